@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""Hints from a use case to the machinery of this process: there is something to do.
+
+Only ever called after a commit, and only ever a hint: whoever misses one finds the work in the database.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+
+def _nobody_delivers(_endpoints: Iterable[str]) -> None:
+    """Stand in where this process has no delivery role."""
+
+
+def _nobody_works() -> None:
+    """Stand in where this process has no task role."""
+
+
+def _nobody_drops(_app: str) -> None:
+    """Stand in where nothing is cached."""
+
+
+@dataclass(slots=True)
+class Wake:
+    """Who is told what; the server sets the calls when it wires a process together."""
+
+    deliveries: Callable[[Iterable[str]], None] = _nobody_delivers
+    """Deliveries of these endpoints have become due, or the endpoints themselves have changed."""
+    tasks: Callable[[], None] = _nobody_works
+    """A background task has become ready."""
+    routing: Callable[[str], None] = _nobody_drops
+    """An application (by id) or one of its endpoints has changed."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Sends what is due and records what came of it."""

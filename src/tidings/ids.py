@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""Identifiers: a prefix and a 27-character KSUID whose order is the order of creation.
+
+A KSUID here has 20 bytes: seconds since 2014-05-13 (4), the part of the second in steps of 4 ms (1), and
+randomness (15), written in base 62 with an alphabet that sorts as bytes do. So ids of one kind sort by the
+moment they were made, and a range of time is a range of ids.
+"""
+
+import os
+from typing import Final, NewType
+
+AppId = NewType("AppId", str)
+EndpointId = NewType("EndpointId", str)
+MessageId = NewType("MessageId", str)
+AttemptId = NewType("AttemptId", str)
+TaskId = NewType("TaskId", str)
+OrgId = NewType("OrgId", str)
+
+ORG: Final = "org_"
+APP: Final = "app_"
+ENDPOINT: Final = "ep_"
+MESSAGE: Final = "msg_"
+ATTEMPT: Final = "atmpt_"
+TASK: Final = "qtask_"
+
+DEFAULT_ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
+
+STEP_MS: Final = 4
+"""Granularity of the moment inside an id, in milliseconds."""
+
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_VALUE: Final = {character: value for value, character in enumerate(_ALPHABET)}
+_EPOCH_MS: Final = 1_400_000_000_000
+_LENGTH: Final = 27
+_RANDOM_BITS: Final = 120
+# One step of time spans 2**120 numbers, more than a hundred blocks of 62**19: so the first eight characters
+# can be chosen once a step, inside it for certain, and the other nineteen are free.
+_FREE: Final = 19
+_BLOCK: Final = 62**_FREE
+_TO_ALPHABET: Final = bytes(ord(_ALPHABET[value % 62]) for value in range(256))
+_POOL_BYTES: Final = _FREE * 512
+
+
+class _Pool:
+    """Random characters, bought from the kernel in bulk: a system call per id would cost more than the rest."""
+
+    __slots__ = ("_at", "_head", "_moment", "_text")
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._at = 0
+        self._moment = -1
+        self._head = ""
+
+    def take(self, moment_ms: int) -> str:
+        moment = moment_ms // STEP_MS
+        if moment != self._moment:
+            self._head = _head_of(moment_ms)
+            self._moment = moment
+        at = self._at
+        end = at + _FREE
+        if end > len(self._text):
+            self._text = os.urandom(_POOL_BYTES).translate(_TO_ALPHABET).decode("ascii")
+            at, end = 0, _FREE
+        self._at = end
+        return self._head + self._text[at:end]
+
+
+def _encode(number: int) -> str:
+    digits = []
+    for _ in range(_LENGTH):
+        number, digit = divmod(number, 62)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def _floor_of(moment_ms: int) -> int:
+    """Return the least 160-bit number of the step that holds a moment; moments before the epoch clamp to it."""
+    seconds, rest = divmod(max(0, moment_ms - _EPOCH_MS), 1000)
+    return ((min(seconds, 0xFFFFFFFF) << 8) | (rest // STEP_MS)) << _RANDOM_BITS
+
+
+def _head_of(moment_ms: int) -> str:
+    floor = _floor_of(moment_ms)
+    blocks = (1 << _RANDOM_BITS) // _BLOCK - 1
+    first = -(-floor // _BLOCK)
+    chosen = first + int.from_bytes(os.urandom(4), "big") % blocks
+    return _encode(chosen * _BLOCK)[: _LENGTH - _FREE]
+
+
+_pool = _Pool()
+
+
+def new(prefix: str, moment_ms: int) -> str:
+    """Make a fresh id for a moment in milliseconds since the Unix epoch."""
+    return prefix + _pool.take(moment_ms)
+
+
+def first_at(prefix: str, moment_ms: int) -> str:
+    """Return the least id of the 4 ms step that holds a moment: `id >= first_at(t)` means "made at t or later"."""
+    return prefix + _encode(_floor_of(moment_ms))
+
+
+def last_at(prefix: str, moment_ms: int) -> str:
+    """Return the greatest id of the 4 ms step that holds a moment."""
+    return prefix + _encode(_floor_of(moment_ms) + (1 << _RANDOM_BITS) - 1)
+
+
+def moment_of(identifier: str) -> int:
+    """Return the moment inside an id, in milliseconds since the Unix epoch, a multiple of 4.
+
+    Raises ValueError if the text does not end in 27 characters of base 62 that hold 160 bits.
+    """
+    number = 0
+    text = identifier[-_LENGTH:]
+    for character in text:
+        if character not in _VALUE:
+            raise ValueError(identifier)
+        number = number * 62 + _VALUE[character]
+    if len(text) != _LENGTH or number >> 160:
+        raise ValueError(identifier)
+    seconds, step = divmod(number >> _RANDOM_BITS, 256)
+    return _EPOCH_MS + seconds * 1000 + step * STEP_MS
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """Tell whether a text is a whole id of the kind that the prefix names."""
+    if not text.startswith(prefix) or len(text) != len(prefix) + _LENGTH:
+        return False
+    try:
+        moment_of(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""What a process tells about itself: log lines for transitions and failures, counters for everything that is many.
+
+There is no log line for a message or a chunk: at ten thousand messages a second the log would be the work.
+"""
+
+import json
+import logging
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Final
+
+log: Final = logging.getLogger("tidings")
+counters: Final[Counter[str]] = Counter()
+"""Totals since the start of the process, by name."""
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def start_logging(level: str, style: str) -> None:
+    """Send this process's log to standard error, for people (`default`) or for machines (`json`)."""
+    handler = logging.StreamHandler(sys.stderr)
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(_Json() if style == "json" else plain)
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+
+
+def count(name: str, by: int = 1) -> None:
+    """Add to a counter."""
+    counters[name] += by
+
+
+def transition(subject: str, identifier: str, event: str) -> None:
+    """Tell that something changed its state, at the one place where it does."""
+    counters[f"{subject}.{event}"] += 1
+    log.info("%s %s: %s", subject, identifier, event)
+
+
+def failure(doing: str, error: BaseException) -> None:
+    """Tell what went wrong while doing something that goes on all the same."""
+    counters["failures"] += 1
+    log.error("%s: %s: %s", doing, type(error).__name__, error, exc_info=error)

@@ -1,0 +1,230 @@
+-- The first schema. Moments are milliseconds since the Unix epoch, JSON is text, truth is 0 or 1.
+
+CREATE TABLE setting (
+    name {text} PRIMARY KEY,
+    value {text} NOT NULL
+);
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Cold tables: who sends, who receives.
+
+CREATE TABLE application (
+    id {text} PRIMARY KEY,
+    org_id {text} NOT NULL,
+    uid {text},
+    name {text} NOT NULL,
+    throttle_rate INTEGER,
+    metadata {text} NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    deleted_at BIGINT,
+    -- Raised by every write to the application or to one of its endpoints, in the same transaction: what was
+    -- compiled from an older version is never used to accept a message.
+    routing_version BIGINT NOT NULL DEFAULT 1,
+    routed_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX application_uid ON application (org_id, uid) WHERE uid IS NOT NULL;
+CREATE INDEX application_org ON application (org_id, id);
+CREATE INDEX application_routed ON application (routed_at);
+
+CREATE TABLE endpoint (
+    id {text} PRIMARY KEY,
+    app_id {text} NOT NULL,
+    org_id {text} NOT NULL,
+    uid {text},
+    url {text} NOT NULL,
+    description {text} NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1,
+    disabled SMALLINT NOT NULL DEFAULT 0,
+    event_types {text},
+    channels {text},
+    throttle_rate INTEGER,
+    metadata {text} NOT NULL,
+    headers {text} NOT NULL,
+    secret {bytes} NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    deleted_at BIGINT
+);
+CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid) WHERE uid IS NOT NULL;
+CREATE INDEX endpoint_app ON endpoint (app_id, id);
+
+CREATE TABLE event_type (
+    org_id {text} NOT NULL,
+    name {text} NOT NULL,
+    description {text} NOT NULL,
+    archived SMALLINT NOT NULL DEFAULT 0,
+    deprecated SMALLINT NOT NULL DEFAULT 0,
+    schemas {text},
+    feature_flag {text},
+    group_name {text},
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (org_id, name)
+);
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Hot tables: few indexes, no foreign keys, the tenant on every row. The id of a message or an attempt holds its
+-- moment, so neither has a column for it.
+
+CREATE TABLE message (
+    id {text} PRIMARY KEY,
+    app_id {text} NOT NULL,
+    org_id {text} NOT NULL,
+    event_type {text} NOT NULL,
+    event_id {text},
+    channels {text},
+    payload {bytes},
+    expires_at BIGINT NOT NULL
+)
+--postgresql: PARTITION BY RANGE (id)
+;
+--postgresql: CREATE TABLE message_default PARTITION OF message DEFAULT;
+CREATE INDEX message_app ON message (app_id, id);
+
+CREATE TABLE event_id (
+    app_id {text} NOT NULL,
+    event_id {text} NOT NULL,
+    msg_id {text} NOT NULL,
+    PRIMARY KEY (app_id, event_id)
+);
+
+-- Outstanding work only: one row for each message that an endpoint has yet to get. Two shapes:
+-- waiting (lease null; to be sent at due_at) and leased (a process holds it in memory until lease_until).
+CREATE TABLE delivery (
+    msg_id {text} NOT NULL,
+    endpoint_id {text} NOT NULL,
+    app_id {text} NOT NULL,
+    org_id {text} NOT NULL,
+    lane SMALLINT NOT NULL DEFAULT 0,
+    due_at BIGINT NOT NULL,
+    -- Automatic attempts made so far, and the moment of the next one while a manual send goes before it.
+    attempts INTEGER NOT NULL DEFAULT 0,
+    retry_at BIGINT,
+    manual SMALLINT NOT NULL DEFAULT 0,
+    -- A manual send asked for while the row was leased: 1 unless the send under way succeeds, 2 in any case.
+    again SMALLINT NOT NULL DEFAULT 0,
+    lease BIGINT,
+    lease_until BIGINT,
+    task_id {text},
+    PRIMARY KEY (msg_id, endpoint_id),
+    CHECK ((lease IS NULL) = (lease_until IS NULL)),
+    CHECK (again = 0 OR lease IS NOT NULL)
+)
+--postgresql: WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05)
+;
+CREATE INDEX delivery_due ON delivery (endpoint_id, lane, due_at) WHERE lease IS NULL;
+CREATE INDEX delivery_next ON delivery (due_at) WHERE lease IS NULL;
+CREATE INDEX delivery_lapse ON delivery (lease_until) WHERE lease IS NOT NULL;
+CREATE INDEX delivery_task ON delivery (task_id) WHERE task_id IS NOT NULL;
+
+CREATE TABLE attempt (
+    msg_id {text} NOT NULL,
+    id {text} NOT NULL,
+    endpoint_id {text} NOT NULL,
+    app_id {text} NOT NULL,
+    org_id {text} NOT NULL,
+    url {text} NOT NULL,
+    -- 0 success, 2 failed, as on the wire
+    status SMALLINT NOT NULL,
+    response_status_code INTEGER NOT NULL,
+    response {text} NOT NULL,
+    response_duration_ms INTEGER NOT NULL,
+    trigger_type SMALLINT NOT NULL,
+    next_at BIGINT,
+    task_id {text},
+    PRIMARY KEY (msg_id, id)
+)
+--postgresql: PARTITION BY RANGE (msg_id)
+;
+--postgresql: CREATE TABLE attempt_default PARTITION OF attempt DEFAULT;
+CREATE INDEX attempt_endpoint ON attempt (endpoint_id, id);
+CREATE INDEX attempt_task ON attempt (task_id, id) WHERE task_id IS NOT NULL;
+
+-- What was answered to a POST that carried an idempotency key. A message's answer is rebuilt from its row (msg_id);
+-- any other answer is kept (status, body).
+CREATE TABLE idempotency (
+    key {text} PRIMARY KEY,
+    expires_at BIGINT NOT NULL,
+    msg_id {text},
+    status INTEGER,
+    body {bytes}
+);
+-- Rows are written in the order in which they expire, so a block range index finds the expired ones for nothing.
+--postgresql: CREATE INDEX idempotency_expiry ON idempotency USING brin (expires_at) WITH (pages_per_range = 32);
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Background tasks.
+
+CREATE TABLE task (
+    id {text} PRIMARY KEY,
+    org_id {text} NOT NULL,
+    app_id {text},
+    tenant {text} NOT NULL,
+    kind {text} NOT NULL,
+    args {text} NOT NULL,
+    args_version INTEGER NOT NULL DEFAULT 1,
+    state {text} NOT NULL CHECK (state IN ('queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled')),
+    wire_status {text} NOT NULL CHECK (wire_status IN ('running', 'finished', 'failed')),
+    priority SMALLINT NOT NULL DEFAULT 0,
+    turn BIGINT NOT NULL,
+    ready_at BIGINT NOT NULL,
+    epoch BIGINT NOT NULL DEFAULT 0,
+    lease_until BIGINT,
+    worker {text},
+    cursor {text},
+    done BIGINT NOT NULL DEFAULT 0,
+    skipped BIGINT NOT NULL DEFAULT 0,
+    total BIGINT,
+    total_exact SMALLINT NOT NULL DEFAULT 0,
+    size INTEGER NOT NULL,
+    rate DOUBLE PRECISION NOT NULL DEFAULT 0,
+    busy_ms BIGINT NOT NULL DEFAULT 0,
+    chunks BIGINT NOT NULL DEFAULT 0,
+    strikes INTEGER NOT NULL DEFAULT 0,
+    error {text},
+    result {text},
+    lock_key {text},
+    created_by {text},
+    -- The creating transaction, as PostgreSQL numbers it: the first chunk waits until every older one has ended.
+    barrier BIGINT,
+    created_at BIGINT NOT NULL,
+    started_at BIGINT,
+    updated_at BIGINT NOT NULL,
+    finished_at BIGINT,
+    CHECK ((state = 'running') = (lease_until IS NOT NULL)),
+    CHECK ((state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)),
+    CHECK ((wire_status = 'finished') = (state = 'succeeded')),
+    CHECK ((wire_status = 'failed') = (state IN ('failed', 'cancelled'))),
+    CHECK (state <> 'succeeded' OR error IS NULL),
+    CHECK (done >= 0 AND skipped >= 0)
+)
+--postgresql: WITH (fillfactor = 80)
+;
+CREATE INDEX task_ready ON task (priority DESC, turn, id) WHERE state = 'queued';
+CREATE INDEX task_queued_turn ON task (tenant, turn) WHERE state = 'queued';
+CREATE INDEX task_running ON task (tenant) WHERE state = 'running';
+CREATE INDEX task_active ON task (tenant) WHERE state IN ('queued', 'running', 'paused');
+CREATE UNIQUE INDEX task_lock ON task (lock_key) WHERE state = 'running';
+CREATE INDEX task_org ON task (org_id, id);
+CREATE INDEX task_org_status ON task (org_id, wire_status, id);
+CREATE INDEX task_org_kind ON task (org_id, kind, id);
+CREATE INDEX task_app ON task (app_id, id);
+CREATE INDEX task_finished ON task (finished_at) WHERE finished_at IS NOT NULL;
+
+CREATE TABLE task_item (
+    task_id {text} NOT NULL,
+    key {text} NOT NULL,
+    outcome {text} NOT NULL,
+    data {text},
+    PRIMARY KEY (task_id, key)
+);
+
+CREATE TABLE task_event (
+    task_id {text} NOT NULL,
+    seq INTEGER NOT NULL,
+    at BIGINT NOT NULL,
+    type {text} NOT NULL,
+    data {text},
+    PRIMARY KEY (task_id, seq)
+);

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""PostgreSQL: a pool of connections, transactions with short timeouts, no state left in a session.
+
+Nothing here depends on which connection serves a transaction, so PgBouncer in transaction mode may stand between;
+then prepared statements are off (`pgbouncer=True`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from tidings.storage.database import (
+    Busy,
+    Dialect,
+    Duplicate,
+    OutcomeUnknown,
+    Row,
+    Sql,
+    Statement,
+    StorageError,
+    Unavailable,
+    Value,
+    numbered,
+)
+
+_CONNECT_SECONDS: Final = 5.0
+_COMMAND_SECONDS: Final = 30.0
+# One round trip opens the transaction and bounds it: a client that dies or hangs inside one holds its locks for 5 s.
+_BEGIN: Final = (
+    "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '5s';"
+    " SET LOCAL lock_timeout = '2s'"
+)
+_BUSY: Final = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+)
+_GONE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+def _text(sql: Statement) -> str:
+    return sql.postgresql if isinstance(sql, Sql) else sql
+
+
+def _mapped(error: Exception) -> Exception:
+    """Say what a driver's error means; what is our own mistake (a wrong statement) stays as it is."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return Duplicate(str(error))
+    if isinstance(error, _BUSY):
+        return Busy(str(error))
+    if isinstance(error, _GONE):
+        return Unavailable(str(error) or type(error).__name__)
+    return error
+
+
+class PostgresRead:
+    """A connection for the length of a block; each statement sees the rows committed when it starts."""
+
+    __slots__ = ("_connection",)
+    dialect = Dialect.POSTGRESQL
+
+    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - the pool's proxy has no type of its own
+        self._connection = connection
+
+    async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
+        text, names = numbered(_text(sql))
+        try:
+            found: list[Row] = await self._connection.fetch(text, *[values[name] for name in names])
+        except Exception as error:
+            raise _mapped(error) from error
+        return found
+
+    async def row(self, sql: Statement, **values: Value | Sequence[Value]) -> Row | None:
+        found = await self.rows(sql, **values)
+        return found[0] if found else None
+
+
+class PostgresWrite(PostgresRead):
+    """The open write transaction."""
+
+    __slots__ = ("_after",)
+
+    def __init__(self, connection: Any) -> None:  # noqa: ANN401
+        super().__init__(connection)
+        self._after: list[Callable[[], None]] = []
+
+    async def run(self, sql: Statement, **values: Value | Sequence[Value]) -> int:
+        text, names = numbered(_text(sql))
+        return await self._run(text, [values[name] for name in names])
+
+    async def bulk(self, sql: Sql, rows: Sequence[Sequence[Value]]) -> int:
+        return await self._run(sql.postgresql, list(zip(*rows, strict=True)))
+
+    async def _run(self, text: str, values: Sequence[Any]) -> int:
+        try:
+            status: str = await self._connection.execute(text, *values)
+        except Exception as error:
+            raise _mapped(error) from error
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        self._after.append(call)
+
+    def committed(self) -> None:
+        for call in self._after:
+            call()
+
+
+async def _keep(connection: asyncpg.Connection) -> None:
+    """Give a connection back as it is: every transaction has ended, and no session state is ever set."""
+
+
+class PostgresDatabase:
+    """A pool of connections to one PostgreSQL database."""
+
+    dialect = Dialect.POSTGRESQL
+
+    def __init__(self, pool: Any) -> None:  # noqa: ANN401 - the driver's pool type is generic over its record class
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, dsn: str, *, connections: int = 20, pgbouncer: bool = False) -> "PostgresDatabase":
+        """Connect. Raises `Unavailable` when no connection can be made."""
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=connections,
+                timeout=_CONNECT_SECONDS,
+                command_timeout=_COMMAND_SECONDS,
+                statement_cache_size=0 if pgbouncer else 512,
+                reset=_keep,
+                server_settings={} if pgbouncer else {"application_name": "tidings", "jit": "off"},
+            )
+        except Exception as error:
+            raise _mapped(error) from error
+        return cls(pool)
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[Any]:
+        try:
+            connection = await self._pool.acquire(timeout=_CONNECT_SECONDS)
+        except Exception as error:
+            raise _mapped(error) from error
+        try:
+            yield connection
+        finally:
+            if connection.is_in_transaction():
+                connection.terminate()  # left in the middle: neither its locks nor its state may reach the next owner
+            await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[PostgresRead]:
+        """Lend a connection for statements that change nothing."""
+        async with self._lent() as connection:
+            yield PostgresRead(connection)
+
+    @asynccontextmanager
+    async def write(self, *, gate: int | None = None) -> AsyncIterator[PostgresWrite]:
+        """Open a write transaction; `gate` is a transaction-scoped advisory lock."""
+        async with self._lent() as connection:
+            tx = PostgresWrite(connection)
+            try:
+                await tx.run(_BEGIN)
+                if gate is not None:
+                    await tx.rows("SELECT pg_advisory_xact_lock(:gate)", gate=gate)
+                yield tx
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            await _commit(connection)
+        tx.committed()
+
+    async def close(self) -> None:
+        """Close every connection, waiting a little for what is under way."""
+        try:
+            await asyncio.wait_for(self._pool.close(), _CONNECT_SECONDS)
+        except TimeoutError:
+            self._pool.terminate()
+
+
+async def _commit(connection: Any) -> None:  # noqa: ANN401
+    try:
+        status = await connection.execute("COMMIT")
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+    except Exception as error:
+        mapped = _mapped(error)
+        if isinstance(mapped, StorageError) and not isinstance(mapped, Duplicate):
+            raise OutcomeUnknown(str(error)) from error
+        raise mapped from error
+    if status != "COMMIT":  # PostgreSQL answers COMMIT of a failed transaction with ROLLBACK, and no error
+        message = "the transaction was rolled back"
+        raise Busy(message)
+
+
+async def _roll_back(connection: Any) -> None:  # noqa: ANN401
+    try:
+        await connection.execute("ROLLBACK")
+    except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the first error is the one to tell; this connection is dropped
+        connection.terminate()

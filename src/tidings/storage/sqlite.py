@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""SQLite: one process, one writer with one owner at a time, readers in threads.
+
+Statements of the writer run on the event loop: they take microseconds, and a hop to a thread costs more than most of
+them. COMMIT, which writes the log and waits for the disk, runs in a thread of its own, so that the loop keeps serving
+during the fsync; the owner's turn ends only when it has returned.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from tidings.storage.database import Busy, Dialect, Duplicate, Row, Sql, Statement, Unavailable, Value
+
+_READERS: Final = 4
+_BUSY_MS: Final = 5_000
+
+
+def _text(sql: Statement) -> str:
+    return sql.sqlite if isinstance(sql, Sql) else sql
+
+
+def _bound(values: dict[str, Value | Sequence[Value]]) -> dict[str, Value]:
+    return {
+        name: json.dumps(list(value)) if isinstance(value, list | tuple) else value  # type: ignore[misc]
+        for name, value in values.items()
+    }
+
+
+def _mapped(error: sqlite3.Error) -> Exception:
+    """Say what a driver's error means; what is our own mistake (a wrong statement) stays as it is."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return Duplicate(str(error)) if "UNIQUE" in str(error) else error
+    if isinstance(error, sqlite3.OperationalError):
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return Busy(str(error))
+        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_NOMEM")):
+            return Unavailable(str(error))
+    return error
+
+
+class SqliteWrite:
+    """The open write transaction; statements run where they stand."""
+
+    __slots__ = ("_after", "_connection")
+    dialect = Dialect.SQLITE
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._after: list[Callable[[], None]] = []
+
+    def _execute(self, sql: Statement, values: dict[str, Value | Sequence[Value]]) -> sqlite3.Cursor:
+        if not self._connection.in_transaction:
+            message = "the transaction has ended"
+            raise Unavailable(message)
+        try:
+            return self._connection.execute(_text(sql), _bound(values))
+        except sqlite3.Error as error:
+            raise _mapped(error) from error
+
+    async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
+        return self._execute(sql, values).fetchall()
+
+    async def row(self, sql: Statement, **values: Value | Sequence[Value]) -> Row | None:
+        cursor = self._execute(sql, values)
+        row: Row | None = cursor.fetchone()
+        cursor.close()
+        return row
+
+    async def run(self, sql: Statement, **values: Value | Sequence[Value]) -> int:
+        return max(0, self._execute(sql, values).rowcount)
+
+    async def bulk(self, sql: Sql, rows: Sequence[Sequence[Value]]) -> int:
+        try:
+            return max(0, self._connection.executemany(sql.sqlite, rows).rowcount)
+        except sqlite3.Error as error:
+            raise _mapped(error) from error
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        self._after.append(call)
+
+    def committed(self) -> None:
+        for call in self._after:
+            call()
+
+
+class SqliteRead:
+    """One reader connection for the length of a block, each statement in a thread."""
+
+    __slots__ = ("_connection", "_threads")
+    dialect = Dialect.SQLITE
+
+    def __init__(self, connection: sqlite3.Connection, threads: ThreadPoolExecutor) -> None:
+        self._connection = connection
+        self._threads = threads
+
+    async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._fetch, _text(sql), _bound(values))
+
+    async def row(self, sql: Statement, **values: Value | Sequence[Value]) -> Row | None:
+        found = await self.rows(sql, **values)
+        return found[0] if found else None
+
+    def _fetch(self, sql: str, values: dict[str, Value]) -> list[Row]:
+        try:
+            if not self._connection.in_transaction:
+                self._connection.execute("BEGIN")
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise _mapped(error) from error
+
+
+class SqliteDatabase:
+    """A database file that this process owns alone."""
+
+    dialect = Dialect.SQLITE
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = _locked(path)
+        self._writer = _connected(path)
+        self._owner = asyncio.Lock()
+        self._committer = ThreadPoolExecutor(1, "commit")
+        self._threads = ThreadPoolExecutor(_READERS, "read")
+        self._idle: list[sqlite3.Connection] = []
+        self._readers = asyncio.Semaphore(_READERS)
+        self.synchronous: int = self._writer.execute("PRAGMA synchronous").fetchone()[0]
+
+    @asynccontextmanager
+    async def write(self, *, gate: int | None = None) -> AsyncIterator[SqliteWrite]:
+        """Open the write transaction when this caller's turn has come; `gate` is held by the turn itself."""
+        del gate
+        async with self._owner:
+            tx = SqliteWrite(self._writer)
+            self._begin()
+            try:
+                yield tx
+                await self._commit()
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+        tx.committed()
+
+    def _begin(self) -> None:
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _mapped(error) from error
+
+    async def _commit(self) -> None:
+        if not self._writer.in_transaction:  # SQLite gave up by itself (disk full): all of the transaction is gone
+            message = "the database rolled the transaction back"
+            raise Unavailable(message)
+        commit = asyncio.get_running_loop().run_in_executor(self._committer, self._writer.execute, "COMMIT")
+        try:
+            await asyncio.shield(commit)
+        except asyncio.CancelledError:
+            # The thread is inside the connection: the turn may not pass on before it is out again.
+            await asyncio.wait([commit])
+            raise
+        except sqlite3.Error as error:
+            raise _mapped(error) from error
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[SqliteRead]:
+        """Lend a reader connection; what is read inside the block is one snapshot."""
+        async with self._readers:
+            connection = self._idle.pop() if self._idle else _connected(self._path, reader=True)
+            try:
+                yield SqliteRead(connection, self._threads)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._idle.append(connection)
+
+    async def close(self) -> None:
+        """Wait for the owner's turn to end, fold the log into the file and unlock it."""
+        async with self._owner:
+            self._committer.shutdown()
+            self._threads.shutdown()
+            for connection in self._idle:
+                connection.close()
+            self._writer.close()
+            os.close(self._lock)
+
+
+def _locked(path: Path) -> int:
+    """Take the lock beside the file; a second process is told so in a sentence, not by a busy database."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        message = f"{path} is in use by another process; one process owns a SQLite file (use PostgreSQL for more)"
+        raise Unavailable(message) from error
+    return handle
+
+
+def _connected(path: Path, *, reader: bool = False) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    except sqlite3.Error as error:
+        raise _mapped(error) from error
+    connection.row_factory = sqlite3.Row
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "wal_autocheckpoint=4000"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("PRAGMA query_only=ON" if reader else "PRAGMA cache_size=-65536")
+    return connection
