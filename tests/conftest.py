@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""What tests of every layer share: the event loop, databases and the contract's files."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from postgres import Cluster, Server, find_binaries, given_server
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+NO_POSTGRES = "no PostgreSQL: set TIDINGS_TEST_PG to a server's URL, or install one (apt-get install postgresql)"
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every async test on the event loop that the service runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def postgres_binaries() -> Path:
+    """Give the folder of the server's programs. Their lack is a skip on a person's machine, never in CI."""
+    binaries = find_binaries()
+    if binaries is not None:
+        return binaries
+    if os.environ.get("CI") == "true":
+        pytest.fail(NO_POSTGRES)
+    pytest.skip(NO_POSTGRES)
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Give the one server that all tests share. Never stop it: `private_cluster` is there to be stopped."""
+    given = given_server()
+    if given is not None:
+        yield given
+        return
+    with Cluster(request.getfixturevalue("postgres_binaries"), durable=False) as cluster:
+        yield cluster.server
+
+
+@pytest.fixture
+def private_cluster(postgres_binaries: Path) -> Iterator[Cluster]:
+    """Give a durable server of the test's own, to stop, kill and restart."""
+    with Cluster(postgres_binaries) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def postgres_dsn(postgres_cluster: Server) -> Iterator[str]:
+    """Give the URL of a fresh, empty PostgreSQL database."""
+    name = postgres_cluster.create_database()
+    yield postgres_cluster.dsn(name)
+    postgres_cluster.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Give the URL of a SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path}/t.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Give the URL of an empty database, once of each kind: what uses this is a conformance test."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_dsn")
+    return url
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Give the folder beside the checkout that holds the recorded contract, or skip where it is absent."""
+    folder = CHECKOUT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"the recorded contract is not here: {folder} is absent")
+    return folder
