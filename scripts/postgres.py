@@ -100,7 +100,11 @@ class Cluster:
         self._guard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,7 +125,12 @@ class Cluster:
         if self._process is not None:
             raise PostgresError("the cluster runs already")
         if self._guard is None:
-            self._guard = self._spawn(["sh", "-c", GUARD, "guard", str(self.folder)], stdin=subprocess.PIPE)
+            self._guard = subprocess.Popen(
+                ["sh", "-c", GUARD, "guard", str(self.folder)],
+                stdin=subprocess.PIPE,
+                cwd=self.folder,
+                start_new_session=True,
+            )
             self._initialise()
         deadline = time.monotonic() + START_SECONDS
         while not self._try_start(deadline):
@@ -160,7 +169,7 @@ class Cluster:
         arguments = [self._tool("initdb"), "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
         for extra in (["--locale-provider=icu", "--icu-locale=en-US"], []):
             with self._log() as log:
-                process = self._spawn([*arguments, "--no-sync", *extra], log=log)
+                process = self._spawn([*arguments, "--no-sync", *extra], log)
                 if process.wait() == 0:
                     return
         raise PostgresError(f"initdb failed:\n{self.log()}")
@@ -169,7 +178,7 @@ class Cluster:
         port = self._port or _free_port()
         options = [f"--{key}={value}" for key, value in self._settings.items()]
         with self._log() as log:
-            process = self._spawn([self._tool("postgres"), "-D", "data", f"--port={port}", *options], log=log)
+            process = self._spawn([self._tool("postgres"), "-D", "data", f"--port={port}", *options], log)
         while process.poll() is None:
             if self._is_ready(process.pid):
                 self._port, self._process = port, process
@@ -196,15 +205,13 @@ class Cluster:
             raise PostgresError(f"PostgreSQL did not stop:\n{self.log()}") from None
         self._process = None
 
-    def _spawn(
-        self, arguments: list[str], *, stdin: int = subprocess.DEVNULL, log: IO[bytes] | None = None
-    ) -> subprocess.Popen[bytes]:
+    def _spawn(self, arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         # A session of its own: Ctrl-C in the terminal is for the tests, which then take the server down in order.
         user, group = self._account or (None, None)
         return subprocess.Popen(
             arguments,
-            stdin=stdin,
-            stdout=log or subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
             stderr=subprocess.STDOUT,
             cwd=self.folder,
             user=user,
@@ -218,9 +225,13 @@ class Cluster:
         parents = (binaries, *binaries.parents)
         if self._account is None or all(parent.stat().st_mode & 0o001 for parent in parents):
             return binaries
-        copy = self.folder / "install"
-        shutil.copytree(binaries.parent, copy, symlinks=True)
-        return copy / binaries.name
+        install = binaries.parent
+        libraries = install.parent.with_name(f"{install.parent.name}.libs")  # a wheel keeps them beside the package
+        above = libraries.parent
+        for tree in (install, libraries):
+            if tree.is_dir():
+                shutil.copytree(tree, self.folder / tree.relative_to(above), symlinks=True)
+        return self.folder / binaries.relative_to(above)
 
     def _give(self, path: Path) -> None:
         if self._account is not None:

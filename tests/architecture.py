@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: MIT
+"""The rules of the house as data, and what looks for breaches of them; a change to a table is a decision to be seen.
+
+A rule takes a Source and yields (line, what is wrong).
+"""
+
+import ast
+import graphlib
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = "tidings"
+GROUND = ("clock", "errors", "failpoint", "ids")
+BELOW_CORE = ("model", "observe", *GROUND)
+# The face of storage: the tables by name, and the transactions that they take.
+STORE = ("storage.database", "storage.store")
+
+# Who may import whom, beside itself. No row: no place in the house.
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "errors": (),
+    "failpoint": (),
+    "clock": ("errors",),
+    "ids": ("clock", "errors"),
+    "observe": GROUND,
+    "config": ("observe", *GROUND),
+    "model": ("observe", *GROUND),
+    "storage": BELOW_CORE,
+    "core": (*STORE, *BELOW_CORE),
+    "delivery": ("core", *STORE, *BELOW_CORE),
+    "tasks": ("core", *STORE, *BELOW_CORE),
+    "api": ("core", *BELOW_CORE),
+    "portal": ("core", *BELOW_CORE),
+    "server": ("api", "config", "core", "delivery", "portal", "storage", "tasks", *BELOW_CORE),
+    "demo": ("config", "server", *BELOW_CORE),
+    "cli": ("config", "core", "demo", "server", *BELOW_CORE),
+}
+
+# module: what it may import inside a function, because it is heavy and seldom needed.
+LATE_IMPORTS: dict[str, tuple[str, ...]] = {}
+
+# Where each of these may be done. A package stands for all that is in it.
+SQL = ("storage",)
+ENVIRONMENT = ("config",)
+WALL_CLOCK = ("clock",)
+SOCKETS = ("delivery.address", "delivery.client", "delivery.dial", "delivery.pool", "demo", "server")
+# What is spawned must be watched and ended: only servers, runners, batchers and single flights do it.
+SPAWNERS = (
+    "core.accept",
+    "delivery.address",
+    "delivery.claim",
+    "delivery.pool",
+    "delivery.queue",
+    "delivery.settle",
+    "demo",
+    "server",
+    "storage.postgres",
+    "tasks.runner",
+)
+
+MAX_FILE = 420
+MAX_FUNCTION = 50
+VAGUE_NAMES = {"base", "common", "helpers", "misc", "utils"}
+
+SQL_SHAPE = re.compile(
+    r"\s*(SELECT\s+\S.*\sFROM\s+\w|SELECT\s+[\w.]+\(|INSERT\s+(OR\s+\w+\s+)?INTO\s+\w|UPDATE\s+\w+(\s+(AS\s+)?\w+)?\s+SET\s"
+    r"|DELETE\s+FROM\s+\w|WITH\s+(RECURSIVE\s+)?\w+\s*(\([^)]*\)\s*)?AS\s+(NOT\s+|MATERIALIZED\s+)*\("
+    r"|(CREATE|ALTER|DROP)\s+(UNIQUE\s+)?(TABLE|INDEX|VIEW)\s|PRAGMA\s+\w+\s*([=(]|$))",
+    re.IGNORECASE | re.DOTALL,
+)
+WALL_CLOCKS = ("time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today")
+# Written so that this file does not match.
+FORBIDDEN_TEXT = {
+    "a machine's path": re.compile(r"(?<![\w.])/(?:work|root)[/]"),
+    "a package index": re.compile(
+        r"pypi[.]org|pythonhosted[.]org|npmjs[.]org|proxy[.]golang[.]org|maven[.]org|static[.]crates[.]io"
+        r"|--(?:extra-)?index[-]url[ =]\S|--find[-]links[ =]\S"
+    ),
+    "an unfinished thought": re.compile(r"\b(?:TO[D]O|FIX[M]E)\b"),
+}
+
+Breach = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A Python file of the package, or of the tests and scripts, which have no module name."""
+
+    path: Path
+    module: str  # below the package: "core.apps"; empty for the package's own __init__
+    tree: ast.Module
+
+    @property
+    def room(self) -> str:
+        return self.module.partition(".")[0]
+
+    def is_in(self, places: tuple[str, ...]) -> bool:
+        return _is_in(self.module, places)
+
+
+Rule = Callable[[Source], Iterator[Breach]]
+
+
+def package_sources(root: Path) -> list[Source]:
+    top = root / "src" / PACKAGE
+    return [_read(path, _module_name(path.relative_to(top))) for path in sorted(top.rglob("*.py"))]
+
+
+def other_sources(root: Path) -> list[Source]:
+    return [_read(path, "") for folder in ("tests", "scripts") for path in sorted((root / folder).rglob("*.py"))]
+
+
+def breaches(rule: Rule, sources: list[Source], root: Path) -> list[str]:
+    return [f"{source.path.relative_to(root)}:{line}: {what}" for source in sources for line, what in rule(source)]
+
+
+def imports_run_down(source: Source) -> Iterator[Breach]:
+    if source.room and source.room not in MAY_IMPORT:
+        yield 1, f"{source.room} has no row in the table of imports"
+        return
+    # The package's own __init__ imports nothing; it holds the version, which everybody may ask.
+    allowed = (source.room, "__version__", *MAY_IMPORT[source.room]) if source.room else ()
+    for node, target in _own_imports(source):
+        if not _is_in(target, allowed):
+            yield node.lineno, f"{source.module or PACKAGE} may not import {target}"
+
+
+def imports_stand_at_the_top(source: Source) -> Iterator[Breach]:
+    for function in _functions(source.tree):
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for target in _targets(node, source):
+                    if not _is_in(target, LATE_IMPORTS.get(source.module, ())):
+                        yield node.lineno, f"{target} is imported inside {function.name}"
+
+
+def no_import_only_for_types(source: Source) -> Iterator[Breach]:
+    for node in ast.walk(source.tree):
+        if _dotted(node).endswith("TYPE_CHECKING"):
+            yield _line(node), "TYPE_CHECKING hides an import circle"
+
+
+def sql_only_in_storage(source: Source) -> Iterator[Breach]:
+    if source.is_in(SQL):
+        return
+    prose = {id(node.value) for node in ast.walk(source.tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(source.tree):
+        if id(node) not in prose and SQL_SHAPE.match(_text(node)):
+            yield _line(node), "SQL outside storage"
+
+
+def environment_only_in_config(source: Source) -> Iterator[Breach]:
+    if not source.is_in(ENVIRONMENT):
+        yield from _uses(source, ("os.environ", "os.environb", "os.getenv", "os.putenv"), "the environment")
+
+
+def wall_clock_only_in_clock(source: Source) -> Iterator[Breach]:
+    if not source.is_in(WALL_CLOCK):
+        yield from _uses(source, WALL_CLOCKS, "the wall clock")
+
+
+def sockets_only_where_listed(source: Source) -> Iterator[Breach]:
+    for node, target in _imports(source):
+        if target.partition(".")[0] in ("socket", "ssl") and not source.is_in(SOCKETS):
+            yield node.lineno, f"{target} is not for {source.module}"
+
+
+def spawning_only_where_listed(source: Source) -> Iterator[Breach]:
+    if not source.is_in(SPAWNERS):
+        spawning = ("asyncio.create_task", "asyncio.ensure_future", "loop.create_task", "get_running_loop.create_task")
+        yield from _uses(source, spawning, "a task nobody is known to watch")
+
+
+def files_are_short(source: Source) -> Iterator[Breach]:
+    lines = len(source.path.read_text().splitlines())
+    if lines > MAX_FILE:
+        yield lines, f"{lines} lines; {MAX_FILE} is the end"
+
+
+def functions_are_short(source: Source) -> Iterator[Breach]:
+    for function in _functions(source.tree):
+        lines = (function.end_lineno or function.lineno) - function.lineno + 1
+        if lines > MAX_FUNCTION:
+            yield function.lineno, f"{function.name} has {lines} lines; {MAX_FUNCTION} is the end"
+
+
+def names_say_something(source: Source) -> Iterator[Breach]:
+    for name in {source.path.stem, source.path.parent.name} & VAGUE_NAMES:
+        yield 1, f"{name} says nothing about what is inside"
+
+
+PACKAGE_RULES: tuple[Rule, ...] = (
+    imports_run_down,
+    imports_stand_at_the_top,
+    no_import_only_for_types,
+    sql_only_in_storage,
+    environment_only_in_config,
+    wall_clock_only_in_clock,
+    sockets_only_where_listed,
+    spawning_only_where_listed,
+)
+RULES_FOR_ALL: tuple[Rule, ...] = (files_are_short, functions_are_short, names_say_something)
+
+
+def import_circle(sources: list[Source]) -> list[str]:
+    """Return the modules of one import circle, if there is any."""
+    modules = {source.module for source in sources}
+    graph = {
+        source.module: {_module_of(target, modules) for _, target in _own_imports(source)} - {source.module}
+        for source in sources
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle
+    return []
+
+
+def forbidden_texts(root: Path) -> list[str]:
+    return [
+        f"{path.relative_to(root)}:{number}: {what}"
+        for path in _text_files(root)
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        for what, shape in FORBIDDEN_TEXT.items()
+        if shape.search(line)
+    ]
+
+
+def _text_files(root: Path) -> Iterator[Path]:
+    """Yield what is in the repository or about to be; a tree without git is taken whole."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    names = listing.stdout.split("\0") if listing.returncode == 0 else [str(path) for path in root.rglob("*")]
+    for path in (root / name for name in names if name):
+        if path.is_file() and b"\0" not in path.read_bytes()[:8192]:
+            yield path
+
+
+def _read(path: Path, module: str) -> Source:
+    return Source(path, module, ast.parse(path.read_text(), str(path)))
+
+
+def _module_name(path: Path) -> str:
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _module_of(target: str, modules: set[str]) -> str:
+    while target not in modules:
+        target = target.rpartition(".")[0]
+    return target
+
+
+def _is_in(name: str, places: tuple[str, ...]) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def _own_imports(source: Source) -> Iterator[tuple[ast.stmt, str]]:
+    """Yield the imports from our own package, named below it."""
+    for node, target in _imports(source):
+        if target.startswith(f"{PACKAGE}."):
+            yield node, target.removeprefix(f"{PACKAGE}.")
+
+
+def _imports(source: Source) -> Iterator[tuple[ast.stmt, str]]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for target in _targets(node, source):
+                yield node, target
+
+
+def _targets(node: ast.Import | ast.ImportFrom, source: Source) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    origin = node.module or ""
+    if node.level:
+        depth = node.level - (source.path.name == "__init__.py")
+        above = [PACKAGE, *filter(None, source.module.split("."))]
+        origin = ".".join(filter(None, [*above[: len(above) - depth], origin]))
+    return [f"{origin}.{alias.name}" for alias in node.names]
+
+
+def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def _uses(source: Source, names: tuple[str, ...], what: str) -> Iterator[Breach]:
+    for statement, target in _imports(source):
+        if target in names:
+            yield statement.lineno, f"{target}: {what}"
+    for node in ast.walk(source.tree):
+        dotted = _dotted(node)
+        if any(dotted == name or dotted.endswith(f".{name}") for name in names):
+            yield _line(node), f"{dotted}: {what}"
+
+
+def _dotted(node: ast.AST) -> str:
+    """Return `a.b.c` for a name, an attribute or a call of one, else nothing."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        owner = node.value.func if isinstance(node.value, ast.Call) else node.value
+        return f"{_dotted(owner)}.{node.attr}"
+    return ""
+
+
+def _text(node: ast.AST) -> str:
+    """Return a string's text; what an f-string puts in stands as `x`."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) or "x" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _line(node: ast.AST) -> int:
+    line: int = getattr(node, "lineno", 1)
+    return line

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""The source keeps the rules of tests/architecture.py, and each rule is seen to catch its breach."""
+
+from pathlib import Path
+
+import pytest
+
+import architecture
+
+ROOT = Path(__file__).resolve().parent.parent
+RULES = {rule.__name__: rule for rule in architecture.PACKAGE_RULES}
+RULES_FOR_ALL = {rule.__name__: rule for rule in architecture.RULES_FOR_ALL}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_package_keeps_a_rule(name: str) -> None:
+    assert architecture.breaches(RULES[name], architecture.package_sources(ROOT), ROOT) == []
+
+
+@pytest.mark.parametrize("name", RULES_FOR_ALL)
+def test_all_python_keeps_a_rule(name: str) -> None:
+    sources = architecture.package_sources(ROOT) + architecture.other_sources(ROOT)
+
+    assert architecture.breaches(RULES_FOR_ALL[name], sources, ROOT) == []
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    assert architecture.import_circle(architecture.package_sources(ROOT)) == []
+
+
+def test_the_repository_holds_no_forbidden_text() -> None:
+    assert architecture.forbidden_texts(ROOT) == []
+
+
+def test_the_table_of_imports_has_no_circle() -> None:
+    for room, below in architecture.MAY_IMPORT.items():
+        for other in below:
+            assert room not in architecture.MAY_IMPORT[other.partition(".")[0]]
+
+
+SABOTAGE = [
+    ("imports_run_down", "core/apps.py", "from tidings.api import routes"),
+    ("imports_run_down", "core/apps.py", "import tidings.server"),
+    ("imports_run_down", "core/apps.py", "from tidings import delivery"),
+    ("imports_run_down", "core/apps.py", "from ..tasks import runner"),
+    ("imports_run_down", "delivery/queue.py", "from tidings.tasks.pace import Pace"),
+    ("imports_run_down", "delivery/queue.py", "from tidings.storage.messages import Messages"),
+    ("imports_run_down", "api/apps.py", "from tidings.storage.store import Store"),
+    ("imports_run_down", "errors.py", "from tidings import ids"),
+    ("imports_run_down", "stray/apps.py", ""),
+    ("imports_run_down", "__init__.py", "from tidings.ids import new"),
+    ("imports_stand_at_the_top", "core/apps.py", "def f() -> None:\n    import json"),
+    ("no_import_only_for_types", "core/apps.py", "import typing\nif typing.TYPE_CHECKING:\n    import json"),
+    (
+        "no_import_only_for_types",
+        "core/apps.py",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import json",
+    ),
+    ("sql_only_in_storage", "core/apps.py", "q = 'select id from app'"),
+    ("sql_only_in_storage", "core/apps.py", "q = f'SELECT {columns} FROM {table} WHERE id = :id'"),
+    ("sql_only_in_storage", "core/apps.py", "q = 'SELECT pg_advisory_xact_lock(1)'"),
+    ("sql_only_in_storage", "core/apps.py", "q = 'INSERT INTO app (id) VALUES (1)'"),
+    ("sql_only_in_storage", "core/apps.py", "q = '''\nUpdate app\nSET name = 1'''"),
+    ("sql_only_in_storage", "core/apps.py", "q = 'DELETE FROM app'"),
+    ("sql_only_in_storage", "core/apps.py", "q = 'WITH due AS (SELECT 1) DELETE FROM app'"),
+    ("sql_only_in_storage", "core/apps.py", "q = 'CREATE TABLE app (id TEXT)'"),
+    ("sql_only_in_storage", "core/apps.py", "q = 'PRAGMA synchronous = OFF'"),
+    ("environment_only_in_config", "core/apps.py", "import os\nx = os.environ['HOME']"),
+    ("environment_only_in_config", "core/apps.py", "from os import getenv"),
+    ("wall_clock_only_in_clock", "core/apps.py", "import time\nx = time.time()"),
+    ("wall_clock_only_in_clock", "core/apps.py", "import datetime\nx = datetime.datetime.now(datetime.UTC)"),
+    ("wall_clock_only_in_clock", "core/apps.py", "from time import time_ns"),
+    ("sockets_only_where_listed", "core/apps.py", "import socket"),
+    ("sockets_only_where_listed", "delivery/outcome.py", "from ssl import SSLContext"),
+    ("spawning_only_where_listed", "core/apps.py", "import asyncio\nasyncio.create_task(f())"),
+    ("spawning_only_where_listed", "core/apps.py", "import asyncio\nasyncio.get_running_loop().create_task(f())"),
+    ("spawning_only_where_listed", "core/apps.py", "from asyncio import ensure_future"),
+    ("files_are_short", "core/apps.py", "x = 1\n" * 421),
+    ("functions_are_short", "core/apps.py", "def f() -> None:\n" + "    x = 1\n" * 50),
+    ("names_say_something", "core/utils.py", ""),
+    ("names_say_something", "common/apps.py", ""),
+]
+
+HARMLESS = [
+    ("core/apps.py", "from tidings import __version__, ids\nfrom tidings.storage.store import Store"),
+    ("core/apps.py", '"""Select one from many."""\nx = "Select an endpoint"\ny = "with an application"'),
+    ("core/apps.py", "import time\nx = time.monotonic()"),
+    ("core/apps.py", "async def f(group):\n    group.create_task(g())"),
+    ("core/apps.py", "x = 1\n" * 420),
+    ("delivery/queue.py", "from tidings.core import accept\nfrom tidings.observe import count\nfrom . import claim"),
+    ("delivery/client.py", "import socket\nimport ssl"),
+    ("storage/apps.py", "q = 'SELECT id FROM app'"),
+    ("config.py", "import os\nx = os.environ"),
+    ("clock.py", "import time\nx = time.time_ns()"),
+    ("server.py", "import asyncio\nfrom tidings import api, config, portal, tasks\nasyncio.create_task(f())"),
+]
+
+
+def plant(root: Path, place: str, text: str) -> list[architecture.Source]:
+    path = root / "src" / "tidings" / place
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    return architecture.package_sources(root)
+
+
+@pytest.mark.parametrize(("name", "place", "text"), SABOTAGE)
+def test_a_planted_breach_is_caught(name: str, place: str, text: str, tmp_path: Path) -> None:
+    sources = plant(tmp_path, place, text)
+
+    assert architecture.breaches((RULES | RULES_FOR_ALL)[name], sources, tmp_path)
+
+
+@pytest.mark.parametrize(("place", "text"), HARMLESS)
+def test_what_is_allowed_passes(place: str, text: str, tmp_path: Path) -> None:
+    sources = plant(tmp_path, place, text)
+
+    found = [architecture.breaches(rule, sources, tmp_path) for rule in (RULES | RULES_FOR_ALL).values()]
+
+    assert [breach for breaches in found for breach in breaches] == []
+
+
+def test_every_rule_has_its_sabotage() -> None:
+    assert {name for name, _, _ in SABOTAGE} == set(RULES | RULES_FOR_ALL)
+
+
+def test_a_planted_circle_is_caught(tmp_path: Path) -> None:
+    plant(tmp_path, "model/app.py", "from tidings.model.endpoint import Endpoint")
+    (tmp_path / "src/tidings/model/endpoint.py").write_text("from tidings.model import app")
+    (tmp_path / "src/tidings/model/__init__.py").touch()
+
+    assert "model.app" in architecture.import_circle(architecture.package_sources(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cd /" + "work/main",
+        "# TO" + "DO: later",
+        "FIX" + "ME",
+        "https://pypi" + ".org/simple",
+        "--index-" + "url http://x",
+    ],
+)
+def test_a_planted_text_is_caught(text: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text(f"first\n{text}\n")
+
+    found = architecture.forbidden_texts(tmp_path)
+
+    assert [entry for entry in found if entry.startswith("notes.md:2: ")] == found != []
