@@ -45,17 +45,65 @@ class Carrier(Protocol):
 class Sending:
     """A request and who waits for its reply. It ends once: by its reply, its deadline or its cancellation."""
 
-    __slots__ = ("_done", "_ends_at", "_slot", "_wheel", "carrier", "is_ended", "is_resent", "request", "started_at")
+    __slots__ = ("_done", "_ends_at", "_slot", "_wheel", "carrier", "is_ended", "request", "started_at")
 
     def __init__(
-        self, request: bytes, done: Callable[[Reply], None], wheel: Wheel, head_by: float, ends_at: float
+        self,
+        request: bytes,
+        done: Callable[[Reply], None],
+        wheel: Wheel,
+        started_at: float,
+        head_by: float,
+        ends_at: float,
     ) -> None:
         self.request = request
-        self.started_at = monotonic()
+        self.started_at = started_at
         self.carrier: Carrier | None = None
         self.is_ended = False
-        self.is_resent = False
         self._done = done
         self._wheel = wheel
         self._ends_at = ends_at
         self._slot = wheel.add(head_by, self)
+
+    @property
+    def ends_at(self) -> float:
+        """The moment, on the monotonic clock, by which all is over."""
+        return self._ends_at
+
+    def cancel(self) -> None:
+        """Drop the request; its reply is never handed back. The receiver may have seen it all the same."""
+        if not self.is_ended:
+            self._leave()
+            self._end()
+
+    def expire(self) -> None:
+        """Act on the deadline: that of the head first, then that of the body."""
+        if self.is_ended:
+            return
+        partial = self.carrier.partial() if self.carrier is not None else None
+        if partial is not None and monotonic() < self._ends_at:
+            self._slot = self._wheel.add(self._ends_at, self)
+            return
+        self._leave()
+        self.finish(partial or self.failure("request timed out", timed_out=True))
+
+    def finish(self, reply: Reply) -> None:
+        """Hand the reply back. What goes wrong over there is logged, and stays there."""
+        self._end()
+        try:
+            self._done(reply)
+        except Exception:
+            logger.exception("a reply's receiver failed")
+
+    def failure(self, error: str, *, timed_out: bool = False) -> Reply:
+        """Return the reply of a request that got no answer."""
+        return Reply(0, b"", int((monotonic() - self.started_at) * 1000), error, timed_out)
+
+    def _end(self) -> None:
+        self.is_ended = True
+        self.carrier = None
+        self._wheel.drop(self._slot, self)
+
+    def _leave(self) -> None:
+        if self.carrier is not None:
+            self.carrier.drop(self)

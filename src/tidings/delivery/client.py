@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""The HTTP/1.1 client that delivers: one POST to a stranger, bounded in time and in bytes.
+
+It exists because general clients cost ten times the CPU per request, and because they look names up themselves: here
+the address that was vetted is the address that is dialled.
+
+A request goes through these hands. `Client.send` makes a `Sending`, which has the deadlines, and gives it to the `Pool`
+of its origin. The pool puts it on an idle `Connection` if there is one: that is the warm path, and it is synchronous,
+without a task or a future. Else it dials (a task, the only kind there is here), or lets it wait for a place.
+The connection writes head and body in one go, reads the answer within bounds, gives itself back to the pool and then
+hands the `Reply` to the caller's `done`.
+
+`done` is called exactly once per request, on the loop, never before `send` has returned; unless the request is
+cancelled or the client closed, then never. It must be quick, it may call `send`, and if it raises, that is logged.
+
+Time. The head of the answer is due `timeout_seconds` after `send`; waiting for a place, resolving, connecting and TLS
+count. The body is due within `grace_seconds` more, else the reply has what came of it. All deadlines hang on one wheel,
+which is late by up to its tick; the last one is set a tick early, so that a request never outlives timeout and grace.
+
+Second chances, each given once and silently. A connection that was used before and closes before the first byte of an
+answer had most likely been closed by a peer tired of waiting: the request goes out again on a fresh one. And a connect
+that fails within a second is tried again at once. Everything else is a result, and whether to try again is decided
+elsewhere.
+
+What a peer sends is never trusted: the head of the answer ends at 64 KiB, the body is read up to a limit, interim
+answers are skipped, redirects are results, and a connection that says anything unasked is closed.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from time import monotonic
+
+from tidings.delivery.address import AddressPolicy
+from tidings.delivery.dial import Dialer, DirectDialer, Origin, tls_context
+from tidings.delivery.pool import House, Limits, Pool
+from tidings.delivery.sending import Reply, Sending
+from tidings.delivery.target import Target
+from tidings.delivery.wheel import TICK_SECONDS, Wheel
+
+
+class Client:
+    """Sends requests, many at a time. Made on a running loop, and bound to it."""
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        *,
+        timeout_seconds: float,
+        limits: Limits | None = None,
+        verify_tls: bool = True,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`tls` replaces the usual context, for a private authority; `verify_tls` says nothing then."""
+        limits = limits or Limits()
+        self._timeout_seconds = timeout_seconds
+        self._most_seconds = timeout_seconds + max(limits.grace_seconds - TICK_SECONDS, 0.0)
+        self._wheel = Wheel(asyncio.get_running_loop().call_later, monotonic)
+        self._dialer: Dialer = DirectDialer(policy, tls or tls_context(verify=verify_tls))
+        self._house = House(self._dialer, limits, self._wheel)
+        self._pools = self._house.pools
+        self._is_closed = False
+
+    @property
+    def connections(self) -> int:
+        """How many sockets are open."""
+        return len(self._house.connections)
+
+    def send(
+        self,
+        target: Target,
+        msg_id: str,
+        timestamp: int,
+        signature: bytes,
+        body: bytes,
+        done: Callable[[Reply], None],
+    ) -> Sending:
+        """Send a message; `done` gets what came of it. ValueError for an id or a signature that breaks the head."""
+        if self._is_closed:
+            raise RuntimeError("the client is closed")
+        request = target.request(msg_id, timestamp, signature, body)
+        now = monotonic()
+        sending = Sending(request, done, self._wheel, now, now + self._timeout_seconds, now + self._most_seconds)
+        pool = self._pools.get(target.origin) or self._open_pool(target)
+        pool.take(sending)
+        return sending
+
+    async def close(self) -> None:
+        """Drop what is under way, whose `done` is never called, and close all sockets."""
+        self._is_closed = True
+        house = self._house
+        for pool in list(self._pools.values()):
+            pool.drop_waiting()
+        self._wheel.close()
+        dials = list(house.dials)
+        for dial in dials:
+            dial.cancel()
+        await asyncio.gather(*dials, return_exceptions=True)
+        await self._dialer.close()
+        await house.close_connections()
+
+    def _open_pool(self, target: Target) -> Pool:
+        origin = Origin(target.origin, target.scheme, target.host, target.port)
+        pool = self._pools[target.origin] = Pool(self._house, origin)
+        return pool

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: MIT
+"""One connection: writes a request, reads the answer within bounds, and knows whether it can be used again."""
+
+import logging
+import os
+import ssl
+from asyncio import Protocol as StreamProtocol
+from asyncio import Transport
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final, Protocol, cast
+
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from tidings.delivery.sending import Reply, Sending
+
+MAX_HEAD_BYTES: Final = 65_536
+# Bytes on the wire for each byte of body: chunks of one byte take six, and trailers have an end.
+WIRE_FACTOR: Final = 8
+FIRST_STATUS: Final = 100
+FIRST_FINAL_STATUS: Final = 200
+WANTED: Final = frozenset({b"content-length", b"transfer-encoding", b"retry-after", b"webhook-delivery"})
+
+logger = logging.getLogger(__name__)
+
+
+class Keeper(Protocol):
+    """Who holds connections and decides what they do next."""
+
+    def release(self, connection: "Connection") -> None:
+        """Take back a connection that can carry another request."""
+        ...
+
+    def retire(self, connection: "Connection") -> None:
+        """Forget a connection that can not."""
+        ...
+
+    def resend(self, sending: Sending) -> None:
+        """Send again, on a fresh connection, what the retired one did not carry."""
+        ...
+
+    def opened(self, connection: "Connection") -> None:
+        """Note that there is a socket."""
+        ...
+
+    def closed(self, connection: "Connection") -> None:
+        """Note that the socket is closed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How much of an answer is read, and how old a connection may become."""
+
+    max_body_bytes: int
+    max_age_seconds: float
+
+
+class _Enough(Exception):
+    pass
+
+
+class Connection(StreamProtocol):
+    """A transport with at most one sending on it; the first goes out as soon as there is a transport.
+
+    The parser calls back for each part of an answer. Nothing leaves the class from inside such a call: whoever gets the
+    reply may send the next request on this very connection, which must not happen while the parser is at work.
+    """
+
+    __slots__ = (
+        "_born_at",
+        "_chunks",
+        "_head_at",
+        "_headers",
+        "_is_complete",
+        "_is_open",
+        "_is_reusable",
+        "_is_used",
+        "_keeper",
+        "_parser",
+        "_reading",
+        "_received",
+        "_room",
+        "_sending",
+        "_status",
+        "_transport",
+        "_wire_limit",
+    )
+
+    def __init__(self, keeper: Keeper, reading: Reading, first: Sending) -> None:
+        self._keeper = keeper
+        self._reading = reading
+        self._wire_limit = MAX_HEAD_BYTES + WIRE_FACTOR * reading.max_body_bytes
+        self._transport: Transport | None = None
+        self._sending: Sending | None = first
+        self._is_open = True
+        self._is_used = False
+        self._born_at = self._head_at = monotonic()
+        self._parser = HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
+        self._status: int
+        self._received: int
+        self._room: int
+        self._is_complete: bool
+        self._is_reusable: bool
+        self._chunks: list[bytes]
+        self._headers: dict[bytes, bytes]
+        self._reset()
+
+    @property
+    def idle_since(self) -> float:
+        return self._head_at
+
+    def is_usable(self) -> bool:
+        """Tell whether another request can go out."""
+        return self._is_open and self._transport is not None and not self._transport.is_closing()
+
+    def start(self, sending: Sending) -> None:
+        """Write the request. The reply goes to the sending."""
+        self._sending = sending
+        sending.carrier = self
+        self._reset()
+        cast("Transport", self._transport).write(sending.request)
+
+    def close(self) -> None:
+        """Close in good order; for a connection without a sending."""
+        self._is_open = False
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once; a sending on it hears nothing."""
+        self._is_open = False
+        self._sending = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    # A carrier of a sending.
+
+    def partial(self) -> Reply | None:
+        sending = self._sending
+        return self._reply(sending, None) if sending is not None and self._status else None
+
+    def drop(self, sending: Sending) -> None:  # noqa: ARG002 (there is only one)
+        self.abort()
+        self._keeper.retire(self)
+
+    # Called by the loop.
+
+    def connection_made(self, transport: object) -> None:
+        self._transport = cast("Transport", transport)
+        self._keeper.opened(self)
+        first = self._sending
+        if first is None or first.is_ended:
+            self.abort()
+            return
+        self._born_at = monotonic()
+        self.start(first)
+
+    def data_received(self, data: bytes) -> None:
+        if self._sending is None:
+            self._discard()  # an answer to nothing: whatever follows could be taken for the next request's
+            return
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self._is_complete:
+                self._fail(_parser_text(error))
+                return
+            self._is_reusable = False
+        if self._is_complete:
+            self._finish(None)
+        elif self._received > (self._wire_limit if self._status else MAX_HEAD_BYTES):
+            self._overrun()
+
+    def eof_received(self) -> None:
+        if self._is_open:
+            self._ended(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_open:
+            self._ended(exc)
+        self._keeper.closed(self)
+        del self._parser  # parser and connection hold each other
+
+    # Called by the parser.
+
+    def on_message_begin(self) -> None:
+        if self._is_complete:
+            raise _Enough  # bytes after the end of the answer
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key = name.lower()
+        if key in WANTED and not self._status:
+            self._headers[key] = value
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < FIRST_STATUS:
+            raise _Enough
+        if status >= FIRST_FINAL_STATUS:
+            self._status = status
+            self._head_at = monotonic()
+
+    def on_body(self, chunk: bytes) -> None:
+        if len(chunk) > self._room:
+            self._chunks.append(chunk[: self._room])
+            self._is_complete = True
+            raise _Enough
+        self._room -= len(chunk)
+        self._chunks.append(chunk)
+
+    def on_message_complete(self) -> None:
+        if self._status:
+            self._is_complete = True
+            self._is_reusable = self._parser.should_keep_alive()
+        else:
+            self._headers.clear()  # those of an interim answer
+
+    # What an answer, or its absence, leads to.
+
+    def _reset(self) -> None:
+        self._status = 0
+        self._received = 0
+        self._is_complete = False
+        self._is_reusable = False
+        self._room = self._reading.max_body_bytes
+        self._chunks = []
+        self._headers = {}
+
+    def _reply(self, sending: Sending, error: str | None) -> Reply:
+        headers = self._headers
+        return Reply(
+            self._status,
+            b"".join(self._chunks),
+            int((self._head_at - sending.started_at) * 1000),
+            error,
+            False,  # noqa: FBT003 (by position: this is made for each request)
+            _text(headers.get(b"retry-after")),
+            _text(headers.get(b"webhook-delivery")),
+        )
+
+    def _finish(self, error: str | None) -> None:
+        """Hand the reply over, but give the connection back first: the next request may want it."""
+        sending = cast("Sending", self._sending)
+        reply = self._reply(sending, error)
+        self._sending = None
+        if self._may_go_on():
+            self._is_used = True
+            self._keeper.release(self)
+        else:
+            self._discard()
+        sending.finish(reply)
+
+    def _may_go_on(self) -> bool:
+        transport = cast("Transport", self._transport)
+        return (
+            self._is_reusable
+            and self._is_open
+            and self._head_at - self._born_at < self._reading.max_age_seconds
+            and not transport.get_write_buffer_size()  # answered before it had read the request
+            and not transport.is_closing()
+        )
+
+    def _fail(self, error: str) -> None:
+        """End the sending without an answer; or with what came of one, if its head did."""
+        sending = cast("Sending", self._sending)
+        if self._status:
+            self._finish(f"Error reading response body: {error}")
+            return
+        self._sending = None
+        self._discard()
+        sending.finish(sending.failure(f"error making request: {error}"))
+
+    def _overrun(self) -> None:
+        if self._status:
+            self._finish(None)
+        else:
+            self._fail("response headers are too long")
+
+    def _ended(self, exc: Exception | None) -> None:
+        """Act on the peer's end of the connection."""
+        sending = self._sending
+        if sending is None:
+            self._discard()
+        elif self._status and exc is None and not self._has_framing():
+            self._finish(None)  # a body that ends with the connection
+        elif self._is_used and not self._received:
+            # The peer closed an idle connection just as we wrote. It has most likely seen nothing, and a fresh one
+            # is not "used", so this happens once.
+            self._discard()
+            self._keeper.resend(sending)
+        else:
+            self._fail(cause_of(exc) if exc is not None else "connection closed before the response was complete")
+
+    def _has_framing(self) -> bool:
+        coding = self._headers.get(b"transfer-encoding", b"")
+        return b"content-length" in self._headers or coding.lower().endswith(b"chunked")
+
+    def _discard(self) -> None:
+        if self._is_open:
+            self.abort()
+            self._keeper.retire(self)
+
+
+def cause_of(error: BaseException) -> str:
+    """Say why a connection failed, for whoever owns the endpoint: no addresses, no names of ours."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS certificate not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or 'handshake failed').lower().replace('_', ' ')}"
+    if isinstance(error, OSError) and error.errno is not None:
+        return _errno_text(error.errno)
+    return "connection closed" if isinstance(error, ConnectionError) else type(error).__name__
+
+
+def _errno_text(number: int) -> str:
+    return os.strerror(number).lower()
+
+
+def _parser_text(error: Exception) -> str:
+    if isinstance(error, HttpParserCallbackError):
+        if not isinstance(error.__context__, _Enough):
+            logger.error("reading an answer failed", exc_info=error)
+        return "invalid HTTP response"
+    if isinstance(error, HttpParserUpgrade):
+        return "invalid HTTP response: it switches protocols"
+    return f"invalid HTTP response: {error}"
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")

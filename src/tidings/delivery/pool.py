@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""The connections to one origin, and the requests that wait for one."""
+
+import asyncio
+import logging
+import ssl
+from collections import OrderedDict
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from tidings.delivery.address import AddressError
+from tidings.delivery.connection import Connection, Reading, cause_of
+from tidings.delivery.dial import Dialer, Origin
+from tidings.delivery.sending import Reply, Sending
+from tidings.delivery.wheel import Wheel
+
+RETRY_WITHIN_SECONDS: Final = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the client may take up. None of these is a limit on requests: those wait, up to their deadline."""
+
+    grace_seconds: float = 5.0
+    max_body_bytes: int = 20_000
+    connections_per_origin: int = 100
+    idle_per_origin: int = 100
+    idle_seconds: float = 45.0
+    max_age_seconds: float = 300.0
+    kept_connections: int = 2_000
+
+
+class House:
+    """What the pools of a client share."""
+
+    __slots__ = ("_is_empty", "_is_reaping", "connections", "dialer", "dials", "limits", "pools", "reading", "wheel")
+
+    def __init__(self, dialer: Dialer, limits: Limits, wheel: Wheel) -> None:
+        self.dialer = dialer
+        self.limits = limits
+        self.wheel = wheel
+        self.reading = Reading(limits.max_body_bytes, limits.max_age_seconds)
+        self.pools: dict[str, Pool] = {}
+        self.connections: set[Connection] = set()
+        self.dials: set[asyncio.Task[None]] = set()
+        self._is_reaping = False
+        self._is_empty = asyncio.Event()
+
+    def reap_later(self) -> None:
+        """See to it that connections which stay idle are closed."""
+        if not self._is_reaping:
+            self._is_reaping = True
+            self.wheel.add(monotonic() + self.limits.idle_seconds / 4, self)
+
+    def expire(self) -> None:
+        """Close what has been idle for too long."""
+        self._is_reaping = False
+        idle_before = monotonic() - self.limits.idle_seconds
+        left = [pool.reap(idle_before) for pool in list(self.pools.values())]
+        if any(left):
+            self.reap_later()
+
+    def closed(self, connection: Connection) -> None:
+        """Note that a socket is gone."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._is_empty.set()
+
+    async def close_connections(self) -> None:
+        """Close all sockets, and wait until they are."""
+        self._is_empty.clear()
+        for connection in list(self.connections):
+            connection.abort()
+        if self.connections:
+            await self._is_empty.wait()
+
+
+class _Dial:
+    """The carrier of a sending for which a connection is being made."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    def partial(self) -> Reply | None:
+        return None
+
+    def drop(self, sending: Sending) -> None:  # noqa: ARG002 (there is only one)
+        self._task.cancel()
+
+
+class Pool:
+    """Last in, first out, so that connections nobody needs grow old; requests wait first in, first out.
+
+    `_taken` counts open connections and dials. Whoever ends one gives its place to the first that waits.
+    """
+
+    __slots__ = ("_house", "_idle", "_origin", "_taken", "_waiting")
+
+    def __init__(self, house: House, origin: Origin) -> None:
+        self._house = house
+        self._origin = origin
+        self._idle: list[Connection] = []
+        self._taken = 0
+        self._waiting: OrderedDict[Sending, None] = OrderedDict()
+
+    def take(self, sending: Sending) -> None:
+        """Send on an idle connection, on a new one, or later."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable():
+                connection.start(sending)
+                return
+            connection.close()  # it is closing, and the loop has not told us yet
+            self._taken -= 1
+        if self._taken < self._house.limits.connections_per_origin:
+            self._dial(sending)
+            return
+        self._waiting[sending] = None
+        sending.carrier = self
+
+    def drop_waiting(self) -> None:
+        """Forget the requests that wait for a place."""
+        self._waiting.clear()
+
+    def reap(self, idle_before: float) -> bool:
+        """Close what has been idle since before a moment; tell whether anything idle is left."""
+        while self._idle and self._idle[0].idle_since <= idle_before:
+            self._taken -= 1
+            self._idle.pop(0).close()
+        self._check_empty()
+        return bool(self._idle)
+
+    # A carrier of the sendings that wait.
+
+    def partial(self) -> Reply | None:
+        return None
+
+    def drop(self, sending: Sending) -> None:
+        self._waiting.pop(sending, None)
+
+    # The keeper of its connections.
+
+    def release(self, connection: Connection) -> None:
+        if self._waiting:
+            connection.start(self._waiting.popitem(last=False)[0])
+            return
+        limits = self._house.limits
+        if len(self._idle) >= limits.idle_per_origin or len(self._house.connections) > limits.kept_connections:
+            connection.close()
+            self.retire(connection)
+            return
+        self._idle.append(connection)
+        self._house.reap_later()
+
+    def retire(self, connection: Connection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._give_up_place()
+
+    def resend(self, sending: Sending) -> None:
+        self._dial(sending)
+
+    def opened(self, connection: Connection) -> None:
+        self._house.connections.add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        self._house.closed(connection)
+
+    # Making connections.
+
+    def _dial(self, sending: Sending) -> None:
+        self._taken += 1
+        task = asyncio.create_task(self._connect(sending))
+        self._house.dials.add(task)
+        sending.carrier = _Dial(task)
+        task.add_done_callback(lambda dialled: self._dialled(sending, dialled))
+
+    async def _connect(self, sending: Sending) -> None:
+        dialer, make = self._house.dialer, lambda: Connection(self, self._house.reading, sending)
+        try:
+            await dialer.connect(self._origin, make, sending.ends_at)
+        except ssl.SSLError:
+            raise  # no better the second time
+        except OSError:
+            if monotonic() - sending.started_at > RETRY_WITHIN_SECONDS:
+                raise
+            await dialer.connect(self._origin, make, sending.ends_at)
+
+    def _dialled(self, sending: Sending, task: "asyncio.Task[None]") -> None:
+        """Clean up after a dial that failed; one that succeeded has put the sending on its connection."""
+        self._house.dials.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
+            self._give_up_place()
+        if error is not None and not sending.is_ended:
+            sending.finish(sending.failure(_dial_text(error)))
+
+    def _give_up_place(self) -> None:
+        self._taken -= 1
+        if self._waiting:
+            self._dial(self._waiting.popitem(last=False)[0])
+        else:
+            self._check_empty()
+
+    def _check_empty(self) -> None:
+        if not self._taken and not self._waiting:
+            self._house.pools.pop(self._origin.key, None)
+
+
+def _dial_text(error: BaseException) -> str:
+    if isinstance(error, AddressError):
+        return str(error)
+    if not isinstance(error, OSError):
+        logger.error("connecting failed", exc_info=error)
+    return f"error making request: {cause_of(error)}"
