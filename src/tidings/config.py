@@ -38,7 +38,7 @@ def _doc(text: str, default: Any, *, own: bool = False) -> Any:  # noqa: ANN401 
 class Settings:
     """All settings of one process."""
 
-    listen_address: str = _doc("Address and port that the API listens on.", "0.0.0.0:8071")  # noqa: S104 - the peer's
+    listen_address: str = _doc("Address and port that the API listens on.", "0.0.0.0:8071")
     db_dsn: str = _doc("Where the data lives: `sqlite:///path/to/file.db` or `postgresql://…`.", "sqlite:///tidings.db")
     db_pool_max_size: int = _doc("Most connections to PostgreSQL from one process.", 20)
     db_pgbouncer: bool = _doc("PgBouncer stands in between: no prepared statements.", default=False, own=True)
@@ -109,10 +109,7 @@ class Settings:
 
     def shown(self) -> dict[str, str]:
         """Return each setting as text, secrets masked."""
-        return {
-            each.name: _masked(each.name, getattr(self, each.name))
-            for each in dataclasses.fields(self)
-        }
+        return {each.name: _masked(each.name, getattr(self, each.name)) for each in dataclasses.fields(self)}
 
 
 def _masked(name: str, value: object) -> str:

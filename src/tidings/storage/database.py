@@ -86,6 +86,10 @@ class Read(Protocol):
         """Return the first row, or None."""
         ...
 
+    async def one(self, sql: Statement, **values: Value | Sequence[Value]) -> Row:
+        """Return the first row of a query that always has one."""
+        ...
+
 
 class Write(Read, Protocol):
     """An open write transaction."""

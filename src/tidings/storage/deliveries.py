@@ -1,2 +1,362 @@
 # SPDX-License-Identifier: MIT
-"""Outstanding work: one row for each message that an endpoint has yet to get."""
+"""Outstanding work: one row for each message that an endpoint has yet to get. The rules are `model.delivery`'s.
+
+Every statement that ends or moves a leased row names its lease. Where the databases differ it is in how many rows are
+named at once: SQLite runs a statement once a row, PostgreSQL takes the columns as arrays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.model.delivery import Lane
+from tidings.storage.database import Dialect, Read, Row, Sql, Write
+
+_COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, lane, due_at, attempts, retry_at, manual, lease, task_id"
+_UNLEASED: Final = "lease = NULL, lease_until = NULL, due_at = CAST(:now AS BIGINT)"
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A manual send of one message to one endpoint; `lane` and `mode` are numbers of `model.delivery`."""
+
+    msg_id: str
+    endpoint_id: str
+    app_id: str
+    org_id: str
+    lane: int
+    mode: int
+    task_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a leased send ended. `next_at` is the schedule's next moment, or None if there is none."""
+
+    msg_id: str
+    endpoint_id: str
+    lease: int
+    next_at: int | None = None
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Accept and claim
+
+_INSERT: Final = Sql(
+    sqlite=(
+        "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at, lease, lease_until)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    ),
+    postgresql=(
+        "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at, lease, lease_until)"
+        " SELECT * FROM"
+        " unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])"
+    ),
+)
+
+
+async def add(tx: Write, rows: Sequence[tuple[str, str, str, str, int, int | None, int | None]]) -> None:
+    """Add first deliveries: message, endpoint, application, organisation, due, lease and its end (or None twice)."""
+    await tx.bulk(_INSERT, rows)
+
+
+_NEXT: Final = (
+    "SELECT (SELECT min(due_at) FROM delivery WHERE lease IS NULL AND due_at > CAST(:now AS BIGINT)) AS later,"
+    " (SELECT min(due_at) FROM delivery WHERE lease IS NULL) AS first,"
+    " (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS lapse"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """When there is something to claim: whether it is now, and the next moment after now."""
+
+    due: bool
+    next_at: int | None
+
+
+async def outlook(read: Read, now: int) -> Outlook:
+    """Look ahead, by three index probes."""
+    row = await read.one(_NEXT, now=now)
+    later = [moment for moment in (row["later"], row["lapse"]) if moment is not None]
+    first = [moment for moment in (row["first"], row["lapse"]) if moment is not None]
+    return Outlook(due=bool(first) and min(first) <= now, next_at=min(later, default=None))
+
+
+# A walk over the distinct endpoints of the index, one probe each, so that an endpoint with 100,000 due rows costs no
+# more than one with a single row, and hides nobody.
+_DUE_ENDPOINTS: Final = """
+WITH RECURSIVE walk(id) AS (
+  SELECT min(endpoint_id) FROM delivery WHERE lease IS NULL AND endpoint_id > :after
+  UNION ALL
+  SELECT (SELECT min(endpoint_id) FROM delivery WHERE lease IS NULL AND endpoint_id > walk.id)
+  FROM walk WHERE walk.id IS NOT NULL
+)
+SELECT walk.id AS id,
+  (SELECT d.app_id FROM delivery d WHERE d.endpoint_id = walk.id AND d.lease IS NULL LIMIT 1) AS app_id,
+  (SELECT d.org_id FROM delivery d WHERE d.endpoint_id = walk.id AND d.lease IS NULL LIMIT 1) AS org_id
+FROM walk WHERE walk.id IS NOT NULL AND (
+  EXISTS (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND d.endpoint_id = walk.id AND d.lane = 0 AND d.due_at <= :now)
+  OR EXISTS
+    (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND d.endpoint_id = walk.id AND d.lane = 1 AND d.due_at <= :now)
+)
+LIMIT :limit
+"""
+
+
+async def due_endpoints(read: Read, now: int, *, after: str, limit: int) -> list[tuple[str, str, str]]:
+    """Return endpoints with due rows, in order of their id and after a given one: (endpoint, application, org)."""
+    rows = await read.rows(_DUE_ENDPOINTS, now=now, after=after, limit=limit)
+    return [(row["id"], row["app_id"], row["org_id"]) for row in rows if row["app_id"] is not None]
+
+
+_CLAIM: Final = Sql(
+    sqlite=f"""
+UPDATE delivery SET lease = :lease, lease_until = :until WHERE rowid IN (
+  SELECT rowid FROM delivery WHERE endpoint_id = :endpoint AND lane = :lane AND lease IS NULL AND due_at <= :now
+  ORDER BY due_at LIMIT :room)
+RETURNING {_COLUMNS}
+""",
+    postgresql=f"""
+UPDATE delivery SET lease = CAST(:lease AS BIGINT), lease_until = CAST(:until AS BIGINT)
+FROM (
+  SELECT picked.m, picked.e FROM unnest(CAST(:endpoints AS text[]), CAST(:rooms AS bigint[])) AS wanted(id, room)
+  CROSS JOIN LATERAL (
+    SELECT msg_id AS m, endpoint_id AS e FROM delivery
+    WHERE endpoint_id = wanted.id AND lane = CAST(:lane AS SMALLINT) AND lease IS NULL
+    AND due_at <= CAST(:now AS BIGINT)
+    ORDER BY due_at LIMIT wanted.room FOR UPDATE SKIP LOCKED) AS picked
+) AS chosen
+WHERE msg_id = chosen.m AND endpoint_id = chosen.e AND delivery.lease IS NULL
+RETURNING {_COLUMNS}
+""",
+)
+
+
+async def claim(
+    tx: Write, wanted: Sequence[tuple[str, int]], *, lane: Lane, lease: int, now: int, until: int
+) -> list[Row]:
+    """Lease due rows of one lane, oldest first: for each endpoint as many as it has room for."""
+    shared = {"lane": int(lane), "lease": lease, "until": until, "now": now}
+    if tx.dialect is Dialect.POSTGRESQL:
+        endpoints, rooms = [endpoint for endpoint, _ in wanted], [room for _, room in wanted]
+        return await tx.rows(_CLAIM, **shared, endpoints=endpoints, rooms=rooms)
+    claimed: list[Row] = []
+    for endpoint, room in wanted:
+        claimed += await tx.rows(_CLAIM, **shared, endpoint=endpoint, room=room)
+    return claimed
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Settle
+
+_KEYS: Final = "unnest($1::text[], $2::text[], $3::bigint[])"
+_NAMED: Final = "msg_id = ?1 AND endpoint_id = ?2 AND lease = ?3"
+_JOINED: Final = "msg_id = t.m AND endpoint_id = t.e AND lease = t.l"
+
+_END_DELIVERED: Final = Sql(
+    sqlite=f"DELETE FROM delivery WHERE {_NAMED} AND again < 2",
+    postgresql=f"DELETE FROM delivery USING {_KEYS} AS t(m, e, l) WHERE {_JOINED} AND again < 2",
+)
+_AGAIN_SET: Final = "lease = NULL, lease_until = NULL, manual = 1, retry_at = NULL, again = 0"
+_AGAIN_DELIVERED: Final = Sql(
+    sqlite=f"UPDATE delivery SET {_AGAIN_SET}, due_at = ?4 WHERE {_NAMED} AND again = 2",
+    postgresql=(
+        f"UPDATE delivery SET {_AGAIN_SET}, due_at = t.now"
+        " FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(m, e, l, now)"
+        f" WHERE {_JOINED} AND again = 2"
+    ),
+)
+
+
+async def settle_delivered(tx: Write, sends: Sequence[Settled], now: int) -> None:
+    """End deliveries that their receivers took, or make them due again where somebody asked for that meanwhile."""
+    keys = sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends)
+    if await tx.bulk(_END_DELIVERED, keys) < len(keys):
+        await tx.bulk(_AGAIN_DELIVERED, [(*key, now) for key in keys])
+
+
+_FAILED: Final = "unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS t(m, e, l, next_at, now)"
+_SCHEDULE: Final = "CASE WHEN manual = 1 THEN retry_at ELSE {next} END"
+_MOVE: Final = (
+    "UPDATE delivery SET lease = NULL, lease_until = NULL, attempts = attempts + 1 - manual,"
+    f" due_at = CASE WHEN again > 0 THEN {{now}} ELSE {_SCHEDULE} END,"
+    f" retry_at = CASE WHEN again > 0 THEN {_SCHEDULE} END,"
+    " manual = CASE WHEN again > 0 THEN 1 ELSE 0 END, lane = CASE WHEN again > 0 THEN lane ELSE 0 END,"
+    " task_id = CASE WHEN again > 0 THEN task_id END, again = 0"
+)
+_END: Final = f" AND again = 0 AND ({_SCHEDULE}) IS NULL"
+
+
+def _at(sql: str, next_at: str, now: str) -> str:
+    return sql.replace("{next}", next_at).replace("{now}", now)
+
+
+_END_FAILED: Final = Sql(
+    # The fifth value is named so that both statements take the same rows.
+    sqlite=f"DELETE FROM delivery WHERE {_NAMED} AND ?5 IS NOT NULL" + _at(_END, "?4", "?5"),
+    postgresql=f"DELETE FROM delivery USING {_FAILED} WHERE {_JOINED}" + _at(_END, "t.next_at", "t.now"),
+)
+_MOVE_FAILED: Final = Sql(
+    sqlite=f"{_at(_MOVE, '?4', '?5')} WHERE {_NAMED}",
+    postgresql=f"{_at(_MOVE, 't.next_at', 't.now')} FROM {_FAILED} WHERE {_JOINED}",
+)
+
+
+async def settle_failed(tx: Write, sends: Sequence[Settled], now: int) -> None:
+    """Move failed deliveries on to what they wait for next, or end them where nothing is left."""
+    rows = sorted((send.msg_id, send.endpoint_id, send.lease, send.next_at, now) for send in sends)
+    if await tx.bulk(_END_FAILED, rows) < len(rows):
+        await tx.bulk(_MOVE_FAILED, rows)
+
+
+_RETURN_SET: Final = (
+    "lease = NULL, lease_until = NULL, due_at = {now},"
+    " retry_at = CASE WHEN again > 0 AND manual = 0 THEN {now} ELSE retry_at END,"
+    " manual = CASE WHEN again > 0 THEN 1 ELSE manual END, again = 0"
+)
+_RETURN: Final = Sql(
+    sqlite=f"UPDATE delivery SET {_at(_RETURN_SET, '', '?4')} WHERE {_NAMED}",
+    postgresql=(
+        f"UPDATE delivery SET {_at(_RETURN_SET, '', 't.now')}"
+        f" FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(m, e, l, now) WHERE {_JOINED}"
+    ),
+)
+_RETURN_LAPSED_SET: Final = _at(_RETURN_SET, "", "CAST(:now AS BIGINT)")
+_RETURN_LAPSED: Final = Sql(
+    sqlite=(
+        f"UPDATE delivery SET {_RETURN_LAPSED_SET} WHERE rowid IN"
+        " (SELECT rowid FROM delivery WHERE lease IS NOT NULL AND lease_until <= :before LIMIT :limit)"
+    ),
+    postgresql=(
+        f"UPDATE delivery SET {_RETURN_LAPSED_SET} WHERE (msg_id, endpoint_id) IN"
+        " (SELECT msg_id, endpoint_id FROM delivery WHERE lease IS NOT NULL AND lease_until <= :before"
+        " ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+    ),
+)
+_DROP: Final = Sql(
+    sqlite=f"DELETE FROM delivery WHERE {_NAMED}",
+    postgresql=f"DELETE FROM delivery USING {_KEYS} AS t(m, e, l) WHERE {_JOINED}",
+)
+
+
+async def hand_back(tx: Write, sends: Sequence[Settled], now: int) -> None:
+    """Make leased rows that were not sent due again."""
+    await tx.bulk(_RETURN, sorted((send.msg_id, send.endpoint_id, send.lease, now) for send in sends))
+
+
+async def return_lapsed(tx: Write, *, before: int, now: int, limit: int) -> int:
+    """Make rows whose lease ended before a moment due again; their process is gone or has given them up."""
+    return await tx.run(_RETURN_LAPSED, before=before, now=now, limit=limit)
+
+
+async def drop(tx: Write, sends: Sequence[Settled]) -> int:
+    """End leased rows that can never be sent: the payload is gone, or the endpoint is."""
+    return await tx.bulk(_DROP, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
+
+
+_ABANDON: Final = Sql(
+    sqlite=(
+        "DELETE FROM delivery WHERE rowid IN (SELECT rowid FROM delivery"
+        " WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT :limit)"
+    ),
+    postgresql=(
+        "DELETE FROM delivery WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
+        " WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+    ),
+)
+
+
+async def abandon(tx: Write, endpoint_id: str, *, limit: int) -> int:
+    """End a chunk of the waiting rows of an endpoint that receives no more; return how many."""
+    return await tx.run(_ABANDON, endpoint=endpoint_id, limit=limit)
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Manual sends
+
+_ASK_COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, lane, due_at, manual, task_id"
+ASK_CONFLICT: Final = """
+ON CONFLICT (msg_id, endpoint_id) DO UPDATE SET
+  again = CASE WHEN delivery.lease IS NULL THEN 0 WHEN delivery.again > {mode} THEN delivery.again ELSE {mode} END,
+  due_at = CASE WHEN delivery.lease IS NULL THEN excluded.due_at ELSE delivery.due_at END,
+  retry_at = CASE WHEN delivery.lease IS NULL AND delivery.manual = 0 THEN delivery.due_at ELSE delivery.retry_at END,
+  lane = CASE WHEN delivery.lease IS NOT NULL THEN delivery.lane WHEN delivery.manual = 0 THEN excluded.lane
+    WHEN excluded.lane < delivery.lane THEN excluded.lane ELSE delivery.lane END,
+  manual = CASE WHEN delivery.lease IS NULL THEN 1 ELSE delivery.manual END,
+  task_id = excluded.task_id
+"""
+"""What a manual send makes of a row that is there; `{mode}` is a number of `model.delivery.Mode`."""
+
+
+def _ask(mode: int) -> Sql:
+    conflict = ASK_CONFLICT.replace("{mode}", str(int(mode)))
+    return Sql(
+        sqlite=f"INSERT INTO delivery ({_ASK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1, ?) {conflict}",
+        postgresql=(
+            f"INSERT INTO delivery ({_ASK_COLUMNS}) SELECT m, e, a, o, l, d, 1, k FROM unnest($1::text[], $2::text[],"
+            " $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::text[]) AS t(m, e, a, o, l, d, k)"
+            f" {conflict}"
+        ),
+    )
+
+
+_ASKS: Final = {mode: _ask(mode) for mode in (1, 2)}
+
+
+async def send_again(tx: Write, sends: Sequence[Again], now: int) -> None:
+    """Ask for manual sends: each goes before what its delivery waits for, and is tried once."""
+    for mode, statement in _ASKS.items():
+        rows = sorted(
+            (send.msg_id, send.endpoint_id, send.app_id, send.org_id, send.lane, now, send.task_id)
+            for send in sends
+            if send.mode == mode
+        )
+        if rows:
+            await tx.bulk(statement, rows)
+
+
+_WITHDRAW_LEASED: Final = (
+    "UPDATE delivery SET again = 0, task_id = NULL WHERE task_id = :task AND lease IS NOT NULL AND again > 0"
+)
+_WITHDRAWN: Final = "task_id = :task AND lease IS NULL"
+_WITHDRAW_ENDED: Final = Sql(
+    sqlite=(
+        "DELETE FROM delivery WHERE rowid IN (SELECT rowid FROM delivery"
+        f" WHERE {_WITHDRAWN} AND retry_at IS NULL LIMIT :limit)"
+    ),
+    postgresql=(
+        "DELETE FROM delivery WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
+        f" WHERE {_WITHDRAWN} AND retry_at IS NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+    ),
+)
+_WITHDRAW_SET: Final = "due_at = retry_at, retry_at = NULL, manual = 0, lane = 0, task_id = NULL"
+_WITHDRAW_WAITING: Final = Sql(
+    sqlite=(
+        f"UPDATE delivery SET {_WITHDRAW_SET} WHERE rowid IN (SELECT rowid FROM delivery"
+        f" WHERE {_WITHDRAWN} AND retry_at IS NOT NULL LIMIT :limit)"
+    ),
+    postgresql=(
+        f"UPDATE delivery SET {_WITHDRAW_SET} WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
+        f" WHERE {_WITHDRAWN} AND retry_at IS NOT NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+    ),
+)
+
+
+async def withdraw(tx: Write, task_id: str, *, limit: int) -> int:
+    """Take back what a task asked for and nobody sends yet, at most `limit` rows of either kind; return how many."""
+    await tx.run(_WITHDRAW_LEASED, task=task_id)
+    ended = await tx.run(_WITHDRAW_ENDED, task=task_id, limit=limit)
+    return ended + await tx.run(_WITHDRAW_WAITING, task=task_id, limit=limit)
+
+
+_BACKLOG: Final = (
+    "SELECT count(*) AS n FROM (SELECT 1 FROM delivery WHERE endpoint_id = :endpoint AND lane = 1 AND lease IS NULL"
+    " LIMIT CAST(:limit AS BIGINT)) AS waiting"
+)
+
+
+async def backlog(read: Read, endpoint_id: str, *, limit: int) -> int:
+    """Count an endpoint's waiting re-sent rows, up to a limit; leased ones are few, and bounded by memory."""
+    row = await read.one(_BACKLOG, endpoint=endpoint_id, limit=limit)
+    return int(row["n"])

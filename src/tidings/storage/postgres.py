@@ -87,6 +87,9 @@ class PostgresRead:
         found = await self.rows(sql, **values)
         return found[0] if found else None
 
+    async def one(self, sql: Statement, **values: Value | Sequence[Value]) -> Row:
+        return (await self.rows(sql, **values))[0]
+
 
 class PostgresWrite(PostgresRead):
     """The open write transaction."""

@@ -75,6 +75,9 @@ class SqliteWrite:
         cursor.close()
         return row
 
+    async def one(self, sql: Statement, **values: Value | Sequence[Value]) -> Row:
+        return (await self.rows(sql, **values))[0]
+
     async def run(self, sql: Statement, **values: Value | Sequence[Value]) -> int:
         return max(0, self._execute(sql, values).rowcount)
 
@@ -109,6 +112,9 @@ class SqliteRead:
     async def row(self, sql: Statement, **values: Value | Sequence[Value]) -> Row | None:
         found = await self.rows(sql, **values)
         return found[0] if found else None
+
+    async def one(self, sql: Statement, **values: Value | Sequence[Value]) -> Row:
+        return (await self.rows(sql, **values))[0]
 
     def _fetch(self, sql: str, values: dict[str, Value]) -> list[Row]:
         try:

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""What one (message, endpoint) still owes, and what each event makes of it.
+
+A delivery exists while there is something to send. It *waits* (no lease: to be sent at `due_at`) or it is *leased*
+(a process holds it in memory until `lease_until`). The lease is a random number, and everything that a process does
+with a leased delivery says that number: whoever lost it changes nothing.
+
+Two kinds of sends meet here. The *automatic* ones follow the retry schedule; `attempts` counts those made. A *manual*
+one (resend, recover, replay) is asked for in between: it goes first, is tried once, and leaves the schedule as it
+was: `retry_at` keeps the automatic moment meanwhile. If the delivery is leased when a manual send is asked for, the
+wish is noted in `again` and read when the send under way ends.
+
+The stores do the same in SQL; a property test holds the two equal.
+"""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+
+class Lane(IntEnum):
+    """Which of an endpoint's two lanes a delivery waits in: re-sent work never stands before live work."""
+
+    LIVE = 0
+    REPLAY = 1
+
+
+class Mode(IntEnum):
+    """How a manual send treats one that is under way."""
+
+    UNLESS_DELIVERED = 1
+    ALWAYS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A manual send that somebody wants."""
+
+    lane: Lane
+    mode: Mode
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One row; moments in milliseconds since the Unix epoch."""
+
+    due_at: int
+    lane: Lane = Lane.LIVE
+    attempts: int = 0
+    retry_at: int | None = None
+    manual: bool = False
+    again: int = 0
+    lease: int | None = None
+    lease_until: int | None = None
+    task_id: str | None = None
+
+
+def claimed(row: Delivery, lease: int, until: int) -> Delivery:
+    """Give a waiting delivery to the process that drew the number."""
+    return replace(row, lease=lease, lease_until=until)
+
+
+def delivered(row: Delivery, lease: int, now: int) -> Delivery | None:
+    """Settle a send that the receiver took; None is the end of the delivery."""
+    if row.lease != lease:
+        return row
+    if row.again == Mode.ALWAYS:
+        return replace(_freed(row, now), manual=True, retry_at=None, again=0)
+    return None
+
+
+def failed(row: Delivery, lease: int, now: int, next_at: int | None) -> Delivery | None:
+    """Settle a send that failed; `next_at` is the schedule's next moment if the send was automatic."""
+    if row.lease != lease:
+        return row
+    schedule = row.retry_at if row.manual else next_at
+    attempts = row.attempts if row.manual else row.attempts + 1
+    row = replace(row, attempts=attempts)
+    if row.again:
+        return replace(_freed(row, now), manual=True, retry_at=schedule, again=0)
+    return None if schedule is None else _automatic(row, schedule)
+
+
+def returned(row: Delivery, lease: int, now: int) -> Delivery:
+    """Take back a delivery that was leased and not sent, or whose lease has lapsed."""
+    if row.lease != lease:
+        return row
+    if row.again:
+        return replace(_freed(row, now), manual=True, retry_at=row.retry_at if row.manual else now, again=0)
+    return _freed(row, now)
+
+
+def asked(row: Delivery | None, ask: Ask, now: int) -> Delivery:
+    """Put a manual send before whatever the delivery waits for."""
+    if row is None:
+        return Delivery(due_at=now, lane=ask.lane, manual=True, task_id=ask.task_id)
+    if row.lease is not None:
+        return replace(row, again=max(row.again, ask.mode), task_id=ask.task_id)
+    if row.manual:
+        return replace(row, due_at=now, lane=min(row.lane, ask.lane), task_id=ask.task_id)
+    return replace(row, due_at=now, lane=ask.lane, manual=True, retry_at=row.due_at, task_id=ask.task_id)
+
+
+def withdrawn(row: Delivery, task_id: str) -> Delivery | None:
+    """Take back what a task asked for and nobody sends yet."""
+    if row.task_id != task_id:
+        return row
+    if row.lease is not None:
+        return replace(row, again=0, task_id=None) if row.again else row
+    return None if row.retry_at is None else _automatic(row, row.retry_at)
+
+
+def _freed(row: Delivery, now: int) -> Delivery:
+    return replace(row, lease=None, lease_until=None, due_at=now)
+
+
+def _automatic(row: Delivery, due_at: int) -> Delivery:
+    return Delivery(due_at=due_at, attempts=row.attempts)
