@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Pages of a list: where one starts, which way it travels, and what is told of the way on.
+
+A list is ordered by one text key (an id, a name) and is read a page at a time. An iterator is the key of the last
+element of a page: the next page starts behind it. With a leading `-` it is the key of the first element, and the
+page is the one before it, still told in the list's own order. One element more than asked for is read: it says
+whether the list goes on, and is not shown.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final, Generic, TypeVar
+
+from tidings.clock import DAY, HOUR
+from tidings.ids import first_at, moment_of
+
+Item = TypeVar("Item")
+Other = TypeVar("Other")
+
+LIMIT_DEFAULT: Final = 50
+LIMIT_MAX: Final = 250
+WINDOW_MS: Final = 90 * DAY
+AHEAD_MS: Final = HOUR
+"""How far in the future the newest element of a list may be: as far as clocks may differ."""
+
+
+class Order(Enum):
+    """The order in which a list is told."""
+
+    ASCENDING = "ascending"
+    DESCENDING = "descending"
+
+    @property
+    def opposite(self) -> "Order":
+        """The other way round."""
+        return Order.DESCENDING if self is Order.ASCENDING else Order.ASCENDING
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a list: rows with `above < key < below` and `first <= key`, read in `order`, at most `rows` of them."""
+
+    order: Order
+    rows: int
+    above: str | None = None
+    below: str | None = None
+    first: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Elements in the list's order, and the keys to go on with."""
+
+    items: tuple[Item, ...]
+    iterator: str | None
+    prev_iterator: str | None
+    done: bool
+
+    def mapped(self, change: Callable[[Item], Other]) -> "Page[Other]":
+        """Return the same page of something made of each element."""
+        return Page(tuple(change(item) for item in self.items), self.iterator, self.prev_iterator, self.done)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """What a caller asks of a list: how many elements, from where, in which order, made when."""
+
+    order: Order
+    limit: int = LIMIT_DEFAULT
+    iterator: str | None = None
+    before: int | None = None
+    after: int | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The key in the iterator, its direction taken off."""
+        return None if self.iterator is None else self.iterator.removeprefix("-")
+
+    @property
+    def is_back(self) -> bool:
+        """Tell whether the page is read against the list's order."""
+        if self.iterator is None:
+            # The first page of "everything since" hugs that moment, and goes on from there towards now.
+            return self.order is Order.DESCENDING and self.after is not None and self.before is None
+        return self.iterator.startswith("-")
+
+    def span(self) -> Span:
+        """Return the rows to read."""
+        order = self.order.opposite if self.is_back else self.order
+        if order is Order.ASCENDING:
+            return Span(order, self.limit + 1, above=self.key)
+        return Span(order, self.limit + 1, below=self.key)
+
+    def span_in_time(self, prefix: str, now: int) -> Span:
+        """Return the rows to read of a list that is bounded in time, by the moments inside its ids."""
+        since, until = self._window(now)
+        span = self.span()
+        return replace(
+            span,
+            first=None if since is None else first_at(prefix, since),
+            below=min(filter(None, (span.below, first_at(prefix, until)))),
+        )
+
+    def _window(self, now: int) -> tuple[int | None, int]:
+        """Return [since, until) of a list that tells at most 90 days at once."""
+        latest = now + AHEAD_MS
+        if self.before is not None:
+            since = self.before - WINDOW_MS
+            return max(since, self.after or since), min(self.before, latest)
+        if self.after is not None:
+            return self.after, min(self.after + WINDOW_MS, latest)
+        if self.key is None:
+            return now - WINDOW_MS, latest
+        moment = moment_of(self.key)
+        if self.is_back:
+            return None, min(moment + WINDOW_MS, latest)
+        return moment - WINDOW_MS, latest
+
+    def page(self, rows: list[Item], key: Callable[[Item], str]) -> Page[Item]:
+        """Make the page of the rows that were read, which may hold one more than it shows."""
+        shown = rows[: self.limit]
+        if self.is_back:
+            shown.reverse()
+        return Page(
+            items=tuple(shown),
+            iterator=key(shown[-1]) if shown else None,
+            prev_iterator=f"-{key(shown[0])}" if shown else None,
+            done=len(rows) <= self.limit,
+        )
