@@ -45,7 +45,15 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {}
 SQL = ("storage",)
 ENVIRONMENT = ("config",)
 WALL_CLOCK = ("clock",)
-SOCKETS = ("delivery.address", "delivery.client", "delivery.dial", "delivery.pool", "demo", "server")
+SOCKETS = (
+    "delivery.address",
+    "delivery.client",
+    "delivery.connection",
+    "delivery.dial",
+    "delivery.pool",
+    "demo",
+    "server",
+)
 # What is spawned must be watched and ended: only servers, runners, batchers and single flights do it.
 SPAWNERS = (
     "core.accept",
