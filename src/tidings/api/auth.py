@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Bearer tokens: who calls, from the `Authorization` header.
+
+A token is checked once and remembered with the time in which it counts, so a sender that uses one token pays for a
+dictionary. What is wrong with a token is never remembered: wrong tokens must not push right ones out.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from typing import Final
+
+import msgspec
+
+from tidings.clock import SECOND, Clock
+from tidings.errors import AppError, unauthorized
+from tidings.model.token import Claims, Grant, Principal, grant_of
+
+_REMEMBERED: Final = 10_000
+_PARTS: Final = 3
+_LONGEST: Final = 8_192
+_SECRET_SENT: Final = (  # noqa: S105 - a sentence, not a secret
+    "Authentication failed. JWT signing secrets can not be used as tokens, please refer to"
+    " https://github.com/svix/svix-webhooks#authentication for more information."
+)
+
+
+class _Head(msgspec.Struct):
+    alg: str
+
+
+class _Body(msgspec.Struct):
+    sub: str | None = None
+    org: str | None = None
+    feature_flags: list[str] | None = None
+    iat: float | None = None
+    nbf: float | None = None
+    exp: float | None = None
+
+
+_head: Final = msgspec.json.Decoder(_Head)
+_body: Final = msgspec.json.Decoder(_Body)
+
+
+class Gatekeeper:
+    """Knows the secret that tokens are signed with, and the tokens it has seen."""
+
+    __slots__ = ("_clock", "_grants", "_secret")
+
+    def __init__(self, secret: str, clock: Clock) -> None:
+        self._secret = secret.encode()
+        self._clock = clock
+        self._grants: dict[bytes, Grant] = {}
+
+    def principal(self, header: bytes | None) -> Principal:
+        """Return who calls, by the value of the header; raises the refusal that the caller is told."""
+        grant = None if header is None else self._grants.get(header)
+        if grant is None:
+            grant = self._checked(header)
+        if not grant.holds(self._clock.now()):
+            raise unauthorized()
+        return grant.principal
+
+    def _checked(self, header: bytes | None) -> Grant:
+        scheme, _, token = (header or b"").strip().partition(b" ")
+        if header is None or scheme.lower() != b"bearer" or len(header) > _LONGEST:
+            raise unauthorized()
+        grant = grant_of(self._claims(token.strip()))
+        if grant.holds(self._clock.now()):
+            self._remember(header, grant)
+        return grant
+
+    def _remember(self, header: bytes, grant: Grant) -> None:
+        while len(self._grants) >= _REMEMBERED:
+            del self._grants[next(iter(self._grants))]
+        self._grants[header] = grant
+
+    def _claims(self, token: bytes) -> Claims:
+        """Check the signature and read what it covers; which algorithm counts is ours to say, not the token's."""
+        if hmac.compare_digest(hashlib.sha256(token).digest(), hashlib.sha256(self._secret).digest()):
+            raise unauthorized(_SECRET_SENT)
+        parts = token.split(b".")
+        if len(parts) != _PARTS:
+            raise unauthorized()
+        try:
+            signature = _unpacked(parts[2])
+            signed = hmac.digest(self._secret, parts[0] + b"." + parts[1], "sha256")
+            if not hmac.compare_digest(signature, signed) or _head.decode(_unpacked(parts[0])).alg != "HS256":
+                raise unauthorized()
+            return _claims_of(_body.decode(_unpacked(parts[1])))
+        except (binascii.Error, ValueError, OverflowError, RecursionError) as error:
+            raise _unreadable(error) from error
+
+
+def _unpacked(text: bytes) -> bytes:
+    return base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+def _claims_of(body: _Body) -> Claims:
+    return Claims(
+        sub=body.sub,
+        org=body.org,
+        feature_flags=tuple(body.feature_flags or ()),
+        issued_at=_moment(body.iat),
+        not_before=_moment(body.nbf),
+        expires_at=_moment(body.exp),
+    )
+
+
+def _moment(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * SECOND)
+
+
+def _unreadable(error: Exception) -> AppError:
+    del error  # what exactly is wrong with a token is nobody's business but its issuer's
+    return unauthorized()

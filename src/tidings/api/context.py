@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""What the API of one process is wired to."""
+
+from dataclasses import dataclass
+
+from tidings.api.auth import Gatekeeper
+from tidings.core.desk import Acceptor, Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything that a handler may reach."""
+
+    desk: Desk
+    acceptor: Acceptor
+    gatekeeper: Gatekeeper
+    max_body_bytes: int = 2 * 1024 * 1024
+    https_only: bool = False
+    """Whether endpoint addresses must be https."""

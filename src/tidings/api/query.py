@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MIT
+"""Query strings: declared as msgspec structs whose fields are the kinds below.
+
+A kind knows how to read a value (what cannot be read is a 400), which rule a value must keep (a 422), and its schema
+in the OpenAPI document. Parameters that nobody declared are ignored.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Annotated, Final, TypeVar, get_args, get_origin
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from tidings import ids
+from tidings.clock import parse_rfc3339
+from tidings.errors import AppError, Fault, bad_request, invalid
+from tidings.model import text
+from tidings.model.page import LIMIT_MAX, Order
+
+QueryT = TypeVar("QueryT", bound="Query")
+Schema = Mapping[str, object]
+
+_LISTED_MAX: Final = 1_000
+
+
+class Query(msgspec.Struct, kw_only=True):
+    """A query string; the base has no parameters."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """How one kind of parameter is read, checked and described."""
+
+    read: Callable[[str], object]
+    schema: Schema
+    wrong: Callable[[object], str | None] = lambda _: None
+    at: tuple[str, ...] = ()
+    """What follows the parameter's name in the place of a fault."""
+    is_list: bool = False
+
+
+def _integer(value: str) -> int:
+    if not value.isascii() or not value.removeprefix("-").isdigit() or len(value) > len("18446744073709551615"):
+        raise ValueError("invalid digit found in string")
+    return int(value)
+
+
+def _truth(value: str) -> bool:
+    if value not in ("true", "false"):
+        raise ValueError("provided string was not `true` or `false`")
+    return value == "true"
+
+
+def _moment(value: str) -> int:
+    # A plus sign that was not percent-encoded arrives as a space; before an offset it can be nothing else.
+    try:
+        return parse_rfc3339(value)
+    except ValueError:
+        head, space, offset = value.rpartition(" ")
+        return parse_rfc3339(f"{head}+{offset}" if space else value)
+
+
+def _wrong_limit(value: object) -> str | None:
+    assert isinstance(value, int)  # noqa: S101 - the kind's reader made it
+    if value > LIMIT_MAX:
+        return f"Given limit must not exceed {LIMIT_MAX}"
+    return None if value >= 1 else "Given limit must be at least 1"
+
+
+def _each(rule: Callable[[str], str | None]) -> Callable[[object], str | None]:
+    return lambda value: rule(str(value))
+
+
+def _wrong_iterator(prefix: str) -> Callable[[object], str | None]:
+    def wrong(value: object) -> str | None:
+        fits = ids.is_id(str(value).removeprefix("-"), prefix)
+        return None if fits else "Invalid id. Expected different prefix"
+
+    return wrong
+
+
+def iterator_of(prefix: str) -> Kind:
+    """Return the kind of an iterator over ids."""
+    schema = {"type": "string", "pattern": f"^-?{prefix}[A-Za-z0-9]{{27}}$"}
+    return Kind(str, schema, _wrong_iterator(prefix), ("__all__",))
+
+
+def _wrong_name_iterator(value: object) -> str | None:
+    return text.wrong_name(str(value).removeprefix("-"))
+
+
+def one_of(choices: type[Enum]) -> Kind:
+    """Return the kind of a parameter with few values; the schema refers to the enum by its name."""
+    known = {str(choice.value): choice for choice in choices}
+
+    def chosen(value: str) -> Enum:
+        if value not in known:
+            expected = ", ".join(f"`{name}`" for name in known)
+            raise ValueError(f"unknown variant `{value}`, expected one of {expected}")
+        return known[value]
+
+    return Kind(chosen, {"enum": choices})
+
+
+_NAME_SCHEMA: Final = {"type": "string", "maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
+
+Flag = Annotated[bool, Kind(_truth, {"type": "boolean"})]
+Limit = Annotated[
+    int,
+    Kind(
+        _integer,
+        {"type": "integer", "format": "uint64", "minimum": 1, "maximum": LIMIT_MAX},
+        _wrong_limit,
+        ("limit",),
+    ),
+]
+Direction = Annotated[Order | None, one_of(Order)]
+Instant = Annotated[int | None, Kind(_moment, {"type": "string", "format": "date-time"})]
+"""A moment, read into milliseconds."""
+AppIterator = Annotated[str | None, iterator_of(ids.APP)]
+EndpointIterator = Annotated[str | None, iterator_of(ids.ENDPOINT)]
+MessageIterator = Annotated[str | None, iterator_of(ids.MESSAGE)]
+AttemptIterator = Annotated[str | None, iterator_of(ids.ATTEMPT)]
+TaskIterator = Annotated[str | None, iterator_of(ids.TASK)]
+NameIterator = Annotated[str | None, Kind(str, _NAME_SCHEMA, _wrong_name_iterator, ("__all__",))]
+Uid = Annotated[str | None, Kind(str, {**_NAME_SCHEMA, "minLength": 1}, _each(text.wrong_name), ("__all__",))]
+Channel = Annotated[
+    str | None,
+    Kind(
+        str,
+        {"type": "string", "maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_.:+]+$"},
+        _each(text.wrong_channel),
+        ("__all__",),
+    ),
+]
+Tag = Annotated[
+    str | None,
+    Kind(
+        str,
+        {"type": "string", "maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_./\\#]+$"},
+        _each(text.wrong_tag),
+        ("__all__",),
+    ),
+]
+Names = Annotated[tuple[str, ...], Kind(str, _NAME_SCHEMA, _each(text.wrong_name), ("__all__",), is_list=True)]
+"""Event types: comma-separated, repeated, with `[]` or with `[0]`; all spellings are merged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declared parameter."""
+
+    name: str
+    kind: Kind
+    default: object
+
+
+@lru_cache(maxsize=256)
+def parameters_of(declared: type[Query]) -> tuple[Parameter, ...]:
+    """Return the parameters that a struct declares, in order."""
+    found = []
+    for each in msgspec.structs.fields(declared):
+        kinds = [extra for extra in get_args(each.type) if isinstance(extra, Kind)]
+        if get_origin(each.type) is not Annotated or not kinds:
+            raise TypeError(f"{declared.__name__}.{each.name} is of no kind of parameter")
+        found.append(Parameter(each.encode_name, kinds[0], each.default))
+    return tuple(found)
+
+
+def decode(declared: type[QueryT], query: bytes) -> QueryT:
+    """Read a query string; raises the refusal that the caller is told."""
+    if not query:
+        return declared()
+    given = _pairs(query)
+    values: dict[str, object] = {}
+    faults: list[Fault] = []
+    for parameter in parameters_of(declared):
+        raw = _given(parameter, given)
+        if raw is not None:
+            value, wrong = _read(parameter, raw)
+            values[parameter.name] = value
+            faults += wrong
+    if faults:
+        raise invalid(*faults)
+    return declared(**values)
+
+
+def _pairs(query: bytes) -> dict[str, list[str]]:
+    given: dict[str, list[str]] = {}
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_LISTED_MAX)
+    except ValueError as error:
+        raise _unreadable(str(error)) from error
+    for name, value in pairs:
+        given.setdefault(name, []).append(value)
+    return given
+
+
+def _given(parameter: Parameter, given: Mapping[str, list[str]]) -> list[str] | None:
+    """Return the values of a parameter, None where it is absent."""
+    if not parameter.kind.is_list:
+        values = given.get(parameter.name)
+        if values is not None and len(values) > 1:
+            raise _unreadable(f"duplicate field `{parameter.name}`")
+        return values
+    found = [value for name, values in given.items() if _spells(name, parameter.name) for value in values]
+    return [item for value in found for item in value.split(",")] if found else None
+
+
+def _spells(name: str, wanted: str) -> bool:
+    if name == wanted:
+        return True
+    index = name.removeprefix(wanted)
+    return index != name and index.startswith("[") and index.endswith("]") and (index == "[]" or index[1:-1].isdigit())
+
+
+def _read(parameter: Parameter, raw: list[str]) -> tuple[object, list[Fault]]:
+    kind = parameter.kind
+    try:
+        values = [kind.read(value) for value in raw]
+    except (ValueError, OverflowError) as error:
+        raise _unreadable(f"{parameter.name}: {error}") from error
+    wrong = next(filter(None, map(kind.wrong, values)), None)
+    faults = [] if wrong is None else [Fault(("query", parameter.name, *kind.at), wrong)]
+    return (tuple(dict.fromkeys(values)) if kind.is_list else values[0]), faults
+
+
+def _unreadable(text_: str) -> AppError:
+    return bad_request("generic_error", f"Failed to deserialize query string: {text_}")

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""What goes over the wire: the base of its structs, bodies read and checked, answers and refusals written.
+
+A struct that ends in `In` is a request's body: it is decoded strictly, then asked for its `faults`. One that ends in
+`Out` is an answer's. Field names are camelCase on the wire.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+from typing import Annotated, Final, Generic, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from tidings.clock import parse_rfc3339, rfc3339
+from tidings.core.receipts import Answer
+from tidings.errors import AppError, Fault, Kind, invalid
+from tidings.model.page import Page
+
+Value = TypeVar("Value")
+Shown = TypeVar("Shown")
+InT = TypeVar("InT", bound="In")
+
+DEPTH_MAX: Final = 128
+"""Levels of nesting in a body; more is refused before anything recurses into it."""
+
+STATUS: Final = {
+    Kind.BAD_REQUEST: 400,
+    Kind.UNAUTHORIZED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+    Kind.TOO_LARGE: 413,
+    Kind.INVALID: 422,
+    Kind.TOO_MANY: 429,
+    Kind.UNAVAILABLE: 503,
+}
+
+
+class In(msgspec.Struct, rename="camel", kw_only=True):
+    """A request's body. Unknown members are ignored."""
+
+    def faults(self) -> Iterable[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        return ()
+
+
+class Out(msgspec.Struct, rename="camel", kw_only=True):
+    """An answer's body."""
+
+
+class ListResponse(Out, Generic[Shown]):
+    """A page of a list."""
+
+    data: tuple[Shown, ...]
+    iterator: str | None
+    done: bool
+    prev_iterator: str | UnsetType | None = UNSET
+
+
+class HttpErrorOut(Out):
+    """A refusal."""
+
+    code: str
+    detail: str
+
+
+class ValidationError(Out):
+    """One value that breaks a rule."""
+
+    loc: tuple[str, ...]
+    msg: str
+    type: str
+
+
+class HTTPValidationError(Out):
+    """A refusal that names each value that breaks a rule."""
+
+    detail: tuple[ValidationError, ...]
+
+
+class EmptyResponse(Out):
+    """An empty object."""
+
+
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+"""A moment on the wire, in RFC 3339."""
+
+_encoder: Final = msgspec.json.Encoder()
+encode: Final = _encoder.encode
+
+
+def answer(status: int, body: Out) -> Answer:
+    """Answer with a JSON object."""
+    return Answer(status, encode(body))
+
+
+def listing(page: Page[Value], show: Callable[[Value], Shown]) -> Answer:
+    """Answer with a page of a list."""
+    body = ListResponse(
+        data=tuple(show(item) for item in page.items),
+        iterator=page.iterator,
+        done=page.done,
+        prev_iterator=UNSET if page.prev_iterator is None else page.prev_iterator,
+    )
+    return Answer(200, encode(body))
+
+
+def refusal(error: AppError) -> Answer:
+    """Answer with what is wrong; a 422 tells a list, everything else a sentence."""
+    status = STATUS[error.kind]
+    if error.kind is Kind.INVALID:
+        found = tuple(ValidationError(loc=fault.loc, msg=fault.msg, type=fault.type) for fault in error.faults)
+        return answer(status, HTTPValidationError(detail=found))
+    return answer(status, HttpErrorOut(code=error.code, detail=error.detail))
+
+
+def read(decoder: msgspec.json.Decoder[InT], body: bytes) -> InT:
+    """Decode a body and check its rules; raises the refusal that the caller is told."""
+    value = decode(decoder, body)
+    faults = tuple(value.faults())
+    if faults:
+        raise invalid(*faults)
+    return value
+
+
+def decode(decoder: msgspec.json.Decoder[InT], body: bytes) -> InT:
+    """Decode a body, refusing what is not JSON in UTF-8, nests too deep or has members of other types."""
+    try:
+        if not body.isascii():
+            body.decode()  # the decoder skips unknown members and raw ones without looking at their bytes
+        _refuse_depth(body)
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _type_fault(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _json_fault(("", ""), str(error)) from error
+
+
+def moment_in(text: str, *loc: str) -> int:
+    """Read a moment of a body into milliseconds."""
+    try:
+        return parse_rfc3339(text)
+    except (ValueError, OverflowError) as error:
+        raise _json_fault(loc, f"not a moment in RFC 3339: {error}") from error
+
+
+def moment_out(moment: int) -> str:
+    """Write a moment."""
+    return rfc3339(moment)
+
+
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # matches wherever it starts: one pass
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+def _refuse_depth(body: bytes) -> None:
+    if body.count(b"{") + body.count(b"[") <= DEPTH_MAX:
+        return
+    brackets = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
+    if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > DEPTH_MAX:
+        raise _json_fault(("", ""), f"more than {DEPTH_MAX} levels of nesting")
+
+
+_PATH: Final = re.compile(r"^(?P<msg>.*?)(?: - at `(?P<key>key in )?\$(?P<path>.*)`)?$", re.DOTALL)
+_MISSING: Final = re.compile(r"missing required field `([^`]+)`")
+_SEGMENT: Final = re.compile(r"\.([^.\[]+)|(\[[^\]]*\])")
+
+
+def _type_fault(text: str) -> AppError:
+    """Make the decoder's sentence into a fault with the place that it names."""
+    match = _PATH.match(text)
+    path = (match["path"] if match else None) or ""
+    segments = [name or index for name, index in _SEGMENT.findall(path)]
+    segments += _MISSING.findall(text)
+    return _json_fault(tuple(segments) or ("", ""), match["msg"] if match else text)
+
+
+def _json_fault(loc: tuple[str, ...], text: str) -> AppError:
+    return invalid(Fault(("body", *loc), text, "value_error.jsondecode"))

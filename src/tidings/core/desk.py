@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""What every use case works with, and what the database's troubles mean to a caller."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tidings.clock import Clock
+from tidings.core.receipts import Receipts
+from tidings.core.wake import Wake
+from tidings.errors import AppError, conflict, unavailable
+from tidings.ids import OrgId
+from tidings.model.message import Accepted, Draft
+from tidings.storage.database import Busy, Database, Duplicate, Unavailable
+
+
+class Acceptor(Protocol):
+    """Whoever stores messages and hands them to delivery."""
+
+    async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None) -> Accepted:
+        """Store a message of an application (by id or uid) with its deliveries, once for each receipt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One process's database, clock, receipts and bell."""
+
+    db: Database
+    clock: Clock
+    wake: Wake
+    receipts: Receipts
+
+
+def told(error: Exception) -> AppError | None:
+    """Return what a caller is told of an error: None for one that is our own fault."""
+    match error:
+        case AppError():
+            return error
+        case Unavailable():
+            return unavailable("The database is not available for the moment.")
+        case Busy():
+            return unavailable("The database is too busy for the moment.")
+        case Duplicate():
+            return conflict()
+        case _:
+            return None
