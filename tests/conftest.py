@@ -3,13 +3,17 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import uvloop
 
 from postgres import Cluster, Server, find_binaries, given_server
+from tidings.storage.database import Database
+from tidings.storage.migrate import migrate
+from tidings.storage.store import opened
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NO_POSTGRES = "no PostgreSQL: set TIDINGS_TEST_PG to a server's URL, or install one (apt-get install postgresql)"
@@ -68,6 +72,15 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """Give the URL of an empty database, once of each kind: what uses this is a conformance test."""
     url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_dsn")
     return url
+
+
+@pytest_asyncio.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """Give an open database with the current schema, once of each kind."""
+    database = await opened(database_url)
+    await migrate(database)
+    yield database
+    await database.close()
 
 
 @pytest.fixture(scope="session")

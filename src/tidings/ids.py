@@ -97,7 +97,7 @@ def new(prefix: str, moment_ms: int) -> str:
 
 
 def first_at(prefix: str, moment_ms: int) -> str:
-    """Return the least id of the 4 ms step that holds a moment: `id >= first_at(t)` means "made at t or later"."""
+    """Return the least id of the 4 ms step that holds a moment, for ranges: every id made then or later is no less."""
     return prefix + _encode(_floor_of(moment_ms))
 
 

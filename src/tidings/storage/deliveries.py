@@ -96,7 +96,8 @@ SELECT walk.id AS id,
   (SELECT d.app_id FROM delivery d WHERE d.endpoint_id = walk.id AND d.lease IS NULL LIMIT 1) AS app_id,
   (SELECT d.org_id FROM delivery d WHERE d.endpoint_id = walk.id AND d.lease IS NULL LIMIT 1) AS org_id
 FROM walk WHERE walk.id IS NOT NULL AND (
-  EXISTS (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND d.endpoint_id = walk.id AND d.lane = 0 AND d.due_at <= :now)
+  EXISTS
+    (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND d.endpoint_id = walk.id AND d.lane = 0 AND d.due_at <= :now)
   OR EXISTS
     (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND d.endpoint_id = walk.id AND d.lane = 1 AND d.due_at <= :now)
 )
