@@ -24,7 +24,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from time import monotonic
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
+LookUp: TypeAlias = Callable[[str], Awaitable[Iterable[str]]]
 
 SETTING: Final = "TIDINGS_WHITELIST_SUBNETS"
 BLOCKED_TEXT: Final = "requests to this IP range are blocked (see the server configuration)"
@@ -127,9 +128,11 @@ class AddressPolicy:
         return any(address in network for network in BLOCKED)
 
     def vet(self, addresses: Iterable[Address]) -> tuple[str, ...]:
-        """Return those that may be called, IPv4 first, else in the order given. Raises BlockedError if none may."""
+        """Return those that may be called, IPv4 first, else in the order given. Raises AddressError if none may."""
         judged = list(dict.fromkeys(_judged(address) for address in addresses))
         fit = [address for address in judged if not self.blocked(address)]
+        if not judged:
+            raise UnresolvedError("error resolving name: it has no address")
         if not fit:
             raise BlockedError(BLOCKED_TEXT + (METADATA_HINT if all(map(is_metadata, judged)) else HINT))
         fit.sort(key=lambda address: address.version)
@@ -228,17 +231,33 @@ class _Answer:
         return self.addresses
 
 
+async def system_look_up(host: str) -> list[str]:
+    """Ask the system's resolver for all addresses of a host."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
 class Resolver:
     """From a host to the addresses that may be dialled. Refusals are remembered like answers."""
 
     def __init__(
-        self, policy: AddressPolicy, *, cache_seconds: float = CACHE_SECONDS, now: Callable[[], float] = monotonic
+        self,
+        policy: AddressPolicy,
+        *,
+        look_up: LookUp = system_look_up,
+        cache_seconds: float = CACHE_SECONDS,
+        now: Callable[[], float] = monotonic,
     ) -> None:
         self._policy = policy
+        self._ask = look_up
         self._cache_seconds = cache_seconds
         self._now = now
         self._answers: dict[str, _Answer] = {}
         self._flights: dict[str, asyncio.Task[_Answer]] = {}
+
+    def __len__(self) -> int:
+        """How many hosts are remembered."""
+        return len(self._answers)
 
     def known(self, host: str) -> tuple[str, ...] | None:
         """Return what is known without asking anyone, or None. Raises AddressError for a known refusal."""
@@ -272,10 +291,9 @@ class Resolver:
     async def _look_up(self, host: str) -> _Answer:
         until = self._now() + self._cache_seconds
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            addresses = [ip_address(text) for text in await self._ask(host)]
         except (OSError, ValueError) as error:
             return self._keep(host, _Answer((), (UnresolvedError, _unresolved_text(host, error)), until))
-        addresses = [ip_address(entry[4][0]) for entry in found]
         return self._keep(host, self._judge(addresses, until))
 
     def _land(self, host: str, flight: asyncio.Task[_Answer]) -> None:

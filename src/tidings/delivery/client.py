@@ -35,8 +35,10 @@ from tidings.delivery.address import AddressPolicy
 from tidings.delivery.dial import Dialer, DirectDialer, Origin, tls_context
 from tidings.delivery.pool import House, Limits, Pool
 from tidings.delivery.sending import Reply, Sending
-from tidings.delivery.target import Target
+from tidings.delivery.target import Target, compile_target
 from tidings.delivery.wheel import TICK_SECONDS, Wheel
+
+__all__ = ["Client", "Limits", "Reply", "Sending", "Target", "compile_target"]
 
 
 class Client:
@@ -65,6 +67,11 @@ class Client:
     def connections(self) -> int:
         """How many sockets are open."""
         return len(self._house.connections)
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether a timer is set; one that has nothing under way and nothing open sets none."""
+        return self._wheel.is_armed
 
     def send(
         self,

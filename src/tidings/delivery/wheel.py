@@ -44,6 +44,11 @@ class Wheel:
         self._handle: Handle | None = None
         self._has_waited = False
 
+    @property
+    def is_armed(self) -> bool:
+        """Whether the loop will be woken."""
+        return self._handle is not None
+
     def add(self, moment: float, item: Expiring) -> int:
         """Set a deadline; what is returned is needed to drop it."""
         slot = int(moment * self._per_second) + 1

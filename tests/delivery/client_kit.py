@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of the client share."""
+
+import asyncio
+import contextlib
+import gc
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from tidings.delivery.address import AddressPolicy
+from tidings.delivery.client import Client, Limits
+from tidings.delivery.sending import Reply
+from tidings.delivery.target import compile_target
+
+LOOPBACK = AddressPolicy.of(["127.0.0.0/8"])
+TIMEOUT = 0.3
+GRACE = 0.3
+
+
+@contextlib.asynccontextmanager
+async def a_client(
+    *,
+    policy: AddressPolicy = LOOPBACK,
+    timeout_seconds: float = TIMEOUT,
+    limits: Limits | None = None,
+    verify_tls: bool = True,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Client]:
+    """Open a client, and see that it leaves no socket behind."""
+    before = open_sockets()
+    client = Client(
+        policy,
+        timeout_seconds=timeout_seconds,
+        limits=limits or Limits(grace_seconds=GRACE),
+        verify_tls=verify_tls,
+        tls=tls,
+    )
+    others = open_sockets() - before
+    try:
+        yield client
+    finally:
+        await client.close()
+        assert client.connections == 0
+        assert others == 0
+
+
+def open_sockets() -> int:
+    links = Path("/proc/self/fd")
+    if not links.exists():
+        return 0
+    count = 0
+    for link in links.iterdir():
+        with contextlib.suppress(OSError):
+            count += str(link.readlink()).startswith("socket:")
+    return count
+
+
+async def settled_sockets(expected: int) -> int:
+    """Count the open sockets, once the loop has had the turns it needs to close those that are closing."""
+    for _ in range(100):
+        if open_sockets() <= expected:
+            break
+        gc.collect()
+        await asyncio.sleep(0.01)
+    return open_sockets()
+
+
+def send(client: Client, url: str, *, body: bytes = b"{}", headers: dict[str, str] | None = None) -> "Asked":
+    """Send a request; the reply can be awaited."""
+    return Asked(client, url, body, headers)
+
+
+async def ask(client: Client, url: str, *, body: bytes = b"{}", headers: dict[str, str] | None = None) -> Reply:
+    """Send a request and wait for its reply."""
+    return await send(client, url, body=body, headers=headers).reply
+
+
+class Asked:
+    """A request and the future of its reply."""
+
+    def __init__(self, client: Client, url: str, body: bytes, headers: dict[str, str] | None) -> None:
+        self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        target = compile_target(url, version="1.2.3", headers=headers)
+        self.sending = client.send(target, "msg_1", 1_614_265_330, b"v1,AAAA", body, self.reply.set_result)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+import asyncio
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from delivery.client_kit import a_client, ask, open_sockets, send, settled_sockets
+from delivery.receiver import Receiver, hang, read, reset, say
+from tidings.delivery.client import Client, Reply
+
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority of the tests' own."""
+
+    folder: Path
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    def receiver_context(self, *names: str, expires: datetime = NOW + DAY, signed: bool = True) -> ssl.SSLContext:
+        """Return what a receiver with these names serves with; unsigned means signed by itself."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        issuer = self.certificate.subject if signed else name_of("itself")
+        subject = name_of("receiver") if signed else issuer
+        certificate = (
+            unsigned(subject, issuer, key, expires)
+            .add_extension(x509.SubjectAlternativeName([alternative(name) for name in names]), critical=False)
+            .sign(self.key if signed else key, hashes.SHA256())
+        )
+        path = self.folder / f"{certificate.serial_number}.pem"
+        path.write_bytes(pem_of(certificate) + private_pem_of(key))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+    def client_context(self) -> ssl.SSLContext:
+        """Return the usual context of a client that trusts this authority alone."""
+        return ssl.create_default_context(cadata=pem_of(self.certificate).decode())
+
+
+def name_of(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def unsigned(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, expires: datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - 10 * DAY)
+        .not_valid_after(expires)
+    )
+
+
+def pem_of(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def private_pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = name_of("authority")
+    certificate = (
+        unsigned(name, name, key, NOW + DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return Authority(tmp_path_factory.mktemp("tls"), key, certificate)
+
+
+async def ask_with(authority: Authority, receiver: Receiver, url: str | None = None) -> Reply:
+    async with a_client(tls=authority.client_context(), timeout_seconds=3.0) as client:
+        return await ask(client, url or receiver.url)
+
+
+async def test_a_certified_receiver_is_called_and_its_connection_kept(authority: Authority) -> None:
+    tls = authority.receiver_context("127.0.0.1")
+    async with Receiver(tls=tls) as receiver, a_client(tls=authority.client_context(), timeout_seconds=3.0) as client:
+        replies = [await ask(client, receiver.url) for _ in range(3)]
+
+    assert [reply.status for reply in replies] == [200] * 3
+    assert receiver.connections == 1
+
+
+async def test_the_name_is_certified_not_the_address(authority: Authority) -> None:
+    async with Receiver(tls=authority.receiver_context("localhost")) as receiver:
+        by_name = await ask_with(authority, receiver, f"https://localhost:{receiver.port}/")
+        by_address = await ask_with(authority, receiver)
+
+    assert by_name.status == 200
+    assert by_address.status == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expires", "signer", "cause"),
+    [
+        ("127.0.0.1", NOW - DAY, "authority", "certificate has expired"),
+        ("127.0.0.2", NOW + DAY, "authority", "IP address mismatch"),
+        ("127.0.0.1", NOW + DAY, "itself", "self-signed certificate"),
+    ],
+)
+async def test_a_bad_certificate_is_an_error_that_names_the_cause(
+    authority: Authority, name: str, expires: datetime, signer: str, cause: str
+) -> None:
+    tls = authority.receiver_context(name, expires=expires, signed=signer == "authority")
+    async with Receiver(tls=tls) as receiver:
+        reply = await ask_with(authority, receiver)
+
+    assert reply.status == 0
+    assert reply.error is not None
+    assert reply.error.startswith("error making request: TLS certificate not accepted: ")
+    assert cause in reply.error
+    assert receiver.requests == []
+
+
+async def test_a_wrong_host_name_is_an_error_that_says_so(authority: Authority) -> None:
+    async with Receiver(tls=authority.receiver_context("example.com")) as receiver:
+        reply = await ask_with(authority, receiver, f"https://localhost:{receiver.port}/")
+
+    assert reply.error is not None
+    assert "Hostname mismatch" in reply.error
+
+
+async def test_verification_can_be_switched_off(authority: Authority) -> None:
+    async with (
+        Receiver(tls=authority.receiver_context("example.com", expires=NOW - DAY, signed=False)) as receiver,
+        a_client(verify_tls=False, timeout_seconds=3.0) as client,
+    ):
+        reply = await ask(client, receiver.url)
+
+    assert reply.status == 200
+
+
+async def test_an_unknown_authority_is_not_accepted(authority: Authority) -> None:
+    async with Receiver(tls=authority.receiver_context("127.0.0.1")) as receiver, a_client(timeout_seconds=3) as client:
+        reply = await ask(client, receiver.url)
+
+    assert reply.error is not None
+    assert "unable to get local issuer certificate" in reply.error
+
+
+async def test_plain_http_on_a_tls_port_is_an_error(authority: Authority) -> None:
+    async with Receiver([say(b"HTTP/1.1 400 Bad Request\r\n\r\n")]) as receiver:
+        reply = await ask_with(authority, receiver, receiver.url.replace("http:", "https:"))
+
+    assert reply.status == 0
+    assert reply.error is not None
+    assert reply.error.startswith("error making request: TLS: ")
+
+
+async def test_a_reset_inside_the_handshake_is_an_error(authority: Authority) -> None:
+    async with Receiver([reset]) as receiver:
+        reply = await ask_with(authority, receiver, receiver.url.replace("http:", "https:"))
+
+    assert reply.status == 0
+    assert reply.error is not None
+    assert reply.error.startswith("error making request: ")
+
+
+async def test_a_handshake_that_hangs_is_a_timeout_and_leaves_no_socket(authority: Authority) -> None:
+    before = open_sockets()
+    async with Receiver([hang]) as receiver, a_client(tls=authority.client_context()) as client:
+        reply = await ask(client, receiver.url.replace("http:", "https:"))
+
+    assert reply == Reply(0, b"", reply.duration_ms, "request timed out", timed_out=True)
+    assert await settled_sockets(before) == before
+
+
+async def test_a_tls_answer_can_hang_break_and_be_cancelled(authority: Authority) -> None:
+    before = open_sockets()
+    tls = authority.receiver_context("127.0.0.1")
+    async with (
+        Receiver([read, hang], [read, reset], [read, hang], tls=tls) as receiver,
+        a_client(tls=authority.client_context(), timeout_seconds=1.0) as client,
+    ):
+        replies = [await ask(client, receiver.url), await ask(client, receiver.url)]
+        cancelled = send(client, receiver.url)
+        for _ in range(3):
+            await receiver.next_request()
+        cancelled.sending.cancel()
+
+    assert [reply.status for reply in replies] == [0, 0]
+    assert replies[0].timed_out
+    assert await settled_sockets(before) == before
+
+
+async def ask_many(client: Client, url: str) -> list[Reply]:
+    return await asyncio.gather(*(send(client, url).reply for _ in range(20)))
+
+
+async def test_many_requests_share_tls_connections(authority: Authority) -> None:
+    tls = authority.receiver_context("127.0.0.1")
+    async with Receiver(tls=tls) as receiver, a_client(tls=authority.client_context(), timeout_seconds=5.0) as client:
+        first, second = await ask_many(client, receiver.url), await ask_many(client, receiver.url)
+
+    assert [reply.status for reply in first + second] == [200] * 40
+    assert receiver.connections <= 20
