@@ -44,7 +44,7 @@ SABOTAGE = [
     ("imports_run_down", "core/apps.py", "from tidings import delivery"),
     ("imports_run_down", "core/apps.py", "from ..tasks import runner"),
     ("imports_run_down", "delivery/queue.py", "from tidings.tasks.pace import Pace"),
-    ("imports_run_down", "delivery/queue.py", "from tidings.storage.messages import Messages"),
+    ("imports_run_down", "model/message.py", "from tidings.storage.store import Store"),
     ("imports_run_down", "api/apps.py", "from tidings.storage.store import Store"),
     ("imports_run_down", "errors.py", "from tidings import ids"),
     ("imports_run_down", "stray/apps.py", ""),
