@@ -56,7 +56,7 @@ CREATE TABLE event_type (
     archived SMALLINT NOT NULL DEFAULT 0,
     deprecated SMALLINT NOT NULL DEFAULT 0,
     schemas {text},
-    feature_flag {text},
+    feature_flags {text},
     group_name {text},
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
