@@ -183,7 +183,8 @@ CREATE TABLE task (
     chunks BIGINT NOT NULL DEFAULT 0,
     strikes INTEGER NOT NULL DEFAULT 0,
     error {text},
-    result {text},
+    -- What the kind counts (`messagesSent`), as a JSON object.
+    counters {text} NOT NULL DEFAULT '{}',
     lock_key {text},
     created_by {text},
     -- The creating transaction, as PostgreSQL numbers it: the first chunk waits until every older one has ended.
@@ -201,15 +202,21 @@ CREATE TABLE task (
 )
 --postgresql: WITH (fillfactor = 80)
 ;
+-- No index holds what a checkpoint changes (cursor, progress, lease): PostgreSQL then rewrites the row in place.
 CREATE INDEX task_ready ON task (priority DESC, turn, id) WHERE state = 'queued';
-CREATE INDEX task_queued_turn ON task (tenant, turn) WHERE state = 'queued';
+CREATE INDEX task_next ON task (ready_at) WHERE state = 'queued';
+CREATE INDEX task_turn ON task (tenant, priority, turn) WHERE state = 'queued';
 CREATE INDEX task_running ON task (tenant) WHERE state = 'running';
 CREATE INDEX task_active ON task (tenant) WHERE state IN ('queued', 'running', 'paused');
 CREATE UNIQUE INDEX task_lock ON task (lock_key) WHERE state = 'running';
 CREATE INDEX task_org ON task (org_id, id);
 CREATE INDEX task_org_status ON task (org_id, wire_status, id);
 CREATE INDEX task_org_kind ON task (org_id, kind, id);
+CREATE INDEX task_org_both ON task (org_id, kind, wire_status, id);
 CREATE INDEX task_app ON task (app_id, id);
+CREATE INDEX task_app_status ON task (app_id, wire_status, id);
+CREATE INDEX task_app_kind ON task (app_id, kind, id);
+CREATE INDEX task_app_both ON task (app_id, kind, wire_status, id);
 CREATE INDEX task_finished ON task (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE task_item (

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""What a user does with background tasks: start, look, pause, resume, cancel, retry.
+
+Starting takes an open transaction, so that it commits together with the receipt of its request; the commands own
+theirs. A command that the state does not allow is a conflict that names the state.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final
+
+from tidings import ids, observe
+from tidings.core.desk import Desk
+from tidings.errors import conflict, not_found, too_many
+from tidings.ids import TaskId
+from tidings.model.page import WINDOW_MS, Cursor, Page
+from tidings.model.task import ACTIVE_LIMIT, Command, Failure, NewTask, State, Task, WireStatus, allows
+from tidings.model.token import Principal
+from tidings.storage import deliveries, tasks
+from tidings.storage.database import Write, retried
+
+CANCELLED: Final = Failure("cancelled", "The task was cancelled.")
+
+_WITHDRAWN_AT_ONCE: Final = 500
+
+
+async def start(desk: Desk, tx: Write, new: NewTask) -> Task:
+    """Store a task; it is worked on once the transaction has committed."""
+    await tasks.close_gate(tx)
+    await _refuse_crowd(tx, new.tenant)
+    now = desk.clock.now()
+    task = await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)
+    tx.after_commit(desk.wake.tasks)
+    return task
+
+
+async def get(desk: Desk, principal: Principal, task_id: str) -> Task:
+    """Return a task that the caller may see; raises `not_found` for every other."""
+    async with desk.db.read() as read:
+        task = await tasks.find(read, principal.org_id, principal.app_id, task_id)
+    if task is None:
+        raise not_found()
+    return task
+
+
+async def page(
+    desk: Desk,
+    principal: Principal,
+    cursor: Cursor,
+    *,
+    status: WireStatus | None = None,
+    kind: str | None = None,
+) -> Page[Task]:
+    """Return a page of the tasks that the caller may see and that were made within 90 days."""
+    span = replace(cursor.span(), first=ids.first_at(ids.TASK, desk.clock.now() - WINDOW_MS))
+    async with desk.db.read() as read:
+        found = await tasks.page(read, principal.org_id, principal.app_id, span, status=status, kind=kind)
+    return cursor.page(found, lambda task: task.id)
+
+
+async def pause(desk: Desk, principal: Principal, task_id: str) -> Task:
+    """Let a task stand still, at once; one that does already is answered as it is."""
+
+    async def work(tx: Write, task: Task) -> Task | None:
+        return await tasks.pause(tx, task.id, desk.clock.now())
+
+    return await _command(desk, principal, task_id, Command.PAUSE, work)
+
+
+async def resume(desk: Desk, principal: Principal, task_id: str) -> Task:
+    """Let a paused task go on."""
+
+    async def work(tx: Write, task: Task) -> Task | None:
+        return await tasks.resume(tx, task, desk.clock.now())
+
+    return await _command(desk, principal, task_id, Command.RESUME, work)
+
+
+async def retry(desk: Desk, principal: Principal, task_id: str) -> Task:
+    """Let a failed task go on from where it failed."""
+
+    async def work(tx: Write, task: Task) -> Task | None:
+        await _refuse_crowd(tx, task.tenant)
+        return await tasks.retry(tx, task, desk.clock.now())
+
+    return await _command(desk, principal, task_id, Command.RETRY, work)
+
+
+async def cancel(desk: Desk, principal: Principal, task_id: str) -> Task:
+    """End a task at once, and take back what it asked for and nobody has sent yet.
+
+    The task is over when the first transaction has committed. The withdrawal goes on in transactions of bounded size;
+    if the process dies in the middle, cancelling the cancelled task does the rest.
+    """
+
+    async def work(tx: Write, task: Task) -> Task | None:
+        return await tasks.cancel(tx, task.id, desk.clock.now(), CANCELLED)
+
+    await _command(desk, principal, task_id, Command.CANCEL, work)
+    while await retried(lambda: _withdraw(desk, task_id)):
+        pass
+    return await get(desk, principal, task_id)
+
+
+async def _withdraw(desk: Desk, task_id: str) -> bool:
+    """Take back some deliveries and count them; tell whether there may be more."""
+    async with desk.db.write() as tx:
+        await tasks.hold(tx, task_id)
+        withdrawn = await deliveries.withdraw(tx, task_id, limit=_WITHDRAWN_AT_ONCE)
+        if withdrawn:
+            await tasks.count_more(tx, task_id, "withdrawn", withdrawn)
+    return withdrawn > 0
+
+
+async def _command(
+    desk: Desk,
+    principal: Principal,
+    task_id: str,
+    command: Command,
+    work: Callable[[Write, Task], Awaitable[Task | None]],
+) -> Task:
+    """Give a command to a task that the caller may see; repeated where the state is the wanted one already."""
+
+    async def once() -> Task:
+        async with desk.db.write(gate=tasks.GATE if command in _QUEUING else None) as tx:
+            task = await tasks.find(tx, principal.org_id, principal.app_id, task_id)
+            if task is None:
+                raise not_found()
+            held = await tasks.hold(tx, task_id) or task
+            changed = await work(tx, held) if allows(command, held.state) else None
+            if changed is None:
+                return _as_it_is(held, command)
+            tx.after_commit(desk.wake.tasks)
+        observe.transition("task", task_id, command)
+        return changed
+
+    return await retried(once)
+
+
+_QUEUING: Final = frozenset({Command.RESUME, Command.RETRY})
+_REPEATABLE: Final = frozenset({(Command.PAUSE, State.PAUSED), (Command.CANCEL, State.CANCELLED)})
+
+
+def _as_it_is(task: Task, command: Command) -> Task:
+    if (command, task.state) in _REPEATABLE:
+        return task
+    raise conflict(f"The task is {task.state}; that does not allow to {command} it.", code="invalid_state")
+
+
+async def _refuse_crowd(tx: Write, tenant: str) -> None:
+    if await tasks.active(tx, tenant) >= ACTIVE_LIMIT:
+        raise too_many(f"There are {ACTIVE_LIMIT} background tasks that have not ended; wait for one, or cancel one.")

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: MIT
+"""Background tasks: their states, the commands that move them, and what one says about itself.
+
+Theory. A task is one row, and the row is the truth at every moment: there is no queue beside it, no memory of a worker
+that would have to be asked, and no state that means "somebody is about to do something".
+
+A task is in one of six states. `queued` waits for a worker, `running` has an owner, `paused` waits for a person;
+`succeeded` and `cancelled` are the end, and `failed` is the end unless somebody retries it. Commands move a task from
+state to state, and `TRANSITIONS` is the whole list of what they may do: the statements in storage, the documentation's
+diagram and the tests are made from that one table, so that none of them can know a transition the others do not.
+
+Ownership is a number, the epoch. Whatever changes who may work on a task raises it, and whoever works says with every
+write which epoch it was given: no other guard is needed. A worker that was stopped for an hour, or believes an old
+clock, or was declared dead and is not, still writes nothing, because its number is old. That is also why a pause or a
+cancel takes effect at once: it raises the epoch, and a chunk under way has either committed before or will find that
+the task is no longer its own. There is nothing in between, hence no `pausing` and no `cancelling` to get stuck in.
+
+A worker proves that it is alive by getting on. Each chunk of work ends in a checkpoint, in the same transaction as
+the chunk's effects, and the checkpoint renews the lease. A lease that ran out is put back in the queue by whoever
+claims next. Clocks decide only how soon that happens; a wrong clock costs time, never an effect.
+
+A failure, or a lapse (the owner died, or seemed to), is a strike. Strikes are counted at one place of the work: any
+progress wipes them out, so a task of ten million items outlives a thousand restarts, while an item that kills its
+worker is given up after `STRIKES` tries.
+
+Turns make it fair. Each queued task holds a turn of its tenant's round; a tenant's own tasks stand one behind the
+other, and a newcomer enters at the round that is being served. After a slice of work a task goes to the end.
+
+On the wire there are three words only, because the clients' enumerations are closed: `running`, `finished`, `failed`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from tidings.ids import AppId, OrgId, TaskId
+
+STRIKES: Final = 5
+"""Strikes at one place of the work after which a task has failed."""
+
+ACTIVE_LIMIT: Final = 1_000
+"""Most tasks of one tenant that may be queued, running or paused at once."""
+
+ITEMS_KEPT: Final = 100
+"""Items that could not be done and are reported one by one; the rest are only counted."""
+
+SYSTEM: Final = "system."
+"""Kinds with this prefix are the service's own affair and never reach the wire."""
+
+RECOVER: Final = "endpoint.recover"
+
+_ETA_CHUNKS: Final = 3
+_ETA_MS: Final = 2_000
+
+
+class State(StrEnum):
+    """Where a task stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Command(StrEnum):
+    """What can happen to a task."""
+
+    CLAIM = "claim"
+    ADVANCE = "advance"
+    FINISH = "finish"
+    WAIT = "wait"
+    YIELD = "yield"
+    STRIKE = "strike"
+    LAPSE = "lapse"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    RETRY = "retry"
+
+
+class Strikes(StrEnum):
+    """What a command does to the strikes."""
+
+    KEPT = "kept"
+    ADDED = "added"
+    CLEARED = "cleared"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one command does: from which states, to which, and to the epoch and the strikes."""
+
+    sources: frozenset[State]
+    target: State
+    raises_epoch: bool
+    strikes: Strikes
+    why: str
+    at_limit: State | None = None
+
+
+def _rule(sources: str, target: State, *, epoch: int, strikes: Strikes, why: str) -> Rule:
+    states = frozenset(State(source) for source in sources.split())
+    at_limit = State.FAILED if strikes is Strikes.ADDED else None
+    return Rule(states, target, bool(epoch), strikes, why, at_limit)
+
+
+TRANSITIONS: Final[Mapping[Command, Rule]] = {
+    Command.CLAIM: _rule(
+        "queued", State.RUNNING, epoch=1, strikes=Strikes.KEPT, why="a worker takes it, with a lease and a new epoch"
+    ),
+    Command.ADVANCE: _rule(
+        "running", State.RUNNING, epoch=0, strikes=Strikes.CLEARED, why="a chunk and its checkpoint, in one transaction"
+    ),
+    Command.FINISH: _rule(
+        "running", State.SUCCEEDED, epoch=0, strikes=Strikes.CLEARED, why="the range has been visited to its end"
+    ),
+    Command.WAIT: _rule(
+        "running",
+        State.QUEUED,
+        epoch=1,
+        strikes=Strikes.KEPT,
+        why="something else must happen first; it keeps its turn",
+    ),
+    Command.YIELD: _rule(
+        "running", State.QUEUED, epoch=1, strikes=Strikes.KEPT, why="its slice is over and others wait: to the end"
+    ),
+    Command.STRIKE: _rule(
+        "running", State.QUEUED, epoch=1, strikes=Strikes.ADDED, why="a chunk failed; it is tried again after a while"
+    ),
+    Command.LAPSE: _rule(
+        "running", State.QUEUED, epoch=1, strikes=Strikes.ADDED, why="no checkpoint within the lease: the owner is gone"
+    ),
+    Command.PAUSE: _rule(
+        "queued running", State.PAUSED, epoch=1, strikes=Strikes.KEPT, why="a person wants it to stand still, at once"
+    ),
+    Command.RESUME: _rule(
+        "paused",
+        State.QUEUED,
+        epoch=0,
+        strikes=Strikes.CLEARED,
+        why="a person lets it go on; nobody owned it meanwhile",
+    ),
+    Command.CANCEL: _rule(
+        "queued running paused", State.CANCELLED, epoch=1, strikes=Strikes.KEPT, why="a person wants no more of it"
+    ),
+    Command.RETRY: _rule(
+        "failed", State.QUEUED, epoch=1, strikes=Strikes.CLEARED, why="a person mended the cause: on from the cursor"
+    ),
+}
+
+ACTIVE: Final = frozenset({State.QUEUED, State.RUNNING, State.PAUSED})
+ENDED: Final = frozenset(State) - ACTIVE
+
+
+def allows(command: Command, state: State) -> bool:
+    """Tell whether a command may be given to a task in this state."""
+    return state in TRANSITIONS[command].sources
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The part of a task that the table rules."""
+
+    state: State
+    epoch: int
+    strikes: int
+
+
+def moved(standing: Standing, command: Command, *, limit: int = STRIKES) -> Standing | None:
+    """Return where a command takes a task, or None where the table refuses it."""
+    rule = TRANSITIONS[command]
+    if standing.state not in rule.sources:
+        return None
+    strikes = {
+        Strikes.KEPT: standing.strikes,
+        Strikes.ADDED: standing.strikes + 1,
+        Strikes.CLEARED: 0,
+    }[rule.strikes]
+    spent = rule.at_limit is not None and strikes >= limit
+    target = rule.at_limit if spent and rule.at_limit is not None else rule.target
+    return Standing(target, standing.epoch + int(rule.raises_epoch), strikes)
+
+
+class WireStatus(StrEnum):
+    """The three words that every client knows."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+WIRE_STATUS: Final[Mapping[State, WireStatus]] = {
+    State.QUEUED: WireStatus.RUNNING,
+    State.RUNNING: WireStatus.RUNNING,
+    State.PAUSED: WireStatus.RUNNING,
+    State.SUCCEEDED: WireStatus.FINISHED,
+    State.FAILED: WireStatus.FAILED,
+    State.CANCELLED: WireStatus.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last thing that went wrong: a code for machines, a sentence for people."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on a task: worth nothing once the row has another epoch."""
+
+    id: TaskId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a task has come, and no more than is known about it."""
+
+    done: int
+    skipped: int
+    total: int | None
+    total_exact: bool
+    percent: float | None
+    rate_per_second: float | None
+    eta_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One background task, as its row says."""
+
+    id: TaskId
+    org_id: OrgId
+    app_id: AppId | None
+    tenant: str
+    kind: str
+    args: str
+    state: State
+    priority: int
+    turn: int
+    ready_at: int
+    epoch: int
+    lease_until: int | None
+    cursor: str | None
+    done: int
+    skipped: int
+    total: int | None
+    total_exact: bool
+    size: int
+    rate: float
+    busy_ms: int
+    chunks: int
+    strikes: int
+    error: Failure | None
+    counters: Mapping[str, int]
+    lock_key: str | None
+    created_by: str | None
+    barrier: int | None
+    created_at: int
+    started_at: int | None
+    updated_at: int
+    finished_at: int | None
+
+    @property
+    def claim(self) -> Claim:
+        """The claim under which this row was read, if it was read as the owner."""
+        return Claim(self.id, self.epoch)
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.state, self.epoch, self.strikes)
+
+    @property
+    def wire_status(self) -> WireStatus:
+        return WIRE_STATUS[self.state]
+
+    @property
+    def progress(self) -> Progress:
+        """What to show: no percentage of an unknown or exceeded total, no forecast from too little or while paused."""
+        visited = self.done + self.skipped
+        within = self.total is not None and visited <= self.total
+        percent = None
+        if self.total is not None and within:
+            percent = 100.0 if self.total == 0 else round(100 * visited / self.total, 1)
+        moving = self.state is State.RUNNING and self.chunks >= _ETA_CHUNKS and self.busy_ms >= _ETA_MS
+        eta = None
+        if self.total is not None and within and moving and self.rate > 0:
+            eta = round((self.total - visited) / self.rate)
+        return Progress(
+            done=self.done,
+            skipped=self.skipped,
+            total=self.total,
+            total_exact=self.total_exact,
+            percent=percent,
+            rate_per_second=round(self.rate, 1) if self.rate > 0 else None,
+            eta_seconds=eta,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """What starting a task takes."""
+
+    kind: str
+    org_id: OrgId
+    app_id: AppId | None
+    args: str
+    lock_key: str | None = None
+    created_by: str | None = None
+    priority: int = 0
+
+    @property
+    def tenant(self) -> str:
+        """Whose round it is in: the application's where it has one, else the organisation's."""
+        return self.app_id or self.org_id
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A closed range to visit: where to begin, and how many items it holds as far as that is cheap to know."""
+
+    cursor: str
+    total: int | None = None
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was read for one chunk: its items, how many rows were looked at, and the place after them."""
+
+    items: Sequence[Any]
+    scanned: int
+    cursor: str
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a chunk did: rows dealt with, items that could not be done (key and reason), and the kind's own counters."""
+
+    done: int
+    skipped: Sequence[tuple[str, str]] = ()
+    counters: Mapping[str, int] = field(default_factory=dict)
+    made: int = 0
+    """Rows of work for others that now lie in the queue; what back-pressure counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a checkpoint writes beside the tally: the place reached, and the pace of the next chunk."""
+
+    cursor: str
+    size: int
+    rate: float
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The conditions under which tasks are given out."""
+
+    lease_ms: int = 30_000
+    strikes: int = STRIKES
+    backoff_ms: int = 1_000
+    per_tenant: int = 2
+
+
+class Permanent(Exception):
+    """A task can never succeed: what it works on is gone, or its arguments are no longer valid."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+class LeaseLost(Exception):
+    """A write was refused because the task is not, or no longer, this claim's."""

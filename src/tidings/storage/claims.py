@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: MIT
+"""What a worker does with a task's row: claim it, prove with every write that it is still its own, let it go.
+
+Every statement but the claim itself says `id AND epoch AND state = 'running'`. A statement that finds no row raises
+`LeaseLost`, and the transaction around it takes back whatever it did.
+
+`now` is None where the database's own clock is to be used (PostgreSQL); see `tasks.DATABASE_NOW`.
+"""
+
+import json
+import random
+from collections.abc import Sequence
+from typing import Final
+
+from tidings.model.task import (
+    ITEMS_KEPT,
+    Claim,
+    Command,
+    Failure,
+    LeaseLost,
+    Mark,
+    Plan,
+    State,
+    Tally,
+    Task,
+    Terms,
+)
+from tidings.storage.database import Dialect, Read, Row, Sql, Write
+from tidings.storage.tasks import COLUMNS, change, failure_text, guard, next_turn, note, task_of, timed
+
+LAPSED: Final = Failure("lapsed", "The worker made no progress within the lease, and was given up.")
+
+_MANY: Final = 100
+_BACKOFF_MAX_MS: Final = 60_000
+_SPREAD_PERCENT: Final = 25
+# 1 s, 2 s, 4 s, … from strike to strike. Shifted in SQL, because strikes are only known where the row is held.
+_BACKOFF: Final = (
+    "{now} + (CASE WHEN (CAST(:backoff AS BIGINT) << strikes) > CAST(:most AS BIGINT) THEN CAST(:most AS BIGINT)"
+    " ELSE (CAST(:backoff AS BIGINT) << strikes) END) * CAST(:percent AS BIGINT) / 100"
+)
+OWNED: Final = "id = :id AND epoch = CAST(:epoch AS BIGINT) AND state = 'running'"
+
+
+def _backoff(terms: Terms) -> dict[str, int]:
+    """Return the parameters of a backoff; spread, so that what failed together does not return together."""
+    percent = 100 + random.randint(-_SPREAD_PERCENT, _SPREAD_PERCENT)  # noqa: S311 - no secret
+    return {"backoff": terms.backoff_ms, "most": _BACKOFF_MAX_MS, "percent": percent}
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Claim
+
+_LAPSE: Final = (
+    f"UPDATE task SET {change(Command.LAPSE, '{now}')}, error = :error, ready_at = {_BACKOFF}"
+    f" WHERE {guard(Command.LAPSE)}"
+)
+_PUT_BACK: Final = timed(
+    f"{_LAPSE} AND lease_until < {{now}}"
+    " AND id IN (SELECT id FROM task WHERE state = 'running' AND lease_until < {now} LIMIT CAST(:many AS BIGINT))"
+    f" RETURNING {COLUMNS}"
+)
+_PUT_BACK_ALL: Final = timed(f"{_LAPSE} AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}")
+
+
+async def put_back(tx: Write, terms: Terms, now: int | None, *, whatever_lease: bool = False) -> list[Task]:
+    """Queue the tasks whose owners are gone, a strike for each; return them.
+
+    The condition stands inside the one statement: a lease that its owner renews in the same moment is not taken.
+    """
+    statement = _PUT_BACK_ALL if whatever_lease else _PUT_BACK
+    error = failure_text(LAPSED)
+    rows = await tx.rows(statement, now=now, limit=terms.strikes, error=error, many=_MANY, **_backoff(terms))
+    lapsed = [task_of(row) for row in rows]
+    for task in lapsed:
+        await note(tx, task.id, "failed" if task.state is State.FAILED else "lapsed", task.updated_at, error)
+    return lapsed
+
+
+_IN_KINDS: Final = {
+    Dialect.SQLITE: "kind IN (SELECT value FROM json_each(:kinds))",
+    Dialect.POSTGRESQL: "kind = ANY(CAST(:kinds AS text[]))",
+}
+
+
+def _of_kinds(text: str) -> Sql:
+    pair = timed(text)
+    return Sql(
+        pair.sqlite.replace("{kinds}", _IN_KINDS[Dialect.SQLITE]),
+        pair.postgresql.replace("{kinds}", _IN_KINDS[Dialect.POSTGRESQL]),
+    )
+
+
+# `NOT IN` a set that is made once; counted for each row, a tenant with many tasks would make every claim slow.
+_CHOOSE: Final = _of_kinds(
+    "SELECT id FROM task WHERE state = 'queued' AND ready_at <= {now} AND {kinds}"
+    " AND tenant NOT IN (SELECT tenant FROM task WHERE state = 'running'"
+    " GROUP BY tenant HAVING count(*) >= CAST(:per_tenant AS BIGINT))"
+    " AND (lock_key IS NULL"
+    " OR lock_key NOT IN (SELECT lock_key FROM task WHERE state = 'running' AND lock_key IS NOT NULL))"
+    " ORDER BY priority DESC, turn, id LIMIT 1"
+)
+_TAKE: Final = timed(
+    f"UPDATE task SET {change(Command.CLAIM, '{now}')}, lease_until = {{now}} + CAST(:lease AS BIGINT),"
+    " worker = :worker, started_at = coalesce(started_at, {now})"
+    f" WHERE id = :id AND {guard(Command.CLAIM)} RETURNING {COLUMNS}"
+)
+
+
+async def claim(tx: Write, terms: Terms, kinds: Sequence[str], worker: str, now: int | None) -> Task | None:
+    """Take the task whose turn it is among those of the given kinds. The gate must be closed."""
+    while True:
+        chosen = await tx.row(_CHOOSE, now=now, kinds=list(kinds), per_tenant=terms.per_tenant)
+        if chosen is None:
+            return None
+        row = await tx.row(_TAKE, id=chosen["id"], now=now, lease=terms.lease_ms, worker=worker)
+        if row is not None:  # else a person paused or cancelled it between the two statements
+            return task_of(row)
+
+
+_LATER: Final = timed(
+    "SELECT min(at) - {now} AS wait FROM ("
+    "SELECT min(ready_at) AS at FROM task WHERE state = 'queued' AND ready_at > {now}"
+    " UNION ALL SELECT min(lease_until) FROM task WHERE state = 'running' AND lease_until >= {now}) AS moments"
+)
+
+
+async def later(read: Read, now: int | None) -> int | None:
+    """Return in how many milliseconds a task that cannot be claimed now may become ready by itself."""
+    wait = (await read.one(_LATER, now=now))["wait"]
+    return None if wait is None else max(0, int(wait))
+
+
+_WAITING: Final = _of_kinds("SELECT 1 FROM task WHERE state = 'queued' AND ready_at <= {now} AND {kinds} LIMIT 1")
+
+
+async def somebody_waits(read: Read, kinds: Sequence[str], now: int | None) -> bool:
+    """Tell whether a task is queued and ready."""
+    return await read.row(_WAITING, kinds=list(kinds), now=now) is not None
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Work under a claim
+
+
+def _mine(row: Row | None) -> Task:
+    if row is None:
+        raise LeaseLost
+    return task_of(row)
+
+
+_READ: Final = f"SELECT {COLUMNS} FROM task WHERE {OWNED}"
+FENCE: Final = Sql(sqlite=_READ, postgresql=f"{_READ} FOR UPDATE")
+
+
+async def owned(read: Read, held: Claim) -> Task:
+    """Return the task as it stands, if it is still the claim's; else raise `LeaseLost`."""
+    return _mine(await read.row(_READ, id=held.id, epoch=held.epoch))
+
+
+async def fence(tx: Write, held: Claim) -> Task:
+    """Return the task and hold its row: from here to the commit nobody can take it away."""
+    return _mine(await tx.row(FENCE, id=held.id, epoch=held.epoch))
+
+
+_IS_PAST: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > CAST(:barrier AS BIGINT) AS past"
+
+
+async def is_past(read: Read, barrier: int | None) -> bool:
+    """Tell whether every transaction older than the one that created the task has ended.
+
+    Until then a row with a small key may still appear behind a cursor that has passed it.
+    """
+    if barrier is None or read.dialect is Dialect.SQLITE:
+        return True
+    return bool((await read.one(_IS_PAST, barrier=barrier))["past"])
+
+
+_RENEW: Final = timed(f"UPDATE task SET lease_until = {{now}} + CAST(:lease AS BIGINT) WHERE {OWNED}")
+
+
+async def renew(tx: Write, held: Claim, terms: Terms, now: int | None) -> None:
+    """Keep a claim while it waits for something in the middle of its slice."""
+    if not await tx.run(_RENEW, id=held.id, epoch=held.epoch, lease=terms.lease_ms, now=now):
+        raise LeaseLost
+
+
+_PLANNED: Final = timed(
+    f"UPDATE task SET {change(Command.ADVANCE, '{now}')}, cursor = :cursor, total = CAST(:total AS BIGINT),"
+    " total_exact = CAST(:exact AS SMALLINT), lease_until = {now} + CAST(:lease AS BIGINT), error = NULL"
+    f" WHERE {OWNED} RETURNING {COLUMNS}"
+)
+
+
+async def planned(tx: Write, held: Claim, plan: Plan, terms: Terms, now: int | None) -> Task:
+    """Write down the closed range that a task will visit."""
+    row = await tx.row(
+        _PLANNED,
+        id=held.id,
+        epoch=held.epoch,
+        cursor=plan.cursor,
+        total=plan.total,
+        exact=int(plan.exact),
+        lease=terms.lease_ms,
+        now=now,
+    )
+    return _mine(row)
+
+
+CHECKPOINT: Final = timed(
+    f"UPDATE task SET {change(Command.ADVANCE, '{now}')}, cursor = :cursor, done = done + CAST(:done AS BIGINT),"
+    " skipped = skipped + CAST(:skipped AS BIGINT), counters = :counters, size = CAST(:size AS INTEGER),"
+    " rate = CAST(:rate AS DOUBLE PRECISION), busy_ms = busy_ms + CAST(:took AS BIGINT), chunks = chunks + 1,"
+    " lease_until = {now} + CAST(:lease AS BIGINT), error = NULL"
+    f" WHERE {OWNED} RETURNING {COLUMNS}"
+)
+
+
+async def checkpoint(tx: Write, task: Task, tally: Tally, mark: Mark, terms: Terms, now: int | None) -> Task:
+    """Write down how far a chunk came, beside its effects; `task` is the row as the fence returned it."""
+    counters = dict(task.counters)
+    for name, by in tally.counters.items():
+        counters[name] = counters.get(name, 0) + by
+    row = await tx.row(
+        CHECKPOINT,
+        id=task.id,
+        epoch=task.epoch,
+        cursor=mark.cursor,
+        done=tally.done,
+        skipped=len(tally.skipped),
+        counters=json.dumps(counters),
+        size=mark.size,
+        rate=mark.rate,
+        took=mark.took_ms,
+        lease=terms.lease_ms,
+        now=now,
+    )
+    advanced = _mine(row)
+    room = ITEMS_KEPT - task.skipped
+    if room > 0 and tally.skipped:
+        await tx.bulk(_SKIP, [(task.id, key, reason) for key, reason in tally.skipped[:room]])
+    return advanced
+
+
+_SKIP: Final = Sql(
+    sqlite="INSERT INTO task_item (task_id, key, outcome, data) VALUES (?, ?, 'skipped', ?) ON CONFLICT DO NOTHING",
+    postgresql=(
+        "INSERT INTO task_item (task_id, key, outcome, data)"
+        " SELECT t, k, 'skipped', d FROM unnest($1::text[], $2::text[], $3::text[]) AS u(t, k, d)"
+        " ON CONFLICT DO NOTHING"
+    ),
+)
+_FINISH: Final = timed(
+    f"UPDATE task SET {change(Command.FINISH, '{now}')}, error = NULL WHERE {OWNED} RETURNING {COLUMNS}"
+)
+
+
+async def finish(tx: Write, held: Claim, now: int | None) -> Task:
+    """End a task that has visited its whole range; in the transaction of its last chunk."""
+    task = _mine(await tx.row(_FINISH, id=held.id, epoch=held.epoch, now=now))
+    await note(tx, task.id, "succeeded", task.updated_at)
+    return task
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Let go
+
+_WAIT: Final = timed(
+    f"UPDATE task SET {change(Command.WAIT, '{now}')}, ready_at = {{now}} + CAST(:wait AS BIGINT)"
+    f" WHERE {OWNED} RETURNING {COLUMNS}"
+)
+
+
+async def wait(tx: Write, held: Claim, ms: int, now: int | None) -> Task:
+    """Give a task back until something else has happened, its turn kept."""
+    return _mine(await tx.row(_WAIT, id=held.id, epoch=held.epoch, wait=ms, now=now))
+
+
+_YIELD: Final = timed(
+    f"UPDATE task SET {change(Command.YIELD, '{now}')}, turn = CAST(:turn AS BIGINT), ready_at = {{now}}"
+    f" WHERE {OWNED} RETURNING {COLUMNS}"
+)
+
+
+async def give_way(tx: Write, task: Task, now: int | None) -> Task:
+    """Queue a task behind everybody who waits. The gate must be closed."""
+    turn = await next_turn(tx, task.tenant, task.priority, behind=1)
+    return _mine(await tx.row(_YIELD, id=task.id, epoch=task.epoch, turn=turn, now=now))
+
+
+_STRIKE: Final = timed(
+    f"UPDATE task SET {change(Command.STRIKE, '{now}')}, error = :error, ready_at = {_BACKOFF}"
+    f" WHERE {OWNED} RETURNING {COLUMNS}"
+)
+
+
+async def strike(tx: Write, held: Claim, why: Failure, terms: Terms, now: int | None) -> Task:
+    """Count a failure: queued again after a while, failed at the limit."""
+    error = failure_text(why)
+    row = await tx.row(
+        _STRIKE, id=held.id, epoch=held.epoch, error=error, limit=terms.strikes, now=now, **_backoff(terms)
+    )
+    task = _mine(row)
+    await note(tx, task.id, "failed" if task.state is State.FAILED else "struck", task.updated_at, error)
+    return task

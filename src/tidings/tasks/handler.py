@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""What a kind of task is to the engine: a closed range, read in batches, and what is done about each batch.
+
+The rules for whoever writes one. No network and no waiting: effects are rows, and whoever sends them does so later.
+`load` runs outside the write, so `apply` looks again at whatever may have changed since. `apply` touches nothing but
+its transaction: effects, cursor and progress then commit together, which is what makes each effect happen once. The
+cursor is the last key seen, never an offset. An item that cannot be done is told in the tally and does not stop the
+others; `Permanent` is for a task that can never go on.
+"""
+
+from typing import Protocol
+
+from tidings.model.task import Batch, Plan, Tally, Task
+from tidings.storage.database import Read, Write
+
+
+class Handler(Protocol):
+    """One kind of background task."""
+
+    kind: str
+
+    async def plan(self, read: Read, task: Task) -> Plan:
+        """Close the range, and count it if that is cheap. Called once, when the barrier is past."""
+        ...
+
+    async def load(self, read: Read, task: Task, limit: int) -> Batch:
+        """Read on from the task's cursor, looking at no more than `limit` rows."""
+        ...
+
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+        """Do what the batch asks for, in the transaction that will also hold the checkpoint."""
+        ...
+
+    async def backlog(self, read: Read, task: Task, limit: int) -> int:
+        """Count the work this kind makes for others and that still lies there, up to `limit`; 0 if it makes none."""
+        ...

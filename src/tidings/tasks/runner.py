@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""The runner of one process: claims tasks while it has room, and works on each in slices.
+
+Theory. Any number of processes run one of these on the same database, and none knows of another. There is no leader,
+no heartbeat, no list of workers that anything depends on. What they share is the gate: claims are made one at a time
+in the whole cluster, in one transaction that first puts back the tasks whose owners have gone, then takes the one
+whose turn it is. So every limit (tasks of one tenant at once, one task on one endpoint) is exact, and fairness is
+one ORDER BY. Claims are few, because a claim is good for a slice of seconds; a gate costs nothing there.
+
+A slice (see `slice.py`) is a run of chunks. A chunk is one transaction: the claim is proved, effects are written, and
+the cursor, the counters and the lease are brought up to date beside them. If the process dies at any place, then
+either all of a chunk is there or nothing of it; the lease runs out, somebody else's claim puts the task back, and the
+work goes on behind the last chunk that is there. On SQLite one process owns the file, so at its start whatever is
+marked as running belonged to a process that is gone, and is put back without waiting for its lease.
+
+A process that was only slow (stopped, swapped out, cut off) may find itself working on a task that somebody else has
+been given. Its next write says an epoch that is no longer the row's, finds no row, and takes everything back.
+
+Who wakes the runner: whoever starts, resumes or retries a task in this process calls `wake` after the commit. A timer
+stands for the next moment that is known (a backoff's end, a lease's). Elsewhere started tasks are seen on PostgreSQL by
+the once-a-second pulse of the server, which calls `wake` too. With nothing to do there is no traffic at all.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tidings import observe
+from tidings.clock import SECOND, Clock
+from tidings.failpoint import point
+from tidings.model.task import State, Task, Terms
+from tidings.storage import claims, tasks
+from tidings.storage.database import Database, Dialect, StorageError
+from tidings.tasks.handler import Handler
+from tidings.tasks.pace import pace_of
+from tidings.tasks.slice import Bench, Slice
+
+_STOP_SECONDS: Final = 6.0
+_TROUBLE_FIRST: Final = 0.05
+_TROUBLE_MAX: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one process works on, and for how long; each field is a setting."""
+
+    slots: int = 4
+    per_tenant: int = 2
+    lease_seconds: float = 30.0
+    slice_seconds: float = 5.0
+    chunk_rows: int = 0
+    """Most rows of a chunk; 0 leaves it to the pace."""
+    backlog: int = 50_000
+    """Re-sent deliveries of one endpoint at which its task stands still; 0 is no limit."""
+    backoff_ms: int = SECOND
+    """How long a task rests after its first strike; doubled from strike to strike."""
+
+
+class Runner:
+    """Works on background tasks until it is stopped."""
+
+    def __init__(self, db: Database, clock: Clock, limits: Limits, handlers: Mapping[str, Handler]) -> None:
+        lease_ms = int(limits.lease_seconds * SECOND)
+        self._handlers = handlers
+        self._slots = limits.slots
+        self._worker = f"{os.uname().nodename}:{os.getpid()}"
+        self._woken = asyncio.Event()
+        self._slices: set[asyncio.Task[None]] = set()
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._bench = Bench(
+            db=db,
+            clock=clock,
+            terms=Terms(lease_ms=lease_ms, backoff_ms=limits.backoff_ms, per_tenant=limits.per_tenant),
+            pace=pace_of(db.dialect, lease_ms=lease_ms, rows=limits.chunk_rows),
+            slice_seconds=limits.slice_seconds,
+            backlog=limits.backlog,
+            kinds=tuple(handlers),
+            stopping=asyncio.Event(),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Runner [{len(self._slices)} of {self._slots} slots busy]>"
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing is being worked on."""
+        return not self._slices
+
+    async def start(self) -> None:
+        """Begin to claim. A second call does nothing."""
+        if self._dispatcher is None:
+            self._bench.stopping.clear()
+            self._dispatcher = asyncio.create_task(self._dispatch(), name="tasks")
+
+    def wake(self) -> None:
+        """Look for something to do; a hint that may come too often and from anywhere on the loop."""
+        self._woken.set()
+
+    async def stop(self) -> None:
+        """Finish the chunks under way, give the tasks back without a strike, and let go."""
+        if self._dispatcher is None:
+            return
+        self._bench.stopping.set()
+        self._woken.set()
+        await self._dispatcher
+        self._dispatcher = None
+        if self._slices:
+            _, stuck = await asyncio.wait(self._slices, timeout=_STOP_SECONDS)
+            for each in stuck:  # the database hangs; the leases will run out
+                each.cancel()
+            await asyncio.gather(*stuck, return_exceptions=True)
+
+    # --- claiming
+
+    async def _dispatch(self) -> None:
+        """Claim while there is room and something to claim; trouble of any sort is sat out, never the end."""
+        troubles = 0
+        inherited = self._bench.db.dialect is not Dialect.SQLITE
+        while not self._bench.stopping.is_set():
+            try:
+                if not inherited:
+                    await self._inherit()
+                    inherited = True
+                await self._fill()
+                troubles = 0
+            except StorageError:
+                troubles += 1
+                observe.count("tasks.database_troubles")
+                await self._bench.rest(min(_TROUBLE_MAX, _TROUBLE_FIRST * 2 ** min(troubles, 10)))
+            except Exception as error:  # noqa: BLE001 - a fault in claiming must not end the claiming
+                observe.failure("claiming tasks", error)
+                await self._bench.rest(_TROUBLE_MAX)
+
+    async def _fill(self) -> None:
+        """Claim one task, or wait until there may be one or room for it."""
+        self._woken.clear()  # before the look: what is started during it is not missed
+        delay: int | None = None
+        if len(self._slices) < self._slots:
+            task, delay = await self._claim()
+            if task is not None:
+                self._spawn(task)
+                return
+        await self._wait(delay)
+
+    async def _claim(self) -> tuple[Task | None, int | None]:
+        """Return the task whose turn it is, or in how many milliseconds there may be one."""
+        bench = self._bench
+        delay = None
+        async with bench.db.write(gate=tasks.GATE) as tx:
+            lapsed = await claims.put_back(tx, bench.terms, bench.now)
+            task = await claims.claim(tx, bench.terms, bench.kinds, self._worker, bench.now)
+            if task is None:
+                delay = await claims.later(tx, bench.now)
+        self._tell(lapsed)
+        if task is not None:
+            observe.count("tasks.claims")
+            point("task.after_claim")
+        return task, delay
+
+    async def _inherit(self) -> None:
+        """Put back what a process that is gone was working on."""
+        async with self._bench.db.write(gate=tasks.GATE) as tx:
+            lapsed = await claims.put_back(tx, self._bench.terms, self._bench.now, whatever_lease=True)
+        self._tell(lapsed)
+
+    def _tell(self, lapsed: list[Task]) -> None:
+        for task in lapsed:
+            observe.transition("task", task.id, "failed (lapsed)" if task.state is State.FAILED else "lapsed")
+
+    async def _wait(self, delay: int | None) -> None:
+        """Wait for a wake-up, or for the next moment that is known."""
+        timer = None
+        if delay is not None:
+            timer = asyncio.get_running_loop().call_later(delay / SECOND + 0.001, self._woken.set)
+        try:
+            await self._woken.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    # --- working
+
+    def _spawn(self, task: Task) -> None:
+        work = asyncio.create_task(Slice(self._bench, self._handlers[task.kind], task).run(), name=task.id)
+        self._slices.add(work)
+        work.add_done_callback(self._ended)
+
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        self._slices.discard(work)
+        if not work.cancelled() and (error := work.exception()) is not None:
+            observe.failure(f"task {work.get_name()}", error)
+        self._woken.set()

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: MIT
+"""The work done under one claim: chunk after chunk, until the task ends, gives way, or is no longer ours.
+
+Trouble comes in four sorts, and the flow below is the list of them. The claim is lost: stop, and say nothing, because
+somebody else has the task and nothing of ours was written. The database is in trouble: wait and go on, which is no
+fault of the task. The kind refuses for good (`Permanent`): the task fails. Anything else is a strike.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tidings import observe
+from tidings.clock import SECOND, Clock
+from tidings.failpoint import point
+from tidings.model.task import Batch, Failure, LeaseLost, Mark, Permanent, Tally, Task, Terms
+from tidings.storage import claims, tasks
+from tidings.storage.database import Busy, Database, Dialect, Duplicate, Read, StorageError, Write
+from tidings.tasks.handler import Handler
+from tidings.tasks.pace import Pace, next_rate
+
+_TROUBLE_FIRST: Final = 0.05
+_TROUBLE_MAX: Final = 5.0
+_BUSY_MAX: Final = 5
+_LOOK_SECONDS: Final = 0.25
+_WAIT_MS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What all slices of one process work with."""
+
+    db: Database
+    clock: Clock
+    terms: Terms
+    pace: Pace
+    slice_seconds: float
+    backlog: int
+    kinds: Sequence[str]
+    stopping: asyncio.Event
+
+    @property
+    def now(self) -> int | None:
+        """The moment for leases: PostgreSQL uses its own clock, the same one for every node."""
+        return self.clock.now() if self.db.dialect is Dialect.SQLITE else None
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, but not beyond the wish to stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+
+
+class Slice:
+    """One claim and what is done under it."""
+
+    __slots__ = (
+        "_bench",
+        "_ends",
+        "_fault",
+        "_handler",
+        "_over",
+        "_renewed",
+        "_room",
+        "_size",
+        "_stale",
+        "_task",
+        "_troubles",
+    )
+
+    def __init__(self, bench: Bench, handler: Handler, task: Task) -> None:
+        self._bench = bench
+        self._handler = handler
+        self._task = task
+        self._size = min(task.size or bench.pace.first, bench.pace.cap)
+        self._ends = bench.clock.monotonic() + bench.slice_seconds
+        self._renewed = bench.clock.monotonic()
+        self._room = 0
+        self._troubles = 0
+        self._stale = False
+        self._over = False
+        self._fault: Exception | None = None
+
+    async def run(self) -> None:
+        """Work until the task ends, gives way or is lost."""
+        while not self._over:
+            try:
+                await self._step()
+            except LeaseLost:
+                observe.count("tasks.fenced")
+                return
+            except (Duplicate, Permanent) as error:
+                self._blame(error)
+            except StorageError as error:
+                await self._weather(error)
+            except Exception as error:  # noqa: BLE001 - whatever a kind raises is a strike, and is logged as one
+                self._blame(error)
+
+    async def _step(self) -> None:
+        """Do the next thing."""
+        if self._stale:
+            await self._reload()
+        if self._fault is not None:
+            await self._strike(self._fault)
+        elif self._task.cursor is None:
+            await self._begin()
+        elif await self._must_give_way():
+            await self._give_way()
+        elif await self._has_room():
+            await self._chunk()
+        else:
+            await self._wait()
+
+    # --- getting on
+
+    async def _begin(self) -> None:
+        """Wait for the barrier, then let the kind close its range."""
+        if not await self._held_until(self._is_past_barrier):
+            await self._wait()
+            return
+        async with self._bench.db.read() as read:
+            plan = await self._handler.plan(read, self._task)
+        moment = self._bench.clock.monotonic()
+        async with self._bench.db.write() as tx:
+            self._task = await claims.planned(tx, self._task.claim, plan, self._bench.terms, self._bench.now)
+        self._advanced(moment)
+
+    async def _chunk(self) -> None:
+        """Read a batch; then, in one transaction, prove ownership, do the work, and write down how far it came."""
+        moment = self._bench.clock.monotonic()
+        limit = self._limit()
+        async with self._bench.db.read() as read:
+            batch = await self._handler.load(read, self._task, limit)
+        point("task.after_load")
+        async with self._bench.db.write() as tx:
+            point("task.after_begin")
+            begun = self._bench.clock.monotonic()
+            held = await claims.fence(tx, self._task.claim)
+            if held.cursor != self._task.cursor:  # a commit that seemed lost had happened after all
+                self._task = held
+                return
+            point("task.after_fence")
+            tally = await self._handler.apply(tx, held, batch) if batch.scanned else Tally(0)
+            point("task.after_effects")
+            mark = self._mark(batch, limit, moment, begun)
+            after = await self._checkpoint(tx, held, tally, mark, last=batch.last)
+            point("task.before_commit")
+        point("task.after_commit")
+        self._task = after
+        self._size = mark.size
+        self._room -= tally.made
+        self._advanced(moment)
+        self._tell(batch, after)
+
+    async def _checkpoint(self, tx: Write, held: Task, tally: Tally, mark: Mark, *, last: bool) -> Task:
+        after = await claims.checkpoint(tx, held, tally, mark, self._bench.terms, self._bench.now)
+        return await claims.finish(tx, after.claim, self._bench.now) if last else after
+
+    def _limit(self) -> int:
+        return min(self._size, self._room) if self._bench.backlog else self._size
+
+    def _mark(self, batch: Batch, limit: int, moment: float, begun: float) -> Mark:
+        """Measure the chunk and set the pace of the next. The commit is not in it: its fsync has no size."""
+        now = self._bench.clock.monotonic()
+        whole_ms = (now - moment) * SECOND
+        size = self._bench.pace.next_size(limit, write_ms=(now - begun) * SECOND, whole_ms=whole_ms)
+        if limit < self._size:  # cut short by the backlog: it taught nothing about longer ones
+            size = max(size, self._size)
+        rate = next_rate(self._task.rate, batch.scanned, whole_ms)
+        return Mark(batch.cursor, size, rate, round(whole_ms))
+
+    def _advanced(self, moment: float) -> None:
+        self._renewed = moment
+        self._troubles = 0
+
+    def _tell(self, batch: Batch, after: Task) -> None:
+        observe.count("tasks.chunks")
+        observe.count("tasks.rows", batch.scanned)
+        if batch.last:
+            self._over = True
+            observe.transition("task", after.id, "succeeded")
+
+    # --- holding on
+
+    async def _held_until(self, ready: Callable[[Read], Awaitable[bool]]) -> bool:
+        """Keep the claim until something is so; tell whether it is, or others shall go first."""
+        while True:
+            async with self._bench.db.read() as read:
+                if await ready(read):
+                    return True
+            if await self._must_give_way():
+                return False
+            await self._bench.rest(_LOOK_SECONDS)
+            await self._keep()
+
+    async def _keep(self) -> None:
+        """See that the claim still stands, and renew its lease in time: nothing else does while nothing is written."""
+        async with self._bench.db.read() as read:
+            await claims.owned(read, self._task.claim)
+        moment = self._bench.clock.monotonic()
+        if (moment - self._renewed) * SECOND * 3 >= self._bench.terms.lease_ms:
+            async with self._bench.db.write() as tx:
+                await claims.renew(tx, self._task.claim, self._bench.terms, self._bench.now)
+            self._advanced(moment)
+
+    async def _is_past_barrier(self, read: Read) -> bool:
+        return await claims.is_past(read, self._task.barrier)
+
+    async def _has_room(self) -> bool:
+        """Tell whether the work this task makes for others finds room; counted again only when the room is used up."""
+        limit = self._bench.backlog
+        if not limit or self._room > 0:
+            return True
+        async with self._bench.db.read() as read:
+            self._room = limit - await self._handler.backlog(read, self._task, limit)
+        return self._room > 0 or await self._held_until(self._is_relieved)
+
+    async def _is_relieved(self, read: Read) -> bool:
+        limit = self._bench.backlog
+        self._room = limit - await self._handler.backlog(read, self._task, limit)
+        return self._room * 2 > limit
+
+    async def _must_give_way(self) -> bool:
+        """Tell whether the process ends, or the slice is over and somebody waits."""
+        if self._bench.stopping.is_set():
+            return True
+        moment = self._bench.clock.monotonic()
+        if moment < self._ends:
+            return False
+        self._ends = moment + self._bench.slice_seconds
+        async with self._bench.db.read() as read:
+            return await claims.somebody_waits(read, self._bench.kinds, self._bench.now)
+
+    # --- letting go
+
+    async def _give_way(self) -> None:
+        point("task.before_yield")
+        async with self._bench.db.write(gate=tasks.GATE) as tx:
+            await claims.give_way(tx, self._task, self._bench.now)
+        self._over = True
+        observe.count("tasks.yields")
+
+    async def _wait(self) -> None:
+        async with self._bench.db.write() as tx:
+            await claims.wait(tx, self._task.claim, _WAIT_MS, self._bench.now)
+        self._over = True
+        observe.count("tasks.waits")
+
+    async def _strike(self, error: Exception) -> None:
+        terms = self._bench.terms
+        if isinstance(error, Permanent):
+            terms, why = replace(terms, strikes=0), Failure(error.code, error.detail)
+        else:
+            why = Failure("internal", f"A chunk of the task failed with {type(error).__name__}.")
+        async with self._bench.db.write() as tx:
+            task = await claims.strike(tx, self._task.claim, why, terms, self._bench.now)
+        self._over = True
+        observe.transition("task", task.id, task.state.value if task.error is None else f"{task.state} ({why.code})")
+
+    # --- trouble
+
+    def _blame(self, error: Exception) -> None:
+        """Remember a fault of the task; the next step counts it. A fault in counting one is our own: it ends here."""
+        if not isinstance(error, Permanent):
+            observe.failure(f"task {self._task.id} ({self._task.kind})", error)
+        self._over = self._fault is not None
+        self._fault = error
+
+    async def _weather(self, error: StorageError) -> None:
+        """Sit out trouble of the database, longer each time, and look at the row again before going on."""
+        self._troubles += 1
+        self._stale = True
+        observe.count("tasks.database_troubles")
+        if isinstance(error, Busy):
+            # A chunk that times out is tried with half of the rows. One row that always does will never be done.
+            if self._size == 1 and self._troubles > _BUSY_MAX:
+                self._blame(error)
+            self._size = max(1, self._size // 2)
+        await self._bench.rest(min(_TROUBLE_MAX, _TROUBLE_FIRST * 2 ** min(self._troubles, 10)))
+        self._over = self._over or self._bench.stopping.is_set()
+
+    async def _reload(self) -> None:
+        """Read the row again: after a commit of unknown outcome, what is in memory may be behind."""
+        async with self._bench.db.read() as read:
+            self._task = await claims.owned(read, self._task.claim)
+        self._stale = False

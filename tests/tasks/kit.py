@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""A synthetic kind of task whose every effect leaves a row, and what looks at the rows afterwards.
+
+Nothing in the test's own tables is unique: an effect that happens twice is there twice, for the checker to find.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidings import ids
+from tidings.clock import SystemClock
+from tidings.core import tasks as use_cases
+from tidings.core.desk import Desk
+from tidings.core.receipts import Receipts
+from tidings.core.wake import Wake
+from tidings.ids import AppId, OrgId
+from tidings.model.task import Batch, NewTask, Permanent, Plan, State, Tally, Task
+from tidings.storage import tasks as store
+from tidings.storage.database import Database, Read, Sql, Write
+from tidings.storage.migrate import migrate
+from tidings.storage.store import opened
+from tidings.tasks.handler import Handler
+from tidings.tasks.runner import Limits, Runner
+
+ORG = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
+KIND = "test.count"
+WAIT_SECONDS = 30.0
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS test_effect (task_id TEXT NOT NULL, item BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS test_chunk (task_id TEXT NOT NULL, at_epoch BIGINT NOT NULL,"
+    " from_item BIGINT NOT NULL, to_item BIGINT NOT NULL, worker TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS test_try (task_id TEXT NOT NULL, item BIGINT NOT NULL)",
+)
+_EFFECT = Sql(
+    sqlite="INSERT INTO test_effect (task_id, item) VALUES (?, ?)",
+    postgresql="INSERT INTO test_effect (task_id, item) SELECT * FROM unnest($1::text[], $2::bigint[])",
+)
+
+
+@dataclass
+class Counting:
+    """Visits the numbers from 1 to `items`; some may be bad in one way or another."""
+
+    worker: str = "here"
+    kind: str = KIND
+    outstanding: int = 0
+    per_item: int = 0
+    seen: list[tuple[str, int]] = field(default_factory=list)
+    sabotaged: bool = False
+
+    async def plan(self, read: Read, task: Task) -> Plan:
+        del read
+        return Plan("0", json.loads(task.args)["items"], exact=True)
+
+    async def load(self, read: Read, task: Task, limit: int) -> Batch:
+        del read
+        first = int(task.cursor or 0) + 1
+        last = json.loads(task.args)["items"]
+        items = list(range(first, min(first + limit - 1, last) + 1))
+        return Batch(items, len(items), str(items[-1] if items else last), not items or items[-1] == last)
+
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+        args = json.loads(task.args)
+        if args.get("poison") in batch.items:
+            raise ZeroDivisionError
+        if args.get("gone") in batch.items:
+            raise Permanent("gone", "What it works on is gone.")
+        skipped = [(str(item), "odd") for item in batch.items if args.get("skip") and item % args["skip"] == 0]
+        left_out = {int(key) for key, _ in skipped}
+        done = [item for item in batch.items if item not in left_out]
+        if done:
+            await tx.bulk(_EFFECT, [(task.id, item) for item in done])
+        await log_chunk(tx, task, batch, self.worker)
+        self.seen.append((task.id, len(batch.items)))
+        made = len(done) * self.per_item
+        self.outstanding += made
+        return Tally(len(done), skipped, {"counted": len(done)}, made)
+
+    async def backlog(self, read: Read, task: Task, limit: int) -> int:
+        del read, task
+        return min(self.outstanding, limit)
+
+
+async def log_chunk(tx: Write, task: Task, batch: Batch, worker: str) -> None:
+    await tx.run(
+        "INSERT INTO test_chunk (task_id, at_epoch, from_item, to_item, worker)"
+        " VALUES (:id, :epoch, :first, :last, :worker)",
+        id=task.id,
+        epoch=task.epoch,
+        first=int(task.cursor or 0),
+        last=int(batch.cursor),
+        worker=worker,
+    )
+
+
+@asynccontextmanager
+async def database(url: str, *, fresh: bool = True) -> AsyncIterator[Database]:
+    db = await opened(url, connections=8)
+    try:
+        if fresh:
+            await migrate(db)
+            async with db.write() as tx:
+                for table in _TABLES:
+                    await tx.run(table)
+        yield db
+    finally:
+        await db.close()
+
+
+def desk_of(db: Database, clock: Any = None, wake: Wake | None = None) -> Desk:
+    clock = clock or SystemClock()
+    return Desk(db, clock, wake or Wake(), Receipts(db, clock))
+
+
+def new_task(items: int = 100, *, app: str | None = None, lock_key: str | None = None, **args: Any) -> NewTask:
+    text = json.dumps({"items": items, **args})
+    return NewTask(kind=KIND, org_id=ORG, app_id=AppId(app) if app else None, args=text, lock_key=lock_key)
+
+
+async def start(desk: Desk, new: NewTask) -> Task:
+    async with desk.db.write() as tx:
+        return await use_cases.start(desk, tx, new)
+
+
+async def reread(db: Database, task_id: str) -> Task:
+    async with db.read() as read:
+        task = await store.get(read, task_id)
+    assert task is not None
+    return task
+
+
+async def rows(db: Database, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+    async with db.read() as read:
+        return [tuple(row) for row in await read.rows(sql, **values)]
+
+
+async def run_sql(db: Database, sql: str, **values: Any) -> None:
+    async with db.write() as tx:
+        await tx.run(sql, **values)
+
+
+def runner_of(db: Database, *handlers: Handler, clock: Any = None, **limits: Any) -> Runner:
+    limits = {"backoff_ms": 1, **limits}
+    known: Mapping[str, Handler] = {handler.kind: handler for handler in handlers or (Counting(),)}
+    return Runner(db, clock or SystemClock(), Limits(**limits), known)
+
+
+@asynccontextmanager
+async def working(db: Database, *handlers: Handler, **limits: Any) -> AsyncIterator[Runner]:
+    runner = runner_of(db, *handlers, **limits)
+    await runner.start()
+    try:
+        yield runner
+    finally:
+        await runner.stop()
+
+
+async def until(db: Database, task_id: str, *states: State) -> Task:
+    """Wait until a task is in one of the states, by default in any that ends it."""
+    wanted = states or (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            task = await reread(db, task_id)
+            if task.state in wanted:
+                return task
+            await asyncio.sleep(0.005)
+
+
+async def wrongs(db: Database, task: Task) -> list[str]:
+    """Return what is wrong with the effects and the chunks of a task: each item once, the chunks a chain."""
+    found = []
+    effects = [row[0] for row in await rows(db, "SELECT item FROM test_effect WHERE task_id = :id", id=task.id)]
+    if len(set(effects)) != len(effects):
+        found.append(f"{len(effects) - len(set(effects))} effects happened twice")
+    if len(effects) != task.done:
+        found.append(f"{len(effects)} effects, {task.done} counted")
+    if task.state is State.SUCCEEDED and task.done + task.skipped != json.loads(task.args)["items"]:
+        found.append(f"{task.done} done and {task.skipped} skipped of {task.args}")
+    found += await _broken_links(db, task)
+    return found
+
+
+async def _broken_links(db: Database, task: Task) -> list[str]:
+    found = []
+    sql = "SELECT from_item, to_item, at_epoch FROM test_chunk WHERE task_id = :id ORDER BY from_item, to_item"
+    place = epoch = 0
+    for first, last, at_epoch in await rows(db, sql, id=task.id):
+        if first != place:
+            found.append(f"a chunk begins at {first}, not at {place}")
+        if at_epoch < epoch:
+            found.append(f"epoch {at_epoch} after {epoch}")
+        place, epoch = last, at_epoch
+    return found
+
+
+def an_app(number: int = 0) -> AppId:
+    return AppId(ids.new(ids.APP, 1_700_000_000_000 + number * 4))
