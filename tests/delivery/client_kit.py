@@ -4,11 +4,12 @@
 import asyncio
 import contextlib
 import gc
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tidings.delivery.address import AddressPolicy
+from tidings.delivery.address import AddressPolicy, LookUp, system_look_up
 from tidings.delivery.client import Client, Limits
 from tidings.delivery.sending import Reply
 from tidings.delivery.target import compile_target
@@ -26,6 +27,7 @@ async def a_client(
     limits: Limits | None = None,
     verify_tls: bool = True,
     tls: ssl.SSLContext | None = None,
+    look_up: LookUp = system_look_up,
 ) -> AsyncIterator[Client]:
     """Open a client, and see that it leaves no socket behind."""
     before = open_sockets()
@@ -35,6 +37,7 @@ async def a_client(
         limits=limits or Limits(grace_seconds=GRACE),
         verify_tls=verify_tls,
         tls=tls,
+        look_up=look_up,
     )
     others = open_sockets() - before
     try:
@@ -43,6 +46,17 @@ async def a_client(
         await client.close()
         assert client.connections == 0
         assert others == 0
+
+
+def names(**answers: list[str]) -> LookUp:
+    """Return a name server that knows these names alone."""
+
+    async def look_up(host: str) -> list[str]:
+        if host not in answers:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return answers[host]
+
+    return look_up
 
 
 def open_sockets() -> int:

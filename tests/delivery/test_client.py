@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -7,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from delivery.client_kit import GRACE, TIMEOUT, a_client, ask, open_sockets, send, settled_sockets
+from delivery.client_kit import GRACE, TIMEOUT, a_client, ask, names, open_sockets, send, settled_sockets
 from delivery.receiver import OK, Receiver, Script, answer, hang, read, reset, say, say_forever, serve, wait_for
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.client import Client, Limits
@@ -34,6 +35,17 @@ def listener() -> Iterator[socket.socket]:
 
 def url_of(listener: socket.socket) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+@contextlib.contextmanager
+def crowd(full: socket.socket) -> Iterator[None]:
+    """Fill a listener's queue, so that it answers no further connect."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            filler = stack.enter_context(socket.socket())
+            filler.settimeout(0)
+            filler.connect_ex(full.getsockname())
+        yield
 
 
 async def test_a_request_has_our_headers_in_our_order(client: Client) -> None:
@@ -254,16 +266,9 @@ async def test_a_receiver_that_never_accepts_is_a_timeout(client: Client, listen
 
 
 async def test_a_connect_that_gets_no_answer_is_a_timeout(client: Client) -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        fillers = [socket.socket() for _ in range(3)]
-        for filler in fillers:
-            filler.settimeout(0)
-            filler.connect_ex(full.getsockname())
-
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, crowd(full):
         reply = await ask(client, url_of(full))
 
-        for filler in fillers:
-            filler.close()
     assert reply == Reply(0, b"", reply.duration_ms, "request timed out", timed_out=True)
 
 
@@ -416,12 +421,98 @@ async def test_a_name_is_dialled_at_the_address_that_was_vetted(client: Client) 
 
 
 async def test_a_name_without_an_address_is_an_error() -> None:
-    async with a_client(timeout_seconds=10.0) as client:
-        reply = await ask(client, "http://no-such-host.invalid/")
+    async with a_client(look_up=names()) as client:
+        reply = await ask(client, "http://nowhere/")
+
+    assert reply == Reply(0, b"", reply.duration_ms, "error resolving name: nowhere: Name or service not known")
+
+
+async def test_a_name_with_a_private_address_is_called_at_the_public_one_only() -> None:
+    policy = AddressPolicy.of(["127.0.0.1/32"])
+    async with (
+        Receiver(host="127.0.0.2") as private,
+        Receiver(host="127.0.0.1") as public,
+        a_client(policy=policy, look_up=names(both=["127.0.0.2", "127.0.0.1"])) as client,
+    ):
+        first, second = (
+            await ask(client, f"http://both:{public.port}/"),
+            await ask(client, f"http://both:{private.port}/"),
+        )
+
+    assert (first.status, second.status) == (200, 0)
+    assert private.connections == 0
+
+
+async def test_the_next_address_is_tried_if_one_refuses() -> None:
+    async with (
+        Receiver(host="127.0.0.3") as receiver,
+        a_client(look_up=names(three=["127.0.0.1", "127.0.0.2", "127.0.0.3"])) as client,
+    ):
+        reply = await ask(client, f"http://three:{receiver.port}/")
+
+    assert reply.status == 200
+
+
+async def test_the_next_address_is_tried_if_one_says_nothing() -> None:
+    async with Receiver(host="127.0.0.2") as receiver:
+        with socket.create_server(("127.0.0.1", receiver.port), backlog=0) as full, crowd(full):
+            async with a_client(look_up=names(two=["127.0.0.1", "127.0.0.2"])) as client:
+                reply = await ask(client, f"http://two:{receiver.port}/")
+
+    assert reply.status == 200
+
+
+async def test_a_failing_name_server_is_logged_and_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def look_up(host: str) -> list[str]:
+        raise LookupError(host)
+
+    async with a_client(look_up=look_up) as client:
+        with caplog.at_level(logging.ERROR):
+            reply = await ask(client, "http://name/")
+
+    assert reply == Reply(0, b"", reply.duration_ms, "error making request: LookupError")
+    assert [record.message for record in caplog.records] == ["looking up a host failed", "connecting failed"]
+
+
+async def test_a_connect_that_fails_is_tried_once_more(client: Client) -> None:
+    async with Receiver([reset], [reset], [hang]) as receiver:
+        reply = await ask(client, receiver.url.replace("http:", "https:"))
 
     assert reply.status == 0
-    assert reply.error is not None
-    assert reply.error.startswith("error resolving name: no-such-host.invalid: ")
+    assert not reply.timed_out
+    assert receiver.connections == 2
+
+
+async def test_no_more_connections_are_kept_than_told() -> None:
+    limits = Limits(kept_connections=1)
+    async with a_client(limits=limits) as client, Receiver() as one, Receiver() as other:
+        for receiver in (one, other, one, other):
+            await ask(client, receiver.url)
+
+    assert (one.connections, other.connections) == (1, 2)
+
+
+async def test_no_more_connections_to_an_origin_are_kept_than_told() -> None:
+    limits = Limits(idle_per_origin=2)
+    async with a_client(limits=limits) as client, Receiver() as receiver:
+        await asyncio.gather(*(send(client, receiver.url).reply for _ in range(5)))
+        await until(lambda: client.connections == 2)
+        replies = await asyncio.gather(*(send(client, receiver.url).reply for _ in range(2)))
+
+    assert [reply.status for reply in replies] == [200] * 2
+    assert receiver.connections == 5
+
+
+async def test_a_request_that_is_sent_again_does_not_lose_its_turn() -> None:
+    limits = Limits(connections_per_origin=1)
+    async with a_client(limits=limits) as client, Receiver([*answer(), read], [serve]) as receiver:
+        await ask(client, receiver.url)
+        asked = [send(client, receiver.url, body=b"%d" % place) for place in range(3)]
+        replies = await asyncio.gather(*(one.reply for one in asked))
+
+    assert [reply.status for reply in replies] == [200] * 3
+    assert [request.body for request in receiver.requests] == [b"{}", b"0", b"0", b"1", b"2"]
+    assert receiver.connections == 2
 
 
 async def test_a_cancelled_request_is_never_answered(client: Client) -> None:
@@ -523,6 +614,8 @@ async def test_closing_drops_what_is_under_way(listener: socket.socket) -> None:
         with pytest.raises(RuntimeError, match="closed"):
             send(client, receiver.url)
 
+    for one in asked:
+        one.sending.cancel()
     assert not any(one.reply.done() for one in asked)
 
 
@@ -535,6 +628,7 @@ async def test_no_socket_is_left_after_every_kind_of_end(listener: socket.socket
             stuck = send(client, url_of(listener))
             asked[0].sending.cancel()
             await asyncio.gather(*(one.reply for one in asked[1:]))
+            stuck.sending.cancel()
             stuck.sending.cancel()
 
     assert await settled_sockets(before) == before

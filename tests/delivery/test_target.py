@@ -40,6 +40,7 @@ def test_path_and_query_go_out_as_browsers_send_them(url: str, path: bytes) -> N
         ("http://user:pass@example.com/", b"example.com"),
         ("http://[2001:DB8::1]:8080/", b"[2001:db8::1]:8080"),
         ("http://bücher.example/", b"xn--bcher-kva.example"),
+        ("http://１２７。１/", b"127.1"),  # noqa: RUF001 (full-width digits are what is tested)
     ],
 )
 def test_the_host_header_names_the_port_unless_it_is_usual(url: str, host: bytes) -> None:
@@ -117,6 +118,8 @@ def test_framing_and_signature_cannot_be_configured(name: str) -> None:
         "http://h/a b",
         "http://h/\x00",
         "http://h%00/",
+        "http://./",
+        "http://.h/",
         "http://127%2e0.0.1/",
         "http://h\\@x\\y/",
         "http://[::1%25eth0]/",

@@ -31,7 +31,7 @@ import ssl
 from collections.abc import Callable
 from time import monotonic
 
-from tidings.delivery.address import AddressPolicy
+from tidings.delivery.address import AddressPolicy, LookUp, Resolver, system_look_up
 from tidings.delivery.dial import Dialer, DirectDialer, Origin, tls_context
 from tidings.delivery.pool import House, Limits, Pool
 from tidings.delivery.sending import Reply, Sending
@@ -52,13 +52,17 @@ class Client:
         limits: Limits | None = None,
         verify_tls: bool = True,
         tls: ssl.SSLContext | None = None,
+        look_up: LookUp = system_look_up,
     ) -> None:
-        """`tls` replaces the usual context, for a private authority; `verify_tls` says nothing then."""
+        """`tls` replaces the usual context, for a private authority; `verify_tls` says nothing then.
+
+        `look_up` finds the addresses of a name; what it finds is judged by the policy.
+        """
         limits = limits or Limits()
         self._timeout_seconds = timeout_seconds
         self._most_seconds = timeout_seconds + max(limits.grace_seconds - TICK_SECONDS, 0.0)
         self._wheel = Wheel(asyncio.get_running_loop().call_later, monotonic)
-        self._dialer: Dialer = DirectDialer(policy, tls or tls_context(verify=verify_tls))
+        self._dialer: Dialer = DirectDialer(Resolver(policy, look_up=look_up), tls or tls_context(verify=verify_tls))
         self._house = House(self._dialer, limits, self._wheel)
         self._pools = self._house.pools
         self._is_closed = False

@@ -19,7 +19,8 @@ MAX_HEAD_BYTES: Final = 65_536
 WIRE_FACTOR: Final = 8
 FIRST_STATUS: Final = 100
 FIRST_FINAL_STATUS: Final = 200
-WANTED: Final = frozenset({b"content-length", b"transfer-encoding", b"retry-after", b"webhook-delivery"})
+FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+REPLIED: Final = frozenset({b"retry-after", b"webhook-delivery"})
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Keeper(Protocol):
         ...
 
     def resend(self, sending: Sending) -> None:
-        """Send again, on a fresh connection, what the retired one did not carry."""
+        """Send again, on a fresh connection, what this one did not carry."""
         ...
 
     def opened(self, connection: "Connection") -> None:
@@ -73,6 +74,7 @@ class Connection(StreamProtocol):
         "_head_at",
         "_headers",
         "_is_complete",
+        "_is_framed",
         "_is_open",
         "_is_reusable",
         "_is_used",
@@ -85,6 +87,7 @@ class Connection(StreamProtocol):
         "_status",
         "_transport",
         "_wire_limit",
+        "_write",
     )
 
     def __init__(self, keeper: Keeper, reading: Reading, first: Sending) -> None:
@@ -102,6 +105,7 @@ class Connection(StreamProtocol):
         self._received: int
         self._room: int
         self._is_complete: bool
+        self._is_framed: bool
         self._is_reusable: bool
         self._chunks: list[bytes]
         self._headers: dict[bytes, bytes]
@@ -120,7 +124,7 @@ class Connection(StreamProtocol):
         self._sending = sending
         sending.carrier = self
         self._reset()
-        cast("Transport", self._transport).write(sending.request)
+        self._write(sending.request)
 
     def close(self) -> None:
         """Close in good order; for a connection without a sending."""
@@ -142,13 +146,13 @@ class Connection(StreamProtocol):
         return self._reply(sending, None) if sending is not None and self._status else None
 
     def drop(self, sending: Sending) -> None:  # noqa: ARG002 (there is only one)
-        self.abort()
-        self._keeper.retire(self)
+        self._discard()
 
     # Called by the loop.
 
     def connection_made(self, transport: object) -> None:
         self._transport = cast("Transport", transport)
+        self._write = self._transport.write
         self._keeper.opened(self)
         first = self._sending
         if first is None or first.is_ended:
@@ -158,7 +162,8 @@ class Connection(StreamProtocol):
         self.start(first)
 
     def data_received(self, data: bytes) -> None:
-        if self._sending is None:
+        sending = self._sending
+        if sending is None:
             self._discard()  # an answer to nothing: whatever follows could be taken for the next request's
             return
         self._received += len(data)
@@ -166,13 +171,13 @@ class Connection(StreamProtocol):
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             if not self._is_complete:
-                self._fail(_parser_text(error))
+                self._fail(sending, _parser_text(error))
                 return
             self._is_reusable = False
         if self._is_complete:
-            self._finish(None)
+            self._finish(sending, None)
         elif self._received > (self._wire_limit if self._status else MAX_HEAD_BYTES):
-            self._overrun()
+            self._overrun(sending)
 
     def eof_received(self) -> None:
         if self._is_open:
@@ -192,7 +197,9 @@ class Connection(StreamProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         key = name.lower()
-        if key in WANTED and not self._status:
+        if key in FRAMING:
+            self._is_framed = key == b"content-length" or value.lower().endswith(b"chunked")
+        elif key in REPLIED and not self._status:  # a trailer says nothing
             self._headers[key] = value
 
     def on_headers_complete(self) -> None:
@@ -216,7 +223,8 @@ class Connection(StreamProtocol):
             self._is_complete = True
             self._is_reusable = self._parser.should_keep_alive()
         else:
-            self._headers.clear()  # those of an interim answer
+            self._headers.clear()  # what an interim answer says
+            self._is_framed = False
 
     # What an answer, or its absence, leads to.
 
@@ -224,26 +232,22 @@ class Connection(StreamProtocol):
         self._status = 0
         self._received = 0
         self._is_complete = False
+        self._is_framed = False
         self._is_reusable = False
         self._room = self._reading.max_body_bytes
         self._chunks = []
         self._headers = {}
 
     def _reply(self, sending: Sending, error: str | None) -> Reply:
-        headers = self._headers
-        return Reply(
-            self._status,
-            b"".join(self._chunks),
-            int((self._head_at - sending.started_at) * 1000),
-            error,
-            False,  # noqa: FBT003 (by position: this is made for each request)
-            _text(headers.get(b"retry-after")),
-            _text(headers.get(b"webhook-delivery")),
-        )
+        duration_ms = int((self._head_at - sending.started_at) * 1000)
+        reply = Reply(self._status, b"".join(self._chunks), duration_ms, error)
+        if self._headers:
+            reply.retry_after = _text(self._headers.get(b"retry-after"))
+            reply.webhook_delivery = _text(self._headers.get(b"webhook-delivery"))
+        return reply
 
-    def _finish(self, error: str | None) -> None:
+    def _finish(self, sending: Sending, error: str | None) -> None:
         """Hand the reply over, but give the connection back first: the next request may want it."""
-        sending = cast("Sending", self._sending)
         reply = self._reply(sending, error)
         self._sending = None
         if self._may_go_on():
@@ -254,49 +258,46 @@ class Connection(StreamProtocol):
         sending.finish(reply)
 
     def _may_go_on(self) -> bool:
-        transport = cast("Transport", self._transport)
+        transport = self._transport
         return (
             self._is_reusable
             and self._is_open
+            and transport is not None
             and self._head_at - self._born_at < self._reading.max_age_seconds
             and not transport.get_write_buffer_size()  # answered before it had read the request
             and not transport.is_closing()
         )
 
-    def _fail(self, error: str) -> None:
+    def _fail(self, sending: Sending, error: str) -> None:
         """End the sending without an answer; or with what came of one, if its head did."""
-        sending = cast("Sending", self._sending)
         if self._status:
-            self._finish(f"Error reading response body: {error}")
+            self._finish(sending, f"Error reading response body: {error}")
             return
         self._sending = None
         self._discard()
         sending.finish(sending.failure(f"error making request: {error}"))
 
-    def _overrun(self) -> None:
+    def _overrun(self, sending: Sending) -> None:
         if self._status:
-            self._finish(None)
+            self._finish(sending, None)
         else:
-            self._fail("response headers are too long")
+            self._fail(sending, "response headers are too long")
 
     def _ended(self, exc: Exception | None) -> None:
         """Act on the peer's end of the connection."""
         sending = self._sending
         if sending is None:
             self._discard()
-        elif self._status and exc is None and not self._has_framing():
-            self._finish(None)  # a body that ends with the connection
+        elif self._status and exc is None and not self._is_framed:
+            self._finish(sending, None)  # a body that ends with the connection
         elif self._is_used and not self._received:
             # The peer closed an idle connection just as we wrote. It has most likely seen nothing, and a fresh one
             # is not "used", so this happens once.
-            self._discard()
             self._keeper.resend(sending)
+            self._discard()
         else:
-            self._fail(cause_of(exc) if exc is not None else "connection closed before the response was complete")
-
-    def _has_framing(self) -> bool:
-        coding = self._headers.get(b"transfer-encoding", b"")
-        return b"content-length" in self._headers or coding.lower().endswith(b"chunked")
+            cause = cause_of(exc) if exc is not None else "connection closed before the response was complete"
+            self._fail(sending, cause)
 
     def _discard(self) -> None:
         if self._is_open:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final, Protocol
 
-from tidings.delivery.address import AddressPolicy, Resolver
+from tidings.delivery.address import Resolver
 from tidings.delivery.connection import Connection
 
 SHUTDOWN_SECONDS: Final = 1.0
@@ -52,8 +52,8 @@ def tls_context(*, verify: bool) -> ssl.SSLContext:
 class DirectDialer:
     """Connects to the receiver itself, at an address that was vetted."""
 
-    def __init__(self, policy: AddressPolicy, tls: ssl.SSLContext) -> None:
-        self._resolver = Resolver(policy)
+    def __init__(self, resolver: Resolver, tls: ssl.SSLContext) -> None:
+        self._resolver = resolver
         self._tls = tls
 
     async def connect(self, origin: Origin, make: Callable[[], Connection], ends_at: float) -> None:
@@ -82,7 +82,7 @@ class DirectDialer:
                     address,
                     origin.port,
                     ssl=self._tls,
-                    server_hostname=origin.host,
+                    server_hostname=origin.host.removesuffix("."),
                     ssl_shutdown_timeout=SHUTDOWN_SECONDS,
                 )
             else:

@@ -2,6 +2,7 @@
 """The connections to one origin, and the requests that wait for one."""
 
 import asyncio
+import errno
 import logging
 import ssl
 from collections import OrderedDict
@@ -16,6 +17,7 @@ from tidings.delivery.sending import Reply, Sending
 from tidings.delivery.wheel import Wheel
 
 RETRY_WITHIN_SECONDS: Final = 1.0
+OUR_LIMITS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +98,8 @@ class _Dial:
 class Pool:
     """Last in, first out, so that connections nobody needs grow old; requests wait first in, first out.
 
-    `_taken` counts open connections and dials. Whoever ends one gives its place to the first that waits.
+    `_taken` counts open connections and dials. Whoever ends one gives its place to the first that waits. A request that
+    is sent again may exceed the bound by one: it has waited its turn already.
     """
 
     __slots__ = ("_house", "_idle", "_origin", "_taken", "_waiting")
@@ -202,7 +205,7 @@ class Pool:
 
     def _give_up_place(self) -> None:
         self._taken -= 1
-        if self._waiting:
+        if self._waiting and self._taken < self._house.limits.connections_per_origin:
             self._dial(self._waiting.popitem(last=False)[0])
         else:
             self._check_empty()
@@ -217,4 +220,6 @@ def _dial_text(error: BaseException) -> str:
         return str(error)
     if not isinstance(error, OSError):
         logger.error("connecting failed", exc_info=error)
+    elif error.errno in OUR_LIMITS:
+        logger.error("no socket left to send with: %s", error)
     return f"error making request: {cause_of(error)}"

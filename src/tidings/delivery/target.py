@@ -13,12 +13,12 @@ GREATEST_PORT: Final = 65_535
 # What a browser leaves as it is in a path and in a query; `%` among them, as it begins an escape already made.
 SAFE_IN_PATH: Final = "%/:@!$&'()*+,;=~-._[]|^"
 SAFE_IN_QUERY: Final = "%/:@!$&()*+,;=~-._[]|\\^?`{}"
-# They are the client's own: a second opinion about where a message ends, or about who signed it, must not exist.
+# There must be no second opinion about where a request ends.
 NOT_CUSTOM: Final = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"te", b"upgrade"})
 TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 FORBIDDEN_IN_URL: Final = re.compile(r"[\x00-\x20\x7f]")
-HOST: Final = re.compile(r"[0-9a-z._-]+|\[[0-9a-f:.]+\]")
+HOST: Final = re.compile(r"[0-9a-z_-][0-9a-z._-]*|\[[0-9a-f:.]+\]")
 
 _Header = tuple[bytes, bytes]
 
