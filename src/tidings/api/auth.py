@@ -20,7 +20,7 @@ from tidings.model.token import Claims, Grant, Principal, grant_of
 _REMEMBERED: Final = 10_000
 _PARTS: Final = 3
 _LONGEST: Final = 8_192
-_SECRET_SENT: Final = (  # noqa: S105 - a sentence, not a secret
+_HINT: Final = (
     "Authentication failed. JWT signing secrets can not be used as tokens, please refer to"
     " https://github.com/svix/svix-webhooks#authentication for more information."
 )
@@ -79,7 +79,7 @@ class Gatekeeper:
     def _claims(self, token: bytes) -> Claims:
         """Check the signature and read what it covers; which algorithm counts is ours to say, not the token's."""
         if hmac.compare_digest(hashlib.sha256(token).digest(), hashlib.sha256(self._secret).digest()):
-            raise unauthorized(_SECRET_SENT)
+            raise unauthorized(_HINT)
         parts = token.split(b".")
         if len(parts) != _PARTS:
             raise unauthorized()

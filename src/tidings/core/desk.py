@@ -8,7 +8,7 @@ from tidings.clock import Clock
 from tidings.core.receipts import Receipts
 from tidings.core.wake import Wake
 from tidings.errors import AppError, conflict, unavailable
-from tidings.ids import OrgId
+from tidings.ids import STEP_MS, OrgId
 from tidings.model.message import Accepted, Draft
 from tidings.storage.database import Busy, Database, Duplicate, Unavailable
 
@@ -29,6 +29,10 @@ class Desk:
     clock: Clock
     wake: Wake
     receipts: Receipts
+
+    def now(self) -> int:
+        """Return the wall time at the granularity of ids, so that what is made has the moment that its id holds."""
+        return self.clock.now() // STEP_MS * STEP_MS
 
 
 def told(error: Exception) -> AppError | None:

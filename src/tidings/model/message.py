@@ -50,6 +50,14 @@ class Message:
     payload: bytes | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFilter:
+    """Which messages are wanted; what is None or empty does not narrow."""
+
+    event_types: tuple[str, ...] = ()
+    channel: str | None = None
+
+
 def retention_ms(days: int | None, hours: int | None) -> int:
     """Return how long a payload is kept, of which at most one unit is given."""
     if hours is not None:

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Who may reach what: the secret behind tokens, tokens for callers, and applications as callers see them."""
+
+import secrets
+from typing import Final
+
+import jwt
+
+from tidings.clock import DAY, SECOND
+from tidings.core.desk import Desk
+from tidings.errors import not_found
+from tidings.ids import AppId, OrgId
+from tidings.model.app import App
+from tidings.model.token import ISSUER, Principal
+from tidings.storage import apps, settings
+from tidings.storage.database import Database, retried
+
+ORG_TOKEN_MS: Final = 10 * 365 * DAY
+APP_TOKEN_MS: Final = 28 * DAY
+
+_SECRET_NAME: Final = "jwt_secret"  # noqa: S105 - where the secret is kept, not what it is
+_SECRET_BYTES: Final = 32
+
+
+async def jwt_secret(db: Database, given: str | None) -> str:
+    """Return the secret that signs tokens: the given one, or one that is made once and kept in the database."""
+    if given:
+        return given
+    fresh = secrets.token_urlsafe(_SECRET_BYTES)
+
+    async def work() -> str:
+        async with db.write() as tx:
+            return await settings.settled(tx, _SECRET_NAME, fresh)
+
+    return await retried(work)
+
+
+def issue_org_token(secret: str, org_id: OrgId, now: int) -> str:
+    """Make a token that speaks for an organisation; `now` is in milliseconds."""
+    return _issued(secret, now, ORG_TOKEN_MS, {"sub": org_id})
+
+
+def issue_app_token(secret: str, org_id: OrgId, app_id: AppId, now: int, feature_flags: tuple[str, ...] = ()) -> str:
+    """Make a token that speaks for one application of an organisation."""
+    claims: dict[str, object] = {"sub": app_id, "org": org_id}
+    if feature_flags:
+        claims["feature_flags"] = list(feature_flags)
+    return _issued(secret, now, APP_TOKEN_MS, claims)
+
+
+def _issued(secret: str, now: int, lifetime_ms: int, claims: dict[str, object]) -> str:
+    moment = now // SECOND
+    times = {"iat": moment, "nbf": moment, "exp": (now + lifetime_ms) // SECOND, "iss": ISSUER}
+    return jwt.encode({**times, **claims}, secret, algorithm="HS256")
+
+
+async def application(desk: Desk, principal: Principal, ref: str) -> App:
+    """Return an application that the caller may reach, by id or uid; another's is as absent as none."""
+    async with desk.db.read() as read:
+        app = await apps.get(read, principal.org_id, ref)
+    if principal.app_id not in (None, app.id):
+        raise not_found()
+    return app

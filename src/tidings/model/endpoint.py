@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""An endpoint: where an application receives, what of, and under which rules."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.errors import Fault
+from tidings.ids import AppId, EndpointId, OrgId
+
+CHANNELS_MAX: Final = 10
+RATE_MAX: Final = 65_535
+HEADER_BYTES: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointDraft:
+    """What a caller says of an endpoint, checked; `url` is normalised."""
+
+    url: str
+    description: str
+    uid: str | None
+    version: int
+    disabled: bool
+    event_types: tuple[str, ...] | None
+    channels: tuple[str, ...] | None
+    throttle_rate: int | None
+    metadata: Mapping[str, str]
+    headers: Mapping[str, str]
+    secret: bytes | None
+    """The raw key; None has one made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A stored endpoint, without what signs for it."""
+
+    id: EndpointId
+    app_id: AppId
+    org_id: OrgId
+    url: str
+    description: str
+    uid: str | None
+    version: int
+    disabled: bool
+    event_types: tuple[str, ...] | None
+    channels: tuple[str, ...] | None
+    throttle_rate: int | None
+    metadata: Mapping[str, str]
+    headers: Mapping[str, str]
+    created_at: int
+    updated_at: int
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Headers of one's own
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+_FORBIDDEN: Final = frozenset(
+    (
+        *("user-agent", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers"),
+        *("transfer-encoding", "upgrade", "age", "cache-control", "clear-site-data", "expires", "pragma", "warning"),
+        *("content-length", "content-type", "content-encoding", "content-language", "content-location"),
+    )
+)
+_PREFIXES: Final = ("x-amz-", "x-amzn-", "x-google", "x-goog-", "x-gfe", "x-azure-", "x-fd-", "x-svix-", "svix-")
+
+
+def wrong_header(name: str, value: str) -> str | None:
+    """Return what is wrong with a header that every send is to carry."""
+    lower = name.lower()
+    if not _TOKEN.fullmatch(name):
+        return "Invalid Header Name."
+    if lower in _FORBIDDEN:
+        return "Header uses a forbidden key."
+    if lower.startswith(_PREFIXES):
+        return "Header starts with a forbidden prefix."
+    if not _VALUE.fullmatch(value) or len(value) > HEADER_BYTES:
+        return "Invalid Header Value."
+    return None
+
+
+def header_faults(headers: Mapping[str, str]) -> list[Fault]:
+    """Return what is wrong with headers in a body."""
+    found = ((name, wrong_header(name, value)) for name, value in headers.items())
+    return [Fault(("body", "headers", name), wrong) for name, wrong in found if wrong is not None]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Rates and metadata, which applications have too
+
+
+def rate_of(throttle_rate: int | None, rate_limit: int | None) -> int | None:
+    """Return the rate in force: the second name is an older one for the first."""
+    return rate_limit if throttle_rate is None else throttle_rate
+
+
+def metadata_bytes(metadata: Mapping[str, str]) -> int:
+    """Return the size of metadata as it counts: serialised compactly."""
+    return len(json.dumps(dict(metadata), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))

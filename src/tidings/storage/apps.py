@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Applications."""
+
+import json
+from typing import Final
+
+from tidings.errors import not_found
+from tidings.ids import APP, AppId, OrgId
+from tidings.model.app import App
+from tidings.model.page import Span
+from tidings.storage.database import Read, Row, Write
+from tidings.storage.span import bounds_of, end_of
+
+_COLUMNS: Final = "id, org_id, uid, name, throttle_rate, metadata, created_at, updated_at"
+_BY_ID: Final = f"SELECT {_COLUMNS} FROM application WHERE org_id = :org AND id = :ref AND deleted_at IS NULL"
+_BY_UID: Final = f"SELECT {_COLUMNS} FROM application WHERE org_id = :org AND uid = :ref AND deleted_at IS NULL"
+_PAGE: Final = f"SELECT {_COLUMNS} FROM application WHERE org_id = :org AND deleted_at IS NULL"
+_ADD: Final = f"""
+INSERT INTO application ({_COLUMNS}, routed_at)
+VALUES (:id, :org_id, :uid, :name, :throttle_rate, :metadata, :created_at, :updated_at, :created_at)
+ON CONFLICT (org_id, uid) WHERE uid IS NOT NULL DO NOTHING
+"""
+_TOUCH: Final = """
+UPDATE application SET routing_version = routing_version + 1, routed_at = :now
+WHERE id = :id AND deleted_at IS NULL
+"""
+
+
+async def find(read: Read, org_id: OrgId, ref: str) -> App | None:
+    """Return an application by its id or uid; a uid never looks like an id."""
+    row = await read.row(_BY_ID if ref.startswith(APP) else _BY_UID, org=org_id, ref=ref)
+    return None if row is None else _app(row)
+
+
+async def get(read: Read, org_id: OrgId, ref: str) -> App:
+    """Return an application by its id or uid; raises `not_found`."""
+    app = await find(read, org_id, ref)
+    if app is None:
+        raise not_found()
+    return app
+
+
+async def page(read: Read, org_id: OrgId, span: Span) -> list[App]:
+    """Return a part of an organisation's applications, by id."""
+    rows = await read.rows(_PAGE + end_of(span, "id"), org=org_id, **bounds_of(span))
+    return [_app(row) for row in rows]
+
+
+async def add(tx: Write, app: App) -> bool:
+    """Add an application; tell whether its uid was free. An id that is in use is our own fault."""
+    written = await tx.run(
+        _ADD,
+        id=app.id,
+        org_id=app.org_id,
+        uid=app.uid,
+        name=app.name,
+        throttle_rate=app.throttle_rate,
+        metadata=json.dumps(dict(app.metadata)),
+        created_at=app.created_at,
+        updated_at=app.updated_at,
+    )
+    return written == 1
+
+
+async def touch(tx: Write, app_id: AppId, now: int) -> None:
+    """Say that something that routing depends on has changed, and hold the application; raises `not_found`."""
+    if not await tx.run(_TOUCH, id=app_id, now=now):
+        raise not_found()
+
+
+def _app(row: Row) -> App:
+    return App(
+        id=AppId(row["id"]),
+        org_id=OrgId(row["org_id"]),
+        uid=row["uid"],
+        name=row["name"],
+        throttle_rate=row["throttle_rate"],
+        metadata=json.loads(row["metadata"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

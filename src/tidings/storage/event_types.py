@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Event types."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from tidings.ids import OrgId
+from tidings.model.event_type import EventType
+from tidings.model.page import Span
+from tidings.storage.database import Dialect, Read, Row, Sql, Write
+from tidings.storage.span import bounds_of, end_of
+
+_PLAIN: Final = "org_id, name, description, archived, deprecated, feature_flags, group_name, created_at, updated_at, "
+_COLUMNS: Final = _PLAIN + "schemas"
+_GET: Final = f"SELECT {_COLUMNS} FROM event_type WHERE org_id = :org AND name = :name"
+_FROM: Final = "FROM event_type WHERE org_id = :org"
+_ACTIVE: Final = " AND archived = 0"
+# Visible to whoever has one of these flags, as is what has no flag.
+_FLAGGED: Final = {
+    Dialect.SQLITE: (
+        " AND (feature_flags IS NULL OR EXISTS (SELECT 1 FROM json_each(event_type.feature_flags) AS flag"
+        " WHERE flag.value IN (SELECT value FROM json_each(:flags))))"
+    ),
+    Dialect.POSTGRESQL: (
+        " AND (feature_flags IS NULL OR EXISTS ("
+        "SELECT 1 FROM json_array_elements_text(CAST(event_type.feature_flags AS json)) AS flag"
+        " WHERE flag = ANY(CAST(:flags AS text[]))))"
+    ),
+}
+_KNOWN: Final = Sql(
+    sqlite=(
+        "SELECT name FROM event_type WHERE org_id = :org AND archived = 0"
+        " AND name IN (SELECT value FROM json_each(:names))"
+    ),
+    postgresql=(
+        "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 AND name = ANY(CAST(:names AS text[]))"
+    ),
+)
+# A name that was archived may be taken again; what it was is overwritten.
+_ADD: Final = f"""
+INSERT INTO event_type ({_COLUMNS})
+VALUES (:org, :name, :description, :archived, :deprecated, :feature_flags, :group_name, :created_at, :updated_at,
+  :schemas)
+ON CONFLICT (org_id, name) DO UPDATE SET description = excluded.description, archived = excluded.archived,
+  deprecated = excluded.deprecated, feature_flags = excluded.feature_flags, group_name = excluded.group_name,
+  updated_at = excluded.updated_at, schemas = excluded.schemas
+WHERE event_type.archived = 1
+"""
+
+
+async def find(read: Read, org_id: OrgId, name: str) -> EventType | None:
+    """Return an event type with its schemas, archived or not."""
+    row = await read.row(_GET, org=org_id, name=name)
+    return None if row is None else _event_type(row)
+
+
+async def page(
+    read: Read,
+    org_id: OrgId,
+    span: Span,
+    *,
+    flags: Sequence[str] | None,
+    archived: bool,
+    with_schemas: bool,
+) -> list[EventType]:
+    """Return a part of an organisation's event types, by name; `flags` narrows to what their holder may see."""
+    columns = _COLUMNS if with_schemas else _PLAIN + "NULL AS schemas"
+    conditions = ("" if archived else _ACTIVE) + ("" if flags is None else _FLAGGED[read.dialect])
+    statement = f"SELECT {columns} {_FROM}{conditions}{end_of(span, 'name')}"
+    rows = await read.rows(statement, org=org_id, flags=list(flags or ()), **bounds_of(span))
+    return [_event_type(row) for row in rows]
+
+
+async def known(read: Read, org_id: OrgId, names: Sequence[str]) -> set[str]:
+    """Return those of the names that are event types in use."""
+    return {row["name"] for row in await read.rows(_KNOWN, org=org_id, names=list(names))}
+
+
+async def add(tx: Write, event_type: EventType) -> bool:
+    """Add an event type, or take back an archived one; tell whether the name was free."""
+    flags = event_type.feature_flags
+    written = await tx.run(
+        _ADD,
+        org=event_type.org_id,
+        name=event_type.name,
+        description=event_type.description,
+        archived=int(event_type.archived),
+        deprecated=int(event_type.deprecated),
+        feature_flags=None if flags is None else json.dumps(flags),
+        group_name=event_type.group_name,
+        created_at=event_type.created_at,
+        updated_at=event_type.updated_at,
+        schemas=event_type.schemas,
+    )
+    return written == 1
+
+
+def _event_type(row: Row) -> EventType:
+    flags = row["feature_flags"]
+    return EventType(
+        org_id=OrgId(row["org_id"]),
+        name=row["name"],
+        description=row["description"],
+        archived=bool(row["archived"]),
+        deprecated=bool(row["deprecated"]),
+        schemas=row["schemas"],
+        feature_flags=None if flags is None else tuple(json.loads(flags)),
+        group_name=row["group_name"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""Values that a deployment makes for itself and keeps: the nodes that share a database share them."""
+
+from typing import Final
+
+from tidings.storage.database import Write
+
+_ADD: Final = "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
+_GET: Final = "SELECT value FROM setting WHERE name = :name"
+
+
+async def settled(tx: Write, name: str, value: str) -> str:
+    """Return the value of a setting: the one given, unless another was there first."""
+    await tx.run(_ADD, name=name, value=value)
+    row = await tx.one(_GET, name=name)
+    return str(row["value"])
