@@ -15,9 +15,6 @@ from pathlib import Path
 PACKAGE = "tidings"
 GROUND = ("clock", "errors", "failpoint", "ids")
 BELOW_CORE = ("model", "observe", *GROUND)
-# The face of storage: the tables by name, and the transactions that they take.
-STORE = ("storage.database", "storage.store")
-
 # Who may import whom, beside itself. No row: no place in the house.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
@@ -28,9 +25,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "config": ("observe", *GROUND),
     "model": ("observe", *GROUND),
     "storage": BELOW_CORE,
-    "core": (*STORE, *BELOW_CORE),
-    "delivery": ("core", *STORE, *BELOW_CORE),
-    "tasks": ("core", *STORE, *BELOW_CORE),
+    "core": ("storage", *BELOW_CORE),
+    "delivery": ("core", "storage", *BELOW_CORE),
+    "tasks": ("core", "storage", *BELOW_CORE),
     "api": ("core", *BELOW_CORE),
     "portal": ("core", *BELOW_CORE),
     "server": ("api", "config", "core", "delivery", "portal", "storage", "tasks", *BELOW_CORE),

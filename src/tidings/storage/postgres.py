@@ -31,7 +31,7 @@ _COMMAND_SECONDS: Final = 30.0
 # One round trip opens the transaction and bounds it: a client that dies or hangs inside one holds its locks for 5 s.
 _BEGIN: Final = (
     "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '5s';"
-    " SET LOCAL lock_timeout = '2s'"
+    " SET LOCAL lock_timeout = '1s'"
 )
 _BUSY: Final = (
     asyncpg.DeadlockDetectedError,

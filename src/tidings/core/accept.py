@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: MIT
+"""Accept: many messages, one transaction, one wait for the disk; then the answer, then the first sends from memory.
+
+A batch starts when the one before it has been committed, and takes what has come in meanwhile: a lone message waits
+for nobody, and a flood fills batches by itself. In the transaction come the receipts of idempotency keys, event ids,
+messages and deliveries, the last already leased to this process, so that the first send needs no claim.
+
+Four things can go wrong with one message of a batch, and none touches the others: its application has changed since
+it was compiled (it is routed anew, before the commit), its receipt is held (the answer given then is repeated), its
+event id is taken, or its row cannot be written (the batch is halved until that one stands alone).
+"""
+
+import asyncio
+import json
+import secrets
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tidings import ids
+from tidings.clock import HOUR, Clock
+from tidings.core.routing import RoutingCache
+from tidings.errors import AppError, conflict, not_found, unavailable
+from tidings.ids import MessageId, OrgId
+from tidings.model.message import Accepted, Draft
+from tidings.model.routing import Routing, Send
+from tidings.observe import count, failure
+from tidings.storage import deliveries, intake
+from tidings.storage import routing as routings
+from tidings.storage.database import Busy, Database, StorageError, Unavailable, Write
+from tidings.storage.intake import NewMessage
+
+BATCH: Final = 500
+RECEIPT_KEPT_MS: Final = 12 * HOUR
+PATIENCE_SECONDS: Final = 5.0
+EXPIRED: Final = b'{"expired":true}'
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """How accepted deliveries reach delivery. A process without that role has no room for any."""
+
+    lease_ms: int
+    room: Callable[[str], bool]
+    """Whether another delivery to an endpoint fits into memory."""
+    take: Callable[[list[Send]], None]
+    """Called after the commit."""
+    left: Callable[[list[str]], None]
+    """Called after the commit with endpoints whose deliveries wait in the database."""
+
+
+def _no_room(_endpoint_id: str) -> bool:
+    return False
+
+
+def _ignored(_: object) -> None:
+    """Stand in for a delivery role that this process does not have."""
+
+
+NO_DELIVERY: Final = Handover(0, _no_room, _ignored, _ignored)
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    """One message on its way through a batch."""
+
+    ref: str
+    draft: Draft
+    receipt: str | None
+    routing: Routing
+    id: MessageId
+    answer: asyncio.Future[Accepted]
+    started: float
+    outcome: Accepted | AppError | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a transaction has prepared for after its commit."""
+
+    lease: int
+    at: float
+    """When the lease began, on the monotonic clock."""
+    sends: list[Send] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+class AcceptBatcher:
+    """Accepts messages for one process."""
+
+    def __init__(self, db: Database, clock: Clock, routing: RoutingCache, handover: Handover = NO_DELIVERY) -> None:
+        self._db = db
+        self._clock = clock
+        self._routing = routing
+        self._handover = handover
+        self._waiting: deque[_Item] = deque()
+        self._under_way: dict[str, asyncio.Future[Accepted]] = {}
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None) -> Accepted:
+        """Store a message with its deliveries; it is durable when this returns.
+
+        Raises `AppError` (no such application, event id taken, database gone): then nothing is stored. After an
+        `unavailable` it may be stored all the same; the same receipt finds out.
+        """
+        routing = self._routing.known(org_id, app_ref) or await self._routing.load(org_id, app_ref)
+        if routing is None:
+            raise not_found("Application not found")
+        if receipt is not None and receipt in self._under_way:
+            return await self._after_the_first(org_id, app_ref, draft, receipt)
+        answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        if receipt is not None:
+            self._under_way[receipt] = answer
+        msg_id = MessageId(ids.new(ids.MESSAGE, self._clock.now()))
+        self._waiting.append(_Item(app_ref, draft, receipt, routing, msg_id, answer, self._clock.monotonic()))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+        return await answer
+
+    async def close(self) -> None:
+        """Wait until what was handed in is answered."""
+        while self._flushing is not None:
+            await asyncio.wait([self._flushing])
+
+    async def _after_the_first(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str) -> Accepted:
+        """Wait for the request that came first with this receipt; if it fails, be the first."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await asyncio.shield(self._under_way[receipt])
+        except TimeoutError:
+            raise unavailable("A request with the same idempotency key is still under way.") from None
+        except AppError:
+            return await self.accept(org_id, app_ref, draft, receipt)
+
+    async def _flush(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                await self._settle(batch)
+        finally:
+            self._flushing = None
+
+    async def _settle(self, batch: list[_Item]) -> None:
+        """Commit a batch, halving it while something in it cannot be written."""
+        try:
+            await self._commit(batch)
+        except Unavailable as error:
+            self._refuse(batch, error)
+        except Busy as error:
+            await self._settle_later(batch, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one message's, and is told to that one
+            await self._settle_halves(batch, error)
+
+    async def _settle_later(self, batch: list[_Item], error: StorageError) -> None:
+        """Split a batch that waits for somebody else's lock, so that only one message goes on waiting."""
+        if len(batch) > 1:
+            await self._settle_halves(batch, error)
+            return
+        while self._clock.monotonic() - batch[0].started < PATIENCE_SECONDS:
+            await asyncio.sleep(0.01)
+            try:
+                await self._commit(batch)
+            except Busy:
+                continue
+            except Exception as other:  # noqa: BLE001 - told to the one message that it belongs to
+                self._refuse(batch, other)
+            return
+        self._refuse(batch, error)
+
+    async def _settle_halves(self, batch: list[_Item], error: Exception) -> None:
+        if len(batch) == 1:
+            self._refuse(batch, error)
+            return
+        middle = len(batch) // 2
+        await self._settle(batch[:middle])
+        await self._settle(batch[middle:])
+
+    def _refuse(self, batch: Sequence[_Item], error: Exception) -> None:
+        if not isinstance(error, StorageError):
+            failure("accepting a message", error)
+        for item in batch:
+            self._answer(item, unavailable("The message could not be stored."))
+
+    def _answer(self, item: _Item, outcome: Accepted | AppError) -> None:
+        if item.receipt is not None:
+            self._under_way.pop(item.receipt, None)
+        if item.answer.done():  # the caller went away
+            return
+        if isinstance(outcome, AppError):
+            item.answer.set_exception(outcome)
+        else:
+            item.answer.set_result(outcome)
+
+    async def _commit(self, batch: list[_Item]) -> None:
+        for item in batch:
+            item.outcome = None
+        async with self._db.write() as tx:
+            prepared = await self._write(tx, batch)
+        count("messages.accepted", sum(item.outcome is None for item in batch))
+        for item in batch:
+            self._answer(item, item.outcome or _accepted(item))
+        if prepared.sends:
+            self._handover.take(prepared.sends)
+        if prepared.left:
+            self._handover.left(prepared.left)
+
+    async def _write(self, tx: Write, batch: list[_Item]) -> _Batch:
+        now = self._clock.now()
+        prepared = _Batch(secrets.randbits(62) + 1, self._clock.monotonic())
+        open_items = await self._routed(tx, batch)
+        rows = {item.id: _row(item, now) for item in open_items}
+        open_items = await self._claimed(tx, open_items, rows, now)
+        if open_items:
+            await intake.add(tx, [rows[item.id] for item in open_items])
+            due = self._deliveries(open_items, prepared, now)
+            if due:
+                await deliveries.add(tx, due)
+        return prepared
+
+    async def _routed(self, tx: Write, batch: list[_Item]) -> list[_Item]:
+        """Compare the routing of a batch with the database, and compile anew what has changed."""
+        current = await routings.versions(tx, list({item.routing.app_id for item in batch}))
+        for item in batch:
+            if current.get(item.routing.app_id) == item.routing.version:
+                continue
+            fresh = await self._routing.load(item.routing.org_id, item.ref, tx)
+            if fresh is None:
+                self._routing.drop(item.routing.app_id)
+                item.outcome = not_found("Application not found")
+            else:
+                item.routing = fresh
+        return [item for item in batch if item.outcome is None]
+
+    async def _claimed(self, tx: Write, items: list[_Item], rows: dict[MessageId, NewMessage], now: int) -> list[_Item]:
+        """Claim receipts and event ids; whoever loses one is answered, and writes nothing."""
+        mine = [rows[item.id] for item in items]
+        held = await intake.claim_receipts(tx, mine, now=now, expires_at=now + RECEIPT_KEPT_MS)
+        if held:
+            told = await intake.stored(tx, list(held.values()))
+            for item in items:
+                if item.receipt is not None and item.receipt in held:
+                    item.outcome = _repeated(held[item.receipt], told.get(held[item.receipt]))
+        items = [item for item in items if item.outcome is None]
+        taken = await intake.claim_event_ids(tx, [rows[item.id] for item in items])
+        if taken:
+            lost = [item for item in items if item.id in taken]
+            await intake.free_receipts(tx, [item.receipt for item in lost if item.receipt is not None])
+            for item in lost:
+                item.outcome = conflict()
+        return [item for item in items if item.outcome is None]
+
+    def _deliveries(
+        self, items: list[_Item], prepared: _Batch, now: int
+    ) -> list[tuple[str, str, str, str, int, int | None, int | None]]:
+        """Return the delivery rows of a batch: leased where memory has room, else left for whoever claims them."""
+        lease, until = prepared.lease, now + self._handover.lease_ms
+        rows: list[tuple[str, str, str, str, int, int | None, int | None]] = []
+        for item in items:
+            routing, draft = item.routing, item.draft
+            for receiver in routing.match(draft.event_type, draft.channels):
+                fits = self._handover.room(receiver.id)
+                held = (lease, until) if fits else (None, None)
+                rows.append((item.id, receiver.id, routing.app_id, routing.org_id, now, *held))
+                if fits:
+                    prepared.sends.append(Send(receiver, item.id, draft.payload, lease, prepared.at))
+                else:
+                    prepared.left.append(receiver.id)
+        return rows
+
+
+def _row(item: _Item, now: int) -> NewMessage:
+    draft = item.draft
+    return NewMessage(
+        item.id,
+        item.routing.app_id,
+        item.routing.org_id,
+        draft.event_type,
+        draft.event_id,
+        None if draft.channels is None else json.dumps(draft.channels),
+        draft.payload,
+        now + draft.retention_ms,
+        item.receipt,
+    )
+
+
+def _accepted(item: _Item) -> Accepted:
+    draft = item.draft
+    return Accepted(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels)
+
+
+def _repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Accepted | AppError:
+    """Return the answer that was given to the first request with this receipt."""
+    if msg_id is None or message is None:
+        return conflict("This idempotency key was used, and what it made is gone.")
+    channels = None if message.channels is None else tuple(json.loads(message.channels))
+    return Accepted(MessageId(msg_id), message.event_type, message.payload or EXPIRED, message.event_id, channels)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""What this process has compiled of applications, and how it stays true.
+
+A compiled application may be old; nothing is ever accepted by an old one, because accept compares its version inside
+the transaction. An application that was not found is not remembered.
+"""
+
+from typing import Final
+
+from tidings.ids import OrgId
+from tidings.model.routing import Receiver, Routing
+from tidings.storage import routing as store
+from tidings.storage.database import Database, Read
+
+_MOST: Final = 20_000
+
+
+class RoutingCache:
+    """Compiled applications, by the name that a caller used and by their id."""
+
+    __slots__ = ("_by_id", "_by_ref", "_db", "_refs")
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._by_ref: dict[tuple[str, str], Routing] = {}
+        self._by_id: dict[str, Routing] = {}
+        self._refs: dict[str, set[tuple[str, str]]] = {}
+
+    def known(self, org_id: str, ref: str) -> Routing | None:
+        """Return what is at hand."""
+        return self._by_ref.get((org_id, ref))
+
+    async def load(self, org_id: OrgId, ref: str, read: Read | None = None) -> Routing | None:
+        """Compile an application afresh, inside a transaction if one is given."""
+        if read is None:
+            async with self._db.read() as own:
+                return await self.load(org_id, ref, own)
+        found = await store.find(read, org_id, ref)
+        if found is not None:
+            self._keep((org_id, ref), found)
+        return found
+
+    async def by_id(self, app_id: str, read: Read) -> Routing | None:
+        """Return an application by its id, compiling it if it is not at hand."""
+        found = self._by_id.get(app_id)
+        if found is None:
+            found = await store.find_by_id(read, app_id)
+            if found is not None:
+                self._keep((found.org_id, app_id), found)
+        return found
+
+    async def receiver(self, endpoint_id: str, app_id: str, read: Read) -> Receiver | None:
+        """Return an endpoint that may be sent to, or None; a refusal is never told from memory."""
+        known = self._by_id.get(app_id)
+        found = None if known is None else known.find(endpoint_id)
+        if found is None or found.disabled:
+            self.drop(app_id)
+            fresh = await self.by_id(app_id, read)
+            found = None if fresh is None else fresh.find(endpoint_id)
+        return None if found is None or found.disabled else found
+
+    def drop(self, app_id: str) -> None:
+        """Forget an application that has changed."""
+        self._by_id.pop(app_id, None)
+        for key in self._refs.pop(app_id, ()):
+            self._by_ref.pop(key, None)
+
+    def _keep(self, key: tuple[str, str], routing: Routing) -> None:
+        if len(self._by_ref) >= _MOST:
+            for kept in (self._by_ref, self._by_id, self._refs):
+                kept.clear()
+        stale = self._by_id.get(routing.app_id)
+        if stale is not None and stale.version != routing.version:
+            self.drop(routing.app_id)
+        self._by_ref[key] = routing
+        self._by_id[routing.app_id] = routing
+        self._refs.setdefault(routing.app_id, set()).add(key)

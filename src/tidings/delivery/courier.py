@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""From a delivery in memory to a request on the wire, and from the reply to what is settled."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tidings import __version__, ids
+from tidings.clock import SECOND, Clock
+from tidings.delivery.client import Client, Reply, Target, compile_target
+from tidings.delivery.outcome import Refusal, is_delivered, next_wait_ms, response_text
+from tidings.delivery.queue import Cancellable
+from tidings.delivery.settle import Outcome
+from tidings.model import signature
+from tidings.model.routing import Receiver, Send
+
+_SUCCESS: Final = 0
+_FAIL: Final = 2
+_COMPILED: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How messages are sent."""
+
+    schedule: tuple[int, ...]
+    """Seconds to wait after each failed automatic attempt."""
+    whitelabel: bool = False
+
+
+class _Unsendable:
+    """A request that could not even be formed: it has ended before it began."""
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+
+class Courier:
+    """Sends one delivery at a time, as often as it is asked to; `ended` is told what came of each."""
+
+    def __init__(self, client: Client, clock: Clock, manner: Manner, ended: Callable[[Outcome], None]) -> None:
+        self._client = client
+        self._clock = clock
+        self._manner = manner
+        self._ended = ended
+        self._targets: dict[Receiver, Target] = {}
+
+    def start(self, send: Send) -> Cancellable:
+        """Sign a message and send it; never raises: what cannot be sent is a failed attempt."""
+        receiver = send.receiver
+        began = self._clock.now()
+        timestamp = began // SECOND
+
+        def done(reply: Reply) -> None:
+            self._ended(self._outcome(send, receiver, began, reply))
+
+        try:
+            target = self._targets.get(receiver) or self._compiled(receiver)
+            if len(receiver.keys) == 1:
+                signed = signature.sign(receiver.keys[0], send.msg_id, timestamp, send.payload)
+            else:
+                keys = [signature.SymmetricKey(raw) for raw in receiver.keys]
+                signed = signature.sign_all(keys, send.msg_id, timestamp, send.payload)
+            return self._client.send(target, send.msg_id, timestamp, signed, send.payload, done)
+        except ValueError as error:
+            reply = Reply(0, b"", 0, f"error forming request: {error}")
+            asyncio.get_running_loop().call_soon(done, reply)
+            return _Unsendable()
+
+    def _compiled(self, receiver: Receiver) -> Target:
+        if len(self._targets) >= _COMPILED:
+            self._targets.clear()
+        target = compile_target(
+            receiver.url, version=__version__, headers=dict(receiver.headers), whitelabel=self._manner.whitelabel
+        )
+        self._targets[receiver] = target
+        return target
+
+    def _outcome(self, send: Send, receiver: Receiver, began: int, reply: Reply) -> Outcome:
+        delivered = is_delivered(reply.status)
+        next_at = None if delivered else self._next_at(send, reply)
+        text = response_text(reply.body)
+        if reply.error is not None:
+            text = reply.error if reply.status == 0 else f"Error reading response body: {reply.error}"
+        attempt = (
+            send.msg_id,
+            ids.new(ids.ATTEMPT, began),
+            receiver.id,
+            receiver.app_id,
+            receiver.org_id,
+            receiver.url,
+            _SUCCESS if delivered else _FAIL,
+            reply.status,
+            text.replace("\0", "�"),
+            reply.duration_ms,
+            int(send.manual),
+            next_at if not send.manual or delivered else send.retry_at,
+            send.task_id,
+        )
+        return Outcome(send, attempt, delivered, next_at)
+
+    def _next_at(self, send: Send, reply: Reply) -> int | None:
+        if send.manual:
+            return None
+        refusal = Refusal(reply.timed_out, reply.retry_after)
+        now = self._clock.now()
+        wait = next_wait_ms(self._manner.schedule, send.attempts, refusal, now=now, chance=random.random())  # noqa: S311 - jitter
+        return None if wait is None else now + wait

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""What a reply means: delivered or not, what is kept of it, and when the next attempt is. Pure."""
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from tidings.clock import SECOND
+
+KEPT_BYTES: Final = 20_000
+OVERLOAD_WAIT_SECONDS: Final = 60
+JITTER: Final = 0.2
+"""Part of a wait by which it is made longer or shorter, so that retries of one moment do not meet again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a failed attempt says about the next one."""
+
+    timed_out: bool = False
+    retry_after: str | None = None
+
+
+def is_delivered(status: int) -> bool:
+    """Tell whether an HTTP status means that the receiver took the message; 0 is no answer at all."""
+    return 200 <= status <= 299  # noqa: PLR2004 - the class of success, RFC 9110 section 15.3
+
+
+def response_text(body: bytes) -> str:
+    """Return a response body as it is stored: its text, or base64 where it is no text a database can hold."""
+    kept = body[:KEPT_BYTES]
+    try:
+        text = kept.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(kept).decode()
+    return base64.b64encode(kept).decode() if "\0" in text else text
+
+
+def next_wait_ms(schedule: Sequence[int], attempts: int, refusal: Refusal, *, now: int, chance: float) -> int | None:
+    """Return how long to wait after a failed automatic attempt, in milliseconds, or None when it was the last.
+
+    `schedule` holds seconds, `attempts` counts those made before this one, `chance` is uniform in [0, 1). A
+    receiver that timed out gets at least a minute; one that names a time gets that, between once and twice the
+    scheduled wait.
+    """
+    if attempts >= len(schedule):
+        return None
+    wait: float = schedule[attempts]
+    if refusal.timed_out:
+        wait = max(wait, OVERLOAD_WAIT_SECONDS)
+    asked = None if refusal.retry_after is None else retry_after_seconds(refusal.retry_after, now=now)
+    if asked is not None:
+        wait = min(max(asked, wait), 2 * wait)
+    return round(wait * SECOND * (1 - JITTER + 2 * JITTER * chance))
+
+
+def retry_after_seconds(value: str, *, now: int) -> int | None:
+    """Read a `Retry-After` header: a date, or seconds, of which a fraction is rounded up. None if it is neither.
+
+    Source: RFC 9110 section 10.2.3; fractions are the contract's leniency.
+    """
+    text = value.strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        return _seconds_until(text, now)
+    return math.ceil(seconds) if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _seconds_until(date: str, now: int) -> int | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:  # "-0000": a moment in UTC of an unknown place, RFC 5322 section 3.3
+        return None
+    return max(0, math.ceil(moment.timestamp() - now / SECOND))

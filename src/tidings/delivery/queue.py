@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MIT
+"""What this process has in memory to send: a line for each endpoint, bounded, and the sends under way.
+
+A line starts sends while it has room for them and hands back what has waited too long, so that a lease never ends
+with its delivery unsent. When a line is full, or rows of its endpoint wait in the database, it is *behind*: then new
+deliveries are left in the database too, where they are claimed in the order in which they became due.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from tidings.clock import Clock
+from tidings.model.routing import Receiver, Send
+
+_SWEEP_SECONDS: Final = 0.25
+_LINES_KEPT: Final = 4_096
+
+
+class Cancellable(Protocol):
+    """A send under way."""
+
+    def cancel(self) -> None:
+        """Stop it; its reply is never handed back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may be in memory and for how long."""
+
+    concurrency: int
+    """Sends under way to one endpoint."""
+    memory: int
+    """Deliveries in memory, of all endpoints."""
+    patience: float
+    """Seconds that a delivery may wait unsent before it is handed back."""
+
+    @property
+    def line(self) -> int:
+        """Return how many deliveries of one endpoint may wait: enough to keep its sends busy between claims."""
+        return max(2 * self.concurrency, min(1_000, self.memory // 4))
+
+
+class Line:
+    """One endpoint's deliveries in memory."""
+
+    __slots__ = ("behind", "receiver", "under_way", "waiting")
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+        self.waiting: deque[Send] = deque()
+        self.under_way: dict[Send, Cancellable] = {}
+        self.behind = False
+
+
+class Queue:
+    """All lines of one process.
+
+    `start` begins a send and never raises, and `finished` must be called when it has ended. `hand_back` takes
+    deliveries that are not sent after all; `wanting` is told when there is room for what waits in the database.
+    """
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        clock: Clock,
+        *,
+        start: Callable[[Send], Cancellable],
+        hand_back: Callable[[list[Send]], None],
+        wanting: Callable[[], None],
+    ) -> None:
+        self._bounds = bounds
+        self._clock = clock
+        self._start = start
+        self._hand_back = hand_back
+        self._wanting = wanting
+        self._lines: dict[str, Line] = {}
+        self._held = 0
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._emptied: asyncio.Event | None = None
+        self._starved = False
+        self._closed = False
+
+    @property
+    def held(self) -> int:
+        """How many deliveries are in memory."""
+        return self._held
+
+    def fits(self, endpoint_id: str) -> bool:
+        """Tell whether a new delivery of an endpoint may come to memory at once."""
+        if self._closed or self._held >= self._bounds.memory:
+            return False
+        line = self._lines.get(endpoint_id)
+        return line is None or (not line.behind and len(line.waiting) < self._bounds.line)
+
+    def room(self, endpoint_id: str) -> int:
+        """Return how many rows of an endpoint a claim may take."""
+        if self._closed:
+            return 0
+        line = self._lines.get(endpoint_id)
+        held = 0 if line is None else len(line.waiting) + len(line.under_way)
+        self._starved = self._starved or self._held >= self._bounds.memory
+        return max(0, min(2 * self._bounds.concurrency - held, self._bounds.memory - self._held))
+
+    def take(self, sends: Iterable[Send]) -> None:
+        """Take committed deliveries into memory and start what can be started."""
+        touched: dict[str, Line] = {}
+        for send in sends:
+            line = self._line(send.receiver)
+            line.waiting.append(send)
+            touched[send.receiver.id] = line
+            self._held += 1
+        for line in touched.values():
+            self._advance(line)
+        if self._sweeper is None and self._held:
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+
+    def fall_behind(self, endpoint_ids: Iterable[str]) -> None:
+        """Note that due rows of these endpoints wait in the database."""
+        for endpoint_id in endpoint_ids:
+            line = self._lines.get(endpoint_id)
+            if line is not None:
+                line.behind = True
+
+    def catch_up(self, endpoint_id: str) -> None:
+        """Note that no due rows of an endpoint wait in the database."""
+        line = self._lines.get(endpoint_id)
+        if line is not None:
+            line.behind = False
+
+    def finished(self, send: Send) -> None:
+        """Note that a send has ended, and start the next."""
+        line = self._lines[send.receiver.id]
+        if line.under_way.pop(send, None) is not None:
+            self._held -= 1
+        self._advance(line)
+        if self._emptied is not None and not self._held:
+            self._emptied.set()
+        if self._starved and self._held < self._bounds.memory // 2:
+            self._starved = False
+            self._wanting()
+
+    def refresh(self, receivers: Iterable[Receiver]) -> None:
+        """Use an endpoint's new address and keys for what waits; what is under way keeps the old ones."""
+        for receiver in receivers:
+            line = self._lines.get(receiver.id)
+            if line is None:
+                continue
+            line.receiver = receiver
+            if receiver.disabled:
+                self._give_back(line, list(line.waiting))
+                line.waiting.clear()
+
+    def close(self) -> list[Send]:
+        """Start nothing more; return what waits, which the caller hands back."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        left = [send for line in self._lines.values() for send in line.waiting]
+        for line in self._lines.values():
+            line.waiting.clear()
+        self._held -= len(left)
+        return left
+
+    async def emptied(self, seconds: float) -> None:
+        """Wait until nothing is in memory, but not longer than so many seconds."""
+        self._emptied = asyncio.Event()
+        if self._held:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), seconds)
+
+    def cut(self) -> list[Send]:
+        """Stop every send under way; return them: they store no attempt and are sent again."""
+        cut = []
+        for line in self._lines.values():
+            for send, sending in line.under_way.items():
+                sending.cancel()
+                cut.append(send)
+            line.under_way.clear()
+        self._held -= len(cut)
+        return cut
+
+    def lines(self) -> Iterator[Line]:
+        """Go through the lines."""
+        return iter(self._lines.values())
+
+    def _line(self, receiver: Receiver) -> Line:
+        line = self._lines.get(receiver.id)
+        if line is None:
+            if len(self._lines) >= _LINES_KEPT:
+                self._forget_idle()
+            line = self._lines[receiver.id] = Line(receiver)
+        return line
+
+    def _forget_idle(self) -> None:
+        for endpoint_id in [key for key, line in self._lines.items() if not line.waiting and not line.under_way]:
+            if not self._lines[endpoint_id].behind:
+                del self._lines[endpoint_id]
+
+    def _advance(self, line: Line) -> None:
+        concurrency = self._bounds.concurrency
+        waiting, under_way = line.waiting, line.under_way
+        while waiting and len(under_way) < concurrency and not self._closed:
+            self._begin(line, waiting.popleft())
+        if line.behind and len(waiting) < concurrency // 2 and not self._closed:
+            self._wanting()
+
+    def _begin(self, line: Line, send: Send) -> None:
+        send.receiver = line.receiver
+        line.under_way[send] = self._start(send)
+
+    def _sweep(self) -> None:
+        """Hand back what has waited too long; only armed while something is in memory."""
+        self._sweeper = None
+        latest = self._clock.monotonic() - self._bounds.patience
+        for line in self._lines.values():
+            late = []
+            while line.waiting and line.waiting[0].leased_at < latest:
+                late.append(line.waiting.popleft())
+            self._give_back(line, late)
+        if self._held and not self._closed:
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _give_back(self, line: Line, sends: list[Send]) -> None:
+        if sends:
+            line.behind = True
+            self._held -= len(sends)
+            self._hand_back(sends)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""The delivery role of a process: its parts, put together, started and stopped in order."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.clock import SECOND, Clock
+from tidings.core.accept import Handover
+from tidings.core.routing import RoutingCache
+from tidings.delivery.address import AddressPolicy
+from tidings.delivery.claim import Claimer
+from tidings.delivery.client import Client, Limits
+from tidings.delivery.courier import Courier, Manner
+from tidings.delivery.queue import Bounds, Queue
+from tidings.delivery.settle import Outcome, SettleBatcher
+from tidings.model.routing import Send
+from tidings.storage import deliveries
+from tidings.storage.database import Database, Dialect
+
+_EVER: Final = 2**62
+_CHUNK: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How this process delivers."""
+
+    policy: AddressPolicy
+    schedule: tuple[int, ...]
+    timeout: float
+    """Seconds that a receiver has to answer."""
+    lease_grace: float
+    """Seconds that a lease outlasts the timeout: part for reading the answer, part for waiting, part for settling."""
+    concurrency: int
+    memory: int
+    verify_tls: bool = True
+    whitelabel: bool = False
+
+    @property
+    def lease_ms(self) -> int:
+        """Return how long a lease is."""
+        return int((self.timeout + self.lease_grace) * SECOND)
+
+    @property
+    def body_grace(self) -> float:
+        """Return how long an answer's body may take after its head was due, in seconds."""
+        return min(5.0, self.lease_grace / 5)
+
+    @property
+    def patience(self) -> float:
+        """Return how long a delivery may wait in memory: then it still ends well within its lease."""
+        return (self.lease_grace - self.body_grace) / 2
+
+
+class Delivery:
+    """Everything between a leased row and a receiver's answer."""
+
+    def __init__(self, db: Database, clock: Clock, routing: RoutingCache, terms: Terms) -> None:
+        self._db = db
+        self._clock = clock
+        self._terms = terms
+        limits = Limits(
+            grace_seconds=terms.body_grace,
+            connections_per_origin=terms.concurrency,
+            idle_per_origin=terms.concurrency,
+        )
+        self._client = Client(terms.policy, timeout_seconds=terms.timeout, limits=limits, verify_tls=terms.verify_tls)
+        self.settler = SettleBatcher(db, clock, self._due_at)
+        self._courier = Courier(self._client, clock, Manner(terms.schedule, terms.whitelabel), self._ended)
+        bounds = Bounds(terms.concurrency, terms.memory, terms.patience)
+        self.queue = Queue(bounds, clock, start=self._courier.start, hand_back=self._unsent, wanting=self._wanting)
+        self.claimer = Claimer(db, clock, routing, self.queue, self.settler, lease_ms=terms.lease_ms)
+        self._claiming: asyncio.Task[None] | None = None
+
+    def handover(self) -> Handover:
+        """Return how accept gives deliveries to this role."""
+        return Handover(self._terms.lease_ms, self.queue.fits, self.queue.take, self.wake)
+
+    def wake(self, endpoint_ids: Iterable[str]) -> None:
+        """Claim what has become due for endpoints: their new deliveries queue behind it until it is drained."""
+        self.queue.fall_behind(endpoint_ids)
+        self.claimer.wake()
+
+    async def start(self) -> None:
+        """Begin to claim. On SQLite every lease is of a process that is gone: one process owns the file."""
+        if self._db.dialect is Dialect.SQLITE:
+            await self._free_leases()
+        self._claiming = asyncio.create_task(self.claimer.run())
+
+    async def stop(self, *, grace: float) -> None:
+        """Send nothing new, give sends under way `grace` seconds to end, settle, and hand back the rest."""
+        self.claimer.close()
+        self._unsent(self.queue.close())
+        await self.queue.emptied(grace)
+        self._unsent(self.queue.cut())
+        await self._client.close()
+        await self.settler.close()
+        if self._claiming is not None:
+            await self._claiming
+
+    async def _free_leases(self) -> None:
+        freed = _CHUNK
+        while freed == _CHUNK:
+            async with self._db.write() as tx:
+                freed = await deliveries.return_lapsed(tx, before=_EVER, now=self._clock.now(), limit=_CHUNK)
+
+    def _ended(self, outcome: Outcome) -> None:
+        self.settler.add(outcome)
+        self.queue.finished(outcome.send)
+
+    def _unsent(self, sends: list[Send]) -> None:
+        for send in sends:
+            self.settler.add(Outcome(send))
+
+    def _due_at(self, moment: int) -> None:
+        self.claimer.due_at(moment)
+
+    def _wanting(self) -> None:
+        self.claimer.wake()

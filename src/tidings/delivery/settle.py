@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""Settle: what came of many sends, in one transaction: their attempts, and what their deliveries wait for next.
+
+A batch starts when the one before it has been committed. While the database is gone the outcomes stay in memory and
+are written when it is back; if this process dies first, the leases lapse and the messages are sent again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.clock import Clock
+from tidings.model.routing import Send
+from tidings.observe import count, failure
+from tidings.storage import deliveries, settlement
+from tidings.storage.database import Busy, Database, Unavailable, Write
+from tidings.storage.deliveries import Settled
+from tidings.storage.settlement import AttemptRow
+
+BATCH: Final = 500
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 2.0
+
+
+@dataclass(slots=True, eq=False)
+class Outcome:
+    """How a send ended. Without an attempt it was not made: `dropped` says whether it ever will be."""
+
+    send: Send
+    attempt: AttemptRow | None = None
+    delivered: bool = False
+    next_at: int | None = None
+    dropped: bool = False
+
+    def settled(self) -> Settled:
+        """Return the delivery's key, lease and next moment."""
+        return Settled(self.send.msg_id, self.send.receiver.id, self.send.lease, self.next_at)
+
+
+class SettleBatcher:
+    """Settles the sends of one process. `due_at` is told the earliest moment that a batch has re-armed."""
+
+    def __init__(self, db: Database, clock: Clock, due_at: Callable[[int], None]) -> None:
+        self._db = db
+        self._clock = clock
+        self._due_at = due_at
+        self._waiting: deque[Outcome] = deque()
+        self._flushing: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many outcomes are not written yet."""
+        return len(self._waiting)
+
+    def add(self, outcome: Outcome) -> None:
+        """Take an outcome; it is written soon."""
+        self._waiting.append(outcome)
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+
+    async def close(self) -> None:
+        """Write everything that was handed in, or give up when the database does not come back at once."""
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing], timeout=_LONGEST_PAUSE)
+        if self._flushing is not None:
+            self._flushing.cancel()
+            await asyncio.wait([self._flushing])
+
+    async def _flush(self) -> None:
+        try:
+            while self._waiting:
+                await self._settle([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+        finally:
+            self._flushing = None
+
+    async def _settle(self, batch: list[Outcome]) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._commit(batch)
+            except (Unavailable, Busy) as error:
+                if pause == _FIRST_PAUSE:
+                    failure("settling deliveries", error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            except Exception as error:  # noqa: BLE001 - one outcome's fault; the others must not wait for it
+                await self._settle_halves(batch, error)
+                return
+            else:
+                return
+
+    async def _settle_halves(self, batch: list[Outcome], error: Exception) -> None:
+        if len(batch) == 1:
+            # It stays leased: when the lease lapses, it is sent once more and may be written then.
+            failure(f"settling {batch[0].send.msg_id}", error)
+            return
+        middle = len(batch) // 2
+        await self._settle(batch[:middle])
+        await self._settle(batch[middle:])
+
+    async def _commit(self, batch: list[Outcome]) -> None:
+        now = self._clock.now()
+        async with self._db.write() as tx:
+            await self._write(tx, batch, now)
+        delivered = sum(outcome.delivered for outcome in batch)
+        count("deliveries.delivered", delivered)
+        count("deliveries.failed", sum(outcome.attempt is not None for outcome in batch) - delivered)
+        self._tell(batch, now)
+
+    async def _write(self, tx: Write, batch: list[Outcome], now: int) -> None:
+        attempts = [outcome.attempt for outcome in batch if outcome.attempt is not None]
+        if attempts:
+            await settlement.add_attempts(tx, attempts)
+        delivered = [outcome.settled() for outcome in batch if outcome.delivered]
+        if delivered:
+            await deliveries.settle_delivered(tx, delivered, now)
+        if len(delivered) == len(batch):
+            return
+        failed = [each.settled() for each in batch if each.attempt is not None and not each.delivered]
+        if failed:
+            await deliveries.settle_failed(tx, failed, now)
+        returned = [each.settled() for each in batch if each.attempt is None and not each.dropped]
+        if returned:
+            await deliveries.hand_back(tx, returned, now)
+        dropped = [each.settled() for each in batch if each.dropped]
+        if dropped:
+            await deliveries.drop(tx, dropped)
+
+    def _tell(self, batch: list[Outcome], now: int) -> None:
+        """Tell the claimer when the first of what was re-armed is due; a wish for another send is due now."""
+        moments = []
+        for outcome in batch:
+            if outcome.attempt is None:
+                moments.append(now)
+            elif not outcome.delivered:
+                moments.extend(moment for moment in (outcome.next_at, outcome.send.retry_at) if moment is not None)
+        if moments:
+            self._due_at(min(moments))

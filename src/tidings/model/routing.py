@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Which endpoints of an application receive a message; compiled once, asked for every message."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from tidings.ids import AppId, EndpointId, OrgId
+
+_REMEMBERED: Final = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Receiver:
+    """An endpoint as delivery needs it: where to, signed with what, and what it wants to hear.
+
+    Compared by identity: one that was read again is another, and what was compiled from the first is not used for it.
+    """
+
+    id: EndpointId
+    app_id: AppId
+    org_id: OrgId
+    url: str
+    keys: tuple[bytes, ...]
+    """Raw signing keys, the current one first."""
+    headers: tuple[tuple[str, str], ...]
+    disabled: bool
+    event_types: frozenset[str] | None
+    channels: frozenset[str] | None
+
+    def wants(self, event_type: str, channels: tuple[str, ...] | None) -> bool:
+        """Tell whether an automatic send goes here. A message without channels misses an endpoint with them."""
+        if self.disabled or (self.event_types is not None and event_type not in self.event_types):
+            return False
+        return self.channels is None or (channels is not None and not self.channels.isdisjoint(channels))
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """An application with its endpoints, as they were at one version."""
+
+    app_id: AppId
+    org_id: OrgId
+    version: int
+    receivers: tuple[Receiver, ...]
+    _matched: dict[tuple[str, tuple[str, ...] | None], tuple[Receiver, ...]] = field(default_factory=dict, repr=False)
+
+    def match(self, event_type: str, channels: tuple[str, ...] | None) -> tuple[Receiver, ...]:
+        """Return who receives a message; remembered, because most messages are of few kinds."""
+        kind = (event_type, channels)
+        found = self._matched.get(kind)
+        if found is None:
+            if len(self._matched) >= _REMEMBERED:
+                self._matched.clear()
+            found = self._matched[kind] = tuple(each for each in self.receivers if each.wants(event_type, channels))
+        return found
+
+    def find(self, endpoint_id: str) -> Receiver | None:
+        """Return one endpoint."""
+        return next((each for each in self.receivers if each.id == endpoint_id), None)
+
+
+@dataclass(slots=True, eq=False)
+class Send:
+    """A delivery in memory: what is sent, whereto, and the lease that says it is ours to send."""
+
+    receiver: Receiver
+    msg_id: str
+    payload: bytes
+    lease: int
+    leased_at: float
+    """When the lease began, in seconds on the monotonic clock."""
+    attempts: int = 0
+    """Automatic attempts made before this one."""
+    manual: bool = False
+    retry_at: int | None = None
+    """The automatic attempt that a manual one goes before."""
+    task_id: str | None = None

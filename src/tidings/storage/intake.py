@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""The rows of accepted messages, written in bulk: receipts, event ids, messages.
+
+Receipts and event ids are claims that may be lost to somebody earlier. A statement says only how many it won, so the
+losers are asked for in the rare case that there are any. Rows go in by key order: two nodes with the same keys then
+wait for each other and never in a circle.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.storage.database import Sql, Value, Write
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """One message row, and what it claims."""
+
+    id: str
+    app_id: str
+    org_id: str
+    event_type: str
+    event_id: str | None
+    channels: str | None
+    payload: bytes
+    expires_at: int
+    receipt: str | None
+
+
+_RECEIPTS: Final = Sql(
+    sqlite="""
+INSERT INTO idempotency (key, msg_id, expires_at) VALUES (?1, ?2, ?3)
+ON CONFLICT (key) DO UPDATE
+SET msg_id = excluded.msg_id, expires_at = excluded.expires_at, status = NULL, body = NULL
+WHERE idempotency.expires_at <= ?4
+""",
+    postgresql="""
+INSERT INTO idempotency (key, msg_id, expires_at)
+SELECT k, m, e FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(k, m, e, now)
+ON CONFLICT (key) DO UPDATE
+SET msg_id = excluded.msg_id, expires_at = excluded.expires_at, status = NULL, body = NULL
+WHERE idempotency.expires_at <= ($4::bigint[])[1]
+""",
+)
+_HOLDERS: Final = Sql(
+    sqlite="SELECT key, msg_id FROM idempotency WHERE key IN (SELECT value FROM json_each(:keys))",
+    postgresql="SELECT key, msg_id FROM idempotency WHERE key = ANY(CAST(:keys AS text[]))",
+)
+_EVENT_IDS: Final = Sql(
+    sqlite="INSERT INTO event_id (app_id, event_id, msg_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+    postgresql=(
+        "INSERT INTO event_id (app_id, event_id, msg_id)"
+        " SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING"
+    ),
+)
+_EVENT_HOLDER: Final = "SELECT msg_id FROM event_id WHERE app_id = :app AND event_id = :event"
+_FREE: Final = Sql(
+    sqlite="DELETE FROM idempotency WHERE key IN (SELECT value FROM json_each(:keys))",
+    postgresql="DELETE FROM idempotency WHERE key = ANY(CAST(:keys AS text[]))",
+)
+_COLUMNS: Final = "id, app_id, org_id, event_type, event_id, channels, payload, expires_at"
+_MESSAGES: Final = Sql(
+    sqlite=f"INSERT INTO message ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    postgresql=(
+        f"INSERT INTO message ({_COLUMNS}) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],"
+        " $5::text[], $6::text[], $7::bytea[], $8::bigint[])"
+    ),
+)
+_EXPIRE: Final = Sql(
+    # Rows lie in the order in which they expire, so the oldest are the first.
+    sqlite=(
+        "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency ORDER BY rowid LIMIT :limit)"
+        " AND expires_at <= :now"
+    ),
+    postgresql=(
+        "DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency WHERE expires_at <= CAST(:now AS BIGINT)"
+        " LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+    ),
+)
+
+
+async def claim_receipts(tx: Write, messages: Sequence[NewMessage], *, now: int, expires_at: int) -> dict[str, str]:
+    """Claim the messages' receipts; return those that are held already, with the message that holds each."""
+    rows = sorted((each.receipt, each.id, expires_at, now) for each in messages if each.receipt is not None)
+    if not rows or await tx.bulk(_RECEIPTS, rows) == len(rows):
+        return {}
+    ours: dict[Value, Value] = {row[0]: row[1] for row in rows}
+    held = await tx.rows(_HOLDERS, keys=[row[0] for row in rows])
+    return {row["key"]: row["msg_id"] for row in held if ours[row["key"]] != row["msg_id"]}
+
+
+async def claim_event_ids(tx: Write, messages: Sequence[NewMessage]) -> set[str]:
+    """Claim the messages' own event ids; return the messages whose id another message of the application has."""
+    rows = sorted((each.app_id, each.event_id, each.id) for each in messages if each.event_id is not None)
+    if not rows or await tx.bulk(_EVENT_IDS, rows) == len(rows):
+        return set()
+    lost = set()
+    for app_id, event_id, msg_id in rows:
+        holder = await tx.one(_EVENT_HOLDER, app=app_id, event=event_id)
+        if holder["msg_id"] != msg_id:
+            lost.add(msg_id)
+    return lost
+
+
+async def free_receipts(tx: Write, receipts: Sequence[str]) -> None:
+    """Let go of receipts claimed in this transaction for work that is not done after all."""
+    await tx.run(_FREE, keys=receipts)
+
+
+async def add(tx: Write, messages: Sequence[NewMessage]) -> None:
+    """Add messages."""
+    await tx.bulk(
+        _MESSAGES,
+        [(m.id, m.app_id, m.org_id, m.event_type, m.event_id, m.channels, m.payload, m.expires_at) for m in messages],
+    )
+
+
+async def expire(tx: Write, *, now: int, limit: int) -> int:
+    """Delete a chunk of receipts that have run out; return how many."""
+    return await tx.run(_EXPIRE, now=now, limit=limit)
+
+
+_STORED: Final = Sql(
+    sqlite=(
+        "SELECT id, event_type, event_id, channels, payload FROM message"
+        " WHERE id IN (SELECT value FROM json_each(:ids))"
+    ),
+    postgresql=("SELECT id, event_type, event_id, channels, payload FROM message WHERE id = ANY(CAST(:ids AS text[]))"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message as its sender is told of it again, or as delivery sends it; `payload` is None once it is gone."""
+
+    event_type: str
+    event_id: str | None
+    channels: str | None
+    payload: bytes | None
+
+
+async def stored(tx: Write, msg_ids: Sequence[str]) -> dict[str, StoredMessage]:
+    """Return messages by id; those that are gone are left out."""
+    rows = await tx.rows(_STORED, ids=msg_ids)
+    return {
+        row["id"]: StoredMessage(
+            row["event_type"],
+            row["event_id"],
+            row["channels"],
+            None if row["payload"] is None else bytes(row["payload"]),
+        )
+        for row in rows
+    }

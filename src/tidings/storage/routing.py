@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""Applications and endpoints as the message path reads them: compiled, by version."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from tidings.ids import AppId, EndpointId, OrgId
+from tidings.model.routing import Receiver, Routing
+from tidings.storage.database import Read, Row, Sql
+
+_APP_BY_REF: Final = """
+SELECT id, routing_version FROM application
+WHERE org_id = :org AND (id = :ref OR uid = :ref) AND deleted_at IS NULL
+"""
+_APP_BY_ID: Final = "SELECT id, org_id, routing_version FROM application WHERE id = :app AND deleted_at IS NULL"
+_ENDPOINTS: Final = """
+SELECT id, url, secret, headers, disabled, event_types, channels FROM endpoint
+WHERE app_id = :app AND deleted_at IS NULL ORDER BY id
+"""
+_VERSIONS: Final = Sql(
+    sqlite=(
+        "SELECT id, routing_version FROM application"
+        " WHERE id IN (SELECT value FROM json_each(:apps)) AND deleted_at IS NULL"
+    ),
+    postgresql=(
+        "SELECT id, routing_version FROM application WHERE id = ANY(CAST(:apps AS text[])) AND deleted_at IS NULL"
+    ),
+)
+_CHANGED: Final = "SELECT id FROM application WHERE routed_at >= :since"
+
+
+async def find(read: Read, org_id: OrgId, ref: str) -> Routing | None:
+    """Compile an application, by id or uid within its organisation."""
+    row = await read.row(_APP_BY_REF, org=org_id, ref=ref)
+    return None if row is None else await _compiled(read, AppId(row["id"]), org_id, row["routing_version"])
+
+
+async def find_by_id(read: Read, app_id: str) -> Routing | None:
+    """Compile an application by its id alone, as the rows of its own deliveries name it."""
+    row = await read.row(_APP_BY_ID, app=app_id)
+    return None if row is None else await _compiled(read, AppId(row["id"]), row["org_id"], row["routing_version"])
+
+
+async def versions(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
+    """Return the versions now in force; an application that is gone is left out."""
+    return {row["id"]: row["routing_version"] for row in await read.rows(_VERSIONS, apps=app_ids)}
+
+
+async def changed_since(read: Read, moment: int) -> list[str]:
+    """Return the applications whose routing was written at or after a moment."""
+    return [row["id"] for row in await read.rows(_CHANGED, since=moment)]
+
+
+async def _compiled(read: Read, app_id: AppId, org_id: OrgId, version: int) -> Routing:
+    rows = await read.rows(_ENDPOINTS, app=app_id)
+    return Routing(app_id, org_id, version, tuple(_receiver(row, app_id, org_id) for row in rows))
+
+
+def _receiver(row: Row, app_id: AppId, org_id: OrgId) -> Receiver:
+    return Receiver(
+        id=EndpointId(row["id"]),
+        app_id=app_id,
+        org_id=org_id,
+        url=row["url"],
+        keys=(bytes(row["secret"])[1:],),
+        headers=tuple(json.loads(row["headers"]).items()),
+        disabled=bool(row["disabled"]),
+        event_types=_set(row["event_types"]),
+        channels=_set(row["channels"]),
+    )
+
+
+def _set(text: str | None) -> frozenset[str] | None:
+    return None if text is None else frozenset(json.loads(text))

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""What sends leave behind: attempts, written in bulk."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tidings.storage.database import Sql, Write
+
+AttemptRow = tuple[str, str, str, str, str, str, int, int, str, int, int, int | None, str | None]
+"""Columns as in `_COLUMNS`."""
+
+_COLUMNS: Final = (
+    "msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code, response, response_duration_ms,"
+    " trigger_type, next_at, task_id"
+)
+# A batch whose COMMIT was lost on the way is written again: what is there already stays as it is.
+_ADD: Final = Sql(
+    sqlite=f"INSERT INTO attempt ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    postgresql=(
+        f"INSERT INTO attempt ({_COLUMNS}) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],"
+        " $5::text[], $6::text[], $7::smallint[], $8::int[], $9::text[], $10::int[], $11::smallint[], $12::bigint[],"
+        " $13::text[]) ON CONFLICT DO NOTHING"
+    ),
+)
+
+
+async def add_attempts(tx: Write, rows: Sequence[AttemptRow]) -> None:
+    """Add attempts."""
+    await tx.bulk(_ADD, rows)

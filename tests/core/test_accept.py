@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""Accept: what is answered is stored, once for each key, and routed by what is true at the commit."""
+
+import asyncio
+
+import pytest
+
+from message_path import add_app, add_endpoint, running
+from tidings.core.routing import RoutingCache
+from tidings.errors import AppError, Kind
+from tidings.ids import DEFAULT_ORG
+from tidings.storage import intake
+from tidings.storage.database import Database
+
+URL = "http://127.0.0.1:9/"
+
+
+async def test_a_message_is_stored_with_a_delivery_for_each_endpoint_that_wants_it(db: Database) -> None:
+    app = await add_app(db)
+    wanting = await add_endpoint(db, app, URL, event_types=["a.b"])
+    everything = await add_endpoint(db, app, URL)
+    await add_endpoint(db, app, URL, event_types=["other"])
+
+    async with running(db) as path:
+        accepted = await path.send(app, payload=b'{"n": 1.0}')
+        rows = await path.rows("SELECT msg_id, endpoint_id, lease FROM delivery ORDER BY endpoint_id")
+        [(payload,)] = await path.rows("SELECT payload FROM message")
+
+    assert [(accepted.id, endpoint, None) for endpoint in sorted([wanting, everything])] == rows
+    assert payload == b'{"n": 1.0}'
+
+
+async def test_fifty_requests_with_one_key_store_one_message_and_answer_alike(db: Database) -> None:
+    app = await add_app(db)
+    await add_endpoint(db, app, URL)
+
+    async with running(db) as path:
+        answers = await asyncio.gather(*(path.send(app, receipt="key") for _ in range(50)))
+        later = await path.send(app, receipt="key", payload=b'{"other":1}')
+        messages, waiting = await path.count("message"), await path.count("delivery")
+
+    assert len({answer.id for answer in [*answers, later]}) == 1
+    assert later.payload == b'{"n":1}'
+    assert (messages, waiting) == (1, 1)
+
+
+async def test_fifty_requests_with_one_key_over_two_nodes_store_one_message(db: Database) -> None:
+    app = await add_app(db)
+
+    async with running(db) as one, running(db) as two:
+        answers = await asyncio.gather(*(node.send(app, receipt="key") for _ in range(25) for node in (one, two)))
+        messages = await one.count("message")
+
+    assert len({answer.id for answer in answers}) == 1
+    assert messages == 1
+
+
+async def test_a_key_that_has_run_out_is_free_again(db: Database) -> None:
+    app = await add_app(db)
+
+    async with running(db) as path:
+        first = await path.send(app, receipt="key")
+        async with db.write() as tx:
+            await tx.run("UPDATE idempotency SET expires_at = 1")
+        second = await path.send(app, receipt="key")
+
+    assert first.id != second.id
+
+
+async def test_an_event_id_is_taken_once_and_its_loser_frees_its_key(db: Database) -> None:
+    app = await add_app(db)
+
+    async with running(db) as path:
+        results = await asyncio.gather(
+            *(path.send(app, event_id="e1", receipt=f"key-{n}") for n in range(5)), return_exceptions=True
+        )
+        messages, receipts = await path.count("message"), await path.count("idempotency")
+
+    refused = [result for result in results if isinstance(result, AppError)]
+    assert [Kind.CONFLICT] * 4 == [error.kind for error in refused]
+    assert (messages, receipts) == (1, 1)
+
+
+async def test_an_endpoint_made_elsewhere_gets_the_very_next_message(db: Database) -> None:
+    app = await add_app(db)
+
+    async with running(db) as path:
+        await path.send(app)
+        await add_endpoint(db, app, URL)  # behind this node's back
+        await path.send(app)
+        waiting = await path.count("delivery")
+
+    assert waiting == 1
+
+
+async def test_an_application_deleted_elsewhere_gets_nothing_more(db: Database) -> None:
+    app = await add_app(db, uid="mine")
+
+    async with running(db) as path:
+        await path.send("mine")
+        async with db.write() as tx:
+            await tx.run("UPDATE application SET deleted_at = 1, uid = NULL WHERE id = :app", app=app)
+        with pytest.raises(AppError) as refused:
+            await path.send("mine")
+
+    assert refused.value.kind is Kind.NOT_FOUND
+
+
+async def test_one_row_that_cannot_be_written_fails_its_own_request_only(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await add_app(db)
+    sound = intake.add
+
+    async def picky(tx: intake.Write, messages: list[intake.NewMessage]) -> None:
+        if any(message.event_type == "bad" for message in messages):
+            raise RuntimeError("this row")
+        await sound(tx, messages)
+
+    monkeypatch.setattr(intake, "add", picky)
+    async with running(db) as path:
+        results = await asyncio.gather(
+            *(path.send(app, event_type="bad" if n == 7 else "good", receipt=f"k{n}") for n in range(20)),
+            return_exceptions=True,
+        )
+        messages, receipts = await path.count("message"), await path.count("idempotency")
+
+    assert [7] == [n for n, result in enumerate(results) if isinstance(result, BaseException)]
+    assert (messages, receipts) == (19, 19)
+
+
+async def test_a_refused_request_leaves_its_key_to_the_one_that_waits_for_it(db: Database) -> None:
+    app = await add_app(db)
+
+    async with running(db) as path:
+        await path.send(app, event_id="taken")
+        first = asyncio.ensure_future(path.send(app, event_id="taken", receipt="key"))
+        second = asyncio.ensure_future(path.send(app, receipt="key"))
+        results = await asyncio.gather(first, second, return_exceptions=True)
+
+    assert isinstance(results[0], AppError)
+    assert not isinstance(results[1], BaseException)
+
+
+async def test_what_was_not_found_is_not_remembered(db: Database) -> None:
+    routing = RoutingCache(db)
+
+    before = await routing.load(DEFAULT_ORG, "late")
+    await add_app(db, uid="late")
+    after = await routing.load(DEFAULT_ORG, "late")
+
+    assert before is None
+    assert after is not None

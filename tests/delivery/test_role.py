@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""The delivery role against a real receiver: first sends, retries, spill, lost leases, stopping."""
+
+import asyncio
+import json
+
+from message_path import add_app, add_endpoint, running, terms
+from tidings.clock import SystemClock
+from tidings.model.delivery import Mode
+from tidings.storage import deliveries
+from tidings.storage.database import Database
+from tidings.storage.deliveries import Again
+
+ANSWER = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Door:
+    """A receiver that answers what it is told to, and remembers every message it saw."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.seen: list[str] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> "Door":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self.open.set()
+        self._server.close()
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/hook"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
+                await reader.readexactly(length)
+                await self.open.wait()
+                self.seen.append(head.split(b"svix-id: ")[1].split(b"\r\n")[0].decode())
+                writer.write(ANSWER % self.status)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+async def test_accepted_messages_arrive_once_and_leave_one_attempt_each(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+
+        async with running(db, delivering=terms()) as path:
+            accepted = await asyncio.gather(*(path.send(app) for _ in range(200)))
+            await path.settled()
+            attempts = await path.rows(
+                "SELECT msg_id, status, response_status_code, response, trigger_type FROM attempt"
+            )
+
+    assert sorted(each.id.lower() for each in accepted) == sorted(door.seen)
+    assert sorted((each.id, 0, 200, "ok", 0) for each in accepted) == sorted(attempts)
+
+
+async def test_a_burst_beyond_memory_is_left_in_the_database_and_arrives_all_the_same(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        door.open.clear()
+
+        async with running(db, delivering=terms(memory=50, concurrency=5, timeout=20.0, lease_grace=25.0)) as path:
+            accepted = await asyncio.gather(*(path.send(app) for _ in range(600)))
+            later = await asyncio.gather(*(path.send(app) for _ in range(100)))
+            assert await path.count("delivery WHERE lease IS NULL") > 0
+            door.open.set()
+            await path.settled()
+
+    assert sorted(each.id.lower() for each in [*accepted, *later]) == sorted(door.seen)
+
+
+async def test_a_failed_send_follows_the_schedule_to_its_end(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        door.status = 500
+
+        async with running(db, delivering=terms(schedule=(0, 0))) as path:
+            accepted = await path.send(app)
+            while await path.count("delivery"):
+                await asyncio.sleep(0.01)
+            attempts = await path.rows("SELECT status, response_status_code, next_at IS NULL FROM attempt ORDER BY 3")
+
+    assert [accepted.id.lower()] * 3 == door.seen
+    assert [(2, 500, 0), (2, 500, 0), (2, 500, 1)] == [(a, b, int(c)) for a, b, c in attempts]
+
+
+async def test_a_manual_send_is_tried_once_and_marked(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.status = 500
+
+        async with running(db, delivering=terms()) as path:
+            accepted = await path.send(app)
+            await path.settled()
+            door.status = 200
+            async with db.write() as tx:
+                ask = Again(accepted.id, endpoint, app, "org_x", 1, Mode.UNLESS_DELIVERED, "qtask_x")
+                await deliveries.send_again(tx, [ask], SystemClock().now())
+            assert path.delivery is not None
+            path.delivery.wake([endpoint])
+            while await path.count("attempt") < 2 or await path.count("delivery"):
+                await asyncio.sleep(0.01)
+            attempts = await path.rows("SELECT status, trigger_type, task_id FROM attempt ORDER BY 2")
+
+    assert [(2, 0, None), (0, 1, "qtask_x")] == attempts
+
+
+async def test_an_address_that_may_not_be_reached_is_a_failed_attempt_that_says_so(db: Database) -> None:
+    app = await add_app(db)
+    await add_endpoint(db, app, "http://10.0.0.1/")
+
+    async with running(db, delivering=terms()) as path:
+        await path.send(app)
+        await path.settled()
+        [(code, text)] = await path.rows("SELECT response_status_code, response FROM attempt")
+
+    assert code == 0
+    assert "blocked" in text
+
+
+async def test_stopping_hands_back_what_is_unsent_and_cuts_what_hangs(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        door.open.clear()
+
+        async with running(db, delivering=terms(concurrency=5, timeout=20.0, lease_grace=25.0)) as path:
+            await asyncio.gather(*(path.send(app) for _ in range(30)))
+            assert path.delivery is not None
+            await path.delivery.stop(grace=0.1)
+            attempts = await path.count("attempt")
+            rows = await path.rows("SELECT lease, attempts FROM delivery")
+
+    assert attempts == 0
+    assert [(None, 0)] * 30 == rows
+
+
+async def test_the_next_process_sends_what_the_last_one_left(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        async with running(db) as path:
+            accepted = await asyncio.gather(*(path.send(app) for _ in range(100)))
+
+        async with running(db, delivering=terms()) as path:
+            await path.settled()
+
+    assert sorted(each.id.lower() for each in accepted) == sorted(door.seen)
+
+
+async def test_what_waits_for_a_disabled_endpoint_is_removed_and_not_sent(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        async with running(db) as path:
+            await asyncio.gather(*(path.send(app) for _ in range(10)))
+            async with db.write() as tx:
+                await tx.run("UPDATE endpoint SET disabled = 1")
+
+        async with running(db, delivering=terms()) as path:
+            await path.settled()
+            attempts = await path.count("attempt")
+
+    assert (attempts, door.seen) == (0, [])
+
+
+async def test_a_stored_response_that_no_database_can_hold_is_kept_as_base64(db: Database) -> None:
+    app = await add_app(db)
+
+    async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\na\0b")
+        writer.close()
+
+    server = await asyncio.start_server(odd, "127.0.0.1", 0)
+    async with server:
+        await add_endpoint(db, app, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        async with running(db, delivering=terms()) as path:
+            await path.send(app)
+            await path.settled()
+            rows = await path.rows("SELECT response, status FROM attempt")
+
+    assert [("YQBi", 0)] == rows
+    assert json.dumps(rows)
