@@ -20,7 +20,7 @@ from tidings.model.message import Accepted, Draft
 from tidings.storage.database import Database
 
 DAY_MS = 86_400_000
-LOOPBACK = AddressPolicy([ipaddress.ip_network("127.0.0.0/8")])
+LOOPBACK = AddressPolicy((ipaddress.ip_network("127.0.0.0/8"),))
 
 
 def terms(**changes: Any) -> Terms:
@@ -52,9 +52,13 @@ class Path:
         return await self.accept.accept(DEFAULT_ORG, app, draft, receipt)
 
     async def settled(self) -> None:
-        """Wait until nothing is outstanding that is due, in memory or in the database."""
-        while await self.count("delivery WHERE due_at <= 32503680000000 AND retry_at IS NULL AND attempts = 0"):
-            await asyncio.sleep(0.01)  # a poll for the end: the test's own time limit bounds it
+        """Wait until every first send has been made and written."""
+        await self.until("delivery WHERE attempts = 0", 0)
+
+    async def until(self, what: str, expected: int) -> None:
+        """Wait until so many rows are there; the test's own time limit bounds it."""
+        while await self.count(what) != expected:  # noqa: ASYNC110 - the database is what tells
+            await asyncio.sleep(0.01)
 
     async def count(self, what: str) -> int:
         """Count rows."""

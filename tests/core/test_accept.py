@@ -10,7 +10,7 @@ from tidings.core.routing import RoutingCache
 from tidings.errors import AppError, Kind
 from tidings.ids import DEFAULT_ORG
 from tidings.storage import intake
-from tidings.storage.database import Database
+from tidings.storage.database import Database, Write
 
 URL = "http://127.0.0.1:9/"
 
@@ -112,7 +112,7 @@ async def test_one_row_that_cannot_be_written_fails_its_own_request_only(
     app = await add_app(db)
     sound = intake.add
 
-    async def picky(tx: intake.Write, messages: list[intake.NewMessage]) -> None:
+    async def picky(tx: Write, messages: list[intake.NewMessage]) -> None:
         if any(message.event_type == "bad" for message in messages):
             raise RuntimeError("this row")
         await sound(tx, messages)

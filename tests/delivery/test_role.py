@@ -2,7 +2,7 @@
 """The delivery role against a real receiver: first sends, retries, spill, lost leases, stopping."""
 
 import asyncio
-import json
+from typing import Self
 
 from message_path import add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
@@ -24,7 +24,7 @@ class Door:
         self.open.set()
         self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> "Door":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return self
 
@@ -93,8 +93,8 @@ async def test_a_failed_send_follows_the_schedule_to_its_end(db: Database) -> No
 
         async with running(db, delivering=terms(schedule=(0, 0))) as path:
             accepted = await path.send(app)
-            while await path.count("delivery"):
-                await asyncio.sleep(0.01)
+            await path.until("attempt", 3)
+            await path.until("delivery", 0)
             attempts = await path.rows("SELECT status, response_status_code, next_at IS NULL FROM attempt ORDER BY 3")
 
     assert [accepted.id.lower()] * 3 == door.seen
@@ -116,8 +116,8 @@ async def test_a_manual_send_is_tried_once_and_marked(db: Database) -> None:
                 await deliveries.send_again(tx, [ask], SystemClock().now())
             assert path.delivery is not None
             path.delivery.wake([endpoint])
-            while await path.count("attempt") < 2 or await path.count("delivery"):
-                await asyncio.sleep(0.01)
+            await path.until("attempt", 2)
+            await path.until("delivery", 0)
             attempts = await path.rows("SELECT status, trigger_type, task_id FROM attempt ORDER BY 2")
 
     assert [(2, 0, None), (0, 1, "qtask_x")] == attempts
@@ -199,4 +199,3 @@ async def test_a_stored_response_that_no_database_can_hold_is_kept_as_base64(db:
             rows = await path.rows("SELECT response, status FROM attempt")
 
     assert [("YQBi", 0)] == rows
-    assert json.dumps(rows)
