@@ -6,18 +6,23 @@ theirs. A command that the state does not allow is a conflict that names the sta
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from tidings import ids, observe
 from tidings.core.desk import Desk
-from tidings.errors import conflict, not_found, too_many
-from tidings.ids import TaskId
+from tidings.core.receipts import Answer
+from tidings.errors import Fault, conflict, invalid, not_found, too_many
+from tidings.ids import EndpointId, TaskId
+from tidings.model.app import App
 from tidings.model.page import WINDOW_MS, Cursor, Page
-from tidings.model.task import ACTIVE_LIMIT, Command, Failure, NewTask, State, Task, WireStatus, allows
+from tidings.model.recovery import RecoverArgs, checked_until
+from tidings.model.task import ACTIVE_LIMIT, RECOVER, Command, Failure, NewTask, State, Task, WireStatus, allows
 from tidings.model.token import Principal
-from tidings.storage import deliveries, tasks
-from tidings.storage.database import Write, retried
+from tidings.storage import deliveries, endpoints, recovery, tasks
+from tidings.storage.database import Dialect, Write, retried
 
 CANCELLED: Final = Failure("cancelled", "The task was cancelled.")
 
@@ -32,6 +37,49 @@ async def start(desk: Desk, tx: Write, new: NewTask) -> Task:
     task = await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)
     tx.after_commit(desk.wake.tasks)
     return task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What a caller asks to be recovered: an endpoint (by id or uid) and a stretch of time."""
+
+    endpoint_ref: str
+    since: int
+    until: int | None
+    created_by: str
+
+
+async def recover(
+    desk: Desk, app: App, wanted: Recovery, *, receipt: str | None, render: Callable[[Task], Answer]
+) -> Answer:
+    """Start sending again what failed for an endpoint."""
+
+    async def work(tx: Write) -> Task:
+        endpoint = await endpoints.get(tx, app.id, wanted.endpoint_ref)
+        if endpoint.disabled:
+            raise invalid(Fault(("path", "endpoint_id"), "The endpoint is disabled; enable it before recovering it."))
+        args = RecoverArgs(
+            endpoint_id=endpoint.id,
+            since=wanted.since,
+            until=checked_until(wanted.since, wanted.until, desk.clock.now()),
+            # On PostgreSQL an older transaction may still commit a smaller id: the edge is known behind the barrier.
+            edge=await recovery.edge(tx, endpoint.id) if tx.dialect is Dialect.SQLITE else None,
+        )
+        return await start(desk, tx, _of_endpoint(RECOVER, app, endpoint.id, wanted.created_by, args))
+
+    return await desk.receipts.once(receipt, work, render)
+
+
+def _of_endpoint(kind: str, app: App, endpoint_id: EndpointId, created_by: str, args: object) -> NewTask:
+    """Return what starts a task on an endpoint; two of them never run on one endpoint at once."""
+    return NewTask(
+        kind=kind,
+        org_id=app.org_id,
+        app_id=app.id,
+        args=msgspec.json.encode(args).decode(),
+        lock_key=f"endpoint:{endpoint_id}",
+        created_by=created_by,
+    )
 
 
 async def get(desk: Desk, principal: Principal, task_id: str) -> Task:

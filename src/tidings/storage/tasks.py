@@ -7,11 +7,10 @@ What a worker does with a task is in `claims.py`. The guards and the changes of 
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 from tidings.ids import AppId, OrgId, TaskId
-from tidings.model.page import Order, Span
+from tidings.model.page import Span
 from tidings.model.task import (
     ACTIVE,
     ENDED,
@@ -26,7 +25,8 @@ from tidings.model.task import (
     Task,
     WireStatus,
 )
-from tidings.storage.database import Dialect, Read, Row, Sql, Value, Write
+from tidings.storage.database import Dialect, Read, Row, Sql, Write
+from tidings.storage.span import bounds_of, end_of
 
 GATE: Final = 7_251_002
 """The lock under which tasks are claimed and given their turns: few decisions, and every limit exact."""
@@ -201,25 +201,14 @@ async def find(read: Read, org_id: OrgId, app_id: AppId | None, task_id: str) ->
     return None if row is None else task_of(row)
 
 
-_FILTERS: Final = {
-    "status": "wire_status = :status",
-    "kind": "kind = :kind",
-    "above": "id > :above",
-    "below": "id < :below",
-    "first": "id >= :first",
-}
-
-
-@lru_cache(maxsize=256)
-def page_text(filters: tuple[str, ...], order: Order, *, by_app: bool) -> str:
+def page_text(span: Span, *, by_app: bool, by_status: bool, by_kind: bool) -> str:
     """Return the statement of a list. Each set of filters has an index that ends in the id."""
-    owner = "app_id = :app" if by_app else "org_id = :org"
-    conditions = [owner, *(_FILTERS[name] for name in filters), _IS_PUBLIC]
-    if by_app:
-        conditions.append("org_id = :org")
-    direction = "ASC" if order is Order.ASCENDING else "DESC"
-    where = " AND ".join(conditions)
-    return f"SELECT {COLUMNS} FROM task WHERE {where} ORDER BY id {direction} LIMIT CAST(:rows AS BIGINT)"
+    where = "app_id = :app AND org_id = :org" if by_app else "org_id = :org"
+    if by_status:
+        where += " AND wire_status = :status"
+    if by_kind:
+        where += " AND kind = :kind"
+    return f"SELECT {COLUMNS} FROM task WHERE {where} AND {_IS_PUBLIC}{end_of(span, 'id')}"
 
 
 async def page(
@@ -232,19 +221,9 @@ async def page(
     kind: str | None = None,
 ) -> list[Task]:
     """Return a part of the list of tasks of an organisation, or of one application of it."""
-    given: dict[str, Value] = {
-        "status": None if status is None else status.value,
-        "kind": kind,
-        "above": span.above,
-        "below": span.below,
-        "first": span.first,
-    }
-    filters = tuple(name for name, value in given.items() if value is not None)
-    values = {name: given[name] for name in filters} | {"org": org_id, "rows": span.rows}
-    if app_id is not None:
-        values["app"] = app_id
-    rows = await read.rows(page_text(filters, span.order, by_app=app_id is not None), **values)
-    return [task_of(row) for row in rows]
+    text = page_text(span, by_app=app_id is not None, by_status=status is not None, by_kind=kind is not None)
+    given = {"org": org_id, "app": app_id, "status": status, "kind": kind}
+    return [task_of(row) for row in await read.rows(text, **given, **bounds_of(span))]
 
 
 _SKIPPED: Final = (

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""Which failed attempts a recovery may ask for, and how the request is kept while it is worked on."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.clock import DAY, MINUTE
+from tidings.errors import Fault, invalid
+from tidings.ids import EndpointId
+
+LONGEST_MS: Final = 14 * DAY + 5 * MINUTE
+"""Fourteen days, and a little for a caller whose clock or connection is slow."""
+
+MESSAGES_SENT: Final = "messagesSent"
+"""What a task that re-sends counts, as it stands on the wire."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverArgs:
+    """Recover the failed messages of an endpoint: attempts from `since` to before `until`, in milliseconds.
+
+    Without `until` the end is what is there when the task is made. On SQLite that is known then, and is `edge`, the
+    greatest attempt id; on PostgreSQL it is known once every older transaction has ended.
+    """
+
+    endpoint_id: EndpointId
+    since: int
+    until: int | None = None
+    edge: str | None = None
+
+
+def checked_until(since: int, until: int | None, now: int) -> int | None:
+    """Refuse a window that is too long or runs backwards; return its end, None for "now"."""
+    end = now if until is None else until
+    if since > end:
+        raise invalid(Fault(("body", "since"), "'since' must not be later than 'until'"))
+    if since < end - LONGEST_MS:
+        raise invalid(Fault(("body", "since"), "Cannot recover more than 14 days of messages"))
+    # What has not happened yet cannot be part of a closed range.
+    return until if until is not None and until < now else None

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""What a recovery reads: an endpoint's attempts in the order of their ids, and what is known of their messages.
+
+Every probe goes through an index that begins with the message. `endpoint_id || ''` says so to the planners, which
+without statistics would as soon walk all attempts of the endpoint.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from tidings.storage.database import Dialect, Read, Sql, Write
+
+
+class Verdict(IntEnum):
+    """What a scanned attempt asks for.
+
+    Nothing if it did not fail, if its message got through, or if an earlier failure of the message stands for it;
+    gone if the message's payload is no longer there.
+    """
+
+    NOTHING = 0
+    SEND = 1
+    GONE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A stretch of attempts: how many, the last id, and those that ask for something."""
+
+    count: int
+    last_id: str | None
+    asking: tuple[tuple[str, Verdict], ...]
+
+
+_EDGE: Final = "SELECT max(id) AS edge FROM attempt WHERE endpoint_id = :endpoint"
+
+
+async def edge(read: Read, endpoint_id: str) -> str:
+    """Return the greatest id of an endpoint's attempts that is visible, or nothing."""
+    return (await read.one(_EDGE, endpoint=endpoint_id))["edge"] or ""
+
+
+_COUNT: Final = (
+    "SELECT count(*) AS n, max(id) AS last FROM (SELECT id FROM attempt WHERE endpoint_id = :endpoint"
+    " AND id >= :first AND id < :beyond ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS counted"
+)
+
+
+async def count(read: Read, endpoint_id: str, first: str, beyond: str, *, limit: int) -> tuple[int, str | None]:
+    """Count the attempts with `first <= id < beyond`, up to a limit; return the last id that was counted too."""
+    row = await read.one(_COUNT, endpoint=endpoint_id, first=first, beyond=beyond, limit=limit)
+    return row["n"], row["last"]
+
+
+_SCAN: Final = f"""
+WITH scanned AS (
+  SELECT id, msg_id, status FROM attempt
+  WHERE endpoint_id = :endpoint AND id >= :first AND id < :beyond ORDER BY id LIMIT CAST(:limit AS BIGINT)
+)
+SELECT id, msg_id, CASE
+  WHEN status <> 2 THEN {Verdict.NOTHING:d}
+  WHEN (SELECT 1 FROM attempt AS other WHERE other.msg_id = scanned.msg_id AND other.endpoint_id || '' = :endpoint
+    AND (other.status = 0 OR (other.status = 2 AND other.id >= :lower AND other.id < scanned.id)) LIMIT 1) = 1
+    THEN {Verdict.NOTHING:d}
+  WHEN (SELECT 1 FROM message WHERE message.id = scanned.msg_id AND message.payload IS NOT NULL LIMIT 1) = 1
+    THEN {Verdict.SEND:d}
+  ELSE {Verdict.GONE:d} END AS verdict
+FROM scanned ORDER BY id
+"""
+
+
+async def scan(read: Read, endpoint_id: str, *, lower: str, first: str, beyond: str, limit: int) -> Scanned:
+    """Look at the next attempts from `first` on, in a range that begins at `lower` and ends before `beyond`.
+
+    A message is asked for at its first failed attempt of the range, so that each comes once and none is remembered.
+    """
+    rows = await read.rows(_SCAN, endpoint=endpoint_id, lower=lower, first=first, beyond=beyond, limit=limit)
+    asking = tuple((row["msg_id"], Verdict(row["verdict"])) for row in rows if row["verdict"])
+    return Scanned(len(rows), rows[-1]["id"] if rows else None, asking)
+
+
+_RECEIVES: Final = (
+    "SELECT endpoint.disabled FROM endpoint JOIN application ON application.id = endpoint.app_id"
+    " WHERE endpoint.id = :endpoint AND endpoint.deleted_at IS NULL AND application.deleted_at IS NULL"
+)
+# Shared with other tasks, not with a write to the endpoint: once it is disabled, no chunk adds to it.
+_RECEIVES_HELD: Final = Sql(sqlite=_RECEIVES, postgresql=f"{_RECEIVES} FOR SHARE OF endpoint")
+
+
+async def is_disabled(tx: Write, endpoint_id: str) -> bool | None:
+    """Tell whether an endpoint is disabled, None where it or its application is deleted; and keep it as it is."""
+    row = await tx.row(_RECEIVES_HELD, endpoint=endpoint_id)
+    return None if row is None else bool(row["disabled"])
+
+
+_LOCK: Final = (
+    "SELECT 1 FROM delivery WHERE msg_id = ANY(CAST(:msgs AS text[])) AND endpoint_id || '' = :endpoint"
+    " ORDER BY msg_id FOR UPDATE"
+)
+_UNDELIVERED: Final = (
+    "SELECT wanted.id AS id FROM {wanted} WHERE (SELECT 1 FROM attempt WHERE attempt.msg_id = wanted.id"
+    " AND attempt.endpoint_id || '' = :endpoint AND attempt.status = 0 LIMIT 1) IS NULL"
+)
+_UNDELIVERED_PAIR: Final = Sql(
+    sqlite=_UNDELIVERED.replace("{wanted}", "(SELECT value AS id FROM json_each(:msgs)) AS wanted"),
+    postgresql=_UNDELIVERED.replace("{wanted}", "unnest(CAST(:msgs AS text[])) AS wanted(id)"),
+)
+
+
+async def undelivered(tx: Write, endpoint_id: str, msg_ids: Sequence[str]) -> list[str]:
+    """Return those of the messages that the endpoint has not got, also not since they were scanned.
+
+    On PostgreSQL a send may be settling in this moment. Its delivery is locked first: when the lock is ours, the
+    settlement has committed, and the look that follows sees its success.
+    """
+    if tx.dialect is Dialect.POSTGRESQL:
+        await tx.rows(_LOCK, endpoint=endpoint_id, msgs=list(msg_ids))
+    rows = await tx.rows(_UNDELIVERED_PAIR, endpoint=endpoint_id, msgs=list(msg_ids))
+    return [row["id"] for row in rows]

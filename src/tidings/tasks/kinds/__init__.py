@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The kinds of background task, one file for each."""
