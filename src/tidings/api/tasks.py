@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: MIT
+"""Background tasks over HTTP.
+
+The clients know eight names of tasks and three words for their state, and refuse a list that holds another. So what
+is more than that stands in members that they pass on unread (`data`) or skip (`x`).
+"""
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from typing import Annotated, Any, Final, cast
+
+from msgspec import UNSET, Meta, UnsetType
+
+from tidings import ids
+from tidings.api.query import Direction, Kind, Limit, Query, TaskIterator, one_of
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.wire import In, ListResponse, Moment, Out, answer, listing, moment_in, moment_out
+from tidings.core import tasks
+from tidings.core.receipts import Answer
+from tidings.errors import not_found
+from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
+from tidings.model.recovery import MESSAGES_SENT
+from tidings.model.task import Progress, Task, WireStatus
+
+TAG: Final = "Background Tasks"
+ENDPOINT_TAG: Final = "Endpoint"
+
+
+class BackgroundTaskType(Enum):
+    """What a task does."""
+
+    REPLAY = "endpoint.replay"
+    RECOVER = "endpoint.recover"
+    STATS = "application.stats"
+    BROADCAST = "message.broadcast"
+    EXPORT = "sdk.generate"
+    AGGREGATE = "event-type.aggregate"
+    PURGE = "application.purge_content"
+    BULK_REPLAY = "endpoint.bulk-replay"
+
+
+class BackgroundTaskStatus(Enum):
+    """How far a task is, in the three words of the contract."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+COUNTERS: Final[Mapping[BackgroundTaskType, tuple[str, ...]]] = {BackgroundTaskType.RECOVER: (MESSAGES_SENT,)}
+"""What each type counts; there from the start, at nought."""
+
+OLD_BULK_REPLAY: Final = "endpoint.bulk_replay"
+"""How clients up to 1.86 spell it; they know no other spelling, and later ones do not know this."""
+_OLD_CLIENT: Final = (1, 86)
+_CLIENT: Final = re.compile(r"svix-libs/(\d{1,9})\.(\d{1,9})")
+
+
+def _type_of(value: str) -> Enum:
+    if value == OLD_BULK_REPLAY:
+        return BackgroundTaskType.BULK_REPLAY
+    try:
+        return BackgroundTaskType(value)
+    except ValueError as error:
+        expected = ", ".join(f"`{each.value}`" for each in BackgroundTaskType)
+        raise ValueError(f"unknown variant `{value}`, expected one of {expected}") from error
+
+
+_ID: Final = Meta(extra_json_schema={"minLength": 33, "maxLength": 33, "pattern": "^qtask_[A-Za-z0-9]{27}$"})
+
+
+class RecoverIn(In, kw_only=True):
+    """A stretch of time whose failed messages are sent again."""
+
+    since: Moment
+    until: Moment | None = None
+
+
+class RecoverOut(Out, kw_only=True):
+    """The task that does it."""
+
+    id: Annotated[str, _ID]
+    status: BackgroundTaskStatus
+    task: BackgroundTaskType
+    updated_at: Moment
+
+
+class ProgressOut(Out, kw_only=True):
+    """How far a task has come. What is not known is null."""
+
+    done: int
+    skipped: int
+    total: int | None
+    total_exact: bool
+    percent: float | None
+    rate_per_second: float | None
+    eta_seconds: int | None
+
+
+class TaskErrorOut(Out, kw_only=True):
+    """What went wrong last."""
+
+    code: str
+    detail: str
+
+
+class TaskDetailOut(Out, kw_only=True):
+    """What the contract has no member for."""
+
+    state: str
+    progress: ProgressOut
+    error: TaskErrorOut | None
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+    created_by: str | None
+
+
+class BackgroundTaskOut(Out, kw_only=True):
+    """A background task."""
+
+    id: Annotated[str, _ID]
+    status: BackgroundTaskStatus
+    task: BackgroundTaskType
+    updated_at: Moment
+    data: dict[str, Any]
+    x: TaskDetailOut | UnsetType = UNSET
+
+
+class ListQuery(Query, kw_only=True):
+    """Which tasks are wanted."""
+
+    status: Annotated[BackgroundTaskStatus | None, one_of(BackgroundTaskStatus)] = None
+    task: Annotated[BackgroundTaskType | None, Kind(_type_of, {"enum": BackgroundTaskType})] = None
+    limit: Limit = LIMIT_DEFAULT
+    iterator: TaskIterator = None
+    order: Direction = None
+
+
+async def recover(call: Call[Query, RecoverIn]) -> Answer:
+    """Start sending what failed again."""
+    body = call.body
+    wanted = tasks.Recovery(
+        endpoint_ref=call.path["endpoint_id"],
+        since=moment_in(body.since, "since"),
+        until=None if body.until is None else moment_in(body.until, "until"),
+        created_by=call.principal.subject,
+    )
+    return await tasks.recover(call.context.desk, call.app, wanted, receipt=call.receipt, render=_started)
+
+
+def _started(task: Task) -> Answer:
+    body = RecoverOut(
+        id=task.id,
+        status=_status(task),
+        task=BackgroundTaskType(task.kind),
+        updated_at=moment_out(task.updated_at),
+    )
+    return answer(202, body)
+
+
+async def get(call: Call[Query, Nothing]) -> Answer:
+    """Tell of a task."""
+    task_id = call.path["task_id"]
+    if not ids.is_id(task_id, ids.TASK):
+        raise not_found()
+    task = await tasks.get(call.context.desk, call.principal, task_id)
+    return answer(200, shown(task, call.agent))
+
+
+async def page(call: Call[ListQuery, Nothing]) -> Answer:
+    """Tell of the caller's tasks, newest first."""
+    query = call.query
+    found = await tasks.page(
+        call.context.desk,
+        call.principal,
+        Cursor(query.order or Order.DESCENDING, query.limit, query.iterator),
+        status=None if query.status is None else WireStatus(query.status.value),
+        kind=None if query.task is None else query.task.value,
+    )
+    return listing(found, lambda task: shown(task, call.agent))
+
+
+def shown(task: Task, agent: str = "") -> BackgroundTaskOut:
+    """Return a task as it goes over the wire to a client."""
+    return BackgroundTaskOut(
+        id=task.id,
+        status=_status(task),
+        task=_spelt(task.kind, agent),
+        updated_at=moment_out(task.updated_at),
+        data=data_of(task),
+        x=_detail(task),
+    )
+
+
+def _status(task: Task) -> BackgroundTaskStatus:
+    return BackgroundTaskStatus(task.wire_status.value)
+
+
+def _spelt(kind: str, agent: str) -> BackgroundTaskType:
+    """Return the name of a kind as the client at hand knows it."""
+    client = _CLIENT.search(agent)
+    is_old = client is not None and (int(client[1]), int(client[2])) <= _OLD_CLIENT
+    if is_old and kind == BackgroundTaskType.BULK_REPLAY.value:
+        return cast("BackgroundTaskType", OLD_BULK_REPLAY)
+    return BackgroundTaskType(kind)
+
+
+def data_of(task: Task) -> dict[str, Any]:
+    """Return what the clients show of a task: when it has finished exactly what the contract says, until then more."""
+    kind = BackgroundTaskType(task.kind)
+    counted = dict.fromkeys(COUNTERS.get(kind, ()), 0) | dict(task.counters)
+    if task.wire_status is WireStatus.FINISHED:
+        return {name: counted[name] for name in COUNTERS.get(kind, counted)}
+    if task.wire_status is WireStatus.RUNNING:
+        return counted | {"progress": _progress(task.progress)}
+    return counted | ({} if task.error is None else {"error": _error(task)})
+
+
+def _progress(progress: Progress) -> ProgressOut:
+    return ProgressOut(
+        done=progress.done,
+        skipped=progress.skipped,
+        total=progress.total,
+        total_exact=progress.total_exact,
+        percent=progress.percent,
+        rate_per_second=progress.rate_per_second,
+        eta_seconds=progress.eta_seconds,
+    )
+
+
+def _error(task: Task) -> TaskErrorOut | None:
+    return None if task.error is None else TaskErrorOut(code=task.error.code, detail=task.error.detail)
+
+
+def _moment(moment: int | None) -> str | None:
+    return None if moment is None else moment_out(moment)
+
+
+def _detail(task: Task) -> TaskDetailOut:
+    return TaskDetailOut(
+        state=task.state.value,
+        progress=_progress(task.progress),
+        error=_error(task),
+        created_at=moment_out(task.created_at),
+        started_at=_moment(task.started_at),
+        finished_at=_moment(task.finished_at),
+        created_by=task.created_by,
+    )
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="POST",
+        path="/app/{app_id}/endpoint/{endpoint_id}/recover",
+        operation="v1.endpoint.recover",
+        tag=ENDPOINT_TAG,
+        summary="Send again what failed for an endpoint in a stretch of time",
+        access=Access.APP,
+        query=Query,
+        body=RecoverIn,
+        handler=recover,
+        answers={202: RecoverOut},
+    ),
+    Route(
+        method="GET",
+        path="/background-task",
+        operation="v1.background-task.list",
+        tag=TAG,
+        summary="List the background tasks of the past 90 days",
+        access=Access.ANY,
+        query=ListQuery,
+        body=Nothing,
+        handler=page,
+        answers={200: ListResponse[BackgroundTaskOut]},
+    ),
+    Route(
+        method="GET",
+        path="/background-task/{task_id}",
+        operation="v1.background-task.get",
+        tag=TAG,
+        summary="Get a background task with its progress",
+        access=Access.ANY,
+        query=Query,
+        body=Nothing,
+        handler=get,
+        answers={200: BackgroundTaskOut},
+    ),
+)
