@@ -11,7 +11,7 @@ from tidings.ids import APP, AppId, OrgId, new
 from tidings.model.app import App, AppDraft
 from tidings.model.page import Cursor, Page
 from tidings.storage import apps
-from tidings.storage.database import Write
+from tidings.storage.database import Write, retried
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,20 @@ async def create(
         return Settled(existing, is_new=False)
 
     return await desk.receipts.once(receipt, work, render)
+
+
+async def have(desk: Desk, org_id: OrgId, draft: AppDraft) -> App:
+    """Make an application unless there is one with its uid, and return it."""
+
+    async def work() -> App:
+        async with desk.db.write() as tx:
+            app = _drafted(org_id, draft, desk.now())
+            if await apps.add(tx, app):
+                tx.after_commit(lambda: desk.wake.routing(app.id))
+                return app
+            return await apps.get(tx, org_id, draft.uid or app.id)
+
+    return await retried(work)
 
 
 def _drafted(org_id: OrgId, draft: AppDraft, now: int) -> App:

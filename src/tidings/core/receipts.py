@@ -8,7 +8,7 @@ the first has not committed yet.
 """
 
 import asyncio
-import base64
+import binascii
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 from tidings.clock import HOUR, Clock
 from tidings.errors import unavailable
+from tidings.model.token import Principal
 from tidings.storage import idempotency
 from tidings.storage.database import Busy, Database, Write, retried
 
@@ -33,11 +34,11 @@ class Answer:
     body: bytes = b""
 
 
-def receipt_key(org_id: str, subject: str, method: str, target: str, key: str) -> str:
-    """Return the text under which an answer is kept; `target` is the path with its query."""
-    parts = f"{org_id}\n{subject}\n{method}\n{target}\n{key}"
-    digest = hashlib.sha256(parts.encode("utf-8", "surrogatepass")).digest()
-    return base64.b64encode(digest).decode("ascii")
+def receipt_key(caller: Principal, method: str, path: str, query: bytes, key: bytes) -> str:
+    """Return the text under which an answer to a caller is kept; `path` is without trailing slashes."""
+    told = f"{caller.org_id}\n{caller.subject}\n{method}\n{path}?".encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(b"%b%b\n%b" % (told, query, key)).digest()
+    return binascii.b2a_base64(digest, newline=False).decode("ascii")
 
 
 class Receipts:

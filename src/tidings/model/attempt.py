@@ -2,7 +2,7 @@
 """An attempt: one request to one endpoint, and what came of it."""
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Final
 
 from tidings.ids import AttemptId, EndpointId, MessageId
@@ -17,6 +17,16 @@ class MessageStatus(IntEnum):
     FAIL = 2
     SENDING = 3
     CANCELED = 4
+
+
+class MessageStatusText(Enum):
+    """The same in words."""
+
+    SUCCESS = "success"
+    PENDING = "pending"
+    FAIL = "fail"
+    SENDING = "sending"
+    CANCELED = "canceled"
 
 
 class MessageAttemptTriggerType(IntEnum):

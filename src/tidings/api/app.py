@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""The API as one ASGI application, made from the table of routes.
+
+From the outside in: `Intake` answers the one hot route itself; cross-origin headers; trailing slashes are taken off;
+the router finds the path; `_Resource` checks a request and calls its handler.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route as PathRoute
+from starlette.routing import Router
+
+from tidings.api import docs, query
+from tidings.api.context import Context
+from tidings.api.http import (
+    JSON,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    App,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    answer_of,
+    read_body,
+    respond,
+)
+from tidings.api.intake import Intake
+from tidings.api.openapi import document
+from tidings.api.routes import PREFIX, Access, AnyRoute, Call
+from tidings.api.table import TABLE
+from tidings.api.wire import encode, read
+from tidings.core import access
+from tidings.core.receipts import Answer, receipt_key
+from tidings.errors import forbidden, not_found
+from tidings.model.token import Principal
+
+_CORS_SECONDS: Final = 600
+_HTML: Final = (b"content-type", b"text/html; charset=utf-8")
+_TO_DOCS: Final = (b"location", b"/docs")
+
+
+def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> App:
+    """Make the API of one process."""
+    routes = [PathRoute(PREFIX + path, _Resource(context, group)) for path, group in _by_path(table).items()]
+    routes += [
+        PathRoute(f"{PREFIX}/openapi.json", _Fixed(200, encode(document(table)), JSON)),
+        PathRoute("/docs", _Fixed(200, docs.page(table), _HTML)),
+        PathRoute("/", _Fixed(307, b"", _TO_DOCS)),
+    ]
+    router = Router(routes, redirect_slashes=False, default=_nothing_here)
+    shared = CORSMiddleware(
+        _without_slashes(router),
+        allow_origins=("*",),
+        allow_methods=("*",),
+        allow_headers=("*",),
+        max_age=_CORS_SECONDS,
+    )
+    return Intake(context, shared)
+
+
+def _by_path(table: Iterable[AnyRoute]) -> dict[str, list[AnyRoute]]:
+    groups: dict[str, list[AnyRoute]] = {}
+    for route in table:
+        groups.setdefault(route.path, []).append(route)
+    return groups
+
+
+def _without_slashes(app: App) -> App:
+    async def stripped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
+        await app(scope, receive, send)
+
+    return stripped
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    del receive
+    if scope["type"] == "http":
+        await respond(send, NOT_FOUND)
+
+
+class _Fixed:
+    """Something that is always answered alike."""
+
+    __slots__ = ("_body", "_headers", "_status")
+
+    def __init__(self, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+        self._status = status
+        self._body = body
+        self._headers = [*headers, (b"content-length", b"%d" % len(body))]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        if scope["method"] not in ("GET", "HEAD"):
+            await respond(send, NOT_ALLOWED, [(b"allow", b"GET, HEAD")])
+            return
+        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        await send({"type": "http.response.body", "body": self._body})
+
+
+class _Resource:
+    """The operations at one path."""
+
+    __slots__ = ("_allow", "_by_method", "_context")
+
+    def __init__(self, context: Context, routes: Iterable[AnyRoute]) -> None:
+        self._context = context
+        self._by_method = {route.method: route for route in routes}
+        if "GET" in self._by_method:
+            self._by_method["HEAD"] = self._by_method["GET"]
+        self._allow = (b"allow", ", ".join(sorted(self._by_method)).encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._by_method.get(scope["method"])
+        if route is None:
+            await respond(send, NOT_ALLOWED, [self._allow])
+            return
+        try:
+            answer = await self._answer(route, scope, receive)
+        except ClientGone:
+            return
+        except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
+            answer = answer_of(error, route.operation)
+        await respond(send, answer)
+
+    async def _answer(self, route: AnyRoute, scope: Scope, receive: Receive) -> Answer:
+        """Check a request in the order that callers may rely on, then handle it."""
+        context, headers = self._context, dict(scope["headers"])
+        asked = query.decode(route.query, scope["query_string"])
+        path = _readable(scope["path_params"])
+        caller = None if route.access is Access.OPEN else context.gatekeeper.principal(headers.get(b"authorization"))
+        if route.access is Access.ORG and caller is not None and caller.app_id is not None:
+            raise forbidden()
+        found = None
+        if caller is not None and route.has_app:
+            found = await access.application(context.desk, caller, path["app_id"])
+        body = b"{}"
+        if route.has_body:
+            body = await read_body(headers, receive, context.max_body_bytes)
+        call = Call(
+            context=context,
+            query=asked,
+            body=read(route.decoder, body),
+            path=path,
+            agent=headers.get(b"user-agent", b"").decode("latin-1"),
+            receipt=_receipt(scope, headers, caller),
+            caller=caller,
+            found=found,
+        )
+        return await route.handler(call)
+
+
+def _readable(path: Mapping[str, str]) -> Mapping[str, str]:
+    """Hold that no parameter has what no database stores: nothing can be found under it."""
+    for value in path.values():
+        if "\0" in value or not _is_unicode(value):
+            raise not_found()
+    return path
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _receipt(scope: Scope, headers: Mapping[bytes, bytes], caller: Principal | None) -> str | None:
+    key = headers.get(b"idempotency-key")
+    if scope["method"] != "POST" or not key or caller is None:
+        return None
+    return receipt_key(caller, scope["method"], scope["path"], scope["query_string"], key)

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""Attempts over HTTP."""
+
+from typing import Annotated, Final
+
+from msgspec import UNSET, UnsetType
+
+from tidings import ids
+from tidings.api.fields import URL
+from tidings.api.messages import MessageOut
+from tidings.api.messages import shown as message_shown
+from tidings.api.query import (
+    AttemptIterator,
+    Channel,
+    Flag,
+    Instant,
+    Limit,
+    Names,
+    Query,
+    Tag,
+    Uid,
+    one_of,
+)
+from tidings.api.routes import EMPTY, Access, AnyRoute, Call, Nothing, Route
+from tidings.api.wire import EmptyResponse, ListResponse, Moment, Out, answer, listing, moment_out
+from tidings.core import attempts
+from tidings.core.receipts import Answer
+from tidings.model.attempt import (
+    Attempt,
+    AttemptFilter,
+    MessageAttemptTriggerType,
+    MessageStatus,
+    MessageStatusText,
+    StatusCodeClass,
+)
+from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
+
+TAG: Final = "Message Attempt"
+_WITHHELD: Final = "{}"
+"""Stands for a response that was not asked for."""
+
+Status = Annotated[MessageStatus | None, one_of(MessageStatus)]
+CodeClass = Annotated[StatusCodeClass | None, one_of(StatusCodeClass)]
+
+
+class MessageAttemptOut(Out, kw_only=True):
+    """An attempt."""
+
+    url: Annotated[str, URL]
+    response: str
+    response_status_code: int
+    response_duration_ms: int
+    status: MessageStatus
+    status_text: MessageStatusText
+    trigger_type: MessageAttemptTriggerType
+    msg_id: str
+    endpoint_id: str
+    id: str
+    timestamp: Moment
+    msg: MessageOut | UnsetType | None = UNSET
+
+
+class ListQuery(Query, kw_only=True):
+    """Which attempts are wanted, of an endpoint's or of a message's."""
+
+    limit: Limit = LIMIT_DEFAULT
+    iterator: AttemptIterator = None
+    status: Status = None
+    status_code_class: CodeClass = None
+    channel: Channel = None
+    tag: Tag = None
+    before: Instant = None
+    after: Instant = None
+    with_content: Flag = True
+    expanded_statuses: Flag = False
+    event_types: Names = ()
+
+    def cursor(self) -> Cursor:
+        """Return the part of the list that is wanted."""
+        return Cursor(Order.DESCENDING, self.limit, self.iterator, self.before, self.after)
+
+    def filter(self) -> AttemptFilter:
+        """Return what narrows the list."""
+        return AttemptFilter(
+            status=self.status,
+            code_class=self.status_code_class,
+            event_types=self.event_types,
+            channel=self.channel,
+        )
+
+
+class EndpointQuery(ListQuery, kw_only=True):
+    """Which attempts of an endpoint are wanted."""
+
+    with_msg: Flag = False
+
+
+class MessageQuery(ListQuery, kw_only=True):
+    """Which attempts of a message are wanted."""
+
+    endpoint_id: Uid = None
+
+
+class GetQuery(Query, kw_only=True):
+    """How an attempt is told."""
+
+    expanded_statuses: Flag = False
+
+
+async def page_of_endpoint(call: Call[EndpointQuery, Nothing]) -> Answer:
+    """Tell of the attempts to an endpoint, newest first."""
+    query = call.query
+    found = await attempts.page_of_endpoint(
+        call.context.desk,
+        call.app,
+        call.path["endpoint_id"],
+        query.cursor(),
+        query.filter(),
+        with_message=query.with_msg,
+    )
+    return listing(found, lambda attempt: _shown(attempt, with_content=query.with_content))
+
+
+async def page_of_message(call: Call[MessageQuery, Nothing]) -> Answer:
+    """Tell of the attempts of a message, newest first."""
+    query = call.query
+    found = await attempts.page_of_message(
+        call.context.desk,
+        call.app,
+        call.path["msg_id"],
+        query.cursor(),
+        query.filter(),
+        endpoint_ref=query.endpoint_id,
+    )
+    return listing(found, lambda attempt: _shown(attempt, with_content=query.with_content))
+
+
+async def get(call: Call[GetQuery, Nothing]) -> Answer:
+    """Tell of an attempt."""
+    found = await attempts.get(call.context.desk, call.app, call.path["msg_id"], call.path["attempt_id"])
+    return answer(200, _shown(found, with_content=True))
+
+
+async def resend(call: Call[Query, Nothing]) -> Answer:
+    """Have a message sent to an endpoint once more."""
+    return await attempts.resend(
+        call.context.desk,
+        call.app,
+        msg_ref=call.path["msg_id"],
+        endpoint_ref=call.path["endpoint_id"],
+        receipt=call.receipt,
+        render=lambda _: EMPTY,
+    )
+
+
+def _shown(attempt: Attempt, *, with_content: bool) -> MessageAttemptOut:
+    message = attempt.message
+    return MessageAttemptOut(
+        url=attempt.url,
+        response=attempt.response if with_content else _WITHHELD,
+        response_status_code=attempt.response_status_code,
+        response_duration_ms=attempt.response_duration_ms,
+        status=attempt.status,
+        status_text=MessageStatusText[attempt.status.name],
+        trigger_type=attempt.trigger,
+        msg_id=attempt.msg_id,
+        endpoint_id=attempt.endpoint_id,
+        id=attempt.id,
+        timestamp=moment_out(ids.moment_of(attempt.id)),
+        msg=UNSET if message is None else message_shown(message, with_content=False),
+    )
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path="/app/{app_id}/attempt/endpoint/{endpoint_id}",
+        operation="v1.message-attempt.list-by-endpoint",
+        tag=TAG,
+        summary="List the attempts to an endpoint",
+        access=Access.APP,
+        query=EndpointQuery,
+        body=Nothing,
+        handler=page_of_endpoint,
+        answers={200: ListResponse[MessageAttemptOut]},
+    ),
+    Route(
+        method="GET",
+        path="/app/{app_id}/attempt/msg/{msg_id}",
+        operation="v1.message-attempt.list-by-msg",
+        tag=TAG,
+        summary="List the attempts of a message",
+        access=Access.APP,
+        query=MessageQuery,
+        body=Nothing,
+        handler=page_of_message,
+        answers={200: ListResponse[MessageAttemptOut]},
+    ),
+    Route(
+        method="GET",
+        path="/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}",
+        operation="v1.message-attempt.get",
+        tag=TAG,
+        summary="Get an attempt",
+        access=Access.APP,
+        query=GetQuery,
+        body=Nothing,
+        handler=get,
+        answers={200: MessageAttemptOut},
+    ),
+    Route(
+        method="POST",
+        path="/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend",
+        operation="v1.message-attempt.resend",
+        tag=TAG,
+        summary="Send a message to an endpoint once more",
+        access=Access.APP,
+        query=Query,
+        body=Nothing,
+        handler=resend,
+        answers={202: EmptyResponse},
+    ),
+)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""Members that several bodies have: how the document describes them, and what is wrong with their values."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from tidings.errors import Fault
+from tidings.model import text
+from tidings.model.endpoint import RATE_MAX, metadata_bytes
+
+_NAME: Final[dict[str, object]] = {"maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
+
+UID: Final = Meta(extra_json_schema={"minLength": 1, **_NAME})
+NAME: Final = Meta(extra_json_schema=_NAME)
+CHANNEL: Final = Meta(extra_json_schema={"maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_.:+]+$"})
+TAG: Final = Meta(extra_json_schema={"maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_./\\#]+$"})
+RATE: Final = Meta(extra_json_schema={"format": "uint16", "minimum": 1})
+METADATA: Final = Meta(extra_json_schema={"default": {}})
+URL: Final = Meta(extra_json_schema={"format": "uri", "minLength": 1, "maxLength": 65_536})
+
+Name = Annotated[str, NAME]
+Channel = Annotated[str, CHANNEL]
+Tag = Annotated[str, TAG]
+Metadata = dict[str, str]
+Rate = Annotated[int, Meta(extra_json_schema={"format": "uint16", "minimum": 0})]
+Object = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object", "additionalProperties": True})]
+"""A JSON object, kept as its text."""
+
+
+def rate_faults(rates: Mapping[str, int | None], wrong: Mapping[str, str]) -> Iterator[Fault]:
+    """Return what is wrong with rates, by their names."""
+    for name, rate in rates.items():
+        if rate == 0:
+            yield Fault(("body", name), wrong[name])
+        elif rate is not None and not 0 < rate <= RATE_MAX:
+            expected = f"invalid value: integer `{rate}`, expected u16"
+            yield Fault(("body", name), expected, "value_error.jsondecode")
+
+
+def metadata_faults(metadata: Mapping[str, str] | None) -> Iterator[Fault]:
+    """Return what is wrong with metadata: its size."""
+    if metadata and metadata_bytes(metadata) > text.METADATA_BYTES:
+        yield Fault(("body", "metadata"), "metadata may have at most 4096 bytes as JSON", "value_error.jsondecode")
+
+
+def set_faults(field: str, wrong: Iterator[str | None]) -> Iterator[Fault]:
+    """Return the first thing that is wrong with the members of a set; which member it is does not show."""
+    first = next(filter(None, wrong), None)
+    if first is not None:
+        yield Fault(("body", field, "__all__"), first)
+
+
+def unique(names: list[str] | None) -> tuple[str, ...] | None:
+    """Return the members of a set in the order in which they came."""
+    return None if names is None else tuple(dict.fromkeys(names))

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""The few things that we ask of ASGI: a header, a body that is not too big, an answer."""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+
+from tidings import observe
+from tidings.api.wire import HttpErrorOut, answer, refusal
+from tidings.core.desk import told
+from tidings.core.receipts import Answer
+from tidings.errors import too_large
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+JSON: Final = (b"content-type", b"application/json")
+INTERNAL: Final = answer(500, HttpErrorOut(code="server_error", detail="Internal Server Error"))
+NOT_FOUND: Final = answer(404, HttpErrorOut(code="not_found", detail="There is nothing at this path."))
+NOT_ALLOWED: Final = answer(405, HttpErrorOut(code="method_not_allowed", detail="This path has no such method."))
+
+
+class ClientGone(Exception):
+    """The caller hung up in the middle of its request; there is nobody to answer."""
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    """Return a request's body; refuses one that is too big before reading it, or while."""
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > limit:
+        raise too_large()
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if len(body) > limit:
+            raise too_large()
+        return body
+    return await _read_rest(body, receive, limit)
+
+
+async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
+    chunks, size, more = [first], len(first), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise too_large()
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+async def respond(send: Send, given: Answer, extra: Headers = ()) -> None:
+    """Send an answer with a JSON body, or with none."""
+    headers = [JSON, (b"content-length", b"%d" % len(given.body))] if given.body else []
+    await send({"type": "http.response.start", "status": given.status, "headers": [*headers, *extra]})
+    await send({"type": "http.response.body", "body": given.body})
+
+
+def answer_of(error: Exception, doing: str) -> Answer:
+    """Return what a caller is told of an error; our own faults are logged, and told as such."""
+    refused = told(error)
+    if refused is None:
+        observe.failure(doing, error)
+        return INTERNAL
+    return refusal(refused)

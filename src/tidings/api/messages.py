@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: MIT
+"""Messages over HTTP. Making one is answered by `intake`, before any framework; the table here describes it."""
+
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from tidings import ids
+from tidings.api.apps import ApplicationIn
+from tidings.api.fields import UID, Channel, Name, Object, Tag, set_faults, unique
+from tidings.api.query import Channel as ChannelQuery
+from tidings.api.query import Flag, Instant, Limit, MessageIterator, Names, Query
+from tidings.api.query import Tag as TagQuery
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.wire import In, ListResponse, Moment, Out, answer, listing, moment_out
+from tidings.core import messages
+from tidings.core.receipts import Answer
+from tidings.errors import Fault, invalid
+from tidings.model import text
+from tidings.model.message import (
+    CHANNELS_MAX,
+    RETENTION_DAYS,
+    RETENTION_HOURS_MAX,
+    TAGS_MAX,
+    Draft,
+    Message,
+    MessageFilter,
+    retention_ms,
+)
+from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
+
+TAG: Final = "Message"
+EXPIRED: Final = msgspec.Raw(b'{"expired":true}')
+"""Stands for a payload that has been deleted."""
+WITHHELD: Final = msgspec.Raw(b"{}")
+"""Stands for a payload that was not asked for."""
+
+_BOTH: Final = "duplicate field `payload`"
+_CHANNELS: Final = "Channels must have at least 1 and at most 10 items, or be set to null."
+_TAGS: Final = "Tags must have at most 5 items, or be set to null."
+_RETENTION: Final = "Validation error"
+_RETENTIONS: Final = "Only one of payloadRetentionPeriod and payloadRetentionHours may be set."
+_SET: Final = {"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX}
+_HIDDEN: Final = Meta(extra_json_schema={"x-alias": "payload"})
+_NEEDED: Final = Meta(extra_json_schema={"x-required": True})
+
+
+class MessageIn(In, kw_only=True):
+    """A message to be sent."""
+
+    event_type: Name
+    payload: Annotated[Object | UnsetType, _NEEDED] = UNSET
+    event_id: Annotated[str | None, UID] = None
+    channels: Annotated[list[Channel] | None, Meta(extra_json_schema=_SET)] = None
+    tags: Annotated[list[Tag] | None, Meta(extra_json_schema={"uniqueItems": True, "maxItems": TAGS_MAX})] = None
+    payload_retention_period: Annotated[
+        int | None, Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_DAYS, "format": "int64"})
+    ] = None
+    payload_retention_hours: Annotated[
+        int | None, Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS_MAX, "format": "int64"})
+    ] = None
+    application: ApplicationIn | None = None
+    data: Annotated[msgspec.Raw | UnsetType, _HIDDEN] = UNSET
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the payload, under whichever of its two names it came."""
+        raw = self.data if self.payload is UNSET else self.payload
+        return b"" if raw is UNSET else bytes(raw)
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        yield from set_faults("eventType", iter([text.wrong_name(self.event_type)]))
+        yield from self._payload_faults()
+        yield from text.uid_faults("eventId", self.event_id, ids.MESSAGE)
+        if self.channels is not None:
+            if not 1 <= len(set(self.channels)) <= CHANNELS_MAX:
+                yield Fault(("body", "channels"), _CHANNELS)
+            yield from set_faults("channels", map(text.wrong_channel, self.channels))
+        if self.tags is not None:
+            if len(set(self.tags)) > TAGS_MAX:
+                yield Fault(("body", "tags"), _TAGS)
+            yield from set_faults("tags", map(text.wrong_tag, self.tags))
+        yield from self._retention_faults()
+
+    def _payload_faults(self) -> Iterator[Fault]:
+        if self.payload is UNSET and self.data is UNSET:
+            yield Fault(("body", "payload"), "missing field `payload`", "value_error.jsondecode")
+        elif self.payload is not UNSET and self.data is not UNSET:
+            yield Fault(("body", "payload"), _BOTH, "value_error.jsondecode")
+        elif not self.content.startswith(b"{"):
+            yield Fault(("body", "payload"), "Payload must be an object.")
+
+    def _retention_faults(self) -> Iterator[Fault]:
+        days, hours = self.payload_retention_period, self.payload_retention_hours
+        if days is not None and not 1 <= days <= RETENTION_DAYS:
+            yield Fault(("body", "payloadRetentionPeriod"), _RETENTION)
+        if hours is not None and not 1 <= hours <= RETENTION_HOURS_MAX:
+            yield Fault(("body", "payloadRetentionHours"), _RETENTION)
+        if days is not None and hours is not None:
+            yield Fault(("body", "payloadRetentionHours"), _RETENTIONS)
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell at a glance that nothing is wrong; what is not plain is asked for its faults."""
+        return (
+            self.data is UNSET
+            and self.payload is not UNSET
+            and bytes(self.payload)[:1] == b"{"
+            and text.NAME.fullmatch(self.event_type) is not None
+            and self.event_id is None
+            and self.channels is None
+            and self.tags is None
+            and self.payload_retention_period is None
+            and self.payload_retention_hours is None
+        )
+
+    def drafted(self) -> Draft:
+        """Return the message that the body speaks of; raises the refusal that the caller is told."""
+        if not self.is_plain:
+            faults = tuple(self.faults())
+            if faults:
+                raise invalid(*faults)
+        return Draft(
+            event_type=self.event_type,
+            payload=self.content,
+            event_id=self.event_id,
+            channels=unique(self.channels),
+            retention_ms=retention_ms(self.payload_retention_period, self.payload_retention_hours),
+        )
+
+
+class MessageOut(Out, kw_only=True):
+    """A message."""
+
+    event_id: str | None
+    event_type: str
+    payload: Object
+    channels: tuple[Channel, ...] | None
+    id: str
+    timestamp: Moment
+
+
+class ContentQuery(Query, kw_only=True):
+    """Whether the payload is wanted."""
+
+    with_content: Flag = True
+
+
+class ListQuery(Query, kw_only=True):
+    """Which messages are wanted."""
+
+    limit: Limit = LIMIT_DEFAULT
+    iterator: MessageIterator = None
+    channel: ChannelQuery = None
+    before: Instant = None
+    after: Instant = None
+    with_content: Flag = True
+    tag: TagQuery = None
+    event_types: Names = ()
+
+
+async def get(call: Call[ContentQuery, Nothing]) -> Answer:
+    """Tell of a message."""
+    with_content = call.query.with_content
+    found = await messages.get(call.context.desk, call.app, call.path["msg_id"], with_payload=with_content)
+    return answer(200, shown(found, with_content=with_content))
+
+
+async def page(call: Call[ListQuery, Nothing]) -> Answer:
+    """Tell of an application's messages, newest first."""
+    query = call.query
+    cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
+    wanted = MessageFilter(event_types=query.event_types, channel=query.channel)
+    found = await messages.page(call.context.desk, call.app, cursor, wanted, with_payload=query.with_content)
+    return listing(found, lambda message: shown(message, with_content=query.with_content))
+
+
+async def create(call: Call[ContentQuery, MessageIn]) -> Answer:
+    """Stand in the table for what `intake` does; a request that comes here was routed wrongly."""
+    raise AssertionError(call)
+
+
+def shown(message: Message, *, with_content: bool) -> MessageOut:
+    """Return a message as it goes over the wire."""
+    kept = EXPIRED if message.payload is None else msgspec.Raw(message.payload)
+    return MessageOut(
+        event_id=message.event_id,
+        event_type=message.event_type,
+        payload=kept if with_content else WITHHELD,
+        channels=message.channels,
+        id=message.id,
+        timestamp=moment_out(ids.moment_of(message.id)),
+    )
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path="/app/{app_id}/msg",
+        operation="v1.message.list",
+        tag=TAG,
+        summary="List an application's messages",
+        access=Access.APP,
+        query=ListQuery,
+        body=Nothing,
+        handler=page,
+        answers={200: ListResponse[MessageOut]},
+    ),
+    Route(
+        method="POST",
+        path="/app/{app_id}/msg",
+        operation="v1.message.create",
+        tag=TAG,
+        summary="Send a message to an application's endpoints",
+        access=Access.ORG,
+        query=ContentQuery,
+        body=MessageIn,
+        handler=create,
+        answers={202: MessageOut},
+    ),
+    Route(
+        method="GET",
+        path="/app/{app_id}/msg/{msg_id}",
+        operation="v1.message.get",
+        tag=TAG,
+        summary="Get a message by its id or event id",
+        access=Access.APP,
+        query=ContentQuery,
+        body=Nothing,
+        handler=get,
+        answers={200: MessageOut},
+    ),
+)

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""The table of all routes."""
+
+from typing import Final
+
+from tidings.api import apps, attempts, endpoints, event_types, health, messages
+from tidings.api.routes import AnyRoute
+
+TABLE: Final[tuple[AnyRoute, ...]] = (
+    *apps.ROUTES,
+    *endpoints.ROUTES,
+    *event_types.ROUTES,
+    *messages.ROUTES,
+    *attempts.ROUTES,
+    *health.ROUTES,
+)
