@@ -37,6 +37,30 @@ class SystemClock:
         return time.monotonic()
 
 
+class SharedClock:
+    """The wall time of a database that many nodes share: this machine's, put right by what the database told."""
+
+    __slots__ = ("_inner", "_offset")
+
+    def __init__(self, inner: Clock) -> None:
+        self._inner = inner
+        self._offset = 0
+
+    def now(self) -> int:
+        """Return the database's wall time in milliseconds since the Unix epoch, as near as it is known."""
+        return self._inner.now() + self._offset
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back."""
+        return self._inner.monotonic()
+
+    def told(self, moment: int) -> None:
+        """Take note of the database's time. Less than a tenth of a second is the way there, not a difference."""
+        offset = moment - self._inner.now()
+        if abs(offset - self._offset) > SECOND // 10:
+            self._offset = offset
+
+
 class ManualClock:
     """A clock that stands still until it is moved."""
 

@@ -107,7 +107,10 @@ class Queue:
         return max(0, min(2 * self._bounds.concurrency - held, self._bounds.memory - self._held))
 
     def take(self, sends: Iterable[Send]) -> None:
-        """Take committed deliveries into memory and start what can be started."""
+        """Take committed deliveries into memory and start what can be started; when closed, hand them back."""
+        if self._closed:
+            self._hand_back(list(sends))
+            return
         touched: dict[str, Line] = {}
         for send in sends:
             line = self._line(send.receiver)

@@ -89,16 +89,20 @@ class Delivery:
             await self._free_leases()
         self._claiming = asyncio.create_task(self.claimer.run())
 
-    async def stop(self, *, grace: float) -> None:
-        """Send nothing new, give sends under way `grace` seconds to end, settle, and hand back the rest."""
+    def quiet(self) -> None:
+        """Begin nothing new: claim nothing, send nothing, and hand back what waits in memory."""
         self.claimer.close()
         self._unsent(self.queue.close())
+
+    async def stop(self, *, grace: float) -> None:
+        """Give sends under way `grace` seconds to end, settle them, and hand back the rest."""
+        self.quiet()
         await self.queue.emptied(grace)
         self._unsent(self.queue.cut())
         await self._client.close()
-        await self.settler.close()
         if self._claiming is not None:
             await self._claiming
+        await self.settler.close()
 
     async def _free_leases(self) -> None:
         freed = _CHUNK

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: MIT
+"""One process of the service: the only place that knows everyone and puts them together.
+
+Started in order of who needs whom (database, delivery, tasks, API), stopped so that nothing is cut that can end:
+on SIGTERM the API takes no new connections, delivery begins nothing new, tasks finish their chunk; what is under way
+gets a few seconds; what is left is handed back to the database, where the next process finds it.
+"""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import uvicorn
+
+from tidings import failpoint
+from tidings.api.app import build
+from tidings.api.auth import Gatekeeper
+from tidings.api.context import Context
+from tidings.clock import HOUR, SECOND, Clock, SharedClock, SystemClock
+from tidings.config import Settings
+from tidings.core.accept import NO_DELIVERY, AcceptBatcher
+from tidings.core.access import jwt_secret
+from tidings.core.desk import Desk
+from tidings.core.receipts import Receipts
+from tidings.core.routing import RoutingCache
+from tidings.core.wake import Wake
+from tidings.delivery.address import AddressPolicy
+from tidings.delivery.role import Delivery, Terms
+from tidings.observe import counters, failure, log, start_logging
+from tidings.storage import intake, partitions, pulse
+from tidings.storage.database import Database, Dialect, StorageError
+from tidings.storage.migrate import migrate as run_migrations
+from tidings.storage.migrate import require_current
+from tidings.storage.store import opened
+from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.runner import Limits, Runner
+
+_PULSE_SECONDS: Final = 1.0
+_LATELY_MS: Final = 30 * SECOND
+_REQUEST_GRACE: Final = 3
+_EXPIRE_CHUNK: Final = 1_000
+_BACKLOG: Final = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """What this process does; a big installation runs some of each."""
+
+    api: bool = True
+    delivery: bool = True
+    tasks: bool = True
+
+
+class _Http(uvicorn.Server):
+    """uvicorn, which leaves signals to us: they stop more than HTTP."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Server:
+    """The parts of one process."""
+
+    def __init__(self, settings: Settings, roles: Roles, db: Database, secret: str) -> None:
+        self._settings = settings
+        self._db = db
+        self._shared = SharedClock(SystemClock())
+        self._clock: Clock = self._shared
+        self._wake = Wake()
+        self._routing = RoutingCache(db)
+        self._delivery = Delivery(db, self._clock, self._routing, _terms(settings)) if roles.delivery else None
+        handover = NO_DELIVERY if self._delivery is None else self._delivery.handover()
+        self._acceptor = AcceptBatcher(db, self._clock, self._routing, handover)
+        known = handlers(self._clock, self._wake)
+        self._runner = Runner(db, self._clock, _limits(settings), known) if roles.tasks else None
+        self._http = self._listening(secret) if roles.api else None
+        self._chores: list[asyncio.Task[None]] = []
+        self._wire()
+
+    def _wire(self) -> None:
+        """Tell those who know of work to those who do it."""
+        self._wake.routing = self._routing.drop
+        if self._delivery is not None:
+            self._wake.deliveries = self._delivery.wake
+        if self._runner is not None:
+            self._wake.tasks = self._runner.wake
+
+    def _listening(self, secret: str) -> _Http:
+        settings = self._settings
+        desk = Desk(self._db, self._clock, self._wake, Receipts(self._db, self._clock))
+        context = Context(
+            desk=desk,
+            acceptor=self._acceptor,
+            gatekeeper=Gatekeeper(secret, self._clock),
+            max_body_bytes=settings.max_body_bytes,
+            https_only=settings.endpoint_https_only,
+        )
+        return _Http(
+            uvicorn.Config(
+                build(context),
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=_REQUEST_GRACE,
+                backlog=_BACKLOG,
+            )
+        )
+
+    async def run(self, stop: asyncio.Event, listener: socket.socket | None) -> None:
+        """Work until told to stop."""
+        await self._housekeep()
+        if self._delivery is not None:
+            await self._delivery.start()
+        if self._runner is not None:
+            await self._runner.start()
+        if self._db.dialect is Dialect.POSTGRESQL:
+            self._chores.append(asyncio.create_task(self._pulse()))
+        self._chores.append(asyncio.create_task(self._housekeep_hourly()))
+        serving = None
+        if self._http is not None and listener is not None:
+            serving = asyncio.create_task(self._http.serve(sockets=[listener]))
+            log.info("listening on %s:%s", *listener.getsockname()[:2])
+        gc.collect()
+        gc.freeze()  # what is here now stays until the end: the collector need not look at it again
+        gc.set_threshold(50_000, 20, 100)
+        await stop.wait()
+        await self._stop(serving)
+
+    async def _stop(self, serving: asyncio.Task[None] | None) -> None:
+        log.info("stopping")
+        ends_at = self._clock.monotonic() + self._settings.shutdown_grace
+        for chore in self._chores:
+            chore.cancel()
+        if self._delivery is not None:
+            self._delivery.quiet()
+        if self._http is not None and serving is not None:
+            self._http.should_exit = True
+            await asyncio.wait([serving])
+        await self._acceptor.close()
+        ending = [] if self._runner is None else [self._runner.stop()]
+        if self._delivery is not None:
+            ending.append(self._delivery.stop(grace=max(0.1, ends_at - self._clock.monotonic())))
+        await asyncio.gather(*self._chores, *ending, return_exceptions=True)
+
+    async def _pulse(self) -> None:
+        """Hear once a second what other nodes have done; on PostgreSQL only."""
+        while True:
+            try:
+                async with self._db.read() as read:
+                    self._heard(await pulse.take(read, since=self._clock.now() - _LATELY_MS))
+            except StorageError as error:
+                failure("taking the pulse", error)
+            except Exception as error:  # noqa: BLE001 - the next pulse comes all the same
+                failure("hearing the pulse", error)
+            await asyncio.sleep(_PULSE_SECONDS)
+
+    def _heard(self, heard: pulse.Pulse) -> None:
+        self._shared.told(heard.now)
+        for app_id in heard.changed:
+            self._routing.drop(app_id)
+        if self._delivery is not None and heard.deliveries_at is not None:
+            self._delivery.claimer.due_at(heard.deliveries_at)
+        if self._runner is not None and heard.tasks_at is not None and heard.tasks_at <= heard.now:
+            self._runner.wake()
+
+    async def _housekeep_hourly(self) -> None:
+        """Keep house once an hour, if anything has happened since."""
+        while True:
+            before = counters.total()
+            await asyncio.sleep(HOUR / SECOND)
+            if counters.total() != before or self._db.dialect is Dialect.POSTGRESQL:
+                await self._housekeep()
+
+    async def _housekeep(self) -> None:
+        """Make partitions for the days to come, and delete the receipts that have run out, in chunks."""
+        try:
+            await partitions.make_ahead(self._db, self._clock.now())
+            expired = _EXPIRE_CHUNK
+            while expired == _EXPIRE_CHUNK:
+                async with self._db.write() as tx:
+                    expired = await intake.expire(tx, now=self._clock.now(), limit=_EXPIRE_CHUNK)
+        except StorageError as error:
+            failure("keeping house", error)
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        policy=AddressPolicy(settings.whitelist_subnets),
+        schedule=settings.retry_schedule,
+        timeout=settings.worker_request_timeout,
+        lease_grace=settings.lease_grace,
+        concurrency=settings.delivery_concurrency,
+        memory=settings.delivery_memory,
+        verify_tls=not settings.dangerous_disable_tls_verification,
+        whitelabel=settings.whitelabel_headers,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        slots=settings.tasks_per_process,
+        per_tenant=settings.tasks_per_tenant,
+        lease_seconds=settings.task_lease,
+        slice_seconds=settings.task_slice,
+        chunk_rows=settings.task_chunk,
+        backlog=settings.replay_backlog,
+    )
+
+
+async def open_database(settings: Settings, *, migrate: bool = True) -> Database:
+    """Open the database with the schema of this release.
+
+    Raises `Unavailable`, or `SchemaError` when the schema does not fit and may not be migrated.
+    """
+    db = await opened(settings.db_dsn, connections=settings.db_pool_max_size, pgbouncer=settings.db_pgbouncer)
+    try:
+        if migrate:
+            for each in await run_migrations(db):
+                log.info("migrated to %04d %s", each.version, each.name)
+        else:
+            await require_current(db)
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
+def _bound(settings: Settings) -> socket.socket:
+    """Take the port before anything else is started, so that a port in use is the first thing told."""
+    host, port = settings.listen
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    return listener
+
+
+async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool = True) -> None:
+    """Run one process until SIGTERM or SIGINT.
+
+    Raises `OSError` when the port is in use, and what `open_database` raises.
+    """
+    roles = roles or Roles()
+    start_logging(settings.log_level, settings.log_format)
+    failpoint.arm(settings.failpoints)
+    listener = _bound(settings) if roles.api else None
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        db = await open_database(settings, migrate=migrate)
+        try:
+            secret = await jwt_secret(db, settings.jwt_secret)
+            await Server(settings, roles, db, secret).run(stop, listener)
+        finally:
+            await db.close()
+    finally:
+        if listener is not None:
+            listener.close()

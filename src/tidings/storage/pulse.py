@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""The one query that an idle node sends to PostgreSQL, once a second: what others have done, and what is due."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.storage.database import Read
+
+_PULSE: Final = """
+SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
+  (SELECT min(due_at) FROM delivery WHERE lease IS NULL) AS due,
+  (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS lapse,
+  (SELECT min(ready_at) FROM task WHERE state = 'queued') AS ready,
+  (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lapse,
+  (SELECT array_agg(id) FROM application WHERE routed_at >= :since) AS changed
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a node learns; moments by the database's clock."""
+
+    now: int
+    deliveries_at: int | None
+    """When the next delivery is due or its lease lapses."""
+    tasks_at: int | None
+    """When the next task is ready or its lease lapses."""
+    changed: tuple[str, ...]
+    """Applications whose routing was written lately."""
+
+
+async def take(read: Read, *, since: int) -> Pulse:
+    """Take the pulse; `since` bounds what counts as lately."""
+    row = await read.one(_PULSE, since=since)
+    return Pulse(
+        now=row["now"],
+        deliveries_at=_first(row["due"], row["lapse"]),
+        tasks_at=_first(row["ready"], row["task_lapse"]),
+        changed=tuple(row["changed"] or ()),
+    )
+
+
+def _first(*moments: int | None) -> int | None:
+    return min((moment for moment in moments if moment is not None), default=None)
