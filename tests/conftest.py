@@ -2,8 +2,10 @@
 """What tests of every layer share: the event loop, databases and the contract's files."""
 
 import asyncio
+import functools
+import inspect
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +19,29 @@ from tidings.storage.store import opened
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NO_POSTGRES = "no PostgreSQL: set TIDINGS_TEST_PG to a server's URL, or install one (apt-get install postgresql)"
+SECONDS_FOR_AN_ASYNC_TEST = 60.0  # half of pytest's timeout, as for a test with a timeout marker
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run every async test on the event loop that the service runs on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """End an async test that hangs where it hangs; pytest's own timeout, the last resort, ends the whole run."""
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            marker = item.get_closest_marker("timeout")
+            item.obj = _limited(item.obj, marker.args[0] / 2 if marker else SECONDS_FOR_AN_ASYNC_TEST)
+
+
+def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def limited(*args: object, **arguments: object) -> None:
+        async with asyncio.timeout(seconds):
+            await test(*args, **arguments)
+
+    return limited
 
 
 @pytest.fixture(scope="session")
