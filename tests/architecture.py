@@ -32,11 +32,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "portal": ("core", *BELOW_CORE),
     "server": ("api", "config", "core", "delivery", "portal", "storage", "tasks", *BELOW_CORE),
     "demo": ("config", "server", *BELOW_CORE),
-    "cli": ("config", "core", "demo", "server", *BELOW_CORE),
+    "cli": ("config", "core", "demo", "server", "storage.database", *BELOW_CORE),
 }
 
 # module: what it may import inside a function, because it is heavy and seldom needed.
-LATE_IMPORTS: dict[str, tuple[str, ...]] = {}
+LATE_IMPORTS: dict[str, tuple[str, ...]] = {
+    "cli.demo": ("tidings.demo",),
+    "cli.serve": ("tidings.server",),
+    "cli.token": ("tidings.server",),
+}
 
 # Where each of these may be done. A package stands for all that is in it.
 SQL = ("storage",)

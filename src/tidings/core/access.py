@@ -2,6 +2,7 @@
 """Who may reach what: the secret behind tokens, tokens for callers, and applications as callers see them."""
 
 import secrets
+from pathlib import Path
 from typing import Final
 
 import jwt
@@ -12,7 +13,7 @@ from tidings.errors import not_found
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
 from tidings.model.token import ISSUER, Principal
-from tidings.storage import apps, settings
+from tidings.storage import apps, aside, settings
 from tidings.storage.database import Database, retried
 
 ORG_TOKEN_MS: Final = 10 * 365 * DAY
@@ -33,6 +34,11 @@ async def jwt_secret(db: Database, given: str | None) -> str:
             return await settings.settled(tx, _SECRET_NAME, fresh)
 
     return await retried(work)
+
+
+def kept_secret(path: Path) -> str | None:
+    """Return the secret that is kept in a SQLite file, also while a server owns it; None if there is none yet."""
+    return aside.kept(path, _SECRET_NAME)
 
 
 def issue_org_token(secret: str, org_id: OrgId, now: int) -> str:

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+"""`python -m tidings` is the command `tidings`."""
+
+from tidings.cli.main import main
+
+main()

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""`tidings demo` shows the main job from end to end."""
+
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    *,
+    messages: Annotated[int, typer.Option(min=100, max=20_000, help="How many messages are sent.")] = 1_000,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the server running, and print its URL and token.")
+    ] = False,
+) -> None:
+    """Deliver webhooks, break the receiver, repair the damage with a background task, and kill -9 the server in it."""
+    from tidings.demo.show import run  # noqa: PLC0415 - with the official SDK, which only the demo needs
+
+    raise typer.Exit(run(messages, keep=keep))

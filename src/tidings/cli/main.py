@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""The command `tidings`: its sub-commands, and what is said when one cannot do its work."""
+
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from tidings import __version__
+from tidings.cli import demo, health, serve, tasks, token
+from tidings.cli.remote import RemoteError
+from tidings.config import ConfigError
+from tidings.storage.database import StorageError
+
+_CANNOT: Final = 2
+
+app: Final = typer.Typer(
+    name="tidings",
+    help="A self-hosted webhook service that speaks the Svix API.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("migrate")(serve.migrate)
+app.add_typer(token.app, name="jwt")
+app.command("healthcheck")(health.healthcheck)
+app.add_typer(tasks.app, name="tasks")
+app.command("demo")(demo.demo)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        typer.echo(f"tidings {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Take what stands before the sub-command."""
+    del version
+
+
+def main() -> None:
+    """Run the command line; trouble that is not ours is one line, not a traceback."""
+    try:
+        app()
+    except (ConfigError, StorageError, RemoteError) as error:
+        typer.echo(f"tidings: {error}", err=True)
+        sys.exit(_CANNOT)

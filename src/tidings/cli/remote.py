@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""The API as the command line calls it: plain HTTP, an answer or one clear error."""
+
+import http.client
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+from urllib.parse import SplitResult, urlencode, urlsplit
+
+_TIMEOUT_SECONDS = 10.0
+_HINTS: Mapping[int, str] = {
+    401: "the token is not accepted; `tidings jwt generate` makes one",
+    403: "the token may not do this",
+}
+
+
+class RemoteError(Exception):
+    """A call that did not succeed; the message says what to do."""
+
+
+class Unreachable(RemoteError):
+    """No server answers; it may later."""
+
+
+class Remote:
+    """A server and the token for it."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        parts = urlsplit(self._url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise RemoteError(f"{url!r} is not the URL of a server; it looks like http://127.0.0.1:8071")
+        self._parts: SplitResult = parts
+
+    def get(self, path: str, **query: object) -> bytes:
+        """Return the body of a successful GET; query values that are None are left out."""
+        if not self._token:
+            raise RemoteError("no token: give --token or set TIDINGS_TOKEN; `tidings jwt generate` makes one")
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        status, body = self._ask("GET", f"{path}?{given}" if given else path)
+        if status != http.client.OK:
+            raise RemoteError(f"{self._url}: {_HINTS.get(status) or _detail(status, body)}")
+        return body
+
+    def head(self, path: str) -> int:
+        """Return the status of a HEAD."""
+        return self._ask("HEAD", path)[0]
+
+    def _ask(self, method: str, path: str) -> tuple[int, bytes]:
+        headers = {"accept": "application/json"}
+        if self._token:
+            headers["authorization"] = f"Bearer {self._token}"
+        try:
+            with closing(self._connection()) as connection:
+                connection.request(method, self._parts.path + path, headers=headers)
+                answer = connection.getresponse()
+                return answer.status, answer.read()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise Unreachable(f"no server answers at {self._url} ({error or type(error).__name__})") from error
+
+    def _connection(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
+        return kind(self._parts.hostname or "", self._parts.port, timeout=_TIMEOUT_SECONDS)
+
+
+def _detail(status: int, body: bytes) -> str:
+    """Return what a refusal says, whatever form it has."""
+    try:
+        told: Any = json.loads(body)
+        detail = told["detail"]
+    except (ValueError, TypeError, KeyError):
+        return f"status {status}"
+    if isinstance(detail, list):
+        detail = "; ".join(str(each.get("msg", each)) if isinstance(each, dict) else str(each) for each in detail)
+    return f"{detail} (status {status})"

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""`tidings serve` runs the service, `tidings migrate` brings the database's schema to this release."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+
+import typer
+import uvloop
+
+from tidings.config import ConfigError, load
+
+ConfigFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="A TOML file with settings; `tidings.toml` if there.")
+]
+DatabaseUrl: TypeAlias = Annotated[
+    str | None, typer.Option("--db", metavar="URL", help="The database: sqlite:///FILE or postgresql://…")
+]
+Listen: TypeAlias = Annotated[
+    str | None, typer.Option("--listen", metavar="ADDRESS:PORT", help="Where the API listens.")
+]
+
+SECRET: Final = "TIDINGS_JWT_SECRET"  # noqa: S105 - the name of a setting
+
+
+def serve(  # noqa: PLR0913 - each is a flag
+    *,
+    api: Annotated[bool, typer.Option("--api/--no-api", help="Answer the API.")] = True,
+    delivery: Annotated[bool, typer.Option("--delivery/--no-delivery", help="Send messages to receivers.")] = True,
+    tasks: Annotated[bool, typer.Option("--tasks/--no-tasks", help="Work on background tasks.")] = True,
+    migrate: Annotated[bool, typer.Option("--migrate/--no-migrate", help="Bring the schema to this release.")] = True,
+    listen: Listen = None,
+    db: DatabaseUrl = None,
+    config: ConfigFile = None,
+) -> None:
+    """Run the service until SIGTERM or Ctrl-C."""
+    from tidings.server import Roles  # noqa: PLC0415 - the whole service: the other commands start without it
+    from tidings.server import serve as run  # noqa: PLC0415
+
+    settings = load(file=config, listen_address=listen, db_dsn=db)
+    try:
+        uvloop.run(run(settings, Roles(api=api, delivery=delivery, tasks=tasks), migrate=migrate))
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {settings.listen_address}: {error.strerror or error}") from error
+
+
+def migrate(*, db: DatabaseUrl = None, config: ConfigFile = None) -> None:
+    """Bring the database's schema to this release; needed only where `serve --no-migrate` runs."""
+    from tidings.server import open_database  # noqa: PLC0415 - as above
+
+    async def work() -> None:
+        database = await open_database(load(file=config, db_dsn=db))
+        await database.close()
+
+    asyncio.run(work())
+    typer.echo("Migrations: success")

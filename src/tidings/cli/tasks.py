@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+"""`tidings tasks`: look at background tasks from a terminal, over HTTP like every other client."""
+
+import time
+from enum import Enum
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tidings.cli.remote import Remote, Unreachable
+
+_LOOK_SECONDS: Final = 0.25
+_PATIENCE_SECONDS: Final = 30.0
+
+app = typer.Typer(help="Background tasks of a running server.", no_args_is_help=True)
+
+Url: TypeAlias = Annotated[str, typer.Option("--url", envvar="TIDINGS_URL", help="Where the server is.")]
+Token: TypeAlias = Annotated[
+    str | None, typer.Option("--token", envvar="TIDINGS_TOKEN", help="A token, as `tidings jwt generate` makes it.")
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the server's JSON.")]
+TaskId: TypeAlias = Annotated[str, typer.Argument(metavar="TASK", help="The task's id, `qtask_…`.")]
+DEFAULT_URL: Final = "http://127.0.0.1:8071"
+
+
+class Status(Enum):
+    """The three words for how far a task is."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class Measure(msgspec.Struct, rename="camel"):
+    """How far a task has come."""
+
+    done: int = 0
+    skipped: int = 0
+    total: int | None = None
+    rate_per_second: float | None = None
+    eta_seconds: int | None = None
+
+
+class Trouble(msgspec.Struct):
+    """What went wrong."""
+
+    code: str
+    detail: str
+
+
+class Detail(msgspec.Struct, rename="camel"):
+    """What the contract has no member for."""
+
+    state: str
+    progress: Measure
+    error: Trouble | None = None
+
+
+class Shown(msgspec.Struct, rename="camel"):
+    """A task as the server tells it; another server may leave `x` out."""
+
+    id: str
+    task: str
+    status: Status
+    updated_at: str
+    data: dict[str, Any]
+    x: Detail | None = None
+
+    @property
+    def state(self) -> str:
+        return self.status.value if self.x is None else self.x.state
+
+    @property
+    def measure(self) -> Measure:
+        return Measure() if self.x is None else self.x.progress
+
+    @property
+    def visited(self) -> int:
+        return self.measure.done + self.measure.skipped
+
+    @property
+    def how_far(self) -> str:
+        total = self.measure.total
+        return str(self.visited) if total is None else f"{self.visited}/{total}"
+
+
+class Listed(msgspec.Struct):
+    """A page of tasks."""
+
+    data: list[Shown]
+    done: bool
+    iterator: str | None = None
+
+
+_one: Final = msgspec.json.Decoder(Shown)
+_page: Final = msgspec.json.Decoder(Listed)
+
+
+@app.command("list")
+def list_tasks(  # noqa: PLR0913 - each is a flag
+    *,
+    status: Annotated[Status | None, typer.Option(help="Only these.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only of this kind, for example endpoint.recover.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=250, help="At most so many.")] = 50,
+    iterator: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the tasks of the past 90 days, newest first."""
+    wanted = None if status is None else status.value
+    body = Remote(url, token).get("/api/v1/background-task", status=wanted, task=task, limit=limit, iterator=iterator)
+    if as_json:
+        typer.echo(body)
+        return
+    page = _page.decode(body)
+    _print_table(page.data)
+    if not page.done:
+        typer.echo(f"There are more: --iterator {page.iterator}", err=True)
+
+
+@app.command("get")
+def get_task(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+    """Show one task."""
+    body = _fetch(Remote(url, token), task_id)
+    if as_json:
+        typer.echo(body)
+        return
+    task = _one.decode(body)
+    for name, value in _lines(task):
+        typer.echo(f"{name:<10}{value}")
+
+
+@app.command("watch")
+def watch_task(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+    """Follow one task to its end; exit with 0 if it finished, with 1 if it failed."""
+    remote = Remote(url, token)
+    console = Console()
+    if as_json or not console.is_terminal:
+        last = _follow_plainly(remote, task_id, as_json=as_json)
+    else:
+        last = _follow_on_a_bar(remote, task_id, console)
+    if last.status is Status.FAILED:
+        trouble = None if last.x is None else last.x.error
+        typer.echo(f"tidings: {task_id} failed" + (f": {trouble.detail}" if trouble else ""), err=True)
+        raise typer.Exit(1)
+
+
+def _fetch(remote: Remote, task_id: str) -> bytes:
+    return remote.get(f"/api/v1/background-task/{task_id}")
+
+
+def _lines(task: Shown) -> list[tuple[str, str]]:
+    lines = [
+        ("id", task.id),
+        ("task", task.task),
+        ("status", task.status.value),
+        ("state", task.state),
+        ("progress", task.how_far),
+        ("updated", task.updated_at),
+        ("data", msgspec.json.encode(task.data).decode()),
+    ]
+    if task.x is not None and task.x.error is not None:
+        lines.append(("error", f"{task.x.error.code}: {task.x.error.detail}"))
+    return lines
+
+
+def _print_table(tasks: list[Shown]) -> None:
+    """Print a table for people, and lines of tab-separated fields for programs."""
+    console = Console()
+    if not console.is_terminal:
+        for task in tasks:
+            typer.echo(f"{task.id}\t{task.task}\t{task.state}\t{task.how_far}\t{task.updated_at}")
+        return
+    table = Table("id", "task", "state", "progress", "updated")
+    for task in tasks:
+        table.add_row(task.id, task.task, task.state, task.how_far, task.updated_at)
+    console.print(table)
+
+
+class _Watch:
+    """One task, looked at again and again; a server that restarts meanwhile is waited for."""
+
+    def __init__(self, remote: Remote, task_id: str) -> None:
+        self._remote = remote
+        self._task_id = task_id
+        self._answered: float | None = None
+        self.body = b""
+
+    def look(self) -> Shown | None:
+        """Return the task, or None while the server is away."""
+        try:
+            self.body = _fetch(self._remote, self._task_id)
+        except Unreachable:
+            if self._answered is None or time.monotonic() - self._answered > _PATIENCE_SECONDS:
+                raise
+            return None
+        self._answered = time.monotonic()
+        return _one.decode(self.body)
+
+
+def _follow_plainly(remote: Remote, task_id: str, *, as_json: bool) -> Shown:
+    watch = _Watch(remote, task_id)
+    told = ""
+    while True:
+        task = watch.look()
+        if task is not None:
+            line = watch.body.decode() if as_json else f"{task.id} {task.state} {task.how_far}"
+            if line != told:
+                typer.echo(line)
+                told = line
+            if task.status is not Status.RUNNING:
+                return task
+        time.sleep(_LOOK_SECONDS)
+
+
+def _follow_on_a_bar(remote: Remote, task_id: str, console: Console) -> Shown:
+    watch = _Watch(remote, task_id)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[tells]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        bar = progress.add_task(task_id, total=None, tells="")
+        while True:
+            task = watch.look()
+            if task is None:
+                progress.update(bar, tells="the server does not answer; waiting")
+            else:
+                progress.update(bar, total=task.measure.total, completed=task.visited, tells=_tells(task))
+                if task.status is not Status.RUNNING:
+                    return task
+            time.sleep(_LOOK_SECONDS)
+
+
+def _tells(task: Shown) -> str:
+    said = f"{task.state} {task.how_far}"
+    if task.measure.eta_seconds is not None:
+        said += f", {task.measure.eta_seconds} s left"
+    return said

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""`tidings jwt generate` makes a token for callers of the API, whether or not a server runs."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from tidings.cli.serve import SECRET, ConfigFile, DatabaseUrl
+from tidings.clock import SystemClock
+from tidings.config import ConfigError, Settings, load
+from tidings.core.access import issue_org_token, jwt_secret, kept_secret
+from tidings.ids import DEFAULT_ORG, ORG, OrgId
+from tidings.storage.database import Unavailable
+
+app = typer.Typer(help="Tokens for callers of the API.", no_args_is_help=True)
+
+
+@app.callback()
+def jwt() -> None:
+    """Group the commands."""
+
+
+@app.command()
+def generate(
+    org: Annotated[str, typer.Argument(metavar="[ORG]", help="The organisation, `org_…`.")] = DEFAULT_ORG,
+    *,
+    db: DatabaseUrl = None,
+    config: ConfigFile = None,
+) -> None:
+    """Print a token that speaks for an organisation; it is valid for ten years."""
+    if not org.startswith(ORG):
+        raise ConfigError(f"{org!r} is not an organisation: it must start with {ORG}")
+    secret = asyncio.run(_secret(load(file=config, db_dsn=db)))
+    typer.echo(f"Token (Bearer): {issue_org_token(secret, OrgId(org), SystemClock().now())}")
+
+
+async def _secret(settings: Settings) -> str:
+    """Return the secret that the server uses: the given one, or the one in the database, made now if there is none."""
+    given = settings.jwt_secret
+    path = settings.sqlite_path
+    if given is None and path is not None:
+        given = kept_secret(path)
+    return given or await _made(settings)
+
+
+async def _made(settings: Settings) -> str:
+    from tidings.server import open_database  # noqa: PLC0415 - the whole service, and seldom needed here
+
+    path = settings.sqlite_path
+    try:
+        database = await open_database(settings, migrate=path is not None)
+    except Unavailable as error:
+        found = None if path is None else kept_secret(path)  # a server may have started meanwhile
+        if found is None and path is not None and path.is_file():
+            raise ConfigError(f"{error}. That process was given its secret: set {SECRET} here as there") from error
+        if found is None:
+            raise
+        return found
+    try:
+        return await jwt_secret(database, None)
+    finally:
+        await database.close()
