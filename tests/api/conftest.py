@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""The API over a real database of each kind, called as a client calls it."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest_asyncio
+
+from api.kit import ORG, SECRET, Api
+from tidings.api.app import build
+from tidings.api.auth import Gatekeeper
+from tidings.api.context import Context
+from tidings.clock import ManualClock
+from tidings.core.accept import AcceptBatcher
+from tidings.core.access import issue_org_token
+from tidings.core.desk import Desk
+from tidings.core.receipts import Receipts
+from tidings.core.routing import RoutingCache
+from tidings.core.wake import Wake
+from tidings.storage.migrate import migrate
+from tidings.storage.store import opened
+
+
+@pytest_asyncio.fixture
+async def api(database_url: str) -> AsyncIterator[Api]:
+    """Give the API on both databases, with a clock that stands still."""
+    async for api in _opened(database_url):
+        yield api
+
+
+@pytest_asyncio.fixture
+async def lite(sqlite_url: str) -> AsyncIterator[Api]:
+    """Give the API on SQLite alone, for facts that have nothing to do with the database."""
+    async for api in _opened(sqlite_url):
+        yield api
+
+
+async def _opened(url: str) -> AsyncIterator[Api]:
+    db = await opened(url)
+    await migrate(db)
+    clock = ManualClock()
+    routing = RoutingCache(db)
+    woken: list[str] = []
+    wake = Wake(deliveries=woken.extend, routing=routing.drop)
+    desk = Desk(db, clock, wake, Receipts(db, clock))
+    acceptor = AcceptBatcher(db, clock, routing)
+    context = Context(desk=desk, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock))
+    transport = httpx.ASGITransport(build(context))
+    async with httpx.AsyncClient(transport=transport, base_url="http://tidings") as client:
+        token = issue_org_token(SECRET, ORG, clock.now())
+        yield Api(client=client, db=db, clock=clock, context=context, woken=woken, token=token)
+    await acceptor.close()
+    await db.close()

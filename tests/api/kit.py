@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""A caller of the API, and the things it calls for again and again."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from tidings import ids
+from tidings.api.context import Context
+from tidings.clock import ManualClock
+from tidings.ids import OrgId
+from tidings.storage.database import Database
+
+SECRET: Final = "8KjzRXrKkd9YFcNyqLSIY8JwiaCeRc6WK4UkMnSW"
+ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Api:
+    """The API with a token for it. Paths are below `/api/v1`."""
+
+    client: httpx.AsyncClient
+    db: Database
+    clock: ManualClock
+    context: Context
+    woken: list[str]
+    token: str
+
+    async def call(
+        self, method: str, path: str, *, token: str | None = None, headers: Json | None = None, **more: Any
+    ) -> httpx.Response:
+        authorization = {"authorization": f"Bearer {self.token if token is None else token}"}
+        return await self.client.request(method, f"/api/v1{path}", headers={**authorization, **(headers or {})}, **more)
+
+    async def get(self, path: str, **more: Any) -> httpx.Response:
+        return await self.call("GET", path, **more)
+
+    async def post(self, path: str, **more: Any) -> httpx.Response:
+        return await self.call("POST", path, **more)
+
+    async def read(self, path: str, **params: Any) -> Json:
+        """Get something that must be there."""
+        response = await self.get(path, params=params)
+        assert response.status_code == 200, response.text
+        found: Json = response.json()
+        return found
+
+    async def made(self, path: str, body: Json, **more: Any) -> Json:
+        """Make something, a moment after whatever was made before it."""
+        self.clock.advance(ids.STEP_MS)
+        response = await self.post(path, json=body, **more)
+        assert response.status_code in (200, 201, 202), response.text
+        found: Json = response.json()
+        return found
+
+    async def app(self, **more: Any) -> str:
+        """Make an application and return its id."""
+        return str((await self.made("/app", {"name": "acme", **more}))["id"])
+
+    async def endpoint(self, app: str, **more: Any) -> str:
+        """Make an endpoint and return its id."""
+        body = {"url": "http://example.com/in", **more}
+        return str((await self.made(f"/app/{app}/endpoint", body))["id"])
+
+    async def message(self, app: str, **more: Any) -> str:
+        """Make a message and return its id."""
+        body = {"eventType": "user.signup", "payload": {"a": 1}, **more}
+        return str((await self.made(f"/app/{app}/msg", body))["id"])
+
+    async def attempt(self, app: str, endpoint: str, msg: str, *, status: int = 0, code: int = 200) -> str:
+        """Store an attempt as delivery does and return its id."""
+        self.clock.advance(ids.STEP_MS)
+        attempt = ids.new(ids.ATTEMPT, self.clock.now())
+        async with self.db.write() as tx:
+            await tx.run(
+                "INSERT INTO attempt (msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code,"
+                " response, response_duration_ms, trigger_type) VALUES (:msg, :id, :endpoint, :app, :org,"
+                " 'http://example.com/in', :status, :code, 'thanks', 12, 0)",
+                msg=msg,
+                id=attempt,
+                endpoint=endpoint,
+                app=app,
+                org=ORG,
+                status=status,
+                code=code,
+            )
+        return attempt
+
+
+def faults(response: httpx.Response) -> list[tuple[list[str], str, str]]:
+    """Return what a 422 tells, as (place, words, type)."""
+    assert response.status_code == 422, response.text
+    return [(fault["loc"], fault["msg"], fault["type"]) for fault in response.json()["detail"]]

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""Applications."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from api.kit import Api, Json, faults
+from tidings.clock import parse_rfc3339
+from tidings.ids import moment_of
+
+
+async def test_what_was_made_is_what_is_found(api: Api) -> None:
+    made = await api.made("/app", {"name": "acme", "uid": "a-1", "throttleRate": 7, "metadata": {"k": "v\0"}})
+
+    assert made == await api.read(f"/app/{made['id']}") == await api.read("/app/a-1") == await api.read("/app/a-1/")
+    assert made["createdAt"] == made["updatedAt"]
+    assert parse_rfc3339(made["createdAt"]) == moment_of(made["id"])
+    assert {
+        "name": "acme",
+        "uid": "a-1",
+        "throttleRate": 7,
+        "rateLimit": 7,
+        "metadata": {"k": "v\0"},
+    }.items() <= made.items()
+
+
+async def test_what_was_not_said_is_left_out_or_null(api: Api) -> None:
+    made = await api.made("/app", {"name": "acme", "metadata": None, "unknown": [1]})
+
+    assert {"name", "id", "createdAt", "updatedAt", "metadata", "throttleRate"} == made.keys()
+    assert made["throttleRate"] is None
+    assert {} == made["metadata"]
+
+
+async def test_the_older_name_of_the_rate_counts_unless_both_are_given(lite: Api) -> None:
+    older = await lite.made("/app", {"name": "a", "rateLimit": 3})
+    both = await lite.made("/app", {"name": "b", "rateLimit": 3, "throttleRate": 4})
+
+    assert (3, 3) == (older["throttleRate"], older["rateLimit"])
+    assert (4, 4) == (both["throttleRate"], both["rateLimit"])
+
+
+async def test_a_uid_is_used_once_in_an_organisation(api: Api) -> None:
+    await api.made("/app", {"name": "one", "uid": "same"})
+
+    second = await api.post("/app", json={"name": "two", "uid": "same"})
+
+    assert second.status_code == 409
+    assert {"code": "conflict", "detail": "An application with that id or uid already exists"} == second.json()
+
+
+async def test_get_if_exists_returns_the_one_that_is_there_unchanged(api: Api) -> None:
+    first = await api.post("/app?get_if_exists=true", json={"name": "one", "uid": "same"})
+    second = await api.post("/app?get_if_exists=true", json={"name": "two", "uid": "same"})
+    without = await api.post("/app?get_if_exists=true", json={"name": "two"})
+
+    assert [201, 200, 201] == [first.status_code, second.status_code, without.status_code]
+    assert first.json() == second.json()
+
+
+async def test_one_of_many_at_once_makes_it_and_the_others_get_it(api: Api) -> None:
+    calls = [api.post("/app?get_if_exists=true", json={"name": "x", "uid": "same"}) for _ in range(10)]
+
+    responses = await asyncio.gather(*calls)
+
+    assert [200] * 9 + [201] == sorted(response.status_code for response in responses)
+    assert 1 == len({response.json()["id"] for response in responses})
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"name": ""}, (["body", "name"], "Application names must be at least one character", "value_error")),
+        ({"name": "a\0"}, (["body", "name"], "Control characters 0x00-0x08 not allowed.", "value_error")),
+        ({"uid": ""}, (["body", "uid", "__all__"], "String must be at least one character", "value_error")),
+        ({"uid": "x" * 257}, (["body", "uid", "__all__"], "String too long", "value_error")),
+        (
+            {"uid": "a b"},
+            (
+                ["body", "uid", "__all__"],
+                r"String must match the following pattern: [a-zA-Z0-9\-_.].",
+                "value_error",
+            ),
+        ),
+        (
+            {"uid": "app_x"},
+            (
+                ["body", "uid", "__all__"],
+                "Uids are not allowed to have the same prefix as the ID. Prefix with _?",
+                "value_error",
+            ),
+        ),
+        ({"rateLimit": 0}, (["body", "rateLimit"], "Application rate limits must be at least 1 if set", "value_error")),
+        (
+            {"throttleRate": 0},
+            (["body", "throttleRate"], "Application throttle rate must be at least 1 if set", "value_error"),
+        ),
+    ],
+)
+async def test_each_rule_is_told_in_its_words(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
+    response = await lite.post("/app", json={"name": "acme", **body})
+
+    assert [expected] == faults(response)
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b"", ["body", "", ""]),
+        (b"{", ["body", "", ""]),
+        (b"[]", ["body", "", ""]),
+        (b"{}", ["body", "name"]),
+        (b'{"name":1}', ["body", "name"]),
+        (b'{"name":null}', ["body", "name"]),
+        (b'{"name":"a","metadata":{"x":1}}', ["body", "metadata", "[...]"]),
+        (b'{"name":"a","metadata":{"x":"' + b"y" * 4096 + b'"}}', ["body", "metadata"]),
+        (b'{"name":"a","throttleRate":65536}', ["body", "throttleRate"]),
+        (b'{"name":"a","throttleRate":-1}', ["body", "throttleRate"]),
+        (b'{"name":"\xff"}', ["body", "", ""]),
+        (b'{"name":"a","other":"\xff"}', ["body", "", ""]),
+        (b'{"name":"\\ud800"}', ["body", "", ""]),
+        (b'{"name":"a","other":' + b"[" * 129 + b"]" * 129 + b"}", ["body", "", ""]),
+        (b"[" * 1_000_000, ["body", "", ""]),
+        (b'"' + b'\\"' * 100_000 + b"[" * 200, ["body", "", ""]),
+    ],
+)
+async def test_what_cannot_be_read_is_told_with_its_place(lite: Api, body: bytes, place: list[str]) -> None:
+    response = await lite.post("/app", content=body)
+
+    [(loc, _, kind)] = faults(response)
+    assert (place, "value_error.jsondecode") == (loc, kind)
+
+
+async def test_many_brackets_that_do_not_nest_are_fine(lite: Api) -> None:
+    body = b'{"name":"a","other":[' + b"[],{}," * 1000 + b'"' + b"[" * 1000 + b'"]}'
+
+    assert (await lite.post("/app", content=body)).status_code == 201
+
+
+async def test_a_body_needs_no_content_type(lite: Api) -> None:
+    response = await lite.post("/app", content=b'{"name":"a"}', headers={"content-type": "text/nonsense"})
+
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize("ref", ["app_nope", "nope", "a%00b", "%ff", "app_" + "0" * 27, "é", "%F0%9F%98%80"])
+async def test_what_does_not_exist_is_not_found(api: Api, ref: str) -> None:
+    response = await api.get(f"/app/{ref}")
+
+    assert response.status_code == 404
+    assert {"code": "not_found", "detail": "Entity not found"} == response.json()
+
+
+async def test_another_organisation_has_the_same_uid_for_itself(api: Api) -> None:
+    from tidings.core.access import issue_org_token
+    from tidings.ids import OrgId
+    from api.kit import SECRET
+
+    other = issue_org_token(SECRET, OrgId("org_other"), api.clock.now())
+    mine = await api.made("/app", {"name": "mine", "uid": "same"})
+
+    theirs = await api.made("/app", {"name": "theirs", "uid": "same"}, token=other)
+
+    assert mine["id"] != theirs["id"]
+    assert (await api.get(f"/app/{mine['id']}", token=other)).status_code == 404
+    assert [theirs] == (await api.get("/app", token=other)).json()["data"]
