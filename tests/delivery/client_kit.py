@@ -6,7 +6,7 @@ import contextlib
 import gc
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from tidings.delivery.address import AddressPolicy, LookUp, system_look_up
@@ -97,3 +97,24 @@ class Asked:
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         target = compile_target(url, version="1.2.3", headers=headers)
         self.sending = client.send(target, "msg_1", 1_614_265_330, b"v1,AAAA", body, self.reply.set_result)
+
+
+def url_of(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+@contextlib.contextmanager
+def crowd(full: socket.socket) -> Iterator[None]:
+    """Fill a listener's queue, so that it answers no further connect."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            filler = stack.enter_context(socket.socket())
+            filler.settimeout(0)
+            filler.connect_ex(full.getsockname())
+        yield
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    """Let the loop turn until a fact is so; the test's own timeout is the limit."""
+    while not fact():  # noqa: ASYNC110 (sockets close without telling anyone)
+        await asyncio.sleep(0.01)

@@ -73,6 +73,11 @@ class Client:
         return len(self._house.connections)
 
     @property
+    def origins(self) -> int:
+        """How many origins have a connection, a dial or a request that waits."""
+        return len(self._pools)
+
+    @property
     def is_armed(self) -> bool:
         """Whether a timer is set; one that has nothing under way and nothing open sets none."""
         return self._wheel.is_armed

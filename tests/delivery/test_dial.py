@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from delivery.client_kit import a_client, ask, crowd, names, url_of
+from delivery.receiver import Receiver, hang, reset
+from tidings.delivery.address import AddressPolicy
+from tidings.delivery.client import Client, Reply
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async with a_client() as client:
+        yield client
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A socket that listens and never accepts."""
+    with socket.create_server(("127.0.0.1", 0), backlog=8) as listener:
+        yield listener
+
+
+async def test_a_receiver_that_never_accepts_is_a_timeout(client: Client, listener: socket.socket) -> None:
+    reply = await ask(client, url_of(listener))
+
+    assert reply == Reply(0, b"", reply.duration_ms, "request timed out", timed_out=True)
+
+
+async def test_a_connect_that_gets_no_answer_is_a_timeout(client: Client) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, crowd(full):
+        reply = await ask(client, url_of(full))
+
+    assert reply == Reply(0, b"", reply.duration_ms, "request timed out", timed_out=True)
+
+
+async def test_a_refused_connection_is_an_error(client: Client, listener: socket.socket) -> None:
+    url = url_of(listener)
+    listener.close()
+
+    reply = await ask(client, url)
+
+    assert reply == Reply(0, b"", reply.duration_ms, "error making request: connection refused")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/", "http://localhost:9/", "http://2130706433:9/", "http://[::ffff:127.0.0.1]:9/"]
+)
+async def test_a_blocked_address_is_never_dialled(url: str) -> None:
+    async with a_client(policy=AddressPolicy(), timeout_seconds=5.0) as client:
+        reply = await ask(client, url)
+
+    assert reply.status == 0
+    assert reply.error is not None
+    assert reply.error.startswith("requests to this IP range are blocked (see the server configuration)")
+    assert "TIDINGS_WHITELIST_SUBNETS" in reply.error
+
+
+async def test_a_name_is_dialled_at_the_address_that_was_vetted(client: Client) -> None:
+    async with Receiver() as receiver:
+        reply = await ask(client, f"http://localhost:{receiver.port}/")
+
+    assert reply.status == 200
+    assert receiver.requests[0].values(b"host") == [b"localhost:%d" % receiver.port]
+
+
+async def test_a_name_without_an_address_is_an_error() -> None:
+    async with a_client(look_up=names()) as client:
+        reply = await ask(client, "http://nowhere/")
+
+    assert reply == Reply(0, b"", reply.duration_ms, "error resolving name: nowhere: Name or service not known")
+
+
+async def test_a_name_with_a_private_address_is_called_at_the_public_one_only() -> None:
+    policy = AddressPolicy.of(["127.0.0.1/32"])
+    async with (
+        Receiver(host="127.0.0.2") as private,
+        Receiver(host="127.0.0.1") as public,
+        a_client(policy=policy, look_up=names(both=["127.0.0.2", "127.0.0.1"])) as client,
+    ):
+        first, second = (
+            await ask(client, f"http://both:{public.port}/"),
+            await ask(client, f"http://both:{private.port}/"),
+        )
+
+    assert (first.status, second.status) == (200, 0)
+    assert private.connections == 0
+
+
+async def test_the_next_address_is_tried_if_one_refuses() -> None:
+    async with (
+        Receiver(host="127.0.0.3") as receiver,
+        a_client(look_up=names(three=["127.0.0.1", "127.0.0.2", "127.0.0.3"])) as client,
+    ):
+        reply = await ask(client, f"http://three:{receiver.port}/")
+
+    assert reply.status == 200
+
+
+async def test_the_next_address_is_tried_if_one_says_nothing() -> None:
+    async with Receiver(host="127.0.0.2") as receiver:
+        with socket.create_server(("127.0.0.1", receiver.port), backlog=0) as full, crowd(full):
+            async with a_client(look_up=names(two=["127.0.0.1", "127.0.0.2"])) as client:
+                reply = await ask(client, f"http://two:{receiver.port}/")
+
+    assert reply.status == 200
+
+
+async def test_a_failing_name_server_is_logged_and_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def look_up(host: str) -> list[str]:
+        raise LookupError(host)
+
+    async with a_client(look_up=look_up) as client:
+        with caplog.at_level(logging.ERROR):
+            reply = await ask(client, "http://name/")
+
+    assert reply == Reply(0, b"", reply.duration_ms, "error making request: LookupError")
+    assert [record.message for record in caplog.records] == ["looking up a host failed", "connecting failed"]
+
+
+async def test_a_connect_that_fails_is_tried_once_more(client: Client) -> None:
+    async with Receiver([reset], [reset], [hang]) as receiver:
+        reply = await ask(client, receiver.url.replace("http:", "https:"))
+
+    assert reply.status == 0
+    assert not reply.timed_out
+    assert receiver.connections == 2
