@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "server": ("api", "config", "core", "delivery", "portal", "storage", "tasks", *BELOW_CORE),
     "demo": ("config", "server", *BELOW_CORE),
     "cli": ("config", "core", "demo", "server", "storage.database", *BELOW_CORE),
+    "__main__": ("cli",),
 }
 
 # module: what it may import inside a function, because it is heavy and seldom needed.
@@ -62,6 +63,7 @@ SPAWNERS = (
     "delivery.claim",
     "delivery.pool",
     "delivery.queue",
+    "delivery.role",
     "delivery.settle",
     "demo",
     "server",
