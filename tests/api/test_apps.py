@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.kit import Api, Json, faults
+from api.kit import SECRET, Api, Json, faults
 from tidings.clock import parse_rfc3339
-from tidings.ids import moment_of
+from tidings.core.access import issue_org_token
+from tidings.ids import OrgId, moment_of
 
 
 async def test_what_was_made_is_what_is_found(api: Api) -> None:
@@ -154,10 +155,6 @@ async def test_what_does_not_exist_is_not_found(api: Api, ref: str) -> None:
 
 
 async def test_another_organisation_has_the_same_uid_for_itself(api: Api) -> None:
-    from tidings.core.access import issue_org_token
-    from tidings.ids import OrgId
-    from api.kit import SECRET
-
     other = issue_org_token(SECRET, OrgId("org_other"), api.clock.now())
     mine = await api.made("/app", {"name": "mine", "uid": "same"})
 

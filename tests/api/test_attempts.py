@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""Attempts, and asking for one more."""
+
+import pytest
+
+from api.kit import Api, Json
+from tidings.clock import parse_rfc3339
+from tidings.ids import moment_of
+
+
+async def _deliveries(api: Api) -> list[tuple[str, str, int, int]]:
+    async with api.db.read() as read:
+        rows = await read.rows("SELECT msg_id, endpoint_id, manual, due_at FROM delivery ORDER BY msg_id")
+    return [tuple(row) for row in rows]
+
+
+async def test_an_attempt_tells_what_happened(api: Api) -> None:
+    app = await api.app()
+    endpoint, msg = await api.endpoint(app), await api.message(app, eventId="e")
+    attempt = await api.attempt(app, endpoint, msg, status=2, code=500)
+
+    found = await api.read(f"/app/{app}/msg/e/attempt/{attempt}")
+
+    expected = {
+        "url": "http://example.com/in",
+        "response": "thanks",
+        "responseStatusCode": 500,
+        "responseDurationMs": 12,
+        "status": 2,
+        "statusText": "fail",
+        "triggerType": 0,
+        "msgId": msg,
+        "endpointId": endpoint,
+        "id": attempt,
+        "timestamp": found["timestamp"],
+    }
+    assert expected == found
+    assert moment_of(attempt) == parse_rfc3339(found["timestamp"])
+    assert [found] == (await api.read(f"/app/{app}/attempt/endpoint/{endpoint}"))["data"]
+    assert [found] == (await api.read(f"/app/{app}/attempt/msg/{msg}"))["data"]
+
+
+async def test_an_attempt_of_another_message_is_not_found(api: Api) -> None:
+    app = await api.app()
+    endpoint, msg, other = await api.endpoint(app), await api.message(app), await api.message(app)
+    attempt = await api.attempt(app, endpoint, msg)
+
+    assert (await api.get(f"/app/{app}/msg/{other}/attempt/{attempt}")).status_code == 404
+    assert (await api.get(f"/app/{app}/msg/{msg}/attempt/atmpt_nope")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, [3, 2, 1, 0]),
+        ({"status": 0}, [0]),
+        ({"status": 2}, [3, 2, 1]),
+        ({"status": 1}, []),
+        ({"status": 4}, []),
+        ({"status_code_class": 500}, [2, 1]),
+        ({"status_code_class": 0}, [3]),
+        ({"status_code_class": 200}, [0]),
+        ({"status_code_class": 500, "event_types": "b"}, [2]),
+        ({"event_types": "a"}, [3, 1, 0]),
+        ({"channel": "c"}, [0]),
+        ({"status": 2, "expanded_statuses": "true", "with_content": "false"}, [3, 2, 1]),
+    ],
+)
+@pytest.mark.parametrize("by", ["endpoint", "msg"])
+async def test_filters_narrow_the_lists(api: Api, by: str, params: Json, expected: list[int]) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    messages = [await api.message(app, channels=["c"]), await api.message(app), await api.message(app, eventType="b")]
+    messages.append(messages[1])
+    codes = [(0, 200), (2, 503), (2, 500), (2, 0)]
+    made = [
+        await api.attempt(app, endpoint, msg, status=s, code=c) for msg, (s, c) in zip(messages, codes, strict=True)
+    ]
+    params = {
+        name: value.replace("a", "user.signup") if name == "event_types" else value for name, value in params.items()
+    }
+
+    found = []
+    for path in [f"endpoint/{endpoint}"] if by == "endpoint" else [f"msg/{msg}" for msg in set(messages)]:
+        found += [each["id"] for each in (await api.read(f"/app/{app}/attempt/{path}", **params))["data"]]
+
+    assert [made[index] for index in expected] == sorted(found, reverse=True)
+
+
+async def test_a_list_may_tell_the_messages_without_their_payloads(api: Api) -> None:
+    app = await api.app()
+    endpoint, msg = await api.endpoint(app), await api.message(app, channels=["c"], eventId="e")
+    await api.attempt(app, endpoint, msg)
+
+    [attempt] = (await api.read(f"/app/{app}/attempt/endpoint/{endpoint}", with_msg="true"))["data"]
+
+    assert {**await api.read(f"/app/{app}/msg/{msg}"), "payload": {}} == attempt["msg"]
+
+
+async def test_a_response_that_was_not_asked_for_is_an_empty_object(api: Api) -> None:
+    app = await api.app()
+    endpoint, msg = await api.endpoint(app), await api.message(app)
+    await api.attempt(app, endpoint, msg)
+
+    [attempt] = (await api.read(f"/app/{app}/attempt/msg/{msg}", with_content="false"))["data"]
+
+    assert "{}" == attempt["response"]
+
+
+async def test_the_attempts_of_a_message_may_be_narrowed_to_an_endpoint(api: Api) -> None:
+    app = await api.app()
+    one, other, msg = await api.endpoint(app, uid="one"), await api.endpoint(app), await api.message(app)
+    wanted = await api.attempt(app, one, msg)
+    await api.attempt(app, other, msg)
+
+    for ref in (one, "one"):
+        page = await api.read(f"/app/{app}/attempt/msg/{msg}", endpoint_id=ref)
+        assert [wanted] == [attempt["id"] for attempt in page["data"]]
+    assert (await api.get(f"/app/{app}/attempt/msg/{msg}", params={"endpoint_id": "nope"})).status_code == 404
+    assert (await api.get(f"/app/{app}/attempt/msg/{msg}", params={"endpoint_id": "a b"})).status_code == 422
+
+
+@pytest.mark.parametrize("query", ["status=9", "status=x", "status_code_class=250", "with_content=yes"])
+async def test_an_unreadable_filter_is_a_bad_request(lite: Api, query: str) -> None:
+    app = await lite.app()
+    endpoint = await lite.endpoint(app)
+
+    assert (await lite.get(f"/app/{app}/attempt/endpoint/{endpoint}?{query}")).status_code == 400
+
+
+async def test_a_resend_makes_a_delivery_that_is_due_and_says_so(api: Api) -> None:
+    app = await api.app()
+    msg = await api.message(app, eventId="e")
+    endpoint = await api.endpoint(app, uid="main")
+
+    response = await api.post(f"/app/{app}/msg/e/endpoint/main/resend")
+
+    assert (202, {}) == (response.status_code, response.json())
+    assert [(msg, endpoint, 1, api.clock.now())] == await _deliveries(api)
+    assert [endpoint] == api.woken
+
+
+async def test_a_resend_needs_a_payload_before_it_needs_an_endpoint(api: Api) -> None:
+    app = await api.app()
+    msg = await api.message(app)
+    async with api.db.write() as tx:
+        await tx.run("UPDATE message SET payload = NULL")
+
+    no_message = await api.post(f"/app/{app}/msg/nope/endpoint/nope/resend")
+    no_payload = await api.post(f"/app/{app}/msg/{msg}/endpoint/nope/resend")
+
+    assert 404 == no_message.status_code
+    assert (400, "missing_payload") == (no_payload.status_code, no_payload.json()["code"])
+
+
+async def test_a_resend_to_no_endpoint_is_not_found(api: Api) -> None:
+    app = await api.app()
+    msg = await api.message(app)
+
+    assert 404 == (await api.post(f"/app/{app}/msg/{msg}/endpoint/nope/resend")).status_code
+
+
+async def test_a_resend_to_a_disabled_endpoint_says_so(api: Api) -> None:
+    app = await api.app()
+    msg, endpoint = await api.message(app), await api.endpoint(app, disabled=True)
+
+    response = await api.post(f"/app/{app}/msg/{msg}/endpoint/{endpoint}/resend")
+
+    assert (409, "endpoint_disabled") == (response.status_code, response.json()["code"])
+    assert [] == await _deliveries(api)
