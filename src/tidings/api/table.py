@@ -3,7 +3,7 @@
 
 from typing import Final
 
-from tidings.api import apps, attempts, endpoints, event_types, health, messages
+from tidings.api import apps, attempts, endpoints, event_types, health, messages, tasks
 from tidings.api.routes import AnyRoute
 
 TABLE: Final[tuple[AnyRoute, ...]] = (
@@ -12,5 +12,6 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *event_types.ROUTES,
     *messages.ROUTES,
     *attempts.ROUTES,
+    *tasks.ROUTES,
     *health.ROUTES,
 )
