@@ -21,8 +21,10 @@ from tidings import failpoint
 from tidings.api.app import build
 from tidings.api.auth import Gatekeeper
 from tidings.api.context import Context
+from tidings.api.hot import protocol_of
 from tidings.clock import HOUR, SECOND, Clock, SharedClock, SystemClock
 from tidings.config import Settings
+from tidings.core import operational
 from tidings.core.accept import NO_DELIVERY, AcceptBatcher
 from tidings.core.access import jwt_secret
 from tidings.core.desk import Desk
@@ -101,10 +103,12 @@ class Server:
             max_body_bytes=settings.max_body_bytes,
             https_only=settings.endpoint_https_only,
         )
+        intake = build(context)
         return _Http(
             uvicorn.Config(
-                build(context),
-                http="httptools",
+                intake,
+                http=protocol_of(intake),
+                proxy_headers=False,
                 ws="none",
                 lifespan="off",
                 access_log=False,
@@ -181,9 +185,10 @@ class Server:
                 await self._housekeep()
 
     async def _housekeep(self) -> None:
-        """Make partitions for the days to come, and delete the receipts that have run out, in chunks."""
+        """Make partitions for the days to come; delete what has run out, in chunks: receipts, operational events."""
         try:
             await partitions.make_ahead(self._db, self._clock.now())
+            await operational.forget_old(self._db, self._clock.now())
             expired = _EXPIRE_CHUNK
             while expired == _EXPIRE_CHUNK:
                 async with self._db.write() as tx:

@@ -44,7 +44,14 @@ CREATE TABLE endpoint (
     secret {bytes} NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    deleted_at BIGINT
+    deleted_at BIGINT,
+    -- Health, written seldom: the first and the last moment at which a message ran out of attempts without a success
+    -- in between, since when nothing answers there, and when and why the endpoint was disabled.
+    failing_since BIGINT,
+    last_failure_at BIGINT,
+    unreachable_since BIGINT,
+    disabled_at BIGINT,
+    disabled_reason {text}
 );
 CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid) WHERE uid IS NOT NULL;
 CREATE INDEX endpoint_app ON endpoint (app_id, id);
@@ -61,6 +68,23 @@ CREATE TABLE event_type (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     PRIMARY KEY (org_id, name)
+);
+
+-- A rate limit of an endpoint or an application that is in use: the first moment that is not taken, in microseconds,
+-- and since when (in milliseconds) there is more to send than the rate allows.
+CREATE TABLE throttle (
+    key {text} PRIMARY KEY,
+    tat BIGINT NOT NULL,
+    limited_since BIGINT
+);
+
+-- What organisations are to be told of their own endpoints, messages and tasks.
+CREATE TABLE operational_event (
+    id {text} PRIMARY KEY,
+    org_id {text} NOT NULL,
+    type {text} NOT NULL,
+    payload {text} NOT NULL,
+    created_at BIGINT NOT NULL
 );
 
 -- ---------------------------------------------------------------------------------------------------------------

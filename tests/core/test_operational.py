@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""The outbox: an event is there if and only if what it tells of is, and not for ever."""
+
+import contextlib
+import json
+from typing import Any
+
+from tidings.clock import DAY
+from tidings.core import operational
+from tidings.ids import DEFAULT_ORG
+from tidings.storage.database import Database
+
+NOW = 1_700_000_000_000
+
+
+async def _events(db: Database) -> list[tuple[Any, ...]]:
+    async with db.read() as read:
+        rows = await read.rows("SELECT org_id, type, payload, created_at FROM operational_event ORDER BY id")
+        return [tuple(row) for row in rows]
+
+
+async def test_an_event_is_written_as_it_will_be_delivered(db: Database) -> None:
+    async with db.write() as tx:
+        await operational.emit(tx, DEFAULT_ORG, operational.ENDPOINT_CREATED, {"appId": "a", "appUid": None}, NOW)
+
+    [(org, kind, payload, at)] = await _events(db)
+
+    assert (DEFAULT_ORG, "endpoint.created", NOW) == (org, kind, at)
+    assert payload == '{"data":{"appId":"a","appUid":null},"type":"endpoint.created"}'
+    assert json.loads(payload)["type"] == kind
+
+
+async def test_what_is_rolled_back_is_never_told(db: Database) -> None:
+    with contextlib.suppress(ZeroDivisionError):
+        async with db.write() as tx:
+            await operational.emit(tx, DEFAULT_ORG, operational.ENDPOINT_DELETED, {}, NOW)
+            raise ZeroDivisionError
+
+    assert await _events(db) == []
+
+
+async def test_events_of_more_than_a_week_ago_are_deleted(db: Database) -> None:
+    async with db.write() as tx:
+        for age in (8, 7.5, 6, 0):
+            await operational.emit(tx, DEFAULT_ORG, f"{age}", {}, NOW - round(age * DAY))
+
+    await operational.forget_old(db, NOW)
+
+    assert [kind for _, kind, _, _ in await _events(db)] == ["6", "0"]
