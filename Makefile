@@ -31,9 +31,7 @@ chaos: $(VENV)/.dev $(VENV)/.postgres  ## the long runs that kill and restart pr
 	$(BIN)/pytest -m chaos $(ARGS)
 
 bench: $(VENV)/.dev $(VENV)/.postgres  ## measure throughput; Linux with a C compiler
-	@[ "$$(uname)" = Linux ] || { echo "make bench measures on Linux only" >&2; exit 1; }
-	@command -v cc >/dev/null || { echo "make bench needs a C compiler, e.g. apt-get install gcc libc6-dev" >&2; exit 1; }
-	@$(BIN)/python scripts/bench.py $(ARGS)
+	@PYTHONPATH=scripts $(BIN)/python -m bench $(ARGS)
 
 lock:  ## make the pinned, hashed requirements anew from pyproject.toml
 	@PYTHON="$$(sh scripts/find-python.sh)" sh scripts/lock.sh

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""The databases that are measured: a SQLite file and a private, durable PostgreSQL."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from postgres import Cluster, find_binaries
+from tidings.storage.database import Database, Dialect
+from tidings.storage.store import opened
+
+KINDS = ("sqlite", "postgresql")
+POSTGRES_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+TABLES = ("message", "attempt", "delivery", "idempotency")
+SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A fresh database. The service's own storage layer reads it when the service does not run."""
+
+    kind: str
+    dsn: str
+    pids: tuple[int, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Return the rows of each hot table."""
+        return self.use(_counts)
+
+    def durability(self) -> dict[str, str]:
+        """Return what the database says of how durable its commits are, on a connection made as the service's are."""
+        return self.use(_durability)
+
+    def use(self, work: Callable[[Database], Awaitable[Result]]) -> Result:
+        """Do something with the database open."""
+        return asyncio.run(_used(self.dsn, work))
+
+    def transactions(self) -> int:
+        """Return how many transactions PostgreSQL has ended in this database; asked from another one."""
+        dsn, _, name = self.dsn.rpartition("/")
+        return asyncio.run(_used(f"{dsn}/postgres", lambda db: _transactions(db, name)))
+
+
+@contextlib.contextmanager
+def fresh(kind: str, folder: Path) -> Iterator[Measured]:
+    """Make a database, and take it away afterwards."""
+    if kind == "sqlite":
+        path = folder / f"bench-{os.urandom(4).hex()}.db"
+        yield Measured(kind, f"sqlite:///{path}", ())
+        for each in folder.glob(f"{path.name}*"):
+            each.unlink()
+        return
+    binaries = find_binaries()
+    if binaries is None:
+        raise FileNotFoundError("no PostgreSQL server was found; install one (apt-get install postgresql)")
+    with Cluster(binaries, POSTGRES_SETTINGS) as cluster:
+        dsn = cluster.dsn(cluster.create_database())
+        postmaster = int((cluster.folder / "data/postmaster.pid").read_text().splitlines()[0])
+        yield Measured(kind, dsn, (psutil.Process(postmaster).pid,))
+
+
+async def _used(dsn: str, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    db = await opened(dsn, connections=2)
+    try:
+        return await work(db)
+    finally:
+        await db.close()
+
+
+async def _counts(db: Database) -> dict[str, int]:
+    async with db.read() as read:
+        return {table: int((await read.one(f"SELECT count(*) AS n FROM {table}"))["n"]) for table in TABLES}  # noqa: S608
+
+
+async def _durability(db: Database) -> dict[str, str]:
+    async with db.write() as tx:
+        if db.dialect is Dialect.SQLITE:
+            mode = str((await tx.one("PRAGMA journal_mode"))[0])
+            return {"synchronous": SYNCHRONOUS[(await tx.one("PRAGMA synchronous"))[0]], "journal_mode": mode}
+        names = ("fsync", "synchronous_commit", "full_page_writes", "server_version")
+        return {name: str((await tx.one(f"SHOW {name}"))[0]) for name in names}
+
+
+async def _transactions(db: Database, name: str) -> int:
+    async with db.read() as read:
+        row = await read.one(
+            "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = :name", name=name
+        )
+        return int(row[0])

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""What the figures were measured on, and how much of it each process took."""
+
+import hashlib
+import os
+import platform
+import statistics
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+LOOPS = 150
+SYNCS = 200
+PAGE = bytes(4096)
+
+
+def described(folder: Path) -> dict[str, str]:
+    """Say what machine this is; a wait for the disk is measured where the databases will lie."""
+    return {
+        "cores": str(len(os.sched_getaffinity(0))),
+        "processor": _processor(),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "fdatasync": f"{sync_us(folder):.0f} us (median of {SYNCS})",
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def sync_us(folder: Path) -> float:
+    """Return what it costs to have a page on the disk, in microseconds."""
+    path = folder / "sync"
+    handle = os.open(path, os.O_CREAT | os.O_WRONLY)
+    waits = []
+    for _ in range(SYNCS):
+        os.write(handle, PAGE)
+        began = time.perf_counter()
+        os.fdatasync(handle)
+        waits.append(time.perf_counter() - began)
+    os.close(handle)
+    path.unlink()
+    return statistics.median(waits) * 1e6
+
+
+def calibration_ms() -> float:
+    """Return how long a fixed piece of work takes now: what a busy neighbour or a slow clock does to all figures."""
+    data = bytes(100_000)
+    began = time.perf_counter()
+    for _ in range(LOOPS):
+        hashlib.sha256(data, usedforsecurity=False).digest()
+    return (time.perf_counter() - began) * 1e3
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Return the CPU time of processes, all their children included, those that have ended too."""
+    total = 0.0
+    for pid in pids:
+        root = psutil.Process(pid)
+        times = root.cpu_times()
+        total += times.user + times.system + times.children_user + times.children_system
+        for child in root.children(recursive=True):
+            try:
+                used = child.cpu_times()
+            except psutil.NoSuchProcess:  # it is in its parent's sum from now on
+                continue
+            total += used.user + used.system
+    return total
+
+
+def busy_seconds() -> float:
+    """Return the CPU time that everything on this machine has taken since it started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
+def wake_ups(pid: int) -> int:
+    """Return how often the threads of a process have gone to sleep and been woken."""
+    total = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        for line in status.read_text().splitlines():
+            if line.startswith("voluntary_ctxt_switches"):
+                total += int(line.split()[1])
+    return total
+
+
+def rss_mb(pid: int) -> float:
+    """Return the resident memory of a process."""
+    return float(psutil.Process(pid).memory_info().rss / 2**20)

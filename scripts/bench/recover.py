@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""How fast failed messages are made due again, and whether each of them is, once."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from bench import machine
+from bench.databases import Measured
+from bench.path import Unequal, until
+from bench.programs import Sink
+from bench.service import Service, running, with_endpoints
+from tidings import ids
+from tidings.clock import DAY, SystemClock
+from tidings.ids import DEFAULT_ORG
+from tidings.storage import intake, settlement
+from tidings.storage.database import Database
+from tidings.storage.intake import NewMessage
+from tidings.storage.settlement import AttemptRow
+
+CHUNK: Final = 1_000
+TASK_SECONDS: Final = 300.0
+DELIVER_SECONDS: Final = 600.0
+FAILED: Final = 2
+SPACING_MS: Final = 1
+PAYLOAD: Final = b'{"order":"ord_7GkQ2mZx41","status":"shipped","items":[1,2,3]}'
+
+
+def measure(folder: Path, database: Measured, count: int) -> dict[str, Any]:
+    """Recover so many failed messages, without a bound on what a task may have outstanding."""
+    with Sink(folder, 1) as sink:
+        with running(folder, database.dsn) as service:
+            app, endpoints = with_endpoints(service, sink.ports)
+            service.stop()
+        database.use(lambda db: _fail(db, app, endpoints[0], count))
+        calibration = machine.calibration_ms()
+        with running(folder, database.dsn, replay_backlog="0") as service:
+            task, armed = _recovered(service, f"/app/{app}/endpoint/{endpoints[0]}/recover")
+            began = time.monotonic()
+            until(lambda: sink.figures()["distinct"] >= count, DELIVER_SECONDS, "not all was delivered")
+            delivered = armed + time.monotonic() - began
+            rss = machine.rss_mb(service.pid)
+            service.stop()
+        counted, seen = database.counts(), sink.figures()
+    found = (seen["requests"], seen["distinct"], counted["attempt"], counted["delivery"], task["data"]["messagesSent"])
+    if found != (count, count, 2 * count, 0, count):
+        raise Unequal(f"received, distinct, attempts, outstanding, told: {found} for {count} failed messages")
+    return {
+        "database": database.kind,
+        "messages": count,
+        "armed_seconds": armed,
+        "delivered_seconds": delivered,
+        "rss_mb": rss,
+        "calibration_ms": calibration,
+    }
+
+
+def _recovered(service: Service, path: str) -> tuple[dict[str, Any], float]:
+    """Run the task to its end; return it, and how long it took from the call."""
+    since = (datetime.now(UTC) - timedelta(hours=12)).isoformat()
+    began = time.monotonic()
+    task: dict[str, Any] = service.call("POST", path, {"since": since})
+    while task["status"] == "running":
+        if time.monotonic() - began > TASK_SECONDS:
+            raise Unequal(f"the task is still at {task} after {TASK_SECONDS:.0f} s")
+        time.sleep(0.05)
+        task = service.call("GET", f"/background-task/{task['id']}")
+    return task, time.monotonic() - began
+
+
+async def _fail(db: Database, app: str, endpoint: str, count: int) -> None:
+    """Write messages whose only attempt has failed, over the past hours."""
+    now = SystemClock().now()
+    first = now - DAY // 4
+    for start in range(0, count, CHUNK):
+        moments = [first + SPACING_MS * n for n in range(start, min(start + CHUNK, count))]
+        messages = [_message(app, moment, now) for moment in moments]
+        async with db.write() as tx:
+            await intake.add(tx, messages)
+            await settlement.add_attempts(
+                tx, [_attempt(each, endpoint, moment) for each, moment in zip(messages, moments, strict=True)]
+            )
+
+
+def _message(app: str, moment: int, now: int) -> NewMessage:
+    new = ids.new(ids.MESSAGE, moment)
+    return NewMessage(new, app, DEFAULT_ORG, "order.shipped", None, None, PAYLOAD, now + DAY, None)
+
+
+def _attempt(message: NewMessage, endpoint: str, moment: int) -> AttemptRow:
+    new = ids.new(ids.ATTEMPT, moment)
+    url = "http://127.0.0.1/hook"
+    return (message.id, new, endpoint, message.app_id, DEFAULT_ORG, url, FAILED, 500, "", 1, 0, None, None)
