@@ -136,6 +136,18 @@ def load(environment: Mapping[str, str] | None = None, *, file: Path | None = No
     return Settings(**values)
 
 
+def foreign(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment without our settings: for a child process that is set up by a file alone."""
+    environment = os.environ if environment is None else environment
+    return {name: value for name, value in environment.items() if not name.startswith((_OWN, _PEER))}
+
+
+def bypass_proxies(host: str) -> None:
+    """Have HTTP clients in this process reach a host directly, whatever proxy the environment names."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), host)))
+
+
 def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
     if not required and not path.is_file():
         return {}
