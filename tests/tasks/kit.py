@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidings import ids
-from tidings.clock import SystemClock
+from tidings.clock import Clock, SystemClock
 from tidings.core import tasks as use_cases
 from tidings.core.desk import Desk
 from tidings.core.receipts import Receipts
@@ -20,7 +20,7 @@ from tidings.core.wake import Wake
 from tidings.ids import AppId, OrgId
 from tidings.model.task import Batch, NewTask, Permanent, Plan, State, Tally, Task
 from tidings.storage import tasks as store
-from tidings.storage.database import Database, Read, Sql, Write
+from tidings.storage.database import Database, Read, Sql, Value, Write
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 from tidings.tasks.handler import Handler
@@ -32,9 +32,10 @@ WAIT_SECONDS = 30.0
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS test_effect (task_id TEXT NOT NULL, item BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS test_chunk (task_id TEXT NOT NULL, at_epoch BIGINT NOT NULL,"
-    " from_item BIGINT NOT NULL, to_item BIGINT NOT NULL, worker TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS test_try (task_id TEXT NOT NULL, item BIGINT NOT NULL)",
+    """
+    CREATE TABLE IF NOT EXISTS test_chunk (task_id TEXT NOT NULL, at_epoch BIGINT NOT NULL, from_item BIGINT NOT NULL,
+      to_item BIGINT NOT NULL, worker TEXT NOT NULL)
+    """,
 )
 _EFFECT = Sql(
     sqlite="INSERT INTO test_effect (task_id, item) VALUES (?, ?)",
@@ -51,7 +52,6 @@ class Counting:
     outstanding: int = 0
     per_item: int = 0
     seen: list[tuple[str, int]] = field(default_factory=list)
-    sabotaged: bool = False
 
     async def plan(self, read: Read, task: Task) -> Plan:
         del read
@@ -112,12 +112,12 @@ async def database(url: str, *, fresh: bool = True) -> AsyncIterator[Database]:
         await db.close()
 
 
-def desk_of(db: Database, clock: Any = None, wake: Wake | None = None) -> Desk:
+def desk_of(db: Database, clock: Clock | None = None, wake: Wake | None = None) -> Desk:
     clock = clock or SystemClock()
     return Desk(db, clock, wake or Wake(), Receipts(db, clock))
 
 
-def new_task(items: int = 100, *, app: str | None = None, lock_key: str | None = None, **args: Any) -> NewTask:
+def new_task(items: int = 100, *, app: str | None = None, lock_key: str | None = None, **args: int) -> NewTask:
     text = json.dumps({"items": items, **args})
     return NewTask(kind=KIND, org_id=ORG, app_id=AppId(app) if app else None, args=text, lock_key=lock_key)
 
@@ -134,25 +134,29 @@ async def reread(db: Database, task_id: str) -> Task:
     return task
 
 
-async def rows(db: Database, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+async def rows(db: Database, sql: str, **values: Value) -> list[tuple[Any, ...]]:
     async with db.read() as read:
         return [tuple(row) for row in await read.rows(sql, **values)]
 
 
-async def run_sql(db: Database, sql: str, **values: Any) -> None:
+async def run_sql(db: Database, sql: str, **values: Value) -> None:
     async with db.write() as tx:
         await tx.run(sql, **values)
 
 
-def runner_of(db: Database, *handlers: Handler, clock: Any = None, **limits: Any) -> Runner:
-    limits = {"backoff_ms": 1, **limits}
+QUICK = Limits(backoff_ms=1)
+
+
+def runner_of(db: Database, *handlers: Handler, limits: Limits = QUICK, clock: Clock | None = None) -> Runner:
     known: Mapping[str, Handler] = {handler.kind: handler for handler in handlers or (Counting(),)}
-    return Runner(db, clock or SystemClock(), Limits(**limits), known)
+    return Runner(db, clock or SystemClock(), limits, known)
 
 
 @asynccontextmanager
-async def working(db: Database, *handlers: Handler, **limits: Any) -> AsyncIterator[Runner]:
-    runner = runner_of(db, *handlers, **limits)
+async def working(
+    db: Database, *handlers: Handler, limits: Limits = QUICK, clock: Clock | None = None
+) -> AsyncIterator[Runner]:
+    runner = runner_of(db, *handlers, limits=limits, clock=clock)
     await runner.start()
     try:
         yield runner
@@ -173,23 +177,27 @@ async def until(db: Database, task_id: str, *states: State) -> Task:
 
 async def wrongs(db: Database, task: Task) -> list[str]:
     """Return what is wrong with the effects and the chunks of a task: each item once, the chunks a chain."""
+    async with db.read() as read:
+        return await wrongs_seen(read, task)
+
+
+async def wrongs_seen(read: Read, task: Task) -> list[str]:
     found = []
-    effects = [row[0] for row in await rows(db, "SELECT item FROM test_effect WHERE task_id = :id", id=task.id)]
+    effects = [row["item"] for row in await read.rows("SELECT item FROM test_effect WHERE task_id = :id", id=task.id)]
     if len(set(effects)) != len(effects):
         found.append(f"{len(effects) - len(set(effects))} effects happened twice")
     if len(effects) != task.done:
         found.append(f"{len(effects)} effects, {task.done} counted")
     if task.state is State.SUCCEEDED and task.done + task.skipped != json.loads(task.args)["items"]:
         found.append(f"{task.done} done and {task.skipped} skipped of {task.args}")
-    found += await _broken_links(db, task)
-    return found
+    return found + await _broken_links(read, task)
 
 
-async def _broken_links(db: Database, task: Task) -> list[str]:
+async def _broken_links(read: Read, task: Task) -> list[str]:
     found = []
     sql = "SELECT from_item, to_item, at_epoch FROM test_chunk WHERE task_id = :id ORDER BY from_item, to_item"
     place = epoch = 0
-    for first, last, at_epoch in await rows(db, sql, id=task.id):
+    for first, last, at_epoch in await read.rows(sql, id=task.id):
         if first != place:
             found.append(f"a chunk begins at {first}, not at {place}")
         if at_epoch < epoch:

@@ -5,12 +5,11 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from tasks.kit import ORG
 from tidings import ids
 from tidings.ids import AppId, EndpointId
 from tidings.model.app import App
 from tidings.storage.database import Database, Sql, Value, Write
-
-from tasks.kit import ORG
 
 FAILED = 2
 DELIVERED = 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The runner on both databases, with a kind that counts."""
 
-from tasks.kit import Counting, database, desk_of, new_task, start, until, working, wrongs
+from tasks.kit import database, desk_of, new_task, start, until, working, wrongs
 from tidings.core.wake import Wake
 from tidings.model.task import State
 

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""The pace: sizes in bounds, the budget met for any cost, and met again after the cost has changed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidings.storage.database import Dialect
+from tidings.tasks.pace import Pace, next_rate, pace_of
+
+SQLITE = pace_of(Dialect.SQLITE, lease_ms=30_000)
+POSTGRESQL = pace_of(Dialect.POSTGRESQL, lease_ms=30_000)
+took = st.floats(0, 1e6, allow_nan=False)
+
+
+def _after(pace: Pace, size: int, cost_ms: float, *, fixed_ms: float = 0.0, chunks: int) -> int:
+    for _ in range(chunks):
+        spent = fixed_ms + size * cost_ms
+        size = pace.next_size(size, write_ms=spent, whole_ms=spent)
+    return size
+
+
+@given(size=st.integers(1, 5_000), write_ms=took, whole_ms=took)
+def test_a_size_stays_in_bounds_and_moves_by_steps(size: int, write_ms: float, whole_ms: float) -> None:
+    after = POSTGRESQL.next_size(size, write_ms=write_ms, whole_ms=whole_ms)
+
+    assert 1 <= after <= POSTGRESQL.cap
+    assert size // 2 <= after <= size * 1.2 + 1
+
+
+@pytest.mark.parametrize("pace", [SQLITE, POSTGRESQL], ids=["sqlite", "postgresql"])
+@given(cost=st.floats(0.0001, 1.0), fixed=st.floats(0, 1.0))
+def test_the_budget_is_met_within_some_twenty_chunks(pace: Pace, cost: float, fixed: float) -> None:
+    size = _after(pace, pace.first, cost, fixed_ms=fixed, chunks=24)
+
+    # Within a fifth of the budget, or within a row of it where rows are dear.
+    assert fixed + size * cost <= pace.write_ms * 1.25 or fixed + (size - 1) * cost <= pace.write_ms or size == 1
+    assert fixed + size * cost >= pace.write_ms * 0.45 or size == pace.cap or fixed + (size + 1) * cost > pace.write_ms
+
+
+@given(cost=st.floats(0.003, 0.01))
+def test_it_recovers_from_a_slow_down_and_back(cost: float) -> None:
+    before = _after(SQLITE, 100, cost, chunks=40)
+    during = _after(SQLITE, before, cost * 10, chunks=8)
+    after = _after(SQLITE, during, cost, chunks=20)
+
+    assert during * cost * 10 <= SQLITE.write_ms * 1.25
+    assert after >= before * 0.8
+
+
+def test_one_row_can_become_two() -> None:
+    assert SQLITE.next_size(1, write_ms=0.01, whole_ms=0.01) == 2
+
+
+def test_a_chunk_fits_in_half_a_lease() -> None:
+    short = pace_of(Dialect.POSTGRESQL, lease_ms=100)
+
+    assert short.next_size(1_000, write_ms=1, whole_ms=200) == 500
+
+
+def test_an_operators_cap_counts_only_where_it_is_set() -> None:
+    assert pace_of(Dialect.SQLITE, lease_ms=30_000, rows=7).cap == 7
+    assert pace_of(Dialect.SQLITE, lease_ms=30_000, rows=7).first == 7
+    assert pace_of(Dialect.SQLITE, lease_ms=30_000, rows=10**6).cap == SQLITE.cap == 1_000
+    assert POSTGRESQL.cap == 5_000
+
+
+def test_the_first_rate_stands_for_itself_and_later_ones_move_it() -> None:
+    assert next_rate(0.0, 100, 1_000) == pytest.approx(100.0)
+    assert next_rate(100.0, 200, 1_000) == pytest.approx(120.0)
