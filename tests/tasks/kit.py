@@ -20,7 +20,7 @@ from tidings.core.wake import Wake
 from tidings.ids import AppId, OrgId
 from tidings.model.task import Batch, NewTask, Permanent, Plan, State, Tally, Task
 from tidings.storage import tasks as store
-from tidings.storage.database import Database, Read, Sql, Value, Write
+from tidings.storage.database import Database, Dialect, Read, Sql, Statement, Value, Write
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 from tidings.tasks.handler import Handler
@@ -208,3 +208,12 @@ async def _broken_links(read: Read, task: Task) -> list[str]:
 
 def an_app(number: int = 0) -> AppId:
     return AppId(ids.new(ids.APP, 1_700_000_000_000 + number * 4))
+
+
+async def explained(db: Database, sql: Statement, **values: Value | list[str]) -> str:
+    """Return the plan of a statement as one text."""
+    pair = sql if isinstance(sql, Sql) else Sql(sql, sql)
+    explain = Sql(f"EXPLAIN QUERY PLAN {pair.sqlite}", f"EXPLAIN {pair.postgresql}")
+    async with db.read() as read:
+        found = await read.rows(explain, **values)
+    return "\n".join(str(row[3] if db.dialect is Dialect.SQLITE else row[0]) for row in found)

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 from tasks.kit import ORG
 from tidings import ids
+from tidings.clock import SystemClock
 from tidings.ids import AppId, EndpointId
 from tidings.model.app import App
+from tidings.storage import deliveries
 from tidings.storage.database import Database, Sql, Value, Write
+from tidings.storage.deliveries import Settled
 
 FAILED = 2
 DELIVERED = 0
@@ -55,19 +58,19 @@ class Past:
 
     async def write(self, db: Database) -> None:
         """Store all of it; more may be added and stored afterwards."""
-        owner = (self.app.id, self.app.org_id)
         async with db.write() as tx:
-            await _bulk(tx, _MESSAGE, ((m, *owner, "order.paid", payload, 1 << 50) for m, payload in self.messages))
-            await _bulk(
-                tx,
-                _ATTEMPT,
-                (
-                    (m, a, self.endpoint_id, *owner, "https://e.test", status, 500 if status else 200, "", 5, 0)
-                    for m, a, status in self.attempts
-                ),
-            )
-            await _bulk(tx, _DELIVERY, ((m, self.endpoint_id, *owner, due, n) for m, due, n in self.scheduled))
+            await self.write_in(tx)
+
+    async def write_in(self, tx: Write) -> None:
+        owner = (self.app.id, self.app.org_id)
+        await _bulk(tx, _MESSAGE, ((m, *owner, "order.paid", payload, 1 << 50) for m, payload in self.messages))
+        await _bulk(tx, _ATTEMPT, (self._attempt(*attempt) for attempt in self.attempts))
+        await _bulk(tx, _DELIVERY, ((m, self.endpoint_id, *owner, due, n) for m, due, n in self.scheduled))
         self.messages, self.attempts, self.scheduled = [], [], []
+
+    def _attempt(self, msg_id: str, attempt_id: str, status: int) -> tuple[Value, ...]:
+        owner = (self.endpoint_id, self.app.id, self.app.org_id)
+        return msg_id, attempt_id, *owner, "https://e.test", status, 500 if status else 200, "", 5, 0
 
 
 async def _bulk(tx: Write, sql: Sql, rows: Iterable[Sequence[Value]]) -> None:
@@ -118,3 +121,19 @@ async def sent_again(db: Database, task_id: str) -> list[str]:
     async with db.read() as read:
         found = await read.rows("SELECT msg_id FROM delivery WHERE task_id = :id ORDER BY msg_id", id=task_id)
     return [row["msg_id"] for row in found]
+
+
+async def lease_all(db: Database, *, lease: int) -> None:
+    """Let a process hold every delivery in memory."""
+    async with db.write() as tx:
+        await tx.run("UPDATE delivery SET lease = :lease, lease_until = :until", lease=lease, until=1 << 50)
+
+
+async def deliver(db: Database, past: Past, msg_ids: Sequence[str], *, lease: int) -> None:
+    """Let leased sends succeed, as delivery settles them."""
+    now = SystemClock().now()
+    for msg_id in msg_ids:
+        past.attempts.append((msg_id, ids.new(ids.ATTEMPT, now), DELIVERED))
+    async with db.write() as tx:
+        await deliveries.settle_delivered(tx, [Settled(m, past.endpoint_id, lease) for m in msg_ids], now)
+        await past.write_in(tx)

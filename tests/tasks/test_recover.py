@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: MIT
+"""Recover: every message that failed in the window and never got through is sent again, once, however it came to fail.
+
+The outages are those on which a peer's cursor is known to lose up to three quarters of the messages.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import pytest
+
+from tasks.kit import QUICK, database, desk_of, explained, reread, rows, run_sql, until, working
+from tasks.outage import DELIVERED, FAILED, Past, an_endpoint, deliver, lease_all, sent_again
+from tidings import ids
+from tidings.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
+from tidings.core import tasks as use_cases
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
+from tidings.core.wake import Wake
+from tidings.model.task import State, Task
+from tidings.model.token import Principal
+from tidings.storage import recovery, tasks
+from tidings.storage.database import Database, Dialect
+from tidings.tasks.kinds import recover as kind
+from tidings.tasks.kinds.recover import Recover
+from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.runner import Limits
+
+NOW = SystemClock().now()
+SCHEDULE = (5, 300, 1800, 7200, 18000, 36000, 36000)
+FREE = replace(QUICK, backlog=0)
+
+
+@dataclass
+class Scene:
+    """A database, an endpoint with a past, and who works there."""
+
+    db: Database
+    past: Past
+    desk: Desk
+
+    async def recover(self, since: int, until_: int | None = None) -> Task:
+        """Ask for a recovery through the use case."""
+        started: list[Task] = []
+
+        def render(task: Task) -> Answer:
+            started.append(task)
+            return Answer(202)
+
+        wanted = use_cases.Recovery(
+            endpoint_ref=self.past.endpoint_id, since=since, until=until_, created_by=self.past.app.id
+        )
+        await use_cases.recover(self.desk, self.past.app, wanted, receipt=None, render=render)
+        return started[-1]
+
+    async def recovered(self, since: int, until_: int | None = None, limits: Limits = FREE) -> Task:
+        """Ask for a recovery and see it to its end."""
+        async with self.working(limits):
+            return await until(self.db, (await self.recover(since, until_)).id)
+
+    @asynccontextmanager
+    async def working(self, limits: Limits) -> AsyncIterator[None]:
+        """Have a runner at work that is woken as in a server."""
+        async with working(self.db, Recover(self.desk.clock, self.desk.wake), limits=limits) as runner:
+            self.desk.wake.tasks = runner.wake
+            yield
+
+
+@pytest.fixture
+async def scene(database_url: str) -> AsyncIterator[Scene]:
+    async with database(database_url) as db:
+        yield Scene(db, await an_endpoint(db, NOW - 20 * DAY), desk_of(db))
+
+
+def _attempts(made: int, ends: int, dice: random.Random) -> tuple[list[int], int | None]:
+    """Return the moments of the failed attempts up to a moment, and when the next one is due."""
+    waits = [0, *(round(wait * SECOND * dice.uniform(0.8, 1.2)) for wait in SCHEDULE)]
+    moments = [made + 50 + offset for offset in accumulate(waits)]
+    before = [moment for moment in moments if moment < ends]
+    return before, next((moment for moment in moments if moment >= ends), None)
+
+
+def _suffer(
+    past: Past, messages: int, spread_ms: int, age_ms: int, *, schedule: bool
+) -> tuple[set[str], dict[str, int]]:
+    """Let messages fail during an outage, and some get through; return who failed, and what is still due."""
+    dice = random.Random(messages + spread_ms)  # noqa: S311 - a past, not a secret
+    failed: set[str] = set()
+    due: dict[str, int] = {}
+    for number in range(messages):
+        made = NOW - age_ms + number * spread_ms // messages
+        moments, next_at = _attempts(made, NOW, dice) if schedule else ([made + 50], None)
+        msg_id = past.message(made, *((moment, FAILED) for moment in moments))
+        failed.add(msg_id)
+        if next_at is not None:
+            past.schedule(msg_id, next_at, len(moments))
+            due[msg_id] = next_at
+        if number % 5 == 0:  # one in between that got through at the second attempt
+            past.message(made, (made + 60, FAILED), (made + 70, DELIVERED))
+    return failed, due
+
+
+CASES = {
+    "300 messages in 4 s, one attempt each": (300, 4 * SECOND, MINUTE, False),
+    "1 h outage, recover at its end": (300, HOUR, HOUR, True),
+    "6 h outage, recover at its end": (1_000, 6 * HOUR, 6 * HOUR, True),
+    "24 h outage, recover at its end": (1_000, DAY, DAY, True),
+    "retries exhausted, 1 h of messages": (300, HOUR, 3 * DAY, True),
+    "retries exhausted, 24 h of messages": (1_000, DAY, 4 * DAY, True),
+    "15,000 messages, one attempt each": (15_000, HOUR, HOUR, False),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_all_that_failed_is_sent_again_once(scene: Scene, case: tuple[int, int, int, bool]) -> None:
+    messages, spread_ms, age_ms, schedule = case
+    failed, due = _suffer(scene.past, messages, spread_ms, age_ms, schedule=schedule)
+    attempts = len(scene.past.attempts)
+    await scene.past.write(scene.db)
+
+    task = await scene.recovered(NOW - age_ms - MINUTE)
+
+    again = await sent_again(scene.db, task.id)
+    assert set(again) == failed
+    assert len(again) == len(failed) == task.counters["messagesSent"]
+    assert (task.state, task.done, task.skipped) == (State.SUCCEEDED, attempts, 0)
+    assert (task.total, task.total_exact) == (attempts, True)
+    kept = await rows(scene.db, "SELECT msg_id, retry_at FROM delivery WHERE retry_at IS NOT NULL")
+    assert {row[0]: row[1] for row in kept} == due
+    assert await rows(scene.db, "SELECT DISTINCT lane, manual FROM delivery WHERE task_id IS NOT NULL") == [(1, 1)]
+
+
+async def test_what_is_being_sent_is_left_to_its_sender_and_noted(scene: Scene) -> None:
+    failed, _ = _suffer(scene.past, 50, HOUR, HOUR, schedule=True)
+    await scene.past.write(scene.db)
+    await lease_all(scene.db, lease=77)
+
+    task = await scene.recovered(NOW - 2 * HOUR)
+
+    assert task.counters == {"messagesSent": len(failed)}
+    assert await rows(scene.db, "SELECT DISTINCT lease, again FROM delivery") == [(77, 1)]
+
+
+async def test_what_gets_through_meanwhile_is_not_sent_again(scene: Scene) -> None:
+    """Sends settle beside the task: in the end each message has either been delivered or is to be sent, never both."""
+    failed, due = _suffer(scene.past, 400, HOUR, HOUR, schedule=True)
+    await scene.past.write(scene.db)
+    await lease_all(scene.db, lease=77)
+    lucky = sorted(due)[::2]
+
+    async def settle() -> None:
+        for at in range(0, len(lucky), 10):
+            await deliver(scene.db, scene.past, lucky[at : at + 10], lease=77)
+
+    async with scene.working(replace(FREE, chunk_rows=40)):
+        task = await scene.recover(NOW - 2 * HOUR)
+        await asyncio.gather(settle(), until(scene.db, task.id))
+
+    waiting = {row[0] for row in await rows(scene.db, "SELECT msg_id FROM delivery")}
+    assert waiting == failed - set(lucky)
+
+
+async def test_only_the_window_counts(scene: Scene) -> None:
+    past = scene.past
+    past.message(NOW - 10 * HOUR, (NOW - 10 * HOUR, FAILED))
+    inside = past.message(NOW - 5 * HOUR, (NOW - 10 * HOUR, FAILED), (NOW - 5 * HOUR, FAILED), (NOW - 4 * HOUR, FAILED))
+    at_since = past.message(NOW - 6 * HOUR, (NOW - 6 * HOUR, FAILED))
+    past.message(NOW - 2 * HOUR, (NOW - 2 * HOUR, FAILED))
+    past.message(NOW - 5 * HOUR, (NOW - 5 * HOUR, FAILED), (NOW - HOUR, DELIVERED))
+    await past.write(scene.db)
+
+    task = await scene.recovered(NOW - 6 * HOUR, NOW - 2 * HOUR)
+
+    assert await sent_again(scene.db, task.id) == sorted([inside, at_since])
+
+
+async def test_the_attempts_it_causes_lie_behind_its_range(scene: Scene) -> None:
+    """A message whose re-sending fails while the task is under way does not come round again."""
+    failed, _ = _suffer(scene.past, 60, HOUR, HOUR, schedule=False)
+    await scene.past.write(scene.db)
+    async with scene.working(replace(QUICK, chunk_rows=10, backlog=20)):
+        task = await scene.recover(NOW - 2 * HOUR)
+        for _ in range(10):
+            await _until_sent(scene, task, 20)
+            if (await reread(scene.db, task.id)).state is State.SUCCEEDED:
+                break
+            for msg_id in await sent_again(scene.db, task.id):
+                scene.past.attempts.append((msg_id, _fresh_attempt(scene), FAILED))
+            await scene.past.write(scene.db)
+            await run_sql(scene.db, "DELETE FROM delivery")
+        ended = await until(scene.db, task.id)
+
+    assert ended.counters == {"messagesSent": len(failed)}
+
+
+def _fresh_attempt(scene: Scene) -> str:
+    return ids.new(ids.ATTEMPT, scene.desk.clock.now())
+
+
+async def _until_sent(scene: Scene, task: Task, number: int) -> None:
+    """Wait until the task has reached its backlog, or its end."""
+    async with asyncio.timeout(20):
+        while len(await sent_again(scene.db, task.id)) < number:
+            if (await reread(scene.db, task.id)).state is State.SUCCEEDED:
+                return
+            await asyncio.sleep(0.005)
+
+
+async def test_a_message_without_its_payload_is_skipped_and_told(scene: Scene) -> None:
+    kept = scene.past.message(NOW - HOUR, (NOW - HOUR, FAILED))
+    purged = scene.past.message(NOW - HOUR, (NOW - HOUR, FAILED), (NOW - MINUTE, FAILED), payload=None)
+    scene.past.attempts.append(("msg_expired", _fresh_attempt(scene), FAILED))
+    await scene.past.write(scene.db)
+
+    task = await scene.recovered(NOW - 2 * HOUR)
+
+    assert await sent_again(scene.db, task.id) == [kept]
+    assert (task.done, task.skipped, task.counters) == (2, 2, {"messagesSent": 1})
+    async with scene.db.read() as read:
+        skipped = await tasks.skipped_items(read, task.id)
+    assert sorted(skipped) == sorted([(purged, kind.PAYLOAD_GONE), ("msg_expired", kind.PAYLOAD_GONE)])
+
+
+async def test_there_may_be_nothing_to_do(scene: Scene) -> None:
+    task = await scene.recovered(NOW - HOUR)
+
+    assert (task.state, task.done, task.total, task.progress.percent) == (State.SUCCEEDED, 0, 0, 100.0)
+
+
+async def test_another_endpoint_is_left_alone(scene: Scene) -> None:
+    other = await an_endpoint(scene.db, NOW - DAY)
+    msg_id = other.message(NOW - HOUR, (NOW - HOUR, FAILED))
+    scene.past.attempts.append((msg_id, _fresh_attempt(scene), DELIVERED))
+    await other.write(scene.db)
+    await scene.past.write(scene.db)
+
+    task = await Scene(scene.db, other, scene.desk).recovered(NOW - 2 * HOUR)
+
+    assert await sent_again(scene.db, task.id) == [msg_id]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("UPDATE endpoint SET disabled = 1", "endpoint_disabled"),
+        ("UPDATE endpoint SET deleted_at = 1", "endpoint_deleted"),
+        ("UPDATE application SET deleted_at = 1", "endpoint_deleted"),
+    ],
+)
+async def test_it_ends_for_good_when_nobody_receives_any_more(scene: Scene, change: str, code: str) -> None:
+    _suffer(scene.past, 60, HOUR, HOUR, schedule=False)
+    await scene.past.write(scene.db)
+    async with scene.working(replace(QUICK, chunk_rows=10, backlog=20)):
+        task = await scene.recover(NOW - 2 * HOUR)
+        await _until_sent(scene, task, 20)
+        await run_sql(scene.db, change)
+        await run_sql(scene.db, "DELETE FROM delivery")
+        ended = await until(scene.db, task.id)
+
+    assert ended.state is State.FAILED
+    assert ended.error is not None
+    assert ended.error.code == code
+    assert ended.counters == {"messagesSent": 20}
+
+
+async def test_a_backlog_holds_the_task_up_until_half_of_it_is_gone(scene: Scene) -> None:
+    _suffer(scene.past, 100, HOUR, HOUR, schedule=False)
+    await scene.past.write(scene.db)
+    async with scene.working(replace(QUICK, chunk_rows=7, backlog=20)):
+        task = await scene.recover(NOW - 2 * HOUR)
+        await _until_sent(scene, task, 20)
+        held = await reread(scene.db, task.id)
+        assert (held.state, held.counters) == (State.RUNNING, {"messagesSent": 20})
+        rest = 100
+        while rest > 0:
+            await run_sql(scene.db, "DELETE FROM delivery")
+            rest -= 20
+            if rest > 0:
+                await _until_sent(scene, task, 20)
+                assert len(await sent_again(scene.db, task.id)) <= 20
+        ended = await until(scene.db, task.id)
+
+    assert ended.counters == {"messagesSent": 100}
+
+
+async def test_a_cancel_stops_it_and_withdraws_what_is_not_sent_yet(scene: Scene) -> None:
+    _suffer(scene.past, 100, HOUR, HOUR, schedule=True)
+    await scene.past.write(scene.db)
+    scheduled = await rows(scene.db, "SELECT msg_id, due_at FROM delivery ORDER BY msg_id")
+    async with scene.working(replace(QUICK, chunk_rows=10, backlog=20)):
+        task = await scene.recover(NOW - 2 * HOUR)
+        await _until_sent(scene, task, 20)
+        cancelled = await use_cases.cancel(scene.desk, Principal(scene.past.app.org_id), task.id)
+
+    assert cancelled.state is State.CANCELLED
+    assert cancelled.counters == {"messagesSent": 20, "withdrawn": 20}
+    assert await sent_again(scene.db, task.id) == []
+    assert await rows(scene.db, "SELECT msg_id, due_at FROM delivery ORDER BY msg_id") == scheduled
+
+
+async def test_delivery_is_woken_after_each_chunk(scene: Scene) -> None:
+    woken: list[str] = []
+    wake = Wake(deliveries=woken.extend)
+    _suffer(scene.past, 30, HOUR, HOUR, schedule=False)
+    await scene.past.write(scene.db)
+
+    await Scene(scene.db, scene.past, desk_of(scene.db, wake=wake)).recovered(
+        NOW - 2 * HOUR, limits=replace(FREE, chunk_rows=10)
+    )
+
+    assert set(woken) == {scene.past.endpoint_id}
+    assert len(woken) >= 3
+
+
+async def test_two_recoveries_of_one_endpoint_run_one_after_the_other(scene: Scene) -> None:
+    failed, _ = _suffer(scene.past, 50, HOUR, HOUR, schedule=False)
+    await scene.past.write(scene.db)
+    first = await scene.recover(NOW - 2 * HOUR)
+    second = await scene.recover(NOW - 2 * HOUR)
+
+    async with scene.working(replace(FREE, chunk_rows=5)):
+        both = [await until(scene.db, task.id) for task in (first, second)]
+
+    assert [task.counters for task in both] == [{"messagesSent": len(failed)}] * 2
+    assert both[0].finished_at is not None
+    assert both[1].started_at is not None
+    assert both[0].finished_at <= both[1].started_at
+
+
+async def test_a_big_range_is_estimated(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kind, "COUNTED_AT_MOST", 50)
+    _suffer(scene.past, 400, HOUR, HOUR, schedule=False)
+    attempts = len(scene.past.attempts)
+    await scene.past.write(scene.db)
+
+    task = await scene.recovered(NOW - HOUR)
+
+    assert task.total is not None
+    assert not task.total_exact
+    assert attempts / 2 < task.total < attempts * 2
+    assert task.done == attempts
+
+
+async def test_on_postgresql_the_range_closes_when_older_transactions_have_ended(postgres_dsn: str) -> None:
+    """A failure that commits late, with an id before others, is not passed over."""
+    async with database(postgres_dsn) as db:
+        scene = Scene(db, await an_endpoint(db, NOW - DAY), desk_of(db))
+        late = scene.past.message(NOW - HOUR, (NOW - HOUR, FAILED))
+        async with scene.working(FREE):
+            async with db.write() as tx:
+                await scene.past.write_in(tx)
+                scene.past.message(NOW - MINUTE, (NOW - MINUTE, FAILED))
+                await scene.past.write(db)
+                task = await scene.recover(NOW - 2 * HOUR)
+                held = await until(db, task.id, State.RUNNING)
+                assert held.cursor is None
+            ended = await until(db, task.id)
+
+        assert ended.counters == {"messagesSent": 2}
+        assert late in await sent_again(db, task.id)
+
+
+async def test_every_probe_goes_through_an_index(scene: Scene) -> None:
+    """With and without statistics: no walk over a table, none over all attempts of the endpoint."""
+    _suffer(scene.past, 3_000, HOUR, HOUR, schedule=True)
+    await scene.past.write(scene.db)
+    some: dict[str, str | int] = {
+        "endpoint": scene.past.endpoint_id,
+        "lower": "atmpt_0",
+        "first": "atmpt_0",
+        "beyond": "atmpt_z",
+        "limit": 100,
+    }
+    messages = [row[0] for row in await rows(scene.db, "SELECT id FROM message LIMIT 50")]
+    for analyzed in (False, True):
+        if analyzed:
+            await run_sql(scene.db, "ANALYZE")
+        scan = await explained(scene.db, recovery._SCAN, **some)  # noqa: SLF001
+        look = await explained(scene.db, recovery._UNDELIVERED_PAIR, endpoint="ep_1", msgs=messages)  # noqa: SLF001
+        edge = await explained(scene.db, recovery._EDGE, endpoint="ep_1")  # noqa: SLF001
+        for plan in (scan, look, edge):
+            assert "Seq Scan on attempt" not in plan, plan
+            assert "Seq Scan on message" not in plan, plan
+            assert "SCAN attempt" not in plan, plan
+            assert "SCAN message" not in plan, plan
+        probe = "SEARCH other USING" if scene.db.dialect is Dialect.SQLITE else "Index Cond: (msg_id = "
+        assert probe in scan.replace(")::text", "").replace("((", "("), scan
+
+
+def test_the_registry_knows_it() -> None:
+    assert set(handlers(SystemClock(), Wake())) == {"endpoint.recover"}
+
+
+@pytest.mark.chaos
+async def test_100_000_within_ten_seconds(scene: Scene) -> None:
+    failed, _ = _suffer(scene.past, 100_000, HOUR, HOUR, schedule=False)
+    await scene.past.write(scene.db)
+    begun = scene.desk.clock.monotonic()
+
+    task = await scene.recovered(NOW - 2 * HOUR)
+
+    assert task.counters == {"messagesSent": len(failed)}
+    assert scene.desk.clock.monotonic() - begun < 10
