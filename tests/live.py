@@ -62,6 +62,7 @@ class Live:
     settings: dict[str, Any] = field(default_factory=dict)
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
+    entry: Sequence[str] = ("-m", "tidings")
 
     @property
     def url(self) -> str:
@@ -145,7 +146,7 @@ class Live:
         given = {"listen_address": f"127.0.0.1:{self.port}", "db_dsn": self.database_url, **USUAL, **self.settings}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tidings", "serve", *self.arguments],
+                [sys.executable, *self.entry, "serve", *self.arguments],
                 cwd=self.folder,
                 env=environment(given),
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""Kill proof: 202 means stored, whenever the process dies, and a key makes one message, however often it is sent."""
+
+from pathlib import Path
+
+import pytest
+
+from faults.kit import Lost, all_received, ended, kill_at_work, node, reckon, sending, slowly, started, with_endpoint
+
+KILLS = 5
+BETWEEN = 120
+"""Messages taken between two kills."""
+RECEIVING = 0.03
+SABOTAGED = (str(Path(__file__).with_name("sabotaged.py")),)
+
+
+async def killed_again_and_again(database_url: str, folder: Path, kills: int) -> None:
+    server = node(database_url, folder)
+    async with slowly(RECEIVING) as receiver:
+        with ended(server):
+            await started(server)
+            path = with_endpoint(server, receiver.url)
+
+            async with sending(path, server) as senders:
+                for _ in range(kills):
+                    await senders.take(BETWEEN)
+                    await kill_at_work(server, senders, receiver)
+                    await started(server)
+
+            await reckon(senders, receiver, server)
+
+
+async def test_what_was_answered_survives_kills_in_the_middle_of_accept(database_url: str, tmp_path: Path) -> None:
+    await killed_again_and_again(database_url, tmp_path, KILLS)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+async def test_what_was_answered_survives_many_kills(database_url: str, tmp_path: Path) -> None:
+    await killed_again_and_again(database_url, tmp_path, 40)
+
+
+async def test_the_proof_notices_deliveries_that_are_not_stored_with_their_message(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    server = node(sqlite_url, tmp_path, entry=SABOTAGED)
+    async with slowly(RECEIVING) as receiver:
+        with ended(server):
+            await started(server)
+            path = with_endpoint(server, receiver.url)
+
+            async with sending(path, server) as senders:
+                await senders.take(BETWEEN)
+                await kill_at_work(server, senders, receiver)
+                await started(server)
+
+            with pytest.raises(Lost):
+                await all_received(senders, receiver, seconds=4)
