@@ -67,6 +67,10 @@ $(VENV)/.sdk1: $(VENV)/.dev requirements-sdk1.txt
 	@$(PIP) install --require-hashes --upgrade --target $(VENV)/sdk1 -r requirements-sdk1.txt
 	@touch $@
 
-$(VENV)/.codegen: $(VENV)/.dev requirements-codegen.txt
+# Clients made from our own document: the generator needs Java, the TypeScript client Node.js. Tests skip without them.
+$(VENV)/.codegen: $(VENV)/.dev requirements-codegen.txt tests/codegen/package.json
 	@! java -version >/dev/null 2>&1 || $(PIP) install --require-hashes -r requirements-codegen.txt
+	@! npm --version >/dev/null 2>&1 || { mkdir -p $(VENV)/node && cp tests/codegen/package.json $(VENV)/node && \
+		npm install --prefix $(VENV)/node --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error; } || \
+		echo "npm could not install what the TypeScript client needs" >&2
 	@touch $@

@@ -152,8 +152,12 @@ def _enum(kind: type[Enum]) -> Json:
         "description": inspect.getdoc(kind) or "",
     }
     if issubclass(kind, IntEnum):
-        schema["x-enum-varnames"] = [member.name.title().replace("_", "") for member in kind]
+        schema["x-enum-varnames"] = [_pascal(member.name) for member in kind]
     return schema
+
+
+def _pascal(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def _object(schema: Json) -> Json:

@@ -39,12 +39,12 @@ class MessageAttemptTriggerType(IntEnum):
 class StatusCodeClass(IntEnum):
     """A hundred status codes; 0 stands for answers that never came."""
 
-    NONE = 0
-    INFORMATIONAL = 100
-    SUCCESS = 200
-    REDIRECT = 300
-    CLIENT_ERROR = 400
-    SERVER_ERROR = 500
+    CODE_NONE = 0
+    CODE_1XX = 100
+    CODE_2XX = 200
+    CODE_3XX = 300
+    CODE_4XX = 400
+    CODE_5XX = 500
 
     @property
     def codes(self) -> range:
