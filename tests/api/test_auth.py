@@ -51,7 +51,7 @@ async def test_an_organisation_is_known_by_its_prefix_alone(lite: Api) -> None:
     "header", ["", "Bearer", "Bearer ", "Basic eA==", "Bearer nonsense", "Bearer a.b.c", "Bearer ..", "Bearer é.é.é"]
 )
 async def test_what_is_no_token_is_refused(lite: Api, header: str) -> None:
-    response = await lite.client.get("/api/v1/app", headers={"authorization": header.encode("latin-1")})
+    response = await lite.client.get("/api/v1/app", headers={b"authorization": header.encode("latin-1")})
 
     assert (401, INVALID) == (response.status_code, response.json())
     assert "www-authenticate" not in response.headers

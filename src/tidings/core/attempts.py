@@ -48,7 +48,7 @@ async def page_of_message(
         return await _page(desk, read, app, cursor, narrowed)
 
 
-async def _page(  # noqa: PLR0913 - what both lists have in common
+async def _page(
     desk: Desk, read: Read, app: App, cursor: Cursor, wanted: AttemptFilter, *, with_message: bool = False
 ) -> Page[Attempt]:
     span = cursor.span_in_time(ATTEMPT, desk.now())

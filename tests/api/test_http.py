@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""What is so for every path: slashes, methods, errors, origins."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from api.kit import Api
+from tidings.api.routes import PREFIX
+from tidings.api.table import TABLE
+from tidings.storage.database import Busy, Unavailable
+
+
+@pytest.mark.parametrize("path", ["/api/v1/health", "/api/v1/health/", "/api/v1/health///"])
+async def test_health_is_told_as_json(lite: Api, path: str) -> None:
+    response = await lite.client.get(path)
+
+    assert (200, {}) == (response.status_code, response.json())
+    assert "application/json" == response.headers["content-type"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/health/ping", "/api/v1/health/ping/"])
+async def test_a_ping_has_no_body(lite: Api, path: str) -> None:
+    response = await lite.client.get(path)
+
+    assert (204, b"") == (response.status_code, response.content)
+    assert "content-type" not in response.headers
+
+
+async def test_the_root_leads_to_the_docs(lite: Api) -> None:
+    root = await lite.client.get("/")
+    docs = await lite.client.get(root.headers["location"])
+
+    assert (307, 200) == (root.status_code, docs.status_code)
+    assert docs.headers["content-type"].startswith("text/html")
+    assert "/api/v1/app/{app_id}/msg" in docs.text
+
+
+async def test_the_document_is_plain_json(lite: Api) -> None:
+    response = await lite.client.get("/api/v1/openapi.json")
+
+    assert (200, "application/json") == (response.status_code, response.headers["content-type"])
+    assert "3.1.0" == response.json()["openapi"]
+
+
+@pytest.mark.parametrize("path", ["/nope", "/api/v1/nope", "/api/v1/app/a/b/c/d", "/api/v1/app/a%2Fb"])
+async def test_an_unknown_path_is_told_as_an_object(lite: Api, path: str) -> None:
+    response = await lite.client.get(path)
+
+    assert (404, "not_found") == (response.status_code, response.json()["code"])
+    assert {"code", "detail"} == response.json().keys()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("DELETE", "/api/v1/app", "GET, HEAD, POST"),
+        ("DELETE", "/api/v1/app/", "GET, HEAD, POST"),
+        ("POST", "/api/v1/health", "GET, HEAD"),
+        ("GET", "/api/v1/app/a/msg/b/endpoint/c/resend", "POST"),
+        ("OPTIONS", "/api/v1/app/a/msg", "GET, HEAD, POST"),
+        ("POST", "/docs", "GET, HEAD"),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(lite: Api, method: str, path: str, allow: str) -> None:
+    response = await lite.client.request(method, path)
+
+    assert (405, allow) == (response.status_code, response.headers["allow"])
+    assert "method_not_allowed" == response.json()["code"]
+
+
+@pytest.mark.parametrize("path", ["/app", "/health", "/app/nope"])
+async def test_head_answers_as_get_does(lite: Api, path: str) -> None:
+    get, head = await lite.get(path), await lite.call("HEAD", path)
+
+    assert (get.status_code, get.headers) == (head.status_code, head.headers)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/app", "/api/v1/app/x/msg", "/nope", "/api/v1/health"])
+async def test_a_preflight_is_answered_on_every_path(lite: Api, path: str) -> None:
+    asked = {"origin": "https://a", "access-control-request-method": "POST", "access-control-request-headers": "x-own"}
+
+    response = await lite.client.options(path, headers=asked)
+
+    assert 200 == response.status_code
+    allowed = {name.removeprefix("access-control-"): value for name, value in response.headers.items()}
+    assert {"allow-origin": "*", "allow-headers": "x-own", "max-age": "600"}.items() <= allowed.items()
+    assert {"DELETE", "GET", "PATCH", "POST", "PUT"} <= set(allowed["allow-methods"].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/app"), ("GET", "/nope"), ("POST", "/app/nope/msg"), ("POST", "/app")]
+)
+async def test_any_origin_may_read_any_answer(lite: Api, method: str, path: str) -> None:
+    response = await lite.call(method, path, headers={"origin": "https://a"})
+
+    assert "*" == response.headers["access-control-allow-origin"]
+
+
+def _failing(error: Exception) -> Callable[..., Any]:
+    def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail
+
+
+WAYS = [("GET", "/app"), ("POST", "/app"), ("GET", "/app/x"), ("POST", "/app/x/msg")]
+TROUBLES = [
+    (Unavailable("gone"), 503, "unavailable"),
+    (Busy("locked"), 503, "unavailable"),
+    (RuntimeError("boom"), 500, "server_error"),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_our_own_troubles_are_told_as_objects(
+    lite: Api, monkeypatch: pytest.MonkeyPatch, way: tuple[str, str], trouble: tuple[Exception, int, str]
+) -> None:
+    (method, path), (error, status, code) = way, trouble
+    for name in ("read", "write"):
+        monkeypatch.setattr(type(lite.db), name, _failing(error))
+
+    response = await lite.call(method, path, json={"name": "a", "eventType": "a", "payload": {}})
+
+    assert (status, code) == (response.status_code, response.json()["code"])
+    assert "boom" not in response.text
+
+
+async def test_every_route_but_the_open_ones_wants_a_token(lite: Api) -> None:
+    for route in TABLE:
+        path = PREFIX + route.path.replace("{", "").replace("}", "")
+        response = await lite.client.request(route.method, path)
+        assert (response.status_code == 401) == ("Health" != route.tag), route.operation
+
+
+async def test_answers_are_compact(lite: Api) -> None:
+    assert b": " not in (await lite.post("/app", json={"name": "a"})).content

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""One key, one effect, one answer."""
+
+import asyncio
+
+import pytest
+
+from api.kit import ORG, SECRET, Api
+from tidings.clock import HOUR
+from tidings.core.access import issue_app_token, issue_org_token
+from tidings.ids import AppId
+
+KEY = {"idempotency-key": "k"}
+
+
+async def _names(api: Api) -> list[str]:
+    return sorted(app["name"] for app in (await api.read("/app"))["data"])
+
+
+async def test_the_second_request_gets_the_answer_of_the_first(api: Api) -> None:
+    first = await api.post("/app", json={"name": "one"}, headers=KEY)
+    second = await api.post("/app/", json={"name": "two"}, headers=KEY)
+
+    assert (201, first.content) == (second.status_code, second.content)
+    assert ["one"] == await _names(api)
+
+
+async def test_of_fifty_at_once_one_works_and_all_are_answered_alike(api: Api) -> None:
+    calls = [api.post("/app", json={"name": f"app {n}"}, headers=KEY) for n in range(50)]
+
+    responses = await asyncio.gather(*calls)
+
+    assert {201} == {response.status_code for response in responses}
+    assert 1 == len({response.content for response in responses})
+    assert 1 == len(await _names(api))
+
+
+async def test_a_refusal_leaves_the_key_free(api: Api) -> None:
+    await api.made("/app", {"name": "one", "uid": "same"})
+
+    refused = await api.post("/app", json={"name": "two", "uid": "same"}, headers=KEY)
+    done = await api.post("/app", json={"name": "two", "uid": "other"}, headers=KEY)
+
+    assert (409, 201) == (refused.status_code, done.status_code)
+
+
+async def test_of_many_that_fail_one_that_can_succeeds(api: Api) -> None:
+    await api.made("/app", {"name": "one", "uid": "same"})
+    bodies = [{"name": "x", "uid": "same"}] * 5 + [{"name": "x", "uid": "free"}]
+
+    responses = await asyncio.gather(*[api.post("/app", json=body, headers=KEY) for body in bodies])
+
+    assert [201, 409, 409, 409, 409, 409] == sorted(response.status_code for response in responses)
+
+
+async def test_a_key_is_free_again_after_twelve_hours(api: Api) -> None:
+    await api.post("/app", json={"name": "one"}, headers=KEY)
+
+    api.clock.advance(12 * HOUR)
+    await api.post("/app", json={"name": "two"}, headers=KEY)
+    await api.post("/app", json={"name": "three"}, headers=KEY)
+
+    assert ["one", "two"] == await _names(api)
+
+
+@pytest.mark.parametrize("other", ["/app?get_if_exists=true", "/app?x=1"])
+async def test_another_query_is_another_request(api: Api, other: str) -> None:
+    await api.post("/app", json={"name": "one"}, headers=KEY)
+    await api.post(other, json={"name": "two"}, headers=KEY)
+
+    assert ["one", "two"] == await _names(api)
+
+
+async def test_a_key_is_an_organisations_own(api: Api) -> None:
+    other = issue_org_token(SECRET, type(ORG)("org_other"), api.clock.now())
+
+    mine = await api.post("/app", json={"name": "mine"}, headers=KEY)
+    theirs = await api.post("/app", json={"name": "theirs"}, headers=KEY, token=other)
+
+    assert ("mine", "theirs") == (mine.json()["name"], theirs.json()["name"])
+
+
+async def test_a_key_is_an_applications_own(api: Api) -> None:
+    app = await api.app()
+    token = issue_app_token(SECRET, ORG, AppId(app), api.clock.now())
+    body = {"url": "http://example.com"}
+
+    by_org = await api.post(f"/app/{app}/endpoint", json=body, headers=KEY)
+    by_app = await api.post(f"/app/{app}/endpoint", json=body, headers=KEY, token=token)
+
+    assert by_org.json()["id"] != by_app.json()["id"]
+
+
+async def test_a_key_counts_for_posts_only(lite: Api) -> None:
+    before = (await lite.get("/app", headers=KEY)).json()
+    await lite.app()
+
+    assert before != (await lite.get("/app", headers=KEY)).json()
+
+
+async def test_who_is_not_known_is_not_answered_from_memory(lite: Api) -> None:
+    await lite.post("/app", json={"name": "one"}, headers=KEY)
+
+    assert 401 == (await lite.post("/app", json={"name": "one"}, headers=KEY, token="wrong")).status_code
+
+
+async def test_a_resend_with_one_key_is_asked_for_once(api: Api) -> None:
+    app = await api.app()
+    msg, endpoint = await api.message(app), await api.endpoint(app)
+    path = f"/app/{app}/msg/{msg}/endpoint/{endpoint}/resend"
+
+    responses = [await api.post(path, headers=KEY) for _ in range(3)]
+
+    assert {(202, b"{}")} == {(response.status_code, response.content) for response in responses}
+    assert [endpoint] == api.woken
+
+
+async def test_nothing_stays_behind_in_memory(lite: Api) -> None:
+    await asyncio.gather(*[lite.post("/app", json={"name": "x"}, headers=KEY) for _ in range(10)])
+
+    assert not lite.context.desk.receipts._turns  # noqa: SLF001 - a leak shows nowhere else
