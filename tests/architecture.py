@@ -58,6 +58,7 @@ SOCKETS = (
 )
 # What is spawned must be watched and ended: only servers, runners, batchers and single flights do it.
 SPAWNERS = (
+    "api.hot",
     "core.accept",
     "delivery.address",
     "delivery.claim",

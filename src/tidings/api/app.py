@@ -42,7 +42,7 @@ _HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 _TO_DOCS: Final = (b"location", b"/docs")
 
 
-def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> App:
+def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
     """Make the API of one process."""
     routes = [PathRoute(PREFIX + path, _Resource(context, group)) for path, group in _by_path(table).items()]
     routes += [

@@ -2,9 +2,14 @@
 """The hot route, `POST /api/v1/app/{app}/msg`, answered before any framework is reached.
 
 One decode with the payload left as it came, one look-up for the token, one call, and an answer put together by hand:
-every text in it has been checked to need no escaping. Whatever is out of the ordinary takes the ordinary ways.
+every text in it has been checked to need no escaping. It is reached in two ways: `answer`, a coroutine, for any
+request; and `begin`, which does without one and serves `api.hot` for the requests that need no waiting before the
+batch. Whatever is out of the ordinary takes the ordinary ways.
 """
 
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -12,7 +17,7 @@ import msgspec
 
 from tidings.api import query
 from tidings.api.context import Context
-from tidings.api.http import JSON, App, ClientGone, Receive, Scope, Send, answer_of, read_body, respond
+from tidings.api.http import INTERNAL, JSON, App, ClientGone, Receive, Scope, Send, answer_of, read_body, respond
 from tidings.api.messages import ContentQuery, MessageIn
 from tidings.api.wire import decode
 from tidings.clock import rfc3339
@@ -32,6 +37,33 @@ _FREE: Final = 19
 """Characters at the end of an id that say nothing of its moment."""
 
 
+@dataclass(slots=True, eq=False)
+class Ask:
+    """What a request says before its body is read: who asks, and how it wants to be answered."""
+
+    caller: Principal
+    ref: str
+    with_content: bool
+    receipt: str | None
+
+
+@dataclass(slots=True, eq=False)
+class Begun:
+    """A message that is on its way into a batch."""
+
+    coming: asyncio.Future[Accepted]
+    with_content: bool
+
+    def answer(self) -> Answer:
+        """Return what the caller is told, once it has come."""
+        try:
+            return Answer(202, _shown(self.coming.result(), with_content=self.with_content))
+        except asyncio.CancelledError:
+            return INTERNAL
+        except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
+            return answer_of(error, _DOING)
+
+
 class Intake:
     """Answers the hot route and passes everything else on."""
 
@@ -42,44 +74,80 @@ class Intake:
         self._rest = rest
         self._decoder = msgspec.json.Decoder(MessageIn)
 
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest body that is read."""
+        return self._context.max_body_bytes
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ref = _app_of(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        ref = app_of(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if ref is None:
             await self._rest(scope, receive, send)
             return
         headers = dict(scope["headers"])
         try:
-            answer = await self._answer(ref, scope, headers, receive)
+            body = await read_body(headers, receive, self._context.max_body_bytes)
         except ClientGone:
             return
-        except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
-            answer = answer_of(error, _DOING)
+        except AppError as error:
+            answer = self._refused(ref, scope, headers) or answer_of(error, _DOING)
+        else:
+            answer = await self.answer(ref, scope["path"], scope["query_string"], headers, body)
         if b"origin" in headers:
             await respond(send, answer, (_ORIGIN,))
             return
         body = answer.body
-        await send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": [JSON, (b"content-length", b"%d" % len(body))],
-            }
-        )
+        length = (b"content-length", b"%d" % len(body))
+        await send({"type": "http.response.start", "status": answer.status, "headers": [JSON, length]})
         await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, ref: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Answer:
-        context, asked = self._context, scope["query_string"]
+    def begin(
+        self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes], body: bytes
+    ) -> Begun | Answer | None:
+        """Begin to accept a message without waiting for anything.
+
+        Returns the refusal at once if there is one, and None where something must be waited for first: then the
+        request takes the other way, as if nothing had been tried.
+        """
+        try:
+            ask = self._asked(ref, path, asked, headers)
+            message = decode(self._decoder, body)
+            if message.application is not None:
+                return None
+            draft = message.drafted()
+            coming = self._context.acceptor.offer(ask.caller.org_id, ask.ref, draft, ask.receipt)
+        except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
+            return answer_of(error, _DOING)
+        return None if coming is None else Begun(coming, ask.with_content)
+
+    async def answer(self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
+        """Accept a message, waiting for whatever it takes; never raises."""
+        try:
+            ask = self._asked(ref, path, asked, headers)
+            message = decode(self._decoder, body)
+            accepted = await self._accepted(ask.caller, ask.ref, message, ask.receipt)
+        except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
+            return answer_of(error, _DOING)
+        return Answer(202, _shown(accepted, with_content=ask.with_content))
+
+    def _refused(self, ref: str, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer | None:
+        """Return what is wrong with a request apart from its body, which is too big to be read."""
+        try:
+            self._asked(ref, scope["path"], scope["query_string"], headers)
+        except AppError as error:
+            return answer_of(error, _DOING)
+        return None
+
+    def _asked(self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes]) -> Ask:
         with_content = query.decode(ContentQuery, asked).with_content if asked else True
-        caller = context.gatekeeper.principal(headers.get(b"authorization"))
+        caller = self._context.gatekeeper.principal(headers.get(b"authorization"))
         if caller.app_id is not None:
             raise forbidden()
         if not text.NAME.fullmatch(ref):
             raise invalid(Fault(("path", "app_id_or_uid", "__all__"), text.wrong_name(ref) or ""))
-        body = decode(self._decoder, await read_body(headers, receive, context.max_body_bytes))
         key = headers.get(b"idempotency-key")
-        receipt = receipt_key(caller, "POST", scope["path"].rstrip("/"), asked, key) if key else None
-        accepted = await self._accepted(caller, ref, body, receipt)
-        return Answer(202, _shown(accepted, with_content=with_content))
+        receipt = receipt_key(caller, "POST", path.rstrip("/"), asked, key) if key else None
+        return Ask(caller, ref, with_content, receipt)
 
     async def _accepted(self, caller: Principal, ref: str, body: MessageIn, receipt: str | None) -> Accepted:
         draft = body.drafted()
@@ -92,7 +160,7 @@ class Intake:
         return await self._context.acceptor.accept(caller.org_id, ref, draft, receipt)
 
 
-def _app_of(path: str) -> str | None:
+def app_of(path: str) -> str | None:
     """Return the id or uid of the application if a path is the hot one."""
     if not path.startswith(_PREFIX):
         return None

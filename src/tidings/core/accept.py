@@ -104,11 +104,24 @@ class AcceptBatcher:
         Raises `AppError` (no such application, event id taken, database gone): then nothing is stored. After an
         `unavailable` it may be stored all the same; the same receipt finds out.
         """
-        routing = self._routing.known(org_id, app_ref) or await self._routing.load(org_id, app_ref)
-        if routing is None:
-            raise not_found("Application not found")
         if receipt is not None and receipt in self._under_way:
             return await self._after_the_first(org_id, app_ref, draft, receipt)
+        answer = self.offer(org_id, app_ref, draft, receipt)
+        if answer is None:
+            if await self._routing.load(org_id, app_ref) is None:
+                raise not_found("Application not found")
+            return await self.accept(org_id, app_ref, draft, receipt)
+        return await answer
+
+    def offer(self, org_id: str, app_ref: str, draft: Draft, receipt: str | None) -> asyncio.Future[Accepted] | None:
+        """Take a message at once and return its answer to come, as `accept` gives it.
+
+        None when that cannot be done without waiting: the application is not at hand, or another request with the
+        same receipt is under way. Then `accept` is the way.
+        """
+        routing = self._routing.known(org_id, app_ref)
+        if routing is None or receipt in self._under_way:
+            return None
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         if receipt is not None:
             self._under_way[receipt] = answer
@@ -116,7 +129,7 @@ class AcceptBatcher:
         self._waiting.append(_Item(app_ref, draft, receipt, routing, msg_id, answer, self._clock.monotonic()))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
-        return await answer
+        return answer
 
     async def close(self) -> None:
         """Wait until what was handed in is answered."""
@@ -259,7 +272,7 @@ class AcceptBatcher:
         for item in items:
             routing, draft = item.routing, item.draft
             for receiver in routing.match(draft.event_type, draft.channels):
-                fits = self._handover.room(receiver.id)
+                fits = not receiver.limits and self._handover.room(receiver.id)
                 held = (lease, until) if fits else (None, None)
                 rows.append((item.id, receiver.id, routing.app_id, routing.org_id, now, *held))
                 if fits:

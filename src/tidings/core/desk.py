@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What every use case works with, and what the database's troubles mean to a caller."""
 
+from asyncio import Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,10 @@ class Acceptor(Protocol):
 
     async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None) -> Accepted:
         """Store a message of an application (by id or uid) with its deliveries, once for each receipt."""
+        ...
+
+    def offer(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None) -> Future[Accepted] | None:
+        """Take a message without waiting, or return None where `accept` is the way."""
         ...
 
 

@@ -9,8 +9,9 @@ from typing import Final
 
 from tidings import __version__, ids
 from tidings.clock import SECOND, Clock
+from tidings.core.ledger import FAILING_AFTER, Sign
 from tidings.delivery.client import Client, Reply, Target, compile_target
-from tidings.delivery.outcome import Refusal, is_delivered, next_wait_ms, response_text
+from tidings.delivery.outcome import Refusal, Wish, is_delivered, next_wait_ms, response_text, troubles_of, wish_of
 from tidings.delivery.queue import Cancellable
 from tidings.delivery.settle import Outcome
 from tidings.model import signature
@@ -40,11 +41,15 @@ class _Unsendable:
 class Courier:
     """Sends one delivery at a time, as often as it is asked to; `ended` is told what came of each."""
 
-    def __init__(self, client: Client, clock: Clock, manner: Manner, ended: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, manner: Manner, ended: Callable[[Outcome], None], marked: set[str]
+    ) -> None:
+        """`marked` is told of endpoints with a record of failures, as they are sent to."""
         self._client = client
         self._clock = clock
         self._manner = manner
         self._ended = ended
+        self._marked = marked
         self._targets: dict[Receiver, Target] = {}
 
     def start(self, send: Send) -> Cancellable:
@@ -76,14 +81,15 @@ class Courier:
             receiver.url, version=__version__, headers=dict(receiver.headers), whitelabel=self._manner.whitelabel
         )
         self._targets[receiver] = target
+        if receiver.is_marked:
+            self._marked.add(receiver.id)
         return target
 
     def _outcome(self, send: Send, receiver: Receiver, began: int, reply: Reply) -> Outcome:
         delivered = is_delivered(reply.status)
-        next_at = None if delivered else self._next_at(send, reply)
-        text = response_text(reply.body)
-        if reply.error is not None:
-            text = reply.error if reply.status == 0 else f"Error reading response body: {reply.error}"
+        wish = Wish.NOTHING if reply.webhook_delivery is None else wish_of(reply.webhook_delivery)
+        next_at = None if delivered or wish else self._next_at(send, reply)
+        text = response_text(reply.body) if reply.error is None else reply.error
         attempt = (
             send.msg_id,
             ids.new(ids.ATTEMPT, began),
@@ -96,10 +102,23 @@ class Courier:
             text.replace("\0", "�"),
             reply.duration_ms,
             int(send.manual),
-            next_at if not send.manual or delivered else send.retry_at,
+            next_at if not send.manual or delivered or wish else send.retry_at,
             send.task_id,
         )
-        return Outcome(send, attempt, delivered, next_at)
+        if delivered and not wish and send.attempts < FAILING_AFTER:
+            return Outcome(send, attempt, delivered)
+        return Outcome(
+            send,
+            attempt,
+            delivered,
+            next_at,
+            aborted=bool(wish) and not delivered,
+            unanswered=reply.status == 0,
+            signs=tuple(
+                Sign(trouble, receiver, send.msg_id, attempt[1], reply.status)
+                for trouble in troubles_of(send, wish, delivered=delivered, is_last=next_at is None)
+            ),
+        )
 
     def _next_at(self, send: Send, reply: Reply) -> int | None:
         if send.manual:

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""The HTTP protocol of the server: uvicorn's, with a short way for the hot route.
+
+A request that creates a message and has nothing odd about it (a content length within bounds, no expectations, nothing
+else under way on its connection) is answered from here: no ASGI scope, no task, and its answer in one write, where the
+long way takes two system calls. Everything else is uvicorn's, untouched. What this leans on in uvicorn is small and
+pinned: the parser callbacks, `on_response_complete`, `_start_asgi_task` and `shutdown`.
+"""
+
+import asyncio
+import urllib.parse
+from http import HTTPStatus
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from tidings.api.intake import Begun, Intake, app_of
+from tidings.core.receipts import Answer
+
+_ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"})
+_STATUS_LINES: Final = {
+    each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.phrase.encode("ascii")) for each in HTTPStatus
+}
+
+
+class HotProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    intake: Intake
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own, passed on
+        super().__init__(*args, **kwargs)
+        self._ref: str | None = None
+        self._path = ""
+        self._query = b""
+        self._body = b""
+        self._fields: dict[bytes, bytes] = {}
+        self._is_answering = False
+        self._keeps_alive = True
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        if self._is_hot():
+            self._body = b""
+            return
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)
+        self.expect_100_continue = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        )
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._ref is None:
+            super().on_body(body)
+        else:
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        if self._ref is None:
+            super().on_message_complete()
+            return
+        ref, self._ref = self._ref, None
+        self._keeps_alive = self.parser.should_keep_alive()
+        self._is_answering = True
+        begun = self.intake.begin(ref, self._path, self._query, self._fields, self._body)
+        if begun is None:
+            waiting = self.loop.create_task(self._wait(ref))
+            self.tasks.add(waiting)
+            waiting.add_done_callback(self.tasks.discard)
+        elif isinstance(begun, Begun):
+            begun.coming.add_done_callback(lambda _: self._answer(begun.answer()))
+        else:
+            self._answer(begun)
+
+    async def _wait(self, ref: str) -> None:
+        """Answer a request that has to wait for something before it can come into a batch."""
+        self._answer(await self.intake.answer(ref, self._path, self._query, self._fields, self._body))
+
+    def shutdown(self) -> None:
+        if self._is_answering:
+            self._keeps_alive = False
+        else:
+            super().shutdown()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401
+        """Keep a request that was sent before the answer to the last one behind that answer."""
+        if self._is_answering:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, app))
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _is_hot(self) -> bool:
+        busy = self._is_answering or (self.cycle is not None and not self.cycle.response_complete)
+        if busy or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+            return False
+        path, _, self._query = self.url.partition(b"?")
+        text = path.decode("ascii", "replace")
+        self._path = urllib.parse.unquote(text) if "%" in text else text
+        ref = app_of(self._path)
+        if ref is None:
+            return False
+        self._fields = dict(self.headers)
+        length = self._fields.get(b"content-length", b"")
+        if not length.isdigit() or int(length) > self.intake.max_body_bytes or not _ODD.isdisjoint(self._fields):
+            return False
+        self._ref = ref
+        return True
+
+    def _answer(self, answer: Answer) -> None:
+        self._is_answering = False
+        if self.transport.is_closing():
+            return
+        body = answer.body
+        extra = b"".join([b"%b: %b\r\n" % field for field in self.server_state.default_headers])
+        closing = b"" if self._keeps_alive else b"connection: close\r\n"
+        self.transport.write(
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b"
+            % (_STATUS_LINES[answer.status], len(body), extra, closing, body)
+        )
+        if not self._keeps_alive:
+            self.transport.close()
+            return
+        self.on_response_complete()
+
+
+def protocol_of(intake: Intake) -> type[asyncio.Protocol]:
+    """Return the protocol class for uvicorn to make one of for each connection."""
+    return type("Hot", (HotProtocol,), {"intake": intake})
