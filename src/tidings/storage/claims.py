@@ -47,6 +47,14 @@ def _backoff(terms: Terms) -> dict[str, int]:
     return {"backoff": terms.backoff_ms, "most": _BACKOFF_MAX_MS, "percent": percent}
 
 
+_MOMENT: Final = timed("SELECT {now} AS now")
+
+
+async def moment(tx: Write, now: int | None) -> int:
+    """Return one moment for several statements: what is not ready in one may not be past in the next."""
+    return now if now is not None else int((await tx.one(_MOMENT, now=None))["now"])
+
+
 # -----------------------------------------------------------------------------------------------------------------
 # Claim
 

@@ -149,10 +149,11 @@ class Runner:
         bench = self._bench
         delay = None
         async with bench.db.write(gate=tasks.GATE) as tx:
-            lapsed = await claims.put_back(tx, bench.terms, bench.now)
-            task = await claims.claim(tx, bench.terms, bench.kinds, self._worker, bench.now)
+            now = await claims.moment(tx, bench.now)
+            lapsed = await claims.put_back(tx, bench.terms, now)
+            task = await claims.claim(tx, bench.terms, bench.kinds, self._worker, now)
             if task is None:
-                delay = await claims.later(tx, bench.now)
+                delay = await claims.later(tx, now)
         self._tell(lapsed)
         if task is not None:
             observe.count("tasks.claims")

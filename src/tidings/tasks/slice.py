@@ -61,6 +61,7 @@ class Slice:
         "_ends",
         "_fault",
         "_handler",
+        "_has_worked",
         "_over",
         "_renewed",
         "_room",
@@ -79,6 +80,7 @@ class Slice:
         self._renewed = bench.clock.monotonic()
         self._room = 0
         self._troubles = 0
+        self._has_worked = False
         self._stale = False
         self._over = False
         self._fault: Exception | None = None
@@ -106,7 +108,7 @@ class Slice:
             await self._strike(self._fault)
         elif self._task.cursor is None:
             await self._begin()
-        elif await self._must_give_way():
+        elif self._bench.stopping.is_set() or (self._has_worked and await self._must_give_way()):
             await self._give_way()
         elif await self._has_room():
             await self._chunk()
@@ -149,6 +151,7 @@ class Slice:
             point("task.before_commit")
         point("task.after_commit")
         self._task = after
+        self._has_worked = True  # a slice is one chunk at least, however short: else nothing would ever get on
         self._size = mark.size
         self._room -= tally.made
         self._advanced(moment)
