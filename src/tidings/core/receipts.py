@@ -24,6 +24,7 @@ Result = TypeVar("Result")
 
 KEPT_MS: Final = 12 * HOUR
 WAIT_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Receipts:
         try:
             await turn.taken()
             try:
-                return await retried(lambda: self._with(key, work, render))
+                return await self._patiently(key, work, render)
             finally:
                 turn.lock.release()
         finally:
@@ -83,6 +84,23 @@ class Receipts:
     ) -> Answer:
         async with self._db.write() as tx:
             return render(await work(tx))
+
+    async def _patiently(
+        self,
+        key: str,
+        work: Callable[[Write], Awaitable[Result]],
+        render: Callable[[Result], Answer],
+    ) -> Answer:
+        """Try while another process holds the key's row, not for ever: the database gives up each wait by itself."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + WAIT_SECONDS
+        while True:
+            try:
+                return await self._with(key, work, render)
+            except Busy:
+                if loop.time() >= deadline:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _with(
         self,

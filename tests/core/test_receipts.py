@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""One key, one effect, also between processes that share a database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tidings.clock import ManualClock
+from tidings.core import receipts as module
+from tidings.core.receipts import Answer, Receipts
+from tidings.errors import AppError, conflict
+from tidings.storage import settings
+from tidings.storage.database import Busy, Database, Write
+from tidings.storage.migrate import migrate
+from tidings.storage.store import opened
+
+
+@asynccontextmanager
+async def _nodes(url: str, count: int) -> AsyncIterator[list[Database]]:
+    nodes = [await opened(url) for _ in range(count)]
+    await migrate(nodes[0])
+    yield nodes
+    for node in nodes:
+        await node.close()
+
+
+def _answer(text: str) -> Answer:
+    return Answer(201, text.encode())
+
+
+class Work:
+    """Something that is done under a key, and waits in the middle until it is let go."""
+
+    def __init__(self, name: str, *, fails: bool = False) -> None:
+        self.name = name
+        self.fails = fails
+        self.begun = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def __call__(self, tx: Write) -> str:
+        self.begun.set()
+        await self.let_go.wait()
+        if self.fails:
+            raise conflict()
+        return await settings.settled(tx, "made by", self.name)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_second_node_waits_for_the_first(postgres_dsn: str, *, fails: bool) -> None:
+    async with _nodes(postgres_dsn, 2) as (one, two):
+        first, second = Work("first", fails=fails), Work("second")
+        second.let_go.set()
+
+        leading = asyncio.create_task(Receipts(one, ManualClock()).once("k", first, _answer))
+        await first.begun.wait()
+        following = asyncio.create_task(Receipts(two, ManualClock()).once("k", second, _answer))
+        await asyncio.sleep(0.2)
+        assert not second.begun.is_set()
+        first.let_go.set()
+
+        outcome = (await asyncio.gather(leading, return_exceptions=True))[0]
+        assert isinstance(outcome, AppError) if fails else outcome == Answer(201, b"first")
+        assert Answer(201, b"second" if fails else b"first") == await following
+        assert fails == second.begun.is_set()
+
+
+async def test_a_node_that_waits_too_long_says_so(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.1)
+    async with _nodes(postgres_dsn, 2) as (one, two):
+        first, second = Work("first"), Work("second")
+        leading = asyncio.create_task(Receipts(one, ManualClock()).once("k", first, _answer))
+        await first.begun.wait()
+
+        with pytest.raises(Busy):
+            await Receipts(two, ManualClock()).once("k", second, _answer)
+
+        first.let_go.set()
+        assert Answer(201, b"first") == await leading
+
+
+async def test_in_one_process_too_a_wait_ends(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.1)
+    async with _nodes(sqlite_url, 1) as (node,):
+        receipts, first = Receipts(node, ManualClock()), Work("first")
+        leading = asyncio.create_task(receipts.once("k", first, _answer))
+        await first.begun.wait()
+
+        with pytest.raises(AppError) as refused:
+            await receipts.once("k", Work("second"), _answer)
+
+        first.let_go.set()
+        assert "unavailable" == refused.value.code
+        assert Answer(201, b"first") == await leading
+
+
+async def test_a_work_that_is_cancelled_frees_its_key(sqlite_url: str) -> None:
+    async with _nodes(sqlite_url, 1) as (node,):
+        receipts, first, second = Receipts(node, ManualClock()), Work("first"), Work("second")
+        leading = asyncio.create_task(receipts.once("k", first, _answer))
+        await first.begun.wait()
+        second.let_go.set()
+
+        leading.cancel()
+
+        assert Answer(201, b"second") == await receipts.once("k", second, _answer)
+        assert leading.cancelled()
+
+
+async def test_without_a_key_work_is_done_each_time(database_url: str) -> None:
+    async with _nodes(database_url, 1) as (node,):
+        receipts, done = Receipts(node, ManualClock()), list[int]()
+
+        async def work(_: Write) -> str:
+            done.append(1)
+            return "x"
+
+        for _ in range(2):
+            assert Answer(201, b"x") == await receipts.once(None, work, _answer)
+        assert 2 == len(done)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Pages against the whole list, whichever way they are walked."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidings.clock import DAY, HOUR
+from tidings.ids import MESSAGE, first_at, last_at, moment_of, new
+from tidings.model.page import Cursor, Order, Page, Span
+
+NOW = 1_700_000_000_000
+
+
+def _read(keys: list[str], span: Span) -> list[str]:
+    found = [
+        key
+        for key in sorted(keys, reverse=span.order is Order.DESCENDING)
+        if (span.above is None or key > span.above)
+        and (span.below is None or key < span.below)
+        and (span.first is None or key >= span.first)
+    ]
+    return found[: span.rows]
+
+
+def _page(keys: list[str], cursor: Cursor) -> Page[str]:
+    return cursor.page(_read(keys, cursor.span()), str)
+
+
+KEYS = st.lists(st.text("abc", min_size=1, max_size=4), unique=True, max_size=30)
+
+
+@given(KEYS, st.sampled_from(Order), st.integers(1, 7))
+def test_forward_pages_cover_the_list_once_in_order(keys: list[str], order: Order, limit: int) -> None:
+    walked: list[str] = []
+    page = _page(keys, Cursor(order, limit))
+    while True:
+        walked += page.items
+        if page.done:
+            break
+        page = _page(keys, Cursor(order, limit, page.iterator))
+
+    assert sorted(keys, reverse=order is Order.DESCENDING) == walked
+
+
+@given(KEYS, st.sampled_from(Order), st.integers(1, 7))
+def test_backward_pages_cover_what_was_before(keys: list[str], order: Order, limit: int) -> None:
+    whole = sorted(keys, reverse=order is Order.DESCENDING)
+    for position, key in enumerate(whole):
+        page = _page(keys, Cursor(order, limit, f"-{key}"))
+
+        assert whole[max(0, position - limit) : position] == list(page.items)
+        assert page.done == (position <= limit)
+
+
+def _kept(cursor: Cursor, moments: list[int]) -> list[int]:
+    ids = [new(MESSAGE, moment) for moment in moments]
+    return sorted(moment_of(key) for key in _read(ids, cursor.span_in_time(MESSAGE, NOW)))
+
+
+def test_without_bounds_ninety_days_are_told_and_an_hour_ahead() -> None:
+    moments = [NOW - 90 * DAY - 4, NOW - 90 * DAY, NOW, NOW + HOUR - 4, NOW + HOUR]
+
+    assert moments[1:4] == _kept(Cursor(Order.DESCENDING), moments)
+
+
+def test_before_looks_back_ninety_days() -> None:
+    before = NOW - 200 * DAY
+    moments = [before - 90 * DAY - 4, before - 90 * DAY, before - 4, before]
+
+    assert moments[1:3] == _kept(Cursor(Order.DESCENDING, before=before), moments)
+
+
+def test_after_looks_on_ninety_days() -> None:
+    after = NOW - 200 * DAY
+    moments = [after - 4, after, after + 90 * DAY - 4, after + 90 * DAY]
+
+    assert moments[1:3] == _kept(Cursor(Order.DESCENDING, after=after), moments)
+
+
+def test_a_moment_inside_a_step_counts_as_its_step() -> None:
+    assert [NOW] == _kept(Cursor(Order.DESCENDING, after=NOW + 3), [NOW - 4, NOW])
+    assert [NOW - 4] == _kept(Cursor(Order.DESCENDING, before=NOW + 3), [NOW - 4, NOW])
+
+
+def test_an_iterator_looks_ninety_days_from_its_own_moment() -> None:
+    at = NOW - 200 * DAY
+    moments = [at - 90 * DAY - 4, at - 90 * DAY, at - 4, at + 4, at + 90 * DAY - 4, at + 90 * DAY]
+
+    assert moments[1:3] == _kept(Cursor(Order.DESCENDING, iterator=first_at(MESSAGE, at)), moments)
+    assert [at + 4, at + 90 * DAY - 4] == _kept(Cursor(Order.DESCENDING, iterator=f"-{last_at(MESSAGE, at)}"), moments)
+
+
+def test_both_bounds_hold_at_once() -> None:
+    cursor = Cursor(Order.DESCENDING, before=NOW, after=NOW - 8)
+
+    assert [NOW - 8, NOW - 4] == _kept(cursor, [NOW - 12, NOW - 8, NOW - 4, NOW])
+
+
+def test_moments_out_of_this_world_are_taken() -> None:
+    for moment in (-(10**15), 0, 10**15):
+        assert [] == _kept(Cursor(Order.DESCENDING, before=moment, after=moment), [NOW])

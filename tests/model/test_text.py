@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""Rules for texts that callers choose, and for headers."""
+
+import pytest
+
+from tidings.model.endpoint import header_faults, metadata_bytes, wrong_header
+from tidings.model.text import wrong_channel, wrong_name, wrong_tag, wrong_uid, wrong_words
+
+EMPTY = "String must be at least one character"
+LONG = "String too long"
+
+
+@pytest.mark.parametrize("name", ["a", "A-Z_0.9", "-a", "x" * 256])
+def test_a_name_may_be(name: str) -> None:
+    assert wrong_name(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", EMPTY),
+        ("x" * 257, LONG),
+        ("é" * 129, LONG),
+        ("a b", r"String must match the following pattern: [a-zA-Z0-9\-_.]."),
+        ("a\n", r"String must match the following pattern: [a-zA-Z0-9\-_.]."),
+        ("é", r"String must match the following pattern: [a-zA-Z0-9\-_.]."),
+        ("a:b", r"String must match the following pattern: [a-zA-Z0-9\-_.]."),
+    ],
+)
+def test_a_name_may_not_be(name: str, words: str) -> None:
+    assert words == wrong_name(name)
+
+
+def test_channels_and_tags_have_alphabets_of_their_own() -> None:
+    assert wrong_channel("a:b+c") is None
+    assert wrong_tag(r"a/b\c#d") is None
+    assert wrong_channel("a#") == r"String must match the following pattern: [a-zA-Z0-9\-_.:+]."
+    assert (LONG, LONG) == (wrong_channel("x" * 129), wrong_tag("x" * 129))
+
+
+def test_a_uid_does_not_look_like_an_id() -> None:
+    prefixed = "Uids are not allowed to have the same prefix as the ID. Prefix with _?"
+
+    assert [] == wrong_uid("ep_x", "app_")
+    assert [prefixed] == wrong_uid("app_x", "app_")
+    assert 2 == len(wrong_uid("app_ x", "app_"))
+
+
+def test_words_have_no_control_characters() -> None:
+    assert wrong_words("Grüße\n\t") is None
+    assert {wrong_words(chr(code)) for code in range(9)} == {"Control characters 0x00-0x08 not allowed."}
+
+
+@pytest.mark.parametrize("name", ["x-mine", "Authorization", "host", "webhook-id", "!#$%&'*+-.^_`|~"])
+def test_a_header_may_be(name: str) -> None:
+    assert wrong_header(name, "value\twith é".replace("é", "e")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "Invalid Header Name."),
+        ("some:thing", "Invalid Header Name."),
+        ("a b", "Invalid Header Name."),
+        ("a\0", "Invalid Header Name."),
+        ("é", "Invalid Header Name."),
+        ("content-length", "Header uses a forbidden key."),
+        ("User-Agent", "Header uses a forbidden key."),
+        ("svix-foo", "Header starts with a forbidden prefix."),
+        ("X-Svix-Foo", "Header starts with a forbidden prefix."),
+        ("x-amzn-foo", "Header starts with a forbidden prefix."),
+    ],
+)
+def test_a_header_may_not_be(name: str, words: str) -> None:
+    assert words == wrong_header(name, "x")
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\r", "\0", "é", "x" * 4097])
+def test_a_header_value_is_one_plain_line(value: str) -> None:
+    [fault] = header_faults({"x": value})
+
+    assert ("body", "headers", "x") == fault.loc
+
+
+def test_metadata_counts_as_compact_json() -> None:
+    assert len('{"k":"é"}'.encode()) == metadata_bytes({"k": "é"})

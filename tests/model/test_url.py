@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Addresses of endpoints."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidings.model.url import WrongUrl, normalised
+
+AS_THEY_ARE = [
+    "http://localhost/webhook/receiver",
+    "https://user:pass@example.com/",
+    "https://example.com/A/b?Q=1&q=%20#x",
+    "http://10.0.0.1:8080/in",
+    "http://[::1]:9000/",
+    "http://ex_ample.com/",
+    "https://example.com/?a=[]{}|",
+    "https://example.com/caf%C3%A9",
+]
+NORMAL = [
+    ("http://example.com", "http://example.com/"),
+    ("HTTP://Example.COM:80/A/b", "http://example.com/A/b"),
+    ("https://example.com:443", "https://example.com/"),
+    ("https://example.com:0443/", "https://example.com/"),
+    ("http://example.com:/", "http://example.com/"),
+    (" http://example.com/ ", "http://example.com/"),
+    ("http:\\\\example.com\\a", "http://example.com/a"),
+    ("https:example.com", "https://example.com/"),
+    ("http:///example.com", "http://example.com/"),
+    ("http://example.com/a/../b/./c/..", "http://example.com/b/"),
+    ("http://example.com/%2e%2E/b", "http://example.com/b"),
+    ("http://example.com?x", "http://example.com/?x"),
+    ("http://example.com/a b?c d#e f", "http://example.com/a%20b?c%20d#e%20f"),
+    ("http://example.com/?a='b'", "http://example.com/?a=%27b%27"),
+    ("https://bücher.de/ü", "https://xn--bcher-kva.de/%C3%BC"),
+    ("http://ex%61mple.com", "http://example.com/"),
+    ("http://x@y@example.com", "http://x%40y@example.com/"),
+    ("http://user:@example.com", "http://user@example.com/"),
+    ("http://@example.com", "http://example.com/"),
+    ("http://2130706433", "http://127.0.0.1/"),
+    ("http://0x7f.1", "http://127.0.0.1/"),
+    ("http://0177.0.0.01", "http://127.0.0.1/"),
+    ("http://[0:0::0:1]", "http://[::1]/"),
+]
+WRONG = [
+    "invalid url",
+    "",
+    "//example.com",
+    "https://[127.0.0.1]",
+    "https://[::1%lo]",
+    "https://::1",
+    "http://",
+    "http://:80",
+    "http://[::1",
+    "http://[::1]x",
+    "http://a b/",
+    "http://a%00b/",
+    "http://a$b/",
+    "http://example.com:65536",
+    "http://example.com:8o",
+    "http://example.com:\uff11",
+    "http://999.1.1.1",
+    "http://1.2.3.4.5",
+    "http://09.1",
+    "http://a\nb.com",
+    "http://example.com/\x7f",
+    "http://straße.de",
+    "http://" + "ü" * 64 + ".de",
+    "http://example.com/" + "a" * 65_536,
+]
+
+
+@pytest.mark.parametrize("url", AS_THEY_ARE)
+def test_a_normal_url_stays_as_it_is(url: str) -> None:
+    assert url == normalised(url)
+
+
+@pytest.mark.parametrize(("url", "expected"), NORMAL)
+def test_a_url_is_brought_into_its_normal_form(url: str, expected: str) -> None:
+    assert expected == normalised(url)
+
+
+@pytest.mark.parametrize("url", WRONG)
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(WrongUrl) as wrong:
+        normalised(url)
+
+    assert not wrong.value.is_scheme
+
+
+@pytest.mark.parametrize("url", ["ftp://example.com", "javascript:1", "file:///etc/passwd", "ws://example.com"])
+def test_other_schemes_are_refused_by_name(url: str) -> None:
+    with pytest.raises(WrongUrl, match="Endpoint URL schemes must be http or https") as wrong:
+        normalised(url)
+
+    assert wrong.value.is_scheme
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_a_normal_form_is_normal_and_plain(host: str, rest: str) -> None:
+    try:
+        once = normalised(f"http://{host}/{rest}")
+    except WrongUrl:
+        return
+
+    assert once == normalised(once)
+    assert once.isascii()
+    assert once.isprintable()
+    assert " " not in once
