@@ -88,7 +88,7 @@ class Live:
 
     def token_of(self, org_id: str) -> str:
         """Return a token of an organisation."""
-        secret = str(self.settings.get("jwt_secret", SECRET))
+        secret = str(self.settings.get("jwt_secret") or SECRET)
         return issue_org_token(secret, OrgId(org_id), SystemClock().now())
 
     def start(self) -> None:
@@ -182,8 +182,8 @@ class Live:
 def serving(database_url: str, folder: Path, *arguments: str, **settings: Any) -> Iterator[Live]:
     """Run a server for the length of a block; `folder` holds its log and is where it runs."""
     server = Live(database_url, folder, arguments, settings)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         if server.process is not None:

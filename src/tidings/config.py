@@ -88,7 +88,7 @@ class Settings:
         for name in ("delivery_concurrency", "delivery_memory", "tasks_per_process", "tasks_per_tenant"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1")
-        _ = self.listen
+        _ = self.listen, self.sqlite_path
 
     @property
     def listen(self) -> tuple[str, int]:

@@ -39,7 +39,7 @@ async def _secret(settings: Settings) -> str:
     """Return the secret that the server uses: the given one, or the one in the database, made now if there is none."""
     given = settings.jwt_secret
     path = settings.sqlite_path
-    if given is None and path is not None:
+    if not given and path is not None:
         given = kept_secret(path)
     return given or await _made(settings)
 

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""Runs the command line as a user does."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from live import environment
+
+SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command has said, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The one line that a command says when it cannot do its work."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("tidings: ")
+        return lines[0].removeprefix("tidings: ")
+
+
+def tidings(*arguments: str, folder: Path, **settings: Any) -> Said:
+    """Run `tidings` to its end in a folder, with just these settings."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "tidings", *arguments],
+        cwd=folder,
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return Said(ran.returncode, ran.stdout, ran.stderr)

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""`tidings tasks`, against a live server and against servers that behave by script."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import live
+from cli.command import SECONDS, tidings
+from tidings.clock import SystemClock, rfc3339
+
+TASK_ID = "qtask_" + "1" * 27
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Live]:
+    folder: Path = tmp_path_factory.mktemp("tasks")
+    with live.serving(f"sqlite:///{folder}/t.db", folder) as running:
+        yield running
+
+
+@pytest.fixture
+def task_id(server: live.Live) -> str:
+    """Give a task that ends at once, having nothing to recover."""
+    _, app = server.call("POST", "/api/v1/app", {"name": "A"})
+    _, endpoint = server.call("POST", f"/api/v1/app/{app['id']}/endpoint", {"url": "http://127.0.0.1:9/"})
+    path = f"/api/v1/app/{app['id']}/endpoint/{endpoint['id']}/recover"
+    _, started = server.call("POST", path, {"since": rfc3339(SystemClock().now())})
+    return str(started["id"])
+
+
+def where(server: live.Live) -> dict[str, str]:
+    return {"url": server.url, "token": server.token}
+
+
+def test_watch_follows_a_task_to_its_end(server: live.Live, task_id: str, tmp_path: Path) -> None:
+    said = tidings("tasks", "watch", task_id, folder=tmp_path, **where(server))
+
+    assert 0 == said.code, said.err
+    assert f"{task_id} succeeded 0/0" == said.out.splitlines()[-1]
+
+
+def test_list_prints_a_line_for_each_task(server: live.Live, task_id: str, tmp_path: Path) -> None:
+    said = tidings("tasks", "list", "--limit", "1", "--task", "endpoint.recover", folder=tmp_path, **where(server))
+
+    assert [task_id, "endpoint.recover"] == said.out.splitlines()[0].split("\t")[:2]
+
+
+def test_list_can_be_narrowed_to_nothing(server: live.Live, task_id: str, tmp_path: Path) -> None:
+    said = tidings("tasks", "list", "--status", "failed", folder=tmp_path, **where(server))
+
+    assert (0, "") == (said.code, said.out)
+    assert task_id not in said.out
+
+
+def test_get_shows_a_task(server: live.Live, task_id: str, tmp_path: Path) -> None:
+    said = tidings("tasks", "get", task_id, folder=tmp_path, **where(server))
+
+    assert f"id        {task_id}" == said.out.splitlines()[0]
+
+
+@pytest.mark.parametrize("command", ["list", "get", "watch"])
+def test_the_servers_json_is_to_be_had(server: live.Live, task_id: str, tmp_path: Path, command: str) -> None:
+    arguments = [] if command == "list" else [task_id]
+    said = tidings("tasks", command, *arguments, "--json", folder=tmp_path, **where(server))
+
+    last = json.loads(said.out.splitlines()[-1])
+    assert task_id in ([each["id"] for each in last["data"]] if command == "list" else [last["id"]])
+
+
+@pytest.mark.parametrize("command", ["list", "get", "watch"])
+def test_a_terminal_gets_a_table_or_a_bar(server: live.Live, task_id: str, command: str) -> None:
+    shown = on_a_terminal("tasks", command, *([] if command == "list" else [task_id]), **where(server))
+
+    assert task_id in shown
+    assert {"list": "━", "get": "status", "watch": "━"}[command] in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"token": ""}, "no token"),
+        ({"token": "nonsense"}, "the token is not accepted"),
+        ({"url": "nonsense"}, "is not the URL of a server"),
+        ({"url": "http://127.0.0.1:1"}, "no server answers at http://127.0.0.1:1"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line(server: live.Live, tmp_path: Path, given: dict[str, str], says: str) -> None:
+    said = tidings("tasks", "watch", TASK_ID, folder=tmp_path, **{**where(server), **given})
+
+    assert (2, "") == (said.code, said.out)
+    assert says in said.complaint
+
+
+def test_an_unknown_task_is_told_in_a_line(server: live.Live, tmp_path: Path) -> None:
+    said = tidings("tasks", "get", TASK_ID, folder=tmp_path, **where(server))
+
+    assert 2 == said.code
+    assert "404" in said.complaint
+
+
+def test_watch_ends_with_1_when_the_task_failed(tmp_path: Path) -> None:
+    failed = a_task("failed", "failed", done=3, error={"code": "endpoint_deleted", "detail": "It was deleted."})
+    with scripted([(200, a_task("running", "running", done=1)), (200, failed)]) as url:
+        said = tidings("tasks", "watch", TASK_ID, folder=tmp_path, url=url, token="t")
+
+    assert 1 == said.code
+    assert [f"{TASK_ID} running 1/4", f"{TASK_ID} failed 3/4"] == said.out.splitlines()
+    assert said.complaint.endswith("It was deleted.")
+
+
+def test_watch_waits_for_a_server_that_is_away(tmp_path: Path) -> None:
+    away = (0, None)
+    with scripted(
+        [(200, a_task("running", "running", done=1)), away, away, (200, a_task("finished", "succeeded"))]
+    ) as url:
+        said = tidings("tasks", "watch", TASK_ID, folder=tmp_path, url=url, token="t")
+
+    assert (0, "") == (said.code, said.err)
+
+
+def test_another_servers_tasks_have_no_x(tmp_path: Path) -> None:
+    task = a_task("finished", "succeeded")
+    del task["x"]
+    with scripted([(200, task)]) as url:
+        said = tidings("tasks", "watch", TASK_ID, folder=tmp_path, url=url, token="t")
+
+    assert (0, f"{TASK_ID} finished 0\n") == (said.code, said.out)
+
+
+def test_an_answer_that_is_no_json_is_told_in_a_line(tmp_path: Path) -> None:
+    with scripted([(502, None)]) as url:
+        said = tidings("tasks", "list", folder=tmp_path, url=url, token="t")
+
+    assert 2 == said.code
+    assert "status 502" in said.complaint
+
+
+def a_task(status: str, state: str, *, done: int = 4, error: object = None) -> dict[str, Any]:
+    progress = {"done": done, "skipped": 0, "total": 4, "ratePerSecond": None, "etaSeconds": None}
+    return {
+        "id": TASK_ID,
+        "task": "endpoint.recover",
+        "status": status,
+        "updatedAt": "2024-01-01T00:00:00Z",
+        "data": {},
+        "x": {"state": state, "progress": progress, "error": error},
+    }
+
+
+@contextmanager
+def scripted(script: list[tuple[int, object]]) -> Iterator[str]:
+    """Serve one answer of a script a request; a status of 0 is a connection that is cut."""
+    answers = iter(script)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = next(answers)
+            if not status:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"" if body is None else json.dumps(body).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+        thread.join()
+
+
+def on_a_terminal(*arguments: str, **settings: str) -> str:
+    """Run a command with a terminal for its output; return what the terminal was sent."""
+    ours, theirs = pty.openpty()
+    environment = {**live.environment(settings), "TERM": "xterm", "COLUMNS": "160"}
+    command = [sys.executable, "-m", "tidings", *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := _read(ours):
+            shown += part
+    finally:
+        os.close(ours)
+    assert 0 == process.wait(SECONDS)
+    return shown.decode(errors="replace")
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # the other end is closed
+        return b""
