@@ -15,7 +15,7 @@ import msgspec
 
 from tidings.api.context import Context
 from tidings.api.query import Query
-from tidings.api.wire import EmptyResponse, HttpErrorOut, HTTPValidationError, In
+from tidings.api.wire import In
 from tidings.core.receipts import Answer
 from tidings.model.app import App
 from tidings.model.token import Principal
@@ -84,8 +84,6 @@ class Route(Generic[QueryT, BodyT]):
     handler: Callable[[Call[QueryT, BodyT]], Awaitable[Answer]]
     answers: Mapping[int, object]
     """The type of the body by status of success, None where there is no body."""
-    errors: tuple[int, ...] = ()
-    """Statuses of refusal beyond those that every route has."""
     decoder: msgspec.json.Decoder[BodyT] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,18 +104,5 @@ class Route(Generic[QueryT, BodyT]):
 AnyRoute = Route[Any, Any]
 """An entry of the table, where it does not matter what goes in."""
 
-ERRORS: Final[Mapping[int, type]] = {
-    400: HttpErrorOut,
-    401: HttpErrorOut,
-    403: HttpErrorOut,
-    404: HttpErrorOut,
-    409: HttpErrorOut,
-    413: HttpErrorOut,
-    422: HTTPValidationError,
-    429: HttpErrorOut,
-    503: HttpErrorOut,
-}
-
 EMPTY: Final = Answer(202, b"{}")
 """The answer to what has nothing to tell but that it will be done."""
-EMPTY_TYPE: Final = EmptyResponse
