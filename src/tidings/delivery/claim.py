@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Claim: lease due rows from the database into memory, and know when to look again.
 
-There is no polling. The claimer sleeps until a moment that it knows (the next due row, the next lapsing lease), until
-it is woken (a manual send, a line that has room again), or, on PostgreSQL, until the pulse says that there is work.
+There is no polling. The claimer sleeps until a moment that it knows (the next due row, the next lapsing lease, the
+next tokens of an endpoint with a limit), until it is woken (a manual send, a line that has room again), or, on
+PostgreSQL, until the pulse says that there is work.
+
+Two kinds of endpoints are put off although they have due rows: those whose limit allows nothing yet, and those where
+nothing answers. They are looked at again at a moment of their own, and wake nobody before it.
 """
 
 import asyncio
+import random
 import secrets
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +21,7 @@ from tidings.clock import SECOND, Clock
 from tidings.core.routing import RoutingCache
 from tidings.delivery.queue import Queue
 from tidings.delivery.settle import Outcome, SettleBatcher
+from tidings.delivery.throttle import Pacer, Round, Throttle, Window
 from tidings.model.delivery import Lane
 from tidings.model.routing import Receiver, Send
 from tidings.observe import count, failure
@@ -27,8 +34,24 @@ _LAPSED: Final = 500
 _BATCH: Final = 1_000
 _REPLAY_SHARE: Final = 10
 """One in so many claims is for the replay lane while the live lane has work."""
+_MOST_PACED: Final = 1_000
+"""Deliveries of one endpoint with a limit that are claimed at once."""
+_PUT_OFF_SECONDS: Final = 0.25
+"""How long an endpoint is put off where nothing answers, or where a limit is in force and all places are taken."""
+_PUT_OFF_MOST: Final = 10_000
 _PAUSE_SECONDS: Final = 1.0
 _LONGEST_SLEEP: Final = 3600.0
+_NEVER: Final = Window(0.0, 0.0)
+"""For a delivery that was claimed and got no token after all: it is handed back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Where claimed deliveries go: to be sent soon, at their moment, or, if they cannot be sent, to be ended."""
+
+    queue: Queue
+    pacer: Pacer
+    settler: SettleBatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +59,7 @@ class _Claimed:
     """What one pass took."""
 
     sends: list[Send]
+    paced: list[tuple[Send, Window]]
     dropped: list[Send]
     drained: list[str]
     behind: list[str]
@@ -50,16 +74,18 @@ class Claimer:
         db: Database,
         clock: Clock,
         routing: RoutingCache,
-        queue: Queue,
-        settler: SettleBatcher,
+        memory: Memory,
         *,
         lease_ms: int,
     ) -> None:
         self._db = db
         self._clock = clock
         self._routing = routing
-        self._queue = queue
-        self._settler = settler
+        self._queue = memory.queue
+        self._settler = memory.settler
+        self._pacer = memory.pacer
+        self._throttle = Throttle(clock)
+        self._put_off: dict[str, float] = {}
         self._lease_ms = lease_ms
         self._work = asyncio.Event()
         self._next_at: int | None = None
@@ -71,6 +97,12 @@ class Claimer:
         """Look now."""
         self._urgent = True
         self._work.set()
+
+    def wake_for(self, endpoint_ids: Iterable[str]) -> None:
+        """Look now, unless all of these endpoints are put off."""
+        now = self._clock.monotonic()
+        if any(self._put_off.get(endpoint_id, now) <= now for endpoint_id in endpoint_ids):
+            self.wake()
 
     def due_at(self, moment: int) -> None:
         """Look no later than at a moment."""
@@ -125,6 +157,8 @@ class Claimer:
                 return
             claimed = await self._pass()
             self._queue.take(claimed.sends)
+            if claimed.paced:
+                self._pacer.take(claimed.paced)
             for send in claimed.dropped:
                 self._settler.add(Outcome(send, dropped=True))
             for endpoint_id in claimed.drained:
@@ -141,18 +175,61 @@ class Claimer:
             wrapped = not found and self._after != ""
             self._after = found[-1][0] if len(found) == _ENDPOINTS else ""
             receivers, abandoned = await self._receivers(tx, found)
-            wanted = [(each, room) for each in receivers if (room := self._queue.room(each))]
-            rows, lease = await self._lease(tx, wanted, now)
+            wanted, limited = await self._wanted(tx, receivers)
+            rows, lease = await self._lease(tx, wanted, now, {} if limited is None else limited.allotted)
             at = self._clock.monotonic()
+            taken = Counter(row["endpoint_id"] for row in rows)
+            windows = {} if limited is None else await self._throttle.close(tx, limited, taken)
             sends, dropped = await self._loaded(tx, rows, receivers, lease, at)
         count("deliveries.claimed", len(sends))
-        taken: dict[str, int] = {}
-        for row in rows:
-            taken[row["endpoint_id"]] = taken.get(row["endpoint_id"], 0) + 1
-        drained = [endpoint_id for endpoint_id, room in wanted if taken.get(endpoint_id, 0) < room]
+        drained = [endpoint_id for endpoint_id, room in wanted if taken[endpoint_id] < room]
         behind = [each for each in receivers if each not in drained]
-        more = bool(rows) or bool(lapsed) or abandoned or wrapped or self._after != ""
-        return _Claimed(sends, dropped, drained, behind, more)
+        put_off = self._wait_for([receivers[each] for each in behind], limited)
+        more = any(each not in put_off for each in taken if each not in windows)
+        more = more or bool(lapsed) or abandoned or wrapped or self._after != ""
+        plain, paced = _split(sends, windows)
+        return _Claimed(plain, paced, dropped, drained, behind, more)
+
+    async def _wanted(self, tx: Write, receivers: Mapping[str, Receiver]) -> tuple[list[tuple[str, int]], Round | None]:
+        """Return how many rows of which endpoints there is room for, and what limits say to that."""
+        now = self._clock.monotonic()
+        if self._put_off:
+            self._put_off = {each: until for each, until in self._put_off.items() if until > now}
+        looked_at = [each for each in receivers.values() if each.id not in self._put_off]
+        wanted: list[tuple[str, int]] = [
+            (each.id, room) for each in looked_at if not each.limits and (room := self._queue.room(each.id))
+        ]
+        rooms = [(each, room) for each in looked_at if each.limits and (room := self._paced_room(each))]
+        if not rooms:
+            return wanted, None
+        random.shuffle(rooms)  # whoever shares the limit of an application with others is not always the first
+        opened = await self._throttle.open(tx, rooms)
+        return wanted + [(each.id, n) for each, _ in rooms if (n := opened.may_take(each.id))], opened
+
+    def _paced_room(self, receiver: Receiver) -> int:
+        """Return how many rows of an endpoint with a limit may be claimed: there must be room when they are sent."""
+        waiting, memory = self._pacer.held_for(receiver.id), self._queue.memory_left - self._pacer.held
+        spare = self._queue.spare(receiver.id)
+        most = spare if self._queue.is_crowded(receiver.id) else _MOST_PACED
+        return max(0, min(most - waiting, memory))
+
+    def _wait_for(self, behind: Iterable[Receiver], limited: Round | None) -> Container[str]:
+        """Put endpoints off that have more to send than they may, and look at them again in time."""
+        now = self._clock.monotonic()
+        if len(self._put_off) > _PUT_OFF_MOST:
+            self._put_off.clear()
+        for receiver in behind:
+            if receiver.id in self._put_off:
+                wait = self._put_off[receiver.id] - now
+            elif limited is not None and receiver.id in limited.allotted:
+                wait = limited.again_in(receiver.id)
+            elif receiver.limits or self._queue.is_narrow(receiver.id):
+                wait = _PUT_OFF_SECONDS
+            else:
+                continue
+            self._put_off[receiver.id] = now + wait
+            self.due_at(self._clock.now() + int(wait * SECOND) + 1)
+        return self._put_off
 
     async def _receivers(self, tx: Write, found: Sequence[tuple[str, str, str]]) -> tuple[dict[str, Receiver], bool]:
         """Return who can be sent to; what waits for anybody else is removed, a chunk at a time."""
@@ -167,21 +244,30 @@ class Claimer:
         count("deliveries.abandoned", abandoned)
         return receivers, abandoned > 0
 
-    async def _lease(self, tx: Write, wanted: list[tuple[str, int]], now: int) -> tuple[list[Row], int]:
-        """Lease live rows first; the replay lane gets what is left of each room, and never nothing."""
+    async def _lease(
+        self, tx: Write, wanted: list[tuple[str, int]], now: int, limited: Container[str]
+    ) -> tuple[list[Row], int]:
+        """Lease live rows first; the replay lane gets what is left of each room, and never nothing.
+
+        Where a limit is in force the room is exact: then the replay lane has its share before the live one.
+        """
         lease, until = secrets.randbits(62) + 1, now + self._lease_ms
-        if not wanted:
-            return [], lease
-        live = await deliveries.claim(tx, wanted, lane=Lane.LIVE, lease=lease, now=now, until=until)
-        taken: dict[str, int] = {}
-        for row in live:
-            taken[row["endpoint_id"]] = taken.get(row["endpoint_id"], 0) + 1
-        rest = [
-            (endpoint_id, max(room - taken.get(endpoint_id, 0), -(-room // _REPLAY_SHARE)))
-            for endpoint_id, room in wanted
-        ]
-        replay = await deliveries.claim(tx, rest, lane=Lane.REPLAY, lease=lease, now=now, until=until)
-        return [*live, *replay], lease
+        rows: list[Row] = []
+        taken: Counter[str] = Counter()
+
+        async def claim(lane: Lane, rooms: Iterable[tuple[str, int]]) -> None:
+            open_rooms = [each for each in rooms if each[1] > 0]
+            if not open_rooms:
+                return
+            claimed = await deliveries.claim(tx, open_rooms, lane=lane, lease=lease, now=now, until=until)
+            taken.update(row["endpoint_id"] for row in claimed)
+            rows.extend(sorted(claimed, key=_order))
+
+        await claim(Lane.REPLAY, [(each, _share(room)) for each, room in wanted if each in limited])
+        await claim(Lane.LIVE, [(each, room - taken[each]) for each, room in wanted])
+        least = {each: 0 if each in limited else -(-room // _REPLAY_SHARE) for each, room in wanted}
+        await claim(Lane.REPLAY, [(each, max(room - taken[each], least[each])) for each, room in wanted])
+        return rows, lease
 
     async def _loaded(
         self, tx: Write, rows: list[Row], receivers: dict[str, Receiver], lease: int, at: float
@@ -206,3 +292,30 @@ class Claimer:
             )
             (dropped if payload is None else sends).append(send)
         return sends, dropped
+
+
+def _order(row: Row) -> tuple[int, str]:
+    return row["due_at"], row["msg_id"]
+
+
+def _share(room: int) -> int:
+    """Return the replay lane's part of a room, by chance rounded up or down."""
+    return int(room / _REPLAY_SHARE + random.random())  # noqa: S311 - fairness, not secrecy
+
+
+def _split(
+    sends: Iterable[Send], windows: Mapping[str, Sequence[Window]]
+) -> tuple[list[Send], list[tuple[Send, Window]]]:
+    """Give each delivery to an endpoint with a limit its moment; the others have none."""
+    if not windows:
+        return list(sends), []
+    left = {endpoint_id: iter(each) for endpoint_id, each in windows.items()}
+    plain, paced = [], []
+    for send in sends:
+        mine = left.get(send.receiver.id)
+        window = None if mine is None else next(mine, _NEVER)
+        if window is None:
+            plain.append(send)
+        else:
+            paced.append((send, window))
+    return plain, paced

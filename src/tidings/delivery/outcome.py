@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from enum import Flag
 from typing import Final
 
 from tidings.clock import SECOND
+from tidings.core.ledger import FAILING_AFTER, Trouble
+from tidings.model.routing import Send
 
 KEPT_BYTES: Final = 20_000
 OVERLOAD_WAIT_SECONDS: Final = 60
@@ -22,6 +25,42 @@ class Refusal:
 
     timed_out: bool = False
     retry_after: str | None = None
+
+
+class Wish(Flag):
+    """What a receiver may ask for in its answer, in the header `webhook-delivery`."""
+
+    NOTHING = 0
+    ABORT_MESSAGE = 1
+    """Do not try this message here again."""
+    DISABLE = 2
+    """Send nothing here any more."""
+
+
+_WISHES: Final = {"abort-message": Wish.ABORT_MESSAGE, "disable": Wish.DISABLE}
+
+
+def wish_of(header: str | None) -> Wish:
+    """Read the header; words that we do not know ask for nothing."""
+    wish = Wish.NOTHING
+    for word in (header or "").lower().split(","):
+        wish |= _WISHES.get(word.strip(), Wish.NOTHING)
+    return wish
+
+
+def troubles_of(send: Send, wish: Wish, *, delivered: bool, is_last: bool) -> tuple[Trouble, ...]:
+    """Return what an attempt shows beyond itself. Manual attempts, asked for by somebody who watches, show nothing."""
+    shown: list[Trouble] = []
+    if not send.manual:
+        if delivered:
+            shown += [Trouble.RECOVERED] if send.attempts >= FAILING_AFTER else []
+        elif is_last:
+            shown += [Trouble.ABORTED if wish else Trouble.EXHAUSTED]
+        elif send.attempts == FAILING_AFTER - 1:
+            shown += [Trouble.FAILING]
+    if Wish.DISABLE in wish:
+        shown += [Trouble.UNWANTED]
+    return tuple(shown)
 
 
 def is_delivered(status: int) -> bool:

@@ -4,6 +4,10 @@
 A line starts sends while it has room for them and hands back what has waited too long, so that a lease never ends
 with its delivery unsent. When a line is full, or rows of its endpoint wait in the database, it is *behind*: then new
 deliveries are left in the database too, where they are claimed in the order in which they became due.
+
+A line where nothing answers any more is *narrow*: after so many sends in a row that got no answer at all it has a few
+sends under way and few waiting, and is filled from the database by the clock and not by each send that ends, so that
+a dead endpoint with a hundred thousand due retries takes little from the others. One answer makes it wide again.
 """
 
 import asyncio
@@ -18,6 +22,12 @@ from tidings.model.routing import Receiver, Send
 
 _SWEEP_SECONDS: Final = 0.25
 _LINES_KEPT: Final = 4_096
+_UNANSWERED: Final = 10
+"""Sends in a row without an answer that make a line narrow."""
+_NARROW: Final = 4
+"""Sends under way from a narrow line."""
+_NARROW_WAITING: Final = 64
+"""Deliveries that wait in a narrow line."""
 
 
 class Cancellable(Protocol):
@@ -48,13 +58,17 @@ class Bounds:
 class Line:
     """One endpoint's deliveries in memory."""
 
-    __slots__ = ("behind", "receiver", "under_way", "waiting")
+    __slots__ = ("behind", "concurrency", "is_narrow", "receiver", "unanswered", "under_way", "waiting")
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, concurrency: int) -> None:
         self.receiver = receiver
+        self.concurrency = concurrency
         self.waiting: deque[Send] = deque()
         self.under_way: dict[Send, Cancellable] = {}
         self.behind = False
+        self.is_narrow = False
+        self.unanswered = 0
+        """Sends in a row that got no answer."""
 
 
 class Queue:
@@ -95,7 +109,10 @@ class Queue:
         if self._closed or self._held >= self._bounds.memory:
             return False
         line = self._lines.get(endpoint_id)
-        return line is None or (not line.behind and len(line.waiting) < self._bounds.line)
+        if line is None:
+            return True
+        most = _NARROW_WAITING if line.is_narrow else self._bounds.line
+        return not line.behind and len(line.waiting) < most
 
     def room(self, endpoint_id: str) -> int:
         """Return how many rows of an endpoint a claim may take."""
@@ -103,8 +120,33 @@ class Queue:
             return 0
         line = self._lines.get(endpoint_id)
         held = 0 if line is None else len(line.waiting) + len(line.under_way)
+        most = _NARROW_WAITING if line is not None and line.is_narrow else 2 * self._bounds.concurrency
         self._starved = self._starved or self._held >= self._bounds.memory
-        return max(0, min(2 * self._bounds.concurrency - held, self._bounds.memory - self._held))
+        return max(0, min(most - held, self._bounds.memory - self._held))
+
+    def is_narrow(self, endpoint_id: str) -> bool:
+        """Tell whether nothing answers at an endpoint."""
+        line = self._lines.get(endpoint_id)
+        return line is not None and line.is_narrow
+
+    def spare(self, endpoint_id: str) -> int:
+        """Return how many deliveries that came to memory now would be sent at once."""
+        if self._closed:
+            return 0
+        line = self._lines.get(endpoint_id)
+        if line is None:
+            return self._bounds.concurrency
+        return max(0, line.concurrency - len(line.under_way) - len(line.waiting))
+
+    def is_crowded(self, endpoint_id: str) -> bool:
+        """Tell whether half or more of an endpoint's places are taken, or nothing answers there."""
+        line = self._lines.get(endpoint_id)
+        return line is not None and (line.is_narrow or 2 * len(line.under_way) >= line.concurrency)
+
+    @property
+    def memory_left(self) -> int:
+        """How many more deliveries may be in memory."""
+        return self._bounds.memory - self._held
 
     def take(self, sends: Iterable[Send]) -> None:
         """Take committed deliveries into memory and start what can be started; when closed, hand them back."""
@@ -114,6 +156,7 @@ class Queue:
         touched: dict[str, Line] = {}
         for send in sends:
             line = self._line(send.receiver)
+            line.receiver = send.receiver
             line.waiting.append(send)
             touched[send.receiver.id] = line
             self._held += 1
@@ -135,28 +178,45 @@ class Queue:
         if line is not None:
             line.behind = False
 
-    def finished(self, send: Send) -> None:
-        """Note that a send has ended, and start the next."""
+    def finished(self, send: Send, *, unanswered: bool = False) -> bool:
+        """Note that a send has ended, and start the next; tell whether its line has just become narrow."""
         line = self._lines[send.receiver.id]
         if line.under_way.pop(send, None) is not None:
             self._held -= 1
+        narrowed = False
+        if unanswered:
+            narrowed = self._narrowed(line)
+        elif line.unanswered:
+            self._widen(line)
         self._advance(line)
         if self._emptied is not None and not self._held:
             self._emptied.set()
         if self._starved and self._held < self._bounds.memory // 2:
             self._starved = False
             self._wanting()
+        return narrowed
 
-    def refresh(self, receivers: Iterable[Receiver]) -> None:
-        """Use an endpoint's new address and keys for what waits; what is under way keeps the old ones."""
-        for receiver in receivers:
-            line = self._lines.get(receiver.id)
-            if line is None:
-                continue
-            line.receiver = receiver
-            if receiver.disabled:
-                self._give_back(line, list(line.waiting))
-                line.waiting.clear()
+    def _narrowed(self, line: Line) -> bool:
+        line.unanswered += 1
+        if line.unanswered < _UNANSWERED or line.is_narrow:
+            return False
+        line.is_narrow = True
+        line.concurrency = min(_NARROW, self._bounds.concurrency)
+        self._give_back(line, [line.waiting.pop() for _ in range(len(line.waiting) - _NARROW_WAITING)])
+        self._wanting()
+        return True
+
+    def _widen(self, line: Line) -> None:
+        line.unanswered = 0
+        line.is_narrow = False
+        line.concurrency = self._bounds.concurrency
+
+    def turn_away(self, endpoint_id: str) -> None:
+        """Hand back what waits for an endpoint that receives no more."""
+        line = self._lines.get(endpoint_id)
+        if line is not None:
+            self._give_back(line, list(line.waiting))
+            line.waiting.clear()
 
     def close(self) -> list[Send]:
         """Start nothing more; return what waits, which the caller hands back."""
@@ -196,7 +256,7 @@ class Queue:
         if line is None:
             if len(self._lines) >= _LINES_KEPT:
                 self._forget_idle()
-            line = self._lines[receiver.id] = Line(receiver)
+            line = self._lines[receiver.id] = Line(receiver, self._bounds.concurrency)
         return line
 
     def _forget_idle(self) -> None:
@@ -205,11 +265,16 @@ class Queue:
                 del self._lines[endpoint_id]
 
     def _advance(self, line: Line) -> None:
-        concurrency = self._bounds.concurrency
+        concurrency = line.concurrency
         waiting, under_way = line.waiting, line.under_way
         while waiting and len(under_way) < concurrency and not self._closed:
             self._begin(line, waiting.popleft())
         if line.behind and len(waiting) < concurrency // 2 and not self._closed:
+            self._want(line)
+
+    def _want(self, line: Line) -> None:
+        """Ask for more of what waits in the database, unless that comes by the clock."""
+        if not line.is_narrow and not line.receiver.limits:
             self._wanting()
 
     def _begin(self, line: Line, send: Send) -> None:

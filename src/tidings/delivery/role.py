@@ -6,15 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.clock import SECOND, Clock
+from tidings.clock import HOUR, SECOND, Clock
 from tidings.core.accept import Handover
+from tidings.core.ledger import Ledger, Sign, Trouble
 from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
-from tidings.delivery.claim import Claimer
+from tidings.delivery.claim import Claimer, Memory
 from tidings.delivery.client import Client, Limits
 from tidings.delivery.courier import Courier, Manner
 from tidings.delivery.queue import Bounds, Queue
 from tidings.delivery.settle import Outcome, SettleBatcher
+from tidings.delivery.throttle import Pacer
 from tidings.model.routing import Send
 from tidings.storage import deliveries
 from tidings.storage.database import Database, Dialect
@@ -35,6 +37,8 @@ class Terms:
     """Seconds that a lease outlasts the timeout: part for reading the answer, part for waiting, part for settling."""
     concurrency: int
     memory: int
+    disable_after_ms: int = 120 * HOUR
+    """How long messages may keep running out of attempts until their endpoint is disabled."""
     verify_tls: bool = True
     whitelabel: bool = False
 
@@ -67,11 +71,15 @@ class Delivery:
             idle_per_origin=terms.concurrency,
         )
         self._client = Client(terms.policy, timeout_seconds=terms.timeout, limits=limits, verify_tls=terms.verify_tls)
-        self.settler = SettleBatcher(db, clock, self._due_at)
-        self._courier = Courier(self._client, clock, Manner(terms.schedule, terms.whitelabel), self._ended)
+        self.ledger = Ledger(terms.disable_after_ms, changed=routing.drop, disabled=self._turn_away)
+        self.settler = SettleBatcher(db, clock, self.ledger, self._due_at)
+        manner = Manner(terms.schedule, terms.whitelabel)
+        self._courier = Courier(self._client, clock, manner, self._ended, self.ledger.marked)
         bounds = Bounds(terms.concurrency, terms.memory, terms.patience)
         self.queue = Queue(bounds, clock, start=self._courier.start, hand_back=self._unsent, wanting=self._wanting)
-        self.claimer = Claimer(db, clock, routing, self.queue, self.settler, lease_ms=terms.lease_ms)
+        self.pacer = Pacer(clock, start=self._start_now, hand_back=self._unsent)
+        memory = Memory(self.queue, self.pacer, self.settler)
+        self.claimer = Claimer(db, clock, routing, memory, lease_ms=terms.lease_ms)
         self._claiming: asyncio.Task[None] | None = None
 
     def handover(self) -> Handover:
@@ -80,8 +88,9 @@ class Delivery:
 
     def wake(self, endpoint_ids: Iterable[str]) -> None:
         """Claim what has become due for endpoints: their new deliveries queue behind it until it is drained."""
+        endpoint_ids = list(endpoint_ids)
         self.queue.fall_behind(endpoint_ids)
-        self.claimer.wake()
+        self.claimer.wake_for(endpoint_ids)
 
     async def start(self) -> None:
         """Begin to claim. On SQLite every lease is of a process that is gone: one process owns the file."""
@@ -93,6 +102,7 @@ class Delivery:
         """Begin nothing new: claim nothing, send nothing, and hand back what waits in memory."""
         self.claimer.close()
         self._unsent(self.queue.close())
+        self._unsent(self.pacer.close())
 
     async def stop(self, *, grace: float) -> None:
         """Give sends under way `grace` seconds to end, settle them, and hand back the rest."""
@@ -112,7 +122,20 @@ class Delivery:
 
     def _ended(self, outcome: Outcome) -> None:
         self.settler.add(outcome)
-        self.queue.finished(outcome.send)
+        if self.queue.finished(outcome.send, unanswered=outcome.unanswered):
+            outcome.signs = (*outcome.signs, Sign(Trouble.UNREACHABLE, outcome.send.receiver))
+
+    def _start_now(self, send: Send) -> bool:
+        """Send a delivery whose moment has come, if there is a place for it."""
+        if not self.queue.spare(send.receiver.id):
+            return False
+        self.queue.take([send])
+        return True
+
+    def _turn_away(self, endpoint_id: str) -> None:
+        """Hand back what waits for an endpoint that was disabled; the claim that finds it removes it."""
+        self.queue.turn_away(endpoint_id)
+        self.claimer.wake()
 
     def _unsent(self, sends: list[Send]) -> None:
         for send in sends:

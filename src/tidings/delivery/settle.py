@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.clock import Clock
+from tidings.core.ledger import Ledger, Sign, Trouble
 from tidings.model.routing import Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, settlement
@@ -33,6 +34,11 @@ class Outcome:
     delivered: bool = False
     next_at: int | None = None
     dropped: bool = False
+    aborted: bool = False
+    """Whether the receiver wants no other attempt, whatever was scheduled."""
+    unanswered: bool = False
+    signs: tuple[Sign, ...] = ()
+    """What is to go on record."""
 
     def settled(self) -> Settled:
         """Return the delivery's key, lease and next moment."""
@@ -42,9 +48,10 @@ class Outcome:
 class SettleBatcher:
     """Settles the sends of one process. `due_at` is told the earliest moment that a batch has re-armed."""
 
-    def __init__(self, db: Database, clock: Clock, due_at: Callable[[int], None]) -> None:
+    def __init__(self, db: Database, clock: Clock, ledger: Ledger, due_at: Callable[[int], None]) -> None:
         self._db = db
         self._clock = clock
+        self._ledger = ledger
         self._due_at = due_at
         self._waiting: deque[Outcome] = deque()
         self._flushing: asyncio.Task[None] | None = None
@@ -116,17 +123,20 @@ class SettleBatcher:
         delivered = [outcome.settled() for outcome in batch if outcome.delivered]
         if delivered:
             await deliveries.settle_delivered(tx, delivered, now)
-        if len(delivered) == len(batch):
-            return
-        failed = [each.settled() for each in batch if each.attempt is not None and not each.delivered]
-        if failed:
-            await deliveries.settle_failed(tx, failed, now)
-        returned = [each.settled() for each in batch if each.attempt is None and not each.dropped]
-        if returned:
-            await deliveries.hand_back(tx, returned, now)
-        dropped = [each.settled() for each in batch if each.dropped]
-        if dropped:
-            await deliveries.drop(tx, dropped)
+        signs = self._signs(batch)
+        if signs:
+            await self._ledger.write(tx, signs, now)
+        if len(delivered) < len(batch):
+            await _write_undelivered(tx, batch, now)
+
+    def _signs(self, batch: list[Outcome]) -> list[Sign]:
+        """Return what goes on record; that an endpoint works only if there is something to end."""
+        signs = [sign for outcome in batch if outcome.signs for sign in outcome.signs]
+        marked = self._ledger.marked
+        if marked:
+            works = {each.send.receiver for each in batch if each.delivered and each.send.receiver.id in marked}
+            signs += [Sign(Trouble.WORKS, receiver) for receiver in works]
+        return signs
 
     def _tell(self, batch: list[Outcome], now: int) -> None:
         """Tell the claimer when the first of what was re-armed is due; a wish for another send is due now."""
@@ -138,3 +148,19 @@ class SettleBatcher:
                 moments.extend(moment for moment in (outcome.next_at, outcome.send.retry_at) if moment is not None)
         if moments:
             self._due_at(min(moments))
+
+
+async def _write_undelivered(tx: Write, batch: list[Outcome], now: int) -> None:
+    """Move on, hand back or end what was not delivered."""
+    aborted = [each.settled() for each in batch if each.aborted]
+    if aborted:
+        await deliveries.forget_schedule(tx, aborted)
+    failed = [each.settled() for each in batch if each.attempt is not None and not each.delivered]
+    if failed:
+        await deliveries.settle_failed(tx, failed, now)
+    returned = [each.settled() for each in batch if each.attempt is None and not each.dropped]
+    if returned:
+        await deliveries.hand_back(tx, returned, now)
+    dropped = [each.settled() for each in batch if each.dropped]
+    if dropped:
+        await deliveries.drop(tx, dropped)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
+from tidings.model.throttle import Limit
 
 _REMEMBERED: Final = 512
 
@@ -26,6 +27,10 @@ class Receiver:
     disabled: bool
     event_types: frozenset[str] | None
     channels: frozenset[str] | None
+    limits: tuple[Limit, ...] = ()
+    """The rates that hold for it: its own and its application's."""
+    is_marked: bool = False
+    """Whether failures are on record, which a success ends."""
 
     def wants(self, event_type: str, channels: tuple[str, ...] | None) -> bool:
         """Tell whether an automatic send goes here. A message without channels misses an endpoint with them."""

@@ -211,6 +211,17 @@ async def settle_failed(tx: Write, sends: Sequence[Settled], now: int) -> None:
         await tx.bulk(_MOVE_FAILED, rows)
 
 
+_FORGET_SCHEDULE: Final = Sql(
+    sqlite=f"UPDATE delivery SET retry_at = NULL WHERE {_NAMED}",
+    postgresql=f"UPDATE delivery SET retry_at = NULL FROM {_KEYS} AS t(m, e, l) WHERE {_JOINED}",
+)
+
+
+async def forget_schedule(tx: Write, sends: Sequence[Settled]) -> None:
+    """Give up the automatic attempts that leased manual sends go before; what is asked for meanwhile stays asked."""
+    await tx.bulk(_FORGET_SCHEDULE, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
+
+
 _RETURN_SET: Final = (
     "lease = NULL, lease_until = NULL, due_at = {now},"
     " retry_at = CASE WHEN again > 0 AND manual = 0 THEN {now} ELSE retry_at END,"

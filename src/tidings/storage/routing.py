@@ -7,15 +7,20 @@ from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.routing import Receiver, Routing
+from tidings.model.throttle import Limit
 from tidings.storage.database import Read, Row, Sql
 
 _APP_BY_REF: Final = """
-SELECT id, routing_version FROM application
+SELECT id, routing_version, throttle_rate FROM application
 WHERE org_id = :org AND (id = :ref OR uid = :ref) AND deleted_at IS NULL
 """
-_APP_BY_ID: Final = "SELECT id, org_id, routing_version FROM application WHERE id = :app AND deleted_at IS NULL"
+_APP_BY_ID: Final = """
+SELECT id, org_id, routing_version, throttle_rate FROM application WHERE id = :app AND deleted_at IS NULL
+"""
 _ENDPOINTS: Final = """
-SELECT id, url, secret, headers, disabled, event_types, channels FROM endpoint
+SELECT id, url, secret, headers, disabled, event_types, channels, throttle_rate,
+  CASE WHEN failing_since IS NULL AND unreachable_since IS NULL THEN 0 ELSE 1 END AS marked
+FROM endpoint
 WHERE app_id = :app AND deleted_at IS NULL ORDER BY id
 """
 _VERSIONS: Final = Sql(
@@ -33,13 +38,13 @@ _CHANGED: Final = "SELECT id FROM application WHERE routed_at >= :since"
 async def find(read: Read, org_id: OrgId, ref: str) -> Routing | None:
     """Compile an application, by id or uid within its organisation."""
     row = await read.row(_APP_BY_REF, org=org_id, ref=ref)
-    return None if row is None else await _compiled(read, AppId(row["id"]), org_id, row["routing_version"])
+    return None if row is None else await _compiled(read, row, org_id)
 
 
 async def find_by_id(read: Read, app_id: str) -> Routing | None:
     """Compile an application by its id alone, as the rows of its own deliveries name it."""
     row = await read.row(_APP_BY_ID, app=app_id)
-    return None if row is None else await _compiled(read, AppId(row["id"]), row["org_id"], row["routing_version"])
+    return None if row is None else await _compiled(read, row, row["org_id"])
 
 
 async def versions(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
@@ -52,12 +57,18 @@ async def changed_since(read: Read, moment: int) -> list[str]:
     return [row["id"] for row in await read.rows(_CHANGED, since=moment)]
 
 
-async def _compiled(read: Read, app_id: AppId, org_id: OrgId, version: int) -> Routing:
+async def _compiled(read: Read, app: Row, org_id: OrgId) -> Routing:
+    app_id, shared = AppId(app["id"]), _limits(app)
     rows = await read.rows(_ENDPOINTS, app=app_id)
-    return Routing(app_id, org_id, version, tuple(_receiver(row, app_id, org_id) for row in rows))
+    receivers = tuple(_receiver(row, app_id, org_id, shared) for row in rows)
+    return Routing(app_id, org_id, app["routing_version"], receivers)
 
 
-def _receiver(row: Row, app_id: AppId, org_id: OrgId) -> Receiver:
+def _limits(row: Row) -> tuple[Limit, ...]:
+    return () if row["throttle_rate"] is None else (Limit(row["id"], row["throttle_rate"]),)
+
+
+def _receiver(row: Row, app_id: AppId, org_id: OrgId, shared: tuple[Limit, ...]) -> Receiver:
     return Receiver(
         id=EndpointId(row["id"]),
         app_id=app_id,
@@ -68,6 +79,8 @@ def _receiver(row: Row, app_id: AppId, org_id: OrgId) -> Receiver:
         disabled=bool(row["disabled"]),
         event_types=_set(row["event_types"]),
         channels=_set(row["channels"]),
+        limits=(*_limits(row), *shared),
+        is_marked=bool(row["marked"]),
     )
 
 

@@ -46,9 +46,11 @@ CREATE TABLE endpoint (
     updated_at BIGINT NOT NULL,
     deleted_at BIGINT,
     -- Health, written seldom: the first and the last moment at which a message ran out of attempts without a success
-    -- in between, since when nothing answers there, and when and why the endpoint was disabled.
+    -- in between, and when that will have lasted too long; since when nothing answers there; and when and why the
+    -- endpoint was disabled.
     failing_since BIGINT,
     last_failure_at BIGINT,
+    disables_at BIGINT,
     unreachable_since BIGINT,
     disabled_at BIGINT,
     disabled_reason {text}

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""Limits in force: tokens are taken in the transaction that claims, and each claimed delivery is sent at its moment.
+
+What is accepted for an endpoint with a limit, and every retry and manual send to it, waits in the database and comes
+to memory by a claim. So the count is kept in one place, for all nodes, in the transaction that leases the rows; only
+rows that may be sent within a second are leased, in the order in which they became due; and an endpoint without a
+limit has nothing to do with any of this.
+
+The moments are the database's, which the nodes share. A process learns what time it is there in the middle of the
+transaction, and brackets it with its own monotonic clock: a token counts from its moment by the late end of the
+bracket until its moment by the early end. So a slow answer loses tokens and never makes too many.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count as numbers
+from typing import Final
+
+from tidings.clock import SECOND, Clock
+from tidings.model.routing import Receiver, Send
+from tidings.model.throttle import SECOND_US, Allotment, Slot, Want, allot
+from tidings.observe import count
+from tidings.storage import throttles
+from tidings.storage.database import Write
+from tidings.storage.throttles import Held
+
+_SHORTEST_NAP: Final = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a delivery may be sent, in seconds on this process's monotonic clock."""
+
+    since: float
+    until: float
+
+
+@dataclass(slots=True)
+class Round:
+    """What the limits let one claim take."""
+
+    wants: list[tuple[Receiver, Want]]
+    held: dict[str, Held]
+    now: int
+    before: float
+    after: float
+    allotted: dict[str, Allotment] = field(default_factory=dict)
+
+    def may_take(self, endpoint_id: str) -> int:
+        """Return how many deliveries of an endpoint may be claimed."""
+        return len(self.allotted[endpoint_id].slots)
+
+    def again_in(self, endpoint_id: str) -> float:
+        """Return in how many seconds an endpoint with more to send is looked at again."""
+        found = self.allotted[endpoint_id]
+        return (found.again - self.now) / SECOND_US if found.short is not None else _AGAIN_SECONDS
+
+
+_AGAIN_SECONDS: Final = 0.05
+"""How soon an endpoint is looked at again that memory and not its limit held up."""
+
+
+class Throttle:
+    """Takes tokens."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        # Where one process owns the database, its wall time is read once: it never jumps while the process lives.
+        self._anchor = clock.now() * (SECOND_US // SECOND) - round(clock.monotonic() * SECOND_US)
+
+    async def open(self, tx: Write, wanted: Sequence[tuple[Receiver, int]]) -> Round:
+        """Hold the limits of endpoints until the transaction ends, and find what they allow."""
+        keys = sorted({limit.key for receiver, _ in wanted for limit in receiver.limits})
+        held = await throttles.hold(tx, keys)
+        before = self._clock.monotonic()
+        now = await throttles.shared_now(tx)
+        after = self._clock.monotonic()
+        now = self._anchor + round(after * SECOND_US) if now is None else now
+        wants = [(receiver, Want(receiver.limits, most)) for receiver, most in wanted]
+        found, _ = allot([want for _, want in wants], {key: each.tat for key, each in held.items()}, now)
+        allotted: dict[str, Allotment] = {receiver.id: each for (receiver, _), each in zip(wants, found, strict=True)}
+        return Round(wants, held, now, before, after, allotted)
+
+    async def close(self, tx: Write, opened: Round, taken: Counter[str]) -> dict[str, list[Window]]:
+        """Pay for what was claimed; return by endpoint when each delivery may be sent."""
+        spent = [Want(want.limits, taken[receiver.id]) for receiver, want in opened.wants]
+        found, tats = allot(spent, {key: each.tat for key, each in opened.held.items()}, opened.now)
+        short = {
+            each.short
+            for receiver, _ in opened.wants
+            if (each := opened.allotted[receiver.id]).short is not None and taken[receiver.id] == len(each.slots)
+        }
+        paid = {limit.key for want in spent if want.count for limit in want.limits}
+        moved = {}
+        for key, held in opened.held.items():
+            tat = tats[key] if key in paid else held.tat
+            after = Held(tat, self._limited_since(held, opened.now) if key in short else None)
+            if after != held:
+                moved[key] = after
+        if moved:
+            await throttles.move(tx, moved)
+        pairs = zip(opened.wants, found, strict=True)
+        return {receiver.id: [_window(slot, opened) for slot in each.slots] for (receiver, _), each in pairs}
+
+    def _limited_since(self, held: Held, now: int) -> int:
+        """Return since when a limit holds something up; one that was idle begins now."""
+        if held.limited_since is not None and held.tat > now:
+            return held.limited_since
+        return now // (SECOND_US // SECOND)
+
+
+def _window(slot: Slot, opened: Round) -> Window:
+    since = opened.after + (slot.since - opened.now) / SECOND_US
+    return Window(since, opened.before + (slot.until - opened.now) / SECOND_US)
+
+
+class Pacer:
+    """Holds claimed deliveries until their moments. One that cannot be sent then is handed back, its token lost."""
+
+    def __init__(self, clock: Clock, *, start: Callable[[Send], bool], hand_back: Callable[[list[Send]], None]) -> None:
+        """`start` begins a send, or says that there is no place for it now."""
+        self._clock = clock
+        self._start = start
+        self._hand_back = hand_back
+        self._heap: list[tuple[float, int, Window, Send]] = []
+        self._numbers = numbers()
+        self._counts: Counter[str] = Counter()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def held(self) -> int:
+        """How many deliveries wait for their moment."""
+        return len(self._heap)
+
+    def held_for(self, endpoint_id: str) -> int:
+        """Return how many deliveries of one endpoint wait."""
+        return self._counts[endpoint_id]
+
+    def take(self, sends: Sequence[tuple[Send, Window]]) -> None:
+        """Take deliveries; those whose moment has come are sent at once."""
+        if self._closed:
+            self._hand_back([send for send, _ in sends])
+            return
+        for send, window in sends:
+            heappush(self._heap, (window.since, next(self._numbers), window, send))
+            self._counts[send.receiver.id] += 1
+        self.turn()
+
+    def turn(self) -> None:
+        """Send what may be sent by now, hand back what comes too late, and wait for the next."""
+        late: list[Send] = []
+        while self._heap and self._heap[0][0] <= self._clock.monotonic():
+            _, _, window, send = heappop(self._heap)
+            self._forget(send)
+            if self._clock.monotonic() > window.until or not self._start(send):
+                late.append(send)
+        if late:
+            count("throttle.tokens_lost", len(late))
+            self._hand_back(late)
+        self._arm()
+
+    def close(self) -> list[Send]:
+        """Send nothing more; return what waits."""
+        self._closed = True
+        left = [send for _, _, _, send in self._heap]
+        self._heap.clear()
+        self._counts.clear()
+        self._arm()
+        return left
+
+    def _forget(self, send: Send) -> None:
+        self._counts[send.receiver.id] -= 1
+        if not self._counts[send.receiver.id]:
+            del self._counts[send.receiver.id]
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._heap:
+            nap = max(self._heap[0][0] - self._clock.monotonic(), _SHORTEST_NAP)
+            self._timer = asyncio.get_running_loop().call_later(nap, self.turn)

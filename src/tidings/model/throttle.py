@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""How a rate becomes moments at which one delivery may be sent. Pure.
+
+Theory: the generic cell rate algorithm with no burst. A limit is one number, its theoretical arrival time: the first
+moment that nobody has taken. To take a token is to take that moment, or now if it has passed, and to move the number
+on by a step. Tokens are taken for moments up to a horizon ahead, so that a process asks the database a few times a
+second and not for each delivery.
+
+A token counts from its moment for a little while, and is lost then: no store of old tokens is ever spent at once.
+So whatever is sent within a window of ten seconds used tokens of at most that window and the little while before it,
+and the step is longer than the rate alone would have it by just that part. That holds for one process and for many,
+which share the number, and for one that dies: what it took and did not use is nobody's.
+
+With two limits (an endpoint's and its application's) a delivery takes a token of each; both must count when it is
+sent, so tokens whose moments lie too far apart are not taken.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+SECOND_US: Final = 1_000_000
+WINDOW_US: Final = 10 * SECOND_US
+"""The window over which no rate is ever exceeded."""
+HORIZON_US: Final = SECOND_US
+"""How far ahead tokens are taken."""
+COUNTS_US: Final = SECOND_US // 4
+"""How long a token counts from its moment."""
+APART_US: Final = COUNTS_US // 2
+"""How far the moments of two tokens for one delivery may lie apart."""
+SOONEST_US: Final = SECOND_US // 20
+"""How soon after asking for tokens somebody asks for more."""
+STRETCH: Final = (WINDOW_US + COUNTS_US) / WINDOW_US
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A rate that holds for whatever shares its key; in deliveries per second."""
+
+    key: str
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """When a delivery may be sent, in microseconds."""
+
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """How many deliveries somebody would send, and the limits that hold for them."""
+
+    limits: tuple[Limit, ...]
+    count: int
+
+
+@dataclass(slots=True)
+class Allotment:
+    """What somebody may send, in order.
+
+    If that is less than wanted, `short` is the key whose limit says so, and `again` when to ask for more.
+    """
+
+    slots: list[Slot]
+    short: str | None = None
+    again: int = 0
+
+
+def step_of(rate: int) -> float:
+    """Return how far apart tokens are, in microseconds."""
+    return SECOND_US * STRETCH / rate
+
+
+def bounded(tat: int, rate: int, now: int) -> int:
+    """Return a limit's number as it may be at a moment: further ahead it was only by a clock that has gone back."""
+    return min(tat, now + HORIZON_US + math.ceil(step_of(rate)))
+
+
+def allot(wants: Sequence[Want], tats: Mapping[str, int], now: int) -> tuple[list[Allotment], dict[str, int]]:
+    """Take tokens for everybody in turns, so that who shares a limit shares it evenly; return the new numbers, too."""
+    ahead = {
+        limit.key: float(max(bounded(tats.get(limit.key, 0), limit.rate, now), now))
+        for want in wants
+        for limit in want.limits
+    }
+    found = [Allotment([]) for _ in wants]
+    open_ones = [index for index, want in enumerate(wants) if want.count > 0]
+    while open_ones:
+        open_ones = [index for index in open_ones if _took(wants[index], found[index], ahead, now)]
+    return found, {key: math.ceil(at) for key, at in ahead.items()}
+
+
+def _took(want: Want, found: Allotment, ahead: dict[str, float], now: int) -> bool:
+    """Take one token of each limit; tell whether more may be wanted."""
+    last = max(want.limits, key=lambda limit: ahead[limit.key])
+    first = min(ahead[limit.key] for limit in want.limits)
+    since = ahead[last.key]
+    if since >= now + HORIZON_US or since > first + APART_US:
+        found.short = last.key
+        near = now + HORIZON_US // 2 if since >= now + HORIZON_US else math.ceil(since) - APART_US
+        found.again = max(near, now + SOONEST_US)
+        return False
+    found.slots.append(Slot(math.ceil(since), math.floor(first) + COUNTS_US))
+    for limit in want.limits:
+        ahead[limit.key] += step_of(limit.rate)
+    return len(found.slots) < want.count

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""What is on record of endpoints' failures. Each statement says in its condition what it expects to find.
+
+Every write to a record's beginning or end goes with `apps.touch`, so that what is compiled from it is compiled anew;
+the application is touched first and the endpoint written second, as everywhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.ids import AppId, EndpointId, OrgId
+from tidings.model.health import Reason, Record
+from tidings.storage.database import Read, Row, Sql, Write
+
+COLUMNS: Final = "failing_since, last_failure_at, disables_at, unreachable_since, disabled_at, disabled_reason"
+_SELECT: Final = f"SELECT e.id, e.app_id, e.org_id, e.uid, a.uid AS app_uid, e.disabled, {COLUMNS}"
+_FROM: Final = """
+FROM endpoint e JOIN application a ON a.id = e.app_id
+WHERE e.deleted_at IS NULL AND a.deleted_at IS NULL AND e.id"""
+_FIND: Final = Sql(
+    sqlite=f"{_SELECT}{_FROM} IN (SELECT value FROM json_each(:ids))",
+    postgresql=f"{_SELECT}{_FROM} = ANY(CAST(:ids AS text[]))",
+)
+_BEGIN: Final = """
+UPDATE endpoint SET failing_since = :now, last_failure_at = :now, disables_at = :disables_at
+WHERE id = :id AND disabled = 0
+"""
+_COUNT: Final = """
+UPDATE endpoint SET last_failure_at = :now, disables_at = :disables_at
+WHERE id = :id AND disabled = 0 AND failing_since IS NOT NULL
+"""
+_UNREACHABLE: Final = """
+UPDATE endpoint SET unreachable_since = :now WHERE id = :id AND unreachable_since IS NULL AND disabled = 0
+"""
+_CLEAR: Final = """
+UPDATE endpoint SET failing_since = NULL, last_failure_at = NULL, disables_at = NULL, unreachable_since = NULL
+WHERE id = :id AND disabled = 0
+"""
+_DISABLE: Final = """
+UPDATE endpoint SET disabled = 1, disabled_at = :now, disabled_reason = :reason, updated_at = :now
+WHERE id = :id AND disabled = 0 AND deleted_at IS NULL
+"""
+_ENABLE: Final = """
+UPDATE endpoint SET disabled = 0, updated_at = :now WHERE id = :id AND disabled = 1 AND deleted_at IS NULL
+"""
+_RESET: Final = """
+UPDATE endpoint SET failing_since = NULL, last_failure_at = NULL, disables_at = NULL, unreachable_since = NULL,
+  disabled_at = NULL, disabled_reason = NULL
+WHERE id = :id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """An endpoint with its record."""
+
+    id: EndpointId
+    uid: str | None
+    app_id: AppId
+    app_uid: str | None
+    org_id: OrgId
+    disabled: bool
+    record: Record
+
+
+async def find(read: Read, endpoint_ids: Sequence[str]) -> dict[str, Patient]:
+    """Return endpoints that are there, by id."""
+    return {row["id"]: _patient(row) for row in await read.rows(_FIND, ids=endpoint_ids)}
+
+
+async def begin(tx: Write, endpoint_id: str, now: int, disables_at: int) -> bool:
+    """Begin a record of failures; tell whether the endpoint is one that can fail."""
+    return await tx.run(_BEGIN, id=endpoint_id, now=now, disables_at=disables_at) == 1
+
+
+async def count(tx: Write, endpoint_id: str, now: int, disables_at: int) -> None:
+    """Note another failure on a record that has begun."""
+    await tx.run(_COUNT, id=endpoint_id, now=now, disables_at=disables_at)
+
+
+async def unreachable(tx: Write, endpoint_id: str, now: int) -> None:
+    """Note that nothing answers at an endpoint."""
+    await tx.run(_UNREACHABLE, id=endpoint_id, now=now)
+
+
+async def clear(tx: Write, endpoint_id: str) -> None:
+    """End the record of an endpoint that works again."""
+    await tx.run(_CLEAR, id=endpoint_id)
+
+
+async def disable(tx: Write, endpoint_id: str, now: int, reason: Reason) -> bool:
+    """Disable an endpoint; tell whether it was enabled."""
+    return await tx.run(_DISABLE, id=endpoint_id, now=now, reason=reason.value) == 1
+
+
+async def enable(tx: Write, endpoint_id: str, now: int) -> bool:
+    """Enable an endpoint; tell whether it was disabled. Its record is not touched: see `reset`."""
+    return await tx.run(_ENABLE, id=endpoint_id, now=now) == 1
+
+
+async def reset(tx: Write, endpoint_id: str) -> None:
+    """Forget everything on record."""
+    await tx.run(_RESET, id=endpoint_id)
+
+
+def record_of(row: Row) -> Record:
+    """Read the record from a row that has its columns."""
+    reason = row["disabled_reason"]
+    return Record(
+        failing_since=row["failing_since"],
+        last_failure_at=row["last_failure_at"],
+        disables_at=row["disables_at"],
+        unreachable_since=row["unreachable_since"],
+        disabled_at=row["disabled_at"],
+        disabled_reason=None if reason is None else Reason(reason),
+    )
+
+
+def _patient(row: Row) -> Patient:
+    return Patient(
+        EndpointId(row["id"]),
+        row["uid"],
+        AppId(row["app_id"]),
+        row["app_uid"],
+        OrgId(row["org_id"]),
+        bool(row["disabled"]),
+        record_of(row),
+    )
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# What events tell of messages
+
+_EVENT_IDS: Final = Sql(
+    sqlite="SELECT id, event_id FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
+    postgresql="SELECT id, event_id FROM message WHERE id = ANY(CAST(:ids AS text[]))",
+)
+_APP_UIDS: Final = Sql(
+    sqlite="SELECT id, uid FROM application WHERE id IN (SELECT value FROM json_each(:ids))",
+    postgresql="SELECT id, uid FROM application WHERE id = ANY(CAST(:ids AS text[]))",
+)
+
+
+async def event_ids(read: Read, msg_ids: Sequence[str]) -> dict[str, str | None]:
+    """Return what their senders call messages."""
+    return {row["id"]: row["event_id"] for row in await read.rows(_EVENT_IDS, ids=msg_ids)}
+
+
+async def app_uids(read: Read, app_ids: Sequence[str]) -> dict[str, str | None]:
+    """Return what their owners call applications."""
+    return {row["id"]: row["uid"] for row in await read.rows(_APP_UIDS, ids=app_ids)}

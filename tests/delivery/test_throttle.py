@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: MIT
+"""Limits in force: what a receiver sees is never more than the rate, from one node or two, whatever asks for it."""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from delivery.test_role import Door
+from message_path import Path, add_app, add_endpoint, running, terms
+from tidings.clock import ManualClock, SystemClock
+from tidings.core.routing import RoutingCache
+from tidings.delivery.throttle import Pacer, Throttle, Window
+from tidings.model.delivery import Mode
+from tidings.model.routing import Receiver, Send
+from tidings.storage import deliveries, throttles
+from tidings.storage.database import Database, Dialect
+from tidings.storage.deliveries import Again
+
+
+class Timed(Door):
+    """A receiver that notes when each message came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moments: list[float] = []
+        self.seen = _Noting(self.moments)
+
+
+class _Noting(list[str]):
+    def __init__(self, moments: list[float]) -> None:
+        super().__init__()
+        self._moments = moments
+
+    def append(self, item: str, /) -> None:
+        self._moments.append(time.monotonic())
+        super().append(item)
+
+
+async def limit(db: Database, table: str, row: str, rate: int) -> None:
+    async with db.write() as tx:
+        await tx.run(f"UPDATE {table} SET throttle_rate = :rate WHERE id = :row", rate=rate, row=row)
+        await tx.run("UPDATE application SET routing_version = routing_version + 1")
+
+
+def most_within(moments: list[float], seconds: float) -> int:
+    return max(sum(at <= other < at + seconds for other in moments) for at in moments)
+
+
+def seen_at_most(moments: list[float], rate: int, seconds: float = 1.0) -> bool:
+    """Tell whether no window held more than its tokens, those of the moment before it, and what a busy loop bunches."""
+    return most_within(moments, seconds) <= rate * (seconds + 0.3) + 1
+
+
+async def test_an_endpoint_with_a_rate_gets_its_messages_at_that_rate(db: Database) -> None:
+    app = await add_app(db)
+    async with Timed() as door:
+        await limit(db, "endpoint", await add_endpoint(db, app, door.url), 40)
+
+        async with running(db, delivering=terms()) as path:
+            accepted = await asyncio.gather(*(path.send(app) for _ in range(70)))
+            await path.settled()
+
+    assert sorted(each.id.lower() for each in accepted) == sorted(door.seen)
+    assert seen_at_most(door.moments, 40)
+    assert 1.4 < door.moments[-1] - door.moments[0] < 3.5
+
+
+async def test_two_nodes_share_the_rate(db: Database) -> None:
+    app = await add_app(db)
+    async with Timed() as door:
+        await limit(db, "endpoint", await add_endpoint(db, app, door.url), 40)
+        async with running(db) as path:
+            await asyncio.gather(*(path.send(app) for _ in range(70)))
+
+        async with running(db, delivering=terms()) as one, running(db, delivering=terms()):
+            await one.settled()
+
+    assert len(door.moments) == len(set(door.seen)) == 70
+    assert seen_at_most(door.moments, 40)
+
+
+async def test_the_rate_of_an_application_holds_for_its_endpoints_together_and_starves_none(db: Database) -> None:
+    app = await add_app(db)
+    await limit(db, "application", app, 30)
+    async with Timed() as one, Timed() as two:
+        for door in (one, two):
+            await add_endpoint(db, app, door.url)
+
+        async with running(db, delivering=terms()) as path:
+            await asyncio.gather(*(path.send(app) for _ in range(40)))
+            await path.settled()
+
+    assert seen_at_most(one.moments + two.moments, 30)
+    assert len(one.moments) == len(two.moments) == 40
+    for door in (one, two):
+        assert sum(at < one.moments[0] + 1.5 for at in door.moments) > 10
+
+
+async def test_retries_and_manual_sends_count_too(db: Database) -> None:
+    app = await add_app(db)
+    async with Timed() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        await limit(db, "endpoint", endpoint, 20)
+        door.status = 500
+
+        async with running(db, delivering=terms(schedule=(0,))) as path:
+            accepted = await asyncio.gather(*(path.send(app) for _ in range(20)))
+            asks = [Again(each.id, endpoint, app, "org_x", 1, Mode.ALWAYS, None) for each in accepted[:10]]
+            async with db.write() as tx:
+                await deliveries.send_again(tx, asks, SystemClock().now())
+            await path.until("delivery", 0)
+
+    assert len(door.moments) == 50
+    assert seen_at_most(door.moments, 20)
+
+
+async def test_what_the_rate_holds_up_stays_in_the_database_and_in_order(db: Database) -> None:
+    app = await add_app(db)
+    async with Timed() as door:
+        await limit(db, "endpoint", await add_endpoint(db, app, door.url), 20)
+
+        async with running(db, delivering=terms()) as path:
+            accepted = []
+            for _ in range(30):
+                accepted.append((await path.send(app)).id.lower())
+                await asyncio.sleep(0.005)
+            leased = await path.count("delivery WHERE lease IS NOT NULL")
+            await path.settled()
+
+    assert leased <= 20
+    assert accepted == door.seen
+
+
+async def test_a_rate_that_is_not_reached_delays_nothing(db: Database) -> None:
+    app = await add_app(db)
+    async with Timed() as door:
+        await limit(db, "endpoint", await add_endpoint(db, app, door.url), 1_000)
+
+        async with running(db, delivering=terms()) as path:
+            await path.send(app)
+            await path.settled()
+            began = time.monotonic()
+            await path.send(app)
+            await path.settled()
+
+    assert door.moments[-1] - began < 0.1
+
+
+async def test_both_lanes_get_their_share_of_a_limit(db: Database) -> None:
+    app = await add_app(db)
+    async with Timed() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        await limit(db, "endpoint", endpoint, 50)
+        async with running(db) as path:
+            await asyncio.gather(*(path.send(app) for _ in range(90)))
+            async with db.write() as tx:
+                await tx.run("UPDATE delivery SET lane = 1 WHERE msg_id IN (SELECT max(msg_id) FROM delivery)")
+                await tx.run("UPDATE delivery SET due_at = due_at + 1 WHERE lane = 1")
+
+        async with running(db, delivering=terms()) as path:
+            last = (await path.rows("SELECT msg_id FROM delivery WHERE lane = 1"))[0][0].lower()
+            await path.settled()
+
+    assert door.seen.index(last) < 80
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# By the clock
+
+
+async def receiver_of(path: Path, app: str) -> Receiver:
+    async with path.db.read() as read:
+        routing = await RoutingCache(path.db).by_id(app, read)
+    assert routing is not None
+    return routing.receivers[0]
+
+
+async def test_restarts_and_deaths_lose_tokens_and_make_none(sqlite_url: str, db: Database) -> None:
+    """Nodes that come and go without a trace, over a minute of a clock that is moved by hand."""
+    del sqlite_url
+    if db.dialect is Dialect.POSTGRESQL:
+        pytest.skip("there the database's clock counts, which no test moves")
+    app, clock, sent = await add_app(db), ManualClock(), list[float]()
+    await limit(db, "endpoint", await add_endpoint(db, app, "http://127.0.0.1:9/"), 7)
+    async with running(db) as path:
+        receiver = await receiver_of(path, app)
+    nodes = [Throttle(clock), Throttle(clock)]
+
+    for turn in range(240):
+        if turn % 17 == 0:
+            nodes[turn % 2] = Throttle(clock)
+        async with db.write() as tx:
+            opened = await nodes[turn % 2].open(tx, [(receiver, 50)])
+            taken = Counter({receiver.id: opened.may_take(receiver.id)})
+            windows = (await nodes[turn % 2].close(tx, opened, taken))[receiver.id]
+        # Every fifth node dies with its tokens; the others use each in its last moment.
+        sent += [] if turn % 5 == 0 else [max(window.until, clock.monotonic()) for window in windows]
+        clock.advance(250)
+
+    assert most_within(sent, 10.0) <= 70
+    assert len(sent) > 60 * 7 * 0.7
+
+
+async def test_the_status_says_since_when_a_limit_holds_something_up(db: Database) -> None:
+    app = await add_app(db)
+    async with Timed() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        await limit(db, "endpoint", endpoint, 10)
+
+        async with running(db, delivering=terms()) as path:
+            began = SystemClock().now()
+            await asyncio.gather(*(path.send(app) for _ in range(25)))
+            await path.until("delivery WHERE attempts = 0", 10)
+            async with db.read() as read:
+                [busy] = await throttles.find(read, [endpoint])
+
+    assert busy.limited_since is not None
+    assert abs(busy.limited_since - began) < 1_000
+
+
+def a_send(receiver: Any) -> Send:
+    return Send(receiver, "msg_1", b"{}", 1, 0.0)
+
+
+async def test_a_delivery_that_comes_too_late_or_finds_no_place_is_handed_back(db: Database) -> None:
+    app, clock = await add_app(db), ManualClock()
+    await add_endpoint(db, app, "http://127.0.0.1:9/")
+    async with running(db) as path:
+        receiver = await receiver_of(path, app)
+    sent: list[Send] = []
+    back: list[Send] = []
+    free = True
+
+    def start(send: Send) -> bool:
+        if free:
+            sent.append(send)
+        return free
+
+    pacer = Pacer(clock, start=start, hand_back=back.extend)
+    now = clock.monotonic()
+    first, late, crowded, left = (a_send(receiver) for _ in range(4))
+    pacer.take([(first, Window(now, now + 0.25)), (late, Window(now + 1, now + 1.25))])
+    pacer.take([(crowded, Window(now + 3, now + 3.25)), (left, Window(now + 9, now + 9.25))])
+    assert (sent, pacer.held_for(receiver.id)) == ([first], 3)
+
+    clock.advance(1_300)
+    pacer.turn()
+    free = False
+    clock.advance(1_800)
+    pacer.turn()
+
+    assert (sent, back, pacer.close(), pacer.held) == ([first], [late, crowded], [left], 0)
