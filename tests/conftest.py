@@ -5,6 +5,7 @@ import asyncio
 import functools
 import inspect
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -88,17 +89,65 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """Give the URL of an empty database, once of each kind: what uses this is a conformance test."""
-    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_dsn")
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Name a kind of database, once each: what uses this is a conformance test."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, database_kind: str) -> str:
+    """Give the URL of an empty database, once of each kind."""
+    url: str = request.getfixturevalue("sqlite_url" if database_kind == "sqlite" else "postgres_dsn")
     return url
 
 
-@pytest_asyncio.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
-    """Give an open database with the current schema, once of each kind."""
-    database = await opened(database_url)
+async def _migrated(url: str) -> None:
+    database = await opened(url)
     await migrate(database)
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a file with the current schema, to be copied: migrating anew for each test would take the most time."""
+    path = tmp_path_factory.mktemp("template") / "t.db"
+    asyncio.run(_migrated(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_cluster: Server) -> str:
+    """Give the name of a database with the current schema, to be copied."""
+    name = postgres_cluster.create_database()
+    asyncio.run(_migrated(postgres_cluster.dsn(name)))
+    return name
+
+
+@pytest.fixture
+def migrated_sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """Give the URL of a SQLite file with the current schema and nothing in it."""
+    shutil.copy(sqlite_template, tmp_path / "m.db")
+    return f"sqlite:///{tmp_path}/m.db"
+
+
+@pytest.fixture
+def migrated_url(request: pytest.FixtureRequest, database_kind: str) -> Iterator[str]:
+    """Give the URL of a database with the current schema and nothing in it, once of each kind."""
+    if database_kind == "sqlite":
+        yield request.getfixturevalue("migrated_sqlite_url")
+        return
+    template = request.getfixturevalue("postgres_template")
+    server: Server = request.getfixturevalue("postgres_cluster")
+    name = server.create_database(template=template)
+    yield server.dsn(name)
+    server.drop_database(name)
+
+
+@pytest_asyncio.fixture
+async def db(migrated_url: str) -> AsyncIterator[Database]:
+    """Give an open database with the current schema, once of each kind."""
+    database = await opened(migrated_url)
     yield database
     await database.close()
 

@@ -17,27 +17,25 @@ from tidings.core.desk import Desk
 from tidings.core.receipts import Receipts
 from tidings.core.routing import RoutingCache
 from tidings.core.wake import Wake
-from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 
 
 @pytest_asyncio.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
+async def api(migrated_url: str) -> AsyncIterator[Api]:
     """Give the API on both databases, with a clock that stands still."""
-    async for api in _opened(database_url):
+    async for api in _opened(migrated_url):
         yield api
 
 
 @pytest_asyncio.fixture
-async def lite(sqlite_url: str) -> AsyncIterator[Api]:
+async def lite(migrated_sqlite_url: str) -> AsyncIterator[Api]:
     """Give the API on SQLite alone, for facts that have nothing to do with the database."""
-    async for api in _opened(sqlite_url):
+    async for api in _opened(migrated_sqlite_url):
         yield api
 
 
 async def _opened(url: str) -> AsyncIterator[Api]:
     db = await opened(url)
-    await migrate(db)
     clock = ManualClock()
     routing = RoutingCache(db)
     woken: list[str] = []
