@@ -131,6 +131,7 @@ class ReceiverProcess:
             env=foreign(),
             stdin=subprocess.DEVNULL if stay else subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if stay else None,  # whoever waits for the demo's last word shall not wait for it
             start_new_session=True,
         )
         assert self._process.stdout is not None  # noqa: S101 - it was asked for

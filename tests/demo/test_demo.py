@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""`tidings demo` does what it says, wherever it runs, and leaves nothing behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+import live
+
+SECONDS = 100
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder for temporary files, to see what is left in it."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def begun(folder: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tidings", "demo", *arguments],
+        env={**live.environment({}), "TMPDIR": str(folder), **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def pids_in(text: str) -> list[int]:
+    return [int(pid) for pid in re.findall(r"pid (\d+)", text)]
+
+
+def are_gone(pids: list[int]) -> bool:
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=10)
+    return not alive
+
+
+def sent_in(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"(\d+) messages sent", text)]
+
+
+def row(text: str, name: str) -> int:
+    found = re.search(rf"│ {name} +│ +([\d,]+) │", text)
+    assert found is not None, text
+    return int(found[1].replace(",", ""))
+
+
+def test_the_demo_loses_nothing_and_leaves_nothing(folder: Path) -> None:
+    hostile = {
+        "TIDINGS_RETRY_SCHEDULE": "[1]",
+        "SVIX_WHITELIST_SUBNETS": "[10.0.0.0/8]",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
+    with begun(folder, "--messages", "200", **hostile) as process:
+        text, _ = process.communicate(timeout=SECONDS)
+
+    assert 0 == process.returncode, text
+    assert [200, 60, 140, 140, 140, 0] == [
+        row(text, name)
+        for name in (
+            "accepted",
+            "delivered the first time",
+            "failed in the outage",
+            "re-sent by the task",
+            "delivered after having failed",
+            "lost",
+        )
+    ]
+    before, _, after = text.partition("in the middle of the task")
+    assert 0 < sent_in(before)[-1] <= sent_in(after)[0]
+    assert (True, 140) == (sent_in(before)[-1] < 140, sent_in(after)[-1])
+    assert are_gone(pids_in(text))
+    assert [] == list(folder.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_nothing(folder: Path, number: signal.Signals) -> None:
+    said = ""
+    with begun(folder, "--messages", "100") as process:
+        for line in lines(process):
+            said += line
+            if "The receiver breaks" in line:
+                break
+        process.send_signal(number)
+        rest, _ = process.communicate(timeout=SECONDS)
+
+    assert process.returncode != 0
+    assert "Traceback" not in said + rest
+    assert are_gone(pids_in(said))
+    assert [] == list(folder.iterdir())
+
+
+def test_what_is_kept_answers(folder: Path) -> None:
+    with begun(folder, "--messages", "100", "--keep") as process:
+        text, _ = process.communicate(timeout=SECONDS)
+    pids = [int(pid) for pid in re.findall(r"kill (\d+) (\d+);", text)[0]]
+    try:
+        environment = dict(re.findall(r"export (TIDINGS_\w+)=(\S+)", text))
+        listed = subprocess.run(
+            [sys.executable, "-m", "tidings", "tasks", "list"],
+            env={**live.environment({}), **environment},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert (0, 1) == (listed.returncode, listed.stdout.count("endpoint.recover"))
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+
+def lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stdout is not None
+    yield from iter(process.stdout.readline, "")
