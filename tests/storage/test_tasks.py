@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: MIT
+"""Rows of tasks on both databases: the table of transitions, turns, limits, lists and the indexes behind them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from tasks.kit import KIND, ORG, database, explained, new_task, reread, rows, run_sql
+from tidings import ids
+from tidings.ids import AppId, OrgId, TaskId
+from tidings.model.page import Cursor, Order, Span
+from tidings.model.task import (
+    Command,
+    Failure,
+    LeaseLost,
+    Mark,
+    NewTask,
+    Plan,
+    State,
+    Tally,
+    Task,
+    Terms,
+    WireStatus,
+    moved,
+)
+from tidings.storage import claims, tasks
+from tidings.storage.database import Database, Dialect, Write
+
+NOW = 1_700_000_000_000
+TERMS = Terms(lease_ms=10_000)
+WHY = Failure("test", "It was meant to fail.")
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    async with database(database_url) as opened:
+        yield opened
+
+
+async def add(db: Database, new: NewTask | None = None, now: int = NOW) -> Task:
+    async with db.write(gate=tasks.GATE) as tx:
+        return await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new or new_task(), now)
+
+
+async def claim(db: Database, now: int = NOW, terms: Terms = TERMS) -> Task | None:
+    async with db.write(gate=tasks.GATE) as tx:
+        await claims.put_back(tx, terms, now)
+        return await claims.claim(tx, terms, [KIND], "w", now)
+
+
+async def command(db: Database, task: Task, given: Command) -> Task | None:
+    """Give any command to a task, as whoever may give it does."""
+    async with db.write(gate=tasks.GATE) as tx:
+        try:
+            return await GIVE[given](tx, task)
+        except LeaseLost:
+            return None
+
+
+async def _claim(tx: Write, task: Task) -> Task | None:
+    del task
+    return await claims.claim(tx, TERMS, [KIND], "w", NOW + 10**9)
+
+
+async def _lapse(tx: Write, task: Task) -> Task | None:
+    del task
+    lapsed = await claims.put_back(tx, TERMS, NOW + 2 * 10**9)
+    return lapsed[0] if lapsed else None
+
+
+async def _advance(tx: Write, task: Task) -> Task | None:
+    return await claims.checkpoint(tx, task, Tally(1), Mark("1", 1, 1.0, 1), TERMS, NOW)
+
+
+GIVE: dict[Command, Callable[[Write, Task], Awaitable[Task | None]]] = {
+    Command.CLAIM: _claim,
+    Command.ADVANCE: _advance,
+    Command.FINISH: lambda tx, task: claims.finish(tx, task.claim, NOW),
+    Command.WAIT: lambda tx, task: claims.wait(tx, task.claim, 1, NOW),
+    Command.YIELD: lambda tx, task: claims.give_way(tx, task, NOW),
+    Command.STRIKE: lambda tx, task: claims.strike(tx, task.claim, WHY, TERMS, NOW),
+    Command.LAPSE: _lapse,
+    Command.PAUSE: lambda tx, task: tasks.pause(tx, task.id, NOW),
+    Command.RESUME: lambda tx, task: tasks.resume(tx, task, NOW),
+    Command.CANCEL: lambda tx, task: tasks.cancel(tx, task.id, NOW, WHY),
+    Command.RETRY: lambda tx, task: tasks.retry(tx, task, NOW),
+}
+PATHS = {
+    State.QUEUED: [],
+    State.RUNNING: [Command.CLAIM],
+    State.PAUSED: [Command.PAUSE],
+    State.SUCCEEDED: [Command.CLAIM, Command.FINISH],
+    State.FAILED: [Command.CLAIM, *[Command.STRIKE, Command.CLAIM] * 4, Command.STRIKE],
+    State.CANCELLED: [Command.CANCEL],
+}
+
+
+async def test_every_command_does_to_every_state_what_the_table_says(db: Database) -> None:
+    """6 states x 11 commands."""
+    for state, given in product(State, Command):
+        task = await add(db)
+        for step in PATHS[state]:
+            await command(db, task, step)
+            task = await reread(db, task.id)
+        assert task.state is state
+        expected = moved(task.standing, given)
+
+        changed = await command(db, task, given)
+
+        after = await reread(db, task.id)
+        assert (changed is None) is (expected is None), f"{given} of {state}"
+        assert after.standing == (expected or task.standing), f"{given} of {state}"
+        assert (after.lease_until is not None) is (after.state is State.RUNNING)
+        await run_sql(db, "DELETE FROM task")
+
+
+async def test_a_failure_is_kept_until_there_is_progress(db: Database) -> None:
+    task = await add(db)
+    await claim(db)
+    task = await reread(db, task.id)
+    await command(db, task, Command.STRIKE)
+    assert (await reread(db, task.id)).error == WHY
+    again = await claim(db, NOW + 60_000)
+    assert again is not None
+
+    await command(db, again, Command.ADVANCE)
+
+    assert (await reread(db, task.id)).error is None
+
+
+@pytest.mark.parametrize(("strikes", "least", "most"), [(0, 750, 1_250), (3, 6_000, 10_000), (9, 45_000, 75_000)])
+async def test_the_rest_after_a_strike_doubles_and_is_spread(db: Database, strikes: int, least: int, most: int) -> None:
+    await add(db)
+    task = await claim(db)
+    assert task is not None
+    await run_sql(db, "UPDATE task SET strikes = :strikes", strikes=strikes)
+    async with db.write() as tx:
+        struck = await claims.strike(tx, task.claim, WHY, replace(TERMS, strikes=99), NOW)
+
+    assert least <= struck.ready_at - NOW <= most
+
+
+# --- claiming
+
+
+async def test_a_lease_that_its_owner_renews_is_not_taken(db: Database) -> None:
+    await add(db)
+    task = await claim(db)
+    assert task is not None
+    async with db.write() as tx:
+        await claims.renew(tx, task.claim, TERMS, NOW + 9_000)
+
+    assert await claim(db, NOW + 18_000) is None
+    assert (await reread(db, task.id)).epoch == 1
+
+
+async def test_a_lapsed_task_rests_and_then_goes_to_another(db: Database) -> None:
+    task = await add(db)
+    await claim(db)
+    assert await claim(db, NOW + 10_001) is None
+
+    other = await claim(db, NOW + 13_000)
+
+    assert other is not None
+    assert (other.id, other.epoch, other.strikes) == (task.id, 3, 1)
+
+
+async def test_what_is_not_ready_is_not_claimed(db: Database) -> None:
+    task = await add(db)
+    first = await claim(db)
+    assert first is not None
+    async with db.write() as tx:
+        await claims.wait(tx, first.claim, 500, NOW)
+
+    assert await claim(db, NOW + 499) is None
+    second = await claim(db, NOW + 500)
+    assert second is not None
+    assert (second.id, second.turn) == (task.id, first.turn)
+
+
+async def test_a_priority_goes_before_every_turn(db: Database) -> None:
+    await add(db, new_task(app="app_1"))
+    urgent = await add(db, replace(new_task(app="app_1"), priority=1))
+    janitor = await add(db, replace(new_task(app="app_2"), priority=-1))
+
+    order = [await claim(db) for _ in range(3)]
+
+    assert [task.priority for task in order if task] == [1, 0, -1]
+    assert order[0] is not None
+    assert order[0].id == urgent.id
+    assert order[2] is not None
+    assert order[2].id == janitor.id
+
+
+async def test_turns(db: Database) -> None:
+    """A tenant's own stand behind each other; a newcomer enters at the round being served; who yields goes behind."""
+    a = [await add(db, new_task(app="app_a"), NOW + 4 * number) for number in range(3)]
+    b = await add(db, new_task(app="app_b"), NOW + 12)
+    assert [task.turn for task in (*a, b)] == [0, 1, 2, 0]
+    first = await claim(db, NOW + 100)
+    assert first is not None
+    assert first.id == a[0].id
+    async with db.write(gate=tasks.GATE) as tx:
+        yielded = await claims.give_way(tx, first, NOW)
+    assert yielded.turn == 3
+    assert (await add(db, new_task(app="app_c"))).turn == 0
+
+    served = [
+        task.tenant[-1] for _ in range(5) if (task := await claim(db, NOW + 100, Terms(per_tenant=9))) is not None
+    ]
+
+    assert sorted(served[:2]) == ["b", "c"]
+    assert served[2:] == ["a", "a", "a"]
+
+
+async def test_eight_claimants_get_each_task_once_and_no_tenant_more_than_its_share(db: Database) -> None:
+    for number in range(40):
+        await add(db, new_task(app=f"app_{number % 10}"))
+
+    async def take() -> list[TaskId]:
+        got = []
+        while (task := await claim(db, terms=Terms(lease_ms=10**9, per_tenant=3))) is not None:
+            got.append(task.id)
+        return got
+
+    taken = [task_id for each in await asyncio.gather(*(take() for _ in range(8))) for task_id in each]
+
+    assert len(taken) == len(set(taken)) == 30
+    shares = await rows(db, "SELECT count(*) FROM task WHERE state = 'running' GROUP BY tenant")
+    assert shares == [(3,)] * 10
+
+
+async def test_one_lock_key_runs_once_whatever_the_claims_do(db: Database) -> None:
+    for _ in range(2):
+        await add(db, new_task(app="app_1", lock_key="endpoint:1"))
+    assert await claim(db) is not None
+    assert await claim(db) is None
+
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await run_sql(db, "UPDATE task SET state = 'running', lease_until = 1")
+
+
+async def test_the_next_moment_is_told(db: Database) -> None:
+    async def looked(now: int) -> tuple[int | None, int | None]:
+        async with db.read() as read:
+            given = now if db.dialect is Dialect.SQLITE else None
+            return await tasks.next_ready(read, now), await claims.later(read, given)
+
+    assert await looked(NOW) == (None, None)
+    task = await add(db)
+    ready, later = await looked(NOW)
+    assert ready is not None
+    assert ready <= NOW
+    assert later is None, "what is ready already is not a moment to wait for"
+    await run_sql(db, "UPDATE task SET ready_at = :at", at=1 << 50)
+    ready, later = await looked(NOW)
+    assert ready is not None
+    assert ready > NOW
+    assert later is not None
+    await run_sql(db, "UPDATE task SET state = 'cancelled', wire_status = 'failed', finished_at = 1")
+    assert await looked(NOW) == (None, None)
+    assert (await reread(db, task.id)).state is State.CANCELLED
+
+
+# --- the schema
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'running'",
+        "lease_until = 1",
+        "finished_at = 1",
+        "state = 'succeeded', finished_at = 1",
+        "state = 'failed', wire_status = 'finished', finished_at = 1",
+        "done = -1",
+        "state = 'cancelling'",
+    ],
+)
+async def test_illegal_states_cannot_be_written(db: Database, change: str) -> None:
+    await add(db)
+
+    with pytest.raises(Exception, match=r"(?i)check"):
+        await run_sql(db, f"UPDATE task SET {change}")
+
+
+async def test_checkpoints_rewrite_the_row_in_place(postgres_dsn: str) -> None:
+    """No index holds what a checkpoint changes."""
+    async with database(postgres_dsn) as db:
+        await add(db, replace(new_task(), created_by="x" * 200))
+        task = await claim(db)
+        assert task is not None
+        async with db.write() as tx:
+            task = await claims.planned(tx, task.claim, Plan("0", 100, exact=True), TERMS, NOW)
+        for number in range(60):
+            async with db.write() as tx:
+                task = await claims.checkpoint(
+                    tx, task, Tally(1, (), {"n": 1}), Mark(str(number), 10, 1.0, 5), TERMS, NOW + number
+                )
+        async with asyncio.timeout(20):
+            updates = hot = 0
+            while updates < 61:
+                await asyncio.sleep(0.05)
+                sql = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'task'"
+                ((updates, hot),) = await rows(db, sql)
+
+        assert hot >= updates - 5
+
+
+# --- lists
+
+
+async def _listed(db: Database, org: OrgId = ORG, app: AppId | None = None, **filters: object) -> list[str]:
+    cursor = Cursor(Order.DESCENDING, 250)
+    async with db.read() as read:
+        found = await tasks.page(read, org, app, cursor.span(), **filters)  # type: ignore[arg-type]
+    return [task.id for task in found]
+
+
+async def test_each_sees_its_own_by_every_filter(db: Database) -> None:
+    apps: list[str | None] = ["app_1", "app_2", None]
+    made = [
+        await add(db, replace(new_task(app=app), kind=kind), NOW + 4 * number)
+        for number, (app, kind) in enumerate(product(apps, [KIND, "test.other", "system.janitor"]))
+    ]
+    await add(db, replace(new_task(app="app_1"), org_id=OrgId("org_other")), NOW)
+    await command(db, made[0], Command.CANCEL)
+    public = [task for task in reversed(made) if not task.kind.startswith("system.")]
+
+    for app, status, kind in product((None, "app_1"), (None, *WireStatus), (None, KIND, "test.other")):
+        expected = [
+            task.id
+            for task in public
+            if app in (None, task.app_id)
+            and kind in (None, task.kind)
+            and status in (None, WireStatus.FAILED if task is made[0] else WireStatus.RUNNING)
+        ]
+        seen = await _listed(db, app=AppId(app) if app else None, status=status, kind=kind)
+        assert seen == expected
+
+
+async def test_a_task_is_found_by_its_owner_only(db: Database) -> None:
+    task = await add(db, new_task(app="app_1"))
+    janitor = await add(db, replace(new_task(app="app_1"), kind="system.janitor"))
+
+    async def found(org: str, app: str | None, task_id: str = task.id) -> bool:
+        async with db.read() as read:
+            return await tasks.find(read, OrgId(org), AppId(app) if app else None, task_id) is not None
+
+    assert await found(ORG, None)
+    assert await found(ORG, "app_1")
+    assert not await found(ORG, "app_2")
+    assert not await found("org_other", None)
+    assert not await found("org_other", "app_1")
+    assert not await found(ORG, None, janitor.id)
+    assert not await found(ORG, None, "qtask_nobody")
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_every_list_has_an_index_that_ends_in_its_order(db: Database, *, analyzed: bool) -> None:
+    async with db.write() as tx:
+        for number in range(1_500):
+            task_id = TaskId(ids.new(ids.TASK, NOW + 4 * number))
+            await tasks.add(tx, task_id, replace(new_task(app=f"app_{number % 7}"), kind=f"k{number % 5}"), NOW)
+        await tx.run("UPDATE task SET state = 'cancelled', wire_status = 'failed', finished_at = 1 WHERE turn % 3 = 0")
+        if analyzed:
+            await tx.run("ANALYZE task")
+    values = {"org": ORG, "app": "app_1", "status": "failed", "kind": "k1", "first": "qtask_0", "below": "qtask_z"}
+    for by_app, by_status, by_kind, order in product((False, True), (False, True), (False, True), Order):
+        span = Span(order, 51, below="qtask_z", first="qtask_0")
+        text = tasks.page_text(span, by_app=by_app, by_status=by_status, by_kind=by_kind)
+        plan = await explained(db, text, **values, above=None, rows=51)
+        assert "Seq Scan" not in plan, plan
+        assert "SCAN task" not in plan, plan
+        assert db.dialect is Dialect.POSTGRESQL or "TEMP B-TREE" not in plan, plan
+
+
+async def test_the_claims_choice_walks_the_index_of_turns(sqlite_url: str) -> None:
+    async with database(sqlite_url) as db:
+        plan = await explained(
+            db,
+            claims._CHOOSE,  # noqa: SLF001
+            now=NOW,
+            kinds=[KIND],
+            per_tenant=2,
+        )
+
+    assert "SCAN task USING INDEX task_ready" in plan
+    assert "TEMP B-TREE FOR ORDER BY" not in plan
+
+
+async def test_counters_may_be_added_to_afterwards(db: Database) -> None:
+    task = await add(db)
+    async with db.write() as tx:
+        await tasks.count_more(tx, task.id, "withdrawn", 3)
+        await tasks.count_more(tx, task.id, "withdrawn", 4)
+
+    assert (await reread(db, task.id)).counters == {"withdrawn": 7}
+
+
+async def test_a_missing_task_is_none(db: Database) -> None:
+    async with db.write() as tx:
+        assert await tasks.hold(tx, "qtask_nobody") is None
+    async with db.read() as read:
+        assert await tasks.get(read, "qtask_nobody") is None
