@@ -19,6 +19,14 @@ Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 _OWN: Final = "TIDINGS_"
 _PEER: Final = "SVIX_"
 _REQUEST_TIMEOUT_MAX: Final = 30
+_LEAST: Final = {
+    "delivery_concurrency": 1,
+    "delivery_memory": 1,
+    "tasks_per_process": 1,
+    "tasks_per_tenant": 1,
+    "endpoint_failure_disable_after": 0,
+    "request_rate_limit": 0,
+}
 _SECRET_WORDS: Final = ("secret", "dsn")
 
 
@@ -54,10 +62,18 @@ class Settings:
         [5, 300, 1800, 7200, 18000, 36000, 36000],
     )
     worker_request_timeout: int = _doc("Seconds that a receiver has to answer, 1 to 30.", _REQUEST_TIMEOUT_MAX)
+    endpoint_failure_disable_after: int = _doc(
+        "Hours. A message that runs out of attempts later than this after another one did, with no success in between,"
+        " disables its endpoint.",
+        120,
+    )
     whitelist_subnets: tuple[Subnet, ...] = _doc("Private address ranges that may receive all the same.", [])
     whitelabel_headers: bool = _doc("Send `webhook-*` headers in place of `svix-*`.", default=False)
     endpoint_https_only: bool = _doc("Refuse endpoint addresses that are not https.", default=False)
     dangerous_disable_tls_verification: bool = _doc("Do not check receivers' certificates.", default=False)
+    request_rate_limit: int = _doc(
+        "Requests per second that one process takes from one caller of the API; 0 is no limit.", 0, own=True
+    )
     max_body_bytes: int = _doc("Largest request body that the API takes.", 2 * 1024 * 1024, own=True)
     delivery_concurrency: int = _doc("Most sends under way to one endpoint from one process.", 100, own=True)
     delivery_memory: int = _doc("Most deliveries that one process holds in memory.", 10_000, own=True)
@@ -85,9 +101,9 @@ class Settings:
             raise ConfigError("retry_schedule must hold seconds, none negative")
         if self.environment == "prod" and not self.jwt_secret:
             raise ConfigError("jwt_secret is missing: set TIDINGS_JWT_SECRET (required when environment is prod)")
-        for name in ("delivery_concurrency", "delivery_memory", "tasks_per_process", "tasks_per_tenant"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} must be at least {least}")
         _ = self.listen, self.sqlite_path
 
     @property

@@ -22,6 +22,7 @@ from tidings.api.app import build
 from tidings.api.auth import Gatekeeper
 from tidings.api.context import Context
 from tidings.api.hot import protocol_of
+from tidings.api.ratelimit import Limiter
 from tidings.clock import HOUR, SECOND, Clock, SharedClock, SystemClock
 from tidings.config import Settings
 from tidings.core import operational
@@ -102,6 +103,7 @@ class Server:
             gatekeeper=Gatekeeper(secret, self._clock),
             max_body_bytes=settings.max_body_bytes,
             https_only=settings.endpoint_https_only,
+            limiter=Limiter(settings.request_rate_limit, self._clock) if settings.request_rate_limit else None,
         )
         intake = build(context)
         return _Http(
@@ -205,6 +207,7 @@ def _terms(settings: Settings) -> Terms:
         lease_grace=settings.lease_grace,
         concurrency=settings.delivery_concurrency,
         memory=settings.delivery_memory,
+        disable_after_ms=settings.endpoint_failure_disable_after * HOUR,
         verify_tls=not settings.dangerous_disable_tls_verification,
         whitelabel=settings.whitelabel_headers,
     )

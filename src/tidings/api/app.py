@@ -135,6 +135,8 @@ class _Resource:
         caller = None if route.access is Access.OPEN else context.gatekeeper.principal(headers.get(b"authorization"))
         if route.access is Access.ORG and caller is not None and caller.app_id is not None:
             raise forbidden()
+        if context.limiter is not None and caller is not None:
+            context.limiter.admit(caller)
         found = None
         if caller is not None and route.has_app:
             found = await access.application(context.desk, caller, path["app_id"])

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from tidings.api.auth import Gatekeeper
+from tidings.api.ratelimit import Limiter
 from tidings.core.desk import Acceptor, Desk
 
 
@@ -17,3 +18,5 @@ class Context:
     max_body_bytes: int = 2 * 1024 * 1024
     https_only: bool = False
     """Whether endpoint addresses must be https."""
+    limiter: Limiter | None = None
+    """Who refuses requests that come too often; None is no limit."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from tidings.api.http import RETRY_SOON
 from tidings.api.intake import Begun, Intake, app_of
 from tidings.core.receipts import Answer
 
@@ -21,6 +22,7 @@ _ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"}
 _STATUS_LINES: Final = {
     each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.phrase.encode("ascii")) for each in HTTPStatus
 }
+_STATUS_LINES[429] += b"%b: %b\r\n" % RETRY_SOON
 
 
 class HotProtocol(HttpToolsProtocol):
@@ -84,7 +86,8 @@ class HotProtocol(HttpToolsProtocol):
 
     async def _wait(self, ref: str) -> None:
         """Answer a request that has to wait for something before it can come into a batch."""
-        self._answer(await self.intake.answer(ref, self._path, self._query, self._fields, self._body))
+        answer = await self.intake.answer(ref, self._path, self._query, self._fields, self._body, begun=True)
+        self._answer(answer)
 
     def shutdown(self) -> None:
         if self._is_answering:

@@ -2,6 +2,7 @@
 """The few things that we ask of ASGI: a header, a body that is not too big, an answer."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from tidings import observe
@@ -17,6 +18,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 JSON: Final = (b"content-type", b"application/json")
+RETRY_SOON: Final = (b"retry-after", b"1")
 INTERNAL: Final = answer(500, HttpErrorOut(code="server_error", detail="Internal Server Error"))
 NOT_FOUND: Final = answer(404, HttpErrorOut(code="not_found", detail="There is nothing at this path."))
 NOT_ALLOWED: Final = answer(405, HttpErrorOut(code="method_not_allowed", detail="This path has no such method."))
@@ -58,8 +60,10 @@ async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
 
 
 async def respond(send: Send, given: Answer, extra: Headers = ()) -> None:
-    """Send an answer with a JSON body, or with none."""
+    """Send an answer with a JSON body, or with none. Whoever asks too often is told when to ask again."""
     headers = [JSON, (b"content-length", b"%d" % len(given.body))] if given.body else []
+    if given.status == HTTPStatus.TOO_MANY_REQUESTS:
+        headers.append(RETRY_SOON)
     await send({"type": "http.response.start", "status": given.status, "headers": [*headers, *extra]})
     await send({"type": "http.response.body", "body": given.body})
 

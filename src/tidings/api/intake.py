@@ -17,7 +17,7 @@ import msgspec
 
 from tidings.api import query
 from tidings.api.context import Context
-from tidings.api.http import INTERNAL, JSON, App, ClientGone, Receive, Scope, Send, answer_of, read_body, respond
+from tidings.api.http import INTERNAL, App, ClientGone, Receive, Scope, Send, answer_of, read_body, respond
 from tidings.api.messages import ContentQuery, MessageIn
 from tidings.api.wire import decode
 from tidings.clock import rfc3339
@@ -93,13 +93,7 @@ class Intake:
             answer = self._refused(ref, scope, headers) or answer_of(error, _DOING)
         else:
             answer = await self.answer(ref, scope["path"], scope["query_string"], headers, body)
-        if b"origin" in headers:
-            await respond(send, answer, (_ORIGIN,))
-            return
-        body = answer.body
-        length = (b"content-length", b"%d" % len(body))
-        await send({"type": "http.response.start", "status": answer.status, "headers": [JSON, length]})
-        await send({"type": "http.response.body", "body": body})
+        await respond(send, answer, (_ORIGIN,) if b"origin" in headers else ())
 
     def begin(
         self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes], body: bytes
@@ -111,6 +105,7 @@ class Intake:
         """
         try:
             ask = self._asked(ref, path, asked, headers)
+            self._admit(ask)
             message = decode(self._decoder, body)
             if message.application is not None:
                 return None
@@ -120,10 +115,14 @@ class Intake:
             return answer_of(error, _DOING)
         return None if coming is None else Begun(coming, ask.with_content)
 
-    async def answer(self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
-        """Accept a message, waiting for whatever it takes; never raises."""
+    async def answer(
+        self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes], body: bytes, *, begun: bool = False
+    ) -> Answer:
+        """Accept a message, waiting for whatever it takes; never raises. `begun` says that `begin` let it in."""
         try:
             ask = self._asked(ref, path, asked, headers)
+            if not begun:
+                self._admit(ask)
             message = decode(self._decoder, body)
             accepted = await self._accepted(ask.caller, ask.ref, message, ask.receipt)
         except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
@@ -148,6 +147,11 @@ class Intake:
         key = headers.get(b"idempotency-key")
         receipt = receipt_key(caller, "POST", path.rstrip("/"), asked, key) if key else None
         return Ask(caller, ref, with_content, receipt)
+
+    def _admit(self, ask: Ask) -> None:
+        limiter = self._context.limiter
+        if limiter is not None:
+            limiter.admit(ask.caller)
 
     async def _accepted(self, caller: Principal, ref: str, body: MessageIn, receipt: str | None) -> Accepted:
         draft = body.drafted()
