@@ -39,31 +39,36 @@ _FREE: Final = 19
 _BLOCK: Final = 62**_FREE
 _TO_ALPHABET: Final = bytes(ord(_ALPHABET[value % 62]) for value in range(256))
 _POOL_BYTES: Final = _FREE * 512
+_NO_HEAD: Final = (-1, "")
 
 
 class _Pool:
-    """Random characters, bought from the kernel in bulk: a system call per id would cost more than the rest."""
+    """Random characters, bought from the kernel in bulk: a system call per id would cost more than the rest.
 
-    __slots__ = ("_at", "_head", "_moment", "_text")
+    Each kind of id remembers the head of its last step: attempts are dated back to when they began, so that they and
+    messages are made in different steps, in turn.
+    """
+
+    __slots__ = ("_at", "_heads", "_text")
 
     def __init__(self) -> None:
         self._text = ""
         self._at = 0
-        self._moment = -1
-        self._head = ""
+        self._heads: dict[str, tuple[int, str]] = {}
 
-    def take(self, moment_ms: int) -> str:
-        moment = moment_ms // STEP_MS
-        if moment != self._moment:
-            self._head = _head_of(moment_ms)
-            self._moment = moment
+    def take(self, prefix: str, moment_ms: int) -> str:
+        step = moment_ms // STEP_MS
+        known, head = self._heads.get(prefix, _NO_HEAD)
+        if step != known:
+            head = prefix + _head_of(moment_ms)
+            self._heads[prefix] = (step, head)
         at = self._at
         end = at + _FREE
         if end > len(self._text):
             self._text = os.urandom(_POOL_BYTES).translate(_TO_ALPHABET).decode("ascii")
             at, end = 0, _FREE
         self._at = end
-        return self._head + self._text[at:end]
+        return head + self._text[at:end]
 
 
 def _encode(number: int) -> str:
@@ -93,7 +98,7 @@ _pool = _Pool()
 
 def new(prefix: str, moment_ms: int) -> str:
     """Make a fresh id for a moment in milliseconds since the Unix epoch."""
-    return prefix + _pool.take(moment_ms)
+    return _pool.take(prefix, moment_ms)
 
 
 def first_at(prefix: str, moment_ms: int) -> str:
