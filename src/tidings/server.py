@@ -171,8 +171,8 @@ class Server:
 
     def _heard(self, heard: pulse.Pulse) -> None:
         self._shared.told(heard.now)
-        for app_id in heard.changed:
-            self._routing.drop(app_id)
+        for app_id, version in heard.changed.items():
+            self._routing.drop_older(app_id, version)
         if self._delivery is not None and heard.deliveries_at is not None:
             self._delivery.claimer.due_at(heard.deliveries_at)
         if self._runner is not None and heard.tasks_at is not None and heard.tasks_at <= heard.now:

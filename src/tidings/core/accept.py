@@ -235,9 +235,12 @@ class AcceptBatcher:
         """Compare the routing of a batch with the database, and compile anew what has changed."""
         current = await routings.versions(tx, list({item.routing.app_id for item in batch}))
         for item in batch:
-            if current.get(item.routing.app_id) == item.routing.version:
+            app_id, version = item.routing.app_id, current.get(item.routing.app_id)
+            if version == item.routing.version:
                 continue
-            fresh = await self._routing.load(item.routing.org_id, item.ref, tx)
+            fresh = self._routing.known(item.routing.org_id, item.ref)  # an item before this one may have compiled it
+            if fresh is None or (fresh.app_id, fresh.version) != (app_id, version):
+                fresh = await self._routing.load(item.routing.org_id, item.ref, tx)
             if fresh is None:
                 self._routing.drop(item.routing.app_id)
                 item.outcome = not_found("Application not found")

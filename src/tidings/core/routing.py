@@ -65,6 +65,12 @@ class RoutingCache:
         for key in self._refs.pop(app_id, ()):
             self._by_ref.pop(key, None)
 
+    def drop_older(self, app_id: str, version: int) -> None:
+        """Forget an application unless it was compiled from this version, or from a later one."""
+        known = self._by_id.get(app_id)
+        if known is not None and known.version < version:
+            self.drop(app_id)
+
     def _keep(self, key: tuple[str, str], routing: Routing) -> None:
         if len(self._by_ref) >= _MOST:
             for kept in (self._by_ref, self._by_id, self._refs):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The one query that an idle node sends to PostgreSQL, once a second: what others have done, and what is due."""
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +13,7 @@ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
   (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS lapse,
   (SELECT min(ready_at) FROM task WHERE state = 'queued') AS ready,
   (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lapse,
-  (SELECT array_agg(id) FROM application WHERE routed_at >= :since) AS changed
+  (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed
 """
 
 
@@ -25,8 +26,8 @@ class Pulse:
     """When the next delivery is due or its lease lapses."""
     tasks_at: int | None
     """When the next task is ready or its lease lapses."""
-    changed: tuple[str, ...]
-    """Applications whose routing was written lately."""
+    changed: dict[str, int]
+    """Applications whose routing was written lately, with the version now in force."""
 
 
 async def take(read: Read, *, since: int) -> Pulse:
@@ -36,7 +37,7 @@ async def take(read: Read, *, since: int) -> Pulse:
         now=row["now"],
         deliveries_at=_first(row["due"], row["lapse"]),
         tasks_at=_first(row["ready"], row["task_lapse"]),
-        changed=tuple(row["changed"] or ()),
+        changed=json.loads(row["changed"] or "{}"),
     )
 
 
