@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""Writes into the documentation what the code knows: the settings, the states of a task, the routes.
+
+`python scripts/docs.py` brings the pages up to date; a test holds that they are.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tidings.api.routes import PREFIX
+from tidings.api.table import TABLE
+from tidings.config import Settings
+from tidings.model.task import TRANSITIONS, WIRE_STATUS, State, Strikes
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+STRIKES = {Strikes.KEPT: "", Strikes.ADDED: "+1", Strikes.CLEARED: "0"}
+TESTS_ONLY = ("failpoints",)
+
+
+def settings() -> Iterator[str]:
+    yield "| setting | default | |"
+    yield "|---|---|---|"
+    for each in dataclasses.fields(Settings):
+        if each.name in TESTS_ONLY:
+            continue
+        upper = each.name.upper()
+        names = f"`TIDINGS_{upper}`" + ("" if each.metadata["own"] else f", `SVIX_{upper}`")
+        yield f"| {names} | {_default(each)} | {each.metadata['doc']} |"
+
+
+def _default(setting: dataclasses.Field[object]) -> str:
+    value = setting.default
+    if setting.default_factory is not dataclasses.MISSING:
+        value = setting.default_factory()
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return f"`[{','.join(str(item) for item in value)}]`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def states() -> Iterator[str]:
+    yield "| state | on the wire |"
+    yield "|---|---|"
+    for state in State:
+        yield f"| `{state}` | `{WIRE_STATUS[state]}` |"
+
+
+def transitions() -> Iterator[str]:
+    yield "| what happens | from | to | epoch | strikes | |"
+    yield "|---|---|---|---|---|---|"
+    for command, rule in TRANSITIONS.items():
+        sources = ", ".join(f"`{state}`" for state in State if state in rule.sources)
+        target = f"`{rule.target}`" + (f", at the limit `{rule.at_limit}`" if rule.at_limit else "")
+        epoch = "+1" if rule.raises_epoch else ""
+        yield f"| {command} | {sources} | {target} | {epoch} | {STRIKES[rule.strikes]} | {rule.why} |"
+
+
+def routes() -> Iterator[str]:
+    yield "| | |"
+    yield "|---|---|"
+    for route in TABLE:
+        yield f"| `{route.method} {PREFIX}{route.path}` | {route.summary} |"
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "settings": settings,
+    "states": states,
+    "transitions": transitions,
+    "routes": routes,
+}
+PART = re.compile(r"(?P<begin><!-- begin (?P<name>\w+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL)
+
+
+def filled(page: str) -> str:
+    """Return a page with its parts as the code has them now."""
+    return PART.sub(lambda part: part["begin"] + "\n".join((*PARTS[part["name"]](), "")) + part["end"], page)
+
+
+def pages() -> list[Path]:
+    """Return every page of the documentation."""
+    return [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+
+
+def main() -> None:
+    for page in pages():
+        text = page.read_text()
+        if filled(text) != text:
+            page.write_text(filled(text))
+            print(f"{page.relative_to(CHECKOUT)} is up to date again")
+
+
+if __name__ == "__main__":
+    main()
