@@ -35,8 +35,8 @@ WHY = Failure("test", "It was meant to fail.")
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
-    async with database(database_url) as opened:
+async def db(migrated_url: str) -> AsyncIterator[Database]:
+    async with database(migrated_url) as opened:
         yield opened
 
 

@@ -82,39 +82,39 @@ async def finished(url: str, *tasks: Task) -> list[tuple[Task, list[str]]]:
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_killed_at_any_place_the_count_is_exact(database_url: str, point: str) -> None:
+async def test_killed_at_any_place_the_count_is_exact(migrated_url: str, point: str) -> None:
     """Two tasks, so that there is somebody to give way to; killed in the middle, then gone on with."""
-    first, second = await begun(database_url, tasks=2)
+    first, second = await begun(migrated_url, tasks=2)
 
     # By its third passage a place has been passed in the middle of the work; yields and claims alternate from then on.
-    await asyncio.to_thread(run_to_death, database_url, "a", f"{point}=kill@{3 if 'yield' in point else 6}")
-    halfway = [await seen(database_url, task) for task in (first, second)]
+    await asyncio.to_thread(run_to_death, migrated_url, "a", f"{point}=kill@{3 if 'yield' in point else 6}")
+    halfway = [await seen(migrated_url, task) for task in (first, second)]
 
     assert 0 < sum(task.done for task in halfway) < 2 * ITEMS
-    for ended, wrong in await finished(database_url, first, second):
+    for ended, wrong in await finished(migrated_url, first, second):
         assert (ended.state, ended.done, ended.strikes) == (State.SUCCEEDED, ITEMS, 0)
         assert wrong == []
 
 
-async def test_killed_again_and_again_it_still_ends(database_url: str) -> None:
+async def test_killed_again_and_again_it_still_ends(migrated_url: str) -> None:
     """More deaths than the limit of strikes, each after some progress, and no failure."""
-    (task,) = await begun(database_url)
+    (task,) = await begun(migrated_url)
     for number in range(STRIKES + 2):
-        await asyncio.to_thread(run_to_death, database_url, f"w{number}", "task.before_commit=kill@3")
-    halfway = await seen(database_url, task)
-    ((ended, wrong),) = await finished(database_url, task)
+        await asyncio.to_thread(run_to_death, migrated_url, f"w{number}", "task.before_commit=kill@3")
+    halfway = await seen(migrated_url, task)
+    ((ended, wrong),) = await finished(migrated_url, task)
 
     assert 0 < halfway.done < ITEMS
     assert (ended.state, ended.done) == (State.SUCCEEDED, ITEMS)
     assert wrong == []
 
 
-async def test_a_chunk_that_kills_its_process_is_given_up_after_five(database_url: str) -> None:
+async def test_a_chunk_that_kills_its_process_is_given_up_after_five(migrated_url: str) -> None:
     """I10: at most five tries at one place, crashes included."""
-    (task,) = await begun(database_url)
+    (task,) = await begun(migrated_url)
     for number in range(STRIKES):
-        await asyncio.to_thread(run_to_death, database_url, f"w{number}", "task.after_effects=kill")
-    ((ended, wrong),) = await finished(database_url, task)
+        await asyncio.to_thread(run_to_death, migrated_url, f"w{number}", "task.after_effects=kill")
+    ((ended, wrong),) = await finished(migrated_url, task)
 
     assert (ended.state, ended.strikes, ended.done) == (State.FAILED, STRIKES, 0)
     assert ended.error is not None
@@ -176,11 +176,11 @@ async def test_without_the_fence_the_checker_sees_the_zombie(postgres_dsn: str) 
     assert wrong != []
 
 
-async def test_with_two_transactions_the_checker_sees_the_doubled_effects(database_url: str) -> None:
+async def test_with_two_transactions_the_checker_sees_the_doubled_effects(migrated_url: str) -> None:
     """The sabotage: effects committed before their checkpoint are done again after a crash in between."""
-    (task,) = await begun(database_url)
-    await asyncio.to_thread(run_to_death, database_url, "a", "test.between=kill@5", "split")
-    ((ended, wrong),) = await finished(database_url, task)
+    (task,) = await begun(migrated_url)
+    await asyncio.to_thread(run_to_death, migrated_url, "a", "test.between=kill@5", "split")
+    ((ended, wrong),) = await finished(migrated_url, task)
 
     assert ended.state is State.SUCCEEDED
     assert any("happened twice" in each for each in wrong)
@@ -202,19 +202,19 @@ async def test_a_strike_free_lapse_would_be_seen(sqlite_url: str) -> None:
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(6))
-async def test_killed_at_random_places_many_times(database_url: str, seed: int) -> None:
+async def test_killed_at_random_places_many_times(migrated_url: str, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311
-    tasks = await begun(database_url, tasks=3)
+    tasks = await begun(migrated_url, tasks=3)
     deaths = 0
     for number in range(40):
         point, passage = dice.choice(POINTS), dice.randint(2, 9)
-        with worker(database_url, f"w{number}", f"{point}=kill@{passage}") as process:
+        with worker(migrated_url, f"w{number}", f"{point}=kill@{passage}") as process:
             if await asyncio.to_thread(process.wait, PATIENCE) == 0:
                 break
             deaths += 1
 
     assert deaths > STRIKES
-    for ended, wrong in await finished(database_url, *tasks):
+    for ended, wrong in await finished(migrated_url, *tasks):
         assert wrong == []
         # At a place that is passed once a claim, chance may strike five times without progress; then it says so.
         assert ended.state is State.SUCCEEDED or ended.strikes == STRIKES

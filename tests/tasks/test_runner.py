@@ -59,8 +59,8 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(database_url: str) -> AsyncIterator[Scene]:
-    async with database(database_url) as db:
+async def scene(migrated_url: str) -> AsyncIterator[Scene]:
+    async with database(migrated_url) as db:
         yield Scene(db, desk_of(db))
 
 

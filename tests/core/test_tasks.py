@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: MIT
+"""What a user does with tasks: start one within the limits, see one's own, and command it."""
+
+from dataclasses import replace
+
+import pytest
+
+from tasks.kit import KIND, ORG, desk_of, new_task, reread, rows, run_sql, start
+from tasks.outage import an_endpoint
+from tidings.clock import DAY, HOUR, MINUTE, ManualClock
+from tidings.core import tasks as use_cases
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
+from tidings.core.tasks import Recovery
+from tidings.core.wake import Wake
+from tidings.errors import AppError, Fault, Kind
+from tidings.ids import AppId, OrgId
+from tidings.model.app import App
+from tidings.model.page import Cursor, Order
+from tidings.model.task import State, Task, Terms, WireStatus
+from tidings.model.token import Principal
+from tidings.storage import claims, tasks
+from tidings.storage.database import Database
+
+OWNER = Principal(ORG)
+NOW = 1_700_000_000_000
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+def desk(db: Database, clock: ManualClock) -> Desk:
+    return desk_of(db, clock)
+
+
+async def _run(desk: Desk) -> Task:
+    async with desk.db.write(gate=tasks.GATE) as tx:
+        task = await claims.claim(tx, Terms(), [KIND], "w", desk.clock.now())
+    assert task is not None
+    return task
+
+
+# --- start
+
+
+async def test_a_started_task_rings_the_bell_after_the_commit(db: Database, clock: ManualClock) -> None:
+    rung: list[str] = []
+    desk = desk_of(db, clock, Wake(tasks=lambda: rung.append("bell")))
+    async with db.write() as tx:
+        task = await use_cases.start(desk, tx, new_task())
+        assert rung == []
+
+    assert rung == ["bell"]
+    assert (await reread(db, task.id)).state is State.QUEUED
+
+
+async def test_a_task_that_is_taken_back_rings_nobody(db: Database, clock: ManualClock) -> None:
+    rung: list[str] = []
+    desk = desk_of(db, clock, Wake(tasks=lambda: rung.append("bell")))
+
+    async def taken_back() -> None:
+        async with db.write() as tx:
+            await use_cases.start(desk, tx, new_task())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await taken_back()
+
+    assert rung == []
+    assert await rows(db, "SELECT id FROM task") == []
+
+
+async def test_a_tenant_has_a_thousand_unended_tasks_and_no_more(db: Database, desk: Desk) -> None:
+    async with db.write() as tx:
+        for _ in range(1_000):
+            await use_cases.start(desk, tx, new_task(app="app_1"))
+    await run_sql(db, "UPDATE task SET state = 'paused' WHERE turn % 2 = 0")
+
+    with pytest.raises(AppError) as refused:
+        await start(desk, new_task(app="app_1"))
+    assert refused.value.kind is Kind.TOO_MANY
+
+    await start(desk, new_task(app="app_2"))
+    cancelled = (await rows(db, "SELECT id FROM task WHERE tenant = 'app_1' LIMIT 1"))[0][0]
+    await use_cases.cancel(desk, OWNER, cancelled)
+    await start(desk, new_task(app="app_1"))
+
+
+# --- see
+
+
+async def test_each_caller_sees_its_own(desk: Desk) -> None:
+    mine = await start(desk, new_task(app="app_1"))
+    theirs = await start(desk, new_task(app="app_2"))
+    portal = Principal(ORG, AppId("app_1"))
+
+    assert (await use_cases.get(desk, portal, mine.id)).id == mine.id
+    for principal, task in ((portal, theirs), (Principal(OrgId("org_other")), mine)):
+        with pytest.raises(AppError) as refused:
+            await use_cases.get(desk, principal, task.id)
+        assert refused.value.kind is Kind.NOT_FOUND
+    page = await use_cases.page(desk, portal, Cursor(Order.DESCENDING))
+    assert [task.id for task in page.items] == [mine.id]
+
+
+async def test_the_list_pages_both_ways_and_forgets_after_ninety_days(desk: Desk, clock: ManualClock) -> None:
+    old = await start(desk, new_task())
+    clock.advance(90 * DAY + MINUTE)
+    made = []
+    for _ in range(5):
+        clock.advance(1_000)
+        made.append((await start(desk, new_task())).id)
+    newest = made[::-1]
+
+    async def page(order: Order, limit: int, iterator: str | None) -> tuple[list[str], bool]:
+        found = await use_cases.page(desk, OWNER, Cursor(order, limit, iterator))
+        return [task.id for task in found.items], found.done
+
+    assert await page(Order.DESCENDING, 2, None) == (newest[:2], False)
+    assert await page(Order.DESCENDING, 2, newest[1]) == (newest[2:4], False)
+    assert await page(Order.DESCENDING, 2, newest[3]) == (newest[4:], True)
+    assert await page(Order.DESCENDING, 2, f"-{newest[3]}") == (newest[1:3], False)
+    assert await page(Order.ASCENDING, 50, None) == (made, True)
+    assert await page(Order.ASCENDING, 2, f"-{made[2]}") == (made[:2], True)
+    assert (await use_cases.get(desk, OWNER, old.id)).id == old.id
+
+
+async def test_the_list_is_narrowed_by_status_and_kind(desk: Desk) -> None:
+    running = await start(desk, new_task())
+    cancelled = await start(desk, replace(new_task(), kind="test.other"))
+    await use_cases.cancel(desk, OWNER, cancelled.id)
+
+    async def found(status: WireStatus | None, kind: str | None) -> list[str]:
+        page = await use_cases.page(desk, OWNER, Cursor(Order.DESCENDING), status=status, kind=kind)
+        return [task.id for task in page.items]
+
+    assert await found(WireStatus.RUNNING, None) == [running.id]
+    assert await found(WireStatus.FAILED, None) == [cancelled.id]
+    assert await found(WireStatus.FINISHED, None) == []
+    assert await found(None, "test.other") == [cancelled.id]
+    assert await found(WireStatus.FAILED, KIND) == []
+
+
+# --- command
+
+
+async def test_a_pause_takes_the_task_from_its_worker_at_once(desk: Desk, clock: ManualClock) -> None:
+    task = await start(desk, new_task())
+    running = await _run(desk)
+    paused = await use_cases.pause(desk, OWNER, task.id)
+    assert (paused.state, paused.epoch) == (State.PAUSED, running.epoch + 1)
+    again = await use_cases.pause(desk, OWNER, task.id)
+    assert (again.state, again.epoch) == (State.PAUSED, paused.epoch)
+
+    clock.advance(1)
+    resumed = await use_cases.resume(desk, OWNER, task.id)
+
+    assert (resumed.state, resumed.strikes) == (State.QUEUED, 0)
+    assert (await _run(desk)).id == task.id
+
+
+async def test_a_cancelled_task_stays_cancelled(desk: Desk) -> None:
+    task = await start(desk, new_task())
+    cancelled = await use_cases.cancel(desk, OWNER, task.id)
+    again = await use_cases.cancel(desk, OWNER, task.id)
+
+    assert cancelled.state is again.state is State.CANCELLED
+    assert cancelled.error == use_cases.CANCELLED
+    for command in (use_cases.pause, use_cases.resume, use_cases.retry):
+        with pytest.raises(AppError) as refused:
+            await command(desk, OWNER, task.id)
+        assert (refused.value.kind, refused.value.code) == (Kind.CONFLICT, "invalid_state")
+        assert "cancelled" in refused.value.detail
+
+
+async def test_a_command_to_somebody_elses_task_finds_nothing(desk: Desk) -> None:
+    task = await start(desk, new_task(app="app_1"))
+    stranger = Principal(ORG, AppId("app_2"))
+    for command in (use_cases.pause, use_cases.resume, use_cases.retry, use_cases.cancel):
+        with pytest.raises(AppError) as refused:
+            await command(desk, stranger, task.id)
+        assert refused.value.kind is Kind.NOT_FOUND
+
+
+async def test_what_a_person_did_is_written_down(desk: Desk) -> None:
+    task = await start(desk, new_task())
+    await use_cases.pause(desk, OWNER, task.id)
+    await use_cases.resume(desk, OWNER, task.id)
+    await _run(desk)
+    await use_cases.cancel(desk, OWNER, task.id)
+
+    async with desk.db.read() as read:
+        told = [(seq, name) for seq, _, name, _ in await tasks.events(read, task.id)]
+    assert told == [(1, "created"), (2, "paused"), (3, "resumed"), (4, "cancelled")]
+
+
+# --- recover
+
+
+async def _recover(desk: Desk, app: App, **wanted: object) -> Task:
+    started: list[Task] = []
+
+    def render(task: Task) -> Answer:
+        started.append(task)
+        return Answer(202)
+
+    given = {"since": NOW - HOUR, "until": None, "created_by": "me", **wanted}
+    await use_cases.recover(desk, app, Recovery(**given), receipt=None, render=render)  # type: ignore[arg-type]
+    return started[-1]
+
+
+async def test_a_recovery_is_a_task_of_the_application_locked_to_its_endpoint(desk: Desk) -> None:
+    past = await an_endpoint(desk.db, NOW - DAY)
+
+    task = await _recover(desk, past.app, endpoint_ref=past.endpoint_id)
+
+    assert (task.kind, task.app_id, task.tenant) == ("endpoint.recover", past.app.id, past.app.id)
+    assert (task.lock_key, task.created_by) == (f"endpoint:{past.endpoint_id}", "me")
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        (NOW - 14 * DAY - 5 * MINUTE, None),
+        (NOW - 20 * DAY, NOW - 6 * DAY),
+        (NOW - HOUR, NOW + DAY),
+        (NOW, None),
+    ],
+)
+async def test_a_window_of_fourteen_days_and_a_little_may_be_recovered(
+    desk: Desk, since: int, until: int | None
+) -> None:
+    past = await an_endpoint(desk.db, NOW - DAY)
+
+    assert (await _recover(desk, past.app, endpoint_ref=past.endpoint_id, since=since, until=until)).id
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "wrong"),
+    [
+        (NOW - 14 * DAY - 5 * MINUTE - 1, None, "Cannot recover more than 14 days of messages"),
+        (NOW - 30 * DAY, NOW - 10 * DAY, "Cannot recover more than 14 days of messages"),
+        (NOW - HOUR, NOW - 2 * HOUR, "'since' must not be later than 'until'"),
+        (NOW + 1, None, "'since' must not be later than 'until'"),
+    ],
+)
+async def test_a_window_that_is_too_long_or_backwards_is_refused(
+    desk: Desk, since: int, until: int | None, wrong: str
+) -> None:
+    past = await an_endpoint(desk.db, NOW - DAY)
+
+    with pytest.raises(AppError) as refused:
+        await _recover(desk, past.app, endpoint_ref=past.endpoint_id, since=since, until=until)
+
+    assert refused.value.faults == (Fault(("body", "since"), wrong),)
+    assert await rows(desk.db, "SELECT id FROM task") == []
+
+
+async def test_an_unknown_endpoint_is_not_found_and_a_disabled_one_refused(desk: Desk) -> None:
+    past = await an_endpoint(desk.db, NOW - DAY)
+    disabled = await an_endpoint(desk.db, NOW - DAY, disabled=True)
+
+    with pytest.raises(AppError) as unknown:
+        await _recover(desk, past.app, endpoint_ref=disabled.endpoint_id)
+    with pytest.raises(AppError) as refused:
+        await _recover(desk, disabled.app, endpoint_ref=disabled.endpoint_id)
+
+    assert unknown.value.kind is Kind.NOT_FOUND
+    assert refused.value.kind is Kind.INVALID
+    assert "disabled" in refused.value.faults[0].msg
