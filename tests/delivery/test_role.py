@@ -11,7 +11,7 @@ from tidings.storage import deliveries
 from tidings.storage.database import Database
 from tidings.storage.deliveries import Again
 
-ANSWER = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nok"
+ANSWER = b"HTTP/1.1 %d X\r\n%bContent-Length: 2\r\n\r\nok"
 
 
 class Door:
@@ -19,6 +19,7 @@ class Door:
 
     def __init__(self) -> None:
         self.status = 200
+        self.fields = b""
         self.seen: list[str] = []
         self.open = asyncio.Event()
         self.open.set()
@@ -46,7 +47,7 @@ class Door:
                 await reader.readexactly(length)
                 await self.open.wait()
                 self.seen.append(head.split(b"svix-id: ")[1].split(b"\r\n")[0].decode())
-                writer.write(ANSWER % self.status)
+                writer.write(ANSWER % (self.status, self.fields))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

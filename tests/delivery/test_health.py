@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: MIT
+"""Endpoints that fail: what is told, what goes on record, when they are disabled, and what receivers may ask for."""
+
+import asyncio
+import json
+from typing import Any
+
+from delivery.test_role import Door
+from message_path import Path, add_app, add_endpoint, running, terms
+from tidings.clock import HOUR, SystemClock
+from tidings.model.delivery import Mode
+from tidings.storage import deliveries, health
+from tidings.storage.database import Database
+from tidings.storage.deliveries import Again
+
+NOWHERE = "http://127.0.0.1:9/"
+
+
+async def told(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    rows = await path.rows("SELECT type, payload FROM operational_event ORDER BY id")
+    return [(kind, json.loads(payload)["data"]) for kind, payload in rows]
+
+
+async def record(path: Path, endpoint: str) -> health.Patient:
+    async with path.db.read() as read:
+        return (await health.find(read, [endpoint]))[endpoint]
+
+
+async def aged(db: Database, hours: float) -> None:
+    """Let the record have begun so many hours ago."""
+    async with db.write() as tx:
+        await tx.run("UPDATE endpoint SET failing_since = failing_since - :ms", ms=round(hours * HOUR))
+
+
+async def test_the_fourth_failure_and_the_last_are_told(db: Database) -> None:
+    app = await add_app(db, uid="mine")
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.status = 500
+
+        async with running(db, delivering=terms(schedule=(0, 0, 0, 0))) as path:
+            accepted = await path.send(app, event_id="e-1")
+            await path.until("delivery", 0)
+            attempts = await path.rows("SELECT id FROM attempt ORDER BY id")
+            events = await told(path)
+
+    whose = {"appId": app, "appUid": "mine", "msgId": accepted.id, "msgEventId": "e-1", "endpointId": endpoint}
+    assert ["message.attempt.failing", "message.attempt.exhausted"] == [kind for kind, _ in events]
+    for (_, data), attempt in zip(events, (attempts[3][0], attempts[4][0]), strict=True):
+        last = data.pop("lastAttempt")
+        assert whose == data
+        assert (attempt, 500) == (last["id"], last["responseStatusCode"])
+        assert last["timestamp"].endswith("Z")
+
+
+async def test_a_success_after_the_fourth_failure_is_told_and_an_earlier_one_is_not(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        door.status = 500
+
+        async with running(db, delivering=terms(schedule=(0, 0, 0, 1))) as path:
+            await path.send(app)
+            await path.until("attempt", 4)
+            door.status = 200
+            await path.until("delivery", 0)
+            events = await told(path)
+
+    assert ["message.attempt.failing", "message.attempt.recovered"] == [kind for kind, _ in events]
+
+
+async def test_running_out_of_attempts_goes_on_record_and_a_success_takes_it_off(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.status = 500
+
+        async with running(db, delivering=terms()) as path:
+            await path.send(app)
+            await path.settled()
+            failing = (await record(path, endpoint)).record
+            door.status = 200
+            await path.send(app)
+            await path.settled()
+            works = (await record(path, endpoint)).record
+
+    assert failing.failing_since is not None
+    assert failing.disables_at == failing.failing_since + 120 * HOUR
+    assert not works.is_open
+    assert works.disables_at is None
+
+
+async def test_the_record_outlives_the_process_and_the_next_one_ends_it(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.status = 500
+        async with running(db, delivering=terms()) as path:
+            await path.send(app)
+            await path.settled()
+        door.status = 200
+
+        async with running(db, delivering=terms()) as path:
+            await path.send(app)
+            await path.settled()
+            works = (await record(path, endpoint)).record
+
+    assert not works.is_open
+
+
+async def test_an_endpoint_that_fails_for_too_long_is_disabled_and_that_is_told(db: Database) -> None:
+    app = await add_app(db, uid="mine")
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.status = 500
+        async with running(db, delivering=terms()) as path:
+            await path.send(app)
+            await path.settled()
+            since = (await record(path, endpoint)).record.failing_since
+            await aged(db, 121)
+
+        async with running(db, delivering=terms()) as path:
+            await path.send(app)
+            await path.settled()
+            disabled = await record(path, endpoint)
+            kinds = await told(path)
+            await path.send(app)
+            waiting, attempts = await path.count("delivery"), await path.count("attempt")
+
+    assert since is not None
+    assert disabled.disabled
+    assert ("failing", True) == (
+        disabled.record.disabled_reason and disabled.record.disabled_reason.value,
+        disabled.record.disabled_at is not None,
+    )
+    [data] = [data for kind, data in kinds if kind == "endpoint.disabled"]
+    assert (app, "mine", endpoint, None, "automatic") == (
+        data["appId"],
+        data["appUid"],
+        data["endpointId"],
+        data["endpointUid"],
+        data["trigger"],
+    )
+    assert data["failSince"] is not None
+    assert (0, 2) == (waiting, attempts)
+
+
+async def test_a_record_that_is_out_of_date_begins_anew(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.status = 500
+        for hours in (241, 0):
+            async with running(db, delivering=terms()) as path:
+                await path.send(app)
+                await path.settled()
+                await aged(db, hours)
+                found = await record(path, endpoint)
+
+    assert not found.disabled
+    assert found.record.failing_since is not None
+    assert SystemClock().now() - found.record.failing_since < HOUR
+
+
+async def test_manual_sends_count_for_nothing_but_their_success_for_all(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.status = 500
+
+        async with running(db, delivering=terms(schedule=(600,))) as path:
+            accepted = await path.send(app)
+            await path.settled()
+            await again(path, accepted.id, endpoint, app)
+            await path.until("attempt", 2)
+            before = (await record(path, endpoint)).record, await told(path)
+            async with db.write() as tx:
+                await tx.run("UPDATE endpoint SET failing_since = 1")
+                await tx.run("UPDATE application SET routing_version = routing_version + 1")
+            path.routing.drop(app)
+            door.status = 200
+            await again(path, accepted.id, endpoint, app)
+            await path.until("delivery", 0)
+            after = (await record(path, endpoint)).record
+
+    assert (False, []) == (before[0].is_open, before[1])
+    assert not after.is_open
+
+
+async def again(path: Path, msg_id: str, endpoint: str, app: str) -> None:
+    async with path.db.write() as tx:
+        ask = Again(msg_id, endpoint, app, "org_x", 1, Mode.ALWAYS, None)
+        await deliveries.send_again(tx, [ask], SystemClock().now())
+    assert path.delivery is not None
+    path.delivery.wake([endpoint])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What a receiver may ask for
+
+
+async def test_a_receiver_can_end_a_message_and_its_endpoint_is_not_blamed(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.status, door.fields = 400, b"Webhook-Delivery: abort-message\r\n"
+
+        async with running(db, delivering=terms(schedule=(0, 0))) as path:
+            await path.send(app)
+            await path.until("delivery", 0)
+            attempts = await path.rows("SELECT status, next_at FROM attempt")
+            kinds = [kind for kind, _ in await told(path)]
+            found = await record(path, endpoint)
+
+    assert [(2, None)] == attempts
+    assert ["message.attempt.exhausted"] == kinds
+    assert not found.record.is_open
+
+
+async def test_a_receiver_can_end_a_message_that_somebody_sends_again_between_two_attempts(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.status = 500
+
+        async with running(db, delivering=terms(schedule=(600,))) as path:
+            accepted = await path.send(app)
+            await path.settled()
+            door.fields = b"webhook-delivery: Abort-Message\r\n"
+            await again(path, accepted.id, endpoint, app)
+            await path.until("delivery", 0)
+            attempts = await path.rows("SELECT trigger_type, next_at IS NULL FROM attempt ORDER BY id")
+
+    assert [(0, 0), (1, 1)] == [(trigger, int(last)) for trigger, last in attempts]
+
+
+async def test_a_receiver_can_have_its_endpoint_disabled_even_while_it_takes_the_message(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.fields = b"webhook-delivery: disable\r\n"
+
+        async with running(db, delivering=terms()) as path:
+            await path.send(app)
+            await path.settled()
+            found = await record(path, endpoint)
+            events = await told(path)
+            await path.send(app)
+            waiting = await path.count("delivery")
+
+    assert found.disabled
+    assert "receiver" == (found.record.disabled_reason and found.record.disabled_reason.value)
+    assert [("endpoint.disabled", None)] == [(kind, data["failSince"]) for kind, data in events]
+    assert (0, 1) == (waiting, len(door.seen))
+
+
+async def test_what_waits_for_an_endpoint_that_its_receiver_disables_is_not_sent(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        door.status, door.fields = 503, b"webhook-delivery: disable\r\n"
+        door.open.clear()
+
+        async with running(db, delivering=terms(concurrency=1, timeout=20.0, lease_grace=25.0)) as path:
+            await asyncio.gather(*(path.send(app) for _ in range(40)))
+            door.open.set()
+            await path.until("delivery", 0)
+
+    assert len(door.seen) < 20
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Where nothing answers
+
+
+async def test_where_nothing_answers_the_line_becomes_narrow_and_one_answer_makes_it_wide(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, NOWHERE)
+
+        async with running(db, delivering=terms()) as path:
+            assert path.delivery is not None
+            await asyncio.gather(*(path.send(app) for _ in range(30)))
+            await path.settled()
+            narrow = path.delivery.queue.is_narrow(endpoint)
+            dead = (await record(path, endpoint)).record
+            async with db.write() as tx:
+                await tx.run("UPDATE endpoint SET url = :url", url=door.url)
+                await tx.run("UPDATE application SET routing_version = routing_version + 1")
+            await path.send(app)
+            await path.settled()
+            alive = (await record(path, endpoint)).record
+            wide = not path.delivery.queue.is_narrow(endpoint)
+
+    assert (True, True) == (narrow, wide)
+    assert dead.unreachable_since is not None
+    assert not alive.is_open
+
+
+async def test_a_dead_endpoint_holds_few_connections_and_its_schedule_is_kept(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        door.open.clear()
+        endpoint = await add_endpoint(db, app, door.url)
+
+        async with running(db, delivering=terms(timeout=1.0, schedule=(1,))) as path:
+            assert path.delivery is not None
+            await asyncio.gather(*(path.send(app) for _ in range(40)))
+            while not path.delivery.queue.is_narrow(endpoint):  # noqa: ASYNC110 - the queue is what tells
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(1.2)
+            [line] = path.delivery.queue.lines()
+            under_way = len(line.under_way)
+
+    assert under_way <= 4
+
+
+async def test_a_few_messages_to_a_dead_endpoint_are_tried_when_the_schedule_says(db: Database) -> None:
+    app = await add_app(db)
+    endpoint = await add_endpoint(db, app, NOWHERE)
+
+    async with running(db, delivering=terms(schedule=(1, 1))) as path:
+        assert path.delivery is not None
+        await asyncio.gather(*(path.send(app) for _ in range(20)))
+        await path.until("delivery", 0)
+        narrow = path.delivery.queue.is_narrow(endpoint)
+        tries = await path.rows("SELECT count(*), max(id), min(id) FROM attempt GROUP BY msg_id")
+
+    assert narrow
+    assert {3} == {count for count, _, _ in tries}
