@@ -39,6 +39,7 @@ _HEALTHY_SHARE: Final = 0.3
 _SENDERS: Final = 20
 _CHUNKS: Final = 40
 _ROUNDS: Final = 8
+_AT_ONCE: Final = 20
 _KILL_SHARE: Final = 0.4
 _LOOK_SECONDS: Final = 0.05
 _DELIVERY_SECONDS: Final = 120.0
@@ -88,7 +89,11 @@ class Stage:
 def _stage(failing: int, *, keep: bool) -> Iterator[Stage]:
     """Set up the service and the receiver, and take both away at the end."""
     # Back-pressure lets the task run no further ahead of the receiver than this, so a viewer can follow it.
-    service = Service(task_chunk=max(1, failing // _CHUNKS), replay_backlog=max(8, failing // _ROUNDS))
+    service = Service(
+        task_chunk=max(1, failing // _CHUNKS),
+        replay_backlog=max(8, failing // _ROUNDS),
+        delivery_concurrency=_AT_ONCE,
+    )
     receiver = None
     stage = None
     try:
@@ -208,9 +213,12 @@ class Show:
         started = await self._client().endpoint.recover(self.app_id, self.endpoint_id, RecoverIn(since=moment))
         self.tell.line(f"{started.id}: it looks at each failed attempt, and sends a message once")
         with self.tell.bar("background_task.get") as bar:
-            await self._follow(started.id, bar, stop_at=int(failed * _KILL_SHARE))
-            await self._kill()
-            task = await self._follow(started.id, bar)
+            task = await self._follow(started.id, bar, stop_at=int(failed * _KILL_SHARE))
+            if task.status is BackgroundTaskStatus.RUNNING:
+                await self._kill()
+                task = await self._follow(started.id, bar)
+            else:
+                self.tell.line("It was over before the service could be killed.")
         await self._until_delivered()
         return task
 
