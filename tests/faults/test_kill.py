@@ -1,14 +1,28 @@
 # SPDX-License-Identifier: MIT
 """Kill proof: 202 means stored, whenever the process dies, and a key makes one message, however often it is sent."""
 
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from faults.kit import Lost, all_received, ended, kill_at_work, node, reckon, sending, slowly, started, with_endpoint
+from faults.kit import (
+    Lost,
+    all_received,
+    ended,
+    eventually,
+    kill_at_work,
+    node,
+    reckon,
+    sending,
+    slowly,
+    started,
+    with_endpoint,
+)
 
 KILLS = 5
-BETWEEN = 120
+BETWEEN = 80
 """Messages taken between two kills."""
 RECEIVING = 0.03
 SABOTAGED = (str(Path(__file__).with_name("sabotaged.py")),)
@@ -32,6 +46,36 @@ async def killed_again_and_again(database_url: str, folder: Path, kills: int) ->
 
 async def test_what_was_answered_survives_kills_in_the_middle_of_accept(database_url: str, tmp_path: Path) -> None:
     await killed_again_and_again(database_url, tmp_path, KILLS)
+
+
+async def died_at(database_url: str, folder: Path, places: Sequence[str]) -> None:
+    server = node(database_url, folder)
+    async with slowly(RECEIVING) as receiver:
+        with ended(server):
+            await started(server)
+            path = with_endpoint(server, receiver.url)
+
+            async with sending(path, server) as senders:
+                for place in places:
+                    await started(server, failpoints=f"{place}=kill@10")
+                    await eventually(lambda: server.process is not None and server.process.poll() is not None)
+                    assert server.stop() == -signal.SIGKILL
+                await started(server, failpoints="")
+                await senders.take(BETWEEN)
+
+            await reckon(senders, receiver, server)
+
+
+async def test_what_was_answered_survives_a_death_just_before_and_just_after_it_is_durable(
+    database_url: str, tmp_path: Path
+) -> None:
+    await died_at(database_url, tmp_path, ("accept.before_commit", "accept.after_commit"))
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+async def test_what_was_answered_survives_a_death_while_it_is_settled(database_url: str, tmp_path: Path) -> None:
+    await died_at(database_url, tmp_path, 3 * ("settle.before_commit", "settle.after_commit"))
 
 
 @pytest.mark.chaos

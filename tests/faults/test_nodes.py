@@ -20,8 +20,7 @@ ROUNDS = 10
 async def nodes(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[tuple[Live, Live]]:
     first, second = node(postgres_dsn, tmp_path / "a"), node(postgres_dsn, tmp_path / "b")
     with ended(first, second):
-        await started(first)
-        await started(second)
+        await asyncio.gather(started(first), started(second))
         yield first, second
 
 

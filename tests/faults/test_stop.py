@@ -12,7 +12,7 @@ STOP_SECONDS = 10.0
 
 async def test_a_server_told_to_stop_ends_in_order_and_the_next_one_goes_on(database_url: str, tmp_path: Path) -> None:
     server = node(database_url, tmp_path)
-    async with slowly(0.1) as receiver:
+    async with slowly(0.05) as receiver:
         with ended(server):
             await started(server)
             path = with_endpoint(server, receiver.url)

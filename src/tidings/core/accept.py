@@ -22,6 +22,7 @@ from tidings import ids
 from tidings.clock import HOUR, Clock
 from tidings.core.routing import RoutingCache
 from tidings.errors import AppError, conflict, not_found, unavailable
+from tidings.failpoint import point
 from tidings.ids import MessageId, OrgId
 from tidings.model.message import Accepted, Draft
 from tidings.model.routing import Routing, Send
@@ -210,6 +211,8 @@ class AcceptBatcher:
             item.outcome = None
         async with self._db.write() as tx:
             prepared = await self._write(tx, batch)
+            point("accept.before_commit")
+        point("accept.after_commit")
         count("messages.accepted", sum(item.outcome is None for item in batch))
         for item in batch:
             self._answer(item, item.outcome or _accepted(item))

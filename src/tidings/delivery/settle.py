@@ -13,6 +13,7 @@ from typing import Final
 
 from tidings.clock import Clock
 from tidings.core.ledger import Ledger, Sign, Trouble
+from tidings.failpoint import point
 from tidings.model.routing import Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, settlement
@@ -111,6 +112,8 @@ class SettleBatcher:
         now = self._clock.now()
         async with self._db.write() as tx:
             await self._write(tx, batch, now)
+            point("settle.before_commit")
+        point("settle.after_commit")
         delivered = sum(outcome.delivered for outcome in batch)
         count("deliveries.delivered", delivered)
         count("deliveries.failed", sum(outcome.attempt is not None for outcome in batch) - delivered)
