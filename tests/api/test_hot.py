@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""The server's own HTTP protocol over real sockets: the short way and every way around it."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+import uvicorn
+
+from api.kit import Api
+from tidings.api.app import build
+from tidings.api.hot import protocol_of
+
+BODY = b'{"eventType":"a.b","payload":{"n": 1.50}}'
+
+
+class _Quiet(uvicorn.Server):
+    def install_signal_handlers(self) -> None:
+        """Leave signals to the tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A server on a port, and an application in it."""
+
+    port: int
+    token: str
+    app: str
+
+    async def say(self, *pieces: bytes, answers: int = 1) -> list[tuple[int, dict[bytes, bytes], bytes]]:
+        """Write pieces one after the other, then read so many answers."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+            return [await _answer(reader) for _ in range(answers)]
+        finally:
+            writer.close()
+
+    def request(self, body: bytes = BODY, *headers: bytes, path: bytes = b"", version: bytes = b"1.1") -> bytes:
+        """Return the bytes of a request that makes a message."""
+        where = path or b"/api/v1/app/%b/msg" % self.app.encode()
+        lines = [
+            b"POST %b HTTP/%b" % (where, version),
+            b"host: x",
+            b"authorization: Bearer %b" % self.token.encode(),
+            *headers,
+        ]
+        if not any(header.startswith(b"transfer-encoding") for header in headers):
+            lines.append(b"content-length: %d" % len(body))
+        return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[bytes, bytes], bytes]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    first, *lines = head[:-4].split(b"\r\n")
+    fields = dict(line.split(b": ", 1) for line in lines)
+    return int(first.split()[1]), fields, await reader.readexactly(int(fields.get(b"content-length", b"0")))
+
+
+@pytest_asyncio.fixture
+async def wire(lite: Api) -> AsyncIterator[Wire]:
+    intake = build(lite.context)
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        intake, http=protocol_of(intake), proxy_headers=False, lifespan="off", log_config=None, access_log=False
+    )
+    server = _Quiet(config)
+    serving = asyncio.ensure_future(server._serve([listener]))  # noqa: SLF001 - `serve` takes the tests' signals
+    yield Wire(listener.getsockname()[1], lite.token, await lite.app())
+    server.should_exit = True
+    await serving
+    listener.close()
+
+
+async def test_a_plain_request_is_answered_whole(wire: Wire) -> None:
+    [(status, fields, body)] = await wire.say(wire.request())
+
+    assert (status, fields[b"content-type"]) == (202, b"application/json")
+    assert b'"payload":{"n": 1.50}' in body
+
+
+async def test_a_connection_serves_many_requests_of_every_kind(wire: Wire) -> None:
+    get = b"GET /api/v1/health/ping HTTP/1.1\r\nhost: x\r\n\r\n"
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+    statuses = []
+    for request in (wire.request(), get, wire.request(), wire.request(b"nonsense"), get, wire.request()):
+        writer.write(request)
+        statuses.append((await _answer(reader))[0])
+    writer.close()
+
+    assert statuses == [202, 204, 202, 422, 204, 202]
+
+
+async def test_requests_sent_ahead_are_answered_in_their_order(wire: Wire) -> None:
+    get = b"GET /api/v1/health/ping HTTP/1.1\r\nhost: x\r\n\r\n"
+    ahead = b"".join([wire.request(), get, wire.request(b"{}"), wire.request(), get])
+
+    answers = await wire.say(ahead, answers=5)
+
+    assert [status for status, _, _ in answers] == [202, 204, 422, 202, 204]
+
+
+async def test_a_body_may_come_in_pieces(wire: Wire) -> None:
+    request = wire.request()
+
+    [(status, _, _)] = await wire.say(*(request[at : at + 7] for at in range(0, len(request), 7)))
+
+    assert status == 202
+
+
+async def test_a_chunked_body_is_taken(wire: Wire) -> None:
+    chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+
+    [(status, _, _)] = await wire.say(wire.request(chunked, b"transfer-encoding: chunked"))
+
+    assert status == 202
+
+
+async def test_an_expectation_is_met_before_the_body(wire: Wire) -> None:
+    request = wire.request(BODY, b"expect: 100-continue")
+
+    answers = await wire.say(request[: -len(BODY)], BODY, answers=2)
+
+    assert [status for status, _, _ in answers] == [100, 202]
+
+
+async def test_a_body_over_the_limit_is_refused_unread(wire: Wire) -> None:
+    head = wire.request(b"").replace(b"content-length: 0", b"content-length: 99999999")
+
+    [(status, _, body)] = await wire.say(head)
+
+    assert (status, json.loads(body)["code"]) == (413, "payload_too_large")
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+async def test_a_connection_that_is_to_be_closed_is_closed(wire: Wire, version: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+    writer.write(wire.request(BODY, b"connection: close", version=version))
+
+    status, _, _ = await _answer(reader)
+    rest = await reader.read()
+    writer.close()
+
+    assert (status, rest) == (202, b"")
+
+
+async def test_another_origin_is_let_in(wire: Wire) -> None:
+    [(status, fields, _)] = await wire.say(wire.request(BODY, b"origin: http://elsewhere"))
+
+    assert (status, fields[b"access-control-allow-origin"]) == (202, b"*")
+
+
+async def test_slashes_queries_and_escapes_lead_to_the_same_place(wire: Wire) -> None:
+    app = wire.app.encode()
+
+    for path in (b"/api/v1/app/%b/msg/", b"/api/v1/app/%b/msg?with_content=false", b"/api/v1/%%61pp/%b/msg"):
+        [(status, _, _)] = await wire.say(wire.request(path=path % app))
+        assert status == 202
+
+
+async def test_refusals_come_the_short_way_too(wire: Wire) -> None:
+    nobody = wire.request().replace(b"Bearer ", b"Bearer x")
+    nowhere = wire.request(path=b"/api/v1/app/app_unknown/msg")
+
+    [(first, _, _)] = await wire.say(nobody)
+    [(second, _, body)] = await wire.say(nowhere)
+
+    assert (first, second, json.loads(body)["code"]) == (401, 404, "not_found")
+
+
+async def test_a_caller_who_hangs_up_leaves_the_message_and_nothing_else(wire: Wire, lite: Api) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+    writer.write(wire.request(BODY, b"idempotency-key: gone"))
+    writer.transport.abort()
+
+    [(status, _, body)] = await wire.say(wire.request(BODY, b"idempotency-key: gone"))
+
+    listed = await lite.read(f"/app/{wire.app}/msg")
+    assert status == 202
+    assert json.loads(body)["id"] in {each["id"] for each in listed["data"]}
+
+
+async def test_one_key_on_many_connections_makes_one_message(wire: Wire) -> None:
+    answers = await asyncio.gather(*(wire.say(wire.request(BODY, b"idempotency-key: k")) for _ in range(50)))
+
+    assert len({body for [(_, _, body)] in answers}) == 1
