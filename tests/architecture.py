@@ -48,11 +48,12 @@ SQL = ("storage",)
 ENVIRONMENT = ("config",)
 WALL_CLOCK = ("clock",)
 SOCKETS = (
-    "delivery.address",
     "delivery.client",
     "delivery.connection",
     "delivery.dial",
+    "delivery.lookup",
     "delivery.pool",
+    "delivery.proxy",
     "demo",
     "server",
 )

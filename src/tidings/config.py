@@ -8,17 +8,21 @@ syntax too: `[1,2]`, `[127.0.0.1/32, 10.0.0.0/8]` without quotes, and plain `1,2
 import dataclasses
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, get_type_hints
+from urllib.parse import urlsplit
 
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _OWN: Final = "TIDINGS_"
 _PEER: Final = "SVIX_"
 _REQUEST_TIMEOUT_MAX: Final = 30
+_PROXY_SCHEMES: Final = ("http", "https", "socks5")
+_PROXY_CREDENTIAL_MAX: Final = 255
 _LEAST: Final = {
     "delivery_concurrency": 1,
     "delivery_memory": 1,
@@ -70,6 +74,12 @@ class Settings:
     whitelist_subnets: tuple[Subnet, ...] = _doc("Private address ranges that may receive all the same.", [])
     whitelabel_headers: bool = _doc("Send `webhook-*` headers in place of `svix-*`.", default=False)
     endpoint_https_only: bool = _doc("Refuse endpoint addresses that are not https.", default=False)
+    proxy_addr: str | None = _doc(
+        "Proxy through which messages go out: `http://`, `https://` or `socks5://`, `user:password@` if it asks.", None
+    )
+    noproxy: tuple[str, ...] = _doc(
+        "Addresses, subnets and names (with all below them) that are called without the proxy.", []
+    )
     dangerous_disable_tls_verification: bool = _doc("Do not check receivers' certificates.", default=False)
     request_rate_limit: int = _doc(
         "Requests per second that one process takes from one caller of the API; 0 is no limit.", 0, own=True
@@ -104,6 +114,8 @@ class Settings:
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be at least {least}")
+        _check_proxy(self.proxy_addr)
+        _check_noproxy(self.noproxy)
         _ = self.listen, self.sqlite_path
 
     @property
@@ -128,7 +140,33 @@ class Settings:
         return {each.name: _masked(each.name, getattr(self, each.name)) for each in dataclasses.fields(self)}
 
 
+def _check_proxy(url: str | None) -> None:
+    """Refuse what names no proxy; the error does not repeat it, as it may hold a password."""
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        port_is_fit = parts.port != 0  # reading it raises what a port of letters deserves
+    except ValueError:
+        raise ConfigError("proxy_addr is not a URL") from None
+    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or not port_is_fit:
+        raise ConfigError(f"proxy_addr must be scheme://host:port, the scheme one of {', '.join(_PROXY_SCHEMES)}")
+    if any(len(part or "") > _PROXY_CREDENTIAL_MAX for part in (parts.username, parts.password)):
+        raise ConfigError(f"proxy_addr: user and password have at most {_PROXY_CREDENTIAL_MAX} characters")
+
+
+def _check_noproxy(rules: tuple[str, ...]) -> None:
+    try:
+        for rule in rules:
+            if "/" in rule:
+                ipaddress.ip_network(rule, strict=False)
+    except ValueError as error:
+        raise ConfigError(f"noproxy: {error}") from error
+
+
 def _masked(name: str, value: object) -> str:
+    if name == "proxy_addr":
+        return re.sub("//.*@", "//********@", str(value))
     if value and any(word in name for word in _SECRET_WORDS) and not str(value).startswith("sqlite://"):
         return "********"
     return str(value)
@@ -187,6 +225,8 @@ def _parsed(name: str, given: object, wanted: Any) -> object:  # noqa: ANN401 - 
             return _truth(given)
         if wanted in (int, float):
             return wanted(given)
+        if wanted == tuple[str, ...]:
+            return tuple(_items(given))
         if wanted == tuple[int, ...]:
             return tuple(int(item) for item in _items(given))
         if wanted == tuple[Subnet, ...]:

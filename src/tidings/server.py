@@ -33,6 +33,7 @@ from tidings.core.receipts import Receipts
 from tidings.core.routing import RoutingCache
 from tidings.core.wake import Wake
 from tidings.delivery.address import AddressPolicy
+from tidings.delivery.proxy import Proxy
 from tidings.delivery.role import Delivery, Terms
 from tidings.observe import counters, failure, log, start_logging
 from tidings.storage import intake, partitions, pulse
@@ -208,6 +209,7 @@ def _terms(settings: Settings) -> Terms:
         concurrency=settings.delivery_concurrency,
         memory=settings.delivery_memory,
         disable_after_ms=settings.endpoint_failure_disable_after * HOUR,
+        proxy=Proxy.of(settings.proxy_addr, settings.noproxy) if settings.proxy_addr else None,
         verify_tls=not settings.dangerous_disable_tls_verification,
         whitelabel=settings.whitelabel_headers,
     )

@@ -9,8 +9,9 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
-from tidings.delivery.address import AddressPolicy, LookUp, system_look_up
+from tidings.delivery.address import AddressPolicy, LookUp
 from tidings.delivery.client import Client, Limits
+from tidings.delivery.proxy import Proxy
 from tidings.delivery.sending import Reply
 from tidings.delivery.target import compile_target
 
@@ -25,9 +26,9 @@ async def a_client(
     policy: AddressPolicy = LOOPBACK,
     timeout_seconds: float = TIMEOUT,
     limits: Limits | None = None,
-    verify_tls: bool = True,
+    proxy: Proxy | None = None,
     tls: ssl.SSLContext | None = None,
-    look_up: LookUp = system_look_up,
+    look_up: LookUp | None = None,
 ) -> AsyncIterator[Client]:
     """Open a client, and see that it leaves no socket behind."""
     before = open_sockets()
@@ -35,7 +36,7 @@ async def a_client(
         policy,
         timeout_seconds=timeout_seconds,
         limits=limits or Limits(grace_seconds=GRACE),
-        verify_tls=verify_tls,
+        proxy=proxy,
         tls=tls,
         look_up=look_up,
     )

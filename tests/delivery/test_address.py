@@ -17,7 +17,6 @@ from tidings.delivery.address import (
     Resolver,
     UnresolvedError,
     parse_literal,
-    system_look_up,
 )
 
 NONE_ALLOWED = AddressPolicy()
@@ -344,7 +343,3 @@ async def test_a_failure_of_the_resolver_itself_is_logged_and_not_remembered(
 
     assert [record.message for record in caplog.records] == ["looking up a host failed"]
     assert resolver.known("public.example") is None
-
-
-async def test_the_system_is_asked_for_every_address() -> None:
-    assert "127.0.0.1" in await system_look_up("localhost")

@@ -1,100 +1,15 @@
 # SPDX-License-Identifier: MIT
 import asyncio
-import ipaddress
 import ssl
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from delivery.authority import DAY, NOW, Authority
 from delivery.client_kit import a_client, ask, open_sockets, send, settled_sockets
 from delivery.receiver import Receiver, hang, read, reset, say
 from tidings.delivery.client import Client, Reply
-
-NOW = datetime.now(UTC)
-DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority of the tests' own."""
-
-    folder: Path
-    key: ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-
-    def receiver_context(self, *names: str, expires: datetime = NOW + DAY, signed: bool = True) -> ssl.SSLContext:
-        """Return what a receiver with these names serves with; unsigned means signed by itself."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        issuer = self.certificate.subject if signed else name_of("itself")
-        subject = name_of("receiver") if signed else issuer
-        certificate = (
-            unsigned(subject, issuer, key, expires)
-            .add_extension(x509.SubjectAlternativeName([alternative(name) for name in names]), critical=False)
-            .sign(self.key if signed else key, hashes.SHA256())
-        )
-        path = self.folder / f"{certificate.serial_number}.pem"
-        path.write_bytes(pem_of(certificate) + private_pem_of(key))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
-
-    def client_context(self) -> ssl.SSLContext:
-        """Return the usual context of a client that trusts this authority alone."""
-        return ssl.create_default_context(cadata=pem_of(self.certificate).decode())
-
-
-def name_of(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def alternative(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
-
-
-def unsigned(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, expires: datetime
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - 10 * DAY)
-        .not_valid_after(expires)
-    )
-
-
-def pem_of(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def private_pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = name_of("authority")
-    certificate = (
-        unsigned(name, name, key, NOW + DAY)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return Authority(tmp_path_factory.mktemp("tls"), key, certificate)
+from tidings.delivery.dial import tls_context
 
 
 async def ask_with(authority: Authority, receiver: Receiver, url: str | None = None) -> Reply:
@@ -109,6 +24,35 @@ async def test_a_certified_receiver_is_called_and_its_connection_kept(authority:
 
     assert [reply.status for reply in replies] == [200] * 3
     assert receiver.connections == 1
+
+
+async def test_receivers_certified_in_due_form_pass_the_strictest_check(authority: Authority) -> None:
+    strict = authority.client_context()
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT
+    async with (
+        Receiver(tls=authority.receiver_context("127.0.0.1")) as receiver,
+        a_client(tls=strict, timeout_seconds=3.0) as client,
+    ):
+        reply = await ask(client, receiver.url)
+
+    assert reply.status == 200
+
+
+async def test_receivers_certified_as_of_old_are_called_all_the_same(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = ssl.create_default_context
+
+    def strict_by_default() -> ssl.SSLContext:
+        context = usual()
+        context.verify_flags |= ssl.VERIFY_X509_STRICT  # as from Python 3.13 on
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict_by_default)
+    async with Receiver(tls=authority.receiver_context("127.0.0.1", old=True)) as receiver:
+        reply = await ask_with(authority, receiver)
+
+    assert reply.status == 200
 
 
 async def test_the_name_is_certified_not_the_address(authority: Authority) -> None:
@@ -153,7 +97,7 @@ async def test_a_wrong_host_name_is_an_error_that_says_so(authority: Authority) 
 async def test_verification_can_be_switched_off(authority: Authority) -> None:
     async with (
         Receiver(tls=authority.receiver_context("example.com", expires=NOW - DAY, signed=False)) as receiver,
-        a_client(verify_tls=False, timeout_seconds=3.0) as client,
+        a_client(tls=tls_context(verify=False), timeout_seconds=3.0) as client,
     ):
         reply = await ask(client, receiver.url)
 

@@ -22,8 +22,8 @@ a name resolved to: that would be a free map of the internal DNS.
 
 import asyncio
 import contextlib
+import errno
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -90,6 +90,8 @@ METADATA: Final[frozenset[Address]] = frozenset(
     )
 )
 
+# What this process, and not the host, is short of.
+OUR_LIMITS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 CACHE_SECONDS: Final = 5.0
 CACHE_HOSTS: Final = 10_000
 MOST_ADDRESSES: Final = 8
@@ -120,7 +122,7 @@ class AddressPolicy:
 
     def blocked(self, ip: Address) -> bool:
         """Tell whether an address must not be called."""
-        address = _judged(ip)
+        address = plain(ip)
         if is_metadata(address):
             return True
         if any(address in network for network in self.allowed_subnets):
@@ -129,7 +131,7 @@ class AddressPolicy:
 
     def vet(self, addresses: Iterable[Address]) -> tuple[str, ...]:
         """Return those that may be called, IPv4 first, else in the order given. Raises AddressError if none may."""
-        judged = list(dict.fromkeys(_judged(address) for address in addresses))
+        judged = list(dict.fromkeys(plain(address) for address in addresses))
         fit = [address for address in judged if not self.blocked(address)]
         if not judged:
             raise UnresolvedError("error resolving name: it has no address")
@@ -144,7 +146,8 @@ def is_metadata(address: Address) -> bool:
     return address in METADATA or _carried(address) in METADATA
 
 
-def _judged(ip: Address) -> Address:
+def plain(ip: Address) -> Address:
+    """Return the address that sockets see: a mapped one as IPv4, and none with a zone."""
     if isinstance(ip, IPv6Address):
         return ip.ipv4_mapped or IPv6Address(int(ip))  # without its zone: no range depends on it
     return ip
@@ -231,12 +234,6 @@ class _Answer:
         return self.addresses
 
 
-async def system_look_up(host: str) -> list[str]:
-    """Ask the system's resolver for all addresses of a host."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
-
-
 class Resolver:
     """From a host to the addresses that may be dialled. Refusals are remembered like answers."""
 
@@ -244,7 +241,7 @@ class Resolver:
         self,
         policy: AddressPolicy,
         *,
-        look_up: LookUp = system_look_up,
+        look_up: LookUp,
         cache_seconds: float = CACHE_SECONDS,
         now: Callable[[], float] = monotonic,
     ) -> None:
@@ -289,16 +286,19 @@ class Resolver:
             await asyncio.gather(*flights, return_exceptions=True)
 
     async def _look_up(self, host: str) -> _Answer:
-        until = self._now() + self._cache_seconds
         try:
             addresses = [ip_address(text) for text in await self._ask(host)]
         except (OSError, ValueError) as error:
-            return self._keep(host, _Answer((), (UnresolvedError, _unresolved_text(host, error)), until))
-        return self._keep(host, self._judge(addresses, until))
+            if isinstance(error, OSError) and error.errno in OUR_LIMITS:
+                raise  # it says nothing about the host
+            text = _unresolved_text(host, error)
+            return self._keep(host, _Answer((), (UnresolvedError, text), self._now() + self._cache_seconds))
+        return self._keep(host, self._judge(addresses, self._now() + self._cache_seconds))
 
     def _land(self, host: str, flight: asyncio.Task[_Answer]) -> None:
         self._flights.pop(host, None)
-        if not flight.cancelled() and (error := flight.exception()) is not None:
+        error = None if flight.cancelled() else flight.exception()
+        if error is not None and not isinstance(error, OSError | AddressError):
             logger.error("looking up a host failed", exc_info=error)
 
     def _judge(self, addresses: Iterable[Address], until: float) -> _Answer:

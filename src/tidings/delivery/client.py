@@ -31,9 +31,11 @@ import ssl
 from collections.abc import Callable
 from time import monotonic
 
-from tidings.delivery.address import AddressPolicy, LookUp, Resolver, system_look_up
+from tidings.delivery.address import AddressPolicy, LookUp, Resolver
 from tidings.delivery.dial import Dialer, DirectDialer, Origin, tls_context
+from tidings.delivery.lookup import NameServer
 from tidings.delivery.pool import House, Limits, Pool
+from tidings.delivery.proxy import Proxy, ProxyDialer
 from tidings.delivery.sending import Reply, Sending
 from tidings.delivery.target import Target, compile_target
 from tidings.delivery.wheel import TICK_SECONDS, Wheel
@@ -50,19 +52,25 @@ class Client:
         *,
         timeout_seconds: float,
         limits: Limits | None = None,
-        verify_tls: bool = True,
+        proxy: Proxy | None = None,
         tls: ssl.SSLContext | None = None,
-        look_up: LookUp = system_look_up,
+        look_up: LookUp | None = None,
     ) -> None:
-        """`tls` replaces the usual context, for a private authority; `verify_tls` says nothing then.
+        """`tls` replaces the usual context: for a private authority, or to verify nothing.
 
-        `look_up` finds the addresses of a name; what it finds is judged by the policy.
+        `look_up` finds the addresses of a name in place of the system; what it finds is judged by the policy.
         """
         limits = limits or Limits()
         self._timeout_seconds = timeout_seconds
         self._most_seconds = timeout_seconds + max(limits.grace_seconds - TICK_SECONDS, 0.0)
         self._wheel = Wheel(asyncio.get_running_loop().call_later, monotonic)
-        self._dialer: Dialer = DirectDialer(Resolver(policy, look_up=look_up), tls or tls_context(verify=verify_tls))
+        self._names = NameServer()
+        look_up = look_up or self._names.look_up
+        resolver = Resolver(policy, look_up=look_up)
+        tls = tls or tls_context(verify=True)
+        self._dialer: Dialer = (
+            DirectDialer(resolver, tls) if proxy is None else ProxyDialer(proxy, resolver, look_up, tls)
+        )
         self._house = House(self._dialer, limits, self._wheel)
         self._pools = self._house.pools
         self._is_closed = False
@@ -113,6 +121,7 @@ class Client:
             dial.cancel()
         await asyncio.gather(*dials, return_exceptions=True)
         await self._dialer.close()
+        self._names.close()
         await house.close_connections()
 
     def _open_pool(self, target: Target) -> Pool:

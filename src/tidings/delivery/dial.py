@@ -3,7 +3,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final, Protocol
@@ -24,6 +24,14 @@ class Origin:
     port: int
 
 
+class TunnelError(ConnectionError):
+    """A proxy did not lead to the receiver; the text is for whoever owns the endpoint."""
+
+
+class ProxyError(TunnelError):
+    """The proxy itself is at fault: another address of the receiver would fare no better."""
+
+
 class Dialer(Protocol):
     """How connections come about."""
 
@@ -42,11 +50,31 @@ class Dialer(Protocol):
 def tls_context(*, verify: bool) -> ssl.SSLContext:
     """Return the usual client context, or one that accepts any certificate."""
     context = ssl.create_default_context()
+    # Python 3.13 began to demand what RFC 5280 asks of every certificate (an Authority Key Identifier, say). Private
+    # authorities of long standing lack such things, and their receivers must not fail the day the server's Python is
+    # renewed: chain, dates and name are verified, form is not.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.set_alpn_protocols(["http/1.1"])
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+async def in_turn(addresses: Sequence[str], ends_at: float, connect: Callable[[str], Awaitable[None]]) -> None:
+    """Try addresses until one connects; each gets an equal share of the time that is left."""
+    *first, last = addresses
+    for position, address in enumerate(first):
+        share = (ends_at - monotonic()) / (len(addresses) - position)
+        try:
+            async with asyncio.timeout(share):
+                await connect(address)
+                return
+        except ProxyError:
+            raise
+        except OSError:  # a timeout is one
+            continue
+    await connect(last)
 
 
 class DirectDialer:
@@ -57,18 +85,8 @@ class DirectDialer:
         self._tls = tls
 
     async def connect(self, origin: Origin, make: Callable[[], Connection], ends_at: float) -> None:
-        """Try the addresses in turn; each gets an equal share of the time that is left."""
-        addresses = self._resolver.known(origin.host) or await self._resolver.resolve(origin.host)
-        *first, last = addresses
-        for position, address in enumerate(first):
-            share = (ends_at - monotonic()) / (len(addresses) - position)
-            try:
-                async with asyncio.timeout(share):
-                    await self._connect_to(address, origin, make())
-                    return
-            except OSError:  # a timeout is one
-                continue
-        await self._connect_to(last, origin, make())
+        addresses = await self._resolver.resolve(origin.host)
+        await in_turn(addresses, ends_at, lambda address: self._connect_to(address, origin, make()))
 
     async def close(self) -> None:
         await self._resolver.close()

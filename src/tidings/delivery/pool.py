@@ -2,7 +2,6 @@
 """The connections to one origin, and the requests that wait for one."""
 
 import asyncio
-import errno
 import logging
 import ssl
 from collections import OrderedDict
@@ -10,14 +9,14 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from tidings.delivery.address import AddressError
+from tidings.delivery.address import OUR_LIMITS, AddressError
 from tidings.delivery.connection import Connection, Reading, cause_of
-from tidings.delivery.dial import Dialer, Origin
+from tidings.delivery.dial import Dialer, Origin, TunnelError
 from tidings.delivery.sending import Reply, Sending
 from tidings.delivery.wheel import Wheel
 
 RETRY_WITHIN_SECONDS: Final = 1.0
-OUR_LIMITS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL})
+CLOSING_TURNS: Final = 10
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +63,16 @@ class House:
         left = [pool.reap(idle_before) for pool in list(self.pools.values())]
         if any(left):
             self.reap_later()
+
+    async def shed(self) -> None:
+        """Close all idle connections at once, for want of sockets; when this returns, theirs can be had."""
+        shed = {connection for pool in list(self.pools.values()) for connection in pool.shed()}
+        for _ in range(CLOSING_TURNS):
+            if shed.isdisjoint(self.connections):
+                break
+            await asyncio.sleep(0)
+        if shed:
+            logger.warning("no socket was left: closed %d idle connections", len(shed))
 
     def closed(self, connection: Connection) -> None:
         """Note that a socket is gone."""
@@ -138,6 +147,15 @@ class Pool:
         self._check_empty()
         return bool(self._idle)
 
+    def shed(self) -> list[Connection]:
+        """Close what is idle, now; return it."""
+        shed, self._idle = self._idle, []
+        for connection in shed:
+            self._taken -= 1
+            connection.abort()
+        self._check_empty()
+        return shed
+
     # A carrier of the sendings that wait.
 
     def partial(self) -> Reply | None:
@@ -189,8 +207,10 @@ class Pool:
             await dialer.connect(self._origin, make, sending.ends_at)
         except ssl.SSLError:
             raise  # no better the second time
-        except OSError:
-            if monotonic() - sending.started_at > RETRY_WITHIN_SECONDS:
+        except OSError as error:
+            if error.errno in OUR_LIMITS:
+                await self._house.shed()
+            elif monotonic() - sending.started_at > RETRY_WITHIN_SECONDS:
                 raise
             await dialer.connect(self._origin, make, sending.ends_at)
 
@@ -222,4 +242,4 @@ def _dial_text(error: BaseException) -> str:
         logger.error("connecting failed", exc_info=error)
     elif error.errno in OUR_LIMITS:
         logger.error("no socket left to send with: %s", error)
-    return f"error making request: {cause_of(error)}"
+    return f"error making request: {error if isinstance(error, TunnelError) else cause_of(error)}"

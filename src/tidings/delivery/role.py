@@ -14,6 +14,8 @@ from tidings.delivery.address import AddressPolicy
 from tidings.delivery.claim import Claimer, Memory
 from tidings.delivery.client import Client, Limits
 from tidings.delivery.courier import Courier, Manner
+from tidings.delivery.dial import tls_context
+from tidings.delivery.proxy import Proxy
 from tidings.delivery.queue import Bounds, Queue
 from tidings.delivery.settle import Outcome, SettleBatcher
 from tidings.delivery.throttle import Pacer
@@ -39,6 +41,7 @@ class Terms:
     memory: int
     disable_after_ms: int = 120 * HOUR
     """How long messages may keep running out of attempts until their endpoint is disabled."""
+    proxy: Proxy | None = None
     verify_tls: bool = True
     whitelabel: bool = False
 
@@ -70,7 +73,8 @@ class Delivery:
             connections_per_origin=terms.concurrency,
             idle_per_origin=terms.concurrency,
         )
-        self._client = Client(terms.policy, timeout_seconds=terms.timeout, limits=limits, verify_tls=terms.verify_tls)
+        tls = tls_context(verify=terms.verify_tls)
+        self._client = Client(terms.policy, timeout_seconds=terms.timeout, limits=limits, proxy=terms.proxy, tls=tls)
         self.ledger = Ledger(terms.disable_after_ms, changed=routing.drop, disabled=self._turn_away)
         self.settler = SettleBatcher(db, clock, self.ledger, self._due_at)
         manner = Manner(terms.schedule, terms.whitelabel)
@@ -84,7 +88,7 @@ class Delivery:
 
     def handover(self) -> Handover:
         """Return how accept gives deliveries to this role."""
-        return Handover(self._terms.lease_ms, self.queue.fits, self.queue.take, self.wake)
+        return Handover(self._terms.lease_ms, self.queue.fits, self.queue.take, self.wake, self.claimer.due_at)
 
     def wake(self, endpoint_ids: Iterable[str]) -> None:
         """Claim what has become due for endpoints: their new deliveries queue behind it until it is drained."""

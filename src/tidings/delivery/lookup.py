@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Asks the system's resolver for names, in threads of our own.
+
+The loop's own threads are four, serve the whole process, and their queue has no end: a few names whose servers say
+nothing would hold everybody up for half a minute at a time. Here the queue is bounded, and a name that took long the
+last time waits in a lane of its own with two threads, so that it delays only its like.
+
+The threads are daemons: a lookup cannot be broken off, and a process that has been told to stop does not wait for one.
+"""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from time import monotonic
+from typing import Final
+
+from tidings.delivery.address import UnresolvedError
+
+QUICK_THREADS: Final = 6
+SLOW_THREADS: Final = 2
+SLOW_SECONDS: Final = 1.0
+MOST_WAITING: Final = 1_000
+SLOW_NAMES_KEPT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    host: str
+    answer: "asyncio.Future[list[str]]"
+    lane: "_Lane"
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A queue and its threads, which are started when there is work for them."""
+
+    most_threads: int
+    jobs: SimpleQueue[_Job | None] = field(default_factory=SimpleQueue)
+    threads: int = 0
+    open_jobs: int = 0
+
+
+def system_addresses(host: str) -> list[str]:
+    """Ask the system for all addresses of a host, and wait for the answer."""
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+
+
+class NameServer:
+    """The system's resolver, for one loop."""
+
+    def __init__(self, ask: Callable[[str], list[str]] = system_addresses) -> None:
+        self._ask = ask
+        self._quick = _Lane(QUICK_THREADS)
+        self._slow = _Lane(SLOW_THREADS)
+        self._slow_names: OrderedDict[str, None] = OrderedDict()
+        self._is_closed = False
+
+    async def look_up(self, host: str) -> list[str]:
+        """Return all addresses of a host.
+
+        Raises OSError, ValueError for what is no name, UnresolvedError if too many wait.
+        """
+        lane = self._slow if host in self._slow_names else self._quick
+        if self._is_closed or lane.open_jobs >= MOST_WAITING:
+            raise UnresolvedError(f"error resolving name: {host}: too many names are being looked up")
+        answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        lane.open_jobs += 1
+        lane.jobs.put(_Job(host, answer, lane))
+        if lane.threads < min(lane.open_jobs, lane.most_threads):
+            lane.threads += 1
+            threading.Thread(target=self._run, args=(lane,), name="lookup", daemon=True).start()
+        return await answer
+
+    def close(self) -> None:
+        """Let the threads end, each with the lookup that it is at."""
+        self._is_closed = True
+        for lane in (self._quick, self._slow):
+            for _ in range(lane.threads):
+                lane.jobs.put(None)
+
+    def _run(self, lane: _Lane) -> None:
+        """Work, in a thread, until told to end."""
+        while (job := lane.jobs.get()) is not None:
+            began = monotonic()
+            found = [] if self._is_closed else self._found(job.host)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for this any more
+                job.answer.get_loop().call_soon_threadsafe(self._tell, job, found, monotonic() - began)
+
+    def _found(self, host: str) -> list[str] | Exception:
+        try:
+            return self._ask(host)
+        except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
+            return error
+
+    def _tell(self, job: _Job, found: list[str] | Exception, seconds: float) -> None:
+        job.lane.open_jobs -= 1
+        self._slow_names.pop(job.host, None)
+        if seconds >= SLOW_SECONDS:
+            self._slow_names[job.host] = None
+            if len(self._slow_names) > SLOW_NAMES_KEPT:
+                self._slow_names.popitem(last=False)
+        if job.answer.done():
+            return
+        if isinstance(found, Exception):
+            job.answer.set_exception(found)
+        else:
+            job.answer.set_result(found)

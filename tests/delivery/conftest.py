@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+"""What tests of delivery share."""
+
+import pytest
+
+from delivery.authority import Authority
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Give a certificate authority."""
+    return Authority.made(tmp_path_factory.mktemp("tls"))

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""Looking names up in threads, of which some are slow."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from delivery.client_kit import until
+from tidings.delivery import lookup
+from tidings.delivery.address import UnresolvedError
+from tidings.delivery.lookup import MOST_WAITING, QUICK_THREADS, SLOW_THREADS, NameServer
+
+
+class System:
+    """A resolver that answers names in `stuck` only when it is told to."""
+
+    def __init__(self) -> None:
+        self.stuck = threading.Event()
+        self.asked: list[str] = []
+
+    def addresses(self, host: str) -> list[str]:
+        self.asked.append(host)
+        if host.startswith("slow"):
+            self.stuck.wait(30)
+        if host.startswith("no"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return ["192.0.2.1"]
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    system = System()
+    yield system
+    system.stuck.set()
+
+
+@asynccontextmanager
+async def serving(system: System) -> AsyncIterator[NameServer]:
+    names = NameServer(system.addresses)
+    try:
+        yield names
+    finally:
+        names.close()
+
+
+async def test_a_name_is_looked_up_and_a_failure_is_raised(system: System) -> None:
+    async with serving(system) as names:
+        found = await names.look_up("host")
+        with pytest.raises(socket.gaierror):
+            await names.look_up("nohost")
+
+    assert found == ["192.0.2.1"]
+
+
+async def test_the_system_is_asked_for_every_address() -> None:
+    names = NameServer()
+
+    found = await names.look_up("localhost")
+
+    names.close()
+    assert "127.0.0.1" in found
+
+
+async def test_what_is_no_name_is_a_value_error() -> None:
+    names = NameServer()
+
+    with pytest.raises(ValueError, match="label"):
+        await names.look_up("a" * 70)
+
+    names.close()
+
+
+async def test_a_name_that_was_slow_holds_up_only_its_like(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "SLOW_SECONDS", 0.05)
+    slow = [f"slow{number}" for number in range(QUICK_THREADS)]
+    async with serving(system) as names:
+        asking = [asyncio.create_task(names.look_up(host)) for host in slow]
+        await asyncio.sleep(0.1)
+        system.stuck.set()
+        await asyncio.gather(*asking)
+        system.stuck.clear()
+
+        asking = [asyncio.create_task(names.look_up(host)) for host in slow]
+        quick = await asyncio.gather(*(names.look_up(f"quick{number}") for number in range(100)))
+
+        assert quick == [["192.0.2.1"]] * 100
+        assert not any(task.done() for task in asking)
+        system.stuck.set()
+        await asyncio.gather(*asking)
+
+
+async def test_a_name_that_has_become_quick_leaves_the_slow_lane(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "SLOW_SECONDS", 0.05)
+    async with serving(system) as names:
+        asking = asyncio.create_task(names.look_up("slow"))
+        await asyncio.sleep(0.1)
+        system.stuck.set()
+        await asking
+        await names.look_up("slow")
+        system.stuck.clear()
+
+        stuck = [asyncio.create_task(names.look_up(f"slow{number}")) for number in range(SLOW_THREADS)]
+        others = asyncio.create_task(names.look_up("slow"))
+        await until(lambda: system.asked.count("slow") == 3)  # in the quick lane, where there are threads left
+        system.stuck.set()
+        await asyncio.gather(*stuck, others)
+
+
+async def test_threads_are_few_and_start_with_the_work(system: System) -> None:
+    before = lookups()
+    async with serving(system) as names:
+        idle = lookups()
+        await names.look_up("one")
+        one = lookups()
+        asking = [asyncio.create_task(names.look_up(f"slow{number}")) for number in range(50)]
+        await asyncio.sleep(0)
+        many = lookups()
+        system.stuck.set()
+        await asyncio.gather(*asking)
+
+    assert (idle - before, one - before, many - before) == (0, 1, QUICK_THREADS)
+    await until(lambda: lookups() == before)
+
+
+async def test_only_so_many_names_wait(system: System) -> None:
+    async with serving(system) as names:
+        asking = [asyncio.create_task(names.look_up(f"slow{number}")) for number in range(MOST_WAITING)]
+        await asyncio.sleep(0)
+
+        with pytest.raises(UnresolvedError, match="one: too many names are being looked up"):
+            await names.look_up("one")
+
+        system.stuck.set()
+        await asyncio.gather(*asking)
+        assert await names.look_up("one") == ["192.0.2.1"]
+
+
+async def test_closing_waits_for_nothing(system: System) -> None:
+    async with serving(system) as names:
+        asking = [asyncio.create_task(names.look_up(f"slow{number}")) for number in range(20)]
+        await asyncio.sleep(0)
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        names.close()
+
+        with pytest.raises(UnresolvedError):
+            await names.look_up("one")
+
+    system.stuck.set()
+    await until(lambda: lookups() == 0)
+    assert len(system.asked) <= QUICK_THREADS
+
+
+def test_a_loop_that_is_gone_is_not_told(system: System) -> None:
+    async def leave() -> None:
+        names = NameServer(system.addresses)
+        asking = asyncio.create_task(names.look_up("slow"))
+        await asyncio.sleep(0)
+        asking.cancel()
+        names.close()
+
+    asyncio.run(leave())
+    system.stuck.set()
+
+    for thread in threading.enumerate():
+        if thread.name == "lookup":
+            thread.join(5)
+    assert lookups() == 0
+
+
+def lookups() -> int:
+    return sum(thread.name == "lookup" for thread in threading.enumerate())
