@@ -64,9 +64,9 @@ async def looking(url: str, *, fresh: bool = False) -> AsyncIterator[Database]:
         yield db
 
 
-async def begun(url: str, *, tasks: int = 1) -> list[Task]:
+async def begun(url: str, *, tasks: int = 1, items: int = ITEMS) -> list[Task]:
     async with looking(url, fresh=True) as db:
-        return [await start(desk_of(db), new_task(ITEMS, app=f"app_{number}")) for number in range(tasks)]
+        return [await start(desk_of(db), new_task(items, app=f"app_{number}")) for number in range(tasks)]
 
 
 async def seen(url: str, task: Task) -> Task:
@@ -204,9 +204,9 @@ async def test_a_strike_free_lapse_would_be_seen(sqlite_url: str) -> None:
 @pytest.mark.parametrize("seed", range(6))
 async def test_killed_at_random_places_many_times(migrated_url: str, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311
-    tasks = await begun(migrated_url, tasks=3)
+    tasks = await begun(migrated_url, tasks=3, items=10 * ITEMS)
     deaths = 0
-    for number in range(40):
+    for number in range(20):
         point, passage = dice.choice(POINTS), dice.randint(2, 9)
         with worker(migrated_url, f"w{number}", f"{point}=kill@{passage}") as process:
             if await asyncio.to_thread(process.wait, PATIENCE) == 0:
