@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from delivery.client_kit import GRACE, TIMEOUT, a_client, ask, send, until, url_of
-from delivery.receiver import OK, Receiver, Script, answer, hang, read, reset, say, say_forever, serve, wait_for
+from delivery.receiver import OK, Peer, Receiver, Script, answer, hang, read, reset, say, say_forever, serve, wait_for
 from tidings.delivery.client import Client, Limits, Reply, compile_target
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -80,6 +80,38 @@ async def test_every_kind_of_answer_is_read(client: Client, said: bytes, status:
         reply = await ask(client, receiver.url)
 
     assert reply == Reply(status, body, reply.duration_ms)
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 0\r\n"]
+)
+async def test_the_framing_of_an_interim_answer_says_nothing_of_the_final_one(client: Client, framing: bytes) -> None:
+    said = b"HTTP/1.1 103 Hints\r\n%b\r\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the end" % framing
+    async with Receiver(answer(said)) as receiver:
+        reply = await ask(client, receiver.url)
+
+    assert reply == Reply(200, b"to the end", reply.duration_ms)
+
+
+async def test_bytes_are_counted_for_each_answer_anew(client: Client) -> None:
+    big = HEAD + b"X: " + b"x" * 60_000 + b"\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20_000
+    async with Receiver([*[read, say(big[:70_000]), pause, say(big[70_000:])] * 8, hang]) as receiver:
+        replies = [await ask(client, receiver.url) for _ in range(8)]
+
+    assert [(reply.status, len(reply.body), reply.error) for reply in replies] == [(200, 20_000, None)] * 8
+    assert receiver.connections == 1
+
+
+async def pause(_peer: Peer) -> None:
+    await asyncio.sleep(0.01)
+
+
+async def test_interim_answers_count_towards_the_length_of_the_head(client: Client) -> None:
+    interim = b"HTTP/1.1 103 Hints\r\nX: " + b"x" * 30_000 + b"\r\n\r\n"
+    async with Receiver([read, say(interim), say(interim), say(interim), hang]) as receiver:
+        reply = await ask(client, receiver.url)
+
+    assert reply == Reply(0, b"", reply.duration_ms, "error making request: response headers are too long")
 
 
 async def test_an_answer_may_come_byte_by_byte(client: Client) -> None:

@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: MIT
+import asyncio
+import contextlib
+import errno
 import logging
+import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
+from time import monotonic
+from typing import Any
 
 import pytest
 
-from delivery.client_kit import a_client, ask, crowd, names, url_of
+from delivery.client_kit import LOOPBACK, a_client, ask, crowd, names, open_sockets, send, settled_sockets, url_of
 from delivery.receiver import Receiver, hang, reset
-from tidings.delivery.address import AddressPolicy
-from tidings.delivery.client import Client, Reply
+from tidings.delivery.address import AddressPolicy, Resolver
+from tidings.delivery.client import Client, Limits, Reply
+from tidings.delivery.connection import Connection, Reading
+from tidings.delivery.dial import DirectDialer, Origin, tls_context
+from tidings.delivery.pool import House, Pool
+from tidings.delivery.sending import Sending
+from tidings.delivery.wheel import Wheel
 
 
 @pytest.fixture
@@ -119,6 +131,94 @@ async def test_a_failing_name_server_is_logged_and_an_error(caplog: pytest.LogCa
 
     assert reply == Reply(0, b"", reply.duration_ms, "error making request: LookupError")
     assert [record.message for record in caplog.records] == ["looking up a host failed", "connecting failed"]
+
+
+async def test_a_dial_given_up_as_it_succeeds_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = open_sockets()
+    loop = asyncio.get_running_loop()
+
+    class CancelledJustThen:
+        """A loop whose caller is cancelled in the moment in which the connection is there."""
+
+        async def create_connection(self, *arguments: Any, **named: Any) -> None:
+            await loop.create_connection(*arguments, **named)
+            raise asyncio.CancelledError
+
+    async with Receiver() as receiver:
+        dialer = DirectDialer(Resolver(LOOPBACK, look_up=names()), tls_context(verify=True))
+        made: list[Connection] = []
+        keeper = Pool(House(dialer, Limits(), Wheel(loop.call_later, monotonic)), Origin("", "http", "", 0))
+
+        def make() -> Connection:
+            now = monotonic()
+            sending = Sending(b"", lambda _: None, Wheel(loop.call_later, monotonic), now, now + 9, now + 9)
+            made.append(Connection(keeper, Reading(1, 1.0), sending))
+            return made[0]
+
+        with monkeypatch.context() as patched:
+            patched.setattr("tidings.delivery.dial.asyncio.get_running_loop", CancelledJustThen)
+            with pytest.raises(asyncio.CancelledError):
+                await dialer.connect(Origin("", "http", "127.0.0.1", receiver.port), make, monotonic() + 5)
+
+        assert not made[0].is_usable()
+    assert await settled_sockets(before) == before
+
+
+async def test_idle_connections_are_closed_when_descriptors_run_out(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_client() as client, Receiver() as busy, Receiver(host="127.0.0.2") as other:
+        await asyncio.gather(*(send(client, busy.url).reply for _ in range(10)))
+        idle = client.connections
+        with no_more_descriptors(), caplog.at_level(logging.WARNING):
+            reply = await ask(client, other.url)
+            left = client.connections
+
+    assert (reply.status, left) == (200, 1)
+    assert [record.message for record in caplog.records] == [f"no socket was left: closed {idle} idle connections"]
+
+
+async def test_a_lack_of_descriptors_with_nothing_idle_is_an_error_that_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with a_client() as client, Receiver() as receiver:
+        with no_more_descriptors(), caplog.at_level(logging.ERROR):
+            reply = await ask(client, receiver.url)
+        again = await ask(client, receiver.url)
+
+    assert reply == Reply(0, b"", reply.duration_ms, "error making request: too many open files")
+    assert len(caplog.records) == 1
+    assert again.status == 200
+
+
+async def test_a_lookup_that_lacks_a_descriptor_is_not_held_against_the_host() -> None:
+    answers: list[OSError | list[str]] = [OSError(errno.EMFILE, "Too many open files"), ["127.0.0.1"]]
+
+    async def look_up(_host: str) -> list[str]:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    async with Receiver() as receiver, a_client(look_up=look_up) as client:
+        reply = await ask(client, f"http://name:{receiver.port}/")
+
+    assert reply.status == 200
+
+
+@contextlib.contextmanager
+def no_more_descriptors() -> Iterator[None]:
+    """Let this process open nothing more, until something is closed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 async def test_a_connect_that_fails_is_tried_once_more(client: Client) -> None:

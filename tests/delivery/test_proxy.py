@@ -182,43 +182,39 @@ async def test_a_proxy_that_breaks_off_is_an_error(kind: Kind, step: Step) -> No
 @KINDS
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_slow_proxy_is_a_timeout_and_leaves_no_socket(kind: Kind, scheme: str) -> None:
-    before = open_sockets()
     async with kind(before=[hang]) as proxy:
+        before = open_sockets()
         reply = await through(proxy, f"{scheme}://127.0.0.1:9/")
 
+        assert await settled_sockets(before) == before
     assert reply == Reply(0, b"", reply.duration_ms, "request timed out", timed_out=True)
-    assert await settled_sockets(before) == before
 
 
 @KINDS
 async def test_a_receiver_that_hangs_inside_the_handshake_is_a_timeout_and_leaves_no_socket(kind: Kind) -> None:
-    before = open_sockets()
     async with Receiver([hang]) as receiver, kind() as proxy:
+        before = open_sockets()
         reply = await through(proxy, receiver.url.replace("http:", "https:"))
 
+        assert await settled_sockets(before) == before
     assert reply.timed_out
-    assert await settled_sockets(before) == before
 
 
 @KINDS
 async def test_a_request_cancelled_at_any_moment_leaves_no_socket(kind: Kind, authority: Authority) -> None:
-    before = open_sockets()
     tls = authority.receiver_context("127.0.0.1")
-    async with (
-        Receiver(tls=tls) as receiver,
-        kind() as proxy,
-        a_client(
-            proxy=ours.Proxy.of(proxy.address), tls=authority.client_context(), limits=Limits(idle_per_origin=0)
-        ) as client,
-    ):
-        for turns in range(40):
-            asked = send(client, receiver.url)
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            asked.sending.cancel()
-        await until(lambda: client.connections == 0 and client.origins == 0)
+    async with Receiver(tls=tls) as receiver, kind() as proxy:
+        before = open_sockets()
+        settings, limits = ours.Proxy.of(proxy.address), Limits(idle_per_origin=0)
+        async with a_client(proxy=settings, tls=authority.client_context(), limits=limits) as client:
+            for turns in range(40):
+                asked = send(client, receiver.url)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                asked.sending.cancel()
+            await until(lambda: client.connections == 0 and client.origins == 0)
 
-    assert await settled_sockets(before) == before
+        assert await settled_sockets(before) == before
 
 
 @KINDS

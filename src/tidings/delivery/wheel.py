@@ -44,6 +44,10 @@ class Wheel:
         self._handle: Handle | None = None
         self._has_waited = False
 
+    def __len__(self) -> int:
+        """How many deadlines are set."""
+        return sum(map(len, self._slots.values()))
+
     @property
     def is_armed(self) -> bool:
         """Whether the loop will be woken."""

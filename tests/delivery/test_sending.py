@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""The deadlines of one request: the head's, then the body's, and none once it has ended."""
+
+from collections.abc import Callable
+from time import monotonic
+
+import pytest
+
+from tidings.delivery.sending import Reply, Sending
+from tidings.delivery.wheel import Wheel
+
+BODY_SECONDS = 1_000.0
+
+
+class Timers:
+    """A loop that only remembers."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], None]] = []
+
+    def call_later(self, _delay: float, call: Callable[[], None]) -> "Timers":
+        self.calls.append(call)
+        return self
+
+    def cancel(self) -> None:
+        """Forget the timer."""
+
+
+class Place:
+    """Where a sending is; `answer` is what has come so far."""
+
+    def __init__(self, answer: Reply | None = None) -> None:
+        self.answer = answer
+        self.dropped: list[Sending] = []
+
+    def partial(self) -> Reply | None:
+        return self.answer
+
+    def drop(self, sending: Sending) -> None:
+        self.dropped.append(sending)
+
+
+@pytest.fixture
+def wheel() -> Wheel:
+    return Wheel(Timers().call_later, monotonic)
+
+
+@pytest.fixture
+def replies() -> list[Reply]:
+    return []
+
+
+def begun(wheel: Wheel, replies: list[Reply], place: Place, *, body_seconds: float = BODY_SECONDS) -> Sending:
+    now = monotonic()
+    sending = Sending(b"", replies.append, wheel, now, now + 10, now + body_seconds)
+    sending.carrier = place
+    return sending
+
+
+def test_a_reply_takes_the_deadline_off_the_wheel(wheel: Wheel, replies: list[Reply]) -> None:
+    sending = begun(wheel, replies, Place())
+    during = len(wheel)
+
+    sending.finish(Reply(200, b"", 0))
+
+    assert (during, len(wheel), len(replies)) == (1, 0, 1)
+
+
+def test_a_cancellation_takes_the_deadline_off_the_wheel(wheel: Wheel, replies: list[Reply]) -> None:
+    place = Place()
+    sending = begun(wheel, replies, place)
+
+    sending.cancel()
+
+    assert (len(wheel), replies, place.dropped) == (0, [], [sending])
+
+
+def test_no_answer_by_the_first_deadline_is_the_end(wheel: Wheel, replies: list[Reply]) -> None:
+    place = Place()
+    sending = begun(wheel, replies, place)
+
+    sending.expire()
+
+    assert [reply.timed_out for reply in replies] == [True]
+    assert (len(wheel), place.dropped) == (0, [sending])
+
+
+def test_a_head_by_the_first_deadline_leaves_the_body_its_own(wheel: Wheel, replies: list[Reply]) -> None:
+    place = Place(Reply(200, b"part", 5))
+    sending = begun(wheel, replies, place)
+    first = sending.ends_at
+
+    sending.expire()
+
+    assert (replies, place.dropped, sending.is_ended) == ([], [], False)
+    assert len(wheel) == 2  # the wheel itself takes the first off as it turns
+    sending.finish(Reply(200, b"whole", 5))
+    assert len(wheel) == 1
+    assert first == sending.ends_at
+
+
+def test_a_body_that_is_late_ends_with_what_came(wheel: Wheel, replies: list[Reply]) -> None:
+    partial = Reply(200, b"part", 5)
+    sending = begun(wheel, replies, Place(partial), body_seconds=0.0)
+
+    sending.expire()
+    sending.expire()
+
+    assert replies == [partial]
+    assert len(wheel) == 0

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""One address has many spellings, and a URL may hold any of them: what is judged is where the connection would go."""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tidings.delivery.address import BLOCKED, AddressPolicy, BlockedError, Resolver
+from tidings.delivery.target import compile_target
+
+STRICT = AddressPolicy()
+ALL_ALLOWED = AddressPolicy.of(["0.0.0.0/0", "::/0"])
+METADATA = IPv4Address("169.254.169.254")
+FULL_WIDTH = str.maketrans("0123456789.xabcdef", "０１２３４５６７８９．ｘａｂｃｄｅｆ")  # noqa: RUF001 - browsers take these for the plain ones
+NUMBERS: dict[str, Callable[[int], str]] = {
+    "decimal": str,
+    "octal": "0{:o}".format,
+    "padded octal": "0000{:o}".format,
+    "hex": "0x{:x}".format,
+    "upper hex": "0X{:X}".format,
+    "padded hex": "0x0000{:x}".format,
+}
+
+
+def dotted(address: IPv4Address, parts: int, forms: Iterable[str]) -> str:
+    """Write an IPv4 address as one to four numbers, each in a form of its own."""
+    value = int(address)
+    numbers = [value >> (24 - 8 * place) & 0xFF for place in range(parts - 1)] + [value & (1 << 8 * (5 - parts)) - 1]
+    return ".".join(NUMBERS[form](number) for form, number in zip(forms, numbers, strict=False))
+
+
+ipv4_spellings = st.builds(
+    lambda parts, forms, ending, wide: (parts, forms, ending, wide),
+    st.integers(1, 4),
+    st.lists(st.sampled_from(sorted(NUMBERS)), min_size=4, max_size=4),
+    st.sampled_from(["", "."]),
+    st.booleans(),
+)
+blocked_ipv4 = st.one_of(
+    *(
+        st.integers(int(network.network_address), int(network.broadcast_address)).map(IPv4Address)
+        for network in BLOCKED
+        if isinstance(network, IPv4Network)
+    )
+)
+public_ipv4 = st.integers(0, 2**32 - 1).map(IPv4Address).filter(lambda address: not STRICT.blocked(address))
+rest_of_url = st.sampled_from(["", "/", ":8080/", "/path?a=b", "?q", "#f"])
+userinfo = st.sampled_from(["", "user@", "user:pass@", "93.184.216.34@", "93.184.216.34:80@"])
+scheme = st.sampled_from(["http", "https", "HTTP"])
+
+CARRIERS: dict[str, Callable[[IPv4Address], IPv6Address]] = {
+    "mapped": lambda inside: IPv6Address(0xFFFF << 32 | int(inside)),
+    "compatible": lambda inside: IPv6Address(int(inside)),
+    "NAT64": lambda inside: IPv6Address(int(IPv6Address("64:ff9b::")) | int(inside)),
+    "local NAT64": lambda inside: IPv6Address(int(IPv6Address("64:ff9b:1::")) | int(inside)),
+    "6to4": lambda inside: IPv6Address(0x2002 << 112 | int(inside) << 80 | 1),
+    "Teredo": lambda inside: IPv6Address(0x2001 << 112 | (int(inside) ^ 0xFFFFFFFF)),
+}
+IPV6_TEXTS: dict[str, Callable[[IPv6Address], str]] = {
+    "short": str,
+    "long": lambda address: address.exploded,
+    "upper": lambda address: str(address).upper(),
+    "mixed": lambda address: f"{':'.join(address.exploded.split(':')[:6])}:{IPv4Address(int(address) & 0xFFFFFFFF)}",
+}
+
+
+@given(blocked_ipv4, ipv4_spellings, scheme, userinfo, rest_of_url)
+@example(IPv4Address("127.0.0.1"), (1, ["decimal"] * 4, "", False), "http", "", "/")
+@example(METADATA, (4, ["octal", "hex", "decimal", "upper hex"], ".", True), "https", "user@", "")
+def test_a_blocked_address_is_blocked_in_every_ipv4_spelling(
+    address: IPv4Address, spelling: tuple[int, list[str], str, bool], scheme: str, userinfo: str, rest: str
+) -> None:
+    url = f"{scheme}://{userinfo}{spelt(address, spelling)}{rest}"
+
+    with pytest.raises(BlockedError):
+        dialled(url, STRICT)
+
+
+@given(public_ipv4, ipv4_spellings, scheme, userinfo, rest_of_url)
+def test_a_public_address_is_dialled_in_every_ipv4_spelling(
+    address: IPv4Address, spelling: tuple[int, list[str], str, bool], scheme: str, userinfo: str, rest: str
+) -> None:
+    url = f"{scheme}://{userinfo}{spelt(address, spelling)}{rest}"
+
+    assert dialled(url, STRICT) == (str(address),)
+
+
+@given(blocked_ipv4, st.sampled_from(sorted(CARRIERS)), st.sampled_from(sorted(IPV6_TEXTS)), userinfo, rest_of_url)
+def test_a_blocked_address_is_blocked_inside_every_ipv6_address_that_carries_it(
+    address: IPv4Address, carrier: str, text: str, userinfo: str, rest: str
+) -> None:
+    url = f"http://{userinfo}[{IPV6_TEXTS[text](CARRIERS[carrier](address))}]{rest}"
+
+    with pytest.raises(BlockedError):
+        dialled(url, STRICT)
+
+
+@given(public_ipv4, st.sampled_from(sorted(set(CARRIERS) - {"mapped"})), st.sampled_from(sorted(IPV6_TEXTS)))
+def test_an_address_that_a_gateway_would_unwrap_is_blocked_whatever_is_inside(
+    address: IPv4Address, carrier: str, text: str
+) -> None:
+    with pytest.raises(BlockedError):
+        dialled(f"http://[{IPV6_TEXTS[text](CARRIERS[carrier](address))}]/", STRICT)
+
+
+@given(public_ipv4, st.sampled_from(sorted(IPV6_TEXTS)))
+def test_a_mapped_public_address_is_dialled_as_the_one_inside(address: IPv4Address, text: str) -> None:
+    assert dialled(f"http://[{IPV6_TEXTS[text](CARRIERS['mapped'](address))}]/", STRICT) == (str(address),)
+
+
+@given(ipv4_spellings)
+def test_metadata_is_blocked_in_every_ipv4_spelling_whatever_is_allowed(
+    spelling: tuple[int, list[str], str, bool],
+) -> None:
+    with pytest.raises(BlockedError):
+        dialled(f"http://{spelt(METADATA, spelling)}/", ALL_ALLOWED)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("text", IPV6_TEXTS)
+def test_metadata_is_blocked_inside_every_carrier_whatever_is_allowed(carrier: str, text: str) -> None:
+    with pytest.raises(BlockedError):
+        dialled(f"http://[{IPV6_TEXTS[text](CARRIERS[carrier](METADATA))}]/", ALL_ALLOWED)
+
+
+@given(st.text("0123456789abcdefxX.:[]@%/\\#?０１２。", max_size=24))  # noqa: RUF001 - as above
+def test_no_url_of_digits_and_signs_leads_to_a_blocked_address(host: str) -> None:
+    try:
+        addresses = dialled(f"http://{host}/", STRICT)
+    except Exception:  # noqa: BLE001 - a refusal in whatever form; what is not refused is what counts
+        return
+
+    assert not any(STRICT.blocked(ipaddress.ip_address(address)) for address in addresses)
+
+
+def spelt(address: IPv4Address, spelling: tuple[int, list[str], str, bool]) -> str:
+    parts, forms, ending, wide = spelling
+    text = dotted(address, parts, forms) + ending
+    return text.lower().translate(FULL_WIDTH) if wide else text
+
+
+class AskedError(Exception):
+    """A name server was asked for what is an address."""
+
+
+def dialled(url: str, policy: AddressPolicy) -> tuple[str, ...]:
+    """Return the addresses that a request to a URL would be sent to, without a name server."""
+
+    async def look_up(host: str) -> list[str]:
+        raise AskedError(host)
+
+    async def resolved() -> tuple[str, ...]:
+        target = compile_target(url, version="1")
+        return await Resolver(policy, look_up=look_up).resolve(target.host)
+
+    return asyncio.run(resolved())
