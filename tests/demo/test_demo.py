@@ -52,8 +52,9 @@ def are_gone(pids: list[int]) -> bool:
     return not alive
 
 
-def sent_in(text: str) -> list[int]:
-    return [int(number) for number in re.findall(r"(\d+) messages sent", text)]
+def done_in(text: str) -> list[int]:
+    """Return how far the task was each time that it was told: of 140 failed messages with two attempts each."""
+    return [int(number) for number in re.findall(r"(\d+) of 280 ", text)]
 
 
 def row(text: str, name: str) -> int:
@@ -84,8 +85,9 @@ def test_the_demo_loses_nothing_and_leaves_nothing(folder: Path) -> None:
         )
     ]
     before, _, after = text.partition("in the middle of the task")
-    assert 0 < sent_in(before)[-1] <= sent_in(after)[0]
-    assert (True, 140) == (sent_in(before)[-1] < 140, sent_in(after)[-1])
+    assert 0 < done_in(before)[-1] < 280
+    assert done_in(before)[-1] <= done_in(after)[0]
+    assert "280 of 280  140 messages sent" in after
     assert are_gone(pids_in(text))
     assert [] == list(folder.iterdir())
 

@@ -37,11 +37,11 @@ from tidings.demo.tell import Bar, Teller
 _EVENT_TYPE: Final = "invoice.paid"
 _HEALTHY_SHARE: Final = 0.3
 _SENDERS: Final = 20
-_CHUNKS: Final = 40
-_ROUNDS: Final = 8
+_CHUNKS: Final = 400
+_ATTEMPTS: Final = 2
 _AT_ONCE: Final = 20
 _KILL_SHARE: Final = 0.4
-_LOOK_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 0.03
 _DELIVERY_SECONDS: Final = 120.0
 _TASK_SECONDS: Final = 300.0
 _INTERRUPTED: Final = 130
@@ -88,12 +88,9 @@ class Stage:
 @contextlib.contextmanager
 def _stage(failing: int, *, keep: bool) -> Iterator[Stage]:
     """Set up the service and the receiver, and take both away at the end."""
-    # Back-pressure lets the task run no further ahead of the receiver than this, so a viewer can follow it.
-    service = Service(
-        task_chunk=max(1, failing // _CHUNKS),
-        replay_backlog=max(8, failing // _ROUNDS),
-        delivery_concurrency=_AT_ONCE,
-    )
+    # In small chunks the task takes seconds in place of a blink, so a viewer can follow it.
+    chunk = max(1, failing * _ATTEMPTS // _CHUNKS)
+    service = Service(task_chunk=chunk, delivery_concurrency=_AT_ONCE)
     receiver = None
     stage = None
     try:
