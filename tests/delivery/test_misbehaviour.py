@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""Every way in which a receiver misbehaves, through the whole message path: what its attempt says, and when.
+
+All of them misbehave at once against one message path, so what takes its time takes it from nobody else.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+
+import pytest
+import uvloop
+
+import message_path
+from delivery.authority import DAY, NOW, Authority
+from delivery.client_kit import crowd, open_sockets, settled_sockets
+from delivery.misbehaviours import ALL, Case
+from delivery.proxies import nobody
+from delivery.receiver import Receiver, hang, reset, say
+from message_path import add_app, add_endpoint, running, terms
+from tidings.storage.migrate import migrate
+from tidings.storage.store import opened
+
+TIMEOUT = 0.5
+LEASE_GRACE = 2.5
+BODY_GRACE = terms(timeout=TIMEOUT, lease_grace=LEASE_GRACE).body_grace
+SLACK = 2.0  # what a busy machine may add
+NOT_ACCEPTED = "error making request: TLS certificate not accepted: "
+MORE = {
+    "does not accept": (0, "request timed out"),
+    "nobody listens": (0, "error making request: connection refused"),
+    "TLS with a certificate that has expired": (0, f"{NOT_ACCEPTED}certificate has expired"),
+    "TLS with a certificate of another host": (0, f"{NOT_ACCEPTED}IP address mismatch"),
+    "TLS with a certificate signed by itself": (0, f"{NOT_ACCEPTED}self-signed certificate"),
+    "TLS with a certificate in due form": (200, "ok"),
+    "TLS wanted of plain HTTP": (0, "error making request: TLS: "),
+    "TLS broken off": (0, "error making request: connection "),
+    "TLS that hangs": (0, "request timed out"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came of the messages to one receiver."""
+
+    attempts: list[tuple[int, int, str, int]]
+    seconds: float
+    left: int
+    """Deliveries that are still there."""
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> dict[str, Seen]:
+    """Run them all, once."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SSL_CERT_FILE", str(authority.path))  # which OpenSSL trusts beside the system's
+        return uvloop.run(all_at_once(tmp_path_factory.mktemp("db"), authority))
+
+
+async def all_at_once(folder: Path, authority: Authority) -> dict[str, Seen]:
+    before = open_sockets()
+    async with AsyncExitStack() as stack:
+        db = await opened(f"sqlite:///{folder}/t.db")
+        stack.push_async_callback(db.close)
+        await migrate(db)
+        urls = {name: (await stack.enter_async_context(of(case)), case.messages) for name, case in ALL.items()}
+        urls |= {name: (url, 1) for name, url in (await stack.enter_async_context(others(authority))).items()}
+        apps = {name: await add_app(db) for name in urls}
+        for name, (url, _) in urls.items():
+            await add_endpoint(db, apps[name], url)
+        delivering = terms(timeout=TIMEOUT, lease_grace=LEASE_GRACE)
+        path = await stack.enter_async_context(running(db, delivering=delivering))
+        sending = [ask(path, apps[name], messages) for name, (_, messages) in urls.items()]
+        seen = dict(zip(urls, await asyncio.gather(*sending), strict=True))
+    assert await settled_sockets(before) == before
+    assert len(asyncio.all_tasks()) == 1
+    return seen
+
+
+async def ask(path: message_path.Path, app: str, messages: int) -> Seen:
+    """Send messages to an application, one after the other."""
+    began = monotonic()
+    for number in range(1, messages + 1):
+        await path.send(app)
+        await path.until(f"attempt WHERE app_id = '{app}'", number)
+    took = monotonic() - began
+    attempts = await path.rows(
+        "SELECT status, response_status_code, response, response_duration_ms FROM attempt"
+        f" WHERE app_id = '{app}' ORDER BY id"
+    )
+    left = await path.count(f"delivery WHERE app_id = '{app}'")
+    return Seen([(int(a), int(b), str(c), int(d)) for a, b, c, d in attempts], took, left)
+
+
+@asynccontextmanager
+async def of(case: Case) -> AsyncIterator[str]:
+    async with Receiver(*case.scripts) as receiver:
+        yield receiver.url
+
+
+@asynccontextmanager
+async def others(authority: Authority) -> AsyncIterator[dict[str, str]]:
+    """Serve what no script of an HTTP receiver can show."""
+
+    def certified(host: str, expires: datetime = NOW + DAY, *, signed: bool = True) -> ssl.SSLContext:
+        return authority.receiver_context(host, expires=expires, signed=signed)
+
+    async with AsyncExitStack() as stack:
+
+        async def url(receiver: Receiver) -> str:
+            await stack.enter_async_context(receiver)
+            return receiver.url.replace("http:", "https:")
+
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        stack.enter_context(crowd(full))
+        yield {
+            "does not accept": f"http://127.0.0.1:{full.getsockname()[1]}/",
+            "nobody listens": f"http://127.0.0.1:{nobody()}/",
+            "TLS with a certificate that has expired": await url(Receiver(tls=certified("127.0.0.1", NOW - DAY))),
+            "TLS with a certificate of another host": await url(Receiver(tls=certified("127.0.0.2"))),
+            "TLS with a certificate signed by itself": await url(Receiver(tls=certified("127.0.0.1", signed=False))),
+            "TLS with a certificate in due form": await url(Receiver(tls=certified("127.0.0.1"))),
+            "TLS wanted of plain HTTP": await url(Receiver([say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), hang])),
+            "TLS broken off": await url(Receiver([reset])),
+            "TLS that hangs": await url(Receiver([hang])),
+        }
+
+
+@pytest.mark.parametrize("name", [*ALL, *MORE])
+def test_the_attempt_has_the_status_and_names_the_cause(seen: dict[str, Seen], name: str) -> None:
+    code, text = (ALL[name].code, ALL[name].text) if name in ALL else MORE[name]
+    messages = ALL[name].messages if name in ALL else 1
+
+    attempts = seen[name].attempts
+
+    assert [(0 if 200 <= code <= 299 else 2, code)] * messages == [attempt[:2] for attempt in attempts]
+    assert [text] * messages == [attempt[2][: len(text)] for attempt in attempts]
+
+
+@pytest.mark.parametrize("name", [*ALL, *MORE])
+def test_the_attempt_ends_in_time_and_the_delivery_with_it(seen: dict[str, Seen], name: str) -> None:
+    deadline = TIMEOUT + (BODY_GRACE if name in ALL and ALL[name].takes_until == "body" else 0)
+
+    took, attempts = seen[name].seconds, seen[name].attempts
+
+    assert took < deadline + SLACK
+    assert all(attempt[3] <= 1000 * (TIMEOUT + SLACK) for attempt in attempts)
+    assert seen[name].left == 0
+
+
+@pytest.mark.parametrize("name", [name for name, case in ALL.items() if case.takes_until])
+def test_a_slow_receiver_gets_its_time(seen: dict[str, Seen], name: str) -> None:
+    assert seen[name].seconds >= TIMEOUT + (BODY_GRACE - 0.2 if ALL[name].takes_until == "body" else 0)
+
+
+def test_no_text_is_a_bare_error_of_the_machine(seen: dict[str, Seen]) -> None:
+    texts = [attempt[2] for each in seen.values() for attempt in each.attempts if attempt[1] == 0]
+
+    assert not [text for text in texts if "errno" in text.lower() or "traceback" in text.lower()]
