@@ -4,9 +4,10 @@
 from collections.abc import Iterator
 from typing import Annotated, Final
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
+from tidings.api.endpoint_detail import EndpointDetailOut, detail_of
 from tidings.api.fields import (
     METADATA,
     RATE,
@@ -130,6 +131,7 @@ class EndpointOut(Out, kw_only=True):
     metadata: Metadata
     created_at: Moment
     updated_at: Moment
+    x: EndpointDetailOut | UnsetType = UNSET
 
 
 class EndpointSecretOut(Out, kw_only=True):
@@ -211,6 +213,7 @@ def shown(endpoint: Endpoint) -> EndpointOut:
         metadata=dict(endpoint.metadata),
         created_at=moment_out(endpoint.created_at),
         updated_at=moment_out(endpoint.updated_at),
+        x=detail_of(endpoint),
     )
 
 

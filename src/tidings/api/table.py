@@ -3,12 +3,13 @@
 
 from typing import Final
 
-from tidings.api import apps, attempts, endpoints, event_types, health, messages, tasks
+from tidings.api import apps, attempts, endpoint_health, endpoints, event_types, health, messages, tasks
 from tidings.api.routes import AnyRoute
 
 TABLE: Final[tuple[AnyRoute, ...]] = (
     *apps.ROUTES,
     *endpoints.ROUTES,
+    *endpoint_health.ROUTES,
     *event_types.ROUTES,
     *messages.ROUTES,
     *attempts.ROUTES,

@@ -58,16 +58,21 @@ async def recover(
         endpoint = await endpoints.get(tx, app.id, wanted.endpoint_ref)
         if endpoint.disabled:
             raise invalid(Fault(("path", "endpoint_id"), "The endpoint is disabled; enable it before recovering it."))
-        args = RecoverArgs(
-            endpoint_id=endpoint.id,
-            since=wanted.since,
-            until=checked_until(wanted.since, wanted.until, desk.clock.now()),
-            # On PostgreSQL an older transaction may still commit a smaller id: the edge is known behind the barrier.
-            edge=await recovery.edge(tx, endpoint.id) if tx.dialect is Dialect.SQLITE else None,
-        )
-        return await start(desk, tx, _of_endpoint(RECOVER, app, endpoint.id, wanted.created_by, args))
+        return await begin_recovery(desk, tx, app, endpoint.id, wanted)
 
     return await desk.receipts.once(receipt, work, render)
+
+
+async def begin_recovery(desk: Desk, tx: Write, app: App, endpoint_id: EndpointId, wanted: Recovery) -> Task:
+    """Start sending again what failed for an endpoint that is found and enabled."""
+    args = RecoverArgs(
+        endpoint_id=endpoint_id,
+        since=wanted.since,
+        until=checked_until(wanted.since, wanted.until, desk.clock.now()),
+        # On PostgreSQL an older transaction may still commit a smaller id: the edge is known behind the barrier.
+        edge=await recovery.edge(tx, endpoint_id) if tx.dialect is Dialect.SQLITE else None,
+    )
+    return await start(desk, tx, _of_endpoint(RECOVER, app, endpoint_id, wanted.created_by, args))
 
 
 def _of_endpoint(kind: str, app: App, endpoint_id: EndpointId, created_by: str, args: object) -> NewTask:

@@ -126,7 +126,7 @@ class Delivery:
 
     def _ended(self, outcome: Outcome) -> None:
         self.settler.add(outcome)
-        if any(sign.trouble is Trouble.UNWANTED for sign in outcome.signs):
+        if outcome.signs and any(sign.trouble is Trouble.UNWANTED for sign in outcome.signs):
             self.queue.turn_away(outcome.send.receiver.id)
         if self.queue.finished(outcome.send, unanswered=outcome.unanswered):
             outcome.signs = (*outcome.signs, Sign(Trouble.UNREACHABLE, outcome.send.receiver))

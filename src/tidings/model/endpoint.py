@@ -9,6 +9,7 @@ from typing import Final
 
 from tidings.errors import Fault
 from tidings.ids import AppId, EndpointId, OrgId
+from tidings.model.health import NOTHING, Record
 
 CHANNELS_MAX: Final = 10
 RATE_MAX: Final = 65_535
@@ -52,6 +53,8 @@ class Endpoint:
     headers: Mapping[str, str]
     created_at: int
     updated_at: int
+    record: Record = NOTHING
+    """What is on record of its failures."""
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from tidings.errors import not_found
 from tidings.ids import ENDPOINT, AppId, EndpointId, OrgId
 from tidings.model.endpoint import Endpoint
 from tidings.model.page import Span
+from tidings.storage import health
 from tidings.storage.database import Read, Row, Write
 from tidings.storage.span import bounds_of, end_of
 
@@ -15,9 +16,10 @@ _COLUMNS: Final = (
     "id, app_id, org_id, uid, url, description, version, disabled, event_types, channels, throttle_rate, metadata,"
     " headers, created_at, updated_at"
 )
+_SHOWN: Final = f"{_COLUMNS}, {health.COLUMNS}"
 _BY_ID: Final = "FROM endpoint WHERE app_id = :app AND id = :ref AND deleted_at IS NULL"
 _BY_UID: Final = "FROM endpoint WHERE app_id = :app AND uid = :ref AND deleted_at IS NULL"
-_PAGE: Final = f"SELECT {_COLUMNS} FROM endpoint WHERE app_id = :app AND deleted_at IS NULL"
+_PAGE: Final = f"SELECT {_SHOWN} FROM endpoint WHERE app_id = :app AND deleted_at IS NULL"
 _ADD: Final = f"""
 INSERT INTO endpoint ({_COLUMNS}, secret)
 VALUES (:id, :app_id, :org_id, :uid, :url, :description, :version, :disabled, :event_types, :channels,
@@ -33,7 +35,7 @@ def _by(ref: str) -> str:
 
 async def find(read: Read, app_id: AppId, ref: str) -> Endpoint | None:
     """Return an application's endpoint by its id or uid."""
-    row = await read.row(f"SELECT {_COLUMNS} {_by(ref)}", app=app_id, ref=ref)
+    row = await read.row(f"SELECT {_SHOWN} {_by(ref)}", app=app_id, ref=ref)
     return None if row is None else _endpoint(row)
 
 
@@ -108,4 +110,5 @@ def _endpoint(row: Row) -> Endpoint:
         headers=json.loads(row["headers"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        record=health.record_of(row),
     )

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""An endpoint's health over HTTP: its limit, and enabling it again."""
+
+from enum import Enum
+from typing import Final
+
+from tidings.api.endpoint_detail import detail_of
+from tidings.api.endpoints import TAG, EndpointOut, shown
+from tidings.api.query import Flag, Query
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.wire import Moment, Out, answer, moment_out
+from tidings.core import health
+from tidings.core.receipts import Answer
+
+
+class EndpointRateLimitStatus(Enum):
+    """Whether a rate holds up an endpoint's deliveries."""
+
+    OK = "Ok"
+    RATE_LIMITED = "RateLimited"
+
+
+class EndpointThrottleRateStatusOut(Out, kw_only=True):
+    """Whether a rate, an endpoint's or its application's, holds up deliveries, and since when."""
+
+    status: EndpointRateLimitStatus
+    throttled_since: Moment | None = None
+
+
+class EnableQuery(Query, kw_only=True):
+    """Whether what the endpoint missed is sent now."""
+
+    recover: Flag = False
+
+
+async def throttling(call: Call[Query, Nothing]) -> Answer:
+    """Tell whether a rate holds up an endpoint's deliveries."""
+    since = await health.throttled_since(call.context.desk, call.app, call.path["endpoint_id"])
+    status = EndpointRateLimitStatus.OK if since is None else EndpointRateLimitStatus.RATE_LIMITED
+    moment = None if since is None else moment_out(since)
+    return answer(200, EndpointThrottleRateStatusOut(status=status, throttled_since=moment))
+
+
+async def enable(call: Call[EnableQuery, Nothing]) -> Answer:
+    """Enable an endpoint with a clean record; with `recover` what failed there is sent again, by a background task."""
+    return await health.enable(
+        call.context.desk,
+        call.app,
+        call.path["endpoint_id"],
+        health.Revival(catch_up=call.query.recover, created_by=call.principal.subject),
+        receipt=call.receipt,
+        render=_enabled,
+    )
+
+
+def _enabled(enabled: health.Enabled) -> Answer:
+    body = shown(enabled.endpoint)
+    body.x = detail_of(enabled.endpoint, enabled.tasks)
+    return answer(200, body)
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path="/app/{app_id}/endpoint/{endpoint_id}/rate-limit-status",
+        operation="v1.endpoint.get-throttling-status",
+        tag=TAG,
+        summary="Tell whether a rate holds up an endpoint's deliveries",
+        access=Access.APP,
+        query=Query,
+        body=Nothing,
+        handler=throttling,
+        answers={200: EndpointThrottleRateStatusOut},
+    ),
+    Route(
+        method="POST",
+        path="/app/{app_id}/endpoint/{endpoint_id}/enable",
+        operation="v1.endpoint.enable",
+        tag=TAG,
+        summary="Enable an endpoint again, and catch up on what it missed",
+        access=Access.APP,
+        query=EnableQuery,
+        body=Nothing,
+        handler=enable,
+        answers={200: EndpointOut},
+    ),
+)

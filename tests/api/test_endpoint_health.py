@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""An endpoint's health as callers see it, and what they do about it."""
+
+import json
+from typing import Any
+
+from api.kit import Api, Json
+from tidings.clock import DAY, HOUR, rfc3339
+from tidings.model.throttle import SECOND_US
+
+FRESH: Json = {
+    "status": "ok",
+    "failingSince": None,
+    "lastFailureAt": None,
+    "disablesAt": None,
+    "unreachableSince": None,
+    "disabledAt": None,
+    "disabledReason": None,
+}
+
+
+async def mark(api: Api, endpoint: str, **values: Any) -> None:
+    async with api.db.write() as tx:
+        for name, value in values.items():
+            await tx.run(f"UPDATE endpoint SET {name} = :value WHERE id = :id", value=value, id=endpoint)
+
+
+async def health(api: Api, app: str, endpoint: str) -> Json:
+    found: Json = (await api.read(f"/app/{app}/endpoint/{endpoint}"))["x"]["health"]
+    return found
+
+
+async def test_a_healthy_endpoint_says_so(api: Api) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+
+    assert FRESH == await health(api, app, endpoint)
+    assert FRESH == (await api.read(f"/app/{app}/endpoint"))["data"][0]["x"]["health"]
+
+
+async def test_a_failing_endpoint_says_since_when_and_when_it_will_be_disabled(api: Api) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    now = api.clock.now()
+    await mark(api, endpoint, failing_since=now, last_failure_at=now + HOUR, disables_at=now + 120 * HOUR)
+
+    told = await health(api, app, endpoint)
+
+    since, last, disables = (rfc3339(now + hours * HOUR) for hours in (0, 1, 120))
+    assert (
+        FRESH
+        | {
+            "status": "failing",
+            "failingSince": since,
+            "lastFailureAt": last,
+            "disablesAt": disables,
+        }
+        == told
+    )
+
+
+async def disabled(api: Api) -> tuple[str, str, int]:
+    """Return an application, its endpoint that failed for long and was disabled, and since when it had failed."""
+    app = await api.app(uid="mine")
+    endpoint = await api.endpoint(app, uid="hook")
+    began = api.clock.now()
+    api.clock.advance(6 * DAY)
+    now = api.clock.now()
+    await mark(api, endpoint, failing_since=began, disabled=1, disabled_at=now, disabled_reason="failing")
+    return app, endpoint, began
+
+
+async def test_a_disabled_endpoint_says_why(api: Api) -> None:
+    app, endpoint, _ = await disabled(api)
+
+    told = await health(api, app, endpoint)
+
+    assert ("disabled", "failing") == (told["status"], told["disabledReason"])
+
+
+async def test_enabling_an_endpoint_cleans_its_record_and_is_told(api: Api) -> None:
+    app, endpoint, _ = await disabled(api)
+
+    answer = await api.post(f"/app/{app}/endpoint/hook/enable")
+
+    assert (200, False) == (answer.status_code, answer.json()["disabled"])
+    assert {"health": FRESH, "tasks": []} == answer.json()["x"]
+    assert FRESH == await health(api, app, endpoint)
+    async with api.db.read() as read:
+        [row] = await read.rows("SELECT type, payload FROM operational_event WHERE type = 'endpoint.enabled'")
+    data = {"appId": app, "appUid": "mine", "endpointId": endpoint, "endpointUid": "hook"}
+    assert data == json.loads(row["payload"])["data"]
+
+
+async def test_an_enabled_endpoint_receives_the_very_next_message(api: Api) -> None:
+    app, _, _ = await disabled(api)
+    await api.message(app)
+
+    await api.post(f"/app/{app}/endpoint/hook/enable")
+    await api.message(app)
+
+    async with api.db.read() as read:
+        assert 1 == (await read.one("SELECT count(*) AS n FROM delivery"))["n"]
+
+
+async def test_enabling_can_start_to_recover_what_failed_in_the_same_call(api: Api) -> None:
+    app, endpoint, began = await disabled(api)
+
+    answer = await api.post(f"/app/{app}/endpoint/hook/enable", params={"recover": "true"})
+
+    [task_id] = answer.json()["x"]["tasks"]
+    async with api.db.read() as read:
+        row = await read.one("SELECT kind, args FROM task WHERE id = :id", id=task_id)
+    args = json.loads(row["args"])
+    assert ("endpoint.recover", endpoint) == (row["kind"], args["endpoint_id"])
+    assert 0 <= began - args["since"] <= 120_000
+
+
+async def test_enabling_twice_with_one_key_starts_one_task(api: Api) -> None:
+    app, _, _ = await disabled(api)
+    headers = {"idempotency-key": "k"}
+    path = f"/app/{app}/endpoint/hook/enable?recover=true"
+
+    answers = [await api.post(path, headers=headers) for _ in range(2)]
+
+    assert answers[0].json() == answers[1].json()
+    async with api.db.read() as read:
+        assert 1 == (await read.one("SELECT count(*) AS n FROM task"))["n"]
+
+
+async def test_enabling_what_is_enabled_changes_nothing_and_tells_nothing(api: Api) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    before = await api.read(f"/app/{app}/endpoint/{endpoint}")
+
+    answer = await api.post(f"/app/{app}/endpoint/{endpoint}/enable?recover=true")
+
+    assert before | {"x": {"health": FRESH, "tasks": []}} == answer.json()
+    async with api.db.read() as read:
+        rows = await read.rows("SELECT type FROM operational_event WHERE type = 'endpoint.enabled'")
+    assert rows == []
+
+
+async def test_an_endpoint_that_no_rate_holds_up_is_ok(api: Api) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app, throttleRate=5)
+
+    told = await api.read(f"/app/{app}/endpoint/{endpoint}/rate-limit-status")
+
+    assert {"status": "Ok", "throttledSince": None} == told
+
+
+async def test_a_rate_of_the_endpoint_or_of_its_application_that_holds_it_up_is_told(api: Api) -> None:
+    app = await api.app()
+    one, other = await api.endpoint(app), await api.endpoint(app)
+    async with api.db.read() as read:
+        micros = api.clock.now() * 1_000
+        if read.dialect.value == "postgresql":
+            micros = (await read.one("SELECT CAST(extract(epoch FROM now()) * 1000000 AS BIGINT) AS n"))["n"]
+    busy, idle = micros + 60 * SECOND_US, micros - SECOND_US
+    since = api.clock.now() - 5_000
+    async with api.db.write() as tx:
+        for key, tat in ((one, busy), (other, idle)):
+            sql = "INSERT INTO throttle (key, tat, limited_since) VALUES (:key, :tat, :since)"
+            await tx.run(sql, key=key, tat=tat, since=since)
+
+    path = f"/app/{app}/endpoint/%s/rate-limit-status"
+    own = [await api.read(path % each) for each in (one, other)]
+    async with api.db.write() as tx:
+        await tx.run("UPDATE throttle SET key = :app WHERE key = :one", app=app, one=one)
+    shared = [await api.read(path % each) for each in (one, other)]
+
+    limited = {"status": "RateLimited", "throttledSince": rfc3339(since)}
+    assert [limited, {"status": "Ok", "throttledSince": None}] == own
+    assert [limited, limited] == shared
+
+
+async def test_health_and_limits_of_what_is_not_there_are_not_found(lite: Api) -> None:
+    app = await lite.app()
+
+    assert 404 == (await lite.get(f"/app/{app}/endpoint/nothing/rate-limit-status")).status_code
+    assert 404 == (await lite.post(f"/app/{app}/endpoint/nothing/enable")).status_code
