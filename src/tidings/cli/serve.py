@@ -2,6 +2,8 @@
 """`tidings serve` runs the service, `tidings migrate` brings the database's schema to this release."""
 
 import asyncio
+import os
+import threading
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
@@ -9,6 +11,8 @@ import typer
 import uvloop
 
 from tidings.config import ConfigError, load
+
+_LEAVE_SECONDS: Final = 1.0
 
 ConfigFile: TypeAlias = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A TOML file with settings; `tidings.toml` if there.")
@@ -38,10 +42,25 @@ def serve(  # noqa: PLR0913 - each is a flag
     from tidings.server import serve as run  # noqa: PLC0415
 
     settings = load(file=config, listen_address=listen, db_dsn=db)
+
+    async def work() -> None:
+        await run(settings, Roles(api=api, delivery=delivery, tasks=tasks), migrate=migrate)
+        leave_within(_LEAVE_SECONDS)
+
     try:
-        uvloop.run(run(settings, Roles(api=api, delivery=delivery, tasks=tasks), migrate=migrate))
+        uvloop.run(work())
     except OSError as error:
         raise ConfigError(f"cannot listen on {settings.listen_address}: {error.strerror or error}") from error
+
+
+def leave_within(seconds: float) -> None:
+    """End the process soon, whatever still runs: everything is settled and stored.
+
+    A name look-up that hangs holds its thread, and the interpreter would wait for that for as long as it takes.
+    """
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def migrate(*, db: DatabaseUrl = None, config: ConfigFile = None) -> None:

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""A process that has stopped does not stay because of a thread that hangs."""
+
+import subprocess
+import sys
+
+HANGING = """
+import threading
+from tidings.cli.serve import leave_within
+threading.Thread(target=threading.Event().wait).start()
+{leave}
+"""
+
+
+def _ended(leave: str, seconds: float) -> int | None:
+    process = subprocess.Popen([sys.executable, "-c", HANGING.format(leave=leave)])
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_thread_that_hangs_does_not_keep_the_process() -> None:
+    assert _ended("leave_within(0.1)", 20) == 0
+
+
+def test_without_the_guard_it_would() -> None:
+    assert _ended("", 2) is None
