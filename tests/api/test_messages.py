@@ -20,7 +20,7 @@ async def test_what_was_sent_is_what_is_found(api: Api) -> None:
     made = await api.made("/app/acme/msg", body)
 
     assert made == await api.read(f"/app/{app}/msg/{made['id']}") == await api.read("/app/acme/msg/e-1")
-    assert {"eventId", "eventType", "payload", "channels", "id", "timestamp"} == made.keys()
+    assert {"eventId", "eventType", "payload", "channels", "tags", "id", "timestamp"} == made.keys()
     assert ["a:b", "c+d"] == made["channels"]
     assert moment_of(made["id"]) == parse_rfc3339(made["timestamp"])
 
@@ -202,15 +202,27 @@ async def test_what_cannot_be_read_is_refused(lite: Api, body: bytes) -> None:
     assert kind == "value_error.jsondecode"
 
 
-@pytest.mark.parametrize("days", [1, 90])
-async def test_retention_is_kept_with_the_message(api: Api, days: int) -> None:
+@pytest.mark.parametrize(
+    ("given", "hours"),
+    [
+        ({"payloadRetentionPeriod": 1}, 24),
+        ({"payloadRetentionHours": 1}, 1),
+        ({"payloadRetentionPeriod": None, "payloadRetentionHours": 48}, 48),
+        ({"payloadRetentionPeriod": 90}, None),
+        ({"payloadRetentionHours": 2160}, None),
+        ({}, None),
+    ],
+)
+async def test_retention_is_kept_with_the_message_unless_it_is_the_longest(
+    api: Api, given: Json, hours: int | None
+) -> None:
     app = await api.app()
-    msg = await api.message(app, payloadRetentionPeriod=days)
+    msg = await api.message(app, **given)
 
     async with api.db.read() as read:
         row = await read.one("SELECT expires_at FROM message WHERE id = :id", id=msg)
 
-    assert moment_of(msg) + days * 86_400_000 == row["expires_at"]
+    assert row["expires_at"] == (None if hours is None else moment_of(msg) + hours * 3_600_000)
 
 
 async def test_a_message_to_no_application_is_not_found(api: Api) -> None:

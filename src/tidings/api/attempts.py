@@ -3,7 +3,7 @@
 
 from typing import Annotated, Final
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
 from tidings.api.fields import URL
@@ -33,6 +33,7 @@ from tidings.model.attempt import (
     MessageStatusText,
     StatusCodeClass,
 )
+from tidings.model.message import MessageFilter
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
 TAG: Final = "Message Attempt"
@@ -60,33 +61,44 @@ class MessageAttemptOut(Out, kw_only=True):
     msg: MessageOut | UnsetType | None = UNSET
 
 
-class ListQuery(Query, kw_only=True):
-    """Which attempts are wanted, of an endpoint's or of a message's."""
+class CountOut(Out, kw_only=True):
+    """How many attempts there are."""
 
-    limit: Limit = LIMIT_DEFAULT
-    iterator: AttemptIterator = None
+    count: Annotated[int, Meta(extra_json_schema={"format": "uint64", "minimum": 0})]
+    approximated: bool
+
+
+class CountQuery(Query, kw_only=True):
+    """Which attempts are meant."""
+
     status: Status = None
     status_code_class: CodeClass = None
     channel: Channel = None
     tag: Tag = None
     before: Instant = None
     after: Instant = None
+    event_types: Names = ()
+
+    def filter(self) -> AttemptFilter:
+        """Return what narrows them."""
+        return AttemptFilter(
+            status=self.status,
+            code_class=self.status_code_class,
+            message=MessageFilter(event_types=self.event_types, channel=self.channel, tag=self.tag),
+        )
+
+
+class ListQuery(CountQuery, kw_only=True):
+    """Which attempts are wanted, of an endpoint's or of a message's."""
+
+    limit: Limit = LIMIT_DEFAULT
+    iterator: AttemptIterator = None
     with_content: Flag = True
     expanded_statuses: Flag = False
-    event_types: Names = ()
 
     def cursor(self) -> Cursor:
         """Return the part of the list that is wanted."""
         return Cursor(Order.DESCENDING, self.limit, self.iterator, self.before, self.after)
-
-    def filter(self) -> AttemptFilter:
-        """Return what narrows the list."""
-        return AttemptFilter(
-            status=self.status,
-            code_class=self.status_code_class,
-            event_types=self.event_types,
-            channel=self.channel,
-        )
 
 
 class EndpointQuery(ListQuery, kw_only=True):
@@ -133,6 +145,36 @@ async def page_of_message(call: Call[MessageQuery, Nothing]) -> Answer:
         endpoint_ref=query.endpoint_id,
     )
     return listing(found, lambda attempt: _shown(attempt, with_content=query.with_content))
+
+
+async def page_of_pair(call: Call[ListQuery, Nothing]) -> Answer:
+    """Tell of the attempts of a message to one endpoint, newest first."""
+    query = call.query
+    found = await attempts.page_of_message(
+        call.context.desk,
+        call.app,
+        call.path["msg_id"],
+        query.cursor(),
+        query.filter(),
+        endpoint_ref=call.path["endpoint_id"],
+    )
+    return listing(found, lambda attempt: _shown(attempt, with_content=query.with_content))
+
+
+async def count(call: Call[CountQuery, Nothing]) -> Answer:
+    """Count the attempts to an endpoint; of very many only the newest are looked at, and the answer says so."""
+    query = call.query
+    cursor = Cursor(Order.DESCENDING, before=query.before, after=query.after)
+    number, is_approximate = await attempts.count(
+        call.context.desk, call.app, call.path["endpoint_id"], cursor, query.filter()
+    )
+    return answer(200, CountOut(count=number, approximated=is_approximate))
+
+
+async def expunge(call: Call[Query, Nothing]) -> Answer:
+    """Delete what the receiver answered to an attempt, for good. Safe to repeat."""
+    await attempts.expunge(call.context.desk, call.app, call.path["msg_id"], call.path["attempt_id"])
+    return Answer(204)
 
 
 async def get(call: Call[GetQuery, Nothing]) -> Answer:
@@ -209,6 +251,30 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         answers={200: MessageAttemptOut},
     ),
     Route(
+        method="GET",
+        path="/app/{app_id}/attempt/endpoint/{endpoint_id}/count",
+        operation="v1.message-attempt.count-by-endpoint",
+        tag=TAG,
+        summary="Count the attempts to an endpoint",
+        access=Access.APP,
+        query=CountQuery,
+        body=Nothing,
+        handler=count,
+        answers={200: CountOut},
+    ),
+    Route(
+        method="DELETE",
+        path="/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/content",
+        operation="v1.message-attempt.expunge-content",
+        tag=TAG,
+        summary="Delete what was answered to an attempt",
+        access=Access.ORG,
+        query=Query,
+        body=Nothing,
+        handler=expunge,
+        answers={204: None},
+    ),
+    Route(
         method="POST",
         path="/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend",
         operation="v1.message-attempt.resend",
@@ -219,5 +285,31 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=Nothing,
         handler=resend,
         answers={202: EmptyResponse},
+    ),
+    Route(
+        method="GET",
+        path="/app/{app_id}/msg/{msg_id}/attempt",
+        operation="v1.message-attempt.list-by-msg-deprecated",
+        tag=TAG,
+        summary="List the attempts of a message, under an older path",
+        access=Access.APP,
+        query=MessageQuery,
+        body=Nothing,
+        handler=page_of_message,
+        answers={200: ListResponse[MessageAttemptOut]},
+        is_deprecated=True,
+    ),
+    Route(
+        method="GET",
+        path="/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/attempt",
+        operation="v1.message-attempt.list-by-endpoint-deprecated",
+        tag=TAG,
+        summary="List the attempts of a message to one endpoint",
+        access=Access.APP,
+        query=ListQuery,
+        body=Nothing,
+        handler=page_of_pair,
+        answers={200: ListResponse[MessageAttemptOut]},
+        is_deprecated=True,
     ),
 )

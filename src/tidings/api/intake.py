@@ -18,8 +18,8 @@ import msgspec
 from tidings.api import query
 from tidings.api.context import Context
 from tidings.api.http import INTERNAL, App, ClientGone, Receive, Scope, Send, answer_of, read_body, respond
-from tidings.api.messages import ContentQuery, MessageIn
-from tidings.api.wire import decode
+from tidings.api.messages import ContentQuery, MessageIn, told
+from tidings.api.wire import decode, encode
 from tidings.clock import rfc3339
 from tidings.core import apps
 from tidings.core.receipts import Answer, receipt_key
@@ -109,7 +109,7 @@ class Intake:
             message = decode(self._decoder, body)
             if message.application is not None:
                 return None
-            draft = message.drafted()
+            draft = message.drafted(self._context.desk.clock)
             coming = self._context.acceptor.offer(ask.caller.org_id, ask.ref, draft, ask.receipt)
         except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
             return answer_of(error, _DOING)
@@ -154,7 +154,7 @@ class Intake:
             limiter.admit(ask.caller)
 
     async def _accepted(self, caller: Principal, ref: str, body: MessageIn, receipt: str | None) -> Accepted:
-        draft = body.drafted()
+        draft = body.drafted(self._context.desk.clock)
         try:
             return await self._context.acceptor.accept(caller.org_id, ref, draft, receipt)
         except AppError as error:
@@ -173,6 +173,8 @@ def app_of(path: str) -> str | None:
 
 
 def _shown(accepted: Accepted, *, with_content: bool) -> bytes:
+    if accepted.extras is not None:
+        return encode(told(accepted, accepted.extras, with_content=with_content))
     event_id, channels = accepted.event_id, accepted.channels
     return b'{"eventId":%b,"eventType":"%b","payload":%b,"channels":%b,"id":"%b","timestamp":"%b"}' % (
         b"null" if event_id is None else b'"%b"' % event_id.encode(),

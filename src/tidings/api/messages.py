@@ -14,17 +14,33 @@ from tidings.api.query import Channel as ChannelQuery
 from tidings.api.query import Flag, Instant, Limit, MessageIterator, Names, Query
 from tidings.api.query import Tag as TagQuery
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import In, ListResponse, Moment, Out, answer, listing, moment_out
+from tidings.api.wire import (
+    In,
+    ListResponse,
+    Moment,
+    Out,
+    answer,
+    encode,
+    is_object,
+    listing,
+    moment_in,
+    moment_out,
+)
+from tidings.clock import Clock
 from tidings.core import messages
 from tidings.core.receipts import Answer
 from tidings.errors import Fault, invalid
 from tidings.model import text
 from tidings.model.message import (
     CHANNELS_MAX,
+    DELAY_MS,
     RETENTION_DAYS,
     RETENTION_HOURS_MAX,
+    RETENTION_MS,
     TAGS_MAX,
+    Accepted,
     Draft,
+    Extras,
     Message,
     MessageFilter,
     retention_ms,
@@ -42,7 +58,10 @@ _CHANNELS: Final = "Channels must have at least 1 and at most 10 items, or be se
 _TAGS: Final = "Tags must have at most 5 items, or be set to null."
 _RETENTION: Final = "Validation error"
 _RETENTIONS: Final = "Only one of payloadRetentionPeriod and payloadRetentionHours may be set."
-_SET: Final = {"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX}
+_DELAY: Final = "deliverAt must be at least one minute and at most 24 hours in the future."
+_RAW_AT: Final = ("body", "transformationsParams", "rawPayload")
+_NO_EXTRAS: Final = Extras()
+CHANNEL_SET: Final = {"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX}
 _HIDDEN: Final = Meta(extra_json_schema={"x-alias": "payload"})
 _NEEDED: Final = Meta(extra_json_schema={"x-required": True})
 
@@ -53,7 +72,7 @@ class MessageIn(In, kw_only=True):
     event_type: Name
     payload: Annotated[Object | UnsetType, _NEEDED] = UNSET
     event_id: Annotated[str | None, UID] = None
-    channels: Annotated[list[Channel] | None, Meta(extra_json_schema=_SET)] = None
+    channels: Annotated[list[Channel] | None, Meta(extra_json_schema=CHANNEL_SET)] = None
     tags: Annotated[list[Tag] | None, Meta(extra_json_schema={"uniqueItems": True, "maxItems": TAGS_MAX})] = None
     payload_retention_period: Annotated[
         int | None, Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_DAYS, "format": "int64"})
@@ -61,6 +80,8 @@ class MessageIn(In, kw_only=True):
     payload_retention_hours: Annotated[
         int | None, Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS_MAX, "format": "int64"})
     ] = None
+    deliver_at: Moment | None = None
+    transformations_params: dict[str, msgspec.Raw] | None = None
     application: ApplicationIn | None = None
     data: Annotated[msgspec.Raw | UnsetType, _HIDDEN] = UNSET
 
@@ -76,9 +97,7 @@ class MessageIn(In, kw_only=True):
         yield from self._payload_faults()
         yield from text.uid_faults("eventId", self.event_id, ids.MESSAGE)
         if self.channels is not None:
-            if not 1 <= len(set(self.channels)) <= CHANNELS_MAX:
-                yield Fault(("body", "channels"), _CHANNELS)
-            yield from set_faults("channels", map(text.wrong_channel, self.channels))
+            yield from channel_faults(self.channels)
         if self.tags is not None:
             if len(set(self.tags)) > TAGS_MAX:
                 yield Fault(("body", "tags"), _TAGS)
@@ -104,7 +123,7 @@ class MessageIn(In, kw_only=True):
 
     @property
     def is_plain(self) -> bool:
-        """Tell at a glance that nothing is wrong; what is not plain is asked for its faults."""
+        """Tell at a glance that nothing is wrong or rare; what is not plain is looked at more closely."""
         return (
             self.data is UNSET
             and self.payload is not UNSET
@@ -115,21 +134,54 @@ class MessageIn(In, kw_only=True):
             and self.tags is None
             and self.payload_retention_period is None
             and self.payload_retention_hours is None
+            and self.deliver_at is None
+            and self.transformations_params is None
         )
 
-    def drafted(self) -> Draft:
+    def drafted(self, clock: Clock) -> Draft:
         """Return the message that the body speaks of; raises the refusal that the caller is told."""
-        if not self.is_plain:
-            faults = tuple(self.faults())
-            if faults:
-                raise invalid(*faults)
+        if self.is_plain:
+            return Draft(self.event_type, self.content, None, None, RETENTION_MS)
+        faults = tuple(self.faults())
+        if faults:
+            raise invalid(*faults)
+        deliver_at = None if self.deliver_at is None else _later(self.deliver_at, clock.now())
+        payload, is_raw = self._delivered()
+        extras = Extras(unique(self.tags or None), deliver_at, is_raw)
         return Draft(
             event_type=self.event_type,
-            payload=self.content,
+            payload=payload,
             event_id=self.event_id,
             channels=unique(self.channels),
             retention_ms=retention_ms(self.payload_retention_period, self.payload_retention_hours),
+            extras=None if extras == _NO_EXTRAS else extras,
         )
+
+    def _delivered(self) -> tuple[bytes, bool]:
+        """Return the bytes that are sent, and whether they are something else than a JSON object."""
+        given = (self.transformations_params or {}).get("rawPayload")
+        if given is None or bytes(given) == b"null":
+            return self.content, False
+        try:
+            payload = msgspec.json.decode(given, type=str).encode()
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            raise invalid(Fault(_RAW_AT, str(error), "value_error.jsondecode")) from error
+        return payload, not is_object(payload)
+
+
+def channel_faults(channels: list[str]) -> Iterator[Fault]:
+    """Return what is wrong with the channels of a message."""
+    if not 1 <= len(set(channels)) <= CHANNELS_MAX:
+        yield Fault(("body", "channels"), _CHANNELS)
+    yield from set_faults("channels", map(text.wrong_channel, channels))
+
+
+def _later(moment: str, now: int) -> int:
+    """Return the moment to which a message is put off."""
+    deliver_at = moment_in(moment, "deliverAt")
+    if deliver_at - now not in DELAY_MS:
+        raise invalid(Fault(("body", "deliverAt"), _DELAY))
+    return deliver_at
 
 
 class MessageOut(Out, kw_only=True):
@@ -141,6 +193,8 @@ class MessageOut(Out, kw_only=True):
     channels: tuple[Channel, ...] | None
     id: str
     timestamp: Moment
+    tags: tuple[Tag, ...] | UnsetType | None = UNSET
+    deliver_at: Moment | UnsetType | None = UNSET
 
 
 class ContentQuery(Query, kw_only=True):
@@ -173,7 +227,7 @@ async def page(call: Call[ListQuery, Nothing]) -> Answer:
     """Tell of an application's messages, newest first."""
     query = call.query
     cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
-    wanted = MessageFilter(event_types=query.event_types, channel=query.channel)
+    wanted = MessageFilter(event_types=query.event_types, channel=query.channel, tag=query.tag)
     found = await messages.page(call.context.desk, call.app, cursor, wanted, with_payload=query.with_content)
     return listing(found, lambda message: shown(message, with_content=query.with_content))
 
@@ -185,15 +239,37 @@ async def create(call: Call[ContentQuery, MessageIn]) -> Answer:
 
 def shown(message: Message, *, with_content: bool) -> MessageOut:
     """Return a message as it goes over the wire."""
-    kept = EXPIRED if message.payload is None else msgspec.Raw(message.payload)
     return MessageOut(
         event_id=message.event_id,
         event_type=message.event_type,
-        payload=kept if with_content else WITHHELD,
+        payload=content(message.payload, is_raw=message.is_raw) if with_content else WITHHELD,
         channels=message.channels,
         id=message.id,
         timestamp=moment_out(ids.moment_of(message.id)),
+        tags=UNSET if message.tags is None else message.tags,
+        deliver_at=UNSET if message.deliver_at is None else moment_out(message.deliver_at),
     )
+
+
+def told(accepted: Accepted, extras: Extras, *, with_content: bool) -> MessageOut:
+    """Return a message as it goes over the wire in the answer to its sender."""
+    return MessageOut(
+        event_id=accepted.event_id,
+        event_type=accepted.event_type,
+        payload=content(accepted.payload, is_raw=extras.is_raw) if with_content else WITHHELD,
+        channels=accepted.channels,
+        id=accepted.id,
+        timestamp=moment_out(ids.moment_of(accepted.id)),
+        tags=UNSET if extras.tags is None else extras.tags,
+        deliver_at=UNSET if extras.deliver_at is None else moment_out(extras.deliver_at),
+    )
+
+
+def content(payload: bytes | None, *, is_raw: bool) -> msgspec.Raw:
+    """Return a payload as it is shown, which is always an object; one that is none stands in an object as text."""
+    if payload is None:
+        return EXPIRED
+    return msgspec.Raw(encode({"raw": payload.decode()}) if is_raw else payload)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

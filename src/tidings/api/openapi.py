@@ -74,6 +74,8 @@ def _operation(route: AnyRoute) -> Json:
     description = inspect.getdoc(route.handler)
     if description:
         operation["description"] = description
+    if route.is_deprecated:
+        operation["deprecated"] = True
     if route.access is not Access.OPEN:
         operation["security"] = [{_SCHEME: []}]
     if route.has_body:

@@ -89,6 +89,7 @@ Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 _encoder: Final = msgspec.json.Encoder()
 encode: Final = _encoder.encode
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def answer(status: int, body: Out) -> Answer:
@@ -136,6 +137,16 @@ def decode(decoder: msgspec.json.Decoder[InT], body: bytes) -> InT:
         raise _type_fault(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _json_fault(("", ""), str(error)) from error
+
+
+def is_object(body: bytes) -> bool:
+    """Tell whether bytes are a JSON object that we would take in a body."""
+    try:
+        _refuse_depth(body)
+        _object.decode(body)
+    except (msgspec.MsgspecError, RecursionError, AppError):
+        return False
+    return True
 
 
 def moment_in(text: str, *loc: str) -> int:

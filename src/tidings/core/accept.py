@@ -24,7 +24,7 @@ from tidings.core.routing import RoutingCache
 from tidings.errors import AppError, conflict, not_found, unavailable
 from tidings.failpoint import point
 from tidings.ids import MessageId, OrgId
-from tidings.model.message import Accepted, Draft
+from tidings.model.message import Accepted, Draft, Extras
 from tidings.model.routing import Routing, Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, intake
@@ -49,6 +49,8 @@ class Handover:
     """Called after the commit."""
     left: Callable[[list[str]], None]
     """Called after the commit with endpoints whose deliveries wait in the database."""
+    later: Callable[[int], None]
+    """Called after the commit with the first moment to which a delivery was put off."""
 
 
 def _no_room(_endpoint_id: str) -> bool:
@@ -59,7 +61,7 @@ def _ignored(_: object) -> None:
     """Stand in for a delivery role that this process does not have."""
 
 
-NO_DELIVERY: Final = Handover(0, _no_room, _ignored, _ignored)
+NO_DELIVERY: Final = Handover(0, _no_room, _ignored, _ignored, _ignored)
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +87,7 @@ class _Batch:
     """When the lease began, on the monotonic clock."""
     sends: list[Send] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    later: int | None = None
 
 
 class AcceptBatcher:
@@ -220,6 +223,8 @@ class AcceptBatcher:
             self._handover.take(prepared.sends)
         if prepared.left:
             self._handover.left(prepared.left)
+        if prepared.later is not None:
+            self._handover.later(prepared.later)
 
     async def _write(self, tx: Write, batch: list[_Item]) -> _Batch:
         now = self._clock.now()
@@ -277,6 +282,9 @@ class AcceptBatcher:
         rows: list[tuple[str, str, str, str, int, int | None, int | None]] = []
         for item in items:
             routing, draft = item.routing, item.draft
+            if draft.extras is not None and draft.extras.deliver_at is not None:
+                rows += _put_off(item, draft.extras.deliver_at, prepared)
+                continue
             for receiver in routing.match(draft.event_type, draft.channels):
                 fits = not receiver.limits and self._handover.room(receiver.id)
                 held = (lease, until) if fits else (None, None)
@@ -286,6 +294,16 @@ class AcceptBatcher:
                 else:
                     prepared.left.append(receiver.id)
         return rows
+
+
+def _put_off(
+    item: _Item, due_at: int, prepared: _Batch
+) -> list[tuple[str, str, str, str, int, int | None, int | None]]:
+    """Return the delivery rows of a message that is to be sent later: nobody holds them meanwhile."""
+    routing, draft = item.routing, item.draft
+    prepared.later = due_at if prepared.later is None else min(prepared.later, due_at)
+    receivers = routing.match(draft.event_type, draft.channels)
+    return [(item.id, each.id, routing.app_id, routing.org_id, due_at, None, None) for each in receivers]
 
 
 def _row(item: _Item, now: int) -> NewMessage:
@@ -298,14 +316,15 @@ def _row(item: _Item, now: int) -> NewMessage:
         draft.event_id,
         None if draft.channels is None else json.dumps(draft.channels),
         draft.payload,
-        now + draft.retention_ms,
+        draft.expires_at(now),
         item.receipt,
+        draft.extras,
     )
 
 
 def _accepted(item: _Item) -> Accepted:
     draft = item.draft
-    return Accepted(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels)
+    return Accepted(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels, draft.extras)
 
 
 def _repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Accepted | AppError:
@@ -313,4 +332,7 @@ def _repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Accep
     if msg_id is None or message is None:
         return conflict("This idempotency key was used, and what it made is gone.")
     channels = None if message.channels is None else tuple(json.loads(message.channels))
-    return Accepted(MessageId(msg_id), message.event_type, message.payload or EXPIRED, message.event_id, channels)
+    tags = None if message.tags is None else tuple(json.loads(message.tags))
+    payload = EXPIRED if message.payload is None else message.payload
+    extras = Extras(tags, message.deliver_at, is_raw=message.is_raw and message.payload is not None)
+    return Accepted(MessageId(msg_id), message.event_type, payload, message.event_id, channels, extras)

@@ -3,18 +3,23 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
 from tidings.errors import bad_request, conflict, not_found
-from tidings.ids import ATTEMPT
+from tidings.ids import ATTEMPT, MESSAGE
 from tidings.model.app import App
-from tidings.model.attempt import Attempt, AttemptFilter
+from tidings.model.attempt import Attempt, Attempted, AttemptFilter, Destination
 from tidings.model.delivery import Lane, Mode
 from tidings.model.endpoint import Endpoint
+from tidings.model.message import EVERY_MESSAGE
 from tidings.model.page import Cursor, Page
-from tidings.storage import attempts, deliveries, endpoints, messages
-from tidings.storage.database import Read, Write
+from tidings.storage import attempted, attempts, deliveries, endpoints, messages
+from tidings.storage.database import Write, retried
+
+COUNTED_MAX: Final = 10_000
+"""Attempts that are looked at to count some."""
 
 
 async def get(desk: Desk, app: App, msg_ref: str, attempt_id: str) -> Attempt:
@@ -31,29 +36,83 @@ async def page_of_endpoint(
     desk: Desk, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter, *, with_message: bool
 ) -> Page[Attempt]:
     """Return a page of the attempts to an endpoint."""
+    span = cursor.span_in_time(ATTEMPT, desk.now())
     async with desk.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
-        narrowed = replace(wanted, endpoint_id=endpoint.id)
-        return await _page(desk, read, app, cursor, narrowed, with_message=with_message)
+        rows = await attempts.page_of_endpoint(read, app.id, endpoint.id, span, wanted)
+        if with_message:
+            rows = await attempts.with_messages(read, rows)
+    return cursor.page(rows, lambda attempt: attempt.id)
 
 
 async def page_of_message(
     desk: Desk, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter, *, endpoint_ref: str | None
 ) -> Page[Attempt]:
     """Return a page of the attempts of a message, to one endpoint or to all."""
+    span = cursor.span_in_time(ATTEMPT, desk.now())
+    rows: list[Attempt] = []
     async with desk.db.read() as read:
         message = await messages.get(read, app.id, ref, with_payload=False)
         endpoint = None if endpoint_ref is None else await endpoints.get(read, app.id, endpoint_ref)
-        narrowed = replace(wanted, msg_id=message.id, endpoint_id=None if endpoint is None else endpoint.id)
-        return await _page(desk, read, app, cursor, narrowed)
-
-
-async def _page(
-    desk: Desk, read: Read, app: App, cursor: Cursor, wanted: AttemptFilter, *, with_message: bool = False
-) -> Page[Attempt]:
-    span = cursor.span_in_time(ATTEMPT, desk.now())
-    rows = await attempts.page(read, app.id, span, wanted, with_message=with_message)
+        if wanted.message.takes(message):
+            narrowed = replace(wanted, endpoint_id=None if endpoint is None else endpoint.id)
+            rows = await attempts.page_of_message(read, message.id, span, narrowed)
     return cursor.page(rows, lambda attempt: attempt.id)
+
+
+async def page_of_messages(
+    desk: Desk,
+    app: App,
+    ref: str,
+    cursor: Cursor,
+    wanted: AttemptFilter,
+    *,
+    with_payload: bool,
+) -> Page[Attempted]:
+    """Return a page of the messages that an endpoint has been tried with."""
+    span = cursor.span_in_time(MESSAGE, desk.now())
+    async with desk.db.read() as read:
+        endpoint = await endpoints.get(read, app.id, ref)
+        rows = await attempted.messages_of(read, app.id, endpoint.id, span, wanted, with_payload=with_payload)
+    return cursor.page(rows, lambda row: row.message.id)
+
+
+async def page_of_destinations(desk: Desk, app: App, ref: str, cursor: Cursor) -> Page[Destination]:
+    """Return a page of the endpoints that a message has been tried with."""
+    async with desk.db.read() as read:
+        message = await messages.get(read, app.id, ref, with_payload=False)
+        rows = await attempted.destinations_of(read, message.id, cursor.span())
+        found = await endpoints.by_ids(read, [endpoint_id for endpoint_id, _ in rows])
+    told = [Destination(found[endpoint_id], standing) for endpoint_id, standing in rows if endpoint_id in found]
+    return cursor.page(told, lambda destination: destination.endpoint.id)
+
+
+async def count(desk: Desk, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter) -> tuple[int, bool]:
+    """Count the attempts to an endpoint; tell also whether there are more than were looked at."""
+    span = cursor.span_in_time(ATTEMPT, desk.now())
+    async with desk.db.read() as read:
+        endpoint = await endpoints.get(read, app.id, ref)
+        looked_at = await attempts.count(
+            read, endpoint.id, span, replace(wanted, message=EVERY_MESSAGE), limit=COUNTED_MAX + 1
+        )
+        found = min(looked_at, COUNTED_MAX)
+        if not wanted.message.is_wide:
+            found = await attempts.count(read, endpoint.id, span, wanted, limit=COUNTED_MAX)
+    return found, looked_at > COUNTED_MAX
+
+
+async def expunge(desk: Desk, app: App, msg_ref: str, attempt_id: str) -> None:
+    """Delete the response of an attempt for good."""
+
+    async def work() -> None:
+        async with desk.db.write() as tx:
+            message = await messages.get(tx, app.id, msg_ref, with_payload=False)
+            attempt = await attempts.find(tx, app.id, message.id, attempt_id)
+            if attempt is None:
+                raise not_found()
+            await attempts.expunge(tx, attempt)
+
+    await retried(work)
 
 
 async def resend(

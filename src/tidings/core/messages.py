@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Finding messages; making them is the business of `accept`."""
+"""Finding messages, and deleting what is in them; making them is the business of `accept`."""
+
+from collections.abc import Callable, Sequence
 
 from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
 from tidings.ids import MESSAGE
 from tidings.model.app import App
 from tidings.model.message import Message, MessageFilter
 from tidings.model.page import Cursor, Page
-from tidings.storage import messages
+from tidings.storage import messages, routing
+from tidings.storage.database import Write, retried
 
 
 async def get(desk: Desk, app: App, ref: str, *, with_payload: bool) -> Message:
@@ -21,3 +25,39 @@ async def page(desk: Desk, app: App, cursor: Cursor, wanted: MessageFilter, *, w
     async with desk.db.read() as read:
         rows = await messages.page(read, app.id, span, wanted, with_payload=with_payload)
     return cursor.page(rows, lambda message: message.id)
+
+
+async def is_wanted(desk: Desk, app: App, event_type: str, channels: tuple[str, ...] | None) -> bool:
+    """Tell whether any endpoint would be sent such a message."""
+    async with desk.db.read() as read:
+        found = await routing.find_by_id(read, app.id, desk.vault)
+    return found is not None and bool(found.match(event_type, channels))
+
+
+async def expunge(desk: Desk, app: App, ref: str) -> None:
+    """Delete the payload of a message for good. What waits to be sent of it is not sent."""
+
+    async def work() -> None:
+        async with desk.db.write() as tx:
+            message = await messages.get(tx, app.id, ref, with_payload=False)
+            await messages.expunge(tx, [message.id])
+
+    await retried(work)
+
+
+async def expunge_many(
+    desk: Desk,
+    app: App,
+    refs: Sequence[str],
+    *,
+    receipt: str | None,
+    render: Callable[[dict[str, bool]], Answer],
+) -> Answer:
+    """Delete the payloads of the messages that are there; tell of each name whether there was one."""
+
+    async def work(tx: Write) -> dict[str, bool]:
+        found = await messages.resolve(tx, app.id, refs)
+        await messages.expunge(tx, sorted(set(found.values())))
+        return {ref: ref in found for ref in refs}
+
+    return await desk.receipts.once(receipt, work, render)

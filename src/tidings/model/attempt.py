@@ -6,7 +6,8 @@ from enum import Enum, IntEnum
 from typing import Final
 
 from tidings.ids import AttemptId, EndpointId, MessageId
-from tidings.model.message import Message
+from tidings.model.endpoint import Endpoint
+from tidings.model.message import EVERY_MESSAGE, Message, MessageFilter
 
 
 class MessageStatus(IntEnum):
@@ -77,7 +78,48 @@ class AttemptFilter:
 
     status: MessageStatus | None = None
     code_class: StatusCodeClass | None = None
-    event_types: tuple[str, ...] = ()
-    channel: str | None = None
+    message: MessageFilter = EVERY_MESSAGE
     endpoint_id: EndpointId | None = None
-    msg_id: MessageId | None = None
+    """Narrows the attempts of a message."""
+
+    @property
+    def statuses(self) -> frozenset[MessageStatus]:
+        """The stored statuses that are wanted: no attempt is pending, sending or canceled, and 2xx is a success."""
+        found = {MessageStatus.SUCCESS, MessageStatus.FAIL}
+        if self.status is not None:
+            found &= {self.status}
+        if self.code_class is not None:
+            is_success = self.code_class is StatusCodeClass.CODE_2XX
+            found &= {MessageStatus.SUCCESS if is_success else MessageStatus.FAIL}
+        return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a message stands with an endpoint: its latest attempt, and when it is tried again."""
+
+    status: MessageStatus
+    next_at: int | None
+
+    @classmethod
+    def of(cls, latest: MessageStatus, due_at: int | None) -> "Standing":
+        """Return what a status and the delivery that is outstanding, if one is, come to."""
+        if latest is MessageStatus.FAIL and due_at is not None:
+            return cls(MessageStatus.SENDING, due_at)
+        return cls(latest, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """A message that an endpoint has been sent, or tried with."""
+
+    message: Message
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """An endpoint that a message has been sent to, or tried with; it may be deleted since."""
+
+    endpoint: Endpoint
+    standing: Standing

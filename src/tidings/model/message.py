@@ -4,14 +4,27 @@
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.clock import DAY, HOUR
+from tidings.clock import DAY, HOUR, MINUTE
 from tidings.ids import AppId, MessageId, OrgId
 
 RETENTION_DAYS: Final = 90
-"""Days that a payload is kept when the caller does not say."""
+"""Days that a payload is kept when the caller does not say, and at most."""
+RETENTION_MS: Final = RETENTION_DAYS * DAY
+DELAY_MS: Final = range(MINUTE, 24 * HOUR + 1)
+"""How far ahead a message may be put off."""
 CHANNELS_MAX: Final = 10
 TAGS_MAX: Final = 5
 RETENTION_HOURS_MAX: Final = RETENTION_DAYS * 24
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What few messages have. A message without any of it has no `Extras`, and pays for none."""
+
+    tags: tuple[str, ...] | None = None
+    deliver_at: int | None = None
+    is_raw: bool = False
+    """Whether the payload is something else than a JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +37,14 @@ class Draft:
     event_id: str | None
     channels: tuple[str, ...] | None
     retention_ms: int
+    extras: Extras | None = None
+
+    def expires_at(self, now: int) -> int | None:
+        """Return when the payload is deleted, None for what is kept as long as anything."""
+        if self.retention_ms == RETENTION_MS:
+            return None
+        delivered_at = now if self.extras is None else self.extras.deliver_at or now
+        return delivered_at + self.retention_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +56,7 @@ class Accepted:
     payload: bytes
     event_id: str | None
     channels: tuple[str, ...] | None
+    extras: Extras | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +69,10 @@ class Message:
     event_type: str
     event_id: str | None
     channels: tuple[str, ...] | None
+    tags: tuple[str, ...] | None
+    deliver_at: int | None
     payload: bytes | None
+    is_raw: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +81,23 @@ class MessageFilter:
 
     event_types: tuple[str, ...] = ()
     channel: str | None = None
+    tag: str | None = None
+
+    @property
+    def is_wide(self) -> bool:
+        """Tell whether every message is wanted."""
+        return not self.event_types and self.channel is None and self.tag is None
+
+    def takes(self, message: Message) -> bool:
+        """Tell whether a message is wanted. One without channels or tags has not the wanted one."""
+        return (
+            (not self.event_types or message.event_type in self.event_types)
+            and (self.channel is None or self.channel in (message.channels or ()))
+            and (self.tag is None or self.tag in (message.tags or ()))
+        )
+
+
+EVERY_MESSAGE: Final = MessageFilter()
 
 
 def retention_ms(days: int | None, hours: int | None) -> int:

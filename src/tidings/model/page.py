@@ -47,6 +47,11 @@ class Span:
     below: str | None = None
     first: str | None = None
 
+    @property
+    def direction(self) -> str:
+        """The order as databases spell it."""
+        return "ASC" if self.order is Order.ASCENDING else "DESC"
+
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):

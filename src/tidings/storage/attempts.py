@@ -1,73 +1,166 @@
 # SPDX-License-Identifier: MIT
-"""Attempts, as they are read; delivery writes them."""
+"""Attempts, as they are read, and the end of a response; delivery writes them.
 
-import json
+What is asked of an endpoint's attempts by their messages (event type, channel, tag) lies in another table. Where few
+messages are wanted their attempts are looked up one by one; where many are, the endpoint's attempts are walked in
+order, and the page fills up soon.
+"""
+
+from collections import Counter
+from dataclasses import replace
 from typing import Final
 
-from tidings.ids import AppId, AttemptId, EndpointId, MessageId, OrgId
-from tidings.model.attempt import Attempt, AttemptFilter, MessageAttemptTriggerType, MessageStatus
-from tidings.model.message import Message
+from tidings.clock import DAY, HOUR
+from tidings.ids import MESSAGE, AppId, AttemptId, EndpointId, MessageId, first_at, moment_of
+from tidings.model.attempt import Attempt, AttemptFilter, MessageAttemptTriggerType, MessageStatus, StatusCodeClass
 from tidings.model.page import Span
-from tidings.storage import narrow
-from tidings.storage.database import Read, Row
+from tidings.storage import messages, narrow
+from tidings.storage.database import Dialect, Read, Row, Write
 from tidings.storage.span import bounds_of, end_of
 
 _COLUMNS: Final = (
     "attempt.id, attempt.msg_id, attempt.endpoint_id, attempt.app_id, attempt.org_id, attempt.url, attempt.status,"
     " attempt.trigger_type, attempt.response, attempt.response_status_code, attempt.response_duration_ms"
 )
-_MESSAGE: Final = ", message.event_type, message.event_id, message.channels"
-_JOIN: Final = " JOIN message ON message.id = attempt.msg_id"
 _GET: Final = f"SELECT {_COLUMNS} FROM attempt WHERE msg_id = :msg AND id = :id AND app_id = :app"
-_STATUS: Final = " AND attempt.status = :status"
 _CODES: Final = " AND attempt.response_status_code >= :code_from AND attempt.response_status_code < :code_to"
-_ENDPOINT: Final = " AND attempt.endpoint_id = :endpoint"
-_MSG: Final = " AND attempt.msg_id = :msg"
+_OF_ENDPOINT: Final = "FROM attempt WHERE attempt.endpoint_id = :endpoint"
+_OF_MESSAGE: Final = "FROM attempt WHERE attempt.msg_id = :msg"
+_WALKED: Final = {
+    Dialect.SQLITE: (
+        "FROM attempt CROSS JOIN message WHERE message.id = attempt.msg_id AND attempt.endpoint_id = :endpoint"
+    ),
+    Dialect.POSTGRESQL: (
+        "FROM attempt CROSS JOIN LATERAL (SELECT event_type, channels, tags FROM message AS m"
+        " WHERE m.id = attempt.msg_id OFFSET 0) AS message WHERE attempt.endpoint_id = :endpoint"
+    ),
+}
+# `|| ''` keeps the planners from the index of the endpoint's attempts, which are many where a message's are few.
+_GATHERED: Final = {
+    Dialect.SQLITE: (
+        "FROM attempt WHERE attempt.msg_id IN (SELECT value FROM json_each(:msgs))"
+        " AND attempt.endpoint_id || '' = :endpoint"
+    ),
+    Dialect.POSTGRESQL: (
+        "FROM unnest(CAST(:msgs AS text[])) AS wanted(id) CROSS JOIN LATERAL (SELECT * FROM attempt AS a"
+        " WHERE a.msg_id = wanted.id AND a.endpoint_id || '' = :endpoint OFFSET 0) AS attempt WHERE TRUE"
+    ),
+}
+LATEST_MS: Final = 92 * DAY
+"""How long after its message an attempt may be: as long as a payload is kept, put off by a day, and clocks differ."""
 
 
 async def find(read: Read, app_id: AppId, msg_id: MessageId, attempt_id: str) -> Attempt | None:
     """Return an attempt of a message."""
     row = await read.row(_GET, app=app_id, msg=msg_id, id=attempt_id)
-    return None if row is None else _attempt(row, None)
+    return None if row is None else _attempt(row)
 
 
-async def page(
-    read: Read, app_id: AppId, span: Span, wanted: AttemptFilter, *, with_message: bool = False
+async def page_of_message(read: Read, msg_id: MessageId, span: Span, wanted: AttemptFilter) -> list[Attempt]:
+    """Return a part of the attempts of a message, by id; what is asked of the message itself is not looked at."""
+    endpoint = "" if wanted.endpoint_id is None else " AND attempt.endpoint_id || '' = :endpoint"
+    source = f"{_OF_MESSAGE}{endpoint}{_conditions(wanted)}"
+    return await _page(read, source, span, wanted, msg=msg_id, endpoint=wanted.endpoint_id)
+
+
+async def page_of_endpoint(
+    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
 ) -> list[Attempt]:
-    """Return a part of the attempts of an endpoint or of a message, by id; `with_message` all but the payload."""
-    joined = with_message or bool(wanted.event_types) or wanted.channel is not None
-    statement = (
-        f"SELECT {_COLUMNS}{_MESSAGE if joined else ''} FROM attempt{_JOIN if joined else ''}"
-        f" WHERE attempt.app_id = :app{_conditions(wanted)}"
-        f"{narrow.conditions(read.dialect, wanted.event_types, wanted.channel)}{end_of(span, 'attempt.id')}"
-    )
+    """Return a part of the attempts to an endpoint, by id."""
+    if wanted.message.is_wide:
+        return await _page(read, f"{_OF_ENDPOINT}{_conditions(wanted)}", span, wanted, endpoint=endpoint_id)
+    msgs = await _few_messages(read, app_id, span, wanted)
+    if msgs is not None:
+        source = f"{_GATHERED[read.dialect]}{_conditions(wanted)}"
+        return await _page(read, source, span, wanted, endpoint=endpoint_id, msgs=msgs)
+    asked = narrow.conditions(read.dialect, wanted.message)
+    return await _page(read, f"{_WALKED[read.dialect]}{_conditions(wanted)}{asked}", span, wanted, endpoint=endpoint_id)
+
+
+async def _few_messages(read: Read, app_id: AppId, span: Span, wanted: AttemptFilter) -> list[str] | None:
+    """Return the messages to which the attempts of a part can belong, if few of them are wanted."""
+    lowest = max(filter(None, (span.first, span.above)), default=None)
+    first = "" if lowest is None else first_at(MESSAGE, moment_of(lowest) - LATEST_MS)
+    below = f"{MESSAGE}~" if span.below is None else first_at(MESSAGE, moment_of(span.below) + HOUR)
+    return await messages.few(read, app_id, wanted.message, first=first, below=below)
+
+
+async def _page(
+    read: Read, source: str, span: Span, wanted: AttemptFilter, **values: str | list[str] | None
+) -> list[Attempt]:
     codes = range(0) if wanted.code_class is None else wanted.code_class.codes
     rows = await read.rows(
-        statement,
-        app=app_id,
-        endpoint=wanted.endpoint_id,
-        msg=wanted.msg_id,
-        status=wanted.status if wanted.status is None else int(wanted.status),
+        f"SELECT {_COLUMNS} {source}{end_of(span, 'attempt.id')}",
         code_from=codes.start,
         code_to=codes.stop,
-        event_types=list(wanted.event_types),
-        channel=narrow.quoted(wanted.channel),
+        **narrow.values_of(wanted.message),
+        **values,
         **bounds_of(span),
     )
-    return [_attempt(row, _message(row) if with_message else None) for row in rows]
+    return [_attempt(row) for row in rows]
 
 
 def _conditions(wanted: AttemptFilter) -> str:
-    given = (
-        (_ENDPOINT, wanted.endpoint_id),
-        (_MSG, wanted.msg_id),
-        (_STATUS, wanted.status),
-        (_CODES, wanted.code_class),
+    # The status stands in the text, not in a value: an index of failures alone serves what asks for failures.
+    codes = "" if wanted.code_class in (None, StatusCodeClass.CODE_2XX) else _CODES
+    match sorted(wanted.statuses):
+        case []:
+            return " AND FALSE"
+        case [status]:
+            return f" AND attempt.status = {status:d}{codes}"
+        case _:
+            return codes
+
+
+async def count(read: Read, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter, *, limit: int) -> int:
+    """Count the attempts to an endpoint in a part; looks at no more than so many of them."""
+    codes = range(0) if wanted.code_class is None else wanted.code_class.codes
+    if wanted.message.is_wide:
+        found = f"SELECT attempt.id {_OF_ENDPOINT}{_conditions(wanted)}{end_of(span, 'attempt.id')}"
+    else:
+        taken = f"SELECT attempt.* {_OF_ENDPOINT}{_conditions(wanted)}{end_of(span, 'attempt.id')}"
+        walked = _WALKED[read.dialect].replace("FROM attempt", f"FROM ({taken}) AS attempt", 1)
+        found = f"SELECT attempt.id {walked}{narrow.conditions(read.dialect, wanted.message)}"
+    row = await read.one(
+        f"SELECT count(*) AS n FROM ({found}) AS counted",
+        endpoint=endpoint_id,
+        code_from=codes.start,
+        code_to=codes.stop,
+        **narrow.values_of(wanted.message),
+        **bounds_of(replace(span, rows=limit)),
     )
-    return "".join(condition for condition, value in given if value is not None)
+    return int(row["n"])
 
 
-def _attempt(row: Row, message: Message | None) -> Attempt:
+_COUNTED: Final = (
+    "SELECT status, count(*) AS n FROM attempt WHERE endpoint_id = :endpoint AND id >= :first AND id < :below"
+    " GROUP BY status"
+)
+
+
+async def counted(read: Read, endpoint_id: EndpointId, *, first: str, below: str) -> Counter[MessageStatus]:
+    """Count the attempts to an endpoint by their status."""
+    rows = await read.rows(_COUNTED, endpoint=endpoint_id, first=first, below=below)
+    return Counter({MessageStatus(row["status"]): row["n"] for row in rows})
+
+
+_EXPUNGE: Final = "UPDATE attempt SET response = :response WHERE msg_id = :msg AND id = :id"
+EXPUNGED: Final = "EXPUNGED"
+"""Stands for a response that has been deleted."""
+
+
+async def expunge(tx: Write, attempt: Attempt) -> None:
+    """Delete the response of an attempt."""
+    await tx.run(_EXPUNGE, msg=attempt.msg_id, id=attempt.id, response=EXPUNGED)
+
+
+async def with_messages(read: Read, attempts: list[Attempt]) -> list[Attempt]:
+    """Return attempts with their messages, without the payloads."""
+    found = await messages.by_ids(read, sorted({attempt.msg_id for attempt in attempts}))
+    return [replace(attempt, message=found.get(attempt.msg_id)) for attempt in attempts]
+
+
+def _attempt(row: Row) -> Attempt:
     return Attempt(
         id=AttemptId(row["id"]),
         msg_id=MessageId(row["msg_id"]),
@@ -78,18 +171,4 @@ def _attempt(row: Row, message: Message | None) -> Attempt:
         response=row["response"],
         response_status_code=row["response_status_code"],
         response_duration_ms=row["response_duration_ms"],
-        message=message,
-    )
-
-
-def _message(row: Row) -> Message:
-    channels = row["channels"]
-    return Message(
-        id=MessageId(row["msg_id"]),
-        app_id=AppId(row["app_id"]),
-        org_id=OrgId(row["org_id"]),
-        event_type=row["event_type"],
-        event_id=row["event_id"],
-        channels=None if channels is None else tuple(json.loads(channels)),
-        payload=None,
     )

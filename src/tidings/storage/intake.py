@@ -6,11 +6,13 @@ losers are asked for in the rare case that there are any. Rows go in by key orde
 wait for each other and never in a circle.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.storage.database import Sql, Value, Write
+from tidings.model.message import Extras
+from tidings.storage.database import Row, Sql, Value, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,9 @@ class NewMessage:
     event_id: str | None
     channels: str | None
     payload: bytes
-    expires_at: int
+    expires_at: int | None
     receipt: str | None
+    extras: Extras | None = None
 
 
 _RECEIPTS: Final = Sql(
@@ -65,6 +68,16 @@ _MESSAGES: Final = Sql(
     postgresql=(
         f"INSERT INTO message ({_COLUMNS}) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],"
         " $5::text[], $6::text[], $7::bytea[], $8::bigint[])"
+    ),
+)
+# Few messages have more, so that only a batch with one of those pays for the columns.
+_MORE_COLUMNS: Final = f"{_COLUMNS}, tags, deliver_at, raw"
+_MESSAGES_WITH_MORE: Final = Sql(
+    sqlite=f"INSERT INTO message ({_MORE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    postgresql=(
+        f"INSERT INTO message ({_MORE_COLUMNS}) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],"
+        " $5::text[], $6::text[], $7::bytea[], $8::bigint[], $9::text[], $10::bigint[],"
+        " $11::smallint[])"
     ),
 )
 _EXPIRE: Final = Sql(
@@ -110,10 +123,21 @@ async def free_receipts(tx: Write, receipts: Sequence[str]) -> None:
 
 async def add(tx: Write, messages: Sequence[NewMessage]) -> None:
     """Add messages."""
-    await tx.bulk(
-        _MESSAGES,
-        [(m.id, m.app_id, m.org_id, m.event_type, m.event_id, m.channels, m.payload, m.expires_at) for m in messages],
-    )
+    rows: list[tuple[Value, ...]] = [
+        (m.id, m.app_id, m.org_id, m.event_type, m.event_id, m.channels, m.payload, m.expires_at) for m in messages
+    ]
+    if any(m.extras is not None for m in messages):
+        more = [(*row, *_more(m.extras)) for row, m in zip(rows, messages, strict=True)]
+        await tx.bulk(_MESSAGES_WITH_MORE, more)
+    else:
+        await tx.bulk(_MESSAGES, rows)
+
+
+def _more(extras: Extras | None) -> tuple[str | None, int | None, int | None]:
+    if extras is None:
+        return None, None, None
+    tags = None if extras.tags is None else json.dumps(extras.tags)
+    return tags, extras.deliver_at, 1 if extras.is_raw else None
 
 
 async def expire(tx: Write, *, now: int, limit: int) -> int:
@@ -123,10 +147,13 @@ async def expire(tx: Write, *, now: int, limit: int) -> int:
 
 _STORED: Final = Sql(
     sqlite=(
-        "SELECT id, event_type, event_id, channels, payload FROM message"
+        "SELECT id, event_type, event_id, channels, tags, deliver_at, raw, payload FROM message"
         " WHERE id IN (SELECT value FROM json_each(:ids))"
     ),
-    postgresql=("SELECT id, event_type, event_id, channels, payload FROM message WHERE id = ANY(CAST(:ids AS text[]))"),
+    postgresql=(
+        "SELECT id, event_type, event_id, channels, tags, deliver_at, raw, payload FROM message"
+        " WHERE id = ANY(CAST(:ids AS text[]))"
+    ),
 )
 
 
@@ -138,17 +165,24 @@ class StoredMessage:
     event_id: str | None
     channels: str | None
     payload: bytes | None
+    tags: str | None
+    deliver_at: int | None
+    is_raw: bool
 
 
 async def stored(tx: Write, msg_ids: Sequence[str]) -> dict[str, StoredMessage]:
     """Return messages by id; those that are gone are left out."""
-    rows = await tx.rows(_STORED, ids=msg_ids)
-    return {
-        row["id"]: StoredMessage(
-            row["event_type"],
-            row["event_id"],
-            row["channels"],
-            None if row["payload"] is None else bytes(row["payload"]),
-        )
-        for row in rows
-    }
+    return {row["id"]: _stored(row) for row in await tx.rows(_STORED, ids=msg_ids)}
+
+
+def _stored(row: Row) -> StoredMessage:
+    payload = row["payload"]
+    return StoredMessage(
+        row["event_type"],
+        row["event_id"],
+        row["channels"],
+        None if payload is None else bytes(payload),
+        row["tags"],
+        row["deliver_at"],
+        bool(row["raw"]),
+    )

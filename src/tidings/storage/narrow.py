@@ -1,26 +1,41 @@
 # SPDX-License-Identifier: MIT
 """Conditions on messages that several lists share; the table must be in the statement as `message`."""
 
+import json
+from collections.abc import Sequence
 from typing import Final
 
-from tidings.storage.database import Dialect
+from tidings.model.message import MessageFilter
+from tidings.storage.database import Dialect, Value
 
-EVENT_TYPES: Final = {
+FEW: Final = 500
+"""What is narrowed down to so many rows is looked at one by one; for more a list is walked until a page is full."""
+
+_EVENT_TYPES: Final = {
     Dialect.SQLITE: " AND message.event_type IN (SELECT value FROM json_each(:event_types))",
     Dialect.POSTGRESQL: " AND message.event_type = ANY(CAST(:event_types AS text[]))",
 }
-# Channels are a JSON array of texts that need no escaping, so a channel is in it exactly if its quoted form is.
-CHANNEL: Final = {
-    Dialect.SQLITE: " AND instr(message.channels, :channel) > 0",
-    Dialect.POSTGRESQL: " AND strpos(message.channels, :channel) > 0",
+# Channels and tags are JSON arrays of texts without quotation marks: one is in there exactly if its quoted form is.
+_HAS: Final = {
+    Dialect.SQLITE: " AND instr(message.{column}, :{name}) > 0",
+    Dialect.POSTGRESQL: " AND strpos(message.{column}, :{name}) > 0",
 }
 
 
-def conditions(dialect: Dialect, event_types: tuple[str, ...], channel: str | None) -> str:
+def conditions(dialect: Dialect, wanted: MessageFilter) -> str:
     """Return the conditions for what is given."""
-    return (EVENT_TYPES[dialect] if event_types else "") + (CHANNEL[dialect] if channel is not None else "")
+    found = _EVENT_TYPES[dialect] if wanted.event_types else ""
+    if wanted.channel is not None:
+        found += _HAS[dialect].format(column="channels", name="channel")
+    if wanted.tag is not None:
+        found += _HAS[dialect].format(column="tags", name="tag")
+    return found
 
 
-def quoted(channel: str | None) -> str | None:
-    """Return a channel as it stands in the array."""
-    return None if channel is None else f'"{channel}"'
+def values_of(wanted: MessageFilter) -> dict[str, Value | Sequence[Value]]:
+    """Return the values that go with `conditions`."""
+    return {
+        "event_types": list(wanted.event_types),
+        "channel": None if wanted.channel is None else json.dumps(wanted.channel),
+        "tag": None if wanted.tag is None else json.dumps(wanted.tag),
+    }

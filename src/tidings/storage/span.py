@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The part of a list that a page needs, as the end of a statement."""
 
-from tidings.model.page import Order, Span
+from tidings.model.page import Span
 from tidings.storage.database import Value
 
 
@@ -16,8 +16,7 @@ def end_of(span: Span, column: str) -> str:
         )
         if bound is not None
     ]
-    direction = "ASC" if span.order is Order.ASCENDING else "DESC"
-    return f"{''.join(conditions)} ORDER BY {column} {direction} LIMIT :rows"
+    return f"{''.join(conditions)} ORDER BY {column} {span.direction} LIMIT :rows"
 
 
 def bounds_of(span: Span) -> dict[str, Value]:

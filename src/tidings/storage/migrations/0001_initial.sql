@@ -42,6 +42,8 @@ CREATE TABLE endpoint (
     metadata {text} NOT NULL,
     headers {text} NOT NULL,
     secret {bytes} NOT NULL,
+    -- Secrets that were rotated out and still sign: [[until when, base64], …].
+    old_secrets {text} NOT NULL DEFAULT '[]',
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     deleted_at BIGINT,
@@ -72,6 +74,16 @@ CREATE TABLE event_type (
     PRIMARY KEY (org_id, name)
 );
 
+-- Tokens of an application that were ended before their time: all of them, those of a session (`session:…`) or a
+-- single one (`token:…`), as far as they were issued before a moment, from a moment on.
+CREATE TABLE token_end (
+    app_id {text} NOT NULL,
+    whose {text} NOT NULL,
+    issued_before BIGINT NOT NULL,
+    ends_at BIGINT NOT NULL,
+    PRIMARY KEY (app_id, whose, issued_before)
+);
+
 -- A rate limit of an endpoint or an application that is in use: the first moment that is not taken, in microseconds,
 -- and since when (in milliseconds) there is more to send than the rate allows.
 CREATE TABLE throttle (
@@ -100,13 +112,20 @@ CREATE TABLE message (
     event_type {text} NOT NULL,
     event_id {text},
     channels {text},
+    tags {text},
     payload {bytes},
-    expires_at BIGINT NOT NULL
+    -- Null for what is kept as long as anything: then the id says when it ends.
+    expires_at BIGINT,
+    deliver_at BIGINT,
+    -- 1 where the payload is something else than a JSON object.
+    raw SMALLINT
 )
 --postgresql: PARTITION BY RANGE (id)
 ;
 --postgresql: CREATE TABLE message_default PARTITION OF message DEFAULT;
-CREATE INDEX message_app ON message (app_id, id);
+-- Lists are narrowed by the last three inside the index, without a look at the rows.
+CREATE INDEX message_app ON message (app_id, id, event_type, channels, tags);
+CREATE INDEX message_expiry ON message (expires_at) WHERE expires_at IS NOT NULL AND payload IS NOT NULL;
 
 CREATE TABLE event_id (
     app_id {text} NOT NULL,
@@ -164,7 +183,9 @@ CREATE TABLE attempt (
 --postgresql: PARTITION BY RANGE (msg_id)
 ;
 --postgresql: CREATE TABLE attempt_default PARTITION OF attempt DEFAULT;
-CREATE INDEX attempt_endpoint ON attempt (endpoint_id, id);
+CREATE INDEX attempt_endpoint ON attempt (endpoint_id, id, status, response_status_code);
+-- Failures are what people look for, and few: a success does not pay for this one.
+CREATE INDEX attempt_failed ON attempt (endpoint_id, id, msg_id) WHERE status = 2;
 CREATE INDEX attempt_task ON attempt (task_id, id) WHERE task_id IS NOT NULL;
 
 -- What was answered to a POST that carried an idempotency key. A message's answer is rebuilt from its row (msg_id);
@@ -215,6 +236,8 @@ CREATE TABLE task (
     created_by {text},
     -- The creating transaction, as PostgreSQL numbers it: the first chunk waits until every older one has ended.
     barrier BIGINT,
+    -- Most messages a second that it may have sent again.
+    rate_limit INTEGER,
     created_at BIGINT NOT NULL,
     started_at BIGINT,
     updated_at BIGINT NOT NULL,
@@ -252,6 +275,24 @@ CREATE TABLE task_item (
     data {text},
     PRIMARY KEY (task_id, key)
 );
+CREATE INDEX task_item_outcome ON task_item (task_id, outcome, key);
+
+-- What is too big for a task's own row: the payload of a broadcast.
+CREATE TABLE task_input (
+    task_id {text} PRIMARY KEY,
+    content {bytes} NOT NULL
+);
+
+-- What a task has made for somebody to fetch; `part` counts the pieces that it was made in, nought is the whole.
+CREATE TABLE export (
+    id {text} NOT NULL,
+    part INTEGER NOT NULL,
+    org_id {text} NOT NULL,
+    content {bytes} NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (id, part)
+);
+CREATE INDEX export_expiry ON export (expires_at);
 
 CREATE TABLE task_event (
     task_id {text} NOT NULL,

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""How messages stand with endpoints, over HTTP: an endpoint's messages, a message's endpoints."""
+
+from typing import Annotated, Final
+
+from msgspec import UNSET, UnsetType
+
+from tidings.api.attempts import TAG, Status
+from tidings.api.fields import UID, URL, Channel, Name, Rate
+from tidings.api.messages import MessageOut
+from tidings.api.messages import shown as message_shown
+from tidings.api.query import Channel as ChannelQuery
+from tidings.api.query import EndpointIterator, Flag, Instant, Limit, MessageIterator, Names, Query
+from tidings.api.query import Tag as TagQuery
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.wire import ListResponse, Moment, Out, listing, moment_out
+from tidings.core import attempts
+from tidings.core.receipts import Answer
+from tidings.model.attempt import Attempted, AttemptFilter, Destination, MessageStatus, MessageStatusText
+from tidings.model.message import MessageFilter
+from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
+
+
+class EndpointMessageOut(MessageOut, kw_only=True):
+    """A message, and how it stands with the endpoint."""
+
+    status: MessageStatus
+    status_text: MessageStatusText
+    next_attempt: Moment | UnsetType | None = UNSET
+
+
+class MessageEndpointOut(Out, kw_only=True):
+    """An endpoint, and how the message stands with it."""
+
+    id: str
+    url: Annotated[str, URL]
+    description: str
+    version: int
+    disabled: bool
+    event_types: tuple[Name, ...] | None
+    filter_types: tuple[Name, ...] | None
+    channels: tuple[Channel, ...] | None
+    uid: Annotated[str | None, UID]
+    rate_limit: int | None
+    throttle_rate: Rate | None
+    created_at: Moment
+    updated_at: Moment
+    status: MessageStatus
+    status_text: MessageStatusText
+    next_attempt: Moment | None
+
+
+class MessagesQuery(Query, kw_only=True):
+    """Which of an endpoint's messages are wanted."""
+
+    limit: Limit = LIMIT_DEFAULT
+    iterator: MessageIterator = None
+    channel: ChannelQuery = None
+    tag: TagQuery = None
+    status: Status = None
+    before: Instant = None
+    after: Instant = None
+    with_content: Flag = True
+    expanded_statuses: Flag = False
+    event_types: Names = ()
+
+
+class DestinationsQuery(Query, kw_only=True):
+    """Which of a message's endpoints are wanted."""
+
+    limit: Limit = LIMIT_DEFAULT
+    iterator: EndpointIterator = None
+
+
+async def page_of_messages(call: Call[MessagesQuery, Nothing]) -> Answer:
+    """Tell of the messages that an endpoint has been tried with, newest first, and how each stands."""
+    query = call.query
+    cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
+    narrowed = MessageFilter(event_types=query.event_types, channel=query.channel, tag=query.tag)
+    found = await attempts.page_of_messages(
+        call.context.desk,
+        call.app,
+        call.path["endpoint_id"],
+        cursor,
+        AttemptFilter(status=query.status, message=narrowed),
+        with_payload=query.with_content,
+    )
+    return listing(found, lambda attempted: _message_shown(attempted, with_content=query.with_content))
+
+
+async def page_of_destinations(call: Call[DestinationsQuery, Nothing]) -> Answer:
+    """Tell of the endpoints that a message has been tried with, deleted ones among them, and how it stands there."""
+    cursor = Cursor(Order.ASCENDING, call.query.limit, call.query.iterator)
+    found = await attempts.page_of_destinations(call.context.desk, call.app, call.path["msg_id"], cursor)
+    return listing(found, _destination_shown)
+
+
+def _message_shown(attempted: Attempted, *, with_content: bool) -> EndpointMessageOut:
+    message = message_shown(attempted.message, with_content=with_content)
+    standing = attempted.standing
+    return EndpointMessageOut(
+        event_id=message.event_id,
+        event_type=message.event_type,
+        payload=message.payload,
+        channels=message.channels,
+        id=message.id,
+        timestamp=message.timestamp,
+        tags=message.tags,
+        deliver_at=message.deliver_at,
+        status=standing.status,
+        status_text=MessageStatusText[standing.status.name],
+        next_attempt=UNSET if standing.next_at is None else moment_out(standing.next_at),
+    )
+
+
+def _destination_shown(destination: Destination) -> MessageEndpointOut:
+    endpoint, standing = destination.endpoint, destination.standing
+    return MessageEndpointOut(
+        id=endpoint.id,
+        url=endpoint.url,
+        description=endpoint.description,
+        version=endpoint.version,
+        disabled=endpoint.disabled,
+        event_types=endpoint.event_types,
+        filter_types=endpoint.event_types,
+        channels=endpoint.channels,
+        uid=endpoint.uid,
+        rate_limit=endpoint.throttle_rate,
+        throttle_rate=endpoint.throttle_rate,
+        created_at=moment_out(endpoint.created_at),
+        updated_at=moment_out(endpoint.updated_at),
+        status=standing.status,
+        status_text=MessageStatusText[standing.status.name],
+        next_attempt=None if standing.next_at is None else moment_out(standing.next_at),
+    )
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path="/app/{app_id}/endpoint/{endpoint_id}/msg",
+        operation="v1.message-attempt.list-attempted-messages",
+        tag=TAG,
+        summary="List the messages that an endpoint has been tried with",
+        access=Access.APP,
+        query=MessagesQuery,
+        body=Nothing,
+        handler=page_of_messages,
+        answers={200: ListResponse[EndpointMessageOut]},
+    ),
+    Route(
+        method="GET",
+        path="/app/{app_id}/msg/{msg_id}/endpoint",
+        operation="v1.message-attempt.list-attempted-destinations",
+        tag=TAG,
+        summary="List the endpoints that a message has been tried with",
+        access=Access.APP,
+        query=DestinationsQuery,
+        body=Nothing,
+        handler=page_of_destinations,
+        answers={200: ListResponse[MessageEndpointOut]},
+    ),
+)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Sending an endpoint an example, over HTTP."""
+
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from tidings.api.fields import Name, Object, set_faults
+from tidings.api.messages import MessageOut, shown
+from tidings.api.query import Query
+from tidings.api.routes import Access, AnyRoute, Call, Route
+from tidings.api.wire import In, answer
+from tidings.core import examples
+from tidings.core.receipts import Answer
+from tidings.errors import Fault
+from tidings.model import text
+
+
+class EventExampleIn(In, kw_only=True):
+    """Which example is to be sent; with a payload, that one."""
+
+    event_type: Name
+    example_index: Annotated[int, Meta(extra_json_schema={"format": "uint", "minimum": 0})] = 0
+    payload: Object | None = None
+
+    @property
+    def content(self) -> bytes | None:
+        """The bytes of the payload that came along."""
+        raw = None if self.payload is None else bytes(self.payload)
+        return None if raw == b"null" else raw
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        yield from set_faults("eventType", iter([text.wrong_name(self.event_type)]))
+        if self.example_index < 0:
+            wrong = f"invalid value: integer `{self.example_index}`, expected usize"
+            yield Fault(("body", "exampleIndex"), wrong, "value_error.jsondecode")
+        if self.content is not None and not self.content.startswith(b"{"):
+            yield Fault(("body", "payload"), "Payload must be an object.")
+
+
+async def send(call: Call[Query, EventExampleIn]) -> Answer:
+    """Send an example of an event type to one endpoint, as a message of its own; others do not hear of it."""
+    body = call.body
+    return await examples.send(
+        call.context.desk,
+        call.app,
+        call.path["endpoint_id"],
+        examples.Wish(body.event_type, body.example_index, body.content),
+        receipt=call.receipt,
+        render=lambda message: answer(202, shown(message, with_content=False)),
+    )
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="POST",
+        path="/app/{app_id}/endpoint/{endpoint_id}/send-example",
+        operation="v1.endpoint.send-example",
+        tag="Endpoint",
+        summary="Send an example of an event type to an endpoint",
+        access=Access.ORG,
+        query=Query,
+        body=EventExampleIn,
+        handler=send,
+        answers={202: MessageOut},
+    ),
+)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""What messages hold, deleted for good, and whether anybody would hear of a message, over HTTP."""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Annotated, Final
+
+from msgspec import Meta, field
+
+from tidings.api.fields import Channel, Name, Uid, set_faults, unique
+from tidings.api.messages import CHANNEL_SET, TAG, channel_faults
+from tidings.api.query import Query
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.wire import In, Out, answer
+from tidings.core import messages
+from tidings.core.receipts import Answer
+from tidings.errors import Fault
+from tidings.model import text
+
+AT_ONCE: Final = 1_000
+"""Messages whose payloads one request may delete."""
+_TOO_MANY: Final = f"At most {AT_ONCE} messages can be named at once."
+
+
+class BulkExpungeStatus(Enum):
+    """What became of a payload that was to be deleted."""
+
+    EXPUNGED = "expunged"
+    NOT_FOUND = "not-found"
+
+
+class BulkExpungeContentsIn(In, kw_only=True):
+    """Messages whose payloads are to be deleted."""
+
+    ids: Annotated[list[Uid], Meta(extra_json_schema={"uniqueItems": True, "maxItems": AT_ONCE})] = field(
+        default_factory=list
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        if len(self.ids) > AT_ONCE:
+            yield Fault(("body", "ids"), _TOO_MANY)
+        yield from set_faults("ids", map(text.wrong_name, self.ids))
+
+
+class BulkExpungeContentsOut(Out, kw_only=True):
+    """What became of each payload."""
+
+    results: dict[str, BulkExpungeStatus]
+
+
+class MessagePrecheckIn(In, kw_only=True):
+    """A message that may be sent."""
+
+    event_type: Name
+    channels: Annotated[list[Channel] | None, Meta(extra_json_schema=CHANNEL_SET)] = None
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        yield from set_faults("eventType", iter([text.wrong_name(self.event_type)]))
+        if self.channels is not None:
+            yield from channel_faults(self.channels)
+
+
+class MessagePrecheckOut(Out, kw_only=True):
+    """Whether anybody would receive a message."""
+
+    active: bool
+
+
+async def expunge(call: Call[Query, Nothing]) -> Answer:
+    """Delete the payload of a message for good; it cannot be sent again. Safe to repeat."""
+    await messages.expunge(call.context.desk, call.app, call.path["msg_id"])
+    return Answer(204)
+
+
+async def expunge_many(call: Call[Query, BulkExpungeContentsIn]) -> Answer:
+    """Delete the payloads of several messages for good, by their ids or event ids."""
+    return await messages.expunge_many(
+        call.context.desk, call.app, unique(call.body.ids) or (), receipt=call.receipt, render=_expunged
+    )
+
+
+def _expunged(found: dict[str, bool]) -> Answer:
+    told = {ref: BulkExpungeStatus.EXPUNGED if was else BulkExpungeStatus.NOT_FOUND for ref, was in found.items()}
+    return answer(200, BulkExpungeContentsOut(results=told))
+
+
+async def precheck(call: Call[Query, MessagePrecheckIn]) -> Answer:
+    """Tell whether any endpoint would receive such a message, so that it need not be made in vain."""
+    body = call.body
+    active = await messages.is_wanted(call.context.desk, call.app, body.event_type, unique(body.channels))
+    return answer(200, MessagePrecheckOut(active=active))
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="DELETE",
+        path="/app/{app_id}/msg/{msg_id}/content",
+        operation="v1.message.expunge-content",
+        tag=TAG,
+        summary="Delete the payload of a message",
+        access=Access.ORG,
+        query=Query,
+        body=Nothing,
+        handler=expunge,
+        answers={204: None},
+    ),
+    Route(
+        method="POST",
+        path="/app/{app_id}/msg/bulk-expunge",
+        operation="v1.message.bulk-expunge-content",
+        tag=TAG,
+        summary="Delete the payloads of several messages",
+        access=Access.ORG,
+        query=Query,
+        body=BulkExpungeContentsIn,
+        handler=expunge_many,
+        answers={200: BulkExpungeContentsOut},
+    ),
+    Route(
+        method="POST",
+        path="/app/{app_id}/msg/precheck/active",
+        operation="v1.message.precheck",
+        tag=TAG,
+        summary="Tell whether anybody would receive a message",
+        access=Access.ORG,
+        query=Query,
+        body=MessagePrecheckIn,
+        handler=precheck,
+        answers={200: MessagePrecheckOut},
+    ),
+)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""Sending one endpoint an example of what it would receive."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tidings import ids
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
+from tidings.errors import bad_request, conflict, not_found
+from tidings.ids import MessageId
+from tidings.model.app import App
+from tidings.model.endpoint import Endpoint
+from tidings.model.event_type import EventType
+from tidings.model.message import Message
+from tidings.storage import deliveries, endpoints, event_types, intake
+from tidings.storage.database import Write
+from tidings.storage.intake import NewMessage
+
+PING: Final = "svix.ping"
+_PINGED: Final = b'{"success": true}'
+_VERSION: Final = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which example is wanted; `payload` is one that the caller brings along."""
+
+    event_type: str
+    index: int
+    payload: bytes | None
+
+
+async def send(
+    desk: Desk,
+    app: App,
+    endpoint_ref: str,
+    wish: Wish,
+    *,
+    receipt: str | None,
+    render: Callable[[Message], Answer],
+) -> Answer:
+    """Make a message of an example and send it to one endpoint, if that listens to its event type."""
+
+    async def work(tx: Write) -> Message:
+        endpoint = await endpoints.get(tx, app.id, endpoint_ref)
+        if endpoint.disabled:
+            raise conflict("The endpoint is disabled. Enable it, then send the example.", code="endpoint_disabled")
+        payload = wish.payload or await _example(tx, app, wish)
+        message = _message(app, wish.event_type, payload, desk.now())
+        await _add(tx, message, payload)
+        if _listens(endpoint, wish.event_type):
+            await deliveries.add(tx, [(message.id, endpoint.id, app.id, app.org_id, desk.now(), None, None)])
+            tx.after_commit(lambda: desk.wake.deliveries([endpoint.id]))
+        return message
+
+    return await desk.receipts.once(receipt, work, render)
+
+
+async def _example(tx: Write, app: App, wish: Wish) -> bytes:
+    if wish.event_type == PING:
+        return _PINGED
+    found = await event_types.find(tx, app.org_id, wish.event_type)
+    if found is None:
+        raise not_found()
+    examples = _examples(found)
+    if wish.index >= len(examples) or not isinstance(examples[wish.index], dict):
+        raise bad_request("invalid_scheme", "The event type's schema has no such example, or one that is no object.")
+    return json.dumps(examples[wish.index], ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _examples(event_type: EventType) -> list[object]:
+    schemas = json.loads(event_type.schemas or "{}")
+    first = schemas.get(_VERSION) if isinstance(schemas, dict) else None
+    found = first.get("examples") if isinstance(first, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _message(app: App, event_type: str, payload: bytes, now: int) -> Message:
+    return Message(
+        id=MessageId(ids.new(ids.MESSAGE, now)),
+        app_id=app.id,
+        org_id=app.org_id,
+        event_type=event_type,
+        event_id=None,
+        channels=None,
+        tags=None,
+        deliver_at=None,
+        payload=payload,
+        is_raw=False,
+    )
+
+
+async def _add(tx: Write, message: Message, payload: bytes) -> None:
+    row = NewMessage(
+        id=message.id,
+        app_id=message.app_id,
+        org_id=message.org_id,
+        event_type=message.event_type,
+        event_id=None,
+        channels=None,
+        payload=payload,
+        expires_at=None,
+        receipt=None,
+    )
+    await intake.add(tx, [row])
+
+
+def _listens(endpoint: Endpoint, event_type: str) -> bool:
+    """Tell whether an endpoint listens to messages of a type that have no channels."""
+    return endpoint.channels is None and (endpoint.event_types is None or event_type in endpoint.event_types)
