@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
-from tidings.api import docs, query
+from tidings.api import authentication, docs, query
 from tidings.api.context import Context
 from tidings.api.http import (
     JSON,
@@ -32,7 +32,7 @@ from tidings.api.openapi import document
 from tidings.api.routes import PREFIX, Access, AnyRoute, Call
 from tidings.api.table import TABLE
 from tidings.api.wire import encode, read
-from tidings.core import access
+from tidings.core import access, sessions
 from tidings.core.receipts import Answer, receipt_key
 from tidings.errors import forbidden, not_found
 from tidings.model.token import Principal
@@ -47,6 +47,7 @@ def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
     routes = [PathRoute(PREFIX + path, _Resource(context, group)) for path, group in _by_path(table).items()]
     routes += [
         PathRoute(f"{PREFIX}/openapi.json", _Fixed(200, encode(document(table)), JSON)),
+        PathRoute(authentication.PORTAL, _Fixed(200, docs.PORTAL, _HTML)),
         PathRoute("/docs", _Fixed(200, docs.page(table), _HTML)),
         PathRoute("/", _Fixed(307, b"", _TO_DOCS)),
     ]
@@ -137,6 +138,10 @@ class _Resource:
             raise forbidden()
         if context.limiter is not None and caller is not None:
             context.limiter.admit(caller)
+        if caller is not None and caller.app_id is not None:
+            await sessions.require_live(context.desk, caller)
+            if not caller.may(route.needs):
+                raise forbidden()
         found = None
         if caller is not None and route.has_app:
             found = await access.application(context.desk, caller, path["app_id"])
@@ -152,8 +157,15 @@ class _Resource:
             receipt=_receipt(scope, headers, caller),
             caller=caller,
             found=found,
+            scheme=_scheme(scope, headers),
+            host=headers.get(b"host", b"").decode("latin-1"),
         )
         return await route.handler(call)
+
+
+def _scheme(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+    """Return how the caller reached us, by whatever ends TLS before us: it is only told back to that caller."""
+    return "https" if headers.get(b"x-forwarded-proto") == b"https" else str(scope.get("scheme", "http"))
 
 
 def _readable(path: Mapping[str, str]) -> Mapping[str, str]:

@@ -2,12 +2,24 @@
 """Applications over HTTP."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
-from tidings.api.fields import METADATA, RATE, UID, Metadata, Rate, metadata_faults, rate_faults
+from tidings.api.fields import (
+    METADATA,
+    RATE,
+    UID,
+    Metadata,
+    Rate,
+    given,
+    metadata_faults,
+    patched_rate,
+    rate_faults,
+    words_faults,
+)
 from tidings.api.query import AppIterator, Direction, Flag, Limit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, ListResponse, Moment, Out, answer, listing, moment_out
@@ -15,7 +27,7 @@ from tidings.core import apps
 from tidings.core.receipts import Answer
 from tidings.errors import Fault, invalid
 from tidings.model import text
-from tidings.model.app import App, AppDraft
+from tidings.model.app import App, AppDraft, Lacking
 from tidings.model.endpoint import rate_of
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
@@ -37,11 +49,7 @@ class ApplicationIn(In, kw_only=True):
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
-        if not self.name:
-            yield Fault(("body", "name"), "Application names must be at least one character")
-        wrong = text.wrong_words(self.name)
-        if wrong is not None:
-            yield Fault(("body", "name"), wrong)
+        yield from _name_faults(self.name)
         yield from text.uid_faults("uid", self.uid, ids.APP)
         yield from rate_faults({"rateLimit": self.rate_limit, "throttleRate": self.throttle_rate}, _RATE_WRONG)
         yield from metadata_faults(self.metadata)
@@ -66,6 +74,41 @@ class ApplicationIn(In, kw_only=True):
         if faults:
             raise invalid(*faults)
         return self.drafted()
+
+
+class ApplicationPatch(In, kw_only=True):
+    """What is to change; what is absent stays, and null clears."""
+
+    name: str | UnsetType = UNSET
+    uid: Annotated[str | UnsetType | None, UID] = UNSET
+    throttle_rate: Annotated[int | UnsetType | None, RATE] = UNSET
+    rate_limit: Annotated[int | UnsetType | None, Meta(extra_json_schema={"deprecated": True})] = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        if self.name is not UNSET:
+            yield from _name_faults(self.name)
+        yield from text.uid_faults("uid", given(self.uid), ids.APP)
+        rates = {"rateLimit": given(self.rate_limit), "throttleRate": given(self.throttle_rate)}
+        yield from rate_faults(rates, dict.fromkeys(rates, _RATE_WRONG["rateLimit"]))
+        yield from metadata_faults(given(self.metadata))
+
+    def applied(self, app: App) -> App:
+        """Return an application with the changes."""
+        return replace(
+            app,
+            name=app.name if self.name is UNSET else self.name,
+            uid=app.uid if self.uid is UNSET else self.uid,
+            throttle_rate=patched_rate(app.throttle_rate, self.throttle_rate, self.rate_limit),
+            metadata=app.metadata if self.metadata is UNSET else self.metadata or {},
+        )
+
+
+def _name_faults(name: str) -> Iterator[Fault]:
+    if not name:
+        yield Fault(("body", "name"), "Application names must be at least one character")
+    yield from words_faults("name", name)
 
 
 class ApplicationOut(Out, kw_only=True):
@@ -93,6 +136,19 @@ class ListQuery(Query, kw_only=True):
     limit: Limit = LIMIT_DEFAULT
     iterator: AppIterator = None
     order: Direction = None
+    exclude_apps_with_no_endpoints: Flag = False
+    exclude_apps_with_disabled_endpoints: Flag = False
+    exclude_apps_with_svix_play_endpoints: Flag = False
+
+    @property
+    def without(self) -> tuple[Lacking, ...]:
+        """What is left out: applications that lack something."""
+        asked = {
+            Lacking.ENDPOINTS: self.exclude_apps_with_no_endpoints,
+            Lacking.ENABLED: self.exclude_apps_with_disabled_endpoints,
+            Lacking.REAL: self.exclude_apps_with_svix_play_endpoints,
+        }
+        return tuple(lacking for lacking, is_asked in asked.items() if is_asked)
 
 
 async def create(call: Call[CreateQuery, ApplicationIn]) -> Answer:
@@ -112,11 +168,33 @@ async def get(call: Call[Query, Nothing]) -> Answer:
     return answer(200, shown(call.app))
 
 
+async def put(call: Call[Query, ApplicationIn]) -> Answer:
+    """Overwrite an application; one that is not there is made, under the uid in the body and not that of the path."""
+    return await apps.put(
+        call.context.desk,
+        call.principal.org_id,
+        call.path["app_id"],
+        call.body.drafted(),
+        render=lambda settled: answer(201 if settled.is_new else 200, shown(settled.app)),
+    )
+
+
+async def patch(call: Call[Query, ApplicationPatch]) -> Answer:
+    """Change the members of an application that are given; null clears those that may be absent."""
+    return await apps.change(call.context.desk, call.app, call.body.applied, render=lambda app: answer(200, shown(app)))
+
+
+async def delete(call: Call[Query, Nothing]) -> Answer:
+    """Delete an application with all that is in it; its uid is free again."""
+    await apps.drop(call.context.desk, call.app)
+    return Answer(204)
+
+
 async def page(call: Call[ListQuery, Nothing]) -> Answer:
     """Tell of the organisation's applications, oldest first."""
     query = call.query
     cursor = Cursor(query.order or Order.ASCENDING, query.limit, query.iterator)
-    return listing(await apps.page(call.context.desk, call.principal.org_id, cursor), shown)
+    return listing(await apps.page(call.context.desk, call.principal.org_id, cursor, query.without), shown)
 
 
 def shown(app: App) -> ApplicationOut:
@@ -169,5 +247,42 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=Nothing,
         handler=get,
         answers={200: ApplicationOut},
+    ),
+    Route(
+        method="PUT",
+        path="/app/{app_id}",
+        operation="v1.application.upsert",
+        tag=TAG,
+        summary="Overwrite an application, or make one",
+        access=Access.ORG,
+        names_app=False,
+        query=Query,
+        body=ApplicationIn,
+        handler=put,
+        answers={200: ApplicationOut, 201: ApplicationOut},
+    ),
+    Route(
+        method="PATCH",
+        path="/app/{app_id}",
+        operation="v1.application.patch",
+        tag=TAG,
+        summary="Change parts of an application",
+        access=Access.ORG,
+        query=Query,
+        body=ApplicationPatch,
+        handler=patch,
+        answers={200: ApplicationOut},
+    ),
+    Route(
+        method="DELETE",
+        path="/app/{app_id}",
+        operation="v1.application.delete",
+        tag=TAG,
+        summary="Delete an application",
+        access=Access.ORG,
+        query=Query,
+        body=Nothing,
+        handler=delete,
+        answers={204: None},
     ),
 )

@@ -16,6 +16,8 @@ class Context:
     acceptor: Acceptor
     gatekeeper: Gatekeeper
     max_body_bytes: int = 2 * 1024 * 1024
+    portal_url: str | None = None
+    """Where users find this server, if not where callers of the API do; without a slash at its end."""
     https_only: bool = False
     """Whether endpoint addresses must be https."""
     limiter: Limiter | None = None

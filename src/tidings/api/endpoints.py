@@ -1,117 +1,26 @@
 # SPDX-License-Identifier: MIT
 """Endpoints over HTTP."""
 
-from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
-from tidings import ids
+from tidings.api.endpoint_bodies import EndpointIn, EndpointPatch, EndpointUpsertIn
 from tidings.api.endpoint_detail import EndpointDetailOut, detail_of
-from tidings.api.fields import (
-    METADATA,
-    RATE,
-    UID,
-    URL,
-    Channel,
-    Metadata,
-    Name,
-    Rate,
-    metadata_faults,
-    rate_faults,
-    set_faults,
-    unique,
-)
+from tidings.api.fields import URL, Channel, Metadata, Name, Rate, given
 from tidings.api.query import Direction, EndpointIterator, Limit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import In, ListResponse, Moment, Out, answer, listing, moment_out
+from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
 from tidings.core import endpoints
 from tidings.core.receipts import Answer
 from tidings.errors import Fault, invalid
-from tidings.model import signature, text
-from tidings.model.endpoint import CHANNELS_MAX, Endpoint, EndpointDraft, header_faults, rate_of
+from tidings.model.endpoint import Endpoint, EndpointDraft
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
-from tidings.model.url import WrongUrl, normalised
+from tidings.model.token import Capability
+from tidings.model.url import normalised
 
 TAG: Final = "Endpoint"
-_RATE_WRONG: Final = {
-    "rateLimit": "Endpoint rate limits must be at least one if set",
-    "throttleRate": "Endpoint throttle rate must be at least one if set",
-}
-_NO_TYPES: Final = "eventTypes can't be empty, it must have at least one item."
-_CHANNELS: Final = "Channels must have at least 1 and at most 10 items, or be set to null."
 _HTTPS: Final = "Endpoint URL schemes must be https when endpoint_https_only is set."
-_VERSION_MAX: Final = 65_535
-_SET: Final = {"uniqueItems": True, "minItems": 1}
-
-
-class EndpointIn(In, kw_only=True):
-    """An endpoint to be made."""
-
-    url: Annotated[str, URL]
-    description: str = ""
-    throttle_rate: Annotated[int | None, RATE] = None
-    rate_limit: Annotated[int | None, Meta(extra_json_schema={"deprecated": True})] = None
-    uid: Annotated[str | None, UID] = None
-    version: Annotated[int | None, Meta(extra_json_schema={"minimum": 1, "deprecated": True})] = None
-    disabled: bool = False
-    event_types: Annotated[list[Name] | None, Meta(extra_json_schema=_SET)] = None
-    filter_types: Annotated[list[Name] | None, Meta(extra_json_schema={**_SET, "deprecated": True})] = None
-    channels: Annotated[list[Channel] | None, Meta(extra_json_schema={**_SET, "maxItems": CHANNELS_MAX})] = None
-    secret: Annotated[str | None, Meta(extra_json_schema={"pattern": "^whsec_[a-zA-Z0-9+/=]{32,100}$"})] = None
-    metadata: Annotated[Metadata | None, METADATA] = None
-    headers: dict[str, str] | None = None
-
-    @property
-    def subscribed(self) -> list[str] | None:
-        """The event types, under whichever of their two names they came."""
-        return self.filter_types if self.event_types is None else self.event_types
-
-    def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
-        yield from _url_faults(self.url)
-        wrong = text.wrong_words(self.description)
-        if wrong is not None:
-            yield Fault(("body", "description"), wrong)
-        yield from text.uid_faults("uid", self.uid, ids.ENDPOINT)
-        yield from rate_faults({"rateLimit": self.rate_limit, "throttleRate": self.throttle_rate}, _RATE_WRONG)
-        yield from _version_faults(self.version)
-        yield from self._set_faults()
-        yield from _secret_faults(self.secret)
-        yield from metadata_faults(self.metadata)
-        yield from header_faults(self.headers or {})
-
-    def _set_faults(self) -> Iterator[Fault]:
-        if self.subscribed is not None:
-            if not self.subscribed:
-                yield Fault(("body", "eventTypes"), _NO_TYPES)
-            yield from set_faults("eventTypes", map(text.wrong_name, self.subscribed))
-        if self.channels is not None:
-            if not 1 <= len(set(self.channels)) <= CHANNELS_MAX:
-                yield Fault(("body", "channels"), _CHANNELS)
-            yield from set_faults("channels", map(text.wrong_channel, self.channels))
-
-
-def _url_faults(url: str) -> Iterator[Fault]:
-    try:
-        normalised(url)
-    except WrongUrl as error:
-        yield Fault(("body", "url"), str(error), "value_error" if error.is_scheme else "value_error.jsondecode")
-
-
-def _version_faults(version: int | None) -> Iterator[Fault]:
-    if version == 0:
-        yield Fault(("body", "version"), "Endpoint versions must be at least one if set")
-    elif version is not None and not 0 < version <= _VERSION_MAX:
-        yield Fault(("body", "version"), f"invalid value: integer `{version}`, expected u16", "value_error.jsondecode")
-
-
-def _secret_faults(secret: str | None) -> Iterator[Fault]:
-    try:
-        _ = None if secret is None else signature.parse_secret(secret)
-    except ValueError as error:
-        is_length = str(error) == "secret length invalid"
-        yield Fault(("body", "secret"), str(error), "value_error" if is_length else "value_error.jsondecode")
 
 
 class EndpointOut(Out, kw_only=True):
@@ -134,12 +43,6 @@ class EndpointOut(Out, kw_only=True):
     x: EndpointDetailOut | UnsetType = UNSET
 
 
-class EndpointSecretOut(Out, kw_only=True):
-    """What a receiver checks signatures with."""
-
-    key: str
-
-
 class ListQuery(Query, kw_only=True):
     """Which endpoints are wanted."""
 
@@ -150,43 +53,60 @@ class ListQuery(Query, kw_only=True):
 
 async def create(call: Call[Query, EndpointIn]) -> Answer:
     """Make an endpoint."""
-    draft = _drafted(call.body)
-    if call.context.https_only and not draft.url.startswith("https:"):
-        raise invalid(Fault(("body", "url"), _HTTPS))
     return await endpoints.create(
         call.context.desk,
         call.app,
-        draft,
+        _fit(call, call.body.drafted()),
         receipt=call.receipt,
         render=lambda endpoint: answer(201, shown(endpoint)),
     )
 
 
-def _drafted(body: EndpointIn) -> EndpointDraft:
-    return EndpointDraft(
-        url=normalised(body.url),
-        description=body.description,
-        uid=body.uid,
-        version=body.version or 1,
-        disabled=body.disabled,
-        event_types=unique(body.subscribed),
-        channels=unique(body.channels),
-        throttle_rate=rate_of(body.throttle_rate, body.rate_limit),
-        metadata=body.metadata or {},
-        headers=body.headers or {},
-        secret=None if body.secret is None else signature.parse_secret(body.secret).raw,
+async def put(call: Call[Query, EndpointUpsertIn]) -> Answer:
+    """Overwrite an endpoint, but for its secret and headers; an endpoint that is not there is made."""
+    return await endpoints.put(
+        call.context.desk,
+        call.app,
+        call.path["endpoint_id"],
+        _fit(call, call.body.drafted()),
+        render=lambda settled: answer(201 if settled.is_new else 200, shown(settled.endpoint)),
     )
+
+
+async def patch(call: Call[Query, EndpointPatch]) -> Answer:
+    """Change the members of an endpoint that are given; null clears those that may be absent."""
+    body = call.body
+    if body.url is not UNSET:
+        _refuse_plain(call, normalised(body.url))
+    return await endpoints.change(
+        call.context.desk,
+        call.app,
+        call.path["endpoint_id"],
+        endpoints.Edit(body.applied, tuple(dict.fromkeys(given(body.subscribed) or ()))),
+        render=lambda endpoint: answer(200, shown(endpoint)),
+    )
+
+
+async def delete(call: Call[Query, Nothing]) -> Answer:
+    """Delete an endpoint; its uid is free again, and what waits to be sent to it never is."""
+    await endpoints.drop(call.context.desk, call.app, call.path["endpoint_id"])
+    return Answer(204)
+
+
+def _fit(call: Call[Query, Any], draft: EndpointDraft) -> EndpointDraft:
+    _refuse_plain(call, draft.url)
+    return draft
+
+
+def _refuse_plain(call: Call[Query, Any], url: str) -> None:
+    """Hold that an address is https where that is asked for."""
+    if call.context.https_only and not url.startswith("https:"):
+        raise invalid(Fault(("body", "url"), _HTTPS))
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
     """Tell of an endpoint."""
     return answer(200, shown(await endpoints.get(call.context.desk, call.app, call.path["endpoint_id"])))
-
-
-async def secret(call: Call[Query, Nothing]) -> Answer:
-    """Tell what a receiver checks signatures with."""
-    key = await endpoints.secret(call.context.desk, call.app, call.path["endpoint_id"])
-    return answer(200, EndpointSecretOut(key=key))
 
 
 async def page(call: Call[ListQuery, Nothing]) -> Answer:
@@ -237,6 +157,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="Make an endpoint",
         access=Access.APP,
+        needs=Capability.MANAGE_ENDPOINT,
         query=Query,
         body=EndpointIn,
         handler=create,
@@ -255,15 +176,42 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         answers={200: EndpointOut},
     ),
     Route(
-        method="GET",
-        path="/app/{app_id}/endpoint/{endpoint_id}/secret",
-        operation="v1.endpoint.get-secret",
+        method="PUT",
+        path="/app/{app_id}/endpoint/{endpoint_id}",
+        operation="v1.endpoint.upsert",
         tag=TAG,
-        summary="Get the secret with which an endpoint's receiver checks signatures",
+        summary="Overwrite an endpoint, or make one",
         access=Access.APP,
+        needs=Capability.MANAGE_ENDPOINT,
+        query=Query,
+        body=EndpointUpsertIn,
+        handler=put,
+        answers={200: EndpointOut, 201: EndpointOut},
+    ),
+    Route(
+        method="PATCH",
+        path="/app/{app_id}/endpoint/{endpoint_id}",
+        operation="v1.endpoint.patch",
+        tag=TAG,
+        summary="Change parts of an endpoint",
+        access=Access.APP,
+        needs=Capability.MANAGE_ENDPOINT,
+        query=Query,
+        body=EndpointPatch,
+        handler=patch,
+        answers={200: EndpointOut},
+    ),
+    Route(
+        method="DELETE",
+        path="/app/{app_id}/endpoint/{endpoint_id}",
+        operation="v1.endpoint.delete",
+        tag=TAG,
+        summary="Delete an endpoint",
+        access=Access.APP,
+        needs=Capability.MANAGE_ENDPOINT,
         query=Query,
         body=Nothing,
-        handler=secret,
-        answers={200: EndpointSecretOut},
+        handler=delete,
+        answers={204: None},
     ),
 )

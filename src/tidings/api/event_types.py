@@ -2,19 +2,20 @@
 """Event types over HTTP."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import jsonschema_rs
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from tidings.api.fields import NAME, Name, Object, set_faults, unique
+from tidings.api.fields import NAME, Name, Object, given, set_faults, unique, words_faults
 from tidings.api.query import Direction, Flag, Limit, NameIterator, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, ListResponse, Moment, Out, answer, encode, listing, moment_out
 from tidings.core import event_types
 from tidings.core.receipts import Answer
-from tidings.errors import Fault
+from tidings.errors import Fault, invalid
 from tidings.model import text
 from tidings.model.event_type import EventType, EventTypeDraft
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
@@ -22,22 +23,22 @@ from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 TAG: Final = "Event Type"
 _DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
 _FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1})
+_OLD: Final = Meta(extra_json_schema={"deprecated": True})
 _SCHEMAS: Final = Meta(extra_json_schema={"additionalProperties": True})
 
 Schemas = Mapping[str, object]
 
 
-class EventTypeIn(In, kw_only=True):
-    """An event type to be made."""
+class EventTypeUpsertIn(In, kw_only=True):
+    """An event type as it is to be; its name is in the path."""
 
-    name: Name
     description: str
     archived: bool = False
     deprecated: bool = False
     schemas: Annotated[dict[str, Any] | None, _SCHEMAS] = None
     group_name: Annotated[str | None, NAME] = None
     feature_flags: Annotated[list[Name] | None, _FLAGS] = None
-    feature_flag: Annotated[str | None, Meta(extra_json_schema={"deprecated": True})] = None
+    feature_flag: Annotated[str | None, _OLD] = None
 
     @property
     def flags(self) -> list[str] | None:
@@ -48,16 +49,87 @@ class EventTypeIn(In, kw_only=True):
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
-        for field, name in (("name", self.name), ("groupName", self.group_name)):
-            yield from set_faults(field, map(text.wrong_name, [] if name is None else [name]))
-        wrong = text.wrong_words(self.description)
-        if wrong is not None:
-            yield Fault(("body", "description"), wrong)
-        if self.flags is not None:
-            if not self.flags:
-                yield Fault(("body", "featureFlags"), "featureFlags must have at least one item, or be set to null.")
-            yield from set_faults("featureFlags", map(text.wrong_name, self.flags))
+        yield from _name_faults("groupName", self.group_name)
+        yield from words_faults("description", self.description)
+        yield from _flag_faults(self.flags)
         yield from _schema_faults(self.schemas or {})
+
+    def drafted(self, name: str) -> EventTypeDraft:
+        """Return the event type that the body speaks of."""
+        return EventTypeDraft(
+            name=name,
+            description=self.description,
+            archived=self.archived,
+            deprecated=self.deprecated,
+            schemas=_written(self.schemas),
+            feature_flags=unique(self.flags),
+            group_name=self.group_name,
+        )
+
+
+class EventTypeIn(EventTypeUpsertIn, kw_only=True):
+    """An event type to be made."""
+
+    name: Name
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        yield from _name_faults("name", self.name)
+        yield from EventTypeUpsertIn.faults(self)
+
+
+class EventTypePatch(In, kw_only=True):
+    """What is to change; what is absent stays, and null clears."""
+
+    description: str | UnsetType = UNSET
+    archived: bool | UnsetType = UNSET
+    deprecated: bool | UnsetType = UNSET
+    schemas: Annotated[dict[str, Any] | UnsetType | None, _SCHEMAS] = UNSET
+    group_name: Annotated[str | UnsetType | None, NAME] = UNSET
+    feature_flags: Annotated[list[Name] | UnsetType | None, _FLAGS] = UNSET
+    feature_flag: Annotated[str | UnsetType | None, _OLD] = UNSET
+
+    @property
+    def flags(self) -> list[str] | UnsetType | None:
+        """The feature flags, under whichever of their two names they came."""
+        if self.feature_flags is UNSET and isinstance(self.feature_flag, str):
+            return [self.feature_flag]
+        return self.feature_flag if self.feature_flags is UNSET else self.feature_flags  # type: ignore[return-value]
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        yield from _name_faults("groupName", given(self.group_name))
+        yield from words_faults("description", given(self.description))
+        yield from _flag_faults(given(self.flags))
+        yield from _schema_faults(given(self.schemas) or {})
+
+    def applied(self, event_type: EventType) -> EventType:
+        """Return an event type with the changes."""
+        return replace(
+            event_type,
+            description=event_type.description if self.description is UNSET else self.description,
+            archived=event_type.archived if self.archived is UNSET else self.archived,
+            deprecated=event_type.deprecated if self.deprecated is UNSET else self.deprecated,
+            schemas=event_type.schemas if self.schemas is UNSET else _written(self.schemas),
+            feature_flags=event_type.feature_flags if self.flags is UNSET else unique(self.flags),
+            group_name=event_type.group_name if self.group_name is UNSET else self.group_name,
+        )
+
+
+def _written(schemas: dict[str, Any] | None) -> str | None:
+    return None if schemas is None else encode(schemas).decode()
+
+
+def _name_faults(field: str, name: str | None) -> Iterator[Fault]:
+    yield from set_faults(field, map(text.wrong_name, [] if name is None else [name]))
+
+
+def _flag_faults(flags: list[str] | None) -> Iterator[Fault]:
+    if flags is None:
+        return
+    if not flags:
+        yield Fault(("body", "featureFlags"), "featureFlags must have at least one item, or be set to null.")
+    yield from set_faults("featureFlags", map(text.wrong_name, flags))
 
 
 def _schema_faults(schemas: Schemas) -> Iterator[Fault]:
@@ -98,25 +170,54 @@ class ListQuery(Query, kw_only=True):
     with_content: Flag = False
 
 
+class DeleteQuery(Query, kw_only=True):
+    """How an event type is deleted."""
+
+    expunge: Flag = False
+
+
 async def create(call: Call[Query, EventTypeIn]) -> Answer:
-    """Make an event type."""
-    body = call.body
-    draft = EventTypeDraft(
-        name=body.name,
-        description=body.description,
-        archived=body.archived,
-        deprecated=body.deprecated,
-        schemas=None if body.schemas is None else encode(body.schemas).decode(),
-        feature_flags=unique(body.flags),
-        group_name=body.group_name,
-    )
+    """Make an event type; a name that was archived is taken into use again, with what is said of it now."""
     return await event_types.create(
         call.context.desk,
         call.principal.org_id,
-        draft,
+        call.body.drafted(call.body.name),
         receipt=call.receipt,
         render=lambda event_type: answer(201, shown(event_type)),
     )
+
+
+async def put(call: Call[Query, EventTypeUpsertIn]) -> Answer:
+    """Overwrite an event type, or make one; one that was archived is in use again unless the body says otherwise."""
+    name = call.path["event_type_name"]
+    faults = [Fault(("path", "event_type_name", *fault.loc[2:]), fault.msg) for fault in _name_faults("name", name)]
+    if faults:
+        raise invalid(*faults)
+    return await event_types.put(
+        call.context.desk,
+        call.principal.org_id,
+        call.body.drafted(name),
+        render=lambda settled: answer(201 if settled.is_new else 200, shown(settled.event_type)),
+    )
+
+
+async def patch(call: Call[Query, EventTypePatch]) -> Answer:
+    """Change the members of an event type that are given; null clears those that may be absent."""
+    return await event_types.change(
+        call.context.desk,
+        call.principal.org_id,
+        call.path["event_type_name"],
+        call.body.applied,
+        render=lambda event_type: answer(200, shown(event_type)),
+    )
+
+
+async def delete(call: Call[DeleteQuery, Nothing]) -> Answer:
+    """Archive an event type: who subscribes to it still does, and nobody else can. With `expunge` it is gone."""
+    await event_types.drop(
+        call.context.desk, call.principal.org_id, call.path["event_type_name"], expunge=call.query.expunge
+    )
+    return Answer(204)
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
@@ -192,5 +293,41 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=Nothing,
         handler=get,
         answers={200: EventTypeOut},
+    ),
+    Route(
+        method="PUT",
+        path="/event-type/{event_type_name}",
+        operation="v1.event-type.upsert",
+        tag=TAG,
+        summary="Overwrite an event type, or make one",
+        access=Access.ORG,
+        query=Query,
+        body=EventTypeUpsertIn,
+        handler=put,
+        answers={200: EventTypeOut, 201: EventTypeOut},
+    ),
+    Route(
+        method="PATCH",
+        path="/event-type/{event_type_name}",
+        operation="v1.event-type.patch",
+        tag=TAG,
+        summary="Change parts of an event type",
+        access=Access.ORG,
+        query=Query,
+        body=EventTypePatch,
+        handler=patch,
+        answers={200: EventTypeOut},
+    ),
+    Route(
+        method="DELETE",
+        path="/event-type/{event_type_name}",
+        operation="v1.event-type.delete",
+        tag=TAG,
+        summary="Archive or delete an event type",
+        access=Access.ORG,
+        query=DeleteQuery,
+        body=Nothing,
+        handler=delete,
+        answers={204: None},
     ),
 )

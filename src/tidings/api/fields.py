@@ -2,14 +2,16 @@
 """Members that several bodies have: how the document describes them, and what is wrong with their values."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from tidings.errors import Fault
 from tidings.model import text
 from tidings.model.endpoint import RATE_MAX, metadata_bytes
+
+Given = TypeVar("Given")
 
 _NAME: Final[dict[str, object]] = {"maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 
@@ -22,6 +24,7 @@ METADATA: Final = Meta(extra_json_schema={"default": {}})
 URL: Final = Meta(extra_json_schema={"format": "uri", "minLength": 1, "maxLength": 65_536})
 
 Name = Annotated[str, NAME]
+Uid = Annotated[str, UID]
 Channel = Annotated[str, CHANNEL]
 Tag = Annotated[str, TAG]
 Metadata = dict[str, str]
@@ -44,6 +47,26 @@ def metadata_faults(metadata: Mapping[str, str] | None) -> Iterator[Fault]:
     """Return what is wrong with metadata: its size."""
     if metadata and metadata_bytes(metadata) > text.METADATA_BYTES:
         yield Fault(("body", "metadata"), "metadata may have at most 4096 bytes as JSON", "value_error.jsondecode")
+
+
+def words_faults(field: str, words: str | None) -> Iterator[Fault]:
+    """Return what is wrong with text for people."""
+    wrong = None if words is None else text.wrong_words(words)
+    if wrong is not None:
+        yield Fault(("body", field), wrong)
+
+
+def given(value: Given | UnsetType | None) -> Given | None:
+    """Return what a patch gives, None where it gives nothing."""
+    return None if value is UNSET else value
+
+
+def patched_rate(
+    rate: int | None, throttle_rate: int | UnsetType | None, rate_limit: int | UnsetType | None
+) -> int | None:
+    """Return a rate as a patch leaves it, under whichever of its two names it came."""
+    wanted = rate_limit if throttle_rate is UNSET else throttle_rate
+    return rate if wanted is UNSET else wanted
 
 
 def set_faults(field: str, wrong: Iterator[str | None]) -> Iterator[Fault]:

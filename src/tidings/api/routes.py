@@ -18,7 +18,7 @@ from tidings.api.query import Query
 from tidings.api.wire import In
 from tidings.core.receipts import Answer
 from tidings.model.app import App
-from tidings.model.token import Principal
+from tidings.model.token import Capability, Principal
 
 PREFIX: Final = "/api/v1"
 
@@ -53,6 +53,18 @@ class Call(Generic[QueryT, BodyT]):
     """What the answer is kept under, for a POST with an idempotency key."""
     caller: Principal | None = None
     found: App | None = None
+    scheme: str = "http"
+    host: str = ""
+    """How the caller reached us."""
+
+    def origin(self) -> str:
+        """Return where users find this server: what the settings say, or else how the caller reached us."""
+        return self.context.portal_url or f"{self.scheme}://{self.host or 'localhost'}"
+
+    @property
+    def now(self) -> int:
+        """The wall time."""
+        return self.context.desk.clock.now()
 
     @property
     def principal(self) -> Principal:
@@ -79,11 +91,16 @@ class Route(Generic[QueryT, BodyT]):
     tag: str
     summary: str
     access: Access
+    needs: Capability | None = Capability.VIEW_BASE
+    """What the token of an application must be able to, if anything."""
+    names_app: bool = True
+    """Whether the application in the path must be there, and is looked up."""
     query: type[QueryT]
     body: type[BodyT]
     handler: Callable[[Call[QueryT, BodyT]], Awaitable[Answer]]
     answers: Mapping[int, object]
     """The type of the body by status of success, None where there is no body."""
+    is_deprecated: bool = False
     decoder: msgspec.json.Decoder[BodyT] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,8 +114,8 @@ class Route(Generic[QueryT, BodyT]):
 
     @property
     def has_app(self) -> bool:
-        """Tell whether the path names an application."""
-        return "{app_id}" in self.path
+        """Tell whether the path names an application that must be there."""
+        return self.names_app and "{app_id}" in self.path
 
 
 AnyRoute = Route[Any, Any]

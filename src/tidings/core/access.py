@@ -2,17 +2,17 @@
 """Who may reach what: the secret behind tokens, tokens for callers, and applications as callers see them."""
 
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import jwt
-
 from tidings.clock import DAY, SECOND
 from tidings.core.desk import Desk
+from tidings.core.signer import Signer, signer_of
 from tidings.errors import not_found
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
-from tidings.model.token import ISSUER, Principal
+from tidings.model.token import ISSUER, Capability, Principal
 from tidings.storage import apps, aside, settings
 from tidings.storage.database import Database, retried
 
@@ -41,23 +41,48 @@ def kept_secret(path: Path) -> str | None:
     return aside.kept(path, _SECRET_NAME)
 
 
-def issue_org_token(secret: str, org_id: OrgId, now: int) -> str:
+def issue_org_token(key: Signer | str, org_id: OrgId, now: int) -> str:
     """Make a token that speaks for an organisation; `now` is in milliseconds."""
-    return _issued(secret, now, ORG_TOKEN_MS, {"sub": org_id})
+    return _issued(key, now, ORG_TOKEN_MS, {"sub": org_id})
 
 
-def issue_app_token(secret: str, org_id: OrgId, app_id: AppId, now: int, feature_flags: tuple[str, ...] = ()) -> str:
+def issue_app_token(
+    key: Signer | str, org_id: OrgId, app_id: AppId, now: int, feature_flags: tuple[str, ...] = ()
+) -> str:
     """Make a token that speaks for one application of an organisation."""
     claims: dict[str, object] = {"sub": app_id, "org": org_id}
     if feature_flags:
         claims["feature_flags"] = list(feature_flags)
-    return _issued(secret, now, APP_TOKEN_MS, claims)
+    return _issued(key, now, APP_TOKEN_MS, claims)
 
 
-def _issued(secret: str, now: int, lifetime_ms: int, claims: dict[str, object]) -> str:
+@dataclass(frozen=True, slots=True)
+class PortalTerms:
+    """What a token for the users of an application is able to, and for how long."""
+
+    lifetime_ms: int
+    feature_flags: tuple[str, ...] = ()
+    capabilities: frozenset[Capability] | None = None
+    session: str | None = None
+
+
+def issue_portal_token(key: Signer, app: App, terms: PortalTerms, now: int) -> str:
+    """Make a token for the users of an application; what it leaves unsaid it does not hold them to."""
+    claims: dict[str, object] = {"sub": app.id, "org": app.org_id}
+    if terms.feature_flags:
+        claims["feature_flags"] = list(terms.feature_flags)
+    if terms.capabilities is not None:
+        claims["capabilities"] = sorted(each.value for each in terms.capabilities)
+    if terms.session is not None:
+        claims["session"] = terms.session
+    # To the millisecond, so that of two tokens of one second the older one can be ended alone.
+    return _issued(key, now, terms.lifetime_ms, {**claims, "iat": now / SECOND})
+
+
+def _issued(key: Signer | str, now: int, lifetime_ms: int, claims: dict[str, object]) -> str:
     moment = now // SECOND
     times = {"iat": moment, "nbf": moment, "exp": (now + lifetime_ms) // SECOND, "iss": ISSUER}
-    return jwt.encode({**times, **claims}, secret, algorithm="HS256")
+    return signer_of(key).signed({**times, **claims})
 
 
 async def application(desk: Desk, principal: Principal, ref: str) -> App:

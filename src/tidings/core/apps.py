@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Making and finding applications."""
+"""Making, changing, deleting and finding applications."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
 from tidings.errors import conflict
 from tidings.ids import APP, AppId, OrgId, new
-from tidings.model.app import App, AppDraft
+from tidings.model.app import App, AppDraft, Lacking
 from tidings.model.page import Cursor, Page
-from tidings.storage import apps
+from tidings.storage import apps, endpoints
 from tidings.storage.database import Write, retried
 
 
@@ -46,6 +46,60 @@ async def create(
     return await desk.receipts.once(receipt, work, render)
 
 
+async def put(desk: Desk, org_id: OrgId, ref: str, draft: AppDraft, *, render: Callable[[Settled], Answer]) -> Answer:
+    """Overwrite an application, or make one if there is none; the reference does not become its uid."""
+
+    async def work(tx: Write) -> Settled:
+        now = desk.now()
+        before = await apps.find(tx, org_id, ref)
+        if before is None:
+            app = _drafted(org_id, draft, now)
+            if not await apps.add(tx, app):
+                raise conflict()
+            return Settled(app, is_new=True)
+        await apps.touch(tx, before.id, now)
+        return Settled(await _rewrite(tx, desk, before.overwritten(draft), now), is_new=False)
+
+    return await desk.receipts.once(None, work, render)
+
+
+async def change(desk: Desk, app: App, edit: Callable[[App], App], *, render: Callable[[App], Answer]) -> Answer:
+    """Edit an application."""
+
+    async def work(tx: Write) -> App:
+        now = desk.now()
+        await apps.touch(tx, app.id, now)
+        return await _rewrite(tx, desk, edit(await apps.get(tx, app.org_id, app.id)), now)
+
+    return await desk.receipts.once(None, work, render)
+
+
+async def drop(desk: Desk, app: App) -> None:
+    """Delete an application: nothing leads to its endpoints and messages any more, and nothing is sent."""
+
+    async def work() -> None:
+        async with desk.db.write() as tx:
+            now = desk.now()
+            await apps.touch(tx, app.id, now)
+            await apps.drop(tx, app.id, now)
+            gone = await endpoints.ids_of(tx, app.id)
+
+            def anew() -> None:
+                desk.wake.routing(app.id)
+                desk.wake.endpoints(gone)
+
+            tx.after_commit(anew)
+
+    await retried(work)
+
+
+async def _rewrite(tx: Write, desk: Desk, edited: App, now: int) -> App:
+    app = replace(edited, updated_at=now)
+    await apps.change(tx, app)
+    tx.after_commit(lambda: desk.wake.routing(app.id))
+    return app
+
+
 async def have(desk: Desk, org_id: OrgId, draft: AppDraft) -> App:
     """Make an application unless there is one with its uid, and return it."""
 
@@ -73,8 +127,8 @@ def _drafted(org_id: OrgId, draft: AppDraft, now: int) -> App:
     )
 
 
-async def page(desk: Desk, org_id: OrgId, cursor: Cursor) -> Page[App]:
-    """Return a page of an organisation's applications."""
+async def page(desk: Desk, org_id: OrgId, cursor: Cursor, without: Iterable[Lacking] = ()) -> Page[App]:
+    """Return a page of an organisation's applications, but for those that lack something."""
     async with desk.db.read() as read:
-        rows = await apps.page(read, org_id, cursor.span())
+        rows = await apps.page(read, org_id, cursor.span(), without)
     return cursor.page(rows, lambda app: app.id)

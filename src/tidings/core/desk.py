@@ -11,6 +11,7 @@ from tidings.core.wake import Wake
 from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
 from tidings.model.message import Accepted, Draft
+from tidings.model.vault import PLAIN, Vault
 from tidings.storage.database import Busy, Database, Duplicate, Unavailable
 
 
@@ -28,12 +29,13 @@ class Acceptor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One process's database, clock, receipts and bell."""
+    """One process's database, clock, bell, receipts and vault."""
 
     db: Database
     clock: Clock
     wake: Wake
     receipts: Receipts
+    vault: Vault = PLAIN
 
     def now(self) -> int:
         """Return the wall time at the granularity of ids, so that what is made has the moment that its id holds."""

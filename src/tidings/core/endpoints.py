@@ -1,22 +1,42 @@
 # SPDX-License-Identifier: MIT
-"""Making and finding endpoints."""
+"""Making, changing, deleting and finding endpoints.
 
-from collections.abc import Callable
-from typing import Final
+Every write holds the application first (`apps.touch`), so that the writes to one application come one at a time and
+routing is compiled anew. What is told of a write goes into its transaction.
+"""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tidings.core import health, operational
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
 from tidings.errors import Fault, conflict, invalid
 from tidings.ids import ENDPOINT, EndpointId, OrgId, new
-from tidings.model import signature
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint, EndpointDraft
+from tidings.model.health import NOTHING
 from tidings.model.page import Cursor, Page
 from tidings.storage import apps, endpoints, event_types
-from tidings.storage.database import Read, Write
+from tidings.storage.database import Read, Write, retried
 
-SYMMETRIC: Final = b"\x01"
-"""What a stored symmetric secret begins with."""
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The endpoint that a caller asked to have, and whether it was made for that."""
+
+    endpoint: Endpoint
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What a caller wants to be otherwise."""
+
+    apply: Callable[[Endpoint], Endpoint]
+    subscribes: tuple[str, ...]
+    """The event types that it names."""
 
 
 async def create(
@@ -25,15 +45,118 @@ async def create(
     """Make an endpoint, with a fresh secret if none is given."""
 
     async def work(tx: Write) -> Endpoint:
-        endpoint = _drafted(app, draft, desk.now())
-        await apps.touch(tx, app.id, endpoint.created_at)
-        await _refuse_unknown(tx, app.org_id, draft.event_types or ())
-        if not await endpoints.add(tx, endpoint, SYMMETRIC + (draft.secret or signature.generate().raw)):
-            raise conflict()
-        tx.after_commit(lambda: desk.wake.routing(app.id))
-        return endpoint
+        now = desk.now()
+        await apps.touch(tx, app.id, now)
+        return await _add(tx, desk, app, draft, now)
 
     return await desk.receipts.once(receipt, work, render)
+
+
+async def put(desk: Desk, app: App, ref: str, draft: EndpointDraft, *, render: Callable[[Settled], Answer]) -> Answer:
+    """Overwrite an endpoint, but for its secret and headers; make one if there is none."""
+
+    async def work(tx: Write) -> Settled:
+        now = desk.now()
+        await apps.touch(tx, app.id, now)
+        before = await endpoints.find(tx, app.id, ref)
+        if before is None:
+            return Settled(await _add(tx, desk, app, draft, now), is_new=True)
+        await _refuse_unknown(tx, app.org_id, draft.event_types or ())
+        return Settled(await _rewrite(tx, desk, app, before, before.overwritten(draft)), is_new=False)
+
+    return await desk.receipts.once(None, work, render)
+
+
+async def change(desk: Desk, app: App, ref: str, edit: Edit, *, render: Callable[[Endpoint], Answer]) -> Answer:
+    """Edit an endpoint."""
+
+    async def work(tx: Write) -> Endpoint:
+        await apps.touch(tx, app.id, desk.now())
+        before = await endpoints.get(tx, app.id, ref)
+        await _refuse_unknown(tx, app.org_id, edit.subscribes)
+        return await _rewrite(tx, desk, app, before, edit.apply(before))
+
+    return await desk.receipts.once(None, work, render)
+
+
+async def drop(desk: Desk, app: App, ref: str) -> None:
+    """Delete an endpoint; what waits for it is removed by the claim that finds it."""
+
+    async def work() -> None:
+        async with desk.db.write() as tx:
+            now = desk.now()
+            await apps.touch(tx, app.id, now)
+            endpoint = await endpoints.get(tx, app.id, ref)
+            await endpoints.drop(tx, endpoint.id, now)
+            await tell(tx, desk, app, endpoint, operational.ENDPOINT_DELETED)
+            look_anew(tx, desk, endpoint)
+
+    await retried(work)
+
+
+async def set_headers(desk: Desk, app: App, ref: str, edit: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+    """Edit the headers that every send to an endpoint carries."""
+
+    async def work() -> None:
+        async with desk.db.write() as tx:
+            now = desk.now()
+            await apps.touch(tx, app.id, now)
+            endpoint = await endpoints.get(tx, app.id, ref)
+            await endpoints.set_headers(tx, endpoint.id, edit(endpoint.headers), now)
+            look_anew(tx, desk, endpoint)
+
+    await retried(work)
+
+
+async def _add(tx: Write, desk: Desk, app: App, draft: EndpointDraft, now: int) -> Endpoint:
+    endpoint = _drafted(app, draft, now)
+    await _refuse_unknown(tx, app.org_id, draft.event_types or ())
+    if not await endpoints.add(tx, endpoint, desk.vault.packed(draft.secret or desk.vault.fresh())):
+        raise conflict()
+    await tell(tx, desk, app, endpoint, operational.ENDPOINT_CREATED)
+    tx.after_commit(lambda: desk.wake.routing(app.id))
+    return endpoint
+
+
+async def _rewrite(tx: Write, desk: Desk, app: App, before: Endpoint, edited: Endpoint) -> Endpoint:
+    """Write an endpoint as it was edited, and tell of it."""
+    endpoint = replace(edited, updated_at=desk.now())
+    await endpoints.change(tx, endpoint)
+    await tell(tx, desk, app, endpoint, operational.ENDPOINT_UPDATED)
+    if endpoint.disabled and not before.disabled:
+        await tell(tx, desk, app, endpoint, operational.ENDPOINT_DISABLED, failSince=None, trigger="manual")
+    if before.disabled and not endpoint.disabled:
+        await health.reset(tx, endpoint.id)
+        await tell(tx, desk, app, endpoint, operational.ENDPOINT_ENABLED)
+        endpoint = replace(endpoint, record=NOTHING)
+    if endpoint.is_sent_like(before):
+        tx.after_commit(lambda: desk.wake.routing(app.id))
+    else:
+        look_anew(tx, desk, endpoint)
+    return endpoint
+
+
+def look_anew(tx: Write, desk: Desk, endpoint: Endpoint) -> None:
+    """Have what this process holds of an endpoint looked at anew, once the write is there."""
+
+    def anew() -> None:
+        desk.wake.routing(endpoint.app_id)
+        desk.wake.endpoints([endpoint.id])
+
+    tx.after_commit(anew)
+
+
+async def tell(
+    tx: Write,
+    desk: Desk,
+    app: App,
+    endpoint: Endpoint,
+    type_: str,
+    **more: Any,  # noqa: ANN401 - JSON
+) -> None:
+    """Have the organisation told of an endpoint."""
+    data = {"appId": app.id, "appUid": app.uid, "endpointId": endpoint.id, "endpointUid": endpoint.uid, **more}
+    await operational.emit(tx, app.org_id, type_, data, desk.now())
 
 
 async def _refuse_unknown(read: Read, org_id: OrgId, names: tuple[str, ...]) -> None:
@@ -69,13 +192,6 @@ async def get(desk: Desk, app: App, ref: str) -> Endpoint:
     """Return an endpoint by its id or uid."""
     async with desk.db.read() as read:
         return await endpoints.get(read, app.id, ref)
-
-
-async def secret(desk: Desk, app: App, ref: str) -> str:
-    """Return what a receiver checks signatures with, as `whsec_` text."""
-    async with desk.db.read() as read:
-        stored = await endpoints.secret(read, app.id, ref)
-    return signature.SymmetricKey(stored[len(SYMMETRIC) :]).text
 
 
 async def page(desk: Desk, app: App, cursor: Cursor) -> Page[Endpoint]:

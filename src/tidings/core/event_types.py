@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Making and finding event types."""
+"""Making, changing, deleting and finding event types."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
@@ -11,7 +12,15 @@ from tidings.model.event_type import EventType, EventTypeDraft
 from tidings.model.page import Cursor, Page
 from tidings.model.token import Principal
 from tidings.storage import event_types
-from tidings.storage.database import Write
+from tidings.storage.database import Write, retried
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The event type that a caller asked to have, and whether it was made for that."""
+
+    event_type: EventType
+    is_new: bool
 
 
 async def create(
@@ -27,6 +36,58 @@ async def create(
         return stored
 
     return await desk.receipts.once(receipt, work, render)
+
+
+async def put(desk: Desk, org_id: OrgId, draft: EventTypeDraft, *, render: Callable[[Settled], Answer]) -> Answer:
+    """Overwrite an event type, or make one if there is none."""
+
+    async def work(tx: Write) -> Settled:
+        wanted = _drafted(org_id, draft, desk.now())
+        before = await event_types.held(tx, org_id, draft.name)
+        if before is None:
+            if not await event_types.add(tx, wanted):  # somebody else has made it meanwhile
+                raise conflict()
+            return Settled(wanted, is_new=True)
+        after = replace(wanted, created_at=before.created_at)
+        await event_types.change(tx, after)
+        return Settled(after, is_new=False)
+
+    return await desk.receipts.once(None, work, render)
+
+
+async def change(
+    desk: Desk,
+    org_id: OrgId,
+    name: str,
+    edit: Callable[[EventType], EventType],
+    *,
+    render: Callable[[EventType], Answer],
+) -> Answer:
+    """Edit an event type."""
+
+    async def work(tx: Write) -> EventType:
+        before = await event_types.held(tx, org_id, name)
+        if before is None:
+            raise not_found()
+        after = replace(edit(before), updated_at=desk.now())
+        await event_types.change(tx, after)
+        return after
+
+    return await desk.receipts.once(None, work, render)
+
+
+async def drop(desk: Desk, org_id: OrgId, name: str, *, expunge: bool) -> None:
+    """Archive an event type, or delete it for good."""
+
+    async def work() -> None:
+        async with desk.db.write() as tx:
+            was_there = await (
+                event_types.expunge(tx, org_id, name) if expunge else event_types.archive(tx, org_id, name, desk.now())
+            )
+            if not was_there:
+                raise not_found()
+
+    await retried(work)
 
 
 def _drafted(org_id: OrgId, draft: EventTypeDraft, now: int) -> EventType:

@@ -12,6 +12,10 @@ def _nobody_delivers(_endpoints: Iterable[str]) -> None:
     """Stand in where this process has no delivery role."""
 
 
+def _nobody_sends(_endpoints: Iterable[str]) -> None:
+    """Stand in where this process has nothing in memory to send."""
+
+
 def _nobody_works() -> None:
     """Stand in where this process has no task role."""
 
@@ -25,7 +29,9 @@ class Wake:
     """Who is told what; the server sets the calls when it wires a process together."""
 
     deliveries: Callable[[Iterable[str]], None] = _nobody_delivers
-    """Deliveries of these endpoints have become due, or the endpoints themselves have changed."""
+    """Deliveries of these endpoints have become due."""
+    endpoints: Callable[[Iterable[str]], None] = _nobody_sends
+    """These endpoints are sent to otherwise than before, or no more."""
     tasks: Callable[[], None] = _nobody_works
     """A background task has become ready."""
     routing: Callable[[str], None] = _nobody_drops

@@ -63,11 +63,11 @@ class Courier:
 
         try:
             target = self._targets.get(receiver) or self._compiled(receiver)
-            if len(receiver.keys) == 1:
-                signed = signature.sign(receiver.keys[0], send.msg_id, timestamp, send.payload)
+            raw = receiver.ring.raw
+            if raw is not None:
+                signed = signature.sign(raw, send.msg_id, timestamp, send.payload)
             else:
-                keys = [signature.SymmetricKey(raw) for raw in receiver.keys]
-                signed = signature.sign_all(keys, send.msg_id, timestamp, send.payload)
+                signed = receiver.ring.sign(send.msg_id, timestamp, send.payload)
             return self._client.send(target, send.msg_id, timestamp, signed, send.payload, done)
         except ValueError as error:
             reply = Reply(0, b"", 0, f"error forming request: {error}")

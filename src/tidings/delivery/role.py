@@ -96,6 +96,13 @@ class Delivery:
         self.queue.fall_behind(endpoint_ids)
         self.claimer.wake_for(endpoint_ids)
 
+    def refresh(self, endpoint_ids: Iterable[str]) -> None:
+        """Hand back what waits for endpoints that are sent to otherwise now, or no more: a claim finds it again."""
+        for endpoint_id in endpoint_ids:
+            self.queue.turn_away(endpoint_id)
+            self.pacer.turn_away(endpoint_id)
+        self.claimer.wake()
+
     async def start(self) -> None:
         """Begin to claim. On SQLite every lease is of a process that is gone: one process owns the file."""
         if self._db.dialect is Dialect.SQLITE:

@@ -15,7 +15,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count as numbers
 from typing import Final
 
@@ -161,6 +161,18 @@ class Pacer:
         if late:
             count("throttle.tokens_lost", len(late))
             self._hand_back(late)
+        self._arm()
+
+    def turn_away(self, endpoint_id: str) -> None:
+        """Hand back what waits for an endpoint, its tokens lost."""
+        if endpoint_id not in self._counts:
+            return
+        away = [each for *_, each in self._heap if each.receiver.id == endpoint_id]
+        self._heap = [each for each in self._heap if each[-1].receiver.id != endpoint_id]
+        heapify(self._heap)
+        del self._counts[endpoint_id]
+        count("throttle.tokens_lost", len(away))
+        self._hand_back(away)
         self._arm()
 
     def close(self) -> list[Send]:

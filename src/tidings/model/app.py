@@ -2,7 +2,8 @@
 """An application: one of the parties that an organisation sends messages to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 
 from tidings.ids import AppId, OrgId
 
@@ -29,3 +30,15 @@ class App:
     metadata: Mapping[str, str]
     created_at: int
     updated_at: int
+
+    def overwritten(self, draft: AppDraft) -> "App":
+        """Return the application as a draft has it."""
+        return replace(self, name=draft.name, uid=draft.uid, throttle_rate=draft.throttle_rate, metadata=draft.metadata)
+
+
+class Lacking(Enum):
+    """What a list of applications may leave out: those that lack something."""
+
+    ENDPOINTS = "any endpoint"
+    ENABLED = "an endpoint that is enabled, though they have some"
+    REAL = "an endpoint that is not one of the peer's playground, though they have some"

@@ -4,12 +4,13 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tidings.errors import Fault
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.health import NOTHING, Record
+from tidings.model.signature import AnyKey
 
 CHANNELS_MAX: Final = 10
 RATE_MAX: Final = 65_535
@@ -30,8 +31,8 @@ class EndpointDraft:
     throttle_rate: int | None
     metadata: Mapping[str, str]
     headers: Mapping[str, str]
-    secret: bytes | None
-    """The raw key; None has one made."""
+    secret: AnyKey | None
+    """What signs; None has a key made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,26 @@ class Endpoint:
     record: Record = NOTHING
     """What is on record of its failures."""
 
+    def overwritten(self, draft: EndpointDraft) -> "Endpoint":
+        """Return the endpoint as a draft has it; its headers and what signs for it stay."""
+        return replace(
+            self,
+            url=draft.url,
+            description=draft.description,
+            uid=draft.uid,
+            version=draft.version,
+            disabled=draft.disabled,
+            event_types=draft.event_types,
+            channels=draft.channels,
+            throttle_rate=draft.throttle_rate,
+            metadata=draft.metadata,
+        )
+
+    def is_sent_like(self, other: "Endpoint") -> bool:
+        """Tell whether what waits to be sent to one may be sent to the other."""
+        mine = (self.url, self.disabled, self.throttle_rate)
+        return mine == (other.url, other.disabled, other.throttle_rate)
+
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Headers of one's own
@@ -68,6 +89,9 @@ _FORBIDDEN: Final = frozenset(
         *("transfer-encoding", "upgrade", "age", "cache-control", "clear-site-data", "expires", "pragma", "warning"),
         *("content-length", "content-type", "content-encoding", "content-language", "content-location"),
     )
+)
+_REDACTED: Final = frozenset(
+    ("x-auth-token", "x-api-key", "www-authenticate", "authorization", "proxy-authenticate", "proxy-authorization")
 )
 _PREFIXES: Final = ("x-amz-", "x-amzn-", "x-google", "x-goog-", "x-gfe", "x-azure-", "x-fd-", "x-svix-", "svix-")
 
@@ -84,6 +108,11 @@ def wrong_header(name: str, value: str) -> str | None:
     if not _VALUE.fullmatch(value) or len(value) > HEADER_BYTES:
         return "Invalid Header Value."
     return None
+
+
+def is_redacted(name: str) -> bool:
+    """Tell whether a header's value is told to nobody."""
+    return name.lower() in _REDACTED
 
 
 def header_faults(headers: Mapping[str, str]) -> list[Fault]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
+from tidings.model.signature import Ring
 from tidings.model.throttle import Limit
 
 _REMEMBERED: Final = 512
@@ -21,8 +22,8 @@ class Receiver:
     app_id: AppId
     org_id: OrgId
     url: str
-    keys: tuple[bytes, ...]
-    """Raw signing keys, the current one first."""
+    ring: Ring
+    """What signs for it."""
     headers: tuple[tuple[str, str], ...]
     disabled: bool
     event_types: frozenset[str] | None

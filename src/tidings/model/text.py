@@ -15,6 +15,7 @@ METADATA_BYTES: Final = 4096
 
 NAME: Final = re.compile(r"[a-zA-Z0-9\-_.]{1,256}")
 CHANNEL: Final = re.compile(r"[a-zA-Z0-9\-_.:+]{1,128}")
+SESSION: Final = re.compile(r"[a-zA-Z0-9@_-]{1,64}")
 TAG: Final = re.compile(r"[a-zA-Z0-9\-_./\\#]{1,128}")
 
 _EMPTY: Final = "String must be at least one character"

@@ -2,6 +2,7 @@
 """Who a token speaks for: an organisation, or one application of it."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from tidings.clock import MINUTE
@@ -13,6 +14,22 @@ LEEWAY_MS: Final = 15 * MINUTE
 ISSUER: Final = "svix-server"
 
 
+class AppPortalCapability(Enum):
+    """What the token of an application is able to; an organisation's is able to everything."""
+
+    VIEW_BASE = "ViewBase"
+    VIEW_ENDPOINT_SECRET = "ViewEndpointSecret"  # noqa: S105 - the name of an ability
+    MANAGE_ENDPOINT_SECRET = "ManageEndpointSecret"  # noqa: S105
+    MANAGE_TRANSFORMATIONS = "ManageTransformations"
+    CREATE_ATTEMPTS = "CreateAttempts"
+    MANAGE_ENDPOINT = "ManageEndpoint"
+
+
+Capability = AppPortalCapability
+ALL: Final = frozenset(Capability)
+_BY_NAME: Final = {each.value: each for each in Capability}
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
     """What a token says, its signature already checked. Moments are milliseconds; None is "not said"."""
@@ -20,9 +37,22 @@ class Claims:
     sub: str | None
     org: str | None = None
     feature_flags: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] | None = None
+    session: str | None = None
+    digest: str = ""
+    """Names the token itself; no part of what it says."""
     issued_at: int | None = None
     not_before: int | None = None
     expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenName:
+    """A token of an application, as far as it matters to whoever ends it."""
+
+    digest: str
+    session: str | None
+    issued_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +62,18 @@ class Principal:
     org_id: OrgId
     app_id: AppId | None = None
     feature_flags: frozenset[str] = frozenset()
+    capabilities: frozenset[Capability] = ALL
+    token: "TokenName | None" = None
+    """Which token of an application it is."""
 
     @property
     def subject(self) -> str:
         """The narrowest thing that the caller speaks for."""
         return self.app_id or self.org_id
+
+    def may(self, needed: Capability | None) -> bool:
+        """Tell whether the caller is able to something."""
+        return self.app_id is None or needed is None or needed in self.capabilities
 
     def may_see(self, feature_flags: tuple[str, ...] | None) -> bool:
         """Tell whether something behind feature flags is visible: to the organisation, and to who has one of them."""
@@ -80,7 +117,20 @@ def _principal_of(claims: Claims) -> Principal:
         raise _bad_token(claims.org, "organization")
     if not claims.sub.startswith(APP):
         raise _bad_token(claims.sub, "application")
-    return Principal(OrgId(claims.org), AppId(claims.sub), frozenset(claims.feature_flags))
+    return Principal(
+        OrgId(claims.org),
+        AppId(claims.sub),
+        frozenset(claims.feature_flags),
+        _capabilities(claims.capabilities),
+        TokenName(claims.digest, claims.session, claims.issued_at or 0),
+    )
+
+
+def _capabilities(names: tuple[str, ...] | None) -> frozenset[Capability]:
+    """Return what a token is able to; one that does not say, as the peer's do not, is able to all."""
+    if names is None:
+        return ALL
+    return frozenset(_BY_NAME[name] for name in names if name in _BY_NAME)
 
 
 def _bad_token(given: str, kind: str) -> AppError:

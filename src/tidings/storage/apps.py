@@ -2,11 +2,12 @@
 """Applications."""
 
 import json
+from collections.abc import Iterable
 from typing import Final
 
 from tidings.errors import not_found
 from tidings.ids import APP, AppId, OrgId
-from tidings.model.app import App
+from tidings.model.app import App, Lacking
 from tidings.model.page import Span
 from tidings.storage.database import Read, Row, Write
 from tidings.storage.span import bounds_of, end_of
@@ -20,6 +21,22 @@ INSERT INTO application ({_COLUMNS}, routed_at)
 VALUES (:id, :org_id, :uid, :name, :throttle_rate, :metadata, :created_at, :updated_at, :created_at)
 ON CONFLICT (org_id, uid) WHERE uid IS NOT NULL DO NOTHING
 """
+_CHANGE: Final = """
+UPDATE application SET uid = :uid, name = :name, throttle_rate = :throttle_rate, metadata = :metadata,
+  updated_at = :updated_at
+WHERE id = :id AND deleted_at IS NULL
+"""
+# Its uid is free again at once; its endpoints and messages stay, and nothing leads to them.
+_DROP: Final = """
+UPDATE application SET deleted_at = :now, updated_at = :now, uid = NULL WHERE id = :id AND deleted_at IS NULL
+"""
+_THERE: Final = "SELECT 1 FROM endpoint WHERE endpoint.app_id = application.id AND endpoint.deleted_at IS NULL"
+_PLAY: Final = "(endpoint.url LIKE 'https://play.svix.com/%' OR endpoint.url LIKE 'https://api.play.svix.com/%')"
+_EXCEPT: Final = {
+    Lacking.ENDPOINTS: f" AND EXISTS ({_THERE})",
+    Lacking.ENABLED: f" AND (NOT EXISTS ({_THERE}) OR EXISTS ({_THERE} AND endpoint.disabled = 0))",
+    Lacking.REAL: f" AND (NOT EXISTS ({_THERE}) OR EXISTS ({_THERE} AND NOT {_PLAY}))",
+}
 _TOUCH: Final = """
 UPDATE application SET routing_version = routing_version + 1, routed_at = :now
 WHERE id = :id AND deleted_at IS NULL
@@ -40,9 +57,10 @@ async def get(read: Read, org_id: OrgId, ref: str) -> App:
     return app
 
 
-async def page(read: Read, org_id: OrgId, span: Span) -> list[App]:
-    """Return a part of an organisation's applications, by id."""
-    rows = await read.rows(_PAGE + end_of(span, "id"), org=org_id, **bounds_of(span))
+async def page(read: Read, org_id: OrgId, span: Span, without: Iterable[Lacking] = ()) -> list[App]:
+    """Return a part of an organisation's applications, by id, but for those that lack something."""
+    conditions = "".join(_EXCEPT[each] for each in without)
+    rows = await read.rows(_PAGE + conditions + end_of(span, "id"), org=org_id, **bounds_of(span))
     return [_app(row) for row in rows]
 
 
@@ -60,6 +78,24 @@ async def add(tx: Write, app: App) -> bool:
         updated_at=app.updated_at,
     )
     return written == 1
+
+
+async def change(tx: Write, app: App) -> None:
+    """Write an application as it is now; raises `Duplicate` if its uid is taken."""
+    await tx.run(
+        _CHANGE,
+        id=app.id,
+        uid=app.uid,
+        name=app.name,
+        throttle_rate=app.throttle_rate,
+        metadata=json.dumps(dict(app.metadata)),
+        updated_at=app.updated_at,
+    )
+
+
+async def drop(tx: Write, app_id: AppId, now: int) -> None:
+    """Delete an application."""
+    await tx.run(_DROP, id=app_id, now=now)
 
 
 async def touch(tx: Write, app_id: AppId, now: int) -> None:

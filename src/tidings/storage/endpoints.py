@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Endpoints."""
 
+import base64
 import json
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tidings.errors import not_found
 from tidings.ids import ENDPOINT, AppId, EndpointId, OrgId
 from tidings.model.endpoint import Endpoint
 from tidings.model.page import Span
+from tidings.model.rotation import OldSecret
 from tidings.storage import health
-from tidings.storage.database import Read, Row, Write
+from tidings.storage.database import Read, Row, Sql, Value, Write
 from tidings.storage.span import bounds_of, end_of
 
 _COLUMNS: Final = (
@@ -19,6 +22,10 @@ _COLUMNS: Final = (
 _SHOWN: Final = f"{_COLUMNS}, {health.COLUMNS}"
 _BY_ID: Final = "FROM endpoint WHERE app_id = :app AND id = :ref AND deleted_at IS NULL"
 _BY_UID: Final = "FROM endpoint WHERE app_id = :app AND uid = :ref AND deleted_at IS NULL"
+_BY_IDS: Final = Sql(
+    sqlite=f"SELECT {_SHOWN} FROM endpoint WHERE id IN (SELECT value FROM json_each(:ids))",
+    postgresql=f"SELECT {_SHOWN} FROM endpoint WHERE id = ANY(CAST(:ids AS text[]))",
+)
 _PAGE: Final = f"SELECT {_SHOWN} FROM endpoint WHERE app_id = :app AND deleted_at IS NULL"
 _ADD: Final = f"""
 INSERT INTO endpoint ({_COLUMNS}, secret)
@@ -26,6 +33,21 @@ VALUES (:id, :app_id, :org_id, :uid, :url, :description, :version, :disabled, :e
   :throttle_rate, :metadata, :headers, :created_at, :updated_at, :secret)
 ON CONFLICT (app_id, uid) WHERE uid IS NOT NULL DO NOTHING
 """
+_CHANGE: Final = """
+UPDATE endpoint SET uid = :uid, url = :url, description = :description, version = :version, disabled = :disabled,
+  event_types = :event_types, channels = :channels, throttle_rate = :throttle_rate, metadata = :metadata,
+  updated_at = :updated_at
+WHERE id = :id AND deleted_at IS NULL
+"""
+_SET_HEADERS: Final = "UPDATE endpoint SET headers = :headers, updated_at = :now WHERE id = :id AND deleted_at IS NULL"
+_SET_SECRETS: Final = """
+UPDATE endpoint SET secret = :secret, old_secrets = :old, updated_at = :now WHERE id = :id AND deleted_at IS NULL
+"""
+# Its uid is free again at once.
+_DROP: Final = """
+UPDATE endpoint SET deleted_at = :now, updated_at = :now, uid = NULL WHERE id = :id AND deleted_at IS NULL
+"""
+_IDS: Final = "SELECT id FROM endpoint WHERE app_id = :app AND deleted_at IS NULL"
 
 
 def _by(ref: str) -> str:
@@ -55,6 +77,22 @@ async def secret(read: Read, app_id: AppId, ref: str) -> bytes:
     return bytes(row["secret"])
 
 
+async def old(read: Read, endpoint_id: EndpointId) -> tuple[OldSecret, ...]:
+    """Return the secrets that were rotated out, those that have run out among them."""
+    return old_secrets((await read.one("SELECT old_secrets FROM endpoint WHERE id = :id", id=endpoint_id))[0])
+
+
+async def ids_of(read: Read, app_id: AppId) -> list[str]:
+    """Return the ids of an application's endpoints."""
+    return [row["id"] for row in await read.rows(_IDS, app=app_id)]
+
+
+async def by_ids(read: Read, endpoint_ids: Sequence[str]) -> dict[EndpointId, Endpoint]:
+    """Return endpoints by id, deleted ones among them."""
+    found = [_endpoint(row) for row in await read.rows(_BY_IDS, ids=list(endpoint_ids))]
+    return {endpoint.id: endpoint for endpoint in found}
+
+
 async def page(read: Read, app_id: AppId, span: Span) -> list[Endpoint]:
     """Return a part of an application's endpoints, by id."""
     rows = await read.rows(_PAGE + end_of(span, "id"), app=app_id, **bounds_of(span))
@@ -65,24 +103,59 @@ async def add(tx: Write, endpoint: Endpoint, signing: bytes) -> bool:
     """Add an endpoint with what signs for it; tell whether its uid was free."""
     written = await tx.run(
         _ADD,
-        id=endpoint.id,
+        **_values(endpoint),
         app_id=endpoint.app_id,
         org_id=endpoint.org_id,
-        uid=endpoint.uid,
-        url=endpoint.url,
-        description=endpoint.description,
-        version=endpoint.version,
-        disabled=int(endpoint.disabled),
-        event_types=_listed(endpoint.event_types),
-        channels=_listed(endpoint.channels),
-        throttle_rate=endpoint.throttle_rate,
-        metadata=json.dumps(dict(endpoint.metadata)),
         headers=json.dumps(dict(endpoint.headers)),
         created_at=endpoint.created_at,
-        updated_at=endpoint.updated_at,
         secret=signing,
     )
     return written == 1
+
+
+async def change(tx: Write, endpoint: Endpoint) -> None:
+    """Write an endpoint as it is now, but for its headers and secrets; raises `Duplicate` if its uid is taken."""
+    await tx.run(_CHANGE, **_values(endpoint))
+
+
+async def set_headers(tx: Write, endpoint_id: EndpointId, headers: Mapping[str, str], now: int) -> None:
+    """Replace the headers of an endpoint."""
+    await tx.run(_SET_HEADERS, id=endpoint_id, headers=json.dumps(dict(headers)), now=now)
+
+
+async def set_secrets(tx: Write, endpoint_id: EndpointId, signing: bytes, kept: Sequence[OldSecret], now: int) -> None:
+    """Replace what signs for an endpoint, and the secrets that still do."""
+    listed = [[each.expires_at, base64.b64encode(each.stored).decode("ascii")] for each in kept]
+    await tx.run(_SET_SECRETS, id=endpoint_id, secret=signing, old=json.dumps(listed), now=now)
+
+
+async def drop(tx: Write, endpoint_id: EndpointId, now: int) -> None:
+    """Delete an endpoint; what was sent to it stays."""
+    await tx.run(_DROP, id=endpoint_id, now=now)
+
+
+def old_secrets(text: str) -> tuple[OldSecret, ...]:
+    """Read the secrets that were rotated out."""
+    if text == "[]":
+        return ()
+    return tuple(OldSecret(until, base64.b64decode(stored)) for until, stored in json.loads(text))
+
+
+def _values(endpoint: Endpoint) -> dict[str, Value]:
+    """Return what every write of an endpoint sets."""
+    return {
+        "id": endpoint.id,
+        "uid": endpoint.uid,
+        "url": endpoint.url,
+        "description": endpoint.description,
+        "version": endpoint.version,
+        "disabled": int(endpoint.disabled),
+        "event_types": _listed(endpoint.event_types),
+        "channels": _listed(endpoint.channels),
+        "throttle_rate": endpoint.throttle_rate,
+        "metadata": json.dumps(dict(endpoint.metadata)),
+        "updated_at": endpoint.updated_at,
+    }
 
 
 def _listed(names: tuple[str, ...] | None) -> str | None:

@@ -8,12 +8,20 @@ from typing import Final
 from tidings.ids import OrgId
 from tidings.model.event_type import EventType
 from tidings.model.page import Span
-from tidings.storage.database import Dialect, Read, Row, Sql, Write
+from tidings.storage.database import Dialect, Read, Row, Sql, Value, Write
 from tidings.storage.span import bounds_of, end_of
 
 _PLAIN: Final = "org_id, name, description, archived, deprecated, feature_flags, group_name, created_at, updated_at, "
 _COLUMNS: Final = _PLAIN + "schemas"
 _GET: Final = f"SELECT {_COLUMNS} FROM event_type WHERE org_id = :org AND name = :name"
+_HOLD: Final = Sql(sqlite=_GET, postgresql=f"{_GET} FOR UPDATE")
+_CHANGE: Final = """
+UPDATE event_type SET description = :description, archived = :archived, deprecated = :deprecated,
+  feature_flags = :feature_flags, group_name = :group_name, updated_at = :updated_at, schemas = :schemas
+WHERE org_id = :org AND name = :name
+"""
+_ARCHIVE: Final = "UPDATE event_type SET archived = 1, updated_at = :now WHERE org_id = :org AND name = :name"
+_EXPUNGE: Final = "DELETE FROM event_type WHERE org_id = :org AND name = :name"
 _FROM: Final = "FROM event_type WHERE org_id = :org"
 _ACTIVE: Final = " AND archived = 0"
 # Visible to whoever has one of these flags, as is what has no flag.
@@ -55,6 +63,12 @@ async def find(read: Read, org_id: OrgId, name: str) -> EventType | None:
     return None if row is None else _event_type(row)
 
 
+async def held(tx: Write, org_id: OrgId, name: str) -> EventType | None:
+    """Return an event type, and hold it until the transaction ends."""
+    row = await tx.row(_HOLD, org=org_id, name=name)
+    return None if row is None else _event_type(row)
+
+
 async def page(
     read: Read,
     org_id: OrgId,
@@ -79,21 +93,38 @@ async def known(read: Read, org_id: OrgId, names: Sequence[str]) -> set[str]:
 
 async def add(tx: Write, event_type: EventType) -> bool:
     """Add an event type, or take back an archived one; tell whether the name was free."""
+    return await tx.run(_ADD, **_values(event_type), created_at=event_type.created_at) == 1
+
+
+async def change(tx: Write, event_type: EventType) -> None:
+    """Write an event type as it is now."""
+    await tx.run(_CHANGE, **_values(event_type))
+
+
+async def archive(tx: Write, org_id: OrgId, name: str, now: int) -> bool:
+    """Put an event type out of use; tell whether it is there."""
+    return await tx.run(_ARCHIVE, org=org_id, name=name, now=now) == 1
+
+
+async def expunge(tx: Write, org_id: OrgId, name: str) -> bool:
+    """Delete an event type for good; tell whether it was there."""
+    return await tx.run(_EXPUNGE, org=org_id, name=name) == 1
+
+
+def _values(event_type: EventType) -> dict[str, Value]:
+    """Return what every write of an event type sets."""
     flags = event_type.feature_flags
-    written = await tx.run(
-        _ADD,
-        org=event_type.org_id,
-        name=event_type.name,
-        description=event_type.description,
-        archived=int(event_type.archived),
-        deprecated=int(event_type.deprecated),
-        feature_flags=None if flags is None else json.dumps(flags),
-        group_name=event_type.group_name,
-        created_at=event_type.created_at,
-        updated_at=event_type.updated_at,
-        schemas=event_type.schemas,
-    )
-    return written == 1
+    return {
+        "org": event_type.org_id,
+        "name": event_type.name,
+        "description": event_type.description,
+        "archived": int(event_type.archived),
+        "deprecated": int(event_type.deprecated),
+        "feature_flags": None if flags is None else json.dumps(flags),
+        "group_name": event_type.group_name,
+        "updated_at": event_type.updated_at,
+        "schemas": event_type.schemas,
+    }
 
 
 def _event_type(row: Row) -> EventType:

@@ -7,7 +7,10 @@ from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.routing import Receiver, Routing
+from tidings.model.signature import OldKey, Ring
 from tidings.model.throttle import Limit
+from tidings.model.vault import Vault
+from tidings.storage import endpoints
 from tidings.storage.database import Read, Row, Sql
 
 _APP_BY_REF: Final = """
@@ -18,7 +21,7 @@ _APP_BY_ID: Final = """
 SELECT id, org_id, routing_version, throttle_rate FROM application WHERE id = :app AND deleted_at IS NULL
 """
 _ENDPOINTS: Final = """
-SELECT id, url, secret, headers, disabled, event_types, channels, throttle_rate,
+SELECT id, url, secret, old_secrets, headers, disabled, event_types, channels, throttle_rate,
   CASE WHEN failing_since IS NULL AND unreachable_since IS NULL THEN 0 ELSE 1 END AS marked
 FROM endpoint
 WHERE app_id = :app AND deleted_at IS NULL ORDER BY id
@@ -35,16 +38,16 @@ _VERSIONS: Final = Sql(
 _CHANGED: Final = "SELECT id FROM application WHERE routed_at >= :since"
 
 
-async def find(read: Read, org_id: OrgId, ref: str) -> Routing | None:
+async def find(read: Read, org_id: OrgId, ref: str, vault: Vault) -> Routing | None:
     """Compile an application, by id or uid within its organisation."""
     row = await read.row(_APP_BY_REF, org=org_id, ref=ref)
-    return None if row is None else await _compiled(read, row, org_id)
+    return None if row is None else await _compiled(read, row, org_id, vault)
 
 
-async def find_by_id(read: Read, app_id: str) -> Routing | None:
+async def find_by_id(read: Read, app_id: str, vault: Vault) -> Routing | None:
     """Compile an application by its id alone, as the rows of its own deliveries name it."""
     row = await read.row(_APP_BY_ID, app=app_id)
-    return None if row is None else await _compiled(read, row, row["org_id"])
+    return None if row is None else await _compiled(read, row, row["org_id"], vault)
 
 
 async def versions(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
@@ -57,10 +60,10 @@ async def changed_since(read: Read, moment: int) -> list[str]:
     return [row["id"] for row in await read.rows(_CHANGED, since=moment)]
 
 
-async def _compiled(read: Read, app: Row, org_id: OrgId) -> Routing:
+async def _compiled(read: Read, app: Row, org_id: OrgId, vault: Vault) -> Routing:
     app_id, shared = AppId(app["id"]), _limits(app)
     rows = await read.rows(_ENDPOINTS, app=app_id)
-    receivers = tuple(_receiver(row, app_id, org_id, shared) for row in rows)
+    receivers = tuple(_receiver(row, app_id, org_id, _ring(row, vault), shared) for row in rows)
     return Routing(app_id, org_id, app["routing_version"], receivers)
 
 
@@ -68,13 +71,19 @@ def _limits(row: Row) -> tuple[Limit, ...]:
     return () if row["throttle_rate"] is None else (Limit(row["id"], row["throttle_rate"]),)
 
 
-def _receiver(row: Row, app_id: AppId, org_id: OrgId, shared: tuple[Limit, ...]) -> Receiver:
+def _ring(row: Row, vault: Vault) -> Ring:
+    old = endpoints.old_secrets(row["old_secrets"])
+    keys = tuple(OldKey(each.expires_at, vault.opened(each.stored)) for each in old)
+    return Ring(vault.opened(bytes(row["secret"])), keys)
+
+
+def _receiver(row: Row, app_id: AppId, org_id: OrgId, ring: Ring, shared: tuple[Limit, ...]) -> Receiver:
     return Receiver(
         id=EndpointId(row["id"]),
         app_id=app_id,
         org_id=org_id,
         url=row["url"],
-        keys=(bytes(row["secret"])[1:],),
+        ring=ring,
         headers=tuple(json.loads(row["headers"]).items()),
         disabled=bool(row["disabled"]),
         event_types=_set(row["event_types"]),

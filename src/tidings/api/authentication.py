@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""Access to the portal over HTTP: tokens for the users of an application, made and ended."""
+
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from tidings.api.apps import ApplicationIn
+from tidings.api.fields import URL, Name, set_faults
+from tidings.api.query import Query
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.wire import In, Out, answer
+from tidings.clock import SECOND
+from tidings.core import access, sessions
+from tidings.core.access import PortalTerms
+from tidings.core.receipts import Answer
+from tidings.errors import Fault
+from tidings.model import text
+from tidings.model.token import AppPortalCapability, Capability
+
+TAG: Final = "Authentication"
+PORTAL: Final = "/app-portal"
+"""Where the portal is, on this server."""
+
+_WEEK: Final = 7 * 24 * 60 * 60
+_HOUR: Final = 60 * 60
+_FLAGS_MAX: Final = 25
+_SESSIONS_MAX: Final = 1_000
+_EXPIRY: Final = Meta(extra_json_schema={"format": "uint64", "minimum": _HOUR, "maximum": _WEEK})
+_FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": _FLAGS_MAX})
+_SET: Final = Meta(extra_json_schema={"uniqueItems": True})
+_SESSION: Final = Meta(extra_json_schema={"minLength": 1, "maxLength": 64, "pattern": "^[a-zA-Z0-9@_-]+$"})
+_SESSIONS: Final = Meta(extra_json_schema={"maxItems": _SESSIONS_MAX})
+_OLD: Final = Meta(extra_json_schema={"deprecated": True})
+_AFTER: Final = Meta(extra_json_schema={"format": "int64", "minimum": 0, "maximum": sessions.EXPIRE_MAX_SECONDS})
+
+
+class AppPortalAccessIn(In, kw_only=True):
+    """Whom a token is for, what it is able to and for how long."""
+
+    application: ApplicationIn | None = None
+    read_only: Annotated[bool | None, _OLD] = None
+    capabilities: Annotated[list[AppPortalCapability] | None, _SET] = None
+    feature_flags: Annotated[list[Name] | None, _FLAGS] = None
+    expiry: Annotated[int | None, _EXPIRY] = None
+    session_id: Annotated[str | None, _SESSION] = None
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        yield from set_faults("featureFlags", map(text.wrong_name, self.feature_flags or []))
+        if len(set(self.feature_flags or [])) > _FLAGS_MAX:
+            yield Fault(("body", "featureFlags"), f"featureFlags must have at most {_FLAGS_MAX} items.")
+        if self.expiry is not None and not _HOUR <= self.expiry <= _WEEK:
+            yield Fault(("body", "expiry"), f"expiry must be between {_HOUR} and {_WEEK} seconds")
+        if self.session_id is not None and not text.SESSION.fullmatch(self.session_id):
+            yield Fault(("body", "sessionId", "__all__"), _SESSION_WRONG)
+
+    @property
+    def terms(self) -> PortalTerms:
+        """What the token says."""
+        return PortalTerms(
+            lifetime_ms=(self.expiry or _WEEK) * SECOND,
+            feature_flags=tuple(dict.fromkeys(self.feature_flags or ())),
+            capabilities=self._abilities(),
+            session=self.session_id,
+        )
+
+    def _abilities(self) -> frozenset[Capability] | None:
+        """What the token is able to: to look around in any case, and everything where nothing is said."""
+        if self.capabilities is not None:
+            return frozenset((Capability.VIEW_BASE, *self.capabilities))
+        return frozenset((Capability.VIEW_BASE,)) if self.read_only else None
+
+
+class AppPortalAccessOut(Out, kw_only=True):
+    """Where the portal is, and the token for it."""
+
+    url: Annotated[str, URL]
+    token: str
+
+
+class ApplicationTokenExpireIn(In, kw_only=True):
+    """Whose tokens end, and in how many seconds."""
+
+    expiry: Annotated[int | None, _AFTER] = None
+    session_ids: Annotated[tuple[Annotated[str, _SESSION], ...], _SESSIONS] = ()
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        if self.expiry is not None and not 0 <= self.expiry <= sessions.EXPIRE_MAX_SECONDS:
+            yield Fault(("body", "expiry"), f"expiry must be between 0 and {sessions.EXPIRE_MAX_SECONDS} seconds")
+        if len(self.session_ids) > _SESSIONS_MAX:
+            yield Fault(("body", "sessionIds"), f"sessionIds must have at most {_SESSIONS_MAX} items.")
+        if not all(map(text.SESSION.fullmatch, self.session_ids)):
+            yield Fault(("body", "sessionIds", "__all__"), _SESSION_WRONG)
+
+
+_SESSION_WRONG: Final = "Sessions have 1 to 64 characters of the following pattern: [a-zA-Z0-9@_-]."
+
+
+async def portal_access(call: Call[Query, AppPortalAccessIn]) -> Answer:
+    """Make a token for the users of an application, and the address of the portal for it."""
+    body, ref = call.body, call.path["app_id"]
+    draft = None if body.application is None else body.application.drafted_for(ref)
+    app = await sessions.app_for(call.context.desk, call.principal.org_id, ref, draft)
+    return _access(call.origin(), access.issue_portal_token(call.context.gatekeeper.signer, app, body.terms, call.now))
+
+
+async def dashboard_access(call: Call[Query, Nothing]) -> Answer:
+    """Make a token for the users of an application; the older way, which takes no body."""
+    app = await sessions.app_for(call.context.desk, call.principal.org_id, call.path["app_id"], None)
+    terms = PortalTerms(lifetime_ms=_WEEK * SECOND)
+    return _access(call.origin(), access.issue_portal_token(call.context.gatekeeper.signer, app, terms, call.now))
+
+
+def _access(origin: str, token: str) -> Answer:
+    """Tell of a token. In the address it stands behind the #: browsers keep that to themselves."""
+    return answer(200, AppPortalAccessOut(url=f"{origin}{PORTAL}#key={token}", token=token))
+
+
+async def logout(call: Call[Query, Nothing]) -> Answer:
+    """End the token that this is called with; it must be one of an application."""
+    await sessions.end(call.context.desk, call.principal)
+    return Answer(204)
+
+
+async def expire_all(call: Call[Query, ApplicationTokenExpireIn]) -> Answer:
+    """End the tokens that an application's users hold, or those of some sessions; at once, or in so many seconds."""
+    body = call.body
+    await sessions.end_all(call.context.desk, call.app, body.session_ids, (body.expiry or 0) * SECOND)
+    return Answer(204)
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="POST",
+        path="/auth/app-portal-access/{app_id}",
+        operation="v1.authentication.app-portal-access",
+        tag=TAG,
+        summary="Make a token for the users of an application",
+        access=Access.ORG,
+        names_app=False,
+        query=Query,
+        body=AppPortalAccessIn,
+        handler=portal_access,
+        answers={200: AppPortalAccessOut},
+    ),
+    Route(
+        method="POST",
+        path="/auth/dashboard-access/{app_id}",
+        operation="v1.authentication.dashboard-access",
+        tag=TAG,
+        summary="Make a token for the users of an application, the older way",
+        access=Access.ORG,
+        names_app=False,
+        query=Query,
+        body=Nothing,
+        handler=dashboard_access,
+        answers={200: AppPortalAccessOut},
+    ),
+    Route(
+        method="POST",
+        path="/auth/logout",
+        operation="v1.authentication.logout",
+        tag=TAG,
+        summary="End the token of this call",
+        access=Access.ANY,
+        needs=None,
+        query=Query,
+        body=Nothing,
+        handler=logout,
+        answers={204: None},
+    ),
+    Route(
+        method="POST",
+        path="/auth/app/{app_id}/expire-all",
+        operation="v1.authentication.expire-all",
+        tag=TAG,
+        summary="End the tokens of an application's users",
+        access=Access.ORG,
+        query=Query,
+        body=ApplicationTokenExpireIn,
+        handler=expire_all,
+        answers={204: None},
+    ),
+)

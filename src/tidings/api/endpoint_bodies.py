@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""What is said of an endpoint in a request: the bodies that make, overwrite and patch one."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, Final
+
+from msgspec import UNSET, Meta, UnsetType
+
+from tidings import ids
+from tidings.api.fields import (
+    METADATA,
+    RATE,
+    UID,
+    URL,
+    Channel,
+    Metadata,
+    Name,
+    given,
+    metadata_faults,
+    patched_rate,
+    rate_faults,
+    set_faults,
+    unique,
+    words_faults,
+)
+from tidings.api.wire import In
+from tidings.errors import Fault
+from tidings.model import signature, text
+from tidings.model.endpoint import CHANNELS_MAX, Endpoint, EndpointDraft, header_faults, rate_of
+from tidings.model.signature import AnyKey
+from tidings.model.url import WrongUrl, normalised
+
+_RATE: Final = "Endpoint rate limits must be at least one if set"
+_THROTTLE: Final = "Endpoint throttle rate must be at least one if set"
+_EITHER_RATE: Final = "Endpoint rate limits must be at least 1 if set"
+_NO_TYPES: Final = "eventTypes can't be empty, it must have at least one item."
+_CHANNELS: Final = "Channels must have at least 1 and at most 10 items, or be set to null."
+_VERSION: Final = "Endpoint versions must be at least one if set"
+_PATCH_VERSION: Final = "Endpoint versions must be at least one"
+_VERSION_MAX: Final = 65_535
+_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1})
+_OLD_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "deprecated": True})
+_CHANNEL_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
+_OLD: Final = Meta(extra_json_schema={"deprecated": True})
+_OLD_VERSION: Final = Meta(extra_json_schema={"minimum": 1, "deprecated": True})
+SECRET: Final = Meta(extra_json_schema={"pattern": "^(whsec_|whsk_)[a-zA-Z0-9+/=]{32,100}$"})
+
+
+class EndpointUpsertIn(In, kw_only=True):
+    """An endpoint as it is to be."""
+
+    url: Annotated[str, URL]
+    description: str = ""
+    throttle_rate: Annotated[int | None, RATE] = None
+    rate_limit: Annotated[int | None, _OLD] = None
+    uid: Annotated[str | None, UID] = None
+    version: Annotated[int | None, _OLD_VERSION] = None
+    disabled: bool = False
+    event_types: Annotated[list[Name] | None, _SET] = None
+    filter_types: Annotated[list[Name] | None, _OLD_SET] = None
+    channels: Annotated[list[Channel] | None, _CHANNEL_SET] = None
+    metadata: Annotated[Metadata | None, METADATA] = None
+
+    @property
+    def subscribed(self) -> list[str] | None:
+        """The event types, under whichever of their two names they came."""
+        return self.filter_types if self.event_types is None else self.event_types
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        yield from url_faults(self.url)
+        yield from words_faults("description", self.description)
+        yield from text.uid_faults("uid", self.uid, ids.ENDPOINT)
+        rates = {"rateLimit": self.rate_limit, "throttleRate": self.throttle_rate}
+        yield from rate_faults(rates, {"rateLimit": _RATE, "throttleRate": _THROTTLE})
+        yield from _version_faults(self.version, _VERSION)
+        yield from _type_faults(self.subscribed)
+        yield from _channel_faults(self.channels)
+        yield from metadata_faults(self.metadata)
+
+    def drafted(self) -> EndpointDraft:
+        """Return the endpoint that the body speaks of."""
+        return EndpointDraft(
+            url=normalised(self.url),
+            description=self.description,
+            uid=self.uid,
+            version=self.version or 1,
+            disabled=self.disabled,
+            event_types=unique(self.subscribed),
+            channels=unique(self.channels),
+            throttle_rate=rate_of(self.throttle_rate, self.rate_limit),
+            metadata=self.metadata or {},
+            headers={},
+            secret=None,
+        )
+
+
+class EndpointIn(EndpointUpsertIn, kw_only=True):
+    """An endpoint to be made."""
+
+    secret: Annotated[str | None, SECRET] = None
+    headers: dict[str, str] | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        yield from EndpointUpsertIn.faults(self)
+        yield from secret_faults("secret", self.secret)
+        yield from header_faults(self.headers or {})
+
+    def drafted(self) -> EndpointDraft:
+        """Return the endpoint that the body speaks of."""
+        draft = EndpointUpsertIn.drafted(self)
+        return replace(draft, headers=self.headers or {}, secret=key_of(self.secret))
+
+
+class EndpointPatch(In, kw_only=True):
+    """What is to change; what is absent stays, and null clears."""
+
+    url: Annotated[str | UnsetType, URL] = UNSET
+    description: str | UnsetType = UNSET
+    throttle_rate: Annotated[int | UnsetType | None, RATE] = UNSET
+    rate_limit: Annotated[int | UnsetType | None, _OLD] = UNSET
+    uid: Annotated[str | UnsetType | None, UID] = UNSET
+    version: Annotated[int | UnsetType, _OLD_VERSION] = UNSET
+    disabled: bool | UnsetType = UNSET
+    event_types: Annotated[list[Name] | UnsetType | None, _SET] = UNSET
+    filter_types: Annotated[list[Name] | UnsetType | None, _OLD_SET] = UNSET
+    channels: Annotated[list[Channel] | UnsetType | None, _CHANNEL_SET] = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+
+    @property
+    def subscribed(self) -> list[str] | UnsetType | None:
+        """The event types, under whichever of their two names they came."""
+        return self.filter_types if self.event_types is UNSET else self.event_types
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        if self.url is not UNSET:
+            yield from url_faults(self.url)
+        yield from words_faults("description", given(self.description))
+        yield from text.uid_faults("uid", given(self.uid), ids.ENDPOINT)
+        rates = {"rateLimit": given(self.rate_limit), "throttleRate": given(self.throttle_rate)}
+        yield from rate_faults(rates, dict.fromkeys(rates, _EITHER_RATE))
+        yield from _version_faults(given(self.version), _PATCH_VERSION)
+        yield from _type_faults(given(self.subscribed))
+        yield from _channel_faults(given(self.channels))
+        yield from metadata_faults(given(self.metadata))
+
+    def applied(self, endpoint: Endpoint) -> Endpoint:
+        """Return an endpoint with the changes."""
+        return replace(
+            endpoint,
+            url=endpoint.url if self.url is UNSET else normalised(self.url),
+            description=endpoint.description if self.description is UNSET else self.description,
+            uid=endpoint.uid if self.uid is UNSET else self.uid,
+            version=endpoint.version if self.version is UNSET else self.version,
+            disabled=endpoint.disabled if self.disabled is UNSET else self.disabled,
+            event_types=endpoint.event_types if self.subscribed is UNSET else unique(self.subscribed),
+            channels=endpoint.channels if self.channels is UNSET else unique(self.channels),
+            throttle_rate=patched_rate(endpoint.throttle_rate, self.throttle_rate, self.rate_limit),
+            metadata=endpoint.metadata if self.metadata is UNSET else self.metadata or {},
+        )
+
+
+def url_faults(url: str) -> Iterator[Fault]:
+    """Return what is wrong with an address."""
+    try:
+        normalised(url)
+    except WrongUrl as error:
+        yield Fault(("body", "url"), str(error), "value_error" if error.is_scheme else "value_error.jsondecode")
+
+
+def secret_faults(field: str, secret: str | None) -> Iterator[Fault]:
+    """Return what is wrong with a secret."""
+    try:
+        key_of(secret)
+    except ValueError as error:
+        is_rule = str(error) in signature.RULES
+        yield Fault(("body", field), str(error), "value_error" if is_rule else "value_error.jsondecode")
+
+
+def key_of(secret: str | None) -> AnyKey | None:
+    """Return the key that a secret stands for."""
+    return None if secret is None else signature.parse_secret(secret)
+
+
+def _version_faults(version: int | None, wrong: str) -> Iterator[Fault]:
+    if version == 0:
+        yield Fault(("body", "version"), wrong)
+    elif version is not None and not 0 < version <= _VERSION_MAX:
+        yield Fault(("body", "version"), f"invalid value: integer `{version}`, expected u16", "value_error.jsondecode")
+
+
+def _type_faults(names: list[str] | None) -> Iterator[Fault]:
+    if names is None:
+        return
+    if not names:
+        yield Fault(("body", "eventTypes"), _NO_TYPES)
+    yield from set_faults("eventTypes", map(text.wrong_name, names))
+
+
+def _channel_faults(channels: list[str] | None) -> Iterator[Fault]:
+    if channels is None:
+        return
+    if not 1 <= len(set(channels)) <= CHANNELS_MAX:
+        yield Fault(("body", "channels"), _CHANNELS)
+    yield from set_faults("channels", map(text.wrong_channel, channels))

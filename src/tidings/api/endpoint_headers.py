@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Endpoints' own headers over HTTP."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from tidings.api.endpoints import TAG
+from tidings.api.query import Query
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.wire import In, Out, answer
+from tidings.core import endpoints
+from tidings.core.receipts import Answer
+from tidings.errors import Fault
+from tidings.model.endpoint import header_faults, is_redacted
+from tidings.model.token import Capability
+
+_NAMES: Final = Meta(extra_json_schema={"uniqueItems": True})
+
+
+class EndpointHeadersOut(Out, kw_only=True):
+    """The headers that every send to an endpoint carries; of some the name is told, and not the value."""
+
+    headers: dict[str, str]
+    sensitive: Annotated[tuple[str, ...], _NAMES]
+
+
+class EndpointHeadersIn(In, kw_only=True):
+    """All headers of an endpoint."""
+
+    headers: dict[str, str]
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        for fault in header_faults(self.headers):
+            yield Fault(fault.loc, fault.msg, "value_error.jsondecode")
+
+
+class EndpointHeadersPatchIn(In, kw_only=True):
+    """Headers to be set, and to be deleted: those that are null, and those that are listed."""
+
+    headers: dict[str, str | None]
+    delete_headers: tuple[str, ...] = ()
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        yield from header_faults({name: value or "" for name, value in self.headers.items()})
+
+    def applied(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return headers with the changes; a header that is both given and listed is deleted."""
+        merged = {**headers, **self.headers}
+        gone = set(self.delete_headers)
+        return {name: value for name, value in merged.items() if value is not None and name not in gone}
+
+
+async def get(call: Call[Query, Nothing]) -> Answer:
+    """Tell the headers that every send to an endpoint carries."""
+    endpoint = await endpoints.get(call.context.desk, call.app, call.path["endpoint_id"])
+    told = {name: value for name, value in endpoint.headers.items() if not is_redacted(name)}
+    return answer(200, EndpointHeadersOut(headers=told, sensitive=tuple(filter(is_redacted, endpoint.headers))))
+
+
+async def put(call: Call[Query, EndpointHeadersIn]) -> Answer:
+    """Replace all headers of an endpoint; the next send carries the new ones."""
+    await endpoints.set_headers(call.context.desk, call.app, call.path["endpoint_id"], lambda _: call.body.headers)
+    return Answer(204)
+
+
+async def patch(call: Call[Query, EndpointHeadersPatchIn]) -> Answer:
+    """Set and delete headers of an endpoint; names are matched as they are spelled."""
+    await endpoints.set_headers(call.context.desk, call.app, call.path["endpoint_id"], call.body.applied)
+    return Answer(204)
+
+
+_PATH: Final = "/app/{app_id}/endpoint/{endpoint_id}/headers"
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path=_PATH,
+        operation="v1.endpoint.get-headers",
+        tag=TAG,
+        summary="Get the headers that sends to an endpoint carry",
+        access=Access.APP,
+        query=Query,
+        body=Nothing,
+        handler=get,
+        answers={200: EndpointHeadersOut},
+    ),
+    Route(
+        method="PUT",
+        path=_PATH,
+        operation="v1.endpoint.set-headers",
+        tag=TAG,
+        summary="Replace the headers that sends to an endpoint carry",
+        access=Access.APP,
+        needs=Capability.MANAGE_ENDPOINT,
+        query=Query,
+        body=EndpointHeadersIn,
+        handler=put,
+        answers={204: None},
+    ),
+    Route(
+        method="PATCH",
+        path=_PATH,
+        operation="v1.endpoint.patch-headers",
+        tag=TAG,
+        summary="Set and delete headers that sends to an endpoint carry",
+        access=Access.APP,
+        needs=Capability.MANAGE_ENDPOINT,
+        query=Query,
+        body=EndpointHeadersPatchIn,
+        handler=patch,
+        answers={204: None},
+    ),
+)

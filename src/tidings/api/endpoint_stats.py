@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""How attempts at an endpoint have gone, in numbers."""
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from tidings.api.endpoints import TAG
+from tidings.api.query import Instant, Query
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.wire import Out, answer
+from tidings.core import stats
+from tidings.core.receipts import Answer
+from tidings.model.attempt import MessageStatus
+
+Count = Annotated[int, Meta(extra_json_schema={"format": "int64"})]
+
+
+class EndpointStats(Out, kw_only=True):
+    """Attempts by what came of them. Stored attempts have ended, so nothing of them is pending or being sent."""
+
+    success: Count
+    pending: Count
+    sending: Count
+    fail: Count
+    canceled: Count
+
+
+class EndpointAttemptStats(Out, kw_only=True):
+    """Attempts by what came of them."""
+
+    success: Count
+    fail: Count
+    canceled: Count
+
+
+class RangeQuery(Query, kw_only=True):
+    """Of which time."""
+
+    since: Instant = None
+    until: Instant = None
+
+
+async def get(call: Call[RangeQuery, Nothing]) -> Answer:
+    """Count the attempts at an endpoint between two moments, at most 28 days apart: the past 28 days, unless given."""
+    counts = await stats.of_endpoint(
+        call.context.desk, call.app, call.path["endpoint_id"], call.query.since, call.query.until
+    )
+    body = EndpointStats(
+        success=counts[MessageStatus.SUCCESS], pending=0, sending=0, fail=counts[MessageStatus.FAIL], canceled=0
+    )
+    return answer(200, body)
+
+
+async def attempts(call: Call[RangeQuery, Nothing]) -> Answer:
+    """Count the attempts at an endpoint in whole hours."""
+    query = call.query
+    since, until = stats.in_hours(query.since, query.until)
+    counts = await stats.of_endpoint(call.context.desk, call.app, call.path["endpoint_id"], since, until)
+    body = EndpointAttemptStats(success=counts[MessageStatus.SUCCESS], fail=counts[MessageStatus.FAIL], canceled=0)
+    return answer(200, body)
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path="/app/{app_id}/endpoint/{endpoint_id}/stats",
+        operation="v1.endpoint.get-stats",
+        tag=TAG,
+        summary="Count the attempts at an endpoint",
+        access=Access.APP,
+        query=RangeQuery,
+        body=Nothing,
+        handler=get,
+        answers={200: EndpointStats},
+    ),
+    Route(
+        method="GET",
+        path="/app/{app_id}/endpoint/{endpoint_id}/attempt-stats",
+        operation="v1.endpoint.get-attempt-stats",
+        tag=TAG,
+        summary="Count the attempts at an endpoint in whole hours",
+        access=Access.APP,
+        query=RangeQuery,
+        body=Nothing,
+        handler=attempts,
+        answers={200: EndpointAttemptStats},
+    ),
+)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Tokens of the users of an application: whom they are made for, and how they end before their time.
+
+An end is a row that says whose tokens (all of an application's, those of a session, a single one), issued before
+which moment, count no more, and from when. Every call with such a token looks for a row, in the database: no node
+takes a token that another node has ended.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tidings.core import apps
+from tidings.core.desk import Desk
+from tidings.errors import forbidden, not_found, unauthorized
+from tidings.ids import OrgId
+from tidings.model.app import App, AppDraft
+from tidings.model.token import LEEWAY_MS, Principal
+from tidings.storage import apps as stored
+from tidings.storage import tokens
+from tidings.storage.database import retried
+
+_EVERYBODY: Final = ""
+_EVER: Final = 2**62
+EXPIRE_MAX_SECONDS: Final = 3 * 24 * 60 * 60
+
+
+async def app_for(desk: Desk, org_id: OrgId, ref: str, draft: AppDraft | None) -> App:
+    """Return the application that a token is wanted for, made in passing if that is asked for."""
+    async with desk.db.read() as read:
+        app = await stored.find(read, org_id, ref)
+    if app is None and draft is None:
+        raise not_found("Application not found")
+    return app or await apps.have(desk, org_id, draft or AppDraft(name=ref, metadata={}))
+
+
+async def require_live(desk: Desk, principal: Principal) -> None:
+    """Hold that an application's token has not been ended before its time."""
+    if principal.app_id is None or principal.token is None:
+        return
+    token = principal.token
+    whose = [_EVERYBODY, f"token:{token.digest}"] + ([f"session:{token.session}"] if token.session else [])
+    async with desk.db.read() as read:
+        if await tokens.is_ended(read, principal.app_id, whose, issued_at=token.issued_at, now=desk.clock.now()):
+            raise unauthorized()
+
+
+async def end(desk: Desk, principal: Principal) -> None:
+    """End the token that somebody calls with; that of an organisation cannot be ended."""
+    if principal.app_id is None or principal.token is None:
+        raise forbidden()
+    app_id, whose = principal.app_id, f"token:{principal.token.digest}"
+
+    async def work() -> None:
+        async with desk.db.write() as tx:
+            now = desk.clock.now()
+            await tokens.end(tx, app_id, [whose], issued_before=_EVER, ends_at=now)
+
+    await retried(work)
+
+
+async def end_all(desk: Desk, app: App, sessions: Sequence[str], after_ms: int) -> None:
+    """End the tokens that an application's users have by now, or those of some sessions, after a while."""
+    whose = [f"session:{session}" for session in dict.fromkeys(sessions)] or [_EVERYBODY]
+
+    async def work() -> None:
+        async with desk.db.write() as tx:
+            now = desk.clock.now()
+            await tokens.end(tx, app.id, whose, issued_before=now + 1, ends_at=now + after_ms)
+
+    await retried(work)
+
+
+async def forget_old(desk: Desk, longest_ms: int) -> None:
+    """Delete ends of tokens that have run out by themselves, however long they were made to last."""
+    async with desk.db.write() as tx:
+        await tokens.forget(tx, before=desk.clock.now() - longest_ms - LEEWAY_MS)

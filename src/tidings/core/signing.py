@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""What signs for an endpoint: shown, and rotated."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tidings.core import operational
+from tidings.core.desk import Desk
+from tidings.core.endpoints import look_anew, tell
+from tidings.core.receipts import Answer
+from tidings.errors import unavailable
+from tidings.model.app import App
+from tidings.model.rotation import rotated
+from tidings.model.signature import AnyKey
+from tidings.model.vault import SealedError
+from tidings.storage import apps, endpoints
+from tidings.storage.database import Write
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How a secret is wanted to be rotated."""
+
+    key: AnyKey | None
+    """What signs from now on; None has a key made."""
+    grace_seconds: int
+    """How long the one before signs beside it."""
+
+
+async def shown(desk: Desk, app: App, ref: str) -> str:
+    """Return what a receiver checks signatures with; of a pair of keys that is the public one."""
+    async with desk.db.read() as read:
+        stored = await endpoints.secret(read, app.id, ref)
+    try:
+        return desk.vault.opened(stored).public_text
+    except SealedError as error:
+        raise unavailable(f"The secret cannot be read: {error}.") from error
+
+
+async def rotate(
+    desk: Desk,
+    app: App,
+    ref: str,
+    wanted: Rotation,
+    *,
+    receipt: str | None,
+    render: Callable[[AnyKey], Answer],
+) -> Answer:
+    """Have another key sign from now on."""
+
+    async def work(tx: Write) -> AnyKey:
+        now = desk.now()
+        await apps.touch(tx, app.id, now)
+        endpoint = await endpoints.get(tx, app.id, ref)
+        current = await endpoints.secret(tx, app.id, ref)
+        kept = rotated(await endpoints.old(tx, endpoint.id), current, now, wanted.grace_seconds)
+        fresh = wanted.key or desk.vault.fresh()
+        await endpoints.set_secrets(tx, endpoint.id, desk.vault.packed(fresh), kept, now)
+        await tell(tx, desk, app, endpoint, operational.ENDPOINT_UPDATED)
+        look_anew(tx, desk, endpoint)
+        return fresh
+
+    return await desk.receipts.once(receipt, work, render)

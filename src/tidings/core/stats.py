@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""Numbers of what was attempted."""
+
+from collections import Counter
+from typing import Final
+
+from tidings.clock import DAY, HOUR, MINUTE, rfc3339
+from tidings.core.desk import Desk
+from tidings.errors import bad_request
+from tidings.ids import ATTEMPT, first_at
+from tidings.model.app import App
+from tidings.model.attempt import MessageStatus
+from tidings.storage import endpoints, tallies
+
+LONGEST_MS: Final = 28 * DAY
+SLACK_MS: Final = 5 * MINUTE
+"""How far a caller's clock may be ahead, and how much longer than allowed a range may be for that."""
+
+
+async def of_endpoint(desk: Desk, app: App, ref: str, since: int | None, until: int | None) -> Counter[MessageStatus]:
+    """Count attempts at an endpoint by their status, since one moment and up to another."""
+    first, last = checked_range(since, until, desk.clock.now())
+    async with desk.db.read() as read:
+        endpoint = await endpoints.get(read, app.id, ref)
+        return await tallies.by_status(
+            read, endpoint.id, first=first_at(ATTEMPT, first), below=first_at(ATTEMPT, last + 1)
+        )
+
+
+def in_hours(since: int | None, until: int | None) -> tuple[int | None, int | None]:
+    """Return the whole hours that moments lie in: from the beginning of one to the beginning of another."""
+    return None if since is None else since // HOUR * HOUR, None if until is None else until // HOUR * HOUR
+
+
+def checked_range(since: int | None, until: int | None, now: int) -> tuple[int, int]:
+    """Return the two moments; raises `invalid_range` where the later one is to come, or the span is too long."""
+    last = now if until is None else until
+    if last > now + SLACK_MS:
+        raise bad_request("invalid_range", "'until' cannot be in the future")
+    first = last - LONGEST_MS if since is None else since
+    if last - first > LONGEST_MS + SLACK_MS:
+        raise bad_request("invalid_range", f"'since' cannot be more than 28 days prior to {rfc3339(last)}")
+    return max(first, 0), max(last, 0)
