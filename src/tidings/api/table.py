@@ -3,7 +3,7 @@
 
 from typing import Final
 
-from tidings.api import apps, attempts, endpoint_health, endpoints, event_types, health, messages, tasks
+from tidings.api import apps, attempts, batches, endpoint_health, endpoints, event_types, health, messages, tasks
 from tidings.api.routes import AnyRoute
 
 TABLE: Final[tuple[AnyRoute, ...]] = (
@@ -11,6 +11,7 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *endpoints.ROUTES,
     *endpoint_health.ROUTES,
     *event_types.ROUTES,
+    *batches.ROUTES,  # before the paths that end in a message's id
     *messages.ROUTES,
     *attempts.ROUTES,
     *tasks.ROUTES,

@@ -135,6 +135,28 @@ class AcceptBatcher:
             self._flushing = asyncio.create_task(self._flush())
         return answer
 
+    async def accept_many(
+        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]
+    ) -> list[Accepted | AppError]:
+        """Store many messages of one application in a transaction that is open, each with an outcome of its own.
+
+        Raises `AppError` if there is no such application. Deliveries are handed over once the transaction commits.
+        """
+        routing = self._routing.known(org_id, app_ref) or await self._routing.load(org_id, app_ref, tx)
+        if routing is None:
+            raise not_found("Application not found")
+        now, started = self._clock.now(), self._clock.monotonic()
+        nobody: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        made = [MessageId(ids.new(ids.MESSAGE, now)) for _ in drafts]
+        # Ids of one moment lie in no order; a list of messages is to be read in the order in which it was sent.
+        items = [
+            _Item(app_ref, draft, None, routing, msg_id, nobody, started)
+            for draft, msg_id in zip(drafts, sorted(made), strict=True)
+        ]
+        prepared = await self._write(tx, items)
+        tx.after_commit(lambda: self._hand_over(items, prepared))
+        return [item.outcome or _accepted(item) for item in items]
+
     async def close(self) -> None:
         """Wait until what was handed in is answered."""
         while self._flushing is not None:
@@ -216,9 +238,13 @@ class AcceptBatcher:
             prepared = await self._write(tx, batch)
             point("accept.before_commit")
         point("accept.after_commit")
-        count("messages.accepted", sum(item.outcome is None for item in batch))
         for item in batch:
             self._answer(item, item.outcome or _accepted(item))
+        self._hand_over(batch, prepared)
+
+    def _hand_over(self, batch: Sequence[_Item], prepared: _Batch) -> None:
+        """Give delivery what was committed."""
+        count("messages.accepted", sum(item.outcome is None for item in batch))
         if prepared.sends:
             self._handover.take(prepared.sends)
         if prepared.left:

@@ -2,6 +2,7 @@
 """What every use case works with, and what the database's troubles mean to a caller."""
 
 from asyncio import Future
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
 from tidings.model.message import Accepted, Draft
 from tidings.model.vault import PLAIN, Vault
-from tidings.storage.database import Busy, Database, Duplicate, Unavailable
+from tidings.storage.database import Busy, Database, Duplicate, Unavailable, Write
 
 
 class Acceptor(Protocol):
@@ -24,6 +25,12 @@ class Acceptor(Protocol):
 
     def offer(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None) -> Future[Accepted] | None:
         """Take a message without waiting, or return None where `accept` is the way."""
+        ...
+
+    async def accept_many(
+        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]
+    ) -> list[Accepted | AppError]:
+        """Store many messages of one application in an open transaction, each with an outcome of its own."""
         ...
 
 

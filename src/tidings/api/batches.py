@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""Many messages in one request, over HTTP."""
+
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from tidings import ids
+from tidings.api.messages import TAG, MessageIn
+from tidings.api.query import Query
+from tidings.api.routes import Access, AnyRoute, Call, Route
+from tidings.api.wire import (
+    STATUS,
+    HttpErrorOut,
+    HTTPValidationError,
+    In,
+    Moment,
+    Out,
+    decode,
+    encode,
+    moment_out,
+    refusal,
+)
+from tidings.core import batches
+from tidings.core.receipts import Answer
+from tidings.errors import AppError, Fault
+from tidings.model.message import Draft
+
+MOST: Final = 1_000
+_COUNT: Final = f"There must be at least 1 and at most {MOST} messages."
+_message: Final = msgspec.json.Decoder(MessageIn)
+
+_Item = Annotated[msgspec.Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/MessageIn"})]
+
+
+class MessageBatchIn(In, kw_only=True):
+    """Messages to be sent, in order."""
+
+    messages: Annotated[list[_Item], Meta(extra_json_schema={"minItems": 1, "maxItems": MOST})]
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong with the batch; what is wrong with a message is told in its place."""
+        if not 1 <= len(self.messages) <= MOST:
+            yield Fault(("body", "messages"), _COUNT)
+
+
+_Error = Annotated[
+    msgspec.Raw,
+    Meta(
+        extra_json_schema={
+            "anyOf": [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (HttpErrorOut, HTTPValidationError)]
+        }
+    ),
+]
+
+
+class BatchedMessageOut(Out, kw_only=True):
+    """What became of a message: its id if it is stored, else what it would have been refused with alone."""
+
+    status: int
+    id: str | UnsetType = UNSET
+    timestamp: Moment | UnsetType = UNSET
+    error: _Error | UnsetType = UNSET
+
+
+class MessageBatchOut(Out, kw_only=True):
+    """What became of each message, in the order in which they came."""
+
+    data: tuple[BatchedMessageOut, ...]
+
+
+async def create(call: Call[Query, MessageBatchIn]) -> Answer:
+    """Send many messages to an application's endpoints: those that are sound, in one transaction."""
+    context = call.context
+    drafts = [_draft(call, raw) for raw in call.body.messages]
+    return await batches.accept(context.desk, context.acceptor, call.app, drafts, receipt=call.receipt, render=_shown)
+
+
+def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> Draft | AppError:
+    try:
+        return decode(_message, bytes(raw)).drafted(call.context.desk.clock)
+    except AppError as error:
+        return error
+
+
+def _shown(outcomes: list[batches.Outcome]) -> Answer:
+    return Answer(202, encode(MessageBatchOut(data=tuple(map(_told, outcomes)))))
+
+
+def _told(outcome: batches.Outcome) -> BatchedMessageOut:
+    if isinstance(outcome, AppError):
+        return BatchedMessageOut(status=STATUS[outcome.kind], error=msgspec.Raw(refusal(outcome).body))
+    return BatchedMessageOut(status=202, id=outcome.id, timestamp=moment_out(ids.moment_of(outcome.id)))
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="POST",
+        path="/app/{app_id}/msg/batch",
+        operation="v1.message.create-batch",
+        tag=TAG,
+        summary="Send many messages to an application's endpoints",
+        access=Access.ORG,
+        query=Query,
+        body=MessageBatchIn,
+        handler=create,
+        answers={202: MessageBatchOut},
+    ),
+)

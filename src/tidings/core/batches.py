@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""Many messages in one request: stored in one transaction, each with an outcome of its own."""
+
+from collections.abc import Callable, Sequence
+
+from tidings.core.desk import Acceptor, Desk
+from tidings.core.receipts import Answer
+from tidings.errors import AppError
+from tidings.model.app import App
+from tidings.model.message import Accepted, Draft
+from tidings.storage.database import Write
+
+Outcome = Accepted | AppError
+"""What became of a message: it is stored, or it is refused."""
+
+
+async def accept(
+    desk: Desk,
+    acceptor: Acceptor,
+    app: App,
+    drafts: Sequence[Draft | AppError],
+    *,
+    receipt: str | None,
+    render: Callable[[list[Outcome]], Answer],
+) -> Answer:
+    """Store messages of an application; those that are refused already stand where they stood."""
+    sound = [draft for draft in drafts if not isinstance(draft, AppError)]
+
+    async def work(tx: Write) -> list[Outcome]:
+        stored = iter(await acceptor.accept_many(tx, app.org_id, app.id, sound))
+        return [draft if isinstance(draft, AppError) else next(stored) for draft in drafts]
+
+    return await desk.receipts.once(receipt, work, render)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Many messages in one request: each has an outcome of its own, and all that are sound commit together."""
+
+from typing import Any
+
+import pytest
+
+from api.kit import Api, Json, faults
+from tidings.storage import intake
+
+
+def a_message(**more: Any) -> Json:
+    return {"eventType": "user.signup", "payload": {"a": 1}, **more}
+
+
+async def sent(api: Api, app: str, *messages: Json, **more: Any) -> list[Json]:
+    answer = await api.post(f"/app/{app}/msg/batch", json={"messages": messages}, **more)
+    assert answer.status_code == 202, answer.text
+    found: list[Json] = answer.json()["data"]
+    return found
+
+
+async def stored(api: Api, table: str) -> int:
+    async with api.db.read() as read:
+        return int((await read.one(f"SELECT count(*) AS n FROM {table}"))["n"])
+
+
+async def test_every_message_is_stored_with_its_deliveries_and_told_in_its_place(api: Api) -> None:
+    app = await api.app()
+    await api.endpoint(app)
+
+    results = await sent(api, app, *(a_message(payload={"n": n}, eventId=f"e{n}") for n in range(300)))
+
+    assert [202] * 300 == [result["status"] for result in results]
+    assert (300, 300) == (await stored(api, "message"), await stored(api, "delivery"))
+    for n in (0, 7, 299):
+        message = await api.read(f"/app/{app}/msg/e{n}")
+        assert ({"n": n}, results[n]["id"], results[n]["timestamp"]) == (
+            message["payload"],
+            message["id"],
+            message["timestamp"],
+        )
+    assert [result["id"] for result in results] == sorted(result["id"] for result in results)
+
+
+async def test_a_message_that_is_wrong_is_refused_alone_as_it_would_be_refused_alone(api: Api) -> None:
+    app = await api.app()
+    wrong = [
+        {"eventType": "user.signup"},
+        a_message(eventType="no spaces"),
+        a_message(eventType=5),
+        a_message(payload=1),
+    ]
+    alone = [await api.post(f"/app/{app}/msg", json=each) for each in wrong]
+
+    results = await sent(api, app, a_message(), *wrong, a_message())
+
+    assert [202, 422, 422, 422, 422, 202] == [result["status"] for result in results]
+    assert [each.json() for each in alone] == [result["error"] for result in results[1:-1]]
+    assert 2 == await stored(api, "message")
+
+
+async def test_an_event_id_is_taken_once_within_a_batch_and_across_batches(api: Api) -> None:
+    app = await api.app()
+
+    first = await sent(api, app, a_message(eventId="a"), a_message(eventId="a"), a_message(eventId="b"))
+    second = await sent(api, app, a_message(eventId="b"), a_message(eventId="c"))
+
+    assert ([202, 409, 202], [409, 202]) == ([r["status"] for r in first], [r["status"] for r in second])
+    assert {"code", "detail"} == second[0]["error"].keys()
+    assert "id" not in second[0]
+
+
+async def test_one_key_is_for_the_whole_request(api: Api) -> None:
+    app = await api.app()
+    headers = {"idempotency-key": "k"}
+
+    first = await sent(api, app, a_message(), a_message(), headers=headers)
+    again = await sent(api, app, a_message(), a_message(), headers=headers)
+
+    assert first == again
+    assert 2 == await stored(api, "message")
+
+
+async def test_a_batch_is_stored_whole_or_not_at_all(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = await api.app()
+    await api.endpoint(app)
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("tidings.storage.deliveries.add", broken)
+    answer = await api.post(f"/app/{app}/msg/batch", json={"messages": [a_message()] * 5})
+
+    assert 500 == answer.status_code
+    assert (0, 0) == (await stored(api, "message"), await stored(api, "delivery"))
+
+
+async def test_a_batch_is_written_in_one_transaction(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = await api.app()
+    sizes: list[int] = []
+    sound = intake.add
+
+    async def counting(tx: Any, messages: Any) -> None:
+        sizes.append(len(messages))
+        await sound(tx, messages)
+
+    monkeypatch.setattr(intake, "add", counting)
+    await sent(api, app, *[a_message()] * 1_000)
+
+    assert [1_000] == sizes
+
+
+@pytest.mark.parametrize("count", [0, 1_001])
+async def test_there_is_at_least_one_message_and_at_most_a_thousand(lite: Api, count: int) -> None:
+    app = await lite.app()
+
+    answer = await lite.post(f"/app/{app}/msg/batch", json={"messages": [a_message()] * count})
+
+    assert [["body", "messages"]] == [place for place, _, _ in faults(answer)]
+
+
+async def test_an_application_that_is_not_there_gets_nothing(lite: Api) -> None:
+    answer = await lite.post("/app/nobody/msg/batch", json={"messages": [a_message()]})
+
+    assert 404 == answer.status_code
