@@ -6,7 +6,7 @@ Nothing in the test's own tables is unique: an effect that happens twice is ther
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -217,3 +217,33 @@ async def explained(db: Database, sql: Statement, **values: Value | list[str]) -
     async with db.read() as read:
         found = await read.rows(explain, **values)
     return "\n".join(str(row[3] if db.dialect is Dialect.SQLITE else row[0]) for row in found)
+
+
+@dataclass
+class Scene:
+    """A database and a desk whose bell reaches whoever works."""
+
+    db: Database
+    desk: Desk
+
+    @asynccontextmanager
+    async def working(self, *handlers: Counting, limits: Limits = QUICK) -> AsyncIterator[Runner]:
+        async with working(self.db, *handlers, limits=limits) as runner:
+            self.desk.wake.tasks = runner.wake
+            yield runner
+
+    async def done(self, task: Task, *handlers: Counting, limits: Limits = QUICK) -> Task:
+        """Work until a task has ended."""
+        async with self.working(*handlers, limits=limits):
+            return await until(self.db, task.id)
+
+
+async def events_of(db: Database, task: Task) -> list[str]:
+    async with db.read() as read:
+        return [name for _, _, name, _ in await store.events(read, task.id)]
+
+
+async def spin(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.002)

@@ -33,7 +33,7 @@ POINTS = (
     "task.after_commit",
     "task.before_yield",
 )
-PATIENCE = 60
+PATIENCE = 30
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def worker(url: str, name: str, failpoints: str = "", sabotage: str = "none") ->
     """Have a worker process; whatever happens it is gone in the end."""
     process = subprocess.Popen(
         [sys.executable, str(HERE / "worker.py"), url, name, failpoints, sabotage],
-        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *filter(None, sys.path)])},
         stdout=subprocess.PIPE,
         text=True,
     )

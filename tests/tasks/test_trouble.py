@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+"""How a runner begins and ends, what it takes over, and trouble of the database, which is never the task's fault."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tasks.kit import (
+    QUICK,
+    Counting,
+    Scene,
+    database,
+    desk_of,
+    events_of,
+    new_task,
+    reread,
+    runner_of,
+    spin,
+    start,
+    until,
+    working,
+    wrongs,
+)
+from tidings.clock import SystemClock
+from tidings.model.task import Batch, State, Tally, Task, Terms
+from tidings.storage import claims, tasks
+from tidings.storage.database import Busy, Database, Dialect, OutcomeUnknown, Read, Unavailable, Write
+from tidings.tasks import runner as runner_module
+
+TENS = replace(QUICK, chunk_rows=10)
+
+
+# --- endings and beginnings
+
+
+async def test_a_stop_gives_the_task_back_without_a_strike(scene: Scene) -> None:
+    handler = Counting()
+    async with scene.working(handler, limits=TENS):
+        task = await start(scene.desk, new_task(5_000))
+        await spin(lambda: len(handler.seen) > 3)
+    stopped = await reread(scene.db, task.id)
+    ended = await scene.done(task)
+
+    assert (stopped.state, stopped.strikes) == (State.QUEUED, 0)
+    assert 0 < stopped.done < 5_000
+    assert (ended.state, ended.done) == (State.SUCCEEDED, 5_000)
+    assert await wrongs(scene.db, ended) == []
+
+
+async def test_starting_and_stopping_twice_does_no_harm(scene: Scene) -> None:
+    runner = runner_of(scene.db)
+    await runner.stop()
+    await runner.start()
+    await runner.start()
+    assert repr(runner) == "<Runner [0 of 4 slots busy]>"
+    await runner.stop()
+    await runner.stop()
+    scene.desk.wake.tasks = runner.wake
+    await runner.start()
+    task = await start(scene.desk, new_task(10))
+    await until(scene.db, task.id)
+    await runner.stop()
+
+
+@dataclass
+class Stuck(Counting):
+    """Never returns from its first load."""
+
+    begun: bool = False
+
+    async def load(self, read: Read, task: Task, limit: int) -> Batch:
+        del read, task, limit
+        self.begun = True
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_stop_does_not_wait_for_ever(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_STOP_SECONDS", 0.05)
+    handler = Stuck()
+    async with scene.working(handler):
+        task = await start(scene.desk, new_task(10))
+        await spin(lambda: handler.begun)
+
+    assert (await reread(scene.db, task.id)).state is State.RUNNING
+
+
+async def test_on_sqlite_a_new_process_takes_over_at_once(sqlite_url: str) -> None:
+    async with database(sqlite_url) as db:
+        scene = Scene(db, desk_of(db))
+        task = await start(scene.desk, new_task(100))
+        async with db.write(gate=tasks.GATE) as tx:
+            hour = Terms(lease_ms=3_600_000)
+            assert await claims.claim(tx, hour, ["test.count"], "dead", scene.desk.clock.now()) is not None
+
+        ended = await scene.done(task)
+
+        assert (ended.state, ended.epoch) == (State.SUCCEEDED, 3)
+        assert await events_of(db, task) == ["created", "lapsed", "succeeded"]
+
+
+async def test_on_postgresql_another_node_takes_over_when_the_lease_has_run_out(postgres_dsn: str) -> None:
+    async with database(postgres_dsn) as db:
+        scene = Scene(db, desk_of(db))
+        task = await start(scene.desk, new_task(100))
+        async with db.write(gate=tasks.GATE) as tx:
+            assert await claims.claim(tx, Terms(lease_ms=300), ["test.count"], "dead", None) is not None
+
+        ended = await scene.done(task)
+
+        assert (ended.state, ended.epoch) == (State.SUCCEEDED, 3)
+        assert await events_of(db, task) == ["created", "lapsed", "succeeded"]
+
+
+async def test_on_postgresql_nodes_share_the_work(postgres_dsn: str) -> None:
+    async with database(postgres_dsn) as db:
+        scene = Scene(db, desk_of(db))
+        started = [await start(scene.desk, new_task(200, app=f"app_{number}")) for number in range(8)]
+        nodes = [Counting(worker=name) for name in ("a", "b", "c")]
+        limits = replace(TENS, slots=2)
+        async with (
+            working(db, nodes[0], limits=limits),
+            working(db, nodes[1], limits=limits),
+            working(db, nodes[2], limits=limits),
+        ):
+            ended = [await until(db, task.id) for task in started]
+
+        for task in ended:
+            assert task.state is State.SUCCEEDED
+            assert await wrongs(db, task) == []
+        assert len([node for node in nodes if node.seen]) > 1
+
+
+# --- trouble of the database
+
+
+class Troubled:
+    """A database that loses connections: before a commit, or just after it has happened."""
+
+    def __init__(self, db: Database, seed: int, *, rate: float) -> None:
+        self.db = db
+        self.dialect: Dialect = db.dialect
+        self.rate = rate
+        self.troubles = 0
+        self._dice = random.Random(seed)  # noqa: S311
+
+    @asynccontextmanager
+    async def write(self, *, gate: int | None = None) -> AsyncIterator[Write]:
+        async with self.db.write(gate=gate) as tx:
+            yield tx
+            self._strike(Unavailable, Busy)
+        self._strike(OutcomeUnknown)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Read]:
+        self._strike(Unavailable)
+        async with self.db.read() as read:
+            yield read
+
+    def _strike(self, *errors: type[Exception]) -> None:
+        if self._dice.random() < self.rate:
+            self.troubles += 1
+            raise self._dice.choice(errors)("planned")
+
+    async def close(self) -> None:
+        """It is closed by its owner."""
+
+
+async def test_trouble_of_the_database_is_no_strike_and_no_loss(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
+    monkeypatch.setattr(runner_module, "_TROUBLE_FIRST", 0.0001)
+    troubled = Troubled(scene.db, 7, rate=0.15)
+    task = await start(scene.desk, new_task(600))
+    async with working(troubled, limits=replace(TENS, lease_seconds=0.3)):
+        ended = await until(scene.db, task.id)
+
+    assert troubled.troubles > 20
+    assert (ended.state, ended.done) == (State.SUCCEEDED, 600)
+    assert await wrongs(scene.db, ended) == []
+    assert "struck" not in await events_of(scene.db, task)
+
+
+@dataclass
+class Slow(Counting):
+    """Times out with more than eight rows at once; `never` with any number."""
+
+    never: bool = False
+
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+        if self.never or len(batch.items) > 8:
+            raise Busy("statement timeout")
+        return await super().apply(tx, task, batch)
+
+
+async def test_a_chunk_that_times_out_is_tried_with_fewer_rows(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
+    handler = Slow()
+    ended = await scene.done(await start(scene.desk, new_task(100)), handler)
+
+    assert (ended.state, ended.strikes) == (State.SUCCEEDED, 0)
+    assert max(size for _, size in handler.seen) <= 8
+    assert await wrongs(scene.db, ended) == []
+
+
+async def test_one_row_that_always_times_out_is_poison(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
+    ended = await scene.done(await start(scene.desk, new_task(100)), Slow(never=True))
+
+    assert (ended.state, ended.strikes, ended.done) == (State.FAILED, 5, 0)
+
+
+async def test_the_dispatcher_outlives_a_fault_in_claiming(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_TROUBLE_MAX", 0.01)
+    sound = claims.claim
+    faults = [ZeroDivisionError()]
+
+    async def faulty(tx: Write, terms: Terms, kinds: list[str], worker: str, now: int | None) -> Task | None:
+        if faults:
+            raise faults.pop()
+        return await sound(tx, terms, kinds, worker, now)
+
+    monkeypatch.setattr(claims, "claim", faulty)
+
+    assert (await scene.done(await start(scene.desk, new_task(10)))).state is State.SUCCEEDED
+    assert not faults
+
+
+async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
+    quiet = Troubled(scene.db, 1, rate=0.0)
+    writes = 0
+
+    @asynccontextmanager
+    async def counted(*, gate: int | None = None) -> AsyncIterator[Write]:
+        nonlocal writes
+        writes += 1
+        async with scene.db.write(gate=gate) as tx:
+            yield tx
+
+    quiet.write = counted  # type: ignore[method-assign]
+    runner = runner_of(quiet, clock=SystemClock())
+    await runner.start()
+    await spin(lambda: writes == (2 if scene.db.dialect is Dialect.SQLITE else 1))
+    before = writes
+    for _ in range(200):
+        await asyncio.sleep(0.0005)
+    await runner.stop()
+
+    assert writes == before
