@@ -23,9 +23,9 @@ from tidings.core.receipts import Answer
 from tidings.core.wake import Wake
 from tidings.model.task import State, Task
 from tidings.model.token import Principal
-from tidings.storage import recovery, tasks
+from tidings.storage import recovery, replays, tasks
 from tidings.storage.database import Database, Dialect
-from tidings.tasks.kinds import recover as kind
+from tidings.tasks.kinds import receivers as kind
 from tidings.tasks.kinds.recover import Recover
 from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.runner import Limits
@@ -376,11 +376,12 @@ async def test_every_probe_goes_through_an_index(scene: Scene) -> None:
         "limit": 100,
     }
     messages = [row[0] for row in await rows(scene.db, "SELECT id FROM message LIMIT 50")]
+    target = replays.Target("ep_1", "app_1", "org_1", "qtask_1", NOW)
     for analyzed in (False, True):
         if analyzed:
             await run_sql(scene.db, "ANALYZE")
         scan = await explained(scene.db, recovery._SCAN, **some)  # noqa: SLF001
-        look = await explained(scene.db, recovery._UNDELIVERED_PAIR, endpoint="ep_1", msgs=messages)  # noqa: SLF001
+        look = await explained(scene.db, replays._SEND_FAILED, msgs=messages, **target.values)  # noqa: SLF001
         edge = await explained(scene.db, recovery._EDGE, endpoint="ep_1")  # noqa: SLF001
         for plan in (scan, look, edge):
             assert "Seq Scan on attempt" not in plan, plan
@@ -392,7 +393,7 @@ async def test_every_probe_goes_through_an_index(scene: Scene) -> None:
 
 
 def test_the_registry_knows_it() -> None:
-    assert set(handlers(SystemClock(), Wake())) == {"endpoint.recover"}
+    assert set(handlers(SystemClock(), Wake())) >= {"endpoint.recover", "endpoint.replay", "endpoint.bulk-replay"}
 
 
 @pytest.mark.chaos

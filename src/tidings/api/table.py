@@ -3,7 +3,19 @@
 
 from typing import Final
 
-from tidings.api import apps, attempts, batches, endpoint_health, endpoints, event_types, health, messages, tasks
+from tidings.api import (
+    apps,
+    attempts,
+    batches,
+    bulk,
+    endpoint_health,
+    endpoints,
+    event_types,
+    health,
+    messages,
+    resending,
+    tasks,
+)
 from tidings.api.routes import AnyRoute
 
 TABLE: Final[tuple[AnyRoute, ...]] = (
@@ -14,6 +26,8 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *batches.ROUTES,  # before the paths that end in a message's id
     *messages.ROUTES,
     *attempts.ROUTES,
+    *resending.ROUTES,
+    *bulk.ROUTES,
     *tasks.ROUTES,
     *health.ROUTES,
 )

@@ -6,7 +6,7 @@ is more than that stands in members that they pass on unread (`data`) or skip (`
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, Final, cast
 
@@ -15,16 +15,15 @@ from msgspec import UNSET, Meta, UnsetType
 from tidings import ids
 from tidings.api.query import Direction, Kind, Limit, Query, TaskIterator, one_of
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import In, ListResponse, Moment, Out, answer, listing, moment_in, moment_out
-from tidings.core import tasks
+from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
+from tidings.core import outcomes, tasks
 from tidings.core.receipts import Answer
 from tidings.errors import not_found
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
-from tidings.model.recovery import MESSAGES_SENT
+from tidings.model.results import LISTED_AT_MOST, LISTED_IN_LISTS
 from tidings.model.task import Progress, Task, WireStatus
 
 TAG: Final = "Background Tasks"
-ENDPOINT_TAG: Final = "Endpoint"
 
 
 class BackgroundTaskType(Enum):
@@ -48,9 +47,6 @@ class BackgroundTaskStatus(Enum):
     FAILED = "failed"
 
 
-COUNTERS: Final[Mapping[BackgroundTaskType, tuple[str, ...]]] = {BackgroundTaskType.RECOVER: (MESSAGES_SENT,)}
-"""What each type counts; there from the start, at nought."""
-
 OLD_BULK_REPLAY: Final = "endpoint.bulk_replay"
 """How clients up to 1.86 spell it; they know no other spelling, and later ones do not know this."""
 _OLD_CLIENT: Final = (1, 86)
@@ -70,15 +66,8 @@ def _type_of(value: str) -> Enum:
 _ID: Final = Meta(extra_json_schema={"minLength": 33, "maxLength": 33, "pattern": "^qtask_[A-Za-z0-9]{27}$"})
 
 
-class RecoverIn(In, kw_only=True):
-    """A stretch of time whose failed messages are sent again."""
-
-    since: Moment
-    until: Moment | None = None
-
-
-class RecoverOut(Out, kw_only=True):
-    """The task that does it."""
+class StartedOut(Out, kw_only=True):
+    """A task that has been started."""
 
     id: Annotated[str, _ID]
     status: BackgroundTaskStatus
@@ -138,26 +127,20 @@ class ListQuery(Query, kw_only=True):
     order: Direction = None
 
 
-async def recover(call: Call[Query, RecoverIn]) -> Answer:
-    """Start sending what failed again."""
-    body = call.body
-    wanted = tasks.Recovery(
-        endpoint_ref=call.path["endpoint_id"],
-        since=moment_in(body.since, "since"),
-        until=None if body.until is None else moment_in(body.until, "until"),
-        created_by=call.principal.subject,
-    )
-    return await tasks.recover(call.context.desk, call.app, wanted, receipt=call.receipt, render=_started)
+def started(kind: type[StartedOut], **more: object) -> Callable[[Task], Answer]:
+    """Return what answers with a task that has been started."""
 
+    def render(task: Task) -> Answer:
+        body = kind(
+            id=task.id,
+            status=_status(task),
+            task=BackgroundTaskType(task.kind),
+            updated_at=moment_out(task.updated_at),
+            **more,
+        )
+        return answer(202, body)
 
-def _started(task: Task) -> Answer:
-    body = RecoverOut(
-        id=task.id,
-        status=_status(task),
-        task=BackgroundTaskType(task.kind),
-        updated_at=moment_out(task.updated_at),
-    )
-    return answer(202, body)
+    return render
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
@@ -166,7 +149,8 @@ async def get(call: Call[Query, Nothing]) -> Answer:
     if not ids.is_id(task_id, ids.TASK):
         raise not_found()
     task = await tasks.get(call.context.desk, call.principal, task_id)
-    return answer(200, shown(task, call.agent))
+    found = await outcomes.results(call.context.desk, [task], most=LISTED_AT_MOST)
+    return answer(200, shown(task, call.agent, found.get(task.id)))
 
 
 async def page(call: Call[ListQuery, Nothing]) -> Answer:
@@ -179,17 +163,18 @@ async def page(call: Call[ListQuery, Nothing]) -> Answer:
         status=None if query.status is None else WireStatus(query.status.value),
         kind=None if query.task is None else query.task.value,
     )
-    return listing(found, lambda task: shown(task, call.agent))
+    results = await outcomes.results(call.context.desk, found.items, most=LISTED_IN_LISTS)
+    return listing(found, lambda task: shown(task, call.agent, results.get(task.id)))
 
 
-def shown(task: Task, agent: str = "") -> BackgroundTaskOut:
-    """Return a task as it goes over the wire to a client."""
+def shown(task: Task, agent: str = "", result: dict[str, Any] | None = None) -> BackgroundTaskOut:
+    """Return a task as it goes over the wire to a client; one that has finished with its result."""
     return BackgroundTaskOut(
         id=task.id,
         status=_status(task),
         task=_spelt(task.kind, agent),
         updated_at=moment_out(task.updated_at),
-        data=data_of(task),
+        data=data_of(task) if result is None else result,
         x=_detail(task),
     )
 
@@ -208,11 +193,8 @@ def _spelt(kind: str, agent: str) -> BackgroundTaskType:
 
 
 def data_of(task: Task) -> dict[str, Any]:
-    """Return what the clients show of a task: when it has finished exactly what the contract says, until then more."""
-    kind = BackgroundTaskType(task.kind)
-    counted = dict.fromkeys(COUNTERS.get(kind, ()), 0) | dict(task.counters)
-    if task.wire_status is WireStatus.FINISHED:
-        return {name: counted[name] for name in COUNTERS.get(kind, counted)}
+    """Return what the clients show of a task that has not finished, or has nothing but counters to tell."""
+    counted = outcomes.counted(task.kind, task.counters)
     if task.wire_status is WireStatus.RUNNING:
         return counted | {"progress": _progress(task.progress)}
     return counted | ({} if task.error is None else {"error": _error(task)})
@@ -251,18 +233,6 @@ def _detail(task: Task) -> TaskDetailOut:
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
-    Route(
-        method="POST",
-        path="/app/{app_id}/endpoint/{endpoint_id}/recover",
-        operation="v1.endpoint.recover",
-        tag=ENDPOINT_TAG,
-        summary="Send again what failed for an endpoint in a stretch of time",
-        access=Access.APP,
-        query=Query,
-        body=RecoverIn,
-        handler=recover,
-        answers={202: RecoverOut},
-    ),
     Route(
         method="GET",
         path="/background-task",

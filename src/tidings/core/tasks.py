@@ -12,17 +12,19 @@ from typing import Final
 import msgspec
 
 from tidings import ids, observe
+from tidings.core import outcomes
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
 from tidings.errors import Fault, conflict, invalid, not_found, too_many
 from tidings.ids import EndpointId, TaskId
 from tidings.model.app import App
+from tidings.model.endpoint import Endpoint
 from tidings.model.page import WINDOW_MS, Cursor, Page
 from tidings.model.recovery import RecoverArgs, checked_until
 from tidings.model.task import ACTIVE_LIMIT, RECOVER, Command, Failure, NewTask, State, Task, WireStatus, allows
 from tidings.model.token import Principal
 from tidings.storage import deliveries, endpoints, recovery, tasks
-from tidings.storage.database import Dialect, Write, retried
+from tidings.storage.database import Dialect, Read, Write, retried
 
 CANCELLED: Final = Failure("cancelled", "The task was cancelled.")
 
@@ -47,6 +49,8 @@ class Recovery:
     since: int
     until: int | None
     created_by: str
+    rate_limit: int | None = None
+    force: bool = False
 
 
 async def recover(
@@ -55,9 +59,7 @@ async def recover(
     """Start sending again what failed for an endpoint."""
 
     async def work(tx: Write) -> Task:
-        endpoint = await endpoints.get(tx, app.id, wanted.endpoint_ref)
-        if endpoint.disabled:
-            raise invalid(Fault(("path", "endpoint_id"), "The endpoint is disabled; enable it before recovering it."))
+        endpoint = await receiving(tx, app, wanted.endpoint_ref, force=wanted.force)
         return await begin_recovery(desk, tx, app, endpoint.id, wanted)
 
     return await desk.receipts.once(receipt, work, render)
@@ -71,11 +73,26 @@ async def begin_recovery(desk: Desk, tx: Write, app: App, endpoint_id: EndpointI
         until=checked_until(wanted.since, wanted.until, desk.clock.now()),
         # On PostgreSQL an older transaction may still commit a smaller id: the edge is known behind the barrier.
         edge=await recovery.edge(tx, endpoint_id) if tx.dialect is Dialect.SQLITE else None,
+        force=wanted.force,
     )
-    return await start(desk, tx, _of_endpoint(RECOVER, app, endpoint_id, wanted.created_by, args))
+    new = of_endpoint(RECOVER, app, endpoint_id, wanted.created_by, args)
+    return await start(desk, tx, paced(new, wanted.rate_limit))
 
 
-def _of_endpoint(kind: str, app: App, endpoint_id: EndpointId, created_by: str, args: object) -> NewTask:
+async def receiving(read: Read, app: App, ref: str, *, force: bool) -> Endpoint:
+    """Return an endpoint that messages may be sent to again; `force` takes a disabled one too."""
+    endpoint = await endpoints.get(read, app.id, ref)
+    if endpoint.disabled and not force:
+        raise invalid(Fault(("path", "endpoint_id"), "The endpoint is disabled; enable it first, or use force=true."))
+    return endpoint
+
+
+def paced(new: NewTask, rate_limit: int | None) -> NewTask:
+    """Return a task that may send only so many messages a second."""
+    return replace(new, rate_limit=rate_limit)
+
+
+def of_endpoint(kind: str, app: App, endpoint_id: EndpointId, created_by: str, args: object) -> NewTask:
     """Return what starts a task on an endpoint; two of them never run on one endpoint at once."""
     return NewTask(
         kind=kind,
@@ -147,7 +164,10 @@ async def cancel(desk: Desk, principal: Principal, task_id: str) -> Task:
     """
 
     async def work(tx: Write, task: Task) -> Task | None:
-        return await tasks.cancel(tx, task.id, desk.clock.now(), CANCELLED)
+        cancelled = await tasks.cancel(tx, task.id, desk.clock.now(), CANCELLED)
+        if cancelled is not None:
+            await outcomes.tell(tx, cancelled, desk.clock.now())
+        return cancelled
 
     await _command(desk, principal, task_id, Command.CANCEL, work)
     while await retried(lambda: _withdraw(desk, task_id)):

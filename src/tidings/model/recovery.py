@@ -11,9 +11,6 @@ from tidings.ids import EndpointId
 LONGEST_MS: Final = 14 * DAY + 5 * MINUTE
 """Fourteen days, and a little for a caller whose clock or connection is slow."""
 
-MESSAGES_SENT: Final = "messagesSent"
-"""What a task that re-sends counts, as it stands on the wire."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverArgs:
@@ -27,11 +24,14 @@ class RecoverArgs:
     since: int
     until: int | None = None
     edge: str | None = None
+    force: bool = False
 
 
 def checked_until(since: int, until: int | None, now: int) -> int | None:
     """Refuse a window that is too long or runs backwards; return its end, None for "now"."""
     end = now if until is None else until
+    if since > now:
+        raise invalid(Fault(("body", "since"), "'since' must not be in the future"))
     if since > end:
         raise invalid(Fault(("body", "since"), "'since' must not be later than 'until'"))
     if since < end - LONGEST_MS:

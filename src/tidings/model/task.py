@@ -49,6 +49,14 @@ SYSTEM: Final = "system."
 """Kinds with this prefix are the service's own affair and never reach the wire."""
 
 RECOVER: Final = "endpoint.recover"
+REPLAY: Final = "endpoint.replay"
+BULK_REPLAY: Final = "endpoint.bulk-replay"
+APP_STATS: Final = "application.stats"
+EVENT_TYPE_STATS: Final = "event-type.aggregate"
+PURGE_CONTENT: Final = "application.purge_content"
+BROADCAST: Final = "message.broadcast"
+EXPORT: Final = "sdk.generate"
+JANITOR: Final = "system.janitor"
 
 _ETA_CHUNKS: Final = 3
 _ETA_MS: Final = 2_000
@@ -262,6 +270,7 @@ class Task:
     lock_key: str | None
     created_by: str | None
     barrier: int | None
+    rate_limit: int | None = None
     created_at: int
     started_at: int | None
     updated_at: int
@@ -314,6 +323,8 @@ class NewTask:
     lock_key: str | None = None
     created_by: str | None = None
     priority: int = 0
+    rate_limit: int | None = None
+    """Most messages a second that it may have sent again."""
 
     @property
     def tenant(self) -> str:
@@ -378,6 +389,10 @@ class Permanent(Exception):
         super().__init__(detail)
         self.code = code
         self.detail = detail
+
+
+class NotYet(Exception):
+    """Something else must happen before a task can go on; it is tried again after a while, without a strike."""
 
 
 class LeaseLost(Exception):

@@ -5,12 +5,11 @@ Every probe goes through an index that begins with the message. `endpoint_id || 
 without statistics would as soon walk all attempts of the endpoint.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from tidings.storage.database import Dialect, Read, Sql, Write
+from tidings.storage.database import Read, Sql, Write
 
 
 class Verdict(IntEnum):
@@ -93,29 +92,3 @@ async def is_disabled(tx: Write, endpoint_id: str) -> bool | None:
     """Tell whether an endpoint is disabled, None where it or its application is deleted; and keep it as it is."""
     row = await tx.row(_RECEIVES_HELD, endpoint=endpoint_id)
     return None if row is None else bool(row["disabled"])
-
-
-_LOCK: Final = (
-    "SELECT 1 FROM delivery WHERE msg_id = ANY(CAST(:msgs AS text[])) AND endpoint_id || '' = :endpoint"
-    " ORDER BY msg_id FOR UPDATE"
-)
-_UNDELIVERED: Final = (
-    "SELECT wanted.id AS id FROM {wanted} WHERE (SELECT 1 FROM attempt WHERE attempt.msg_id = wanted.id"
-    " AND attempt.endpoint_id || '' = :endpoint AND attempt.status = 0 LIMIT 1) IS NULL"
-)
-_UNDELIVERED_PAIR: Final = Sql(
-    sqlite=_UNDELIVERED.replace("{wanted}", "(SELECT value AS id FROM json_each(:msgs)) AS wanted"),
-    postgresql=_UNDELIVERED.replace("{wanted}", "unnest(CAST(:msgs AS text[])) AS wanted(id)"),
-)
-
-
-async def undelivered(tx: Write, endpoint_id: str, msg_ids: Sequence[str]) -> list[str]:
-    """Return those of the messages that the endpoint has not got, also not since they were scanned.
-
-    On PostgreSQL a send may be settling in this moment. Its delivery is locked first: when the lock is ours, the
-    settlement has committed, and the look that follows sees its success.
-    """
-    if tx.dialect is Dialect.POSTGRESQL:
-        await tx.rows(_LOCK, endpoint=endpoint_id, msgs=list(msg_ids))
-    rows = await tx.rows(_UNDELIVERED_PAIR, endpoint=endpoint_id, msgs=list(msg_ids))
-    return [row["id"] for row in rows]

@@ -34,7 +34,7 @@ GATE: Final = 7_251_002
 COLUMNS: Final = (
     "id, org_id, app_id, tenant, kind, args, state, priority, turn, ready_at, epoch, lease_until, cursor, done,"
     " skipped, total, total_exact, size, rate, busy_ms, chunks, strikes, error, counters, lock_key, created_by,"
-    " barrier, created_at, started_at, updated_at, finished_at"
+    " barrier, rate_limit, created_at, started_at, updated_at, finished_at"
 )
 
 
@@ -109,9 +109,9 @@ async def close_gate(tx: Write) -> None:
 _BARRIER: Final = {Dialect.SQLITE: "NULL", Dialect.POSTGRESQL: "pg_current_xact_id()::text::bigint"}
 _ADD: Final = (
     "INSERT INTO task (id, org_id, app_id, tenant, kind, args, state, wire_status, priority, turn, ready_at, size,"
-    " lock_key, created_by, barrier, created_at, updated_at)"
+    " lock_key, created_by, rate_limit, barrier, created_at, updated_at)"
     " VALUES (:id, :org, :app, :tenant, :kind, :args, 'queued', 'running', :priority, :turn, 0, 0,"
-    f" :lock_key, :created_by, {{barrier}}, :now, :now) RETURNING {COLUMNS}"
+    f" :lock_key, :created_by, CAST(:rate_limit AS INTEGER), {{barrier}}, :now, :now) RETURNING {COLUMNS}"
 )
 _ADD_PAIR: Final = Sql(*(_ADD.replace("{barrier}", _BARRIER[each]) for each in (Dialect.SQLITE, Dialect.POSTGRESQL)))
 
@@ -131,6 +131,7 @@ async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
         turn=turn,
         lock_key=new.lock_key,
         created_by=new.created_by,
+        rate_limit=new.rate_limit,
         now=now,
     )
     task = task_of(row)

@@ -6,6 +6,7 @@ what counts is that a round trip and a commit are paid seldom.
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,3 +52,48 @@ def next_rate(rate: float, items: int, whole_ms: float) -> float:
     """Return rows a second as a moving average; the first measure stands for itself."""
     measured = items * 1000 / max(whole_ms, 0.001)
     return measured if rate <= 0 else _KEEP * rate + (1 - _KEEP) * measured
+
+
+class Meter:
+    """Holds a task to so many messages a second: exactly over any ten seconds, and evenly inside them.
+
+    What may be sent grows with time, up to half a second's worth, and is counted over the last ten seconds besides.
+    A slice begins with that half second as a debt: whoever worked on the task before may just have spent its own.
+    """
+
+    __slots__ = ("_at", "_most", "_rate", "_sent", "_step", "_window", "_worth")
+
+    def __init__(self, rate: int, now: float) -> None:
+        self._rate = rate
+        self._step = max(1.0, rate * _STEP_SECONDS)
+        self._most = 2 * self._step
+        self._worth = -self._most
+        self._at = now
+        self._sent: deque[tuple[float, int]] = deque()
+        self._window = rate * _WINDOW_SECONDS
+
+    def allowance(self, now: float) -> int:
+        """Return how many messages may be sent at this moment."""
+        self._worth = min(self._most, self._worth + (now - self._at) * self._rate)
+        self._at = now
+        while self._sent and self._sent[0][0] <= now - _WINDOW_SECONDS:
+            self._sent.popleft()
+        return max(0, math.floor(min(self._worth, self._window - sum(count for _, count in self._sent))))
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until it is worth the while to send some; none if it is."""
+        if self.allowance(now) >= math.floor(self._step):
+            return 0.0
+        if self._worth < self._step:
+            return (self._step - self._worth) / self._rate
+        return self._sent[0][0] + _WINDOW_SECONDS - now
+
+    def spend(self, count: int, now: float) -> None:
+        """Take note of what has been sent; called when it is there for all to see."""
+        if count:
+            self._worth -= count
+            self._sent.append((now, count))
+
+
+_STEP_SECONDS: Final = 0.25
+_WINDOW_SECONDS: Final = 10

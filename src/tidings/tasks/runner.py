@@ -29,10 +29,11 @@ from typing import Final
 
 from tidings import observe
 from tidings.clock import SECOND, Clock
+from tidings.core import outcomes
 from tidings.failpoint import point
 from tidings.model.task import State, Task, Terms
 from tidings.storage import claims, tasks
-from tidings.storage.database import Database, Dialect, StorageError
+from tidings.storage.database import Database, Dialect, StorageError, Write
 from tidings.tasks.handler import Handler
 from tidings.tasks.pace import pace_of
 from tidings.tasks.slice import Bench, Slice
@@ -151,6 +152,7 @@ class Runner:
         async with bench.db.write(gate=tasks.GATE) as tx:
             now = await claims.moment(tx, bench.now)
             lapsed = await claims.put_back(tx, bench.terms, now)
+            await self._tell_failed(tx, lapsed)
             task = await claims.claim(tx, bench.terms, bench.kinds, self._worker, now)
             if task is None:
                 delay = await claims.later(tx, now)
@@ -164,7 +166,12 @@ class Runner:
         """Put back what a process that is gone was working on."""
         async with self._bench.db.write(gate=tasks.GATE) as tx:
             lapsed = await claims.put_back(tx, self._bench.terms, self._bench.now, whatever_lease=True)
+            await self._tell_failed(tx, lapsed)
         self._tell(lapsed)
+
+    async def _tell_failed(self, tx: Write, lapsed: list[Task]) -> None:
+        for task in lapsed:
+            await outcomes.tell(tx, task, self._bench.clock.now())
 
     def _tell(self, lapsed: list[Task]) -> None:
         for task in lapsed:

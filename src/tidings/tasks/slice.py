@@ -14,12 +14,13 @@ from typing import Final
 
 from tidings import observe
 from tidings.clock import SECOND, Clock
+from tidings.core import outcomes
 from tidings.failpoint import point
-from tidings.model.task import Batch, Failure, LeaseLost, Mark, Permanent, Tally, Task, Terms
+from tidings.model.task import Batch, Failure, LeaseLost, Mark, NotYet, Permanent, Tally, Task, Terms
 from tidings.storage import claims, tasks
 from tidings.storage.database import Busy, Database, Dialect, Duplicate, Read, StorageError, Write
 from tidings.tasks.handler import Handler
-from tidings.tasks.pace import Pace, next_rate
+from tidings.tasks.pace import Meter, Pace, next_rate
 
 _TROUBLE_FIRST: Final = 0.05
 _TROUBLE_MAX: Final = 5.0
@@ -62,6 +63,8 @@ class Slice:
         "_fault",
         "_handler",
         "_has_worked",
+        "_meter",
+        "_must_wait",
         "_over",
         "_renewed",
         "_room",
@@ -84,6 +87,8 @@ class Slice:
         self._stale = False
         self._over = False
         self._fault: Exception | None = None
+        self._must_wait = False
+        self._meter = None if task.rate_limit is None else Meter(task.rate_limit, bench.clock.monotonic())
 
     async def run(self) -> None:
         """Work until the task ends, gives way or is lost."""
@@ -95,6 +100,8 @@ class Slice:
                 return
             except (Duplicate, Permanent) as error:
                 self._blame(error)
+            except NotYet:
+                self._must_wait = True
             except StorageError as error:
                 await self._weather(error)
             except Exception as error:  # noqa: BLE001 - whatever a kind raises is a strike, and is logged as one
@@ -106,11 +113,13 @@ class Slice:
             await self._reload()
         if self._fault is not None:
             await self._strike(self._fault)
+        elif self._must_wait:
+            await self._wait()
         elif self._task.cursor is None:
             await self._begin()
         elif self._bench.stopping.is_set() or (self._has_worked and await self._must_give_way()):
             await self._give_way()
-        elif await self._has_room():
+        elif await self._has_room() and await self._is_in_time():
             await self._chunk()
         else:
             await self._wait()
@@ -132,9 +141,7 @@ class Slice:
     async def _chunk(self) -> None:
         """Read a batch; then, in one transaction, prove ownership, do the work, and write down how far it came."""
         moment = self._bench.clock.monotonic()
-        limit = self._limit()
-        async with self._bench.db.read() as read:
-            batch = await self._handler.load(read, self._task, limit)
+        batch, limit = await self._load()
         point("task.after_load")
         async with self._bench.db.write() as tx:
             point("task.after_begin")
@@ -154,12 +161,30 @@ class Slice:
         self._has_worked = True  # a slice is one chunk at least, however short: else nothing would ever get on
         self._size = mark.size
         self._room -= tally.made
+        if self._meter is not None:
+            self._meter.spend(tally.made, self._bench.clock.monotonic())
         self._advanced(moment)
         self._tell(batch, after)
 
     async def _checkpoint(self, tx: Write, held: Task, tally: Tally, mark: Mark, *, last: bool) -> Task:
         after = await claims.checkpoint(tx, held, tally, mark, self._bench.terms, self._bench.now)
-        return await claims.finish(tx, after.claim, self._bench.now) if last else after
+        if not last:
+            return after
+        ended = await claims.finish(tx, after.claim, self._bench.now)
+        await outcomes.tell(tx, ended, self._bench.clock.now())
+        return ended
+
+    async def _load(self) -> tuple[Batch, int]:
+        """Read a batch, and with how many rows it was read: fewer if it asks for more than may be sent by now."""
+        limit = self._limit()
+        async with self._bench.db.read() as read:
+            batch = await self._handler.load(read, self._task, limit)
+            if self._meter is not None:
+                allowed = self._meter.allowance(self._bench.clock.monotonic())
+                if len(batch.items) > allowed:
+                    limit = allowed
+                    batch = await self._handler.load(read, self._task, limit)
+        return batch, limit
 
     def _limit(self) -> int:
         return min(self._size, self._room) if self._bench.backlog else self._size
@@ -225,6 +250,15 @@ class Slice:
         self._room = limit - await self._handler.backlog(read, self._task, limit)
         return self._room * 2 > limit
 
+    async def _is_in_time(self) -> bool:
+        """Wait until the task's rate allows it something; tell whether it does, or the process ends."""
+        while self._meter is not None and (wait := self._meter.wait(self._bench.clock.monotonic())) > 0:
+            await self._bench.rest(min(wait, _LOOK_SECONDS))
+            if self._bench.stopping.is_set():
+                return False
+            await self._keep()
+        return True
+
     async def _must_give_way(self) -> bool:
         """Tell whether the process ends, or the slice is over and somebody waits."""
         if self._bench.stopping.is_set():
@@ -259,6 +293,7 @@ class Slice:
             why = Failure("internal", f"A chunk of the task failed with {type(error).__name__}.")
         async with self._bench.db.write() as tx:
             task = await claims.strike(tx, self._task.claim, why, terms, self._bench.now)
+            await outcomes.tell(tx, task, self._bench.clock.now())
         self._over = True
         observe.transition("task", task.id, task.state.value if task.error is None else f"{task.state} ({why.code})")
 

@@ -6,10 +6,22 @@ from collections.abc import Mapping
 from tidings.clock import Clock
 from tidings.core.wake import Wake
 from tidings.tasks.handler import Handler
+from tidings.tasks.kinds.broadcast import Broadcast
+from tidings.tasks.kinds.purge import Purge
 from tidings.tasks.kinds.recover import Recover
+from tidings.tasks.kinds.replay import BulkReplay, Replay
+from tidings.tasks.kinds.usage import AppStats, EventTypeStats
 
 
-def handlers(clock: Clock, wake: Wake) -> Mapping[str, Handler]:
+def handlers(clock: Clock, wake: Wake, secret: str = "") -> Mapping[str, Handler]:
     """Return every kind by its name."""
-    known: tuple[Handler, ...] = (Recover(clock, wake),)
+    known: tuple[Handler, ...] = (
+        Recover(clock, wake),
+        Replay(clock, wake),
+        BulkReplay(clock, wake),
+        Purge(),
+        AppStats(),
+        EventTypeStats(),
+        Broadcast(clock, wake),
+    )
     return {handler.kind: handler for handler in known}

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""Tasks on whole applications and on all of them, over HTTP: usage, subscriptions, broadcasts, deleted payloads."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from tidings.api.fields import UID, Channel, Name, Object, set_faults, unique
+from tidings.api.messages import MessageIn
+from tidings.api.query import Query
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.tasks import StartedOut, started
+from tidings.api.wire import In, Moment, moment_in
+from tidings.core import broadcasts, purges, usage
+from tidings.core.receipts import Answer
+from tidings.core.usage import Asked
+from tidings.errors import Fault
+from tidings.model import text
+from tidings.model.message import CHANNELS_MAX, RETENTION_DAYS, RETENTION_HOURS_MAX
+from tidings.model.task import Task
+
+Reference = Annotated[str, UID]
+_UNIQUE: Final = Meta(extra_json_schema={"uniqueItems": True})
+_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
+_DAYS: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_DAYS, "format": "int64"})
+_HOURS: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS_MAX, "format": "int64"})
+
+
+class AppUsageStatsIn(In, kw_only=True):
+    """A stretch of time, both ends in it, and the applications that are meant; without them all."""
+
+    since: Moment
+    until: Moment
+    app_ids: Annotated[list[Reference] | None, _UNIQUE] = None
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        yield from set_faults("appIds", map(text.wrong_name, self.app_ids or ()))
+
+
+class AppUsageStatsOut(StartedOut, kw_only=True):
+    """The task that counts, and which of the applications were not found."""
+
+    unresolved_app_ids: Annotated[list[Reference], _UNIQUE]
+
+
+class AggregateEventTypesOut(StartedOut, kw_only=True):
+    """The task that tells what is subscribed to."""
+
+
+class ExpungeAllContentsOut(StartedOut, kw_only=True):
+    """The task that deletes the payloads."""
+
+
+class MessageBroadcastIn(In, kw_only=True):
+    """A message for every application."""
+
+    event_type: Name
+    payload: Object
+    event_id: Annotated[str | None, UID] = None
+    channels: Annotated[list[Channel] | None, _SET] = None
+    payload_retention_period: Annotated[int | None, _DAYS] = None
+    payload_retention_hours: Annotated[int | None, _HOURS] = None
+
+    def single(self) -> MessageIn:
+        """Return the body that would send it to one application."""
+        return MessageIn(
+            event_type=self.event_type,
+            payload=self.payload,
+            event_id=self.event_id,
+            channels=self.channels,
+            payload_retention_period=self.payload_retention_period,
+            payload_retention_hours=self.payload_retention_hours,
+        )
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong, as with a message to one application."""
+        yield from self.single().faults()
+
+
+class MessageBroadcastOut(StartedOut, kw_only=True):
+    """The task that makes the messages."""
+
+
+async def count_attempts(call: Call[Query, AppUsageStatsIn]) -> Answer:
+    """Start counting the attempts of each application."""
+    body = call.body
+    asked = Asked(since=moment_in(body.since, "since"), until=moment_in(body.until, "until"), refs=unique(body.app_ids))
+
+    def render(task: Task, missing: Sequence[str]) -> Answer:
+        return started(AppUsageStatsOut, unresolved_app_ids=list(missing))(task)
+
+    return await usage.count_attempts(call.context.desk, call.principal, asked, receipt=call.receipt, render=render)
+
+
+async def aggregate(call: Call[Query, Nothing]) -> Answer:
+    """Start telling which event types the endpoints of each application name, and whether one takes all of them."""
+    return await usage.aggregate(call.context.desk, call.principal, render=started(AggregateEventTypesOut))
+
+
+async def expunge(call: Call[Query, Nothing]) -> Answer:
+    """Start deleting the payloads of all messages that are there; what is still to be sent of them is not sent."""
+    desk, render = call.context.desk, started(ExpungeAllContentsOut)
+    return await purges.purge(desk, call.app, call.principal.subject, receipt=call.receipt, render=render)
+
+
+async def broadcast(call: Call[Query, MessageBroadcastIn]) -> Answer:
+    """Start making the message in every application that is there now."""
+    desk, render = call.context.desk, started(MessageBroadcastOut)
+    draft = call.body.single().drafted(call.context.desk.clock)
+    return await broadcasts.broadcast(desk, call.principal, draft, receipt=call.receipt, render=render)
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="POST",
+        path="/stats/usage/app",
+        operation="v1.statistics.aggregate-app-stats",
+        tag="Statistics",
+        summary="Count the attempts of applications in a stretch of time",
+        access=Access.ORG,
+        query=Query,
+        body=AppUsageStatsIn,
+        handler=count_attempts,
+        answers={202: AppUsageStatsOut},
+    ),
+    Route(
+        method="PUT",
+        path="/stats/usage/event-types",
+        operation="v1.statistics.aggregate-event-types",
+        tag="Statistics",
+        summary="Tell what each application subscribes to",
+        access=Access.ORG,
+        query=Query,
+        body=Nothing,
+        handler=aggregate,
+        answers={202: AggregateEventTypesOut},
+    ),
+    Route(
+        method="POST",
+        path="/app/{app_id}/msg/expunge-all-contents",
+        operation="v1.message.expunge-all-contents",
+        tag="Message",
+        summary="Delete the payloads of all messages of an application",
+        access=Access.ORG,
+        query=Query,
+        body=Nothing,
+        handler=expunge,
+        answers={202: ExpungeAllContentsOut},
+    ),
+    Route(
+        method="POST",
+        path="/msg/broadcast",
+        operation="v1.message.broadcast",
+        tag="Broadcast",
+        summary="Send a message to every application",
+        access=Access.ORG,
+        query=Query,
+        body=MessageBroadcastIn,
+        handler=broadcast,
+        answers={202: MessageBroadcastOut},
+    ),
+)

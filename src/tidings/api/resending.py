@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""Tasks that send messages of one endpoint again, over HTTP: what failed, what was never sent, what is chosen."""
+
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from tidings.api.fields import CHANNEL, TAG, Name, set_faults, unique
+from tidings.api.query import Flag, Query
+from tidings.api.routes import Access, AnyRoute, Call, Route
+from tidings.api.tasks import StartedOut, started
+from tidings.api.wire import In, Moment, moment_in
+from tidings.core import resending, tasks
+from tidings.core.receipts import Answer
+from tidings.errors import Fault
+from tidings.model import text
+from tidings.model.attempt import MessageStatus, StatusCodeClass
+from tidings.model.message import MessageFilter
+from tidings.model.resending import Chosen, Narrowed, Which
+
+ENDPOINT_TAG: Final = "Endpoint"
+RATE_MAX: Final = 100_000
+_RATE: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RATE_MAX})
+
+
+class _WindowIn(In, kw_only=True):
+    """A stretch of time, and how fast it may be worked through."""
+
+    since: Moment
+    until: Moment | None = None
+    rate_per_second: Annotated[int | None, _RATE] = None
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        if self.rate_per_second is not None and not 1 <= self.rate_per_second <= RATE_MAX:
+            yield Fault(("body", "ratePerSecond"), f"must be between 1 and {RATE_MAX} messages per second")
+
+
+class RecoverIn(_WindowIn, kw_only=True):
+    """A stretch of time whose failed messages are sent again."""
+
+
+class ReplayIn(_WindowIn, kw_only=True):
+    """A stretch of time whose messages are sent if they never were."""
+
+
+class BulkReplayIn(_WindowIn, kw_only=True):
+    """Messages of a stretch of time that are sent again whatever came of them; what is left out does not narrow."""
+
+    event_types: Annotated[list[Name] | None, Meta(extra_json_schema={"uniqueItems": True})] = None
+    channel: Annotated[str | None, CHANNEL] = None
+    tag: Annotated[str | None, TAG] = None
+    status: MessageStatus | None = None
+    status_code_class: StatusCodeClass | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beyond the types of the members."""
+        yield from super().faults()
+        yield from set_faults("eventTypes", map(text.wrong_name, self.event_types or ()))
+        for name, value, rule in (
+            ("channel", self.channel, text.wrong_channel),
+            ("tag", self.tag, text.wrong_tag),
+        ):
+            wrong = None if value is None else rule(value)
+            if wrong is not None:
+                yield Fault(("body", name, "__all__"), wrong)
+
+    def narrowed(self) -> Narrowed:
+        """Return the filters."""
+        return Narrowed(
+            messages=MessageFilter(
+                event_types=unique(self.event_types) or (),
+                channel=self.channel,
+                tag=self.tag,
+            ),
+            status=self.status,
+            code_class=self.status_code_class,
+        )
+
+
+class RecoverOut(StartedOut, kw_only=True):
+    """The task that sends again what failed."""
+
+
+class ReplayOut(StartedOut, kw_only=True):
+    """The task that sends the messages."""
+
+
+class ForceQuery(Query, kw_only=True):
+    """Whether a disabled endpoint is no obstacle: the task is made, and waits until the endpoint is enabled."""
+
+    force: Flag = False
+
+
+async def recover(call: Call[ForceQuery, RecoverIn]) -> Answer:
+    """Start sending again what failed. The task looks at each failed attempt of the stretch of time."""
+    body = call.body
+    wanted = tasks.Recovery(
+        endpoint_ref=call.path["endpoint_id"],
+        since=moment_in(body.since, "since"),
+        until=None if body.until is None else moment_in(body.until, "until"),
+        created_by=call.principal.subject,
+        rate_limit=body.rate_per_second,
+        force=call.query.force,
+    )
+    render = started(RecoverOut)
+    return await tasks.recover(call.context.desk, call.app, wanted, receipt=call.receipt, render=render)
+
+
+async def replay_missing(call: Call[ForceQuery, ReplayIn]) -> Answer:
+    """Start sending what this endpoint would receive today, and was never sent."""
+    return await _replay(call, _chosen(call, call.body, Which.MISSING))
+
+
+async def bulk_replay(call: Call[ForceQuery, BulkReplayIn]) -> Answer:
+    """Start sending again what this endpoint was sent before, delivered or not."""
+    return await _replay(call, _chosen(call, call.body, Which.SENT, call.body.narrowed()))
+
+
+def _chosen(
+    call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn],
+    body: _WindowIn,
+    which: Which,
+    narrowed: Narrowed | None = None,
+) -> Chosen:
+    return Chosen(
+        which=which,
+        endpoint_ref=call.path["endpoint_id"],
+        since=moment_in(body.since, "since"),
+        until=None if body.until is None else moment_in(body.until, "until"),
+        narrowed=narrowed or Narrowed(),
+        created_by=call.principal.subject,
+        rate_limit=body.rate_per_second,
+        force=call.query.force,
+    )
+
+
+async def _replay(call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn], chosen: Chosen) -> Answer:
+    desk, render = call.context.desk, started(ReplayOut)
+    return await resending.replay(desk, call.app, chosen, receipt=call.receipt, render=render)
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="POST",
+        path="/app/{app_id}/endpoint/{endpoint_id}/recover",
+        operation="v1.endpoint.recover",
+        tag=ENDPOINT_TAG,
+        summary="Send again what failed for an endpoint in a stretch of time",
+        access=Access.APP,
+        query=ForceQuery,
+        body=RecoverIn,
+        handler=recover,
+        answers={202: RecoverOut},
+    ),
+    Route(
+        method="POST",
+        path="/app/{app_id}/endpoint/{endpoint_id}/replay-missing",
+        operation="v1.endpoint.replay-missing",
+        tag=ENDPOINT_TAG,
+        summary="Send what an endpoint was never sent in a stretch of time",
+        access=Access.APP,
+        query=ForceQuery,
+        body=ReplayIn,
+        handler=replay_missing,
+        answers={202: ReplayOut},
+    ),
+    Route(
+        method="POST",
+        path="/app/{app_id}/endpoint/{endpoint_id}/bulk-replay",
+        operation="v1.endpoint.bulk-replay",
+        tag=ENDPOINT_TAG,
+        summary="Send again what an endpoint was sent in a stretch of time",
+        access=Access.APP,
+        query=ForceQuery,
+        body=BulkReplayIn,
+        handler=bulk_replay,
+        answers={202: ReplayOut},
+    ),
+)

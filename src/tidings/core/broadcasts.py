@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""One message to every application of an organisation."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from tidings.core import tasks, usage
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
+from tidings.model.broadcast import BroadcastArgs
+from tidings.model.message import Draft
+from tidings.model.task import BROADCAST, NewTask, Task
+from tidings.model.token import Principal
+from tidings.storage import task_items
+from tidings.storage.database import Read, Write
+
+
+async def broadcast(
+    desk: Desk, principal: Principal, draft: Draft, *, receipt: str | None, render: Callable[[Task], Answer]
+) -> Answer:
+    """Start making a message in every application that is there."""
+
+    async def work(tx: Write) -> Task:
+        task = await tasks.start(desk, tx, await order(tx, principal, draft))
+        await task_items.keep_input(tx, task.id, draft.payload)
+        return task
+
+    return await desk.receipts.once(receipt, work, render)
+
+
+async def order(read: Read, principal: Principal, draft: Draft) -> NewTask:
+    """Return the task that would do it; the payload is not in it."""
+    args = BroadcastArgs(
+        event_type=draft.event_type,
+        event_id=draft.event_id,
+        channels=draft.channels,
+        retention_ms=draft.retention_ms,
+        edge=await usage.edge(read, principal.org_id),
+    )
+    return NewTask(
+        kind=BROADCAST,
+        org_id=principal.org_id,
+        app_id=None,
+        args=msgspec.json.encode(args).decode(),
+        created_by=principal.subject,
+    )

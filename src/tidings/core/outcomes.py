@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""What has come of a task: its result as a client reads it, and the event that tells an organisation of its end."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tidings.clock import rfc3339
+from tidings.core import operational
+from tidings.core.desk import Desk
+from tidings.model.results import (
+    LINK,
+    LISTED_AT_MOST,
+    NOTHING,
+    RESULTS,
+    SKIPPED,
+    TRUNCATED,
+    Result,
+    snake,
+)
+from tidings.model.task import ACTIVE, SYSTEM, State, Task
+from tidings.storage import task_items
+from tidings.storage.database import Read, Write
+
+_RESENDING: Final = "endpoint."
+
+
+async def result(read: Read, task: Task, *, most: int = LISTED_AT_MOST) -> dict[str, Any]:
+    """Return what a finished task tells: exactly the keys of its kind, and `truncated` if there is more."""
+    told = RESULTS.get(task.kind, NOTHING)
+    found: dict[str, Any] = {name: task.counters.get(name, 0) for name in told.counters}
+    cut = False
+    for name, outcome in told.lists:
+        items = await task_items.page(read, task.id, outcome, limit=most + 1)
+        cut = cut or len(items) > most
+        found[name] = [_item(outcome, key, text) for key, text in items[:most]]
+    if told.text is not None:
+        links = await task_items.page(read, task.id, LINK, limit=1)
+        found[told.text] = links[0][1] if links else None
+    return found | {TRUNCATED: True} if cut else found
+
+
+def _item(outcome: str, key: str, text: str) -> dict[str, Any]:
+    if outcome == SKIPPED:
+        return {"appId": key, "reason": text}
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+async def results(desk: Desk, tasks: Sequence[Task], *, most: int) -> dict[str, dict[str, Any]]:
+    """Return the results of those tasks that have finished, by their ids."""
+    finished = [task for task in tasks if task.state is State.SUCCEEDED]
+    if not finished:
+        return {}
+    async with desk.db.read() as read:
+        return {task.id: await result(read, task, most=most) for task in finished}
+
+
+async def tell(tx: Write, task: Task, now: int) -> None:
+    """Have the task's organisation told that it has ended, if it has; in the transaction that ends it."""
+    if task.state in ACTIVE or task.kind.startswith(SYSTEM):
+        return
+    status = task.wire_status.value
+    data = {"taskId": task.id, "task": task.kind, "status": status, "data": await _event_data(tx, task)}
+    await operational.emit(tx, task.org_id, operational.TASK_FINISHED, data, now)
+
+
+async def _event_data(read: Read, task: Task) -> dict[str, Any]:
+    found = {snake(name): value for name, value in (await result(read, task)).items()}
+    if task.kind.startswith(_RESENDING):
+        found |= _window(json.loads(task.args))
+    if task.error is not None:
+        found["error"] = {"code": task.error.code, "detail": task.error.detail}
+    return found
+
+
+def _window(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where and of when a task sends again, as the event's schema has it."""
+    moments = {name: args.get(name) for name in ("since", "until")}
+    told = {name: None if moment is None else rfc3339(moment) for name, moment in moments.items()}
+    return {"endp_id": args.get("endpoint_id"), **told}
+
+
+def counted(kind: str, counters: Mapping[str, int]) -> dict[str, int]:
+    """Return the counters of a task, those of its kind also while they are at nought."""
+    told: Result = RESULTS.get(kind, NOTHING)
+    return dict.fromkeys(told.counters, 0) | dict(counters)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Deleting the payloads of all messages of an application."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from tidings.core import tasks
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
+from tidings.model.app import App
+from tidings.model.purge import PurgeArgs
+from tidings.model.task import PURGE_CONTENT, NewTask, Task
+from tidings.storage import replays
+from tidings.storage.database import Dialect, Read, Write
+
+
+async def purge(
+    desk: Desk, app: App, created_by: str, *, receipt: str | None, render: Callable[[Task], Answer]
+) -> Answer:
+    """Start deleting what the messages of an application say."""
+
+    async def work(tx: Write) -> Task:
+        return await tasks.start(desk, tx, await order(tx, app, created_by))
+
+    return await desk.receipts.once(receipt, work, render)
+
+
+async def order(read: Read, app: App, created_by: str) -> NewTask:
+    """Return the task that would do it; two of them never run on one application at once."""
+    edge = await replays.edge(read, app.id) if read.dialect is Dialect.SQLITE else None
+    return NewTask(
+        kind=PURGE_CONTENT,
+        org_id=app.org_id,
+        app_id=app.id,
+        args=msgspec.json.encode(PurgeArgs(edge=edge)).decode(),
+        lock_key=f"purge:{app.id}",
+        created_by=created_by,
+    )

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""Sending an endpoint's messages again in bulk: those it was never sent, or those it was."""
+
+from collections.abc import Callable
+from typing import Final
+
+from tidings.core import tasks
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
+from tidings.model.app import App
+from tidings.model.resending import Chosen, ReplayArgs, Which, checked_window
+from tidings.model.task import BULK_REPLAY, REPLAY, NewTask, Task
+from tidings.storage import replays
+from tidings.storage.database import Dialect, Read, Write
+
+_KINDS: Final = {Which.MISSING: REPLAY, Which.SENT: BULK_REPLAY}
+
+
+async def replay(
+    desk: Desk, app: App, chosen: Chosen, *, receipt: str | None, render: Callable[[Task], Answer]
+) -> Answer:
+    """Start sending what is chosen."""
+
+    async def work(tx: Write) -> Task:
+        return await tasks.start(desk, tx, await order(desk, tx, app, chosen))
+
+    return await desk.receipts.once(receipt, work, render)
+
+
+async def order(desk: Desk, read: Read, app: App, chosen: Chosen) -> NewTask:
+    """Check what is chosen, and return the task that would send it."""
+    until = checked_window(chosen.since, chosen.until, desk.clock.now())
+    endpoint = await tasks.receiving(read, app, chosen.endpoint_ref, force=chosen.force)
+    args = ReplayArgs(
+        endpoint_id=endpoint.id,
+        since=chosen.since,
+        until=until,
+        edge=await replays.edge(read, app.id) if read.dialect is Dialect.SQLITE else None,
+        force=chosen.force,
+        narrowed=chosen.narrowed,
+    )
+    new = tasks.of_endpoint(_KINDS[chosen.which], app, endpoint.id, chosen.created_by, args)
+    return tasks.paced(new, chosen.rate_limit)

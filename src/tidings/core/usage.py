@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""Telling an organisation what its applications use: attempts made, event types subscribed to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from tidings.core import tasks
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
+from tidings.errors import Fault, invalid
+from tidings.ids import OrgId
+from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, NewTask, Task
+from tidings.model.token import Principal
+from tidings.model.usage import OrgArgs, StatsArgs, checked_span
+from tidings.storage import usage
+from tidings.storage.database import Dialect, Read, Write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A stretch of time, and the applications that are meant (by ids or uids), None for all."""
+
+    since: int
+    until: int
+    refs: tuple[str, ...] | None
+
+
+async def count_attempts(
+    desk: Desk,
+    principal: Principal,
+    asked: Asked,
+    *,
+    receipt: str | None,
+    render: Callable[[Task, Sequence[str]], Answer],
+) -> Answer:
+    """Start counting attempts; what is answered names the applications that were not found."""
+
+    async def work(tx: Write) -> tuple[Task, Sequence[str]]:
+        new, missing = await count_order(desk, tx, principal, asked)
+        return await tasks.start(desk, tx, new), missing
+
+    return await desk.receipts.once(receipt, work, lambda made: render(*made))
+
+
+async def count_order(desk: Desk, read: Read, principal: Principal, asked: Asked) -> tuple[NewTask, Sequence[str]]:
+    """Return the task that would count, and which of the applications asked for there are not."""
+    until = checked_span(asked.since, asked.until, desk.clock.now())
+    app_ids, missing = await _resolved(read, principal.org_id, asked.refs)
+    args = StatsArgs(since=asked.since, until=until, app_ids=app_ids, edge=await edge(read, principal.org_id))
+    return _of_org(APP_STATS, principal, args), missing
+
+
+async def _resolved(
+    read: Read, org_id: OrgId, refs: tuple[str, ...] | None
+) -> tuple[tuple[str, ...] | None, Sequence[str]]:
+    if refs is None:
+        return None, ()
+    found = await usage.resolved(read, org_id, refs)
+    known = {name for each in found for name in (each.id, each.uid)}
+    if not found:
+        raise invalid(Fault(("body", "appIds"), "None of these applications exists."))
+    return tuple(sorted(each.id for each in found)), [ref for ref in refs if ref not in known]
+
+
+async def aggregate(desk: Desk, principal: Principal, *, render: Callable[[Task], Answer]) -> Answer:
+    """Start telling what each application subscribes to."""
+
+    async def work(tx: Write) -> Task:
+        return await tasks.start(desk, tx, await aggregate_order(tx, principal))
+
+    return await desk.receipts.once(None, work, render)
+
+
+async def aggregate_order(read: Read, principal: Principal) -> NewTask:
+    """Return the task that would tell it."""
+    return _of_org(EVENT_TYPE_STATS, principal, OrgArgs(edge=await edge(read, principal.org_id)))
+
+
+async def edge(read: Read, org_id: OrgId) -> str | None:
+    """Return the greatest id of the applications that are meant, where it is known before the barrier is past."""
+    return await usage.edge(read, org_id) if read.dialect is Dialect.SQLITE else None
+
+
+def _of_org(kind: str, principal: Principal, args: object) -> NewTask:
+    return NewTask(
+        kind=kind,
+        org_id=principal.org_id,
+        app_id=None,
+        args=msgspec.json.encode(args).decode(),
+        created_by=principal.subject,
+    )

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""A message to every application: how the wish is kept while a task works on it. The payload is kept beside it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+EVENT_ID_TAKEN: Final = "A message with this event id exists already."
+APPLICATION_DELETED: Final = "The application was deleted while the task was under way."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastArgs:
+    """`edge` is the greatest id of the applications that are meant, where it is known at once."""
+
+    event_type: str
+    event_id: str | None
+    channels: tuple[str, ...] | None
+    retention_ms: int
+    edge: str | None = None

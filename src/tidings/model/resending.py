@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Which messages of an endpoint are to be sent again, and how the wish is kept while a task works on it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tidings.errors import Fault, invalid
+from tidings.ids import EndpointId
+from tidings.model.attempt import MessageStatus, StatusCodeClass
+from tidings.model.message import MessageFilter
+
+
+class Which(StrEnum):
+    """What of an endpoint's messages is meant."""
+
+    MISSING = "missing"
+    SENT = "sent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowed:
+    """Filters; what is None does not narrow.
+
+    `status` and `code_class` are of a message's latest attempt at the endpoint, and a failed one that will be tried
+    again is `sending`.
+    """
+
+    messages: MessageFilter = field(default_factory=MessageFilter)
+    status: MessageStatus | None = None
+    code_class: StatusCodeClass | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What a caller asks to be sent: of an endpoint (by id or uid), of messages made from `since` to before `until`."""
+
+    which: Which
+    endpoint_ref: str
+    since: int
+    until: int | None
+    narrowed: Narrowed
+    created_by: str
+    rate_limit: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayArgs:
+    """What the task is told; `edge` is the greatest message id that was there, where that is known at once."""
+
+    endpoint_id: EndpointId
+    since: int
+    until: int | None = None
+    edge: str | None = None
+    force: bool = False
+    narrowed: Narrowed = field(default_factory=Narrowed)
+
+
+def checked_window(since: int, until: int | None, now: int) -> int | None:
+    """Refuse a stretch of time that runs backwards or has not begun; return its end, None for "now"."""
+    if since > now:
+        raise invalid(Fault(("body", "since"), "'since' must not be in the future"))
+    if until is not None and since > until:
+        raise invalid(Fault(("body", "since"), "'since' must not be later than 'until'"))
+    # What has not happened yet cannot be part of a closed range.
+    return until if until is not None and until < now else None

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""What a task of each kind tells when it has ended: its counters, and what it has listed item by item.
+
+Names are those of the wire. A list is made of the rows that the task has written for its items, each a JSON object;
+at most `LISTED_AT_MOST` of them are told at once, and then `truncated` says so.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.model import task
+
+MESSAGES_SENT: Final = "messagesSent"
+MESSAGES_PURGED: Final = "messagesPurged"
+TRUNCATED: Final = "truncated"
+
+LISTED_AT_MOST: Final = 1_000
+"""Items of one outcome that a task tells where it is asked for alone."""
+LISTED_IN_LISTS: Final = 100
+"""The same where many tasks are told at once."""
+
+COUNTED: Final = "counted"
+AGGREGATED: Final = "aggregated"
+CREATED: Final = "created"
+SKIPPED: Final = "skipped"
+LINK: Final = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the `data` of one kind holds: counters, lists by the outcome of their items, and one text of its own."""
+
+    counters: tuple[str, ...] = ()
+    lists: tuple[tuple[str, str], ...] = ()
+    text: str | None = None
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The outcomes of the items that are told."""
+        listed = tuple(outcome for _, outcome in self.lists)
+        return listed if self.text is None else (*listed, LINK)
+
+
+RESULTS: Final[Mapping[str, Result]] = {
+    task.RECOVER: Result((MESSAGES_SENT,)),
+    task.REPLAY: Result((MESSAGES_SENT,)),
+    task.BULK_REPLAY: Result((MESSAGES_SENT,)),
+    task.PURGE_CONTENT: Result((MESSAGES_PURGED,)),
+    task.APP_STATS: Result(lists=(("appStats", COUNTED),)),
+    task.EVENT_TYPE_STATS: Result(lists=(("event_types", AGGREGATED),)),
+    task.BROADCAST: Result(lists=(("messagesCreated", CREATED), ("messagesFailed", SKIPPED))),
+    task.EXPORT: Result(text="schemaZip"),
+}
+NOTHING: Final = Result()
+
+_CAPITAL: Final = re.compile(r"[A-Z]")
+
+
+def snake(name: str) -> str:
+    """Return a name of the wire as operational events spell it."""
+    return _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""What is counted of applications, and how the wish is kept while a task works on it."""
+
+from dataclasses import dataclass
+
+from tidings.errors import Fault, invalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsArgs:
+    """Count the attempts from `since` to `until`, of all applications up to `edge`, or of those that are named."""
+
+    since: int
+    until: int
+    app_ids: tuple[str, ...] | None = None
+    edge: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrgArgs:
+    """Something about all applications up to `edge`, the greatest id that was there where that is known at once."""
+
+    edge: str | None = None
+
+
+def checked_span(since: int, until: int, now: int) -> int:
+    """Refuse a stretch of time that runs backwards or has not begun; return its end, now at the latest."""
+    if since > now:
+        raise invalid(Fault(("body", "since"), "'since' must not be in the future"))
+    if since > until:
+        raise invalid(Fault(("body", "since"), "'since' must not be later than 'until'"))
+    return min(until, now)

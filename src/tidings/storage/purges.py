@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""Deleting the payloads of an application's messages, a stretch of ids at a time."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.storage.database import Read, Write
+
+_SCAN: Final = (
+    "SELECT count(*) AS n, max(id) AS last, coalesce(sum(kept), 0) AS kept FROM"
+    " (SELECT id, CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS kept FROM message"
+    " WHERE app_id = :app AND id >= :first AND id < :beyond ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS scanned"
+)
+_PURGE: Final = (
+    "UPDATE message SET payload = NULL WHERE app_id = :app AND id >= :first AND id <= :last AND payload IS NOT NULL"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stretch of messages: how many, the last one, and how many of them have a payload."""
+
+    count: int
+    last_id: str | None
+    kept: int
+
+
+async def scan(read: Read, app_id: str, first: str, beyond: str, *, limit: int) -> Found:
+    """Look at the next messages with `first <= id < beyond`."""
+    row = await read.one(_SCAN, app=app_id, first=first, beyond=beyond, limit=limit)
+    return Found(row["n"], row["last"], row["kept"])
+
+
+async def purge(tx: Write, app_id: str, first: str, last: str) -> int:
+    """Delete the payloads of the messages with `first <= id <= last`; return how many there were."""
+    return await tx.run(_PURGE, app=app_id, first=first, last=last)

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""What a replay reads and writes: an application's messages in the order of their ids, and an endpoint's part in them.
+
+A chunk is scanned outside the write and written by one statement over the ids that were found; what may have changed
+in between is asked again there. Every probe goes through an index that begins with the message: `endpoint_id || ''`
+says so to the planners.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.model.attempt import MessageStatus
+from tidings.model.delivery import Mode
+from tidings.model.message import MessageFilter
+from tidings.model.resending import Narrowed
+from tidings.storage import narrow
+from tidings.storage.database import Dialect, Read, Sql, Value, Write
+from tidings.storage.deliveries import ASK_CONFLICT
+from tidings.storage.recovery import Scanned, Verdict
+
+_EDGE: Final = "SELECT max(id) AS edge FROM message WHERE app_id = :app"
+_FIRST: Final = "SELECT min(id) AS first FROM message WHERE app_id = :app"
+_COUNT: Final = (
+    "SELECT count(*) AS n, max(id) AS last FROM (SELECT id FROM message WHERE app_id = :app"
+    " AND id >= :first AND id < :beyond ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS counted"
+)
+
+
+async def edge(read: Read, app_id: str) -> str:
+    """Return the greatest id of an application's messages that is visible, or nothing."""
+    return (await read.one(_EDGE, app=app_id))["edge"] or ""
+
+
+async def first(read: Read, app_id: str) -> str:
+    """Return the least id of an application's messages, or nothing."""
+    return (await read.one(_FIRST, app=app_id))["first"] or ""
+
+
+async def count(read: Read, app_id: str, first: str, beyond: str, *, limit: int) -> tuple[int, str | None]:
+    """Count the messages with `first <= id < beyond`, up to a limit; return the last id that was counted too."""
+    row = await read.one(_COUNT, app=app_id, first=first, beyond=beyond, limit=limit)
+    return row["n"], row["last"]
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Scans. A message that the filters want is asked for, or gone if its payload is no longer there; the rows of those
+# that are not wanted only move the cursor.
+
+_SCANNED: Final = (
+    "WITH scanned AS (SELECT id, event_type, channels, tags, CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS kept"
+    " FROM message WHERE app_id = :app AND id >= :first AND id < :beyond ORDER BY id LIMIT CAST(:limit AS BIGINT))"
+)
+_KEPT: Final = f"CASE WHEN message.kept = 1 THEN {Verdict.SEND:d} ELSE {Verdict.GONE:d} END"
+_NEVER_SENT: Final = (
+    "(SELECT 1 FROM attempt WHERE attempt.msg_id = message.id AND attempt.endpoint_id || '' = :endpoint LIMIT 1)"
+    " IS NULL AND (SELECT 1 FROM delivery WHERE delivery.msg_id = message.id"
+    " AND delivery.endpoint_id = :endpoint LIMIT 1) IS NULL"
+)
+_MISSING: Final = (
+    f"{_SCANNED} SELECT message.id AS id, CASE WHEN {{wanted}} THEN"
+    f" CASE WHEN {_NEVER_SENT} THEN {_KEPT} ELSE {Verdict.NOTHING:d} END ELSE {Verdict.NOTHING:d} END AS verdict"
+    " FROM scanned AS message ORDER BY message.id"
+)
+_CHANNELS: Final = {
+    Dialect.SQLITE: (
+        " AND EXISTS (SELECT 1 FROM json_each(message.channels) AS channel"
+        " WHERE channel.value IN (SELECT value FROM json_each(:channels)))"
+    ),
+    Dialect.POSTGRESQL: (
+        " AND EXISTS (SELECT 1 FROM json_array_elements_text(CAST(message.channels AS json)) AS channel"
+        " WHERE channel = ANY(CAST(:channels AS text[])))"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of an application's messages: `first <= id < beyond`, no more than so many of them."""
+
+    app_id: str
+    first: str
+    beyond: str
+    limit: int
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """The parameters of a scan."""
+        return {"app": self.app_id, "first": self.first, "beyond": self.beyond, "limit": self.limit}
+
+
+_FILTERS: Final = "SELECT event_types, channels FROM endpoint WHERE id = :endpoint"
+
+
+async def missing(read: Read, endpoint_id: str, part: Stretch) -> Scanned:
+    """Look for messages that an endpoint wants, by the filters it has now, and was never sent."""
+    row = await read.row(_FILTERS, endpoint=endpoint_id)
+    types, channels = (None, None) if row is None else (_listed(row["event_types"]), _listed(row["channels"]))
+    wanted = MessageFilter(event_types=tuple(types or ()))
+    conditions = "1 = 0" if types == [] else "1 = 1" + narrow.conditions(read.dialect, wanted)
+    conditions += "" if channels is None else _CHANNELS[read.dialect]
+    values = narrow.values_of(wanted) | {"channels": channels or []}
+    return await _scan(read, _MISSING.replace("{wanted}", conditions), endpoint_id, part, values)
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else list(json.loads(text))
+
+
+_LATEST: Final = (
+    f"{_SCANNED}, latest AS MATERIALIZED (SELECT message.id AS id, message.kept AS kept, CASE WHEN {{wanted}} THEN"
+    " (SELECT max(attempt.id) FROM attempt WHERE attempt.msg_id = message.id"
+    " AND attempt.endpoint_id || '' = :endpoint) END AS attempt_id FROM scanned AS message)"
+    " SELECT message.id AS id, CASE WHEN message.attempt_id IS NULL THEN"
+    f" {Verdict.NOTHING:d} WHEN {{ended}} THEN {_KEPT} ELSE {Verdict.NOTHING:d} END AS verdict"
+    " FROM latest AS message ORDER BY message.id"
+)
+# Scalars where a join would do: without statistics PostgreSQL would read a whole table for the join.
+_OF_LATEST: Final = "(SELECT {what} FROM attempt WHERE attempt.msg_id = message.id AND attempt.id = message.attempt_id)"
+_OUTSTANDING: Final = (
+    "(SELECT 1 FROM delivery WHERE delivery.msg_id = message.id AND delivery.endpoint_id = :endpoint LIMIT 1)"
+)
+_IS: Final = f" AND {_OF_LATEST.format(what='attempt.status')} = CAST(:status AS SMALLINT)"
+_STATUS: Final = {
+    MessageStatus.SUCCESS: (_IS, MessageStatus.SUCCESS),
+    MessageStatus.FAIL: (f"{_IS} AND {_OUTSTANDING} IS NULL", MessageStatus.FAIL),
+    MessageStatus.SENDING: (f"{_IS} AND {_OUTSTANDING} = 1", MessageStatus.FAIL),
+}
+"""What a status asks of the latest attempt; a failure that will be tried again is told as `sending`."""
+_NONE: Final = (_IS, MessageStatus.CANCELED)
+_CODES: Final = f" AND {_OF_LATEST.format(what='attempt.response_status_code')} BETWEEN :code_from AND :code_to"
+
+
+async def sent(read: Read, endpoint_id: str, part: Stretch, wanted: Narrowed) -> Scanned:
+    """Look for messages that an endpoint was sent at least once; filters on the outcome are on the latest attempt."""
+    conditions = "1 = 1" + narrow.conditions(read.dialect, wanted.messages)
+    by_status, status = ("", MessageStatus.SUCCESS) if wanted.status is None else _STATUS.get(wanted.status, _NONE)
+    ended = "1 = 1" + by_status + ("" if wanted.code_class is None else _CODES)
+    text = _LATEST.replace("{wanted}", conditions).replace("{ended}", ended)
+    codes = range(1) if wanted.code_class is None else wanted.code_class.codes
+    values = narrow.values_of(wanted.messages) | {
+        "status": int(status),
+        "code_from": codes[0],
+        "code_to": codes[-1],
+    }
+    return await _scan(read, text, endpoint_id, part, values)
+
+
+async def _scan(
+    read: Read, text: str, endpoint_id: str, part: Stretch, values: Mapping[str, Value | Sequence[Value]]
+) -> Scanned:
+    rows = await read.rows(text, endpoint=endpoint_id, **part.values, **values)
+    asking = tuple((row[0], Verdict(row[1])) for row in rows if row[1])
+    return Scanned(len(rows), rows[-1][0] if rows else None, asking)
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Sends
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a task sends messages again, and in whose name."""
+
+    endpoint_id: str
+    app_id: str
+    org_id: str
+    task_id: str
+    now: int
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """The parameters of a statement that asks for sends."""
+        return {
+            "endpoint": self.endpoint_id,
+            "app": self.app_id,
+            "org": self.org_id,
+            "task": self.task_id,
+            "now": self.now,
+        }
+
+
+_INTO: Final = (
+    "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, lane, due_at, manual, task_id)"
+    " SELECT wanted.id, :endpoint, :app, :org, 1, CAST(:now AS BIGINT), 1, :task FROM {wanted} WHERE {condition}"
+)
+_WANTED: Final = {
+    Dialect.SQLITE: "(SELECT value AS id FROM json_each(:msgs)) AS wanted",
+    Dialect.POSTGRESQL: "unnest(CAST(:msgs AS text[])) AS wanted(id)",
+}
+_PROBE: Final = (
+    "(SELECT 1 FROM attempt WHERE attempt.msg_id = wanted.id AND attempt.endpoint_id || '' = :endpoint{more} LIMIT 1)"
+    " IS NULL"
+)
+_LOCK: Final = (
+    "SELECT 1 FROM delivery WHERE msg_id = ANY(CAST(:msgs AS text[])) AND endpoint_id || '' = :endpoint"
+    " ORDER BY msg_id FOR UPDATE"
+)
+
+
+def _sending(condition: str, conflict: str) -> Sql:
+    texts = (
+        f"{_INTO} {conflict}".replace("{wanted}", _WANTED[each]).replace("{condition}", condition)
+        for each in (Dialect.SQLITE, Dialect.POSTGRESQL)
+    )
+    return Sql(*texts)
+
+
+_SEND_MISSING: Final = _sending(_PROBE.replace("{more}", ""), "ON CONFLICT (msg_id, endpoint_id) DO NOTHING")
+_SEND_FAILED: Final = _sending(
+    _PROBE.replace("{more}", " AND attempt.status = 0"),
+    ASK_CONFLICT.replace("{mode}", str(int(Mode.UNLESS_DELIVERED))),
+)
+_SEND_ALL: Final = _sending("1 = 1", ASK_CONFLICT.replace("{mode}", str(int(Mode.ALWAYS))))
+
+
+async def send_missing(tx: Write, target: Target, msg_ids: Sequence[str]) -> int:
+    """Send what was never sent and is not waiting to be; return how many."""
+    return await _send(tx, _SEND_MISSING, target, msg_ids, settling=True)
+
+
+async def send_failed(tx: Write, target: Target, msg_ids: Sequence[str]) -> int:
+    """Send again what has not got through, also not since it was looked at; return how many."""
+    return await _send(tx, _SEND_FAILED, target, msg_ids, settling=True)
+
+
+async def send_all(tx: Write, target: Target, msg_ids: Sequence[str]) -> int:
+    """Send again; return how many."""
+    return await _send(tx, _SEND_ALL, target, msg_ids, settling=False)
+
+
+async def _send(tx: Write, statement: Sql, target: Target, msg_ids: Sequence[str], *, settling: bool) -> int:
+    """Ask for sends in the order of the ids, so that two who ask never wait for one another in a circle.
+
+    On PostgreSQL a send may be settling in this moment. Where that counts its delivery is locked first: when the lock
+    is ours the settlement has committed, and the statement that follows sees its attempt.
+    """
+    if not msg_ids:
+        return 0
+    ordered = sorted(msg_ids)
+    if settling and tx.dialect is Dialect.POSTGRESQL:
+        await tx.rows(_LOCK, endpoint=target.endpoint_id, msgs=ordered)
+    return await tx.run(statement, msgs=ordered, **target.values)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""`message.broadcast`: make the same message in every application that was there at the beginning.
+
+A chunk makes the messages of some applications and what is to be sent of them, unleased, in one transaction; whoever
+delivers is woken when it has committed. An application that already has a message with the event id, or is deleted
+meanwhile, is skipped and told with the reason.
+"""
+
+import json
+from typing import Final
+
+import msgspec
+
+from tidings import ids
+from tidings.clock import Clock
+from tidings.core.wake import Wake
+from tidings.model.broadcast import APPLICATION_DELETED, EVENT_ID_TAKEN, BroadcastArgs
+from tidings.model.message import Draft
+from tidings.model.results import CREATED, SKIPPED
+from tidings.model.task import BROADCAST, Batch, Plan, Tally, Task
+from tidings.storage import broadcasts, intake, task_items, usage
+from tidings.storage.database import Read, Write
+from tidings.storage.intake import NewMessage
+from tidings.tasks.kinds import receivers
+
+CHUNK_BYTES: Final = 1024 * 1024
+"""Payload that one chunk writes, if it is of more than one application."""
+
+_args: Final = msgspec.json.Decoder(BroadcastArgs)
+
+
+class Broadcast:
+    """Makes one message in many applications."""
+
+    kind = BROADCAST
+
+    def __init__(self, clock: Clock, wake: Wake) -> None:
+        self._clock = clock
+        self._wake = wake
+
+    async def plan(self, read: Read, task: Task) -> Plan:
+        edge = _args.decode(task.args).edge
+        last = edge if edge is not None else await usage.edge(read, task.org_id)
+        most = receivers.COUNTED_AT_MOST
+        total = await usage.count(read, task.org_id, last, limit=most)
+        return Plan(receivers.Cursor("", "", last).text, total, exact=total < most)
+
+    async def load(self, read: Read, task: Task, limit: int) -> Batch:
+        place = receivers.decode(task.cursor or "")
+        payload = await task_items.input_of(read, task.id)
+        limit = min(limit, max(1, CHUNK_BYTES // max(1, len(payload))))
+        page = await usage.applications(read, task.org_id, after=place.first, last=place.beyond, limit=limit)
+        after = page[-1].id if page else place.first
+        cursor = receivers.Cursor(after, place.lower, place.beyond).text
+        return Batch([(each.id, payload) for each in page], len(page), cursor, last=len(page) < limit)
+
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+        args, now = _args.decode(task.args), self._clock.now()
+        app_ids = [app_id for app_id, _ in batch.items]
+        there = await broadcasts.there(tx, app_ids)
+        made = [_message(task, args, app_id, payload, now) for app_id, payload in batch.items if app_id in there]
+        taken = await intake.claim_event_ids(tx, made)
+        created = {each.app_id: each.id for each in made if each.id not in taken}
+        await intake.add(tx, [each for each in made if each.id not in taken])
+        await self._send(tx, task, args, created, now)
+        failed = {app_id: _reason(app_id in there) for app_id in app_ids if app_id not in created}
+        await task_items.add(tx, [(task.id, app, CREATED, _told(app, msg)) for app, msg in created.items()])
+        await task_items.add(tx, [(task.id, app, SKIPPED, reason) for app, reason in failed.items()])
+        return Tally(len(created), list(failed.items()))
+
+    async def _send(self, tx: Write, task: Task, args: BroadcastArgs, created: dict[str, str], now: int) -> None:
+        hearers = await broadcasts.hearers(tx, list(created))
+        wanting = [each for each in hearers if each.wants(args.event_type, args.channels)]
+        owner = task.org_id
+        rows = [(created[each.app_id], each.id, each.app_id, owner, now, task.id) for each in wanting]
+        await broadcasts.deliver(tx, rows)
+        if wanting:
+            woken = [each.id for each in wanting]
+            tx.after_commit(lambda: self._wake.deliveries(woken))
+
+    async def backlog(self, read: Read, task: Task, limit: int) -> int:
+        del read, task, limit
+        return 0
+
+
+def _message(task: Task, args: BroadcastArgs, app_id: str, payload: bytes, now: int) -> NewMessage:
+    draft = Draft(args.event_type, payload, args.event_id, args.channels, args.retention_ms)
+    channels = None if args.channels is None else json.dumps(args.channels)
+    new = ids.new(ids.MESSAGE, now)
+    expires_at = draft.expires_at(now)
+    return NewMessage(
+        new, app_id, task.org_id, args.event_type, args.event_id, channels, payload, expires_at, receipt=None
+    )
+
+
+def _reason(is_there: bool) -> str:  # noqa: FBT001 - a fact, named where it is asked for
+    return EVENT_ID_TAKEN if is_there else APPLICATION_DELETED
+
+
+def _told(app_id: str, msg_id: str) -> str:
+    return json.dumps({"appId": app_id, "msgId": msg_id})

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""`application.purge_content`: delete the payload of every message of an application that was there at the beginning.
+
+What is still to be sent of such a message never will be: delivery finds no payload and drops it.
+"""
+
+import msgspec
+
+from tidings import ids
+from tidings.model.purge import PurgeArgs
+from tidings.model.results import MESSAGES_PURGED
+from tidings.model.task import PURGE_CONTENT, Batch, Plan, Tally, Task
+from tidings.storage import purges, replays
+from tidings.storage.database import Read, Write
+from tidings.tasks.kinds import receivers
+
+_args = msgspec.json.Decoder(PurgeArgs)
+
+
+class Purge:
+    """Deletes the payloads of one application."""
+
+    kind = PURGE_CONTENT
+
+    async def plan(self, read: Read, task: Task) -> Plan:
+        args, app_id = _args.decode(task.args), task.app_id or ""
+        edge = args.edge if args.edge is not None else await replays.edge(read, app_id)
+        lower, beyond, most = ids.first_at(ids.MESSAGE, 0), receivers.behind(edge), receivers.COUNTED_AT_MOST
+        counted, last = await replays.count(read, app_id, lower, beyond, limit=most)
+        if counted < most:
+            return Plan(receivers.Cursor(lower, lower, beyond).text, counted, exact=True)
+        first = await replays.first(read, app_id)
+        return receivers.planned(first, beyond, counted, last, most)
+
+    async def load(self, read: Read, task: Task, limit: int) -> Batch:
+        place = receivers.decode(task.cursor or "")
+        found = await purges.scan(read, task.app_id or "", place.first, place.beyond, limit=limit)
+        stretch = [(place.first, found.last_id)] if found.kept else []
+        return Batch(stretch, found.count, place.behind(found.last_id).text, last=found.count < limit)
+
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+        purged = 0
+        for first, last in batch.items:
+            purged += await purges.purge(tx, task.app_id or "", first, last)
+        return Tally(batch.scanned, counters={MESSAGES_PURGED: purged})
+
+    async def backlog(self, read: Read, task: Task, limit: int) -> int:
+        del read, task, limit
+        return 0

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""What the kinds share that send messages of one endpoint again: their ranges, their counts, and who must be there."""
+
+from typing import Final
+
+import msgspec
+
+from tidings import ids
+from tidings.model.task import NotYet, Permanent, Plan
+from tidings.storage import recovery
+from tidings.storage.database import Write
+
+COUNTED_AT_MOST: Final = 200_000
+"""Rows that are counted one by one when a task begins; what is more is estimated."""
+
+PAYLOAD_GONE: Final = "payload_expired"
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """The range `[lower, beyond)` of ids, and the place reached in it."""
+
+    first: str
+    lower: str
+    beyond: str
+
+    @property
+    def text(self) -> str:
+        """The cursor as it is stored."""
+        return msgspec.json.encode(self).decode()
+
+    def behind(self, last: str | None) -> "Cursor":
+        """Return the place behind an id, or the same place where there was none."""
+        return self if last is None else Cursor(behind(last), self.lower, self.beyond)
+
+
+decode: Final = msgspec.json.Decoder(Cursor).decode
+
+
+def behind(identifier: str) -> str:
+    """Return the least text that sorts behind an id: a longer one, which no id is."""
+    return identifier + "0"
+
+
+def planned(lower: str, beyond: str, counted: int, last: str | None, at_most: int) -> Plan:
+    """Return the plan of a range of which so many rows were counted, up to an id."""
+    cursor = Cursor(lower, lower, beyond).text
+    if counted < at_most or last is None:
+        return Plan(cursor, counted, exact=True)
+    return Plan(cursor, _estimate(counted, lower, last, beyond))
+
+
+def _estimate(counted: int, lower: str, last: str, beyond: str) -> int:
+    """Guess how many there are in all, as if they were spread evenly in time."""
+    since = ids.moment_of(lower)
+    whole = ids.moment_of(beyond[: len(lower)]) - since
+    part = max(ids.moment_of(last) - since, ids.STEP_MS)
+    return max(counted, round(counted * whole / part))
+
+
+async def require(tx: Write, endpoint_id: str, *, patient: bool) -> None:
+    """Hold that an endpoint is there and enabled; `patient` waits until a disabled one is enabled."""
+    disabled = await recovery.is_disabled(tx, endpoint_id)
+    if disabled is None:
+        raise Permanent("endpoint_deleted", "The endpoint was deleted while the task was under way.")
+    if disabled and patient:
+        raise NotYet
+    if disabled:
+        raise Permanent("endpoint_disabled", "The endpoint was disabled while the task was under way.")

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""`endpoint.replay` and `endpoint.bulk-replay`: send what an endpoint was never sent, or again what it was.
+
+Both visit the application's messages of a closed range in the order of their ids, each once. The first asks whether
+the endpoint wants a message, by the filters it has at that moment, and sends it if there is no attempt and nothing
+outstanding. The second takes what was attempted at least once, narrowed by the filters of the request, whatever came
+of it. Messages of which the payload is gone are skipped, and told.
+"""
+
+from typing import Final
+
+import msgspec
+
+from tidings import ids
+from tidings.clock import Clock
+from tidings.core.wake import Wake
+from tidings.model.resending import ReplayArgs
+from tidings.model.results import MESSAGES_SENT
+from tidings.model.task import BULK_REPLAY, REPLAY, Batch, Plan, Tally, Task
+from tidings.storage import deliveries, replays
+from tidings.storage.database import Read, Write
+from tidings.storage.recovery import Scanned, Verdict
+from tidings.storage.replays import Stretch, Target
+from tidings.tasks.kinds import receivers
+from tidings.tasks.kinds.receivers import PAYLOAD_GONE
+
+_args: Final = msgspec.json.Decoder(ReplayArgs)
+
+
+class Replay:
+    """Sends messages that one endpoint was never sent."""
+
+    kind = REPLAY
+
+    def __init__(self, clock: Clock, wake: Wake) -> None:
+        self._clock = clock
+        self._wake = wake
+
+    async def plan(self, read: Read, task: Task) -> Plan:
+        args, app_id = _args.decode(task.args), task.app_id or ""
+        lower = ids.first_at(ids.MESSAGE, args.since)
+        if args.until is not None:
+            beyond = ids.first_at(ids.MESSAGE, args.until)
+        else:
+            edge = args.edge if args.edge is not None else await replays.edge(read, app_id)
+            beyond = receivers.behind(edge)
+        most = receivers.COUNTED_AT_MOST
+        counted, last = await replays.count(read, app_id, lower, beyond, limit=most)
+        return receivers.planned(lower, beyond, counted, last, most)
+
+    async def load(self, read: Read, task: Task, limit: int) -> Batch:
+        place = receivers.decode(task.cursor or "")
+        part = Stretch(task.app_id or "", place.first, place.beyond, limit)
+        found = await self._scan(read, _args.decode(task.args), part)
+        return Batch(found.asking, found.count, place.behind(found.last_id).text, last=found.count < limit)
+
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+        args = _args.decode(task.args)
+        await receivers.require(tx, args.endpoint_id, patient=args.force)
+        target = Target(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
+        sent = await self._send(tx, target, [msg_id for msg_id, does in batch.items if does is Verdict.SEND])
+        if sent:
+            tx.after_commit(lambda: self._wake.deliveries([args.endpoint_id]))
+        skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is Verdict.GONE]
+        return Tally(batch.scanned - len(skipped), skipped, {MESSAGES_SENT: sent}, made=sent)
+
+    async def backlog(self, read: Read, task: Task, limit: int) -> int:
+        return await deliveries.backlog(read, _args.decode(task.args).endpoint_id, limit=limit)
+
+    async def _scan(self, read: Read, args: ReplayArgs, part: Stretch) -> Scanned:
+        return await replays.missing(read, args.endpoint_id, part)
+
+    async def _send(self, tx: Write, target: Target, msg_ids: list[str]) -> int:
+        return await replays.send_missing(tx, target, msg_ids)
+
+
+class BulkReplay(Replay):
+    """Sends messages again that one endpoint was sent before."""
+
+    kind = BULK_REPLAY
+
+    async def _scan(self, read: Read, args: ReplayArgs, part: Stretch) -> Scanned:
+        return await replays.sent(read, args.endpoint_id, part, args.narrowed)
+
+    async def _send(self, tx: Write, target: Target, msg_ids: list[str]) -> int:
+        return await replays.send_all(tx, target, msg_ids)

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: MIT
+"""Replays: what was never sent, or what was; each message of the stretch once, narrowed by every filter."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tasks.kit import QUICK, explained, rows, run_sql, until
+from tasks.outage import DELIVERED, FAILED, an_endpoint, lease_all, sent_again
+from tasks.world import FREE, NOW, World, at
+from tidings import ids
+from tidings.clock import HOUR, MINUTE
+from tidings.core import resending
+from tidings.errors import AppError
+from tidings.model.attempt import MessageStatus, StatusCodeClass
+from tidings.model.message import MessageFilter
+from tidings.model.resending import Chosen, Narrowed, Which
+from tidings.model.task import State, Task
+from tidings.storage import replays
+from tidings.storage.database import Dialect
+from tidings.tasks.runner import Limits
+
+
+def chosen(world: World, which: Which, **more: Any) -> Chosen:
+    given = {"endpoint_ref": world.past.endpoint_id, "since": at(10), "until": None, "narrowed": Narrowed()}
+    return Chosen(which=which, created_by="me", **{**given, **more})
+
+
+async def replayed(world: World, which: Which, limits: Limits = FREE, **more: Any) -> Task:
+    return await world.done(resending.replay, world.past.app, chosen(world, which, **more), limits=limits)
+
+
+async def shaped(world: World, msg_id: str, **columns: Any) -> str:
+    """Give a stored message an event type, channels or tags."""
+    for name, value in columns.items():
+        text = json.dumps(value) if isinstance(value, list) else value
+        await run_sql(world.db, f"UPDATE message SET {name} = :value WHERE id = :id", value=text, id=msg_id)
+    return msg_id
+
+
+async def test_what_was_never_sent_is_sent_once(world: World) -> None:
+    past = world.past
+    missing = [past.message(at(hour)) for hour in (9, 8, 1)]
+    past.message(at(11))
+    past.message(at(7), (at(7), DELIVERED))
+    past.message(at(7), (at(7), FAILED))
+    waiting = past.message(at(6))
+    past.schedule(waiting, NOW + HOUR, 0)
+    purged = past.message(at(5), payload=None)
+    await past.write(world.db)
+
+    task = await replayed(world, Which.MISSING)
+
+    assert sorted(missing) == await sent_again(world.db, task.id)
+    assert (State.SUCCEEDED, 6, 1, 7) == (task.state, task.done, task.skipped, task.total)
+    assert {"messagesSent": 3} == await world.result(task)
+    assert [(purged, "payload_expired")] == await world.skipped(task)
+    assert [(1, 1)] == await rows(world.db, "SELECT DISTINCT lane, manual FROM delivery WHERE task_id IS NOT NULL")
+
+
+async def test_a_second_time_there_is_nothing_missing(world: World) -> None:
+    for number in range(30):
+        world.past.message(at(5) + number)
+    await world.past.write(world.db)
+
+    first = await replayed(world, Which.MISSING)
+    second = await replayed(world, Which.MISSING)
+
+    assert [{"messagesSent": 30}, {"messagesSent": 0}] == [first.counters, second.counters]
+
+
+@pytest.mark.parametrize("limit_by", ["event_types", "channels", "both", "nothing"])
+async def test_missing_is_what_the_endpoint_wants_today(world: World, limit_by: str) -> None:
+    past = world.past
+    plain, typed, routed, both = [past.message(at(hour)) for hour in (9, 8, 7, 6)]
+    await past.write(world.db)
+    await shaped(world, typed, event_type="order.sent")
+    await shaped(world, routed, channels=["red", "blue"])
+    await shaped(world, both, event_type="order.sent", channels=["blue"])
+    if limit_by in ("event_types", "both"):
+        await run_sql(world.db, 'UPDATE endpoint SET event_types = \'["order.sent", "order.lost"]\'')
+    if limit_by in ("channels", "both"):
+        await run_sql(world.db, "UPDATE endpoint SET channels = '[\"blue\"]'")
+
+    task = await replayed(world, Which.MISSING)
+
+    wanted = {"event_types": {typed, both}, "channels": {routed, both}, "both": {both}}
+    assert sorted(wanted.get(limit_by, {plain, typed, routed, both})) == await sent_again(world.db, task.id)
+
+
+async def test_only_the_stretch_counts(world: World) -> None:
+    past = world.past
+    past.message(at(9) - 4)
+    first = past.message(at(9))
+    last = past.message(at(2) - 4)
+    past.message(at(2))
+    await past.write(world.db)
+
+    task = await replayed(world, Which.MISSING, since=at(9), until=at(2))
+
+    assert sorted([first, last]) == await sent_again(world.db, task.id)
+
+
+async def test_everything_that_was_sent_is_sent_again(world: World) -> None:
+    past = world.past
+    sent = [
+        past.message(at(9), (at(9), DELIVERED)),
+        past.message(at(8), (at(8), FAILED)),
+        past.message(at(7), (at(7), FAILED), (at(6), DELIVERED)),
+    ]
+    past.message(at(5))
+    past.message(at(12), (at(1), DELIVERED))
+    purged = past.message(at(4), (at(4), DELIVERED), payload=None)
+    await past.write(world.db)
+
+    task = await replayed(world, Which.SENT)
+
+    assert sorted(sent) == await sent_again(world.db, task.id)
+    assert {"messagesSent": 3} == await world.result(task)
+    assert [(purged, "payload_expired")] == await world.skipped(task)
+
+
+async def test_what_another_endpoint_was_sent_does_not_count(world: World) -> None:
+    other = await an_endpoint(world.db, NOW)
+    msg_id = world.past.message(at(3))
+    other.attempts.append((msg_id, ids.new(ids.ATTEMPT, at(3)), DELIVERED))
+    await world.past.write(world.db)
+    await other.write(world.db)
+
+    again = await replayed(world, Which.SENT)
+    missing = await replayed(world, Which.MISSING)
+
+    assert [{"messagesSent": 0}, {"messagesSent": 1}] == [again.counters, missing.counters]
+
+
+def _narrowed(**more: Any) -> Narrowed:
+    messages = {name: more.pop(name) for name in ("event_types", "channel", "tag") if name in more}
+    return Narrowed(messages=MessageFilter(**messages), **more)
+
+
+FILTERS = {
+    "nothing": ({}, "abcdef"),
+    "event types": ({"event_types": ("order.sent", "order.lost")}, "b"),
+    "channel": ({"channel": "blue"}, "cd"),
+    "a part of a channel's name": ({"channel": "blu"}, ""),
+    "tag": ({"tag": "vip"}, "d"),
+    "success": ({"status": MessageStatus.SUCCESS}, "ac"),
+    "fail": ({"status": MessageStatus.FAIL}, "bdf"),
+    "sending": ({"status": MessageStatus.SENDING}, "e"),
+    "pending": ({"status": MessageStatus.PENDING}, ""),
+    "canceled": ({"status": MessageStatus.CANCELED}, ""),
+    "2xx": ({"code_class": StatusCodeClass.CODE_2XX}, "ac"),
+    "5xx": ({"code_class": StatusCodeClass.CODE_5XX}, "bde"),
+    "no answer": ({"code_class": StatusCodeClass.CODE_NONE}, "f"),
+    "all at once": (
+        {
+            "event_types": ("order.paid",),
+            "channel": "blue",
+            "tag": "vip",
+            "status": MessageStatus.FAIL,
+            "code_class": StatusCodeClass.CODE_5XX,
+        },
+        "d",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FILTERS.values(), ids=FILTERS)
+async def test_a_bulk_replay_is_narrowed(world: World, case: tuple[dict[str, Any], str]) -> None:
+    filters, wanted = case
+    past = world.past
+    by_name = {
+        "a": past.message(at(9), (at(9), FAILED), (at(8), DELIVERED)),
+        "b": past.message(at(8), (at(8), DELIVERED), (at(7), FAILED)),
+        "c": past.message(at(7), (at(7), DELIVERED)),
+        "d": past.message(at(6), (at(6), FAILED)),
+        "e": past.message(at(5), (at(5), FAILED)),
+        "f": past.message(at(4), (at(4), FAILED)),
+    }
+    past.schedule(by_name["e"], NOW + HOUR, 1)
+    await past.write(world.db)
+    await shaped(world, by_name["b"], event_type="order.sent")
+    await shaped(world, by_name["c"], channels=["blue", "red"])
+    await shaped(world, by_name["d"], channels=["blue"], tags=["vip", "eu"])
+    sql = "UPDATE attempt SET response_status_code = 0 WHERE msg_id = :id"
+    await run_sql(world.db, sql, id=by_name["f"])
+
+    task = await replayed(world, Which.SENT, narrowed=_narrowed(**filters))
+
+    assert sorted(by_name[name] for name in wanted) == await sent_again(world.db, task.id)
+    assert len(wanted) == task.counters["messagesSent"]
+    assert 6 == task.done
+
+
+async def test_a_send_under_way_is_followed_by_another(world: World) -> None:
+    msg_id = world.past.message(at(5), (at(5), FAILED))
+    world.past.schedule(msg_id, NOW, 1)
+    await world.past.write(world.db)
+    await lease_all(world.db, lease=77)
+
+    await replayed(world, Which.SENT)
+
+    assert [(77, 2)] == await rows(world.db, "SELECT lease, again FROM delivery")
+
+
+@pytest.mark.parametrize("which", Which)
+async def test_thousands_in_chunks_are_exact(world: World, which: Which) -> None:
+    outcomes = () if which is Which.MISSING else ((at(2), FAILED),)
+    wanted = [world.past.message(at(9) + number * 10, *outcomes) for number in range(3_000)]
+    for number in range(500):
+        world.past.message(at(9) + number * 10, *(((at(2), DELIVERED),) if which is Which.MISSING else ()))
+    await world.past.write(world.db)
+
+    task = await replayed(world, which)
+
+    assert sorted(wanted) == await sent_again(world.db, task.id)
+    assert (3_500, 3_500, True) == (task.done, task.total, task.total_exact)
+
+
+@pytest.mark.parametrize("which", Which)
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("UPDATE endpoint SET disabled = 1", "endpoint_disabled"),
+        ("UPDATE endpoint SET deleted_at = 1", "endpoint_deleted"),
+    ],
+)
+async def test_it_ends_for_good_when_nobody_receives_any_more(
+    world: World, which: Which, change: str, code: str
+) -> None:
+    for number in range(60):
+        world.past.message(at(5) + number, *(() if which is Which.MISSING else ((at(4), FAILED),)))
+    await world.past.write(world.db)
+    async with world.working(replace(QUICK, chunk_rows=10, backlog=20)):
+        task = await world.begin(resending.replay, world.past.app, chosen(world, which))
+        while len(await sent_again(world.db, task.id)) < 20:
+            pass
+        await run_sql(world.db, change)
+        await run_sql(world.db, "DELETE FROM delivery")
+        ended = await until(world.db, task.id)
+
+    assert ended.error is not None
+    assert (State.FAILED, code, {"messagesSent": 20}) == (ended.state, ended.error.code, ended.counters)
+    (told,) = await world.told()
+    assert ("failed", 20, code) == (told["status"], told["data"]["messages_sent"], told["data"]["error"]["code"])
+
+
+async def test_by_force_it_waits_for_a_disabled_endpoint(world: World) -> None:
+    for number in range(5):
+        world.past.message(at(5) + number)
+    await world.past.write(world.db)
+    await run_sql(world.db, "UPDATE endpoint SET disabled = 1")
+    async with world.working():
+        with pytest.raises(AppError):
+            await world.begin(resending.replay, world.past.app, chosen(world, Which.MISSING))
+        task = await world.begin(resending.replay, world.past.app, chosen(world, Which.MISSING, force=True))
+        held = await until(world.db, task.id, State.QUEUED)
+        await run_sql(world.db, "UPDATE endpoint SET disabled = 0")
+        ended = await until(world.db, task.id)
+
+    assert (0, {}) == (held.strikes, held.counters)
+    assert (State.SUCCEEDED, {"messagesSent": 5}) == (ended.state, ended.counters)
+
+
+@pytest.mark.parametrize(("since", "until_"), [(NOW + HOUR, None), (at(1), at(2)), (NOW + HOUR, NOW + 2 * HOUR)])
+async def test_a_stretch_must_lie_in_the_past_and_run_forwards(world: World, since: int, until_: int | None) -> None:
+    with pytest.raises(AppError) as refused:
+        await replayed(world, Which.SENT, since=since, until=until_)
+
+    assert [("body", "since")] == [fault.loc for fault in refused.value.faults]
+
+
+async def test_an_end_in_the_future_is_now(world: World) -> None:
+    msg_id = world.past.message(NOW - MINUTE)
+    await world.past.write(world.db)
+
+    task = await replayed(world, Which.MISSING, until=NOW + HOUR)
+
+    assert [msg_id] == await sent_again(world.db, task.id)
+
+
+async def test_every_probe_goes_through_an_index(world: World) -> None:
+    for number in range(3_000):
+        world.past.message(at(9) + number, (at(9) + number, FAILED))
+    await world.past.write(world.db)
+    some: dict[str, Any] = {
+        "endpoint": world.past.endpoint_id,
+        "app": world.past.app.id,
+        "first": "msg_0",
+        "beyond": "msg_z",
+        "limit": 100,
+        "status": 2,
+        "code_from": 500,
+        "code_to": 600,
+    }
+    ended = f"1 = 1{replays._STATUS[MessageStatus.SENDING][0]}{replays._CODES}"  # noqa: SLF001
+    full = replays._LATEST.replace("{wanted}", "1 = 1").replace("{ended}", ended)  # noqa: SLF001
+    missing = replays._MISSING.replace("{wanted}", "1 = 1")  # noqa: SLF001
+    for analyzed in (False, True):
+        if analyzed:
+            await run_sql(world.db, "ANALYZE")
+        for text in (full, missing):
+            plan = await explained(world.db, text, **some)
+            word = "SCAN" if world.db.dialect is Dialect.SQLITE else "Seq Scan on"
+            found = plan.replace("SCAN message", "", 1)  # what was read by the index is called so again
+            for table in ("message", "attempt"):
+                assert f"{word} {table}" not in found, plan

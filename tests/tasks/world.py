@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""An organisation with a past, the use cases that start tasks in it, and whoever works on them."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tasks.kit import ORG, QUICK, desk_of, reread, rows, until, working
+from tasks.outage import Past, an_endpoint
+from tidings.clock import DAY, HOUR, SystemClock
+from tidings.core import outcomes
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
+from tidings.model.task import Task
+from tidings.model.token import Principal
+from tidings.storage import task_items
+from tidings.storage.database import Database
+from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.runner import Limits, Runner
+
+NOW = SystemClock().now()
+SECRET = "a secret of the tests"
+FREE = replace(QUICK, backlog=0)
+PRINCIPAL = Principal(ORG)
+
+Begin = Callable[..., Awaitable[Answer]]
+
+
+@dataclass
+class World:
+    """A database, one endpoint with a past, and a desk."""
+
+    db: Database
+    past: Past
+    desk: Desk
+
+    async def begin(self, use_case: Begin, *args: Any) -> Task:
+        """Start a task through its use case; return it."""
+        begun: list[Task] = []
+
+        def render(task: Task, *_: object) -> Answer:
+            begun.append(task)
+            return Answer(202)
+
+        await use_case(self.desk, *args, receipt=None, render=render)
+        return begun[-1]
+
+    async def done(self, use_case: Begin, *args: Any, limits: Limits = FREE) -> Task:
+        """Start a task and see it to its end."""
+        async with self.working(limits):
+            return await until(self.db, (await self.begin(use_case, *args)).id)
+
+    @asynccontextmanager
+    async def working(self, limits: Limits = FREE) -> AsyncIterator[Runner]:
+        """Have a runner at work that knows all kinds and is woken as in a server."""
+        known = handlers(self.desk.clock, self.desk.wake, SECRET)
+        async with working(self.db, *known.values(), limits=limits) as runner:
+            self.desk.wake.tasks = runner.wake
+            yield runner
+
+    async def result(self, task: Task) -> dict[str, Any]:
+        """Return what a client reads of a finished task."""
+        async with self.db.read() as read:
+            return await outcomes.result(read, await reread(self.db, task.id))
+
+    async def skipped(self, task: Task) -> list[tuple[str, str]]:
+        async with self.db.read() as read:
+            return await task_items.page(read, task.id, "skipped", limit=1_000)
+
+    async def told(self) -> list[dict[str, Any]]:
+        """Return the data of the events that say that a task has ended, in order."""
+        sql = "SELECT payload FROM operational_event WHERE type = 'background_task.finished' ORDER BY id"
+        return [json.loads(row[0])["data"] for row in await rows(self.db, sql)]
+
+
+async def a_world(db: Database) -> World:
+    return World(db, await an_endpoint(db, NOW - 20 * DAY), desk_of(db))
+
+
+def at(hours: float) -> int:
+    """Return the moment so many hours ago."""
+    return NOW - int(hours * HOUR)
