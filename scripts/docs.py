@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tidings.api.routes import PREFIX
+from tidings.api.routes import PREFIX, Access
 from tidings.api.table import TABLE
-from tidings.config import Settings
+from tidings.config import FOREIGN, Settings
 from tidings.model.task import TRANSITIONS, WIRE_STATUS, State, Strikes
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -65,11 +65,29 @@ def routes() -> Iterator[str]:
         yield f"| `{route.method} {PREFIX}{route.path}` | {route.summary} |"
 
 
+def foreign() -> Iterator[str]:
+    yield "| setting | here |"
+    yield "|---|---|"
+    for name, why in FOREIGN.items():
+        yield f"| `SVIX_{name.upper()}` | {why} |"
+
+
+def operations() -> Iterator[str]:
+    yield "| | operation | token | an application's must be able to |"
+    yield "|---|---|---|---|"
+    for route in TABLE:
+        needs = f"`{route.needs.value}`" if route.needs and route.access in (Access.APP, Access.ANY) else ""
+        place = f"`{route.method} {route.path}`"
+        yield f"| {place} | `{route.operation}` | {route.access.value} | {needs} |"
+
+
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "settings": settings,
     "states": states,
     "transitions": transitions,
     "routes": routes,
+    "foreign": foreign,
+    "operations": operations,
 }
 PART = re.compile(r"(?P<begin><!-- begin (?P<name>\w+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL)
 

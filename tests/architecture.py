@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 
 # module: what it may import inside a function, because it is heavy and seldom needed.
 LATE_IMPORTS: dict[str, tuple[str, ...]] = {
+    "cli.admin": ("tidings.server",),
     "cli.demo": ("tidings.demo",),
     "cli.serve": ("tidings.server",),
     "cli.token": ("tidings.server",),

@@ -31,6 +31,37 @@ _LEAST: Final = {
     "endpoint_failure_disable_after": 0,
     "request_rate_limit": 0,
 }
+_CHOICES: Final = {
+    "environment": ("dev", "staging", "prod"),
+    "jwt_algorithm": ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA"),
+    "default_signature_type": ("hmac256", "ed25519"),
+    "log_level": ("error", "warning", "info", "debug"),
+    "log_format": ("default", "json"),
+}
+_OTHER_NAMES: Final = {"log_level": {"trace": "debug", "warn": "warning"}}
+_DATABASE_URL: Final = "DATABASE_URL"
+_NOT_SETTINGS: Final = ("url", "token", "server_url", "test_pg")
+"""What programs that call the service are told, under names like those of settings."""
+_NO_BROKER: Final = "There is no queue beside the database."
+_NO_CACHE: Final = "There is no cache beside the process."
+_NOT_TRACED: Final = "Nothing is exported."
+FOREIGN: Final[Mapping[str, str]] = {
+    "operational_webhook_address": "Operational events are kept in the database; nothing posts them elsewhere.",
+    **dict.fromkeys(("queue_type", "queue_dsn", "queue_prefix", "queue_max_poll_secs"), _NO_BROKER),
+    **dict.fromkeys(("rabbit_dsn", "rabbit_consumer_prefetch_size", "redis_pending_duration_secs"), _NO_BROKER),
+    **dict.fromkeys(("cache_type", "cache_dsn", "sentinel_service_name"), _NO_CACHE),
+    **dict.fromkeys(("redis_dsn", "redis_pool_max_size", "redis_tls_mode_secure"), _NO_BROKER),
+    **dict.fromkeys(("redis_db", "redis_username", "redis_password", "redis_use_resp3"), _NO_BROKER),
+    "worker_max_tasks": "Sends are bounded for each endpoint (`delivery_concurrency`) and by `delivery_memory`.",
+    "background_migrations_enabled": "Every migration is done when the service has started.",
+    "db_tracing": _NOT_TRACED,
+    "sentry_dsn": _NOT_TRACED,
+    "opentelemetry_address": _NOT_TRACED,
+    "opentelemetry_sample_ratio": _NOT_TRACED,
+    "opentelemetry_service_name": _NOT_TRACED,
+    "region": "The peer's own; it changes nothing there either.",
+}
+"""Settings of the peer that have no effect here, and why; they are recognised and harmless."""
 _SECRET_WORDS: Final = ("secret", "dsn")
 
 
@@ -59,7 +90,28 @@ class Settings:
         "Secret that signs and checks tokens. Outside `prod` one is made at the first start and kept in the database.",
         None,
     )
-    log_level: str = _doc("`error`, `warning`, `info` or `debug`.", "info")
+    jwt_algorithm: str = _doc(
+        "How tokens are signed: `HS256`, `HS384` or `HS512` by a text, `RS256`, `RS384`, `RS512` or `EdDSA` by a key in"
+        " PEM as `jwt_secret`. With a public key tokens are checked and none are made.",
+        "HS256",
+    )
+    main_secret: str | None = _doc(
+        "Encrypts endpoints' secrets in the database. Secrets from before are still read; it cannot be changed or taken"
+        " away afterwards.",
+        None,
+    )
+    default_signature_type: str = _doc(
+        "What signs for a new endpoint: `hmac256`, a secret shared with the receiver, or `ed25519`, a pair of keys.",
+        "hmac256",
+    )
+    api_enabled: bool = _doc("Answer the API, as does `--api`.", default=True)
+    worker_enabled: bool = _doc("Send messages and work on tasks, as do `--delivery` and `--tasks`.", default=True)
+    app_portal_url: str | None = _doc(
+        "Where users reach this server, for the address in the answer to `app-portal-access`. Unset, it is where the"
+        " caller reached it.",
+        None,
+    )
+    log_level: str = _doc("`error`, `warning`, `info` or `debug`; `trace` counts as `debug`.", "info")
     log_format: str = _doc("`default` for people, `json` for machines.", "default")
     retry_schedule: tuple[int, ...] = _doc(
         "Seconds to wait after the first failed attempt, the second, and so on. `[]` is one attempt only.",
@@ -105,18 +157,29 @@ class Settings:
         """Refuse values that cannot work, naming the setting."""
         if not 1 <= self.worker_request_timeout <= _REQUEST_TIMEOUT_MAX:
             raise ConfigError(f"worker_request_timeout must be between 1 and {_REQUEST_TIMEOUT_MAX} seconds")
-        if self.environment not in ("dev", "staging", "prod"):
-            raise ConfigError("environment must be dev, staging or prod")
         if any(wait < 0 for wait in self.retry_schedule):
             raise ConfigError("retry_schedule must hold seconds, none negative")
-        if self.environment == "prod" and not self.jwt_secret:
-            raise ConfigError("jwt_secret is missing: set TIDINGS_JWT_SECRET (required when environment is prod)")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} must be one of {', '.join(known)}")
+        self._check_secret()
+        if self.app_portal_url and not self.app_portal_url.startswith(("http://", "https://")):
+            raise ConfigError("app_portal_url must be a URL")
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be at least {least}")
         _check_proxy(self.proxy_addr)
         _check_noproxy(self.noproxy)
         _ = self.listen, self.sqlite_path
+
+    def _check_secret(self) -> None:
+        """Hold that there is a secret where none may be made up."""
+        if self.jwt_secret:
+            return
+        if self.environment == "prod":
+            raise ConfigError("jwt_secret is missing: set TIDINGS_JWT_SECRET (required when environment is prod)")
+        if not self.jwt_algorithm.startswith("HS"):
+            raise ConfigError(f"jwt_secret is missing: jwt_algorithm {self.jwt_algorithm} needs a key in PEM")
 
     @property
     def listen(self) -> tuple[str, int]:
@@ -177,17 +240,56 @@ def load(environment: Mapping[str, str] | None = None, *, file: Path | None = No
 
     `flags` come from the command line and win; None means "not given". Raises `ConfigError`, naming the setting.
     """
-    environment = os.environ if environment is None else environment
-    stored = _from_file(file if file is not None else Path("tidings.toml"), required=file is not None)
     types = get_type_hints(Settings)
-    values: dict[str, Any] = {}
-    for each in dataclasses.fields(Settings):
-        given = flags.get(each.name)
-        if given is None:
-            given = _given(each.name, environment, stored, own=each.metadata["own"])
-        if given is not None:
-            values[each.name] = _parsed(each.name, given, types[each.name])
+    found = _found(os.environ if environment is None else environment, file, flags)
+    values: dict[str, Any] = {name: _parsed(name, given, types[name]) for name, (given, _) in found.items()}
     return Settings(**values)
+
+
+def origins(
+    environment: Mapping[str, str] | None = None, *, file: Path | None = None, **flags: object
+) -> dict[str, str]:
+    """Return where each setting's value comes from: a flag, a variable, a file or the defaults."""
+    found = _found(os.environ if environment is None else environment, file, flags)
+    return {each.name: found.get(each.name, ("", "default"))[1] for each in dataclasses.fields(Settings)}
+
+
+def without_effect(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables that look like settings and do nothing, with the reason."""
+    environment = os.environ if environment is None else environment
+    known = {each.name: each.metadata["own"] for each in dataclasses.fields(Settings)}
+    found = {}
+    for variable in sorted(environment):
+        name = variable.removeprefix(_OWN).removeprefix(_PEER).lower()
+        if name in _NOT_SETTINGS:
+            continue
+        if variable.startswith(_PEER) and known.get(name, True):
+            found[variable] = FOREIGN.get(name, "No setting has this name.")
+        elif variable.startswith(_OWN) and name not in known:
+            found[variable] = "No setting has this name."
+    return found
+
+
+def _found(
+    environment: Mapping[str, str], file: Path | None, flags: Mapping[str, object]
+) -> dict[str, tuple[object, str]]:
+    """Return what is given, by setting, and where it was found; the first place that has something wins."""
+    path = Path("tidings.toml") if file is None else file
+    stored = _from_file(path, required=file is not None)
+    found: dict[str, tuple[object, str]] = {}
+    for each in dataclasses.fields(Settings):
+        prefixes = (_OWN,) if each.metadata["own"] else (_OWN, _PEER)
+        variables = [prefix + each.name.upper() for prefix in prefixes]
+        places = [
+            ("a flag", flags.get(each.name)),
+            *((variable, environment.get(variable)) for variable in variables),
+            (str(path), stored.get(each.name)),
+            (_DATABASE_URL, environment.get(_DATABASE_URL) if each.name == "db_dsn" else None),
+        ]
+        given = next(((value, place) for place, value in places if value is not None), None)
+        if given is not None:
+            found[each.name] = given
+    return found
 
 
 def foreign(environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -211,14 +313,6 @@ def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _given(name: str, environment: Mapping[str, str], stored: dict[str, Any], *, own: bool) -> object:
-    upper = name.upper()
-    for prefix in (_OWN,) if own else (_OWN, _PEER):
-        if prefix + upper in environment:
-            return environment[prefix + upper]
-    return stored.get(name)
-
-
 def _parsed(name: str, given: object, wanted: Any) -> object:  # noqa: ANN401 - a type or a union of types
     try:
         if wanted is bool:
@@ -233,7 +327,7 @@ def _parsed(name: str, given: object, wanted: Any) -> object:  # noqa: ANN401 - 
             return tuple(ipaddress.ip_network(item, strict=False) for item in _items(given))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{name}: {given!r} cannot be read ({error})") from error
-    return str(given)
+    return _OTHER_NAMES.get(name, {}).get(str(given), str(given))
 
 
 def _truth(given: object) -> bool:

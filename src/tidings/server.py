@@ -24,17 +24,21 @@ from tidings.api.context import Context
 from tidings.api.hot import protocol_of
 from tidings.api.ratelimit import Limiter
 from tidings.clock import HOUR, SECOND, Clock, SharedClock, SystemClock
-from tidings.config import Settings
-from tidings.core import operational
+from tidings.config import ConfigError, Settings
+from tidings.core import operational, sessions
 from tidings.core.accept import NO_DELIVERY, AcceptBatcher
 from tidings.core.access import jwt_secret
 from tidings.core.desk import Desk
 from tidings.core.receipts import Receipts
 from tidings.core.routing import RoutingCache
+from tidings.core.signer import WrongKey
+from tidings.core.signing import require_main_secret
 from tidings.core.wake import Wake
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.role import Delivery, Terms
+from tidings.model.signature import SignatureType
+from tidings.model.vault import SealedError, Vault
 from tidings.observe import counters, failure, log, start_logging
 from tidings.storage import intake, partitions, pulse
 from tidings.storage.database import Database, Dialect, StorageError
@@ -77,7 +81,8 @@ class Server:
         self._shared = SharedClock(SystemClock())
         self._clock: Clock = self._shared
         self._wake = Wake()
-        self._routing = RoutingCache(db)
+        self._vault = Vault(settings.main_secret, SignatureType(settings.default_signature_type))
+        self._routing = RoutingCache(db, self._vault)
         self._delivery = Delivery(db, self._clock, self._routing, _terms(settings)) if roles.delivery else None
         handover = NO_DELIVERY if self._delivery is None else self._delivery.handover()
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, handover)
@@ -92,16 +97,18 @@ class Server:
         self._wake.routing = self._routing.drop
         if self._delivery is not None:
             self._wake.deliveries = self._delivery.wake
+            self._wake.endpoints = self._delivery.refresh
         if self._runner is not None:
             self._wake.tasks = self._runner.wake
 
     def _listening(self, secret: str) -> _Http:
         settings = self._settings
-        desk = Desk(self._db, self._clock, self._wake, Receipts(self._db, self._clock))
+        desk = Desk(self._db, self._clock, self._wake, Receipts(self._db, self._clock), self._vault)
         context = Context(
             desk=desk,
             acceptor=self._acceptor,
-            gatekeeper=Gatekeeper(secret, self._clock),
+            gatekeeper=Gatekeeper(secret, self._clock, settings.jwt_algorithm),
+            portal_url=(settings.app_portal_url or "").rstrip("/") or None,
             max_body_bytes=settings.max_body_bytes,
             https_only=settings.endpoint_https_only,
             limiter=Limiter(settings.request_rate_limit, self._clock) if settings.request_rate_limit else None,
@@ -121,6 +128,10 @@ class Server:
                 backlog=_BACKLOG,
             )
         )
+
+    async def prepare(self) -> None:
+        """Raises `SealedError` where the main secret is not the one of this database."""
+        await require_main_secret(self._db, self._vault)
 
     async def run(self, stop: asyncio.Event, listener: socket.socket | None) -> None:
         """Work until told to stop."""
@@ -192,6 +203,7 @@ class Server:
         try:
             await partitions.make_ahead(self._db, self._clock.now())
             await operational.forget_old(self._db, self._clock.now())
+            await sessions.forget_old(self._db, self._clock.now())
             expired = _EXPIRE_CHUNK
             while expired == _EXPIRE_CHUNK:
                 async with self._db.write() as tx:
@@ -270,7 +282,11 @@ async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool
         db = await open_database(settings, migrate=migrate)
         try:
             secret = await jwt_secret(db, settings.jwt_secret)
-            await Server(settings, roles, db, secret).run(stop, listener)
+            server = Server(settings, roles, db, secret)
+            await server.prepare()
+            await server.run(stop, listener)
+        except (SealedError, WrongKey) as error:
+            raise ConfigError(str(error)) from error
         finally:
             await db.close()
     finally:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from tidings import __version__
-from tidings.cli import demo, health, serve, tasks, token
+from tidings.cli import admin, demo, health, serve, tasks, token
 from tidings.cli.remote import RemoteError
 from tidings.config import ConfigError
 from tidings.storage.database import StorageError
@@ -23,7 +23,11 @@ app: Final = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("migrate")(serve.migrate)
+app.command("config")(admin.show_config)
 app.add_typer(token.app, name="jwt")
+app.add_typer(admin.keys, name="asymmetric-key")
+app.command("wipe")(admin.wipe)
+app.command("prune")(admin.prune)
 app.command("healthcheck")(health.healthcheck)
 app.add_typer(tasks.app, name="tasks")
 app.command("demo")(demo.demo)

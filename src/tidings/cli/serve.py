@@ -10,7 +10,7 @@ from typing import Annotated, Final, TypeAlias
 import typer
 import uvloop
 
-from tidings.config import ConfigError, load
+from tidings.config import ConfigError, load, without_effect
 
 _LEAVE_SECONDS: Final = 1.0
 
@@ -42,9 +42,13 @@ def serve(  # noqa: PLR0913 - each is a flag
     from tidings.server import serve as run  # noqa: PLC0415
 
     settings = load(file=config, listen_address=listen, db_dsn=db)
+    works = settings.worker_enabled
+    roles = Roles(api=api and settings.api_enabled, delivery=delivery and works, tasks=tasks and works)
+    for variable, why in without_effect().items():
+        typer.echo(f"tidings: {variable} has no effect: {why}", err=True)
 
     async def work() -> None:
-        await run(settings, Roles(api=api, delivery=delivery, tasks=tasks), migrate=migrate)
+        await run(settings, roles, migrate=migrate)
         leave_within(_LEAVE_SECONDS)
 
     try:

@@ -10,6 +10,8 @@ from tidings.cli.serve import SECRET, ConfigFile, DatabaseUrl
 from tidings.clock import SystemClock
 from tidings.config import ConfigError, Settings, load
 from tidings.core.access import issue_org_token, jwt_secret, kept_secret
+from tidings.core.signer import Signer, WrongKey
+from tidings.errors import AppError
 from tidings.ids import DEFAULT_ORG, ORG, OrgId
 from tidings.storage.database import Unavailable
 
@@ -31,8 +33,13 @@ def generate(
     """Print a token that speaks for an organisation; it is valid for ten years."""
     if not org.startswith(ORG):
         raise ConfigError(f"{org!r} is not an organisation: it must start with {ORG}")
-    secret = asyncio.run(_secret(load(file=config, db_dsn=db)))
-    typer.echo(f"Token (Bearer): {issue_org_token(secret, OrgId(org), SystemClock().now())}")
+    settings = load(file=config, db_dsn=db)
+    secret = asyncio.run(_secret(settings))
+    try:
+        token = issue_org_token(Signer(secret, settings.jwt_algorithm), OrgId(org), SystemClock().now())
+    except (WrongKey, AppError) as error:
+        raise ConfigError(str(error)) from error
+    typer.echo(f"Token (Bearer): {token}")
 
 
 async def _secret(settings: Settings) -> str:

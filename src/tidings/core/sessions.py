@@ -9,18 +9,20 @@ takes a token that another node has ended.
 from collections.abc import Sequence
 from typing import Final
 
+from tidings.clock import DAY
 from tidings.core import apps
 from tidings.core.desk import Desk
 from tidings.errors import forbidden, not_found, unauthorized
 from tidings.ids import OrgId
 from tidings.model.app import App, AppDraft
-from tidings.model.token import LEEWAY_MS, Principal
+from tidings.model.token import Principal
 from tidings.storage import apps as stored
 from tidings.storage import tokens
-from tidings.storage.database import retried
+from tidings.storage.database import Database, retried
 
 _EVERYBODY: Final = ""
 _EVER: Final = 2**62
+_KEPT_MS: Final = 400 * DAY
 EXPIRE_MAX_SECONDS: Final = 3 * 24 * 60 * 60
 
 
@@ -70,7 +72,7 @@ async def end_all(desk: Desk, app: App, sessions: Sequence[str], after_ms: int) 
     await retried(work)
 
 
-async def forget_old(desk: Desk, longest_ms: int) -> None:
-    """Delete ends of tokens that have run out by themselves, however long they were made to last."""
-    async with desk.db.write() as tx:
-        await tokens.forget(tx, before=desk.clock.now() - longest_ms - LEEWAY_MS)
+async def forget_old(db: Database, now: int) -> None:
+    """Delete the ends of tokens that have run out by themselves long ago."""
+    async with db.write() as tx:
+        await tokens.forget(tx, before=now - _KEPT_MS)

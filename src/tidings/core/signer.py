@@ -54,7 +54,8 @@ class Signer:
         self._public: Public | None = None
         self._digest = _HMAC.get(algorithm, "")
         if not self._digest:
-            self._private, self._public = _keys(self._secret, algorithm)
+            # A variable holds a key in one line, its line ends written out.
+            self._private, self._public = _keys(self._secret.replace(b"\\n", b"\n"), algorithm)
 
     def is_secret(self, token: bytes) -> bool:
         """Tell whether somebody has taken the secret for a token."""

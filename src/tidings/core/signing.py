@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What signs for an endpoint: shown, and rotated."""
+"""What signs for an endpoint: shown, rotated, and encrypted under one main secret."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from tidings.core import operational
 from tidings.core.desk import Desk
@@ -12,9 +13,22 @@ from tidings.errors import unavailable
 from tidings.model.app import App
 from tidings.model.rotation import rotated
 from tidings.model.signature import AnyKey
-from tidings.model.vault import SealedError
-from tidings.storage import apps, endpoints
-from tidings.storage.database import Write
+from tidings.model.vault import SealedError, Vault
+from tidings.storage import apps, endpoints, settings
+from tidings.storage.database import Database, Write, retried
+
+_PROOF: Final = "main_secret_proof"
+
+
+async def require_main_secret(db: Database, vault: Vault) -> None:
+    """Hold that the main secret is the one of this database; the first becomes that. Raises `SealedError`."""
+
+    async def work() -> None:
+        async with db.write() as tx:
+            proof = vault.proof()
+            vault.check(await settings.find(tx, _PROOF) if proof is None else await settings.settled(tx, _PROOF, proof))
+
+    await retried(work)
 
 
 @dataclass(frozen=True, slots=True)

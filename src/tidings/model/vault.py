@@ -14,6 +14,7 @@ A secret that cannot be opened (no main secret, or another) is a `Sealed` key: i
 the setting, and everything else about its endpoint works.
 """
 
+import base64
 import hmac
 import os
 import struct
@@ -33,6 +34,7 @@ _ENCRYPTED: Final = 0x80
 _LEGACY_BYTES: Final = 24
 _NONCE: Final = 24
 _BLOCK: Final = 64
+_PROVEN: Final = b"main_secret"
 _CONSTANTS: Final = struct.unpack("<4I", b"expand 32-byte k")
 
 
@@ -90,6 +92,23 @@ class Vault:
             except InvalidTag:
                 return Sealed("the endpoint's secret was encrypted under another main_secret")
         return SymmetricKey(raw) if marker & ~_ENCRYPTED == _SYMMETRIC else AsymmetricKey(raw)
+
+    def proof(self) -> str | None:
+        """Return what shows later that the main secret is this one; None where there is none."""
+        if not self.main_secret:
+            return None
+        return base64.b64encode(encrypted(_key_of(self.main_secret), _PROVEN)).decode("ascii")
+
+    def check(self, proof: str | None) -> None:
+        """Hold that a proof is of this main secret; raises `SealedError`."""
+        if proof is None:
+            return
+        if not self.main_secret:
+            raise SealedError("main_secret is not set, and the endpoints' secrets in this database are encrypted")
+        try:
+            decrypted(_key_of(self.main_secret), base64.b64decode(proof))
+        except InvalidTag as error:
+            raise SealedError("main_secret is not the one that this database's secrets are encrypted under") from error
 
 
 PLAIN: Final = Vault()

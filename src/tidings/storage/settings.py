@@ -3,10 +3,16 @@
 
 from typing import Final
 
-from tidings.storage.database import Write
+from tidings.storage.database import Read, Write
 
 _ADD: Final = "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
 _GET: Final = "SELECT value FROM setting WHERE name = :name"
+
+
+async def find(tx: Read, name: str) -> str | None:
+    """Return the value of a setting, if there is one."""
+    row = await tx.row(_GET, name=name)
+    return None if row is None else str(row["value"])
 
 
 async def settled(tx: Write, name: str, value: str) -> str:

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""Deleting for good what an organisation has, and messages of long ago: in chunks, beside whatever else goes on."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tidings.ids import MESSAGE, OrgId, first_at
+from tidings.storage import wiping
+from tidings.storage.database import Database, Write, retried
+
+Result = TypeVar("Result")
+
+
+async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
+    """Delete all that an organisation has; return how much of what it was. Repeated after a break, it goes on."""
+    gone: Counter[str] = Counter()
+    async with db.read() as read:
+        apps = await wiping.applications(read, org_id)
+    for app_id in apps:
+        await _wipe_application(db, app_id, chunk, gone)
+    while tasks := await _in_one(db, lambda tx: wiping.drop_tasks(tx, org_id, chunk)):
+        gone["tasks"] += tasks
+    await _in_one(db, lambda tx: wiping.drop_rest(tx, org_id))
+    return gone
+
+
+async def prune(db: Database, before: int, *, chunk: int) -> Counter[str]:
+    """Delete the messages made before a moment, and their attempts; return how many."""
+    gone: Counter[str] = Counter()
+    below = first_at(MESSAGE, before)
+    while True:
+        async with db.read() as read:
+            found = await wiping.messages_below(read, below, chunk)
+        if not found:
+            return gone
+        await _drop_messages(db, found, gone)
+
+
+async def _wipe_application(db: Database, app_id: str, chunk: int, gone: Counter[str]) -> None:
+    while True:
+        async with db.read() as read:
+            found = await wiping.messages_of(read, app_id, chunk)
+            endpoints = await wiping.endpoints(read, app_id)
+        if not found:
+            break
+        await _drop_messages(db, found, gone)
+    for endpoint_id in endpoints:
+        await _drop_attempts(db, endpoint_id, chunk, gone)
+    await _in_one(db, lambda tx: wiping.drop_application(tx, app_id, endpoints))
+    gone["applications"] += 1
+    gone["endpoints"] += len(endpoints)
+
+
+async def _drop_attempts(db: Database, endpoint_id: str, chunk: int, gone: Counter[str]) -> None:
+    while left := await _in_one(db, lambda tx: wiping.drop_attempts(tx, endpoint_id, chunk)):
+        gone["attempts"] += left
+
+
+async def _drop_messages(db: Database, msg_ids: list[str], gone: Counter[str]) -> None:
+    attempts, messages = await _in_one(db, lambda tx: wiping.drop_messages(tx, msg_ids))
+    gone["attempts"] += attempts
+    gone["messages"] += messages
+
+
+async def _in_one(db: Database, work: Callable[[Write], Awaitable[Result]]) -> Result:
+    """Do something in a transaction of its own."""
+
+    async def done() -> Result:
+        async with db.write() as tx:
+            return await work(tx)
+
+    return await retried(done)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""Deleting for good, a chunk at a time: all that an organisation has, and messages of long ago."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tidings.ids import OrgId
+from tidings.storage.database import Read, Sql, Write
+
+_APPS: Final = "SELECT id FROM application WHERE org_id = :org"
+_ENDPOINTS: Final = "SELECT id FROM endpoint WHERE app_id = :app"
+_OF_APP: Final = "SELECT id FROM message WHERE app_id = :app ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+_OLD: Final = "SELECT id FROM message WHERE id < :below ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+_TASKS: Final = "SELECT id FROM task WHERE org_id = :org ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+
+
+def _among(table: str, column: str) -> Sql:
+    return Sql(
+        sqlite=f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(:ids))",
+        postgresql=f"DELETE FROM {table} WHERE {column} = ANY(CAST(:ids AS text[]))",
+    )
+
+
+_ATTEMPTS: Final = _among("attempt", "msg_id")
+_DELIVERIES: Final = _among("delivery", "msg_id")
+_EVENT_IDS: Final = Sql(
+    sqlite=(
+        "DELETE FROM event_id WHERE (app_id, event_id) IN (SELECT app_id, event_id FROM message"
+        " WHERE event_id IS NOT NULL AND id IN (SELECT value FROM json_each(:ids)))"
+    ),
+    postgresql=(
+        "DELETE FROM event_id WHERE (app_id, event_id) IN (SELECT app_id, event_id FROM message"
+        " WHERE event_id IS NOT NULL AND id = ANY(CAST(:ids AS text[])))"
+    ),
+)
+_MESSAGES: Final = _among("message", "id")
+_OLD_ATTEMPTS: Final = Sql(
+    sqlite=(
+        "DELETE FROM attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE endpoint_id = :endpoint LIMIT :limit)"
+    ),
+    postgresql=(
+        "DELETE FROM attempt WHERE (msg_id, id) IN (SELECT msg_id, id FROM attempt"
+        " WHERE endpoint_id = :endpoint LIMIT CAST(:limit AS BIGINT))"
+    ),
+)
+_OF_TASKS: Final = tuple(
+    _among(table, column)
+    for table, column in (
+        ("task_item", "task_id"),
+        ("task_event", "task_id"),
+        ("task_input", "task_id"),
+        ("task", "id"),
+    )
+)
+_OF_APPS: Final = tuple(
+    _among(table, column)
+    for table, column in (
+        ("event_id", "app_id"),
+        ("token_end", "app_id"),
+        ("throttle", "key"),
+        ("endpoint", "app_id"),
+        ("application", "id"),
+    )
+)
+_OF_ORG: Final = (
+    "DELETE FROM event_type WHERE org_id = :org",
+    "DELETE FROM operational_event WHERE org_id = :org",
+    "DELETE FROM export WHERE org_id = :org",
+)
+_KEY: Final = _among("throttle", "key")
+
+
+async def applications(read: Read, org_id: OrgId) -> list[str]:
+    """Return the ids of all applications of an organisation, deleted ones among them."""
+    return [row["id"] for row in await read.rows(_APPS, org=org_id)]
+
+
+async def endpoints(read: Read, app_id: str) -> list[str]:
+    """Return the ids of all endpoints of an application, deleted ones among them."""
+    return [row["id"] for row in await read.rows(_ENDPOINTS, app=app_id)]
+
+
+async def messages_of(read: Read, app_id: str, limit: int) -> list[str]:
+    """Return the ids of some messages of an application."""
+    return [row["id"] for row in await read.rows(_OF_APP, app=app_id, limit=limit)]
+
+
+async def messages_below(read: Read, below: str, limit: int) -> list[str]:
+    """Return the ids of some of the oldest messages."""
+    return [row["id"] for row in await read.rows(_OLD, below=below, limit=limit)]
+
+
+async def drop_messages(tx: Write, msg_ids: Sequence[str]) -> tuple[int, int]:
+    """Delete messages with all that belongs to them; return how many attempts and how many messages it were."""
+    ids = list(msg_ids)
+    attempts = await tx.run(_ATTEMPTS, ids=ids)
+    await tx.run(_DELIVERIES, ids=ids)
+    await tx.run(_EVENT_IDS, ids=ids)
+    return attempts, await tx.run(_MESSAGES, ids=ids)
+
+
+async def drop_attempts(tx: Write, endpoint_id: str, limit: int) -> int:
+    """Delete attempts at an endpoint whose messages are gone already; return how many."""
+    return await tx.run(_OLD_ATTEMPTS, endpoint=endpoint_id, limit=limit)
+
+
+async def drop_tasks(tx: Write, org_id: OrgId, limit: int) -> int:
+    """Delete some of an organisation's tasks; return how many."""
+    ids = [row["id"] for row in await tx.rows(_TASKS, org=org_id, limit=limit)]
+    for statement in _OF_TASKS if ids else ():
+        await tx.run(statement, ids=ids)
+    return len(ids)
+
+
+async def drop_application(tx: Write, app_id: str, endpoint_ids: Sequence[str]) -> None:
+    """Delete an application and its endpoints."""
+    await tx.run(_KEY, ids=list(endpoint_ids))
+    for statement in _OF_APPS:
+        await tx.run(statement, ids=[app_id])
+
+
+async def drop_rest(tx: Write, org_id: OrgId) -> None:
+    """Delete what belongs to an organisation itself."""
+    for statement in _OF_ORG:
+        await tx.run(statement, org=org_id)
