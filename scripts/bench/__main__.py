@@ -75,7 +75,7 @@ def _each(
     for number in range(asked.runs):
         for kind in kinds:
             print(f"... {kind}, run {number + 1} of {asked.runs}", file=sys.stderr, flush=True)
-            with fresh(kind, folder) as database:
+            with fresh(kind, folder, vacuum=not asked.idle) as database:
                 figures.append(measure(database))
     return figures
 

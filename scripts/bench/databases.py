@@ -50,8 +50,11 @@ class Measured:
 
 
 @contextlib.contextmanager
-def fresh(kind: str, folder: Path) -> Iterator[Measured]:
-    """Make a database, and take it away afterwards."""
+def fresh(kind: str, folder: Path, *, vacuum: bool = True) -> Iterator[Measured]:
+    """Make a database, and take it away afterwards.
+
+    Without `vacuum` PostgreSQL does nothing by itself: its own transactions would be counted with the service's.
+    """
     if kind == "sqlite":
         path = folder / f"bench-{os.urandom(4).hex()}.db"
         yield Measured(kind, f"sqlite:///{path}", ())
@@ -61,7 +64,7 @@ def fresh(kind: str, folder: Path) -> Iterator[Measured]:
     binaries = find_binaries()
     if binaries is None:
         raise FileNotFoundError("no PostgreSQL server was found; install one (apt-get install postgresql)")
-    with Cluster(binaries, POSTGRES_SETTINGS) as cluster:
+    with Cluster(binaries, {**POSTGRES_SETTINGS, "autovacuum": "on" if vacuum else "off"}) as cluster:
         dsn = cluster.dsn(cluster.create_database())
         postmaster = int((cluster.folder / "data/postmaster.pid").read_text().splitlines()[0])
         yield Measured(kind, dsn, (psutil.Process(postmaster).pid,))
