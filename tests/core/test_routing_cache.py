@@ -22,9 +22,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     refs: list[str] = []
     find = routing.find
 
-    async def noted(read: Any, org_id: Any, ref: str) -> Any:
+    async def noted(read: Any, org_id: Any, ref: str, *rest: Any) -> Any:
         refs.append(ref)
-        return await find(read, org_id, ref)
+        return await find(read, org_id, ref, *rest)
 
     monkeypatch.setattr(routing, "find", noted)
     return refs
