@@ -130,7 +130,7 @@ class MessageIn(In, kw_only=True):
             and bytes(self.payload)[:1] == b"{"
             and text.NAME.fullmatch(self.event_type) is not None
             and self.event_id is None
-            and self.channels is None
+            and (self.channels is None or _are_plain(self.channels))
             and self.tags is None
             and self.payload_retention_period is None
             and self.payload_retention_hours is None
@@ -141,7 +141,7 @@ class MessageIn(In, kw_only=True):
     def drafted(self, clock: Clock) -> Draft:
         """Return the message that the body speaks of; raises the refusal that the caller is told."""
         if self.is_plain:
-            return Draft(self.event_type, self.content, None, None, RETENTION_MS)
+            return Draft(self.event_type, self.content, None, unique(self.channels), RETENTION_MS)
         faults = tuple(self.faults())
         if faults:
             raise invalid(*faults)
@@ -182,6 +182,10 @@ def _later(moment: str, now: int) -> int:
     if deliver_at - now not in DELAY_MS:
         raise invalid(Fault(("body", "deliverAt"), _DELAY))
     return deliver_at
+
+
+def _are_plain(channels: list[str]) -> bool:
+    return 0 < len(channels) <= CHANNELS_MAX and all(map(text.CHANNEL.fullmatch, channels))
 
 
 class MessageOut(Out, kw_only=True):

@@ -15,7 +15,7 @@ from tidings.model.message import Extras
 from tidings.storage.database import Row, Sql, Value, Write
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class NewMessage:
     """One message row, and what it claims."""
 
