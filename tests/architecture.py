@@ -61,7 +61,9 @@ SOCKETS = (
 # What is spawned must be watched and ended: only servers, runners, batchers and single flights do it.
 SPAWNERS = (
     "api.hot",
+    "api.stream",
     "core.accept",
+    "core.watching",
     "delivery.address",
     "delivery.claim",
     "delivery.pool",

@@ -8,12 +8,16 @@ import json
 import logging
 import sys
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
 log: Final = logging.getLogger("tidings")
 counters: Final[Counter[str]] = Counter()
 """Totals since the start of the process, by name."""
+Listener = Callable[[str, str, str], None]
+"""Who hears of transitions: of what, which one, and what happened."""
+_listeners: Final[set[Listener]] = set()
 
 
 class _Json(logging.Formatter):
@@ -45,6 +49,21 @@ def transition(subject: str, identifier: str, event: str) -> None:
     """Tell that something changed its state, at the one place where it does."""
     counters[f"{subject}.{event}"] += 1
     log.info("%s %s: %s", subject, identifier, event)
+    for listener in tuple(_listeners):
+        try:
+            listener(subject, identifier, event)
+        except Exception as error:  # noqa: BLE001 - what changed has changed, whoever stumbles over it
+            failure("telling of a transition", error)
+
+
+def listen(listener: Listener) -> None:
+    """Tell somebody of every transition of this process, on the thread that tells it."""
+    _listeners.add(listener)
+
+
+def ignore(listener: Listener) -> None:
+    """Tell somebody no more."""
+    _listeners.discard(listener)
 
 
 def failure(doing: str, error: BaseException) -> None:

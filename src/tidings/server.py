@@ -11,7 +11,7 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +34,7 @@ from tidings.core.routing import RoutingCache
 from tidings.core.signer import WrongKey
 from tidings.core.signing import require_main_secret
 from tidings.core.wake import Wake
+from tidings.core.watching import Watching
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.role import Delivery, Terms
@@ -45,7 +46,9 @@ from tidings.storage.database import Database, Dialect, StorageError
 from tidings.storage.migrate import migrate as run_migrations
 from tidings.storage.migrate import require_current
 from tidings.storage.store import opened
+from tidings.tasks.handler import Handler
 from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.preview import Preview
 from tidings.tasks.runner import Limits, Runner
 
 _PULSE_SECONDS: Final = 1.0
@@ -88,7 +91,8 @@ class Server:
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, handover)
         known = handlers(self._clock, self._wake)
         self._runner = Runner(db, self._clock, _limits(settings), known) if roles.tasks else None
-        self._http = self._listening(secret) if roles.api else None
+        self._watching: Watching | None = None
+        self._http = self._listening(secret, known) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
         self._wire()
 
@@ -101,7 +105,7 @@ class Server:
         if self._runner is not None:
             self._wake.tasks = self._runner.wake
 
-    def _listening(self, secret: str) -> _Http:
+    def _listening(self, secret: str, known: Mapping[str, Handler]) -> _Http:
         settings = self._settings
         desk = Desk(self._db, self._clock, self._wake, Receipts(self._db, self._clock), self._vault)
         context = Context(
@@ -112,7 +116,9 @@ class Server:
             max_body_bytes=settings.max_body_bytes,
             https_only=settings.endpoint_https_only,
             limiter=Limiter(settings.request_rate_limit, self._clock) if settings.request_rate_limit else None,
+            foresee=Preview(self._db, self._clock, known).foresee,
         )
+        self._watching = context.watching
         intake = build(context)
         return _Http(
             uvicorn.Config(
@@ -160,6 +166,8 @@ class Server:
             chore.cancel()
         if self._delivery is not None:
             self._delivery.quiet()
+        if self._watching is not None:
+            await self._watching.close()
         if self._http is not None and serving is not None:
             self._http.should_exit = True
             await asyncio.wait([serving])

@@ -18,6 +18,8 @@ from tidings.core.receipts import Receipts
 from tidings.core.routing import RoutingCache
 from tidings.core.wake import Wake
 from tidings.storage.store import opened
+from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.preview import Preview
 
 
 @pytest_asyncio.fixture
@@ -42,10 +44,12 @@ async def _opened(url: str) -> AsyncIterator[Api]:
     wake = Wake(deliveries=woken.extend, routing=routing.drop)
     desk = Desk(db, clock, wake, Receipts(db, clock))
     acceptor = AcceptBatcher(db, clock, routing)
-    context = Context(desk=desk, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock))
+    foresee = Preview(db, clock, handlers(clock, wake)).foresee
+    context = Context(desk=desk, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock), foresee=foresee)
     transport = httpx.ASGITransport(build(context))
     async with httpx.AsyncClient(transport=transport, base_url="http://tidings") as client:
         token = issue_org_token(SECRET, ORG, clock.now())
         yield Api(client=client, db=db, clock=clock, context=context, woken=woken, token=token)
+    await context.watching.close()
     await acceptor.close()
     await db.close()

@@ -83,7 +83,7 @@ def test_each_operation_has_the_contracts_parameters(pairs: list[tuple[Json, Jso
 def test_each_operation_has_the_contracts_answers(pairs: list[tuple[Json, Json]]) -> None:
     for mine, contract in pairs:
         wanted = STATUSES.get(mine["operationId"], {status for status in contract["responses"] if status < "300"})
-        assert wanted == {status for status in mine["responses"] if status < "300"}
+        assert wanted == {status for status in mine["responses"] if status < "300" and status.isdigit()}
         for status, response in contract["responses"].items():
             if mine.get("security") and status in mine["responses"]:
                 assert _names(response) == _names(mine["responses"][status]), (mine["operationId"], status)

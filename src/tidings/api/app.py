@@ -14,6 +14,7 @@ from starlette.routing import Router
 
 from tidings.api import authentication, docs, query
 from tidings.api.context import Context
+from tidings.api.dry_run import context_for
 from tidings.api.http import (
     JSON,
     NOT_ALLOWED,
@@ -30,6 +31,7 @@ from tidings.api.http import (
 from tidings.api.intake import Intake
 from tidings.api.openapi import document
 from tidings.api.routes import PREFIX, Access, AnyRoute, Call
+from tidings.api.stream import Stream
 from tidings.api.table import TABLE
 from tidings.api.wire import encode, read
 from tidings.core import access, sessions
@@ -126,7 +128,10 @@ class _Resource:
             return
         except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
             answer = answer_of(error, route.operation)
-        await respond(send, answer)
+        if isinstance(answer, Stream):
+            await answer.run(scope, receive, send)
+        else:
+            await respond(send, answer)
 
     async def _answer(self, route: AnyRoute, scope: Scope, receive: Receive) -> Answer:
         """Check a request in the order that callers may rely on, then handle it."""
@@ -149,7 +154,7 @@ class _Resource:
         if route.has_body:
             body = await read_body(headers, receive, context.max_body_bytes)
         call = Call(
-            context=context,
+            context=context_for(asked, context),
             query=asked,
             body=read(route.decoder, body),
             path=path,
@@ -157,6 +162,7 @@ class _Resource:
             receipt=_receipt(scope, headers, caller),
             caller=caller,
             found=found,
+            seen=headers.get(b"last-event-id", b"").decode("latin-1"),
             scheme=_scheme(scope, headers),
             host=headers.get(b"host", b"").decode("latin-1"),
         )

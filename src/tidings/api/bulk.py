@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from tidings.api.fields import UID, Channel, Name, Object, set_faults, unique
 from tidings.api.messages import MessageIn
-from tidings.api.query import Query
+from tidings.api.query import DryRunQuery
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.tasks import StartedOut, started
 from tidings.api.wire import In, Moment, moment_in
@@ -83,7 +83,7 @@ class MessageBroadcastOut(StartedOut, kw_only=True):
     """The task that makes the messages."""
 
 
-async def count_attempts(call: Call[Query, AppUsageStatsIn]) -> Answer:
+async def count_attempts(call: Call[DryRunQuery, AppUsageStatsIn]) -> Answer:
     """Start counting the attempts of each application."""
     body = call.body
     asked = Asked(since=moment_in(body.since, "since"), until=moment_in(body.until, "until"), refs=unique(body.app_ids))
@@ -94,18 +94,18 @@ async def count_attempts(call: Call[Query, AppUsageStatsIn]) -> Answer:
     return await usage.count_attempts(call.context.desk, call.principal, asked, receipt=call.receipt, render=render)
 
 
-async def aggregate(call: Call[Query, Nothing]) -> Answer:
+async def aggregate(call: Call[DryRunQuery, Nothing]) -> Answer:
     """Start telling which event types the endpoints of each application name, and whether one takes all of them."""
     return await usage.aggregate(call.context.desk, call.principal, render=started(AggregateEventTypesOut))
 
 
-async def expunge(call: Call[Query, Nothing]) -> Answer:
+async def expunge(call: Call[DryRunQuery, Nothing]) -> Answer:
     """Start deleting the payloads of all messages that are there; what is still to be sent of them is not sent."""
     desk, render = call.context.desk, started(ExpungeAllContentsOut)
     return await purges.purge(desk, call.app, call.principal.subject, receipt=call.receipt, render=render)
 
 
-async def broadcast(call: Call[Query, MessageBroadcastIn]) -> Answer:
+async def broadcast(call: Call[DryRunQuery, MessageBroadcastIn]) -> Answer:
     """Start making the message in every application that is there now."""
     desk, render = call.context.desk, started(MessageBroadcastOut)
     draft = call.body.single().drafted(call.context.desk.clock)
@@ -120,7 +120,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag="Statistics",
         summary="Count the attempts of applications in a stretch of time",
         access=Access.ORG,
-        query=Query,
+        query=DryRunQuery,
         body=AppUsageStatsIn,
         handler=count_attempts,
         answers={202: AppUsageStatsOut},
@@ -132,7 +132,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag="Statistics",
         summary="Tell what each application subscribes to",
         access=Access.ORG,
-        query=Query,
+        query=DryRunQuery,
         body=Nothing,
         handler=aggregate,
         answers={202: AggregateEventTypesOut},
@@ -144,7 +144,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag="Message",
         summary="Delete the payloads of all messages of an application",
         access=Access.ORG,
-        query=Query,
+        query=DryRunQuery,
         body=Nothing,
         handler=expunge,
         answers={202: ExpungeAllContentsOut},
@@ -156,7 +156,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag="Broadcast",
         summary="Send a message to every application",
         access=Access.ORG,
-        query=Query,
+        query=DryRunQuery,
         body=MessageBroadcastIn,
         handler=broadcast,
         answers={202: MessageBroadcastOut},

@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: MIT
 """What the API of one process is wired to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidings.api.auth import Gatekeeper
 from tidings.api.ratelimit import Limiter
 from tidings.core.desk import Acceptor, Desk
+from tidings.core.rehearsal import Forecast, Foresee
+from tidings.core.watching import Watching
+from tidings.errors import unavailable
+from tidings.model.task import Task
+
+
+async def _nobody_foresees(_task: Task) -> Forecast:
+    """Stand in where no kind of task is known."""
+    raise unavailable("This process knows no kinds of tasks.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +31,11 @@ class Context:
     """Whether endpoint addresses must be https."""
     limiter: Limiter | None = None
     """Who refuses requests that come too often; None is no limit."""
+    foresee: Foresee = _nobody_foresees
+    """Who tells what a task would do."""
+    watching: Watching = field(init=False)
+    """Whoever waits for a task or follows one."""
+
+    def __post_init__(self) -> None:
+        """Begin with nobody watching."""
+        object.__setattr__(self, "watching", Watching(self.desk.db))

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from tidings.api.http import RETRY_SOON
 from tidings.api.intake import Begun, Intake, app_of
+from tidings.api.stream import ABORT
 from tidings.core.receipts import Answer
 
 _ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"})
@@ -56,6 +57,7 @@ class HotProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.url = url
         self.headers.extend(headers)
+        self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
         self.expect_100_continue = any(
             name == b"expect" and value.lower() == b"100-continue" for name, value in headers
         )

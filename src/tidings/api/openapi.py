@@ -10,8 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from tidings import __version__
-from tidings.api.query import Parameter, Query, parameters_of
-from tidings.api.routes import PREFIX, Access, AnyRoute
+from tidings.api.dry_run import DryRunOut
+from tidings.api.query import DryRunQuery, Parameter, Query, parameters_of
+from tidings.api.routes import PREFIX, Access, AnyRoute, EventStream
 from tidings.api.wire import HttpErrorOut, HTTPValidationError
 from tidings.model import text
 from tidings.model.page import Order
@@ -31,6 +32,7 @@ _PATH: Final[dict[str, Json]] = {
 }
 _REFERENCE: Final = {**_NAME, "minLength": 1}
 """An id, or the identifier that the caller gave."""
+_EVENTS: Final[Json] = {"text/event-stream": {"schema": {"type": "string"}}}
 _KEY: Final[Json] = {
     "name": "idempotency-key",
     "in": "header",
@@ -104,12 +106,15 @@ def _parameter_schema(parameter: Parameter) -> Json:
     return schema
 
 
-def _responses(route: AnyRoute) -> Iterator[tuple[int, Json]]:
+def _responses(route: AnyRoute) -> Iterator[tuple[int | str, Json]]:
     for status, kind in route.answers.items():
         response: Json = {"description": HTTPStatus(status).phrase}
         if kind is not None:
-            response["content"] = _content(kind)
+            response["content"] = _EVENTS if kind is EventStream else _content(kind)
         yield status, response
+    if issubclass(route.query, DryRunQuery):
+        # A range, which generators leave aside where there is a status: what a client is made for stays the task.
+        yield "2XX", {"description": "What the task would do, for a dry run", "content": _content(DryRunOut)}
     if route.access is Access.OPEN:
         return
     for status in (*_REFUSALS, 413) if route.has_body else _REFUSALS:
@@ -128,7 +133,8 @@ def _schemas(table: Iterable[AnyRoute]) -> Iterator[tuple[str, Json]]:
     enums: list[type[Enum]] = []
     for route in table:
         kinds += [route.body] if route.has_body else []
-        kinds += [kind for kind in route.answers.values() if kind is not None]
+        kinds += [kind for kind in route.answers.values() if kind not in (None, EventStream)]
+        kinds += [DryRunOut] if issubclass(route.query, DryRunQuery) else []
         found = (parameter.kind.schema.get("enum") for parameter in _asked(route))
         enums += [enum for enum in found if isinstance(enum, type) and issubclass(enum, Enum)]
     _, components = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=_REF)

@@ -42,7 +42,8 @@ class Kind:
     is_list: bool = False
 
 
-def _integer(value: str) -> int:
+def integer(value: str) -> int:
+    """Read a whole number."""
     if not value.isascii() or not value.removeprefix("-").isdigit() or len(value) > len("18446744073709551615"):
         raise ValueError("invalid digit found in string")
     return int(value)
@@ -111,7 +112,7 @@ Flag = Annotated[bool, Kind(_truth, {"type": "boolean"})]
 Limit = Annotated[
     int,
     Kind(
-        _integer,
+        integer,
         {"type": "integer", "format": "uint64", "minimum": 1, "maximum": LIMIT_MAX},
         _wrong_limit,
         ("limit",),
@@ -149,6 +150,12 @@ Names = Annotated[tuple[str, ...], Kind(str, _NAME_SCHEMA, _each(text.wrong_name
 """Event types: comma-separated, repeated, with `[]` or with `[0]`; all spellings are merged."""
 
 
+class DryRunQuery(Query, kw_only=True):
+    """Whether the task is only foretold: how much it would visit, for how long, and examples; nothing is written."""
+
+    dry_run: Flag = msgspec.field(default=False, name="dryRun")
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One declared parameter."""
@@ -156,6 +163,8 @@ class Parameter:
     name: str
     kind: Kind
     default: object
+    field: str
+    """What the struct calls it."""
 
 
 @lru_cache(maxsize=256)
@@ -166,7 +175,7 @@ def parameters_of(declared: type[Query]) -> tuple[Parameter, ...]:
         kinds = [extra for extra in get_args(each.type) if isinstance(extra, Kind)]
         if get_origin(each.type) is not Annotated or not kinds:
             raise TypeError(f"{declared.__name__}.{each.name} is of no kind of parameter")
-        found.append(Parameter(each.encode_name, kinds[0], each.default))
+        found.append(Parameter(each.encode_name, kinds[0], each.default, each.name))
     return tuple(found)
 
 
@@ -181,7 +190,7 @@ def decode(declared: type[QueryT], query: bytes) -> QueryT:
         raw = _given(parameter, given)
         if raw is not None:
             value, wrong = _read(parameter, raw)
-            values[parameter.name] = value
+            values[parameter.field] = value
             faults += wrong
     if faults:
         raise invalid(*faults)

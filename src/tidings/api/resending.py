@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from tidings.api.fields import CHANNEL, TAG, Name, set_faults, unique
-from tidings.api.query import Flag, Query
+from tidings.api.query import DryRunQuery, Flag
 from tidings.api.routes import Access, AnyRoute, Call, Route
 from tidings.api.tasks import StartedOut, started
 from tidings.api.wire import In, Moment, moment_in
@@ -87,7 +87,7 @@ class ReplayOut(StartedOut, kw_only=True):
     """The task that sends the messages."""
 
 
-class ForceQuery(Query, kw_only=True):
+class ForceQuery(DryRunQuery, kw_only=True):
     """Whether a disabled endpoint is no obstacle: the task is made, and waits until the endpoint is enabled."""
 
     force: Flag = False

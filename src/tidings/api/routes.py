@@ -29,6 +29,10 @@ Nothing = In
 """The body of a route that has none: whatever is sent is ignored."""
 
 
+class EventStream:
+    """Stands for server-sent events where a route says what it answers."""
+
+
 class Access(Enum):
     """Who may call."""
 
@@ -53,6 +57,8 @@ class Call(Generic[QueryT, BodyT]):
     """What the answer is kept under, for a POST with an idempotency key."""
     caller: Principal | None = None
     found: App | None = None
+    seen: str = ""
+    """The `last-event-id` header: up to where a stream has been read before."""
     scheme: str = "http"
     host: str = ""
     """How the caller reached us."""

@@ -5,15 +5,23 @@ from typing import Final
 
 from tidings.api import (
     apps,
+    attempted,
     attempts,
+    authentication,
     batches,
     bulk,
+    endpoint_headers,
     endpoint_health,
+    endpoint_secrets,
+    endpoint_stats,
     endpoints,
     event_types,
+    examples,
     health,
+    message_content,
     messages,
     resending,
+    task_control,
     tasks,
 )
 from tidings.api.routes import AnyRoute
@@ -21,13 +29,21 @@ from tidings.api.routes import AnyRoute
 TABLE: Final[tuple[AnyRoute, ...]] = (
     *apps.ROUTES,
     *endpoints.ROUTES,
+    *endpoint_secrets.ROUTES,
+    *endpoint_headers.ROUTES,
+    *endpoint_stats.ROUTES,
     *endpoint_health.ROUTES,
     *event_types.ROUTES,
+    *examples.ROUTES,
     *batches.ROUTES,  # before the paths that end in a message's id
     *messages.ROUTES,
+    *message_content.ROUTES,
     *attempts.ROUTES,
+    *attempted.ROUTES,
     *resending.ROUTES,
     *bulk.ROUTES,
     *tasks.ROUTES,
+    *task_control.ROUTES,
+    *authentication.ROUTES,
     *health.ROUTES,
 )

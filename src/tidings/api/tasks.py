@@ -21,7 +21,7 @@ from tidings.core.receipts import Answer
 from tidings.errors import not_found
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 from tidings.model.results import LISTED_AT_MOST, LISTED_IN_LISTS
-from tidings.model.task import Progress, Task, WireStatus
+from tidings.model.task import Progress, State, Task, WireStatus
 
 TAG: Final = "Background Tasks"
 
@@ -104,6 +104,8 @@ class TaskDetailOut(Out, kw_only=True):
     started_at: Moment | None
     finished_at: Moment | None
     created_by: str | None
+    withdrawn: int | UnsetType = UNSET
+    """How many sends were taken back when the task was cancelled."""
 
 
 class BackgroundTaskOut(Out, kw_only=True):
@@ -196,11 +198,12 @@ def data_of(task: Task) -> dict[str, Any]:
     """Return what the clients show of a task that has not finished, or has nothing but counters to tell."""
     counted = outcomes.counted(task.kind, task.counters)
     if task.wire_status is WireStatus.RUNNING:
-        return counted | {"progress": _progress(task.progress)}
+        return counted | {"progress": progress_out(task.progress)}
     return counted | ({} if task.error is None else {"error": _error(task)})
 
 
-def _progress(progress: Progress) -> ProgressOut:
+def progress_out(progress: Progress) -> ProgressOut:
+    """Return how far a task has come, as it goes over the wire."""
     return ProgressOut(
         done=progress.done,
         skipped=progress.skipped,
@@ -223,12 +226,13 @@ def _moment(moment: int | None) -> str | None:
 def _detail(task: Task) -> TaskDetailOut:
     return TaskDetailOut(
         state=task.state.value,
-        progress=_progress(task.progress),
+        progress=progress_out(task.progress),
         error=_error(task),
         created_at=moment_out(task.created_at),
         started_at=_moment(task.started_at),
         finished_at=_moment(task.finished_at),
         created_by=task.created_by,
+        withdrawn=task.counters.get(tasks.WITHDRAWN, 0) if task.state is State.CANCELLED else UNSET,
     )
 
 

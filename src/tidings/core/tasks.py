@@ -23,11 +23,13 @@ from tidings.model.page import WINDOW_MS, Cursor, Page
 from tidings.model.recovery import RecoverArgs, checked_until
 from tidings.model.task import ACTIVE_LIMIT, RECOVER, Command, Failure, NewTask, State, Task, WireStatus, allows
 from tidings.model.token import Principal
-from tidings.storage import deliveries, endpoints, recovery, tasks
+from tidings.storage import deliveries, endpoints, recovery, task_outcomes, tasks
 from tidings.storage.database import Dialect, Read, Write, retried
 
 CANCELLED: Final = Failure("cancelled", "The task was cancelled.")
 
+WITHDRAWN: Final = "withdrawn"
+"""Counts what a cancelled task had asked to be sent, and was not."""
 _WITHDRAWN_AT_ONCE: Final = 500
 
 
@@ -37,6 +39,7 @@ async def start(desk: Desk, tx: Write, new: NewTask) -> Task:
     await _refuse_crowd(tx, new.tenant)
     now = desk.clock.now()
     task = await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)
+    tx.after_commit(lambda: observe.transition("task", task.id, "created"))
     tx.after_commit(desk.wake.tasks)
     return task
 
@@ -113,6 +116,12 @@ async def get(desk: Desk, principal: Principal, task_id: str) -> Task:
     return task
 
 
+async def has_events(desk: Desk, task_id: str, *, after: int) -> bool:
+    """Tell whether anything has been written down for a task after a number."""
+    async with desk.db.read() as read:
+        return bool(await tasks.events(read, task_id, after=after))
+
+
 async def page(
     desk: Desk,
     principal: Principal,
@@ -181,8 +190,9 @@ async def _withdraw(desk: Desk, task_id: str) -> bool:
         await tasks.hold(tx, task_id)
         withdrawn = await deliveries.withdraw(tx, task_id, limit=_WITHDRAWN_AT_ONCE)
         if withdrawn:
-            await tasks.count_more(tx, task_id, "withdrawn", withdrawn)
-    return withdrawn > 0
+            await task_outcomes.note_withdrawn(tx, task_id, withdrawn)
+            await tasks.count_more(tx, task_id, WITHDRAWN, len(withdrawn))
+    return bool(withdrawn)
 
 
 async def _command(

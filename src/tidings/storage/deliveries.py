@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.model.delivery import Lane
+from tidings.storage import settlement
 from tidings.storage.database import Dialect, Read, Row, Sql, Write
 
 _COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, lane, due_at, attempts, retry_at, manual, lease, task_id"
@@ -29,7 +30,7 @@ class Again:
     task_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Settled:
     """How a leased send ended. `next_at` is the schedule's next moment, or None if there is none."""
 
@@ -270,18 +271,22 @@ async def drop(tx: Write, sends: Sequence[Settled]) -> int:
 _ABANDON: Final = Sql(
     sqlite=(
         "DELETE FROM delivery WHERE rowid IN (SELECT rowid FROM delivery"
-        " WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT :limit)"
+        " WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
     ),
     postgresql=(
         "DELETE FROM delivery WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
         " WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+        " RETURNING msg_id, endpoint_id"
     ),
 )
 
 
 async def abandon(tx: Write, endpoint_id: str, *, limit: int) -> int:
     """End a chunk of the waiting rows of an endpoint that receives no more; return how many."""
-    return await tx.run(_ABANDON, endpoint=endpoint_id, limit=limit)
+    gone = await tx.rows(_ABANDON, endpoint=endpoint_id, limit=limit)
+    if gone:
+        await settlement.give_up(tx, [(row[0], row[1]) for row in gone])
+    return len(gone)
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -330,45 +335,55 @@ async def send_again(tx: Write, sends: Sequence[Again], now: int) -> None:
 
 _WITHDRAW_LEASED: Final = (
     "UPDATE delivery SET again = 0, task_id = NULL WHERE task_id = :task AND lease IS NOT NULL AND again > 0"
+    " RETURNING msg_id, endpoint_id"
 )
 _WITHDRAWN: Final = "task_id = :task AND lease IS NULL"
 _WITHDRAW_ENDED: Final = Sql(
     sqlite=(
         "DELETE FROM delivery WHERE rowid IN (SELECT rowid FROM delivery"
-        f" WHERE {_WITHDRAWN} AND retry_at IS NULL LIMIT :limit)"
+        f" WHERE {_WITHDRAWN} AND retry_at IS NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
     ),
     postgresql=(
         "DELETE FROM delivery WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
         f" WHERE {_WITHDRAWN} AND retry_at IS NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+        " RETURNING msg_id, endpoint_id"
     ),
 )
 _WITHDRAW_SET: Final = "due_at = retry_at, retry_at = NULL, manual = 0, lane = 0, task_id = NULL"
 _WITHDRAW_WAITING: Final = Sql(
     sqlite=(
         f"UPDATE delivery SET {_WITHDRAW_SET} WHERE rowid IN (SELECT rowid FROM delivery"
-        f" WHERE {_WITHDRAWN} AND retry_at IS NOT NULL LIMIT :limit)"
+        f" WHERE {_WITHDRAWN} AND retry_at IS NOT NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
     ),
     postgresql=(
         f"UPDATE delivery SET {_WITHDRAW_SET} WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
         f" WHERE {_WITHDRAWN} AND retry_at IS NOT NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+        " RETURNING msg_id, endpoint_id"
     ),
 )
 
 
-async def withdraw(tx: Write, task_id: str, *, limit: int) -> int:
-    """Take back what a task asked for and nobody sends yet, at most `limit` rows of either kind; return how many."""
-    await tx.run(_WITHDRAW_LEASED, task=task_id)
-    ended = await tx.run(_WITHDRAW_ENDED, task=task_id, limit=limit)
-    return ended + await tx.run(_WITHDRAW_WAITING, task=task_id, limit=limit)
+async def withdraw(tx: Write, task_id: str, *, limit: int) -> list[tuple[str, str]]:
+    """Take back what a task asked for and nobody sends yet; return which sends (message, endpoint).
+
+    At most `limit` rows that wait for the task alone, and as many that wait for a retry too; and all that are to be
+    sent once more after a send under way, which are no more than a process holds in memory.
+    """
+    taken = [
+        *await tx.rows(_WITHDRAW_LEASED, task=task_id),
+        *await tx.rows(_WITHDRAW_ENDED, task=task_id, limit=limit),
+        *await tx.rows(_WITHDRAW_WAITING, task=task_id, limit=limit),
+    ]
+    return [(row[0], row[1]) for row in taken]
 
 
 _BACKLOG: Final = (
-    "SELECT count(*) AS n FROM (SELECT 1 FROM delivery WHERE endpoint_id = :endpoint AND lane = 1 AND lease IS NULL"
-    " LIMIT CAST(:limit AS BIGINT)) AS waiting"
+    "SELECT count(*) AS n FROM (SELECT 1 FROM delivery WHERE endpoint_id = :endpoint AND lane = 1"
+    " LIMIT CAST(:limit AS BIGINT)) AS outstanding"
 )
 
 
 async def backlog(read: Read, endpoint_id: str, *, limit: int) -> int:
-    """Count an endpoint's waiting re-sent rows, up to a limit; leased ones are few, and bounded by memory."""
+    """Count what tasks have asked for and an endpoint has yet to get, up to a limit: waiting rows and leased ones."""
     row = await read.one(_BACKLOG, endpoint=endpoint_id, limit=limit)
     return int(row["n"])

@@ -161,7 +161,9 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_due ON delivery (endpoint_id, lane, due_at) WHERE lease IS NULL;
 CREATE INDEX delivery_next ON delivery (due_at) WHERE lease IS NULL;
 CREATE INDEX delivery_lapse ON delivery (lease_until) WHERE lease IS NOT NULL;
-CREATE INDEX delivery_task ON delivery (task_id) WHERE task_id IS NOT NULL;
+CREATE INDEX delivery_task ON delivery (task_id, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
+-- What tasks have asked for and an endpoint has yet to get, leased or not. Live messages are not in it.
+CREATE INDEX delivery_replay ON delivery (endpoint_id) WHERE lane = 1;
 
 CREATE TABLE attempt (
     msg_id {text} NOT NULL,
@@ -186,7 +188,7 @@ CREATE TABLE attempt (
 CREATE INDEX attempt_endpoint ON attempt (endpoint_id, id, status, response_status_code);
 -- Failures are what people look for, and few: a success does not pay for this one.
 CREATE INDEX attempt_failed ON attempt (endpoint_id, id, msg_id) WHERE status = 2;
-CREATE INDEX attempt_task ON attempt (task_id, id) WHERE task_id IS NOT NULL;
+CREATE INDEX attempt_task ON attempt (task_id, status, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
 
 -- What was answered to a POST that carried an idempotency key. A message's answer is rebuilt from its row (msg_id);
 -- any other answer is kept (status, body).

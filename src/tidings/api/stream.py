@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Answers that go on: server-sent events.
+
+A stream ends when there is no more to tell, when its reader has hung up, when it has not read for a while, or when
+this process stops. What a reader is sent is made when it is ready to be sent, so nothing is kept for a slow one.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tidings import observe
+from tidings.api.http import Receive, Scope, Send
+from tidings.core.receipts import Answer
+
+STALL_SECONDS: Final = 10.0
+"""How long a reader may leave what it was sent unread."""
+ABORT: Final = "tidings.abort"
+"""The server's own extension of ASGI: a call that ends the connection whatever is still to be written."""
+
+_HEADERS: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    return
+    yield b""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream(Answer):
+    """An answer that is made while it is sent; `hang_up` makes the parts come to their end."""
+
+    parts: Callable[[], AsyncGenerator[bytes, None]] = _nothing
+    hang_up: Callable[[], None] = lambda: None
+
+    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the parts, one when the one before has been taken."""
+        try:
+            await send({"type": "http.response.start", "status": self.status, "headers": _HEADERS})
+            if scope["method"] == "HEAD" or await self._told(scope, receive, send):
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            self.hang_up()
+
+    async def _told(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Tell whether the reader has been sent everything; one that has not is cut off."""
+        gone = asyncio.create_task(_listen(receive, self.hang_up), name="stream")
+        try:
+            if await self._send_all(send):
+                return True
+            await _cut_off(scope, gone)
+            return False
+        finally:
+            gone.cancel()
+
+    async def _send_all(self, send: Send) -> bool:
+        """Tell whether the reader has taken everything in time."""
+        async with contextlib.aclosing(self.parts()) as parts:
+            async for part in parts:
+                try:
+                    async with asyncio.timeout(STALL_SECONDS):
+                        await send({"type": "http.response.body", "body": part, "more_body": True})
+                except TimeoutError:
+                    return False
+        return True
+
+
+async def _listen(receive: Receive, hang_up: Callable[[], None]) -> None:
+    """Hear the reader hang up; nothing else is expected of it."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    hang_up()
+
+
+async def _cut_off(scope: Scope, gone: Awaitable[None]) -> None:
+    """End the connection of a reader that does not read."""
+    observe.count("streams.dropped")
+    extension = scope.get("extensions", {}).get(ABORT)
+    if extension is not None:
+        extension["call"]()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await gone

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""Commands to background tasks, and what can be seen of them beyond the contract: waiting, following, their items."""
+
+import json
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Annotated, Any, Final
+
+from tidings import ids
+from tidings.api.query import Direction, Kind, Limit, Query, integer, one_of
+from tidings.api.routes import Access, AnyRoute, Call, EventStream, Nothing, Route
+from tidings.api.task_stream import followed
+from tidings.api.tasks import TAG, BackgroundTaskOut, shown
+from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
+from tidings.core import outcomes, task_items, tasks
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
+from tidings.errors import not_found
+from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
+from tidings.model.results import LISTED_AT_MOST
+from tidings.model.task import Task
+from tidings.model.task_item import Outcome
+from tidings.model.token import Capability, Principal
+
+WAIT_MAX: Final = 60
+WAIT_DEFAULT: Final = 30
+
+
+class TaskItemOutcome(Enum):
+    """What has become of an item of a task."""
+
+    REARMED = "rearmed"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    WITHDRAWN = "withdrawn"
+    CREATED = "created"
+    COUNTED = "counted"
+    AGGREGATED = "aggregated"
+
+
+class TaskItemOut(Out, kw_only=True):
+    """One item of a task: a message that it sends, or an application that it visits."""
+
+    id: str
+    outcome: TaskItemOutcome
+    msg_id: str | None
+    endpoint_id: str | None
+    attempt_id: str | None
+    response_status_code: int | None
+    at: Moment | None
+    reason: str | None
+    data: dict[str, Any] | None
+
+
+def _wrong_wait(value: object) -> str | None:
+    return None if isinstance(value, int) and 0 <= value <= WAIT_MAX else f"must be between 0 and {WAIT_MAX} seconds"
+
+
+def _wrong_key(value: object) -> str | None:
+    key = str(value).removeprefix("-")
+    return None if key and len(key) <= _KEY_LONGEST and "\0" not in key else "Invalid iterator"
+
+
+_KEY_LONGEST: Final = 512
+_WAIT: Final = Kind(integer, {"type": "integer", "minimum": 0, "maximum": WAIT_MAX}, _wrong_wait, ("timeout",))
+_KEY: Final = Kind(str, {"type": "string", "maxLength": _KEY_LONGEST}, _wrong_key, ("__all__",))
+
+
+class WaitQuery(Query, kw_only=True):
+    """How many seconds to wait for the end."""
+
+    timeout: Annotated[int, _WAIT] = WAIT_DEFAULT
+
+
+class ItemsQuery(Query, kw_only=True):
+    """Which items are wanted."""
+
+    outcome: Annotated[TaskItemOutcome | None, one_of(TaskItemOutcome)] = None
+    limit: Limit = LIMIT_DEFAULT
+    iterator: Annotated[str | None, _KEY] = None
+    order: Direction = None
+
+
+async def cancel(call: Call[Query, Nothing]) -> Answer:
+    """End a task at once. What it has asked to be sent and nobody sends yet is withdrawn, and counted in `x`."""
+    return await _commanded(call, tasks.cancel)
+
+
+async def pause(call: Call[Query, Nothing]) -> Answer:
+    """Let a task stand still at once."""
+    return await _commanded(call, tasks.pause)
+
+
+async def resume(call: Call[Query, Nothing]) -> Answer:
+    """Let a paused task go on from where it stands."""
+    return await _commanded(call, tasks.resume)
+
+
+async def retry(call: Call[Query, Nothing]) -> Answer:
+    """Let a failed task go on from where it failed. A cancelled one stays cancelled."""
+    return await _commanded(call, tasks.retry)
+
+
+async def wait(call: Call[WaitQuery, Nothing]) -> Answer:
+    """Answer when a task has ended, or when the time is over with how it stands."""
+    task_id = _task_id(call)
+    task = await tasks.get(call.context.desk, call.principal, task_id)
+    await call.context.watching.wait(task.id, call.query.timeout)
+    return await _told(call, await tasks.get(call.context.desk, call.principal, task_id))
+
+
+async def follow(call: Call[Query, Nothing]) -> Answer:
+    """Follow a task as server-sent events: `state` for each transition, `progress` at most once a second.
+
+    The ids of `state` events are numbers; with `Last-Event-ID` the stream goes on behind one. It ends with the task,
+    and is not begun again (204) for who has seen the end.
+    """
+    task = await tasks.get(call.context.desk, call.principal, _task_id(call))
+    last = int(call.seen) if call.seen.isascii() and call.seen.isdigit() and len(call.seen) < _SEQ_LONGEST else 0
+    behind = await tasks.has_events(call.context.desk, task.id, after=last)
+    return followed(call.context.watching, call.principal, task, last, behind=behind)
+
+
+async def items(call: Call[ItemsQuery, Nothing]) -> Answer:
+    """List what has become of each item of a task.
+
+    Of a message: `rearmed` while it is still to be sent, `delivered` or `failed` once it has been, `skipped` with the
+    reason where it cannot be, `withdrawn` where the task was cancelled first.
+    """
+    query = call.query
+    found = await task_items.page(
+        call.context.desk,
+        call.principal,
+        _task_id(call),
+        Cursor(query.order or Order.ASCENDING, query.limit, query.iterator),
+        outcome=None if query.outcome is None else Outcome(query.outcome.value),
+    )
+    return listing(found, _item)
+
+
+_SEQ_LONGEST: Final = 10
+
+
+def _task_id(call: Call[Any, Nothing]) -> str:
+    task_id = call.path["task_id"]
+    if not ids.is_id(task_id, ids.TASK):
+        raise not_found()
+    return task_id
+
+
+async def _commanded(call: Call[Query, Nothing], command: Callable[[Desk, Principal, str], Awaitable[Task]]) -> Answer:
+    return await _told(call, await command(call.context.desk, call.principal, _task_id(call)))
+
+
+async def _told(call: Call[Any, Nothing], task: Task) -> Answer:
+    found = await outcomes.results(call.context.desk, [task], most=LISTED_AT_MOST)
+    return answer(200, shown(task, call.agent, found.get(task.id)))
+
+
+def _item(item: task_items.Item) -> TaskItemOut:
+    """Return an item as it goes over the wire; what was skipped has a reason, what was made or counted has data."""
+    is_reason = item.outcome is Outcome.SKIPPED
+    data = None if item.data is None or is_reason else json.loads(item.data)
+    msg_id = item.msg_id
+    if msg_id is None and item.key.startswith(ids.MESSAGE):
+        msg_id = item.key.partition(".")[0]
+    return TaskItemOut(
+        id=item.key,
+        outcome=TaskItemOutcome(item.outcome.value),
+        msg_id=msg_id,
+        endpoint_id=item.endpoint_id or item.key.partition(".")[2] or None,
+        attempt_id=item.attempt_id,
+        response_status_code=item.code,
+        at=None if item.attempt_id is None else moment_out(ids.moment_of(item.attempt_id)),
+        reason=item.data if is_reason else None,
+        data=data,
+    )
+
+
+def _command(name: str, summary: str, handler: Callable[[Call[Query, Nothing]], Awaitable[Answer]]) -> AnyRoute:
+    return Route(
+        method="POST",
+        path=f"/background-task/{{task_id}}/{name}",
+        operation=f"v1.background-task.{name}",
+        tag=TAG,
+        summary=summary,
+        access=Access.ANY,
+        needs=Capability.CREATE_ATTEMPTS,
+        query=Query,
+        body=Nothing,
+        handler=handler,
+        answers={200: BackgroundTaskOut},
+    )
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    _command("cancel", "End a background task and withdraw what it has asked for", cancel),
+    _command("pause", "Let a background task stand still", pause),
+    _command("resume", "Let a paused background task go on", resume),
+    _command("retry", "Let a failed background task go on from where it failed", retry),
+    Route(
+        method="GET",
+        path="/background-task/{task_id}/wait",
+        operation="v1.background-task.wait",
+        tag=TAG,
+        summary="Wait for the end of a background task",
+        access=Access.ANY,
+        query=WaitQuery,
+        body=Nothing,
+        handler=wait,
+        answers={200: BackgroundTaskOut},
+    ),
+    Route(
+        method="GET",
+        path="/background-task/{task_id}/events",
+        operation="v1.background-task.events",
+        tag=TAG,
+        summary="Follow a background task as server-sent events",
+        access=Access.ANY,
+        query=Query,
+        body=Nothing,
+        handler=follow,
+        answers={200: EventStream, 204: None},
+    ),
+    Route(
+        method="GET",
+        path="/background-task/{task_id}/items",
+        operation="v1.background-task.items",
+        tag=TAG,
+        summary="List what has become of each item of a background task",
+        access=Access.ANY,
+        query=ItemsQuery,
+        body=Nothing,
+        handler=items,
+        answers={200: ListResponse[TaskItemOut]},
+    ),
+)

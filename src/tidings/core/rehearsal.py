@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""Dry runs: whatever starts a task, done up to the commit and taken back, and a look at what the task would do.
+
+So a dry run refuses exactly what the real one refuses, and knows of no kind: the use case runs as it is, on a desk
+whose receipts commit nothing. What the task would visit is read when nothing is held any more.
+"""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer, Receipts
+from tidings.model.task import Task
+from tidings.storage.database import Write, retried
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a task would do: how many items, whether that is exact, for how long, and a few of them."""
+
+    kind: str
+    total: int | None
+    exact: bool
+    estimate_seconds: int | None
+    sample: Sequence[str]
+
+
+Foresee = Callable[[Task], Awaitable[Forecast]]
+"""Looks at what a task that is not stored would visit."""
+
+
+class _TakenBack(Exception):
+    """Everything has been done, and none of it is to remain."""
+
+
+class Rehearsal(Receipts):
+    """Does work in a transaction that is always taken back, and answers with a forecast. Keys count for nothing."""
+
+    __slots__ = ("_desk", "_foresee", "_tell")
+
+    def __init__(self, desk: Desk, foresee: Foresee, tell: Callable[[Forecast], Answer]) -> None:
+        super().__init__(desk.db, desk.clock)
+        self._desk = desk
+        self._foresee = foresee
+        self._tell = tell
+
+    async def once(
+        self,
+        key: str | None,
+        work: Callable[[Write], Awaitable[Result]],
+        render: Callable[[Result], Answer],
+    ) -> Answer:
+        """Do the work in vain, and tell what the task that came of it would do."""
+        del key, render
+        result = await retried(lambda: self._in_vain(work))
+        task = result[0] if isinstance(result, tuple) else result
+        assert isinstance(task, Task)  # noqa: S101 - only what starts a task is rehearsed
+        return self._tell(await self._foresee(task))
+
+    async def _in_vain(self, work: Callable[[Write], Awaitable[Result]]) -> Result:
+        with contextlib.suppress(_TakenBack):
+            async with self._desk.db.write() as tx:
+                result = await work(tx)
+                raise _TakenBack
+        return result
+
+
+def rehearsing(desk: Desk, foresee: Foresee, tell: Callable[[Forecast], Answer]) -> Desk:
+    """Return a desk on which nothing that is started is kept."""
+    return replace(desk, receipts=Rehearsal(desk, foresee, tell))

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""What is read only to foretell a task: samples of what it would visit, and how fast the last one of its kind was."""
+
+from typing import Final
+
+from tidings.storage.database import Read
+
+_KEPT: Final = (
+    "SELECT id FROM message WHERE app_id = :app AND id >= :first AND id < :beyond AND payload IS NOT NULL"
+    " ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+)
+_EVENT_TYPES: Final = (
+    "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 ORDER BY name LIMIT CAST(:limit AS BIGINT)"
+)
+_RATE: Final = (
+    "SELECT rate FROM task WHERE org_id = :org AND kind = :kind AND wire_status = 'finished' ORDER BY id DESC LIMIT 1"
+)
+
+
+async def with_payload(read: Read, app_id: str, first: str, beyond: str, *, limit: int) -> list[str]:
+    """Return the first messages with `first <= id < beyond` that have a payload."""
+    rows = await read.rows(_KEPT, app=app_id, first=first, beyond=beyond, limit=limit)
+    return [row["id"] for row in rows]
+
+
+async def event_types(read: Read, org_id: str, *, limit: int) -> list[str]:
+    """Return the first event types of an organisation by their names."""
+    return [row["name"] for row in await read.rows(_EVENT_TYPES, org=org_id, limit=limit)]
+
+
+async def last_rate(read: Read, org_id: str, kind: str) -> float | None:
+    """Return the rows a second of an organisation's last finished task of a kind."""
+    row = await read.row(_RATE, org=org_id, kind=kind)
+    return None if row is None or row["rate"] <= 0 else float(row["rate"])

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""What has become of each item of a task, read where it happened: deliveries, attempts, and the task's own notes.
+
+Nothing is copied: a message that a task asked to be sent is one of its deliveries until it is sent, and then one of
+its attempts. Every source is a range of an index that begins with the task, in the order of the items' keys.
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.model.page import Order, Span
+from tidings.model.task_item import Outcome
+from tidings.storage.database import Read, Row, Sql, Value, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a task; `data` is a reason or JSON, as the kind wrote it down."""
+
+    key: str
+    outcome: Outcome
+    msg_id: str | None = None
+    endpoint_id: str | None = None
+    attempt_id: str | None = None
+    code: int | None = None
+    data: str | None = None
+
+
+def key_of(msg_id: str, endpoint_id: str) -> str:
+    """Return the key of a message that goes to an endpoint; keys sort as pairs of the two do."""
+    return f"{msg_id}.{endpoint_id}"
+
+
+_REARMED: Final = (
+    "SELECT msg_id, endpoint_id, NULL AS attempt_id, NULL AS code FROM delivery WHERE task_id = :task{bounds}"
+)
+_TRIED: Final = (
+    "SELECT msg_id, endpoint_id, id AS attempt_id, response_status_code AS code FROM attempt"
+    " WHERE task_id = :task AND status = {status}{bounds}"
+)
+_SENDS: Final = {
+    Outcome.REARMED: _REARMED,
+    Outcome.DELIVERED: _TRIED.replace("{status}", "0"),
+    Outcome.FAILED: _TRIED.replace("{status}", "2"),
+}
+_NOTED: Final = "SELECT key, data FROM task_item WHERE task_id = :task AND outcome = :outcome{bounds}"
+
+
+async def page(read: Read, task_id: str, span: Span, outcomes: Sequence[Outcome]) -> list[Item]:
+    """Return a part of the list of a task's items that have one of the outcomes, in the order of their keys."""
+    parts = [await _part(read, task_id, span, outcome) for outcome in outcomes]
+    merged = heapq.merge(*parts, key=lambda item: item.key, reverse=span.order is Order.DESCENDING)
+    return list(merged)[: span.rows]
+
+
+async def _part(read: Read, task_id: str, span: Span, outcome: Outcome) -> list[Item]:
+    rows = await read.rows(text_of(span, outcome), task=task_id, outcome=outcome.value, **_values(span))
+    return [_sent(row, outcome) if outcome in _SENDS else Item(row["key"], outcome, data=row["data"]) for row in rows]
+
+
+def _sent(row: Row, outcome: Outcome) -> Item:
+    msg_id, endpoint_id, attempt_id, code = row
+    return Item(key_of(msg_id, endpoint_id), outcome, msg_id, endpoint_id, attempt_id, code)
+
+
+def text_of(span: Span, outcome: Outcome) -> str:
+    """Return the statement that reads the items of one outcome."""
+    if outcome in _SENDS:
+        return _SENDS[outcome].replace("{bounds}", _bounds(span, "(msg_id, endpoint_id)", "(:{0}_msg, :{0}_endpoint)"))
+    return _NOTED.replace("{bounds}", _bounds(span, "key", ":{0}"))
+
+
+def _bounds(span: Span, columns: str, value: str) -> str:
+    text = "" if span.above is None else f" AND {columns} > {value.format('above')}"
+    text += "" if span.below is None else f" AND {columns} < {value.format('below')}"
+    order = ", ".join(f"{column} {span.direction}" for column in columns.strip("()").split(", "))
+    return f"{text} ORDER BY {order} LIMIT :rows"
+
+
+def _values(span: Span) -> dict[str, Value]:
+    values: dict[str, Value] = {"rows": span.rows}
+    for name, bound in (("above", span.above), ("below", span.below)):
+        if bound is not None:
+            msg_id, _, endpoint_id = bound.partition(".")
+            values |= {name: bound, f"{name}_msg": msg_id, f"{name}_endpoint": endpoint_id}
+    return values
+
+
+_WITHDRAWN: Final = Sql(
+    sqlite="INSERT INTO task_item (task_id, key, outcome) VALUES (?, ?, 'withdrawn') ON CONFLICT DO NOTHING",
+    postgresql=(
+        "INSERT INTO task_item (task_id, key, outcome)"
+        " SELECT t, k, 'withdrawn' FROM unnest($1::text[], $2::text[]) AS u(t, k) ON CONFLICT DO NOTHING"
+    ),
+)
+
+
+async def note_withdrawn(tx: Write, task_id: str, sends: Sequence[tuple[str, str]]) -> None:
+    """Write down which sends (message, endpoint) were taken back: nothing else is left of them."""
+    if sends:
+        await tx.bulk(_WITHDRAWN, [(task_id, key_of(*send)) for send in sends])
