@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import socket
 import ssl
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tidings.delivery.address import AddressPolicy, LookUp
 from tidings.delivery.client import Client, Limits
+from tidings.delivery.dial import tls_context
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.sending import Reply
 from tidings.delivery.target import compile_target
@@ -18,6 +20,12 @@ from tidings.delivery.target import compile_target
 LOOPBACK = AddressPolicy.of(["127.0.0.0/8"])
 TIMEOUT = 0.3
 GRACE = 0.3
+
+
+@functools.cache
+def usual_tls() -> ssl.SSLContext:
+    """Return the context that a client makes for itself, made once: reading the system's authorities takes long."""
+    return tls_context(verify=True)
 
 
 @contextlib.asynccontextmanager
@@ -37,7 +45,7 @@ async def a_client(
         timeout_seconds=timeout_seconds,
         limits=limits or Limits(grace_seconds=GRACE),
         proxy=proxy,
-        tls=tls,
+        tls=tls or usual_tls(),
         look_up=look_up,
     )
     others = open_sockets() - before

@@ -2,6 +2,7 @@
 """What receivers do to those who call them, as scripts, and what the attempt must say of it."""
 
 import asyncio
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,11 +34,11 @@ def drip(data: bytes) -> Step:
     """Write bytes one at a time, slowly, for ever."""
 
     async def step(peer: Peer) -> None:
-        while True:
-            for byte in data:
-                peer.writer.write(bytes([byte]))
-                await peer.writer.drain()
-                await asyncio.sleep(0.02)
+        for byte in itertools.cycle(data):
+            if peer.writer.is_closing():
+                return
+            peer.writer.write(bytes([byte]))
+            await asyncio.sleep(0.02)
 
     return step
 

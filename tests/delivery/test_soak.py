@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""Every misbehaviour mixed, for as long as it takes to see a leak: sockets, tasks and memory stay as they are.
+
+The short run is part of every test run. The long one is for `make chaos`: ten minutes, or as many seconds as
+TIDINGS_SOAK_SECONDS says.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import random
+import statistics
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import psutil
+import pytest
+
+import message_path
+from delivery.authority import Authority
+from delivery.client_kit import open_sockets, settled_sockets
+from delivery.misbehaviours import ALL, LONG, Case
+from delivery.receiver import OK, Peer, Receiver, Request, read, say
+from message_path import add_app, add_endpoint, running, terms
+from tidings.storage.migrate import migrate
+from tidings.storage.store import opened
+
+LONG_SECONDS = float(os.environ.get("TIDINGS_SOAK_SECONDS", "600"))
+SHORT_SECONDS = 8.0
+PER_SECOND = 300
+OUTSTANDING = 400
+TICK = 0.02
+CASES = list(ALL.values())
+WEIGHTS = [0.1 if case in LONG.values() else 1.0 for case in CASES]
+MB = 1024 * 1024
+
+
+class Moody(Receiver):
+    """Misbehaves differently on each connection, and now and then not at all; forgets what it was asked."""
+
+    def __init__(self, *, seed: int, authority: Authority | None = None) -> None:
+        super().__init__([self.follow], tls=authority.receiver_context("127.0.0.1") if authority else None)
+        self._chance = random.Random(seed)  # noqa: S311 - a die
+
+    def took(self, request: Request) -> None:
+        """Forget it."""
+
+    async def follow(self, peer: Peer) -> None:
+        for _ in range(self._chance.choice((0, 0, 0, 1, 5))):
+            await read(peer)
+            await say(OK)(peer)
+        case: Case = self._chance.choices(CASES, WEIGHTS)[0]
+        for step in self._chance.choice(case.scripts):
+            await step(peer)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the process holds at one moment."""
+
+    descriptors: int
+    tasks: int
+    rss_mb: float
+
+
+def sample() -> Sample:
+    process = psutil.Process()
+    return Sample(process.num_fds(), len(asyncio.all_tasks()), process.memory_info().rss / MB)
+
+
+async def test_nothing_leaks_in_the_short_run(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    with caplog.at_level(logging.ERROR):
+        await soak(tmp_path, authority, seconds=SHORT_SECONDS, growth_mb=15)
+
+    assert caplog.records == []
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(4 * LONG_SECONDS + 120)
+async def test_nothing_leaks_in_the_long_run(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    with caplog.at_level(logging.ERROR):
+        await soak(tmp_path, authority, seconds=LONG_SECONDS, growth_mb=8)
+
+    assert caplog.records == []
+
+
+async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb: float) -> None:
+    """Send for so long; see that the process holds no more at the end than once it was warm."""
+    async with Receiver():
+        pass  # the first server of a loop takes a descriptor that the loop keeps in reserve
+    before, sockets = sample(), open_sockets()
+    db = await opened(f"sqlite:///{folder}/t.db")
+    await migrate(db)
+    async with db.write() as tx:
+        await tx.run("PRAGMA cache_size=-1024")  # else the file, as it grows, fills 64 MB, which looks like a leak
+    async with receivers(authority) as moody, running(db, delivering=terms(timeout=0.5)) as path:
+        apps = [await add_app(db) for _ in moody]
+        for app, (receiver, host) in zip(apps, moody, strict=True):
+            await add_endpoint(db, app, receiver.url.replace("127.0.0.1", host))
+        sent, samples = await send_for(path, apps, seconds)
+        await path.until("delivery", 0)
+        attempts = await path.count("attempt")
+        codes = await path.rows("SELECT DISTINCT response_status_code FROM attempt")
+    await db.close()
+    gc.collect()
+    await settled_sockets(sockets)
+    after = sample()
+
+    assert sent == attempts
+    assert sent > seconds * PER_SECOND / 4  # a slow machine sends fewer; none at all would show nothing
+    assert sum(receiver.connections for receiver, _ in moody) > sent / 4
+    assert {(case.code,) for case in CASES} <= set(codes)
+    assert after.descriptors == before.descriptors
+    assert after.tasks == before.tasks
+    assert_flat(samples, growth_mb)
+
+
+@asynccontextmanager
+async def receivers(authority: Authority) -> AsyncIterator[list[tuple[Moody, str]]]:
+    """Open receivers, to be called by name, by address and with TLS."""
+    async with AsyncExitStack() as stack:
+        moody = [await stack.enter_async_context(Moody(seed=seed)) for seed in range(6)]
+        secret = [await stack.enter_async_context(Moody(seed=seed, authority=authority)) for seed in range(2)]
+        yield [(each, "localhost") for each in moody[:2]] + [(each, "127.0.0.1") for each in [*moody[2:], *secret]]
+
+
+async def send_for(path: message_path.Path, apps: list[str], seconds: float) -> tuple[int, list[Sample]]:
+    """Send at the rate for so long, but no more than is being delivered; return how many, and what was held."""
+    sent, samples, until = 0, list[Sample](), monotonic() + seconds
+    began = monotonic()
+    while (now := monotonic()) < until:
+        if await path.count("delivery") < OUTSTANDING:
+            due = min(int((now - began) * PER_SECOND) - sent, PER_SECOND // 4)
+            await asyncio.gather(*(path.send(apps[number % len(apps)]) for number in range(sent, sent + due)))
+            sent += max(due, 0)
+        if now >= began + seconds * len(samples) / 100:
+            samples.append(sample())
+        await asyncio.sleep(TICK)
+    return sent, samples
+
+
+def assert_flat(samples: list[Sample], growth_mb: float) -> None:
+    """See that the last fifth of the run holds no more than the second: the first is warming up."""
+    fifth = len(samples) // 5
+    early, late = samples[fifth : 2 * fifth], samples[-fifth:]
+    for held, spare in (("descriptors", 100), ("tasks", 100), ("rss_mb", growth_mb)):
+        was, is_now = (statistics.median(getattr(each, held) for each in part) for part in (early, late))
+        assert is_now <= was + spare, f"{held}: {was} became {is_now}"
