@@ -35,13 +35,13 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *endpoint_health.ROUTES,
     *event_types.ROUTES,
     *examples.ROUTES,
-    *batches.ROUTES,  # before the paths that end in a message's id
+    *batches.ROUTES,  # these two before the paths that end in a message's id
+    *bulk.ROUTES,
     *messages.ROUTES,
     *message_content.ROUTES,
     *attempts.ROUTES,
     *attempted.ROUTES,
     *resending.ROUTES,
-    *bulk.ROUTES,
     *tasks.ROUTES,
     *task_control.ROUTES,
     *authentication.ROUTES,

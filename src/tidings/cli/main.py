@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from tidings import __version__
-from tidings.cli import admin, demo, health, serve, tasks, token
+from tidings.cli import admin, demo, health, serve, task_control, task_run, tasks, token
 from tidings.cli.remote import RemoteError
 from tidings.config import ConfigError
 from tidings.storage.database import StorageError
@@ -29,6 +29,12 @@ app.add_typer(admin.keys, name="asymmetric-key")
 app.command("wipe")(admin.wipe)
 app.command("prune")(admin.prune)
 app.command("healthcheck")(health.healthcheck)
+tasks.app.command("cancel")(task_control.cancel)
+tasks.app.command("pause")(task_control.pause)
+tasks.app.command("resume")(task_control.resume)
+tasks.app.command("retry")(task_control.retry)
+tasks.app.command("items")(task_control.items)
+tasks.app.add_typer(task_run.app, name="run")
 app.add_typer(tasks.app, name="tasks")
 app.command("demo")(demo.demo)
 

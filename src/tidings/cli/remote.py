@@ -23,6 +23,10 @@ class Unreachable(RemoteError):
     """No server answers; it may later."""
 
 
+class BadArgumentError(RemoteError):
+    """An argument that says nothing; the message says what would."""
+
+
 class Remote:
     """A server and the token for it."""
 
@@ -36,25 +40,29 @@ class Remote:
 
     def get(self, path: str, **query: object) -> bytes:
         """Return the body of a successful GET; query values that are None are left out."""
+        return self.send("GET", path, None, **query)
+
+    def send(self, method: str, path: str, body: bytes | None = None, **query: object) -> bytes:
+        """Return the body of a successful request; query values that are None are left out."""
         if not self._token:
             raise RemoteError("no token: give --token or set TIDINGS_TOKEN; `tidings jwt generate` makes one")
         given = urlencode({name: value for name, value in query.items() if value is not None})
-        status, body = self._ask("GET", f"{path}?{given}" if given else path)
-        if status != http.client.OK:
-            raise RemoteError(f"{self._url}: {_HINTS.get(status) or _detail(status, body)}")
-        return body
+        status, told = self._ask(method, f"{path}?{given}" if given else path, body)
+        if status not in (http.client.OK, http.client.ACCEPTED):
+            raise RemoteError(f"{self._url}: {_HINTS.get(status) or _detail(status, told)}")
+        return told
 
     def head(self, path: str) -> int:
         """Return the status of a HEAD."""
         return self._ask("HEAD", path)[0]
 
-    def _ask(self, method: str, path: str) -> tuple[int, bytes]:
-        headers = {"accept": "application/json"}
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        headers = {"accept": "application/json", "content-type": "application/json"}
         if self._token:
             headers["authorization"] = f"Bearer {self._token}"
         try:
             with closing(self._connection()) as connection:
-                connection.request(method, self._parts.path + path, headers=headers)
+                connection.request(method, self._parts.path + path, body, headers=headers)
                 answer = connection.getresponse()
                 return answer.status, answer.read()
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -73,5 +81,14 @@ def _detail(status: int, body: bytes) -> str:
     except (ValueError, TypeError, KeyError):
         return f"status {status}"
     if isinstance(detail, list):
-        detail = "; ".join(str(each.get("msg", each)) if isinstance(each, dict) else str(each) for each in detail)
+        detail = "; ".join(_fault(each) for each in detail)
     return f"{detail} (status {status})"
+
+
+def _fault(told: Any) -> str:  # noqa: ANN401 - JSON
+    """Return one thing that is wrong with a request, and where."""
+    if not isinstance(told, dict):
+        return str(told)
+    place = ".".join(str(step) for step in told.get("loc", ())[1:])
+    message = str(told.get("msg", told))
+    return message if not place.strip(".") or place in message else f"{place}: {message}"

@@ -4,6 +4,7 @@
 import time
 from enum import Enum
 from typing import Annotated, Any, Final, TypeAlias
+from urllib.parse import quote
 
 import msgspec
 import typer
@@ -126,19 +127,26 @@ def list_tasks(  # noqa: PLR0913 - each is a flag
 @app.command("get")
 def get_task(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
     """Show one task."""
-    body = _fetch(Remote(url, token), task_id)
-    if as_json:
-        typer.echo(body)
-        return
-    task = _one.decode(body)
-    for name, value in _lines(task):
-        typer.echo(f"{name:<10}{value}")
+    show(_fetch(Remote(url, token), task_id), as_json=as_json)
 
 
 @app.command("watch")
 def watch_task(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
     """Follow one task to its end; exit with 0 if it finished, with 1 if it failed."""
-    remote = Remote(url, token)
+    follow(Remote(url, token), task_id, as_json=as_json)
+
+
+def show(body: bytes, *, as_json: bool) -> None:
+    """Print a task as the server has told it."""
+    if as_json:
+        typer.echo(body)
+        return
+    for name, value in _lines(_one.decode(body)):
+        typer.echo(f"{name:<10}{value}")
+
+
+def follow(remote: Remote, task_id: str, *, as_json: bool) -> None:
+    """Print how far a task is until it ends; leave with 1 if it failed."""
     console = Console()
     if as_json or not console.is_terminal:
         last = _follow_plainly(remote, task_id, as_json=as_json)
@@ -151,7 +159,7 @@ def watch_task(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, 
 
 
 def _fetch(remote: Remote, task_id: str) -> bytes:
-    return remote.get(f"/api/v1/background-task/{task_id}")
+    return remote.get(f"/api/v1/background-task/{quote(task_id, safe='')}")
 
 
 def _lines(task: Shown) -> list[tuple[str, str]]:

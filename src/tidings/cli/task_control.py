@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""`tidings tasks cancel|pause|resume|retry|items`: commands to a task, and what became of its items."""
+
+from enum import Enum
+from typing import Annotated, Final
+from urllib.parse import quote
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tidings.cli.remote import Remote
+from tidings.cli.tasks import DEFAULT_URL, AsJson, TaskId, Token, Url, show
+
+
+class Outcome(Enum):
+    """What has become of an item."""
+
+    REARMED = "rearmed"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    WITHDRAWN = "withdrawn"
+    CREATED = "created"
+    COUNTED = "counted"
+    AGGREGATED = "aggregated"
+
+
+class Item(msgspec.Struct, rename="camel"):
+    """An item as the server tells it."""
+
+    id: str
+    outcome: str
+    msg_id: str | None = None
+    response_status_code: int | None = None
+    at: str | None = None
+    reason: str | None = None
+
+    @property
+    def fields(self) -> tuple[str, str, str, str]:
+        """What is shown of it."""
+        code = None if self.response_status_code is None else str(self.response_status_code)
+        return self.msg_id or self.id, self.outcome, self.reason or code or "", self.at or ""
+
+
+class Items(msgspec.Struct):
+    """A page of items."""
+
+    data: list[Item]
+    done: bool
+    iterator: str | None = None
+
+
+_items: Final = msgspec.json.Decoder(Items)
+
+
+def cancel(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+    """End a task at once, and withdraw what it asked to be sent and nobody sends yet."""
+    _command(Remote(url, token), task_id, "cancel", as_json=as_json)
+
+
+def pause(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+    """Let a task stand still at once."""
+    _command(Remote(url, token), task_id, "pause", as_json=as_json)
+
+
+def resume(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+    """Let a paused task go on."""
+    _command(Remote(url, token), task_id, "resume", as_json=as_json)
+
+
+def retry(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+    """Let a failed task go on from where it failed."""
+    _command(Remote(url, token), task_id, "retry", as_json=as_json)
+
+
+def _command(remote: Remote, task_id: str, name: str, *, as_json: bool) -> None:
+    show(remote.send("POST", f"/api/v1/background-task/{quote(task_id, safe='')}/{name}"), as_json=as_json)
+
+
+def items(  # noqa: PLR0913 - each is a flag
+    task_id: TaskId,
+    *,
+    outcome: Annotated[Outcome | None, typer.Option(help="Only these.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=250, help="At most so many.")] = 50,
+    iterator: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what has become of each item of a task."""
+    wanted = None if outcome is None else outcome.value
+    path = f"/api/v1/background-task/{quote(task_id, safe='')}/items"
+    body = Remote(url, token).get(path, outcome=wanted, limit=limit, iterator=iterator)
+    if as_json:
+        typer.echo(body)
+        return
+    page = _items.decode(body)
+    _print(page.data)
+    if not page.done:
+        typer.echo(f"There are more: --iterator {page.iterator}", err=True)
+
+
+def _print(found: list[Item]) -> None:
+    """Print a table for people, and lines of tab-separated fields for programs."""
+    console = Console()
+    if not console.is_terminal:
+        for item in found:
+            typer.echo("\t".join(item.fields))
+        return
+    table = Table("item", "outcome", "why", "at")
+    for item in found:
+        table.add_row(*item.fields)
+    console.print(table)

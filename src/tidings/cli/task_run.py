@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: MIT
+"""`tidings tasks run …`: start a task of any kind, or only ask what it would do, and follow it if wanted."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeAlias
+from urllib.parse import quote
+
+import msgspec
+import typer
+
+from tidings.cli.moments import moment
+from tidings.cli.remote import BadArgumentError, Remote
+from tidings.cli.tasks import DEFAULT_URL, AsJson, Token, Url, follow
+from tidings.clock import SystemClock
+
+app = typer.Typer(help="Start a background task.", no_args_is_help=True)
+
+App: TypeAlias = Annotated[str, typer.Argument(metavar="APP", help="The application's id or uid.")]
+Endpoint: TypeAlias = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id or uid.")]
+Since: TypeAlias = Annotated[str, typer.Option(help="From when on: `2h` ago, or a moment in RFC 3339.")]
+Until: TypeAlias = Annotated[str | None, typer.Option(help="Up to when; without it up to now.")]
+Rate: TypeAlias = Annotated[int | None, typer.Option("--rate", min=1, help="At most so many messages a second.")]
+Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Also for a disabled endpoint: waits for it.")]
+DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Only tell what the task would do.")]
+Wait: TypeAlias = Annotated[bool, typer.Option("--wait", help="Follow the task to its end.")]
+
+_STDIN: Final = "-"
+_clock: Final = SystemClock()
+
+
+class Started(msgspec.Struct):
+    """A task that has been started."""
+
+    id: str
+
+
+class Forecast(msgspec.Struct, rename="camel"):
+    """What a task would do."""
+
+    task: str
+    total: int | None
+    exact: bool
+    estimate_seconds: int | None
+    sample: list[str]
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """What is shown of it."""
+        total = "unknown" if self.total is None else f"{self.total}" if self.exact else f"about {self.total}"
+        seconds = "unknown" if self.estimate_seconds is None else f"{self.estimate_seconds} s"
+        return [("task", self.task), ("total", total), ("takes", seconds), ("sample", " ".join(self.sample))]
+
+
+_started: Final = msgspec.json.Decoder(Started)
+_forecast: Final = msgspec.json.Decoder(Forecast)
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What is to be done beside starting."""
+
+    remote: Remote
+    dry_run: bool
+    wait: bool
+    as_json: bool
+
+    def start(self, method: str, path: str, body: dict[str, Any] | None = None, **query: object) -> None:
+        """Start a task, or ask what it would do."""
+        given = {name: value for name, value in (body or {}).items() if value is not None}
+        sent = None if body is None else msgspec.json.encode(given)
+        dry = "true" if self.dry_run else None
+        told = self.remote.send(method, f"/api/v1{path}", sent, dryRun=dry, **query)
+        if self.dry_run:
+            self._foretell(told)
+        elif self.wait:
+            follow(self.remote, _started.decode(told).id, as_json=self.as_json)
+        else:
+            self._tell(told)
+
+    def _foretell(self, told: bytes) -> None:
+        if self.as_json:
+            typer.echo(told)
+            return
+        for name, value in _forecast.decode(told).lines:
+            typer.echo(f"{name:<10}{value}")
+
+    def _tell(self, told: bytes) -> None:
+        if self.as_json:
+            typer.echo(told)
+            return
+        task_id = _started.decode(told).id
+        typer.echo(task_id)
+        typer.echo(f"Started. Follow it with: tidings tasks watch {task_id}", err=True)
+
+
+def _window(since: str, until: str | None, rate: int | None) -> dict[str, Any]:
+    ends = None if until is None else moment(until, "--until", _clock)
+    return {"since": moment(since, "--since", _clock), "until": ends, "ratePerSecond": rate}
+
+
+def _at(app_id: str, endpoint_id: str, name: str) -> str:
+    return f"/app/{quote(app_id, safe='')}/endpoint/{quote(endpoint_id, safe='')}/{name}"
+
+
+def _forced(force: bool) -> str | None:  # noqa: FBT001 - a flag, passed on
+    return "true" if force else None
+
+
+@app.command("recover")
+def recover(  # noqa: PLR0913 - each is a flag
+    app_id: App,
+    endpoint_id: Endpoint,
+    *,
+    since: Since,
+    until: Until = None,
+    rate: Rate = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send again what failed for an endpoint."""
+    path = _at(app_id, endpoint_id, "recover")
+    how = _How(Remote(url, token), dry_run, wait, as_json)
+    how.start("POST", path, _window(since, until, rate), force=_forced(force))
+
+
+@app.command("replay")
+def replay(  # noqa: PLR0913 - each is a flag
+    app_id: App,
+    endpoint_id: Endpoint,
+    *,
+    since: Since,
+    until: Until = None,
+    rate: Rate = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send what an endpoint was never sent."""
+    path = _at(app_id, endpoint_id, "replay-missing")
+    how = _How(Remote(url, token), dry_run, wait, as_json)
+    how.start("POST", path, _window(since, until, rate), force=_forced(force))
+
+
+@app.command("bulk-replay")
+def bulk_replay(  # noqa: PLR0913 - each is a flag
+    app_id: App,
+    endpoint_id: Endpoint,
+    *,
+    since: Since,
+    until: Until = None,
+    event_type: Annotated[list[str] | None, typer.Option(help="Only this event type; may be repeated.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only messages with this channel.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only messages with this tag.")] = None,
+    status: Annotated[int | None, typer.Option(min=0, max=4, help="Only those that ended so: 0 delivered …")] = None,
+    code_class: Annotated[int | None, typer.Option(help="Only those answered so: 0, 100, 200, … 500.")] = None,
+    rate: Rate = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send again what an endpoint was sent before, delivered or not."""
+    filters = {"channel": channel, "tag": tag, "status": status, "statusCodeClass": code_class}
+    body = {**_window(since, until, rate), "eventTypes": event_type or None, **filters}
+    how = _How(Remote(url, token), dry_run, wait, as_json)
+    how.start("POST", _at(app_id, endpoint_id, "bulk-replay"), body, force=_forced(force))
+
+
+@app.command("stats")
+def stats(  # noqa: PLR0913 - each is a flag
+    *,
+    since: Since,
+    until: Annotated[str, typer.Option(help="Up to when: `0s` ago, or a moment in RFC 3339.")] = "0s",
+    app_id: Annotated[list[str] | None, typer.Option("--app", help="Only this application; may be repeated.")] = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count the attempts of each application."""
+    window = {"since": moment(since, "--since", _clock), "until": moment(until, "--until", _clock)}
+    _How(Remote(url, token), dry_run, wait, as_json).start(
+        "POST", "/stats/usage/app", {**window, "appIds": app_id or None}
+    )
+
+
+@app.command("aggregate")
+def aggregate(
+    *,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell which event types the endpoints of each application name."""
+    _How(Remote(url, token), dry_run, wait, as_json).start("PUT", "/stats/usage/event-types")
+
+
+@app.command("purge")
+def purge(
+    app_id: App,
+    *,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the payloads of all messages of an application. There is no way back."""
+    _How(Remote(url, token), dry_run, wait, as_json).start(
+        "POST", f"/app/{quote(app_id, safe='')}/msg/expunge-all-contents"
+    )
+
+
+@app.command("broadcast")
+def broadcast(  # noqa: PLR0913 - each is a flag
+    event_type: Annotated[str, typer.Argument(metavar="EVENT_TYPE", help="The message's event type.")],
+    payload: Annotated[str, typer.Argument(metavar="PAYLOAD", help="A JSON object, @file, or - for standard input.")],
+    *,
+    event_id: Annotated[str | None, typer.Option(help="Applications that have a message with it are left out.")] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="A channel of the message; may be repeated.")] = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a message to every application."""
+    more = {"eventId": event_id, "channels": channel or None}
+    body = {"eventType": event_type, "payload": msgspec.Raw(_payload(payload)), **more}
+    _How(Remote(url, token), dry_run, wait, as_json).start("POST", "/msg/broadcast", body)
+
+
+@app.command("export")
+def export(
+    *,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an archive of the event types, with models for Python and TypeScript."""
+    _How(Remote(url, token), dry_run, wait, as_json).start("POST", "/event-type/export/openapi")
+
+
+def _payload(given: str) -> bytes:
+    """Return the payload as it is to be sent, byte for byte."""
+    try:
+        if given == _STDIN:
+            body = sys.stdin.buffer.read()
+        else:
+            body = Path(given[1:]).read_bytes() if given.startswith("@") else given.encode()
+        msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except OSError as error:
+        raise BadArgumentError(f"the payload cannot be read: {error}") from error
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise BadArgumentError(f"the payload is no JSON object: {error}") from error
+    return body

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""Tasks in any state, endpoints that have failed, and a runner that recovers them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from api.kit import ORG, Api, Json
+from tidings import ids
+from tidings.clock import HOUR, rfc3339
+from tidings.ids import AppId, TaskId
+from tidings.model.task import ENDED, WIRE_STATUS, NewTask, State
+from tidings.storage import tasks
+from tidings.storage.database import Dialect
+from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.runner import Limits, Runner
+
+LEASED = "lease = 7, lease_until = 4000000000000"
+_LIST = {
+    Dialect.SQLITE: "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
+    Dialect.POSTGRESQL: "SELECT relname AS name FROM pg_class WHERE relkind IN ('r', 'p')"
+    " AND relnamespace = 'public'::regnamespace",
+}
+
+
+async def stored(api: Api, state: State, *, kind: str = "endpoint.recover", app: str | None = None) -> str:
+    """Store a task in a state."""
+    api.clock.advance(ids.STEP_MS)
+    task_id = TaskId(ids.new(ids.TASK, api.clock.now()))
+    new = NewTask(kind=kind, org_id=ORG, app_id=AppId(app) if app else None, args="{}")
+    values: Json = {
+        "state": state.value,
+        "wire_status": WIRE_STATUS[state].value,
+        "finished_at": 1 if state in ENDED else None,
+        "lease_until": 1 << 50 if state is State.RUNNING else None,
+    }
+    async with api.db.write(gate=tasks.GATE) as tx:
+        await tasks.add(tx, task_id, new, api.clock.now())
+        changes = ", ".join(f"{name} = CAST(:{name} AS BIGINT)" for name in ("finished_at", "lease_until"))
+        await tx.run(
+            f"UPDATE task SET state = :state, wire_status = :wire_status, {changes} WHERE id = :id",
+            id=task_id,
+            **values,
+        )
+    return task_id
+
+
+async def failing(api: Api, messages: int) -> tuple[str, str, list[str]]:
+    """Make an endpoint at which every message has failed for good; return the application, it and the messages."""
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    made = []
+    for _ in range(messages):
+        msg = await api.message(app)
+        await api.attempt(app, endpoint, msg, status=2, code=500)
+        made.append(msg)
+    async with api.db.write() as tx:
+        await tx.run("DELETE FROM delivery WHERE endpoint_id = :endpoint", endpoint=endpoint)
+    return app, endpoint, made
+
+
+async def commanded(api: Api, app: str, endpoint: str, **more: Any) -> Json:
+    """Ask for a recovery of the last hour."""
+    body = {"since": rfc3339(api.clock.now() - HOUR), **more}
+    return await api.made(f"/app/{app}/endpoint/{endpoint}/recover", body)
+
+
+@asynccontextmanager
+async def recovering(api: Api, limits: Limits | None = None) -> AsyncIterator[None]:
+    """Have a runner at work for the length of a block."""
+    wake = api.context.desk.wake
+    runner = Runner(api.db, api.clock, limits or Limits(), handlers(api.clock, wake))
+    wake.tasks = runner.wake
+    await runner.start()
+    try:
+        yield
+    finally:
+        await runner.stop()
+
+
+async def tables(api: Api) -> dict[str, int]:
+    """Count the rows of every table."""
+    async with api.db.read() as read:
+        names = [row["name"] for row in await read.rows(_LIST[read.dialect])]
+        return {name: (await read.one(f"SELECT count(*) AS n FROM {name}"))["n"] for name in names}

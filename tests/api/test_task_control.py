@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: MIT
+"""Commands to background tasks over HTTP: each of them in each state, who may give them, and what they leave."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from api.kit import ORG, SECRET, Api, Json
+from api.task_kit import LEASED, commanded, failing, recovering, stored, tables
+from tasks.kit import until
+from tidings.clock import HOUR, rfc3339
+from tidings.core.access import PortalTerms, issue_portal_token
+from tidings.core.signer import signer_of
+from tidings.ids import AppId, OrgId
+from tidings.model.app import App
+from tidings.model.task import TRANSITIONS, Command, State, allows
+from tidings.model.token import Capability
+from tidings.storage import deliveries
+from tidings.tasks.runner import Limits
+
+COMMANDS = [Command.CANCEL, Command.PAUSE, Command.RESUME, Command.RETRY]
+REPEATED = {(Command.PAUSE, State.PAUSED), (Command.CANCEL, State.CANCELLED)}
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_command_does_what_the_table_says(api: Api, command: Command, state: State) -> None:
+    task_id = await stored(api, state)
+
+    response = await api.post(f"/background-task/{task_id}/{command}")
+
+    if allows(command, state):
+        assert (response.status_code, response.json()["x"]["state"]) == (200, TRANSITIONS[command].target)
+    elif (command, state) in REPEATED:
+        assert (response.status_code, response.json()["x"]["state"]) == (200, state)
+    else:
+        told = response.json()
+        assert (response.status_code, told["code"]) == (409, "invalid_state")
+        assert state in told["detail"]
+        assert (await api.read(f"/background-task/{task_id}"))["x"]["state"] == state
+        return
+    assert response.json() == await api.read(f"/background-task/{task_id}")
+
+
+def test_the_table_of_this_test_is_the_engines() -> None:
+    assert {command for command in Command if TRANSITIONS[command].why.startswith("a person")} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("ref", ["qtask_nobody", "qtask_1srOrx2ZWZBpBUvZwXKQmoEYga2"])
+async def test_a_command_to_no_task_is_not_found(lite: Api, command: Command, ref: str) -> None:
+    response = await lite.post(f"/background-task/{ref}/{command}")
+
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+def _token(api: Api, app: str, *capabilities: Capability) -> str:
+    owner = App(
+        id=AppId(app),
+        org_id=OrgId(ORG),
+        uid=None,
+        name="an app",
+        throttle_rate=None,
+        metadata={},
+        created_at=0,
+        updated_at=0,
+    )
+    terms = PortalTerms(HOUR, capabilities=frozenset({Capability.VIEW_BASE, *capabilities}))
+    return issue_portal_token(signer_of(SECRET), owner, terms, api.clock.now())
+
+
+async def test_an_application_commands_its_own_tasks_only_and_only_if_it_may(api: Api) -> None:
+    mine, other = await api.app(), await api.app()
+    task_id = await stored(api, State.QUEUED, app=mine)
+    anothers = await stored(api, State.QUEUED, app=other)
+    of_nobody = await stored(api, State.QUEUED)
+    able, unable = _token(api, mine, Capability.CREATE_ATTEMPTS), _token(api, mine)
+
+    for command in COMMANDS:
+        for hidden in (anothers, of_nobody):
+            path = f"/background-task/{hidden}/{command}"
+            assert (await api.post(path, token=able)).status_code == 404
+        assert (await api.post(f"/background-task/{task_id}/{command}", token=unable)).status_code == 403
+    for name in ("wait?timeout=0", "events", "items"):
+        assert (await api.get(f"/background-task/{anothers}/{name}", token=able)).status_code == 404
+    assert (await api.get(f"/background-task/{task_id}/items", token=unable)).status_code == 200
+    assert (await api.get(f"/background-task/{task_id}/wait?timeout=0", token=unable)).status_code == 200
+    assert (await api.post(f"/background-task/{task_id}/cancel", token=able)).status_code == 200
+
+
+async def test_a_cancel_withdraws_what_nobody_sends_yet_and_counts_it(api: Api) -> None:
+    app, endpoint, messages = await failing(api, 7)
+    async with recovering(api):
+        task_id = (await commanded(api, app, endpoint))["id"]
+        await until(api.db, task_id)
+    await _store(api, task_id, state="paused", wire_status="running", finished_at=None)
+    await _lease(api, messages[:2])
+
+    cancelled = (await api.post(f"/background-task/{task_id}/cancel")).json()
+    again = (await api.post(f"/background-task/{task_id}/cancel")).json()
+
+    assert (cancelled["x"]["state"], cancelled["x"]["withdrawn"]) == ("cancelled", 5)
+    assert again == cancelled
+    items = (await api.read(f"/background-task/{task_id}/items"))["data"]
+    assert [(item["msgId"], item["outcome"]) for item in items] == [
+        *((msg, "rearmed") for msg in messages[:2]),
+        *((msg, "withdrawn") for msg in messages[2:]),
+    ]
+
+
+async def _store(api: Api, task_id: str, **columns: Any) -> None:
+    changes = ", ".join(f"{name} = :{name}" for name in columns)
+    async with api.db.write() as tx:
+        await tx.run(f"UPDATE task SET {changes} WHERE id = :id", id=task_id, **columns)
+
+
+async def _lease(api: Api, messages: list[str]) -> None:
+    async with api.db.write() as tx:
+        for msg in messages:
+            await tx.run(f"UPDATE delivery SET {LEASED} WHERE msg_id = :msg", msg=msg)
+
+
+async def test_nothing_is_written_for_a_task_once_its_cancel_is_answered(api: Api) -> None:
+    """Chunks of one row, and a cancel that comes in the middle of them, from where a user sits."""
+    app, endpoint, _ = await failing(api, 60)
+    async with recovering(api, limits=Limits(chunk_rows=1)):
+        task_id = (await commanded(api, app, endpoint))["id"]
+        async with asyncio.timeout(10):
+            while not await _sent(api, task_id):
+                pass
+        cancelled = (await api.post(f"/background-task/{task_id}/cancel")).json()
+        before = await tables(api)
+        await asyncio.sleep(0.2)
+
+        assert await tables(api) == before
+    sent = cancelled["data"]["messagesSent"]
+    assert 0 < sent < 60
+    assert cancelled["x"]["withdrawn"] == cancelled["data"]["withdrawn"] == sent
+    async with api.db.read() as read:
+        assert await deliveries.backlog(read, endpoint, limit=100) == 0
+    assert 60 == (await _count(api, "attempt"))
+
+
+async def _sent(api: Api, task_id: str) -> int:
+    return int((await api.read(f"/background-task/{task_id}"))["data"]["messagesSent"])
+
+
+async def _count(api: Api, table: str) -> int:
+    async with api.db.read() as read:
+        return int((await read.one(f"SELECT count(*) AS n FROM {table}"))["n"])
+
+
+async def test_the_backlog_of_an_endpoint_counts_what_is_leased_too(api: Api) -> None:
+    app, endpoint, messages = await failing(api, 4)
+    await api.message(app)
+    async with recovering(api):
+        await until(api.db, (await commanded(api, app, endpoint))["id"])
+
+    await _lease(api, messages[:3])
+
+    async with api.db.read() as read:
+        assert await deliveries.backlog(read, endpoint, limit=100) == 4
+        assert await deliveries.backlog(read, endpoint, limit=2) == 2
+
+
+# --- waiting
+
+
+async def test_a_wait_returns_as_soon_as_the_task_has_ended(api: Api) -> None:
+    task_id = await stored(api, State.QUEUED)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+
+    waiting = asyncio.gather(*(api.read(f"/background-task/{task_id}/wait", timeout=60) for _ in range(3)))
+    await asyncio.sleep(0.05)
+    await api.post(f"/background-task/{task_id}/cancel")
+    told = await waiting
+
+    assert loop.time() - begun < 5
+    assert [task["x"]["state"] for task in told] == ["cancelled"] * 3
+    assert "0 tasks" in repr(api.context.watching)
+
+
+async def test_a_wait_sees_what_another_node_does(api: Api) -> None:
+    task_id = await stored(api, State.QUEUED)
+
+    waiting = asyncio.create_task(api.get(f"/background-task/{task_id}/wait?timeout=30"))
+    await asyncio.sleep(0.05)
+    await _store(api, task_id, state="cancelled", wire_status="failed", finished_at=1)
+
+    assert (await waiting).json()["x"]["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
+async def test_a_wait_for_what_has_ended_is_none(lite: Api, state: State) -> None:
+    task_id = await stored(lite, state)
+
+    assert (await lite.read(f"/background-task/{task_id}/wait", timeout=60))["x"]["state"] == state
+
+
+async def test_a_wait_ends_with_its_time_and_tells_how_the_task_stands(lite: Api) -> None:
+    task_id = await stored(lite, State.PAUSED)
+
+    assert (await lite.read(f"/background-task/{task_id}/wait", timeout=1))["x"]["state"] == "paused"
+    assert (await lite.read(f"/background-task/{task_id}/wait", timeout=0))["x"]["state"] == "paused"
+
+
+@pytest.mark.parametrize(("given", "status"), [("61", 422), ("-1", 422), ("soon", 400)])
+async def test_a_wait_is_bounded(lite: Api, given: str, status: int) -> None:
+    task_id = await stored(lite, State.QUEUED)
+
+    assert (await lite.get(f"/background-task/{task_id}/wait?timeout={given}")).status_code == status
+
+
+async def test_who_waits_is_let_go_when_the_process_stops(lite: Api) -> None:
+    task_id = await stored(lite, State.QUEUED)
+    waiting = asyncio.create_task(lite.get(f"/background-task/{task_id}/wait?timeout=60"))
+    await asyncio.sleep(0.05)
+
+    await lite.context.watching.close()
+
+    assert (await waiting).json()["x"]["state"] == "queued"
+
+
+# --- dry runs
+
+
+async def _creating(api: Api) -> tuple[str, list[tuple[str, str, Json | None, int]]]:
+    """Return an application, and every route that starts a task: with a body, and what a dry run counts."""
+    app, endpoint, _ = await failing(api, 3)
+    await api.message(app)
+    since, until_ = rfc3339(api.clock.now() - HOUR), rfc3339(api.clock.now())
+    at = f"/app/{app}/endpoint/{endpoint}"
+    return app, [
+        ("POST", f"{at}/recover", {"since": since}, 3),
+        ("POST", f"{at}/replay-missing", {"since": since}, 1),
+        ("POST", f"{at}/bulk-replay", {"since": since, "ratePerSecond": 1}, 3),
+        ("POST", "/stats/usage/app", {"since": since, "until": until_}, 1),
+        ("PUT", "/stats/usage/event-types", None, 1),
+        ("POST", f"/app/{app}/msg/expunge-all-contents", None, 4),
+        ("POST", "/msg/broadcast", {"eventType": "user.signup", "payload": {}}, 1),
+    ]
+
+
+async def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(api: Api) -> None:
+    app, creating = await _creating(api)
+    async with api.db.write() as tx:  # so that what is to be replayed was never sent
+        await tx.run("DELETE FROM delivery WHERE app_id = :app", app=app)
+    before = await tables(api)
+
+    for method, path, body, total in creating:
+        key = {"idempotency-key": "one"}
+        response = await api.call(method, f"{path}?dryRun=true", json=body, headers=key)
+        told = response.json()
+        assert response.status_code == 200, (path, told)
+        assert (told["total"], told["exact"]) == (total, True), path
+        assert len(told["sample"]) == min(total, 5), path
+        assert told["estimateSeconds"] >= (3 if "bulk" in path else 0)
+
+    assert await tables(api) == before
+    assert (await api.call("POST", creating[0][1], json=creating[0][2])).status_code == 202
+
+
+async def test_a_dry_run_is_refused_as_the_real_one_is(api: Api) -> None:
+    app, creating = await _creating(api)
+    disabled = await api.endpoint(app, disabled=True)
+    since, future = rfc3339(api.clock.now() - HOUR), rfc3339(api.clock.now() + HOUR)
+    wrong: list[tuple[str, str, Json | None]] = [
+        ("POST", f"/app/{app}/endpoint/{disabled}/recover", {"since": since}),
+        ("POST", f"/app/{app}/endpoint/nobody/replay-missing", {"since": since}),
+        ("POST", f"/app/nobody/endpoint/{disabled}/bulk-replay", {"since": since}),
+        ("POST", "/stats/usage/app", {"since": since, "until": since, "appIds": ["nobody"]}),
+        ("POST", "/msg/broadcast", {"eventType": "not a name", "payload": {}}),
+        ("POST", "/msg/broadcast", {"eventType": "user.signup", "payload": []}),
+        *((method, path, {**body, "since": future}) for method, path, body, _ in creating if body and "since" in body),
+        *((method, path, {**body, "since": "soon"}) for method, path, body, _ in creating if body and "since" in body),
+    ]
+    for method, path, body in wrong:
+        dry = await api.call(method, f"{path}?dryRun=true", json=body)
+        real = await api.call(method, path, json=body)
+        assert real.status_code >= 400, path
+        assert (dry.status_code, dry.json()) == (real.status_code, real.json()), path
+
+
+async def test_a_dry_run_says_yes_or_no(lite: Api) -> None:
+    _, creating = await _creating(lite)
+
+    assert (await lite.call("POST", f"{creating[0][1]}?dryRun=maybe", json=creating[0][2])).status_code == 400
+    assert (await lite.call("POST", f"{creating[0][1]}?dryRun=false", json=creating[0][2])).status_code == 202
+
+
+# --- items
+
+
+async def test_items_tell_what_has_become_of_each_message(api: Api) -> None:
+    """What was sent again: some got through, some failed again, one is still to be sent, one cannot be."""
+    app, endpoint, messages = await failing(api, 9)
+    async with api.db.write() as tx:
+        await tx.run("UPDATE message SET payload = NULL WHERE id = :id", id=messages[0])
+    async with recovering(api):
+        task_id = (await commanded(api, app, endpoint))["id"]
+        await until(api.db, task_id)
+    for number, msg in enumerate(messages[1:8]):
+        await _settle(api, task_id, app, endpoint, msg, works=number % 2 == 0)
+
+    told = await api.read(f"/background-task/{task_id}/items")
+
+    expected = ["skipped", *(["delivered", "failed"] * 4)[:7], "rearmed"]
+    assert [(item["msgId"], item["outcome"]) for item in told["data"]] == list(zip(messages, expected, strict=True))
+    assert told["data"][0]["reason"] == "payload_expired"
+    assert {item["responseStatusCode"] for item in told["data"] if item["outcome"] == "failed"} == {503}
+    assert all(item["attemptId"] for item in told["data"] if item["outcome"] in ("delivered", "failed"))
+    for outcome in set(expected):
+        only = (await api.read(f"/background-task/{task_id}/items", outcome=outcome))["data"]
+        assert only == [item for item in told["data"] if item["outcome"] == outcome]
+    assert (await api.read(f"/background-task/{task_id}/items", outcome="withdrawn"))["data"] == []
+
+
+async def _settle(api: Api, task_id: str, app: str, endpoint: str, msg: str, *, works: bool) -> None:
+    attempt = await api.attempt(app, endpoint, msg, status=0 if works else 2, code=200 if works else 503)
+    async with api.db.write() as tx:
+        await tx.run("UPDATE attempt SET task_id = :task WHERE id = :id", task=task_id, id=attempt)
+        await tx.run("DELETE FROM delivery WHERE msg_id = :msg", msg=msg)
+
+
+async def test_items_are_paged_like_every_list(api: Api) -> None:
+    app, endpoint, messages = await failing(api, 7)
+    async with recovering(api):
+        task_id = (await commanded(api, app, endpoint))["id"]
+        await until(api.db, task_id)
+    await _settle(api, task_id, app, endpoint, messages[2], works=True)
+
+    async def listed(**params: Any) -> tuple[list[str], Json]:
+        page = await api.read(f"/background-task/{task_id}/items", **params)
+        return [item["msgId"] for item in page["data"]], page
+
+    found, page = await listed(limit=3)
+    assert (found, page["done"]) == (messages[:3], False)
+    following, second = await listed(limit=3, iterator=page["iterator"])
+    assert (following, second["done"]) == (messages[3:6], False)
+    assert (await listed(limit=3, iterator=second["prevIterator"]))[0] == messages[:3]
+    last, third = await listed(limit=3, iterator=second["iterator"])
+    assert (last, third["done"]) == (messages[6:], True)
+    assert (await listed(order="descending", limit=4))[0] == messages[:2:-1]
+    assert (await api.get(f"/background-task/{task_id}/items?outcome=lost")).status_code == 400
+    assert (await api.get(f"/background-task/{task_id}/items?iterator=")).status_code == 422
+
+
+async def test_items_of_other_kinds_are_what_they_wrote_down(lite: Api) -> None:
+    task_id = await stored(lite, State.SUCCEEDED)
+    async with lite.db.write() as tx:
+        for key, outcome, data in [
+            ("app_1", "created", json.dumps({"appId": "app_1", "msgId": "msg_1"})),
+            ("app_2", "skipped", "application_deleted"),
+            ("app_3", "counted", json.dumps({"messageDestinations": 4})),
+        ]:
+            await tx.run(
+                "INSERT INTO task_item (task_id, key, outcome, data) VALUES (:task, :key, :outcome, :data)",
+                task=task_id,
+                key=key,
+                outcome=outcome,
+                data=data,
+            )
+
+    items = (await lite.read(f"/background-task/{task_id}/items"))["data"]
+
+    assert [(item["id"], item["outcome"], item["reason"], item["data"]) for item in items] == [
+        ("app_1", "created", None, {"appId": "app_1", "msgId": "msg_1"}),
+        ("app_2", "skipped", "application_deleted", None),
+        ("app_3", "counted", None, {"messageDestinations": 4}),
+    ]
