@@ -42,6 +42,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "cli.demo": ("tidings.demo",),
     "cli.serve": ("tidings.server",),
     "cli.token": ("tidings.server",),
+    "tasks.archive": ("datamodel_code_generator",),
 }
 
 # Where each of these may be done. A package stands for all that is in it.

@@ -21,7 +21,6 @@ from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.runner import Limits, Runner
 
 NOW = SystemClock().now()
-SECRET = "a secret of the tests"
 FREE = replace(QUICK, backlog=0)
 PRINCIPAL = Principal(ORG)
 
@@ -55,7 +54,7 @@ class World:
     @asynccontextmanager
     async def working(self, limits: Limits = FREE) -> AsyncIterator[Runner]:
         """Have a runner at work that knows all kinds and is woken as in a server."""
-        known = handlers(self.desk.clock, self.desk.wake, SECRET)
+        known = handlers(self.desk.clock, self.desk.wake)
         async with working(self.db, *known.values(), limits=limits) as runner:
             self.desk.wake.tasks = runner.wake
             yield runner

@@ -2,6 +2,7 @@
 """The few things that we ask of ASGI: a header, a body that is not too big, an answer."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -22,6 +23,24 @@ RETRY_SOON: Final = (b"retry-after", b"1")
 INTERNAL: Final = answer(500, HttpErrorOut(code="server_error", detail="Internal Server Error"))
 NOT_FOUND: Final = answer(404, HttpErrorOut(code="not_found", detail="There is nothing at this path."))
 NOT_ALLOWED: Final = answer(405, HttpErrorOut(code="method_not_allowed", detail="This path has no such method."))
+
+
+@dataclass(frozen=True, slots=True)
+class File(Answer):
+    """An answer that is a file to keep: its type, and the name that it is kept under."""
+
+    content_type: str = "application/octet-stream"
+    name: str = "file"
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What tells a client to keep it, and nobody on the way."""
+        return [
+            (b"content-type", self.content_type.encode()),
+            (b"content-disposition", f'attachment; filename="{self.name}"'.encode()),
+            (b"cache-control", b"private, no-store"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
 
 
 class ClientGone(Exception):
@@ -61,7 +80,8 @@ async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
 
 async def respond(send: Send, given: Answer, extra: Headers = ()) -> None:
     """Send an answer with a JSON body, or with none. Whoever asks too often is told when to ask again."""
-    headers = [JSON, (b"content-length", b"%d" % len(given.body))] if given.body else []
+    kind = given.headers if isinstance(given, File) else [JSON]
+    headers = [*kind, (b"content-length", b"%d" % len(given.body))] if given.body else []
     if given.status == HTTPStatus.TOO_MANY_REQUESTS:
         headers.append(RETRY_SOON)
     await send({"type": "http.response.start", "status": given.status, "headers": [*headers, *extra]})

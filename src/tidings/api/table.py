@@ -17,6 +17,7 @@ from tidings.api import (
     endpoints,
     event_types,
     examples,
+    exports,
     health,
     message_content,
     messages,
@@ -35,6 +36,7 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *endpoint_health.ROUTES,
     *event_types.ROUTES,
     *examples.ROUTES,
+    *exports.ROUTES,
     *batches.ROUTES,  # these two before the paths that end in a message's id
     *bulk.ROUTES,
     *messages.ROUTES,

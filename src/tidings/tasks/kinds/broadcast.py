@@ -61,7 +61,8 @@ class Broadcast:
         made = [_message(task, args, app_id, payload, now) for app_id, payload in batch.items if app_id in there]
         taken = await intake.claim_event_ids(tx, made)
         created = {each.app_id: each.id for each in made if each.id not in taken}
-        await intake.add(tx, [each for each in made if each.id not in taken])
+        if created:
+            await intake.add(tx, [each for each in made if each.id not in taken])
         await self._send(tx, task, args, created, now)
         failed = {app_id: _reason(app_id in there) for app_id in app_ids if app_id not in created}
         await task_items.add(tx, [(task.id, app, CREATED, _told(app, msg)) for app, msg in created.items()])

@@ -7,13 +7,15 @@ from tidings.clock import Clock
 from tidings.core.wake import Wake
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds.broadcast import Broadcast
+from tidings.tasks.kinds.export import Export
+from tidings.tasks.kinds.janitor import Janitor
 from tidings.tasks.kinds.purge import Purge
 from tidings.tasks.kinds.recover import Recover
 from tidings.tasks.kinds.replay import BulkReplay, Replay
 from tidings.tasks.kinds.usage import AppStats, EventTypeStats
 
 
-def handlers(clock: Clock, wake: Wake, secret: str = "") -> Mapping[str, Handler]:
+def handlers(clock: Clock, wake: Wake) -> Mapping[str, Handler]:
     """Return every kind by its name."""
     known: tuple[Handler, ...] = (
         Recover(clock, wake),
@@ -23,5 +25,7 @@ def handlers(clock: Clock, wake: Wake, secret: str = "") -> Mapping[str, Handler
         AppStats(),
         EventTypeStats(),
         Broadcast(clock, wake),
+        Export(clock),
+        Janitor(clock),
     )
     return {handler.kind: handler for handler in known}

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Exports of event types over HTTP: the task that makes one, and the link under which it is fetched."""
+
+from typing import Annotated, Final
+
+from tidings.api.http import File
+from tidings.api.query import DryRunQuery, Kind, Query
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.tasks import StartedOut, started
+from tidings.core import exports
+from tidings.core.receipts import Answer
+
+TAG: Final = "Event Type"
+
+
+class ExportEventTypeOut(StartedOut, kw_only=True):
+    """The task that makes the archive."""
+
+
+class LinkQuery(Query, kw_only=True):
+    """What the link to an export ends in."""
+
+    expires: Annotated[int | None, Kind(int, {"type": "integer", "format": "int64"})] = None
+    signature: Annotated[str | None, Kind(str, {"type": "string"})] = None
+
+
+async def export(call: Call[DryRunQuery, Nothing]) -> Answer:
+    """Start making an archive: an OpenAPI document of the event types, and models of them for Python and TypeScript.
+
+    When the task has finished, `schemaZip` in its `data` is the address of the archive; it holds for a day.
+    """
+    desk, render = call.context.desk, started(ExportEventTypeOut)
+    return await exports.export_event_types(desk, call.principal, call.origin(), receipt=call.receipt, render=render)
+
+
+async def fetch(call: Call[LinkQuery, Nothing]) -> Answer:
+    """Fetch an archive with the link that its task has told; no token is needed."""
+    found = await exports.fetch(call.context.desk, call.path["export_id"], call.query.expires, call.query.signature)
+    return File(200, found, content_type="application/zip", name="webhook-models.zip")
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="POST",
+        path="/event-type/export/openapi",
+        operation="v1.event-type.export-openapi",
+        tag=TAG,
+        summary="Export event types as an OpenAPI document and models",
+        access=Access.ORG,
+        query=DryRunQuery,
+        body=Nothing,
+        handler=export,
+        answers={202: ExportEventTypeOut},
+    ),
+    Route(
+        method="GET",
+        path="/export/{export_id}",
+        operation="v1.export.get",
+        tag=TAG,
+        summary="Fetch an export by its signed link",
+        access=Access.OPEN,
+        query=LinkQuery,
+        body=Nothing,
+        handler=fetch,
+        answers={200: None},
+    ),
+)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""Exporting the event types of an organisation, and fetching what was made."""
+
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from tidings.clock import SECOND
+from tidings.core import tasks
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
+from tidings.errors import forbidden, not_found
+from tidings.model import export
+from tidings.model.export import ExportArgs
+from tidings.model.task import EXPORT, NewTask, Task
+from tidings.model.token import Principal
+from tidings.storage import exports, settings
+from tidings.storage.database import Write
+
+LINK_SECRET: Final = "link_secret"  # noqa: S105 - where the secret is kept, not what it is
+_SECRET_BYTES: Final = 32
+
+
+async def export_event_types(
+    desk: Desk, principal: Principal, origin: str, *, receipt: str | None, render: Callable[[Task], Answer]
+) -> Answer:
+    """Start making an archive of the event types: a document of them, and models in two languages."""
+
+    async def work(tx: Write) -> Task:
+        await settings.settled(tx, LINK_SECRET, secrets.token_urlsafe(_SECRET_BYTES))
+        return await tasks.start(desk, tx, order(principal, origin))
+
+    return await desk.receipts.once(receipt, work, render)
+
+
+def order(principal: Principal, origin: str) -> NewTask:
+    """Return the task that would make it."""
+    return NewTask(
+        kind=EXPORT,
+        org_id=principal.org_id,
+        app_id=None,
+        args=msgspec.json.encode(ExportArgs(origin=origin)).decode(),
+        created_by=principal.subject,
+    )
+
+
+async def fetch(desk: Desk, export_id: str, expires: int | None, signature: str | None) -> bytes:
+    """Return an archive to whoever has the link to it."""
+    async with desk.db.read() as read:
+        secret = await settings.find(read, LINK_SECRET)
+        if secret is None or expires is None or signature is None:
+            raise forbidden()
+        if not export.is_genuine(secret, export_id, expires, signature):
+            raise forbidden()
+        found = await exports.whole(read, export_id, desk.clock.now())
+    if found is None or desk.clock.now() >= expires * SECOND:
+        raise not_found("The link has expired.")
+    return found

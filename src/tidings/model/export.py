@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""How the wish for an export is kept, how long what it makes may be fetched, and the link under which it may be."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.clock import DAY, SECOND
+
+KEPT_MS: Final = DAY
+EVENT_TYPES_MAX: Final = 5_000
+BYTES_MAX: Final = 16 * 1024 * 1024
+"""Of what is generated, before it is packed."""
+PATH: Final = "/api/v1/export/{id}?expires={expires}&signature={signature}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportArgs:
+    """`origin` is how the caller reached the service: the link is to be read by the caller."""
+
+    origin: str
+
+
+def signature(secret: str, export_id: str, expires_at: int) -> str:
+    """Return what proves that the service gave out a link."""
+    told = f"export\n{export_id}\n{expires_at // SECOND}".encode()
+    return hmac.new(secret.encode(), told, hashlib.sha256).hexdigest()
+
+
+def link(secret: str, origin: str, export_id: str, expires_at: int) -> str:
+    """Return the address under which an export may be fetched without a token, until it expires."""
+    signed = signature(secret, export_id, expires_at)
+    return origin + PATH.format(id=export_id, expires=expires_at // SECOND, signature=signed)
+
+
+def is_genuine(secret: str, export_id: str, expires: int, given: str) -> bool:
+    """Tell whether a link was given out by the service; takes as long for every wrong one."""
+    expected = signature(secret, export_id, expires * SECOND)
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))

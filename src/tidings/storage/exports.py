@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""What tasks have made for somebody to fetch, in pieces while it is made and whole in the end; kept for a day."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.storage.database import Read, Sql, Write
+
+WHOLE: Final = 0
+
+_ADD: Final = (
+    "INSERT INTO export (id, part, org_id, content, expires_at)"
+    " VALUES (:id, CAST(:part AS INTEGER), :org, :content, CAST(:expires_at AS BIGINT))"
+)
+_PARTS: Final = "SELECT content FROM export WHERE id = :id AND part > 0 ORDER BY part"
+_DROP_PARTS: Final = "DELETE FROM export WHERE id = :id AND part > 0"
+_WHOLE: Final = "SELECT content FROM export WHERE id = :id AND part = 0 AND expires_at > CAST(:now AS BIGINT)"
+_EXPIRED: Final = "SELECT DISTINCT id FROM export WHERE expires_at <= CAST(:now AS BIGINT) LIMIT CAST(:limit AS BIGINT)"
+_DROP: Final = Sql(
+    sqlite="DELETE FROM export WHERE id IN (SELECT value FROM json_each(:ids))",
+    postgresql="DELETE FROM export WHERE id = ANY(CAST(:ids AS text[]))",
+)
+_NAMES: Final = (
+    "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 ORDER BY name LIMIT CAST(:limit AS BIGINT)"
+)
+_TYPES: Final = (
+    "SELECT name, description, deprecated, group_name, schemas FROM event_type WHERE org_id = :org AND archived = 0"
+    " AND name > :after ORDER BY name LIMIT CAST(:limit AS BIGINT)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An event type as it is exported."""
+
+    name: str
+    description: str
+    deprecated: bool
+    group_name: str | None
+    schemas: str | None
+
+
+async def names(read: Read, org_id: str, *, limit: int) -> list[str]:
+    """Return the names of an organisation's event types that are in use, in order."""
+    return [row["name"] for row in await read.rows(_NAMES, org=org_id, limit=limit)]
+
+
+async def event_types(read: Read, org_id: str, *, after: str, limit: int) -> list[Described]:
+    """Return the next event types that are in use, in order of their names."""
+    rows = await read.rows(_TYPES, org=org_id, after=after, limit=limit)
+    return [
+        Described(row["name"], row["description"], bool(row["deprecated"]), row["group_name"], row["schemas"])
+        for row in rows
+    ]
+
+
+async def add(tx: Write, export_id: str, org_id: str, part: int, content: bytes, expires_at: int) -> None:
+    """Keep a piece, or the whole."""
+    await tx.run(_ADD, id=export_id, org=org_id, part=part, content=content, expires_at=expires_at)
+
+
+async def parts(read: Read, export_id: str) -> list[bytes]:
+    """Return the pieces, in order."""
+    return [bytes(row["content"]) for row in await read.rows(_PARTS, id=export_id)]
+
+
+async def drop_parts(tx: Write, export_id: str) -> None:
+    """Delete the pieces."""
+    await tx.run(_DROP_PARTS, id=export_id)
+
+
+async def whole(read: Read, export_id: str, now: int) -> bytes | None:
+    """Return what was made, unless it has expired."""
+    row = await read.row(_WHOLE, id=export_id, now=now)
+    return None if row is None else bytes(row["content"])
+
+
+async def expired(read: Read, now: int, *, limit: int) -> list[str]:
+    """Return exports that nobody can fetch any more."""
+    return [row["id"] for row in await read.rows(_EXPIRED, now=now, limit=limit)]
+
+
+async def drop(tx: Write, export_ids: Sequence[str]) -> int:
+    """Delete exports; return how many rows they had."""
+    return await tx.run(_DROP, ids=export_ids)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""An archive of event types: an OpenAPI document that describes them as webhooks, and models in two languages.
+
+Pure functions of event types; slow ones, for a thread. Generating Python takes `datamodel-code-generator`, which
+comes with the extra `export` and is loaded when it is needed.
+"""
+
+import io
+import json
+import warnings
+import zipfile
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from tidings import __version__
+from tidings.tasks import typescript
+from tidings.tasks.schemas import Schema, UnfitSchema, in_force, module, moved
+
+_REF: Final = "#/components/schemas/"
+_MOMENT: Final = (1980, 1, 1, 0, 0, 0)
+_PYTHON: Final = "python/webhook_models"
+_TYPESCRIPT: Final = "typescript"
+_HEAD: Final = "Models of webhook events, made from their schemas by tidings"
+
+
+class GeneratorMissing(Exception):
+    """The extra that makes models is not installed."""
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """What was made of one event type."""
+
+    name: str
+    class_name: str
+    description: str
+    deprecated: bool
+    group: str | None
+    schema: Schema
+    python: str
+    typescript: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An event type to make something of."""
+
+    name: str
+    class_name: str
+    description: str
+    deprecated: bool
+    group: str | None
+    schemas: str | None
+
+
+def made(wanted: list[Wanted]) -> tuple[list[Piece], list[tuple[str, str]]]:
+    """Return what could be made, and which event types it could not be made of, with the reason."""
+    pieces: list[Piece] = []
+    skipped: list[tuple[str, str]] = []
+    for each in wanted:
+        try:
+            pieces.append(_piece(each))
+        except GeneratorMissing:
+            raise
+        except UnfitSchema as error:
+            skipped.append((each.name, f"unfit_schema: {error}"))
+        except Exception as error:  # noqa: BLE001 - whatever a generator says to a strange schema
+            skipped.append((each.name, f"unfit_schema: {type(error).__name__}"))
+    return pieces, skipped
+
+
+def _piece(each: Wanted) -> Piece:
+    schema = in_force(each.schemas)
+    return Piece(
+        name=each.name,
+        class_name=each.class_name,
+        description=each.description,
+        deprecated=each.deprecated,
+        group=each.group,
+        schema=schema,
+        python=python_models(schema, each.class_name),
+        typescript=typescript.models(schema, each.class_name),
+    )
+
+
+def python_models(schema: Schema, name: str) -> str:
+    """Return a module with a model of a schema under a name."""
+    try:
+        import datamodel_code_generator as generator  # noqa: PLC0415 - heavy, seldom needed, and an extra
+        from datamodel_code_generator import enums  # noqa: PLC0415
+    except ImportError as error:
+        raise GeneratorMissing from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        text = generator.generate(
+            json.dumps({**schema, "title": name}),
+            input_file_type=generator.InputFileType.JsonSchema,
+            output_model_type=enums.DataModelType.PydanticV2BaseModel,
+            target_python_version=generator.PythonVersion.PY_311,
+            class_name=name,
+            formatters=[generator.Formatter.BUILTIN],
+            allow_remote_refs=False,
+            disable_timestamp=True,
+            use_standard_collections=True,
+            use_union_operator=True,
+            snake_case_field=True,
+        )
+    if not isinstance(text, str):
+        raise UnfitSchema("it makes more than one module")
+    return text
+
+
+def packed(parts: list[bytes]) -> bytes:
+    """Return the archive of all pieces."""
+    pieces = [piece for part in parts for piece in msgspec.json.decode(part, type=list[Piece])]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in _files(pieces).items():
+            archive.writestr(_entry(path), text)
+    return buffer.getvalue()
+
+
+def _entry(path: str) -> zipfile.ZipInfo:
+    """Return an entry without a moment of its own: what is made of the same is the same."""
+    entry = zipfile.ZipInfo(path, _MOMENT)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _files(pieces: list[Piece]) -> dict[str, str]:
+    files = {
+        "openapi.json": json.dumps(document(pieces), indent=2, ensure_ascii=False) + "\n",
+        f"{_PYTHON}/__init__.py": _python_index(pieces),
+        f"{_PYTHON}/py.typed": "",
+        f"{_TYPESCRIPT}/index.ts": _typescript_index(pieces),
+    }
+    for each in pieces:
+        files[f"{_PYTHON}/{module(each.class_name)}.py"] = each.python
+        files[f"{_TYPESCRIPT}/{module(each.class_name)}.ts"] = each.typescript
+    return files
+
+
+def _python_index(pieces: list[Piece]) -> str:
+    lines = [f'"""{_HEAD}; they need pydantic 2."""', ""]
+    lines += [f"from .{module(each.class_name)} import {each.class_name}" for each in pieces]
+    lines += ["", "EVENTS = {", *(f"    {each.name!r}: {each.class_name}," for each in pieces), "}"]
+    lines += ['"""The model of each event type."""', ""]
+    names = ", ".join(repr(each.class_name) for each in pieces)
+    return "\n".join([*lines, f"__all__ = ['EVENTS'{', ' if names else ''}{names}]", ""])
+
+
+def _typescript_index(pieces: list[Piece]) -> str:
+    lines = [f"/** {_HEAD}. */", ""]
+    lines += [f'import type {{ {each.class_name} }} from "./{module(each.class_name)}";' for each in pieces]
+    lines += ["", "/** The payload of each event type. */", "export interface Events {"]
+    lines += [f"  {json.dumps(each.name)}: {each.class_name};" for each in pieces]
+    lines += ["}", "", f"export type {{ {', '.join(each.class_name for each in pieces)} }};", ""]
+    return "\n".join(lines)
+
+
+def document(pieces: list[Piece]) -> dict[str, Any]:
+    """Return an OpenAPI document with a webhook for each event type."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Webhooks", "version": __version__},
+        "webhooks": {each.name: {"post": _operation(each)} for each in pieces},
+        "components": {
+            "schemas": {each.class_name: moved(each.schema, _REF + each.class_name) for each in pieces},
+        },
+    }
+
+
+def _operation(each: Piece) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": each.name,
+        "summary": each.name,
+        "description": each.description,
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": _REF + each.class_name}}},
+        },
+        "responses": {"2XX": {"description": "Any answer of success says that the event was received."}},
+    }
+    if each.deprecated:
+        operation["deprecated"] = True
+    if each.group is not None:
+        operation["tags"] = [each.group]
+    return operation

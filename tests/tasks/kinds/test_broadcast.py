@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""Broadcasts: one message in every application that was there, due at its endpoints, failures told one by one."""
+
+import json
+from typing import Any
+
+from tasks.kit import ORG, rows, run_sql, until
+from tasks.outage import an_endpoint
+from tasks.world import FREE, NOW, PRINCIPAL, World
+from tidings.clock import HOUR
+from tidings.core import broadcasts
+from tidings.core import tasks as use_cases
+from tidings.model.message import RETENTION_MS, Draft
+from tidings.model.task import State, Task
+
+PAYLOAD = '{"all":"å"}'.encode()
+
+
+def draft(**more: Any) -> Draft:
+    given: dict[str, Any] = {"event_id": None, "channels": None, "retention_ms": RETENTION_MS}
+    return Draft("order.paid", PAYLOAD, **{**given, **more})
+
+
+async def some_applications(world: World, number: int) -> list[str]:
+    made = [await an_endpoint(world.db, NOW - HOUR + each * 8) for each in range(number)]
+    return [past.app.id for past in made]
+
+
+async def broadcast(world: World, **more: Any) -> Task:
+    return await world.done(broadcasts.broadcast, PRINCIPAL, draft(**more))
+
+
+async def test_every_application_gets_its_own_message(world: World) -> None:
+    apps = [world.past.app.id, *await some_applications(world, 30)]
+    woken: list[str] = []
+    world.desk.wake.deliveries = woken.extend
+
+    task = await broadcast(world)
+
+    made = await rows(world.db, "SELECT app_id, id FROM message ORDER BY app_id")
+    assert apps == [app for app, _ in made]
+    assert {"messagesCreated": [{"appId": app, "msgId": msg} for app, msg in made], "messagesFailed": []} == (
+        await world.result(task)
+    )
+    stored = await rows(
+        world.db, "SELECT DISTINCT org_id, event_type, event_id, channels, payload, expires_at FROM message"
+    )
+    assert [(ORG, "order.paid", None, None, PAYLOAD, None)] == [(*row[:4], bytes(row[4]), row[5]) for row in stored]
+    due = await rows(world.db, "SELECT msg_id FROM delivery WHERE lease IS NULL AND manual = 0 AND lane = 0")
+    assert sorted(msg for _, msg in made) == sorted(row[0] for row in due)
+    assert len(apps) == len(woken)
+    (told,) = await world.told()
+    assert (len(apps), []) == (len(told["data"]["messages_created"]), told["data"]["messages_failed"])
+
+
+async def test_only_endpoints_that_want_it_receive(world: World) -> None:
+    apps = await some_applications(world, 4)
+    for app, change in zip(
+        apps,
+        ("disabled = 1", "event_types = '[\"other\"]'", "channels = '[\"red\"]'", "event_types = '[\"order.paid\"]'"),
+        strict=True,
+    ):
+        await run_sql(world.db, f"UPDATE endpoint SET {change} WHERE app_id = :app", app=app)
+
+    await broadcast(world)
+    plain = await rows(world.db, "SELECT app_id FROM delivery ORDER BY app_id")
+    await run_sql(world.db, "DELETE FROM delivery")
+    await broadcast(world, channels=("red", "blue"))
+    routed = await rows(world.db, "SELECT app_id FROM delivery ORDER BY app_id")
+
+    assert [(world.past.app.id,), (apps[3],)] == plain
+    assert [(world.past.app.id,), (apps[2],), (apps[3],)] == routed
+
+
+async def test_an_event_id_that_is_taken_is_told(world: World) -> None:
+    apps = [world.past.app.id, *await some_applications(world, 5)]
+    for app in apps[2:4]:
+        sql = "INSERT INTO event_id (app_id, event_id, msg_id) VALUES (:app, 'once', 'msg_before')"
+        await run_sql(world.db, sql, app=app)
+
+    task = await broadcast(world, event_id="once")
+
+    told = await world.result(task)
+    reason = "A message with this event id exists already."
+    assert [{"appId": app, "reason": reason} for app in apps[2:4]] == told["messagesFailed"]
+    assert [*apps[:2], *apps[4:]] == [each["appId"] for each in told["messagesCreated"]]
+    assert (State.SUCCEEDED, 4, 2) == (task.state, task.done, task.skipped)
+    assert [(4,)] == await rows(world.db, "SELECT count(*) FROM event_id WHERE msg_id <> 'msg_before'")
+
+
+async def test_failures_are_all_told_not_only_the_first_hundred(world: World) -> None:
+    apps = await some_applications(world, 150)
+    for app in apps:
+        sql = "INSERT INTO event_id (app_id, event_id, msg_id) VALUES (:app, 'once', 'msg_before')"
+        await run_sql(world.db, sql, app=app)
+
+    told = await world.result(await broadcast(world, event_id="once"))
+
+    assert apps == [each["appId"] for each in told["messagesFailed"]]
+
+
+async def test_applications_made_later_are_left_out(world: World) -> None:
+    await some_applications(world, 3)
+    task = await world.begin(broadcasts.broadcast, PRINCIPAL, draft())
+    edge = json.loads((await rows(world.db, "SELECT args FROM task"))[0][0])["edge"]
+    later = (await an_endpoint(world.db, NOW + HOUR)).app.id
+    async with world.working(FREE):
+        ended = await until(world.db, task.id)
+
+    # On PostgreSQL the end is what is there when every transaction older than the task has ended.
+    made = {row[0] for row in await rows(world.db, "SELECT app_id FROM message")}
+    assert (edge is None) == (later in made)
+    assert ended.done == len(made)
+
+
+async def test_an_application_that_is_deleted_meanwhile_is_told(world: World) -> None:
+    apps = await some_applications(world, 3)
+    task = await world.begin(broadcasts.broadcast, PRINCIPAL, draft())
+    await run_sql(world.db, "UPDATE application SET deleted_at = 1 WHERE id = :id", id=apps[1])
+    async with world.working(FREE):
+        ended = await until(world.db, task.id)
+
+    assert (State.SUCCEEDED, 3) == (ended.state, ended.done)
+
+
+async def test_a_big_payload_is_written_to_few_applications_at_once(world: World) -> None:
+    await some_applications(world, 12)
+    big = Draft("order.paid", b'{"a":"%s"}' % (b"x" * 400_000), None, None, 5 * HOUR)
+
+    task = await world.done(broadcasts.broadcast, PRINCIPAL, big)
+
+    assert (13, True) == (task.done, task.chunks >= 6)
+    assert [(400_008,)] == await rows(world.db, "SELECT DISTINCT length(payload) FROM message")
+
+
+async def test_a_cancel_withdraws_what_nobody_has_sent(world: World) -> None:
+    await some_applications(world, 3)
+    task = await broadcast(world)
+    await run_sql(world.db, "UPDATE task SET state = 'paused', wire_status = 'running', finished_at = NULL")
+
+    cancelled = await use_cases.cancel(world.desk, PRINCIPAL, task.id)
+
+    assert (State.CANCELLED, {"withdrawn": 4}) == (cancelled.state, cancelled.counters)
+    assert [] == await rows(world.db, "SELECT * FROM delivery")
+    assert ["finished", "failed"] == [told["status"] for told in await world.told()]

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""The janitor: what ended long ago goes, with all that belongs to it; what has not ended never does."""
+
+from dataclasses import replace
+
+import pytest
+
+from tasks.kit import new_task, reread, rows, run_sql, start, until
+from tasks.world import FREE, NOW, PRINCIPAL, World
+from tidings.clock import DAY, HOUR, ManualClock
+from tidings.core import housekeeping
+from tidings.core import tasks as use_cases
+from tidings.errors import AppError
+from tidings.model.page import Cursor, Order
+from tidings.model.task import State, Task
+from tidings.storage import task_items
+
+TABLES = ("task", "task_item", "task_event", "task_input")
+
+
+async def ended(world: World, days_ago: float, state: str = "succeeded", items: int = 0) -> str:
+    """Store a task that ended so long ago, with items."""
+    task = await start(world.desk, new_task())
+    wire = {"succeeded": "finished"}.get(state, "failed")
+    await run_sql(
+        world.db,
+        "UPDATE task SET state = :state, wire_status = :wire, finished_at = CAST(:at AS BIGINT) WHERE id = :id",
+        state=state,
+        wire=wire,
+        at=NOW - int(days_ago * DAY),
+        id=task.id,
+    )
+    async with world.db.write() as tx:
+        await task_items.add(tx, [(task.id, f"{number:06}", "created", "{}") for number in range(items)])
+        await task_items.keep_input(tx, task.id, b"{}")
+    return task.id
+
+
+async def cleaned(world: World) -> Task:
+    async with world.working(replace(FREE, chunk_rows=50)):
+        assert await housekeeping.call_janitor(world.db, world.desk.clock, world.desk.wake)
+        ((task_id,),) = await rows(world.db, "SELECT id FROM task WHERE kind = 'system.janitor'")
+        return await until(world.db, task_id)
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled"])
+async def test_what_ended_long_ago_goes_whole(world: World, state: str) -> None:
+    gone = [await ended(world, 91, state, items) for items in (0, 3, 260)]
+    kept = [await ended(world, 89, state, 2)]
+
+    task = await cleaned(world)
+
+    assert State.SUCCEEDED is task.state
+    for table in TABLES:
+        column = "id" if table == "task" else "task_id"
+        left = {row[0] for row in await rows(world.db, f"SELECT {column} FROM {table}")} - {task.id}
+        assert left == set(kept), table
+    assert not left & set(gone)
+
+
+async def test_what_has_not_ended_stays_however_old_it_is(world: World) -> None:
+    active = await start(world.desk, new_task())
+    paused = await start(world.desk, new_task())
+    await run_sql(world.db, "UPDATE task SET created_at = 1, updated_at = 1")
+    await run_sql(world.db, "UPDATE task SET state = 'paused' WHERE id = :id", id=paused.id)
+    await ended(world, 100)
+
+    await cleaned(world)
+
+    assert [State.QUEUED, State.PAUSED] == [(await reread(world.db, each.id)).state for each in (active, paused)]
+
+
+async def test_exports_that_have_expired_go(world: World) -> None:
+    sql = (
+        "INSERT INTO export (id, part, org_id, content, expires_at) VALUES (:id, 0, 'o', :content, CAST(:at AS BIGINT))"
+    )
+    for number in range(12):
+        await run_sql(world.db, sql, id=f"old{number}", content=b"x", at=NOW - 1)
+    await run_sql(world.db, sql, id="new", content=b"x", at=NOW + HOUR)
+
+    await cleaned(world)
+
+    assert [("new",)] == await rows(world.db, "SELECT id FROM export")
+
+
+async def test_it_is_called_when_there_is_something_to_do_and_not_too_often(world: World) -> None:
+    idle = await housekeeping.call_janitor(world.db, world.desk.clock, world.desk.wake)
+    await ended(world, 100)
+    first = await housekeeping.call_janitor(world.db, world.desk.clock, world.desk.wake)
+    second = await housekeeping.call_janitor(world.db, world.desk.clock, world.desk.wake)
+    tomorrow = ManualClock(world.desk.clock.now() + DAY)
+    third = await housekeeping.call_janitor(world.db, tomorrow, world.desk.wake)
+
+    assert [False, True, False, True] == [idle, first, second, third]
+
+
+async def test_nobody_sees_it_and_nobody_is_told(world: World) -> None:
+    await ended(world, 100)
+    task = await cleaned(world)
+
+    page = await use_cases.page(world.desk, PRINCIPAL, Cursor(Order.DESCENDING))
+
+    assert () == page.items
+    with pytest.raises(AppError):
+        await use_cases.get(world.desk, PRINCIPAL, task.id)
+    assert [] == await world.told()

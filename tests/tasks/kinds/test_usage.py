@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""Usage and subscriptions: one item for each application, right whether it has few attempts or many."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tasks.kit import explained, run_sql
+from tasks.outage import DELIVERED, FAILED, Past, an_endpoint
+from tasks.world import FREE, NOW, PRINCIPAL, World, at
+from tidings import ids
+from tidings.clock import HOUR
+from tidings.core import outcomes
+from tidings.core import usage as use_cases
+from tidings.core.receipts import Answer
+from tidings.core.usage import Asked
+from tidings.errors import AppError
+from tidings.model.task import State, Task
+from tidings.storage import usage as store
+from tidings.storage.database import Database, Dialect
+from tidings.tasks.kinds import usage as kind
+
+
+async def another_endpoint(db: Database, past: Past, **columns: Any) -> Past:
+    """Store another endpoint of the same application."""
+    await run_sql(
+        db,
+        "INSERT INTO endpoint (id, app_id, org_id, url, description, disabled, metadata, headers, secret, created_at,"
+        " updated_at, event_types, deleted_at) SELECT :id, app_id, org_id, url, '', 0, metadata, headers, secret,"
+        " created_at, updated_at, :types, CAST(:deleted AS BIGINT) FROM endpoint WHERE id = :like",
+        id=(new := ids.new(ids.ENDPOINT, NOW)),
+        like=past.endpoint_id,
+        types=None if columns.get("event_types") is None else json.dumps(columns["event_types"]),
+        deleted=columns.get("deleted_at"),
+    )
+    return Past(past.app, type(past.endpoint_id)(new))
+
+
+async def some_applications(world: World, attempts: list[int]) -> list[Past]:
+    pasts = [await an_endpoint(world.db, NOW - HOUR + number * 8) for number in range(len(attempts))]
+    for past, count in zip(pasts, attempts, strict=True):
+        for number in range(count):
+            past.message(at(5), (at(5) + number, FAILED if number % 2 else DELIVERED))
+        await past.write(world.db)
+    return pasts
+
+
+def asked(since: int = at(10), until_: int = NOW, *refs: str) -> Asked:
+    return Asked(since=since, until=until_, refs=refs or None)
+
+
+def stat(past: Past, number: int, uid: str | None = None) -> dict[str, Any]:
+    return {"messageDestinations": number, "appId": past.app.id, "appUid": uid}
+
+
+@pytest.mark.parametrize("few", [10_000, 5], ids=["in pages", "in pieces"])
+async def test_each_application_is_counted(world: World, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kind, "FEW", few)
+    monkeypatch.setattr(kind, "PIECE", 2 if few == 5 else 100)
+    monkeypatch.setattr(kind, "PAGE", 4)
+    counts = [3, 0, 17, 5, 4, 120, 1]
+    pasts = await some_applications(world, counts)
+    deleted = await another_endpoint(world.db, pasts[2], deleted_at=1)
+    deleted.message(at(4), (at(4), FAILED), (at(3), DELIVERED))
+    await deleted.write(world.db)
+    await run_sql(world.db, "UPDATE application SET uid = 'one' WHERE id = :id", id=pasts[0].app.id)
+
+    task = await world.done(use_cases.count_attempts, PRINCIPAL, asked())
+
+    counts[2] += 2
+    wanted = [stat(world.past, 0), stat(pasts[0], 3, "one")]
+    wanted += [stat(past, count) for past, count in zip(pasts[1:], counts[1:], strict=True)]
+    assert (State.SUCCEEDED, 8, 8, True) == (task.state, task.done, task.total, task.total_exact)
+    assert {"appStats": wanted} == await world.result(task)
+    assert [{"app_stats": wanted}] == [told["data"] for told in await world.told()]
+
+
+async def test_both_ends_of_the_stretch_are_in_it(world: World) -> None:
+    for moment in (at(9) - 4, at(9), at(5), at(2), at(2) + 4):
+        world.past.message(at(12), (moment, DELIVERED))
+    await world.past.write(world.db)
+
+    task = await world.done(use_cases.count_attempts, PRINCIPAL, asked(at(9), at(2)))
+
+    assert {"appStats": [stat(world.past, 3)]} == await world.result(task)
+
+
+async def test_only_those_that_are_named_are_counted(world: World) -> None:
+    pasts = await some_applications(world, [2, 3, 4])
+    await run_sql(world.db, "UPDATE application SET uid = 'one' WHERE id = :id", id=pasts[0].app.id)
+    missing: list[str] = []
+
+    async def begin(*args: Any, render: Any, **more: Any) -> Answer:
+        def rendered(task: Task, unresolved: list[str]) -> Answer:
+            missing.extend(unresolved)
+            answer: Answer = render(task)
+            return answer
+
+        return await use_cases.count_attempts(*args, render=rendered, **more)
+
+    wanted = asked(at(10), NOW, "nobody", "one", pasts[2].app.id, "app_2ztyN7HVPWhTq7FtmTTC0yPs8ul")
+    task = await world.done(begin, PRINCIPAL, wanted)
+
+    assert ["nobody", "app_2ztyN7HVPWhTq7FtmTTC0yPs8ul"] == missing
+    assert {"appStats": [stat(pasts[0], 2, "one"), stat(pasts[2], 4)]} == await world.result(task)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "place"),
+    [
+        (asked(at(1), at(2)), "since"),
+        (asked(NOW + HOUR, NOW + 2 * HOUR), "since"),
+        (asked(at(2), at(1), "nobody"), "appIds"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(world: World, wanted: Asked, place: str) -> None:
+    with pytest.raises(AppError) as refused:
+        await world.begin(use_cases.count_attempts, PRINCIPAL, wanted)
+
+    assert [("body", place)] == [fault.loc for fault in refused.value.faults]
+
+
+async def test_more_than_can_be_told_at_once_is_cut(world: World) -> None:
+    await some_applications(world, [1, 1, 1])
+    task = await world.done(use_cases.count_attempts, PRINCIPAL, asked())
+    async with world.db.read() as read:
+        cut = await outcomes.result(read, task, most=2)
+
+    assert (2, True) == (len(cut["appStats"]), cut["truncated"])
+
+
+async def begin_aggregate(desk: Any, principal: Any, *, receipt: str | None, render: Any) -> Answer:
+    del receipt
+    return await use_cases.aggregate(desk, principal, render=render)
+
+
+async def test_subscriptions_are_told(world: World) -> None:
+    first, second, third = await some_applications(world, [0, 0, 0])
+    for past, types in ((first, ["b", "a"]), (first, ["c", "a"]), (second, ["z"])):
+        await another_endpoint(world.db, past, event_types=types)
+    await another_endpoint(world.db, third, event_types=["gone"], deleted_at=1)
+    await run_sql(world.db, "DELETE FROM endpoint WHERE id = :id", id=second.endpoint_id)
+
+    task = await world.done(begin_aggregate, PRINCIPAL)
+
+    wanted = [
+        {"appId": past.app.id, "explicitlySubscribedEventTypes": types, "hasCatchAllEndpoint": all_}
+        for past, types, all_ in (
+            (world.past, [], True),
+            (first, ["a", "b", "c"], True),
+            (second, ["z"], False),
+            (third, [], True),
+        )
+    ]
+    assert {"event_types": wanted} == await world.result(task)
+    assert [{"event_types": wanted}] == [told["data"] for told in await world.told()]
+
+
+async def test_another_organisation_is_not_told_of(world: World) -> None:
+    other = await an_endpoint(world.db, NOW)
+    await run_sql(world.db, "UPDATE application SET org_id = 'org_other' WHERE id = :id", id=other.app.id)
+
+    counted = await world.done(use_cases.count_attempts, PRINCIPAL, asked())
+    told = await world.done(begin_aggregate, PRINCIPAL, limits=FREE)
+
+    assert (1, 1) == (counted.done, told.done)
+
+
+async def test_attempts_are_counted_in_the_index(world: World) -> None:
+    await some_applications(world, [50] * 40)
+    for analyzed in (False, True):
+        if analyzed:
+            await run_sql(world.db, "ANALYZE")
+        some = {"ids": [world.past.app.id], "first": "atmpt_0", "beyond": "atmpt_z", "most": 100}
+        plan = await explained(world.db, store._ATTEMPTS, **some)  # type: ignore[arg-type]  # noqa: SLF001
+        if world.db.dialect is Dialect.SQLITE:
+            assert "SEARCH attempt USING COVERING INDEX" in plan, plan
+        else:
+            assert "Seq Scan on attempt" not in plan, plan
