@@ -35,6 +35,7 @@ from tidings.model.attempt import (
 )
 from tidings.model.message import MessageFilter
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
+from tidings.model.token import Capability
 
 TAG: Final = "Message Attempt"
 _WITHHELD: Final = "{}"
@@ -281,6 +282,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="Send a message to an endpoint once more",
         access=Access.APP,
+        needs=Capability.CREATE_ATTEMPTS,
         query=Query,
         body=Nothing,
         handler=resend,

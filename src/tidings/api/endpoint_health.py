@@ -11,6 +11,7 @@ from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import Moment, Out, answer, moment_out
 from tidings.core import health
 from tidings.core.receipts import Answer
+from tidings.model.token import Capability
 
 
 class EndpointRateLimitStatus(Enum):
@@ -79,6 +80,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="Enable an endpoint again, and catch up on what it missed",
         access=Access.APP,
+        needs=Capability.MANAGE_ENDPOINT,
         query=EnableQuery,
         body=Nothing,
         handler=enable,

@@ -18,6 +18,7 @@ from tidings.model import text
 from tidings.model.attempt import MessageStatus, StatusCodeClass
 from tidings.model.message import MessageFilter
 from tidings.model.resending import Chosen, Narrowed, Which
+from tidings.model.token import Capability
 
 ENDPOINT_TAG: Final = "Endpoint"
 RATE_MAX: Final = 100_000
@@ -149,6 +150,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=ENDPOINT_TAG,
         summary="Send again what failed for an endpoint in a stretch of time",
         access=Access.APP,
+        needs=Capability.CREATE_ATTEMPTS,
         query=ForceQuery,
         body=RecoverIn,
         handler=recover,
@@ -161,6 +163,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=ENDPOINT_TAG,
         summary="Send what an endpoint was never sent in a stretch of time",
         access=Access.APP,
+        needs=Capability.CREATE_ATTEMPTS,
         query=ForceQuery,
         body=ReplayIn,
         handler=replay_missing,
@@ -173,6 +176,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=ENDPOINT_TAG,
         summary="Send again what an endpoint was sent in a stretch of time",
         access=Access.APP,
+        needs=Capability.CREATE_ATTEMPTS,
         query=ForceQuery,
         body=BulkReplayIn,
         handler=bulk_replay,

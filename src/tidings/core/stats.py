@@ -7,7 +7,7 @@ from typing import Final
 from tidings.clock import DAY, HOUR, MINUTE, rfc3339
 from tidings.core.desk import Desk
 from tidings.errors import bad_request
-from tidings.ids import ATTEMPT, first_at
+from tidings.ids import ATTEMPT, STEP_MS, first_at
 from tidings.model.app import App
 from tidings.model.attempt import MessageStatus
 from tidings.storage import endpoints, tallies
@@ -23,7 +23,7 @@ async def of_endpoint(desk: Desk, app: App, ref: str, since: int | None, until: 
     async with desk.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
         return await tallies.by_status(
-            read, endpoint.id, first=first_at(ATTEMPT, first), below=first_at(ATTEMPT, last + 1)
+            read, endpoint.id, first=first_at(ATTEMPT, first), below=first_at(ATTEMPT, last + STEP_MS)
         )
 
 

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Attempts, counted."""
+
+import pytest
+
+from api.kit import Api, Json
+from tidings import ids
+from tidings.clock import DAY, HOUR, MINUTE, rfc3339
+
+NOTHING = {"success": 0, "pending": 0, "sending": 0, "fail": 0, "canceled": 0}
+
+
+async def _made(api: Api) -> tuple[str, str]:
+    app = await api.app()
+    return app, await api.endpoint(app)
+
+
+async def _stats(api: Api, app: str, endpoint: str, **asked: int) -> Json:
+    return await api.read(
+        f"/app/{app}/endpoint/{endpoint}/stats", **{name: rfc3339(moment) for name, moment in asked.items()}
+    )
+
+
+async def test_there_are_none_at_first(api: Api) -> None:
+    assert NOTHING == await _stats(api, *await _made(api))
+
+
+async def test_attempts_are_counted_by_what_came_of_them_and_when(api: Api) -> None:
+    app, endpoint = await _made(api)
+    other = await api.endpoint(app)
+    msg = await api.message(app)
+    made = [await api.attempt(app, endpoint, msg, status=status) for status in (0, 2, 0, 0)]
+    await api.attempt(app, other, msg)
+    moments = [ids.moment_of(each) for each in made]
+
+    assert {**NOTHING, "success": 3, "fail": 1} == await _stats(api, app, endpoint)
+    assert {**NOTHING, "success": 2} == await _stats(api, app, endpoint, since=moments[2])
+    assert {**NOTHING, "success": 1, "fail": 1} == await _stats(api, app, endpoint, until=moments[1])
+    assert {**NOTHING, "fail": 1} == await _stats(api, app, endpoint, since=moments[1], until=moments[1])
+    assert NOTHING == await _stats(api, app, endpoint, since=moments[1], until=moments[0])
+    api.clock.advance(29 * DAY)
+    assert NOTHING == await _stats(api, app, endpoint)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "words"),
+    [
+        (None, 6 * MINUTE, "'until' cannot be in the future"),
+        (-29 * DAY, None, "'since' cannot be more than 28 days prior to "),
+        (-40 * DAY, -11 * DAY, "'since' cannot be more than 28 days prior to "),
+    ],
+)
+async def test_a_range_that_is_too_long_or_to_come_is_refused(
+    lite: Api, since: int | None, until: int | None, words: str
+) -> None:
+    app, endpoint = await _made(lite)
+    now = lite.clock.now()
+    asked = {name: rfc3339(now + by) for name, by in (("since", since), ("until", until)) if by is not None}
+
+    response = await lite.get(f"/app/{app}/endpoint/{endpoint}/stats", params=asked)
+
+    assert (400, "invalid_range") == (response.status_code, response.json()["code"])
+    assert response.json()["detail"].startswith(words)
+
+
+async def test_a_clock_that_is_a_little_ahead_is_forgiven(lite: Api) -> None:
+    app, endpoint = await _made(lite)
+
+    assert NOTHING == await _stats(lite, app, endpoint, until=lite.clock.now() + 4 * MINUTE)
+
+
+@pytest.mark.parametrize("moment", ["soon", "2024-01-01T00:00:00", ""])
+async def test_a_moment_that_cannot_be_read_is_a_json_refusal(lite: Api, moment: str) -> None:
+    app, endpoint = await _made(lite)
+
+    response = await lite.get(f"/app/{app}/endpoint/{endpoint}/stats", params={"since": moment})
+
+    assert (400, "generic_error") == (response.status_code, response.json()["code"])
+
+
+async def test_attempt_stats_are_of_whole_hours(api: Api) -> None:
+    app, endpoint = await _made(api)
+    msg = await api.message(app)
+    await api.attempt(app, endpoint, msg, status=2)
+    moment = api.clock.now()
+    path = f"/app/{app}/endpoint/{endpoint}/attempt-stats"
+
+    assert {"success": 0, "fail": 1, "canceled": 0} == await api.read(path)
+    assert 1 == (await api.read(path, since=rfc3339(moment + 1)))["fail"]
+    api.clock.advance(2 * HOUR)
+    assert 0 == (await api.read(path, since=rfc3339(moment + HOUR)))["fail"]
