@@ -50,7 +50,7 @@ class Moody(Receiver):
         """Forget it."""
 
     async def follow(self, peer: Peer) -> None:
-        for _ in range(self._chance.choice((0, 0, 0, 1, 5))):
+        for _ in range(self._chance.choice((0, 0, 0, 1, 2))):
             await read(peer)
             await say(OK)(peer)
         case: Case = self._chance.choices(CASES, WEIGHTS)[0]
@@ -118,7 +118,7 @@ async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb:
 
     assert sent == attempts
     assert sent > seconds * PER_SECOND / 4  # a slow machine sends fewer; none at all would show nothing
-    assert sum(receiver.connections for receiver, _ in moody) > sent / 4
+    assert sum(receiver.connections for receiver, _ in moody) > sent / 10  # each with a misbehaviour of its own
     assert {(case.code,) for case in CASES} <= set(codes)
     assert after.descriptors == before.descriptors
     assert after.tasks == before.tasks
