@@ -113,6 +113,16 @@ async def test_a_proxy_that_is_not_there_is_an_error_that_does_not_say_where() -
     assert receiver.connections == 0
 
 
+@KINDS
+async def test_the_next_address_of_a_proxy_is_called_if_one_is_not_there(kind: Kind) -> None:
+    async with Receiver() as receiver, kind() as proxy:
+        settings = ours.Proxy.of(f"{proxy.scheme}://two:{proxy.port}")
+        async with a_client(proxy=settings, look_up=names(two=["127.0.0.9", "127.0.0.1"])) as client:
+            reply = await ask(client, receiver.url)
+
+    assert reply.status == 200
+
+
 async def test_a_proxy_without_an_address_is_an_error_that_does_not_name_it() -> None:
     async with a_client(proxy=ours.Proxy.of("http://nowhere:1"), look_up=names()) as client:
         reply = await ask(client, "http://127.0.0.1/")

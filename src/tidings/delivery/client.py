@@ -19,7 +19,8 @@ which is late by up to its tick; the last one is set a tick early, so that a req
 
 Second chances, each given once and silently. A connection that was used before and closes before the first byte of an
 answer had most likely been closed by a peer tired of waiting: the request goes out again on a fresh one. And a connect
-that fails within a second is tried again at once. Everything else is a result, and whether to try again is decided
+that fails within a second is tried again at once, or, if no descriptor was left, after all idle connections have been
+closed. Everything else is a result, and whether to try again is decided
 elsewhere.
 
 What a peer sends is never trusted: the head of the answer ends at 64 KiB, the body is read up to a limit, interim

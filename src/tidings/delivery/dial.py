@@ -6,12 +6,14 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from tidings.delivery.address import Resolver
 from tidings.delivery.connection import Connection
 
 SHUTDOWN_SECONDS: Final = 1.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +63,19 @@ def tls_context(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-async def in_turn(addresses: Sequence[str], ends_at: float, connect: Callable[[str], Awaitable[None]]) -> None:
+async def in_turn(addresses: Sequence[str], ends_at: float, connect: Callable[[str], Awaitable[T]]) -> T:
     """Try addresses until one connects; each gets an equal share of the time that is left."""
     *first, last = addresses
     for position, address in enumerate(first):
         share = (ends_at - monotonic()) / (len(addresses) - position)
         try:
             async with asyncio.timeout(share):
-                await connect(address)
-                return
+                return await connect(address)
         except ProxyError:
             raise
         except OSError:  # a timeout is one
             continue
-    await connect(last)
+    return await connect(last)
 
 
 class DirectDialer:

@@ -216,7 +216,7 @@ class ProxyDialer:
             return
         addresses = await self._resolver.resolve(origin.host)
         try:
-            await in_turn(addresses, ends_at, lambda address: self._tunnel(address, origin, make))
+            await in_turn(addresses, ends_at, lambda address: self._tunnel(address, origin, make, ends_at))
         except ProxyError as error:
             self._complain(error)
             raise
@@ -225,10 +225,9 @@ class ProxyDialer:
         await self._near.close()
         await self._direct.close()
 
-    async def _tunnel(self, address: str, origin: Origin, make: Callable[[], Connection]) -> None:
-        line = _Line()
+    async def _tunnel(self, address: str, origin: Origin, make: Callable[[], Connection], ends_at: float) -> None:
+        line = await self._reach(ends_at)
         try:
-            await self._reach(line)
             opening = _open_socks if self._proxy.scheme == "socks5" else _open_http
             await opening(line, self._proxy, address, origin.port)
             inside = await self._encrypted(line, origin.host) if origin.scheme == "https" else line
@@ -239,18 +238,11 @@ class ProxyDialer:
             line.abort()
             raise
 
-    async def _reach(self, line: _Line) -> None:
+    async def _reach(self, ends_at: float) -> _Line:
         """Connect to the proxy."""
-        proxy = self._proxy
         try:
-            addresses = await self._near.resolve(proxy.host)
-            await asyncio.get_running_loop().create_connection(
-                lambda: line,
-                addresses[0],
-                proxy.port,
-                ssl=self._tls if proxy.scheme == "https" else None,
-                server_hostname=proxy.host if proxy.scheme == "https" else None,
-            )
+            addresses = await self._near.resolve(self._proxy.host)
+            return await in_turn(addresses, ends_at, self._call)
         except AddressError as error:
             raise ProxyError("the proxy's name cannot be resolved") from error
         except ssl.SSLError as error:
@@ -259,6 +251,21 @@ class ProxyDialer:
             if error.errno in OUR_LIMITS:
                 raise
             raise ProxyError(f"the proxy cannot be reached: {cause_of(error)}") from error
+
+    async def _call(self, address: str) -> _Line:
+        line, proxy = _Line(), self._proxy
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: line,
+                address,
+                proxy.port,
+                ssl=self._tls if proxy.scheme == "https" else None,
+                server_hostname=proxy.host if proxy.scheme == "https" else None,
+            )
+        except BaseException:
+            line.abort()  # it may be connected all the same, if we are cancelled in the last moment
+            raise
+        return line
 
     async def _encrypted(self, line: _Line, host: str) -> _Line:
         """Shake hands with the receiver through the tunnel."""
