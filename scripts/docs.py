@@ -48,6 +48,30 @@ def states() -> Iterator[str]:
         yield f"| `{state}` | `{WIRE_STATUS[state]}` |"
 
 
+def diagram() -> Iterator[str]:
+    """Draw what moves a task from state to state; what leaves it where it is stands in the table alone."""
+    arrows: dict[tuple[State, State], list[str]] = {}
+    for source, target, label in _moves():
+        if target is not source:
+            arrows.setdefault((source, target), []).append(label)
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {State.QUEUED}: start"
+    for (source, target), labels in arrows.items():
+        yield f"    {source} --> {target}: {', '.join(labels)}"
+    leaving = {source for source, _ in arrows}
+    yield from (f"    {state} --> [*]" for state in State if state not in leaving)
+    yield "```"
+
+
+def _moves() -> Iterator[tuple[State, State, str]]:
+    for command, rule in TRANSITIONS.items():
+        for source in (state for state in State if state in rule.sources):
+            yield source, rule.target, command
+            if rule.at_limit is not None:
+                yield source, rule.at_limit, f"{command} at the limit"
+
+
 def transitions() -> Iterator[str]:
     yield "| what happens | from | to | epoch | strikes | |"
     yield "|---|---|---|---|---|---|"
@@ -84,6 +108,7 @@ def operations() -> Iterator[str]:
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "settings": settings,
     "states": states,
+    "diagram": diagram,
     "transitions": transitions,
     "routes": routes,
     "foreign": foreign,

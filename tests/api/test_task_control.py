@@ -231,6 +231,7 @@ async def _creating(api: Api) -> tuple[str, list[tuple[str, str, Json | None, in
     """Return an application, and every route that starts a task: with a body, and what a dry run counts."""
     app, endpoint, _ = await failing(api, 3)
     await api.message(app)
+    await api.made("/event-type", {"name": "user.signup", "description": "Somebody has signed up"})
     since, until_ = rfc3339(api.clock.now() - HOUR), rfc3339(api.clock.now())
     at = f"/app/{app}/endpoint/{endpoint}"
     return app, [
@@ -241,6 +242,7 @@ async def _creating(api: Api) -> tuple[str, list[tuple[str, str, Json | None, in
         ("PUT", "/stats/usage/event-types", None, 1),
         ("POST", f"/app/{app}/msg/expunge-all-contents", None, 4),
         ("POST", "/msg/broadcast", {"eventType": "user.signup", "payload": {}}, 1),
+        ("POST", "/event-type/export/openapi", None, 1),
     ]
 
 

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: MIT
+"""Background tasks as server-sent events, read by a client that may hang up, come back or stop reading."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from api.kit import ORG, SECRET, Api, Json
+from api.task_kit import commanded, failing, recovering, stored
+from tidings import observe
+from tidings.api import stream, task_stream
+from tidings.api.app import build
+from tidings.core import watching
+from tidings.core.access import issue_app_token
+from tidings.ids import AppId, OrgId
+from tidings.model.task import State
+
+Message = dict[str, Any]
+
+
+@dataclass
+class Reader:
+    """One request for a stream, at the seam between us and the HTTP server."""
+
+    api: Api
+    path: str
+    headers: dict[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    status: int = 0
+    answered: dict[bytes, bytes] = field(default_factory=dict)
+    text: str = ""
+    reads: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        given = {"authorization": f"Bearer {self.api.token}", **self.headers}
+        scope: Message = {
+            "type": "http",
+            "method": self.method,
+            "path": f"/api/v1{self.path}",
+            "query_string": b"",
+            "scheme": "http",
+            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+            "extensions": {stream.ABORT: {"call": self.gone.set}},
+        }
+        await build(self.api.context)(scope, self._receive, self._send)
+        self.over.set()
+
+    async def _receive(self) -> Message:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        await self.reads.wait()
+        self.status = message.get("status", self.status)
+        self.answered |= dict(message.get("headers", ()))
+        self.text += message.get("body", b"").decode()
+        self.news.set()
+
+    async def has(self, what: str) -> None:
+        """Wait until something has been read."""
+        async with asyncio.timeout(10):
+            while what not in self.text:
+                self.news.clear()
+                await self.news.wait()
+
+    @property
+    def events(self) -> list[tuple[int | None, str, Json]]:
+        """What has been read: each event's id, its name and its data."""
+        found = []
+        for block in self.text.split("\n\n"):
+            lines = dict(line.split(": ", 1) for line in block.splitlines() if line[0] != ":")
+            if "event" in lines:
+                number = int(lines["id"]) if "id" in lines else None
+                found.append((number, lines["event"], json.loads(lines["data"])))
+        return found
+
+    @property
+    def states(self) -> list[tuple[int | None, str]]:
+        """The transitions that have been read."""
+        return [(number, data["event"]) for number, name, data in self.events if name == "state"]
+
+
+@asynccontextmanager
+async def reading(api: Api, task_id: str, *, after: int | None = None, reads: bool = True) -> AsyncIterator[Reader]:
+    """Read a stream for the length of a block, which ends it by hanging up."""
+    headers = {} if after is None else {"last-event-id": str(after)}
+    reader = Reader(api, f"/background-task/{task_id}/events", headers)
+    if reads:
+        reader.reads.set()
+    running = asyncio.create_task(reader.run())
+    try:
+        yield reader
+    finally:
+        reader.reads.set()
+        reader.gone.set()
+        async with asyncio.timeout(5):
+            await running
+
+
+async def whole(api: Api, task_id: str, *, after: int | None = None, method: str = "GET") -> Reader:
+    """Read a stream to its end."""
+    headers = {} if after is None else {"last-event-id": str(after)}
+    reader = Reader(api, f"/background-task/{task_id}/events", headers, method)
+    reader.reads.set()
+    async with asyncio.timeout(10):
+        await reader.run()
+    return reader
+
+
+async def _command(api: Api, task_id: str, *names: str) -> None:
+    for name in names:
+        assert (await api.post(f"/background-task/{task_id}/{name}")).status_code == 200
+
+
+async def test_a_stream_tells_each_transition_and_ends_with_the_task(api: Api) -> None:
+    app, endpoint, _ = await failing(api, 3)
+    task_id = (await commanded(api, app, endpoint))["id"]
+    async with reading(api, task_id) as reader:
+        await reader.has('"created"')
+        await _command(api, task_id, "pause", "resume")
+        async with recovering(api):
+            await reader.has('"succeeded"')
+
+    assert reader.status == 200
+    assert reader.answered[b"content-type"].startswith(b"text/event-stream")
+    assert (reader.answered[b"cache-control"], reader.answered[b"x-accel-buffering"]) == (b"no-store", b"no")
+    assert reader.text.startswith("retry: 3000\n\n")
+    assert reader.states == [(1, "created"), (2, "paused"), (3, "resumed"), (4, "succeeded")]
+    last = [data for _, name, data in reader.events if name == "progress"][-1]
+    assert (last["state"], last["progress"]["done"], last["progress"]["percent"]) == ("succeeded", 3, 100.0)
+    assert "0 tasks, 0 streams" in repr(api.context.watching)
+
+
+async def test_who_comes_back_misses_nothing_and_hears_nothing_twice(api: Api) -> None:
+    task_id = await stored(api, State.QUEUED)
+    heard: list[tuple[int | None, str]] = []
+    for commands in (["pause"], ["resume", "pause"], [], ["resume"]):
+        last = heard[-1][0] if heard else None
+        async with reading(api, task_id, after=last) as reader:
+            await reader.has("event: progress")
+            await _command(api, task_id, *commands[:1])
+            if commands:
+                await reader.has(f'"event":"{commands[0]}')
+        heard += reader.states
+        await _command(api, task_id, *commands[1:])  # while nobody reads
+    await _command(api, task_id, "cancel")
+    heard += (await whole(api, task_id, after=heard[-1][0])).states
+
+    names = ["created", "paused", "resumed", "paused", "resumed", "cancelled"]
+    assert heard == list(enumerate(names, 1))
+
+
+async def test_who_has_seen_the_end_is_told_not_to_come_back(api: Api) -> None:
+    task_id = await stored(api, State.QUEUED)
+    await _command(api, task_id, "cancel")
+
+    assert (await whole(api, task_id)).states == [(1, "created"), (2, "cancelled")]
+    assert (await whole(api, task_id, after=1)).states == [(2, "cancelled")]
+    assert (await whole(api, task_id, after=2)).status == 204
+    for nonsense in ("soon", "-1", "9" * 40):
+        response = await api.get(f"/background-task/{task_id}/events", headers={"last-event-id": nonsense})
+        assert "id: 2" in response.text
+
+
+async def test_a_head_of_a_stream_has_no_body(lite: Api) -> None:
+    reader = await whole(lite, await stored(lite, State.QUEUED), method="HEAD")
+
+    assert (reader.status, reader.text) == (200, "")
+    assert "0 tasks, 0 streams" in repr(lite.context.watching)
+
+
+async def test_readers_of_one_task_share_one_look_at_it(lite: Api) -> None:
+    task_id = await stored(lite, State.QUEUED)
+    async with reading(lite, task_id) as one, reading(lite, task_id) as two:
+        await one.has("created")
+        await two.has("created")
+        assert "1 tasks, 2 streams" in repr(lite.context.watching)
+        one.gone.set()
+        await _command(lite, task_id, "pause")
+        await two.has("paused")
+
+    assert "0 tasks, 0 streams" in repr(lite.context.watching)
+
+
+async def test_progress_is_told_once_a_second_at_most(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(task_stream, "PACE_SECONDS", 0.3)
+    task_id = await stored(lite, State.RUNNING)
+    async with reading(lite, task_id) as reader:
+        for done in range(1, 30):
+            async with lite.db.write() as tx:
+                await tx.run("UPDATE task SET done = :done WHERE id = :id", done=done, id=task_id)
+            await asyncio.sleep(0.02)
+        await reader.has('"done":29')
+
+    told = [data["progress"]["done"] for _, name, data in reader.events if name == "progress"]
+    assert told == sorted(set(told))
+    assert 2 <= len(told) <= 5
+
+
+async def test_a_silence_is_filled_so_that_nobody_hangs_up(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_stream, "BEAT_SECONDS", 0.05)
+    async with reading(lite, await stored(lite, State.PAUSED)) as reader:
+        await reader.has(": nothing new\n\n: nothing new\n\n")
+
+    assert 1 == len(reader.states)
+
+
+async def test_a_reader_that_does_not_read_is_cut_off(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "STALL_SECONDS", 0.05)
+    before = observe.counters["streams.dropped"]
+    task_id = await stored(lite, State.QUEUED)
+    async with reading(lite, task_id) as reader:
+        await reader.has("created")
+        reader.reads.clear()
+        await _command(lite, task_id, "pause")
+        async with asyncio.timeout(5):
+            await reader.gone.wait()
+
+    assert before + 1 == observe.counters["streams.dropped"]
+    assert "0 tasks, 0 streams" in repr(lite.context.watching)
+
+
+async def test_a_token_has_only_so_many_streams(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "STREAMS_AT_ONCE", 1)
+    app = await lite.app()
+    task_id = await stored(lite, State.QUEUED, app=app)
+    async with reading(lite, task_id) as reader:
+        await reader.has("created")
+        assert (await lite.get(f"/background-task/{task_id}/events")).status_code == 429
+        mine = issue_app_token(SECRET, OrgId(ORG), AppId(app), lite.clock.now())
+        async with reading(lite, task_id) as other:
+            other.headers["authorization"] = f"Bearer {mine}"
+            await other.has("created")
+
+    async with reading(lite, task_id) as again:
+        await again.has("created")
+
+
+async def test_streams_end_at_once_when_the_process_stops(lite: Api) -> None:
+    task_id = await stored(lite, State.QUEUED)
+    async with reading(lite, task_id) as reader:
+        await reader.has("created")
+        await lite.context.watching.close()
+        assert (await whole(lite, task_id)).status == 200
+
+    assert "0 tasks, 0 streams" in repr(lite.context.watching)
+
+
+@contextmanager
+def _stumbling() -> Iterator[None]:
+    def listener(*_: str) -> None:
+        raise ZeroDivisionError
+
+    observe.listen(listener)
+    try:
+        yield
+    finally:
+        observe.ignore(listener)
+
+
+async def test_who_stumbles_over_a_transition_does_not_change_it(lite: Api) -> None:
+    task_id = await stored(lite, State.QUEUED)
+
+    with _stumbling():
+        await _command(lite, task_id, "pause")
+
+    assert (await lite.read(f"/background-task/{task_id}"))["x"]["state"] == "paused"
+
+
+async def test_a_task_that_is_deleted_ends_its_stream(lite: Api) -> None:
+    task_id = await stored(lite, State.QUEUED)
+    async with reading(lite, task_id) as reader:
+        await reader.has("created")
+        async with lite.db.write() as tx:
+            await tx.run("DELETE FROM task WHERE id = :id", id=task_id)
+        async with asyncio.timeout(5):
+            await reader.over.wait()
+
+    assert "0 tasks, 0 streams" in repr(lite.context.watching)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""`tidings tasks run|cancel|pause|resume|retry|items` against a live server."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import live
+from cli.command import Said, tidings
+
+RUNS = ["recover", "replay", "bulk-replay", "stats", "aggregate", "purge", "broadcast", "export"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server with an application that has an endpoint, one that is disabled, and a message."""
+
+    server: live.Live
+    folder: Path
+    app: str
+    endpoint: str
+    disabled: str
+
+    def say(self, *arguments: str) -> Said:
+        return tidings("tasks", *arguments, folder=self.folder, url=self.server.url, token=self.server.token)
+
+    def run(self, kind: str, *more: str) -> Said:
+        """Start a task of a kind with the arguments that it needs."""
+        return self.say("run", kind, *self._needed(kind), *more)
+
+    def waiting(self) -> str:
+        """Start a task that waits for its endpoint to be enabled."""
+        said = self.say("run", "replay", self.app, self.disabled, "--since", "1h", "--force")
+        assert said.code == 0, said.err
+        return said.out.strip()
+
+    def _needed(self, kind: str) -> list[str]:
+        match kind:
+            case "recover" | "replay" | "bulk-replay":
+                return [self.app, self.endpoint, "--since", "2h"]
+            case "stats":
+                return ["--since", "2h"]
+            case "purge":
+                return [self.app]
+            case "broadcast":
+                return ["order.paid", '{"a": 1}']
+            case _:
+                return []
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("run")
+    with live.serving(f"sqlite:///{folder}/t.db", folder, retry_schedule="[]") as server:
+        _, app = server.call("POST", "/api/v1/app", {"name": "A"})
+        at = f"/api/v1/app/{app['id']}"
+        _, endpoint = server.call("POST", f"{at}/endpoint", {"url": "http://127.0.0.1:9/"})
+        _, disabled = server.call("POST", f"{at}/endpoint", {"url": "http://127.0.0.1:9/", "disabled": True})
+        server.call("POST", f"{at}/msg", {"eventType": "order.paid", "payload": {}})
+        yield Place(server, folder, app["id"], endpoint["id"], disabled["id"])
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_every_kind_can_be_foretold_and_run_to_its_end(place: Place, kind: str) -> None:
+    foretold = place.run(kind, "--dry-run", "--json")
+    assert foretold.code == 0, foretold.err
+    forecast = json.loads(foretold.out)
+    assert {"task", "total", "exact", "estimateSeconds", "sample"} == set(forecast)
+
+    said = place.run(kind, "--wait", "--json")
+
+    assert said.code == 0, said.err
+    last = json.loads(said.out.splitlines()[-1])
+    assert (last["task"], last["status"]) == (forecast["task"], "finished")
+
+
+def test_a_forecast_is_told_in_lines(place: Place) -> None:
+    said = place.run("aggregate", "--dry-run")
+
+    assert ["task      event-type.aggregate", "total     1"] == said.out.splitlines()[:2]
+    assert f"sample    {place.app}" == said.out.splitlines()[3]
+
+
+def test_what_is_started_is_told_by_its_id(place: Place) -> None:
+    said = place.run("aggregate")
+
+    assert re.fullmatch(r"qtask_\w{27}\n", said.out)
+    assert f"tidings tasks watch {said.out.strip()}" in said.err
+
+
+def test_commands_move_a_task_and_are_refused_in_a_line(place: Place) -> None:
+    task_id = place.waiting()
+
+    for command, state in [("pause", "paused"), ("resume", ""), ("cancel", "cancelled"), ("cancel", "cancelled")]:
+        said = place.say(command, task_id, "--json")
+        assert said.code == 0, said.err
+        assert state in json.loads(said.out)["x"]["state"]
+    assert "state     cancelled" in place.say("cancel", task_id).out.splitlines()
+    refused = place.say("retry", task_id)
+    assert (2, True) == (refused.code, "cancelled" in refused.complaint)
+    assert "status 404" in place.say("pause", "qtask_" + "1" * 27).complaint
+
+
+def test_a_task_that_is_cancelled_while_it_is_followed_has_failed(place: Place) -> None:
+    task_id = place.waiting()
+    place.say("cancel", task_id)
+
+    said = place.say("watch", task_id)
+
+    assert (1, True) == (said.code, "cancelled" in said.complaint)
+
+
+def test_items_are_listed_for_people_and_programs(place: Place) -> None:
+    place.server.call("POST", f"/api/v1/app/{place.app}/msg", {"eventType": "order.paid", "payload": {}})
+    started = json.loads(place.run("broadcast", "--wait", "--json").out.splitlines()[-1])
+
+    plain = place.say("items", started["id"], "--outcome", "created")
+    told = json.loads(place.say("items", started["id"], "--json", "--limit", "1").out)
+
+    assert [place.app, "created"] == plain.out.splitlines()[0].split("\t")[:2]
+    assert (1, "created") == (len(told["data"]), told["data"][0]["outcome"])
+    assert place.say("items", started["id"], "--outcome", "withdrawn").out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["recover", "{app}", "{endpoint}", "--since", "yesterday"], "--since 'yesterday' is no moment"),
+        (["recover", "{app}", "{endpoint}", "--since", "2024-05-01"], "is no moment"),
+        (["recover", "{app}", "{disabled}", "--since", "1h"], "The endpoint is disabled"),
+        (["recover", "{app}", "{endpoint}", "--since", "30d"], "Cannot recover more than 14 days"),
+        (["replay", "{app}", "no/body", "--since", "1h"], "status 404"),
+        (["bulk-replay", "{app}", "{endpoint}", "--since", "1h", "--channel", "a b"], "channel"),
+        (["broadcast", "order.paid", "[]"], "no JSON object"),
+        (["broadcast", "order.paid", "@nowhere.json"], "cannot be read"),
+        (["stats", "--since", "1h", "--app", "nobody"], "None of these applications exists"),
+    ],
+)
+def test_what_cannot_be_started_is_told_in_one_line(place: Place, arguments: list[str], says: str) -> None:
+    known = {"app": place.app, "endpoint": place.endpoint, "disabled": place.disabled}
+
+    said = place.say("run", *(each.format(**known) for each in arguments), "--dry-run")
+
+    assert 2 == said.code
+    assert says in said.complaint
+
+
+def test_moments_may_be_rfc_3339(place: Place) -> None:
+    window = ["--since", "2024-05-01T12:00:00Z", "--until", "2024-05-01T14:00:00+02:00"]
+
+    said = place.say("run", "bulk-replay", place.app, place.endpoint, *window, "--rate", "5", "--dry-run", "--json")
+
+    assert 0 == json.loads(said.out)["total"], said.err

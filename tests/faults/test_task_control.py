@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""Tasks on a real server: what their items tell is what the receiver saw, and who follows one holds up no end."""
+
+import asyncio
+import http.client
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from delivery.receiver import OK, Peer, Receiver, read, say
+from faults.kit import eventually
+from live import Live, serving
+from tidings.clock import HOUR, SystemClock, rfc3339
+
+NO = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+MESSAGES = 40
+
+
+class Moody:
+    """Refuses everything at first, then every second message by the order in which they come."""
+
+    def __init__(self) -> None:
+        self.is_out = True
+        self.took: set[str] = set()
+        self.refused: set[str] = set()
+
+    async def serve(self, peer: Peer) -> None:
+        while True:
+            await read(peer)
+            msg = peer.receiver.requests[-1].values(b"svix-id")[0].decode()
+            takes = not self.is_out and len(self.took) <= len(self.refused)
+            if not self.is_out:
+                (self.took if takes else self.refused).add(msg)
+            await say(OK if takes else NO)(peer)
+
+
+@pytest.fixture
+async def moody() -> Moody:
+    return Moody()
+
+
+@pytest.fixture
+async def receiver(moody: Moody) -> AsyncIterator[Receiver]:
+    async with Receiver([moody.serve]) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def server(database_url: str, tmp_path: Path) -> Iterator[Live]:
+    with serving(database_url, tmp_path, retry_schedule="[]") as server:
+        yield server
+
+
+async def test_items_tell_what_the_receiver_saw(server: Live, receiver: Receiver, moody: Moody) -> None:
+    at, messages = await asyncio.to_thread(_sent, server, receiver)
+    await eventually(lambda: len(receiver.requests) == MESSAGES)
+    await eventually(lambda: _attempts(server, at) == MESSAGES)
+    since = {"since": rfc3339(SystemClock().now() - HOUR)}
+    _, forecast = await asyncio.to_thread(server.call, "POST", f"{at}/recover?dryRun=true", since)
+    moody.is_out = False
+
+    _, started = await asyncio.to_thread(server.call, "POST", f"{at}/recover", since)
+    path = f"/api/v1/background-task/{started['id']}"
+    _, ended = await asyncio.to_thread(server.call, "GET", f"{path}/wait?timeout=10")
+    await eventually(lambda: not _items(server, path, "rearmed"))
+
+    assert (forecast["total"], forecast["exact"]) == (MESSAGES, True)
+    assert set(forecast["sample"]) <= messages
+    assert (ended["status"], ended["data"]) == ("finished", {"messagesSent": MESSAGES})
+    assert _items(server, path, "delivered") == moody.took
+    assert _items(server, path, "failed") == moody.refused
+    assert moody.took | moody.refused == messages
+    assert len(moody.took) in (MESSAGES // 2, MESSAGES // 2 + 1)
+
+
+def _sent(server: Live, receiver: Receiver) -> tuple[str, set[str]]:
+    _, app = server.call("POST", "/api/v1/app", {"name": "A"})
+    at = f"/api/v1/app/{app['id']}"
+    _, endpoint = server.call("POST", f"{at}/endpoint", {"url": receiver.url})
+    body = {"eventType": "order.paid", "payload": {}}
+    messages = {server.call("POST", f"{at}/msg", body)[1]["id"] for _ in range(MESSAGES)}
+    return f"{at}/endpoint/{endpoint['id']}", messages
+
+
+def _attempts(server: Live, at: str) -> int:
+    path = at.replace("/endpoint/", "/attempt/endpoint/")
+    return len(server.call("GET", f"{path}?limit=250")[1]["data"])
+
+
+def _items(server: Live, path: str, outcome: str) -> set[str]:
+    status, told = server.call("GET", f"{path}/items?limit=250&outcome={outcome}")
+    assert status == 200, told
+    return {item["msgId"] for item in told["data"]}
+
+
+def test_a_stream_goes_on_behind_a_restart_and_holds_up_no_end(server: Live) -> None:
+    path = f"/api/v1/background-task/{_paused(server)}"
+    with _stream(server, f"{path}/events") as told:
+        assert [b"1", b"2"] == _ids(told, 2)
+        begun = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begun < 2.5
+        assert told.read() == b""  # ended, not cut off: that would be an error here
+    assert "Traceback" not in server.log()
+
+    server.restart()
+    with _stream(server, f"{path}/events", **{"last-event-id": "2"}) as told:
+        assert server.call("POST", f"{path}/cancel")[0] == 200
+        assert [b"3"] == _ids(told, 1)
+    assert server.call("GET", f"{path}/events", headers={"last-event-id": "3"}) == (204, None)
+
+
+def test_readers_that_hang_up_leave_nothing_behind(server: Live) -> None:
+    path = f"/api/v1/background-task/{_paused(server)}"
+    for _ in range(40):  # more than a token may have at once
+        with _stream(server, f"{path}/events") as told:
+            assert [b"1", b"2"] == _ids(told, 2)
+    assert "Traceback" not in server.log()
+
+
+def _paused(server: Live) -> str:
+    """Start a task that has to wait for a disabled endpoint, and let it stand still."""
+    _, app = server.call("POST", "/api/v1/app", {"name": "A"})
+    at = f"/api/v1/app/{app['id']}/endpoint"
+    _, endpoint = server.call("POST", at, {"url": "http://127.0.0.1:9/", "disabled": True})
+    body = {"eventType": "order.paid", "payload": {}}
+    server.call("POST", f"/api/v1/app/{app['id']}/msg", body)
+    since = {"since": rfc3339(SystemClock().now() - HOUR)}
+    _, started = server.call("POST", f"{at}/{endpoint['id']}/replay-missing?force=true", since)
+    status, told = server.call("POST", f"/api/v1/background-task/{started['id']}/pause")
+    assert status == 200, told
+    return str(started["id"])
+
+
+@contextmanager
+def _stream(server: Live, path: str, **headers: Any) -> Iterator[http.client.HTTPResponse]:
+    given = {"authorization": f"Bearer {server.token}", **headers}
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+        connection.request("GET", path, headers=given)
+        yield connection.getresponse()
+
+
+def _ids(told: http.client.HTTPResponse, count: int) -> list[bytes]:
+    """Read on to so many ids, and to the end of the last one's event."""
+    found: list[bytes] = []
+    while len(found) < count:
+        line = told.readline()
+        assert line, "the stream has ended"
+        if line.startswith(b"id: "):
+            found.append(line.removeprefix(b"id: ").strip())
+    while told.readline().strip():
+        pass
+    return found
