@@ -41,6 +41,11 @@ class Outcome:
     signs: tuple[Sign, ...] = ()
     """What is to go on record."""
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The message and the endpoint."""
+        return self.send.msg_id, self.send.receiver.id
+
     def settled(self) -> Settled:
         """Return the delivery's key, lease and next moment."""
         return Settled(self.send.msg_id, self.send.receiver.id, self.send.lease, self.next_at)
@@ -126,6 +131,9 @@ class SettleBatcher:
         delivered = [outcome.settled() for outcome in batch if outcome.delivered]
         if delivered:
             await deliveries.settle_delivered(tx, delivered, now)
+            again = [each.pair for each in batch if each.delivered and each.send.manual]
+            if again:
+                await settlement.make_good(tx, again)
         signs = self._signs(batch)
         if signs:
             await self._ledger.write(tx, signs, now)
@@ -167,3 +175,4 @@ async def _write_undelivered(tx: Write, batch: list[Outcome], now: int) -> None:
     dropped = [each.settled() for each in batch if each.dropped]
     if dropped:
         await deliveries.drop(tx, dropped)
+        await settlement.give_up(tx, [each.pair for each in batch if each.dropped])

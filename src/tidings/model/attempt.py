@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """An attempt: one request to one endpoint, and what came of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Final
@@ -107,6 +108,23 @@ class Standing:
         if latest is MessageStatus.FAIL and due_at is not None:
             return cls(MessageStatus.SENDING, due_at)
         return cls(latest, None)
+
+    @classmethod
+    def under(
+        cls, wanted: MessageStatus | None, statuses: Sequence[MessageStatus], due_at: int | None
+    ) -> "Standing | None":
+        """Return how a message is listed under a filter, None where it is not.
+
+        `statuses` are those of its attempts in their order. Under `success` whatever got through once is listed as
+        such; under `fail` and `sending` what never did, and is not, or is, tried again.
+        """
+        if not statuses:
+            return None
+        if wanted is None:
+            return cls.of(statuses[-1], due_at)
+        got_through = MessageStatus.SUCCESS in statuses
+        found = cls(MessageStatus.SUCCESS, None) if got_through else cls.of(MessageStatus.FAIL, due_at)
+        return found if found.status is wanted else None
 
 
 @dataclass(frozen=True, slots=True)

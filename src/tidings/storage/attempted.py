@@ -2,53 +2,49 @@
 """How messages stand with endpoints: an endpoint's messages, a message's endpoints.
 
 An endpoint's messages are listed in the order of the messages, and no index has that order for one endpoint: it would
-be written for every attempt that anybody makes, and read by few. So there are two ways. Where an endpoint (or what is
-asked of it) has few messages, these are found first, by whichever index knows them, and looked at in their order,
-a stretch at a time. Where there are many, the application's messages are walked in order, and every so many is one
-of the endpoint's, so that the page fills up soon.
+be written for every attempt that anybody makes, and read by few. So there are two ways. Where few messages can be in
+the list they are found first, by whichever index knows them, and looked at in their order, a stretch at a time; what
+has failed for good has an index of its own, in that order. Where there are many, the application's messages are
+walked, and every so many is one of the endpoint's, so that the page fills up soon.
 """
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Final
 
 from tidings.clock import HOUR
 from tidings.ids import ATTEMPT, MESSAGE, AppId, EndpointId, MessageId, first_at, moment_of
 from tidings.model.attempt import Attempted, AttemptFilter, MessageStatus, Standing
 from tidings.model.page import Order, Span
-from tidings.storage import messages, narrow
-from tidings.storage.database import Dialect, Read
+from tidings.storage import messages
+from tidings.storage.database import Read, Sql
 from tidings.storage.span import bounds_of, end_of
 
 _STRETCH: Final = 100
-# A scalar where EXISTS would do: PostgreSQL makes EXISTS a join, and reads everything for it. `|| ''` keeps the
-# planners from the index of the endpoint's attempts, which are many where a message's are few.
-_TRIED: Final = (
-    "(SELECT {what} FROM attempt WHERE attempt.msg_id = message.id AND attempt.endpoint_id || '' = :endpoint"
-    "{status} ORDER BY attempt.id DESC LIMIT 1)"
-)
-_LATEST: Final = _TRIED.format(what="attempt.status", status="")
-_SUCCEEDED: Final = _TRIED.format(what="attempt.status", status=" AND attempt.status = 0")
-_FAILED: Final = _TRIED.format(what="attempt.status", status=" AND attempt.status = 2")
-_DUE: Final = (
-    "(SELECT delivery.due_at FROM delivery WHERE delivery.msg_id = message.id AND delivery.endpoint_id = :endpoint)"
-)
-_SHOWN: Final = {
-    None: (_LATEST, f" AND {_LATEST} IS NOT NULL"),
-    MessageStatus.SUCCESS: (_SUCCEEDED, f" AND {_SUCCEEDED} = 0"),
-    MessageStatus.FAIL: (_FAILED, f" AND {_FAILED} = 2 AND {_SUCCEEDED} IS NULL AND {_DUE} IS NULL"),
-    MessageStatus.SENDING: (_FAILED, f" AND {_FAILED} = 2 AND {_SUCCEEDED} IS NULL AND {_DUE} IS NOT NULL"),
-}
-"""What is shown of a message under each filter, and which messages are. No message is pending or canceled."""
-
-_WALKED: Final = "FROM message WHERE message.app_id = :app"
-_GATHERED: Final = {
-    Dialect.SQLITE: (
-        "FROM message WHERE message.id IN (SELECT value FROM json_each(:candidates)) AND message.app_id = :app"
+_LONGEST: Final = 1_000
+_FEW: Final = 300
+"""Attempts at an endpoint that are gathered; where there are more, every so many messages have been tried there."""
+# `|| ''` keeps the planners from the index of the endpoint's attempts, which are many where a message's are few.
+_TRIED: Final = Sql(
+    sqlite=(
+        "SELECT msg_id, id, status FROM attempt WHERE msg_id IN (SELECT value FROM json_each(:msgs))"
+        " AND endpoint_id || '' = :endpoint"
     ),
-    Dialect.POSTGRESQL: (
-        "FROM unnest(CAST(:candidates AS text[])) AS wanted(id) CROSS JOIN LATERAL (SELECT * FROM message AS m"
-        " WHERE m.id = wanted.id OFFSET 0) AS message WHERE message.app_id = :app"
+    postgresql=(
+        "SELECT tried.msg_id, tried.id, tried.status FROM unnest(CAST(:msgs AS text[])) AS wanted(id)"
+        " CROSS JOIN LATERAL (SELECT a.msg_id, a.id, a.status FROM attempt AS a"
+        " WHERE a.msg_id = wanted.id AND a.endpoint_id || '' = :endpoint OFFSET 0) AS tried"
     ),
-}
+)
+_DUE: Final = Sql(
+    sqlite=(
+        "SELECT msg_id, due_at FROM delivery WHERE msg_id IN (SELECT value FROM json_each(:msgs))"
+        " AND endpoint_id = :endpoint"
+    ),
+    postgresql=(
+        "SELECT msg_id, due_at FROM delivery WHERE msg_id = ANY(CAST(:msgs AS text[])) AND endpoint_id = :endpoint"
+    ),
+)
 
 
 async def messages_of(
@@ -61,35 +57,81 @@ async def messages_of(
     with_payload: bool,
 ) -> list[Attempted]:
     """Return a part of the messages that an endpoint has been tried with, by their ids."""
-    if wanted.status not in _SHOWN:
-        return []
-    shown, condition = _SHOWN[wanted.status]
-    select = f"SELECT {messages.columns(with_payload=with_payload)}, {shown} AS status, {_DUE} AS due_at"
-    end = f"{narrow.conditions(read.dialect, wanted.message)}{condition}{end_of(span, 'message.id')}"
-    values = {"app": app_id, "endpoint": endpoint_id, **narrow.values_of(wanted.message)}
-    candidates = await _candidates(read, app_id, endpoint_id, span, wanted)
-    if candidates is None:
-        rows = await read.rows(f"{select} {_WALKED}{end}", **values, **bounds_of(span))
-    else:
-        rows = []
-        while candidates and len(rows) < span.rows:
-            stretch, candidates = candidates[:_STRETCH], candidates[_STRETCH:]
-            bounds = {**bounds_of(span), "rows": span.rows - len(rows)}
-            found = f"{select} {_GATHERED[read.dialect]}{end}"
-            rows += await read.rows(found, candidates=stretch, **values, **bounds)
-    return [
-        Attempted(messages.message_of(row), Standing.of(MessageStatus(row["status"]), row["due_at"])) for row in rows
-    ]
+    found: dict[str, Standing] = {}
+    if wanted.status in _LISTED:
+        async for stretch in _stretches(read, app_id, endpoint_id, span, wanted):
+            standings = await _standings(read, endpoint_id, stretch, wanted.status)
+            for msg_id in stretch:
+                if msg_id in standings and len(found) < span.rows:
+                    found[msg_id] = standings[msg_id]
+            if len(found) == span.rows:
+                break
+    told = await messages.by_ids(read, list(found), with_payload=with_payload)
+    return [Attempted(told[MessageId(msg_id)], standing) for msg_id, standing in found.items() if msg_id in told]
+
+
+_LISTED: Final = (None, MessageStatus.SUCCESS, MessageStatus.FAIL, MessageStatus.SENDING)
+"""What a message can be listed as: none is pending or canceled."""
+
+
+async def _standings(
+    read: Read, endpoint_id: EndpointId, msg_ids: list[str], status: MessageStatus | None
+) -> dict[str, Standing]:
+    """Return how messages stand with an endpoint, those that are listed under a filter."""
+    tried: dict[str, list[MessageStatus]] = {}
+    for row in sorted(await read.rows(_TRIED, msgs=msg_ids, endpoint=endpoint_id), key=lambda row: str(row["id"])):
+        tried.setdefault(row["msg_id"], []).append(MessageStatus(row["status"]))
+    due = {row["msg_id"]: row["due_at"] for row in await read.rows(_DUE, msgs=list(tried), endpoint=endpoint_id)}
+    found = ((msg_id, Standing.under(status, statuses, due.get(msg_id))) for msg_id, statuses in tried.items())
+    return {msg_id: standing for msg_id, standing in found if standing is not None}
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# Which messages it can be, where they are few
+# Which messages it can be
 
-_ALL: Final = "SELECT msg_id FROM attempt WHERE endpoint_id = :endpoint AND id >= :first LIMIT CAST(:most AS BIGINT)"
-_FAILURES: Final = (
-    "SELECT msg_id FROM attempt WHERE endpoint_id = :endpoint AND status = 2 AND id >= :first"
-    " LIMIT CAST(:most AS BIGINT)"
-)
+
+async def _stretches(
+    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+) -> AsyncIterator[list[str]]:
+    """Yield messages that may be in a part of the list, in its order."""
+    if wanted.status is MessageStatus.FAIL:
+        async for stretch in _lost(read, endpoint_id, span):
+            yield await _narrowed(read, stretch, wanted)
+        return
+    known = await _known(read, endpoint_id, span, wanted)
+    if known is not None:
+        for start in range(0, len(known), _STRETCH):
+            yield await _narrowed(read, known[start : start + _STRETCH], wanted)
+        return
+    async for stretch in _walked(read, app_id, await _begun(read, endpoint_id, span, wanted), wanted):
+        yield stretch
+
+
+async def _narrowed(read: Read, msg_ids: list[str], wanted: AttemptFilter) -> list[str]:
+    """Return those of the messages that are wanted for what they are."""
+    if wanted.message.is_wide:
+        return msg_ids
+    told = await messages.by_ids(read, msg_ids)
+    return [msg_id for msg_id in msg_ids if msg_id in told and wanted.message.takes(told[MessageId(msg_id)])]
+
+
+async def _walked(read: Read, app_id: AppId, span: Span, wanted: AttemptFilter) -> AsyncIterator[list[str]]:
+    """Yield the application's messages that are wanted for what they are; the longer it takes, the more at once."""
+    rows = max(_STRETCH, span.rows)
+    while True:
+        stretch = await messages.ids_of(read, app_id, replace(span, rows=rows), wanted.message)
+        yield stretch
+        if len(stretch) < rows:
+            return
+        span, rows = _behind(span, stretch[-1]), min(2 * rows, _LONGEST)
+
+
+def _behind(span: Span, key: str) -> Span:
+    return replace(span, below=key) if span.order is Order.DESCENDING else replace(span, above=key)
+
+
+_TO_ENDPOINT: Final = "SELECT msg_id FROM attempt WHERE endpoint_id = :endpoint"
+_SOME: Final = " AND id >= :first LIMIT CAST(:most AS BIGINT)"
 _WAITING: Final = (
     "SELECT msg_id FROM delivery WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT CAST(:most AS BIGINT)"
 )
@@ -98,37 +140,56 @@ _HELD: Final = (
     "SELECT msg_id FROM delivery WHERE lease IS NOT NULL AND lease_until > 0 AND endpoint_id || '' = :endpoint"
     " LIMIT CAST(:most AS BIGINT)"
 )
-_FOUND_BY: Final = {
-    None: (_ALL,),
-    MessageStatus.SUCCESS: (_ALL,),
-    MessageStatus.FAIL: (_FAILURES,),
+_KNOWN_BY: Final = {
+    None: (f"{_TO_ENDPOINT}{_SOME}",),
+    MessageStatus.SUCCESS: (f"{_TO_ENDPOINT} AND status = 0{_SOME}",),
     MessageStatus.SENDING: (_WAITING, _HELD),
 }
 
 
-async def _candidates(
-    read: Read,
-    app_id: AppId,
-    endpoint_id: EndpointId,
-    span: Span,
-    wanted: AttemptFilter,
-) -> list[str] | None:
+async def _known(read: Read, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter) -> list[str] | None:
     """Return the messages that may be in a part of the list, in its order, or None where they are many."""
     lowest = max(filter(None, (span.first, span.above)), default=None)
-    moment = None if lowest is None else moment_of(lowest)
-    found: set[str] | None = set()
-    for statement in _FOUND_BY[wanted.status]:
-        first = "" if moment is None else first_at(ATTEMPT, moment - HOUR)  # the clocks of nodes differ
-        rows = await read.rows(statement, endpoint=endpoint_id, first=first, most=narrow.FEW + 1)
-        found = None if found is None or len(rows) > narrow.FEW else found.union(row["msg_id"] for row in rows)
-    if found is None and not wanted.message.is_wide:
-        first, below = span.first or span.above or "", span.below or f"{MESSAGE}~"
-        few = await messages.few(read, app_id, wanted.message, first=first, below=below)
-        found = None if few is None else set(few)
-    if found is None:
-        return None
+    first = "" if lowest is None else first_at(ATTEMPT, moment_of(lowest) - HOUR)  # the clocks of nodes differ
+    found: set[str] = set()
+    for statement in _KNOWN_BY[wanted.status]:
+        rows = await read.rows(statement, endpoint=endpoint_id, first=first, most=_FEW + 1)
+        found.update(row["msg_id"] for row in rows)
+        if len(rows) > _FEW:
+            return None
     inside = (each for each in found if _is_inside(each, span))
     return sorted(inside, reverse=span.order is Order.DESCENDING)
+
+
+_LOST: Final = "SELECT DISTINCT msg_id FROM attempt WHERE endpoint_id = :endpoint AND status = 2 AND next_at IS NULL"
+
+
+async def _lost(read: Read, endpoint_id: EndpointId, span: Span) -> AsyncIterator[list[str]]:
+    """Yield the messages whose last scheduled attempt has failed, in the order of the list."""
+    rows = max(_STRETCH, span.rows)
+    while True:
+        part = replace(span, rows=rows)
+        found = await read.rows(f"{_LOST}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
+        stretch = [row["msg_id"] for row in found]
+        yield stretch
+        if len(stretch) < rows:
+            return
+        span, rows = _behind(span, stretch[-1]), min(2 * rows, _LONGEST)
+
+
+_NEWEST: Final = "SELECT id FROM attempt WHERE endpoint_id = :endpoint{status} ORDER BY id DESC LIMIT 1"
+
+
+async def _begun(read: Read, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter) -> Span:
+    """Return a part of the list without its newest messages, where the endpoint has not had anything since."""
+    if span.order is Order.ASCENDING:
+        return span
+    status = " AND status = 0" if wanted.status is MessageStatus.SUCCESS else ""
+    row = await read.row(_NEWEST.format(status=status), endpoint=endpoint_id)
+    if row is None:
+        return span
+    newest = first_at(MESSAGE, moment_of(row["id"]) + HOUR)
+    return replace(span, below=min(filter(None, (span.below, newest))))
 
 
 def _is_inside(key: str, span: Span) -> bool:

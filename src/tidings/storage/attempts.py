@@ -80,9 +80,9 @@ async def page_of_endpoint(
 async def _few_messages(read: Read, app_id: AppId, span: Span, wanted: AttemptFilter) -> list[str] | None:
     """Return the messages to which the attempts of a part can belong, if few of them are wanted."""
     lowest = max(filter(None, (span.first, span.above)), default=None)
-    first = "" if lowest is None else first_at(MESSAGE, moment_of(lowest) - LATEST_MS)
-    below = f"{MESSAGE}~" if span.below is None else first_at(MESSAGE, moment_of(span.below) + HOUR)
-    return await messages.few(read, app_id, wanted.message, first=first, below=below)
+    first = None if lowest is None else first_at(MESSAGE, moment_of(lowest) - LATEST_MS)
+    below = None if span.below is None else first_at(MESSAGE, moment_of(span.below) + HOUR)
+    return await messages.few(read, app_id, replace(span, first=first, above=None, below=below), wanted.message)
 
 
 async def _page(

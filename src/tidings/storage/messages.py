@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from tidings.errors import not_found
@@ -44,20 +45,16 @@ async def get(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True)
 async def page(
     read: Read, app_id: AppId, span: Span, wanted: MessageFilter, *, with_payload: bool = True
 ) -> list[Message]:
-    """Return a part of an application's messages, by id."""
+    """Return a part of an application's messages, by id; narrowed ones are found in the index, then looked up."""
     shown = columns(with_payload=with_payload)
     if wanted.is_wide:
         statement = f"SELECT {shown} {_PAGE}{end_of(span, 'message.id')}"
     else:
-        statement = f"SELECT {shown} FROM {narrowed(read, span, wanted)} ORDER BY message.id {span.direction}"
+        found = f"SELECT message.id {_PAGE}{narrow.conditions(read.dialect, wanted)}{end_of(span, 'message.id')}"
+        looked_up = _LOOKED_UP[read.dialect].format(id="found.id")
+        statement = f"SELECT {shown} FROM ({found}) AS found {looked_up} ORDER BY message.id {span.direction}"
     rows = await read.rows(statement, app=app_id, **narrow.values_of(wanted), **bounds_of(span))
     return [message_of(row) for row in rows]
-
-
-def narrowed(read: Read, span: Span, wanted: MessageFilter) -> str:
-    """Return a table of the messages of a part that are wanted: found in the index, and only then looked up."""
-    found = f"SELECT message.id {_PAGE}{narrow.conditions(read.dialect, wanted)}{end_of(span, 'message.id')}"
-    return f"({found}) AS found {_LOOKED_UP[read.dialect].format(id='found.id')}"
 
 
 # Left to itself PostgreSQL may join by reading a whole partition.
@@ -65,31 +62,46 @@ _LOOKED_UP: Final = {
     Dialect.SQLITE: "CROSS JOIN message ON message.id = {id}",
     Dialect.POSTGRESQL: "CROSS JOIN LATERAL (SELECT * FROM message AS m WHERE m.id = {id} OFFSET 0) AS message",
 }
-_BY_IDS: Final = Sql(
-    sqlite=f"SELECT {_WITHOUT_PAYLOAD} FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
-    postgresql=(
-        f"SELECT {_WITHOUT_PAYLOAD} FROM unnest(CAST(:ids AS text[])) AS wanted(id)"
-        f" {_LOOKED_UP[Dialect.POSTGRESQL].format(id='wanted.id')}"
+_WANTED: Final = {
+    Dialect.SQLITE: "FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
+    Dialect.POSTGRESQL: (
+        f"FROM unnest(CAST(:ids AS text[])) AS wanted(id) {_LOOKED_UP[Dialect.POSTGRESQL].format(id='wanted.id')}"
     ),
-)
+}
 
 
-async def by_ids(read: Read, msg_ids: Sequence[str]) -> dict[MessageId, Message]:
-    """Return messages without their payloads, by id; those that are gone are left out."""
-    found = [message_of(row) for row in await read.rows(_BY_IDS, ids=list(msg_ids))] if msg_ids else []
-    return {message.id: message for message in found}
+async def by_ids(read: Read, msg_ids: Sequence[str], *, with_payload: bool = False) -> dict[MessageId, Message]:
+    """Return messages by id; those that are gone are left out."""
+    if not msg_ids:
+        return {}
+    rows = await read.rows(f"SELECT {columns(with_payload=with_payload)} {_WANTED[read.dialect]}", ids=list(msg_ids))
+    return {MessageId(row["id"]): message_of(row) for row in rows}
 
 
-async def few(read: Read, app_id: AppId, wanted: MessageFilter, *, first: str, below: str) -> list[str] | None:
-    """Return the ids of the messages that are wanted, or None where they are many. Reads the index alone."""
-    statement = f"SELECT message.id {_PAGE}{narrow.conditions(read.dialect, wanted)}{_FEW}"
-    rows = await read.rows(
-        statement, app=app_id, first=first, below=below, most=narrow.FEW + 1, **narrow.values_of(wanted)
-    )
-    return None if len(rows) > narrow.FEW else [row["id"] for row in rows]
+async def ids_of(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str]:
+    """Return the ids of a part of the messages that are wanted. Reads the index alone."""
+    found = f"SELECT message.id {_PAGE}{narrow.conditions(read.dialect, wanted)}{end_of(span, 'message.id')}"
+    rows = await read.rows(found, app=app_id, **narrow.values_of(wanted), **bounds_of(span))
+    return [row["id"] for row in rows]
 
 
-_FEW: Final = " AND message.id >= :first AND message.id < :below ORDER BY message.id DESC LIMIT CAST(:most AS BIGINT)"
+_NEAR: Final = 2_000
+_ENOUGH: Final = 50
+_FEW: Final = 3_000
+
+
+async def few(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str] | None:
+    """Return the ids of a part's messages that are wanted, where they are few and far; else None.
+
+    Where many are among the first of the part a list that is walked from there fills up soon. Reads the index alone.
+    """
+    near = f"SELECT event_type, channels, tags {_PAGE}{end_of(span, 'message.id')}"
+    counted = f"SELECT count(*) AS n FROM ({near}) AS message WHERE TRUE{narrow.conditions(read.dialect, wanted)}"
+    bounds = bounds_of(replace(span, rows=_NEAR))
+    if (await read.one(counted, app=app_id, **narrow.values_of(wanted), **bounds))["n"] >= _ENOUGH:
+        return None
+    found = await ids_of(read, app_id, replace(span, rows=_FEW + 1), wanted)
+    return None if len(found) > _FEW else found
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -113,6 +125,15 @@ _EXPUNGE: Final = Sql(
     ),
     postgresql="UPDATE message SET payload = NULL WHERE id = ANY(CAST(:ids AS text[])) AND payload IS NOT NULL",
 )
+_GIVEN_UP: Final = Sql(
+    sqlite=(
+        "UPDATE attempt SET next_at = NULL WHERE msg_id IN (SELECT value FROM json_each(:ids))"
+        " AND status = 2 AND next_at > 0"
+    ),
+    postgresql=(
+        "UPDATE attempt SET next_at = NULL WHERE msg_id = ANY(CAST(:ids AS text[])) AND status = 2 AND next_at > 0"
+    ),
+)
 _UNSENT: Final = Sql(
     sqlite="DELETE FROM delivery WHERE msg_id IN (SELECT value FROM json_each(:ids)) AND lease IS NULL",
     postgresql="DELETE FROM delivery WHERE msg_id = ANY(CAST(:ids AS text[])) AND lease IS NULL",
@@ -126,8 +147,10 @@ async def resolve(read: Read, app_id: AppId, refs: Sequence[str]) -> dict[str, M
 
 async def expunge(tx: Write, msg_ids: Sequence[str]) -> None:
     """Delete payloads, and what waits to be sent of them: nothing is left to send."""
-    await tx.run(_EXPUNGE, ids=sorted(msg_ids))
-    await tx.run(_UNSENT, ids=sorted(msg_ids))
+    ids = sorted(msg_ids)
+    await tx.run(_EXPUNGE, ids=ids)
+    if await tx.run(_UNSENT, ids=ids):
+        await tx.run(_GIVEN_UP, ids=ids)
 
 
 # Payloads that are kept as long as any end in the order of their ids; the others have an index of their own.

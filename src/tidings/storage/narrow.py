@@ -8,9 +8,7 @@ from typing import Final
 from tidings.model.message import MessageFilter
 from tidings.storage.database import Dialect, Value
 
-FEW: Final = 500
-"""What is narrowed down to so many rows is looked at one by one; for more a list is walked until a page is full."""
-
+_EVENT_TYPE: Final = " AND message.event_type = :event_type"
 _EVENT_TYPES: Final = {
     Dialect.SQLITE: " AND message.event_type IN (SELECT value FROM json_each(:event_types))",
     Dialect.POSTGRESQL: " AND message.event_type = ANY(CAST(:event_types AS text[]))",
@@ -24,7 +22,9 @@ _HAS: Final = {
 
 def conditions(dialect: Dialect, wanted: MessageFilter) -> str:
     """Return the conditions for what is given."""
-    found = _EVENT_TYPES[dialect] if wanted.event_types else ""
+    found = ""
+    if wanted.event_types:
+        found = _EVENT_TYPE if len(wanted.event_types) == 1 else _EVENT_TYPES[dialect]
     if wanted.channel is not None:
         found += _HAS[dialect].format(column="channels", name="channel")
     if wanted.tag is not None:
@@ -35,6 +35,7 @@ def conditions(dialect: Dialect, wanted: MessageFilter) -> str:
 def values_of(wanted: MessageFilter) -> dict[str, Value | Sequence[Value]]:
     """Return the values that go with `conditions`."""
     return {
+        "event_type": next(iter(wanted.event_types), None),
         "event_types": list(wanted.event_types),
         "channel": None if wanted.channel is None else json.dumps(wanted.channel),
         "tag": None if wanted.tag is None else json.dumps(wanted.tag),

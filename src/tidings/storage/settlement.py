@@ -24,6 +24,29 @@ _ADD: Final = Sql(
 )
 
 
+_PAIRS: Final = "unnest($1::text[], $2::text[]) AS t(m, e)"
+_OF_PAIR: Final = "msg_id = ? AND endpoint_id = ? AND status = 2"
+_OF_PAIRS: Final = "msg_id = t.m AND endpoint_id = t.e AND status = 2"
+_MADE_GOOD: Final = Sql(
+    sqlite=f"UPDATE attempt SET next_at = 0 WHERE {_OF_PAIR} AND next_at IS NULL",
+    postgresql=f"UPDATE attempt SET next_at = 0 FROM {_PAIRS} WHERE {_OF_PAIRS} AND next_at IS NULL",
+)
+_GIVEN_UP: Final = Sql(
+    sqlite=f"UPDATE attempt SET next_at = NULL WHERE {_OF_PAIR} AND next_at > 0",
+    postgresql=f"UPDATE attempt SET next_at = NULL FROM {_PAIRS} WHERE {_OF_PAIRS} AND next_at > 0",
+)
+
+
+async def make_good(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
+    """Note that messages have got through to endpoints after all: their failures are no more the end of them."""
+    await tx.bulk(_MADE_GOOD, sorted(pairs))
+
+
+async def give_up(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
+    """Note that messages are not tried again at endpoints: what failed before was the end of them."""
+    await tx.bulk(_GIVEN_UP, sorted(pairs))
+
+
 async def add_attempts(tx: Write, rows: Sequence[AttemptRow]) -> None:
     """Add attempts."""
     await tx.bulk(_ADD, rows)

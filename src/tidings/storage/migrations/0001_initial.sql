@@ -178,6 +178,8 @@ CREATE TABLE attempt (
     response {text} NOT NULL,
     response_duration_ms INTEGER NOT NULL,
     trigger_type SMALLINT NOT NULL,
+    -- When it was to be tried again. Null where nothing more was scheduled, also where that was given up later; a
+    -- failure that is null is the end of its message, until a manual success makes it 0.
     next_at BIGINT,
     task_id {text},
     PRIMARY KEY (msg_id, id)
@@ -187,7 +189,8 @@ CREATE TABLE attempt (
 --postgresql: CREATE TABLE attempt_default PARTITION OF attempt DEFAULT;
 CREATE INDEX attempt_endpoint ON attempt (endpoint_id, id, status, response_status_code);
 -- Failures are what people look for, and few: a success does not pay for this one.
-CREATE INDEX attempt_failed ON attempt (endpoint_id, id, msg_id) WHERE status = 2;
+CREATE INDEX attempt_failed ON attempt (endpoint_id, id) WHERE status = 2;
+CREATE INDEX attempt_lost ON attempt (endpoint_id, msg_id) WHERE status = 2 AND next_at IS NULL;
 CREATE INDEX attempt_task ON attempt (task_id, status, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
 
 -- What was answered to a POST that carried an idempotency key. A message's answer is rebuilt from its row (msg_id);
