@@ -91,6 +91,8 @@ def wait_for(event: asyncio.Event) -> Step:
 async def reset(peer: Peer) -> None:
     """Break the connection with a TCP reset."""
     sock = peer.writer.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return  # the other side was faster
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.writer.transport.abort()
 
