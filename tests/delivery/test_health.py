@@ -297,6 +297,22 @@ async def test_where_nothing_answers_the_line_becomes_narrow_and_one_answer_make
     assert not alive.is_open
 
 
+async def test_the_next_process_begins_narrow_where_nothing_answered(db: Database) -> None:
+    app = await add_app(db)
+    endpoint = await add_endpoint(db, app, NOWHERE)
+    async with running(db, delivering=terms()) as path:
+        await asyncio.gather(*(path.send(app) for _ in range(20)))
+        await path.settled()
+
+    async with running(db, delivering=terms()) as path:
+        assert path.delivery is not None
+        await path.send(app)
+        await path.settled()
+        narrow = path.delivery.queue.is_narrow(endpoint)
+
+    assert narrow
+
+
 async def test_a_dead_endpoint_holds_few_connections_and_its_schedule_is_kept(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:

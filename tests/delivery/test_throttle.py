@@ -178,9 +178,8 @@ async def receiver_of(path: Path, app: str) -> Receiver:
     return routing.receivers[0]
 
 
-async def test_restarts_and_deaths_lose_tokens_and_make_none(sqlite_url: str, db: Database) -> None:
+async def test_restarts_and_deaths_lose_tokens_and_make_none(db: Database) -> None:
     """Nodes that come and go without a trace, over a minute of a clock that is moved by hand."""
-    del sqlite_url
     if db.dialect is Dialect.POSTGRESQL:
         pytest.skip("there the database's clock counts, which no test moves")
     app, clock, sent = await add_app(db), ManualClock(), list[float]()
@@ -194,7 +193,7 @@ async def test_restarts_and_deaths_lose_tokens_and_make_none(sqlite_url: str, db
             nodes[turn % 2] = Throttle(clock)
         async with db.write() as tx:
             opened = await nodes[turn % 2].open(tx, [(receiver, 50)])
-            taken = Counter({receiver.id: opened.may_take(receiver.id)})
+            taken = Counter[str]({receiver.id: opened.may_take(receiver.id)})
             windows = (await nodes[turn % 2].close(tx, opened, taken))[receiver.id]
         # Every fifth node dies with its tokens; the others use each in its last moment.
         sent += [] if turn % 5 == 0 else [max(window.until, clock.monotonic()) for window in windows]

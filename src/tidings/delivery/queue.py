@@ -22,11 +22,13 @@ from tidings.model.routing import Receiver, Send
 
 _SWEEP_SECONDS: Final = 0.25
 _LINES_KEPT: Final = 4_096
+_TURNED_SECONDS: Final = 60.0
+"""How long it is remembered that an endpoint has changed: longer than a delivery waits in memory."""
 _UNANSWERED: Final = 10
 """Sends in a row without an answer that make a line narrow."""
 _NARROW: Final = 4
 """Sends under way from a narrow line."""
-_NARROW_WAITING: Final = 64
+_NARROW_WAITING: Final = 24
 """Deliveries that wait in a narrow line."""
 
 
@@ -93,6 +95,7 @@ class Queue:
         self._hand_back = hand_back
         self._wanting = wanting
         self._lines: dict[str, Line] = {}
+        self._turned: dict[str, float] = {}
         self._held = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
@@ -154,7 +157,7 @@ class Queue:
             self._hand_back(list(sends))
             return
         touched: dict[str, Line] = {}
-        for send in sends:
+        for send in self._current(sends) if self._turned else sends:
             line = self._line(send.receiver)
             line.receiver = send.receiver
             line.waiting.append(send)
@@ -200,11 +203,15 @@ class Queue:
         line.unanswered += 1
         if line.unanswered < _UNANSWERED or line.is_narrow:
             return False
-        line.is_narrow = True
-        line.concurrency = min(_NARROW, self._bounds.concurrency)
+        self._narrow(line)
         self._give_back(line, [line.waiting.pop() for _ in range(len(line.waiting) - _NARROW_WAITING)])
         self._wanting()
         return True
+
+    def _narrow(self, line: Line) -> None:
+        line.is_narrow = True
+        line.unanswered = max(line.unanswered, 1)
+        line.concurrency = min(_NARROW, self._bounds.concurrency)
 
     def _widen(self, line: Line) -> None:
         line.unanswered = 0
@@ -212,11 +219,28 @@ class Queue:
         line.concurrency = self._bounds.concurrency
 
     def turn_away(self, endpoint_id: str) -> None:
-        """Hand back what waits for an endpoint that receives no more."""
+        """Hand back what waits for an endpoint that receives no more, or is sent to otherwise."""
+        self._turned[endpoint_id] = self._clock.monotonic()
         line = self._lines.get(endpoint_id)
         if line is not None:
             self._give_back(line, list(line.waiting))
             line.waiting.clear()
+
+    def _current(self, sends: Iterable[Send]) -> list[Send]:
+        """Hand back deliveries that were leased before their endpoint changed, and return the others.
+
+        Whoever leased them may have read the endpoint as it was before, and comes here when it has committed.
+        """
+        latest = self._clock.monotonic() - _TURNED_SECONDS
+        self._turned = {endpoint_id: moment for endpoint_id, moment in self._turned.items() if moment > latest}
+        current, stale = [], []
+        for send in sends:
+            (stale if send.leased_at <= self._turned.get(send.receiver.id, 0.0) else current).append(send)
+        if stale:
+            self.fall_behind({send.receiver.id for send in stale})
+            self._hand_back(stale)
+            self._wanting()
+        return current
 
     def close(self) -> list[Send]:
         """Start nothing more; return what waits, which the caller hands back."""
@@ -257,6 +281,8 @@ class Queue:
             if len(self._lines) >= _LINES_KEPT:
                 self._forget_idle()
             line = self._lines[receiver.id] = Line(receiver, self._bounds.concurrency)
+            if receiver.is_marked:  # it did not work when it was last heard of: one answer makes the line wide
+                self._narrow(line)
         return line
 
     def _forget_idle(self) -> None:

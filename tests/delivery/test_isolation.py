@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""A hundred thousand due retries to an endpoint where nothing answers, beside one that is well.
+
+The healthy one gets a steady two hundred messages a second; how long each takes from its acceptance to its arrival is
+measured without and with the dead one, in turns, on one database.
+"""
+
+import asyncio
+import logging
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from delivery.test_role import Door
+from message_path import Path, add_app, add_endpoint, running, terms
+from tidings import ids
+from tidings.clock import DAY, SystemClock
+from tidings.ids import DEFAULT_ORG
+from tidings.storage.database import Database, Sql
+
+DUE = 100_000
+RATE = 200
+SECONDS = 4.0
+WARM_SECONDS = 1.0
+"""At the beginning of a round connections are made, and the dead one shows that it is dead."""
+ROUNDS = 3
+WORSE_AT_MOST = 1.2
+"""What the dead endpoint may make of the 99th percentile."""
+NOISE_SECONDS = 0.002
+"""What two equal rounds differ by on a busy machine."""
+
+_MESSAGES = Sql(
+    sqlite=(
+        "INSERT INTO message (id, app_id, org_id, event_type, payload, expires_at) VALUES (?, ?, ?, 'a.b', x'7b7d', ?)"
+    ),
+    postgresql=(
+        "INSERT INTO message (id, app_id, org_id, event_type, payload, expires_at)"
+        " SELECT m, a, o, 'a.b', '\\x7b7d', e FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])"
+        " AS t(m, a, o, e)"
+    ),
+)
+_DUE = Sql(
+    sqlite=("INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at, attempts) VALUES (?, ?, ?, ?, ?, 1)"),
+    postgresql=(
+        "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at, attempts)"
+        " SELECT m, e, a, o, d, 1 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])"
+        " AS t(m, e, a, o, d)"
+    ),
+)
+
+
+class Watch(Door):
+    """A receiver that notes when each message came first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: dict[str, float] = {}
+        self.seen = _Noted(self.came)
+
+
+class _Noted(list[str]):
+    def __init__(self, came: dict[str, float]) -> None:
+        super().__init__()
+        self._came = came
+
+    def append(self, item: str, /) -> None:
+        self._came.setdefault(item, time.perf_counter())
+        super().append(item)
+
+
+@contextmanager
+def hole() -> Iterator[str]:
+    """Give an address whose connections are taken by the kernel and answered by nobody."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+async def owe(db: Database, app: str, endpoint: str, count: int) -> None:
+    """Let retries be due."""
+    now = SystemClock().now()
+    for start in range(0, count, 10_000):
+        made = [ids.new(ids.MESSAGE, now - 60_000) for _ in range(min(10_000, count - start))]
+        async with db.write() as tx:
+            await tx.bulk(_MESSAGES, [(msg_id, app, DEFAULT_ORG, now + DAY) for msg_id in made])
+            await tx.bulk(_DUE, [(msg_id, endpoint, app, DEFAULT_ORG, now - 1_000) for msg_id in made])
+
+
+async def p99(path: Path, app: str, door: Watch) -> float:
+    """Send at a steady pace; return the 99th percentile of the time from acceptance to arrival."""
+    began: dict[str, float] = {}
+
+    async def one() -> None:
+        at = time.perf_counter()
+        began[(await path.send(app)).id.lower()] = at
+
+    start, sending = time.perf_counter(), []
+    for number in range(int(RATE * SECONDS)):
+        await asyncio.sleep(max(0.0, start + number / RATE - time.perf_counter()))
+        sending.append(asyncio.ensure_future(one()))
+    await asyncio.gather(*sending)
+    while any(msg_id not in door.came for msg_id in began):  # noqa: ASYNC110 - the receiver is what tells
+        await asyncio.sleep(0.01)
+    steady = [(msg_id, at) for msg_id, at in began.items() if at > start + WARM_SECONDS]
+    taken = sorted(door.came[msg_id] - at for msg_id, at in steady)
+    return taken[int(len(taken) * 0.99)]
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(360)
+@pytest.mark.parametrize("manner", ["refuses", "hangs"])
+async def test_a_dead_endpoint_with_many_due_retries_does_not_delay_a_healthy_one(db: Database, manner: str) -> None:
+    app, other = await add_app(db), await add_app(db)
+    calm: list[float] = []
+    beside: list[float] = []
+
+    async with Watch() as door:
+        await add_endpoint(db, app, door.url)
+        with hole() as nowhere:
+            dead = await add_endpoint(db, other, nowhere if manner == "hangs" else "http://127.0.0.1:9/")
+            bounds = terms(timeout=20.0, lease_grace=25.0, concurrency=100, memory=10_000, schedule=(0, 3_600))
+            for _ in range(ROUNDS):
+                async with running(db, delivering=bounds) as path:
+                    calm.append(await p99(path, app, door))
+                await owe(db, other, dead, DUE)
+                async with running(db, delivering=bounds) as path:
+                    beside.append(await p99(path, app, door))
+                    tried = await path.count("attempt WHERE status = 2")
+                async with db.write() as tx:
+                    await tx.run("DELETE FROM delivery WHERE endpoint_id = :dead", dead=dead)
+
+    told = (
+        f"{manner}: p99 {statistics.median(calm) * 1e3:.2f} ms alone, {statistics.median(beside) * 1e3:.2f} ms beside"
+    )
+    logging.getLogger(__name__).info("%s: %s; %d attempts; %s %s", db.dialect.value, told, tried, calm, beside)
+    assert statistics.median(beside) <= statistics.median(calm) * WORSE_AT_MOST + NOISE_SECONDS, told
