@@ -10,6 +10,7 @@ import pytest
 from api.kit import ORG, SECRET, Api, Json
 from api.task_kit import LEASED, commanded, failing, recovering, stored, tables
 from tasks.kit import until
+from tidings import observe
 from tidings.clock import HOUR, rfc3339
 from tidings.core.access import PortalTerms, issue_portal_token
 from tidings.core.signer import signer_of
@@ -28,17 +29,19 @@ REPEATED = {(Command.PAUSE, State.PAUSED), (Command.CANCEL, State.CANCELLED)}
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_a_command_does_what_the_table_says(api: Api, command: Command, state: State) -> None:
     task_id = await stored(api, state)
+    told = observe.counters[f"task.{command}"]
 
     response = await api.post(f"/background-task/{task_id}/{command}")
 
+    assert observe.counters[f"task.{command}"] == told + allows(command, state)
     if allows(command, state):
         assert (response.status_code, response.json()["x"]["state"]) == (200, TRANSITIONS[command].target)
     elif (command, state) in REPEATED:
         assert (response.status_code, response.json()["x"]["state"]) == (200, state)
     else:
-        told = response.json()
-        assert (response.status_code, told["code"]) == (409, "invalid_state")
-        assert state in told["detail"]
+        refused = response.json()
+        assert (response.status_code, refused["code"]) == (409, "invalid_state")
+        assert state in refused["detail"]
         assert (await api.read(f"/background-task/{task_id}"))["x"]["state"] == state
         return
     assert response.json() == await api.read(f"/background-task/{task_id}")

@@ -4,6 +4,7 @@
 import asyncio
 import http.client
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 import pytest
 
 from delivery.receiver import OK, Peer, Receiver, read, say
-from faults.kit import eventually
+from faults.kit import eventually, received, slowly
 from live import Live, serving
 from tidings.clock import HOUR, SystemClock, rfc3339
 
 NO = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
 MESSAGES = 40
+LOAD = 200
 
 
 class Moody:
@@ -77,12 +79,39 @@ async def test_items_tell_what_the_receiver_saw(server: Live, receiver: Receiver
     assert len(moody.took) in (MESSAGES // 2, MESSAGES // 2 + 1)
 
 
-def _sent(server: Live, receiver: Receiver) -> tuple[str, set[str]]:
+@pytest.mark.parametrize("more", [{"task_chunk": 7}, {"task_chunk": 7, "delivery_concurrency": 1}])
+async def test_a_cancel_under_load_leaves_a_true_account(
+    database_url: str, tmp_path: Path, more: dict[str, int]
+) -> None:
+    """Chunks, sends and live messages go on while the task is cancelled; every message is somewhere, once."""
+    async with slowly(0.01) as receiver:
+        with serving(database_url, tmp_path, retry_schedule="[]", **more) as server:
+            at, messages = await asyncio.to_thread(_sent, server, receiver, LOAD)
+            await eventually(lambda: len(receiver.requests) == LOAD)
+            since = {"since": rfc3339(SystemClock().now() - HOUR)}
+            _, started = await asyncio.to_thread(server.call, "POST", f"{at}/bulk-replay", since)
+            path = f"/api/v1/background-task/{started['id']}"
+            await eventually(lambda: len(receiver.requests) > LOAD)
+            _, cancelled = await asyncio.to_thread(server.call, "POST", f"{path}/cancel")
+            await eventually(lambda: not _items(server, path, "rearmed"))
+            _, later = await asyncio.to_thread(server.call, "GET", path)
+            withdrawn, delivered = _items(server, path, "withdrawn"), _items(server, path, "delivered")
+
+    assert later == cancelled
+    assert withdrawn or "delivery_concurrency" not in more
+    assert later["x"]["withdrawn"] == len(withdrawn)
+    assert later["data"]["messagesSent"] == len(withdrawn) + len(delivered)
+    assert withdrawn.isdisjoint(delivered)
+    assert withdrawn | delivered <= messages
+    assert Counter(received(receiver).values()) == Counter({1: LOAD - len(delivered), 2: len(delivered)})
+
+
+def _sent(server: Live, receiver: Receiver, count: int = MESSAGES) -> tuple[str, set[str]]:
     _, app = server.call("POST", "/api/v1/app", {"name": "A"})
     at = f"/api/v1/app/{app['id']}"
     _, endpoint = server.call("POST", f"{at}/endpoint", {"url": receiver.url})
     body = {"eventType": "order.paid", "payload": {}}
-    messages = {server.call("POST", f"{at}/msg", body)[1]["id"] for _ in range(MESSAGES)}
+    messages = {server.call("POST", f"{at}/msg", body)[1]["id"] for _ in range(count)}
     return f"{at}/endpoint/{endpoint['id']}", messages
 
 

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""What is read of a task's items, and of an endpoint's outstanding sends, is a range of an index made for it."""
+
+import pytest
+
+from tasks.kit import explained
+from tidings.model.page import Order, Span
+from tidings.model.task_item import Outcome
+from tidings.storage import deliveries, task_outcomes
+from tidings.storage.database import Database, Dialect
+
+INDEXES = {
+    Outcome.REARMED: "delivery_task",
+    Outcome.DELIVERED: "attempt_task",
+    Outcome.FAILED: "attempt_task",
+    Outcome.SKIPPED: "task_item",
+    Outcome.WITHDRAWN: "task_item",
+    Outcome.CREATED: "task_item",
+    Outcome.COUNTED: "task_item",
+    Outcome.AGGREGATED: "task_item",
+}
+_BEHIND = {"above": "msg_1.ep_1", "above_msg": "msg_1", "above_endpoint": "ep_1"}
+
+
+def _uses(plan: str, index: str, dialect: Dialect) -> bool:
+    if dialect is Dialect.SQLITE:
+        return f"INDEX {index}" in plan or "AUTOINDEX" in plan.upper()
+    # A partition's index is named after the partition, and of an empty table a few rows are sorted as soon.
+    return "Seq Scan" not in plan and "Index Cond: (" in plan and "task_id = 'qtask_1'" in plan
+
+
+@pytest.mark.parametrize("order", Order)
+@pytest.mark.parametrize("outcome", Outcome)
+async def test_items_are_read_in_the_order_of_an_index(db: Database, outcome: Outcome, order: Order) -> None:
+    above = _BEHIND["above"] if order is Order.ASCENDING else None
+    span = Span(order, 51, above=above)
+    text = task_outcomes.text_of(span, outcome)
+
+    plan = await explained(db, text, task="qtask_1", outcome=outcome.value, rows=51, **_BEHIND)
+
+    assert _uses(plan, INDEXES[outcome], db.dialect), plan
+    assert "TEMP B-TREE" not in plan, plan
+
+
+async def test_the_backlog_is_counted_in_an_index(db: Database) -> None:
+    plan = await explained(db, deliveries._BACKLOG, endpoint="ep_1", limit=50_000)  # noqa: SLF001 - the statement
+
+    assert "delivery_replay" in plan or "delivery_due" in plan, plan
+    assert "Seq Scan" not in plan
