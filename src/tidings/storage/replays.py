@@ -55,8 +55,7 @@ _SCANNED: Final = (
 _KEPT: Final = f"CASE WHEN message.kept = 1 THEN {Verdict.SEND:d} ELSE {Verdict.GONE:d} END"
 _NEVER_SENT: Final = (
     "(SELECT 1 FROM attempt WHERE attempt.msg_id = message.id AND attempt.endpoint_id || '' = :endpoint LIMIT 1)"
-    " IS NULL AND (SELECT 1 FROM delivery WHERE delivery.msg_id = message.id"
-    " AND delivery.endpoint_id = :endpoint LIMIT 1) IS NULL"
+    " IS NULL"
 )
 _MISSING: Final = (
     f"{_SCANNED} SELECT message.id AS id, CASE WHEN {{wanted}} THEN"
@@ -118,25 +117,22 @@ _LATEST: Final = (
 )
 # Scalars where a join would do: without statistics PostgreSQL would read a whole table for the join.
 _OF_LATEST: Final = "(SELECT {what} FROM attempt WHERE attempt.msg_id = message.id AND attempt.id = message.attempt_id)"
-_OUTSTANDING: Final = (
-    "(SELECT 1 FROM delivery WHERE delivery.msg_id = message.id AND delivery.endpoint_id = :endpoint LIMIT 1)"
-)
 _IS: Final = f" AND {_OF_LATEST.format(what='attempt.status')} = CAST(:status AS SMALLINT)"
 _STATUS: Final = {
-    MessageStatus.SUCCESS: (_IS, MessageStatus.SUCCESS),
-    MessageStatus.FAIL: (f"{_IS} AND {_OUTSTANDING} IS NULL", MessageStatus.FAIL),
-    MessageStatus.SENDING: (f"{_IS} AND {_OUTSTANDING} = 1", MessageStatus.FAIL),
+    MessageStatus.SUCCESS: MessageStatus.SUCCESS,
+    MessageStatus.FAIL: MessageStatus.FAIL,
+    MessageStatus.SENDING: MessageStatus.FAIL,
 }
-"""What a status asks of the latest attempt; a failure that will be tried again is told as `sending`."""
-_NONE: Final = (_IS, MessageStatus.CANCELED)
+"""What a status asks of the latest attempt. A failure that will be tried again is `sending`: whether it will be is
+seen where it is sent, because the rows of what is outstanding come and go."""
 _CODES: Final = f" AND {_OF_LATEST.format(what='attempt.response_status_code')} BETWEEN :code_from AND :code_to"
 
 
 async def sent(read: Read, endpoint_id: str, part: Stretch, wanted: Narrowed) -> Scanned:
     """Look for messages that an endpoint was sent at least once; filters on the outcome are on the latest attempt."""
     conditions = "1 = 1" + narrow.conditions(read.dialect, wanted.messages)
-    by_status, status = ("", MessageStatus.SUCCESS) if wanted.status is None else _STATUS.get(wanted.status, _NONE)
-    ended = "1 = 1" + by_status + ("" if wanted.code_class is None else _CODES)
+    status = MessageStatus.CANCELED if wanted.status is None else _STATUS.get(wanted.status, MessageStatus.CANCELED)
+    ended = "1 = 1" + ("" if wanted.status is None else _IS) + ("" if wanted.code_class is None else _CODES)
     text = _LATEST.replace("{wanted}", conditions).replace("{ended}", ended)
     codes = range(1) if wanted.code_class is None else wanted.code_class.codes
     values = narrow.values_of(wanted.messages) | {
@@ -212,7 +208,15 @@ _SEND_FAILED: Final = _sending(
     _PROBE.replace("{more}", " AND attempt.status = 0"),
     ASK_CONFLICT.replace("{mode}", str(int(Mode.UNLESS_DELIVERED))),
 )
-_SEND_ALL: Final = _sending("1 = 1", ASK_CONFLICT.replace("{mode}", str(int(Mode.ALWAYS))))
+_ASK: Final = ASK_CONFLICT.replace("{mode}", str(int(Mode.ALWAYS)))
+_OUTSTANDING: Final = (
+    "(SELECT 1 FROM delivery WHERE delivery.msg_id = wanted.id AND delivery.endpoint_id || '' = :endpoint LIMIT 1) = 1"
+)
+_SEND_ANY: Final = {
+    None: _sending("1 = 1", _ASK),
+    MessageStatus.FAIL: _sending("1 = 1", "ON CONFLICT (msg_id, endpoint_id) DO NOTHING"),
+    MessageStatus.SENDING: _sending(_OUTSTANDING, _ASK),
+}
 
 
 async def send_missing(tx: Write, target: Target, msg_ids: Sequence[str]) -> int:
@@ -225,9 +229,10 @@ async def send_failed(tx: Write, target: Target, msg_ids: Sequence[str]) -> int:
     return await _send(tx, _SEND_FAILED, target, msg_ids, settling=True)
 
 
-async def send_all(tx: Write, target: Target, msg_ids: Sequence[str]) -> int:
-    """Send again; return how many."""
-    return await _send(tx, _SEND_ALL, target, msg_ids, settling=False)
+async def send_any(tx: Write, target: Target, msg_ids: Sequence[str], status: MessageStatus | None) -> int:
+    """Send again, of failures only those that will not be tried again, or only those that will; return how many."""
+    statement = _SEND_ANY.get(status, _SEND_ANY[None])
+    return await _send(tx, statement, target, msg_ids, settling=status is not None)
 
 
 async def _send(tx: Write, statement: Sql, target: Target, msg_ids: Sequence[str], *, settling: bool) -> int:
@@ -239,6 +244,9 @@ async def _send(tx: Write, statement: Sql, target: Target, msg_ids: Sequence[str
     if not msg_ids:
         return 0
     ordered = sorted(msg_ids)
+    if tx.dialect is Dialect.POSTGRESQL:
+        # Plans are kept, and one that was made when little was outstanding would read all of it, for every message.
+        await tx.run("SET LOCAL enable_seqscan = off")
     if settling and tx.dialect is Dialect.POSTGRESQL:
         await tx.rows(_LOCK, endpoint=target.endpoint_id, msgs=ordered)
     return await tx.run(statement, msgs=ordered, **target.values)

@@ -14,6 +14,10 @@ from tidings.model.task import Batch, Plan, Tally, Task
 from tidings.storage.database import Read, Write
 
 
+class ReadsAhead:
+    """Marks a kind whose `load` does not depend on the effects of the chunk before: it may run beside its `apply`."""
+
+
 class Handler(Protocol):
     """One kind of background task."""
 

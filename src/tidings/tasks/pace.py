@@ -74,8 +74,7 @@ class Meter:
 
     def allowance(self, now: float) -> int:
         """Return how many messages may be sent at this moment."""
-        self._worth = min(self._most, self._worth + (now - self._at) * self._rate)
-        self._at = now
+        self._grow(now)
         while self._sent and self._sent[0][0] <= now - _WINDOW_SECONDS:
             self._sent.popleft()
         return max(0, math.floor(min(self._worth, self._window - sum(count for _, count in self._sent))))
@@ -85,15 +84,21 @@ class Meter:
         if self.allowance(now) >= math.floor(self._step):
             return 0.0
         if self._worth < self._step:
-            return (self._step - self._worth) / self._rate
-        return self._sent[0][0] + _WINDOW_SECONDS - now
+            return max(_LEAST_SECONDS, (self._step - self._worth) / self._rate)
+        return max(_LEAST_SECONDS, self._sent[0][0] + _WINDOW_SECONDS - now)
 
     def spend(self, count: int, now: float) -> None:
         """Take note of what has been sent; called when it is there for all to see."""
         if count:
+            self._grow(now)  # what grows while a chunk is written is not on top of the most
             self._worth -= count
             self._sent.append((now, count))
+
+    def _grow(self, now: float) -> None:
+        self._worth = min(self._most, self._worth + (now - self._at) * self._rate)
+        self._at = now
 
 
 _STEP_SECONDS: Final = 0.25
 _WINDOW_SECONDS: Final = 10
+_LEAST_SECONDS: Final = 0.001

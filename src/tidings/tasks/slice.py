@@ -19,7 +19,7 @@ from tidings.failpoint import point
 from tidings.model.task import Batch, Failure, LeaseLost, Mark, NotYet, Permanent, Tally, Task, Terms
 from tidings.storage import claims, tasks
 from tidings.storage.database import Busy, Database, Dialect, Duplicate, Read, StorageError, Write
-from tidings.tasks.handler import Handler
+from tidings.tasks.handler import Handler, ReadsAhead
 from tidings.tasks.pace import Meter, Pace, next_rate
 
 _TROUBLE_FIRST: Final = 0.05
@@ -58,6 +58,7 @@ class Slice:
     """One claim and what is done under it."""
 
     __slots__ = (
+        "_ahead",
         "_bench",
         "_ends",
         "_fault",
@@ -88,6 +89,7 @@ class Slice:
         self._over = False
         self._fault: Exception | None = None
         self._must_wait = False
+        self._ahead: tuple[Batch, int] | None = None
         self._meter = None if task.rate_limit is None else Meter(task.rate_limit, bench.clock.monotonic())
 
     async def run(self) -> None:
@@ -141,8 +143,23 @@ class Slice:
     async def _chunk(self) -> None:
         """Read a batch; then, in one transaction, prove ownership, do the work, and write down how far it came."""
         moment = self._bench.clock.monotonic()
-        batch, limit = await self._load()
+        batch, limit = self._ahead or await self._load(self._task, self._limit())
+        self._ahead = None
         point("task.after_load")
+        if not isinstance(self._handler, ReadsAhead) or batch.last or self._meter is not None:
+            await self._write(batch, limit, moment)
+            return
+        following, then = replace(self._task, cursor=batch.cursor), self._limit() - len(batch.items)
+        # Both end before this does: a lost claim takes back what is written, and what was read ahead is forgotten.
+        written, ahead = await asyncio.gather(
+            self._write(batch, limit, moment), self._load(following, max(1, then)), return_exceptions=True
+        )
+        if isinstance(written, BaseException):
+            raise written
+        if self._task.cursor == following.cursor and not isinstance(ahead, BaseException):
+            self._ahead = ahead
+
+    async def _write(self, batch: Batch, limit: int, moment: float) -> None:
         async with self._bench.db.write() as tx:
             point("task.after_begin")
             begun = self._bench.clock.monotonic()
@@ -174,16 +191,15 @@ class Slice:
         await outcomes.tell(tx, ended, self._bench.clock.now())
         return ended
 
-    async def _load(self) -> tuple[Batch, int]:
+    async def _load(self, task: Task, limit: int) -> tuple[Batch, int]:
         """Read a batch, and with how many rows it was read: fewer if it asks for more than may be sent by now."""
-        limit = self._limit()
         async with self._bench.db.read() as read:
-            batch = await self._handler.load(read, self._task, limit)
+            batch = await self._handler.load(read, task, limit)
             if self._meter is not None:
                 allowed = self._meter.allowance(self._bench.clock.monotonic())
                 if len(batch.items) > allowed:
                     limit = allowed
-                    batch = await self._handler.load(read, self._task, limit)
+                    batch = await self._handler.load(read, task, limit)
         return batch, limit
 
     def _limit(self) -> int:
@@ -241,6 +257,7 @@ class Slice:
         limit = self._bench.backlog
         if not limit or self._room > 0:
             return True
+        self._ahead = None  # it may have to wait for long
         async with self._bench.db.read() as read:
             self._room = limit - await self._handler.backlog(read, self._task, limit)
         return self._room > 0 or await self._held_until(self._is_relieved)

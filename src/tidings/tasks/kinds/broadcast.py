@@ -21,6 +21,7 @@ from tidings.model.task import BROADCAST, Batch, Plan, Tally, Task
 from tidings.storage import broadcasts, intake, task_items, usage
 from tidings.storage.database import Read, Write
 from tidings.storage.intake import NewMessage
+from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import receivers
 
 CHUNK_BYTES: Final = 1024 * 1024
@@ -29,7 +30,7 @@ CHUNK_BYTES: Final = 1024 * 1024
 _args: Final = msgspec.json.Decoder(BroadcastArgs)
 
 
-class Broadcast:
+class Broadcast(ReadsAhead):
     """Makes one message in many applications."""
 
     kind = BROADCAST

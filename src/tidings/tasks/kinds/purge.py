@@ -12,12 +12,13 @@ from tidings.model.results import MESSAGES_PURGED
 from tidings.model.task import PURGE_CONTENT, Batch, Plan, Tally, Task
 from tidings.storage import purges, replays
 from tidings.storage.database import Read, Write
+from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import receivers
 
 _args = msgspec.json.Decoder(PurgeArgs)
 
 
-class Purge:
+class Purge(ReadsAhead):
     """Deletes the payloads of one application."""
 
     kind = PURGE_CONTENT

@@ -21,13 +21,14 @@ from tidings.storage import deliveries, recovery, replays
 from tidings.storage.database import Read, Write
 from tidings.storage.recovery import Verdict
 from tidings.storage.replays import Target
+from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import receivers
 from tidings.tasks.kinds.receivers import PAYLOAD_GONE
 
 _args: Final = msgspec.json.Decoder(RecoverArgs)
 
 
-class Recover:
+class Recover(ReadsAhead):
     """Sends failed messages of one endpoint again."""
 
     kind = RECOVER

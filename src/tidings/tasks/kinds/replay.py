@@ -21,13 +21,14 @@ from tidings.storage import deliveries, replays
 from tidings.storage.database import Read, Write
 from tidings.storage.recovery import Scanned, Verdict
 from tidings.storage.replays import Stretch, Target
+from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import receivers
 from tidings.tasks.kinds.receivers import PAYLOAD_GONE
 
 _args: Final = msgspec.json.Decoder(ReplayArgs)
 
 
-class Replay:
+class Replay(ReadsAhead):
     """Sends messages that one endpoint was never sent."""
 
     kind = REPLAY
@@ -58,7 +59,7 @@ class Replay:
         args = _args.decode(task.args)
         await receivers.require(tx, args.endpoint_id, patient=args.force)
         target = Target(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
-        sent = await self._send(tx, target, [msg_id for msg_id, does in batch.items if does is Verdict.SEND])
+        sent = await self._send(tx, args, target, [msg_id for msg_id, does in batch.items if does is Verdict.SEND])
         if sent:
             tx.after_commit(lambda: self._wake.deliveries([args.endpoint_id]))
         skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is Verdict.GONE]
@@ -70,7 +71,8 @@ class Replay:
     async def _scan(self, read: Read, args: ReplayArgs, part: Stretch) -> Scanned:
         return await replays.missing(read, args.endpoint_id, part)
 
-    async def _send(self, tx: Write, target: Target, msg_ids: list[str]) -> int:
+    async def _send(self, tx: Write, args: ReplayArgs, target: Target, msg_ids: list[str]) -> int:
+        del args
         return await replays.send_missing(tx, target, msg_ids)
 
 
@@ -82,5 +84,5 @@ class BulkReplay(Replay):
     async def _scan(self, read: Read, args: ReplayArgs, part: Stretch) -> Scanned:
         return await replays.sent(read, args.endpoint_id, part, args.narrowed)
 
-    async def _send(self, tx: Write, target: Target, msg_ids: list[str]) -> int:
-        return await replays.send_all(tx, target, msg_ids)
+    async def _send(self, tx: Write, args: ReplayArgs, target: Target, msg_ids: list[str]) -> int:
+        return await replays.send_any(tx, target, msg_ids, args.narrowed.status)
