@@ -10,7 +10,7 @@ from tidings import ids
 from tidings.api.query import Direction, Kind, Limit, Query, integer, one_of
 from tidings.api.routes import Access, AnyRoute, Call, EventStream, Nothing, Route
 from tidings.api.task_stream import followed
-from tidings.api.tasks import TAG, BackgroundTaskOut, shown
+from tidings.api.tasks import BackgroundTaskOut, shown
 from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
 from tidings.core import outcomes, task_items, tasks
 from tidings.core.desk import Desk
@@ -22,6 +22,8 @@ from tidings.model.task import Task
 from tidings.model.task_item import Outcome
 from tidings.model.token import Capability, Principal
 
+TAG: Final = "Background Task Control"
+"""A tag of its own: clients that are made of the contract's stay as their users know them."""
 WAIT_MAX: Final = 60
 WAIT_DEFAULT: Final = 30
 
