@@ -169,6 +169,7 @@ class Claimer:
 
     async def _pass(self) -> _Claimed:
         now = self._clock.now()
+        at = self._clock.monotonic()  # before any endpoint is read, so that a change while this goes on is seen
         async with self._db.write() as tx:
             lapsed = await deliveries.return_lapsed(tx, before=now, now=now, limit=_LAPSED)
             found = await deliveries.due_endpoints(tx, now, after=self._after, limit=_ENDPOINTS)
@@ -177,7 +178,6 @@ class Claimer:
             receivers, abandoned = await self._receivers(tx, found)
             wanted, limited = await self._wanted(tx, receivers)
             rows, lease = await self._lease(tx, wanted, now, {} if limited is None else limited.allotted)
-            at = self._clock.monotonic()
             taken = Counter(row["endpoint_id"] for row in rows)
             windows = {} if limited is None else await self._throttle.close(tx, limited, taken)
             sends, dropped = await self._loaded(tx, rows, receivers, lease, at)

@@ -22,6 +22,7 @@ from tidings.model.routing import Receiver, Send
 
 _SWEEP_SECONDS: Final = 0.25
 _LINES_KEPT: Final = 4_096
+_NEVER: Final = float("-inf")
 _TURNED_SECONDS: Final = 60.0
 """How long it is remembered that an endpoint has changed: longer than a delivery waits in memory."""
 _UNANSWERED: Final = 10
@@ -233,9 +234,11 @@ class Queue:
         """
         latest = self._clock.monotonic() - _TURNED_SECONDS
         self._turned = {endpoint_id: moment for endpoint_id, moment in self._turned.items() if moment > latest}
-        current, stale = [], []
+        current: list[Send] = []
+        stale: list[Send] = []
         for send in sends:
-            (stale if send.leased_at <= self._turned.get(send.receiver.id, 0.0) else current).append(send)
+            is_stale = send.leased_at <= self._turned.get(send.receiver.id, _NEVER)
+            (stale if is_stale else current).append(send)
         if stale:
             self.fall_behind({send.receiver.id for send in stale})
             self._hand_back(stale)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""The commands of whoever keeps the service: config, asymmetric-key, wipe, prune; and what a start depends on."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import live
+from cli.command import tidings
+from live import SECRET, serving
+from tidings.model.signature import parse_secret
+
+SURE = "--yes-i-know-what-im-doing"
+OTHER = "org_other"
+
+
+def test_settings_are_told_with_where_they_came_from(tmp_path: Path) -> None:
+    (tmp_path / "tidings.toml").write_text("max_body_bytes = 5\n")
+
+    said = tidings("config", "--db", "sqlite:///x.db", folder=tmp_path, jwt_secret=SECRET, main_secret="sesame")
+
+    lines = dict(line.split(" = ", 1) for line in said.out.splitlines())
+    assert 0 == said.code
+    assert "sqlite:///x.db  (a flag)" == lines["db_dsn"]
+    assert "5  (tidings.toml)" == lines["max_body_bytes"]
+    assert "********  (TIDINGS_JWT_SECRET)" == lines["jwt_secret"]
+    assert "30  (default)" == lines["worker_request_timeout"]
+    assert SECRET not in said.out
+    assert "sesame" not in said.out
+    assert "" == said.err
+
+
+def test_the_peers_environment_is_taken_and_what_has_no_effect_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"SVIX_RETRY_SCHEDULE": "1,2", "SVIX_REDIS_DSN": "redis://x", "SVIX_QUEUE_TYPE": "redis", "SVIX_TYPO": "1"}
+    monkeypatch.setattr(live, "environment", lambda _: given)
+    monkeypatch.setattr("cli.command.environment", lambda _: {"PATH": "", **given, "DATABASE_URL": "sqlite:///d.db"})
+
+    said = tidings("config", folder=tmp_path)
+
+    assert "retry_schedule = (1, 2)  (SVIX_RETRY_SCHEDULE)" in said.out
+    assert "db_dsn = sqlite:///d.db  (DATABASE_URL)" in said.out
+    assert ["SVIX_QUEUE_TYPE", "SVIX_REDIS_DSN", "SVIX_TYPO"] == [line.split()[0] for line in said.err.splitlines()]
+
+
+def test_a_pair_of_keys_is_made(tmp_path: Path) -> None:
+    said = tidings("asymmetric-key", "generate", folder=tmp_path)
+
+    secret, public = said.out.splitlines()
+    assert parse_secret(secret.removeprefix("Secret key: ")).public_text == public.removeprefix("Public key: ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"jwt_algorithm": "none"}, "jwt_algorithm"),
+        ({"jwt_algorithm": "RS256"}, "jwt_secret"),
+        ({"default_signature_type": "rsa"}, "default_signature_type"),
+        ({"log_level": "loud"}, "log_level"),
+        ({"app_portal_url": "portal"}, "app_portal_url"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, settings: dict[str, str], names: str) -> None:
+    said = tidings("serve", folder=tmp_path, **settings)
+
+    assert 2 == said.code
+    assert names in said.complaint
+
+
+def test_a_key_of_another_kind_ends_the_start(tmp_path: Path, sqlite_url: str) -> None:
+    listen = f"127.0.0.1:{live.free_port()}"
+    given = {"jwt_algorithm": "EdDSA", "jwt_secret": SECRET, "db_dsn": sqlite_url, "listen_address": listen}
+
+    for command in (("serve",), ("jwt", "generate")):
+        said = tidings(*command, folder=tmp_path, **given)
+        assert 2 == said.code
+        assert said.err.splitlines()[-1].startswith("tidings: jwt_algorithm EdDSA needs a key")
+
+
+def test_a_token_is_made_by_the_algorithm_of_the_server(tmp_path: Path, sqlite_url: str) -> None:
+    with serving(sqlite_url, tmp_path, jwt_algorithm="HS512") as server:
+        said = tidings("jwt", "generate", folder=tmp_path, jwt_algorithm="HS512", jwt_secret=SECRET)
+        token = said.out.removeprefix("Token (Bearer): ").strip()
+
+        assert 200 == server.call("GET", "/api/v1/app", token=token)[0]
+        assert 401 == server.call("GET", "/api/v1/app")[0]
+
+
+def test_a_main_secret_stays(tmp_path: Path, database_url: str) -> None:
+    with serving(database_url, tmp_path) as server:
+        path = f"/api/v1/app/{server.call('POST', '/api/v1/app', {'name': 'a'})[1]['id']}/endpoint"
+        first = server.call("POST", path, {"url": "http://example.com"})[1]["id"]
+        key = server.call("GET", f"{path}/{first}/secret")[1]["key"]
+        server.restart(main_secret="sesame")
+        second = server.call("POST", path, {"url": "http://example.com"})[1]["id"]
+        assert key == server.call("GET", f"{path}/{first}/secret")[1]["key"]
+        server.restart()
+        assert 200 == server.call("GET", f"{path}/{second}/secret")[0]
+    listen = f"127.0.0.1:{live.free_port()}"
+
+    for given, words in (({}, "main_secret is not set"), ({"main_secret": "other"}, "main_secret is not the one")):
+        said = tidings("serve", folder=tmp_path, db_dsn=database_url, listen_address=listen, **given)
+        assert 2 == said.code
+        assert words in said.complaint
+
+
+def test_a_process_takes_the_roles_of_the_peers_switches(tmp_path: Path, sqlite_url: str) -> None:
+    with serving(sqlite_url, tmp_path, worker_enabled="false") as server:
+        app = server.call("POST", "/api/v1/app", {"name": "a"})[1]["id"]
+        server.call("POST", f"/api/v1/app/{app}/endpoint", {"url": "http://127.0.0.1:9/"})
+        server.call("POST", f"/api/v1/app/{app}/msg", {"eventType": "a", "payload": {}})
+        server.restart(worker_enabled="true")
+        deadline = datetime.now(UTC) + timedelta(seconds=10)
+        listed: list[object] = []
+        while not listed and datetime.now(UTC) < deadline:
+            endpoint = server.call("GET", f"/api/v1/app/{app}/endpoint")[1]["data"][0]["id"]
+            listed = server.call("GET", f"/api/v1/app/{app}/attempt/endpoint/{endpoint}")[1]["data"]
+
+    assert 1 == len(listed)
+
+
+def _filled(server: live.Live, org: str) -> str:
+    """Make something of everything for an organisation; return its application."""
+    token = server.token_of(org)
+    app = str(server.call("POST", "/api/v1/app", {"name": "a", "uid": "a"}, token=token)[1]["id"])
+    server.call("POST", f"/api/v1/app/{app}/endpoint", {"url": "http://127.0.0.1:9/"}, token=token)
+    server.call("POST", "/api/v1/event-type", {"name": "a", "description": ""}, token=token)
+    for n in range(3):
+        message = {"eventType": "a", "payload": {}, "eventId": f"e{n}"}
+        assert 202 == server.call("POST", f"/api/v1/app/{app}/msg", message, token=token)[0]
+    return app
+
+
+def test_an_organisation_is_wiped_and_no_other(tmp_path: Path, database_url: str) -> None:
+    with serving(database_url, tmp_path, worker_enabled="false") as server:
+        _filled(server, OTHER)
+        kept = _filled(server, "org_kept")
+    asked = tidings("wipe", OTHER, folder=tmp_path, db_dsn=database_url)
+    said = tidings("wipe", OTHER, SURE, folder=tmp_path, db_dsn=database_url)
+    again = tidings("wipe", OTHER, SURE, folder=tmp_path, db_dsn=database_url)
+
+    assert 1 == asked.code
+    assert SURE in asked.err
+    assert f"Deleted of {OTHER}: 1 applications, 1 endpoints, 3 messages, 0 attempts, 0 tasks.\n" == said.out
+    assert f"Deleted of {OTHER}: 0 applications, 0 endpoints, 0 messages, 0 attempts, 0 tasks.\n" == again.out
+    with serving(database_url, tmp_path, worker_enabled="false") as server:
+        theirs, mine = server.token_of(OTHER), server.token_of("org_kept")
+        for path in ("app", "event-type"):
+            assert [] == server.call("GET", f"/api/v1/{path}", token=theirs)[1]["data"]
+            assert 1 == len(server.call("GET", f"/api/v1/{path}", token=mine)[1]["data"])
+        assert 3 == len(server.call("GET", f"/api/v1/app/{kept}/msg", token=mine)[1]["data"])
+
+
+def test_what_is_no_organisation_is_not_wiped(tmp_path: Path, sqlite_url: str) -> None:
+    said = tidings("wipe", "app_x", SURE, folder=tmp_path, db_dsn=sqlite_url)
+
+    assert 2 == said.code
+    assert "org_" in said.complaint
+
+
+def test_messages_of_long_ago_are_pruned(tmp_path: Path, database_url: str) -> None:
+    with serving(database_url, tmp_path, worker_enabled="false") as server:
+        app = _filled(server, OTHER)
+
+    def prune(moment: datetime, *more: str) -> tuple[int, str]:
+        told = ("--older-than", moment.isoformat(), "--batch-size", "2", *more)
+        said = tidings("prune", *told, folder=tmp_path, db_dsn=database_url)
+        return said.code, said.err
+
+    now = datetime.now(UTC)
+    assert (0, "Deleted: 0 messages, 0 attempts.\n") == prune(now - timedelta(days=100), SURE)
+    assert 1 == prune(now + timedelta(hours=1))[0]
+    code, err = prune(now + timedelta(hours=1), SURE)
+    assert (0, ["Some of what goes is less than 90 days old.", "Deleted: 3 messages, 0 attempts."]) == (
+        code,
+        err.splitlines(),
+    )
+    with serving(database_url, tmp_path, worker_enabled="false") as server:
+        path, token = f"/api/v1/app/{app}/msg", server.token_of(OTHER)
+        assert [] == server.call("GET", path, token=token)[1]["data"]
+        again = {"eventType": "a", "payload": {}, "eventId": "e0"}
+        assert 202 == server.call("POST", path, again, token=token)[0]
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2024-01-01T00:00:00", ""])
+def test_a_moment_that_cannot_be_read_prunes_nothing(tmp_path: Path, moment: str) -> None:
+    said = tidings("prune", "--older-than", moment, SURE, folder=tmp_path)
+
+    assert 2 == said.code
+    assert "--older-than" in said.complaint
