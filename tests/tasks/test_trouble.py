@@ -2,6 +2,7 @@
 """How a runner begins and ends, what it takes over, and trouble of the database, which is never the task's fault."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from tasks.kit import (
     events_of,
     new_task,
     reread,
+    rows,
     runner_of,
     spin,
     start,
@@ -250,3 +252,26 @@ async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
     await runner.stop()
 
     assert writes == before
+
+
+async def test_on_postgresql_lost_connections_are_no_strikes(postgres_dsn: str) -> None:
+    """Every connection of the runner is ended by the server, again and again; the look on is from another database."""
+    async with database(postgres_dsn) as db:
+        scene = Scene(db, desk_of(db))
+        task = await start(scene.desk, new_task(1_500))
+    dsn, _, name = postgres_dsn.rpartition("/")
+    async with database(postgres_dsn, fresh=False) as db, database(f"{dsn}/postgres", fresh=False) as beside:
+        cut = 0
+        async with working(db, limits=replace(TENS, lease_seconds=5.0)):
+            for _ in range(12):
+                await asyncio.sleep(0.03)
+                sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+                cut += len(await rows(beside, sql, name=name))
+            ended = None
+            while ended is None:
+                with contextlib.suppress(Unavailable):
+                    ended = await until(db, task.id)
+        assert cut > 5
+        assert (ended.state, ended.done) == (State.SUCCEEDED, 1_500)
+        assert await wrongs(db, ended) == []
+        assert "struck" not in await events_of(db, task)

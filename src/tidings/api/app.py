@@ -5,7 +5,7 @@ From the outside in: `Intake` answers the one hot route itself; cross-origin hea
 the router finds the path; `_Resource` checks a request and calls its handler.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from starlette.middleware.cors import CORSMiddleware
@@ -48,10 +48,10 @@ def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
     """Make the API of one process."""
     routes = [PathRoute(PREFIX + path, _Resource(context, group)) for path, group in _by_path(table).items()]
     routes += [
-        PathRoute(f"{PREFIX}/openapi.json", _Fixed(200, encode(document(table)), JSON)),
-        PathRoute(authentication.PORTAL, _Fixed(200, docs.PORTAL, _HTML)),
-        PathRoute("/docs", _Fixed(200, docs.page(table), _HTML)),
-        PathRoute("/", _Fixed(307, b"", _TO_DOCS)),
+        PathRoute(f"{PREFIX}/openapi.json", _Fixed(200, lambda: encode(document(table)), JSON)),
+        PathRoute(authentication.PORTAL, _Fixed(200, lambda: docs.PORTAL, _HTML)),
+        PathRoute("/docs", _Fixed(200, lambda: docs.page(table), _HTML)),
+        PathRoute("/", _Fixed(307, bytes, _TO_DOCS)),
     ]
     router = Router(routes, redirect_slashes=False, default=_nothing_here)
     shared = CORSMiddleware(
@@ -87,21 +87,25 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class _Fixed:
-    """Something that is always answered alike."""
+    """Something that is always answered alike, and made when it is first asked for."""
 
-    __slots__ = ("_body", "_headers", "_status")
+    __slots__ = ("_body", "_headers", "_make", "_status")
 
-    def __init__(self, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    def __init__(self, status: int, make: Callable[[], bytes], *headers: tuple[bytes, bytes]) -> None:
         self._status = status
-        self._body = body
-        self._headers = [*headers, (b"content-length", b"%d" % len(body))]
+        self._make = make
+        self._headers = headers
+        self._body: bytes | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive
         if scope["method"] not in ("GET", "HEAD"):
             await respond(send, NOT_ALLOWED, [(b"allow", b"GET, HEAD")])
             return
-        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        if self._body is None:
+            self._body = self._make()
+        headers = [*self._headers, (b"content-length", b"%d" % len(self._body))]
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
         await send({"type": "http.response.body", "body": self._body})
 
 

@@ -6,6 +6,7 @@ then prepared statements are off (`pgbouncer=True`).
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -43,6 +44,7 @@ _GONE: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that ended while the driver was in the middle of something
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
@@ -162,9 +164,12 @@ class PostgresDatabase:
         try:
             yield connection
         finally:
-            if connection.is_in_transaction():
-                connection.terminate()  # left in the middle: neither its locks nor its state may reach the next owner
-            await self._pool.release(connection)
+            # The pool takes a connection back by itself when the server ends it; there is nothing to give back then,
+            # and what the driver says about that must not hide what happened.
+            with contextlib.suppress(asyncpg.InterfaceError):
+                if connection.is_in_transaction():
+                    connection.terminate()  # in the middle: neither its locks nor its state may reach the next owner
+                await self._pool.release(connection)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[PostgresRead]:
@@ -200,7 +205,8 @@ async def _commit(connection: Any) -> None:  # noqa: ANN401
     try:
         status = await connection.execute("COMMIT")
     except asyncio.CancelledError:
-        connection.terminate()
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.terminate()
         raise
     except Exception as error:
         mapped = _mapped(error)
@@ -216,4 +222,5 @@ async def _roll_back(connection: Any) -> None:  # noqa: ANN401
     try:
         await connection.execute("ROLLBACK")
     except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the first error is the one to tell; this connection is dropped
-        connection.terminate()
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.terminate()

@@ -189,9 +189,11 @@ _PROBE: Final = (
     "(SELECT 1 FROM attempt WHERE attempt.msg_id = wanted.id AND attempt.endpoint_id || '' = :endpoint{more} LIMIT 1)"
     " IS NULL"
 )
+# One probe for each message. As `msg_id = ANY(…)` it is a filter to the planner, and a plan that was made while the
+# table was small compares every row with every id once the table has grown.
 _LOCK: Final = (
-    "SELECT 1 FROM delivery WHERE msg_id = ANY(CAST(:msgs AS text[])) AND endpoint_id || '' = :endpoint"
-    " ORDER BY msg_id FOR UPDATE"
+    "SELECT 1 FROM unnest(CAST(:msgs AS text[])) AS wanted(id) CROSS JOIN LATERAL (SELECT 1 FROM delivery"
+    " WHERE delivery.msg_id = wanted.id AND delivery.endpoint_id = :endpoint FOR UPDATE) AS held"
 )
 
 
