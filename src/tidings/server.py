@@ -25,7 +25,7 @@ from tidings.api.hot import protocol_of
 from tidings.api.ratelimit import Limiter
 from tidings.clock import HOUR, SECOND, Clock, SharedClock, SystemClock
 from tidings.config import ConfigError, Settings
-from tidings.core import housekeeping, operational, sessions
+from tidings.core import health, housekeeping, operational, sessions
 from tidings.core.accept import NO_DELIVERY, AcceptBatcher
 from tidings.core.access import jwt_secret
 from tidings.core.desk import Desk
@@ -211,6 +211,7 @@ class Server:
         try:
             await partitions.make_ahead(self._db, self._clock.now())
             await operational.forget_old(self._db, self._clock.now())
+            await health.forget_idle_limits(self._db, self._clock.now())
             await sessions.forget_old(self._db, self._clock.now())
             await housekeeping.call_janitor(self._db, self._clock, self._wake)
             expired = _EXPIRE_CHUNK

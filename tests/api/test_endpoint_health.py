@@ -6,6 +6,7 @@ from typing import Any
 
 from api.kit import Api, Json
 from tidings.clock import DAY, HOUR, rfc3339
+from tidings.core.health import forget_idle_limits
 from tidings.model.throttle import SECOND_US
 
 FRESH: Json = {
@@ -108,15 +109,36 @@ async def test_enabling_can_start_to_recover_what_failed_in_the_same_call(api: A
 
     answer = await api.post(f"/app/{app}/endpoint/hook/enable", params={"recover": "true"})
 
-    [task_id] = answer.json()["x"]["tasks"]
     async with api.db.read() as read:
-        row = await read.one("SELECT kind, args FROM task WHERE id = :id", id=task_id)
-    args = json.loads(row["args"])
-    assert ("endpoint.recover", endpoint) == (row["kind"], args["endpoint_id"])
-    assert 0 <= began - args["since"] <= 120_000
+        rows = [
+            await read.one("SELECT kind, args FROM task WHERE id = :id", id=each)
+            for each in answer.json()["x"]["tasks"]
+        ]
+    assert ["endpoint.recover", "endpoint.replay"] == [row["kind"] for row in rows]
+    for row in rows:
+        args = json.loads(row["args"])
+        assert endpoint == args["endpoint_id"]
+        assert 0 <= began - args["since"] <= 120_000
 
 
-async def test_enabling_twice_with_one_key_starts_one_task(api: Api) -> None:
+async def test_what_somebody_disabled_catches_up_on_what_it_missed_meanwhile(api: Api) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    await api.call("PATCH", f"/app/{app}/endpoint/{endpoint}", json={"disabled": True})
+    told = await health(api, app, endpoint)
+    since = api.clock.now()
+    api.clock.advance(HOUR)
+
+    answer = await api.post(f"/app/{app}/endpoint/{endpoint}/enable?recover=true")
+
+    async with api.db.read() as read:
+        row = await read.one("SELECT args FROM task WHERE kind = 'endpoint.replay'")
+    assert ("disabled", rfc3339(since), None) == (told["status"], told["disabledAt"], told["disabledReason"])
+    assert 0 <= since - json.loads(row["args"])["since"] <= 120_000
+    assert 2 == len(answer.json()["x"]["tasks"])
+
+
+async def test_enabling_twice_with_one_key_starts_everything_once(api: Api) -> None:
     app, _, _ = await disabled(api)
     headers = {"idempotency-key": "k"}
     path = f"/app/{app}/endpoint/hook/enable?recover=true"
@@ -125,7 +147,7 @@ async def test_enabling_twice_with_one_key_starts_one_task(api: Api) -> None:
 
     assert answers[0].json() == answers[1].json()
     async with api.db.read() as read:
-        assert 1 == (await read.one("SELECT count(*) AS n FROM task"))["n"]
+        assert 2 == (await read.one("SELECT count(*) AS n FROM task"))["n"]
 
 
 async def test_enabling_what_is_enabled_changes_nothing_and_tells_nothing(api: Api) -> None:
@@ -173,6 +195,18 @@ async def test_a_rate_of_the_endpoint_or_of_its_application_that_holds_it_up_is_
     limited = {"status": "RateLimited", "throttledSince": rfc3339(since)}
     assert [limited, {"status": "Ok", "throttledSince": None}] == own
     assert [limited, limited] == shared
+
+
+async def test_a_limit_that_is_long_idle_is_forgotten(api: Api) -> None:
+    now = api.clock.now()
+    async with api.db.write() as tx:
+        for key, age in (("ep_old", 2 * DAY), ("ep_new", HOUR)):
+            await tx.run("INSERT INTO throttle (key, tat) VALUES (:key, :tat)", key=key, tat=(now - age) * 1_000)
+
+    await forget_idle_limits(api.db, now)
+
+    async with api.db.read() as read:
+        assert ["ep_new"] == [row["key"] for row in await read.rows("SELECT key FROM throttle")]
 
 
 async def test_health_and_limits_of_what_is_not_there_are_not_found(lite: Api) -> None:

@@ -113,6 +113,9 @@ async def _add(tx: Write, desk: Desk, app: App, draft: EndpointDraft, now: int) 
     await _refuse_unknown(tx, app.org_id, draft.event_types or ())
     if not await endpoints.add(tx, endpoint, desk.vault.packed(draft.secret or desk.vault.fresh())):
         raise conflict()
+    if endpoint.disabled:
+        await health.note_disabled(tx, endpoint.id, now)
+        endpoint = replace(endpoint, record=replace(endpoint.record, disabled_at=now))
     await tell(tx, desk, app, endpoint, operational.ENDPOINT_CREATED)
     tx.after_commit(lambda: desk.wake.routing(app.id))
     return endpoint
@@ -124,6 +127,8 @@ async def _rewrite(tx: Write, desk: Desk, app: App, before: Endpoint, edited: En
     await endpoints.change(tx, endpoint)
     await tell(tx, desk, app, endpoint, operational.ENDPOINT_UPDATED)
     if endpoint.disabled and not before.disabled:
+        await health.note_disabled(tx, endpoint.id, endpoint.updated_at)
+        endpoint = replace(endpoint, record=replace(endpoint.record, disabled_at=endpoint.updated_at))
         await tell(tx, desk, app, endpoint, operational.ENDPOINT_DISABLED, failSince=None, trigger="manual")
     if before.disabled and not endpoint.disabled:
         await health.reset(tx, endpoint.id)

@@ -5,23 +5,31 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tidings.clock import MINUTE, SECOND
-from tidings.core import operational, tasks
+from tidings.clock import DAY, MINUTE, SECOND
+from tidings.core import operational, resending, tasks
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.health import NOTHING
 from tidings.model.recovery import LONGEST_MS
+from tidings.model.resending import Chosen, Narrowed, Which
 from tidings.model.task import Task
 from tidings.model.throttle import SECOND_US
 from tidings.storage import apps, endpoints, health, throttles
-from tidings.storage.database import Write
+from tidings.storage.database import Database, Write
+
+_CHUNK: Final = 1_000
 
 
 async def reset(tx: Write, endpoint_id: str) -> None:
     """Forget what is on record of an endpoint's failures. Whoever enables one calls this."""
     await health.reset(tx, endpoint_id)
+
+
+async def note_disabled(tx: Write, endpoint_id: str, now: int) -> None:
+    """Note when somebody disabled an endpoint, so that enabling it can catch up on what it missed."""
+    await health.note_disabled(tx, endpoint_id, now)
 
 
 async def throttled_since(desk: Desk, app: App, ref: str) -> int | None:
@@ -32,6 +40,14 @@ async def throttled_since(desk: Desk, app: App, ref: str) -> int | None:
         now = await throttles.shared_now(read)
     now = desk.clock.now() * (SECOND_US // SECOND) if now is None else now
     return min((each.limited_since for each in held if each.limited_since and each.tat > now), default=None)
+
+
+async def forget_idle_limits(db: Database, now: int) -> None:
+    """Delete limits that nothing was sent under for a day, a chunk at a time: they allow what one that is new does."""
+    before, gone = (now - DAY) * (SECOND_US // SECOND), _CHUNK
+    while gone == _CHUNK:
+        async with db.write() as tx:
+            gone = await throttles.expire(tx, before=before, limit=_CHUNK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +103,38 @@ def _named(app: App, endpoint: Endpoint) -> dict[str, str | None]:
     return {"appId": app.id, "appUid": app.uid, "endpointId": endpoint.id, "endpointUid": endpoint.uid}
 
 
-async def _recover(desk: Desk, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
-    """Send again what failed since the record began, or, if there was none, since the endpoint was disabled."""
+def _since(desk: Desk, before: Endpoint) -> int | None:
+    """Return when the bad time began: with the record, or, if there was none, when the endpoint was disabled."""
     record = before.record
     began = record.failing_since or record.unreachable_since or record.disabled_at
-    if began is None:
-        return None
     # The attempt that began the record was made before its outcome was written, at most so long.
-    since = max(began - MINUTE, desk.clock.now() - LONGEST_MS + MINUTE)
+    return None if began is None else max(began - MINUTE, desk.clock.now() - LONGEST_MS + MINUTE)
+
+
+async def _recover(desk: Desk, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
+    """Send again what failed in the bad time."""
+    since = _since(desk, before)
+    if since is None:
+        return None
     wanted = tasks.Recovery(endpoint_ref=before.id, since=since, until=None, created_by=created_by)
     return await tasks.begin_recovery(desk, tx, app, before.id, wanted)
 
 
-CATCHING_UP: Final[tuple[Begin, ...]] = (_recover,)
+async def _replay(desk: Desk, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
+    """Send what the endpoint would have been sent while it was disabled, and what waited for it then."""
+    since = _since(desk, before)
+    if since is None or not before.disabled:
+        return None
+    chosen = Chosen(
+        which=Which.MISSING,
+        endpoint_ref=before.id,
+        since=since,
+        until=None,
+        narrowed=Narrowed(),
+        created_by=created_by,
+    )
+    return await tasks.start(desk, tx, await resending.order(desk, tx, app, chosen))
+
+
+CATCHING_UP: Final[tuple[Begin, ...]] = (_recover, _replay)
 """What catches up on a bad time."""

@@ -44,6 +44,7 @@ WHERE id = :id AND disabled = 0 AND deleted_at IS NULL
 _ENABLE: Final = """
 UPDATE endpoint SET disabled = 0, updated_at = :now WHERE id = :id AND disabled = 1 AND deleted_at IS NULL
 """
+_NOTE_DISABLED: Final = "UPDATE endpoint SET disabled_at = :now, disabled_reason = NULL WHERE id = :id"
 _RESET: Final = """
 UPDATE endpoint SET failing_since = NULL, last_failure_at = NULL, disables_at = NULL, unreachable_since = NULL,
   disabled_at = NULL, disabled_reason = NULL
@@ -97,6 +98,11 @@ async def disable(tx: Write, endpoint_id: str, now: int, reason: Reason) -> bool
 async def enable(tx: Write, endpoint_id: str, now: int) -> bool:
     """Enable an endpoint; tell whether it was disabled. Its record is not touched: see `reset`."""
     return await tx.run(_ENABLE, id=endpoint_id, now=now) == 1
+
+
+async def note_disabled(tx: Write, endpoint_id: str, now: int) -> None:
+    """Note when an endpoint was disabled by somebody who may."""
+    await tx.run(_NOTE_DISABLED, id=endpoint_id, now=now)
 
 
 async def reset(tx: Write, endpoint_id: str) -> None:
