@@ -25,7 +25,7 @@ from tidings.api.hot import protocol_of
 from tidings.api.ratelimit import Limiter
 from tidings.clock import HOUR, SECOND, Clock, SharedClock, SystemClock
 from tidings.config import ConfigError, Settings
-from tidings.core import health, housekeeping, operational, sessions
+from tidings.core import health, housekeeping, operational, retention, sessions
 from tidings.core.accept import NO_DELIVERY, AcceptBatcher
 from tidings.core.access import jwt_secret
 from tidings.core.desk import Desk
@@ -40,7 +40,7 @@ from tidings.delivery.proxy import Proxy
 from tidings.delivery.role import Delivery, Terms
 from tidings.model.signature import SignatureType
 from tidings.model.vault import SealedError, Vault
-from tidings.observe import counters, failure, log, start_logging
+from tidings.observe import count, counters, failure, log, start_logging
 from tidings.storage import intake, partitions, pulse
 from tidings.storage.database import Database, Dialect, StorageError
 from tidings.storage.migrate import migrate as run_migrations
@@ -205,6 +205,14 @@ class Server:
             await asyncio.sleep(HOUR / SECOND)
             if counters.total() != before or self._db.dialect is Dialect.POSTGRESQL:
                 await self._housekeep()
+            await self._expire_payloads()
+
+    async def _expire_payloads(self) -> None:
+        """Delete payloads that were kept long enough; their time goes by whether anything happens or not."""
+        try:
+            count("payloads.expired", await retention.expire(self._db, self._clock.now()))
+        except StorageError as error:
+            failure("expiring payloads", error)
 
     async def _housekeep(self) -> None:
         """Make partitions for the days to come; delete what has run out, in chunks: receipts, operational events."""

@@ -88,8 +88,9 @@ def prune(
     if not sure:
         typer.echo(f"Messages from before {older_than} go. Say --yes-i-know-what-im-doing to have it done.", err=True)
         raise typer.Exit(1)
-    gone = _on(db, config, lambda database: wiping.prune(database, before, chunk=batch_size))
-    typer.echo(f"Deleted: {gone['messages']} messages, {gone['attempts']} attempts.", err=True)
+    gone = _on(db, config, lambda database: wiping.prune(database, before, SystemClock().now(), chunk=batch_size))
+    ended = f"; {gone['payloads']} payloads whose time was over" if gone["payloads"] else ""
+    typer.echo(f"Deleted: {gone['messages']} messages, {gone['attempts']} attempts{ended}.", err=True)
 
 
 def _told(gone: Counter[str]) -> str:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tidings.core import retention
 from tidings.ids import MESSAGE, OrgId, first_at
 from tidings.storage import wiping
 from tidings.storage.database import Database, Write, retried
@@ -25,8 +26,14 @@ async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
     return gone
 
 
-async def prune(db: Database, before: int, *, chunk: int) -> Counter[str]:
-    """Delete the messages made before a moment, and their attempts; return how many."""
+async def prune(db: Database, before: int, now: int, *, chunk: int) -> Counter[str]:
+    """Delete the messages made before a moment, their attempts, and the payloads whose time is over of the rest."""
+    gone = await _prune(db, before, chunk)
+    gone["payloads"] = await retention.expire(db, now)
+    return gone
+
+
+async def _prune(db: Database, before: int, chunk: int) -> Counter[str]:
     gone: Counter[str] = Counter()
     below = first_at(MESSAGE, before)
     while True:

@@ -6,6 +6,10 @@ from typing import Final
 from tidings.storage.database import Read, Write
 
 _ADD: Final = "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
+_ADVANCE: Final = (
+    "INSERT INTO setting (name, value) VALUES (:name, :value)"
+    " ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE setting.value < excluded.value"
+)
 _GET: Final = "SELECT value FROM setting WHERE name = :name"
 
 
@@ -20,3 +24,8 @@ async def settled(tx: Write, name: str, value: str) -> str:
     await tx.run(_ADD, name=name, value=value)
     row = await tx.one(_GET, name=name)
     return str(row["value"])
+
+
+async def advance(tx: Write, name: str, value: str) -> None:
+    """Set a setting that only ever grows: of what several nodes write, the greatest stays."""
+    await tx.run(_ADVANCE, name=name, value=value)
