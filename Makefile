@@ -19,7 +19,7 @@ serve: $(VENV)/.demo  ## run the service from this checkout
 	@$(BIN)/tidings serve $(ARGS)
 
 test: check $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.codegen  ## check, then every test but the long runs
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
 	$(BIN)/ruff format --check .

@@ -264,7 +264,11 @@ async def test_by_force_it_waits_for_a_disabled_endpoint(world: World) -> None:
     assert (State.SUCCEEDED, {"messagesSent": 5}) == (ended.state, ended.counters)
 
 
-@pytest.mark.parametrize(("since", "until_"), [(NOW + HOUR, None), (at(1), at(2)), (NOW + HOUR, NOW + 2 * HOUR)])
+@pytest.mark.parametrize(
+    ("since", "until_"),
+    [(NOW + HOUR, None), (at(1), at(2)), (NOW + HOUR, NOW + 2 * HOUR)],
+    ids=["future", "backwards", "both in the future"],
+)
 async def test_a_stretch_must_lie_in_the_past_and_run_forwards(world: World, since: int, until_: int | None) -> None:
     with pytest.raises(AppError) as refused:
         await replayed(world, Which.SENT, since=since, until=until_)
