@@ -63,7 +63,7 @@ def _insert(table: str, columns: str, types: str) -> Sql:
     names = columns.split()
     arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types.split(), 1))
     into = f"INSERT INTO {table} ({', '.join(names)})"
-    return Sql(f"{into} VALUES ({', '.join('?' * len(names))})", f"{into} SELECT * FROM unnest({arrays})")
+    return Sql(f"{into} VALUES ({', '.join('?' * len(names))})", f"{into} SELECT * FROM unnest({arrays})")  # noqa: S608 - our own words
 
 
 APPLICATION: Final = _insert(
@@ -135,7 +135,7 @@ class Bench:
         async with self.db.read() as read:
             return int((await read.one(text))[0])
 
-    async def begin(self, use_case: Begin, *args: Any) -> str:
+    async def begin(self, use_case: Begin, *args: object) -> str:
         begun: list[str] = []
 
         def render(task: Task, *_: object) -> Answer:
@@ -145,7 +145,7 @@ class Bench:
         await use_case(self.desk, *args, receipt=None, render=render)
         return begun[0]
 
-    async def run(self, use_case: Begin, *args: Any) -> dict[str, Any]:
+    async def run(self, use_case: Begin, *args: object) -> dict[str, Any]:
         """Run a task to its end; return what it took."""
         await self.settle()
         limits = Limits(backlog=0)

@@ -2,6 +2,7 @@
 """Usage and subscriptions: one item for each application, right whether it has few attempts or many."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -92,7 +93,7 @@ async def test_only_those_that_are_named_are_counted(world: World) -> None:
     missing: list[str] = []
 
     async def begin(*args: Any, render: Any, **more: Any) -> Answer:
-        def rendered(task: Task, unresolved: list[str]) -> Answer:
+        def rendered(task: Task, unresolved: Sequence[str]) -> Answer:
             missing.extend(unresolved)
             answer: Answer = render(task)
             return answer

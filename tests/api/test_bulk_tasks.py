@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: MIT
+"""The routes that start background tasks: what they take, what they answer, whom they refuse, what comes of them."""
+
+from typing import Any
+
+import pytest
+
+from api.kit import ORG, SECRET, Api, Json, faults
+from tasks.kit import QUICK, until, working
+from tidings.core.access import issue_app_token
+from tidings.ids import AppId
+from tidings.tasks.kinds.registry import handlers
+
+SINCE = "2023-11-14T00:00:00Z"  # the clock of these tests stands at 2023-11-14T22:13:20Z
+NOW = "2023-11-14T22:00:00Z"
+LATER = "2023-11-15T12:00:00Z"
+
+
+async def started(api: Api, method: str, path: str, kind: str, body: Json | None = None, **more: Any) -> Json:
+    """Start a task; hold that the answer is the contract's."""
+    response = await api.call(method, path, **({} if body is None else {"json": body}), **more)
+    assert response.status_code == 202, response.text
+    found: Json = response.json()
+    assert {"id", "status", "task", "updatedAt"} == set(found) - {"unresolvedAppIds"}
+    assert ("running", kind) == (found["status"], found["task"])
+    return found
+
+
+async def finished(api: Api, task: Json) -> Json:
+    """Have the task worked on; return it as it is told."""
+    desk = api.context.desk
+    async with working(api.db, *handlers(desk.clock, desk.wake).values(), limits=QUICK):
+        await until(api.db, task["id"])
+    told = await api.read(f"/background-task/{task['id']}")
+    (listed,) = (await api.read("/background-task"))["data"]
+    assert told == listed
+    assert ("finished", task["task"]) == (told["status"], told["task"])
+    data: Json = told["data"]
+    return data
+
+
+async def test_replay_missing(api: Api) -> None:
+    app = await api.app()
+    for _ in range(3):
+        await api.message(app)
+    endpoint = await api.endpoint(app)
+    await api.message(app)
+
+    path = f"/app/{app}/endpoint/{endpoint}/replay-missing"
+    task = await started(api, "POST", path, "endpoint.replay", {"since": SINCE})
+
+    assert {"messagesSent": 3} == await finished(api, task)
+
+
+async def test_bulk_replay(api: Api) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    plain, tagged = await api.message(app), await api.message(app, tags=["vip"], channels=["red"])
+    for message in (plain, tagged):
+        await api.attempt(app, endpoint, message, status=2, code=503)
+
+    path, body = f"/app/{app}/endpoint/{endpoint}/bulk-replay", {"since": SINCE, "until": LATER}
+    everything = await started(api, "POST", path, "endpoint.bulk-replay", body)
+    assert {"messagesSent": 2} == await finished(api, everything)
+
+
+FILTERED: dict[str, Json] = {
+    "eventTypes": {"eventTypes": ["user.signup"]},
+    "channel": {"channel": "red"},
+    "tag": {"tag": "vip"},
+    "status": {"status": 3},
+    "statusCodeClass": {"statusCodeClass": 500},
+    "ratePerSecond": {"ratePerSecond": 100},
+    "nothing, said so": dict.fromkeys(("eventTypes", "channel", "tag", "status", "statusCodeClass", "until")),
+}
+
+
+@pytest.mark.parametrize("more", FILTERED.values(), ids=FILTERED)
+async def test_a_bulk_replay_takes_each_filter(api: Api, more: Json) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    message = await api.message(app, tags=["vip"], channels=["red"])
+    await api.attempt(app, endpoint, message, status=2, code=503)
+
+    path = f"/app/{app}/endpoint/{endpoint}/bulk-replay"
+    task = await started(api, "POST", path, "endpoint.bulk-replay", {"since": SINCE, **more})
+
+    assert {"messagesSent": 1} == await finished(api, task)
+
+
+async def test_usage(api: Api) -> None:
+    app, other = await api.app(uid="one"), await api.app()
+    endpoint = await api.endpoint(app)
+    message = await api.message(app)
+    for status in (2, 0):
+        await api.attempt(app, endpoint, message, status=status)
+
+    body = {"since": SINCE, "until": LATER, "appIds": ["one", other, "nobody"]}
+    task = await started(api, "POST", "/stats/usage/app", "application.stats", body)
+
+    assert ["nobody"] == task["unresolvedAppIds"]
+    assert {
+        "appStats": [
+            {"messageDestinations": 2, "appId": app, "appUid": "one"},
+            {"messageDestinations": 0, "appId": other, "appUid": None},
+        ]
+    } == await finished(api, task)
+
+
+async def test_usage_of_all(api: Api) -> None:
+    await api.app()
+    task = await started(api, "POST", "/stats/usage/app", "application.stats", {"since": SINCE, "until": NOW})
+
+    assert [] == task["unresolvedAppIds"]
+    assert 1 == len((await finished(api, task))["appStats"])
+
+
+async def test_subscriptions(api: Api) -> None:
+    app = await api.app()
+    await api.made("/event-type", {"name": "a.b", "description": "ab"})
+    await api.endpoint(app, filterTypes=["a.b"])
+
+    task = await started(api, "PUT", "/stats/usage/event-types", "event-type.aggregate")
+
+    told = {"appId": app, "explicitlySubscribedEventTypes": ["a.b"], "hasCatchAllEndpoint": False}
+    assert {"event_types": [told]} == await finished(api, task)
+
+
+async def test_expunging_everything(api: Api) -> None:
+    app = await api.app()
+    message = await api.message(app)
+
+    task = await started(api, "POST", f"/app/{app}/msg/expunge-all-contents", "application.purge_content")
+
+    assert {"messagesPurged": 1} == await finished(api, task)
+    assert {"expired": True} == (await api.read(f"/app/{app}/msg/{message}"))["payload"]
+
+
+async def test_a_broadcast(api: Api) -> None:
+    apps = [await api.app(), await api.app()]
+    await api.message(apps[0], eventId="once")
+
+    body = {"eventType": "a.b", "payload": {"x": 1}, "eventId": "once", "payloadRetentionHours": 5, "channels": ["c"]}
+    task = await started(api, "POST", "/msg/broadcast", "message.broadcast", body)
+
+    data = await finished(api, task)
+    (created,) = data["messagesCreated"]
+    assert [{"appId": apps[0], "reason": "A message with this event id exists already."}] == data["messagesFailed"]
+    assert apps[1] == created["appId"]
+    message = await api.read(f"/app/{apps[1]}/msg/{created['msgId']}")
+    assert ({"x": 1}, "a.b", "once", ["c"]) == tuple(
+        message[name] for name in ("payload", "eventType", "eventId", "channels")
+    )
+
+
+async def test_an_export_is_fetched_by_its_link_without_a_token(api: Api) -> None:
+    await api.made("/event-type", {"name": "a.b", "description": "ab", "schemas": {"1": {"type": "object"}}})
+    task = await started(api, "POST", "/event-type/export/openapi", "sdk.generate")
+    link = (await finished(api, task))["schemaZip"]
+
+    response = await api.client.get(link)
+    forged = await api.client.get(link[:-1] + ("0" if link[-1] != "0" else "1"))
+    bare = await api.client.get(link.partition("?")[0])
+    odd = await api.client.get(link.replace("expires=", "expires=x"))
+    api.clock.advance(25 * 3_600_000)
+    late = await api.client.get(link)
+
+    assert link.startswith(f"http://tidings/api/v1/export/{task['id']}?expires=")
+    assert (200, "application/zip", b"PK") == (
+        response.status_code,
+        response.headers["content-type"],
+        response.content[:2],
+    )
+    assert [403, 403, 400, 404] == [each.status_code for each in (forged, bare, odd, late)]
+
+
+REPLAYS = ("recover", "replay-missing", "bulk-replay")
+WRONG: dict[str, tuple[Json, list[str]]] = {
+    "no since": ({}, ["body", "since"]),
+    "no moment": ({"since": "yesterday"}, ["body", "since"]),
+    "backwards": ({"since": NOW, "until": SINCE}, ["body", "since"]),
+    "the future": ({"since": LATER}, ["body", "since"]),
+    "a rate of none": ({"since": SINCE, "ratePerSecond": 0}, ["body", "ratePerSecond"]),
+    "no rate": ({"since": SINCE, "ratePerSecond": "fast"}, ["body", "ratePerSecond"]),
+}
+WRONG_FILTERS: dict[str, tuple[Json, list[str]]] = {
+    "event type": ({"eventTypes": ["a b"]}, ["body", "eventTypes", "__all__"]),
+    "event types": ({"eventTypes": "a.b"}, ["body", "eventTypes"]),
+    "channel": ({"channel": "a b"}, ["body", "channel", "__all__"]),
+    "tag": ({"tag": ""}, ["body", "tag", "__all__"]),
+    "status": ({"status": 7}, ["body", "status"]),
+    "class": ({"statusCodeClass": 404}, ["body", "statusCodeClass"]),
+}
+
+
+@pytest.mark.parametrize("route", REPLAYS)
+@pytest.mark.parametrize("case", WRONG.values(), ids=WRONG)
+async def test_bad_stretches_are_refused(lite: Api, route: str, case: tuple[Json, list[str]]) -> None:
+    body, place = case
+    app = await lite.app()
+    endpoint = await lite.endpoint(app)
+
+    response = await lite.post(f"/app/{app}/endpoint/{endpoint}/{route}", json=body)
+
+    assert [place] == [fault[0] for fault in faults(response)]
+    assert [] == (await lite.read("/background-task"))["data"]
+
+
+@pytest.mark.parametrize("case", WRONG_FILTERS.values(), ids=WRONG_FILTERS)
+async def test_bad_filters_are_refused(lite: Api, case: tuple[Json, list[str]]) -> None:
+    body, place = case
+    app = await lite.app()
+    endpoint = await lite.endpoint(app)
+
+    response = await lite.post(f"/app/{app}/endpoint/{endpoint}/bulk-replay", json={"since": SINCE, **body})
+
+    assert [place] == [fault[0] for fault in faults(response)]
+
+
+@pytest.mark.parametrize("route", REPLAYS)
+async def test_what_is_not_there_cannot_be_replayed(lite: Api, route: str) -> None:
+    app = await lite.app()
+    for path in (f"/app/{app}/endpoint/ep_nobody/{route}", f"/app/nobody/endpoint/ep_nobody/{route}"):
+        assert 404 == (await lite.post(path, json={"since": SINCE})).status_code
+
+
+@pytest.mark.parametrize("route", REPLAYS)
+async def test_a_disabled_endpoint_is_refused_unless_by_force(lite: Api, route: str) -> None:
+    app = await lite.app()
+    endpoint = await lite.endpoint(app, disabled=True)
+    path = f"/app/{app}/endpoint/{endpoint}/{route}"
+
+    refused = await lite.post(path, json={"since": SINCE})
+    forced = await lite.post(f"{path}?force=true", json={"since": SINCE})
+
+    ((place, words, _),) = faults(refused)
+    assert (["path", "endpoint_id"], True, 202) == (place, "force=true" in words, forced.status_code)
+
+
+BAD_USAGE: dict[str, tuple[Json, list[str]]] = {
+    "no until": ({"since": SINCE}, ["body", "until"]),
+    "backwards": ({"since": NOW, "until": SINCE}, ["body", "since"]),
+    "the future": ({"since": LATER, "until": LATER}, ["body", "since"]),
+    "nobody": ({"since": SINCE, "until": NOW, "appIds": ["nobody"]}, ["body", "appIds"]),
+    "no name": ({"since": SINCE, "until": NOW, "appIds": ["no name"]}, ["body", "appIds", "__all__"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_USAGE.values(), ids=BAD_USAGE)
+async def test_bad_usage_is_refused(lite: Api, case: tuple[Json, list[str]]) -> None:
+    body, place = case
+    await lite.app()
+
+    assert [place] == [fault[0] for fault in faults(await lite.post("/stats/usage/app", json=body))]
+
+
+BAD_BROADCASTS: dict[str, tuple[Json, list[str]]] = {
+    "no payload": ({"eventType": "a.b"}, ["body", "payload"]),
+    "a list": ({"eventType": "a.b", "payload": []}, ["body", "payload"]),
+    "no name": ({"eventType": "a b", "payload": {}}, ["body", "eventType", "__all__"]),
+    "no channels": ({"eventType": "a.b", "payload": {}, "channels": []}, ["body", "channels"]),
+    "both": (
+        {"eventType": "a.b", "payload": {}, "payloadRetentionPeriod": 5, "payloadRetentionHours": 5},
+        ["body", "payloadRetentionHours"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_BROADCASTS.values(), ids=BAD_BROADCASTS)
+async def test_bad_broadcasts_are_refused(lite: Api, case: tuple[Json, list[str]]) -> None:
+    body, place = case
+
+    assert place in [fault[0] for fault in faults(await lite.post("/msg/broadcast", json=body))]
+
+
+async def test_an_application_may_replay_its_own_and_nothing_of_all(lite: Api) -> None:
+    app = await lite.app()
+    endpoint = await lite.endpoint(app)
+    token = issue_app_token(SECRET, ORG, AppId(app), lite.clock.now())
+
+    replay = await lite.post(f"/app/{app}/endpoint/{endpoint}/bulk-replay", json={"since": SINCE}, token=token)
+    others = [
+        await lite.post("/stats/usage/app", json={"since": SINCE, "until": NOW}, token=token),
+        await lite.call("PUT", "/stats/usage/event-types", token=token),
+        await lite.post("/msg/broadcast", json={"eventType": "a.b", "payload": {}}, token=token),
+        await lite.post("/event-type/export/openapi", token=token),
+        await lite.post(f"/app/{app}/msg/expunge-all-contents", token=token),
+    ]
+
+    assert 202 == replay.status_code
+    assert [403] * 5 == [response.status_code for response in others]
+
+
+async def test_a_repeated_request_starts_one_task(api: Api) -> None:
+    app = await api.app()
+    path = f"/app/{app}/msg/expunge-all-contents"
+    answers = [await api.post(path, headers={"idempotency-key": "k"}) for _ in range(2)]
+    bodies = [
+        await api.post("/stats/usage/app", json={"since": SINCE, "until": NOW}, headers={"idempotency-key": "k2"})
+        for _ in range(2)
+    ]
+
+    assert answers[0].json() == answers[1].json()
+    assert bodies[0].json() == bodies[1].json()
+    assert 2 == len((await api.read("/background-task"))["data"])
