@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""What is in memory for an endpoint that changes is handed back, and nothing else is."""
+
+from tidings.clock import ManualClock
+from tidings.delivery.queue import Bounds, Cancellable, Queue
+from tidings.delivery.throttle import Pacer, Window
+from tidings.ids import AppId, EndpointId, OrgId
+from tidings.model.routing import Receiver, Send
+from tidings.model.signature import Ring, generate
+
+
+class _Sending:
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+
+def receiver(name: str) -> Receiver:
+    return Receiver(
+        id=EndpointId(name),
+        app_id=AppId("app_x"),
+        org_id=OrgId("org_x"),
+        url="http://example.com/",
+        ring=Ring(generate()),
+        headers=(),
+        disabled=False,
+        event_types=None,
+        channels=None,
+    )
+
+
+def send(to: Receiver, number: int, at: float) -> Send:
+    return Send(to, f"msg_{number}", b"{}", 1, at)
+
+
+class World:
+    """A queue with room for one send at a time, and a pacer, both with what they have done."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.started: list[str] = []
+        self.back: list[str] = []
+        self.wanted = 0
+        self.queue = Queue(
+            Bounds(concurrency=1, memory=100, patience=10.0),
+            self.clock,
+            start=self._start,
+            hand_back=self._hand_back,
+            wanting=self._want,
+        )
+        self.pacer = Pacer(self.clock, start=lambda _: True, hand_back=self._hand_back)
+
+    def _start(self, send: Send) -> Cancellable:
+        self.started.append(send.msg_id)
+        return _Sending()
+
+    def _hand_back(self, sends: list[Send]) -> None:
+        self.back += [each.msg_id for each in sends]
+
+    def _want(self) -> None:
+        self.wanted += 1
+
+
+async def test_what_waits_is_handed_back_and_what_is_under_way_goes_on() -> None:
+    world = World()
+    changed, other = receiver("ep_1"), receiver("ep_2")
+    at = world.clock.monotonic()
+    world.queue.take([send(changed, 1, at), send(changed, 2, at), send(other, 3, at), send(other, 4, at)])
+
+    world.queue.turn_away("ep_1")
+
+    assert (["msg_1", "msg_3"], ["msg_2"], 3) == (world.started, world.back, world.queue.held)
+    world.queue.close()
+
+
+async def test_what_was_leased_before_the_change_comes_too_late() -> None:
+    world = World()
+    before = world.clock.monotonic()
+    world.clock.advance(1_000)
+    world.queue.turn_away("ep_1")
+    world.clock.advance(1_000)
+
+    world.queue.take([send(receiver("ep_1"), 1, before), send(receiver("ep_2"), 2, before)])
+    world.queue.take([send(receiver("ep_1"), 3, world.clock.monotonic())])
+
+    assert (["msg_2", "msg_3"], ["msg_1"]) == (world.started, world.back)
+    assert 0 < world.wanted
+    world.queue.close()
+
+
+async def test_a_change_is_forgotten_in_time() -> None:
+    world = World()
+    world.queue.turn_away("ep_1")
+    world.clock.advance(61_000)
+
+    world.queue.take([send(receiver("ep_1"), 1, 0.0)])
+
+    assert (["msg_1"], []) == (world.started, world.back)
+    world.queue.close()
+
+
+async def test_what_waits_for_its_moment_is_handed_back() -> None:
+    world = World()
+    soon = world.clock.monotonic() + 5
+    moment = Window(soon, soon + 1)
+    world.pacer.take([(send(receiver("ep_1"), 1, 0.0), moment), (send(receiver("ep_2"), 2, 0.0), moment)])
+
+    for _ in range(2):
+        world.pacer.turn_away("ep_1")
+
+    assert (["msg_1"], 1, 0) == (world.back, world.pacer.held, world.pacer.held_for("ep_1"))
+    world.pacer.turn_away("ep_2")
+    assert (["msg_1", "msg_2"], 0) == (world.back, world.pacer.held)
