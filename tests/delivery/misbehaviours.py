@@ -44,8 +44,8 @@ def drip(data: bytes) -> Step:
 
 
 async def deaf(_peer: Peer) -> None:
-    """Read nothing, say nothing, never close."""
-    await asyncio.Event().wait()
+    """Read nothing, say nothing, and close long after anyone waits for it."""
+    await asyncio.sleep(5)
 
 
 async def pause(_peer: Peer) -> None:

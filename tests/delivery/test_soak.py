@@ -54,7 +54,7 @@ class Moody(Receiver):
             await read(peer)
             await say(OK)(peer)
         case: Case = self._chance.choices(CASES, WEIGHTS)[0]
-        for step in self._chance.choice(case.scripts):
+        for step in case.scripts[0]:  # the others would serve well, and for ever
             await step(peer)
 
 
@@ -118,7 +118,7 @@ async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb:
 
     assert sent == attempts
     assert sent > seconds * PER_SECOND / 4  # a slow machine sends fewer; none at all would show nothing
-    assert sum(receiver.connections for receiver, _ in moody) > sent / 10  # each with a misbehaviour of its own
+    assert sum(receiver.connections for receiver, _ in moody) > sent / 4  # each with a misbehaviour of its own
     assert {(case.code,) for case in CASES} <= set(codes)
     assert after.descriptors == before.descriptors
     assert after.tasks == before.tasks
