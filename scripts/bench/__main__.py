@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import idle, machine, path, recover, report
+from bench import idle, lists, machine, path, recover, report
 from bench.databases import KINDS, Measured, fresh
 from bench.programs import build
 
@@ -51,6 +51,9 @@ def _measured(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if asked.idle:
         told["idle"] = _each(asked, folder, lambda database: idle.measure(folder, database, asked.seconds))
         say(report.of_idle(told["idle"]))
+    elif asked.lists:
+        told["lists"] = _each(asked, folder, lambda database: lists.measure(folder, database, asked.lists))
+        say(report.of_lists(told["lists"]))
     elif asked.recover:
         told["recover"] = _each(asked, folder, lambda database: recover.measure(folder, database, asked.recover))
         say(report.of_recover(told["recover"]))
@@ -97,6 +100,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="write the figures as JSON")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--recover", type=_between(1, MOST_RECOVERED), metavar="N", help="recover N failed messages")
+    instead.add_argument(
+        "--lists",
+        type=_between(1, MOST_RECOVERED),
+        metavar="N",
+        help="ask for lists over N messages, ten attempts each",
+    )
     instead.add_argument("--idle", action="store_true", help="count what an idle service does")
     return parser.parse_args()
 

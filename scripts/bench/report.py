@@ -111,3 +111,22 @@ def of_idle(runs: Iterable[Figures]) -> str:
             f" {run['cpu_ms_per_second']:.2f} ms CPU; RSS {run['rss_mb']:.0f} MB"
         )
     return "\n".join(lines)
+
+
+def of_lists(runs: Iterable[Figures]) -> str:
+    """Return a table per database: a row for each list."""
+    lines = []
+    for run in runs:
+        rows = [("list", "bytes", "CPU ms", "p50 ms", "p99 ms")] + [
+            (
+                each["list"],
+                str(each["bytes"]),
+                f"{each['cpu_ms']:.1f}",
+                f"{each['p50_ms']:.1f}",
+                f"{each['p99_ms']:.1f}",
+            )
+            for each in run["lists"]
+        ]
+        lines.append(f"  {run['database']}: {run['messages']} messages, {run['attempts']} attempts")
+        lines += [*_table(rows), ""]
+    return "\n".join(lines)

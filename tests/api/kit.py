@@ -70,15 +70,17 @@ class Api:
         body = {"eventType": "user.signup", "payload": {"a": 1}, **more}
         return str((await self.made(f"/app/{app}/msg", body))["id"])
 
-    async def attempt(self, app: str, endpoint: str, msg: str, *, status: int = 0, code: int = 200) -> str:
-        """Store an attempt as delivery does and return its id."""
+    async def attempt(
+        self, app: str, endpoint: str, msg: str, *, status: int = 0, code: int = 200, next_at: int | None = None
+    ) -> str:
+        """Store an attempt as delivery does and return its id; `next_at` is the moment of a scheduled retry."""
         self.clock.advance(ids.STEP_MS)
         attempt = ids.new(ids.ATTEMPT, self.clock.now())
         async with self.db.write() as tx:
             await tx.run(
                 "INSERT INTO attempt (msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code,"
-                " response, response_duration_ms, trigger_type) VALUES (:msg, :id, :endpoint, :app, :org,"
-                " 'http://example.com/in', :status, :code, 'thanks', 12, 0)",
+                " response, response_duration_ms, trigger_type, next_at) VALUES (:msg, :id, :endpoint, :app, :org,"
+                " 'http://example.com/in', :status, :code, 'thanks', 12, 0, :next_at)",
                 msg=msg,
                 id=attempt,
                 endpoint=endpoint,
@@ -86,6 +88,7 @@ class Api:
                 org=ORG,
                 status=status,
                 code=code,
+                next_at=next_at,
             )
         return attempt
 

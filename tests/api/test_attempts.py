@@ -5,7 +5,9 @@ import pytest
 
 from api.kit import Api, Json
 from tidings.clock import parse_rfc3339
+from tidings.core import attempts
 from tidings.ids import moment_of
+from tidings.storage import messages
 
 
 async def _deliveries(api: Api) -> list[tuple[str, str, int, int]]:
@@ -70,18 +72,16 @@ async def test_an_attempt_of_another_message_is_not_found(api: Api) -> None:
 async def test_filters_narrow_the_lists(api: Api, by: str, params: Json, expected: list[int]) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
-    messages = [await api.message(app, channels=["c"]), await api.message(app), await api.message(app, eventType="b")]
-    messages.append(messages[1])
+    sent = [await api.message(app, channels=["c"]), await api.message(app), await api.message(app, eventType="b")]
+    sent.append(sent[1])
     codes = [(0, 200), (2, 503), (2, 500), (2, 0)]
-    made = [
-        await api.attempt(app, endpoint, msg, status=s, code=c) for msg, (s, c) in zip(messages, codes, strict=True)
-    ]
+    made = [await api.attempt(app, endpoint, msg, status=s, code=c) for msg, (s, c) in zip(sent, codes, strict=True)]
     params = {
         name: value.replace("a", "user.signup") if name == "event_types" else value for name, value in params.items()
     }
 
     found = []
-    for path in [f"endpoint/{endpoint}"] if by == "endpoint" else [f"msg/{msg}" for msg in set(messages)]:
+    for path in [f"endpoint/{endpoint}"] if by == "endpoint" else [f"msg/{msg}" for msg in set(sent)]:
         found += [each["id"] for each in (await api.read(f"/app/{app}/attempt/{path}", **params))["data"]]
 
     assert [made[index] for index in expected] == sorted(found, reverse=True)
@@ -168,3 +168,83 @@ async def test_a_resend_to_a_disabled_endpoint_says_so(api: Api) -> None:
 
     assert (409, "endpoint_disabled") == (response.status_code, response.json()["code"])
     assert [] == await _deliveries(api)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"channel": "c"}, {"event_types": "a"}, {"event_types[]": "a"}, {"tag": "t"}, {"status": 2}, {"channel": "x"}],
+)
+async def test_the_older_paths_keep_all_filters(api: Api, params: Json) -> None:
+    app = await api.app()
+    endpoint, other = await api.endpoint(app), await api.endpoint(app)
+    msg = await api.message(app, eventType="a", channels=["c"], tags=["t"])
+    for each in (endpoint, other, endpoint):
+        await api.attempt(app, each, msg, status=2, code=500)
+
+    whole = await api.read(f"/app/{app}/attempt/msg/{msg}", **params)
+    pair = await api.read(f"/app/{app}/attempt/msg/{msg}", endpoint_id=endpoint, **params)
+
+    assert (0 if params == {"channel": "x"} else 3) == len(whole["data"])
+    assert whole == await api.read(f"/app/{app}/msg/{msg}/attempt", **params)
+    assert pair == await api.read(f"/app/{app}/msg/{msg}/endpoint/{endpoint}/attempt", **params)
+
+
+@pytest.mark.parametrize(
+    ("params", "wanted"),
+    [
+        ({}, 4),
+        ({"status": 0}, 1),
+        ({"status": 2}, 3),
+        ({"status": 4}, 0),
+        ({"status_code_class": 500}, 2),
+        ({"status_code_class": 200, "status": 2}, 0),
+        ({"event_types": "b"}, 2),
+        ({"tag": "t", "status_code_class": 0}, 1),
+    ],
+)
+async def test_attempts_are_counted_under_every_filter(api: Api, params: Json, wanted: int) -> None:
+    app = await api.app()
+    endpoint, other = await api.endpoint(app), await api.endpoint(app)
+    plain, tagged = await api.message(app), await api.message(app, eventType="b", tags=["t"])
+    for msg, status, code in [(plain, 0, 200), (plain, 2, 500), (tagged, 2, 503), (tagged, 2, 0)]:
+        await api.attempt(app, endpoint, msg, status=status, code=code)
+    await api.attempt(app, other, plain)
+
+    path = f"/app/{app}/attempt/endpoint/{endpoint}/count"
+
+    assert {"count": wanted, "approximated": False} == await api.read(path, **params)
+
+
+async def test_of_very_many_attempts_some_are_counted(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "COUNTED_MAX", 3)
+    app = await lite.app()
+    endpoint, msg = await lite.endpoint(app), await lite.message(app)
+    for _ in range(4):
+        await lite.attempt(app, endpoint, msg)
+
+    path = f"/app/{app}/attempt/endpoint/{endpoint}/count"
+
+    assert {"count": 3, "approximated": True} == await lite.read(path)
+    assert {"count": 3, "approximated": True} == await lite.read(path, event_types="user.signup")
+
+
+async def test_what_is_asked_of_messages_is_found_however_many_there_are(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    made = [await api.message(app, eventType="ab"[number % 2]) for number in range(8)]
+    tried = [await api.attempt(app, endpoint, msg) for msg in (*made, *made)]
+    path = f"/app/{app}/attempt/endpoint/{endpoint}"
+    wanted = tried[::2][::-1]
+
+    pages = []
+    for near, few in [(2_000, 3_000), (1, 3_000), (1, 2)]:
+        monkeypatch.setattr(messages, "_NEAR", near)
+        monkeypatch.setattr(messages, "_ENOUGH", 2)
+        monkeypatch.setattr(messages, "_FEW", few)
+        first = await api.read(path, event_types="a", limit=5)
+        second = await api.read(path, event_types="a", limit=5, iterator=first["iterator"])
+        pages.append([each["id"] for each in first["data"] + second["data"]])
+
+    assert [wanted] * 3 == pages

@@ -65,8 +65,9 @@ def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
 
 
 def _by_path(table: Iterable[AnyRoute]) -> dict[str, list[AnyRoute]]:
+    """Group the routes by path, a fixed word before a parameter that would take it."""
     groups: dict[str, list[AnyRoute]] = {}
-    for route in table:
+    for route in sorted(table, key=lambda each: [segment.startswith("{") for segment in each.path.split("/")]):
         groups.setdefault(route.path, []).append(route)
     return groups
 

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Final
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from tidings.api.fields import Name, Object, set_faults
 from tidings.api.messages import MessageOut, shown
@@ -22,12 +22,12 @@ class EventExampleIn(In, kw_only=True):
 
     event_type: Name
     example_index: Annotated[int, Meta(extra_json_schema={"format": "uint", "minimum": 0})] = 0
-    payload: Object | None = None
+    payload: Object | UnsetType = UNSET
 
     @property
     def content(self) -> bytes | None:
-        """The bytes of the payload that came along."""
-        raw = None if self.payload is None else bytes(self.payload)
+        """The bytes of the payload that came along; null is none."""
+        raw = None if self.payload is UNSET else bytes(self.payload)
         return None if raw == b"null" else raw
 
     def faults(self) -> Iterator[Fault]:

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""How long the lists take on a big application, each with every filter, over HTTP from one caller."""
+
+import http.client
+import itertools
+import random
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from bench import machine, past
+from bench.databases import Measured
+from bench.past import Past
+from bench.service import Service, running
+from tidings.clock import SystemClock, rfc3339
+
+CALLS: Final = 200
+WARM_UP: Final = 20
+MESSAGES: Final = 100_000
+_SEED: Final = 11
+_PLACES: Final = ("", "iterator", "back", "before", "after")
+
+# List, endpoint, filters. Every list is also asked from random places on, both ways.
+_MSG: Final = (
+    "",
+    "limit=250",
+    "event_types=order.step3",
+    "event_types=order.rare",
+    "event_types=order.old",
+    "event_types=order.none",
+    "channel=eu",
+    "channel=vip",
+    "tag=bulk",
+    "tag=test",
+)
+_ATTEMPT: Final = (
+    ("steady-0", ""),
+    ("steady-0", "with_msg=true"),
+    ("steady-0", "status=0"),
+    ("steady-0", "status=2"),
+    ("steady-0", "status_code_class=500"),
+    ("steady-0", "status_code_class=400"),
+    ("steady-0", "event_types=order.step3"),
+    ("steady-0", "event_types=order.rare"),
+    ("steady-0", "event_types=order.old"),
+    ("steady-0", "event_types=order.none"),
+    ("steady-0", "channel=vip"),
+    ("steady-0", "tag=test"),
+    ("steady-0", "status=2&event_types=order.step3"),
+    ("dead", "status=0"),
+    ("dead", "status=2"),
+    ("dead", "status_code_class=0"),
+    ("sparse", ""),
+    ("idle", ""),
+)
+_ATTEMPTED: Final = (
+    ("steady-0", ""),
+    ("steady-0", "status=0"),
+    ("steady-0", "status=2"),
+    ("steady-0", "status=3"),
+    ("steady-0", "event_types=order.step3"),
+    ("steady-0", "event_types=order.rare"),
+    ("steady-0", "channel=vip"),
+    ("flaky", "status=2"),
+    ("dead", "status=0"),
+    ("dead", "status=2"),
+    ("dead", "status=3"),
+    ("sparse", ""),
+    ("idle", ""),
+)
+
+
+def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
+    """Write a past, then ask for each list again and again."""
+    with running(folder, database.dsn) as service:
+        app = service.call("POST", "/app", {"name": "Measured"})["id"]
+        made = {
+            name: service.call("POST", f"/app/{app}/endpoint", {"url": "http://127.0.0.1:9/"})["id"]
+            for name in past.GETS
+        }
+        service.stop()
+    began = time.monotonic()
+    written = database.use(lambda db: past.write(db, app, made, messages))
+    filled = time.monotonic() - began
+    with running(folder, database.dsn) as service:
+        figures = [_measured(service, [service.pid, *database.pids], name, ask) for name, ask in _lists(written)]
+        service.stop()
+    return {
+        "database": database.kind,
+        "messages": len(written.messages),
+        "attempts": written.attempts,
+        "fill_seconds": filled,
+        "lists": figures,
+    }
+
+
+def _lists(written: Past) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
+    """Yield the lists: what each is called, and how to make a request for it."""
+    root = f"/api/v1/app/{written.app}"
+    named = written.endpoints
+    yield from _placed("messages", f"{root}/msg", "", written, "msg_")
+    for asked in _MSG[1:]:
+        yield f"messages, {asked}", _fixed(f"{root}/msg", asked)
+    yield from _placed("attempts of an endpoint", f"{root}/attempt/endpoint/{named['steady-0']}", "", written, "atmpt_")
+    for name, asked in _ATTEMPT:
+        yield f"attempts of {name}, {asked or 'all'}", _fixed(f"{root}/attempt/endpoint/{named[name]}", asked)
+    yield from _placed("messages of an endpoint", f"{root}/endpoint/{named['steady-0']}/msg", "", written, "msg_")
+    for name, asked in _ATTEMPTED:
+        yield f"messages of {name}, {asked or 'all'}", _fixed(f"{root}/endpoint/{named[name]}/msg", asked)
+    yield "attempts of a message", lambda chance: f"{root}/attempt/msg/{chance.choice(written.messages)}"
+    yield "endpoints of a message", lambda chance: f"{root}/msg/{chance.choice(written.messages)}/endpoint"
+    yield "endpoints", _fixed(f"{root}/endpoint", "")
+
+
+def _fixed(path: str, query: str) -> Callable[[random.Random], str]:
+    return lambda _: f"{path}?{query}"
+
+
+def _placed(
+    what: str, path: str, query: str, written: Past, prefix: str
+) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
+    """Yield a list from its beginning and from places in the middle of it."""
+    for place in _PLACES:
+
+        def ask(chance: random.Random, place: str = place) -> str:
+            key = prefix + chance.choice(written.messages).removeprefix("msg_")
+            moment = SystemClock().now() - chance.randrange(past.SPAN_MS)
+            values = {"iterator": key, "back": f"-{key}", "before": rfc3339(moment), "after": rfc3339(moment)}
+            name = "iterator" if place == "back" else place
+            asked = f"{name}={urllib.parse.quote(values[place])}" if place else ""
+            return f"{path}?{asked}&{query}"
+
+        yield f"{what}{f', from {place}' if place else ''}", ask
+
+
+def _measured(service: Service, pids: list[int], name: str, ask: Callable[[random.Random], str]) -> dict[str, Any]:
+    chance = random.Random(_SEED)  # noqa: S311 - the same places each time
+    connection = http.client.HTTPConnection("127.0.0.1", service.port)
+    headers = {"authorization": f"Bearer {service.token_file.read_text()}"}
+    waits: list[float] = []
+    began_cpu = 0.0
+    for number in itertools.count():
+        began = time.perf_counter()
+        connection.request("GET", ask(chance), headers=headers)
+        response = connection.getresponse()
+        size = len(response.read())
+        if response.status != http.HTTPStatus.OK:
+            raise RuntimeError(f"{name}: {response.status}\n{service.log()}")
+        if number == WARM_UP:
+            began_cpu = machine.cpu_seconds(pids)
+        if number >= WARM_UP:
+            waits.append(1e3 * (time.perf_counter() - began))
+        if len(waits) == CALLS:
+            break
+    connection.close()
+    cpu = 1e3 * (machine.cpu_seconds(pids) - began_cpu) / CALLS
+    waits.sort()
+    return {"list": name, "bytes": size, "cpu_ms": cpu, "p50_ms": waits[CALLS // 2], "p99_ms": waits[CALLS * 99 // 100]}

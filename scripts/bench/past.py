@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""A past for an application, written straight into the tables: messages of two months, and what became of them.
+
+Ten attempts for each message, over twelve endpoints that differ in how much they get and how they fare:
+eight get everything and nearly always answer, one never does, one answers at the second attempt every other time, one
+gets one message in a thousand, and one gets nothing. Event types, channels and tags are common, rare, or long past.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tidings import ids
+from tidings.clock import DAY, HOUR, SECOND, SystemClock
+from tidings.ids import DEFAULT_ORG
+from tidings.model.message import Extras
+from tidings.storage import deliveries, intake, partitions, settlement
+from tidings.storage.database import Database, Dialect
+from tidings.storage.intake import NewMessage
+from tidings.storage.settlement import AttemptRow
+
+SPAN_MS: Final = 60 * DAY
+CHUNK: Final = 500
+RETRY_MS: Final = 5 * SECOND
+_PAYLOAD: Final = b'{"order":"ord_1234","amount":4200,"text":"' + b"x" * 400 + b'"}'
+_URL: Final = "http://127.0.0.1/hook"
+_SEED: Final = 7
+_WAITING: Final = 300
+"""Messages that are still to be tried again at the endpoint that never answers."""
+_OLDEST: Final = 0.03
+"""The part of the messages with an event type that nobody has used since."""
+_RARE_TYPE: Final = 0.0005
+_WITH_CHANNEL, _WITH_RARE_CHANNEL = 0.1, 0.001
+_WITH_TAG, _WITH_RARE_TAG = 0.05, 0.001
+_TYPES: Final = 20
+GETS: Final = {**{f"steady-{n}": 1.0 for n in range(8)}, "dead": 1.0, "flaky": 0.5, "sparse": 0.001, "idle": 0.0}
+"""The part of the messages that each endpoint gets."""
+FAILS_FIRST: Final = {**{f"steady-{n}": 0.001 for n in range(8)}, "dead": 1.0, "flaky": 1.0, "sparse": 0.0}
+"""The part of those that fail at the first attempt; the second is taken, but by the one that is dead."""
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was written: the application, its endpoints by name, its messages in order."""
+
+    app: str
+    endpoints: dict[str, str]
+    messages: list[str]
+    attempts: int
+
+
+async def write(db: Database, app: str, endpoints: dict[str, str], count: int) -> Past:
+    """Write so many messages and ten times as many attempts."""
+    chance = random.Random(_SEED)  # noqa: S311 - the same past each time
+    first = SystemClock().now() - SPAN_MS - HOUR
+    for day in range(SPAN_MS // DAY + 2):
+        await partitions.make_ahead(db, first + day * DAY)
+    moments = [first + SPAN_MS * n // count for n in range(count)]
+    rows = [_message(chance, app, moment, n / count) for n, moment in enumerate(moments)]
+    waiting = {row.id for row in rows[-_WAITING:]}
+    made = 0
+    for start in range(0, count, CHUNK):
+        chunk = list(zip(rows[start : start + CHUNK], moments[start : start + CHUNK], strict=True))
+        attempts = [
+            each
+            for row, moment in chunk
+            for each in _attempts(chance, row, moment, endpoints, HOUR if row.id in waiting else None)
+        ]
+        async with db.write() as tx:
+            await intake.add(tx, [row for row, _ in chunk])
+            await settlement.add_attempts(tx, attempts)
+        made += len(attempts)
+    await _wait(db, rows[-_WAITING:], endpoints["dead"])
+    await _settle(db)
+    return Past(app, endpoints, [row.id for row in rows], made)
+
+
+def _message(chance: random.Random, app: str, moment: int, age: float) -> NewMessage:
+    event_type = f"order.step{chance.randrange(_TYPES)}"
+    if age < _OLDEST:
+        event_type = "order.old"
+    elif chance.random() < _RARE_TYPE:
+        event_type = "order.rare"
+    channel, tag = chance.random(), chance.random()
+    channels = None if channel > _WITH_CHANNEL else '["eu"]' if channel > _WITH_RARE_CHANNEL else '["eu", "vip"]'
+    extras = None if tag > _WITH_TAG else Extras(("bulk",) if tag > _WITH_RARE_TAG else ("bulk", "test"))
+    new = ids.new(ids.MESSAGE, moment)
+    return NewMessage(new, app, DEFAULT_ORG, event_type, None, channels, _PAYLOAD, None, None, extras)
+
+
+def _attempts(
+    chance: random.Random, message: NewMessage, moment: int, endpoints: dict[str, str], retry_ms: int | None
+) -> Iterator[AttemptRow]:
+    """Yield what was tried with a message; `retry_ms` is when the dead endpoint is tried again, if it is."""
+    for name, endpoint in endpoints.items():
+        if chance.random() >= GETS[name]:
+            continue
+        at = moment + chance.randrange(20)
+        if name == "dead":
+            yield _attempt(message, endpoint, at, chance.choice((0, 503)), None if retry_ms is None else at + retry_ms)
+        elif chance.random() < FAILS_FIRST[name]:
+            yield _attempt(message, endpoint, at, 500, at + RETRY_MS)
+            yield _attempt(message, endpoint, at + RETRY_MS, _OK, None)
+        else:
+            yield _attempt(message, endpoint, at, _OK, None)
+
+
+def _attempt(message: NewMessage, endpoint: str, at: int, code: int, next_at: int | None) -> AttemptRow:
+    new, status = ids.new(ids.ATTEMPT, at), 0 if code == _OK else 2
+    return (message.id, new, endpoint, message.app_id, DEFAULT_ORG, _URL, status, code, "ok", 12, 0, next_at, None)
+
+
+async def _wait(db: Database, rows: list[NewMessage], endpoint: str) -> None:
+    due_at = SystemClock().now() + 12 * HOUR
+    async with db.write() as tx:
+        await deliveries.add(tx, [(row.id, endpoint, row.app_id, DEFAULT_ORG, due_at, None, None) for row in rows])
+
+
+async def _settle(db: Database) -> None:
+    """Leave the tables as a server that has run for two months does: looked after in the background."""
+    if db.dialect is Dialect.POSTGRESQL:
+        async with db.read() as read:
+            for table in ("message", "attempt", "delivery"):
+                await read.rows(f"VACUUM (ANALYZE) {table}")

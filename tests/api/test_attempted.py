@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: MIT
+"""How messages stand with endpoints, told from both sides."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from api.kit import Api, Json
+from tidings.clock import rfc3339
+from tidings.model.delivery import Lane
+from tidings.storage import attempted, deliveries
+from tidings.storage.settlement import give_up, make_good
+
+FAR = 9_000_000_000_000
+
+
+@dataclass
+class Scene:
+    """An application with one endpoint, and what became of its messages."""
+
+    api: Api
+    app: str
+    endpoint: str
+
+    async def message(self, *outcomes: int, waits: bool = False, **more: object) -> str:
+        """Make a message with attempts of these statuses; the last of those that are waited for is to be repeated."""
+        msg = await self.api.message(self.app, **more)
+        for number, status in enumerate(outcomes, 1):
+            is_last = number == len(outcomes)
+            scheduled = status == 2 and (waits or not is_last)
+            code = 200 if status == 0 else 500
+            at = FAR if scheduled else None
+            await self.api.attempt(self.app, self.endpoint, msg, status=status, code=code, next_at=at)
+        async with self.api.db.write() as tx:
+            await tx.run("DELETE FROM delivery WHERE msg_id = :msg", msg=msg)
+            if waits:
+                row = (msg, self.endpoint, self.app, "org", FAR, None, None)
+                await deliveries.add(tx, [row])
+        return msg
+
+    async def listed(self, **params: object) -> list[tuple[str, int]]:
+        page = await self.api.read(f"/app/{self.app}/endpoint/{self.endpoint}/msg", **params)
+        return [(each["id"], each["status"]) for each in page["data"]]
+
+
+@pytest_asyncio.fixture
+async def scene(api: Api) -> AsyncIterator[Scene]:
+    app = await api.app()
+    yield Scene(api, app, await api.endpoint(app))
+
+
+async def test_each_filter_lists_its_messages(scene: Scene) -> None:
+    delivered = await scene.message(0)
+    recovered = await scene.message(2, 2, 0)
+    failed = await scene.message(2, 2)
+    sending = await scene.message(2, waits=True)
+    resent = await scene.message(0, 2)
+    await scene.message()
+    await scene.message(waits=True)
+
+    everything = [(resent, 2), (sending, 3), (failed, 2), (recovered, 0), (delivered, 0)]
+    assert everything == await scene.listed()
+    assert [(resent, 0), (recovered, 0), (delivered, 0)] == await scene.listed(status=0)
+    assert [] == await scene.listed(status=1)
+    assert [(failed, 2)] == await scene.listed(status=2)
+    assert [(sending, 3)] == await scene.listed(status=3)
+    assert [] == await scene.listed(status=4)
+    assert everything == await scene.listed(expanded_statuses="true")
+
+
+async def test_a_message_tells_how_it_stands(scene: Scene) -> None:
+    msg = await scene.message(2, waits=True, tags=["t"], eventId="e")
+
+    [shown] = (await scene.api.read(f"/app/{scene.app}/endpoint/{scene.endpoint}/msg"))["data"]
+
+    message = await scene.api.read(f"/app/{scene.app}/msg/{msg}")
+    assert {**message, "status": 3, "statusText": "sending", "nextAttempt": rfc3339(FAR)} == shown
+
+
+async def test_without_a_retry_there_is_no_next_attempt(scene: Scene) -> None:
+    await scene.message(2)
+
+    [shown] = (await scene.api.read(f"/app/{scene.app}/endpoint/{scene.endpoint}/msg", with_content="false"))["data"]
+
+    assert "nextAttempt" not in shown
+    assert {} == shown["payload"]
+
+
+async def test_what_is_given_up_has_failed(scene: Scene) -> None:
+    msg = await scene.message(2, waits=True)
+    async with scene.api.db.write() as tx:
+        assert 1 == await deliveries.abandon(tx, scene.endpoint, limit=10)
+
+    assert [(msg, 2)] == await scene.listed() == await scene.listed(status=2)
+    assert [] == await scene.listed(status=3)
+
+
+async def test_what_is_expunged_while_it_waits_has_failed(scene: Scene) -> None:
+    msg = await scene.message(2, waits=True)
+
+    await scene.api.call("DELETE", f"/app/{scene.app}/msg/{msg}/content")
+
+    assert [(msg, 2)] == await scene.listed(status=2)
+
+
+async def test_what_is_asked_for_again_is_being_sent(scene: Scene) -> None:
+    msg = await scene.message(2)
+
+    await scene.api.post(f"/app/{scene.app}/msg/{msg}/endpoint/{scene.endpoint}/resend")
+
+    assert [(msg, 3)] == await scene.listed(status=3)
+    assert [] == await scene.listed(status=2)
+
+
+async def test_a_manual_success_makes_up_for_all_failures(scene: Scene) -> None:
+    msg = await scene.message(2)
+    await scene.api.attempt(scene.app, scene.endpoint, msg)
+    async with scene.api.db.write() as tx:
+        await make_good(tx, [(msg, scene.endpoint)])
+        await give_up(tx, [(msg, scene.endpoint)])  # what is made good is no more there to be given up
+
+    assert [] == await scene.listed(status=2)
+    assert [(msg, 0)] == await scene.listed(status=0)
+    async with scene.api.db.read() as read:
+        rows = await read.rows("SELECT next_at FROM attempt WHERE status = 2")
+    assert [0] == [row["next_at"] for row in rows]
+
+
+@pytest.mark.parametrize("few", [0, 300])
+@pytest.mark.parametrize("status", [None, 0, 2, 3])
+async def test_the_list_is_the_same_however_it_is_found(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, status: int | None, few: int
+) -> None:
+    made = [await scene.message(*outcomes, waits=waits) for outcomes, waits in [((0,), False), ((2,), False)] * 4]
+    made += [await scene.message(2, waits=True) for _ in range(4)]
+    wanted = {None: made, 0: made[:8:2], 2: made[1:8:2], 3: made[8:]}[status]
+    monkeypatch.setattr(attempted, "_FEW", few)
+    monkeypatch.setattr(attempted, "_STRETCH", 2)
+    params: Json = {} if status is None else {"status": status}
+    path = f"/app/{scene.app}/endpoint/{scene.endpoint}/msg"
+
+    first = await scene.api.read(path, limit=3, **params)
+    second = await scene.api.read(path, limit=3, iterator=first["iterator"], **params)
+    back = await scene.api.read(path, limit=3, iterator=second["prevIterator"], **params)
+
+    assert wanted[::-1][:3] == [each["id"] for each in first["data"]]
+    assert wanted[::-1][3:6] == [each["id"] for each in second["data"]]
+    assert (first["data"], len(wanted) <= 3) == (back["data"], first["done"])
+    assert (len(wanted) <= 6) is second["done"]
+
+
+@pytest.mark.parametrize(
+    ("params", "wanted"),
+    [
+        ({"event_types": "a"}, [0, 2]),
+        ({"event_types": "a,b"}, [0, 1, 2]),
+        ({"channel": "c"}, [1]),
+        ({"tag": "t"}, [2]),
+        ({"tag": "t", "event_types": "b"}, []),
+        ({"status": 2, "event_types": "a"}, [2]),
+        ({"status": 0, "event_types": "a"}, [0]),
+    ],
+)
+async def test_the_list_is_narrowed_by_what_messages_are(scene: Scene, params: Json, wanted: list[int]) -> None:
+    made = [
+        await scene.message(0, eventType="a"),
+        await scene.message(0, eventType="b", channels=["c"]),
+        await scene.message(2, eventType="a", tags=["t"]),
+        await scene.message(2, eventType="c"),
+    ]
+
+    assert [made[number] for number in wanted][::-1] == [msg for msg, _ in await scene.listed(**params)]
+
+
+async def test_the_list_keeps_to_its_window(scene: Scene) -> None:
+    made = [await scene.message(0) for _ in range(5)]
+    stamps = [(await scene.api.read(f"/app/{scene.app}/msg/{msg}"))["timestamp"] for msg in made]
+
+    assert made[3:][::-1] == [msg for msg, _ in await scene.listed(after=stamps[3])]
+    assert made[:3][::-1] == [msg for msg, _ in await scene.listed(before=stamps[3])]
+    assert [made[2]] == [msg for msg, _ in await scene.listed(after=stamps[2], before=stamps[3])]
+
+
+async def test_the_messages_of_a_deleted_endpoint_are_not_listed(scene: Scene) -> None:
+    await scene.message(0)
+    await scene.api.call("DELETE", f"/app/{scene.app}/endpoint/{scene.endpoint}")
+
+    assert (await scene.api.get(f"/app/{scene.app}/endpoint/{scene.endpoint}/msg")).status_code == 404
+
+
+async def _endpoints(api: Api, app: str, msg: str, count: int) -> list[str]:
+    made = []
+    for number in range(count):
+        endpoint = await api.endpoint(app)
+        await api.attempt(app, endpoint, msg, status=2, code=500)
+        await api.attempt(app, endpoint, msg, status=2 * (number % 2), code=200)
+        made.append(endpoint)
+    return made
+
+
+async def test_a_message_tells_of_its_endpoints_in_their_order(api: Api) -> None:
+    app = await api.app()
+    msg = await api.message(app, eventId="e")
+    made = await _endpoints(api, app, msg, 3)
+    untried = await api.endpoint(app)
+
+    page = await api.read(f"/app/{app}/msg/e/endpoint")
+
+    assert [(made[0], 0), (made[1], 2), (made[2], 0)] == [(each["id"], each["status"]) for each in page["data"]]
+    assert untried not in page
+    assert page["done"]
+    whole = await api.read(f"/app/{app}/endpoint/{made[1]}")
+    expected = {name: value for name, value in whole.items() if name not in ("metadata", "x")}
+    assert {**expected, "status": 2, "statusText": "fail", "nextAttempt": None} == page["data"][1]
+
+
+async def test_an_endpoint_that_was_deleted_is_still_told_of(api: Api) -> None:
+    app = await api.app()
+    msg = await api.message(app)
+    made = await _endpoints(api, app, msg, 2)
+    await api.call("DELETE", f"/app/{app}/endpoint/{made[0]}")
+
+    assert made == [each["id"] for each in (await api.read(f"/app/{app}/msg/{msg}/endpoint"))["data"]]
+
+
+async def test_endpoints_are_told_a_page_at_a_time_and_done_is_true(api: Api) -> None:
+    app = await api.app()
+    msg = await api.message(app)
+    made = await _endpoints(api, app, msg, 5)
+    path = f"/app/{app}/msg/{msg}/endpoint"
+
+    first = await api.read(path, limit=2)
+    second = await api.read(path, limit=2, iterator=first["iterator"])
+    third = await api.read(path, limit=2, iterator=second["iterator"])
+    back = await api.read(path, limit=2, iterator=third["prevIterator"])
+
+    assert [made[:2], made[2:4], made[4:]] == [[each["id"] for each in page["data"]] for page in (first, second, third)]
+    assert [False, False, True] == [page["done"] for page in (first, second, third)]
+    assert (second["data"], False) == (back["data"], back["done"])
+
+
+async def test_an_endpoint_that_is_tried_again_says_when(api: Api) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    msg = await api.message(app)
+    await api.attempt(app, endpoint, msg, status=2, code=500, next_at=FAR)
+    async with api.db.write() as tx:
+        await tx.run("UPDATE delivery SET due_at = :far, lane = :lane", far=FAR, lane=int(Lane.LIVE))
+
+    [shown] = (await api.read(f"/app/{app}/msg/{msg}/endpoint"))["data"]
+
+    assert (3, "sending", rfc3339(FAR)) == (shown["status"], shown["statusText"], shown["nextAttempt"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        lambda app, _: f"/app/{app}/msg/nope/endpoint",
+        lambda app, _: f"/app/{app}/endpoint/nope/msg",
+        lambda app, _: f"/app/{app}/msg/nope/attempt",
+        lambda app, msg: f"/app/{app}/msg/{msg}/endpoint/nope/attempt",
+        lambda app, _: f"/app/{app}/attempt/endpoint/nope/count",
+    ],
+)
+async def test_what_is_not_there_is_not_found(lite: Api, path: Callable[[str, str], str]) -> None:
+    app = await lite.app()
+
+    assert (await lite.get(path(app, await lite.message(app)))).status_code == 404
