@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo serve test check chaos bench lock clean
+.PHONY: help demo serve test check chaos bench bench-tasks lock clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 	@echo "  ARGS=... is passed on, for example: make serve ARGS=--help"
 
 demo: $(VENV)/.demo  ## a webhook, an outage and its repair, in one command
@@ -32,6 +32,9 @@ chaos: $(VENV)/.dev $(VENV)/.postgres  ## the long runs that kill and restart pr
 
 bench: $(VENV)/.dev $(VENV)/.postgres  ## measure throughput; Linux with a C compiler
 	@PYTHONPATH=scripts $(BIN)/python -m bench $(ARGS)
+
+bench-tasks: $(VENV)/.dev $(VENV)/.postgres  ## measure background tasks; ARGS="--scale 0.1" for a tenth
+	@PYTHONPATH=scripts $(BIN)/python scripts/bench_tasks.py $(ARGS)
 
 lock:  ## make the pinned, hashed requirements anew from pyproject.toml
 	@PYTHON="$$(sh scripts/find-python.sh)" sh scripts/lock.sh

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Exports: a document, and models that hold what the schemas say, in an archive that only its link opens."""
 
+import asyncio
 import importlib
 import io
 import json
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -23,6 +25,7 @@ from tidings.model.task import State, Task
 from tidings.tasks import archive
 from tidings.tasks.archive import GeneratorMissing
 
+COMPILER = Path(__file__).resolve().parents[3] / ".venv/node/node_modules/.bin/tsc"
 ORDER = {
     "type": "object",
     "description": "What was ordered. */",
@@ -146,6 +149,29 @@ async def test_the_typescript_types_say_what_the_schema_says(world: World) -> No
         "};\n"
     )
     assert '  "order.paid": OrderPaid;\n' in files["typescript/index.ts"]
+
+
+async def test_the_compiler_takes_the_typescript(world: World, tmp_path: Path) -> None:
+    if not COMPILER.is_file():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            f"{COMPILER} is absent; `make test` installs it"
+        )
+    odd = {"a b": {"const": {"x": [1, None, 'q"']}}, "t": {"prefixItems": [{"type": "string"}], "items": False}}
+    more = {"m": {"type": "object", "additionalProperties": {"type": "integer"}}, "n": {"oneOf": [True, False]}}
+    await an_event_type(world, "order.paid", ORDER)
+    await an_event_type(world, "odd", {"type": "object", "properties": {**odd, **more}, "allOf": [ORDER]})
+    await an_event_type(world, "text", {"type": "string", "nullable": True})
+    files = await unpacked(world, (await exported(world))[1])
+    sources = {tmp_path / Path(name).name: text for name, text in files.items() if name.endswith(".ts")}
+    for path, text in sources.items():
+        path.write_text(text)
+
+    run = await asyncio.create_subprocess_exec(
+        COMPILER, "--noEmit", "--strict", *map(str, sources), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await run.communicate()
+
+    assert (0, b"") == (run.returncode, said)
 
 
 @pytest.mark.parametrize(
