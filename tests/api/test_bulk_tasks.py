@@ -18,7 +18,9 @@ LATER = "2023-11-15T12:00:00Z"
 
 async def started(api: Api, method: str, path: str, kind: str, body: Json | None = None, **more: Any) -> Json:
     """Start a task; hold that the answer is the contract's."""
-    response = await api.call(method, path, **({} if body is None else {"json": body}), **more)
+    if body is not None:
+        more["json"] = body
+    response = await api.call(method, path, **more)
     assert response.status_code == 202, response.text
     found: Json = response.json()
     assert {"id", "status", "task", "updatedAt"} == set(found) - {"unresolvedAppIds"}

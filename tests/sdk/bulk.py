@@ -48,7 +48,7 @@ class Bulk:
                 self.client.message.create(app, wanted)
             endpoint = self.client.endpoint.create(app, EndpointIn(url=self.given["receiver"])).id
             self.tell(secret=self.client.endpoint.get_secret(app, endpoint).key)
-            found = {"app": app}
+            found: dict[str, Any] = {"app": app}
             found["missing"] = self.ended(self.client.endpoint.replay_missing(app, endpoint, ReplayIn(since=since)))
             self.arrived(app, endpoint, 3)
             again = BulkReplayIn(since=since, tag="vip", event_types=["trip.begun"], status=MessageStatus.SUCCESS)

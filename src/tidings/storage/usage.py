@@ -97,7 +97,8 @@ _ATTEMPTS: Final = Sql(
     ),
     postgresql=(
         "SELECT wanted.id AS id, (SELECT count(*) FROM (SELECT 1 FROM endpoint CROSS JOIN LATERAL"
-        " (SELECT 1 FROM attempt WHERE attempt.endpoint_id = endpoint.id AND attempt.id >= :first AND attempt.id < :beyond OFFSET 0) AS made"
+        " (SELECT 1 FROM attempt WHERE attempt.endpoint_id = endpoint.id"
+        " AND attempt.id >= :first AND attempt.id < :beyond OFFSET 0) AS made"
         " WHERE endpoint.app_id = wanted.id LIMIT CAST(:most AS BIGINT)) AS counted) AS n"
         " FROM unnest(CAST(:ids AS text[])) AS wanted(id)"
     ),
