@@ -14,7 +14,7 @@ from bench import machine, past
 from bench.databases import Measured
 from bench.past import Past
 from bench.service import Service, running
-from tidings.clock import SystemClock, rfc3339
+from tidings.clock import DAY, SystemClock, rfc3339
 
 CALLS: Final = 200
 WARM_UP: Final = 20
@@ -126,7 +126,7 @@ def _placed(
 
         def ask(chance: random.Random, place: str = place) -> str:
             key = prefix + chance.choice(written.messages).removeprefix("msg_")
-            moment = SystemClock().now() - chance.randrange(past.SPAN_MS)
+            moment = SystemClock().now() - chance.randrange(past.DAYS * DAY)
             values = {"iterator": key, "back": f"-{key}", "before": rfc3339(moment), "after": rfc3339(moment)}
             name = "iterator" if place == "back" else place
             asked = f"{name}={urllib.parse.quote(values[place])}" if place else ""

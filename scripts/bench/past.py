@@ -20,7 +20,7 @@ from tidings.storage.database import Database, Dialect
 from tidings.storage.intake import NewMessage
 from tidings.storage.settlement import AttemptRow
 
-SPAN_MS: Final = 60 * DAY
+DAYS: Final = 60
 CHUNK: Final = 500
 RETRY_MS: Final = 5 * SECOND
 _PAYLOAD: Final = b'{"order":"ord_1234","amount":4200,"text":"' + b"x" * 400 + b'"}'
@@ -51,13 +51,13 @@ class Past:
     attempts: int
 
 
-async def write(db: Database, app: str, endpoints: dict[str, str], count: int) -> Past:
+async def write(db: Database, app: str, endpoints: dict[str, str], count: int, *, days: int = DAYS) -> Past:
     """Write so many messages and ten times as many attempts."""
     chance = random.Random(_SEED)  # noqa: S311 - the same past each time
-    first = SystemClock().now() - SPAN_MS - HOUR
-    for day in range(SPAN_MS // DAY + 2):
+    first = SystemClock().now() - days * DAY - HOUR
+    for day in range(days + 2):
         await partitions.make_ahead(db, first + day * DAY)
-    moments = [first + SPAN_MS * n // count for n in range(count)]
+    moments = [first + days * DAY * n // count for n in range(count)]
     rows = [_message(chance, app, moment, n / count) for n, moment in enumerate(moments)]
     waiting = {row.id for row in rows[-_WAITING:]}
     made = 0

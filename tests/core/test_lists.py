@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: MIT
+"""Every list bounded in time equals a naive one in Python, whatever is asked of it and however it is found."""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import pytest
+
+from tidings import ids
+from tidings.clock import DAY, HOUR, ManualClock
+from tidings.core import attempts, messages
+from tidings.core.desk import Desk
+from tidings.core.receipts import Receipts
+from tidings.core.wake import Wake
+from tidings.ids import DEFAULT_ORG, AppId, moment_of
+from tidings.model.app import App
+from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
+from tidings.model.message import MessageFilter
+from tidings.model.page import Cursor, Order, Page
+from tidings.storage import attempted as attempted_rows
+from tidings.storage import messages as message_rows
+from tidings.storage.database import Database
+
+NOW = 1_700_000_000_000
+SPAN = 200 * DAY
+STEP = ids.STEP_MS
+ROUNDS = 60
+APP = App(
+    id=AppId("app_" + "1" * 27),
+    org_id=DEFAULT_ORG,
+    uid=None,
+    name="a",
+    throttle_rate=None,
+    metadata={},
+    created_at=NOW,
+    updated_at=NOW,
+)
+URL = "http://example.com/"
+Item = TypeVar("Item")
+ENDPOINTS = ("ep_" + "a" * 27, "ep_" + "b" * 27, "ep_" + "c" * 27)
+
+
+@dataclass
+class Try:
+    """One attempt."""
+
+    id: str
+    msg_id: str
+    endpoint: str
+    status: int
+    code: int
+
+
+@dataclass
+class World:
+    """What is in the tables, once more in Python."""
+
+    app: App
+    messages: dict[str, tuple[str, list[str], list[str]]] = field(default_factory=dict)
+    tries: list[Try] = field(default_factory=list)
+    due: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+def build(chance: random.Random) -> World:
+    """Make up messages of two hundred days, some of them in the same moment, and what was tried with them."""
+    world = World(APP)
+    moments = [NOW - chance.randrange(SPAN) // STEP * STEP for _ in range(40)]
+    for moment in [*moments, *moments[:10], NOW + HOUR - STEP, NOW + HOUR, NOW]:
+        channels, tags = chance.choice(([], ["c"], ["c", "d"])), chance.choice(([], ["t"]))
+        msg_id = ids.new(ids.MESSAGE, moment)
+        world.messages[msg_id] = (chance.choice("ab"), channels, tags)
+        for endpoint in ENDPOINTS[:2]:
+            at = moment
+            for _ in range(chance.randrange(4)):
+                at += chance.randrange(HOUR) // STEP * STEP
+                status = chance.choice((0, 2, 2))
+                code = 200 if status == 0 else chance.choice((0, 404, 500))
+                world.tries.append(Try(ids.new(ids.ATTEMPT, at), msg_id, endpoint, status, code))
+            if chance.random() < 0.3:
+                world.due[msg_id, endpoint] = NOW + chance.randrange(DAY)
+    return world
+
+
+async def store(db: Database, world: World) -> None:
+    async with db.write() as tx:
+        for endpoint in ENDPOINTS:
+            await tx.run(
+                "INSERT INTO endpoint (id, app_id, org_id, url, description, metadata, headers, secret, created_at,"
+                " updated_at) VALUES (:id, :app, :org, :url, '', '{}', '{}', :secret, :now, :now)",
+                id=endpoint,
+                app=world.app.id,
+                org=DEFAULT_ORG,
+                url=URL,
+                secret=bytes(25),
+                now=NOW,
+            )
+        for msg_id, (event_type, channels, tags) in world.messages.items():
+            await tx.run(
+                "INSERT INTO message (id, app_id, org_id, event_type, channels, tags, payload)"
+                " VALUES (:id, :app, :org, :type, :channels, :tags, :payload)",
+                id=msg_id,
+                app=world.app.id,
+                org=DEFAULT_ORG,
+                type=event_type,
+                channels=json.dumps(channels) if channels else None,
+                tags=json.dumps(tags) if tags else None,
+                payload=b"{}",
+            )
+        for each in world.tries:
+            ends = each.status == 2 and (each.msg_id, each.endpoint) not in world.due
+            await tx.run(
+                "INSERT INTO attempt (msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code,"
+                " response, response_duration_ms, trigger_type, next_at)"
+                " VALUES (:msg, :id, :endpoint, :app, :org, :url, :status, :code, '', 1, 0, :next)",
+                msg=each.msg_id,
+                id=each.id,
+                endpoint=each.endpoint,
+                app=world.app.id,
+                org=DEFAULT_ORG,
+                url=URL,
+                status=each.status,
+                code=each.code,
+                next=None if ends else NOW,
+            )
+        for (msg_id, endpoint), due_at in world.due.items():
+            await tx.run(
+                "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at)"
+                " VALUES (:msg, :endpoint, :app, :org, :due)",
+                msg=msg_id,
+                endpoint=endpoint,
+                app=world.app.id,
+                org=DEFAULT_ORG,
+                due=due_at,
+            )
+
+
+# What a list ought to tell
+
+
+def windowed(keys: list[str], cursor: Cursor) -> list[str]:
+    """Return what lies in the window that a cursor implies, newest first."""
+    since, until = None, NOW + HOUR
+    key = None if cursor.iterator is None else cursor.iterator.removeprefix("-")
+    if cursor.before is not None:
+        until = min(until, cursor.before)
+        since = cursor.before - 90 * DAY
+        since = since if cursor.after is None else max(since, cursor.after)
+    elif cursor.after is not None:
+        since, until = cursor.after, min(until, cursor.after + 90 * DAY)
+    elif key is None:
+        since = NOW - 90 * DAY
+    elif cursor.iterator == key:
+        since = moment_of(key) - 90 * DAY
+    else:
+        until = min(until, moment_of(key) + 90 * DAY)
+    found = [
+        each
+        for each in keys
+        if (since is None or moment_of(each) // STEP >= since // STEP) and moment_of(each) // STEP < until // STEP
+    ]
+    return sorted(found, reverse=True)
+
+
+def expected(keys: list[str], cursor: Cursor) -> tuple[list[str], str | None, str | None, bool]:
+    """Return the page: its keys, its two iterators, and whether it is the last one in its direction."""
+    inside = windowed(keys, cursor)
+    backwards = cursor.after is not None and cursor.before is None
+    if cursor.iterator is not None:
+        key = cursor.iterator.removeprefix("-")
+        backwards = key != cursor.iterator
+        inside = [each for each in inside if (each > key if backwards else each < key)]
+    shown = inside[-cursor.limit :] if backwards else inside[: cursor.limit]
+    if not shown:
+        return [], None, None, True
+    return shown, shown[-1], f"-{shown[0]}", len(inside) <= cursor.limit
+
+
+def some_cursor(chance: random.Random, keys: list[str], prefix: str) -> Cursor:
+    """Ask for some page, from somewhere, made some time."""
+
+    def moment() -> int:
+        return NOW - chance.randrange(-2 * HOUR, SPAN) if chance.random() < 0.5 else moment_of(chance.choice(keys))
+
+    iterator = None
+    if chance.random() < 0.5:
+        iterator = chance.choice(keys) if chance.random() < 0.7 else ids.new(prefix, moment())
+        iterator = chance.choice(("", "-")) + iterator
+    return Cursor(
+        Order.DESCENDING,
+        chance.choice((1, 3, 7, 50)),
+        iterator,
+        moment() if chance.random() < 0.3 else None,
+        moment() if chance.random() < 0.3 else None,
+    )
+
+
+def some_messages(chance: random.Random) -> MessageFilter:
+    if chance.random() < 0.5:
+        return MessageFilter()
+    return MessageFilter(
+        event_types=chance.choice(((), ("a",), ("b", "x"), ("x",))),
+        channel=chance.choice((None, None, "d", "c")),
+        tag=chance.choice((None, None, "t")),
+    )
+
+
+def is_wanted(world: World, msg_id: str, wanted: MessageFilter) -> bool:
+    event_type, channels, tags = world.messages[msg_id]
+    return (
+        (not wanted.event_types or event_type in wanted.event_types)
+        and (wanted.channel is None or wanted.channel in channels)
+        and (wanted.tag is None or wanted.tag in tags)
+    )
+
+
+def standing(world: World, msg_id: str, endpoint: str, wanted: MessageStatus | None) -> int | None:
+    """Return how a message is listed under a filter, by the words of the contract; None is not at all."""
+    tried = sorted((each.id, each.status) for each in world.tries if (each.msg_id, each.endpoint) == (msg_id, endpoint))
+    if not tried:
+        return None
+    statuses = [status for _, status in tried]
+    is_due = (msg_id, endpoint) in world.due
+    if wanted is None:
+        return 3 if statuses[-1] == 2 and is_due else statuses[-1]
+    mine = 0 if 0 in statuses else 3 if is_due else 2
+    return mine if mine == wanted else None
+
+
+def told(page: Page[Item], key: Callable[[Item], str]) -> tuple[list[str], str | None, str | None, bool]:
+    return [key(item) for item in page.items], page.iterator, page.prev_iterator, page.done
+
+
+@pytest.fixture(params=["few", "many"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have lists found as in small applications, or as in big ones."""
+    if request.param == "many":
+        monkeypatch.setattr(attempted_rows, "_FEW", 0)
+        monkeypatch.setattr(attempted_rows, "_STRETCH", 2)
+        monkeypatch.setattr(message_rows, "_NEAR", 4)
+        monkeypatch.setattr(message_rows, "_ENOUGH", 2)
+        monkeypatch.setattr(message_rows, "_FEW", 5)
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_lists_tell_what_they_ought_to(db: Database, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - the same lists each time
+    world = build(chance)
+    await store(db, world)
+    clock = ManualClock(NOW)
+    desk, app = Desk(db, clock, Wake(), Receipts(db, clock)), world.app
+    every = list(world.messages)
+    tried = [each.id for each in world.tries]
+
+    for _ in range(ROUNDS):
+        wanted, endpoint = some_messages(chance), chance.choice(ENDPOINTS)
+        cursor = some_cursor(chance, every, ids.MESSAGE)
+        keys = [each for each in every if is_wanted(world, each, wanted)]
+        page = await messages.page(desk, app, cursor, wanted, with_payload=False)
+        assert expected(keys, cursor) == told(page, lambda each: each.id), (cursor, wanted)
+
+        status = chance.choice((None, *MessageStatus))
+        keys = [each for each in keys if standing(world, each, endpoint, status) is not None]
+        asked = AttemptFilter(status=status, message=wanted)
+        listed = await attempts.page_of_messages(desk, app, endpoint, cursor, asked, with_payload=False)
+        assert expected(keys, cursor) == told(listed, lambda each: each.message.id), (cursor, asked, endpoint)
+        for each in listed.items:
+            assert standing(world, each.message.id, endpoint, status) == each.standing.status
+
+        cursor = some_cursor(chance, tried, ids.ATTEMPT)
+        code_class = chance.choice((None, None, StatusCodeClass.CODE_5XX, StatusCodeClass.CODE_NONE))
+        asked = AttemptFilter(status=status, code_class=code_class, message=wanted)
+        mine = [
+            each
+            for each in world.tries
+            if status in (None, each.status)
+            and (code_class is None or each.code in code_class.codes)
+            and is_wanted(world, each.msg_id, wanted)
+        ]
+        found = await attempts.page_of_endpoint(desk, app, endpoint, cursor, asked, with_message=False)
+        keys = [each.id for each in mine if each.endpoint == endpoint]
+        assert expected(keys, cursor) == told(found, lambda each: each.id), (cursor, asked, endpoint)
+        msg_id = chance.choice(every)
+        found = await attempts.page_of_message(desk, app, msg_id, cursor, asked, endpoint_ref=None)
+        keys = [each.id for each in mine if each.msg_id == msg_id]
+        assert expected(keys, cursor) == told(found, lambda each: each.id), (cursor, asked, msg_id)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""Payloads end when their time is over, few at a time, and what is kept longer stays."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from message_path import add_app
+from tidings import ids
+from tidings.clock import DAY, HOUR
+from tidings.core import retention
+from tidings.ids import DEFAULT_ORG
+from tidings.storage import intake, settings
+from tidings.storage.database import Database, Dialect, Write
+from tidings.storage.intake import NewMessage
+from tidings.storage.sqlite import SqliteDatabase
+
+NOW = 1_700_000_000_000
+CHUNK_MS = 3.0
+
+
+async def add(db: Database, *messages: tuple[int, int | None], size: int = 10) -> list[str]:
+    """Add messages: when each was made, and when its payload ends, None for after ninety days."""
+    app = await add_app(db)
+    rows = [
+        NewMessage(ids.new(ids.MESSAGE, at), app, DEFAULT_ORG, "a", None, None, b"x" * size, ends_at, None)
+        for at, ends_at in messages
+    ]
+    async with db.write() as tx:
+        await intake.add(tx, rows)
+    return [row.id for row in rows]
+
+
+async def kept(db: Database) -> list[str]:
+    async with db.read() as read:
+        rows = await read.rows("SELECT id FROM message WHERE payload IS NOT NULL ORDER BY id")
+    return [row["id"] for row in rows]
+
+
+async def test_what_nobody_limits_is_kept_ninety_days(db: Database) -> None:
+    _, old, young = await add(db, (NOW - 200 * DAY, None), (NOW - 90 * DAY - 4, None), (NOW - 90 * DAY, None))
+
+    assert 2 == await retention.expire(db, NOW)
+
+    assert [young] == await kept(db)
+    async with db.read() as read:
+        assert old == await settings.find(read, retention.MARK)
+
+
+async def test_what_somebody_limits_ends_at_its_moment(db: Database) -> None:
+    _, later, last = await add(db, (NOW - 2 * HOUR, NOW), (NOW - HOUR, NOW + 1), (NOW, None))
+
+    assert 1 == await retention.expire(db, NOW)
+    assert [later, last] == await kept(db)
+    assert 1 == await retention.expire(db, NOW + 1)
+    assert [last] == await kept(db)
+
+
+async def test_it_goes_on_where_it_ended(db: Database) -> None:
+    await add(db, *[(NOW - 91 * DAY + n * 4, None) for n in range(5)])
+    assert 5 == await retention.expire(db, NOW)
+    await add(db, *[(NOW - 90 * DAY + n * 4, None) for n in range(5)])
+
+    assert 0 == await retention.expire(db, NOW)
+    assert 5 == await retention.expire(db, NOW + DAY)
+    assert 0 == await retention.expire(db, NOW + 2 * DAY)
+
+
+async def test_many_are_deleted_in_chunks_of_few_rows(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "READ_ROWS", 7)
+    monkeypatch.setattr(retention, "CHUNK_ROWS", 3)
+    await add(db, *[(NOW - 91 * DAY + n * 4, None) for n in range(30)])
+    await add(db, *[(NOW + n * 4, NOW) for n in range(14)])
+
+    assert 44 == await retention.expire(db, NOW)
+
+    assert [] == await kept(db)
+
+
+def test_a_chunk_is_of_few_bytes_and_of_one_message_at_least() -> None:
+    big, small = retention.CHUNK_BYTES + 1, retention.CHUNK_BYTES // 2
+
+    found = retention._chunks([("a", big), ("b", small), ("c", small), ("d", 1), ("e", big), ("f", None)])  # noqa: SLF001 - the rule itself
+
+    assert [["a"], ["b", "c"], ["d"], ["e"], ["f"]] == list(found)
+
+
+@pytest.mark.parametrize("size", [100, 100_000])
+async def test_the_writer_is_held_for_moments_only(db: Database, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    if db.dialect is not Dialect.SQLITE:
+        pytest.skip("PostgreSQL's writers do not wait for one another")
+    await add(db, *[(NOW - 91 * DAY + n * 4, None) for n in range(400)], size=size)
+    held: list[float] = []
+    write = SqliteDatabase.write
+
+    @asynccontextmanager
+    async def timed(self: SqliteDatabase, *, gate: int | None = None) -> AsyncIterator[Write]:
+        async with write(self, gate=gate) as tx:
+            began = time.thread_time()
+            yield tx
+            held.append(1e3 * (time.thread_time() - began))
+
+    monkeypatch.setattr(SqliteDatabase, "write", timed)
+
+    await retention.expire(db, NOW)
+
+    assert sorted(held)[len(held) // 2] < CHUNK_MS
+    assert [] == await kept(db)

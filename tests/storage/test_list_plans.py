@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""Lists are read through their indexes on both databases: no statement of theirs walks a table or sorts one."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from bench import past
+from bench.past import Past
+from message_path import add_app, add_endpoint
+from tasks.kit import explained
+from tidings.clock import SystemClock
+from tidings.ids import ATTEMPT, MESSAGE, AppId, EndpointId, MessageId
+from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
+from tidings.model.message import EVERY_MESSAGE, MessageFilter
+from tidings.model.page import Cursor, Order, Span
+from tidings.storage import attempted, attempts, messages
+from tidings.storage.database import Database, Dialect, Read, Row, Statement, Value
+
+COUNT = 2_000
+WHOLE = {
+    Dialect.SQLITE: r"SCAN (message|attempt|delivery)$",
+    Dialect.POSTGRESQL: r"Seq Scan on (message|attempt)_\d+ .*rows=\d{3,}",
+}
+"""How a plan says that it reads all of a table that holds anything."""
+COMMON = MessageFilter(event_types=("order.step1", "order.step2"))
+RARE = MessageFilter(event_types=("order.rare",), channel="vip", tag="test")
+
+
+class Listening:
+    """A reader that remembers what it was asked."""
+
+    def __init__(self, read: Read) -> None:
+        self.dialect = read.dialect
+        self._read = read
+        self.asked: list[tuple[Statement, dict[str, Any]]] = []
+
+    async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
+        self.asked.append((sql, values))
+        return await self._read.rows(sql, **values)
+
+    async def row(self, sql: Statement, **values: Value | Sequence[Value]) -> Row | None:
+        found = await self.rows(sql, **values)
+        return found[0] if found else None
+
+    async def one(self, sql: Statement, **values: Value | Sequence[Value]) -> Row:
+        return (await self.rows(sql, **values))[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """Every list of an application with a past, asked for by name."""
+
+    past: Past
+
+    @property
+    def app(self) -> AppId:
+        return AppId(self.past.app)
+
+    def endpoint(self, name: str) -> EndpointId:
+        return EndpointId(self.past.endpoints[name])
+
+    async def messages(self, read: Read, wanted: MessageFilter) -> None:
+        await messages.page(read, self.app, _span(MESSAGE), wanted)
+
+    async def attempts(self, read: Read, wanted: AttemptFilter) -> None:
+        await attempts.page_of_endpoint(read, self.app, self.endpoint("steady-0"), _span(ATTEMPT), wanted)
+
+    async def attempted(self, read: Read, wanted: AttemptFilter, name: str = "steady-0") -> None:
+        span, endpoint = _span(MESSAGE), self.endpoint(name)
+        await attempted.messages_of(read, self.app, endpoint, span, wanted, with_payload=True)
+
+    async def of_message(self, read: Read) -> None:
+        await attempts.page_of_message(read, MessageId(self.past.messages[0]), _span(ATTEMPT), AttemptFilter())
+
+    async def destinations(self, read: Read) -> None:
+        span = Cursor(Order.ASCENDING, 10).span()
+        await attempted.destinations_of(read, MessageId(self.past.messages[0]), span)
+
+
+def _span(prefix: str) -> Span:
+    return Cursor(Order.DESCENDING, 10).span_in_time(prefix, SystemClock().now())
+
+
+MESSAGES = r"message_app|app_id_id_event_type"
+ATTEMPTS = r"attempt_endpoint|endpoint_id_id_status"
+FAILED = r"attempt_failed|endpoint_id_id_idx"
+LOST = r"attempt_lost|endpoint_id_msg_id_idx"
+OF_MESSAGE = r"sqlite_autoindex_attempt_1|attempt_\w+_pkey"
+FAIL, SENDING, SUCCESS = MessageStatus.FAIL, MessageStatus.SENDING, MessageStatus.SUCCESS
+ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
+    "messages": (MESSAGES, lambda lists, read: lists.messages(read, EVERY_MESSAGE)),
+    "rare messages": (MESSAGES, lambda lists, read: lists.messages(read, RARE)),
+    "attempts": (ATTEMPTS, lambda lists, read: lists.attempts(read, AttemptFilter())),
+    "attempts that failed": (FAILED, lambda lists, read: lists.attempts(read, AttemptFilter(status=FAIL))),
+    "attempts that got a 503": (
+        FAILED,
+        lambda lists, read: lists.attempts(read, AttemptFilter(code_class=StatusCodeClass.CODE_5XX)),
+    ),
+    "attempts of rare messages": (MESSAGES, lambda lists, read: lists.attempts(read, AttemptFilter(message=RARE))),
+    "attempts of common messages": (ATTEMPTS, lambda lists, read: lists.attempts(read, AttemptFilter(message=COMMON))),
+    "attempts of a message": (OF_MESSAGE, lambda lists, read: lists.of_message(read)),
+    "tried": (OF_MESSAGE, lambda lists, read: lists.attempted(read, AttemptFilter())),
+    "tried at last": (OF_MESSAGE, lambda lists, read: lists.attempted(read, AttemptFilter(), "sparse")),
+    "delivered": (OF_MESSAGE, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS))),
+    "lost": (LOST, lambda lists, read: lists.attempted(read, AttemptFilter(status=FAIL), "dead")),
+    # So few that PostgreSQL reads them all.
+    "being sent": (
+        r"delivery_due|Seq Scan on delivery",
+        lambda lists, read: lists.attempted(read, AttemptFilter(status=SENDING), "dead"),
+    ),
+    "destinations": (OF_MESSAGE, lambda lists, read: lists.destinations(read)),
+}
+
+
+async def test_every_list_is_read_through_its_index(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "_ENOUGH", 10)
+    app = await add_app(db)
+    endpoints = {name: await add_endpoint(db, app, "http://127.0.0.1:9/") for name in past.GETS}
+    lists = Lists(await past.write(db, app, endpoints, COUNT, days=1))
+
+    for name, (index, ask) in ASKED.items():
+        async with db.read() as read:
+            listening = Listening(read)
+            await ask(lists, listening)
+        plans = [await explained(db, sql, **values) for sql, values in listening.asked]
+
+        assert re.search(index, "\n".join(plans)), (name, plans)
+        for plan in plans:
+            if "CO-ROUTINE message" in plan:  # what was found in the index, looked at under the table's name
+                assert "COVERING INDEX message_app" in plan
+                continue
+            assert not re.search(WHOLE[db.dialect], plan), (name, plan)
