@@ -146,13 +146,13 @@ class Slice:
         batch, limit = self._ahead or await self._load(self._task, self._limit())
         self._ahead = None
         point("task.after_load")
-        if not isinstance(self._handler, ReadsAhead) or batch.last or self._meter is not None:
+        following, then = replace(self._task, cursor=batch.cursor), self._limit(taken=len(batch.items))
+        if not isinstance(self._handler, ReadsAhead) or batch.last or self._meter is not None or then < 1:
             await self._write(batch, limit, moment)
             return
-        following, then = replace(self._task, cursor=batch.cursor), self._limit() - len(batch.items)
         # Both end before this does: a lost claim takes back what is written, and what was read ahead is forgotten.
         written, ahead = await asyncio.gather(
-            self._write(batch, limit, moment), self._load(following, max(1, then)), return_exceptions=True
+            self._write(batch, limit, moment), self._load(following, then), return_exceptions=True
         )
         if isinstance(written, BaseException):
             raise written
@@ -202,8 +202,9 @@ class Slice:
                     batch = await self._handler.load(read, task, limit)
         return batch, limit
 
-    def _limit(self) -> int:
-        return min(self._size, self._room) if self._bench.backlog else self._size
+    def _limit(self, *, taken: int = 0) -> int:
+        """Return the rows to read, if so many sends take of the room that was left."""
+        return min(self._size, self._room - taken) if self._bench.backlog else self._size
 
     def _mark(self, batch: Batch, limit: int, moment: float, begun: float) -> Mark:
         """Measure the chunk and set the pace of the next. The commit is not in it: its fsync has no size."""

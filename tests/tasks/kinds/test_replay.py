@@ -205,6 +205,20 @@ async def test_a_send_under_way_is_followed_by_another(world: World) -> None:
     assert [(77, 2)] == await rows(world.db, "SELECT lease, again FROM delivery")
 
 
+async def test_what_is_read_ahead_makes_whole_chunks(world: World) -> None:
+    for number in range(1_000):
+        world.past.message(at(9) + number)
+    await world.past.write(world.db)
+
+    free = await replayed(world, Which.MISSING, limits=replace(FREE, chunk_rows=50))
+    await run_sql(world.db, "DELETE FROM delivery")
+    bounded = await replayed(world, Which.MISSING, limits=replace(FREE, chunk_rows=50, backlog=5_000))
+
+    if world.db.dialect is Dialect.POSTGRESQL:  # where no chunk is cut because it took more than 3 ms
+        assert (21, 21) == (free.chunks, bounded.chunks)
+    assert [{"messagesSent": 1_000}] * 2 == [free.counters, bounded.counters]
+
+
 @pytest.mark.parametrize("which", Which)
 async def test_thousands_in_chunks_are_exact(world: World, which: Which) -> None:
     outcomes = () if which is Which.MISSING else ((at(2), FAILED),)
