@@ -51,7 +51,7 @@ def test_each_database_has_a_name_of_its_own(postgres_cluster: Server) -> None:
 
 
 def test_a_database_url_is_given_for_each_kind(database_url: str, request: pytest.FixtureRequest) -> None:
-    assert database_url.startswith(f"{request.node.callspec.params['database_url']}://")
+    assert database_url.startswith(f"{request.node.callspec.params['database_kind']}://")
 
 
 async def test_a_private_cluster_is_durable_and_listens_on_loopback_only(private_cluster: Cluster) -> None:
