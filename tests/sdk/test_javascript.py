@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""The official SDK for JavaScript calls everything that it has for the everyday resources."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import live
+from sdk.test_journey import HERE
+from tidings.demo.processes import ReceiverProcess
+
+MODULES = HERE.parent.parent / ".venv" / "sdkjs" / "node_modules"
+# Made of other parts of the service, and tested with those; or not served, as docs/compatibility.md says.
+ELSEWHERE = [
+    "endpoint.bulkReplay",
+    "endpoint.recover",
+    "endpoint.replayMissing",
+    "endpoint.transformationPartialUpdate",
+    "eventType.importOpenapi",
+    "message.expungeAllContents",
+]
+
+
+def test_the_sdk_calls_everything_that_it_has(server: live.Live, receiver: ReceiverProcess) -> None:
+    node = shutil.which("node")
+    if node is None or not MODULES.is_dir():
+        missing = "Node.js, or what `make test` installs for it, is absent"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    run = subprocess.run(
+        [node, str(HERE / "javascript" / "everything.cjs")],
+        env={**os.environ, "NODE_PATH": str(MODULES)},
+        input=json.dumps({"url": server.url, "token": server.token, "receiver": receiver.url}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stderr
+    assert ELSEWHERE == json.loads(run.stdout)["left"]
