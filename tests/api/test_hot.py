@@ -2,6 +2,7 @@
 """The server's own HTTP protocol over real sockets: the short way and every way around it."""
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import pytest_asyncio
 import uvicorn
 
 from api.kit import Api
+from tidings.api import hot
 from tidings.api.app import build
 from tidings.api.hot import protocol_of
 
@@ -192,3 +194,29 @@ async def test_one_key_on_many_connections_makes_one_message(wire: Wire) -> None
     answers = await asyncio.gather(*(wire.say(wire.request(BODY, b"idempotency-key: k")) for _ in range(50)))
 
     assert len({body for [(_, _, body)] in answers}) == 1
+
+
+@pytest.mark.parametrize("line", [b"a: b\r\n", b"c" * 1_000], ids=["many headers", "one endless header"])
+async def test_a_head_without_end_is_cut_off(wire: Wire, line: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+    writer.write(b"GET / HTTP/1.1\r\n" + (b"" if line.endswith(b"\n") else b"x: "))
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 4_000_000 and not reader.at_eof():
+            writer.write(line * 100)
+            sent += 100 * len(line)
+            await asyncio.wait_for(writer.drain(), 5)
+            await asyncio.sleep(0)
+    writer.close()
+
+    assert sent < 4_000_000
+
+
+async def test_a_request_that_never_comes_whole_is_cut_off(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hot, "_REQUEST_SECONDS", 0.1)
+    for began in (b"", b"POST /api/v1/app/x/msg HT", wire.request()[:-5]):
+        reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+        writer.write(began)
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()

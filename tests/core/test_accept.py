@@ -6,11 +6,14 @@ import asyncio
 import pytest
 
 from message_path import add_app, add_endpoint, running
+from tidings.clock import SystemClock
 from tidings.core.routing import RoutingCache
 from tidings.errors import AppError, Kind
 from tidings.ids import DEFAULT_ORG
 from tidings.storage import intake
 from tidings.storage.database import Database, Write
+from tidings.storage.migrate import migrate
+from tidings.storage.store import opened
 
 URL = "http://127.0.0.1:9/"
 
@@ -151,3 +154,41 @@ async def test_what_was_not_found_is_not_remembered(db: Database) -> None:
 
     assert before is None
     assert after is not None
+
+
+async def test_a_key_that_another_node_holds_delays_nobody_else(postgres_dsn: str) -> None:
+    one, other = await opened(postgres_dsn), await opened(postgres_dsn)
+    await migrate(one)
+    app = await add_app(one)
+
+    async with running(one) as path:
+        await path.send(app)
+        async with other.write() as holder:
+            await holder.run("INSERT INTO idempotency (key, expires_at, msg_id) VALUES (:key, 9, 'msg_x')", key="held")
+            waiting = asyncio.ensure_future(path.send(app, receipt="held"))
+            async with asyncio.timeout(1.0):
+                await asyncio.gather(*(path.send(app, receipt=f"free-{n}") for n in range(20)))
+            assert not waiting.done()
+        accepted = await waiting
+
+    await one.close()
+    await other.close()
+    assert accepted.id
+
+
+async def test_receipts_run_out_whatever_key_was_used_again(db: Database) -> None:
+    app = await add_app(db)
+
+    async with running(db) as path:
+        await path.send(app, receipt="daily")
+        await asyncio.gather(*(path.send(app, receipt=f"k{n}") for n in range(25)))
+        async with db.write() as tx:
+            await tx.run("UPDATE idempotency SET expires_at = 1")
+        await path.send(app, receipt="daily")
+        expired = 10
+        while expired == 10:
+            async with db.write() as tx:
+                expired = await intake.expire(tx, now=SystemClock().now(), limit=10)
+        left = await path.rows("SELECT key FROM idempotency")
+
+    assert left == [("daily",)]

@@ -22,7 +22,7 @@ from tidings.model.message import MessageFilter
 from tidings.model.page import Cursor, Order, Page
 from tidings.storage import attempted as attempted_rows
 from tidings.storage import messages as message_rows
-from tidings.storage.database import Database
+from tidings.storage.database import Database, Write
 
 NOW = 1_700_000_000_000
 SPAN = 200 * DAY
@@ -86,55 +86,63 @@ def build(chance: random.Random) -> World:
 
 async def store(db: Database, world: World) -> None:
     async with db.write() as tx:
-        for endpoint in ENDPOINTS:
-            await tx.run(
-                "INSERT INTO endpoint (id, app_id, org_id, url, description, metadata, headers, secret, created_at,"
-                " updated_at) VALUES (:id, :app, :org, :url, '', '{}', '{}', :secret, :now, :now)",
-                id=endpoint,
-                app=world.app.id,
-                org=DEFAULT_ORG,
-                url=URL,
-                secret=bytes(25),
-                now=NOW,
-            )
-        for msg_id, (event_type, channels, tags) in world.messages.items():
-            await tx.run(
-                "INSERT INTO message (id, app_id, org_id, event_type, channels, tags, payload)"
-                " VALUES (:id, :app, :org, :type, :channels, :tags, :payload)",
-                id=msg_id,
-                app=world.app.id,
-                org=DEFAULT_ORG,
-                type=event_type,
-                channels=json.dumps(channels) if channels else None,
-                tags=json.dumps(tags) if tags else None,
-                payload=b"{}",
-            )
-        for each in world.tries:
-            ends = each.status == 2 and (each.msg_id, each.endpoint) not in world.due
-            await tx.run(
-                "INSERT INTO attempt (msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code,"
-                " response, response_duration_ms, trigger_type, next_at)"
-                " VALUES (:msg, :id, :endpoint, :app, :org, :url, :status, :code, '', 1, 0, :next)",
-                msg=each.msg_id,
-                id=each.id,
-                endpoint=each.endpoint,
-                app=world.app.id,
-                org=DEFAULT_ORG,
-                url=URL,
-                status=each.status,
-                code=each.code,
-                next=None if ends else NOW,
-            )
-        for (msg_id, endpoint), due_at in world.due.items():
-            await tx.run(
-                "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at)"
-                " VALUES (:msg, :endpoint, :app, :org, :due)",
-                msg=msg_id,
-                endpoint=endpoint,
-                app=world.app.id,
-                org=DEFAULT_ORG,
-                due=due_at,
-            )
+        await _store_messages(tx, world)
+        await _store_tries(tx, world)
+
+
+async def _store_messages(tx: Write, world: World) -> None:
+    for endpoint in ENDPOINTS:
+        await tx.run(
+            "INSERT INTO endpoint (id, app_id, org_id, url, description, metadata, headers, secret, created_at,"
+            " updated_at) VALUES (:id, :app, :org, :url, '', '{}', '{}', :secret, :now, :now)",
+            id=endpoint,
+            app=world.app.id,
+            org=DEFAULT_ORG,
+            url=URL,
+            secret=bytes(25),
+            now=NOW,
+        )
+    for msg_id, (event_type, channels, tags) in world.messages.items():
+        await tx.run(
+            "INSERT INTO message (id, app_id, org_id, event_type, channels, tags, payload)"
+            " VALUES (:id, :app, :org, :type, :channels, :tags, :payload)",
+            id=msg_id,
+            app=world.app.id,
+            org=DEFAULT_ORG,
+            type=event_type,
+            channels=json.dumps(channels) if channels else None,
+            tags=json.dumps(tags) if tags else None,
+            payload=b"{}",
+        )
+
+
+async def _store_tries(tx: Write, world: World) -> None:
+    for each in world.tries:
+        ends = each.status == 2 and (each.msg_id, each.endpoint) not in world.due
+        await tx.run(
+            "INSERT INTO attempt (msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code,"
+            " response, response_duration_ms, trigger_type, next_at)"
+            " VALUES (:msg, :id, :endpoint, :app, :org, :url, :status, :code, '', 1, 0, :next)",
+            msg=each.msg_id,
+            id=each.id,
+            endpoint=each.endpoint,
+            app=world.app.id,
+            org=DEFAULT_ORG,
+            url=URL,
+            status=each.status,
+            code=each.code,
+            next=None if ends else NOW,
+        )
+    for (msg_id, endpoint), due_at in world.due.items():
+        await tx.run(
+            "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at)"
+            " VALUES (:msg, :endpoint, :app, :org, :due)",
+            msg=msg_id,
+            endpoint=endpoint,
+            app=world.app.id,
+            org=DEFAULT_ORG,
+            due=due_at,
+        )
 
 
 # What a list ought to tell

@@ -2,14 +2,20 @@
 """The delivery role against a real receiver: first sends, retries, spill, lost leases, stopping."""
 
 import asyncio
+import contextlib
 from typing import Self
 
-from message_path import add_app, add_endpoint, running, terms
+import pytest
+
+from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
 from tidings.model.delivery import Mode
+from tidings.observe import counters
 from tidings.storage import deliveries
-from tidings.storage.database import Database
+from tidings.storage.database import Database, Read
 from tidings.storage.deliveries import Again
+from tidings.storage.migrate import migrate
+from tidings.storage.store import opened
 
 ANSWER = b"HTTP/1.1 %d X\r\n%bContent-Length: 2\r\n\r\nok"
 
@@ -200,3 +206,76 @@ async def test_a_stored_response_that_no_database_can_hold_is_kept_as_base64(db:
             rows = await path.rows("SELECT response, status FROM attempt")
 
     assert [("YQBi", 0)] == rows
+
+
+async def test_one_send_at_a_time_is_enough_to_drain_a_backlog(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        async with running(db) as path:
+            accepted = await asyncio.gather(*(path.send(app) for _ in range(30)))
+
+        async with running(db, delivering=terms(concurrency=1)) as path:
+            await path.settled()
+
+    assert sorted(each.id.lower() for each in accepted) == sorted(door.seen)
+
+
+async def test_a_fault_in_claiming_does_not_end_the_claiming(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = await add_app(db)
+    sound, faults = deliveries.claim, iter([RuntimeError("a fault"), RuntimeError("another")])
+
+    async def faulty(*args: object, **kwargs: object) -> object:
+        fault = next(faults, None)
+        if fault is not None:
+            raise fault
+        return await sound(*args, **kwargs)  # type: ignore[arg-type]
+
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        async with running(db) as path:
+            accepted = await path.send(app)
+
+        monkeypatch.setattr(deliveries, "claim", faulty)
+        async with running(db, delivering=terms()) as path:
+            await path.settled()
+
+    assert door.seen == [accepted.id.lower()]
+
+
+async def test_a_lapsed_row_that_somebody_holds_is_not_waited_for_in_circles(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await opened(postgres_dsn), await opened(postgres_dsn)
+    await migrate(one)
+    app = await add_app(one)
+    endpoint = await add_endpoint(one, app, "http://127.0.0.1:9/")
+    async with one.write() as tx:
+        await deliveries.add(tx, [("msg_x", endpoint, app, "org_x", 1, 7, 1)])
+
+    before = counters["failures"]
+    async with other.write() as holder:
+        await holder.rows("SELECT 1 FROM delivery FOR UPDATE")
+        async with running(one, delivering=terms()) as path:
+            looks = await _looks(path, monkeypatch, seconds=0.5)
+
+    await one.close()
+    await other.close()
+    assert looks < 30
+    assert counters["failures"] == before
+
+
+async def _looks(path: Path, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> int:
+    """Count how often the claimer looks at the database in a while."""
+    looks = 0
+    sound = deliveries.outlook
+
+    async def counted(read: Read, now: int) -> deliveries.Outlook:
+        nonlocal looks
+        looks += 1
+        return await sound(read, now)
+
+    monkeypatch.setattr(deliveries, "outlook", counted)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(path.until("message", 1), seconds)  # there is none: the time is what ends this
+    return looks

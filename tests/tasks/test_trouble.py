@@ -151,8 +151,8 @@ class Troubled:
         self._dice = random.Random(seed)  # noqa: S311
 
     @asynccontextmanager
-    async def write(self, *, gate: int | None = None) -> AsyncIterator[Write]:
-        async with self.db.write(gate=gate) as tx:
+    async def write(self, *, gate: int | None = None, lock_ms: int = 1_000) -> AsyncIterator[Write]:
+        async with self.db.write(gate=gate, lock_ms=lock_ms) as tx:
             yield tx
             self._strike(Unavailable, Busy)
         self._strike(OutcomeUnknown)
@@ -236,10 +236,10 @@ async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
     writes = 0
 
     @asynccontextmanager
-    async def counted(*, gate: int | None = None) -> AsyncIterator[Write]:
+    async def counted(*, gate: int | None = None, lock_ms: int = 1_000) -> AsyncIterator[Write]:
         nonlocal writes
         writes += 1
-        async with scene.db.write(gate=gate) as tx:
+        async with scene.db.write(gate=gate, lock_ms=lock_ms) as tx:
             yield tx
 
     quiet.write = counted  # type: ignore[method-assign]

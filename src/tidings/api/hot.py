@@ -20,6 +20,10 @@ from tidings.api.stream import ABORT
 from tidings.core.receipts import Answer
 
 _ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"})
+_HEAD_MAX: Final = 64 * 1024
+"""Bytes of a request's line and headers."""
+_REQUEST_SECONDS: Final = 60.0
+"""How long a request may take to come in whole; a caller who drips bytes holds a connection no longer."""
 _STATUS_LINES: Final = {
     each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.phrase.encode("ascii")) for each in HTTPStatus
 }
@@ -40,8 +44,30 @@ class HotProtocol(HttpToolsProtocol):
         self._fields: dict[bytes, bytes] = {}
         self._is_answering = False
         self._keeps_alive = True
+        self._is_coming = self._in_head = False
+        self._came = 0
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._hurry()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._has_come()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_coming:
+            self._came += len(data) if self._in_head else 0
+            if self._came > _HEAD_MAX:
+                self.transport.abort()
+            elif self._late is None:
+                self._hurry()
 
     def on_message_begin(self) -> None:
+        self._is_coming = self._in_head = True
+        self._came = 0
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -50,6 +76,7 @@ class HotProtocol(HttpToolsProtocol):
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         if self._is_hot():
             self._body = b""
             return
@@ -70,6 +97,9 @@ class HotProtocol(HttpToolsProtocol):
             self._body += body
 
     def on_message_complete(self) -> None:
+        self._is_coming = False
+        if self._late is not None:
+            self._has_come()
         if self._ref is None:
             super().on_message_complete()
             return
@@ -121,6 +151,15 @@ class HotProtocol(HttpToolsProtocol):
             return False
         self._ref = ref
         return True
+
+    def _hurry(self) -> None:
+        """Give the request that is coming, or the first one, so much time and no more."""
+        self._late = self.loop.call_later(_REQUEST_SECONDS, self.transport.abort)
+
+    def _has_come(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
     def _answer(self, answer: Answer) -> None:
         self._is_answering = False

@@ -35,6 +35,8 @@ from tidings.storage.intake import NewMessage
 BATCH: Final = 500
 RECEIPT_KEPT_MS: Final = 12 * HOUR
 PATIENCE_SECONDS: Final = 5.0
+LOCK_MS: Final = 100
+"""How long a batch waits for a key that another node is at work with, before it is split to find out which."""
 EXPIRED: Final = b'{"expired":true}'
 
 
@@ -101,6 +103,7 @@ class AcceptBatcher:
         self._waiting: deque[_Item] = deque()
         self._under_way: dict[str, asyncio.Future[Accepted]] = {}
         self._flushing: asyncio.Task[None] | None = None
+        self._insisting: set[asyncio.Task[None]] = set()
 
     async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None) -> Accepted:
         """Store a message with its deliveries; it is durable when this returns.
@@ -159,8 +162,9 @@ class AcceptBatcher:
 
     async def close(self) -> None:
         """Wait until what was handed in is answered."""
-        while self._flushing is not None:
-            await asyncio.wait([self._flushing])
+        while self._flushing is not None or self._insisting:
+            under_way = {*self._insisting} if self._flushing is None else {*self._insisting, self._flushing}
+            await asyncio.wait(under_way)
 
     async def _after_the_first(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str) -> Accepted:
         """Wait for the request that came first with this receipt; if it fails, be the first."""
@@ -196,6 +200,12 @@ class AcceptBatcher:
         if len(batch) > 1:
             await self._settle_halves(batch, error)
             return
+        waiting = asyncio.create_task(self._insist(batch, error))
+        self._insisting.add(waiting)
+        waiting.add_done_callback(self._insisting.discard)
+
+    async def _insist(self, batch: list[_Item], error: StorageError) -> None:
+        """Try one message again until somebody else's lock is gone, while the batches behind it go on."""
         while self._clock.monotonic() - batch[0].started < PATIENCE_SECONDS:
             await asyncio.sleep(0.01)
             try:
@@ -234,7 +244,7 @@ class AcceptBatcher:
     async def _commit(self, batch: list[_Item]) -> None:
         for item in batch:
             item.outcome = None
-        async with self._db.write() as tx:
+        async with self._db.write(lock_ms=LOCK_MS) as tx:
             prepared = await self._write(tx, batch)
             point("accept.before_commit")
         point("accept.after_commit")

@@ -26,7 +26,7 @@ from tidings.model.delivery import Lane
 from tidings.model.routing import Receiver, Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, intake
-from tidings.storage.database import Busy, Database, Row, Unavailable, Write
+from tidings.storage.database import Database, Row, StorageError, Write
 
 _ENDPOINTS: Final = 200
 """Endpoints looked at in one transaction."""
@@ -40,6 +40,7 @@ _PUT_OFF_SECONDS: Final = 0.25
 """How long an endpoint is put off where nothing answers, or where a limit is in force and all places are taken."""
 _PUT_OFF_MOST: Final = 10_000
 _PAUSE_SECONDS: Final = 1.0
+_BREATH_MS: Final = 50
 _LONGEST_SLEEP: Final = 3600.0
 _NEVER: Final = Window(0.0, 0.0)
 """For a delivery that was claimed and got no token after all: it is handed back."""
@@ -63,6 +64,7 @@ class _Claimed:
     dropped: list[Send]
     drained: list[str]
     behind: list[str]
+    gone: list[str]
     more: bool
 
 
@@ -125,7 +127,7 @@ class Claimer:
             self._urgent = False
             try:
                 await self._look()
-            except (Unavailable, Busy) as error:
+            except Exception as error:  # noqa: BLE001 - a fault in claiming must not end the claiming
                 failure("claiming deliveries", error)
                 self._next_at = self._clock.now() + int(_PAUSE_SECONDS * SECOND)
 
@@ -156,16 +158,24 @@ class Claimer:
             if not outlook.due:
                 return
             claimed = await self._pass()
-            self._queue.take(claimed.sends)
-            if claimed.paced:
-                self._pacer.take(claimed.paced)
-            for send in claimed.dropped:
-                self._settler.add(Outcome(send, dropped=True))
-            for endpoint_id in claimed.drained:
-                self._queue.catch_up(endpoint_id)
-            self._queue.fall_behind(claimed.behind)
+            self._hand_on(claimed)
             if not claimed.more:
+                if self._next_at is not None:  # a lapsed row that somebody else holds is not waited for in circles
+                    self._next_at = max(self._next_at, self._clock.now() + _BREATH_MS)
                 return
+
+    def _hand_on(self, claimed: _Claimed) -> None:
+        """Give what a pass has taken to whom it concerns."""
+        self._queue.take(claimed.sends)
+        if claimed.paced:
+            self._pacer.take(claimed.paced)
+        for send in claimed.dropped:
+            self._settler.add(Outcome(send, dropped=True))
+        for endpoint_id in claimed.drained:
+            self._queue.catch_up(endpoint_id)
+        self._queue.fall_behind(claimed.behind)
+        for endpoint_id in claimed.gone:
+            self._queue.forget(endpoint_id)
 
     async def _pass(self) -> _Claimed:
         now = self._clock.now()
@@ -175,7 +185,7 @@ class Claimer:
             found = await deliveries.due_endpoints(tx, now, after=self._after, limit=_ENDPOINTS)
             wrapped = not found and self._after != ""
             self._after = found[-1][0] if len(found) == _ENDPOINTS else ""
-            receivers, abandoned = await self._receivers(tx, found)
+            receivers, gone, abandoned = await self._receivers(tx, found)
             wanted, limited = await self._wanted(tx, receivers)
             rows, lease = await self._lease(tx, wanted, now, {} if limited is None else limited.allotted)
             taken = Counter(row["endpoint_id"] for row in rows)
@@ -188,7 +198,7 @@ class Claimer:
         more = any(each not in put_off for each in taken if each not in windows)
         more = more or bool(lapsed) or abandoned or wrapped or self._after != ""
         plain, paced = _split(sends, windows)
-        return _Claimed(plain, paced, dropped, drained, behind, more)
+        return _Claimed(plain, paced, dropped, drained, behind, gone, more)
 
     async def _wanted(self, tx: Write, receivers: Mapping[str, Receiver]) -> tuple[list[tuple[str, int]], Round | None]:
         """Return how many rows of which endpoints there is room for, and what limits say to that."""
@@ -231,18 +241,28 @@ class Claimer:
             self.due_at(self._clock.now() + int(wait * SECOND) + 1)
         return self._put_off
 
-    async def _receivers(self, tx: Write, found: Sequence[tuple[str, str, str]]) -> tuple[dict[str, Receiver], bool]:
-        """Return who can be sent to; what waits for anybody else is removed, a chunk at a time."""
+    async def _receivers(
+        self, tx: Write, found: Sequence[tuple[str, str, str]]
+    ) -> tuple[dict[str, Receiver], list[str], bool]:
+        """Return who can be sent to and who cannot; what waits for those is removed, a chunk at a time."""
         receivers = {}
+        gone: list[str] = []
         abandoned = 0
         for endpoint_id, app_id, _ in found:
-            receiver = await self._routing.receiver(endpoint_id, app_id, tx)
+            try:
+                receiver = await self._routing.receiver(endpoint_id, app_id, tx)
+            except StorageError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one endpoint that cannot be read must not starve the others
+                failure(f"reading endpoint {endpoint_id}", error)
+                continue
             if receiver is None:
+                gone.append(endpoint_id)
                 abandoned += await deliveries.abandon(tx, endpoint_id, limit=_BATCH)
             else:
                 receivers[endpoint_id] = receiver
         count("deliveries.abandoned", abandoned)
-        return receivers, abandoned > 0
+        return receivers, gone, abandoned > 0
 
     async def _lease(
         self, tx: Write, wanted: list[tuple[str, int]], now: int, limited: Container[str]

@@ -69,7 +69,7 @@ class Courier:
             else:
                 signed = receiver.ring.sign(send.msg_id, timestamp, send.payload)
             return self._client.send(target, send.msg_id, timestamp, signed, send.payload, done)
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this endpoint's, and no other's
             reply = Reply(0, b"", 0, f"error forming request: {error}")
             asyncio.get_running_loop().call_soon(done, reply)
             return _Unsendable()

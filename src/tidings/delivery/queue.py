@@ -195,7 +195,7 @@ class Queue:
         self._advance(line)
         if self._emptied is not None and not self._held:
             self._emptied.set()
-        if self._starved and self._held < self._bounds.memory // 2:
+        if self._starved and self._held < max(1, self._bounds.memory // 2):
             self._starved = False
             self._wanting()
         return narrowed
@@ -288,6 +288,12 @@ class Queue:
                 self._narrow(line)
         return line
 
+    def forget(self, endpoint_id: str) -> None:
+        """Let go of the line of an endpoint that receives no more, unless something is in it."""
+        line = self._lines.get(endpoint_id)
+        if line is not None and not line.waiting and not line.under_way:
+            del self._lines[endpoint_id]
+
     def _forget_idle(self) -> None:
         for endpoint_id in [key for key, line in self._lines.items() if not line.waiting and not line.under_way]:
             if not self._lines[endpoint_id].behind:
@@ -298,7 +304,7 @@ class Queue:
         waiting, under_way = line.waiting, line.under_way
         while waiting and len(under_way) < concurrency and not self._closed:
             self._begin(line, waiting.popleft())
-        if line.behind and len(waiting) < concurrency // 2 and not self._closed:
+        if line.behind and len(waiting) < max(1, concurrency // 2) and not self._closed:
             self._want(line)
 
     def _want(self, line: Line) -> None:

@@ -122,7 +122,7 @@ class Delivery:
         self._unsent(self.queue.cut())
         await self._client.close()
         if self._claiming is not None:
-            await self._claiming
+            await asyncio.wait([self._claiming])  # however it ended, what was sent is still to be settled
         await self.settler.close()
 
     async def _free_leases(self) -> None:

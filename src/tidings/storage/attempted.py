@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from tidings.clock import HOUR
-from tidings.ids import ATTEMPT, MESSAGE, AppId, EndpointId, MessageId, first_at, moment_of
+from tidings.ids import MESSAGE, AppId, EndpointId, MessageId, first_at, moment_of
 from tidings.model.attempt import Attempted, AttemptFilter, MessageStatus, Standing
 from tidings.model.page import Order, Span
 from tidings.storage import messages
@@ -98,12 +98,18 @@ async def _stretches(
         async for stretch in _lost(read, endpoint_id, span):
             yield await _narrowed(read, stretch, wanted)
         return
-    known = await _known(read, endpoint_id, span, wanted)
-    if known is not None:
+    if wanted.status is MessageStatus.SENDING:
+        rows = [row for statement in _OUTSTANDING for row in await read.rows(statement, endpoint=endpoint_id)]
+    else:
+        rows = await read.rows(_TO_ENDPOINT[wanted.status], endpoint=endpoint_id)
+    if len(rows) <= _FEW:
+        known = _inside({row["msg_id"] for row in rows}, span)
         for start in range(0, len(known), _STRETCH):
             yield await _narrowed(read, known[start : start + _STRETCH], wanted)
         return
-    async for stretch in _walked(read, app_id, await _begun(read, endpoint_id, span, wanted), wanted):
+    if wanted.status is not MessageStatus.SENDING:
+        span = _since(span, rows[0]["id"])
+    async for stretch in _walked(read, app_id, span, wanted):
         yield stretch
 
 
@@ -130,35 +136,41 @@ def _behind(span: Span, key: str) -> Span:
     return replace(span, below=key) if span.order is Order.DESCENDING else replace(span, above=key)
 
 
-_TO_ENDPOINT: Final = "SELECT msg_id FROM attempt WHERE endpoint_id = :endpoint"
-_SOME: Final = " AND id >= :first LIMIT CAST(:most AS BIGINT)"
-_WAITING: Final = (
-    "SELECT msg_id FROM delivery WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT CAST(:most AS BIGINT)"
+_NEWEST: Final = (
+    f"SELECT id, msg_id FROM attempt WHERE endpoint_id = :endpoint{{status}} ORDER BY id DESC LIMIT {_FEW + 1}"
 )
-# Few rows are leased at any time: those in the memory of a process.
-_HELD: Final = (
-    "SELECT msg_id FROM delivery WHERE lease IS NOT NULL AND lease_until > 0 AND endpoint_id || '' = :endpoint"
-    " LIMIT CAST(:most AS BIGINT)"
-)
-_KNOWN_BY: Final = {
-    None: (f"{_TO_ENDPOINT}{_SOME}",),
-    MessageStatus.SUCCESS: (f"{_TO_ENDPOINT} AND status = 0{_SOME}",),
-    MessageStatus.SENDING: (_WAITING, _HELD),
+_TO_ENDPOINT: Final = {
+    None: _NEWEST.replace("{status}", ""),
+    MessageStatus.SUCCESS: _NEWEST.replace("{status}", " AND status = 0"),
 }
+_OUTSTANDING: Final = (
+    f"SELECT msg_id FROM delivery WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT {_FEW + 1}",
+    # Few rows are leased at any time: those in the memory of a process.
+    (
+        "SELECT msg_id FROM delivery WHERE lease IS NOT NULL AND lease_until > 0 AND endpoint_id || '' = :endpoint"
+        f" LIMIT {_FEW + 1}"
+    ),
+)
 
 
-async def _known(read: Read, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter) -> list[str] | None:
-    """Return the messages that may be in a part of the list, in its order, or None where they are many."""
-    lowest = max(filter(None, (span.first, span.above)), default=None)
-    first = "" if lowest is None else first_at(ATTEMPT, moment_of(lowest) - HOUR)  # the clocks of nodes differ
-    found: set[str] = set()
-    for statement in _KNOWN_BY[wanted.status]:
-        rows = await read.rows(statement, endpoint=endpoint_id, first=first, most=_FEW + 1)
-        found.update(row["msg_id"] for row in rows)
-        if len(rows) > _FEW:
-            return None
-    inside = (each for each in found if _is_inside(each, span))
+def _inside(msg_ids: set[str], span: Span) -> list[str]:
+    """Return the messages that are in a part of the list, in its order."""
+    inside = [
+        each
+        for each in msg_ids
+        if (span.above is None or each > span.above)
+        and (span.below is None or each < span.below)
+        and (span.first is None or each >= span.first)
+    ]
     return sorted(inside, reverse=span.order is Order.DESCENDING)
+
+
+def _since(span: Span, newest: str) -> Span:
+    """Return a part of the list without the messages that are newer than the newest attempt that counts."""
+    if span.order is Order.ASCENDING:
+        return span
+    below = first_at(MESSAGE, moment_of(newest) + HOUR)  # the clocks of nodes differ
+    return replace(span, below=min(filter(None, (span.below, below))))
 
 
 _LOST: Final = "SELECT DISTINCT msg_id FROM attempt WHERE endpoint_id = :endpoint AND status = 2 AND next_at IS NULL"
@@ -175,29 +187,6 @@ async def _lost(read: Read, endpoint_id: EndpointId, span: Span) -> AsyncIterato
         if len(stretch) < rows:
             return
         span, rows = _behind(span, stretch[-1]), min(2 * rows, _LONGEST)
-
-
-_NEWEST: Final = "SELECT id FROM attempt WHERE endpoint_id = :endpoint{status} ORDER BY id DESC LIMIT 1"
-
-
-async def _begun(read: Read, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter) -> Span:
-    """Return a part of the list without its newest messages, where the endpoint has not had anything since."""
-    if span.order is Order.ASCENDING:
-        return span
-    status = " AND status = 0" if wanted.status is MessageStatus.SUCCESS else ""
-    row = await read.row(_NEWEST.format(status=status), endpoint=endpoint_id)
-    if row is None:
-        return span
-    newest = first_at(MESSAGE, moment_of(row["id"]) + HOUR)
-    return replace(span, below=min(filter(None, (span.below, newest))))
-
-
-def _is_inside(key: str, span: Span) -> bool:
-    return (
-        (span.above is None or key > span.above)
-        and (span.below is None or key < span.below)
-        and (span.first is None or key >= span.first)
-    )
 
 
 # -----------------------------------------------------------------------------------------------------------------

@@ -115,6 +115,7 @@ def _conditions(wanted: AttemptFilter) -> str:
 async def count(read: Read, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter, *, limit: int) -> int:
     """Count the attempts to an endpoint in a part; looks at no more than so many of them."""
     codes = range(0) if wanted.code_class is None else wanted.code_class.codes
+    span = replace(span, rows=limit)
     if wanted.message.is_wide:
         found = f"SELECT attempt.id {_OF_ENDPOINT}{_conditions(wanted)}{end_of(span, 'attempt.id')}"
     else:
@@ -127,7 +128,7 @@ async def count(read: Read, endpoint_id: EndpointId, span: Span, wanted: Attempt
         code_from=codes.start,
         code_to=codes.stop,
         **narrow.values_of(wanted.message),
-        **bounds_of(replace(span, rows=limit)),
+        **bounds_of(span),
     )
     return int(row["n"])
 

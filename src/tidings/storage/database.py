@@ -120,11 +120,12 @@ class Database(Protocol):
         """Open a short read; on SQLite it sees one snapshot, on PostgreSQL each statement sees its own."""
         ...
 
-    def write(self, *, gate: int | None = None) -> AbstractAsyncContextManager[Write]:
+    def write(self, *, gate: int | None = None, lock_ms: int = 1_000) -> AbstractAsyncContextManager[Write]:
         """Open a write transaction: committed at the end of the block, rolled back by any exception.
 
         `gate` names a lock that is held until the transaction ends, so that few and important decisions are made
-        one at a time in the whole cluster; on SQLite every write is alone anyway.
+        one at a time in the whole cluster; on SQLite every write is alone anyway. `lock_ms` is how long a statement
+        waits for a row that another transaction holds.
         """
         ...
 

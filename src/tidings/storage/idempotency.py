@@ -3,13 +3,17 @@
 
 from typing import Final
 
-from tidings.storage.database import Read, Write
+from tidings.storage.database import Read, Sql, Write
 
-_CLAIM: Final = """
-INSERT INTO idempotency (key, expires_at) VALUES (:key, :expires_at)
-ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at, msg_id = NULL, status = NULL, body = NULL
-WHERE idempotency.expires_at <= :now
-"""
+_TAKE: Final = "INSERT INTO idempotency (key, expires_at) VALUES (:key, :expires_at) ON CONFLICT (key) DO UPDATE SET"
+_ANEW: Final = (
+    " expires_at = excluded.expires_at, msg_id = NULL, status = NULL, body = NULL WHERE idempotency.expires_at <= :now"
+)
+# On SQLite a row that is renewed goes to the end, because the sweep takes the first rows for the oldest.
+_CLAIM: Final = Sql(
+    sqlite=f"{_TAKE} rowid = (SELECT max(rowid) + 1 FROM idempotency),{_ANEW}",
+    postgresql=f"{_TAKE}{_ANEW}",
+)
 _FIND: Final = "SELECT status, body FROM idempotency WHERE key = :key AND status IS NOT NULL"
 _KEEP: Final = "UPDATE idempotency SET status = :status, body = :body WHERE key = :key"
 

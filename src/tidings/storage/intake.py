@@ -35,7 +35,8 @@ _RECEIPTS: Final = Sql(
     sqlite="""
 INSERT INTO idempotency (key, msg_id, expires_at) VALUES (?1, ?2, ?3)
 ON CONFLICT (key) DO UPDATE
-SET msg_id = excluded.msg_id, expires_at = excluded.expires_at, status = NULL, body = NULL
+SET rowid = (SELECT max(rowid) + 1 FROM idempotency),
+  msg_id = excluded.msg_id, expires_at = excluded.expires_at, status = NULL, body = NULL
 WHERE idempotency.expires_at <= ?4
 """,
     postgresql="""

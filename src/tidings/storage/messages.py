@@ -95,10 +95,11 @@ async def few(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> l
 
     Where many are among the first of the part a list that is walked from there fills up soon. Reads the index alone.
     """
-    near = f"SELECT event_type, channels, tags {_PAGE}{end_of(span, 'message.id')}"
+    first = replace(span, rows=_NEAR)
+    near = f"SELECT event_type, channels, tags {_PAGE}{end_of(first, 'message.id')}"
     counted = f"SELECT count(*) AS n FROM ({near}) AS message WHERE TRUE{narrow.conditions(read.dialect, wanted)}"
-    bounds = bounds_of(replace(span, rows=_NEAR))
-    if (await read.one(counted, app=app_id, **narrow.values_of(wanted), **bounds))["n"] >= _ENOUGH:
+    row = await read.one(counted, app=app_id, **narrow.values_of(wanted), **bounds_of(first))
+    if row["n"] >= _ENOUGH:
         return None
     found = await ids_of(read, app_id, replace(span, rows=_FEW + 1), wanted)
     return None if len(found) > _FEW else found

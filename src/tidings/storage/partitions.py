@@ -5,13 +5,13 @@ A message and its attempts lie in partitions of the same day, because both are c
 a day without partitions lies in the default one, and is as good there.
 """
 
-import contextlib
 from datetime import UTC, datetime
 from typing import Final
 
 from tidings import ids
 from tidings.clock import DAY, SECOND
-from tidings.storage.database import Database, Dialect, StorageError
+from tidings.observe import failure
+from tidings.storage.database import Database, Dialect
 
 _AHEAD: Final = 3
 _GATE: Final = 7_251_002
@@ -25,9 +25,10 @@ async def make_ahead(db: Database, now: int) -> int:
         return 0
     made = 0
     for start in range(now - now % DAY, now + _AHEAD * DAY, DAY):
-        # A day whose rows are in the default partition already keeps them there.
-        with contextlib.suppress(StorageError):
+        try:
             made += await _make_day(db, start)
+        except Exception as error:  # noqa: BLE001 - a day whose rows are in the default partition keeps them there
+            failure("making partitions", error)
     return made
 
 

@@ -29,11 +29,10 @@ from tidings.storage.database import (
 
 _CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 30.0
+# Statements here take microseconds to milliseconds: neither a compiler nor further processes pay for them.
+_SESSION: Final = {"application_name": "tidings", "jit": "off", "max_parallel_workers_per_gather": "0"}
 # One round trip opens the transaction and bounds it: a client that dies or hangs inside one holds its locks for 5 s.
-_BEGIN: Final = (
-    "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '5s';"
-    " SET LOCAL lock_timeout = '1s'"
-)
+_BEGIN: Final = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '5s';"
 _BUSY: Final = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -149,7 +148,7 @@ class PostgresDatabase:
                 command_timeout=_COMMAND_SECONDS,
                 statement_cache_size=0 if pgbouncer else 512,
                 reset=_keep,
-                server_settings={} if pgbouncer else {"application_name": "tidings", "jit": "off"},
+                server_settings={} if pgbouncer else _SESSION,
             )
         except Exception as error:
             raise _mapped(error) from error
@@ -178,12 +177,12 @@ class PostgresDatabase:
             yield PostgresRead(connection)
 
     @asynccontextmanager
-    async def write(self, *, gate: int | None = None) -> AsyncIterator[PostgresWrite]:
+    async def write(self, *, gate: int | None = None, lock_ms: int = 1_000) -> AsyncIterator[PostgresWrite]:
         """Open a write transaction; `gate` is a transaction-scoped advisory lock."""
         async with self._lent() as connection:
             tx = PostgresWrite(connection)
             try:
-                await tx.run(_BEGIN)
+                await tx.run(f"{_BEGIN} SET LOCAL lock_timeout = {lock_ms}")
                 if gate is not None:
                     await tx.rows("SELECT pg_advisory_xact_lock(:gate)", gate=gate)
                 yield tx

@@ -57,10 +57,14 @@ class SqliteWrite:
         self._connection = connection
         self._after: list[Callable[[], None]] = []
 
-    def _execute(self, sql: Statement, values: dict[str, Value | Sequence[Value]]) -> sqlite3.Cursor:
+    def _require_open(self) -> None:
+        """After SQLite has rolled back by itself, nothing may be written row by row outside a transaction."""
         if not self._connection.in_transaction:
             message = "the transaction has ended"
             raise Unavailable(message)
+
+    def _execute(self, sql: Statement, values: dict[str, Value | Sequence[Value]]) -> sqlite3.Cursor:
+        self._require_open()
         try:
             return self._connection.execute(_text(sql), _bound(values))
         except sqlite3.Error as error:
@@ -82,6 +86,7 @@ class SqliteWrite:
         return max(0, self._execute(sql, values).rowcount)
 
     async def bulk(self, sql: Sql, rows: Sequence[Sequence[Value]]) -> int:
+        self._require_open()
         try:
             return max(0, self._connection.executemany(sql.sqlite, rows).rowcount)
         except sqlite3.Error as error:
@@ -142,9 +147,9 @@ class SqliteDatabase:
         self.synchronous: int = self._writer.execute("PRAGMA synchronous").fetchone()[0]
 
     @asynccontextmanager
-    async def write(self, *, gate: int | None = None) -> AsyncIterator[SqliteWrite]:
+    async def write(self, *, gate: int | None = None, lock_ms: int = 1_000) -> AsyncIterator[SqliteWrite]:
         """Open the write transaction when this caller's turn has come; `gate` is held by the turn itself."""
-        del gate
+        del gate, lock_ms
         async with self._owner:
             tx = SqliteWrite(self._writer)
             self._begin()
