@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""Whatever our document allows, and whatever it does not: every answer is one that it tells of, and none is a 5xx.
+
+schemathesis makes the requests from the document, some that keep to it and some that do not, the same ones each time;
+half of them name things that are there. A live server answers, through its own HTTP protocol.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+import live
+from tidings.api.openapi import document
+from tidings.api.routes import AnyRoute
+from tidings.api.table import TABLE
+
+EXAMPLES = 12
+SECONDS = 10.0
+CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
+STREAMS = {"v1.background-task.events"}
+"""Answered bit by bit for as long as the caller listens."""
+ROUTES = [route for route in TABLE if route.operation not in STREAMS]
+STEADY = settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A session with a server."""
+
+    server: live.Live
+    session: requests.Session
+
+    def make(self) -> dict[str, str]:
+        """Make one of each thing that a path can name."""
+
+        def made(path: str, body: object) -> dict[str, Any]:
+            status, told = self.server.call("POST", f"/api/v1{path}", body)
+            assert 200 <= status < 300, told
+            found: dict[str, Any] = told
+            return found
+
+        app = made("/app", {"name": "A"})["id"]
+        endpoint = made(f"/app/{app}/endpoint", {"url": "http://127.0.0.1:9/"})["id"]
+        message = made(f"/app/{app}/msg", {"eventType": "a.b", "payload": {"n": 1}})["id"]
+        return {"app_id": app, "endpoint_id": endpoint, "msg_id": message}
+
+
+@pytest.fixture(scope="module")
+def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    folder: Path = tmp_path_factory.mktemp("document")
+    with (
+        live.serving(f"sqlite:///{folder}/t.db", folder, retry_schedule="[]") as server,
+        requests.Session() as session,
+    ):
+        yield Caller(server, session)
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    return schemathesis.openapi.from_dict(document(TABLE))
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
+def test_every_answer_is_in_the_document(caller: Caller, schema: Any, route: AnyRoute) -> None:
+    operation = schema[f"/api/v1{route.path}"][route.method]
+    there = caller.make()
+    kept = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+    broken = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+
+    @STEADY
+    @given(st.one_of(kept, broken) if _can_break(route) else kept, st.booleans())
+    def answered(case: Any, is_there: bool) -> None:  # noqa: FBT001 - drawn by position
+        if is_there:
+            case.path_parameters = {**(case.path_parameters or {}), **_named(route, there)}
+        headers = {"authorization": f"Bearer {caller.server.token}"}
+        response = case.call(base_url=caller.server.url, session=caller.session, headers=headers, timeout=SECONDS)
+        case.validate_response(response, checks=CHECKS)
+
+    answered()
+
+
+def _named(route: AnyRoute, there: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in there.items() if f"{{{name}}}" in route.path}
+
+
+def _can_break(route: AnyRoute) -> bool:
+    """Tell whether there is anything in a request that can be other than the document says."""
+    operation = document([route])["paths"][f"/api/v1{route.path}"][route.method.lower()]
+    return bool(operation["parameters"]) or "requestBody" in operation
