@@ -204,5 +204,5 @@ async def test_killed_in_the_middle_it_is_exact(database_url: str, name: str) ->
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("name", CASES)
 async def test_killed_again_and_again_at_each_place_it_is_exact(database_url: str, name: str, point: str) -> None:
-    again = 2 if point in ("task.after_claim", "task.after_commit") else 1
+    again = 2 if point == "task.after_commit" else 1
     await exact_through(database_url, CASES[name], ["task.after_commit=kill"] + [f"{point}=kill@{again}"] * 2)
