@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""Messages that are put off, and failures that are final: through accept, claim, send and settle."""
+
+import asyncio
+import time
+
+import pytest
+
+from delivery.test_role import Door
+from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
+from tidings.clock import SystemClock
+from tidings.ids import DEFAULT_ORG
+from tidings.model.message import Draft, Extras
+from tidings.storage import deliveries
+from tidings.storage.database import Database
+from tidings.storage.deliveries import Again
+
+LATER_MS = 700
+
+
+async def _put_off(path: Path, app: str, *, ms: int = LATER_MS, payload: bytes = b"{}") -> str:
+    extras = Extras(deliver_at=SystemClock().now() + ms)
+    return (await path.accept.accept(DEFAULT_ORG, app, Draft("a.b", payload, None, None, DAY_MS, extras), None)).id
+
+
+async def test_what_is_put_off_is_sent_at_its_moment_and_holds_up_nobody(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+
+        async with running(db, delivering=terms()) as path:
+            began = time.monotonic()
+            later = await _put_off(path, app)
+            now = (await path.send(app)).id
+            await path.until("attempt", 1)
+            assert [now.lower()] == door.seen
+            await path.until("attempt", 2)
+            took = time.monotonic() - began
+
+    assert [now.lower(), later.lower()] == door.seen
+    assert took >= LATER_MS / 1000
+
+
+async def test_what_is_put_off_outlives_its_process(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+
+        async with running(db) as path:
+            later = await _put_off(path, app, ms=100)
+        async with running(db, delivering=terms()) as path:
+            await path.until("attempt", 1)
+
+    assert [later.lower()] == door.seen
+
+
+async def _next_at(path: Path) -> list[int | None]:
+    return [row[0] for row in await path.rows("SELECT next_at FROM attempt WHERE status = 2 ORDER BY id")]
+
+
+async def test_a_failure_is_final_until_somebody_sends_again(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.status = 500
+
+        async with running(db, delivering=terms()) as path:
+            msg_id = (await path.send(app)).id
+            await path.until("delivery", 0)
+            assert [None] == await _next_at(path)
+            door.status = 200
+            now = SystemClock().now()
+            async with db.write() as tx:
+                await deliveries.send_again(tx, [Again(msg_id, endpoint, app, DEFAULT_ORG, 0, 2, None)], now)
+            assert path.delivery is not None
+            path.delivery.wake([endpoint])
+            await path.until("attempt", 2)
+
+            assert [0] == await _next_at(path)
+
+
+@pytest.mark.parametrize("how", ["disabled", "expunged"])
+async def test_what_is_not_tried_again_has_failed_for_good(db: Database, how: str) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        door.status = 500
+
+        async with running(db, delivering=terms(schedule=(1,))) as path:
+            await path.send(app)
+            await path.until("delivery WHERE attempts = 1", 1)
+            assert None not in await _next_at(path)
+            async with db.write() as tx:
+                if how == "disabled":
+                    await tx.run("UPDATE endpoint SET disabled = 1 WHERE id = :id", id=endpoint)
+                    await tx.run("UPDATE application SET routing_version = routing_version + 1")
+                else:
+                    await tx.run("UPDATE message SET payload = NULL")
+            path.routing.drop(app)
+            await path.until("delivery", 0)
+            await asyncio.sleep(0)
+
+            assert [None] == await _next_at(path)
