@@ -115,7 +115,7 @@ def _responses(route: AnyRoute) -> Iterator[tuple[int | str, Json]]:
     if issubclass(route.query, DryRunQuery):
         # A range, which generators leave aside where there is a status: what a client is made for stays the task.
         yield "2XX", {"description": "What the task would do, for a dry run", "content": _content(DryRunOut)}
-    if route.access is Access.OPEN:
+    if route.access is Access.OPEN and "{" not in route.path:  # nothing is asked of it that could be refused
         return
     for status in (*_REFUSALS, 413) if route.has_body else _REFUSALS:
         kind = HTTPValidationError if status == HTTPStatus.UNPROCESSABLE_ENTITY else HttpErrorOut
