@@ -26,6 +26,11 @@ WHOLE = {
     Dialect.POSTGRESQL: r"Seq Scan on (message|attempt)_\d+ .*rows=\d{3,}",
 }
 """How a plan says that it reads all of a table that holds anything."""
+PLANNED = (
+    "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements"
+    " WHERE (statement LIKE '%FROM message%' OR statement LIKE '%FROM attempt WHERE%')"
+    " AND statement NOT LIKE '%msg_id = $%'"  # one partition, which is planned in no time
+)
 COMMON = MessageFilter(event_types=("order.step1", "order.step2"))
 RARE = MessageFilter(event_types=("order.rare",), channel="vip", tag="test")
 
@@ -134,3 +139,20 @@ async def test_every_list_is_read_through_its_index(db: Database, monkeypatch: p
                 assert "COVERING INDEX message_app" in plan
                 continue
             assert not re.search(WHOLE[db.dialect], plan), (name, plan)
+
+
+async def test_postgresql_plans_a_list_once(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    if db.dialect is not Dialect.POSTGRESQL:
+        pytest.skip("SQLite plans a statement once in any case")
+    monkeypatch.setattr(messages, "_ENOUGH", 10)
+    app = await add_app(db)
+    endpoints = {name: await add_endpoint(db, app, "http://127.0.0.1:9/") for name in past.GETS}
+    lists = Lists(await past.write(db, app, endpoints, COUNT, days=40))
+
+    for name, (_, ask) in ASKED.items():
+        async with db.read() as read:
+            for _ in range(8):
+                await ask(lists, read)
+            plans = await read.rows(PLANNED)
+
+        assert [] == [tuple(row) for row in plans if row["custom_plans"] > 5], name

@@ -90,7 +90,7 @@ async def _page(
 ) -> list[Attempt]:
     codes = range(0) if wanted.code_class is None else wanted.code_class.codes
     rows = await read.rows(
-        f"SELECT {_COLUMNS} {source}{end_of(span, 'attempt.id')}",
+        f"SELECT {_COLUMNS} {source}{end_of(span, 'attempt.id', is_dear=not wanted.message.is_wide)}",
         code_from=codes.start,
         code_to=codes.stop,
         **narrow.values_of(wanted.message),

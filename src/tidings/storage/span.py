@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""The part of a list that a page needs, as the end of a statement."""
+"""The part of a list that a page needs, as the end of a statement.
+
+PostgreSQL decides after a few runs whether one plan serves a statement for all values. Over many partitions it has to:
+planning a page takes longer than reading it. Of an unknown limit it thinks a tenth of the rows, and of a range with two
+unknown ends that it holds few rows. So a range with two ends goes well with an unknown limit, and is sorted as a whole
+for a known one that seems larger; with one end, or where each row costs a look elsewhere, the limit must be known.
+"""
 
 from tidings.model.page import Span
 from tidings.storage.database import Value
 
 
-def end_of(span: Span, column: str) -> str:
-    """Return the conditions on the list's key, the order and the limit; `column` is a name written in the code."""
+def end_of(span: Span, column: str, *, is_dear: bool = False) -> str:
+    """Return the conditions on the list's key, the order and the limit; `column` is a name written in the code.
+
+    `is_dear` tells that a row costs more than reading it.
+    """
     conditions = [
         f" AND {column} {operator} :{name}"
         for name, operator, bound in (
@@ -16,11 +25,11 @@ def end_of(span: Span, column: str) -> str:
         )
         if bound is not None
     ]
-    # The limit is in the text, where PostgreSQL sees it when it decides on one plan for all values: with an unknown one
-    # it would plan every page anew, which over many partitions takes longer than reading it.
-    return f"{''.join(conditions)} ORDER BY {column} {span.direction} LIMIT {span.rows:d}"
+    has_two_ends = span.below is not None and (span.first is not None or span.above is not None)
+    limit = ":rows" if has_two_ends and not is_dear else f"{span.rows:d}"
+    return f"{''.join(conditions)} ORDER BY {column} {span.direction} LIMIT {limit}"
 
 
 def bounds_of(span: Span) -> dict[str, Value]:
     """Return the values that go with `end_of`."""
-    return {"above": span.above, "below": span.below, "first": span.first}
+    return {"above": span.above, "below": span.below, "first": span.first, "rows": span.rows}
