@@ -67,6 +67,7 @@ _ATTEMPTED: Final = (
     ("dead", "status=0"),
     ("dead", "status=2"),
     ("dead", "status=3"),
+    ("seldom", ""),
     ("sparse", ""),
     ("idle", ""),
 )

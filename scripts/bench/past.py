@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A past for an application, written straight into the tables: messages of two months, and what became of them.
 
-Ten attempts for each message, over twelve endpoints that differ in how much they get and how they fare:
+Ten attempts for each message, over thirteen endpoints that differ in how much they get and how they fare:
 eight get everything and nearly always answer, one never does, one answers at the second attempt every other time, one
-gets one message in a thousand, and one gets nothing. Event types, channels and tags are common, rare, or long past.
+gets one message in a hundred, one in a thousand, and one gets nothing. Event types, channels and tags are common, rare, or long past.
 """
 
 import random
@@ -34,9 +34,22 @@ _RARE_TYPE: Final = 0.0005
 _WITH_CHANNEL, _WITH_RARE_CHANNEL = 0.1, 0.001
 _WITH_TAG, _WITH_RARE_TAG = 0.05, 0.001
 _TYPES: Final = 20
-GETS: Final = {**{f"steady-{n}": 1.0 for n in range(8)}, "dead": 1.0, "flaky": 0.5, "sparse": 0.001, "idle": 0.0}
+GETS: Final = {
+    **{f"steady-{n}": 1.0 for n in range(8)},
+    "dead": 1.0,
+    "flaky": 0.5,
+    "seldom": 0.01,
+    "sparse": 0.001,
+    "idle": 0.0,
+}
 """The part of the messages that each endpoint gets."""
-FAILS_FIRST: Final = {**{f"steady-{n}": 0.001 for n in range(8)}, "dead": 1.0, "flaky": 1.0, "sparse": 0.0}
+FAILS_FIRST: Final = {
+    **{f"steady-{n}": 0.001 for n in range(8)},
+    "dead": 1.0,
+    "flaky": 1.0,
+    "seldom": 0.0,
+    "sparse": 0.0,
+}
 """The part of those that fail at the first attempt; the second is taken, but by the one that is dead."""
 _OK: Final = 200
 

@@ -138,6 +138,7 @@ async def test_the_list_is_the_same_however_it_is_found(
     wanted = {None: made, 0: made[:8:2], 2: made[1:8:2], 3: made[8:]}[status]
     monkeypatch.setattr(attempted, "_FEW", few)
     monkeypatch.setattr(attempted, "_STRETCH", 2)
+    monkeypatch.setattr(attempted, "_LONGEST", 3)
     params: Json = {} if status is None else {"status": status}
     path = f"/app/{scene.app}/endpoint/{scene.endpoint}/msg"
 

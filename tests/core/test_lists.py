@@ -247,6 +247,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     if request.param == "many":
         monkeypatch.setattr(attempted_rows, "_FEW", 0)
         monkeypatch.setattr(attempted_rows, "_STRETCH", 2)
+        monkeypatch.setattr(attempted_rows, "_LONGEST", 3)
         monkeypatch.setattr(message_rows, "_NEAR", 4)
         monkeypatch.setattr(message_rows, "_ENOUGH", 2)
         monkeypatch.setattr(message_rows, "_FEW", 5)

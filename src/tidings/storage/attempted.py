@@ -2,10 +2,10 @@
 """How messages stand with endpoints: an endpoint's messages, a message's endpoints.
 
 An endpoint's messages are listed in the order of the messages, and no index has that order for one endpoint: it would
-be written for every attempt that anybody makes, and read by few. So there are two ways. Where few messages can be in
-the list they are found first, by whichever index knows them, and looked at in their order, a stretch at a time; what
-has failed for good has an index of its own, in that order. Where there are many, the application's messages are
-walked, and every so many is one of the endpoint's, so that the page fills up soon.
+be written for every attempt that anybody makes, and read by few. So they are looked for where they are likely, a
+stretch at a time: first among the application's next messages, which fills the page of an endpoint that gets most of
+them; then, where the endpoint has not been tried that often, among all that it has been tried with; else further among
+the application's. What has failed for good has an index of its own, in order; what is outstanding is little.
 """
 
 from collections.abc import AsyncIterator
@@ -21,9 +21,9 @@ from tidings.storage.database import Read, Sql
 from tidings.storage.span import bounds_of, end_of
 
 _STRETCH: Final = 100
-_LONGEST: Final = 1_000
-_FEW: Final = 300
-"""Attempts at an endpoint that are gathered; where there are more, every so many messages have been tried there."""
+_LONGEST: Final = 500
+_FEW: Final = 3_000
+"""Attempts that are looked through for messages; where there are more, every so many messages have one."""
 # `|| ''` keeps the planners from the index of the endpoint's attempts, which are many where a message's are few.
 _TRIED: Final = Sql(
     sqlite=(
@@ -81,7 +81,9 @@ async def _standings(
     tried: dict[str, list[MessageStatus]] = {}
     for row in sorted(await read.rows(_TRIED, msgs=msg_ids, endpoint=endpoint_id), key=lambda row: str(row["id"])):
         tried.setdefault(row["msg_id"], []).append(MessageStatus(row["status"]))
-    due = {row["msg_id"]: row["due_at"] for row in await read.rows(_DUE, msgs=list(tried), endpoint=endpoint_id)}
+    failed = [msg_id for msg_id, statuses in tried.items() if MessageStatus.FAIL in statuses]
+    rows = await read.rows(_DUE, msgs=failed, endpoint=endpoint_id) if failed else []
+    due = {row["msg_id"]: row["due_at"] for row in rows}
     found = ((msg_id, Standing.under(status, statuses, due.get(msg_id))) for msg_id, statuses in tried.items())
     return {msg_id: standing for msg_id, standing in found if standing is not None}
 
@@ -94,42 +96,65 @@ async def _stretches(
     read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
 ) -> AsyncIterator[list[str]]:
     """Yield messages that may be in a part of the list, in its order."""
-    if wanted.status is MessageStatus.FAIL:
-        async for stretch in _lost(read, endpoint_id, span):
-            yield await _narrowed(read, stretch, wanted)
-        return
-    if wanted.status is MessageStatus.SENDING:
-        rows = [row for statement in _OUTSTANDING for row in await read.rows(statement, endpoint=endpoint_id)]
-    else:
-        rows = await read.rows(_TO_ENDPOINT[wanted.status], endpoint=endpoint_id)
-    if len(rows) <= _FEW:
-        known = _inside({row["msg_id"] for row in rows}, span)
-        for start in range(0, len(known), _STRETCH):
-            yield await _narrowed(read, known[start : start + _STRETCH], wanted)
-        return
-    if wanted.status is not MessageStatus.SENDING:
-        span = _since(span, rows[0]["id"])
-    async for stretch in _walked(read, app_id, span, wanted):
+    match wanted.status:
+        case MessageStatus.FAIL:
+            found = _narrowed(read, _lost(read, endpoint_id, span), wanted)
+        case MessageStatus.SENDING:
+            found = _outstanding(read, app_id, endpoint_id, span, wanted)
+        case _:
+            found = _tried(read, app_id, endpoint_id, span, wanted)
+    async for stretch in found:
         yield stretch
 
 
-async def _narrowed(read: Read, msg_ids: list[str], wanted: AttemptFilter) -> list[str]:
-    """Return those of the messages that are wanted for what they are."""
-    if wanted.message.is_wide:
-        return msg_ids
-    told = await messages.by_ids(read, msg_ids)
-    return [msg_id for msg_id in msg_ids if msg_id in told and wanted.message.takes(told[MessageId(msg_id)])]
+async def _tried(
+    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+) -> AsyncIterator[list[str]]:
+    part = replace(span, rows=max(_STRETCH, 2 * span.rows))
+    stretch = await messages.ids_of(read, app_id, part, wanted.message)
+    yield stretch
+    if len(stretch) < part.rows:
+        return
+    rest = _behind(span, stretch[-1])
+    rows = await read.rows(_TO_ENDPOINT[wanted.status], endpoint=endpoint_id)
+    if len(rows) > _FEW:
+        found = _walked(read, app_id, _since(rest, rows[0]["id"]), wanted)
+    else:
+        found = _narrowed(read, _known({row["msg_id"] for row in rows}, rest), wanted)
+    async for stretch in found:
+        yield stretch
+
+
+async def _outstanding(
+    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+) -> AsyncIterator[list[str]]:
+    rows = [row for statement in _WAITING for row in await read.rows(statement, endpoint=endpoint_id)]
+    if len(rows) > _FEW:
+        found = _walked(read, app_id, span, wanted)
+    else:
+        found = _narrowed(read, _known({row["msg_id"] for row in rows}, span), wanted)
+    async for stretch in found:
+        yield stretch
+
+
+async def _narrowed(read: Read, found: AsyncIterator[list[str]], wanted: AttemptFilter) -> AsyncIterator[list[str]]:
+    """Yield those of the messages that are wanted for what they are."""
+    async for stretch in found:
+        if wanted.message.is_wide:
+            yield stretch
+            continue
+        told = await messages.by_ids(read, stretch)
+        yield [msg_id for msg_id in stretch if msg_id in told and wanted.message.takes(told[MessageId(msg_id)])]
 
 
 async def _walked(read: Read, app_id: AppId, span: Span, wanted: AttemptFilter) -> AsyncIterator[list[str]]:
-    """Yield the application's messages that are wanted for what they are; the longer it takes, the more at once."""
-    rows = max(_STRETCH, span.rows)
+    """Yield the application's messages that are wanted for what they are."""
     while True:
-        stretch = await messages.ids_of(read, app_id, replace(span, rows=rows), wanted.message)
+        stretch = await messages.ids_of(read, app_id, replace(span, rows=_LONGEST), wanted.message)
         yield stretch
-        if len(stretch) < rows:
+        if len(stretch) < _LONGEST:
             return
-        span, rows = _behind(span, stretch[-1]), min(2 * rows, _LONGEST)
+        span = _behind(span, stretch[-1])
 
 
 def _behind(span: Span, key: str) -> Span:
@@ -143,7 +168,7 @@ _TO_ENDPOINT: Final = {
     None: _NEWEST.replace("{status}", ""),
     MessageStatus.SUCCESS: _NEWEST.replace("{status}", " AND status = 0"),
 }
-_OUTSTANDING: Final = (
+_WAITING: Final = (
     f"SELECT msg_id FROM delivery WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT {_FEW + 1}",
     # Few rows are leased at any time: those in the memory of a process.
     (
@@ -153,8 +178,8 @@ _OUTSTANDING: Final = (
 )
 
 
-def _inside(msg_ids: set[str], span: Span) -> list[str]:
-    """Return the messages that are in a part of the list, in its order."""
+async def _known(msg_ids: set[str], span: Span) -> AsyncIterator[list[str]]:
+    """Yield those of the messages that are in a part of the list, in its order."""
     inside = [
         each
         for each in msg_ids
@@ -162,7 +187,9 @@ def _inside(msg_ids: set[str], span: Span) -> list[str]:
         and (span.below is None or each < span.below)
         and (span.first is None or each >= span.first)
     ]
-    return sorted(inside, reverse=span.order is Order.DESCENDING)
+    inside.sort(reverse=span.order is Order.DESCENDING)
+    for start in range(0, len(inside), _STRETCH):
+        yield inside[start : start + _STRETCH]
 
 
 def _since(span: Span, newest: str) -> Span:
