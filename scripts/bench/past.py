@@ -3,7 +3,8 @@
 
 Ten attempts for each message, over thirteen endpoints that differ in how much they get and how they fare:
 eight get everything and nearly always answer, one never does, one answers at the second attempt every other time, one
-gets one message in a hundred, one in a thousand, and one gets nothing. Event types, channels and tags are common, rare, or long past.
+gets one message in a hundred, one in a thousand, and one gets nothing. Event types, channels and tags are common, rare,
+or long past.
 """
 
 import random
