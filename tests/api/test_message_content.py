@@ -64,6 +64,15 @@ async def test_an_application_deletes_nothing(lite: Api) -> None:
         assert (await lite.call(method, f"/app/{app}/{path}", token=token, json={})).status_code == 403
 
 
+async def test_an_answer_that_is_not_there_is_told_by_its_name(lite: Api) -> None:
+    app = await lite.app()
+    msg = await lite.message(app)
+
+    for path, detail in [("nope/attempt/x", "Message not found"), (f"{msg}/attempt/x", "Message attempt not found")]:
+        response = await lite.call("DELETE", f"/app/{app}/msg/{path}/content")
+        assert (404, {"code": "not_found", "detail": detail}) == (response.status_code, response.json())
+
+
 async def test_payloads_are_deleted_by_the_dozen(api: Api) -> None:
     app, other = await api.app(), await api.app()
     one, two, kept = await api.message(app), await api.message(app, eventId="e"), await api.message(app)

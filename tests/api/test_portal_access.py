@@ -110,7 +110,8 @@ async def test_an_application_may_be_made_in_passing(api: Api) -> None:
 
     token = await _token(api, "new", application={"name": "n", "uid": "new"})
     assert 200 == (await api.get("/app/new", token=token)).status_code
-    await _token(api, "new", application={"name": "ignored", "uid": "new"})
+    for ignored in [{"name": "ignored", "uid": "new"}, {"name": "ignored", "uid": "other"}, {"name": "ignored"}]:
+        await _token(api, "new", application=ignored)
     assert "n" == (await api.read("/app/new"))["name"]
 
 

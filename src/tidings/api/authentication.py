@@ -2,6 +2,7 @@
 """Access to the portal over HTTP: tokens for the users of an application, made and ended."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -102,7 +103,7 @@ _SESSION_WRONG: Final = "Sessions have 1 to 64 characters of the following patte
 async def portal_access(call: Call[Query, AppPortalAccessIn]) -> Answer:
     """Make a token for the users of an application, and the address of the portal for it."""
     body, ref = call.body, call.path["app_id"]
-    draft = None if body.application is None else body.application.drafted_for(ref)
+    draft = None if body.application is None else partial(body.application.drafted_for, ref)
     app = await sessions.app_for(call.context.desk, call.principal.org_id, ref, draft)
     return _access(call.origin(), access.issue_portal_token(call.context.gatekeeper.signer, app, body.terms, call.now))
 

@@ -102,14 +102,16 @@ async def count(desk: Desk, app: App, ref: str, cursor: Cursor, wanted: AttemptF
 
 
 async def expunge(desk: Desk, app: App, msg_ref: str, attempt_id: str) -> None:
-    """Delete the response of an attempt for good."""
+    """Delete the response of an attempt for good; what is not there is named, as clients of this route know it."""
 
     async def work() -> None:
         async with desk.db.write() as tx:
-            message = await messages.get(tx, app.id, msg_ref, with_payload=False)
+            message = await messages.find(tx, app.id, msg_ref, with_payload=False)
+            if message is None:
+                raise not_found("Message not found")
             attempt = await attempts.find(tx, app.id, message.id, attempt_id)
             if attempt is None:
-                raise not_found()
+                raise not_found("Message attempt not found")
             await attempts.expunge(tx, attempt)
 
     await retried(work)

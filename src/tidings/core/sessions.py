@@ -6,7 +6,7 @@ which moment, count no more, and from when. Every call with such a token looks f
 takes a token that another node has ended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tidings.clock import DAY
@@ -26,13 +26,18 @@ _KEPT_MS: Final = 400 * DAY
 EXPIRE_MAX_SECONDS: Final = 3 * 24 * 60 * 60
 
 
-async def app_for(desk: Desk, org_id: OrgId, ref: str, draft: AppDraft | None) -> App:
-    """Return the application that a token is wanted for, made in passing if that is asked for."""
+async def app_for(desk: Desk, org_id: OrgId, ref: str, draft: Callable[[], AppDraft] | None) -> App:
+    """Return the application that a token is wanted for, made in passing if that is asked for.
+
+    A draft is looked at only where there is no application: what it says of one that is there is nobody's business.
+    """
     async with desk.db.read() as read:
         app = await stored.find(read, org_id, ref)
-    if app is None and draft is None:
+    if app is not None:
+        return app
+    if draft is None:
         raise not_found("Application not found")
-    return app or await apps.have(desk, org_id, draft or AppDraft(name=ref, metadata={}))
+    return await apps.have(desk, org_id, draft())
 
 
 async def require_live(desk: Desk, principal: Principal) -> None:
