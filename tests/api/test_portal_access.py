@@ -115,6 +115,22 @@ async def test_an_application_may_be_made_in_passing(api: Api) -> None:
     assert "n" == (await api.read("/app/new"))["name"]
 
 
+@pytest.mark.parametrize("route", ["app-portal-access", "dashboard-access"])
+async def test_a_repeated_request_makes_the_same_token(api: Api, route: str) -> None:
+    app = await api.app()
+
+    async def ask(key: str) -> str:
+        response = await api.call("POST", f"/auth/{route}/{app}", json={}, headers={"idempotency-key": key})
+        assert 200 == response.status_code
+        return str(response.json()["token"])
+
+    first = await ask("a")
+    api.clock.advance(SECOND)
+
+    assert first == await ask("a")
+    assert first != await ask("b")
+
+
 @pytest.mark.parametrize(
     ("application", "type_"),
     [

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
@@ -18,6 +18,7 @@ from tidings.core.access import PortalTerms
 from tidings.core.receipts import Answer
 from tidings.errors import Fault
 from tidings.model import text
+from tidings.model.app import App
 from tidings.model.token import AppPortalCapability, Capability
 
 TAG: Final = "Authentication"
@@ -105,19 +106,20 @@ async def portal_access(call: Call[Query, AppPortalAccessIn]) -> Answer:
     body, ref = call.body, call.path["app_id"]
     draft = None if body.application is None else partial(body.application.drafted_for, ref)
     app = await sessions.app_for(call.context.desk, call.principal.org_id, ref, draft)
-    return _access(call.origin(), access.issue_portal_token(call.context.gatekeeper.signer, app, body.terms, call.now))
+    return await _access(call, app, body.terms)
 
 
 async def dashboard_access(call: Call[Query, Nothing]) -> Answer:
     """Make a token for the users of an application; the older way, which takes no body."""
     app = await sessions.app_for(call.context.desk, call.principal.org_id, call.path["app_id"], None)
-    terms = PortalTerms(lifetime_ms=_WEEK * SECOND)
-    return _access(call.origin(), access.issue_portal_token(call.context.gatekeeper.signer, app, terms, call.now))
+    return await _access(call, app, PortalTerms(lifetime_ms=_WEEK * SECOND))
 
 
-def _access(origin: str, token: str) -> Answer:
-    """Tell of a token. In the address it stands behind the #: browsers keep that to themselves."""
-    return answer(200, AppPortalAccessOut(url=f"{origin}{PORTAL}#key={token}", token=token))
+async def _access(call: Call[Query, Any], app: App, terms: PortalTerms) -> Answer:
+    """Make a token and tell of it. In the address it stands behind the #: browsers keep that to themselves."""
+    issued_at = await sessions.issuing_moment(call.context.desk, call.receipt)
+    token = access.issue_portal_token(call.context.gatekeeper.signer, app, terms, issued_at)
+    return answer(200, AppPortalAccessOut(url=f"{call.origin()}{PORTAL}#key={token}", token=token))
 
 
 async def logout(call: Call[Query, Nothing]) -> Answer:

@@ -12,13 +12,14 @@ from typing import Final
 from tidings.clock import DAY
 from tidings.core import apps
 from tidings.core.desk import Desk
+from tidings.core.receipts import Answer
 from tidings.errors import forbidden, not_found, unauthorized
 from tidings.ids import OrgId
 from tidings.model.app import App, AppDraft
 from tidings.model.token import Principal
 from tidings.storage import apps as stored
 from tidings.storage import tokens
-from tidings.storage.database import Database, retried
+from tidings.storage.database import Database, Write, retried
 
 _EVERYBODY: Final = ""
 _EVER: Final = 2**62
@@ -38,6 +39,23 @@ async def app_for(desk: Desk, org_id: OrgId, ref: str, draft: Callable[[], AppDr
     if draft is None:
         raise not_found("Application not found")
     return await apps.have(desk, org_id, draft())
+
+
+async def issuing_moment(desk: Desk, receipt: str | None) -> int:
+    """Return when a token is to have been issued: a request that is repeated with its key makes the same token again.
+
+    The moment is what is kept under the key; the token itself is kept nowhere.
+    """
+    now = desk.now()
+    if receipt is None:
+        return now
+
+    async def work(tx: Write) -> int:
+        del tx
+        return now
+
+    kept = await desk.receipts.once(receipt, work, lambda moment: Answer(200, b"%d" % moment))
+    return int(kept.body)
 
 
 async def require_live(desk: Desk, principal: Principal) -> None:
