@@ -46,7 +46,7 @@ async def issuing_moment(desk: Desk, receipt: str | None) -> int:
 
     The moment is what is kept under the key; the token itself is kept nowhere.
     """
-    now = desk.now()
+    now = desk.clock.now()
     if receipt is None:
         return now
 
