@@ -74,7 +74,8 @@ async def test_an_event_type_without_schemas_has_no_example(lite: Api) -> None:
 
     told = await lite.post(f"/app/{app}/endpoint/{await lite.endpoint(app)}/send-example", json={"eventType": "bare"})
 
-    assert "invalid_scheme" == told.json()["code"]
+    refused = {"code": "invalid_scheme", "detail": "Unable to generate example message from event-type schema"}
+    assert (400, refused) == (told.status_code, told.json())
 
 
 async def test_an_unknown_event_type_or_endpoint_is_not_found(lite: Api) -> None:

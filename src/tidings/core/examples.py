@@ -67,7 +67,7 @@ async def _example(tx: Write, app: App, wish: Wish) -> bytes:
         raise not_found()
     examples = _examples(found)
     if wish.index >= len(examples) or not isinstance(examples[wish.index], dict):
-        raise bad_request("invalid_scheme", "The event type's schema has no such example, or one that is no object.")
+        raise bad_request("invalid_scheme", "Unable to generate example message from event-type schema")
     return json.dumps(examples[wish.index], ensure_ascii=False, separators=(",", ":")).encode()
 
 
