@@ -162,8 +162,6 @@ CREATE INDEX delivery_due ON delivery (endpoint_id, lane, due_at) WHERE lease IS
 CREATE INDEX delivery_next ON delivery (due_at) WHERE lease IS NULL;
 CREATE INDEX delivery_lapse ON delivery (lease_until) WHERE lease IS NOT NULL;
 CREATE INDEX delivery_task ON delivery (task_id, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
--- What tasks have asked for and an endpoint has yet to get, leased or not. Live messages are not in it.
-CREATE INDEX delivery_replay ON delivery (endpoint_id) WHERE lane = 1;
 
 CREATE TABLE attempt (
     msg_id {text} NOT NULL,
