@@ -39,14 +39,14 @@ _FREE: Final = 19
 _BLOCK: Final = 62**_FREE
 _TO_ALPHABET: Final = bytes(ord(_ALPHABET[value % 62]) for value in range(256))
 _POOL_BYTES: Final = _FREE * 512
-_NO_HEAD: Final = (-1, "")
+_HEADS_KEPT: Final = 1_024
 
 
 class _Pool:
     """Random characters, bought from the kernel in bulk: a system call per id would cost more than the rest.
 
-    Each kind of id remembers the head of its last step: attempts are dated back to when they began, so that they and
-    messages are made in different steps, in turn.
+    The heads of the last steps are remembered: attempts are dated back to when they began, so that ids of several
+    steps are made in turn.
     """
 
     __slots__ = ("_at", "_heads", "_text")
@@ -54,14 +54,15 @@ class _Pool:
     def __init__(self) -> None:
         self._text = ""
         self._at = 0
-        self._heads: dict[str, tuple[int, str]] = {}
+        self._heads: dict[tuple[str, int], str] = {}
 
     def take(self, prefix: str, moment_ms: int) -> str:
-        step = moment_ms // STEP_MS
-        known, head = self._heads.get(prefix, _NO_HEAD)
-        if step != known:
-            head = prefix + _head_of(moment_ms)
-            self._heads[prefix] = (step, head)
+        step = prefix, moment_ms // STEP_MS
+        head = self._heads.get(step)
+        if head is None:
+            if len(self._heads) >= _HEADS_KEPT:
+                self._heads.clear()
+            head = self._heads[step] = prefix + _head_of(moment_ms)
         at = self._at
         end = at + _FREE
         if end > len(self._text):
@@ -71,9 +72,9 @@ class _Pool:
         return head + self._text[at:end]
 
 
-def _encode(number: int) -> str:
+def _encode(number: int, length: int = _LENGTH) -> str:
     digits = []
-    for _ in range(_LENGTH):
+    for _ in range(length):
         number, digit = divmod(number, 62)
         digits.append(_ALPHABET[digit])
     return "".join(reversed(digits))
@@ -90,7 +91,7 @@ def _head_of(moment_ms: int) -> str:
     blocks = (1 << _RANDOM_BITS) // _BLOCK - 1
     first = -(-floor // _BLOCK)
     chosen = first + int.from_bytes(os.urandom(4), "big") % blocks
-    return _encode(chosen * _BLOCK)[: _LENGTH - _FREE]
+    return _encode(chosen, _LENGTH - _FREE)
 
 
 _pool = _Pool()

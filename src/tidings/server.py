@@ -53,6 +53,8 @@ from tidings.tasks.runner import Limits, Runner
 
 _PULSE_SECONDS: Final = 1.0
 _LATELY_MS: Final = 30 * SECOND
+_KEEP_ALIVE: Final = 75
+"""Seconds that a connection without requests is kept: longer than clients keep theirs, so that it is they who close."""
 _REQUEST_GRACE: Final = 3
 _EXPIRE_CHUNK: Final = 1_000
 _BACKLOG: Final = 2_048
@@ -131,6 +133,7 @@ class Server:
                 log_config=None,
                 server_header=False,
                 timeout_graceful_shutdown=_REQUEST_GRACE,
+                timeout_keep_alive=_KEEP_ALIVE,
                 backlog=_BACKLOG,
             )
         )

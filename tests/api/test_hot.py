@@ -71,7 +71,13 @@ async def wire(lite: Api) -> AsyncIterator[Wire]:
     intake = build(lite.context)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        intake, http=protocol_of(intake), proxy_headers=False, lifespan="off", log_config=None, access_log=False
+        intake,
+        http=protocol_of(intake),
+        proxy_headers=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=1,
     )
     server = _Quiet(config)
     serving = asyncio.ensure_future(server._serve([listener]))  # noqa: SLF001 - `serve` takes the tests' signals
@@ -152,6 +158,21 @@ async def test_a_connection_that_is_to_be_closed_is_closed(wire: Wire, version: 
     writer.close()
 
     assert (status, rest) == (202, b"")
+
+
+async def test_a_connection_that_says_no_more_is_closed(wire: Wire) -> None:
+    loop = asyncio.get_running_loop()
+    reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+    for _ in range(2):
+        writer.write(wire.request())
+        await _answer(reader)
+    answered_at = loop.time()
+
+    rest = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+    assert rest == b""
+    assert loop.time() - answered_at >= 0.9
 
 
 async def test_another_origin_is_let_in(wire: Wire) -> None:

@@ -145,6 +145,23 @@ async def test_a_refused_request_leaves_its_key_to_the_one_that_waits_for_it(db:
     assert not isinstance(results[1], BaseException)
 
 
+async def test_a_caller_who_gives_up_does_not_take_others_with_the_same_key_along(db: Database) -> None:
+    app = await add_app(db)
+
+    async with running(db) as path:
+        await path.send(app)
+        first = asyncio.create_task(path.send(app, receipt="key"))
+        second = asyncio.create_task(path.send(app, receipt="key"))
+        await asyncio.sleep(0)
+        first.cancel()
+        accepted = await second
+        messages = await path.rows("SELECT id FROM message ORDER BY id")
+
+    assert first.cancelled()
+    assert len(messages) == 2
+    assert (accepted.id,) in messages
+
+
 async def test_what_was_not_found_is_not_remembered(db: Database) -> None:
     routing = RoutingCache(db)
 

@@ -75,7 +75,6 @@ def test_one_symmetric_key_signs_as_ever() -> None:
 
     ring = Ring(key)
 
-    assert key.raw == ring.raw
     assert sign(key.raw, MSG_ID, TIMESTAMP, BODY) == ring.sign(MSG_ID, TIMESTAMP, BODY)
 
 
@@ -88,17 +87,17 @@ def test_the_current_key_comes_first_and_those_that_have_run_out_not_at_all() ->
     signature = ring.sign(MSG_ID, TIMESTAMP, BODY)
     assert b" ".join(key.sign(CONTENT) for key in keys[:3]) == signature
     assert [True, True, True, False] == [verify([key], MSG_ID, TIMESTAMP, BODY, signature) for key in keys]
-    assert ring.raw is None
 
 
 def test_an_asymmetric_key_alone_signs() -> None:
     ring = Ring(parse_secret(SECRET))
 
-    assert (None, SIGNATURE) == (ring.raw, ring.sign(MSG_ID, TIMESTAMP, BODY))
+    assert ring.sign(MSG_ID, TIMESTAMP, BODY) == SIGNATURE
 
 
 def test_a_ring_shows_no_key() -> None:
     assert "raw=" not in repr(Ring(AsymmetricKey(generate_pair().raw)))
+    assert "HMAC" not in repr(Ring(generate()))
 
 
 def test_what_was_rotated_out_is_kept_until_it_runs_out() -> None:

@@ -25,6 +25,7 @@ from tidings.api.wire import (
     refusal,
 )
 from tidings.core import batches
+from tidings.core.desk import Outcome
 from tidings.core.receipts import Answer
 from tidings.errors import AppError, Fault
 from tidings.model.message import Draft
@@ -93,11 +94,11 @@ def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> Draft | AppEr
         return error
 
 
-def _shown(outcomes: list[batches.Outcome]) -> Answer:
+def _shown(outcomes: list[Outcome]) -> Answer:
     return Answer(202, encode(MessageBatchOut(data=tuple(map(_told, outcomes)))))
 
 
-def _told(outcome: batches.Outcome) -> BatchedMessageOut:
+def _told(outcome: Outcome) -> BatchedMessageOut:
     if isinstance(outcome, AppError):
         return BatchedMessageOut(status=STATUS[outcome.kind], error=msgspec.Raw(refusal(outcome).body))
     return BatchedMessageOut(status=202, id=outcome.id, timestamp=_moment(outcome.id[:-_FREE]))

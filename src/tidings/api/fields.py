@@ -78,4 +78,6 @@ def set_faults(field: str, wrong: Iterator[str | None]) -> Iterator[Fault]:
 
 def unique(names: list[str] | None) -> tuple[str, ...] | None:
     """Return the members of a set in the order in which they came."""
-    return None if names is None else tuple(dict.fromkeys(names))
+    if names is None:
+        return None
+    return tuple(names) if len(names) == 1 else tuple(dict.fromkeys(names))

@@ -4,7 +4,8 @@
 A request that creates a message and has nothing odd about it (a content length within bounds, no expectations, nothing
 else under way on its connection) is answered from here: no ASGI scope, no task, and its answer in one write, where the
 long way takes two system calls. Everything else is uvicorn's, untouched. What this leans on in uvicorn is small and
-pinned: the parser callbacks, `on_response_complete`, `_start_asgi_task` and `shutdown`.
+pinned: the parser callbacks, `on_response_complete`, `_start_asgi_task`, `shutdown`, and the two methods of the timer
+that closes idle connections. That timer is set once and moved when it rings, not anew for every request.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tidings.api.http import RETRY_SOON
-from tidings.api.intake import Begun, Intake, app_of
+from tidings.api.intake import Intake, app_of
 from tidings.api.stream import ABORT
 from tidings.core.receipts import Answer
 
@@ -30,10 +31,25 @@ _STATUS_LINES: Final = {
 _STATUS_LINES[429] += b"%b: %b\r\n" % RETRY_SOON
 
 
+class _Usual:
+    """The headers that uvicorn puts into every answer, as bytes; it makes a new list of them every second."""
+
+    def __init__(self) -> None:
+        self._fields: list[tuple[bytes, bytes]] | None = None
+        self._text = b""
+
+    def of(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        if fields is not self._fields:
+            self._text = b"".join([b"%b: %b\r\n" % field for field in fields])
+            self._fields = fields
+        return self._text
+
+
 class HotProtocol(HttpToolsProtocol):
     """One connection."""
 
     intake: Intake
+    usual: _Usual
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own, passed on
         super().__init__(*args, **kwargs)
@@ -47,6 +63,8 @@ class HotProtocol(HttpToolsProtocol):
         self._is_coming = self._in_head = False
         self._came = 0
         self._late: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
+        self._closing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -54,6 +72,9 @@ class HotProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._has_come()
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -106,20 +127,41 @@ class HotProtocol(HttpToolsProtocol):
         ref, self._ref = self._ref, None
         self._keeps_alive = self.parser.should_keep_alive()
         self._is_answering = True
-        begun = self.intake.begin(ref, self._path, self._query, self._fields, self._body)
-        if begun is None:
+        if not self.intake.begin(ref, self._path, self._query, self._fields, self._body, self._answer):
             waiting = self.loop.create_task(self._wait(ref))
             self.tasks.add(waiting)
             waiting.add_done_callback(self.tasks.discard)
-        elif isinstance(begun, Begun):
-            begun.coming.add_done_callback(lambda _: self._answer(begun.answer()))
-        else:
-            self._answer(begun)
 
     async def _wait(self, ref: str) -> None:
         """Answer a request that has to wait for something before it can come into a batch."""
         answer = await self.intake.answer(ref, self._path, self._query, self._fields, self._body, begun=True)
         self._answer(answer)
+
+    def on_response_complete(self) -> None:
+        """Note that a request is answered: the next one may come, and if none does, the connection is closed."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self._closing is None:
+            self._closing = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def _close_if_idle(self) -> None:
+        self._closing = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._closing = self.loop.call_later(left, self._close_if_idle)
+        else:
+            self.timeout_keep_alive_handler()
 
     def shutdown(self) -> None:
         if self._is_answering:
@@ -166,7 +208,7 @@ class HotProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         body = answer.body
-        extra = b"".join([b"%b: %b\r\n" % field for field in self.server_state.default_headers])
+        extra = self.usual.of(self.server_state.default_headers)
         closing = b"" if self._keeps_alive else b"connection: close\r\n"
         self.transport.write(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b"
@@ -180,4 +222,4 @@ class HotProtocol(HttpToolsProtocol):
 
 def protocol_of(intake: Intake) -> type[asyncio.Protocol]:
     """Return the protocol class for uvicorn to make one of for each connection."""
-    return type("Hot", (HotProtocol,), {"intake": intake})
+    return type("Hot", (HotProtocol,), {"intake": intake, "usual": _Usual()})

@@ -7,8 +7,7 @@ request; and `begin`, which does without one and serves `api.hot` for the reques
 batch. Whatever is out of the ordinary takes the ordinary ways.
 """
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -17,11 +16,12 @@ import msgspec
 
 from tidings.api import query
 from tidings.api.context import Context
-from tidings.api.http import INTERNAL, App, ClientGone, Receive, Scope, Send, answer_of, read_body, respond
+from tidings.api.http import App, ClientGone, Receive, Scope, Send, answer_of, read_body, respond
 from tidings.api.messages import ContentQuery, MessageIn, told
-from tidings.api.wire import decode, encode
+from tidings.api.wire import decode, encode, refusal
 from tidings.clock import rfc3339
 from tidings.core import apps
+from tidings.core.desk import Outcome
 from tidings.core.receipts import Answer, receipt_key
 from tidings.errors import AppError, Fault, Kind, forbidden, invalid
 from tidings.ids import moment_of
@@ -45,23 +45,6 @@ class Ask:
     ref: str
     with_content: bool
     receipt: str | None
-
-
-@dataclass(slots=True, eq=False)
-class Begun:
-    """A message that is on its way into a batch."""
-
-    coming: asyncio.Future[Accepted]
-    with_content: bool
-
-    def answer(self) -> Answer:
-        """Return what the caller is told, once it has come."""
-        try:
-            return Answer(202, _shown(self.coming.result(), with_content=self.with_content))
-        except asyncio.CancelledError:
-            return INTERNAL
-        except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
-            return answer_of(error, _DOING)
 
 
 class Intake:
@@ -96,24 +79,35 @@ class Intake:
         await respond(send, answer, (_ORIGIN,) if b"origin" in headers else ())
 
     def begin(
-        self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes], body: bytes
-    ) -> Begun | Answer | None:
-        """Begin to accept a message without waiting for anything.
+        self,
+        ref: str,
+        path: str,
+        asked: bytes,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        tell: Callable[[Answer], None],
+    ) -> bool:
+        """Begin to accept a message without waiting for anything; `tell` gets the answer, at once if it is a refusal.
 
-        Returns the refusal at once if there is one, and None where something must be waited for first: then the
-        request takes the other way, as if nothing had been tried.
+        Returns False where something must be waited for first: then the request takes the other way, as if nothing
+        had been tried.
         """
         try:
             ask = self._asked(ref, path, asked, headers)
             self._admit(ask)
             message = decode(self._decoder, body)
             if message.application is not None:
-                return None
+                return False
             draft = message.drafted(self._context.desk.clock)
-            coming = self._context.acceptor.offer(ask.caller.org_id, ask.ref, draft, ask.receipt)
+            with_content = ask.with_content
+
+            def told(outcome: Outcome) -> None:
+                tell(_answer_to(outcome, with_content=with_content))
+
+            return self._context.acceptor.offer(ask.caller.org_id, ask.ref, draft, ask.receipt, told)
         except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
-            return answer_of(error, _DOING)
-        return None if coming is None else Begun(coming, ask.with_content)
+            tell(answer_of(error, _DOING))
+            return True
 
     async def answer(
         self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes], body: bytes, *, begun: bool = False
@@ -127,7 +121,7 @@ class Intake:
             accepted = await self._accepted(ask.caller, ask.ref, message, ask.receipt)
         except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
             return answer_of(error, _DOING)
-        return Answer(202, _shown(accepted, with_content=ask.with_content))
+        return _answer_to(accepted, with_content=ask.with_content)
 
     def _refused(self, ref: str, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer | None:
         """Return what is wrong with a request apart from its body, which is too big to be read."""
@@ -170,6 +164,16 @@ def app_of(path: str) -> str | None:
         return None
     ref, _, rest = path[len(_PREFIX) :].partition("/")
     return ref if rest == _SUFFIX or rest.rstrip("/") == _SUFFIX else None
+
+
+def _answer_to(outcome: Outcome, *, with_content: bool) -> Answer:
+    """Return what the caller is told, once its message has come or gone."""
+    try:
+        if isinstance(outcome, AppError):
+            return refusal(outcome)
+        return Answer(202, _shown(outcome, with_content=with_content))
+    except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
+        return answer_of(error, _DOING)
 
 
 def _shown(accepted: Accepted, *, with_content: bool) -> bytes:

@@ -121,27 +121,32 @@ class MessageIn(In, kw_only=True):
         if days is not None and hours is not None:
             yield Fault(("body", "payloadRetentionHours"), _RETENTIONS)
 
-    @property
-    def is_plain(self) -> bool:
-        """Tell at a glance that nothing is wrong or rare; what is not plain is looked at more closely."""
-        return (
-            self.data is UNSET
-            and self.payload is not UNSET
-            and bytes(self.payload)[:1] == b"{"
-            and text.NAME.fullmatch(self.event_type) is not None
-            and self.event_id is None
-            and (self.channels is None or _are_plain(self.channels))
-            and self.tags is None
-            and self.payload_retention_period is None
-            and self.payload_retention_hours is None
-            and self.deliver_at is None
-            and self.transformations_params is None
-        )
+    def _plain(self) -> Draft | None:
+        """Return the message if it is plain at a glance; what is wrong or rare is looked at more closely."""
+        raw, channels = self.payload, self.channels
+        if (
+            raw is UNSET
+            or self.data is not UNSET
+            or self.event_id is not None
+            or self.tags is not None
+            or self.payload_retention_period is not None
+            or self.payload_retention_hours is not None
+            or self.deliver_at is not None
+            or self.transformations_params is not None
+        ):
+            return None
+        payload = bytes(raw)
+        if payload[:1] != b"{" or text.NAME.fullmatch(self.event_type) is None:
+            return None
+        if channels is None:
+            return Draft(self.event_type, payload, None, None, RETENTION_MS)
+        return Draft(self.event_type, payload, None, unique(channels), RETENTION_MS) if _are_plain(channels) else None
 
     def drafted(self, clock: Clock) -> Draft:
         """Return the message that the body speaks of; raises the refusal that the caller is told."""
-        if self.is_plain:
-            return Draft(self.event_type, self.content, None, unique(self.channels), RETENTION_MS)
+        plain = self._plain()
+        if plain is not None:
+            return plain
         faults = tuple(self.faults())
         if faults:
             raise invalid(*faults)
@@ -185,6 +190,8 @@ def _later(moment: str, now: int) -> int:
 
 
 def _are_plain(channels: list[str]) -> bool:
+    if len(channels) == 1:
+        return text.CHANNEL.fullmatch(channels[0]) is not None
     return 0 < len(channels) <= CHANNELS_MAX and all(map(text.CHANNEL.fullmatch, channels))
 
 

@@ -16,10 +16,12 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from tidings import ids
 from tidings.clock import HOUR, Clock
+from tidings.core.desk import Outcome, Told
 from tidings.core.routing import RoutingCache
 from tidings.errors import AppError, conflict, not_found, unavailable
 from tidings.failpoint import point
@@ -55,6 +57,10 @@ class Handover:
     """Called after the commit with the first moment to which a delivery was put off."""
 
 
+def _nobody(_outcome: Outcome) -> None:
+    """Stand in for a caller who asks for the outcome himself."""
+
+
 def _no_room(_endpoint_id: str) -> bool:
     return False
 
@@ -75,9 +81,11 @@ class _Item:
     receipt: str | None
     routing: Routing
     id: MessageId
-    answer: asyncio.Future[Accepted]
+    told: Told
     started: float
-    outcome: Accepted | AppError | None = None
+    outcome: Outcome | None = None
+    others: list[asyncio.Future[Accepted]] | None = None
+    """Requests with the same receipt that wait for this one."""
 
 
 @dataclass(slots=True)
@@ -101,7 +109,7 @@ class AcceptBatcher:
         self._routing = routing
         self._handover = handover
         self._waiting: deque[_Item] = deque()
-        self._under_way: dict[str, asyncio.Future[Accepted]] = {}
+        self._under_way: dict[str, _Item] = {}
         self._flushing: asyncio.Task[None] | None = None
         self._insisting: set[asyncio.Task[None]] = set()
 
@@ -113,34 +121,32 @@ class AcceptBatcher:
         """
         if receipt is not None and receipt in self._under_way:
             return await self._after_the_first(org_id, app_ref, draft, receipt)
-        answer = self.offer(org_id, app_ref, draft, receipt)
-        if answer is None:
+        answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        if not self.offer(org_id, app_ref, draft, receipt, lambda outcome: _resolve(answer, outcome)):
             if await self._routing.load(org_id, app_ref) is None:
                 raise not_found("Application not found")
             return await self.accept(org_id, app_ref, draft, receipt)
         return await answer
 
-    def offer(self, org_id: str, app_ref: str, draft: Draft, receipt: str | None) -> asyncio.Future[Accepted] | None:
-        """Take a message at once and return its answer to come, as `accept` gives it.
+    def offer(self, org_id: str, app_ref: str, draft: Draft, receipt: str | None, told: Told) -> bool:
+        """Take a message at once; `told` hears of it what `accept` returns or raises.
 
-        None when that cannot be done without waiting: the application is not at hand, or another request with the
+        False when that cannot be done without waiting: the application is not at hand, or another request with the
         same receipt is under way. Then `accept` is the way.
         """
         routing = self._routing.known(org_id, app_ref)
         if routing is None or receipt in self._under_way:
-            return None
-        answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        if receipt is not None:
-            self._under_way[receipt] = answer
+            return False
         msg_id = MessageId(ids.new(ids.MESSAGE, self._clock.now()))
-        self._waiting.append(_Item(app_ref, draft, receipt, routing, msg_id, answer, self._clock.monotonic()))
+        item = _Item(app_ref, draft, receipt, routing, msg_id, told, self._clock.monotonic())
+        if receipt is not None:
+            self._under_way[receipt] = item
+        self._waiting.append(item)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
-        return answer
+        return True
 
-    async def accept_many(
-        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]
-    ) -> list[Accepted | AppError]:
+    async def accept_many(self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> list[Outcome]:
         """Store many messages of one application in a transaction that is open, each with an outcome of its own.
 
         Raises `AppError` if there is no such application. Deliveries are handed over once the transaction commits.
@@ -149,11 +155,10 @@ class AcceptBatcher:
         if routing is None:
             raise not_found("Application not found")
         now, started = self._clock.now(), self._clock.monotonic()
-        nobody: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         made = [MessageId(ids.new(ids.MESSAGE, now)) for _ in drafts]
         # Ids of one moment lie in no order; a list of messages is to be read in the order in which it was sent.
         items = [
-            _Item(app_ref, draft, None, routing, msg_id, nobody, started)
+            _Item(app_ref, draft, None, routing, msg_id, _nobody, started)
             for draft, msg_id in zip(drafts, sorted(made), strict=True)
         ]
         prepared = await self._write(tx, items)
@@ -168,9 +173,12 @@ class AcceptBatcher:
 
     async def _after_the_first(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str) -> Accepted:
         """Wait for the request that came first with this receipt; if it fails, be the first."""
+        first = self._under_way[receipt]
+        answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        first.others = [*(first.others or ()), answer]
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                return await asyncio.shield(self._under_way[receipt])
+                return await answer
         except TimeoutError:
             raise unavailable("A request with the same idempotency key is still under way.") from None
         except AppError:
@@ -231,15 +239,16 @@ class AcceptBatcher:
         for item in batch:
             self._answer(item, unavailable("The message could not be stored."))
 
-    def _answer(self, item: _Item, outcome: Accepted | AppError) -> None:
+    def _answer(self, item: _Item, outcome: Outcome) -> None:
+        """Tell the caller, whose trouble with the answer is no other's."""
         if item.receipt is not None:
             self._under_way.pop(item.receipt, None)
-        if item.answer.done():  # the caller went away
-            return
-        if isinstance(outcome, AppError):
-            item.answer.set_exception(outcome)
-        else:
-            item.answer.set_result(outcome)
+            for other in item.others or ():
+                _resolve(other, outcome)
+        try:
+            item.told(outcome)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the batch is accepted all the same
+            failure("answering a message", error)
 
     async def _commit(self, batch: list[_Item]) -> None:
         for item in batch:
@@ -332,6 +341,16 @@ class AcceptBatcher:
         return rows
 
 
+def _resolve(answer: asyncio.Future[Accepted], outcome: Outcome) -> None:
+    """Hand an outcome to whoever waits for it, unless he went away."""
+    if answer.done():
+        return
+    if isinstance(outcome, AppError):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)
+
+
 def _put_off(
     item: _Item, due_at: int, prepared: _Batch
 ) -> list[tuple[str, str, str, str, int, int | None, int | None]]:
@@ -342,6 +361,10 @@ def _put_off(
     return [(item.id, each.id, routing.app_id, routing.org_id, due_at, None, None) for each in receivers]
 
 
+_as_json: Final = lru_cache(maxsize=1_024)(json.dumps)
+"""Most messages go to few sets of channels."""
+
+
 def _row(item: _Item, now: int) -> NewMessage:
     draft = item.draft
     return NewMessage(
@@ -350,7 +373,7 @@ def _row(item: _Item, now: int) -> NewMessage:
         item.routing.org_id,
         draft.event_type,
         draft.event_id,
-        None if draft.channels is None else json.dumps(draft.channels),
+        None if draft.channels is None else _as_json(draft.channels),
         draft.payload,
         draft.expires_at(now),
         item.receipt,
@@ -363,7 +386,7 @@ def _accepted(item: _Item) -> Accepted:
     return Accepted(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels, draft.extras)
 
 
-def _repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Accepted | AppError:
+def _repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Outcome:
     """Return the answer that was given to the first request with this receipt."""
     if msg_id is None or message is None:
         return conflict("This idempotency key was used, and what it made is gone.")

@@ -3,15 +3,12 @@
 
 from collections.abc import Callable, Sequence
 
-from tidings.core.desk import Acceptor, Desk
+from tidings.core.desk import Acceptor, Desk, Outcome
 from tidings.core.receipts import Answer
 from tidings.errors import AppError
 from tidings.model.app import App
-from tidings.model.message import Accepted, Draft
+from tidings.model.message import Draft
 from tidings.storage.database import Write
-
-Outcome = Accepted | AppError
-"""What became of a message: it is stored, or it is refused."""
 
 
 async def accept(

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What every use case works with, and what the database's troubles mean to a caller."""
 
-from asyncio import Future
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +14,11 @@ from tidings.model.message import Accepted, Draft
 from tidings.model.vault import PLAIN, Vault
 from tidings.storage.database import Busy, Database, Duplicate, Unavailable, Write
 
+Outcome = Accepted | AppError
+"""What became of a message: it is stored, or it is refused."""
+Told = Callable[[Outcome], None]
+"""Who is told what became of a message, once."""
+
 
 class Acceptor(Protocol):
     """Whoever stores messages and hands them to delivery."""
@@ -23,13 +27,11 @@ class Acceptor(Protocol):
         """Store a message of an application (by id or uid) with its deliveries, once for each receipt."""
         ...
 
-    def offer(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None) -> Future[Accepted] | None:
-        """Take a message without waiting, or return None where `accept` is the way."""
+    def offer(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None, told: Told) -> bool:
+        """Take a message without waiting, and tell what became of it; or return False where `accept` is the way."""
         ...
 
-    async def accept_many(
-        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]
-    ) -> list[Accepted | AppError]:
+    async def accept_many(self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> list[Outcome]:
         """Store many messages of one application in an open transaction, each with an outcome of its own."""
         ...
 

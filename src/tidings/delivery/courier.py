@@ -14,7 +14,6 @@ from tidings.delivery.client import Client, Reply, Target, compile_target
 from tidings.delivery.outcome import Refusal, Wish, is_delivered, next_wait_ms, response_text, troubles_of, wish_of
 from tidings.delivery.queue import Cancellable
 from tidings.delivery.settle import Outcome
-from tidings.model import signature
 from tidings.model.routing import Receiver, Send
 
 _SUCCESS: Final = 0
@@ -63,11 +62,7 @@ class Courier:
 
         try:
             target = self._targets.get(receiver) or self._compiled(receiver)
-            raw = receiver.ring.raw
-            if raw is not None:
-                signed = signature.sign(raw, send.msg_id, timestamp, send.payload)
-            else:
-                signed = receiver.ring.sign(send.msg_id, timestamp, send.payload)
+            signed = receiver.ring.sign(send.msg_id, timestamp, send.payload)
             return self._client.send(target, send.msg_id, timestamp, signed, send.payload, done)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this endpoint's, and no other's
             reply = Reply(0, b"", 0, f"error forming request: {error}")

@@ -27,9 +27,9 @@ class Extras:
     """Whether the payload is something else than a JSON object."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Draft:
-    """A message as the caller sent it, checked, not yet stored."""
+    """A message as the caller sent it, checked, not yet stored. Nobody changes it; to enforce that costs too much."""
 
     event_type: str
     payload: bytes
@@ -47,9 +47,9 @@ class Draft:
         return delivered_at + self.retention_ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Accepted:
-    """A message that is stored, as it is told to its sender."""
+    """A message that is stored, as it is told to its sender. Nobody changes it, either."""
 
     id: MessageId
     event_type: str

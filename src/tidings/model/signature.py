@@ -185,17 +185,20 @@ class Ring:
 
     current: Key
     old: tuple[OldKey, ...] = ()
-    raw: bytes | None = field(init=False, repr=False)
-    """The raw key where one symmetric key is all there is: the usual case, and the one that must be quick."""
+    _keyed: hmac.HMAC | None = field(init=False, repr=False, compare=False)
+    """The key, taken in already, where one symmetric key is all there is: the usual case, which must be quick."""
 
     def __post_init__(self) -> None:
         alone = not self.old and isinstance(self.current, SymmetricKey)
-        object.__setattr__(self, "raw", self.current.raw if alone else None)  # type: ignore[attr-defined]
+        keyed = hmac.new(self.current.raw, digestmod="sha256") if alone else None  # type: ignore[attr-defined]
+        object.__setattr__(self, "_keyed", keyed)
 
     def sign(self, msg_id: str, timestamp: int, body: bytes) -> bytes:
         """Sign with every key that counts at a moment, which is in Unix seconds."""
-        if self.raw is not None:
-            return sign(self.raw, msg_id, timestamp, body)
+        if self._keyed is not None:
+            mac = self._keyed.copy()
+            mac.update(signed_content(msg_id, timestamp, body))
+            return b"v1," + binascii.b2a_base64(mac.digest(), newline=False)
         now = timestamp * 1_000
         keys = [self.current, *(each.key for each in self.old if each.expires_at > now)]
         return sign_all(keys, msg_id, timestamp, body)
