@@ -24,16 +24,15 @@ _STRETCH: Final = 100
 _LONGEST: Final = 500
 _FEW: Final = 3_000
 """Attempts that are looked through for messages; where there are more, every so many messages have one."""
-# `|| ''` keeps the planners from the index of the endpoint's attempts, which are many where a message's are few.
 _TRIED: Final = Sql(
     sqlite=(
-        "SELECT msg_id, id, status FROM attempt WHERE msg_id IN (SELECT value FROM json_each(:msgs))"
-        " AND endpoint_id || '' = :endpoint"
+        "SELECT attempt.msg_id, attempt.id, attempt.status FROM json_each(:msgs) AS wanted CROSS JOIN attempt"
+        " WHERE attempt.msg_id = wanted.value AND attempt.endpoint_id = :endpoint"
     ),
     postgresql=(
         "SELECT tried.msg_id, tried.id, tried.status FROM unnest(CAST(:msgs AS text[])) AS wanted(id)"
         " CROSS JOIN LATERAL (SELECT a.msg_id, a.id, a.status FROM attempt AS a"
-        " WHERE a.msg_id = wanted.id AND a.endpoint_id || '' = :endpoint OFFSET 0) AS tried"
+        " WHERE a.msg_id = wanted.id AND a.endpoint_id = :endpoint OFFSET 0) AS tried"
     ),
 )
 _DUE: Final = Sql(
@@ -110,7 +109,8 @@ async def _stretches(
 async def _tried(
     read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    part = replace(span, rows=max(_STRETCH, 2 * span.rows))
+    # A message that is narrowed down to may lie far away, so no more of those are looked for than fill the page.
+    part = replace(span, rows=max(_STRETCH, 2 * span.rows) if wanted.message.is_wide else span.rows)
     stretch = await messages.ids_of(read, app_id, part, wanted.message)
     yield stretch
     if len(stretch) < part.rows:

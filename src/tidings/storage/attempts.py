@@ -35,15 +35,15 @@ _WALKED: Final = {
         " WHERE m.id = attempt.msg_id OFFSET 0) AS message WHERE attempt.endpoint_id = :endpoint"
     ),
 }
-# `|| ''` keeps the planners from the index of the endpoint's attempts, which are many where a message's are few.
+# A probe for each message: what it was tried with at one endpoint lies together, whatever else it goes to.
 _GATHERED: Final = {
     Dialect.SQLITE: (
-        "FROM attempt WHERE attempt.msg_id IN (SELECT value FROM json_each(:msgs))"
-        " AND attempt.endpoint_id || '' = :endpoint"
+        "FROM json_each(:msgs) AS wanted CROSS JOIN attempt"
+        " WHERE attempt.msg_id = wanted.value AND attempt.endpoint_id = :endpoint"
     ),
     Dialect.POSTGRESQL: (
-        "FROM unnest(CAST(:msgs AS text[])) AS wanted(id) CROSS JOIN LATERAL (SELECT * FROM attempt AS a"
-        " WHERE a.msg_id = wanted.id AND a.endpoint_id || '' = :endpoint OFFSET 0) AS attempt WHERE TRUE"
+        "FROM unnest(CAST(:msgs AS text[])) AS wanted(id) CROSS JOIN LATERAL (SELECT {columns} FROM attempt AS a"
+        " WHERE a.msg_id = wanted.id AND a.endpoint_id = :endpoint OFFSET 0) AS attempt WHERE TRUE"
     ),
 }
 LATEST_MS: Final = 92 * DAY
@@ -58,7 +58,7 @@ async def find(read: Read, app_id: AppId, msg_id: MessageId, attempt_id: str) ->
 
 async def page_of_message(read: Read, msg_id: MessageId, span: Span, wanted: AttemptFilter) -> list[Attempt]:
     """Return a part of the attempts of a message, by id; what is asked of the message itself is not looked at."""
-    endpoint = "" if wanted.endpoint_id is None else " AND attempt.endpoint_id || '' = :endpoint"
+    endpoint = "" if wanted.endpoint_id is None else " AND attempt.endpoint_id = :endpoint"
     source = f"{_OF_MESSAGE}{endpoint}{_conditions(wanted)}"
     return await _page(read, source, span, wanted, msg=msg_id, endpoint=wanted.endpoint_id)
 
@@ -71,8 +71,7 @@ async def page_of_endpoint(
         return await _page(read, f"{_OF_ENDPOINT}{_conditions(wanted)}", span, wanted, endpoint=endpoint_id)
     msgs = await _few_messages(read, app_id, span, wanted)
     if msgs is not None:
-        source = f"{_GATHERED[read.dialect]}{_conditions(wanted)}"
-        return await _page(read, source, span, wanted, endpoint=endpoint_id, msgs=msgs)
+        return await _gathered(read, endpoint_id, msgs, span, wanted)
     asked = narrow.conditions(read.dialect, wanted.message)
     return await _page(read, f"{_WALKED[read.dialect]}{_conditions(wanted)}{asked}", span, wanted, endpoint=endpoint_id)
 
@@ -85,14 +84,31 @@ async def _few_messages(read: Read, app_id: AppId, span: Span, wanted: AttemptFi
     return await messages.few(read, app_id, replace(span, first=first, above=None, below=below), wanted.message)
 
 
-async def _page(
-    read: Read, source: str, span: Span, wanted: AttemptFilter, **values: str | list[str] | None
+async def _gathered(
+    read: Read, endpoint_id: EndpointId, msgs: list[str], span: Span, wanted: AttemptFilter
 ) -> list[Attempt]:
-    codes = range(0) if wanted.code_class is None else wanted.code_class.codes
+    """Return a part of the attempts of messages at an endpoint: which they are is found in the index, if it can be."""
+    conditions = _conditions(wanted)
+    source = _GATHERED[read.dialect].replace("{columns}", "*" if conditions else "a.msg_id, a.id") + conditions
+    found = await read.rows(
+        f"SELECT attempt.msg_id, attempt.id {source}{end_of(span, 'attempt.id', is_dear=True)}",
+        endpoint=endpoint_id,
+        msgs=msgs,
+        **_codes_of(wanted),
+        **bounds_of(span),
+    )
+    source = _GATHERED[read.dialect].replace("{columns}", "*")
+    told = await read.rows(
+        f"SELECT {_COLUMNS} {source}", endpoint=endpoint_id, msgs=sorted({row["msg_id"] for row in found})
+    )
+    by_id = {row["id"]: row for row in told}
+    return [_attempt(by_id[row["id"]]) for row in found if row["id"] in by_id]
+
+
+async def _page(read: Read, source: str, span: Span, wanted: AttemptFilter, **values: str | None) -> list[Attempt]:
     rows = await read.rows(
         f"SELECT {_COLUMNS} {source}{end_of(span, 'attempt.id', is_dear=not wanted.message.is_wide)}",
-        code_from=codes.start,
-        code_to=codes.stop,
+        **_codes_of(wanted),
         **narrow.values_of(wanted.message),
         **values,
         **bounds_of(span),
@@ -112,9 +128,13 @@ def _conditions(wanted: AttemptFilter) -> str:
             return codes
 
 
+def _codes_of(wanted: AttemptFilter) -> dict[str, int]:
+    codes = range(0) if wanted.code_class is None else wanted.code_class.codes
+    return {"code_from": codes.start, "code_to": codes.stop}
+
+
 async def count(read: Read, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter, *, limit: int) -> int:
     """Count the attempts to an endpoint in a part; looks at no more than so many of them."""
-    codes = range(0) if wanted.code_class is None else wanted.code_class.codes
     span = replace(span, rows=limit)
     if wanted.message.is_wide:
         found = f"SELECT attempt.id {_OF_ENDPOINT}{_conditions(wanted)}{end_of(span, 'attempt.id')}"
@@ -125,8 +145,7 @@ async def count(read: Read, endpoint_id: EndpointId, span: Span, wanted: Attempt
     row = await read.one(
         f"SELECT count(*) AS n FROM ({found}) AS counted",
         endpoint=endpoint_id,
-        code_from=codes.start,
-        code_to=codes.stop,
+        **_codes_of(wanted),
         **narrow.values_of(wanted.message),
         **bounds_of(span),
     )

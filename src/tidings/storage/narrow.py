@@ -14,9 +14,10 @@ _EVENT_TYPES: Final = {
     Dialect.POSTGRESQL: " AND message.event_type = ANY(CAST(:event_types AS text[]))",
 }
 # Channels and tags are JSON arrays of texts without quotation marks: one is in there exactly if its quoted form is.
+# Most messages have none: those PostgreSQL passes over inside the index, at half the price of looking at them.
 _HAS: Final = {
     Dialect.SQLITE: " AND instr(message.{column}, :{name}) > 0",
-    Dialect.POSTGRESQL: " AND strpos(message.{column}, :{name}) > 0",
+    Dialect.POSTGRESQL: " AND message.{column} IS NOT NULL AND strpos(message.{column}, :{name}) > 0",
 }
 
 

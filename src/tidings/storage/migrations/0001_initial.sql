@@ -180,7 +180,8 @@ CREATE TABLE attempt (
     -- failure that is null is the end of its message, until a manual success makes it 0.
     next_at BIGINT,
     task_id {text},
-    PRIMARY KEY (msg_id, id)
+    -- An id alone tells an attempt; how a message stands with an endpoint is found here, however many others it goes to.
+    PRIMARY KEY (msg_id, endpoint_id, id)
 )
 --postgresql: PARTITION BY RANGE (msg_id)
 ;
