@@ -7,15 +7,22 @@ import shlex
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from bench import idle, lists, machine, path, recover, report
 from bench.databases import KINDS, Measured, fresh
+from bench.measures import EVERYTHING, MEASURES, NOTES, Asked
+from bench.path import Shape
 from bench.programs import build
 
-MOST_SECONDS = 600
+MOST_SECONDS = 3000
+MOST_RATE = 100_000
+MOST_BODY = 200_000
+SHAPE = [each.name for each in fields(Shape)]
 MOST_CONNECTIONS = 4096
 MOST_RECOVERED = 1_000_000
 CANNOT = 2
@@ -46,10 +53,10 @@ def main() -> int:
 def _measured(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     command = shlex.join(["make", "bench"] + ([f"ARGS={shlex.join(sys.argv[1:])}"] if sys.argv[1:] else []))
     told: dict[str, Any] = {"machine": machine.described(folder), "command": command}
-    say = _silent if asked.json else print
-    say(report.of_machine(told["machine"], command))
+    say = _silent if asked.json else _say
+    say(report.of_machine(told["machine"], command, markdown=asked.markdown))
     if asked.idle:
-        told["idle"] = _each(asked, folder, lambda database: idle.measure(folder, database, asked.seconds))
+        told["idle"] = _each(asked, folder, lambda database: idle.measure(folder, database, asked.seconds or 10))
         say(report.of_idle(told["idle"]))
     elif asked.lists:
         told["lists"] = _each(asked, folder, lambda database: lists.measure(folder, database, asked.lists))
@@ -58,29 +65,64 @@ def _measured(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         told["recover"] = _each(asked, folder, lambda database: recover.measure(folder, database, asked.recover))
         say(report.of_recover(told["recover"]))
     else:
-        shape = path.Shape(
-            seconds=asked.seconds,
-            warm_up=asked.warm_up,
-            connections=asked.connections,
-            endpoints=asked.endpoints,
-        )
-        told["path"] = _each(asked, folder, lambda database: path.measure(folder, database, shape))
-        say(report.of_path(told["path"]))
+        told["measures"] = _path(asked, folder, say)
     return told
+
+
+def _path(asked: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Measure what concerns the message path; say each table when it is there, and one of all at the end."""
+    given = {name: value for name in SHAPE if (value := getattr(asked, name)) is not None}
+    if asked.all:
+        wanted = [replace(each, given=each.given | given, runs=asked.runs or each.runs) for each in EVERYTHING]
+    else:
+        wanted = [Asked("", MEASURES[asked.measure], asked.runs or 1, given)]
+    told, rows = [], []
+    for each in wanted:
+        runs = _runs(asked, each, folder)
+        rows.append((each.title, each.wanted, runs))
+        told.append({"title": each.title, "command": each.command, "shape": asdict(each.shape), "runs": runs})
+        if asked.all:
+            say(f"\n### {each.title}\n\n`{each.command}`\n" if asked.markdown else f"\n{each.title}: {each.command}")
+        say(report.of_measure(each.measure.columns, runs, markdown=asked.markdown))
+    say(f"\n{NOTES}")
+    for kind, said in {run["database"]: run["durability"] for run in runs}.items():
+        say(f"{kind}: {', '.join(f'{name} {value}' for name, value in said.items())}.")
+    if asked.all:
+        say("\n" + report.of_everything(rows, markdown=asked.markdown))
+    return told
+
+
+def _runs(asked: argparse.Namespace, wanted: Asked, folder: Path) -> list[dict[str, Any]]:
+    """Measure on each database in turn, as often as was asked: what the machine does meanwhile meets all alike."""
+    shape, runs = wanted.shape, []
+    for number in range(wanted.runs):
+        for kind in [asked.database] if asked.database else KINDS:
+            print(f"... {wanted.title} {kind}, run {number + 1} of {wanted.runs}", file=sys.stderr, flush=True)
+            with fresh(kind, folder, slow_disk=shape.slow_disk) as database:
+                began = time.monotonic()
+                figures = wanted.measure.run(folder, database, shape)
+                lasted = time.monotonic() - began
+                durability = database.durability()
+            runs.append({"database": kind, "durability": durability, "lasted": lasted, "figures": figures})
+    return runs
 
 
 def _each(
     asked: argparse.Namespace, folder: Path, measure: Callable[[Measured], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Measure on each database in turn, as often as was asked: what the machine does meanwhile meets all alike."""
+    """Measure something else on each database in turn."""
     kinds = [asked.database] if asked.database else KINDS
     figures = []
-    for number in range(asked.runs):
+    for number in range(asked.runs or 1):
         for kind in kinds:
-            print(f"... {kind}, run {number + 1} of {asked.runs}", file=sys.stderr, flush=True)
+            print(f"... {kind}, run {number + 1} of {asked.runs or 1}", file=sys.stderr, flush=True)
             with fresh(kind, folder, vacuum=not asked.idle) as database:
                 figures.append(measure(database))
     return figures
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _silent(_: str) -> None:
@@ -88,16 +130,32 @@ def _silent(_: str) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__, epilog="make bench ARGS='--seconds 20'")
-    parser.add_argument("--database", choices=KINDS, help="measure on this one only")
-    parser.add_argument("--seconds", type=_between(1, MOST_SECONDS), default=10, help="that count, in each part (10)")
-    parser.add_argument("--warm-up", type=_between(0, MOST_SECONDS), default=3, help="seconds before that (3)")
-    parser.add_argument("--connections", type=_between(1, MOST_CONNECTIONS), default=256, help="of the sender (256)")
-    parser.add_argument("--endpoints", type=int, choices=(1, 3, 100), default=1, help="that get each message (1)")
-    parser.add_argument(
-        "--runs", type=_between(1, 20), default=1, help="of each measurement, the databases in turn (1)"
+    parser = argparse.ArgumentParser(
+        prog="make bench",
+        description=__doc__,
+        epilog="\n".join(["measures:", *(f"  {each.name:20} {each.told}" for each in MEASURES.values())]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", action="store_true", help="write the figures as JSON")
+    parser.add_argument(
+        "measure", nargs="?", choices=MEASURES, default="path", metavar="MEASURE", help="see below (path)"
+    )
+    parser.add_argument("--all", action="store_true", help="measure everything below, with a table at the end")
+    parser.add_argument("--database", choices=KINDS, help="measure on this one only")
+    parser.add_argument("--runs", type=_between(1, 20), help="of each measurement, the databases in turn")
+    parser.add_argument("--seconds", type=_between(1, MOST_SECONDS), help="that count, in each part (10)")
+    parser.add_argument("--warm-up", type=_between(0, MOST_SECONDS), help="seconds before that (3)")
+    parser.add_argument("--connections", type=_between(1, MOST_CONNECTIONS), help="of the sender (256)")
+    parser.add_argument("--endpoints", type=int, choices=(0, 1, 3, 100), help="that get each message (1)")
+    parser.add_argument("--rate", type=_between(0, MOST_RATE), help="messages a second where a rate is kept")
+    parser.add_argument("--body", type=_between(0, MOST_BODY), help="bytes of a message at least (330)")
+    parser.add_argument("--batch", type=_between(1, 1000), help="messages in a request (1)")
+    parser.add_argument("--count", type=_between(1, MOST_RECOVERED), help="of endpoints, due messages or starts")
+    parser.add_argument(
+        "--slow-disk", type=_between(0, 1_000_000), metavar="US", help="more for each wait for the disk"
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="write the figures as JSON")
+    shown.add_argument("--markdown", action="store_true", help="write tables in Markdown")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--recover", type=_between(1, MOST_RECOVERED), metavar="N", help="recover N failed messages")
     instead.add_argument(

@@ -5,12 +5,13 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import psutil
 
+from bench.programs import slowed
 from postgres import Cluster, find_binaries
 from tidings.storage.database import Database, Dialect
 from tidings.storage.store import opened
@@ -30,10 +31,16 @@ class Measured:
     kind: str
     dsn: str
     pids: tuple[int, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the service runs with beside its settings."""
 
     def counts(self) -> dict[str, int]:
-        """Return the rows of each hot table."""
+        """Return the rows of each hot table, and how many attempts were successful (`delivered`)."""
         return self.use(_counts)
+
+    def failures(self) -> list[str]:
+        """Return what failed attempts say, the most frequent first."""
+        return self.use(_failures)
 
     def durability(self) -> dict[str, str]:
         """Return what the database says of how durable its commits are, on a connection made as the service's are."""
@@ -50,24 +57,43 @@ class Measured:
 
 
 @contextlib.contextmanager
-def fresh(kind: str, folder: Path, *, vacuum: bool = True) -> Iterator[Measured]:
+def fresh(kind: str, folder: Path, *, vacuum: bool = True, slow_disk: int = 0) -> Iterator[Measured]:
     """Make a database, and take it away afterwards.
 
     Without `vacuum` PostgreSQL does nothing by itself: its own transactions would be counted with the service's.
+    `slow_disk` is in microseconds: every wait for the disk takes so much longer, in PostgreSQL's processes or, for
+    SQLite, in the service's.
     """
+    with slowed(folder, slow_disk) as environment:
+        yield from _fresh(kind, folder, vacuum=vacuum, environment=environment)
+
+
+def _fresh(kind: str, folder: Path, *, vacuum: bool, environment: dict[str, str]) -> Iterator[Measured]:
     if kind == "sqlite":
         path = folder / f"bench-{os.urandom(4).hex()}.db"
-        yield Measured(kind, f"sqlite:///{path}", ())
+        yield Measured(kind, f"sqlite:///{path}", (), environment)
         for each in folder.glob(f"{path.name}*"):
             each.unlink()
         return
     binaries = find_binaries()
     if binaries is None:
         raise FileNotFoundError("no PostgreSQL server was found; install one (apt-get install postgresql)")
-    with Cluster(binaries, {**POSTGRES_SETTINGS, "autovacuum": "on" if vacuum else "off"}) as cluster:
+    cluster = Cluster(binaries, {**POSTGRES_SETTINGS, "autovacuum": "on" if vacuum else "off"})
+    with _with(environment), cluster:  # its processes inherit what this one has
         dsn = cluster.dsn(cluster.create_database())
         postmaster = int((cluster.folder / "data/postmaster.pid").read_text().splitlines()[0])
         yield Measured(kind, dsn, (psutil.Process(postmaster).pid,))
+
+
+@contextlib.contextmanager
+def _with(environment: dict[str, str]) -> Iterator[None]:
+    """Have variables in this process's environment for the length of a block."""
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        for name in environment:
+            del os.environ[name]
 
 
 async def _used(dsn: str, work: Callable[[Database], Awaitable[Result]]) -> Result:
@@ -80,7 +106,18 @@ async def _used(dsn: str, work: Callable[[Database], Awaitable[Result]]) -> Resu
 
 async def _counts(db: Database) -> dict[str, int]:
     async with db.read() as read:
-        return {table: int((await read.one(f"SELECT count(*) AS n FROM {table}"))["n"]) for table in TABLES}  # noqa: S608
+        found = {table: int((await read.one(f"SELECT count(*) AS n FROM {table}"))["n"]) for table in TABLES}  # noqa: S608
+        delivered = await read.one("SELECT count(*) AS n FROM attempt WHERE status = 0")
+    return {**found, "delivered": int(delivered["n"])}
+
+
+async def _failures(db: Database) -> list[str]:
+    async with db.read() as read:
+        rows = await read.rows(
+            "SELECT url, response_status_code, response, count(*) AS n FROM attempt WHERE status <> 0"
+            " GROUP BY url, response_status_code, response ORDER BY n DESC LIMIT 20"
+        )
+    return [f"{row['n']} times {row['response_status_code']} {row['response'][:100]!r} of {row['url']}" for row in rows]
 
 
 async def _durability(db: Database) -> dict[str, str]:

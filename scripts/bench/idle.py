@@ -22,7 +22,7 @@ def measure(folder: Path, database: Measured, seconds: float) -> dict[str, Any]:
     On PostgreSQL transactions are counted, each of which is a query here. On SQLite the process itself is watched: one
     that is never woken runs no statement, and one that reads and writes nothing has run none.
     """
-    with Sink(folder, 1) as sink, running(folder, database.dsn) as service:
+    with Sink(folder, 1) as sink, running(folder, database) as service:
         app, _ = with_endpoints(service, sink.ports)
         service.call("POST", f"/app/{app}/msg", {"eventType": "idle.began", "payload": json.loads("{}")})
         until(lambda: sink.figures()["distinct"] == 1, DELIVER_SECONDS, "the message was not delivered")

@@ -75,7 +75,7 @@ _ATTEMPTED: Final = (
 
 def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
     """Write a past, then ask for each list again and again."""
-    with running(folder, database.dsn) as service:
+    with running(folder, database) as service:
         app = service.call("POST", "/app", {"name": "Measured"})["id"]
         made = {
             name: service.call("POST", f"/app/{app}/endpoint", {"url": "http://127.0.0.1:9/"})["id"]
@@ -85,7 +85,7 @@ def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
     began = time.monotonic()
     written = database.use(lambda db: past.write(db, app, made, messages))
     filled = time.monotonic() - began
-    with running(folder, database.dsn) as service:
+    with running(folder, database) as service:
         figures = [_measured(service, [service.pid, *database.pids], name, ask) for name, ask in _lists(written)]
         service.stop()
     return {

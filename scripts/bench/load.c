@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Posts messages to a service on loopback and tells how it took them.
 //
-//   load PORT CONNECTIONS RATE SECONDS WARM_UP PATH TOKEN_FILE
+//   load PORT CONNECTIONS RATE SECONDS WARM_UP PATHS_FILE TOKEN_FILE BODY_BYTES BATCH
+//
+// The paths, one a line, are used in turn. A message has at least BODY_BYTES (0: about 330). A BATCH of more than one
+// has each request carry so many messages, for a path that takes them so; each of them must be accepted.
 //
 // RATE 0 is the closed loop: each connection sends its next message when the last one is answered, which finds the
 // most that the service takes. Any other RATE is the open loop: messages are due at fixed moments whatever the service
@@ -29,7 +32,9 @@
 
 #include "measure.h"
 
-enum { MOST_CONNECTIONS = 4096, REQUEST_BYTES = 4096, ANSWER_BYTES = 16384, EVENTS = 512, SHOWN = 3 };
+enum { MOST_CONNECTIONS = 4096, MOST_PATHS = 4096, MOST_BATCH = 1000, MOST_BODY = 1 << 20 };
+enum { LINE_BYTES = 2048, ANSWER_BYTES = 16384, BATCHED_ANSWER_BYTES = 256, EVENTS = 512, SHOWN = 3 };
+enum { MOMENT_BYTES = 20 };
 static const double MOST_SECONDS = 3600;
 static const int64_t PATIENCE_NS = 30 * SECOND_NS; // for answers that are still to come at the end
 
@@ -38,8 +43,7 @@ struct connection {
     int64_t due;            // of the message on the wire
     size_t written, length; // of the request
     size_t got;             // of the answer
-    char request[REQUEST_BYTES];
-    char answer[ANSWER_BYTES];
+    char *request, *answer;
 };
 
 static struct connection *connections;
@@ -47,9 +51,12 @@ static struct connection *connections;
 static struct connection *idle[MOST_CONNECTIONS];
 static int idle_first, idle_count;
 static int open_count, epoll, timer, port;
-static char head[REQUEST_BYTES / 2]; // the part that all requests share
+static char *heads[MOST_PATHS]; // the part that all requests to a path share
+static int path_count, batch;
+static char *message; // the text of each, but for its moment
+static size_t message_bytes, moment_at, body_bytes, request_bytes, answer_bytes;
 static struct histogram waits;
-static uint64_t sent, accepted, bad, measured;
+static uint64_t sent, requests, accepted, bad, measured;
 static bool measuring;
 static uint64_t run; // makes this run's idempotency keys its own
 
@@ -119,19 +126,51 @@ static void push(struct connection *c) {
     }
 }
 
-static void send_message(struct connection *c, int64_t due) {
-    static const char body_text[] =
-        "{\"eventType\":\"order.shipped\",\"payload\":{\"ts\":%020lld,\"order\":\"ord_7GkQ2mZx41\",\"status\":\"shipped\","
+// The moment has a fixed width, so that all bodies are alike: spaces in front of a number are what JSON allows.
+static void prepare_message(size_t least) {
+    static const char start[] = "{\"eventType\":\"order.shipped\",\"payload\":{\"ts\":";
+    static const char rest_of_it[] =
+        ",\"order\":\"ord_7GkQ2mZx41\",\"status\":\"shipped\","
         "\"customer\":{\"id\":90210,\"email\":\"someone@example.com\",\"tier\":\"gold\"},\"carrier\":\"Overland\","
         "\"items\":[{\"sku\":\"KX-1044\",\"quantity\":2},{\"sku\":\"PL-0031\",\"quantity\":1}],\"gift\":false,"
-        "\"total\":{\"currency\":\"EUR\",\"amount\":\"129.90\"}}}";
-    char body[REQUEST_BYTES / 4];
-    int length = snprintf(body, sizeof body, body_text, (long long)due);
-    // JSON has no leading zeros, and a moment of fixed width keeps all bodies alike: spaces are what JSON allows.
-    for (char *zero = strstr(body, "\"ts\":") + 5; *zero == '0' && zero[1] != ','; zero++) *zero = ' ';
-    c->length = (size_t)snprintf(c->request, sizeof c->request,
-                                 "%sidempotency-key: auto_%016llx%016llx\r\ncontent-length: %d\r\n\r\n%s", head,
-                                 (unsigned long long)run, (unsigned long long)sent, length, body);
+        "\"total\":{\"currency\":\"EUR\",\"amount\":\"129.90\"}";
+    moment_at = sizeof start - 1;
+    size_t bare = moment_at + MOMENT_BYTES + sizeof rest_of_it - 1 + 2;
+    size_t filler = least > bare + 12 ? least - bare - 12 : 0; // what stands around it has 12 bytes
+    message = malloc(bare + filler + 16);
+    if (!message) give_up("malloc");
+    int at = sprintf(message, "%s%*s%s", start, MOMENT_BYTES, "", rest_of_it);
+    if (filler) {
+        at += sprintf(message + at, ",\"filler\":\"");
+        memset(message + at, 'x', filler);
+        at += (int)filler;
+        message[at++] = '"';
+    }
+    message_bytes = (size_t)(at + sprintf(message + at, "}}"));
+    body_bytes = batch == 1 ? message_bytes : sizeof "{\"messages\":[]}" - 1 + (size_t)batch * (message_bytes + 1) - 1;
+    request_bytes = LINE_BYTES + LINE_BYTES + body_bytes;
+    answer_bytes = batch == 1 ? ANSWER_BYTES + message_bytes : ANSWER_BYTES + (size_t)batch * BATCHED_ANSWER_BYTES;
+}
+
+static char *put_message(char *to, int64_t due) {
+    char moment[MOMENT_BYTES + 1];
+    snprintf(moment, sizeof moment, "%*lld", MOMENT_BYTES, (long long)due);
+    memcpy(to, message, message_bytes);
+    memcpy(to + moment_at, moment, MOMENT_BYTES);
+    return to + message_bytes;
+}
+
+static void send_request(struct connection *c, int64_t due) {
+    char *at = c->request;
+    at += sprintf(at, "%sidempotency-key: auto_%016llx%016llx\r\ncontent-length: %zu\r\n\r\n",
+                  heads[sent % (uint64_t)path_count], (unsigned long long)run, (unsigned long long)sent, body_bytes);
+    if (batch > 1) at = stpcpy(at, "{\"messages\":[");
+    for (int i = 0; i < batch; i++) {
+        if (i) *at++ = ',';
+        at = put_message(at, due);
+    }
+    if (batch > 1) at = stpcpy(at, "]}");
+    c->length = (size_t)(at - c->request);
     c->due = due;
     c->written = c->got = 0;
     sent++;
@@ -150,10 +189,13 @@ static size_t whole_answer(struct connection *c) {
 
 static void answered(struct connection *c) {
     bool ok = strncmp(c->answer, "HTTP/1.1 2", 10) == 0;
-    if (ok) accepted++;
+    int taken = ok && batch == 1;
+    for (char *at = c->answer; ok && batch > 1 && (at = strstr(at, "\"status\":202")); at++) taken++;
+    accepted += (uint64_t)taken;
+    if (taken == batch) requests++;
     else if (bad++ < SHOWN) fprintf(stderr, "load: %.400s\n", c->answer);
     if (measuring) {
-        measured++;
+        measured += (uint64_t)taken;
         histogram_add(&waits, now_ns() - c->due);
     }
     c->length = c->written = c->got = 0;
@@ -161,7 +203,7 @@ static void answered(struct connection *c) {
 }
 
 static void pull(struct connection *c) {
-    ssize_t n = read(c->fd, c->answer + c->got, sizeof c->answer - 1 - c->got);
+    ssize_t n = read(c->fd, c->answer + c->got, answer_bytes - 1 - c->got);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (c->length == 0 && forget_idle(c)) { // closed by a service that does not keep idle connections for ever: any client's lot
         close(c->fd);
@@ -175,7 +217,7 @@ static void pull(struct connection *c) {
     }
     c->got += (size_t)n;
     if (whole_answer(c)) answered(c);
-    else if (c->got == sizeof c->answer - 1) lose(c, "answer too long");
+    else if (c->got == answer_bytes - 1) lose(c, "answer too long");
 }
 
 static void serve_events(int wait_ms) {
@@ -198,15 +240,27 @@ static void wake_at(int64_t moment) {
     timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
+static void read_line(FILE *file, char *line, int room) {
+    if (!fgets(line, room, file)) line[0] = 0;
+    line[strcspn(line, "\r\n")] = 0;
+}
+
 static void prepare(char **arguments) {
-    char token[1024] = "";
+    char token[LINE_BYTES / 2], path[LINE_BYTES / 4], head[LINE_BYTES];
     FILE *file = fopen(arguments[7], "r");
-    if (!file || !fgets(token, sizeof token, file)) give_up(arguments[7]);
+    if (!file) give_up(arguments[7]);
+    read_line(file, token, sizeof token);
     fclose(file);
-    token[strcspn(token, "\r\n")] = 0;
-    snprintf(head, sizeof head,
-             "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%s\r\ncontent-type: application/json\r\nauthorization: Bearer %s\r\n",
-             arguments[6], arguments[1], token);
+    file = fopen(arguments[6], "r");
+    if (!file) give_up(arguments[6]);
+    while (read_line(file, path, sizeof path), path[0] && path_count < MOST_PATHS) {
+        snprintf(head, sizeof head,
+                 "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%s\r\ncontent-type: application/json\r\n"
+                 "authorization: Bearer %s\r\n",
+                 path, arguments[1], token);
+        heads[path_count++] = strdup(head);
+    }
+    fclose(file);
     run = (uint64_t)now_ns() ^ (uint64_t)getpid() << 48;
     epoll = epoll_create1(0);
     timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
@@ -220,13 +274,20 @@ static void say(const char *line) {
 }
 
 int main(int count, char **arguments) {
-    if (count != 8) {
-        fprintf(stderr, "usage: load PORT CONNECTIONS RATE SECONDS WARM_UP PATH TOKEN_FILE\n");
+    if (count != 10) {
+        fprintf(stderr,
+                "usage: load PORT CONNECTIONS RATE SECONDS WARM_UP PATHS_FILE TOKEN_FILE BODY_BYTES BATCH\n");
         return 2;
     }
     int wanted = atoi(arguments[2]);
     port = atoi(arguments[1]);
     double rate = atof(arguments[3]), seconds = atof(arguments[4]), warm_up = atof(arguments[5]);
+    long body = atol(arguments[8]);
+    batch = atoi(arguments[9]);
+    if (body < 0 || body > MOST_BODY || batch < 1 || batch > MOST_BATCH) {
+        fprintf(stderr, "load: at most %d bytes and %d messages\n", MOST_BODY, MOST_BATCH);
+        return 2;
+    }
     if (wanted < 1 || wanted > MOST_CONNECTIONS || rate < 0 || seconds <= 0 || seconds + warm_up > MOST_SECONDS) {
         fprintf(stderr, "load: 1 to %d connections, at most %.0f seconds\n", MOST_CONNECTIONS, MOST_SECONDS);
         return 2;
@@ -234,8 +295,17 @@ int main(int count, char **arguments) {
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGTERM); // never outlive whoever measures
     prepare(arguments);
+    prepare_message((size_t)body);
+    if (path_count == 0) {
+        fprintf(stderr, "load: no path\n");
+        return 2;
+    }
     connections = calloc((size_t)wanted, sizeof *connections);
-    for (int i = 0; i < wanted; i++) open_connection(&connections[i]);
+    for (int i = 0; i < wanted; i++) {
+        connections[i].request = malloc(request_bytes);
+        connections[i].answer = malloc(answer_bytes);
+        open_connection(&connections[i]);
+    }
 
     int64_t start = now_ns(), warm = start + (int64_t)(warm_up * 1e9), end = warm + (int64_t)(seconds * 1e9);
     uint64_t due_count = 0; // messages that have been due so far, in the open loop
@@ -247,13 +317,13 @@ int main(int count, char **arguments) {
             say("measuring");
         }
         if (rate == 0) {
-            while (idle_count) send_message(take_idle(), now_ns());
+            while (idle_count) send_request(take_idle(), now_ns());
             serve_events(100);
             continue;
         }
         int64_t due = start + (int64_t)((double)due_count * 1e9 / rate);
         while (due <= now && idle_count) {
-            send_message(take_idle(), due);
+            send_request(take_idle(), due);
             due = start + (int64_t)((double)++due_count * 1e9 / rate);
         }
         if (idle_count) wake_at(due);
@@ -265,10 +335,10 @@ int main(int count, char **arguments) {
     say("measured");
     uint64_t scheduled = rate == 0 ? sent : (uint64_t)((double)(end - start) / 1e9 * rate);
     for (int64_t last = now_ns() + PATIENCE_NS; idle_count < open_count && now_ns() < last;) serve_events(100);
-    printf("{\"accepted\": %llu, \"sent\": %llu, \"bad\": %llu, \"unanswered\": %d, \"unsent\": %llu, "
+    printf("{\"accepted\": %llu, \"requests\": %llu, \"sent\": %llu, \"bad\": %llu, \"unanswered\": %d, \"unsent\": %llu, "
            "\"measured\": %llu, \"per_second\": %.1f, \"p50\": %.2f, \"p99\": %.2f, \"p999\": %.2f, "
            "\"cpu_ms\": %.5f}\n",
-           (unsigned long long)accepted, (unsigned long long)sent, (unsigned long long)bad, open_count - idle_count,
+           (unsigned long long)accepted, (unsigned long long)requests, (unsigned long long)sent, (unsigned long long)bad, open_count - idle_count,
            (unsigned long long)(scheduled > sent ? scheduled - sent : 0), (unsigned long long)measured,
            (double)measured / lasted, histogram_ms(&waits, 0.5), histogram_ms(&waits, 0.99),
            histogram_ms(&waits, 0.999), measured ? cpu * 1e3 / (double)measured : 0);

@@ -5,9 +5,11 @@ import hashlib
 import os
 import platform
 import statistics
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -94,3 +96,36 @@ def wake_ups(pid: int) -> int:
 def rss_mb(pid: int) -> float:
     """Return the resident memory of a process."""
     return float(psutil.Process(pid).memory_info().rss / 2**20)
+
+
+class Memory:
+    """The resident memory of a process, looked at again and again for the length of a block."""
+
+    def __init__(self, pid: int, every: float = 0.5) -> None:
+        self.samples: list[float] = []
+        """MB."""
+        self._pid = pid
+        self._every = every
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(self._every):
+            self.samples.append(rss_mb(self._pid))
+
+    def figures(self) -> dict[str, float]:
+        """Return the most, and what it was in the second and in the last fifth of the time."""
+        fifth = max(1, len(self.samples) // 5)
+        return {
+            "rss_most": max(self.samples),
+            "rss_early": statistics.median(self.samples[fifth : 2 * fifth] or self.samples),
+            "rss_late": statistics.median(self.samples[-fifth:]),
+        }

@@ -2,18 +2,21 @@
 """The message path: how many messages go all the way at most, and how long they take at half of that."""
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import machine
 from bench.databases import Measured
-from bench.programs import Load, Sink, load
+from bench.programs import Load, Sink, Traffic, load
 from bench.service import Service, running, with_endpoints
 
 DRAIN_SECONDS = 120.0
 LOOK_SECONDS = 0.05
+STEADY_RATE = 2_000
+
+Figures = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +24,22 @@ class Shape:
     """What is sent."""
 
     seconds: float
-    warm_up: float
-    connections: int
-    endpoints: int
+    """That count."""
+    warm_up: float = 3
+    """Seconds before those."""
+    connections: int = 256
+    endpoints: int = 1
+    """That get each message."""
+    body: int = 0
+    """Bytes of a message at least; 0 is about 330."""
+    batch: int = 1
+    """Messages in a request."""
+    rate: float | None = None
+    """Messages a second in the open loop; None is half of what was taken at most, and 0 is no open loop."""
+    slow_disk: int = 0
+    """Microseconds that each wait for the disk takes more."""
+    count: int = 0
+    """Of whatever a measure is about: endpoints of which some hang, due messages, starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,84 +59,113 @@ class Unequal(Exception):
 
 
 class Run:
-    """One service on one fresh database, driven and then checked."""
+    """One service on one fresh database, driven and then checked.
 
-    def __init__(self, service: Service, database: Measured, sink: Sink, folder: Path, shape: Shape) -> None:
-        self._service = service
+    `paths` are where messages are posted in turn; each gets to as many endpoints as the shape says.
+    """
+
+    def __init__(self, database: Measured, sink: Sink, folder: Path, shape: Shape, paths: Sequence[str]) -> None:
         self._database = database
         self._sink = sink
         self._folder = folder
         self._shape = shape
-        self._app, _ = with_endpoints(service, sink.ports)
+        self._paths = paths
         self.accepted = 0
+        self.requests = 0
+        self.expected = 0
+        """Deliveries that the receiver is to have."""
 
-    def drive(self, rate: float) -> dict[str, Any]:
-        """Send at a rate (0: as fast as they are taken); return what came of it once everything is delivered."""
+    def drive(
+        self, service: Service, rate: float, *, warm_up: float | None = None, lost: Callable[[int], int] = lambda _: 0
+    ) -> Figures:
+        """Send at a rate (0: as fast as they are taken); return what came of it once everything is delivered.
+
+        `lost` says how many messages of so many requests never arrive.
+        """
         shape, sink = self._shape, self._sink
-        path = f"/api/v1/app/{self._app}/msg"
-        arguments = (self._service.port, shape.connections, rate, shape.seconds, shape.warm_up)
-        with load(self._folder, *arguments, path, self._service.token_file) as sender:
-            before, after, result = self._watched(sender)
+        traffic = Traffic(
+            connections=shape.connections,
+            rate=rate,
+            seconds=shape.seconds,
+            warm_up=shape.warm_up if warm_up is None else warm_up,
+            paths=self._paths,
+            body_bytes=shape.body,
+            batch=shape.batch,
+        )
+        with (
+            load(self._folder, service.port, service.token_file, traffic) as sender,
+            machine.Memory(service.pid) as memory,
+        ):
+            before, after, result = self._watched(service, sender)
         if result["bad"] or result["unanswered"]:
             raise Unequal(f"{result['bad']} messages refused, {result['unanswered']} unanswered")
         self.accepted += result["accepted"]
+        self.requests += result["requests"]
+        self.expected += result["accepted"] * shape.endpoints - lost(result["requests"])
         drained = self._drained()
         seconds = after.at - before.at
         messages = result["measured"]
-        received = (after.received - before.received) / shape.endpoints
+        delivered = (after.received - before.received) / max(1, shape.endpoints) / seconds
         waits = sink.figures()
         mine = sum(getattr(after, each) - getattr(before, each) for each in ("app", "database", "sink"))
         others = after.machine - before.machine - mine - result["cpu_ms"] * messages / 1e3
         return {
-            "rate": rate,
-            "accepted_per_second": result["per_second"],
-            "delivered_per_second": received / seconds,
-            "drain_seconds": drained,
+            "complete": min(result["per_second"], delivered),
+            "accepted": result["per_second"],
+            "delivered": delivered,
+            "drain": drained,
             "unsent": result["unsent"],
-            "accept_ms": {name: result[name] for name in ("p50", "p99", "p999")},
-            "accept_to_receive_ms": {name: waits[name] for name in ("p50", "p99", "p999")},
-            "cpu_ms_per_message": {
-                "app": (after.app - before.app) * 1e3 / messages,
-                "database": (after.database - before.database) * 1e3 / messages,
-                "sink": (after.sink - before.sink) * 1e3 / messages,
-                "load": result["cpu_ms"],
+            **{f"accept{name[1:]}": result[name] for name in ("p50", "p99", "p999")},
+            **{f"receive{name[1:]}": waits[name] for name in ("p50", "p99", "p999")},
+            **{
+                f"{each}_ms": (getattr(after, each) - getattr(before, each)) * 1e3 / messages
+                for each in ("app", "database", "sink")
             },
-            "others_percent": 100 * max(0.0, others) / seconds,
+            "load_ms": result["cpu_ms"],
+            "others": 100 * max(0.0, others) / seconds,
+            **memory.figures(),
         }
 
-    def check(self) -> dict[str, int]:
-        """Compare, once the service has been stopped, what was accepted, received and recorded; all must agree."""
-        deliveries = self.accepted * self._shape.endpoints
+    def check(self, *, owed: int = 0) -> None:
+        """Compare, once the service has been stopped, what was accepted, received and recorded; all must agree.
+
+        `owed` messages with a delivery each were in the database already, and are to be there still.
+        """
         seen, counted = self._sink.figures(), self._database.counts()
+        lost = self.accepted * self._shape.endpoints - self.expected
         found = {
-            "accepted": self.accepted,
             "messages": counted["message"],
             "receipts": counted["idempotency"],
             "received": seen["requests"],
             "received_distinct": seen["distinct"],
-            "attempts": counted["attempt"],
+            "delivered": counted["delivered"],
+            "failed": 0 if lost or owed else counted["attempt"] - counted["delivered"],
             "outstanding": counted["delivery"],
         }
         wanted = dict(
-            zip(found, [self.accepted] * 3 + [deliveries] * 3 + [0], strict=True),
+            zip(
+                found,
+                (self.accepted + owed, self.requests, *[self.expected] * 3, 0, lost + owed),
+                strict=True,
+            )
         )
         if found != wanted:
-            raise Unequal(f"found {found}, which should be {wanted}")
-        return found
+            failures = "\n".join(self._database.failures())
+            raise Unequal(f"found {found}, which should be {wanted}; failed attempts:\n{failures}")
 
-    def _watched(self, sender: Load) -> tuple[_Window, _Window, dict[str, Any]]:
+    def _watched(self, service: Service, sender: Load) -> tuple[_Window, _Window, Figures]:
         sender.warmed_up()
         self._sink.reset()
-        before = self._window()
+        before = self._window(service)
         sender.measured()
-        after = self._window()
+        after = self._window(service)
         return before, after, sender.result()
 
-    def _window(self) -> _Window:
+    def _window(self, service: Service) -> _Window:
         return _Window(
             time.monotonic(),
             self._sink.figures()["requests"],
-            machine.cpu_seconds([self._service.pid]),
+            machine.cpu_seconds([service.pid]),
             machine.cpu_seconds(self._database.pids),
             machine.cpu_seconds([self._sink.pid]),
             machine.busy_seconds(),
@@ -128,8 +173,8 @@ class Run:
 
     def _drained(self) -> float:
         """Wait until the receiver has everything; return how long after the last answer that was."""
-        wanted = self.accepted * self._shape.endpoints
-        return until(lambda: self._sink.figures()["distinct"] >= wanted, DRAIN_SECONDS, "not all was delivered")
+        limit = max(DRAIN_SECONDS, self._shape.seconds)
+        return until(lambda: self._sink.figures()["distinct"] >= self.expected, limit, "not all was delivered")
 
 
 def until(done: Callable[[], bool], seconds: float, complaint: str) -> float:
@@ -142,23 +187,38 @@ def until(done: Callable[[], bool], seconds: float, complaint: str) -> float:
     return time.monotonic() - began
 
 
-def measure(folder: Path, database: Measured, shape: Shape) -> dict[str, Any]:
-    """Measure the message path on a fresh database: the most it takes, then its waits at half of that."""
+def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
+    """Measure the message path on a fresh database: the most it takes, then, unless the rate is 0, its waits."""
     calibration = machine.calibration_ms()
-    with Sink(folder, shape.endpoints) as sink, running(folder, database.dsn) as service:
-        run = Run(service, database, sink, folder, shape)
-        most = run.drive(0)
-        half = run.drive(round(min(most["accepted_per_second"], most["delivered_per_second"]) / 2))
-        rss = machine.rss_mb(service.pid)
+    with Sink(folder, max(1, shape.endpoints)) as sink, running(folder, database) as service:
+        run = Run(database, sink, folder, shape, [posting(service, sink.ports[: shape.endpoints], shape.batch)])
+        told = run.drive(service, 0)
+        if shape.rate != 0:
+            told |= _at(run, service, shape.rate or round(told["complete"] / 2))
         service.stop()
-        check = run.check()
-    return {
-        "database": database.kind,
-        "shape": asdict(shape),
-        "durability": database.durability(),
-        "calibration_ms": calibration,
-        "saturation": most,
-        "half": half,
-        "rss_mb": rss,
-        "check": check,
-    }
+        run.check()
+    return {"calibration": calibration, **told}
+
+
+def steady(folder: Path, database: Measured, shape: Shape) -> Figures:
+    """Measure the waits at a rate, on a fresh database."""
+    calibration = machine.calibration_ms()
+    with Sink(folder, shape.endpoints) as sink, running(folder, database) as service:
+        run = Run(database, sink, folder, shape, [posting(service, sink.ports)])
+        told = run.drive(service, shape.rate or STEADY_RATE)
+        service.stop()
+        run.check()
+    return {"calibration": calibration, "rate": shape.rate or STEADY_RATE, **told}
+
+
+def posting(service: Service, ports: Sequence[int], batch: int = 1) -> str:
+    """Make an application with an endpoint at each port; return the path at which it takes messages."""
+    app, _ = with_endpoints(service, ports)
+    return f"/api/v1/app/{app}/msg" + ("/batch" if batch > 1 else "")
+
+
+def _at(run: Run, service: Service, rate: float) -> Figures:
+    """Measure the waits at a rate, by names of their own."""
+    waits = run.drive(service, rate)
+    names = ("accept50", "accept99", "receive50", "receive99")
+    return {"rate": rate, **{f"half_{name}": waits[name] for name in names}}

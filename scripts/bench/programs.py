@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The two C programs around the service: one sends, one receives. Both are built anew for each use."""
+"""The C programs around the service: one sends, one receives; and a library that slows the disk. Built for each use."""
 
 import contextlib
 import json
+import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM, SIGUSR1, SIGUSR2
 from types import TracebackType
@@ -14,19 +17,43 @@ HERE = Path(__file__).resolve().parent
 END_SECONDS = 60.0
 
 
+SHIM = "slow.so"
+
+
 def build(folder: Path) -> None:
-    """Compile both programs into a folder."""
+    """Compile everything into a folder."""
+    compiler = ["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra"]
     for name in ("load", "sink"):
-        subprocess.run(
-            ["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-o", folder / name, HERE / f"{name}.c"], check=True
-        )
+        subprocess.run([*compiler, "-o", folder / name, HERE / f"{name}.c"], check=True)
+    subprocess.run([*compiler, "-shared", "-fPIC", "-o", folder / SHIM, HERE / "slow.c", "-ldl"], check=True)
+
+
+@contextlib.contextmanager
+def slowed(folder: Path, microseconds: int) -> Iterator[dict[str, str]]:
+    """Give the environment in which a program waits so much longer for the disk each time; empty for none.
+
+    The library lies where any account can read it: PostgreSQL does not run as root.
+    """
+    if microseconds == 0:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="tidings-slow-") as made:
+        place = Path(made)
+        place.chmod(0o755)
+        library = Path(shutil.copy(folder / SHIM, place))
+        library.chmod(0o755)
+        yield {"LD_PRELOAD": str(library), "SLOW_DISK_US": str(microseconds)}
 
 
 class Sink:
-    """The receiver. It never forgets what it has counted; waits are forgotten by `reset`."""
+    """The receiver. It never forgets what it has counted; waits are forgotten by `reset`.
 
-    def __init__(self, folder: Path, ports: int) -> None:
-        self._process = subprocess.Popen([folder / "sink", str(ports)], stdout=subprocess.PIPE, text=True)
+    The last of its ports are those that hang; before them come those that answer 500.
+    """
+
+    def __init__(self, folder: Path, ports: int, *, hanging: int = 0, failing: int = 0) -> None:
+        arguments = map(str, (ports + hanging + failing, hanging, failing))
+        self._process = subprocess.Popen([folder / "sink", *arguments], stdout=subprocess.PIPE, text=True)
         self.pid = self._process.pid
         self.ports: list[int] = self._line()["ports"]
 
@@ -70,6 +97,8 @@ class Load:
     def result(self) -> dict[str, Any]:
         """Return the figures, once every message has been answered."""
         text, _ = self._process.communicate(timeout=self._limit)
+        if self._process.returncode != 0:
+            raise RuntimeError(f"the load program ended with {self._process.returncode}")
         result: dict[str, Any] = json.loads(text)
         return result
 
@@ -79,10 +108,27 @@ class Load:
             raise RuntimeError("the load program failed")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What the sender does: closed loop at rate 0, else so many requests a second, due at fixed moments."""
+
+    connections: int
+    rate: float
+    seconds: float
+    warm_up: float
+    paths: Sequence[str]
+    body_bytes: int = 0
+    batch: int = 1
+
+
 @contextlib.contextmanager
-def load(folder: Path, *arguments: object) -> Iterator[Load]:
-    """Run the sender: port, connections, rate, seconds, warm-up, path, token file."""
-    process = subprocess.Popen([folder / "load", *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+def load(folder: Path, port: int, token_file: Path, traffic: Traffic) -> Iterator[Load]:
+    """Run the sender against a service."""
+    paths = folder / "paths"
+    paths.write_text("".join(f"{path}\n" for path in traffic.paths))
+    timing = (traffic.connections, traffic.rate, traffic.seconds, traffic.warm_up)
+    arguments = map(str, (port, *timing, paths, token_file, traffic.body_bytes, traffic.batch))
+    process = subprocess.Popen([folder / "load", *arguments], stdout=subprocess.PIPE, text=True)
     try:
         yield Load(process, END_SECONDS)
     finally:

@@ -30,12 +30,12 @@ PAYLOAD: Final = b'{"order":"ord_7GkQ2mZx41","status":"shipped","items":[1,2,3]}
 def measure(folder: Path, database: Measured, count: int) -> dict[str, Any]:
     """Recover so many failed messages, without a bound on what a task may have outstanding."""
     with Sink(folder, 1) as sink:
-        with running(folder, database.dsn) as service:
+        with running(folder, database) as service:
             app, endpoints = with_endpoints(service, sink.ports)
             service.stop()
         database.use(lambda db: _fail(db, app, endpoints[0], count))
         calibration = machine.calibration_ms()
-        with running(folder, database.dsn, replay_backlog="0") as service:
+        with running(folder, database, replay_backlog="0") as service:
             task, armed = _recovered(service, f"/app/{app}/endpoint/{endpoints[0]}/recover")
             began = time.monotonic()
             until(lambda: sink.figures()["distinct"] >= count, DELIVER_SECONDS, "not all was delivered")
@@ -75,7 +75,7 @@ async def _fail(db: Database, app: str, endpoint: str, count: int) -> None:
     first = now - DAY // 4
     for start in range(0, count, CHUNK):
         moments = [first + SPACING_MS * n for n in range(start, min(start + CHUNK, count))]
-        messages = [_message(app, moment, now) for moment in moments]
+        messages = [owed_message(app, moment, now) for moment in moments]
         async with db.write() as tx:
             await intake.add(tx, messages)
             await settlement.add_attempts(
@@ -83,7 +83,8 @@ async def _fail(db: Database, app: str, endpoint: str, count: int) -> None:
             )
 
 
-def _message(app: str, moment: int, now: int) -> NewMessage:
+def owed_message(app: str, moment: int, now: int) -> NewMessage:
+    """Return a message that was accepted at a moment and is kept for a day from now."""
     new = ids.new(ids.MESSAGE, moment)
     return NewMessage(new, app, DEFAULT_ORG, "order.shipped", None, None, PAYLOAD, now + DAY, None)
 

@@ -6,77 +6,52 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 Figures = dict[str, Any]
+Column = tuple[str, str]
+Told = tuple[str, Column, Sequence[Figures]]
+"""A title; a target and what to hold against it; the runs."""
 
 
-def of_machine(described: dict[str, str], command: str) -> str:
+def of_machine(described: dict[str, str], command: str, *, markdown: bool = False) -> str:
     """Return what was measured on, and with which command."""
+    if markdown:
+        return f"{', '.join(f'{name} {value}' for name, value in described.items())}\n\n    {command}\n"
     width = max(map(len, described))
     return "\n".join([f"  {name:{width}}  {value}" for name, value in described.items()] + [f"  $ {command}"])
 
 
-def of_path(runs: Sequence[Figures]) -> str:
-    """Return a table of the message path: a row per run, then the median where there are several."""
-    rows: list[Sequence[str]] = [HEAD]
-    kinds = list(dict.fromkeys(run["database"] for run in runs))
-    for kind in kinds:
-        mine = [_flat(run) for run in runs if run["database"] == kind]
-        rows += [_path_row(kind, each) for each in mine]
+def of_measure(columns: Sequence[Column], runs: Sequence[Figures], *, markdown: bool) -> str:
+    """Return a table: a row per run, and below those of a database their medians where there are several."""
+    rows: list[Sequence[str]] = [("database", *(title for title, _ in columns))]
+    for kind in dict.fromkeys(run["database"] for run in runs):
+        mine = [run["figures"] for run in runs if run["database"] == kind]
+        rows += [(kind, *_cells(columns, each)) for each in mine]
         if len(mine) > 1:
-            rows.append(
-                _path_row("  median", {name: statistics.median(each[name] for each in mine) for name in mine[0]})
-            )
-    lines = [*_table(rows), "", *NOTES]
-    for kind in kinds:
-        run = next(run for run in runs if run["database"] == kind)
-        told = ", ".join(f"{name} {value}" for name, value in run["durability"].items())
-        lines.append(f"  {kind}: {told}")
-    return "\n".join(lines)
+            rows.append((f"**{kind}, median**" if markdown else "  median", *_cells(columns, medians(mine))))
+    return "\n".join(_markdown(rows) if markdown else _table(rows))
 
 
-HEAD = (
-    *("database", "msgs/s", "accepted/s", "app", "db", "sink", "load", "accept", "half load", "accept", "receive"),
-    *("RSS MB", "others %", "calib ms"),
-)
-NOTES = (
-    "  msgs/s: accepted, delivered and recorded at saturation. app, db, sink, load: ms of CPU for a message.",
-    "  accept: from due to answered; receive: from due to the receiver having it; ms, p50/p99.",
-    "  others: what else ran here, in parts of one core. calib: a fixed piece of work, before the run.",
-)
+def of_everything(told: Sequence[Told], *, markdown: bool) -> str:
+    """Return a table of what matters most of each measure: medians, a column per database."""
+    kinds = list(dict.fromkeys(run["database"] for _, _, runs in told for run in runs))
+    rows: list[Sequence[str]] = [("what", "target", *kinds)]
+    for title, (target, shown), runs in told:
+        cells = [shown.format(**medians([run["figures"] for run in runs if run["database"] == kind])) for kind in kinds]
+        rows.append((title, target, *cells))
+    return "\n".join(_markdown(rows) if markdown else _table(rows))
 
 
-def _flat(run: Figures) -> dict[str, float]:
-    most, half = run["saturation"], run["half"]
-    return {
-        "complete": min(most["accepted_per_second"], most["delivered_per_second"]),
-        "accepted": most["accepted_per_second"],
-        **most["cpu_ms_per_message"],
-        "accept50": most["accept_ms"]["p50"],
-        "accept99": most["accept_ms"]["p99"],
-        "rate": half["rate"],
-        "half50": half["accept_ms"]["p50"],
-        "half99": half["accept_ms"]["p99"],
-        "receive50": half["accept_to_receive_ms"]["p50"],
-        "receive99": half["accept_to_receive_ms"]["p99"],
-        "rss": run["rss_mb"],
-        "others": most["others_percent"],
-        "calibration": run["calibration_ms"],
-    }
+def medians(runs: Sequence[Figures]) -> Figures:
+    """Return the median of each figure."""
+    return {name: statistics.median(each[name] for each in runs) for name in runs[0]}
 
 
-def _path_row(name: str, flat: dict[str, float]) -> tuple[str, ...]:
-    return (
-        name,
-        f"{flat['complete']:.0f}",
-        f"{flat['accepted']:.0f}",
-        *(f"{flat[each]:.3f}" for each in ("app", "database", "sink", "load")),
-        f"{flat['accept50']:.1f}/{flat['accept99']:.1f}",
-        f"{flat['rate']:.0f}/s",
-        f"{flat['half50']:.1f}/{flat['half99']:.1f}",
-        f"{flat['receive50']:.1f}/{flat['receive99']:.1f}",
-        f"{flat['rss']:.0f}",
-        f"{flat['others']:.0f}",
-        f"{flat['calibration']:.0f}",
-    )
+def _cells(columns: Sequence[Column], figures: Figures) -> tuple[str, ...]:
+    return tuple(shown.format(**figures) for _, shown in columns)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+    head, *rest = ("| " + " | ".join(row) + " |" for row in rows)
+    return [head, "|" + "---|" * len(rows[0]), *rest]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

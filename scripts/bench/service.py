@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from bench.databases import Measured
 from tidings.clock import SystemClock
 from tidings.core.access import issue_org_token
 from tidings.ids import DEFAULT_ORG
@@ -27,7 +28,9 @@ SECRET = secrets.token_hex(32)
 class Service:
     """A running service."""
 
-    def __init__(self, folder: Path, dsn: str, settings: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, dsn: str, settings: dict[str, str], *, environment: dict[str, str], awaited: bool = True
+    ) -> None:
         self.port = _free_port()
         self._environment = _environment(
             {
@@ -38,6 +41,7 @@ class Service:
                 **settings,
             }
         )
+        self._environment |= environment
         self._folder = folder
         token = issue_org_token(SECRET, DEFAULT_ORG, SystemClock().now())
         self.token_file = folder / "token"
@@ -49,7 +53,8 @@ class Service:
             headers={"authorization": f"Bearer {token}"},
             timeout=STOP_SECONDS,
         )
-        self._wait()
+        if awaited:
+            self._wait()
 
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         """Make a call that must succeed; return its JSON."""
@@ -97,9 +102,9 @@ class Service:
 
 
 @contextlib.contextmanager
-def running(folder: Path, dsn: str, **settings: str) -> Iterator[Service]:
-    """Run the service for the length of a block."""
-    service = Service(folder, dsn, settings)
+def running(folder: Path, database: Measured, *, awaited: bool = True, **settings: str) -> Iterator[Service]:
+    """Run the service for the length of a block, from when it answers or, not `awaited`, from when it is spawned."""
+    service = Service(folder, database.dsn, settings, environment=database.environment, awaited=awaited)
     try:
         yield service
     except BaseException:
@@ -109,13 +114,16 @@ def running(folder: Path, dsn: str, **settings: str) -> Iterator[Service]:
         service.kill()
 
 
-def with_endpoints(service: Service, ports: list[int]) -> tuple[str, list[str]]:
+def with_endpoints(service: Service, ports: Sequence[int]) -> tuple[str, list[str]]:
     """Make an application with an endpoint at each port; return their ids."""
     app: str = service.call("POST", "/app", {"name": "bench"})["id"]
-    endpoints = [
-        service.call("POST", f"/app/{app}/endpoint", {"url": f"http://127.0.0.1:{port}/hook"})["id"] for port in ports
-    ]
+    endpoints = [service.call("POST", f"/app/{app}/endpoint", {"url": hook(port)})["id"] for port in ports]
     return app, endpoints
+
+
+def hook(port: int) -> str:
+    """Return the address of an endpoint at a port."""
+    return f"http://127.0.0.1:{port}/hook"
 
 
 def _environment(settings: dict[str, str]) -> dict[str, str]:

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Receives webhooks on loopback, answers 200 at once, and keeps account of them.
 //
-//   sink PORTS
+//   sink PORTS HANGING FAILING
 //
-// It listens on so many free ports and writes them as its first line: {"ports": [...]}. Then SIGUSR2 has it write a
-// line of figures, SIGUSR1 has it forget the waits and the CPU time measured so far (never the counts), and SIGTERM
-// ends it, with a last line. The wait of a message is counted from the moment that its payload carries as "ts".
+// It listens on so many free ports in all. On the last HANGING of them it reads and never answers, and on FAILING
+// before those it answers 500. What comes to a port that hangs is counted as `hung` and nowhere else. The ports are its
+// first line: {"ports": [...]}. Then SIGUSR2 has it write a line of figures, SIGUSR1 has it forget the waits and the CPU
+// time measured so far (never the counts), and SIGTERM ends it, with a last line. The wait of a message is counted from
+// the moment that its payload carries as "ts".
 //
 // A message is told from its repetition by the id in its `svix-id` header and the port it came to. The set keeps 64
 // bits of each: in ten million messages the chance that two share them is one in 400,000, and would show as a loss.
@@ -26,14 +28,17 @@
 
 #include "measure.h"
 
-enum { MOST_PORTS = 1000, BUFFER_BYTES = 65536, EVENTS = 512, BACKLOG = 1024, FIRST_SLOTS = 1 << 21 };
+enum { MOST_PORTS = 2000, BUFFER_BYTES = 1 << 18, EVENTS = 512, BACKLOG = 1024, FIRST_SLOTS = 1 << 21 };
 
 static const char ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok";
+static const char FAILURE[] = "HTTP/1.1 500 No\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno";
 
 enum kind { SIGNALS, LISTENER, PEER };
+enum manner { ANSWERS, FAILS, HANGS };
 
 struct watched {
     enum kind kind;
+    enum manner manner;
     int fd;
     uint32_t port; // that it listens on, or that its peer connected to
     size_t got;
@@ -43,7 +48,7 @@ struct watched {
 static int epoll;
 static struct histogram waits;
 static double cpu_before;
-static uint64_t requests, distinct, nameless;
+static uint64_t requests, distinct, nameless, hung;
 
 // The ids seen: open addressing, 0 is a free slot, at most half full.
 static uint64_t *slots;
@@ -96,7 +101,7 @@ static struct watched *watched(enum kind kind, int fd, uint32_t port, size_t roo
     return w;
 }
 
-static uint32_t listen_somewhere(void) {
+static uint32_t listen_somewhere(enum manner manner) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -104,7 +109,7 @@ static uint32_t listen_somewhere(void) {
         getsockname(fd, (struct sockaddr *)&address, &length))
         give_up("listen");
     uint32_t port = ntohs(address.sin_port);
-    watched(LISTENER, fd, port, 0);
+    watched(LISTENER, fd, port, 0)->manner = manner;
     return port;
 }
 
@@ -112,7 +117,7 @@ static void accept_peers(const struct watched *listener) {
     int fd, yes = 1;
     while ((fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-        watched(PEER, fd, listener->port, BUFFER_BYTES);
+        watched(PEER, fd, listener->port, BUFFER_BYTES)->manner = listener->manner;
     }
 }
 
@@ -148,7 +153,8 @@ static bool take_request(struct watched *peer) {
     if (peer->got < whole) return false;
     char after = head[whole];
     head[whole] = 0; // the searches end with the request
-    count_request(head, body, peer->port);
+    if (peer->manner == HANGS) hung++;
+    else count_request(head, body, peer->port);
     head[whole] = after;
     peer->got -= whole;
     memmove(head, head + whole, peer->got);
@@ -163,9 +169,13 @@ static void serve(struct watched *peer) {
         return;
     }
     peer->got += (size_t)n;
+    bool fails = peer->manner == FAILS;
+    const char *answer = fails ? FAILURE : ANSWER;
+    ssize_t length = (ssize_t)(fails ? sizeof FAILURE : sizeof ANSWER) - 1;
     while (take_request(peer)) {
-        // A socket that has no room for 67 bytes belongs to a peer that does not read: let go of it.
-        if (write(peer->fd, ANSWER, sizeof ANSWER - 1) != sizeof ANSWER - 1) {
+        if (peer->manner == HANGS) continue;
+        // A socket that has no room for so few bytes belongs to a peer that does not read: let go of it.
+        if (write(peer->fd, answer, (size_t)length) != length) {
             drop(peer);
             return;
         }
@@ -174,10 +184,10 @@ static void serve(struct watched *peer) {
 }
 
 static void report(void) {
-    printf("{\"requests\": %llu, \"distinct\": %llu, \"duplicates\": %llu, \"nameless\": %llu, \"measured\": %llu, "
+    printf("{\"requests\": %llu, \"distinct\": %llu, \"duplicates\": %llu, \"nameless\": %llu, \"hung\": %llu, \"measured\": %llu, "
            "\"p50\": %.2f, \"p99\": %.2f, \"p999\": %.2f, \"cpu_seconds\": %.4f}\n",
            (unsigned long long)requests, (unsigned long long)distinct,
-           (unsigned long long)(requests - distinct - nameless), (unsigned long long)nameless,
+           (unsigned long long)(requests - distinct - nameless), (unsigned long long)nameless, (unsigned long long)hung,
            (unsigned long long)waits.total, histogram_ms(&waits, 0.5), histogram_ms(&waits, 0.99),
            histogram_ms(&waits, 0.999), cpu_seconds() - cpu_before);
     fflush(stdout);
@@ -210,16 +220,20 @@ static void watch_signals(void) {
 }
 
 int main(int count, char **arguments) {
-    int ports = count == 2 ? atoi(arguments[1]) : 0;
-    if (ports < 1 || ports > MOST_PORTS) {
-        fprintf(stderr, "usage: sink PORTS   (1 to %d)\n", MOST_PORTS);
+    int ports = count == 4 ? atoi(arguments[1]) : 0, hanging = ports ? atoi(arguments[2]) : 0;
+    int failing = ports ? atoi(arguments[3]) : 0;
+    if (ports < 1 || ports > MOST_PORTS || hanging < 0 || failing < 0 || hanging + failing > ports) {
+        fprintf(stderr, "usage: sink PORTS HANGING FAILING   (1 to %d in all)\n", MOST_PORTS);
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGTERM); // never outlive whoever measures
     epoll = epoll_create1(0);
     grow();
     watch_signals();
-    for (int i = 0; i < ports; i++) printf(i ? ", %u" : "{\"ports\": [%u", listen_somewhere());
+    for (int i = 0; i < ports; i++) {
+        enum manner manner = i >= ports - hanging ? HANGS : i >= ports - hanging - failing ? FAILS : ANSWERS;
+        printf(i ? ", %u" : "{\"ports\": [%u", listen_somewhere(manner));
+    }
     puts("]}");
     fflush(stdout);
     for (;;) {

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""What endpoints that are dead, slow or refuse do to the others, and to the service."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+from bench import machine
+from bench.databases import Measured
+from bench.path import Figures, Run, Shape, Unequal, posting
+from bench.programs import Sink
+from bench.recover import owed_message
+from bench.service import hook, running, with_endpoints
+from tidings.clock import SystemClock
+from tidings.ids import DEFAULT_ORG
+from tidings.storage import deliveries, intake
+from tidings.storage.database import Database
+
+HANGING_PART: Final = 0.01
+NOBODY: Final = 9
+"""A port at which nobody listens: every connection is refused."""
+CHUNK: Final = 1_000
+OVERDUE_MS: Final = 60_000
+STEADY_RATE: Final = 1_000
+SETTLED_SECONDS: Final = 35
+"""Until those that hang have run into the service's time limit (30 s) for the first time."""
+
+
+def hanging(folder: Path, database: Measured, shape: Shape) -> Figures:
+    """Measure the waits with so many endpoints, one to an application; then again with one in a hundred hanging."""
+    calibration = machine.calibration_ms()
+    hung = max(1, round(shape.count * HANGING_PART))
+    rate = shape.rate or STEADY_RATE
+    with Sink(folder, shape.count, hanging=hung) as sink, running(folder, database) as service:
+        made = [with_endpoints(service, [port]) for port in sink.ports[: shape.count]]
+        run = Run(database, sink, folder, shape, [f"/api/v1/app/{app}/msg" for app, _ in made])
+        calm = run.drive(service, rate)
+        for (app, [endpoint]), port in zip(made[-hung:], sink.ports[shape.count :], strict=True):
+            service.call("PATCH", f"/app/{app}/endpoint/{endpoint}", {"url": hook(port)})
+        healthy = shape.count - hung
+        beside = run.drive(
+            service,
+            rate,
+            warm_up=SETTLED_SECONDS if shape.seconds >= shape.warm_up else shape.warm_up,
+            lost=lambda requests: requests // shape.count * hung + max(0, requests % shape.count - healthy),
+        )
+        service.stop()
+        run.check()
+    return {"calibration": calibration, "rate": rate, "unhealthy": hung, **_compared(calm, beside)}
+
+
+def isolation(folder: Path, database: Measured, shape: Shape, *, hangs: bool) -> Figures:
+    """Measure the waits of an endpoint; then again beside a dead one with so many retries due."""
+    calibration = machine.calibration_ms()
+    rate = shape.rate or STEADY_RATE
+    with Sink(folder, 1, hanging=1) as sink:
+        with running(folder, database) as service:
+            path = posting(service, sink.ports[:1])
+            app, [dead] = with_endpoints(service, sink.ports[1:] if hangs else [NOBODY])
+            run = Run(database, sink, folder, shape, [path])
+            calm = run.drive(service, rate)
+            service.stop()
+        database.use(lambda db: _owe(db, app, dead, shape.count))
+        before = database.counts()
+        with running(folder, database) as service:
+            began = time.monotonic()
+            beside = run.drive(service, rate)
+            lasted = time.monotonic() - began
+            service.stop()
+        counted = database.counts()
+        failed = counted["attempt"] - counted["delivered"] - (before["attempt"] - before["delivered"])
+        run.check(owed=shape.count)
+    return {"calibration": calibration, "rate": rate, "tried": failed / lasted, **_compared(calm, beside)}
+
+
+def failing(folder: Path, database: Measured, shape: Shape) -> Figures:
+    """Measure the most that is taken for an endpoint that answers 500 to everything."""
+    calibration = machine.calibration_ms()
+    with Sink(folder, 0, failing=1) as sink, running(folder, database) as service:
+        run = Run(database, sink, folder, shape, [posting(service, sink.ports)])
+        told = run.drive(service, 0, lost=lambda requests: requests)
+        service.stop()
+        seen, counted = sink.figures(), database.counts()
+    found = (counted["message"], counted["delivery"], counted["attempt"], counted["delivered"])
+    wanted = (run.accepted, run.accepted, seen["requests"], 0)
+    if found != wanted:
+        raise Unequal(f"messages, outstanding, attempts, delivered: {found}, which should be {wanted}")
+    return {"calibration": calibration, **told}
+
+
+def _compared(calm: Figures, beside: Figures) -> Figures:
+    names = ("accept50", "accept99", "receive50", "receive99", "app_ms", "database_ms", "others")
+    return {
+        **{f"calm_{name}": calm[name] for name in names},
+        **{name: beside[name] for name in names},
+        "times": beside["receive99"] / calm["receive99"],
+        "rss_most": beside["rss_most"],
+    }
+
+
+async def _owe(db: Database, app: str, endpoint: str, count: int) -> None:
+    """Let the second attempts of so many messages be due."""
+    now = SystemClock().now()
+    for start in range(0, count, CHUNK):
+        messages = [owed_message(app, now - OVERDUE_MS, now) for _ in range(min(CHUNK, count - start))]
+        async with db.write() as tx:
+            await intake.add(tx, messages)
+            due = [(each.id, endpoint, app, DEFAULT_ORG, now - OVERDUE_MS, None, None) for each in messages]
+            await deliveries.add(tx, due)
+    async with db.write() as tx:
+        await tx.run("UPDATE delivery SET attempts = 1 WHERE endpoint_id = :endpoint", endpoint=endpoint)
