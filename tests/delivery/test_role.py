@@ -9,6 +9,7 @@ import pytest
 
 from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
+from tidings.delivery import settle
 from tidings.model.delivery import Mode
 from tidings.observe import counters
 from tidings.storage import deliveries
@@ -158,6 +159,24 @@ async def test_stopping_hands_back_what_is_unsent_and_cuts_what_hangs(db: Databa
 
     assert attempts == 0
     assert [(None, 0)] * 30 == rows
+
+
+async def test_stopping_waits_for_what_was_sent_to_be_written_while_that_goes_on(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+
+        async with running(db, delivering=terms(concurrency=300)) as path:
+            monkeypatch.setattr(settle, "BATCH", 1)
+            monkeypatch.setattr(settle, "_LONGEST_PAUSE", 0.05)
+            await asyncio.gather(*(path.send(app) for _ in range(300)))
+            while len(door.seen) < 300:  # noqa: ASYNC110 - the receiver is what tells
+                await asyncio.sleep(0)
+
+        assert await path.count("attempt") == 300
+        assert await path.count("delivery") == 0
 
 
 async def test_the_next_process_sends_what_the_last_one_left(db: Database) -> None:

@@ -74,8 +74,10 @@ class SettleBatcher:
             self._flushing = asyncio.create_task(self._flush())
 
     async def close(self) -> None:
-        """Write everything that was handed in, or give up when the database does not come back at once."""
-        if self._flushing is not None:
+        """Write everything that was handed in, however long that takes; give up when the database writes nothing."""
+        before = -1
+        while self._flushing is not None and len(self._waiting) != before:
+            before = len(self._waiting)
             await asyncio.wait([self._flushing], timeout=_LONGEST_PAUSE)
         if self._flushing is not None:
             self._flushing.cancel()
