@@ -27,14 +27,14 @@ check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_architecture.py
 
-chaos: $(VENV)/.dev $(VENV)/.postgres  ## the long runs that kill and restart processes
-	$(BIN)/pytest -m chaos $(ARGS)
+chaos: $(VENV)/.dev $(VENV)/.postgres  ## the long runs that kill and restart processes, and what survived
+	$(BIN)/pytest -m chaos -n 2 --dist worksteal $(ARGS)
 
 bench: $(VENV)/.dev $(VENV)/.postgres  ## measure throughput; Linux with a C compiler
 	@PYTHONPATH=scripts $(BIN)/python -m bench $(ARGS)
 
 bench-tasks: $(VENV)/.dev $(VENV)/.postgres  ## measure background tasks; ARGS="--scale 0.1" for a tenth
-	@PYTHONPATH=scripts $(BIN)/python scripts/bench_tasks.py $(ARGS)
+	@PYTHONPATH=scripts $(BIN)/python -m bench_tasks $(ARGS)
 
 lock:  ## make the pinned, hashed requirements anew from pyproject.toml
 	@PYTHON="$$(sh scripts/find-python.sh)" sh scripts/lock.sh

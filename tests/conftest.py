@@ -14,10 +14,12 @@ import pytest_asyncio
 import uvloop
 
 from postgres import Cluster, Server, find_binaries, given_server
+from tasks import table
 from tidings.storage.database import Database
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 
+pytest_terminal_summary = table.pytest_terminal_summary
 CHECKOUT = Path(__file__).resolve().parent.parent
 NO_POSTGRES = "no PostgreSQL: set TIDINGS_TEST_PG to a server's URL, or install one (apt-get install postgresql)"
 SECONDS_FOR_AN_ASYNC_TEST = 60.0  # half of pytest's timeout, as for a test with a timeout marker

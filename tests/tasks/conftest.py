@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A database with a desk, for tests of the engine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tasks.forge import Forge
 from tasks.kit import Scene, database, desk_of
 
 
@@ -12,3 +13,10 @@ from tasks.kit import Scene, database, desk_of
 async def scene(migrated_url: str) -> AsyncIterator[Scene]:
     async with database(migrated_url) as db:
         yield Scene(db, desk_of(db))
+
+
+@pytest.fixture(scope="session")
+def forge() -> Iterator[Forge]:
+    """Give what starts worker processes."""
+    with Forge() as forge:
+        yield forge

@@ -6,23 +6,21 @@ removed, and with effect and checkpoint in two transactions.
 """
 
 import asyncio
-import os
 import random
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from tasks.forge import Forge
 from tasks.kit import Counting, database, desk_of, new_task, reread, rows, run_sql, start, until, working, wrongs
 from tasks.worker import ITEMS, LIMITS
 from tidings.model.task import STRIKES, State, Task
 from tidings.storage.database import Database
 
-HERE = Path(__file__).resolve().parent
+WORKER = "tasks.worker:main"
 POINTS = (
     "task.after_claim",
     "task.after_load",
@@ -36,25 +34,9 @@ POINTS = (
 PATIENCE = 30
 
 
-@contextmanager
-def worker(url: str, name: str, failpoints: str = "", sabotage: str = "none") -> Iterator[subprocess.Popen[str]]:
-    """Have a worker process; whatever happens it is gone in the end."""
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "worker.py"), url, name, failpoints, sabotage],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *filter(None, sys.path)])},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def run_to_death(url: str, name: str, failpoints: str, sabotage: str = "none") -> None:
-    with worker(url, name, failpoints, sabotage) as process:
-        assert process.wait(PATIENCE) == -signal.SIGKILL, "the failpoint was never reached"
+def run_to_death(forge: Forge, url: str, name: str, failpoints: str, sabotage: str = "none") -> None:
+    with forge.started(WORKER, url, name, failpoints, sabotage) as process:
+        assert process.wait() == -signal.SIGKILL, "the failpoint was never reached"
 
 
 @asynccontextmanager
@@ -82,12 +64,12 @@ async def finished(url: str, *tasks: Task) -> list[tuple[Task, list[str]]]:
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_killed_at_any_place_the_count_is_exact(migrated_url: str, point: str) -> None:
+async def test_killed_at_any_place_the_count_is_exact(forge: Forge, migrated_url: str, point: str) -> None:
     """Two tasks, so that there is somebody to give way to; killed in the middle, then gone on with."""
     first, second = await begun(migrated_url, tasks=2)
 
     # By its third passage a place has been passed in the middle of the work; yields and claims alternate from then on.
-    await asyncio.to_thread(run_to_death, migrated_url, "a", f"{point}=kill@{3 if 'yield' in point else 6}")
+    await asyncio.to_thread(run_to_death, forge, migrated_url, "a", f"{point}=kill@{3 if 'yield' in point else 6}")
     halfway = [await seen(migrated_url, task) for task in (first, second)]
 
     assert 0 < sum(task.done for task in halfway) < 2 * ITEMS
@@ -96,11 +78,11 @@ async def test_killed_at_any_place_the_count_is_exact(migrated_url: str, point: 
         assert wrong == []
 
 
-async def test_killed_again_and_again_it_still_ends(migrated_url: str) -> None:
+async def test_killed_again_and_again_it_still_ends(forge: Forge, migrated_url: str) -> None:
     """More deaths than the limit of strikes, each after some progress, and no failure."""
     (task,) = await begun(migrated_url)
     for number in range(STRIKES + 2):
-        await asyncio.to_thread(run_to_death, migrated_url, f"w{number}", "task.before_commit=kill@3")
+        await asyncio.to_thread(run_to_death, forge, migrated_url, f"w{number}", "task.before_commit=kill@3")
     halfway = await seen(migrated_url, task)
     ((ended, wrong),) = await finished(migrated_url, task)
 
@@ -109,11 +91,11 @@ async def test_killed_again_and_again_it_still_ends(migrated_url: str) -> None:
     assert wrong == []
 
 
-async def test_a_chunk_that_kills_its_process_is_given_up_after_five(migrated_url: str) -> None:
+async def test_a_chunk_that_kills_its_process_is_given_up_after_five(forge: Forge, migrated_url: str) -> None:
     """I10: at most five tries at one place, crashes included."""
     (task,) = await begun(migrated_url)
     for number in range(STRIKES):
-        await asyncio.to_thread(run_to_death, migrated_url, f"w{number}", "task.after_effects=kill")
+        await asyncio.to_thread(run_to_death, forge, migrated_url, f"w{number}", "task.after_effects=kill")
     ((ended, wrong),) = await finished(migrated_url, task)
 
     assert (ended.state, ended.strikes, ended.done) == (State.FAILED, STRIKES, 0)
@@ -122,17 +104,17 @@ async def test_a_chunk_that_kills_its_process_is_given_up_after_five(migrated_ur
     assert wrong == []
 
 
-async def _zombie(url: str, sabotage: str) -> tuple[Task, list[str], bool]:
+async def _zombie(forge: Forge, url: str, sabotage: str) -> tuple[Task, list[str], bool]:
     """Stop a worker in the middle of a chunk, let another take over and work, then let the first one go on."""
     (task,) = await begun(url)
     async with looking(url) as db:
-        with worker(url, "zombie", "task.after_load=stop@4", sabotage) as zombie:
+        with forge.started(WORKER, url, "zombie", "task.after_load=stop@4", sabotage) as zombie:
             await _until_stopped(zombie.pid)
-            with worker(url, "heir", sabotage=sabotage) as heir:
+            with forge.started(WORKER, url, "heir", "", sabotage) as heir:
                 await _until_worked(db, task, "heir")
                 zombie.send_signal(signal.SIGCONT)
-                await asyncio.to_thread(heir.wait, PATIENCE)
-                await asyncio.to_thread(zombie.wait, PATIENCE)
+                await heir.ended()
+                await zombie.ended()
         ended = await reread(db, task.id)
         workers = {row[0] for row in await rows(db, "SELECT DISTINCT worker FROM test_chunk")}
         return ended, await wrongs(db, ended), {"zombie", "heir"} <= workers
@@ -159,8 +141,8 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /
 
 
 @linux
-async def test_a_worker_that_wakes_after_its_lease_writes_nothing(postgres_dsn: str) -> None:
-    ended, wrong, both_worked = await _zombie(postgres_dsn, "none")
+async def test_a_worker_that_wakes_after_its_lease_writes_nothing(forge: Forge, postgres_dsn: str) -> None:
+    ended, wrong, both_worked = await _zombie(forge, postgres_dsn, "none")
 
     assert both_worked
     assert (ended.state, ended.done) == (State.SUCCEEDED, ITEMS)
@@ -168,18 +150,18 @@ async def test_a_worker_that_wakes_after_its_lease_writes_nothing(postgres_dsn: 
 
 
 @linux
-async def test_without_the_fence_the_checker_sees_the_zombie(postgres_dsn: str) -> None:
+async def test_without_the_fence_the_checker_sees_the_zombie(forge: Forge, postgres_dsn: str) -> None:
     """The sabotage: the same run with statements that forget the epoch must be found wrong."""
-    _, wrong, both_worked = await _zombie(postgres_dsn, "fence")
+    _, wrong, both_worked = await _zombie(forge, postgres_dsn, "fence")
 
     assert both_worked
     assert wrong != []
 
 
-async def test_with_two_transactions_the_checker_sees_the_doubled_effects(migrated_url: str) -> None:
+async def test_with_two_transactions_the_checker_sees_the_doubled_effects(forge: Forge, migrated_url: str) -> None:
     """The sabotage: effects committed before their checkpoint are done again after a crash in between."""
     (task,) = await begun(migrated_url)
-    await asyncio.to_thread(run_to_death, migrated_url, "a", "test.between=kill@5", "split")
+    await asyncio.to_thread(run_to_death, forge, migrated_url, "a", "test.between=kill@5", "split")
     ((ended, wrong),) = await finished(migrated_url, task)
 
     assert ended.state is State.SUCCEEDED
@@ -187,11 +169,11 @@ async def test_with_two_transactions_the_checker_sees_the_doubled_effects(migrat
 
 
 @pytest.mark.chaos
-async def test_a_strike_free_lapse_would_be_seen(sqlite_url: str) -> None:
+async def test_a_strike_free_lapse_would_be_seen(forge: Forge, sqlite_url: str) -> None:
     """The sabotage: were a lapse no strike, the test of five tries would find the task alive."""
     (task,) = await begun(sqlite_url)
     for number in range(STRIKES):
-        await asyncio.to_thread(run_to_death, sqlite_url, f"w{number}", "task.after_effects=kill")
+        await asyncio.to_thread(run_to_death, forge, sqlite_url, f"w{number}", "task.after_effects=kill")
         async with looking(sqlite_url) as db:
             await run_sql(db, "UPDATE task SET strikes = 0")
 
@@ -202,14 +184,14 @@ async def test_a_strike_free_lapse_would_be_seen(sqlite_url: str) -> None:
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(6))
-async def test_killed_at_random_places_many_times(migrated_url: str, seed: int) -> None:
+async def test_killed_at_random_places_many_times(forge: Forge, migrated_url: str, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311
     tasks = await begun(migrated_url, tasks=3, items=10 * ITEMS)
     deaths = 0
     for number in range(20):
         point, passage = dice.choice(POINTS), dice.randint(2, 9)
-        with worker(migrated_url, f"w{number}", f"{point}=kill@{passage}") as process:
-            if await asyncio.to_thread(process.wait, PATIENCE) == 0:
+        with forge.started(WORKER, migrated_url, f"w{number}", f"{point}=kill@{passage}") as process:
+            if await process.ended() == 0:
                 break
             deaths += 1
 
@@ -222,16 +204,18 @@ async def test_killed_at_random_places_many_times(migrated_url: str, seed: int) 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-async def test_nodes_that_die_beside_each_other(postgres_dsn: str) -> None:
+async def test_nodes_that_die_beside_each_other(forge: Forge, postgres_dsn: str) -> None:
     """Three nodes on one database; each is killed from outside again and again, and another one starts."""
     tasks = await begun(postgres_dsn, tasks=6)
     dice = random.Random(1)  # noqa: S311
     async with looking(postgres_dsn) as db:
         for number in range(12):
-            with worker(postgres_dsn, f"a{number}") as one, worker(postgres_dsn, f"b{number}") as two:
-                for process in (one, two):
-                    assert process.stdout is not None
-                    await asyncio.to_thread(process.stdout.readline)
+            with (
+                forge.started(WORKER, postgres_dsn, f"a{number}") as a,
+                forge.started(WORKER, postgres_dsn, f"b{number}") as b,
+            ):
+                for process in (a, b):
+                    await asyncio.to_thread(process.wait_until_up)
                 await asyncio.sleep(dice.uniform(0.05, 0.4))
         assert 0 < sum([(await reread(db, task.id)).done for task in tasks])
 

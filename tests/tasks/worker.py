@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A process of its own that works on tasks until none is left: `worker.py URL NAME FAILPOINTS SABOTAGE`.
+"""What a process of its own does that works on counting tasks until none is left.
 
 The shipped limits hold, five strikes included; only lease, chunk and backoff are short. The sabotage is done here, to
 the statements of this process, so that the product has no switch for it.
 """
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -87,12 +86,12 @@ def _sabotaged(sabotage: str, name: str, db: Database) -> Counting:
             return Counting(name)
 
 
-async def work(url: str, name: str, sabotage: str) -> None:
+async def work(up: Callable[[], None], url: str, name: str, sabotage: str) -> None:
     async with database(url) as db:
         handler = _sabotaged(sabotage, name, db)
         runner = runner_of(db, handler, limits=LIMITS, clock=SystemClock())
         await runner.start()
-        print("ready", flush=True)  # noqa: T201 - whoever started us waits for it
+        up()
         while await _left(db):
             if db.dialect is Dialect.POSTGRESQL:
                 runner.wake()  # as the server's pulse does
@@ -105,11 +104,7 @@ async def _left(db: Database) -> int:
         return int((await read.one(LEFT))["n"])
 
 
-def main() -> None:
-    url, name, failpoints, sabotage = sys.argv[1:5]
+def main(up: Callable[[], None], url: str, name: str, failpoints: str = "", sabotage: str = "none") -> None:
+    """Work as NAME; `up` is called when the runner has begun."""
     failpoint.arm(failpoints)
-    uvloop.run(work(url, name, sabotage))
-
-
-if __name__ == "__main__":
-    main()
+    uvloop.run(work(up, url, name, sabotage))

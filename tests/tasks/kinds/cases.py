@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: MIT
+"""Every kind of task as the tests that kill processes see it: what it works on, how it begins, what it must do."""
+
+import io
+import json
+import zipfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.kinds import audit
+from tasks.kinds.audit import Reckoning
+from tasks.kit import rows, run_sql
+from tasks.outage import FAILED, Past, an_endpoint
+from tasks.world import NOW, PRINCIPAL, World, at
+from tidings.clock import DAY, HOUR
+from tidings.core import broadcasts, exports, purges, resending, usage
+from tidings.core import tasks as use_cases
+from tidings.core.receipts import Answer
+from tidings.core.usage import Asked
+from tidings.model.message import RETENTION_MS, Draft
+from tidings.model.resending import Chosen, Narrowed, Which
+from tidings.model.task import State, Task
+from tidings.storage.database import Database
+
+Start = Callable[[], Awaitable[Task]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One task to be: how it is started, and the items that it must visit, each once."""
+
+    start: Start
+    wanted: list[str]
+    is_repeatable: bool = False
+    """Whether the same may be started again, with the same to be done."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of task."""
+
+    lay_out: Callable[[World, int, int], Awaitable[list[Work]]]
+    """Make what so many tasks with so many items each work on."""
+    got: Callable[[Database, Task], Awaitable[list[str]]]
+    """Return the items for which the effect has happened, as often as it has."""
+    told: Callable[[World, Task, list[str]], Awaitable[int]]
+    """Return how many items clients are told of, and hold that it is these."""
+    many: int
+    """Items of one task in the long runs."""
+    rows: int
+    """Rows of a chunk in all runs."""
+
+
+# --- what they work on
+
+
+async def _endpoints(world: World, count: int) -> list[Past]:
+    return [await an_endpoint(world.db, NOW - 20 * DAY - number * 8) for number in range(count)]
+
+
+def _of_messages(
+    start: Callable[[World, Past], Awaitable[Task]], *outcomes: int
+) -> Callable[[World, int, int], Awaitable[list[Work]]]:
+    async def lay_out(world: World, items: int, tasks: int) -> list[Work]:
+        return [await work_on(world, past, items) for past in await _endpoints(world, tasks)]
+
+    async def work_on(world: World, past: Past, items: int) -> Work:
+        made = [past.message(at(5) + 4 * n, *((at(5) + 4 * n, outcome) for outcome in outcomes)) for n in range(items)]
+        await past.write(world.db)
+        return Work(lambda: start(world, past), sorted(made))
+
+    return lay_out
+
+
+def _of_applications(
+    start: Callable[[World], Awaitable[Task]],
+) -> Callable[[World, int, int], Awaitable[list[Work]]]:
+    async def lay_out(world: World, items: int, tasks: int) -> list[Work]:
+        made = [await an_endpoint(world.db, NOW - HOUR + number * 8) for number in range(items - 1)]
+        for number, past in enumerate(made):
+            past.message(at(4), *((at(4) + 4 * each, FAILED) for each in range(number % 4)))
+            await past.write(world.db)
+        wanted = [world.past.app.id, *(past.app.id for past in made)]
+        return [Work(lambda: start(world), wanted, is_repeatable=True) for _ in range(tasks)]
+
+    return lay_out
+
+
+async def _event_types(world: World, items: int, tasks: int) -> list[Work]:
+    names = [f"order.n{number:03}" for number in range(items)]
+    for name in names:
+        await run_sql(
+            world.db,
+            "INSERT INTO event_type (org_id, name, description, created_at, updated_at) VALUES (:org, :name, '', 1, 1)",
+            org=PRINCIPAL.org_id,
+            name=name,
+        )
+    start = exports.export_event_types
+
+    def begin() -> Awaitable[Task]:
+        return world.begin(start, PRINCIPAL, "https://here.test")
+
+    return [Work(begin, names, is_repeatable=True) for _ in range(tasks)]
+
+
+# --- how they begin
+
+
+def _replay(which: Which) -> Callable[[World, Past], Awaitable[Task]]:
+    def begin(world: World, past: Past) -> Awaitable[Task]:
+        given: dict[str, Any] = {"narrowed": Narrowed(), "since": at(10), "until": None, "created_by": "me"}
+        return world.begin(resending.replay, past.app, Chosen(which=which, endpoint_ref=past.endpoint_id, **given))
+
+    return begin
+
+
+def _recover(world: World, past: Past) -> Awaitable[Task]:
+    wanted = use_cases.Recovery(endpoint_ref=past.endpoint_id, since=at(10), until=None, created_by="me")
+    return world.begin(use_cases.recover, past.app, wanted)
+
+
+def _purge(world: World, past: Past) -> Awaitable[Task]:
+    return world.begin(purges.purge, past.app, "me")
+
+
+async def _aggregate(desk: Any, principal: Any, *, receipt: str | None, render: Any) -> Answer:
+    del receipt
+    return await usage.aggregate(desk, principal, render=render)
+
+
+# --- what has happened
+
+
+def _effects(what: str) -> Callable[[Database, Task], Awaitable[list[str]]]:
+    return lambda db, task: audit.effects(db, what, task.id)
+
+
+async def _purged(db: Database, task: Task) -> list[str]:
+    return await audit.effects(db, "purged", task.app_id or "")
+
+
+async def _exported(db: Database, task: Task) -> list[str]:
+    """Each event type once, if each piece was made once: the archive is made of the pieces."""
+    parts = await audit.effects(db, "part", task.id)
+    ((content,),) = await rows(db, "SELECT content FROM export WHERE id = :id", id=task.id)
+    with zipfile.ZipFile(io.BytesIO(content)) as found:
+        names = list(json.loads(found.read("openapi.json"))["webhooks"])
+    return names + names[: len(parts) - len(set(parts))]
+
+
+# --- what clients are told
+
+
+async def _sent(world: World, task: Task, wanted: list[str]) -> int:
+    del wanted
+    return int((await world.result(task))["messagesSent"])
+
+
+async def _purge_told(world: World, task: Task, wanted: list[str]) -> int:
+    left = "SELECT count(*) FROM message WHERE app_id = :app AND payload IS NOT NULL"
+    ((kept,),) = await rows(world.db, left, app=task.app_id)
+    told = int((await world.result(task))["messagesPurged"])
+    return told if kept == 0 else len(wanted) - kept
+
+
+async def _counted(world: World, task: Task, wanted: list[str]) -> int:
+    told = (await world.result(task))["appStats"]
+    assert [0, *(number % 4 for number in range(len(wanted) - 1))] == [each["messageDestinations"] for each in told]
+    return len(told)
+
+
+async def _aggregated(world: World, task: Task, wanted: list[str]) -> int:
+    told = (await world.result(task))["event_types"]
+    assert wanted == [each["appId"] for each in told]
+    return len(told)
+
+
+async def _broadcast(world: World, task: Task, wanted: list[str]) -> int:
+    """Each application has one message of the task's, and the task tells which."""
+    told = await world.result(task)
+    sql = "SELECT DISTINCT d.app_id, m.id FROM delivery d JOIN message m ON m.id = d.msg_id WHERE d.task_id = :id"
+    made = await rows(world.db, sql, id=task.id)
+    assert {each["appId"]: each["msgId"] for each in told["messagesCreated"]} == dict(made)
+    assert [] == told["messagesFailed"]
+    created = await audit.effects(world.db, "created", task.id)
+    return max(len(told["messagesCreated"]), len(made), len(created)) if len(made) >= len(wanted) else len(made)
+
+
+async def _export_told(world: World, task: Task, wanted: list[str]) -> int:
+    del wanted
+    assert str((await world.result(task))["schemaZip"]).startswith("https://here.test/api/v1/export/")
+    return task.done
+
+
+_DRAFT = Draft("all.hands", b"{}", None, None, RETENTION_MS)
+_ASKED = Asked(since=at(10), until=NOW, refs=None)
+
+
+def _stats(world: World) -> Awaitable[Task]:
+    return world.begin(usage.count_attempts, PRINCIPAL, _ASKED)
+
+
+def _subscriptions(world: World) -> Awaitable[Task]:
+    return world.begin(_aggregate, PRINCIPAL)
+
+
+def _to_all(world: World) -> Awaitable[Task]:
+    return world.begin(broadcasts.broadcast, PRINCIPAL, _DRAFT)
+
+
+CASES = {
+    "endpoint.recover": Case(_of_messages(_recover, FAILED), _effects("sent"), _sent, 500, 5),
+    "endpoint.replay": Case(_of_messages(_replay(Which.MISSING)), _effects("sent"), _sent, 500, 5),
+    "endpoint.bulk-replay": Case(_of_messages(_replay(Which.SENT), FAILED), _effects("sent"), _sent, 500, 5),
+    "application.purge_content": Case(_of_messages(_purge), _purged, _purge_told, 500, 5),
+    "application.stats": Case(_of_applications(_stats), _effects("counted"), _counted, 120, 1),
+    "event-type.aggregate": Case(_of_applications(_subscriptions), _effects("aggregated"), _aggregated, 120, 1),
+    "message.broadcast": Case(_of_applications(_to_all), _effects("heard"), _broadcast, 120, 1),
+    "sdk.generate": Case(_event_types, _exported, _export_told, 25, 1),
+}
+
+
+async def reckon(world: World, name: str, tasks: list[tuple[Task, list[str]]]) -> Reckoning:
+    """Look at what is there after tasks of one kind have ended."""
+    case, reckoning = CASES[name], Reckoning()
+    finished = {each["taskId"] for each in await world.told() if each["status"] == "finished"}
+    for task, wanted in tasks:
+        if task.state is not State.SUCCEEDED or task.id not in finished:
+            reckoning.wrong.append(f"{task.id} is {task.state}: {task.error}")
+            continue
+        if (task.done, task.skipped) != (len(wanted), 0) or task.total != len(wanted):
+            reckoning.wrong.append(f"{task.id} did {task.done} and skipped {task.skipped} of {task.total}")
+        reckoning.wrong += await audit.broken_links(world.db, task)
+        reckoning.add(task, wanted, await case.got(world.db, task), await case.told(world, task, wanted))
+    return reckoning

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""Tasks at work in processes of their own, what is done to those processes, and what must be there in the end."""
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.forge import Child, Forge
+from tasks.kinds import audit
+from tasks.kinds.audit import Reckoning
+from tasks.kinds.cases import CASES, Work, reckon
+from tasks.kit import database, desk_of, reread, rows
+from tasks.worker import LEFT
+from tasks.world import World, a_world
+from tidings.model.task import Task
+from tidings.storage.database import Database
+
+LABORER = "tasks.kinds.laborer:main"
+PLACES = (
+    "task.after_load",
+    "task.after_begin",
+    "task.after_fence",
+    "task.after_effects",
+    "task.before_commit",
+    "task.after_commit",
+)
+OUTSIDE = ""
+_HELD = "SELECT id, done, total FROM task WHERE state = 'running' AND worker LIKE :worker"
+
+
+@dataclass
+class Held:
+    """A task as it stood when its owner was struck."""
+
+    id: str
+    done: int
+    total: int | None
+
+    @property
+    def is_in_the_middle(self) -> bool:
+        return self.total is not None and 0 < self.done < self.total
+
+
+@dataclass
+class Stage:
+    """Tasks of some kinds on one database. On SQLite it is looked at only while no worker has the file."""
+
+    forge: Forge
+    url: str
+    world: World
+    begun: dict[str, list[tuple[Task, list[str]]]] = field(default_factory=dict)
+    works: dict[str, Work] = field(default_factory=dict)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.startswith("sqlite")
+
+    async def begin(self, name: str, works: Sequence[Work]) -> None:
+        """Start tasks of a kind."""
+        self.begun.setdefault(name, []).extend([(await work.start(), work.wanted) for work in works])
+        self.works[name] = works[-1]
+
+    async def keep_busy(self, tasks: int) -> None:
+        """See that so many tasks have not ended, so that whoever is to be struck is at work."""
+        async with self.looking() as db:
+            ((left,),) = await rows(db, LEFT)
+            if left < tasks:
+                (name,) = self.begun
+                again, more = self.works[name], tasks - left
+                if again.is_repeatable:
+                    await self.begin(name, [again] * more)
+                else:
+                    await self.begin(name, await CASES[name].lay_out(self.world, len(again.wanted), more))
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[Database]:
+        """Have the world's database, which a laborer must not be using if it is SQLite."""
+        if not self.is_sqlite:
+            yield self.world.db
+            return
+        async with database(self.url, fresh=False) as db:
+            self.world.db, self.world.desk = db, desk_of(db)
+            yield db
+
+    async def held(self, pid: int) -> list[Held]:
+        """Return what a process was working on that has just been struck."""
+        async with self.looking() as db:
+            return [Held(*row) for row in await rows(db, _HELD, worker=f"%:{pid}")]
+
+    async def ended(self) -> dict[str, Reckoning]:
+        """Look at what is there, by kind, after all tasks have ended."""
+        async with self.looking() as db:
+            return {
+                name: await reckon(self.world, name, [(await reread(db, task.id), wanted) for task, wanted in tasks])
+                for name, tasks in self.begun.items()
+            }
+
+
+@asynccontextmanager
+async def staged(
+    forge: Forge, url: str, names: Sequence[str], *, tasks: int, items: int | None = None
+) -> AsyncIterator[Stage]:
+    """Lay out and begin so many tasks of each kind; `items` of each, or as many as the long runs have."""
+    async with database(url) as db:
+        await audit.install(db)
+        stage = Stage(forge, url, await a_world(db))
+        laid_out = {name: await CASES[name].lay_out(stage.world, items or CASES[name].many, tasks) for name in names}
+        for name, works in laid_out.items():
+            await stage.begin(name, works)
+        if not stage.is_sqlite:
+            yield stage
+            return
+    yield stage
+
+
+# --- deaths
+
+
+def deaths(dice: random.Random) -> Iterator[str]:
+    """Yield failpoints without end: every place in each round, and one from outside; the first after some work."""
+    yield "task.before_commit=kill@3"
+    while True:
+        some_round = [f"{place}=kill@{dice.randint(2, 6)}" for place in PLACES]
+        some_round += [f"task.after_claim=kill@{dice.randint(2, 3)}", f"task.before_yield=kill@{dice.randint(1, 2)}"]
+        some_round.append(OUTSIDE)
+        dice.shuffle(some_round)
+        yield from some_round
+
+
+@dataclass
+class Slaughter:
+    """Kills the workers of a stage again and again, each in the middle of a task."""
+
+    stage: Stage
+    dice: random.Random
+    kills: int
+    nodes: int = 1
+    """How many workers there are at a time."""
+    off_ms: Sequence[int] = (0,)
+    """How far the clocks of the nodes are off, one after the other; the last one is that of whoever ends the tasks."""
+    tasks: int = 1
+    """How many tasks there are at least at each kill."""
+    sabotage: str = "none"
+    failpoints: Iterator[str] | None = None
+    hits: int = 0
+    lives: int = 0
+
+    async def run(self) -> None:
+        """Kill so many, then let the work be ended."""
+        self.failpoints = self.failpoints or deaths(self.dice)
+        async with asyncio.TaskGroup() as group:
+            for node in range(self.nodes):
+                group.create_task(self._lives(node))
+        children = [self._child("", self.off_ms[(node - 1) % len(self.off_ms)]) for node in range(self.nodes)]
+        try:
+            assert [await child.ended() for child in children] == [0] * self.nodes
+        finally:
+            _end(children)
+
+    async def _lives(self, node: int) -> None:
+        while self.hits < self.kills:
+            assert self.lives < 3 * self.kills, f"{self.hits} of {self.lives} deaths were in the middle of a task"
+            assert self.failpoints is not None
+            # On one database with one worker at a time, clocks only go forward: else everybody would wait for them.
+            off = self.off_ms[
+                (node if self.nodes > 1 else self.hits * len(self.off_ms) // self.kills) % len(self.off_ms)
+            ]
+            await self.stage.keep_busy(self.tasks)
+            await self._life(next(self.failpoints), off)
+
+    async def _life(self, failpoint: str, off_ms: int) -> None:
+        self.lives += 1
+        child = self._child(failpoint, off_ms)
+        try:
+            if failpoint == OUTSIDE:
+                await asyncio.to_thread(child.wait_until_up)
+                await asyncio.sleep(self.dice.uniform(0.0, 0.04))
+                child.send_signal(signal.SIGKILL)
+            assert await child.ended() == -signal.SIGKILL, "the work was done before the kills were"
+        finally:
+            _end([child])
+        held = await self.stage.held(child.pid)
+        self.hits += any(task.is_in_the_middle for task in held)
+
+    def _child(self, failpoint: str, off_ms: int) -> Child:
+        (name,) = self.stage.begun
+        limits = {"chunk_rows": CASES[name].rows}
+        return self.stage.forge.start(LABORER, self.stage.url, failpoint, limits, off_ms, self.sabotage)
+
+
+def _end(children: Sequence[Child]) -> None:
+    for child in children:
+        child.send_signal(signal.SIGKILL)
+
+
+# --- standing still
+
+
+async def until_stopped(child: Child) -> None:
+    """Wait until a process stands still; Linux tells that in /proc."""
+    async with asyncio.timeout(30):
+        while _state(child.pid) != "T":  # noqa: ASYNC110 - another process has no event
+            await asyncio.sleep(0.01)
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+async def until_worked(stage: Stage, task_id: str, child: Child) -> None:
+    """Wait until a process has committed two chunks of a task."""
+    sql = "SELECT count(*) FROM audit_chunk WHERE task_id = :id AND worker LIKE :worker"
+    async with asyncio.timeout(30):
+        while (await rows(stage.world.db, sql, id=task_id, worker=f"%:{child.pid}"))[0][0] < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""The long proof: every kind, killed, stopped, with wrong clocks and without its database, and exact all the same.
+
+Each test tells a line of the table that the run ends with. A blow counts only where it was seen to fall in the middle
+of a task: it was running, some of its items were done, and not all. Chunks are small, so every kind has many.
+"""
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postgres import Cluster
+from tasks.forge import Forge
+from tasks.kinds.cases import CASES
+from tasks.kinds.havoc import LABORER, Slaughter, Stage, staged, until_stopped, until_worked
+from tasks.kit import database, rows
+from tasks.table import Line
+from tidings.clock import HOUR
+from tidings.storage.database import StorageError
+from tidings.storage.migrate import migrate
+
+Record = Callable[[str, Any], None]
+
+KILLS = 10
+# There are more tasks than processes: a task that waits for the lease of a dead one leaves two that take turns.
+RESTARTS = 3
+PAST_THE_LEASE = 0.8
+"""Seconds; the lease of the workers is half of that."""
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc to see a process stopped")
+on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+all_kinds = pytest.mark.parametrize("name", CASES)
+
+
+@pytest.fixture(scope="module")
+def restarted_cluster(postgres_binaries: Path) -> Iterator[Cluster]:
+    """Give a durable server for all tests that restart one."""
+    with Cluster(postgres_binaries) as cluster:
+        yield cluster
+
+
+async def survived(stage: Stage, record: Record, *, nodes: int = 1, **blows: int) -> None:
+    """Tell the line, then hold that nothing was lost or doubled."""
+    ((name, found),) = (await stage.ended()).items()
+    where = "SQLite" if stage.is_sqlite else "PostgreSQL" if nodes == 1 else "PostgreSQL, 2 nodes"
+    ends = {"chunks": found.chunks, "items": found.items, "lost": found.lost, "doubled": found.doubled}
+    Line(name, where, **blows, **ends).tell(record)
+    assert (found.lost, found.doubled, found.wrong) == (0, 0, [])
+
+
+async def slaughtered(stage: Stage, record: Record, slaughter: Slaughter) -> None:
+    await slaughter.run()
+    await survived(stage, record, nodes=slaughter.nodes, kills=slaughter.hits)
+
+
+@all_kinds
+async def test_killed_many_times(forge: Forge, migrated_url: str, record_property: Record, name: str) -> None:
+    async with staged(forge, migrated_url, [name], tasks=1) as stage:
+        await slaughtered(stage, record_property, Slaughter(stage, random.Random(name), KILLS, tasks=3))  # noqa: S311
+
+
+@on_postgresql
+@all_kinds
+async def test_two_nodes_killed_many_times(forge: Forge, migrated_url: str, record_property: Record, name: str) -> None:
+    async with staged(forge, migrated_url, [name], tasks=1) as stage:
+        slaughter = Slaughter(stage, random.Random(name), KILLS, nodes=2, tasks=4)  # noqa: S311
+        await slaughtered(stage, record_property, slaughter)
+
+
+@all_kinds
+async def test_clocks_that_are_an_hour_off(forge: Forge, migrated_url: str, record_property: Record, name: str) -> None:
+    """Two nodes that are two hours apart; on SQLite, whose file has one owner, one after the other."""
+    dice = random.Random(name)  # noqa: S311
+    async with staged(forge, migrated_url, [name], tasks=1) as stage:
+        slaughter = Slaughter(stage, dice, KILLS // 2, nodes=2, tasks=4, off_ms=(-HOUR, HOUR))
+        if stage.is_sqlite:
+            slaughter = Slaughter(stage, dice, KILLS // 2, tasks=3, off_ms=(-HOUR, 0, HOUR))
+        await slaughtered(stage, record_property, slaughter)
+
+
+@linux
+@on_postgresql
+@all_kinds
+async def test_stopped_past_the_lease_another_goes_on(
+    forge: Forge, migrated_url: str, record_property: Record, name: str
+) -> None:
+    """The first process stops in the middle of a chunk, the second works on its task, and then the first wakes up."""
+    limits = {"chunk_rows": CASES[name].rows}
+    async with staged(forge, migrated_url, [name], tasks=2) as stage:
+        with forge.started(LABORER, migrated_url, "task.after_load=stop@5", limits) as zombie:
+            await until_stopped(zombie)
+            (held,) = await stage.held(zombie.pid)
+            assert held.is_in_the_middle
+            with forge.started(LABORER, migrated_url, "", limits) as heir:
+                await until_worked(stage, held.id, heir)
+                zombie.send_signal(signal.SIGCONT)
+                assert [await heir.ended(), await zombie.ended()] == [0, 0]
+        await survived(stage, record_property, nodes=2, stops=1)
+
+
+@linux
+@pytest.mark.parametrize("place", ["task.after_load", "task.after_effects"])
+@all_kinds
+async def test_stopped_past_the_lease_it_goes_on_by_itself(
+    forge: Forge, migrated_url: str, record_property: Record, name: str, place: str
+) -> None:
+    """Nobody else is there. A process stopped inside its transaction finds the claim as it was, another may lose it."""
+    limits = {"chunk_rows": CASES[name].rows, "slots": 2}
+    async with staged(forge, migrated_url, [name], tasks=2) as stage:
+        with forge.started(LABORER, migrated_url, f"{place}=stop@7", limits) as child:
+            await until_stopped(child)
+            if not stage.is_sqlite:
+                assert any(task.is_in_the_middle for task in await stage.held(child.pid))
+            await asyncio.sleep(PAST_THE_LEASE)
+            child.send_signal(signal.SIGCONT)
+            assert await child.ended() == 0
+        await survived(stage, record_property, stops=1)
+
+
+@all_kinds
+async def test_restarts_of_the_database(
+    forge: Forge, restarted_cluster: Cluster, record_property: Record, name: str
+) -> None:
+    """`pg_ctl -m immediate restart` under two nodes, neither of which ends by it."""
+    url = restarted_cluster.dsn(restarted_cluster.create_database())
+    limits = {"chunk_rows": CASES[name].rows}
+    async with database(url) as db:
+        await migrate(db)
+    async with staged(forge, url, [name], tasks=4) as stage:
+        with forge.started(LABORER, url, "", limits) as a, forge.started(LABORER, url, "", limits) as b:
+            for _ in range(RESTARTS):
+                await _until_in_the_middle(stage)
+                await asyncio.to_thread(restarted_cluster.restart, "immediate")
+            assert [await a.ended(), await b.ended()] == [0, 0]
+        await survived(stage, record_property, nodes=2, restarts=RESTARTS)
+
+
+async def _until_in_the_middle(stage: Stage) -> None:
+    """Wait until work has gone on since the last restart, and a task is in its middle."""
+    count = "SELECT count(*) FROM audit_chunk"
+    middle = "SELECT count(*) FROM task WHERE state = 'running' AND done > 0 AND done < total"
+    ((before,),) = await _asked(stage, count)
+    async with asyncio.timeout(60):
+        while True:
+            (now,), (running,) = *await _asked(stage, count), *await _asked(stage, middle)
+            if now >= before + 5 and running:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def _asked(stage: Stage, sql: str) -> list[tuple[Any, ...]]:
+    """Ask as soon as the database answers."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(StorageError):
+                return await rows(stage.world.db, sql)
+            await asyncio.sleep(0.01)
