@@ -17,7 +17,7 @@ from tidings.failpoint import point
 from tidings.model.routing import Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, settlement
-from tidings.storage.database import Busy, Database, Unavailable, Write
+from tidings.storage.database import Busy, Database, OutcomeUnknown, Unavailable, Write
 from tidings.storage.deliveries import Settled
 from tidings.storage.settlement import AttemptRow
 
@@ -92,10 +92,12 @@ class SettleBatcher:
 
     async def _settle(self, batch: list[Outcome]) -> None:
         pause = _FIRST_PAUSE
+        is_unknown = False
         while True:
             try:
-                await self._commit(batch)
+                await self._commit(batch, is_unknown=is_unknown)
             except (Unavailable, Busy) as error:
+                is_unknown = is_unknown or isinstance(error, OutcomeUnknown)
                 if pause == _FIRST_PAUSE:
                     failure("settling deliveries", error)
                 await asyncio.sleep(pause)
@@ -115,10 +117,12 @@ class SettleBatcher:
         await self._settle(batch[:middle])
         await self._settle(batch[middle:])
 
-    async def _commit(self, batch: list[Outcome]) -> None:
+    async def _commit(self, batch: list[Outcome], *, is_unknown: bool) -> None:
+        """Write a batch. One whose COMMIT was lost on the way is written whole or not at all, and not twice."""
         now = self._clock.now()
         async with self._db.write() as tx:
-            await self._write(tx, batch, now)
+            if not (is_unknown and await _is_written(tx, batch)):
+                await self._write(tx, batch, now)
             point("settle.before_commit")
         point("settle.after_commit")
         delivered = sum(outcome.delivered for outcome in batch)
@@ -161,6 +165,11 @@ class SettleBatcher:
                 moments.extend(moment for moment in (outcome.next_at, outcome.send.retry_at) if moment is not None)
         if moments:
             self._due_at(min(moments))
+
+
+async def _is_written(tx: Write, batch: list[Outcome]) -> bool:
+    attempt = next((each.attempt for each in batch if each.attempt is not None), None)
+    return attempt is not None and await settlement.is_there(tx, attempt)
 
 
 async def _write_undelivered(tx: Write, batch: list[Outcome], now: int) -> None:

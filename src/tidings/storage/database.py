@@ -73,6 +73,14 @@ class Duplicate(StorageError):
     """A unique index refused a row. Nothing of the transaction remains."""
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, and those of its columns that new rows fill."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
 class Read(Protocol):
     """Statements that change nothing, on one consistent connection."""
 
@@ -104,6 +112,10 @@ class Write(Read, Protocol):
         The SQLite text has a `?` per column and is run once a row; the PostgreSQL text takes each column as an
         array (`$1`, `$2`, …) and is run once.
         """
+        ...
+
+    async def add(self, table: Table, rows: Sequence[Sequence[Value]]) -> None:
+        """Add many rows by the quickest way there is. `Duplicate` for a row that is there already."""
         ...
 
     def after_commit(self, call: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from tidings.model.delivery import Lane
 from tidings.storage import settlement
-from tidings.storage.database import Dialect, Read, Row, Sql, Write
+from tidings.storage.database import Dialect, Read, Row, Sql, Table, Write
 
 _COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, lane, due_at, attempts, retry_at, manual, lease, task_id"
 _UNLEASED: Final = "lease = NULL, lease_until = NULL, due_at = CAST(:now AS BIGINT)"
@@ -43,22 +43,12 @@ class Settled:
 # -----------------------------------------------------------------------------------------------------------------
 # Accept and claim
 
-_INSERT: Final = Sql(
-    sqlite=(
-        "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at, lease, lease_until)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)"
-    ),
-    postgresql=(
-        "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at, lease, lease_until)"
-        " SELECT * FROM"
-        " unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])"
-    ),
-)
+_FIRST: Final = Table("delivery", ("msg_id", "endpoint_id", "app_id", "org_id", "due_at", "lease", "lease_until"))
 
 
 async def add(tx: Write, rows: Sequence[tuple[str, str, str, str, int, int | None, int | None]]) -> None:
     """Add first deliveries: message, endpoint, application, organisation, due, lease and its end (or None twice)."""
-    await tx.bulk(_INSERT, rows)
+    await tx.add(_FIRST, rows)
 
 
 _NEXT: Final = (

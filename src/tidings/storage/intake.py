@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.model.message import Extras
-from tidings.storage.database import Row, Sql, Value, Write
+from tidings.storage.database import Row, Sql, Table, Value, Write
 
 
 @dataclass(slots=True, eq=False)
@@ -63,24 +63,10 @@ _FREE: Final = Sql(
     sqlite="DELETE FROM idempotency WHERE key IN (SELECT value FROM json_each(:keys))",
     postgresql="DELETE FROM idempotency WHERE key = ANY(CAST(:keys AS text[]))",
 )
-_COLUMNS: Final = "id, app_id, org_id, event_type, event_id, channels, payload, expires_at"
-_MESSAGES: Final = Sql(
-    sqlite=f"INSERT INTO message ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    postgresql=(
-        f"INSERT INTO message ({_COLUMNS}) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],"
-        " $5::text[], $6::text[], $7::bytea[], $8::bigint[])"
-    ),
-)
-# Few messages have more, so that only a batch with one of those pays for the columns.
-_MORE_COLUMNS: Final = f"{_COLUMNS}, tags, deliver_at, raw"
-_MESSAGES_WITH_MORE: Final = Sql(
-    sqlite=f"INSERT INTO message ({_MORE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    postgresql=(
-        f"INSERT INTO message ({_MORE_COLUMNS}) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],"
-        " $5::text[], $6::text[], $7::bytea[], $8::bigint[], $9::text[], $10::bigint[],"
-        " $11::smallint[])"
-    ),
-)
+# Few messages have all of it, so that only a batch with one of those pays for the columns.
+_PLAIN: Final = Table("message", ("id", "app_id", "org_id", "event_type", "channels", "payload"))
+_USUAL: Final = Table("message", (*_PLAIN.columns, "event_id", "expires_at"))
+_WHOLE: Final = Table("message", (*_USUAL.columns, "tags", "deliver_at", "raw"))
 _EXPIRE: Final = Sql(
     # Rows lie in the order in which they expire, so the oldest are the first.
     sqlite=(
@@ -124,14 +110,17 @@ async def free_receipts(tx: Write, receipts: Sequence[str]) -> None:
 
 async def add(tx: Write, messages: Sequence[NewMessage]) -> None:
     """Add messages."""
-    rows: list[tuple[Value, ...]] = [
-        (m.id, m.app_id, m.org_id, m.event_type, m.event_id, m.channels, m.payload, m.expires_at) for m in messages
-    ]
     if any(m.extras is not None for m in messages):
-        more = [(*row, *_more(m.extras)) for row, m in zip(rows, messages, strict=True)]
-        await tx.bulk(_MESSAGES_WITH_MORE, more)
+        await tx.add(_WHOLE, [(*_plain(m), m.event_id, m.expires_at, *_more(m.extras)) for m in messages])
+    elif any(m.event_id is not None or m.expires_at is not None for m in messages):
+        await tx.add(_USUAL, [(*_plain(m), m.event_id, m.expires_at) for m in messages])
     else:
-        await tx.bulk(_MESSAGES, rows)
+        await tx.add(_PLAIN, [_plain(m) for m in messages])
+
+
+def _plain(message: NewMessage) -> tuple[Value, ...]:
+    m = message
+    return m.id, m.app_id, m.org_id, m.event_type, m.channels, m.payload
 
 
 def _more(extras: Extras | None) -> tuple[str | None, int | None, int | None]:

@@ -22,6 +22,7 @@ from tidings.storage.database import (
     Sql,
     Statement,
     StorageError,
+    Table,
     Unavailable,
     Value,
     numbered,
@@ -107,6 +108,12 @@ class PostgresWrite(PostgresRead):
 
     async def bulk(self, sql: Sql, rows: Sequence[Sequence[Value]]) -> int:
         return await self._run(sql.postgresql, list(zip(*rows, strict=True)))
+
+    async def add(self, table: Table, rows: Sequence[Sequence[Value]]) -> None:
+        try:
+            await self._connection.copy_records_to_table(table.name, records=rows, columns=table.columns)
+        except Exception as error:
+            raise _mapped(error) from error
 
     async def _run(self, text: str, values: Sequence[Any]) -> int:
         try:

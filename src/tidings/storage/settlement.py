@@ -4,24 +4,30 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tidings.storage.database import Sql, Write
+from tidings.storage.database import Sql, Table, Write
 
 AttemptRow = tuple[str, str, str, str, str, str, int, int, str, int, int, int | None, str | None]
-"""Columns as in `_COLUMNS`."""
+"""Columns as in `_ATTEMPT`."""
 
-_COLUMNS: Final = (
-    "msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code, response, response_duration_ms,"
-    " trigger_type, next_at, task_id"
-)
-# A batch whose COMMIT was lost on the way is written again: what is there already stays as it is.
-_ADD: Final = Sql(
-    sqlite=f"INSERT INTO attempt ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-    postgresql=(
-        f"INSERT INTO attempt ({_COLUMNS}) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],"
-        " $5::text[], $6::text[], $7::smallint[], $8::int[], $9::text[], $10::int[], $11::smallint[], $12::bigint[],"
-        " $13::text[]) ON CONFLICT DO NOTHING"
+_SUCCESS: Final = Table(
+    "attempt",
+    (
+        "msg_id",
+        "id",
+        "endpoint_id",
+        "app_id",
+        "org_id",
+        "url",
+        "status",
+        "response_status_code",
+        "response",
+        "response_duration_ms",
+        "trigger_type",
     ),
 )
+_ATTEMPT: Final = Table("attempt", (*_SUCCESS.columns, "next_at", "task_id"))
+_NOTHING: Final = (None, None)
+_IS_THERE: Final = "SELECT 1 FROM attempt WHERE msg_id = :msg AND id = :id"
 
 
 _PAIRS: Final = "unnest($1::text[], $2::text[]) AS t(m, e)"
@@ -49,4 +55,13 @@ async def give_up(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
 
 async def add_attempts(tx: Write, rows: Sequence[AttemptRow]) -> None:
     """Add attempts."""
-    await tx.bulk(_ADD, rows)
+    most = len(_SUCCESS.columns)
+    if all(row[most:] == _NOTHING for row in rows):
+        await tx.add(_SUCCESS, [row[:most] for row in rows])
+    else:
+        await tx.add(_ATTEMPT, rows)
+
+
+async def is_there(tx: Write, row: AttemptRow) -> bool:
+    """Tell whether an attempt has been added."""
+    return await tx.row(_IS_THERE, msg=row[0], id=row[1]) is not None

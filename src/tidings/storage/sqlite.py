@@ -14,17 +14,27 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from tidings.storage.database import Busy, Dialect, Duplicate, Row, Sql, Statement, Unavailable, Value
+from tidings.storage.database import Busy, Dialect, Duplicate, Row, Sql, Statement, Table, Unavailable, Value
 
 _READERS: Final = 4
 _BUSY_MS: Final = 5_000
+_AT_ONCE: Final = 16
+"""Rows that one statement adds: each run of a statement costs as much as half a row."""
 
 
 def _text(sql: Statement) -> str:
     return sql.sqlite if isinstance(sql, Sql) else sql
+
+
+@lru_cache
+def _insert(table: Table, rows: int) -> str:
+    values = f"({', '.join('?' * len(table.columns))})"
+    return f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES {', '.join([values] * rows)}"
 
 
 def _bound(values: dict[str, Value | Sequence[Value]]) -> dict[str, Value]:
@@ -89,6 +99,17 @@ class SqliteWrite:
         self._require_open()
         try:
             return max(0, self._connection.executemany(sql.sqlite, rows).rowcount)
+        except sqlite3.Error as error:
+            raise _mapped(error) from error
+
+    async def add(self, table: Table, rows: Sequence[Sequence[Value]]) -> None:
+        self._require_open()
+        try:
+            whole = len(rows) - len(rows) % _AT_ONCE
+            for at in range(0, whole, _AT_ONCE):
+                self._connection.execute(_insert(table, _AT_ONCE), list(chain.from_iterable(rows[at : at + _AT_ONCE])))
+            if whole < len(rows):
+                self._connection.executemany(_insert(table, 1), rows[whole:])
         except sqlite3.Error as error:
             raise _mapped(error) from error
 
