@@ -1,20 +1,48 @@
 # SPDX-License-Identifier: MIT
-"""A live server on each database, and a receiver that checks signatures with the official library."""
+"""A live server on each database, an organisation of its own for each test, and a receiver that checks signatures."""
 
+import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 
 import live
+from postgres import Server
 from tidings.demo.processes import ReceiverProcess
 
 
-@pytest.fixture
-def server(database_url: str, tmp_path: Path) -> Iterator[live.Live]:
-    """Give a server that never tries again by itself: what is sent again is sent by what the test does."""
-    with live.serving(database_url, tmp_path, retry_schedule="[]") as running:
+@dataclass(frozen=True)
+class Tenant:
+    """What a test has of a server that others use too: its address, and a token of an organisation with nothing."""
+
+    url: str
+    token: str
+
+
+# Neither server tries again by itself: what is sent again is sent by what a test does.
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Live]:
+    folder = tmp_path_factory.mktemp("sdk")
+    with live.serving(f"sqlite:///{folder}/t.db", folder, retry_schedule="[]") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(postgres_cluster: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Live]:
+    name = postgres_cluster.create_database()
+    with live.serving(postgres_cluster.dsn(name), tmp_path_factory.mktemp("sdk"), retry_schedule="[]") as running:
+        yield running
+    postgres_cluster.drop_database(name)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, database_kind: str) -> Tenant:
+    """Give a server, once on each database."""
+    running: live.Live = request.getfixturevalue(f"{database_kind}_server")
+    return Tenant(running.url, running.token_of(f"org_{uuid.uuid4().hex}"))
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 """Every method that the official SDK has for applications, endpoints, event types and portal access.
 
 Either of its generations runs it; what the older one calls otherwise is said here. As a program it takes
-`{"url", "token"}` as JSON on its standard input and prints the methods that it has called as JSON.
+`{"url", "token"}` as JSON on its standard input and prints the methods that it has called as JSON, and those that this
+SDK has and it has not called.
 """
 
 import json
@@ -19,6 +20,7 @@ from svix.api.event_type import EventTypeDeleteOptions, EventTypeListOptions
 from svix.exceptions import HttpError
 
 OLDER = {"upsert": "update", "set_headers": "update_headers"}
+NEWER = {older: newer for newer, older in OLDER.items()}
 ENDPOINT: Any = getattr(m, "EndpointUpsertIn", None) or vars(m)["EndpointUpdate"]
 EVENT_TYPE: Any = getattr(m, "EventTypeUpsertIn", None) or vars(m)["EventTypeUpdate"]
 TYPES = "event_types" if "event_types" in m.EndpointOut.model_fields else "filter_types"
@@ -29,6 +31,8 @@ URL = "https://example.com/in"
 
 class Everyday:
     """One run, and what it has called."""
+
+    resources: tuple[str, ...] = ("application", "endpoint", "event_type", "authentication")
 
     def __init__(self, given: dict[str, str]) -> None:
         self.given = given
@@ -43,7 +47,17 @@ class Everyday:
             app_id = self.applications()
             self.endpoints(app_id)
             self.portal(app_id)
-        return {"called": sorted(self.called)}
+        return self.told()
+
+    def told(self) -> dict[str, Any]:
+        """Return what was called, and what this SDK has besides, by the names that the newer generation gives it."""
+        has = {
+            f"{resource}.{NEWER.get(name, name)}"
+            for resource in self.resources
+            for name in dir(getattr(self.client, resource))
+            if not name.startswith("_")
+        }
+        return {"called": sorted(self.called), "left": sorted(has - self.called)}
 
     def client_of(self, token: str) -> Svix:
         client = Svix(token, SvixOptions(server_url=self.given["url"]))
@@ -54,10 +68,8 @@ class Everyday:
         """Call a method by the name that the newer generation gives it."""
         resource, _, name = method.partition(".")
         owner = getattr(self.client, resource)
-        if not hasattr(owner, name):
-            name = OLDER[name]
-        self.called.add(f"{resource}.{name}")
-        return getattr(owner, name)(*arguments)
+        self.called.add(method)
+        return getattr(owner, name if hasattr(owner, name) else OLDER[name])(*arguments)
 
     def refused(self, status: int, method: str, *arguments: Any) -> None:
         """Hold that a call is refused."""
@@ -149,6 +161,8 @@ class Everyday:
         )
         given = [self.call("authentication.app_portal_access", app_id, wanted) for _ in range(3)]
         assert given[0].url.startswith(self.given["url"])
+        if hasattr(self.client.authentication, "dashboard_access"):
+            assert self.call("authentication.dashboard_access", app_id).url.startswith(self.given["url"])
         organisation, self.client = self.client, self.client_of(given[0].token)
         assert "one" == self.call("application.get", app_id).uid
         self.refused(403, "endpoint.create", app_id, m.EndpointIn(url=URL))

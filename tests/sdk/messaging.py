@@ -2,7 +2,7 @@
 """Every method that the official SDK has for messages and attempts, and sending an example.
 
 Either of its generations runs it, as it does `everyday`. As a program it takes `{"url", "token", "receiver"}` as JSON
-on its standard input and prints the methods that it has called as JSON.
+on its standard input and prints what that does.
 """
 
 import http.client
@@ -33,6 +33,8 @@ TYPE = "order.made"
 class Messaging(Everyday):
     """One run: two messages, of which one fails at first, and all that can be asked and done about them."""
 
+    resources = ("message", "message_attempt")
+
     def run(self) -> dict[str, Any]:
         """Call everything."""
         with self.open:
@@ -43,7 +45,7 @@ class Messaging(Everyday):
             self.standings(delivered, failed)
             self.sent_again(failed)
             self.expunged(delivered, failed)
-        return {"called": sorted(self.called)}
+        return self.told()
 
     def begin(self) -> None:
         self.app = self.client.application.create(m.ApplicationIn(name="Messaging")).id

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import live
+from sdk.conftest import Tenant
 from sdk.journey import MESSAGES, Journey
 from tidings.demo.count import outcome
 from tidings.demo.processes import ReceiverProcess
@@ -30,14 +30,14 @@ async def check(found: dict[str, Any], receiver: ReceiverProcess) -> None:
     assert (bill.duplicates, bill.lost, bill.strangers, bill.forged) == ({}, (), 0, 0)
 
 
-async def test_the_sdk_does_the_main_job(server: live.Live, receiver: ReceiverProcess) -> None:
+async def test_the_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProcess) -> None:
     found = Journey({"url": server.url, "token": server.token, "receiver": receiver.url}).run()
 
     assert found["version"].startswith("2.")
     await check(found, receiver)
 
 
-async def test_the_sdk_of_the_generation_before_does_the_main_job(server: live.Live, receiver: ReceiverProcess) -> None:
+async def test_the_sdk_of_the_generation_before_does_the_main_job(server: Tenant, receiver: ReceiverProcess) -> None:
     if not GENERATION_1.is_dir():
         missing = f"{GENERATION_1} is absent; `make test` installs it"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)

@@ -7,7 +7,7 @@
 const assert = require("node:assert/strict");
 const { Svix, ApiException } = require("svix");
 
-const RESOURCES = ["application", "endpoint", "eventType", "message", "messageAttempt"];
+const RESOURCES = ["application", "authentication", "endpoint", "eventType", "message", "messageAttempt"];
 const TYPE = "order.made";
 const URL_ = "https://example.com/in";
 const SECRET = "whsec_" + "e".repeat(32);
