@@ -6,7 +6,7 @@ Nothing in the test's own tables is unique: an effect that happens twice is ther
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -182,22 +182,22 @@ async def wrongs(db: Database, task: Task) -> list[str]:
 
 
 async def wrongs_seen(read: Read, task: Task) -> list[str]:
-    found = []
     effects = [row["item"] for row in await read.rows("SELECT item FROM test_effect WHERE task_id = :id", id=task.id)]
+    sql = "SELECT from_item, to_item, at_epoch FROM test_chunk WHERE task_id = :id"
+    return wrongs_of(task, effects, [tuple(row) for row in await read.rows(sql, id=task.id)])
+
+
+def wrongs_of(task: Task, effects: Sequence[int], chunks: Sequence[tuple[int, ...]]) -> list[str]:
+    """Say what is wrong with the effects of a task, or with its chunks: from which item, to which, at which epoch."""
+    found = []
     if len(set(effects)) != len(effects):
         found.append(f"{len(effects) - len(set(effects))} effects happened twice")
     if len(effects) != task.done:
         found.append(f"{len(effects)} effects, {task.done} counted")
     if task.state is State.SUCCEEDED and task.done + task.skipped != json.loads(task.args)["items"]:
         found.append(f"{task.done} done and {task.skipped} skipped of {task.args}")
-    return found + await _broken_links(read, task)
-
-
-async def _broken_links(read: Read, task: Task) -> list[str]:
-    found = []
-    sql = "SELECT from_item, to_item, at_epoch FROM test_chunk WHERE task_id = :id ORDER BY from_item, to_item"
     place = epoch = 0
-    for first, last, at_epoch in await read.rows(sql, id=task.id):
+    for first, last, at_epoch in sorted(chunks):
         if first != place:
             found.append(f"a chunk begins at {first}, not at {place}")
         if at_epoch < epoch:

@@ -275,3 +275,38 @@ async def test_on_postgresql_lost_connections_are_no_strikes(postgres_dsn: str) 
         assert (ended.state, ended.done) == (State.SUCCEEDED, 1_500)
         assert await wrongs(db, ended) == []
         assert "struck" not in await events_of(db, task)
+
+
+async def test_on_sqlite_a_full_disk_is_sat_out(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No page can be had in the middle of the work, for a while: no strike, no loss, and on when there is room."""
+    monkeypatch.setattr("tidings.tasks.slice._TROUBLE_MAX", 0.01)
+    async with database(sqlite_url) as db:
+        scene = Scene(db, desk_of(db))
+        task = await start(scene.desk, new_task(6_000))
+        handler = Counting()
+        async with scene.working(handler, limits=TENS):
+            await spin(lambda: len(handler.seen) > 20)
+            async with db.write() as tx:
+                pages = (await tx.one("PRAGMA page_count"))[0]
+                await tx.run(f"PRAGMA max_page_count = {pages}")
+            full = await _standing_still(db, task)
+            async with db.write() as tx:
+                await tx.run("PRAGMA max_page_count = 1000000")
+            ended = await until(db, task.id)
+
+        assert 0 < full.done < 6_000
+        assert (full.state, full.strikes) == (State.RUNNING, 0)
+        assert (ended.state, ended.done) == (State.SUCCEEDED, 6_000)
+        assert await wrongs(db, ended) == []
+        assert await events_of(db, task) == ["created", "succeeded"]
+
+
+async def _standing_still(db: Database, task: Task) -> Task:
+    """Wait until several tries in a row have got nowhere."""
+    before, alike = await reread(db, task.id), 0
+    async with asyncio.timeout(20):
+        while alike < 20:
+            await asyncio.sleep(0.01)
+            now = await reread(db, task.id)
+            before, alike = now, alike + 1 if now.done == before.done else 0
+    return before
