@@ -16,9 +16,10 @@ from tidings import observe
 from tidings.api import stream, task_stream
 from tidings.api.app import build
 from tidings.core import watching
-from tidings.core.access import issue_app_token
+from tidings.core.access import APP_TOKEN_MS, issue_app_token
 from tidings.ids import AppId, OrgId
 from tidings.model.task import State
+from tidings.model.token import LEEWAY_MS
 
 Message = dict[str, Any]
 
@@ -212,6 +213,24 @@ async def test_a_silence_is_filled_so_that_nobody_hangs_up(lite: Api, monkeypatc
         await reader.has(": nothing new\n\n: nothing new\n\n")
 
     assert 1 == len(reader.states)
+
+
+@pytest.mark.parametrize("way", ["logout", "expiry"])
+async def test_a_stream_ends_with_the_token_of_its_reader(lite: Api, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setattr(task_stream, "BEAT_SECONDS", 0.05)
+    app = await lite.app()
+    task_id = await stored(lite, State.QUEUED, app=app)
+    mine = issue_app_token(SECRET, OrgId(ORG), AppId(app), lite.clock.now())
+    async with reading(lite, task_id) as whoever, reading(lite, task_id) as reader:
+        reader.headers["authorization"] = f"Bearer {mine}"
+        await reader.has("nothing new")
+        if way == "logout":
+            assert 204 == (await lite.post("/auth/logout", token=mine)).status_code
+        else:
+            lite.clock.advance(APP_TOKEN_MS + 2 * LEEWAY_MS)
+        async with asyncio.timeout(5):
+            await reader.over.wait()
+        assert not whoever.over.is_set()
 
 
 async def test_a_reader_that_does_not_read_is_cut_off(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Final
 
 from tidings import ids
@@ -12,7 +13,7 @@ from tidings.api.routes import Access, AnyRoute, Call, EventStream, Nothing, Rou
 from tidings.api.task_stream import followed
 from tidings.api.tasks import BackgroundTaskOut, shown
 from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
-from tidings.core import outcomes, task_items, tasks
+from tidings.core import outcomes, sessions, task_items, tasks
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
 from tidings.errors import not_found
@@ -116,12 +117,15 @@ async def follow(call: Call[Query, Nothing]) -> Answer:
     """Follow a task as server-sent events: `state` for each transition, `progress` at most once a second.
 
     The ids of `state` events are numbers; with `Last-Event-ID` the stream goes on behind one. It ends with the task,
-    and is not begun again (204) for who has seen the end.
+    and is not begun again (204) for who has seen the end. It also ends with the token.
     """
     task = await tasks.get(call.context.desk, call.principal, _task_id(call))
     last = int(call.seen) if call.seen.isascii() and call.seen.isdigit() and len(call.seen) < _SEQ_LONGEST else 0
     behind = await tasks.has_events(call.context.desk, task.id, after=last)
-    return followed(call.context.watching, call.principal, task, last, behind=behind)
+    desk, caller = call.context.desk, call.principal
+    return followed(
+        call.context.watching, caller, task, last, behind=behind, may=partial(sessions.still_counts, desk, caller)
+    )
 
 
 async def items(call: Call[ItemsQuery, Nothing]) -> Answer:

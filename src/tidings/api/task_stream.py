@@ -3,11 +3,12 @@
 
 `state` events are the transitions that are written down; their ids are numbers that a reader may come back with, and
 nothing is lost or told twice. `progress` events are how far the task is at that moment, at most one a second, and
-have no ids. A comment goes out when there has been nothing for a while, so that nobody between us hangs up.
+have no ids. A comment goes out when there has been nothing for a while, so that nobody between us hangs up. Whether
+the reader's token still counts is asked as often, and a stream whose reader may no longer read it ends.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack
 from typing import Final
 
@@ -44,15 +45,21 @@ class TaskProgressOut(Out, kw_only=True):
     progress: ProgressOut
 
 
-def followed(watching: Watching, who: Principal, task: Task, last: int, *, behind: bool) -> Answer:
-    """Answer with a stream of a task from after an event on; `behind` says whether there are events after it."""
+MayRead = Callable[[], Awaitable[bool]]
+
+
+def followed(watching: Watching, who: Principal, task: Task, last: int, *, behind: bool, may: MayRead) -> Answer:
+    """Answer with a stream of a task from after an event on.
+
+    `behind` says whether there are events after it, and `may`, from time to time, whether the reader may go on.
+    """
     if task.state in ENDED and not behind:
         return _ENOUGH
     watching.refuse_crowd(who)
     stack = ExitStack()
     view = stack.enter_context(watching.view(task.id))
     stack.enter_context(watching.stream(who))
-    following = _Following(view, last)
+    following = _Following(view, last, may)
 
     def hang_up() -> None:
         following.leave()
@@ -64,10 +71,12 @@ def followed(watching: Watching, who: Principal, task: Task, last: int, *, behin
 class _Following:
     """One reader's place in what there is to tell."""
 
-    __slots__ = ("_due", "_left", "_seq", "_shown", "_view")
+    __slots__ = ("_asked", "_due", "_left", "_may", "_seq", "_shown", "_view")
 
-    def __init__(self, view: View, last: int) -> None:
+    def __init__(self, view: View, last: int, may: MayRead) -> None:
         self._view = view
+        self._may = may
+        self._asked = asyncio.get_running_loop().time()
         self._seq = last
         self._shown: bytes | None = None
         self._due = 0.0
@@ -84,12 +93,21 @@ class _Following:
         while True:
             version = self._view.version
             is_over = self._view.is_over
+            if not await self._may_go_on():
+                return
             for part in self._news(hurry=is_over):
                 yield part
             if is_over or self._left.is_set():
                 return
             if not await self._view.changed(version, self._pause()) and not self._is_pending():
                 yield _BEAT
+
+    async def _may_go_on(self) -> bool:
+        moment = asyncio.get_running_loop().time()
+        if moment < self._asked + BEAT_SECONDS:
+            return True
+        self._asked = moment
+        return await self._may()
 
     def _news(self, *, hurry: bool) -> list[bytes]:
         """Return how far the task is, if that may be told again already, and its transitions since."""

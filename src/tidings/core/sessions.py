@@ -13,13 +13,13 @@ from tidings.clock import DAY
 from tidings.core import apps
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
-from tidings.errors import forbidden, not_found, unauthorized
+from tidings.errors import AppError, forbidden, not_found, unauthorized
 from tidings.ids import OrgId
 from tidings.model.app import App, AppDraft
 from tidings.model.token import Principal
 from tidings.storage import apps as stored
 from tidings.storage import tokens
-from tidings.storage.database import Database, Write, retried
+from tidings.storage.database import Database, StorageError, Write, retried
 
 _EVERYBODY: Final = ""
 _EVER: Final = 2**62
@@ -67,6 +67,19 @@ async def require_live(desk: Desk, principal: Principal) -> None:
     async with desk.db.read() as read:
         if await tokens.is_ended(read, principal.app_id, whose, issued_at=token.issued_at, now=desk.clock.now()):
             raise unauthorized()
+
+
+async def still_counts(desk: Desk, principal: Principal) -> bool:
+    """Tell whether a token that counted once has neither run out nor been ended since, as far as can be known."""
+    if desk.clock.now() > principal.until:
+        return False
+    try:
+        await require_live(desk, principal)
+    except AppError:
+        return False
+    except StorageError:  # it is asked again soon
+        return True
+    return True
 
 
 async def end(desk: Desk, principal: Principal) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Who a token speaks for: an organisation, or one application of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -12,6 +12,7 @@ from tidings.ids import APP, ORG, AppId, OrgId
 LEEWAY_MS: Final = 15 * MINUTE
 """How far the clock of whoever issued a token may be off."""
 ISSUER: Final = "svix-server"
+FOREVER: Final = 1 << 62
 
 
 class AppPortalCapability(Enum):
@@ -65,6 +66,8 @@ class Principal:
     capabilities: frozenset[Capability] = ALL
     token: "TokenName | None" = None
     """Which token of an application it is."""
+    until: int = field(default=FOREVER, compare=False)
+    """When the token counts no more, in milliseconds, the leeway included."""
 
     @property
     def subject(self) -> str:
@@ -93,26 +96,20 @@ class Grant:
         return self.since <= now <= self.until
 
 
-FOREVER: Final = 1 << 62
-
-
 def grant_of(claims: Claims) -> Grant:
     """Say whom claims stand for and when; raises the refusal that the caller is told."""
     starts = [moment for moment in (claims.issued_at, claims.not_before) if moment is not None]
-    return Grant(
-        principal=_principal_of(claims),
-        since=max(starts) - LEEWAY_MS if starts else 0,
-        until=FOREVER if claims.expires_at is None else claims.expires_at + LEEWAY_MS,
-    )
+    until = FOREVER if claims.expires_at is None else claims.expires_at + LEEWAY_MS
+    return Grant(_principal_of(claims, until), since=max(starts) - LEEWAY_MS if starts else 0, until=until)
 
 
-def _principal_of(claims: Claims) -> Principal:
+def _principal_of(claims: Claims, until: int) -> Principal:
     if claims.sub is None:
         raise unauthorized("Invalid token (missing `sub`).")
     if claims.org is None:
         if not claims.sub.startswith(ORG):
             raise bad_request("bad_token", f"`{claims.sub}` is not a valid organization id.")
-        return Principal(OrgId(claims.sub))
+        return Principal(OrgId(claims.sub), until=until)
     if not claims.org.startswith(ORG):
         raise _bad_token(claims.org, "organization")
     if not claims.sub.startswith(APP):
@@ -123,6 +120,7 @@ def _principal_of(claims: Claims) -> Principal:
         frozenset(claims.feature_flags),
         _capabilities(claims.capabilities),
         TokenName(claims.digest, claims.session, claims.issued_at or 0),
+        until,
     )
 
 
