@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What is so for every path: slashes, methods, errors, origins."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -16,8 +18,33 @@ from tidings.storage.database import Busy, Unavailable
 async def test_health_is_told_as_json(lite: Api, path: str) -> None:
     response = await lite.client.get(path)
 
-    assert (200, {}) == (response.status_code, response.json())
+    assert (200, _health("ok")) == (response.status_code, response.json())
     assert "application/json" == response.headers["content-type"]
+
+
+def _health(status: str) -> dict[str, dict[str, str]]:
+    return {part: {"status": status} for part in ("database", "queue", "cache")}
+
+
+async def test_health_tells_that_the_database_is_gone(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(lite.db), "read", _failing(Unavailable("gone")))
+
+    response = await lite.client.get("/api/v1/health")
+
+    assert (500, _health("error")) == (response.status_code, response.json())
+    assert 204 == (await lite.client.get("/api/v1/health/ping")).status_code
+
+
+async def test_health_does_not_wait_for_ever(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def hang() -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
+
+    monkeypatch.setattr(type(lite.db), "read", lambda _: hang())
+    monkeypatch.setattr("tidings.api.health._PATIENCE", 0.01)
+
+    assert 500 == (await lite.client.get("/api/v1/health")).status_code
 
 
 @pytest.mark.parametrize("path", ["/api/v1/health/ping", "/api/v1/health/ping/"])

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 OURS_ALONE = {"v1.health.ping"}
 # What we answer otherwise than the contract says, and why.
-STATUSES = {"v1.health.get": {"200"}}  # SDKs in three languages cannot read a 204
+STATUSES = {"v1.health.get": {"200"}}  # the peer tells how its parts are
 TAGS = {"Background Task": "Background Tasks"}  # the generator names the class after it
 UNSTORED: dict[str, set[str]] = {}
 

@@ -1,24 +1,53 @@
 # SPDX-License-Identifier: MIT
-"""Whether the service is there."""
+"""Whether the service is there, and whether its database is."""
 
+import asyncio
+from enum import Enum
 from typing import Final
 
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import EmptyResponse, answer
+from tidings.api.wire import Out, answer
 from tidings.core.receipts import Answer
 
 TAG: Final = "Health"
+_PATIENCE: Final = 5.0
+
+
+class HealthStatus(Enum):
+    """How a part of the service is."""
+
+    OK = "ok"
+    ERROR = "error"
+
+
+class HealthPart(Out, kw_only=True):
+    """One part of the service."""
+
+    status: HealthStatus
+
+
+class HealthOut(Out, kw_only=True):
+    """The parts that clients know. The queue and the cache are the database's, so they are as it is."""
+
+    database: HealthPart
+    queue: HealthPart
+    cache: HealthPart
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
-    """Answer with an empty object: some SDKs cannot read a 204 here."""
-    del call
-    return answer(200, EmptyResponse())
+    """Tell whether the database answers; with 500 if it does not within five seconds."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            is_well = await call.context.desk.is_well()
+    except TimeoutError:
+        is_well = False
+    part = HealthPart(status=HealthStatus.OK if is_well else HealthStatus.ERROR)
+    return answer(200 if is_well else 500, HealthOut(database=part, queue=part, cache=part))
 
 
 async def ping(call: Call[Query, Nothing]) -> Answer:
-    """Answer with nothing."""
+    """Answer with nothing, and ask nobody: it tells of this process alone."""
     del call
     return Answer(204)
 
@@ -29,12 +58,12 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/health",
         operation="v1.health.get",
         tag=TAG,
-        summary="Tell whether the service is up",
+        summary="Tell whether the service and its database are up",
         access=Access.OPEN,
         query=Query,
         body=Nothing,
         handler=get,
-        answers={200: EmptyResponse},
+        answers={200: HealthOut},
     ),
     Route(
         method="GET",

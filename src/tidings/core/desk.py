@@ -12,7 +12,8 @@ from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
 from tidings.model.message import Accepted, Draft
 from tidings.model.vault import PLAIN, Vault
-from tidings.storage.database import Busy, Database, Duplicate, Unavailable, Write
+from tidings.storage import pulse
+from tidings.storage.database import Busy, Database, Duplicate, StorageError, Unavailable, Write
 
 Outcome = Accepted | AppError
 """What became of a message: it is stored, or it is refused."""
@@ -45,6 +46,15 @@ class Desk:
     wake: Wake
     receipts: Receipts
     vault: Vault = PLAIN
+
+    async def is_well(self) -> bool:
+        """Tell whether the database answers."""
+        try:
+            async with self.db.read() as read:
+                await pulse.beats(read)
+        except StorageError:
+            return False
+        return True
 
     def now(self) -> int:
         """Return the wall time at the granularity of ids, so that what is made has the moment that its id holds."""

@@ -43,3 +43,8 @@ async def take(read: Read, *, since: int) -> Pulse:
 
 def _first(*moments: int | None) -> int | None:
     return min((moment for moment in moments if moment is not None), default=None)
+
+
+async def beats(read: Read) -> None:
+    """Ask the database for anything at all; raises `StorageError` where nothing comes back."""
+    await read.one("SELECT 1 AS one")
