@@ -96,8 +96,9 @@ class Load:
 
     def result(self) -> dict[str, Any]:
         """Return the figures, once every message has been answered."""
-        text, _ = self._process.communicate(timeout=self._limit)
-        if self._process.returncode != 0:
+        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        text = self._process.stdout.read()  # not by communicate(), which misses what came along with the line before
+        if self._process.wait(self._limit) != 0:
             raise RuntimeError(f"the load program ended with {self._process.returncode}")
         result: dict[str, Any] = json.loads(text)
         return result

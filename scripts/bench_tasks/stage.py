@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""A database with a past written straight into its tables, and a runner as a server has it, alone in its process."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psutil
+
+from bench import machine
+from tidings import ids
+from tidings.clock import DAY, HOUR, SystemClock
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer, Receipts
+from tidings.core.wake import Wake
+from tidings.ids import DEFAULT_ORG, AppId
+from tidings.model.app import App
+from tidings.model.task import State, Task
+from tidings.storage import partitions
+from tidings.storage import tasks as store
+from tidings.storage.database import Database, Dialect, Sql
+from tidings.storage.migrate import migrate
+from tidings.storage.store import opened
+from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.runner import Limits, Runner
+
+FAILED: Final = 2
+STEP: Final = 10_000
+PAYLOAD: Final = b'{"order":"ord_7GkQ2mZx41","status":"shipped","items":[1,2,3]}'
+URL: Final = "https://e.test/"
+NOW: Final = SystemClock().now()
+SINCE: Final = NOW - DAY
+
+Figures = dict[str, Any]
+Begin = Callable[..., Awaitable[Answer]]
+
+
+class Inexact(Exception):
+    """A task did not do what it said: no figure counts."""
+
+
+def require(*, expected: object, found: object) -> None:
+    """Hold that what was found is what was expected."""
+    if expected != found:
+        raise Inexact(f"expected {expected}, found {found}")
+
+
+def insert(table: str, columns: str, types: str) -> Sql:
+    """Return the statement that adds rows; both arguments are words with a space between."""
+    names = columns.split()
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types.split(), 1))
+    into = f"INSERT INTO {table} ({', '.join(names)})"
+    return Sql(f"{into} VALUES ({', '.join('?' * len(names))})", f"{into} SELECT * FROM unnest({arrays})")  # noqa: S608 - our own words
+
+
+_APPLICATION: Final = insert(
+    "application", "id org_id name metadata created_at updated_at routed_at", "text text text text int8 int8 int8"
+)
+_ENDPOINT: Final = insert(
+    "endpoint",
+    "id app_id org_id url description metadata headers secret created_at updated_at",
+    "text text text text text text text bytea int8 int8",
+)
+_MESSAGE: Final = insert("message", "id app_id org_id event_type payload", "text text text text bytea")
+_ATTEMPT_COLUMNS: Final = (
+    "msg_id id endpoint_id app_id org_id url status response_status_code response response_duration_ms trigger_type"
+)
+_ATTEMPT: Final = insert("attempt", _ATTEMPT_COLUMNS, "text text text text text text int2 int4 text int4 int2")
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """An application and its one endpoint."""
+
+    app_id: str
+    endpoint_id: str
+
+    @property
+    def app(self) -> App:
+        """The application as use cases take it."""
+        return App(
+            id=AppId(self.app_id),
+            org_id=DEFAULT_ORG,
+            uid=None,
+            name="an app",
+            throttle_rate=None,
+            metadata={},
+            created_at=1,
+            updated_at=1,
+        )
+
+
+@dataclass
+class Stage:
+    """A database and who works on it."""
+
+    db: Database
+    desk: Desk
+
+    @classmethod
+    def on(cls, db: Database) -> "Stage":
+        """Make a stage of an open database."""
+        clock = SystemClock()
+        return cls(db, Desk(db, clock, Wake(), Receipts(db, clock)))
+
+    async def receivers(self, count: int) -> list[Receiver]:
+        """Store applications with one endpoint each."""
+        found = [AppId(ids.new(ids.APP, NOW - DAY + number * 4)) for number in range(count)]
+        made = [Receiver(app, app.replace("app_", "ep_")) for app in found]
+        owner = (DEFAULT_ORG, "an app", "{}", 1, 1, 1)
+        await self.bulk(_APPLICATION, [(each.app_id, *owner) for each in made])
+        rest = (DEFAULT_ORG, URL, "", "{}", "{}", b"\x01" + bytes(24), 1, 1)
+        await self.bulk(_ENDPOINT, [(each.endpoint_id, each.app_id, *rest) for each in made])
+        return made
+
+    async def messages(self, to: Receiver, count: int, *, hours: int = 20) -> None:
+        """Store messages of the past day with a failed attempt each, spread over so many hours from its first on."""
+        for start in range(0, count, STEP):
+            moments = [SINCE + HOUR + n * hours * HOUR // count for n in range(start, min(start + STEP, count))]
+            made = [(ids.new(ids.MESSAGE, moment), moment + 50) for moment in moments]
+            await self.bulk(_MESSAGE, [(msg, to.app_id, DEFAULT_ORG, "order.shipped", PAYLOAD) for msg, _ in made])
+            await self.attempts([(msg, at, to) for msg, at in made])
+
+    async def attempts(self, failed: Sequence[tuple[str, int, Receiver]]) -> None:
+        """Store failed attempts: message, moment, and who was to get it."""
+        end = (DEFAULT_ORG, URL, FAILED, 500, "", 5, 0)
+        rows = [(msg, ids.new(ids.ATTEMPT, at), to.endpoint_id, to.app_id, *end) for msg, at, to in failed]
+        await self.bulk(_ATTEMPT, rows)
+
+    async def tenfold(self) -> None:
+        """Make ten attempts of each that is there, in the same moment."""
+        columns = ", ".join(_ATTEMPT_COLUMNS.split())
+        more = columns.replace(", id,", ", id || '{}',", 1)
+        for digit in range(1, 10):
+            text = (
+                f"INSERT INTO attempt ({columns}) SELECT {more.format(digit)} FROM attempt WHERE length(id) = :length"  # noqa: S608
+            )
+            await self.run(text, length=len(ids.new(ids.ATTEMPT, NOW)))
+
+    async def bulk(self, sql: Sql, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows, some thousand to a transaction."""
+        for start in range(0, len(rows), STEP):
+            async with self.db.write() as tx:
+                await tx.bulk(sql, rows[start : start + STEP])
+
+    async def run(self, text: str, **values: Any) -> None:  # noqa: ANN401 - what a statement takes
+        """Run a statement that may take longer than the service would let it."""
+        async with self.db.write() as tx:
+            if self.db.dialect is Dialect.POSTGRESQL:
+                await tx.run("SET LOCAL statement_timeout = 0")
+            await tx.run(text, **values)
+
+    async def clear(self, *tables: str) -> None:
+        """Empty tables."""
+        for table in tables:
+            await self.run(f"TRUNCATE {table}" if self.db.dialect is Dialect.POSTGRESQL else f"DELETE FROM {table}")  # noqa: S608
+
+    async def settle(self) -> None:
+        """Let PostgreSQL see to its tables, as it does by itself in time; SQLite keeps no statistics here."""
+        if self.db.dialect is Dialect.POSTGRESQL:
+            for table in ("message", "attempt", "application", "endpoint", "delivery", "task"):
+                async with self.db.read() as read:
+                    await read.rows(f"VACUUM ANALYZE {table}")
+
+    async def count(self, text: str) -> int:
+        """Return the one number that a query has."""
+        async with self.db.read() as read:
+            return int((await read.one(text))[0])
+
+    async def work(self, use_case: Begin, *args: object) -> Figures:
+        """Run a task to its end; return what it took."""
+        await self.settle()
+        runner = Runner(self.db, self.desk.clock, Limits(backlog=0), handlers(self.desk.clock, self.desk.wake))
+        self.desk.wake.tasks = runner.wake
+        await runner.start()
+        calibration = machine.calibration_ms()
+        with watched() as memory:
+            began = time.monotonic()
+            task = await self._ended(await self._begun(use_case, *args))
+            seconds = time.monotonic() - began
+        await runner.stop()
+        return {
+            "seconds": seconds,
+            "rss_growth_mb": memory["peak"] - memory["before"],
+            "done": task.done,
+            "counters": dict(task.counters),
+            "calibration_ms": calibration,
+        }
+
+    async def _begun(self, use_case: Begin, *args: object) -> str:
+        begun: list[str] = []
+
+        def render(task: Task, *_: object) -> Answer:
+            begun.append(task.id)
+            return Answer(202)
+
+        await use_case(self.desk, *args, receipt=None, render=render)
+        return begun[0]
+
+    async def _ended(self, task_id: str) -> Task:
+        while True:
+            async with self.db.read() as read:
+                task = await store.get(read, task_id)
+            if task is None or task.state in (State.FAILED, State.CANCELLED):
+                raise Inexact(f"{task}")
+            if task.state is State.SUCCEEDED:
+                return task
+            await asyncio.sleep(0.05)
+
+
+async def set_up(dsn: str, work: Callable[[Stage], Awaitable[Figures]]) -> Figures:
+    """Open a database, with its schema and its partitions as a server would have made them, and work on it."""
+    db = await opened(dsn, connections=4)
+    try:
+        await migrate(db)
+        for day in range(2):
+            await partitions.make_ahead(db, SINCE + day * DAY)
+        return await work(Stage.on(db))
+    finally:
+        await db.close()
+
+
+@contextmanager
+def watched() -> Iterator[dict[str, float]]:
+    """Watch this process's resident memory, in MB."""
+    process, over = psutil.Process(), threading.Event()
+    before = process.memory_info().rss / 2**20
+    found = {"before": before, "peak": before}
+
+    def look() -> None:
+        while not over.wait(0.05):
+            found["peak"] = max(found["peak"], process.memory_info().rss / 2**20)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        watcher.join()
