@@ -29,6 +29,11 @@ class AppPortalCapability(Enum):
 Capability = AppPortalCapability
 ALL: Final = frozenset(Capability)
 _BY_NAME: Final = {each.value: each for each in Capability}
+_INCLUDES: Final = {
+    Capability.MANAGE_ENDPOINT_SECRET: frozenset((Capability.VIEW_ENDPOINT_SECRET,)),
+    Capability.MANAGE_ENDPOINT: frozenset((Capability.VIEW_ENDPOINT_SECRET, Capability.MANAGE_ENDPOINT_SECRET)),
+}
+"""Who changes secrets sees them, and who changes endpoints does so to any part of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,8 @@ def _capabilities(names: tuple[str, ...] | None) -> frozenset[Capability]:
     """Return what a token is able to; one that does not say, as the peer's do not, is able to all."""
     if names is None:
         return ALL
-    return frozenset(_BY_NAME[name] for name in names if name in _BY_NAME)
+    listed = frozenset(_BY_NAME[name] for name in names if name in _BY_NAME)
+    return listed.union(*(_INCLUDES.get(each, ()) for each in listed))
 
 
 def _bad_token(given: str, kind: str) -> AppError:
