@@ -107,6 +107,8 @@ class PostgresWrite(PostgresRead):
         return await self._run(text, [values[name] for name in names])
 
     async def bulk(self, sql: Sql, rows: Sequence[Sequence[Value]]) -> int:
+        if not rows:
+            return 0
         return await self._run(sql.postgresql, list(zip(*rows, strict=True)))
 
     async def add(self, table: Table, rows: Sequence[Sequence[Value]]) -> None:
