@@ -88,20 +88,20 @@ def of_idle(runs: Iterable[Figures]) -> str:
     return "\n".join(lines)
 
 
-def of_lists(runs: Iterable[Figures]) -> str:
-    """Return a table per database: a row for each list."""
-    lines = []
-    for run in runs:
-        rows = [("list", "bytes", "CPU ms", "p50 ms", "p99 ms")] + [
-            (
-                each["list"],
-                str(each["bytes"]),
-                f"{each['cpu_ms']:.1f}",
-                f"{each['p50_ms']:.1f}",
-                f"{each['p99_ms']:.1f}",
-            )
-            for each in run["lists"]
-        ]
-        lines.append(f"  {run['database']}: {run['messages']} messages, {run['attempts']} attempts")
-        lines += [*_table(rows), ""]
-    return "\n".join(lines)
+def of_lists(runs: Sequence[Figures]) -> str:
+    """Return a table to be pasted: a row for each list, and for each database its CPU time and waits in milliseconds.
+
+    Of several runs on a database the median of each figure is told, and the slowest list at last.
+    """
+    kinds = list(dict.fromkeys(run["database"] for run in runs))
+    parts = ("cpu_ms", "p50_ms", "p99_ms")
+    rows: list[Sequence[str]] = [("list", *(f"{kind}, {part}" for kind in kinds for part in ("CPU ms", "p50", "p99")))]
+    figures: dict[str, list[float]] = {}
+    for kind in kinds:
+        for same in zip(*(run["lists"] for run in runs if run["database"] == kind), strict=True):
+            told = medians([{part: each[part] for part in parts} for each in same])
+            figures.setdefault(same[0]["list"], []).extend(told[part] for part in parts)
+    rows += [(name, *(f"{figure:.1f}" for figure in found)) for name, found in figures.items()]
+    rows.append(("**the slowest**", *(f"{max(column):.1f}" for column in zip(*figures.values(), strict=True))))
+    sizes = {f"{run['messages']:,} messages, {run['attempts']:,} attempts" for run in runs}
+    return "\n".join([*sorted(sizes), "", *_markdown(rows), ""])
