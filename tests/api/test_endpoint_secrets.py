@@ -210,6 +210,14 @@ async def test_secrets_are_encrypted_where_that_is_asked_for(api: Api) -> None:
         stored = [bytes(row["secret"]) for row in await read.rows("SELECT secret FROM endpoint ORDER BY id")]
     assert [65, 65] == [len(each) for each in stored]
 
+    path, body = f"{after}/secret/rotate", {"key": _secret("c")}
+    for _ in range(2):
+        told = await api.post(path, json=body, headers={"idempotency-key": "k", **PYTHON})
+        assert (200, {"key": _secret("c")}) == (told.status_code, told.json())
+    async with api.db.read() as read:
+        [kept] = [bytes(row["body"]) for row in await read.rows("SELECT body FROM idempotency")]
+    assert 65 == len(kept)
+
     _locked(api, Vault())
     refused = await api.get(f"{after}/secret")
     assert (503, "unavailable") == (refused.status_code, refused.json()["code"])

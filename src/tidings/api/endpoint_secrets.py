@@ -16,7 +16,6 @@ from tidings.core import signing
 from tidings.core.receipts import Answer
 from tidings.errors import Fault
 from tidings.model.rotation import GRACE_DEFAULT, GRACE_MAX
-from tidings.model.signature import AnyKey
 from tidings.model.token import Capability
 
 _GRACE: Final = Meta(extra_json_schema={"format": "uint32", "minimum": 0, "maximum": GRACE_MAX})
@@ -59,8 +58,8 @@ async def rotate(call: Call[Query, EndpointSecretRotateIn]) -> Answer:
     """Have another secret sign; the one before signs beside it for a day, unless another grace is given."""
     wanted = signing.Rotation(key_of(call.body.key), call.body.grace)
 
-    def render(key: AnyKey) -> Answer:
-        return answer(200, EndpointSecretOut(key=key.public_text)) if _reads_a_key(call.agent) else Answer(204)
+    def render(key: str) -> Answer:
+        return answer(200, EndpointSecretOut(key=key)) if _reads_a_key(call.agent) else Answer(204)
 
     return await signing.rotate(
         call.context.desk, call.app, call.path["endpoint_id"], wanted, receipt=call.receipt, render=render

@@ -44,11 +44,7 @@ class Rotation:
 async def shown(desk: Desk, app: App, ref: str) -> str:
     """Return what a receiver checks signatures with; of a pair of keys that is the public one."""
     async with desk.db.read() as read:
-        stored = await endpoints.secret(read, app.id, ref)
-    try:
-        return desk.vault.opened(stored).public_text
-    except SealedError as error:
-        raise unavailable(f"The secret cannot be read: {error}.") from error
+        return _told(desk, await endpoints.secret(read, app.id, ref))
 
 
 async def rotate(
@@ -58,9 +54,12 @@ async def rotate(
     wanted: Rotation,
     *,
     receipt: str | None,
-    render: Callable[[AnyKey], Answer],
+    render: Callable[[str], Answer],
 ) -> Answer:
-    """Have another key sign from now on."""
+    """Have another key sign from now on; `render` is given its public text.
+
+    Under an idempotency key it is kept as it is with the endpoint: encrypted where secrets are.
+    """
 
     async def work(tx: Write) -> AnyKey:
         now = desk.now()
@@ -74,4 +73,12 @@ async def rotate(
         look_anew(tx, desk, endpoint)
         return fresh
 
-    return await desk.receipts.once(receipt, work, render)
+    kept = await desk.receipts.once(receipt, work, lambda key: Answer(200, desk.vault.packed(key)))
+    return render(_told(desk, kept.body))
+
+
+def _told(desk: Desk, stored: bytes) -> str:
+    try:
+        return desk.vault.opened(stored).public_text
+    except SealedError as error:
+        raise unavailable(f"The secret cannot be read: {error}.") from error
