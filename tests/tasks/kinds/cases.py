@@ -4,7 +4,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ class Work:
     """One task to be: how it is started, and the items that it must visit, each once."""
 
     start: Start
-    wanted: list[str]
+    wanted: Sequence[str]
     is_repeatable: bool = False
     """Whether the same may be started again, with the same to be done."""
 
@@ -44,7 +44,7 @@ class Case:
     """Make what so many tasks with so many items each work on."""
     got: Callable[[Database, Task], Awaitable[list[str]]]
     """Return the items for which the effect has happened, as often as it has."""
-    told: Callable[[World, Task, list[str]], Awaitable[int]]
+    told: Callable[[World, Task, Sequence[str]], Awaitable[int]]
     """Return how many items clients are told of, and hold that it is these."""
     many: int
     """Items of one task in the long runs."""
@@ -152,31 +152,31 @@ async def _exported(db: Database, task: Task) -> list[str]:
 # --- what clients are told
 
 
-async def _sent(world: World, task: Task, wanted: list[str]) -> int:
+async def _sent(world: World, task: Task, wanted: Sequence[str]) -> int:
     del wanted
     return int((await world.result(task))["messagesSent"])
 
 
-async def _purge_told(world: World, task: Task, wanted: list[str]) -> int:
+async def _purge_told(world: World, task: Task, wanted: Sequence[str]) -> int:
     left = "SELECT count(*) FROM message WHERE app_id = :app AND payload IS NOT NULL"
     ((kept,),) = await rows(world.db, left, app=task.app_id)
     told = int((await world.result(task))["messagesPurged"])
     return told if kept == 0 else len(wanted) - kept
 
 
-async def _counted(world: World, task: Task, wanted: list[str]) -> int:
+async def _counted(world: World, task: Task, wanted: Sequence[str]) -> int:
     told = (await world.result(task))["appStats"]
     assert [0, *(number % 4 for number in range(len(wanted) - 1))] == [each["messageDestinations"] for each in told]
     return len(told)
 
 
-async def _aggregated(world: World, task: Task, wanted: list[str]) -> int:
+async def _aggregated(world: World, task: Task, wanted: Sequence[str]) -> int:
     told = (await world.result(task))["event_types"]
-    assert wanted == [each["appId"] for each in told]
+    assert list(wanted) == [each["appId"] for each in told]
     return len(told)
 
 
-async def _broadcast(world: World, task: Task, wanted: list[str]) -> int:
+async def _broadcast(world: World, task: Task, wanted: Sequence[str]) -> int:
     """Each application has one message of the task's, and the task tells which."""
     told = await world.result(task)
     sql = "SELECT DISTINCT d.app_id, m.id FROM delivery d JOIN message m ON m.id = d.msg_id WHERE d.task_id = :id"
@@ -187,7 +187,7 @@ async def _broadcast(world: World, task: Task, wanted: list[str]) -> int:
     return max(len(told["messagesCreated"]), len(made), len(created)) if len(made) >= len(wanted) else len(made)
 
 
-async def _export_told(world: World, task: Task, wanted: list[str]) -> int:
+async def _export_told(world: World, task: Task, wanted: Sequence[str]) -> int:
     del wanted
     assert str((await world.result(task))["schemaZip"]).startswith("https://here.test/api/v1/export/")
     return task.done
@@ -221,7 +221,7 @@ CASES = {
 }
 
 
-async def reckon(world: World, name: str, tasks: list[tuple[Task, list[str]]]) -> Reckoning:
+async def reckon(world: World, name: str, tasks: Sequence[tuple[Task, Sequence[str]]]) -> Reckoning:
     """Look at what is there after tasks of one kind have ended."""
     case, reckoning = CASES[name], Reckoning()
     finished = {each["taskId"] for each in await world.told() if each["status"] == "finished"}

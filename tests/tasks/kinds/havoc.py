@@ -52,7 +52,7 @@ class Stage:
     forge: Forge
     url: str
     world: World
-    begun: dict[str, list[tuple[Task, list[str]]]] = field(default_factory=dict)
+    begun: dict[str, list[tuple[Task, Sequence[str]]]] = field(default_factory=dict)
     works: dict[str, Work] = field(default_factory=dict)
 
     @property
