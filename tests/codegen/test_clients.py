@@ -86,7 +86,9 @@ def test_every_call_of_the_typescript_client_works(typescript: Path, service: Se
     shutil.copy(HERE / "client.ts", typescript / "client.ts")
     modules = typescript / "node_modules"
     modules.symlink_to(NODE_FOLDER / "node_modules")
-    compiler = ["node", str(modules / "typescript" / "bin" / "tsc"), "--project", "."]
+    # TypeScript's own declarations need no check, and nobody reads what is said of the result.
+    quick = ("--skipLibCheck", "--declaration", "false", "--sourceMap", "false")
+    compiler = ["node", str(modules / "typescript" / "bin" / "tsc"), "--project", ".", *quick]
     compiled = subprocess.run(compiler, cwd=typescript, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert compiled.returncode == 0, compiled.stdout
 
