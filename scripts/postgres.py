@@ -32,6 +32,7 @@ import asyncpg
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
 READY_LINE = 7  # of postmaster.pid, from 0
+HAS_STRATEGY = 15  # the first version that may be told how to make a database
 
 SETTINGS = {"max_connections": "200", "shared_buffers": "256MB", "listen_addresses": "127.0.0.1"}
 # As in production: a measurement without fsync is none.
@@ -62,6 +63,8 @@ class Server:
     """A running PostgreSQL in which databases may be made and dropped."""
 
     url: str
+    copies_files: bool = False
+    """Whether a database is made by copying files: twice as fast where nothing waits for a disk."""
 
     def dsn(self, database: str) -> str:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
@@ -69,7 +72,8 @@ class Server:
     def create_database(self, name: str | None = None, *, template: str = "template1") -> str:
         """Make a database, unique when no name is given, and return its name."""
         name = name or f"tidings_{os.getpid()}_{next(_numbers)}_{time.monotonic_ns() % 1_000_000}"
-        self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        strategy = " STRATEGY FILE_COPY" if self.copies_files else ""
+        self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{strategy}')
         return name
 
     def drop_database(self, name: str) -> None:
@@ -112,7 +116,9 @@ class Cluster:
 
     @property
     def server(self) -> Server:
-        return Server(f"postgresql://postgres@127.0.0.1:{self._port}/postgres")
+        major = int((self.folder / "data/PG_VERSION").read_text())
+        copies_files = self._settings["fsync"] == "off" and major >= HAS_STRATEGY
+        return Server(f"postgresql://postgres@127.0.0.1:{self._port}/postgres", copies_files)
 
     def dsn(self, database: str) -> str:
         return self.server.dsn(database)
