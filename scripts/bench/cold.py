@@ -35,13 +35,13 @@ def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
             with running(folder, database, awaited=False) as service:
                 accepted = _accepted(service, path, due) - due
                 until(partial(_has, sink, number), MOST_SECONDS, "nothing was delivered")
-                starts.append((accepted / 1e6, sink.figures()["p50"]))
+                starts.append((accepted / 1e6, sink.figures()["p50"], machine.cpu_seconds([service.pid]) * 1e3))
                 rss = machine.rss_mb(service.pid)
                 service.stop()
         counted = database.counts()
     if counted["message"] != shape.count or counted["delivered"] != shape.count:
         raise Unequal(f"{counted} after {shape.count} messages")
-    accepts, receives = zip(*starts, strict=True)
+    accepts, receives, used = zip(*starts, strict=True)
     return {
         "calibration": calibration,
         "empty": empty * 1e3,
@@ -49,6 +49,7 @@ def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
         "accepted_most": max(accepts),
         "received": statistics.median(receives),
         "received_most": max(receives),
+        "used": statistics.median(used),
         "rss_most": rss,
     }
 

@@ -138,6 +138,7 @@ _ALL: Final = (
             ("at most", "{accepted_most:.0f}"),
             ("received ms", "{received:.0f}"),
             ("at most", "{received_most:.0f}"),
+            ("CPU ms", "{used:.0f}"),
             *(MOST, ("calib ms", "{calibration:.0f}")),
         ),
         cold.measure,
