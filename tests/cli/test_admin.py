@@ -101,6 +101,13 @@ def test_a_second_server_on_a_sqlite_file_is_told_so(tmp_path: Path, sqlite_url:
     assert "in use by another process" in said.complaint
 
 
+def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    said = tidings("serve", "--db", "postgresql://nobody@127.0.0.1:1/none", folder=tmp_path)
+
+    assert said.code == 2
+    assert said.complaint.startswith("the database: ")
+
+
 def test_a_port_in_use_is_named(tmp_path: Path, sqlite_url: str) -> None:
     with serving(sqlite_url, tmp_path) as server:
         listen = f"127.0.0.1:{server.port}"

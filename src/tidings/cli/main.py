@@ -60,6 +60,9 @@ def main() -> None:
     """Run the command line; trouble that is not ours is one line, not a traceback."""
     try:
         app()
-    except (ConfigError, StorageError, RemoteError) as error:
+    except StorageError as error:  # a driver's text need not say that it is the database's
+        typer.echo(f"tidings: the database: {error}", err=True)
+        sys.exit(_CANNOT)
+    except (ConfigError, RemoteError) as error:
         typer.echo(f"tidings: {error}", err=True)
         sys.exit(_CANNOT)
