@@ -140,13 +140,14 @@ async def test_a_rate_that_is_not_reached_delays_nothing(db: Database) -> None:
         await limit(db, "endpoint", await add_endpoint(db, app, door.url), 1_000)
 
         async with running(db, delivering=terms()) as path:
-            await path.send(app)
-            await path.settled()
-            began = time.monotonic()
-            await path.send(app)
-            await path.settled()
+            began = []
+            for _ in range(6):
+                began.append(time.monotonic())
+                await path.send(app)
+                await path.settled()
 
-    assert door.moments[-1] - began < 0.1
+    waits = [came - sent for came, sent in zip(door.moments, began, strict=True)]
+    assert min(waits[1:]) < 0.1  # a busy machine may hold up most of them
 
 
 async def test_both_lanes_get_their_share_of_a_limit(db: Database) -> None:
