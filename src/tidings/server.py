@@ -102,7 +102,7 @@ class Server:
         """Tell those who know of work to those who do it."""
         self._wake.routing = self._routing.drop
         if self._delivery is not None:
-            self._wake.deliveries = self._delivery.wake
+            self._wake.deliveries = self._delivery.look
             self._wake.endpoints = self._delivery.refresh
         if self._runner is not None:
             self._wake.tasks = self._runner.wake

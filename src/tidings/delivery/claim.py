@@ -64,6 +64,7 @@ class _Claimed:
     dropped: list[Send]
     drained: list[str]
     behind: list[str]
+    left: list[str]
     gone: list[str]
     more: bool
 
@@ -173,6 +174,8 @@ class Claimer:
             self._settler.add(Outcome(send, dropped=True))
         for endpoint_id in claimed.drained:
             self._queue.catch_up(endpoint_id)
+        for endpoint_id in claimed.left:
+            self._queue.catch_up(endpoint_id, live_only=True)
         self._queue.fall_behind(claimed.behind)
         for endpoint_id in claimed.gone:
             self._queue.forget(endpoint_id)
@@ -198,7 +201,11 @@ class Claimer:
         more = any(each not in put_off for each in taken if each not in windows)
         more = more or bool(lapsed) or abandoned or wrapped or self._after != ""
         plain, paced = _split(sends, windows)
-        return _Claimed(plain, paced, dropped, drained, behind, gone, more)
+        live = Counter(row["endpoint_id"] for row in rows if row["lane"] == Lane.LIVE)
+        rooms = dict(wanted)
+        waiting = {each for each, _, is_live in found if is_live and live[each] >= rooms.get(each, 0)}
+        left, full = [each for each in behind if each not in waiting], [each for each in behind if each in waiting]
+        return _Claimed(plain, paced, dropped, drained, full, left, gone, more)
 
     async def _wanted(self, tx: Write, receivers: Mapping[str, Receiver]) -> tuple[list[tuple[str, int]], Round | None]:
         """Return how many rows of which endpoints there is room for, and what limits say to that."""
@@ -242,7 +249,7 @@ class Claimer:
         return self._put_off
 
     async def _receivers(
-        self, tx: Write, found: Sequence[tuple[str, str, str]]
+        self, tx: Write, found: Sequence[tuple[str, str, bool]]
     ) -> tuple[dict[str, Receiver], list[str], bool]:
         """Return who can be sent to and who cannot; what waits for those is removed, a chunk at a time."""
         receivers = {}

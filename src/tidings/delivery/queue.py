@@ -2,8 +2,11 @@
 """What this process has in memory to send: a line for each endpoint, bounded, and the sends under way.
 
 A line starts sends while it has room for them and hands back what has waited too long, so that a lease never ends
-with its delivery unsent. When a line is full, or rows of its endpoint wait in the database, it is *behind*: then new
-deliveries are left in the database too, where they are claimed in the order in which they became due.
+with its delivery unsent. When a line is full, or live rows of its endpoint wait in the database, it is *behind*: then
+new deliveries are left in the database too, where they are claimed in the order in which they became due.
+
+What tasks send again never stands before live work: it waits apart, one send in ten is its own while live ones wait,
+and rows of it in the database put no line behind.
 
 A line where nothing answers any more is *narrow*: after so many sends in a row that got no answer at all it has a few
 sends under way and few waiting, and is filled from the database by the clock and not by each send that ends, so that
@@ -31,6 +34,8 @@ _NARROW: Final = 4
 """Sends under way from a narrow line."""
 _NARROW_WAITING: Final = 24
 """Deliveries that wait in a narrow line."""
+_REPLAY_TURN: Final = 10
+"""Which send is one of a task, counted from its last, while live ones wait."""
 
 
 class Cancellable(Protocol):
@@ -61,17 +66,60 @@ class Bounds:
 class Line:
     """One endpoint's deliveries in memory."""
 
-    __slots__ = ("behind", "concurrency", "is_narrow", "receiver", "unanswered", "under_way", "waiting")
+    __slots__ = (
+        "behind",
+        "concurrency",
+        "has_more",
+        "is_narrow",
+        "live_turns",
+        "receiver",
+        "replays",
+        "unanswered",
+        "under_way",
+        "waiting",
+    )
 
     def __init__(self, receiver: Receiver, concurrency: int) -> None:
         self.receiver = receiver
         self.concurrency = concurrency
         self.waiting: deque[Send] = deque()
+        self.replays: deque[Send] = deque()
+        """What waits because a task asked for it."""
+        self.live_turns = 0
         self.under_way: dict[Send, Cancellable] = {}
         self.behind = False
+        self.has_more = False
+        """Whether rows that tasks asked for wait in the database."""
         self.is_narrow = False
         self.unanswered = 0
         """Sends in a row that got no answer."""
+
+    @property
+    def held(self) -> int:
+        """How many deliveries wait here or are under way."""
+        return len(self.waiting) + len(self.replays) + len(self.under_way)
+
+    def add(self, send: Send) -> None:
+        """Let a delivery wait."""
+        (self.waiting if send.task_id is None else self.replays).append(send)
+
+    def next(self) -> Send | None:
+        """Take out the delivery whose turn it is."""
+        if self.replays and (not self.waiting or self.live_turns >= _REPLAY_TURN - 1):
+            self.live_turns = 0
+            return self.replays.popleft()
+        if not self.waiting:
+            return None
+        self.live_turns += 1
+        return self.waiting.popleft()
+
+    def emptied(self, left: int = 0) -> list[Send]:
+        """Take out what waits, the latest first, until so many are left."""
+        found = []
+        for deliveries in (self.replays, self.waiting):
+            while deliveries and len(self.waiting) + len(self.replays) > left:
+                found.append(deliveries.pop())
+        return found
 
 
 class Queue:
@@ -123,7 +171,7 @@ class Queue:
         if self._closed:
             return 0
         line = self._lines.get(endpoint_id)
-        held = 0 if line is None else len(line.waiting) + len(line.under_way)
+        held = 0 if line is None else line.held
         most = _NARROW_WAITING if line is not None and line.is_narrow else 2 * self._bounds.concurrency
         self._starved = self._starved or self._held >= self._bounds.memory
         return max(0, min(most - held, self._bounds.memory - self._held))
@@ -140,7 +188,7 @@ class Queue:
         line = self._lines.get(endpoint_id)
         if line is None:
             return self._bounds.concurrency
-        return max(0, line.concurrency - len(line.under_way) - len(line.waiting))
+        return max(0, line.concurrency - line.held)
 
     def is_crowded(self, endpoint_id: str) -> bool:
         """Tell whether half or more of an endpoint's places are taken, or nothing answers there."""
@@ -161,7 +209,7 @@ class Queue:
         for send in self._current(sends) if self._turned else sends:
             line = self._line(send.receiver)
             line.receiver = send.receiver
-            line.waiting.append(send)
+            line.add(send)
             touched[send.receiver.id] = line
             self._held += 1
         for line in touched.values():
@@ -170,17 +218,29 @@ class Queue:
             self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
     def fall_behind(self, endpoint_ids: Iterable[str]) -> None:
-        """Note that due rows of these endpoints wait in the database."""
+        """Note that due live rows of these endpoints wait in the database."""
         for endpoint_id in endpoint_ids:
             line = self._lines.get(endpoint_id)
             if line is not None:
                 line.behind = True
 
-    def catch_up(self, endpoint_id: str) -> None:
-        """Note that no due rows of an endpoint wait in the database."""
+    def asks(self, endpoint_id: str) -> bool:
+        """Note that rows wait in the database for which nothing live need wait; tell whether their line asks for them.
+
+        It does when it has room again, unless it has room now, or is filled by the clock.
+        """
+        line = self._lines.get(endpoint_id)
+        if line is None:
+            return False
+        line.has_more = True
+        return line.held >= 2 * line.concurrency and not line.is_narrow and not line.receiver.limits
+
+    def catch_up(self, endpoint_id: str, *, live_only: bool = False) -> None:
+        """Note that no due rows of an endpoint wait in the database, or no live ones."""
         line = self._lines.get(endpoint_id)
         if line is not None:
             line.behind = False
+            line.has_more = live_only
 
     def finished(self, send: Send, *, unanswered: bool = False) -> bool:
         """Note that a send has ended, and start the next; tell whether its line has just become narrow."""
@@ -205,7 +265,7 @@ class Queue:
         if line.unanswered < _UNANSWERED or line.is_narrow:
             return False
         self._narrow(line)
-        self._give_back(line, [line.waiting.pop() for _ in range(len(line.waiting) - _NARROW_WAITING)])
+        self._give_back(line, line.emptied(_NARROW_WAITING))
         self._wanting()
         return True
 
@@ -224,8 +284,7 @@ class Queue:
         self._turned[endpoint_id] = self._clock.monotonic()
         line = self._lines.get(endpoint_id)
         if line is not None:
-            self._give_back(line, list(line.waiting))
-            line.waiting.clear()
+            self._give_back(line, line.emptied())
 
     def _current(self, sends: Iterable[Send]) -> list[Send]:
         """Hand back deliveries that were leased before their endpoint changed, and return the others.
@@ -250,9 +309,7 @@ class Queue:
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        left = [send for line in self._lines.values() for send in line.waiting]
-        for line in self._lines.values():
-            line.waiting.clear()
+        left = [send for line in self._lines.values() for send in line.emptied()]
         self._held -= len(left)
         return left
 
@@ -291,20 +348,21 @@ class Queue:
     def forget(self, endpoint_id: str) -> None:
         """Let go of the line of an endpoint that receives no more, unless something is in it."""
         line = self._lines.get(endpoint_id)
-        if line is not None and not line.waiting and not line.under_way:
+        if line is not None and not line.held:
             del self._lines[endpoint_id]
 
     def _forget_idle(self) -> None:
-        for endpoint_id in [key for key, line in self._lines.items() if not line.waiting and not line.under_way]:
-            if not self._lines[endpoint_id].behind:
+        for endpoint_id in [key for key, line in self._lines.items() if not line.held]:
+            if not (self._lines[endpoint_id].behind or self._lines[endpoint_id].has_more):
                 del self._lines[endpoint_id]
 
     def _advance(self, line: Line) -> None:
-        concurrency = line.concurrency
-        waiting, under_way = line.waiting, line.under_way
-        while waiting and len(under_way) < concurrency and not self._closed:
-            self._begin(line, waiting.popleft())
-        if line.behind and len(waiting) < max(1, concurrency // 2) and not self._closed:
+        concurrency, under_way = line.concurrency, line.under_way
+        while len(under_way) < concurrency and not self._closed and (send := line.next()) is not None:
+            self._begin(line, send)
+        if not (line.behind or line.has_more) or self._closed:
+            return
+        if len(line.waiting) + len(line.replays) < max(1, concurrency // 2):
             self._want(line)
 
     def _want(self, line: Line) -> None:
@@ -322,8 +380,9 @@ class Queue:
         latest = self._clock.monotonic() - self._bounds.patience
         for line in self._lines.values():
             late = []
-            while line.waiting and line.waiting[0].leased_at < latest:
-                late.append(line.waiting.popleft())
+            for deliveries in (line.waiting, line.replays):
+                while deliveries and deliveries[0].leased_at < latest:
+                    late.append(deliveries.popleft())
             self._give_back(line, late)
         if self._held and not self._closed:
             self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)

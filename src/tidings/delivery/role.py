@@ -96,6 +96,11 @@ class Delivery:
         self.queue.fall_behind(endpoint_ids)
         self.claimer.wake_for(endpoint_ids)
 
+    def look(self, endpoint_ids: Iterable[str]) -> None:
+        """Claim what somebody asked to be sent to endpoints, as soon as there is room: live deliveries go before it."""
+        if wanting := [each for each in endpoint_ids if not self.queue.asks(each)]:
+            self.claimer.wake_for(wanting)
+
     def refresh(self, endpoint_ids: Iterable[str]) -> None:
         """Hand back what waits for endpoints that are sent to otherwise now, or no more: a claim finds it again."""
         for endpoint_id in endpoint_ids:

@@ -85,7 +85,9 @@ WITH RECURSIVE walk(id) AS (
 )
 SELECT walk.id AS id,
   (SELECT d.app_id FROM delivery d WHERE d.endpoint_id = walk.id AND d.lease IS NULL LIMIT 1) AS app_id,
-  (SELECT d.org_id FROM delivery d WHERE d.endpoint_id = walk.id AND d.lease IS NULL LIMIT 1) AS org_id
+  EXISTS
+    (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND d.endpoint_id = walk.id AND d.lane = 0 AND d.due_at <= :now)
+  AS is_live
 FROM walk WHERE walk.id IS NOT NULL AND (
   EXISTS
     (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND d.endpoint_id = walk.id AND d.lane = 0 AND d.due_at <= :now)
@@ -96,10 +98,13 @@ LIMIT :limit
 """
 
 
-async def due_endpoints(read: Read, now: int, *, after: str, limit: int) -> list[tuple[str, str, str]]:
-    """Return endpoints with due rows, in order of their id and after a given one: (endpoint, application, org)."""
+async def due_endpoints(read: Read, now: int, *, after: str, limit: int) -> list[tuple[str, str, bool]]:
+    """Return endpoints with due rows, in order of their id and after a given one.
+
+    Each with its application, and whether a row of the live lane is due.
+    """
     rows = await read.rows(_DUE_ENDPOINTS, now=now, after=after, limit=limit)
-    return [(row["id"], row["app_id"], row["org_id"]) for row in rows if row["app_id"] is not None]
+    return [(row["id"], row["app_id"], bool(row["is_live"])) for row in rows if row["app_id"] is not None]
 
 
 _CLAIM: Final = Sql(

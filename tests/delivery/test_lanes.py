@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""What a task sends again never stands before live work, neither in memory nor by what waits in the database."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from delivery.test_refresh import World, receiver, send
+from message_path import add_app, add_endpoint, running, terms
+from tidings.model.routing import Receiver, Send
+from tidings.storage.database import Database
+
+
+def _resend(to: Receiver, number: int) -> Send:
+    return replace(send(to, number, 0.0), task_id="qtask_1")
+
+
+async def test_live_deliveries_go_first_and_every_tenth_send_is_a_tasks() -> None:
+    world, to = World(), receiver("ep_1")
+    world.queue.take([_resend(to, number) for number in range(4)])
+    live = [send(to, number, 0.0) for number in range(100, 125)]
+    world.queue.take(live)
+
+    while len(world.started) < 29:
+        under_way = next(iter(next(world.queue.lines()).under_way))
+        world.queue.finished(under_way)
+
+    tasks = [at for at, name in enumerate(world.started) if len(name) == len("msg_0")]
+    assert tasks == [0, 10, 20, 28]
+    assert [name for name in world.started if len(name) > len("msg_0")] == [each.msg_id for each in live]
+    world.queue.close()
+
+
+async def test_what_a_task_left_in_the_database_is_asked_for_when_there_is_room() -> None:
+    world, to = World(), receiver("ep_1")
+    world.queue.take([_resend(to, number) for number in range(3)])
+
+    will_ask = world.queue.asks("ep_1")
+    before = world.wanted
+    for _ in range(2):
+        world.queue.finished(next(iter(next(world.queue.lines()).under_way)))
+
+    assert (will_ask, before, world.wanted > 0) == (True, 0, True)
+    assert world.queue.fits("ep_1")
+    assert not world.queue.asks("ep_1")
+    assert not world.queue.asks("ep_2")
+    world.queue.close()
+
+
+@pytest.mark.parametrize(("lane", "task", "fits"), [(1, "'qtask_1'", True), (0, "NULL", False)])
+async def test_only_live_rows_in_the_database_keep_live_deliveries_there(
+    db: Database, lane: int, task: str, *, fits: bool
+) -> None:
+    """More waits for an endpoint than there is room for in memory, and nothing is answered meanwhile."""
+    app, over = await add_app(db), asyncio.Event()
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server:
+        endpoint = await add_endpoint(db, app, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        async with running(db) as path:
+            await asyncio.gather(*(path.send(app) for _ in range(30)))
+            async with db.write() as tx:
+                await tx.run(f"UPDATE delivery SET lane = {lane}, task_id = {task}")
+        async with running(db, delivering=terms(concurrency=5)) as path:
+            assert path.delivery is not None
+            path.delivery.wake([endpoint])
+            await path.until("delivery WHERE lease IS NOT NULL", 10)
+            await _claimed(path.delivery.queue.fits, endpoint, fits=fits)
+            await path.send(app)
+            leased = await path.count("delivery WHERE lease IS NOT NULL")
+            over.set()
+
+    assert leased == 10 + fits
+
+
+async def _claimed(tell: object, endpoint: str, *, fits: bool) -> None:
+    """Wait until the claim has told the line what waits; a line that never hears of it fails by the test's limit."""
+    assert callable(tell)
+    while tell(endpoint) != fits:  # noqa: ASYNC110 - what is waited for has no event
+        await asyncio.sleep(0.01)
