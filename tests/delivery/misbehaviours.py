@@ -61,8 +61,8 @@ def answered(data: bytes) -> tuple[Script, ...]:
     return (answer(data),)
 
 
-def redirect(status: int) -> bytes:
-    return b"HTTP/1.1 %d Moved\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 4\r\n\r\nover" % status
+def redirect(status: int, to: bytes = b"127.0.0.1:9") -> bytes:
+    return b"HTTP/1.1 %d Moved\r\nLocation: http://%b/\r\nContent-Length: 4\r\n\r\nover" % (status, to)
 
 
 SLOW: Final = {
@@ -97,6 +97,10 @@ BREAKING: Final = {
     ),
     "closed inside the body": Case(answered(HEAD + b"Content-Length: 9\r\n\r\npart"), 200, BROKEN_BODY + "closed"),
     "closed inside a chunk": Case(answered(CHUNKED + b"9\r\npart"), 200, BROKEN_BODY + "closed"),
+    "reset inside a chunk": Case(
+        one(read, say(CHUNKED + b"9\r\npart"), pause, reset), 200, BROKEN_BODY + "reset by peer"
+    ),
+    "reset after an interim answer": Case(one(read, say(b"HTTP/1.1 103 Hints\r\n\r\n"), pause, reset), 0, RESET),
     "closed after an interim answer": Case(answered(b"HTTP/1.1 103 Hints\r\n\r\n"), 0, CLOSED),
     # The second message is sent on the connection of the first, and then on a fresh one.
     "a kept connection closed when asked": Case(([*answer(), read], [serve]), 200, "ok", messages=2),
@@ -121,6 +125,11 @@ ODD: Final = {
     ),
     "HTTP/1.0": Case(answered(b"HTTP/1.0 200 OK\r\n\r\nto the end"), 200, "to the end"),
     "HTTP/1.0 with a length": Case(answered(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"), 200, "ok"),
+    "HTTP/1.0 that keeps the connection": Case(
+        ([*answer(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"), serve],),
+        *(200, "ok"),
+        messages=2,
+    ),
     "Connection: close": Case(
         ([*answer(HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\nok"), hang],), 200, "ok", messages=2
     ),
@@ -131,6 +140,7 @@ ODD: Final = {
     "a NUL in the body": Case(answered(HEAD + b"Content-Length: 3\r\n\r\na\0b"), 200, "YQBi"),
     "a body that is no text": Case(answered(HEAD + b"Content-Length: 2\r\n\r\n\xff\xfe"), 200, "//4="),
     **{f"redirect {status}": Case(answered(redirect(status)), status, "over") for status in (301, 302, 303, 307, 308)},
+    "redirect to metadata": Case(answered(redirect(307, b"169.254.169.254")), 307, "over"),
     **{
         f"error {status}": Case(answered(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nno" % status), status, "no")
         for status in (400, 410, 429, 500, 503)

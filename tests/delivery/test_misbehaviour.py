@@ -22,8 +22,9 @@ from delivery.authority import DAY, NOW, Authority
 from delivery.client_kit import crowd, open_sockets, settled_sockets
 from delivery.misbehaviours import ALL, Case
 from delivery.proxies import nobody
-from delivery.receiver import Receiver, hang, reset, say
+from delivery.receiver import Receiver, hang, read, reset, say
 from message_path import add_app, add_endpoint, running, terms
+from tidings.delivery.address import BLOCKED_TEXT
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 
@@ -42,7 +43,17 @@ MORE = {
     "TLS wanted of plain HTTP": (0, "error making request: TLS: "),
     "TLS broken off": (0, "error making request: connection "),
     "TLS that hangs": (0, "request timed out"),
+    "TLS that is reset when asked": (0, "error making request: connection reset by peer"),
 }
+BLOCKED = {
+    f"blocked {host}": f"http://{host}/"
+    for host in (
+        *("10.0.0.1", "167772161", "0xa000001", "012.1", "0xa.0.0x0.1", "10.0.0.1.", "localhost:9@10.0.0.1"),
+        *("[::ffff:10.0.0.1]", "[64:ff9b::a00:1]", "[2002:a00:1::]", "[::]", "[fd00::1]"),
+        *("169.254.169.254", "2852039166", "[::ffff:a9fe:a9fe]", "[fd00:ec2::254]"),
+    )
+}
+MORE |= dict.fromkeys(BLOCKED, (0, BLOCKED_TEXT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +140,8 @@ async def others(authority: Authority) -> AsyncIterator[dict[str, str]]:
             "TLS wanted of plain HTTP": await url(Receiver([say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), hang])),
             "TLS broken off": await url(Receiver([reset])),
             "TLS that hangs": await url(Receiver([hang])),
+            "TLS that is reset when asked": await url(Receiver([read, reset], tls=certified("127.0.0.1"))),
+            **BLOCKED,
         }
 
 
