@@ -66,4 +66,4 @@ async def test_a_message_costs_no_more_than_so_many_turns_of_a_loop(migrated_url
 
 
 async def test_the_check_sees_that_nothing_is_batched(migrated_url: str, tmp_path: Path) -> None:
-    assert await cost(Live(migrated_url, tmp_path / "server", entry=UNBATCHED), messages=250) > TURNS_AT_MOST
+    assert await cost(Live(migrated_url, tmp_path / "server", entry=UNBATCHED), messages=150) > TURNS_AT_MOST
