@@ -19,7 +19,7 @@ from bench_tasks.stage import Figures, Inexact, Receiver, Stage, require
 from tidings.storage.database import Database
 
 RATE: Final = 500
-CONNECTIONS: Final = 32
+CONNECTIONS: Final = 256
 ALONE_SECONDS: Final = 10.0
 RECOVER_SECONDS: Final = 20.0
 """How long the traffic beside the recovery is measured: the task and most of its sends."""
