@@ -49,9 +49,9 @@ class Child:
         """Wait until its runner has begun."""
         assert self.up.wait(PATIENCE), "a worker did not start"
 
-    async def ended(self) -> int:
+    async def ended(self, seconds: float = PATIENCE) -> int:
         """Wait for its end; return how it ended. Raises TimeoutError."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(seconds):
             return await asyncio.shield(asyncio.wrap_future(self.returncode))
 
 

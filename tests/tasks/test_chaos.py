@@ -183,27 +183,6 @@ async def test_a_strike_free_lapse_would_be_seen(forge: Forge, sqlite_url: str) 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", range(6))
-async def test_killed_at_random_places_many_times(forge: Forge, migrated_url: str, seed: int) -> None:
-    dice = random.Random(seed)  # noqa: S311
-    tasks = await begun(migrated_url, tasks=3, items=10 * ITEMS)
-    deaths = 0
-    for number in range(20):
-        point, passage = dice.choice(POINTS), dice.randint(2, 9)
-        with forge.started(WORKER, migrated_url, f"w{number}", f"{point}=kill@{passage}") as process:
-            if await process.ended() == 0:
-                break
-            deaths += 1
-
-    assert deaths > STRIKES
-    for ended, wrong in await finished(migrated_url, *tasks):
-        assert wrong == []
-        # At a place that is passed once a claim, chance may strike five times without progress; then it says so.
-        assert ended.state is State.SUCCEEDED or ended.strikes == STRIKES
-
-
-@pytest.mark.chaos
-@pytest.mark.timeout(600)
 async def test_nodes_that_die_beside_each_other(forge: Forge, postgres_dsn: str) -> None:
     """Three nodes on one database; each is killed from outside again and again, and another one starts."""
     tasks = await begun(postgres_dsn, tasks=6)

@@ -121,12 +121,12 @@ async def staged(
 
 
 def deaths(dice: random.Random) -> Iterator[str]:
-    """Yield failpoints without end: every place in each round, and one from outside; the first after some work."""
+    """Yield failpoints without end: every place in each round, and two from outside; the first after some work."""
     yield "task.before_commit=kill@3"
     while True:
         some_round = [f"{place}=kill@{dice.randint(2, 6)}" for place in PLACES]
         some_round += [f"task.after_claim=kill@{dice.randint(2, 3)}", f"task.before_yield=kill@{dice.randint(1, 2)}"]
-        some_round.append(OUTSIDE)
+        some_round += [OUTSIDE, OUTSIDE]
         dice.shuffle(some_round)
         yield from some_round
 

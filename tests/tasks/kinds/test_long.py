@@ -27,9 +27,11 @@ from tidings.storage.migrate import migrate
 
 Record = Callable[[str, Any], None]
 
-KILLS = 10
+KILLS = 12
 # There are more tasks than processes: a task that waits for the lease of a dead one leaves two that take turns.
 RESTARTS = 3
+PATIENCE = 100
+"""Seconds for a worker to get over restarts and end its work; it rests for up to five after each refusal."""
 PAST_THE_LEASE = 0.8
 """Seconds; the lease of the workers is half of that."""
 
@@ -138,7 +140,7 @@ async def test_restarts_of_the_database(
             for _ in range(RESTARTS):
                 await _until_in_the_middle(stage)
                 await asyncio.to_thread(restarted_cluster.restart, "immediate")
-            assert [await a.ended(), await b.ended()] == [0, 0]
+            assert [await a.ended(PATIENCE), await b.ended(PATIENCE)] == [0, 0]
         await survived(stage, record_property, nodes=2, restarts=RESTARTS)
 
 
