@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import uvloop
 
@@ -94,7 +95,7 @@ def main(
     up: Callable[[], None],
     url: str,
     failpoints: str = "",
-    limits: dict[str, int] | None = None,
+    limits: dict[str, Any] | None = None,
     off_ms: int = 0,
     sabotage: str = "none",
 ) -> None:

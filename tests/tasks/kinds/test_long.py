@@ -132,7 +132,7 @@ async def test_restarts_of_the_database(
 ) -> None:
     """`pg_ctl -m immediate restart` under two nodes, neither of which ends by it."""
     url = restarted_cluster.dsn(restarted_cluster.create_database())
-    limits = {"chunk_rows": CASES[name].rows}
+    limits = {"chunk_rows": CASES[name].rows, "slice_seconds": 0.2}
     async with database(url) as db:
         await migrate(db)
     async with staged(forge, url, [name], tasks=4) as stage:
