@@ -31,7 +31,7 @@ from tidings.storage.database import Database, Dialect
 TASKS: Final = 1_000_000
 STARTS: Final = 200
 DAYS: Final = 60
-CALLS: Final = 20
+CALLS: Final = 10
 """Of each list, from each place."""
 _SEED: Final = 7
 _COMMON: Final = (RECOVER, REPLAY, BULK_REPLAY, PURGE_CONTENT)
