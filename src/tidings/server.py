@@ -9,6 +9,7 @@ gets a few seconds; what is left is handed back to the database, where the next 
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ from tidings.core import health, housekeeping, operational, retention, sessions
 from tidings.core.accept import NO_DELIVERY, AcceptBatcher
 from tidings.core.access import jwt_secret
 from tidings.core.desk import Desk
+from tidings.core.nodes import Nodes
 from tidings.core.receipts import Receipts
 from tidings.core.routing import RoutingCache
 from tidings.core.signer import WrongKey
@@ -38,6 +40,7 @@ from tidings.core.watching import Watching
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.role import Delivery, Terms
+from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
 from tidings.model.vault import SealedError, Vault
 from tidings.observe import count, counters, failure, log, start_logging
@@ -45,6 +48,8 @@ from tidings.storage import intake, partitions, pulse
 from tidings.storage.database import Database, Dialect, StorageError
 from tidings.storage.migrate import migrate as run_migrations
 from tidings.storage.migrate import require_current
+from tidings.storage.nodes import Presence
+from tidings.storage.postgres import PostgresDatabase
 from tidings.storage.store import opened
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds.registry import handlers
@@ -88,11 +93,16 @@ class Server:
         self._wake = Wake()
         self._vault = Vault(settings.main_secret, SignatureType(settings.default_signature_type))
         self._routing = RoutingCache(db, self._vault)
-        self._delivery = Delivery(db, self._clock, self._routing, _terms(settings)) if roles.delivery else None
+        self._node = new_node()
+        self._delivery = (
+            Delivery(db, self._clock, self._routing, _terms(settings), self._node) if roles.delivery else None
+        )
         handover = NO_DELIVERY if self._delivery is None else self._delivery.handover()
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, handover)
         known = handlers(self._clock, self._wake)
-        self._runner = Runner(db, self._clock, _limits(settings), known) if roles.tasks else None
+        worker = f"{os.uname().nodename}:{os.getpid()}:{self._node:08x}"
+        self._runner = Runner(db, self._clock, _limits(settings), known, worker) if roles.tasks else None
+        self._nodes = self._company(db, worker)
         self._watching: Watching | None = None
         self._http = self._listening(secret, known) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
@@ -106,6 +116,19 @@ class Server:
             self._wake.endpoints = self._delivery.refresh
         if self._runner is not None:
             self._wake.tasks = self._runner.wake
+
+    def _company(self, db: Database, worker: str) -> Nodes | None:
+        """Return what this process knows of others; where sessions are not its own, leases have to do."""
+        if not isinstance(db, PostgresDatabase) or not db.keeps_sessions:
+            return None
+        presence = Presence(db, db.connect, self._node, worker)
+        put_back = None if self._runner is None else self._runner.inherit
+        return Nodes(db, self._clock, presence, freed=self._freed, put_back=put_back)
+
+    def _freed(self) -> None:
+        """Claim what another process, which is gone, was about to send."""
+        if self._delivery is not None:
+            self._delivery.claimer.wake()
 
     def _listening(self, secret: str, known: Mapping[str, Handler]) -> _Http:
         settings = self._settings
@@ -179,13 +202,18 @@ class Server:
         if self._delivery is not None:
             ending.append(self._delivery.stop(grace=max(0.1, ends_at - self._clock.monotonic())))
         await asyncio.gather(*self._chores, *ending, return_exceptions=True)
+        if self._nodes is not None:
+            await self._nodes.leave()
 
     async def _pulse(self) -> None:
         """Hear once a second what other nodes have done; on PostgreSQL only."""
         while True:
             try:
                 async with self._db.read() as read:
-                    self._heard(await pulse.take(read, since=self._clock.now() - _LATELY_MS))
+                    heard = await pulse.take(read, since=self._clock.now() - _LATELY_MS, node=self._node)
+                self._heard(heard)
+                if self._nodes is not None:
+                    await self._nodes.beat(heard.gone)
             except StorageError as error:
                 failure("taking the pulse", error)
             except Exception as error:  # noqa: BLE001 - the next pulse comes all the same

@@ -64,6 +64,6 @@ async def test_the_pulse_tells_versions_of_what_has_changed_lately(postgres_dsn:
     await add_endpoint(db, app, "http://127.0.0.1:9/")
 
     async with db.read() as read:
-        assert {app: 2} == (await pulse.take(read, since=before)).changed
-        assert {} == (await pulse.take(read, since=SystemClock().now() + 60_000)).changed
+        assert {app: 2} == (await pulse.take(read, since=before, node=0)).changed
+        assert {} == (await pulse.take(read, since=SystemClock().now() + 60_000, node=0)).changed
     await db.close()

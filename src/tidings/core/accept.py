@@ -12,7 +12,6 @@ event id is taken, or its row cannot be written (the batch is halved until that 
 
 import asyncio
 import json
-import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from tidings.core.routing import RoutingCache
 from tidings.errors import AppError, conflict, not_found, unavailable
 from tidings.failpoint import point
 from tidings.ids import MessageId, OrgId
+from tidings.model.lease import Leases, new_node
 from tidings.model.message import Accepted, Draft, Extras
 from tidings.model.routing import Routing, Send
 from tidings.observe import count, failure
@@ -46,6 +46,7 @@ EXPIRED: Final = b'{"expired":true}'
 class Handover:
     """How accepted deliveries reach delivery. A process without that role has no room for any."""
 
+    leases: Leases
     lease_ms: int
     room: Callable[[str], bool]
     """Whether another delivery to an endpoint fits into memory."""
@@ -69,7 +70,7 @@ def _ignored(_: object) -> None:
     """Stand in for a delivery role that this process does not have."""
 
 
-NO_DELIVERY: Final = Handover(0, _no_room, _ignored, _ignored, _ignored)
+NO_DELIVERY: Final = Handover(Leases(new_node()), 0, _no_room, _ignored, _ignored, _ignored)
 
 
 @dataclass(slots=True, eq=False)
@@ -273,7 +274,7 @@ class AcceptBatcher:
 
     async def _write(self, tx: Write, batch: list[_Item]) -> _Batch:
         now = self._clock.now()
-        prepared = _Batch(secrets.randbits(62) + 1, self._clock.monotonic())
+        prepared = _Batch(self._handover.leases.next(), self._clock.monotonic())
         open_items = await self._routed(tx, batch)
         rows = {item.id: _row(item, now) for item in open_items}
         open_items = await self._claimed(tx, open_items, rows, now)

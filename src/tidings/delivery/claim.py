@@ -11,7 +11,6 @@ nothing answers. They are looked at again at a moment of their own, and wake nob
 
 import asyncio
 import random
-import secrets
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from tidings.delivery.queue import Queue
 from tidings.delivery.settle import Outcome, SettleBatcher
 from tidings.delivery.throttle import Pacer, Round, Throttle, Window
 from tidings.model.delivery import Lane
+from tidings.model.lease import Leases
 from tidings.model.routing import Receiver, Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, intake
@@ -79,6 +79,7 @@ class Claimer:
         routing: RoutingCache,
         memory: Memory,
         *,
+        leases: Leases,
         lease_ms: int,
     ) -> None:
         self._db = db
@@ -89,6 +90,7 @@ class Claimer:
         self._pacer = memory.pacer
         self._throttle = Throttle(clock)
         self._put_off: dict[str, float] = {}
+        self._leases = leases
         self._lease_ms = lease_ms
         self._work = asyncio.Event()
         self._next_at: int | None = None
@@ -278,7 +280,7 @@ class Claimer:
 
         Where a limit is in force the room is exact: then the replay lane has its share before the live one.
         """
-        lease, until = secrets.randbits(62) + 1, now + self._lease_ms
+        lease, until = self._leases.next(), now + self._lease_ms
         rows: list[Row] = []
         taken: Counter[str] = Counter()
 

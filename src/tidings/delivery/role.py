@@ -19,6 +19,7 @@ from tidings.delivery.proxy import Proxy
 from tidings.delivery.queue import Bounds, Queue
 from tidings.delivery.settle import Outcome, SettleBatcher
 from tidings.delivery.throttle import Pacer
+from tidings.model.lease import Leases, new_node
 from tidings.model.routing import Send
 from tidings.storage import deliveries
 from tidings.storage.database import Database, Dialect
@@ -64,10 +65,14 @@ class Terms:
 class Delivery:
     """Everything between a leased row and a receiver's answer."""
 
-    def __init__(self, db: Database, clock: Clock, routing: RoutingCache, terms: Terms) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, routing: RoutingCache, terms: Terms, node: int | None = None
+    ) -> None:
+        """`node` is the number of this process, which its leases carry."""
         self._db = db
         self._clock = clock
         self._terms = terms
+        self._leases = Leases(new_node() if node is None else node)
         limits = Limits(
             grace_seconds=terms.body_grace,
             connections_per_origin=terms.concurrency,
@@ -83,12 +88,14 @@ class Delivery:
         self.queue = Queue(bounds, clock, start=self._courier.start, hand_back=self._unsent, wanting=self._wanting)
         self.pacer = Pacer(clock, start=self._start_now, hand_back=self._unsent)
         memory = Memory(self.queue, self.pacer, self.settler)
-        self.claimer = Claimer(db, clock, routing, memory, lease_ms=terms.lease_ms)
+        self.claimer = Claimer(db, clock, routing, memory, leases=self._leases, lease_ms=terms.lease_ms)
         self._claiming: asyncio.Task[None] | None = None
 
     def handover(self) -> Handover:
         """Return how accept gives deliveries to this role."""
-        return Handover(self._terms.lease_ms, self.queue.fits, self.queue.take, self.wake, self.claimer.due_at)
+        return Handover(
+            self._leases, self._terms.lease_ms, self.queue.fits, self.queue.take, self.wake, self.claimer.due_at
+        )
 
     def wake(self, endpoint_ids: Iterable[str]) -> None:
         """Claim what has become due for endpoints: their new deliveries queue behind it until it is drained."""

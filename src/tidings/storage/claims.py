@@ -67,6 +67,7 @@ _PUT_BACK: Final = timed(
     " AND id IN (SELECT id FROM task WHERE state = 'running' AND lease_until < {now} LIMIT CAST(:many AS BIGINT))"
     f" RETURNING {COLUMNS}"
 )
+_PUT_BACK_OF: Final = timed(f"{_LAPSE} AND worker = :worker AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}")
 _PUT_BACK_ALL: Final = timed(f"{_LAPSE} AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}")
 
 
@@ -75,9 +76,17 @@ async def put_back(tx: Write, terms: Terms, now: int | None, *, whatever_lease: 
 
     The condition stands inside the one statement: a lease that its owner renews in the same moment is not taken.
     """
-    statement = _PUT_BACK_ALL if whatever_lease else _PUT_BACK
+    return await _lapse(tx, _PUT_BACK_ALL if whatever_lease else _PUT_BACK, terms, now)
+
+
+async def put_back_of(tx: Write, terms: Terms, now: int | None, worker: str) -> list[Task]:
+    """Queue the tasks of a worker that is gone, whatever is left of their leases, a strike for each; return them."""
+    return await _lapse(tx, _PUT_BACK_OF, terms, now, worker=worker)
+
+
+async def _lapse(tx: Write, statement: Sql, terms: Terms, now: int | None, **more: str) -> list[Task]:
     error = failure_text(LAPSED)
-    rows = await tx.rows(statement, now=now, limit=terms.strikes, error=error, many=_MANY, **_backoff(terms))
+    rows = await tx.rows(statement, now=now, limit=terms.strikes, error=error, many=_MANY, **_backoff(terms), **more)
     lapsed = [task_of(row) for row in rows]
     for task in lapsed:
         await note(tx, task.id, "failed" if task.state is State.FAILED else "lapsed", task.updated_at, error)

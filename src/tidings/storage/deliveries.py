@@ -242,6 +242,11 @@ _RETURN_LAPSED: Final = Sql(
         " ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
     ),
 )
+_RETURN_LEASED: Final = (
+    f"UPDATE delivery SET {_RETURN_LAPSED_SET} WHERE (msg_id, endpoint_id) IN"
+    " (SELECT msg_id, endpoint_id FROM delivery WHERE lease IS NOT NULL AND lease >= :first AND lease <= :last"
+    " ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+)
 _DROP: Final = Sql(
     sqlite=f"DELETE FROM delivery WHERE {_NAMED}",
     postgresql=f"DELETE FROM delivery USING {_KEYS} AS t(m, e, l) WHERE {_JOINED}",
@@ -256,6 +261,11 @@ async def hand_back(tx: Write, sends: Sequence[Settled], now: int) -> None:
 async def return_lapsed(tx: Write, *, before: int, now: int, limit: int) -> int:
     """Make rows whose lease ended before a moment due again; their process is gone or has given them up."""
     return await tx.run(_RETURN_LAPSED, before=before, now=now, limit=limit)
+
+
+async def return_leased(tx: Write, *, first: int, last: int, now: int, limit: int) -> int:
+    """Make rows with a lease of a range due again, whenever it ends: their process is gone. On PostgreSQL."""
+    return await tx.run(_RETURN_LEASED, first=first, last=last, now=now, limit=limit)
 
 
 async def drop(tx: Write, sends: Sequence[Settled]) -> int:

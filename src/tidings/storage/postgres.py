@@ -142,8 +142,10 @@ class PostgresDatabase:
 
     dialect = Dialect.POSTGRESQL
 
-    def __init__(self, pool: Any) -> None:  # noqa: ANN401 - the driver's pool type is generic over its record class
+    def __init__(self, pool: Any, dsn: str, *, pgbouncer: bool) -> None:  # noqa: ANN401 - the driver's pool type is generic over its record class
         self._pool = pool
+        self._dsn = dsn
+        self._pgbouncer = pgbouncer
 
     @classmethod
     async def open(cls, dsn: str, *, connections: int = 20, pgbouncer: bool = False) -> "PostgresDatabase":
@@ -161,7 +163,18 @@ class PostgresDatabase:
             )
         except Exception as error:
             raise _mapped(error) from error
-        return cls(pool)
+        return cls(pool, dsn, pgbouncer=pgbouncer)
+
+    @property
+    def keeps_sessions(self) -> bool:
+        """Whether a connection is one session for as long as it lasts: not so behind PgBouncer."""
+        return not self._pgbouncer
+
+    async def connect(self) -> Any:  # noqa: ANN401
+        """Make a connection beside the pool, for what a session holds."""
+        return await asyncpg.connect(
+            self._dsn, timeout=_CONNECT_SECONDS, command_timeout=_COMMAND_SECONDS, server_settings=_SESSION
+        )
 
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[Any]:

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from tidings.storage import nodes
 from tidings.storage.database import Read
 
 _PULSE: Final = """
@@ -13,8 +14,9 @@ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
   (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS lapse,
   (SELECT min(ready_at) FROM task WHERE state = 'queued') AS ready,
   (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lapse,
-  (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed
-"""
+  (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed,
+  ({gone}) AS gone
+""".replace("{gone}", nodes.GONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,19 @@ class Pulse:
     """When the next task is ready or its lease lapses."""
     changed: dict[str, int]
     """Applications whose routing was written lately, with the version now in force."""
+    gone: dict[int, str]
+    """Processes without their sign of life, and how their tasks name them."""
 
 
-async def take(read: Read, *, since: int) -> Pulse:
-    """Take the pulse; `since` bounds what counts as lately."""
-    row = await read.one(_PULSE, since=since)
+async def take(read: Read, *, since: int, node: int) -> Pulse:
+    """Take the pulse; `since` bounds what counts as lately, `node` is the process that asks."""
+    row = await read.one(_PULSE, since=since, node=node)
     return Pulse(
         now=row["now"],
         deliveries_at=_first(row["due"], row["lapse"]),
         tasks_at=_first(row["ready"], row["task_lapse"]),
         changed=json.loads(row["changed"] or "{}"),
+        gone={int(each): worker for each, worker in json.loads(row["gone"] or "{}").items()},
     )
 
 

@@ -22,7 +22,6 @@ the once-a-second pulse of the server, which calls `wake` too. With nothing to d
 """
 
 import asyncio
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -62,11 +61,14 @@ class Limits:
 class Runner:
     """Works on background tasks until it is stopped."""
 
-    def __init__(self, db: Database, clock: Clock, limits: Limits, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, limits: Limits, handlers: Mapping[str, Handler], worker: str = "worker"
+    ) -> None:
+        """`worker` is what the tasks of this process are known by."""
         lease_ms = int(limits.lease_seconds * SECOND)
         self._handlers = handlers
         self._slots = limits.slots
-        self._worker = f"{os.uname().nodename}:{os.getpid()}"
+        self._worker = worker
         self._woken = asyncio.Event()
         self._slices: set[asyncio.Task[None]] = set()
         self._dispatcher: asyncio.Task[None] | None = None
@@ -168,6 +170,15 @@ class Runner:
             lapsed = await claims.put_back(tx, self._bench.terms, self._bench.now, whatever_lease=True)
             await self._tell_failed(tx, lapsed)
         self._tell(lapsed)
+
+    async def inherit(self, worker: str) -> None:
+        """Put back what another process was working on, which is gone."""
+        async with self._bench.db.write(gate=tasks.GATE) as tx:
+            now = await claims.moment(tx, self._bench.now)
+            lapsed = await claims.put_back_of(tx, self._bench.terms, now, worker)
+            await self._tell_failed(tx, lapsed)
+        self._tell(lapsed)
+        self.wake()
 
     async def _tell_failed(self, tx: Write, lapsed: list[Task]) -> None:
         for task in lapsed:

@@ -306,3 +306,12 @@ CREATE TABLE task_event (
     data {text},
     PRIMARY KEY (task_id, seq)
 );
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- The processes that share this database, where they can hold a session: each holds a lock of its number.
+
+CREATE TABLE node (
+    id BIGINT PRIMARY KEY,
+    -- What its tasks are known by.
+    worker {text} NOT NULL
+);

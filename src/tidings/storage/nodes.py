@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""The processes that share a PostgreSQL: a row for each, and a lock of its number that its session holds.
+
+The lock is the sign of life. PostgreSQL lets go of it when the session ends, and the kernel ends the session with the
+process, however that died: so the others know within a second, and need not wait for leases to run out. A process that
+is cut off from the database, or whose machine is gone without a word, keeps its session for a while; there the leases
+end it, as ever.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import asyncpg
+
+from tidings.storage.database import Database, StorageError, Unavailable, Write
+
+LOCKS: Final = 0x7469
+"""The first number of the locks; the second is the process's."""
+GONE: Final = f"""
+SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND NOT EXISTS (
+  SELECT 1 FROM pg_locks
+  WHERE locktype = 'advisory' AND classid = {LOCKS} AND objid = CAST(node.id AS oid) AND objsubid = 2
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
+"""Other processes that do not hold their lock. Locks are only looked at where there are other processes."""
+_ENTER: Final = "INSERT INTO node (id, worker) VALUES (CAST(:node AS BIGINT), :worker) ON CONFLICT DO NOTHING"
+_LEAVE: Final = "DELETE FROM node WHERE id = :node"
+
+
+async def leave(tx: Write, node: int) -> None:
+    """Forget a process."""
+    await tx.run(_LEAVE, node=node)
+
+
+class Presence:
+    """The sign of life of a process, on a connection of its own that `connect` makes."""
+
+    __slots__ = ("_connect", "_connection", "_db", "_node", "_worker")
+
+    def __init__(self, db: Database, connect: Callable[[], Awaitable[Any]], node: int, worker: str) -> None:
+        self._db = db
+        self._connect = connect
+        self._node = node
+        self._worker = worker
+        self._connection: Any = None
+
+    async def keep(self) -> None:
+        """Take the lock if it is not held (any more). Raises `StorageError` where the database is not there."""
+        if self._connection is not None and not self._connection.is_closed():
+            return
+        self._connection = None
+        try:
+            connection = await self._connect()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Unavailable(str(error)) from error
+        try:
+            await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, self._node)
+            async with self._db.write() as tx:
+                await tx.run(_ENTER, node=self._node, worker=self._worker)
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection = connection
+
+    async def leave(self) -> None:
+        """Say goodbye; nobody has to find out. Trouble with the database is no trouble here: others will find out."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            async with self._db.write() as tx:
+                await leave(tx, self._node)
+        except StorageError:
+            pass
+        finally:
+            connection.terminate()
