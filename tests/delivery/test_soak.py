@@ -118,7 +118,8 @@ async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb:
 
     assert sent == attempts
     assert sent > seconds * PER_SECOND / 4  # a slow machine sends fewer; none at all would show nothing
-    assert sum(receiver.connections for receiver, _ in moody) > sent / 4  # each with a misbehaviour of its own
+    # Most misbehaviours end a connection.
+    assert sum(receiver.connections for receiver, _ in moody) > sent / 10
     assert {(case.code,) for case in CASES} <= set(codes)
     assert after.descriptors == before.descriptors
     assert after.tasks == before.tasks

@@ -22,6 +22,7 @@ the once-a-second pulse of the server, which calls `wake` too. With nothing to d
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -62,13 +63,13 @@ class Runner:
     """Works on background tasks until it is stopped."""
 
     def __init__(
-        self, db: Database, clock: Clock, limits: Limits, handlers: Mapping[str, Handler], worker: str = "worker"
+        self, db: Database, clock: Clock, limits: Limits, handlers: Mapping[str, Handler], worker: str | None = None
     ) -> None:
-        """`worker` is what the tasks of this process are known by."""
+        """`worker` is what the tasks of this process are known by; its host and number if nothing is given."""
         lease_ms = int(limits.lease_seconds * SECOND)
         self._handlers = handlers
         self._slots = limits.slots
-        self._worker = worker
+        self._worker = worker or f"{os.uname().nodename}:{os.getpid()}"
         self._woken = asyncio.Event()
         self._slices: set[asyncio.Task[None]] = set()
         self._dispatcher: asyncio.Task[None] | None = None
