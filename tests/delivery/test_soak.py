@@ -35,7 +35,7 @@ PER_SECOND = 300
 OUTSTANDING = 400
 TICK = 0.02
 CASES = list(ALL.values())
-WEIGHTS = [0.1 if case in LONG.values() else 1.0 for case in CASES]
+WEIGHTS = [1 if case in LONG.values() else 10 for case in CASES]
 MB = 1024 * 1024
 
 
@@ -45,6 +45,7 @@ class Moody(Receiver):
     def __init__(self, *, seed: int, authority: Authority | None = None) -> None:
         super().__init__([self.follow], tls=authority.receiver_context("127.0.0.1") if authority else None)
         self._chance = random.Random(seed)  # noqa: S311 - a die
+        self._stack = list({case.code: case for case in CASES}.values())
 
     def took(self, request: Request) -> None:
         """Forget it."""
@@ -53,9 +54,14 @@ class Moody(Receiver):
         for _ in range(self._chance.choice((0, 0, 0, 1, 2))):
             await read(peer)
             await say(OK)(peer)
-        case: Case = self._chance.choices(CASES, WEIGHTS)[0]
-        for step in case.scripts[0]:  # the others would serve well, and for ever
+        for step in self._next().scripts[0]:  # the others would serve well, and for ever
             await step(peer)
+
+    def _next(self) -> Case:
+        """Draw from a stack, which begins with a case of each code: so a short run sees them all."""
+        if not self._stack:
+            self._stack = self._chance.sample(CASES, k=len(CASES), counts=WEIGHTS)
+        return self._stack.pop()
 
 
 @dataclass(frozen=True, slots=True)
