@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Settle: what came of many sends, in one transaction: their attempts, and what their deliveries wait for next.
 
-A batch starts when the one before it has been committed. While the database is gone the outcomes stay in memory and
-are written when it is back; if this process dies first, the leases lapse and the messages are sent again.
+A batch starts when the one before it has been committed; where there is little to write it waits some milliseconds for
+more, since nobody waits for it and a transaction costs as much as a dozen messages. While the database is gone the
+outcomes stay in memory and are written when it is back; if this process dies first, the leases lapse and the messages
+are sent again.
 """
 
 import asyncio
@@ -24,6 +26,9 @@ from tidings.storage.settlement import AttemptRow
 BATCH: Final = 500
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
+_FEW: Final = 64
+"""Outcomes for which a transaction of their own is too much."""
+_LINGER_SECONDS: Final = 0.005
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +66,7 @@ class SettleBatcher:
         self._due_at = due_at
         self._waiting: deque[Outcome] = deque()
         self._flushing: asyncio.Task[None] | None = None
+        self._closing = False
 
     @property
     def waiting(self) -> int:
@@ -75,6 +81,7 @@ class SettleBatcher:
 
     async def close(self) -> None:
         """Write everything that was handed in, however long that takes; give up when the database writes nothing."""
+        self._closing = True
         before = -1
         while self._flushing is not None and len(self._waiting) != before:
             before = len(self._waiting)
@@ -86,6 +93,8 @@ class SettleBatcher:
     async def _flush(self) -> None:
         try:
             while self._waiting:
+                if len(self._waiting) < _FEW and not self._closing:
+                    await asyncio.sleep(_LINGER_SECONDS)
                 await self._settle([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
         finally:
             self._flushing = None
