@@ -123,6 +123,24 @@ async def test_a_process_that_lost_its_session_and_is_back_keeps_what_it_has(sha
     await other.leave()
 
 
+async def test_a_session_that_was_lost_on_the_way_is_sign_enough_while_it_lasts(shared: PostgresDatabase) -> None:
+    cut, other = Node(shared, "a:1"), Node(shared, "b:2")
+    await cut.beat()
+    old, cut.presence._connection = cut.presence._connection, None  # noqa: SLF001
+    pid = old.get_server_pid()
+
+    await cut.beat(2)
+    await other.beat(4)
+    old.terminate()
+    await cut.until_gone(pid)
+    await cut.beat()
+    await other.beat(4)
+
+    assert other.freed == 0
+    await cut.leave()
+    await other.leave()
+
+
 async def test_one_that_takes_leave_is_not_missed(shared: PostgresDatabase) -> None:
     db = shared
     one, other = Node(db, "a:1"), Node(db, "b:2")

@@ -7,6 +7,7 @@ is cut off from the database, or whose machine is gone without a word, keeps its
 end it, as ever.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND NOT EXISTS (
 """
 """Other processes that do not hold their lock. Locks are only looked at where there are other processes."""
 _ENTER: Final = "INSERT INTO node (id, worker) VALUES (CAST(:node AS BIGINT), :worker) ON CONFLICT DO NOTHING"
+_LEAVE_SECONDS: Final = 1.0
 _LEAVE: Final = "DELETE FROM node WHERE id = :node"
 
 
@@ -54,7 +56,9 @@ class Presence:
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise Unavailable(str(error)) from error
         try:
-            await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, self._node)
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCKS, self._node):
+                connection.terminate()  # a session of ours that was lost on the way holds it still: that is sign enough
+                return
             async with self._db.write() as tx:
                 await tx.run(_ENTER, node=self._node, worker=self._worker)
         except BaseException:
@@ -68,9 +72,9 @@ class Presence:
         if connection is None:
             return
         try:
-            async with self._db.write() as tx:
+            async with asyncio.timeout(_LEAVE_SECONDS), self._db.write() as tx:
                 await leave(tx, self._node)
-        except StorageError:
+        except (StorageError, TimeoutError):
             pass
         finally:
             connection.terminate()
