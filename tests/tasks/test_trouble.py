@@ -118,6 +118,25 @@ async def test_on_postgresql_another_node_takes_over_when_the_lease_has_run_out(
         assert await events_of(db, task) == ["created", "lapsed", "succeeded"]
 
 
+async def test_on_postgresql_what_a_process_that_is_gone_was_working_on_does_not_wait_for_its_lease(
+    postgres_dsn: str,
+) -> None:
+    async with database(postgres_dsn) as db:
+        scene = Scene(db, desk_of(db))
+        task = await start(scene.desk, new_task(100))
+        async with db.write(gate=tasks.GATE) as tx:
+            assert await claims.claim(tx, Terms(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
+
+        heir = runner_of(db, Counting())
+        await heir.inherit("somebody else")
+        assert (await reread(db, task.id)).state is State.RUNNING
+        await heir.inherit("dead")
+        ended = await scene.done(task)
+
+        assert (ended.state, ended.epoch) == (State.SUCCEEDED, 3)
+        assert await events_of(db, task) == ["created", "lapsed", "succeeded"]
+
+
 async def test_on_postgresql_nodes_share_the_work(postgres_dsn: str) -> None:
     async with database(postgres_dsn) as db:
         scene = Scene(db, desk_of(db))
