@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -56,6 +57,8 @@ from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.preview import Preview
 from tidings.tasks.runner import Limits, Runner
 
+_SWITCH_SECONDS: Final = 0.0005
+"""How long a thread that has waited for the disk or for SQLite waits for the loop's thread to let it go on."""
 _PULSE_SECONDS: Final = 1.0
 _LATELY_MS: Final = 30 * SECOND
 _KEEP_ALIVE: Final = 75
@@ -182,6 +185,7 @@ class Server:
         gc.collect()
         gc.freeze()  # what is here now stays until the end: the collector need not look at it again
         gc.set_threshold(50_000, 20, 100)
+        sys.setswitchinterval(_SWITCH_SECONDS)
         await stop.wait()
         await self._stop(serving)
 

@@ -23,15 +23,21 @@ class Shaky:
         self.dialect: Dialect = self.db.dialect
 
     @asynccontextmanager
-    async def write(self, *, gate: int | None = None, lock_ms: int = 1_000) -> AsyncIterator[Write]:
+    async def write(
+        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False
+    ) -> AsyncIterator[Write]:
         error: type[StorageError] | None = None
-        async with self.db.write(gate=gate, lock_ms=lock_ms) as tx:
+        async with self.db.write(gate=gate, lock_ms=lock_ms, patient=patient) as tx:
             yield tx
             error = self.errors.pop(0) if self.errors else None
             if error is not None and error is not OutcomeUnknown:
                 raise error
         if error is not None:
             raise error
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.db.is_wanted
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Read]:

@@ -129,7 +129,7 @@ class SettleBatcher:
     async def _commit(self, batch: list[Outcome], *, is_unknown: bool) -> None:
         """Write a batch. One whose COMMIT was lost on the way is written whole or not at all, and not twice."""
         now = self._clock.now()
-        async with self._db.write() as tx:
+        async with self._db.write(patient=True) as tx:
             if not (is_unknown and await _is_written(tx, batch)):
                 await self._write(tx, batch, now)
             point("settle.before_commit")

@@ -128,16 +128,24 @@ class Database(Protocol):
 
     dialect: Dialect
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether patient writers should leave room: somebody for whom somebody waits has written lately."""
+        ...
+
     def read(self) -> AbstractAsyncContextManager[Read]:
         """Open a short read; on SQLite it sees one snapshot, on PostgreSQL each statement sees its own."""
         ...
 
-    def write(self, *, gate: int | None = None, lock_ms: int = 1_000) -> AbstractAsyncContextManager[Write]:
+    def write(
+        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False
+    ) -> AbstractAsyncContextManager[Write]:
         """Open a write transaction: committed at the end of the block, rolled back by any exception.
 
         `gate` names a lock that is held until the transaction ends, so that few and important decisions are made
         one at a time in the whole cluster; on SQLite every write is alone anyway. `lock_ms` is how long a statement
-        waits for a row that another transaction holds.
+        waits for a row that another transaction holds. `patient` says that nobody waits for the end of this one, so
+        that it lets others go first where there is one writer.
         """
         ...
 

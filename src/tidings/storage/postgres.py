@@ -27,11 +27,15 @@ from tidings.storage.database import (
     Value,
     numbered,
 )
+from tidings.storage.turns import Demand
 
 _CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 30.0
 # Statements here take microseconds to milliseconds: neither a compiler nor further processes pay for them.
-_SESSION: Final = {"application_name": "tidings", "jit": "off", "max_parallel_workers_per_gather": "0"}
+# A plan is made once and kept, often while a table is all but empty. Whatever is cheapest then, reading all of it, is
+# a disaster when a hundred thousand rows are there; and nothing here asks for what an index does not find.
+_BY_INDEX: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+_SESSION: Final = {"application_name": "tidings", "jit": "off", "max_parallel_workers_per_gather": "0", **_BY_INDEX}
 # One round trip opens the transaction and bounds it: a client that dies or hangs inside one holds its locks for 5 s.
 _BEGIN: Final = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '5s';"
 _BUSY: Final = (
@@ -146,6 +150,7 @@ class PostgresDatabase:
         self._pool = pool
         self._dsn = dsn
         self._pgbouncer = pgbouncer
+        self._demand = Demand()
 
     @classmethod
     async def open(cls, dsn: str, *, connections: int = 20, pgbouncer: bool = False) -> "PostgresDatabase":
@@ -198,9 +203,18 @@ class PostgresDatabase:
         async with self._lent() as connection:
             yield PostgresRead(connection)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody who is not patient has written lately, through this process."""
+        return self._demand.is_there
+
     @asynccontextmanager
-    async def write(self, *, gate: int | None = None, lock_ms: int = 1_000) -> AsyncIterator[PostgresWrite]:
+    async def write(
+        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False
+    ) -> AsyncIterator[PostgresWrite]:
         """Open a write transaction; `gate` is a transaction-scoped advisory lock."""
+        if not patient:
+            self._demand.note()
         async with self._lent() as connection:
             tx = PostgresWrite(connection)
             try:

@@ -19,10 +19,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from tidings.observe import failure
 from tidings.storage.database import Busy, Dialect, Duplicate, Row, Sql, Statement, Table, Unavailable, Value
+from tidings.storage.turns import Turns
+from tidings.storage.wal import Committer, Log
 
 _READERS: Final = 4
 _BUSY_MS: Final = 5_000
+_FOLD_AT: Final = 8_000
+"""Pages in the log for which it is folded into the file."""
+_LONG: Final = 16_000
+"""Pages after which the log is begun anew, for which the writers wait a moment."""
+_FOLD_IN_COMMIT_AT: Final = 65_536
+"""Pages after which SQLite folds by itself, inside a COMMIT: should the above ever fall behind, the log has an end."""
 _AT_ONCE: Final = 16
 """Rows that one statement adds: each run of a statement costs as much as half a row."""
 
@@ -160,18 +169,28 @@ class SqliteDatabase:
         self._path = path
         self._lock = _locked(path)
         self._writer = _connected(path)
-        self._owner = asyncio.Lock()
-        self._committer = ThreadPoolExecutor(1, "commit")
+        self._log = Log(path, _connected(path))
+        self._committer = Committer(self._writer)
+        self._turns = Turns()
+        self._folding: asyncio.Task[None] | None = None
+        self._fold_at = _FOLD_AT
         self._threads = ThreadPoolExecutor(_READERS, "read")
         self._idle: list[sqlite3.Connection] = []
         self._readers = asyncio.Semaphore(_READERS)
         self.synchronous: int = self._writer.execute("PRAGMA synchronous").fetchone()[0]
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody who is not patient has written lately."""
+        return self._turns.demand.is_there
+
     @asynccontextmanager
-    async def write(self, *, gate: int | None = None, lock_ms: int = 1_000) -> AsyncIterator[SqliteWrite]:
+    async def write(
+        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False
+    ) -> AsyncIterator[SqliteWrite]:
         """Open the write transaction when this caller's turn has come; `gate` is held by the turn itself."""
         del gate, lock_ms
-        async with self._owner:
+        async with self._turns.turn(patient=patient):
             tx = SqliteWrite(self._writer)
             self._begin()
             try:
@@ -193,15 +212,27 @@ class SqliteDatabase:
         if not self._writer.in_transaction:  # SQLite gave up by itself (disk full): all of the transaction is gone
             message = "the database rolled the transaction back"
             raise Unavailable(message)
-        commit = asyncio.get_running_loop().run_in_executor(self._committer, self._writer.execute, "COMMIT")
         try:
-            await asyncio.shield(commit)
-        except asyncio.CancelledError:
-            # The thread is inside the connection: the turn may not pass on before it is out again.
-            await asyncio.wait([commit])
-            raise
+            await self._committer.commit()
         except sqlite3.Error as error:
             raise _mapped(error) from error
+        if self._folding is None and self._log.unfolded >= self._fold_at:
+            self._folding = asyncio.create_task(self._fold())
+
+    async def _fold(self) -> None:
+        """Fold the log: beside all writers, and where it is long, to its end, so that it begins anew."""
+        try:
+            await self._log.fold()
+            if self._log.frames >= _LONG:
+                async with self._turns.urgent_only():
+                    await self._log.fold()
+                    async with self._turns.turn():
+                        await self._log.fold()
+        except sqlite3.Error as error:  # the log has everything, and is folded another time
+            failure("folding the log into the database", error)
+        finally:
+            self._fold_at = self._log.unfolded + _FOLD_AT  # what readers hold back is no reason to try at once
+            self._folding = None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[SqliteRead]:
@@ -217,12 +248,17 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """Wait for the owner's turn to end, fold the log into the file and unlock it."""
-        async with self._owner:
-            self._committer.shutdown()
+        async with self._turns.turn():
+            if self._folding is not None:
+                self._folding.cancel()
+                await asyncio.wait([self._folding])
+            self._log.close_connection()
+            self._committer.close()
             self._threads.shutdown()
             for connection in self._idle:
                 connection.close()
             self._writer.close()
+            self._log.close()
             os.close(self._lock)
 
 
@@ -245,7 +281,12 @@ def _connected(path: Path, *, reader: bool = False) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise _mapped(error) from error
     connection.row_factory = sqlite3.Row
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "wal_autocheckpoint=4000"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"busy_timeout={_BUSY_MS}",
+        f"wal_autocheckpoint={_FOLD_IN_COMMIT_AT}",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute("PRAGMA query_only=ON" if reader else "PRAGMA cache_size=-65536")
     return connection

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""Whose turn it is with SQLite's one writer: one owner at a time, and those go first for whom somebody waits."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+_LATELY_SECONDS: Final = 1.0
+_Waiting = deque[asyncio.Future[None]]
+
+
+class Demand:
+    """Whether anybody for whom somebody waits has written lately."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self) -> None:
+        self._at = float("-inf")
+
+    def note(self) -> None:
+        """Note that somebody writes now."""
+        self._at = time.monotonic()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether somebody has, a moment ago."""
+        return time.monotonic() - self._at < _LATELY_SECONDS
+
+
+class Turns:
+    """A lock with two queues.
+
+    Who is *patient* (settling, claiming, a chunk of a task: nobody waits for them) lets the others go first. Where both
+    wait they take turns, so that neither starves the other: who is not patient waits for one patient owner at most,
+    however many of them there are. `urgent_only` holds back the patient ones altogether.
+    """
+
+    def __init__(self) -> None:
+        self._urgent: Final = _Waiting()
+        self._patient: Final = _Waiting()
+        self._is_taken = False
+        self._was_urgent = False
+        self._held_back = 0
+        self.demand: Final = Demand()
+
+    @asynccontextmanager
+    async def turn(self, *, patient: bool = False) -> AsyncIterator[None]:
+        """Own the writer for the length of a block."""
+        await self._take(patient=patient)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    @asynccontextmanager
+    async def urgent_only(self) -> AsyncIterator[None]:
+        """Give no turn to patient ones that have yet to begin, for the length of a block."""
+        self._held_back += 1
+        try:
+            yield
+        finally:
+            self._held_back -= 1
+            if not self._is_taken:
+                self._pass_on()
+
+    async def _take(self, *, patient: bool) -> None:
+        if not self._is_taken and not (patient and self._held_back):
+            self._begin(urgent=not patient)
+            return
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._patient if patient else self._urgent).append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if not mine.cancelled():  # the turn had come, and is nobody's now
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        """Hand the turn to the next, without a moment in which somebody else could take it."""
+        waiting = self._next()
+        self._is_taken = waiting is not None
+        if waiting is not None:
+            self._begin(urgent=waiting is self._urgent)
+            waiting.popleft().set_result(None)
+
+    def _begin(self, *, urgent: bool) -> None:
+        self._is_taken, self._was_urgent = True, urgent
+        if urgent:
+            self.demand.note()
+
+    def _next(self) -> _Waiting | None:
+        """Return the queue whose turn it is, without those who were cancelled while they waited."""
+        for waiting in (self._urgent, self._patient):
+            while waiting and waiting[0].done():
+                waiting.popleft()
+        patient = None if self._held_back or not self._patient else self._patient
+        if self._urgent and not (self._was_urgent and patient is not None):
+            return self._urgent
+        return patient

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""SQLite's log is folded into the file beside the writers, begins anew, and loses nothing."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tidings.storage import sqlite
+from tidings.storage.sqlite import SqliteDatabase
+
+
+async def _write(db: SqliteDatabase, count: int, *, patient: bool = False) -> None:
+    async with db.write(patient=patient) as tx:
+        for number in range(count):
+            await tx.run("INSERT INTO t (body) VALUES (:body)", body=f"{number:0>2000}")
+
+
+async def _table(path: Path) -> SqliteDatabase:
+    db = SqliteDatabase(path)
+    async with db.write() as tx:
+        await tx.run("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")
+    return db
+
+
+async def test_the_log_begins_anew_while_writers_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_FOLD_AT", 50)
+    monkeypatch.setattr(sqlite, "_LONG", 200)
+    path = tmp_path / "a.db"
+    db = await _table(path)
+
+    async def keep_writing(*, patient: bool) -> None:
+        for _ in range(150):
+            await _write(db, 10, patient=patient)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(keep_writing(patient=False), keep_writing(patient=True))
+        size = (tmp_path / "a.db-wal").stat().st_size
+        await db.close()
+
+    # Both write some 1,600 pages of 4 KB in all. Each fold is far behind at times, so the bound is a wide one.
+    assert size < 4_096 * 1_200
+    with sqlite3.connect(path) as found:
+        assert found.execute("SELECT count(*) FROM t").fetchone() == (3_000,)
+        assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_a_reader_holds_the_log_back_and_neither_writers_nor_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_FOLD_AT", 10)
+    monkeypatch.setattr(sqlite, "_LONG", 20)
+    db = await _table(tmp_path / "a.db")
+    await _write(db, 10)
+
+    async with asyncio.timeout(60), db.read() as read:
+        before = (await read.one("SELECT count(*) AS n FROM t"))["n"]
+        for _ in range(60):
+            await _write(db, 10)
+        after = (await read.one("SELECT count(*) AS n FROM t"))["n"]
+    await db.close()
+
+    assert (before, after) == (10, 10)
+
+
+async def test_a_commit_whose_caller_is_cancelled_is_over_before_the_next_one_begins(tmp_path: Path) -> None:
+    db = await _table(tmp_path / "a.db")
+    for _ in range(50):
+        call = asyncio.create_task(_write(db, 5))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        call.cancel()
+        call.cancel()
+        await _write(db, 1)
+        await asyncio.wait([call])
+
+    async with db.read() as read:
+        count = (await read.one("SELECT count(*) AS n FROM t"))["n"]
+    await db.close()
+    assert count >= 50
+    assert count % 5 == 0
