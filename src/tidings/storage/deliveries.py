@@ -75,8 +75,19 @@ async def outlook(read: Read, now: int) -> Outlook:
 
 
 # A walk over the distinct endpoints of the index, one probe each, so that an endpoint with 100,000 due rows costs no
-# more than one with a single row, and hides nobody.
-_DUE_ENDPOINTS: Final = """
+# more than one with a single row, and hides nobody. PostgreSQL is told the index by comparing all of its key.
+_IS_DUE: Final = Sql(
+    sqlite="d.endpoint_id = walk.id AND d.lane = {lane} AND d.due_at <= :now",
+    postgresql=(
+        "(d.endpoint_id, d.lane, d.due_at) >= (walk.id, CAST({lane} AS SMALLINT), 0)"
+        " AND (d.endpoint_id, d.lane, d.due_at) <= (walk.id, CAST({lane} AS SMALLINT), CAST(:now AS BIGINT))"
+    ),
+)
+
+
+def _due_endpoints(is_due: str) -> str:
+    live, replay = is_due.format(lane=int(Lane.LIVE)), is_due.format(lane=int(Lane.REPLAY))
+    return f"""
 WITH RECURSIVE walk(id) AS (
   SELECT min(endpoint_id) FROM delivery WHERE lease IS NULL AND endpoint_id > :after
   UNION ALL
@@ -85,17 +96,16 @@ WITH RECURSIVE walk(id) AS (
 )
 SELECT walk.id AS id,
   (SELECT d.app_id FROM delivery d WHERE d.endpoint_id = walk.id AND d.lease IS NULL LIMIT 1) AS app_id,
-  EXISTS
-    (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND d.endpoint_id = walk.id AND d.lane = 0 AND d.due_at <= :now)
-  AS is_live
+  EXISTS (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND {live}) AS is_live
 FROM walk WHERE walk.id IS NOT NULL AND (
-  EXISTS
-    (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND d.endpoint_id = walk.id AND d.lane = 0 AND d.due_at <= :now)
-  OR EXISTS
-    (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND d.endpoint_id = walk.id AND d.lane = 1 AND d.due_at <= :now)
+  EXISTS (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND {live})
+  OR EXISTS (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND {replay})
 )
 LIMIT :limit
 """
+
+
+_DUE_ENDPOINTS: Final = Sql(_due_endpoints(_IS_DUE.sqlite), _due_endpoints(_IS_DUE.postgresql))
 
 
 async def due_endpoints(read: Read, now: int, *, after: str, limit: int) -> list[tuple[str, str, bool]]:
@@ -114,17 +124,18 @@ UPDATE delivery SET lease = :lease, lease_until = :until WHERE rowid IN (
   ORDER BY due_at LIMIT :room)
 RETURNING {_COLUMNS}
 """,
+    # The rows are named by their place in the table, and found by all of one index's key at once. A plan that is made
+    # while there are few rows would else take any index, and look for each row among all of its endpoint's.
     postgresql=f"""
 UPDATE delivery SET lease = CAST(:lease AS BIGINT), lease_until = CAST(:until AS BIGINT)
-FROM (
-  SELECT picked.m, picked.e FROM unnest(CAST(:endpoints AS text[]), CAST(:rooms AS bigint[])) AS wanted(id, room)
+WHERE ctid = ANY(ARRAY(
+  SELECT picked.place FROM unnest(CAST(:endpoints AS text[]), CAST(:rooms AS bigint[])) AS wanted(id, room)
   CROSS JOIN LATERAL (
-    SELECT msg_id AS m, endpoint_id AS e FROM delivery
-    WHERE endpoint_id = wanted.id AND lane = CAST(:lane AS SMALLINT) AND lease IS NULL
-    AND due_at <= CAST(:now AS BIGINT)
-    ORDER BY due_at LIMIT wanted.room FOR UPDATE SKIP LOCKED) AS picked
-) AS chosen
-WHERE msg_id = chosen.m AND endpoint_id = chosen.e AND delivery.lease IS NULL
+    SELECT ctid AS place FROM delivery WHERE lease IS NULL
+    AND (endpoint_id, lane, due_at) >= (wanted.id, CAST(:lane AS SMALLINT), 0)
+    AND (endpoint_id, lane, due_at) <= (wanted.id, CAST(:lane AS SMALLINT), CAST(:now AS BIGINT))
+    ORDER BY endpoint_id, lane, due_at LIMIT wanted.room FOR UPDATE SKIP LOCKED) AS picked
+))
 RETURNING {_COLUMNS}
 """,
 )
