@@ -3,6 +3,7 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -19,12 +20,12 @@ def _resend(to: Receiver, number: int) -> Send:
 async def test_live_deliveries_go_first_and_every_tenth_send_is_a_tasks() -> None:
     world, to = World(), receiver("ep_1")
     world.queue.take([_resend(to, number) for number in range(4)])
+    await _begun(world, 1)
     live = [send(to, number, 0.0) for number in range(100, 125)]
     world.queue.take(live)
 
     while len(world.started) < 29:
-        under_way = next(iter(next(world.queue.lines()).under_way))
-        world.queue.finished(under_way)
+        await _begun(world, len(world.started) + 1, finishing=next(iter(next(world.queue.lines()).under_way)))
 
     tasks = [at for at, name in enumerate(world.started) if len(name) == len("msg_0")]
     assert tasks == [0, 10, 20, 28]
@@ -35,17 +36,43 @@ async def test_live_deliveries_go_first_and_every_tenth_send_is_a_tasks() -> Non
 async def test_what_a_task_left_in_the_database_is_asked_for_when_there_is_room() -> None:
     world, to = World(), receiver("ep_1")
     world.queue.take([_resend(to, number) for number in range(3)])
+    await _begun(world, 1)
 
     will_ask = world.queue.asks("ep_1")
     before = world.wanted
-    for _ in range(2):
-        world.queue.finished(next(iter(next(world.queue.lines()).under_way)))
+    for begun in (2, 3):
+        await _begun(world, begun, finishing=next(iter(next(world.queue.lines()).under_way)))
 
     assert (will_ask, before, world.wanted > 0) == (True, 0, True)
     assert world.queue.fits("ep_1")
     assert not world.queue.asks("ep_1")
     assert not world.queue.asks("ep_2")
     world.queue.close()
+
+
+async def test_what_tasks_send_again_begins_one_in_a_turn_of_the_loop_and_live_ones_at_once() -> None:
+    world, to = World(concurrency=10), receiver("ep_1")
+    world.queue.take([_resend(to, number) for number in range(8)])
+    world.queue.take([send(to, number, 0.0) for number in (100, 101)])
+    begun = [len(world.started)]
+    for _ in range(4):
+        await asyncio.sleep(0)
+        begun.append(len(world.started))
+
+    assert world.started[:2] == ["msg_100", "msg_101"]
+    assert begun[0] == 2
+    assert all(later - earlier <= 1 for earlier, later in pairwise(begun))
+    await _begun(world, 10)
+    world.queue.close()
+
+
+async def _begun(world: World, count: int, *, finishing: Send | None = None) -> None:
+    """Let a send end, and the loop turn until so many have begun."""
+    if finishing is not None:
+        world.queue.finished(finishing)
+    async with asyncio.timeout(5):
+        while len(world.started) < count:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(("lane", "task", "fits"), [(1, "'qtask_1'", True), (0, "NULL", False)])
@@ -76,6 +103,21 @@ async def test_only_live_rows_in_the_database_keep_live_deliveries_there(
             over.set()
 
     assert leased == 10 + fits
+
+
+async def test_what_can_never_be_sent_is_claimed_to_its_end(db: Database) -> None:
+    """What is claimed and dropped leaves no send whose end would ask for more."""
+    app = await add_app(db)
+    endpoint = await add_endpoint(db, app, "http://127.0.0.1:9/")
+    async with running(db) as path:
+        await asyncio.gather(*(path.send(app) for _ in range(30)))
+        async with db.write() as tx:
+            await tx.run("UPDATE message SET payload = NULL")
+    async with running(db, delivering=terms(concurrency=5)) as path:
+        assert path.delivery is not None
+        path.delivery.wake([endpoint])
+        await path.until("delivery", 0)
+        assert await path.count("attempt") == 0
 
 
 async def _claimed(tell: object, endpoint: str, *, fits: bool) -> None:

@@ -33,15 +33,15 @@ def send(to: Receiver, number: int, at: float) -> Send:
 
 
 class World:
-    """A queue with room for one send at a time, and a pacer, both with what they have done."""
+    """A queue with room for so many sends at a time, and a pacer, both with what they have done."""
 
-    def __init__(self) -> None:
+    def __init__(self, concurrency: int = 1) -> None:
         self.clock = ManualClock()
         self.started: list[str] = []
         self.back: list[str] = []
         self.wanted = 0
         self.queue = Queue(
-            Bounds(concurrency=1, memory=100, patience=10.0),
+            Bounds(concurrency=concurrency, memory=100, patience=10.0),
             self.clock,
             start=self._start,
             hand_back=self._hand_back,

@@ -199,9 +199,9 @@ class Claimer:
         count("deliveries.claimed", len(sends))
         drained = [endpoint_id for endpoint_id, room in wanted if taken[endpoint_id] < room]
         behind = [each for each in receivers if each not in drained]
-        put_off = self._wait_for([receivers[each] for each in behind], limited)
-        more = any(each not in put_off for each in taken if each not in windows)
-        more = more or bool(lapsed) or abandoned or wrapped or self._after != ""
+        self._wait_for([receivers[each] for each in behind], limited)
+        # Who got as much as there was room for asks again when there is more of it: the queue sees to that.
+        more = bool(lapsed) or abandoned or wrapped or self._after != ""
         plain, paced = _split(sends, windows)
         live = Counter(row["endpoint_id"] for row in rows if row["lane"] == Lane.LIVE)
         rooms = dict(wanted)
@@ -232,7 +232,7 @@ class Claimer:
         most = spare if self._queue.is_crowded(receiver.id) else _MOST_PACED
         return max(0, min(most - waiting, memory))
 
-    def _wait_for(self, behind: Iterable[Receiver], limited: Round | None) -> Container[str]:
+    def _wait_for(self, behind: Iterable[Receiver], limited: Round | None) -> None:
         """Put endpoints off that have more to send than they may, and look at them again in time."""
         now = self._clock.monotonic()
         if len(self._put_off) > _PUT_OFF_MOST:
@@ -248,7 +248,6 @@ class Claimer:
                 continue
             self._put_off[receiver.id] = now + wait
             self.due_at(self._clock.now() + int(wait * SECOND) + 1)
-        return self._put_off
 
     async def _receivers(
         self, tx: Write, found: Sequence[tuple[str, str, bool]]

@@ -6,7 +6,8 @@ with its delivery unsent. When a line is full, or live rows of its endpoint wait
 new deliveries are left in the database too, where they are claimed in the order in which they became due.
 
 What tasks send again never stands before live work: it waits apart, one send in ten is its own while live ones wait,
-and rows of it in the database put no line behind.
+and rows of it in the database put no line behind. Where nothing live waits it is begun grain by grain, one send in a
+turn of the loop, and while live messages come at all only in the time that they leave.
 
 A line where nothing answers any more is *narrow*: after so many sends in a row that got no answer at all it has a few
 sends under way and few waiting, and is filled from the database by the clock and not by each send that ends, so that
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from tidings.clock import Clock
+from tidings.delivery.spare import SpareTime
 from tidings.model.routing import Receiver, Send
 
 _SWEEP_SECONDS: Final = 0.25
@@ -34,6 +36,8 @@ _NARROW: Final = 4
 """Sends under way from a narrow line."""
 _NARROW_WAITING: Final = 24
 """Deliveries that wait in a narrow line."""
+_NO_TIME_SECONDS: Final = 0.002
+"""After how long it is looked again whether there is time for what tasks send again."""
 _REPLAY_TURN: Final = 10
 """Which send is one of a task, counted from its last, while live ones wait."""
 
@@ -99,17 +103,20 @@ class Line:
         """How many deliveries wait here or are under way."""
         return len(self.waiting) + len(self.replays) + len(self.under_way)
 
+    @property
+    def is_half_empty(self) -> bool:
+        """Whether it is time to ask for more of what waits in the database."""
+        return len(self.waiting) + len(self.replays) < max(1, self.concurrency // 2)
+
     def add(self, send: Send) -> None:
         """Let a delivery wait."""
         (self.waiting if send.task_id is None else self.replays).append(send)
 
-    def next(self) -> Send | None:
-        """Take out the delivery whose turn it is."""
+    def next(self) -> Send:
+        """Take out the delivery whose turn it is; there must be one."""
         if self.replays and (not self.waiting or self.live_turns >= _REPLAY_TURN - 1):
             self.live_turns = 0
             return self.replays.popleft()
-        if not self.waiting:
-            return None
         self.live_turns += 1
         return self.waiting.popleft()
 
@@ -150,6 +157,10 @@ class Queue:
         self._emptied: asyncio.Event | None = None
         self._starved = False
         self._closed = False
+        self._spare = SpareTime()
+        self._replaying: dict[Line, None] = {}
+        """Lines with replays to begin, the next one first."""
+        self._replayer: asyncio.Handle | None = None
 
     @property
     def held(self) -> int:
@@ -212,6 +223,8 @@ class Queue:
             line.add(send)
             touched[send.receiver.id] = line
             self._held += 1
+        if any(line.waiting for line in touched.values()):
+            self._spare.urgent()
         for line in touched.values():
             self._advance(line)
         if self._sweeper is None and self._held:
@@ -227,13 +240,13 @@ class Queue:
     def asks(self, endpoint_id: str) -> bool:
         """Note that rows wait in the database for which nothing live need wait; tell whether their line asks for them.
 
-        It does when it has room again, unless it has room now, or is filled by the clock.
+        It does once it is half empty, unless it is now, or is filled by the clock.
         """
         line = self._lines.get(endpoint_id)
         if line is None:
             return False
         line.has_more = True
-        return line.held >= 2 * line.concurrency and not line.is_narrow and not line.receiver.limits
+        return not line.is_half_empty and not line.is_narrow and not line.receiver.limits
 
     def catch_up(self, endpoint_id: str, *, live_only: bool = False) -> None:
         """Note that no due rows of an endpoint wait in the database, or no live ones."""
@@ -307,8 +320,9 @@ class Queue:
     def close(self) -> list[Send]:
         """Start nothing more; return what waits, which the caller hands back."""
         self._closed = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for timer in (self._sweeper, self._replayer):
+            if timer is not None:
+                timer.cancel()
         left = [send for line in self._lines.values() for send in line.emptied()]
         self._held -= len(left)
         return left
@@ -357,12 +371,38 @@ class Queue:
                 del self._lines[endpoint_id]
 
     def _advance(self, line: Line) -> None:
-        concurrency, under_way = line.concurrency, line.under_way
-        while len(under_way) < concurrency and not self._closed and (send := line.next()) is not None:
-            self._begin(line, send)
-        if not (line.behind or line.has_more) or self._closed:
+        if self._closed:
             return
-        if len(line.waiting) + len(line.replays) < max(1, concurrency // 2):
+        concurrency, under_way = line.concurrency, line.under_way
+        while line.waiting and len(under_way) < concurrency:
+            self._begin(line)
+        if line.replays and len(under_way) < concurrency:
+            self._replaying[line] = None
+            if self._replayer is None:
+                self._replayer = asyncio.get_running_loop().call_soon(self._replay)
+        self._ask(line)
+
+    def _replay(self) -> None:
+        """Begin one send that a task has asked for, if there is time, and come again while there are more."""
+        self._replayer = None
+        if self._closed or not self._replaying:
+            return
+        has_time = self._spare.is_left()
+        if has_time:
+            line = next(iter(self._replaying))
+            del self._replaying[line]
+            if line.replays and len(line.under_way) < line.concurrency:
+                self._begin(line)
+                self._advance(line)
+        if self._replaying and self._replayer is None:
+            loop = asyncio.get_running_loop()
+            self._replayer = (
+                loop.call_soon(self._replay) if has_time else loop.call_later(_NO_TIME_SECONDS, self._replay)
+            )
+
+    def _ask(self, line: Line) -> None:
+        """Ask for more of what waits in the database once a line is half empty."""
+        if (line.behind or line.has_more) and line.is_half_empty:
             self._want(line)
 
     def _want(self, line: Line) -> None:
@@ -370,7 +410,8 @@ class Queue:
         if not line.is_narrow and not line.receiver.limits:
             self._wanting()
 
-    def _begin(self, line: Line, send: Send) -> None:
+    def _begin(self, line: Line) -> None:
+        send = line.next()
         send.receiver = line.receiver
         line.under_way[send] = self._start(send)
 
