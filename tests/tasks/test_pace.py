@@ -68,3 +68,12 @@ def test_an_operators_cap_counts_only_where_it_is_set() -> None:
 def test_the_first_rate_stands_for_itself_and_later_ones_move_it() -> None:
     assert next_rate(0.0, 100, 1_000) == pytest.approx(100.0)
     assert next_rate(100.0, 200, 1_000) == pytest.approx(120.0)
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize("rows", [0, 1, 100, 400, 800, 100_000])
+def test_a_chunk_among_others_is_no_longer_than_one_alone(dialect: Dialect, rows: int) -> None:
+    pace = pace_of(dialect, lease_ms=10_000, rows=rows)
+
+    assert 1 <= pace.crowded <= pace.cap
+    assert pace.rest >= 1

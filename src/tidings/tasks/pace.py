@@ -21,11 +21,17 @@ FIRST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The bounds of a chunk: time inside the write transaction, time in all, and rows."""
+    """The bounds of a chunk: time inside the write transaction, time in all, and rows.
+
+    Where others write, people who wait for an answer, a chunk has `crowded` rows at most, and then rests `rest` times
+    as long as it took.
+    """
 
     write_ms: float
     whole_ms: float
     cap: int
+    crowded: int
+    rest: float
 
     @property
     def first(self) -> int:
@@ -44,8 +50,10 @@ class Pace:
 
 def pace_of(dialect: Dialect, *, lease_ms: int, rows: int = 0) -> Pace:
     """Return the bounds for a database; `rows` is an operator's own cap. A chunk must fit in half a lease."""
-    budget, cap = {Dialect.SQLITE: (3.0, 1_000), Dialect.POSTGRESQL: (200.0, 5_000)}[dialect]
-    return Pace(budget, lease_ms / 2, min(cap, rows) if rows > 0 else cap)
+    most = rows if rows > 0 else math.inf
+    if dialect is Dialect.SQLITE:
+        return Pace(3.0, lease_ms / 2, int(min(1_000, most)), int(min(250, most)), rest=2.0)
+    return Pace(200.0, lease_ms / 2, int(min(5_000, most)), int(min(500, most)), rest=1.0)
 
 
 def next_rate(rate: float, items: int, whole_ms: float) -> float:

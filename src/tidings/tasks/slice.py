@@ -122,7 +122,10 @@ class Slice:
         elif self._bench.stopping.is_set() or (self._has_worked and await self._must_give_way()):
             await self._give_way()
         elif await self._has_room() and await self._is_in_time():
+            began = self._bench.clock.monotonic()
             await self._chunk()
+            if self._bench.db.is_wanted:
+                await self._bench.rest(self._bench.pace.rest * (self._bench.clock.monotonic() - began))
         else:
             await self._wait()
 
@@ -160,7 +163,7 @@ class Slice:
             self._ahead = ahead
 
     async def _write(self, batch: Batch, limit: int, moment: float) -> None:
-        async with self._bench.db.write() as tx:
+        async with self._bench.db.write(patient=True) as tx:
             point("task.after_begin")
             begun = self._bench.clock.monotonic()
             held = await claims.fence(tx, self._task.claim)
@@ -204,14 +207,15 @@ class Slice:
 
     def _limit(self, *, taken: int = 0) -> int:
         """Return the rows to read, if so many sends take of the room that was left."""
-        return min(self._size, self._room - taken) if self._bench.backlog else self._size
+        size = min(self._size, self._bench.pace.crowded) if self._bench.db.is_wanted else self._size
+        return min(size, self._room - taken) if self._bench.backlog else size
 
     def _mark(self, batch: Batch, limit: int, moment: float, begun: float) -> Mark:
         """Measure the chunk and set the pace of the next. The commit is not in it: its fsync has no size."""
         now = self._bench.clock.monotonic()
         whole_ms = (now - moment) * SECOND
         size = self._bench.pace.next_size(limit, write_ms=(now - begun) * SECOND, whole_ms=whole_ms)
-        if limit < self._size:  # cut short by the backlog: it taught nothing about longer ones
+        if limit < self._size:  # cut short by the backlog or by others: it taught nothing about longer ones
             size = max(size, self._size)
         rate = next_rate(self._task.rate, batch.scanned, whole_ms)
         return Mark(batch.cursor, size, rate, round(whole_ms))
@@ -265,8 +269,9 @@ class Slice:
 
     async def _is_relieved(self, read: Read) -> bool:
         limit = self._bench.backlog
-        self._room = limit - await self._handler.backlog(read, self._task, limit)
-        return self._room * 2 > limit
+        half = limit // 2  # whether there are more than that is all that counts
+        self._room = limit - await self._handler.backlog(read, self._task, half + 1)
+        return self._room >= limit - half
 
     async def _is_in_time(self) -> bool:
         """Wait until the task's rate allows it something; tell whether it does, or the process ends."""
