@@ -8,17 +8,16 @@ from itertools import product
 
 import pytest
 
-from tasks.kit import KIND, ORG, database, explained, new_task, reread, rows, run_sql
+from tasks.kit import KIND, ORG, database, new_task, reread, rows, run_sql
 from tidings import ids
 from tidings.ids import AppId, OrgId, TaskId
-from tidings.model.page import Cursor, Order, Span
+from tidings.model.page import Cursor, Order
 from tidings.model.task import (
     Command,
     Failure,
     LeaseLost,
     Mark,
     NewTask,
-    Plan,
     State,
     Tally,
     Task,
@@ -99,7 +98,7 @@ PATHS = {
 
 
 async def test_every_command_does_to_every_state_what_the_table_says(db: Database) -> None:
-    """6 states x 11 commands."""
+    """I5, I7: 6 states x 11 commands."""
     for state, given in product(State, Command):
         task = await add(db)
         for step in PATHS[state]:
@@ -217,6 +216,7 @@ async def test_turns(db: Database) -> None:
 
 
 async def test_eight_claimants_get_each_task_once_and_no_tenant_more_than_its_share(db: Database) -> None:
+    """I4, with claims at the same time."""
     for number in range(40):
         await add(db, new_task(app=f"app_{number % 10}"))
 
@@ -234,6 +234,7 @@ async def test_eight_claimants_get_each_task_once_and_no_tenant_more_than_its_sh
 
 
 async def test_one_lock_key_runs_once_whatever_the_claims_do(db: Database) -> None:
+    """I4: the index says so even to a claim that does not ask."""
     for _ in range(2):
         await add(db, new_task(app="app_1", lock_key="endpoint:1"))
     assert await claim(db) is not None
@@ -281,33 +282,11 @@ async def test_the_next_moment_is_told(db: Database) -> None:
     ],
 )
 async def test_illegal_states_cannot_be_written(db: Database, change: str) -> None:
+    """I5, I7: not by any statement."""
     await add(db)
 
     with pytest.raises(Exception, match=r"(?i)check"):
         await run_sql(db, f"UPDATE task SET {change}")
-
-
-async def test_checkpoints_rewrite_the_row_in_place(postgres_dsn: str) -> None:
-    """No index holds what a checkpoint changes."""
-    async with database(postgres_dsn) as db:
-        await add(db, replace(new_task(), created_by="x" * 200))
-        task = await claim(db)
-        assert task is not None
-        async with db.write() as tx:
-            task = await claims.planned(tx, task.claim, Plan("0", 100, exact=True), TERMS, NOW)
-        for number in range(60):
-            async with db.write() as tx:
-                task = await claims.checkpoint(
-                    tx, task, Tally(1, (), {"n": 1}), Mark(str(number), 10, 1.0, 5), TERMS, NOW + number
-                )
-        async with asyncio.timeout(20):
-            updates = hot = 0
-            while updates < 61:
-                await asyncio.sleep(0.05)
-                sql = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'task'"
-                ((updates, hot),) = await rows(db, sql)
-
-        assert hot >= updates - 5
 
 
 # --- lists
@@ -357,39 +336,6 @@ async def test_a_task_is_found_by_its_owner_only(db: Database) -> None:
     assert not await found("org_other", "app_1")
     assert not await found(ORG, None, janitor.id)
     assert not await found(ORG, None, "qtask_nobody")
-
-
-@pytest.mark.parametrize("analyzed", [False, True])
-async def test_every_list_has_an_index_that_ends_in_its_order(db: Database, *, analyzed: bool) -> None:
-    async with db.write() as tx:
-        for number in range(1_500):
-            task_id = TaskId(ids.new(ids.TASK, NOW + 4 * number))
-            await tasks.add(tx, task_id, replace(new_task(app=f"app_{number % 7}"), kind=f"k{number % 5}"), NOW)
-        await tx.run("UPDATE task SET state = 'cancelled', wire_status = 'failed', finished_at = 1 WHERE turn % 3 = 0")
-        if analyzed:
-            await tx.run("ANALYZE task")
-    values = {"org": ORG, "app": "app_1", "status": "failed", "kind": "k1", "first": "qtask_0", "below": "qtask_z"}
-    for by_app, by_status, by_kind, order in product((False, True), (False, True), (False, True), Order):
-        span = Span(order, 51, below="qtask_z", first="qtask_0")
-        text = tasks.page_text(span, by_app=by_app, by_status=by_status, by_kind=by_kind)
-        plan = await explained(db, text, **values, above=None, rows=51)
-        assert "Seq Scan" not in plan, plan
-        assert "SCAN task" not in plan, plan
-        assert db.dialect is Dialect.POSTGRESQL or "TEMP B-TREE" not in plan, plan
-
-
-async def test_the_claims_choice_walks_the_index_of_turns(sqlite_url: str) -> None:
-    async with database(sqlite_url) as db:
-        plan = await explained(
-            db,
-            claims._CHOOSE,  # noqa: SLF001
-            now=NOW,
-            kinds=[KIND],
-            per_tenant=2,
-        )
-
-    assert "SCAN task USING INDEX task_ready" in plan
-    assert "TEMP B-TREE FOR ORDER BY" not in plan
 
 
 async def test_counters_may_be_added_to_afterwards(db: Database) -> None:

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""How both databases go about what the engine asks of the table of tasks: through which index, and in place."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+
+from tasks.kit import KIND, ORG, database, explained, new_task, rows
+from tidings import ids
+from tidings.ids import TaskId
+from tidings.model.page import Order, Span
+from tidings.model.task import Mark, Plan, Tally, Terms
+from tidings.storage import claims, tasks
+from tidings.storage.database import Database, Dialect, Sql, Statement
+
+NOW = 1_700_000_000_000
+TERMS = Terms(lease_ms=10_000)
+MANY = 100_000
+_NUMBERS = {
+    Dialect.SQLITE: "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :many)",
+    Dialect.POSTGRESQL: "WITH number(n) AS (SELECT generate_series(1, CAST(:many AS BIGINT)))",
+}
+# Of so many tasks each one in `of` waits and three run; the others have ended.
+_FILL = (
+    " INSERT INTO task (id, org_id, tenant, kind, args, state, wire_status, turn, ready_at, lease_until, finished_at,"
+    " lock_key, size, created_at, updated_at)"
+    " SELECT 'qtask_' || n, :org, 'app_' || (n % 500), :kind, '{}',"
+    " CASE WHEN n <= 3 THEN 'running' WHEN n % CAST(:of AS BIGINT) = 0 THEN 'queued' ELSE 'succeeded' END,"
+    " CASE WHEN n <= 3 OR n % CAST(:of AS BIGINT) = 0 THEN 'running' ELSE 'finished' END, n / 500, 0,"
+    " CASE WHEN n <= 3 THEN n END, CASE WHEN n > 3 AND n % CAST(:of AS BIGINT) <> 0 THEN n END,"
+    " 'endpoint:' || n, 0, 1, 1 FROM number"
+)
+LISTS = [f"task_{owner}{more}" for owner in ("org", "app") for more in ("", "_status", "_kind", "_both")]
+CHOICES: dict[str, Statement] = {"the choice": claims._CHOOSE, "the lowest turn": tasks._LOWEST}  # noqa: SLF001
+OTHERS: dict[str, Statement] = {
+    "the lapsed": claims._PUT_BACK,  # noqa: SLF001
+    "a tenant's highest turn": tasks._OWN_HIGHEST,  # noqa: SLF001
+    "a tenant's tasks": tasks._ACTIVE,  # noqa: SLF001
+    "whether somebody waits": claims._WAITING,  # noqa: SLF001
+    "the next moment": claims._LATER,  # noqa: SLF001
+}
+GIVEN: dict[str, Any] = {
+    "now": NOW,
+    "kinds": [KIND],
+    "per_tenant": 2,
+    "priority": 0,
+    "tenant": "app_7",
+    "limit": 5,
+    "error": "{}",
+    "many": 100,
+    "backoff": 1_000,
+    "most": 60_000,
+    "percent": 100,
+}
+
+
+@pytest.fixture
+async def db(migrated_url: str) -> AsyncIterator[Database]:
+    async with database(migrated_url) as opened:
+        yield opened
+
+
+async def planned(db: Database, sql: Statement) -> str:
+    text = sql.sqlite if isinstance(sql, Sql) else sql
+    return await explained(db, sql, **{name: value for name, value in GIVEN.items() if f":{name}" in text})
+
+
+def is_looked_up(plan: str) -> bool:
+    """Whether no row of the table is read but through an index."""
+    return "Seq Scan on task" not in plan and "SCAN task" not in plan.replace("SCAN task USING", "")
+
+
+def is_walked(plan: str, index: str) -> bool:
+    """Whether rows are read through an index in its order, so that the first that fits is the answer."""
+    return index in plan and is_looked_up(plan) and "Sort" not in plan and "TEMP B-TREE FOR ORDER BY" not in plan
+
+
+async def test_a_claim_walks_the_index_of_turns_however_many_tasks_there_are(db: Database) -> None:
+    """100,000 of which all wait, then 100,000 of which a few do; PostgreSQL gathers statistics by itself."""
+    async with db.write() as tx:
+        for name in LISTS:  # which are not asked here, and would take most of the time
+            await tx.run(f"DROP INDEX {name}")
+    for of in (1, 500):
+        async with db.write() as tx:
+            if db.dialect is Dialect.POSTGRESQL:
+                await tx.run("SET LOCAL statement_timeout = '60s'")
+            await tx.run("DELETE FROM task")
+            fill = Sql(*(_NUMBERS[each] + _FILL for each in (Dialect.SQLITE, Dialect.POSTGRESQL)))
+            await tx.run(fill, many=MANY, org=ORG, kind=KIND, of=of)
+            assert [MANY] == list(await tx.one("SELECT count(*) FROM task"))
+            if db.dialect is Dialect.POSTGRESQL:
+                await tx.run("ANALYZE task")
+        for name, sql in CHOICES.items():
+            plan = await planned(db, sql)
+            assert is_walked(plan, "task_ready"), f"{name}, 1 of {of} waits\n{plan}"
+    for name, sql in OTHERS.items():
+        assert is_looked_up(plan := await planned(db, sql)), f"{name}\n{plan}"
+
+
+async def test_checkpoints_rewrite_the_row_in_place(postgres_dsn: str) -> None:
+    """No index holds what a checkpoint changes."""
+    async with database(postgres_dsn) as db:
+        async with db.write(gate=tasks.GATE) as tx:
+            await tasks.add(tx, TaskId(ids.new(ids.TASK, NOW)), replace(new_task(), created_by="x" * 200), NOW)
+            task = await claims.claim(tx, TERMS, [KIND], "w", NOW)
+            assert task is not None
+        async with db.write() as tx:
+            task = await claims.planned(tx, task.claim, Plan("0", 100, exact=True), TERMS, NOW)
+        for number in range(60):
+            async with db.write() as tx:
+                task = await claims.checkpoint(
+                    tx, task, Tally(1, (), {"n": 1}), Mark(str(number), 10, 1.0, 5), TERMS, NOW + number
+                )
+        async with asyncio.timeout(20):
+            updates = hot = 0
+            while updates < 61:
+                await asyncio.sleep(0.05)
+                sql = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'task'"
+                ((updates, hot),) = await rows(db, sql)
+
+        assert hot >= updates - 5
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_every_list_has_an_index_that_ends_in_its_order(db: Database, *, analyzed: bool) -> None:
+    async with db.write() as tx:
+        for number in range(1_500):
+            task_id = TaskId(ids.new(ids.TASK, NOW + 4 * number))
+            await tasks.add(tx, task_id, replace(new_task(app=f"app_{number % 7}"), kind=f"k{number % 5}"), NOW)
+        await tx.run("UPDATE task SET state = 'cancelled', wire_status = 'failed', finished_at = 1 WHERE turn % 3 = 0")
+        if analyzed:
+            await tx.run("ANALYZE task")
+    values = {"org": ORG, "app": "app_1", "status": "failed", "kind": "k1", "first": "qtask_0", "below": "qtask_z"}
+    for by_app, by_status, by_kind, order in product((False, True), (False, True), (False, True), Order):
+        span = Span(order, 51, below="qtask_z", first="qtask_0")
+        text = tasks.page_text(span, by_app=by_app, by_status=by_status, by_kind=by_kind)
+        plan = await explained(db, text, **values, above=None, rows=51)
+        assert "Seq Scan" not in plan, plan
+        assert "SCAN task" not in plan, plan
+        assert db.dialect is Dialect.POSTGRESQL or "TEMP B-TREE" not in plan, plan
