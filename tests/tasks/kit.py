@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidings import ids
@@ -145,6 +145,7 @@ async def run_sql(db: Database, sql: str, **values: Value) -> None:
 
 
 QUICK = Limits(backoff_ms=1)
+TENS = replace(QUICK, chunk_rows=10)
 
 
 def runner_of(db: Database, *handlers: Handler, limits: Limits = QUICK, clock: Clock | None = None) -> Runner:
@@ -247,3 +248,19 @@ async def spin(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def begun(url: str, items: int) -> AsyncIterator[tuple[Scene, Task]]:
+    """Have a database with one task that nobody works on yet."""
+    async with database(url) as db:
+        scene = Scene(db, desk_of(db))
+        yield scene, await start(scene.desk, new_task(items))
+
+
+async def is_exact(db: Database, task: Task, items: int) -> None:
+    """Hold that a task comes to its end with each item done once, and without a strike."""
+    ended = await until(db, task.id)
+    assert (ended.state, ended.done) == (State.SUCCEEDED, items)
+    assert await wrongs(db, ended) == []
+    assert "struck" not in await events_of(db, task)

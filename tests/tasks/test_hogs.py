@@ -1,65 +1,42 @@
 # SPDX-License-Identifier: MIT
-"""Others that stand in the way: who holds a lock for long, and a network that keeps what it was given for a while."""
+"""What stands in the way for a while: a lock, a disk that takes no more, a file that may not be written, a network."""
 
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tasks.kit import (
-    QUICK,
-    Counting,
-    Scene,
-    database,
-    desk_of,
-    events_of,
-    new_task,
-    rows,
-    spin,
-    start,
-    until,
-    working,
-    wrongs,
-)
+from tasks.kit import TENS, Counting, begun, database, events_of, is_exact, reread, rows, spin, working
 from tidings.model.task import State, Task
 from tidings.storage import sqlite as sqlite_module
 from tidings.storage.database import Database
+from tidings.storage.sqlite import SqliteDatabase
 
-TENS = replace(QUICK, chunk_rows=10)
 HELD_SECONDS = 1.5
-
-
-async def _exact(db: Database, task: Task, items: int) -> None:
-    ended = await until(db, task.id)
-    assert (ended.state, ended.done) == (State.SUCCEEDED, items)
-    assert await wrongs(db, ended) == []
-    assert "struck" not in await events_of(db, task)
 
 
 async def test_on_postgresql_a_locked_table_is_waited_for(postgres_dsn: str) -> None:
     """Longer than a chunk waits for a lock, as by somebody who changes the table."""
-    async with database(postgres_dsn) as db:
-        scene, handler = Scene(db, desk_of(db)), Counting()
-        task = await start(scene.desk, new_task(3_000))
+    async with begun(postgres_dsn, 3_000) as (scene, task):
+        db, handler = scene.db, Counting()
         async with scene.working(handler, limits=TENS):
             await spin(lambda: len(handler.seen) > 5)
             async with db.write() as tx:
                 await tx.run("LOCK TABLE test_effect IN ACCESS EXCLUSIVE MODE")
                 await asyncio.sleep(HELD_SECONDS)
-            await _exact(db, task, 3_000)
+            await is_exact(db, task, 3_000)
 
 
 async def test_on_sqlite_a_locked_file_is_waited_for(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than a transaction waits for its turn, as by somebody with a shell on the file."""
     monkeypatch.setattr(sqlite_module, "_BUSY_MS", 20)
-    async with database(sqlite_url) as db:
-        scene, handler = Scene(db, desk_of(db)), Counting()
-        task = await start(scene.desk, new_task(3_000))
+    async with begun(sqlite_url, 3_000) as (scene, task):
+        db, handler = scene.db, Counting()
         async with scene.working(handler, limits=TENS):
             await spin(lambda: len(handler.seen) > 5)
             with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=5)) as hog:
@@ -68,7 +45,62 @@ async def test_on_sqlite_a_locked_file_is_waited_for(sqlite_url: str, monkeypatc
                 await asyncio.sleep(HELD_SECONDS / 5)
                 assert len(handler.seen) == before
                 hog.rollback()
-            await _exact(db, task, 3_000)
+            await is_exact(db, task, 3_000)
+
+
+async def _fill(db: Database) -> None:
+    async with db.write() as tx:
+        pages = (await tx.one("PRAGMA page_count"))[0]
+        await tx.run(f"PRAGMA max_page_count = {pages}")
+
+
+async def _empty(db: Database) -> None:
+    async with db.write() as tx:
+        await tx.run("PRAGMA max_page_count = 1000000")
+
+
+def _lock(*, writes: bool) -> Callable[[Database], Awaitable[None]]:
+    async def lock(db: Database) -> None:
+        assert isinstance(db, SqliteDatabase)
+        db._writer.execute(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")  # noqa: SLF001 - as a file made so
+
+    return lock
+
+
+HURDLES = {"a full disk": (_fill, _empty), "a read-only file": (_lock(writes=False), _lock(writes=True))}
+
+
+@pytest.mark.parametrize("what", HURDLES)
+async def test_on_sqlite_what_cannot_be_written_is_sat_out(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """In the middle of the work, for a while: no strike, no loss, nothing half written, and on when it is over."""
+    monkeypatch.setattr("tidings.tasks.slice._TROUBLE_MAX", 0.01)
+    stop, go = HURDLES[what]
+    async with begun(sqlite_url, 6_000) as (scene, task):
+        db, handler = scene.db, Counting()
+        async with scene.working(handler, limits=TENS):
+            await spin(lambda: len(handler.seen) > 20)
+            await stop(db)
+            held = await _standing_still(db, task)
+            assert await rows(db, "SELECT count(*) FROM test_effect") == [(held.done,)]
+            await go(db)
+            await is_exact(db, task, 6_000)
+
+        assert 0 < held.done < 6_000
+        assert (held.state, held.strikes) == (State.RUNNING, 0)
+        assert await events_of(db, task) == ["created", "succeeded"]
+
+
+async def _standing_still(db: Database, task: Task) -> Task:
+    """Wait until several tries in a row have got nowhere."""
+    before, alike = await reread(db, task.id), 0
+    async with asyncio.timeout(20):
+        while alike < 20:
+            await asyncio.sleep(0.01)
+            now = await reread(db, task.id)
+            before, alike = now, alike + 1 if now.done == before.done else 0
+    return before
 
 
 class Line:
@@ -112,8 +144,12 @@ async def test_on_postgresql_words_that_arrive_late_change_nothing(postgres_dsn:
     """A node is cut off in the middle of its words, another takes over, and then the rest of the words arrives."""
     limits = replace(TENS, lease_seconds=0.5)
     far, near, line = Counting(worker="far"), Counting(worker="near"), Line()
-    async with database(postgres_dsn) as db, line.to(postgres_dsn) as url, database(url, fresh=False) as cut_off:
-        task = await start(desk_of(db), new_task(2_000))
+    async with (
+        begun(postgres_dsn, 2_000) as (scene, task),
+        line.to(postgres_dsn) as url,
+        database(url, fresh=False) as cut_off,
+    ):
+        db = scene.db
         async with working(cut_off, far, limits=limits):
             await spin(lambda: len(far.seen) > seen)
             line.goes.clear()
@@ -121,6 +157,6 @@ async def test_on_postgresql_words_that_arrive_late_change_nothing(postgres_dsn:
                 # Where the words ended inside a transaction the database takes it back, after five seconds.
                 await spin(lambda: len(near.seen) > 5)
                 line.goes.set()
-                await _exact(db, task, 2_000)
+                await is_exact(db, task, 2_000)
         workers = {row[0] for row in await rows(db, "SELECT DISTINCT worker FROM test_chunk")}
         assert workers == {"far", "near"}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from tasks.kit import (
     ORG,
     QUICK,
+    TENS,
     Counting,
     Scene,
     events_of,
@@ -26,7 +27,6 @@ from tidings.model.token import Principal
 from tidings.storage import claims, tasks
 from tidings.storage.database import Read, Write
 
-TENS = replace(QUICK, chunk_rows=10)
 PRINCIPAL = Principal(ORG)
 
 
@@ -78,6 +78,7 @@ async def test_an_operators_cap_bounds_a_chunk(scene: Scene) -> None:
 
 
 async def test_a_poisoned_item_fails_the_task_after_five_tries(scene: Scene) -> None:
+    """I10."""
     ended = await scene.done(await start(scene.desk, new_task(100, poison=25)), limits=TENS)
 
     assert (ended.state, ended.strikes, ended.done) == (State.FAILED, 5, 20)
@@ -123,6 +124,7 @@ class Flaky(Counting):
 
 
 async def test_progress_wipes_out_strikes(scene: Scene) -> None:
+    """I11."""
     handler = Flaky()
     ended = await scene.done(await start(scene.desk, new_task(100)), handler, limits=TENS)
 
@@ -144,6 +146,7 @@ async def test_a_kind_that_nobody_here_knows_is_left_for_who_does(scene: Scene) 
 
 
 async def test_after_a_cancel_has_been_answered_nothing_happens(scene: Scene) -> None:
+    """I8."""
     handler = Counting(per_item=1)
     async with scene.working(handler, limits=replace(TENS, backlog=20)) as runner:
         task = await start(scene.desk, new_task(100))

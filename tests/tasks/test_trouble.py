@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tasks.kit import (
-    QUICK,
+    TENS,
     Counting,
     Scene,
+    begun,
     database,
-    desk_of,
     events_of,
+    is_exact,
     new_task,
     reread,
     rows,
@@ -33,9 +34,6 @@ from tidings.storage import claims, tasks
 from tidings.storage.database import Busy, Database, Dialect, OutcomeUnknown, Read, Unavailable, Write
 from tidings.tasks import runner as runner_module
 
-TENS = replace(QUICK, chunk_rows=10)
-
-
 # --- endings and beginnings
 
 
@@ -45,12 +43,11 @@ async def test_a_stop_gives_the_task_back_without_a_strike(scene: Scene) -> None
         task = await start(scene.desk, new_task(5_000))
         await spin(lambda: len(handler.seen) > 3)
     stopped = await reread(scene.db, task.id)
-    ended = await scene.done(task)
+    await scene.done(task)
 
     assert (stopped.state, stopped.strikes) == (State.QUEUED, 0)
     assert 0 < stopped.done < 5_000
-    assert (ended.state, ended.done) == (State.SUCCEEDED, 5_000)
-    assert await wrongs(scene.db, ended) == []
+    await is_exact(scene.db, task, 5_000)
 
 
 async def test_starting_and_stopping_twice_does_no_harm(scene: Scene) -> None:
@@ -92,9 +89,9 @@ async def test_a_stop_does_not_wait_for_ever(scene: Scene, monkeypatch: pytest.M
 
 
 async def test_on_sqlite_a_new_process_takes_over_at_once(sqlite_url: str) -> None:
-    async with database(sqlite_url) as db:
-        scene = Scene(db, desk_of(db))
-        task = await start(scene.desk, new_task(100))
+    """I9: a SQLite file has one process, so whoever had a task before is gone."""
+    async with begun(sqlite_url, 100) as (scene, task):
+        db = scene.db
         async with db.write(gate=tasks.GATE) as tx:
             hour = Terms(lease_ms=3_600_000)
             assert await claims.claim(tx, hour, ["test.count"], "dead", scene.desk.clock.now()) is not None
@@ -106,9 +103,9 @@ async def test_on_sqlite_a_new_process_takes_over_at_once(sqlite_url: str) -> No
 
 
 async def test_on_postgresql_another_node_takes_over_when_the_lease_has_run_out(postgres_dsn: str) -> None:
-    async with database(postgres_dsn) as db:
-        scene = Scene(db, desk_of(db))
-        task = await start(scene.desk, new_task(100))
+    """I9: by itself, for nobody wakes it."""
+    async with begun(postgres_dsn, 100) as (scene, task):
+        db = scene.db
         async with db.write(gate=tasks.GATE) as tx:
             assert await claims.claim(tx, Terms(lease_ms=300), ["test.count"], "dead", None) is not None
 
@@ -121,9 +118,8 @@ async def test_on_postgresql_another_node_takes_over_when_the_lease_has_run_out(
 async def test_on_postgresql_what_a_process_that_is_gone_was_working_on_does_not_wait_for_its_lease(
     postgres_dsn: str,
 ) -> None:
-    async with database(postgres_dsn) as db:
-        scene = Scene(db, desk_of(db))
-        task = await start(scene.desk, new_task(100))
+    async with begun(postgres_dsn, 100) as (scene, task):
+        db = scene.db
         async with db.write(gate=tasks.GATE) as tx:
             assert await claims.claim(tx, Terms(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
 
@@ -138,9 +134,9 @@ async def test_on_postgresql_what_a_process_that_is_gone_was_working_on_does_not
 
 
 async def test_on_postgresql_nodes_share_the_work(postgres_dsn: str) -> None:
-    async with database(postgres_dsn) as db:
-        scene = Scene(db, desk_of(db))
-        started = [await start(scene.desk, new_task(200, app=f"app_{number}")) for number in range(8)]
+    async with begun(postgres_dsn, 200) as (scene, first):
+        db = scene.db
+        started = [first, *[await start(scene.desk, new_task(200, app=f"app_{number}")) for number in range(7)]]
         nodes = [Counting(worker=name) for name in ("a", "b", "c")]
         limits = replace(TENS, slots=2)
         async with (
@@ -197,12 +193,10 @@ async def test_trouble_of_the_database_is_no_strike_and_no_loss(scene: Scene, mo
     troubled = Troubled(scene.db, 7, rate=0.15)
     task = await start(scene.desk, new_task(600))
     async with working(troubled, limits=replace(TENS, lease_seconds=0.3)):
-        ended = await until(scene.db, task.id)
+        await until(scene.db, task.id)
 
     assert troubled.troubles > 20
-    assert (ended.state, ended.done) == (State.SUCCEEDED, 600)
-    assert await wrongs(scene.db, ended) == []
-    assert "struck" not in await events_of(scene.db, task)
+    await is_exact(scene.db, task, 600)
 
 
 @dataclass
@@ -275,9 +269,8 @@ async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
 
 async def test_on_postgresql_lost_connections_are_no_strikes(postgres_dsn: str) -> None:
     """Every connection of the runner is ended by the server, again and again; the look on is from another database."""
-    async with database(postgres_dsn) as db:
-        scene = Scene(db, desk_of(db))
-        task = await start(scene.desk, new_task(1_500))
+    async with begun(postgres_dsn, 1_500) as (_, task):
+        pass
     dsn, _, name = postgres_dsn.rpartition("/")
     async with database(postgres_dsn, fresh=False) as db, database(f"{dsn}/postgres", fresh=False) as beside:
         cut = 0
@@ -291,41 +284,4 @@ async def test_on_postgresql_lost_connections_are_no_strikes(postgres_dsn: str) 
                 with contextlib.suppress(Unavailable):
                     ended = await until(db, task.id)
         assert cut > 5
-        assert (ended.state, ended.done) == (State.SUCCEEDED, 1_500)
-        assert await wrongs(db, ended) == []
-        assert "struck" not in await events_of(db, task)
-
-
-async def test_on_sqlite_a_full_disk_is_sat_out(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No page can be had in the middle of the work, for a while: no strike, no loss, and on when there is room."""
-    monkeypatch.setattr("tidings.tasks.slice._TROUBLE_MAX", 0.01)
-    async with database(sqlite_url) as db:
-        scene = Scene(db, desk_of(db))
-        task = await start(scene.desk, new_task(6_000))
-        handler = Counting()
-        async with scene.working(handler, limits=TENS):
-            await spin(lambda: len(handler.seen) > 20)
-            async with db.write() as tx:
-                pages = (await tx.one("PRAGMA page_count"))[0]
-                await tx.run(f"PRAGMA max_page_count = {pages}")
-            full = await _standing_still(db, task)
-            async with db.write() as tx:
-                await tx.run("PRAGMA max_page_count = 1000000")
-            ended = await until(db, task.id)
-
-        assert 0 < full.done < 6_000
-        assert (full.state, full.strikes) == (State.RUNNING, 0)
-        assert (ended.state, ended.done) == (State.SUCCEEDED, 6_000)
-        assert await wrongs(db, ended) == []
-        assert await events_of(db, task) == ["created", "succeeded"]
-
-
-async def _standing_still(db: Database, task: Task) -> Task:
-    """Wait until several tries in a row have got nowhere."""
-    before, alike = await reread(db, task.id), 0
-    async with asyncio.timeout(20):
-        while alike < 20:
-            await asyncio.sleep(0.01)
-            now = await reread(db, task.id)
-            before, alike = now, alike + 1 if now.done == before.done else 0
-    return before
+        await is_exact(db, task, 1_500)
