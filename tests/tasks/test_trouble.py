@@ -29,10 +29,11 @@ from tasks.kit import (
     wrongs,
 )
 from tidings.clock import SystemClock
-from tidings.model.task import Batch, State, Tally, Task, Terms
+from tidings.model.task import Batch, Plan, State, Tally, Task, Terms
 from tidings.storage import claims, tasks
 from tidings.storage.database import Busy, Database, Dialect, OutcomeUnknown, Read, Unavailable, Write
 from tidings.tasks import runner as runner_module
+from tidings.tasks.slice import Slice
 
 # --- endings and beginnings
 
@@ -150,6 +151,23 @@ async def test_on_postgresql_nodes_share_the_work(postgres_dsn: str) -> None:
             assert task.state is State.SUCCEEDED
             assert await wrongs(db, task) == []
         assert len([node for node in nodes if node.seen]) > 1
+
+
+@pytest.mark.parametrize("is_planned", [False, True])
+async def test_two_workers_with_one_claim_do_each_item_once(scene: Scene, *, is_planned: bool) -> None:
+    """I1, I2: the epoch lets both of them through, and the place reached only one of them."""
+    task = await start(scene.desk, new_task(300))
+    bench = runner_of(scene.db, limits=TENS)._bench  # noqa: SLF001
+    async with scene.db.write(gate=tasks.GATE) as tx:
+        claimed = await claims.claim(tx, bench.terms, bench.kinds, "w", bench.now)
+        assert claimed is not None
+        if is_planned:
+            claimed = await claims.planned(tx, claimed.claim, Plan("0", 300, exact=True), bench.terms, bench.now)
+
+    both = [Counting(worker=name) for name in ("a", "b")]
+    await asyncio.gather(*(Slice(bench, each, claimed).run() for each in both))
+
+    await is_exact(scene.db, task, 300)
 
 
 # --- trouble of the database

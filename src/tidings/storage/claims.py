@@ -205,12 +205,12 @@ async def renew(tx: Write, held: Claim, terms: Terms, now: int | None) -> None:
 _PLANNED: Final = timed(
     f"UPDATE task SET {change(Command.ADVANCE, '{now}')}, cursor = :cursor, total = CAST(:total AS BIGINT),"
     " total_exact = CAST(:exact AS SMALLINT), lease_until = {now} + CAST(:lease AS BIGINT), error = NULL"
-    f" WHERE {OWNED} RETURNING {COLUMNS}"
+    f" WHERE {OWNED} AND cursor IS NULL RETURNING {COLUMNS}"
 )
 
 
 async def planned(tx: Write, held: Claim, plan: Plan, terms: Terms, now: int | None) -> Task:
-    """Write down the closed range that a task will visit."""
+    """Write down the closed range that a task will visit; once, for the place reached is in the same column."""
     row = await tx.row(
         _PLANNED,
         id=held.id,
