@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""A SQLite file that takes no write for a while, under a real server: clear refusals, and nothing half done."""
+
+import asyncio
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faults.kit import PATIENCE, PAUSE, ended, eventually, node, reckon, sending, slowly, started, with_endpoint
+from live import Live
+from tasks.kit import rows
+from tidings.clock import HOUR, SystemClock, rfc3339
+from tidings.storage.store import opened
+
+pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the system sets no limits of others")
+
+
+@contextmanager
+def unwritable(pid: int) -> Iterator[None]:
+    """Have every write of a process to any file fail; root, whom a file's mode does not stop, is stopped too."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+async def told(server: Live, task: str) -> dict[str, Any]:
+    status, answer = await asyncio.to_thread(server.call, "GET", f"/api/v1/background-task/{task}")
+    assert status == 200, answer
+    found: dict[str, Any] = answer
+    return found
+
+
+async def until(server: Live, task: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    async with asyncio.timeout(PATIENCE):
+        while not holds(found := await told(server, task)):  # noqa: ASYNC110 - another process has no event
+            await asyncio.sleep(PAUSE)
+    return found
+
+
+async def test_a_file_that_takes_no_write_costs_refusals_and_nothing_else(sqlite_url: str, tmp_path: Path) -> None:
+    server = node(sqlite_url, tmp_path, task_chunk=3, replay_backlog=6)
+    async with slowly(0.01) as receiver:
+        with ended(server):
+            await started(server)
+            path = with_endpoint(server, receiver.url)
+            async with sending(path, server, clients=8) as senders:
+                await senders.take(150)
+                since = {"since": rfc3339(SystemClock().now() - HOUR)}
+                ((endpoint,),) = [[each["id"] for each in server.call("GET", f"{path[:-3]}endpoint")[1]["data"]]]
+                replay = ("POST", f"{path[:-3]}endpoint/{endpoint}/bulk-replay", since)
+                status, task = server.call(*replay)
+                assert status == 202, task
+                await until(server, task["id"], lambda task: task["x"]["progress"]["done"] > 0)
+
+                with unwritable(server.pid):
+                    refused = senders.statuses[503]
+                    await eventually(lambda: senders.statuses[503] >= refused + 40)
+                    before = await told(server, task["id"])
+                    for call in (replay, ("POST", path, {"eventType": "a.b", "payload": {}})):
+                        status, answer = await asyncio.to_thread(server.call, *call)
+                        assert status == 503, answer
+                        assert {"code", "detail"} <= set(answer)
+                    during = await told(server, task["id"])
+
+                finished = await until(server, task["id"], lambda task: task["status"] != "running")
+            await reckon(senders, receiver, server)
+
+    progress = before["x"]["progress"]
+    assert (before["x"]["state"], before["x"]["error"]) == ("running", None)
+    assert 0 < progress["done"] < progress["total"]
+    assert during["x"]["progress"]["done"] == progress["done"]
+    assert (finished["status"], finished["data"]) == ("finished", {"messagesSent": progress["total"]})
+    db = await opened(sqlite_url, connections=1)
+    assert await rows(db, "SELECT type FROM task_event ORDER BY seq") == [("created",), ("succeeded",)]
+    await db.close()
