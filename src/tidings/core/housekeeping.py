@@ -5,7 +5,7 @@ from typing import Final
 
 from tidings import ids
 from tidings.clock import DAY, HOUR, Clock
-from tidings.core.wake import Wake
+from tidings.core.wake import Wake, hint
 from tidings.ids import OrgId, TaskId
 from tidings.model.task import JANITOR, NewTask
 from tidings.storage import exports, janitor, tasks
@@ -29,5 +29,5 @@ async def call_janitor(db: Database, clock: Clock, wake: Wake) -> bool:
             return False
         new = NewTask(kind=JANITOR, org_id=NOBODY, app_id=None, args="{}", lock_key=JANITOR, priority=-1)
         await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)
-        tx.after_commit(wake.tasks)
+        hint(tx, wake.tasks)
     return True

@@ -15,6 +15,7 @@ from tidings import ids, observe
 from tidings.core import outcomes
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.wake import hint
 from tidings.errors import Fault, conflict, invalid, not_found, too_many
 from tidings.ids import EndpointId, TaskId
 from tidings.model.app import App
@@ -40,7 +41,7 @@ async def start(desk: Desk, tx: Write, new: NewTask) -> Task:
     now = desk.clock.now()
     task = await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)
     tx.after_commit(lambda: observe.transition("task", task.id, "created"))
-    tx.after_commit(desk.wake.tasks)
+    hint(tx, desk.wake.tasks)
     return task
 
 
@@ -213,7 +214,7 @@ async def _command(
             changed = await work(tx, held) if allows(command, held.state) else None
             if changed is None:
                 return _as_it_is(held, command)
-            tx.after_commit(desk.wake.tasks)
+            hint(tx, desk.wake.tasks)
         observe.transition("task", task_id, command)
         return changed
 

@@ -7,6 +7,9 @@ Only ever called after a commit, and only ever a hint: whoever misses one finds 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from tidings import observe
+from tidings.storage.database import Write
+
 
 def _nobody_delivers(_endpoints: Iterable[str]) -> None:
     """Stand in where this process has no delivery role."""
@@ -36,3 +39,15 @@ class Wake:
     """A background task has become ready."""
     routing: Callable[[str], None] = _nobody_drops
     """An application (by id) or one of its endpoints has changed."""
+
+
+def hint(tx: Write, give: Callable[[], None]) -> None:
+    """Give a hint once a transaction has committed; whoever stumbles over it changes nothing of what has happened."""
+
+    def given() -> None:
+        try:
+            give()
+        except Exception as error:  # noqa: BLE001 - a chunk that is committed is no failure of its task
+            observe.failure("giving a hint", error)
+
+    tx.after_commit(given)

@@ -13,7 +13,7 @@ import msgspec
 
 from tidings import ids
 from tidings.clock import Clock
-from tidings.core.wake import Wake
+from tidings.core.wake import Wake, hint
 from tidings.model.broadcast import APPLICATION_DELETED, EVENT_ID_TAKEN, BroadcastArgs
 from tidings.model.message import Draft
 from tidings.model.results import CREATED, SKIPPED
@@ -78,7 +78,7 @@ class Broadcast(ReadsAhead):
         await broadcasts.deliver(tx, rows)
         if wanting:
             woken = [each.id for each in wanting]
-            tx.after_commit(lambda: self._wake.deliveries(woken))
+            hint(tx, lambda: self._wake.deliveries(woken))
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         del read, task, limit

@@ -13,7 +13,7 @@ import msgspec
 
 from tidings import ids
 from tidings.clock import Clock
-from tidings.core.wake import Wake
+from tidings.core.wake import Wake, hint
 from tidings.model.resending import ReplayArgs
 from tidings.model.results import MESSAGES_SENT
 from tidings.model.task import BULK_REPLAY, REPLAY, Batch, Plan, Tally, Task
@@ -61,7 +61,7 @@ class Replay(ReadsAhead):
         target = Target(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
         sent = await self._send(tx, args, target, [msg_id for msg_id, does in batch.items if does is Verdict.SEND])
         if sent:
-            tx.after_commit(lambda: self._wake.deliveries([args.endpoint_id]))
+            hint(tx, lambda: self._wake.deliveries([args.endpoint_id]))
         skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is Verdict.GONE]
         return Tally(batch.scanned - len(skipped), skipped, {MESSAGES_SENT: sent}, made=sent)
 
