@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from tasks.forge import Child, Forge
 from tasks.kinds import audit
 from tasks.kinds.audit import Reckoning
@@ -198,6 +200,23 @@ def _end(children: Sequence[Child]) -> None:
 
 
 # --- standing still
+
+linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc to see a process stopped")
+
+
+async def overtaken(stage: Stage, sabotage: str = "none") -> None:
+    """Stop a process in the middle of a chunk, let another work on its task, and then let the first one wake up."""
+    (name,) = stage.begun
+    limits = {"chunk_rows": CASES[name].rows}
+    failpoint = "task.after_load=stop@5"
+    with stage.forge.started(LABORER, stage.url, failpoint, limits, 0, sabotage) as zombie:
+        await until_stopped(zombie)
+        (held,) = await stage.held(zombie.pid)
+        assert held.is_in_the_middle
+        with stage.forge.started(LABORER, stage.url, "", limits, 0, sabotage) as heir:
+            await until_worked(stage, held.id, heir)
+            zombie.send_signal(signal.SIGCONT)
+            assert [await heir.ended(), await zombie.ended()] == [0, 0]
 
 
 async def until_stopped(child: Child) -> None:

@@ -4,19 +4,18 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import uvloop
 
 from tasks.kit import runner_of
+from tasks.sabotage import sabotaged
 from tasks.worker import LEFT, LIMITS, database
 from tidings import failpoint
 from tidings.clock import SystemClock
 from tidings.core.wake import Wake
-from tidings.model.task import Batch, Plan, Tally, Task
-from tidings.storage.database import Database, Dialect, Read, StorageError, Write
-from tidings.tasks.handler import Handler
+from tidings.storage.database import Database, Dialect, StorageError
 from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.runner import Limits, Runner
 
@@ -31,38 +30,6 @@ class WrongClock(SystemClock):
 
     def now(self) -> int:
         return super().now() + self._off_ms
-
-
-@dataclass
-class Split:
-    """A kind whose effects are committed in a transaction before that of the checkpoint: what must never be done."""
-
-    sound: Handler
-    db: Database
-    kind: str = field(init=False)
-    tally: Tally = field(default_factory=lambda: Tally(0))
-
-    def __post_init__(self) -> None:
-        self.kind = self.sound.kind
-
-    async def plan(self, read: Read, task: Task) -> Plan:
-        return await self.sound.plan(read, task)
-
-    async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        batch = await self.sound.load(read, task, limit)
-        self.tally = Tally(0)
-        if batch.scanned:
-            async with self.db.write() as tx:
-                self.tally = await self.sound.apply(tx, task, batch)
-            failpoint.point("test.between")
-        return batch
-
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
-        del tx, task, batch
-        return self.tally
-
-    async def backlog(self, read: Read, task: Task, limit: int) -> int:
-        return await self.sound.backlog(read, task, limit)
 
 
 async def labor(db: Database, runner: Runner, up: Callable[[], None]) -> None:
@@ -85,9 +52,7 @@ async def work(up: Callable[[], None], url: str, limits: Limits, off_ms: int, sa
         if db.dialect is Dialect.SQLITE:
             async with db.write() as tx:  # the log is copied into the file all the time: kills from outside meet that
                 await tx.run("PRAGMA wal_autocheckpoint = 8")
-        known: list[Handler] = list(handlers(clock, Wake()).values())
-        if sabotage == "split":
-            known = [Split(handler, db) for handler in known]
+        known = sabotaged(sabotage, list(handlers(clock, Wake()).values()), db)
         await labor(db, runner_of(db, *known, limits=limits, clock=clock), up)
 
 

@@ -8,10 +8,12 @@ import pytest
 from tasks.forge import Forge
 from tasks.kinds.audit import Reckoning
 from tasks.kinds.cases import CASES
-from tasks.kinds.havoc import Slaughter, Stage, staged
+from tasks.kinds.havoc import Slaughter, Stage, linux, overtaken, staged
 
 SOME = {"sdk.generate": 8}
 MANY = 60
+TWICE = {"endpoint.recover", "endpoint.replay", "endpoint.bulk-replay", "application.purge_content"}
+"""Kinds whose effects may happen twice; the others write a row for each item, and a second one is refused."""
 
 
 async def slaughtered(stage: Stage, kills: list[str], sabotage: str = "none") -> Reckoning:
@@ -25,6 +27,7 @@ async def slaughtered(stage: Stage, kills: list[str], sabotage: str = "none") ->
 
 @pytest.mark.parametrize("name", CASES)
 async def test_killed_in_the_middle_it_is_exact(forge: Forge, migrated_url: str, name: str) -> None:
+    """I1, I2: each item once, in chunks that are a chain."""
     items = SOME.get(name, MANY)
     async with staged(forge, migrated_url, [name], tasks=1, items=items) as stage:
         found = await slaughtered(stage, ["task.before_commit=kill@3", "task.after_commit=kill@2"])
@@ -33,10 +36,38 @@ async def test_killed_in_the_middle_it_is_exact(forge: Forge, migrated_url: str,
     assert found.chunks > 4
 
 
-@pytest.mark.parametrize("name", ["endpoint.recover", "application.stats", "message.broadcast"])
+# Each kind on one of the databases in every run, and on the other one in the long ones.
+@pytest.mark.parametrize(
+    ("name", "database_kind"),
+    [
+        pytest.param(name, kind, marks=[pytest.mark.chaos] if (place + turn) % 2 else [])
+        for place, name in enumerate(CASES)
+        for turn, kind in enumerate(("sqlite", "postgresql"))
+    ],
+    indirect=["database_kind"],
+)
 async def test_with_two_transactions_it_is_seen(forge: Forge, migrated_url: str, name: str) -> None:
     """The sabotage: effects that are committed before their checkpoint are done again, or are not counted."""
-    async with staged(forge, migrated_url, [name], tasks=1, items=MANY) as stage:
+    async with staged(forge, migrated_url, [name], tasks=1, items=SOME.get(name, MANY)) as stage:
         found = await slaughtered(stage, ["test.between=kill@3"], "split")
+
+    if name in TWICE:
+        assert found.lost + found.doubled > 0
+    else:
+        assert "failed" in found.wrong[0], "the row that is there already was written over"
+
+
+@linux
+@pytest.mark.chaos
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("name", sorted(TWICE))
+async def test_without_the_fence_it_is_seen(forge: Forge, migrated_url: str, name: str) -> None:
+    """The sabotage: who wakes up after its lease and forgets the epoch does again what another has done.
+
+    Where there is a row for each item that is refused once more, by its key.
+    """
+    async with staged(forge, migrated_url, [name], tasks=1, items=SOME.get(name, MANY)) as stage:
+        await overtaken(stage, sabotage="fence")
+        (found,) = (await stage.ended()).values()
 
     assert (found.lost, found.doubled, found.wrong) != (0, 0, [])

@@ -18,7 +18,7 @@ import pytest
 from postgres import Cluster
 from tasks.forge import Forge
 from tasks.kinds.cases import CASES
-from tasks.kinds.havoc import LABORER, Slaughter, Stage, staged, until_stopped, until_worked
+from tasks.kinds.havoc import LABORER, Slaughter, Stage, linux, overtaken, staged, until_stopped
 from tasks.kit import database, rows
 from tasks.table import Line
 from tidings.clock import HOUR
@@ -36,7 +36,6 @@ PAST_THE_LEASE = 0.8
 """Seconds; the lease of the workers is half of that."""
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
-linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc to see a process stopped")
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 all_kinds = pytest.mark.parametrize("name", CASES)
 
@@ -78,7 +77,7 @@ async def test_two_nodes_killed_many_times(forge: Forge, migrated_url: str, reco
 
 @all_kinds
 async def test_clocks_that_are_an_hour_off(forge: Forge, migrated_url: str, record_property: Record, name: str) -> None:
-    """Two nodes that are two hours apart; on SQLite, whose file has one owner, one after the other."""
+    """I13: two nodes that are two hours apart; on SQLite, whose file has one owner, one after the other."""
     dice = random.Random(name)  # noqa: S311
     async with staged(forge, migrated_url, [name], tasks=1) as stage:
         slaughter = Slaughter(stage, dice, KILLS // 2, nodes=2, tasks=4, off_ms=(-HOUR, HOUR))
@@ -94,16 +93,8 @@ async def test_stopped_past_the_lease_another_goes_on(
     forge: Forge, migrated_url: str, record_property: Record, name: str
 ) -> None:
     """The first process stops in the middle of a chunk, the second works on its task, and then the first wakes up."""
-    limits = {"chunk_rows": CASES[name].rows}
     async with staged(forge, migrated_url, [name], tasks=2) as stage:
-        with forge.started(LABORER, migrated_url, "task.after_load=stop@5", limits) as zombie:
-            await until_stopped(zombie)
-            (held,) = await stage.held(zombie.pid)
-            assert held.is_in_the_middle
-            with forge.started(LABORER, migrated_url, "", limits) as heir:
-                await until_worked(stage, held.id, heir)
-                zombie.send_signal(signal.SIGCONT)
-                assert [await heir.ended(), await zombie.ended()] == [0, 0]
+        await overtaken(stage)
         await survived(stage, record_property, nodes=2, stops=1)
 
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""What must never be done, for the tests that must go red with it: done to any kind, in a process of its own.
+
+The product has no switch for this; statements are changed where they stand.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from tidings import failpoint
+from tidings.model.task import Batch, Claim, Plan, Tally, Task
+from tidings.storage import claims
+from tidings.storage.database import Database, Read, Sql, Write
+from tidings.tasks.handler import Handler
+
+
+@dataclass
+class Split:
+    """A kind whose effects are committed in a transaction before that of the checkpoint."""
+
+    sound: Handler
+    db: Database
+    kind: str = field(init=False)
+    tally: Tally = field(default_factory=lambda: Tally(0))
+
+    def __post_init__(self) -> None:
+        self.kind = self.sound.kind
+
+    async def plan(self, read: Read, task: Task) -> Plan:
+        return await self.sound.plan(read, task)
+
+    async def load(self, read: Read, task: Task, limit: int) -> Batch:
+        batch = await self.sound.load(read, task, limit)
+        self.tally = Tally(0)
+        if batch.scanned:
+            async with self.db.write() as tx:
+                self.tally = await self.sound.apply(tx, task, batch)
+            failpoint.point("test.between")
+        return batch
+
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+        del tx, task, batch
+        return self.tally
+
+    async def backlog(self, read: Read, task: Task, limit: int) -> int:
+        return await self.sound.backlog(read, task, limit)
+
+
+@dataclass
+class Blind:
+    """A kind whose loads are noted, for a process in which a row is believed to stand as it was loaded."""
+
+    sound: Handler
+    loaded: dict[str, str | None]
+    kind: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kind = self.sound.kind
+
+    async def plan(self, read: Read, task: Task) -> Plan:
+        return await self.sound.plan(read, task)
+
+    async def load(self, read: Read, task: Task, limit: int) -> Batch:
+        self.loaded[task.id] = task.cursor
+        return await self.sound.load(read, task, limit)
+
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+        return await self.sound.apply(tx, task, batch)
+
+    async def backlog(self, read: Read, task: Task, limit: int) -> int:
+        return await self.sound.backlog(read, task, limit)
+
+
+def _without_a_fence(loaded: dict[str, str | None]) -> None:
+    """Let the statements of this process forget the epoch and the state."""
+
+    async def fence(tx: Write, held: Claim) -> Task:
+        return replace(await claims.owned(tx, held), cursor=loaded[held.id])
+
+    for name, sound in list(vars(claims).items()):
+        if isinstance(sound, str) and name != "OWNED":
+            setattr(claims, name, sound.replace(claims.OWNED, "id = :id"))
+        elif isinstance(sound, Sql):
+            texts = (sound.sqlite, sound.postgresql)
+            setattr(claims, name, Sql(*(text.replace(claims.OWNED, "id = :id") for text in texts)))
+    vars(claims)["fence"] = fence
+
+
+def sabotaged(how: str, sound: Sequence[Handler], db: Database) -> list[Handler]:
+    """Return kinds with something wrong: `split`, `fence`, or `none`, which is nothing."""
+    match how:
+        case "split":
+            return [Split(each, db) for each in sound]
+        case "fence":
+            loaded: dict[str, str | None] = {}
+            _without_a_fence(loaded)
+            return [Blind(each, loaded) for each in sound]
+        case _:
+            return list(sound)
