@@ -126,7 +126,7 @@ async def _lease(api: Api, messages: list[str]) -> None:
 
 
 async def test_nothing_is_written_for_a_task_once_its_cancel_is_answered(api: Api) -> None:
-    """Chunks of one row, and a cancel that comes in the middle of them, from where a user sits."""
+    """I8: chunks of one row, and a cancel that comes in the middle of them, from where a user sits."""
     app, endpoint, _ = await failing(api, 60)
     async with recovering(api, limits=Limits(chunk_rows=1)):
         task_id = (await commanded(api, app, endpoint))["id"]
