@@ -42,6 +42,19 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [] == dead
 
 
+def test_each_invariant_is_named_where_the_page_says_that_it_is_held() -> None:
+    held = re.findall(r"^\| (I\d+) \| .* \| (.*) \|$", (ROOT / "docs/background-tasks.md").read_text(), re.MULTILINE)
+    missing = [
+        (number, path)
+        for number, files in held
+        for path in re.findall(r"`([^`]+)`", files)
+        if not re.search(rf"\b{number}\b", (ROOT / path).read_text())
+    ]
+
+    assert [f"I{number}" for number in range(1, 17)] == [number for number, _ in held]
+    assert [] == missing
+
+
 def test_every_make_target_named_in_the_readme_exists() -> None:
     named = {match["target"] for block in blocks("sh") for match in MAKE.finditer(block)}
     named |= {match["target"] for match in re.finditer(r"`make (?P<target>[a-z]+)", README)}

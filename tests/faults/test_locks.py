@@ -3,6 +3,8 @@
 
 import asyncio
 import random
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,14 @@ import pytest
 from faults.kit import ended, node, sending, slowly, started, with_endpoint
 from live import Live
 from postgres import Server
+from tasks.kinds.cases import CASES
+from tasks.kit import database, reread
+from tasks.world import FREE, PRINCIPAL, a_world
 from tidings.clock import HOUR, SystemClock, rfc3339
+from tidings.core import tasks as use_cases
+from tidings.errors import AppError
 
+COMMANDED = 1_000
 ROUNDS = 15
 PEOPLE = 4
 COMMANDS = ("cancel", "pause", "resume", "retry")
@@ -41,6 +49,29 @@ async def test_nothing_deadlocks(postgres_cluster: Server, postgres_dsn: str, tm
     assert await _deadlocks(postgres_cluster, name) == 0
     await _deadlock(postgres_dsn)
     assert await _deadlocks(postgres_cluster, name) == 1
+
+
+@pytest.mark.chaos
+async def test_a_thousand_commands_meet_chunks_in_no_circle(postgres_cluster: Server, postgres_dsn: str) -> None:
+    """A person's connection and the worker's, on the rows of one task and of what it sends."""
+    name = postgres_dsn.rpartition("/")[2]
+    postgres_cluster.run(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '5ms'")
+    async with database(postgres_dsn) as db:
+        world = await a_world(db)
+        (work,) = await CASES["endpoint.bulk-replay"].lay_out(world, 50, 1)
+        dice, done = random.Random(8), 0  # noqa: S311
+        async with world.working(replace(FREE, chunk_rows=1)):
+            for _ in range(COMMANDED // 4):
+                task = await work.start()
+                while await reread(db, task.id) == task:
+                    pass  # until it is at work
+                for command in (use_cases.pause, use_cases.resume, use_cases.pause, use_cases.cancel):
+                    await asyncio.sleep(dice.uniform(0, 0.003))
+                    with suppress(AppError):  # it has ended meanwhile
+                        await command(world.desk, PRINCIPAL, task.id)
+                        done += 1
+    assert done > COMMANDED // 2
+    assert await _deadlocks(postgres_cluster, name) == 0
 
 
 def _command(server: Live, path: str, dice: random.Random) -> int:

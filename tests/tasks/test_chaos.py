@@ -65,7 +65,7 @@ async def finished(url: str, *tasks: Task) -> list[tuple[Task, list[str]]]:
 
 @pytest.mark.parametrize("point", POINTS)
 async def test_killed_at_any_place_the_count_is_exact(forge: Forge, migrated_url: str, point: str) -> None:
-    """Two tasks, so that there is somebody to give way to; killed in the middle, then gone on with."""
+    """I1: two tasks, so that there is somebody to give way to; killed in the middle, then gone on with."""
     first, second = await begun(migrated_url, tasks=2)
 
     # By its third passage a place has been passed in the middle of the work; yields and claims alternate from then on.
@@ -142,6 +142,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /
 
 @linux
 async def test_a_worker_that_wakes_after_its_lease_writes_nothing(forge: Forge, postgres_dsn: str) -> None:
+    """I3: a claim that is over lets nothing through."""
     ended, wrong, both_worked = await _zombie(forge, postgres_dsn, "none")
 
     assert both_worked

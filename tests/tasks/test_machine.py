@@ -2,7 +2,8 @@
 """The store against a model of a page, over random lives of tasks in which most claims are those of zombies.
 
 The invariants by their numbers in the design: I1 exactly once, I2 a chain of chunks, I3 the fence, I4 limits, I5 only
-transitions of the table, I6 nothing falls, I7 lease and end, I8 a pause or cancel answered has no later effect.
+transitions of the table, I6 nothing falls, I7 lease and end, I8 a pause or cancel answered has no later effect; and
+I13, all of that whatever the clocks say.
 """
 
 import asyncio
@@ -139,6 +140,11 @@ class Lives(RuleBasedStateMachine):
 
     @rule(ms=st.integers(0, 25_000))
     def time_passes(self, ms: int) -> None:
+        self.now += ms
+
+    @rule(ms=st.integers(-7_200_000, 7_200_000))
+    def a_clock_is_off(self, ms: int) -> None:
+        """I13: whatever the clock says, forwards or backwards, it decides nothing but how soon."""
         self.now += ms
 
     @initialize()

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: MIT
 """The janitor: what ended long ago goes, with all that belongs to it; what has not ended never does."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
-from tasks.kit import new_task, reread, rows, run_sql, start, until
+from tasks.kit import new_task, reread, rows, run_sql, start, until, working
 from tasks.world import FREE, NOW, PRINCIPAL, World
-from tidings.clock import DAY, HOUR, ManualClock
+from tidings.clock import DAY, HOUR, Clock, ManualClock
 from tidings.core import housekeeping
 from tidings.core import tasks as use_cases
 from tidings.errors import AppError
 from tidings.model.page import Cursor, Order
-from tidings.model.task import State, Task
+from tidings.model.task import JANITOR, Batch, State, Task
 from tidings.storage import task_items
+from tidings.storage.database import Read
+from tidings.tasks.kinds.janitor import Janitor
 
 TABLES = ("task", "task_item", "task_event", "task_input")
 
@@ -58,7 +60,44 @@ async def test_what_ended_long_ago_goes_whole(world: World, state: str) -> None:
     assert not left & set(gone)
 
 
+@dataclass
+class Watched(Janitor):
+    """Looks before each chunk whether what is left of tasks is whole."""
+
+    clock: Clock
+    wanted: dict[str, int]
+    looks: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__(self.clock)
+
+    async def load(self, read: Read, task: Task, limit: int) -> Batch:
+        sql = (
+            "SELECT id, (SELECT count(*) FROM task_item WHERE task_id = id) AS items,"
+            " (SELECT count(*) FROM task_event WHERE task_id = id) AS events FROM task WHERE kind <> :janitor"
+        )
+        for row in await read.rows(sql, janitor=JANITOR):
+            assert (self.wanted[row["id"]], 1) == (row["items"], row["events"])
+        self.looks += 1
+        return await super().load(read, task, limit)
+
+
+async def test_at_no_moment_is_there_half_of_a_task(world: World) -> None:
+    """I16."""
+    wanted = {await ended(world, 91 + number, items=20 * number): 20 * number for number in range(8)}
+    janitor = Watched(world.desk.clock, wanted)
+    await housekeeping.call_janitor(world.db, world.desk.clock, world.desk.wake)
+    ((task_id,),) = await rows(world.db, "SELECT id FROM task WHERE kind = 'system.janitor'")
+    async with working(world.db, janitor, limits=replace(FREE, chunk_rows=3)):
+        task = await until(world.db, task_id)
+
+    assert (State.SUCCEEDED, 0) == (task.state, task.strikes)
+    assert janitor.looks > 20
+    assert [(task_id,)] == await rows(world.db, "SELECT id FROM task")
+
+
 async def test_what_has_not_ended_stays_however_old_it_is(world: World) -> None:
+    """I16."""
     active = await start(world.desk, new_task())
     paused = await start(world.desk, new_task())
     await run_sql(world.db, "UPDATE task SET created_at = 1, updated_at = 1")

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""Turns by the statements themselves, over random crowds of tasks and slices: who is served how often, and how soon."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from tasks.kit import KIND, new_task
+from tidings.ids import TaskId
+from tidings.model.task import Task, Terms
+from tidings.storage import claims, tasks
+from tidings.storage.database import Database, Write
+
+NOW = 1_700_000_000_000
+TERMS = Terms(per_tenant=100)
+CROWDS = 12
+ROUND = 2
+"""Slices of one tenant, at most, while another waits: the last of a round and the first of the next."""
+
+
+@dataclass
+class Crowd:
+    """Tasks of a few tenants, each of which needs some slices, and what is seen of their turns."""
+
+    dice: random.Random
+    slices: dict[str, int] = field(default_factory=dict)
+    """What each task still needs."""
+    ahead: dict[str, int] = field(default_factory=dict)
+    """How many slices may go before each task that waits."""
+    since: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """For each tenant that waits, the slices of each other one since its own last one."""
+    seen: int = 0
+
+    async def gather(self, tx: Write) -> None:
+        tenants = [f"app_{number}" for number in range(self.dice.randint(2, 4))]
+        owners = [self.dice.choice(tenants) for _ in range(self.dice.randint(4, 10))]
+        for number, tenant in enumerate(owners):
+            task_id = TaskId(f"qtask_{number:027}")
+            await tasks.add(tx, task_id, new_task(app=tenant), NOW)
+            self.slices[task_id] = self.dice.randint(1, 4)
+            # Its tenant's own tasks go first, one in a round, and in a round there is one of each tenant.
+            self.ahead[task_id] = ROUND * len(tenants) * (owners[:number].count(tenant) + 1)
+
+    async def pass_by(self, tx: Write) -> None:
+        """See all of them to their ends."""
+        while (task := await claims.claim(tx, TERMS, [KIND], "w", NOW)) is not None:
+            self.slices[task.id] -= 1
+            self.ahead.pop(task.id, None)
+            waiting = {row["tenant"] for row in await tx.rows("SELECT tenant FROM task WHERE state = 'queued'")}
+            self._note(task, waiting)
+            if self.slices[task.id]:
+                await claims.give_way(tx, task, NOW)
+            else:
+                await claims.finish(tx, task.claim, NOW)
+
+    def _note(self, task: Task, waiting: set[str]) -> None:
+        self.seen += 1
+        for other in waiting - {task.tenant}:
+            self.since[other][task.tenant] += 1
+            assert self.since[other][task.tenant] <= ROUND, f"I12: {task.tenant} was served again before {other}"
+        self.since[task.tenant].clear()
+        for task_id in self.ahead:
+            self.ahead[task_id] -= 1
+            assert self.ahead[task_id] >= 0, f"I9: {task_id} was never claimed"
+
+
+def crowds() -> Iterator[Crowd]:
+    return (Crowd(random.Random(seed)) for seed in range(CROWDS))  # noqa: S311
+
+
+async def pass_by(db: Database) -> None:
+    for crowd in crowds():
+        async with db.write(gate=tasks.GATE) as tx:
+            await crowd.gather(tx)
+            wanted = sum(crowd.slices.values())
+            await crowd.pass_by(tx)
+            assert crowd.seen == wanted
+            await tx.run("DELETE FROM task")
+
+
+async def test_each_is_served_in_its_round(db: Database) -> None:
+    """I9, I12: whoever waits is served after a known number of slices, and nobody else twice a round before."""
+    await pass_by(db)
+
+
+async def test_by_age_alone_it_would_not_be(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sabotage: without turns the oldest task goes first, however often it has been."""
+
+    async def selfish(tx: Write, tenant: str, priority: int, *, behind: int = 0) -> int:
+        del tx, tenant, priority, behind
+        return 0
+
+    monkeypatch.setattr(tasks, "next_turn", selfish)
+    monkeypatch.setattr(claims, "next_turn", selfish)
+    with pytest.raises(AssertionError, match=r"I9|I12"):
+        await pass_by(db)
