@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The source keeps the rules of tests/architecture.py, and each rule is seen to catch its breach."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -8,24 +9,26 @@ import pytest
 import architecture
 
 ROOT = Path(__file__).resolve().parent.parent
+package_sources = functools.cache(architecture.package_sources)
+other_sources = functools.cache(architecture.other_sources)
 RULES = {rule.__name__: rule for rule in architecture.PACKAGE_RULES}
 RULES_FOR_ALL = {rule.__name__: rule for rule in architecture.RULES_FOR_ALL}
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_the_package_keeps_a_rule(name: str) -> None:
-    assert architecture.breaches(RULES[name], architecture.package_sources(ROOT), ROOT) == []
+    assert architecture.breaches(RULES[name], package_sources(ROOT), ROOT) == []
 
 
 @pytest.mark.parametrize("name", RULES_FOR_ALL)
 def test_all_python_keeps_a_rule(name: str) -> None:
-    sources = architecture.package_sources(ROOT) + architecture.other_sources(ROOT)
+    sources = package_sources(ROOT) + other_sources(ROOT)
 
     assert architecture.breaches(RULES_FOR_ALL[name], sources, ROOT) == []
 
 
 def test_no_modules_import_one_another_in_a_circle() -> None:
-    assert architecture.import_circle(architecture.package_sources(ROOT)) == []
+    assert architecture.import_circle(package_sources(ROOT)) == []
 
 
 def test_the_repository_holds_no_forbidden_text() -> None:

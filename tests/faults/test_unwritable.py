@@ -51,7 +51,7 @@ async def test_a_file_that_takes_no_write_costs_refusals_and_nothing_else(sqlite
             await started(server)
             path = with_endpoint(server, receiver.url)
             async with sending(path, server, clients=8) as senders:
-                await senders.take(150)
+                await senders.take(60)
                 since = {"since": rfc3339(SystemClock().now() - HOUR)}
                 ((endpoint,),) = [[each["id"] for each in server.call("GET", f"{path[:-3]}endpoint")[1]["data"]]]
                 replay = ("POST", f"{path[:-3]}endpoint/{endpoint}/bulk-replay", since)
@@ -61,7 +61,7 @@ async def test_a_file_that_takes_no_write_costs_refusals_and_nothing_else(sqlite
 
                 with unwritable(server.pid):
                     refused = senders.statuses[503]
-                    await eventually(lambda: senders.statuses[503] >= refused + 40)
+                    await eventually(lambda: senders.statuses[503] >= refused + 20)
                     before = await told(server, task["id"])
                     for call in (replay, ("POST", path, {"eventType": "a.b", "payload": {}})):
                         status, answer = await asyncio.to_thread(server.call, *call)

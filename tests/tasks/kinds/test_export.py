@@ -151,6 +151,7 @@ async def test_the_typescript_types_say_what_the_schema_says(world: World) -> No
     assert '  "order.paid": OrderPaid;\n' in files["typescript/index.ts"]
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_the_compiler_takes_the_typescript(world: World, tmp_path: Path) -> None:
     if not COMPILER.is_file():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
