@@ -30,8 +30,10 @@ check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
 	$(BIN)/pytest -q tests/test_architecture.py
 
 chaos: $(VENV)/.dev $(VENV)/.postgres  ## the long runs that kill and restart processes, and what survived
-	@$(BIN)/pytest -m chaos $(TIMED) $(ARGS) || [ $$? = 5 ]
-	@$(BIN)/pytest -m chaos -n 2 --dist worksteal --ignore=$(word 1,$(TIMED)) --ignore=$(word 2,$(TIMED)) $(ARGS) || [ $$? = 5 ]
+	@failed=0; \
+	$(BIN)/pytest -m chaos $(TIMED) $(ARGS) || [ $$? = 5 ] || failed=1; \
+	$(BIN)/pytest -m chaos -n 2 --dist worksteal $(TIMED:%=--ignore=%) $(ARGS) || [ $$? = 5 ] || failed=1; \
+	exit $$failed
 
 bench: $(VENV)/.dev $(VENV)/.postgres  ## measure throughput; Linux with a C compiler
 	@PYTHONPATH=scripts $(BIN)/python -m bench $(ARGS)
