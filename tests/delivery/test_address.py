@@ -205,7 +205,7 @@ def test_an_address_is_read_as_the_c_library_reads_it(value: int, parts: int, ba
     assert read == IPv4Address(socket.inet_aton(host)) == IPv4Address(value)
 
 
-@given(host=st.from_regex(r"[0-9a-fA-FxX.]{1,16}", fullmatch=True))
+@given(host=st.text("0123456789abcdefABCDEFxX.", min_size=1, max_size=16))
 def test_what_the_c_library_takes_for_an_address_is_never_taken_for_a_name(host: str) -> None:
     try:
         packed = socket.inet_aton(host)

@@ -47,7 +47,7 @@ async def gone(server: Live, path: str, seconds: float) -> None:
 async def test_an_outage_of_the_database_costs_refusals_and_nothing_else(
     private_cluster: Cluster, tmp_path: Path
 ) -> None:
-    await outage(private_cluster, tmp_path, 4.0)
+    await outage(private_cluster, tmp_path, 2.0)
 
 
 @pytest.mark.chaos
