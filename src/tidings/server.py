@@ -217,7 +217,7 @@ class Server:
                     heard = await pulse.take(read, since=self._clock.now() - _LATELY_MS, node=self._node)
                 self._heard(heard)
                 if self._nodes is not None:
-                    await self._nodes.beat(heard.gone)
+                    await self._nodes.beat(heard.gone, is_known=heard.is_known)
             except StorageError as error:
                 failure("taking the pulse", error)
             except Exception as error:  # noqa: BLE001 - the next pulse comes all the same

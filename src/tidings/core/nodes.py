@@ -40,9 +40,9 @@ class Nodes:
         self._put_back = put_back
         self._missed: Counter[int] = Counter()
 
-    async def beat(self, gone: Mapping[int, str]) -> None:
+    async def beat(self, gone: Mapping[int, str], *, is_known: bool) -> None:
         """Keep the own sign of life, and take over from whoever has shown none for long enough."""
-        await self._presence.keep()
+        await self._presence.keep(is_known=is_known)
         for node in set(self._missed) - set(gone):
             del self._missed[node]
         self._missed.update(gone.keys())

@@ -46,9 +46,15 @@ class Presence:
         self._worker = worker
         self._connection: Any = None
 
-    async def keep(self) -> None:
-        """Take the lock if it is not held (any more). Raises `StorageError` where the database is not there."""
+    async def keep(self, *, is_known: bool) -> None:
+        """Take the lock if it is not held (any more), and write the row unless it is known to be there.
+
+        Somebody who gave this process up just as it came back has deleted its row. Raises `StorageError` where the
+        database is not there.
+        """
         if self._connection is not None and not self._connection.is_closed():
+            if not is_known:
+                await self._enter()
             return
         self._connection = None
         try:
@@ -59,12 +65,15 @@ class Presence:
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCKS, self._node):
                 connection.terminate()  # a session of ours that was lost on the way holds it still: that is sign enough
                 return
-            async with self._db.write() as tx:
-                await tx.run(_ENTER, node=self._node, worker=self._worker)
+            await self._enter()
         except BaseException:
             connection.terminate()
             raise
         self._connection = connection
+
+    async def _enter(self) -> None:
+        async with self._db.write() as tx:
+            await tx.run(_ENTER, node=self._node, worker=self._worker)
 
     async def leave(self) -> None:
         """Say goodbye; nobody has to find out. Trouble with the database is no trouble here: others will find out."""

@@ -15,7 +15,8 @@ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
   (SELECT min(ready_at) FROM task WHERE state = 'queued') AS ready,
   (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lapse,
   (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed,
-  ({gone}) AS gone
+  ({gone}) AS gone,
+  EXISTS (SELECT 1 FROM node WHERE id = :node) AS is_known
 """.replace("{gone}", nodes.GONE)
 
 
@@ -32,6 +33,8 @@ class Pulse:
     """Applications whose routing was written lately, with the version now in force."""
     gone: dict[int, str]
     """Processes without their sign of life, and how their tasks name them."""
+    is_known: bool
+    """Whether the others can see the process that asks."""
 
 
 async def take(read: Read, *, since: int, node: int) -> Pulse:
@@ -43,6 +46,7 @@ async def take(read: Read, *, since: int, node: int) -> Pulse:
         tasks_at=_first(row["ready"], row["task_lapse"]),
         changed=json.loads(row["changed"] or "{}"),
         gone={int(each): worker for each, worker in json.loads(row["gone"] or "{}").items()},
+        is_known=row["is_known"],
     )
 
 
