@@ -104,8 +104,9 @@ class Server:
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, handover)
         known = handlers(self._clock, self._wake)
         worker = f"{os.uname().nodename}:{os.getpid()}:{self._node:08x}"
-        self._runner = Runner(db, self._clock, _limits(settings), known, worker) if roles.tasks else None
-        self._nodes = self._company(db, worker)
+        runner = Runner(db, self._clock, _limits(settings), known, worker)
+        self._runner = runner if roles.tasks else None
+        self._nodes = self._company(db, worker, runner)
         self._watching: Watching | None = None
         self._http = self._listening(secret, known) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
@@ -120,13 +121,15 @@ class Server:
         if self._runner is not None:
             self._wake.tasks = self._runner.wake
 
-    def _company(self, db: Database, worker: str) -> Nodes | None:
-        """Return what this process knows of others; where sessions are not its own, leases have to do."""
+    def _company(self, db: Database, worker: str, runner: Runner) -> Nodes | None:
+        """Return what this process knows of others; where sessions are not its own, leases have to do.
+
+        Whatever its roles, a process queues the tasks of another one that is gone: it may be the first to find out.
+        """
         if not isinstance(db, PostgresDatabase) or not db.keeps_sessions:
             return None
         presence = Presence(db, db.connect, self._node, worker)
-        put_back = None if self._runner is None else self._runner.inherit
-        return Nodes(db, self._clock, presence, freed=self._freed, put_back=put_back)
+        return Nodes(db, self._clock, presence, freed=self._freed, put_back=runner.inherit)
 
     def _freed(self) -> None:
         """Claim what another process, which is gone, was about to send."""
@@ -171,6 +174,7 @@ class Server:
     async def run(self, stop: asyncio.Event, listener: socket.socket | None) -> None:
         """Work until told to stop."""
         await self._housekeep()
+        await self._arrive()
         if self._delivery is not None:
             await self._delivery.start()
         if self._runner is not None:
@@ -208,6 +212,15 @@ class Server:
         await asyncio.gather(*self._chores, *ending, return_exceptions=True)
         if self._nodes is not None:
             await self._nodes.leave()
+
+    async def _arrive(self) -> None:
+        """Show the others a sign of life before anything is leased: who dies without one is missed by nobody."""
+        if self._nodes is None:
+            return
+        try:
+            await self._nodes.arrive()
+        except StorageError as error:
+            failure("arriving", error)
 
     async def _pulse(self) -> None:
         """Hear once a second what other nodes have done; on PostgreSQL only."""

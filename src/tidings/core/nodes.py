@@ -30,7 +30,7 @@ class Nodes:
         presence: nodes.Presence,
         *,
         freed: Callable[[], None],
-        put_back: Callable[[str], Awaitable[None]] | None,
+        put_back: Callable[[str], Awaitable[None]],
     ) -> None:
         """`freed` hears that deliveries are due again; `put_back` queues the tasks of a worker."""
         self._db = db
@@ -39,6 +39,10 @@ class Nodes:
         self._freed = freed
         self._put_back = put_back
         self._missed: Counter[int] = Counter()
+
+    async def arrive(self) -> None:
+        """Show a sign of life for the first time."""
+        await self._presence.keep(is_known=False)
 
     async def beat(self, gone: Mapping[int, str], *, is_known: bool) -> None:
         """Keep the own sign of life, and take over from whoever has shown none for long enough."""
@@ -62,8 +66,7 @@ class Nodes:
             async with self._db.write() as tx:
                 freed = await deliveries.return_leased(tx, first=first, last=last, now=self._clock.now(), limit=_CHUNK)
             total += freed
-        if self._put_back is not None:
-            await self._put_back(worker)
+        await self._put_back(worker)
         async with self._db.write() as tx:
             await nodes.leave(tx, node)
         log.warning("%s is gone: %d deliveries of its are due again", worker, total)

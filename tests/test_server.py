@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""One process put together: what it owes to others whatever its roles are."""
+
+import asyncio
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from tasks.kit import database, desk_of, new_task, reread, rows, run_sql, start
+from tidings.config import Settings
+from tidings.model.lease import new_node
+from tidings.model.task import State, Terms
+from tidings.server import Roles, Server
+from tidings.storage import claims, tasks
+from tidings.storage.database import Database
+
+REMEMBER = """
+CREATE FUNCTION remember() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN INSERT INTO seen VALUES (NEW.id); RETURN NEW; END $$
+"""
+
+
+def _server(db: Database, roles: Roles) -> Server:
+    return Server(Settings(), roles, db, "a secret")
+
+
+async def test_a_process_without_the_role_of_tasks_does_not_keep_those_of_a_dead_one_waiting(postgres_dsn: str) -> None:
+    async with database(postgres_dsn) as db:
+        task = await start(desk_of(db), new_task())
+        async with db.write(gate=tasks.GATE) as tx:
+            assert await claims.claim(tx, Terms(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
+        server = _server(db, Roles(api=False, tasks=False))
+
+        company = server._nodes  # noqa: SLF001
+        assert company is not None
+        dead = {new_node(): "dead"}
+
+        for _ in range(3):
+            await company.beat(dead, is_known=True)
+        await company.leave()
+
+        assert (await reread(db, task.id)).state is State.QUEUED
+
+
+@pytest.fixture
+def usual_collector() -> Iterator[None]:
+    """Leave the collector of these tests as it was: a server sets it up for a process of its own."""
+    before = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("usual_collector")
+async def test_a_process_is_known_to_the_others_before_it_leases_anything(postgres_dsn: str) -> None:
+    async with database(postgres_dsn) as db:
+        for sql in (
+            "CREATE TABLE seen (id BIGINT)",
+            REMEMBER,
+            "CREATE TRIGGER remember AFTER INSERT ON node FOR EACH ROW EXECUTE FUNCTION remember()",
+        ):
+            await run_sql(db, sql)
+        stop = asyncio.Event()
+        stop.set()  # it works for no moment at all: what it does now it does before its work
+
+        await _server(db, Roles(api=False)).run(stop, None)
+
+        assert len(await rows(db, "SELECT id FROM seen")) == 1
+        assert await rows(db, "SELECT id FROM node") == []
