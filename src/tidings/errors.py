@@ -19,6 +19,10 @@ class Kind(Enum):
     UNAVAILABLE = "unavailable"
 
 
+class Trouble(Exception):
+    """Something outside this process that may pass. Its sentence says all: where it was met adds nothing to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong in a request: where (`("body", "url")`), in words, and its machine type."""

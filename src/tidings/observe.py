@@ -12,6 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from tidings.errors import Trouble
+
 log: Final = logging.getLogger("tidings")
 counters: Final[Counter[str]] = Counter()
 """Totals since the start of the process, by name."""
@@ -67,6 +69,7 @@ def ignore(listener: Listener) -> None:
 
 
 def failure(doing: str, error: BaseException) -> None:
-    """Tell what went wrong while doing something that goes on all the same."""
+    """Tell what went wrong while doing something that goes on all the same; trouble from outside in one line."""
     counters["failures"] += 1
-    log.error("%s: %s: %s", doing, type(error).__name__, error, exc_info=error)
+    found_at = None if isinstance(error, Trouble) else error
+    log.error("%s: %s: %s", doing, type(error).__name__, error, exc_info=found_at)

@@ -223,7 +223,8 @@ class Server:
             failure("arriving", error)
 
     async def _pulse(self) -> None:
-        """Hear once a second what other nodes have done; on PostgreSQL only."""
+        """Hear once a second what other nodes have done; on PostgreSQL only. What keeps it from that is told once."""
+        trouble = ""
         while True:
             try:
                 async with self._db.read() as read:
@@ -231,8 +232,13 @@ class Server:
                 self._heard(heard)
                 if self._nodes is not None:
                     await self._nodes.beat(heard.gone, is_known=heard.is_known)
+                if trouble:
+                    log.info("the database is there again")
+                    trouble = ""
             except StorageError as error:
-                failure("taking the pulse", error)
+                if str(error) != trouble:
+                    failure("taking the pulse", error)
+                trouble = str(error)
             except Exception as error:  # noqa: BLE001 - the next pulse comes all the same
                 failure("hearing the pulse", error)
             await asyncio.sleep(_PULSE_SECONDS)

@@ -23,6 +23,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
+from tidings.errors import Trouble
+
 Value = str | int | float | bytes | None
 Result = TypeVar("Result")
 
@@ -53,7 +55,7 @@ class Row(Protocol):
     def __len__(self) -> int: ...
 
 
-class StorageError(Exception):
+class StorageError(Trouble):
     """Something between us and the database; see the subclasses."""
 
 

@@ -7,6 +7,7 @@ then prepared statements are off (`pgbouncer=True`).
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -155,6 +156,8 @@ class PostgresDatabase:
     @classmethod
     async def open(cls, dsn: str, *, connections: int = 20, pgbouncer: bool = False) -> "PostgresDatabase":
         """Connect. Raises `Unavailable` when no connection can be made."""
+        # While the database is gone the pool tells so at length, time and again; who asks for a connection is told too.
+        logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
         try:
             pool = await asyncpg.create_pool(
                 dsn,

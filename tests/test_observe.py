@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""What a process tells of itself."""
+
+import logging
+
+import pytest
+
+from tidings.observe import failure
+from tidings.storage.database import StorageError, Unavailable
+from tidings.storage.store import opened
+
+
+def _raised(error: Exception) -> Exception:
+    try:
+        raise error
+    except type(error) as raised:
+        return raised
+
+
+def test_trouble_with_the_database_is_told_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    failure("taking the pulse", _raised(Unavailable("nobody listens")))
+
+    assert [(each.message, each.exc_info) for each in caplog.records] == [
+        ("taking the pulse: Unavailable: nobody listens", None)
+    ]
+
+
+def test_a_fault_of_our_own_is_told_with_where_it_was_met(caplog: pytest.LogCaptureFixture) -> None:
+    failure("claiming", _raised(KeyError("lane")))
+
+    assert "_raised" in caplog.text
+
+
+async def test_the_pool_of_connections_does_not_tell_what_its_users_tell() -> None:
+    with pytest.raises(StorageError):
+        await opened("postgresql://127.0.0.1:1/none")
+
+    assert not logging.getLogger("asyncpg.pool").isEnabledFor(logging.WARNING)
