@@ -25,6 +25,7 @@ SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND NOT EXISTS (
 """
 """Other processes that do not hold their lock. Locks are only looked at where there are other processes."""
 _ENTER: Final = "INSERT INTO node (id, worker) VALUES (CAST(:node AS BIGINT), :worker) ON CONFLICT DO NOTHING"
+_LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _LEAVE_SECONDS: Final = 1.0
 _LEAVE: Final = "DELETE FROM node WHERE id = :node"
 
@@ -47,33 +48,42 @@ class Presence:
         self._connection: Any = None
 
     async def keep(self, *, is_known: bool) -> None:
-        """Take the lock if it is not held (any more), and write the row unless it is known to be there.
+        """Take the lock if it is not held (any more), and write the row. Raises `StorageError` without a database.
 
-        Somebody who gave this process up just as it came back has deleted its row. Raises `StorageError` where the
-        database is not there.
+        Somebody who gave this process up has deleted its row: wrongly, just as it came back, or because its session
+        has ended where this end has not heard of it. So a process that is not known takes a new session.
         """
-        if self._connection is not None and not self._connection.is_closed():
-            if not is_known:
-                await self._enter()
+        if self._connection is not None and is_known and not self._connection.is_closed():
             return
-        self._connection = None
-        try:
-            connection = await self._connect()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise Unavailable(str(error)) from error
-        try:
-            if not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCKS, self._node):
-                connection.terminate()  # a session of ours that was lost on the way holds it still: that is sign enough
-                return
-            await self._enter()
-        except BaseException:
+        connection, self._connection = self._connection, None
+        if connection is not None:
             connection.terminate()
+        session = await self._session()
+        if session is None:
+            return
+        try:
+            async with self._db.write() as tx:
+                await tx.run(_ENTER, node=self._node, worker=self._worker)
+        except BaseException:
+            session.terminate()
             raise
-        self._connection = connection
+        self._connection = session
 
-    async def _enter(self) -> None:
-        async with self._db.write() as tx:
-            await tx.run(_ENTER, node=self._node, worker=self._worker)
+    async def _session(self) -> Any:  # noqa: ANN401 - the driver's
+        """Return a session that holds the lock; None where one of ours, lost on the way, does: that is sign enough."""
+        try:
+            session = await self._connect()
+            try:
+                holds = await session.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCKS, self._node)
+            except BaseException:
+                session.terminate()
+                raise
+        except _LOST as error:
+            raise Unavailable(str(error) or type(error).__name__) from error
+        if holds:
+            return session
+        session.terminate()
+        return None
 
     async def leave(self) -> None:
         """Say goodbye; nobody has to find out. Trouble with the database is no trouble here: others will find out."""
