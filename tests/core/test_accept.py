@@ -2,11 +2,13 @@
 """Accept: what is answered is stored, once for each key, and routed by what is true at the commit."""
 
 import asyncio
+import time
 
 import pytest
 
 from message_path import add_app, add_endpoint, running
 from tidings.clock import SystemClock
+from tidings.core import accept
 from tidings.core.routing import RoutingCache
 from tidings.errors import AppError, Kind
 from tidings.ids import DEFAULT_ORG
@@ -191,6 +193,31 @@ async def test_a_key_that_another_node_holds_delays_nobody_else(postgres_dsn: st
     await one.close()
     await other.close()
     assert accepted.id
+
+
+async def test_a_lock_on_a_whole_table_keeps_nobody_waiting_for_long(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accept, "PATIENCE_SECONDS", 0.3)
+    db = await opened(postgres_dsn)
+    try:
+        await migrate(db)
+        app = await add_app(db)
+        async with running(db) as path:
+            await path.send(app)
+            async with db.write() as tx:
+                await tx.run("LOCK TABLE message IN ACCESS EXCLUSIVE MODE")
+                began = time.monotonic()
+                answers = await asyncio.gather(*(path.send(app) for _ in range(64)), return_exceptions=True)
+                waited = time.monotonic() - began
+            await path.send(app)
+            stored = await path.count("message")
+    finally:
+        await db.close()
+
+    assert {answer.kind for answer in answers if isinstance(answer, AppError)} == {Kind.UNAVAILABLE}
+    assert (len(answers), stored) == (64, 2)
+    assert waited < 5  # waiting anew for each half and each message takes twelve seconds
 
 
 async def test_receipts_run_out_whatever_key_was_used_again(db: Database) -> None:

@@ -205,7 +205,15 @@ class AcceptBatcher:
             await self._settle_halves(batch, error)
 
     async def _settle_later(self, batch: list[_Item], error: StorageError) -> None:
-        """Split a batch that waits for somebody else's lock, so that only one message goes on waiting."""
+        """Split a batch that waits for somebody else's lock, so that only one message goes on waiting.
+
+        Where the lock is on all of them, as on a whole table, every half waits anew: nobody does so for long.
+        """
+        since = self._clock.monotonic() - PATIENCE_SECONDS
+        self._refuse([item for item in batch if item.started <= since], error)
+        batch = [item for item in batch if item.started > since]
+        if not batch:
+            return
         if len(batch) > 1:
             await self._settle_halves(batch, error)
             return
