@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
@@ -18,6 +18,8 @@ from tidings.api.app import build
 from tidings.api.hot import protocol_of
 
 BODY = b'{"eventType":"a.b","payload":{"n": 1.50}}'
+SURELY_TOO_MANY = 40
+"""Megabytes that no kernel keeps for one connection."""
 
 
 class _Quiet(uvicorn.Server):
@@ -32,6 +34,8 @@ class Wire:
     port: int
     token: str
     app: str
+    answered: Callable[[], int]
+    """How many requests have been answered."""
 
     async def say(self, *pieces: bytes, answers: int = 1) -> list[tuple[int, dict[bytes, bytes], bytes]]:
         """Write pieces one after the other, then read so many answers."""
@@ -81,7 +85,8 @@ async def wire(lite: Api) -> AsyncIterator[Wire]:
     )
     server = _Quiet(config)
     serving = asyncio.ensure_future(server._serve([listener]))  # noqa: SLF001 - `serve` takes the tests' signals
-    yield Wire(listener.getsockname()[1], lite.token, await lite.app())
+    port, app = listener.getsockname()[1], await lite.app()
+    yield Wire(port, lite.token, app, lambda: server.server_state.total_requests)
     server.should_exit = True
     await serving
     listener.close()
@@ -209,6 +214,26 @@ async def test_a_caller_who_hangs_up_leaves_the_message_and_nothing_else(wire: W
     listed = await lite.read(f"/app/{wire.app}/msg")
     assert status == 202
     assert json.loads(body)["id"] in {each["id"] for each in listed["data"]}
+
+
+async def test_a_caller_who_reads_no_answers_is_read_no_more(wire: Wire) -> None:
+    request = wire.request(b'{"eventType":"a.b","payload":{"big":"%b"}}' % (b"x" * 1_000_000))
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(("127.0.0.1", wire.port)) as deaf:
+        deaf.setblocking(False)  # noqa: FBT003 - the way to say it
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < SURELY_TOO_MANY:
+                async with asyncio.timeout(2):
+                    await loop.sock_sendall(deaf, request)
+                    while wire.answered() <= sent:  # noqa: ASYNC110 - nobody is told
+                        await asyncio.sleep(0.001)
+                sent += 1
+
+        assert sent < SURELY_TOO_MANY
+        answers = b""
+        while answers.count(b"HTTP/1.1 202 ") < sent:
+            answers += await loop.sock_recv(deaf, 1_000_000)
 
 
 async def test_one_key_on_many_connections_makes_one_message(wire: Wire) -> None:

@@ -142,13 +142,21 @@ class HotProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.write_paused:
+            self.flow.pause_reading()  # whoever does not read answers is read no more: they would wait in memory
+        else:
+            self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
         self._idle_since = self.loop.time()
         if self._closing is None:
             self._closing = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since = None
