@@ -19,7 +19,7 @@ from tidings.failpoint import point
 from tidings.model.routing import Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, settlement
-from tidings.storage.database import Busy, Database, OutcomeUnknown, Unavailable, Write
+from tidings.storage.database import Busy, Database, Duplicate, OutcomeUnknown, Unavailable, Write
 from tidings.storage.deliveries import Settled
 from tidings.storage.settlement import AttemptRow
 
@@ -105,7 +105,11 @@ class SettleBatcher:
         while True:
             try:
                 await self._commit(batch, is_unknown=is_unknown)
-            except (Unavailable, Busy) as error:
+            except (Unavailable, Busy, Duplicate) as error:
+                if isinstance(error, Duplicate) and not is_unknown:
+                    await self._settle_halves(batch, error)
+                    return
+                # Where the outcome is unknown, rows that are there already say that it came through after all.
                 is_unknown = is_unknown or isinstance(error, OutcomeUnknown)
                 if pause == _FIRST_PAUSE:
                     failure("settling deliveries", error)
