@@ -18,11 +18,14 @@ from tidings.core.wake import Wake
 from tidings.ids import DEFAULT_ORG, AppId, moment_of
 from tidings.model.app import App
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
-from tidings.model.message import MessageFilter
+from tidings.model.message import Extras, MessageFilter
 from tidings.model.page import Cursor, Order, Page
 from tidings.storage import attempted as attempted_rows
+from tidings.storage import intake, settlement
 from tidings.storage import messages as message_rows
 from tidings.storage.database import Database, Write
+from tidings.storage.intake import NewMessage
+from tidings.storage.settlement import AttemptRow
 
 NOW = 1_700_000_000_000
 SPAN = 200 * DAY
@@ -102,37 +105,24 @@ async def _store_messages(tx: Write, world: World) -> None:
             secret=bytes(25),
             now=NOW,
         )
-    for msg_id, (event_type, channels, tags) in world.messages.items():
-        await tx.run(
-            "INSERT INTO message (id, app_id, org_id, event_type, channels, tags, payload)"
-            " VALUES (:id, :app, :org, :type, :channels, :tags, :payload)",
-            id=msg_id,
-            app=world.app.id,
-            org=DEFAULT_ORG,
-            type=event_type,
-            channels=json.dumps(channels) if channels else None,
-            tags=json.dumps(tags) if tags else None,
-            payload=b"{}",
-        )
+    rows = [_row(world, msg_id) for msg_id in world.messages]
+    await intake.add(tx, rows)
+
+
+def _row(world: World, msg_id: str) -> NewMessage:
+    event_type, channels, tags = world.messages[msg_id]
+    told = json.dumps(channels) if channels else None
+    extras = Extras(tags=tuple(tags)) if tags else None
+    return NewMessage(msg_id, world.app.id, DEFAULT_ORG, event_type, None, told, b"{}", None, None, extras)
 
 
 async def _store_tries(tx: Write, world: World) -> None:
+    rows: list[AttemptRow] = []
     for each in world.tries:
         ends = each.status == 2 and (each.msg_id, each.endpoint) not in world.due
-        await tx.run(
-            "INSERT INTO attempt (msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code,"
-            " response, response_duration_ms, trigger_type, next_at)"
-            " VALUES (:msg, :id, :endpoint, :app, :org, :url, :status, :code, '', 1, 0, :next)",
-            msg=each.msg_id,
-            id=each.id,
-            endpoint=each.endpoint,
-            app=world.app.id,
-            org=DEFAULT_ORG,
-            url=URL,
-            status=each.status,
-            code=each.code,
-            next=None if ends else NOW,
-        )
+        who = (each.msg_id, each.id, each.endpoint, world.app.id, DEFAULT_ORG, URL)
+        rows.append((*who, each.status, each.code, "", 1, 0, None if ends else NOW, None))
+    await settlement.add_attempts(tx, rows)
     for (msg_id, endpoint), due_at in world.due.items():
         await tx.run(
             "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at)"

@@ -33,6 +33,7 @@ from tidings.storage import deliveries, intake
 from tidings.storage import routing as routings
 from tidings.storage.database import Busy, Database, StorageError, Unavailable, Write
 from tidings.storage.intake import NewMessage
+from tidings.storage.marks import Known
 
 BATCH: Final = 500
 RECEIPT_KEPT_MS: Final = 12 * HOUR
@@ -113,6 +114,7 @@ class AcceptBatcher:
         self._under_way: dict[str, _Item] = {}
         self._flushing: asyncio.Task[None] | None = None
         self._insisting: set[asyncio.Task[None]] = set()
+        self._known = Known()
 
     async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None) -> Accepted:
         """Store a message with its deliveries; it is durable when this returns.
@@ -198,6 +200,7 @@ class AcceptBatcher:
         try:
             await self._commit(batch)
         except Unavailable as error:
+            self._known.forget()
             self._refuse(batch, error)
         except Busy as error:
             await self._settle_later(batch, error)
@@ -287,7 +290,7 @@ class AcceptBatcher:
         rows = {item.id: _row(item, now) for item in open_items}
         open_items = await self._claimed(tx, open_items, rows, now)
         if open_items:
-            await intake.add(tx, [rows[item.id] for item in open_items])
+            await intake.add(tx, [rows[item.id] for item in open_items], self._known)
             due = self._deliveries(open_items, prepared, now)
             if due:
                 await deliveries.add(tx, due)

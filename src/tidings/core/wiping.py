@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tidings.clock import HOUR
 from tidings.core import retention
 from tidings.ids import MESSAGE, OrgId, first_at
-from tidings.storage import wiping
+from tidings.storage import marks, wiping
 from tidings.storage.database import Database, Write, retried
 
 Result = TypeVar("Result")
@@ -29,6 +30,7 @@ async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
 async def prune(db: Database, before: int, now: int, *, chunk: int) -> Counter[str]:
     """Delete the messages made before a moment, their attempts, and the payloads whose time is over of the rest."""
     gone = await _prune(db, before, chunk)
+    await _prune_marks(db, min(before, now) - HOUR, chunk)
     gone["payloads"] = await retention.expire(db, now)
     return gone
 
@@ -44,6 +46,24 @@ async def _prune(db: Database, before: int, chunk: int) -> Counter[str]:
         await _drop_messages(db, found, gone)
 
 
+async def _prune_marks(db: Database, before: int, chunk: int) -> None:
+    """Delete the marks of stretches that ended before a moment; what is written now is never of such a stretch."""
+    first = marks.stretch_of(first_at(MESSAGE, before))
+    last = ("", "", "")
+    while True:
+        async with db.read() as read:
+            found = await marks.after(read, last, limit=chunk)
+        if not found:
+            return
+        last = found[-1]
+        await _drop_marks(db, [each for each in found if each[2] < first])
+
+
+async def _drop_marks(db: Database, found: list[marks.Mark]) -> None:
+    if found:
+        await _in_one(db, lambda tx: marks.drop(tx, found))
+
+
 async def _wipe_application(db: Database, app_id: str, chunk: int, gone: Counter[str]) -> None:
     while True:
         async with db.read() as read:
@@ -54,9 +74,20 @@ async def _wipe_application(db: Database, app_id: str, chunk: int, gone: Counter
         await _drop_messages(db, found, gone)
     for endpoint_id in endpoints:
         await _drop_attempts(db, endpoint_id, chunk, gone)
+    for owner in (app_id, *endpoints):
+        await _wipe_marks(db, owner, chunk)
     await _in_one(db, lambda tx: wiping.drop_application(tx, app_id, endpoints))
     gone["applications"] += 1
     gone["endpoints"] += len(endpoints)
+
+
+async def _wipe_marks(db: Database, owner: str, chunk: int) -> None:
+    while True:
+        async with db.read() as read:
+            found = await marks.of_owner(read, owner, limit=chunk)
+        if not found:
+            return
+        await _drop_marks(db, found)
 
 
 async def _drop_attempts(db: Database, endpoint_id: str, chunk: int, gone: Counter[str]) -> None:

@@ -21,6 +21,7 @@ from tidings.observe import count, failure
 from tidings.storage import deliveries, settlement
 from tidings.storage.database import Busy, Database, Duplicate, OutcomeUnknown, Unavailable, Write
 from tidings.storage.deliveries import Settled
+from tidings.storage.marks import Known
 from tidings.storage.settlement import AttemptRow
 
 BATCH: Final = 500
@@ -67,6 +68,7 @@ class SettleBatcher:
         self._waiting: deque[Outcome] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._closing = False
+        self._known = Known()
 
     @property
     def waiting(self) -> int:
@@ -109,6 +111,7 @@ class SettleBatcher:
                 if isinstance(error, Duplicate) and not is_unknown:
                     await self._settle_halves(batch, error)
                     return
+                self._known.forget()
                 # Where the outcome is unknown, rows that are there already say that it came through after all.
                 is_unknown = is_unknown or isinstance(error, OutcomeUnknown)
                 if pause == _FIRST_PAUSE:
@@ -146,7 +149,7 @@ class SettleBatcher:
     async def _write(self, tx: Write, batch: list[Outcome], now: int) -> None:
         attempts = [outcome.attempt for outcome in batch if outcome.attempt is not None]
         if attempts:
-            await settlement.add_attempts(tx, attempts)
+            await settlement.add_attempts(tx, attempts, self._known)
         delivered = [outcome.settled() for outcome in batch if outcome.delivered]
         if delivered:
             await deliveries.settle_delivered(tx, delivered, now)

@@ -7,12 +7,14 @@ wait for each other and never in a circle.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tidings.model.message import Extras
+from tidings.storage import marks
 from tidings.storage.database import Row, Sql, Table, Value, Write
+from tidings.storage.marks import Known, Mark
 
 
 @dataclass(slots=True, eq=False)
@@ -108,14 +110,34 @@ async def free_receipts(tx: Write, receipts: Sequence[str]) -> None:
     await tx.run(_FREE, keys=receipts)
 
 
-async def add(tx: Write, messages: Sequence[NewMessage]) -> None:
-    """Add messages."""
+_Kind = tuple[str, str, str, str | None, tuple[str, ...] | None]
+"""Application, stretch, event type, channels, tags: all that a message is marked for."""
+
+
+async def add(tx: Write, messages: Sequence[NewMessage], known: Known | None = None) -> None:
+    """Add messages, and mark what they are; `known` are the marks that this process knows to be there."""
+    await marks.add(tx, {_kind(message) for message in messages}, _marks_of, known)
     if any(m.extras is not None for m in messages):
         await tx.add(_WHOLE, [(*_plain(m), m.event_id, m.expires_at, *_more(m.extras)) for m in messages])
     elif any(m.event_id is not None or m.expires_at is not None for m in messages):
         await tx.add(_USUAL, [(*_plain(m), m.event_id, m.expires_at) for m in messages])
     else:
         await tx.add(_PLAIN, [_plain(m) for m in messages])
+
+
+def _kind(message: NewMessage) -> _Kind:
+    m = message
+    tags = None if m.extras is None else m.extras.tags
+    return m.app_id, marks.stretch_of(m.id), m.event_type, m.channels, tags
+
+
+def _marks_of(kind: _Kind) -> Iterator[Mark]:
+    app_id, stretch, event_type, channels, tags = kind
+    yield app_id, marks.EVENT_TYPE + event_type, stretch
+    for channel in () if channels is None else json.loads(channels):
+        yield app_id, marks.has_channel(channel), stretch
+    for tag in tags or ():
+        yield app_id, marks.has_tag(tag), stretch
 
 
 def _plain(message: NewMessage) -> tuple[Value, ...]:

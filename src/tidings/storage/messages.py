@@ -9,8 +9,8 @@ from typing import Final
 from tidings.errors import not_found
 from tidings.ids import MESSAGE, AppId, MessageId, OrgId
 from tidings.model.message import Message, MessageFilter
-from tidings.model.page import Span
-from tidings.storage import narrow
+from tidings.model.page import Order, Span
+from tidings.storage import marks, narrow
 from tidings.storage.database import Dialect, Read, Row, Sql, Write
 from tidings.storage.span import bounds_of, end_of
 
@@ -46,14 +46,12 @@ async def page(
     read: Read, app_id: AppId, span: Span, wanted: MessageFilter, *, with_payload: bool = True
 ) -> list[Message]:
     """Return a part of an application's messages, by id; narrowed ones are found in the index, then looked up."""
-    shown = columns(with_payload=with_payload)
-    if wanted.is_wide:
-        statement = f"SELECT {shown} {_PAGE}{end_of(span, 'message.id')}"
-    else:
-        found = f"SELECT message.id {_PAGE}{narrow.conditions(read.dialect, wanted)}{end_of(span, 'message.id')}"
-        looked_up = _LOOKED_UP[read.dialect].format(id="found.id")
-        statement = f"SELECT {shown} FROM ({found}) AS found {looked_up} ORDER BY message.id {span.direction}"
-    rows = await read.rows(statement, app=app_id, **narrow.values_of(wanted), **bounds_of(span))
+    if not wanted.is_wide:
+        found = await ids_of(read, app_id, span, wanted)
+        told = await by_ids(read, found, with_payload=with_payload)
+        return [told[MessageId(each)] for each in found if each in told]
+    statement = f"SELECT {columns(with_payload=with_payload)} {_PAGE}{end_of(span, 'message.id')}"
+    rows = await read.rows(statement, app=app_id, **bounds_of(span))
     return [message_of(row) for row in rows]
 
 
@@ -78,11 +76,58 @@ async def by_ids(read: Read, msg_ids: Sequence[str], *, with_payload: bool = Fal
     return {MessageId(row["id"]): message_of(row) for row in rows}
 
 
+_OF_PART: Final = (
+    f"SELECT message.id AS id {_PAGE} AND message.id >= {{first}} AND message.id < {{beyond}}{{conditions}}"
+    " ORDER BY message.id {direction} LIMIT {rows:d}"
+)
+_OF_PARTS: Final = {
+    Dialect.SQLITE: (
+        f"SELECT (SELECT json_group_array(id) FROM ({_OF_PART})) AS ids FROM json_each(:firsts) AS part"
+    )
+    .replace("{first}", "part.value")
+    .replace("{beyond}", "json_extract(:beyonds, '$[' || part.key || ']')"),
+    # What all parts have in common says which partitions need not be opened.
+    Dialect.POSTGRESQL: (
+        f"SELECT ARRAY({_OF_PART}) AS ids"
+        " FROM unnest(CAST(:firsts AS text[]), CAST(:beyonds AS text[])) AS part(first, beyond)"
+    )
+    .replace("{first}", "part.first AND message.id >= :low")
+    .replace("{beyond}", "part.beyond AND message.id < :high"),
+}
+
+
 async def ids_of(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str]:
-    """Return the ids of a part of the messages that are wanted. Reads the index alone."""
-    found = f"SELECT message.id {_PAGE}{narrow.conditions(read.dialect, wanted)}{end_of(span, 'message.id')}"
-    rows = await read.rows(found, app=app_id, **narrow.values_of(wanted), **bounds_of(span))
-    return [row["id"] for row in rows]
+    """Return the ids of a part of the messages that are wanted. Reads the index alone, and that where marks are."""
+    if wanted.is_wide:
+        rows = await read.rows(f"SELECT message.id {_PAGE}{end_of(span, 'message.id')}", app=app_id, **bounds_of(span))
+        return [row["id"] for row in rows]
+    found: list[str] = []
+    async for stretches in marks.stretches(read, app_id, narrow.names_of(wanted), span):
+        found += await _ids_in(read, app_id, marks.clipped(MESSAGE, stretches, span), span, wanted)
+        if len(found) >= span.rows:
+            break
+    return found[: span.rows]
+
+
+async def _ids_in(
+    read: Read, app_id: AppId, parts: Sequence[marks.Part], span: Span, wanted: MessageFilter
+) -> list[str]:
+    """Return the messages that are wanted of some parts of the list, of each no more than are asked for in all."""
+    if not parts:
+        return []
+    conditions = narrow.conditions(read.dialect, wanted)
+    statement = _OF_PARTS[read.dialect].format(conditions=conditions, direction=span.direction, rows=span.rows)
+    rows = await read.rows(
+        statement,
+        app=app_id,
+        firsts=[first for first, _ in parts],
+        beyonds=[beyond for _, beyond in parts],
+        low=min(parts)[0],
+        high=max(parts)[1],
+        **narrow.values_of(wanted),
+    )
+    found = [each for row in rows for each in marks.listed(row["ids"])]
+    return sorted(found, reverse=span.order is Order.DESCENDING)
 
 
 _NEAR: Final = 2_000

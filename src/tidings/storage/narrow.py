@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.model.message import MessageFilter
+from tidings.storage import marks
 from tidings.storage.database import Dialect, Value
 
 _EVENT_TYPE: Final = " AND message.event_type = :event_type"
@@ -41,3 +42,13 @@ def values_of(wanted: MessageFilter) -> dict[str, Value | Sequence[Value]]:
         "channel": None if wanted.channel is None else json.dumps(wanted.channel),
         "tag": None if wanted.tag is None else json.dumps(wanted.tag),
     }
+
+
+def names_of(wanted: MessageFilter) -> list[list[str]]:
+    """Return what the messages that are wanted are marked with: one name of each list."""
+    groups = [[marks.EVENT_TYPE + each for each in wanted.event_types]] if wanted.event_types else []
+    if wanted.channel is not None:
+        groups.append([marks.has_channel(wanted.channel)])
+    if wanted.tag is not None:
+        groups.append([marks.has_tag(wanted.tag)])
+    return groups

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What sends leave behind: attempts, written in bulk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from tidings.storage import marks
 from tidings.storage.database import Sql, Table, Write
+from tidings.storage.marks import Known, Mark
 
 AttemptRow = tuple[str, str, str, str, str, str, int, int, str, int, int, int | None, str | None]
 """Columns as in `_ATTEMPT`."""
@@ -53,13 +55,29 @@ async def give_up(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
     await tx.bulk(_GIVEN_UP, sorted(pairs))
 
 
-async def add_attempts(tx: Write, rows: Sequence[AttemptRow]) -> None:
-    """Add attempts."""
+_Kind = tuple[str, str, str, int, int]
+"""Endpoint, the attempt's stretch, its message's, status, first digit of the status code."""
+
+
+async def add_attempts(tx: Write, rows: Sequence[AttemptRow], known: Known | None = None) -> None:
+    """Add attempts, and mark when they were made; `known` are the marks that this process knows to be there."""
+    await marks.add(tx, {_kind(row) for row in rows}, _marks_of, known)
     most = len(_SUCCESS.columns)
     if all(row[most:] == _NOTHING for row in rows):
         await tx.add(_SUCCESS, [row[:most] for row in rows])
     else:
         await tx.add(_ATTEMPT, rows)
+
+
+def _kind(row: AttemptRow) -> _Kind:
+    return row[2], marks.stretch_of(row[1]), marks.stretch_of(row[0]), row[6], row[7] // 100
+
+
+def _marks_of(kind: _Kind) -> Iterator[Mark]:
+    endpoint_id, made, of_message, status, digit = kind
+    yield endpoint_id, marks.DELIVERED if status == 0 else f"{marks.FAILED}{digit}", made + of_message
+    if made != of_message:
+        yield endpoint_id, marks.LATE + of_message, made
 
 
 async def is_there(tx: Write, row: AttemptRow) -> bool:

@@ -127,6 +127,19 @@ CREATE TABLE message (
 CREATE INDEX message_app ON message (app_id, id, event_type, channels, tags);
 CREATE INDEX message_expiry ON message (expires_at) WHERE expires_at IS NOT NULL AND payload IS NOT NULL;
 
+-- In which stretches of time an application has messages with an event type, a channel or a tag, an endpoint attempts
+-- that ended in a certain way: `storage/marks.py`. On PostgreSQL two processes may write the same mark, so that none
+-- waits for another.
+CREATE TABLE mark (
+    owner {text} NOT NULL,
+    name {text} NOT NULL,
+    stretch {text} NOT NULL
+--sqlite:    , PRIMARY KEY (owner, name, stretch)
+)
+--sqlite: WITHOUT ROWID
+;
+--postgresql: CREATE INDEX mark_of ON mark (owner, name, stretch);
+
 CREATE TABLE event_id (
     app_id {text} NOT NULL,
     event_id {text} NOT NULL,

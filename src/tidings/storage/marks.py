@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: MIT
+"""Marks: in which stretches of time something occurs, so that what is rare is looked for where it is.
+
+A stretch is what the first characters of an id's moment say, some eight minutes. A mark says of an application that
+messages with an event type, a channel or a tag were made in a stretch, of an endpoint that attempts in a stretch ended
+in a certain way, or that messages of one stretch were tried in another. It is written in the transaction of what it
+speaks of, or was committed before: so there may be a mark too many, and never one too few. A process remembers those
+that it knows to be committed; what is frequent then costs a look into a set.
+
+Nobody waits for anybody else's mark. On PostgreSQL two processes may write the same one at once, and both remain.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final, TypeVar
+
+from tidings.model.page import Order, Span
+from tidings.storage.database import Dialect, Read, Sql, Write
+
+Mark = tuple[str, str, str]
+"""Whose it is, what occurs, and in which stretch."""
+Stretches = tuple[str, ...]
+Kind = TypeVar("Kind", bound=Hashable)
+
+WIDTH: Final = 4
+"""Characters of an id's moment that name a stretch of 494 seconds."""
+_FROM: Final = -27
+_TO: Final = _FROM + WIDTH
+_END: Final = "~"
+"""Sorts behind every character of an id, as a blank sorts before all."""
+_KNOWN: Final = 16_384
+
+EVENT_TYPE: Final = "e"
+CHANNEL: Final = "c"
+TAG: Final = "t"
+DELIVERED: Final = "d"
+FAILED: Final = "f"
+"""With the first digit of the status code. The stretch of an attempt's mark is followed by that of its message."""
+LATE: Final = "l"
+"""With the stretch of messages: they were tried in another one than their own."""
+
+
+def stretch_of(identifier: str) -> str:
+    """Return the stretch in which an id was made."""
+    return identifier[_FROM:_TO]
+
+
+class Known:
+    """What a process knows to be marked: kinds of rows, and marks."""
+
+    __slots__ = ("_kinds", "_marks")
+
+    def __init__(self) -> None:
+        self._kinds: set[Hashable] = set()
+        self._marks: set[Mark] = set()
+
+    def forget(self) -> None:
+        """Know nothing: a database that was away may have come back without its latest commits."""
+        self._kinds.clear()
+        self._marks.clear()
+
+    def new_kinds(self, kinds: set[Kind]) -> set[Kind]:
+        """Return the kinds of rows whose marks are not known to be there."""
+        return kinds - self._kinds
+
+    def new_marks(self, marks: set[Mark]) -> set[Mark]:
+        """Return the marks that are not known to be there."""
+        return marks - self._marks
+
+    def learn(self, kinds: Iterable[Hashable], marks: Iterable[Mark]) -> None:
+        """Remember what has been committed; where that gets too much, begin anew."""
+        if len(self._kinds) + len(self._marks) > _KNOWN:
+            self.forget()
+        self._kinds.update(kinds)
+        self._marks.update(marks)
+
+
+_ADD: Final = Sql(
+    sqlite="INSERT INTO mark (owner, name, stretch) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+    postgresql=(
+        "INSERT INTO mark (owner, name, stretch)"
+        " SELECT o, n, s FROM unnest($1::text[], $2::text[], $3::text[]) AS t(o, n, s) WHERE (SELECT 1 FROM mark"
+        " WHERE mark.owner = t.o AND mark.name = t.n AND mark.stretch = t.s LIMIT 1) IS NULL"
+    ),
+)
+
+
+async def add(
+    tx: Write, kinds: set[Kind], marks_of: Callable[[Kind], Iterator[Mark]], known: Known | None = None
+) -> None:
+    """Mark rows of some kinds, as far as that is not known to be done."""
+    known = known or Known()
+    fresh = known.new_kinds(kinds)
+    if not fresh:
+        return
+    marks = known.new_marks({mark for kind in fresh for mark in marks_of(kind)})
+    if marks:
+        await tx.bulk(_ADD, sorted(marks))
+    tx.after_commit(lambda: known.learn(fresh, marks))
+
+
+def has_channel(channel: str) -> str:
+    """Name a channel, as it stands in the JSON of a message's channels."""
+    return CHANNEL + json.dumps(channel)
+
+
+def has_tag(tag: str) -> str:
+    """Name a tag."""
+    return TAG + json.dumps(tag)
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Looking where there are marks
+
+Part = tuple[str, str]
+"""A range of ids: the first one, and the end, which is not in it."""
+_FIRST_PARTS: Final = 8
+_MOST_PARTS: Final = 256
+_MOST_MARKS: Final = 4_096
+_HELD: Final = (
+    "SELECT stretch FROM mark WHERE owner = :owner AND name = {name} AND stretch >= :low AND stretch <= :high"
+    " ORDER BY stretch {direction} LIMIT CAST(:most AS BIGINT)"
+)
+_HELD_OF_EACH: Final = {
+    Dialect.SQLITE: (
+        f"SELECT value AS name, (SELECT json_group_array(stretch) FROM ({_HELD})) AS stretches FROM json_each(:names)"
+    ).replace("{name}", "json_each.value"),
+    Dialect.POSTGRESQL: (
+        f"SELECT wanted.name AS name, ARRAY({_HELD}) AS stretches FROM unnest(CAST(:names AS text[])) AS wanted(name)"
+    ).replace("{name}", "wanted.name"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The next stretches in which one of some names occurs; behind the last one that was read nothing is known."""
+
+    stretches: frozenset[str]
+    last: str | None
+    order: Order
+
+    def may_hold(self, stretch: str) -> bool:
+        return stretch in self.stretches or (self.last is not None and _is_behind(stretch, self.last, self.order))
+
+
+def _is_behind(one: str, other: str, order: Order) -> bool:
+    return one < other if order is Order.DESCENDING else one > other
+
+
+def bounds(span: Span) -> Part:
+    """Return the range of ids that a part of a list covers."""
+    low = max(span.first or "", "" if span.above is None else span.above + " ")
+    return low, _END if span.below is None else span.below
+
+
+def clipped(prefix: str, stretches: Iterable[str], span: Span) -> list[Part]:
+    """Return the ranges of ids of some stretches, as far as they are in a part of a list."""
+    low, end = bounds(span)
+    found = ((max(low, prefix + each), min(end, prefix + each + _END)) for each in stretches)
+    return [(first, beyond) for first, beyond in found if first < beyond]
+
+
+def _edges(span: Span) -> dict[str, str]:
+    low, end = bounds(span)
+    return {"low": stretch_of(low.rstrip()), "high": _END if end == _END else stretch_of(end) + _END}
+
+
+async def stretches(
+    read: Read, owner: str, groups: Sequence[Sequence[str]], span: Span
+) -> AsyncIterator[list[str]]:
+    """Yield the stretches, in the order of a list, that may hold what has a name of each group; in ever longer lots."""
+    edges, most = _edges(span), span.rows + 1
+    names = [name for group in groups for name in group]
+    while True:
+        statement = _HELD_OF_EACH[read.dialect].replace("{direction}", span.direction)
+        rows = await read.rows(statement, owner=owner, names=names, most=most, **edges)
+        found = {row["name"]: listed(row["stretches"]) for row in rows}
+        held = [_of_group([found[name] for name in group], most, span.order) for group in groups]
+        furthest = _furthest(held)
+        lot = [
+            each
+            for each in furthest.stretches
+            if (furthest.last is None or not _is_behind(each, furthest.last, span.order))
+            and all(other.may_hold(each) for other in held)
+        ]
+        for part in _in_lots(sorted(lot, reverse=span.order is Order.DESCENDING)):
+            yield part
+        if furthest.last is None:
+            return
+        edges |= _behind(furthest.last, span.order)
+        most = min(4 * most, _MOST_MARKS)
+
+
+def _in_lots(found: list[str]) -> Iterator[list[str]]:
+    """Yield a few of them first: where much is found there, the others need not be looked at."""
+    start, size = 0, _FIRST_PARTS
+    while start < len(found):
+        yield found[start : start + size]
+        start, size = start + size, min(4 * size, _MOST_PARTS)
+
+
+def _behind(last: str, order: Order) -> dict[str, str]:
+    """Return the edge of what lies behind a stretch: nothing sorts between it and the edge."""
+    return {"high": last[:-1] + chr(ord(last[-1]) - 1) + _END} if order is Order.DESCENDING else {"low": last + " "}
+
+
+def listed(stored: str | Sequence[str]) -> Sequence[str]:
+    """Return a list of texts that a statement has made."""
+    return json.loads(stored) if isinstance(stored, str) else stored
+
+
+def _of_group(found: Sequence[Sequence[str]], most: int, order: Order) -> _Held:
+    """Put together what occurs under several names: it is known as far as each of them is."""
+    ends = [(min if order is Order.DESCENDING else max)(each) for each in found if len(each) >= most]
+    nearest = None if not ends else max(ends) if order is Order.DESCENDING else min(ends)
+    return _Held(frozenset(each for one in found for each in one), nearest, order)
+
+
+def _furthest(held: Sequence[_Held]) -> _Held:
+    """Return the one that is known whole, or else the furthest; the fewer stretches it has the better."""
+    whole = [each for each in held if each.last is None]
+    if whole:
+        return min(whole, key=lambda each: len(each.stretches))
+    return (min if held[0].order is Order.DESCENDING else max)(held, key=lambda each: each.last or "")
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# The end of marks
+
+_AFTER: Final = (
+    "SELECT owner, name, stretch FROM mark WHERE (owner, name, stretch) > (:owner, :name, :stretch)"
+    " ORDER BY owner, name, stretch LIMIT CAST(:limit AS BIGINT)"
+)
+_OF_OWNER: Final = (
+    "SELECT owner, name, stretch FROM mark WHERE owner = :owner ORDER BY name, stretch LIMIT CAST(:limit AS BIGINT)"
+)
+_DROP: Final = Sql(
+    sqlite="DELETE FROM mark WHERE owner = ? AND name = ? AND stretch = ?",
+    postgresql=(
+        "DELETE FROM mark USING unnest($1::text[], $2::text[], $3::text[]) AS gone(o, n, s)"
+        " WHERE mark.owner = gone.o AND mark.name = gone.n AND mark.stretch = gone.s"
+    ),
+)
+
+
+async def after(read: Read, mark: Mark, *, limit: int) -> list[Mark]:
+    """Return the next marks of all, in the order of their keys."""
+    owner, name, stretch = mark
+    rows = await read.rows(_AFTER, owner=owner, name=name, stretch=stretch, limit=limit)
+    return [(row["owner"], row["name"], row["stretch"]) for row in rows]
+
+
+async def of_owner(read: Read, owner: str, *, limit: int) -> list[Mark]:
+    """Return some marks of an application or an endpoint."""
+    rows = await read.rows(_OF_OWNER, owner=owner, limit=limit)
+    return [(row["owner"], row["name"], row["stretch"]) for row in rows]
+
+
+async def drop(tx: Write, found: Sequence[Mark]) -> None:
+    """Delete marks."""
+    await tx.bulk(_DROP, found)
