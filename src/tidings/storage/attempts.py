@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: MIT
 """Attempts, as they are read, and the end of a response; delivery writes them.
 
-What is asked of an endpoint's attempts by their messages (event type, channel, tag) lies in another table. Where few
-messages are wanted their attempts are looked up one by one; where many are, the endpoint's attempts are walked in
-order, and the page fills up soon.
+What is asked of an endpoint's attempts by their messages (event type, channel, tag) lies in another table. Where a few
+messages are wanted their attempts are looked up one by one; where many are among the latest, the endpoint's attempts
+are walked in order, and the page fills up soon; else only those stretches are walked that can hold one. Stretches are
+also what is walked where a certain outcome is asked for, which may be rare at an endpoint.
 """
 
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
 
 from tidings.clock import DAY, HOUR
 from tidings.ids import MESSAGE, AppId, AttemptId, EndpointId, MessageId, first_at, moment_of
 from tidings.model.attempt import Attempt, AttemptFilter, MessageAttemptTriggerType, MessageStatus, StatusCodeClass
-from tidings.model.page import Span
-from tidings.storage import messages, narrow
+from tidings.model.message import MessageFilter
+from tidings.model.page import Order, Span
+from tidings.storage import marks, messages, narrow
 from tidings.storage.database import Dialect, Read, Row, Write
 from tidings.storage.span import bounds_of, end_of
 
@@ -46,6 +49,28 @@ _GATHERED: Final = {
         " WHERE a.msg_id = wanted.id AND a.endpoint_id = :endpoint OFFSET 0) AS attempt WHERE TRUE"
     ),
 }
+# A part of the list is a stretch of attempts; on PostgreSQL it tells the partition too, by the stretch of the messages.
+_IN_PART: Final = {
+    Dialect.SQLITE: (
+        f"SELECT {_COLUMNS} FROM json_each(:firsts) AS part CROSS JOIN json_each((SELECT json_group_array(found)"
+        " FROM (SELECT attempt.rowid AS found {source}{asked} AND attempt.id >= part.value"
+        " AND attempt.id < json_extract(:beyonds, '$[' || part.key || ']')"
+        " ORDER BY attempt.id {direction} LIMIT {rows:d}))) AS wanted CROSS JOIN attempt"
+        " WHERE attempt.rowid = wanted.value"
+    ),
+    Dialect.POSTGRESQL: (
+        f"SELECT {_COLUMNS} FROM unnest(CAST(:firsts AS text[]), CAST(:beyonds AS text[]),"
+        " CAST(:msg_firsts AS text[]), CAST(:msg_beyonds AS text[])) AS part(first, beyond, msg_first, msg_beyond)"
+        " CROSS JOIN LATERAL (SELECT attempt.* {source}{asked}"
+        " AND attempt.id >= part.first AND attempt.id < part.beyond"
+        " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_beyond"
+        " AND attempt.msg_id >= :msg_low AND attempt.msg_id < :msg_high"
+        " ORDER BY attempt.id {direction} LIMIT {rows:d}) AS attempt"
+    ),
+}
+_OF_PART: Final = {dialect: text.replace("{source}", _OF_ENDPOINT) for dialect, text in _IN_PART.items()}
+_WALKED_PART: Final = {dialect: text.replace("{source}", _WALKED[dialect]) for dialect, text in _IN_PART.items()}
+_MOST_STRETCHES: Final = 4_000
 LATEST_MS: Final = 92 * DAY
 """How long after its message an attempt may be: as long as a payload is kept, put off by a day, and clocks differ."""
 
@@ -67,21 +92,82 @@ async def page_of_endpoint(
     read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
 ) -> list[Attempt]:
     """Return a part of the attempts to an endpoint, by id."""
+    if not wanted.statuses:
+        return []
     if wanted.message.is_wide:
-        return await _page(read, f"{_OF_ENDPOINT}{_conditions(wanted)}", span, wanted, endpoint=endpoint_id)
-    msgs = await _few_messages(read, app_id, span, wanted)
-    if msgs is not None:
-        return await _gathered(read, endpoint_id, msgs, span, wanted)
-    asked = narrow.conditions(read.dialect, wanted.message)
-    return await _page(read, f"{_WALKED[read.dialect]}{_conditions(wanted)}{asked}", span, wanted, endpoint=endpoint_id)
+        outcome = marks_of(wanted)
+        if len(outcome) != 1:
+            return await _page(read, f"{_OF_ENDPOINT}{_conditions(wanted)}", span, wanted, endpoint=endpoint_id)
+        return await _marked(read, endpoint_id, marks.stretches(read, endpoint_id, [outcome], span), span, wanted)
+    part = _of_messages(span)
+    found = await messages.few(read, app_id, part, wanted.message)
+    if isinstance(found, list):
+        return await _gathered(read, endpoint_id, found, span, wanted)
+    pairs = None if found is messages.Many.NEAR else await _pairs(read, app_id, endpoint_id, part, wanted.message)
+    if pairs is not None:
+        return await _marked(read, endpoint_id, marks.in_lots(pairs, span), span, wanted)
+    source = f"{_WALKED[read.dialect]}{_conditions(wanted)}{narrow.conditions(read.dialect, wanted.message)}"
+    return await _page(read, source, span, wanted, endpoint=endpoint_id)
 
 
-async def _few_messages(read: Read, app_id: AppId, span: Span, wanted: AttemptFilter) -> list[str] | None:
-    """Return the messages to which the attempts of a part can belong, if few of them are wanted."""
+def marks_of(wanted: AttemptFilter) -> list[str]:
+    """Return what attempts with a wanted outcome are marked with: one name of the list."""
+    if wanted.statuses == {MessageStatus.SUCCESS}:
+        return [marks.DELIVERED]
+    if wanted.code_class is not None:
+        return [f"{marks.FAILED}{wanted.code_class // 100}"]
+    failed = [f"{marks.FAILED}{digit}" for digit in range(10)]
+    return failed if wanted.statuses == {MessageStatus.FAIL} else [marks.DELIVERED, *failed]
+
+
+def _of_messages(span: Span) -> Span:
+    """Return the part of the application's messages to which the attempts of a part can belong."""
     lowest = max(filter(None, (span.first, span.above)), default=None)
     first = None if lowest is None else first_at(MESSAGE, moment_of(lowest) - LATEST_MS)
     below = None if span.below is None else first_at(MESSAGE, moment_of(span.below) + HOUR)
-    return await messages.few(read, app_id, replace(span, first=first, above=None, below=below), wanted.message)
+    return replace(span, first=first, above=None, below=below)
+
+
+async def _pairs(
+    read: Read, app_id: AppId, endpoint_id: EndpointId, part: Span, wanted: MessageFilter
+) -> list[str] | None:
+    """Return the stretches in which messages that are wanted can have been tried, each with theirs; None for many."""
+    found: list[str] = []
+    async for stretches in marks.stretches(read, app_id, narrow.names_of(wanted), part):
+        found += stretches
+        if len(found) > _MOST_STRETCHES:
+            return None
+    return [each + each for each in found] + await marks.late(read, endpoint_id, found)
+
+
+async def _marked(
+    read: Read, endpoint_id: EndpointId, lots: AsyncIterator[list[str]], span: Span, wanted: AttemptFilter
+) -> list[Attempt]:
+    """Return a part of the attempts to an endpoint, looked for in stretches: each with that of its messages."""
+    found: list[Row] = []
+    async for pairs in marks.whole(lots):
+        found += await _in_pairs(read, endpoint_id, pairs, span, wanted)
+        if len(found) >= span.rows:
+            break
+    return [_attempt(row) for row in found[: span.rows]]
+
+
+async def _in_pairs(
+    read: Read, endpoint_id: EndpointId, pairs: list[str], span: Span, wanted: AttemptFilter
+) -> list[Row]:
+    parts = marks.parts_of_pairs(read.dialect, pairs, span)
+    if not parts["firsts"]:
+        return []
+    asked = f"{_conditions(wanted)}{narrow.conditions(read.dialect, wanted.message)}"
+    source = (_OF_PART if wanted.message.is_wide else _WALKED_PART)[read.dialect]
+    rows = await read.rows(
+        source.format(asked=asked, direction=span.direction, rows=span.rows),
+        endpoint=endpoint_id,
+        **parts,
+        **_codes_of(wanted),
+        **narrow.values_of(wanted.message),
+    )
+    return sorted(rows, key=lambda row: str(row["id"]), reverse=span.order is Order.DESCENDING)
 
 
 async def _gathered(

@@ -13,15 +13,14 @@ Nobody waits for anybody else's mark. On PostgreSQL two processes may write the 
 import json
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final, TypeVar
 
+from tidings.ids import ATTEMPT, MESSAGE
 from tidings.model.page import Order, Span
 from tidings.storage.database import Dialect, Read, Sql, Write
 
 Mark = tuple[str, str, str]
 """Whose it is, what occurs, and in which stretch."""
-Stretches = tuple[str, ...]
 Kind = TypeVar("Kind", bound=Hashable)
 
 WIDTH: Final = 4
@@ -185,7 +184,7 @@ async def stretches(
             if (furthest.last is None or not _is_behind(each, furthest.last, span.order))
             and all(other.may_hold(each) for other in held)
         ]
-        for part in _in_lots(sorted(lot, reverse=span.order is Order.DESCENDING)):
+        for part in _lots(sorted(lot, reverse=span.order is Order.DESCENDING)):
             yield part
         if furthest.last is None:
             return
@@ -193,12 +192,18 @@ async def stretches(
         most = min(4 * most, _MOST_MARKS)
 
 
-def _in_lots(found: list[str]) -> Iterator[list[str]]:
+def _lots(found: list[str]) -> Iterator[list[str]]:
     """Yield a few of them first: where much is found there, the others need not be looked at."""
     start, size = 0, _FIRST_PARTS
     while start < len(found):
         yield found[start : start + size]
         start, size = start + size, min(4 * size, _MOST_PARTS)
+
+
+async def in_lots(found: list[str], span: Span) -> AsyncIterator[list[str]]:
+    """Yield what is known whole in the order of a list, in ever longer lots."""
+    for lot in _lots(sorted(found, reverse=span.order is Order.DESCENDING)):
+        yield lot
 
 
 def _behind(last: str, order: Order) -> dict[str, str]:
@@ -224,6 +229,56 @@ def _furthest(held: Sequence[_Held]) -> _Held:
     if whole:
         return min(whole, key=lambda each: len(each.stretches))
     return (min if held[0].order is Order.DESCENDING else max)(held, key=lambda each: each.last or "")
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Stretches of attempts, each with that of their messages
+
+_LATE: Final = Sql(
+    sqlite=(
+        "SELECT mark.stretch || wanted.value AS pair FROM json_each(:stretches) AS wanted CROSS JOIN mark"
+        f" WHERE mark.owner = :owner AND mark.name = '{LATE}' || wanted.value"
+    ),
+    postgresql=(
+        "SELECT made.stretch || wanted.stretch AS pair FROM unnest(CAST(:stretches AS text[])) AS wanted(stretch)"
+        " CROSS JOIN LATERAL (SELECT mark.stretch FROM mark"
+        f" WHERE mark.owner = :owner AND mark.name = '{LATE}' || wanted.stretch OFFSET 0) AS made"
+    ),
+)
+
+
+async def late(read: Read, endpoint_id: str, of_messages: Sequence[str]) -> list[str]:
+    """Return in which other stretches messages of some stretches were tried at an endpoint, each with theirs."""
+    rows = await read.rows(_LATE, owner=endpoint_id, stretches=of_messages)
+    return sorted({row["pair"] for row in rows})
+
+
+async def whole(lots: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
+    """Yield pairs so that all of one stretch of attempts come together: only so they can be put in order."""
+    kept: list[str] = []
+    async for lot in lots:
+        pairs = kept + lot
+        kept = [each for each in pairs if each[:WIDTH] == pairs[-1][:WIDTH]]
+        if len(kept) < len(pairs):
+            yield pairs[: len(pairs) - len(kept)]
+    if kept:
+        yield kept
+
+
+def parts_of_pairs(dialect: Dialect, pairs: Sequence[str], span: Span) -> dict[str, list[str] | str]:
+    """Return the ranges that pairs stand for, as far as they are in a part of a list of attempts."""
+    if dialect is Dialect.SQLITE:  # whose index leads to the attempts whatever their messages are
+        pairs = sorted({each[:WIDTH] for each in pairs})
+    parts = [(*part, each[WIDTH:]) for each in pairs for part in clipped(ATTEMPT, [each[:WIDTH]], span)]
+    of_messages = [MESSAGE + each for *_, each in parts]
+    return {
+        "firsts": [first for first, _, _ in parts],
+        "beyonds": [beyond for _, beyond, _ in parts],
+        "msg_firsts": of_messages,
+        "msg_beyonds": [each + _END for each in of_messages],
+        "msg_low": min(of_messages, default=""),
+        "msg_high": max(of_messages, default="") + _END,
+    }
 
 
 # -----------------------------------------------------------------------------------------------------------------

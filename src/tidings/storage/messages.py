@@ -4,6 +4,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum
 from typing import Final
 
 from tidings.errors import not_found
@@ -132,22 +133,26 @@ async def _ids_in(
 
 _NEAR: Final = 2_000
 _ENOUGH: Final = 50
-_FEW: Final = 3_000
+_FEW: Final = 500
 
 
-async def few(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str] | None:
-    """Return the ids of a part's messages that are wanted, where they are few and far; else None.
+class Many(Enum):
+    """Why messages are not told one by one."""
 
-    Where many are among the first of the part a list that is walked from there fills up soon. Reads the index alone.
-    """
+    NEAR = "many are among the first, so that a list that is walked from there fills up soon"
+    FAR = "they are many in all"
+
+
+async def few(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str] | Many:
+    """Return the ids of a part's messages that are wanted, where they are few and far. Reads the index alone."""
     first = replace(span, rows=_NEAR)
     near = f"SELECT event_type, channels, tags {_PAGE}{end_of(first, 'message.id')}"
     counted = f"SELECT count(*) AS n FROM ({near}) AS message WHERE TRUE{narrow.conditions(read.dialect, wanted)}"
     row = await read.one(counted, app=app_id, **narrow.values_of(wanted), **bounds_of(first))
     if row["n"] >= _ENOUGH:
-        return None
+        return Many.NEAR
     found = await ids_of(read, app_id, replace(span, rows=_FEW + 1), wanted)
-    return None if len(found) > _FEW else found
+    return Many.FAR if len(found) > _FEW else found
 
 
 # -----------------------------------------------------------------------------------------------------------------
