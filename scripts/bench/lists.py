@@ -52,6 +52,8 @@ _ATTEMPT: Final = (
     ("dead", "status=0"),
     ("dead", "status=2"),
     ("dead", "status_code_class=0"),
+    ("dead", "status_code_class=400"),
+    ("dead", "event_types=order.old"),
     ("sparse", ""),
     ("idle", ""),
 )
@@ -67,6 +69,7 @@ _ATTEMPTED: Final = (
     ("dead", "status=0"),
     ("dead", "status=2"),
     ("dead", "status=3"),
+    ("dead", "status=2&event_types=order.rare"),
     ("seldom", ""),
     ("sparse", ""),
     ("idle", ""),

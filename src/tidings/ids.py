@@ -129,6 +129,14 @@ def moment_of(identifier: str) -> int:
     return _EPOCH_MS + seconds * 1000 + step * STEP_MS
 
 
+def number_of(text: str) -> int:
+    """Return the number that some characters of an id stand for: the next one is greater by one."""
+    number = 0
+    for character in text:
+        number = number * 62 + _VALUE[character]
+    return number
+
+
 def is_id(text: str, prefix: str) -> bool:
     """Tell whether a text is a whole id of the kind that the prefix names."""
     if not text.startswith(prefix) or len(text) != len(prefix) + _LENGTH:

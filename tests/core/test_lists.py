@@ -21,7 +21,8 @@ from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import Extras, MessageFilter
 from tidings.model.page import Cursor, Order, Page
 from tidings.storage import attempted as attempted_rows
-from tidings.storage import intake, settlement
+from tidings.storage import attempts as attempt_rows
+from tidings.storage import intake, marks, settlement
 from tidings.storage import messages as message_rows
 from tidings.storage.database import Database, Write
 from tidings.storage.intake import NewMessage
@@ -231,11 +232,18 @@ def told(page: Page[Item], key: Callable[[Item], str]) -> tuple[list[str], str |
     return [key(item) for item in page.items], page.iterator, page.prev_iterator, page.done
 
 
-@pytest.fixture(params=["few", "many"])
+@pytest.fixture(params=["few", "many", "most"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have lists found as in small applications, or as in big ones."""
-    if request.param == "many":
-        monkeypatch.setattr(attempted_rows, "_FEW", 0)
+    """Have lists found as in small applications, or as in big ones, or as in those where everything is frequent."""
+    if request.param == "most":
+        monkeypatch.setattr(attempt_rows, "_MOST_STRETCHES", 3)
+        monkeypatch.setattr(attempt_rows, "_MOST_GATHERED", 1)
+        monkeypatch.setattr(attempt_rows, "_AT_ONCE", 2)
+    if request.param != "few":
+        monkeypatch.setattr(marks, "_FIRST_LOT", 1)
+        monkeypatch.setattr(marks, "_OF_SEVERAL", 2)
+        monkeypatch.setattr(marks, "_MOST_MARKS", 3)
+        monkeypatch.setattr(attempted_rows, "_FEW", 0 if request.param == "most" else 7)
         monkeypatch.setattr(attempted_rows, "_STRETCH", 2)
         monkeypatch.setattr(attempted_rows, "_LONGEST", 3)
         monkeypatch.setattr(message_rows, "_NEAR", 4)

@@ -4,8 +4,8 @@
 An endpoint's messages are listed in the order of the messages, and no index has that order for one endpoint: it would
 be written for every attempt that anybody makes, and read by few. So they are looked for where they are likely, a
 stretch at a time: first among the application's next messages, which fills the page of an endpoint that gets most of
-them; then, where the endpoint has not been tried that often, among all that it has been tried with; else further among
-the application's. What has failed for good has an index of its own, in order; what is outstanding is little.
+them; then, where the endpoint has not been tried that often, in the stretches in which it has been tried; else further
+among the application's. What has failed for good has an index of its own, in order; what is outstanding is little.
 """
 
 from collections.abc import AsyncIterator
@@ -13,24 +13,24 @@ from dataclasses import replace
 from typing import Final
 
 from tidings.clock import HOUR
-from tidings.ids import MESSAGE, AppId, EndpointId, MessageId, first_at, moment_of
+from tidings.ids import MESSAGE, AppId, EndpointId, MessageId, first_at
 from tidings.model.attempt import Attempted, AttemptFilter, MessageStatus, Standing
 from tidings.model.page import Order, Span
-from tidings.storage import messages
-from tidings.storage.database import Read, Sql
-from tidings.storage.span import bounds_of, end_of
+from tidings.storage import attempts, marks, messages
+from tidings.storage.database import Dialect, Read, Sql
+from tidings.storage.span import bounds_of, end_of, spread
 
 _STRETCH: Final = 100
 _LONGEST: Final = 500
 _FEW: Final = 3_000
-"""Attempts that are looked through for messages; where there are more, every so many messages have one."""
+"""Stretches that are looked through for messages; where there are more, every so many messages have an attempt."""
 _TRIED: Final = Sql(
     sqlite=(
         "SELECT attempt.msg_id, attempt.id, attempt.status FROM json_each(:msgs) AS wanted CROSS JOIN attempt"
         " WHERE attempt.msg_id = wanted.value AND attempt.endpoint_id = :endpoint"
     ),
     postgresql=(
-        "SELECT tried.msg_id, tried.id, tried.status FROM unnest(CAST(:msgs AS text[])) AS wanted(id)"
+        f"SELECT tried.msg_id, tried.id, tried.status FROM {spread('msgs')} AS wanted(id)"
         " CROSS JOIN LATERAL (SELECT a.msg_id, a.id, a.status FROM attempt AS a"
         " WHERE a.msg_id = wanted.id AND a.endpoint_id = :endpoint OFFSET 0) AS tried"
     ),
@@ -97,7 +97,7 @@ async def _stretches(
     """Yield messages that may be in a part of the list, in its order."""
     match wanted.status:
         case MessageStatus.FAIL:
-            found = _narrowed(read, _lost(read, endpoint_id, span), wanted)
+            found = _failed(read, app_id, endpoint_id, span, wanted)
         case MessageStatus.SENDING:
             found = _outstanding(read, app_id, endpoint_id, span, wanted)
         case _:
@@ -116,13 +116,56 @@ async def _tried(
     if len(stretch) < part.rows:
         return
     rest = _behind(span, stretch[-1])
-    rows = await read.rows(_TO_ENDPOINT[wanted.status], endpoint=endpoint_id)
-    if len(rows) > _FEW:
-        found = _walked(read, app_id, _since(rest, rows[0]["id"]), wanted)
+    outcomes = attempts.marks_of(replace(wanted, code_class=None))
+    pairs, is_all = await marks.newest(read, endpoint_id, outcomes, most=_FEW)
+    if not is_all:
+        found = _walked(read, app_id, _since(rest, pairs[0]), wanted)
     else:
-        found = _narrowed(read, _known({row["msg_id"] for row in rows}, rest), wanted)
+        found = _narrowed(read, _in_stretches(read, endpoint_id, pairs, rest, wanted.status), wanted)
     async for stretch in found:
         yield stretch
+
+
+async def _in_stretches(
+    read: Read, endpoint_id: EndpointId, pairs: list[str], span: Span, status: MessageStatus | None
+) -> AsyncIterator[list[str]]:
+    """Yield the messages that an endpoint was tried with, by the stretches in which they were made."""
+    tried: dict[str, list[str]] = {}
+    for pair in pairs:
+        tried.setdefault(marks.of_messages(pair), []).append(pair)
+    in_span = [each for each in tried if marks.clipped(MESSAGE, [each], span)]
+    async for lot in marks.in_lots(in_span, span):
+        wanted = frozenset(lot)
+        found = await _made_in(read, endpoint_id, [pair for each in lot for pair in tried[each]], status)
+        async for stretch in _known({each for each in found if marks.stretch_of(each) in wanted}, span):
+            yield stretch
+
+
+async def _made_in(read: Read, endpoint_id: EndpointId, pairs: list[str], status: MessageStatus | None) -> list[str]:
+    parts = marks.parts_of_pairs(read.dialect, pairs, _EVERYTHING)
+    text = _MADE_IN[read.dialect].replace("{status}", "" if status is None else f" AND attempt.status = {status:d}")
+    return [row["msg_id"] for row in await read.rows(text, endpoint=endpoint_id, **parts)]
+
+
+async def _failed(
+    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+) -> AsyncIterator[list[str]]:
+    found = _lost(read, endpoint_id, span)
+    if not wanted.message.is_wide and await _has_lost_many(read, endpoint_id, span):
+        # What is wanted may lie anywhere among them.
+        few = await messages.few(read, app_id, span, wanted.message)
+        if isinstance(few, list):
+            found = _known(set(few), span)
+        elif few is messages.Many.FAR:
+            found = _walked(read, app_id, span, wanted)
+    async for stretch in _narrowed(read, found, wanted):
+        yield stretch
+
+
+async def _has_lost_many(read: Read, endpoint_id: EndpointId, span: Span) -> bool:
+    part = replace(span, rows=_LONGEST)
+    found = await read.rows(f"{_LOST}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
+    return len(found) == _LONGEST
 
 
 async def _outstanding(
@@ -143,8 +186,8 @@ async def _narrowed(read: Read, found: AsyncIterator[list[str]], wanted: Attempt
         if wanted.message.is_wide:
             yield stretch
             continue
-        told = await messages.by_ids(read, stretch)
-        yield [msg_id for msg_id in stretch if msg_id in told and wanted.message.takes(told[MessageId(msg_id)])]
+        mine = await messages.among(read, stretch, wanted.message)
+        yield [msg_id for msg_id in stretch if msg_id in mine]
 
 
 async def _walked(read: Read, app_id: AppId, span: Span, wanted: AttemptFilter) -> AsyncIterator[list[str]]:
@@ -161,13 +204,22 @@ def _behind(span: Span, key: str) -> Span:
     return replace(span, below=key) if span.order is Order.DESCENDING else replace(span, above=key)
 
 
-_NEWEST: Final = (
-    f"SELECT id, msg_id FROM attempt WHERE endpoint_id = :endpoint{{status}} ORDER BY id DESC LIMIT {_FEW + 1}"
-)
-_TO_ENDPOINT: Final = {
-    None: _NEWEST.replace("{status}", ""),
-    MessageStatus.SUCCESS: _NEWEST.replace("{status}", " AND status = 0"),
+_MADE_IN: Final = {
+    Dialect.SQLITE: (
+        "SELECT DISTINCT attempt.msg_id FROM json_each(:firsts) AS part CROSS JOIN attempt"
+        " WHERE attempt.endpoint_id = :endpoint{status} AND attempt.id >= part.value"
+        " AND attempt.id < json_extract(:beyonds, '$[' || part.key || ']')"
+    ),
+    Dialect.POSTGRESQL: (
+        f"SELECT DISTINCT made.msg_id FROM {spread('firsts', 'beyonds', 'msg_firsts', 'msg_beyonds')}"
+        " AS part(first, beyond, msg_first, msg_beyond)"
+        " CROSS JOIN LATERAL (SELECT attempt.msg_id FROM attempt WHERE attempt.endpoint_id = :endpoint{status}"
+        " AND attempt.id >= part.first AND attempt.id < part.beyond"
+        " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_beyond"
+        " OFFSET 0) AS made"
+    ),
 }
+_EVERYTHING: Final = Span(Order.ASCENDING, 0)
 _WAITING: Final = (
     f"SELECT msg_id FROM delivery WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT {_FEW + 1}",
     # Few rows are leased at any time: those in the memory of a process.
@@ -193,10 +245,10 @@ async def _known(msg_ids: set[str], span: Span) -> AsyncIterator[list[str]]:
 
 
 def _since(span: Span, newest: str) -> Span:
-    """Return a part of the list without the messages that are newer than the newest attempt that counts."""
+    """Return a part of the list without the messages that are newer than the newest attempts that count."""
     if span.order is Order.ASCENDING:
         return span
-    below = first_at(MESSAGE, moment_of(newest) + HOUR)  # the clocks of nodes differ
+    below = first_at(MESSAGE, marks.end_of(newest) + HOUR)  # the clocks of nodes differ
     return replace(span, below=min(filter(None, (span.below, below))))
 
 

@@ -19,7 +19,7 @@ from tidings.model.message import MessageFilter
 from tidings.model.page import Order, Span
 from tidings.storage import marks, messages, narrow
 from tidings.storage.database import Dialect, Read, Row, Write
-from tidings.storage.span import bounds_of, end_of
+from tidings.storage.span import bounds_of, end_of, spread
 
 _COLUMNS: Final = (
     "attempt.id, attempt.msg_id, attempt.endpoint_id, attempt.app_id, attempt.org_id, attempt.url, attempt.status,"
@@ -45,7 +45,7 @@ _GATHERED: Final = {
         " WHERE attempt.msg_id = wanted.value AND attempt.endpoint_id = :endpoint"
     ),
     Dialect.POSTGRESQL: (
-        "FROM unnest(CAST(:msgs AS text[])) AS wanted(id) CROSS JOIN LATERAL (SELECT {columns} FROM attempt AS a"
+        f"FROM {spread('msgs')} AS wanted(id) CROSS JOIN LATERAL (SELECT {{columns}} FROM attempt AS a"
         " WHERE a.msg_id = wanted.id AND a.endpoint_id = :endpoint OFFSET 0) AS attempt WHERE TRUE"
     ),
 }
@@ -59,18 +59,19 @@ _IN_PART: Final = {
         " WHERE attempt.rowid = wanted.value"
     ),
     Dialect.POSTGRESQL: (
-        f"SELECT {_COLUMNS} FROM unnest(CAST(:firsts AS text[]), CAST(:beyonds AS text[]),"
-        " CAST(:msg_firsts AS text[]), CAST(:msg_beyonds AS text[])) AS part(first, beyond, msg_first, msg_beyond)"
+        f"SELECT {_COLUMNS} FROM {spread('firsts', 'beyonds', 'msg_firsts', 'msg_beyonds')}"
+        " AS part(first, beyond, msg_first, msg_beyond)"
         " CROSS JOIN LATERAL (SELECT attempt.* {source}{asked}"
         " AND attempt.id >= part.first AND attempt.id < part.beyond"
         " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_beyond"
-        " AND attempt.msg_id >= :msg_low AND attempt.msg_id < :msg_high"
         " ORDER BY attempt.id {direction} LIMIT {rows:d}) AS attempt"
     ),
 }
 _OF_PART: Final = {dialect: text.replace("{source}", _OF_ENDPOINT) for dialect, text in _IN_PART.items()}
 _WALKED_PART: Final = {dialect: text.replace("{source}", _WALKED[dialect]) for dialect, text in _IN_PART.items()}
 _MOST_STRETCHES: Final = 4_000
+_MOST_GATHERED: Final = 300
+_AT_ONCE: Final = 128
 LATEST_MS: Final = 92 * DAY
 """How long after its message an attempt may be: as long as a payload is kept, put off by a day, and clocks differ."""
 
@@ -104,10 +105,9 @@ async def page_of_endpoint(
     if isinstance(found, list):
         return await _gathered(read, endpoint_id, found, span, wanted)
     pairs = None if found is messages.Many.NEAR else await _pairs(read, app_id, endpoint_id, part, wanted.message)
-    if pairs is not None:
-        return await _marked(read, endpoint_id, marks.in_lots(pairs, span), span, wanted)
-    source = f"{_WALKED[read.dialect]}{_conditions(wanted)}{narrow.conditions(read.dialect, wanted.message)}"
-    return await _page(read, source, span, wanted, endpoint=endpoint_id)
+    every = marks.stretches(read, endpoint_id, [marks_of(wanted)], span, most=_AT_ONCE, lot=_AT_ONCE)
+    lots = every if pairs is None else marks.in_lots(pairs, span)
+    return await _narrowed(read, app_id, endpoint_id, lots, span, wanted)
 
 
 def marks_of(wanted: AttemptFilter) -> list[str]:
@@ -133,9 +133,10 @@ async def _pairs(
 ) -> list[str] | None:
     """Return the stretches in which messages that are wanted can have been tried, each with theirs; None for many."""
     found: list[str] = []
-    async for stretches in marks.stretches(read, app_id, narrow.names_of(wanted), part):
+    names, most = narrow.names_of(wanted), _MOST_STRETCHES
+    async for stretches in marks.stretches(read, app_id, names, part, most=most):
         found += stretches
-        if len(found) > _MOST_STRETCHES:
+        if len(found) > most:
             return None
     return [each + each for each in found] + await marks.late(read, endpoint_id, found)
 
@@ -150,6 +151,32 @@ async def _marked(
         if len(found) >= span.rows:
             break
     return [_attempt(row) for row in found[: span.rows]]
+
+
+async def _narrowed(
+    read: Read,
+    app_id: AppId,
+    endpoint_id: EndpointId,
+    lots: AsyncIterator[list[str]],
+    span: Span,
+    wanted: AttemptFilter,
+) -> list[Attempt]:
+    """Return a part of the attempts with messages that are wanted, looked for in stretches.
+
+    Which messages are wanted is seen in an index; where they are so many that a few of their attempts fill the page,
+    the attempts are walked, and the message of each is looked at.
+    """
+    found: list[Attempt] = []
+    async for pairs in marks.whole(lots):
+        of_messages = list({marks.of_messages(each) for each in pairs})
+        msgs = await messages.all_in(read, app_id, of_messages, wanted.message, most=_MOST_GATHERED)
+        if msgs is None:
+            found += await _marked(read, endpoint_id, marks.one_by_one(pairs), span, wanted)
+        elif msgs:
+            found += await _gathered(read, endpoint_id, msgs, marks.around(pairs, span), wanted)
+        if len(found) >= span.rows:
+            break
+    return found[: span.rows]
 
 
 async def _in_pairs(

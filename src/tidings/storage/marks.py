@@ -12,10 +12,11 @@ Nobody waits for anybody else's mark. On PostgreSQL two processes may write the 
 
 import json
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final, TypeVar
 
-from tidings.ids import ATTEMPT, MESSAGE
+from tidings.ids import ATTEMPT, MESSAGE, moment_of, number_of
 from tidings.model.page import Order, Span
 from tidings.storage.database import Dialect, Read, Sql, Write
 
@@ -115,8 +116,9 @@ def has_tag(tag: str) -> str:
 
 Part = tuple[str, str]
 """A range of ids: the first one, and the end, which is not in it."""
-_FIRST_PARTS: Final = 8
-_MOST_PARTS: Final = 256
+_FIRST_LOT: Final = 16
+_OF_SEVERAL: Final = 1_024
+"""Stretches that are read at first of each of several names: most have not all of them."""
 _MOST_MARKS: Final = 4_096
 _HELD: Final = (
     "SELECT stretch FROM mark WHERE owner = :owner AND name = {name} AND stretch >= :low AND stretch <= :high"
@@ -154,11 +156,24 @@ def bounds(span: Span) -> Part:
     return low, _END if span.below is None else span.below
 
 
-def clipped(prefix: str, stretches: Iterable[str], span: Span) -> list[Part]:
-    """Return the ranges of ids of some stretches, as far as they are in a part of a list."""
+def clipped(prefix: str, found: Sequence[str], span: Span) -> list[Part]:
+    """Return the ranges of ids of some stretches, in any order, as far as they are in a part of a list."""
     low, end = bounds(span)
-    found = ((max(low, prefix + each), min(end, prefix + each + _END)) for each in stretches)
-    return [(first, beyond) for first, beyond in found if first < beyond]
+    ranges = ((max(low, prefix + first), min(end, prefix + last + _END)) for first, last in _runs(found))
+    return [(first, beyond) for first, beyond in ranges if first < beyond]
+
+
+def _runs(found: Sequence[str]) -> Iterator[Part]:
+    """Yield the first and the last one of stretches that follow one another without a gap."""
+    begun, last, number = "", "", 0
+    for each in sorted(found):
+        its_number = number_of(each)
+        if begun and its_number > number + 1:
+            yield begun, last
+            begun = ""
+        begun, last, number = begun or each, each, its_number
+    if begun:
+        yield begun, last
 
 
 def _edges(span: Span) -> dict[str, str]:
@@ -167,10 +182,14 @@ def _edges(span: Span) -> dict[str, str]:
 
 
 async def stretches(
-    read: Read, owner: str, groups: Sequence[Sequence[str]], span: Span
+    read: Read, owner: str, groups: Sequence[Sequence[str]], span: Span, *, most: int = 0, lot: int = 0
 ) -> AsyncIterator[list[str]]:
-    """Yield the stretches, in the order of a list, that may hold what has a name of each group; in ever longer lots."""
-    edges, most = _edges(span), span.rows + 1
+    """Yield the stretches, in the order of a list, that may hold what has a name of each group; in ever longer lots.
+
+    `most` of each name are read at first, and the first lot is of so many; by themselves they suit a single name that
+    is frequent: each of its stretches has a row of the page at least.
+    """
+    edges, most = _edges(span), most or (span.rows + 1 if len(groups) == 1 else _OF_SEVERAL)
     names = [name for group in groups for name in group]
     while True:
         statement = _HELD_OF_EACH[read.dialect].replace("{direction}", span.direction)
@@ -178,13 +197,13 @@ async def stretches(
         found = {row["name"]: listed(row["stretches"]) for row in rows}
         held = [_of_group([found[name] for name in group], most, span.order) for group in groups]
         furthest = _furthest(held)
-        lot = [
+        shared = [
             each
             for each in furthest.stretches
             if (furthest.last is None or not _is_behind(each, furthest.last, span.order))
             and all(other.may_hold(each) for other in held)
         ]
-        for part in _lots(sorted(lot, reverse=span.order is Order.DESCENDING)):
+        for part in _lots(sorted(shared, reverse=span.order is Order.DESCENDING), lot or _FIRST_LOT, span.rows):
             yield part
         if furthest.last is None:
             return
@@ -192,17 +211,17 @@ async def stretches(
         most = min(4 * most, _MOST_MARKS)
 
 
-def _lots(found: list[str]) -> Iterator[list[str]]:
+def _lots(found: list[str], size: int, then: int) -> Iterator[list[str]]:
     """Yield a few of them first: where much is found there, the others need not be looked at."""
-    start, size = 0, _FIRST_PARTS
+    start = 0
     while start < len(found):
         yield found[start : start + size]
-        start, size = start + size, min(4 * size, _MOST_PARTS)
+        start, size, then = start + size, then, 4 * then
 
 
 async def in_lots(found: list[str], span: Span) -> AsyncIterator[list[str]]:
     """Yield what is known whole in the order of a list, in ever longer lots."""
-    for lot in _lots(sorted(found, reverse=span.order is Order.DESCENDING)):
+    for lot in _lots(sorted(found, reverse=span.order is Order.DESCENDING), _FIRST_LOT, span.rows):
         yield lot
 
 
@@ -265,20 +284,48 @@ async def whole(lots: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
         yield kept
 
 
-def parts_of_pairs(dialect: Dialect, pairs: Sequence[str], span: Span) -> dict[str, list[str] | str]:
+async def newest(read: Read, endpoint_id: str, names: Sequence[str], *, most: int) -> tuple[list[str], bool]:
+    """Return the newest pairs under some names, the newest first, and whether these are all."""
+    statement = _HELD_OF_EACH[read.dialect].replace("{direction}", "DESC")
+    rows = await read.rows(statement, owner=endpoint_id, names=names, most=most + 1, low="", high=_END)
+    found = [listed(row["stretches"]) for row in rows]
+    return sorted({pair for each in found for pair in each}, reverse=True), all(len(each) <= most for each in found)
+
+
+def of_messages(pair: str) -> str:
+    """Return the stretch of the messages of a pair."""
+    return pair[WIDTH:]
+
+
+def end_of(pair: str) -> int:
+    """Return a moment at the end of the stretch of attempts of a pair."""
+    return moment_of(ATTEMPT + pair[:WIDTH].ljust(-_FROM, "z"))
+
+
+async def one_by_one(pairs: Sequence[str]) -> AsyncIterator[list[str]]:
+    """Yield pairs that are in order by their stretches of attempts."""
+    for _, mine in groupby(pairs, lambda each: each[:WIDTH]):
+        yield list(mine)
+
+
+def parts_of_pairs(dialect: Dialect, pairs: Sequence[str], span: Span) -> dict[str, list[str]]:
     """Return the ranges that pairs stand for, as far as they are in a part of a list of attempts."""
     if dialect is Dialect.SQLITE:  # whose index leads to the attempts whatever their messages are
-        pairs = sorted({each[:WIDTH] for each in pairs})
-    parts = [(*part, each[WIDTH:]) for each in pairs for part in clipped(ATTEMPT, [each[:WIDTH]], span)]
-    of_messages = [MESSAGE + each for *_, each in parts]
+        parts = [(*part, "") for part in clipped(ATTEMPT, list({each[:WIDTH] for each in pairs}), span)]
+    else:
+        parts = [(*part, of_messages(each)) for each in pairs for part in clipped(ATTEMPT, [each[:WIDTH]], span)]
     return {
         "firsts": [first for first, _, _ in parts],
         "beyonds": [beyond for _, beyond, _ in parts],
-        "msg_firsts": of_messages,
-        "msg_beyonds": [each + _END for each in of_messages],
-        "msg_low": min(of_messages, default=""),
-        "msg_high": max(of_messages, default="") + _END,
+        "msg_firsts": [MESSAGE + stretch for *_, stretch in parts],
+        "msg_beyonds": [MESSAGE + stretch + _END for *_, stretch in parts],
     }
+
+
+def around(pairs: Sequence[str], span: Span) -> Span:
+    """Return what a part of a list of attempts has in the stretches of pairs, and between them."""
+    first, beyond = ATTEMPT + min(pairs)[:WIDTH], ATTEMPT + max(pairs)[:WIDTH] + _END
+    return replace(span, first=max(first, span.first or ""), below=min(beyond, span.below or _END))
 
 
 # -----------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from tidings.model.message import Message, MessageFilter
 from tidings.model.page import Order, Span
 from tidings.storage import marks, narrow
 from tidings.storage.database import Dialect, Read, Row, Sql, Write
-from tidings.storage.span import bounds_of, end_of
+from tidings.storage.span import bounds_of, end_of, spread
 
 HEAD: Final = (
     "message.id, message.app_id, message.org_id, message.event_type, message.event_id, message.channels, message.tags,"
@@ -63,9 +63,7 @@ _LOOKED_UP: Final = {
 }
 _WANTED: Final = {
     Dialect.SQLITE: "FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
-    Dialect.POSTGRESQL: (
-        f"FROM unnest(CAST(:ids AS text[])) AS wanted(id) {_LOOKED_UP[Dialect.POSTGRESQL].format(id='wanted.id')}"
-    ),
+    Dialect.POSTGRESQL: (f"FROM {spread('ids')} AS wanted(id) {_LOOKED_UP[Dialect.POSTGRESQL].format(id='wanted.id')}"),
 }
 
 
@@ -82,19 +80,30 @@ _OF_PART: Final = (
     " ORDER BY message.id {direction} LIMIT {rows:d}"
 )
 _OF_PARTS: Final = {
-    Dialect.SQLITE: (
-        f"SELECT (SELECT json_group_array(id) FROM ({_OF_PART})) AS ids FROM json_each(:firsts) AS part"
-    )
+    Dialect.SQLITE: (f"SELECT (SELECT json_group_array(id) FROM ({_OF_PART})) AS ids FROM json_each(:firsts) AS part")
     .replace("{first}", "part.value")
     .replace("{beyond}", "json_extract(:beyonds, '$[' || part.key || ']')"),
-    # What all parts have in common says which partitions need not be opened.
-    Dialect.POSTGRESQL: (
-        f"SELECT ARRAY({_OF_PART}) AS ids"
-        " FROM unnest(CAST(:firsts AS text[]), CAST(:beyonds AS text[])) AS part(first, beyond)"
-    )
-    .replace("{first}", "part.first AND message.id >= :low")
-    .replace("{beyond}", "part.beyond AND message.id < :high"),
+    # No other bounds: knowing some, PostgreSQL would plan each page anew, which takes longer than reading it.
+    Dialect.POSTGRESQL: (f"SELECT ARRAY({_OF_PART}) AS ids FROM {spread('firsts', 'beyonds')} AS part(first, beyond)")
+    .replace("{first}", "part.first")
+    .replace("{beyond}", "part.beyond"),
 }
+
+
+_AMONG: Final = {
+    Dialect.SQLITE: "SELECT message.id FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
+    Dialect.POSTGRESQL: (
+        f"SELECT message.id FROM {spread('ids')} AS wanted(id)"
+        f" {_LOOKED_UP[Dialect.POSTGRESQL].format(id='wanted.id')} WHERE TRUE"
+    ),
+}
+
+
+async def among(read: Read, msg_ids: Sequence[str], wanted: MessageFilter) -> set[str]:
+    """Return those of some messages that are wanted."""
+    asked = narrow.conditions(read.dialect, wanted)
+    rows = await read.rows(f"{_AMONG[read.dialect]}{asked}", ids=list(msg_ids), **narrow.values_of(wanted))
+    return {row["id"] for row in rows}
 
 
 async def ids_of(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str]:
@@ -114,6 +123,22 @@ async def _ids_in(
     read: Read, app_id: AppId, parts: Sequence[marks.Part], span: Span, wanted: MessageFilter
 ) -> list[str]:
     """Return the messages that are wanted of some parts of the list, of each no more than are asked for in all."""
+    found = [each for part in await _of_each(read, app_id, parts, span, wanted) for each in part]
+    return sorted(found, reverse=span.order is Order.DESCENDING)
+
+
+async def all_in(
+    read: Read, app_id: AppId, stretches: Sequence[str], wanted: MessageFilter, *, most: int
+) -> list[str] | None:
+    """Return all messages that are wanted and were made in some stretches; None where so many follow one another."""
+    span = Span(Order.ASCENDING, most)
+    found = await _of_each(read, app_id, marks.clipped(MESSAGE, stretches, span), span, wanted)
+    return None if any(len(each) == most for each in found) else [each for part in found for each in part]
+
+
+async def _of_each(
+    read: Read, app_id: AppId, parts: Sequence[marks.Part], span: Span, wanted: MessageFilter
+) -> list[Sequence[str]]:
     if not parts:
         return []
     conditions = narrow.conditions(read.dialect, wanted)
@@ -123,17 +148,14 @@ async def _ids_in(
         app=app_id,
         firsts=[first for first, _ in parts],
         beyonds=[beyond for _, beyond in parts],
-        low=min(parts)[0],
-        high=max(parts)[1],
         **narrow.values_of(wanted),
     )
-    found = [each for row in rows for each in marks.listed(row["ids"])]
-    return sorted(found, reverse=span.order is Order.DESCENDING)
+    return [marks.listed(row["ids"]) for row in rows]
 
 
-_NEAR: Final = 2_000
-_ENOUGH: Final = 50
-_FEW: Final = 500
+_NEAR: Final = 500
+_ENOUGH: Final = 12
+_FEW: Final = 300
 
 
 class Many(Enum):

@@ -33,3 +33,11 @@ def end_of(span: Span, column: str, *, is_dear: bool = False) -> str:
 def bounds_of(span: Span) -> dict[str, Value]:
     """Return the values that go with `end_of`."""
     return {"above": span.above, "below": span.below, "first": span.first, "rows": span.rows}
+
+
+def spread(*names: str) -> str:
+    """Return lists of texts as rows of PostgreSQL, which does not learn from a plan's values how many they are.
+
+    Of few it would think that a plan for these alone is cheaper than one for all, and plan each time anew.
+    """
+    return f"unnest({', '.join(f'(SELECT CAST(:{name} AS text[]))' for name in names)})"
