@@ -10,6 +10,7 @@ from tidings import ids
 from tidings.api.context import Context
 from tidings.clock import ManualClock
 from tidings.ids import OrgId
+from tidings.storage import settlement
 from tidings.storage.database import Database
 
 SECRET: Final = "8KjzRXrKkd9YFcNyqLSIY8JwiaCeRc6WK4UkMnSW"
@@ -77,19 +78,8 @@ class Api:
         self.clock.advance(ids.STEP_MS)
         attempt = ids.new(ids.ATTEMPT, self.clock.now())
         async with self.db.write() as tx:
-            await tx.run(
-                "INSERT INTO attempt (msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code,"
-                " response, response_duration_ms, trigger_type, next_at) VALUES (:msg, :id, :endpoint, :app, :org,"
-                " 'http://example.com/in', :status, :code, 'thanks', 12, 0, :next_at)",
-                msg=msg,
-                id=attempt,
-                endpoint=endpoint,
-                app=app,
-                org=ORG,
-                status=status,
-                code=code,
-                next_at=next_at,
-            )
+            who = (msg, attempt, endpoint, app, ORG, "http://example.com/in")
+            await settlement.add_attempts(tx, [(*who, status, code, "thanks", 12, 0, next_at, None)])
         return attempt
 
 

@@ -14,6 +14,7 @@ from tidings.errors import AppError, Kind
 from tidings.ids import DEFAULT_ORG
 from tidings.storage import intake
 from tidings.storage.database import Database, Write
+from tidings.storage.marks import Known
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 
@@ -117,10 +118,10 @@ async def test_one_row_that_cannot_be_written_fails_its_own_request_only(
     app = await add_app(db)
     sound = intake.add
 
-    async def picky(tx: Write, messages: list[intake.NewMessage]) -> None:
+    async def picky(tx: Write, messages: list[intake.NewMessage], known: Known) -> None:
         if any(message.event_type == "bad" for message in messages):
             raise RuntimeError("this row")
-        await sound(tx, messages)
+        await sound(tx, messages, known)
 
     monkeypatch.setattr(intake, "add", picky)
     async with running(db) as path:

@@ -22,8 +22,8 @@ from tidings.storage.database import Database, Dialect, Read, Row, Statement, Va
 
 COUNT = 2_000
 WHOLE = {
-    Dialect.SQLITE: r"SCAN (message|attempt|delivery)$",
-    Dialect.POSTGRESQL: r"Seq Scan on (message|attempt)_\d+ .*rows=\d{3,}",
+    Dialect.SQLITE: r"SCAN (message|attempt|delivery|mark)$",
+    Dialect.POSTGRESQL: r"Seq Scan on (message_\d+|attempt_\d+|mark) .*rows=\d{3,}",
 }
 """How a plan says that it reads all of a table that holds anything."""
 PLANNED = (
@@ -33,7 +33,9 @@ PLANNED = (
     f" AND statement NOT LIKE '%LIMIT {attempted._FEW + 1}'"  # of all attempts here  # noqa: SLF001
 )
 COMMON = MessageFilter(event_types=("order.step1", "order.step2"))
-RARE = MessageFilter(event_types=("order.rare",), channel="vip", tag="test")
+RARE = MessageFilter(channel="eu", tag="bulk")
+NEVER = MessageFilter(event_types=("order.none",))
+OLD = MessageFilter(event_types=("order.old",))
 
 
 class Listening:
@@ -94,6 +96,7 @@ def _span(prefix: str) -> Span:
 MESSAGES = r"message_app|app_id_id_event_type"
 ATTEMPTS = r"attempt_endpoint|endpoint_id_id_status"
 FAILED = r"attempt_failed|endpoint_id_id_idx"
+MARKS = r"SEARCH mark USING PRIMARY KEY \(owner=\? AND name=\? AND stretch>\? AND stretch<\?\)|mark_of"
 LOST = r"attempt_lost|endpoint_id_msg_id_idx"
 OF_MESSAGE = r"sqlite_autoindex_attempt_1|attempt_\w+_pkey"
 OF_PAIR = r"sqlite_autoindex_attempt_1 \(msg_id=\? AND endpoint_id=\?\)|Index Cond: \(\(\S*msg_id = .*endpoint_id = "
@@ -102,18 +105,31 @@ FAIL, SENDING, SUCCESS = MessageStatus.FAIL, MessageStatus.SENDING, MessageStatu
 ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
     "messages": (MESSAGES, lambda lists, read: lists.messages(read, EVERY_MESSAGE)),
     "rare messages": (MESSAGES, lambda lists, read: lists.messages(read, RARE)),
+    "messages of a type that is there no more": (MESSAGES, lambda lists, read: lists.messages(read, OLD)),
+    "messages of a type that never was there": (MARKS, lambda lists, read: lists.messages(read, NEVER)),
     "attempts": (ATTEMPTS, lambda lists, read: lists.attempts(read, AttemptFilter())),
+    # A stretch of them is a range of either index on PostgreSQL, and in a small partition both cost the same.
+    "attempts that were taken": (
+        f"{ATTEMPTS}|{OF_MESSAGE}",
+        lambda lists, read: lists.attempts(read, AttemptFilter(status=SUCCESS)),
+    ),
     "attempts that failed": (FAILED, lambda lists, read: lists.attempts(read, AttemptFilter(status=FAIL))),
     "attempts that got a 503": (
-        FAILED,
+        f"{FAILED}|{ATTEMPTS}|{OF_MESSAGE}",
         lambda lists, read: lists.attempts(read, AttemptFilter(code_class=StatusCodeClass.CODE_5XX)),
     ),
+    "attempts that got a 404": (
+        MARKS,
+        lambda lists, read: lists.attempts(read, AttemptFilter(code_class=StatusCodeClass.CODE_4XX)),
+    ),
+    "attempts of messages of long ago": (OF_PAIR, lambda lists, read: lists.attempts(read, AttemptFilter(message=OLD))),
     "attempts of rare messages": (OF_PAIR, lambda lists, read: lists.attempts(read, AttemptFilter(message=RARE))),
-    "attempts of common messages": (ATTEMPTS, lambda lists, read: lists.attempts(read, AttemptFilter(message=COMMON))),
+    "attempts of common messages": (OF_PAIR, lambda lists, read: lists.attempts(read, AttemptFilter(message=COMMON))),
     "attempts of a message": (OF_MESSAGE, lambda lists, read: lists.of_message(read)),
     "tried": (OF_PAIR, lambda lists, read: lists.attempted(read, AttemptFilter())),
     "tried at last": (OF_PAIR, lambda lists, read: lists.attempted(read, AttemptFilter(), "sparse")),
     "delivered": (OF_PAIR, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS))),
+    "never delivered": (MARKS, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS), "dead")),
     "lost": (LOST, lambda lists, read: lists.attempted(read, AttemptFilter(status=FAIL), "dead")),
     # So few that PostgreSQL reads them all.
     "being sent": (

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Marks are there for every message and attempt that is there, cost no waits, and go when what they tell of is gone."""
+
+import asyncio
+import contextlib
+from collections import Counter
+
+import pytest
+
+from message_path import add_app, add_endpoint
+from tidings import ids
+from tidings.clock import DAY, HOUR, SystemClock
+from tidings.core import wiping
+from tidings.ids import DEFAULT_ORG, AppId
+from tidings.model.message import Extras, MessageFilter
+from tidings.model.page import Cursor, Order
+from tidings.storage import intake, marks, messages, settlement
+from tidings.storage.database import Database, Dialect
+from tidings.storage.intake import NewMessage
+from tidings.storage.marks import Known
+
+APP = "app_" + "1" * 27
+NOW = SystemClock().now()
+
+
+def message(app: str = APP, moment: int = NOW) -> NewMessage:
+    """Make a message that has one of each that is marked."""
+    extras = Extras(tags=("t",))
+    new = ids.new(ids.MESSAGE, moment)
+    return NewMessage(new, app, DEFAULT_ORG, "a.b", None, '["c"]', b"{}", None, None, extras)
+
+
+async def counted(db: Database) -> Counter[str]:
+    async with db.read() as read:
+        return Counter(row["name"] for row in await read.rows("SELECT name FROM mark"))
+
+
+async def found(db: Database, app: str, **asked: object) -> list[str]:
+    wanted = MessageFilter(**asked)  # type: ignore[arg-type]
+    async with db.read() as read:
+        span = Cursor(Order.DESCENDING, 10).span_in_time(ids.MESSAGE, NOW)
+        return [each.id for each in await messages.page(read, AppId(app), span, wanted)]
+
+
+async def test_what_is_known_to_be_marked_is_not_marked_again(db: Database) -> None:
+    known = Known()
+    async with db.write() as tx:
+        await intake.add(tx, [message()], known)
+    async with db.write() as tx:
+        await tx.run("DELETE FROM mark")  # so that it would be seen
+        await intake.add(tx, [message()], known)
+
+    assert {} == await counted(db)
+
+
+async def test_a_mark_is_known_only_once_it_is_committed(db: Database) -> None:
+    known, kept = Known(), message()
+
+    with contextlib.suppress(ZeroDivisionError):
+        async with db.write() as tx:
+            await intake.add(tx, [message()], known)
+            raise ZeroDivisionError
+    async with db.write() as tx:
+        await intake.add(tx, [kept], known)
+
+    assert {"e" + "a.b": 1, 'c"c"': 1, 't"t"': 1} == await counted(db)
+    for asked in ({"event_types": ("a.b",)}, {"channel": "c"}, {"tag": "t"}):
+        assert [kept.id] == await found(db, APP, **asked)
+
+
+async def test_after_much_a_process_begins_to_learn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "_KNOWN", 2)
+    known = Known()
+
+    known.learn({"a"}, [("o", "n", "1")])
+    known.learn({"b"}, [("o", "n", "2")])
+    assert set() == known.new_kinds({"a", "b"})
+    known.learn({"c"}, [])
+
+    assert {"a", "b"} == known.new_kinds({"a", "b", "c"})
+
+
+async def test_nobody_waits_for_the_same_mark(db: Database) -> None:
+    if db.dialect is not Dialect.POSTGRESQL:
+        pytest.skip("SQLite has one writer")
+    async with db.write() as one, db.write(lock_ms=1) as other, asyncio.timeout(5):
+        await intake.add(one, [message()])
+        await intake.add(other, [message()])
+
+    assert {"e" + "a.b": 2, 'c"c"': 2, 't"t"': 2} == await counted(db)
+    assert 2 == len(await found(db, APP, event_types=("a.b",)))
+
+
+async def test_marks_go_with_the_messages_of_long_ago(db: Database) -> None:
+    old, kept = message(moment=NOW - 9 * DAY), message(moment=NOW - 7 * DAY)
+    async with db.write() as tx:
+        await intake.add(tx, [old, kept])
+
+    await wiping.prune(db, NOW - 8 * DAY, NOW, chunk=2)
+
+    assert {"e" + "a.b": 1, 'c"c"': 1, 't"t"': 1} == await counted(db)
+    assert [kept.id] == await found(db, APP, tag="t")
+
+
+async def test_marks_of_now_stay_whatever_is_deleted(db: Database) -> None:
+    known = Known()
+    async with db.write() as tx:
+        await intake.add(tx, [message(moment=NOW - HOUR // 2)], known)
+
+    await wiping.prune(db, NOW + HOUR, NOW, chunk=10)
+    late = message(moment=NOW - HOUR // 2)  # what a node with another clock still writes, which knows the mark
+    async with db.write() as tx:
+        await intake.add(tx, [late], known)
+
+    assert [late.id] == await found(db, APP, channel="c")
+
+
+async def test_a_wiped_organisation_leaves_no_marks(db: Database) -> None:
+    app = await add_app(db)
+    endpoint = await add_endpoint(db, app, "http://127.0.0.1:9/")
+    made = message(app, NOW - HOUR)
+    attempt = (made.id, ids.new(ids.ATTEMPT, NOW), endpoint, app, DEFAULT_ORG, "u", 2, 500, "", 1, 0, None, None)
+    async with db.write() as tx:
+        await intake.add(tx, [made])
+        await settlement.add_attempts(tx, [attempt])
+    assert 5 == sum((await counted(db)).values())
+
+    await wiping.wipe(db, DEFAULT_ORG, chunk=2)
+
+    assert {} == await counted(db)
