@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -11,16 +12,18 @@ from message_path import add_app, add_endpoint
 from tidings import ids
 from tidings.clock import DAY, HOUR, SystemClock
 from tidings.core import wiping
-from tidings.ids import DEFAULT_ORG, AppId
+from tidings.ids import DEFAULT_ORG, AppId, EndpointId, moment_of
+from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import Extras, MessageFilter
 from tidings.model.page import Cursor, Order
-from tidings.storage import intake, marks, messages, settlement
+from tidings.storage import attempts, intake, marks, messages, settlement
 from tidings.storage.database import Database, Dialect
 from tidings.storage.intake import NewMessage
 from tidings.storage.marks import Known
 
 APP = "app_" + "1" * 27
 NOW = SystemClock().now()
+FAIL = MessageStatus.FAIL
 
 
 def message(app: str = APP, moment: int = NOW) -> NewMessage:
@@ -128,3 +131,32 @@ async def test_a_wiped_organisation_leaves_no_marks(db: Database) -> None:
     await wiping.wipe(db, DEFAULT_ORG, chunk=2)
 
     assert {} == await counted(db)
+
+
+@pytest.mark.parametrize("asked", [AttemptFilter(message=MessageFilter(channel="c")), AttemptFilter(status=FAIL)])
+async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
+    db: Database, monkeypatch: pytest.MonkeyPatch, asked: AttemptFilter
+) -> None:
+    monkeypatch.setattr(messages, "_NEAR", 1)
+    monkeypatch.setattr(messages, "_ENOUGH", 2)
+    monkeypatch.setattr(messages, "_FEW", 1)
+    monkeypatch.setattr(marks, "_FIRST_LOT", 1)
+    endpoint, wanted = EndpointId("ep_" + "1" * 27), replace(asked, code_class=StatusCodeClass.CODE_5XX)
+    made = [message(moment=NOW - day * DAY) for day in (9, 8, 7)]
+    first = [moment_of(each.id) for each in made]
+    again = [NOW - DAY - n * ids.STEP_MS for n in range(6)]
+    tries = [*zip(made, first, strict=True), *zip(made * 2, again, strict=True)]
+    rows = [
+        (each.id, ids.new(ids.ATTEMPT, at), endpoint, APP, DEFAULT_ORG, "u", 2, 500, "", 1, 0, None, None)
+        for each, at in tries
+    ]
+    async with db.write() as tx:
+        await intake.add(tx, made)
+        await settlement.add_attempts(tx, rows)
+
+    for order in Order:
+        span = Cursor(order, 7).span()
+        async with db.read() as read:
+            listed = await attempts.page_of_endpoint(read, AppId(APP), endpoint, span, wanted)
+        in_order = sorted((row[1] for row in rows), reverse=order is Order.DESCENDING)
+        assert in_order[: span.rows] == [each.id for each in listed]
