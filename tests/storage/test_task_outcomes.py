@@ -6,7 +6,7 @@ import pytest
 from tasks.kit import explained
 from tidings.model.page import Order, Span
 from tidings.model.task_item import Outcome
-from tidings.storage import deliveries, task_outcomes
+from tidings.storage import deliveries, task_items, task_outcomes
 from tidings.storage.database import Database, Dialect
 
 INDEXES = {
@@ -48,3 +48,22 @@ async def test_the_backlog_is_counted_in_an_index(db: Database) -> None:
     assert "delivery_due" in plan, plan
     assert "delivery_lapse" in plan, plan
     assert "Seq Scan" not in plan
+
+
+async def test_the_first_items_of_many_tasks_are_read_at_once(db: Database) -> None:
+    rows = [(task, f"k{n}", outcome, f"{task} {n}") for task in "ab" for outcome in ("one", "two") for n in range(3)]
+    async with db.write() as tx:
+        await task_items.add(tx, [(task, f"{outcome} {key}", outcome, text) for task, key, outcome, text in rows])
+
+    async with db.read() as read:
+        found = await task_items.first_of_each(read, [("b", "two"), ("a", "one"), ("c", "one")], limit=2)
+
+    assert {
+        ("b", "two"): [("two k0", "b 0"), ("two k1", "b 1")],
+        ("a", "one"): [("one k0", "a 0"), ("one k1", "a 1")],
+        ("c", "one"): [],
+    } == found
+    text = task_items._FIRST_OF_EACH[db.dialect]  # noqa: SLF001 - the statement
+    plan = await explained(db, text, ids=["a"], outcomes=["one"], limit=2)
+    assert "Seq Scan" not in plan, plan
+    assert "SCAN task_item" not in plan, plan

@@ -66,7 +66,8 @@ class World:
 
     async def skipped(self, task: Task) -> list[tuple[str, str]]:
         async with self.db.read() as read:
-            return await task_items.page(read, task.id, "skipped", limit=1_000)
+            found = await task_items.first_of_each(read, [(task.id, "skipped")], limit=1_000)
+            return found[task.id, "skipped"]
 
     async def told(self) -> list[dict[str, Any]]:
         """Return the data of the events that say that a task has ended, in order."""

@@ -22,21 +22,39 @@ from tidings.model.task import ACTIVE, SYSTEM, State, Task
 from tidings.storage import task_items
 from tidings.storage.database import Read, Write
 
+Items = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
+"""What is told of items, by their task and outcome: keys and texts."""
+
 _RESENDING: Final = "endpoint."
 
 
 async def result(read: Read, task: Task, *, most: int = LISTED_AT_MOST) -> dict[str, Any]:
     """Return what a finished task tells: exactly the keys of its kind, and `truncated` if there is more."""
+    return (await _results(read, [task], most=most))[task.id]
+
+
+async def _results(read: Read, tasks: Sequence[Task], *, most: int) -> dict[str, dict[str, Any]]:
+    wanted = [(task.id, outcome) for task in tasks for outcome in _listed(task)]
+    items = await task_items.first_of_each(read, wanted, limit=most + 1)
+    return {task.id: _result(task, items, most) for task in tasks}
+
+
+def _listed(task: Task) -> list[str]:
+    """Return the outcomes of which items are told."""
+    told = RESULTS.get(task.kind, NOTHING)
+    return [outcome for _, outcome in told.lists] + ([] if told.text is None else [LINK])
+
+
+def _result(task: Task, items: Items, most: int) -> dict[str, Any]:
     told = RESULTS.get(task.kind, NOTHING)
     found: dict[str, Any] = {name: task.counters.get(name, 0) for name in told.counters}
     cut = False
     for name, outcome in told.lists:
-        items = await task_items.page(read, task.id, outcome, limit=most + 1)
-        cut = cut or len(items) > most
-        found[name] = [_item(outcome, key, text) for key, text in items[:most]]
+        mine = items[task.id, outcome]
+        cut = cut or len(mine) > most
+        found[name] = [_item(outcome, key, text) for key, text in mine[:most]]
     if told.text is not None:
-        links = await task_items.page(read, task.id, LINK, limit=1)
-        found[told.text] = links[0][1] if links else None
+        found[told.text] = next((text for _, text in items[task.id, LINK]), None)
     return found | {TRUNCATED: True} if cut else found
 
 
@@ -53,7 +71,7 @@ async def results(desk: Desk, tasks: Sequence[Task], *, most: int) -> dict[str, 
     if not finished:
         return {}
     async with desk.db.read() as read:
-        return {task.id: await result(read, task, most=most) for task in finished}
+        return await _results(read, finished, most=most)
 
 
 async def tell(tx: Write, task: Task, now: int) -> None:

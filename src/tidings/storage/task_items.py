@@ -4,7 +4,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tidings.storage.database import Read, Row, Sql, Write
+from tidings.storage.database import Dialect, Read, Sql, Write
+from tidings.storage.span import spread
 
 ItemRow = tuple[str, str, str, str]
 """A task's id, the item's key, its outcome, and a text: JSON, or the reason why it was skipped."""
@@ -16,10 +17,20 @@ _ADD: Final = Sql(
         " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])"
     ),
 )
-_PAGE: Final = (
-    "SELECT key, data FROM task_item WHERE task_id = :id AND outcome = :outcome AND key > :after"
-    " ORDER BY key LIMIT CAST(:limit AS BIGINT)"
-)
+_FIRST_OF_EACH: Final = {
+    Dialect.SQLITE: (
+        "SELECT item.task_id, item.outcome, item.key, item.data FROM json_each(:ids) AS wanted"
+        " CROSS JOIN json_each((SELECT json_group_array(found) FROM (SELECT rowid AS found FROM task_item"
+        " WHERE task_id = wanted.value AND outcome = json_extract(:outcomes, '$[' || wanted.key || ']')"
+        " ORDER BY key LIMIT :limit))) AS first CROSS JOIN task_item AS item WHERE item.rowid = first.value"
+    ),
+    Dialect.POSTGRESQL: (
+        "SELECT item.task_id, item.outcome, item.key, item.data"
+        f" FROM {spread('ids', 'outcomes')} AS wanted(id, outcome) CROSS JOIN LATERAL (SELECT * FROM task_item"
+        " WHERE task_item.task_id = wanted.id AND task_item.outcome = wanted.outcome"
+        " ORDER BY task_item.key LIMIT CAST(:limit AS BIGINT)) AS item"
+    ),
+}
 _SET_INPUT: Final = "INSERT INTO task_input (task_id, content) VALUES (:id, :content)"
 _INPUT: Final = "SELECT content FROM task_input WHERE task_id = :id"
 
@@ -30,10 +41,16 @@ async def add(tx: Write, items: Sequence[ItemRow]) -> None:
         await tx.bulk(_ADD, items)
 
 
-async def page(read: Read, task_id: str, outcome: str, *, after: str = "", limit: int) -> list[tuple[str, str]]:
-    """Return items of one outcome in order of their keys: key and text."""
-    rows: list[Row] = await read.rows(_PAGE, id=task_id, outcome=outcome, after=after, limit=limit)
-    return [(row["key"], row["data"]) for row in rows]
+async def first_of_each(
+    read: Read, wanted: Sequence[tuple[str, str]], *, limit: int
+) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Return the first items of many, each by its task and outcome: keys and texts, in order of the keys."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {each: [] for each in wanted}
+    if wanted:
+        ids, outcomes = [task_id for task_id, _ in wanted], [outcome for _, outcome in wanted]
+        for row in await read.rows(_FIRST_OF_EACH[read.dialect], ids=ids, outcomes=outcomes, limit=limit):
+            found[row["task_id"], row["outcome"]].append((row["key"], row["data"]))
+    return {each: sorted(items) for each, items in found.items()}
 
 
 async def keep_input(tx: Write, task_id: str, content: bytes) -> None:
