@@ -18,7 +18,7 @@ from tidings.model.attempt import Attempted, AttemptFilter, MessageStatus, Stand
 from tidings.model.page import Order, Span
 from tidings.storage import attempts, marks, messages
 from tidings.storage.database import Dialect, Read, Sql
-from tidings.storage.span import bounds_of, end_of, spread
+from tidings.storage.span import bounds_of, end_of, hidden, spread
 
 _STRETCH: Final = 100
 _LONGEST: Final = 500
@@ -213,7 +213,8 @@ _MADE_IN: Final = {
     Dialect.POSTGRESQL: (
         f"SELECT DISTINCT made.msg_id FROM {spread('firsts', 'beyonds', 'msg_firsts', 'msg_beyonds')}"
         " AS part(first, beyond, msg_first, msg_beyond)"
-        " CROSS JOIN LATERAL (SELECT attempt.msg_id FROM attempt WHERE attempt.endpoint_id = :endpoint{status}"
+        f" CROSS JOIN LATERAL (SELECT attempt.msg_id FROM attempt WHERE attempt.endpoint_id = {hidden('endpoint')}"
+        "{status}"
         " AND attempt.id >= part.first AND attempt.id < part.beyond"
         " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_beyond"
         " OFFSET 0) AS made"

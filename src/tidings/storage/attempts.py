@@ -19,7 +19,7 @@ from tidings.model.message import MessageFilter
 from tidings.model.page import Order, Span
 from tidings.storage import marks, messages, narrow
 from tidings.storage.database import Dialect, Read, Row, Write
-from tidings.storage.span import bounds_of, end_of, spread
+from tidings.storage.span import bounds_of, end_of, hidden, spread
 
 _COLUMNS: Final = (
     "attempt.id, attempt.msg_id, attempt.endpoint_id, attempt.app_id, attempt.org_id, attempt.url, attempt.status,"
@@ -67,8 +67,19 @@ _IN_PART: Final = {
         " ORDER BY attempt.id {direction} LIMIT {rows:d}) AS attempt"
     ),
 }
-_OF_PART: Final = {dialect: text.replace("{source}", _OF_ENDPOINT) for dialect, text in _IN_PART.items()}
-_WALKED_PART: Final = {dialect: text.replace("{source}", _WALKED[dialect]) for dialect, text in _IN_PART.items()}
+_ANY_ENDPOINT: Final = {Dialect.SQLITE: ":endpoint", Dialect.POSTGRESQL: hidden("endpoint")}
+
+
+def _of_part(source: dict[Dialect, str]) -> dict[Dialect, str]:
+    """Make the statements of a part from what they read."""
+    return {
+        dialect: _IN_PART[dialect].replace("{source}", text.replace(":endpoint", _ANY_ENDPOINT[dialect]))
+        for dialect, text in source.items()
+    }
+
+
+_OF_PART: Final = _of_part(dict.fromkeys(Dialect, _OF_ENDPOINT))
+_WALKED_PART: Final = _of_part(_WALKED)
 _MOST_STRETCHES: Final = 4_000
 _MOST_GATHERED: Final = 300
 _AT_ONCE: Final = 128

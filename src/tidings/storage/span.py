@@ -41,3 +41,8 @@ def spread(*names: str) -> str:
     Of few it would think that a plan for these alone is cheaper than one for all, and plan each time anew.
     """
     return f"unnest({', '.join(f'(SELECT CAST(:{name} AS text[]))' for name in names)})"
+
+
+def hidden(name: str) -> str:
+    """Return a text that PostgreSQL does not look at when it plans: some values promise so few rows that it would."""
+    return f"(SELECT CAST(:{name} AS text))"
