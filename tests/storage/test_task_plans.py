@@ -2,6 +2,7 @@
 """How both databases go about what the engine asks of the table of tasks: through which index, and in place."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import product
@@ -13,7 +14,7 @@ from tasks.kit import KIND, ORG, database, explained, new_task, rows
 from tidings import ids
 from tidings.ids import TaskId
 from tidings.model.page import Order, Span
-from tidings.model.task import Mark, Plan, Tally, Terms
+from tidings.model.task import EXPORT, KINDS, REPLAY, Mark, Plan, Tally, Terms, WireStatus
 from tidings.storage import claims, tasks
 from tidings.storage.database import Database, Dialect, Sql, Statement
 
@@ -130,15 +131,18 @@ async def test_every_list_has_an_index_that_ends_in_its_order(db: Database, *, a
     async with db.write() as tx:
         for number in range(1_500):
             task_id = TaskId(ids.new(ids.TASK, NOW + 4 * number))
-            await tasks.add(tx, task_id, replace(new_task(app=f"app_{number % 7}"), kind=f"k{number % 5}"), NOW)
+            await tasks.add(tx, task_id, replace(new_task(app=f"app_{number % 7}"), kind=KINDS[number % 5]), NOW)
+        await tasks.add(tx, TaskId(ids.new(ids.TASK, NOW)), replace(new_task(), kind=EXPORT), NOW)
         await tx.run("UPDATE task SET state = 'cancelled', wire_status = 'failed', finished_at = 1 WHERE turn % 3 = 0")
         if analyzed:
             await tx.run("ANALYZE task")
-    values = {"org": ORG, "app": "app_1", "status": "failed", "kind": "k1", "first": "qtask_0", "below": "qtask_z"}
-    for by_app, by_status, by_kind, order in product((False, True), (False, True), (False, True), Order):
+    values = {"org": ORG, "app": "app_1", "kind": None, "first": "qtask_0", "below": "qtask_z"}
+    for by_app, status, kind, order in product((False, True), (None, WireStatus.FAILED), (None, REPLAY, EXPORT), Order):
         span = Span(order, 51, below="qtask_z", first="qtask_0")
-        text = tasks.page_text(span, by_app=by_app, by_status=by_status, by_kind=by_kind)
+        text = tasks.page_text(span, by_app=by_app, status=status, kind=kind)
         plan = await explained(db, text, **values, above=None, rows=51)
+        # The few tasks of a rare kind are not looked for among all.
+        assert not analyzed or by_app or kind != EXPORT or re.search("task_org_(kind|both)", plan), plan
         assert "Seq Scan" not in plan, plan
         assert "SCAN task" not in plan, plan
         assert db.dialect is Dialect.POSTGRESQL or "TEMP B-TREE" not in plan, plan

@@ -57,6 +57,8 @@ PURGE_CONTENT: Final = "application.purge_content"
 BROADCAST: Final = "message.broadcast"
 EXPORT: Final = "sdk.generate"
 JANITOR: Final = "system.janitor"
+KINDS: Final = (RECOVER, REPLAY, BULK_REPLAY, APP_STATS, EVENT_TYPE_STATS, PURGE_CONTENT, BROADCAST, EXPORT)
+"""What there is to start, by the names that the contract has for it."""
 
 _ETA_CHUNKS: Final = 3
 _ETA_MS: Final = 2_000
