@@ -183,9 +183,15 @@ class Troubled:
         self.troubles = 0
         self._dice = random.Random(seed)  # noqa: S311
 
+    @property
+    def is_wanted(self) -> bool:
+        return self.db.is_wanted
+
     @asynccontextmanager
-    async def write(self, *, gate: int | None = None, lock_ms: int = 1_000) -> AsyncIterator[Write]:
-        async with self.db.write(gate=gate, lock_ms=lock_ms) as tx:
+    async def write(
+        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False
+    ) -> AsyncIterator[Write]:
+        async with self.db.write(gate=gate, lock_ms=lock_ms, patient=patient) as tx:
             yield tx
             self._strike(Unavailable, Busy)
         self._strike(OutcomeUnknown)
