@@ -273,10 +273,10 @@ async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
     writes = 0
 
     @asynccontextmanager
-    async def counted(*, gate: int | None = None, lock_ms: int = 1_000) -> AsyncIterator[Write]:
+    async def counted(*, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False) -> AsyncIterator[Write]:
         nonlocal writes
         writes += 1
-        async with scene.db.write(gate=gate, lock_ms=lock_ms) as tx:
+        async with scene.db.write(gate=gate, lock_ms=lock_ms, patient=patient) as tx:
             yield tx
 
     quiet.write = counted  # type: ignore[method-assign]
