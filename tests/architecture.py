@@ -74,6 +74,7 @@ SPAWNERS = (
     "demo",
     "server",
     "storage.postgres",
+    "storage.sqlite",
     "tasks.runner",
 )
 

@@ -11,8 +11,8 @@ from tidings import __version__, ids
 from tidings.clock import SECOND, Clock
 from tidings.core.ledger import FAILING_AFTER, Sign
 from tidings.delivery.client import Client, Reply, Target, compile_target
+from tidings.delivery.line import Cancellable
 from tidings.delivery.outcome import Refusal, Wish, is_delivered, next_wait_ms, response_text, troubles_of, wish_of
-from tidings.delivery.queue import Cancellable
 from tidings.delivery.settle import Outcome
 from tidings.model.routing import Receiver, Send
 

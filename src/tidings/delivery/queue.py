@@ -16,12 +16,12 @@ a dead endpoint with a hundred thousand due retries takes little from the others
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from tidings.clock import Clock
+from tidings.delivery.line import Cancellable, Line
 from tidings.delivery.spare import SpareTime
 from tidings.model.routing import Receiver, Send
 
@@ -38,16 +38,6 @@ _NARROW_WAITING: Final = 24
 """Deliveries that wait in a narrow line."""
 _NO_TIME_SECONDS: Final = 0.002
 """After how long it is looked again whether there is time for what tasks send again."""
-_REPLAY_TURN: Final = 10
-"""Which send is one of a task, counted from its last, while live ones wait."""
-
-
-class Cancellable(Protocol):
-    """A send under way."""
-
-    def cancel(self) -> None:
-        """Stop it; its reply is never handed back."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,68 +55,6 @@ class Bounds:
     def line(self) -> int:
         """Return how many deliveries of one endpoint may wait: enough to keep its sends busy between claims."""
         return max(2 * self.concurrency, min(1_000, self.memory // 4))
-
-
-class Line:
-    """One endpoint's deliveries in memory."""
-
-    __slots__ = (
-        "behind",
-        "concurrency",
-        "has_more",
-        "is_narrow",
-        "live_turns",
-        "receiver",
-        "replays",
-        "unanswered",
-        "under_way",
-        "waiting",
-    )
-
-    def __init__(self, receiver: Receiver, concurrency: int) -> None:
-        self.receiver = receiver
-        self.concurrency = concurrency
-        self.waiting: deque[Send] = deque()
-        self.replays: deque[Send] = deque()
-        """What waits because a task asked for it."""
-        self.live_turns = 0
-        self.under_way: dict[Send, Cancellable] = {}
-        self.behind = False
-        self.has_more = False
-        """Whether rows that tasks asked for wait in the database."""
-        self.is_narrow = False
-        self.unanswered = 0
-        """Sends in a row that got no answer."""
-
-    @property
-    def held(self) -> int:
-        """How many deliveries wait here or are under way."""
-        return len(self.waiting) + len(self.replays) + len(self.under_way)
-
-    @property
-    def is_half_empty(self) -> bool:
-        """Whether it is time to ask for more of what waits in the database."""
-        return len(self.waiting) + len(self.replays) < max(1, self.concurrency // 2)
-
-    def add(self, send: Send) -> None:
-        """Let a delivery wait."""
-        (self.waiting if send.task_id is None else self.replays).append(send)
-
-    def next(self) -> Send:
-        """Take out the delivery whose turn it is; there must be one."""
-        if self.replays and (not self.waiting or self.live_turns >= _REPLAY_TURN - 1):
-            self.live_turns = 0
-            return self.replays.popleft()
-        self.live_turns += 1
-        return self.waiting.popleft()
-
-    def emptied(self, left: int = 0) -> list[Send]:
-        """Take out what waits, the latest first, until so many are left."""
-        found = []
-        for deliveries in (self.replays, self.waiting):
-            while deliveries and len(self.waiting) + len(self.replays) > left:
-                found.append(deliveries.pop())
-        return found
 
 
 class Queue:
