@@ -101,9 +101,9 @@ async def test_a_batch_is_written_in_one_transaction(api: Api, monkeypatch: pyte
     sizes: list[int] = []
     sound = intake.add
 
-    async def counting(tx: Any, messages: Any) -> None:
+    async def counting(tx: Any, messages: Any, *more: Any) -> None:
         sizes.append(len(messages))
-        await sound(tx, messages)
+        await sound(tx, messages, *more)
 
     monkeypatch.setattr(intake, "add", counting)
     await sent(api, app, *[a_message()] * 1_000)

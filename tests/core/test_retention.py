@@ -96,8 +96,8 @@ async def test_the_writer_is_held_for_moments_only(db: Database, monkeypatch: py
     write = SqliteDatabase.write
 
     @asynccontextmanager
-    async def timed(self: SqliteDatabase, *, gate: int | None = None, lock_ms: int = 1_000) -> AsyncIterator[Write]:
-        async with write(self, gate=gate, lock_ms=lock_ms) as tx:
+    async def timed(self: SqliteDatabase, *, patient: bool = False) -> AsyncIterator[Write]:
+        async with write(self, patient=patient) as tx:
             began = time.thread_time()
             yield tx
             held.append(1e3 * (time.thread_time() - began))

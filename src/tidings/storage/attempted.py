@@ -222,7 +222,11 @@ _MADE_IN: Final = {
 }
 _EVERYTHING: Final = Span(Order.ASCENDING, 0)
 _WAITING: Final = (
-    f"SELECT msg_id FROM delivery WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT {_FEW + 1}",
+    # The order says which index: another one has the waiting rows of all endpoints.
+    (
+        "SELECT msg_id FROM delivery WHERE endpoint_id = :endpoint AND lease IS NULL ORDER BY lane, due_at"
+        f" LIMIT {_FEW + 1}"
+    ),
     # Few rows are leased at any time: those in the memory of a process.
     (
         "SELECT msg_id FROM delivery WHERE lease IS NOT NULL AND lease_until > 0 AND endpoint_id || '' = :endpoint"
