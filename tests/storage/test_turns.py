@@ -80,13 +80,3 @@ async def test_the_patient_wait_for_as_long_as_only_the_others_may_write() -> No
         await asyncio.gather(*calls)
 
     assert (during, "".join(line.order)) == ("AB", "ABab")
-
-
-async def test_demand_is_what_others_than_the_patient_have_written() -> None:
-    line = Line()
-    found = [line.turns.demand.is_there]
-    for name in ("a", "A"):
-        await line.call(name)
-        found.append(line.turns.demand.is_there)
-
-    assert found == [False, False, True]

@@ -80,3 +80,21 @@ async def test_a_commit_whose_caller_is_cancelled_is_over_before_the_next_one_be
     await db.close()
     assert count >= 50
     assert count % 5 == 0
+
+
+async def test_folding_is_no_reason_for_tasks_to_leave_room_and_a_caller_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_FOLD_AT", 10)
+    monkeypatch.setattr(sqlite, "_LONG", 20)
+    db = SqliteDatabase(tmp_path / "a.db")
+    async with db.write(patient=True) as tx:
+        await tx.run("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")
+    for _ in range(60):
+        await _write(db, 10, patient=True)
+    patient = db.is_wanted
+    await _write(db, 1)
+    caller = db.is_wanted
+    await db.close()
+
+    assert (patient, caller) == (False, True)

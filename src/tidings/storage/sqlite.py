@@ -21,7 +21,7 @@ from typing import Final
 
 from tidings.observe import failure
 from tidings.storage.database import Busy, Dialect, Duplicate, Row, Sql, Statement, Table, Unavailable, Value
-from tidings.storage.turns import Turns
+from tidings.storage.turns import Demand, Turns
 from tidings.storage.wal import Committer, Log
 
 _READERS: Final = 4
@@ -172,6 +172,7 @@ class SqliteDatabase:
         self._log = Log(path, _connected(path))
         self._committer = Committer(self._writer)
         self._turns = Turns()
+        self._demand = Demand()
         self._folding: asyncio.Task[None] | None = None
         self._fold_at = _FOLD_AT
         self._threads = ThreadPoolExecutor(_READERS, "read")
@@ -182,7 +183,7 @@ class SqliteDatabase:
     @property
     def is_wanted(self) -> bool:
         """Whether somebody who is not patient has written lately."""
-        return self._turns.demand.is_there
+        return self._demand.is_there
 
     @asynccontextmanager
     async def write(
@@ -190,6 +191,8 @@ class SqliteDatabase:
     ) -> AsyncIterator[SqliteWrite]:
         """Open the write transaction when this caller's turn has come; `gate` is held by the turn itself."""
         del gate, lock_ms
+        if not patient:
+            self._demand.note()
         async with self._turns.turn(patient=patient):
             tx = SqliteWrite(self._writer)
             self._begin()

@@ -44,7 +44,6 @@ class Turns:
         self._is_taken = False
         self._was_urgent = False
         self._held_back = 0
-        self.demand: Final = Demand()
 
     @asynccontextmanager
     async def turn(self, *, patient: bool = False) -> AsyncIterator[None]:
@@ -89,8 +88,6 @@ class Turns:
 
     def _begin(self, *, urgent: bool) -> None:
         self._is_taken, self._was_urgent = True, urgent
-        if urgent:
-            self.demand.note()
 
     def _next(self) -> _Waiting | None:
         """Return the queue whose turn it is, without those who were cancelled while they waited."""

@@ -139,7 +139,7 @@ class Slice:
         async with self._bench.db.read() as read:
             plan = await self._handler.plan(read, self._task)
         moment = self._bench.clock.monotonic()
-        async with self._bench.db.write() as tx:
+        async with self._bench.db.write(patient=True) as tx:
             self._task = await claims.planned(tx, self._task.claim, plan, self._bench.terms, self._bench.now)
         self._advanced(moment)
 
@@ -250,7 +250,7 @@ class Slice:
             await claims.owned(read, self._task.claim)
         moment = self._bench.clock.monotonic()
         if (moment - self._renewed) * SECOND * 3 >= self._bench.terms.lease_ms:
-            async with self._bench.db.write() as tx:
+            async with self._bench.db.write(patient=True) as tx:
                 await claims.renew(tx, self._task.claim, self._bench.terms, self._bench.now)
             self._advanced(moment)
 
@@ -297,13 +297,13 @@ class Slice:
 
     async def _give_way(self) -> None:
         point("task.before_yield")
-        async with self._bench.db.write(gate=tasks.GATE) as tx:
+        async with self._bench.db.write(gate=tasks.GATE, patient=True) as tx:
             await claims.give_way(tx, self._task, self._bench.now)
         self._over = True
         observe.count("tasks.yields")
 
     async def _wait(self) -> None:
-        async with self._bench.db.write() as tx:
+        async with self._bench.db.write(patient=True) as tx:
             await claims.wait(tx, self._task.claim, _WAIT_MS, self._bench.now)
         self._over = True
         observe.count("tasks.waits")
@@ -314,7 +314,7 @@ class Slice:
             terms, why = replace(terms, strikes=0), Failure(error.code, error.detail)
         else:
             why = Failure("internal", f"A chunk of the task failed with {type(error).__name__}.")
-        async with self._bench.db.write() as tx:
+        async with self._bench.db.write(patient=True) as tx:
             task = await claims.strike(tx, self._task.claim, why, terms, self._bench.now)
             await outcomes.tell(tx, task, self._bench.clock.now())
         self._over = True
