@@ -12,6 +12,7 @@ from delivery.test_role import Door
 from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import ManualClock, SystemClock
 from tidings.core.routing import RoutingCache
+from tidings.delivery import claim
 from tidings.delivery.throttle import Pacer, Throttle, Window
 from tidings.model.delivery import Mode
 from tidings.model.routing import Receiver, Send
@@ -80,6 +81,36 @@ async def test_two_nodes_share_the_rate(db: Database) -> None:
 
     assert len(door.moments) == len(set(door.seen)) == 70
     assert seen_at_most(door.moments, 40)
+
+
+@pytest.mark.parametrize("at_once", [2, 3])
+async def test_what_is_put_off_is_looked_at_in_time_and_not_before_however_many_endpoints_there_are(
+    db: Database, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """The last lot of endpoints is a single one with nothing put off, or it is empty."""
+    monkeypatch.setattr(claim, "_ENDPOINTS", at_once)
+    looks = 0
+
+    async def counted(*where: Any, **which: Any) -> list[tuple[str, str, bool]]:
+        nonlocal looks
+        looks += 1
+        return await due_endpoints(*where, **which)
+
+    due_endpoints = deliveries.due_endpoints
+    monkeypatch.setattr(deliveries, "due_endpoints", counted)
+    app = await add_app(db)
+    async with Timed() as door:
+        endpoints = sorted([await add_endpoint(db, app, door.url) for _ in range(3)])
+        for each in endpoints[:at_once]:
+            await limit(db, "endpoint", each, 20)
+        async with running(db) as path:
+            await asyncio.gather(*(path.send(app) for _ in range(30)))
+
+        async with asyncio.timeout(20), running(db, delivering=terms(lease_grace=60.0)) as path:
+            await path.until("delivery", 0)
+
+    assert len(door.moments) == 90
+    assert looks < 100
 
 
 async def test_the_rate_of_an_application_holds_for_its_endpoints_together_and_starves_none(db: Database) -> None:

@@ -151,9 +151,13 @@ class Claimer:
             return
 
     async def _look(self) -> None:
-        """Claim everything that is due and fits, then learn when there is more."""
+        """Claim everything that is due and fits, then learn when there is more.
+
+        The moments of all passes count: what the first endpoints are put off to is not heard of among the last ones.
+        """
+        self._next_at = None
+        is_whole = not self._after
         while not self._closed:
-            self._next_at = None
             async with self._db.read() as read:
                 outlook = await deliveries.outlook(read, self._clock.now())
             if outlook.next_at is not None:
@@ -162,7 +166,9 @@ class Claimer:
                 return
             claimed = await self._pass()
             self._hand_on(claimed)
-            if not claimed.more:
+            if not claimed.more and not is_whole:  # the last look has failed half-way, and this one went on from there
+                is_whole = True
+            elif not claimed.more:
                 if self._next_at is not None:  # a lapsed row that somebody else holds is not waited for in circles
                     self._next_at = max(self._next_at, self._clock.now() + _BREATH_MS)
                 return
@@ -188,7 +194,6 @@ class Claimer:
         async with self._db.write(patient=True) as tx:
             lapsed = await deliveries.return_lapsed(tx, before=now, now=now, limit=_LAPSED)
             found = await deliveries.due_endpoints(tx, now, after=self._after, limit=_ENDPOINTS)
-            wrapped = not found and self._after != ""
             self._after = found[-1][0] if len(found) == _ENDPOINTS else ""
             receivers, gone, abandoned = await self._receivers(tx, found)
             wanted, limited = await self._wanted(tx, receivers)
@@ -201,7 +206,7 @@ class Claimer:
         behind = [each for each in receivers if each not in drained]
         self._wait_for([receivers[each] for each in behind], limited)
         # Who got as much as there was room for asks again when there is more of it: the queue sees to that.
-        more = bool(lapsed) or abandoned or wrapped or self._after != ""
+        more = bool(lapsed) or abandoned or self._after != ""
         plain, paced = _split(sends, windows)
         live = Counter(row["endpoint_id"] for row in rows if row["lane"] == Lane.LIVE)
         rooms = dict(wanted)
