@@ -9,6 +9,7 @@ import pytest
 
 from tidings.storage import sqlite
 from tidings.storage.sqlite import SqliteDatabase
+from tidings.storage.wal import Committer
 
 
 async def _write(db: SqliteDatabase, count: int, *, patient: bool = False) -> None:
@@ -98,3 +99,39 @@ async def test_folding_is_no_reason_for_tasks_to_leave_room_and_a_caller_is(
     await db.close()
 
     assert (patient, caller) == (False, True)
+
+
+class _Poor(sqlite3.Connection):
+    """Has no memory left for a COMMIT: what Python raises then is no error of SQLite's."""
+
+    def execute(self, sql: str, parameters: object = (), /) -> sqlite3.Cursor:
+        raise MemoryError(sql, parameters)
+
+
+async def test_a_commit_that_fails_in_whatever_way_comes_to_an_end() -> None:
+    committer = Committer(sqlite3.connect(":memory:", factory=_Poor))
+
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            await committer.commit()
+    committer.close()
+
+
+async def test_a_fold_that_fails_is_told_and_made_another_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk's own errors come from the wait for it, and not from SQLite."""
+    monkeypatch.setattr(sqlite, "_FOLD_AT", 10)
+    db = await _table(tmp_path / "a.db")
+
+    def fail(_: int) -> None:
+        raise OSError(5, "the disk is broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.fdatasync", fail)
+        for _ in range(50):
+            await _write(db, 10)
+    await _write(db, 100)
+    await db.close()
+
+    assert "folding the log into the database: OSError: [Errno 5] the disk is broken" in caplog.text

@@ -231,7 +231,7 @@ class SqliteDatabase:
                     await self._log.fold()
                     async with self._turns.turn():
                         await self._log.fold()
-        except sqlite3.Error as error:  # the log has everything, and is folded another time
+        except (sqlite3.Error, OSError) as error:  # the log has everything, and is folded another time
             failure("folding the log into the database", error)
         finally:
             self._fold_at = self._log.unfolded + _FOLD_AT  # what readers hold back is no reason to try at once

@@ -75,9 +75,9 @@ class _Commit:
         self.loop = loop
         self.told: asyncio.Future[None] = loop.create_future()
         self.is_over = False
-        self.error: sqlite3.Error | None = None
+        self.error: Exception | None = None
 
-    def end(self, error: sqlite3.Error | None) -> None:
+    def end(self, error: Exception | None) -> None:
         """Tell how it ended, on the loop."""
         self.is_over, self.error = True, error
         if not self.told.done():
@@ -116,10 +116,10 @@ class Committer:
 
     def _run(self) -> None:
         while (commit := self._commits.get()) is not None:
-            error: sqlite3.Error | None = None
+            error: Exception | None = None
             try:
                 self._connection.execute("COMMIT")
-            except sqlite3.Error as raised:
+            except Exception as raised:  # noqa: BLE001 - whatever it is: who waits must hear of it, and so must the next
                 error = raised
             with contextlib.suppress(RuntimeError):  # the loop is gone, and whoever waited with it
                 commit.loop.call_soon_threadsafe(commit.end, error)
