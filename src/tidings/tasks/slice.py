@@ -125,9 +125,13 @@ class Slice:
             began = self._bench.clock.monotonic()
             await self._chunk()
             if self._bench.db.is_wanted:
-                await self._bench.rest(self._bench.pace.rest * (self._bench.clock.monotonic() - began))
+                await self._rest(self._bench.clock.monotonic() - began)
         else:
             await self._wait()
+
+    async def _rest(self, took: float) -> None:
+        """Leave others room after a chunk, but keep far from the end of the lease, which a rest does not renew."""
+        await self._bench.rest(min(self._bench.pace.rest * took, self._bench.terms.lease_ms / SECOND / 4))
 
     # --- getting on
 
@@ -270,8 +274,9 @@ class Slice:
     async def _is_relieved(self, read: Read) -> bool:
         limit = self._bench.backlog
         half = limit // 2  # whether there are more than that is all that counts
-        self._room = limit - await self._handler.backlog(read, self._task, half + 1)
-        return self._room >= limit - half
+        left = await self._handler.backlog(read, self._task, half + 1)
+        self._room = limit - left if left <= half else 0
+        return self._room > 0
 
     async def _is_in_time(self) -> bool:
         """Wait until the task's rate allows it something; tell whether it does, or the process ends."""
