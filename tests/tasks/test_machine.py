@@ -342,6 +342,7 @@ def _live(url: str, examples: int, *, shrink: bool = True) -> set[str]:
                     stateful_step_count=40,
                     deadline=None,
                     database=None,
+                    derandomize=False,  # as Hypothesis does in CI: then one run after the other would be the same
                     phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
                     suppress_health_check=list(HealthCheck),
                 ),
