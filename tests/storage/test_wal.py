@@ -3,6 +3,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,45 @@ async def test_a_fold_that_fails_is_told_and_made_another_time(
     await db.close()
 
     assert "folding the log into the database: OSError: [Errno 5] the disk is broken" in caplog.text
+
+
+_WRITER = """
+import asyncio, sys
+from pathlib import Path
+from tidings.storage import sqlite
+
+sqlite._FOLD_AT, sqlite._LONG = 10, 30
+
+async def main():
+    db = sqlite.SqliteDatabase(Path(sys.argv[1]))
+    number = int(sys.argv[2])
+    while True:
+        number += 1
+        async with db.write(patient=number % 2 == 0) as tx:
+            await tx.run("INSERT INTO t (id, body) VALUES (:id, :body)", id=number, body="x" * 3_000)
+        print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_what_was_committed_survives_kills_while_the_log_is_folded_all_the_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with sqlite3.connect(path) as made:
+        made.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")
+    last = 0
+    for kill in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(path), str(last)], stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            for _ in range(150 + 7 * kill):
+                last = int(writer.stdout.readline())
+            writer.kill()
+            last = max(last, *(int(line) for line in writer.stdout if line.endswith("\n")), 0)
+        with sqlite3.connect(path) as found:
+            stored = {row[0] for row in found.execute("SELECT id FROM t")}
+            assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert set(range(1, last + 1)) <= stored
+        assert len(stored) <= last + 1
+        last = max(stored)
