@@ -195,28 +195,53 @@ _LOCK: Final = (
     "SELECT wanted.id FROM unnest(CAST(:msgs AS text[])) AS wanted(id) CROSS JOIN LATERAL (SELECT 1 FROM delivery"
     " WHERE delivery.msg_id = wanted.id AND delivery.endpoint_id = :endpoint FOR UPDATE) AS held"
 )
+_FEW: Final = 1_000
+"""So many outstanding rows are read to see which are a chunk's; where there are more, each message is looked for."""
+_NEAR: Final = 2
+"""So many attempts for each message are read to see which it had; where there are more, each is asked for its own."""
+_PART: Final = "{table} WHERE msg_id >= :first AND msg_id <= :last ORDER BY msg_id LIMIT CAST(:{most} AS BIGINT)"
+_AT: Final = "count(*) AS {count}, array_agg(msg_id) FILTER (WHERE endpoint_id = :endpoint{more}) AS {msgs}"
+_LOOK: Final = (
+    f"SELECT * FROM (SELECT {_AT.format(count='outstanding', msgs='waiting', more='')}"
+    f" FROM (SELECT msg_id, endpoint_id FROM {_PART.format(table='delivery', most='few')}) AS part) AS of_deliveries"
+    f" CROSS JOIN (SELECT {_AT.format(count='attempts', msgs='tried', more='{more}')}"
+    f" FROM (SELECT msg_id, endpoint_id, status FROM {_PART.format(table='attempt', most='near')}) AS part)"
+    " AS of_attempts"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sending:
-    """A way to ask for sends: of messages of which nothing may be outstanding, and of any."""
+    """A way to ask for sends: of messages of which nothing may be outstanding, and of any.
+
+    Which attempts are in the way is asked by both, `more` being part of the question. `look` asks it for a whole
+    chunk, and then `bare` asks nothing; both are None where no attempt is in the way.
+    """
 
     fresh: str
     any: Sql
+    look: str
+    bare: str | None
 
 
-def _sending(condition: str, conflict: str) -> _Sending:
-    sqlite, postgresql = (
-        _INTO.replace("{wanted}", _WANTED[each]).replace("{condition}", condition)
-        for each in (Dialect.SQLITE, Dialect.POSTGRESQL)
+def _sending(condition: str, conflict: str, in_the_way: str | None = None) -> _Sending:
+    sqlite, postgresql = (_INTO.replace("{wanted}", _WANTED[each]) for each in (Dialect.SQLITE, Dialect.POSTGRESQL))
+    fresh = postgresql.replace("{condition}", condition)
+    return _Sending(
+        fresh,
+        Sql(f"{sqlite.replace('{condition}', condition)} {conflict}", f"{fresh} {conflict}"),
+        _LOOK.replace("{more}", in_the_way or ""),
+        None if in_the_way is None else postgresql.replace("{condition}", "1 = 1"),
     )
-    return _Sending(postgresql, Sql(f"{sqlite} {conflict}", f"{postgresql} {conflict}"))
 
 
-_SEND_MISSING: Final = _sending(_PROBE.replace("{more}", ""), "ON CONFLICT (msg_id, endpoint_id) DO NOTHING")
-_SEND_FAILED: Final = _sending(
-    _PROBE.replace("{more}", " AND attempt.status = 0"),
-    ASK_CONFLICT.replace("{mode}", str(int(Mode.UNLESS_DELIVERED))),
+def _unless_tried(more: str, conflict: str) -> _Sending:
+    return _sending(_PROBE.replace("{more}", more), conflict, more)
+
+
+_SEND_MISSING: Final = _unless_tried("", "ON CONFLICT (msg_id, endpoint_id) DO NOTHING")
+_SEND_FAILED: Final = _unless_tried(
+    " AND status = 0", ASK_CONFLICT.replace("{mode}", str(int(Mode.UNLESS_DELIVERED)))
 )
 _ASK: Final = ASK_CONFLICT.replace("{mode}", str(int(Mode.ALWAYS)))
 _OUTSTANDING: Final = (
@@ -257,12 +282,46 @@ async def _send(tx: Write, sending: _Sending, target: Target, msg_ids: Sequence[
         return await tx.run(sending.any, msgs=ordered, **target.values)
     # Plans are kept, and one that was made when little was outstanding would read all of it, for every message.
     await tx.run("SET LOCAL enable_seqscan = off")
-    held = {row[0] for row in await tx.rows(_LOCK, endpoint=target.endpoint_id, msgs=ordered)}
+    found = await _look(tx, sending, target, ordered)
+    held: set[str] = set()
+    if found.waiting:
+        held.update(row[0] for row in await tx.rows(_LOCK, endpoint=target.endpoint_id, msgs=found.waiting))
     sent = await tx.run(sending.any, msgs=sorted(held), **target.values) if held else 0
-    return sent + await _send_fresh(tx, sending, target, [each for each in ordered if each not in held])
+    settled = [each for each in found.waiting if each not in held]
+    sent += await _send_fresh(tx, sending, sending.fresh, target, sorted(settled + found.unsure))
+    return sent + await _send_fresh(tx, sending, sending.bare or sending.fresh, target, found.free)
 
 
-async def _send_fresh(tx: Write, sending: _Sending, target: Target, msg_ids: Sequence[str]) -> int:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a chunk's messages are: outstanding, and to be locked first; free to be asked for; or not known to be."""
+
+    waiting: list[str]
+    free: list[str]
+    unsure: list[str]
+
+
+async def _look(tx: Write, sending: _Sending, target: Target, ordered: list[str]) -> _Found:
+    """Look at the stretch in which a chunk's messages lie, where a probe for each would cost as much as the insert.
+
+    Both questions are asked in one statement: what is not outstanding in it has settled before, if at all, and so its
+    attempt is seen.
+    """
+    near = 0 if sending.bare is None else _NEAR * len(ordered)
+    bounds = {"first": ordered[0], "last": ordered[-1], "few": _FEW, "near": near}
+    row = await tx.one(sending.look, endpoint=target.endpoint_id, **bounds)
+    if row["outstanding"] == _FEW:
+        return _Found(ordered, [], [])
+    seen = set(row["waiting"] or ())
+    waiting = [each for each in ordered if each in seen]
+    others = [each for each in ordered if each not in seen] if waiting else ordered
+    if near and row["attempts"] == near:
+        return _Found(waiting, [], others)
+    tried = set(row["tried"] or ())
+    return _Found(waiting, [each for each in others if each not in tried] if tried else others, [])
+
+
+async def _send_fresh(tx: Write, sending: _Sending, text: str, target: Target, msg_ids: Sequence[str]) -> int:
     """Ask for sends of which nothing was outstanding a moment ago.
 
     An insert that expects other rows looks for each, and writes it twice: first that it may be taken back. It takes a
@@ -273,7 +332,7 @@ async def _send_fresh(tx: Write, sending: _Sending, target: Target, msg_ids: Seq
         return 0
     await tx.run("SAVEPOINT fresh")
     try:
-        sent = await tx.run(sending.fresh, msgs=msg_ids, **target.values)
+        sent = await tx.run(text, msgs=msg_ids, **target.values)
     except Duplicate:
         await tx.run("ROLLBACK TO SAVEPOINT fresh")
         sent = await tx.run(sending.any, msgs=msg_ids, **target.values)
