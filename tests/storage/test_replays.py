@@ -8,6 +8,7 @@ import pytest
 
 from tasks.kit import ORG, database, rows
 from tidings.clock import SystemClock
+from tidings.model.attempt import MessageStatus
 from tidings.model.delivery import Lane, Mode
 from tidings.storage import deliveries, replays
 from tidings.storage.database import Database, Write
@@ -54,3 +55,91 @@ async def _blocked(db: Database) -> None:
     async with asyncio.timeout(10):
         while await rows(db, _WAITING) != [(1,)]:  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
+
+
+OUTSTANDING, LEASED, DELIVERED, FAILED, UNTRIED = MESSAGES[2], MESSAGES[5], MESSAGES[8], MESSAGES[11], MESSAGES[14]
+CROWDS = [(0, 0), (0, 50), (1_000, 0), (1_000, 50)]
+"""Rows of others between the messages: more than are read to see what is there, or none."""
+LEFT: dict[str, tuple[Send, set[str]]] = {
+    "missing": (replays.send_missing, {OUTSTANDING, LEASED, DELIVERED, FAILED}),
+    "failed": (replays.send_failed, {DELIVERED}),
+    "any": (CASES["any"][0], set()),
+    "any that has failed": (
+        lambda tx, target, msgs: replays.send_any(tx, target, msgs, MessageStatus.FAIL),
+        {OUTSTANDING, LEASED},
+    ),
+    "any that is waiting": (
+        lambda tx, target, msgs: replays.send_any(tx, target, msgs, MessageStatus.SENDING),
+        set(MESSAGES) - {OUTSTANDING, LEASED},
+    ),
+}
+
+
+@pytest.mark.parametrize(("outstanding", "attempts"), CROWDS)
+@pytest.mark.parametrize("case", LEFT.values(), ids=LEFT)
+async def test_what_lies_between_its_messages_changes_nothing(
+    migrated_url: str, case: tuple[Send, set[str]], outstanding: int, attempts: int
+) -> None:
+    """Other messages and other endpoints have rows in the same stretch; it is read as a whole, in part or not."""
+    send, left = case
+    async with database(migrated_url) as db:
+        async with db.write() as tx:
+            for msg in (OUTSTANDING, LEASED, UNTRIED, f"{UNTRIED}a"):
+                endpoint = "ep_2" if msg.startswith(UNTRIED) else "ep_1"
+                await deliveries.send_again(tx, [Again(msg, endpoint, "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+            await tx.run("UPDATE delivery SET lease = 7, lease_until = :until WHERE msg_id = :id", until=NOW, id=LEASED)
+            for msg, endpoint, status in (
+                (DELIVERED, "ep_1", 2),
+                (DELIVERED, "ep_1", 0),
+                (FAILED, "ep_1", 2),
+                (FAILED, "ep_2", 0),
+                (UNTRIED, "ep_2", 0),
+                (f"{FAILED}a", "ep_1", 0),
+            ):
+                await _tried(tx, msg, endpoint, status)
+            await _crowd(tx, outstanding, attempts)
+
+        sent = await _sent(db, send)
+
+        asked = await rows(db, "SELECT msg_id FROM delivery WHERE task_id = 'qtask_1' ORDER BY msg_id")
+        assert [row[0] for row in asked] == [each for each in MESSAGES if each not in left]
+        assert sent == len(asked)
+
+
+@pytest.mark.parametrize(("outstanding", "attempts"), CROWDS)
+async def test_what_settles_while_its_lock_is_waited_for_is_not_sent_again(
+    postgres_dsn: str, outstanding: int, attempts: int
+) -> None:
+    """It is outstanding when it is looked for; when the lock is there it has got through, after that look."""
+    async with database(postgres_dsn) as db:
+        async with db.write() as tx:
+            await deliveries.send_again(tx, [Again(THEIRS, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+            await _crowd(tx, outstanding, attempts)
+        async with db.write() as other:
+            await other.run("DELETE FROM delivery WHERE msg_id = :id", id=THEIRS)
+            await _tried(other, THEIRS, "ep_1", 0)
+            sending = asyncio.create_task(_sent(db, replays.send_failed))
+            await _blocked(db)
+        assert await sending == len(MESSAGES) - 1
+
+        assert await rows(db, f"SELECT msg_id FROM delivery WHERE msg_id = '{THEIRS}'") == []
+
+
+async def _crowd(tx: Write, outstanding: int, attempts: int) -> None:
+    theirs = [Again(f"msg_00_{n:04}", "ep_9", "app_1", ORG, 0, Mode.ALWAYS, None) for n in range(outstanding)]
+    await deliveries.send_again(tx, theirs, NOW)
+    for n in range(attempts):
+        await _tried(tx, f"msg_00_{n:04}", "ep_9", 0)
+
+
+async def _tried(tx: Write, msg_id: str, endpoint_id: str, status: int) -> None:
+    await tx.run(
+        "INSERT INTO attempt (msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code, response,"
+        " response_duration_ms, trigger_type) VALUES (:msg, :id, :endpoint, 'app_1', :org, '',"
+        " CAST(:status AS SMALLINT), 500, '', 1, 0)",
+        msg=msg_id,
+        id=f"atmpt_{status}",
+        endpoint=endpoint_id,
+        org=ORG,
+        status=status,
+    )

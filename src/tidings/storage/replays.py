@@ -240,9 +240,7 @@ def _unless_tried(more: str, conflict: str) -> _Sending:
 
 
 _SEND_MISSING: Final = _unless_tried("", "ON CONFLICT (msg_id, endpoint_id) DO NOTHING")
-_SEND_FAILED: Final = _unless_tried(
-    " AND status = 0", ASK_CONFLICT.replace("{mode}", str(int(Mode.UNLESS_DELIVERED)))
-)
+_SEND_FAILED: Final = _unless_tried(" AND status = 0", ASK_CONFLICT.replace("{mode}", str(int(Mode.UNLESS_DELIVERED))))
 _ASK: Final = ASK_CONFLICT.replace("{mode}", str(int(Mode.ALWAYS)))
 _OUTSTANDING: Final = (
     "(SELECT 1 FROM delivery WHERE delivery.msg_id = wanted.id AND delivery.endpoint_id || '' = :endpoint LIMIT 1) = 1"
