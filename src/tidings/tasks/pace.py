@@ -17,21 +17,21 @@ _GROW: Final = 1.2
 _KEEP: Final = 0.8
 FIRST: Final = 100
 """Rows of the first chunk, when nothing has been measured."""
+REST: Final = 2.0
+"""How many times as long as a chunk took it rests where others write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """The bounds of a chunk: time inside the write transaction, time in all, and rows.
 
-    Where others write, people who wait for an answer, a chunk has `crowded` rows at most, and then rests `rest` times
-    as long as it took.
+    Where others write, people who wait for an answer, a chunk has `crowded` rows at most, and then rests.
     """
 
     write_ms: float
     whole_ms: float
     cap: int
     crowded: int
-    rest: float
 
     @property
     def first(self) -> int:
@@ -52,8 +52,8 @@ def pace_of(dialect: Dialect, *, lease_ms: int, rows: int = 0) -> Pace:
     """Return the bounds for a database; `rows` is an operator's own cap. A chunk must fit in half a lease."""
     most = rows if rows > 0 else math.inf
     if dialect is Dialect.SQLITE:
-        return Pace(3.0, lease_ms / 2, int(min(1_000, most)), int(min(250, most)), rest=2.0)
-    return Pace(200.0, lease_ms / 2, int(min(5_000, most)), int(min(500, most)), rest=2.0)
+        return Pace(3.0, lease_ms / 2, int(min(1_000, most)), int(min(250, most)))
+    return Pace(200.0, lease_ms / 2, int(min(5_000, most)), int(min(500, most)))
 
 
 def next_rate(rate: float, items: int, whole_ms: float) -> float:

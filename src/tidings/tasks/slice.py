@@ -20,7 +20,7 @@ from tidings.model.task import Batch, Failure, LeaseLost, Mark, NotYet, Permanen
 from tidings.storage import claims, tasks
 from tidings.storage.database import Busy, Database, Dialect, Duplicate, Read, StorageError, Write
 from tidings.tasks.handler import Handler, ReadsAhead
-from tidings.tasks.pace import Meter, Pace, next_rate
+from tidings.tasks.pace import REST, Meter, Pace, next_rate
 
 _TROUBLE_FIRST: Final = 0.05
 _TROUBLE_MAX: Final = 5.0
@@ -131,7 +131,7 @@ class Slice:
 
     async def _rest(self, took: float) -> None:
         """Leave others room after a chunk, but keep far from the end of the lease, which a rest does not renew."""
-        await self._bench.rest(min(self._bench.pace.rest * took, self._bench.terms.lease_ms / SECOND / 4))
+        await self._bench.rest(min(REST * took, self._bench.terms.lease_ms / SECOND / 4))
 
     # --- getting on
 
