@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import live
 from cli.command import Said, tidings
+from tidings.cli.tasks import _print_result
 
 RUNS = ["recover", "replay", "bulk-replay", "stats", "aggregate", "purge", "broadcast", "export"]
 
@@ -76,6 +78,23 @@ def test_every_kind_can_be_foretold_and_run_to_its_end(place: Place, kind: str) 
     assert said.code == 0, said.err
     last = json.loads(said.out.splitlines()[-1])
     assert (last["task"], last["status"]) == (forecast["task"], "finished")
+
+
+def test_what_came_of_it_is_told_at_the_end(place: Place) -> None:
+    told = {kind: place.run(kind, "--wait").out.splitlines() for kind in ("recover", "stats", "aggregate")}
+
+    assert re.fullmatch(r"messagesSent \d+", told["recover"][-1])
+    assert re.fullmatch(rf"appStats\t\d+\t{place.app}\t", told["stats"][-1])
+    assert f"event_types\t{place.app}\t\ttrue" == told["aggregate"][-1]
+
+
+def test_a_list_is_told_as_a_table_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_result(Console(force_terminal=True, width=80), "event_types", [{"appId": "app_1", "types": ["a", "b"]}])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "event_types" in lines[0]
+    assert [True] * 2 == ["appId" in lines[2], "types" in lines[2]]
+    assert [True] * 2 == ["app_1" in lines[4], "a, b" in lines[4]]
 
 
 def test_a_forecast_is_told_in_lines(place: Place) -> None:

@@ -146,7 +146,7 @@ def show(body: bytes, *, as_json: bool) -> None:
 
 
 def follow(remote: Remote, task_id: str, *, as_json: bool) -> None:
-    """Print how far a task is until it ends; leave with 1 if it failed."""
+    """Print how far a task is until it ends, and what came of it; leave with 1 if it failed."""
     console = Console()
     if as_json or not console.is_terminal:
         last = _follow_plainly(remote, task_id, as_json=as_json)
@@ -156,6 +156,9 @@ def follow(remote: Remote, task_id: str, *, as_json: bool) -> None:
         trouble = None if last.x is None else last.x.error
         typer.echo(f"tidings: {task_id} failed" + (f": {trouble.detail}" if trouble else ""), err=True)
         raise typer.Exit(1)
+    if not as_json:
+        for name, value in last.data.items():
+            _print_result(console, name, value)
 
 
 def _fetch(remote: Remote, task_id: str) -> bytes:
@@ -188,6 +191,31 @@ def _print_table(tasks: list[Shown]) -> None:
     for task in tasks:
         table.add_row(task.id, task.task, task.state, task.how_far, task.updated_at)
     console.print(table)
+
+
+def _print_result(console: Console, name: str, value: Any) -> None:  # noqa: ANN401 - what the server tells
+    """Print a count in a line, and a list as a table for people or as lines of tab-separated fields for programs."""
+    if not isinstance(value, list):
+        typer.echo(f"{name} {_told(value)}")
+        return
+    rows = [[_told(field) for field in each.values()] if isinstance(each, dict) else [_told(each)] for each in value]
+    if not console.is_terminal:
+        for row in rows:
+            typer.echo("\t".join((name, *row)))
+        return
+    first = value[0] if value else None
+    table = Table(*(first if isinstance(first, dict) else ("",)), title=name)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _told(value: Any) -> str:  # noqa: ANN401
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, list):
+        return ", ".join(map(_told, value))
+    return msgspec.json.encode(value).decode()
 
 
 class _Watch:
