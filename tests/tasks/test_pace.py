@@ -20,7 +20,7 @@ def _after(pace: Pace, size: int, cost_ms: float, *, fixed_ms: float = 0.0, chun
     return size
 
 
-@given(size=st.integers(1, 5_000), write_ms=took, whole_ms=took)
+@given(size=st.integers(1, 8_000), write_ms=took, whole_ms=took)
 def test_a_size_stays_in_bounds_and_moves_by_steps(size: int, write_ms: float, whole_ms: float) -> None:
     after = POSTGRESQL.next_size(size, write_ms=write_ms, whole_ms=whole_ms)
 
@@ -62,7 +62,7 @@ def test_an_operators_cap_counts_only_where_it_is_set() -> None:
     assert pace_of(Dialect.SQLITE, lease_ms=30_000, rows=7).cap == 7
     assert pace_of(Dialect.SQLITE, lease_ms=30_000, rows=7).first == 7
     assert pace_of(Dialect.SQLITE, lease_ms=30_000, rows=10**6).cap == SQLITE.cap == 1_000
-    assert POSTGRESQL.cap == 5_000
+    assert POSTGRESQL.cap == 8_000
 
 
 def test_the_first_rate_stands_for_itself_and_later_ones_move_it() -> None:
