@@ -5,11 +5,13 @@ Every probe goes through an index that begins with the message. `endpoint_id || 
 without statistics would as soon walk all attempts of the endpoint.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import repeat
 from typing import Final
 
-from tidings.storage.database import Read, Sql, Write
+from tidings.storage.database import Dialect, Read, Sql, Value, Write
 
 
 class Verdict(IntEnum):
@@ -37,6 +39,28 @@ class Scanned:
     asking: tuple[tuple[str, Verdict], ...]
 
 
+def gathered(text: str) -> Sql:
+    """Make a scan's statement from the one that tells id, message and verdict of each row.
+
+    A client takes longer to read rows than lists, and most of what it would read is told by a count and one id.
+    """
+    lists = ", ".join(
+        f"coalesce(array_agg(msg_id) FILTER (WHERE verdict = {verdict:d}), '{{}}') AS {verdict.name}"
+        for verdict in (Verdict.SEND, Verdict.GONE)
+    )
+    return Sql(text, f"SELECT count(*) AS n, max(id) AS last_id, {lists} FROM ({text}) AS looked")
+
+
+async def scanned(read: Read, sql: Sql, **values: Value | Sequence[Value]) -> Scanned:
+    """Run the statement of a scan."""
+    if read.dialect is Dialect.SQLITE:
+        rows = await read.rows(sql, **values)
+        asking = tuple((row[1], VERDICTS[row[2]]) for row in rows if row[2])
+        return Scanned(len(rows), rows[-1][0] if rows else None, asking)
+    count, last_id, sends, gone = await read.one(sql, **values)
+    return Scanned(count, last_id, (*zip(sends, repeat(Verdict.SEND)), *zip(gone, repeat(Verdict.GONE))))
+
+
 _EDGE: Final = "SELECT max(id) AS edge FROM attempt WHERE endpoint_id = :endpoint"
 
 
@@ -57,7 +81,7 @@ async def count(read: Read, endpoint_id: str, first: str, beyond: str, *, limit:
     return row["n"], row["last"]
 
 
-_SCAN: Final = f"""
+_SCAN: Final = gathered(f"""
 WITH scanned AS (
   SELECT id, msg_id, status FROM attempt
   WHERE endpoint_id = :endpoint AND id >= :first AND id < :beyond ORDER BY id LIMIT CAST(:limit AS BIGINT)
@@ -71,7 +95,7 @@ SELECT id, msg_id, CASE
     THEN {Verdict.SEND:d}
   ELSE {Verdict.GONE:d} END AS verdict
 FROM scanned ORDER BY id
-"""
+""")
 
 
 async def scan(read: Read, endpoint_id: str, *, lower: str, first: str, beyond: str, limit: int) -> Scanned:
@@ -79,9 +103,7 @@ async def scan(read: Read, endpoint_id: str, *, lower: str, first: str, beyond: 
 
     A message is asked for at its first failed attempt of the range, so that each comes once and none is remembered.
     """
-    rows = await read.rows(_SCAN, endpoint=endpoint_id, lower=lower, first=first, beyond=beyond, limit=limit)
-    asking = tuple((row[1], VERDICTS[row[2]]) for row in rows if row[2])
-    return Scanned(len(rows), rows[-1][0] if rows else None, asking)
+    return await scanned(read, _SCAN, endpoint=endpoint_id, lower=lower, first=first, beyond=beyond, limit=limit)
 
 
 _RECEIVES: Final = (

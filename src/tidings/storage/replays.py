@@ -18,7 +18,7 @@ from tidings.model.resending import Narrowed
 from tidings.storage import narrow
 from tidings.storage.database import Dialect, Duplicate, Read, Sql, Value, Write
 from tidings.storage.deliveries import ASK_CONFLICT
-from tidings.storage.recovery import VERDICTS, Scanned, Verdict
+from tidings.storage.recovery import Scanned, Verdict, gathered, scanned
 
 _EDGE: Final = "SELECT max(id) AS edge FROM message WHERE app_id = :app"
 _FIRST: Final = "SELECT min(id) AS first FROM message WHERE app_id = :app"
@@ -58,7 +58,7 @@ _NEVER_SENT: Final = (
     " IS NULL"
 )
 _MISSING: Final = (
-    f"{_SCANNED} SELECT message.id AS id, CASE WHEN {{wanted}} THEN"
+    f"{_SCANNED} SELECT message.id AS id, message.id AS msg_id, CASE WHEN {{wanted}} THEN"
     f" CASE WHEN {_NEVER_SENT} THEN {_KEPT} ELSE {Verdict.NOTHING:d} END ELSE {Verdict.NOTHING:d} END AS verdict"
     " FROM scanned AS message ORDER BY message.id"
 )
@@ -111,7 +111,7 @@ _LATEST: Final = (
     f"{_SCANNED}, latest AS MATERIALIZED (SELECT message.id AS id, message.kept AS kept, CASE WHEN {{wanted}} THEN"
     " (SELECT max(attempt.id) FROM attempt WHERE attempt.msg_id = message.id"
     " AND attempt.endpoint_id || '' = :endpoint) END AS attempt_id FROM scanned AS message)"
-    " SELECT message.id AS id, CASE WHEN message.attempt_id IS NULL THEN"
+    " SELECT message.id AS id, message.id AS msg_id, CASE WHEN message.attempt_id IS NULL THEN"
     f" {Verdict.NOTHING:d} WHEN {{ended}} THEN {_KEPT} ELSE {Verdict.NOTHING:d} END AS verdict"
     " FROM latest AS message ORDER BY message.id"
 )
@@ -146,9 +146,7 @@ async def sent(read: Read, endpoint_id: str, part: Stretch, wanted: Narrowed) ->
 async def _scan(
     read: Read, text: str, endpoint_id: str, part: Stretch, values: Mapping[str, Value | Sequence[Value]]
 ) -> Scanned:
-    rows = await read.rows(text, endpoint=endpoint_id, **part.values, **values)
-    asking = tuple((row[0], VERDICTS[row[1]]) for row in rows if row[1])
-    return Scanned(len(rows), rows[-1][0] if rows else None, asking)
+    return await scanned(read, gathered(text), endpoint=endpoint_id, **part.values, **values)
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -306,7 +304,7 @@ async def _look(tx: Write, sending: _Sending, target: Target, ordered: list[str]
     attempt is seen.
     """
     near = 0 if sending.bare is None else _NEAR * len(ordered)
-    bounds = {"first": ordered[0], "last": ordered[-1], "few": _FEW, "near": near}
+    bounds: dict[str, Value] = {"first": ordered[0], "last": ordered[-1], "few": _FEW, "near": near}
     row = await tx.one(sending.look, endpoint=target.endpoint_id, **bounds)
     if row["outstanding"] == _FEW:
         return _Found(ordered, [], [])
