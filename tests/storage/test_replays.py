@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from tasks.kit import ORG, database, rows
+from tasks.kit import ORG, database, rows, run_sql
 from tidings.clock import SystemClock
 from tidings.model.attempt import MessageStatus
 from tidings.model.delivery import Lane, Mode
-from tidings.storage import deliveries, replays
+from tidings.storage import deliveries, partitions, replays
 from tidings.storage.database import Database, Write
 from tidings.storage.deliveries import Again
 from tidings.storage.replays import Target
@@ -123,6 +123,27 @@ async def test_what_settles_while_its_lock_is_waited_for_is_not_sent_again(
         assert await sending == len(MESSAGES) - 1
 
         assert await rows(db, f"SELECT msg_id FROM delivery WHERE msg_id = '{THEIRS}'") == []
+
+
+@pytest.mark.parametrize("rows_there", [0, 50, 2_000])
+async def test_a_stretch_is_read_in_order_and_no_further_than_it_must(postgres_dsn: str, rows_there: int) -> None:
+    """No plan, of however few rows it knows, sorts the whole stretch first: it is kept when the tables have grown."""
+    bounds: dict[str, str | int] = {"first": MESSAGES[0], "last": MESSAGES[-1], "few": 1_000, "near": 40}
+    async with database(postgres_dsn) as db:
+        await partitions.make_ahead(db, NOW)
+        async with db.write() as tx:
+            await _crowd(tx, rows_there, rows_there)
+        for statement in ("ANALYZE delivery", "ANALYZE attempt"):
+            await run_sql(db, statement)
+        async with db.write() as tx:
+            await tx.run(replays._BY_KEY)  # noqa: SLF001
+            look = f"EXPLAIN {replays._SEND_FAILED.look}"  # noqa: SLF001
+            plan = "\n".join(row[0] for row in await tx.rows(look, endpoint="ep_1", **bounds))
+
+    assert "Index Scan using delivery_pkey" in plan or "Index Only Scan using delivery_pkey" in plan, plan
+    assert plan.count("Index Cond: ((msg_id >= ") >= 2, plan
+    assert "->  Sort" not in plan, plan
+    assert "Bitmap" not in plan, plan
 
 
 async def _crowd(tx: Write, outstanding: int, attempts: int) -> None:

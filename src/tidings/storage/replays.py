@@ -2,8 +2,8 @@
 """What a replay reads and writes: an application's messages in the order of their ids, and an endpoint's part in them.
 
 A chunk is scanned outside the write and written by one statement over the ids that were found; what may have changed
-in between is asked again there. Every probe goes through an index that begins with the message: `endpoint_id || ''`
-says so to the planners.
+in between is asked again there, on PostgreSQL of the whole stretch at once. Every probe goes through an index that
+begins with the message: `endpoint_id || ''` says so to the planners.
 """
 
 import json
@@ -193,6 +193,9 @@ _LOCK: Final = (
     "SELECT wanted.id FROM unnest(CAST(:msgs AS text[])) AS wanted(id) CROSS JOIN LATERAL (SELECT 1 FROM delivery"
     " WHERE delivery.msg_id = wanted.id AND delivery.endpoint_id = :endpoint FOR UPDATE) AS held"
 )
+# Plans are kept. One that was made when little was outstanding would read all of it, for every message; and one that
+# was made when little lay in a stretch would read and sort all of it, before it takes the part that it is to read.
+_BY_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
 _FEW: Final = 1_000
 """So many outstanding rows are read to see which are a chunk's; where there are more, each message is looked for."""
 _NEAR: Final = 2
@@ -276,8 +279,7 @@ async def _send(tx: Write, sending: _Sending, target: Target, msg_ids: Sequence[
     ordered = sorted(msg_ids)
     if tx.dialect is Dialect.SQLITE:
         return await tx.run(sending.any, msgs=ordered, **target.values)
-    # Plans are kept, and one that was made when little was outstanding would read all of it, for every message.
-    await tx.run("SET LOCAL enable_seqscan = off")
+    await tx.run(_BY_KEY)
     found = await _look(tx, sending, target, ordered)
     held: set[str] = set()
     if found.waiting:
