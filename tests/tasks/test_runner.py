@@ -5,6 +5,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field, replace
 
+import pytest
+
 from tasks.kit import (
     ORG,
     QUICK,
@@ -285,6 +287,33 @@ async def test_a_backlog_holds_it_up_without_losing_the_claim(scene: Scene) -> N
         ended = await until(scene.db, task.id)
 
     assert (ended.state, ended.epoch, ended.done) == (State.SUCCEEDED, 1, 40)
+
+
+@dataclass
+class Drained(Counting):
+    """Of what it makes, one is taken whenever somebody counts what is left."""
+
+    per_item: int = 1
+    counts: int = 0
+
+    async def backlog(self, read: Read, task: Task, limit: int) -> int:
+        self.counts += 1
+        self.outstanding = max(0, self.outstanding - 1)
+        return await super().backlog(read, task, limit)
+
+
+async def test_room_for_a_few_is_not_counted_anew_for_each_of_them(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidings.tasks.slice._LOOK_SECONDS", 0.001)
+    handler = Drained()
+    async with scene.working(handler, limits=replace(TENS, backlog=20)):
+        task = await start(scene.desk, new_task(100))
+        ended = await until(scene.db, task.id)
+
+    # Twenty at first, then ten whenever ten are gone.
+    assert ended.done == 100
+    assert [count for _, count in handler.seen] == [10] * 10
 
 
 async def test_a_held_up_task_lets_others_go_first(scene: Scene) -> None:

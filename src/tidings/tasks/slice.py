@@ -262,14 +262,17 @@ class Slice:
         return await claims.is_past(read, self._task.barrier)
 
     async def _has_room(self) -> bool:
-        """Tell whether the work this task makes for others finds room; counted again only when the room is used up."""
+        """Tell whether the work this task makes for others finds room; counted again only when the room is used up.
+
+        Room for a part of a chunk is none: who takes it counts everything again after a few rows, and again.
+        """
         limit = self._bench.backlog
         if not limit or self._room > 0:
             return True
         self._ahead = None  # it may have to wait for long
         async with self._bench.db.read() as read:
             self._room = limit - await self._handler.backlog(read, self._task, limit)
-        return self._room > 0 or await self._held_until(self._is_relieved)
+        return self._room >= max(1, min(self._size, limit // 2)) or await self._held_until(self._is_relieved)
 
     async def _is_relieved(self, read: Read) -> bool:
         limit = self._bench.backlog
