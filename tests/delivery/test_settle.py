@@ -24,10 +24,10 @@ class Shaky:
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False
+        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
     ) -> AsyncIterator[Write]:
         error: type[StorageError] | None = None
-        async with self.db.write(gate=gate, lock_ms=lock_ms, patient=patient) as tx:
+        async with self.db.write(gate=gate, lock_ms=lock_ms, patient=patient, synced=synced) as tx:
             yield tx
             error = self.errors.pop(0) if self.errors else None
             if error is not None and error is not OutcomeUnknown:

@@ -2,6 +2,7 @@
 """SQLite's log is folded into the file beside the writers, begins anew, and loses nothing."""
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -139,6 +140,66 @@ async def test_a_fold_that_fails_is_told_and_made_another_time(
     assert "folding the log into the database: OSError: [Errno 5] the disk is broken" in caplog.text
 
 
+async def test_only_what_need_not_last_is_committed_without_waiting_for_the_disk(tmp_path: Path) -> None:
+    db = await _table(tmp_path / "a.db")
+    levels = []
+    for synced in (True, False, False, True, False):
+        async with db.write(synced=synced) as tx:
+            await tx.run("INSERT INTO t (body) VALUES ('')")
+            levels.append((await tx.one("PRAGMA synchronous"))[0])
+    await db.close()
+
+    full, normal = 2, 1
+    assert levels == [full, normal, normal, full, normal]
+
+
+@pytest.mark.parametrize(
+    ("then_synced", "rows", "waits"), [(False, 1, 1), (True, 1, 0), (True, 0, 1)], ids=["not", "with_others", "empty"]
+)
+async def test_what_was_committed_without_waiting_is_on_the_disk_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, then_synced: bool, rows: int, waits: int
+) -> None:
+    """Whoever waits for the disk does so for all before him, but only if he has written something."""
+    monkeypatch.setattr(sqlite, "_SYNC_SECONDS", 0.05)
+    db = await _table(tmp_path / "a.db")
+    waited: list[int] = []
+    monkeypatch.setattr("os.fdatasync", waited.append)
+    for synced, count in ((False, 1), (False, 1), (then_synced, rows)):
+        async with db.write(synced=synced) as tx:
+            for _ in range(count):
+                await tx.run("INSERT INTO t (body) VALUES ('')")
+    syncing = db.syncing
+    assert syncing is not None
+    async with asyncio.timeout(5):
+        await asyncio.wait([syncing])
+    idle = db.syncing
+    files = [os.fstat(each).st_ino for each in waited]
+    log = (tmp_path / "a.db-wal").stat().st_ino
+    await db.close()
+
+    assert files == [log] * waits
+    assert idle is None
+
+
+async def test_a_wait_for_the_disk_that_fails_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite, "_SYNC_SECONDS", 0.01)
+    db = await _table(tmp_path / "a.db")
+
+    def fail(_: int) -> None:
+        raise OSError(5, "the disk is broken")
+
+    monkeypatch.setattr("os.fdatasync", fail)
+    async with db.write(synced=False) as tx:
+        await tx.run("INSERT INTO t (body) VALUES ('')")
+    assert db.syncing is not None
+    await asyncio.wait([db.syncing])
+    await db.close()
+
+    assert "OSError: [Errno 5] the disk is broken" in caplog.text
+
+
 _WRITER = """
 import asyncio, sys
 from pathlib import Path
@@ -151,7 +212,7 @@ async def main():
     number = int(sys.argv[2])
     while True:
         number += 1
-        async with db.write(patient=number % 2 == 0) as tx:
+        async with db.write(patient=number % 2 == 0, synced=number % 3 == 0) as tx:
             await tx.run("INSERT INTO t (id, body) VALUES (:id, :body)", id=number, body="x" * 3_000)
         print(number, flush=True)
 

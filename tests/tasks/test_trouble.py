@@ -189,9 +189,9 @@ class Troubled:
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False
+        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
     ) -> AsyncIterator[Write]:
-        async with self.db.write(gate=gate, lock_ms=lock_ms, patient=patient) as tx:
+        async with self.db.write(gate=gate, lock_ms=lock_ms, patient=patient, synced=synced) as tx:
             yield tx
             self._strike(Unavailable, Busy)
         self._strike(OutcomeUnknown)
@@ -273,10 +273,12 @@ async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
     writes = 0
 
     @asynccontextmanager
-    async def counted(*, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False) -> AsyncIterator[Write]:
+    async def counted(
+        *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
+    ) -> AsyncIterator[Write]:
         nonlocal writes
         writes += 1
-        async with scene.db.write(gate=gate, lock_ms=lock_ms, patient=patient) as tx:
+        async with scene.db.write(gate=gate, lock_ms=lock_ms, patient=patient, synced=synced) as tx:
             yield tx
 
     quiet.write = counted  # type: ignore[method-assign]

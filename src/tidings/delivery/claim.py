@@ -191,7 +191,7 @@ class Claimer:
     async def _pass(self) -> _Claimed:
         now = self._clock.now()
         at = self._clock.monotonic()  # before any endpoint is read, so that a change while this goes on is seen
-        async with self._db.write(patient=True) as tx:
+        async with self._db.write(patient=True, synced=False) as tx:
             lapsed = await deliveries.return_lapsed(tx, before=now, now=now, limit=_LAPSED)
             found = await deliveries.due_endpoints(tx, now, after=self._after, limit=_ENDPOINTS)
             self._after = found[-1][0] if len(found) == _ENDPOINTS else ""

@@ -97,11 +97,16 @@ class SettleBatcher:
             while self._waiting:
                 if len(self._waiting) < _FEW and not self._closing:
                     await asyncio.sleep(_LINGER_SECONDS)
-                await self._settle([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+                await self._settle([])
         finally:
             self._flushing = None
 
+    def _taken(self) -> list[Outcome]:
+        """Take what waits, as far as it fits into a batch."""
+        return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+
     async def _settle(self, batch: list[Outcome]) -> None:
+        """Write a batch, however long that takes; an empty one takes what waits."""
         pause = _FIRST_PAUSE
         is_unknown = False
         while True:
@@ -109,7 +114,7 @@ class SettleBatcher:
                 await self._commit(batch, is_unknown=is_unknown)
             except (Unavailable, Busy, Duplicate) as error:
                 if isinstance(error, Duplicate) and not is_unknown:
-                    await self._settle_halves(batch, error)
+                    await self._settle_halves(batch or self._taken(), error)
                     return
                 self._known.forget()
                 # Where the outcome is unknown, rows that are there already say that it came through after all.
@@ -119,7 +124,7 @@ class SettleBatcher:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except Exception as error:  # noqa: BLE001 - one outcome's fault; the others must not wait for it
-                await self._settle_halves(batch, error)
+                await self._settle_halves(batch or self._taken(), error)
                 return
             else:
                 return
@@ -134,9 +139,13 @@ class SettleBatcher:
         await self._settle(batch[middle:])
 
     async def _commit(self, batch: list[Outcome], *, is_unknown: bool) -> None:
-        """Write a batch. One whose COMMIT was lost on the way is written whole or not at all, and not twice."""
-        now = self._clock.now()
-        async with self._db.write(patient=True) as tx:
+        """Write a batch; an empty one is filled once the transaction is open, with what has come by then.
+
+        One whose COMMIT was lost on the way is written whole or not at all, and not twice.
+        """
+        async with self._db.write(patient=True, synced=False) as tx:
+            now = self._clock.now()
+            batch += [] if batch else self._taken()
             if not (is_unknown and await _is_written(tx, batch)):
                 await self._write(tx, batch, now)
             point("settle.before_commit")

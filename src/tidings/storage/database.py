@@ -140,14 +140,16 @@ class Database(Protocol):
         ...
 
     def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False
+        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
     ) -> AbstractAsyncContextManager[Write]:
         """Open a write transaction: committed at the end of the block, rolled back by any exception.
 
         `gate` names a lock that is held until the transaction ends, so that few and important decisions are made
         one at a time in the whole cluster; on SQLite every write is alone anyway. `lock_ms` is how long a statement
         waits for a row that another transaction holds. `patient` says that nobody waits for the end of this one, so
-        that it lets others go first where there is one writer.
+        that it lets others go first where there is one writer. Without `synced` a crash of the machine may take a
+        commit of the last second back, though no end of this process can: for what is then simply done again.
+        PostgreSQL, whose processes can crash by themselves, waits for the disk all the same.
         """
         ...
 

@@ -213,9 +213,10 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False
+        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
     ) -> AsyncIterator[PostgresWrite]:
         """Open a write transaction; `gate` is a transaction-scoped advisory lock."""
+        del synced
         if not patient:
             self._demand.note()
         async with self._lent() as connection:

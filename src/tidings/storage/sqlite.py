@@ -30,6 +30,10 @@ _FOLD_AT: Final = 8_000
 """Pages in the log for which it is folded into the file."""
 _LONG: Final = 16_000
 """Pages after which the log is begun anew, for which the writers wait a moment."""
+_SYNC_SECONDS: Final = 0.5
+"""How long what was committed without waiting for the disk may not be there."""
+_SYNCED: Final = "PRAGMA synchronous=FULL"
+_UNSYNCED: Final = "PRAGMA synchronous=NORMAL"
 _FOLD_IN_COMMIT_AT: Final = 65_536
 """Pages after which SQLite folds by itself, inside a COMMIT: should the above ever fall behind, the log has an end."""
 _AT_ONCE: Final = 16
@@ -179,6 +183,9 @@ class SqliteDatabase:
         self._idle: list[sqlite3.Connection] = []
         self._readers = asyncio.Semaphore(_READERS)
         self.synchronous: int = self._writer.execute("PRAGMA synchronous").fetchone()[0]
+        self._waits_for_disk = self._is_on_disk = True
+        self.syncing: asyncio.Task[None] | None = None
+        """Waits for the disk, if there is something that may not be there yet."""
 
     @property
     def is_wanted(self) -> bool:
@@ -187,7 +194,7 @@ class SqliteDatabase:
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False
+        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
     ) -> AsyncIterator[SqliteWrite]:
         """Open the write transaction when this caller's turn has come; `gate` is held by the turn itself."""
         del gate, lock_ms
@@ -195,7 +202,7 @@ class SqliteDatabase:
             self._demand.note()
         async with self._turns.turn(patient=patient):
             tx = SqliteWrite(self._writer)
-            self._begin()
+            self._begin(synced=synced)
             try:
                 yield tx
                 await self._commit()
@@ -205,8 +212,12 @@ class SqliteDatabase:
                 raise
         tx.committed()
 
-    def _begin(self) -> None:
+    def _begin(self, *, synced: bool) -> None:
         try:
+            if synced is not self._waits_for_disk:
+                # As a script, for this takes effect while it is compiled, and compiled statements are kept.
+                self._writer.executescript(_SYNCED if synced else _UNSYNCED)
+                self._waits_for_disk = synced
             self._writer.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise _mapped(error) from error
@@ -215,12 +226,30 @@ class SqliteDatabase:
         if not self._writer.in_transaction:  # SQLite gave up by itself (disk full): all of the transaction is gone
             message = "the database rolled the transaction back"
             raise Unavailable(message)
+        before = self._log.frames
         try:
             await self._committer.commit()
         except sqlite3.Error as error:
             raise _mapped(error) from error
+        if self._log.frames != before:  # else nothing was written, and nobody has waited for the disk either
+            self._is_on_disk = self._waits_for_disk  # the wait is for all that was in the log before, too
+        if not self._is_on_disk and self.syncing is None:
+            self.syncing = asyncio.create_task(self._sync())
         if self._folding is None and self._log.unfolded >= self._fold_at:
             self._folding = asyncio.create_task(self._fold())
+
+    async def _sync(self) -> None:
+        """See to it that what was committed without waiting for the disk is there soon."""
+        try:
+            while not self._is_on_disk:
+                await asyncio.sleep(_SYNC_SECONDS)
+                if not self._is_on_disk:
+                    self._is_on_disk = True
+                    await self._log.sync()
+        except OSError as error:
+            failure("waiting for the disk", error)
+        finally:
+            self.syncing = None
 
     async def _fold(self) -> None:
         """Fold the log: beside all writers, and where it is long, to its end, so that it begins anew."""
@@ -252,9 +281,10 @@ class SqliteDatabase:
     async def close(self) -> None:
         """Wait for the owner's turn to end, fold the log into the file and unlock it."""
         async with self._turns.turn():
-            if self._folding is not None:
-                self._folding.cancel()
-                await asyncio.wait([self._folding])
+            for task in (self._folding, self.syncing):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.wait([task])
             self._log.close_connection()
             self._committer.close()
             self._threads.shutdown()

@@ -8,6 +8,7 @@ anew after one that is: that one is made in the writer's turn, when little is le
 
 import asyncio
 import contextlib
+import mmap
 import os
 import queue
 import sqlite3
@@ -20,6 +21,7 @@ from typing import Final
 # https://www.sqlite.org/walformat.html, "The WAL-Index Header": the frames in the log, and how many are in the file.
 _FRAMES_AT: Final = 16
 _FOLDED_AT: Final = 96
+_HEADER: Final = 136
 _NUMBER: Final = struct.Struct("=I")
 
 
@@ -31,24 +33,31 @@ class Log:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # now the log and its index are there
         self._connection = connection
         # SQLite's locks on these files would be gone if they were closed before all connections.
-        self._index = os.open(f"{path}-shm", os.O_RDONLY)
+        self._index_file = os.open(f"{path}-shm", os.O_RDONLY)
+        self._index = mmap.mmap(self._index_file, _HEADER, access=mmap.ACCESS_READ)
         self._file = os.open(path, os.O_RDONLY)
+        self._log = os.open(f"{path}-wal", os.O_RDONLY)
         self._thread = ThreadPoolExecutor(1, "fold")
 
     @property
     def frames(self) -> int:
         """How many pages are in the log."""
-        return int(_NUMBER.unpack(os.pread(self._index, _NUMBER.size, _FRAMES_AT))[0])
+        return int(_NUMBER.unpack_from(self._index, _FRAMES_AT)[0])
 
     @property
     def unfolded(self) -> int:
         """How many pages of the log are not in the file yet."""
-        return self.frames - int(_NUMBER.unpack(os.pread(self._index, _NUMBER.size, _FOLDED_AT))[0])
+        return self.frames - int(_NUMBER.unpack_from(self._index, _FOLDED_AT)[0])
 
     async def fold(self) -> None:
         """Copy into the file what is in the log by now; what a reader still needs as it was is left for later."""
         folding = asyncio.get_running_loop().run_in_executor(self._thread, self._fold)
         await asyncio.shield(folding)
+
+    async def sync(self) -> None:
+        """Wait until all that is in the log by now is on the disk."""
+        syncing = asyncio.get_running_loop().run_in_executor(self._thread, os.fdatasync, self._log)
+        await asyncio.shield(syncing)
 
     def _fold(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -62,8 +71,9 @@ class Log:
 
     def close(self) -> None:
         """Let go of the files, once every connection is closed."""
-        os.close(self._index)
-        os.close(self._file)
+        self._index.close()
+        for each in (self._index_file, self._file, self._log):
+            os.close(each)
 
 
 class _Commit:
