@@ -13,7 +13,7 @@ from tidings.core.routing import RoutingCache
 from tidings.errors import AppError, Kind
 from tidings.ids import DEFAULT_ORG
 from tidings.storage import intake
-from tidings.storage.database import Database, Write
+from tidings.storage.database import Database, Dialect, Write
 from tidings.storage.marks import Known
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
@@ -71,6 +71,35 @@ async def test_a_key_that_has_run_out_is_free_again(db: Database) -> None:
         second = await path.send(app, receipt="key")
 
     assert first.id != second.id
+
+
+class Ticking(SystemClock):
+    """A clock that shows another moment whenever somebody looks at it."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def now(self) -> int:
+        self.looks += 1
+        return super().now() + self.looks
+
+
+async def test_who_comes_while_others_wait_for_the_writer_is_committed_with_them(db: Database) -> None:
+    if db.dialect is Dialect.POSTGRESQL:
+        pytest.skip("PostgreSQL's writers do not wait for one another")
+    app = await add_app(db)
+
+    async with running(db, clock=Ticking()) as path:
+        await path.send(app)
+        async with db.write():
+            calls = []
+            for _ in range(3):
+                calls.append(asyncio.create_task(path.send(app)))
+                await asyncio.sleep(0)
+        await asyncio.gather(*calls)
+        moments = await path.rows("SELECT count(*), expires_at FROM message GROUP BY expires_at ORDER BY expires_at")
+
+    assert [count for count, _ in moments] == [1, 3]
 
 
 async def test_an_event_id_is_taken_once_and_its_loser_frees_its_key(db: Database) -> None:

@@ -190,22 +190,25 @@ class AcceptBatcher:
     async def _flush(self) -> None:
         try:
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-                await self._settle(batch)
+                await self._settle([])
         finally:
             self._flushing = None
 
+    def _taken(self) -> list[_Item]:
+        """Take what waits, as far as it fits into a batch."""
+        return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+
     async def _settle(self, batch: list[_Item]) -> None:
-        """Commit a batch, halving it while something in it cannot be written."""
+        """Commit a batch, halving it while something in it cannot be written; an empty one takes what waits."""
         try:
             await self._commit(batch)
         except Unavailable as error:
             self._known.forget()
-            self._refuse(batch, error)
+            self._refuse(batch or self._taken(), error)
         except Busy as error:
-            await self._settle_later(batch, error)
+            await self._settle_later(batch or self._taken(), error)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one message's, and is told to that one
-            await self._settle_halves(batch, error)
+            await self._settle_halves(batch or self._taken(), error)
 
     async def _settle_later(self, batch: list[_Item], error: StorageError) -> None:
         """Split a batch that waits for somebody else's lock, so that only one message goes on waiting.
@@ -263,9 +266,11 @@ class AcceptBatcher:
             failure("answering a message", error)
 
     async def _commit(self, batch: list[_Item]) -> None:
+        """Commit a batch; an empty one is filled once the transaction is open, with what has come by then."""
         for item in batch:
             item.outcome = None
         async with self._db.write(lock_ms=LOCK_MS) as tx:
+            batch += [] if batch else self._taken()
             prepared = await self._write(tx, batch)
             point("accept.before_commit")
         point("accept.after_commit")
