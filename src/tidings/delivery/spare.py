@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-_SHARE: Final = 0.50
+_SHARE: Final = 0.40
 """The part of the time that may be spent, on live messages and the rest together, before the rest has to wait."""
 _LATELY_SECONDS: Final = 1.0
 _MOST_SECONDS: Final = 0.004
