@@ -2,7 +2,8 @@
 """A hundred thousand due retries to an endpoint where nothing answers, beside one that is well.
 
 The healthy one gets a steady two hundred messages a second; how long each takes from its acceptance to its arrival is
-measured without and with the dead one, in turns, on one database.
+measured without and with the dead one, in turns, on two databases: to put so much into one, or to take it out again,
+disturbs what comes after. Half of the rounds decide, so that one in which the machine was held up does not.
 """
 
 import asyncio
@@ -10,8 +11,8 @@ import logging
 import socket
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
@@ -21,13 +22,15 @@ from tidings import ids
 from tidings.clock import DAY, SystemClock
 from tidings.ids import DEFAULT_ORG
 from tidings.storage.database import Database, Sql
+from tidings.storage.migrate import migrate
+from tidings.storage.store import opened
 
 DUE = 100_000
 RATE = 200
-SECONDS = 4.0
+SECONDS = 3.0
 WARM_SECONDS = 1.0
 """At the beginning of a round connections are made, and the dead one shows that it is dead."""
-ROUNDS = 3
+ROUNDS = 8
 WORSE_AT_MOST = 1.2
 """What the dead endpoint may make of the 99th percentile."""
 NOISE_SECONDS = 0.002
@@ -104,36 +107,47 @@ async def p99(path: Path, app: str, door: Watch) -> float:
     await asyncio.gather(*sending)
     while any(msg_id not in door.came for msg_id in began):  # noqa: ASYNC110 - the receiver is what tells
         await asyncio.sleep(0.01)
-    steady = [(msg_id, at) for msg_id, at in began.items() if at > start + WARM_SECONDS]
-    taken = sorted(door.came[msg_id] - at for msg_id, at in steady)
+    taken = sorted(door.came[msg_id] - at for msg_id, at in began.items() if at > start + WARM_SECONDS)
     return taken[int(len(taken) * 0.99)]
+
+
+@asynccontextmanager
+async def two(db: Database, url: str) -> AsyncIterator[tuple[Database, Database]]:
+    """Give a database of the same kind with nothing in it, and the database."""
+    other = await opened(url)
+    try:
+        await migrate(other)
+        yield other, db
+    finally:
+        await other.close()
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(360)
 @pytest.mark.parametrize("manner", ["refuses", "hangs"])
-async def test_a_dead_endpoint_with_many_due_retries_does_not_delay_a_healthy_one(db: Database, manner: str) -> None:
-    app, other = await add_app(db), await add_app(db)
-    calm: list[float] = []
-    beside: list[float] = []
+async def test_a_dead_endpoint_with_many_due_retries_does_not_delay_a_healthy_one(
+    db: Database, database_url: str, manner: str
+) -> None:
+    bounds = terms(timeout=20.0, lease_grace=25.0, concurrency=100, memory=10_000, schedule=(0, 3_600))
+    rounds: tuple[list[float], list[float]] = ([], [])
 
-    async with Watch() as door:
-        await add_endpoint(db, app, door.url)
+    async with two(db, database_url) as both, Watch() as door:
+        apps = [await add_app(each) for each in both]
+        for each, app in zip(both, apps, strict=True):
+            await add_endpoint(each, app, door.url)
         with hole() as nowhere:
+            other = await add_app(db)
             dead = await add_endpoint(db, other, nowhere if manner == "hangs" else "http://127.0.0.1:9/")
-            bounds = terms(timeout=20.0, lease_grace=25.0, concurrency=100, memory=10_000, schedule=(0, 3_600))
+            await owe(db, other, dead, DUE)
             for _ in range(ROUNDS):
-                async with running(db, delivering=bounds) as path:
-                    calm.append(await p99(path, app, door))
-                await owe(db, other, dead, DUE)
-                async with running(db, delivering=bounds) as path:
-                    beside.append(await p99(path, app, door))
-                    tried = await path.count("attempt WHERE status = 2")
-                async with db.write() as tx:
-                    await tx.run("DELETE FROM delivery WHERE endpoint_id = :dead", dead=dead)
+                for each, app, taken in zip(both, apps, rounds, strict=True):
+                    async with running(each, delivering=bounds) as path:
+                        taken.append(await p99(path, app, door))
+                        tried = await path.count("attempt WHERE status = 2")
+                        left = await path.count("delivery WHERE attempts = 1 AND lease IS NULL")
 
-    told = (
-        f"{manner}: p99 {statistics.median(calm) * 1e3:.2f} ms alone, {statistics.median(beside) * 1e3:.2f} ms beside"
-    )
-    logging.getLogger(__name__).info("%s: %s; %d attempts; %s %s", db.dialect.value, told, tried, calm, beside)
-    assert statistics.median(beside) <= statistics.median(calm) * WORSE_AT_MOST + NOISE_SECONDS, told
+    alone, beside = map(statistics.median, rounds)
+    told = f"{manner}: p99 {alone * 1e3:.2f} ms alone, {beside * 1e3:.2f} ms beside"
+    logging.getLogger(__name__).info("%s: %s; %d tried; %s", db.dialect.value, told, tried, rounds)
+    assert beside <= alone * WORSE_AT_MOST + NOISE_SECONDS, told
+    assert left > DUE / 2, "too few were due for long"
