@@ -127,7 +127,11 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
     "attempts of common messages": (OF_PAIR, lambda lists, read: lists.attempts(read, AttemptFilter(message=COMMON))),
     "attempts of a message": (OF_MESSAGE, lambda lists, read: lists.of_message(read)),
     "tried": (OF_PAIR, lambda lists, read: lists.attempted(read, AttemptFilter())),
-    "tried at last": (OF_PAIR, lambda lists, read: lists.attempted(read, AttemptFilter(), "sparse")),
+    # So seldom tried that all of a day's attempts cost what one of them does, where the day began long enough ago.
+    "tried at last": (
+        f"{OF_PAIR}|{ATTEMPTS}",
+        lambda lists, read: lists.attempted(read, AttemptFilter(), "sparse"),
+    ),
     "delivered": (OF_PAIR, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS))),
     "never delivered": (MARKS, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS), "dead")),
     "lost": (LOST, lambda lists, read: lists.attempted(read, AttemptFilter(status=FAIL), "dead")),
