@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-import uvloop
 
+from loop import Loop
 from postgres import Cluster, Server, find_binaries, given_server
 from tasks import table
 from tidings.storage.database import Database
@@ -34,11 +34,11 @@ def pytest_configure() -> None:
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run every async test on the event loop that the service runs on."""
-    return {"uvloop": uvloop.new_event_loop}
+    return {"uvloop": Loop}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """End an async test that hangs where it hangs; pytest's own timeout, the last resort, ends the whole run."""
+    """End an async test that hangs where it hangs; pytest's own timeout, the last resort, ends the whole process."""
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             marker = item.get_closest_marker("timeout")

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+"""What a test leaves open fails it, and never holds up the run."""
+
+import asyncio
+import socket
+
+import pytest
+
+from loop import Loop
+
+
+def test_a_loop_with_an_open_connection_is_closed_and_says_so() -> None:
+    loop = Loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        loop.run_until_complete(loop.create_connection(asyncio.Protocol, *listener.getsockname()))
+
+        with pytest.raises(ResourceWarning, match="TCPTransport"):
+            loop.close()
+
+    assert loop.is_closed()
