@@ -112,6 +112,7 @@ async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb:
     """
     async with Receiver():
         pass  # the first server of a loop takes a descriptor that the loop keeps in reserve
+    gc.collect()  # of what ran before in this process
     before, sockets = sample(), open_sockets()
     db = await opened(f"sqlite:///{folder}/t.db")
     await migrate(db)
