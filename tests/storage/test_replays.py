@@ -164,3 +164,24 @@ async def _tried(tx: Write, msg_id: str, endpoint_id: str, status: int) -> None:
         org=ORG,
         status=status,
     )
+
+
+async def test_what_gets_through_while_another_lock_is_waited_for_is_not_sent_again(postgres_dsn: str) -> None:
+    """It is free when it is looked for; while a settlement of another message is waited for, it is sent for another."""
+    free = MESSAGES[15]
+    async with database(postgres_dsn) as db:
+        async with db.write() as tx:
+            await deliveries.send_again(tx, [Again(THEIRS, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+        async with db.write() as other:
+            await other.run("DELETE FROM delivery WHERE msg_id = :id", id=THEIRS)
+            await _tried(other, THEIRS, "ep_1", 0)
+            sending = asyncio.create_task(_sent(db, replays.send_failed))
+            await _blocked(db)
+            async with db.write() as third:
+                await deliveries.send_again(third, [Again(free, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+            async with db.write() as third:
+                await third.run("DELETE FROM delivery WHERE msg_id = :id", id=free)
+                await _tried(third, free, "ep_1", 0)
+        await sending
+
+        assert await rows(db, f"SELECT msg_id FROM delivery WHERE msg_id = '{free}'") == []

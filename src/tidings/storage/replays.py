@@ -286,6 +286,9 @@ async def _send(tx: Write, sending: _Sending, target: Target, msg_ids: Sequence[
         held.update(row[0] for row in await tx.rows(_LOCK, endpoint=target.endpoint_id, msgs=found.waiting))
     sent = await tx.run(sending.any, msgs=sorted(held), **target.values) if held else 0
     settled = [each for each in found.waiting if each not in held]
+    if found.waiting and found.free:  # locks may have been waited for, and others have got through meanwhile
+        found = await _look(tx, sending, target, found.free)
+        settled += found.waiting
     sent += await _send_fresh(tx, sending, sending.fresh, target, sorted(settled + found.unsure))
     return sent + await _send_fresh(tx, sending, sending.bare or sending.fresh, target, found.free)
 
