@@ -141,7 +141,8 @@ class Settings:
     delivery_memory: int = _doc("Most deliveries that one process holds in memory.", 10_000, own=True)
     lease_grace: float = _doc("Seconds that a lease on a delivery outlasts the request timeout.", 25.0, own=True)
     replay_backlog: int = _doc(
-        "A background task pauses while an endpoint has this many re-sent deliveries outstanding; 0 is no limit.",
+        "A background task pauses when an endpoint has nearly this many re-sent deliveries outstanding, until half "
+        "of them are gone; 0 is no limit.",
         50_000,
         own=True,
     )

@@ -326,3 +326,14 @@ async def test_a_held_up_task_lets_others_go_first(scene: Scene) -> None:
         await until(scene.db, held.id, State.QUEUED)
         handler.outstanding = 0
         await until(scene.db, other.id)
+
+
+async def test_a_small_task_goes_on_while_what_is_outstanding_is_below_the_limit_and_stays(scene: Scene) -> None:
+    """The receiver is down and what others made waits for its retries; the limit is not reached, nor will it be."""
+    handler = Counting(per_item=1, outstanding=15)
+    async with scene.working(handler, limits=replace(TENS, backlog=20)):
+        task = await start(scene.desk, new_task(3))
+        async with asyncio.timeout(5):
+            ended = await until(scene.db, task.id)
+
+    assert ended.done == 3

@@ -272,7 +272,8 @@ class Slice:
         self._ahead = None  # it may have to wait for long
         async with self._bench.db.read() as read:
             self._room = limit - await self._handler.backlog(read, self._task, limit)
-        return self._room >= max(1, min(self._size, limit // 2)) or await self._held_until(self._is_relieved)
+        least = min(self._size, limit // 2) if self._has_worked else 1
+        return self._room >= max(1, least) or await self._held_until(self._is_relieved)
 
     async def _is_relieved(self, read: Read) -> bool:
         limit = self._bench.backlog
