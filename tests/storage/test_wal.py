@@ -181,23 +181,46 @@ async def test_what_was_committed_without_waiting_is_on_the_disk_soon(
     assert idle is None
 
 
-async def test_a_wait_for_the_disk_that_fails_is_told(
+async def test_a_wait_for_the_disk_that_fails_is_told_and_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sqlite, "_SYNC_SECONDS", 0.01)
     db = await _table(tmp_path / "a.db")
+    waits = []
 
-    def fail(_: int) -> None:
-        raise OSError(5, "the disk is broken")
+    def fail_once(file: int) -> None:
+        waits.append(file)
+        if len(waits) == 1:
+            raise OSError(5, "the disk is broken")
 
-    monkeypatch.setattr("os.fdatasync", fail)
+    monkeypatch.setattr("os.fdatasync", fail_once)
     async with db.write(synced=False) as tx:
         await tx.run("INSERT INTO t (body) VALUES ('')")
     assert db.syncing is not None
-    await asyncio.wait([db.syncing])
+    async with asyncio.timeout(5):
+        await asyncio.wait([db.syncing])
     await db.close()
 
     assert "OSError: [Errno 5] the disk is broken" in caplog.text
+    assert len(waits) == 2
+
+
+async def test_what_a_cancelled_caller_has_committed_is_on_the_disk_soon_too(tmp_path: Path) -> None:
+    db = await _table(tmp_path / "a.db")
+
+    async def write() -> None:
+        async with db.write(synced=False) as tx:
+            await tx.run("INSERT INTO t (body) VALUES ('')")
+
+    call = asyncio.create_task(write())
+    await asyncio.sleep(0)  # now it waits for its COMMIT
+    call.cancel()
+    await asyncio.wait([call])
+    syncing = db.syncing
+    await db.close()
+
+    assert call.cancelled()
+    assert syncing is not None
 
 
 _WRITER = """

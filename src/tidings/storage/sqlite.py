@@ -32,6 +32,7 @@ _LONG: Final = 16_000
 """Pages after which the log is begun anew, for which the writers wait a moment."""
 _SYNC_SECONDS: Final = 0.5
 """How long what was committed without waiting for the disk may not be there."""
+_LONGEST_PAUSE: Final = 30.0
 _SYNCED: Final = "PRAGMA synchronous=FULL"
 _UNSYNCED: Final = "PRAGMA synchronous=NORMAL"
 _FOLD_IN_COMMIT_AT: Final = 65_536
@@ -231,25 +232,33 @@ class SqliteDatabase:
             await self._committer.commit()
         except sqlite3.Error as error:
             raise _mapped(error) from error
-        if self._log.frames != before:  # else nothing was written, and nobody has waited for the disk either
-            self._is_on_disk = self._waits_for_disk  # the wait is for all that was in the log before, too
-        if not self._is_on_disk and self.syncing is None:
-            self.syncing = asyncio.create_task(self._sync())
+        finally:  # a caller who is cancelled has committed all the same
+            if self._log.frames != before:  # else nothing was written, and nobody has waited for the disk either
+                self._is_on_disk = self._waits_for_disk  # the wait is for all that was in the log before, too
+            if not self._is_on_disk and self.syncing is None:
+                self.syncing = asyncio.create_task(self._sync())
         if self._folding is None and self._log.unfolded >= self._fold_at:
             self._folding = asyncio.create_task(self._fold())
 
     async def _sync(self) -> None:
         """See to it that what was committed without waiting for the disk is there soon."""
+        pause = _SYNC_SECONDS
         try:
             while not self._is_on_disk:
-                await asyncio.sleep(_SYNC_SECONDS)
+                await asyncio.sleep(pause)
                 if not self._is_on_disk:
-                    self._is_on_disk = True
-                    await self._log.sync()
-        except OSError as error:
-            failure("waiting for the disk", error)
+                    pause = _SYNC_SECONDS if await self._is_synced() else min(2 * pause, _LONGEST_PAUSE)
         finally:
             self.syncing = None
+
+    async def _is_synced(self) -> bool:
+        self._is_on_disk = True  # unless somebody commits meanwhile
+        try:
+            await self._log.sync()
+        except OSError as error:
+            failure("waiting for the disk", error)
+            self._is_on_disk = False
+        return self._is_on_disk
 
     async def _fold(self) -> None:
         """Fold the log: beside all writers, and where it is long, to its end, so that it begins anew."""
