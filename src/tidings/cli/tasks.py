@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from tidings.cli.remote import Remote, Unreachable
 
@@ -206,7 +207,7 @@ def _print_result(console: Console, name: str, value: Any) -> None:  # noqa: ANN
     first = value[0] if value else None
     table = Table(*(first if isinstance(first, dict) else ("",)), title=name)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as it is: brackets in it are no markup
     console.print(table)
 
 
