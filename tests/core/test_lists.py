@@ -239,16 +239,20 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(attempt_rows, "_MOST_STRETCHES", 3)
         monkeypatch.setattr(attempt_rows, "_MOST_GATHERED", 1)
         monkeypatch.setattr(attempt_rows, "_AT_ONCE", 2)
+        monkeypatch.setattr(attempt_rows, "_FEW_PAIRS", 2)
     if request.param != "few":
         monkeypatch.setattr(marks, "_FIRST_LOT", 1)
+        monkeypatch.setattr(marks, "_LONG_LOT", 2)
         monkeypatch.setattr(marks, "_OF_SEVERAL", 2)
         monkeypatch.setattr(marks, "_MOST_MARKS", 3)
         monkeypatch.setattr(attempted_rows, "_FEW", 0 if request.param == "most" else 7)
+        monkeypatch.setattr(attempted_rows, "_CROWD", 3)
         monkeypatch.setattr(attempted_rows, "_STRETCH", 2)
         monkeypatch.setattr(attempted_rows, "_LONGEST", 3)
         monkeypatch.setattr(message_rows, "_NEAR", 4)
         monkeypatch.setattr(message_rows, "_ENOUGH", 2 if request.param == "most" else 5)
         monkeypatch.setattr(message_rows, "_FEW", 2)
+        monkeypatch.setattr(message_rows, "_FEW_STRETCHES", 2 if request.param == "most" else 4)
 
 
 @pytest.mark.usefixtures("way")

@@ -141,6 +141,7 @@ async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
     monkeypatch.setattr(messages, "_ENOUGH", 2)
     monkeypatch.setattr(messages, "_FEW", 1)
     monkeypatch.setattr(marks, "_FIRST_LOT", 1)
+    monkeypatch.setattr(marks, "_LONG_LOT", 1)
     endpoint, wanted = EndpointId("ep_" + "1" * 27), replace(asked, code_class=StatusCodeClass.CODE_5XX)
     made = [message(moment=NOW - day * DAY) for day in (9, 8, 7)]
     first = [moment_of(each.id) for each in made]

@@ -2,10 +2,11 @@
 """How messages stand with endpoints: an endpoint's messages, a message's endpoints.
 
 An endpoint's messages are listed in the order of the messages, and no index has that order for one endpoint: it would
-be written for every attempt that anybody makes, and read by few. So they are looked for where they are likely, a
-stretch at a time: first among the application's next messages, which fills the page of an endpoint that gets most of
-them; then, where the endpoint has not been tried that often, in the stretches in which it has been tried; else further
-among the application's. What has failed for good has an index of its own, in order; what is outstanding is little.
+be written for every attempt that anybody makes, and read by few. So they are looked for where they are likely. An
+endpoint that is tried all the time gets most of the application's messages: its page is filled from the next of those.
+Others, and what that does not fill, are looked for in the stretches in which the endpoint has been tried, as long as
+these are not too many; else further among the application's messages. What has failed for good has an index of its
+own, in order; what is outstanding is little.
 """
 
 from collections.abc import AsyncIterator
@@ -24,6 +25,8 @@ _STRETCH: Final = 100
 _LONGEST: Final = 500
 _FEW: Final = 3_000
 """Stretches that are looked through for messages; where there are more, every so many messages have an attempt."""
+_CROWD: Final = 2_000
+"""Attempts from which on those of some stretches are not read: walking the application's messages fills the page."""
 _TRIED: Final = Sql(
     sqlite=(
         "SELECT attempt.msg_id, attempt.id, attempt.status FROM json_each(:msgs) AS wanted CROSS JOIN attempt"
@@ -109,56 +112,69 @@ async def _stretches(
 async def _tried(
     read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    # A message that is narrowed down to may lie far away, so no more of those are looked for than fill the page.
-    part = replace(span, rows=max(_STRETCH, 2 * span.rows) if wanted.message.is_wide else span.rows)
-    stretch = await messages.ids_of(read, app_id, part, wanted.message)
-    yield stretch
-    if len(stretch) < part.rows:
-        return
-    rest = _behind(span, stretch[-1])
     outcomes = attempts.marks_of(replace(wanted, code_class=None))
-    pairs, is_all = await marks.newest(read, endpoint_id, outcomes, most=_FEW)
+    is_wide, is_all, pairs = wanted.message.is_wide, False, list[str]()
+    if is_wide:
+        pairs, is_all = await marks.newest(read, endpoint_id, outcomes, most=_STRETCH)
+    if not is_wide or (not is_all and marks.are_dense(pairs[:_STRETCH])):
+        # A message that is narrowed down to may lie far away, so no more of those are looked for than fill the page.
+        part = replace(span, rows=max(_STRETCH, 2 * span.rows) if is_wide else span.rows)
+        stretch = await messages.ids_of(read, app_id, part, wanted.message)
+        yield stretch
+        if len(stretch) < part.rows:
+            return
+        span = _behind(span, stretch[-1])
     if not is_all:
-        found = _walked(read, app_id, _since(rest, pairs[0]), wanted)
+        pairs, is_all = await marks.newest(read, endpoint_id, outcomes, most=_FEW)
+    if is_all:
+        found = _narrowed(read, _in_stretches(read, app_id, endpoint_id, pairs, span, wanted), wanted)
     else:
-        found = _narrowed(read, _in_stretches(read, endpoint_id, pairs, rest, wanted.status), wanted)
+        found = _walked(read, app_id, _since(span, pairs[0]), wanted)
     async for stretch in found:
         yield stretch
 
 
 async def _in_stretches(
-    read: Read, endpoint_id: EndpointId, pairs: list[str], span: Span, status: MessageStatus | None
+    read: Read, app_id: AppId, endpoint_id: EndpointId, pairs: list[str], span: Span, wanted: AttemptFilter
 ) -> AsyncIterator[list[str]]:
     """Yield the messages that an endpoint was tried with, by the stretches in which they were made."""
     tried: dict[str, list[str]] = {}
     for pair in pairs:
         tried.setdefault(marks.of_messages(pair), []).append(pair)
-    in_span = [each for each in tried if marks.clipped(MESSAGE, [each], span)]
-    async for lot in marks.in_lots(in_span, span):
-        wanted = frozenset(lot)
-        found = await _made_in(read, endpoint_id, [pair for each in lot for pair in tried[each]], status)
-        async for stretch in _known({each for each in found if marks.stretch_of(each) in wanted}, span):
+    async for lot in marks.in_lots(marks.inside(tried, span), span, span.rows + 1):  # each has a message, nearly always
+        found = await _made_in(read, endpoint_id, [pair for each in lot for pair in tried[each]], wanted.status)
+        if found is None:
+            stretches = _walked(read, app_id, marks.around(MESSAGE, lot, span), wanted)
+        else:
+            stretches = _known({each for each in found if marks.stretch_of(each) in lot}, span)
+        async for stretch in stretches:
             yield stretch
 
 
-async def _made_in(read: Read, endpoint_id: EndpointId, pairs: list[str], status: MessageStatus | None) -> list[str]:
+async def _made_in(
+    read: Read, endpoint_id: EndpointId, pairs: list[str], status: MessageStatus | None
+) -> set[str] | None:
+    """Return the messages of attempts in the stretches of pairs; None where the attempts are many."""
     parts = marks.parts_of_pairs(read.dialect, pairs, _EVERYTHING)
     text = _MADE_IN[read.dialect].replace("{status}", "" if status is None else f" AND attempt.status = {status:d}")
-    return [row["msg_id"] for row in await read.rows(text, endpoint=endpoint_id, **parts)]
+    rows = await read.rows(f"{text} LIMIT {_CROWD + 1:d}", endpoint=endpoint_id, **parts)
+    return None if len(rows) > _CROWD else {row["msg_id"] for row in rows}
 
 
 async def _failed(
     read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    found = _lost(read, endpoint_id, span)
-    if not wanted.message.is_wide and await _has_lost_many(read, endpoint_id, span):
-        # What is wanted may lie anywhere among them.
-        few = await messages.few(read, app_id, span, wanted.message)
-        if isinstance(few, list):
+    found = _narrowed(read, _lost(read, endpoint_id, span), wanted)
+    if not wanted.message.is_wide:
+        stretches = await messages.few_stretches(read, app_id, span, wanted.message)
+        few = None if stretches is None else await messages.few_in(read, app_id, stretches, span, wanted.message)
+        if few is not None:
             found = _known(set(few), span)
-        elif few is messages.Many.FAR:
-            found = _walked(read, app_id, span, wanted)
-    async for stretch in _narrowed(read, found, wanted):
+        elif await _has_lost_many(read, endpoint_id, span) and not await messages.are_near(
+            read, app_id, span, wanted.message
+        ):
+            found = _walked(read, app_id, span, wanted)  # what is wanted may lie anywhere among them
+    async for stretch in found:
         yield stretch
 
 
@@ -206,12 +222,12 @@ def _behind(span: Span, key: str) -> Span:
 
 _MADE_IN: Final = {
     Dialect.SQLITE: (
-        "SELECT DISTINCT attempt.msg_id FROM json_each(:firsts) AS part CROSS JOIN attempt"
+        "SELECT attempt.msg_id FROM json_each(:firsts) AS part CROSS JOIN attempt"
         " WHERE attempt.endpoint_id = :endpoint{status} AND attempt.id >= part.value"
         " AND attempt.id < json_extract(:beyonds, '$[' || part.key || ']')"
     ),
     Dialect.POSTGRESQL: (
-        f"SELECT DISTINCT made.msg_id FROM {spread('firsts', 'beyonds', 'msg_firsts', 'msg_beyonds')}"
+        f"SELECT made.msg_id FROM {spread('firsts', 'beyonds', 'msg_firsts', 'msg_beyonds')}"
         " AS part(first, beyond, msg_first, msg_beyond)"
         f" CROSS JOIN LATERAL (SELECT attempt.msg_id FROM attempt WHERE attempt.endpoint_id = {hidden('endpoint')}"
         "{status}"

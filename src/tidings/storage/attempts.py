@@ -13,9 +13,8 @@ from dataclasses import replace
 from typing import Final
 
 from tidings.clock import DAY, HOUR
-from tidings.ids import MESSAGE, AppId, AttemptId, EndpointId, MessageId, first_at, moment_of
+from tidings.ids import ATTEMPT, MESSAGE, AppId, AttemptId, EndpointId, MessageId, first_at, moment_of
 from tidings.model.attempt import Attempt, AttemptFilter, MessageAttemptTriggerType, MessageStatus, StatusCodeClass
-from tidings.model.message import MessageFilter
 from tidings.model.page import Order, Span
 from tidings.storage import marks, messages, narrow
 from tidings.storage.database import Dialect, Read, Row, Write
@@ -82,6 +81,7 @@ _OF_PART: Final = _of_part(dict.fromkeys(Dialect, _OF_ENDPOINT))
 _WALKED_PART: Final = _of_part(_WALKED)
 _MOST_STRETCHES: Final = 4_000
 _MOST_GATHERED: Final = 300
+_FEW_PAIRS: Final = 512
 _AT_ONCE: Final = 128
 LATEST_MS: Final = 92 * DAY
 """How long after its message an attempt may be: as long as a payload is kept, put off by a day, and clocks differ."""
@@ -112,13 +112,41 @@ async def page_of_endpoint(
             return await _page(read, f"{_OF_ENDPOINT}{_conditions(wanted)}", span, wanted, endpoint=endpoint_id)
         return await _marked(read, endpoint_id, marks.stretches(read, endpoint_id, [outcome], span), span, wanted)
     part = _of_messages(span)
-    found = await messages.few(read, app_id, part, wanted.message)
-    if isinstance(found, list):
-        return await _gathered(read, endpoint_id, found, span, wanted)
-    pairs = None if found is messages.Many.NEAR else await _pairs(read, app_id, endpoint_id, part, wanted.message)
-    every = marks.stretches(read, endpoint_id, [marks_of(wanted)], span, most=_AT_ONCE, lot=_AT_ONCE)
-    lots = every if pairs is None else marks.in_lots(pairs, span)
+    stretches = await messages.few_stretches(read, app_id, part, wanted.message)
+    if stretches is not None:
+        few = await messages.few_in(read, app_id, stretches, part, wanted.message)
+        if few is not None:
+            return await _gathered(read, endpoint_id, few, span, wanted)
+    lots = await _lots(read, app_id, endpoint_id, stretches, span, wanted)
     return await _narrowed(read, app_id, endpoint_id, lots, span, wanted)
+
+
+async def _lots(
+    read: Read,
+    app_id: AppId,
+    endpoint_id: EndpointId,
+    stretches: list[str] | None,
+    span: Span,
+    wanted: AttemptFilter,
+) -> AsyncIterator[list[str]]:
+    """Return where attempts with messages that are wanted may lie; `stretches` are those of the messages, if few."""
+    outcome = marks_of(wanted)
+    if stretches is None:
+        is_narrow = len(outcome) < len(_OUTCOMES)
+        pairs = await marks.few(read, endpoint_id, [outcome], span, most=_FEW_PAIRS) if is_narrow else None
+        if pairs is not None:
+            return marks.in_lots(pairs, span, _AT_ONCE)
+        part = _of_messages(span)
+        if not await messages.are_near(read, app_id, part, wanted.message):
+            names = narrow.names_of(wanted.message)
+            stretches = await marks.few(read, app_id, names, part, most=_MOST_STRETCHES)
+    if stretches is None:
+        return marks.stretches(read, endpoint_id, [outcome], span, most=_AT_ONCE, lot=_AT_ONCE)
+    return marks.in_lots([each + each for each in stretches] + await marks.late(read, endpoint_id, stretches), span)
+
+
+_FAILURES: Final = [f"{marks.FAILED}{digit}" for digit in range(10)]
+_OUTCOMES: Final = [marks.DELIVERED, *_FAILURES]
 
 
 def marks_of(wanted: AttemptFilter) -> list[str]:
@@ -127,8 +155,7 @@ def marks_of(wanted: AttemptFilter) -> list[str]:
         return [marks.DELIVERED]
     if wanted.code_class is not None:
         return [f"{marks.FAILED}{wanted.code_class // 100}"]
-    failed = [f"{marks.FAILED}{digit}" for digit in range(10)]
-    return failed if wanted.statuses == {MessageStatus.FAIL} else [marks.DELIVERED, *failed]
+    return _FAILURES if wanted.statuses == {MessageStatus.FAIL} else _OUTCOMES
 
 
 def _of_messages(span: Span) -> Span:
@@ -137,19 +164,6 @@ def _of_messages(span: Span) -> Span:
     first = None if lowest is None else first_at(MESSAGE, moment_of(lowest) - LATEST_MS)
     below = None if span.below is None else first_at(MESSAGE, moment_of(span.below) + HOUR)
     return replace(span, first=first, above=None, below=below)
-
-
-async def _pairs(
-    read: Read, app_id: AppId, endpoint_id: EndpointId, part: Span, wanted: MessageFilter
-) -> list[str] | None:
-    """Return the stretches in which messages that are wanted can have been tried, each with theirs; None for many."""
-    found: list[str] = []
-    names, most = narrow.names_of(wanted), _MOST_STRETCHES
-    async for stretches in marks.stretches(read, app_id, names, part, most=most):
-        found += stretches
-        if len(found) > most:
-            return None
-    return [each + each for each in found] + await marks.late(read, endpoint_id, found)
 
 
 async def _marked(
@@ -184,7 +198,7 @@ async def _narrowed(
         if msgs is None:
             found += await _marked(read, endpoint_id, marks.one_by_one(pairs), span, wanted)
         elif msgs:
-            found += await _gathered(read, endpoint_id, msgs, marks.around(pairs, span), wanted)
+            found += await _gathered(read, endpoint_id, msgs, marks.around(ATTEMPT, pairs, span), wanted)
         if len(found) >= span.rows:
             break
     return found[: span.rows]
@@ -213,14 +227,20 @@ async def _gathered(
 ) -> list[Attempt]:
     """Return a part of the attempts of messages at an endpoint: which they are is found in the index, if it can be."""
     conditions = _conditions(wanted)
-    source = _GATHERED[read.dialect].replace("{columns}", "*" if conditions else "a.msg_id, a.id") + conditions
+    # To open the partitions once more takes longer than to read a few rows that are not told.
+    is_whole = read.dialect is Dialect.POSTGRESQL and len(msgs) <= _AT_ONCE
+    inner = "*" if conditions or is_whole else "a.msg_id, a.id"
+    source = _GATHERED[read.dialect].replace("{columns}", inner) + conditions
+    outer = _COLUMNS if is_whole else "attempt.msg_id, attempt.id"
     found = await read.rows(
-        f"SELECT attempt.msg_id, attempt.id {source}{end_of(span, 'attempt.id', is_dear=True)}",
+        f"SELECT {outer} {source}{end_of(span, 'attempt.id', is_dear=True)}",
         endpoint=endpoint_id,
         msgs=msgs,
         **_codes_of(wanted),
         **bounds_of(span),
     )
+    if is_whole:
+        return [_attempt(row) for row in found]
     source = _GATHERED[read.dialect].replace("{columns}", "*")
     told = await read.rows(
         f"SELECT {_COLUMNS} {source}", endpoint=endpoint_id, msgs=sorted({row["msg_id"] for row in found})

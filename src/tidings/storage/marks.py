@@ -117,6 +117,8 @@ def has_tag(tag: str) -> str:
 Part = tuple[str, str]
 """A range of ids: the first one, and the end, which is not in it."""
 _FIRST_LOT: Final = 16
+_LONG_LOT: Final = 256
+"""Where a statement stops when it has found enough: a round trip costs more than ranges that are not looked at."""
 _OF_SEVERAL: Final = 1_024
 """Stretches that are read at first of each of several names: most have not all of them."""
 _MOST_MARKS: Final = 4_096
@@ -181,6 +183,12 @@ def _edges(span: Span) -> dict[str, str]:
     return {"low": stretch_of(low.rstrip()), "high": _END if end == _END else stretch_of(end) + _END}
 
 
+def inside(found: Iterable[str], span: Span) -> list[str]:
+    """Return the stretches that are in a part of a list, be it with an edge."""
+    edges = _edges(span)
+    return [each for each in found if edges["low"] <= each <= edges["high"]]
+
+
 async def stretches(
     read: Read, owner: str, groups: Sequence[Sequence[str]], span: Span, *, most: int = 0, lot: int = 0
 ) -> AsyncIterator[list[str]]:
@@ -190,39 +198,58 @@ async def stretches(
     is frequent: each of its stretches has a row of the page at least.
     """
     edges, most = _edges(span), most or (span.rows + 1 if len(groups) == 1 else _OF_SEVERAL)
-    names = [name for group in groups for name in group]
     while True:
-        statement = _HELD_OF_EACH[read.dialect].replace("{direction}", span.direction)
-        rows = await read.rows(statement, owner=owner, names=names, most=most, **edges)
-        found = {row["name"]: listed(row["stretches"]) for row in rows}
-        held = [_of_group([found[name] for name in group], most, span.order) for group in groups]
-        furthest = _furthest(held)
-        shared = [
-            each
-            for each in furthest.stretches
-            if (furthest.last is None or not _is_behind(each, furthest.last, span.order))
-            and all(other.may_hold(each) for other in held)
-        ]
-        for part in _lots(sorted(shared, reverse=span.order is Order.DESCENDING), lot or _FIRST_LOT, span.rows):
+        shared, last = await _shared(read, owner, groups, span.order, edges, most)
+        for part in _lots(shared, lot or _FIRST_LOT):
             yield part
-        if furthest.last is None:
+        if last is None:
             return
-        edges |= _behind(furthest.last, span.order)
+        edges |= _behind(last, span.order)
         most = min(4 * most, _MOST_MARKS)
 
 
-def _lots(found: list[str], size: int, then: int) -> Iterator[list[str]]:
+async def few(read: Read, owner: str, groups: Sequence[Sequence[str]], span: Span, *, most: int) -> list[str] | None:
+    """Return all stretches, in the order of a list, that may hold what has a name of each group; None for many."""
+    shared, last = await _shared(read, owner, groups, span.order, _edges(span), most + 1)
+    return shared if last is None and len(shared) <= most else None
+
+
+async def _shared(
+    read: Read, owner: str, groups: Sequence[Sequence[str]], order: Order, edges: dict[str, str], most: int
+) -> tuple[list[str], str | None]:
+    """Return what the next marks of each name tell together, and up to where that is all; None for the end."""
+    statement = _HELD_OF_EACH[read.dialect].replace("{direction}", "DESC" if order is Order.DESCENDING else "ASC")
+    names = [name for group in groups for name in group]
+    rows = await read.rows(statement, owner=owner, names=names, most=most, **edges)
+    found = {row["name"]: listed(row["stretches"]) for row in rows}
+    held = [_of_group([found[name] for name in group], most, order) for group in groups]
+    furthest = _furthest(held)
+    shared = [
+        each
+        for each in furthest.stretches
+        if (furthest.last is None or not _is_behind(each, furthest.last, order))
+        and all(other.may_hold(each) for other in held)
+    ]
+    return sorted(shared, reverse=order is Order.DESCENDING), furthest.last
+
+
+def _lots(found: list[str], size: int) -> Iterator[list[str]]:
     """Yield a few of them first: where much is found there, the others need not be looked at."""
     start = 0
     while start < len(found):
         yield found[start : start + size]
-        start, size, then = start + size, then, 4 * then
+        start, size = start + size, 4 * size
 
 
-async def in_lots(found: list[str], span: Span) -> AsyncIterator[list[str]]:
+async def in_lots(found: list[str], span: Span, lot: int = 0) -> AsyncIterator[list[str]]:
     """Yield what is known whole in the order of a list, in ever longer lots."""
-    for lot in _lots(sorted(found, reverse=span.order is Order.DESCENDING), _FIRST_LOT, span.rows):
-        yield lot
+    for each in _lots(sorted(found, reverse=span.order is Order.DESCENDING), lot or _FIRST_LOT):
+        yield each
+
+
+def lot_for(dialect: Dialect) -> int:
+    """Return how many ranges to hand at first to a statement that stops when it has found enough."""
+    return _FIRST_LOT if dialect is Dialect.SQLITE else _LONG_LOT
 
 
 def _behind(last: str, order: Order) -> dict[str, str]:
@@ -322,9 +349,15 @@ def parts_of_pairs(dialect: Dialect, pairs: Sequence[str], span: Span) -> dict[s
     }
 
 
-def around(pairs: Sequence[str], span: Span) -> Span:
-    """Return what a part of a list of attempts has in the stretches of pairs, and between them."""
-    first, beyond = ATTEMPT + min(pairs)[:WIDTH], ATTEMPT + max(pairs)[:WIDTH] + _END
+def are_dense(pairs: Sequence[str]) -> bool:
+    """Tell whether an endpoint was tried in every other stretch at least, from the newest pair to the oldest."""
+    tried = {number_of(each[:WIDTH]) for each in pairs}
+    return max(tried) - min(tried) < 2 * len(tried)
+
+
+def around(prefix: str, found: Sequence[str], span: Span) -> Span:
+    """Return what a part of a list has in some stretches, or those of attempts in pairs, and between them."""
+    first, beyond = prefix + min(found)[:WIDTH], prefix + max(found)[:WIDTH] + _END
     return replace(span, first=max(first, span.first or ""), below=min(beyond, span.below or _END))
 
 

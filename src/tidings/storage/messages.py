@@ -4,7 +4,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import Enum
 from typing import Final
 
 from tidings.errors import not_found
@@ -79,15 +78,32 @@ _OF_PART: Final = (
     f"SELECT message.id AS id {_PAGE} AND message.id >= {{first}} AND message.id < {{beyond}}{{conditions}}"
     " ORDER BY message.id {direction} LIMIT {rows:d}"
 )
-_OF_PARTS: Final = {
-    Dialect.SQLITE: (f"SELECT (SELECT json_group_array(id) FROM ({_OF_PART})) AS ids FROM json_each(:firsts) AS part")
-    .replace("{first}", "part.value")
-    .replace("{beyond}", "json_extract(:beyonds, '$[' || part.key || ']')"),
-    # No other bounds: knowing some, PostgreSQL would plan each page anew, which takes longer than reading it.
-    Dialect.POSTGRESQL: (f"SELECT ARRAY({_OF_PART}) AS ids FROM {spread('firsts', 'beyonds')} AS part(first, beyond)")
-    .replace("{first}", "part.first")
-    .replace("{beyond}", "part.beyond"),
-}
+
+
+def _of_parts(sqlite: str, postgresql: str) -> dict[Dialect, str]:
+    """Make the statements that read parts of a list, one after the other."""
+    bounds = {
+        Dialect.SQLITE: ("part.value", "json_extract(:beyonds, '$[' || part.key || ']')"),
+        # No other bounds: knowing some, PostgreSQL would plan each page anew, which takes longer than reading it.
+        Dialect.POSTGRESQL: ("part.first", "part.beyond"),
+    }
+    return {
+        dialect: text.replace("{part}", _OF_PART).replace("{first}", first).replace("{beyond}", beyond)
+        for (dialect, (first, beyond)), text in zip(bounds.items(), (sqlite, postgresql), strict=True)
+    }
+
+
+_PARTS: Final = f"{spread('firsts', 'beyonds')} AS part(first, beyond)"
+_OF_EACH: Final = _of_parts(
+    "SELECT (SELECT json_group_array(id) FROM ({part})) AS ids FROM json_each(:firsts) AS part",
+    f"SELECT ARRAY({{part}}) AS ids FROM {_PARTS}",
+)
+# Both go through the parts in the order in which they are given, and stop at the limit.
+_FIRST_OF: Final = _of_parts(
+    "SELECT found.value AS id FROM json_each(:firsts) AS part"
+    " CROSS JOIN json_each((SELECT json_group_array(id) FROM ({part}))) AS found LIMIT {rows:d}",
+    f"SELECT found.id AS id FROM {_PARTS} CROSS JOIN LATERAL ({{part}}) AS found LIMIT {{rows:d}}",
+)
 
 
 _AMONG: Final = {
@@ -112,19 +128,21 @@ async def ids_of(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -
         rows = await read.rows(f"SELECT message.id {_PAGE}{end_of(span, 'message.id')}", app=app_id, **bounds_of(span))
         return [row["id"] for row in rows]
     found: list[str] = []
-    async for stretches in marks.stretches(read, app_id, narrow.names_of(wanted), span):
-        found += await _ids_in(read, app_id, marks.clipped(MESSAGE, stretches, span), span, wanted)
+    lot = marks.lot_for(read.dialect)
+    async for stretches in marks.stretches(read, app_id, narrow.names_of(wanted), span, lot=lot):
+        found += await _first_in(read, app_id, stretches, replace(span, rows=span.rows - len(found)), wanted)
         if len(found) >= span.rows:
             break
-    return found[: span.rows]
+    return found
 
 
-async def _ids_in(
-    read: Read, app_id: AppId, parts: Sequence[marks.Part], span: Span, wanted: MessageFilter
+async def _first_in(
+    read: Read, app_id: AppId, stretches: Sequence[str], span: Span, wanted: MessageFilter
 ) -> list[str]:
-    """Return the messages that are wanted of some parts of the list, of each no more than are asked for in all."""
-    found = [each for part in await _of_each(read, app_id, parts, span, wanted) for each in part]
-    return sorted(found, reverse=span.order is Order.DESCENDING)
+    """Return the first messages that are wanted and were made in some stretches."""
+    parts = marks.clipped(MESSAGE, stretches, span)
+    rows = await _in_parts(read, app_id, parts[:: -1 if span.order is Order.DESCENDING else 1], span, wanted, _FIRST_OF)
+    return [row["id"] for row in rows]
 
 
 async def all_in(
@@ -132,49 +150,57 @@ async def all_in(
 ) -> list[str] | None:
     """Return all messages that are wanted and were made in some stretches; None where so many follow one another."""
     span = Span(Order.ASCENDING, most)
-    found = await _of_each(read, app_id, marks.clipped(MESSAGE, stretches, span), span, wanted)
+    rows = await _in_parts(read, app_id, marks.clipped(MESSAGE, stretches, span), span, wanted, _OF_EACH)
+    found = [marks.listed(row["ids"]) for row in rows]
     return None if any(len(each) == most for each in found) else [each for part in found for each in part]
 
 
-async def _of_each(
-    read: Read, app_id: AppId, parts: Sequence[marks.Part], span: Span, wanted: MessageFilter
-) -> list[Sequence[str]]:
+async def _in_parts(
+    read: Read,
+    app_id: AppId,
+    parts: Sequence[marks.Part],
+    span: Span,
+    wanted: MessageFilter,
+    statement: dict[Dialect, str],
+) -> list[Row]:
     if not parts:
         return []
     conditions = narrow.conditions(read.dialect, wanted)
-    statement = _OF_PARTS[read.dialect].format(conditions=conditions, direction=span.direction, rows=span.rows)
-    rows = await read.rows(
-        statement,
+    return await read.rows(
+        statement[read.dialect].format(conditions=conditions, direction=span.direction, rows=span.rows),
         app=app_id,
         firsts=[first for first, _ in parts],
         beyonds=[beyond for _, beyond in parts],
         **narrow.values_of(wanted),
     )
-    return [marks.listed(row["ids"]) for row in rows]
 
 
 _NEAR: Final = 500
 _ENOUGH: Final = 12
 _FEW: Final = 300
+_FEW_STRETCHES: Final = 512
 
 
-class Many(Enum):
-    """Why messages are not told one by one."""
-
-    NEAR = "many are among the first, so that a list that is walked from there fills up soon"
-    FAR = "they are many in all"
+async def few_stretches(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str] | None:
+    """Return the stretches in which all of a part's messages that are wanted were made; None for many."""
+    return await marks.few(read, app_id, narrow.names_of(wanted), span, most=_FEW_STRETCHES)
 
 
-async def few(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str] | Many:
-    """Return the ids of a part's messages that are wanted, where they are few and far. Reads the index alone."""
+async def few_in(
+    read: Read, app_id: AppId, stretches: Sequence[str], span: Span, wanted: MessageFilter
+) -> list[str] | None:
+    """Return the ids of a part's messages that are wanted, made in these stretches; None for many."""
+    found = await _first_in(read, app_id, stretches, replace(span, rows=_FEW + 1), wanted)
+    return found if len(found) <= _FEW else None
+
+
+async def are_near(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> bool:
+    """Tell whether many that are wanted are among a part's first, so that a list walked from there fills up soon."""
     first = replace(span, rows=_NEAR)
     near = f"SELECT event_type, channels, tags {_PAGE}{end_of(first, 'message.id')}"
     counted = f"SELECT count(*) AS n FROM ({near}) AS message WHERE TRUE{narrow.conditions(read.dialect, wanted)}"
     row = await read.one(counted, app=app_id, **narrow.values_of(wanted), **bounds_of(first))
-    if row["n"] >= _ENOUGH:
-        return Many.NEAR
-    found = await ids_of(read, app_id, replace(span, rows=_FEW + 1), wanted)
-    return Many.FAR if len(found) > _FEW else found
+    return int(row["n"]) >= _ENOUGH
 
 
 # -----------------------------------------------------------------------------------------------------------------
