@@ -6,6 +6,7 @@ import contextlib
 from collections import Counter
 from dataclasses import replace
 
+import asyncpg
 import pytest
 
 from message_path import add_app, add_endpoint
@@ -17,9 +18,10 @@ from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import Extras, MessageFilter
 from tidings.model.page import Cursor, Order
 from tidings.storage import attempts, intake, marks, messages, settlement
-from tidings.storage.database import Database, Dialect
+from tidings.storage.database import Database, Dialect, Unavailable
 from tidings.storage.intake import NewMessage
 from tidings.storage.marks import Known
+from tidings.storage.postgres import PostgresDatabase
 
 APP = "app_" + "1" * 27
 NOW = SystemClock().now()
@@ -69,6 +71,54 @@ async def test_a_mark_is_known_only_once_it_is_committed(db: Database) -> None:
     assert {"e" + "a.b": 1, 'c"c"': 1, 't"t"': 1} == await counted(db)
     for asked in ({"event_types": ("a.b",)}, {"channel": "c"}, {"tag": "t"}):
         assert [kept.id] == await found(db, APP, **asked)
+
+
+async def end_connections(dsn: str) -> None:
+    """Have the server end every connection to a database, as it does when another one takes over."""
+    other = await asyncpg.connect(dsn)
+    sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> $1"
+    await other.fetch(sql, other.get_server_pid())
+    await other.close()
+
+
+async def written(db: Database, known: Known) -> None:
+    """Write a message and an attempt, at the second try where the first met a connection that had ended."""
+    endpoint, made = "ep_" + "1" * 27, message()
+    attempt = (made.id, ids.new(ids.ATTEMPT, NOW), endpoint, APP, DEFAULT_ORG, "u", 2, 500, "", 1, 0, None, None)
+    for _ in range(2):
+        with contextlib.suppress(Unavailable):
+            async with db.write() as tx:
+                await intake.add(tx, [made], known)
+                await settlement.add_attempts(tx, [attempt], known)
+            return
+
+
+async def test_what_a_new_connection_may_not_find_is_marked_anew(db: Database, migrated_url: str) -> None:
+    if db.dialect is not Dialect.POSTGRESQL:
+        pytest.skip("SQLite has no connections to lose")
+    known = Known()
+    await written(db, known)
+    async with db.write() as tx:
+        await tx.run("DELETE FROM mark")  # the commits that a server lost which was away
+    await end_connections(migrated_url)
+
+    await written(db, known)
+
+    assert 4 == sum((await counted(db)).values())
+
+
+async def test_nothing_is_known_behind_pgbouncer(db: Database, migrated_url: str) -> None:
+    if db.dialect is not Dialect.POSTGRESQL:
+        pytest.skip("SQLite is never behind anything")
+    known, behind = Known(), await PostgresDatabase.open(migrated_url, pgbouncer=True)
+    await written(behind, known)
+    async with behind.write() as tx:
+        await tx.run("DELETE FROM mark")
+
+    await written(behind, known)
+    await behind.close()
+
+    assert 4 == sum((await counted(db)).values())
 
 
 async def test_after_much_a_process_begins_to_learn_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,7 +203,6 @@ class AcceptBatcher:
         try:
             await self._commit(batch)
         except Unavailable as error:
-            self._known.forget()
             self._refuse(batch or self._taken(), error)
         except Busy as error:
             await self._settle_later(batch or self._taken(), error)

@@ -116,7 +116,6 @@ class SettleBatcher:
                 if isinstance(error, Duplicate) and not is_unknown:
                     await self._settle_halves(batch or self._taken(), error)
                     return
-                self._known.forget()
                 # Where the outcome is unknown, rows that are there already say that it came through after all.
                 is_unknown = is_unknown or isinstance(error, OutcomeUnknown)
                 if pause == _FIRST_PAUSE:

@@ -104,6 +104,11 @@ class Read(Protocol):
 class Write(Read, Protocol):
     """An open write transaction."""
 
+    @property
+    def era(self) -> int:
+        """A number that grows whenever the database may have come back without its last commits."""
+        ...
+
     async def run(self, sql: Statement, **values: Value | Sequence[Value]) -> int:
         """Run one statement; return how many rows it wrote."""
         ...

@@ -48,16 +48,22 @@ def stretch_of(identifier: str) -> str:
 
 
 class Known:
-    """What a process knows to be marked: kinds of rows, and marks."""
+    """What a process knows to be marked: kinds of rows, and marks. It is of one era of the database."""
 
-    __slots__ = ("_kinds", "_marks")
+    __slots__ = ("_era", "_kinds", "_marks")
 
     def __init__(self) -> None:
+        self._era = 0
         self._kinds: set[Hashable] = set()
         self._marks: set[Mark] = set()
 
-    def forget(self) -> None:
-        """Know nothing: a database that was away may have come back without its latest commits."""
+    def enter(self, era: int) -> None:
+        """Know nothing in a new era: what was committed before may be lost."""
+        if era > self._era:
+            self._forget()
+            self._era = era
+
+    def _forget(self) -> None:
         self._kinds.clear()
         self._marks.clear()
 
@@ -69,10 +75,12 @@ class Known:
         """Return the marks that are not known to be there."""
         return marks - self._marks
 
-    def learn(self, kinds: Iterable[Hashable], marks: Iterable[Mark]) -> None:
-        """Remember what has been committed; where that gets too much, begin anew."""
+    def learn(self, kinds: Iterable[Hashable], marks: Iterable[Mark], era: int = 0) -> None:
+        """Remember what has been committed in this era; where that gets too much, begin anew."""
+        if era != self._era:
+            return
         if len(self._kinds) + len(self._marks) > _KNOWN:
-            self.forget()
+            self._forget()
         self._kinds.update(kinds)
         self._marks.update(marks)
 
@@ -92,13 +100,14 @@ async def add(
 ) -> None:
     """Mark rows of some kinds, as far as that is not known to be done."""
     known = known or Known()
+    known.enter(tx.era)
     fresh = known.new_kinds(kinds)
     if not fresh:
         return
     marks = known.new_marks({mark for kind in fresh for mark in marks_of(kind)})
     if marks:
         await tx.bulk(_ADD, sorted(marks))
-    tx.after_commit(lambda: known.learn(fresh, marks))
+    tx.after_commit(lambda: known.learn(fresh, marks, tx.era))
 
 
 def has_channel(channel: str) -> str:

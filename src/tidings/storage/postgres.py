@@ -101,10 +101,11 @@ class PostgresRead:
 class PostgresWrite(PostgresRead):
     """The open write transaction."""
 
-    __slots__ = ("_after",)
+    __slots__ = ("_after", "era")
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401
+    def __init__(self, connection: Any, era: int = 0) -> None:  # noqa: ANN401
         super().__init__(connection)
+        self.era = era
         self._after: list[Callable[[], None]] = []
 
     async def run(self, sql: Statement, **values: Value | Sequence[Value]) -> int:
@@ -142,14 +143,35 @@ async def _keep(connection: asyncpg.Connection) -> None:
     """Give a connection back as it is: every transaction has ended, and no session state is ever set."""
 
 
+class _Connected:
+    """Counts the connections that a pool has made.
+
+    What was committed may be lost where another server takes over, and then every connection is a new one. Behind
+    PgBouncer a connection may go on with another server, and nobody is told: there each transaction counts.
+    """
+
+    def __init__(self, *, is_certain: bool) -> None:
+        self._is_certain = is_certain
+        self._count = 0
+
+    async def another(self, _: asyncpg.Connection) -> None:
+        self._count += 1
+
+    def era(self) -> int:
+        if not self._is_certain:
+            self._count += 1
+        return self._count
+
+
 class PostgresDatabase:
     """A pool of connections to one PostgreSQL database."""
 
     dialect = Dialect.POSTGRESQL
 
-    def __init__(self, pool: Any, dsn: str, *, pgbouncer: bool) -> None:  # noqa: ANN401 - the driver's pool type is generic over its record class
+    def __init__(self, pool: Any, dsn: str, connected: _Connected, *, pgbouncer: bool) -> None:  # noqa: ANN401 - the driver's pool type is generic over its record class
         self._pool = pool
         self._dsn = dsn
+        self._connected = connected
         self._pgbouncer = pgbouncer
         self._demand = Demand()
 
@@ -158,9 +180,11 @@ class PostgresDatabase:
         """Connect. Raises `Unavailable` when no connection can be made."""
         # While the database is gone the pool tells so at length, time and again; who asks for a connection is told too.
         logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
+        connected = _Connected(is_certain=not pgbouncer)
         try:
             pool = await asyncpg.create_pool(
                 dsn,
+                init=connected.another,
                 min_size=1,
                 max_size=connections,
                 timeout=_CONNECT_SECONDS,
@@ -171,7 +195,7 @@ class PostgresDatabase:
             )
         except Exception as error:
             raise _mapped(error) from error
-        return cls(pool, dsn, pgbouncer=pgbouncer)
+        return cls(pool, dsn, connected, pgbouncer=pgbouncer)
 
     @property
     def keeps_sessions(self) -> bool:
@@ -220,7 +244,7 @@ class PostgresDatabase:
         if not patient:
             self._demand.note()
         async with self._lent() as connection:
-            tx = PostgresWrite(connection)
+            tx = PostgresWrite(connection, self._connected.era())
             try:
                 await tx.run(f"{_BEGIN} SET LOCAL lock_timeout = {lock_ms}")
                 if gate is not None:

@@ -76,6 +76,7 @@ class SqliteWrite:
 
     __slots__ = ("_after", "_connection")
     dialect = Dialect.SQLITE
+    era = 0  # what could take a commit back ends this process, too
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
