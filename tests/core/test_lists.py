@@ -238,6 +238,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     if request.param == "most":
         monkeypatch.setattr(attempt_rows, "_MOST_STRETCHES", 3)
         monkeypatch.setattr(attempt_rows, "_MOST_GATHERED", 1)
+        monkeypatch.setattr(attempt_rows, "_MOST_READ", 0)
         monkeypatch.setattr(attempt_rows, "_AT_ONCE", 2)
         monkeypatch.setattr(attempt_rows, "_FEW_PAIRS", 2)
     if request.param != "few":
@@ -247,6 +248,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(marks, "_MOST_MARKS", 3)
         monkeypatch.setattr(attempted_rows, "_FEW", 0 if request.param == "most" else 7)
         monkeypatch.setattr(attempted_rows, "_CROWD", 3)
+        monkeypatch.setattr(attempted_rows, "_LATEST", 3)
         monkeypatch.setattr(attempted_rows, "_STRETCH", 2)
         monkeypatch.setattr(attempted_rows, "_LONGEST", 3)
         monkeypatch.setattr(message_rows, "_NEAR", 4)

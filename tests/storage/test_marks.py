@@ -17,11 +17,12 @@ from tidings.ids import DEFAULT_ORG, AppId, EndpointId, moment_of
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import Extras, MessageFilter
 from tidings.model.page import Cursor, Order
-from tidings.storage import attempts, intake, marks, messages, settlement
+from tidings.storage import attempted, attempts, intake, marks, messages, settlement
 from tidings.storage.database import Database, Dialect, Unavailable
 from tidings.storage.intake import NewMessage
 from tidings.storage.marks import Known
 from tidings.storage.postgres import PostgresDatabase
+from tidings.storage.settlement import AttemptRow
 
 APP = "app_" + "1" * 27
 NOW = SystemClock().now()
@@ -33,6 +34,12 @@ def message(app: str = APP, moment: int = NOW) -> NewMessage:
     extras = Extras(tags=("t",))
     new = ids.new(ids.MESSAGE, moment)
     return NewMessage(new, app, DEFAULT_ORG, "a.b", None, '["c"]', b"{}", None, None, extras)
+
+
+def failed(made: NewMessage, endpoint: str, moment: int) -> AttemptRow:
+    """Make an attempt that failed."""
+    new = ids.new(ids.ATTEMPT, moment)
+    return (made.id, new, endpoint, made.app_id, DEFAULT_ORG, "u", 2, 500, "", 1, 0, None, None)
 
 
 async def counted(db: Database) -> Counter[str]:
@@ -84,7 +91,7 @@ async def end_connections(dsn: str) -> None:
 async def written(db: Database, known: Known) -> None:
     """Write a message and an attempt, at the second try where the first met a connection that had ended."""
     endpoint, made = "ep_" + "1" * 27, message()
-    attempt = (made.id, ids.new(ids.ATTEMPT, NOW), endpoint, APP, DEFAULT_ORG, "u", 2, 500, "", 1, 0, None, None)
+    attempt = failed(made, endpoint, NOW)
     for _ in range(2):
         with contextlib.suppress(Unavailable):
             async with db.write() as tx:
@@ -172,7 +179,7 @@ async def test_a_wiped_organisation_leaves_no_marks(db: Database) -> None:
     app = await add_app(db)
     endpoint = await add_endpoint(db, app, "http://127.0.0.1:9/")
     made = message(app, NOW - HOUR)
-    attempt = (made.id, ids.new(ids.ATTEMPT, NOW), endpoint, app, DEFAULT_ORG, "u", 2, 500, "", 1, 0, None, None)
+    attempt = failed(made, endpoint, NOW)
     async with db.write() as tx:
         await intake.add(tx, [made])
         await settlement.add_attempts(tx, [attempt])
@@ -197,10 +204,7 @@ async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
     first = [moment_of(each.id) for each in made]
     again = [NOW - DAY - n * ids.STEP_MS for n in range(6)]
     tries = [*zip(made, first, strict=True), *zip(made * 2, again, strict=True)]
-    rows = [
-        (each.id, ids.new(ids.ATTEMPT, at), endpoint, APP, DEFAULT_ORG, "u", 2, 500, "", 1, 0, None, None)
-        for each, at in tries
-    ]
+    rows = [failed(each, endpoint, at) for each, at in tries]
     async with db.write() as tx:
         await intake.add(tx, made)
         await settlement.add_attempts(tx, rows)
@@ -211,3 +215,36 @@ async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
             listed = await attempts.page_of_endpoint(read, AppId(APP), endpoint, span, wanted)
         in_order = sorted((row[1] for row in rows), reverse=order is Order.DESCENDING)
         assert in_order[: span.rows] == [each.id for each in listed]
+
+
+async def test_a_message_tried_again_lately_is_told_in_its_place(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempted, "_LATEST", 2)
+    endpoint = EndpointId("ep_" + "1" * 27)
+    made = [message(moment=NOW - day * DAY) for day in range(1, 10)]
+    tries = [*((each, moment_of(each.id)) for each in made), (made[-1], NOW - 36 * HOUR)]
+    async with db.write() as tx:
+        await intake.add(tx, made)
+        await settlement.add_attempts(tx, [failed(each, endpoint, at) for each, at in tries])
+
+    for order in Order:
+        span = Cursor(order, 4).span()
+        async with db.read() as read:
+            told = await attempted.messages_of(read, AppId(APP), endpoint, span, AttemptFilter(), with_payload=False)
+        in_order = sorted((each.id for each in made), reverse=order is Order.DESCENDING)
+        assert in_order[: span.rows] == [each.message.id for each in told]
+
+
+async def test_a_rare_outcome_is_looked_for_where_it_was(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "_FEW_STRETCHES", 1)
+    endpoint, wanted = EndpointId("ep_" + "1" * 27), AttemptFilter(status=FAIL, message=MessageFilter(channel="c"))
+    made = [message(moment=NOW - day * DAY) for day in (3, 2, 1)]
+    rows = [failed(each, endpoint, moment_of(each.id)) for each in made]
+    async with db.write() as tx:
+        await intake.add(tx, made)
+        await settlement.add_attempts(tx, rows)
+
+    async with db.read() as read:
+        span = Cursor(Order.DESCENDING, 3).span()
+        listed = await attempts.page_of_endpoint(read, AppId(APP), endpoint, span, wanted)
+
+    assert [row[1] for row in reversed(rows)] == [each.id for each in listed]

@@ -23,6 +23,7 @@ from tidings.storage.span import bounds_of, end_of, hidden, spread
 
 _STRETCH: Final = 100
 _LONGEST: Final = 500
+_LATEST: Final = 128
 _FEW: Final = 3_000
 """Stretches that are looked through for messages; where there are more, every so many messages have an attempt."""
 _CROWD: Final = 2_000
@@ -35,7 +36,7 @@ _TRIED: Final = Sql(
     postgresql=(
         f"SELECT tried.msg_id, tried.id, tried.status FROM {spread('msgs')} AS wanted(id)"
         " CROSS JOIN LATERAL (SELECT a.msg_id, a.id, a.status FROM attempt AS a"
-        " WHERE a.msg_id = wanted.id AND a.endpoint_id = :endpoint OFFSET 0) AS tried"
+        f" WHERE a.msg_id = wanted.id AND a.endpoint_id = {hidden('endpoint')} OFFSET 0) AS tried"
     ),
 )
 _DUE: Final = Sql(
@@ -112,26 +113,54 @@ async def _stretches(
 async def _tried(
     read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    outcomes = attempts.marks_of(replace(wanted, code_class=None))
-    is_wide, is_all, pairs = wanted.message.is_wide, False, list[str]()
-    if is_wide:
-        pairs, is_all = await marks.newest(read, endpoint_id, outcomes, most=_STRETCH)
-    if not is_wide or (not is_all and marks.are_dense(pairs[:_STRETCH])):
+    if not wanted.message.is_wide:
         # A message that is narrowed down to may lie far away, so no more of those are looked for than fill the page.
-        part = replace(span, rows=max(_STRETCH, 2 * span.rows) if is_wide else span.rows)
-        stretch = await messages.ids_of(read, app_id, part, wanted.message)
+        lots = _next_then_tried(read, app_id, endpoint_id, span, wanted)
+    else:
+        pairs, last = await marks.newest(read, endpoint_id, _outcomes(wanted), most=_LATEST)
+        if last is None:
+            lots = _in_stretches(read, app_id, endpoint_id, pairs, span, wanted)
+        elif marks.are_dense(pairs[:_LATEST]):
+            part = replace(span, rows=max(_STRETCH, 2 * span.rows))
+            lots = _next_then_tried(read, app_id, endpoint_id, part, wanted)
+        elif span.order is Order.ASCENDING:
+            lots = _tried_at_all(read, app_id, endpoint_id, span, wanted)
+        else:
+            # What was tried after the last pair is known whole, and a page of it needs no more marks.
+            lately = first_at(MESSAGE, marks.end_of(last) + HOUR)
+            recent = replace(span, first=max(lately, span.first or ""))
+            async for stretch in _in_stretches(read, app_id, endpoint_id, pairs, recent, wanted):
+                yield stretch
+            rest = replace(span, below=min(lately, span.below or lately))
+            lots = _tried_at_all(read, app_id, endpoint_id, rest, wanted)
+    async for stretch in lots:
         yield stretch
-        if len(stretch) < part.rows:
-            return
-        span = _behind(span, stretch[-1])
-    if not is_all:
-        pairs, is_all = await marks.newest(read, endpoint_id, outcomes, most=_FEW)
-    if is_all:
+
+
+async def _next_then_tried(
+    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+) -> AsyncIterator[list[str]]:
+    first = await messages.ids_of(read, app_id, span, wanted.message)
+    yield first
+    if len(first) == span.rows:
+        async for stretch in _tried_at_all(read, app_id, endpoint_id, _behind(span, first[-1]), wanted):
+            yield stretch
+
+
+async def _tried_at_all(
+    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+) -> AsyncIterator[list[str]]:
+    pairs, last = await marks.newest(read, endpoint_id, _outcomes(wanted), most=_FEW)
+    if last is None:
         found = _narrowed(read, _in_stretches(read, app_id, endpoint_id, pairs, span, wanted), wanted)
     else:
         found = _walked(read, app_id, _since(span, pairs[0]), wanted)
     async for stretch in found:
         yield stretch
+
+
+def _outcomes(wanted: AttemptFilter) -> list[str]:
+    return attempts.marks_of(replace(wanted, code_class=None))
 
 
 async def _in_stretches(

@@ -45,7 +45,7 @@ _GATHERED: Final = {
     ),
     Dialect.POSTGRESQL: (
         f"FROM {spread('msgs')} AS wanted(id) CROSS JOIN LATERAL (SELECT {{columns}} FROM attempt AS a"
-        " WHERE a.msg_id = wanted.id AND a.endpoint_id = :endpoint OFFSET 0) AS attempt WHERE TRUE"
+        f" WHERE a.msg_id = wanted.id AND a.endpoint_id = {hidden('endpoint')} OFFSET 0) AS attempt WHERE TRUE"
     ),
 }
 # A part of the list is a stretch of attempts; on PostgreSQL it tells the partition too, by the stretch of the messages.
@@ -82,6 +82,7 @@ _WALKED_PART: Final = _of_part(_WALKED)
 _MOST_STRETCHES: Final = 4_000
 _MOST_GATHERED: Final = 300
 _FEW_PAIRS: Final = 512
+_MOST_READ: Final = 200
 _AT_ONCE: Final = 128
 LATEST_MS: Final = 92 * DAY
 """How long after its message an attempt may be: as long as a payload is kept, put off by a day, and clocks differ."""
@@ -228,7 +229,7 @@ async def _gathered(
     """Return a part of the attempts of messages at an endpoint: which they are is found in the index, if it can be."""
     conditions = _conditions(wanted)
     # To open the partitions once more takes longer than to read a few rows that are not told.
-    is_whole = read.dialect is Dialect.POSTGRESQL and len(msgs) <= _AT_ONCE
+    is_whole = read.dialect is Dialect.POSTGRESQL and len(msgs) <= _MOST_READ
     inner = "*" if conditions or is_whole else "a.msg_id, a.id"
     source = _GATHERED[read.dialect].replace("{columns}", inner) + conditions
     outer = _COLUMNS if is_whole else "attempt.msg_id, attempt.id"

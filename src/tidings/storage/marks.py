@@ -320,12 +320,13 @@ async def whole(lots: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
         yield kept
 
 
-async def newest(read: Read, endpoint_id: str, names: Sequence[str], *, most: int) -> tuple[list[str], bool]:
-    """Return the newest pairs under some names, the newest first, and whether these are all."""
+async def newest(read: Read, endpoint_id: str, names: Sequence[str], *, most: int) -> tuple[list[str], str | None]:
+    """Return the newest pairs under some names, the newest first, and behind which one there are more; None for all."""
     statement = _HELD_OF_EACH[read.dialect].replace("{direction}", "DESC")
     rows = await read.rows(statement, owner=endpoint_id, names=names, most=most + 1, low="", high=_END)
     found = [listed(row["stretches"]) for row in rows]
-    return sorted({pair for each in found for pair in each}, reverse=True), all(len(each) <= most for each in found)
+    last = max((min(each) for each in found if len(each) > most), default=None)
+    return sorted({pair for each in found for pair in each}, reverse=True), last
 
 
 def of_messages(pair: str) -> str:
