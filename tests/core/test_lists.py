@@ -4,7 +4,7 @@
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import pytest
@@ -296,6 +296,8 @@ async def test_lists_tell_what_they_ought_to(db: Database, span: int, count: int
         found = await attempts.page_of_endpoint(desk, app, endpoint, cursor, asked, with_message=False)
         keys = [each.id for each in mine if each.endpoint == endpoint]
         assert expected(keys, cursor) == told(found, lambda each: each.id), (cursor, asked, endpoint)
+        since = replace(cursor, iterator=None)
+        assert (len(windowed(keys, since)), False) == await attempts.count(desk, app, endpoint, since, asked), asked
         msg_id = chance.choice(every)
         found = await attempts.page_of_message(desk, app, msg_id, cursor, asked, endpoint_ref=None)
         keys = [each.id for each in mine if each.msg_id == msg_id]

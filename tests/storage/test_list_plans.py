@@ -81,6 +81,9 @@ class Lists:
         span, endpoint = _span(MESSAGE), self.endpoint(name)
         await attempted.messages_of(read, self.app, endpoint, span, wanted, with_payload=True)
 
+    async def counted(self, read: Read, wanted: AttemptFilter) -> None:
+        await attempts.count(read, self.endpoint("steady-0"), _span(ATTEMPT), wanted, limit=100)
+
     async def of_message(self, read: Read) -> None:
         await attempts.page_of_message(read, MessageId(self.past.messages[COUNT // 2]), _span(ATTEMPT), AttemptFilter())
 
@@ -125,6 +128,14 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
     "attempts of messages of long ago": (OF_PAIR, lambda lists, read: lists.attempts(read, AttemptFilter(message=OLD))),
     "attempts of rare messages": (OF_PAIR, lambda lists, read: lists.attempts(read, AttemptFilter(message=RARE))),
     "attempts of common messages": (OF_PAIR, lambda lists, read: lists.attempts(read, AttemptFilter(message=COMMON))),
+    "counted where they failed": (
+        f"{FAILED}|{ATTEMPTS}|{OF_MESSAGE}",
+        lambda lists, read: lists.counted(read, AttemptFilter(status=FAIL)),
+    ),
+    "counted where there are none": (
+        MARKS,
+        lambda lists, read: lists.counted(read, AttemptFilter(code_class=StatusCodeClass.CODE_4XX)),
+    ),
     "attempts of a message": (OF_MESSAGE, lambda lists, read: lists.of_message(read)),
     "tried": (OF_PAIR, lambda lists, read: lists.attempted(read, AttemptFilter())),
     # So seldom tried that all of a day's attempts cost what one of them does, where the day began long enough ago.

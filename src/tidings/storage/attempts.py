@@ -278,9 +278,31 @@ def _codes_of(wanted: AttemptFilter) -> dict[str, int]:
     return {"code_from": codes.start, "code_to": codes.stop}
 
 
+_IN_PARTS: Final = {
+    Dialect.SQLITE: (
+        "SELECT 1 FROM json_each(:firsts) AS part CROSS JOIN attempt WHERE attempt.endpoint_id = :endpoint{asked}"
+        " AND attempt.id >= part.value AND attempt.id < json_extract(:beyonds, '$[' || part.key || ']')"
+    ),
+    Dialect.POSTGRESQL: (
+        f"SELECT 1 FROM {spread('firsts', 'beyonds', 'msg_firsts', 'msg_beyonds')}"
+        " AS part(first, beyond, msg_first, msg_beyond)"
+        f" CROSS JOIN LATERAL (SELECT 1 FROM attempt WHERE attempt.endpoint_id = {hidden('endpoint')}{{asked}}"
+        " AND attempt.id >= part.first AND attempt.id < part.beyond"
+        " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_beyond OFFSET 0) AS found"
+    ),
+}
+
+
 async def count(read: Read, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter, *, limit: int) -> int:
-    """Count the attempts to an endpoint in a part; looks at no more than so many of them."""
-    span = replace(span, rows=limit)
+    """Count the attempts to an endpoint in a part; looks at no more than so many of them.
+
+    An outcome that is rare at the endpoint is looked for where it is marked.
+    """
+    span, outcome = replace(span, rows=limit), marks_of(wanted)
+    if wanted.message.is_wide and wanted.statuses and len(outcome) < len(_OUTCOMES):
+        pairs = await marks.few(read, endpoint_id, [outcome], span, most=_FEW_PAIRS)
+        if pairs is not None:
+            return await _counted_in(read, endpoint_id, pairs, span, wanted)
     if wanted.message.is_wide:
         found = f"SELECT attempt.id {_OF_ENDPOINT}{_conditions(wanted)}{end_of(span, 'attempt.id')}"
     else:
@@ -293,6 +315,20 @@ async def count(read: Read, endpoint_id: EndpointId, span: Span, wanted: Attempt
         **_codes_of(wanted),
         **narrow.values_of(wanted.message),
         **bounds_of(span),
+    )
+    return int(row["n"])
+
+
+async def _counted_in(read: Read, endpoint_id: EndpointId, pairs: list[str], span: Span, wanted: AttemptFilter) -> int:
+    parts = marks.parts_of_pairs(read.dialect, pairs, span)
+    if not parts["firsts"]:
+        return 0
+    found = _IN_PARTS[read.dialect].replace("{asked}", _conditions(wanted))
+    row = await read.one(
+        f"SELECT count(*) AS n FROM ({found} LIMIT {span.rows:d}) AS counted",
+        endpoint=endpoint_id,
+        **parts,
+        **_codes_of(wanted),
     )
     return int(row["n"])
 
