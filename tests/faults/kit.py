@@ -33,11 +33,11 @@ class Lost(Exception):
     """A message that was answered 202 never reached its receiver."""
 
 
-async def eventually(holds: Callable[[], object], seconds: float = PATIENCE) -> None:
+async def eventually(holds: Callable[[], object], seconds: float = PATIENCE, *, pause: float = PAUSE) -> None:
     """Wait until something holds; what follows at once can rely on it."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - what is watched lies in another process
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(pause)
 
 
 def slowly(seconds: float) -> Receiver:
@@ -202,12 +202,15 @@ async def kill_at_work(server: Live, senders: Senders, receiver: Receiver) -> No
 
 
 async def all_received(senders: Senders, receiver: Receiver, seconds: float = PATIENCE) -> None:
-    """Wait until the receiver has had every accepted message. Raises `Lost`."""
-    try:
-        await eventually(lambda: senders.ids <= set(received(receiver)), seconds)
-    except TimeoutError:
-        lost = senders.ids - set(received(receiver))
-        raise Lost(f"{len(lost)} of {len(senders.ids)}: {sorted(lost)[:3]}") from None
+    """Wait until the receiver has had every accepted message. Raises `Lost` when none of them comes any more."""
+    wanted, before = senders.ids, -1
+    while lost := wanted - set(received(receiver)):
+        if len(lost) == before:
+            raise Lost(f"{before} of {len(wanted)}: {sorted(lost)[:3]}")
+        before = len(lost)
+        # A backlog takes as long as it takes; what is lost does not get less.
+        with suppress(TimeoutError):
+            await eventually(lambda: wanted <= set(received(receiver)), seconds, pause=10 * PAUSE)
 
 
 async def stored(database_url: str) -> set[str]:

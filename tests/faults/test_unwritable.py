@@ -68,8 +68,9 @@ async def test_a_file_that_takes_no_write_costs_refusals_and_nothing_else(sqlite
                         assert status == 503, answer
                         assert {"code", "detail"} <= set(answer)
                     during = await told(server, task["id"])
+                await senders.take(60)
 
-                finished = await until(server, task["id"], lambda task: task["status"] != "running")
+            finished = await until(server, task["id"], lambda task: task["status"] != "running")
             await reckon(senders, receiver, server)
 
     progress = before["x"]["progress"]

@@ -70,7 +70,7 @@ class World:
             return found[task.id, "skipped"]
 
     async def told(self) -> list[dict[str, Any]]:
-        """Return the data of the events that say that a task has ended, in order."""
+        """Return the data of the events that say that a task has ended, in the order of their ids."""
         sql = "SELECT payload FROM operational_event WHERE type = 'background_task.finished' ORDER BY id"
         return [json.loads(row[0])["data"] for row in await rows(self.db, sql)]
 
