@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Settle over a database whose answers get lost: what was sent is written once, with everything that goes with it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 
+from delivery.test_refresh import receiver
 from delivery.test_role import Door
 from message_path import add_app, add_endpoint, running, terms
+from tidings import ids
+from tidings.clock import SystemClock
+from tidings.core.ledger import Ledger
+from tidings.delivery.settle import Outcome, SettleBatcher
+from tidings.model.routing import Receiver, Send
 from tidings.storage.database import Busy, Database, Dialect, Duplicate, OutcomeUnknown, Read, StorageError, Write
 
 
@@ -18,15 +25,22 @@ class Shaky:
 
     db: Database
     errors: list[type[StorageError]] = field(default_factory=list)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    """Whether patient transactions begin, once they have been asked for."""
+    asked: int = 0
 
     def __post_init__(self) -> None:
         self.dialect: Dialect = self.db.dialect
+        self.open.set()
 
     @asynccontextmanager
     async def write(
         self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
     ) -> AsyncIterator[Write]:
         error: type[StorageError] | None = None
+        self.asked += patient
+        if patient:
+            await self.open.wait()
         async with self.db.write(gate=gate, lock_ms=lock_ms, patient=patient, synced=synced) as tx:
             yield tx
             error = self.errors.pop(0) if self.errors else None
@@ -73,3 +87,55 @@ async def test_what_was_sent_is_written_once(
     assert [record.args for record in caplog.records if "msg_" in str(record.args)] == []
     assert door.seen == [accepted.id.lower()]
     assert [kind for (kind,) in told].count("message.attempt.exhausted") == 1
+
+
+@pytest.mark.parametrize("errors", [(OutcomeUnknown, StorageError), (OutcomeUnknown, Duplicate, Duplicate)])
+async def test_what_is_written_is_found_to_be_so_however_its_batch_is_split(
+    db: Database, errors: tuple[type[StorageError], ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = await add_app(db)
+    shaky = Shaky(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        door.status = 500
+        door.open.clear()
+
+        async with running(shaky, delivering=terms()) as path:
+            accepted = await asyncio.gather(*(path.send(app) for _ in range(8)))
+            shaky.errors.extend(errors)
+            door.open.set()
+            await path.until("delivery", 0)
+            told = await path.rows("SELECT type FROM operational_event")
+            attempts = await path.rows("SELECT msg_id FROM attempt")
+
+    assert shaky.errors == []
+    assert [record.args for record in caplog.records if "msg_" in str(record.args)] == []
+    assert sorted((each.id,) for each in accepted) == sorted(attempts)
+    assert [kind for (kind,) in told].count("message.attempt.exhausted") == 8
+
+
+def outcome(to: Receiver) -> Outcome:
+    now = SystemClock().now()
+    send = Send(to, ids.new(ids.MESSAGE, now), b"{}", 1, 0.0)
+    what = (send.msg_id, ids.new(ids.ATTEMPT, now), to.id, "app_1", ids.DEFAULT_ORG)
+    return Outcome(send, (*what, to.url, 0, 200, "ok", 1, 0, None, None), delivered=True)
+
+
+async def test_what_ends_while_a_batch_waits_for_its_turn_is_written_with_it(db: Database) -> None:
+    shaky = Shaky(db)
+    shaky.open.clear()
+    settler = SettleBatcher(shaky, SystemClock(), Ledger(1_000), lambda _: None)
+    to = receiver("ep_1")
+
+    settler.add(outcome(to))
+    async with asyncio.timeout(5):
+        while not shaky.asked:
+            await asyncio.sleep(0)
+    for _ in range(7):
+        settler.add(outcome(to))
+    shaky.open.set()
+    await settler.close()
+
+    async with db.read() as read:
+        assert (await read.one("SELECT count(*) AS n FROM attempt"))["n"] == 8
+    assert shaky.asked == 1

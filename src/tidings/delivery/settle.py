@@ -105,37 +105,39 @@ class SettleBatcher:
         """Take what waits, as far as it fits into a batch."""
         return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
 
-    async def _settle(self, batch: list[Outcome]) -> None:
-        """Write a batch, however long that takes; an empty one takes what waits."""
+    async def _settle(self, batch: list[Outcome], *, is_unknown: bool = False) -> None:
+        """Write a batch, however long that takes; an empty one takes what waits.
+
+        `is_unknown` says that a COMMIT of it was lost on the way: it may be written already, whole.
+        """
         pause = _FIRST_PAUSE
-        is_unknown = False
+        is_doubled = False
         while True:
             try:
                 await self._commit(batch, is_unknown=is_unknown)
-            except (Unavailable, Busy, Duplicate) as error:
-                if isinstance(error, Duplicate) and not is_unknown:
-                    await self._settle_halves(batch or self._taken(), error)
-                    return
-                # Where the outcome is unknown, rows that are there already say that it came through after all.
+            except (Unavailable, Busy) as error:
                 is_unknown = is_unknown or isinstance(error, OutcomeUnknown)
                 if pause == _FIRST_PAUSE:
                     failure("settling deliveries", error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except Exception as error:  # noqa: BLE001 - one outcome's fault; the others must not wait for it
-                await self._settle_halves(batch or self._taken(), error)
+                if is_unknown and isinstance(error, Duplicate) and not is_doubled:
+                    is_doubled = True  # it came through between the look and the insert; the next look finds it
+                    continue
+                await self._settle_halves(batch or self._taken(), error, is_unknown=is_unknown)
                 return
             else:
                 return
 
-    async def _settle_halves(self, batch: list[Outcome], error: Exception) -> None:
+    async def _settle_halves(self, batch: list[Outcome], error: Exception, *, is_unknown: bool) -> None:
         if len(batch) == 1:
             # It stays leased: when the lease lapses, it is sent once more and may be written then.
             failure(f"settling {batch[0].send.msg_id}", error)
             return
         middle = len(batch) // 2
-        await self._settle(batch[:middle])
-        await self._settle(batch[middle:])
+        await self._settle(batch[:middle], is_unknown=is_unknown)
+        await self._settle(batch[middle:], is_unknown=is_unknown)
 
     async def _commit(self, batch: list[Outcome], *, is_unknown: bool) -> None:
         """Write a batch; an empty one is filled once the transaction is open, with what has come by then.
