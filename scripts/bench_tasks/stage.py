@@ -217,8 +217,7 @@ async def set_up(dsn: str, work: Callable[[Stage], Awaitable[Figures]]) -> Figur
     db = await opened(dsn, connections=4)
     try:
         await migrate(db)
-        for day in range(2):
-            await partitions.make_ahead(db, SINCE + day * DAY)
+        await partitions.make_ahead(db, SINCE)
         return await work(Stage.on(db))
     finally:
         await db.close()

@@ -269,7 +269,7 @@ class Server:
             failure("expiring payloads", error)
 
     async def _housekeep(self) -> None:
-        """Make partitions for the days to come; delete what has run out, in chunks: receipts, operational events."""
+        """Make partitions for the weeks to come; delete what has run out, in chunks: receipts, operational events."""
         try:
             await partitions.make_ahead(self._db, self._clock.now())
             await operational.forget_old(self._db, self._clock.now())

@@ -1,52 +1,113 @@
 # SPDX-License-Identifier: MIT
-"""Daily partitions: made ahead, and no obstacle where they cannot be."""
+"""Weekly partitions: made ahead, no obstacle where they cannot be, and dropped when nothing is left in them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
 
 from tidings import ids
 from tidings.clock import DAY
+from tidings.core import wiping
 from tidings.storage import partitions
+from tidings.storage.database import Database
 from tidings.storage.migrate import migrate
+from tidings.storage.partitions import WEEK
 from tidings.storage.store import opened
 
 NOW = 1_790_000_000_000
-NAMES = "SELECT count(*) AS n FROM pg_class WHERE relispartition AND relkind = 'r' AND relname NOT LIKE '%default'"
+THIS = NOW - NOW % WEEK
+NAMES = "SELECT relname AS name FROM pg_class WHERE relispartition AND relkind = 'r' AND relname NOT LIKE '%default'"
 ADD = """
 INSERT INTO message (id, app_id, org_id, event_type, payload) VALUES (:id, 'app_x', 'org_x', 'a', CAST('x' AS bytea))
 """
+WHERE = "SELECT CAST(tableoid AS regclass) AS name FROM message WHERE id = :id"
 
 
-async def test_the_days_to_come_are_made_once(postgres_dsn: str) -> None:
+@pytest.fixture
+async def db(postgres_dsn: str) -> AsyncIterator[Database]:
     db = await opened(postgres_dsn)
     await migrate(db)
-
-    first = await partitions.make_ahead(db, NOW)
-    again = await partitions.make_ahead(db, NOW)
-    async with db.write() as tx:
-        await tx.run(ADD, id=ids.new(ids.MESSAGE, NOW))
-        where = await tx.one("SELECT CAST(tableoid AS regclass) AS name FROM message")
-
+    yield db
     await db.close()
-    assert (first, again) == (6, 0) or (first, again) == (8, 0)
-    assert "default" not in str(where["name"])
 
 
-async def test_a_day_that_is_in_the_default_partition_stays_there_and_the_next_is_made(postgres_dsn: str) -> None:
-    db = await opened(postgres_dsn)
-    await migrate(db)
+async def add(db: Database, moment: int) -> str:
+    """Add a message; return in which partition it lies."""
+    made = ids.new(ids.MESSAGE, moment)
     async with db.write() as tx:
-        await tx.run(ADD, id=ids.new(ids.MESSAGE, NOW))
+        await tx.run(ADD, id=made)
+        return str((await tx.one(WHERE, id=made))["name"])
+
+
+async def names(db: Database) -> set[str]:
+    async with db.read() as read:
+        return {row["name"] for row in await read.rows(NAMES)}
+
+
+async def test_this_week_and_the_next_are_made_once(db: Database) -> None:
+    assert (4, 0) == (await partitions.make_ahead(db, NOW), await partitions.make_ahead(db, NOW))
+
+    there = [await add(db, moment) for moment in (THIS, NOW, THIS + WEEK - 4, THIS + WEEK, THIS + 2 * WEEK - 4)]
+
+    assert ["message_20260917"] * 3 + ["message_20260924"] * 2 == there
+    assert "message_default" == await add(db, THIS + 2 * WEEK)
+
+
+async def test_a_week_that_is_in_the_default_partition_stays_there_and_the_next_is_made(db: Database) -> None:
+    await add(db, NOW)
 
     made = await partitions.make_ahead(db, NOW)
-    async with db.read() as read:
-        there = (await read.one(NAMES))["n"]
-    await db.close()
 
-    assert 0 < made == there
-    assert await _none_left(postgres_dsn, NOW + DAY)
+    # Neither its messages, some of which are there, nor its attempts, which lie where their messages do.
+    assert (2, {"message_20260924", "attempt_20260924"}) == (made, await names(db))
+    assert 2 == await partitions.make_ahead(db, NOW + WEEK)
 
 
-async def _none_left(dsn: str, moment: int) -> bool:
-    """Tell whether the days from a moment on have been made as far as they can be."""
-    db = await opened(dsn)
-    made = await partitions.make_ahead(db, moment)
-    await db.close()
-    return made <= 2
+async def test_weeks_that_have_been_emptied_are_dropped_and_no_others(db: Database) -> None:
+    for weeks in (5, 3, 1, 0):
+        await partitions.make_ahead(db, NOW - weeks * WEEK)
+    kept = await add(db, NOW - 2 * WEEK)
+    gone = [await add(db, THIS - weeks * WEEK) for weeks in (5, 4)]
+    before = await names(db)
+
+    await wiping.prune(db, THIS - 2 * WEEK + DAY, NOW, chunk=2)
+
+    # What is kept ends in the middle of a week, which stays; of the weeks before, all that there were are gone.
+    left = {name.partition("_")[2] for name in before - await names(db)}
+    assert {*(name.removeprefix("message_") for name in gone), "20260827"} == left
+    assert kept == await add(db, NOW - 2 * WEEK)
+    assert {"message_" + week for week in left} & await names(db) == set()
+
+
+async def test_what_is_to_come_is_not_dropped_whatever_is_deleted(db: Database) -> None:
+    await partitions.make_ahead(db, NOW)
+    before = await names(db)
+
+    await wiping.prune(db, NOW + 10 * WEEK, NOW, chunk=2)
+
+    assert before == await names(db)
+
+
+async def test_a_week_that_holds_something_stays(db: Database) -> None:
+    await partitions.make_ahead(db, NOW - 3 * WEEK)
+    await add(db, NOW - 3 * WEEK)
+
+    assert 2 == await partitions.drop_empty(db, NOW)
+
+    assert {"message_20260827", "attempt_20260827"} == await names(db)
+
+
+async def test_a_week_that_somebody_reads_is_left_to_the_next_time(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    await partitions.make_ahead(db, NOW - 3 * WEEK)
+
+    async with db.write() as tx:
+        await tx.rows("SELECT 1 FROM message LIMIT 1")
+        async with asyncio.timeout(4):
+            assert 0 == await partitions.drop_empty(db, NOW)
+
+    assert "dropping partitions" in caplog.text
+    assert 4 == await partitions.drop_empty(db, NOW)
+    assert set() == await names(db)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from tidings.clock import HOUR
 from tidings.core import retention
 from tidings.ids import MESSAGE, OrgId, first_at
-from tidings.storage import marks, wiping
+from tidings.storage import marks, partitions, wiping
 from tidings.storage.database import Database, Write, retried
 
 Result = TypeVar("Result")
@@ -30,7 +30,9 @@ async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
 async def prune(db: Database, before: int, now: int, *, chunk: int) -> Counter[str]:
     """Delete the messages made before a moment, their attempts, and the payloads whose time is over of the rest."""
     gone = await _prune(db, before, chunk)
-    await _prune_marks(db, min(before, now) - HOUR, chunk)
+    ended = min(before, now) - HOUR  # nothing that is made now belongs there, whatever other clocks say
+    await _prune_marks(db, ended, chunk)
+    await partitions.drop_empty(db, ended)
     gone["payloads"] = await retention.expire(db, now)
     return gone
 
