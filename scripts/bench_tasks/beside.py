@@ -31,6 +31,8 @@ QUIET: Final = 1.0
 PATIENCE: Final = 120.0
 RECOVERED: Final = 100_000
 CANCELLED: Final = 50_000
+GOT_SOMEWHERE: Final = 1_000
+"""Messages that a recovery has asked for when it is cancelled: its chunks are large by then, and its sends many."""
 
 
 @dataclass
@@ -135,7 +137,6 @@ def cancel(folder: Path, database: Measured, count: int) -> Figures:
             ended: list[tuple[Figures, float]] = []
             live.drive(CANCEL_SECONDS, lambda: ended.extend(_cancelled(service, to) for _ in range(CANCELS)))
             for task, _ in ended:
-                until(lambda: not _rearmed(service, task["id"]), PATIENCE, "sends under way did not end")  # noqa: B023
                 require(expected=task, found=service.call("GET", f"/background-task/{task['id']}"))
             service.stop()
         tasks = [task for task, _ in ended]
@@ -152,10 +153,13 @@ def cancel(folder: Path, database: Measured, count: int) -> Figures:
 
 
 def _cancelled(service: Service, to: Receiver) -> tuple[Figures, float]:
-    """Start a recovery, cancel it once it has got somewhere; return the answer, and its milliseconds."""
+    """Start a recovery, cancel it once it has got somewhere; return the answer, and its milliseconds.
+
+    The sends that were under way have ended then: what the next one asks for is behind none of them.
+    """
     task_id = _recover(service, to)
     deadline = time.monotonic() + PATIENCE
-    while (task := service.call("GET", f"/background-task/{task_id}"))["x"]["progress"]["done"] == 0:
+    while (task := service.call("GET", f"/background-task/{task_id}"))["x"]["progress"]["done"] < GOT_SOMEWHERE:
         if time.monotonic() > deadline:
             raise Inexact(f"{task}")
     began = time.perf_counter()
@@ -164,6 +168,7 @@ def _cancelled(service: Service, to: Receiver) -> tuple[Figures, float]:
     # Nothing of it may change from here on.
     require(expected=cancelled, found=service.call("GET", f"/background-task/{task_id}"))
     require(expected="cancelled", found=cancelled["x"]["state"])
+    until(lambda: not _rearmed(service, task_id), PATIENCE, "sends under way did not end")
     return cancelled, wait
 
 
