@@ -106,6 +106,7 @@ def recover(folder: Path, database: Measured, count: int) -> Figures:
 
 def purge(folder: Path, database: Measured, to: Receiver, count: int) -> Figures:
     """Delete the payloads of an application beside live messages to another."""
+    database.use(lambda db: Stage.on(db).settle())
     with Sink(folder, 1) as sink, running(folder, database) as service:
         app, _ = with_endpoints(service, sink.ports)
         live = Live(folder, service, sink, app)

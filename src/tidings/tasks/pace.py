@@ -53,7 +53,7 @@ def pace_of(dialect: Dialect, *, lease_ms: int, rows: int = 0) -> Pace:
     most = rows if rows > 0 else math.inf
     if dialect is Dialect.SQLITE:
         return Pace(3.0, lease_ms / 2, int(min(1_000, most)), int(min(250, most)))
-    return Pace(200.0, lease_ms / 2, int(min(8_000, most)), int(min(500, most)))
+    return Pace(200.0, lease_ms / 2, int(min(8_000, most)), int(min(200, most)))
 
 
 def next_rate(rate: float, items: int, whole_ms: float) -> float:
