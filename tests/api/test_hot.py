@@ -20,6 +20,7 @@ from tidings.api.hot import protocol_of
 BODY = b'{"eventType":"a.b","payload":{"n": 1.50}}'
 SURELY_TOO_MANY = 40
 """Megabytes that no kernel keeps for one connection."""
+KEEP_ALIVE = 1
 
 
 class _Quiet(uvicorn.Server):
@@ -36,6 +37,8 @@ class Wire:
     app: str
     answered: Callable[[], int]
     """How many requests have been answered."""
+    connected: Callable[[], int]
+    """How many connections are open."""
 
     async def say(self, *pieces: bytes, answers: int = 1) -> list[tuple[int, dict[bytes, bytes], bytes]]:
         """Write pieces one after the other, then read so many answers."""
@@ -81,12 +84,13 @@ async def wire(lite: Api) -> AsyncIterator[Wire]:
         lifespan="off",
         log_config=None,
         access_log=False,
-        timeout_keep_alive=1,
+        timeout_keep_alive=KEEP_ALIVE,
     )
     server = _Quiet(config)
     serving = asyncio.ensure_future(server._serve([listener]))  # noqa: SLF001 - `serve` takes the tests' signals
     port, app = listener.getsockname()[1], await lite.app()
-    yield Wire(port, lite.token, app, lambda: server.server_state.total_requests)
+    state = server.server_state
+    yield Wire(port, lite.token, app, lambda: state.total_requests, lambda: len(state.connections))
     server.should_exit = True
     await serving
     listener.close()
@@ -216,7 +220,9 @@ async def test_a_caller_who_hangs_up_leaves_the_message_and_nothing_else(wire: W
     assert json.loads(body)["id"] in {each["id"] for each in listed["data"]}
 
 
-async def test_a_caller_who_reads_no_answers_is_read_no_more(wire: Wire) -> None:
+@contextlib.asynccontextmanager
+async def deaf(wire: Wire) -> AsyncIterator[tuple[socket.socket, int]]:
+    """Connect and send for as long as anything is taken, reading no answers; tell how many requests were sent."""
     request = wire.request(b'{"eventType":"a.b","payload":{"big":"%b"}}' % (b"x" * 1_000_000))
     loop = asyncio.get_running_loop()
     with socket.create_connection(("127.0.0.1", wire.port)) as deaf:
@@ -224,16 +230,35 @@ async def test_a_caller_who_reads_no_answers_is_read_no_more(wire: Wire) -> None
         sent = 0
         with contextlib.suppress(TimeoutError):
             while sent < SURELY_TOO_MANY:
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(2 * KEEP_ALIVE):
                     await loop.sock_sendall(deaf, request)
                     while wire.answered() <= sent:  # noqa: ASYNC110 - nobody is told
                         await asyncio.sleep(0.001)
                 sent += 1
+        yield deaf, sent
 
+
+async def test_a_caller_who_reads_no_answers_is_read_no_more_and_keeps_them(wire: Wire) -> None:
+    loop = asyncio.get_running_loop()
+    async with deaf(wire) as (caller, sent):
         assert sent < SURELY_TOO_MANY
+
         answers = b""
         while answers.count(b"HTTP/1.1 202 ") < sent:
-            answers += await loop.sock_recv(deaf, 1_000_000)
+            answers += await loop.sock_recv(caller, 1_000_000)
+        with contextlib.suppress(TimeoutError):
+            while True:  # some more answers, perhaps, and no end
+                assert await asyncio.wait_for(loop.sock_recv(caller, 1_000_000), KEEP_ALIVE / 4) != b""
+
+
+async def test_a_caller_who_reads_no_answers_for_long_is_left(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with deaf(wire):
+        assert wire.connected() == 1
+        monkeypatch.setattr(hot, "_REQUEST_SECONDS", 0.0)
+
+        async with asyncio.timeout(5 * KEEP_ALIVE):
+            while wire.connected():  # noqa: ASYNC110 - nobody is told
+                await asyncio.sleep(0.01)
 
 
 async def test_one_key_on_many_connections_makes_one_message(wire: Wire) -> None:

@@ -157,16 +157,25 @@ class HotProtocol(HttpToolsProtocol):
         super().resume_writing()
         if not self.pipeline:
             self.flow.resume_reading()
+        if self._idle_since is not None:
+            self._idle_since = self.loop.time()  # until now it was busy with answers
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since = None
 
     def _close_if_idle(self) -> None:
+        """Close a connection on which nothing comes; one whose answers are still to be read gets a minute at least.
+
+        What its caller has sent meanwhile is not read: to close it would take back answers that are on their way.
+        """
         self._closing = None
         if self._idle_since is None:
             return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left > 0:
+        idle = self.loop.time() - self._idle_since
+        if self.flow.write_paused and idle >= _REQUEST_SECONDS:
+            self.transport.abort()  # closed, it would wait for its answers to be read
+        elif self.flow.write_paused or idle < self.timeout_keep_alive:
+            left = self.timeout_keep_alive - (0 if self.flow.write_paused else idle)
             self._closing = self.loop.call_later(left, self._close_if_idle)
         else:
             self.timeout_keep_alive_handler()
