@@ -22,7 +22,7 @@ from tidings.model.message import Extras, MessageFilter
 from tidings.model.page import Cursor, Order, Page
 from tidings.storage import attempted as attempted_rows
 from tidings.storage import attempts as attempt_rows
-from tidings.storage import intake, marks, settlement
+from tidings.storage import intake, marks, settlement, tries
 from tidings.storage import messages as message_rows
 from tidings.storage.database import Database, Write
 from tidings.storage.intake import NewMessage
@@ -241,7 +241,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(attempt_rows, "_MOST_READ", 0)
         monkeypatch.setattr(attempt_rows, "_AT_ONCE", 2)
         monkeypatch.setattr(attempt_rows, "_FEW_PAIRS", 2)
+        monkeypatch.setattr(tries, "_FEW_LATE", 1)
     if request.param != "few":
+        monkeypatch.setattr(tries, "APART", 2)
         monkeypatch.setattr(marks, "_FIRST_LOT", 1)
         monkeypatch.setattr(marks, "_LONG_LOT", 2)
         monkeypatch.setattr(marks, "_OF_SEVERAL", 2)

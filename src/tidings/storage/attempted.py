@@ -17,8 +17,8 @@ from tidings.clock import HOUR
 from tidings.ids import MESSAGE, AppId, EndpointId, MessageId, first_at
 from tidings.model.attempt import Attempted, AttemptFilter, MessageStatus, Standing
 from tidings.model.page import Order, Span
-from tidings.storage import attempts, marks, messages
-from tidings.storage.database import Dialect, Read, Sql
+from tidings.storage import attempts, marks, messages, tries
+from tidings.storage.database import Read, Sql
 from tidings.storage.span import bounds_of, end_of, hidden, spread
 
 _STRETCH: Final = 100
@@ -63,7 +63,7 @@ async def messages_of(
     found: dict[str, Standing] = {}
     if wanted.status in _LISTED:
         async for stretch in _stretches(read, app_id, endpoint_id, span, wanted):
-            standings = await _standings(read, endpoint_id, stretch, wanted.status)
+            standings = await _standings(read, endpoint_id, stretch, wanted.status) if stretch else {}
             for msg_id in stretch:
                 if msg_id in standings and len(found) < span.rows:
                     found[msg_id] = standings[msg_id]
@@ -117,17 +117,17 @@ async def _tried(
         # A message that is narrowed down to may lie far away, so no more of those are looked for than fill the page.
         lots = _next_then_tried(read, app_id, endpoint_id, span, wanted)
     else:
-        pairs, last = await marks.newest(read, endpoint_id, _outcomes(wanted), most=_LATEST)
+        pairs, last = await tries.newest(read, endpoint_id, _outcomes(wanted), most=_LATEST)
         if last is None:
             lots = _in_stretches(read, app_id, endpoint_id, pairs, span, wanted)
-        elif marks.are_dense(pairs[:_LATEST]):
+        elif tries.are_dense(pairs[:_LATEST]):
             part = replace(span, rows=max(_STRETCH, 2 * span.rows))
             lots = _next_then_tried(read, app_id, endpoint_id, part, wanted)
         elif span.order is Order.ASCENDING:
             lots = _tried_at_all(read, app_id, endpoint_id, span, wanted)
         else:
             # What was tried after the last pair is known whole, and a page of it needs no more marks.
-            lately = first_at(MESSAGE, marks.end_of(last) + HOUR)
+            lately = first_at(MESSAGE, tries.end_of(last) + HOUR)
             recent = replace(span, first=max(lately, span.first or ""))
             async for stretch in _in_stretches(read, app_id, endpoint_id, pairs, recent, wanted):
                 yield stretch
@@ -150,7 +150,7 @@ async def _next_then_tried(
 async def _tried_at_all(
     read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    pairs, last = await marks.newest(read, endpoint_id, _outcomes(wanted), most=_FEW)
+    pairs, last = await tries.newest(read, endpoint_id, _outcomes(wanted), most=_FEW)
     if last is None:
         found = _narrowed(read, _in_stretches(read, app_id, endpoint_id, pairs, span, wanted), wanted)
     else:
@@ -169,25 +169,18 @@ async def _in_stretches(
     """Yield the messages that an endpoint was tried with, by the stretches in which they were made."""
     tried: dict[str, list[str]] = {}
     for pair in pairs:
-        tried.setdefault(marks.of_messages(pair), []).append(pair)
-    async for lot in marks.in_lots(marks.inside(tried, span), span, span.rows + 1):  # each has a message, nearly always
-        found = await _made_in(read, endpoint_id, [pair for each in lot for pair in tried[each]], wanted.status)
+        tried.setdefault(tries.of_messages(pair), []).append(pair)
+    first = marks.Lot(span.rows + 1)  # each has a message, nearly always
+    async for lot in marks.in_lots(marks.inside(tried, span), span, first):
+        mine = [pair for each in lot for pair in tried[each]]
+        found = await tries.made_in(read, endpoint_id, mine, wanted.status, most=_CROWD)
         if found is None:
             stretches = _walked(read, app_id, marks.around(MESSAGE, lot, span), wanted)
         else:
-            stretches = _known({each for each in found if marks.stretch_of(each) in lot}, span)
+            inside = set(lot)
+            stretches = _known({each for each in found if marks.stretch_of(each) in inside}, span, wanted)
         async for stretch in stretches:
             yield stretch
-
-
-async def _made_in(
-    read: Read, endpoint_id: EndpointId, pairs: list[str], status: MessageStatus | None
-) -> set[str] | None:
-    """Return the messages of attempts in the stretches of pairs; None where the attempts are many."""
-    parts = marks.parts_of_pairs(read.dialect, pairs, _EVERYTHING)
-    text = _MADE_IN[read.dialect].replace("{status}", "" if status is None else f" AND attempt.status = {status:d}")
-    rows = await read.rows(f"{text} LIMIT {_CROWD + 1:d}", endpoint=endpoint_id, **parts)
-    return None if len(rows) > _CROWD else {row["msg_id"] for row in rows}
 
 
 async def _failed(
@@ -198,7 +191,7 @@ async def _failed(
         stretches = await messages.few_stretches(read, app_id, span, wanted.message)
         few = None if stretches is None else await messages.few_in(read, app_id, stretches, span, wanted.message)
         if few is not None:
-            found = _known(set(few), span)
+            found = _known(set(few), span, wanted)
         elif await _has_lost_many(read, endpoint_id, span) and not await messages.are_near(
             read, app_id, span, wanted.message
         ):
@@ -220,7 +213,7 @@ async def _outstanding(
     if len(rows) > _FEW:
         found = _walked(read, app_id, span, wanted)
     else:
-        found = _narrowed(read, _known({row["msg_id"] for row in rows}, span), wanted)
+        found = _narrowed(read, _known({row["msg_id"] for row in rows}, span, wanted), wanted)
     async for stretch in found:
         yield stretch
 
@@ -249,23 +242,6 @@ def _behind(span: Span, key: str) -> Span:
     return replace(span, below=key) if span.order is Order.DESCENDING else replace(span, above=key)
 
 
-_MADE_IN: Final = {
-    Dialect.SQLITE: (
-        "SELECT attempt.msg_id FROM json_each(:firsts) AS part CROSS JOIN attempt"
-        " WHERE attempt.endpoint_id = :endpoint{status} AND attempt.id >= part.value"
-        " AND attempt.id < json_extract(:beyonds, '$[' || part.key || ']')"
-    ),
-    Dialect.POSTGRESQL: (
-        f"SELECT made.msg_id FROM {spread('firsts', 'beyonds', 'msg_firsts', 'msg_beyonds')}"
-        " AS part(first, beyond, msg_first, msg_beyond)"
-        f" CROSS JOIN LATERAL (SELECT attempt.msg_id FROM attempt WHERE attempt.endpoint_id = {hidden('endpoint')}"
-        "{status}"
-        " AND attempt.id >= part.first AND attempt.id < part.beyond"
-        " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_beyond"
-        " OFFSET 0) AS made"
-    ),
-}
-_EVERYTHING: Final = Span(Order.ASCENDING, 0)
 _WAITING: Final = (
     # The order says which index: another one has the waiting rows of all endpoints.
     (
@@ -280,8 +256,9 @@ _WAITING: Final = (
 )
 
 
-async def _known(msg_ids: set[str], span: Span) -> AsyncIterator[list[str]]:
-    """Yield those of the messages that are in a part of the list, in its order."""
+async def _known(msg_ids: set[str], span: Span, wanted: AttemptFilter) -> AsyncIterator[list[str]]:
+    """Yield those of the messages that are in a part of the list, in its order; more at once if not all are wanted."""
+    size = _STRETCH if wanted.message.is_wide else _LONGEST
     inside = [
         each
         for each in msg_ids
@@ -290,15 +267,15 @@ async def _known(msg_ids: set[str], span: Span) -> AsyncIterator[list[str]]:
         and (span.first is None or each >= span.first)
     ]
     inside.sort(reverse=span.order is Order.DESCENDING)
-    for start in range(0, len(inside), _STRETCH):
-        yield inside[start : start + _STRETCH]
+    for start in range(0, len(inside), size):
+        yield inside[start : start + size]
 
 
 def _since(span: Span, newest: str) -> Span:
     """Return a part of the list without the messages that are newer than the newest attempts that count."""
     if span.order is Order.ASCENDING:
         return span
-    below = first_at(MESSAGE, marks.end_of(newest) + HOUR)  # the clocks of nodes differ
+    below = first_at(MESSAGE, tries.end_of(newest) + HOUR)  # the clocks of nodes differ
     return replace(span, below=min(filter(None, (span.below, below))))
 
 

@@ -9,14 +9,14 @@ also what is walked where a certain outcome is asked for, which may be rare at a
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tidings.clock import DAY, HOUR
 from tidings.ids import ATTEMPT, MESSAGE, AppId, AttemptId, EndpointId, MessageId, first_at, moment_of
 from tidings.model.attempt import Attempt, AttemptFilter, MessageAttemptTriggerType, MessageStatus, StatusCodeClass
 from tidings.model.page import Order, Span
-from tidings.storage import marks, messages, narrow
+from tidings.storage import marks, messages, narrow, tries
 from tidings.storage.database import Dialect, Read, Row, Write
 from tidings.storage.span import bounds_of, end_of, hidden, spread
 
@@ -84,6 +84,7 @@ _MOST_GATHERED: Final = 300
 _FEW_PAIRS: Final = 512
 _MOST_READ: Final = 200
 _AT_ONCE: Final = 128
+_LONGEST: Final = 1_000
 LATEST_MS: Final = 92 * DAY
 """How long after its message an attempt may be: as long as a payload is kept, put off by a day, and clocks differ."""
 
@@ -118,32 +119,41 @@ async def page_of_endpoint(
         few = await messages.few_in(read, app_id, stretches, part, wanted.message)
         if few is not None:
             return await _gathered(read, endpoint_id, few, span, wanted)
-    lots = await _lots(read, app_id, endpoint_id, stretches, span, wanted)
-    return await _narrowed(read, app_id, endpoint_id, lots, span, wanted)
+    ask = _Ask(app_id, wanted)
+    return await _narrowed(read, endpoint_id, await _lots(read, endpoint_id, stretches, span, ask), span, ask)
+
+
+@dataclass(slots=True)
+class _Ask:
+    """What is looked for, and what has been learnt about where it lies."""
+
+    app_id: AppId
+    wanted: AttemptFilter
+    lot: marks.Lot = field(default_factory=marks.Lot)
+    is_seldom: bool = True
+    """Whether the endpoint may be one that is tried seldom."""
 
 
 async def _lots(
-    read: Read,
-    app_id: AppId,
-    endpoint_id: EndpointId,
-    stretches: list[str] | None,
-    span: Span,
-    wanted: AttemptFilter,
+    read: Read, endpoint_id: EndpointId, stretches: list[str] | None, span: Span, ask: _Ask
 ) -> AsyncIterator[list[str]]:
     """Return where attempts with messages that are wanted may lie; `stretches` are those of the messages, if few."""
-    outcome = marks_of(wanted)
+    outcome, wanted = marks_of(ask.wanted), ask.wanted.message
     if stretches is None:
         is_narrow = len(outcome) < len(_OUTCOMES)
         pairs = await marks.few(read, endpoint_id, [outcome], span, most=_FEW_PAIRS) if is_narrow else None
         if pairs is not None:
-            return marks.in_lots(pairs, span, _AT_ONCE)
+            ask.lot.size = _AT_ONCE
+            return marks.in_lots(pairs, span, ask.lot)
         part = _of_messages(span)
-        if not await messages.are_near(read, app_id, part, wanted.message):
-            names = narrow.names_of(wanted.message)
-            stretches = await marks.few(read, app_id, names, part, most=_MOST_STRETCHES)
+        if not await messages.are_near(read, ask.app_id, part, wanted):
+            names = narrow.names_of(wanted)
+            stretches = await marks.few(read, ask.app_id, names, part, most=_MOST_STRETCHES)
     if stretches is None:
-        return marks.stretches(read, endpoint_id, [outcome], span, most=_AT_ONCE, lot=_AT_ONCE)
-    return marks.in_lots([each + each for each in stretches] + await marks.late(read, endpoint_id, stretches), span)
+        ask.lot.size = _AT_ONCE
+        return marks.stretches(read, endpoint_id, [outcome], span, most=_AT_ONCE, lot=ask.lot)
+    late = await tries.late(read, endpoint_id, stretches)
+    return marks.in_lots([each + each for each in stretches] + late, span, ask.lot)
 
 
 _FAILURES: Final = [f"{marks.FAILED}{digit}" for digit in range(10)]
@@ -172,7 +182,7 @@ async def _marked(
 ) -> list[Attempt]:
     """Return a part of the attempts to an endpoint, looked for in stretches: each with that of its messages."""
     found: list[Row] = []
-    async for pairs in marks.whole(lots):
+    async for pairs in tries.whole(lots):
         found += await _in_pairs(read, endpoint_id, pairs, span, wanted)
         if len(found) >= span.rows:
             break
@@ -180,12 +190,7 @@ async def _marked(
 
 
 async def _narrowed(
-    read: Read,
-    app_id: AppId,
-    endpoint_id: EndpointId,
-    lots: AsyncIterator[list[str]],
-    span: Span,
-    wanted: AttemptFilter,
+    read: Read, endpoint_id: EndpointId, lots: AsyncIterator[list[str]], span: Span, ask: _Ask
 ) -> list[Attempt]:
     """Return a part of the attempts with messages that are wanted, looked for in stretches.
 
@@ -193,22 +198,37 @@ async def _narrowed(
     the attempts are walked, and the message of each is looked at.
     """
     found: list[Attempt] = []
-    async for pairs in marks.whole(lots):
-        of_messages = list({marks.of_messages(each) for each in pairs})
-        msgs = await messages.all_in(read, app_id, of_messages, wanted.message, most=_MOST_GATHERED)
+    async for pairs in tries.whole(lots):
+        before = len(found)
+        msgs = await _messages_in(read, endpoint_id, pairs, ask)
         if msgs is None:
-            found += await _marked(read, endpoint_id, marks.one_by_one(pairs), span, wanted)
+            found += await _marked(read, endpoint_id, tries.one_by_one(pairs), span, ask.wanted)
         elif msgs:
-            found += await _gathered(read, endpoint_id, msgs, marks.around(ATTEMPT, pairs, span), wanted)
+            found += await _gathered(read, endpoint_id, msgs, marks.around(ATTEMPT, pairs, span), ask.wanted)
         if len(found) >= span.rows:
             break
+        ask.lot.learn(len(pairs), len(found) - before, span.rows - len(found))
     return found[: span.rows]
+
+
+async def _messages_in(read: Read, endpoint_id: EndpointId, pairs: list[str], ask: _Ask) -> list[str] | None:
+    """Return messages that are wanted, among them all that attempts in pairs belong to; None for many.
+
+    An endpoint that is tried seldom is asked what it was tried with; else the application, what it made.
+    """
+    if ask.is_seldom and len(pairs) >= tries.APART and not tries.are_dense(pairs):
+        tried = await tries.between(read, endpoint_id, pairs, None, most=_LONGEST)
+        if tried is not None:
+            return sorted(await messages.among(read, sorted(tried), ask.wanted.message))
+        ask.is_seldom = False
+    of_messages = list({tries.of_messages(each) for each in pairs})
+    return await messages.all_in(read, ask.app_id, of_messages, ask.wanted.message, most=_MOST_GATHERED)
 
 
 async def _in_pairs(
     read: Read, endpoint_id: EndpointId, pairs: list[str], span: Span, wanted: AttemptFilter
 ) -> list[Row]:
-    parts = marks.parts_of_pairs(read.dialect, pairs, span)
+    parts = tries.parts_of(read.dialect, pairs, span)
     if not parts["firsts"]:
         return []
     asked = f"{_conditions(wanted)}{narrow.conditions(read.dialect, wanted.message)}"
@@ -320,7 +340,7 @@ async def count(read: Read, endpoint_id: EndpointId, span: Span, wanted: Attempt
 
 
 async def _counted_in(read: Read, endpoint_id: EndpointId, pairs: list[str], span: Span, wanted: AttemptFilter) -> int:
-    parts = marks.parts_of_pairs(read.dialect, pairs, span)
+    parts = tries.parts_of(read.dialect, pairs, span)
     if not parts["firsts"]:
         return 0
     found = _IN_PARTS[read.dialect].replace("{asked}", _conditions(wanted))

@@ -13,10 +13,9 @@ Nobody waits for anybody else's mark. On PostgreSQL two processes may write the 
 import json
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Final, TypeVar
 
-from tidings.ids import ATTEMPT, MESSAGE, moment_of, number_of
+from tidings.ids import number_of
 from tidings.model.page import Order, Span
 from tidings.storage.database import Dialect, Read, Sql, Write
 
@@ -26,9 +25,9 @@ Kind = TypeVar("Kind", bound=Hashable)
 
 WIDTH: Final = 4
 """Characters of an id's moment that name a stretch of 494 seconds."""
-_FROM: Final = -27
-_TO: Final = _FROM + WIDTH
-_END: Final = "~"
+FROM: Final = -27
+_TO: Final = FROM + WIDTH
+END: Final = "~"
 """Sorts behind every character of an id, as a blank sorts before all."""
 _KNOWN: Final = 16_384
 
@@ -44,7 +43,7 @@ LATE: Final = "l"
 
 def stretch_of(identifier: str) -> str:
     """Return the stretch in which an id was made."""
-    return identifier[_FROM:_TO]
+    return identifier[FROM:_TO]
 
 
 class Known:
@@ -135,7 +134,7 @@ _HELD: Final = (
     "SELECT stretch FROM mark WHERE owner = :owner AND name = {name} AND stretch >= :low AND stretch <= :high"
     " ORDER BY stretch {direction} LIMIT CAST(:most AS BIGINT)"
 )
-_HELD_OF_EACH: Final = {
+HELD_OF_EACH: Final = {
     Dialect.SQLITE: (
         f"SELECT value AS name, (SELECT json_group_array(stretch) FROM ({_HELD})) AS stretches FROM json_each(:names)"
     ).replace("{name}", "json_each.value"),
@@ -153,8 +152,12 @@ class _Held:
     last: str | None
     order: Order
 
-    def may_hold(self, stretch: str) -> bool:
-        return stretch in self.stretches or (self.last is not None and _is_behind(stretch, self.last, self.order))
+    def may_hold(self, some: frozenset[str]) -> frozenset[str]:
+        """Return those of some stretches in which it occurs or of which that is not known."""
+        known = some & self.stretches
+        if self.last is None:
+            return known
+        return known | {each for each in some - known if _is_behind(each, self.last, self.order)}
 
 
 def _is_behind(one: str, other: str, order: Order) -> bool:
@@ -164,13 +167,13 @@ def _is_behind(one: str, other: str, order: Order) -> bool:
 def bounds(span: Span) -> Part:
     """Return the range of ids that a part of a list covers."""
     low = max(span.first or "", "" if span.above is None else span.above + " ")
-    return low, _END if span.below is None else span.below
+    return low, END if span.below is None else span.below
 
 
 def clipped(prefix: str, found: Sequence[str], span: Span) -> list[Part]:
     """Return the ranges of ids of some stretches, in any order, as far as they are in a part of a list."""
     low, end = bounds(span)
-    ranges = ((max(low, prefix + first), min(end, prefix + last + _END)) for first, last in _runs(found))
+    ranges = ((max(low, prefix + first), min(end, prefix + last + END)) for first, last in _runs(found))
     return [(first, beyond) for first, beyond in ranges if first < beyond]
 
 
@@ -189,7 +192,7 @@ def _runs(found: Sequence[str]) -> Iterator[Part]:
 
 def _edges(span: Span) -> dict[str, str]:
     low, end = bounds(span)
-    return {"low": stretch_of(low.rstrip()), "high": _END if end == _END else stretch_of(end) + _END}
+    return {"low": stretch_of(low.rstrip()), "high": END if end == END else stretch_of(end) + END}
 
 
 def inside(found: Iterable[str], span: Span) -> list[str]:
@@ -199,7 +202,7 @@ def inside(found: Iterable[str], span: Span) -> list[str]:
 
 
 async def stretches(
-    read: Read, owner: str, groups: Sequence[Sequence[str]], span: Span, *, most: int = 0, lot: int = 0
+    read: Read, owner: str, groups: Sequence[Sequence[str]], span: Span, *, most: int = 0, lot: "Lot | None" = None
 ) -> AsyncIterator[list[str]]:
     """Yield the stretches, in the order of a list, that may hold what has a name of each group; in ever longer lots.
 
@@ -207,9 +210,10 @@ async def stretches(
     is frequent: each of its stretches has a row of the page at least.
     """
     edges, most = _edges(span), most or (span.rows + 1 if len(groups) == 1 else _OF_SEVERAL)
+    lot = lot or Lot()
     while True:
         shared, last = await _shared(read, owner, groups, span.order, edges, most)
-        for part in _lots(shared, lot or _FIRST_LOT):
+        for part in lot.of(shared):
             yield part
         if last is None:
             return
@@ -227,43 +231,58 @@ async def _shared(
     read: Read, owner: str, groups: Sequence[Sequence[str]], order: Order, edges: dict[str, str], most: int
 ) -> tuple[list[str], str | None]:
     """Return what the next marks of each name tell together, and up to where that is all; None for the end."""
-    statement = _HELD_OF_EACH[read.dialect].replace("{direction}", "DESC" if order is Order.DESCENDING else "ASC")
+    statement = HELD_OF_EACH[read.dialect].replace("{direction}", "DESC" if order is Order.DESCENDING else "ASC")
     names = [name for group in groups for name in group]
     rows = await read.rows(statement, owner=owner, names=names, most=most, **edges)
     found = {row["name"]: listed(row["stretches"]) for row in rows}
     held = [_of_group([found[name] for name in group], most, order) for group in groups]
     furthest = _furthest(held)
-    shared = [
-        each
-        for each in furthest.stretches
-        if (furthest.last is None or not _is_behind(each, furthest.last, order))
-        and all(other.may_hold(each) for other in held)
-    ]
-    return sorted(shared, reverse=order is Order.DESCENDING), furthest.last
+    shared, last = furthest.stretches, furthest.last
+    if last is not None:
+        shared = frozenset(each for each in shared if not _is_behind(each, last, order))
+    for other in held:
+        shared = other.may_hold(shared)
+    return sorted(shared, reverse=order is Order.DESCENDING), last
 
 
-def _lots(found: list[str], size: int) -> Iterator[list[str]]:
-    """Yield a few of them first: where much is found there, the others need not be looked at."""
-    start = 0
-    while start < len(found):
-        yield found[start : start + size]
-        start, size = start + size, 4 * size
+class Lot:
+    """How many stretches are looked through next: few at first, for where much is found the others need no look."""
+
+    __slots__ = ("_found", "_looked", "size")
+
+    def __init__(self, size: int = 0) -> None:
+        self.size = size or _FIRST_LOT
+        self._looked = self._found = 0
+
+    def of(self, found: list[str]) -> Iterator[list[str]]:
+        """Yield stretches in lots, each four times as long as the last unless what was learnt promises enough."""
+        start = 0
+        while start < len(found):
+            end, self.size = start + self.size, 4 * self.size
+            yield found[start:end]
+            start = end
+
+    def learn(self, looked: int, found: int, wanted: int) -> None:
+        """Take note of how much some stretches held, and how much is wanted yet."""
+        self._looked, self._found = self._looked + looked, self._found + found
+        if self._found:
+            self.size = min(self.size, max(_FIRST_LOT, 3 * wanted * self._looked // (2 * self._found)))
 
 
-async def in_lots(found: list[str], span: Span, lot: int = 0) -> AsyncIterator[list[str]]:
+async def in_lots(found: list[str], span: Span, lot: Lot | None = None) -> AsyncIterator[list[str]]:
     """Yield what is known whole in the order of a list, in ever longer lots."""
-    for each in _lots(sorted(found, reverse=span.order is Order.DESCENDING), lot or _FIRST_LOT):
+    for each in (lot or Lot()).of(sorted(found, reverse=span.order is Order.DESCENDING)):
         yield each
 
 
-def lot_for(dialect: Dialect) -> int:
-    """Return how many ranges to hand at first to a statement that stops when it has found enough."""
-    return _FIRST_LOT if dialect is Dialect.SQLITE else _LONG_LOT
+def lot_for(dialect: Dialect) -> Lot:
+    """Return with how many ranges to begin for a statement that stops when it has found enough."""
+    return Lot(_FIRST_LOT if dialect is Dialect.SQLITE else _LONG_LOT)
 
 
 def _behind(last: str, order: Order) -> dict[str, str]:
     """Return the edge of what lies behind a stretch: nothing sorts between it and the edge."""
-    return {"high": last[:-1] + chr(ord(last[-1]) - 1) + _END} if order is Order.DESCENDING else {"low": last + " "}
+    return {"high": last[:-1] + chr(ord(last[-1]) - 1) + END} if order is Order.DESCENDING else {"low": last + " "}
 
 
 def listed(stored: str | Sequence[str]) -> Sequence[str]:
@@ -286,89 +305,10 @@ def _furthest(held: Sequence[_Held]) -> _Held:
     return (min if held[0].order is Order.DESCENDING else max)(held, key=lambda each: each.last or "")
 
 
-# -----------------------------------------------------------------------------------------------------------------
-# Stretches of attempts, each with that of their messages
-
-_LATE: Final = Sql(
-    sqlite=(
-        "SELECT mark.stretch || wanted.value AS pair FROM json_each(:stretches) AS wanted CROSS JOIN mark"
-        f" WHERE mark.owner = :owner AND mark.name = '{LATE}' || wanted.value"
-    ),
-    postgresql=(
-        "SELECT made.stretch || wanted.stretch AS pair FROM unnest(CAST(:stretches AS text[])) AS wanted(stretch)"
-        " CROSS JOIN LATERAL (SELECT mark.stretch FROM mark"
-        f" WHERE mark.owner = :owner AND mark.name = '{LATE}' || wanted.stretch OFFSET 0) AS made"
-    ),
-)
-
-
-async def late(read: Read, endpoint_id: str, of_messages: Sequence[str]) -> list[str]:
-    """Return in which other stretches messages of some stretches were tried at an endpoint, each with theirs."""
-    rows = await read.rows(_LATE, owner=endpoint_id, stretches=of_messages)
-    return sorted({row["pair"] for row in rows})
-
-
-async def whole(lots: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
-    """Yield pairs so that all of one stretch of attempts come together: only so they can be put in order."""
-    kept: list[str] = []
-    async for lot in lots:
-        pairs = kept + lot
-        kept = [each for each in pairs if each[:WIDTH] == pairs[-1][:WIDTH]]
-        if len(kept) < len(pairs):
-            yield pairs[: len(pairs) - len(kept)]
-    if kept:
-        yield kept
-
-
-async def newest(read: Read, endpoint_id: str, names: Sequence[str], *, most: int) -> tuple[list[str], str | None]:
-    """Return the newest pairs under some names, the newest first, and behind which one there are more; None for all."""
-    statement = _HELD_OF_EACH[read.dialect].replace("{direction}", "DESC")
-    rows = await read.rows(statement, owner=endpoint_id, names=names, most=most + 1, low="", high=_END)
-    found = [listed(row["stretches"]) for row in rows]
-    last = max((min(each) for each in found if len(each) > most), default=None)
-    return sorted({pair for each in found for pair in each}, reverse=True), last
-
-
-def of_messages(pair: str) -> str:
-    """Return the stretch of the messages of a pair."""
-    return pair[WIDTH:]
-
-
-def end_of(pair: str) -> int:
-    """Return a moment at the end of the stretch of attempts of a pair."""
-    return moment_of(ATTEMPT + pair[:WIDTH].ljust(-_FROM, "z"))
-
-
-async def one_by_one(pairs: Sequence[str]) -> AsyncIterator[list[str]]:
-    """Yield pairs that are in order by their stretches of attempts."""
-    for _, mine in groupby(pairs, lambda each: each[:WIDTH]):
-        yield list(mine)
-
-
-def parts_of_pairs(dialect: Dialect, pairs: Sequence[str], span: Span) -> dict[str, list[str]]:
-    """Return the ranges that pairs stand for, as far as they are in a part of a list of attempts."""
-    if dialect is Dialect.SQLITE:  # whose index leads to the attempts whatever their messages are
-        parts = [(*part, "") for part in clipped(ATTEMPT, list({each[:WIDTH] for each in pairs}), span)]
-    else:
-        parts = [(*part, of_messages(each)) for each in pairs for part in clipped(ATTEMPT, [each[:WIDTH]], span)]
-    return {
-        "firsts": [first for first, _, _ in parts],
-        "beyonds": [beyond for _, beyond, _ in parts],
-        "msg_firsts": [MESSAGE + stretch for *_, stretch in parts],
-        "msg_beyonds": [MESSAGE + stretch + _END for *_, stretch in parts],
-    }
-
-
-def are_dense(pairs: Sequence[str]) -> bool:
-    """Tell whether an endpoint was tried in every other stretch at least, from the newest pair to the oldest."""
-    tried = {number_of(each[:WIDTH]) for each in pairs}
-    return max(tried) - min(tried) < 2 * len(tried)
-
-
 def around(prefix: str, found: Sequence[str], span: Span) -> Span:
     """Return what a part of a list has in some stretches, or those of attempts in pairs, and between them."""
-    first, beyond = prefix + min(found)[:WIDTH], prefix + max(found)[:WIDTH] + _END
-    return replace(span, first=max(first, span.first or ""), below=min(beyond, span.below or _END))
+    first, beyond = prefix + min(found)[:WIDTH], prefix + max(found)[:WIDTH] + END
+    return replace(span, first=max(first, span.first or ""), below=min(beyond, span.below or END))
 
 
 # -----------------------------------------------------------------------------------------------------------------

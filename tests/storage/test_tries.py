@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""What endpoints were tried with is found whole, be it little or much, and however far from its messages."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+import pytest_asyncio
+
+from tidings import ids
+from tidings.clock import DAY, HOUR, MINUTE, SystemClock
+from tidings.ids import DEFAULT_ORG, AppId, EndpointId, moment_of
+from tidings.model.attempt import AttemptFilter, MessageStatus
+from tidings.model.message import MessageFilter
+from tidings.model.page import Order, Span
+from tidings.storage import attempted, attempts, intake, settlement, tries
+from tidings.storage.database import Database
+from tidings.storage.intake import NewMessage
+from tidings.storage.marks import Lot, stretch_of
+from tidings.storage.settlement import AttemptRow
+
+NOW = SystemClock().now()
+APP = AppId("app_" + "1" * 27)
+ALWAYS, SELDOM = EndpointId("ep_" + "a" * 27), EndpointId("ep_" + "s" * 27)
+COUNT, LATELY = 1_400, 800
+"""Messages, each in a stretch of its own, and how many of them are of the time after which nothing is old."""
+ROWS = 20
+FILTERS = (
+    MessageFilter(event_types=("a",)),
+    MessageFilter(event_types=("old",)),
+    MessageFilter(event_types=("old",), channel="c"),
+    MessageFilter(event_types=("a",), channel="c"),
+    MessageFilter(event_types=("rare",)),
+)
+
+
+@dataclass
+class Past:
+    """What is in the tables."""
+
+    messages: dict[str, NewMessage] = field(default_factory=dict)
+    attempts: list[AttemptRow] = field(default_factory=list)
+
+
+def past() -> Past:
+    """Make up messages of ten days, and what was tried: with one endpoint all, with another few and some late."""
+    chance, made = random.Random(5), Past()  # noqa: S311 - the same past each time
+    for number in range(COUNT):
+        moment = NOW - (COUNT - number) * 10 * MINUTE
+        kind = chance.choice("ab") if number > COUNT - LATELY else chance.choice(("a", "b", "old", "old"))
+        kind = "rare" if chance.random() < 0.01 else kind
+        channels = '["c"]' if chance.random() < 0.3 else None
+        new = NewMessage(ids.new(ids.MESSAGE, moment), APP, DEFAULT_ORG, kind, None, channels, b"{}", None, None, None)
+        made.messages[new.id] = new
+        made.attempts.append(tried(new.id, ALWAYS, moment, 0))
+        if number % 9 == 0:
+            status = chance.choice((0, 2))
+            made.attempts.append(tried(new.id, SELDOM, moment, status))
+            if status and chance.random() < 0.5:
+                made.attempts.append(tried(new.id, SELDOM, moment + chance.randrange(2 * DAY), chance.choice((0, 2))))
+    return made
+
+
+def tried(msg_id: str, endpoint: str, at: int, status: int) -> AttemptRow:
+    new, code = ids.new(ids.ATTEMPT, at), 200 if status == 0 else 500
+    return (msg_id, new, endpoint, APP, DEFAULT_ORG, "u", status, code, "", 1, 0, None, None)
+
+
+@pytest_asyncio.fixture
+async def there(db: Database) -> Past:
+    made = past()
+    async with db.write() as tx:
+        await intake.add(tx, list(made.messages.values()))
+        await settlement.add_attempts(tx, made.attempts)
+    return made
+
+
+def asked() -> Iterator[tuple[EndpointId, AttemptFilter, Order]]:
+    for endpoint in (SELDOM, ALWAYS):
+        for wanted in FILTERS:
+            for status in (None, MessageStatus.SUCCESS, MessageStatus.FAIL):
+                for order in Order:
+                    yield endpoint, AttemptFilter(status=status, message=wanted), order
+
+
+def is_wanted(made: Past, row: AttemptRow, endpoint: str, wanted: AttemptFilter) -> bool:
+    message, asked = made.messages[row[0]], wanted.message
+    return (
+        row[2] == endpoint
+        and wanted.status in (None, row[6])
+        and message.event_type in asked.event_types
+        and (asked.channel is None or message.channels is not None)
+    )
+
+
+def pages(keys: list[str], span: Span) -> Iterator[tuple[Span, list[str]]]:
+    """Yield parts of a list one behind the other, and what each ought to hold: the first three, and the last two."""
+    keys = sorted(keys, reverse=span.order is Order.DESCENDING)
+    for start in {0, ROWS, 2 * ROWS, max(0, len(keys) - 2 * ROWS), max(0, len(keys) - ROWS)}:
+        if start > len(keys):
+            continue
+        part = span
+        if start:
+            edge = keys[start - 1]
+            part = replace(span, below=edge) if span.order is Order.DESCENDING else replace(span, above=edge)
+        yield part, keys[start : start + ROWS]
+
+
+async def test_attempts_with_messages_that_are_wanted_are_found_in_order(db: Database, there: Past) -> None:
+    for endpoint, wanted, order in asked():
+        keys = [row[1] for row in there.attempts if is_wanted(there, row, endpoint, wanted)]
+        whole = Span(
+            order, ROWS, first=ids.first_at(ids.ATTEMPT, NOW - 90 * DAY), below=ids.first_at(ids.ATTEMPT, NOW + 3 * DAY)
+        )
+        for span, expected in pages(keys, whole):
+            async with db.read() as read:
+                found = await attempts.page_of_endpoint(read, APP, endpoint, span, wanted)
+            assert expected == [each.id for each in found], (endpoint, wanted, span)
+
+
+async def test_messages_that_an_endpoint_was_tried_with_are_found_in_order(db: Database, there: Past) -> None:
+    latest: dict[tuple[str, str], int] = {}
+    for row in sorted(there.attempts, key=lambda row: row[1]):
+        latest[row[0], row[2]] = min(latest.get((row[0], row[2]), 2), row[6])  # a success ends it, whatever was before
+    for endpoint, wanted, order in asked():
+        keys = [
+            msg_id
+            for (msg_id, to), status in latest.items()
+            if to == endpoint
+            and wanted.status in (None, status)
+            and is_wanted(there, tried(msg_id, endpoint, NOW, status), endpoint, wanted)
+        ]
+        whole = Span(
+            order, ROWS, first=ids.first_at(ids.MESSAGE, NOW - 90 * DAY), below=ids.first_at(ids.MESSAGE, NOW + HOUR)
+        )
+        for span, expected in pages(keys, whole):
+            async with db.read() as read:
+                found = await attempted.messages_of(read, APP, endpoint, span, wanted, with_payload=False)
+            assert expected == [each.message.id for each in found], (endpoint, wanted, span)
+
+
+@pytest.mark.parametrize("few", [0, 200])
+async def test_what_was_tried_late_is_found_one_way_and_the_other(
+    db: Database, there: Past, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(tries, "_FEW_LATE", few)
+    chance = random.Random(1)  # noqa: S311 - the same each time
+    made = sorted({stretch_of(each) for each in there.messages})
+    late = {
+        stretch_of(row[1]) + stretch_of(row[0])
+        for row in there.attempts
+        if row[2] == SELDOM and stretch_of(row[1]) != stretch_of(row[0])
+    }
+
+    for count in (1, 300, len(made)):
+        some = sorted(chance.sample(made, count))
+        async with db.read() as read:
+            found = await tries.late(read, SELDOM, some)
+        assert sorted(each for each in late if tries.of_messages(each) in some) == found
+
+
+async def test_what_lies_between_pairs_is_told_whole_or_not_at_all(
+    db: Database, there: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tries, "APART", 1)
+    for endpoint in (SELDOM, ALWAYS):
+        mine = sorted((row for row in there.attempts if row[2] == endpoint), key=lambda row: row[1])
+        pairs = [stretch_of(row[1]) + stretch_of(row[0]) for row in mine]
+        for most in (5, 60, 5_000):
+            async with db.read() as read:
+                found = await tries.between(read, endpoint, pairs[10:60], None, most=most)
+                exact = await tries.made_in(read, endpoint, pairs[10:60:7], None, most=5_000)
+            inside = {row[0] for row in mine if pairs[10][:4] <= stretch_of(row[1]) <= pairs[59][:4]}
+            assert found == (inside if most >= len(inside) else None)
+            assert exact is not None
+            assert {row[0] for row in mine[10:60:7]} <= exact <= inside
+
+
+def test_lots_grow_unless_less_promises_to_be_enough() -> None:
+    stretches = [str(number) for number in range(2_000)]
+
+    lot = Lot(16)
+    assert [16, 64, 256, 1_024, 640] == [len(each) for each in lot.of(stretches)]
+
+    lot, sizes = Lot(16), []
+    for each in lot.of(stretches):
+        sizes.append(len(each))
+        lot.learn(len(each), len(each) // 8, 50 - sum(sizes) // 8)
+        if sum(sizes) // 8 >= 50:
+            break
+    assert [16, 64, 256] == sizes[:3]
+    assert 50 * 8 <= sum(sizes) < 50 * 8 + 256
+
+
+def test_a_moment_of_an_attempt_is_no_moment_of_its_message() -> None:
+    """The past that is looked through here has what it is meant to have."""
+    rows = [row for row in past().attempts if row[2] == SELDOM]
+
+    assert sum(moment_of(row[1]) - moment_of(row[0]) > HOUR for row in rows) > 20
+    assert len(rows) > 2 * tries.APART
