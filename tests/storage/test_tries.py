@@ -171,8 +171,11 @@ async def test_what_lies_between_pairs_is_told_whole_or_not_at_all(
             async with db.read() as read:
                 found = await tries.between(read, endpoint, pairs[10:60], None, most=most)
                 exact = await tries.made_in(read, endpoint, pairs[10:60:7], None, most=5_000)
-            inside = {row[0] for row in mine if pairs[10][:4] <= stretch_of(row[1]) <= pairs[59][:4]}
-            assert found == (inside if most >= len(inside) else None)
+                failures = await tries.between(read, endpoint, pairs[10:60], MessageStatus.FAIL, most=most)
+            between = [row for row in mine if pairs[10][:4] <= stretch_of(row[1]) <= pairs[59][:4]]
+            inside, failed = {row[0] for row in between}, {row[0] for row in between if row[6]}
+            assert found == (inside if most >= len(between) else None)
+            assert failures == (failed if most >= sum(row[6] > 0 for row in between) else None)
             assert exact is not None
             assert {row[0] for row in mine[10:60:7]} <= exact <= inside
 

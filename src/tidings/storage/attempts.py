@@ -217,7 +217,8 @@ async def _messages_in(read: Read, endpoint_id: EndpointId, pairs: list[str], as
     An endpoint that is tried seldom is asked what it was tried with; else the application, what it made.
     """
     if ask.is_seldom and len(pairs) >= tries.APART and not tries.are_dense(pairs):
-        tried = await tries.between(read, endpoint_id, pairs, None, most=_LONGEST)
+        outcome = MessageStatus.FAIL if ask.wanted.statuses == {MessageStatus.FAIL} else None
+        tried = await tries.between(read, endpoint_id, pairs, outcome, most=_LONGEST)
         if tried is not None:
             return sorted(await messages.among(read, sorted(tried), ask.wanted.message))
         ask.is_seldom = False

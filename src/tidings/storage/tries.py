@@ -148,10 +148,12 @@ async def between(
 ) -> set[str] | None:
     """Return the messages of all attempts from the first pair to the last; None for more than three for each.
 
-    Where no more lies between them it is read sooner than each of them is looked for.
+    Where no more lies between them it is read sooner than each of them is looked for. Failures have an index that
+    tells them from the rest; other outcomes may be rare among many, so there all that was tried is read.
     """
     whole, enough = around(ATTEMPT, pairs, _EVERYTHING), min(3 * len(pairs), most)
-    text = _MADE_BETWEEN[read.dialect].replace("{status}", _asked(status))
+    asked = _asked(status) if status is MessageStatus.FAIL else ""
+    text = _MADE_BETWEEN[read.dialect].replace("{status}", asked)
     rows = await read.rows(text, endpoint=endpoint_id, first=whole.first, below=whole.below, most=enough + 1)
     return None if len(rows) > enough else {row["msg_id"] for row in rows}
 
