@@ -11,11 +11,11 @@ from typing import Final
 from tidings import ids
 from tidings.clock import DAY, SECOND
 from tidings.observe import failure
-from tidings.storage.database import Busy, Database, Dialect, Read, retried
+from tidings.storage.database import Database, Dialect, Read, retried
 
 WEEK: Final = 7 * DAY
 _GATE: Final = 7_251_002
-_TABLES: Final = ("message", "attempt")
+_DROPPING: Final = 7_251_004
 _KEYS: Final = {"message": "id", "attempt": "msg_id"}
 _EXISTING: Final = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relispartition"
 _LOCK_MS: Final = 200
@@ -41,7 +41,7 @@ async def _make_week(db: Database, start: int) -> int:
     first, end = ids.first_at(ids.MESSAGE, start), ids.first_at(ids.MESSAGE, start + WEEK)
     async with db.write(gate=_GATE) as tx:
         there = await _existing(tx)
-        missing = [table for table in _TABLES if f"{table}_{week}" not in there]
+        missing = [table for table in _KEYS if f"{table}_{week}" not in there]
         for table in missing:
             await tx.run(f"CREATE TABLE {table}_{week} PARTITION OF {table} FOR VALUES FROM ('{first}') TO ('{end}')")
     return len(missing)
@@ -50,58 +50,61 @@ async def _make_week(db: Database, start: int) -> int:
 async def drop_empty(db: Database, before: int) -> int:
     """Drop the partitions of weeks that ended before a moment and hold nothing more; return how many were dropped.
 
-    A week whose partitions are in somebody's use for long is left to the next time.
+    Where one cannot be dropped, as while somebody uses it for long, it and those behind it are left to the next time:
+    all of them are behind the same lock, and trying each would keep everybody else waiting again and again.
     """
     if db.dialect is not Dialect.POSTGRESQL:
         return 0
     async with db.read() as read:
-        there = await _existing(read)
+        weeks = _weeks(await _existing(read))
     dropped = 0
-    for start in range(_oldest(there), before - WEEK + 1, WEEK):
-        tables = [table for table in _TABLES if f"{table}_{_name_of(start)}" in there]
-        if tables:
-            dropped += await _drop_week(db, start, tables)
+    try:
+        for start in weeks:
+            if start + WEEK <= before:
+                dropped += await _drop_week(db, start)
+    except Exception as error:  # noqa: BLE001 - a week that is empty and stays does no harm
+        failure("dropping partitions", error)
     return dropped
 
 
-async def _drop_week(db: Database, start: int, tables: list[str]) -> int:
-    try:
-        # Without a lock first: going over what was just deleted may take long, the second time it does not.
-        async with db.read() as read:
-            if not await _are_empty(read, start, tables):
-                return 0
-        return await retried(lambda: _drop_locked(db, start, tables))
-    except Busy as error:
-        failure("dropping partitions", error)
-        return 0
+async def _drop_week(db: Database, start: int) -> int:
+    # Without a lock first: going over what was just deleted may take long, the second time it does not.
+    async with db.write(gate=_DROPPING) as tx:
+        if not await _if_empty(tx, start):
+            return 0
+    return await retried(lambda: _drop_locked(db, start))
 
 
-async def _drop_locked(db: Database, start: int, tables: list[str]) -> int:
-    async with db.write(gate=_GATE, lock_ms=_LOCK_MS) as tx:
+async def _drop_locked(db: Database, start: int) -> int:
+    async with db.write(gate=_DROPPING, lock_ms=_LOCK_MS) as tx:
         await tx.run(f"SET LOCAL statement_timeout = {_LOCK_MS}")
         # The tables before their parts, in the order of every query.
-        await tx.run(f"LOCK TABLE ONLY {', ONLY '.join(tables)} IN ACCESS EXCLUSIVE MODE")
-        if not await _are_empty(tx, start, tables):
-            return 0
-        await tx.run(f"DROP TABLE {', '.join(f'{table}_{_name_of(start)}' for table in tables)}")
-    return len(tables)
+        await tx.run(f"LOCK TABLE ONLY {', ONLY '.join(_KEYS)} IN ACCESS EXCLUSIVE MODE")
+        empty = await _if_empty(tx, start)
+        if empty:
+            await tx.run(f"DROP TABLE {', '.join(empty)}")
+    return len(empty)
 
 
-async def _are_empty(read: Read, start: int, tables: list[str]) -> bool:
-    for table in tables:
-        if await read.row(f"SELECT 1 FROM {table}_{_name_of(start)} ORDER BY {_KEYS[table]} LIMIT 1"):
-            return False
-    return True
+async def _if_empty(read: Read, start: int) -> list[str]:
+    """Return the partitions that a week has, if they hold nothing."""
+    there = await _existing(read)
+    keys = {f"{table}_{_name_of(start)}": key for table, key in _KEYS.items()}
+    found = [name for name in keys if name in there]
+    for name in found:
+        if await read.row(f"SELECT 1 FROM {name} ORDER BY {keys[name]} LIMIT 1"):
+            return []
+    return found
 
 
 async def _existing(read: Read) -> set[str]:
     return {row["relname"] for row in await read.rows(_EXISTING)}
 
 
-def _oldest(there: set[str]) -> int:
-    """Return when the oldest week begins; no moment comes before the end of time."""
-    starts = [_start_of(name.removeprefix(f"{table}_")) for table in _TABLES for name in there if table in name]
-    return min((start for start in starts if start is not None), default=1 << 62)
+def _weeks(there: set[str]) -> list[int]:
+    """Return when the weeks begin that partitions are named after, the oldest first."""
+    starts = (_start_of(name.rpartition("_")[2]) for name in there)
+    return sorted({start for start in starts if start is not None and start % WEEK == 0})
 
 
 def _name_of(start: int) -> str:
