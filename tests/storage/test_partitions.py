@@ -9,7 +9,7 @@ import pytest
 from tidings import ids
 from tidings.clock import DAY
 from tidings.core import wiping
-from tidings.storage import partitions
+from tidings.storage import partitions, tasks
 from tidings.storage.database import Database
 from tidings.storage.migrate import migrate
 from tidings.storage.partitions import WEEK
@@ -52,6 +52,11 @@ async def test_this_week_and_the_next_are_made_once(db: Database) -> None:
 
     assert ["message_20260917"] * 3 + ["message_20260924"] * 2 == there
     assert "message_default" == await add(db, THIS + 2 * WEEK)
+
+
+async def test_who_claims_tasks_does_not_hold_up_the_making(db: Database) -> None:
+    async with db.write(gate=tasks.GATE):
+        assert 4 == await partitions.make_ahead(db, NOW)
 
 
 async def test_a_week_that_is_in_the_default_partition_stays_there_and_the_next_is_made(db: Database) -> None:

@@ -14,7 +14,7 @@ from tidings.observe import failure
 from tidings.storage.database import Database, Dialect, Read, retried
 
 WEEK: Final = 7 * DAY
-_GATE: Final = 7_251_002
+_GATE: Final = 7_251_003
 _DROPPING: Final = 7_251_004
 _KEYS: Final = {"message": "id", "attempt": "msg_id"}
 _EXISTING: Final = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relispartition"
