@@ -160,3 +160,16 @@ async def test_partitions_of_other_lengths_keep_no_week(db: Database) -> None:
     assert 4 == await partitions.drop_empty(db, NOW)
 
     assert {"message_20260724"} == await names(db)
+
+
+async def test_each_schema_of_a_database_has_weeks_of_its_own(db: Database, postgres_dsn: str) -> None:
+    async with db.write() as tx:
+        await tx.run("CREATE SCHEMA other")
+    other = await opened(f"{postgres_dsn}?search_path=other")
+    await migrate(other)
+
+    made = [await partitions.make_ahead(each, NOW - 3 * WEEK) for each in (db, other)]
+    dropped = [await partitions.drop_empty(each, NOW) for each in (other, db)]
+
+    await other.close()
+    assert ([4, 4], [4, 4]) == (made, dropped)

@@ -17,7 +17,7 @@ WEEK: Final = 7 * DAY
 _GATE: Final = 7_251_003
 _DROPPING: Final = 7_251_004
 _KEYS: Final = {"message": "id", "attempt": "msg_id"}
-_EXISTING: Final = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relispartition"
+_EXISTING: Final = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relispartition AND pg_table_is_visible(oid)"
 _LOCK_MS: Final = 200
 """How long the queries of others may have to stand behind a lock on all partitions."""
 
