@@ -63,7 +63,14 @@ class Shaky:
 
 
 @pytest.mark.parametrize(
-    "errors", [(OutcomeUnknown,), (Busy, OutcomeUnknown), (Busy, Busy), (OutcomeUnknown, Duplicate)]
+    "errors",
+    [
+        (OutcomeUnknown,),
+        (Busy, OutcomeUnknown),
+        (Busy, Busy),
+        (OutcomeUnknown, Duplicate),
+        (OutcomeUnknown, StorageError),
+    ],
 )
 async def test_what_was_sent_is_written_once(
     db: Database, errors: tuple[type[StorageError], ...], caplog: pytest.LogCaptureFixture
@@ -89,7 +96,9 @@ async def test_what_was_sent_is_written_once(
     assert [kind for (kind,) in told].count("message.attempt.exhausted") == 1
 
 
-@pytest.mark.parametrize("errors", [(OutcomeUnknown, StorageError), (OutcomeUnknown, Duplicate, Duplicate)])
+@pytest.mark.parametrize(
+    "errors", [(OutcomeUnknown, StorageError, StorageError), (OutcomeUnknown, Duplicate, Duplicate)]
+)
 async def test_what_is_written_is_found_to_be_so_however_its_batch_is_split(
     db: Database, errors: tuple[type[StorageError], ...], caplog: pytest.LogCaptureFixture
 ) -> None:

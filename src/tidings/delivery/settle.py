@@ -19,7 +19,7 @@ from tidings.failpoint import point
 from tidings.model.routing import Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, settlement
-from tidings.storage.database import Busy, Database, Duplicate, OutcomeUnknown, Unavailable, Write
+from tidings.storage.database import Busy, Database, OutcomeUnknown, Unavailable, Write
 from tidings.storage.deliveries import Settled
 from tidings.storage.marks import Known
 from tidings.storage.settlement import AttemptRow
@@ -111,7 +111,7 @@ class SettleBatcher:
         `is_unknown` says that a COMMIT of it was lost on the way: it may be written already, whole.
         """
         pause = _FIRST_PAUSE
-        is_doubled = False
+        is_looked_for = False
         while True:
             try:
                 await self._commit(batch, is_unknown=is_unknown)
@@ -122,8 +122,8 @@ class SettleBatcher:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except Exception as error:  # noqa: BLE001 - one outcome's fault; the others must not wait for it
-                if is_unknown and isinstance(error, Duplicate) and not is_doubled:
-                    is_doubled = True  # it came through between the look and the insert; the next look finds it
+                if is_unknown and not is_looked_for:
+                    is_looked_for = True  # it may have come through since: the next look tells
                     continue
                 await self._settle_halves(batch or self._taken(), error, is_unknown=is_unknown)
                 return
