@@ -75,11 +75,11 @@ async def test_what_is_no_name_is_a_value_error() -> None:
 
 
 async def test_a_name_that_was_slow_holds_up_only_its_like(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookup, "SLOW_SECONDS", 0.05)
+    monkeypatch.setattr(lookup, "SLOW_SECONDS", 0.2)
     slow = [f"slow{number}" for number in range(QUICK_THREADS)]
     async with serving(system) as names:
         asking = [asyncio.create_task(names.look_up(host)) for host in slow]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.4)
         system.stuck.set()
         await asyncio.gather(*asking)
         system.stuck.clear()
@@ -96,10 +96,10 @@ async def test_a_name_that_was_slow_holds_up_only_its_like(system: System, monke
 async def test_a_name_that_has_become_quick_leaves_the_slow_lane(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookup, "SLOW_SECONDS", 0.05)
+    monkeypatch.setattr(lookup, "SLOW_SECONDS", 0.2)
     async with serving(system) as names:
         asking = asyncio.create_task(names.look_up("slow"))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.4)
         system.stuck.set()
         await asking
         await names.look_up("slow")

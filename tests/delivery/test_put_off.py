@@ -15,7 +15,7 @@ from tidings.storage import deliveries
 from tidings.storage.database import Database
 from tidings.storage.deliveries import Again
 
-LATER_MS = 700
+LATER_MS = 1_500
 
 
 async def _put_off(path: Path, app: str, *, ms: int = LATER_MS, payload: bytes = b"{}") -> str:

@@ -18,7 +18,8 @@ ROUNDS = 10
 
 @pytest_asyncio.fixture
 async def nodes(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[tuple[Live, Live]]:
-    first, second = node(postgres_dsn, tmp_path / "a"), node(postgres_dsn, tmp_path / "b")
+    # Nothing is sent again for being answered slowly.
+    first, second = (node(postgres_dsn, tmp_path / name, worker_request_timeout=5) for name in "ab")
     with ended(first, second):
         await asyncio.gather(started(first), started(second))
         yield first, second

@@ -11,7 +11,7 @@ STOP_SECONDS = 10.0
 
 
 async def test_a_server_told_to_stop_ends_in_order_and_the_next_one_goes_on(database_url: str, tmp_path: Path) -> None:
-    server = node(database_url, tmp_path)
+    server = node(database_url, tmp_path, worker_request_timeout=5)  # nothing is sent again for being slow
     async with slowly(0.05) as receiver:
         with ended(server):
             await started(server)

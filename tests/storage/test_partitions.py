@@ -59,7 +59,9 @@ async def test_who_claims_tasks_does_not_hold_up_the_making(db: Database) -> Non
         assert 4 == await partitions.make_ahead(db, NOW)
 
 
-async def test_a_week_that_is_in_the_default_partition_stays_there_and_the_next_is_made(db: Database) -> None:
+async def test_a_week_that_is_in_the_default_partition_stays_there_and_the_next_is_made(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     await add(db, NOW)
 
     made = await partitions.make_ahead(db, NOW)
@@ -67,6 +69,7 @@ async def test_a_week_that_is_in_the_default_partition_stays_there_and_the_next_
     # Neither its messages, some of which are there, nor its attempts, which lie where their messages do.
     assert (2, {"message_20260924", "attempt_20260924"}) == (made, await names(db))
     assert 2 == await partitions.make_ahead(db, NOW + WEEK)
+    assert "making partitions" not in caplog.text
 
 
 async def test_weeks_that_have_been_emptied_are_dropped_and_no_others(db: Database) -> None:

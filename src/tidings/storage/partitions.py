@@ -42,9 +42,20 @@ async def _make_week(db: Database, start: int) -> int:
     async with db.write(gate=_GATE) as tx:
         there = await _existing(tx)
         missing = [table for table in _KEYS if f"{table}_{week}" not in there]
+        if not missing or await _has_begun(tx, first, end):
+            return 0
         for table in missing:
             await tx.run(f"CREATE TABLE {table}_{week} PARTITION OF {table} FOR VALUES FROM ('{first}') TO ('{end}')")
     return len(missing)
+
+
+async def _has_begun(read: Read, first: str, end: str) -> bool:
+    """Tell whether something of a week lies in the default partitions: then the rest of it goes there, too."""
+    for table, key in _KEYS.items():
+        found = f"SELECT 1 FROM {table}_default WHERE {key} >= :first AND {key} < :end LIMIT 1"
+        if await read.row(found, first=first, end=end):
+            return True
+    return False
 
 
 async def drop_empty(db: Database, before: int) -> int:
