@@ -74,6 +74,16 @@ _ATTEMPTED: Final = (
     ("sparse", ""),
     ("idle", ""),
 )
+_FAR: Final = (
+    ("msg", "event_types=order.step3&channel=eu&tag=bulk"),
+    ("attempt/endpoint/steady-0", "event_types=order.step3&channel=eu"),
+    ("attempt/endpoint/steady-0", "event_types=order.step3&channel=eu&tag=bulk"),
+    ("attempt/endpoint/dead", "status=2&event_types=order.step3&channel=eu"),
+    ("attempt/endpoint/seldom", "event_types=order.step3&channel=eu"),
+    ("endpoint/seldom/msg", "event_types=order.step3"),
+    ("endpoint/seldom/msg", "channel=eu"),
+)
+"""Names that are each frequent and seldom meet, or that an endpoint got little of: looked for everywhere, at worst."""
 
 
 def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
@@ -89,7 +99,9 @@ def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
     written = database.use(lambda db: past.write(db, app, made, messages))
     filled = time.monotonic() - began
     with running(folder, database) as service:
-        figures = [_measured(service, [service.pid, *database.pids], name, ask) for name, ask in _lists(written)]
+        pids = [service.pid, *database.pids]
+        figures = [_measured(service, pids, name, ask) for name, ask in _lists(written)]
+        far = [_measured(service, pids, name, ask) for name, ask in _far(written)]
         service.stop()
     return {
         "database": database.kind,
@@ -97,6 +109,7 @@ def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
         "attempts": written.attempts,
         "fill_seconds": filled,
         "lists": figures,
+        "far": far,
     }
 
 
@@ -116,6 +129,13 @@ def _lists(written: Past) -> Iterator[tuple[str, Callable[[random.Random], str]]
     yield "attempts of a message", lambda chance: f"{root}/attempt/msg/{chance.choice(written.messages)}"
     yield "endpoints of a message", lambda chance: f"{root}/msg/{chance.choice(written.messages)}/endpoint"
     yield "endpoints", _fixed(f"{root}/endpoint", "")
+
+
+def _far(written: Past) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
+    """Yield the lists that grow with what the application has."""
+    for path, asked in _FAR:
+        there = "/".join(written.endpoints.get(each, each) for each in path.split("/"))
+        yield f"{path}, {asked}", _fixed(f"/api/v1/app/{written.app}/{there}", asked)
 
 
 def _fixed(path: str, query: str) -> Callable[[random.Random], str]:

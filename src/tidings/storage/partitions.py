@@ -31,7 +31,7 @@ async def make_ahead(db: Database, now: int) -> int:
     for start in (this, this + WEEK):
         try:
             made += await _make_week(db, start)
-        except Exception as error:  # noqa: BLE001 - a week whose rows are in the default partition keeps them there
+        except Exception as error:  # noqa: BLE001 - until it is made, the default partition takes what comes
             failure("making partitions", error)
     return made
 
