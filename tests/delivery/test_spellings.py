@@ -56,6 +56,8 @@ scheme = st.sampled_from(["http", "https", "HTTP"])
 CARRIERS: dict[str, Callable[[IPv4Address], IPv6Address]] = {
     "mapped": lambda inside: IPv6Address(0xFFFF << 32 | int(inside)),
     "compatible": lambda inside: IPv6Address(int(inside)),
+    "translated": lambda inside: IPv6Address(0xFFFF << 48 | int(inside)),
+    "ISATAP": lambda inside: IPv6Address(int(IPv6Address("2606:4700::5efe:0:0")) | int(inside)),
     "NAT64": lambda inside: IPv6Address(int(IPv6Address("64:ff9b::")) | int(inside)),
     "local NAT64": lambda inside: IPv6Address(int(IPv6Address("64:ff9b:1::")) | int(inside)),
     "6to4": lambda inside: IPv6Address(0x2002 << 112 | int(inside) << 80 | 1),

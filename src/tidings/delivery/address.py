@@ -11,7 +11,10 @@ resolved, every address in the answer is judged, and the refused ones are droppe
 private address is called at the public one only. No name is exempt, `localhost` least of all.
 
 An IPv6 address can carry an IPv4 address that some gateway unwraps. A mapped one (`::ffff:10.0.0.1`) is the IPv4
-address, as sockets see it. The others (NAT64, 6to4, Teredo, IPv4-compatible) are refused by range.
+address, as sockets see it. The others (NAT64, 6to4, Teredo, ISATAP, IPv4-compatible, IPv4-translated) are refused
+whatever they carry. Of IPv6 only global unicast (2000::/3) can be called: everything else is local, special or
+unassigned. A NAT64 prefix out of the operator's own global addresses cannot be recognized; metadata services are
+looked for at each place where RFC 6052 puts an IPv4 address.
 
 The operator's allow-list exempts subnets. It never exempts the metadata services of clouds, not even inside a
 carrier: they hand the machine's credentials to whoever asks, and no webhook receiver lives there.
@@ -59,19 +62,13 @@ BLOCKED: Final = tuple(
         "203.0.113.0/24",  # documentation
         "224.0.0.0/4",  # multicast
         "240.0.0.0/4",  # reserved, and broadcast
-        "::/96",  # unspecified, loopback, IPv4-compatible
-        "64:ff9b::/96",  # NAT64
-        "64:ff9b:1::/48",  # NAT64 with a local prefix
-        "100::/64",  # discard
-        "2001::/32",  # Teredo
+        "::/3",  # loopback, IPv4-compatible, IPv4-translated, NAT64, discard, segment routing
+        "2001::/23",  # protocol assignments, Teredo among them
         "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4
         "3fff::/20",  # documentation
-        "5f00::/16",  # segment routing
-        "fc00::/7",  # unique local
-        "fe80::/10",  # link local
-        "fec0::/10",  # site local
-        "ff00::/8",  # multicast
+        "4000::/2",  # unassigned
+        "8000::/1",  # unique local, link local, site local, multicast
     )
 )
 
@@ -79,14 +76,27 @@ METADATA: Final[frozenset[Address]] = frozenset(
     ip_address(text)
     for text in (
         "169.254.169.254",  # most clouds
+        "169.254.169.250",  # Rancher
+        "169.254.169.252",  # Google, Kubernetes nodes
         "169.254.170.2",  # AWS, containers
         "169.254.170.23",  # AWS, pods
+        "169.254.0.23",  # Tencent
+        "169.254.10.10",  # Tencent
+        "169.254.42.42",  # Scaleway
         "100.100.100.200",  # Alibaba
+        "100.80.80.80",  # UCloud
+        "100.96.0.96",  # Volcano Engine
         "168.63.129.16",  # Azure
         "192.0.0.192",  # Oracle
+        "fd00:100::100:200",  # Alibaba
+        "fd00:42::42",  # Scaleway
+        "fd00:a9fe:a9fe::1",  # Akamai
+        "fd00:c1::a9fe:a9fe",  # Oracle
         "fd00:ec2::254",  # AWS
         "fd00:ec2::23",  # AWS, pods
         "fd20:ce::254",  # Google
+        "fe80::a9fe:a9fe",  # OpenStack
+        "fe80::1234:5678:9abc",  # Azure
     )
 )
 
@@ -127,7 +137,7 @@ class AddressPolicy:
             return True
         if any(address in network for network in self.allowed_subnets):
             return False
-        return any(address in network for network in BLOCKED)
+        return _is_isatap(address) or any(address in network for network in BLOCKED)
 
     def vet(self, addresses: Iterable[Address]) -> tuple[str, ...]:
         """Return those that may be called, IPv4 first, else in the order given. Raises AddressError if none may."""
@@ -143,7 +153,7 @@ class AddressPolicy:
 
 def is_metadata(address: Address) -> bool:
     """Tell whether an address is, or carries, that of a cloud's metadata service."""
-    return address in METADATA or _carried(address) in METADATA
+    return address in METADATA or not METADATA.isdisjoint(_carried(address))
 
 
 def plain(ip: Address) -> Address:
@@ -153,15 +163,21 @@ def plain(ip: Address) -> Address:
     return ip
 
 
-def _carried(address: Address) -> Address | None:
-    """Return the IPv4 address that a gateway would find in an IPv6 address."""
+def _carried(address: Address) -> list[Address]:
+    """Return the IPv4 addresses that a gateway could find in an IPv6 address."""
     if isinstance(address, IPv4Address):
-        return None
-    if address.sixtofour is not None:
-        return address.sixtofour
-    if address.teredo is not None:
-        return address.teredo[1]
-    return IPv4Address(int(address) & 0xFFFF_FFFF)  # NAT64, also under a prefix of the operator's own
+        return []
+    found: list[Address | None] = [address.sixtofour, *(address.teredo or ())]
+    found.append(IPv4Address(address.packed[12:]))  # NAT64, ISATAP, IPv4-compatible, IPv4-translated
+    if address.packed[8] == 0:
+        halves = address.packed[:8] + address.packed[9:]  # RFC 6052 section 2.2: the byte between stays empty
+        found += [IPv4Address(halves[place : place + 4]) for place in range(4, 9)]
+    return [each for each in found if each is not None]
+
+
+def _is_isatap(address: Address) -> bool:
+    """Tell whether an interface identifier carries an IPv4 address, RFC 5214 section 6.1; its prefix may be any."""
+    return isinstance(address, IPv6Address) and (int(address) >> 32) & 0xFDFF_FFFF == 0x5EFE  # noqa: PLR2004
 
 
 def _unmapped(network: Network) -> Network:
