@@ -26,6 +26,18 @@ def _health(status: str) -> dict[str, dict[str, str]]:
     return {part: {"status": status} for part in ("database", "queue", "cache")}
 
 
+async def test_an_sdk_gets_the_contracts_answer_to_health(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDKs for Kotlin, C# and Java raise at a success with a body where the contract has a 204."""
+    headers = {"user-agent": "svix-libs/2.0.0/kotlin"}
+
+    sound = await lite.client.get("/api/v1/health", headers=headers)
+    monkeypatch.setattr(type(lite.db), "read", _failing(Unavailable("gone")))
+    failing = await lite.client.get("/api/v1/health", headers=headers)
+
+    assert (204, b"") == (sound.status_code, sound.content)
+    assert (500, _health("error")) == (failing.status_code, failing.json())
+
+
 async def test_health_tells_that_the_database_is_gone(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(lite.db), "read", _failing(Unavailable("gone")))
 

@@ -108,3 +108,15 @@ def test_every_reference_leads_somewhere(ours: Json) -> None:
 def test_every_word_of_the_document_is_json(ours: Json) -> None:
     assert '"x-alias"' not in json.dumps(ours)
     assert '"x-required"' not in json.dumps(ours)
+
+
+@pytest.mark.parametrize(
+    ("operation", "schema"),
+    [
+        ("v1.endpoint.rotate-secret", {"EndpointSecretOut"}),
+        ("v1.health.get", set()),
+        ("v1.endpoint.recover", {"DryRunOut"}),
+    ],
+)
+def test_an_answer_that_few_callers_get_is_in_the_document(ours: Json, operation: str, schema: set[str]) -> None:
+    assert schema == _names(_operations(ours)[operation]["responses"]["2XX"])

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Endpoints' secrets over HTTP."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Final
 
 from msgspec import Meta
 
+from tidings.api import sdk
 from tidings.api.endpoint_bodies import SECRET, key_of, secret_faults
 from tidings.api.endpoints import TAG
 from tidings.api.query import Query
@@ -20,8 +20,6 @@ from tidings.model.token import Capability
 
 _GRACE: Final = Meta(extra_json_schema={"format": "uint32", "minimum": 0, "maximum": GRACE_MAX})
 _PUBLIC: Final = Meta(extra_json_schema={"pattern": "^(whsec_|whpk_)[a-zA-Z0-9+/=]{32,100}$"})
-_PYTHON: Final = re.compile(r"svix-libs/(\d{1,4})\.(\d{1,4})[^/ ]*/python\b")
-_READS_KEY: Final = (2, 9)
 
 
 class EndpointSecretOut(Out, kw_only=True):
@@ -59,17 +57,11 @@ async def rotate(call: Call[Query, EndpointSecretRotateIn]) -> Answer:
     wanted = signing.Rotation(key_of(call.body.key), call.body.grace)
 
     def render(key: str) -> Answer:
-        return answer(200, EndpointSecretOut(key=key)) if _reads_a_key(call.agent) else Answer(204)
+        return answer(200, EndpointSecretOut(key=key)) if sdk.reads_rotated_key(call.agent) else Answer(204)
 
     return await signing.rotate(
         call.context.desk, call.app, call.path["endpoint_id"], wanted, receipt=call.receipt, render=render
     )
-
-
-def _reads_a_key(agent: str) -> bool:
-    """Tell whether a caller is one of the SDKs that read the fresh key from the answer; the others want no body."""
-    match = _PYTHON.search(agent)
-    return match is not None and (int(match[1]), int(match[2])) >= _READS_KEY
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
@@ -98,5 +90,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=EndpointSecretRotateIn,
         handler=rotate,
         answers={204: None},
+        varies=("The new secret, for the official SDKs from version 2.7 on", EndpointSecretOut),
     ),
 )

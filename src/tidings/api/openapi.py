@@ -112,14 +112,22 @@ def _responses(route: AnyRoute) -> Iterator[tuple[int | str, Json]]:
         if kind is not None:
             response["content"] = _EVENTS if kind is EventStream else _content(kind)
         yield status, response
-    if issubclass(route.query, DryRunQuery):
-        # A range, which generators leave aside where there is a status: what a client is made for stays the task.
-        yield "2XX", {"description": "What the task would do, for a dry run", "content": _content(DryRunOut)}
+    varies = _varies(route)
+    if varies is not None:
+        # A range, which generators leave aside where there is a status: what a client is made for stays the usual.
+        words, kind = varies
+        yield "2XX", {"description": words} if kind is None else {"description": words, "content": _content(kind)}
     if route.access is Access.OPEN and "{" not in route.path:  # nothing is asked of it that could be refused
         return
     for status in (*_REFUSALS, 413) if route.has_body else _REFUSALS:
         kind = HTTPValidationError if status == HTTPStatus.UNPROCESSABLE_ENTITY else HttpErrorOut
         yield status, {"description": HTTPStatus(status).phrase, "content": _content(kind)}
+
+
+def _varies(route: AnyRoute) -> tuple[str, object] | None:
+    return (
+        ("What the task would do, for a dry run", DryRunOut) if issubclass(route.query, DryRunQuery) else route.varies
+    )
 
 
 def _content(kind: object) -> Json:
@@ -134,7 +142,8 @@ def _schemas(table: Iterable[AnyRoute]) -> Iterator[tuple[str, Json]]:
     for route in table:
         kinds += [route.body] if route.has_body else []
         kinds += [kind for kind in route.answers.values() if kind not in (None, EventStream)]
-        kinds += [DryRunOut] if issubclass(route.query, DryRunQuery) else []
+        varies = _varies(route)
+        kinds += [varies[1]] if varies is not None and varies[1] is not None else []
         found = (parameter.kind.schema.get("enum") for parameter in _asked(route))
         enums += [enum for enum in found if isinstance(enum, type) and issubclass(enum, Enum)]
     _, components = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=_REF)

@@ -106,6 +106,8 @@ class Route(Generic[QueryT, BodyT]):
     handler: Callable[[Call[QueryT, BodyT]], Awaitable[Answer]]
     answers: Mapping[int, object]
     """The type of the body by status of success, None where there is no body."""
+    varies: tuple[str, object] | None = None
+    """Another answer of success: for which callers, and the type of its body, None where it has none."""
     is_deprecated: bool = False
     decoder: msgspec.json.Decoder[BodyT] = field(init=False)
 

@@ -5,7 +5,6 @@ The clients know eight names of tasks and three words for their state, and refus
 is more than that stands in members that they pass on unread (`data`) or skip (`x`).
 """
 
-import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, Final, cast
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Final, cast
 from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
+from tidings.api import sdk
 from tidings.api.query import Direction, Kind, Limit, Query, TaskIterator, one_of
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
@@ -49,8 +49,6 @@ class BackgroundTaskStatus(Enum):
 
 OLD_BULK_REPLAY: Final = "endpoint.bulk_replay"
 """How clients up to 1.86 spell it; they know no other spelling, and later ones do not know this."""
-_OLD_CLIENT: Final = (1, 86)
-_CLIENT: Final = re.compile(r"svix-libs/(\d{1,9})\.(\d{1,9})")
 
 
 def _type_of(value: str) -> Enum:
@@ -187,9 +185,7 @@ def _status(task: Task) -> BackgroundTaskStatus:
 
 def _spelt(kind: str, agent: str) -> BackgroundTaskType:
     """Return the name of a kind as the client at hand knows it."""
-    client = _CLIENT.search(agent)
-    is_old = client is not None and (int(client[1]), int(client[2])) <= _OLD_CLIENT
-    if is_old and kind == BackgroundTaskType.BULK_REPLAY.value:
+    if kind == BackgroundTaskType.BULK_REPLAY.value and sdk.knows_no_dash(agent):
         return cast("BackgroundTaskType", OLD_BULK_REPLAY)
     return BackgroundTaskType(kind)
 
