@@ -264,7 +264,7 @@ async def test_enabling_clears_the_record(api: Api) -> None:
 
     _, patched = await _call(api, "PATCH", f"/app/{app}/endpoint/{endpoint}", {"disabled": False})
 
-    assert ("ok", None) == (patched["x"]["health"]["status"], patched["x"]["health"]["failingSince"])
+    assert ("healthy", None) == (patched["x"]["health"]["status"], patched["x"]["health"]["failingSince"])
     assert patched == await api.read(f"/app/{app}/endpoint/{endpoint}")
 
 

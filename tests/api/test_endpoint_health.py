@@ -2,16 +2,23 @@
 """An endpoint's health as callers see it, and what they do about it."""
 
 import json
-from typing import Any
+from typing import Any, Final
+
+import pytest
 
 from api.kit import Api, Json
+from tidings import ids
 from tidings.clock import DAY, HOUR, rfc3339
 from tidings.core.health import forget_idle_limits
 from tidings.model.throttle import SECOND_US
 
+OK: Final = 200
 FRESH: Json = {
-    "status": "ok",
+    "status": "healthy",
+    "successRate": None,
+    "consecutiveFailures": 0,
     "failingSince": None,
+    "lastError": None,
     "lastFailureAt": None,
     "disablesAt": None,
     "unreachableSince": None,
@@ -58,6 +65,117 @@ async def test_a_failing_endpoint_says_since_when_and_when_it_will_be_disabled(a
         }
         == told
     )
+
+
+async def tried(api: Api, app: str, endpoint: str, *codes: int) -> list[str]:
+    """Store attempts at an endpoint, each with a message of its own; code 0 is no response."""
+    found = []
+    for code in codes:
+        api.clock.advance(1_000)
+        msg = ids.new(ids.MESSAGE, api.clock.now())
+        found.append(await api.attempt(app, endpoint, msg, status=0 if code == OK else 2, code=code))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("codes", "status", "rate", "in_a_row"),
+    [
+        ([OK], "healthy", 1.0, 0),
+        ([500], "degraded", 0.0, 1),
+        ([500] * 9, "degraded", 0.0, 9),
+        ([500] * 10, "failing", 0.0, 10),
+        ([OK] * 30 + [500] * 10, "failing", 0.75, 10),
+        ([500] * 10 + [OK], "degraded", 0.0909, 0),
+        ([500] * 10 + [OK] + [500] * 9, "degraded", 0.05, 9),
+        ([500] + [OK] * 19, "healthy", 0.95, 0),
+        ([500] + [OK] * 18, "degraded", 0.9474, 0),
+        ([500] * 3 + [OK] * 100, "healthy", 1.0, 0),
+        ([OK] + [500] * 101, "failing", 0.0, 100),
+    ],
+    ids=str,
+)
+async def test_health_follows_the_last_hundred_attempts(
+    api: Api, codes: list[int], status: str, rate: float, in_a_row: int
+) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    await tried(api, app, endpoint, *codes)
+
+    shown = await health(api, app, endpoint)
+
+    assert (status, rate, in_a_row) == (shown["status"], shown["successRate"], shown["consecutiveFailures"])
+    assert (shown["failingSince"] is not None) == (status == "failing")
+
+
+async def test_a_failing_endpoint_shows_its_first_and_its_last_failure(api: Api) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    attempts = await tried(api, app, endpoint, OK, *[500] * 9, 503)
+    without_response = await api.endpoint(app)
+    [unanswered] = await tried(api, app, without_response, 0)
+
+    first, other = await health(api, app, endpoint), await health(api, app, without_response)
+
+    assert rfc3339(ids.moment_of(attempts[1])) == first["failingSince"]
+    assert {
+        "attemptId": attempts[-1],
+        "timestamp": rfc3339(ids.moment_of(attempts[-1])),
+        "responseStatusCode": 503,
+        "detail": "The receiver answered with status 503.",
+    } == first["lastError"]
+    assert (unanswered, 0, "thanks") == tuple(
+        other["lastError"][name] for name in ("attemptId", "responseStatusCode", "detail")
+    )
+
+
+async def test_attempts_of_the_day_before_do_not_count(api: Api) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    await tried(api, app, endpoint, *[500] * 10)
+    api.clock.advance(DAY + 1_000)
+
+    idle = await health(api, app, endpoint)
+    await tried(api, app, endpoint, OK)
+    works = await health(api, app, endpoint)
+    await tried(api, app, endpoint, 500)
+    fails = await health(api, app, endpoint)
+
+    assert FRESH == idle
+    assert ("healthy", 1.0) == (works["status"], works["successRate"])
+    assert ("degraded", 0.5, 1) == (fails["status"], fails["successRate"], fails["consecutiveFailures"])
+
+
+async def test_a_run_of_failures_counts_from_its_beginning(api: Api) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    [first, *_] = await tried(api, app, endpoint, *[500] * 10)
+    api.clock.advance(DAY - HOUR)
+    await tried(api, app, endpoint, 500)
+    api.clock.advance(2 * HOUR)
+
+    shown = await health(api, app, endpoint)
+
+    assert ("failing", 0.0, 11) == (shown["status"], shown["successRate"], shown["consecutiveFailures"])
+    assert rfc3339(ids.moment_of(first)) == shown["failingSince"]
+
+
+async def test_every_answer_that_has_an_endpoint_has_its_health(api: Api) -> None:
+    app = await api.app()
+    endpoint, other = await api.endpoint(app), await api.endpoint(app)
+    await tried(api, app, endpoint, *[500] * 10)
+    path = f"/app/{app}/endpoint/{endpoint}"
+
+    answers = [
+        (await api.read(f"/app/{app}/endpoint"))["data"][1],
+        (await api.call("PATCH", path, json={"description": "new"})).json(),
+        (await api.call("PUT", path, json={"url": "http://example.com/"})).json(),
+        (await api.post(f"{path}/enable")).json(),
+    ]
+
+    assert [("failing", 10)] * 4 == [
+        (each["x"]["health"]["status"], each["x"]["health"]["consecutiveFailures"]) for each in answers
+    ]
+    assert FRESH == await health(api, app, other)
 
 
 async def disabled(api: Api) -> tuple[str, str, int]:

@@ -17,7 +17,7 @@ from tidings.ids import ATTEMPT, MESSAGE, AppId, EndpointId, MessageId
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import EVERY_MESSAGE, MessageFilter
 from tidings.model.page import Cursor, Order, Span
-from tidings.storage import attempted, attempts, messages
+from tidings.storage import attempted, attempts, messages, recent
 from tidings.storage.database import Database, Dialect, Read, Row, Statement, Value
 
 COUNT = 2_000
@@ -91,6 +91,10 @@ class Lists:
         span = Cursor(Order.ASCENDING, 10).span()
         await attempted.destinations_of(read, MessageId(self.past.messages[COUNT // 2]), span)
 
+    async def health(self, read: Read) -> None:
+        ids = [self.endpoint(name) for name in self.past.endpoints]
+        await recent.summed(read, ids, SystemClock().now())
+
 
 def _span(prefix: str) -> Span:
     return Cursor(Order.DESCENDING, 10).span_in_time(prefix, SystemClock().now())
@@ -151,6 +155,10 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
         lambda lists, read: lists.attempted(read, AttemptFilter(status=SENDING), "dead"),
     ),
     "destinations": (OF_MESSAGE, lambda lists, read: lists.destinations(read)),
+    "health of endpoints": (
+        r"USING COVERING INDEX attempt_endpoint|Index Only Scan Backward using \w*endpoint_id_id_status",
+        lambda lists, read: lists.health(read),
+    ),
 }
 
 

@@ -7,15 +7,29 @@ from msgspec import UNSET, UnsetType
 
 from tidings.api.wire import Moment, Out, moment_out
 from tidings.model.endpoint import Endpoint
-from tidings.model.health import Reason, Status, health_of
+from tidings.model.health import FailedAttempt, Reason, Status, failing_since, status_of
 from tidings.model.task import Task
 
 
+class EndpointErrorOut(Out, kw_only=True):
+    """The last failed attempt at an endpoint; the status code is 0 where there was no response."""
+
+    attempt_id: str
+    timestamp: Moment
+    response_status_code: int
+    detail: str
+
+
 class EndpointHealthOut(Out, kw_only=True):
-    """How an endpoint fares: since when messages run out of attempts, and when that disables it."""
+    """The health of an endpoint: its last 100 attempts of the past 24 hours, and its record of exhausted messages."""
 
     status: Status
+    success_rate: float | None
+    """The part of the recent attempts that succeeded, from 0 to 1; null without attempts."""
+    consecutive_failures: int
+    """The failed attempts since the last success, at most 100."""
     failing_since: Moment | None
+    last_error: EndpointErrorOut | None
     last_failure_at: Moment | None
     disables_at: Moment | None
     unreachable_since: Moment | None
@@ -34,12 +48,14 @@ class EndpointDetailOut(Out, kw_only=True):
 
 def detail_of(endpoint: Endpoint, started: Sequence[Task] | UnsetType = UNSET) -> EndpointDetailOut:
     """Return how an endpoint fares, and what was started for it."""
-    health = health_of(endpoint.record, disabled=endpoint.disabled)
-    record = health.record
+    record, recent = endpoint.record, endpoint.recent
     return EndpointDetailOut(
         health=EndpointHealthOut(
-            status=health.status,
-            failing_since=_moment(record.failing_since),
+            status=status_of(record, recent, disabled=endpoint.disabled),
+            success_rate=None if recent.success_rate is None else round(recent.success_rate, 4),
+            consecutive_failures=recent.failures_in_a_row,
+            failing_since=_moment(failing_since(record, recent)),
+            last_error=None if recent.last_error is None else _error(recent.last_error),
             last_failure_at=_moment(record.last_failure_at),
             disables_at=None if endpoint.disabled else _moment(record.disables_at),
             unreachable_since=_moment(record.unreachable_since),
@@ -47,6 +63,15 @@ def detail_of(endpoint: Endpoint, started: Sequence[Task] | UnsetType = UNSET) -
             disabled_reason=record.disabled_reason,
         ),
         tasks=UNSET if started is UNSET else tuple(task.id for task in started),
+    )
+
+
+def _error(failed: FailedAttempt) -> EndpointErrorOut:
+    return EndpointErrorOut(
+        attempt_id=failed.id,
+        timestamp=moment_out(failed.at),
+        response_status_code=failed.status_code,
+        detail=failed.detail or f"The receiver answered with status {failed.status_code}.",
     )
 
 

@@ -123,6 +123,7 @@ async def _add(tx: Write, desk: Desk, app: App, draft: EndpointDraft, now: int) 
 
 async def _rewrite(tx: Write, desk: Desk, app: App, before: Endpoint, edited: Endpoint) -> Endpoint:
     """Write an endpoint as it was edited, and tell of it."""
+    [edited] = await health.with_recent(tx, [edited], desk.now())
     endpoint = replace(edited, updated_at=desk.now())
     await endpoints.change(tx, endpoint)
     await tell(tx, desk, app, endpoint, operational.ENDPOINT_UPDATED)
@@ -194,13 +195,15 @@ def _drafted(app: App, draft: EndpointDraft, now: int) -> Endpoint:
 
 
 async def get(desk: Desk, app: App, ref: str) -> Endpoint:
-    """Return an endpoint by its id or uid."""
+    """Return an endpoint by its id or uid, with its recent attempts."""
     async with desk.db.read() as read:
-        return await endpoints.get(read, app.id, ref)
+        [endpoint] = await health.with_recent(read, [await endpoints.get(read, app.id, ref)], desk.now())
+    return endpoint
 
 
 async def page(desk: Desk, app: App, cursor: Cursor) -> Page[Endpoint]:
-    """Return a page of an application's endpoints."""
+    """Return a page of an application's endpoints, with their recent attempts."""
     async with desk.db.read() as read:
         rows = await endpoints.page(read, app.id, cursor.span())
+        rows = await health.with_recent(read, rows, desk.now())
     return cursor.page(rows, lambda endpoint: endpoint.id)

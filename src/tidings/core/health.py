@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a user does about an endpoint's health: look at its limit, and enable it again with a clean record."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,13 +11,13 @@ from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
-from tidings.model.health import NOTHING
+from tidings.model.health import NO_ATTEMPTS, NOTHING
 from tidings.model.recovery import LONGEST_MS
 from tidings.model.resending import Chosen, Narrowed, Which
 from tidings.model.task import Task
 from tidings.model.throttle import SECOND_US
-from tidings.storage import apps, endpoints, health, throttles
-from tidings.storage.database import Database, Write
+from tidings.storage import apps, endpoints, health, recent, throttles
+from tidings.storage.database import Database, Read, Write
 
 _CHUNK: Final = 1_000
 
@@ -30,6 +30,12 @@ async def reset(tx: Write, endpoint_id: str) -> None:
 async def note_disabled(tx: Write, endpoint_id: str, now: int) -> None:
     """Note when somebody disabled an endpoint, so that enabling it can catch up on what it missed."""
     await health.note_disabled(tx, endpoint_id, now)
+
+
+async def with_recent(read: Read, found: Sequence[Endpoint], now: int) -> list[Endpoint]:
+    """Return endpoints with what their recent attempts add up to."""
+    sums = await recent.summed(read, [endpoint.id for endpoint in found], now) if found else {}
+    return [replace(endpoint, recent=sums.get(endpoint.id, NO_ATTEMPTS)) for endpoint in found]
 
 
 async def throttled_since(desk: Desk, app: App, ref: str) -> int | None:
@@ -91,9 +97,8 @@ async def enable(
         catching_up = CATCHING_UP if wanted.catch_up else ()
         begun = [await begin(desk, tx, app, before, wanted.created_by) for begin in catching_up]
         tx.after_commit(lambda: desk.wake.routing(app.id))
-        after = replace(
-            before, disabled=False, record=NOTHING, updated_at=now if before.disabled else before.updated_at
-        )
+        [found] = await with_recent(tx, [before], now)
+        after = replace(found, disabled=False, record=NOTHING, updated_at=now if before.disabled else before.updated_at)
         return Enabled(after, tuple(task for task in begun if task is not None))
 
     return await desk.receipts.once(receipt, work, render)

@@ -9,7 +9,7 @@ from typing import Final
 
 from tidings.errors import Fault
 from tidings.ids import AppId, EndpointId, OrgId
-from tidings.model.health import NOTHING, Record
+from tidings.model.health import NO_ATTEMPTS, NOTHING, RecentAttempts, Record
 from tidings.model.signature import AnyKey
 
 CHANNELS_MAX: Final = 10
@@ -56,6 +56,8 @@ class Endpoint:
     updated_at: int
     record: Record = NOTHING
     """What is on record of its failures."""
+    recent: RecentAttempts = NO_ATTEMPTS
+    """What its recent attempts add up to, where that was read."""
 
     def overwritten(self, draft: EndpointDraft) -> "Endpoint":
         """Return the endpoint as a draft has it; its headers and what signs for it stay."""

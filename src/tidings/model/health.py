@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """How an endpoint fares: what is on record about its failures, and what follows from them. Pure.
 
+Two things make up an endpoint's health: its record, and its recent attempts.
+
 The record begins when a message runs out of automatic attempts; any success ends it. If another message runs out
 more than a set time later, with no success in between, the endpoint is disabled. A record twice as old as that time
 is out of date, and begins anew.
@@ -8,12 +10,25 @@ is out of date, and begins anew.
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
+
+from tidings.clock import DAY
+from tidings.ids import AttemptId
+
+WINDOW_ATTEMPTS: Final = 100
+WINDOW_MS: Final = DAY
+FAILING_IN_A_ROW: Final = 10
+"""Failed attempts in a row that make an endpoint failing."""
+HEALTHY_RATE: Final = 0.95
+"""The success rate below which an endpoint is degraded."""
 
 
 class Status(Enum):
     """How an endpoint fares, in a word."""
 
-    OK = "ok"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    """Fewer than 95 % of the recent attempts succeeded."""
     FAILING = "failing"
     DISABLED = "disabled"
 
@@ -48,18 +63,54 @@ NOTHING = Record()
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """An endpoint's health as it is told."""
+class FailedAttempt:
+    """The last failed attempt at an endpoint; `detail` is our own text where there was no response."""
 
-    status: Status
-    record: Record
+    id: AttemptId
+    at: int
+    status_code: int
+    detail: str | None = None
 
 
-def health_of(record: Record, *, disabled: bool) -> Health:
-    """Return the health of an endpoint with this record."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentAttempts:
+    """What the last 100 attempts of the past 24 hours add up to; a run of failures counts from its beginning."""
+
+    attempts: int = 0
+    delivered: int = 0
+    failures_in_a_row: int = 0
+    failing_since: int | None = None
+    """When the run of failures began that still lasts."""
+    last_error: FailedAttempt | None = None
+
+    @property
+    def success_rate(self) -> float | None:
+        """The part of the attempts that succeeded; None without attempts."""
+        return self.delivered / self.attempts if self.attempts else None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the failures in a row are too many."""
+        return self.failures_in_a_row >= FAILING_IN_A_ROW
+
+
+NO_ATTEMPTS = RecentAttempts()
+
+
+def status_of(record: Record, recent: RecentAttempts, *, disabled: bool) -> Status:
+    """Return the health of an endpoint with this record and these attempts."""
     if disabled:
-        return Health(Status.DISABLED, record)
-    return Health(Status.FAILING if record.is_open else Status.OK, record)
+        return Status.DISABLED
+    if record.is_open or recent.is_failing:
+        return Status.FAILING
+    rate = recent.success_rate
+    return Status.HEALTHY if rate is None or rate >= HEALTHY_RATE else Status.DEGRADED
+
+
+def failing_since(record: Record, recent: RecentAttempts) -> int | None:
+    """Return since when an endpoint fails: the beginning of its record or of a long run of failures."""
+    run = recent.failing_since if recent.is_failing else None
+    return min((each for each in (record.failing_since, run) if each is not None), default=None)
 
 
 class Verdict(Enum):

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""The recent attempts at endpoints, summed up for their health: two statements for a page of endpoints.
+
+Each endpoint costs a walk over the newest entries of `attempt_endpoint`, which holds every column that is counted, and
+two rows where an attempt has failed. The sums are one JSON array: as columns SQLite would walk for each of them.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.ids import ATTEMPT, AttemptId, EndpointId, first_at, moment_of
+from tidings.model.attempt import MessageStatus
+from tidings.model.health import WINDOW_ATTEMPTS, WINDOW_MS, FailedAttempt, RecentAttempts
+from tidings.storage.database import Read, Row, Sql
+from tidings.storage.span import spread
+
+DETAIL_CHARACTERS: Final = 500
+_NEWEST: Final = (
+    "(SELECT id, status FROM attempt WHERE endpoint_id = {endpoint}"
+    f" ORDER BY id DESC LIMIT {WINDOW_ATTEMPTS:d}) AS newest"
+)
+_SUMS: Final = (
+    "max(id), min(id), max(id) FILTER (WHERE status = 0), max(id) FILTER (WHERE status = 2),"
+    " count(*) FILTER (WHERE id >= :since), count(*) FILTER (WHERE id >= :since AND status = 0)"
+)
+_SUMMED: Final = Sql(
+    sqlite=(
+        f"SELECT value AS endpoint, (SELECT json_array({_SUMS}, group_concat(status, ''))"
+        f" FROM {_NEWEST.format(endpoint='wanted.value')}) AS sums FROM json_each(:endpoints) AS wanted"
+    ),
+    postgresql=(
+        f"SELECT wanted.id AS endpoint, summed.sums FROM {spread('endpoints')} AS wanted(id) CROSS JOIN LATERAL"
+        f" (SELECT CAST(json_build_array({_SUMS}, string_agg(CAST(status AS text), '' ORDER BY id DESC)) AS text)"
+        f" AS sums FROM {_NEWEST.format(endpoint='wanted.id')}) AS summed"
+    ),
+)
+# The body of a response is the receiver's, and its status code says enough.
+_FAILED: Final = (
+    "SELECT attempt.endpoint_id AS endpoint, attempt.id AS id, response_status_code AS code,"
+    f" CASE WHEN response_status_code = 0 THEN substr(response, 1, {DETAIL_CHARACTERS:d}) END AS detail,"
+    " (SELECT id FROM attempt AS first WHERE first.endpoint_id = attempt.endpoint_id AND first.id >= {first}"
+    " ORDER BY first.id LIMIT 1) AS run_start FROM {wanted}"
+)
+_LAST_FAILED: Final = Sql(
+    sqlite=_FAILED.format(
+        first="json_extract(:firsts, '$[' || wanted.key || ']')",
+        wanted=(
+            "json_each(:endpoints) AS wanted CROSS JOIN attempt WHERE attempt.endpoint_id = wanted.value"
+            " AND attempt.id = json_extract(:attempts, '$[' || wanted.key || ']')"
+        ),
+    ),
+    postgresql=_FAILED.format(
+        first="wanted.first",
+        wanted=(
+            f"{spread('endpoints', 'attempts', 'firsts')} AS wanted(endpoint, id, first) CROSS JOIN LATERAL"
+            " (SELECT * FROM attempt AS a WHERE a.endpoint_id = wanted.endpoint AND a.id = wanted.id OFFSET 0)"
+            " AS attempt"
+        ),
+    ),
+)
+_FAIL: Final = str(int(MessageStatus.FAIL))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What the newest attempts at an endpoint add up to; `statuses` has a digit for each, the newest first."""
+
+    newest: str
+    oldest: str
+    last_delivered: str | None
+    last_failed: str | None
+    attempts: int
+    delivered: int
+    statuses: str
+
+    @property
+    def failures_in_a_row(self) -> int:
+        return len(self.statuses) - len(self.statuses.lstrip(_FAIL))
+
+    @property
+    def first_of_run(self) -> str:
+        """The least id that an attempt after the last success can have: nothing sorts before one with a blank."""
+        return self.oldest if self.last_delivered is None else f"{self.last_delivered} "
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """The last failed attempt at an endpoint, and when the run of failures began that ends with it."""
+
+    last: FailedAttempt
+    began: int
+
+
+async def summed(read: Read, endpoint_ids: Sequence[EndpointId], now: int) -> dict[EndpointId, RecentAttempts]:
+    """Return what the recent attempts at endpoints add up to; an endpoint without any is left out."""
+    day = now - WINDOW_MS
+    rows = await read.rows(_SUMMED, endpoints=list(endpoint_ids), since=first_at(ATTEMPT, day))
+    found = {EndpointId(row["endpoint"]): _Sums(*json.loads(row["sums"])) for row in rows}
+    current = {each: sums for each, sums in found.items() if sums.newest and moment_of(sums.newest) >= day}
+    failures = await _failures(read, {each: sums for each, sums in current.items() if sums.last_failed})
+    return {each: _recent(sums, failures.get(each)) for each, sums in current.items()}
+
+
+async def _failures(read: Read, failed: dict[EndpointId, _Sums]) -> dict[EndpointId, _Failure]:
+    if not failed:
+        return {}
+    rows = await read.rows(
+        _LAST_FAILED,
+        endpoints=list(failed),
+        attempts=[sums.last_failed for sums in failed.values()],
+        firsts=[sums.first_of_run for sums in failed.values()],
+    )
+    return {EndpointId(row["endpoint"]): _failure(row) for row in rows}
+
+
+def _failure(row: Row) -> _Failure:
+    last = FailedAttempt(AttemptId(row["id"]), moment_of(row["id"]), row["code"], row["detail"])
+    return _Failure(last, moment_of(row["run_start"] or row["id"]))
+
+
+def _recent(sums: _Sums, failure: _Failure | None) -> RecentAttempts:
+    return RecentAttempts(
+        attempts=sums.attempts,
+        delivered=sums.delivered,
+        failures_in_a_row=sums.failures_in_a_row,
+        failing_since=failure.began if failure is not None and sums.failures_in_a_row else None,
+        last_error=None if failure is None else failure.last,
+    )
