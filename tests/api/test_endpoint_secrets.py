@@ -49,7 +49,7 @@ def _locked(api: Api, vault: Vault) -> None:
     object.__setattr__(api.context, "desk", replace(api.context.desk, vault=vault))
 
 
-@pytest.mark.parametrize(("given", "shown"), [(_secret("e"), _secret("e")), (PAIR, PUBLIC)])
+@pytest.mark.parametrize(("given", "shown"), [(_secret("e"), _secret("e")), (PAIR, PUBLIC), ("e" * 32, _secret("e"))])
 async def test_a_secret_of_ones_own_is_shown_as_its_receiver_needs_it(api: Api, given: str, shown: str) -> None:
     path = await _made(api, secret=given)
 
@@ -66,6 +66,9 @@ async def test_a_secret_of_ones_own_is_shown_as_its_receiver_needs_it(api: Api, 
         "w",
         "whsec_%",
         "whsec_wronglength",
+        "e" * 28,
+        "e" * 104,
+        "_" * 32,
         "hwsec_" + "e" * 32,
         PUBLIC,
         PAIR[:-4],

@@ -47,16 +47,26 @@ def test_a_secret_of_allowed_length_reads_back_as_given(length: int) -> None:
     assert key.text == text
 
 
+@pytest.mark.parametrize("length", [24, 32, 75])
+def test_bare_base64_is_a_symmetric_secret(length: int) -> None:
+    text = secret_of(length)
+
+    key = parse_secret(text.removeprefix("whsec_"))
+
+    assert isinstance(key, SymmetricKey)
+    assert key.text == text
+
+
+@pytest.mark.parametrize("prefix", ["whsec_", ""])
 @pytest.mark.parametrize("length", [0, 23, 76])
-def test_a_secret_of_another_length_is_refused(length: int) -> None:
+def test_a_secret_of_another_length_is_refused(length: int, prefix: str) -> None:
     with pytest.raises(ValueError, match=r"^secret length invalid$"):
-        parse_secret(secret_of(length))
+        parse_secret(prefix + secret_of(length).removeprefix("whsec_"))
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "w",
         "whsec_%",
         "whsec_ " + "A" * 32,
@@ -64,7 +74,10 @@ def test_a_secret_of_another_length_is_refused(length: int) -> None:
         "whsec_" + "A" * 33 + "B==",
         "whsec_" + "A" * 33 + "é==",
         "whsec_" + "_-" * 16,
-        "A" * 32,
+        "_" * 32,
+        "-" * 32,
+        "A" * 31,
+        "A" * 30 + "B=",
         "hwsec_" + "A" * 32,
         "whpk_" + "A" * 32,
         "WHSEC_" + "A" * 32,

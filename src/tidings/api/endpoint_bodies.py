@@ -44,7 +44,7 @@ _OLD_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "d
 _CHANNEL_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
 _OLD: Final = Meta(extra_json_schema={"deprecated": True})
 _OLD_VERSION: Final = Meta(extra_json_schema={"minimum": 1, "deprecated": True})
-SECRET: Final = Meta(extra_json_schema={"pattern": "^(whsec_|whsk_)[a-zA-Z0-9+/=]{32,100}$"})
+SECRET: Final = Meta(extra_json_schema={"pattern": "^(whsec_|whsk_)?[a-zA-Z0-9+/=]{32,100}$"})
 
 
 class EndpointUpsertIn(In, kw_only=True):

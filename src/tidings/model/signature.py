@@ -133,12 +133,17 @@ AnyKey = SymmetricKey | AsymmetricKey
 
 
 def parse_secret(text: str) -> AnyKey:
-    """Read a secret as a user gives it: prefix and padded standard base64; ValueError says what is wrong with it."""
+    """Read a secret as a user gives it: prefix and padded standard base64; ValueError says what is wrong with it.
+
+    Without a prefix it is a symmetric one: base64 has no underscore, so what has one begins with another prefix.
+    """
     if text.startswith(SYMMETRIC_PREFIX):
         return SymmetricKey(_unpacked(text[len(SYMMETRIC_PREFIX) :]))
     if text.startswith(SECRET_PREFIX):
         return AsymmetricKey(_unpacked(text[len(SECRET_PREFIX) :]))
-    raise ValueError("secret prefix invalid")
+    if "_" in text:
+        raise ValueError("secret prefix invalid")
+    return SymmetricKey(_unpacked(text))
 
 
 def _unpacked(encoded: str) -> bytes:
