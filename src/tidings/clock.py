@@ -9,6 +9,8 @@ SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
+CLOCK_SKEW: Final = 5 * MINUTE
+"""How far a caller's clock may be ahead of this server's."""
 
 
 class Clock(Protocol):

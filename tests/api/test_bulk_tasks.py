@@ -7,6 +7,7 @@ import pytest
 
 from api.kit import ORG, SECRET, Api, Json, faults
 from tasks.kit import QUICK, until, working
+from tidings.clock import HOUR, MINUTE, SECOND, rfc3339
 from tidings.core.access import issue_app_token
 from tidings.ids import AppId
 from tidings.tasks.kinds.registry import handlers
@@ -193,6 +194,48 @@ WRONG_FILTERS: dict[str, tuple[Json, list[str]]] = {
     "status": ({"status": 7}, ["body", "status"]),
     "class": ({"statusCodeClass": 404}, ["body", "statusCodeClass"]),
 }
+
+
+async def _missing_and_failed(api: Api, app: str, endpoint: str) -> None:
+    """Make a message that the endpoint was never sent, and one that has failed there for good."""
+    await api.message(app)
+    await api.attempt(app, endpoint, await api.message(app), status=2, code=500)
+    async with api.db.write() as tx:
+        await tx.run("DELETE FROM delivery WHERE endpoint_id = :endpoint", endpoint=endpoint)
+
+
+@pytest.mark.parametrize("more", [{}, {"until": LATER}], ids=["up to now", "up to a time ahead"])
+@pytest.mark.parametrize("ahead", [SECOND, 5 * MINUTE])
+@pytest.mark.parametrize("route", REPLAYS)
+async def test_a_caller_whose_clock_is_ahead_asks_for_an_empty_range(
+    api: Api, route: str, ahead: int, more: Json
+) -> None:
+    """Nothing is sent: neither what is there nor what comes, in the range or later, before the task runs."""
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    await _missing_and_failed(api, app, endpoint)
+    path = f"/app/{app}/endpoint/{endpoint}/{route}"
+    body = {"since": rfc3339(api.clock.now() + ahead), **more}
+
+    dry = await api.post(f"{path}?dryRun=true", json=body)
+    task = await api.made(path, body)
+    api.clock.advance(10 * MINUTE)
+    await _missing_and_failed(api, app, endpoint)
+
+    assert {"messagesSent": 0} == await finished(api, task)
+    assert (200, 0, []) == (dry.status_code, dry.json()["total"], dry.json()["sample"])
+
+
+async def test_usage_of_a_range_that_begins_a_little_ahead_is_nothing(api: Api) -> None:
+    app = await api.app()
+    endpoint = await api.endpoint(app)
+    await api.attempt(app, endpoint, await api.message(app))
+    since = api.clock.now() + 5 * MINUTE
+    later = rfc3339(since + HOUR)
+
+    task = await api.made("/stats/usage/app", {"since": rfc3339(since), "until": later})
+
+    assert [0] == [each["messageDestinations"] for each in (await finished(api, task))["appStats"]]
 
 
 @pytest.mark.parametrize("route", REPLAYS)

@@ -228,6 +228,9 @@ async def test_a_recovery_is_a_task_of_the_application_locked_to_its_endpoint(de
         (NOW - 20 * DAY, NOW - 6 * DAY),
         (NOW - HOUR, NOW + DAY),
         (NOW, None),
+        (NOW + 1, None),
+        (NOW + 5 * MINUTE, None),
+        (NOW + 5 * MINUTE, NOW + HOUR),
     ],
 )
 async def test_a_window_of_fourteen_days_and_a_little_may_be_recovered(
@@ -244,8 +247,9 @@ async def test_a_window_of_fourteen_days_and_a_little_may_be_recovered(
         (NOW - 14 * DAY - 5 * MINUTE - 1, None, "Cannot recover more than 14 days of messages"),
         (NOW - 30 * DAY, NOW - 10 * DAY, "Cannot recover more than 14 days of messages"),
         (NOW - HOUR, NOW - 2 * HOUR, "'since' must not be later than 'until'"),
-        (NOW + 1, None, "'since' must not be in the future"),
-        (NOW + 1, NOW + HOUR, "'since' must not be in the future"),
+        (NOW + 5 * MINUTE + 1, None, "'since' must not be in the future"),
+        (NOW + 5 * MINUTE + 1, NOW + HOUR, "'since' must not be in the future"),
+        (NOW + 2, NOW + 1, "'since' must not be later than 'until'"),
     ],
 )
 async def test_a_window_that_is_too_long_or_backwards_is_refused(

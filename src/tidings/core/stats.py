@@ -4,7 +4,7 @@
 from collections import Counter
 from typing import Final
 
-from tidings.clock import DAY, HOUR, MINUTE, rfc3339
+from tidings.clock import CLOCK_SKEW, DAY, HOUR, rfc3339
 from tidings.core.desk import Desk
 from tidings.errors import bad_request
 from tidings.ids import ATTEMPT, STEP_MS, first_at
@@ -13,8 +13,6 @@ from tidings.model.attempt import MessageStatus
 from tidings.storage import endpoints, tallies
 
 LONGEST_MS: Final = 28 * DAY
-SLACK_MS: Final = 5 * MINUTE
-"""How far a caller's clock may be ahead, and how much longer than allowed a range may be for that."""
 
 
 async def of_endpoint(desk: Desk, app: App, ref: str, since: int | None, until: int | None) -> Counter[MessageStatus]:
@@ -35,9 +33,9 @@ def in_hours(since: int | None, until: int | None) -> tuple[int | None, int | No
 def checked_range(since: int | None, until: int | None, now: int) -> tuple[int, int]:
     """Return the two moments; raises `invalid_range` where the later one is to come, or the span is too long."""
     last = now if until is None else until
-    if last > now + SLACK_MS:
+    if last > now + CLOCK_SKEW:
         raise bad_request("invalid_range", "'until' cannot be in the future")
     first = last - LONGEST_MS if since is None else since
-    if last - first > LONGEST_MS + SLACK_MS:
+    if last - first > LONGEST_MS + CLOCK_SKEW:
         raise bad_request("invalid_range", f"'since' cannot be more than 28 days prior to {rfc3339(last)}")
     return max(first, 0), max(last, 0)

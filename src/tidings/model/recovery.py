@@ -4,11 +4,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.clock import DAY, MINUTE
+from tidings.clock import CLOCK_SKEW, DAY
 from tidings.errors import Fault, invalid
 from tidings.ids import EndpointId
 
-LONGEST_MS: Final = 14 * DAY + 5 * MINUTE
+LONGEST_MS: Final = 14 * DAY + CLOCK_SKEW
 """Fourteen days, and a little for a caller whose clock or connection is slow."""
 
 
@@ -28,13 +28,18 @@ class RecoverArgs:
 
 
 def checked_until(since: int, until: int | None, now: int) -> int | None:
-    """Refuse a window that is too long or runs backwards; return its end, None for "now"."""
-    end = now if until is None else until
-    if since > now:
+    """Refuse a window that is too long or runs backwards; return its end, None for "now".
+
+    A window that begins within the clock skew ahead is empty: it ends where it begins.
+    """
+    end = max(since, now) if until is None else until
+    if since > now + CLOCK_SKEW:
         raise invalid(Fault(("body", "since"), "'since' must not be in the future"))
     if since > end:
         raise invalid(Fault(("body", "since"), "'since' must not be later than 'until'"))
     if since < end - LONGEST_MS:
         raise invalid(Fault(("body", "since"), "Cannot recover more than 14 days of messages"))
+    if since > now:
+        return since
     # What has not happened yet cannot be part of a closed range.
     return until if until is not None and until < now else None

@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tidings.clock import CLOCK_SKEW
 from tidings.errors import Fault, invalid
 from tidings.ids import EndpointId
 from tidings.model.attempt import MessageStatus, StatusCodeClass
@@ -57,10 +58,15 @@ class ReplayArgs:
 
 
 def checked_window(since: int, until: int | None, now: int) -> int | None:
-    """Refuse a stretch of time that runs backwards or has not begun; return its end, None for "now"."""
-    if since > now:
+    """Refuse a stretch of time that runs backwards or has not begun; return its end, None for "now".
+
+    A range that begins within the clock skew ahead is empty: it ends where it begins.
+    """
+    if since > now + CLOCK_SKEW:
         raise invalid(Fault(("body", "since"), "'since' must not be in the future"))
     if until is not None and since > until:
         raise invalid(Fault(("body", "since"), "'since' must not be later than 'until'"))
+    if since > now:
+        return since
     # What has not happened yet cannot be part of a closed range.
     return until if until is not None and until < now else None

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from tidings.clock import CLOCK_SKEW
 from tidings.errors import Fault, invalid
 
 
@@ -24,8 +25,11 @@ class OrgArgs:
 
 
 def checked_span(since: int, until: int, now: int) -> int:
-    """Refuse a stretch of time that runs backwards or has not begun; return its end, now at the latest."""
-    if since > now:
+    """Refuse a stretch of time that runs backwards or has not begun; return its end, now at the latest.
+
+    A range that begins within the clock skew ahead is empty: it ends before it begins.
+    """
+    if since > now + CLOCK_SKEW:
         raise invalid(Fault(("body", "since"), "'since' must not be in the future"))
     if since > until:
         raise invalid(Fault(("body", "since"), "'since' must not be later than 'until'"))
