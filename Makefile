@@ -17,8 +17,8 @@ help:  ## list the targets
 demo: $(VENV)/.demo  ## a webhook, an outage and its repair, in one command
 	@$(BIN)/tidings demo $(ARGS)
 
-serve: $(VENV)/.demo  ## run the service from this checkout
-	@$(BIN)/tidings serve $(ARGS)
+serve: $(VENV)/.demo  ## run the service from this checkout, for development: loopback receivers are allowed
+	@$(BIN)/tidings serve --allow-loopback $(ARGS)
 
 test: check $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.sdkjs $(VENV)/.codegen  ## check, then every test but the long runs
 	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)

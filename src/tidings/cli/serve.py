@@ -2,6 +2,8 @@
 """`tidings serve` runs the service, `tidings migrate` brings the database's schema to this release."""
 
 import asyncio
+import dataclasses
+import ipaddress
 import os
 import threading
 from pathlib import Path
@@ -10,9 +12,10 @@ from typing import Annotated, Final, TypeAlias
 import typer
 import uvloop
 
-from tidings.config import ConfigError, load, without_effect
+from tidings.config import ConfigError, Settings, Subnet, load, without_effect
 
 _LEAVE_SECONDS: Final = 1.0
+_LOOPBACK: Final[tuple[Subnet, ...]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 ConfigFile: TypeAlias = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A TOML file with settings; `tidings.toml` if there.")
@@ -33,6 +36,9 @@ def serve(  # noqa: PLR0913 - each is a flag
     delivery: Annotated[bool, typer.Option("--delivery/--no-delivery", help="Send messages to receivers.")] = True,
     tasks: Annotated[bool, typer.Option("--tasks/--no-tasks", help="Work on background tasks.")] = True,
     migrate: Annotated[bool, typer.Option("--migrate/--no-migrate", help="Bring the schema to this release.")] = True,
+    allow_loopback: Annotated[
+        bool, typer.Option("--allow-loopback", help="Let endpoints use loopback addresses, for development.")
+    ] = False,
     listen: Listen = None,
     db: DatabaseUrl = None,
     config: ConfigFile = None,
@@ -42,6 +48,7 @@ def serve(  # noqa: PLR0913 - each is a flag
     from tidings.server import serve as run  # noqa: PLC0415
 
     settings = load(file=config, listen_address=listen, db_dsn=db)
+    settings = _with_loopback(settings) if allow_loopback else settings
     works = settings.worker_enabled
     roles = Roles(api=api and settings.api_enabled, delivery=delivery and works, tasks=tasks and works)
     for variable, why in without_effect().items():
@@ -55,6 +62,15 @@ def serve(  # noqa: PLR0913 - each is a flag
         uvloop.run(work())
     except OSError as error:
         raise ConfigError(f"cannot listen on {settings.listen_address}: {error.strerror or error}") from error
+
+
+def _with_loopback(settings: Settings) -> Settings:
+    """Return settings that let endpoints use this machine; never in production, where other services listen there."""
+    if settings.environment == "prod":
+        raise ConfigError(
+            "--allow-loopback is for development, and environment is prod; set TIDINGS_WHITELIST_SUBNETS instead"
+        )
+    return dataclasses.replace(settings, whitelist_subnets=(*settings.whitelist_subnets, *_LOOPBACK))
 
 
 def leave_within(seconds: float) -> None:
