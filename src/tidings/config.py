@@ -38,6 +38,11 @@ _CHOICES: Final = {
     "log_level": ("error", "warning", "info", "debug"),
     "log_format": ("default", "json"),
 }
+_JWT_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""As long as the hash, by RFC 7518 section 3.2."""
+_MAIN_SECRET_BYTES: Final = 32
+_MAIN_SECRET_LEAST: Final = 16
+"""Below this `prod` refuses a main secret: it may encrypt a database already, so it cannot just be made longer."""
 _OTHER_NAMES: Final = {"log_level": {"trace": "debug", "warn": "warning"}}
 _DATABASE_URL: Final = "DATABASE_URL"
 _NOT_SETTINGS: Final = ("url", "token", "server_url", "test_pg")
@@ -87,7 +92,9 @@ class Settings:
     db_pgbouncer: bool = _doc("PgBouncer stands in between: no prepared statements.", default=False, own=True)
     environment: str = _doc("`dev`, `staging` or `prod`. In `prod` a missing secret is an error.", "dev")
     jwt_secret: str | None = _doc(
-        "Secret that signs and checks tokens. Outside `prod` one is made at the first start and kept in the database.",
+        "Secret that signs and checks tokens. Outside `prod` one is made at the first start and kept in the database."
+        " `prod` refuses one shorter than 32 bytes for `HS256`, 48 for `HS384`, 64 for `HS512`; elsewhere a warning"
+        " names it.",
         None,
     )
     jwt_algorithm: str = _doc(
@@ -96,8 +103,9 @@ class Settings:
         "HS256",
     )
     main_secret: str | None = _doc(
-        "Encrypts endpoints' secrets in the database. Secrets from before are still read; it cannot be changed or taken"
-        " away afterwards.",
+        "Encrypts endpoints' secrets and headers in the database, 32 random bytes or more; those from before are"
+        " encrypted in the background. It cannot be changed or taken away afterwards. `prod` refuses one shorter than"
+        " 16 bytes.",
         None,
     )
     default_signature_type: str = _doc(
@@ -174,13 +182,37 @@ class Settings:
         _ = self.listen, self.sqlite_path
 
     def _check_secret(self) -> None:
-        """Hold that there is a secret where none may be made up."""
+        """Hold that there is a secret where none may be made up, and that it is long enough where that counts."""
+        if self.environment == "prod":
+            weak = self.weak_secrets()
+            if weak and (weak[0].startswith("jwt_secret") or _size(self.main_secret) < _MAIN_SECRET_LEAST):
+                raise ConfigError(weak[0])
         if self.jwt_secret:
             return
         if self.environment == "prod":
             raise ConfigError("jwt_secret is missing: set TIDINGS_JWT_SECRET (required when environment is prod)")
         if not self.jwt_algorithm.startswith("HS"):
             raise ConfigError(f"jwt_secret is missing: jwt_algorithm {self.jwt_algorithm} needs a key in PEM")
+
+    def weak_secrets(self) -> list[str]:
+        """Return a sentence for each secret that can be guessed too soon, `jwt_secret` first."""
+        least, size, main = (
+            _JWT_SECRET_BYTES.get(self.jwt_algorithm, 0),
+            _size(self.jwt_secret),
+            _size(self.main_secret),
+        )
+        found = []
+        if 0 < size < least:
+            found.append(
+                f"jwt_secret has {size} bytes, and {self.jwt_algorithm} needs at least {least}: anyone who guesses it"
+                " can sign tokens. Set TIDINGS_JWT_SECRET to a longer random text, as `openssl rand -base64 48` prints."
+            )
+        if 0 < main < _MAIN_SECRET_BYTES:
+            found.append(
+                f"main_secret has {main} bytes and should have at least {_MAIN_SECRET_BYTES}:"
+                " anyone who guesses it can read the endpoints' secrets in a copy of the database."
+            )
+        return found
 
     @property
     def listen(self) -> tuple[str, int]:
@@ -202,6 +234,10 @@ class Settings:
     def shown(self) -> dict[str, str]:
         """Return each setting as text, secrets masked."""
         return {each.name: _masked(each.name, getattr(self, each.name)) for each in dataclasses.fields(self)}
+
+
+def _size(secret: str | None) -> int:
+    return len((secret or "").encode("utf-8", "surrogateescape"))
 
 
 def _check_proxy(url: str | None) -> None:

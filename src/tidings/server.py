@@ -345,6 +345,8 @@ async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool
     """
     roles = roles or Roles()
     start_logging(settings.log_level, settings.log_format)
+    for weak in settings.weak_secrets():
+        log.warning("%s", weak)
     failpoint.arm(settings.failpoints)
     listener = _bound(settings) if roles.api else None
     stop = asyncio.Event()

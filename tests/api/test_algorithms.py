@@ -111,6 +111,44 @@ def test_a_key_of_another_kind_is_refused_with_the_settings_name(secret: str, al
         Signer(secret, algorithm)
 
 
+def test_a_short_rsa_key_is_refused() -> None:
+    with pytest.raises(WrongKey, match="1024 bits: RS256 needs at least 2048"):
+        Signer(_pem(generate_private_key(65_537, 1_024)), "RS256")  # noqa: S505 - what is to be refused
+
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def _spellings(token: str) -> dict[str, str]:
+    """Return texts that a lenient reader takes for the same token."""
+    found = {}
+    parts = token.split(".")
+    for place, part in enumerate(parts):
+        others = {
+            "padded": part + "=" * (-len(part) % 4 or 4),
+            "one sign": part + "=",
+            "line": f"{part[:4]}\n{part[4:]}",
+        }
+        others |= {"inner blank": f"{part[:4]} {part[4:]}", "alphabet": part.replace("-", "+").replace("_", "/")}
+        if len(part) % 4:
+            others["unused bit"] = part[:-1] + _ALPHABET[_ALPHABET.index(part[-1]) ^ 1]
+        for name, other in others.items():
+            if other != part:
+                found[f"{name} {place}"] = ".".join([*parts[:place], other, *parts[place + 1 :]])
+    return found
+
+
+@pytest.mark.parametrize("algorithm", SECRETS)
+def test_a_token_has_one_spelling(algorithm: str) -> None:
+    signer = Signer(SECRETS[algorithm], algorithm)
+    gatekeeper = Gatekeeper(SECRETS[algorithm], ManualClock(), algorithm)
+
+    for number in range(40):
+        token = signer.signed({"sub": "org_x", "filler": "~?" * number})
+        assert _accepts(gatekeeper, token)
+        assert not [name for name, other in _spellings(token).items() if _accepts(gatekeeper, other)]
+
+
 def test_a_key_may_stand_in_one_line() -> None:
     signer = Signer(_pem(ED).replace("\n", "\\n"), "EdDSA")
 

@@ -80,10 +80,26 @@ async def test_the_scheme_has_no_case(lite: Api, scheme: str) -> None:
         _raw(b'{"alg":"HS256"}', b"[" * 5000),
         README[:-1],
         README + "A",
+        _raw(b'{"alg":"HS256","crit":["exp"]}', b'{"sub":"org_x"}'),
+        _raw(b'{"alg":"HS256","crit":[]}', b'{"sub":"org_x"}'),
+        _raw(b'{"alg":"HS256","b64":false}', b'{"sub":"org_x"}'),
+        _raw(b'{"alg":"HS256","typ":"dpop+jwt"}', b'{"sub":"org_x"}'),
+        _raw(b'{"alg":"HS256","typ":null}', b'{"sub":"org_x"}'),
+        _raw(b'{"alg":"none","alg":"HS256"}', b'{"sub":"org_x"}'),
+        _raw(b'["HS256"]', b'{"sub":"org_x"}'),
+        _raw(b'{"alg":"HS256"}', b'{"sub":"org_y","sub":"org_x"}'),
+        _raw(b'{"alg":"HS256"}', b'{"sub":"org_x","n":{"a":1,"a":2}}'),
     ],
 )
 async def test_a_token_that_we_did_not_sign_is_refused(lite: Api, token: str) -> None:
     assert (401, INVALID) == await _told(lite, token)
+
+
+@pytest.mark.parametrize(
+    "head", [b'{"alg":"HS256"}', b'{"alg":"HS256","typ":"at+JWT"}', b'{"typ":"jwt","alg":"HS256"}']
+)
+async def test_a_header_may_name_the_type_of_an_access_token(lite: Api, head: bytes) -> None:
+    assert 200 == (await lite.get("/app", token=_raw(head, b'{"sub":"org_x"}'))).status_code
 
 
 async def test_the_secret_itself_is_no_token(lite: Api) -> None:

@@ -165,10 +165,13 @@ async def test_an_export_is_fetched_by_its_link_without_a_token(api: Api) -> Non
     forged = await api.client.get(link[:-1] + ("0" if link[-1] != "0" else "1"))
     bare = await api.client.get(link.partition("?")[0])
     odd = await api.client.get(link.replace("expires=", "expires=x"))
+    twins = [await api.client.get(link.replace("expires=", f"expires={more}")) for more in ("0", "%2B", "%20", "1_")]
+    twins += [await api.client.get(link + more) for more in ("%20", "=", "%0A")]
     api.clock.advance(25 * 3_600_000)
     late = await api.client.get(link)
 
     assert link.startswith(f"http://tidings/api/v1/export/{task['id']}?expires=")
+    assert {400, 403} >= {twin.status_code for twin in twins}
     assert (200, "application/zip", b"PK") == (
         response.status_code,
         response.headers["content-type"],

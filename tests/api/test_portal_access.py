@@ -5,6 +5,7 @@ import base64
 import json
 from typing import Any
 
+import jwt
 import pytest
 
 from api.kit import ORG, SECRET, Api, Json, faults
@@ -307,6 +308,34 @@ async def test_all_tokens_end_and_later_ones_do_not(api: Api) -> None:
     assert [False, True] == [await _works(api, token) for token in (before, await _token(api, "mine"))]
     assert 200 == (await api.get(f"/app/{other}", token=elsewhere)).status_code
     assert 200 == (await api.get("/app")).status_code
+
+
+@pytest.mark.parametrize("scope", [{}, {"sessionIds": ["one"]}])
+@pytest.mark.parametrize("ahead", [1, 60, 14 * 60])
+async def test_a_token_of_a_clock_that_is_ahead_ends_with_the_others(api: Api, ahead: int, scope: Json) -> None:
+    app = await api.app(uid="mine")
+    claims = {"sub": app, "org": ORG, "session": "one", "iat": api.clock.now() // 1_000 + ahead}
+    token = jwt.encode(claims, SECRET, algorithm="HS256")
+    assert await _works(api, token)
+
+    await api.post("/auth/app/mine/expire-all", json=scope)
+
+    assert not await _works(api, token)
+    api.clock.advance(1)
+    assert await _works(api, await _token(api, "mine", sessionId="one"))
+    api.clock.advance(16 * MINUTE)
+    assert not await _works(api, token)
+    assert await _works(api, jwt.encode({**claims, "iat": api.clock.now() // 1_000}, SECRET, algorithm="HS256"))
+
+
+async def test_a_logout_holds_for_every_spelling_of_the_token(api: Api) -> None:
+    await api.app(uid="mine")
+    token = await _token(api, "mine")
+
+    assert 204 == (await api.post("/auth/logout", token=token)).status_code
+
+    for other in (token + "=", token + "==", f"{token[:-1]}{chr(ord(token[-1]) ^ 1)}", f" {token}", f"{token} "):
+        assert not await _works(api, other), other
 
 
 async def test_tokens_may_be_given_some_time(api: Api) -> None:

@@ -13,6 +13,7 @@ from tidings.model.signature import parse_secret
 
 SURE = "--yes-i-know-what-im-doing"
 OTHER = "org_other"
+MAIN = "open sesame, and stay open for all"
 
 
 def test_settings_are_told_with_where_they_came_from(tmp_path: Path) -> None:
@@ -93,14 +94,14 @@ def test_a_main_secret_stays(tmp_path: Path, database_url: str) -> None:
         path = f"/api/v1/app/{server.call('POST', '/api/v1/app', {'name': 'a'})[1]['id']}/endpoint"
         first = server.call("POST", path, {"url": "http://example.com"})[1]["id"]
         key = server.call("GET", f"{path}/{first}/secret")[1]["key"]
-        server.restart(main_secret="sesame")
+        server.restart(main_secret=MAIN)
         second = server.call("POST", path, {"url": "http://example.com"})[1]["id"]
         assert key == server.call("GET", f"{path}/{first}/secret")[1]["key"]
         server.restart()
         assert 200 == server.call("GET", f"{path}/{second}/secret")[0]
     listen = f"127.0.0.1:{live.free_port()}"
 
-    for given, words in (({}, "main_secret is not set"), ({"main_secret": "other"}, "main_secret is not the one")):
+    for given, words in (({}, "main_secret is not set"), ({"main_secret": MAIN[::-1]}, "main_secret is not the one")):
         said = tidings("serve", folder=tmp_path, db_dsn=database_url, listen_address=listen, **given)
         assert 2 == said.code
         assert words in said.complaint

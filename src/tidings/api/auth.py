@@ -31,6 +31,7 @@ class _Body(msgspec.Struct):
     capabilities: list[str] | None = None
     session: str | None = None
     iat: float | None = None
+    iat_ms: int | None = None
     nbf: float | None = None
     exp: float | None = None
 
@@ -90,6 +91,7 @@ def _claims_of(body: _Body, digest: str) -> Claims:
         session=body.session,
         digest=digest,
         issued_at=_moment(body.iat),
+        issued_here_at=body.iat_ms,
         not_before=_moment(body.nbf),
         expires_at=_moment(body.exp),
     )

@@ -4,7 +4,7 @@
 from typing import Annotated, Final
 
 from tidings.api.http import File
-from tidings.api.query import DryRunQuery, Kind, Query
+from tidings.api.query import DryRunQuery, Kind, Query, integer
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.tasks import StartedOut, started
 from tidings.core import exports
@@ -17,10 +17,18 @@ class ExportEventTypeOut(StartedOut, kw_only=True):
     """The task that makes the archive."""
 
 
+def _exact(value: str) -> int:
+    """Read a whole number in its one spelling."""
+    number = integer(value)
+    if str(number) != value:
+        raise ValueError("not the usual spelling of a number")
+    return number
+
+
 class LinkQuery(Query, kw_only=True):
     """What the link to an export ends in."""
 
-    expires: Annotated[int | None, Kind(int, {"type": "integer", "format": "int64"})] = None
+    expires: Annotated[int | None, Kind(_exact, {"type": "integer", "format": "int64"})] = None
     signature: Annotated[str | None, Kind(str, {"type": "string"})] = None
 
 

@@ -48,6 +48,8 @@ class Claims:
     digest: str = ""
     """Names the token itself; no part of what it says."""
     issued_at: int | None = None
+    issued_here_at: int | None = None
+    """When this service made the token, to the millisecond; None where another did."""
     not_before: int | None = None
     expires_at: int | None = None
 
@@ -59,6 +61,7 @@ class TokenName:
     digest: str
     session: str | None
     issued_at: int
+    """The earliest moment at which it may have been issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +127,16 @@ def _principal_of(claims: Claims, until: int) -> Principal:
         AppId(claims.sub),
         frozenset(claims.feature_flags),
         _capabilities(claims.capabilities),
-        TokenName(claims.digest, claims.session, claims.issued_at or 0),
+        TokenName(claims.digest, claims.session, _earliest_issue(claims)),
         until,
     )
+
+
+def _earliest_issue(claims: Claims) -> int:
+    """Return when a token may have been issued at the earliest: the clock of another issuer may be ahead of ours."""
+    if claims.issued_here_at is not None:
+        return min(max(0, claims.issued_here_at), FOREVER)
+    return max(0, (claims.issued_at or 0) - LEEWAY_MS)
 
 
 def _capabilities(names: tuple[str, ...] | None) -> frozenset[Capability]:
