@@ -2,6 +2,7 @@
 """How long secrets must be."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ LEAST = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 @pytest.mark.parametrize(("algorithm", "least"), LEAST.items())
 def test_production_refuses_a_jwt_secret_that_is_shorter_than_the_hash(algorithm: str, least: int) -> None:
-    given = {"environment": "prod", "jwt_algorithm": algorithm}
+    given: dict[str, Any] = {"environment": "prod", "jwt_algorithm": algorithm}
 
     assert [] == Settings(**given, jwt_secret="s" * least).weak_secrets()
     assert [] == Settings(**given, jwt_secret="é" * (least // 2)).weak_secrets()
@@ -33,7 +34,7 @@ def test_elsewhere_a_short_secret_is_a_warning(environment: str) -> None:
 
 
 def test_production_refuses_a_main_secret_that_can_be_guessed() -> None:
-    given = {"environment": "prod", "jwt_secret": "s" * 32}
+    given: dict[str, Any] = {"environment": "prod", "jwt_secret": "s" * 32}
 
     with pytest.raises(ConfigError, match="main_secret has 15 bytes"):
         Settings(**given, main_secret="m" * 15)
