@@ -61,6 +61,7 @@ async def test_recover_answers_with_a_task_that_can_be_fetched(api: Api) -> None
     assert {key: found[key] for key in started} == started
     assert found["data"] == {"messagesSent": 0, "progress": found["x"]["progress"]}
     assert found["x"] == {
+        "kind": "endpoint.recover",
         "state": "queued",
         "progress": {
             "done": 0,

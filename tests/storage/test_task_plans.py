@@ -47,6 +47,7 @@ OTHERS: dict[str, Statement] = {
 GIVEN: dict[str, Any] = {
     "now": NOW,
     "kinds": [KIND],
+    "kind": KIND,
     "per_tenant": 2,
     "priority": 0,
     "tenant": "app_7",

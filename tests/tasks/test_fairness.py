@@ -89,8 +89,8 @@ async def test_each_is_served_in_its_round(db: Database) -> None:
 async def test_by_age_alone_it_would_not_be(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sabotage: without turns the oldest task goes first, however often it has been."""
 
-    async def selfish(tx: Write, tenant: str, priority: int, *, behind: int = 0) -> int:
-        del tx, tenant, priority, behind
+    async def selfish(tx: Write, tenant: str, priority: int, kind: str, *, behind: int = 0) -> int:
+        del tx, tenant, priority, kind, behind
         return 0
 
     monkeypatch.setattr(tasks, "next_turn", selfish)

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import pytest
 
 from tasks.kit import (
@@ -24,7 +25,7 @@ from tasks.kit import (
     wrongs,
 )
 from tidings.core import tasks as use_cases
-from tidings.model.task import Batch, State, Tally, Task, Terms
+from tidings.model.task import Batch, Plan, State, Tally, Task, Terms
 from tidings.model.token import Principal
 from tidings.storage import claims, tasks
 from tidings.storage.database import Read, Write
@@ -142,6 +143,54 @@ async def test_a_kind_that_nobody_here_knows_is_left_for_who_does(scene: Scene) 
     await scene.done(known)
 
     assert (await reread(scene.db, unknown.id)).state is State.QUEUED
+
+
+@dataclass
+class Reading(Counting):
+    """Reads its arguments as the kinds do."""
+
+    async def plan(self, read: Read, task: Task) -> Plan:
+        msgspec.json.decode(task.args, type=dict[str, int])
+        return await super().plan(read, task)
+
+
+@pytest.mark.parametrize("args", ['{"items": "ten"}', "[10]", "v2:10"])
+async def test_a_task_with_arguments_of_another_release_is_left_to_it(scene: Scene, args: str) -> None:
+    task = await start(scene.desk, replace(new_task(10), args=args))
+    async with scene.working(Reading()):
+        async with asyncio.timeout(20):
+            while (await reread(scene.db, task.id)).error is None:  # noqa: ASYNC110 - a row has no event
+                await asyncio.sleep(0.005)
+
+    left = await reread(scene.db, task.id)
+    assert (left.state, left.strikes, left.done) == (State.QUEUED, 0, 0)
+    assert left.error is not None
+    assert left.error.code == "unreadable"
+    await run_sql(scene.db, "UPDATE task SET args = :args, ready_at = 0", args=new_task(10).args)
+    ended = await scene.done(task, Reading())
+    assert (ended.state, ended.error, ended.done) == (State.SUCCEEDED, None, 10)
+
+
+async def test_a_newer_format_of_arguments_is_left_for_who_knows_it(scene: Scene) -> None:
+    newer = await start(scene.desk, new_task(10))
+    await run_sql(scene.db, "UPDATE task SET args_version = 2")
+    known = await start(scene.desk, new_task(10))
+
+    await scene.done(known)
+
+    assert (await reread(scene.db, newer.id)).state is State.QUEUED
+
+
+async def test_tenants_take_turns_beside_a_task_of_an_unknown_kind(scene: Scene) -> None:
+    """Its turn never passes; that keeps the turns of the others from standing still."""
+    await start(scene.desk, replace(new_task(10, app="app_0"), kind="test.unknown"))
+    handler = Counting()
+    tenants: dict[str, str] = {(await start(scene.desk, new_task(60, app=app))).id: app for app in ("app_1", "app_2")}
+    async with scene.working(handler, limits=replace(TENS, slots=1, slice_seconds=0.0)):
+        for task_id in tenants:
+            await until(scene.db, task_id)
+
+    assert [tenants[task_id] for task_id, _ in handler.seen][:10] == ["app_1", "app_2"] * 5
 
 
 # --- people

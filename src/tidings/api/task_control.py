@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Commands to background tasks, and what can be seen of them beyond the contract: waiting, following, their items."""
 
-import json
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from functools import partial
@@ -19,6 +18,7 @@ from tidings.core.receipts import Answer
 from tidings.errors import not_found
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 from tidings.model.results import LISTED_AT_MOST
+from tidings.model.stored import json_object
 from tidings.model.task import Task
 from tidings.model.task_item import Outcome
 from tidings.model.token import Capability, Principal
@@ -167,7 +167,7 @@ async def _told(call: Call[Any, Nothing], task: Task) -> Answer:
 def _item(item: task_items.Item) -> TaskItemOut:
     """Return an item as it goes over the wire; what was skipped has a reason, what was made or counted has data."""
     is_reason = item.outcome is Outcome.SKIPPED
-    data = None if item.data is None or is_reason else json.loads(item.data)
+    data = None if item.data is None or is_reason else json_object(item.data)
     msg_id = item.msg_id
     if msg_id is None and item.key.startswith(ids.MESSAGE):
         msg_id = item.key.partition(".")[0]

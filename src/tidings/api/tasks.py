@@ -21,7 +21,7 @@ from tidings.core.receipts import Answer
 from tidings.errors import not_found
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 from tidings.model.results import LISTED_AT_MOST, LISTED_IN_LISTS
-from tidings.model.task import Progress, State, Task, WireStatus
+from tidings.model.task import KINDS, Progress, State, Task, WireStatus
 
 TAG: Final = "Background Tasks"
 
@@ -95,6 +95,8 @@ class TaskErrorOut(Out, kw_only=True):
 class TaskDetailOut(Out, kw_only=True):
     """What the contract has no member for."""
 
+    kind: str
+    """The kind of the task. Unlike `task` it may name a kind of a newer release."""
     state: str
     progress: ProgressOut
     error: TaskErrorOut | None
@@ -187,7 +189,7 @@ def _spelt(kind: str, agent: str) -> BackgroundTaskType:
     """Return the name of a kind as the client at hand knows it."""
     if kind == BackgroundTaskType.BULK_REPLAY.value and sdk.knows_no_dash(agent):
         return cast("BackgroundTaskType", OLD_BULK_REPLAY)
-    return BackgroundTaskType(kind)
+    return BackgroundTaskType(kind) if kind in KINDS else cast("BackgroundTaskType", kind)
 
 
 def data_of(task: Task) -> dict[str, Any]:
@@ -221,6 +223,7 @@ def _moment(moment: int | None) -> str | None:
 
 def _detail(task: Task) -> TaskDetailOut:
     return TaskDetailOut(
+        kind=task.kind,
         state=task.state.value,
         progress=progress_out(task.progress),
         error=_error(task),

@@ -25,7 +25,7 @@ async def call_janitor(db: Database, clock: Clock, wake: Wake) -> bool:
         if not old and not await exports.expired(read, now, limit=1):
             return False
     async with db.write(gate=tasks.GATE, patient=True) as tx:
-        if await janitor.was_at_work(tx, NOBODY, ids.first_at(ids.TASK, now - AGAIN_MS)):
+        if await janitor.was_at_work(tx, NOBODY, JANITOR, ids.first_at(ids.TASK, now - AGAIN_MS)):
             return False
         new = NewTask(kind=JANITOR, org_id=NOBODY, app_id=None, args="{}", lock_key=JANITOR, priority=-1)
         await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What has come of a task: its result as a client reads it, and the event that tells an organisation of its end."""
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from tidings.clock import rfc3339
 from tidings.core import operational
@@ -18,14 +17,13 @@ from tidings.model.results import (
     Result,
     snake,
 )
-from tidings.model.task import ACTIVE, SYSTEM, State, Task
+from tidings.model.stored import json_object
+from tidings.model.task import ACTIVE, RESENDING, SYSTEM, State, Task
 from tidings.storage import task_items
 from tidings.storage.database import Read, Write
 
 Items = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
 """What is told of items, by their task and outcome: keys and texts."""
-
-_RESENDING: Final = "endpoint."
 
 
 async def result(read: Read, task: Task, *, most: int = LISTED_AT_MOST) -> dict[str, Any]:
@@ -46,7 +44,9 @@ def _listed(task: Task) -> list[str]:
 
 
 def _result(task: Task, items: Items, most: int) -> dict[str, Any]:
-    told = RESULTS.get(task.kind, NOTHING)
+    if task.kind not in RESULTS:
+        return dict(task.counters)
+    told = RESULTS[task.kind]
     found: dict[str, Any] = {name: task.counters.get(name, 0) for name in told.counters}
     cut = False
     for name, outcome in told.lists:
@@ -61,8 +61,7 @@ def _result(task: Task, items: Items, most: int) -> dict[str, Any]:
 def _item(outcome: str, key: str, text: str) -> dict[str, Any]:
     if outcome == SKIPPED:
         return {"appId": key, "reason": text}
-    found: dict[str, Any] = json.loads(text)
-    return found
+    return json_object(text)
 
 
 async def results(desk: Desk, tasks: Sequence[Task], *, most: int) -> dict[str, dict[str, Any]]:
@@ -85,8 +84,8 @@ async def tell(tx: Write, task: Task, now: int) -> None:
 
 async def _event_data(read: Read, task: Task) -> dict[str, Any]:
     found = {snake(name): value for name, value in (await result(read, task)).items()}
-    if task.kind.startswith(_RESENDING):
-        found |= _window(json.loads(task.args))
+    if task.kind in RESENDING:
+        found |= _window(json_object(task.args))
     if task.error is not None:
         found["error"] = {"code": task.error.code, "detail": task.error.detail}
     return found
@@ -95,7 +94,7 @@ async def _event_data(read: Read, task: Task) -> dict[str, Any]:
 def _window(args: Mapping[str, Any]) -> dict[str, Any]:
     """Return where and of when a task sends again, as the event's schema has it."""
     moments = {name: args.get(name) for name in ("since", "until")}
-    told = {name: None if moment is None else rfc3339(moment) for name, moment in moments.items()}
+    told = {name: rfc3339(moment) if isinstance(moment, int) else None for name, moment in moments.items()}
     return {"endp_id": args.get("endpoint_id"), **told}
 
 

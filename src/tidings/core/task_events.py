@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The transitions that are written down for a task, as they are told."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -39,4 +38,4 @@ class TaskEvent:
 
 def event_of(seq: int, at: int, type_: str, data: str | None) -> TaskEvent:
     """Return an event as it is stored."""
-    return TaskEvent(seq, at, type_, None if data is None else Failure(**json.loads(data)))
+    return TaskEvent(seq, at, type_, Failure.of(data))

@@ -35,6 +35,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from tidings.ids import AppId, OrgId, TaskId
+from tidings.model.stored import json_object
 
 STRIKES: Final = 5
 """Strikes at one place of the work after which a task has failed."""
@@ -59,6 +60,11 @@ EXPORT: Final = "sdk.generate"
 JANITOR: Final = "system.janitor"
 KINDS: Final = (RECOVER, REPLAY, BULK_REPLAY, APP_STATS, EVENT_TYPE_STATS, PURGE_CONTENT, BROADCAST, EXPORT)
 """What there is to start, by the names that the contract has for it."""
+RESENDING: Final = frozenset({RECOVER, REPLAY, BULK_REPLAY})
+KNOWN: Final = (*KINDS, JANITOR)
+"""Every kind of this release; rows of other kinds come from another release and stay untouched."""
+ARGS_VERSION: Final = 1
+"""The newest format of arguments that this release reads; workers leave tasks with a newer one to newer workers."""
 
 _ETA_CHUNKS: Final = 3
 _ETA_MS: Final = 2_000
@@ -218,6 +224,14 @@ class Failure:
 
     code: str
     detail: str
+
+    @classmethod
+    def of(cls, text: str | None) -> "Failure | None":
+        """Return a stored failure; the members that another release adds are left out."""
+        if text is None:
+            return None
+        found = json_object(text)
+        return cls(str(found.get("code", "unknown")), str(found.get("detail", "")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.model.task import (
+    ARGS_VERSION,
     ITEMS_KEPT,
     Claim,
     Command,
@@ -107,10 +108,12 @@ def _of_kinds(text: str) -> Sql:
     )
 
 
+_IS_READABLE: Final = f"args_version <= {ARGS_VERSION}"
+
 # `NOT IN` a set that is made once; counted for each row, a tenant with many tasks would make every claim slow. And
 # `+ 0` keeps the planners on the index of turns, where the first row that fits is the answer.
 _CHOOSE: Final = _of_kinds(
-    "SELECT id FROM task WHERE state = 'queued' AND ready_at + 0 <= {now} AND {kinds}"
+    f"SELECT id FROM task WHERE state = 'queued' AND ready_at + 0 <= {{now}} AND {{kinds}} AND {_IS_READABLE}"
     " AND tenant NOT IN (SELECT tenant FROM task WHERE state = 'running'"
     " GROUP BY tenant HAVING count(*) >= CAST(:per_tenant AS BIGINT))"
     " AND (lock_key IS NULL"
@@ -148,7 +151,9 @@ async def later(read: Read, now: int | None) -> int | None:
     return None if wait is None else max(0, int(wait))
 
 
-_WAITING: Final = _of_kinds("SELECT 1 FROM task WHERE state = 'queued' AND ready_at <= {now} AND {kinds} LIMIT 1")
+_WAITING: Final = _of_kinds(
+    f"SELECT 1 FROM task WHERE state = 'queued' AND ready_at <= {{now}} AND {{kinds}} AND {_IS_READABLE} LIMIT 1"
+)
 
 
 async def somebody_waits(read: Read, kinds: Sequence[str], now: int | None) -> bool:
@@ -293,6 +298,17 @@ async def wait(tx: Write, held: Claim, ms: int, now: int | None) -> Task:
     return _mine(await tx.row(_WAIT, id=held.id, epoch=held.epoch, wait=ms, now=now))
 
 
+_LEAVE: Final = timed(
+    f"UPDATE task SET {change(Command.WAIT, '{now}')}, error = :error, ready_at = {{now}} + CAST(:wait AS BIGINT)"
+    f" WHERE {OWNED} RETURNING {COLUMNS}"
+)
+
+
+async def leave(tx: Write, held: Claim, why: Failure, ms: int, now: int | None) -> Task:
+    """Give a task back that this release cannot read, without a strike, for a worker of another release."""
+    return _mine(await tx.row(_LEAVE, id=held.id, epoch=held.epoch, error=failure_text(why), wait=ms, now=now))
+
+
 _YIELD: Final = timed(
     f"UPDATE task SET {change(Command.YIELD, '{now}')}, turn = CAST(:turn AS BIGINT), ready_at = {{now}}"
     f" WHERE {OWNED} RETURNING {COLUMNS}"
@@ -301,7 +317,7 @@ _YIELD: Final = timed(
 
 async def give_way(tx: Write, task: Task, now: int | None) -> Task:
     """Queue a task behind everybody who waits. The gate must be closed."""
-    turn = await next_turn(tx, task.tenant, task.priority, behind=1)
+    turn = await next_turn(tx, task.tenant, task.priority, task.kind, behind=1)
     return _mine(await tx.row(_YIELD, id=task.id, epoch=task.epoch, turn=turn, now=now))
 
 

@@ -39,7 +39,7 @@ _DROP_ITEMS: Final = Sql(
 _COUNT_ITEMS: Final = _of_ids(
     "SELECT count(*) AS n FROM (SELECT 1 FROM task_item WHERE task_id {ids} LIMIT CAST(:limit AS BIGINT)) AS found"
 )
-_SINCE: Final = "SELECT 1 FROM task WHERE org_id = :org AND id >= :first LIMIT 1"
+_SINCE: Final = "SELECT 1 FROM task WHERE org_id = :org AND kind = :kind AND id >= :first LIMIT 1"
 
 
 async def old_tasks(read: Read, *, before: int, limit: int) -> list[str]:
@@ -65,6 +65,6 @@ async def drop_items(tx: Write, task_ids: Sequence[str], *, limit: int) -> int:
     return await tx.run(_DROP_ITEMS, ids=task_ids, limit=limit)
 
 
-async def was_at_work(read: Read, org_id: str, first: str) -> bool:
-    """Tell whether the janitor has been called since a task id."""
-    return await read.row(_SINCE, org=org_id, first=first) is not None
+async def was_at_work(read: Read, org_id: str, kind: str, first: str) -> bool:
+    """Return whether a task of the janitor's kind was started since a task id."""
+    return await read.row(_SINCE, org=org_id, kind=kind, first=first) is not None

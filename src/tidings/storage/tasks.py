@@ -6,15 +6,17 @@ What a worker does with a task is in `claims.py`. The guards and the changes of 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from tidings.ids import AppId, OrgId, TaskId
 from tidings.model.page import Span
+from tidings.model.stored import json_object
 from tidings.model.task import (
     ACTIVE,
     ENDED,
     KINDS,
+    KNOWN,
     SYSTEM,
     TRANSITIONS,
     WIRE_STATUS,
@@ -39,8 +41,8 @@ COLUMNS: Final = (
 )
 
 
-def _quoted(states: Sequence[State] | frozenset[State]) -> str:
-    return ", ".join(f"'{state}'" for state in sorted(states))
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f"'{word}'" for word in sorted(words))
 
 
 def guard(command: Command) -> str:
@@ -86,8 +88,8 @@ def task_of(row: Row) -> Task:
     values |= {
         "state": State(values["state"]),
         "total_exact": bool(values["total_exact"]),
-        "counters": json.loads(values["counters"]),
-        "error": None if error is None else Failure(**json.loads(error)),
+        "counters": {name: n for name, n in json_object(values["counters"]).items() if isinstance(n, int)},
+        "error": Failure.of(error),
     }
     return Task(**values)
 
@@ -119,7 +121,7 @@ _ADD_PAIR: Final = Sql(*(_ADD.replace("{barrier}", _BARRIER[each]) for each in (
 
 async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
     """Store a task that is ready at once, at its tenant's next turn. The gate must be closed."""
-    turn = await next_turn(tx, new.tenant, new.priority)
+    turn = await next_turn(tx, new.tenant, new.priority, new.kind)
     row = await tx.one(
         _ADD_PAIR,
         id=task_id,
@@ -140,8 +142,11 @@ async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
     return task
 
 
+# Without rows of unknown kinds: nobody here claims those, and their turn never passes. Said with two negations, which
+# keep SQLite on the index of turns; PostgreSQL resolves them.
 _LOWEST: Final = (
-    "SELECT turn FROM task WHERE state = 'queued' AND priority = CAST(:priority AS SMALLINT) ORDER BY turn LIMIT 1"
+    "SELECT turn FROM task WHERE state = 'queued' AND priority = CAST(:priority AS SMALLINT)"
+    f" AND NOT (kind NOT IN ({_quoted(KNOWN)}, :kind)) ORDER BY turn LIMIT 1"
 )
 _OWN_HIGHEST: Final = (
     "SELECT turn FROM task WHERE state = 'queued' AND tenant = :tenant AND priority = CAST(:priority AS SMALLINT)"
@@ -149,13 +154,13 @@ _OWN_HIGHEST: Final = (
 )
 
 
-async def next_turn(tx: Write, tenant: str, priority: int, *, behind: int = 0) -> int:
+async def next_turn(tx: Write, tenant: str, priority: int, kind: str, *, behind: int = 0) -> int:
     """Return the turn of a task that is about to queue: behind its tenant's own, not before the round being served.
 
     A task that gives way after a slice passes `behind=1`: at the lowest turn it would tie with those that waited, and
     win by its older id.
     """
-    lowest = await tx.row(_LOWEST, priority=priority)
+    lowest = await tx.row(_LOWEST, priority=priority, kind=kind)
     own = await tx.row(_OWN_HIGHEST, tenant=tenant, priority=priority)
     return max(0 if lowest is None else lowest["turn"] + behind, 0 if own is None else own["turn"] + 1)
 
@@ -183,7 +188,10 @@ async def note(tx: Write, task_id: str, event: str, at: int, data: str | None = 
 # Read
 
 _FIND: Final = f"SELECT {COLUMNS} FROM task WHERE id = :id"
-_IS_PUBLIC: Final = f"kind NOT LIKE '{SYSTEM}%'"
+_HAS_KNOWN_STATE: Final = f"state IN ({_quoted(State)})"
+_IS_PUBLIC: Final = f"kind NOT LIKE '{SYSTEM}%' AND {_HAS_KNOWN_STATE}"
+_IS_LISTED: Final = f"NOT (kind NOT IN ({_quoted(KINDS)})) AND {_HAS_KNOWN_STATE}"
+"""Clients refuse a list with a kind that they do not know. Two negations keep SQLite on the index of the list."""
 _FIND_OF_ORG: Final = f"{_FIND} AND org_id = :org AND {_IS_PUBLIC}"
 _FIND_OF_APP: Final = f"{_FIND_OF_ORG} AND app_id = :app"
 
@@ -214,7 +222,7 @@ def page_text(span: Span, *, by_app: bool, status: WireStatus | None, kind: str 
         where += f" AND wire_status = '{status.value}'"
     if kind is not None:
         where += f" AND kind = '{kind}'" if kind in KINDS else " AND kind = :kind"
-    return f"SELECT {COLUMNS} FROM task WHERE {where} AND {_IS_PUBLIC}{end_of(span, 'id')}"
+    return f"SELECT {COLUMNS} FROM task WHERE {where} AND {_IS_LISTED}{end_of(span, 'id')}"
 
 
 async def page(
@@ -292,7 +300,7 @@ async def retry(tx: Write, task: Task, now: int) -> Task | None:
 
 
 async def _queued(tx: Write, task: Task, command: Command, now: int) -> Task | None:
-    turn = await next_turn(tx, task.tenant, task.priority)
+    turn = await next_turn(tx, task.tenant, task.priority, task.kind)
     row = await tx.row(f"{_QUEUE[command]} RETURNING {COLUMNS}", id=task.id, now=now, turn=turn)
     return await _noted(tx, row, {Command.RESUME: "resumed", Command.RETRY: "retried"}[command], now)
 

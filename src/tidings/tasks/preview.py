@@ -23,6 +23,7 @@ from tidings.model.task import (
     PURGE_CONTENT,
     RECOVER,
     REPLAY,
+    RESENDING,
     Plan,
     Task,
 )
@@ -39,7 +40,6 @@ LOOKED_AT_MOST: Final = 50_000
 _LOOK: Final = 1_000
 _LOOK_SECONDS: Final = 0.5
 
-_RESENDING: Final = frozenset({RECOVER, REPLAY, BULK_REPLAY})
 _RATES: Final[Mapping[str, float]] = {
     RECOVER: 20_000,
     REPLAY: 20_000,
@@ -50,7 +50,9 @@ _RATES: Final[Mapping[str, float]] = {
     BROADCAST: 1_000,
     EXPORT: 100,
 }
-"""Rows a second that may be expected of a kind of which none has finished yet."""
+"""Rows a second that may be expected of a kind of which none has finished yet; of another kind nothing is foretold."""
+
+_VISITING_APPLICATIONS: Final = frozenset({APP_STATS, EVENT_TYPE_STATS, BROADCAST})
 
 _stats_args: Final = msgspec.json.Decoder(StatsArgs)
 
@@ -84,12 +86,14 @@ class Preview:
 
     async def foresee(self, task: Task) -> Forecast:
         """Tell what a task would do that is not stored."""
+        if task.kind not in _RATES:
+            return Forecast(task.kind, None, exact=False, estimate_seconds=None, sample=())
         async with self._db.read() as read:
             plan = await self._handlers[task.kind].plan(read, task)
             rate = await forecasts.last_rate(read, task.org_id, task.kind)
-        rate = rate or _RATES.get(task.kind, 1_000)
+        rate = rate or _RATES[task.kind]
         planned = replace(task, cursor=plan.cursor)
-        if task.kind in _RESENDING:
+        if task.kind in RESENDING:
             look = await self._messages(planned)
         elif task.kind == PURGE_CONTENT:
             look = await self._payloads(planned)
@@ -135,7 +139,7 @@ class Preview:
         async with self._db.read() as read:
             if task.kind == EXPORT:
                 return tuple(await forecasts.event_types(read, task.org_id, limit=SAMPLE))
-            return await _applications(read, task)
+            return await _applications(read, task) if task.kind in _VISITING_APPLICATIONS else ()
 
 
 async def _applications(read: Read, task: Task) -> tuple[str, ...]:

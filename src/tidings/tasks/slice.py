@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The work done under one claim: chunk after chunk, until the task ends, gives way, or is no longer ours.
 
-Trouble comes in four sorts, and the flow below is the list of them. The claim is lost: stop, and say nothing, because
+Trouble comes in five sorts, and the flow below is the list of them. Another release wrote what this one cannot read:
+give the task back without a strike. The claim is lost: stop, and say nothing, because
 somebody else has the task and nothing of ours was written. The database is in trouble: wait and go on, which is no
 fault of the task. The kind refuses for good (`Permanent`): the task fails. Anything else is a strike.
 """
@@ -11,6 +12,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from tidings import observe
 from tidings.clock import SECOND, Clock
@@ -27,6 +30,10 @@ _TROUBLE_MAX: Final = 5.0
 _BUSY_MAX: Final = 5
 _LOOK_SECONDS: Final = 0.25
 _WAIT_MS: Final = 2_000
+_LEAVE_MS: Final = 60_000
+_UNREADABLE: Final = Failure(
+    "unreadable", "This release cannot read the arguments or the place of the task; a newer release goes on with it."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,7 @@ class Slice:
         "_stale",
         "_task",
         "_troubles",
+        "_unreadable",
     )
 
     def __init__(self, bench: Bench, handler: Handler, task: Task) -> None:
@@ -89,6 +97,7 @@ class Slice:
         self._over = False
         self._fault: Exception | None = None
         self._must_wait = False
+        self._unreadable: msgspec.DecodeError | None = None
         self._ahead: tuple[Batch, int] | None = None
         self._meter = None if task.rate_limit is None else Meter(task.rate_limit, bench.clock.monotonic())
 
@@ -104,6 +113,8 @@ class Slice:
                 self._blame(error)
             except NotYet:
                 self._must_wait = True
+            except msgspec.DecodeError as error:
+                self._must_wait, self._unreadable = True, error
             except StorageError as error:
                 await self._weather(error)
             except Exception as error:  # noqa: BLE001 - whatever a kind raises is a strike, and is logged as one
@@ -312,10 +323,20 @@ class Slice:
         observe.count("tasks.yields")
 
     async def _wait(self) -> None:
+        if self._unreadable is not None:
+            await self._leave(self._unreadable)
+            return
         async with self._bench.db.write(patient=True) as tx:
             await claims.wait(tx, self._task.claim, _WAIT_MS, self._bench.now)
         self._over = True
         observe.count("tasks.waits")
+
+    async def _leave(self, error: msgspec.DecodeError) -> None:
+        """Give back a task whose arguments or cursor another release wrote, for a worker of that release."""
+        async with self._bench.db.write(patient=True) as tx:
+            await claims.leave(tx, self._task.claim, _UNREADABLE, _LEAVE_MS, self._bench.now)
+        self._over = True
+        observe.log.warning("task %s (%s): left for another release: %s", self._task.id, self._task.kind, error)
 
     async def _strike(self, error: Exception) -> None:
         terms = self._bench.terms
