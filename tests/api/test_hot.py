@@ -198,6 +198,23 @@ async def test_slashes_queries_and_escapes_lead_to_the_same_place(wire: Wire) ->
         assert status == 202
 
 
+@pytest.mark.parametrize("path", [b"%2fmsg", b"/msg%2F", b"%2F%2Fmsg", b"%2fendpoint"])
+async def test_an_encoded_slash_leads_nowhere(wire: Wire, lite: Api, path: bytes) -> None:
+    for where in (b"/api/v1/app/%b%b" % (wire.app.encode(), path), b"/api/v1/app/a%%2F%b/msg" % wire.app.encode()):
+        [(status, _, body)] = await wire.say(wire.request(path=where))
+        assert (status, json.loads(body)["code"]) == (404, "not_found")
+
+    assert (await lite.read(f"/app/{wire.app}/msg"))["data"] == []
+
+
+async def test_an_id_may_be_encoded(wire: Wire, lite: Api) -> None:
+    await lite.app(uid="a.b")
+
+    [(status, _, _)] = await wire.say(wire.request(path=b"/api/v1/app/a%2Eb/msg"))
+
+    assert status == 202
+
+
 async def test_refusals_come_the_short_way_too(wire: Wire) -> None:
     nobody = wire.request().replace(b"Bearer ", b"Bearer x")
     nowhere = wire.request(path=b"/api/v1/app/app_unknown/msg")

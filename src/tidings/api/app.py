@@ -6,6 +6,7 @@ the router finds the path; `_Resource` checks a request and calls its handler.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from starlette.middleware.cors import CORSMiddleware
@@ -29,6 +30,7 @@ from tidings.api.http import (
     respond,
 )
 from tidings.api.intake import Intake
+from tidings.api.location import base_path, base_url, has_encoded_slash
 from tidings.api.openapi import document
 from tidings.api.routes import PREFIX, Access, AnyRoute, Call
 from tidings.api.stream import Stream
@@ -41,7 +43,6 @@ from tidings.model.token import Principal
 
 _CORS_SECONDS: Final = 600
 _HTML: Final = (b"content-type", b"text/html; charset=utf-8")
-_TO_DOCS: Final = (b"location", b"/docs")
 
 
 def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
@@ -51,7 +52,7 @@ def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
         PathRoute(f"{PREFIX}/openapi.json", _Fixed(200, lambda: encode(document(table)), JSON)),
         PathRoute(authentication.PORTAL, _Fixed(200, lambda: docs.PORTAL, _HTML)),
         PathRoute("/docs", _Fixed(200, lambda: docs.page(table), _HTML)),
-        PathRoute("/", _Fixed(307, bytes, _TO_DOCS)),
+        PathRoute("/", _Fixed(307, bytes, leads_to="/docs")),
     ]
     router = Router(routes, redirect_slashes=False, default=_nothing_here)
     shared = CORSMiddleware(
@@ -74,6 +75,9 @@ def _by_path(table: Iterable[AnyRoute]) -> dict[str, list[AnyRoute]]:
 
 def _without_slashes(app: App) -> App:
     async def stripped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and has_encoded_slash(scope):
+            await respond(send, NOT_FOUND)
+            return
         if scope["type"] == "http":
             scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
         await app(scope, receive, send)
@@ -90,12 +94,15 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
 class _Fixed:
     """Something that is always answered alike, and made when it is first asked for."""
 
-    __slots__ = ("_body", "_headers", "_make", "_status")
+    __slots__ = ("_body", "_headers", "_leads_to", "_make", "_status")
 
-    def __init__(self, status: int, make: Callable[[], bytes], *headers: tuple[bytes, bytes]) -> None:
+    def __init__(
+        self, status: int, make: Callable[[], bytes], *headers: tuple[bytes, bytes], leads_to: str = ""
+    ) -> None:
         self._status = status
         self._make = make
         self._headers = headers
+        self._leads_to = leads_to
         self._body: bytes | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,6 +113,8 @@ class _Fixed:
         if self._body is None:
             self._body = self._make()
         headers = [*self._headers, (b"content-length", b"%d" % len(self._body))]
+        if self._leads_to:
+            headers.append((b"location", (base_path(scope) + self._leads_to).encode()))
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
         await send({"type": "http.response.body", "body": self._body})
 
@@ -168,15 +177,9 @@ class _Resource:
             caller=caller,
             found=found,
             seen=headers.get(b"last-event-id", b"").decode("latin-1"),
-            scheme=_scheme(scope, headers),
-            host=headers.get(b"host", b"").decode("latin-1"),
+            base_url=partial(base_url, scope),
         )
         return await route.handler(call)
-
-
-def _scheme(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
-    """Return how the caller reached us, by whatever ends TLS before us: it is only told back to that caller."""
-    return "https" if headers.get(b"x-forwarded-proto") == b"https" else str(scope.get("scheme", "http"))
 
 
 def _readable(path: Mapping[str, str]) -> Mapping[str, str]:

@@ -30,6 +30,6 @@ def page(table: Iterable[AnyRoute]) -> bytes:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>tidings API</title>'
         f"{_STYLE}"
-        f'<h1>tidings</h1><p>The API, as <a href="{PREFIX}/openapi.json">an OpenAPI document</a>. Any Svix client'
+        f'<h1>tidings</h1><p>The API, as <a href="{PREFIX[1:]}/openapi.json">an OpenAPI document</a>. Any Svix client'
         f" works with it.</p><table>{rows}</table></html>"
     ).encode()

@@ -200,7 +200,11 @@ class HotProtocol(HttpToolsProtocol):
             return False
         path, _, self._query = self.url.partition(b"?")
         text = path.decode("ascii", "replace")
-        self._path = urllib.parse.unquote(text) if "%" in text else text
+        if "%" in text:
+            if "%2f" in text.lower():
+                return False
+            text = urllib.parse.unquote(text)
+        self._path = text
         ref = app_of(self._path)
         if ref is None:
             return False

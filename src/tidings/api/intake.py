@@ -17,6 +17,7 @@ import msgspec
 from tidings.api import query
 from tidings.api.context import Context
 from tidings.api.http import App, ClientGone, Receive, Scope, Send, answer_of, read_body, respond
+from tidings.api.location import below_mount, has_encoded_slash
 from tidings.api.messages import ContentQuery, MessageIn, told
 from tidings.api.wire import decode, encode, refusal
 from tidings.clock import rfc3339
@@ -63,7 +64,11 @@ class Intake:
         return self._context.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ref = app_of(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        scope = below_mount(scope)
+        ref = app_of(scope["path"]) if scope["method"] == "POST" and not has_encoded_slash(scope) else None
         if ref is None:
             await self._rest(scope, receive, send)
             return
@@ -163,7 +168,7 @@ def app_of(path: str) -> str | None:
     if not path.startswith(_PREFIX):
         return None
     ref, _, rest = path[len(_PREFIX) :].partition("/")
-    return ref if rest == _SUFFIX or rest.rstrip("/") == _SUFFIX else None
+    return ref if ref and (rest == _SUFFIX or rest.rstrip("/") == _SUFFIX) else None
 
 
 def _answer_to(outcome: Outcome, *, with_content: bool) -> Answer:

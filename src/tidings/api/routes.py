@@ -59,13 +59,12 @@ class Call(Generic[QueryT, BodyT]):
     found: App | None = None
     seen: str = ""
     """The `last-event-id` header: up to where a stream has been read before."""
-    scheme: str = "http"
-    host: str = ""
-    """How the caller reached us."""
+    base_url: Callable[[], str] = "http://localhost".__str__
+    """Returns the URL under which the caller reached this server."""
 
     def origin(self) -> str:
         """Return where users find this server: what the settings say, or else how the caller reached us."""
-        return self.context.portal_url or f"{self.scheme}://{self.host or 'localhost'}"
+        return self.context.portal_url or self.base_url()
 
     @property
     def now(self) -> int:
