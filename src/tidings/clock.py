@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The two clocks: wall time for what is stored and shown, monotonic time for deadlines inside a process."""
 
+import re
 import time
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -87,22 +88,33 @@ class ManualClock:
 def rfc3339(moment: int) -> str:
     """Write a moment in milliseconds as RFC 3339 in UTC, with no fraction or three digits of it."""
     seconds, ms = divmod(moment, SECOND)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]  # `strftime` writes the year 1 as "1"
     return f"{text}.{ms:03d}Z" if ms else f"{text}Z"
 
 
-def parse_rfc3339(text: str) -> int:
-    """Read a moment in RFC 3339, leniently: a space for the `T`, and ` UTC` for the offset, are accepted.
+_TIMESTAMP: Final = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
+    r"(?:([Zz]| UTC| utc)|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))?"
+)
+_LEAP: Final = 60
 
-    Returns milliseconds since the Unix epoch, rounded down. Raises ValueError for anything else, and for a moment
-    without an offset: guessing one would move it.
+
+def parse_rfc3339(text: str) -> int:
+    """Read a timestamp in RFC 3339; svix-server's leniencies, a space for the `T` and ` UTC` for the offset, count too.
+
+    Returns milliseconds since the Unix epoch, rounded down; a leap second is the second after it. Raises ValueError
+    for anything else, and for a timestamp without an offset: guessing one would move it.
     """
-    lenient = text.strip()
-    if lenient.endswith((" UTC", " utc")):
-        lenient = lenient[:-4] + "+00:00"
-    moment = datetime.fromisoformat(lenient)
-    if moment.tzinfo is None:
-        message = "timestamp has no offset from UTC"
-        raise ValueError(message)
-    whole = moment.replace(microsecond=0)
-    return int(whole.timestamp()) * SECOND + moment.microsecond // 1000
+    found = _TIMESTAMP.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("expected a timestamp like 2024-05-01T12:00:00Z")
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
+    fraction, utc, sign, hours, minutes = found.groups()[6:]
+    if utc is None and sign is None:
+        raise ValueError("timestamp has no offset from UTC")
+    leap = second == _LEAP
+    moment = datetime(year, month, day, hour, minute, second - leap, tzinfo=UTC)
+    offset = 0 if sign is None else int(f"{sign}{int(hours) * 60 + int(minutes)}")
+    seconds = int(moment.timestamp()) + leap - offset * 60
+    datetime.fromtimestamp(seconds, UTC)  # raises where the offset moves it out of the years that can be written
+    return seconds * SECOND + int((fraction or "")[:3].ljust(3, "0"))

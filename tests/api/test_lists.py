@@ -122,13 +122,20 @@ async def test_the_other_order_mirrors_the_list(api: Api, make: Make) -> None:
     assert f"-{items[-1][key]}" == first["prevIterator"]
 
 
+MALFORMED = "Invalid id. Expected `app_` and 27 letters or digits that hold a timestamp"
+
+
 @pytest.mark.parametrize(
     ("params", "place", "words"),
     [
         ({"limit": 300}, ["query", "limit", "limit"], "Given limit must not exceed 250"),
         ({"limit": 0}, ["query", "limit", "limit"], "Given limit must be at least 1"),
         ({"iterator": "BAD-$$$ITERATOR"}, ["query", "iterator", "__all__"], "Invalid id. Expected different prefix"),
-        ({"iterator": "app_short"}, ["query", "iterator", "__all__"], "Invalid id. Expected different prefix"),
+        ({"iterator": "app_short"}, ["query", "iterator", "__all__"], MALFORMED),
+        ({"iterator": "-app_" + "z" * 27}, ["query", "iterator", "__all__"], MALFORMED),
+        ({"iterator": "app_" + "0" * 28}, ["query", "iterator", "__all__"], MALFORMED),
+        ({"iterator": "app_" + "0" * 26 + "-"}, ["query", "iterator", "__all__"], MALFORMED),
+        ({"iterator": "ep_" + "0" * 27}, ["query", "iterator", "__all__"], "Invalid id. Expected different prefix"),
         ({"iterator": ""}, ["query", "iterator", "__all__"], "Invalid id. Expected different prefix"),
     ],
 )

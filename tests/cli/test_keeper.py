@@ -185,7 +185,7 @@ def test_messages_of_long_ago_are_pruned(tmp_path: Path, database_url: str) -> N
         assert 202 == server.call("POST", path, again, token=token)[0]
 
 
-@pytest.mark.parametrize("moment", ["yesterday", "2024-01-01T00:00:00", ""])
+@pytest.mark.parametrize("moment", ["yesterday", "2024-01-01T00:00:00", "2024-W01-1T00:00:00Z", ""])
 def test_a_moment_that_cannot_be_read_prunes_nothing(tmp_path: Path, moment: str) -> None:
     said = tidings("prune", "--older-than", moment, SURE, folder=tmp_path)
 

@@ -150,6 +150,7 @@ def test_items_are_listed_for_people_and_programs(place: Place) -> None:
     [
         (["recover", "{app}", "{endpoint}", "--since", "yesterday"], "--since 'yesterday' is no moment"),
         (["recover", "{app}", "{endpoint}", "--since", "2024-05-01"], "is no moment"),
+        (["recover", "{app}", "{endpoint}", "--since", "2024-W18-3T12:00:00Z"], "is no moment"),
         (["recover", "{app}", "{disabled}", "--since", "1h"], "The endpoint is disabled"),
         (["recover", "{app}", "{endpoint}", "--since", "30d"], "Cannot recover more than 14 days"),
         (["replay", "{app}", "no/body", "--since", "1h"], "status 404"),
@@ -169,7 +170,7 @@ def test_what_cannot_be_started_is_told_in_one_line(place: Place, arguments: lis
 
 
 def test_moments_may_be_rfc_3339(place: Place) -> None:
-    window = ["--since", "2024-05-01T12:00:00Z", "--until", "2024-05-01T14:00:00+02:00"]
+    window = ["--since", "2024-05-01t12:00:00z", "--until", "2024-05-01T14:00:00+02:00"]
 
     said = place.say("run", "bulk-replay", place.app, place.endpoint, *window, "--rate", "5", "--dry-run", "--json")
 

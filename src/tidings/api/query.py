@@ -77,8 +77,12 @@ def _each(rule: Callable[[str], str | None]) -> Callable[[object], str | None]:
 
 def _wrong_iterator(prefix: str) -> Callable[[object], str | None]:
     def wrong(value: object) -> str | None:
-        fits = ids.is_id(str(value).removeprefix("-"), prefix)
-        return None if fits else "Invalid id. Expected different prefix"
+        key = str(value).removeprefix("-")
+        if ids.is_id(key, prefix):
+            return None
+        if not key.startswith(prefix):
+            return "Invalid id. Expected different prefix"
+        return f"Invalid id. Expected `{prefix}` and 27 letters or digits that hold a timestamp"
 
     return wrong
 

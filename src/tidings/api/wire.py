@@ -13,6 +13,7 @@ from typing import Annotated, Final, Generic, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tidings.api.places import located
 from tidings.clock import parse_rfc3339, rfc3339
 from tidings.core.receipts import Answer
 from tidings.errors import AppError, Fault, Kind, invalid
@@ -134,7 +135,7 @@ def decode(decoder: msgspec.json.Decoder[InT], body: bytes) -> InT:
         _refuse_depth(body)
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _type_fault(str(error)) from error
+        raise _type_fault(str(error), body) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _json_fault(("", ""), str(error)) from error
 
@@ -154,7 +155,7 @@ def moment_in(text: str, *loc: str) -> int:
     try:
         return parse_rfc3339(text)
     except (ValueError, OverflowError) as error:
-        raise _json_fault(loc, f"not a moment in RFC 3339: {error}") from error
+        raise _json_fault(loc, f"not a timestamp in RFC 3339: {error}") from error
 
 
 def moment_out(moment: int) -> str:
@@ -175,18 +176,10 @@ def _refuse_depth(body: bytes) -> None:
         raise _json_fault(("", ""), f"more than {DEPTH_MAX} levels of nesting")
 
 
-_PATH: Final = re.compile(r"^(?P<msg>.*?)(?: - at `(?P<key>key in )?\$(?P<path>.*)`)?$", re.DOTALL)
-_MISSING: Final = re.compile(r"missing required field `([^`]+)`")
-_SEGMENT: Final = re.compile(r"\.([^.\[]+)|(\[[^\]]*\])")
-
-
-def _type_fault(text: str) -> AppError:
+def _type_fault(sentence: str, body: bytes) -> AppError:
     """Make the decoder's sentence into a fault with the place that it names."""
-    match = _PATH.match(text)
-    path = (match["path"] if match else None) or ""
-    segments = [name or index for name, index in _SEGMENT.findall(path)]
-    segments += _MISSING.findall(text)
-    return _json_fault(tuple(segments) or ("", ""), match["msg"] if match else text)
+    loc, words = located(sentence, body)
+    return _json_fault(loc or ("", ""), words)
 
 
 def _json_fault(loc: tuple[str, ...], text: str) -> AppError:
