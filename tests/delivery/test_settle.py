@@ -110,7 +110,7 @@ def outcome(to: Receiver) -> Outcome:
 async def test_what_ends_while_a_batch_waits_for_its_turn_is_written_with_it(db: Database) -> None:
     shaky = Shaky(db)
     shaky.open.clear()
-    settler = SettleBatcher(shaky, SystemClock(), Ledger(1_000), lambda _: None)
+    settler = SettleBatcher(shaky, SystemClock(), Ledger(1_000), lambda _: None, lambda _: None)
     to = receiver("ep_1")
 
     settler.add(outcome(to))

@@ -81,7 +81,7 @@ class Delivery:
         tls = tls_context(verify=terms.verify_tls)
         self._client = Client(terms.policy, timeout_seconds=terms.timeout, limits=limits, proxy=terms.proxy, tls=tls)
         self.ledger = Ledger(terms.disable_after_ms, changed=routing.drop, disabled=self._turn_away)
-        self.settler = SettleBatcher(db, clock, self.ledger, self._due_at)
+        self.settler = SettleBatcher(db, clock, self.ledger, self._due_at, self._resend)
         manner = Manner(terms.schedule, terms.whitelabel)
         self._courier = Courier(self._client, clock, manner, self._ended, self.ledger.marked)
         bounds = Bounds(terms.concurrency, terms.memory, terms.patience)
@@ -168,6 +168,9 @@ class Delivery:
 
     def _due_at(self, moment: int) -> None:
         self.claimer.due_at(moment)
+
+    def _resend(self, endpoint_ids: Iterable[str]) -> None:
+        self.claimer.wake_for(endpoint_ids)
 
     def _wanting(self) -> None:
         self.claimer.wake()

@@ -58,13 +58,24 @@ class Outcome:
 
 
 class SettleBatcher:
-    """Settles the sends of one process. `due_at` is told the earliest moment that a batch has re-armed."""
+    """Settles the sends of one process. `due_at` is told the earliest moment that a batch has re-armed.
 
-    def __init__(self, db: Database, clock: Clock, ledger: Ledger, due_at: Callable[[int], None]) -> None:
+    `resend` gets endpoints with deliveries that are due now: a manual send was requested while one was in flight.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        ledger: Ledger,
+        due_at: Callable[[int], None],
+        resend: Callable[[set[str]], None],
+    ) -> None:
         self._db = db
         self._clock = clock
         self._ledger = ledger
         self._due_at = due_at
+        self._resend = resend
         self._waiting: deque[Outcome] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._closing = False
@@ -147,22 +158,31 @@ class SettleBatcher:
         async with self._db.write(patient=True, synced=False) as tx:
             now = self._clock.now()
             batch += [] if batch else self._taken()
-            if not (is_unknown and await _is_written(tx, batch)):
-                await self._write(tx, batch, now)
+            if is_unknown and await _is_written(tx, batch):
+                due: set[str] = {
+                    each.send.receiver.id for each in batch
+                }  # what was found due then is not known any more
+            else:
+                due = await self._write(tx, batch, now)
             point("settle.before_commit")
         point("settle.after_commit")
         delivered = sum(outcome.delivered for outcome in batch)
         count("deliveries.delivered", delivered)
         count("deliveries.failed", sum(outcome.attempt is not None for outcome in batch) - delivered)
         self._tell(batch, now)
+        if due:
+            self._resend(due)
 
-    async def _write(self, tx: Write, batch: list[Outcome], now: int) -> None:
+    async def _write(self, tx: Write, batch: list[Outcome], now: int) -> set[str]:
+        """Write a batch; return the endpoints among which some have a delivery that is due again."""
         attempts = [outcome.attempt for outcome in batch if outcome.attempt is not None]
         if attempts:
             await settlement.add_attempts(tx, attempts, self._known)
         delivered = [outcome.settled() for outcome in batch if outcome.delivered]
+        due: set[str] = set()
         if delivered:
-            await deliveries.settle_delivered(tx, delivered, now)
+            if await deliveries.settle_delivered(tx, delivered, now):
+                due.update(each.endpoint_id for each in delivered)
             again = [each.pair for each in batch if each.delivered and each.send.manual]
             if again:
                 await settlement.make_good(tx, again)
@@ -170,7 +190,8 @@ class SettleBatcher:
         if signs:
             await self._ledger.write(tx, signs, now)
         if len(delivered) < len(batch):
-            await _write_undelivered(tx, batch, now)
+            due |= await _write_undelivered(tx, batch, now)
+        return due
 
     def _signs(self, batch: list[Outcome]) -> list[Sign]:
         """Return what goes on record; that an endpoint works only if there is something to end."""
@@ -182,7 +203,7 @@ class SettleBatcher:
         return signs
 
     def _tell(self, batch: list[Outcome], now: int) -> None:
-        """Tell the claimer when the first of what was re-armed is due; a wish for another send is due now."""
+        """Tell the claimer when the first of what was re-armed is due; what was handed back is due now."""
         moments = []
         for outcome in batch:
             if outcome.attempt is None:
@@ -198,14 +219,15 @@ async def _is_written(tx: Write, batch: list[Outcome]) -> bool:
     return attempt is not None and await settlement.is_there(tx, attempt)
 
 
-async def _write_undelivered(tx: Write, batch: list[Outcome], now: int) -> None:
-    """Move on, hand back or end what was not delivered."""
+async def _write_undelivered(tx: Write, batch: list[Outcome], now: int) -> set[str]:
+    """Move on, hand back or end what was not delivered; return endpoints as `SettleBatcher._write` does."""
+    due: set[str] = set()
     aborted = [each.settled() for each in batch if each.aborted]
     if aborted:
         await deliveries.forget_schedule(tx, aborted)
     failed = [each.settled() for each in batch if each.attempt is not None and not each.delivered]
-    if failed:
-        await deliveries.settle_failed(tx, failed, now)
+    if failed and await deliveries.settle_failed(tx, failed, now):
+        due.update(each.endpoint_id for each in failed)
     returned = [each.settled() for each in batch if each.attempt is None and not each.dropped]
     if returned:
         await deliveries.hand_back(tx, returned, now)
@@ -213,3 +235,4 @@ async def _write_undelivered(tx: Write, batch: list[Outcome], now: int) -> None:
     if dropped:
         await deliveries.drop(tx, dropped)
         await settlement.give_up(tx, [each.pair for each in batch if each.dropped])
+    return due

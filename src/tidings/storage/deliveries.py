@@ -177,22 +177,22 @@ _AGAIN_DELIVERED: Final = Sql(
 )
 
 
-async def settle_delivered(tx: Write, sends: Sequence[Settled], now: int) -> None:
-    """End deliveries that their receivers took, or make them due again where somebody asked for that meanwhile."""
+async def settle_delivered(tx: Write, sends: Sequence[Settled], now: int) -> bool:
+    """End deliveries that were taken, or make them due again on a manual request; return whether any is due again."""
     keys = sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends)
-    if await tx.bulk(_END_DELIVERED, keys) < len(keys):
-        await tx.bulk(_AGAIN_DELIVERED, [(*key, now) for key in keys])
+    left = len(keys) - await tx.bulk(_END_DELIVERED, keys)
+    again = await tx.bulk(_AGAIN_DELIVERED, [(*key, now) for key in keys]) if left else 0
+    if again < left:  # a lease was lost, or a request was withdrawn between the two statements
+        await tx.bulk(_END_DELIVERED, keys)
+    return again > 0
 
 
 _FAILED: Final = "unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS t(m, e, l, next_at, now)"
 _SCHEDULE: Final = "CASE WHEN manual = 1 THEN retry_at ELSE {next} END"
-_MOVE: Final = (
-    "UPDATE delivery SET lease = NULL, lease_until = NULL, attempts = attempts + 1 - manual,"
-    f" due_at = CASE WHEN again > 0 THEN {{now}} ELSE {_SCHEDULE} END,"
-    f" retry_at = CASE WHEN again > 0 THEN {_SCHEDULE} END,"
-    " manual = CASE WHEN again > 0 THEN 1 ELSE 0 END, lane = CASE WHEN again > 0 THEN lane ELSE 0 END,"
-    " task_id = CASE WHEN again > 0 THEN task_id END, again = 0"
-)
+_SCHEDULED: Final = f" AND again = 0 AND ({_SCHEDULE}) IS NOT NULL"
+_MOVE: Final = "UPDATE delivery SET lease = NULL, lease_until = NULL, attempts = attempts + 1 - manual, again = 0"
+_MOVE_ON: Final = f"{_MOVE}, due_at = {_SCHEDULE}, retry_at = NULL, manual = 0, lane = 0, task_id = NULL"
+_MOVE_ASKED: Final = f"{_MOVE}, due_at = {{now}}, retry_at = {_SCHEDULE}, manual = 1"
 _END: Final = f" AND again = 0 AND ({_SCHEDULE}) IS NULL"
 
 
@@ -201,21 +201,31 @@ def _at(sql: str, next_at: str, now: str) -> str:
 
 
 _END_FAILED: Final = Sql(
-    # The fifth value is named so that both statements take the same rows.
+    # The fifth value is named so that all three statements take the same rows.
     sqlite=f"DELETE FROM delivery WHERE {_NAMED} AND ?5 IS NOT NULL" + _at(_END, "?4", "?5"),
     postgresql=f"DELETE FROM delivery USING {_FAILED} WHERE {_JOINED}" + _at(_END, "t.next_at", "t.now"),
 )
 _MOVE_FAILED: Final = Sql(
-    sqlite=f"{_at(_MOVE, '?4', '?5')} WHERE {_NAMED}",
-    postgresql=f"{_at(_MOVE, 't.next_at', 't.now')} FROM {_FAILED} WHERE {_JOINED}",
+    sqlite=_at(f"{_MOVE_ON} WHERE {_NAMED} AND ?5 IS NOT NULL{_SCHEDULED}", "?4", "?5"),
+    postgresql=_at(f"{_MOVE_ON} FROM {_FAILED} WHERE {_JOINED}{_SCHEDULED}", "t.next_at", "t.now"),
+)
+_AGAIN_FAILED: Final = Sql(
+    sqlite=_at(f"{_MOVE_ASKED} WHERE {_NAMED} AND again > 0", "?4", "?5"),
+    postgresql=_at(f"{_MOVE_ASKED} FROM {_FAILED} WHERE {_JOINED} AND again > 0", "t.next_at", "t.now"),
 )
 
 
-async def settle_failed(tx: Write, sends: Sequence[Settled], now: int) -> None:
-    """Move failed deliveries on to what they wait for next, or end them where nothing is left."""
+async def settle_failed(tx: Write, sends: Sequence[Settled], now: int) -> bool:
+    """Reschedule or end failed deliveries, or make them due now on a manual request; return whether any is due now."""
     rows = sorted((send.msg_id, send.endpoint_id, send.lease, send.next_at, now) for send in sends)
-    if await tx.bulk(_END_FAILED, rows) < len(rows):
+    left = len(rows)
+    for statement in (_END_FAILED, _MOVE_FAILED):
+        left -= await tx.bulk(statement, rows) if left else 0
+    again = await tx.bulk(_AGAIN_FAILED, rows) if left else 0
+    if again < left:  # a lease was lost, or a request was withdrawn between the statements
+        await tx.bulk(_END_FAILED, rows)
         await tx.bulk(_MOVE_FAILED, rows)
+    return again > 0
 
 
 _FORGET_SCHEDULE: Final = Sql(
