@@ -24,6 +24,7 @@ _REQUEST_TIMEOUT_MAX: Final = 30
 _PROXY_SCHEMES: Final = ("http", "https", "socks5")
 _PROXY_CREDENTIAL_MAX: Final = 255
 _LEAST: Final = {
+    "endpoints_per_application": 1,
     "delivery_concurrency": 1,
     "delivery_memory": 1,
     "tasks_per_process": 1,
@@ -145,6 +146,7 @@ class Settings:
         "Requests per second that one process takes from one caller of the API; 0 is no limit.", 0, own=True
     )
     max_body_bytes: int = _doc("Largest request body that the API takes.", 2 * 1024 * 1024, own=True)
+    endpoints_per_application: int = _doc("Most endpoints of one application, 1 to 100,000.", 5_000, own=True)
     delivery_concurrency: int = _doc("Most sends under way to one endpoint from one process.", 100, own=True)
     delivery_memory: int = _doc("Most deliveries that one process holds in memory.", 10_000, own=True)
     lease_grace: float = _doc("Seconds that a lease on a delivery outlasts the request timeout.", 25.0, own=True)

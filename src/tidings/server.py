@@ -35,7 +35,7 @@ from tidings.core.nodes import Nodes
 from tidings.core.receipts import Receipts
 from tidings.core.routing import RoutingCache
 from tidings.core.signer import WrongKey
-from tidings.core.signing import require_main_secret
+from tidings.core.signing import require_main_secret, seal_older
 from tidings.core.wake import Wake
 from tidings.core.watching import Watching
 from tidings.delivery.address import AddressPolicy
@@ -138,7 +138,14 @@ class Server:
 
     def _listening(self, secret: str, known: Mapping[str, Handler]) -> _Http:
         settings = self._settings
-        desk = Desk(self._db, self._clock, self._wake, Receipts(self._db, self._clock), self._vault)
+        desk = Desk(
+            self._db,
+            self._clock,
+            self._wake,
+            Receipts(self._db, self._clock),
+            self._vault,
+            settings.endpoints_per_application,
+        )
         context = Context(
             desk=desk,
             acceptor=self._acceptor,
@@ -182,6 +189,7 @@ class Server:
         if self._db.dialect is Dialect.POSTGRESQL:
             self._chores.append(asyncio.create_task(self._pulse()))
         self._chores.append(asyncio.create_task(self._housekeep_hourly()))
+        self._chores.append(asyncio.create_task(self._seal()))
         serving = None
         if self._http is not None and listener is not None:
             serving = asyncio.create_task(self._http.serve(sockets=[listener]))
@@ -251,6 +259,15 @@ class Server:
             self._delivery.claimer.due_at(heard.deliveries_at)
         if self._runner is not None and heard.tasks_at is not None and heard.tasks_at <= heard.now:
             self._runner.wake()
+
+    async def _seal(self) -> None:
+        """Encrypt the secrets and headers that were stored before there was a main secret."""
+        try:
+            sealed = await seal_older(self._db, self._vault)
+            if sealed:
+                log.info("encrypted the secrets or headers of %d endpoints", sealed)
+        except Exception as error:  # noqa: BLE001 - the next start goes on; what is clear is read until then
+            failure("encrypting older secrets", error)
 
     async def _housekeep_hourly(self) -> None:
         """Keep house once an hour, if anything has happened since."""

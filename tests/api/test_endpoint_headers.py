@@ -5,6 +5,10 @@ import pytest
 
 from api.kit import ORG, Api, Json, faults
 from tidings.core.routing import RoutingCache
+from tidings.core.signing import seal_older
+from tidings.delivery.target import compile_target
+from tidings.model.vault import Vault
+from tidings.storage import endpoints
 
 
 async def _made(api: Api, **more: object) -> str:
@@ -30,9 +34,9 @@ async def test_what_is_put_replaces_and_what_is_patched_merges(api: Api) -> None
 
     await _write(api, "PATCH", path, {"headers": {"X-One": "1", "x-two": "2", "x-three": "3", "x-four": "4"}})
     await _write(api, "PATCH", path, {"headers": {"x-two": "b", "X-ONE": None, "x-three": None}})
-    assert {"X-One": "1", "x-two": "b", "x-four": "4"} == (await _read(api, path))["headers"]
-    await _write(api, "PATCH", path, {"headers": {"x-five": "5"}, "deleteHeaders": ["x-two", "x-five", "absent"]})
-    assert {"X-One": "1", "x-four": "4"} == (await _read(api, path))["headers"]
+    assert {"x-two": "b", "x-four": "4"} == (await _read(api, path))["headers"]
+    await _write(api, "PATCH", path, {"headers": {"x-five": "5"}, "deleteHeaders": ["X-Two", "x-five", "absent"]})
+    assert {"x-four": "4"} == (await _read(api, path))["headers"]
     await _write(api, "PUT", path, {"headers": {"x-new": "n"}})
     assert {"headers": {"x-new": "n"}, "sensitive": []} == await _read(api, path)
 
@@ -64,7 +68,181 @@ async def test_the_next_send_carries_them(api: Api) -> None:
     assert (("X-Mine", "1"),) == routing.receivers[0].headers
 
 
+async def _sent(api: Api, path: str, vault: Vault | None = None) -> list[str]:
+    """Return the lines that a request to the endpoint has beside ours."""
+    routing = await RoutingCache(api.db, vault or Vault()).load(ORG, path.split("/")[2])
+    assert routing is not None
+    receiver = routing.receivers[0]
+    plain = compile_target(receiver.url, version="1").request("msg_1", 1, b"v1,A", b"{}").split(b"\r\n")
+    found = compile_target(receiver.url, version="1", headers=dict(receiver.headers))
+    lines = found.request("msg_1", 1, b"v1,A", b"{}").split(b"\r\n")
+    return [line.decode() for line in lines if line not in plain]
+
+
+async def _stored(api: Api) -> list[str]:
+    async with api.db.read() as read:
+        return [row["headers"] for row in await read.rows("SELECT headers FROM endpoint ORDER BY id")]
+
+
+@pytest.mark.parametrize(
+    "given", [{"Authorization": "a", "authorization": "b"}, {"AUTHORIZATION": "x", "authorization": "b"}]
+)
+async def test_a_name_has_no_case_and_the_last_spelling_wins(api: Api, given: Json) -> None:
+    path = await _made(api, headers={"Host": "one", "X-A": "1", "host": "two"})
+    assert {"X-A": "1", "host": "two"} == (await _read(api, path))["headers"]
+    assert ["host: two", "X-A: 1"] == await _sent(api, path)
+
+    await _write(api, "PUT", path, {"headers": given})
+    assert ["authorization"] == (await _read(api, path))["sensitive"]
+    assert ["authorization: b"] == await _sent(api, path)
+    await _write(api, "PATCH", path, {"headers": {"Authorization": "c", "AUTHORIZATION": "new", "x-b": "1"}})
+    assert ["AUTHORIZATION: new", "x-b: 1"] == await _sent(api, path)
+    await _write(api, "PATCH", path, {"headers": {"X-B": "2", "x-b": None}, "deleteHeaders": ["authorizatioN"]})
+    assert [] == await _sent(api, path)
+    assert {"headers": {}, "sensitive": []} == await _read(api, path)
+
+
+async def test_older_rows_have_one_spelling_when_they_are_read_and_sent(api: Api) -> None:
+    path = await _made(api)
+    older = '{"X-Mine":"old","Connection":"close","expect":"100-continue","Trailer":"x-t","x-mine":"new"}'
+    async with api.db.write() as tx:
+        await tx.run("UPDATE endpoint SET headers = :older", older=older)
+
+    assert {"Connection", "expect", "Trailer", "x-mine"} == (await _read(api, path))["headers"].keys()
+    assert ["x-mine: new"] == await _sent(api, path)
+    await _write(
+        api, "PATCH", path, {"headers": {"X-MINE": "3", "connection": None}, "deleteHeaders": ["EXPECT", "trailer"]}
+    )
+    assert {"X-MINE": "3"} == (await _read(api, path))["headers"]
+
+
+async def test_headers_have_a_number_and_a_size(api: Api) -> None:
+    path = await _made(api)
+    app = path.split("/")[2]
+    many = {f"x-{n}": "v" for n in range(51)}
+    big = {f"x-{n}": "v" * 4_093 for n in range(4)}
+    assert sum(len(name) + len(value) for name, value in big.items()) == 16 * 1024
+    for wrong, words in ((many, "at most 50 headers"), ({**big, "a": ""}, "at most 16384 bytes")):
+        body = {"url": "http://example.com", "headers": wrong}
+        refused = [
+            await api.post(f"/app/{app}/endpoint", json=body),
+            await api.call("PUT", path, json={"headers": wrong}),
+        ]
+        for response in refused:
+            ((loc, said, _),) = faults(response)
+            assert (["body", "headers"], True) == (loc, words in said)
+
+    await _write(api, "PUT", path, {"headers": {**big, "X-0": "v" * 4_093}})
+    ((loc, said, _),) = faults(await api.call("PATCH", path, json={"headers": {"a": ""}}))
+    assert (["body", "headers"], "An endpoint's headers have at most 16384 bytes in all.") == (loc, said)
+    await _write(api, "PATCH", path, {"headers": {"a": "b"}, "deleteHeaders": ["x-0"]})
+    too_many: list[Json] = [{"headers": dict.fromkeys(many)}, {"headers": {}, "deleteHeaders": list(many)}]
+    for body in too_many:
+        assert 422 == (await api.call("PATCH", path, json=body)).status_code
+
+
+async def test_an_application_has_a_number_of_endpoints(api: Api) -> None:
+    object.__setattr__(api.context.desk, "endpoints_max", 2)
+    app = await api.app()
+    first = await api.endpoint(app)
+    await api.endpoint(app)
+    body = {"url": "http://example.com"}
+
+    for method, path in (("POST", ""), ("PUT", "/new")):
+        refused = await api.call(method, f"/app/{app}/endpoint{path}", json=body)
+        told = {"code": "limit_reached", "detail": "An application has at most 2 endpoints."}
+        assert (400, told) == (refused.status_code, refused.json())
+    assert 200 == (await api.call("PUT", f"/app/{app}/endpoint/{first}", json=body)).status_code
+    await api.call("DELETE", f"/app/{app}/endpoint/{first}")
+    await api.endpoint(app)
+    await api.endpoint(await api.app())
+
+
+def _locked(api: Api, vault: Vault) -> None:
+    object.__setattr__(api.context.desk, "vault", vault)
+
+
+async def test_headers_are_encrypted_where_secrets_are(api: Api) -> None:
+    vault = Vault("main")
+    _locked(api, vault)
+    path = await _made(api, headers={"Authorization": "s3cret", "x-mine": "é".encode().hex()})
+    await api.endpoint(path.split("/")[2])
+
+    sealed, empty = await _stored(api)
+    assert "{}" == empty
+    assert not [word for word in ("s3cret", "Authorization", "{") if word in sealed]
+    assert {"x-mine": "c3a9"} == (await _read(api, path))["headers"]
+    assert ["Authorization: s3cret", "x-mine: c3a9"] == await _sent(api, path, vault)
+    await _write(api, "PATCH", path, {"headers": {"x-mine": "2"}})
+    assert ["Authorization: s3cret", "x-mine: 2"] == await _sent(api, path, vault)
+    await _write(api, "PUT", path, {"headers": {"x-put": "3"}})
+    assert "x-put" not in (await _stored(api))[0]
+
+    for other in (Vault(), Vault("another")):
+        _locked(api, other)
+        for response in (await api.get(path), await api.call("PATCH", path, json={"headers": {"x-a": "b"}})):
+            assert (503, "unavailable") == (response.status_code, response.json()["code"])
+            assert "main_secret" in response.json()["detail"]
+        routing = await RoutingCache(api.db, other).load(ORG, path.split("/")[2])
+        assert routing is not None
+        with pytest.raises(ValueError, match="main_secret"):
+            routing.receivers[0].ring.sign("msg_1", 1, b"{}")
+
+
+async def test_what_is_older_than_the_main_secret_is_encrypted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidings.core.signing._SEALED_AT_ONCE", 2)
+    app = await api.app()
+    paths = [f"/app/{app}/endpoint/{await api.endpoint(app, headers={'x-mine': str(n)})}" for n in range(5)]
+    keys = [(await api.read(f"{path}/secret"))["key"] for path in paths]
+    await api.post(f"{paths[0]}/secret/rotate", json={})
+    keys[0] = (await api.read(f"{paths[0]}/secret"))["key"]
+    await api.call("DELETE", paths[4])
+    vault = Vault("main")
+    assert 0 == await seal_older(api.db, Vault())
+
+    assert [5, 0] == [await seal_older(api.db, vault) for _ in range(2)]
+
+    async with api.db.read() as read:
+        found = await endpoints.at_rest(read, after="", limit=10)
+    assert 5 == len(found)
+    for each in found:
+        assert each.headers is None
+        assert all(stored[0] & 0x80 for stored in (each.secret, *(old.stored for old in each.old_secrets)))
+    assert 1 == len(found[0].old_secrets)
+    _locked(api, vault)
+    for number, path in enumerate(paths[:4]):
+        assert {"x-mine": str(number)} == (await _read(api, f"{path}/headers"))["headers"]
+        assert keys[number] == (await api.read(f"{path}/secret"))["key"]
+    routing = await RoutingCache(api.db, vault).load(ORG, app)
+    assert routing is not None
+    assert [(("x-mine", str(n)),) for n in range(4)] == [each.headers for each in routing.receivers]
+    assert 2 == len(routing.receivers[0].ring.sign("msg_1", api.clock.now() // 1_000, b"{}").split(b" "))
+
+
+async def test_a_change_in_the_meantime_is_not_undone(api: Api) -> None:
+    path = await _made(api, headers={"x-mine": "1"})
+    async with api.db.read() as read:
+        [seen] = await endpoints.at_rest(read, after="", limit=1)
+    await _write(api, "PUT", path, {"headers": {"x-mine": "2"}})
+    await api.post(f"{path.removesuffix('/headers')}/secret/rotate", json={})
+
+    assert seen.headers is not None
+    async with api.db.write() as tx:
+        headers = await endpoints.seal_headers(tx, seen.id, clear=seen.headers, sealed="x")
+        secrets = await endpoints.seal_secrets(tx, seen, b"x", ())
+
+    assert (0, 0) == (headers, secrets)
+
+
 FORBIDDEN = [
+    *(
+        (name, "Header uses a forbidden key: it is about the connection, and the sender sets it.")
+        for name in ("Connection", "proxy-connection", "Expect", "Trailer", "HTTP2-Settings")
+    ),
+    *(
+        (name, "Header uses a forbidden key.")
+        for name in ("Keep-Alive", "TE", "Trailers", "Transfer-Encoding", "UPGRADE")
+    ),
     ("content-length", "Header uses a forbidden key."),
     ("User-Agent", "Header uses a forbidden key."),
     ("some:thing", "Invalid Header Name."),

@@ -152,3 +152,20 @@ def test_no_url_breaks_the_head(url: str) -> None:
 
     assert lines[1:] == lines_of("http://h/")[1:]
     assert lines[0].count(b" ") == 2
+
+
+def test_a_name_goes_out_once_whatever_its_case() -> None:
+    lines = lines_of(
+        "http://h", {"Host": "a", "x-a": "1", "host": "b", "X-A": "2", "USER-AGENT": "u", "User-Agent": "v"}
+    )
+
+    names = [line.partition(b":")[0].lower() for line in lines[1:]]
+    assert len(names) == len(set(names))
+    assert {b"host: b", b"X-A: 2", b"User-Agent: v"} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    "name", ["Connection", "Keep-Alive", "proxy-connection", "Expect", "Trailer", "HTTP2-Settings"]
+)
+def test_what_is_about_the_connection_is_not_sent(name: str) -> None:
+    assert lines_of("http://h") == lines_of("http://h", {name: "x"})

@@ -12,8 +12,8 @@ from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, Out, answer
 from tidings.core import endpoints
 from tidings.core.receipts import Answer
-from tidings.errors import Fault
-from tidings.model.endpoint import header_faults, is_redacted
+from tidings.errors import Fault, invalid
+from tidings.model.endpoint import HEADERS_MAX, distinct, header_faults, is_redacted, merged, size_faults
 from tidings.model.token import Capability
 
 _NAMES: Final = Meta(extra_json_schema={"uniqueItems": True})
@@ -33,7 +33,7 @@ class EndpointHeadersIn(In, kw_only=True):
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
-        for fault in header_faults(self.headers):
+        for fault in header_faults(distinct(self.headers)):
             yield Fault(fault.loc, fault.msg, "value_error.jsondecode")
 
 
@@ -45,30 +45,38 @@ class EndpointHeadersPatchIn(In, kw_only=True):
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
-        yield from header_faults({name: value or "" for name, value in self.headers.items()})
+        if len(self.headers) > HEADERS_MAX:
+            yield Fault(("body", "headers"), f"headers must have at most {HEADERS_MAX} items.")
+        elif len(self.delete_headers) > HEADERS_MAX:
+            yield Fault(("body", "deleteHeaders"), f"deleteHeaders must have at most {HEADERS_MAX} items.")
+        else:
+            yield from header_faults({name: value for name, value in self.headers.items() if value is not None})
 
     def applied(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return headers with the changes; a header that is both given and listed is deleted."""
-        merged = {**headers, **self.headers}
-        gone = set(self.delete_headers)
-        return {name: value for name, value in merged.items() if value is not None and name not in gone}
+        """Return headers with the changes; raises `invalid` where that makes too many of them."""
+        found = merged(headers, self.headers, self.delete_headers)
+        wrong = size_faults(found) if any(value is not None for value in self.headers.values()) else []
+        if wrong:
+            raise invalid(*wrong)
+        return found
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
     """Tell the headers that every send to an endpoint carries."""
-    endpoint = await endpoints.get(call.context.desk, call.app, call.path["endpoint_id"])
-    told = {name: value for name, value in endpoint.headers.items() if not is_redacted(name)}
-    return answer(200, EndpointHeadersOut(headers=told, sensitive=tuple(filter(is_redacted, endpoint.headers))))
+    headers = await endpoints.headers(call.context.desk, call.app, call.path["endpoint_id"])
+    told = {name: value for name, value in headers.items() if not is_redacted(name)}
+    return answer(200, EndpointHeadersOut(headers=told, sensitive=tuple(filter(is_redacted, headers))))
 
 
 async def put(call: Call[Query, EndpointHeadersIn]) -> Answer:
     """Replace all headers of an endpoint; the next send carries the new ones."""
-    await endpoints.set_headers(call.context.desk, call.app, call.path["endpoint_id"], lambda _: call.body.headers)
+    headers = distinct(call.body.headers)
+    await endpoints.set_headers(call.context.desk, call.app, call.path["endpoint_id"], lambda _: headers)
     return Answer(204)
 
 
 async def patch(call: Call[Query, EndpointHeadersPatchIn]) -> Answer:
-    """Set and delete headers of an endpoint; names are matched as they are spelled."""
+    """Set and delete headers of an endpoint; names are matched in any case, and keep the spelling given last."""
     await endpoints.set_headers(call.context.desk, call.app, call.path["endpoint_id"], call.body.applied)
     return Answer(204)
 

@@ -46,6 +46,8 @@ class Desk:
     wake: Wake
     receipts: Receipts
     vault: Vault = PLAIN
+    endpoints_max: int = 5_000
+    """How many endpoints an application may have."""
 
     async def is_well(self) -> bool:
         """Tell whether the database answers."""

@@ -12,12 +12,13 @@ from typing import Any
 from tidings.core import health, operational
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
-from tidings.errors import Fault, conflict, invalid
+from tidings.errors import Fault, bad_request, conflict, invalid, unavailable
 from tidings.ids import ENDPOINT, EndpointId, OrgId, new
 from tidings.model.app import App
-from tidings.model.endpoint import Endpoint, EndpointDraft
+from tidings.model.endpoint import Endpoint, EndpointDraft, distinct
 from tidings.model.health import NOTHING
 from tidings.model.page import Cursor, Page
+from tidings.model.vault import SealedError
 from tidings.storage import apps, endpoints, event_types
 from tidings.storage.database import Read, Write, retried
 
@@ -102,16 +103,34 @@ async def set_headers(desk: Desk, app: App, ref: str, edit: Callable[[Mapping[st
             now = desk.now()
             await apps.touch(tx, app.id, now)
             endpoint = await endpoints.get(tx, app.id, ref)
-            await endpoints.set_headers(tx, endpoint.id, edit(endpoint.headers), now)
+            before = _opened(desk, await endpoints.headers(tx, app.id, ref))
+            await endpoints.set_headers(tx, endpoint.id, desk.vault.packed_headers(edit(before)), now)
             look_anew(tx, desk, endpoint)
 
     await retried(work)
 
 
+async def headers(desk: Desk, app: App, ref: str) -> dict[str, str]:
+    """Return the headers that every send to an endpoint carries, each name in one spelling."""
+    async with desk.db.read() as read:
+        stored = await endpoints.headers(read, app.id, ref)
+    return distinct(_opened(desk, stored))
+
+
+def _opened(desk: Desk, stored: str) -> dict[str, str]:
+    try:
+        return desk.vault.opened_headers(stored)
+    except SealedError as error:
+        raise unavailable(f"The headers cannot be read: {error}.") from error
+
+
 async def _add(tx: Write, desk: Desk, app: App, draft: EndpointDraft, now: int) -> Endpoint:
     endpoint = _drafted(app, draft, now)
     await _refuse_unknown(tx, app.org_id, draft.event_types or ())
-    if not await endpoints.add(tx, endpoint, desk.vault.packed(draft.secret or desk.vault.fresh())):
+    if await endpoints.has(tx, app.id, desk.endpoints_max):
+        raise bad_request("limit_reached", f"An application has at most {desk.endpoints_max} endpoints.")
+    signing, named = desk.vault.packed(draft.secret or desk.vault.fresh()), desk.vault.packed_headers(draft.headers)
+    if not await endpoints.add(tx, endpoint, signing, named):
         raise conflict()
     if endpoint.disabled:
         await health.note_disabled(tx, endpoint.id, now)
@@ -188,7 +207,6 @@ def _drafted(app: App, draft: EndpointDraft, now: int) -> Endpoint:
         channels=draft.channels,
         throttle_rate=draft.throttle_rate,
         metadata=draft.metadata,
-        headers=draft.headers,
         created_at=now,
         updated_at=now,
     )

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What signs for an endpoint: shown, rotated, and encrypted under one main secret."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from tidings.core import operational
@@ -16,8 +17,10 @@ from tidings.model.signature import AnyKey
 from tidings.model.vault import SealedError, Vault
 from tidings.storage import apps, endpoints, settings
 from tidings.storage.database import Database, Write, retried
+from tidings.storage.endpoints import AtRest
 
 _PROOF: Final = "main_secret_proof"
+_SEALED_AT_ONCE: Final = 100
 
 
 async def require_main_secret(db: Database, vault: Vault) -> None:
@@ -29,6 +32,44 @@ async def require_main_secret(db: Database, vault: Vault) -> None:
             vault.check(await settings.find(tx, _PROOF) if proof is None else await settings.settled(tx, _PROOF, proof))
 
     await retried(work)
+
+
+async def seal_older(db: Database, vault: Vault) -> int:
+    """Encrypt what was stored in the clear before there was a main secret; return of how many endpoints.
+
+    Many nodes may do this at once, and callers may change an endpoint meanwhile: only what was read is replaced. What
+    is compiled from an endpoint stays as it is, so nobody needs to read it again.
+    """
+    sealed, after = 0, ""
+    while vault.main_secret:
+        async with db.read() as read:
+            found = await endpoints.at_rest(read, after=after, limit=_SEALED_AT_ONCE)
+        if not found:
+            break
+        sealed += await retried(partial(_seal, db, vault, [each for each in found if _is_clear(vault, each)]))
+        after = found[-1].id
+    return sealed
+
+
+def _is_clear(vault: Vault, each: AtRest) -> bool:
+    stored = (each.secret, *(old.stored for old in each.old_secrets))
+    return each.headers is not None or any(map(vault.is_clear, stored))
+
+
+async def _seal(db: Database, vault: Vault, found: Sequence[AtRest]) -> int:
+    sealed = 0
+    if not found:
+        return sealed
+    async with db.write(patient=True) as tx:
+        for each in found:
+            secret = vault.sealed(each.secret)
+            old = [replace(kept, stored=vault.sealed(kept.stored)) for kept in each.old_secrets]
+            changed = await endpoints.seal_secrets(tx, each, secret, old)
+            if each.headers is not None:
+                packed = vault.packed_headers(vault.opened_headers(each.headers))
+                changed += await endpoints.seal_headers(tx, each.id, clear=each.headers, sealed=packed)
+            sealed += bool(changed)
+    return sealed
 
 
 @dataclass(frozen=True, slots=True)

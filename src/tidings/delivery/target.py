@@ -14,7 +14,12 @@ GREATEST_PORT: Final = 65_535
 SAFE_IN_PATH: Final = "%/:@!$&'()*+,;=~-._[]|^"
 SAFE_IN_QUERY: Final = "%/:@!$&()*+,;=~-._[]|\\^?`{}"
 # There must be no second opinion about where a request ends.
-NOT_CUSTOM: Final = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"te", b"upgrade"})
+NOT_CUSTOM: Final = frozenset(
+    (
+        *(b"content-length", b"transfer-encoding", b"trailer", b"te", b"upgrade", b"connection", b"keep-alive"),
+        *(b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"expect", b"http2-settings"),
+    )
+)
 TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 FORBIDDEN_IN_URL: Final = re.compile(r"[\x00-\x20\x7f]")
@@ -66,7 +71,9 @@ def compile_target(
     host, port = _host(parts), _port(parts)
     family = b"webhook" if whitelabel else b"svix"
     reserved = NOT_CUSTOM | {family + b"-id", family + b"-timestamp", family + b"-signature"}
-    custom = [header for header in _encoded(headers or {}) if header[0].lower() not in reserved]
+    # One of each name, whatever its case: the last one.
+    custom = list({name.lower(): (name, value) for name, value in _encoded(headers or {})}.values())
+    custom = [header for header in custom if header[0].lower() not in reserved]
     authority = host if port == DEFAULT_PORTS[parts.scheme] else f"{host}:{port}"
     first, last = _fixed(authority, version, _basic(parts))
     host_header = [header for header in custom if header[0].lower() == b"host"] or first[:1]

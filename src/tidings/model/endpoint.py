@@ -3,18 +3,23 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from tidings.errors import Fault
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.health import NO_ATTEMPTS, NOTHING, RecentAttempts, Record
 from tidings.model.signature import AnyKey
 
+Given = TypeVar("Given")
+
 CHANNELS_MAX: Final = 10
 RATE_MAX: Final = 65_535
 HEADER_BYTES: Final = 4_096
+HEADERS_MAX: Final = 50
+HEADERS_BYTES: Final = 16 * 1024
+"""Of all names and values together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +42,7 @@ class EndpointDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A stored endpoint, without what signs for it."""
+    """A stored endpoint, without what signs for it and without its headers."""
 
     id: EndpointId
     app_id: AppId
@@ -51,7 +56,6 @@ class Endpoint:
     channels: tuple[str, ...] | None
     throttle_rate: int | None
     metadata: Mapping[str, str]
-    headers: Mapping[str, str]
     created_at: int
     updated_at: int
     record: Record = NOTHING
@@ -92,6 +96,10 @@ _FORBIDDEN: Final = frozenset(
         *("content-length", "content-type", "content-encoding", "content-language", "content-location"),
     )
 )
+_OF_THE_CONNECTION: Final = frozenset(
+    ("connection", "proxy-connection", "expect", "trailer", "http2-settings", "close")
+)
+_ON_THE_WIRE: Final = _FORBIDDEN | _OF_THE_CONNECTION
 _REDACTED: Final = frozenset(
     ("x-auth-token", "x-api-key", "www-authenticate", "authorization", "proxy-authenticate", "proxy-authorization")
 )
@@ -105,6 +113,8 @@ def wrong_header(name: str, value: str) -> str | None:
         return "Invalid Header Name."
     if lower in _FORBIDDEN:
         return "Header uses a forbidden key."
+    if lower in _OF_THE_CONNECTION:
+        return "Header uses a forbidden key: it is about the connection, and the sender sets it."
     if lower.startswith(_PREFIXES):
         return "Header starts with a forbidden prefix."
     if not _VALUE.fullmatch(value) or len(value) > HEADER_BYTES:
@@ -119,8 +129,44 @@ def is_redacted(name: str) -> bool:
 
 def header_faults(headers: Mapping[str, str]) -> list[Fault]:
     """Return what is wrong with headers in a body."""
+    if len(headers) > HEADERS_MAX:
+        return size_faults(headers)
     found = ((name, wrong_header(name, value)) for name, value in headers.items())
-    return [Fault(("body", "headers", name), wrong) for name, wrong in found if wrong is not None]
+    return [Fault(("body", "headers", name), wrong) for name, wrong in found if wrong is not None] or size_faults(
+        headers
+    )
+
+
+def size_faults(headers: Mapping[str, str]) -> list[Fault]:
+    """Return what is wrong with headers as a whole: their number and their size."""
+    if len(headers) > HEADERS_MAX:
+        return [Fault(("body", "headers"), f"An endpoint has at most {HEADERS_MAX} headers.")]
+    if sum(len(name) + len(value) for name, value in headers.items()) > HEADERS_BYTES:
+        return [Fault(("body", "headers"), f"An endpoint's headers have at most {HEADERS_BYTES} bytes in all.")]
+    return []
+
+
+def distinct(headers: Mapping[str, Given]) -> dict[str, Given]:
+    """Return headers with one spelling of each name, the last one: names have no case (RFC 9110 section 5.1)."""
+    last = {name.lower(): name for name in headers}
+    if len(last) == len(headers):
+        return dict(headers)
+    return {name: value for name, value in headers.items() if last[name.lower()] == name}
+
+
+def merged(headers: Mapping[str, str], changes: Mapping[str, str | None], deleted: Iterable[str]) -> dict[str, str]:
+    """Return headers with changes, in which null deletes; one that is both changed and deleted is deleted."""
+    changes = distinct(changes)
+    replaced = {name.lower() for name in (*changes, *deleted)}
+    removed = {name.lower() for name in deleted}
+    kept = {name: value for name, value in distinct(headers).items() if name.lower() not in replaced}
+    added = {name: value for name, value in changes.items() if value is not None and name.lower() not in removed}
+    return kept | added
+
+
+def sent(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the headers that a send carries: of those that an earlier release took, some would break the request."""
+    return tuple((name, value) for name, value in distinct(headers).items() if name.lower() not in _ON_THE_WIRE)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

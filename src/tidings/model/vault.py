@@ -10,14 +10,18 @@ of `main` under the main secret. `cryptography` has ChaCha20-Poly1305 with nonce
 with a key of its own for each nonce, made by HChaCha20 from the nonce's first 16 bytes; and HChaCha20 is a block of
 ChaCha20 without the last addition, which is undone here: its input is known. The published vectors hold it to that.
 
+Headers are JSON in the clear, or a prefix and the base64 of the same, encrypted; JSON begins with a brace.
+
 A secret that cannot be opened (no main secret, or another) is a `Sealed` key: it refuses to sign, in words that name
 the setting, and everything else about its endpoint works.
 """
 
 import base64
 import hmac
+import json
 import os
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,6 +38,10 @@ _ENCRYPTED: Final = 0x80
 _LEGACY_BYTES: Final = 24
 _NONCE: Final = 24
 _BLOCK: Final = 64
+_HEADERS: Final = b"headers"
+"""What binds an encrypted text to its column: a secret put in the place of headers does not open."""
+_SEALED_TEXT: Final = "xchacha20poly1305:"
+_NO_HEADERS: Final = "{}"
 _PROVEN: Final = b"main_secret"
 _CONSTANTS: Final = struct.unpack("<4I", b"expand 32-byte k")
 
@@ -92,6 +100,36 @@ class Vault:
             except InvalidTag:
                 return Sealed("the endpoint's secret was encrypted under another main_secret")
         return SymmetricKey(raw) if marker & ~_ENCRYPTED == _SYMMETRIC else AsymmetricKey(raw)
+
+    def is_clear(self, stored: bytes) -> bool:
+        """Tell whether a stored secret is in the clear."""
+        return len(stored) == _LEGACY_BYTES or not stored[0] & _ENCRYPTED
+
+    def sealed(self, stored: bytes) -> bytes:
+        """Return a stored secret as it would be stored now: encrypted, where there is a main secret."""
+        key = self.opened(stored) if self.main_secret and self.is_clear(stored) else None
+        return self.packed(key) if isinstance(key, SymmetricKey | AsymmetricKey) else stored
+
+    def packed_headers(self, headers: Mapping[str, str]) -> str:
+        """Return an endpoint's headers as they are stored."""
+        text = json.dumps(dict(headers))
+        if not self.main_secret or text == _NO_HEADERS:
+            return text
+        sealed = encrypted(_key_of(self.main_secret), text.encode(), data=_HEADERS)
+        return _SEALED_TEXT + base64.b64encode(sealed).decode("ascii")
+
+    def opened_headers(self, stored: str) -> dict[str, str]:
+        """Return the headers that were stored; raises `SealedError`."""
+        if stored.startswith(_SEALED_TEXT):
+            if not self.main_secret:
+                raise SealedError("the endpoint's headers are encrypted, and the setting main_secret is not set")
+            try:
+                raw = base64.b64decode(stored.removeprefix(_SEALED_TEXT))
+                stored = decrypted(_key_of(self.main_secret), raw, data=_HEADERS).decode()
+            except InvalidTag as error:
+                raise SealedError("the endpoint's headers were encrypted under another main_secret") from error
+        found: dict[str, str] = json.loads(stored)
+        return found
 
     def proof(self) -> str | None:
         """Return what shows later that the main secret is this one; None where there is none."""

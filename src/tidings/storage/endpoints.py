@@ -3,7 +3,8 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tidings.errors import not_found
@@ -17,7 +18,7 @@ from tidings.storage.span import bounds_of, end_of
 
 _COLUMNS: Final = (
     "id, app_id, org_id, uid, url, description, version, disabled, event_types, channels, throttle_rate, metadata,"
-    " headers, created_at, updated_at"
+    " created_at, updated_at"
 )
 _SHOWN: Final = f"{_COLUMNS}, {health.COLUMNS}"
 _BY_ID: Final = "FROM endpoint WHERE app_id = :app AND id = :ref AND deleted_at IS NULL"
@@ -28,9 +29,9 @@ _BY_IDS: Final = Sql(
 )
 _PAGE: Final = f"SELECT {_SHOWN} FROM endpoint WHERE app_id = :app AND deleted_at IS NULL"
 _ADD: Final = f"""
-INSERT INTO endpoint ({_COLUMNS}, secret)
+INSERT INTO endpoint ({_COLUMNS}, secret, headers)
 VALUES (:id, :app_id, :org_id, :uid, :url, :description, :version, :disabled, :event_types, :channels,
-  :throttle_rate, :metadata, :headers, :created_at, :updated_at, :secret)
+  :throttle_rate, :metadata, :created_at, :updated_at, :secret, :headers)
 ON CONFLICT (app_id, uid) WHERE uid IS NOT NULL DO NOTHING
 """
 _CHANGE: Final = """
@@ -46,6 +47,17 @@ UPDATE endpoint SET secret = :secret, old_secrets = :old, updated_at = :now WHER
 # Its uid is free again at once.
 _DROP: Final = """
 UPDATE endpoint SET deleted_at = :now, updated_at = :now, uid = NULL WHERE id = :id AND deleted_at IS NULL
+"""
+_NTH: Final = "SELECT 1 FROM endpoint WHERE app_id = :app AND deleted_at IS NULL ORDER BY id LIMIT 1 OFFSET {offset:d}"
+# Headers in the clear are JSON. Of what is sealed, or empty, nothing is read.
+_CLEAR: Final = """
+SELECT id, secret, old_secrets, CASE WHEN headers LIKE '{%' AND headers <> '{}' THEN headers END AS headers
+FROM endpoint WHERE id > :after ORDER BY id LIMIT CAST(:limit AS BIGINT)
+"""
+_SEAL_HEADERS: Final = "UPDATE endpoint SET headers = :sealed WHERE id = :id AND headers = :clear"
+_SEAL_SECRETS: Final = """
+UPDATE endpoint SET secret = :sealed, old_secrets = :sealed_old
+WHERE id = :id AND secret = :clear AND old_secrets = :clear_old
 """
 _IDS: Final = "SELECT id FROM endpoint WHERE app_id = :app AND deleted_at IS NULL"
 
@@ -77,6 +89,19 @@ async def secret(read: Read, app_id: AppId, ref: str) -> bytes:
     return bytes(row["secret"])
 
 
+async def headers(read: Read, app_id: AppId, ref: str) -> str:
+    """Return an endpoint's headers as they are stored, which may be encrypted; raises `not_found`."""
+    row = await read.row(f"SELECT headers {_by(ref)}", app=app_id, ref=ref)
+    if row is None:
+        raise not_found()
+    return str(row["headers"])
+
+
+async def has(read: Read, app_id: AppId, many: int) -> bool:
+    """Tell whether an application has this many endpoints, or more."""
+    return await read.row(_NTH.format(offset=many - 1), app=app_id) is not None
+
+
 async def old(read: Read, endpoint_id: EndpointId) -> tuple[OldSecret, ...]:
     """Return the secrets that were rotated out, those that have run out among them."""
     return old_secrets((await read.one("SELECT old_secrets FROM endpoint WHERE id = :id", id=endpoint_id))[0])
@@ -99,14 +124,14 @@ async def page(read: Read, app_id: AppId, span: Span) -> list[Endpoint]:
     return [_endpoint(row) for row in rows]
 
 
-async def add(tx: Write, endpoint: Endpoint, signing: bytes) -> bool:
-    """Add an endpoint with what signs for it; tell whether its uid was free."""
+async def add(tx: Write, endpoint: Endpoint, signing: bytes, headers: str) -> bool:
+    """Add an endpoint with what signs for it and its headers as they are stored; tell whether its uid was free."""
     written = await tx.run(
         _ADD,
         **_values(endpoint),
         app_id=endpoint.app_id,
         org_id=endpoint.org_id,
-        headers=json.dumps(dict(endpoint.headers)),
+        headers=headers,
         created_at=endpoint.created_at,
         secret=signing,
     )
@@ -118,15 +143,52 @@ async def change(tx: Write, endpoint: Endpoint) -> None:
     await tx.run(_CHANGE, **_values(endpoint))
 
 
-async def set_headers(tx: Write, endpoint_id: EndpointId, headers: Mapping[str, str], now: int) -> None:
-    """Replace the headers of an endpoint."""
-    await tx.run(_SET_HEADERS, id=endpoint_id, headers=json.dumps(dict(headers)), now=now)
+async def set_headers(tx: Write, endpoint_id: EndpointId, headers: str, now: int) -> None:
+    """Replace the headers of an endpoint, given as they are stored."""
+    await tx.run(_SET_HEADERS, id=endpoint_id, headers=headers, now=now)
 
 
 async def set_secrets(tx: Write, endpoint_id: EndpointId, signing: bytes, kept: Sequence[OldSecret], now: int) -> None:
     """Replace what signs for an endpoint, and the secrets that still do."""
-    listed = [[each.expires_at, base64.b64encode(each.stored).decode("ascii")] for each in kept]
-    await tx.run(_SET_SECRETS, id=endpoint_id, secret=signing, old=json.dumps(listed), now=now)
+    await tx.run(_SET_SECRETS, id=endpoint_id, secret=signing, old=_old_text(kept), now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """What is stored of an endpoint that may be encrypted."""
+
+    id: str
+    secret: bytes
+    old_secrets: tuple[OldSecret, ...]
+    headers: str | None
+    """In the clear; None where they are encrypted, or there are none."""
+
+
+async def at_rest(read: Read, *, after: str, limit: int) -> list[AtRest]:
+    """Return the next endpoints by id, deleted ones among them."""
+    rows = await read.rows(_CLEAR, after=after, limit=limit)
+    return [AtRest(row["id"], bytes(row["secret"]), old_secrets(row["old_secrets"]), row["headers"]) for row in rows]
+
+
+async def seal_headers(tx: Write, endpoint_id: str, *, clear: str, sealed: str) -> int:
+    """Put encrypted headers in the place of clear ones, unless they have changed since; return how many were."""
+    return await tx.run(_SEAL_HEADERS, id=endpoint_id, clear=clear, sealed=sealed)
+
+
+async def seal_secrets(tx: Write, was: AtRest, sealed: bytes, old: Sequence[OldSecret]) -> int:
+    """Put encrypted secrets in the place of clear ones, unless they have changed since; return how many were."""
+    return await tx.run(
+        _SEAL_SECRETS,
+        id=was.id,
+        clear=was.secret,
+        clear_old=_old_text(was.old_secrets),
+        sealed=sealed,
+        sealed_old=_old_text(old),
+    )
+
+
+def _old_text(kept: Sequence[OldSecret]) -> str:
+    return json.dumps([[each.expires_at, base64.b64encode(each.stored).decode("ascii")] for each in kept])
 
 
 async def drop(tx: Write, endpoint_id: EndpointId, now: int) -> None:
@@ -180,7 +242,6 @@ def _endpoint(row: Row) -> Endpoint:
         channels=_names(row["channels"]),
         throttle_rate=row["throttle_rate"],
         metadata=json.loads(row["metadata"]),
-        headers=json.loads(row["headers"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         record=health.record_of(row),

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
+from tidings.model.endpoint import sent
 from tidings.model.routing import Receiver, Routing
 from tidings.model.signature import OldKey, Ring
 from tidings.model.throttle import Limit
-from tidings.model.vault import Vault
+from tidings.model.vault import Sealed, SealedError, Vault
 from tidings.storage import endpoints
 from tidings.storage.database import Read, Row, Sql
 
@@ -63,7 +64,7 @@ async def changed_since(read: Read, moment: int) -> list[str]:
 async def _compiled(read: Read, app: Row, org_id: OrgId, vault: Vault) -> Routing:
     app_id, shared = AppId(app["id"]), _limits(app)
     rows = await read.rows(_ENDPOINTS, app=app_id)
-    receivers = tuple(_receiver(row, app_id, org_id, _ring(row, vault), shared) for row in rows)
+    receivers = tuple(_receiver(row, app_id, org_id, vault, shared) for row in rows)
     return Routing(app_id, org_id, app["routing_version"], receivers)
 
 
@@ -77,14 +78,20 @@ def _ring(row: Row, vault: Vault) -> Ring:
     return Ring(vault.opened(bytes(row["secret"])), keys)
 
 
-def _receiver(row: Row, app_id: AppId, org_id: OrgId, ring: Ring, shared: tuple[Limit, ...]) -> Receiver:
+def _receiver(row: Row, app_id: AppId, org_id: OrgId, vault: Vault, shared: tuple[Limit, ...]) -> Receiver:
+    ring = _ring(row, vault)
+    try:
+        headers = sent(vault.opened_headers(row["headers"]))
+    except SealedError as error:
+        # Without its headers nothing may be sent, and a key that does not sign says so with each attempt.
+        headers, ring = (), Ring(Sealed(str(error)))
     return Receiver(
         id=EndpointId(row["id"]),
         app_id=app_id,
         org_id=org_id,
         url=row["url"],
         ring=ring,
-        headers=tuple(json.loads(row["headers"]).items()),
+        headers=headers,
         disabled=bool(row["disabled"]),
         event_types=_set(row["event_types"]),
         channels=_set(row["channels"]),
