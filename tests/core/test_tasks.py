@@ -17,7 +17,7 @@ from tidings.errors import AppError, Fault, Kind
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
 from tidings.model.page import Cursor, Order
-from tidings.model.task import State, Task, Terms, WireStatus
+from tidings.model.task import BROADCAST, EXPORT, NewTask, State, Task, Terms, WireStatus
 from tidings.model.token import Principal
 from tidings.storage import claims, tasks
 from tidings.storage.database import Database
@@ -92,9 +92,14 @@ async def test_a_tenant_has_a_thousand_unended_tasks_and_no_more(db: Database, d
 # --- see
 
 
+def listed(*, kind: str = BROADCAST, app: str | None = None) -> NewTask:
+    """Return a task of a kind that lists show."""
+    return replace(new_task(app=app), kind=kind)
+
+
 async def test_each_caller_sees_its_own(desk: Desk) -> None:
-    mine = await start(desk, new_task(app="app_1"))
-    theirs = await start(desk, new_task(app="app_2"))
+    mine = await start(desk, listed(app="app_1"))
+    theirs = await start(desk, listed(app="app_2"))
     portal = Principal(ORG, AppId("app_1"))
 
     assert (await use_cases.get(desk, portal, mine.id)).id == mine.id
@@ -107,12 +112,12 @@ async def test_each_caller_sees_its_own(desk: Desk) -> None:
 
 
 async def test_the_list_pages_both_ways_and_forgets_after_ninety_days(desk: Desk, clock: ManualClock) -> None:
-    old = await start(desk, new_task())
+    old = await start(desk, listed())
     clock.advance(90 * DAY + MINUTE)
     made = []
     for _ in range(5):
         clock.advance(1_000)
-        made.append((await start(desk, new_task())).id)
+        made.append((await start(desk, listed())).id)
     newest = made[::-1]
 
     async def page(order: Order, limit: int, iterator: str | None) -> tuple[list[str], bool]:
@@ -129,8 +134,8 @@ async def test_the_list_pages_both_ways_and_forgets_after_ninety_days(desk: Desk
 
 
 async def test_the_list_is_narrowed_by_status_and_kind(desk: Desk) -> None:
-    running = await start(desk, new_task())
-    cancelled = await start(desk, replace(new_task(), kind="test.other"))
+    running = await start(desk, listed())
+    cancelled = await start(desk, listed(kind=EXPORT))
     await use_cases.cancel(desk, OWNER, cancelled.id)
 
     async def found(status: WireStatus | None, kind: str | None) -> list[str]:
@@ -140,8 +145,8 @@ async def test_the_list_is_narrowed_by_status_and_kind(desk: Desk) -> None:
     assert await found(WireStatus.RUNNING, None) == [running.id]
     assert await found(WireStatus.FAILED, None) == [cancelled.id]
     assert await found(WireStatus.FINISHED, None) == []
-    assert await found(None, "test.other") == [cancelled.id]
-    assert await found(WireStatus.FAILED, KIND) == []
+    assert await found(None, EXPORT) == [cancelled.id]
+    assert await found(WireStatus.FAILED, BROADCAST) == []
 
 
 # --- command
