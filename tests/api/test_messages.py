@@ -261,6 +261,37 @@ async def test_an_application_made_in_passing_has_the_uid_of_the_path(lite: Api,
     assert [(["body", "application", "uid"], kind)] == [(loc, kind) for loc, _, kind in faults(response)]
 
 
+WRONG_APPLICATIONS: dict[str, tuple[Json, list[str]]] = {
+    "no name": ({"name": ""}, ["name"]),
+    "a control character": ({"name": "a\x01"}, ["name"]),
+    "an empty uid": ({"name": "a", "uid": ""}, ["uid", "__all__"]),
+    "an id for a uid": ({"name": "a", "uid": "app_1"}, ["uid", "__all__"]),
+    "no rate": ({"name": "a", "throttleRate": 0}, ["throttleRate"]),
+    "no rate by its older name": ({"name": "a", "rateLimit": 0}, ["rateLimit"]),
+    "too much metadata": ({"name": "a", "metadata": {"k": "x" * 5_000}}, ["metadata"]),
+}
+
+
+@pytest.mark.parametrize("ref", ["there", "new"])
+@pytest.mark.parametrize("case", WRONG_APPLICATIONS.values(), ids=WRONG_APPLICATIONS)
+async def test_an_application_in_a_message_is_checked_whether_or_not_it_is_made(
+    lite: Api, ref: str, case: tuple[Json, list[str]]
+) -> None:
+    await lite.app(uid="there")
+    wrong, place = case
+    application = {"uid": ref, **wrong}
+
+    one = await lite.post(f"/app/{ref}/msg", json={**BODY, "application": application})
+    portal = await lite.post(f"/auth/app-portal-access/{ref}", json={"application": application})
+    batch = await lite.post("/app/there/msg/batch", json={"messages": [{**BODY, "application": application}]})
+
+    for response in (one, portal):
+        assert [["body", "application", *place]] == [loc for loc, *_ in faults(response)]
+    assert [422] == [each["status"] for each in batch.json()["data"]]
+    assert [] == (await lite.read("/app/there/msg"))["data"]
+    assert ["there"] == [each["uid"] for each in (await lite.read("/app"))["data"]]
+
+
 async def test_an_application_may_not_send_messages(lite: Api) -> None:
     app = await lite.app()
     token = issue_app_token(SECRET, ORG, AppId(app), lite.clock.now())

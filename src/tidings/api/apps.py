@@ -54,6 +54,10 @@ class ApplicationIn(In, kw_only=True):
         yield from rate_faults({"rateLimit": self.rate_limit, "throttleRate": self.throttle_rate}, _RATE_WRONG)
         yield from metadata_faults(self.metadata)
 
+    def faults_inside(self) -> Iterator[Fault]:
+        """Return what is wrong with an application that is a member of another body."""
+        return (Fault(("body", "application", *each.loc[1:]), each.msg, each.type) for each in self.faults())
+
     def drafted(self) -> AppDraft:
         """Return the application that the body speaks of."""
         return AppDraft(
@@ -64,15 +68,12 @@ class ApplicationIn(In, kw_only=True):
         )
 
     def drafted_for(self, ref: str) -> AppDraft:
-        """Return the application to be made in passing, for a path that names it; raises what is wrong with it."""
+        """Return the application to be made in passing; raises the refusal where the path does not name it."""
         place = ("body", "application", "uid")
         if self.uid is None:
             raise invalid(Fault(place, "Application UID not set in body", "application_uid_missing"))
         if self.uid != ref:
             raise invalid(Fault(place, "Application UID in the path and body must match", "application_uid_mismatch"))
-        faults = [Fault(("body", "application", *fault.loc[1:]), fault.msg, fault.type) for fault in self.faults()]
-        if faults:
-            raise invalid(*faults)
         return self.drafted()
 
 

@@ -57,6 +57,8 @@ class AppPortalAccessIn(In, kw_only=True):
             yield Fault(("body", "expiry"), f"expiry must be between {_HOUR} and {_WEEK} seconds")
         if self.session_id is not None and not text.SESSION.fullmatch(self.session_id):
             yield Fault(("body", "sessionId", "__all__"), _SESSION_WRONG)
+        if self.application is not None:
+            yield from self.application.faults_inside()
 
     @property
     def terms(self) -> PortalTerms:

@@ -103,6 +103,8 @@ class MessageIn(In, kw_only=True):
                 yield Fault(("body", "tags"), _TAGS)
             yield from set_faults("tags", map(text.wrong_tag, self.tags))
         yield from self._retention_faults()
+        if self.application is not None:
+            yield from self.application.faults_inside()
 
     def _payload_faults(self) -> Iterator[Fault]:
         if self.payload is UNSET and self.data is UNSET:
@@ -133,6 +135,7 @@ class MessageIn(In, kw_only=True):
             or self.payload_retention_hours is not None
             or self.deliver_at is not None
             or self.transformations_params is not None
+            or self.application is not None
         ):
             return None
         payload = bytes(raw)

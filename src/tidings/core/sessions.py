@@ -30,7 +30,7 @@ EXPIRE_MAX_SECONDS: Final = 3 * 24 * 60 * 60
 async def app_for(desk: Desk, org_id: OrgId, ref: str, draft: Callable[[], AppDraft] | None) -> App:
     """Return the application that a token is wanted for, made in passing if that is asked for.
 
-    A draft is looked at only where there is no application: what it says of one that is there is nobody's business.
+    A draft is made only where there is no application; until then its uid need not be the one in the path.
     """
     async with desk.db.read() as read:
         app = await stored.find(read, org_id, ref)
