@@ -12,12 +12,23 @@ from typing import Any
 
 import pytest
 
-from delivery.client_kit import LOOPBACK, a_client, ask, crowd, names, open_sockets, send, settled_sockets, url_of
+from delivery.authority import DAY, NOW, Authority
+from delivery.client_kit import (
+    LOOPBACK,
+    a_client,
+    ask,
+    crowd,
+    names,
+    open_sockets,
+    send,
+    settled_sockets,
+    url_of,
+)
 from delivery.receiver import Receiver, hang, reset
 from tidings.delivery.address import AddressPolicy, Resolver
 from tidings.delivery.client import Client, Limits, Reply
 from tidings.delivery.connection import Connection, Reading
-from tidings.delivery.dial import DirectDialer, Origin, tls_context
+from tidings.delivery.dial import DirectDialer, Origin, explained, tls_context
 from tidings.delivery.pool import House, Pool
 from tidings.delivery.sending import Sending
 from tidings.delivery.wheel import Wheel
@@ -121,6 +132,94 @@ async def test_the_next_address_is_tried_if_one_says_nothing() -> None:
     assert reply.status == 200
 
 
+def test_each_address_is_named_with_its_error() -> None:
+    refused, late = ConnectionRefusedError(errno.ECONNREFUSED, "x"), TimeoutError()
+
+    assert explained([("192.0.1.1", refused), ("2606:4700::1", late)]) == (
+        "192.0.1.1: connection refused; 2606:4700::1: no answer in time"
+    )
+    assert explained([("192.0.1.1", refused), ("2606:4700::1", refused)]) == "connection refused"
+
+
+def test_a_private_address_is_not_named() -> None:
+    assert explained([("10.1.2.3", TimeoutError())]) == "a private IPv4 address: no answer in time"
+    assert explained([("fd00::1", TimeoutError())]) == "a private IPv6 address: no answer in time"
+
+
+async def test_the_error_of_each_address_is_in_the_reply(authority: Authority) -> None:
+    tls = authority.receiver_context("name", expires=NOW - DAY)
+    async with (
+        Receiver(tls=tls) as receiver,
+        a_client(
+            look_up=names(name=["127.0.0.1", "127.0.0.2"]), tls=authority.client_context(), timeout_seconds=5.0
+        ) as client,
+    ):
+        reply = await ask(client, f"https://name:{receiver.port}/")
+
+    assert reply.error == (
+        "error making request: a private IPv4 address: TLS certificate not accepted: certificate has expired; "
+        "a private IPv4 address: connection refused"
+    )
+
+
+async def test_an_error_is_not_hidden_by_an_address_that_says_nothing(authority: Authority) -> None:
+    tls = authority.receiver_context("name", expires=NOW - DAY)
+    async with Receiver(tls=tls) as receiver:
+        with socket.create_server(("127.0.0.2", receiver.port), backlog=0) as full, crowd(full):
+            async with a_client(
+                look_up=names(name=["127.0.0.1", "127.0.0.2"]), tls=authority.client_context(), timeout_seconds=1.0
+            ) as client:
+                reply = await ask(client, f"https://name:{receiver.port}/")
+
+    assert reply.timed_out
+    assert reply.error is not None
+    assert "TLS certificate not accepted: certificate has expired" in reply.error
+
+
+@pytest.fixture
+def ready() -> Iterator[socket.socket]:
+    """A socket whose queue is long: the kernel connects at once, whether anything accepts or not."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4_096) as listener:
+        yield listener
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_dial_that_is_canceled_at_any_turn_leaves_nothing_behind(ready: socket.socket, turns: int) -> None:
+    async with a_client(timeout_seconds=5.0) as client:
+        for _ in range(5):
+            asked = [send(client, url_of(ready)) for _ in range(20)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for each in asked:
+                each.sending.cancel()
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+        assert (client.connections, client.origins) == (0, 0)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_client_closes_with_dials_in_flight_at_any_turn(ready: socket.socket, turns: int) -> None:
+    async with a_client(timeout_seconds=5.0) as client:
+        for _ in range(100):
+            send(client, url_of(ready))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await client.close()
+
+        assert client.connections == 0
+
+
+async def test_two_thousand_dials_that_get_no_answer_do_not_hold_up_a_close(listener: socket.socket) -> None:
+    limits = Limits(connections_per_origin=2_000, idle_per_origin=2_000)
+    with crowd(listener):
+        async with a_client(timeout_seconds=30.0, limits=limits) as client:
+            for _ in range(2_000):
+                send(client, url_of(listener))
+            await asyncio.sleep(0)
+
+
 async def test_a_failing_name_server_is_logged_and_an_error(caplog: pytest.LogCaptureFixture) -> None:
     async def look_up(host: str) -> list[str]:
         raise LookupError(host)
@@ -158,7 +257,7 @@ async def test_a_dial_given_up_as_it_succeeds_leaves_no_connection(monkeypatch: 
         with monkeypatch.context() as patched:
             patched.setattr("tidings.delivery.dial.asyncio.get_running_loop", CancelledJustThen)
             with pytest.raises(asyncio.CancelledError):
-                await dialer.connect(Origin("", "http", "127.0.0.1", receiver.port), make, monotonic() + 5)
+                await dialer.connect(Origin("", "http", "127.0.0.1", receiver.port), make, monotonic() + 5, [])
 
         assert not made[0].is_usable()
     assert await settled_sockets(before) == before

@@ -29,8 +29,9 @@ class Timers:
 class Place:
     """Where a sending is; `answer` is what has come so far."""
 
-    def __init__(self, answer: Reply | None = None) -> None:
+    def __init__(self, answer: Reply | None = None, failed: str = "") -> None:
         self.answer = answer
+        self.failed = failed
         self.dropped: list[Sending] = []
 
     def partial(self) -> Reply | None:
@@ -38,6 +39,9 @@ class Place:
 
     def drop(self, sending: Sending) -> None:
         self.dropped.append(sending)
+
+    def trouble(self) -> str:
+        return self.failed
 
 
 @pytest.fixture
@@ -108,3 +112,10 @@ def test_a_body_that_is_late_ends_with_what_came(wheel: Wheel, replies: list[Rep
 
     assert replies == [partial]
     assert len(wheel) == 0
+
+
+def test_a_timeout_names_what_had_failed_before(wheel: Wheel, replies: list[Reply]) -> None:
+    begun(wheel, replies, Place(failed="192.0.2.1: connection refused")).expire()
+
+    assert [reply.error for reply in replies] == ["request timed out; 192.0.2.1: connection refused"]
+    assert replies[0].timed_out

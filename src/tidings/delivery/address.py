@@ -151,6 +151,11 @@ class AddressPolicy:
         return tuple(str(address) for address in fit[:MOST_ADDRESSES])
 
 
+def is_public(address: str) -> bool:
+    """Tell whether an address belongs to the public network, whatever the operator allows."""
+    return not AddressPolicy().blocked(ip_address(address))
+
+
 def is_metadata(address: Address) -> bool:
     """Tell whether an address is, or carries, that of a cloud's metadata service."""
     return address in METADATA or not METADATA.isdisjoint(_carried(address))

@@ -113,17 +113,12 @@ class Client:
     async def close(self) -> None:
         """Drop what is under way, whose `done` is never called, and close all sockets."""
         self._is_closed = True
-        house = self._house
         for pool in list(self._pools.values()):
             pool.drop_waiting()
         self._wheel.close()
-        dials = list(house.dials)
-        for dial in dials:
-            dial.cancel()
-        await asyncio.gather(*dials, return_exceptions=True)
+        await self._house.close()
         await self._dialer.close()
         self._names.close()
-        await house.close_connections()
 
     def _open_pool(self, target: Target) -> Pool:
         origin = Origin(target.origin, target.scheme, target.host, target.port)

@@ -139,6 +139,12 @@ class Connection(StreamProtocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def abandon(self) -> None:
+        """Close a connection whose dial has failed: the loop may close its socket and never call `connection_lost`."""
+        self.abort()
+        self._keeper.retire(self)
+        self._keeper.closed(self)
+
     # A carrier of a sending.
 
     def partial(self) -> Reply | None:
@@ -148,15 +154,21 @@ class Connection(StreamProtocol):
     def drop(self, sending: Sending) -> None:  # noqa: ARG002 (there is only one)
         self._discard()
 
+    def trouble(self) -> str:
+        return ""
+
     # Called by the loop.
 
     def connection_made(self, transport: object) -> None:
         self._transport = cast("Transport", transport)
         self._write = self._transport.write
-        self._keeper.opened(self)
         first = self._sending
-        if first is None or first.is_ended:
-            self.abort()
+        if first is None:  # the dial has failed meanwhile
+            self._transport.abort()
+            return
+        self._keeper.opened(self)
+        if first.is_ended:
+            self._discard()
             return
         self._born_at = monotonic()
         self.start(first)
@@ -313,6 +325,8 @@ def cause_of(error: BaseException) -> str:
         return f"TLS: {(error.reason or 'handshake failed').lower().replace('_', ' ')}"
     if isinstance(error, OSError) and error.errno is not None:
         return _errno_text(error.errno)
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     return "connection closed" if isinstance(error, ConnectionError) else type(error).__name__
 
 

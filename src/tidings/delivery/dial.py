@@ -6,14 +6,16 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
-from tidings.delivery.address import Resolver
-from tidings.delivery.connection import Connection
+from tidings.delivery.address import OUR_LIMITS, Resolver, is_public
+from tidings.delivery.connection import Connection, cause_of
 
 SHUTDOWN_SECONDS: Final = 1.0
 
 T = TypeVar("T")
+Failures: TypeAlias = list[tuple[str, OSError]]
+"""Addresses that could not be connected to, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,45 @@ class ProxyError(TunnelError):
     """The proxy itself is at fault: another address of the receiver would fare no better."""
 
 
+class AddressesError(OSError):
+    """No address of a host could be connected to; the text has the error of each."""
+
+    def __init__(self, failures: Failures) -> None:
+        super().__init__(explained(failures))
+        self.last = failures[-1][1]
+        self.errno = next((error.errno for _, error in failures if error.errno in OUR_LIMITS), None)
+        self.is_final = all(isinstance(error, ssl.SSLError) for _, error in failures)
+
+
+def reason_of(error: OSError) -> str:
+    """Say why a dial failed, for the owner of the endpoint."""
+    return str(error) if isinstance(error, TunnelError | AddressesError) else cause_of(error)
+
+
+def explained(failures: Failures) -> str:
+    """Name each address with its error; one error that they all share is named once.
+
+    A private address stays unnamed: which one a name has is a matter of the internal DNS.
+    """
+    reasons = [(address, reason_of(error)) for address, error in failures]
+    if len(reasons) > 1 and len({reason for _, reason in reasons}) == 1:
+        return reasons[0][1]
+    return "; ".join(f"{_label(address)}: {reason}" for address, reason in reasons)
+
+
+def _label(address: str) -> str:
+    if is_public(address):
+        return address
+    return f"a private IPv{6 if ':' in address else 4} address"
+
+
 class Dialer(Protocol):
     """How connections come about."""
 
-    async def connect(self, origin: Origin, make: Callable[[], Connection], ends_at: float) -> None:
+    async def connect(self, origin: Origin, make: Callable[[], Connection], ends_at: float, failures: Failures) -> None:
         """Connect one of those that `make` makes, by a moment on the monotonic clock; it knows what to do then.
 
-        Raises AddressError or OSError.
+        Raises AddressError or OSError. `failures` collects the addresses that failed so far.
         """
         ...
 
@@ -63,19 +97,24 @@ def tls_context(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-async def in_turn(addresses: Sequence[str], ends_at: float, connect: Callable[[str], Awaitable[T]]) -> T:
-    """Try addresses until one connects; each gets an equal share of the time that is left."""
-    *first, last = addresses
-    for position, address in enumerate(first):
-        share = (ends_at - monotonic()) / (len(addresses) - position)
+async def in_turn(
+    addresses: Sequence[str], ends_at: float, connect: Callable[[str], Awaitable[T]], failures: Failures
+) -> T:
+    """Try addresses until one connects; each gets an equal share of the time that is left, the last one all of it."""
+    failures.clear()
+    for position, address in enumerate(addresses):
+        left = len(addresses) - position
+        share = (ends_at - monotonic()) / left if left > 1 else None
         try:
             async with asyncio.timeout(share):
                 return await connect(address)
         except ProxyError:
             raise
-        except OSError:  # a timeout is one
-            continue
-    return await connect(last)
+        except OSError as error:  # a timeout is one
+            failures.append((address, error))
+    if len(failures) == 1:
+        raise failures[0][1]
+    raise AddressesError(failures)
 
 
 class DirectDialer:
@@ -85,9 +124,9 @@ class DirectDialer:
         self._resolver = resolver
         self._tls = tls
 
-    async def connect(self, origin: Origin, make: Callable[[], Connection], ends_at: float) -> None:
+    async def connect(self, origin: Origin, make: Callable[[], Connection], ends_at: float, failures: Failures) -> None:
         addresses = await self._resolver.resolve(origin.host)
-        await in_turn(addresses, ends_at, lambda address: self._connect_to(address, origin, make()))
+        await in_turn(addresses, ends_at, lambda address: self._connect_to(address, origin, make()), failures)
 
     async def close(self) -> None:
         await self._resolver.close()
@@ -107,5 +146,5 @@ class DirectDialer:
             else:
                 await loop.create_connection(lambda: connection, address, origin.port)
         except BaseException:
-            connection.abort()  # it may be connected all the same, if we are cancelled in the last moment
+            connection.abandon()  # it may be connected already, if the cancellation came just then
             raise

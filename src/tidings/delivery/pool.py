@@ -2,21 +2,24 @@
 """The connections to one origin, and the requests that wait for one."""
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections import OrderedDict
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from tidings.delivery.address import OUR_LIMITS, AddressError
 from tidings.delivery.connection import Connection, Reading, cause_of
-from tidings.delivery.dial import Dialer, Origin, TunnelError
+from tidings.delivery.dial import AddressesError, Dialer, Failures, Origin, explained, reason_of
 from tidings.delivery.sending import Reply, Sending
 from tidings.delivery.wheel import Wheel
 
 RETRY_WITHIN_SECONDS: Final = 1.0
 CLOSING_TURNS: Final = 10
+CLOSING_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +40,18 @@ class Limits:
 class House:
     """What the pools of a client share."""
 
-    __slots__ = ("_is_empty", "_is_reaping", "connections", "dialer", "dials", "limits", "pools", "reading", "wheel")
+    __slots__ = (
+        "_is_empty",
+        "_is_reaping",
+        "connections",
+        "dialer",
+        "dials",
+        "is_closing",
+        "limits",
+        "pools",
+        "reading",
+        "wheel",
+    )
 
     def __init__(self, dialer: Dialer, limits: Limits, wheel: Wheel) -> None:
         self.dialer = dialer
@@ -47,6 +61,7 @@ class House:
         self.pools: dict[str, Pool] = {}
         self.connections: set[Connection] = set()
         self.dials: set[asyncio.Task[None]] = set()
+        self.is_closing = False
         self._is_reaping = False
         self._is_empty = asyncio.Event()
 
@@ -80,45 +95,71 @@ class House:
         if not self.connections:
             self._is_empty.set()
 
-    async def close_connections(self) -> None:
-        """Close all sockets, and wait until they are."""
+    async def close(self) -> None:
+        """End all dials and close all sockets; wait until they are closed, within bounds."""
+        self.is_closing = True  # before anything ends: a connection that breaks now is not replaced
+        dials = list(self.dials)
+        for dial in dials:
+            dial.cancel()
+        if dials:
+            await asyncio.wait(dials, timeout=CLOSING_SECONDS)
         self._is_empty.clear()
         for connection in list(self.connections):
             connection.abort()
         if self.connections:
-            await self._is_empty.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_empty.wait(), CLOSING_SECONDS)
+        if self.connections:
+            logger.warning("%d connections did not close in time", len(self.connections))
 
 
 class _Dial:
     """The carrier of a sending for which a connection is being made."""
 
-    __slots__ = ("_task",)
+    __slots__ = ("_task", "failures")
 
-    def __init__(self, task: asyncio.Task[None]) -> None:
-        self._task = task
+    def __init__(self) -> None:
+        self.failures: Failures = []
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Dial, in a task."""
+        self._task = asyncio.create_task(work)
+        return self._task
 
     def partial(self) -> Reply | None:
         return None
 
     def drop(self, sending: Sending) -> None:  # noqa: ARG002 (there is only one)
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def trouble(self) -> str:
+        return explained(self.failures)
 
 
 class Pool:
     """Last in, first out, so that connections nobody needs grow old; requests wait first in, first out.
 
-    `_taken` counts open connections and dials. Whoever ends one gives its place to the first that waits. A request that
-    is sent again may exceed the bound by one: it has waited its turn already.
+    A dial has a place from its start to its end, a connection from when it is made until nothing more is sent on it.
+    Whichever ends gives its place to the first request that waits. A request that is sent again may exceed the bound
+    by one: it has waited its turn already.
     """
 
-    __slots__ = ("_house", "_idle", "_origin", "_taken", "_waiting")
+    __slots__ = ("_dialing", "_house", "_idle", "_open", "_origin", "_waiting")
 
     def __init__(self, house: House, origin: Origin) -> None:
         self._house = house
         self._origin = origin
         self._idle: list[Connection] = []
-        self._taken = 0
+        self._open: set[Connection] = set()
+        self._dialing = 0
         self._waiting: OrderedDict[Sending, None] = OrderedDict()
+
+    @property
+    def places_taken(self) -> int:
+        """How many connections and dials there are."""
+        return self._dialing + len(self._open)
 
     def take(self, sending: Sending) -> None:
         """Send on an idle connection, on a new one, or later."""
@@ -128,8 +169,8 @@ class Pool:
                 connection.start(sending)
                 return
             connection.close()  # it is closing, and the loop has not told us yet
-            self._taken -= 1
-        if self._taken < self._house.limits.connections_per_origin:
+            self._open.discard(connection)
+        if self.places_taken < self._house.limits.connections_per_origin:
             self._dial(sending)
             return
         self._waiting[sending] = None
@@ -142,8 +183,9 @@ class Pool:
     def reap(self, idle_before: float) -> bool:
         """Close what has been idle since before a moment; tell whether anything idle is left."""
         while self._idle and self._idle[0].idle_since <= idle_before:
-            self._taken -= 1
-            self._idle.pop(0).close()
+            connection = self._idle.pop(0)
+            self._open.discard(connection)
+            connection.close()
         self._check_empty()
         return bool(self._idle)
 
@@ -151,7 +193,7 @@ class Pool:
         """Close what is idle, now; return it."""
         shed, self._idle = self._idle, []
         for connection in shed:
-            self._taken -= 1
+            self._open.discard(connection)
             connection.abort()
         self._check_empty()
         return shed
@@ -163,6 +205,9 @@ class Pool:
 
     def drop(self, sending: Sending) -> None:
         self._waiting.pop(sending, None)
+
+    def trouble(self) -> str:
+        return ""
 
     # The keeper of its connections.
 
@@ -181,12 +226,14 @@ class Pool:
     def retire(self, connection: Connection) -> None:
         if connection in self._idle:
             self._idle.remove(connection)
-        self._give_up_place()
+        self._open.discard(connection)
+        self._fill()
 
     def resend(self, sending: Sending) -> None:
         self._dial(sending)
 
     def opened(self, connection: Connection) -> None:
+        self._open.add(connection)
         self._house.connections.add(connection)
 
     def closed(self, connection: Connection) -> None:
@@ -195,44 +242,56 @@ class Pool:
     # Making connections.
 
     def _dial(self, sending: Sending) -> None:
-        self._taken += 1
-        task = asyncio.create_task(self._connect(sending))
+        if self._house.is_closing:
+            return
+        self._dialing += 1
+        dial = _Dial()
+        task = dial.start(self._connect(sending, dial))
         self._house.dials.add(task)
-        sending.carrier = _Dial(task)
+        sending.carrier = dial
         task.add_done_callback(lambda dialled: self._dialled(sending, dialled))
 
-    async def _connect(self, sending: Sending) -> None:
-        dialer, make = self._house.dialer, lambda: Connection(self, self._house.reading, sending)
+    async def _connect(self, sending: Sending, dial: _Dial) -> None:
+        def make() -> Connection:
+            sending.carrier = dial  # a connection to another address may have carried it, and failed
+            return Connection(self, self._house.reading, sending)
+
+        dialer, failures = self._house.dialer, dial.failures
         try:
-            await dialer.connect(self._origin, make, sending.ends_at)
-        except ssl.SSLError:
-            raise  # no better the second time
+            await dialer.connect(self._origin, make, sending.ends_at, failures)
         except OSError as error:
             if error.errno in OUR_LIMITS:
                 await self._house.shed()
-            elif monotonic() - sending.started_at > RETRY_WITHIN_SECONDS:
+            elif _is_final(error) or monotonic() - sending.started_at > RETRY_WITHIN_SECONDS:
                 raise
-            await dialer.connect(self._origin, make, sending.ends_at)
+            await dialer.connect(self._origin, make, sending.ends_at, failures)
 
     def _dialled(self, sending: Sending, task: "asyncio.Task[None]") -> None:
         """Clean up after a dial that failed; one that succeeded has put the sending on its connection."""
         self._house.dials.discard(task)
+        self._dialing -= 1
+        self._fill()
         error = None if task.cancelled() else task.exception()
-        if task.cancelled() or error is not None:
-            self._give_up_place()
         if error is not None and not sending.is_ended:
             sending.finish(sending.failure(_dial_text(error)))
 
-    def _give_up_place(self) -> None:
-        self._taken -= 1
-        if self._waiting and self._taken < self._house.limits.connections_per_origin:
+    def _fill(self) -> None:
+        """Give the places that are free to those who wait."""
+        while self._waiting and self.places_taken < self._house.limits.connections_per_origin:
+            if self._house.is_closing:
+                return
             self._dial(self._waiting.popitem(last=False)[0])
-        else:
-            self._check_empty()
+        self._check_empty()
 
     def _check_empty(self) -> None:
-        if not self._taken and not self._waiting:
-            self._house.pools.pop(self._origin.key, None)
+        pools, key = self._house.pools, self._origin.key
+        if not self.places_taken and not self._waiting and pools.get(key) is self:
+            del pools[key]
+
+
+def _is_final(error: OSError) -> bool:
+    """Tell whether a second dial would end like the first."""
+    return error.is_final if isinstance(error, AddressesError) else isinstance(error, ssl.SSLError)
 
 
 def _dial_text(error: BaseException) -> str:
@@ -240,6 +299,7 @@ def _dial_text(error: BaseException) -> str:
         return str(error)
     if not isinstance(error, OSError):
         logger.error("connecting failed", exc_info=error)
-    elif error.errno in OUR_LIMITS:
+        return f"error making request: {cause_of(error)}"
+    if error.errno in OUR_LIMITS:
         logger.error("no socket left to send with: %s", error)
-    return f"error making request: {error if isinstance(error, TunnelError) else cause_of(error)}"
+    return f"error making request: {reason_of(error)}"

@@ -38,7 +38,16 @@ from tidings.delivery.address import (
     plain,
 )
 from tidings.delivery.connection import Connection, cause_of
-from tidings.delivery.dial import SHUTDOWN_SECONDS, DirectDialer, Origin, ProxyError, TunnelError, in_turn
+from tidings.delivery.dial import (
+    SHUTDOWN_SECONDS,
+    AddressesError,
+    DirectDialer,
+    Failures,
+    Origin,
+    ProxyError,
+    TunnelError,
+    in_turn,
+)
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080}
 MAX_HEAD_BYTES: Final = 16_384
@@ -209,14 +218,14 @@ class ProxyDialer:
         self._direct = DirectDialer(resolver, tls)
         self._complain_at = 0.0
 
-    async def connect(self, origin: Origin, make: Callable[[], Connection], ends_at: float) -> None:
+    async def connect(self, origin: Origin, make: Callable[[], Connection], ends_at: float, failures: Failures) -> None:
         """Have the proxy try the receiver's addresses in turn."""
         if self._proxy.bypass.covers(origin.host):
-            await self._direct.connect(origin, make, ends_at)
+            await self._direct.connect(origin, make, ends_at, failures)
             return
         addresses = await self._resolver.resolve(origin.host)
         try:
-            await in_turn(addresses, ends_at, lambda address: self._tunnel(address, origin, make, ends_at))
+            await in_turn(addresses, ends_at, lambda address: self._tunnel(address, origin, make, ends_at), failures)
         except ProxyError as error:
             self._complain(error)
             raise
@@ -242,15 +251,16 @@ class ProxyDialer:
         """Connect to the proxy."""
         try:
             addresses = await self._near.resolve(self._proxy.host)
-            return await in_turn(addresses, ends_at, self._call)
+            return await in_turn(addresses, ends_at, self._call, [])
         except AddressError as error:
             raise ProxyError("the proxy's name cannot be resolved") from error
-        except ssl.SSLError as error:
-            raise ProxyError("the TLS handshake with the proxy failed") from error
         except OSError as error:
             if error.errno in OUR_LIMITS:
                 raise
-            raise ProxyError(f"the proxy cannot be reached: {cause_of(error)}") from error
+            last = error.last if isinstance(error, AddressesError) else error
+            if isinstance(last, ssl.SSLError):
+                raise ProxyError("the TLS handshake with the proxy failed") from error
+            raise ProxyError(f"the proxy cannot be reached: {cause_of(last)}") from error
 
     async def _call(self, address: str) -> _Line:
         line, proxy = _Line(), self._proxy

@@ -41,6 +41,10 @@ class Carrier(Protocol):
         """Let go of a sending that waits for no answer any more."""
         ...
 
+    def trouble(self) -> str:
+        """Return what has failed so far, or nothing."""
+        ...
+
 
 class Sending:
     """A request and who waits for its reply. It ends once: by its reply, its deadline or its cancellation."""
@@ -84,8 +88,10 @@ class Sending:
         if partial is not None and monotonic() < self._ends_at:
             self._slot = self._wheel.add(self._ends_at, self)
             return
+        trouble = self.carrier.trouble() if self.carrier is not None else ""
         self._leave()
-        self.finish(partial or self.failure("request timed out", timed_out=True))
+        late = f"request timed out; {trouble}" if trouble else "request timed out"
+        self.finish(partial or self.failure(late, timed_out=True))
 
     def finish(self, reply: Reply) -> None:
         """Hand the reply back. What goes wrong over there is logged, and stays there."""
