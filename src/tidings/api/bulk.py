@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from tidings.api.fields import UID, Channel, Name, Object, set_faults, unique
+from tidings.api.fields import REFERENCES_MAX, UID, Channel, Name, Object, number_faults, set_faults, unique
 from tidings.api.messages import MessageIn
 from tidings.api.query import DryRunQuery
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
@@ -22,6 +22,7 @@ from tidings.model.task import Task
 
 Reference = Annotated[str, UID]
 _UNIQUE: Final = Meta(extra_json_schema={"uniqueItems": True})
+_APPS: Final = Meta(extra_json_schema={"uniqueItems": True, "maxItems": REFERENCES_MAX})
 _SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
 _DAYS: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_DAYS, "format": "int64"})
 _HOURS: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS_MAX, "format": "int64"})
@@ -32,10 +33,11 @@ class AppUsageStatsIn(In, kw_only=True):
 
     since: Moment
     until: Moment
-    app_ids: Annotated[list[Reference] | None, _UNIQUE] = None
+    app_ids: Annotated[list[Reference] | None, _APPS] = None
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
+        yield from number_faults("appIds", self.app_ids, REFERENCES_MAX)
         yield from set_faults("appIds", map(text.wrong_name, self.app_ids or ()))
 
 

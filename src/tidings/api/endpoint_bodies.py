@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tidings import ids
 from tidings.api.fields import (
     METADATA,
+    NAMES_MAX,
     RATE,
     UID,
     URL,
@@ -18,6 +19,7 @@ from tidings.api.fields import (
     Name,
     given,
     metadata_faults,
+    number_faults,
     patched_rate,
     rate_faults,
     set_faults,
@@ -39,8 +41,10 @@ _CHANNELS: Final = "Channels must have at least 1 and at most 10 items, or be se
 _VERSION: Final = "Endpoint versions must be at least one if set"
 _PATCH_VERSION: Final = "Endpoint versions must be at least one"
 _VERSION_MAX: Final = 65_535
-_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1})
-_OLD_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "deprecated": True})
+_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": NAMES_MAX})
+_OLD_SET: Final = Meta(
+    extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": NAMES_MAX, "deprecated": True}
+)
 _CHANNEL_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
 _OLD: Final = Meta(extra_json_schema={"deprecated": True})
 _OLD_VERSION: Final = Meta(extra_json_schema={"minimum": 1, "deprecated": True})
@@ -197,6 +201,7 @@ def _type_faults(names: list[str] | None) -> Iterator[Fault]:
         return
     if not names:
         yield Fault(("body", "eventTypes"), _NO_TYPES)
+    yield from number_faults("eventTypes", names, NAMES_MAX)
     yield from set_faults("eventTypes", map(text.wrong_name, names))
 
 

@@ -9,7 +9,7 @@ import jsonschema_rs
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tidings.api.fields import NAME, Name, Object, given, set_faults, unique, words_faults
+from tidings.api.fields import FLAGS_MAX, NAME, Name, Object, given, number_faults, set_faults, unique, words_faults
 from tidings.api.query import Direction, Flag, Limit, NameIterator, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, ListResponse, Moment, Out, answer, encode, listing, moment_out
@@ -22,7 +22,7 @@ from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
 TAG: Final = "Event Type"
 _DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
-_FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1})
+_FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": FLAGS_MAX})
 _OLD: Final = Meta(extra_json_schema={"deprecated": True})
 _SCHEMAS: Final = Meta(extra_json_schema={"additionalProperties": True})
 
@@ -129,6 +129,7 @@ def _flag_faults(flags: list[str] | None) -> Iterator[Fault]:
         return
     if not flags:
         yield Fault(("body", "featureFlags"), "featureFlags must have at least one item, or be set to null.")
+    yield from number_faults("featureFlags", flags, FLAGS_MAX)
     yield from set_faults("featureFlags", map(text.wrong_name, flags))
 
 

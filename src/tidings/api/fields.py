@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Members that several bodies have: how the document describes them, and what is wrong with their values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -12,6 +12,13 @@ from tidings.model import text
 from tidings.model.endpoint import RATE_MAX, metadata_bytes
 
 Given = TypeVar("Given")
+
+NAMES_MAX: Final = 500
+"""Event types that one endpoint, or one filter, names."""
+FLAGS_MAX: Final = 25
+"""Feature flags of one event type, or of one token."""
+REFERENCES_MAX: Final = 1_000
+"""Applications, sessions or messages that one call names."""
 
 _NAME: Final[dict[str, object]] = {"maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 
@@ -74,6 +81,12 @@ def set_faults(field: str, wrong: Iterator[str | None]) -> Iterator[Fault]:
     first = next(filter(None, wrong), None)
     if first is not None:
         yield Fault(("body", field, "__all__"), first)
+
+
+def number_faults(field: str, items: Sized | None, most: int) -> Iterator[Fault]:
+    """Return what is wrong with a list as a whole: it may hold only so much."""
+    if items is not None and len(items) > most:
+        yield Fault(("body", field), f"{field} must have at most {most} items.")
 
 
 def unique(names: list[str] | None) -> tuple[str, ...] | None:

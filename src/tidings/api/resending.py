@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from tidings.api.fields import CHANNEL, TAG, Name, set_faults, unique
+from tidings.api.fields import CHANNEL, NAMES_MAX, TAG, Name, number_faults, set_faults, unique
 from tidings.api.query import DryRunQuery, Flag
 from tidings.api.routes import Access, AnyRoute, Call, Route
 from tidings.api.tasks import StartedOut, started
@@ -49,7 +49,9 @@ class ReplayIn(_WindowIn, kw_only=True):
 class BulkReplayIn(_WindowIn, kw_only=True):
     """Messages of a stretch of time that are sent again whatever came of them; what is left out does not narrow."""
 
-    event_types: Annotated[list[Name] | None, Meta(extra_json_schema={"uniqueItems": True})] = None
+    event_types: Annotated[list[Name] | None, Meta(extra_json_schema={"uniqueItems": True, "maxItems": NAMES_MAX})] = (
+        None
+    )
     channel: Annotated[str | None, CHANNEL] = None
     tag: Annotated[str | None, TAG] = None
     status: MessageStatus | None = None
@@ -58,6 +60,7 @@ class BulkReplayIn(_WindowIn, kw_only=True):
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
         yield from super().faults()
+        yield from number_faults("eventTypes", self.event_types, NAMES_MAX)
         yield from set_faults("eventTypes", map(text.wrong_name, self.event_types or ()))
         for name, value, rule in (
             ("channel", self.channel, text.wrong_channel),

@@ -12,6 +12,8 @@ from tidings.errors import Fault
 LONGEST: Final = 256
 CHANNEL_LONGEST: Final = 128
 METADATA_BYTES: Final = 4096
+WORDS_BYTES: Final = 4096
+"""Of a name or a description for people."""
 
 NAME: Final = re.compile(r"[a-zA-Z0-9\-_.]{1,256}")
 CHANNEL: Final = re.compile(r"[a-zA-Z0-9\-_.:+]{1,128}")
@@ -48,7 +50,9 @@ def wrong_uid(text: str, prefix: str) -> list[str]:
 
 
 def wrong_words(text: str) -> str | None:
-    """Check text for people: anything but control characters that no database and no terminal likes."""
+    """Check text for people: anything not too long but control characters that no database and no terminal likes."""
+    if len(text.encode("utf-8", "surrogatepass")) > WORDS_BYTES:
+        return f"{_LONG}: at most {WORDS_BYTES} bytes."
     return _CONTROL if _CONTROLS.search(text) else None
 
 
