@@ -154,6 +154,7 @@ class Server:
             max_body_bytes=settings.max_body_bytes,
             https_only=settings.endpoint_https_only,
             limiter=Limiter(settings.request_rate_limit, self._clock) if settings.request_rate_limit else None,
+            attempts_max=len(settings.retry_schedule) + 1,
             foresee=Preview(self._db, self._clock, known).foresee,
         )
         self._watching = context.watching

@@ -12,7 +12,7 @@ from tidings.api.table import TABLE
 
 Json = dict[str, Any]
 
-OURS_ALONE = {"v1.health.ping"}
+OURS_ALONE = {"v1.health.ping", "v1.message.list-deliveries"}
 # What we answer otherwise than the contract says, and why.
 STATUSES = {"v1.health.get": {"200"}}  # the peer tells how its parts are
 TAGS = {"Background Task": "Background Tasks"}  # the generator names the class after it

@@ -17,7 +17,7 @@ from tidings.ids import ATTEMPT, MESSAGE, AppId, EndpointId, MessageId
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import EVERY_MESSAGE, MessageFilter
 from tidings.model.page import Cursor, Order, Span
-from tidings.storage import attempted, attempts, messages, recent
+from tidings.storage import attempted, attempts, explanations, messages, recent
 from tidings.storage.database import Database, Dialect, Read, Row, Statement, Value
 
 COUNT = 2_000
@@ -95,6 +95,12 @@ class Lists:
         ids = [self.endpoint(name) for name in self.past.endpoints]
         await recent.summed(read, ids, SystemClock().now())
 
+    async def explained(self, read: Read) -> None:
+        ends = sorted(self.past.endpoints.values())
+        msg = MessageId(self.past.messages[COUNT // 2])
+        await explanations.stored(read, msg, EndpointId(ends[0]), EndpointId(ends[-1]))
+        await explanations.canceled(read, self.app, msg, {EndpointId(ends[0]): 0})
+
 
 def _span(prefix: str) -> Span:
     return Cursor(Order.DESCENDING, 10).span_in_time(prefix, SystemClock().now())
@@ -155,6 +161,7 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
         lambda lists, read: lists.attempted(read, AttemptFilter(status=SENDING), "dead"),
     ),
     "destinations": (OF_MESSAGE, lambda lists, read: lists.destinations(read)),
+    "explanations": (OF_MESSAGE, lambda lists, read: lists.explained(read)),
     "health of endpoints": (
         r"USING COVERING INDEX attempt_endpoint|Index Only Scan Backward using \w*endpoint_id_id_status",
         lambda lists, read: lists.health(read),

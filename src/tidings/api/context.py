@@ -31,6 +31,8 @@ class Context:
     """Whether endpoint addresses must be https."""
     limiter: Limiter | None = None
     """Who refuses requests that come too often; None is no limit."""
+    attempts_max: int = 8
+    """Automatic attempts that a message gets at an endpoint, by the retry schedule."""
     foresee: Foresee = _nobody_foresees
     """Who tells what a task would do."""
     watching: Watching = field(init=False)

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from tidings import __version__
-from tidings.cli import admin, demo, health, serve, task_control, task_run, tasks, token
+from tidings.cli import admin, deliveries, demo, health, serve, task_control, task_run, tasks, token
 from tidings.cli.remote import RemoteError
 from tidings.config import ConfigError
 from tidings.storage.database import StorageError
@@ -36,6 +36,7 @@ tasks.app.command("retry")(task_control.retry)
 tasks.app.command("items")(task_control.items)
 tasks.app.add_typer(task_run.app, name="run")
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(deliveries.app, name="deliveries")
 app.command("demo")(demo.demo)
 
 

@@ -33,6 +33,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from time import monotonic
 from typing import Final, TypeAlias
 
+from tidings.model import attempt
+
 logger = logging.getLogger(__name__)
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -40,7 +42,7 @@ Network: TypeAlias = IPv4Network | IPv6Network
 LookUp: TypeAlias = Callable[[str], Awaitable[Iterable[str]]]
 
 SETTING: Final = "TIDINGS_WHITELIST_SUBNETS"
-BLOCKED_TEXT: Final = "requests to this IP range are blocked (see the server configuration)"
+BLOCKED_TEXT: Final = attempt.BLOCKED_TEXT
 HINT: Final = f"; the server's operator can allow a range with {SETTING}"
 METADATA_HINT: Final = "; addresses of cloud metadata services can never be allowed"
 

@@ -10,6 +10,9 @@ from tidings.ids import AttemptId, EndpointId, MessageId
 from tidings.model.endpoint import Endpoint
 from tidings.model.message import EVERY_MESSAGE, Message, MessageFilter
 
+BLOCKED_TEXT: Final = "requests to this IP range are blocked (see the server configuration)"
+"""How the text of an attempt begins that made no request, because every address is blocked."""
+
 
 class MessageStatus(IntEnum):
     """How an attempt ended, or how a message stands with an endpoint."""

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Which endpoints of an application receive a message; compiled once, asked for every message."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
@@ -9,6 +11,30 @@ from tidings.model.signature import Ring
 from tidings.model.throttle import Limit
 
 _REMEMBERED: Final = 512
+
+
+class Mismatch(Enum):
+    """Why the filters of an endpoint leave a message out."""
+
+    EVENT_TYPE = auto()
+    CHANNEL = auto()
+
+
+def mismatch(
+    event_types: Collection[str] | None,
+    channels: Collection[str] | None,
+    event_type: str,
+    message_channels: tuple[str, ...] | None,
+) -> Mismatch | None:
+    """Return why an endpoint with these filters leaves a message out, None where it does not.
+
+    A message without channels misses an endpoint with channels.
+    """
+    if event_types is not None and event_type not in event_types:
+        return Mismatch.EVENT_TYPE
+    if channels is not None and not any(each in channels for each in message_channels or ()):
+        return Mismatch.CHANNEL
+    return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,10 +60,8 @@ class Receiver:
     """Whether failures are on record, which a success ends."""
 
     def wants(self, event_type: str, channels: tuple[str, ...] | None) -> bool:
-        """Tell whether an automatic send goes here. A message without channels misses an endpoint with them."""
-        if self.disabled or (self.event_types is not None and event_type not in self.event_types):
-            return False
-        return self.channels is None or (channels is not None and not self.channels.isdisjoint(channels))
+        """Tell whether an automatic send goes here."""
+        return not self.disabled and mismatch(self.event_types, self.channels, event_type, channels) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,9 @@ _BY_IDS: Final = Sql(
     postgresql=f"SELECT {_SHOWN} FROM endpoint WHERE id = ANY(CAST(:ids AS text[]))",
 )
 _PAGE: Final = f"SELECT {_SHOWN} FROM endpoint WHERE app_id = :app AND deleted_at IS NULL"
+_PAGE_SINCE: Final = (
+    f"SELECT {_SHOWN}, deleted_at FROM endpoint WHERE app_id = :app AND (deleted_at IS NULL OR deleted_at >= :since)"
+)
 _ADD: Final = f"""
 INSERT INTO endpoint ({_COLUMNS}, secret, headers)
 VALUES (:id, :app_id, :org_id, :uid, :url, :description, :version, :disabled, :event_types, :channels,
@@ -122,6 +125,12 @@ async def page(read: Read, app_id: AppId, span: Span) -> list[Endpoint]:
     """Return a part of an application's endpoints, by id."""
     rows = await read.rows(_PAGE + end_of(span, "id"), app=app_id, **bounds_of(span))
     return [_endpoint(row) for row in rows]
+
+
+async def page_since(read: Read, app_id: AppId, span: Span, since: int) -> list[tuple[Endpoint, int | None]]:
+    """Return a part of the endpoints that an application had at or after a timestamp, each with when it was deleted."""
+    rows = await read.rows(_PAGE_SINCE + end_of(span, "id"), app=app_id, since=since, **bounds_of(span))
+    return [(_endpoint(row), row["deleted_at"]) for row in rows]
 
 
 async def add(tx: Write, endpoint: Endpoint, signing: bytes, headers: str) -> bool:

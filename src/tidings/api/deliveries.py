@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Explanations of deliveries over HTTP: why a message is, or is not, at each endpoint."""
+
+from typing import Annotated, Final
+
+from tidings.api.fields import URL
+from tidings.api.messages import TAG
+from tidings.api.query import Direction, EndpointIterator, Limit, Query
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.wire import ListResponse, Moment, Out, listing, moment_out
+from tidings.core import explanations
+from tidings.core.explanations import Explained
+from tidings.core.receipts import Answer
+from tidings.model.attempt import MessageAttemptTriggerType, MessageStatus
+from tidings.model.explanation import DeliveryState, LastAttempt
+from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
+
+
+class DeliveryReasonOut(Out, kw_only=True):
+    """Why a delivery has its state."""
+
+    code: str
+    detail: str
+    certain: bool
+    """Whether what is stored leaves no other answer open."""
+
+
+class DeliveryAttemptOut(Out, kw_only=True):
+    """The latest attempt of a delivery; the status code is 0 where there was no response."""
+
+    id: str
+    timestamp: Moment
+    status: MessageStatus
+    response_status_code: int
+    trigger_type: MessageAttemptTriggerType
+
+
+class DeliveryOut(Out, kw_only=True):
+    """The state of a message at one endpoint, and why."""
+
+    endpoint_id: str
+    endpoint_uid: str | None
+    url: Annotated[str, URL]
+    state: DeliveryState
+    reason: DeliveryReasonOut
+    attempt_count: int
+    last_attempt: DeliveryAttemptOut | None
+    next_attempt_at: Moment | None
+    task_id: str | None
+    """The background task that asked for the outstanding request, or for the latest attempt."""
+
+
+class DeliveriesQuery(Query, kw_only=True):
+    """Which endpoints to explain."""
+
+    limit: Limit = LIMIT_DEFAULT
+    iterator: EndpointIterator = None
+    order: Direction = None
+
+
+async def page(call: Call[DeliveriesQuery, Nothing]) -> Answer:
+    """Return one row for every endpoint of the application: the state of the message there, and the reason.
+
+    Endpoints that were deleted after the message are listed too. `reason.certain` is false where what is stored leaves
+    another answer open.
+    """
+    query = call.query
+    asked = explanations.Asked(
+        app=call.app,
+        ref=call.path["msg_id"],
+        cursor=Cursor(query.order or Order.ASCENDING, query.limit, query.iterator),
+        attempts_max=call.context.attempts_max,
+    )
+    return listing(await explanations.page(call.context.desk, asked), shown)
+
+
+def shown(explained: Explained) -> DeliveryOut:
+    """Return an explanation as it goes over the wire."""
+    explanation, tried = explained.explanation, explained.tried
+    next_at, reason = explanation.next_attempt_at, explanation.reason
+    return DeliveryOut(
+        endpoint_id=explained.endpoint.id,
+        endpoint_uid=explained.endpoint.uid,
+        url=explained.endpoint.url,
+        state=explanation.state,
+        reason=DeliveryReasonOut(code=reason.code, detail=reason.detail, certain=reason.certain),
+        attempt_count=0 if tried is None else tried.count,
+        last_attempt=None if tried is None else _attempt(tried.last),
+        next_attempt_at=None if next_at is None else moment_out(next_at),
+        task_id=explanation.task_id,
+    )
+
+
+def _attempt(last: LastAttempt) -> DeliveryAttemptOut:
+    return DeliveryAttemptOut(
+        id=last.id,
+        timestamp=moment_out(last.at),
+        status=last.status,
+        response_status_code=last.status_code,
+        trigger_type=last.trigger,
+    )
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path="/app/{app_id}/msg/{msg_id}/delivery",
+        operation="v1.message.list-deliveries",
+        tag=TAG,
+        summary="Explain for each endpoint where a message is, and why",
+        access=Access.APP,
+        query=DeliveriesQuery,
+        body=Nothing,
+        handler=page,
+        answers={200: ListResponse[DeliveryOut]},
+    ),
+)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""`tidings deliveries explain`: why a message is, or is not, at each endpoint, over HTTP."""
+
+from typing import Annotated, Final
+from urllib.parse import quote
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tidings.cli.remote import Remote
+from tidings.cli.tasks import DEFAULT_URL, AsJson, Token, Url
+
+app = typer.Typer(help="Deliveries of messages to endpoints.", no_args_is_help=True)
+_COLUMNS: Final = ("endpoint", "state", "reason", "attempts", "next attempt", "detail")
+
+
+@app.callback()
+def deliveries() -> None:
+    """Group the commands."""
+
+
+class Reason(msgspec.Struct):
+    """Why a delivery has its state."""
+
+    code: str
+    detail: str
+    certain: bool = True
+
+
+class Delivery(msgspec.Struct, rename="camel"):
+    """A delivery as the server returns it."""
+
+    endpoint_id: str
+    state: str
+    reason: Reason
+    attempt_count: int = 0
+    next_attempt_at: str | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns of a row."""
+        code = self.reason.code if self.reason.certain else f"{self.reason.code}?"
+        return (
+            self.endpoint_id,
+            self.state,
+            code,
+            str(self.attempt_count),
+            self.next_attempt_at or "",
+            self.reason.detail,
+        )
+
+
+class Listed(msgspec.Struct):
+    """A page of deliveries."""
+
+    data: list[Delivery]
+    done: bool
+    iterator: str | None = None
+
+
+_page: Final = msgspec.json.Decoder(Listed)
+
+
+@app.command("explain")
+def explain(  # noqa: PLR0913 - each is a flag
+    app_ref: Annotated[str, typer.Argument(metavar="APP", help="The application, by its id or uid.")],
+    msg_ref: Annotated[str, typer.Argument(metavar="MSG", help="The message, by its id or event id.")],
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=250, help="Endpoints on a page.")] = 50,
+    iterator: Annotated[str | None, typer.Option(help="Where the previous page ended.")] = None,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show for every endpoint where a message is, and why; `?` marks a reason that is not certain."""
+    path = f"/api/v1/app/{quote(app_ref, safe='')}/msg/{quote(msg_ref, safe='')}/delivery"
+    body = Remote(url, token).get(path, limit=limit, iterator=iterator)
+    if as_json:
+        typer.echo(body)
+        return
+    page = _page.decode(body)
+    _print(page.data)
+    if not page.done:
+        typer.echo(f"There are more: --iterator {page.iterator}", err=True)
+
+
+def _print(found: list[Delivery]) -> None:
+    """Print a table for people, and lines of tab-separated fields for programs."""
+    console = Console()
+    if not console.is_terminal:
+        for each in found:
+            typer.echo("\t".join(each.fields))
+        return
+    table = Table(*_COLUMNS)
+    for each in found:
+        table.add_row(*map(Text, each.fields))
+    console.print(table)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""Explaining, for each endpoint of an application, where a message is and why."""
+
+from dataclasses import dataclass
+
+from tidings.core.desk import Desk
+from tidings.ids import EndpointId
+from tidings.model.app import App
+from tidings.model.endpoint import Endpoint
+from tidings.model.explanation import Case, Explanation, Subject, Tried, explain
+from tidings.model.page import Cursor, Page
+from tidings.storage import endpoints, explanations, messages
+from tidings.storage.explanations import NOTHING, Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An endpoint, the state of its delivery, and the attempts that it had."""
+
+    endpoint: Endpoint
+    tried: Tried | None
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a caller asks for: a message by id or event id, and a page of endpoints."""
+
+    app: App
+    ref: str
+    cursor: Cursor
+    attempts_max: int
+    """Automatic attempts that a message gets, by the retry schedule in force."""
+
+
+async def page(desk: Desk, asked: Asked) -> Page[Explained]:
+    """Return a page of an application's endpoints, those that were deleted after the message among them."""
+    async with desk.db.read() as read:
+        message = await messages.get(read, asked.app.id, asked.ref, with_payload=False)
+        subject = await explanations.subject_of(read, message)
+        found = await endpoints.page_since(read, asked.app.id, asked.cursor.span(), subject.at)
+        ids = sorted(endpoint.id for endpoint, _ in found)
+        stored = await explanations.stored(read, message.id, ids[0], ids[-1]) if found else NOTHING
+        open_since = {each: _last_at(subject, stored, each) for each in ids if not _is_settled(stored, each)}
+        canceled = await explanations.canceled(read, asked.app.id, message.id, open_since) if open_since else {}
+    now = desk.clock.now()
+    rows = [
+        Case(
+            subject=subject,
+            endpoint=endpoint,
+            deleted_at=deleted_at,
+            outstanding=stored.outstanding.get(endpoint.id),
+            tried=stored.tried.get(endpoint.id),
+            canceled_by=canceled.get(endpoint.id),
+            now=now,
+            attempts_max=asked.attempts_max,
+        )
+        for endpoint, deleted_at in found
+    ]
+    return asked.cursor.page(rows, lambda case: case.endpoint.id).mapped(_explained)
+
+
+def _is_settled(stored: Stored, endpoint_id: EndpointId) -> bool:
+    """Tell whether a canceled task would change nothing."""
+    tried = stored.tried.get(endpoint_id)
+    return endpoint_id in stored.outstanding or (tried is not None and tried.is_delivered)
+
+
+def _last_at(subject: Subject, stored: Stored, endpoint_id: EndpointId) -> int:
+    tried = stored.tried.get(endpoint_id)
+    return subject.at if tried is None else tried.last.at
+
+
+def _explained(case: Case) -> Explained:
+    return Explained(case.endpoint, case.tried, explain(case))

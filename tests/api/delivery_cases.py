@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: MIT
+"""Messages in every state that a delivery can have, each with its explanation: state, code, certain, attempts."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from api.kit import ORG, Api, Json
+from tidings.clock import HOUR, MINUTE, rfc3339
+from tidings.core import retention
+from tidings.model.attempt import BLOCKED_TEXT
+from tidings.model.delivery import Lane, Mode
+from tidings.storage import deliveries, settlement
+
+FAILS: Final[Json] = {"status": 2, "code": 500}
+
+
+class Scene:
+    """An application with one endpoint, and a message to it once there is one."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.app = self.endpoint = self.msg = ""
+
+    async def begin(self, **endpoint: Any) -> None:
+        self.app = await self.api.app()
+        self.endpoint = await self.api.endpoint(self.app, **endpoint)
+
+    async def send(self, **more: Any) -> None:
+        self.msg = await self.api.message(self.app, **more)
+
+    async def run(self, sql: str, **values: Any) -> None:
+        async with self.api.db.write() as tx:
+            await tx.run(sql, **values)
+
+    async def row(self, **values: Any) -> None:
+        """Change the outstanding delivery."""
+        for name, value in values.items():
+            await self.run(f"UPDATE delivery SET {name} = :value WHERE msg_id = :msg", value=value, msg=self.msg)
+
+    async def ended(self) -> None:
+        """End the outstanding delivery, as a settlement does."""
+        await self.run("DELETE FROM delivery WHERE msg_id = :msg", msg=self.msg)
+        async with self.api.db.write() as tx:
+            await settlement.give_up(tx, [(self.msg, self.endpoint)])
+
+    async def fail(self, times: int = 1) -> None:
+        for _ in range(times):
+            await self.api.attempt(self.app, self.endpoint, self.msg, next_at=self.api.clock.now() + HOUR, **FAILS)
+        await self.row(attempts=times, due_at=self.api.clock.now() + HOUR)
+
+    async def block(self) -> None:
+        """Have every attempt be one without a request."""
+        sql = "UPDATE attempt SET response_status_code = 0, response = :text WHERE msg_id = :msg"
+        await self.run(sql, text=f"{BLOCKED_TEXT}; ask the operator", msg=self.msg)
+
+    async def change(self, **body: Any) -> None:
+        """Edit the endpoint, some time later."""
+        self.api.clock.advance(MINUTE)
+        answer = await self.api.call("PATCH", f"/app/{self.app}/endpoint/{self.endpoint}", json=body)
+        assert 200 == answer.status_code, answer.text
+
+    async def delete_endpoint(self) -> None:
+        self.api.clock.advance(MINUTE)
+        assert 204 == (await self.api.call("DELETE", f"/app/{self.app}/endpoint/{self.endpoint}")).status_code
+
+    async def expunge(self) -> None:
+        assert 204 == (await self.api.call("DELETE", f"/app/{self.app}/msg/{self.msg}/content")).status_code
+
+    async def expire(self) -> None:
+        self.api.clock.advance(25 * HOUR)
+        assert 1 == await retention.expire(self.api.db, self.api.clock.now())
+
+    async def canceled_task(self) -> None:
+        """Have a task ask for the message, and cancel the task."""
+        self.api.clock.advance(MINUTE)
+        since = rfc3339(self.api.clock.now() - HOUR)
+        path = f"/app/{self.app}/endpoint/{self.endpoint}/replay-missing"
+        task = (await self.api.made(path, {"since": since}))["id"]
+        again = deliveries.Again(self.msg, self.endpoint, self.app, ORG, Lane.REPLAY, Mode.ALWAYS, task)
+        async with self.api.db.write() as tx:
+            await deliveries.send_again(tx, [again], self.api.clock.now())
+        assert 200 == (await self.api.post(f"/background-task/{task}/cancel")).status_code
+
+    async def listed(self, **params: Any) -> Json:
+        found: Json = await self.api.read(f"/app/{self.app}/msg/{self.msg}/delivery", **params)
+        return found
+
+    async def only(self) -> Json:
+        [row] = (await self.listed())["data"]
+        found: Json = row
+        return found
+
+
+async def delivered(scene: Scene) -> None:
+    await scene.begin()
+    await scene.send()
+    await scene.api.attempt(scene.app, scene.endpoint, scene.msg)
+    await scene.ended()
+
+
+async def delivered_though_a_later_resend_failed(scene: Scene) -> None:
+    await delivered(scene)
+    await scene.api.attempt(scene.app, scene.endpoint, scene.msg, **FAILS)
+
+
+async def waiting(scene: Scene) -> None:
+    await scene.begin()
+    await scene.send()
+
+
+async def sending(scene: Scene) -> None:
+    await waiting(scene)
+    await _lease(scene, MINUTE)
+
+
+async def lost_by_its_node(scene: Scene) -> None:
+    await waiting(scene)
+    await _lease(scene, 0)
+
+
+async def _lease(scene: Scene, ms: int) -> None:
+    sql = "UPDATE delivery SET lease = 7, lease_until = :until WHERE msg_id = :msg"
+    await scene.run(sql, until=scene.api.clock.now() + ms, msg=scene.msg)
+
+
+async def put_off(scene: Scene) -> None:
+    await scene.begin()
+    await scene.send(deliverAt=rfc3339(scene.api.clock.now() + HOUR))
+
+
+async def retried(scene: Scene) -> None:
+    await waiting(scene)
+    await scene.fail()
+
+
+async def retried_while_blocked(scene: Scene) -> None:
+    await retried(scene)
+    await scene.block()
+
+
+async def resent(scene: Scene) -> None:
+    await delivered(scene)
+    path = f"/app/{scene.app}/msg/{scene.msg}/endpoint/{scene.endpoint}/resend"
+    assert 202 == (await scene.api.post(path)).status_code
+
+
+async def waiting_for_a_disabled_endpoint(scene: Scene) -> None:
+    await waiting(scene)
+    await scene.change(disabled=True)
+
+
+async def waiting_for_a_deleted_endpoint(scene: Scene) -> None:
+    await waiting(scene)
+    await scene.delete_endpoint()
+
+
+async def exhausted(scene: Scene) -> None:
+    await waiting(scene)
+    await scene.fail(times=8)
+    await scene.ended()
+
+
+async def always_blocked(scene: Scene) -> None:
+    await exhausted(scene)
+    await scene.block()
+
+
+async def a_resend_failed(scene: Scene) -> None:
+    await scene.begin(filterTypes=None, channels=["other"])
+    await scene.send()
+    await scene.api.attempt(scene.app, scene.endpoint, scene.msg, **FAILS)
+    await scene.run("UPDATE attempt SET trigger_type = 1 WHERE msg_id = :msg", msg=scene.msg)
+
+
+async def a_resend_failed_before_an_edit(scene: Scene) -> None:
+    await a_resend_failed(scene)
+    await scene.change(description="edited")
+
+
+async def stopped(scene: Scene) -> None:
+    await waiting(scene)
+    await scene.fail(times=2)
+    await scene.ended()
+
+
+async def discarded_by_disabling(scene: Scene) -> None:
+    await waiting_for_a_disabled_endpoint(scene)
+    await scene.ended()
+
+
+async def discarded_by_disabling_after_attempts(scene: Scene) -> None:
+    await retried(scene)
+    await scene.change(disabled=True)
+    await scene.ended()
+
+
+async def discarded_by_deleting(scene: Scene) -> None:
+    await waiting_for_a_deleted_endpoint(scene)
+    await scene.ended()
+
+
+async def discarded_by_deleting_after_attempts(scene: Scene) -> None:
+    await retried(scene)
+    await scene.delete_endpoint()
+    await scene.ended()
+
+
+async def expunged(scene: Scene) -> None:
+    await waiting(scene)
+    await scene.expunge()
+
+
+async def expunged_after_attempts(scene: Scene) -> None:
+    await retried(scene)
+    await scene.expunge()
+
+
+async def expired(scene: Scene) -> None:
+    await scene.begin()
+    await scene.send(payloadRetentionPeriod=1)
+    await scene.expire()
+
+
+async def another_event_type(scene: Scene) -> None:
+    await scene.begin(filterTypes=None)
+    await scene.api.made("/event-type", {"name": "invoice.paid", "description": ""})
+    await scene.change(filterTypes=["invoice.paid"])
+    await scene.send()
+
+
+async def another_event_type_by_now(scene: Scene) -> None:
+    await waiting(scene)
+    await scene.ended()
+    await scene.api.made("/event-type", {"name": "invoice.paid", "description": ""})
+    await scene.change(filterTypes=["invoice.paid"])
+
+
+async def other_channels(scene: Scene) -> None:
+    await scene.begin(channels=["eu"])
+    await scene.send(channels=["us"])
+
+
+async def disabled_before(scene: Scene) -> None:
+    await scene.begin(disabled=True)
+    await scene.send()
+
+
+async def created_later(scene: Scene) -> None:
+    await scene.begin()
+    await scene.send()
+    first, scene.endpoint = scene.endpoint, await scene.api.endpoint(scene.app)
+    await scene.run("UPDATE endpoint SET app_id = 'app_other' WHERE id = :id", id=first)
+
+
+async def changed_later(scene: Scene) -> None:
+    await scene.begin(disabled=True)
+    await scene.send()
+    await scene.change(disabled=False)
+
+
+async def not_to_be_known(scene: Scene) -> None:
+    await waiting(scene)
+    await scene.ended()
+
+
+async def canceled(scene: Scene) -> None:
+    await created_later(scene)
+    await scene.canceled_task()
+
+
+async def canceled_after_attempts(scene: Scene) -> None:
+    await exhausted(scene)
+    await scene.canceled_task()
+
+
+CASES: dict[Callable[[Scene], Awaitable[None]], tuple[str, str, bool, int]] = {
+    delivered: ("delivered", "delivered", True, 1),
+    delivered_though_a_later_resend_failed: ("delivered", "delivered", True, 2),
+    sending: ("in_flight", "sending", True, 0),
+    lost_by_its_node: ("scheduled", "lease_expired", True, 0),
+    waiting: ("scheduled", "waiting", True, 0),
+    put_off: ("scheduled", "deliver_at", True, 0),
+    retried: ("scheduled", "retry_scheduled", True, 1),
+    retried_while_blocked: ("scheduled", "blocked_address", True, 1),
+    resent: ("scheduled", "resend_scheduled", True, 1),
+    waiting_for_a_disabled_endpoint: ("scheduled", "endpoint_disabled", True, 0),
+    waiting_for_a_deleted_endpoint: ("scheduled", "endpoint_deleted", True, 0),
+    exhausted: ("exhausted", "no_attempts_left", True, 8),
+    a_resend_failed: ("exhausted", "resend_failed", True, 1),
+    a_resend_failed_before_an_edit: ("exhausted", "resend_failed", False, 1),
+    stopped: ("exhausted", "stopped_early", False, 2),
+    canceled: ("canceled", "task_canceled", True, 0),
+    canceled_after_attempts: ("canceled", "task_canceled", True, 8),
+    discarded_by_disabling: ("discarded", "endpoint_disabled", False, 0),
+    discarded_by_disabling_after_attempts: ("discarded", "endpoint_disabled", False, 1),
+    discarded_by_deleting: ("discarded", "endpoint_deleted", False, 0),
+    discarded_by_deleting_after_attempts: ("discarded", "endpoint_deleted", False, 1),
+    expunged: ("discarded", "payload_expunged", True, 0),
+    expunged_after_attempts: ("discarded", "payload_expunged", False, 1),
+    expired: ("discarded", "payload_expired", True, 0),
+    always_blocked: ("not_sent", "blocked_address", True, 8),
+    another_event_type: ("not_sent", "event_type_not_subscribed", True, 0),
+    another_event_type_by_now: ("not_sent", "event_type_not_subscribed", False, 0),
+    other_channels: ("not_sent", "channel_not_matched", True, 0),
+    disabled_before: ("not_sent", "endpoint_disabled", True, 0),
+    created_later: ("not_sent", "endpoint_created_later", True, 0),
+    changed_later: ("not_sent", "endpoint_changed_later", False, 0),
+    not_to_be_known: ("not_sent", "unknown", False, 0),
+}

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Where a message is at each endpoint, and why: every state and every reason, from rows as the service writes them."""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import pytest
+
+from api.delivery_cases import CASES, FAILS, Scene, waiting
+from api.kit import SECRET, Api
+from tidings import ids
+from tidings.clock import HOUR, rfc3339
+from tidings.core.access import issue_org_token
+from tidings.ids import OrgId
+from tidings.model import explanation
+
+OTHER: Final = OrgId(ids.new(ids.ORG, 0))
+
+
+@pytest.mark.parametrize("arrange", CASES, ids=lambda each: each.__name__)
+async def test_a_delivery_is_explained(api: Api, arrange: Callable[[Scene], Awaitable[None]]) -> None:
+    scene = Scene(api)
+    await arrange(scene)
+
+    row = await scene.only()
+
+    state, code, certain, attempts = CASES[arrange]
+    assert (scene.endpoint, state, code, certain, attempts) == (
+        row["endpointId"],
+        row["state"],
+        row["reason"]["code"],
+        row["reason"]["certain"],
+        row["attemptCount"],
+    )
+    assert (row["lastAttempt"] is None) == (attempts == 0)
+    assert (row["nextAttemptAt"] is None) == (state != "scheduled")
+    assert row["reason"]["detail"].endswith(".")
+
+
+def test_every_state_and_every_reason_has_a_case() -> None:
+    known = set(re.findall(r'(?:Reason|CHANNEL: |TYPE: )\("(\w+)"', inspect.getsource(explanation)))
+
+    assert known == {code for _, code, _, _ in CASES.values()}
+    assert {each.value for each in explanation.DeliveryState} == {state for state, _, _, _ in CASES.values()}
+
+
+async def test_a_row_shows_its_last_attempt_the_next_one_and_its_task(api: Api) -> None:
+    scene = Scene(api)
+    await scene.begin(uid="mine")
+    await scene.send()
+    task = ids.new(ids.TASK, api.clock.now())
+    attempt = await api.attempt(scene.app, scene.endpoint, scene.msg, next_at=api.clock.now() + HOUR, **FAILS)
+    due = api.clock.now() + HOUR
+    await scene.row(attempts=1, due_at=due, task_id=task)
+
+    assert {
+        "endpointId": scene.endpoint,
+        "endpointUid": "mine",
+        "url": "http://example.com/in",
+        "state": "scheduled",
+        "reason": {
+            "code": "retry_scheduled",
+            "detail": "Attempt 1 failed with status 500, and the retry schedule has another attempt.",
+            "certain": True,
+        },
+        "attemptCount": 1,
+        "lastAttempt": {
+            "id": attempt,
+            "timestamp": rfc3339(ids.moment_of(attempt)),
+            "status": 2,
+            "responseStatusCode": 500,
+            "triggerType": 0,
+        },
+        "nextAttemptAt": rfc3339(due),
+        "taskId": task,
+    } == await scene.only()
+
+
+async def test_every_endpoint_has_a_row_on_some_page(api: Api) -> None:
+    scene = Scene(api)
+    await scene.begin()
+    wanted = [scene.endpoint, *[await api.endpoint(scene.app, channels=["other"]) for _ in range(4)]]
+    gone = await api.endpoint(scene.app)
+    await api.call("DELETE", f"/app/{scene.app}/endpoint/{gone}")
+    await scene.send(eventId="mine")
+    deleted = wanted.pop(2)
+    await api.call("DELETE", f"/app/{scene.app}/endpoint/{deleted}")
+    await api.endpoint(await api.app())
+    scene.msg = "mine"
+
+    found, iterator, done = [], None, False
+    while not done:
+        page = await scene.listed(limit=2, **({} if iterator is None else {"iterator": iterator}))
+        found += [each["endpointId"] for each in page["data"]]
+        iterator, done = page["iterator"], page["done"]
+    backwards = await scene.listed(limit=3, order="descending")
+
+    assert sorted([*wanted, deleted]) == found
+    assert found[:-4:-1] == [each["endpointId"] for each in backwards["data"]]
+    assert 422 == (await api.get(f"/app/{scene.app}/msg/mine/delivery?iterator=msg_1")).status_code
+
+
+async def test_a_message_of_an_application_without_endpoints_has_no_rows(api: Api) -> None:
+    scene = Scene(api)
+    scene.app = await api.app()
+    await scene.send()
+
+    assert ([], True) == ((page := await scene.listed())["data"], page["done"])
+
+
+async def test_only_the_tenant_and_its_application_see_a_message(api: Api) -> None:
+    scene = Scene(api)
+    await waiting(scene)
+    other = Scene(api)
+    await waiting(other)
+    access = await api.made(f"/auth/app-portal-access/{scene.app}", {"capabilities": ["ViewBase"]})
+    mine, stranger = access["token"], issue_org_token(SECRET, OTHER, api.clock.now())
+    path = f"/app/{scene.app}/msg/{scene.msg}/delivery"
+
+    assert 200 == (await api.get(path, token=mine)).status_code
+    assert 404 == (await api.get(f"/app/{other.app}/msg/{other.msg}/delivery", token=mine)).status_code
+    assert 404 == (await api.get(f"/app/{scene.app}/msg/{other.msg}/delivery", token=mine)).status_code
+    assert 404 == (await api.get(path, token=stranger)).status_code
+    assert 401 == (await api.get(path, token="nothing")).status_code

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""`tidings deliveries explain`, against a live server."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import live
+from cli.command import Said, tidings
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message, and the endpoints of its application: one that is disabled, one with a channel, one that waits."""
+
+    server: live.Live
+    folder: Path
+    app: str
+    endpoints: tuple[str, ...]
+
+    def explain(self, *arguments: str, msg: str = "order/1") -> Said:
+        where = {"url": self.server.url, "token": self.server.token}
+        return tidings("deliveries", "explain", self.app, msg, *arguments, folder=self.folder, **where)
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
+    folder: Path = tmp_path_factory.mktemp("deliveries")
+    with live.serving(f"sqlite:///{folder}/t.db", folder, "--no-delivery") as server:
+        _, app = server.call("POST", "/api/v1/app", {"name": "A"})
+        bodies: tuple[dict[str, Any], ...] = ({"disabled": True}, {"channels": ["eu"]}, {})
+        made = [
+            server.call("POST", f"/api/v1/app/{app['id']}/endpoint", {"url": "http://127.0.0.1:9/", **body})[1]["id"]
+            for body in bodies
+        ]
+        body = {"eventType": "order.paid", "payload": {}, "eventId": "order-1"}
+        assert 202 == server.call("POST", f"/api/v1/app/{app['id']}/msg", body)[0]
+        yield Sent(server, folder, app["id"], tuple(made))
+
+
+def test_a_line_says_where_the_message_is_at_each_endpoint(sent: Sent) -> None:
+    said = sent.explain(msg="order-1")
+
+    assert 0 == said.code, said.err
+    rows = {line.split("\t")[0]: line.split("\t")[1:4] for line in said.out.splitlines()}
+    assert (
+        dict(
+            zip(
+                sent.endpoints,
+                (
+                    ["not_sent", "endpoint_disabled", "0"],
+                    ["not_sent", "channel_not_matched", "0"],
+                    ["scheduled", "waiting", "0"],
+                ),
+                strict=True,
+            )
+        )
+        == rows
+    )
+
+
+def test_pages_and_json_are_to_be_had(sent: Sent) -> None:
+    first = sent.explain("--limit", "2", msg="order-1")
+    iterator = first.err.split()[-1]
+    rest = sent.explain("--json", "--iterator", iterator, msg="order-1")
+
+    assert 2 == len(first.out.splitlines())
+    assert "There are more" in first.err
+    assert 1 == len(json.loads(rest.out)["data"])
+
+
+@pytest.mark.parametrize("msg", ["order/1", "msg_unknown", "../endpoint"])
+def test_a_message_that_is_unknown_is_an_error(sent: Sent, msg: str) -> None:
+    said = sent.explain(msg=msg)
+
+    assert 2 == said.code
+    assert "status 404" in said.complaint
