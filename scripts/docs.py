@@ -20,14 +20,19 @@ TESTS_ONLY = ("failpoints",)
 
 
 def settings() -> Iterator[str]:
-    yield "| setting | default | |"
-    yield "|---|---|---|"
+    yield "| setting | default | range | |"
+    yield "|---|---|---|---|"
     for each in dataclasses.fields(Settings):
         if each.name in TESTS_ONLY:
             continue
         upper = each.name.upper()
         names = f"`TIDINGS_{upper}`" + ("" if each.metadata["own"] else f", `SVIX_{upper}`")
-        yield f"| {names} | {_default(each)} | {each.metadata['doc']} |"
+        yield f"| {names} | {_default(each)} | {_range(each)} | {each.metadata['doc']} |"
+
+
+def _range(setting: dataclasses.Field[object]) -> str:
+    bounds = setting.metadata["bounds"]
+    return "" if bounds is None else f"{bounds[0]:,} to {bounds[1]:,}"
 
 
 def _default(setting: dataclasses.Field[object]) -> str:

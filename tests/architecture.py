@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "tidings"
-GROUND = ("clock", "errors", "failpoint", "ids")
+GROUND = ("clock", "dsn", "errors", "failpoint", "ids")
 BELOW_CORE = ("model", "observe", *GROUND)
 # Who may import whom, beside itself. No row: no place in the house.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
     "failpoint": (),
+    "dsn": (),
+    "values": (),
     "clock": ("errors",),
     "ids": ("clock", "errors"),
     "observe": GROUND,
-    "config": ("observe", *GROUND),
+    "config": ("observe", "values", *GROUND),
     "model": ("observe", *GROUND),
     "storage": BELOW_CORE,
     "core": ("storage", *BELOW_CORE),
@@ -58,6 +60,7 @@ SOCKETS = (
     "delivery.proxy",
     "demo",
     "server",
+    "storage.postgres_connect",
 )
 # What is spawned must be watched and ended: only servers, runners, batchers and single flights do it.
 SPAWNERS = (

@@ -6,32 +6,25 @@ syntax too: `[1,2]`, `[127.0.0.1/32, 10.0.0.0/8]` without quotes, and plain `1,2
 """
 
 import dataclasses
-import ipaddress
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, get_type_hints
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeAlias, get_type_hints
 
-Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
+from tidings import dsn, values
+
+Subnet: TypeAlias = values.Subnet
 
 _OWN: Final = "TIDINGS_"
 _PEER: Final = "SVIX_"
 _REQUEST_TIMEOUT_MAX: Final = 30
-_PROXY_SCHEMES: Final = ("http", "https", "socks5")
-_PROXY_CREDENTIAL_MAX: Final = 255
-_LEAST: Final = {
-    "endpoints_per_application": 1,
-    "delivery_concurrency": 1,
-    "delivery_memory": 1,
-    "tasks_per_process": 1,
-    "tasks_per_tenant": 1,
-    "endpoint_failure_disable_after": 0,
-    "request_rate_limit": 0,
-}
+_RETRY_MAX: Final = 365 * 24 * 3_600
+_RETRIES_MAX: Final = 100
+_LIST_MAX: Final = 10_000
+_PORT_MAX: Final = 65_535
 _CHOICES: Final = {
     "environment": ("dev", "staging", "prod"),
     "jwt_algorithm": ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA"),
@@ -75,9 +68,19 @@ class ConfigError(Exception):
     """A setting that cannot be used; the message names it."""
 
 
-def _doc(text: str, default: Any, *, own: bool = False) -> Any:  # noqa: ANN401 - becomes the field's type
-    """Make a field; `own` settings have no counterpart at the peer and are read under our name only."""
-    metadata = {"doc": text, "own": own}
+def _doc(
+    text: str,
+    default: Any,  # noqa: ANN401 - becomes the field's type
+    *,
+    own: bool = False,
+    bounds: tuple[float, float] | None = None,
+    most: int = _LIST_MAX,
+) -> Any:  # noqa: ANN401
+    """Make a field; `own` settings have no counterpart at the peer and are read under our name only.
+
+    `bounds` are the least and the greatest number, of a list those of each entry; `most` is the longest list.
+    """
+    metadata = {"doc": text, "own": own, "bounds": bounds, "most": most}
     if isinstance(default, list):
         return field(default_factory=lambda: tuple(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -89,7 +92,7 @@ class Settings:
 
     listen_address: str = _doc("Address and port that the API listens on.", "0.0.0.0:8071")
     db_dsn: str = _doc("Where the data lives: `sqlite:///path/to/file.db` or `postgresql://…`.", "sqlite:///tidings.db")
-    db_pool_max_size: int = _doc("Most connections to PostgreSQL from one process.", 20)
+    db_pool_max_size: int = _doc("Most connections to PostgreSQL from one process.", 20, bounds=(1, 1_000))
     db_pgbouncer: bool = _doc("PgBouncer stands in between: no prepared statements.", default=False, own=True)
     environment: str = _doc("`dev`, `staging` or `prod`. In `prod` a missing secret is an error.", "dev")
     jwt_secret: str | None = _doc(
@@ -125,12 +128,17 @@ class Settings:
     retry_schedule: tuple[int, ...] = _doc(
         "Seconds to wait after the first failed attempt, the second, and so on. `[]` is one attempt only.",
         [5, 300, 1800, 7200, 18000, 36000, 36000],
+        bounds=(0, _RETRY_MAX),
+        most=_RETRIES_MAX,
     )
-    worker_request_timeout: int = _doc("Seconds that a receiver has to answer, 1 to 30.", _REQUEST_TIMEOUT_MAX)
+    worker_request_timeout: int = _doc(
+        "Seconds that a receiver has to answer, 1 to 30.", _REQUEST_TIMEOUT_MAX, bounds=(1, _REQUEST_TIMEOUT_MAX)
+    )
     endpoint_failure_disable_after: int = _doc(
         "Hours. A message that runs out of attempts later than this after another one did, with no success in between,"
         " disables its endpoint.",
         120,
+        bounds=(0, 87_600),
     )
     whitelist_subnets: tuple[Subnet, ...] = _doc("Private address ranges that may receive all the same.", [])
     whitelabel_headers: bool = _doc("Send `webhook-*` headers in place of `svix-*`.", default=False)
@@ -143,44 +151,61 @@ class Settings:
     )
     dangerous_disable_tls_verification: bool = _doc("Do not check receivers' certificates.", default=False)
     request_rate_limit: int = _doc(
-        "Requests per second that one process takes from one caller of the API; 0 is no limit.", 0, own=True
+        "Requests per second that one process takes from one caller of the API; 0 is no limit.",
+        0,
+        own=True,
+        bounds=(0, 1_000_000),
     )
-    max_body_bytes: int = _doc("Largest request body that the API takes.", 2 * 1024 * 1024, own=True)
-    endpoints_per_application: int = _doc("Most endpoints of one application, 1 to 100,000.", 5_000, own=True)
-    delivery_concurrency: int = _doc("Most sends under way to one endpoint from one process.", 100, own=True)
-    delivery_memory: int = _doc("Most deliveries that one process holds in memory.", 10_000, own=True)
-    lease_grace: float = _doc("Seconds that a lease on a delivery outlasts the request timeout.", 25.0, own=True)
+    max_body_bytes: int = _doc(
+        "Largest request body that the API takes.", 2 * 1024 * 1024, own=True, bounds=(1, 1 << 30)
+    )
+    endpoints_per_application: int = _doc(
+        "Most endpoints of one application, 1 to 100,000.", 5_000, own=True, bounds=(1, 100_000)
+    )
+    delivery_concurrency: int = _doc(
+        "Most sends under way to one endpoint from one process.", 100, own=True, bounds=(1, 10_000)
+    )
+    delivery_memory: int = _doc(
+        "Most deliveries that one process holds in memory.", 10_000, own=True, bounds=(1, 10_000_000)
+    )
+    lease_grace: float = _doc(
+        "Seconds that a lease on a delivery outlasts the request timeout.", 25.0, own=True, bounds=(0, 3_600)
+    )
     replay_backlog: int = _doc(
         "A background task pauses when an endpoint has nearly this many re-sent deliveries outstanding, until half "
         "of them are gone; 0 is no limit.",
         50_000,
         own=True,
+        bounds=(0, 1_000_000_000),
     )
-    task_lease: float = _doc("Seconds without a checkpoint after which a task is taken over.", 30.0, own=True)
-    task_slice: float = _doc("Seconds that a task may work before it lets others in.", 5.0, own=True)
-    task_chunk: int = _doc("Most rows of one chunk of a task; 0 lets the pace decide.", 0, own=True)
-    tasks_per_process: int = _doc("Background tasks that one process works on at once.", 4, own=True)
-    tasks_per_tenant: int = _doc("Background tasks of one tenant that run at once.", 2, own=True)
-    shutdown_grace: float = _doc("Seconds that sends under way may take to end after SIGTERM.", 8.0, own=True)
+    task_lease: float = _doc(
+        "Seconds without a checkpoint after which a task is taken over.", 30.0, own=True, bounds=(0.1, 86_400)
+    )
+    task_slice: float = _doc(
+        "Seconds that a task may work before it lets others in.", 5.0, own=True, bounds=(0.001, 3_600)
+    )
+    task_chunk: int = _doc(
+        "Most rows of one chunk of a task; 0 lets the pace decide.", 0, own=True, bounds=(0, 100_000)
+    )
+    tasks_per_process: int = _doc("Background tasks that one process works on at once.", 4, own=True, bounds=(1, 1_000))
+    tasks_per_tenant: int = _doc("Background tasks of one tenant that run at once.", 2, own=True, bounds=(1, 1_000))
+    shutdown_grace: float = _doc(
+        "Seconds that sends under way may take to end after SIGTERM.", 8.0, own=True, bounds=(0, 3_600)
+    )
     failpoints: str = _doc("For tests: `name=action` pairs; see `failpoint.py`.", "", own=True)
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work, naming the setting."""
-        if not 1 <= self.worker_request_timeout <= _REQUEST_TIMEOUT_MAX:
-            raise ConfigError(f"worker_request_timeout must be between 1 and {_REQUEST_TIMEOUT_MAX} seconds")
-        if any(wait < 0 for wait in self.retry_schedule):
-            raise ConfigError("retry_schedule must hold seconds, none negative")
+        for each in dataclasses.fields(self):
+            _refuse(each.name, values.fault(getattr(self, each.name), each.metadata["bounds"], each.metadata["most"]))
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} must be one of {', '.join(known)}")
         self._check_secret()
         if self.app_portal_url and not self.app_portal_url.startswith(("http://", "https://")):
             raise ConfigError("app_portal_url must be a URL")
-        for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}")
-        _check_proxy(self.proxy_addr)
-        _check_noproxy(self.noproxy)
+        _refuse("proxy_addr", values.proxy_fault(self.proxy_addr))
+        _refuse("noproxy", values.noproxy_fault(self.noproxy))
         _ = self.listen, self.sqlite_path
 
     def _check_secret(self) -> None:
@@ -220,17 +245,21 @@ class Settings:
     def listen(self) -> tuple[str, int]:
         """Return the address and the port to listen on."""
         host, _, port = self.listen_address.rpartition(":")
-        if not host or not port.isdigit():
-            raise ConfigError(f"listen_address must be address:port, not {self.listen_address!r}")
-        return host.strip("[]"), int(port)
+        if not host or not values.is_number(port, _PORT_MAX):
+            raise ConfigError(f"listen_address must be address:port, the port at most {_PORT_MAX}")
+        return host.removeprefix("[").removesuffix("]"), int(port)
 
     @property
     def sqlite_path(self) -> Path | None:
         """Return the file of a SQLite database, or None for PostgreSQL."""
-        if self.db_dsn.startswith("sqlite://"):
-            return Path(self.db_dsn.removeprefix("sqlite://").removeprefix("/") or "tidings.db")
-        if self.db_dsn.startswith(("postgres://", "postgresql://")):
-            return None
+        try:
+            if self.db_dsn.startswith(dsn.SQLITE):
+                return dsn.sqlite(self.db_dsn).path
+            if self.db_dsn.startswith(dsn.POSTGRES):
+                dsn.postgres(self.db_dsn)
+                return None
+        except dsn.DsnError as error:
+            raise ConfigError(f"db_dsn: {error}") from None
         raise ConfigError("db_dsn must start with sqlite:/// or postgresql://")
 
     def shown(self) -> dict[str, str]:
@@ -242,34 +271,15 @@ def _size(secret: str | None) -> int:
     return len((secret or "").encode("utf-8", "surrogateescape"))
 
 
-def _check_proxy(url: str | None) -> None:
-    """Refuse what names no proxy; the error does not repeat it, as it may hold a password."""
-    if not url:
-        return
-    try:
-        parts = urlsplit(url)
-        port_is_fit = parts.port != 0  # reading it raises what a port of letters deserves
-    except ValueError:
-        raise ConfigError("proxy_addr is not a URL") from None
-    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or not port_is_fit:
-        raise ConfigError(f"proxy_addr must be scheme://host:port, the scheme one of {', '.join(_PROXY_SCHEMES)}")
-    if any(len(part or "") > _PROXY_CREDENTIAL_MAX for part in (parts.username, parts.password)):
-        raise ConfigError(f"proxy_addr: user and password have at most {_PROXY_CREDENTIAL_MAX} characters")
-
-
-def _check_noproxy(rules: tuple[str, ...]) -> None:
-    try:
-        for rule in rules:
-            if "/" in rule:
-                ipaddress.ip_network(rule, strict=False)
-    except ValueError as error:
-        raise ConfigError(f"noproxy: {error}") from error
+def _refuse(name: str, fault: str | None) -> None:
+    if fault is not None:
+        raise ConfigError(f"{name} {fault}")
 
 
 def _masked(name: str, value: object) -> str:
     if name == "proxy_addr":
         return re.sub("//.*@", "//********@", str(value))
-    if value and any(word in name for word in _SECRET_WORDS) and not str(value).startswith("sqlite://"):
+    if value and any(word in name for word in _SECRET_WORDS) and not str(value).startswith(dsn.SQLITE):
         return "********"
     return str(value)
 
@@ -281,8 +291,14 @@ def load(environment: Mapping[str, str] | None = None, *, file: Path | None = No
     """
     types = get_type_hints(Settings)
     found = _found(os.environ if environment is None else environment, file, flags)
-    values: dict[str, Any] = {name: _parsed(name, given, types[name]) for name, (given, _) in found.items()}
-    return Settings(**values)
+    given: dict[str, Any] = {}
+    for name, (value, _) in found.items():
+        try:
+            given[name] = values.parsed(value, types[name])
+        except ValueError as error:
+            raise ConfigError(f"{name} {error}") from None
+        given[name] = _OTHER_NAMES.get(name, {}).get(given[name], given[name])
+    return Settings(**given)
 
 
 def origins(
@@ -348,40 +364,11 @@ def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-
-
-def _parsed(name: str, given: object, wanted: Any) -> object:  # noqa: ANN401 - a type or a union of types
-    try:
-        if wanted is bool:
-            return _truth(given)
-        if wanted in (int, float):
-            return wanted(given)
-        if wanted == tuple[str, ...]:
-            return tuple(_items(given))
-        if wanted == tuple[int, ...]:
-            return tuple(int(item) for item in _items(given))
-        if wanted == tuple[Subnet, ...]:
-            return tuple(ipaddress.ip_network(item, strict=False) for item in _items(given))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{name}: {given!r} cannot be read ({error})") from error
-    return _OTHER_NAMES.get(name, {}).get(str(given), str(given))
-
-
-def _truth(given: object) -> bool:
-    if isinstance(given, bool):
-        return given
-    text = str(given).strip().lower()
-    if text in ("true", "1", "yes", "on"):
-        return True
-    if text in ("false", "0", "no", "off"):
-        return False
-    raise ValueError("not true or false")
-
-
-def _items(given: object) -> list[str]:
-    if isinstance(given, list | tuple):
-        return [str(item) for item in given]
-    inner = str(given).strip().removeprefix("[").removesuffix("]")
-    return [item.strip().strip("\"'") for item in inner.split(",") if item.strip()]
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read {path}: it is not UTF-8 text") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not TOML: a number has too many digits") from error

@@ -349,23 +349,45 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> Database
 def _bound(settings: Settings) -> socket.socket:
     """Take the port before anything else is started, so that a port in use is the first thing told."""
     host, port = settings.listen
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"cannot listen on {settings.listen_address}: {_reason(error)}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"cannot listen on {settings.listen_address}: {_reason(error)}; pass --listen or set TIDINGS_LISTEN_ADDRESS"
+        ) from error
     return listener
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return "the name does not resolve"
+    return error.strerror or str(error)
+
+
+def _armed(failpoints: str) -> None:
+    try:
+        failpoint.arm(failpoints)
+    except ValueError as error:
+        raise ConfigError("failpoints must be name=action pairs; see failpoint.py") from error
 
 
 async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool = True) -> None:
     """Run one process until SIGTERM or SIGINT.
 
-    Raises `OSError` when the port is in use, and what `open_database` raises.
+    Raises `ConfigError`, also when the port is in use, and what `open_database` raises.
     """
     roles = roles or Roles()
     start_logging(settings.log_level, settings.log_format)
     for weak in settings.weak_secrets():
         log.warning("%s", weak)
-    failpoint.arm(settings.failpoints)
+    _armed(settings.failpoints)
     listener = _bound(settings) if roles.api else None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

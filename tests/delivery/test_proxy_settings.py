@@ -53,7 +53,7 @@ def test_what_is_no_proxy_stops_the_start_and_is_not_repeated(url: str) -> None:
 
 
 def test_an_exception_that_is_no_subnet_stops_the_start() -> None:
-    with pytest.raises(ConfigError, match=r"^noproxy: .*10\.0\.0\.0/40"):
+    with pytest.raises(ConfigError, match=r"^noproxy .*10\.0\.0\.0/40"):
         load({"SVIX_NOPROXY": "example.com,10.0.0.0/40"})
 
 

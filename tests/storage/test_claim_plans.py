@@ -8,7 +8,7 @@ when a hundred thousand deliveries wait.
 import asyncpg
 import pytest
 
-from tidings.storage import deliveries, postgres
+from tidings.storage import deliveries, postgres_connect
 from tidings.storage.database import Sql, numbered
 
 LITERALS = {
@@ -25,7 +25,7 @@ LITERALS = {
 
 async def _kept_plan(url: str, text: str, values: list[str]) -> str:
     """Return the plan that serves all values of a statement, as it is made now, on a connection like the service's."""
-    connection = await asyncpg.connect(url, server_settings=postgres._SESSION)  # noqa: SLF001
+    connection = await asyncpg.connect(url, server_settings=postgres_connect.SESSION)
     try:
         await connection.execute("SET plan_cache_mode = force_generic_plan")
         await connection.execute(f"PREPARE kept AS {text}")

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from message_path import add_app, add_endpoint
-from tidings import ids
+from tidings import dsn, ids
 from tidings.clock import DAY, HOUR, SystemClock
 from tidings.core import wiping
 from tidings.ids import DEFAULT_ORG, AppId, EndpointId, moment_of
@@ -117,7 +117,7 @@ async def test_what_a_new_connection_may_not_find_is_marked_anew(db: Database, m
 async def test_nothing_is_known_behind_pgbouncer(db: Database, migrated_url: str) -> None:
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("SQLite is never behind anything")
-    known, behind = Known(), await PostgresDatabase.open(migrated_url, pgbouncer=True)
+    known, behind = Known(), await PostgresDatabase.open(dsn.postgres(migrated_url), pgbouncer=True)
     await written(behind, known)
     async with behind.write() as tx:
         await tx.run("DELETE FROM mark")

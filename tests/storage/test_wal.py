@@ -137,7 +137,7 @@ async def test_a_fold_that_fails_is_told_and_made_another_time(
     await _write(db, 100)
     await db.close()
 
-    assert "folding the log into the database: OSError: [Errno 5] the disk is broken" in caplog.text
+    assert "folding the log into the database: Unavailable: [Errno 5] the disk is broken" in caplog.text
 
 
 async def test_only_what_need_not_last_is_committed_without_waiting_for_the_disk(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ async def test_a_wait_for_the_disk_that_fails_is_told_and_made_again(
         await asyncio.wait([db.syncing])
     await db.close()
 
-    assert "OSError: [Errno 5] the disk is broken" in caplog.text
+    assert "Unavailable: [Errno 5] the disk is broken" in caplog.text
     assert len(waits) == 2
 
 

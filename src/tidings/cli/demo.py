@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from tidings.config import ConfigError
+
 
 def demo(
     *,
@@ -14,6 +16,11 @@ def demo(
     ] = False,
 ) -> None:
     """Deliver webhooks, break the receiver, repair the damage with a background task, and kill -9 the server in it."""
-    from tidings.demo.show import run  # noqa: PLC0415 - with the official SDK, which only the demo needs
+    try:
+        from tidings.demo.show import run  # noqa: PLC0415 - with the official SDK, which only the demo needs
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("tidings"):
+            raise
+        raise ConfigError("the demo needs the official SDK: pip install 'tidings[demo]'") from error
 
     raise typer.Exit(run(messages, keep=keep))

@@ -4,6 +4,7 @@
 import sys
 from typing import Annotated, Final
 
+import msgspec
 import typer
 
 from tidings import __version__
@@ -66,4 +67,11 @@ def main() -> None:
         sys.exit(_CANNOT)
     except (ConfigError, RemoteError) as error:
         typer.echo(f"tidings: {error}", err=True)
+        sys.exit(_CANNOT)
+    except msgspec.MsgspecError:
+        typer.echo("tidings: the answer is not one of a tidings server; check --url", err=True)
+        sys.exit(_CANNOT)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"tidings: {where}{error.strerror or error}", err=True)
         sys.exit(_CANNOT)

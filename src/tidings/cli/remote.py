@@ -31,12 +31,11 @@ class Remote:
     """A server and the token for it."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        self._url = url.rstrip("/")
-        self._token = token
-        parts = urlsplit(self._url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise RemoteError(f"{url!r} is not the URL of a server; it looks like http://127.0.0.1:8071")
-        self._parts: SplitResult = parts
+        self._token = token.strip() if token else None
+        if self._token and not (self._token.isascii() and self._token.isprintable()):
+            raise RemoteError("the token holds characters that no token has; `tidings jwt generate` makes one")
+        self._parts: SplitResult = _parts(url.strip().rstrip("/"))
+        self._url = f"{self._parts.scheme}://{self._parts.netloc.rpartition('@')[2]}{self._parts.path}"
 
     def get(self, path: str, **query: object) -> bytes:
         """Return the body of a successful GET; query values that are None are left out."""
@@ -71,6 +70,20 @@ class Remote:
     def _connection(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
         return kind(self._parts.hostname or "", self._parts.port, timeout=_TIMEOUT_SECONDS)
+
+
+def _parts(url: str) -> SplitResult:
+    """Split the URL of a server; an error does not repeat it, as it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        is_fit = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and "@" not in parts.path
+        )
+    except ValueError:
+        is_fit = False
+    if not is_fit or not url.isascii() or not url.isprintable() or " " in url or parts.query or parts.fragment:
+        raise RemoteError("this is not the URL of a server; it looks like http://127.0.0.1:8071")
+    return parts
 
 
 def _detail(status: int, body: bytes) -> str:

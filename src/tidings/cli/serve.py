@@ -58,10 +58,7 @@ def serve(  # noqa: PLR0913 - each is a flag
         await run(settings, roles, migrate=migrate)
         leave_within(_LEAVE_SECONDS)
 
-    try:
-        uvloop.run(work())
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {settings.listen_address}: {error.strerror or error}") from error
+    uvloop.run(work())
 
 
 def _with_loopback(settings: Settings) -> Settings:

@@ -6,11 +6,15 @@ line that starts with `--sqlite:` or `--postgresql:` counts for that database on
 """
 
 import hashlib
+import re
+import sqlite3
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
-from tidings.storage.database import Database, Dialect, Read, StorageError
+import asyncpg
+
+from tidings.storage.database import Database, Dialect, Read, Sql, StorageError, Write
 
 _GATE: Final = 7_251_001
 _WORDS: Final = {
@@ -21,6 +25,21 @@ _LEDGER: Final = (
     "CREATE TABLE IF NOT EXISTS schema_migration"
     " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)"
 )
+
+
+_LEDGER_COLUMNS: Final = Sql(
+    sqlite="SELECT name FROM pragma_table_info('schema_migration')",
+    postgresql="SELECT attname AS name FROM pg_attribute"
+    " WHERE attrelid = to_regclass('schema_migration') AND attnum > 0 AND NOT attisdropped",
+)
+_RELATIONS: Final = Sql(
+    sqlite="SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')"
+    " AND name NOT LIKE 'sqlite_%' AND name <> 'schema_migration'",
+    postgresql="SELECT relname AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace",
+)
+_NAMES: Final = re.compile(r"\bCREATE (?:UNIQUE )?(?:TABLE|INDEX|SEQUENCE|VIEW)(?: IF NOT EXISTS)? (\w+)")
+_SHOWN: Final = 5
+_ELSEWHERE: Final = "give tidings a database of its own (setting db_dsn)"
 
 
 class SchemaError(StorageError):
@@ -72,14 +91,15 @@ async def migrate(db: Database) -> list[Migration]:
     async with db.write(gate=_GATE) as tx:
         if db.dialect is Dialect.POSTGRESQL:
             await tx.run("SET LOCAL statement_timeout = 0")  # an index on a big table may take its time
-        await tx.run(_LEDGER)
         done = await _applied(tx)
         _refuse_misfits(done)
+        if not done:
+            await _refuse_others(tx)
+            await tx.run(_LEDGER)
         for migration in known():
             if migration.version in done:
                 continue
-            for statement in migration.statements(db.dialect):
-                await tx.run(statement)
+            await _run(tx, migration)
             await tx.run(
                 "INSERT INTO schema_migration (version, name, checksum) VALUES (:version, :name, :checksum)",
                 version=migration.version,
@@ -90,11 +110,18 @@ async def migrate(db: Database) -> list[Migration]:
     return ran
 
 
+async def _run(tx: Write, migration: Migration) -> None:
+    try:
+        for statement in migration.statements(tx.dialect):
+            await tx.run(statement)
+    except (asyncpg.PostgresError, sqlite3.Error) as error:
+        raise SchemaError(f"migration {migration.version} cannot run: {error}; {_ELSEWHERE}") from error
+
+
 async def require_current(db: Database) -> None:
     """Raise `SchemaError` unless the schema is exactly the one that this release knows."""
-    async with db.write(gate=_GATE) as tx:
-        await tx.run(_LEDGER)
-        done = await _applied(tx)
+    async with db.read() as read:
+        done = await _applied(read)
     _refuse_misfits(done)
     missing = [migration.name for migration in known() if migration.version not in done]
     if missing:
@@ -103,8 +130,24 @@ async def require_current(db: Database) -> None:
 
 
 async def _applied(read: Read) -> dict[int, str]:
+    """Return the checksums of the migrations that ran, by number; none where their table is not there."""
+    columns = {row["name"] for row in await read.rows(_LEDGER_COLUMNS)}
+    if not columns:
+        return {}
+    if not columns >= {"version", "name", "checksum"}:
+        raise SchemaError(f"the table schema_migration belongs to another program; {_ELSEWHERE}")
     rows = await read.rows("SELECT version, checksum FROM schema_migration")
-    return {row["version"]: row["checksum"] for row in rows}
+    return {int(row["version"]): row["checksum"] for row in rows}
+
+
+async def _refuse_others(tx: Read) -> None:
+    """Refuse a database in which another program has tables of our names, or a file that is another program's."""
+    there = {str(row["name"]) for row in await tx.rows(_RELATIONS)}
+    ours = {name for migration in known() for name in _NAMES.findall(migration.text)}
+    taken = sorted(there & ours if tx.dialect is Dialect.POSTGRESQL else there)
+    if taken:
+        shown = ", ".join(taken[:_SHOWN]) + (", …" if len(taken) > _SHOWN else "")
+        raise SchemaError(f"the database already holds tables of another program ({shown}); {_ELSEWHERE}")
 
 
 def _refuse_misfits(done: dict[int, str]) -> None:
@@ -115,5 +158,8 @@ def _refuse_misfits(done: dict[int, str]) -> None:
         raise SchemaError(message)
     for version, checksum in done.items():
         if ours[version].checksum != checksum:
-            message = f"migration {version} was edited after it ran; restore its file, then run `tidings migrate`"
+            message = (
+                f"an earlier development build made this database (migration {version} has changed since);"
+                " keep using that build, or start this one with a new database"
+            )
             raise SchemaError(message)

@@ -10,10 +10,11 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import asyncpg
 
+from tidings.dsn import Postgres
 from tidings.storage.database import (
     Busy,
     Dialect,
@@ -28,15 +29,12 @@ from tidings.storage.database import (
     Value,
     numbered,
 )
+from tidings.storage.postgres_connect import Connector
 from tidings.storage.turns import Demand
 
-_CONNECT_SECONDS: Final = 5.0
-_COMMAND_SECONDS: Final = 30.0
-# Statements here take microseconds to milliseconds: neither a compiler nor further processes pay for them.
-# A plan is made once and kept, often while a table is all but empty. Whatever is cheapest then, reading all of it, is
-# a disaster when a hundred thousand rows are there; and nothing here asks for what an index does not find.
-_BY_INDEX: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
-_SESSION: Final = {"application_name": "tidings", "jit": "off", "max_parallel_workers_per_gather": "0", **_BY_INDEX}
+_CLOSE_SECONDS: Final = 5.0
+_DISTRUST_SECONDS: Final = 1.0
+"""How long after one distrust of all connections another one waits: what fails meanwhile is a straggler."""
 # One round trip opens the transaction and bounds it: a client that dies or hangs inside one holds its locks for 5 s.
 _BEGIN: Final = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '5s';"
 _BUSY: Final = (
@@ -55,6 +53,7 @@ _GONE: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InsufficientPrivilegeError,
 )
 
 
@@ -71,6 +70,11 @@ def _mapped(error: Exception) -> Exception:
     if isinstance(error, _GONE):
         return Unavailable(str(error) or type(error).__name__)
     return error
+
+
+def _is_demoted(error: BaseException) -> bool:
+    """Return whether a server has refused to write: it is a standby, or the session is read-only."""
+    return isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError)
 
 
 class PostgresRead:
@@ -150,15 +154,15 @@ class _Connected:
     PgBouncer a connection may go on with another server, and nobody is told: there each transaction counts.
     """
 
-    def __init__(self, *, is_certain: bool) -> None:
-        self._is_certain = is_certain
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
         self._count = 0
 
     async def another(self, _: asyncpg.Connection) -> None:
         self._count += 1
 
     def era(self) -> int:
-        if not self._is_certain:
+        if self._connector.pgbouncer:
             self._count += 1
         return self._count
 
@@ -168,54 +172,57 @@ class PostgresDatabase:
 
     dialect = Dialect.POSTGRESQL
 
-    def __init__(self, pool: Any, dsn: str, connected: _Connected, *, pgbouncer: bool) -> None:  # noqa: ANN401 - the driver's pool type is generic over its record class
+    def __init__(self, pool: Any, connector: Connector, connected: _Connected) -> None:  # noqa: ANN401 - the driver's pool type is generic over its record class
         self._pool = pool
-        self._dsn = dsn
+        self._connector = connector
         self._connected = connected
-        self._pgbouncer = pgbouncer
         self._demand = Demand()
+        self._distrusted_at = -_DISTRUST_SECONDS
+        self.distrusts = 0
+        """How often a server was found that cannot be written; a session from before may be on it."""
 
     @classmethod
-    async def open(cls, dsn: str, *, connections: int = 20, pgbouncer: bool = False) -> "PostgresDatabase":
+    async def open(cls, server: Postgres, *, connections: int = 20, pgbouncer: bool = False) -> "PostgresDatabase":
         """Connect. Raises `Unavailable` when no connection can be made."""
         # While the database is gone the pool tells so at length, time and again; who asks for a connection is told too.
         logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
-        connected = _Connected(is_certain=not pgbouncer)
+        connector = Connector(server, pgbouncer=pgbouncer)
+        connected = _Connected(connector)
         try:
             pool = await asyncpg.create_pool(
-                dsn,
+                connect=cast("Any", connector.connect),
                 init=connected.another,
                 min_size=1,
                 max_size=connections,
-                timeout=_CONNECT_SECONDS,
-                command_timeout=_COMMAND_SECONDS,
-                statement_cache_size=0 if pgbouncer else 512,
                 reset=_keep,
-                server_settings={} if pgbouncer else _SESSION,
             )
         except Exception as error:
             raise _mapped(error) from error
-        return cls(pool, dsn, connected, pgbouncer=pgbouncer)
+        return cls(pool, connector, connected)
 
     @property
     def keeps_sessions(self) -> bool:
         """Whether a connection is one session for as long as it lasts: not so behind PgBouncer."""
-        return not self._pgbouncer
+        return not self._connector.pgbouncer
 
     async def connect(self) -> Any:  # noqa: ANN401
         """Make a connection beside the pool, for what a session holds."""
-        return await asyncpg.connect(
-            self._dsn, timeout=_CONNECT_SECONDS, command_timeout=_COMMAND_SECONDS, server_settings=_SESSION
-        )
+        return await self._connector.connect()
 
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[Any]:
         try:
-            connection = await self._pool.acquire(timeout=_CONNECT_SECONDS)
+            connection = await self._pool.acquire(timeout=self._connector.seconds)
+        except TimeoutError as error:
+            raise Unavailable(f"no connection to PostgreSQL within {self._connector.seconds:g} s") from error
         except Exception as error:
             raise _mapped(error) from error
         try:
             yield connection
+        except Unavailable as error:
+            if _is_demoted(error):
+                await self._distrust(connection)
+            raise
         finally:
             # The pool takes a connection back by itself when the server ends it; there is nothing to give back then,
             # and what the driver says about that must not hide what happened.
@@ -223,6 +230,16 @@ class PostgresDatabase:
                 if connection.is_in_transaction():
                     connection.terminate()  # in the middle: neither its locks nor its state may reach the next owner
                 await self._pool.release(connection)
+
+    async def _distrust(self, connection: Any) -> None:  # noqa: ANN401
+        """Close a connection whose server cannot be written; every other one is made again before its next use."""
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.terminate()
+        now = asyncio.get_running_loop().time()
+        if now - self._distrusted_at >= _DISTRUST_SECONDS:
+            self._distrusted_at = now
+            self.distrusts += 1
+            await self._pool.expire_connections()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[PostgresRead]:
@@ -259,7 +276,7 @@ class PostgresDatabase:
     async def close(self) -> None:
         """Close every connection, waiting a little for what is under way."""
         try:
-            await asyncio.wait_for(self._pool.close(), _CONNECT_SECONDS)
+            await asyncio.wait_for(self._pool.close(), _CLOSE_SECONDS)
         except TimeoutError:
             self._pool.terminate()
 

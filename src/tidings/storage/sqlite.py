@@ -7,9 +7,7 @@ during the fsync; the owner's turn ends only when it has returned.
 """
 
 import asyncio
-import fcntl
 import json
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +19,11 @@ from typing import Final
 
 from tidings.observe import failure
 from tidings.storage.database import Busy, Dialect, Duplicate, Row, Sql, Statement, Table, Unavailable, Value
+from tidings.storage.sqlite_file import OwnedFile, connected, opening_fault
 from tidings.storage.turns import Demand, Turns
 from tidings.storage.wal import Committer, Log
 
 _READERS: Final = 4
-_BUSY_MS: Final = 5_000
 _FOLD_AT: Final = 8_000
 """Pages in the log for which it is folded into the file."""
 _LONG: Final = 16_000
@@ -35,8 +33,17 @@ _SYNC_SECONDS: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _SYNCED: Final = "PRAGMA synchronous=FULL"
 _UNSYNCED: Final = "PRAGMA synchronous=NORMAL"
-_FOLD_IN_COMMIT_AT: Final = 65_536
-"""Pages after which SQLite folds by itself, inside a COMMIT: should the above ever fall behind, the log has an end."""
+_OUTAGES: Final = (
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_READONLY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_NOMEM",
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
+    "SQLITE_PERM",
+    "SQLITE_PROTOCOL",
+)
 _AT_ONCE: Final = 16
 """Rows that one statement adds: each run of a statement costs as much as half a row."""
 
@@ -62,13 +69,10 @@ def _mapped(error: sqlite3.Error) -> Exception:
     """Say what a driver's error means; what is our own mistake (a wrong statement) stays as it is."""
     if isinstance(error, sqlite3.IntegrityError):
         return Duplicate(str(error)) if "UNIQUE" in str(error) else error
-    if isinstance(error, sqlite3.OperationalError):
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return Busy(str(error))
-        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_NOMEM")):
-            return Unavailable(str(error))
-    return error
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Busy(str(error))
+    return Unavailable(str(error)) if name.startswith(_OUTAGES) else error
 
 
 class SqliteWrite:
@@ -171,11 +175,16 @@ class SqliteDatabase:
 
     dialect = Dialect.SQLITE
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = _locked(path)
-        self._writer = _connected(path)
-        self._log = Log(path, _connected(path))
+    def __init__(self, path: Path, *, may_create: bool = True) -> None:
+        self._file = OwnedFile(path, may_create=may_create)
+        self._path = path = self._file.path
+        try:
+            self._writer = connected(path)
+            self._log = Log(path, connected(path))
+        except (sqlite3.Error, OSError) as error:
+            self._file.close()
+            raise Unavailable(opening_fault(path, error)) from error
+        self._file.warn_of_others()
         self._committer = Committer(self._writer)
         self._turns = Turns()
         self._demand = Demand()
@@ -257,7 +266,7 @@ class SqliteDatabase:
         try:
             await self._log.sync()
         except OSError as error:
-            failure("waiting for the disk", error)
+            failure("waiting for the disk", Unavailable(str(error)))
             self._is_on_disk = False
         return self._is_on_disk
 
@@ -271,7 +280,7 @@ class SqliteDatabase:
                     async with self._turns.turn():
                         await self._log.fold()
         except (sqlite3.Error, OSError) as error:  # the log has everything, and is folded another time
-            failure("folding the log into the database", error)
+            failure("folding the log into the database", Unavailable(str(error)))
         finally:
             self._fold_at = self._log.unfolded + _FOLD_AT  # what readers hold back is no reason to try at once
             self._folding = None
@@ -280,13 +289,19 @@ class SqliteDatabase:
     async def read(self) -> AsyncIterator[SqliteRead]:
         """Lend a reader connection; what is read inside the block is one snapshot."""
         async with self._readers:
-            connection = self._idle.pop() if self._idle else _connected(self._path, reader=True)
+            connection = self._idle.pop() if self._idle else self._reader()
             try:
                 yield SqliteRead(connection, self._threads)
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 self._idle.append(connection)
+
+    def _reader(self) -> sqlite3.Connection:
+        try:
+            return connected(self._path, reader=True)
+        except sqlite3.Error as error:
+            raise _mapped(error) from error
 
     async def close(self) -> None:
         """Wait for the owner's turn to end, fold the log into the file and unlock it."""
@@ -302,34 +317,4 @@ class SqliteDatabase:
                 connection.close()
             self._writer.close()
             self._log.close()
-            os.close(self._lock)
-
-
-def _locked(path: Path) -> int:
-    """Take the lock beside the file; a second process is told so in a sentence, not by a busy database."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        message = f"{path} is in use by another process; one process owns a SQLite file (use PostgreSQL for more)"
-        raise Unavailable(message) from error
-    return handle
-
-
-def _connected(path: Path, *, reader: bool = False) -> sqlite3.Connection:
-    try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-    except sqlite3.Error as error:
-        raise _mapped(error) from error
-    connection.row_factory = sqlite3.Row
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        f"busy_timeout={_BUSY_MS}",
-        f"wal_autocheckpoint={_FOLD_IN_COMMIT_AT}",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.execute("PRAGMA query_only=ON" if reader else "PRAGMA cache_size=-65536")
-    return connection
+            self._file.close()

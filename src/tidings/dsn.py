@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+"""Database URLs, read by libpq's rules; what cannot be read is refused in words that repeat no part of it.
+
+An unescaped special character in a password moves the borders between user, password, host and database. Every part
+may then be a piece of the password, so an error names the rule and never the text.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl, unquote
+
+POSTGRES: Final = ("postgresql://", "postgres://")
+SQLITE: Final = "sqlite:"
+_ESCAPE: Final = (
+    "percent-encode special characters in user and password (`@` is %40, `:` %3A, `/` %2F, `?` %3F, `#` %23)"
+)
+_PORTS: Final = range(1, 65_536)
+_MOST: Final = {"connect_timeout": 3_600, "keepalives": 1, "keepalives_count": 127, "tcp_user_timeout": 3_600_000}
+_MOST_ELSE: Final = 32_767
+_PASSED_ON: Final = frozenset(
+    (
+        "passfile",
+        "service",
+        "sslmode",
+        "sslnegotiation",
+        "sslcert",
+        "sslkey",
+        "sslpassword",
+        "sslrootcert",
+        "sslcrl",
+        "ssl_min_protocol_version",
+        "ssl_max_protocol_version",
+        "target_session_attrs",
+        "krbsrvname",
+        "gsslib",
+    )
+)
+"""What the driver reads from a URL as libpq does."""
+_OWN: Final = frozenset(("user", "password", "host", "port", "dbname", "database"))
+_FOR_SERVER: Final = frozenset(("application_name", "options", "search_path"))
+_KEEPALIVES: Final = frozenset(
+    ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
+)
+_SAME: Final = {"ssl_mode": "sslmode", "ssl_root_cert": "sslrootcert", "ssl_ca": "sslrootcert", "ssl_cert": "sslcert"}
+_CHOICES: Final = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+}
+_HARMLESS: Final = {
+    "channel_binding": ("disable", "prefer"),
+    "gssencmode": ("disable", "prefer"),
+    "client_encoding": ("auto", "utf8", "UTF8", "UTF-8"),
+    "sslcompression": ("0",),
+    "sslsni": ("1",),
+    "load_balance_hosts": ("disable",),
+}
+"""Values that ask for what is done anyway."""
+_NAME: Final = re.compile(r"[a-z][a-z0-9_.\[\]-]{0,40}")
+
+
+class DsnError(ValueError):
+    """A URL that cannot be used; the message repeats no part of it that may be secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A PostgreSQL URL in its parts."""
+
+    hosts: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    database: str | None = None
+    driver: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Parameters for the driver."""
+    server: tuple[tuple[str, str], ...] = ()
+    """Parameters for the server."""
+    keepalives: tuple[tuple[str, int], ...] = ()
+    connect_timeout: int | None = None
+    ignored: tuple[str, ...] = ()
+    """Names of parameters that have no effect."""
+
+    @property
+    def place(self) -> str:
+        """Return where the server is, for people."""
+        if not self.hosts:
+            return "the default host"
+        return ", ".join(
+            host if host.startswith("/") else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            for host, port in zip(self.hosts, self.ports, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sqlite:
+    """The file that a SQLite URL names."""
+
+    path: Path
+    may_create: bool = True
+    ignored: tuple[str, ...] = ()
+
+
+def sqlite(url: str) -> Sqlite:
+    """Read `sqlite:///relative.db`, `sqlite:////whole/path.db` and what follows a question mark."""
+    text, _, query = url.strip().removeprefix(SQLITE).partition("?")
+    text = unquote(text.removeprefix("//").removeprefix("/") if text.startswith("//") else text) or "tidings.db"
+    if ":memory:" in text:
+        raise DsnError("a database in memory is not supported; name a file: sqlite:///tidings.db")
+    if "\0" in text:
+        raise DsnError("the file name holds a zero byte")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    mode = given.pop("mode", "rwc")
+    if mode not in ("rw", "rwc"):
+        raise DsnError("the service writes: mode must be rwc (create the file) or rw (use the one that is there)")
+    return Sqlite(Path(text), mode == "rwc", _nameable(given))
+
+
+def postgres(url: str) -> Postgres:
+    """Read a URL as libpq does. Raises `DsnError`."""
+    url = url.strip()
+    rest = next(url.removeprefix(scheme) for scheme in POSTGRES if url.startswith(scheme))
+    if "\0" in unquote(rest) or any(ord(letter) < ord(" ") for letter in rest):
+        raise DsnError(f"the URL holds control characters; {_ESCAPE}")
+    netloc, path, query = _borders(rest)
+    login, _, places = netloc.rpartition("@")
+    user, has_password, password = login.partition(":")
+    given = _given(query)
+    hosts, ports = _places(places, given)
+    return Postgres(
+        hosts=hosts,
+        ports=ports,
+        user=unquote(user) or given.get("user"),
+        password=unquote(password) if has_password else given.get("password"),
+        database=unquote(path) or given.get("dbname") or given.get("database"),
+        driver=tuple((name, value) for name, value in given.items() if name in _PASSED_ON),
+        server=tuple((name, value) for name, value in given.items() if name in _FOR_SERVER),
+        keepalives=tuple((name, _whole(name, value)) for name, value in given.items() if name in _KEEPALIVES),
+        connect_timeout=_whole("connect_timeout", given["connect_timeout"]) if "connect_timeout" in given else None,
+        ignored=_ignored(given),
+    )
+
+
+def _borders(rest: str) -> tuple[str, str, str]:
+    """Split what follows the scheme; refuse where a password may reach over a border."""
+    at = min((found for found in (rest.find(sign) for sign in "/?#") if found >= 0), default=len(rest))
+    netloc, tail = rest[:at], rest[at:]
+    path, _, query = tail.partition("?")
+    values_at = re.sub(r"(?<![^&])(user|password)=[^&]*", "", query)
+    if netloc.count("@") > 1 or "@" in path or "@" in values_at or "#" in tail:
+        raise DsnError(f"the URL cannot be read; {_ESCAPE}")
+    return netloc, path.removeprefix("/"), query
+
+
+def _given(query: str) -> dict[str, str]:
+    """Return the parameters, under libpq's names; of two with one name the last counts."""
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=100)
+    except ValueError:
+        raise DsnError(f"what follows `?` must be name=value pairs; {_ESCAPE}") from None
+    given = {}
+    for name, value in pairs:
+        known = name if name not in (plain := name.replace("-", "_")) else plain
+        if value:
+            given[_SAME.get(plain, known)] = value
+    for name, choices in _CHOICES.items():
+        if name in given and given[name] not in choices:
+            raise DsnError(f"{name} must be one of {', '.join(choices)}")
+    return given
+
+
+def _places(text: str, given: dict[str, str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return hosts and their ports; a parameter names them where the URL's middle does not."""
+    default = given.get("port", "5432").split(",")
+    texts = [each for each in (text or given.get("host", "")).split(",") if each]
+    if len(default) not in (1, max(1, len(texts))):
+        raise DsnError("port must hold one port, or one for each host")
+    found = []
+    for index, each in enumerate(texts):
+        host, port = _place(unquote(each))
+        found.append((host, _port(port or default[index if len(default) > 1 else 0])))
+    return tuple(host for host, _ in found), tuple(port for _, port in found)
+
+
+def _place(text: str) -> tuple[str, str]:
+    if text.startswith("/"):
+        return text, ""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise DsnError(f"the host cannot be read; {_ESCAPE}")
+        return host, rest[1:]
+    if text.count(":") > 1:
+        raise DsnError("the host cannot be read; an IPv6 address goes in brackets: [::1]:5432")
+    host, _, port = text.partition(":")
+    if not host or not re.fullmatch(r"[\w.%-]+", host):
+        raise DsnError(f"the host cannot be read; {_ESCAPE}")
+    return host, port
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) in _PORTS):  # noqa: PLR2004 - digits
+        raise DsnError(f"the port must be a number from 1 to {_PORTS[-1]}; {_ESCAPE}")
+    return int(text)
+
+
+def _whole(name: str, text: str) -> int:
+    most = _MOST.get(name, _MOST_ELSE)
+    if not (text.isascii() and text.isdigit() and int(text[:10]) <= most):
+        raise DsnError(f"{name} must be a whole number from 0 to {most}")
+    return int(text[:10])
+
+
+def _ignored(given: dict[str, str]) -> tuple[str, ...]:
+    known = _PASSED_ON | _OWN | _FOR_SERVER | _KEEPALIVES | {"connect_timeout", "fallback_application_name"}
+    return _nameable(
+        {name: value for name, value in given.items() if name not in known and value not in _HARMLESS.get(name, ())}
+    )
+
+
+def _nameable(given: dict[str, str]) -> tuple[str, ...]:
+    """Return names to be shown; what does not look like one may be a piece of something secret."""
+    return tuple(sorted({name if _NAME.fullmatch(name) else "another parameter" for name in given}))

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Connections to PostgreSQL: how they are asked for, what they must be able to do, and what a refusal means.
+
+A connection is taken only from a server that can be written, unless the URL says otherwise: after a failover the same
+address may lead to the old primary, which accepts connections and refuses every write.
+"""
+
+import contextlib
+import os
+import socket
+import ssl
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import urlencode
+
+import asyncpg
+
+from tidings.dsn import Postgres
+from tidings.observe import log
+from tidings.storage.database import Unavailable
+
+CONNECT_SECONDS: Final = 5.0
+COMMAND_SECONDS: Final = 30.0
+# Statements here take microseconds to milliseconds: neither a compiler nor further processes pay for them.
+# A plan is made once and kept, often while a table is all but empty. Whatever is cheapest then, reading all of it, is
+# a disaster when a hundred thousand rows are there; and nothing here asks for what an index does not find.
+_BY_INDEX: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+SESSION: Final = {"application_name": "tidings", "jit": "off", "max_parallel_workers_per_gather": "0", **_BY_INDEX}
+_OPTIONS: Final = {
+    "keepalives_idle": "TCP_KEEPIDLE",
+    "keepalives_interval": "TCP_KEEPINTVL",
+    "keepalives_count": "TCP_KEEPCNT",
+    "tcp_user_timeout": "TCP_USER_TIMEOUT",
+}
+_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+_SYSTEM: Final = "system"
+"""Stands for the certificates that the machine trusts, in place of a file."""
+_POOLER: Final = "unsupported startup parameter"
+
+
+class Connector:
+    """Makes connections to one database, from the first of its hosts that can be used."""
+
+    def __init__(self, server: Postgres, *, pgbouncer: bool) -> None:
+        self._server = server
+        self._hosts: list[tuple[str, int]] = list(zip(server.hosts, server.ports, strict=True))
+        self._timeout = float(server.connect_timeout or CONNECT_SECONDS)
+        self.pgbouncer = pgbouncer
+
+    @property
+    def seconds(self) -> float:
+        """How long the hosts together have to give a connection."""
+        return self._timeout * max(1, len(self._hosts))
+
+    async def connect(self, _: object = None, **given: Any) -> asyncpg.Connection:  # noqa: ANN401 - the pool's own arguments
+        """Return a connection of its own. Raises `Unavailable` with a sentence."""
+        try:
+            return await self._connected(given)
+        except asyncpg.PostgresError as error:
+            if self.pgbouncer or _POOLER not in str(error):
+                raise Unavailable(self._refusal(error)) from error
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, UnicodeError) as error:
+            raise Unavailable(self._refusal(error)) from error
+        log.warning(
+            "PgBouncer refuses startup parameters; connecting as with TIDINGS_DB_PGBOUNCER=true, which names it"
+        )
+        self.pgbouncer = True
+        return await self.connect(**given)
+
+    async def _connected(self, given: dict[str, Any]) -> asyncpg.Connection:
+        """Try one host after the other, each for its own time, the one that was good last first."""
+        fixed = self._arguments()
+        wanted = self._hosts if fixed["target_session_attrs"] != "prefer-standby" else []
+        failed: Exception | None = None
+        for host, port in tuple(wanted):
+            try:
+                connection = await asyncpg.connect(**given, **{**fixed, "host": [host], "port": [port]})
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
+                if failed is None or isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+                    failed = error
+                continue
+            self._hosts.remove((host, port))
+            self._hosts.insert(0, (host, port))
+            return self._kept_alive(connection)
+        if failed is not None:
+            raise failed
+        return self._kept_alive(await asyncpg.connect(**given, **fixed))
+
+    def _arguments(self) -> dict[str, Any]:
+        server = self._server
+        driver = dict(server.driver)
+        tls: Any = driver.pop("sslmode", None)
+        if driver.get("sslrootcert") == _SYSTEM:
+            del driver["sslrootcert"]
+            tls = ssl.create_default_context()
+        target = driver.pop("target_session_attrs", "any" if self.pgbouncer else "read-write")
+        arguments = {
+            # The driver has no argument for the rest of its parameters.
+            "dsn": f"postgresql://?{urlencode(driver)}" if driver else None,
+            "host": list(server.hosts) or None,
+            "port": list(server.ports) or None,
+            "user": server.user,
+            "password": server.password,
+            "database": server.database,
+            "ssl": tls,
+            "target_session_attrs": target,
+            "timeout": self._timeout,
+            "command_timeout": COMMAND_SECONDS,
+            "statement_cache_size": 0 if self.pgbouncer else 512,
+            "server_settings": {**({} if self.pgbouncer else SESSION), **dict(server.server)},
+        }
+        return {name: value for name, value in arguments.items() if value is not None}
+
+    def _kept_alive(self, connection: asyncpg.Connection) -> asyncpg.Connection:
+        """Have the kernel find out about a server that vanished without a word, as libpq has it by default."""
+        link = cast("Any", connection)._transport.get_extra_info("socket")  # noqa: SLF001 - the driver has no other way
+        if link is None or link.family not in (socket.AF_INET, socket.AF_INET6):
+            return connection
+        given = dict(self._server.keepalives)
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(link.fileno())) as twin:
+            twin.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, given.get("keepalives", 1))
+            for name, option in _OPTIONS.items():
+                if given.get(name) and hasattr(socket, option):
+                    twin.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), given[name])
+        return connection
+
+    def _refusal(self, error: Exception) -> str:
+        """Return a sentence for what kept a connection from being made, without any part of the password."""
+        absent = [
+            file
+            for name, file in self._server.driver
+            if name in _FILES and file != _SYSTEM and not Path(file).is_file()
+        ]
+        reason = f"{absent[0]} cannot be read" if absent else _reason(error, self._timeout)
+        text = f"cannot connect to PostgreSQL at {self._server.place}: {reason}"
+        password = self._server.password
+        return text.replace(password, "********") if password else text
+
+
+def _reason(error: Exception, seconds: float) -> str:
+    match error:
+        case TimeoutError():
+            text = f"no answer within {seconds:g} s"
+        case socket.gaierror() | UnicodeError():
+            text = "the name of the host does not resolve"
+        case asyncpg.TargetServerAttributeNotMatched():
+            text = "the server cannot be written (a standby, or a database set to read-only)"
+        case ssl.SSLError():
+            text = f"TLS: {getattr(error, 'verify_message', None) or error.reason or error}"
+        case ConnectionError() if "SSL upgrade" in str(error):
+            text = "the server has no TLS, and sslmode asks for it"
+        case OSError() if error.errno:
+            text = os.strerror(error.errno)
+        case _:
+            text = str(error).partition("\n")[0]
+    return text or type(error).__name__

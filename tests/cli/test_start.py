@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: MIT
+"""Every command that cannot start says why in one sentence, ends with 2, and shows no part of a password."""
+
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import live
+from cli.command import Said, tidings
+from faults.kit import ended
+from live import Live
+from postgres import Server
+
+PASSWORD = "hunter2"
+COMMANDS = (
+    ("serve", "--listen", "127.0.0.1:0"),
+    ("serve", "--no-migrate", "--listen", "127.0.0.1:0"),
+    ("migrate",),
+    ("jwt", "generate"),
+    ("wipe", "org_x", "--yes-i-know-what-im-doing"),
+    ("prune", "--older-than", "2020-01-01T00:00:00Z", "--yes-i-know-what-im-doing"),
+)
+names = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
+
+
+def refused(said: Said, *words: str) -> None:
+    assert (2, "") == (said.code, said.out), said.err
+    assert "Traceback" not in said.err
+    complaint = [line for line in said.err.splitlines() if line.startswith("tidings: ")]
+    assert len(complaint) == 1, said.err
+    for word in words:
+        assert word in complaint[0]
+    assert PASSWORD not in said.err
+
+
+def _is_garbage(file: Path) -> str:
+    file.write_bytes(b"garbage " * 1_000)
+    return "is not a SQLite database"
+
+
+def _is_damaged(file: Path) -> str:
+    with sqlite3.connect(file) as other:
+        other.execute("CREATE TABLE setting (name, value)")
+    other.close()
+    damaged = bytearray(file.read_bytes())
+    damaged[100:] = b"\xff" * (len(damaged) - 100)
+    file.write_bytes(damaged)
+    return "is damaged"
+
+
+def _is_a_folder(file: Path) -> str:
+    file.mkdir()
+    return f"{file}: Is a directory"
+
+
+def _is_in_a_file(file: Path) -> str:
+    file.parent.joinpath("t.db.lock").mkdir()
+    return f"{file}.lock: Is a directory"
+
+
+def _is_a_device(file: Path) -> str:
+    os.mkfifo(file)
+    return "is not a regular file"
+
+
+def _is_of_another_program(file: Path) -> str:
+    with sqlite3.connect(file) as other:
+        other.execute("CREATE TABLE bookmark (url)")
+    other.close()
+    return "another program (bookmark)"
+
+
+def _is_of_a_newer_release(file: Path) -> str:
+    with sqlite3.connect(file) as other:
+        other.execute("CREATE TABLE schema_migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT)")
+        other.execute("INSERT INTO schema_migration VALUES (1, 'initial', 'x'), (999, 'later', 'x')")
+    other.close()
+    return "newer than this release (migration 999)"
+
+
+def _is_of_an_earlier_build(file: Path) -> str:
+    with sqlite3.connect(file) as other:
+        other.execute("CREATE TABLE schema_migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT)")
+        other.execute("INSERT INTO schema_migration VALUES (1, 'initial', 'x')")
+    other.close()
+    return "an earlier development build made this database"
+
+
+def _has_migrations_of_another_program(file: Path) -> str:
+    with sqlite3.connect(file) as other:
+        other.execute("CREATE TABLE schema_migration (id TEXT)")
+    other.close()
+    return "schema_migration belongs to another program"
+
+
+FILES = (
+    _is_garbage,
+    _is_damaged,
+    _is_a_folder,
+    _is_in_a_file,
+    _is_a_device,
+    _is_of_another_program,
+    _is_of_a_newer_release,
+    _is_of_an_earlier_build,
+    _has_migrations_of_another_program,
+)
+
+
+@pytest.mark.parametrize("spoil", FILES)
+def test_a_file_that_cannot_be_the_database_is_named_with_the_reason(
+    tmp_path: Path, spoil: Callable[[Path], str]
+) -> None:
+    said = spoil(tmp_path / "t.db")
+
+    refused(tidings(*COMMANDS[0], folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/t.db"), said)
+
+
+@names
+def test_a_data_folder_that_cannot_be_written_is_the_reason(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "file").touch()
+
+    said = tidings(*command, folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/file/t.db")
+
+    refused(said, "the database: cannot open", "file")
+    assert "listen" not in said.err
+
+
+def test_a_file_that_must_be_there_is_not_made(tmp_path: Path) -> None:
+    said = tidings("migrate", folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/t.db?mode=rw")
+
+    refused(said, "does not exist")
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("url", "word"),
+    [
+        (f"postgresql://user:{PASSWORD}@127.0.0.1:1/none", "at 127.0.0.1:1: Connection refused"),
+        (f"postgresql://user:{PASSWORD}@no-such-host.invalid/none", "does not resolve"),
+        (f"postgresql://user:{PASSWORD}@127.0.0.1:1/none?sslmode=maybe", "sslmode must be one of"),
+        (f"postgresql://user:{PASSWORD}@127.0.0.1:1/none?sslrootcert=/absent.crt&sslmode=require", "absent.crt"),
+        (f"postgresql://user:{PASSWORD}/2@127.0.0.1:1/none", "percent-encode"),
+        (f"postgresql://user:{PASSWORD}#2@127.0.0.1:1/none", "percent-encode"),
+        (f"postgresql://user:a@{PASSWORD}@127.0.0.1:1/none", "percent-encode"),
+        (f"postgresql://user:{PASSWORD}", "port"),
+    ],
+)
+def test_a_server_that_cannot_be_reached_is_one_sentence(tmp_path: Path, url: str, word: str) -> None:
+    refused(tidings("migrate", folder=tmp_path, db_dsn=url), word)
+
+
+@names
+def test_every_command_says_that_the_server_cannot_be_reached(tmp_path: Path, command: tuple[str, ...]) -> None:
+    refused(tidings(*command, folder=tmp_path, db_dsn=f"postgresql://u:{PASSWORD}@127.0.0.1:1/d"), "127.0.0.1:1")
+
+
+@pytest.fixture
+def login(postgres_cluster: Server, postgres_dsn: str) -> Iterator[str]:
+    """Give a role without rights, as far as a URL's user."""
+    name = f"guest_{os.getpid()}"
+    postgres_cluster.run(f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'")
+    yield postgres_dsn.replace("postgres@", f"{name}:{PASSWORD}@", 1)
+    postgres_cluster.run(f"DROP ROLE {name}")
+
+
+def test_a_refusal_of_the_server_is_one_sentence(tmp_path: Path, login: str) -> None:
+    command = COMMANDS[0]
+    base, _, name = login.rpartition("/")
+
+    refused(tidings(*command, folder=tmp_path, db_dsn=f"{base}/absent_{name}"), 'database "absent_', "does not exist")
+    refused(tidings(*command, folder=tmp_path, db_dsn=login.replace("guest_", "stranger_")), "stranger_")
+    refused(tidings(*command, folder=tmp_path, db_dsn=f"{login}?sslmode=require"), "has no TLS, and sslmode asks")
+    refused(tidings(*command, folder=tmp_path, db_dsn=f"{login}?target_session_attrs=standby"), "standby")
+    refused(tidings(*command, folder=tmp_path, db_dsn=login), "permission denied for schema public")
+
+
+async def test_other_tables_in_the_database_are_named(tmp_path: Path, postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute("CREATE TABLE message (id int); CREATE TABLE customer (id int)")
+    await connection.close()
+
+    refused(tidings("migrate", folder=tmp_path, db_dsn=postgres_dsn), "another program (message)", "db_dsn")
+
+
+async def test_tables_of_other_names_may_be_there(tmp_path: Path, postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute("CREATE TABLE customer (id int)")
+    await connection.close()
+
+    assert 0 == tidings("migrate", folder=tmp_path, db_dsn=postgres_dsn).code
+
+
+async def test_a_type_of_our_name_is_one_sentence_too(tmp_path: Path, postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute("CREATE TYPE endpoint AS ENUM ('a')")
+    await connection.close()
+
+    refused(tidings("migrate", folder=tmp_path, db_dsn=postgres_dsn), "migration 1 cannot run", "endpoint")
+
+
+@pytest.mark.parametrize(
+    ("listen", "word"),
+    [
+        ("no-such-host.invalid:80", "the name does not resolve"),
+        ("a..b:80", "the name does not resolve"),
+        ("203.0.113.1:80", "Cannot assign requested address"),
+        ("127.0.0.1:99999", "port at most 65535"),
+        ("nowhere", "address:port"),
+    ],
+)
+def test_an_address_that_cannot_be_listened_on_is_one_sentence(tmp_path: Path, listen: str, word: str) -> None:
+    refused(tidings("serve", "--listen", listen, folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/t.db"), word)
+
+
+def test_a_port_in_use_says_how_to_choose_another(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = tidings("serve", "--listen", f"127.0.0.1:{port}", folder=tmp_path)
+
+    refused(said, f"127.0.0.1:{port}", "in use", "--listen")
+    assert not (tmp_path / "tidings.db").exists()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_an_ipv6_address_is_listened_on(tmp_path: Path) -> None:
+    port = live.free_port()
+    server = Live(f"sqlite:///{tmp_path}/t.db", tmp_path, settings={"listen_address": f"[::]:{port}"}, port=port)
+    with ended(server):
+        server.start()
+        assert 200 == server.call("GET", "/api/v1/app")[0]
+
+
+def test_a_config_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text(f'db_dsn = "postgresql://u:{PASSWORD}@h/d')
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    for command in (COMMANDS[0], ("config",)):
+        for name in ("broken.toml", "binary.toml", "absent.toml", "."):
+            refused(tidings(*command, "--config", name, folder=tmp_path), name)
+
+
+def test_the_demo_names_what_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "svix.py").write_text("raise ModuleNotFoundError('no svix', name='svix')")
+
+    refused(tidings("demo", folder=tmp_path, _=""), "tidings[demo]")
+
+
+@pytest.mark.parametrize(
+    "url", [f"http://user:{PASSWORD}@127.0.0.1:1", f"http://user:{PASSWORD}/@127.0.0.1:1", "http://["]
+)
+def test_the_url_of_a_server_is_shown_without_its_password(tmp_path: Path, url: str) -> None:
+    refused(tidings("tasks", "list", "--url", url, "--token", "t", folder=tmp_path))
+    assert PASSWORD not in tidings("healthcheck", url, folder=tmp_path).err
+
+
+def test_a_token_that_no_header_holds_is_not_shown(tmp_path: Path) -> None:
+    said = tidings(
+        "tasks", "list", "--url", "http://127.0.0.1:1", "--token", f"{PASSWORD}\n{PASSWORD}", folder=tmp_path
+    )
+
+    refused(said, "token")
+
+
+def test_a_server_that_is_not_ours_is_one_sentence(tmp_path: Path) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        said = tidings("tasks", "list", "--url", url, "--token", "t", folder=tmp_path)
+        server.shutdown()
+
+    refused(said, "not one of a tidings server")
