@@ -28,6 +28,8 @@ class Case:
     messages: int = 1
     takes_until: str = ""
     """`head` or `body` where only that deadline ends it."""
+    is_invalid: bool = False
+    """Whether the attempt has failed whatever its code is."""
 
 
 def drip(data: bytes) -> Step:
@@ -109,14 +111,22 @@ BREAKING: Final = {
 INVALID: Final = {
     "another protocol": Case(one(read, say(b"SSH-2.0-OpenSSH_9.9\r\n"), hang), 0, NOT_HTTP),
     "no status": Case(one(read, say(b"HTTP/1.1 abc\r\n\r\n"), hang), 0, NOT_HTTP),
-    "a header without a colon": Case(one(read, say(HEAD + b"no colon\r\n\r\n"), hang), 0, NOT_HTTP),
-    "two lengths": Case(one(read, say(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok"), hang), 0, NOT_HTTP),
+    "a header without a colon": Case(one(read, say(HEAD + b"no colon\r\n\r\n"), hang), 200, NOT_HTTP, is_invalid=True),
+    "two lengths": Case(
+        one(read, say(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok"), hang),
+        *(200, f"{NOT_HTTP}: different Content-Length values"),
+        is_invalid=True,
+    ),
     "a bad chunk": Case(one(read, say(CHUNKED + b"zz\r\n"), hang), 200, "Error reading response body: invalid HTTP"),
     "a switch of protocols": Case(
         one(read, say(b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), hang), 0, NOT_HTTP
     ),
 }
 ODD: Final = {
+    "one length twice": Case(answered(HEAD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok"), 200, "ok"),
+    "a length and chunks": Case(
+        answered(HEAD + b"Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), 200, "ok"
+    ),
     "interim answers first": Case(
         answered(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nContent-Length: 9\r\n\r\n" + OK), 200, "ok"
     ),

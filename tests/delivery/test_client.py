@@ -130,9 +130,6 @@ async def test_an_answer_may_come_byte_by_byte(client: Client) -> None:
         b"HTTP/1.1 abc\r\n\r\n",
         b"HTTP/1.1 000 Nothing\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
-        HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok",
-        HEAD + b"Content-Length: many\r\n\r\nok",
-        HEAD + b"no colon\r\n\r\n",
     ],
 )
 async def test_what_is_not_http_is_an_error(client: Client, said: bytes) -> None:

@@ -12,6 +12,7 @@ from typing import Final, Protocol, cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from tidings.delivery.framing import REPLIED, Amended, FramingError, amend
 from tidings.delivery.sending import Reply, Sending
 
 MAX_HEAD_BYTES: Final = 65_536
@@ -19,8 +20,8 @@ MAX_HEAD_BYTES: Final = 65_536
 WIRE_FACTOR: Final = 8
 FIRST_STATUS: Final = 100
 FIRST_FINAL_STATUS: Final = 200
+NO_CONTENT: Final = 204
 FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
-REPLIED: Final = frozenset({b"retry-after", b"webhook-delivery"})
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,10 @@ class _Enough(Exception):
     pass
 
 
+class _Odd(Exception):
+    """A head that needs a second look, though the parser takes it."""
+
+
 class Connection(StreamProtocol):
     """A transport with at most one sending on it; the first goes out as soon as there is a transport.
 
@@ -71,6 +76,7 @@ class Connection(StreamProtocol):
     __slots__ = (
         "_born_at",
         "_chunks",
+        "_early",
         "_head_at",
         "_headers",
         "_is_complete",
@@ -79,6 +85,7 @@ class Connection(StreamProtocol):
         "_is_reusable",
         "_is_used",
         "_keeper",
+        "_must_close",
         "_parser",
         "_reading",
         "_received",
@@ -99,14 +106,15 @@ class Connection(StreamProtocol):
         self._is_open = True
         self._is_used = False
         self._born_at = self._head_at = monotonic()
-        self._parser = HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
+        self._parser = self._new_parser()
         self._status: int
         self._received: int
         self._room: int
         self._is_complete: bool
         self._is_framed: bool
         self._is_reusable: bool
+        self._must_close: bool
+        self._early: bytes
         self._chunks: list[bytes]
         self._headers: dict[bytes, bytes]
         self._reset()
@@ -183,13 +191,57 @@ class Connection(StreamProtocol):
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             if not self._is_complete:
+                self._refused(sending, data, error)
+                return
+            self._is_reusable = False
+        if self._is_complete:
+            self._finish(sending, None)
+        else:
+            self._go_on(sending, data)
+
+    def _go_on(self, sending: Sending, data: bytes) -> None:
+        """Wait for more of an answer, within bounds."""
+        if self._status:
+            if self._received > self._wire_limit:
+                self._finish(sending, None)
+        else:
+            self._early += data
+            if self._received > MAX_HEAD_BYTES:
+                self._fail(sending, "response headers are too long")
+
+    def _refused(self, sending: Sending, data: bytes, error: Exception) -> None:
+        """Act on an answer that the parser does not take: look at its head a second time."""
+        if self._status:
+            self._fail(sending, _parser_text(error))
+            return
+        self._early += data
+        try:
+            amended = amend(self._early)
+        except FramingError as found:
+            self._fail_head(sending, f"invalid HTTP response: {found}", found.status)
+            return
+        if amended is None:
+            self._go_on(sending, b"")
+        else:
+            self._take_amended(sending, amended)
+
+    def _take_amended(self, sending: Sending, amended: Amended) -> None:
+        """Read an answer with another head, on a parser that has not seen the first one."""
+        received = self._received
+        self._reset()
+        self._received, self._must_close = received, amended.must_close
+        self._parser = self._new_parser()
+        try:
+            self._parser.feed_data(amended.data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self._is_complete:
                 self._fail(sending, _parser_text(error))
                 return
             self._is_reusable = False
         if self._is_complete:
             self._finish(sending, None)
-        elif self._received > (self._wire_limit if self._status else MAX_HEAD_BYTES):
-            self._overrun(sending)
+        else:
+            self._go_on(sending, b"")
 
     def eof_received(self) -> None:
         if self._is_open:
@@ -210,7 +262,9 @@ class Connection(StreamProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         key = name.lower()
         if key in FRAMING:
-            self._is_framed = key == b"content-length" or value.lower().endswith(b"chunked")
+            if key == b"transfer-encoding" and not self._status and not self._is_plainly_chunked(value):
+                raise _Odd
+            self._is_framed = value != b"0"
         elif key in REPLIED and not self._status:  # a trailer says nothing
             self._headers[key] = value
 
@@ -221,6 +275,8 @@ class Connection(StreamProtocol):
         if status >= FIRST_FINAL_STATUS:
             self._status = status
             self._head_at = monotonic()
+            if status == NO_CONTENT and self._is_framed:
+                self._must_close = True  # a body may follow, which is none
 
     def on_body(self, chunk: bytes) -> None:
         if len(chunk) > self._room:
@@ -233,16 +289,26 @@ class Connection(StreamProtocol):
     def on_message_complete(self) -> None:
         if self._status:
             self._is_complete = True
-            self._is_reusable = self._parser.should_keep_alive()
+            self._is_reusable = self._parser.should_keep_alive() and not self._must_close
         else:
             self._headers.clear()  # what an interim answer says
             self._is_framed = False
 
+    def _is_plainly_chunked(self, value: bytes) -> bool:
+        return value.lower() == b"chunked" and self._parser.get_http_version() != "1.0"
+
     # What an answer, or its absence, leads to.
+
+    def _new_parser(self) -> HttpResponseParser:
+        parser = HttpResponseParser(self)
+        parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
+        return parser
 
     def _reset(self) -> None:
         self._status = 0
         self._received = 0
+        self._early = b""
+        self._must_close = False
         self._is_complete = False
         self._is_framed = False
         self._is_reusable = False
@@ -285,15 +351,15 @@ class Connection(StreamProtocol):
         if self._status:
             self._finish(sending, f"Error reading response body: {error}")
             return
+        self._fail_head(sending, error, 0)
+
+    def _fail_head(self, sending: Sending, error: str, status: int) -> None:
+        """End the sending with an answer that cannot be read: its status is on record, but is no answer."""
         self._sending = None
         self._discard()
-        sending.finish(sending.failure(f"error making request: {error}"))
-
-    def _overrun(self, sending: Sending) -> None:
-        if self._status:
-            self._finish(sending, None)
-        else:
-            self._fail(sending, "response headers are too long")
+        reply = sending.failure(f"error making request: {error}")
+        reply.status, reply.is_invalid = status, status > 0
+        sending.finish(reply)
 
     def _ended(self, exc: Exception | None) -> None:
         """Act on the peer's end of the connection."""

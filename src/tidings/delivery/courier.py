@@ -81,7 +81,7 @@ class Courier:
         return target
 
     def _outcome(self, send: Send, receiver: Receiver, began: int, reply: Reply) -> Outcome:
-        delivered = is_delivered(reply.status)
+        delivered = is_delivered(reply.status) and not reply.is_invalid
         wish = Wish.NOTHING if reply.webhook_delivery is None else wish_of(reply.webhook_delivery)
         next_at = None if delivered or wish else self._next_at(send, reply)
         text = response_text(reply.body) if reply.error is None else reply.error

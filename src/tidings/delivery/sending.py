@@ -18,6 +18,7 @@ class Reply:
 
     `status` is 0 if no HTTP answer came, and `error` then says why. With a status, `error` says that the peer broke off
     inside the body, of which `body` has what came. A body that we broke off (too long, too slow) is no error.
+    `is_invalid` says that the head cannot be read beyond its status, which then says nothing about the message.
     Headers are given as they came, undecodable bytes replaced.
     """
 
@@ -28,6 +29,7 @@ class Reply:
     timed_out: bool = False
     retry_after: str | None = None
     webhook_delivery: str | None = None
+    is_invalid: bool = False
 
 
 class Carrier(Protocol):
