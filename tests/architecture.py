@@ -78,8 +78,11 @@ SPAWNERS = (
     "server",
     "storage.postgres",
     "storage.sqlite",
+    "tasks.outside",
     "tasks.runner",
 )
+# Who starts processes; each of them limits, kills and awaits its children.
+PROCESSES = ("demo", "tasks.generator")
 
 MAX_FILE = 420
 MAX_FUNCTION = 50
@@ -194,6 +197,55 @@ def spawning_only_where_listed(source: Source) -> Iterator[Breach]:
         yield from _uses(source, spawning, "a task nobody is known to watch")
 
 
+def processes_only_where_listed(source: Source) -> Iterator[Breach]:
+    for node, target in _imports(source):
+        if target.partition(".")[0] in ("subprocess", "multiprocessing") and not source.is_in(PROCESSES):
+            yield node.lineno, f"{target} is not for {source.module}"
+    if not source.is_in(PROCESSES):
+        names = (
+            "asyncio.create_subprocess_exec",
+            "asyncio.create_subprocess_shell",
+            "os.fork",
+            "os.system",
+            "os.popen",
+        )
+        yield from _uses(source, names, "a process nobody is known to end")
+    yield from _uses(source, ("os.fork", "os.forkpty"), "a child is started by exec")
+
+
+def only_the_database_is_awaited_under_a_connection(source: Source) -> Iterator[Breach]:
+    """Whoever holds a connection awaits nothing that is not given it: no thread, no process, no peer, no timer.
+
+    Held are parameters of the types `Read` and `Write`, and what `async with db.read()` and `db.write()` open.
+    """
+    for function in _functions(source.tree):
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        held = {each.arg for each in arguments if each.annotation and _dotted(each.annotation) in ("Read", "Write")}
+        closures = {each.name for each in _functions(ast.Module(function.body, []))}
+        for statement in function.body:
+            yield from _awaited_beside(statement, held, closures)
+
+
+def _awaited_beside(node: ast.AST, held: set[str], closures: set[str]) -> Iterator[Breach]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        return  # has connections of its own
+    if isinstance(node, ast.AsyncWith):
+        held = held | {item.optional_vars.id for item in node.items if _opens(item)}  # type: ignore[union-attr]
+        node = ast.Module(node.body, [])
+    if isinstance(node, ast.Await) and held:
+        names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+        if not names & (held | closures):
+            yield node.lineno, f"{ast.unparse(node)} while {', '.join(sorted(held))} is held"
+    for child in ast.iter_child_nodes(node):
+        yield from _awaited_beside(child, held, closures)
+
+
+def _opens(item: ast.withitem) -> bool:
+    call = item.context_expr
+    is_open = isinstance(call, ast.Call) and re.search(r"\b_?(db|database)\.(read|write)$", _dotted(call.func))
+    return bool(is_open) and isinstance(item.optional_vars, ast.Name)
+
+
 def files_are_short(source: Source) -> Iterator[Breach]:
     lines = len(source.path.read_text().splitlines())
     if lines > MAX_FILE:
@@ -221,6 +273,8 @@ PACKAGE_RULES: tuple[Rule, ...] = (
     wall_clock_only_in_clock,
     sockets_only_where_listed,
     spawning_only_where_listed,
+    processes_only_where_listed,
+    only_the_database_is_awaited_under_a_connection,
 )
 RULES_FOR_ALL: tuple[Rule, ...] = (files_are_short, functions_are_short, names_say_something)
 

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import uvicorn
@@ -104,9 +104,10 @@ class Server:
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, handover)
         known = handlers(self._clock, self._wake)
         worker = f"{os.uname().nodename}:{os.getpid()}:{self._node:08x}"
-        runner = Runner(db, self._clock, _limits(settings), known, worker)
-        self._runner = runner if roles.tasks else None
-        self._nodes = self._company(db, worker, runner)
+        limits = _limits(settings)
+        # A process without the role works on no task, and expires the lapsed ones of others.
+        self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), known, worker)
+        self._nodes = self._company(db, worker, self._runner)
         self._watching: Watching | None = None
         self._http = self._listening(secret, known) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
@@ -118,8 +119,7 @@ class Server:
         if self._delivery is not None:
             self._wake.deliveries = self._delivery.look
             self._wake.endpoints = self._delivery.refresh
-        if self._runner is not None:
-            self._wake.tasks = self._runner.wake
+        self._wake.tasks = self._runner.wake
 
     def _company(self, db: Database, worker: str, runner: Runner) -> Nodes | None:
         """Return what this process knows of others; where sessions are not its own, leases have to do.
@@ -185,8 +185,7 @@ class Server:
         await self._arrive()
         if self._delivery is not None:
             await self._delivery.start()
-        if self._runner is not None:
-            await self._runner.start()
+        await self._runner.start()
         if self._db.dialect is Dialect.POSTGRESQL:
             self._chores.append(asyncio.create_task(self._pulse()))
         self._chores.append(asyncio.create_task(self._housekeep_hourly()))
@@ -215,7 +214,7 @@ class Server:
             self._http.should_exit = True
             await asyncio.wait([serving])
         await self._acceptor.close()
-        ending = [] if self._runner is None else [self._runner.stop()]
+        ending = [self._runner.stop()]
         if self._delivery is not None:
             ending.append(self._delivery.stop(grace=max(0.1, ends_at - self._clock.monotonic())))
         await asyncio.gather(*self._chores, *ending, return_exceptions=True)
@@ -258,7 +257,7 @@ class Server:
             self._routing.drop_older(app_id, version)
         if self._delivery is not None and heard.deliveries_at is not None:
             self._delivery.claimer.due_at(heard.deliveries_at)
-        if self._runner is not None and heard.tasks_at is not None and heard.tasks_at <= heard.now:
+        if heard.tasks_at is not None and heard.tasks_at <= heard.now:
             self._runner.wake()
 
     async def _seal(self) -> None:

@@ -11,11 +11,11 @@ from tidings import failpoint
 from tidings.model.task import Batch, Claim, Plan, Tally, Task
 from tidings.storage import claims
 from tidings.storage.database import Database, Read, Sql, Write
-from tidings.tasks.handler import Handler
+from tidings.tasks.handler import Handler, WorksOutside
 
 
 @dataclass
-class Split:
+class Split(WorksOutside):
     """A kind whose effects are committed in a transaction before that of the checkpoint."""
 
     sound: Handler
@@ -30,8 +30,12 @@ class Split:
         return await self.sound.plan(read, task)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        batch = await self.sound.load(read, task, limit)
+        return await self.sound.load(read, task, limit)
+
+    async def work(self, task: Task, batch: Batch) -> Batch:
         self.tally = Tally(0)
+        if isinstance(self.sound, WorksOutside):
+            batch = await self.sound.work(task, batch)
         if batch.scanned:
             async with self.db.write() as tx:
                 self.tally = await self.sound.apply(tx, task, batch)
@@ -47,7 +51,7 @@ class Split:
 
 
 @dataclass
-class Blind:
+class Blind(WorksOutside):
     """A kind whose loads are noted, for a process in which a row is believed to stand as it was loaded."""
 
     sound: Handler
@@ -63,6 +67,9 @@ class Blind:
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         self.loaded[task.id] = task.cursor
         return await self.sound.load(read, task, limit)
+
+    async def work(self, task: Task, batch: Batch) -> Batch:
+        return await self.sound.work(task, batch) if isinstance(self.sound, WorksOutside) else batch
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
         return await self.sound.apply(tx, task, batch)

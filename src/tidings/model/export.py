@@ -12,7 +12,21 @@ KEPT_MS: Final = DAY
 EVENT_TYPES_MAX: Final = 5_000
 BYTES_MAX: Final = 16 * 1024 * 1024
 """Of what is generated, before it is packed."""
+PIECE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of what is generated from one event type."""
+SCHEMA_BYTES_MAX: Final = 512 * 1024
+"""Of the schema that models are generated from."""
+ENUM_MAX: Final = 5_000
+"""Values of one enumeration, and members of one list of alternatives."""
 PATH: Final = "/api/v1/export/{id}?expires={expires}&signature={signature}"
+
+
+class UnfitType(Exception):
+    """No models are made of an event type: a code for machines, and the reason."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

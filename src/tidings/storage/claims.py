@@ -151,6 +151,15 @@ async def later(read: Read, now: int | None) -> int | None:
     return None if wait is None else max(0, int(wait))
 
 
+_NEXT_LAPSE: Final = timed("SELECT min(lease_until) - {now} AS wait FROM task WHERE state = 'running'")
+
+
+async def next_lapse(read: Read, now: int | None) -> int | None:
+    """Return in how many milliseconds the next lease lapses; negative if one has."""
+    wait = (await read.one(_NEXT_LAPSE, now=now))["wait"]
+    return None if wait is None else int(wait)
+
+
 _WAITING: Final = _of_kinds(
     f"SELECT 1 FROM task WHERE state = 'queued' AND ready_at <= {{now}} AND {{kinds}} AND {_IS_READABLE} LIMIT 1"
 )

@@ -24,6 +24,13 @@ _DROP: Final = Sql(
 _NAMES: Final = (
     "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 ORDER BY name LIMIT CAST(:limit AS BIGINT)"
 )
+_SIZES: Final = Sql(
+    *(
+        f"SELECT coalesce({length}(schemas), 0) AS size FROM event_type WHERE org_id = :org AND archived = 0"
+        " AND name > :after ORDER BY name LIMIT CAST(:limit AS BIGINT)"
+        for length in ("length", "octet_length")
+    )
+)
 _TYPES: Final = (
     "SELECT name, description, deprecated, group_name, schemas FROM event_type WHERE org_id = :org AND archived = 0"
     " AND name > :after ORDER BY name LIMIT CAST(:limit AS BIGINT)"
@@ -44,6 +51,11 @@ class Described:
 async def names(read: Read, org_id: str, *, limit: int) -> list[str]:
     """Return the names of an organisation's event types that are in use, in order."""
     return [row["name"] for row in await read.rows(_NAMES, org=org_id, limit=limit)]
+
+
+async def sizes(read: Read, org_id: str, *, after: str, limit: int) -> list[int]:
+    """Return how much the schemas of the next event types weigh, in order of their names."""
+    return [row["size"] for row in await read.rows(_SIZES, org=org_id, after=after, limit=limit)]
 
 
 async def event_types(read: Read, org_id: str, *, after: str, limit: int) -> list[Described]:

@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: MIT
 """An archive of event types: an OpenAPI document that describes them as webhooks, and models in two languages.
 
-Pure functions of event types; slow ones, for a thread. Generating Python takes `datamodel-code-generator`, which
-comes with the extra `export` and is loaded when it is needed.
+Pure functions of event types, and slow ones: `modeling.py` runs them in a process of their own. Generating Python
+takes `datamodel-code-generator`, which comes with the extra `export` and is loaded when it is needed.
 """
 
+import ast
+import contextlib
 import io
 import json
 import warnings
 import zipfile
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from tidings import __version__
+from tidings.model.export import UnfitType
 from tidings.tasks import typescript
-from tidings.tasks.schemas import Schema, UnfitSchema, in_force, module, moved
+from tidings.tasks.names import module
+from tidings.tasks.schemas import Schema, in_force, moved, unfit
 
 _REF: Final = "#/components/schemas/"
 _MOMENT: Final = (1980, 1, 1, 0, 0, 0)
 _PYTHON: Final = "python/webhook_models"
 _TYPESCRIPT: Final = "typescript"
 _HEAD: Final = "Models of webhook events, made from their schemas by tidings"
+
+
+_PLAIN_TYPES: Final = [f"string+{each}=string" for each in ("email", "idn-email", "ulid")]
+"""Formats for which pydantic needs one more package: without it no model of the archive could be imported."""
 
 
 class GeneratorMissing(Exception):
@@ -42,9 +49,8 @@ class Piece(msgspec.Struct, frozen=True):
     typescript: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """An event type to make something of."""
+class Wanted(msgspec.Struct, frozen=True):
+    """An event type to make something of; `schemas` is as it is stored."""
 
     name: str
     class_name: str
@@ -54,20 +60,20 @@ class Wanted:
     schemas: str | None
 
 
-def made(wanted: list[Wanted]) -> tuple[list[Piece], list[tuple[str, str]]]:
-    """Return what could be made, and which event types it could not be made of, with the reason."""
-    pieces: list[Piece] = []
-    skipped: list[tuple[str, str]] = []
-    for each in wanted:
-        try:
-            pieces.append(_piece(each))
-        except GeneratorMissing:
-            raise
-        except UnfitSchema as error:
-            skipped.append((each.name, f"unfit_schema: {error}"))
-        except Exception as error:  # noqa: BLE001 - whatever a generator says to a strange schema
-            skipped.append((each.name, f"unfit_schema: {type(error).__name__}"))
-    return pieces, skipped
+def made(wanted: Wanted) -> Piece:
+    """Return what is made of an event type; raises `UnfitType` where nothing can be."""
+    try:
+        return _piece(wanted)
+    except (GeneratorMissing, UnfitType):
+        raise
+    except Exception as error:
+        raise unfit(type(error).__name__) from error  # whatever a generator says to a strange schema
+
+
+def warm_up() -> None:
+    """Load what takes long to load, if it is there."""
+    with contextlib.suppress(ImportError):
+        import datamodel_code_generator  # noqa: F401, PLC0415 - as in `python_models`
 
 
 def _piece(each: Wanted) -> Piece:
@@ -105,15 +111,31 @@ def python_models(schema: Schema, name: str) -> str:
             use_standard_collections=True,
             use_union_operator=True,
             snake_case_field=True,
+            type_mappings=_PLAIN_TYPES,
         )
     if not isinstance(text, str):
-        raise UnfitSchema("it makes more than one module")
+        raise unfit("it makes more than one module")
+    if name not in _defined(text):
+        raise unfit("it makes no model of its own")
     return text
 
 
-def packed(parts: list[bytes]) -> bytes:
-    """Return the archive of all pieces."""
-    pieces = [piece for part in parts for piece in msgspec.json.decode(part, type=list[Piece])]
+def _defined(text: str) -> set[str]:
+    """Return the names that a module defines."""
+    found: set[str] = set()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found |= {each.id for each in node.targets if isinstance(each, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    return found
+
+
+def packed(parts: bytes) -> bytes:
+    """Return the archive of all pieces, given as a list of lists of them."""
+    pieces = [piece for part in msgspec.json.decode(parts, type=list[list[Piece]]) for piece in part]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, text in _files(pieces).items():

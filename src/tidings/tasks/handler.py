@@ -2,6 +2,7 @@
 """What a kind of task is to the engine: a closed range, read in batches, and what is done about each batch.
 
 The rules for whoever writes one. No network and no waiting: effects are rows, and whoever sends them does so later.
+Nothing but the database is awaited while a connection is held (an architecture test holds that); see `WorksOutside`.
 `load` runs outside the write, so `apply` looks again at whatever may have changed since. `apply` touches nothing but
 its transaction: effects, cursor and progress then commit together, which is what makes each effect happen once. The
 cursor is the last key seen, never an offset. An item that cannot be done is told in the tally and does not stop the
@@ -16,6 +17,18 @@ from tidings.storage.database import Read, Write
 
 class ReadsAhead:
     """Marks a kind whose `load` does not depend on the effects of the chunk before: it may run beside its `apply`."""
+
+
+class WorksOutside:
+    """Marks a kind with work outside of the database: between `load` and `apply`, while no connection is held.
+
+    The claim is kept meanwhile. The work is canceled when the claim is lost or the process stops, and has ended when
+    the cancellation returns.
+    """
+
+    async def work(self, task: Task, batch: Batch) -> Batch:
+        """Return the batch with what `apply` writes."""
+        raise NotImplementedError
 
 
 class Handler(Protocol):

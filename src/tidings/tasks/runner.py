@@ -48,6 +48,7 @@ class Limits:
     """How much one process works on, and for how long; each field is a setting."""
 
     slots: int = 4
+    """0 works on nothing, and still puts back the tasks of owners that are gone."""
     per_tenant: int = 2
     lease_seconds: float = 30.0
     slice_seconds: float = 5.0
@@ -140,13 +141,27 @@ class Runner:
     async def _fill(self) -> None:
         """Claim one task, or wait until there may be one or room for it."""
         self._woken.clear()  # before the look: what is started during it is not missed
-        delay: int | None = None
         if len(self._slices) < self._slots:
             task, delay = await self._claim()
             if task is not None:
                 self._spawn(task)
                 return
+        else:
+            delay = await self._expire()
         await self._wait(delay)
+
+    async def _expire(self) -> int | None:
+        """Put back the tasks whose leases have lapsed, which needs no slot; return in how long the next one may."""
+        bench = self._bench
+        async with bench.db.read() as read:
+            delay = await claims.next_lapse(read, bench.now)
+        if delay is None or delay >= 0:
+            return delay
+        async with bench.db.write(gate=tasks.GATE, patient=True) as tx:
+            lapsed = await claims.put_back(tx, bench.terms, bench.now)
+            await self._tell_failed(tx, lapsed)
+        self._tell(lapsed)
+        return 0 if lapsed else bench.terms.lease_ms
 
     async def _claim(self) -> tuple[Task | None, int | None]:
         """Return the task whose turn it is, or in how many milliseconds there may be one."""

@@ -21,8 +21,9 @@ from tidings.core import outcomes
 from tidings.failpoint import point
 from tidings.model.task import Batch, Failure, LeaseLost, Mark, NotYet, Permanent, Tally, Task, Terms
 from tidings.storage import claims, tasks
-from tidings.storage.database import Busy, Database, Dialect, Duplicate, Read, StorageError, Write
-from tidings.tasks.handler import Handler, ReadsAhead
+from tidings.storage.database import Busy, Database, Dialect, Duplicate, Read, StorageError, Unavailable, Write
+from tidings.tasks.handler import Handler, ReadsAhead, WorksOutside
+from tidings.tasks.outside import while_held
 from tidings.tasks.pace import REST, Meter, Pace, next_rate
 
 _TROUBLE_FIRST: Final = 0.05
@@ -30,6 +31,8 @@ _TROUBLE_MAX: Final = 5.0
 _BUSY_MAX: Final = 5
 _LOOK_SECONDS: Final = 0.25
 _WAIT_MS: Final = 2_000
+_HOLD: Final = 0.75
+"""The part of a lease within which it has been renewed, or the work under it stops."""
 _LEAVE_MS: Final = 60_000
 _UNREADABLE: Final = Failure(
     "unreadable", "This release cannot read the arguments or the place of the task; a newer release goes on with it."
@@ -163,6 +166,11 @@ class Slice:
         moment = self._bench.clock.monotonic()
         batch, limit = self._ahead or await self._load(self._task, self._limit())
         self._ahead = None
+        if isinstance(self._handler, WorksOutside):
+            worked = await while_held(self._handler.work(self._task, batch), self._holds)
+            if worked is None:
+                return
+            batch = worked
         point("task.after_load")
         following, then = replace(self._task, cursor=batch.cursor), self._limit(taken=len(batch.items))
         if not isinstance(self._handler, ReadsAhead) or batch.last or self._meter is not None or then < 1:
@@ -198,7 +206,7 @@ class Slice:
         self._room -= tally.made
         if self._meter is not None:
             self._meter.spend(tally.made, self._bench.clock.monotonic())
-        self._advanced(moment)
+        self._advanced(begun)
         self._tell(batch, after)
 
     async def _checkpoint(self, tx: Write, held: Task, tally: Tally, mark: Mark, *, last: bool) -> Task:
@@ -268,6 +276,23 @@ class Slice:
             async with self._bench.db.write(patient=True) as tx:
                 await claims.renew(tx, self._task.claim, self._bench.terms, self._bench.now)
             self._advanced(moment)
+
+    async def _holds(self) -> bool:
+        """Keep the claim while work goes on outside of the database; return whether the work is to go on.
+
+        Trouble of the database ends the work before the lease ends: another process may begin the same work then.
+        """
+        if self._bench.stopping.is_set():
+            return False
+        until = self._renewed + _HOLD * self._bench.terms.lease_ms / SECOND
+        left = until - self._bench.clock.monotonic()
+        try:
+            async with asyncio.timeout(max(0.001, left)):
+                await self._keep()
+        except (StorageError, TimeoutError) as error:
+            if self._bench.clock.monotonic() >= until:
+                raise Unavailable("the lease could not be renewed") from error
+        return True
 
     async def _is_past_barrier(self, read: Read) -> bool:
         return await claims.is_past(read, self._task.barrier)

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tidings.tasks.schemas import Schema, pascal, types_of
+from tidings.tasks.names import pascal
+from tidings.tasks.schemas import Schema, types_of
 
 _SIMPLE: Final = {
     "string": "string",

@@ -59,8 +59,14 @@ def talkative(up: Callable[[], None], url: str) -> None:
     _listen(up, url, [Talkative()])
 
 
+def _is_talk(event: str, args: Any) -> bool:
+    """Return whether somebody is talked to; the child that makes models is this program itself."""
+    is_own = event == "subprocess.Popen" and args[0] == sys.executable and "tidings.tasks.modeling" in args[1][-1]
+    return event in TALK and not is_own
+
+
 def _listen(up: Callable[[], None], url: str, known: list[Handler]) -> None:
     heard: list[tuple[str, Any]] = []
-    sys.addaudithook(lambda event, args: heard.append((event, args)) if event in TALK else None)
+    sys.addaudithook(lambda event, args: heard.append((event, args)) if _is_talk(event, args) else None)
     asyncio.run(_work(up, url, known))
     assert heard == []

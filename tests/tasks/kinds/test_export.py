@@ -15,15 +15,15 @@ from urllib.parse import parse_qs, urlsplit
 import pydantic
 import pytest
 
-from tasks.kit import run_sql
-from tasks.world import NOW, PRINCIPAL, World
+from tasks.kit import reread, rows, run_sql, until, working
+from tasks.world import FREE, NOW, PRINCIPAL, World
 from tidings.clock import DAY, ManualClock
 from tidings.core import exports
 from tidings.core.desk import Desk
 from tidings.errors import AppError, Kind
 from tidings.model.task import State, Task
-from tidings.tasks import archive
-from tidings.tasks.archive import GeneratorMissing
+from tidings.tasks.generator import Generator
+from tidings.tasks.kinds.export import Export
 
 COMPILER = Path(__file__).resolve().parents[3] / ".venv/node/node_modules/.bin/tsc"
 ORDER = {
@@ -62,6 +62,13 @@ async def exported(world: World) -> tuple[Task, str]:
     return task, (await world.result(task))["schemaZip"]
 
 
+async def export_with(world: World, generator: Generator) -> Task:
+    """Export with children of another kind; see it to its end."""
+    task = await world.begin(exports.export_event_types, PRINCIPAL, "https://hooks.test")
+    async with working(world.db, Export(world.desk.clock, generator), limits=FREE):
+        return await until(world.db, task.id)
+
+
 async def fetched(world: World, link: str, desk: Desk | None = None, **changed: Any) -> bytes:
     parts = urlsplit(link)
     given = {name: values[0] for name, values in parse_qs(parts.query).items()} | changed
@@ -72,6 +79,38 @@ async def fetched(world: World, link: str, desk: Desk | None = None, **changed: 
 async def unpacked(world: World, link: str) -> dict[str, str]:
     with zipfile.ZipFile(io.BytesIO(await fetched(world, link))) as found:
         return {name: found.read(name).decode() for name in found.namelist()}
+
+
+def imported(files: dict[str, str], folder: Path) -> Any:
+    """Unpack an archive and import its Python models."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    sys.path.insert(0, str(folder / "python"))
+    try:
+        return importlib.import_module("webhook_models")
+    finally:
+        sys.path.pop(0)
+        for name in [name for name in sys.modules if name.startswith("webhook_models")]:
+            del sys.modules[name]
+
+
+def written(sources: dict[Path, str]) -> None:
+    for path, text in sources.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+async def compiled(files: dict[str, str], folder: Path) -> tuple[int | None, bytes]:
+    """Have the compiler look at the TypeScript of an archive; return how it ended and what it said."""
+    sources = {folder / Path(name).name: text for name, text in files.items() if name.endswith(".ts")}
+    await asyncio.to_thread(written, sources)
+    run = await asyncio.create_subprocess_exec(
+        COMPILER, "--noEmit", "--strict", *map(str, sources), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await run.communicate()
+    return run.returncode, said
 
 
 async def test_the_archive_holds_a_document_and_models(world: World) -> None:
@@ -106,18 +145,7 @@ async def test_the_archive_holds_a_document_and_models(world: World) -> None:
 
 async def test_the_python_models_hold_what_the_schema_says(world: World, tmp_path: Path) -> None:
     await an_event_type(world, "order.paid", ORDER)
-    files = await unpacked(world, (await exported(world))[1])
-    for name, text in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    sys.path.insert(0, str(tmp_path / "python"))
-    try:
-        models = importlib.import_module("webhook_models")
-    finally:
-        sys.path.pop(0)
-        for name in [name for name in sys.modules if name.startswith("webhook_models")]:
-            del sys.modules[name]
+    models = imported(await unpacked(world, (await exported(world))[1]), tmp_path)
 
     model = models.EVENTS["order.paid"]
     found = model.model_validate(
@@ -163,16 +191,8 @@ async def test_the_compiler_takes_the_typescript(world: World, tmp_path: Path) -
     await an_event_type(world, "odd", {"type": "object", "properties": {**odd, **more}, "allOf": [ORDER]})
     await an_event_type(world, "text", {"type": "string", "nullable": True})
     files = await unpacked(world, (await exported(world))[1])
-    sources = {tmp_path / Path(name).name: text for name, text in files.items() if name.endswith(".ts")}
-    for path, text in sources.items():
-        path.write_text(text)
 
-    run = await asyncio.create_subprocess_exec(
-        COMPILER, "--noEmit", "--strict", *map(str, sources), stdout=asyncio.subprocess.PIPE
-    )
-    said, _ = await run.communicate()
-
-    assert (0, b"") == (run.returncode, said)
+    assert (0, b"") == await compiled(files, tmp_path / "ts")
 
 
 @pytest.mark.parametrize(
@@ -213,6 +233,74 @@ async def test_many_event_types_and_names_alike(world: World) -> None:
     assert {"typescript/import_.ts", "typescript/event7up.ts"} <= {name.lower() for name in files}
 
 
+HONEST = {
+    "type": "object",
+    "properties": {
+        f"member_{number}": {"type": "string", "description": f"Member {number} of the payload.", "maxLength": number}
+        for number in range(800)
+    },
+}
+
+
+@pytest.mark.timeout(240)
+async def test_a_huge_enumeration_holds_up_nobody(world: World) -> None:
+    """100,000 values beside 20 types of about 80 kB; more readers than there are connections are answered meanwhile."""
+    await an_event_type(world, "huge", {"enum": [f"value {number}" for number in range(100_000)]})
+    for number in range(20):
+        await an_event_type(world, f"honest.n{number:02}", HONEST)
+    begun = await world.begin(exports.export_event_types, PRINCIPAL, "https://hooks.test")
+    async with world.working():
+        await until(world.db, begun.id, State.RUNNING)
+        for _ in range(20):
+            async with asyncio.TaskGroup() as group:
+                for _ in range(8):
+                    group.create_task(rows(world.db, "SELECT count(*) FROM event_type"))
+        still_at_work = (await reread(world.db, begun.id)).state is State.RUNNING
+        task = await until(world.db, begun.id)
+
+    assert still_at_work
+    assert (State.SUCCEEDED, 20, 1) == (task.state, task.done, task.skipped)
+    assert [("huge", "too_large: `enum` has more than 5,000 entries")] == await world.skipped(task)
+
+
+WORDS = (
+    "index none true false NONE None nOnE events EVENTS record import class any any.url base.model uuid enum literal"
+    " field con nul com1 __init__ py.typed self string number object array date aB ab Ab a-b a_b a.b a.b.v2 ... - _ 7"
+    " 7up e E1 foo.bar foo_bar"
+)
+NAMES = [*WORDS.split(), "x" * 256, "x" * 255 + "y", "aB" * 128, "aB" * 127 + "aC"]
+
+
+async def test_an_event_type_of_any_name_is_in_the_archive(world: World, tmp_path: Path) -> None:
+    for name in NAMES:
+        await an_event_type(world, name, {**ORDER, "title": "None"})
+
+    task, link = await exported(world)
+
+    files = await unpacked(world, link)
+    assert (len(NAMES), 0) == (task.done, task.skipped), await world.skipped(task)
+    assert len({name.lower() for name in files}) == len(files)
+    assert all(len(part) <= 255 for name in files for part in name.split("/"))
+    models = imported(files, tmp_path)
+    assert set(NAMES) == set(models.EVENTS)
+    assert len(NAMES) == len(set(models.EVENTS.values()))
+    index = files["typescript/index.ts"]
+    for name, model in models.EVENTS.items():
+        assert f"  {json.dumps(name)}: {model.__name__};\n" in index
+    if COMPILER.is_file():
+        assert (0, b"") == await compiled(files, tmp_path / "ts")
+
+
+async def test_a_format_asks_for_no_package_beside_pydantic(world: World, tmp_path: Path) -> None:
+    formats = {"a": "email", "b": "idn-email", "c": "ulid", "d": "date-time", "e": "uri", "f": "ipv4", "g": "duration"}
+    schema = {name: {"type": "string", "format": each} for name, each in formats.items()}
+    await an_event_type(world, "formats", {"type": "object", "properties": schema})
+
+    model = imported(await unpacked(world, (await exported(world))[1]), tmp_path).EVENTS["formats"]
+
+    assert "x@example.com" == model.model_validate({"a": "x@example.com"}).a
+
+
 async def test_without_event_types_there_is_an_empty_archive(world: World) -> None:
     task, link = await exported(world)
 
@@ -243,16 +331,11 @@ async def test_after_a_day_the_link_is_closed(world: World) -> None:
     assert Kind.NOT_FOUND is refused.value.kind
 
 
-async def test_without_the_generator_the_task_fails_and_says_what_is_missing(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def missing(*_: object) -> str:
-        raise GeneratorMissing
-
-    monkeypatch.setattr(archive, "python_models", missing)
+async def test_without_the_generator_the_task_fails_and_says_what_is_missing(world: World, tmp_path: Path) -> None:
+    (tmp_path / "datamodel_code_generator.py").write_text("raise ImportError")
     await an_event_type(world, "good", ORDER)
 
-    task = await world.done(exports.export_event_types, PRINCIPAL, "https://hooks.test")
+    task = await export_with(world, Generator(paths=[str(tmp_path), *sys.path]))
 
     assert task.error is not None
     assert (State.FAILED, "generator_missing") == (task.state, task.error.code)

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """`sdk.generate`: an archive of the event types, made in pieces, packed in the end, and a link to it.
 
-A chunk makes the models of a few event types and keeps them as a piece; the last one packs the pieces. What takes
-the time runs in a thread, before the transaction. An event type of which nothing can be made is skipped and told.
+A chunk makes the models of a few event types and keeps them as a piece; the last one packs the pieces. A child process
+does that, between the read and the transaction. An event type whose models cannot be made, or take too much to make, is
+skipped and reported with the reason.
 """
 
-import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from tidings.clock import Clock
 from tidings.core.exports import LINK_SECRET
@@ -19,12 +22,17 @@ from tidings.model.task import EXPORT, Batch, Permanent, Plan, Tally, Task
 from tidings.storage import exports, settings, task_items
 from tidings.storage.database import Read, Write
 from tidings.storage.exports import WHOLE, Described
-from tidings.tasks import archive
-from tidings.tasks.archive import GeneratorMissing, Piece, Wanted
-from tidings.tasks.schemas import class_names
+from tidings.tasks.archive import GeneratorMissing, Wanted
+from tidings.tasks.generator import Generator, Made
+from tidings.tasks.handler import WorksOutside
+from tidings.tasks.names import class_names
 
 AT_ONCE: Final = 20
 """Event types of one chunk: each takes some hundredths of a second."""
+READ_BYTES: Final = 4 * 1024 * 1024
+"""Schemas that one chunk reads, if it reads more than one."""
+LOST_MAX: Final = 10
+"""Event types at which a child process may end before the task fails: each costs as much as the limits allow."""
 
 _args: Final = msgspec.json.Decoder(ExportArgs)
 
@@ -36,6 +44,7 @@ class _Place(msgspec.Struct, frozen=True):
     parts: int = 0
     size: int = 0
     packing: bool = False
+    lost: int = 0
 
     @property
     def text(self) -> str:
@@ -45,13 +54,14 @@ class _Place(msgspec.Struct, frozen=True):
 _place: Final = msgspec.json.Decoder(_Place)
 
 
-class Export:
+class Export(WorksOutside):
     """Makes models of event types."""
 
     kind = EXPORT
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, generator: Generator | None = None) -> None:
         self._clock = clock
+        self._generator = generator or Generator()
 
     async def plan(self, read: Read, task: Task) -> Plan:
         names = await exports.names(read, task.org_id, limit=EVENT_TYPES_MAX + 1)
@@ -60,29 +70,36 @@ class Export:
         return Plan(_Place().text, len(names), exact=True)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        place = _place.decode(task.cursor or "")
+        place, limit = _place.decode(task.cursor or ""), min(limit, AT_ONCE)
         if place.packing:
-            parts = await exports.parts(read, task.id)
-            whole = await asyncio.to_thread(archive.packed, parts)
-            return Batch([(whole, ())], 1, place.text, last=True)
-        limit = min(limit, AT_ONCE)
-        found = await exports.event_types(read, task.org_id, after=place.after, limit=limit)
+            return Batch(await exports.parts(read, task.id), 1, place.text, last=True)
+        sizes = await exports.sizes(read, task.org_id, after=place.after, limit=limit)
+        found = await exports.event_types(read, task.org_id, after=place.after, limit=_fitting(sizes))
         names = class_names(await exports.names(read, task.org_id, limit=EVENT_TYPES_MAX))
-        pieces, skipped = await self._made([_wanted(each, names) for each in found])
-        content = msgspec.json.encode(pieces)
-        after = _Place(
+        after = structs.replace(
+            place,
             after=found[-1].name if found else place.after,
             parts=place.parts + 1,
-            size=place.size + len(content),
-            packing=len(found) < limit,
+            packing=len(found) == len(sizes) < limit,
         )
-        if after.size > BYTES_MAX:
-            raise Permanent("too_large", f"The models have more than {BYTES_MAX // 2**20} MiB.")
-        return Batch([(content, tuple(skipped))], max(1, len(found)), after.text, last=False)
+        return Batch([_wanted(each, names) for each in found], max(1, len(found)), after.text, last=False)
 
-    async def _made(self, wanted: list[Wanted]) -> tuple[list[Piece], list[tuple[str, str]]]:
+    async def work(self, task: Task, batch: Batch) -> Batch:
+        """Make the models of the event types, or the archive of all models."""
+        place, after = _place.decode(task.cursor or ""), _place.decode(batch.cursor)
+        if place.packing:
+            return replace(batch, items=[(await self._generator.packed(batch.items), ())])
+        made = await self._made(batch.items)
+        _keep_within(made, BYTES_MAX - place.size)
+        content = b"[" + b",".join(piece for _, piece in made.pieces) + b"]"
+        after = structs.replace(after, size=place.size + len(content), lost=place.lost + made.lost)
+        if after.lost > LOST_MAX:
+            raise Permanent("too_costly", f"The models of more than {LOST_MAX} event types take too much to make.")
+        return replace(batch, items=[(content, made.skipped)], cursor=after.text)
+
+    async def _made(self, wanted: Sequence[Wanted]) -> Made:
         try:
-            return await asyncio.to_thread(archive.made, wanted)
+            return await self._generator.made(wanted)
         except GeneratorMissing as error:
             raise Permanent(
                 "generator_missing", "Models need the extra: install tidings[export] where tasks are worked on."
@@ -105,6 +122,29 @@ class Export:
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         del read, task, limit
         return 0
+
+
+def _fitting(sizes: Sequence[int]) -> int:
+    """Return how many of the next event types one chunk reads."""
+    total = 0
+    for count, size in enumerate(sizes):
+        total += size
+        if count and total > READ_BYTES:
+            return count
+    return len(sizes)
+
+
+def _keep_within(made: Made, room: int) -> None:
+    """Leave out the pieces for which the archive has no room."""
+    kept = []
+    for name, piece in made.pieces:
+        room -= len(piece)
+        if room >= 0:
+            kept.append((name, piece))
+            continue
+        room += len(piece)
+        made.skipped.append((name, f"archive_full: the models have more than {BYTES_MAX // 2**20} MiB in all"))
+    made.pieces = kept
 
 
 def _wanted(each: Described, names: dict[str, str]) -> Wanted:

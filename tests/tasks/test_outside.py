@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""Work outside of the database: no connection is held, the claim is kept, and the work ends with the claim."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from tasks.kit import (
+    QUICK,
+    Counting,
+    Scene,
+    events_of,
+    new_task,
+    reread,
+    rows,
+    run_sql,
+    spin,
+    start,
+    until,
+)
+from tidings.core import tasks as use_cases
+from tidings.model.task import Batch, LeaseLost, State, Task
+from tidings.model.token import Principal
+from tidings.storage.database import Unavailable
+from tidings.tasks.handler import WorksOutside
+from tidings.tasks.outside import while_held
+
+PRINCIPAL = Principal(new_task().org_id)
+ONE_SLOT = replace(QUICK, slots=1)
+LAPSED = "UPDATE task SET state = 'running', lease_until = 1, epoch = epoch + 1, worker = 'ghost' WHERE id = :id"
+
+
+@dataclass
+class Slow(WorksOutside, Counting):
+    """Works until it is let go."""
+
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: int = 0
+    at_work: int = 0
+    most: int = 0
+
+    async def work(self, task: Task, batch: Batch) -> Batch:
+        del task
+        self.begun += 1
+        self.at_work += 1
+        self.most = max(self.most, self.at_work)
+        try:
+            await self.go.wait()
+        finally:
+            self.at_work -= 1
+        return batch
+
+
+async def test_whoever_reads_is_answered_while_every_slot_works(scene: Scene) -> None:
+    handler = Slow()
+    tasks = [await start(scene.desk, new_task(1, app=f"app_{number}")) for number in range(8)]
+    async with scene.working(handler, limits=replace(QUICK, slots=8)):
+        await spin(lambda: handler.at_work == 8)
+        found = await rows(scene.db, "SELECT count(*) FROM task")
+        handler.go.set()
+        ended = [await until(scene.db, task.id) for task in tasks]
+
+    assert [(8,)] == found
+    assert {State.SUCCEEDED} == {task.state for task in ended}
+
+
+async def test_a_lease_is_renewed_while_the_work_lasts(scene: Scene) -> None:
+    handler = Slow()
+    async with scene.working(handler, limits=replace(ONE_SLOT, lease_seconds=6.0)):
+        task = await start(scene.desk, new_task(1))
+        await spin(lambda: handler.at_work == 1)
+        first = (await reread(scene.db, task.id)).lease_until
+        async with asyncio.timeout(20):
+            while (await reread(scene.db, task.id)).lease_until == first:  # noqa: ASYNC110 - a row has no event
+                await asyncio.sleep(0.01)
+        handler.go.set()
+        ended = await until(scene.db, task.id)
+
+    assert (State.SUCCEEDED, 1, 1) == (ended.state, ended.epoch, handler.begun)
+
+
+@pytest.mark.parametrize("command", [use_cases.cancel, use_cases.pause])
+async def test_the_work_of_a_claim_that_is_lost_ends(scene: Scene, command: Callable[..., Awaitable[Task]]) -> None:
+    handler = Slow()
+    async with scene.working(handler) as runner:
+        task = await start(scene.desk, new_task(1))
+        await spin(lambda: handler.at_work == 1)
+        await command(scene.desk, PRINCIPAL, task.id)
+        await spin(lambda: runner.is_idle)
+
+    assert (1, 0) == (handler.begun, handler.at_work)
+    assert 0 == (await reread(scene.db, task.id)).done
+
+
+async def test_a_process_that_stops_ends_the_work_and_gives_the_task_back(scene: Scene) -> None:
+    handler = Slow()
+    async with scene.working(handler) as runner:
+        task = await start(scene.desk, new_task(1))
+        await spin(lambda: handler.at_work == 1)
+        await runner.stop()
+        assert (1, 0) == (handler.begun, handler.at_work)
+
+    left = await reread(scene.db, task.id)
+    assert (State.QUEUED, 0, 0) == (left.state, left.strikes, left.done)
+    assert ["created"] == await events_of(scene.db, task)
+
+
+async def test_work_that_fails_is_a_strike(scene: Scene) -> None:
+    @dataclass
+    class Failing(Slow):
+        async def work(self, task: Task, batch: Batch) -> Batch:
+            del task, batch
+            raise ZeroDivisionError
+
+    ended = await scene.done(await start(scene.desk, new_task(1)), Failing())
+
+    assert (State.FAILED, 5) == (ended.state, ended.strikes)
+
+
+@pytest.mark.parametrize("error", [LeaseLost(), Unavailable("the lease could not be renewed")])
+async def test_the_work_has_ended_when_the_claim_cannot_be_kept(error: Exception) -> None:
+    """Whoever is given the task next begins when the work here is over."""
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)  # as a child is waited for
+            ended.set()
+
+    async def hold() -> bool:
+        raise error
+
+    with pytest.raises(type(error)):
+        await while_held(work(), hold)
+
+    assert ended.is_set()
+
+
+# --- lapses
+
+
+@pytest.mark.parametrize("strikes", [0, 4])
+async def test_a_lapsed_task_is_put_back_though_no_slot_is_free(scene: Scene, strikes: int) -> None:
+    handler = Slow()
+    async with scene.working(handler, limits=ONE_SLOT):
+        await start(scene.desk, new_task(1, app="app_1"))
+        await spin(lambda: handler.at_work == 1)
+        other = await start(scene.desk, new_task(1, app="app_2"))
+        await run_sql(scene.db, "UPDATE task SET strikes = :strikes WHERE id = :id", strikes=strikes, id=other.id)
+        await run_sql(scene.db, LAPSED, id=other.id)
+        scene.desk.wake.tasks()
+        lapsed = await until(scene.db, other.id, State.QUEUED, State.FAILED)
+        handler.go.set()
+
+    assert (State.FAILED if strikes else State.QUEUED, strikes + 1) == (lapsed.state, lapsed.strikes)
+    assert lapsed.error is not None
+    assert "lapsed" == lapsed.error.code
+
+
+async def test_a_lease_that_lapses_later_is_put_back_without_a_wake(scene: Scene) -> None:
+    handler = Slow()
+    other = await start(scene.desk, new_task(1, app="app_2"))
+    in_use = "UPDATE task SET state = 'running', lease_until = :at, epoch = 1, worker = 'ghost' WHERE id = :id"
+    async with scene.working(handler, limits=ONE_SLOT):
+        await until(scene.db, other.id, State.RUNNING)
+        third = await start(scene.desk, new_task(1, app="app_3"))
+        await run_sql(scene.db, in_use, id=third.id, at=scene.desk.clock.now() + 300)
+        scene.desk.wake.tasks()
+        lapsed = await until(scene.db, third.id, State.QUEUED)
+        handler.go.set()
+
+    assert 1 == lapsed.strikes
+
+
+async def test_a_process_without_slots_puts_lapsed_tasks_back_and_works_on_none(scene: Scene) -> None:
+    handler = Counting()
+    task = await start(scene.desk, new_task(1))
+    async with scene.working(handler, limits=replace(QUICK, slots=0)):
+        await run_sql(scene.db, LAPSED, id=task.id)
+        scene.desk.wake.tasks()
+        await until(scene.db, task.id, State.QUEUED)
+
+    assert [] == handler.seen
