@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Pages against the whole list, whichever way they are walked."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,3 +100,30 @@ def test_both_bounds_hold_at_once() -> None:
 def test_moments_out_of_this_world_are_taken() -> None:
     for moment in (-(10**15), 0, 10**15):
         assert [] == _kept(Cursor(Order.DESCENDING, before=moment, after=moment), [NOW])
+
+
+@pytest.mark.parametrize(
+    ("iterator", "told", "iterators"),
+    [(None, [9, 8], ("8", "-9")), ("9", [8, 7], ("7", "-8")), ("-5", [7, 6], ("6", "-7"))],
+)
+def test_what_fits_of_a_page_is_next_to_the_cursor(
+    iterator: str | None, told: list[int], iterators: tuple[str, str]
+) -> None:
+    cursor = Cursor(Order.DESCENDING, 3, iterator)
+    rows = {None: [9, 8, 7, 6], "9": [8, 7, 6, 5], "-5": [6, 7, 8, 9]}[iterator]
+    page = cursor.page(rows, str)
+
+    fitting = page.within([10] * 3, 29)
+
+    assert (tuple(told), False) == (fitting.items, fitting.done)
+    assert iterators == (fitting.iterator, fitting.prev_iterator)
+    assert fitting == page.mapped(lambda item: item).within([10] * 3, 29)
+    assert page == page.within([10] * 3, 30)
+
+
+def test_a_page_has_one_element_however_large() -> None:
+    page = Cursor(Order.ASCENDING, 3).page([1, 2], str)
+
+    assert (1,) == page.within([100, 1], 10).items
+    assert page.within([100, 1], 10).done is False
+    assert () == Cursor(Order.ASCENDING, 3).page([], str).within([], 10).items

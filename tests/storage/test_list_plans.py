@@ -79,7 +79,7 @@ class Lists:
 
     async def attempted(self, read: Read, wanted: AttemptFilter, name: str = "steady-0") -> None:
         span, endpoint = _span(MESSAGE), self.endpoint(name)
-        await attempted.messages_of(read, self.app, endpoint, span, wanted, with_payload=True)
+        await attempted.messages_of(read, self.app, endpoint, span, wanted)
 
     async def counted(self, read: Read, wanted: AttemptFilter) -> None:
         await attempts.count(read, self.endpoint("steady-0"), _span(ATTEMPT), wanted, limit=100)

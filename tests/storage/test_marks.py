@@ -229,7 +229,7 @@ async def test_a_message_tried_again_lately_is_told_in_its_place(db: Database, m
     for order in Order:
         span = Cursor(order, 4).span()
         async with db.read() as read:
-            told = await attempted.messages_of(read, AppId(APP), endpoint, span, AttemptFilter(), with_payload=False)
+            told = await attempted.messages_of(read, AppId(APP), endpoint, span, AttemptFilter())
         in_order = sorted((each.id for each in made), reverse=order is Order.DESCENDING)
         assert in_order[: span.rows] == [each.message.id for each in told]
 

@@ -136,7 +136,7 @@ async def test_messages_that_an_endpoint_was_tried_with_are_found_in_order(db: D
         )
         for span, expected in pages(keys, whole):
             async with db.read() as read:
-                found = await attempted.messages_of(read, APP, endpoint, span, wanted, with_payload=False)
+                found = await attempted.messages_of(read, APP, endpoint, span, wanted)
             assert expected == [each.message.id for each in found], (endpoint, wanted, span)
 
 

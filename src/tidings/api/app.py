@@ -28,6 +28,7 @@ from tidings.api.http import (
     answer_of,
     read_body,
     respond,
+    send_body,
 )
 from tidings.api.intake import Intake
 from tidings.api.location import base_path, base_url, has_encoded_slash
@@ -76,7 +77,7 @@ def _by_path(table: Iterable[AnyRoute]) -> dict[str, list[AnyRoute]]:
 def _without_slashes(app: App) -> App:
     async def stripped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and has_encoded_slash(scope):
-            await respond(send, NOT_FOUND)
+            await respond(scope, send, NOT_FOUND)
             return
         if scope["type"] == "http":
             scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
@@ -88,7 +89,7 @@ def _without_slashes(app: App) -> App:
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     del receive
     if scope["type"] == "http":
-        await respond(send, NOT_FOUND)
+        await respond(scope, send, NOT_FOUND)
 
 
 class _Fixed:
@@ -108,7 +109,7 @@ class _Fixed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive
         if scope["method"] not in ("GET", "HEAD"):
-            await respond(send, NOT_ALLOWED, [(b"allow", b"GET, HEAD")])
+            await respond(scope, send, NOT_ALLOWED, [(b"allow", b"GET, HEAD")])
             return
         if self._body is None:
             self._body = self._make()
@@ -116,7 +117,7 @@ class _Fixed:
         if self._leads_to:
             headers.append((b"location", (base_path(scope) + self._leads_to).encode()))
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body})
+        await send_body(scope, send, self._body)
 
 
 class _Resource:
@@ -134,7 +135,7 @@ class _Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._by_method.get(scope["method"])
         if route is None:
-            await respond(send, NOT_ALLOWED, [self._allow])
+            await respond(scope, send, NOT_ALLOWED, [self._allow])
             return
         try:
             answer = await self._answer(route, scope, receive)
@@ -145,7 +146,7 @@ class _Resource:
         if isinstance(answer, Stream):
             await answer.run(scope, receive, send)
         else:
-            await respond(send, answer)
+            await respond(scope, send, answer)
 
     async def _answer(self, route: AnyRoute, scope: Scope, receive: Receive) -> Answer:
         """Check a request in the order that callers may rely on, then handle it."""

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from tidings import observe
+from tidings.api.outbox import PART, Outbox
 from tidings.api.wire import HttpErrorOut, answer, refusal
 from tidings.core.desk import told
 from tidings.core.receipts import Answer
@@ -78,14 +79,25 @@ async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-async def respond(send: Send, given: Answer, extra: Headers = ()) -> None:
+_outbox: Final = Outbox()
+
+
+async def send_body(scope: Scope, send: Send, body: bytes) -> None:
+    """Send the body of an answer that has begun: at once, or part by part if it is large."""
+    if len(body) > PART:
+        await _outbox.send(scope, send, body)
+    else:
+        await send({"type": "http.response.body", "body": body})
+
+
+async def respond(scope: Scope, send: Send, given: Answer, extra: Headers = ()) -> None:
     """Send an answer with a JSON body, or with none. Whoever asks too often is told when to ask again."""
     kind = given.headers if isinstance(given, File) else [JSON]
     headers = [*kind, (b"content-length", b"%d" % len(given.body))] if given.body else []
     if given.status == HTTPStatus.TOO_MANY_REQUESTS:
         headers.append(RETRY_SOON)
     await send({"type": "http.response.start", "status": given.status, "headers": [*headers, *extra]})
-    await send({"type": "http.response.body", "body": given.body})
+    await send_body(scope, send, given.body)
 
 
 def answer_of(error: Exception, doing: str) -> Answer:

@@ -81,7 +81,7 @@ class Intake:
             answer = self._refused(ref, scope, headers) or answer_of(error, _DOING)
         else:
             answer = await self.answer(ref, scope["path"], scope["query_string"], headers, body)
-        await respond(send, answer, (_ORIGIN,) if b"origin" in headers else ())
+        await respond(scope, send, answer, (_ORIGIN,) if b"origin" in headers else ())
 
     def begin(
         self,

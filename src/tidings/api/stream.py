@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings import observe
+from tidings.api import outbox
 from tidings.api.http import Receive, Scope, Send
 from tidings.core.receipts import Answer
 
 STALL_SECONDS: Final = 10.0
 """How long a reader may leave what it was sent unread."""
-ABORT: Final = "tidings.abort"
-"""The server's own extension of ASGI: a call that ends the connection whatever is still to be written."""
+ABORT: Final = outbox.ABORT
 
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),

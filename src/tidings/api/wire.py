@@ -99,12 +99,14 @@ def answer(status: int, body: Out) -> Answer:
 
 
 def listing(page: Page[Value], show: Callable[[Value], Shown]) -> Answer:
-    """Answer with a page of a list."""
+    """Answer with a page of a list, which ends where its answer would be too long."""
+    texts = page.mapped(lambda item: encode(show(item)))
+    shown = texts.within([len(text) for text in texts.items]).mapped(msgspec.Raw)
     body = ListResponse(
-        data=tuple(show(item) for item in page.items),
-        iterator=page.iterator,
-        done=page.done,
-        prev_iterator=UNSET if page.prev_iterator is None else page.prev_iterator,
+        data=shown.items,
+        iterator=shown.iterator,
+        done=shown.done,
+        prev_iterator=UNSET if shown.prev_iterator is None else shown.prev_iterator,
     )
     return Answer(200, encode(body))
 

@@ -73,8 +73,13 @@ async def page_of_messages(
     span = cursor.span_in_time(MESSAGE, desk.now())
     async with desk.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
-        rows = await attempted.messages_of(read, app.id, endpoint.id, span, wanted, with_payload=with_payload)
-    return cursor.page(rows, lambda row: row.message.id)
+        rows = await attempted.messages_of(read, app.id, endpoint.id, span, wanted)
+        found = cursor.page(rows, lambda row: row.message.id)
+        if not with_payload:
+            return found
+        found = found.within([row.message.payload_bytes for row in found.items])
+        payloads = await messages.payloads(read, [row.message for row in found.items])
+    return found.mapped(lambda row: replace(row, message=replace(row.message, payload=payloads.get(row.message.id))))
 
 
 async def page_of_destinations(desk: Desk, app: App, ref: str, cursor: Cursor) -> Page[Destination]:

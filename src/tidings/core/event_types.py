@@ -120,7 +120,10 @@ async def page(
     """Return a page of the event types that the caller may see."""
     flags = None if principal.app_id is None else sorted(principal.feature_flags)
     async with desk.db.read() as read:
-        rows = await event_types.page(
-            read, principal.org_id, cursor.span(), flags=flags, archived=archived, with_schemas=with_schemas
-        )
-    return cursor.page(rows, lambda event_type: event_type.name)
+        rows = await event_types.page(read, principal.org_id, cursor.span(), flags=flags, archived=archived)
+        found = cursor.page(rows, lambda event_type: event_type.name)
+        if not with_schemas:
+            return found
+        found = found.within([event_type.schemas_bytes for event_type in found.items])
+        schemas = await event_types.schemas(read, principal.org_id, found.items)
+    return found.mapped(lambda event_type: replace(event_type, schemas=schemas.get(event_type.name)))

@@ -2,6 +2,7 @@
 """Finding messages, and deleting what is in them; making them is the business of `accept`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
@@ -23,8 +24,12 @@ async def page(desk: Desk, app: App, cursor: Cursor, wanted: MessageFilter, *, w
     """Return a page of an application's messages."""
     span = cursor.span_in_time(MESSAGE, desk.now())
     async with desk.db.read() as read:
-        rows = await messages.page(read, app.id, span, wanted, with_payload=with_payload)
-    return cursor.page(rows, lambda message: message.id)
+        found = cursor.page(await messages.page(read, app.id, span, wanted), lambda message: message.id)
+        if not with_payload:
+            return found
+        found = found.within([message.payload_bytes for message in found.items])
+        payloads = await messages.payloads(read, found.items)
+    return found.mapped(lambda message: replace(message, payload=payloads.get(message.id)))
 
 
 async def is_wanted(desk: Desk, app: App, event_type: str, channels: tuple[str, ...] | None) -> bool:

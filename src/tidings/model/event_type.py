@@ -34,3 +34,5 @@ class EventType:
     group_name: str | None
     created_at: int
     updated_at: int
+    schemas_bytes: int = 0
+    """The size of the schemas where they were left out of a list."""

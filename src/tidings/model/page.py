@@ -7,7 +7,7 @@ page is the one before it, still told in the list's own order. One element more 
 whether the list goes on, and is not shown.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Generic, TypeVar
@@ -21,6 +21,8 @@ Other = TypeVar("Other")
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 250
 WINDOW_MS: Final = 90 * DAY
+PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Where a page ends though its limit is not reached; one element is shown in any case."""
 AHEAD_MS: Final = HOUR
 """How far in the future the newest element of a list may be: as far as clocks may differ."""
 
@@ -61,10 +63,29 @@ class Page(Generic[Item]):
     iterator: str | None
     prev_iterator: str | None
     done: bool
+    keys: tuple[str, ...] = ()
+    """The key of each element."""
+    is_back: bool = False
+    """Whether it was read against the list's order, so that its last elements are the nearest to the cursor."""
 
     def mapped(self, change: Callable[[Item], Other]) -> "Page[Other]":
         """Return the same page of something made of each element."""
-        return Page(tuple(change(item) for item in self.items), self.iterator, self.prev_iterator, self.done)
+        items = tuple(change(item) for item in self.items)
+        return Page(items, self.iterator, self.prev_iterator, self.done, self.keys, self.is_back)
+
+    def within(self, sizes: Sequence[int], most: int = PAGE_BYTES) -> "Page[Item]":
+        """Return the elements nearest to the cursor whose sizes fit in all; the next page goes on behind them."""
+        total, fitting = 0, 0
+        for size in reversed(sizes) if self.is_back else sizes:
+            total += size
+            if total > most and fitting:
+                break
+            fitting += 1
+        if fitting == len(self.items):
+            return self
+        kept = slice(len(self.items) - fitting, None) if self.is_back else slice(fitting)
+        keys = self.keys[kept]
+        return Page(self.items[kept], keys[-1], f"-{keys[0]}", done=False, keys=keys, is_back=self.is_back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +148,12 @@ class Cursor:
         shown = rows[: self.limit]
         if self.is_back:
             shown.reverse()
+        keys = tuple(map(key, shown))
         return Page(
             items=tuple(shown),
-            iterator=key(shown[-1]) if shown else None,
-            prev_iterator=f"-{key(shown[0])}" if shown else None,
+            iterator=keys[-1] if keys else None,
+            prev_iterator=f"-{keys[0]}" if keys else None,
             done=len(rows) <= self.limit,
+            keys=keys,
+            is_back=self.is_back,
         )

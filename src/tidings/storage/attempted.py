@@ -56,10 +56,8 @@ async def messages_of(
     endpoint_id: EndpointId,
     span: Span,
     wanted: AttemptFilter,
-    *,
-    with_payload: bool,
 ) -> list[Attempted]:
-    """Return a part of the messages that an endpoint has been tried with, by their ids."""
+    """Return a part of the messages that an endpoint has been tried with, by their ids and without payloads."""
     found: dict[str, Standing] = {}
     if wanted.status in _LISTED:
         async for stretch in _stretches(read, app_id, endpoint_id, span, wanted):
@@ -69,7 +67,7 @@ async def messages_of(
                     found[msg_id] = standings[msg_id]
             if len(found) == span.rows:
                 break
-    told = await messages.by_ids(read, list(found), with_payload=with_payload)
+    told = await messages.by_ids(read, list(found))
     return [Attempted(told[MessageId(msg_id)], standing) for msg_id, standing in found.items() if msg_id in told]
 
 

@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from tidings.ids import OrgId
@@ -13,6 +14,17 @@ from tidings.storage.span import bounds_of, end_of
 
 _PLAIN: Final = "org_id, name, description, archived, deprecated, feature_flags, group_name, created_at, updated_at, "
 _COLUMNS: Final = _PLAIN + "schemas"
+# Neither database reads a text that is kept apart to learn its size in bytes, nor unpacks it.
+_SIZED: Final = {
+    Dialect.SQLITE: f"{_PLAIN}NULL AS schemas, length(CAST(schemas AS BLOB)) AS schemas_bytes",
+    Dialect.POSTGRESQL: f"{_PLAIN}NULL AS schemas, octet_length(schemas) AS schemas_bytes",
+}
+_SCHEMAS: Final = Sql(
+    sqlite=(
+        "SELECT name, schemas FROM event_type WHERE org_id = :org AND name IN (SELECT value FROM json_each(:names))"
+    ),
+    postgresql=("SELECT name, schemas FROM event_type WHERE org_id = :org AND name = ANY(CAST(:names AS text[]))"),
+)
 _GET: Final = f"SELECT {_COLUMNS} FROM event_type WHERE org_id = :org AND name = :name"
 _HOLD: Final = Sql(sqlite=_GET, postgresql=f"{_GET} FOR UPDATE")
 _CHANGE: Final = """
@@ -76,14 +88,22 @@ async def page(
     *,
     flags: Sequence[str] | None,
     archived: bool,
-    with_schemas: bool,
 ) -> list[EventType]:
-    """Return a part of an organisation's event types, by name; `flags` narrows to what their holder may see."""
-    columns = _COLUMNS if with_schemas else _PLAIN + "NULL AS schemas"
+    """Return a part of an organisation's event types, by name and without schemas: see `schemas`.
+
+    `flags` narrows to what their holder may see.
+    """
     conditions = ("" if archived else _ACTIVE) + ("" if flags is None else _FLAGGED[read.dialect])
-    statement = f"SELECT {columns} {_FROM}{conditions}{end_of(span, 'name')}"
+    statement = f"SELECT {_SIZED[read.dialect]} {_FROM}{conditions}{end_of(span, 'name')}"
     rows = await read.rows(statement, org=org_id, flags=list(flags or ()), **bounds_of(span))
-    return [_event_type(row) for row in rows]
+    return [replace(_event_type(row), schemas_bytes=row["schemas_bytes"] or 0) for row in rows]
+
+
+async def schemas(read: Read, org_id: OrgId, listed: Sequence[EventType]) -> dict[str, str]:
+    """Return the schemas of event types that were read without, by name."""
+    names = [each.name for each in listed if each.schemas_bytes]
+    rows = await read.rows(_SCHEMAS, org=org_id, names=names) if names else []
+    return {row["name"]: row["schemas"] for row in rows}
 
 
 async def known(read: Read, org_id: OrgId, names: Sequence[str]) -> set[str]:

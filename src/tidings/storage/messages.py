@@ -18,8 +18,9 @@ HEAD: Final = (
     "message.id, message.app_id, message.org_id, message.event_type, message.event_id, message.channels, message.tags,"
     " message.deliver_at, message.raw, "
 )
-_COLUMNS: Final = HEAD + "message.payload"
-_WITHOUT_PAYLOAD: Final = HEAD + "NULL AS payload"
+_SIZE: Final = ", length(message.payload) AS payload_bytes"
+_COLUMNS: Final = f"{HEAD}message.payload{_SIZE}"
+_WITHOUT_PAYLOAD: Final = f"{HEAD}NULL AS payload{_SIZE}"
 _BY_ID: Final = "FROM message WHERE id = :ref AND app_id = :app"
 _BY_EVENT_ID: Final = """
 FROM message WHERE id = (SELECT msg_id FROM event_id WHERE app_id = :app AND event_id = :ref) AND app_id = :app
@@ -42,15 +43,16 @@ async def get(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True)
     return message
 
 
-async def page(
-    read: Read, app_id: AppId, span: Span, wanted: MessageFilter, *, with_payload: bool = True
-) -> list[Message]:
-    """Return a part of an application's messages, by id; narrowed ones are found in the index, then looked up."""
+async def page(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[Message]:
+    """Return a part of an application's messages, by id and without payloads: see `payloads`.
+
+    Narrowed ones are found in the index, then looked up.
+    """
     if not wanted.is_wide:
         found = await ids_of(read, app_id, span, wanted)
-        told = await by_ids(read, found, with_payload=with_payload)
+        told = await by_ids(read, found)
         return [told[MessageId(each)] for each in found if each in told]
-    statement = f"SELECT {columns(with_payload=with_payload)} {_PAGE}{end_of(span, 'message.id')}"
+    statement = f"SELECT {columns(with_payload=False)} {_PAGE}{end_of(span, 'message.id')}"
     rows = await read.rows(statement, app=app_id, **bounds_of(span))
     return [message_of(row) for row in rows]
 
@@ -66,12 +68,21 @@ _WANTED: Final = {
 }
 
 
-async def by_ids(read: Read, msg_ids: Sequence[str], *, with_payload: bool = False) -> dict[MessageId, Message]:
-    """Return messages by id; those that are gone are left out."""
+async def by_ids(read: Read, msg_ids: Sequence[str]) -> dict[MessageId, Message]:
+    """Return messages by id, without payloads; those that are gone are left out."""
     if not msg_ids:
         return {}
-    rows = await read.rows(f"SELECT {columns(with_payload=with_payload)} {_WANTED[read.dialect]}", ids=list(msg_ids))
+    rows = await read.rows(f"SELECT {columns(with_payload=False)} {_WANTED[read.dialect]}", ids=list(msg_ids))
     return {MessageId(row["id"]): message_of(row) for row in rows}
+
+
+async def payloads(read: Read, messages: Sequence[Message]) -> dict[MessageId, bytes]:
+    """Return the payloads of messages that were read without; how many fit into memory is for the caller to say."""
+    ids = [message.id for message in messages if message.payload_bytes]
+    if not ids:
+        return {}
+    rows = await read.rows(f"SELECT message.id, message.payload {_WANTED[read.dialect]}", ids=ids)
+    return {MessageId(row["id"]): bytes(row["payload"]) for row in rows if row["payload"] is not None}
 
 
 _OF_PART: Final = (
@@ -291,6 +302,7 @@ def message_of(row: Row) -> Message:
         deliver_at=row["deliver_at"],
         payload=None if row["payload"] is None else bytes(row["payload"]),
         is_raw=bool(row["raw"]),
+        payload_bytes=row["payload_bytes"] or 0,
     )
 
 

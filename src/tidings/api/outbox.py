@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""Large answers, sent part by part as their readers take them.
+
+An answer stays in memory until it has been read. A reader that takes no part for some seconds is cut off; so is the
+one that has been the slowest, where all such answers together would take more memory than they may. A small answer
+is written at once, and leaves the rest to the kernel.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tidings import observe
+
+PART: Final = 256 * 1024
+"""Bytes that are handed on at once; answers up to this size are small."""
+HELD_MAX: Final = 64 * 1024 * 1024
+"""Bytes of large answers that wait for their readers in one process."""
+STALL_SECONDS: Final = 10.0
+"""How long a reader may leave a part unread."""
+ABORT: Final = "tidings.abort"
+"""The server's own extension of ASGI: a call that ends the connection whatever is still to be written."""
+
+
+_Scope = MutableMapping[str, Any]
+_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(slots=True, eq=False)
+class _Sending:
+    """One answer on its way."""
+
+    size: int
+    moved_at: float
+    limit: asyncio.Timeout
+    is_cut: bool = False
+
+    def moved(self, now: float) -> None:
+        """Give the reader time for another part, unless it has been cut off."""
+        self.moved_at = now
+        if not self.is_cut:
+            self.limit.reschedule(now + STALL_SECONDS)
+
+    def cut(self, now: float) -> None:
+        """End it as soon as the loop turns."""
+        self.is_cut = True
+        self.limit.reschedule(now)
+
+
+class Outbox:
+    """Sends large answers, and bounds what they hold."""
+
+    __slots__ = ("_most", "_sending")
+
+    def __init__(self, most: int = HELD_MAX) -> None:
+        self._most = most
+        self._sending: dict[_Sending, None] = {}
+
+    @property
+    def held(self) -> int:
+        """The bytes of the answers on their way."""
+        return sum(each.size for each in self._sending if not each.is_cut)
+
+    async def send(self, scope: _Scope, send: _Send, body: bytes) -> None:
+        """Send the body of an answer that has begun; the connection of a reader that does not read is ended."""
+        now = asyncio.get_running_loop().time()
+        self._make_room(len(body), now)
+        try:
+            async with asyncio.timeout_at(now + STALL_SECONDS) as limit:
+                sending = _Sending(len(body), now, limit)
+                self._sending[sending] = None
+                try:
+                    await _send_parts(sending, send, body)
+                finally:
+                    del self._sending[sending]
+        except TimeoutError:
+            observe.count("answers.dropped")
+            await _end(scope)
+
+    def _make_room(self, size: int, now: float) -> None:
+        """Cut off the readers that have not moved for the longest, until another answer fits."""
+        excess = self.held + size - self._most
+        for each in sorted(self._sending, key=lambda each: each.moved_at):
+            if excess <= 0:
+                return
+            if not each.is_cut:
+                each.cut(now)
+                excess -= each.size
+
+
+async def _send_parts(sending: _Sending, send: _Send, body: bytes) -> None:
+    """Send part by part. The last one is empty: it is taken once all before it have been."""
+    loop = asyncio.get_running_loop()
+    for start in (*range(0, len(body), PART), len(body)):
+        part = body[start : start + PART]
+        await send({"type": "http.response.body", "body": part, "more_body": bool(part)})
+        sending.moved(loop.time())
+
+
+async def _end(scope: _Scope) -> None:
+    """End a connection; the server hears of it when the loop has turned."""
+    extension = scope.get("extensions", {}).get(ABORT)
+    if extension is not None:
+        extension["call"]()
+        await asyncio.sleep(0)
