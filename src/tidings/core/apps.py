@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
-from tidings.errors import conflict
+from tidings.errors import AppError, conflict
 from tidings.ids import APP, AppId, OrgId, new
 from tidings.model.app import App, AppDraft, Lacking
 from tidings.model.page import Cursor, Page
 from tidings.storage import apps, endpoints
-from tidings.storage.database import Write, retried
+from tidings.storage.database import Busy, Write, retried
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,9 @@ async def create(
         if await apps.add(tx, app):
             tx.after_commit(lambda: desk.wake.routing(app.id))
             return Settled(app, is_new=True)
-        existing = await apps.find(tx, org_id, draft.uid) if get_if_exists and draft.uid else None
-        if existing is None:
+        if not get_if_exists or not draft.uid:
             raise conflict("An application with that id or uid already exists")
-        return Settled(existing, is_new=False)
+        return Settled(await _with_uid(tx, org_id, draft.uid), is_new=False)
 
     return await desk.receipts.once(receipt, work, render)
 
@@ -54,10 +53,12 @@ async def put(desk: Desk, org_id: OrgId, ref: str, draft: AppDraft, *, render: C
         before = await apps.find(tx, org_id, ref)
         if before is None:
             app = _drafted(org_id, draft, now)
-            if not await apps.add(tx, app):
+            if await apps.add(tx, app):
+                return Settled(app, is_new=True)
+            if draft.uid != ref:  # another application has the uid; else another request has just made this one
                 raise conflict()
-            return Settled(app, is_new=True)
-        await apps.touch(tx, before.id, now)
+            before = await _with_uid(tx, org_id, ref)
+        await _hold(tx, before, now)
         return Settled(await _rewrite(tx, desk, before.overwritten(draft), now), is_new=False)
 
     return await desk.receipts.once(None, work, render)
@@ -109,9 +110,25 @@ async def have(desk: Desk, org_id: OrgId, draft: AppDraft) -> App:
             if await apps.add(tx, app):
                 tx.after_commit(lambda: desk.wake.routing(app.id))
                 return app
-            return await apps.get(tx, org_id, draft.uid or app.id)
+            return await _with_uid(tx, org_id, draft.uid or "")
 
     return await retried(work)
+
+
+async def _with_uid(tx: Write, org_id: OrgId, uid: str) -> App:
+    """Return the application whose uid has just been in the way; raises `Busy` where it was deleted since."""
+    app = await apps.find(tx, org_id, uid)
+    if app is None:
+        raise Busy("the application has just been deleted")
+    return app
+
+
+async def _hold(tx: Write, app: App, now: int) -> None:
+    """Hold an application that was there; raises `Busy` where it was deleted since: the next try makes another."""
+    try:
+        await apps.touch(tx, app.id, now)
+    except AppError as error:
+        raise Busy("the application has just been deleted") from error
 
 
 def _drafted(org_id: OrgId, draft: AppDraft, now: int) -> App:

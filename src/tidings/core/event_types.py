@@ -12,7 +12,7 @@ from tidings.model.event_type import EventType, EventTypeDraft
 from tidings.model.page import Cursor, Page
 from tidings.model.token import Principal
 from tidings.storage import event_types
-from tidings.storage.database import Write, retried
+from tidings.storage.database import Busy, Write, retried
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ async def put(desk: Desk, org_id: OrgId, draft: EventTypeDraft, *, render: Calla
         wanted = _drafted(org_id, draft, desk.now())
         before = await event_types.held(tx, org_id, draft.name)
         if before is None:
-            if not await event_types.add(tx, wanted):  # somebody else has made it meanwhile
-                raise conflict()
+            if not await event_types.add(tx, wanted):
+                raise Busy("another request has just made the event type")  # the next try overwrites it
             return Settled(wanted, is_new=True)
         after = replace(wanted, created_at=before.created_at)
         await event_types.change(tx, after)
