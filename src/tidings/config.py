@@ -140,6 +140,11 @@ class Settings:
         120,
         bounds=(0, 87_600),
     )
+    endpoint_disable_on_gone: bool = _doc(
+        "Disable an endpoint that answers 410 Gone, as the Standard Webhooks specification asks.",
+        default=True,
+        own=True,
+    )
     whitelist_subnets: tuple[Subnet, ...] = _doc("Private address ranges that may receive all the same.", [])
     whitelabel_headers: bool = _doc("Send `webhook-*` headers in place of `svix-*`.", default=False)
     endpoint_https_only: bool = _doc("Refuse endpoint addresses that are not https.", default=False)

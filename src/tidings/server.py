@@ -313,6 +313,7 @@ def _terms(settings: Settings) -> Terms:
         proxy=Proxy.of(settings.proxy_addr, settings.noproxy) if settings.proxy_addr else None,
         verify_tls=not settings.dangerous_disable_tls_verification,
         whitelabel=settings.whitelabel_headers,
+        gone_disables=settings.endpoint_disable_on_gone,
     )
 
 

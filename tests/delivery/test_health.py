@@ -5,6 +5,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from delivery.test_role import Door
 from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import HOUR, SystemClock
@@ -187,9 +189,9 @@ async def test_manual_sends_count_for_nothing_but_their_success_for_all(db: Data
     assert not after.is_open
 
 
-async def again(path: Path, msg_id: str, endpoint: str, app: str) -> None:
+async def again(path: Path, msg_id: str, endpoint: str, app: str, *, task: str | None = None) -> None:
     async with path.db.write() as tx:
-        ask = Again(msg_id, endpoint, app, "org_x", 1, Mode.ALWAYS, None)
+        ask = Again(msg_id, endpoint, app, "org_x", 1, Mode.ALWAYS, task)
         await deliveries.send_again(tx, [ask], SystemClock().now())
     assert path.delivery is not None
     path.delivery.wake([endpoint])
@@ -254,11 +256,14 @@ async def test_a_receiver_can_have_its_endpoint_disabled_even_while_it_takes_the
     assert (0, 1) == (waiting, len(door.seen))
 
 
-async def test_what_waits_for_an_endpoint_that_its_receiver_disables_is_not_sent(db: Database) -> None:
+@pytest.mark.parametrize(("status", "fields"), [(503, b"webhook-delivery: disable\r\n"), (410, b"")])
+async def test_what_waits_for_an_endpoint_that_its_receiver_disables_is_not_sent(
+    db: Database, status: int, fields: bytes
+) -> None:
     app = await add_app(db)
     async with Door() as door:
         await add_endpoint(db, app, door.url)
-        door.status, door.fields = 503, b"webhook-delivery: disable\r\n"
+        door.status, door.fields = status, fields
         door.open.clear()
 
         async with running(db, delivering=terms(concurrency=1, timeout=20.0, lease_grace=25.0)) as path:

@@ -30,6 +30,7 @@ class Door:
         self.seen: list[str] = []
         self.open = asyncio.Event()
         self.open.set()
+        self.asked = asyncio.Event()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -52,6 +53,7 @@ class Door:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
                 await reader.readexactly(length)
+                self.asked.set()
                 await self.open.wait()
                 self.seen.append(head.split(b"svix-id: ")[1].split(b"\r\n")[0].decode())
                 writer.write(ANSWER % (self.status, self.fields))

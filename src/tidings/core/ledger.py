@@ -39,9 +39,13 @@ class Trouble(Enum):
     UNREACHABLE = auto()
     UNWANTED = auto()
     """The receiver wants nothing more."""
+    GONE = auto()
+    """The receiver answered 410 Gone."""
     WORKS = auto()
 
 
+ENDING: Final = frozenset({Trouble.UNWANTED, Trouble.GONE})
+"""What disables an endpoint at once."""
 _TOLD: Final = {
     Trouble.FAILING: operational.ATTEMPT_FAILING,
     Trouble.EXHAUSTED: operational.ATTEMPT_EXHAUSTED,
@@ -93,15 +97,20 @@ class Ledger:
         grave = {each: troubles & _GRAVE for each, troubles in by_endpoint.items() if troubles & _GRAVE}
         due = {each: troubles for each, troubles in grave.items() if not self._is_fresh(each, troubles, now)}
         if due:
-            await self._treat(tx, due, now)
+            urls: dict[str, str] = {sign.receiver.id: sign.receiver.url for sign in signs if sign.trouble in ENDING}
+            await self._treat(tx, due, urls, now)
 
     def _is_fresh(self, endpoint_id: str, troubles: set[Trouble], now: int) -> bool:
         """Tell whether the same was written down less than a second ago."""
         last = self._counted.get(endpoint_id)
         return troubles == {Trouble.EXHAUSTED} and last is not None and 0 <= now - last < SECOND
 
-    async def _treat(self, tx: Write, due: dict[str, set[Trouble]], now: int) -> None:
+    async def _treat(self, tx: Write, due: dict[str, set[Trouble]], urls: dict[str, str], now: int) -> None:
+        """`urls` are those where receivers asked for an end; it does not concern an endpoint that has moved since."""
         patients = await health.find(tx, sorted(due))
+        for endpoint_id in urls.keys() & patients.keys():
+            if urls[endpoint_id] != patients[endpoint_id].url:
+                due[endpoint_id] = due[endpoint_id] - ENDING
         steps = [
             _Step(patient, action)
             for patient in sorted(patients.values(), key=lambda each: each.id)
@@ -126,7 +135,7 @@ class Ledger:
                 await health.count(tx, patient.id, now, (patient.record.failing_since or now) + self._window)
             case _Action.UNREACHABLE:
                 await health.unreachable(tx, patient.id, now)
-            case _Action.DISABLE | _Action.TURN_OFF:
+            case _Action.DISABLE | _Action.TURN_OFF | _Action.GONE:
                 await _disable(tx, patient, now, _REASONS[step.action])
             case _Action.NOTHING:
                 pass
@@ -160,12 +169,13 @@ class _Action(Enum):
     UNREACHABLE = "does not answer"
     DISABLE = "disabled after lasting failure"
     TURN_OFF = "disabled by its receiver"
+    GONE = "disabled after 410 Gone"
 
 
-_GRAVE: Final = frozenset({Trouble.EXHAUSTED, Trouble.UNREACHABLE, Trouble.UNWANTED, Trouble.WORKS})
+_GRAVE: Final = frozenset({Trouble.EXHAUSTED, Trouble.UNREACHABLE, Trouble.WORKS}) | ENDING
 _TURNS: Final = frozenset(_Action) - {_Action.NOTHING, _Action.COUNT}
 _BEGINNINGS: Final = (_Action.BEGIN, _Action.UNREACHABLE)
-_REASONS: Final = {_Action.DISABLE: Reason.FAILING, _Action.TURN_OFF: Reason.RECEIVER}
+_REASONS: Final = {_Action.DISABLE: Reason.FAILING, _Action.TURN_OFF: Reason.RECEIVER, _Action.GONE: Reason.GONE}
 _ACTIONS: Final = {Verdict.BEGIN: _Action.BEGIN, Verdict.COUNT: _Action.COUNT, Verdict.DISABLE: _Action.DISABLE}
 
 
@@ -182,6 +192,8 @@ def _actions(patient: Patient, troubles: set[Trouble], now: int, window: int) ->
         return [_Action.NOTHING]
     if Trouble.UNWANTED in troubles:
         return [_Action.TURN_OFF]
+    if Trouble.GONE in troubles:
+        return [_Action.GONE]
     if Trouble.WORKS in troubles:
         return [_Action.CLEAR if record.is_open else _Action.NOTHING]
     found = []

@@ -12,7 +12,16 @@ from tidings.clock import SECOND, Clock
 from tidings.core.ledger import FAILING_AFTER, Sign
 from tidings.delivery.client import Client, Reply, Target, compile_target
 from tidings.delivery.line import Cancellable
-from tidings.delivery.outcome import Refusal, Wish, is_delivered, next_wait_ms, response_text, troubles_of, wish_of
+from tidings.delivery.outcome import (
+    GONE,
+    Refusal,
+    Wish,
+    is_delivered,
+    next_wait_ms,
+    response_text,
+    troubles_of,
+    wish_of,
+)
 from tidings.delivery.settle import Outcome
 from tidings.model.routing import Receiver, Send
 
@@ -28,6 +37,8 @@ class Manner:
     schedule: tuple[int, ...]
     """Seconds to wait after each failed automatic attempt."""
     whitelabel: bool = False
+    gone_disables: bool = True
+    """Whether 410 Gone disables the endpoint."""
 
 
 class _Unsendable:
@@ -83,6 +94,8 @@ class Courier:
     def _outcome(self, send: Send, receiver: Receiver, began: int, reply: Reply) -> Outcome:
         delivered = is_delivered(reply.status) and not reply.is_invalid
         wish = Wish.NOTHING if reply.webhook_delivery is None else wish_of(reply.webhook_delivery)
+        if reply.status == GONE and self._manner.gone_disables and not reply.is_invalid:
+            wish |= Wish.GONE
         next_at = None if delivered or wish else self._next_at(send, reply)
         text = response_text(reply.body) if reply.error is None else reply.error
         attempt = (

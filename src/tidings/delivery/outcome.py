@@ -13,6 +13,7 @@ from tidings.clock import SECOND
 from tidings.core.ledger import FAILING_AFTER, Trouble
 from tidings.model.routing import Send
 
+GONE: Final = 410
 KEPT_BYTES: Final = 20_000
 OVERLOAD_WAIT_SECONDS: Final = 60
 JITTER: Final = 0.2
@@ -35,6 +36,8 @@ class Wish(Flag):
     """Do not try this message here again."""
     DISABLE = 2
     """Send nothing here any more."""
+    GONE = 4
+    """The same, said by the status 410 and not in the header."""
 
 
 _WISHES: Final = {"abort-message": Wish.ABORT_MESSAGE, "disable": Wish.DISABLE}
@@ -60,6 +63,8 @@ def troubles_of(send: Send, wish: Wish, *, delivered: bool, is_last: bool) -> tu
             shown += [Trouble.FAILING]
     if Wish.DISABLE in wish:
         shown += [Trouble.UNWANTED]
+    elif Wish.GONE in wish:
+        shown += [Trouble.GONE]
     return tuple(shown)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from tidings.clock import HOUR, SECOND, Clock
 from tidings.core.accept import Handover
-from tidings.core.ledger import Ledger, Sign, Trouble
+from tidings.core.ledger import ENDING, Ledger, Sign, Trouble
 from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.claim import Claimer, Memory
@@ -45,6 +45,7 @@ class Terms:
     proxy: Proxy | None = None
     verify_tls: bool = True
     whitelabel: bool = False
+    gone_disables: bool = True
 
     @property
     def lease_ms(self) -> int:
@@ -82,7 +83,7 @@ class Delivery:
         self._client = Client(terms.policy, timeout_seconds=terms.timeout, limits=limits, proxy=terms.proxy, tls=tls)
         self.ledger = Ledger(terms.disable_after_ms, changed=routing.drop, disabled=self._turn_away)
         self.settler = SettleBatcher(db, clock, self.ledger, self._due_at, self._resend)
-        manner = Manner(terms.schedule, terms.whitelabel)
+        manner = Manner(terms.schedule, terms.whitelabel, terms.gone_disables)
         self._courier = Courier(self._client, clock, manner, self._ended, self.ledger.marked)
         bounds = Bounds(terms.concurrency, terms.memory, terms.patience)
         self.queue = Queue(bounds, clock, start=self._courier.start, hand_back=self._unsent, wanting=self._wanting)
@@ -145,8 +146,9 @@ class Delivery:
 
     def _ended(self, outcome: Outcome) -> None:
         self.settler.add(outcome)
-        if outcome.signs and any(sign.trouble is Trouble.UNWANTED for sign in outcome.signs):
+        if outcome.signs and any(sign.trouble in ENDING for sign in outcome.signs):
             self.queue.turn_away(outcome.send.receiver.id)
+            self.pacer.turn_away(outcome.send.receiver.id)
         if self.queue.finished(outcome.send, unanswered=outcome.unanswered):
             outcome.signs = (*outcome.signs, Sign(Trouble.UNREACHABLE, outcome.send.receiver))
 
@@ -160,6 +162,7 @@ class Delivery:
     def _turn_away(self, endpoint_id: str) -> None:
         """Hand back what waits for an endpoint that was disabled; the claim that finds it removes it."""
         self.queue.turn_away(endpoint_id)
+        self.pacer.turn_away(endpoint_id)
         self.claimer.wake()
 
     def _unsent(self, sends: list[Send]) -> None:

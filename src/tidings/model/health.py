@@ -40,6 +40,8 @@ class Reason(Enum):
     """Its messages kept running out of attempts."""
     RECEIVER = "receiver"
     """Its receiver asked for it in an answer."""
+    GONE = "gone"
+    """Its receiver answered 410 Gone."""
 
 
 @dataclass(frozen=True, slots=True)

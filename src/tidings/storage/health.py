@@ -14,7 +14,7 @@ from tidings.model.health import Reason, Record
 from tidings.storage.database import Read, Row, Sql, Write
 
 COLUMNS: Final = "failing_since, last_failure_at, disables_at, unreachable_since, disabled_at, disabled_reason"
-_SELECT: Final = f"SELECT e.id, e.app_id, e.org_id, e.uid, a.uid AS app_uid, e.disabled, {COLUMNS}"
+_SELECT: Final = f"SELECT e.id, e.app_id, e.org_id, e.uid, a.uid AS app_uid, e.url, e.disabled, {COLUMNS}"
 _FROM: Final = """
 FROM endpoint e JOIN application a ON a.id = e.app_id
 WHERE e.deleted_at IS NULL AND a.deleted_at IS NULL AND e.id"""
@@ -45,6 +45,7 @@ _ENABLE: Final = """
 UPDATE endpoint SET disabled = 0, updated_at = :now WHERE id = :id AND disabled = 1 AND deleted_at IS NULL
 """
 _NOTE_DISABLED: Final = "UPDATE endpoint SET disabled_at = :now, disabled_reason = NULL WHERE id = :id"
+_REASONS: Final = frozenset(reason.value for reason in Reason)
 _RESET: Final = """
 UPDATE endpoint SET failing_since = NULL, last_failure_at = NULL, disables_at = NULL, unreachable_since = NULL,
   disabled_at = NULL, disabled_reason = NULL
@@ -61,6 +62,7 @@ class Patient:
     app_id: AppId
     app_uid: str | None
     org_id: OrgId
+    url: str
     disabled: bool
     record: Record
 
@@ -119,7 +121,7 @@ def record_of(row: Row) -> Record:
         disables_at=row["disables_at"],
         unreachable_since=row["unreachable_since"],
         disabled_at=row["disabled_at"],
-        disabled_reason=None if reason is None else Reason(reason),
+        disabled_reason=Reason(reason) if reason in _REASONS else None,  # a newer release may know others
     )
 
 
@@ -130,6 +132,7 @@ def _patient(row: Row) -> Patient:
         AppId(row["app_id"]),
         row["app_uid"],
         OrgId(row["org_id"]),
+        row["url"],
         bool(row["disabled"]),
         record_of(row),
     )
