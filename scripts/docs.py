@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tidings.api.routes import PREFIX, Access
 from tidings.api.table import TABLE
+from tidings.api.unserved import UNSERVED
 from tidings.config import FOREIGN, Settings
 from tidings.model.task import TRANSITIONS, WIRE_STATUS, State, Strikes
 
@@ -110,6 +111,13 @@ def operations() -> Iterator[str]:
         yield f"| {place} | `{route.operation}` | {route.access.value} | {needs} |"
 
 
+def unserved() -> Iterator[str]:
+    yield "| | operation | why |"
+    yield "|---|---|---|"
+    for each in UNSERVED:
+        yield f"| `{each.method} {each.path}` | `{each.operation}` | {each.why} |"
+
+
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "settings": settings,
     "states": states,
@@ -118,6 +126,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "routes": routes,
     "foreign": foreign,
     "operations": operations,
+    "unserved": unserved,
 }
 PART = re.compile(r"(?P<begin><!-- begin (?P<name>\w+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL)
 

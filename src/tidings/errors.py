@@ -17,6 +17,7 @@ class Kind(Enum):
     TOO_LARGE = "too_large"
     TOO_MANY = "too_many"
     UNAVAILABLE = "unavailable"
+    NOT_IMPLEMENTED = "not_implemented"
 
 
 class Trouble(Exception):
@@ -86,3 +87,8 @@ def too_many(detail: str) -> AppError:
 def unavailable(detail: str) -> AppError:
     """Something that we need is gone for the moment; the same request may succeed later."""
     return AppError(Kind.UNAVAILABLE, "unavailable", detail)
+
+
+def not_implemented(operation: str) -> AppError:
+    """The contract has the operation, and this service does not serve it."""
+    return AppError(Kind.NOT_IMPLEMENTED, "not_implemented", f"The operation {operation} is not implemented.")

@@ -1,32 +1,102 @@
 # SPDX-License-Identifier: MIT
-"""The page of operations tells of each that the contract has for these resources: served, or why not."""
+"""Every public operation of the contract is served, or refused by its name."""
 
 import json
 import re
 from pathlib import Path
 
-from docs import CHECKOUT
+import pytest
+
+from api.kit import SECRET, Api, Json
+from tidings.api.openapi import document
+from tidings.api.routes import PREFIX
 from tidings.api.table import TABLE
+from tidings.api.unserved import UNSERVED, Unserved
+from tidings.core.access import issue_org_token
+from tidings.ids import OrgId
 
-TAGS = {"Application", "Endpoint", "Event Type", "Authentication", "Message", "Message Attempt", "Background Task"}
-PAGE = (CHECKOUT / "docs" / "compatibility.md").read_text()
-
-
-def _not_served() -> set[str]:
-    return set(re.findall(r"^\| `([^`]+)` \|", PAGE.partition("## Not served")[2], re.MULTILINE))
-
-
-def test_what_is_served_is_not_said_to_be_absent() -> None:
-    assert set() == _not_served() & {route.operation for route in TABLE}
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+EACH = pytest.mark.parametrize("unserved", UNSERVED, ids=lambda unserved: unserved.operation)
 
 
-def test_every_operation_of_the_contract_is_told_of(shared_dir: Path) -> None:
+def _plain(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", path)
+
+
+def _url(unserved: Unserved) -> str:
+    return unserved.path.replace("{", "a-").replace("}", "")
+
+
+def _refusal(unserved: Unserved) -> Json:
+    detail = f"The operation {unserved.operation} is not implemented."
+    return {"code": "not_implemented", "detail": detail}
+
+
+def test_no_operation_is_both_served_and_refused() -> None:
+    served = {(route.method, _plain(PREFIX + route.path)) for route in TABLE}
+
+    assert set() == {each.operation for each in UNSERVED} & {route.operation for route in TABLE}
+    assert set() == {(each.method, _plain(each.path)) for each in UNSERVED} & served
+    assert len(UNSERVED) == len({each.operation for each in UNSERVED})
+
+
+def test_every_public_operation_of_the_contract_is_served_or_refused(shared_dir: Path) -> None:
     contract = json.loads((shared_dir / "contract" / "svix-openapi.json").read_text())
     wanted = {
-        operation["operationId"]
-        for methods in contract["paths"].values()
-        for operation in methods.values()
-        if set(operation["tags"]) & TAGS and not operation.get("x-internal")
+        (method.upper(), _plain(path), operation["operationId"])
+        for path, methods in contract["paths"].items()
+        for method, operation in methods.items()
+        if not operation.get("x-internal")
     }
+    refused = {(each.method, _plain(each.path), each.operation) for each in UNSERVED}
 
-    assert wanted <= {route.operation for route in TABLE} | _not_served()
+    assert wanted <= refused | {(route.method, _plain(PREFIX + route.path), route.operation) for route in TABLE}
+    assert refused <= wanted
+
+
+@EACH
+async def test_an_unserved_operation_is_refused_by_its_name(lite: Api, unserved: Unserved) -> None:
+    headers = {"authorization": f"Bearer {lite.token}"}
+    for path in (_url(unserved), f"{_url(unserved)}/"):
+        response = await lite.client.request(unserved.method, path, headers=headers, content=b"nonsense")
+        assert (501, _refusal(unserved)) == (response.status_code, response.json())
+
+    unknown = await lite.client.request(unserved.method, _url(unserved))
+    assert (401, "authentication_failed") == (unknown.status_code, unknown.json()["code"])
+
+
+@EACH
+async def test_another_method_at_its_path_is_not_allowed(lite: Api, unserved: Unserved) -> None:
+    known = {each.method for each in UNSERVED if _plain(each.path) == _plain(unserved.path)}
+    headers = {"authorization": f"Bearer {lite.token}"}
+
+    for method in METHODS - known:
+        response = await lite.client.request(method, _url(unserved), headers=headers)
+        assert (405, "method_not_allowed") == (response.status_code, response.json()["code"])
+        assert known == set(response.headers["allow"].split(", ")) - {"HEAD"}
+
+
+@pytest.mark.parametrize("path", ["/ingest", "/ingest/api/v1", "/ingest/api/v1/app", "/api/v1/connectors"])
+async def test_a_path_that_the_contract_does_not_have_is_not_found(lite: Api, path: str) -> None:
+    response = await lite.client.get(path, headers={"authorization": f"Bearer {lite.token}"})
+
+    assert (404, "not_found") == (response.status_code, response.json()["code"])
+
+
+async def test_every_kind_of_token_gets_the_same_refusal(lite: Api) -> None:
+    app = await lite.app(uid="mine")
+    portal = (await lite.post(f"/auth/app-portal-access/{app}", json={"readOnly": True})).json()["token"]
+    stranger = issue_org_token(SECRET, OrgId("org_other"), lite.clock.now())
+
+    for token in (portal, stranger, lite.token):
+        response = await lite.get("/app/mine/endpoint/any/transformation", token=token)
+        assert (501, "not_implemented") == (response.status_code, response.json()["code"])
+    await lite.post("/auth/logout", token=portal)
+    assert 401 == (await lite.get("/app/mine/endpoint/any/transformation", token=portal)).status_code
+
+
+def test_the_document_holds_what_is_served_alone() -> None:
+    ours: Json = document(TABLE)
+    operations = {each["operationId"] for methods in ours["paths"].values() for each in methods.values()}
+
+    assert operations == {route.operation for route in TABLE}

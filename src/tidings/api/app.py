@@ -36,6 +36,7 @@ from tidings.api.openapi import document
 from tidings.api.routes import PREFIX, Access, AnyRoute, Call
 from tidings.api.stream import Stream
 from tidings.api.table import TABLE
+from tidings.api.unserved import UNSERVED, route_of
 from tidings.api.wire import encode, read
 from tidings.core import access, sessions
 from tidings.core.receipts import Answer, receipt_key
@@ -48,7 +49,7 @@ _HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 
 def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
     """Make the API of one process."""
-    routes = [PathRoute(PREFIX + path, _Resource(context, group)) for path, group in _by_path(table).items()]
+    routes = [PathRoute(path, _Resource(context, group)) for path, group in _by_path(table).items()]
     routes += [
         PathRoute(f"{PREFIX}/openapi.json", _Fixed(200, lambda: encode(document(table)), JSON)),
         PathRoute(authentication.PORTAL, _Fixed(200, lambda: docs.PORTAL, _HTML)),
@@ -67,10 +68,11 @@ def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
 
 
 def _by_path(table: Iterable[AnyRoute]) -> dict[str, list[AnyRoute]]:
-    """Group the routes by path, a fixed word before a parameter that would take it."""
+    """Group the routes by whole path, a fixed word before a parameter that would take it."""
+    placed = [(PREFIX + route.path, route) for route in table] + [(each.path, route_of(each)) for each in UNSERVED]
     groups: dict[str, list[AnyRoute]] = {}
-    for route in sorted(table, key=lambda each: [segment.startswith("{") for segment in each.path.split("/")]):
-        groups.setdefault(route.path, []).append(route)
+    for path, route in sorted(placed, key=lambda each: [segment.startswith("{") for segment in each[0].split("/")]):
+        groups.setdefault(path, []).append(route)
     return groups
 
 

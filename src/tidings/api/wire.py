@@ -35,6 +35,7 @@ STATUS: Final = {
     Kind.TOO_LARGE: 413,
     Kind.INVALID: 422,
     Kind.TOO_MANY: 429,
+    Kind.NOT_IMPLEMENTED: 501,
     Kind.UNAVAILABLE: 503,
 }
 

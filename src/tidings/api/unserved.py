@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""The public operations of the contract that this service does not serve yet: after authentication, 501.
+
+They are no part of our OpenAPI document. The page of operations is made from this table.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.api.query import Query
+from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.core.receipts import Answer
+from tidings.errors import not_implemented
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """An operation: its method, its whole path, its id in the contract, and the reason."""
+
+    method: str
+    path: str
+    operation: str
+    why: str
+
+
+# Why not; the path that all of the group begin with; the operations.
+_GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        "Messages go out as they came; there are no transformations.",
+        "/api/v1",
+        """
+        GET /app/{app_id}/endpoint/{endpoint_id}/transformation v1.endpoint.transformation.get
+        PATCH /app/{app_id}/endpoint/{endpoint_id}/transformation v1.endpoint.transformation.patch
+        """,
+    ),
+    (
+        "`PUT /event-type/{event_type_name}` takes each schema.",
+        "/api/v1",
+        "POST /event-type/import/openapi v1.event-type.import-openapi",
+    ),
+    (
+        "Messages are sent; there are no polling endpoints.",
+        "/api/v1",
+        """
+        GET /app/{app_id}/poller/{sink_id} v1.message.poller.poll
+        GET /app/{app_id}/poller/{sink_id}/consumer/{consumer_id} v1.message.poller.consumer-poll
+        POST /app/{app_id}/poller/{sink_id}/consumer/{consumer_id}/seek v1.message.poller.consumer-seek
+        """,
+    ),
+    (
+        "Operational events are recorded; nothing sends them yet.",
+        "/api/v1",
+        """
+        GET /operational-webhook/endpoint v1.operational-webhook.endpoint.list
+        POST /operational-webhook/endpoint v1.operational-webhook.endpoint.create
+        GET /operational-webhook/endpoint/{endpoint_id} v1.operational-webhook.endpoint.get
+        PUT /operational-webhook/endpoint/{endpoint_id} v1.operational-webhook.endpoint.upsert
+        DELETE /operational-webhook/endpoint/{endpoint_id} v1.operational-webhook.endpoint.delete
+        GET /operational-webhook/endpoint/{endpoint_id}/headers v1.operational-webhook.endpoint.get-headers
+        PUT /operational-webhook/endpoint/{endpoint_id}/headers v1.operational-webhook.endpoint.set-headers
+        GET /operational-webhook/endpoint/{endpoint_id}/secret v1.operational-webhook.endpoint.get-secret
+        POST /operational-webhook/endpoint/{endpoint_id}/secret/rotate v1.operational-webhook.endpoint.rotate-secret
+        """,
+    ),
+    (
+        "There are no connectors.",
+        "/api/v1",
+        """
+        GET /connector v1.connector.list
+        POST /connector v1.connector.create
+        GET /connector/{connector_id} v1.connector.get
+        PUT /connector/{connector_id} v1.connector.upsert
+        PATCH /connector/{connector_id} v1.connector.patch
+        DELETE /connector/{connector_id} v1.connector.delete
+        """,
+    ),
+    (
+        "Applications have portal tokens; there are no integration keys.",
+        "/api/v1",
+        """
+        GET /app/{app_id}/integration v1.integration.list
+        POST /app/{app_id}/integration v1.integration.create
+        GET /app/{app_id}/integration/{integ_id} v1.integration.get
+        PUT /app/{app_id}/integration/{integ_id} v1.integration.update
+        DELETE /app/{app_id}/integration/{integ_id} v1.integration.delete
+        POST /app/{app_id}/integration/{integ_id}/key/rotate v1.integration.rotate-key
+        """,
+    ),
+    (
+        "Event types have an export of their own.",
+        "/api/v1",
+        """
+        POST /environment/export v1.environment.export
+        POST /environment/import v1.environment.import
+        """,
+    ),
+    (
+        "There are no streams.",
+        "/api/v1",
+        """
+        GET /stream v1.streaming.stream.list
+        POST /stream v1.streaming.stream.create
+        GET /stream/{stream_id} v1.streaming.stream.get
+        PUT /stream/{stream_id} v1.streaming.stream.upsert
+        PATCH /stream/{stream_id} v1.streaming.stream.patch
+        DELETE /stream/{stream_id} v1.streaming.stream.delete
+        POST /stream/{stream_id}/events v1.streaming.events.create
+        GET /stream/event-type v1.streaming.event-type.list
+        POST /stream/event-type v1.streaming.event-type.create
+        GET /stream/event-type/{name} v1.streaming.event-type.get
+        PUT /stream/event-type/{name} v1.streaming.event-type.upsert
+        PATCH /stream/event-type/{name} v1.streaming.event-type.patch
+        DELETE /stream/event-type/{name} v1.streaming.event-type.delete
+        GET /stream/{stream_id}/sink v1.streaming.sink.list
+        POST /stream/{stream_id}/sink v1.streaming.sink.create
+        GET /stream/{stream_id}/sink/{sink_id} v1.streaming.sink.get
+        PUT /stream/{stream_id}/sink/{sink_id} v1.streaming.sink.upsert
+        PATCH /stream/{stream_id}/sink/{sink_id} v1.streaming.sink.patch
+        DELETE /stream/{stream_id}/sink/{sink_id} v1.streaming.sink.delete
+        GET /stream/{stream_id}/sink/{sink_id}/events v1.streaming.events.get
+        GET /stream/{stream_id}/sink/{sink_id}/headers v1.streaming.sink-headers-get
+        PATCH /stream/{stream_id}/sink/{sink_id}/headers v1.streaming.sink-headers-patch
+        GET /stream/{stream_id}/sink/{sink_id}/secret v1.streaming.sink.get-secret
+        POST /stream/{stream_id}/sink/{sink_id}/secret/rotate v1.streaming.sink.rotate-secret
+        GET /stream/{stream_id}/sink/{sink_id}/transformation v1.streaming.sink.transformation.get
+        PATCH /stream/{stream_id}/sink/{sink_id}/transformation v1.streaming.sink.transformation.patch
+        POST /auth/stream-logout v1.authentication.stream-logout
+        POST /auth/stream-portal-access/{stream_id} v1.authentication.stream-portal-access
+        POST /auth/stream/{stream_id}/expire-all v1.authentication.stream-expire-all
+        GET /auth/stream/{stream_id}/sink/{sink_id}/poller/token v1.authentication.get-stream-poller-token
+        POST /auth/stream/{stream_id}/sink/{sink_id}/poller/token/rotate v1.authentication.rotate-stream-poller-token
+        """,
+    ),
+    (
+        "Webhooks are sent; none are taken in.",
+        "/ingest/api/v1/source",
+        """
+        GET / v1.ingest.source.list
+        POST / v1.ingest.source.create
+        GET /{source_id} v1.ingest.source.get
+        PUT /{source_id} v1.ingest.source.upsert
+        DELETE /{source_id} v1.ingest.source.delete
+        POST /{source_id}/dashboard v1.ingest.authentication.consumer-portal-access
+        POST /{source_id}/token/rotate v1.ingest.source.rotate-token
+        GET /{source_id}/endpoint v1.ingest.endpoint.list
+        POST /{source_id}/endpoint v1.ingest.endpoint.create
+        GET /{source_id}/endpoint/{endpoint_id} v1.ingest.endpoint.get
+        PUT /{source_id}/endpoint/{endpoint_id} v1.ingest.endpoint.upsert
+        DELETE /{source_id}/endpoint/{endpoint_id} v1.ingest.endpoint.delete
+        GET /{source_id}/endpoint/{endpoint_id}/headers v1.ingest.endpoint.get-headers
+        PUT /{source_id}/endpoint/{endpoint_id}/headers v1.ingest.endpoint.set-headers
+        GET /{source_id}/endpoint/{endpoint_id}/secret v1.ingest.endpoint.get-secret
+        POST /{source_id}/endpoint/{endpoint_id}/secret/rotate v1.ingest.endpoint.rotate-secret
+        GET /{source_id}/endpoint/{endpoint_id}/transformation v1.ingest.endpoint.transformation.get
+        PATCH /{source_id}/endpoint/{endpoint_id}/transformation v1.ingest.endpoint.transformation.patch
+        """,
+    ),
+)
+
+
+def _listed() -> Iterator[Unserved]:
+    for why, base, lines in _GROUPS:
+        for line in lines.strip().splitlines():
+            method, path, operation = line.split()
+            yield Unserved(method, base + path.rstrip("/"), operation, why)
+
+
+UNSERVED: Final[tuple[Unserved, ...]] = tuple(_listed())
+
+
+def route_of(unserved: Unserved) -> AnyRoute:
+    """Return what answers at the place of an operation that is not served, for any caller that is known."""
+
+    async def refused(call: Call[Query, Nothing]) -> Answer:
+        del call
+        raise not_implemented(unserved.operation)
+
+    return Route(
+        method=unserved.method,
+        path=unserved.path,
+        operation=unserved.operation,
+        tag="",
+        summary="",
+        access=Access.ANY,
+        needs=None,
+        names_app=False,
+        query=Query,
+        body=Nothing,
+        handler=refused,
+        answers={},
+    )
