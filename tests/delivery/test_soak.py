@@ -118,7 +118,7 @@ async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb:
     await migrate(db)
     async with db.write() as tx:
         await tx.run("PRAGMA cache_size=-1024")  # else the file, as it grows, fills 64 MB, which looks like a leak
-    async with receivers(authority) as moody, running(db, delivering=terms(timeout=0.5)) as path:
+    async with receivers(authority) as moody, running(db, delivering=terms(timeout=0.5, gone_disables=False)) as path:
         apps = [await add_app(db) for _ in moody]
         for app, (receiver, host) in zip(apps, moody, strict=True):
             await add_endpoint(db, app, receiver.url.replace("127.0.0.1", host))

@@ -13,7 +13,7 @@ import pytest
 
 from tasks.kit import TENS, Counting, begun, database, events_of, is_exact, reread, rows, spin, working
 from tidings.model.task import State, Task
-from tidings.storage import sqlite as sqlite_module
+from tidings.storage import sqlite_file
 from tidings.storage.database import Database
 from tidings.storage.sqlite import SqliteDatabase
 
@@ -34,7 +34,7 @@ async def test_on_postgresql_a_locked_table_is_waited_for(postgres_dsn: str) -> 
 
 async def test_on_sqlite_a_locked_file_is_waited_for(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than a transaction waits for its turn, as by somebody with a shell on the file."""
-    monkeypatch.setattr(sqlite_module, "_BUSY_MS", 20)
+    monkeypatch.setattr(sqlite_file, "_BUSY_MS", 20)
     async with begun(sqlite_url, 3_000) as (scene, task):
         db, handler = scene.db, Counting()
         async with scene.working(handler, limits=TENS):

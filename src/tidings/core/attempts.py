@@ -77,7 +77,7 @@ async def page_of_messages(
         found = cursor.page(rows, lambda row: row.message.id)
         if not with_payload:
             return found
-        found = found.within([row.message.payload_bytes for row in found.items])
+        found = found.within([row.message.payload_bytes or 0 for row in found.items])
         payloads = await messages.payloads(read, [row.message for row in found.items])
     return found.mapped(lambda row: replace(row, message=replace(row.message, payload=payloads.get(row.message.id))))
 

@@ -27,7 +27,7 @@ async def page(desk: Desk, app: App, cursor: Cursor, wanted: MessageFilter, *, w
         found = cursor.page(await messages.page(read, app.id, span, wanted), lambda message: message.id)
         if not with_payload:
             return found
-        found = found.within([message.payload_bytes for message in found.items])
+        found = found.within([message.payload_bytes or 0 for message in found.items])
         payloads = await messages.payloads(read, found.items)
     return found.mapped(lambda message: replace(message, payload=payloads.get(message.id)))
 

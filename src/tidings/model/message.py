@@ -73,8 +73,8 @@ class Message:
     deliver_at: int | None
     payload: bytes | None
     is_raw: bool
-    payload_bytes: int = 0
-    """The size of the payload, also where it was not asked for."""
+    payload_bytes: int | None = None
+    """The size of the payload, also where it was not asked for; None once it has been deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

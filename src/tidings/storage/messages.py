@@ -78,7 +78,7 @@ async def by_ids(read: Read, msg_ids: Sequence[str]) -> dict[MessageId, Message]
 
 async def payloads(read: Read, messages: Sequence[Message]) -> dict[MessageId, bytes]:
     """Return the payloads of messages that were read without; how many fit into memory is for the caller to say."""
-    ids = [message.id for message in messages if message.payload_bytes]
+    ids = [message.id for message in messages if message.payload_bytes is not None]
     if not ids:
         return {}
     rows = await read.rows(f"SELECT message.id, message.payload {_WANTED[read.dialect]}", ids=ids)
@@ -302,7 +302,7 @@ def message_of(row: Row) -> Message:
         deliver_at=row["deliver_at"],
         payload=None if row["payload"] is None else bytes(row["payload"]),
         is_raw=bool(row["raw"]),
-        payload_bytes=row["payload_bytes"] or 0,
+        payload_bytes=row["payload_bytes"],
     )
 
 
