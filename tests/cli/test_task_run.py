@@ -12,6 +12,7 @@ from rich.console import Console
 
 import live
 from cli.command import Said, tidings
+from tidings.cli import task_run
 from tidings.cli.tasks import _print_result
 
 RUNS = ["recover", "replay", "bulk-replay", "stats", "aggregate", "purge", "broadcast", "export"]
@@ -175,3 +176,7 @@ def test_moments_may_be_rfc_3339(place: Place) -> None:
     said = place.say("run", "bulk-replay", place.app, place.endpoint, *window, "--rate", "5", "--dry-run", "--json")
 
     assert 0 == json.loads(said.out)["total"], said.err
+
+
+def test_a_payload_may_hold_half_a_character() -> None:
+    assert task_run._payload('{"s":"\\ud83d"}') == rb'{"s":"\ud83d"}'  # noqa: SLF001

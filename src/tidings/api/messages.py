@@ -30,7 +30,7 @@ from tidings.clock import Clock
 from tidings.core import messages
 from tidings.core.receipts import Answer
 from tidings.errors import Fault, invalid
-from tidings.model import text
+from tidings.model import surrogates, text
 from tidings.model.message import (
     CHANNELS_MAX,
     DELAY_MS,
@@ -46,6 +46,7 @@ from tidings.model.message import (
     retention_ms,
 )
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
+from tidings.model.surrogates import LoneSurrogate
 
 TAG: Final = "Message"
 EXPIRED: Final = msgspec.Raw(b'{"expired":true}')
@@ -173,7 +174,8 @@ class MessageIn(In, kw_only=True):
         try:
             payload = msgspec.json.decode(given, type=str).encode()
         except (msgspec.MsgspecError, UnicodeError) as error:
-            raise invalid(Fault(_RAW_AT, str(error), "value_error.jsondecode")) from error
+            wrong = LoneSurrogate() if surrogates.has_one(bytes(given)) else error
+            raise invalid(Fault(_RAW_AT, str(wrong), "value_error.jsondecode")) from error
         return payload, not is_object(payload)
 
 

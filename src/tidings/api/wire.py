@@ -17,7 +17,9 @@ from tidings.api.places import located
 from tidings.clock import parse_rfc3339, rfc3339
 from tidings.core.receipts import Answer
 from tidings.errors import AppError, Fault, Kind, invalid
+from tidings.model import surrogates
 from tidings.model.page import Page
+from tidings.model.surrogates import LoneSurrogate
 
 Value = TypeVar("Value")
 Shown = TypeVar("Shown")
@@ -91,7 +93,6 @@ Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 _encoder: Final = msgspec.json.Encoder()
 encode: Final = _encoder.encode
-_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def answer(status: int, body: Out) -> Answer:
@@ -139,18 +140,34 @@ def decode(decoder: msgspec.json.Decoder[InT], body: bytes) -> InT:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _type_fault(str(error), body) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except msgspec.DecodeError as error:
+        return _with_surrogates(decoder, body, error)
+    except (UnicodeDecodeError, RecursionError) as error:
         raise _json_fault(("", ""), str(error)) from error
+
+
+def _with_surrogates(decoder: msgspec.json.Decoder[InT], body: bytes, error: msgspec.DecodeError) -> InT:
+    """Decode a body that has lone surrogates in members which stay as they came; any other is refused."""
+    try:
+        value: InT | None = surrogates.decode(decoder, body)
+    except LoneSurrogate as found:
+        raise _json_fault((found.member,) if found.member else ("", ""), str(found)) from error
+    except msgspec.ValidationError as other:
+        raise _type_fault(str(other), body) from other
+    except msgspec.DecodeError as other:
+        raise _json_fault(("", ""), str(other)) from other
+    if value is None:
+        raise _json_fault(("", ""), str(error)) from error
+    return value
 
 
 def is_object(body: bytes) -> bool:
     """Tell whether bytes are a JSON object that we would take in a body."""
     try:
         _refuse_depth(body)
-        _object.decode(body)
-    except (msgspec.MsgspecError, RecursionError, AppError):
+        return surrogates.is_object(body)
+    except (RecursionError, AppError):
         return False
-    return True
 
 
 def moment_in(text: str, *loc: str) -> int:

@@ -14,6 +14,7 @@ from tidings.cli.moments import moment
 from tidings.cli.remote import BadArgumentError, Remote
 from tidings.cli.tasks import DEFAULT_URL, AsJson, Token, Url, follow
 from tidings.clock import SystemClock
+from tidings.model import surrogates
 
 app = typer.Typer(help="Start a background task.", no_args_is_help=True)
 
@@ -264,6 +265,8 @@ def _payload(given: str) -> bytes:
             body = sys.stdin.buffer.read()
         else:
             body = Path(given[1:]).read_bytes() if given.startswith("@") else given.encode()
+        if surrogates.is_object(body):
+            return body
         msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except OSError as error:
         raise BadArgumentError(f"the payload cannot be read: {error}") from error
