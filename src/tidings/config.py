@@ -164,6 +164,19 @@ class Settings:
     max_body_bytes: int = _doc(
         "Largest request body that the API takes.", 2 * 1024 * 1024, own=True, bounds=(1, 1 << 30)
     )
+    max_connections: int = _doc(
+        "Most connections to the API that one process keeps; a further one is answered with 503.",
+        4_096,
+        own=True,
+        bounds=(1, 1_000_000),
+    )
+    request_memory: int = _doc(
+        "Bytes that one process keeps of requests which arrive in several parts, twice `max_body_bytes` at least; the"
+        " request that exceeds it is answered with 503.",
+        256 * 1024 * 1024,
+        own=True,
+        bounds=(1, 1 << 40),
+    )
     endpoints_per_application: int = _doc(
         "Most endpoints of one application, 1 to 100,000.", 5_000, own=True, bounds=(1, 100_000)
     )

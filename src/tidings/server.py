@@ -22,6 +22,7 @@ import uvicorn
 from tidings import failpoint
 from tidings.api.app import build
 from tidings.api.auth import Gatekeeper
+from tidings.api.connection import WIRE_BYTES, Bounds, allow_open_files
 from tidings.api.context import Context
 from tidings.api.hot import protocol_of
 from tidings.api.ratelimit import Limiter
@@ -162,7 +163,7 @@ class Server:
         return _Http(
             uvicorn.Config(
                 intake,
-                http=protocol_of(intake),
+                http=protocol_of(intake, _bounds(settings)),
                 proxy_headers=False,
                 ws="none",
                 lifespan="off",
@@ -301,6 +302,11 @@ class Server:
             failure("keeping house", error)
 
 
+def _bounds(settings: Settings) -> Bounds:
+    two_bodies = 2 * settings.max_body_bytes
+    return Bounds(settings.max_connections, max(settings.request_memory, two_bodies), max(WIRE_BYTES, two_bodies))
+
+
 def _terms(settings: Settings) -> Terms:
     return Terms(
         policy=AddressPolicy(settings.whitelist_subnets),
@@ -388,6 +394,8 @@ async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool
     for weak in settings.weak_secrets():
         log.warning("%s", weak)
     _armed(settings.failpoints)
+    failpoint.arm(settings.failpoints)
+    allow_open_files(settings.max_connections)
     listener = _bound(settings) if roles.api else None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

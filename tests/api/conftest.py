@@ -7,6 +7,7 @@ import httpx
 import pytest_asyncio
 
 from api.kit import ORG, SECRET, Api
+from api.sockets import Wire, listening
 from tidings.api.app import build
 from tidings.api.auth import Gatekeeper
 from tidings.api.context import Context
@@ -34,6 +35,13 @@ async def lite(migrated_sqlite_url: str) -> AsyncIterator[Api]:
     """Give the API on SQLite alone, for facts that have nothing to do with the database."""
     async for api in _opened(migrated_sqlite_url):
         yield api
+
+
+@pytest_asyncio.fixture
+async def wire(lite: Api) -> AsyncIterator[Wire]:
+    """Give the API on a real socket."""
+    async with listening(lite) as wire:
+        yield wire
 
 
 async def _opened(url: str) -> AsyncIterator[Api]:

@@ -5,95 +5,16 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
-import uvicorn
 
 from api.kit import Api
-from tidings.api import hot
-from tidings.api.app import build
-from tidings.api.hot import protocol_of
+from api.sockets import BODY, KEEP_ALIVE, Wire, answer
+from tidings.api import connection
 
-BODY = b'{"eventType":"a.b","payload":{"n": 1.50}}'
 SURELY_TOO_MANY = 40
 """Megabytes that no kernel keeps for one connection."""
-KEEP_ALIVE = 1
-
-
-class _Quiet(uvicorn.Server):
-    def install_signal_handlers(self) -> None:
-        """Leave signals to the tests."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wire:
-    """A server on a port, and an application in it."""
-
-    port: int
-    token: str
-    app: str
-    answered: Callable[[], int]
-    """How many requests have been answered."""
-    connected: Callable[[], int]
-    """How many connections are open."""
-
-    async def say(self, *pieces: bytes, answers: int = 1) -> list[tuple[int, dict[bytes, bytes], bytes]]:
-        """Write pieces one after the other, then read so many answers."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            for piece in pieces:
-                writer.write(piece)
-                await writer.drain()
-                await asyncio.sleep(0)
-            return [await _answer(reader) for _ in range(answers)]
-        finally:
-            writer.close()
-
-    def request(self, body: bytes = BODY, *headers: bytes, path: bytes = b"", version: bytes = b"1.1") -> bytes:
-        """Return the bytes of a request that makes a message."""
-        where = path or b"/api/v1/app/%b/msg" % self.app.encode()
-        lines = [
-            b"POST %b HTTP/%b" % (where, version),
-            b"host: x",
-            b"authorization: Bearer %b" % self.token.encode(),
-            *headers,
-        ]
-        if not any(header.startswith(b"transfer-encoding") for header in headers):
-            lines.append(b"content-length: %d" % len(body))
-        return b"\r\n".join(lines) + b"\r\n\r\n" + body
-
-
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[bytes, bytes], bytes]:
-    head = await reader.readuntil(b"\r\n\r\n")
-    first, *lines = head[:-4].split(b"\r\n")
-    fields = dict(line.split(b": ", 1) for line in lines)
-    return int(first.split()[1]), fields, await reader.readexactly(int(fields.get(b"content-length", b"0")))
-
-
-@pytest_asyncio.fixture
-async def wire(lite: Api) -> AsyncIterator[Wire]:
-    intake = build(lite.context)
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        intake,
-        http=protocol_of(intake),
-        proxy_headers=False,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE,
-    )
-    server = _Quiet(config)
-    serving = asyncio.ensure_future(server._serve([listener]))  # noqa: SLF001 - `serve` takes the tests' signals
-    port, app = listener.getsockname()[1], await lite.app()
-    state = server.server_state
-    yield Wire(port, lite.token, app, lambda: state.total_requests, lambda: len(state.connections))
-    server.should_exit = True
-    await serving
-    listener.close()
 
 
 async def test_a_plain_request_is_answered_whole(wire: Wire) -> None:
@@ -110,7 +31,7 @@ async def test_a_connection_serves_many_requests_of_every_kind(wire: Wire) -> No
     statuses = []
     for request in (wire.request(), get, wire.request(), wire.request(b"nonsense"), get, wire.request()):
         writer.write(request)
-        statuses.append((await _answer(reader))[0])
+        statuses.append((await answer(reader))[0])
     writer.close()
 
     assert statuses == [202, 204, 202, 422, 204, 202]
@@ -162,7 +83,7 @@ async def test_a_connection_that_is_to_be_closed_is_closed(wire: Wire, version: 
     reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
     writer.write(wire.request(BODY, b"connection: close", version=version))
 
-    status, _, _ = await _answer(reader)
+    status, _, _ = await answer(reader)
     rest = await reader.read()
     writer.close()
 
@@ -174,7 +95,7 @@ async def test_a_connection_that_says_no_more_is_closed(wire: Wire) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
     for _ in range(2):
         writer.write(wire.request())
-        await _answer(reader)
+        await answer(reader)
     answered_at = loop.time()
 
     rest = await asyncio.wait_for(reader.read(), 10)
@@ -271,7 +192,7 @@ async def test_a_caller_who_reads_no_answers_is_read_no_more_and_keeps_them(wire
 async def test_a_caller_who_reads_no_answers_for_long_is_left(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     async with deaf(wire):
         assert wire.connected() == 1
-        monkeypatch.setattr(hot, "_REQUEST_SECONDS", 0.0)
+        monkeypatch.setattr(connection, "_REQUEST_SECONDS", 0.0)
 
         async with asyncio.timeout(5 * KEEP_ALIVE):
             while wire.connected():  # noqa: ASYNC110 - nobody is told
@@ -301,7 +222,7 @@ async def test_a_head_without_end_is_cut_off(wire: Wire, line: bytes) -> None:
 
 
 async def test_a_request_that_never_comes_whole_is_cut_off(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hot, "_REQUEST_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "_REQUEST_SECONDS", 0.1)
     for began in (b"", b"POST /api/v1/app/x/msg HT", wire.request()[:-5]):
         reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
         writer.write(began)

@@ -73,33 +73,34 @@ class Intake:
             await self._rest(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        try:
-            body = await read_body(headers, receive, self._context.max_body_bytes)
-        except ClientGone:
-            return
-        except AppError as error:
-            answer = self._refused(ref, scope, headers) or answer_of(error, _DOING)
-        else:
-            answer = await self.answer(ref, scope["path"], scope["query_string"], headers, body)
-        await respond(scope, send, answer, (_ORIGIN,) if b"origin" in headers else ())
+        asked = self.ask(ref, scope["path"], scope["query_string"], headers)
+        if isinstance(asked, Ask):
+            try:
+                asked = await self.answer(asked, await read_body(headers, receive, self._context.max_body_bytes))
+            except ClientGone:
+                return
+            except AppError as error:
+                asked = answer_of(error, _DOING)
+        await respond(scope, send, asked, (_ORIGIN,) if b"origin" in headers else ())
 
-    def begin(
-        self,
-        ref: str,
-        path: str,
-        asked: bytes,
-        headers: Mapping[bytes, bytes],
-        body: bytes,
-        tell: Callable[[Answer], None],
-    ) -> bool:
+    def ask(self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes]) -> Ask | Answer:
+        """Check a request by its head, before its body is read; return what it asks for, or its refusal."""
+        try:
+            ask = self._asked(ref, path, asked, headers)
+            limiter = self._context.limiter
+            if limiter is not None:
+                limiter.admit(ask.caller)
+        except Exception as error:  # noqa: BLE001 - the caller is answered in any case
+            return answer_of(error, _DOING)
+        return ask
+
+    def begin(self, ask: Ask, body: bytes, tell: Callable[[Answer], None]) -> bool:
         """Begin to accept a message without waiting for anything; `tell` gets the answer, at once if it is a refusal.
 
         Returns False where something must be waited for first: then the request takes the other way, as if nothing
         had been tried.
         """
         try:
-            ask = self._asked(ref, path, asked, headers)
-            self._admit(ask)
             message = decode(self._decoder, body)
             if message.application is not None:
                 return False
@@ -114,27 +115,14 @@ class Intake:
             tell(answer_of(error, _DOING))
             return True
 
-    async def answer(
-        self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes], body: bytes, *, begun: bool = False
-    ) -> Answer:
-        """Accept a message, waiting for whatever it takes; never raises. `begun` says that `begin` let it in."""
+    async def answer(self, ask: Ask, body: bytes) -> Answer:
+        """Accept a message, waiting for whatever it takes; never raises."""
         try:
-            ask = self._asked(ref, path, asked, headers)
-            if not begun:
-                self._admit(ask)
             message = decode(self._decoder, body)
             accepted = await self._accepted(ask.caller, ask.ref, message, ask.receipt)
         except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
             return answer_of(error, _DOING)
         return _answer_to(accepted, with_content=ask.with_content)
-
-    def _refused(self, ref: str, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer | None:
-        """Return what is wrong with a request apart from its body, which is too big to be read."""
-        try:
-            self._asked(ref, scope["path"], scope["query_string"], headers)
-        except AppError as error:
-            return answer_of(error, _DOING)
-        return None
 
     def _asked(self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes]) -> Ask:
         with_content = query.decode(ContentQuery, asked).with_content if asked else True
@@ -146,11 +134,6 @@ class Intake:
         key = headers.get(b"idempotency-key")
         receipt = receipt_key(caller, "POST", path.rstrip("/"), asked, key) if key else None
         return Ask(caller, ref, with_content, receipt)
-
-    def _admit(self, ask: Ask) -> None:
-        limiter = self._context.limiter
-        if limiter is not None:
-            limiter.admit(ask.caller)
 
     async def _accepted(self, caller: Principal, ref: str, body: MessageIn, receipt: str | None) -> Accepted:
         draft = body.drafted(self._context.desk.clock)

@@ -26,8 +26,12 @@ _STAND_INS: Final = (rb"\ufffd", rb"\ufffe")
 class LoneSurrogate(ValueError):
     """A decoded string would hold a lone surrogate; `member` is where, as far as it is known."""
 
-    def __init__(self, member: str = "") -> None:
-        super().__init__("a lone surrogate is not a Unicode character: half of a surrogate pair is missing")
+    def __init__(
+        self,
+        member: str = "",
+        detail: str = "a lone surrogate is not a Unicode character: half of a surrogate pair is missing",
+    ) -> None:
+        super().__init__(detail)
         self.member = member
 
 
@@ -40,7 +44,7 @@ def decode(decoder: Any, body: bytes) -> Any:  # noqa: ANN401 - a decoder of any
     if not places:
         return None
     if len(places) > MOST:
-        raise LoneSurrogate
+        raise LoneSurrogate(detail=f"more than {MOST} lone surrogates")
     first, second = (_decoded(decoder, body, places, stand_in) for stand_in in _STAND_INS)
     if first != second:
         raise LoneSurrogate(_differing(first, second))

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: MIT
+"""One HTTP/1.1 connection: uvicorn's protocol, held to RFC 9112 and to bounds in bytes, number and time.
+
+What this leans on in uvicorn is small and pinned: the parser callbacks, `on_response_complete`, `_start_asgi_task`,
+`shutdown`, the cycle's `disconnected` and `message_event`, and the two methods of the timer that closes idle
+connections. That timer is set once and moved when it rings, not once per request.
+"""
+
+import asyncio
+import resource
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tidings.api import framing
+from tidings.api.http import RETRY_SOON
+from tidings.api.stream import ABORT
+from tidings.api.wire import HttpErrorOut, answer
+from tidings.core.receipts import Answer
+from tidings.observe import count, log
+
+HEAD_MAX: Final = 64 * 1024
+"""Bytes of a request's line and headers."""
+WIRE_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of one request with everything that is thrown away of it, before its connection is cut."""
+_REQUEST_SECONDS: Final = 60.0
+"""How long a request may take to come in whole; a caller who drips bytes holds a connection no longer."""
+_SPILL_MAX: Final = 1024 * 1024
+"""Bytes that are read and thrown away after a request that was refused for its form."""
+_LINGER_SECONDS: Final = 5.0
+"""How long a connection that is to be closed goes on reading, so that the client can read the last answer."""
+_REFUSED_MAX: Final = 256
+"""Connections over the limit that are answered; further ones are cut."""
+_BUSY_STATUS: Final = 503
+_OTHER_FILES: Final = 4_096
+"""Open files beside the connections to the API: to receivers, to the database."""
+
+CLOSE: Final = b"connection: close\r\n"
+STATUS_LINES: Final = {
+    each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.phrase.encode("ascii")) for each in HTTPStatus
+}
+STATUS_LINES[429] += b"%b: %b\r\n" % RETRY_SOON
+
+HEAD_TOO_LARGE: Final = answer(
+    431, HttpErrorOut(code="headers_too_large", detail=f"Target and headers must be at most {HEAD_MAX} bytes.")
+)
+TOO_MANY_CONNECTIONS: Final = answer(
+    _BUSY_STATUS, HttpErrorOut(code="unavailable", detail="This process has as many connections as it may have.")
+)
+NO_MEMORY: Final = answer(
+    _BUSY_STATUS, HttpErrorOut(code="unavailable", detail="Other requests use all the memory for request bodies.")
+)
+
+
+@dataclass(slots=True, eq=False)
+class Bounds:
+    """What the connections of one process may use together."""
+
+    connections: int = 4_096
+    request_memory: int = 256 * 1024 * 1024
+    """Bytes of requests that have begun to come in and are not answered."""
+    wire_bytes: int = WIRE_BYTES
+    held: int = 0
+    """The bytes in use."""
+
+
+def allow_open_files(connections: int) -> None:
+    """Raise this process's limit on open files as far as its connections may need and the system permits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + _OTHER_FILES
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < connections:
+        log.warning("max_connections is %d, and the system permits %d open files", connections, allowed)
+
+
+class Usual:
+    """The headers that uvicorn puts into every answer, as bytes; it makes a new list of them every second."""
+
+    def __init__(self) -> None:
+        self._fields: list[tuple[bytes, bytes]] | None = None
+        self._text = b""
+
+    def of(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """Return them."""
+        if fields is not self._fields:
+            self._text = b"".join([b"%b: %b\r\n" % field for field in fields])
+            self._fields = fields
+        return self._text
+
+
+class Connection(HttpToolsProtocol):
+    """One connection."""
+
+    bounds: Bounds
+    usual: Usual
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own, passed on
+        super().__init__(*args, **kwargs)
+        self._is_coming = self._in_head = self._has_offer = False
+        self._is_over = False
+        """Whether what still comes is thrown away."""
+        self._last: Answer | None = None
+        """The answer after which the connection ends, while answers before it are still to be made."""
+        self._came = 0
+        self._spare = _SPILL_MAX
+        """Bytes that may still be thrown away."""
+        self._held = 0
+        self._late: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
+        self._closing: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        over = len(self.connections) - self.bounds.connections
+        if over > _REFUSED_MAX:
+            transport.abort()
+        elif over > 0:
+            count("connections.refused")
+            self._end(TOO_MANY_CONNECTIONS)
+        else:
+            self._hurry()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._has_come()
+        self._release()
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            self._throw_away(len(data))
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(memoryview(data)[offer.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse_malformed(error)
+        if self._is_coming and not self._is_over:
+            self._await_rest(len(data))
+
+    def _decline(self, rest: memoryview) -> None:
+        """Read a request that offers another protocol as one that does not, and what follows it."""
+        while not self._is_over:
+            method, version = self.parser.get_method(), self.parser.get_http_version()
+            head = framing.without_offer(method, version, self.url, self.headers)
+            self._has_offer = False
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            try:
+                self.parser.feed_data(head)
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as offer:
+                rest = rest[offer.args[0] :]
+            except httptools.HttpParserError as error:
+                self._refuse_malformed(error)
+            else:
+                return
+
+    def _refuse_malformed(self, error: httptools.HttpParserError) -> None:
+        count("requests.malformed")
+        self._end(framing.refusal_of(error))
+
+    def _await_rest(self, size: int) -> None:
+        """Bound a request of which a part has come. Bytes of the read in which its head began are not counted."""
+        self._came = 0 if self._came < 0 else self._came + size
+        if self._late is None:
+            self._hurry()
+        if self._in_head:
+            if self._came > HEAD_MAX:
+                self._end(HEAD_TOO_LARGE)
+        elif self._came > self.bounds.wire_bytes:
+            self.transport.abort()
+        elif not self._is_answered():
+            self._held += size
+            self.bounds.held += size
+            if self.bounds.held > self.bounds.request_memory:
+                count("requests.no_memory")
+                self._end(NO_MEMORY)
+
+    def _release(self) -> None:
+        self.bounds.held -= self._held
+        self._held = 0
+
+    def on_message_begin(self) -> None:
+        self._is_coming = self._in_head = True
+        self._idle_since = None
+        self._came = -1
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # trailers are not headers (RFC 9110, section 6.5.1)
+            self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        url, headers = self.url, self.headers
+        framing.check(self.parser.get_method(), self.parser.get_http_version(), url, headers)
+        if self.parser.should_upgrade():
+            self._has_offer = True
+            return
+        url = framing.origin_form(url)
+        self._in_head = False
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)
+        self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
+        self.expect_100_continue = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        )
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self._has_offer:
+            return
+        self._is_coming = False
+        if self._late is not None:
+            self._has_come()
+        if self._is_answered():
+            self._idle_since = self.loop.time()
+        else:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Note that a request is answered: the next one may come, and if none does, the connection is closed."""
+        self.server_state.total_requests += 1
+        if self._held:
+            self._release()
+        if self.transport.is_closing():
+            return
+        if self.flow.write_paused:
+            self.flow.pause_reading()  # whoever does not read answers is read no more: they would wait in memory
+        else:
+            self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._last is not None:
+            self._say_last(self._last)
+        elif self._is_coming and not self._in_head and self._has_unclear_end():
+            self._spare = self.bounds.wire_bytes
+            self._linger()
+        else:
+            self._idle_since = self.loop.time()
+            if self._closing is None:
+                self._closing = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _has_unclear_end(self) -> bool:
+        """Return whether the rest of an answered request may not come at all, or may come with trailers of any size."""
+        return self.expect_100_continue or any(name == b"transfer-encoding" for name, _ in self.headers)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.pipeline:
+            self.flow.resume_reading()
+        if self._idle_since is not None:
+            self._idle_since = self.loop.time()  # until now it was busy with answers
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def _close_if_idle(self) -> None:
+        """Close a connection on which nothing comes; one whose answers are still to be read gets a minute at least.
+
+        What its caller has sent meanwhile is not read: to close it would take back answers that are on their way.
+        """
+        self._closing = None
+        if self._idle_since is None:
+            return
+        idle = self.loop.time() - self._idle_since
+        if self.flow.write_paused and idle >= _REQUEST_SECONDS:
+            self.transport.abort()  # closed, it would wait for its answers to be read
+        elif self.flow.write_paused or idle < self.timeout_keep_alive:
+            left = self.timeout_keep_alive - (0 if self.flow.write_paused else idle)
+            self._closing = self.loop.call_later(left, self._close_if_idle)
+        else:
+            self.timeout_keep_alive_handler()
+
+    def _hurry(self) -> None:
+        """Give the request that is coming, or the first one, so much time and no more."""
+        self._late = self.loop.call_later(_REQUEST_SECONDS, self.transport.abort)
+
+    def _has_come(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _is_busy(self) -> bool:
+        """Return whether a request before the one that is coming is still to be answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_answered(self) -> bool:
+        """Return whether the request that is coming, past its head, has its answer already."""
+        return self.cycle is not None and self.cycle.response_complete
+
+    def _end(self, last: Answer) -> None:
+        """Answer the request that is coming, after those before it, and read nothing more."""
+        self._is_over = True
+        self._has_come()
+        if self._is_coming and not self._in_head:
+            if self._is_answered():
+                self._linger()
+                return
+            if self._withdraw():
+                self._say_last(last)
+                return
+        if self._is_busy():
+            self._last = last
+        else:
+            self._say_last(last)
+
+    def _withdraw(self) -> bool:
+        """Take the request that is coming back from its handler; return whether it was its turn to be answered."""
+        cycle = self.cycle
+        cycle.disconnected = True
+        cycle.message_event.set()
+        if cycle.response_started:
+            self.transport.abort()
+        if self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else self.cycle
+            return False
+        return True
+
+    def _say_last(self, last: Answer) -> None:
+        if self.transport.is_closing():
+            return
+        self._write(last, b"retry-after: 1\r\nconnection: close\r\n" if last.status == _BUSY_STATUS else CLOSE)
+        self._linger()
+
+    def _write(self, given: Answer, more: bytes) -> None:
+        body, usual = given.body, self.usual.of(self.server_state.default_headers)
+        self.transport.write(
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b"
+            % (STATUS_LINES[given.status], len(body), usual, more, body)
+        )
+
+    def _linger(self) -> None:
+        """Close the connection once its client has had time to read: closed with bytes unread, TCP drops the answer."""
+        self._is_over = True
+        self._release()
+        self._has_come()
+        if self.transport.is_closing():
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        seconds = _REQUEST_SECONDS if self.flow.write_paused else _LINGER_SECONDS
+        self._late = self.loop.call_later(seconds, self.transport.abort)
+        self.flow.resume_reading()
+
+    def _throw_away(self, size: int) -> None:
+        self._spare -= size
+        if self._spare < 0:
+            self.transport.abort()

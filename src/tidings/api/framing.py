@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""What the HTTP parser leaves to the server: Host, transfer codings, target forms, and offers to upgrade (RFC 9112)."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import httptools
+
+from tidings.api.wire import HttpErrorOut, answer
+from tidings.core.receipts import Answer
+
+_VERSIONS: Final = ("1.0", "1.1")
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_TARGET_MAX: Final = 64 * 1024
+_NOT_HTTP: Final = "This is not an HTTP/1.1 request"
+
+
+class Malformed(Exception):
+    """A request that cannot be served as HTTP/1.1; `answer` says why, and the connection ends."""
+
+    def __init__(self, detail: str, status: int = 400, code: str = "bad_request") -> None:
+        super().__init__(detail)
+        self.answer = answer(status, HttpErrorOut(code=code, detail=detail))
+
+
+def check(method: bytes, version: str, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raise `Malformed` unless a request head can be served."""
+    if version not in _VERSIONS:
+        raise Malformed(f"HTTP/{version} is not served here; use HTTP/1.1.")
+    if method == b"CONNECT":
+        raise Malformed("This server is no proxy: CONNECT is not served.")
+    if len(url) >= _TARGET_MAX:
+        raise Malformed(f"The request target must be shorter than {_TARGET_MAX} bytes.")
+    hosts = [value for name, value in headers if name == b"host"]
+    if len(hosts) > 1 or (not hosts and version == "1.1"):
+        raise Malformed(f"A request must have one Host header; this one has {len(hosts)}.")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        raise Malformed("The Host header must be a host name or an address, with a port if needed.")
+    for name, value in headers:
+        if name == b"transfer-encoding":
+            _check_coding(version, value)
+
+
+def _check_coding(version: str, value: bytes) -> None:
+    if version == "1.0":
+        raise Malformed("HTTP/1.0 has no Transfer-Encoding; use HTTP/1.1.")
+    if value.strip().lower() != b"chunked":
+        raise Malformed("The only transfer coding served here is chunked.", 501, "not_implemented")
+
+
+def is_host(value: bytes) -> bool:
+    """Return whether the value of a Host header is one."""
+    return _HOST.fullmatch(value) is not None
+
+
+def origin_form(url: bytes) -> bytes:
+    """Return the path and query of a target in absolute form; any other target stays as it is."""
+    if url.startswith(b"/") or url == b"*":
+        return url
+    parts = httptools.parse_url(url)
+    return (parts.path or b"/") + (b"" if parts.query is None else b"?" + parts.query)
+
+
+def without_offer(method: bytes, version: str, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return a request head without its Upgrade header, which a server may ignore (RFC 9110, section 7.8)."""
+    lines = [b"%b %b HTTP/%b\r\n" % (method, url, version.encode())]
+    lines += [b"%b: %b\r\n" % (name, value) for name, value in headers if name != b"upgrade"]
+    return b"".join(lines) + b"\r\n"
+
+
+def refusal_of(error: httptools.HttpParserError) -> Answer:
+    """Return the answer to bytes that the parser does not take."""
+    reason = error.__context__
+    if isinstance(reason, Malformed):
+        return reason.answer
+    if isinstance(error, httptools.HttpParserInvalidURLError) or isinstance(
+        reason, httptools.HttpParserInvalidURLError
+    ):
+        return Malformed(f"{_NOT_HTTP}: the target is no URL of this server.").answer
+    if isinstance(error, httptools.HttpParserCallbackError):
+        return Malformed(f"{_NOT_HTTP}.").answer
+    return Malformed(f"{_NOT_HTTP}: {error}.").answer
