@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidings.clock import SECOND, parse_rfc3339, rfc3339
+from tidings.clock import SECOND, ManualClock, SharedClock, parse_rfc3339, rfc3339
 
 TEN = 1_795_946_400_000  # 2026-11-29T10:00:00Z
 
@@ -97,3 +97,37 @@ def test_every_offset_names_the_same_time(moment: datetime, minutes: int) -> Non
 
     assert int((whole - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * SECOND == read
     assert read == parse_rfc3339(rfc3339(read))
+
+
+class TestSharedClock:
+    """The clock of nodes that share a database."""
+
+    def test_it_pauses_where_it_would_go_back_a_little(self) -> None:
+        own = ManualClock(TEN)
+        clock = SharedClock(own)
+        assert TEN == clock.now()
+
+        clock.told(TEN - 2 * SECOND)
+
+        assert TEN == clock.now()
+        own.advance(1_999)
+        assert TEN == clock.now()
+        own.advance(2)
+        assert TEN + 1 == clock.now()
+
+    def test_it_goes_back_at_once_where_it_was_wrong_by_much(self) -> None:
+        clock = SharedClock(ManualClock(TEN))
+        assert TEN == clock.now()
+
+        clock.told(TEN - 60 * SECOND)
+
+        assert TEN - 60 * SECOND == clock.now()
+
+    def test_a_slow_answer_is_no_other_time(self) -> None:
+        own = ManualClock(TEN)
+        clock = SharedClock(own)
+
+        clock.told(TEN - 800, took=900)
+        assert TEN == clock.now()
+        clock.told(TEN + 800, took=900)
+        assert TEN + 1_250 == clock.now()

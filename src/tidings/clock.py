@@ -14,6 +14,10 @@ CLOCK_SKEW: Final = 5 * MINUTE
 """How far a caller's clock may be ahead of this server's."""
 
 
+_PAUSE_MS: Final = 10 * SECOND
+"""How far a shared clock may be put back without going back."""
+
+
 class Clock(Protocol):
     """What the time is; a seam, so that tests move time without sleeping."""
 
@@ -41,27 +45,39 @@ class SystemClock:
 
 
 class SharedClock:
-    """The wall time of a database that many nodes share: this machine's, put right by what the database told."""
+    """The wall time of a database that many nodes share: this machine's, put right by what the database told.
 
-    __slots__ = ("_inner", "_offset")
+    Where it is put right by a little it pauses instead of going back: ids are to rise in the order in which they are
+    made. A clock that was wrong by more goes back at once.
+    """
+
+    __slots__ = ("_inner", "_latest", "_offset")
 
     def __init__(self, inner: Clock) -> None:
         self._inner = inner
         self._offset = 0
+        self._latest = 0
 
     def now(self) -> int:
         """Return the database's wall time in milliseconds since the Unix epoch, as near as it is known."""
-        return self._inner.now() + self._offset
+        now = self._inner.now() + self._offset
+        if now < self._latest <= now + _PAUSE_MS:
+            return self._latest
+        self._latest = now
+        return now
 
     def monotonic(self) -> float:
         """Return seconds on a clock that never goes back."""
         return self._inner.monotonic()
 
-    def told(self, moment: int) -> None:
-        """Take note of the database's time. Less than a tenth of a second is the way there, not a difference."""
+    def told(self, moment: int, *, took: int = 0) -> None:
+        """Take note of the database's time; it took some milliseconds to be told, so it may be that much later by now.
+
+        Another tenth of a second is the way there, not a difference.
+        """
         offset = moment - self._inner.now()
-        if abs(offset - self._offset) > SECOND // 10:
-            self._offset = offset
+        if not offset - SECOND // 10 <= self._offset <= offset + took + SECOND // 10:
+            self._offset = offset + took // 2
 
 
 class ManualClock:

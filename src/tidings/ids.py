@@ -3,7 +3,8 @@
 
 A KSUID here has 20 bytes: seconds since 2014-05-13 (4), the part of the second in steps of 4 ms (1), and
 randomness (15), written in base 62 with an alphabet that sorts as bytes do. So ids of one kind sort by the
-moment they were made, and a range of time is a range of ids.
+moment they were made, and a range of time is a range of ids. Those that one process makes in one step rise, too: a
+counter comes before the rest of the randomness.
 """
 
 import os
@@ -34,19 +35,38 @@ _EPOCH_MS: Final = 1_400_000_000_000
 _LENGTH: Final = 27
 _RANDOM_BITS: Final = 120
 # One step of time spans 2**120 numbers, more than a hundred blocks of 62**19: so the first eight characters
-# can be chosen once a step, inside it for certain, and the other nineteen are free.
+# can be chosen once a step, inside it for certain, and the other nineteen are free: three count, the rest is random.
 _FREE: Final = 19
+_RANDOM: Final = 16
 _BLOCK: Final = 62**_FREE
 _TO_ALPHABET: Final = bytes(ord(_ALPHABET[value % 62]) for value in range(256))
-_POOL_BYTES: Final = _FREE * 512
+_POOL_BYTES: Final = _RANDOM * 512
+_PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _HEADS_KEPT: Final = 1_024
+
+
+class _Head:
+    """What the ids of a step begin with, up to the last two places of their count."""
+
+    __slots__ = ("_prefix", "_turns", "count", "text")
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._turns = 0
+        self.text = prefix + _ALPHABET[0]
+        self.count = 0
+
+    def turn(self) -> None:
+        """Go on with the first place of the count; a step ends long before that has run out."""
+        self._turns = min(self._turns + 1, len(_ALPHABET) - 1)
+        self.text = self._prefix + _ALPHABET[self._turns]
 
 
 class _Pool:
     """Random characters, bought from the kernel in bulk: a system call per id would cost more than the rest.
 
-    The heads of the last steps are remembered: attempts are dated back to when they began, so that ids of several
-    steps are made in turn.
+    The heads of the last steps are remembered, each with its count: attempts are dated back to when they began, so that
+    ids of several steps are made at one time.
     """
 
     __slots__ = ("_at", "_heads", "_text")
@@ -54,22 +74,27 @@ class _Pool:
     def __init__(self) -> None:
         self._text = ""
         self._at = 0
-        self._heads: dict[tuple[str, int], str] = {}
+        self._heads: dict[tuple[str, int], _Head] = {}
 
     def take(self, prefix: str, moment_ms: int) -> str:
         step = prefix, moment_ms // STEP_MS
         head = self._heads.get(step)
         if head is None:
             if len(self._heads) >= _HEADS_KEPT:
-                self._heads.clear()
-            head = self._heads[step] = prefix + _head_of(moment_ms)
+                del self._heads[next(iter(self._heads))]
+            head = self._heads[step] = _Head(prefix + _head_of(moment_ms))
+        count = head.count
+        if count == len(_PAIRS):
+            head.turn()
+            count = 0
+        head.count = count + 1
         at = self._at
-        end = at + _FREE
+        end = at + _RANDOM
         if end > len(self._text):
             self._text = os.urandom(_POOL_BYTES).translate(_TO_ALPHABET).decode("ascii")
-            at, end = 0, _FREE
+            at, end = 0, _RANDOM
         self._at = end
-        return head + self._text[at:end]
+        return head.text + _PAIRS[count] + self._text[at:end]
 
 
 def _encode(number: int, length: int = _LENGTH) -> str:

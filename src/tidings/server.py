@@ -146,6 +146,7 @@ class Server:
             Receipts(self._db, self._clock),
             self._vault,
             settings.endpoints_per_application,
+            lambda: None if self._delivery is None else self._delivery.oldest_attempt(),
         )
         context = Context(
             desk=desk,
@@ -237,7 +238,9 @@ class Server:
         while True:
             try:
                 async with self._db.read() as read:
+                    asked_at = self._clock.monotonic()
                     heard = await pulse.take(read, since=self._clock.now() - _LATELY_MS, node=self._node)
+                    self._shared.told(heard.now, took=int((self._clock.monotonic() - asked_at) * SECOND))
                 self._heard(heard)
                 if self._nodes is not None:
                     await self._nodes.beat(heard.gone, is_known=heard.is_known)
@@ -253,7 +256,6 @@ class Server:
             await asyncio.sleep(_PULSE_SECONDS)
 
     def _heard(self, heard: pulse.Pulse) -> None:
-        self._shared.told(heard.now)
         for app_id, version in heard.changed.items():
             self._routing.drop_older(app_id, version)
         if self._delivery is not None and heard.deliveries_at is not None:

@@ -40,6 +40,7 @@ RECEIPT_KEPT_MS: Final = 12 * HOUR
 PATIENCE_SECONDS: Final = 5.0
 LOCK_MS: Final = 100
 """How long a batch waits for a key that another node is at work with, before it is split to find out which."""
+_UNNAMED: Final = MessageId("")
 EXPIRED: Final = b'{"expired":true}'
 
 
@@ -140,8 +141,7 @@ class AcceptBatcher:
         routing = self._routing.known(org_id, app_ref)
         if routing is None or receipt in self._under_way:
             return False
-        msg_id = MessageId(ids.new(ids.MESSAGE, self._clock.now()))
-        item = _Item(app_ref, draft, receipt, routing, msg_id, told, self._clock.monotonic())
+        item = _Item(app_ref, draft, receipt, routing, _UNNAMED, told, self._clock.monotonic())
         if receipt is not None:
             self._under_way[receipt] = item
         self._waiting.append(item)
@@ -270,12 +270,19 @@ class AcceptBatcher:
             item.outcome = None
         async with self._db.write(lock_ms=LOCK_MS) as tx:
             batch += [] if batch else self._taken()
+            self._name(batch)
             prepared = await self._write(tx, batch)
             point("accept.before_commit")
         point("accept.after_commit")
         for item in batch:
             self._answer(item, item.outcome or _accepted(item))
         self._hand_over(batch, prepared)
+
+    def _name(self, batch: list[_Item]) -> None:
+        """Give the messages their ids, no sooner than the transaction is open: whoever follows a list relies on it."""
+        now = self._clock.now()
+        for item in batch:
+            item.id = MessageId(ids.new(ids.MESSAGE, now))
 
     def _hand_over(self, batch: Sequence[_Item], prepared: _Batch) -> None:
         """Give delivery what was committed."""

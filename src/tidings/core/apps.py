@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.tailing import settled
 from tidings.errors import AppError, conflict
 from tidings.ids import APP, AppId, OrgId, new
 from tidings.model.app import App, AppDraft, Lacking
@@ -147,5 +148,6 @@ def _drafted(org_id: OrgId, draft: AppDraft, now: int) -> App:
 async def page(desk: Desk, org_id: OrgId, cursor: Cursor, without: Iterable[Lacking] = ()) -> Page[App]:
     """Return a page of an organisation's applications, but for those that lack something."""
     async with desk.db.read() as read:
-        rows = await apps.page(read, org_id, cursor.span(), without)
+        span = await settled(desk, read, cursor, cursor.span(), APP)
+        rows = await apps.page(read, org_id, span, without)
     return cursor.page(rows, lambda app: app.id)

@@ -7,6 +7,7 @@ from typing import Final
 
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.tailing import settled
 from tidings.errors import bad_request, conflict, not_found
 from tidings.ids import ATTEMPT, MESSAGE
 from tidings.model.app import App
@@ -38,6 +39,7 @@ async def page_of_endpoint(
     """Return a page of the attempts to an endpoint."""
     span = cursor.span_in_time(ATTEMPT, desk.now())
     async with desk.db.read() as read:
+        span = await settled(desk, read, cursor, span, ATTEMPT)
         endpoint = await endpoints.get(read, app.id, ref)
         rows = await attempts.page_of_endpoint(read, app.id, endpoint.id, span, wanted)
         if with_message:
@@ -52,6 +54,7 @@ async def page_of_message(
     span = cursor.span_in_time(ATTEMPT, desk.now())
     rows: list[Attempt] = []
     async with desk.db.read() as read:
+        span = await settled(desk, read, cursor, span, ATTEMPT)
         message = await messages.get(read, app.id, ref, with_payload=False)
         endpoint = None if endpoint_ref is None else await endpoints.get(read, app.id, endpoint_ref)
         if wanted.message.takes(message):

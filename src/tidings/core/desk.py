@@ -48,6 +48,8 @@ class Desk:
     vault: Vault = PLAIN
     endpoints_max: int = 5_000
     """How many endpoints an application may have."""
+    oldest_attempt: Callable[[], int | None] = lambda: None
+    """When the oldest attempt began that this process makes and has not written yet."""
 
     async def is_well(self) -> bool:
         """Tell whether the database answers."""

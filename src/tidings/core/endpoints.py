@@ -12,6 +12,7 @@ from typing import Any
 from tidings.core import health, operational
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.tailing import settled
 from tidings.errors import Fault, bad_request, conflict, invalid, unavailable
 from tidings.ids import ENDPOINT, EndpointId, OrgId, new
 from tidings.model.app import App
@@ -222,6 +223,7 @@ async def get(desk: Desk, app: App, ref: str) -> Endpoint:
 async def page(desk: Desk, app: App, cursor: Cursor) -> Page[Endpoint]:
     """Return a page of an application's endpoints, with their recent attempts."""
     async with desk.db.read() as read:
-        rows = await endpoints.page(read, app.id, cursor.span())
+        span = await settled(desk, read, cursor, cursor.span(), ENDPOINT)
+        rows = await endpoints.page(read, app.id, span)
         rows = await health.with_recent(read, rows, desk.now())
     return cursor.page(rows, lambda endpoint: endpoint.id)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.tailing import settled
 from tidings.ids import MESSAGE
 from tidings.model.app import App
 from tidings.model.message import Message, MessageFilter
@@ -24,6 +25,7 @@ async def page(desk: Desk, app: App, cursor: Cursor, wanted: MessageFilter, *, w
     """Return a page of an application's messages."""
     span = cursor.span_in_time(MESSAGE, desk.now())
     async with desk.db.read() as read:
+        span = await settled(desk, read, cursor, span, MESSAGE)
         found = cursor.page(await messages.page(read, app.id, span, wanted), lambda message: message.id)
         if not with_payload:
             return found

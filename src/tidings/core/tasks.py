@@ -15,6 +15,7 @@ from tidings import ids, observe
 from tidings.core import outcomes
 from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.tailing import settled
 from tidings.core.wake import hint
 from tidings.errors import Fault, conflict, invalid, not_found, too_many
 from tidings.ids import EndpointId, TaskId
@@ -134,6 +135,7 @@ async def page(
     """Return a page of the tasks that the caller may see and that were made within 90 days."""
     span = replace(cursor.span(), first=ids.first_at(ids.TASK, desk.clock.now() - WINDOW_MS))
     async with desk.db.read() as read:
+        span = await settled(desk, read, cursor, span, ids.TASK)
         found = await tasks.page(read, principal.org_id, principal.app_id, span, status=status, kind=kind)
     return cursor.page(found, lambda task: task.id)
 

@@ -95,6 +95,11 @@ class Queue:
         """How many deliveries are in memory."""
         return self._held
 
+    def oldest_start(self) -> float | None:
+        """Return when the oldest send under way was started, on the monotonic clock."""
+        found = (getattr(each, "started_at", None) for line in self._lines.values() for each in line.under_way.values())
+        return min((moment for moment in found if moment is not None), default=None)
+
     def fits(self, endpoint_id: str) -> bool:
         """Tell whether a new delivery of an endpoint may come to memory at once."""
         if self._closed or self._held >= self._bounds.memory:

@@ -19,6 +19,7 @@ from tidings.delivery.proxy import Proxy
 from tidings.delivery.queue import Bounds, Queue
 from tidings.delivery.settle import Outcome, SettleBatcher
 from tidings.delivery.throttle import Pacer
+from tidings.ids import STEP_MS, moment_of
 from tidings.model.lease import Leases, new_node
 from tidings.model.routing import Send
 from tidings.storage import deliveries
@@ -97,6 +98,14 @@ class Delivery:
         return Handover(
             self._leases, self._terms.lease_ms, self.queue.fits, self.queue.take, self.wake, self.claimer.due_at
         )
+
+    def oldest_attempt(self) -> int | None:
+        """Return when the oldest attempt began that is under way or not written yet, to a step of ids at least."""
+        started, unwritten = self.queue.oldest_start(), self.settler.oldest_attempt()
+        found = [] if unwritten is None else [moment_of(unwritten)]
+        if started is not None:
+            found.append(self._clock.now() - int((self._clock.monotonic() - started) * SECOND) - 2 * STEP_MS)
+        return min(found, default=None)
 
     def wake(self, endpoint_ids: Iterable[str]) -> None:
         """Claim what has become due for endpoints: their new deliveries queue behind it until it is drained."""

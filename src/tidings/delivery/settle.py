@@ -78,6 +78,8 @@ class SettleBatcher:
         self._resend = resend
         self._waiting: deque[Outcome] = deque()
         self._flushing: asyncio.Task[None] | None = None
+        self._batch: list[Outcome] = []
+        """What is being written."""
         self._closing = False
         self._known = Known()
 
@@ -85,6 +87,11 @@ class SettleBatcher:
     def waiting(self) -> int:
         """How many outcomes are not written yet."""
         return len(self._waiting)
+
+    def oldest_attempt(self) -> str | None:
+        """Return the least id of the attempts that are not written yet."""
+        found = (outcome.attempt[1] for outcome in (*self._batch, *self._waiting) if outcome.attempt is not None)
+        return min(found, default=None)
 
     def add(self, outcome: Outcome) -> None:
         """Take an outcome; it is written soon."""
@@ -108,9 +115,11 @@ class SettleBatcher:
             while self._waiting:
                 if len(self._waiting) < _FEW and not self._closing:
                     await asyncio.sleep(_LINGER_SECONDS)
-                await self._settle([])
+                self._batch = []
+                await self._settle(self._batch)
         finally:
             self._flushing = None
+            self._batch = []
 
     def _taken(self) -> list[Outcome]:
         """Take what waits, as far as it fits into a batch."""

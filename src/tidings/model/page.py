@@ -111,6 +111,12 @@ class Cursor:
             return self.order is Order.DESCENDING and self.after is not None and self.before is None
         return self.iterator.startswith("-")
 
+    @property
+    def follows(self) -> bool:
+        """Tell whether the page goes on from a place towards the newest element."""
+        order = self.order.opposite if self.is_back else self.order
+        return order is Order.ASCENDING and (self.iterator is not None or self.after is not None)
+
     def span(self) -> Span:
         """Return the rows to read."""
         order = self.order.opposite if self.is_back else self.order

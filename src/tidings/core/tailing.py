@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""Following a list: a page that goes on from an iterator towards the newest element skips nothing.
+
+Ids are made inside the transaction that writes them, and those of one process rise. On SQLite, which has one writer,
+they are committed in their order. On PostgreSQL a transaction that began earlier may commit later: ids that are no
+older than the oldest open transaction are held back, and with several processes those of the last quarter of a second,
+as far as their clocks may be apart. An attempt has the moment at which it began, and is written when it has ended: its
+list is held back to the oldest one under way in this process, and by the whole bound where others make attempts, too.
+
+Nothing is held back for longer than ten seconds. First pages are not held back at all: what was just made is there.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from tidings.core.desk import Desk
+from tidings.ids import ATTEMPT, first_at
+from tidings.model.page import Cursor, Span
+from tidings.storage import writes
+from tidings.storage.database import Dialect, Read
+
+HELD_MAX_MS: Final = 10_000
+"""For how long an element is held back at most."""
+_APART_MS: Final = 250
+"""How far the clocks of processes may be apart."""
+
+
+async def settled(desk: Desk, read: Read, cursor: Cursor, span: Span, prefix: str) -> Span:
+    """Return the rows to read without those that others may still come before; to be asked before they are read."""
+    if not cursor.follows:
+        return span
+    now = desk.now()
+    oldest = desk.oldest_attempt() if prefix == ATTEMPT else None
+    ends = [] if oldest is None else [oldest]
+    if read.dialect is Dialect.POSTGRESQL:
+        ends += await _ends(desk, read, now, is_attempt=prefix == ATTEMPT)
+    if not ends:
+        return span
+    below = first_at(prefix, max(min(ends), now - HELD_MAX_MS))
+    return replace(span, below=below if span.below is None else min(span.below, below))
+
+
+async def _ends(desk: Desk, read: Read, now: int, *, is_attempt: bool) -> list[int]:
+    """Return the moments from which on an id may still be committed; `now` was read before the database is asked."""
+    found = await writes.open_now(read)
+    has_others = found.has_others or not getattr(desk.db, "keeps_sessions", True)
+    apart = _APART_MS if has_others else 0
+    ends = [] if found.age is None else [now - found.age - apart]
+    if has_others:
+        ends.append(now - (HELD_MAX_MS if is_attempt else apart))
+    return ends

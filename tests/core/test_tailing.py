@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""Whoever follows a list skips nothing, whatever is being written beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import pytest
+import pytest_asyncio
+
+from tidings import ids
+from tidings.clock import SystemClock
+from tidings.core import apps, attempts, endpoints, messages
+from tidings.core.accept import AcceptBatcher
+from tidings.core.desk import Desk
+from tidings.core.receipts import Answer, Receipts
+from tidings.core.routing import RoutingCache
+from tidings.core.tailing import HELD_MAX_MS
+from tidings.core.wake import Wake
+from tidings.ids import OrgId
+from tidings.model.app import App, AppDraft
+from tidings.model.attempt import AttemptFilter
+from tidings.model.endpoint import EndpointDraft
+from tidings.model.message import EVERY_MESSAGE, Draft
+from tidings.model.page import Cursor, Order
+from tidings.storage import settlement
+from tidings.storage.database import Database, Dialect
+
+ORG = OrgId("org_x")
+DRAFT = Draft("a", b"{}", None, None, 90 * 24 * 3_600_000)
+
+
+@dataclass
+class World:
+    """An application, and what writes to it."""
+
+    desk: Desk
+    acceptor: AcceptBatcher
+    app: App
+
+    async def accept(self) -> str:
+        return (await self.acceptor.accept(ORG, self.app.id, DRAFT, None)).id
+
+    async def tail(self, key: str) -> list[str]:
+        """Return what follows a message, oldest first."""
+        cursor = Cursor(Order.DESCENDING, 250, f"-{key}")
+        page = await messages.page(self.desk, self.app, cursor, EVERY_MESSAGE, with_payload=False)
+        return [str(each.id) for each in page.items][::-1]
+
+
+@pytest_asyncio.fixture
+async def world(db: Database) -> AsyncIterator[World]:
+    clock = SystemClock()
+    routing = RoutingCache(db)
+    desk = Desk(db, clock, Wake(routing=routing.drop), Receipts(db, clock))
+    app = await apps.have(desk, ORG, AppDraft(name="a", uid="a", throttle_rate=None, metadata={}))
+    acceptor = AcceptBatcher(db, clock, routing)
+    yield World(desk, acceptor, app)
+    await acceptor.close()
+
+
+async def test_what_is_written_in_turn_follows_in_turn(world: World) -> None:
+    made = [await world.accept() for _ in range(20)]
+
+    assert sorted(made) == made
+    assert made[1:] == await world.tail(made[0])
+
+
+async def test_messages_of_one_batch_have_the_order_in_which_they_came(world: World) -> None:
+    first = await world.accept()
+    made = await asyncio.gather(*[world.accept() for _ in range(200)])
+
+    assert sorted(made) == made
+    assert made == await world.tail(first)
+
+
+async def test_nothing_follows_an_open_write_until_it_has_ended(world: World) -> None:
+    db = world.desk.db
+    if db.dialect is not Dialect.POSTGRESQL:
+        pytest.skip("on SQLite no other write is possible meanwhile")
+    first = await world.accept()
+    async with db.write() as tx:
+        [slow] = await world.acceptor.accept_many(tx, ORG, world.app.id, [DRAFT])
+        quick = await world.accept()
+        assert [] == await world.tail(first)
+        page = await messages.page(
+            world.desk, world.app, Cursor(Order.DESCENDING, 5), EVERY_MESSAGE, with_payload=False
+        )
+        assert [quick, first] == [each.id for each in page.items]
+
+    assert not isinstance(slow, Exception)
+    assert [slow.id, quick] == await world.tail(first)
+
+
+async def test_an_open_write_holds_nothing_back_that_is_older(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    if world.desk.db.dialect is not Dialect.POSTGRESQL:
+        pytest.skip("on SQLite no other write is possible meanwhile")
+    earlier = AcceptBatcher(world.desk.db, _Ahead(-500), RoutingCache(world.desk.db))
+    made = [(await earlier.accept(ORG, world.app.id, DRAFT, None)).id for _ in range(3)]
+    async with world.desk.db.write() as tx:
+        await tx.rows("SELECT 1")
+        assert made[1:] == await world.tail(made[0])
+        late = await world.accept()
+        assert made[1:] == await world.tail(made[0])
+        monkeypatch.setattr("tidings.core.tailing.HELD_MAX_MS", -1_000)  # as if it had been open for longer than that
+        assert [*made[1:], late] == await world.tail(made[0])
+
+
+async def test_other_processes_may_have_other_clocks(world: World) -> None:
+    db = world.desk.db
+    if db.dialect is not Dialect.POSTGRESQL:
+        pytest.skip("a SQLite file has one process")
+    first = await world.accept()
+    last = await world.accept()
+    assert [last] == await world.tail(first)
+
+    async with db.write() as tx:
+        for node in (1, 2):
+            await tx.run("INSERT INTO node (id, worker) VALUES (CAST(:node AS BIGINT), 'w')", node=node)
+
+    assert [] == await world.tail(first)
+    ahead = Desk(db, _Ahead(500), world.desk.wake, world.desk.receipts)
+    assert [last] == await replace(world, desk=ahead).tail(first)
+
+
+class _Ahead(SystemClock):
+    """A clock that is ahead."""
+
+    __slots__ = ("_ms",)
+
+    def __init__(self, ms: int) -> None:
+        self._ms = ms
+
+    def now(self) -> int:
+        return super().now() + self._ms
+
+
+@pytest.mark.parametrize(("age", "is_held"), [(1_000, True), (HELD_MAX_MS + 5_000, False)])
+async def test_attempts_wait_for_the_oldest_one_under_way(world: World, age: int, is_held: bool) -> None:  # noqa: FBT001
+    desk = world.desk
+    draft = EndpointDraft(
+        url="http://example.com/",
+        description="",
+        uid="e",
+        version=1,
+        disabled=False,
+        event_types=None,
+        channels=None,
+        throttle_rate=None,
+        metadata={},
+        headers={},
+        secret=None,
+    )
+    await endpoints.create(desk, world.app, draft, receipt=None, render=lambda _: Answer(201))
+    endpoint, msg = await endpoints.get(desk, world.app, "e"), await world.accept()
+    now = desk.now() - age
+    made = [ids.new(ids.ATTEMPT, now + 100 * n) for n in range(4)]
+    async with desk.db.write() as tx:
+        for each in made:
+            who = (msg, each, endpoint.id, world.app.id, ORG, endpoint.url)
+            await settlement.add_attempts(tx, [(*who, 0, 200, "", 1, 0, None, None)])
+
+    async def told(oldest: int | None, key: str, order: Order = Order.DESCENDING) -> list[str]:
+        holding = replace(desk, oldest_attempt=lambda: oldest)
+        cursor = Cursor(order, 250, key)
+        wanted = AttemptFilter()
+        found = [
+            await attempts.page_of_endpoint(holding, world.app, "e", cursor, wanted, with_message=False),
+            await attempts.page_of_message(holding, world.app, msg, cursor, wanted, endpoint_ref=None),
+        ]
+        assert found[0].items == found[1].items
+        return [str(each.id) for each in found[0].items][::-1]
+
+    assert made[1:] == await told(None, f"-{made[0]}")
+    assert (made[1:3] if is_held else made[1:]) == await told(now + 300, f"-{made[0]}")
+    assert ([] if is_held else made[1:]) == await told(now - 3_600_000, f"-{made[0]}")
+    assert made[:3] == await told(now, made[3])
