@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import live
-from cli.command import tidings
+from cli.command import Said, tidings
 from live import SECRET, serving
 from tidings.model.signature import parse_secret
 
@@ -144,8 +144,9 @@ def test_an_organisation_is_wiped_and_no_other(tmp_path: Path, database_url: str
 
     assert 1 == asked.code
     assert SURE in asked.err
-    assert f"Deleted of {OTHER}: 1 applications, 1 endpoints, 3 messages, 0 attempts, 0 tasks.\n" == said.out
-    assert f"Deleted of {OTHER}: 0 applications, 0 endpoints, 0 messages, 0 attempts, 0 tasks.\n" == again.out
+    counts = "{0} applications, {0} endpoints, {1} messages, 0 attempts, {1} deliveries, 0 tasks."
+    assert f"Deleted of {OTHER}: {counts.format(1, 3)}\n" == said.out
+    assert f"Deleted of {OTHER}: {counts.format(0, 0)}\n" == again.out
     with serving(database_url, tmp_path, worker_enabled="false") as server:
         theirs, mine = server.token_of(OTHER), server.token_of("org_kept")
         for path in ("app", "event-type"):
@@ -173,16 +174,55 @@ def test_messages_of_long_ago_are_pruned(tmp_path: Path, database_url: str) -> N
     now = datetime.now(UTC)
     assert (0, "Deleted: 0 messages, 0 attempts.\n") == prune(now - timedelta(days=100), SURE)
     assert 1 == prune(now + timedelta(hours=1))[0]
-    code, err = prune(now + timedelta(hours=1), SURE)
-    assert (0, ["Some of what goes is less than 90 days old.", "Deleted: 3 messages, 0 attempts."]) == (
+    code, err = prune(now + timedelta(hours=1), SURE, "--discard-deliveries")
+    assert (0, "Deleted: 3 messages, 0 attempts, 3 deliveries that were scheduled or in flight.") == (
         code,
-        err.splitlines(),
+        err.splitlines()[-1],
     )
     with serving(database_url, tmp_path, worker_enabled="false") as server:
         path, token = f"/api/v1/app/{app}/msg", server.token_of(OTHER)
         assert [] == server.call("GET", path, token=token)[1]["data"]
         again = {"eventType": "a", "payload": {}, "eventId": "e0"}
         assert 202 == server.call("POST", path, again, token=token)[0]
+
+
+def test_messages_with_deliveries_are_pruned_only_by_a_flag_of_its_own(tmp_path: Path, database_url: str) -> None:
+    with serving(database_url, tmp_path, worker_enabled="false") as server:
+        waiting = _filled(server, OTHER)
+        quiet = server.call("POST", "/api/v1/app", {"name": "quiet"})[1]["id"]
+        for _ in range(4):
+            server.call("POST", f"/api/v1/app/{quiet}/msg", {"eventType": "a", "payload": {}})
+        endpoint = server.call("GET", f"/api/v1/app/{waiting}/endpoint", token=server.token_of(OTHER))[1]["data"][0][
+            "id"
+        ]
+
+    def prune(*more: str) -> Said:
+        return tidings("prune", "--older-than", "0s", *more, folder=tmp_path, db_dsn=database_url)
+
+    counted = (
+        "Messages: 7, with 0 attempts.\nOf these, 3 messages have 3 deliveries (scheduled or in flight) to 1 endpoints."
+        f" They stay, unless --discard-deliveries is given:\n  {endpoint}: 3\n"
+    )
+    assert (0, counted) == ((dry := prune("--dry-run", SURE)).code, dry.out)
+    assert (1, counted) == ((unsure := prune()).code, unsure.out)
+    kept = prune(SURE, "--batch-size", "2")
+    assert (0, "Deleted: 4 messages, 0 attempts.") == (kept.code, kept.err.splitlines()[1])
+    assert "Kept: 3 messages that have deliveries; --discard-deliveries deletes them." == kept.err.splitlines()[2]
+    with serving(database_url, tmp_path, worker_enabled="false") as server:
+        path, token = f"/api/v1/app/{waiting}/msg?event_types=a", server.token_of(OTHER)
+        assert 3 == len(server.call("GET", path, token=token)[1]["data"])
+    assert "Deleted: 3 messages, 0 attempts, 3 deliveries" in prune(SURE, "--discard-deliveries").err
+    assert "Messages: 0, with 0 attempts.\n" == prune("--dry-run").out
+
+
+@pytest.mark.parametrize(("age", "goes"), [("1h", 0), ("30d", 0), ("2 w", 0), ("0s", 3)])
+def test_an_age_is_taken_as_elsewhere(tmp_path: Path, sqlite_url: str, age: str, goes: int) -> None:
+    with serving(sqlite_url, tmp_path, worker_enabled="false") as server:
+        _filled(server, OTHER)
+
+    said = tidings("prune", "--older-than", age, "--dry-run", folder=tmp_path, db_dsn=sqlite_url)
+
+    assert (0, f"Messages: {goes}, with 0 attempts.") == (said.code, said.out.splitlines()[0])
 
 
 @pytest.mark.parametrize("moment", ["yesterday", "2024-01-01T00:00:00", "2024-W01-1T00:00:00Z", ""])

@@ -9,19 +9,23 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 import typer
 
+from tidings.cli.moments import moment
 from tidings.cli.serve import ConfigFile, DatabaseUrl
 from tidings.clock import DAY, SystemClock, parse_rfc3339
 from tidings.config import ConfigError, load, origins, without_effect
 from tidings.core import wiping
+from tidings.core.wiping import Old
 from tidings.ids import ORG, OrgId
 from tidings.model.signature import generate_pair
 from tidings.storage.database import Database
 
 _LATELY_MS: Final = 90 * DAY
+_NAMED_AT_MOST: Final = 20
+Result = TypeVar("Result")
 
 keys: Final = typer.Typer(help="Keys that sign for endpoints.", no_args_is_help=True)
 
@@ -70,39 +74,73 @@ def wipe(
     typer.echo(f"Deleted of {org}: {_told(gone)}.")
 
 
-def prune(
-    older_than: Annotated[str, typer.Option("--older-than", metavar="MOMENT", help="In RFC 3339, with its offset.")],
+def prune(  # noqa: PLR0913 - each is a flag
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="AGE", help="An age (30d, 12w), or a timestamp in RFC 3339.")
+    ],
     *,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=100_000, help="Messages at a time.")] = 10_000,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be deleted.")] = False,
+    deliveries: Annotated[
+        bool, typer.Option("--discard-deliveries", help="Delete messages with scheduled deliveries, too.")
+    ] = False,
     sure: Sure = False,
     db: DatabaseUrl = None,
     config: ConfigFile = None,
 ) -> None:
-    """Delete the messages made before a moment, and the attempts at them."""
-    try:
-        before = parse_rfc3339(older_than)
-    except (ValueError, OverflowError) as error:
-        raise ConfigError(f"--older-than: {older_than!r} is not a moment in RFC 3339 ({error})") from error
+    """Delete the messages older than an age, and their attempts.
+
+    Messages that still have deliveries stay, unless --discard-deliveries is given.
+    """
+    before = parse_rfc3339(moment(older_than, "--older-than", SystemClock()))
     if before > SystemClock().now() - _LATELY_MS:
-        typer.echo("Some of what goes is less than 90 days old.", err=True)
-    if not sure:
-        typer.echo(f"Messages from before {older_than} go. Say --yes-i-know-what-im-doing to have it done.", err=True)
+        typer.echo("Some of the messages are less than 90 days old.", err=True)
+    if dry_run or not sure:
+        for line in _counted(_on(db, config, lambda opened: wiping.count_old(opened, before, chunk=batch_size))):
+            typer.echo(line)
+        if dry_run:
+            return
+        typer.echo("Nothing is deleted yet; add --yes-i-know-what-im-doing.", err=True)
         raise typer.Exit(1)
-    gone = _on(db, config, lambda database: wiping.prune(database, before, SystemClock().now(), chunk=batch_size))
+    now = SystemClock().now()
+    gone = _on(db, config, lambda opened: wiping.prune(opened, before, now, chunk=batch_size, deliveries=deliveries))
+    typer.echo(_pruned(gone), err=True)
+    if gone["kept"]:
+        typer.echo(f"Kept: {gone['kept']} messages that have deliveries; --discard-deliveries deletes them.", err=True)
+
+
+def _counted(old: Old) -> list[str]:
+    """Say what a run would delete and what it would keep."""
+    lines = [f"Messages: {old.messages}, with {old.attempts} attempts."]
+    if not old.deliveries:
+        return lines
+    total, endpoints = old.deliveries.total(), len(old.deliveries)
+    lines.append(
+        f"Of these, {old.with_deliveries} messages have {total} deliveries (scheduled or in flight) to {endpoints}"
+        " endpoints. They stay, unless --discard-deliveries is given:"
+    )
+    lines += [f"  {endpoint}: {count}" for endpoint, count in old.deliveries.most_common(_NAMED_AT_MOST)]
+    return lines if endpoints <= _NAMED_AT_MOST else [*lines, f"  and {endpoints - _NAMED_AT_MOST} endpoints more"]
+
+
+def _pruned(gone: Counter[str]) -> str:
+    parts = [f"{gone['messages']} messages", f"{gone['attempts']} attempts"]
+    if gone["deliveries"]:
+        parts.append(f"{gone['deliveries']} deliveries that were scheduled or in flight")
     ended = f"; {gone['payloads']} payloads whose time was over" if gone["payloads"] else ""
-    typer.echo(f"Deleted: {gone['messages']} messages, {gone['attempts']} attempts{ended}.", err=True)
+    return f"Deleted: {', '.join(parts)}{ended}."
 
 
 def _told(gone: Counter[str]) -> str:
-    kinds = ("applications", "endpoints", "messages", "attempts", "tasks")
+    kinds = ("applications", "endpoints", "messages", "attempts", "deliveries", "tasks")
     return ", ".join(f"{gone[kind]} {kind}" for kind in kinds)
 
 
-def _on(db: str | None, config: Path | None, work: Callable[[Database], Awaitable[Counter[str]]]) -> Counter[str]:
+def _on(db: str | None, config: Path | None, work: Callable[[Database], Awaitable[Result]]) -> Result:
     """Do something on the database of this configuration."""
     from tidings.server import open_database  # noqa: PLC0415 - the whole service, and seldom needed here
 
-    async def done() -> Counter[str]:
+    async def done() -> Result:
         database = await open_database(load(file=config, db_dsn=db))
         try:
             return await work(database)

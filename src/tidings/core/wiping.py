@@ -2,12 +2,13 @@
 """Deleting for good what an organisation has, and messages of long ago: in chunks, beside whatever else goes on."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tidings.clock import HOUR
 from tidings.core import retention
-from tidings.ids import MESSAGE, OrgId, first_at
+from tidings.ids import MESSAGE, OrgId, first_at, moment_of
 from tidings.storage import marks, partitions, wiping
 from tidings.storage.database import Database, Write, retried
 
@@ -27,25 +28,70 @@ async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
     return gone
 
 
-async def prune(db: Database, before: int, now: int, *, chunk: int) -> Counter[str]:
-    """Delete the messages made before a moment, their attempts, and the payloads whose time is over of the rest."""
-    gone = await _prune(db, before, chunk)
+@dataclass(slots=True)
+class Old:
+    """Messages from before a timestamp with their attempts and deliveries, and those that have deliveries."""
+
+    messages: int = 0
+    attempts: int = 0
+    deliveries: Counter[str] = field(default_factory=Counter)
+    """By endpoint."""
+    with_deliveries: int = 0
+
+
+async def count_old(db: Database, before: int, *, chunk: int) -> Old:
+    """Count what `prune` deletes or keeps; writes nothing."""
+    old = Old()
+    async for found in _messages_before(db, before, chunk):
+        async with db.read() as read:
+            old.attempts += await wiping.count_attempts(read, found)
+            old.deliveries.update(await wiping.count_deliveries(read, found))
+            old.with_deliveries += len(await wiping.with_deliveries(read, found))
+        old.messages += len(found)
+    return old
+
+
+async def prune(db: Database, before: int, now: int, *, chunk: int, deliveries: bool = False) -> Counter[str]:
+    """Delete the messages made before a timestamp with their attempts, and expired payloads of the other messages.
+
+    Messages that have deliveries stay, unless `deliveries` says otherwise; `kept` counts them.
+    """
+    gone: Counter[str] = Counter()
+    oldest_kept = None
+    async for found in _messages_before(db, before, chunk):
+        kept = await _prune_messages(db, found, gone, deliveries=deliveries)
+        oldest_kept = min([*kept, oldest_kept] if oldest_kept else kept, default=None)
     ended = min(before, now) - HOUR  # nothing that is made now belongs there, whatever other clocks say
-    await _prune_marks(db, ended, chunk)
+    # Marks lead to the messages that stay, and to their attempts, which are younger.
+    await _prune_marks(db, ended if oldest_kept is None else min(ended, moment_of(oldest_kept)), chunk)
     await partitions.drop_empty(db, ended)
     gone["payloads"] = await retention.expire(db, now)
     return gone
 
 
-async def _prune(db: Database, before: int, chunk: int) -> Counter[str]:
-    gone: Counter[str] = Counter()
-    below = first_at(MESSAGE, before)
+async def _messages_before(db: Database, before: int, chunk: int) -> AsyncIterator[list[str]]:
+    """Yield the ids of messages made before a timestamp, in their order."""
+    below, after = first_at(MESSAGE, before), ""
     while True:
         async with db.read() as read:
-            found = await wiping.messages_below(read, below, chunk)
+            found = await wiping.messages_below(read, below, chunk, after=after)
         if not found:
-            return gone
-        await _drop_messages(db, found, gone)
+            return
+        yield found
+        after = found[-1]
+
+
+async def _prune_messages(db: Database, found: list[str], gone: Counter[str], *, deliveries: bool) -> set[str]:
+    """Delete messages, but those that have deliveries only if that is wanted; return those that stay."""
+
+    async def work(tx: Write) -> tuple[dict[str, int], set[str]]:
+        kept = set() if deliveries else await wiping.with_deliveries(tx, found)
+        return await wiping.drop_messages(tx, [each for each in found if each not in kept]), kept
+
+    dropped, kept = await _in_one(db, work)
+    gone.update(dropped)
+    gone["kept"] += len(kept)
+    return kept
 
 
 async def _prune_marks(db: Database, before: int, chunk: int) -> None:
@@ -98,9 +144,7 @@ async def _drop_attempts(db: Database, endpoint_id: str, chunk: int, gone: Count
 
 
 async def _drop_messages(db: Database, msg_ids: list[str], gone: Counter[str]) -> None:
-    attempts, messages = await _in_one(db, lambda tx: wiping.drop_messages(tx, msg_ids))
-    gone["attempts"] += attempts
-    gone["messages"] += messages
+    gone.update(await _in_one(db, lambda tx: wiping.drop_messages(tx, msg_ids)))
 
 
 async def _in_one(db: Database, work: Callable[[Write], Awaitable[Result]]) -> Result:

@@ -10,7 +10,21 @@ from tidings.storage.database import Read, Sql, Write
 _APPS: Final = "SELECT id FROM application WHERE org_id = :org"
 _ENDPOINTS: Final = "SELECT id FROM endpoint WHERE app_id = :app"
 _OF_APP: Final = "SELECT id FROM message WHERE app_id = :app ORDER BY id LIMIT CAST(:limit AS BIGINT)"
-_OLD: Final = "SELECT id FROM message WHERE id < :below ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+_OLD: Final = "SELECT id FROM message WHERE id > :after AND id < :below ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+_WITH_DELIVERIES: Final = Sql(
+    sqlite="SELECT DISTINCT msg_id FROM delivery WHERE msg_id IN (SELECT value FROM json_each(:ids))",
+    postgresql="SELECT DISTINCT msg_id FROM delivery WHERE msg_id = ANY(CAST(:ids AS text[]))",
+)
+_COUNT_ATTEMPTS: Final = Sql(
+    sqlite="SELECT count(*) AS n FROM attempt WHERE msg_id IN (SELECT value FROM json_each(:ids))",
+    postgresql="SELECT count(*) AS n FROM attempt WHERE msg_id = ANY(CAST(:ids AS text[]))",
+)
+_COUNT_DELIVERIES: Final = Sql(
+    *(
+        f"SELECT endpoint_id, count(*) AS n FROM delivery WHERE {among} GROUP BY endpoint_id"
+        for among in ("msg_id IN (SELECT value FROM json_each(:ids))", "msg_id = ANY(CAST(:ids AS text[]))")
+    )
+)
 _TASKS: Final = "SELECT id FROM task WHERE org_id = :org ORDER BY id LIMIT CAST(:limit AS BIGINT)"
 
 
@@ -85,18 +99,32 @@ async def messages_of(read: Read, app_id: str, limit: int) -> list[str]:
     return [row["id"] for row in await read.rows(_OF_APP, app=app_id, limit=limit)]
 
 
-async def messages_below(read: Read, below: str, limit: int) -> list[str]:
-    """Return the ids of some of the oldest messages."""
-    return [row["id"] for row in await read.rows(_OLD, below=below, limit=limit)]
+async def messages_below(read: Read, below: str, limit: int, *, after: str = "") -> list[str]:
+    """Return the ids of the oldest messages behind an id."""
+    return [row["id"] for row in await read.rows(_OLD, after=after, below=below, limit=limit)]
 
 
-async def drop_messages(tx: Write, msg_ids: Sequence[str]) -> tuple[int, int]:
-    """Delete messages with all that belongs to them; return how many attempts and how many messages it were."""
+async def with_deliveries(read: Read, msg_ids: Sequence[str]) -> set[str]:
+    """Return those of some messages that have deliveries: scheduled or in flight."""
+    return {row["msg_id"] for row in await read.rows(_WITH_DELIVERIES, ids=list(msg_ids))}
+
+
+async def count_attempts(read: Read, msg_ids: Sequence[str]) -> int:
+    """Count the attempts of some messages."""
+    return int((await read.one(_COUNT_ATTEMPTS, ids=list(msg_ids)))["n"])
+
+
+async def count_deliveries(read: Read, msg_ids: Sequence[str]) -> dict[str, int]:
+    """Count the deliveries of some messages by their endpoints."""
+    return {row["endpoint_id"]: row["n"] for row in await read.rows(_COUNT_DELIVERIES, ids=list(msg_ids))}
+
+
+async def drop_messages(tx: Write, msg_ids: Sequence[str]) -> dict[str, int]:
+    """Delete messages with all that belongs to them; return how many rows of what were deleted."""
     ids = list(msg_ids)
-    attempts = await tx.run(_ATTEMPTS, ids=ids)
-    await tx.run(_DELIVERIES, ids=ids)
+    gone = {"attempts": await tx.run(_ATTEMPTS, ids=ids), "deliveries": await tx.run(_DELIVERIES, ids=ids)}
     await tx.run(_EVENT_IDS, ids=ids)
-    return attempts, await tx.run(_MESSAGES, ids=ids)
+    return gone | {"messages": await tx.run(_MESSAGES, ids=ids)}
 
 
 async def drop_attempts(tx: Write, endpoint_id: str, limit: int) -> int:
