@@ -44,6 +44,10 @@ class AppError(Exception):
         self.faults = faults
 
 
+REPLAYABLE = frozenset({Kind.BAD_REQUEST, Kind.NOT_FOUND, Kind.INVALID, Kind.TOO_LARGE})
+"""Refusals in whose place a request with a used idempotency key gets the stored response."""
+
+
 def not_found(detail: str = "Entity not found") -> AppError:
     """Something does not exist, or not for this caller."""
     return AppError(Kind.NOT_FOUND, "not_found", detail)

@@ -6,6 +6,7 @@ import asyncio
 import pytest
 
 from api.kit import ORG, SECRET, Api
+from api.sockets import BODY, Wire
 from tidings.clock import HOUR
 from tidings.core.access import issue_app_token, issue_org_token
 from tidings.ids import AppId
@@ -119,3 +120,60 @@ async def test_nothing_stays_behind_in_memory(lite: Api) -> None:
     await asyncio.gather(*[lite.post("/app", json={"name": "x"}, headers=KEY) for _ in range(10)])
 
     assert not lite.context.desk.receipts._turns  # noqa: SLF001 - a leak shows nowhere else
+
+
+MESSAGE = {"eventType": "a.b", "payload": {"a": 1}}
+BAD: list[bytes] = [b"nonsense", b"{}", b'{"name": 7, "eventType": 7}', b"x" * 3_000_000]
+
+
+@pytest.mark.parametrize("body", BAD, ids=["no JSON", "nothing", "another type", "too much"])
+async def test_the_stored_response_does_not_depend_on_the_body(api: Api, body: bytes) -> None:
+    app = await api.app()
+    for path, good in (
+        ("/app", {"name": "one"}),
+        (f"/app/{app}/msg", MESSAGE),
+        (f"/app/{app}/msg/batch", {"messages": [MESSAGE]}),
+    ):
+        first = await api.post(path, json=good, headers=KEY)
+        again = await api.post(path, content=body, headers=KEY)
+        fresh = await api.post(path, content=body, headers={"idempotency-key": "unused"})
+
+        assert (first.status_code, first.content) == (again.status_code, again.content)
+        assert fresh.status_code in (413, 422)
+
+
+async def test_the_stored_response_outlives_its_application(api: Api) -> None:
+    app = await api.app(uid="mine")
+    paths = {
+        f"/app/{app}/msg": MESSAGE,
+        "/app/mine/msg": MESSAGE,
+        f"/app/{app}/endpoint": {"url": "http://example.com"},
+    }
+    first = {path: await api.post(path, json=body, headers=KEY) for path, body in paths.items()}
+    await api.call("DELETE", f"/app/{app}")
+
+    for path, body in paths.items():
+        again = await api.post(path, json=body, headers=KEY)
+        assert (first[path].status_code, first[path].content) == (again.status_code, again.content)
+        assert 404 == (await api.post(path, json=body, headers={"idempotency-key": "unused"})).status_code
+        assert 401 == (await api.post(path, json=body, headers=KEY, token="wrong")).status_code
+
+
+async def test_a_stored_response_ends_with_its_key(api: Api) -> None:
+    app = await api.app()
+    await api.post(f"/app/{app}/msg", json=MESSAGE, headers=KEY)
+    await api.post("/app", json={"name": "one"}, headers=KEY)
+
+    api.clock.advance(12 * HOUR)
+
+    assert 422 == (await api.post(f"/app/{app}/msg", json={}, headers=KEY)).status_code
+    assert 422 == (await api.post("/app", json={}, headers=KEY)).status_code
+
+
+async def test_the_hot_route_replays_too(wire: Wire) -> None:
+    key = b"idempotency-key: k"
+
+    replies = [(await wire.say(wire.request(body, key)))[0] for body in (BODY, b"nonsense", b"{}")]
+
+    assert [202] * 3 == [status for status, _, _ in replies]
+    assert 1 == len({body for _, _, body in replies})

@@ -40,7 +40,7 @@ from tidings.api.unserved import UNSERVED, route_of
 from tidings.api.wire import encode, read
 from tidings.core import access, sessions
 from tidings.core.receipts import Answer, receipt_key
-from tidings.errors import forbidden, not_found
+from tidings.errors import REPLAYABLE, AppError, forbidden, not_found
 from tidings.model.token import Principal
 
 _CORS_SECONDS: Final = 600
@@ -164,6 +164,29 @@ class _Resource:
             await sessions.require_live(context.desk, caller)
             if not caller.may(route.needs):
                 raise forbidden()
+        receipt = _receipt(scope, headers, caller)
+        try:
+            return await self._handled(route, scope, receive, asked, path, caller, receipt)
+        except AppError as error:
+            if receipt is None or error.kind not in REPLAYABLE or route.tag == authentication.TAG:
+                raise
+            kept = await context.desk.receipts.kept(receipt)
+            if kept is None:
+                raise
+            return kept
+
+    async def _handled(  # noqa: PLR0913, PLR0917 - what the checks have found
+        self,
+        route: AnyRoute,
+        scope: Scope,
+        receive: Receive,
+        asked: query.Query,
+        path: Mapping[str, str],
+        caller: Principal | None,
+        receipt: str | None,
+    ) -> Answer:
+        """Handle a request of a caller who may make it."""
+        context, headers = self._context, dict(scope["headers"])
         found = None
         if caller is not None and route.has_app:
             found = await access.application(context.desk, caller, path["app_id"])
@@ -176,7 +199,7 @@ class _Resource:
             body=read(route.decoder, body),
             path=path,
             agent=headers.get(b"user-agent", b"").decode("latin-1"),
-            receipt=_receipt(scope, headers, caller),
+            receipt=receipt,
             caller=caller,
             found=found,
             seen=headers.get(b"last-event-id", b"").decode("latin-1"),

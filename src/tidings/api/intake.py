@@ -21,10 +21,10 @@ from tidings.api.location import below_mount, has_encoded_slash
 from tidings.api.messages import ContentQuery, MessageIn, told
 from tidings.api.wire import decode, encode, refusal
 from tidings.clock import rfc3339
-from tidings.core import apps
+from tidings.core import apps, repeats
 from tidings.core.desk import Outcome
 from tidings.core.receipts import Answer, receipt_key
-from tidings.errors import AppError, Fault, Kind, forbidden, invalid
+from tidings.errors import REPLAYABLE, AppError, Fault, Kind, forbidden, invalid
 from tidings.ids import moment_of
 from tidings.model import text
 from tidings.model.message import Accepted
@@ -76,12 +76,14 @@ class Intake:
         asked = self.ask(ref, scope["path"], scope["query_string"], headers)
         if isinstance(asked, Ask):
             try:
-                asked = await self.answer(asked, await read_body(headers, receive, self._context.max_body_bytes))
+                answer = await self.answer(asked, await read_body(headers, receive, self._context.max_body_bytes))
             except ClientGone:
                 return
             except AppError as error:
-                asked = answer_of(error, _DOING)
-        await respond(scope, send, asked, (_ORIGIN,) if b"origin" in headers else ())
+                answer = await self._refused(asked, error)
+        else:
+            answer = asked
+        await respond(scope, send, answer, (_ORIGIN,) if b"origin" in headers else ())
 
     def ask(self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes]) -> Ask | Answer:
         """Check a request by its head, before its body is read; return what it asks for, or its refusal."""
@@ -112,6 +114,8 @@ class Intake:
 
             return self._context.acceptor.offer(ask.caller.org_id, ask.ref, draft, ask.receipt, told)
         except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
+            if ask.receipt is not None and _is_replayable(error):
+                return False
             tell(answer_of(error, _DOING))
             return True
 
@@ -121,8 +125,19 @@ class Intake:
             message = decode(self._decoder, body)
             accepted = await self._accepted(ask.caller, ask.ref, message, ask.receipt)
         except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
-            return answer_of(error, _DOING)
+            return await self._refused(ask, error)
         return _answer_to(accepted, with_content=ask.with_content)
+
+    async def _refused(self, ask: Ask, error: Exception) -> Answer:
+        """Return the stored response of a used idempotency key, else the refusal."""
+        if ask.receipt is not None and _is_replayable(error):
+            try:
+                outcome = await repeats.find(self._context.desk, ask.receipt)
+            except Exception as other:  # noqa: BLE001 - the caller is answered in any case
+                return answer_of(other, _DOING)
+            if outcome is not None:
+                return _answer_to(outcome, with_content=ask.with_content)
+        return answer_of(error, _DOING)
 
     def _asked(self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes]) -> Ask:
         with_content = query.decode(ContentQuery, asked).with_content if asked else True
@@ -144,6 +159,10 @@ class Intake:
                 raise
         await apps.have(self._context.desk, caller.org_id, body.application.drafted_for(ref))
         return await self._context.acceptor.accept(caller.org_id, ref, draft, receipt)
+
+
+def _is_replayable(error: Exception) -> bool:
+    return isinstance(error, AppError) and error.kind in REPLAYABLE
 
 
 def app_of(path: str) -> str | None:

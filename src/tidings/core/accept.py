@@ -332,7 +332,7 @@ class AcceptBatcher:
             told = await intake.stored(tx, list(held.values()))
             for item in items:
                 if item.receipt is not None and item.receipt in held:
-                    item.outcome = _repeated(held[item.receipt], told.get(held[item.receipt]))
+                    item.outcome = repeated(held[item.receipt], told.get(held[item.receipt]))
         items = [item for item in items if item.outcome is None]
         taken = await intake.claim_event_ids(tx, [rows[item.id] for item in items])
         if taken:
@@ -409,7 +409,7 @@ def _accepted(item: _Item) -> Accepted:
     return Accepted(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels, draft.extras)
 
 
-def _repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Outcome:
+def repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Outcome:
     """Return the answer that was given to the first request with this receipt."""
     if msg_id is None or message is None:
         return conflict("This idempotency key was used, and what it made is gone.")

@@ -52,6 +52,12 @@ class Receipts:
         self._clock = clock
         self._turns: dict[str, _Turn] = {}
 
+    async def kept(self, key: str) -> Answer | None:
+        """Return the answer that an earlier request with this key got, for one that would be refused."""
+        async with self._db.read() as read:
+            found = await idempotency.find_unexpired(read, key, now=self._clock.now())
+        return None if found is None else Answer(*found)
+
     async def once(
         self,
         key: str | None,

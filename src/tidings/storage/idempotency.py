@@ -15,6 +15,7 @@ _CLAIM: Final = Sql(
     postgresql=f"{_TAKE}{_ANEW}",
 )
 _FIND: Final = "SELECT status, body FROM idempotency WHERE key = :key AND status IS NOT NULL"
+_COUNTS: Final = f"{_FIND} AND expires_at > :now"
 _KEEP: Final = "UPDATE idempotency SET status = :status, body = :body WHERE key = :key"
 
 
@@ -26,6 +27,12 @@ async def claim(tx: Write, key: str, *, now: int, expires_at: int) -> bool:
 async def find(read: Read, key: str) -> tuple[int, bytes] | None:
     """Return the status and the body that were answered."""
     row = await read.row(_FIND, key=key)
+    return None if row is None else (row["status"], bytes(row["body"]))
+
+
+async def find_unexpired(read: Read, key: str, *, now: int) -> tuple[int, bytes] | None:
+    """Return the status and the body that were answered, while they count."""
+    row = await read.row(_COUNTS, key=key, now=now)
     return None if row is None else (row["status"], bytes(row["body"]))
 
 

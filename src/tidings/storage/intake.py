@@ -13,7 +13,7 @@ from typing import Final
 
 from tidings.model.message import Extras
 from tidings.storage import marks
-from tidings.storage.database import Row, Sql, Table, Value, Write
+from tidings.storage.database import Read, Row, Sql, Table, Value, Write
 from tidings.storage.marks import Known, Mark
 
 
@@ -49,6 +49,7 @@ SET msg_id = excluded.msg_id, expires_at = excluded.expires_at, status = NULL, b
 WHERE idempotency.expires_at <= ($4::bigint[])[1]
 """,
 )
+_HOLDER: Final = "SELECT msg_id FROM idempotency WHERE key = :key AND msg_id IS NOT NULL AND expires_at > :now"
 _HOLDERS: Final = Sql(
     sqlite="SELECT key, msg_id FROM idempotency WHERE key IN (SELECT value FROM json_each(:keys))",
     postgresql="SELECT key, msg_id FROM idempotency WHERE key = ANY(CAST(:keys AS text[]))",
@@ -182,7 +183,13 @@ class StoredMessage:
     is_raw: bool
 
 
-async def stored(tx: Write, msg_ids: Sequence[str]) -> dict[str, StoredMessage]:
+async def holder(read: Read, receipt: str, *, now: int) -> str | None:
+    """Return the message that was made under a receipt, while the receipt counts."""
+    row = await read.row(_HOLDER, key=receipt, now=now)
+    return None if row is None else str(row["msg_id"])
+
+
+async def stored(tx: Read, msg_ids: Sequence[str]) -> dict[str, StoredMessage]:
     """Return messages by id; those that are gone are left out."""
     return {row["id"]: _stored(row) for row in await tx.rows(_STORED, ids=msg_ids)}
 

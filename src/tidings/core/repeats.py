@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""The answer to a message that was accepted before, for a repetition that would be refused.
+
+An accepted message needs no look-up: its transaction claims the idempotency key. So the key is looked up only here.
+"""
+
+from tidings.core.accept import repeated
+from tidings.core.desk import Desk, Outcome
+from tidings.storage import intake
+
+
+async def find(desk: Desk, receipt: str) -> Outcome | None:
+    """Return what the first request with this idempotency key got, or None if there was none."""
+    async with desk.db.read() as read:
+        msg_id = await intake.holder(read, receipt, now=desk.now())
+        if msg_id is None:
+            return None
+        found = await intake.stored(read, [msg_id])
+    return repeated(msg_id, found.get(msg_id))
