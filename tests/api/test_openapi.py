@@ -2,6 +2,7 @@
 """Our document holds what the contract has, for every operation that we serve."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_each_operation_has_the_contracts_answers(pairs: list[tuple[Json, Json]]
 def test_each_operation_takes_the_contracts_body(pairs: list[tuple[Json, Json]]) -> None:
     for mine, contract in pairs:
         assert _names(contract.get("requestBody", {})) == _names(mine.get("requestBody", {}))
-        assert contract.get("security") == mine.get("security")
+        assert contract.get("security", []) == mine["security"]
 
 
 def test_each_schema_has_the_contracts_members(ours: Json, theirs: Json) -> None:
@@ -120,3 +121,52 @@ def test_every_word_of_the_document_is_json(ours: Json) -> None:
 )
 def test_an_answer_that_few_callers_get_is_in_the_document(ours: Json, operation: str, schema: set[str]) -> None:
     assert schema == _names(_operations(ours)[operation]["responses"]["2XX"])
+
+
+def _enums(found: Any, path: str = "") -> Iterator[tuple[str, Json]]:
+    """Yield each schema with an enum, with its place."""
+    if isinstance(found, dict):
+        if isinstance(found.get("enum"), list):
+            yield path, found
+        for name, value in found.items():
+            yield from _enums(value, f"{path}/{name}")
+    elif isinstance(found, list):
+        for value in found:
+            yield from _enums(value, path)
+
+
+def test_every_enum_has_its_type_and_numbers_have_names(ours: Json, theirs: Json) -> None:
+    enums = dict(_enums(ours))
+    assert 15 <= len(enums)
+    for path, schema in enums.items():
+        is_number = all(isinstance(value, int) for value in schema["enum"])
+        assert ("integer" if is_number else "string") == schema["type"], path
+        assert is_number == ("x-enum-varnames" in schema), path
+        contract = theirs["components"]["schemas"].get(path.rpartition("/")[2], {})
+        wanted = dict(zip(contract.get("enum", ()), contract.get("x-enum-varnames", ()), strict=False))
+        assert wanted.items() <= dict(zip(schema["enum"], schema.get("x-enum-varnames", ()), strict=False)).items()
+
+
+def test_enums_are_named_for_what_they_are_of(ours: Json) -> None:
+    names = ours["components"]["schemas"].keys()
+
+    assert {"EndpointHealthStatus", "EndpointDisabledReason", "ServiceHealthStatus", "Ordering"} <= names
+    assert set() == {"Status", "Reason", "HealthStatus", "Order"} & names
+
+
+def test_only_open_operations_do_without_a_token(ours: Json) -> None:
+    open_to_all = {name for name, each in _operations(ours).items() if each["security"] == []}
+
+    assert {"v1.health.get", "v1.health.ping", "v1.export.get"} == open_to_all
+
+
+def test_rates_are_at_least_one(ours: Json) -> None:
+    found = [
+        (schema["properties"][member].get("minimum"), schema["properties"][member].get("maximum"))
+        for name, schema in ours["components"]["schemas"].items()
+        for member in ("rateLimit", "throttleRate")
+        if member in schema.get("properties", {}) and not name.endswith("Out")
+    ]
+
+    assert 10 == len(found)
+    assert {(1, 65_535)} == set(found)

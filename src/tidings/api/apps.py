@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tidings import ids
 from tidings.api.fields import (
     METADATA,
+    OLD_RATE,
     RATE,
     UID,
     Metadata,
@@ -44,7 +45,7 @@ class ApplicationIn(In, kw_only=True):
     name: Annotated[str, Meta(extra_json_schema={"minLength": 1})]
     uid: Annotated[str | None, UID] = None
     throttle_rate: Annotated[int | None, RATE] = None
-    rate_limit: Annotated[int | None, Meta(extra_json_schema={"deprecated": True})] = None
+    rate_limit: Annotated[int | None, OLD_RATE] = None
     metadata: Annotated[Metadata | None, METADATA] = None
 
     def faults(self) -> Iterator[Fault]:
@@ -83,7 +84,7 @@ class ApplicationPatch(In, kw_only=True):
     name: str | UnsetType = UNSET
     uid: Annotated[str | UnsetType | None, UID] = UNSET
     throttle_rate: Annotated[int | UnsetType | None, RATE] = UNSET
-    rate_limit: Annotated[int | UnsetType | None, Meta(extra_json_schema={"deprecated": True})] = UNSET
+    rate_limit: Annotated[int | UnsetType | None, OLD_RATE] = UNSET
     metadata: Metadata | UnsetType | None = UNSET
 
     def faults(self) -> Iterator[Fault]:
@@ -122,7 +123,7 @@ class ApplicationOut(Out, kw_only=True):
     metadata: Metadata
     throttle_rate: Rate | None
     uid: str | UnsetType = UNSET
-    rate_limit: int | UnsetType = UNSET
+    rate_limit: Rate | UnsetType = UNSET
 
 
 class CreateQuery(Query, kw_only=True):

@@ -41,7 +41,7 @@ class MessageEndpointOut(Out, kw_only=True):
     filter_types: tuple[Name, ...] | None
     channels: tuple[Channel, ...] | None
     uid: Annotated[str | None, UID]
-    rate_limit: int | None
+    rate_limit: Rate | None
     throttle_rate: Rate | None
     created_at: Moment
     updated_at: Moment

@@ -11,6 +11,7 @@ from tidings import ids
 from tidings.api.fields import (
     METADATA,
     NAMES_MAX,
+    OLD_RATE,
     RATE,
     UID,
     URL,
@@ -46,8 +47,7 @@ _OLD_SET: Final = Meta(
     extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": NAMES_MAX, "deprecated": True}
 )
 _CHANNEL_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
-_OLD: Final = Meta(extra_json_schema={"deprecated": True})
-_OLD_VERSION: Final = Meta(extra_json_schema={"minimum": 1, "deprecated": True})
+_OLD_VERSION: Final = Meta(extra_json_schema={"minimum": 1, "maximum": _VERSION_MAX, "deprecated": True})
 SECRET: Final = Meta(extra_json_schema={"pattern": "^(whsec_|whsk_)?[a-zA-Z0-9+/=]{32,100}$"})
 
 
@@ -57,7 +57,7 @@ class EndpointUpsertIn(In, kw_only=True):
     url: Annotated[str, URL]
     description: str = ""
     throttle_rate: Annotated[int | None, RATE] = None
-    rate_limit: Annotated[int | None, _OLD] = None
+    rate_limit: Annotated[int | None, OLD_RATE] = None
     uid: Annotated[str | None, UID] = None
     version: Annotated[int | None, _OLD_VERSION] = None
     disabled: bool = False
@@ -124,7 +124,7 @@ class EndpointPatch(In, kw_only=True):
     url: Annotated[str | UnsetType, URL] = UNSET
     description: str | UnsetType = UNSET
     throttle_rate: Annotated[int | UnsetType | None, RATE] = UNSET
-    rate_limit: Annotated[int | UnsetType | None, _OLD] = UNSET
+    rate_limit: Annotated[int | UnsetType | None, OLD_RATE] = UNSET
     uid: Annotated[str | UnsetType | None, UID] = UNSET
     version: Annotated[int | UnsetType, _OLD_VERSION] = UNSET
     disabled: bool | UnsetType = UNSET

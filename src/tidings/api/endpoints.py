@@ -35,7 +35,7 @@ class EndpointOut(Out, kw_only=True):
     filter_types: tuple[Name, ...] | None
     channels: tuple[Channel, ...] | None
     uid: str | None
-    rate_limit: int | None
+    rate_limit: Rate | None
     throttle_rate: Rate | None
     metadata: Metadata
     created_at: Moment

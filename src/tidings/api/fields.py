@@ -26,7 +26,10 @@ UID: Final = Meta(extra_json_schema={"minLength": 1, **_NAME})
 NAME: Final = Meta(extra_json_schema=_NAME)
 CHANNEL: Final = Meta(extra_json_schema={"maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_.:+]+$"})
 TAG: Final = Meta(extra_json_schema={"maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_./\\#]+$"})
-RATE: Final = Meta(extra_json_schema={"format": "uint16", "minimum": 1})
+_RATE: Final[dict[str, object]] = {"format": "uint16", "minimum": 1, "maximum": RATE_MAX}
+
+RATE: Final = Meta(extra_json_schema=_RATE)
+OLD_RATE: Final = Meta(extra_json_schema={**_RATE, "deprecated": True})
 METADATA: Final = Meta(extra_json_schema={"default": {}})
 URL: Final = Meta(extra_json_schema={"format": "uri", "minLength": 1, "maxLength": 65_536})
 

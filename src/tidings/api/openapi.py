@@ -3,7 +3,7 @@
 
 import inspect
 from collections.abc import Iterable, Iterator
-from enum import Enum, IntEnum
+from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,17 +11,17 @@ import msgspec
 
 from tidings import __version__
 from tidings.api.dry_run import DryRunOut
+from tidings.api.enums import NAMES, enums_in, name_of, schema_of
 from tidings.api.query import DryRunQuery, Parameter, Query, parameters_of
 from tidings.api.routes import PREFIX, Access, AnyRoute, EventStream
+from tidings.api.webhooks import TAG, WEBHOOKS
 from tidings.api.wire import HttpErrorOut, HTTPValidationError
 from tidings.model import text
-from tidings.model.page import Order
 
 Json = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{name}"
-_NAMES: Final[dict[type, str]] = {Order: "Ordering"}
-"""Enums whose name in the contract is another than ours."""
+_RENAMED: Final = {_REF.format(name=kind.__name__): _REF.format(name=name) for kind, name in NAMES.items()}
 _SCHEME: Final = "HTTPBearer"
 _REFUSALS: Final = (400, 401, 403, 404, 409, 422, 429, 503)
 _NAME: Final = {"type": "string", "maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
@@ -56,8 +56,9 @@ def document(table: Iterable[AnyRoute]) -> Json:
             "description": "Webhooks, sent for certain, and repaired in bulk where they were not.",
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name} for name in dict.fromkeys(route.tag for route in table)],
+        "tags": [{"name": name} for name in dict.fromkeys([*(route.tag for route in table), TAG])],
         "paths": paths,
+        "webhooks": {type_: {"post": _webhook(type_, body)} for type_, body in WEBHOOKS.items()},
         "components": {
             "schemas": dict(sorted(dict(_schemas(table)).items())),
             "securitySchemes": {_SCHEME: {"type": "http", "scheme": "bearer"}},
@@ -78,11 +79,22 @@ def _operation(route: AnyRoute) -> Json:
         operation["description"] = description
     if route.is_deprecated:
         operation["deprecated"] = True
-    if route.access is not Access.OPEN:
-        operation["security"] = [{_SCHEME: []}]
+    operation["security"] = [] if route.access is Access.OPEN else [{_SCHEME: []}]
     if route.has_body:
         operation["requestBody"] = {"required": True, "content": _content(route.body)}
     return operation
+
+
+def _webhook(type_: str, body: type) -> Json:
+    return {
+        "operationId": type_,
+        "tags": [TAG],
+        "summary": type_,
+        "description": inspect.getdoc(body),
+        "requestBody": {"required": True, "content": _content(body)},
+        "responses": {"2XX": {"description": "The receiver has taken the event"}},
+        "security": [],
+    }
 
 
 def _parameters(route: AnyRoute) -> Iterator[Json]:
@@ -98,7 +110,7 @@ def _parameters(route: AnyRoute) -> Iterator[Json]:
 
 def _parameter_schema(parameter: Parameter) -> Json:
     enum = parameter.kind.schema.get("enum")
-    schema: Json = {"$ref": _REF.format(name=_name_of(enum))} if isinstance(enum, type) else {**parameter.kind.schema}
+    schema: Json = {"$ref": _REF.format(name=name_of(enum))} if isinstance(enum, type) else {**parameter.kind.schema}
     if parameter.kind.is_list:
         return {"type": "array", "items": schema, "uniqueItems": True}
     if isinstance(parameter.default, bool | int):
@@ -137,7 +149,7 @@ def _content(kind: object) -> Json:
 
 def _schemas(table: Iterable[AnyRoute]) -> Iterator[tuple[str, Json]]:
     """Yield the schema of every type that a route names, and of every type that those name."""
-    kinds: list[Any] = [HttpErrorOut, HTTPValidationError]
+    kinds: list[Any] = [HttpErrorOut, HTTPValidationError, *WEBHOOKS.values()]
     enums: list[type[Enum]] = []
     for route in table:
         kinds += [route.body] if route.has_body else []
@@ -147,34 +159,15 @@ def _schemas(table: Iterable[AnyRoute]) -> Iterator[tuple[str, Json]]:
         found = (parameter.kind.schema.get("enum") for parameter in _asked(route))
         enums += [enum for enum in found if isinstance(enum, type) and issubclass(enum, Enum)]
     _, components = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=_REF)
-    for name, schema in components.items():
-        yield name, _object(schema)
-    for enum in dict.fromkeys(enums):
-        yield _name_of(enum), _enum(enum)
+    enums += enums_in(kinds)
+    named = {enum.__name__ for enum in enums}
+    yield from ((name, _object(schema)) for name, schema in components.items() if name not in named)
+    yield from ((name_of(enum), schema_of(enum)) for enum in dict.fromkeys(enums))
 
 
 def _asked(route: AnyRoute) -> tuple[Parameter, ...]:
     declared: type[Query] = route.query
     return parameters_of(declared)
-
-
-def _name_of(kind: type) -> str:
-    return _NAMES.get(kind, kind.__name__)
-
-
-def _enum(kind: type[Enum]) -> Json:
-    schema: Json = {
-        "type": "integer" if issubclass(kind, IntEnum) else "string",
-        "enum": [member.value for member in kind],
-        "description": inspect.getdoc(kind) or "",
-    }
-    if issubclass(kind, IntEnum):
-        schema["x-enum-varnames"] = [_pascal(member.name) for member in kind]
-    return schema
-
-
-def _pascal(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def _object(schema: Json) -> Json:
@@ -200,6 +193,10 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401 - JSON
         for name, value in schema.items()
         if not (name == "default" and value is None)
     }
+    if isinstance(plain.get("$ref"), str):
+        plain["$ref"] = _RENAMED.get(plain["$ref"], plain["$ref"])
+    if isinstance(plain.get("enum"), list) and "type" not in plain:  # a literal
+        plain["type"] = "string"
     options = plain.get("anyOf")
     if isinstance(options, list) and {"type": "null"} in options and len(options) > 1:
         rest = [option for option in options if option != {"type": "null"}]

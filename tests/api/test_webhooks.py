@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""The webhooks of our document are the operational events that are recorded, as they are recorded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from api.kit import ORG, Api, Json
+from tasks.kit import QUICK, until, working
+from tidings.api.openapi import document
+from tidings.api.table import TABLE
+from tidings.api.webhooks import WEBHOOKS
+from tidings.clock import DAY, HOUR, rfc3339
+from tidings.core import operational
+from tidings.core.ledger import Ledger, Sign, Trouble
+from tidings.core.routing import RoutingCache
+from tidings.tasks.kinds.registry import handlers
+
+TOLD = (Trouble.FAILING, Trouble.EXHAUSTED, Trouble.RECOVERED, Trouble.GONE)
+
+
+@pytest.fixture(scope="module")
+def ours() -> Json:
+    found: Json = json.loads(json.dumps(document(TABLE)))
+    return found
+
+
+def _validator(ours: Json, type_: str) -> Any:
+    body = ours["webhooks"][type_]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    return jsonschema_rs.Draft202012Validator({**body, "components": ours["components"]}, validate_formats=True)
+
+
+async def _recorded(api: Api) -> list[Json]:
+    async with api.db.read() as read:
+        rows = await read.rows("SELECT payload FROM operational_event ORDER BY id")
+    return [json.loads(row["payload"]) for row in rows]
+
+
+async def _happen(api: Api, **names: str) -> None:
+    """Have every operational event recorded, of an application and an endpoint with or without uids."""
+    app = await api.app(**{name: value for name, value in names.items() if name == "uid"})
+    endpoint = await api.endpoint(app, **{name: value for name, value in names.items() if name == "uid"})
+    path = f"/app/{app}/endpoint/{endpoint}"
+    msg = await api.message(app, **({"eventId": names["uid"]} if names else {}))
+    attempt = await api.attempt(app, endpoint, msg, status=2, code=500)
+    routing = await RoutingCache(api.db).load(ORG, app)
+    assert routing is not None
+    signs = [Sign(trouble, routing.receivers[0], msg, attempt, 500) for trouble in TOLD]
+    async with api.db.write() as tx:
+        await Ledger(DAY).write(tx, signs, api.clock.now())
+    for disabled in (False, True):
+        assert 200 == (await api.call("PATCH", path, json={"disabled": disabled})).status_code
+    desk = api.context.desk
+    task = await api.made(f"{path}/recover?force=true", {"since": rfc3339(api.clock.now() - HOUR)})
+    await api.call("PATCH", path, json={"disabled": False})
+    async with working(api.db, *handlers(desk.clock, desk.wake).values(), limits=QUICK):
+        await until(api.db, task["id"])
+    assert 204 == (await api.call("DELETE", path)).status_code
+
+
+async def test_every_event_is_recorded_as_its_schema_says(api: Api, ours: Json) -> None:
+    await _happen(api)
+    await _happen(api, uid="mine")
+
+    recorded = await _recorded(api)
+
+    assert set(WEBHOOKS) == {each["type"] for each in recorded}
+    for event in recorded:
+        _validator(ours, event["type"]).validate(event)
+        data = ours["components"]["schemas"][f"{_schema(ours, event['type'])}Data"]
+        assert set(data["properties"]) == set(event["data"])
+
+
+def _schema(ours: Json, type_: str) -> str:
+    body = ours["webhooks"][type_]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    return str(body["$ref"].rpartition("/")[2])
+
+
+def test_every_event_that_there_is_is_in_the_document(ours: Json) -> None:
+    events = {value for name, value in vars(operational).items() if name.isupper() and isinstance(value, str)}
+
+    assert events == set(ours["webhooks"]) == set(WEBHOOKS)
+    for type_ in events:
+        assert _validator(ours, type_).is_valid({"type": "another", "data": {}}) is False
+
+
+def test_every_event_has_the_name_that_the_contract_gives_it(ours: Json, shared_dir: Path) -> None:
+    contract = json.loads((shared_dir / "contract" / "svix-openapi.json").read_text())
+
+    for type_ in WEBHOOKS:
+        theirs, mine = contract["webhooks"][type_]["post"], ours["webhooks"][type_]["post"]
+        assert (theirs["operationId"], theirs["tags"]) == (mine["operationId"], mine["tags"])
+        assert _schema(contract, type_) == _schema(ours, type_)
