@@ -33,7 +33,9 @@ PAGE = Path("docs") / "BackgroundTasksApi.md"
 def typescript(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
     require_generator()
     folder = tmp_path_factory.mktemp("typescript")
-    return generate("typescript", service.document, folder, "--additional-properties=useObjectParameters=true")
+    # The generator writes imports without a name for webhooks, whatever document has them.
+    document = {name: part for name, part in service.document.items() if name != "webhooks"}
+    return generate("typescript", document, folder, "--additional-properties=useObjectParameters=true")
 
 
 @pytest.fixture(scope="module")
