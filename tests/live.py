@@ -28,7 +28,7 @@ from tidings.clock import SystemClock
 from tidings.core.access import issue_org_token
 from tidings.ids import DEFAULT_ORG, OrgId
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 SECRET = "a secret for servers that tests start"
 USUAL = {"jwt_secret": SECRET, "whitelist_subnets": "[127.0.0.1/32]"}
@@ -63,6 +63,7 @@ class Live:
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
     entry: Sequence[str] = ("-m", "tidings")
+    _trouble: str = ""
 
     @property
     def url(self) -> str:
@@ -102,7 +103,7 @@ class Live:
             if "ddress already in use" not in said and "ddress in use" not in said:
                 break
             self.port = 0
-        raise LiveError(f"the server did not start:\n{self.log()[-4000:]}")
+        raise LiveError(f"{self._trouble}:\n{self.log()[-4000:]}")
 
     def kill(self) -> None:
         """SIGKILL, as the kernel does when memory is short."""
@@ -161,8 +162,11 @@ class Live:
                 if "--no-api" in self.arguments or self.call("GET", "/api/v1/health/ping")[0] == 204:
                     return True
             time.sleep(0.02)
-        if self.process is not None:
-            self._end(signal.SIGKILL)
+        assert self.process is not None
+        ended = self.process.poll()
+        slow = f"the server did not answer within {START_SECONDS:.0f} s (it runs, and may only be slow)"
+        self._trouble = slow if ended is None else f"the server ended with {ended} before it answered"
+        self._end(signal.SIGKILL)
         return False
 
     def _end(self, how: signal.Signals) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from live import environment
 
-SECONDS = 30
+SECONDS = 60
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+"""What the tests' server says when it does not come up: whether it ended, or is only slow."""
+
+from pathlib import Path
+
+import pytest
+
+import live
+
+
+@pytest.mark.parametrize(
+    ("program", "seconds", "says"),
+    [
+        ("raise SystemExit(3)", 60.0, "ended with 3"),
+        ("import signal; signal.pause()", 0.0, "did not answer within 0 s"),
+    ],
+)
+def test_a_server_that_does_not_answer_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, seconds: float, says: str
+) -> None:
+    monkeypatch.setattr(live, "START_SECONDS", seconds)
+
+    with pytest.raises(live.LiveError, match=says):
+        live.Live("sqlite:///t.db", tmp_path, entry=("-c", program)).start()
