@@ -24,11 +24,12 @@ _listeners: Final[set[Listener]] = set()
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
         }
+        line |= getattr(record, "fields", {})
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line)
@@ -47,10 +48,11 @@ def count(name: str, by: int = 1) -> None:
     counters[name] += by
 
 
-def transition(subject: str, identifier: str, event: str) -> None:
-    """Tell that something changed its state, at the one place where it does."""
+def transition(subject: str, identifier: str, event: str, *, level: int = logging.INFO, **fields: object) -> None:
+    """Tell that something changed its state, at the one place where it does; `fields` say more about it."""
     counters[f"{subject}.{event}"] += 1
-    log.info("%s %s: %s", subject, identifier, event)
+    more = "".join(f" {name}={value}" for name, value in fields.items() if value is not None)
+    log.log(level, "%s %s: %s%s", subject, identifier, event, more, extra={"fields": fields})
     for listener in tuple(_listeners):
         try:
             listener(subject, identifier, event)

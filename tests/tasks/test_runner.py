@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from tasks.kit import (
+    KIND,
     ORG,
     QUICK,
     TENS,
@@ -91,6 +92,19 @@ async def test_a_poisoned_item_fails_the_task_after_five_tries(scene: Scene) -> 
     assert await events_of(scene.db, ended) == ["created", *["struck"] * 4, "failed"]
 
 
+async def test_a_failure_is_logged_as_an_error_and_what_is_tried_again_as_a_warning(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = await scene.done(await start(scene.desk, new_task(100, poison=25, app="app_1")), limits=TENS)
+
+    told = [each for each in caplog.records if each.getMessage().startswith(f"task {ended.id}: ")]
+    assert ["WARNING"] * 4 + ["ERROR"] == [each.levelname for each in told if "internal" in each.getMessage()]
+    fields = vars(told[-1])["fields"]
+    assert (KIND, "app_1", 20, 0, 100) == tuple(fields[name] for name in ("kind", "tenant", "done", "skipped", "total"))
+    assert ("internal", 5) == (fields["code"], fields["strikes"])
+    assert "detail=A chunk of the task failed with ZeroDivisionError." in told[-1].getMessage()
+
+
 async def test_a_failed_task_is_retried_from_where_it_failed(scene: Scene) -> None:
     failed = await scene.done(await start(scene.desk, new_task(100, poison=25)), limits=TENS)
     await run_sql(scene.db, "UPDATE task SET args = :args", args=new_task(100).args)
@@ -131,7 +145,7 @@ async def test_progress_wipes_out_strikes(scene: Scene) -> None:
     handler = Flaky()
     ended = await scene.done(await start(scene.desk, new_task(100)), handler, limits=TENS)
 
-    assert handler.tries == 20
+    assert handler.tries >= 20  # chunks have ten rows at most, fewer under load; every second try fails
     assert (ended.state, ended.strikes, ended.error) == (State.SUCCEEDED, 0, None)
     assert await wrongs(scene.db, ended) == []
 

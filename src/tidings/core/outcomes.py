@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What has come of a task: its result as a client reads it, and the event that tells an organisation of its end."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidings import observe
 from tidings.clock import rfc3339
 from tidings.core import operational
 from tidings.core.desk import Desk
@@ -71,6 +73,28 @@ async def results(desk: Desk, tasks: Sequence[Task], *, most: int) -> dict[str, 
         return {}
     async with desk.db.read() as read:
         return await _results(read, finished, most=most)
+
+
+def log(task: Task, event: str) -> None:
+    """Log a transition of a task: its failure as an error, what is tried again as a warning, both with the counts."""
+    level = logging.ERROR if task.state is State.FAILED else logging.INFO if task.error is None else logging.WARNING
+    if level == logging.INFO:
+        observe.transition("task", task.id, event)
+        return
+    observe.transition(
+        "task",
+        task.id,
+        event,
+        level=level,
+        kind=task.kind,
+        tenant=task.tenant,
+        done=task.done,
+        skipped=task.skipped,
+        total=task.total,
+        strikes=task.strikes,
+        code=None if task.error is None else task.error.code,
+        detail=None if task.error is None else task.error.detail,
+    )
 
 
 async def tell(tx: Write, task: Task, now: int) -> None:

@@ -202,7 +202,7 @@ class Runner:
 
     def _tell(self, lapsed: list[Task]) -> None:
         for task in lapsed:
-            observe.transition("task", task.id, "failed (lapsed)" if task.state is State.FAILED else "lapsed")
+            outcomes.log(task, "failed (lapsed)" if task.state is State.FAILED else "lapsed")
 
     async def _wait(self, delay: int | None) -> None:
         """Wait for a wake-up, or for the next moment that is known."""

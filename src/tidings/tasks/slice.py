@@ -373,7 +373,7 @@ class Slice:
             task = await claims.strike(tx, self._task.claim, why, terms, self._bench.now)
             await outcomes.tell(tx, task, self._bench.clock.now())
         self._over = True
-        observe.transition("task", task.id, task.state.value if task.error is None else f"{task.state} ({why.code})")
+        outcomes.log(task, f"{task.state} ({why.code})")
 
     # --- trouble
 
