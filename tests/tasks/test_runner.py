@@ -333,7 +333,7 @@ async def test_who_waits_for_nobody_keeps_on_after_a_slice(scene: Scene) -> None
 
 async def test_a_backlog_holds_it_up_without_losing_the_claim(scene: Scene) -> None:
     handler = Counting(per_item=1)
-    limits = replace(TENS, backlog=20, lease_seconds=0.6)
+    limits = replace(TENS, backlog=20, lease_seconds=3.0)
     async with scene.working(handler, limits=limits), scene.working(handler, limits=limits) as second:
         scene.desk.wake.tasks = second.wake
         task = await start(scene.desk, new_task(40))
@@ -342,7 +342,7 @@ async def test_a_backlog_holds_it_up_without_losing_the_claim(scene: Scene) -> N
         assert held.lease_until is not None
         renewed = 0
         async with asyncio.timeout(20):
-            while renewed < held.lease_until + 700:  # longer than the lease that was given
+            while renewed <= held.lease_until:  # renewed though nothing was written
                 await asyncio.sleep(0.01)
                 second.wake()
                 renewed = (await reread(scene.db, task.id)).lease_until or 0
