@@ -153,6 +153,14 @@ class Cluster:
         """Kill the server's first process; its backends notice and end."""
         self._end(signal.SIGKILL)
 
+    def demote(self) -> None:
+        """Restart as a standby that follows nobody: it accepts connections, and refuses every write."""
+        self.stop("fast")
+        signal_file = self.folder / "data/standby.signal"
+        signal_file.touch()
+        self._give(signal_file)
+        self.start()
+
     def restart(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         self.stop(mode)
         self.start()
@@ -248,6 +256,28 @@ class Cluster:
 
     def _tool(self, name: str) -> str:
         return str(self._binaries / name)
+
+
+class Standby(Cluster):
+    """A server that follows another one, until it is promoted."""
+
+    def __init__(self, binaries: Path, primary: Cluster) -> None:
+        super().__init__(binaries)
+        self._primary = primary
+
+    def promote(self) -> None:
+        """Have it take writes from now on."""
+        with self._log() as log:
+            process = self._spawn([self._tool("pg_ctl"), "promote", "-D", "data", "-w"], log)
+            if process.wait():
+                raise PostgresError(f"the standby was not promoted:\n{self.log()}")
+
+    def _initialise(self) -> None:
+        arguments = [self._tool("pg_basebackup"), "-D", "data", "-R", "-X", "stream", "-c", "fast", "--no-sync"]
+        with self._log() as log:
+            process = self._spawn([*arguments, "-d", self._primary.dsn("postgres")], log)
+            if process.wait():
+                raise PostgresError(f"pg_basebackup failed:\n{self.log()}")
 
 
 def given_server() -> Server | None:

@@ -16,6 +16,7 @@ import pytest_asyncio
 from loop import Loop
 from postgres import Cluster, Server, find_binaries, given_server
 from tasks import table
+from tidings import observe
 from tidings.storage.database import Database
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
@@ -52,6 +53,12 @@ def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[.
             await test(*args, **arguments)
 
     return limited
+
+
+@pytest.fixture(autouse=True)
+def _no_outage() -> None:
+    """Begin each test without an outage that an earlier one met."""
+    observe.outage.is_on = False
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ def test_trouble_with_the_database_is_told_in_a_line(caplog: pytest.LogCaptureFi
     failure("taking the pulse", _raised(Unavailable("nobody listens")))
 
     assert [(each.message, each.exc_info) for each in caplog.records] == [
-        ("taking the pulse: Unavailable: nobody listens", None)
+        ("the database is unavailable, first met in taking the pulse: Unavailable: nobody listens", None)
     ]
 
 

@@ -24,6 +24,10 @@ class Trouble(Exception):
     """Something outside this process that may pass. Its sentence says all: where it was met adds nothing to it."""
 
 
+class Outage(Trouble):
+    """A whole service that we need is away or refuses its work; it is logged at its start and at its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong in a request: where (`("body", "url")`), in words, and its machine type."""

@@ -12,13 +12,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from tidings.errors import Trouble
+from tidings.clock import Clock, SystemClock
+from tidings.errors import Outage, Trouble
 
 log: Final = logging.getLogger("tidings")
 counters: Final[Counter[str]] = Counter()
 """Totals since the start of the process, by name."""
 Listener = Callable[[str, str, str], None]
 """Who hears of transitions: of what, which one, and what happened."""
+_PASSES: Final = 2
 _listeners: Final[set[Listener]] = set()
 
 
@@ -70,8 +72,46 @@ def ignore(listener: Listener) -> None:
     _listeners.discard(listener)
 
 
+class OutageLog:
+    """An outage of the database as this process meets it: one line at its start, one at its end, counters between."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = 0.0
+        self._failures = 0
+        self._passed = 0
+        self.is_on = False
+        self.listeners: set[Callable[[], object]] = set()
+        """Called when an outage begins."""
+
+    def failed(self, doing: str, error: BaseException) -> None:
+        """Record a failure; the first one begins the outage."""
+        self._failures += 1
+        self._passed = 0
+        if self.is_on:
+            return
+        self.is_on, self._began, self._failures = True, self._clock.monotonic(), 1
+        log.error("the database is unavailable, first met in %s: %s: %s", doing, type(error).__name__, error)
+        for listener in tuple(self.listeners):
+            listener()
+
+    def passed(self) -> None:
+        """Record a good heartbeat; two in a row with no failure in between end the outage."""
+        self._passed += 1
+        if self.is_on and self._passed >= _PASSES:
+            self.is_on = False
+            seconds = self._clock.monotonic() - self._began
+            log.warning("the database is available again after %.1f s; %d operations failed", seconds, self._failures)
+
+
+outage: Final = OutageLog(SystemClock())
+
+
 def failure(doing: str, error: BaseException) -> None:
     """Tell what went wrong while doing something that goes on all the same; trouble from outside in one line."""
     counters["failures"] += 1
+    if isinstance(error, Outage):
+        outage.failed(doing, error)
+        return
     found_at = None if isinstance(error, Trouble) else error
     log.error("%s: %s: %s", doing, type(error).__name__, error, exc_info=found_at)

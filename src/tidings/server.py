@@ -32,6 +32,7 @@ from tidings.core import health, housekeeping, operational, retention, sessions
 from tidings.core.accept import NO_DELIVERY, AcceptBatcher
 from tidings.core.access import jwt_secret
 from tidings.core.desk import Desk
+from tidings.core.heartbeat import Heartbeat
 from tidings.core.nodes import Nodes
 from tidings.core.receipts import Receipts
 from tidings.core.routing import RoutingCache
@@ -60,7 +61,6 @@ from tidings.tasks.runner import Limits, Runner
 
 _SWITCH_SECONDS: Final = 0.0005
 """How long a thread that has waited for the disk or for SQLite waits for the loop's thread to let it go on."""
-_PULSE_SECONDS: Final = 1.0
 _LATELY_MS: Final = 30 * SECOND
 _KEEP_ALIVE: Final = 75
 """Seconds that a connection without requests is kept: longer than clients keep theirs, so that it is they who close."""
@@ -98,6 +98,7 @@ class Server:
         self._vault = Vault(settings.main_secret, SignatureType(settings.default_signature_type))
         self._routing = RoutingCache(db, self._vault)
         self._node = new_node()
+        self._heartbeat = Heartbeat(db, self._clock, self._node)
         self._delivery = (
             Delivery(db, self._clock, self._routing, _terms(settings), self._node) if roles.delivery else None
         )
@@ -147,6 +148,7 @@ class Server:
             self._vault,
             settings.endpoints_per_application,
             lambda: None if self._delivery is None else self._delivery.oldest_attempt(),
+            heartbeat=self._heartbeat,
         )
         context = Context(
             desk=desk,
@@ -188,8 +190,7 @@ class Server:
         if self._delivery is not None:
             await self._delivery.start()
         await self._runner.start()
-        if self._db.dialect is Dialect.POSTGRESQL:
-            self._chores.append(asyncio.create_task(self._pulse()))
+        self._chores.append(asyncio.create_task(self._heartbeat.run(self._hear)))
         self._chores.append(asyncio.create_task(self._housekeep_hourly()))
         self._chores.append(asyncio.create_task(self._seal()))
         serving = None
@@ -232,28 +233,18 @@ class Server:
         except StorageError as error:
             failure("arriving", error)
 
-    async def _pulse(self) -> None:
-        """Hear once a second what other nodes have done; on PostgreSQL only. What keeps it from that is told once."""
-        trouble = ""
-        while True:
-            try:
-                async with self._db.read() as read:
-                    asked_at = self._clock.monotonic()
-                    heard = await pulse.take(read, since=self._clock.now() - _LATELY_MS, node=self._node)
-                    self._shared.told(heard.now, took=int((self._clock.monotonic() - asked_at) * SECOND))
-                self._heard(heard)
-                if self._nodes is not None:
-                    await self._nodes.beat(heard.gone, is_known=heard.is_known)
-                if trouble:
-                    log.info("the database is there again")
-                    trouble = ""
-            except StorageError as error:
-                if str(error) != trouble:
-                    failure("taking the pulse", error)
-                trouble = str(error)
-            except Exception as error:  # noqa: BLE001 - the next pulse comes all the same
-                failure("hearing the pulse", error)
-            await asyncio.sleep(_PULSE_SECONDS)
+    async def _hear(self) -> None:
+        """Hear what other nodes have done; on PostgreSQL only, once a second."""
+        try:
+            async with self._db.read() as read:
+                asked_at = self._clock.monotonic()
+                heard = await pulse.take(read, since=self._clock.now() - _LATELY_MS, node=self._node)
+                self._shared.told(heard.now, took=int((self._clock.monotonic() - asked_at) * SECOND))
+            self._heard(heard)
+            if self._nodes is not None:
+                await self._nodes.beat(heard.gone, is_known=heard.is_known)
+        except Exception as error:  # noqa: BLE001 - the next pulse comes all the same
+            failure("taking the pulse", error)
 
     def _heard(self, heard: pulse.Pulse) -> None:
         for app_id, version in heard.changed.items():

@@ -5,15 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tidings import observe
 from tidings.clock import Clock
+from tidings.core.heartbeat import Heartbeat
 from tidings.core.receipts import Receipts
 from tidings.core.wake import Wake
 from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
 from tidings.model.message import Accepted, Draft
 from tidings.model.vault import PLAIN, Vault
-from tidings.storage import pulse
-from tidings.storage.database import Busy, Database, Duplicate, StorageError, Unavailable, Write
+from tidings.storage.database import Busy, Database, Duplicate, Unavailable, Write
 
 Outcome = Accepted | AppError
 """What became of a message: it is stored, or it is refused."""
@@ -51,14 +52,11 @@ class Desk:
     oldest_attempt: Callable[[], int | None] = lambda: None
     """When the oldest attempt began that this process makes and has not written yet."""
 
+    heartbeat: Heartbeat | None = None
+
     async def is_well(self) -> bool:
-        """Tell whether the database answers."""
-        try:
-            async with self.db.read() as read:
-                await pulse.beats(read)
-        except StorageError:
-            return False
-        return True
+        """Return whether the database takes writes, as the heartbeat found it lately."""
+        return await (self.heartbeat or Heartbeat(self.db, self.clock)).is_good()
 
     def now(self) -> int:
         """Return the wall time at the granularity of ids, so that what is made has the moment that its id holds."""
@@ -71,6 +69,7 @@ def told(error: Exception) -> AppError | None:
         case AppError():
             return error
         case Unavailable():
+            observe.outage.failed("answering a request", error)
             return unavailable("The database is not available for the moment.")
         case Busy():
             return unavailable("The database is too busy for the moment.")

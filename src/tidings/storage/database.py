@@ -23,7 +23,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
-from tidings.errors import Trouble
+from tidings.errors import Outage, Trouble
 
 Value = str | int | float | bytes | None
 Result = TypeVar("Result")
@@ -59,7 +59,7 @@ class StorageError(Trouble):
     """Something between us and the database; see the subclasses."""
 
 
-class Unavailable(StorageError):
+class Unavailable(StorageError, Outage):
     """The database cannot be reached, or refuses to work for now."""
 
 

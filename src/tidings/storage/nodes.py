@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from tidings.storage.database import Database, StorageError, Unavailable, Write
+from tidings.storage.database import StorageError, Unavailable, Write
+from tidings.storage.postgres import PostgresDatabase
 
 LOCKS: Final = 0x7469
 """The first number of the locks; the second is the process's."""
@@ -38,23 +39,27 @@ async def leave(tx: Write, node: int) -> None:
 class Presence:
     """The sign of life of a process, on a connection of its own that `connect` makes."""
 
-    __slots__ = ("_connect", "_connection", "_db", "_node", "_worker")
+    __slots__ = ("_connect", "_connection", "_db", "_distrusts", "_node", "_worker")
 
-    def __init__(self, db: Database, connect: Callable[[], Awaitable[Any]], node: int, worker: str) -> None:
+    def __init__(self, db: PostgresDatabase, connect: Callable[[], Awaitable[Any]], node: int, worker: str) -> None:
         self._db = db
         self._connect = connect
         self._node = node
         self._worker = worker
         self._connection: Any = None
+        self._distrusts = 0
 
     async def keep(self, *, is_known: bool) -> None:
         """Take the lock if it is not held (any more), and write the row. Raises `StorageError` without a database.
 
         Somebody who gave this process up has deleted its row: wrongly, just as it came back, or because its session
-        has ended where this end has not heard of it. So a process that is not known takes a new session.
+        has ended where this end has not heard of it. So a process that is not known takes a new session. So does one
+        that has met a server which cannot be written: the session may be held there, where nobody looks any more.
         """
-        if self._connection is not None and is_known and not self._connection.is_closed():
+        is_trusted = self._distrusts == self._db.distrusts
+        if self._connection is not None and is_known and is_trusted and not self._connection.is_closed():
             return
+        distrusts = self._db.distrusts
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
@@ -67,7 +72,7 @@ class Presence:
         except BaseException:
             session.terminate()
             raise
-        self._connection = session
+        self._connection, self._distrusts = session, distrusts
 
     async def _session(self) -> Any:  # noqa: ANN401 - the driver's
         """Return a session that holds the lock; None where one of ours, lost on the way, does: that is sign enough."""

@@ -72,9 +72,9 @@ def _mapped(error: Exception) -> Exception:
     return error
 
 
-def _is_demoted(error: BaseException) -> bool:
-    """Return whether a server has refused to write: it is a standby, or the session is read-only."""
-    return isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError)
+def _is_useless(error: BaseException) -> bool:
+    """Return whether a server is a standby, its session read-only, or silent for longer than any statement may take."""
+    return isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError | TimeoutError)
 
 
 class PostgresRead:
@@ -220,7 +220,7 @@ class PostgresDatabase:
         try:
             yield connection
         except Unavailable as error:
-            if _is_demoted(error):
+            if _is_useless(error):
                 await self._distrust(connection)
             raise
         finally:
@@ -232,7 +232,7 @@ class PostgresDatabase:
                 await self._pool.release(connection)
 
     async def _distrust(self, connection: Any) -> None:  # noqa: ANN401
-        """Close a connection whose server cannot be written; every other one is made again before its next use."""
+        """Close a connection whose server is of no use; every other one is made again before its next use."""
         with contextlib.suppress(asyncpg.InterfaceError):
             connection.terminate()
         now = asyncio.get_running_loop().time()

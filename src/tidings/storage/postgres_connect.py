@@ -32,6 +32,8 @@ _OPTIONS: Final = {
     "keepalives_count": "TCP_KEEPCNT",
     "tcp_user_timeout": "TCP_USER_TIMEOUT",
 }
+_UNANSWERED_MS: Final = 15_000
+"""How long a server may leave what was sent to it without an answer of its network."""
 _FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _SYSTEM: Final = "system"
 """Stands for the certificates that the machine trusts, in place of a file."""
@@ -116,7 +118,7 @@ class Connector:
         link = cast("Any", connection)._transport.get_extra_info("socket")  # noqa: SLF001 - the driver has no other way
         if link is None or link.family not in (socket.AF_INET, socket.AF_INET6):
             return connection
-        given = dict(self._server.keepalives)
+        given = {"tcp_user_timeout": _UNANSWERED_MS, **dict(self._server.keepalives)}
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(link.fileno())) as twin:
             twin.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, given.get("keepalives", 1))
             for name, option in _OPTIONS.items():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.storage import nodes
-from tidings.storage.database import Read
+from tidings.storage.database import Database, Read
 
 _PULSE: Final = """
 SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
@@ -18,6 +18,12 @@ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
   ({gone}) AS gone,
   EXISTS (SELECT 1 FROM node WHERE id = :node) AS is_known
 """.replace("{gone}", nodes.GONE)
+
+
+_BEATS: Final = 16
+_BEAT: Final = (
+    "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,10 @@ def _first(*moments: int | None) -> int | None:
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-async def beats(read: Read) -> None:
-    """Ask the database for anything at all; raises `StorageError` where nothing comes back."""
-    await read.one("SELECT 1 AS one")
+async def beat(db: Database, node: int, now: int) -> None:
+    """Write one row, as proof that the database takes writes. Raises `StorageError` where it does not.
+
+    Nodes share a few rows, so that none of a process that is gone stays behind.
+    """
+    async with db.write(patient=True) as tx:
+        await tx.run(_BEAT, name=f"heartbeat:{node % _BEATS}", value=str(now))

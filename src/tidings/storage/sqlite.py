@@ -195,6 +195,7 @@ class SqliteDatabase:
         self._readers = asyncio.Semaphore(_READERS)
         self.synchronous: int = self._writer.execute("PRAGMA synchronous").fetchone()[0]
         self._waits_for_disk = self._is_on_disk = True
+        self._wrote_at = float("-inf")
         self.syncing: asyncio.Task[None] | None = None
         """Waits for the disk, if there is something that may not be there yet."""
 
@@ -245,6 +246,7 @@ class SqliteDatabase:
         finally:  # a caller who is cancelled has committed all the same
             if self._log.frames != before:  # else nothing was written, and nobody has waited for the disk either
                 self._is_on_disk = self._waits_for_disk  # the wait is for all that was in the log before, too
+                self._wrote_at = asyncio.get_running_loop().time()
             if not self._is_on_disk and self.syncing is None:
                 self.syncing = asyncio.create_task(self._sync())
         if self._folding is None and self._log.unfolded >= self._fold_at:
@@ -296,6 +298,14 @@ class SqliteDatabase:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 self._idle.append(connection)
+
+    def wrote_within(self, seconds: float) -> bool:
+        """Whether this process has committed a change that lately."""
+        return asyncio.get_running_loop().time() - self._wrote_at < seconds
+
+    def require_intact(self) -> None:
+        """Raise `Unavailable` where the file at the path is not the one that is open, or is no database any more."""
+        self._file.require_intact()
 
     def _reader(self) -> sqlite3.Connection:
         try:

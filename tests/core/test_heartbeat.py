@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""The heartbeat finds a database that takes no writes, and health asks for no transaction of its own."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tidings import observe
+from tidings.clock import ManualClock
+from tidings.core.heartbeat import Heartbeat
+from tidings.storage.database import Database, Unavailable
+from tidings.storage.sqlite import SqliteDatabase
+from tidings.storage.store import opened
+
+
+async def written(db: Database) -> list[str]:
+    async with db.read() as read:
+        return [row["value"] for row in await read.rows("SELECT value FROM setting WHERE name LIKE 'heartbeat%'")]
+
+
+async def test_one_row_is_written_however_often_health_is_asked_for(db: Database) -> None:
+    clock = ManualClock()
+    beat = Heartbeat(db, clock, 3)
+
+    assert [True] * 20 == await asyncio.gather(*(beat.is_good() for _ in range(20)))
+    first = await written(db)
+    clock.advance(1_900)
+    assert await beat.is_good()
+    assert first == await written(db)
+    assert 1 == len(first)
+
+
+async def test_the_row_is_written_again_after_two_seconds(db: Database) -> None:
+    clock = ManualClock()
+    beat = Heartbeat(db, clock, 3)
+    await beat.is_good()
+    if isinstance(db, SqliteDatabase):
+        db._wrote_at = float("-inf")  # noqa: SLF001 - long ago
+    first = await written(db)
+
+    clock.advance(2_100)
+    await beat.is_good()
+
+    assert first != await written(db)
+
+
+async def test_a_write_of_the_service_saves_the_beat(migrated_sqlite_url: str) -> None:
+    db = await opened(migrated_sqlite_url)
+    async with db.write() as tx:
+        await tx.run("INSERT INTO setting (name, value) VALUES ('a', 'b')")
+
+    assert await Heartbeat(db, ManualClock()).is_good()
+
+    assert [] == await written(db)
+    await db.close()
+
+
+def replace(path: Path) -> None:
+    kept = path.read_bytes()
+    path.rename(f"{path}.old")
+    path.write_bytes(kept)
+
+
+def overwrite(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"\0" * 16)
+
+
+def delete(path: Path) -> None:
+    path.rename(f"{path}.old")
+
+
+@pytest.mark.parametrize("spoil", [replace, overwrite, delete])
+async def test_a_file_that_is_no_longer_the_database_is_found(
+    migrated_sqlite_url: str, spoil: Callable[[Path], None]
+) -> None:
+    db = await opened(migrated_sqlite_url)
+    beat = Heartbeat(db, ManualClock())
+    spoil(Path(migrated_sqlite_url.removeprefix("sqlite:///")))
+
+    assert not await beat.is_good()
+
+    await db.close()
+
+
+async def test_an_outage_is_two_lines_whatever_fails(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = ManualClock()
+    outage = observe.OutageLog(clock)
+
+    for doing in ("claiming deliveries", "claiming tasks", "writing the heartbeat") * 5:
+        outage.failed(doing, Unavailable("away"))
+        clock.advance(1_000)
+    outage.passed()
+    outage.failed("settling deliveries", Unavailable("away"))
+    outage.passed()
+    outage.passed()
+    outage.passed()
+
+    assert [
+        "the database is unavailable, first met in claiming deliveries: Unavailable: away",
+        "the database is available again after 15.0 s; 16 operations failed",
+    ] == [each.message for each in caplog.records]
+
+
+async def test_all_components_share_the_line_of_an_outage(caplog: pytest.LogCaptureFixture) -> None:
+    for doing in ("claiming deliveries", "claiming tasks", "taking the pulse"):
+        observe.failure(doing, Unavailable("away"))
+    observe.failure("a fault of our own", KeyError("x"))
+
+    assert 2 == len(caplog.records)
