@@ -13,9 +13,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import uvicorn
 
@@ -67,6 +67,8 @@ _KEEP_ALIVE: Final = 75
 _REQUEST_GRACE: Final = 3
 _EXPIRE_CHUNK: Final = 1_000
 _BACKLOG: Final = 2_048
+Stop: TypeAlias = Callable[[asyncio.Event], None]
+_SET: Final[Stop] = asyncio.Event.set
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,8 +379,8 @@ def _armed(failpoints: str) -> None:
         raise ConfigError("failpoints must be name=action pairs; see failpoint.py") from error
 
 
-async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool = True) -> None:
-    """Run one process until SIGTERM or SIGINT.
+async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool = True, stopping: Stop = _SET) -> None:
+    """Run one process until SIGTERM or SIGINT, at which `stopping` sets the event.
 
     Raises `ConfigError`, also when the port is in use, and what `open_database` raises.
     """
@@ -392,7 +394,7 @@ async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool
     listener = _bound(settings) if roles.api else None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stopping, stop)
     try:
         db = await open_database(settings, migrate=migrate)
         try:

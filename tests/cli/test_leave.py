@@ -29,3 +29,7 @@ def test_a_thread_that_hangs_does_not_keep_the_process() -> None:
 
 def test_without_the_guard_it_would() -> None:
     assert _ended("", 2) is None
+
+
+def test_a_process_that_did_not_stop_in_time_says_so() -> None:
+    assert _ended("leave_within(0.1, code=1)", 20) == 1

@@ -14,7 +14,8 @@ import uvloop
 
 from tidings.config import ConfigError, Settings, Subnet, load, without_effect
 
-_LEAVE_SECONDS: Final = 1.0
+_LEAVE_SECONDS: Final = 0.5
+_LAST_SECONDS: Final = 0.8
 _LOOPBACK: Final[tuple[Subnet, ...]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 ConfigFile: TypeAlias = Annotated[
@@ -54,8 +55,12 @@ def serve(  # noqa: PLR0913 - each is a flag
     for variable, why in without_effect().items():
         typer.echo(f"tidings: {variable} has no effect: {why}", err=True)
 
+    def give_up_in_time(stop: asyncio.Event) -> None:
+        stop.set()
+        leave_within(settings.shutdown_grace + _LAST_SECONDS, code=1)
+
     async def work() -> None:
-        await run(settings, roles, migrate=migrate)
+        await run(settings, roles, migrate=migrate, stopping=give_up_in_time)
         leave_within(_LEAVE_SECONDS)
 
     uvloop.run(work())
@@ -70,12 +75,12 @@ def _with_loopback(settings: Settings) -> Settings:
     return dataclasses.replace(settings, whitelist_subnets=(*settings.whitelist_subnets, *_LOOPBACK))
 
 
-def leave_within(seconds: float) -> None:
-    """End the process soon, whatever still runs: everything is settled and stored.
+def leave_within(seconds: float, code: int = 0) -> None:
+    """End the process soon, whatever still runs; what is stored is whole at any time.
 
     A name look-up that hangs holds its thread, and the interpreter would wait for that for as long as it takes.
     """
-    timer = threading.Timer(seconds, os._exit, (0,))
+    timer = threading.Timer(seconds, os._exit, (code,))
     timer.daemon = True
     timer.start()
 
