@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bench import cold, neighbours, path
+from bench import backlog, cold, neighbours, path
 from bench.databases import Measured
 from bench.path import Figures, Shape
 
@@ -124,6 +124,18 @@ _ALL: Final = (
         {"count": 100_000},
     ),
     Measure(
+        "backlog",
+        "deliveries that are due at the start: how fast they drain, and the longest wait for a ping meanwhile",
+        (
+            ("delivered/s", "{per_second:.0f}"),
+            ("longest ping ms", "{stall:.0f}"),
+            ("app", "{app_ms:.3f}"),
+            *(MOST, *MACHINE[1:]),
+        ),
+        backlog.measure,
+        {"count": 100_000},
+    ),
+    Measure(
         "failing",
         "an endpoint that answers 500 to everything",
         (*SATURATED[1:2], ("attempts/s", "{delivered:.0f}"), *SATURATED[2:]),
@@ -206,6 +218,14 @@ EVERYTHING: Final = (
             seconds=6,
         )
         for manner, name in (("refuses", "refusing"), ("hangs", "hanging"))
+    ),
+    *(
+        _asked(
+            f"100,000 deliveries due to {number} endpoint{'s' * (number > 1)}",
+            *("backlog", 2, (f">= {rate}/s; no ping over 100 ms", "{per_second:.0f}/s; {stall:.0f} ms")),
+            endpoints=number,
+        )
+        for number, rate in ((1, "8,000"), (100, "5,000"))
     ),
     _asked(
         "Saturation for a minute",
