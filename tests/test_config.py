@@ -9,10 +9,10 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from tidings import terms
 from tidings.config import ConfigError, Settings, load
 from tidings.model.signature import SignatureType
 from tidings.model.vault import Vault
-from tidings.server import _limits, _terms
 
 FIELDS = {each.name: each for each in dataclasses.fields(Settings)}
 TYPES = get_type_hints(Settings)
@@ -112,8 +112,8 @@ TOML = [
 def works(settings: Settings) -> bool:
     """Build what the start builds of settings."""
     settings.shown()
-    _terms(settings)
-    _limits(settings)
+    terms.delivery(settings)
+    terms.tasks(settings)
     Vault(settings.main_secret, SignatureType(settings.default_signature_type))
     return all(math.isfinite(getattr(settings, name)) for name in NUMBERS if TYPES[name] in (int, float))
 

@@ -189,6 +189,19 @@ class Settings:
     lease_grace: float = _doc(
         "Seconds that a lease on a delivery outlasts the request timeout.", 25.0, own=True, bounds=(0, 3_600)
     )
+    delivery_in_flight: int = _doc(
+        "Most sends in flight from one process. Once half of them are, each endpoint gets ten at most.",
+        4_000,
+        own=True,
+        bounds=(1, 1_000_000),
+    )
+    delivery_memory_bytes: int = _doc(
+        "Most bytes of payloads over 4 KiB that one process holds in memory to send: each message once, and once more "
+        "for each endpoint that gets it over TLS.",
+        128 * 1024 * 1024,
+        own=True,
+        bounds=(1 << 20, 1 << 40),
+    )
     replay_backlog: int = _doc(
         "A background task pauses when an endpoint has nearly this many re-sent deliveries outstanding, until half "
         "of them are gone; 0 is no limit.",

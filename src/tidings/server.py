@@ -19,19 +19,20 @@ from typing import Final, TypeAlias
 
 import uvicorn
 
-from tidings import failpoint
+from tidings import failpoint, terms
 from tidings.api.app import build
 from tidings.api.auth import Gatekeeper
-from tidings.api.connection import WIRE_BYTES, Bounds, allow_open_files
+from tidings.api.connection import allow_open_files
 from tidings.api.context import Context
 from tidings.api.hot import protocol_of
 from tidings.api.ratelimit import Limiter
 from tidings.clock import HOUR, SECOND, Clock, SharedClock, SystemClock
 from tidings.config import ConfigError, Settings
 from tidings.core import health, housekeeping, operational, retention, sessions
-from tidings.core.accept import NO_DELIVERY, AcceptBatcher
+from tidings.core.accept import AcceptBatcher
 from tidings.core.access import jwt_secret
 from tidings.core.desk import Desk
+from tidings.core.handover import NO_DELIVERY
 from tidings.core.heartbeat import Heartbeat
 from tidings.core.nodes import Nodes
 from tidings.core.receipts import Receipts
@@ -40,9 +41,7 @@ from tidings.core.signer import WrongKey
 from tidings.core.signing import require_main_secret, seal_older
 from tidings.core.wake import Wake
 from tidings.core.watching import Watching
-from tidings.delivery.address import AddressPolicy
-from tidings.delivery.proxy import Proxy
-from tidings.delivery.role import Delivery, Terms
+from tidings.delivery.role import Delivery
 from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
 from tidings.model.vault import SealedError, Vault
@@ -57,7 +56,7 @@ from tidings.storage.store import opened
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.preview import Preview
-from tidings.tasks.runner import Limits, Runner
+from tidings.tasks.runner import Runner
 
 _SWITCH_SECONDS: Final = 0.0005
 """How long a thread that has waited for the disk or for SQLite waits for the loop's thread to let it go on."""
@@ -102,13 +101,13 @@ class Server:
         self._node = new_node()
         self._heartbeat = Heartbeat(db, self._clock, self._node)
         self._delivery = (
-            Delivery(db, self._clock, self._routing, _terms(settings), self._node) if roles.delivery else None
+            Delivery(db, self._clock, self._routing, terms.delivery(settings), self._node) if roles.delivery else None
         )
         handover = NO_DELIVERY if self._delivery is None else self._delivery.handover()
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, handover)
         known = handlers(self._clock, self._wake)
         worker = f"{os.uname().nodename}:{os.getpid()}:{self._node:08x}"
-        limits = _limits(settings)
+        limits = terms.tasks(settings)
         # A process without the role works on no task, and expires the lapsed ones of others.
         self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), known, worker)
         self._nodes = self._company(db, worker, self._runner)
@@ -168,7 +167,7 @@ class Server:
         return _Http(
             uvicorn.Config(
                 intake,
-                http=protocol_of(intake, _bounds(settings)),
+                http=protocol_of(intake, terms.bounds(settings)),
                 proxy_headers=False,
                 ws="none",
                 lifespan="off",
@@ -295,38 +294,6 @@ class Server:
                     expired = await intake.expire(tx, now=self._clock.now(), limit=_EXPIRE_CHUNK)
         except Exception as error:  # noqa: BLE001 - the house is kept again in an hour
             failure("keeping house", error)
-
-
-def _bounds(settings: Settings) -> Bounds:
-    two_bodies = 2 * settings.max_body_bytes
-    return Bounds(settings.max_connections, max(settings.request_memory, two_bodies), max(WIRE_BYTES, two_bodies))
-
-
-def _terms(settings: Settings) -> Terms:
-    return Terms(
-        policy=AddressPolicy(settings.whitelist_subnets),
-        schedule=settings.retry_schedule,
-        timeout=settings.worker_request_timeout,
-        lease_grace=settings.lease_grace,
-        concurrency=settings.delivery_concurrency,
-        memory=settings.delivery_memory,
-        disable_after_ms=settings.endpoint_failure_disable_after * HOUR,
-        proxy=Proxy.of(settings.proxy_addr, settings.noproxy) if settings.proxy_addr else None,
-        verify_tls=not settings.dangerous_disable_tls_verification,
-        whitelabel=settings.whitelabel_headers,
-        gone_disables=settings.endpoint_disable_on_gone,
-    )
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        slots=settings.tasks_per_process,
-        per_tenant=settings.tasks_per_tenant,
-        lease_seconds=settings.task_lease,
-        slice_seconds=settings.task_slice,
-        chunk_rows=settings.task_chunk,
-        backlog=settings.replay_backlog,
-    )
 
 
 async def open_database(settings: Settings, *, migrate: bool = True) -> Database:

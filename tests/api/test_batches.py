@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from api.kit import Api, Json, faults
+from tidings.core import accept
 from tidings.storage import intake
 
 
@@ -124,3 +125,21 @@ async def test_an_application_that_is_not_there_gets_nothing(lite: Api) -> None:
     answer = await lite.post("/app/nobody/msg/batch", json={"messages": [a_message()]})
 
     assert 404 == answer.status_code
+
+
+@pytest.mark.parametrize("many", [9, 10])
+async def test_a_request_with_too_many_deliveries_is_refused_whole(
+    api: Api, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(accept, "FAN_OUT_MAX", 9 * 12)
+    app = await api.app()
+    for _ in range(12):
+        await api.endpoint(app)
+
+    answer = await api.post(f"/app/{app}/msg/batch", json={"messages": [a_message()] * many})
+
+    if many == 9:
+        assert (202, 9, 108) == (answer.status_code, await stored(api, "message"), await stored(api, "delivery"))
+    else:
+        assert (400, "too_many_deliveries") == (answer.status_code, answer.json()["code"])
+        assert (0, 0) == (await stored(api, "message"), await stored(api, "delivery"))

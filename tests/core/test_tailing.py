@@ -79,14 +79,15 @@ async def test_nothing_follows_an_open_write_until_it_has_ended(world: World) ->
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("on SQLite no other write is possible meanwhile")
     first = await world.accept()
-    async with db.write() as tx:
-        [slow] = await world.acceptor.accept_many(tx, ORG, world.app.id, [DRAFT])
-        quick = await world.accept()
-        assert [] == await world.tail(first)
-        page = await messages.page(
-            world.desk, world.app, Cursor(Order.DESCENDING, 5), EVERY_MESSAGE, with_payload=False
-        )
-        assert [quick, first] == [each.id for each in page.items]
+    with world.acceptor.preparing() as prepared:
+        async with db.write() as tx:
+            [slow] = await world.acceptor.accept_many(tx, ORG, world.app.id, [DRAFT], prepared)
+            quick = await world.accept()
+            assert [] == await world.tail(first)
+            page = await messages.page(
+                world.desk, world.app, Cursor(Order.DESCENDING, 5), EVERY_MESSAGE, with_payload=False
+            )
+            assert [quick, first] == [each.id for each in page.items]
 
     assert not isinstance(slow, Exception)
     assert [slow.id, quick] == await world.tail(first)

@@ -2,8 +2,9 @@
 """What is in memory for an endpoint that changes is handed back, and nothing else is."""
 
 from tidings.clock import ManualClock
+from tidings.delivery.budget import Bounds
 from tidings.delivery.line import Cancellable
-from tidings.delivery.queue import Bounds, Queue
+from tidings.delivery.queue import Queue
 from tidings.delivery.throttle import Pacer, Window
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.routing import Receiver, Send

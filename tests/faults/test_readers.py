@@ -13,7 +13,8 @@ BIG = "x" * 1_900_000
 RSS_MAX = 400 * 1024 * 1024
 
 
-def _rss(server: Live) -> int:
+def rss(server: Live) -> int:
+    """Return the most memory that the process has held, in bytes."""
     for line in Path(f"/proc/{server.pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -47,6 +48,6 @@ def test_readers_that_never_read_hold_little(tmp_path: Path, database_url: str) 
         assert 200 == status
         assert not page["done"]
         assert len(json.dumps(page)) < 5_000_000
-        assert _rss(server) < RSS_MAX
+        assert rss(server) < RSS_MAX
         for each in asking:
             each.close()

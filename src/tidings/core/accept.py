@@ -11,23 +11,22 @@ event id is taken, or its row cannot be written (the batch is halved until that 
 """
 
 import asyncio
-import json
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from tidings import ids
 from tidings.clock import HOUR, Clock
 from tidings.core.desk import Outcome, Told
+from tidings.core.handover import NO_DELIVERY, Handover, Prepared
+from tidings.core.incoming import DueRow, Item, accepted, put_off, repeated, row
 from tidings.core.routing import RoutingCache
-from tidings.errors import AppError, conflict, not_found, unavailable
+from tidings.errors import AppError, bad_request, conflict, not_found, unavailable
 from tidings.failpoint import point
 from tidings.ids import MessageId, OrgId
-from tidings.model.lease import Leases, new_node
-from tidings.model.message import Accepted, Draft, Extras
-from tidings.model.routing import Routing, Send
+from tidings.model.message import Accepted, Draft
+from tidings.model.routing import Receiver, Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, intake
 from tidings.storage import routing as routings
@@ -41,66 +40,16 @@ PATIENCE_SECONDS: Final = 5.0
 LOCK_MS: Final = 100
 """How long a batch waits for a key that another node is at work with, before it is split to find out which."""
 _UNNAMED: Final = MessageId("")
-EXPIRED: Final = b'{"expired":true}'
-
-
-@dataclass(frozen=True, slots=True)
-class Handover:
-    """How accepted deliveries reach delivery. A process without that role has no room for any."""
-
-    leases: Leases
-    lease_ms: int
-    room: Callable[[str], bool]
-    """Whether another delivery to an endpoint fits into memory."""
-    take: Callable[[list[Send]], None]
-    """Called after the commit."""
-    left: Callable[[list[str]], None]
-    """Called after the commit with endpoints whose deliveries wait in the database."""
-    later: Callable[[int], None]
-    """Called after the commit with the first moment to which a delivery was put off."""
+CHUNK: Final = 2_000
+"""Deliveries that are written in one turn of the loop."""
+FAN_OUT_MAX: Final = 500_000
+"""Deliveries of the messages of one request."""
+FAN_OUT: Final = 10_000
+"""Deliveries of one batch, if it has more than one message."""
 
 
 def _nobody(_outcome: Outcome) -> None:
     """Stand in for a caller who asks for the outcome himself."""
-
-
-def _no_room(_endpoint_id: str) -> bool:
-    return False
-
-
-def _ignored(_: object) -> None:
-    """Stand in for a delivery role that this process does not have."""
-
-
-NO_DELIVERY: Final = Handover(Leases(new_node()), 0, _no_room, _ignored, _ignored, _ignored)
-
-
-@dataclass(slots=True, eq=False)
-class _Item:
-    """One message on its way through a batch."""
-
-    ref: str
-    draft: Draft
-    receipt: str | None
-    routing: Routing
-    id: MessageId
-    told: Told
-    started: float
-    outcome: Outcome | None = None
-    others: list[asyncio.Future[Accepted]] | None = None
-    """Requests with the same receipt that wait for this one."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What a transaction has prepared for after its commit."""
-
-    lease: int
-    at: float
-    """When the lease began, on the monotonic clock."""
-    sends: list[Send] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    later: int | None = None
 
 
 class AcceptBatcher:
@@ -111,8 +60,8 @@ class AcceptBatcher:
         self._clock = clock
         self._routing = routing
         self._handover = handover
-        self._waiting: deque[_Item] = deque()
-        self._under_way: dict[str, _Item] = {}
+        self._waiting: deque[Item] = deque()
+        self._under_way: dict[str, Item] = {}
         self._flushing: asyncio.Task[None] | None = None
         self._insisting: set[asyncio.Task[None]] = set()
         self._known = Known()
@@ -141,7 +90,7 @@ class AcceptBatcher:
         routing = self._routing.known(org_id, app_ref)
         if routing is None or receipt in self._under_way:
             return False
-        item = _Item(app_ref, draft, receipt, routing, _UNNAMED, told, self._clock.monotonic())
+        item = Item(app_ref, draft, receipt, routing, _UNNAMED, told, self._clock.monotonic())
         if receipt is not None:
             self._under_way[receipt] = item
         self._waiting.append(item)
@@ -149,11 +98,24 @@ class AcceptBatcher:
             self._flushing = asyncio.create_task(self._flush())
         return True
 
-    async def accept_many(self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> list[Outcome]:
+    @contextmanager
+    def preparing(self) -> Iterator[Prepared]:
+        """Give what a transaction prepares for after its commit; its reservations end with the block."""
+        prepared = Prepared()
+        try:
+            yield prepared
+        finally:
+            self._release(prepared)
+
+    async def accept_many(
+        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft], prepared: Prepared
+    ) -> list[Outcome]:
         """Store many messages of one application in a transaction that is open, each with an outcome of its own.
 
-        Raises `AppError` if there is no such application. Deliveries are handed over once the transaction commits.
+        Raises `AppError` if there is no such application, or if they are more deliveries than one transaction takes.
+        Deliveries are handed over once the transaction commits; a transaction that is tried again prepares anew.
         """
+        self._release(prepared)
         routing = self._routing.known(org_id, app_ref) or await self._routing.load(org_id, app_ref, tx)
         if routing is None:
             raise not_found("Application not found")
@@ -161,12 +123,13 @@ class AcceptBatcher:
         made = [MessageId(ids.new(ids.MESSAGE, now)) for _ in drafts]
         # Ids of one moment lie in no order; a list of messages is to be read in the order in which it was sent.
         items = [
-            _Item(app_ref, draft, None, routing, msg_id, _nobody, started)
+            Item(app_ref, draft, None, routing, msg_id, _nobody, started)
             for draft, msg_id in zip(drafts, sorted(made), strict=True)
         ]
-        prepared = await self._write(tx, items)
+        _require_bounded(items)
+        await self._write(tx, items, prepared)
         tx.after_commit(lambda: self._hand_over(items, prepared))
-        return [item.outcome or _accepted(item) for item in items]
+        return [item.outcome or accepted(item) for item in items]
 
     async def close(self) -> None:
         """Wait until what was handed in is answered."""
@@ -194,11 +157,17 @@ class AcceptBatcher:
         finally:
             self._flushing = None
 
-    def _taken(self) -> list[_Item]:
-        """Take what waits, as far as it fits into a batch."""
-        return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+    def _taken(self) -> list[Item]:
+        """Take what waits, as far as it fits into a batch: so many messages, with so many deliveries."""
+        waiting = self._waiting
+        most = min(BATCH, len(waiting))
+        deliveries = at = 0
+        while at < most and deliveries < FAN_OUT:
+            deliveries += waiting[at].fan_out
+            at += 1
+        return [waiting.popleft() for _ in range(at)]
 
-    async def _settle(self, batch: list[_Item]) -> None:
+    async def _settle(self, batch: list[Item]) -> None:
         """Commit a batch, halving it while something in it cannot be written; an empty one takes what waits."""
         try:
             await self._commit(batch)
@@ -209,7 +178,7 @@ class AcceptBatcher:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one message's, and is told to that one
             await self._settle_halves(batch or self._taken(), error)
 
-    async def _settle_later(self, batch: list[_Item], error: StorageError) -> None:
+    async def _settle_later(self, batch: list[Item], error: StorageError) -> None:
         """Split a batch that waits for somebody else's lock, so that only one message goes on waiting.
 
         Where the lock is on all of them, as on a whole table, every half waits anew: nobody does so for long.
@@ -226,7 +195,7 @@ class AcceptBatcher:
         self._insisting.add(waiting)
         waiting.add_done_callback(self._insisting.discard)
 
-    async def _insist(self, batch: list[_Item], error: StorageError) -> None:
+    async def _insist(self, batch: list[Item], error: StorageError) -> None:
         """Try one message again until somebody else's lock is gone, while the batches behind it go on."""
         while self._clock.monotonic() - batch[0].started < PATIENCE_SECONDS:
             await asyncio.sleep(0.01)
@@ -239,7 +208,7 @@ class AcceptBatcher:
             return
         self._refuse(batch, error)
 
-    async def _settle_halves(self, batch: list[_Item], error: Exception) -> None:
+    async def _settle_halves(self, batch: list[Item], error: Exception) -> None:
         if len(batch) == 1:
             self._refuse(batch, error)
             return
@@ -247,13 +216,13 @@ class AcceptBatcher:
         await self._settle(batch[:middle])
         await self._settle(batch[middle:])
 
-    def _refuse(self, batch: Sequence[_Item], error: Exception) -> None:
+    def _refuse(self, batch: Sequence[Item], error: Exception) -> None:
         if not isinstance(error, StorageError):
             failure("accepting a message", error)
         for item in batch:
             self._answer(item, unavailable("The message could not be stored."))
 
-    def _answer(self, item: _Item, outcome: Outcome) -> None:
+    def _answer(self, item: Item, outcome: Outcome) -> None:
         """Tell the caller, whose trouble with the answer is no other's."""
         if item.receipt is not None:
             self._under_way.pop(item.receipt, None)
@@ -264,50 +233,71 @@ class AcceptBatcher:
         except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the batch is accepted all the same
             failure("answering a message", error)
 
-    async def _commit(self, batch: list[_Item]) -> None:
+    async def _commit(self, batch: list[Item]) -> None:
         """Commit a batch; an empty one is filled once the transaction is open, with what has come by then."""
         for item in batch:
             item.outcome = None
-        async with self._db.write(lock_ms=LOCK_MS) as tx:
-            batch += [] if batch else self._taken()
-            self._name(batch)
-            prepared = await self._write(tx, batch)
-            point("accept.before_commit")
-        point("accept.after_commit")
-        for item in batch:
-            self._answer(item, item.outcome or _accepted(item))
-        self._hand_over(batch, prepared)
+        with self.preparing() as prepared:
+            async with self._db.write(lock_ms=LOCK_MS) as tx:
+                batch += [] if batch else self._taken()
+                self._name(batch)
+                await self._write(tx, batch, prepared)
+                point("accept.before_commit")
+            point("accept.after_commit")
+            for item in batch:
+                self._answer(item, item.outcome or accepted(item))
+            self._hand_over(batch, prepared)
 
-    def _name(self, batch: list[_Item]) -> None:
+    def _name(self, batch: list[Item]) -> None:
         """Give the messages their ids, no sooner than the transaction is open: whoever follows a list relies on it."""
         now = self._clock.now()
         for item in batch:
             item.id = MessageId(ids.new(ids.MESSAGE, now))
 
-    def _hand_over(self, batch: Sequence[_Item], prepared: _Batch) -> None:
+    def _hand_over(self, batch: Sequence[Item], prepared: Prepared) -> None:
         """Give delivery what was committed."""
         count("messages.accepted", sum(item.outcome is None for item in batch))
-        if prepared.sends:
-            self._handover.take(prepared.sends)
-        if prepared.left:
-            self._handover.left(prepared.left)
-        if prepared.later is not None:
-            self._handover.later(prepared.later)
+        sends, left, later = prepared.sends, prepared.left, prepared.later
+        self._release(prepared)
+        if sends:
+            self._handover.take(sends)
+        if left:
+            self._handover.left(list(left))
+        if later is not None:
+            self._handover.later(later)
 
-    async def _write(self, tx: Write, batch: list[_Item]) -> _Batch:
+    def _release(self, prepared: Prepared) -> None:
+        """End the reservations of a batch; what was to be sent is sent no more from here."""
+        if prepared.sends or prepared.payload_bytes:
+            self._handover.release(len(prepared.sends), prepared.payload_bytes)
+        prepared.clear()
+
+    async def _write(self, tx: Write, batch: list[Item], prepared: Prepared) -> None:
         now = self._clock.now()
-        prepared = _Batch(self._handover.leases.next(), self._clock.monotonic())
+        prepared.lease, prepared.at = self._handover.leases.next(), self._clock.monotonic()
         open_items = await self._routed(tx, batch)
-        rows = {item.id: _row(item, now) for item in open_items}
+        rows = {item.id: row(item, now) for item in open_items}
         open_items = await self._claimed(tx, open_items, rows, now)
         if open_items:
             await intake.add(tx, [rows[item.id] for item in open_items], self._known)
-            due = self._deliveries(open_items, prepared, now)
-            if due:
-                await deliveries.add(tx, due)
-        return prepared
+            await self._add_deliveries(tx, open_items, prepared, now)
 
-    async def _routed(self, tx: Write, batch: list[_Item]) -> list[_Item]:
+    async def _add_deliveries(self, tx: Write, items: list[Item], prepared: Prepared, now: int) -> None:
+        """Add the deliveries of a batch, a chunk in a turn of the loop: one batch of many messages can have very many.
+
+        The transaction stays one: a batch is stored with all of its deliveries or not at all.
+        """
+        due: list[DueRow] = []
+        for item in items:
+            due += self._deliveries(item, prepared, now)
+            while len(due) > CHUNK:
+                await deliveries.add(tx, due[:CHUNK])
+                del due[:CHUNK]
+                await asyncio.sleep(0)
+        if due:
+            await deliveries.add(tx, due)
+
+    async def _routed(self, tx: Write, batch: list[Item]) -> list[Item]:
         """Compare the routing of a batch with the database, and compile anew what has changed."""
         current = await routings.versions(tx, list({item.routing.app_id for item in batch}))
         for item in batch:
@@ -324,7 +314,7 @@ class AcceptBatcher:
                 item.routing = fresh
         return [item for item in batch if item.outcome is None]
 
-    async def _claimed(self, tx: Write, items: list[_Item], rows: dict[MessageId, NewMessage], now: int) -> list[_Item]:
+    async def _claimed(self, tx: Write, items: list[Item], rows: dict[MessageId, NewMessage], now: int) -> list[Item]:
         """Claim receipts and event ids; whoever loses one is answered, and writes nothing."""
         mine = [rows[item.id] for item in items]
         held = await intake.claim_receipts(tx, mine, now=now, expires_at=now + RECEIPT_KEPT_MS)
@@ -342,26 +332,41 @@ class AcceptBatcher:
                 item.outcome = conflict()
         return [item for item in items if item.outcome is None]
 
-    def _deliveries(
-        self, items: list[_Item], prepared: _Batch, now: int
-    ) -> list[tuple[str, str, str, str, int, int | None, int | None]]:
-        """Return the delivery rows of a batch: leased where memory has room, else left for whoever claims them."""
+    def _deliveries(self, item: Item, prepared: Prepared, now: int) -> list[DueRow]:
+        """Return the delivery rows of a message: leased where memory has room, else left for whoever claims them."""
         lease, until = prepared.lease, now + self._handover.lease_ms
-        rows: list[tuple[str, str, str, str, int, int | None, int | None]] = []
-        for item in items:
-            routing, draft = item.routing, item.draft
-            if draft.extras is not None and draft.extras.deliver_at is not None:
-                rows += _put_off(item, draft.extras.deliver_at, prepared)
-                continue
-            for receiver in routing.match(draft.event_type, draft.channels):
-                fits = not receiver.limits and self._handover.room(receiver.id)
-                held = (lease, until) if fits else (None, None)
-                rows.append((item.id, receiver.id, routing.app_id, routing.org_id, now, *held))
-                if fits:
-                    prepared.sends.append(Send(receiver, item.id, draft.payload, lease, prepared.at))
-                else:
-                    prepared.left.append(receiver.id)
+        routing, draft = item.routing, item.draft
+        if draft.extras is not None and draft.extras.deliver_at is not None:
+            return put_off(item, draft.extras.deliver_at, prepared)
+        receivers = routing.match(draft.event_type, draft.channels)
+        has_room = len(draft.payload) <= self._handover.large or self._has_room(draft, receivers, prepared)
+        rows: list[DueRow] = []
+        for receiver in receivers:
+            fits = has_room and not receiver.limits and self._handover.room(receiver.id)
+            held = (lease, until) if fits else (None, None)
+            rows.append((item.id, receiver.id, routing.app_id, routing.org_id, now, *held))
+            if fits:
+                prepared.sends.append(Send(receiver, item.id, draft.payload, lease, prepared.at))
+            else:
+                prepared.left.add(receiver.id)
         return rows
+
+    def _has_room(self, draft: Draft, receivers: Sequence[Receiver], prepared: Prepared) -> bool:
+        """Reserve room for a large payload, which all of its deliveries share."""
+        reserved = self._handover.payload(len(draft.payload), receivers) if receivers else None
+        prepared.payload_bytes += reserved or 0
+        return reserved is not None
+
+
+def _require_bounded(items: list[Item]) -> None:
+    """Refuse a batch with more deliveries than one transaction takes: other writers wait for its end."""
+    found = sum(item.fan_out for item in items)
+    if found > FAN_OUT_MAX:
+        raise bad_request(
+            "too_many_deliveries",
+            f"The batch would create {found:,} deliveries, and one request creates at most {FAN_OUT_MAX:,}."
+            " Send fewer messages in each batch.",
+        )
 
 
 def _resolve(answer: asyncio.Future[Accepted], outcome: Outcome) -> None:
@@ -372,49 +377,3 @@ def _resolve(answer: asyncio.Future[Accepted], outcome: Outcome) -> None:
         answer.set_exception(outcome)
     else:
         answer.set_result(outcome)
-
-
-def _put_off(
-    item: _Item, due_at: int, prepared: _Batch
-) -> list[tuple[str, str, str, str, int, int | None, int | None]]:
-    """Return the delivery rows of a message that is to be sent later: nobody holds them meanwhile."""
-    routing, draft = item.routing, item.draft
-    prepared.later = due_at if prepared.later is None else min(prepared.later, due_at)
-    receivers = routing.match(draft.event_type, draft.channels)
-    return [(item.id, each.id, routing.app_id, routing.org_id, due_at, None, None) for each in receivers]
-
-
-_as_json: Final = lru_cache(maxsize=1_024)(json.dumps)
-"""Most messages go to few sets of channels."""
-
-
-def _row(item: _Item, now: int) -> NewMessage:
-    draft = item.draft
-    return NewMessage(
-        item.id,
-        item.routing.app_id,
-        item.routing.org_id,
-        draft.event_type,
-        draft.event_id,
-        None if draft.channels is None else _as_json(draft.channels),
-        draft.payload,
-        draft.expires_at(now),
-        item.receipt,
-        draft.extras,
-    )
-
-
-def _accepted(item: _Item) -> Accepted:
-    draft = item.draft
-    return Accepted(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels, draft.extras)
-
-
-def repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Outcome:
-    """Return the answer that was given to the first request with this receipt."""
-    if msg_id is None or message is None:
-        return conflict("This idempotency key was used, and what it made is gone.")
-    channels = None if message.channels is None else tuple(json.loads(message.channels))
-    tags = None if message.tags is None else tuple(json.loads(message.tags))
-    payload = EXPIRED if message.payload is None else message.payload
-    extras = Extras(tags, message.deliver_at, is_raw=message.is_raw and message.payload is not None)
-    return Accepted(MessageId(msg_id), message.event_type, payload, message.event_id, channels, extras)

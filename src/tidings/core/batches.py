@@ -23,8 +23,10 @@ async def accept(
     """Store messages of an application; those that are refused already stand where they stood."""
     sound = [draft for draft in drafts if not isinstance(draft, AppError)]
 
-    async def work(tx: Write) -> list[Outcome]:
-        stored = iter(await acceptor.accept_many(tx, app.org_id, app.id, sound))
-        return [draft if isinstance(draft, AppError) else next(stored) for draft in drafts]
+    with acceptor.preparing() as prepared:
 
-    return await desk.receipts.once(receipt, work, render)
+        async def work(tx: Write) -> list[Outcome]:
+            stored = iter(await acceptor.accept_many(tx, app.org_id, app.id, sound, prepared))
+            return [draft if isinstance(draft, AppError) else next(stored) for draft in drafts]
+
+        return await desk.receipts.once(receipt, work, render)

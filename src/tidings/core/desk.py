@@ -2,11 +2,13 @@
 """What every use case works with, and what the database's troubles mean to a caller."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from tidings import observe
 from tidings.clock import Clock
+from tidings.core.handover import Prepared
 from tidings.core.heartbeat import Heartbeat
 from tidings.core.receipts import Receipts
 from tidings.core.wake import Wake
@@ -33,7 +35,13 @@ class Acceptor(Protocol):
         """Take a message without waiting, and tell what became of it; or return False where `accept` is the way."""
         ...
 
-    async def accept_many(self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> list[Outcome]:
+    def preparing(self) -> AbstractContextManager[Prepared]:
+        """Give what a transaction prepares for after its commit, for `accept_many`."""
+        ...
+
+    async def accept_many(
+        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft], prepared: Prepared
+    ) -> list[Outcome]:
         """Store many messages of one application in an open transaction, each with an outcome of its own."""
         ...
 

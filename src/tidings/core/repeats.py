@@ -4,8 +4,8 @@
 An accepted message needs no look-up: its transaction claims the idempotency key. So the key is looked up only here.
 """
 
-from tidings.core.accept import repeated
 from tidings.core.desk import Desk, Outcome
+from tidings.core.incoming import repeated
 from tidings.storage import intake
 
 

@@ -18,6 +18,8 @@ from typing import Final
 
 from tidings.clock import SECOND, Clock
 from tidings.core.routing import RoutingCache
+from tidings.delivery.budget import shared
+from tidings.delivery.payloads import payloads_of
 from tidings.delivery.queue import Queue
 from tidings.delivery.settle import Outcome, SettleBatcher
 from tidings.delivery.throttle import Pacer, Round, Throttle, Window
@@ -25,8 +27,9 @@ from tidings.model.delivery import Lane
 from tidings.model.lease import Leases
 from tidings.model.routing import Receiver, Send
 from tidings.observe import count, failure
-from tidings.storage import deliveries, intake
+from tidings.storage import deliveries
 from tidings.storage.database import Database, Row, StorageError, Write
+from tidings.storage.deliveries import Settled
 
 _ENDPOINTS: Final = 200
 """Endpoints looked at in one transaction."""
@@ -39,6 +42,10 @@ _MOST_PACED: Final = 1_000
 _PUT_OFF_SECONDS: Final = 0.25
 """How long an endpoint is put off where nothing answers, or where a limit is in force and all places are taken."""
 _PUT_OFF_MOST: Final = 10_000
+_PASS: Final = 2_000
+"""Rows that one pass leases: what a pass does on the loop is a matter of milliseconds."""
+_FEW: Final = 8
+"""Rows claimed of an endpoint whose payloads find no memory."""
 _PAUSE_SECONDS: Final = 1.0
 _BREATH_MS: Final = 50
 _LONGEST_SLEEP: Final = 3600.0
@@ -69,6 +76,20 @@ class _Claimed:
     more: bool
 
 
+@dataclass(slots=True)
+class _Plan:
+    """How much one pass may take."""
+
+    wanted: list[tuple[str, int]]
+    """Rows of which endpoints."""
+    total: int
+    """Rows in all, reserved until they are in memory, as are the bytes of payloads."""
+    is_cut: bool
+    """Whether another pass finds room for what this one leaves."""
+    payload_bytes: int = 0
+    limited: Round | None = None
+
+
 class Claimer:
     """Keeps one process's memory filled from the database."""
 
@@ -90,6 +111,8 @@ class Claimer:
         self._pacer = memory.pacer
         self._throttle = Throttle(clock)
         self._put_off: dict[str, float] = {}
+        self._large: set[str] = set()
+        """Endpoints whose rows found no memory for their payloads."""
         self._leases = leases
         self._lease_ms = lease_ms
         self._work = asyncio.Event()
@@ -176,6 +199,8 @@ class Claimer:
     def _hand_on(self, claimed: _Claimed) -> None:
         """Give what a pass has taken to whom it concerns."""
         self._queue.take(claimed.sends)
+        for send, _ in claimed.paced:
+            self._queue.budget.keep(send)
         if claimed.paced:
             self._pacer.take(claimed.paced)
         for send in claimed.dropped:
@@ -191,54 +216,72 @@ class Claimer:
     async def _pass(self) -> _Claimed:
         now = self._clock.now()
         at = self._clock.monotonic()  # before any endpoint is read, so that a change while this goes on is seen
-        async with self._db.write(patient=True, synced=False) as tx:
-            lapsed = await deliveries.return_lapsed(tx, before=now, now=now, limit=_LAPSED)
-            found = await deliveries.due_endpoints(tx, now, after=self._after, limit=_ENDPOINTS)
-            self._after = found[-1][0] if len(found) == _ENDPOINTS else ""
-            receivers, gone, abandoned = await self._receivers(tx, found)
-            wanted, limited = await self._wanted(tx, receivers)
-            rows, lease = await self._lease(tx, wanted, now, {} if limited is None else limited.allotted)
-            taken = Counter(row["endpoint_id"] for row in rows)
-            windows = {} if limited is None else await self._throttle.close(tx, limited, taken)
-            sends, dropped = await self._loaded(tx, rows, receivers, lease, at)
+        plan = _Plan([], 0, is_cut=False)
+        try:
+            async with self._db.write(patient=True, synced=False) as tx:
+                lapsed = await deliveries.return_lapsed(tx, before=now, now=now, limit=_LAPSED)
+                found = await deliveries.due_endpoints(tx, now, after=self._after, limit=_ENDPOINTS)
+                self._after = found[-1][0] if len(found) == _ENDPOINTS else ""
+                receivers, gone, abandoned = await self._receivers(tx, found)
+                await self._planned(tx, receivers, plan)
+                rows, lease = await self._lease(tx, plan, now)
+                taken = Counter(row["endpoint_id"] for row in rows)
+                windows = {} if plan.limited is None else await self._throttle.close(tx, plan.limited, taken)
+                sends, dropped, large = await self._loaded(tx, plan, rows, receivers, lease, at)
+        finally:
+            self._queue.budget.release(plan.total, plan.payload_bytes)
         count("deliveries.claimed", len(sends))
-        drained = [endpoint_id for endpoint_id, room in wanted if taken[endpoint_id] < room]
+        drained = [each for each, room in plan.wanted if taken[each] < room and each not in large]
         behind = [each for each in receivers if each not in drained]
-        self._wait_for([receivers[each] for each in behind], limited)
+        self._large = (self._large - taken.keys()) | large
+        self._wait_for([receivers[each] for each in behind], plan.limited, large)
         # Who got as much as there was room for asks again when there is more of it: the queue sees to that.
-        more = bool(lapsed) or abandoned or self._after != ""
+        more = bool(lapsed) or abandoned or self._after != "" or (plan.is_cut and bool(rows))
         plain, paced = _split(sends, windows)
         live = Counter(row["endpoint_id"] for row in rows if row["lane"] == Lane.LIVE)
-        rooms = dict(wanted)
-        waiting = {each for each, _, is_live in found if is_live and live[each] >= rooms.get(each, 0)}
+        rooms = dict(plan.wanted)
+        waiting = {each for each, _, is_live in found if is_live and live[each] >= rooms.get(each, 0)} | large
         left, full = [each for each in behind if each not in waiting], [each for each in behind if each in waiting]
         return _Claimed(plain, paced, dropped, drained, full, left, gone, more)
 
-    async def _wanted(self, tx: Write, receivers: Mapping[str, Receiver]) -> tuple[list[tuple[str, int]], Round | None]:
-        """Return how many rows of which endpoints there is room for, and what limits say to that."""
+    async def _planned(self, tx: Write, receivers: Mapping[str, Receiver], plan: _Plan) -> None:
+        """Plan how many rows of which endpoints there is room for, and what limits say to that; reserve the room."""
         now = self._clock.monotonic()
         if self._put_off:
             self._put_off = {each: until for each, until in self._put_off.items() if until > now}
         looked_at = [each for each in receivers.values() if each.id not in self._put_off]
-        wanted: list[tuple[str, int]] = [
-            (each.id, room) for each in looked_at if not each.limits and (room := self._queue.room(each.id))
-        ]
-        rooms = [(each, room) for each in looked_at if each.limits and (room := self._paced_room(each))]
-        if not rooms:
-            return wanted, None
-        random.shuffle(rooms)  # whoever shares the limit of an application with others is not always the first
-        opened = await self._throttle.open(tx, rooms)
-        return wanted + [(each.id, n) for each, _ in rooms if (n := opened.may_take(each.id))], opened
+        most = self._queue.budget.left
+        rooms = [(each.id, room) for each in looked_at if not each.limits and (room := self._room(each.id))]
+        plan.wanted = shared(rooms, min(most, _PASS))
+        if len(plan.wanted) < len(rooms) or sum(n for _, n in plan.wanted) < sum(n for _, n in rooms):
+            plan.is_cut = most > _PASS
+            if not plan.is_cut:
+                self._queue.starve()
+        taken = sum(n for _, n in plan.wanted)
+        paced = [(each, n) for each in looked_at if each.limits and (n := self._paced_room(each, most - taken))]
+        # A replay has its place where live rows take all of a room; rooms of endpoints with a limit may overlap.
+        plan.total = max(0, min(most, taken + sum(_least(n) for _, n in plan.wanted) + sum(n for _, n in paced)))
+        self._queue.budget.reserved += plan.total
+        if not paced:
+            return
+        random.shuffle(paced)  # whoever shares the limit of an application with others is not always the first
+        plan.limited = await self._throttle.open(tx, paced)
+        plan.wanted += [(each.id, n) for each, _ in paced if (n := plan.limited.may_take(each.id))]
 
-    def _paced_room(self, receiver: Receiver) -> int:
+    def _room(self, endpoint_id: str) -> int:
+        """Return how many rows of an endpoint fit: few where the last ones were too large for what memory had left."""
+        room = self._queue.room(endpoint_id)
+        return min(room, _FEW) if endpoint_id in self._large else room
+
+    def _paced_room(self, receiver: Receiver, memory: int) -> int:
         """Return how many rows of an endpoint with a limit may be claimed: there must be room when they are sent."""
-        waiting, memory = self._pacer.held_for(receiver.id), self._queue.memory_left - self._pacer.held
+        waiting = self._pacer.held_for(receiver.id)
         spare = self._queue.spare(receiver.id)
         most = spare if self._queue.is_crowded(receiver.id) else _MOST_PACED
         return max(0, min(most - waiting, memory))
 
-    def _wait_for(self, behind: Iterable[Receiver], limited: Round | None) -> None:
-        """Put endpoints off that have more to send than they may, and look at them again in time."""
+    def _wait_for(self, behind: Iterable[Receiver], limited: Round | None, large: Container[str]) -> None:
+        """Put endpoints off that have more to send than they may, or than memory has room for: until when, is known."""
         now = self._clock.monotonic()
         if len(self._put_off) > _PUT_OFF_MOST:
             self._put_off.clear()
@@ -247,7 +290,7 @@ class Claimer:
                 wait = self._put_off[receiver.id] - now
             elif limited is not None and receiver.id in limited.allotted:
                 wait = limited.again_in(receiver.id)
-            elif receiver.limits or self._queue.is_narrow(receiver.id):
+            elif receiver.limits or receiver.id in large or self._queue.is_narrow(receiver.id):
                 wait = _PUT_OFF_SECONDS
             else:
                 continue
@@ -277,9 +320,7 @@ class Claimer:
         count("deliveries.abandoned", abandoned)
         return receivers, gone, abandoned > 0
 
-    async def _lease(
-        self, tx: Write, wanted: list[tuple[str, int]], now: int, limited: Container[str]
-    ) -> tuple[list[Row], int]:
+    async def _lease(self, tx: Write, plan: _Plan, now: int) -> tuple[list[Row], int]:
         """Lease live rows first; the replay lane gets what is left of each room, and never nothing.
 
         Where a limit is in force the room is exact: then the replay lane has its share before the live one.
@@ -287,34 +328,48 @@ class Claimer:
         lease, until = self._leases.next(), now + self._lease_ms
         rows: list[Row] = []
         taken: Counter[str] = Counter()
+        limited: Container[str] = {} if plan.limited is None else plan.limited.allotted
 
         async def claim(lane: Lane, rooms: Iterable[tuple[str, int]]) -> None:
-            open_rooms = [each for each in rooms if each[1] > 0]
+            left = plan.total - len(rows)
+            open_rooms = []
+            for each, room in rooms:
+                if (room := min(room, left)) > 0:
+                    open_rooms.append((each, room))
+                    left -= room
             if not open_rooms:
                 return
             claimed = await deliveries.claim(tx, open_rooms, lane=lane, lease=lease, now=now, until=until)
             taken.update(row["endpoint_id"] for row in claimed)
             rows.extend(sorted(claimed, key=_order))
 
-        await claim(Lane.REPLAY, [(each, _share(room)) for each, room in wanted if each in limited])
-        await claim(Lane.LIVE, [(each, room - taken[each]) for each, room in wanted])
-        least = {each: 0 if each in limited else -(-room // _REPLAY_SHARE) for each, room in wanted}
-        await claim(Lane.REPLAY, [(each, max(room - taken[each], least[each])) for each, room in wanted])
+        await claim(Lane.REPLAY, [(each, _share(room)) for each, room in plan.wanted if each in limited])
+        await claim(Lane.LIVE, [(each, room - taken[each]) for each, room in plan.wanted])
+        least = {each: 0 if each in limited else _least(room) for each, room in plan.wanted}
+        await claim(Lane.REPLAY, [(each, max(room - taken[each], least[each])) for each, room in plan.wanted])
         return rows, lease
 
     async def _loaded(
-        self, tx: Write, rows: list[Row], receivers: dict[str, Receiver], lease: int, at: float
-    ) -> tuple[list[Send], list[Send]]:
-        """Join claimed rows with their payloads; a message whose payload is gone can never be sent."""
-        messages = await intake.stored(tx, list({row["msg_id"] for row in rows})) if rows else {}
+        self, tx: Write, plan: _Plan, rows: list[Row], receivers: dict[str, Receiver], lease: int, at: float
+    ) -> tuple[list[Send], list[Send], set[str]]:
+        """Join claimed rows with their payloads; a message whose payload is gone can never be sent.
+
+        Rows whose payload finds no memory are handed back as they were; their endpoints are returned.
+        """
+        payloads = await payloads_of(tx, self._queue.budget, rows, receivers)
+        plan.payload_bytes = payloads.reserved
         sends: list[Send] = []
         dropped: list[Send] = []
+        back: list[Settled] = []
         for row in rows:
-            message = messages.get(row["msg_id"])
-            payload = None if message is None else message.payload
+            msg_id, endpoint_id = row["msg_id"], row["endpoint_id"]
+            if msg_id in payloads.too_large:
+                back.append(Settled(msg_id, endpoint_id, lease, row["due_at"]))
+                continue
+            payload = payloads.found.get(msg_id)
             send = Send(
-                receivers[row["endpoint_id"]],
-                row["msg_id"],
+                receivers[endpoint_id],
+                msg_id,
                 payload or b"",
                 lease,
                 at,
@@ -324,7 +379,14 @@ class Claimer:
                 row["task_id"],
             )
             (dropped if payload is None else sends).append(send)
-        return sends, dropped
+        if back:
+            await deliveries.hand_back(tx, back, 0)
+        return sends, dropped, {each.endpoint_id for each in back}
+
+
+def _least(room: int) -> int:
+    """Return how many replays have their place in a room, whatever live rows wait."""
+    return -(-room // _REPLAY_SHARE)
 
 
 def _order(row: Row) -> tuple[int, str]:

@@ -31,6 +31,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from time import monotonic
+from typing import Final
 
 from tidings.delivery.address import AddressPolicy, LookUp, Resolver
 from tidings.delivery.dial import Dialer, DirectDialer, Origin, tls_context
@@ -42,6 +43,10 @@ from tidings.delivery.target import Target, compile_target
 from tidings.delivery.wheel import TICK_SECONDS, Wheel
 
 __all__ = ["Client", "Limits", "Reply", "Sending", "Target", "compile_target"]
+
+
+_JOINED: Final = 4_096
+"""Bytes of a body that are copied behind the head; a longer one is written by itself, and shared between requests."""
 
 
 class Client:
@@ -103,9 +108,12 @@ class Client:
         """Send a message; `done` gets what came of it. ValueError for an id or a signature that breaks the head."""
         if self._is_closed:
             raise RuntimeError("the client is closed")
-        request = target.request(msg_id, timestamp, signature, body)
+        is_whole = len(body) <= _JOINED
+        request = target.request(msg_id, timestamp, signature, body, is_whole=is_whole)
         now = monotonic()
         sending = Sending(request, done, self._wheel, now, now + self._timeout_seconds, now + self._most_seconds)
+        if not is_whole:
+            sending.body = body
         pool = self._pools.get(target.origin) or self._open_pool(target)
         pool.take(sending)
         return sending

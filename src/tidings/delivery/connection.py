@@ -133,6 +133,8 @@ class Connection(StreamProtocol):
         sending.carrier = self
         self._reset()
         self._write(sending.request)
+        if sending.body:
+            self._write(sending.body)
 
     def close(self) -> None:
         """Close in good order; for a connection without a sending."""

@@ -56,8 +56,8 @@ class Line:
 
     @property
     def is_half_empty(self) -> bool:
-        """Whether it is time to ask for more of what waits in the database."""
-        return len(self.waiting) + len(self.replays) < max(1, self.concurrency // 2)
+        """Whether it is time to ask for more of what waits in the database: a claim takes as long as some sends."""
+        return len(self.waiting) + len(self.replays) < self.concurrency
 
     def add(self, send: Send) -> None:
         """Let a delivery wait."""

@@ -9,6 +9,10 @@ What tasks send again never stands before live work: it waits apart, one send in
 and rows of it in the database put no line behind. Where nothing live waits it is begun grain by grain, one send in a
 turn of the loop, and while live messages come at all only in the time that they leave.
 
+Sends begin a few at a time: what does not begin in this turn of the loop waits for the next, one send of each line
+after another, so that a thousand lines that fill at once hold up nobody. The sends in flight of all lines are bounded
+too; once half of that is used, each line has a few.
+
 A line where nothing answers any more is *narrow*: after so many sends in a row that got no answer at all it has a few
 sends under way and few waiting, and is filled from the database by the clock and not by each send that ends, so that
 a dead endpoint with a hundred thousand due retries takes little from the others. One answer makes it wide again.
@@ -17,10 +21,10 @@ a dead endpoint with a hundred thousand due retries takes little from the others
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from tidings.clock import Clock
+from tidings.delivery.budget import Bounds, Budget
 from tidings.delivery.line import Cancellable, Line
 from tidings.delivery.spare import SpareTime
 from tidings.model.routing import Receiver, Send
@@ -36,25 +40,12 @@ _NARROW: Final = 4
 """Sends under way from a narrow line."""
 _NARROW_WAITING: Final = 24
 """Deliveries that wait in a narrow line."""
+_AT_ONCE: Final = 64
+"""Sends that begin in one turn of the loop: some milliseconds."""
+_CROWDED: Final = 10
+"""Sends in flight from one line while half of all that may be are."""
 _NO_TIME_SECONDS: Final = 0.002
 """After how long it is looked again whether there is time for what tasks send again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much may be in memory and for how long."""
-
-    concurrency: int
-    """Sends under way to one endpoint."""
-    memory: int
-    """Deliveries in memory, of all endpoints."""
-    patience: float
-    """Seconds that a delivery may wait unsent before it is handed back."""
-
-    @property
-    def line(self) -> int:
-        """Return how many deliveries of one endpoint may wait: enough to keep its sends busy between claims."""
-        return max(2 * self.concurrency, min(1_000, self.memory // 4))
 
 
 class Queue:
@@ -80,7 +71,13 @@ class Queue:
         self._wanting = wanting
         self._lines: dict[str, Line] = {}
         self._turned: dict[str, float] = {}
-        self._held = 0
+        self.budget = Budget(bounds.memory, bounds.memory_bytes)
+        self._in_flight = 0
+        self._begun = 0
+        """Sends begun since the last turn that was counted."""
+        self._ready: dict[Line, None] = {}
+        """Lines whose next send waits for a later turn of the loop, the next one first."""
+        self._turn: asyncio.Handle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
         self._starved = False
@@ -93,7 +90,14 @@ class Queue:
     @property
     def held(self) -> int:
         """How many deliveries are in memory."""
-        return self._held
+        return self.budget.held
+
+    def reserve(self, endpoint_id: str) -> bool:
+        """Reserve a place for a new delivery of an endpoint, if it may come to memory at once."""
+        if not self.fits(endpoint_id):
+            return False
+        self.budget.reserved += 1
+        return True
 
     def oldest_start(self) -> float | None:
         """Return when the oldest send under way was started, on the monotonic clock."""
@@ -102,7 +106,7 @@ class Queue:
 
     def fits(self, endpoint_id: str) -> bool:
         """Tell whether a new delivery of an endpoint may come to memory at once."""
-        if self._closed or self._held >= self._bounds.memory:
+        if self._closed or self.budget.left <= 0:
             return False
         line = self._lines.get(endpoint_id)
         if line is None:
@@ -111,14 +115,17 @@ class Queue:
         return not line.behind and len(line.waiting) < most
 
     def room(self, endpoint_id: str) -> int:
-        """Return how many rows of an endpoint a claim may take."""
+        """Return how many rows of an endpoint a claim may take, as far as memory has room for them."""
         if self._closed:
             return 0
         line = self._lines.get(endpoint_id)
         held = 0 if line is None else line.held
-        most = _NARROW_WAITING if line is not None and line.is_narrow else 2 * self._bounds.concurrency
-        self._starved = self._starved or self._held >= self._bounds.memory
-        return max(0, min(most - held, self._bounds.memory - self._held))
+        most = _NARROW_WAITING if line is not None and line.is_narrow else 3 * self._bounds.concurrency
+        return max(0, most - held)
+
+    def starve(self) -> None:
+        """Note that memory has no room for rows that are due: they are asked for once it is half empty."""
+        self._starved = True
 
     def is_narrow(self, endpoint_id: str) -> bool:
         """Tell whether nothing answers at an endpoint."""
@@ -139,11 +146,6 @@ class Queue:
         line = self._lines.get(endpoint_id)
         return line is not None and (line.is_narrow or 2 * len(line.under_way) >= line.concurrency)
 
-    @property
-    def memory_left(self) -> int:
-        """How many more deliveries may be in memory."""
-        return self._bounds.memory - self._held
-
     def take(self, sends: Iterable[Send]) -> None:
         """Take committed deliveries into memory and start what can be started; when closed, hand them back."""
         if self._closed:
@@ -155,12 +157,12 @@ class Queue:
             line.receiver = send.receiver
             line.add(send)
             touched[send.receiver.id] = line
-            self._held += 1
+            self.budget.keep(send)
         if any(line.waiting for line in touched.values()):
             self._spare.urgent()
         for line in touched.values():
             self._advance(line)
-        if self._sweeper is None and self._held:
+        if self._sweeper is None and self.budget.held:
             self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
     def fall_behind(self, endpoint_ids: Iterable[str]) -> None:
@@ -192,16 +194,19 @@ class Queue:
         """Note that a send has ended, and start the next; tell whether its line has just become narrow."""
         line = self._lines[send.receiver.id]
         if line.under_way.pop(send, None) is not None:
-            self._held -= 1
+            self._in_flight -= 1
+            self.budget.end(send)
         narrowed = False
         if unanswered:
             narrowed = self._narrowed(line)
         elif line.unanswered:
             self._widen(line)
         self._advance(line)
-        if self._emptied is not None and not self._held:
+        if self._ready or self._replaying:
+            self._advance_others()
+        if self._emptied is not None and not self.budget.held:
             self._emptied.set()
-        if self._starved and self._held < max(1, self._bounds.memory // 2):
+        if self._starved and self.budget.is_half_empty:
             self._starved = False
             self._wanting()
         return narrowed
@@ -253,17 +258,18 @@ class Queue:
     def close(self) -> list[Send]:
         """Start nothing more; return what waits, which the caller hands back."""
         self._closed = True
-        for timer in (self._sweeper, self._replayer):
+        for timer in (self._sweeper, self._replayer, self._turn):
             if timer is not None:
                 timer.cancel()
         left = [send for line in self._lines.values() for send in line.emptied()]
-        self._held -= len(left)
+        for send in left:
+            self.budget.end(send)
         return left
 
     async def emptied(self, seconds: float) -> None:
         """Wait until nothing is in memory, but not longer than so many seconds."""
         self._emptied = asyncio.Event()
-        if self._held:
+        if self.budget.held:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._emptied.wait(), seconds)
 
@@ -273,9 +279,10 @@ class Queue:
         for line in self._lines.values():
             for send, sending in line.under_way.items():
                 sending.cancel()
+                self.budget.end(send)
                 cut.append(send)
             line.under_way.clear()
-        self._held -= len(cut)
+        self._in_flight = 0
         return cut
 
     def lines(self) -> Iterator[Line]:
@@ -306,25 +313,63 @@ class Queue:
     def _advance(self, line: Line) -> None:
         if self._closed:
             return
-        concurrency, under_way = line.concurrency, line.under_way
-        while line.waiting and len(under_way) < concurrency:
+        while line.waiting and len(line.under_way) < self._concurrency(line):
+            if self._ready or not self._may_begin():
+                self._ready[line] = None
+                break
             self._begin(line)
-        if line.replays and len(under_way) < concurrency:
+        self._go_on(line)
+
+    def _go_on(self, line: Line) -> None:
+        """See to what a line has besides live deliveries, once those have begun that may."""
+        if line.replays and len(line.under_way) < self._concurrency(line):
             self._replaying[line] = None
             if self._replayer is None:
                 self._replayer = asyncio.get_running_loop().call_soon(self._replay)
         self._ask(line)
 
+    def _concurrency(self, line: Line) -> int:
+        """Return how many sends of a line may be in flight: few while many of all lines are."""
+        if 2 * self._in_flight < self._bounds.in_flight:
+            return line.concurrency
+        return min(line.concurrency, _CROWDED)
+
+    def _may_begin(self) -> bool:
+        return self._begun < _AT_ONCE and self._in_flight < self._bounds.in_flight
+
+    def _advance_others(self) -> None:
+        """Have lines go on that wait for a turn of the loop or for another line's send to end."""
+        if self._closed or self._in_flight >= self._bounds.in_flight:
+            return
+        if self._ready and self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
+        if self._replaying and self._replayer is None:
+            self._replayer = asyncio.get_running_loop().call_soon(self._replay)
+
+    def _next_turn(self) -> None:
+        """Begin the next sends, one of each line after another."""
+        self._turn = None
+        self._begun = 0
+        while self._ready and self._may_begin() and not self._closed:
+            line = next(iter(self._ready))
+            del self._ready[line]
+            if line.waiting and len(line.under_way) < self._concurrency(line):
+                self._begin(line)
+            if line.waiting and len(line.under_way) < self._concurrency(line):
+                self._ready[line] = None
+            self._go_on(line)
+        self._advance_others()
+
     def _replay(self) -> None:
         """Begin one send that a task has asked for, if there is time, and come again while there are more."""
         self._replayer = None
-        if self._closed or not self._replaying:
-            return
+        if self._closed or not self._replaying or self._in_flight >= self._bounds.in_flight:
+            return  # a send that ends has it go on
         has_time = self._spare.is_left()
         if has_time:
             line = next(iter(self._replaying))
             del self._replaying[line]
-            if line.replays and len(line.under_way) < line.concurrency:
+            if line.replays and len(line.under_way) < self._concurrency(line):
                 self._begin(line)
                 self._advance(line)
         if self._replaying and self._replayer is None:
@@ -346,6 +391,10 @@ class Queue:
     def _begin(self, line: Line) -> None:
         send = line.next()
         send.receiver = line.receiver
+        self._in_flight += 1
+        self._begun += 1
+        if self._begun == _AT_ONCE and self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
         line.under_way[send] = self._start(send)
 
     def _sweep(self) -> None:
@@ -358,11 +407,12 @@ class Queue:
                 while deliveries and deliveries[0].leased_at < latest:
                     late.append(deliveries.popleft())
             self._give_back(line, late)
-        if self._held and not self._closed:
+        if self.budget.held and not self._closed:
             self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
     def _give_back(self, line: Line, sends: list[Send]) -> None:
         if sends:
             line.behind = True
-            self._held -= len(sends)
+            for send in sends:
+                self.budget.end(send)
             self._hand_back(sends)

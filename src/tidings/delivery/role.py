@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.clock import HOUR, SECOND, Clock
-from tidings.core.accept import Handover
+from tidings.core.handover import Handover
 from tidings.core.ledger import ENDING, Ledger, Sign, Trouble
 from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
+from tidings.delivery.budget import LARGE, Bounds
 from tidings.delivery.claim import Claimer, Memory
 from tidings.delivery.client import Client, Limits
 from tidings.delivery.courier import Courier, Manner
 from tidings.delivery.dial import tls_context
 from tidings.delivery.proxy import Proxy
-from tidings.delivery.queue import Bounds, Queue
+from tidings.delivery.queue import Queue
 from tidings.delivery.settle import Outcome, SettleBatcher
 from tidings.delivery.throttle import Pacer
 from tidings.ids import STEP_MS, moment_of
@@ -41,6 +42,10 @@ class Terms:
     """Seconds that a lease outlasts the timeout: part for reading the answer, part for waiting, part for settling."""
     concurrency: int
     memory: int
+    memory_bytes: int = 128 * 1024 * 1024
+    """Bytes of large payloads in memory."""
+    in_flight: int = 4_000
+    """Sends in flight to all endpoints."""
     disable_after_ms: int = 120 * HOUR
     """How long messages may keep running out of attempts until their endpoint is disabled."""
     proxy: Proxy | None = None
@@ -86,17 +91,26 @@ class Delivery:
         self.settler = SettleBatcher(db, clock, self.ledger, self._due_at, self._resend)
         manner = Manner(terms.schedule, terms.whitelabel, terms.gone_disables)
         self._courier = Courier(self._client, clock, manner, self._ended, self.ledger.marked)
-        bounds = Bounds(terms.concurrency, terms.memory, terms.patience)
+        bounds = Bounds(terms.concurrency, terms.memory, terms.patience, terms.memory_bytes, terms.in_flight)
         self.queue = Queue(bounds, clock, start=self._courier.start, hand_back=self._unsent, wanting=self._wanting)
-        self.pacer = Pacer(clock, start=self._start_now, hand_back=self._unsent)
+        self.pacer = Pacer(clock, start=self._start_now, hand_back=self._unpaced)
         memory = Memory(self.queue, self.pacer, self.settler)
         self.claimer = Claimer(db, clock, routing, memory, leases=self._leases, lease_ms=terms.lease_ms)
         self._claiming: asyncio.Task[None] | None = None
 
     def handover(self) -> Handover:
         """Return how accept gives deliveries to this role."""
+        queue = self.queue
         return Handover(
-            self._leases, self._terms.lease_ms, self.queue.fits, self.queue.take, self.wake, self.claimer.due_at
+            leases=self._leases,
+            lease_ms=self._terms.lease_ms,
+            room=queue.reserve,
+            take=queue.take,
+            left=self.wake,
+            later=self.claimer.due_at,
+            large=LARGE,
+            payload=queue.budget.reserve_payload,
+            release=queue.budget.release,
         )
 
     def oldest_attempt(self) -> int | None:
@@ -135,7 +149,7 @@ class Delivery:
         """Begin nothing new: claim nothing, send nothing, and hand back what waits in memory."""
         self.claimer.close()
         self._unsent(self.queue.close())
-        self._unsent(self.pacer.close())
+        self._unpaced(self.pacer.close())
 
     async def stop(self, *, grace: float) -> None:
         """Give sends under way `grace` seconds to end, settle them, and hand back the rest."""
@@ -165,6 +179,7 @@ class Delivery:
         """Send a delivery whose moment has come, if there is a place for it."""
         if not self.queue.spare(send.receiver.id):
             return False
+        self.queue.budget.drop(send)
         self.queue.take([send])
         return True
 
@@ -177,6 +192,12 @@ class Delivery:
     def _unsent(self, sends: list[Send]) -> None:
         for send in sends:
             self.settler.add(Outcome(send))
+
+    def _unpaced(self, sends: list[Send]) -> None:
+        """Hand back what the pacer held."""
+        for send in sends:
+            self.queue.budget.end(send)
+        self._unsent(sends)
 
     def _due_at(self, moment: int) -> None:
         self.claimer.due_at(moment)

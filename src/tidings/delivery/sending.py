@@ -51,7 +51,7 @@ class Carrier(Protocol):
 class Sending:
     """A request and who waits for its reply. It ends once: by its reply, its deadline or its cancellation."""
 
-    __slots__ = ("_done", "_ends_at", "_slot", "_wheel", "carrier", "is_ended", "request", "started_at")
+    __slots__ = ("_done", "_ends_at", "_slot", "_wheel", "body", "carrier", "is_ended", "request", "started_at")
 
     def __init__(
         self,
@@ -63,6 +63,8 @@ class Sending:
         ends_at: float,
     ) -> None:
         self.request = request
+        self.body = b""
+        """What follows the request on the wire, where that is the head alone."""
         self.started_at = started_at
         self.carrier: Carrier | None = None
         self.is_ended = False

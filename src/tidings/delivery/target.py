@@ -41,8 +41,8 @@ class Target:
     signature_label: bytes
     tail: bytes
 
-    def request(self, msg_id: str, timestamp: int, signature: bytes, body: bytes) -> bytes:
-        """Return one whole request, head and body. ValueError for a value that would break the head."""
+    def request(self, msg_id: str, timestamp: int, signature: bytes, body: bytes, *, is_whole: bool = True) -> bytes:
+        """Return one request, head and body, or its head alone. ValueError for a value that would break the head."""
         if not (msg_id.isprintable() and signature.decode("ascii").isprintable()):
             raise ValueError("control character in a signature header")
         return b"%b%b%b%d%b%b\r\nContent-Length: %d%b%b" % (
@@ -54,7 +54,7 @@ class Target:
             signature,
             len(body),
             self.tail,
-            body,
+            body if is_whole else b"",
         )
 
 

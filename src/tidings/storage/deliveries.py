@@ -275,8 +275,9 @@ _DROP: Final = Sql(
 
 
 async def hand_back(tx: Write, sends: Sequence[Settled], now: int) -> None:
-    """Make leased rows that were not sent due again."""
-    await tx.bulk(_RETURN, sorted((send.msg_id, send.endpoint_id, send.lease, now) for send in sends))
+    """Make leased rows that were not sent due again: at their `next_at`, or else now."""
+    rows = [(send.msg_id, send.endpoint_id, send.lease, send.next_at or now) for send in sends]
+    await tx.bulk(_RETURN, sorted(rows))
 
 
 async def return_lapsed(tx: Write, *, before: int, now: int, limit: int) -> int:

@@ -205,3 +205,24 @@ def _stored(row: Row) -> StoredMessage:
         row["deliver_at"],
         bool(row["raw"]),
     )
+
+
+_PAYLOADS: Final = Sql(
+    sqlite=(
+        "SELECT id, length(payload) AS size, CASE WHEN length(payload) <= :most THEN payload END AS payload"
+        " FROM message WHERE id IN (SELECT value FROM json_each(:ids))"
+    ),
+    postgresql=(
+        "SELECT id, octet_length(payload) AS size,"
+        " CASE WHEN octet_length(payload) <= CAST(:most AS BIGINT) THEN payload END AS payload"
+        " FROM message WHERE id = ANY(CAST(:ids AS text[]))"
+    ),
+)
+
+
+async def payloads(tx: Write, msg_ids: Sequence[str], *, most: int) -> list[tuple[str, int | None, bytes | None]]:
+    """Return messages with the size of their payload, and the payload itself up to a size; no size: it is deleted."""
+    return [
+        (row["id"], row["size"], None if row["payload"] is None else bytes(row["payload"]))
+        for row in await tx.rows(_PAYLOADS, ids=msg_ids, most=most)
+    ]

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""One message on its way into the database, and the rows that it becomes."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from tidings.core.desk import Outcome, Told
+from tidings.core.handover import Prepared
+from tidings.errors import conflict
+from tidings.ids import MessageId
+from tidings.model.message import Accepted, Draft, Extras
+from tidings.model.routing import Routing
+from tidings.storage import intake
+from tidings.storage.intake import NewMessage
+
+EXPIRED: Final = b'{"expired":true}'
+_FEW: Final = 8
+"""Endpoints of an application that are not worth counting."""
+
+DueRow = tuple[str, str, str, str, int, int | None, int | None]
+"""Columns as `deliveries.add` takes them."""
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One message on its way through a batch."""
+
+    ref: str
+    draft: Draft
+    receipt: str | None
+    routing: Routing
+    id: MessageId
+    told: Told
+    started: float
+    outcome: Outcome | None = None
+    others: list[asyncio.Future[Accepted]] | None = None
+    """Requests with the same receipt that wait for this one."""
+
+    @property
+    def fan_out(self) -> int:
+        """How many deliveries it has, or a few."""
+        routing = self.routing
+        if len(routing.receivers) <= _FEW:
+            return _FEW
+        return len(routing.match(self.draft.event_type, self.draft.channels))
+
+
+def put_off(item: Item, due_at: int, prepared: Prepared) -> list[DueRow]:
+    """Return the delivery rows of a message that is to be sent later: nobody holds them meanwhile."""
+    routing, draft = item.routing, item.draft
+    prepared.later = due_at if prepared.later is None else min(prepared.later, due_at)
+    receivers = routing.match(draft.event_type, draft.channels)
+    return [(item.id, each.id, routing.app_id, routing.org_id, due_at, None, None) for each in receivers]
+
+
+_as_json: Final = lru_cache(maxsize=1_024)(json.dumps)
+"""Most messages go to few sets of channels."""
+
+
+def row(item: Item, now: int) -> NewMessage:
+    draft = item.draft
+    return NewMessage(
+        item.id,
+        item.routing.app_id,
+        item.routing.org_id,
+        draft.event_type,
+        draft.event_id,
+        None if draft.channels is None else _as_json(draft.channels),
+        draft.payload,
+        draft.expires_at(now),
+        item.receipt,
+        draft.extras,
+    )
+
+
+def accepted(item: Item) -> Accepted:
+    draft = item.draft
+    return Accepted(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels, draft.extras)
+
+
+def repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Outcome:
+    """Return the answer that was given to the first request with this receipt."""
+    if msg_id is None or message is None:
+        return conflict("This idempotency key was used, and what it made is gone.")
+    channels = None if message.channels is None else tuple(json.loads(message.channels))
+    tags = None if message.tags is None else tuple(json.loads(message.tags))
+    payload = EXPIRED if message.payload is None else message.payload
+    extras = Extras(tags, message.deliver_at, is_raw=message.is_raw and message.payload is not None)
+    return Accepted(MessageId(msg_id), message.event_type, payload, message.event_id, channels, extras)

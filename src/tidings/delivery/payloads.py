@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""The payloads of claimed rows, as far as memory has room for the large ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tidings.delivery.budget import LARGE, Budget
+from tidings.model.routing import Receiver
+from tidings.storage import intake
+from tidings.storage.database import Row, Write
+
+_ANY_SIZE: Final = 2**62
+
+
+@dataclass(slots=True)
+class Payloads:
+    """Payloads by message, and the messages whose payloads find no room."""
+
+    found: dict[str, bytes] = field(default_factory=dict)
+    too_large: set[str] = field(default_factory=set)
+    reserved: int = 0
+    """Bytes that were reserved; the caller releases them."""
+
+
+async def payloads_of(tx: Write, budget: Budget, rows: Sequence[Row], receivers: Mapping[str, Receiver]) -> Payloads:
+    """Return the payloads of rows; small ones always, large ones where they fit, and each once.
+
+    A message whose payload is deleted is in neither collection.
+    """
+    payloads = Payloads()
+    if not rows:
+        return payloads
+    to: dict[str, list[Receiver]] = {}
+    for row in rows:
+        to.setdefault(row["msg_id"], []).append(receivers[row["endpoint_id"]])
+    large = []
+    for msg_id, size, payload in await intake.payloads(tx, list(to), most=LARGE):
+        if payload is not None:
+            payloads.found[msg_id] = payload
+        elif size is not None:
+            large.append((msg_id, size))
+    fitting = [msg_id for msg_id, size in large if _fits(budget, payloads, msg_id, size, to[msg_id])]
+    if fitting:
+        loaded = await intake.payloads(tx, fitting, most=_ANY_SIZE)
+        payloads.found.update((msg_id, payload) for msg_id, _, payload in loaded if payload is not None)
+    return payloads
+
+
+def _fits(budget: Budget, payloads: Payloads, msg_id: str, size: int, to: Sequence[Receiver]) -> bool:
+    """Reserve room for a large payload; tell whether it is to be loaded: not if a delivery in memory has it."""
+    held = budget.payload(msg_id)
+    reserved = budget.reserve_payload(size, to, is_held=held is not None)
+    if reserved is None:
+        payloads.too_large.add(msg_id)
+        return False
+    payloads.reserved += reserved
+    if held is not None:
+        payloads.found[msg_id] = held
+    return held is None

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""The settings as the parts of a process take them."""
+
+from tidings.api.connection import WIRE_BYTES, Bounds
+from tidings.clock import HOUR
+from tidings.config import Settings
+from tidings.delivery.address import AddressPolicy
+from tidings.delivery.proxy import Proxy
+from tidings.delivery.role import Terms
+from tidings.tasks.runner import Limits
+
+
+def bounds(settings: Settings) -> Bounds:
+    """Return how much of requests one process keeps."""
+    two_bodies = 2 * settings.max_body_bytes
+    return Bounds(settings.max_connections, max(settings.request_memory, two_bodies), max(WIRE_BYTES, two_bodies))
+
+
+def delivery(settings: Settings) -> Terms:
+    """Return what delivery works by."""
+    return Terms(
+        policy=AddressPolicy(settings.whitelist_subnets),
+        schedule=settings.retry_schedule,
+        timeout=settings.worker_request_timeout,
+        lease_grace=settings.lease_grace,
+        concurrency=settings.delivery_concurrency,
+        memory=settings.delivery_memory,
+        memory_bytes=settings.delivery_memory_bytes,
+        in_flight=settings.delivery_in_flight,
+        disable_after_ms=settings.endpoint_failure_disable_after * HOUR,
+        proxy=Proxy.of(settings.proxy_addr, settings.noproxy) if settings.proxy_addr else None,
+        verify_tls=not settings.dangerous_disable_tls_verification,
+        whitelabel=settings.whitelabel_headers,
+        gone_disables=settings.endpoint_disable_on_gone,
+    )
+
+
+def tasks(settings: Settings) -> Limits:
+    """Return what bounds the work on tasks."""
+    return Limits(
+        slots=settings.tasks_per_process,
+        per_tenant=settings.tasks_per_tenant,
+        lease_seconds=settings.task_lease,
+        slice_seconds=settings.task_slice,
+        chunk_rows=settings.task_chunk,
+        backlog=settings.replay_backlog,
+    )

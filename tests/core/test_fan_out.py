@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Messages with very many deliveries: bounded in a batch, written in parts that let others on."""
+
+import asyncio
+
+import pytest
+
+from message_path import add_app, add_endpoint, running
+from tidings.core import accept
+from tidings.ids import DEFAULT_ORG
+from tidings.model.message import Draft
+from tidings.storage.database import Database, Dialect
+
+URL = "http://127.0.0.1:9/hook"
+ENDPOINTS = 12
+
+
+@pytest.fixture
+async def app(db: Database) -> str:
+    app = await add_app(db)
+    for _ in range(ENDPOINTS):
+        await add_endpoint(db, app, URL)
+    return app
+
+
+async def test_a_batch_of_messages_is_bounded_in_deliveries(
+    db: Database, app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if db.dialect is not Dialect.POSTGRESQL:
+        pytest.skip("only PostgreSQL says which transaction wrote a row")
+    monkeypatch.setattr(accept, "FAN_OUT", 3 * ENDPOINTS)
+    async with running(db) as path:
+        await path.send(app)  # from here on the routing is at hand
+        await asyncio.gather(*(path.send(app) for _ in range(10)))
+
+        sizes = await path.rows("SELECT count(*) FROM delivery GROUP BY CAST(xmin AS text) ORDER BY 1 DESC")
+
+    assert 11 * ENDPOINTS == sum(n for (n,) in sizes)
+    assert [(3 * ENDPOINTS,)] * 3 == sizes[:3]
+
+
+async def test_others_go_on_while_many_deliveries_are_written(
+    db: Database, app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accept, "CHUNK", ENDPOINTS)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with running(db) as path:
+        await path.send(app)
+        beside = asyncio.create_task(others())
+        with path.accept.preparing() as prepared:
+            async with db.write() as tx:
+                before = turns
+                drafts = [Draft("a.b", b"{}", None, None, 1)] * 40
+                await path.accept.accept_many(tx, DEFAULT_ORG, app, drafts, prepared)
+                during = turns - before
+        beside.cancel()
+
+        assert during > 30
+        assert 41 * ENDPOINTS == await path.count("delivery")

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""What one process holds in memory to send: a number of deliveries, bytes of large payloads, sends in flight."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from delivery.test_role import Door
+from message_path import Path, add_app, add_endpoint, running, terms
+from tidings.delivery import queue
+from tidings.delivery.budget import LARGE, Budget, shared
+from tidings.ids import AppId, EndpointId, OrgId
+from tidings.model.routing import Receiver, Send
+from tidings.model.signature import Ring, SymmetricKey
+from tidings.storage.database import Database
+
+MEBIBYTE = 1 << 20
+BIG = b"x" * 100_000
+
+
+def receiver(url: str = "http://example.com", name: str = "ep_1") -> Receiver:
+    ring = Ring(SymmetricKey(bytes(24)))
+    return Receiver(EndpointId(name), AppId("app_1"), OrgId("org_1"), url, ring, (), False, None, None)  # noqa: FBT003
+
+
+def send(message: str, to: Receiver, payload: bytes = BIG) -> Send:
+    return Send(to, message, payload, 1, 0.0)
+
+
+def test_the_payload_of_a_message_counts_once_for_all_of_its_deliveries() -> None:
+    budget = Budget(10, MEBIBYTE)
+    sends = [send("msg_1", receiver(name=f"ep_{n}"), bytes(bytearray(BIG))) for n in range(3)]
+    for each in sends:
+        budget.keep(each)
+
+    assert (3, len(BIG)) == (budget.held, budget.held_bytes)
+    assert sends[0].payload is sends[1].payload is sends[2].payload
+    for each in sends:
+        budget.end(each)
+    assert (0, 0, b"") == (budget.held, budget.held_bytes, sends[0].payload)
+
+
+def test_a_delivery_over_tls_counts_its_encrypted_copy() -> None:
+    budget = Budget(10, MEBIBYTE)
+    for name in ("ep_1", "ep_2"):
+        budget.keep(send("msg_1", receiver("https://example.com", name)))
+
+    assert 3 * len(BIG) == budget.held_bytes
+
+
+def test_a_small_payload_counts_as_a_delivery_only() -> None:
+    budget = Budget(10, MEBIBYTE)
+    budget.keep(send("msg_1", receiver(), b"x" * LARGE))
+
+    assert (9, MEBIBYTE) == (budget.left, budget.bytes_left)
+
+
+def test_a_payload_that_does_not_fit_is_refused_unless_it_is_alone() -> None:
+    budget = Budget(10, len(BIG) + 1)
+    assert len(BIG) * 2 == budget.reserve_payload(len(BIG) * 2, [receiver()])
+    assert budget.reserve_payload(1, [receiver()]) is None
+    budget.release(0, len(BIG) * 2)
+    assert len(BIG) == budget.reserve_payload(len(BIG), [receiver()])
+
+
+def test_what_memory_has_left_is_shared_among_endpoints() -> None:
+    rooms = [("a", 5), ("b", 100), ("c", 100)]
+
+    assert rooms == shared(rooms, 205)
+    few = dict(shared(rooms, 60))
+    assert (5, [27, 28]) == (few["a"], sorted((few["b"], few["c"])))
+    assert 2 == len(shared([("a", 9), ("b", 9), ("c", 9)], 2))
+
+
+@contextmanager
+def watched(path: Path) -> Iterator[dict[str, int]]:
+    """Note the most that memory holds, and the most bytes, in any turn of the loop."""
+    assert path.delivery is not None
+    budget, most = path.delivery.queue.budget, {"held": 0, "bytes": 0}
+    loop, is_over = asyncio.get_running_loop(), asyncio.Event()
+
+    def look() -> None:
+        most["held"] = max(most["held"], budget.held + budget.reserved)
+        most["bytes"] = max(most["bytes"], budget.held_bytes + budget.spoken_for)
+        if not is_over.is_set():
+            loop.call_soon(look)
+
+    look()
+    try:
+        yield most
+    finally:
+        is_over.set()
+
+
+async def test_one_claim_for_many_endpoints_keeps_the_bound_of_memory(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        for _ in range(30):
+            await add_endpoint(db, app, door.url)
+        async with running(db) as waiting:  # without the delivery role every row is left in the database
+            await asyncio.gather(*(waiting.send(app) for _ in range(20)))
+        async with running(db, delivering=terms(memory=50)) as path:
+            with watched(path) as most:
+                await path.until("attempt", 600)
+
+    assert 25 < most["held"] <= 50
+    assert 600 == len(door.seen)
+
+
+async def test_accepted_messages_keep_the_bound_of_memory(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        for _ in range(10):
+            await add_endpoint(db, app, door.url)
+        async with running(db, delivering=terms(memory=50)) as path:
+            with watched(path) as most:
+                await asyncio.gather(*(path.send(app) for _ in range(40)))
+                await path.until("attempt", 400)
+
+    assert 25 < most["held"] <= 50
+    assert 400 == len(door.seen)
+
+
+async def test_sends_in_flight_to_all_endpoints_have_a_bound(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        door.open.clear()
+        for _ in range(8):
+            await add_endpoint(db, app, door.url)
+        async with running(db, delivering=replace(terms(), in_flight=6)) as path:
+            assert path.delivery is not None
+            await asyncio.gather(*(path.send(app) for _ in range(10)))
+            await door.asked.wait()
+            in_flight = [len(line.under_way) for line in path.delivery.queue.lines()]
+            door.open.set()
+            await path.until("attempt", 80)
+
+    assert 6 == sum(in_flight)
+    assert 80 == len(door.seen)
+
+
+async def test_one_turn_of_the_loop_begins_few_sends(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "_AT_ONCE", 5)
+    app = await add_app(db)
+    async with Door() as door:
+        door.open.clear()
+        for _ in range(10):
+            await add_endpoint(db, app, door.url)
+        async with running(db, delivering=terms()) as path:
+            assert path.delivery is not None
+            counted = [0]
+            accepting = asyncio.gather(*(path.send(app) for _ in range(6)))
+            while counted[-1] < 60:
+                await asyncio.sleep(0)
+                counted.append(sum(len(line.under_way) for line in path.delivery.queue.lines()))
+            await accepting
+            door.open.set()
+            await path.until("attempt", 60)
+
+    assert 0 < max(after - before for before, after in pairwise(counted)) <= 10  # before or after ours in the turn
+
+
+@pytest.mark.parametrize("is_backlog", [False, True])
+async def test_large_payloads_keep_their_bound_in_bytes(db: Database, *, is_backlog: bool) -> None:
+    app, rest = await add_app(db), {"payload": b'"%b"' % BIG}
+    async with Door() as door:
+        for _ in range(3):
+            await add_endpoint(db, app, door.url)
+        if is_backlog:
+            async with running(db) as waiting:
+                await asyncio.gather(*(waiting.send(app, **rest) for _ in range(30)))
+        async with running(db, delivering=replace(terms(), memory_bytes=5 * len(BIG))) as path:
+            with watched(path) as most:
+                if not is_backlog:
+                    await asyncio.gather(*(path.send(app, **rest) for _ in range(30)))
+                await path.until("attempt", 90)
+
+    assert len(BIG) < most["bytes"] <= 5 * len(BIG)
+    assert 90 == len(door.seen)
+    assert path.delivery is not None
+    assert (0, 0) == (path.delivery.queue.budget.held_bytes, path.delivery.queue.budget.spoken_for)
