@@ -31,6 +31,7 @@ from tidings.config import ConfigError, Settings
 from tidings.core import health, housekeeping, operational, retention, sessions
 from tidings.core.accept import AcceptBatcher
 from tidings.core.access import jwt_secret
+from tidings.core.clock_watch import ClockWatch
 from tidings.core.desk import Desk
 from tidings.core.handover import NO_DELIVERY
 from tidings.core.heartbeat import Heartbeat
@@ -194,6 +195,7 @@ class Server:
         self._chores.append(asyncio.create_task(self._heartbeat.run(self._hear)))
         self._chores.append(asyncio.create_task(self._housekeep_hourly()))
         self._chores.append(asyncio.create_task(self._seal()))
+        self._chores.append(asyncio.create_task(ClockWatch(self._db, self._clock, repaired=self._look_again).run()))
         serving = None
         if self._http is not None and listener is not None:
             serving = asyncio.create_task(self._http.serve(sockets=[listener]))
@@ -224,6 +226,12 @@ class Server:
         await asyncio.gather(*self._chores, *ending, return_exceptions=True)
         if self._nodes is not None:
             await self._nodes.leave()
+
+    def _look_again(self) -> None:
+        """Look for work that was to come later."""
+        if self._delivery is not None:
+            self._delivery.claimer.wake()
+        self._runner.wake()
 
     async def _arrive(self) -> None:
         """Show the others a sign of life before anything is leased: who dies without one is missed by nobody."""

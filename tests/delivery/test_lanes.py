@@ -93,7 +93,7 @@ async def test_only_live_rows_in_the_database_keep_live_deliveries_there(
             await asyncio.gather(*(path.send(app) for _ in range(30)))
             async with db.write() as tx:
                 await tx.run(f"UPDATE delivery SET lane = {lane}, task_id = {task}")
-        async with running(db, delivering=terms(concurrency=5)) as path:
+        async with running(db, delivering=terms(concurrency=5, timeout=30.0)) as path:
             assert path.delivery is not None
             path.delivery.wake([endpoint])
             await path.until("delivery WHERE lease IS NOT NULL", 10)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""A wall clock that is set back: retries that were scheduled while it was ahead would wait for that time to come.
+
+The monotonic clock shows the step. What a delivery waits for is known from its last attempt, or else from its message:
+both carry the timestamp by which it was scheduled. So each keeps its distance to that, counted from now. Deliveries
+that were scheduled by the right time stay as they are.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from tidings import ids, observe
+from tidings.clock import MINUTE, SECOND, Clock
+from tidings.model.throttle import SECOND_US, WINDOW_US
+from tidings.storage import rescheduling
+from tidings.storage.database import Database
+from tidings.storage.rescheduling import Scheduled
+
+_LOOK_SECONDS: Final = 5.0
+_STEP_MS: Final = SECOND
+"""A clock that is set back by less strands nothing for long."""
+_TASK_MS: Final = 5 * MINUTE
+"""No task waits longer for its next slice."""
+_CHUNK: Final = 1_000
+
+
+class ClockWatch:
+    """Compares the wall clock with the monotonic one."""
+
+    def __init__(self, db: Database, clock: Clock, *, repaired: Callable[[], None]) -> None:
+        """`repaired` is called when work may be due that was not."""
+        self._db = db
+        self._clock = clock
+        self._repaired = repaired
+        self._offset = self._now_offset()
+
+    async def run(self) -> None:
+        """Compare every few seconds, without a word to the database while the clock is right."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - the next look tries again
+                observe.failure("rescheduling after the clock was set back", error)
+
+    async def look(self) -> None:
+        """Reschedule if the clock was set back since the last look that succeeded."""
+        offset = self._now_offset()
+        back = self._offset - offset
+        if back > _STEP_MS:
+            moved = await reschedule(self._db, self._clock.now())
+            observe.log.warning("the clock was set back by %.1f s: %d deliveries rescheduled", back / SECOND, moved)
+            self._repaired()
+        self._offset = offset
+
+    def _now_offset(self) -> float:
+        return self._clock.now() - self._clock.monotonic() * SECOND
+
+
+async def reschedule(db: Database, now: int) -> int:
+    """Bring back what was scheduled by a clock that was ahead; return how many deliveries were."""
+    async with db.write() as tx:
+        await rescheduling.pull_limits(tx, now=now, tat=now * (SECOND_US // SECOND) + WINDOW_US)
+        await rescheduling.pull_tasks(tx, now=now, latest=now + _TASK_MS)
+    moved, after = 0, ("", "")
+    while True:
+        async with db.read() as read:
+            found = await rescheduling.scheduled(read, now=now, after=after, limit=_CHUNK)
+        changes = [(each, *times) for each in found if (times := _times(each, now)) != (each.due_at, each.retry_at)]
+        if changes:
+            async with db.write() as tx:
+                moved += await rescheduling.move(tx, changes)
+        if len(found) < _CHUNK:
+            return moved
+        after = (found[-1].msg_id, found[-1].endpoint_id)
+
+
+def _times(each: Scheduled, now: int) -> tuple[int, int | None]:
+    """Return when a delivery is due and when its automatic attempt is, counted from now where the clock was ahead."""
+    if each.attempt_id is None:
+        due_at = each.due_at if each.deliver_at is not None else now
+        return (now if each.is_manual else due_at), each.retry_at
+    ahead = max(0, ids.moment_of(each.attempt_id) - now)
+    if ahead <= _STEP_MS:
+        ahead = 0
+    retry_at = None if each.retry_at is None else each.retry_at - ahead
+    if each.is_manual:
+        return now, retry_at
+    due_at = each.due_at if each.next_at is None else min(each.due_at, each.next_at)
+    return max(now, due_at - ahead), retry_at
