@@ -33,6 +33,8 @@ _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 _VALUE: Final = {character: value for value, character in enumerate(_ALPHABET)}
 _EPOCH_MS: Final = 1_400_000_000_000
 _LENGTH: Final = 27
+PATTERN: Final = "([0-9A-Z][0-9A-Za-z]{26}|a[0-9A-V][0-9A-Za-z]{25})"
+"""A regular expression for 27 characters that hold 160 bits: ids up to June 2150."""
 _RANDOM_BITS: Final = 120
 # One step of time spans 2**120 numbers, more than a hundred blocks of 62**19: so the first eight characters
 # can be chosen once a step, inside it for certain, and the other nineteen are free: three count, the rest is random.

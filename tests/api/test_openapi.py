@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Our document holds what the contract has, for every operation that we serve."""
 
+import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tidings import ids
 from tidings.api.openapi import document
 from tidings.api.table import TABLE
+from tidings.model.signature import parse_secret
 
 Json = dict[str, Any]
 
@@ -170,3 +174,104 @@ def test_rates_are_at_least_one(ours: Json) -> None:
 
     assert 10 == len(found)
     assert {(1, 65_535)} == set(found)
+
+
+_WORDS = {"maxLength": 4_096, "pattern": r"^[^\x00-\x08]*$"}
+_BOUNDS: dict[tuple[str, str], Json] = {
+    ("ApplicationIn", "name"): {"minLength": 1, **_WORDS},
+    ("ApplicationPatch", "name"): {"minLength": 1, **_WORDS},
+    ("EndpointIn", "description"): _WORDS,
+    ("EndpointUpsertIn", "description"): _WORDS,
+    ("EndpointPatch", "description"): _WORDS,
+    ("EventTypeIn", "description"): _WORDS,
+    ("EventTypeUpsertIn", "description"): _WORDS,
+    ("EventTypePatch", "description"): _WORDS,
+    ("EventTypeIn", "featureFlag"): {"maxLength": 256, "pattern": r"^[a-zA-Z0-9\-_.]+$"},
+    ("EventTypeIn", "featureFlags"): {"minItems": 1, "maxItems": 25},
+    ("AppPortalAccessIn", "featureFlags"): {"maxItems": 25},
+    ("EndpointIn", "eventTypes"): {"minItems": 1, "maxItems": 500},
+    ("BulkReplayIn", "eventTypes"): {"maxItems": 500},
+    ("EndpointIn", "headers"): {"maxProperties": 50},
+    ("EndpointHeadersIn", "headers"): {"maxProperties": 50},
+    ("EndpointHeadersPatchIn", "headers"): {"maxProperties": 50},
+    ("EndpointHeadersPatchIn", "deleteHeaders"): {"maxItems": 50},
+    ("AppUsageStatsIn", "appIds"): {"minItems": 1, "maxItems": 1_000},
+    ("BulkExpungeContentsIn", "ids"): {"maxItems": 1_000},
+    ("ApplicationTokenExpireIn", "sessionIds"): {"maxItems": 1_000},
+    ("MessageBatchIn", "messages"): {"minItems": 1, "maxItems": 1_000},
+}
+
+
+@pytest.mark.parametrize(("schema", "member"), _BOUNDS)
+def test_the_document_states_the_bounds_of_the_server(ours: Json, schema: str, member: str) -> None:
+    found = ours["components"]["schemas"][schema]["properties"][member]
+    wanted = _BOUNDS[schema, member]
+
+    assert wanted == {name: found.get(name) for name in wanted}
+    assert found.get("minItems") == wanted.get("minItems")
+
+
+@pytest.mark.parametrize("schema", ["EndpointIn", "EndpointHeadersIn", "EndpointHeadersPatchIn"])
+def test_the_document_states_what_a_header_is(ours: Json, schema: str) -> None:
+    found = ours["components"]["schemas"][schema]["properties"]["headers"]
+
+    assert {"pattern": r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$"} == found["propertyNames"]
+    assert 4_096 == found["additionalProperties"]["maxLength"]
+    assert r"^[\t\x20-\x7e]*$" == found["additionalProperties"]["pattern"]
+
+
+@pytest.mark.parametrize("schema", ["ApplicationIn", "ApplicationPatch", "EndpointIn", "EndpointPatch"])
+def test_the_document_bounds_values_of_metadata(ours: Json, schema: str) -> None:
+    found = ours["components"]["schemas"][schema]["properties"]["metadata"]
+
+    assert {"type": "string", "maxLength": 4_096} == found["additionalProperties"]
+
+
+def _is_taken(secret: str) -> bool:
+    try:
+        parse_secret(secret)
+    except ValueError as error:
+        return "signing test" in str(error)  # of the two halves of a pair, which no pattern compares
+    return True
+
+
+@pytest.mark.parametrize("prefix", ["", "whsec_", "whsk_", "whpk_"])
+@pytest.mark.parametrize("size", [*range(20, 80)])
+def test_the_document_allows_the_secrets_that_the_server_takes(ours: Json, prefix: str, size: int) -> None:
+    pattern = ours["components"]["schemas"]["EndpointSecretRotateIn"]["properties"]["key"]["pattern"]
+    text = prefix + base64.b64encode(bytes(range(size))).decode()
+
+    for secret in (text, text.rstrip("="), text[:-1], text + "=", text[:-3] + "B==", text[:-2] + "B="):
+        assert _is_taken(secret) == bool(re.search(pattern, secret)), secret
+
+
+@pytest.mark.parametrize("moment", [0, 1_700_000_000_000, 5_693_000_000_000])
+def test_the_document_allows_the_iterators_that_the_server_takes(ours: Json, moment: int) -> None:
+    parameters = _operations(ours)["v1.message.list"]["parameters"]
+    pattern = next(each["schema"]["pattern"] for each in parameters if each["name"] == "iterator")
+    known = ids.new("msg_", moment)
+
+    assert re.search(pattern, known)
+    assert re.search(pattern, f"-{known}")
+    for wrong in ("msg_" + "z" * 27, "msg_" + "b" + "0" * 26, known[:-1], known + "0", known.replace("msg", "app")):
+        assert not ids.is_id(wrong, "msg_")
+        assert not re.search(pattern, wrong)
+
+
+def test_every_operation_has_the_answers_of_the_connection(ours: Json) -> None:
+    for name, operation in _operations(ours).items():
+        wanted = {"400", "431", "500", "501", "503"} | ({"413"} if "requestBody" in operation else set())
+        assert wanted <= operation["responses"].keys(), name
+
+
+def test_a_refused_rate_names_its_header(ours: Json) -> None:
+    found = [
+        operation["responses"]["429"] for operation in _operations(ours).values() if "429" in operation["responses"]
+    ]
+
+    assert 60 <= len(found)
+    assert all(response["headers"].keys() == {"Retry-After"} for response in found)
+
+
+def test_an_unhealthy_service_answers_with_its_parts(ours: Json) -> None:
+    assert {"HealthOut"} == _names(_operations(ours)["v1.health.get"]["responses"]["500"])

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Final
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from tidings import ids
 from tidings.api.fields import (
     METADATA,
     OLD_RATE,
     RATE,
+    TITLE,
     UID,
     Metadata,
     Rate,
@@ -42,7 +43,7 @@ _RATE_WRONG: Final = {
 class ApplicationIn(In, kw_only=True):
     """An application to be made."""
 
-    name: Annotated[str, Meta(extra_json_schema={"minLength": 1})]
+    name: Annotated[str, TITLE]
     uid: Annotated[str | None, UID] = None
     throttle_rate: Annotated[int | None, RATE] = None
     rate_limit: Annotated[int | None, OLD_RATE] = None
@@ -81,11 +82,11 @@ class ApplicationIn(In, kw_only=True):
 class ApplicationPatch(In, kw_only=True):
     """What is to change; what is absent stays, and null clears."""
 
-    name: str | UnsetType = UNSET
+    name: Annotated[str | UnsetType, TITLE] = UNSET
     uid: Annotated[str | UnsetType | None, UID] = UNSET
     throttle_rate: Annotated[int | UnsetType | None, RATE] = UNSET
     rate_limit: Annotated[int | UnsetType | None, OLD_RATE] = UNSET
-    metadata: Metadata | UnsetType | None = UNSET
+    metadata: Annotated[Metadata | UnsetType | None, METADATA] = UNSET
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""

@@ -30,7 +30,7 @@ _HOUR: Final = 60 * 60
 _FLAGS_MAX: Final = 25
 _SESSIONS_MAX: Final = 1_000
 _EXPIRY: Final = Meta(extra_json_schema={"format": "uint64", "minimum": _HOUR, "maximum": _WEEK})
-_FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": _FLAGS_MAX})
+_FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "maxItems": _FLAGS_MAX})
 _SET: Final = Meta(extra_json_schema={"uniqueItems": True})
 _SESSION: Final = Meta(extra_json_schema={"minLength": 1, "maxLength": 64, "pattern": "^[a-zA-Z0-9@_-]+$"})
 _SESSIONS: Final = Meta(extra_json_schema={"maxItems": _SESSIONS_MAX})

@@ -22,7 +22,7 @@ from tidings.model.task import Task
 
 Reference = Annotated[str, UID]
 _UNIQUE: Final = Meta(extra_json_schema={"uniqueItems": True})
-_APPS: Final = Meta(extra_json_schema={"uniqueItems": True, "maxItems": REFERENCES_MAX})
+_APPS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": REFERENCES_MAX})
 _SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
 _DAYS: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_DAYS, "format": "int64"})
 _HOURS: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS_MAX, "format": "int64"})

@@ -9,13 +9,16 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
 from tidings.api.fields import (
+    HEADERS,
     METADATA,
     NAMES_MAX,
     OLD_RATE,
     RATE,
     UID,
     URL,
+    WORDS,
     Channel,
+    HeaderValue,
     Metadata,
     Name,
     given,
@@ -48,14 +51,22 @@ _OLD_SET: Final = Meta(
 )
 _CHANNEL_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
 _OLD_VERSION: Final = Meta(extra_json_schema={"minimum": 1, "maximum": _VERSION_MAX, "deprecated": True})
-SECRET: Final = Meta(extra_json_schema={"pattern": "^(whsec_|whsk_)?[a-zA-Z0-9+/=]{32,100}$"})
+_QUAD: Final = "[A-Za-z0-9+/]{4}"
+_ONE_BYTE: Final = "[A-Za-z0-9+/][AQgw]=="
+_TWO_BYTES: Final = "[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]="
+SECRET: Final = Meta(
+    extra_json_schema={
+        "pattern": f"^((whsec_)?({_QUAD}){{8,24}}({_QUAD}|{_TWO_BYTES}|{_ONE_BYTE})?|whsk_({_QUAD}){{21}}{_ONE_BYTE})$"
+    }
+)
+"""24 to 75 bytes of a symmetric secret, or 64 of an asymmetric one, in padded base64."""
 
 
 class EndpointUpsertIn(In, kw_only=True):
     """An endpoint as it is to be."""
 
     url: Annotated[str, URL]
-    description: str = ""
+    description: Annotated[str, WORDS] = ""
     throttle_rate: Annotated[int | None, RATE] = None
     rate_limit: Annotated[int | None, OLD_RATE] = None
     uid: Annotated[str | None, UID] = None
@@ -104,7 +115,7 @@ class EndpointIn(EndpointUpsertIn, kw_only=True):
     """An endpoint to be made."""
 
     secret: Annotated[str | None, SECRET] = None
-    headers: dict[str, str] | None = None
+    headers: Annotated[dict[str, HeaderValue] | None, HEADERS] = None
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -122,7 +133,7 @@ class EndpointPatch(In, kw_only=True):
     """What is to change; what is absent stays, and null clears."""
 
     url: Annotated[str | UnsetType, URL] = UNSET
-    description: str | UnsetType = UNSET
+    description: Annotated[str | UnsetType, WORDS] = UNSET
     throttle_rate: Annotated[int | UnsetType | None, RATE] = UNSET
     rate_limit: Annotated[int | UnsetType | None, OLD_RATE] = UNSET
     uid: Annotated[str | UnsetType | None, UID] = UNSET
@@ -131,7 +142,7 @@ class EndpointPatch(In, kw_only=True):
     event_types: Annotated[list[Name] | UnsetType | None, _SET] = UNSET
     filter_types: Annotated[list[Name] | UnsetType | None, _OLD_SET] = UNSET
     channels: Annotated[list[Channel] | UnsetType | None, _CHANNEL_SET] = UNSET
-    metadata: Metadata | UnsetType | None = UNSET
+    metadata: Annotated[Metadata | UnsetType | None, METADATA] = UNSET
 
     @property
     def subscribed(self) -> list[str] | UnsetType | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from tidings.api.endpoints import TAG
+from tidings.api.fields import HEADERS, HeaderValue
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, Out, answer
@@ -17,6 +18,7 @@ from tidings.model.endpoint import HEADERS_MAX, distinct, header_faults, is_reda
 from tidings.model.token import Capability
 
 _NAMES: Final = Meta(extra_json_schema={"uniqueItems": True})
+_DELETED: Final = Meta(extra_json_schema={"maxItems": HEADERS_MAX})
 
 
 class EndpointHeadersOut(Out, kw_only=True):
@@ -29,7 +31,7 @@ class EndpointHeadersOut(Out, kw_only=True):
 class EndpointHeadersIn(In, kw_only=True):
     """All headers of an endpoint."""
 
-    headers: dict[str, str]
+    headers: Annotated[dict[str, HeaderValue], HEADERS]
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -40,8 +42,8 @@ class EndpointHeadersIn(In, kw_only=True):
 class EndpointHeadersPatchIn(In, kw_only=True):
     """Headers to be set, and to be deleted: those that are null, and those that are listed."""
 
-    headers: dict[str, str | None]
-    delete_headers: tuple[str, ...] = ()
+    headers: Annotated[dict[str, HeaderValue | None], HEADERS]
+    delete_headers: Annotated[tuple[str, ...], _DELETED] = ()
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""

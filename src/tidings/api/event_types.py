@@ -9,7 +9,18 @@ import jsonschema_rs
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tidings.api.fields import FLAGS_MAX, NAME, Name, Object, given, number_faults, set_faults, unique, words_faults
+from tidings.api.fields import (
+    FLAGS_MAX,
+    NAME,
+    WORDS,
+    Name,
+    Object,
+    given,
+    number_faults,
+    set_faults,
+    unique,
+    words_faults,
+)
 from tidings.api.query import Direction, Flag, Limit, NameIterator, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, ListResponse, Moment, Out, answer, encode, listing, moment_out
@@ -23,7 +34,9 @@ from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 TAG: Final = "Event Type"
 _DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
 _FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": FLAGS_MAX})
-_OLD: Final = Meta(extra_json_schema={"deprecated": True})
+_OLD_FLAG: Final = Meta(
+    extra_json_schema={"maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$", "deprecated": True}
+)
 _SCHEMAS: Final = Meta(extra_json_schema={"additionalProperties": True})
 
 Schemas = Mapping[str, object]
@@ -32,13 +45,13 @@ Schemas = Mapping[str, object]
 class EventTypeUpsertIn(In, kw_only=True):
     """An event type as it is to be; its name is in the path."""
 
-    description: str
+    description: Annotated[str, WORDS]
     archived: bool = False
     deprecated: bool = False
     schemas: Annotated[dict[str, Any] | None, _SCHEMAS] = None
     group_name: Annotated[str | None, NAME] = None
     feature_flags: Annotated[list[Name] | None, _FLAGS] = None
-    feature_flag: Annotated[str | None, _OLD] = None
+    feature_flag: Annotated[str | None, _OLD_FLAG] = None
 
     @property
     def flags(self) -> list[str] | None:
@@ -81,13 +94,13 @@ class EventTypeIn(EventTypeUpsertIn, kw_only=True):
 class EventTypePatch(In, kw_only=True):
     """What is to change; what is absent stays, and null clears."""
 
-    description: str | UnsetType = UNSET
+    description: Annotated[str | UnsetType, WORDS] = UNSET
     archived: bool | UnsetType = UNSET
     deprecated: bool | UnsetType = UNSET
     schemas: Annotated[dict[str, Any] | UnsetType | None, _SCHEMAS] = UNSET
     group_name: Annotated[str | UnsetType | None, NAME] = UNSET
     feature_flags: Annotated[list[Name] | UnsetType | None, _FLAGS] = UNSET
-    feature_flag: Annotated[str | UnsetType | None, _OLD] = UNSET
+    feature_flag: Annotated[str | UnsetType | None, _OLD_FLAG] = UNSET
 
     @property
     def flags(self) -> list[str] | UnsetType | None:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tidings.errors import Fault
 from tidings.model import text
-from tidings.model.endpoint import RATE_MAX, metadata_bytes
+from tidings.model.endpoint import HEADER_BYTES, HEADERS_MAX, RATE_MAX, metadata_bytes
 
 Given = TypeVar("Given")
 
@@ -30,7 +30,17 @@ _RATE: Final[dict[str, object]] = {"format": "uint16", "minimum": 1, "maximum": 
 
 RATE: Final = Meta(extra_json_schema=_RATE)
 OLD_RATE: Final = Meta(extra_json_schema={**_RATE, "deprecated": True})
-METADATA: Final = Meta(extra_json_schema={"default": {}})
+METADATA: Final = Meta(extra_json_schema={"additionalProperties": {"type": "string", "maxLength": text.METADATA_BYTES}})
+_WORDS: Final[dict[str, object]] = {"maxLength": text.WORDS_BYTES, "pattern": r"^[^\x00-\x08]*$"}
+WORDS: Final = Meta(extra_json_schema=_WORDS)
+TITLE: Final = Meta(extra_json_schema={"minLength": 1, **_WORDS})
+"""Words for people that may not be empty."""
+HEADERS: Final = Meta(
+    extra_json_schema={
+        "maxProperties": HEADERS_MAX,
+        "propertyNames": {"pattern": r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$"},
+    }
+)
 URL: Final = Meta(extra_json_schema={"format": "uri", "minLength": 1, "maxLength": 65_536})
 
 Name = Annotated[str, NAME]
@@ -38,6 +48,7 @@ Uid = Annotated[str, UID]
 Channel = Annotated[str, CHANNEL]
 Tag = Annotated[str, TAG]
 Metadata = dict[str, str]
+HeaderValue = Annotated[str, Meta(extra_json_schema={"maxLength": HEADER_BYTES, "pattern": r"^[\t\x20-\x7e]*$"})]
 Rate = Annotated[int, Meta(extra_json_schema={"format": "uint16", "minimum": 0})]
 Object = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object", "additionalProperties": True})]
 """A JSON object, kept as its text."""

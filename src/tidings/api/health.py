@@ -69,7 +69,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=get,
-        answers={200: HealthOut},
+        answers={200: HealthOut, 500: HealthOut},
         varies=("The same without a body, for the official SDKs", None),
     ),
     Route(

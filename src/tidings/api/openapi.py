@@ -23,7 +23,10 @@ Json = dict[str, Any]
 _REF: Final = "#/components/schemas/{name}"
 _RENAMED: Final = {_REF.format(name=kind.__name__): _REF.format(name=name) for kind, name in NAMES.items()}
 _SCHEME: Final = "HTTPBearer"
-_REFUSALS: Final = (400, 401, 403, 404, 409, 422, 429, 503)
+_ANYWHERE: Final = (400, 431, 500, 501, 503)
+"""What the connection or a fault of ours answers, whichever operation is asked for."""
+_REFUSALS: Final = tuple(sorted((401, 403, 404, 409, 422, 429, *_ANYWHERE)))
+_RETRY_AFTER: Final[Json] = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}}
 _NAME: Final = {"type": "string", "maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 _PATH: Final[dict[str, Json]] = {
     "event_type_name": _NAME,
@@ -129,11 +132,22 @@ def _responses(route: AnyRoute) -> Iterator[tuple[int | str, Json]]:
         # A range, which generators leave aside where there is a status: what a client is made for stays the usual.
         words, kind = varies
         yield "2XX", {"description": words} if kind is None else {"description": words, "content": _content(kind)}
-    if route.access is Access.OPEN and "{" not in route.path:  # nothing is asked of it that could be refused
-        return
-    for status in (*_REFUSALS, 413) if route.has_body else _REFUSALS:
-        kind = HTTPValidationError if status == HTTPStatus.UNPROCESSABLE_ENTITY else HttpErrorOut
-        yield status, {"description": HTTPStatus(status).phrase, "content": _content(kind)}
+    for status in _refusals(route):
+        yield status, _refusal(status)
+
+
+def _refusals(route: AnyRoute) -> tuple[int, ...]:
+    if route.access is Access.OPEN and "{" not in route.path:  # it asks for nothing that could be wrong
+        return tuple(status for status in _ANYWHERE if status not in route.answers)
+    return tuple(sorted((*_REFUSALS, 413))) if route.has_body else _REFUSALS
+
+
+def _refusal(status: int) -> Json:
+    kind = HTTPValidationError if status == HTTPStatus.UNPROCESSABLE_ENTITY else HttpErrorOut
+    response: Json = {"description": HTTPStatus(status).phrase, "content": _content(kind)}
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        response["headers"] = _RETRY_AFTER
+    return response
 
 
 def _varies(route: AnyRoute) -> tuple[str, object] | None:

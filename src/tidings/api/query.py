@@ -89,7 +89,7 @@ def _wrong_iterator(prefix: str) -> Callable[[object], str | None]:
 
 def iterator_of(prefix: str) -> Kind:
     """Return the kind of an iterator over ids."""
-    schema = {"type": "string", "pattern": f"^-?{prefix}[A-Za-z0-9]{{27}}$"}
+    schema = {"type": "string", "pattern": f"^-?{prefix}{ids.PATTERN}$"}
     return Kind(str, schema, _wrong_iterator(prefix), ("__all__",))
 
 
