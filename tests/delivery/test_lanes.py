@@ -96,13 +96,13 @@ async def test_only_live_rows_in_the_database_keep_live_deliveries_there(
         async with running(db, delivering=terms(concurrency=5, timeout=30.0)) as path:
             assert path.delivery is not None
             path.delivery.wake([endpoint])
-            await path.until("delivery WHERE lease IS NOT NULL", 10)
+            await path.until("delivery WHERE lease IS NOT NULL", 15)
             await _claimed(path.delivery.queue.fits, endpoint, fits=fits)
             await path.send(app)
             leased = await path.count("delivery WHERE lease IS NOT NULL")
             over.set()
 
-    assert leased == 10 + fits
+    assert leased == 15 + fits
 
 
 async def test_what_can_never_be_sent_is_claimed_to_its_end(db: Database) -> None:

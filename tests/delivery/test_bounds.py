@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""What one process holds in memory and has in flight is bounded, whatever waits and whoever asks for it."""
+
+import asyncio
+import contextlib
+from dataclasses import replace
+
+import pytest
+
+from delivery.test_refresh import receiver, send
+from delivery.test_role import Door
+from delivery.test_settle import Shaky
+from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
+from tidings.clock import ManualClock, SystemClock
+from tidings.delivery.budget import LARGE, Bounds, Budget, shared
+from tidings.delivery.line import Cancellable
+from tidings.delivery.queue import Queue
+from tidings.errors import AppError
+from tidings.ids import DEFAULT_ORG
+from tidings.model.message import Draft
+from tidings.model.routing import Send
+from tidings.storage.database import Busy, Database, Unavailable
+
+PATIENT = {"timeout": 20.0, "lease_grace": 25.0}
+
+
+class _Sending:
+    def cancel(self) -> None:
+        """Nothing is in flight."""
+
+
+def _queue(in_flight: int, started: list[Send], concurrency: int = 100) -> Queue:
+    def start(send: Send) -> Cancellable:
+        started.append(send)
+        return _Sending()
+
+    bounds = Bounds(concurrency, 10_000, 10.0, 1 << 20, in_flight)
+    return Queue(bounds, ManualClock(), start=start, hand_back=lambda _: None, wanting=lambda: None)
+
+
+def test_endpoints_share_what_memory_has_left() -> None:
+    assert shared([("a", 3), ("b", 4)], 7) == [("a", 3), ("b", 4)]
+    assert dict(shared([("a", 100), ("b", 2), ("c", 100)], 42)) == {"a": 20, "b": 2, "c": 20}
+    assert sum(room for _, room in shared([(str(n), 200) for n in range(100)], 37)) == 37
+    assert shared([("a", 5)], 0) == shared([("a", 5)], -3) == []
+
+
+async def test_a_turn_of_the_loop_begins_a_few_sends_of_each_endpoint() -> None:
+    started: list[Send] = []
+    queue = _queue(4_000, started)
+    queue.take([send(receiver(f"ep_{n}"), k, 0.0) for n in range(50) for k in range(40)])
+    turns = [len(started)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+        turns.append(len(started))
+
+    assert max(after - before for before, after in zip([0, *turns], turns, strict=False)) <= 64
+    assert len({each.receiver.id for each in started}) == 50
+    async with asyncio.timeout(5):
+        while len(started) < 2_000:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0)
+    queue.close()
+
+
+async def test_sends_in_flight_to_all_endpoints_are_bounded_and_each_that_ends_begins_another() -> None:
+    started: list[Send] = []
+    queue = _queue(40, started)
+    queue.take([send(receiver(f"ep_{n}"), k, 0.0) for n in range(10) for k in range(10)])
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(started) == 40
+
+    for at in range(100):
+        queue.finished(started[at])
+        for _ in range(3):
+            await asyncio.sleep(0)
+    assert len(started) == 100
+    assert queue.held == 0
+    queue.close()
+
+
+async def test_one_endpoint_does_not_take_every_send_in_flight() -> None:
+    started: list[Send] = []
+    queue = _queue(40, started)
+    queue.take([send(receiver("ep_slow"), k, 0.0) for k in range(100)])
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(started) == 20
+    queue.take([send(receiver("ep_other"), 0, 0.0)])
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert started[-1].receiver.id == "ep_other"
+    queue.close()
+
+
+def test_a_large_payload_counts_once_and_is_shared() -> None:
+    budget = Budget(100, 10 * LARGE)
+    first, second = (replace(send(receiver(name), 1, 0.0), payload=b"x" * (2 * LARGE)) for name in ("ep_1", "ep_2"))
+    second.payload = bytes(bytearray(second.payload))
+    for each in (first, second):
+        budget.keep(each)
+
+    assert (budget.held, budget.held_bytes) == (2, 2 * LARGE)
+    assert first.payload is second.payload
+    budget.end(first)
+    assert (budget.held_bytes, first.payload) == (2 * LARGE, b"")
+    budget.end(second)
+    assert (budget.held, budget.held_bytes, budget.payload("msg_1")) == (0, 0, None)
+
+
+async def _owe(db: Database, doors: list[str], each: int, payload: bytes = b"{}") -> tuple[str, list[str]]:
+    """Let deliveries be due to endpoints of one application, as a process without a delivery role leaves them."""
+    app = await add_app(db)
+    endpoints = [await add_endpoint(db, app, url) for url in doors]
+    async with running(db) as path:
+        await asyncio.gather(*(path.send(app, payload=payload) for _ in range(each)))
+    return app, endpoints
+
+
+async def _first_claim(path: Path) -> int:
+    """Return how many rows are leased once some are."""
+    while not (leased := await path.count("delivery WHERE lease IS NOT NULL")):  # noqa: ASYNC110 - a claim has no event
+        await asyncio.sleep(0.01)
+    return leased
+
+
+@pytest.mark.parametrize("lanes", ["0", "CASE WHEN substr(msg_id, 31, 1) < 'V' THEN 1 ELSE 0 END"])
+async def test_the_rooms_of_one_claim_share_the_memory(db: Database, lanes: str) -> None:
+    async with Door() as door:
+        door.open.clear()
+        await _owe(db, [door.url] * 30, 10)
+        async with db.write() as tx:
+            await tx.run(f"UPDATE delivery SET lane = {lanes}")
+
+        async with running(db, delivering=terms(memory=50, concurrency=10, **PATIENT)) as path:
+            leased = await _first_claim(path)
+            door.open.set()
+            await path.until("delivery", 0)
+
+    assert leased <= 50
+    assert len(door.seen) == 300
+
+
+async def test_accept_reserves_a_place_for_each_delivery(db: Database) -> None:
+    app = await add_app(db)
+    async with Door() as door:
+        door.open.clear()
+        for _ in range(10):
+            await add_endpoint(db, app, door.url)
+
+        async with running(db, delivering=terms(memory=50, concurrency=10, **PATIENT)) as path:
+            await asyncio.gather(*(path.send(app) for _ in range(40)))
+            leased = await path.count("delivery WHERE lease IS NOT NULL")
+            door.open.set()
+            await path.until("delivery", 0)
+            assert path.delivery is not None
+            assert (path.delivery.queue.budget.held, path.delivery.queue.budget.reserved) == (0, 0)
+
+    assert leased == 50
+
+
+@pytest.mark.parametrize("error", [Unavailable, Busy])
+async def test_a_transaction_that_fails_gives_its_places_back(db: Database, error: type[Unavailable | Busy]) -> None:
+    app = await add_app(db)
+    shaky = Shaky(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        async with running(shaky, delivering=terms(**PATIENT)) as path:
+            assert path.delivery is not None
+            budget = path.delivery.queue.budget
+            draft = Draft("a.b", b"x" * (2 * LARGE), None, None, DAY_MS)
+            shaky.errors.append(error)
+            with path.accept.preparing() as prepared, contextlib.suppress(error):
+                async with shaky.write() as tx:
+                    await path.accept.accept_many(tx, DEFAULT_ORG, app, [draft] * 5, prepared)
+                    assert (budget.reserved, budget.spoken_for) == (5, 10 * LARGE)
+            assert shaky.errors == []
+            assert (budget.reserved, budget.spoken_for) == (0, 0)
+
+            if error is Unavailable:
+                shaky.errors.append(error)
+                with pytest.raises(AppError):
+                    await path.send(app, payload=b"x" * (2 * LARGE))
+                assert (budget.reserved, budget.spoken_for, budget.held) == (0, 0, 0)
+
+
+async def test_large_payloads_wait_in_the_database_for_room_and_small_ones_do_not(db: Database) -> None:
+    size = 100_000
+    async with Door() as door, Door() as other:
+        door.open.clear()
+        app, _ = await _owe(db, [door.url] * 3, 20, payload=b'"' + b"x" * size + b'"')
+
+        async with running(db, delivering=terms(memory_bytes=5 * size + 50, concurrency=10, **PATIENT)) as path:
+            await _first_claim(path)
+            assert path.delivery is not None
+            budget = path.delivery.queue.budget
+            await path.send(app, payload=b'"' + b"y" * size + b'"')
+            assert budget.held_bytes + budget.spoken_for <= 5 * size + 50
+            second = await add_app(db)
+            await add_endpoint(db, second, other.url)
+            small = await path.send(second)
+            await path.until(f"attempt WHERE msg_id = '{small.id}'", 1)
+            door.open.set()
+            await path.until("delivery", 0)
+            assert (budget.held, budget.held_bytes, budget.spoken_for) == (0, 0, 0)
+
+    assert len(door.seen) == len(set(door.seen)) * 3 == 63
+
+
+async def test_a_payload_over_the_whole_bound_is_sent_alone(db: Database) -> None:
+    async with Door() as door:
+        await _owe(db, [door.url] * 2, 2, payload=b'"' + b"x" * 50_000 + b'"')
+        async with running(db, delivering=terms(memory_bytes=10_000)) as path:
+            await path.until("delivery", 0)
+
+    assert len(door.seen) == 4
+
+
+async def test_rows_that_find_no_memory_keep_their_place(db: Database) -> None:
+    async with Door() as door:
+        door.open.clear()
+        await _owe(db, [door.url], 6, payload=b'"' + b"x" * 50_000 + b'"')
+        due = SystemClock().now() - 1_000
+        async with db.write() as tx:
+            await tx.run("UPDATE delivery SET due_at = :due", due=due)
+        async with running(db, delivering=terms(memory_bytes=60_000, **PATIENT)) as path:
+            await _first_claim(path)
+            assert await path.rows("SELECT DISTINCT due_at FROM delivery WHERE lease IS NULL") == [(due,)]
+            door.open.set()
+            await path.until("delivery", 0)
