@@ -20,7 +20,7 @@ demo: $(VENV)/.demo  ## a webhook, an outage and its repair, in one command
 serve: $(VENV)/.demo  ## run the service from this checkout, for development: loopback receivers are allowed
 	@$(BIN)/tidings serve --allow-loopback $(ARGS)
 
-test: check $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.sdkjs $(VENV)/.codegen  ## check, then every test but the long runs
+test: check $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.sdk2 $(VENV)/.sdkjs $(VENV)/.sdkgo $(VENV)/.codegen  ## check, then every test but the long runs
 	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
@@ -77,12 +77,29 @@ $(VENV)/.sdk1: $(VENV)/.dev requirements-sdk1.txt
 	@$(PIP) install --require-hashes --upgrade --target $(VENV)/sdk1 -r requirements-sdk1.txt
 	@touch $@
 
+# Older releases of generation 2, each alone in a folder: their dependencies are in the environment.
+SDK2 := sdk26 sdk27 sdk28
+$(VENV)/.sdk2: $(VENV)/.dev $(SDK2:%=requirements-%.txt)
+	@for sdk in $(SDK2); do \
+		$(PIP) install --require-hashes --no-deps --upgrade --target $(VENV)/$$sdk -r requirements-$$sdk.txt || exit 1; \
+	done
+	@touch $@
+
 # The official SDK for JavaScript. Its test skips where there is no Node.js.
 $(VENV)/.sdkjs: $(VENV)/.made tests/sdk/javascript/package.json
 	@! npm --version >/dev/null 2>&1 || { mkdir -p $(VENV)/sdkjs && cp tests/sdk/javascript/package.json $(VENV)/sdkjs && \
 		npm install --prefix $(VENV)/sdkjs --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error; } || \
 		echo "npm could not install the SDK for JavaScript" >&2
 	@touch $@
+
+# A program on the official SDK for Go, built where the machine has the toolchain. Without the program its test skips,
+# and shows the log of the build; the next run builds again.
+LIMIT = $$(! command -v timeout >/dev/null || echo timeout 180)
+$(VENV)/.sdkgo: $(VENV)/.made $(wildcard tests/sdk/go/*)
+	@! go version >/dev/null 2>&1 || { \
+		out="$$PWD/$(VENV)/sdkgo"; rm -rf "$$out"; mkdir -p "$$out"; cd tests/sdk/go; \
+		{ CGO_ENABLED=0 GOTOOLCHAIN=local $(LIMIT) go build -mod=readonly -buildvcs=false -o "$$out/journey" . 2>"$$out/log" \
+			&& touch "$$out/../.sdkgo"; } || echo "The program on the SDK for Go does not build: see $$out/log" >&2; }
 
 # Clients made from our own document: the generator needs Java, the TypeScript client Node.js. Tests skip without them.
 $(VENV)/.codegen: $(VENV)/.dev requirements-codegen.txt tests/codegen/package.json

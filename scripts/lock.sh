@@ -22,3 +22,7 @@ compile requirements-postgres.txt --group postgres --constraint "$dev"
 compile requirements-codegen.txt --group codegen --constraint "$dev"
 # An environment of its own: the SDK's last release of the generation before.
 compile requirements-sdk1.txt --group sdk1
+# Releases that take their dependencies from the widest set.
+for group in sdk26 sdk27 sdk28; do
+    compile "requirements-$group.txt" --group "$group" --no-deps
+done

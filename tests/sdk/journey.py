@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The main job through the official SDK, so that either of its generations runs it.
+"""The main job through the official SDK, so that any of its releases runs it.
 
 As a program it takes `{"url", "token", "receiver"}` as JSON on its standard input and prints what it found as JSON.
 """
@@ -12,15 +12,17 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import svix
 from svix.api import BackgroundTaskListOptions, Svix, SvixOptions
+from svix.exceptions import HttpError
 from svix.models import (
     ApplicationIn,
     BackgroundTaskStatus,
     BackgroundTaskType,
     EndpointIn,
+    EndpointSecretRotateIn,
     EventTypeIn,
     MessageAttemptOut,
     MessageIn,
@@ -62,13 +64,16 @@ class Journey:
             "started": [started.id, started.status.value, started.task.value],
             "ended": [task.id, task.status.value, task.task.value, task.data],
             "listed": self.lists(task.id),
+            "triggers": sorted(attempt.trigger_type.value for attempt in every),
+            "rotated": self.rotate(),
+            "refused": self.refusals(),
         }
 
     def set_up(self) -> None:
         """Make an application, an event type and an endpoint, and read them back."""
         app = self.client.application.create(ApplicationIn(name="Journey", uid="journey"))
         self.client.event_type.create(EventTypeIn(name="trip.begun", description="A trip has begun"))
-        endpoint = self.client.endpoint.create("journey", EndpointIn(url=self.receiver, uid="ep-of-journey"))
+        endpoint = self.client.endpoint.create("journey", EndpointIn(url=self.receiver, uid="ep.of-journey"))
         assert self.client.application.get(app.id).uid == "journey"
         assert [each.id for each in self.client.endpoint.list(app.id).data] == [endpoint.id]
         self.app_id, self.endpoint_id = app.id, endpoint.id
@@ -102,6 +107,26 @@ class Journey:
         ]
         return [[each.id for each in self.client.background_task.list(wanted).data] for wanted in asked]
 
+    def rotate(self) -> list[bool | None]:
+        """Rotate the secret; return whether it changed, and whether the answer, if the SDK gives one, holds it."""
+        before = self.client.endpoint.get_secret(self.app_id, self.endpoint_id).key
+        answer: Any = self.client.endpoint.rotate_secret(self.app_id, self.endpoint_id, EndpointSecretRotateIn())
+        after = self.client.endpoint.get_secret(self.app_id, self.endpoint_id).key
+        return [after != before, None if answer is None else answer.key == after]
+
+    def refusals(self) -> list[str]:
+        """Ask for absent resources under ids that must stay one segment of the path. The SDK does not escape ids."""
+        ids = ["a/b", "a%2Fb", "a b", "ü", "a?b", "a#b", "a+b", f"{self.app_id}/endpoint"]
+        calls: list[Callable[[], object]] = [
+            *(lambda id_=id_: self.client.application.get(quote(id_, safe="")) for id_ in ids),
+            lambda: self.client.endpoint.get(self.app_id, quote(f"{self.endpoint_id}/secret", safe="")),
+            lambda: self.client.endpoint.delete("journey", quote("../app", safe="")),
+            lambda: self.client.application.delete(quote(f"{self.app_id}/endpoint/{self.endpoint_id}", safe="")),
+        ]
+        found = [refusal(call) for call in calls]
+        assert self.client.endpoint.get("journey", "ep.of-journey").id == self.endpoint_id
+        return found
+
     def tell(self, **told: object) -> None:
         """Tell the receiver how to be."""
         where = urlsplit(self.receiver)
@@ -109,6 +134,15 @@ class Journey:
         connection.request("PUT", "/control", json.dumps(told))
         connection.getresponse().read()
         connection.close()
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """Return the status and the code of the SDK's exception."""
+    try:
+        call()
+    except HttpError as error:
+        return f"{error.status_code} {error.code}"
+    return "no refusal"
 
 
 def until(look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Both generations of the official SDK do the main job against a live server."""
+"""Every release of the official SDK that reads our answers differently does the main job against a live server."""
 
 import json
 import os
@@ -16,15 +16,22 @@ from tidings.demo.count import outcome
 from tidings.demo.processes import ReceiverProcess
 
 HERE = Path(__file__).resolve().parent
-GENERATION_1 = HERE.parent.parent / ".venv" / "sdk1"
+VENV = HERE.parent.parent / ".venv"
+GENERATION_1 = VENV / "sdk1"
+# How a release starts: its folder, and what keeps the environment's packages out where the folder holds all it needs.
+OLDER = {"1": ("sdk1", ["-S"]), "2.6": ("sdk26", []), "2.7": ("sdk27", []), "2.8": ("sdk28", [])}
+# Releases before 2.7 drop the answer of a rotation.
+SILENT = {"1", "2.6"}
 
 
 async def check(found: dict[str, Any], receiver: ReceiverProcess) -> None:
     task_id, *started = found["started"]
     assert [[2], [0, 2]] == found["statuses"]
+    assert [0] * MESSAGES + [1] * MESSAGES == found["triggers"]
     assert ["running", "endpoint.recover"] == started
     assert [task_id, "finished", "endpoint.recover", {"messagesSent": MESSAGES}] == found["ended"]
     assert [[task_id], [task_id], [], [], []] == found["listed"]
+    assert ["404 not_found"] * 11 == found["refused"]
     bill = outcome(found["sent"], await receiver.report())
     assert (bill.accepted, bill.failed, bill.repaired) == (MESSAGES, MESSAGES, MESSAGES)
     assert (bill.duplicates, bill.lost, bill.strangers, bill.forged) == ({}, (), 0, 0)
@@ -34,17 +41,20 @@ async def test_the_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProce
     found = Journey({"url": server.url, "token": server.token, "receiver": receiver.url}).run()
 
     assert found["version"].startswith("2.")
+    assert [True, True] == found["rotated"]
     await check(found, receiver)
 
 
-async def test_the_sdk_of_the_generation_before_does_the_main_job(server: Tenant, receiver: ReceiverProcess) -> None:
-    if not GENERATION_1.is_dir():
-        missing = f"{GENERATION_1} is absent; `make test` installs it"
+@pytest.mark.parametrize("release", OLDER)
+async def test_an_older_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProcess, release: str) -> None:
+    folder, arguments = VENV / OLDER[release][0], OLDER[release][1]
+    if not folder.is_dir():
+        missing = f"{folder} is absent; `make test` installs it"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
     given = {"url": server.url, "token": server.token, "receiver": receiver.url}
     run = subprocess.run(  # noqa: ASYNC221 - nothing else is to be done meanwhile
-        [sys.executable, "-S", str(HERE / "journey.py")],
-        env={**os.environ, "PYTHONPATH": str(GENERATION_1)},
+        [sys.executable, *arguments, str(HERE / "journey.py")],
+        env={**os.environ, "PYTHONPATH": str(folder)},
         input=json.dumps(given),
         capture_output=True,
         text=True,
@@ -54,5 +64,6 @@ async def test_the_sdk_of_the_generation_before_does_the_main_job(server: Tenant
 
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
-    assert found["version"].startswith("1.")
+    assert found["version"].startswith(f"{release}.")
+    assert [True, None if release in SILENT else True] == found["rotated"]
     await check(found, receiver)

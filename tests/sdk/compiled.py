@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Run the main job through an official SDK that is compiled, and check the findings."""
+
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from sdk.conftest import Tenant
+from sdk.test_journey import VENV
+from tidings.demo.count import outcome
+from tidings.demo.processes import ReceiverProcess
+
+MESSAGES = 3
+SECRET = "whsec_" + "e" * 32
+
+
+def program(language: str, tool: str, target: str) -> str:
+    """Return the path of a language's program; without one the test skips, in CI too: a build needs a registry."""
+    folder = VENV / f"sdk{language}"
+    built, log = folder / "journey", folder / "log"
+    if built.is_file():
+        return str(built)
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is absent")
+    if not log.is_file():
+        pytest.skip(f"{built} is absent; `make {target}` builds it")
+    pytest.skip(f"{tool} could not build the program: {log.read_text(errors='replace')[-500:] or 'out of time'}")
+
+
+async def check(built: str, server: Tenant, receiver: ReceiverProcess) -> dict[str, Any]:
+    await receiver.control(secret=SECRET)
+    given = {"url": server.url, "token": server.token, "receiver": receiver.url, "secret": SECRET}
+    run = subprocess.run(  # noqa: ASYNC221 - nothing else runs meanwhile
+        [built], input=json.dumps(given), capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert run.returncode == 0, run.stderr
+    found: dict[str, Any] = json.loads(run.stdout)
+    assert [{"2 fail 0 404": MESSAGES}, {"2 fail 0 404": MESSAGES, "0 success 1 200": MESSAGES}] == found["statuses"]
+    assert ["running", "endpoint.recover"] == found["started"]
+    assert ["finished", "endpoint.recover", {"messagesSent": MESSAGES}] == found["ended"]
+    assert (1, True, True) == (found["endpoints"], found["listed"], found["kept"])
+    assert [True, True] == found["rotated"]
+    refused = ["404 not_found x8", "delete: 404 not_found x1", "secret: 404 not_found x1", "uid: 422 detail x1"]
+    assert refused == found["refused"]
+    sent = [line.removesuffix(" true") for line in found["sent"]]
+    bill = outcome(sent, await receiver.report())
+    assert (bill.accepted, bill.duplicates, bill.lost, bill.strangers, bill.forged) == (MESSAGES, {}, (), 0, 0)
+    return found

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+"""The official SDK for Go does the main job against a live server."""
+
+from sdk import compiled
+from sdk.conftest import Tenant
+from tidings.demo.processes import ReceiverProcess
+
+
+async def test_the_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProcess) -> None:
+    found = await compiled.check(compiled.program("go", "go", "test"), server, receiver)
+
+    assert found["version"].startswith("1.")
