@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "ids": ("clock", "errors"),
     "observe": GROUND,
     "config": ("observe", "values", *GROUND),
+    "stopping": ("observe",),
     "model": ("observe", *GROUND),
     "storage": BELOW_CORE,
     "core": ("storage", *BELOW_CORE),
@@ -33,9 +34,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api": ("core", *BELOW_CORE),
     "portal": ("core", *BELOW_CORE),
     "terms": ("api", "config", "delivery", "tasks", *BELOW_CORE),
-    "server": ("api", "config", "core", "delivery", "portal", "storage", "tasks", "terms", *BELOW_CORE),
+    "server": ("api", "config", "core", "delivery", "portal", "stopping", "storage", "tasks", "terms", *BELOW_CORE),
     "demo": ("config", "server", *BELOW_CORE),
-    "cli": ("config", "core", "demo", "server", "storage.database", *BELOW_CORE),
+    "cli": ("config", "core", "demo", "server", "stopping", "storage.database", *BELOW_CORE),
     "__main__": ("cli",),
 }
 
@@ -77,6 +78,7 @@ SPAWNERS = (
     "delivery.settle",
     "demo",
     "server",
+    "stopping",
     "storage.postgres",
     "storage.sqlite",
     "tasks.outside",

@@ -221,7 +221,10 @@ class Settings:
     tasks_per_process: int = _doc("Background tasks that one process works on at once.", 4, own=True, bounds=(1, 1_000))
     tasks_per_tenant: int = _doc("Background tasks of one tenant that run at once.", 2, own=True, bounds=(1, 1_000))
     shutdown_grace: float = _doc(
-        "Seconds that sends under way may take to end after SIGTERM.", 8.0, own=True, bounds=(0, 3_600)
+        "Seconds that the whole stop may take after SIGTERM; most of them are for sends under way.",
+        8.0,
+        own=True,
+        bounds=(0, 3_600),
     )
     failpoints: str = _doc("For tests: `name=action` pairs; see `failpoint.py`.", "", own=True)
 

@@ -3,19 +3,19 @@
 
 Started in order of who needs whom (database, delivery, tasks, API), stopped so that nothing is cut that can end:
 on SIGTERM the API takes no new connections, delivery begins nothing new, tasks finish their chunk; what is under way
-gets a few seconds; what is left is handed back to the database, where the next process finds it.
+gets a few seconds; what is left is handed back to the database, where the next process finds it. `shutdown_grace`
+bounds all of that together.
 """
 
 import asyncio
 import contextlib
 import gc
 import os
-import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 import uvicorn
 
@@ -47,6 +47,7 @@ from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
 from tidings.model.vault import SealedError, Vault
 from tidings.observe import count, counters, failure, log, start_logging
+from tidings.stopping import Budget, Stop, within
 from tidings.storage import intake, partitions, pulse
 from tidings.storage.database import Database, Dialect, StorageError
 from tidings.storage.migrate import migrate as run_migrations
@@ -65,10 +66,9 @@ _LATELY_MS: Final = 30 * SECOND
 _KEEP_ALIVE: Final = 75
 """Seconds that a connection without requests is kept: longer than clients keep theirs, so that it is they who close."""
 _REQUEST_GRACE: Final = 3
+_HANDING_BACK_SECONDS: Final = 2.0
 _EXPIRE_CHUNK: Final = 1_000
 _BACKLOG: Final = 2_048
-Stop: TypeAlias = Callable[[asyncio.Event], None]
-_SET: Final[Stop] = asyncio.Event.set
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class Server:
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                timeout_graceful_shutdown=_REQUEST_GRACE,
+                timeout_graceful_shutdown=int(min(_REQUEST_GRACE, settings.shutdown_grace / 2)),
                 timeout_keep_alive=_KEEP_ALIVE,
                 backlog=_BACKLOG,
             )
@@ -208,24 +208,25 @@ class Server:
         await self._stop(serving)
 
     async def _stop(self, serving: asyncio.Task[None] | None) -> None:
+        """Stop in order; each step has what is left of the grace."""
         log.info("stopping")
-        ends_at = self._clock.monotonic() + self._settings.shutdown_grace
+        budget = Budget(self._settings.shutdown_grace, _HANDING_BACK_SECONDS)
         for chore in self._chores:
             chore.cancel()
         if self._delivery is not None:
             self._delivery.quiet()
-        if self._watching is not None:
-            await self._watching.close()
-        if self._http is not None and serving is not None:
+        ending: dict[str, Awaitable[object]] = {"tasks": asyncio.create_task(self._runner.stop(grace=budget.free()))}
+        asking: dict[str, Awaitable[object]] = {} if serving is None else {"requests": serving}
+        if self._http is not None and self._watching is not None:
             self._http.should_exit = True
-            await asyncio.wait([serving])
-        await self._acceptor.close()
-        ending = [self._runner.stop()]
+            asking["watching"] = self._watching.close()
+        await within(budget.free(), **asking)
+        await within(budget.free(), accepting=self._acceptor.close())
         if self._delivery is not None:
-            ending.append(self._delivery.stop(grace=max(0.1, ends_at - self._clock.monotonic())))
-        await asyncio.gather(*self._chores, *ending, return_exceptions=True)
+            ending["delivery"] = self._delivery.stop(grace=budget.free())
+        await within(budget.left(), **ending, chores=asyncio.gather(*self._chores, return_exceptions=True))
         if self._nodes is not None:
-            await self._nodes.leave()
+            await within(budget.left(), leaving=self._nodes.leave())
 
     def _look_again(self) -> None:
         """Look for work that was to come later."""
@@ -354,8 +355,8 @@ def _armed(failpoints: str) -> None:
         raise ConfigError("failpoints must be name=action pairs; see failpoint.py") from error
 
 
-async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool = True, stopping: Stop = _SET) -> None:
-    """Run one process until SIGTERM or SIGINT, at which `stopping` sets the event.
+async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool = True) -> None:
+    """Run one process until SIGTERM or SIGINT.
 
     Raises `ConfigError`, also when the port is in use, and what `open_database` raises.
     """
@@ -367,16 +368,15 @@ async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool
     failpoint.arm(settings.failpoints)
     allow_open_files(settings.max_connections)
     listener = _bound(settings) if roles.api else None
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping, stop)
+    stop = Stop(settings.shutdown_grace)
+    stop.listen()
     try:
         db = await open_database(settings, migrate=migrate)
         try:
             secret = await jwt_secret(db, settings.jwt_secret)
             server = Server(settings, roles, db, secret)
             await server.prepare()
-            await server.run(stop, listener)
+            await server.run(stop.asked, listener)
         except (SealedError, WrongKey) as error:
             raise ConfigError(str(error)) from error
         finally:

@@ -1,13 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""SIGTERM in the middle of work: an orderly end, and a next start that goes on where it was."""
+"""SIGTERM in the middle of work: an orderly end within bounds, and a next start that goes on where it was."""
 
 import asyncio
+import http.client
+import json
+import signal
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from faults.kit import ended, node, received, reckon, sending, slowly, started, with_endpoint
+import pytest
+
+from delivery.client_kit import crowd
+from faults.forwarder import Forwarder
+from faults.kit import ended, eventually, node, received, reckon, sending, slowly, started, with_endpoint
+from live import Live
+from postgres import Cluster
 
 STOP_SECONDS = 10.0
+GRACE = 2
+"""Seconds; a stop without a bound exceeds by far what `Live.stop` waits for."""
+DIALS = 2_000
+CONNECTED, DIALING = "01", "02"
 
 
 async def test_a_server_told_to_stop_ends_in_order_and_the_next_one_goes_on(database_url: str, tmp_path: Path) -> None:
@@ -30,3 +46,127 @@ async def test_a_server_told_to_stop_ends_in_order_and_the_next_one_goes_on(data
 
     assert left, "everything had been sent before the stop, so it proved nothing"
     assert set(received(receiver).values()) == {1}
+
+
+def in_flight(port: int, state: str) -> int:
+    """Return how many connections of this machine to a port are in a state."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(fields[2].endswith(f":{port:04X}") and fields[3] == state for fields in lines)
+
+
+def fan_out(server: Live, port: int, endpoints: int, messages: int) -> None:
+    """Make an application with many endpoints on one receiver, and send it messages in one batch."""
+    calls = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    given = {"authorization": f"Bearer {server.token}"}
+
+    def post(path: str, body: object) -> dict[str, str]:
+        calls.request("POST", path, json.dumps(body), given)
+        answer = calls.getresponse()
+        told: dict[str, str] = json.loads(answer.read())
+        assert answer.status < 300, told
+        return told
+
+    path = f"/api/v1/app/{post('/api/v1/app', {'name': 'wide'})['id']}"
+    for number in range(endpoints):
+        post(f"{path}/endpoint", {"url": f"http://127.0.0.1:{port}/{number}"})
+    message = {"eventType": "fault.test", "payload": {}}
+    post(f"{path}/msg/batch", {"messages": [message] * messages})
+    calls.close()
+
+
+@contextmanager
+def silent(*, connects: bool) -> Iterator[socket.socket]:
+    """Give a receiver that accepts nothing; the kernel connects to it, or its queue is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2 * DIALS if connects else 0) as listener:
+        yield listener
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("state", [DIALING, CONNECTED])
+async def test_two_thousand_dials_in_flight_do_not_hold_up_a_stop(
+    database_url: str, tmp_path: Path, state: str
+) -> None:
+    server = node(database_url, tmp_path, worker_request_timeout=30, delivery_concurrency=DIALS, shutdown_grace=GRACE)
+    with silent(connects=state == CONNECTED) as listener, ended(server), ExitStack() as stack:
+        port = listener.getsockname()[1]
+        if state == DIALING:
+            stack.enter_context(crowd(listener))
+        await started(server)
+        await asyncio.to_thread(fan_out, server, port, DIALS, 5)
+        await eventually(lambda: in_flight(port, state) >= DIALS, 60)
+
+        assert await asyncio.to_thread(server.stop) == 0
+
+
+async def test_a_second_signal_ends_a_server_at_once(database_url: str, tmp_path: Path) -> None:
+    server = node(database_url, tmp_path, worker_request_timeout=30, shutdown_grace=3_600)
+    with silent(connects=True) as listener, ended(server):
+        await started(server)
+        port = listener.getsockname()[1]
+        await asyncio.to_thread(fan_out, server, port, 1, 1)
+        await eventually(lambda: in_flight(port, CONNECTED))
+        server.send(signal.SIGTERM)
+        await eventually(lambda: "stopping" in server.log())
+
+        assert await asyncio.to_thread(server.stop) == -signal.SIGTERM
+
+
+def begun(server: Live, request: str, body: str = "", *, answers: bool = False) -> socket.socket:
+    """Begin a request and never end it, or never read what it is answered but its first line."""
+    caller = socket.socket()
+    caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    caller.settimeout(60)
+    caller.connect(("127.0.0.1", server.port))
+    length = f"content-length: {len(body) + 1}\r\n" if body else ""
+    head = f"{request} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.token}\r\n{length}\r\n"
+    caller.sendall((head + body).encode())
+    if answers:
+        assert caller.recv(15) == b"HTTP/1.1 200 OK"
+    return caller
+
+
+def waiting_task(server: Live, path: str) -> str:
+    """Start a task, which waits where no process works on tasks; return its path."""
+    endpoints = path.removesuffix("msg") + "endpoint"
+    endpoint = server.call("GET", endpoints)[1]["data"][0]
+    status, task = server.call("POST", f"{endpoints}/{endpoint['id']}/recover", {"since": endpoint["createdAt"]})
+    assert status < 300, task
+    return f"/api/v1/background-task/{task['id']}"
+
+
+async def test_requests_that_never_end_do_not_hold_up_a_stop(database_url: str, tmp_path: Path) -> None:
+    server = node(database_url, tmp_path, shutdown_grace=GRACE)
+    server.arguments = ["--no-tasks"]
+    with ended(server), ExitStack() as stack:
+        await started(server)
+        path = await asyncio.to_thread(with_endpoint, server, "http://127.0.0.1:9/")
+        for _ in range(3):
+            server.call("POST", path, {"eventType": "a", "payload": {"big": "x" * 1_900_000}})
+        task = await asyncio.to_thread(waiting_task, server, path)
+        for each in (path, "/api/v1/app", "/nowhere"):
+            stack.enter_context(begun(server, f"POST {each}", "{"))
+        stack.enter_context(begun(server, f"GET {task}/wait?timeout=60"))
+        for each in (f"{task}/events", f"{path}?limit=250"):
+            stack.enter_context(await asyncio.to_thread(begun, server, f"GET {each}", answers=True))
+
+        assert await asyncio.to_thread(server.stop) == 0
+
+
+@pytest.mark.timeout(240)
+async def test_a_database_that_stopped_answering_does_not_hold_up_a_stop(
+    private_cluster: Cluster, tmp_path: Path
+) -> None:
+    dsn = private_cluster.dsn(private_cluster.create_database())
+    target = int(dsn.rpartition(":")[2].partition("/")[0])
+    async with Forwarder(target) as forwarder, slowly(0) as receiver:
+        server = node(forwarder.dsn(dsn), tmp_path, shutdown_grace=GRACE)
+        with ended(server):
+            await started(server)
+            path = await asyncio.to_thread(with_endpoint, server, receiver.url)
+            async with sending(path, server) as senders:
+                await senders.take(50)
+                forwarder.freeze()
+                assert await asyncio.to_thread(server.stop) in {0, 1}
+                forwarder.thaw()
+                await started(server)
+            await reckon(senders, receiver, server)

@@ -4,8 +4,6 @@
 import asyncio
 import dataclasses
 import ipaddress
-import os
-import threading
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
@@ -13,9 +11,9 @@ import typer
 import uvloop
 
 from tidings.config import ConfigError, Settings, Subnet, load, without_effect
+from tidings.stopping import leave_within
 
 _LEAVE_SECONDS: Final = 0.5
-_LAST_SECONDS: Final = 0.8
 _LOOPBACK: Final[tuple[Subnet, ...]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 ConfigFile: TypeAlias = Annotated[
@@ -55,12 +53,8 @@ def serve(  # noqa: PLR0913 - each is a flag
     for variable, why in without_effect().items():
         typer.echo(f"tidings: {variable} has no effect: {why}", err=True)
 
-    def give_up_in_time(stop: asyncio.Event) -> None:
-        stop.set()
-        leave_within(settings.shutdown_grace + _LAST_SECONDS, code=1)
-
     async def work() -> None:
-        await run(settings, roles, migrate=migrate, stopping=give_up_in_time)
+        await run(settings, roles, migrate=migrate)
         leave_within(_LEAVE_SECONDS)
 
     uvloop.run(work())
@@ -73,16 +67,6 @@ def _with_loopback(settings: Settings) -> Settings:
             "--allow-loopback is for development, and environment is prod; set TIDINGS_WHITELIST_SUBNETS instead"
         )
     return dataclasses.replace(settings, whitelist_subnets=(*settings.whitelist_subnets, *_LOOPBACK))
-
-
-def leave_within(seconds: float, code: int = 0) -> None:
-    """End the process soon, whatever still runs; what is stored is whole at any time.
-
-    A name look-up that hangs holds its thread, and the interpreter would wait for that for as long as it takes.
-    """
-    timer = threading.Timer(seconds, os._exit, (code,))
-    timer.daemon = True
-    timer.start()
 
 
 def migrate(*, db: DatabaseUrl = None, config: ConfigFile = None) -> None:

@@ -156,7 +156,9 @@ class Delivery:
         self.quiet()
         await self.queue.emptied(grace)
         self._unsent(self.queue.cut())
-        await self._client.close()
+        await asyncio.gather(self._client.close(), self._settled())
+
+    async def _settled(self) -> None:
         if self._claiming is not None:
             await asyncio.wait([self._claiming])  # however it ended, what was sent is still to be settled
         await self.settler.close()

@@ -39,6 +39,7 @@ from tidings.tasks.pace import pace_of
 from tidings.tasks.slice import Bench, Slice
 
 _STOP_SECONDS: Final = 6.0
+_CANCEL_SECONDS: Final = 1.0
 _TROUBLE_FIRST: Final = 0.05
 _TROUBLE_MAX: Final = 5.0
 
@@ -103,19 +104,16 @@ class Runner:
         """Look for something to do; a hint that may come too often and from anywhere on the loop."""
         self._woken.set()
 
-    async def stop(self) -> None:
-        """Finish the chunks under way, give the tasks back without a strike, and let go."""
+    async def stop(self, *, grace: float = _STOP_SECONDS) -> None:
+        """Finish the chunks under way within `grace` seconds, give the tasks back without a strike, and let go."""
         if self._dispatcher is None:
             return
         self._bench.stopping.set()
         self._woken.set()
-        await self._dispatcher
-        self._dispatcher = None
-        if self._slices:
-            _, stuck = await asyncio.wait(self._slices, timeout=_STOP_SECONDS)
-            for each in stuck:  # the database hangs; the leases will run out
-                each.cancel()
-            await asyncio.gather(*stuck, return_exceptions=True)
+        dispatcher, self._dispatcher = self._dispatcher, None
+        ends_at = asyncio.get_running_loop().time() + grace
+        await _ended_by(ends_at, {dispatcher})
+        await _ended_by(ends_at, self._slices)
 
     # --- claiming
 
@@ -227,3 +225,14 @@ class Runner:
         if not work.cancelled() and (error := work.exception()) is not None:
             observe.failure(f"task {work.get_name()}", error)
         self._woken.set()
+
+
+async def _ended_by(ends_at: float, works: set[asyncio.Task[None]]) -> None:
+    """Wait for works; cancel those that the database holds up: their leases run out."""
+    if not works:
+        return
+    _, stuck = await asyncio.wait(works, timeout=max(0.0, ends_at - asyncio.get_running_loop().time()))
+    for each in stuck:
+        each.cancel()
+    if stuck:
+        await asyncio.wait(stuck, timeout=_CANCEL_SECONDS)
