@@ -154,6 +154,12 @@ class Settings:
     noproxy: tuple[str, ...] = _doc(
         "Addresses, subnets and names (with all below them) that are called without the proxy.", []
     )
+    proxy_resolves_names: bool = _doc(
+        "Let the proxy resolve the names of receivers, where it alone has DNS. The proxy then has to refuse addresses"
+        " of private networks.",
+        default=False,
+        own=True,
+    )
     dangerous_disable_tls_verification: bool = _doc("Do not check receivers' certificates.", default=False)
     request_rate_limit: int = _doc(
         "Requests per second that one process takes from one caller of the API; 0 is no limit.",
@@ -239,6 +245,8 @@ class Settings:
         if self.app_portal_url and not self.app_portal_url.startswith(("http://", "https://")):
             raise ConfigError("app_portal_url must be a URL")
         _refuse("proxy_addr", values.proxy_fault(self.proxy_addr))
+        if self.proxy_resolves_names and not self.proxy_addr:
+            raise ConfigError("proxy_resolves_names needs a proxy: set proxy_addr too")
         _refuse("noproxy", values.noproxy_fault(self.noproxy))
         _ = self.listen, self.sqlite_path
 

@@ -28,11 +28,17 @@ def delivery(settings: Settings) -> Terms:
         memory_bytes=settings.delivery_memory_bytes,
         in_flight=settings.delivery_in_flight,
         disable_after_ms=settings.endpoint_failure_disable_after * HOUR,
-        proxy=Proxy.of(settings.proxy_addr, settings.noproxy) if settings.proxy_addr else None,
+        proxy=_proxy(settings),
         verify_tls=not settings.dangerous_disable_tls_verification,
         whitelabel=settings.whitelabel_headers,
         gone_disables=settings.endpoint_disable_on_gone,
     )
+
+
+def _proxy(settings: Settings) -> Proxy | None:
+    if not settings.proxy_addr:
+        return None
+    return Proxy.of(settings.proxy_addr, settings.noproxy, resolves_names=settings.proxy_resolves_names)
 
 
 def tasks(settings: Settings) -> Limits:

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import socket
 import ssl
+from collections.abc import Mapping
 from ipaddress import ip_address
 
 from delivery.receiver import Peer, Receiver, Script, hang
@@ -25,8 +26,11 @@ class Proxy(Receiver):
         answer: bytes | None = None,
         before: Script = (),
         tls: ssl.SSLContext | None = None,
+        hosts: Mapping[str, str] | None = None,
     ) -> None:
+        """`hosts` are the names that it resolves, and their addresses."""
         super().__init__([*before, self.carry], tls=tls)
+        self._hosts = hosts or {}
         self.asked: list[tuple[str, int]] = []
         self.heads: list[bytes] = []
         self._user = user
@@ -73,7 +77,7 @@ class HttpProxy(Proxy):
             peer.writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
             return None
         try:
-            opened = await asyncio.open_connection(host.strip("[]"), int(port))
+            opened = await asyncio.open_connection(self._hosts.get(host, host.strip("[]")), int(port))
         except OSError:
             peer.writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
             return None
@@ -82,10 +86,17 @@ class HttpProxy(Proxy):
 
 
 class SocksProxy(Proxy):
-    """SOCKS 5 with or without user and password; takes addresses only."""
+    """SOCKS 5 with or without user and password; takes addresses only, unless it has names to resolve."""
 
-    def __init__(self, *, user: str | None = None, answer: bytes | None = None, before: Script = ()) -> None:
-        super().__init__(user=user, answer=answer, before=before)
+    def __init__(
+        self,
+        *,
+        user: str | None = None,
+        answer: bytes | None = None,
+        before: Script = (),
+        hosts: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(user=user, answer=answer, before=before, hosts=hosts)
         self.scheme = "socks5"
 
     async def open(self, peer: Peer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
@@ -99,12 +110,15 @@ class SocksProxy(Proxy):
         if not await self._is_welcome(peer, methods):
             return None
         *_, kind = await peer.reader.readexactly(4)
-        assert kind in (1, 4), "a name, which the proxy would have to look up"
-        host = str(ip_address(await peer.reader.readexactly(4 if kind == 1 else 16)))
+        if kind == 3 and self._hosts:
+            host = (await peer.reader.readexactly((await peer.reader.readexactly(1))[0])).decode()
+        else:
+            assert kind in (1, 4), "a name, which the proxy would have to look up"
+            host = str(ip_address(await peer.reader.readexactly(4 if kind == 1 else 16)))
         port = int.from_bytes(await peer.reader.readexactly(2), "big")
         self.asked.append((host, port))
         try:
-            opened = await asyncio.open_connection(host, port)
+            opened = await asyncio.open_connection(self._hosts.get(host, host), port)
         except OSError:
             peer.writer.write(b"\x05\x05\x00\x01" + bytes(6))
             return None

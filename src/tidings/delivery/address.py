@@ -102,6 +102,19 @@ METADATA: Final[frozenset[Address]] = frozenset(
     )
 )
 
+# Where the proxy resolves names, no address can be judged here: names that mean a private network are refused. They
+# are those of RFC 6761, RFC 6762, RFC 8375 and RFC 9476, ICANN's `internal`, and what networks use without asking.
+LOCAL_NAMES: Final = frozenset(
+    (
+        *("localhost", "localdomain", "local", "home.arpa", "internal", "private", "intranet", "lan", "home", "corp"),
+        *("mail", "test", "invalid", "example", "alt", "onion", "in-addr.arpa", "ip6.arpa"),
+        *("metadata.tencentyun.com", "metadata.platformequinix.com", "metadata.packet.net"),
+    )
+)
+LOCAL_HINT: Final = "; a proxy resolves names here, and this one is a name of private networks"
+LONGEST_NAME: Final = 253
+LONGEST_LABEL: Final = 63
+
 # What this process, and not the host, is short of.
 OUR_LIMITS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 CACHE_SECONDS: Final = 5.0
@@ -161,6 +174,18 @@ def is_public(address: str) -> bool:
 def is_metadata(address: Address) -> bool:
     """Tell whether an address is, or carries, that of a cloud's metadata service."""
     return address in METADATA or not METADATA.isdisjoint(_carried(address))
+
+
+def public_name(host: str) -> str:
+    """Return a name that a proxy may resolve, without its last dot. Raises AddressError for one of private networks."""
+    name = host.lower().removesuffix(".")
+    labels = name.split(".")
+    if len(name) > LONGEST_NAME or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
+        raise UnresolvedError(f"error resolving name: {host}: not a valid host name")
+    is_local = len(labels) == 1 or any(".".join(labels[place:]) in LOCAL_NAMES for place in range(len(labels)))
+    if is_local:
+        raise BlockedError(BLOCKED_TEXT + LOCAL_HINT)
+    return name
 
 
 def plain(ip: Address) -> Address:

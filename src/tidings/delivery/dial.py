@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final, Protocol, TypeAlias, TypeVar
 
-from tidings.delivery.address import OUR_LIMITS, Resolver, is_public
+from tidings.delivery.address import OUR_LIMITS, Resolver, is_public, parse_literal
 from tidings.delivery.connection import Connection, cause_of
 
 SHUTDOWN_SECONDS: Final = 1.0
@@ -63,7 +63,7 @@ def explained(failures: Failures) -> str:
 
 
 def _label(address: str) -> str:
-    if is_public(address):
+    if parse_literal(address) is None or is_public(address):  # a name, which a proxy resolves, is the owner's own
         return address
     return f"a private IPv{6 if ':' in address else 4} address"
 

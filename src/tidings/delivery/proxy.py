@@ -3,7 +3,9 @@
 
 A proxy would look names up itself, and then it would be the one that decides which addresses are called. So names are
 resolved and vetted here, as without a proxy, and the proxy is asked for the address that was vetted; the receiver's
-name is in the TLS inside, and in the request. Plain HTTP goes through a tunnel, too: only then is the answer surely
+name is in the TLS inside, and in the request. Where the proxy alone has DNS, the operator can let it resolve names
+(`resolves_names`): then literal addresses are vetted here as always, names of private networks are refused, and the
+proxy answers for the addresses of all others. Plain HTTP goes through a tunnel, too: only then is the answer surely
 the receiver's, and the rest of the client need not know of proxies.
 
 What is told to an endpoint's owner says what the proxy did, but neither where it is nor how we are known to it. The
@@ -36,6 +38,7 @@ from tidings.delivery.address import (
     UnresolvedError,
     parse_literal,
     plain,
+    public_name,
 )
 from tidings.delivery.connection import Connection, cause_of
 from tidings.delivery.dial import (
@@ -128,9 +131,11 @@ class Proxy:
     port: int
     credentials: tuple[bytes, bytes] | None = field(default=None, repr=False)
     bypass: Bypass = Bypass()
+    resolves_names: bool = False
+    """Whether the proxy, and not this process, resolves the names of receivers."""
 
     @classmethod
-    def of(cls, url: str, noproxy: Iterable[str] = ()) -> "Proxy":
+    def of(cls, url: str, noproxy: Iterable[str] = (), *, resolves_names: bool = False) -> "Proxy":
         """Read a proxy's URL. ValueError for one that cannot be used; it does not repeat the URL."""
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
@@ -144,6 +149,7 @@ class Proxy:
             parts.port or DEFAULT_PORTS[parts.scheme],
             (user, password) if user or password else None,
             Bypass.of(noproxy),
+            resolves_names,
         )
 
 
@@ -223,7 +229,7 @@ class ProxyDialer:
         if self._proxy.bypass.covers(origin.host):
             await self._direct.connect(origin, make, ends_at, failures)
             return
-        addresses = await self._resolver.resolve(origin.host)
+        addresses = await self._destinations(origin.host)
         try:
             await in_turn(addresses, ends_at, lambda address: self._tunnel(address, origin, make, ends_at), failures)
         except ProxyError as error:
@@ -233,6 +239,12 @@ class ProxyDialer:
     async def close(self) -> None:
         await self._near.close()
         await self._direct.close()
+
+    async def _destinations(self, host: str) -> tuple[str, ...]:
+        """Return what the proxy is asked for: the vetted addresses of a host, or its name where the proxy resolves."""
+        if self._proxy.resolves_names and parse_literal(host) is None:
+            return (public_name(host),)
+        return await self._resolver.resolve(host)
 
     async def _tunnel(self, address: str, origin: Origin, make: Callable[[], Connection], ends_at: float) -> None:
         line = await self._reach(ends_at)
@@ -325,10 +337,17 @@ async def _open_socks(line: _Line, proxy: Proxy, address: str, port: int) -> Non
         line.say(b"\x01" + bytes([len(user)]) + user + bytes([len(password)]) + password)
         if (await line.exactly(2))[1] != 0:
             raise ProxyError(CREDENTIALS)
-    packed = ip_address(address).packed
-    line.say(bytes([SOCKS, CONNECT, 0, IPV4 if len(packed) == ADDRESS_SIZES[IPV4] else IPV6]) + packed)
-    line.say(port.to_bytes(2, "big"))
+    line.say(bytes([SOCKS, CONNECT, 0]) + _socks_destination(address) + port.to_bytes(2, "big"))
     await _take_socks_answer(line)
+
+
+def _socks_destination(address: str) -> bytes:
+    """Encode an address or a name, RFC 1928 section 5."""
+    if parse_literal(address) is None:
+        name = address.encode("ascii")
+        return bytes([NAME, len(name)]) + name
+    packed = ip_address(address).packed
+    return bytes([IPV4 if len(packed) == ADDRESS_SIZES[IPV4] else IPV6]) + packed
 
 
 async def _take_socks_answer(line: _Line) -> None:

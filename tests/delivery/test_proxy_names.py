@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""A proxy that alone has DNS: it resolves names, and names of private networks are refused here."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+
+from delivery.authority import Authority
+from delivery.client_kit import a_client, ask, names
+from delivery.proxies import HttpProxy, Proxy, SocksProxy, nobody
+from delivery.receiver import Receiver, hang
+from tidings import terms
+from tidings.config import ConfigError, Settings, load
+from tidings.delivery import proxy as ours
+from tidings.delivery.address import AddressPolicy
+
+Kind: TypeAlias = Callable[..., Proxy]
+KINDS = pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
+HOSTS = {"hook.somewhere.net": "127.0.0.1", "other.somewhere.net": "127.0.0.1"}
+NO_DNS = names()
+
+
+def resolving(proxy: Proxy, *noproxy: str) -> ours.Proxy:
+    return ours.Proxy.of(proxy.address, noproxy, resolves_names=True)
+
+
+@KINDS
+async def test_a_proxy_that_resolves_is_asked_for_the_name(kind: Kind) -> None:
+    async with (
+        Receiver() as receiver,
+        kind(hosts=HOSTS) as proxy,
+        a_client(policy=AddressPolicy(), proxy=resolving(proxy), look_up=NO_DNS) as client,
+    ):
+        replies = [await ask(client, f"http://hook.somewhere.net{dot}:{receiver.port}/") for dot in ("", ".")]
+
+    assert [reply.status for reply in replies] == [200] * 2
+    assert proxy.asked == [("hook.somewhere.net", receiver.port)] * 2
+    assert receiver.requests[0].values(b"host") == [b"hook.somewhere.net:%d" % receiver.port]
+
+
+@pytest.mark.parametrize("kind", [HttpProxy, SocksProxy, "https"])
+async def test_the_certificate_is_that_of_the_name_though_the_proxy_resolves_it(
+    kind: Kind | str, authority: Authority
+) -> None:
+    tls = authority.receiver_context("hook.somewhere.net")
+    made = HttpProxy(tls=authority.receiver_context("127.0.0.1"), hosts=HOSTS) if isinstance(kind, str) else None
+    async with (
+        Receiver(tls=tls) as receiver,
+        made or kind(hosts=HOSTS) as proxy,  # type: ignore[operator]
+        a_client(proxy=resolving(proxy), look_up=NO_DNS, tls=authority.client_context(), timeout_seconds=5.0) as client,
+    ):
+        fit = await ask(client, f"https://hook.somewhere.net:{receiver.port}/")
+        wrong = await ask(client, f"https://other.somewhere.net:{receiver.port}/")
+
+    assert fit.status == 200
+    assert "Hostname mismatch" in str(wrong.error)
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("10.0.0.1", "0x0a.1", "[::ffff:10.0.0.1]", "169.254.169.254", "[fd00:ec2::254]"),
+        *(
+            "localhost",
+            "localhost.",
+            "a.localhost",
+            "localhost.localdomain",
+            "db",
+            "db.",
+            "kubernetes.default.svc.local",
+        ),
+        *("metadata.google.internal", "x.internal", "router.lan", "nas.home.arpa", "metadata.tencentyun.com"),
+    ],
+)
+async def test_what_is_private_is_not_asked_of_a_proxy_that_resolves(kind: Kind, host: str) -> None:
+    async with (
+        kind(hosts=HOSTS) as proxy,
+        a_client(policy=AddressPolicy(), proxy=resolving(proxy), look_up=NO_DNS) as client,
+    ):
+        reply = await ask(client, f"http://{host}:9/")
+
+    assert str(reply.error).startswith("requests to this IP range are blocked")
+    assert proxy.connections == 0
+
+
+@pytest.mark.parametrize("host", ["a..somewhere.net", f"{'a' * 64}.net", ".".join(["a" * 60] * 5), "1.2.3.4.5"])
+async def test_what_is_no_name_is_not_asked_of_a_proxy_that_resolves(host: str) -> None:
+    async with HttpProxy(hosts=HOSTS) as proxy, a_client(proxy=resolving(proxy), look_up=NO_DNS) as client:
+        reply = await ask(client, f"http://{host}:9/")
+
+    assert str(reply.error).startswith("error resolving name:")
+    assert proxy.connections == 0
+
+
+async def test_hosts_that_the_bypass_covers_are_resolved_and_vetted_here() -> None:
+    look_up = names(**{"near.somewhere.net": ["127.0.0.1"], "private.somewhere.net": ["10.0.0.1"]})
+    async with (
+        Receiver() as receiver,
+        HttpProxy(hosts=HOSTS) as proxy,
+        a_client(proxy=resolving(proxy, "somewhere.net"), look_up=look_up) as client,
+    ):
+        near = await ask(client, f"http://near.somewhere.net:{receiver.port}/")
+        private = await ask(client, f"http://private.somewhere.net:{receiver.port}/")
+
+    assert near.status == 200
+    assert str(private.error).startswith("requests to this IP range are blocked")
+    assert proxy.asked == []
+
+
+@KINDS
+async def test_a_name_that_the_proxy_cannot_reach_is_an_error(kind: Kind) -> None:
+    async with kind(hosts=HOSTS) as proxy, a_client(proxy=resolving(proxy), look_up=NO_DNS) as client:
+        reply = await ask(client, f"http://hook.somewhere.net:{nobody()}/")
+
+    assert str(reply.error).startswith("error making request: the proxy answered")
+
+
+async def test_a_name_whose_dial_failed_once_and_then_hangs_is_a_timeout() -> None:
+    refusal = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
+    async with HttpProxy(answer=refusal, hosts=HOSTS) as proxy:
+        proxy._scripts = ([proxy.carry], [hang])  # noqa: SLF001 - one connection after the other
+        async with a_client(proxy=resolving(proxy), look_up=NO_DNS) as client:
+            reply = await ask(client, "http://hook.somewhere.net:9/")
+
+    assert reply.timed_out
+
+
+def test_the_setting_needs_a_proxy() -> None:
+    with pytest.raises(ConfigError, match=r"^proxy_resolves_names needs a proxy"):
+        load({"TIDINGS_PROXY_RESOLVES_NAMES": "true"})
+
+
+def test_the_setting_is_off_and_reaches_delivery() -> None:
+    off, on = (Settings(proxy_addr="http://proxy:1", proxy_resolves_names=wanted) for wanted in (False, True))
+
+    assert not Settings().proxy_resolves_names
+    assert [getattr(terms.delivery(each).proxy, "resolves_names", None) for each in (off, on)] == [False, True]
