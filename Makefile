@@ -30,7 +30,7 @@ check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
 	$(BIN)/pytest -q tests/test_architecture.py
 
 # A worker of pytest's even where one is enough: what nothing but its end can stop then ends a worker, not the run.
-chaos: $(VENV)/.dev $(VENV)/.postgres  ## the long runs that kill and restart processes, and what survived
+chaos: $(VENV)/.dev $(VENV)/.postgres $(VENV)/.sdkrust  ## the long runs that kill and restart processes, and what survived
 	@failed=0; \
 	$(BIN)/pytest -m chaos -n 1 $(TIMED) $(ARGS) || [ $$? = 5 ] || failed=1; \
 	$(BIN)/pytest -m chaos -n 2 --dist worksteal $(TIMED:%=--ignore=%) $(ARGS) || [ $$? = 5 ] || failed=1; \
@@ -92,14 +92,21 @@ $(VENV)/.sdkjs: $(VENV)/.made tests/sdk/javascript/package.json
 		echo "npm could not install the SDK for JavaScript" >&2
 	@touch $@
 
-# A program on the official SDK for Go, built where the machine has the toolchain. Without the program its test skips,
-# and shows the log of the build; the next run builds again.
+# Programs on the official SDKs for Go and Rust, built where the machine has the toolchain. Without a program its test
+# skips, and shows the log of the build; the next run builds again.
 LIMIT = $$(! command -v timeout >/dev/null || echo timeout 180)
 $(VENV)/.sdkgo: $(VENV)/.made $(wildcard tests/sdk/go/*)
 	@! go version >/dev/null 2>&1 || { \
 		out="$$PWD/$(VENV)/sdkgo"; rm -rf "$$out"; mkdir -p "$$out"; cd tests/sdk/go; \
 		{ CGO_ENABLED=0 GOTOOLCHAIN=local $(LIMIT) go build -mod=readonly -buildvcs=false -o "$$out/journey" . 2>"$$out/log" \
 			&& touch "$$out/../.sdkgo"; } || echo "The program on the SDK for Go does not build: see $$out/log" >&2; }
+
+$(VENV)/.sdkrust: $(VENV)/.made $(wildcard tests/sdk/rust/* tests/sdk/rust/src/*)
+	@! cargo --version >/dev/null 2>&1 || { \
+		out="$$PWD/$(VENV)/sdkrust"; rm -rf "$$out"; mkdir -p "$$out"; cd tests/sdk/rust; \
+		{ $(LIMIT) cargo build --quiet --locked --target-dir "$$out/target" 2>"$$out/log" && \
+			mv "$$out/target/debug/journey" "$$out" && rm -rf "$$out/target" && touch "$$out/../.sdkrust"; } || \
+		echo "The program on the SDK for Rust does not build: see $$out/log" >&2; }
 
 # Clients made from our own document: the generator needs Java, the TypeScript client Node.js. Tests skip without them.
 $(VENV)/.codegen: $(VENV)/.dev requirements-codegen.txt tests/codegen/package.json

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+"""The official SDK for Rust does the main job against a live server."""
+
+import pytest
+
+from sdk import compiled
+from sdk.conftest import Tenant
+from tidings.demo.processes import ReceiverProcess
+
+
+@pytest.mark.chaos  # the build takes a minute of two cores
+async def test_the_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProcess) -> None:
+    await compiled.check(compiled.program("rust", "cargo", "chaos"), server, receiver)
