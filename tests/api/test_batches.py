@@ -143,3 +143,77 @@ async def test_a_request_with_too_many_deliveries_is_refused_whole(
     else:
         assert (400, "too_many_deliveries") == (answer.status_code, answer.json()["code"])
         assert (0, 0) == (await stored(api, "message"), await stored(api, "delivery"))
+
+
+async def with_many_endpoints(api: Api, monkeypatch: pytest.MonkeyPatch, *, deliveries: int) -> str:
+    """Make an application with twelve endpoints, and bound one transaction to so many deliveries."""
+    monkeypatch.setattr(accept, "FAN_OUT", deliveries)
+    app = await api.app()
+    for _ in range(12):
+        await api.endpoint(app)
+    return app
+
+
+def many(count: int) -> list[Json]:
+    return [a_message(payload={"n": n}) if n % 4 else a_message(payload=n) for n in range(count)]
+
+
+async def test_a_batch_with_many_deliveries_is_stored_in_parts_and_answered_as_one(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await with_many_endpoints(api, monkeypatch, deliveries=36)
+    sizes: list[int] = []
+    sound = intake.add
+
+    async def counting(tx: Any, messages: Any, *more: Any) -> None:
+        sizes.append(len(messages))
+        await sound(tx, messages, *more)
+
+    monkeypatch.setattr(intake, "add", counting)
+    headers = {"idempotency-key": "k"}
+
+    results = await sent(api, app, *many(20), headers=headers)
+    again = await sent(api, app, *many(20), headers=headers)
+
+    assert [422 if n % 4 == 0 else 202 for n in range(20)] == [each["status"] for each in results]
+    assert [3] * 5 == sizes
+    assert results == again
+    assert (15, 180) == (await stored(api, "message"), await stored(api, "delivery"))
+    shown = [(await api.read(f"/app/{app}/msg/{each['id']}"))["payload"] for each in results if "id" in each]
+    assert [{"n": n} for n in range(20) if n % 4] == shown
+
+
+@pytest.mark.parametrize("deliveries", [24, 36, 10_000])
+async def test_a_batch_that_failed_half_way_goes_on_with_its_key_whatever_fits_then(
+    api: Api, monkeypatch: pytest.MonkeyPatch, deliveries: int
+) -> None:
+    app = await with_many_endpoints(api, monkeypatch, deliveries=36)
+    sound, calls = intake.add, 0
+
+    async def failing(tx: Any, messages: Any, *more: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise ZeroDivisionError
+        await sound(tx, messages, *more)
+
+    monkeypatch.setattr(intake, "add", failing)
+    headers, body = {"idempotency-key": "k"}, {"messages": many(20)}
+    broken = await api.post(f"/app/{app}/msg/batch", json=body, headers=headers)
+    before = await stored(api, "message")
+    monkeypatch.setattr(accept, "FAN_OUT", deliveries)
+
+    results = await sent(api, app, *many(20), headers=headers)
+
+    assert (500, 6) == (broken.status_code, before)
+    assert (15, 180) == (await stored(api, "message"), await stored(api, "delivery"))
+    assert 15 == len({each["id"] for each in results if "id" in each})
+
+
+async def test_parts_of_a_batch_without_a_key_are_stored_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = await with_many_endpoints(api, monkeypatch, deliveries=1)
+
+    results = await sent(api, app, *many(6))
+
+    assert [422, 202, 202, 202, 422, 202] == [each["status"] for each in results]
+    assert (4, 48) == (await stored(api, "message"), await stored(api, "delivery"))

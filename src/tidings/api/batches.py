@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Many messages in one request, over HTTP."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Annotated, Final
 
@@ -24,7 +24,7 @@ from tidings.api.wire import (
     moment_out,
     refusal,
 )
-from tidings.core import batches
+from tidings.core.batches import Batches
 from tidings.core.desk import Outcome
 from tidings.core.receipts import Answer
 from tidings.errors import AppError, Fault
@@ -79,7 +79,8 @@ async def create(call: Call[Query, MessageBatchIn]) -> Answer:
     """Send many messages to an application's endpoints: those that are sound, in one transaction."""
     context = call.context
     drafts = [_draft(call, raw) for raw in call.body.messages]
-    return await batches.accept(context.desk, context.acceptor, call.app, drafts, receipt=call.receipt, render=_shown)
+    batch = Batches(context.desk, context.acceptor, call.app, render=_shown, join=_joined)
+    return await batch.accept(drafts, call.receipt)
 
 
 def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> Draft | AppError:
@@ -96,6 +97,19 @@ def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> Draft | AppEr
 
 def _shown(outcomes: list[Outcome]) -> Answer:
     return Answer(202, encode(MessageBatchOut(data=tuple(map(_told, outcomes)))))
+
+
+class _Part(msgspec.Struct):
+    data: list[msgspec.Raw]
+
+
+_part: Final = msgspec.json.Decoder(_Part)
+
+
+def _joined(answers: Sequence[Answer]) -> tuple[Answer, int]:
+    """Return one response for the messages of many, and how many those are."""
+    data = [each for answer in answers for each in _part.decode(answer.body).data]
+    return Answer(202, encode({"data": data})), len(data)
 
 
 def _told(outcome: Outcome) -> BatchedMessageOut:

@@ -20,7 +20,7 @@ from tidings import ids
 from tidings.clock import HOUR, Clock
 from tidings.core.desk import Outcome, Told
 from tidings.core.handover import NO_DELIVERY, Handover, Prepared
-from tidings.core.incoming import DueRow, Item, accepted, put_off, repeated, row
+from tidings.core.incoming import DueRow, Item, accepted, fan_out, put_off, repeated, row
 from tidings.core.routing import RoutingCache
 from tidings.errors import AppError, bad_request, conflict, not_found, unavailable
 from tidings.failpoint import point
@@ -98,6 +98,24 @@ class AcceptBatcher:
             self._flushing = asyncio.create_task(self._flush())
         return True
 
+    async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> int:
+        """Return how many of these messages one transaction takes: so many deliveries, and one message at least.
+
+        Raises `AppError` if they are more deliveries than one request creates. What is known of the application may be
+        older than what the transaction will find; the bound need not be exact.
+        """
+        routing = self._routing.known(org_id, app_ref) or await self._routing.load(org_id, app_ref)
+        if routing is None:
+            raise not_found("Application not found")
+        fan_outs = [fan_out(routing, draft) for draft in drafts]
+        _require_bounded(sum(fan_outs))
+        taken = 0
+        for at, each in enumerate(fan_outs):
+            taken += each
+            if taken > FAN_OUT and at:
+                return at
+        return len(drafts)
+
     @contextmanager
     def preparing(self) -> Iterator[Prepared]:
         """Give what a transaction prepares for after its commit; its reservations end with the block."""
@@ -112,7 +130,7 @@ class AcceptBatcher:
     ) -> list[Outcome]:
         """Store many messages of one application in a transaction that is open, each with an outcome of its own.
 
-        Raises `AppError` if there is no such application, or if they are more deliveries than one transaction takes.
+        Raises `AppError` if there is no such application.
         Deliveries are handed over once the transaction commits; a transaction that is tried again prepares anew.
         """
         self._release(prepared)
@@ -126,7 +144,6 @@ class AcceptBatcher:
             Item(app_ref, draft, None, routing, msg_id, _nobody, started)
             for draft, msg_id in zip(drafts, sorted(made), strict=True)
         ]
-        _require_bounded(items)
         await self._write(tx, items, prepared)
         tx.after_commit(lambda: self._hand_over(items, prepared))
         return [item.outcome or accepted(item) for item in items]
@@ -163,7 +180,7 @@ class AcceptBatcher:
         most = min(BATCH, len(waiting))
         deliveries = at = 0
         while at < most and deliveries < FAN_OUT:
-            deliveries += waiting[at].fan_out
+            deliveries += fan_out(waiting[at].routing, waiting[at].draft)
             at += 1
         return [waiting.popleft() for _ in range(at)]
 
@@ -358,9 +375,8 @@ class AcceptBatcher:
         return reserved is not None
 
 
-def _require_bounded(items: list[Item]) -> None:
-    """Refuse a batch with more deliveries than one transaction takes: other writers wait for its end."""
-    found = sum(item.fan_out for item in items)
+def _require_bounded(found: int) -> None:
+    """Refuse a request with very many deliveries: memory and the database hold them all."""
     if found > FAN_OUT_MAX:
         raise bad_request(
             "too_many_deliveries",

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Many messages in one request: stored in one transaction, each with an outcome of its own."""
+"""Many messages in one request: stored in one transaction, each with an outcome of its own.
 
+Messages with very many deliveries are stored in parts, one transaction each, so that nobody else waits for all of
+them. Each part keeps its response under an idempotency key of its own, made of the request's key and the place where
+the part begins: a request that is repeated with its key after a failure finds the parts that were stored, and goes on.
+"""
+
+import hashlib
 from collections.abc import Callable, Sequence
 
 from tidings.core.desk import Acceptor, Desk, Outcome
@@ -10,23 +16,76 @@ from tidings.model.app import App
 from tidings.model.message import Draft
 from tidings.storage.database import Write
 
+Sound = Draft | AppError
+"""A message, or why it is refused."""
 
-async def accept(
-    desk: Desk,
-    acceptor: Acceptor,
-    app: App,
-    drafts: Sequence[Draft | AppError],
-    *,
-    receipt: str | None,
-    render: Callable[[list[Outcome]], Answer],
-) -> Answer:
-    """Store messages of an application; those that are refused already stand where they stood."""
-    sound = [draft for draft in drafts if not isinstance(draft, AppError)]
 
-    with acceptor.preparing() as prepared:
+class Batches:
+    """The messages of one request; `render` makes a response of outcomes, `join` one of the responses to parts."""
 
-        async def work(tx: Write) -> list[Outcome]:
-            stored = iter(await acceptor.accept_many(tx, app.org_id, app.id, sound, prepared))
-            return [draft if isinstance(draft, AppError) else next(stored) for draft in drafts]
+    def __init__(
+        self,
+        desk: Desk,
+        acceptor: Acceptor,
+        app: App,
+        *,
+        render: Callable[[list[Outcome]], Answer],
+        join: Callable[[Sequence[Answer]], tuple[Answer, int]],
+    ) -> None:
+        """`join` also returns of how many messages the responses are."""
+        self._desk = desk
+        self._acceptor = acceptor
+        self._app = app
+        self._render = render
+        self._join = join
 
-        return await desk.receipts.once(receipt, work, render)
+    async def accept(self, drafts: Sequence[Sound], receipt: str | None) -> Answer:
+        """Store messages; those that are refused already keep their place."""
+        if await self._fitting(drafts) == len(drafts) and not await self._kept(receipt, 0):
+            return await self._part(drafts, receipt)
+        kept = None if receipt is None else await self._desk.receipts.kept(receipt)
+        return kept or await self._in_parts(drafts, receipt)
+
+    async def _kept(self, receipt: str | None, at: int) -> Answer | None:
+        """Return the response to the part that begins at a place, if an earlier request has stored it."""
+        return None if receipt is None else await self._desk.receipts.kept(_key_of_part(receipt, at))
+
+    async def _fitting(self, drafts: Sequence[Sound]) -> int:
+        """Return how many of the messages, from the first on, one transaction takes."""
+        places = [at for at, each in enumerate(drafts) if not isinstance(each, AppError)]
+        sound = [each for each in drafts if not isinstance(each, AppError)]
+        most = await self._acceptor.fitting(self._app.org_id, self._app.id, sound)
+        return len(drafts) if most >= len(sound) else places[most]
+
+    async def _in_parts(self, drafts: Sequence[Sound], receipt: str | None) -> Answer:
+        answers: list[Answer] = []
+        at = 0
+        while at < len(drafts):
+            answer = await self._kept(receipt, at)
+            if answer is None:
+                rest, key = drafts[at:], None if receipt is None else _key_of_part(receipt, at)
+                answer = await self._part(rest[: await self._fitting(rest)], key)
+            answers.append(answer)
+            at += self._join([answer])[1]
+        whole, _ = self._join(answers)
+
+        async def nothing(_tx: Write) -> None:
+            """Every part is stored; only the response is left to keep."""
+
+        return await self._desk.receipts.once(receipt, nothing, lambda _: whole)
+
+    async def _part(self, drafts: Sequence[Sound], key: str | None) -> Answer:
+        sound = [draft for draft in drafts if not isinstance(draft, AppError)]
+
+        with self._acceptor.preparing() as prepared:
+
+            async def work(tx: Write) -> list[Outcome]:
+                app = self._app
+                stored = iter(await self._acceptor.accept_many(tx, app.org_id, app.id, sound, prepared))
+                return [draft if isinstance(draft, AppError) else next(stored) for draft in drafts]
+
+            return await self._desk.receipts.once(key, work, self._render)
+
+
+def _key_of_part(receipt: str, at: int) -> str:
+    return hashlib.sha256(f"{receipt}\n{at}".encode()).hexdigest()

@@ -35,6 +35,10 @@ class Acceptor(Protocol):
         """Take a message without waiting, and tell what became of it; or return False where `accept` is the way."""
         ...
 
+    async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> int:
+        """Return how many of these messages one transaction takes; raises `AppError` for far too many deliveries."""
+        ...
+
     def preparing(self) -> AbstractContextManager[Prepared]:
         """Give what a transaction prepares for after its commit, for `accept_many`."""
         ...

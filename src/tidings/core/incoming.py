@@ -39,13 +39,12 @@ class Item:
     others: list[asyncio.Future[Accepted]] | None = None
     """Requests with the same receipt that wait for this one."""
 
-    @property
-    def fan_out(self) -> int:
-        """How many deliveries it has, or a few."""
-        routing = self.routing
-        if len(routing.receivers) <= _FEW:
-            return _FEW
-        return len(routing.match(self.draft.event_type, self.draft.channels))
+
+def fan_out(routing: Routing, draft: Draft) -> int:
+    """Return how many deliveries a message has, or a few."""
+    if len(routing.receivers) <= _FEW:
+        return _FEW
+    return len(routing.match(draft.event_type, draft.channels))
 
 
 def put_off(item: Item, due_at: int, prepared: Prepared) -> list[DueRow]:

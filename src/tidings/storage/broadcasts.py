@@ -21,6 +21,14 @@ _RECEIVERS_PAIR: Final = Sql(
     sqlite=_RECEIVERS.replace("{apps}", "IN (SELECT value FROM json_each(:apps))"),
     postgresql=_RECEIVERS.replace("{apps}", "= ANY(CAST(:apps AS text[]))"),
 )
+_COUNTS: Final = (
+    "SELECT app_id, count(*) AS n FROM endpoint WHERE app_id {apps} AND deleted_at IS NULL AND disabled = 0"
+    " GROUP BY app_id"
+)
+_COUNTS_PAIR: Final = Sql(
+    sqlite=_COUNTS.replace("{apps}", "IN (SELECT value FROM json_each(:apps))"),
+    postgresql=_COUNTS.replace("{apps}", "= ANY(CAST(:apps AS text[]))"),
+)
 _COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, due_at, task_id"
 _ADD: Final = Sql(
     sqlite=f"INSERT INTO delivery ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
@@ -56,6 +64,11 @@ async def hearers(read: Read, app_ids: Sequence[str]) -> list[Hearer]:
     """Return the enabled endpoints of applications."""
     rows = await read.rows(_RECEIVERS_PAIR, apps=app_ids)
     return [Hearer(row["id"], row["app_id"], _set(row["event_types"]), _set(row["channels"])) for row in rows]
+
+
+async def counts(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many enabled endpoints applications have; one without is left out."""
+    return {row["app_id"]: row["n"] for row in await read.rows(_COUNTS_PAIR, apps=app_ids)}
 
 
 @lru_cache(maxsize=512)

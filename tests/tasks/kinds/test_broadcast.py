@@ -4,6 +4,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tasks.kit import ORG, rows, run_sql, until
 from tasks.outage import an_endpoint
 from tasks.world import FREE, NOW, PRINCIPAL, World
@@ -12,6 +14,7 @@ from tidings.core import broadcasts
 from tidings.core import tasks as use_cases
 from tidings.model.message import RETENTION_MS, Draft
 from tidings.model.task import State, Task
+from tidings.storage import broadcasts as stored
 
 PAYLOAD = '{"all":"å"}'.encode()
 
@@ -144,3 +147,21 @@ async def test_a_cancel_withdraws_what_nobody_has_sent(world: World) -> None:
     assert [] == await rows(world.db, "SELECT * FROM delivery")
     # In either order: both were told within the few milliseconds that an id can tell apart.
     assert ["failed", "finished"] == sorted(told["status"] for told in await world.told())
+
+
+async def test_a_chunk_is_bounded_in_deliveries(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidings.tasks.kinds.broadcast.CHUNK_DELIVERIES", 3)
+    await some_applications(world, 10)
+    sizes: list[int] = []
+    sound = stored.deliver
+
+    async def counting(tx: Any, due: Any) -> None:
+        sizes.append(len(due))
+        await sound(tx, due)
+
+    monkeypatch.setattr(stored, "deliver", counting)
+
+    task = await broadcast(world)
+
+    assert 11 == len((await world.result(task))["messagesCreated"])
+    assert (11, 3) == (sum(sizes), max(sizes))

@@ -7,6 +7,7 @@ meanwhile, is skipped and told with the reason.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -26,6 +27,9 @@ from tidings.tasks.kinds import receivers
 
 CHUNK_BYTES: Final = 1024 * 1024
 """Payload that one chunk writes, if it is of more than one application."""
+
+CHUNK_DELIVERIES: Final = 5_000
+"""Deliveries that one chunk writes, if they are of more than one application."""
 
 _args: Final = msgspec.json.Decoder(BroadcastArgs)
 
@@ -51,9 +55,12 @@ class Broadcast(ReadsAhead):
         payload = await task_items.input_of(read, task.id)
         limit = min(limit, max(1, CHUNK_BYTES // max(1, len(payload))))
         page = await usage.applications(read, task.org_id, after=place.first, last=place.beyond, limit=limit)
-        after = page[-1].id if page else place.first
+        is_last = len(page) < limit
+        found = [each.id for each in page]
+        taken = _fitting(found, await broadcasts.counts(read, found))
+        after = found[taken - 1] if taken else place.first
         cursor = receivers.Cursor(after, place.lower, place.beyond).text
-        return Batch([(each.id, payload) for each in page], len(page), cursor, last=len(page) < limit)
+        return Batch([(each, payload) for each in found[:taken]], taken, cursor, last=is_last and taken == len(found))
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
         args, now = _args.decode(task.args), self._clock.now()
@@ -83,6 +90,16 @@ class Broadcast(ReadsAhead):
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         del read, task, limit
         return 0
+
+
+def _fitting(app_ids: list[str], endpoints: Mapping[str, int]) -> int:
+    """Return how many of the applications one chunk takes: so many deliveries, and one application at least."""
+    deliveries = 0
+    for at, app_id in enumerate(app_ids):
+        deliveries += endpoints.get(app_id, 0)
+        if deliveries > CHUNK_DELIVERIES and at:
+            return at
+    return len(app_ids)
 
 
 def _message(task: Task, args: BroadcastArgs, app_id: str, payload: bytes, now: int) -> NewMessage:
