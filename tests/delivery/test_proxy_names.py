@@ -9,11 +9,12 @@ import pytest
 from delivery.authority import Authority
 from delivery.client_kit import a_client, ask, names
 from delivery.proxies import HttpProxy, Proxy, SocksProxy, nobody
-from delivery.receiver import Receiver, hang
+from delivery.receiver import Receiver
 from tidings import terms
 from tidings.config import ConfigError, Settings, load
 from tidings.delivery import proxy as ours
 from tidings.delivery.address import AddressPolicy
+from tidings.delivery.dial import explained
 
 Kind: TypeAlias = Callable[..., Proxy]
 KINDS = pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
@@ -117,14 +118,8 @@ async def test_a_name_that_the_proxy_cannot_reach_is_an_error(kind: Kind) -> Non
     assert str(reply.error).startswith("error making request: the proxy answered")
 
 
-async def test_a_name_whose_dial_failed_once_and_then_hangs_is_a_timeout() -> None:
-    refusal = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
-    async with HttpProxy(answer=refusal, hosts=HOSTS) as proxy:
-        proxy._scripts = ([proxy.carry], [hang])  # noqa: SLF001 - one connection after the other
-        async with a_client(proxy=resolving(proxy), look_up=NO_DNS) as client:
-            reply = await ask(client, "http://hook.somewhere.net:9/")
-
-    assert reply.timed_out
+def test_a_name_that_a_proxy_resolves_is_named_with_its_error() -> None:
+    assert explained([("hook.somewhere.net", TimeoutError())]) == "hook.somewhere.net: no answer in time"
 
 
 def test_the_setting_needs_a_proxy() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from delivery.client_kit import crowd
+from delivery.receiver import Receiver, reset
 from faults.forwarder import Forwarder
 from faults.kit import ended, eventually, node, received, reckon, sending, slowly, started, with_endpoint
 from live import Live
@@ -96,6 +97,18 @@ async def test_two_thousand_dials_in_flight_do_not_hold_up_a_stop(
         await eventually(lambda: in_flight(port, state) >= DIALS, 60)
 
         assert await asyncio.to_thread(server.stop) == 0
+
+
+@pytest.mark.timeout(240)
+async def test_dials_that_succeed_as_they_are_canceled_do_not_hold_up_a_stop(sqlite_url: str, tmp_path: Path) -> None:
+    server = node(sqlite_url, tmp_path, worker_request_timeout=30, delivery_concurrency=DIALS, shutdown_grace=GRACE)
+    async with Receiver([reset]) as receiver:
+        with ended(server):
+            await started(server)
+            await asyncio.to_thread(fan_out, server, receiver.port, DIALS, 10)
+            await eventually(lambda: receiver.connections >= DIALS, 60)  # and there are always more dials
+
+            assert await asyncio.to_thread(server.stop) == 0
 
 
 async def test_a_second_signal_ends_a_server_at_once(database_url: str, tmp_path: Path) -> None:
