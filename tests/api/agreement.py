@@ -32,9 +32,9 @@ RULES: Final = (
     r"event types don't exist",
     r"None of these applications exists",
     r"You can only rotate a key 10 times",
-    r"Unable to generate example message",
+    r"Unable to (generate example|resend) message",
     # of times
-    r"'since' (cannot be more than|must not be)",
+    r"'(since|until)' (cannot|must not) be",
     r"Cannot recover more than",
     r"deliverAt must be at least",
     # of members together
