@@ -3,7 +3,6 @@
 
 import asyncio
 import http.client
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
@@ -130,10 +129,8 @@ def test_a_stream_goes_on_behind_a_restart_and_holds_up_no_end(server: Live) -> 
     path = f"/api/v1/background-task/{_paused(server)}"
     with _stream(server, f"{path}/events") as told:
         assert [b"1", b"2"] == _ids(told, 2)
-        begun = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - begun < 2.5
-        assert told.read() == b""  # ended, not cut off: that would be an error here
+        assert told.read() == b""  # ended, not cut off at the end of the grace: that would be an error here
     assert "Traceback" not in server.log()
 
     server.restart()

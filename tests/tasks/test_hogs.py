@@ -142,7 +142,7 @@ class Line:
 @pytest.mark.parametrize("seen", [5, 11, 18])
 async def test_on_postgresql_words_that_arrive_late_change_nothing(postgres_dsn: str, seen: int) -> None:
     """A node is cut off in the middle of its words, another takes over, and then the rest of the words arrives."""
-    limits = replace(TENS, lease_seconds=0.5)
+    limits = replace(TENS, lease_seconds=3.0)
     far, near, line = Counting(worker="far"), Counting(worker="near"), Line()
     async with (
         begun(postgres_dsn, 2_000) as (scene, task),

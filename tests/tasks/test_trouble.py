@@ -216,7 +216,7 @@ async def test_trouble_of_the_database_is_no_strike_and_no_loss(scene: Scene, mo
     monkeypatch.setattr(runner_module, "_TROUBLE_FIRST", 0.0001)
     troubled = Troubled(scene.db, 7, rate=0.15)
     task = await start(scene.desk, new_task(600))
-    async with working(troubled, limits=replace(TENS, lease_seconds=0.3)):
+    async with working(troubled, limits=replace(TENS, lease_seconds=1.5)):
         await until(scene.db, task.id)
 
     assert troubled.troubles > 20
