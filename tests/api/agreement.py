@@ -32,6 +32,7 @@ RULES: Final = (
     r"event types don't exist",
     r"None of these applications exists",
     r"You can only rotate a key 10 times",
+    r"The endpoint is disabled",
     r"Unable to (generate example|resend) message",
     # of times
     r"'(since|until)' (cannot|must not) be",

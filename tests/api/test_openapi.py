@@ -12,6 +12,7 @@ import pytest
 
 from tidings import ids
 from tidings.api.openapi import document
+from tidings.api.query import parameters_of
 from tidings.api.table import TABLE
 from tidings.model.signature import parse_secret
 
@@ -275,3 +276,13 @@ def test_a_refused_rate_names_its_header(ours: Json) -> None:
 
 def test_an_unhealthy_service_answers_with_its_parts(ours: Json) -> None:
     assert {"HealthOut"} == _names(_operations(ours)["v1.health.get"]["responses"]["500"])
+
+
+@pytest.mark.parametrize("operation", ["v1.event-type.list", "v1.background-task.items"])
+def test_the_document_allows_the_names_that_the_server_takes_as_iterators(ours: Json, operation: str) -> None:
+    route = next(route for route in TABLE if route.operation == operation)
+    kind = next(each.kind for each in parameters_of(route.query) if each.name == "iterator")
+    found = next(each["schema"] for each in _operations(ours)[operation]["parameters"] if each["name"] == "iterator")
+
+    for text in ("", "-", "--", "a", "-a", *("x" * size for size in (256, 257, 512, 513)), "-" + "x" * 256, "a\0"):
+        assert (kind.wrong(text) is None) == bool(re.search(found["pattern"], text)), text

@@ -130,7 +130,12 @@ EndpointIterator = Annotated[str | None, iterator_of(ids.ENDPOINT)]
 MessageIterator = Annotated[str | None, iterator_of(ids.MESSAGE)]
 AttemptIterator = Annotated[str | None, iterator_of(ids.ATTEMPT)]
 TaskIterator = Annotated[str | None, iterator_of(ids.TASK)]
-NameIterator = Annotated[str | None, Kind(str, _NAME_SCHEMA, _wrong_name_iterator, ("__all__",))]
+_NAME_ITERATOR: Final = (
+    rf"^(-[a-zA-Z0-9\-_.]{{1,{text.LONGEST}}}|[a-zA-Z0-9_.][a-zA-Z0-9\-_.]{{0,{text.LONGEST - 1}}})$"
+)
+NameIterator = Annotated[
+    str | None, Kind(str, {"type": "string", "pattern": _NAME_ITERATOR}, _wrong_name_iterator, ("__all__",))
+]
 Uid = Annotated[str | None, Kind(str, {**_NAME_SCHEMA, "minLength": 1}, _each(text.wrong_name), ("__all__",))]
 Channel = Annotated[
     str | None,

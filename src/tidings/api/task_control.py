@@ -67,7 +67,8 @@ def _wrong_key(value: object) -> str | None:
 
 _KEY_LONGEST: Final = 512
 _WAIT: Final = Kind(integer, {"type": "integer", "minimum": 0, "maximum": WAIT_MAX}, _wrong_wait, ("timeout",))
-_KEY: Final = Kind(str, {"type": "string", "maxLength": _KEY_LONGEST}, _wrong_key, ("__all__",))
+_KEY_PATTERN: Final = rf"^(-[^\x00]{{1,{_KEY_LONGEST}}}|[^\x00\-][^\x00]{{0,{_KEY_LONGEST - 1}}})$"
+_KEY: Final = Kind(str, {"type": "string", "pattern": _KEY_PATTERN}, _wrong_key, ("__all__",))
 
 
 class WaitQuery(Query, kw_only=True):
