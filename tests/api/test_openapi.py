@@ -12,7 +12,7 @@ import pytest
 
 from tidings import ids
 from tidings.api.openapi import document
-from tidings.api.query import parameters_of
+from tidings.api.query import Query, parameters_of
 from tidings.api.table import TABLE
 from tidings.model.signature import parse_secret
 
@@ -281,7 +281,8 @@ def test_an_unhealthy_service_answers_with_its_parts(ours: Json) -> None:
 @pytest.mark.parametrize("operation", ["v1.event-type.list", "v1.background-task.items"])
 def test_the_document_allows_the_names_that_the_server_takes_as_iterators(ours: Json, operation: str) -> None:
     route = next(route for route in TABLE if route.operation == operation)
-    kind = next(each.kind for each in parameters_of(route.query) if each.name == "iterator")
+    query: type[Query] = route.query
+    kind = next(each.kind for each in parameters_of(query) if each.name == "iterator")
     found = next(each["schema"] for each in _operations(ours)[operation]["parameters"] if each["name"] == "iterator")
 
     for text in ("", "-", "--", "a", "-a", *("x" * size for size in (256, 257, 512, 513)), "-" + "x" * 256, "a\0"):
