@@ -196,7 +196,8 @@ class Settings:
         "Seconds that a lease on a delivery outlasts the request timeout.", 25.0, own=True, bounds=(0, 3_600)
     )
     delivery_in_flight: int = _doc(
-        "Most sends in flight from one process. Once half of them are, each endpoint gets ten at most.",
+        "Most sends in flight from one process. Once half of them are, each endpoint gets ten at most. Endpoints whose "
+        "last send got no answer, or that had none yet, get three quarters at most, as of `delivery_memory`.",
         4_000,
         own=True,
         bounds=(1, 1_000_000),

@@ -4,6 +4,8 @@
 import asyncio
 import contextlib
 from dataclasses import replace
+from itertools import product
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
 from tidings.clock import ManualClock, SystemClock
 from tidings.delivery.budget import LARGE, Bounds, Budget, shared
 from tidings.delivery.line import Cancellable
+from tidings.delivery.payloads import payloads_of
 from tidings.delivery.queue import Queue
 from tidings.errors import AppError
 from tidings.ids import DEFAULT_ORG
@@ -29,12 +32,12 @@ class _Sending:
         """Nothing is in flight."""
 
 
-def _queue(in_flight: int, started: list[Send], concurrency: int = 100) -> Queue:
+def _queue(in_flight: int, started: list[Send], concurrency: int = 100, memory: int = 10_000) -> Queue:
     def start(send: Send) -> Cancellable:
         started.append(send)
         return _Sending()
 
-    bounds = Bounds(concurrency, 10_000, 10.0, 1 << 20, in_flight)
+    bounds = Bounds(concurrency, memory, 10.0, 1 << 20, in_flight)
     return Queue(bounds, ManualClock(), start=start, hand_back=lambda _: None, wanting=lambda: None)
 
 
@@ -68,7 +71,7 @@ async def test_sends_in_flight_to_all_endpoints_are_bounded_and_each_that_ends_b
     queue.take([send(receiver(f"ep_{n}"), k, 0.0) for n in range(10) for k in range(10)])
     for _ in range(10):
         await asyncio.sleep(0)
-    assert len(started) == 40
+    assert len(started) == 30, "none of them has answered yet"
 
     for at in range(100):
         queue.finished(started[at])
@@ -91,6 +94,49 @@ async def test_one_endpoint_does_not_take_every_send_in_flight() -> None:
         await asyncio.sleep(0)
     assert started[-1].receiver.id == "ep_other"
     queue.close()
+
+
+async def test_an_endpoint_that_answers_is_sent_to_at_once_beside_many_that_hang() -> None:
+    started: list[Send] = []
+    queue = _queue(400, started, memory=1_000)
+    healthy = receiver("ep_healthy")
+    queue.take([send(healthy, 0, 0.0)])
+    queue.finished(started.pop())
+    for hanging, k in product([receiver(f"ep_{n}") for n in range(200)], range(20)):
+        if queue.fits(hanging.id):
+            queue.take([send(hanging, k, 0.0)])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(started) == 250
+    assert queue.left_for_unanswered == 0
+
+    for k in range(50):
+        assert queue.fits(healthy.id)
+        queue.take([send(healthy, k, 0.0)])
+        await asyncio.sleep(0)
+        assert started[-1].receiver is healthy
+        queue.finished(started.pop())
+    queue.close()
+
+
+async def test_endpoints_that_hang_leave_memory_to_those_that_answer_until_they_answer() -> None:
+    started: list[Send] = []
+    queue = _queue(400, started, memory=40)
+    for n in range(60):
+        if queue.fits(f"ep_{n}"):
+            queue.take([send(receiver(f"ep_{n}"), 0, 0.0)])
+    assert (queue.held, queue.left_for_unanswered) == (30, 0)
+
+    queue.finished(started[0])
+    queue.finished(started[1], unanswered=True)
+    assert queue.left_for_unanswered == 2
+    queue.take([send(receiver("ep_0"), k, 0.0) for k in range(5)])
+    assert queue.left_for_unanswered == 2
+    queue.finished(started[-1], unanswered=True)
+    assert queue.left_for_unanswered == -2
+    queue.close()
+    queue.cut()
+    assert (queue.held, queue.left_for_unanswered) == (0, 30)
 
 
 def test_a_large_payload_counts_once_and_is_shared() -> None:
@@ -156,7 +202,7 @@ async def test_accept_reserves_a_place_for_each_delivery(db: Database) -> None:
             assert path.delivery is not None
             assert (path.delivery.queue.budget.held, path.delivery.queue.budget.reserved) == (0, 0)
 
-    assert leased == 50
+    assert leased == 38, "endpoints that have not answered get three quarters"
 
 
 @pytest.mark.parametrize("error", [Unavailable, Busy])
@@ -228,3 +274,42 @@ async def test_rows_that_find_no_memory_keep_their_place(db: Database) -> None:
             assert await path.rows("SELECT DISTINCT due_at FROM delivery WHERE lease IS NULL") == [(due,)]
             door.open.set()
             await path.until("delivery", 0)
+
+
+class _Breaking:
+    """A transaction whose connection is lost when large payloads are read."""
+
+    async def rows(self, _sql: object, *, ids: list[str], most: int) -> list[dict[str, object]]:
+        if most > LARGE:
+            raise Unavailable("the connection is lost")
+        return [{"id": each, "size": 2 * LARGE, "payload": None} for each in ids]
+
+
+async def test_a_claim_that_fails_while_it_reads_large_payloads_gives_their_bytes_back() -> None:
+    budget = Budget(100, 10 * LARGE)
+    rows: Any = [{"msg_id": "msg_1", "endpoint_id": "ep_1"}]
+    breaking: Any = _Breaking()
+    with pytest.raises(Unavailable):
+        await payloads_of(breaking, budget, rows, {"ep_1": receiver("ep_1")})
+    assert budget.spoken_for == 0
+
+
+async def test_rows_are_looked_for_again_where_places_were_only_reserved(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Door() as door, running(db, delivering=terms(memory=10)) as path:
+        assert path.delivery is not None
+        queue, starved = path.delivery.queue, asyncio.Event()
+        starve = queue.starve
+
+        def watched() -> None:
+            starve()
+            starved.set()
+
+        monkeypatch.setattr(queue, "starve", watched)
+        queue.budget.reserved += 10
+        _, endpoints = await _owe(db, [door.url], 2)
+        path.delivery.wake(endpoints)
+        await starved.wait()
+        queue.budget.release(10, 0)
+        await path.until("delivery", 0)

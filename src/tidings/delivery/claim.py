@@ -22,7 +22,7 @@ from tidings.delivery.budget import shared
 from tidings.delivery.payloads import payloads_of
 from tidings.delivery.queue import Queue
 from tidings.delivery.settle import Outcome, SettleBatcher
-from tidings.delivery.throttle import Pacer, Round, Throttle, Window
+from tidings.delivery.throttle import Pacer, Round, Throttle, Window, split
 from tidings.model.delivery import Lane
 from tidings.model.lease import Leases
 from tidings.model.routing import Receiver, Send
@@ -49,8 +49,6 @@ _FEW: Final = 8
 _PAUSE_SECONDS: Final = 1.0
 _BREATH_MS: Final = 50
 _LONGEST_SLEEP: Final = 3600.0
-_NEVER: Final = Window(0.0, 0.0)
-"""For a delivery that was claimed and got no token after all: it is handed back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +235,7 @@ class Claimer:
         self._wait_for([receivers[each] for each in behind], plan.limited, large)
         # Who got as much as there was room for asks again when there is more of it: the queue sees to that.
         more = bool(lapsed) or abandoned or self._after != "" or (plan.is_cut and bool(rows))
-        plain, paced = _split(sends, windows)
+        plain, paced = split(sends, windows)
         live = Counter(row["endpoint_id"] for row in rows if row["lane"] == Lane.LIVE)
         rooms = dict(plan.wanted)
         waiting = {each for each, _, is_live in found if is_live and live[each] >= rooms.get(each, 0)} | large
@@ -252,13 +250,15 @@ class Claimer:
         looked_at = [each for each in receivers.values() if each.id not in self._put_off]
         most = self._queue.budget.left
         rooms = [(each.id, room) for each in looked_at if not each.limits and (room := self._room(each.id))]
-        plan.wanted = shared(rooms, min(most, _PASS))
-        if len(plan.wanted) < len(rooms) or sum(n for _, n in plan.wanted) < sum(n for _, n in rooms):
-            plan.is_cut = most > _PASS
+        plan.wanted = self._shared(rooms)
+        taken = sum(n for _, n in plan.wanted)
+        if len(plan.wanted) < len(rooms) or taken < sum(n for _, n in rooms):
+            plan.is_cut = taken >= _PASS
             if not plan.is_cut:
                 self._queue.starve()
-        taken = sum(n for _, n in plan.wanted)
-        paced = [(each, n) for each in looked_at if each.limits and (n := self._paced_room(each, most - taken))]
+                if self._queue.budget.is_half_empty:  # the rest is reserved, and nothing that ends will say when
+                    self.due_at(self._clock.now() + int(_PUT_OFF_SECONDS * SECOND))
+        paced = [(each, n) for each in looked_at if each.limits and (n := self._paced_room(each, taken))]
         # A replay has its place where live rows take all of a room; rooms of endpoints with a limit may overlap.
         plan.total = max(0, min(most, taken + sum(_least(n) for _, n in plan.wanted) + sum(n for _, n in paced)))
         self._queue.budget.reserved += plan.total
@@ -268,17 +268,24 @@ class Claimer:
         plan.limited = await self._throttle.open(tx, paced)
         plan.wanted += [(each.id, n) for each, _ in paced if (n := plan.limited.may_take(each.id))]
 
+    def _shared(self, rooms: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Divide what memory has left, and one pass takes, and what is left of it for endpoints that do not answer."""
+        others = [each for each in rooms if not self._queue.answers(each[0])]
+        wanted = [each for each in rooms if self._queue.answers(each[0])]
+        wanted += shared(others, self._queue.left_for_unanswered)
+        return shared(wanted, min(self._queue.budget.left, _PASS))
+
     def _room(self, endpoint_id: str) -> int:
         """Return how many rows of an endpoint fit: few where the last ones were too large for what memory had left."""
         room = self._queue.room(endpoint_id)
         return min(room, _FEW) if endpoint_id in self._large else room
 
-    def _paced_room(self, receiver: Receiver, memory: int) -> int:
+    def _paced_room(self, receiver: Receiver, taken: int) -> int:
         """Return how many rows of an endpoint with a limit may be claimed: there must be room when they are sent."""
         waiting = self._pacer.held_for(receiver.id)
         spare = self._queue.spare(receiver.id)
         most = spare if self._queue.is_crowded(receiver.id) else _MOST_PACED
-        return max(0, min(most - waiting, memory))
+        return max(0, min(most - waiting, self._queue.budget.left - taken))
 
     def _wait_for(self, behind: Iterable[Receiver], limited: Round | None, large: Container[str]) -> None:
         """Put endpoints off that have more to send than they may, or than memory has room for: until when, is known."""
@@ -396,21 +403,3 @@ def _order(row: Row) -> tuple[int, str]:
 def _share(room: int) -> int:
     """Return the replay lane's part of a room, by chance rounded up or down."""
     return int(room / _REPLAY_SHARE + random.random())  # noqa: S311 - fairness, not secrecy
-
-
-def _split(
-    sends: Iterable[Send], windows: Mapping[str, Sequence[Window]]
-) -> tuple[list[Send], list[tuple[Send, Window]]]:
-    """Give each delivery to an endpoint with a limit its moment; the others have none."""
-    if not windows:
-        return list(sends), []
-    left = {endpoint_id: iter(each) for endpoint_id, each in windows.items()}
-    plain, paced = [], []
-    for send in sends:
-        mine = left.get(send.receiver.id)
-        window = None if mine is None else next(mine, _NEVER)
-        if window is None:
-            plain.append(send)
-        else:
-            paced.append((send, window))
-    return plain, paced

@@ -22,6 +22,7 @@ class Line:
     """One endpoint's deliveries in memory."""
 
     __slots__ = (
+        "answers",
         "behind",
         "concurrency",
         "has_more",
@@ -46,6 +47,8 @@ class Line:
         self.has_more = False
         """Whether rows that tasks asked for wait in the database."""
         self.is_narrow = False
+        self.answers = False
+        """Whether the last send that ended got an answer."""
         self.unanswered = 0
         """Sends in a row that got no answer."""
 

@@ -42,7 +42,11 @@ async def payloads_of(tx: Write, budget: Budget, rows: Sequence[Row], receivers:
             large.append((msg_id, size))
     fitting = [msg_id for msg_id, size in large if _fits(budget, payloads, msg_id, size, to[msg_id])]
     if fitting:
-        loaded = await intake.payloads(tx, fitting, most=_ANY_SIZE)
+        try:
+            loaded = await intake.payloads(tx, fitting, most=_ANY_SIZE)
+        except BaseException:
+            budget.release(0, payloads.reserved)
+            raise
         payloads.found.update((msg_id, payload) for msg_id, _, payload in loaded if payload is not None)
     return payloads
 

@@ -11,7 +11,7 @@ turn of the loop, and while live messages come at all only in the time that they
 
 Sends begin a few at a time: what does not begin in this turn of the loop waits for the next, one send of each line
 after another, so that a thousand lines that fill at once hold up nobody. The sends in flight of all lines are bounded
-too; once half of that is used, each line has a few.
+too; once half of that is used, each line has a few. `places` says which line is next.
 
 A line where nothing answers any more is *narrow*: after so many sends in a row that got no answer at all it has a few
 sends under way and few waiting, and is filled from the database by the clock and not by each send that ends, so that
@@ -26,6 +26,7 @@ from typing import Final
 from tidings.clock import Clock
 from tidings.delivery.budget import Bounds, Budget
 from tidings.delivery.line import Cancellable, Line
+from tidings.delivery.places import Places
 from tidings.delivery.spare import SpareTime
 from tidings.model.routing import Receiver, Send
 
@@ -40,10 +41,6 @@ _NARROW: Final = 4
 """Sends under way from a narrow line."""
 _NARROW_WAITING: Final = 24
 """Deliveries that wait in a narrow line."""
-_AT_ONCE: Final = 64
-"""Sends that begin in one turn of the loop: some milliseconds."""
-_CROWDED: Final = 10
-"""Sends in flight from one line while half of all that may be are."""
 _NO_TIME_SECONDS: Final = 0.002
 """After how long it is looked again whether there is time for what tasks send again."""
 
@@ -72,11 +69,7 @@ class Queue:
         self._lines: dict[str, Line] = {}
         self._turned: dict[str, float] = {}
         self.budget = Budget(bounds.memory, bounds.memory_bytes)
-        self._in_flight = 0
-        self._begun = 0
-        """Sends begun since the last turn that was counted."""
-        self._ready: dict[Line, None] = {}
-        """Lines whose next send waits for a later turn of the loop, the next one first."""
+        self._places = Places(bounds.in_flight, bounds.memory)
         self._turn: asyncio.Handle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
@@ -110,9 +103,16 @@ class Queue:
             return False
         line = self._lines.get(endpoint_id)
         if line is None:
-            return True
+            return self.left_for_unanswered > 0
+        if not line.answers and self.left_for_unanswered <= 0:
+            return False
         most = _NARROW_WAITING if line.is_narrow else self._bounds.line
         return not line.behind and len(line.waiting) < most
+
+    @property
+    def left_for_unanswered(self) -> int:
+        """Return how many more deliveries may be in memory of endpoints that have not answered."""
+        return self._places.left_for_unanswered - self.budget.reserved
 
     def room(self, endpoint_id: str) -> int:
         """Return how many rows of an endpoint a claim may take, as far as memory has room for them."""
@@ -126,6 +126,11 @@ class Queue:
     def starve(self) -> None:
         """Note that memory has no room for rows that are due: they are asked for once it is half empty."""
         self._starved = True
+
+    def answers(self, endpoint_id: str) -> bool:
+        """Tell whether the last send to an endpoint got an answer."""
+        line = self._lines.get(endpoint_id)
+        return line is not None and line.answers
 
     def is_narrow(self, endpoint_id: str) -> bool:
         """Tell whether nothing answers at an endpoint."""
@@ -158,6 +163,7 @@ class Queue:
             line.add(send)
             touched[send.receiver.id] = line
             self.budget.keep(send)
+            self._places.keep(line)
         if any(line.waiting for line in touched.values()):
             self._spare.urgent()
         for line in touched.values():
@@ -194,22 +200,27 @@ class Queue:
         """Note that a send has ended, and start the next; tell whether its line has just become narrow."""
         line = self._lines[send.receiver.id]
         if line.under_way.pop(send, None) is not None:
-            self._in_flight -= 1
-            self.budget.end(send)
+            self._places.free(line)
+            self._end(line, send)
         narrowed = False
+        if line.answers is unanswered:
+            self._places.judge(line, answers=not unanswered)
         if unanswered:
             narrowed = self._narrowed(line)
         elif line.unanswered:
             self._widen(line)
         self._advance(line)
-        if self._ready or self._replaying:
-            self._advance_others()
+        self._advance_others()
         if self._emptied is not None and not self.budget.held:
             self._emptied.set()
         if self._starved and self.budget.is_half_empty:
             self._starved = False
             self._wanting()
         return narrowed
+
+    def _end(self, line: Line, send: Send) -> None:
+        self.budget.end(send)
+        self._places.drop(line)
 
     def _narrowed(self, line: Line) -> bool:
         line.unanswered += 1
@@ -261,9 +272,11 @@ class Queue:
         for timer in (self._sweeper, self._replayer, self._turn):
             if timer is not None:
                 timer.cancel()
-        left = [send for line in self._lines.values() for send in line.emptied()]
-        for send in left:
-            self.budget.end(send)
+        left = []
+        for line in self._lines.values():
+            for send in line.emptied():
+                self._end(line, send)
+                left.append(send)
         return left
 
     async def emptied(self, seconds: float) -> None:
@@ -279,10 +292,10 @@ class Queue:
         for line in self._lines.values():
             for send, sending in line.under_way.items():
                 sending.cancel()
-                self.budget.end(send)
+                self._end(line, send)
                 cut.append(send)
             line.under_way.clear()
-        self._in_flight = 0
+        self._places.clear()
         return cut
 
     def lines(self) -> Iterator[Line]:
@@ -313,63 +326,51 @@ class Queue:
     def _advance(self, line: Line) -> None:
         if self._closed:
             return
-        while line.waiting and len(line.under_way) < self._concurrency(line):
-            if self._ready or not self._may_begin():
-                self._ready[line] = None
+        while line.waiting and len(line.under_way) < self._places.concurrency(line):
+            if not self._places.may_begin(line):
+                self._places.wait(line)
                 break
             self._begin(line)
         self._go_on(line)
 
     def _go_on(self, line: Line) -> None:
         """See to what a line has besides live deliveries, once those have begun that may."""
-        if line.replays and len(line.under_way) < self._concurrency(line):
+        if line.replays and len(line.under_way) < self._places.concurrency(line):
             self._replaying[line] = None
             if self._replayer is None:
                 self._replayer = asyncio.get_running_loop().call_soon(self._replay)
         self._ask(line)
 
-    def _concurrency(self, line: Line) -> int:
-        """Return how many sends of a line may be in flight: few while many of all lines are."""
-        if 2 * self._in_flight < self._bounds.in_flight:
-            return line.concurrency
-        return min(line.concurrency, _CROWDED)
-
-    def _may_begin(self) -> bool:
-        return self._begun < _AT_ONCE and self._in_flight < self._bounds.in_flight
-
     def _advance_others(self) -> None:
         """Have lines go on that wait for a turn of the loop or for another line's send to end."""
-        if self._closed or self._in_flight >= self._bounds.in_flight:
+        if self._closed:
             return
-        if self._ready and self._turn is None:
+        if self._places.has_next and self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
-        if self._replaying and self._replayer is None:
+        if self._replaying and self._replayer is None and self._next_replaying() is not None:
             self._replayer = asyncio.get_running_loop().call_soon(self._replay)
 
     def _next_turn(self) -> None:
         """Begin the next sends, one of each line after another."""
         self._turn = None
-        self._begun = 0
-        while self._ready and self._may_begin() and not self._closed:
-            line = next(iter(self._ready))
-            del self._ready[line]
-            if line.waiting and len(line.under_way) < self._concurrency(line):
+        self._places.begun = 0
+        while not self._closed and (line := self._places.next()) is not None:
+            if line.waiting and len(line.under_way) < self._places.concurrency(line):
                 self._begin(line)
-            if line.waiting and len(line.under_way) < self._concurrency(line):
-                self._ready[line] = None
+            if line.waiting and len(line.under_way) < self._places.concurrency(line):
+                self._places.wait(line)
             self._go_on(line)
         self._advance_others()
 
     def _replay(self) -> None:
         """Begin one send that a task has asked for, if there is time, and come again while there are more."""
         self._replayer = None
-        if self._closed or not self._replaying or self._in_flight >= self._bounds.in_flight:
+        if self._closed or (line := self._next_replaying()) is None:
             return  # a send that ends has it go on
         has_time = self._spare.is_left()
         if has_time:
-            line = next(iter(self._replaying))
             del self._replaying[line]
-            if line.replays and len(line.under_way) < self._concurrency(line):
+            if line.replays and len(line.under_way) < self._places.concurrency(line):
                 self._begin(line)
                 self._advance(line)
         if self._replaying and self._replayer is None:
@@ -377,6 +378,9 @@ class Queue:
             self._replayer = (
                 loop.call_soon(self._replay) if has_time else loop.call_later(_NO_TIME_SECONDS, self._replay)
             )
+
+    def _next_replaying(self) -> Line | None:
+        return next((each for each in self._replaying if self._places.has_place(answers=each.answers)), None)
 
     def _ask(self, line: Line) -> None:
         """Ask for more of what waits in the database once a line is half empty."""
@@ -391,9 +395,7 @@ class Queue:
     def _begin(self, line: Line) -> None:
         send = line.next()
         send.receiver = line.receiver
-        self._in_flight += 1
-        self._begun += 1
-        if self._begun == _AT_ONCE and self._turn is None:
+        if self._places.take(line) and self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
         line.under_way[send] = self._start(send)
 
@@ -414,5 +416,5 @@ class Queue:
         if sends:
             line.behind = True
             for send in sends:
-                self.budget.end(send)
+                self._end(line, send)
             self._hand_back(sends)

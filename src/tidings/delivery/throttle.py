@@ -13,7 +13,7 @@ bracket until its moment by the early end. So a slow answer loses tokens and nev
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count as numbers
@@ -36,6 +36,10 @@ class Window:
 
     since: float
     until: float
+
+
+_NEVER: Final = Window(0.0, 0.0)
+"""For a delivery that was claimed and got no token after all: it is handed back."""
 
 
 @dataclass(slots=True)
@@ -196,3 +200,21 @@ class Pacer:
         if self._heap:
             nap = max(self._heap[0][0] - self._clock.monotonic(), _SHORTEST_NAP)
             self._timer = asyncio.get_running_loop().call_later(nap, self.turn)
+
+
+def split(
+    sends: Iterable[Send], windows: Mapping[str, Sequence[Window]]
+) -> tuple[list[Send], list[tuple[Send, Window]]]:
+    """Give each delivery to an endpoint with a limit its moment; the others have none."""
+    if not windows:
+        return list(sends), []
+    left = {endpoint_id: iter(each) for endpoint_id, each in windows.items()}
+    plain, paced = [], []
+    for send in sends:
+        mine = left.get(send.receiver.id)
+        window = None if mine is None else next(mine, _NEVER)
+        if window is None:
+            plain.append(send)
+        else:
+            paced.append((send, window))
+    return plain, paced
