@@ -76,7 +76,7 @@ def _doc(
     bounds: tuple[float, float] | None = None,
     most: int = _LIST_MAX,
 ) -> Any:  # noqa: ANN401
-    """Make a field; `own` settings have no counterpart at the peer and are read under our name only.
+    """Make a field; `own` settings have no counterpart at svix-server and are read under our name only.
 
     `bounds` are the least and the greatest number, of a list those of each entry; `most` is the longest list.
     """

@@ -158,6 +158,13 @@ def _items(given: object) -> Sequence[str]:
     return [str(max(-_FAR, min(item, _FAR))) if isinstance(item, int) else item for item in given]
 
 
+def _whole_item(item: str) -> int:
+    try:
+        return _whole(item)
+    except ValueError:
+        raise ValueError(f"must hold whole numbers, like [5,300], not {_shown(item)}") from None
+
+
 def _subnet(item: str) -> Subnet:
     try:
         return ipaddress.ip_network(item, strict=False)
@@ -168,6 +175,6 @@ def _subnet(item: str) -> Subnet:
 _PLAIN: Final[dict[Any, Callable[[object], Any]]] = {bool: _truth, int: _whole, float: _number}
 _ENTRIES: Final[dict[Any, Callable[[str], Any]]] = {
     tuple[str, ...]: str,
-    tuple[int, ...]: _whole,
+    tuple[int, ...]: _whole_item,
     tuple[Subnet, ...]: _subnet,
 }

@@ -200,13 +200,14 @@ def test_messages_with_deliveries_are_pruned_only_by_a_flag_of_its_own(tmp_path:
         return tidings("prune", "--older-than", "0s", *more, folder=tmp_path, db_dsn=database_url)
 
     counted = (
-        "Messages: 7, with 0 attempts.\nOf these, 3 messages have 3 deliveries (scheduled or in flight) to 1 endpoints."
+        "Messages: 7, with 0 attempts.\nOf these, 3 messages have 3 deliveries (scheduled or in flight) to 1 endpoint."
         f" They stay, unless --discard-deliveries is given:\n  {endpoint}: 3\n"
     )
     assert (0, counted) == ((dry := prune("--dry-run", SURE)).code, dry.out)
     assert (1, counted) == ((unsure := prune()).code, unsure.out)
     kept = prune(SURE, "--batch-size", "2")
     assert (0, "Deleted: 4 messages, 0 attempts.") == (kept.code, kept.err.splitlines()[1])
+    assert "--older-than reaches messages that are less than 90 days old." == kept.err.splitlines()[0]
     assert "Kept: 3 messages that have deliveries; --discard-deliveries deletes them." == kept.err.splitlines()[2]
     with serving(database_url, tmp_path, worker_enabled="false") as server:
         path, token = f"/api/v1/app/{waiting}/msg?event_types=a", server.token_of(OTHER)

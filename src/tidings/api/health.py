@@ -37,7 +37,7 @@ class HealthOut(Out, kw_only=True):
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
-    """Tell whether the database answers; with 500 if it does not within five seconds.
+    """Report whether the database takes writes: 200, or 500 where it does not within five seconds.
 
     The official SDKs get the 204 of the contract: some of them refuse a success with a body.
     """
@@ -64,7 +64,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/health",
         operation="v1.health.get",
         tag=TAG,
-        summary="Tell whether the service and its database are up",
+        summary="Report whether the service and its database are up",
         access=Access.OPEN,
         query=Query,
         body=Nothing,

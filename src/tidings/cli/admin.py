@@ -94,7 +94,7 @@ def prune(  # noqa: PLR0913 - each is a flag
     """
     before = parse_rfc3339(moment(older_than, "--older-than", SystemClock()))
     if before > SystemClock().now() - _LATELY_MS:
-        typer.echo("Some of the messages are less than 90 days old.", err=True)
+        typer.echo("--older-than reaches messages that are less than 90 days old.", err=True)
     if dry_run or not sure:
         for line in _counted(_on(db, config, lambda opened: wiping.count_old(opened, before, chunk=batch_size))):
             typer.echo(line)
@@ -117,7 +117,7 @@ def _counted(old: Old) -> list[str]:
     total, endpoints = old.deliveries.total(), len(old.deliveries)
     lines.append(
         f"Of these, {old.with_deliveries} messages have {total} deliveries (scheduled or in flight) to {endpoints}"
-        " endpoints. They stay, unless --discard-deliveries is given:"
+        f" endpoint{'' if endpoints == 1 else 's'}. They stay, unless --discard-deliveries is given:"
     )
     lines += [f"  {endpoint}: {count}" for endpoint, count in old.deliveries.most_common(_NAMED_AT_MOST)]
     return lines if endpoints <= _NAMED_AT_MOST else [*lines, f"  and {endpoints - _NAMED_AT_MOST} endpoints more"]
