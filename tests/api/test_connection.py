@@ -362,3 +362,45 @@ def test_a_process_may_open_as_many_files_as_its_connections_need() -> None:
         assert raised > least or raised == hard
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("path", [b"", b"/api/v1/app"])
+async def test_a_client_that_ends_its_side_gets_its_answers(wire: Wire, path: bytes) -> None:
+    request = wire.request(BODY if not path else APP, path=path)
+    async with dialed(wire) as (reader, writer):
+        writer.write(request + PING)
+        writer.write_eof()
+
+        statuses = [(await answer(reader))[0] for _ in range(2)]
+
+        assert [202 if not path else 201, 204] == statuses
+        assert await ended(reader)
+
+
+@pytest.mark.parametrize("part", [b"", b"POST /api/v1/app HTTP/1.1\r\nhost: x\r\n"])
+async def test_a_client_that_ends_its_side_with_nothing_to_answer_is_closed(wire: Wire, part: bytes) -> None:
+    async with dialed(wire) as (reader, writer):
+        writer.write(part)
+        writer.write_eof()
+
+        assert await ended(reader)
+
+
+@pytest.mark.parametrize("size", [66_000, 130_000])
+async def test_a_target_has_one_bound_on_every_route(wire: Wire, size: int) -> None:
+    query = b"?a=" + b"x" * size
+    statuses = []
+    for path in (b"/api/v1/app/%b/msg" % wire.app.encode(), b"/api/v1/app"):
+        [(status, _, _)] = await wire.say(wire.request(BODY, path=path + query))
+        statuses.append(status)
+
+    assert statuses[0] == statuses[1]
+    assert statuses[0] in (400, 431)
+
+
+async def test_a_body_that_comes_in_many_pieces_is_taken_whole(wire: Wire) -> None:
+    request = wire.request()
+
+    [(status, _, body)] = await wire.say(*(request[at : at + 7] for at in range(0, len(request), 7)))
+
+    assert (202, {"n": 1.5}) == (status, json.loads(body)["payload"])

@@ -146,6 +146,18 @@ class Connection(HttpToolsProtocol):
         if self._is_coming and not self._is_over:
             self._await_rest(len(data))
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what came whole before the client ended its side of the connection (RFC 9112, section 9.6).
+
+        A client that has closed both sides looks the same until it is written to, so there is a bound in time, and a
+        response that has begun ends here.
+        """
+        if self._is_over or self._is_coming or not self._is_busy() or self._has_begun():
+            return False
+        self._is_over = True
+        self._late = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        return True
+
     def _decline(self, rest: memoryview) -> None:
         """Read a request that offers another protocol as one that does not, and what follows it."""
         while not self._is_over:
@@ -242,7 +254,7 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._last is not None:
+        elif self._is_over:
             self._say_last(self._last)
         elif self._is_coming and not self._in_head and self._has_unclear_end():
             self._spare = self.bounds.wire_bytes
@@ -296,6 +308,10 @@ class Connection(HttpToolsProtocol):
         """Return whether a request before the one that is coming is still to be answered."""
         return self.cycle is not None and not self.cycle.response_complete
 
+    def _has_begun(self) -> bool:
+        """Return whether the response that is being made has been written in part."""
+        return self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+
     def _is_answered(self) -> bool:
         """Return whether the request that is coming, past its head, has its answer already."""
         return self.cycle is not None and self.cycle.response_complete
@@ -329,8 +345,10 @@ class Connection(HttpToolsProtocol):
             return False
         return True
 
-    def _say_last(self, last: Answer) -> None:
-        if self.transport.is_closing():
+    def _say_last(self, last: Answer | None) -> None:
+        if last is None:  # the client has ended its side, and has its answers
+            self.transport.close()
+        if last is None or self.transport.is_closing():
             return
         self._write(last, b"retry-after: 1\r\nconnection: close\r\n" if last.status == _BUSY_STATUS else CLOSE)
         self._linger()

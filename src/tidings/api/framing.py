@@ -12,7 +12,7 @@ from tidings.core.receipts import Answer
 
 _VERSIONS: Final = ("1.0", "1.1")
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
-_TARGET_MAX: Final = 64 * 1024
+TARGET_MAX: Final = 64 * 1024
 _NOT_HTTP: Final = "This is not an HTTP/1.1 request"
 
 
@@ -30,8 +30,8 @@ def check(method: bytes, version: str, url: bytes, headers: Iterable[tuple[bytes
         raise Malformed(f"HTTP/{version} is not served here; use HTTP/1.1.")
     if method == b"CONNECT":
         raise Malformed("This server is no proxy: CONNECT is not served.")
-    if len(url) >= _TARGET_MAX:
-        raise Malformed(f"The request target must be shorter than {_TARGET_MAX} bytes.")
+    if len(url) >= TARGET_MAX:
+        raise Malformed(f"The request target must be shorter than {TARGET_MAX} bytes.")
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise Malformed(f"A request must have one Host header; this one has {len(hosts)}.")

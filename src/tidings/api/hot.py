@@ -32,7 +32,7 @@ class HotProtocol(Connection):
         self._host = b""
         self._path = ""
         self._query = b""
-        self._body = b""
+        self._parts: list[bytes] = []
         self._fields: dict[bytes, bytes] = {}
         self._is_answering = self._is_refused = False
         self._keeps_alive = True
@@ -43,7 +43,7 @@ class HotProtocol(Connection):
             super().on_headers_complete()
             return
         self._in_head = False
-        self._body = b""
+        self._parts = []
         asked = self.intake.ask(ref, self._path, self._query, self._fields)
         if isinstance(asked, Ask):
             self._ask = asked
@@ -52,7 +52,7 @@ class HotProtocol(Connection):
 
     def on_body(self, body: bytes) -> None:
         if self._ask is not None:
-            self._body += body
+            self._parts.append(body)
         elif not self._is_refused:
             super().on_body(body)
 
@@ -67,14 +67,16 @@ class HotProtocol(Connection):
         ask, self._ask = self._ask, None
         self._keeps_alive = self.parser.should_keep_alive()
         self._is_answering = True
-        if not self.intake.begin(ask, self._body, self._answer):
-            waiting = self.loop.create_task(self._wait(ask))
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts = []
+        if not self.intake.begin(ask, body, self._answer):
+            waiting = self.loop.create_task(self._wait(ask, body))
             self.tasks.add(waiting)
             waiting.add_done_callback(self.tasks.discard)
 
-    async def _wait(self, ask: Ask) -> None:
+    async def _wait(self, ask: Ask, body: bytes) -> None:
         """Answer a request that has to wait for something before it can come into a batch."""
-        self._answer(await self.intake.answer(ask, self._body))
+        self._answer(await self.intake.answer(ask, body))
 
     def shutdown(self) -> None:
         if self._is_answering:
@@ -93,6 +95,8 @@ class HotProtocol(Connection):
     def _hot_ref(self) -> str | None:
         """Return the application's reference if the request whose head has come is a plain one of the hot route."""
         if self._is_busy() or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+            return None
+        if len(self.url) >= framing.TARGET_MAX:
             return None
         path, _, self._query = self.url.partition(b"?")
         text = path.decode("ascii", "replace")
@@ -127,7 +131,7 @@ class HotProtocol(Connection):
         if self._ask is None:
             return super()._withdraw()
         self._ask = None
-        self._body = b""
+        self._parts = []
         return True
 
     def _refuse(self, answer: Answer) -> None:
