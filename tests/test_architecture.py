@@ -89,7 +89,7 @@ SABOTAGE = [
     (
         "only_the_database_is_awaited_under_a_connection",
         "core/apps.py",
-        "async def f(desk):\n    async with desk.db.read() as read:\n        await g(desk)",
+        "async def f(services):\n    async with services.db.read() as read:\n        await g(services)",
     ),
     ("files_are_short", "core/apps.py", "x = 1\n" * 421),
     ("functions_are_short", "core/apps.py", "def f() -> None:\n" + "    x = 1\n" * 50),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.kit import database, desk_of, new_task, reread, rows, run_sql, start
+from tasks.kit import database, new_task, reread, rows, run_sql, services_of, start
 from tidings.config import Settings
 from tidings.model.lease import new_node
 from tidings.model.task import State, Terms
@@ -27,7 +27,7 @@ def _server(db: Database, roles: Roles) -> Server:
 
 async def test_a_process_without_the_role_of_tasks_does_not_keep_those_of_a_dead_one_waiting(postgres_dsn: str) -> None:
     async with database(postgres_dsn) as db:
-        task = await start(desk_of(db), new_task())
+        task = await start(services_of(db), new_task())
         async with db.write(gate=tasks.GATE) as tx:
             assert await claims.claim(tx, Terms(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
         server = _server(db, Roles(api=False, tasks=False))

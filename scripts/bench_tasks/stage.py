@@ -14,8 +14,8 @@ import psutil
 from bench import machine
 from tidings import ids
 from tidings.clock import DAY, HOUR, SystemClock
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer, Receipts
+from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.ids import DEFAULT_ORG, AppId
 from tidings.model.app import App
@@ -99,13 +99,13 @@ class Stage:
     """A database and who works on it."""
 
     db: Database
-    desk: Desk
+    services: Services
 
     @classmethod
     def on(cls, db: Database) -> "Stage":
         """Make a stage of an open database."""
         clock = SystemClock()
-        return cls(db, Desk(db, clock, Wake(), Receipts(db, clock)))
+        return cls(db, Services(db, clock, Wake(), Receipts(db, clock)))
 
     async def receivers(self, count: int) -> list[Receiver]:
         """Store applications with one endpoint each."""
@@ -179,8 +179,10 @@ class Stage:
     async def work(self, use_case: Begin, *args: object) -> Figures:
         """Run a task to its end; return what it took."""
         await self.settle()
-        runner = Runner(self.db, self.desk.clock, Limits(backlog=0), handlers(self.desk.clock, self.desk.wake))
-        self.desk.wake.tasks = runner.wake
+        runner = Runner(
+            self.db, self.services.clock, Limits(backlog=0), handlers(self.services.clock, self.services.wake)
+        )
+        self.services.wake.tasks = runner.wake
         await runner.start()
         calibration = machine.calibration_ms()
         with watched() as memory:
@@ -203,7 +205,7 @@ class Stage:
             begun.append(task.id)
             return Answer(202)
 
-        await use_case(self.desk, *args, receipt=None, render=render)
+        await use_case(self.services, *args, receipt=None, render=render)
         return begun[0]
 
     async def _ended(self, task_id: str) -> Task:

@@ -32,12 +32,12 @@ from tidings.core import health, housekeeping, operational, retention, sessions
 from tidings.core.accept import AcceptBatcher
 from tidings.core.access import jwt_secret
 from tidings.core.clock_watch import ClockWatch
-from tidings.core.desk import Desk
 from tidings.core.handover import NO_DELIVERY
 from tidings.core.heartbeat import Heartbeat
 from tidings.core.nodes import Nodes
 from tidings.core.receipts import Receipts
 from tidings.core.routing import RoutingCache
+from tidings.core.services import Services
 from tidings.core.signer import WrongKey
 from tidings.core.signing import require_main_secret, seal_older
 from tidings.core.wake import Wake
@@ -142,7 +142,7 @@ class Server:
 
     def _listening(self, secret: str, known: Mapping[str, Handler]) -> _Http:
         settings = self._settings
-        desk = Desk(
+        services = Services(
             self._db,
             self._clock,
             self._wake,
@@ -153,7 +153,7 @@ class Server:
             heartbeat=self._heartbeat,
         )
         context = Context(
-            desk=desk,
+            services=services,
             acceptor=self._acceptor,
             gatekeeper=Gatekeeper(secret, self._clock, settings.jwt_algorithm),
             portal_url=(settings.app_portal_url or "").rstrip("/") or None,

@@ -14,9 +14,9 @@ from tidings.api.context import Context
 from tidings.clock import ManualClock
 from tidings.core.accept import AcceptBatcher
 from tidings.core.access import issue_org_token
-from tidings.core.desk import Desk
 from tidings.core.receipts import Receipts
 from tidings.core.routing import RoutingCache
+from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.storage.store import opened
 from tidings.tasks.kinds.registry import handlers
@@ -50,10 +50,10 @@ async def _opened(url: str) -> AsyncIterator[Api]:
     routing = RoutingCache(db)
     woken: list[str] = []
     wake = Wake(deliveries=woken.extend, routing=routing.drop)
-    desk = Desk(db, clock, wake, Receipts(db, clock))
+    services = Services(db, clock, wake, Receipts(db, clock))
     acceptor = AcceptBatcher(db, clock, routing)
     foresee = Preview(db, clock, handlers(clock, wake)).foresee
-    context = Context(desk=desk, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock), foresee=foresee)
+    context = Context(services=services, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock), foresee=foresee)
     transport = httpx.ASGITransport(build(context))
     async with httpx.AsyncClient(transport=transport, base_url="http://tidings") as client:
         token = issue_org_token(SECRET, ORG, clock.now())

@@ -68,7 +68,7 @@ async def commanded(api: Api, app: str, endpoint: str, **more: Any) -> Json:
 @asynccontextmanager
 async def recovering(api: Api, limits: Limits | None = None) -> AsyncIterator[None]:
     """Have a runner at work for the length of a block."""
-    wake = api.context.desk.wake
+    wake = api.context.services.wake
     runner = Runner(api.db, api.clock, limits or Limits(), handlers(api.clock, wake))
     wake.tasks = runner.wake
     await runner.start()

@@ -31,8 +31,8 @@ async def started(api: Api, method: str, path: str, kind: str, body: Json | None
 
 async def finished(api: Api, task: Json) -> Json:
     """Have the task worked on; return it as it is told."""
-    desk = api.context.desk
-    async with working(api.db, *handlers(desk.clock, desk.wake).values(), limits=QUICK):
+    services = api.context.services
+    async with working(api.db, *handlers(services.clock, services.wake).values(), limits=QUICK):
         await until(api.db, task["id"])
     told = await api.read(f"/background-task/{task['id']}")
     (listed,) = (await api.read("/background-task"))["data"]

@@ -142,7 +142,7 @@ async def test_headers_have_a_number_and_a_size(api: Api) -> None:
 
 
 async def test_an_application_has_a_number_of_endpoints(api: Api) -> None:
-    object.__setattr__(api.context.desk, "endpoints_max", 2)
+    object.__setattr__(api.context.services, "endpoints_max", 2)
     app = await api.app()
     first = await api.endpoint(app)
     await api.endpoint(app)
@@ -159,7 +159,7 @@ async def test_an_application_has_a_number_of_endpoints(api: Api) -> None:
 
 
 def _locked(api: Api, vault: Vault) -> None:
-    object.__setattr__(api.context.desk, "vault", vault)
+    object.__setattr__(api.context.services, "vault", vault)
 
 
 async def test_headers_are_encrypted_where_secrets_are(api: Api) -> None:

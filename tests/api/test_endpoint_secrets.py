@@ -40,13 +40,13 @@ async def _key(api: Api, path: str) -> str:
 
 async def _signature(api: Api, path: str) -> bytes:
     """Sign as delivery does, with what it would have at hand."""
-    routing = await RoutingCache(api.db, api.context.desk.vault).load(ORG, path.split("/")[2])
+    routing = await RoutingCache(api.db, api.context.services.vault).load(ORG, path.split("/")[2])
     assert routing is not None
     return routing.receivers[0].ring.sign(MSG_ID, api.clock.now() // SECOND, BODY)
 
 
 def _locked(api: Api, vault: Vault) -> None:
-    object.__setattr__(api.context, "desk", replace(api.context.desk, vault=vault))
+    object.__setattr__(api.context, "services", replace(api.context.services, vault=vault))
 
 
 @pytest.mark.parametrize(("given", "shown"), [(_secret("e"), _secret("e")), (PAIR, PUBLIC), ("e" * 32, _secret("e"))])

@@ -53,10 +53,10 @@ async def _happen(api: Api, **names: str) -> None:
         await Ledger(DAY).write(tx, signs, api.clock.now())
     for disabled in (False, True):
         assert 200 == (await api.call("PATCH", path, json={"disabled": disabled})).status_code
-    desk = api.context.desk
+    services = api.context.services
     task = await api.made(f"{path}/recover?force=true", {"since": rfc3339(api.clock.now() - HOUR)})
     await api.call("PATCH", path, json={"disabled": False})
-    async with working(api.db, *handlers(desk.clock, desk.wake).values(), limits=QUICK):
+    async with working(api.db, *handlers(services.clock, services.wake).values(), limits=QUICK):
         await until(api.db, task["id"])
     assert 204 == (await api.call("DELETE", path)).status_code
 

@@ -12,8 +12,8 @@ import pytest
 from tidings import ids
 from tidings.clock import DAY, HOUR, ManualClock
 from tidings.core import attempts, messages
-from tidings.core.desk import Desk
 from tidings.core.receipts import Receipts
+from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.ids import DEFAULT_ORG, AppId, moment_of
 from tidings.model.app import App
@@ -266,7 +266,7 @@ async def test_lists_tell_what_they_ought_to(db: Database, span: int, count: int
     world = build(chance, span, count)
     await store(db, world)
     clock = ManualClock(NOW)
-    desk, app = Desk(db, clock, Wake(), Receipts(db, clock)), world.app
+    services, app = Services(db, clock, Wake(), Receipts(db, clock)), world.app
     every = list(world.messages)
     tried = [each.id for each in world.tries]
 
@@ -274,13 +274,13 @@ async def test_lists_tell_what_they_ought_to(db: Database, span: int, count: int
         wanted, endpoint = some_messages(chance), chance.choice(ENDPOINTS)
         cursor = some_cursor(chance, every, ids.MESSAGE)
         keys = [each for each in every if is_wanted(world, each, wanted)]
-        page = await messages.page(desk, app, cursor, wanted, with_payload=False)
+        page = await messages.page(services, app, cursor, wanted, with_payload=False)
         assert expected(keys, cursor) == told(page, lambda each: each.id), (cursor, wanted)
 
         status = chance.choice((None, *MessageStatus))
         keys = [each for each in keys if standing(world, each, endpoint, status) is not None]
         asked = AttemptFilter(status=status, message=wanted)
-        listed = await attempts.page_of_messages(desk, app, endpoint, cursor, asked, with_payload=False)
+        listed = await attempts.page_of_messages(services, app, endpoint, cursor, asked, with_payload=False)
         assert expected(keys, cursor) == told(listed, lambda each: each.message.id), (cursor, asked, endpoint)
         for each in listed.items:
             assert standing(world, each.message.id, endpoint, status) == each.standing.status
@@ -295,12 +295,12 @@ async def test_lists_tell_what_they_ought_to(db: Database, span: int, count: int
             and (code_class is None or each.code in code_class.codes)
             and is_wanted(world, each.msg_id, wanted)
         ]
-        found = await attempts.page_of_endpoint(desk, app, endpoint, cursor, asked, with_message=False)
+        found = await attempts.page_of_endpoint(services, app, endpoint, cursor, asked, with_message=False)
         keys = [each.id for each in mine if each.endpoint == endpoint]
         assert expected(keys, cursor) == told(found, lambda each: each.id), (cursor, asked, endpoint)
         since = replace(cursor, iterator=None)
-        assert (len(windowed(keys, since)), False) == await attempts.count(desk, app, endpoint, since, asked), asked
+        assert (len(windowed(keys, since)), False) == await attempts.count(services, app, endpoint, since, asked), asked
         msg_id = chance.choice(every)
-        found = await attempts.page_of_message(desk, app, msg_id, cursor, asked, endpoint_ref=None)
+        found = await attempts.page_of_message(services, app, msg_id, cursor, asked, endpoint_ref=None)
         keys = [each.id for each in mine if each.msg_id == msg_id]
         assert expected(keys, cursor) == told(found, lambda each: each.id), (cursor, asked, msg_id)

@@ -12,9 +12,9 @@ from tidings import ids
 from tidings.clock import SystemClock
 from tidings.core import apps, attempts, endpoints, messages
 from tidings.core.accept import AcceptBatcher
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer, Receipts
 from tidings.core.routing import RoutingCache
+from tidings.core.services import Services
 from tidings.core.tailing import HELD_MAX_MS
 from tidings.core.wake import Wake
 from tidings.ids import OrgId
@@ -34,7 +34,7 @@ DRAFT = Draft("a", b"{}", None, None, 90 * 24 * 3_600_000)
 class World:
     """An application, and what writes to it."""
 
-    desk: Desk
+    services: Services
     acceptor: AcceptBatcher
     app: App
 
@@ -44,7 +44,7 @@ class World:
     async def tail(self, key: str) -> list[str]:
         """Return what follows a message, oldest first."""
         cursor = Cursor(Order.DESCENDING, 250, f"-{key}")
-        page = await messages.page(self.desk, self.app, cursor, EVERY_MESSAGE, with_payload=False)
+        page = await messages.page(self.services, self.app, cursor, EVERY_MESSAGE, with_payload=False)
         return [str(each.id) for each in page.items][::-1]
 
 
@@ -52,10 +52,10 @@ class World:
 async def world(db: Database) -> AsyncIterator[World]:
     clock = SystemClock()
     routing = RoutingCache(db)
-    desk = Desk(db, clock, Wake(routing=routing.drop), Receipts(db, clock))
-    app = await apps.have(desk, ORG, AppDraft(name="a", uid="a", throttle_rate=None, metadata={}))
+    services = Services(db, clock, Wake(routing=routing.drop), Receipts(db, clock))
+    app = await apps.have(services, ORG, AppDraft(name="a", uid="a", throttle_rate=None, metadata={}))
     acceptor = AcceptBatcher(db, clock, routing)
-    yield World(desk, acceptor, app)
+    yield World(services, acceptor, app)
     await acceptor.close()
 
 
@@ -75,7 +75,7 @@ async def test_messages_of_one_batch_have_the_order_in_which_they_came(world: Wo
 
 
 async def test_nothing_follows_an_open_write_until_it_has_ended(world: World) -> None:
-    db = world.desk.db
+    db = world.services.db
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("on SQLite no other write is possible meanwhile")
     first = await world.accept()
@@ -85,7 +85,7 @@ async def test_nothing_follows_an_open_write_until_it_has_ended(world: World) ->
             quick = await world.accept()
             assert [] == await world.tail(first)
             page = await messages.page(
-                world.desk, world.app, Cursor(Order.DESCENDING, 5), EVERY_MESSAGE, with_payload=False
+                world.services, world.app, Cursor(Order.DESCENDING, 5), EVERY_MESSAGE, with_payload=False
             )
             assert [quick, first] == [each.id for each in page.items]
 
@@ -94,11 +94,11 @@ async def test_nothing_follows_an_open_write_until_it_has_ended(world: World) ->
 
 
 async def test_an_open_write_holds_nothing_back_that_is_older(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    if world.desk.db.dialect is not Dialect.POSTGRESQL:
+    if world.services.db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("on SQLite no other write is possible meanwhile")
-    earlier = AcceptBatcher(world.desk.db, _Ahead(-500), RoutingCache(world.desk.db))
+    earlier = AcceptBatcher(world.services.db, _Ahead(-500), RoutingCache(world.services.db))
     made = [(await earlier.accept(ORG, world.app.id, DRAFT, None)).id for _ in range(3)]
-    async with world.desk.db.write() as tx:
+    async with world.services.db.write() as tx:
         await tx.rows("SELECT 1")
         assert made[1:] == await world.tail(made[0])
         late = await world.accept()
@@ -108,7 +108,7 @@ async def test_an_open_write_holds_nothing_back_that_is_older(world: World, monk
 
 
 async def test_other_processes_may_have_other_clocks(world: World) -> None:
-    db = world.desk.db
+    db = world.services.db
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("a SQLite file has one process")
     first = await world.accept()
@@ -120,8 +120,8 @@ async def test_other_processes_may_have_other_clocks(world: World) -> None:
             await tx.run("INSERT INTO node (id, worker) VALUES (CAST(:node AS BIGINT), 'w')", node=node)
 
     assert [] == await world.tail(first)
-    ahead = Desk(db, _Ahead(500), world.desk.wake, world.desk.receipts)
-    assert [last] == await replace(world, desk=ahead).tail(first)
+    ahead = Services(db, _Ahead(500), world.services.wake, world.services.receipts)
+    assert [last] == await replace(world, services=ahead).tail(first)
 
 
 class _Ahead(SystemClock):
@@ -138,7 +138,7 @@ class _Ahead(SystemClock):
 
 @pytest.mark.parametrize(("age", "is_held"), [(1_000, True), (HELD_MAX_MS + 5_000, False)])
 async def test_attempts_wait_for_the_oldest_one_under_way(world: World, age: int, is_held: bool) -> None:  # noqa: FBT001
-    desk = world.desk
+    services = world.services
     draft = EndpointDraft(
         url="http://example.com/",
         description="",
@@ -152,17 +152,17 @@ async def test_attempts_wait_for_the_oldest_one_under_way(world: World, age: int
         headers={},
         secret=None,
     )
-    await endpoints.create(desk, world.app, draft, receipt=None, render=lambda _: Answer(201))
-    endpoint, msg = await endpoints.get(desk, world.app, "e"), await world.accept()
-    now = desk.now() - age
+    await endpoints.create(services, world.app, draft, receipt=None, render=lambda _: Answer(201))
+    endpoint, msg = await endpoints.get(services, world.app, "e"), await world.accept()
+    now = services.now() - age
     made = [ids.new(ids.ATTEMPT, now + 100 * n) for n in range(4)]
-    async with desk.db.write() as tx:
+    async with services.db.write() as tx:
         for each in made:
             who = (msg, each, endpoint.id, world.app.id, ORG, endpoint.url)
             await settlement.add_attempts(tx, [(*who, 0, 200, "", 1, 0, None, None)])
 
     async def told(oldest: int | None, key: str, order: Order = Order.DESCENDING) -> list[str]:
-        holding = replace(desk, oldest_attempt=lambda: oldest)
+        holding = replace(services, oldest_attempt=lambda: oldest)
         cursor = Cursor(order, 250, key)
         wanted = AttemptFilter()
         found = [

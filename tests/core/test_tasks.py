@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.kit import KIND, ORG, desk_of, new_task, reread, rows, run_sql, start
+from tasks.kit import KIND, ORG, new_task, reread, rows, run_sql, services_of, start
 from tasks.outage import an_endpoint
 from tidings.clock import DAY, HOUR, MINUTE, ManualClock
 from tidings.core import tasks as use_cases
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.core.tasks import Recovery
 from tidings.core.wake import Wake
 from tidings.errors import AppError, Fault, Kind
@@ -32,13 +32,13 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def desk(db: Database, clock: ManualClock) -> Desk:
-    return desk_of(db, clock)
+def services(db: Database, clock: ManualClock) -> Services:
+    return services_of(db, clock)
 
 
-async def _run(desk: Desk) -> Task:
-    async with desk.db.write(gate=tasks.GATE) as tx:
-        task = await claims.claim(tx, Terms(), [KIND], "w", desk.clock.now())
+async def _run(services: Services) -> Task:
+    async with services.db.write(gate=tasks.GATE) as tx:
+        task = await claims.claim(tx, Terms(), [KIND], "w", services.clock.now())
     assert task is not None
     return task
 
@@ -48,9 +48,9 @@ async def _run(desk: Desk) -> Task:
 
 async def test_a_started_task_rings_the_bell_after_the_commit(db: Database, clock: ManualClock) -> None:
     rung: list[str] = []
-    desk = desk_of(db, clock, Wake(tasks=lambda: rung.append("bell")))
+    services = services_of(db, clock, Wake(tasks=lambda: rung.append("bell")))
     async with db.write() as tx:
-        task = await use_cases.start(desk, tx, new_task())
+        task = await use_cases.start(services, tx, new_task())
         assert rung == []
 
     assert rung == ["bell"]
@@ -59,11 +59,11 @@ async def test_a_started_task_rings_the_bell_after_the_commit(db: Database, cloc
 
 async def test_a_task_that_is_taken_back_rings_nobody(db: Database, clock: ManualClock) -> None:
     rung: list[str] = []
-    desk = desk_of(db, clock, Wake(tasks=lambda: rung.append("bell")))
+    services = services_of(db, clock, Wake(tasks=lambda: rung.append("bell")))
 
     async def taken_back() -> None:
         async with db.write() as tx:
-            await use_cases.start(desk, tx, new_task())
+            await use_cases.start(services, tx, new_task())
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -73,20 +73,20 @@ async def test_a_task_that_is_taken_back_rings_nobody(db: Database, clock: Manua
     assert await rows(db, "SELECT id FROM task") == []
 
 
-async def test_a_tenant_has_a_thousand_unended_tasks_and_no_more(db: Database, desk: Desk) -> None:
+async def test_a_tenant_has_a_thousand_unended_tasks_and_no_more(db: Database, services: Services) -> None:
     async with db.write() as tx:
         for _ in range(1_000):
-            await use_cases.start(desk, tx, new_task(app="app_1"))
+            await use_cases.start(services, tx, new_task(app="app_1"))
     await run_sql(db, "UPDATE task SET state = 'paused' WHERE turn % 2 = 0")
 
     with pytest.raises(AppError) as refused:
-        await start(desk, new_task(app="app_1"))
+        await start(services, new_task(app="app_1"))
     assert refused.value.kind is Kind.TOO_MANY
 
-    await start(desk, new_task(app="app_2"))
+    await start(services, new_task(app="app_2"))
     cancelled = (await rows(db, "SELECT id FROM task WHERE tenant = 'app_1' LIMIT 1"))[0][0]
-    await use_cases.cancel(desk, OWNER, cancelled)
-    await start(desk, new_task(app="app_1"))
+    await use_cases.cancel(services, OWNER, cancelled)
+    await start(services, new_task(app="app_1"))
 
 
 # --- see
@@ -97,31 +97,31 @@ def listed(*, kind: str = BROADCAST, app: str | None = None) -> NewTask:
     return replace(new_task(app=app), kind=kind)
 
 
-async def test_each_caller_sees_its_own(desk: Desk) -> None:
-    mine = await start(desk, listed(app="app_1"))
-    theirs = await start(desk, listed(app="app_2"))
+async def test_each_caller_sees_its_own(services: Services) -> None:
+    mine = await start(services, listed(app="app_1"))
+    theirs = await start(services, listed(app="app_2"))
     portal = Principal(ORG, AppId("app_1"))
 
-    assert (await use_cases.get(desk, portal, mine.id)).id == mine.id
+    assert (await use_cases.get(services, portal, mine.id)).id == mine.id
     for principal, task in ((portal, theirs), (Principal(OrgId("org_other")), mine)):
         with pytest.raises(AppError) as refused:
-            await use_cases.get(desk, principal, task.id)
+            await use_cases.get(services, principal, task.id)
         assert refused.value.kind is Kind.NOT_FOUND
-    page = await use_cases.page(desk, portal, Cursor(Order.DESCENDING))
+    page = await use_cases.page(services, portal, Cursor(Order.DESCENDING))
     assert [task.id for task in page.items] == [mine.id]
 
 
-async def test_the_list_pages_both_ways_and_forgets_after_ninety_days(desk: Desk, clock: ManualClock) -> None:
-    old = await start(desk, listed())
+async def test_the_list_pages_both_ways_and_forgets_after_ninety_days(services: Services, clock: ManualClock) -> None:
+    old = await start(services, listed())
     clock.advance(90 * DAY + MINUTE)
     made = []
     for _ in range(5):
         clock.advance(1_000)
-        made.append((await start(desk, listed())).id)
+        made.append((await start(services, listed())).id)
     newest = made[::-1]
 
     async def page(order: Order, limit: int, iterator: str | None) -> tuple[list[str], bool]:
-        found = await use_cases.page(desk, OWNER, Cursor(order, limit, iterator))
+        found = await use_cases.page(services, OWNER, Cursor(order, limit, iterator))
         return [task.id for task in found.items], found.done
 
     assert await page(Order.DESCENDING, 2, None) == (newest[:2], False)
@@ -130,16 +130,16 @@ async def test_the_list_pages_both_ways_and_forgets_after_ninety_days(desk: Desk
     assert await page(Order.DESCENDING, 2, f"-{newest[3]}") == (newest[1:3], False)
     assert await page(Order.ASCENDING, 50, None) == (made, True)
     assert await page(Order.ASCENDING, 2, f"-{made[2]}") == (made[:2], True)
-    assert (await use_cases.get(desk, OWNER, old.id)).id == old.id
+    assert (await use_cases.get(services, OWNER, old.id)).id == old.id
 
 
-async def test_the_list_is_narrowed_by_status_and_kind(desk: Desk) -> None:
-    running = await start(desk, listed())
-    cancelled = await start(desk, listed(kind=EXPORT))
-    await use_cases.cancel(desk, OWNER, cancelled.id)
+async def test_the_list_is_narrowed_by_status_and_kind(services: Services) -> None:
+    running = await start(services, listed())
+    cancelled = await start(services, listed(kind=EXPORT))
+    await use_cases.cancel(services, OWNER, cancelled.id)
 
     async def found(status: WireStatus | None, kind: str | None) -> list[str]:
-        page = await use_cases.page(desk, OWNER, Cursor(Order.DESCENDING), status=status, kind=kind)
+        page = await use_cases.page(services, OWNER, Cursor(Order.DESCENDING), status=status, kind=kind)
         return [task.id for task in page.items]
 
     assert await found(WireStatus.RUNNING, None) == [running.id]
@@ -152,52 +152,52 @@ async def test_the_list_is_narrowed_by_status_and_kind(desk: Desk) -> None:
 # --- command
 
 
-async def test_a_pause_takes_the_task_from_its_worker_at_once(desk: Desk, clock: ManualClock) -> None:
-    task = await start(desk, new_task())
-    running = await _run(desk)
-    paused = await use_cases.pause(desk, OWNER, task.id)
+async def test_a_pause_takes_the_task_from_its_worker_at_once(services: Services, clock: ManualClock) -> None:
+    task = await start(services, new_task())
+    running = await _run(services)
+    paused = await use_cases.pause(services, OWNER, task.id)
     assert (paused.state, paused.epoch) == (State.PAUSED, running.epoch + 1)
-    again = await use_cases.pause(desk, OWNER, task.id)
+    again = await use_cases.pause(services, OWNER, task.id)
     assert (again.state, again.epoch) == (State.PAUSED, paused.epoch)
 
     clock.advance(1)
-    resumed = await use_cases.resume(desk, OWNER, task.id)
+    resumed = await use_cases.resume(services, OWNER, task.id)
 
     assert (resumed.state, resumed.strikes) == (State.QUEUED, 0)
-    assert (await _run(desk)).id == task.id
+    assert (await _run(services)).id == task.id
 
 
-async def test_a_cancelled_task_stays_cancelled(desk: Desk) -> None:
-    task = await start(desk, new_task())
-    cancelled = await use_cases.cancel(desk, OWNER, task.id)
-    again = await use_cases.cancel(desk, OWNER, task.id)
+async def test_a_cancelled_task_stays_cancelled(services: Services) -> None:
+    task = await start(services, new_task())
+    cancelled = await use_cases.cancel(services, OWNER, task.id)
+    again = await use_cases.cancel(services, OWNER, task.id)
 
     assert cancelled.state is again.state is State.CANCELLED
     assert cancelled.error == use_cases.CANCELLED
     for command in (use_cases.pause, use_cases.resume, use_cases.retry):
         with pytest.raises(AppError) as refused:
-            await command(desk, OWNER, task.id)
+            await command(services, OWNER, task.id)
         assert (refused.value.kind, refused.value.code) == (Kind.CONFLICT, "invalid_state")
         assert "cancelled" in refused.value.detail
 
 
-async def test_a_command_to_somebody_elses_task_finds_nothing(desk: Desk) -> None:
-    task = await start(desk, new_task(app="app_1"))
+async def test_a_command_to_somebody_elses_task_finds_nothing(services: Services) -> None:
+    task = await start(services, new_task(app="app_1"))
     stranger = Principal(ORG, AppId("app_2"))
     for command in (use_cases.pause, use_cases.resume, use_cases.retry, use_cases.cancel):
         with pytest.raises(AppError) as refused:
-            await command(desk, stranger, task.id)
+            await command(services, stranger, task.id)
         assert refused.value.kind is Kind.NOT_FOUND
 
 
-async def test_what_a_person_did_is_written_down(desk: Desk) -> None:
-    task = await start(desk, new_task())
-    await use_cases.pause(desk, OWNER, task.id)
-    await use_cases.resume(desk, OWNER, task.id)
-    await _run(desk)
-    await use_cases.cancel(desk, OWNER, task.id)
+async def test_what_a_person_did_is_written_down(services: Services) -> None:
+    task = await start(services, new_task())
+    await use_cases.pause(services, OWNER, task.id)
+    await use_cases.resume(services, OWNER, task.id)
+    await _run(services)
+    await use_cases.cancel(services, OWNER, task.id)
 
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         told = [(seq, name) for seq, _, name, _ in await tasks.events(read, task.id)]
     assert told == [(1, "created"), (2, "paused"), (3, "resumed"), (4, "cancelled")]
 
@@ -205,7 +205,7 @@ async def test_what_a_person_did_is_written_down(desk: Desk) -> None:
 # --- recover
 
 
-async def _recover(desk: Desk, app: App, **wanted: object) -> Task:
+async def _recover(services: Services, app: App, **wanted: object) -> Task:
     started: list[Task] = []
 
     def render(task: Task) -> Answer:
@@ -213,14 +213,14 @@ async def _recover(desk: Desk, app: App, **wanted: object) -> Task:
         return Answer(202)
 
     given = {"since": NOW - HOUR, "until": None, "created_by": "me", **wanted}
-    await use_cases.recover(desk, app, Recovery(**given), receipt=None, render=render)  # type: ignore[arg-type]
+    await use_cases.recover(services, app, Recovery(**given), receipt=None, render=render)  # type: ignore[arg-type]
     return started[-1]
 
 
-async def test_a_recovery_is_a_task_of_the_application_locked_to_its_endpoint(desk: Desk) -> None:
-    past = await an_endpoint(desk.db, NOW - DAY)
+async def test_a_recovery_is_a_task_of_the_application_locked_to_its_endpoint(services: Services) -> None:
+    past = await an_endpoint(services.db, NOW - DAY)
 
-    task = await _recover(desk, past.app, endpoint_ref=past.endpoint_id)
+    task = await _recover(services, past.app, endpoint_ref=past.endpoint_id)
 
     assert (task.kind, task.app_id, task.tenant) == ("endpoint.recover", past.app.id, past.app.id)
     assert (task.lock_key, task.created_by) == (f"endpoint:{past.endpoint_id}", "me")
@@ -239,11 +239,11 @@ async def test_a_recovery_is_a_task_of_the_application_locked_to_its_endpoint(de
     ],
 )
 async def test_a_window_of_fourteen_days_and_a_little_may_be_recovered(
-    desk: Desk, since: int, until: int | None
+    services: Services, since: int, until: int | None
 ) -> None:
-    past = await an_endpoint(desk.db, NOW - DAY)
+    past = await an_endpoint(services.db, NOW - DAY)
 
-    assert (await _recover(desk, past.app, endpoint_ref=past.endpoint_id, since=since, until=until)).id
+    assert (await _recover(services, past.app, endpoint_ref=past.endpoint_id, since=since, until=until)).id
 
 
 @pytest.mark.parametrize(
@@ -258,25 +258,25 @@ async def test_a_window_of_fourteen_days_and_a_little_may_be_recovered(
     ],
 )
 async def test_a_window_that_is_too_long_or_backwards_is_refused(
-    desk: Desk, since: int, until: int | None, wrong: str
+    services: Services, since: int, until: int | None, wrong: str
 ) -> None:
-    past = await an_endpoint(desk.db, NOW - DAY)
+    past = await an_endpoint(services.db, NOW - DAY)
 
     with pytest.raises(AppError) as refused:
-        await _recover(desk, past.app, endpoint_ref=past.endpoint_id, since=since, until=until)
+        await _recover(services, past.app, endpoint_ref=past.endpoint_id, since=since, until=until)
 
     assert refused.value.faults == (Fault(("body", "since"), wrong),)
-    assert await rows(desk.db, "SELECT id FROM task") == []
+    assert await rows(services.db, "SELECT id FROM task") == []
 
 
-async def test_an_unknown_endpoint_is_not_found_and_a_disabled_one_refused(desk: Desk) -> None:
-    past = await an_endpoint(desk.db, NOW - DAY)
-    disabled = await an_endpoint(desk.db, NOW - DAY, disabled=True)
+async def test_an_unknown_endpoint_is_not_found_and_a_disabled_one_refused(services: Services) -> None:
+    past = await an_endpoint(services.db, NOW - DAY)
+    disabled = await an_endpoint(services.db, NOW - DAY, disabled=True)
 
     with pytest.raises(AppError) as unknown:
-        await _recover(desk, past.app, endpoint_ref=disabled.endpoint_id)
+        await _recover(services, past.app, endpoint_ref=disabled.endpoint_id)
     with pytest.raises(AppError) as refused:
-        await _recover(desk, disabled.app, endpoint_ref=disabled.endpoint_id)
+        await _recover(services, disabled.app, endpoint_ref=disabled.endpoint_id)
 
     assert unknown.value.kind is Kind.NOT_FOUND
     assert refused.value.kind is Kind.INVALID

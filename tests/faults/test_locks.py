@@ -68,7 +68,7 @@ async def test_a_thousand_commands_meet_chunks_in_no_circle(postgres_cluster: Se
                 for command in (use_cases.pause, use_cases.resume, use_cases.pause, use_cases.cancel):
                     await asyncio.sleep(dice.uniform(0, 0.003))
                     with suppress(AppError):  # it has ended meanwhile
-                        await command(world.desk, PRINCIPAL, task.id)
+                        await command(world.services, PRINCIPAL, task.id)
                         done += 1
     assert done > COMMANDED // 2
     assert await _deadlocks(postgres_cluster, name) == 0

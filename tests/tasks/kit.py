@@ -14,8 +14,8 @@ from typing import Any
 from tidings import ids
 from tidings.clock import Clock, SystemClock
 from tidings.core import tasks as use_cases
-from tidings.core.desk import Desk
 from tidings.core.receipts import Receipts
+from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.ids import AppId, OrgId
 from tidings.model.task import Batch, NewTask, Permanent, Plan, State, Tally, Task
@@ -112,9 +112,9 @@ async def database(url: str, *, fresh: bool = True) -> AsyncIterator[Database]:
         await db.close()
 
 
-def desk_of(db: Database, clock: Clock | None = None, wake: Wake | None = None) -> Desk:
+def services_of(db: Database, clock: Clock | None = None, wake: Wake | None = None) -> Services:
     clock = clock or SystemClock()
-    return Desk(db, clock, wake or Wake(), Receipts(db, clock))
+    return Services(db, clock, wake or Wake(), Receipts(db, clock))
 
 
 def new_task(items: int = 100, *, app: str | None = None, lock_key: str | None = None, **args: int) -> NewTask:
@@ -122,9 +122,9 @@ def new_task(items: int = 100, *, app: str | None = None, lock_key: str | None =
     return NewTask(kind=KIND, org_id=ORG, app_id=AppId(app) if app else None, args=text, lock_key=lock_key)
 
 
-async def start(desk: Desk, new: NewTask) -> Task:
-    async with desk.db.write() as tx:
-        return await use_cases.start(desk, tx, new)
+async def start(services: Services, new: NewTask) -> Task:
+    async with services.db.write() as tx:
+        return await use_cases.start(services, tx, new)
 
 
 async def reread(db: Database, task_id: str) -> Task:
@@ -222,15 +222,15 @@ async def explained(db: Database, sql: Statement, **values: Value | list[str]) -
 
 @dataclass
 class Scene:
-    """A database and a desk whose bell reaches whoever works."""
+    """A database, and services that wake the runner."""
 
     db: Database
-    desk: Desk
+    services: Services
 
     @asynccontextmanager
     async def working(self, *handlers: Counting, limits: Limits = QUICK) -> AsyncIterator[Runner]:
         async with working(self.db, *handlers, limits=limits) as runner:
-            self.desk.wake.tasks = runner.wake
+            self.services.wake.tasks = runner.wake
             yield runner
 
     async def done(self, task: Task, *handlers: Counting, limits: Limits = QUICK) -> Task:
@@ -254,8 +254,8 @@ async def spin(condition: Callable[[], bool]) -> None:
 async def begun(url: str, items: int) -> AsyncIterator[tuple[Scene, Task]]:
     """Have a database with one task that nobody works on yet."""
     async with database(url) as db:
-        scene = Scene(db, desk_of(db))
-        yield scene, await start(scene.desk, new_task(items))
+        scene = Scene(db, services_of(db))
+        yield scene, await start(scene.services, new_task(items))
 
 
 async def is_exact(db: Database, task: Task, items: int) -> None:

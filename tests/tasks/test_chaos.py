@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tasks.forge import Forge
-from tasks.kit import Counting, database, desk_of, new_task, reread, rows, run_sql, start, until, working, wrongs
+from tasks.kit import Counting, database, new_task, reread, rows, run_sql, services_of, start, until, working, wrongs
 from tasks.worker import ITEMS, LIMITS
 from tidings.model.task import STRIKES, State, Task
 from tidings.storage.database import Database
@@ -49,7 +49,7 @@ async def looking(url: str, *, fresh: bool = False) -> AsyncIterator[Database]:
 
 async def begun(url: str, *, tasks: int = 1, items: int = ITEMS) -> list[Task]:
     async with looking(url, fresh=True) as db:
-        return [await start(desk_of(db), new_task(items, app=f"app_{number}")) for number in range(tasks)]
+        return [await start(services_of(db), new_task(items, app=f"app_{number}")) for number in range(tasks)]
 
 
 async def seen(url: str, task: Task) -> Task:

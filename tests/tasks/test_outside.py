@@ -55,7 +55,7 @@ class Slow(WorksOutside, Counting):
 
 async def test_whoever_reads_is_answered_while_every_slot_works(scene: Scene) -> None:
     handler = Slow()
-    tasks = [await start(scene.desk, new_task(1, app=f"app_{number}")) for number in range(8)]
+    tasks = [await start(scene.services, new_task(1, app=f"app_{number}")) for number in range(8)]
     async with scene.working(handler, limits=replace(QUICK, slots=8)):
         await spin(lambda: handler.at_work == 8)
         found = await rows(scene.db, "SELECT count(*) FROM task")
@@ -69,7 +69,7 @@ async def test_whoever_reads_is_answered_while_every_slot_works(scene: Scene) ->
 async def test_a_lease_is_renewed_while_the_work_lasts(scene: Scene) -> None:
     handler = Slow()
     async with scene.working(handler, limits=replace(ONE_SLOT, lease_seconds=6.0)):
-        task = await start(scene.desk, new_task(1))
+        task = await start(scene.services, new_task(1))
         await spin(lambda: handler.at_work == 1)
         first = (await reread(scene.db, task.id)).lease_until
         async with asyncio.timeout(20):
@@ -85,9 +85,9 @@ async def test_a_lease_is_renewed_while_the_work_lasts(scene: Scene) -> None:
 async def test_the_work_of_a_claim_that_is_lost_ends(scene: Scene, command: Callable[..., Awaitable[Task]]) -> None:
     handler = Slow()
     async with scene.working(handler) as runner:
-        task = await start(scene.desk, new_task(1))
+        task = await start(scene.services, new_task(1))
         await spin(lambda: handler.at_work == 1)
-        await command(scene.desk, PRINCIPAL, task.id)
+        await command(scene.services, PRINCIPAL, task.id)
         await spin(lambda: runner.is_idle)
 
     assert (1, 0) == (handler.begun, handler.at_work)
@@ -97,7 +97,7 @@ async def test_the_work_of_a_claim_that_is_lost_ends(scene: Scene, command: Call
 async def test_a_process_that_stops_ends_the_work_and_gives_the_task_back(scene: Scene) -> None:
     handler = Slow()
     async with scene.working(handler) as runner:
-        task = await start(scene.desk, new_task(1))
+        task = await start(scene.services, new_task(1))
         await spin(lambda: handler.at_work == 1)
         await runner.stop()
         assert (1, 0) == (handler.begun, handler.at_work)
@@ -114,7 +114,7 @@ async def test_work_that_fails_is_a_strike(scene: Scene) -> None:
             del task, batch
             raise ZeroDivisionError
 
-    ended = await scene.done(await start(scene.desk, new_task(1)), Failing())
+    ended = await scene.done(await start(scene.services, new_task(1)), Failing())
 
     assert (State.FAILED, 5) == (ended.state, ended.strikes)
 
@@ -147,12 +147,12 @@ async def test_the_work_has_ended_when_the_claim_cannot_be_kept(error: Exception
 async def test_a_lapsed_task_is_put_back_though_no_slot_is_free(scene: Scene, strikes: int) -> None:
     handler = Slow()
     async with scene.working(handler, limits=ONE_SLOT):
-        await start(scene.desk, new_task(1, app="app_1"))
+        await start(scene.services, new_task(1, app="app_1"))
         await spin(lambda: handler.at_work == 1)
-        other = await start(scene.desk, new_task(1, app="app_2"))
+        other = await start(scene.services, new_task(1, app="app_2"))
         await run_sql(scene.db, "UPDATE task SET strikes = :strikes WHERE id = :id", strikes=strikes, id=other.id)
         await run_sql(scene.db, LAPSED, id=other.id)
-        scene.desk.wake.tasks()
+        scene.services.wake.tasks()
         lapsed = await until(scene.db, other.id, State.QUEUED, State.FAILED)
         handler.go.set()
 
@@ -163,13 +163,13 @@ async def test_a_lapsed_task_is_put_back_though_no_slot_is_free(scene: Scene, st
 
 async def test_a_lease_that_lapses_later_is_put_back_without_a_wake(scene: Scene) -> None:
     handler = Slow()
-    other = await start(scene.desk, new_task(1, app="app_2"))
+    other = await start(scene.services, new_task(1, app="app_2"))
     in_use = "UPDATE task SET state = 'running', lease_until = :at, epoch = 1, worker = 'ghost' WHERE id = :id"
     async with scene.working(handler, limits=ONE_SLOT):
         await until(scene.db, other.id, State.RUNNING)
-        third = await start(scene.desk, new_task(1, app="app_3"))
-        await run_sql(scene.db, in_use, id=third.id, at=scene.desk.clock.now() + 300)
-        scene.desk.wake.tasks()
+        third = await start(scene.services, new_task(1, app="app_3"))
+        await run_sql(scene.db, in_use, id=third.id, at=scene.services.clock.now() + 300)
+        scene.services.wake.tasks()
         lapsed = await until(scene.db, third.id, State.QUEUED)
         handler.go.set()
 
@@ -178,10 +178,10 @@ async def test_a_lease_that_lapses_later_is_put_back_without_a_wake(scene: Scene
 
 async def test_a_process_without_slots_puts_lapsed_tasks_back_and_works_on_none(scene: Scene) -> None:
     handler = Counting()
-    task = await start(scene.desk, new_task(1))
+    task = await start(scene.services, new_task(1))
     async with scene.working(handler, limits=replace(QUICK, slots=0)):
         await run_sql(scene.db, LAPSED, id=task.id)
-        scene.desk.wake.tasks()
+        scene.services.wake.tasks()
         await until(scene.db, task.id, State.QUEUED)
 
     assert [] == handler.seen

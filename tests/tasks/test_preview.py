@@ -23,7 +23,7 @@ async def test_nothing_is_foretold_of_an_unknown_kind(scene: Scene, handlers: di
         " VALUES ('app_1', :org, 'A', '{}', 1, 1, 1)",
         org=ORG,
     )
-    task = replace(await start(scene.desk, new_task(10)), kind=UNKNOWN)
+    task = replace(await start(scene.services, new_task(10)), kind=UNKNOWN)
 
     told = await Preview(scene.db, SystemClock(), handlers).foresee(task)
 

@@ -71,7 +71,7 @@ async def test_a_replay_keeps_its_rate(db: Database) -> None:
     for number in range(400):
         world.past.message(at(5) + number)
     await world.past.write(world.db)
-    clock = world.desk.clock
+    clock = world.services.clock
     begun = clock.monotonic()
     async with world.working(replace(QUICK, backlog=0, slice_seconds=0.3)):
         task = await world.begin(resending.replay, world.past.app, _chosen(world))

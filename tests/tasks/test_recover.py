@@ -13,13 +13,13 @@ from itertools import accumulate
 
 import pytest
 
-from tasks.kit import QUICK, database, desk_of, explained, reread, rows, run_sql, until, working
+from tasks.kit import QUICK, database, explained, reread, rows, run_sql, services_of, until, working
 from tasks.outage import DELIVERED, FAILED, Past, an_endpoint, deliver, lease_all, sent_again
 from tidings import ids
 from tidings.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
 from tidings.core import tasks as use_cases
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.model.task import State, Task
 from tidings.model.token import Principal
@@ -41,7 +41,7 @@ class Scene:
 
     db: Database
     past: Past
-    desk: Desk
+    services: Services
 
     async def recover(self, since: int, until_: int | None = None) -> Task:
         """Ask for a recovery through the use case."""
@@ -54,7 +54,7 @@ class Scene:
         wanted = use_cases.Recovery(
             endpoint_ref=self.past.endpoint_id, since=since, until=until_, created_by=self.past.app.id
         )
-        await use_cases.recover(self.desk, self.past.app, wanted, receipt=None, render=render)
+        await use_cases.recover(self.services, self.past.app, wanted, receipt=None, render=render)
         return started[-1]
 
     async def recovered(self, since: int, until_: int | None = None, limits: Limits = FREE) -> Task:
@@ -65,15 +65,15 @@ class Scene:
     @asynccontextmanager
     async def working(self, limits: Limits) -> AsyncIterator[None]:
         """Have a runner at work that is woken as in a server."""
-        async with working(self.db, Recover(self.desk.clock, self.desk.wake), limits=limits) as runner:
-            self.desk.wake.tasks = runner.wake
+        async with working(self.db, Recover(self.services.clock, self.services.wake), limits=limits) as runner:
+            self.services.wake.tasks = runner.wake
             yield
 
 
 @pytest.fixture
 async def scene(migrated_url: str) -> AsyncIterator[Scene]:
     async with database(migrated_url) as db:
-        yield Scene(db, await an_endpoint(db, NOW - 20 * DAY), desk_of(db))
+        yield Scene(db, await an_endpoint(db, NOW - 20 * DAY), services_of(db))
 
 
 def _attempts(made: int, ends: int, dice: random.Random) -> tuple[list[int], int | None]:
@@ -198,7 +198,7 @@ async def test_the_attempts_it_causes_lie_behind_its_range(scene: Scene) -> None
 
 
 def _fresh_attempt(scene: Scene) -> str:
-    return ids.new(ids.ATTEMPT, scene.desk.clock.now())
+    return ids.new(ids.ATTEMPT, scene.services.clock.now())
 
 
 async def _until_sent(scene: Scene, task: Task, number: int) -> None:
@@ -238,7 +238,7 @@ async def test_another_endpoint_is_left_alone(scene: Scene) -> None:
     await other.write(scene.db)
     await scene.past.write(scene.db)
 
-    task = await Scene(scene.db, other, scene.desk).recovered(NOW - 2 * HOUR)
+    task = await Scene(scene.db, other, scene.services).recovered(NOW - 2 * HOUR)
 
     assert await sent_again(scene.db, task.id) == [msg_id]
 
@@ -294,7 +294,7 @@ async def test_a_cancel_stops_it_and_withdraws_what_is_not_sent_yet(scene: Scene
     async with scene.working(replace(QUICK, chunk_rows=10, backlog=20)):
         task = await scene.recover(NOW - 2 * HOUR)
         await _until_sent(scene, task, 20)
-        cancelled = await use_cases.cancel(scene.desk, Principal(scene.past.app.org_id), task.id)
+        cancelled = await use_cases.cancel(scene.services, Principal(scene.past.app.org_id), task.id)
 
     assert cancelled.state is State.CANCELLED
     assert cancelled.counters == {"messagesSent": 20, "withdrawn": 20}
@@ -308,7 +308,7 @@ async def test_delivery_is_woken_after_each_chunk(scene: Scene) -> None:
     _suffer(scene.past, 30, HOUR, HOUR, schedule=False)
     await scene.past.write(scene.db)
 
-    await Scene(scene.db, scene.past, desk_of(scene.db, wake=wake)).recovered(
+    await Scene(scene.db, scene.past, services_of(scene.db, wake=wake)).recovered(
         NOW - 2 * HOUR, limits=replace(FREE, chunk_rows=10)
     )
 
@@ -348,7 +348,7 @@ async def test_a_big_range_is_estimated(scene: Scene, monkeypatch: pytest.Monkey
 async def test_on_postgresql_the_range_closes_when_older_transactions_have_ended(postgres_dsn: str) -> None:
     """A failure that commits late, with an id before others, is not passed over."""
     async with database(postgres_dsn) as db:
-        scene = Scene(db, await an_endpoint(db, NOW - DAY), desk_of(db))
+        scene = Scene(db, await an_endpoint(db, NOW - DAY), services_of(db))
         late = scene.past.message(NOW - HOUR, (NOW - HOUR, FAILED))
         async with scene.working(FREE):
             async with db.write() as tx:
@@ -400,9 +400,9 @@ def test_the_registry_knows_it() -> None:
 async def test_100_000_within_ten_seconds(scene: Scene) -> None:
     failed, _ = _suffer(scene.past, 100_000, HOUR, HOUR, schedule=False)
     await scene.past.write(scene.db)
-    begun = scene.desk.clock.monotonic()
+    begun = scene.services.clock.monotonic()
 
     task = await scene.recovered(NOW - 2 * HOUR)
 
     assert task.counters == {"messagesSent": len(failed)}
-    assert scene.desk.clock.monotonic() - begun < 10
+    assert scene.services.clock.monotonic() - begun < 10

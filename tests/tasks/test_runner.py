@@ -39,7 +39,7 @@ PRINCIPAL = Principal(ORG)
 
 async def test_a_task_is_done_to_its_end(scene: Scene) -> None:
     async with scene.working():
-        task = await start(scene.desk, new_task(2_500))
+        task = await start(scene.services, new_task(2_500))
         ended = await until(scene.db, task.id)
 
     assert ended.state is State.SUCCEEDED
@@ -50,19 +50,19 @@ async def test_a_task_is_done_to_its_end(scene: Scene) -> None:
 
 
 async def test_a_task_that_was_there_before_the_runner_is_found(scene: Scene) -> None:
-    task = await start(scene.desk, new_task(10))
+    task = await start(scene.services, new_task(10))
 
     assert (await scene.done(task)).state is State.SUCCEEDED
 
 
 async def test_a_task_of_nothing_ends_too(scene: Scene) -> None:
-    ended = await scene.done(await start(scene.desk, new_task(0)))
+    ended = await scene.done(await start(scene.services, new_task(0)))
 
     assert (ended.state, ended.done) == (State.SUCCEEDED, 0)
 
 
 async def test_what_cannot_be_done_is_skipped_and_told_up_to_a_hundred(scene: Scene) -> None:
-    ended = await scene.done(await start(scene.desk, new_task(400, skip=2)), limits=replace(QUICK, chunk_rows=30))
+    ended = await scene.done(await start(scene.services, new_task(400, skip=2)), limits=replace(QUICK, chunk_rows=30))
 
     assert (ended.state, ended.done, ended.skipped) == (State.SUCCEEDED, 200, 200)
     async with scene.db.read() as read:
@@ -73,7 +73,7 @@ async def test_what_cannot_be_done_is_skipped_and_told_up_to_a_hundred(scene: Sc
 
 async def test_an_operators_cap_bounds_a_chunk(scene: Scene) -> None:
     handler = Counting()
-    await scene.done(await start(scene.desk, new_task(95)), handler, limits=TENS)
+    await scene.done(await start(scene.services, new_task(95)), handler, limits=TENS)
 
     assert max(size for _, size in handler.seen) == 10
 
@@ -83,7 +83,7 @@ async def test_an_operators_cap_bounds_a_chunk(scene: Scene) -> None:
 
 async def test_a_poisoned_item_fails_the_task_after_five_tries(scene: Scene) -> None:
     """I10."""
-    ended = await scene.done(await start(scene.desk, new_task(100, poison=25)), limits=TENS)
+    ended = await scene.done(await start(scene.services, new_task(100, poison=25)), limits=TENS)
 
     assert (ended.state, ended.strikes, ended.done) == (State.FAILED, 5, 20)
     assert ended.error is not None
@@ -95,7 +95,7 @@ async def test_a_poisoned_item_fails_the_task_after_five_tries(scene: Scene) -> 
 async def test_a_failure_is_logged_as_an_error_and_what_is_tried_again_as_a_warning(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ended = await scene.done(await start(scene.desk, new_task(100, poison=25, app="app_1")), limits=TENS)
+    ended = await scene.done(await start(scene.services, new_task(100, poison=25, app="app_1")), limits=TENS)
 
     told = [each for each in caplog.records if each.getMessage().startswith(f"task {ended.id}: ")]
     assert ["WARNING"] * 4 + ["ERROR"] == [each.levelname for each in told if "internal" in each.getMessage()]
@@ -106,11 +106,11 @@ async def test_a_failure_is_logged_as_an_error_and_what_is_tried_again_as_a_warn
 
 
 async def test_a_failed_task_is_retried_from_where_it_failed(scene: Scene) -> None:
-    failed = await scene.done(await start(scene.desk, new_task(100, poison=25)), limits=TENS)
+    failed = await scene.done(await start(scene.services, new_task(100, poison=25)), limits=TENS)
     await run_sql(scene.db, "UPDATE task SET args = :args", args=new_task(100).args)
 
     async with scene.working(limits=TENS):
-        retried = await use_cases.retry(scene.desk, PRINCIPAL, failed.id)
+        retried = await use_cases.retry(scene.services, PRINCIPAL, failed.id)
         assert (retried.strikes, retried.error, retried.finished_at) == (0, None, None)
         ended = await until(scene.db, failed.id)
 
@@ -119,7 +119,7 @@ async def test_a_failed_task_is_retried_from_where_it_failed(scene: Scene) -> No
 
 
 async def test_what_can_never_succeed_fails_at_once(scene: Scene) -> None:
-    ended = await scene.done(await start(scene.desk, new_task(100, gone=25)), limits=TENS)
+    ended = await scene.done(await start(scene.services, new_task(100, gone=25)), limits=TENS)
 
     assert (ended.state, ended.strikes, ended.done) == (State.FAILED, 1, 20)
     assert ended.error is not None
@@ -143,7 +143,7 @@ class Flaky(Counting):
 async def test_progress_wipes_out_strikes(scene: Scene) -> None:
     """I11."""
     handler = Flaky()
-    ended = await scene.done(await start(scene.desk, new_task(100)), handler, limits=TENS)
+    ended = await scene.done(await start(scene.services, new_task(100)), handler, limits=TENS)
 
     assert handler.tries >= 20  # chunks have ten rows at most, fewer under load; every second try fails
     assert (ended.state, ended.strikes, ended.error) == (State.SUCCEEDED, 0, None)
@@ -151,8 +151,8 @@ async def test_progress_wipes_out_strikes(scene: Scene) -> None:
 
 
 async def test_a_kind_that_nobody_here_knows_is_left_for_who_does(scene: Scene) -> None:
-    unknown = await start(scene.desk, replace(new_task(10), kind="test.unknown"))
-    known = await start(scene.desk, new_task(10))
+    unknown = await start(scene.services, replace(new_task(10), kind="test.unknown"))
+    known = await start(scene.services, new_task(10))
 
     await scene.done(known)
 
@@ -170,7 +170,7 @@ class Reading(Counting):
 
 @pytest.mark.parametrize("args", ['{"items": "ten"}', "[10]", "v2:10"])
 async def test_a_task_with_arguments_of_another_release_is_left_to_it(scene: Scene, args: str) -> None:
-    task = await start(scene.desk, replace(new_task(10), args=args))
+    task = await start(scene.services, replace(new_task(10), args=args))
     async with scene.working(Reading()):
         async with asyncio.timeout(20):
             while (await reread(scene.db, task.id)).error is None:  # noqa: ASYNC110 - a row has no event
@@ -186,9 +186,9 @@ async def test_a_task_with_arguments_of_another_release_is_left_to_it(scene: Sce
 
 
 async def test_a_newer_format_of_arguments_is_left_for_who_knows_it(scene: Scene) -> None:
-    newer = await start(scene.desk, new_task(10))
+    newer = await start(scene.services, new_task(10))
     await run_sql(scene.db, "UPDATE task SET args_version = 2")
-    known = await start(scene.desk, new_task(10))
+    known = await start(scene.services, new_task(10))
 
     await scene.done(known)
 
@@ -197,9 +197,11 @@ async def test_a_newer_format_of_arguments_is_left_for_who_knows_it(scene: Scene
 
 async def test_tenants_take_turns_beside_a_task_of_an_unknown_kind(scene: Scene) -> None:
     """Its turn never passes; that keeps the turns of the others from standing still."""
-    await start(scene.desk, replace(new_task(10, app="app_0"), kind="test.unknown"))
+    await start(scene.services, replace(new_task(10, app="app_0"), kind="test.unknown"))
     handler = Counting()
-    tenants: dict[str, str] = {(await start(scene.desk, new_task(60, app=app))).id: app for app in ("app_1", "app_2")}
+    tenants: dict[str, str] = {
+        (await start(scene.services, new_task(60, app=app))).id: app for app in ("app_1", "app_2")
+    }
     async with scene.working(handler, limits=replace(TENS, slots=1, slice_seconds=0.0)):
         for task_id in tenants:
             await until(scene.db, task_id)
@@ -214,9 +216,9 @@ async def test_after_a_cancel_has_been_answered_nothing_happens(scene: Scene) ->
     """I8."""
     handler = Counting(per_item=1)
     async with scene.working(handler, limits=replace(TENS, backlog=20)) as runner:
-        task = await start(scene.desk, new_task(100))
+        task = await start(scene.services, new_task(100))
         await spin(lambda: handler.outstanding == 20)
-        cancelled = await use_cases.cancel(scene.desk, PRINCIPAL, task.id)
+        cancelled = await use_cases.cancel(scene.services, PRINCIPAL, task.id)
         handler.outstanding = 0
         await spin(lambda: runner.is_idle)
 
@@ -229,13 +231,13 @@ async def test_after_a_cancel_has_been_answered_nothing_happens(scene: Scene) ->
 async def test_a_paused_task_goes_on_where_it_stood(scene: Scene) -> None:
     handler = Counting(per_item=1)
     async with scene.working(handler, limits=replace(TENS, backlog=20)) as runner:
-        task = await start(scene.desk, new_task(50))
+        task = await start(scene.services, new_task(50))
         await spin(lambda: handler.outstanding == 20)
-        paused = await use_cases.pause(scene.desk, PRINCIPAL, task.id)
+        paused = await use_cases.pause(scene.services, PRINCIPAL, task.id)
         handler.outstanding = handler.per_item = 0
         await spin(lambda: runner.is_idle)
         assert (await reread(scene.db, task.id)).done == paused.done == 20
-        await use_cases.resume(scene.desk, PRINCIPAL, task.id)
+        await use_cases.resume(scene.services, PRINCIPAL, task.id)
         ended = await until(scene.db, task.id)
 
     assert (ended.state, ended.done) == (State.SUCCEEDED, 50)
@@ -249,7 +251,7 @@ async def test_two_tenants_take_turns_slice_by_slice(scene: Scene) -> None:
     handler = Counting()
     whale, mouse = [f"app_{name}" for name in ("whale", "mouse")]
     for app in (whale, whale, whale, mouse, mouse):
-        await start(scene.desk, new_task(40, app=app))
+        await start(scene.services, new_task(40, app=app))
     owner = {row[0]: row[1] for row in await rows(scene.db, "SELECT id, tenant FROM task")}
     async with scene.working(handler, limits=replace(TENS, slots=1, slice_seconds=0.0)):
         for task_id in owner:
@@ -266,13 +268,13 @@ async def test_mice_do_not_wait_behind_a_whale(scene: Scene) -> None:
     served: list[str] = []
     async with scene.db.write() as tx:
         for _ in range(1_000):
-            await use_cases.start(scene.desk, tx, new_task(1, app="app_whale"))
+            await use_cases.start(scene.services, tx, new_task(1, app="app_whale"))
     for app in ("app_1", "app_2", "app_3"):
-        await start(scene.desk, new_task(1, app=app))
+        await start(scene.services, new_task(1, app=app))
 
     async with scene.db.write(gate=tasks.GATE) as tx:
         for _ in range(6):
-            task = await claims.claim(tx, Terms(per_tenant=100), ["test.count"], "w", scene.desk.clock.now())
+            task = await claims.claim(tx, Terms(per_tenant=100), ["test.count"], "w", scene.services.clock.now())
             assert task is not None
             served.append(task.tenant)
 
@@ -303,7 +305,7 @@ class Counted(Counting):
 
 async def test_slots_and_tenants_are_bounded(scene: Scene) -> None:
     handler = Counted(wanted=3)
-    started = [await start(scene.desk, new_task(60, app=f"app_{number % 3}")) for number in range(9)]
+    started = [await start(scene.services, new_task(60, app=f"app_{number % 3}")) for number in range(9)]
     async with scene.working(handler, limits=replace(TENS, slots=3, per_tenant=2)):
         for task in started:
             await until(scene.db, task.id)
@@ -314,7 +316,7 @@ async def test_slots_and_tenants_are_bounded(scene: Scene) -> None:
 
 async def test_tasks_with_one_lock_run_one_after_the_other(scene: Scene) -> None:
     handler = Counted()
-    started = [await start(scene.desk, new_task(40, app=f"app_{n}", lock_key="endpoint:1")) for n in range(3)]
+    started = [await start(scene.services, new_task(40, app=f"app_{n}", lock_key="endpoint:1")) for n in range(3)]
     async with scene.working(handler, limits=TENS):
         ended = [await until(scene.db, task.id) for task in started]
 
@@ -323,7 +325,7 @@ async def test_tasks_with_one_lock_run_one_after_the_other(scene: Scene) -> None
 
 
 async def test_who_waits_for_nobody_keeps_on_after_a_slice(scene: Scene) -> None:
-    ended = await scene.done(await start(scene.desk, new_task(100)), limits=replace(TENS, slice_seconds=0.0))
+    ended = await scene.done(await start(scene.services, new_task(100)), limits=replace(TENS, slice_seconds=0.0))
 
     assert ended.epoch == 1
 
@@ -335,8 +337,8 @@ async def test_a_backlog_holds_it_up_without_losing_the_claim(scene: Scene) -> N
     handler = Counting(per_item=1)
     limits = replace(TENS, backlog=20, lease_seconds=3.0)
     async with scene.working(handler, limits=limits), scene.working(handler, limits=limits) as second:
-        scene.desk.wake.tasks = second.wake
-        task = await start(scene.desk, new_task(40))
+        scene.services.wake.tasks = second.wake
+        task = await start(scene.services, new_task(40))
         await spin(lambda: handler.outstanding == 20)
         held = await reread(scene.db, task.id)
         assert held.lease_until is not None
@@ -371,7 +373,7 @@ async def test_room_for_a_few_is_not_counted_anew_for_each_of_them(
     monkeypatch.setattr("tidings.tasks.slice._LOOK_SECONDS", 0.001)
     handler = Drained()
     async with scene.working(handler, limits=replace(TENS, backlog=20)):
-        task = await start(scene.desk, new_task(100))
+        task = await start(scene.services, new_task(100))
         ended = await until(scene.db, task.id)
 
     # Twenty at first, then ten whenever ten are gone.
@@ -382,10 +384,10 @@ async def test_room_for_a_few_is_not_counted_anew_for_each_of_them(
 async def test_a_held_up_task_lets_others_go_first(scene: Scene) -> None:
     handler = Counting(per_item=1)
     async with scene.working(handler, limits=replace(TENS, slots=1, backlog=20, slice_seconds=0.1)):
-        held = await start(scene.desk, new_task(40, app="app_1"))
+        held = await start(scene.services, new_task(40, app="app_1"))
         await spin(lambda: handler.outstanding == 20)
         handler.outstanding, handler.per_item = 1_000, 0
-        other = await start(scene.desk, new_task(0, app="app_2"))
+        other = await start(scene.services, new_task(0, app="app_2"))
         await until(scene.db, held.id, State.QUEUED)
         handler.outstanding = 0
         await until(scene.db, other.id)
@@ -395,7 +397,7 @@ async def test_a_small_task_goes_on_while_what_is_outstanding_is_below_the_limit
     """The receiver is down and what others made waits for its retries; the limit is not reached, nor will it be."""
     handler = Counting(per_item=1, outstanding=15)
     async with scene.working(handler, limits=replace(TENS, backlog=20)):
-        task = await start(scene.desk, new_task(3))
+        task = await start(scene.services, new_task(3))
         async with asyncio.timeout(5):
             ended = await until(scene.db, task.id)
 

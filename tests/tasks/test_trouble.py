@@ -41,7 +41,7 @@ from tidings.tasks.slice import Slice
 async def test_a_stop_gives_the_task_back_without_a_strike(scene: Scene) -> None:
     handler = Counting()
     async with scene.working(handler, limits=TENS):
-        task = await start(scene.desk, new_task(5_000))
+        task = await start(scene.services, new_task(5_000))
         await spin(lambda: len(handler.seen) > 3)
     stopped = await reread(scene.db, task.id)
     await scene.done(task)
@@ -59,9 +59,9 @@ async def test_starting_and_stopping_twice_does_no_harm(scene: Scene) -> None:
     assert repr(runner) == "<Runner [0 of 4 slots busy]>"
     await runner.stop()
     await runner.stop()
-    scene.desk.wake.tasks = runner.wake
+    scene.services.wake.tasks = runner.wake
     await runner.start()
-    task = await start(scene.desk, new_task(10))
+    task = await start(scene.services, new_task(10))
     await until(scene.db, task.id)
     await runner.stop()
 
@@ -83,7 +83,7 @@ async def test_a_stop_does_not_wait_for_ever(scene: Scene, monkeypatch: pytest.M
     monkeypatch.setattr(runner_module, "_STOP_SECONDS", 0.05)
     handler = Stuck()
     async with scene.working(handler):
-        task = await start(scene.desk, new_task(10))
+        task = await start(scene.services, new_task(10))
         await spin(lambda: handler.begun)
 
     assert (await reread(scene.db, task.id)).state is State.RUNNING
@@ -95,7 +95,7 @@ async def test_on_sqlite_a_new_process_takes_over_at_once(sqlite_url: str) -> No
         db = scene.db
         async with db.write(gate=tasks.GATE) as tx:
             hour = Terms(lease_ms=3_600_000)
-            assert await claims.claim(tx, hour, ["test.count"], "dead", scene.desk.clock.now()) is not None
+            assert await claims.claim(tx, hour, ["test.count"], "dead", scene.services.clock.now()) is not None
 
         ended = await scene.done(task)
 
@@ -137,7 +137,7 @@ async def test_on_postgresql_what_a_process_that_is_gone_was_working_on_does_not
 async def test_on_postgresql_nodes_share_the_work(postgres_dsn: str) -> None:
     async with begun(postgres_dsn, 200) as (scene, first):
         db = scene.db
-        started = [first, *[await start(scene.desk, new_task(200, app=f"app_{number}")) for number in range(7)]]
+        started = [first, *[await start(scene.services, new_task(200, app=f"app_{number}")) for number in range(7)]]
         nodes = [Counting(worker=name) for name in ("a", "b", "c")]
         limits = replace(TENS, slots=2)
         async with (
@@ -156,7 +156,7 @@ async def test_on_postgresql_nodes_share_the_work(postgres_dsn: str) -> None:
 @pytest.mark.parametrize("is_planned", [False, True])
 async def test_two_workers_with_one_claim_do_each_item_once(scene: Scene, *, is_planned: bool) -> None:
     """I1, I2: the epoch lets both of them through, and the place reached only one of them."""
-    task = await start(scene.desk, new_task(300))
+    task = await start(scene.services, new_task(300))
     bench = runner_of(scene.db, limits=TENS)._bench  # noqa: SLF001
     async with scene.db.write(gate=tasks.GATE) as tx:
         claimed = await claims.claim(tx, bench.terms, bench.kinds, "w", bench.now)
@@ -215,7 +215,7 @@ async def test_trouble_of_the_database_is_no_strike_and_no_loss(scene: Scene, mo
     monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
     monkeypatch.setattr(runner_module, "_TROUBLE_FIRST", 0.0001)
     troubled = Troubled(scene.db, 7, rate=0.15)
-    task = await start(scene.desk, new_task(600))
+    task = await start(scene.services, new_task(600))
     async with working(troubled, limits=replace(TENS, lease_seconds=1.5)):
         await until(scene.db, task.id)
 
@@ -238,7 +238,7 @@ class Slow(Counting):
 async def test_a_chunk_that_times_out_is_tried_with_fewer_rows(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
     handler = Slow()
-    ended = await scene.done(await start(scene.desk, new_task(100)), handler)
+    ended = await scene.done(await start(scene.services, new_task(100)), handler)
 
     assert (ended.state, ended.strikes) == (State.SUCCEEDED, 0)
     assert max(size for _, size in handler.seen) <= 8
@@ -247,7 +247,7 @@ async def test_a_chunk_that_times_out_is_tried_with_fewer_rows(scene: Scene, mon
 
 async def test_one_row_that_always_times_out_is_poison(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
-    ended = await scene.done(await start(scene.desk, new_task(100)), Slow(never=True))
+    ended = await scene.done(await start(scene.services, new_task(100)), Slow(never=True))
 
     assert (ended.state, ended.strikes, ended.done) == (State.FAILED, 5, 0)
 
@@ -264,7 +264,7 @@ async def test_the_dispatcher_outlives_a_fault_in_claiming(scene: Scene, monkeyp
 
     monkeypatch.setattr(claims, "claim", faulty)
 
-    assert (await scene.done(await start(scene.desk, new_task(10)))).state is State.SUCCEEDED
+    assert (await scene.done(await start(scene.services, new_task(10)))).state is State.SUCCEEDED
     assert not faults
 
 

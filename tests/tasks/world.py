@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tasks.kit import ORG, QUICK, desk_of, reread, rows, until, working
+from tasks.kit import ORG, QUICK, reread, rows, services_of, until, working
 from tasks.outage import Past, an_endpoint
 from tidings.clock import DAY, HOUR, SystemClock
 from tidings.core import outcomes
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.model.task import Task
 from tidings.model.token import Principal
 from tidings.storage import task_items
@@ -29,11 +29,11 @@ Begin = Callable[..., Awaitable[Answer]]
 
 @dataclass
 class World:
-    """A database, one endpoint with a past, and a desk."""
+    """A database, one endpoint with a past, and a services."""
 
     db: Database
     past: Past
-    desk: Desk
+    services: Services
 
     async def begin(self, use_case: Begin, *args: Any) -> Task:
         """Start a task through its use case; return it."""
@@ -43,7 +43,7 @@ class World:
             begun.append(task)
             return Answer(202)
 
-        await use_case(self.desk, *args, receipt=None, render=render)
+        await use_case(self.services, *args, receipt=None, render=render)
         return begun[-1]
 
     async def done(self, use_case: Begin, *args: Any, limits: Limits = FREE) -> Task:
@@ -54,9 +54,9 @@ class World:
     @asynccontextmanager
     async def working(self, limits: Limits = FREE) -> AsyncIterator[Runner]:
         """Have a runner at work that knows all kinds and is woken as in a server."""
-        known = handlers(self.desk.clock, self.desk.wake)
+        known = handlers(self.services.clock, self.services.wake)
         async with working(self.db, *known.values(), limits=limits) as runner:
-            self.desk.wake.tasks = runner.wake
+            self.services.wake.tasks = runner.wake
             yield runner
 
     async def result(self, task: Task) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class World:
 
 
 async def a_world(db: Database) -> World:
-    return World(db, await an_endpoint(db, NOW - 20 * DAY), desk_of(db))
+    return World(db, await an_endpoint(db, NOW - 20 * DAY), services_of(db))
 
 
 def at(hours: float) -> int:

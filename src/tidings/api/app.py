@@ -161,7 +161,7 @@ class _Resource:
         if context.limiter is not None and caller is not None:
             context.limiter.admit(caller)
         if caller is not None and caller.app_id is not None:
-            await sessions.require_live(context.desk, caller)
+            await sessions.require_live(context.services, caller)
             if not caller.may(route.needs):
                 raise forbidden()
         receipt = _receipt(scope, headers, caller)
@@ -170,7 +170,7 @@ class _Resource:
         except AppError as error:
             if receipt is None or error.kind not in REPLAYABLE or route.tag == authentication.TAG:
                 raise
-            kept = await context.desk.receipts.kept(receipt)
+            kept = await context.services.receipts.kept(receipt)
             if kept is None:
                 raise
             return kept
@@ -189,7 +189,7 @@ class _Resource:
         context, headers = self._context, dict(scope["headers"])
         found = None
         if caller is not None and route.has_app:
-            found = await access.application(context.desk, caller, path["app_id"])
+            found = await access.application(context.services, caller, path["app_id"])
         body = b"{}"
         if route.has_body:
             body = await read_body(headers, receive, context.max_body_bytes)

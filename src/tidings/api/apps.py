@@ -157,7 +157,7 @@ class ListQuery(Query, kw_only=True):
 async def create(call: Call[CreateQuery, ApplicationIn]) -> Answer:
     """Make an application, or return the one that has the uid."""
     return await apps.create(
-        call.context.desk,
+        call.context.services,
         call.principal.org_id,
         call.body.drafted(),
         get_if_exists=call.query.get_if_exists,
@@ -174,7 +174,7 @@ async def get(call: Call[Query, Nothing]) -> Answer:
 async def put(call: Call[Query, ApplicationIn]) -> Answer:
     """Overwrite an application; one that is not there is made, under the uid in the body and not that of the path."""
     return await apps.put(
-        call.context.desk,
+        call.context.services,
         call.principal.org_id,
         call.path["app_id"],
         call.body.drafted(),
@@ -184,12 +184,14 @@ async def put(call: Call[Query, ApplicationIn]) -> Answer:
 
 async def patch(call: Call[Query, ApplicationPatch]) -> Answer:
     """Change the members of an application that are given; null clears those that may be absent."""
-    return await apps.change(call.context.desk, call.app, call.body.applied, render=lambda app: answer(200, shown(app)))
+    return await apps.change(
+        call.context.services, call.app, call.body.applied, render=lambda app: answer(200, shown(app))
+    )
 
 
 async def delete(call: Call[Query, Nothing]) -> Answer:
     """Delete an application with all that is in it; its uid is free again."""
-    await apps.drop(call.context.desk, call.app)
+    await apps.drop(call.context.services, call.app)
     return Answer(204)
 
 
@@ -197,7 +199,7 @@ async def page(call: Call[ListQuery, Nothing]) -> Answer:
     """Tell of the organisation's applications, oldest first."""
     query = call.query
     cursor = Cursor(query.order or Order.ASCENDING, query.limit, query.iterator)
-    return listing(await apps.page(call.context.desk, call.principal.org_id, cursor, query.without), shown)
+    return listing(await apps.page(call.context.services, call.principal.org_id, cursor, query.without), shown)
 
 
 def shown(app: App) -> ApplicationOut:

@@ -78,7 +78,7 @@ async def page_of_messages(call: Call[MessagesQuery, Nothing]) -> Answer:
     cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
     narrowed = MessageFilter(event_types=query.event_types, channel=query.channel, tag=query.tag)
     found = await attempts.page_of_messages(
-        call.context.desk,
+        call.context.services,
         call.app,
         call.path["endpoint_id"],
         cursor,
@@ -91,7 +91,7 @@ async def page_of_messages(call: Call[MessagesQuery, Nothing]) -> Answer:
 async def page_of_destinations(call: Call[DestinationsQuery, Nothing]) -> Answer:
     """Tell of the endpoints that a message has been tried with, deleted ones among them, and how it stands there."""
     cursor = Cursor(Order.ASCENDING, call.query.limit, call.query.iterator)
-    found = await attempts.page_of_destinations(call.context.desk, call.app, call.path["msg_id"], cursor)
+    found = await attempts.page_of_destinations(call.context.services, call.app, call.path["msg_id"], cursor)
     return listing(found, _destination_shown)
 
 

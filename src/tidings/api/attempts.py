@@ -124,7 +124,7 @@ async def page_of_endpoint(call: Call[EndpointQuery, Nothing]) -> Answer:
     """Tell of the attempts to an endpoint, newest first."""
     query = call.query
     found = await attempts.page_of_endpoint(
-        call.context.desk,
+        call.context.services,
         call.app,
         call.path["endpoint_id"],
         query.cursor(),
@@ -138,7 +138,7 @@ async def page_of_message(call: Call[MessageQuery, Nothing]) -> Answer:
     """Tell of the attempts of a message, newest first."""
     query = call.query
     found = await attempts.page_of_message(
-        call.context.desk,
+        call.context.services,
         call.app,
         call.path["msg_id"],
         query.cursor(),
@@ -152,7 +152,7 @@ async def page_of_pair(call: Call[ListQuery, Nothing]) -> Answer:
     """Tell of the attempts of a message to one endpoint, newest first."""
     query = call.query
     found = await attempts.page_of_message(
-        call.context.desk,
+        call.context.services,
         call.app,
         call.path["msg_id"],
         query.cursor(),
@@ -167,27 +167,27 @@ async def count(call: Call[CountQuery, Nothing]) -> Answer:
     query = call.query
     cursor = Cursor(Order.DESCENDING, before=query.before, after=query.after)
     number, is_approximate = await attempts.count(
-        call.context.desk, call.app, call.path["endpoint_id"], cursor, query.filter()
+        call.context.services, call.app, call.path["endpoint_id"], cursor, query.filter()
     )
     return answer(200, CountOut(count=number, approximated=is_approximate))
 
 
 async def expunge(call: Call[Query, Nothing]) -> Answer:
     """Delete what the receiver answered to an attempt, for good. Safe to repeat."""
-    await attempts.expunge(call.context.desk, call.app, call.path["msg_id"], call.path["attempt_id"])
+    await attempts.expunge(call.context.services, call.app, call.path["msg_id"], call.path["attempt_id"])
     return Answer(204)
 
 
 async def get(call: Call[GetQuery, Nothing]) -> Answer:
     """Tell of an attempt."""
-    found = await attempts.get(call.context.desk, call.app, call.path["msg_id"], call.path["attempt_id"])
+    found = await attempts.get(call.context.services, call.app, call.path["msg_id"], call.path["attempt_id"])
     return answer(200, _shown(found, with_content=True))
 
 
 async def resend(call: Call[Query, Nothing]) -> Answer:
     """Have a message sent to an endpoint once more."""
     return await attempts.resend(
-        call.context.desk,
+        call.context.services,
         call.app,
         msg_ref=call.path["msg_id"],
         endpoint_ref=call.path["endpoint_id"],

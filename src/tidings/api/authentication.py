@@ -107,33 +107,33 @@ async def portal_access(call: Call[Query, AppPortalAccessIn]) -> Answer:
     """Make a token for the users of an application, and the address of the portal for it."""
     body, ref = call.body, call.path["app_id"]
     draft = None if body.application is None else partial(body.application.drafted_for, ref)
-    app = await sessions.app_for(call.context.desk, call.principal.org_id, ref, draft)
+    app = await sessions.app_for(call.context.services, call.principal.org_id, ref, draft)
     return await _access(call, app, body.terms)
 
 
 async def dashboard_access(call: Call[Query, Nothing]) -> Answer:
     """Make a token for the users of an application; the older way, which takes no body."""
-    app = await sessions.app_for(call.context.desk, call.principal.org_id, call.path["app_id"], None)
+    app = await sessions.app_for(call.context.services, call.principal.org_id, call.path["app_id"], None)
     return await _access(call, app, PortalTerms(lifetime_ms=_WEEK * SECOND))
 
 
 async def _access(call: Call[Query, Any], app: App, terms: PortalTerms) -> Answer:
     """Make a token and tell of it. In the address it stands behind the #: browsers keep that to themselves."""
-    issued_at = await sessions.issuing_moment(call.context.desk, call.receipt)
+    issued_at = await sessions.issuing_moment(call.context.services, call.receipt)
     token = access.issue_portal_token(call.context.gatekeeper.signer, app, terms, issued_at)
     return answer(200, AppPortalAccessOut(url=f"{call.origin()}{PORTAL}#key={token}", token=token))
 
 
 async def logout(call: Call[Query, Nothing]) -> Answer:
     """End the token that this is called with; it must be one of an application."""
-    await sessions.end(call.context.desk, call.principal)
+    await sessions.end(call.context.services, call.principal)
     return Answer(204)
 
 
 async def expire_all(call: Call[Query, ApplicationTokenExpireIn]) -> Answer:
     """End the tokens that an application's users hold, or those of some sessions; at once, or in so many seconds."""
     body = call.body
-    await sessions.end_all(call.context.desk, call.app, body.session_ids, (body.expiry or 0) * SECOND)
+    await sessions.end_all(call.context.services, call.app, body.session_ids, (body.expiry or 0) * SECOND)
     return Answer(204)
 
 

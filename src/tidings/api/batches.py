@@ -25,8 +25,8 @@ from tidings.api.wire import (
     refusal,
 )
 from tidings.core.batches import Batches
-from tidings.core.desk import Outcome
 from tidings.core.receipts import Answer
+from tidings.core.services import Outcome
 from tidings.errors import AppError, Fault
 from tidings.model.message import Draft
 
@@ -79,12 +79,12 @@ async def create(call: Call[Query, MessageBatchIn]) -> Answer:
     """Send many messages to an application's endpoints: those that are sound, in one transaction."""
     context = call.context
     drafts = [_draft(call, raw) for raw in call.body.messages]
-    batch = Batches(context.desk, context.acceptor, call.app, render=_shown, join=_joined)
+    batch = Batches(context.services, context.acceptor, call.app, render=_shown, join=_joined)
     return await batch.accept(drafts, call.receipt)
 
 
 def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> Draft | AppError:
-    clock = call.context.desk.clock
+    clock = call.context.services.clock
     try:
         try:
             message = _message.decode(raw)  # the body as a whole has been looked through already

@@ -93,25 +93,25 @@ async def count_attempts(call: Call[DryRunQuery, AppUsageStatsIn]) -> Answer:
     def render(task: Task, missing: Sequence[str]) -> Answer:
         return started(AppUsageStatsOut, unresolved_app_ids=list(missing))(task)
 
-    return await usage.count_attempts(call.context.desk, call.principal, asked, receipt=call.receipt, render=render)
+    return await usage.count_attempts(call.context.services, call.principal, asked, receipt=call.receipt, render=render)
 
 
 async def aggregate(call: Call[DryRunQuery, Nothing]) -> Answer:
     """Start telling which event types the endpoints of each application name, and whether one takes all of them."""
-    return await usage.aggregate(call.context.desk, call.principal, render=started(AggregateEventTypesOut))
+    return await usage.aggregate(call.context.services, call.principal, render=started(AggregateEventTypesOut))
 
 
 async def expunge(call: Call[DryRunQuery, Nothing]) -> Answer:
     """Start deleting the payloads of all messages that are there; what is still to be sent of them is not sent."""
-    desk, render = call.context.desk, started(ExpungeAllContentsOut)
-    return await purges.purge(desk, call.app, call.principal.subject, receipt=call.receipt, render=render)
+    services, render = call.context.services, started(ExpungeAllContentsOut)
+    return await purges.purge(services, call.app, call.principal.subject, receipt=call.receipt, render=render)
 
 
 async def broadcast(call: Call[DryRunQuery, MessageBroadcastIn]) -> Answer:
     """Start making the message in every application that is there now."""
-    desk, render = call.context.desk, started(MessageBroadcastOut)
-    draft = call.body.single().drafted(call.context.desk.clock)
-    return await broadcasts.broadcast(desk, call.principal, draft, receipt=call.receipt, render=render)
+    services, render = call.context.services, started(MessageBroadcastOut)
+    draft = call.body.single().drafted(call.context.services.clock)
+    return await broadcasts.broadcast(services, call.principal, draft, receipt=call.receipt, render=render)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from tidings.api.auth import Gatekeeper
 from tidings.api.ratelimit import Limiter
-from tidings.core.desk import Acceptor, Desk
 from tidings.core.rehearsal import Forecast, Foresee
+from tidings.core.services import Acceptor, Services
 from tidings.core.watching import Watching
 from tidings.errors import unavailable
 from tidings.model.task import Task
@@ -21,7 +21,7 @@ async def _nobody_foresees(_task: Task) -> Forecast:
 class Context:
     """Everything that a handler may reach."""
 
-    desk: Desk
+    services: Services
     acceptor: Acceptor
     gatekeeper: Gatekeeper
     max_body_bytes: int = 2 * 1024 * 1024
@@ -40,4 +40,4 @@ class Context:
 
     def __post_init__(self) -> None:
         """Begin with nobody watching."""
-        object.__setattr__(self, "watching", Watching(self.desk.db))
+        object.__setattr__(self, "watching", Watching(self.services.db))

@@ -71,7 +71,7 @@ async def page(call: Call[DeliveriesQuery, Nothing]) -> Answer:
         cursor=Cursor(query.order or Order.ASCENDING, query.limit, query.iterator),
         attempts_max=call.context.attempts_max,
     )
-    return listing(await explanations.page(call.context.desk, asked), shown)
+    return listing(await explanations.page(call.context.services, asked), shown)
 
 
 def shown(explained: Explained) -> DeliveryOut:

@@ -34,7 +34,7 @@ def told(forecast: Forecast) -> Answer:
 
 
 def context_for(asked: Query, context: Context) -> Context:
-    """Return what a handler may reach: for a dry run a desk on which nothing is kept."""
+    """Return what a handler may use; in a dry run, services that store nothing."""
     if not isinstance(asked, DryRunQuery) or not asked.dry_run:
         return context
-    return replace(context, desk=rehearsing(context.desk, context.foresee, told))
+    return replace(context, services=rehearsing(context.services, context.foresee, told))

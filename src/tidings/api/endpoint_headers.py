@@ -65,7 +65,7 @@ class EndpointHeadersPatchIn(In, kw_only=True):
 
 async def get(call: Call[Query, Nothing]) -> Answer:
     """Tell the headers that every send to an endpoint carries."""
-    headers = await endpoints.headers(call.context.desk, call.app, call.path["endpoint_id"])
+    headers = await endpoints.headers(call.context.services, call.app, call.path["endpoint_id"])
     told = {name: value for name, value in headers.items() if not is_redacted(name)}
     return answer(200, EndpointHeadersOut(headers=told, sensitive=tuple(filter(is_redacted, headers))))
 
@@ -73,13 +73,13 @@ async def get(call: Call[Query, Nothing]) -> Answer:
 async def put(call: Call[Query, EndpointHeadersIn]) -> Answer:
     """Replace all headers of an endpoint; the next send carries the new ones."""
     headers = distinct(call.body.headers)
-    await endpoints.set_headers(call.context.desk, call.app, call.path["endpoint_id"], lambda _: headers)
+    await endpoints.set_headers(call.context.services, call.app, call.path["endpoint_id"], lambda _: headers)
     return Answer(204)
 
 
 async def patch(call: Call[Query, EndpointHeadersPatchIn]) -> Answer:
     """Set and delete headers of an endpoint; names are matched in any case, and keep the spelling given last."""
-    await endpoints.set_headers(call.context.desk, call.app, call.path["endpoint_id"], call.body.applied)
+    await endpoints.set_headers(call.context.services, call.app, call.path["endpoint_id"], call.body.applied)
     return Answer(204)
 
 

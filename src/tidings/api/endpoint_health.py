@@ -36,7 +36,7 @@ class EnableQuery(Query, kw_only=True):
 
 async def throttling(call: Call[Query, Nothing]) -> Answer:
     """Tell whether a rate holds up an endpoint's deliveries."""
-    since = await health.throttled_since(call.context.desk, call.app, call.path["endpoint_id"])
+    since = await health.throttled_since(call.context.services, call.app, call.path["endpoint_id"])
     status = EndpointRateLimitStatus.OK if since is None else EndpointRateLimitStatus.RATE_LIMITED
     moment = None if since is None else moment_out(since)
     return answer(200, EndpointThrottleRateStatusOut(status=status, throttled_since=moment))
@@ -45,7 +45,7 @@ async def throttling(call: Call[Query, Nothing]) -> Answer:
 async def enable(call: Call[EnableQuery, Nothing]) -> Answer:
     """Enable an endpoint with a clean record; with `recover` what failed there is sent again, by a background task."""
     return await health.enable(
-        call.context.desk,
+        call.context.services,
         call.app,
         call.path["endpoint_id"],
         health.Revival(catch_up=call.query.recover, created_by=call.principal.subject),

@@ -48,7 +48,7 @@ class EndpointSecretRotateIn(In, kw_only=True):
 
 async def get(call: Call[Query, Nothing]) -> Answer:
     """Tell what a receiver checks signatures with; of an asymmetric pair that is the public key."""
-    key = await signing.shown(call.context.desk, call.app, call.path["endpoint_id"])
+    key = await signing.shown(call.context.services, call.app, call.path["endpoint_id"])
     return answer(200, EndpointSecretOut(key=key))
 
 
@@ -60,7 +60,7 @@ async def rotate(call: Call[Query, EndpointSecretRotateIn]) -> Answer:
         return answer(200, EndpointSecretOut(key=key)) if sdk.reads_rotated_key(call.agent) else Answer(204)
 
     return await signing.rotate(
-        call.context.desk, call.app, call.path["endpoint_id"], wanted, receipt=call.receipt, render=render
+        call.context.services, call.app, call.path["endpoint_id"], wanted, receipt=call.receipt, render=render
     )
 
 

@@ -44,7 +44,7 @@ class RangeQuery(Query, kw_only=True):
 async def get(call: Call[RangeQuery, Nothing]) -> Answer:
     """Count the attempts at an endpoint between two moments, at most 28 days apart: the past 28 days, unless given."""
     counts = await stats.of_endpoint(
-        call.context.desk, call.app, call.path["endpoint_id"], call.query.since, call.query.until
+        call.context.services, call.app, call.path["endpoint_id"], call.query.since, call.query.until
     )
     body = EndpointStats(
         success=counts[MessageStatus.SUCCESS], pending=0, sending=0, fail=counts[MessageStatus.FAIL], canceled=0
@@ -56,7 +56,7 @@ async def attempts(call: Call[RangeQuery, Nothing]) -> Answer:
     """Count the attempts at an endpoint in whole hours."""
     query = call.query
     since, until = stats.in_hours(query.since, query.until)
-    counts = await stats.of_endpoint(call.context.desk, call.app, call.path["endpoint_id"], since, until)
+    counts = await stats.of_endpoint(call.context.services, call.app, call.path["endpoint_id"], since, until)
     body = EndpointAttemptStats(success=counts[MessageStatus.SUCCESS], fail=counts[MessageStatus.FAIL], canceled=0)
     return answer(200, body)
 

@@ -54,7 +54,7 @@ class ListQuery(Query, kw_only=True):
 async def create(call: Call[Query, EndpointIn]) -> Answer:
     """Make an endpoint."""
     return await endpoints.create(
-        call.context.desk,
+        call.context.services,
         call.app,
         _fit(call, call.body.drafted()),
         receipt=call.receipt,
@@ -65,7 +65,7 @@ async def create(call: Call[Query, EndpointIn]) -> Answer:
 async def put(call: Call[Query, EndpointUpsertIn]) -> Answer:
     """Overwrite an endpoint, but for its secret and headers; an endpoint that is not there is made."""
     return await endpoints.put(
-        call.context.desk,
+        call.context.services,
         call.app,
         call.path["endpoint_id"],
         _fit(call, call.body.drafted()),
@@ -79,7 +79,7 @@ async def patch(call: Call[Query, EndpointPatch]) -> Answer:
     if body.url is not UNSET:
         _refuse_plain(call, normalised(body.url))
     return await endpoints.change(
-        call.context.desk,
+        call.context.services,
         call.app,
         call.path["endpoint_id"],
         endpoints.Edit(body.applied, tuple(dict.fromkeys(given(body.subscribed) or ()))),
@@ -89,7 +89,7 @@ async def patch(call: Call[Query, EndpointPatch]) -> Answer:
 
 async def delete(call: Call[Query, Nothing]) -> Answer:
     """Delete an endpoint; its uid is free again, and what waits to be sent to it never is."""
-    await endpoints.drop(call.context.desk, call.app, call.path["endpoint_id"])
+    await endpoints.drop(call.context.services, call.app, call.path["endpoint_id"])
     return Answer(204)
 
 
@@ -106,14 +106,14 @@ def _refuse_plain(call: Call[Query, Any], url: str) -> None:
 
 async def get(call: Call[Query, Nothing]) -> Answer:
     """Tell of an endpoint."""
-    return answer(200, shown(await endpoints.get(call.context.desk, call.app, call.path["endpoint_id"])))
+    return answer(200, shown(await endpoints.get(call.context.services, call.app, call.path["endpoint_id"])))
 
 
 async def page(call: Call[ListQuery, Nothing]) -> Answer:
     """Tell of an application's endpoints, newest first."""
     query = call.query
     cursor = Cursor(query.order or Order.DESCENDING, query.limit, query.iterator)
-    return listing(await endpoints.page(call.context.desk, call.app, cursor), shown)
+    return listing(await endpoints.page(call.context.services, call.app, cursor), shown)
 
 
 def shown(endpoint: Endpoint) -> EndpointOut:

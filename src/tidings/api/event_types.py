@@ -193,7 +193,7 @@ class DeleteQuery(Query, kw_only=True):
 async def create(call: Call[Query, EventTypeIn]) -> Answer:
     """Make an event type; a name that was archived is taken into use again, with what is said of it now."""
     return await event_types.create(
-        call.context.desk,
+        call.context.services,
         call.principal.org_id,
         call.body.drafted(call.body.name),
         receipt=call.receipt,
@@ -208,7 +208,7 @@ async def put(call: Call[Query, EventTypeUpsertIn]) -> Answer:
     if faults:
         raise invalid(*faults)
     return await event_types.put(
-        call.context.desk,
+        call.context.services,
         call.principal.org_id,
         call.body.drafted(name),
         render=lambda settled: answer(201 if settled.is_new else 200, shown(settled.event_type)),
@@ -218,7 +218,7 @@ async def put(call: Call[Query, EventTypeUpsertIn]) -> Answer:
 async def patch(call: Call[Query, EventTypePatch]) -> Answer:
     """Change the members of an event type that are given; null clears those that may be absent."""
     return await event_types.change(
-        call.context.desk,
+        call.context.services,
         call.principal.org_id,
         call.path["event_type_name"],
         call.body.applied,
@@ -229,7 +229,7 @@ async def patch(call: Call[Query, EventTypePatch]) -> Answer:
 async def delete(call: Call[DeleteQuery, Nothing]) -> Answer:
     """Archive an event type: who subscribes to it still does, and nobody else can. With `expunge` it is gone."""
     await event_types.drop(
-        call.context.desk, call.principal.org_id, call.path["event_type_name"], expunge=call.query.expunge
+        call.context.services, call.principal.org_id, call.path["event_type_name"], expunge=call.query.expunge
     )
     return Answer(204)
 
@@ -237,7 +237,7 @@ async def delete(call: Call[DeleteQuery, Nothing]) -> Answer:
 async def get(call: Call[Query, Nothing]) -> Answer:
     """Tell of an event type."""
     name = call.path["event_type_name"]
-    return answer(200, shown(await event_types.get(call.context.desk, call.principal, name)))
+    return answer(200, shown(await event_types.get(call.context.services, call.principal, name)))
 
 
 async def page(call: Call[ListQuery, Nothing]) -> Answer:
@@ -245,7 +245,7 @@ async def page(call: Call[ListQuery, Nothing]) -> Answer:
     query = call.query
     cursor = Cursor(query.order or Order.ASCENDING, query.limit, query.iterator)
     found = await event_types.page(
-        call.context.desk,
+        call.context.services,
         call.principal,
         cursor,
         archived=query.include_archived,

@@ -44,7 +44,7 @@ async def send(call: Call[Query, EventExampleIn]) -> Answer:
     """Send an example of an event type to one endpoint, as a message of its own; others do not hear of it."""
     body = call.body
     return await examples.send(
-        call.context.desk,
+        call.context.services,
         call.app,
         call.path["endpoint_id"],
         examples.Wish(body.event_type, body.example_index, body.content),

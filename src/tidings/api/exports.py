@@ -37,13 +37,15 @@ async def export(call: Call[DryRunQuery, Nothing]) -> Answer:
 
     When the task has finished, `schemaZip` in its `data` is the address of the archive; it holds for a day.
     """
-    desk, render = call.context.desk, started(ExportEventTypeOut)
-    return await exports.export_event_types(desk, call.principal, call.origin(), receipt=call.receipt, render=render)
+    services, render = call.context.services, started(ExportEventTypeOut)
+    return await exports.export_event_types(
+        services, call.principal, call.origin(), receipt=call.receipt, render=render
+    )
 
 
 async def fetch(call: Call[LinkQuery, Nothing]) -> Answer:
     """Fetch an archive with the link that its task has told; no token is needed."""
-    found = await exports.fetch(call.context.desk, call.path["export_id"], call.query.expires, call.query.signature)
+    found = await exports.fetch(call.context.services, call.path["export_id"], call.query.expires, call.query.signature)
     return File(200, found, content_type="application/zip", name="webhook-models.zip")
 
 

@@ -43,7 +43,7 @@ async def get(call: Call[Query, Nothing]) -> Answer:
     """
     try:
         async with asyncio.timeout(_PATIENCE):
-            is_well = await call.context.desk.is_well()
+            is_well = await call.context.services.is_well()
     except TimeoutError:
         is_well = False
     if is_well and sdk.wants_no_body(call.agent):

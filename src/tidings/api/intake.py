@@ -22,8 +22,8 @@ from tidings.api.messages import ContentQuery, MessageIn, told
 from tidings.api.wire import decode, encode, refusal
 from tidings.clock import rfc3339
 from tidings.core import apps, repeats
-from tidings.core.desk import Outcome
 from tidings.core.receipts import Answer, receipt_key
+from tidings.core.services import Outcome
 from tidings.errors import REPLAYABLE, AppError, Fault, Kind, forbidden, invalid
 from tidings.ids import moment_of
 from tidings.model import text
@@ -106,7 +106,7 @@ class Intake:
             message = decode(self._decoder, body)
             if message.application is not None:
                 return False
-            draft = message.drafted(self._context.desk.clock)
+            draft = message.drafted(self._context.services.clock)
             with_content = ask.with_content
 
             def told(outcome: Outcome) -> None:
@@ -132,7 +132,7 @@ class Intake:
         """Return the stored response of a used idempotency key, else the refusal."""
         if ask.receipt is not None and _is_replayable(error):
             try:
-                outcome = await repeats.find(self._context.desk, ask.receipt)
+                outcome = await repeats.find(self._context.services, ask.receipt)
             except Exception as other:  # noqa: BLE001 - the caller is answered in any case
                 return answer_of(other, _DOING)
             if outcome is not None:
@@ -151,13 +151,13 @@ class Intake:
         return Ask(caller, ref, with_content, receipt)
 
     async def _accepted(self, caller: Principal, ref: str, body: MessageIn, receipt: str | None) -> Accepted:
-        draft = body.drafted(self._context.desk.clock)
+        draft = body.drafted(self._context.services.clock)
         try:
             return await self._context.acceptor.accept(caller.org_id, ref, draft, receipt)
         except AppError as error:
             if error.kind is not Kind.NOT_FOUND or body.application is None:
                 raise
-        await apps.have(self._context.desk, caller.org_id, body.application.drafted_for(ref))
+        await apps.have(self._context.services, caller.org_id, body.application.drafted_for(ref))
         return await self._context.acceptor.accept(caller.org_id, ref, draft, receipt)
 
 

@@ -70,14 +70,14 @@ class MessagePrecheckOut(Out, kw_only=True):
 
 async def expunge(call: Call[Query, Nothing]) -> Answer:
     """Delete the payload of a message for good; it cannot be sent again. Safe to repeat."""
-    await messages.expunge(call.context.desk, call.app, call.path["msg_id"])
+    await messages.expunge(call.context.services, call.app, call.path["msg_id"])
     return Answer(204)
 
 
 async def expunge_many(call: Call[Query, BulkExpungeContentsIn]) -> Answer:
     """Delete the payloads of several messages for good, by their ids or event ids."""
     return await messages.expunge_many(
-        call.context.desk, call.app, unique(call.body.ids) or (), receipt=call.receipt, render=_expunged
+        call.context.services, call.app, unique(call.body.ids) or (), receipt=call.receipt, render=_expunged
     )
 
 
@@ -89,7 +89,7 @@ def _expunged(found: dict[str, bool]) -> Answer:
 async def precheck(call: Call[Query, MessagePrecheckIn]) -> Answer:
     """Tell whether any endpoint would receive such a message, so that it need not be made in vain."""
     body = call.body
-    active = await messages.is_wanted(call.context.desk, call.app, body.event_type, unique(body.channels))
+    active = await messages.is_wanted(call.context.services, call.app, body.event_type, unique(body.channels))
     return answer(200, MessagePrecheckOut(active=active))
 
 

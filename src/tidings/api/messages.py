@@ -235,7 +235,7 @@ class ListQuery(Query, kw_only=True):
 async def get(call: Call[ContentQuery, Nothing]) -> Answer:
     """Tell of a message."""
     with_content = call.query.with_content
-    found = await messages.get(call.context.desk, call.app, call.path["msg_id"], with_payload=with_content)
+    found = await messages.get(call.context.services, call.app, call.path["msg_id"], with_payload=with_content)
     return answer(200, shown(found, with_content=with_content))
 
 
@@ -244,7 +244,7 @@ async def page(call: Call[ListQuery, Nothing]) -> Answer:
     query = call.query
     cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
     wanted = MessageFilter(event_types=query.event_types, channel=query.channel, tag=query.tag)
-    found = await messages.page(call.context.desk, call.app, cursor, wanted, with_payload=query.with_content)
+    found = await messages.page(call.context.services, call.app, cursor, wanted, with_payload=query.with_content)
     return listing(found, lambda message: shown(message, with_content=query.with_content))
 
 

@@ -109,7 +109,7 @@ async def recover(call: Call[ForceQuery, RecoverIn]) -> Answer:
         force=call.query.force,
     )
     render = started(RecoverOut)
-    return await tasks.recover(call.context.desk, call.app, wanted, receipt=call.receipt, render=render)
+    return await tasks.recover(call.context.services, call.app, wanted, receipt=call.receipt, render=render)
 
 
 async def replay_missing(call: Call[ForceQuery, ReplayIn]) -> Answer:
@@ -141,8 +141,8 @@ def _chosen(
 
 
 async def _replay(call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn], chosen: Chosen) -> Answer:
-    desk, render = call.context.desk, started(ReplayOut)
-    return await resending.replay(desk, call.app, chosen, receipt=call.receipt, render=render)
+    services, render = call.context.services, started(ReplayOut)
+    return await resending.replay(services, call.app, chosen, receipt=call.receipt, render=render)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

@@ -69,7 +69,7 @@ class Call(Generic[QueryT, BodyT]):
     @property
     def now(self) -> int:
         """The wall time."""
-        return self.context.desk.clock.now()
+        return self.context.services.clock.now()
 
     @property
     def principal(self) -> Principal:

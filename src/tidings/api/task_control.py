@@ -13,8 +13,8 @@ from tidings.api.task_stream import followed
 from tidings.api.tasks import BackgroundTaskOut, shown
 from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
 from tidings.core import outcomes, sessions, task_items, tasks
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.errors import not_found
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 from tidings.model.results import LISTED_AT_MOST
@@ -109,9 +109,9 @@ async def retry(call: Call[Query, Nothing]) -> Answer:
 async def wait(call: Call[WaitQuery, Nothing]) -> Answer:
     """Answer when a task has ended, or when the time is over with how it stands."""
     task_id = _task_id(call)
-    task = await tasks.get(call.context.desk, call.principal, task_id)
+    task = await tasks.get(call.context.services, call.principal, task_id)
     await call.context.watching.wait(task.id, call.query.timeout)
-    return await _told(call, await tasks.get(call.context.desk, call.principal, task_id))
+    return await _told(call, await tasks.get(call.context.services, call.principal, task_id))
 
 
 async def follow(call: Call[Query, Nothing]) -> Answer:
@@ -120,12 +120,12 @@ async def follow(call: Call[Query, Nothing]) -> Answer:
     The ids of `state` events are numbers; with `Last-Event-ID` the stream goes on behind one. It ends with the task,
     and is not begun again (204) for who has seen the end. It also ends with the token.
     """
-    task = await tasks.get(call.context.desk, call.principal, _task_id(call))
+    task = await tasks.get(call.context.services, call.principal, _task_id(call))
     last = int(call.seen) if call.seen.isascii() and call.seen.isdigit() and len(call.seen) < _SEQ_LONGEST else 0
-    behind = await tasks.has_events(call.context.desk, task.id, after=last)
-    desk, caller = call.context.desk, call.principal
+    behind = await tasks.has_events(call.context.services, task.id, after=last)
+    services, caller = call.context.services, call.principal
     return followed(
-        call.context.watching, caller, task, last, behind=behind, may=partial(sessions.still_counts, desk, caller)
+        call.context.watching, caller, task, last, behind=behind, may=partial(sessions.still_counts, services, caller)
     )
 
 
@@ -137,7 +137,7 @@ async def items(call: Call[ItemsQuery, Nothing]) -> Answer:
     """
     query = call.query
     found = await task_items.page(
-        call.context.desk,
+        call.context.services,
         call.principal,
         _task_id(call),
         Cursor(query.order or Order.ASCENDING, query.limit, query.iterator),
@@ -156,12 +156,14 @@ def _task_id(call: Call[Any, Nothing]) -> str:
     return task_id
 
 
-async def _commanded(call: Call[Query, Nothing], command: Callable[[Desk, Principal, str], Awaitable[Task]]) -> Answer:
-    return await _told(call, await command(call.context.desk, call.principal, _task_id(call)))
+async def _commanded(
+    call: Call[Query, Nothing], command: Callable[[Services, Principal, str], Awaitable[Task]]
+) -> Answer:
+    return await _told(call, await command(call.context.services, call.principal, _task_id(call)))
 
 
 async def _told(call: Call[Any, Nothing], task: Task) -> Answer:
-    found = await outcomes.results(call.context.desk, [task], most=LISTED_AT_MOST)
+    found = await outcomes.results(call.context.services, [task], most=LISTED_AT_MOST)
     return answer(200, shown(task, call.agent, found.get(task.id)))
 
 

@@ -150,8 +150,8 @@ async def get(call: Call[Query, Nothing]) -> Answer:
     task_id = call.path["task_id"]
     if not ids.is_id(task_id, ids.TASK):
         raise not_found()
-    task = await tasks.get(call.context.desk, call.principal, task_id)
-    found = await outcomes.results(call.context.desk, [task], most=LISTED_AT_MOST)
+    task = await tasks.get(call.context.services, call.principal, task_id)
+    found = await outcomes.results(call.context.services, [task], most=LISTED_AT_MOST)
     return answer(200, shown(task, call.agent, found.get(task.id)))
 
 
@@ -159,13 +159,13 @@ async def page(call: Call[ListQuery, Nothing]) -> Answer:
     """Tell of the caller's tasks, newest first."""
     query = call.query
     found = await tasks.page(
-        call.context.desk,
+        call.context.services,
         call.principal,
         Cursor(query.order or Order.DESCENDING, query.limit, query.iterator),
         status=None if query.status is None else WireStatus(query.status.value),
         kind=None if query.task is None else query.task.value,
     )
-    results = await outcomes.results(call.context.desk, found.items, most=LISTED_IN_LISTS)
+    results = await outcomes.results(call.context.services, found.items, most=LISTED_IN_LISTS)
     return listing(found, lambda task: shown(task, call.agent, results.get(task.id)))
 
 

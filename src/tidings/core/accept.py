@@ -18,10 +18,10 @@ from typing import Final
 
 from tidings import ids
 from tidings.clock import HOUR, Clock
-from tidings.core.desk import Outcome, Told
 from tidings.core.handover import NO_DELIVERY, Handover, Prepared
 from tidings.core.incoming import DueRow, Item, accepted, fan_out, put_off, repeated, row
 from tidings.core.routing import RoutingCache
+from tidings.core.services import Outcome, Told
 from tidings.errors import AppError, bad_request, conflict, not_found, unavailable
 from tidings.failpoint import point
 from tidings.ids import MessageId, OrgId

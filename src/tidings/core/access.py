@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tidings.clock import DAY, SECOND
-from tidings.core.desk import Desk
+from tidings.core.services import Services
 from tidings.core.signer import Signer, signer_of
 from tidings.errors import not_found
 from tidings.ids import AppId, OrgId
@@ -88,9 +88,9 @@ def _issued(key: Signer | str, now: int, lifetime_ms: int, claims: dict[str, obj
     return signer_of(key).signed({**times, **claims})
 
 
-async def application(desk: Desk, principal: Principal, ref: str) -> App:
+async def application(services: Services, principal: Principal, ref: str) -> App:
     """Return an application that the caller may reach, by id or uid; another's is as absent as none."""
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         app = await apps.get(read, principal.org_id, ref)
     if principal.app_id not in (None, app.id):
         raise not_found()

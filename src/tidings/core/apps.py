@@ -4,8 +4,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.errors import AppError, conflict
 from tidings.ids import APP, AppId, OrgId, new
@@ -24,7 +24,7 @@ class Settled:
 
 
 async def create(
-    desk: Desk,
+    services: Services,
     org_id: OrgId,
     draft: AppDraft,
     *,
@@ -35,22 +35,24 @@ async def create(
     """Make an application; with `get_if_exists` one that has the uid already is returned as it is."""
 
     async def work(tx: Write) -> Settled:
-        app = _drafted(org_id, draft, desk.now())
+        app = _drafted(org_id, draft, services.now())
         if await apps.add(tx, app):
-            tx.after_commit(lambda: desk.wake.routing(app.id))
+            tx.after_commit(lambda: services.wake.routing(app.id))
             return Settled(app, is_new=True)
         if not get_if_exists or not draft.uid:
             raise conflict("An application with that id or uid already exists")
         return Settled(await _with_uid(tx, org_id, draft.uid), is_new=False)
 
-    return await desk.receipts.once(receipt, work, render)
+    return await services.receipts.once(receipt, work, render)
 
 
-async def put(desk: Desk, org_id: OrgId, ref: str, draft: AppDraft, *, render: Callable[[Settled], Answer]) -> Answer:
+async def put(
+    services: Services, org_id: OrgId, ref: str, draft: AppDraft, *, render: Callable[[Settled], Answer]
+) -> Answer:
     """Overwrite an application, or make one if there is none; the reference does not become its uid."""
 
     async def work(tx: Write) -> Settled:
-        now = desk.now()
+        now = services.now()
         before = await apps.find(tx, org_id, ref)
         if before is None:
             app = _drafted(org_id, draft, now)
@@ -60,56 +62,58 @@ async def put(desk: Desk, org_id: OrgId, ref: str, draft: AppDraft, *, render: C
                 raise conflict()
             before = await _with_uid(tx, org_id, ref)
         await _hold(tx, before, now)
-        return Settled(await _rewrite(tx, desk, before.overwritten(draft), now), is_new=False)
+        return Settled(await _rewrite(tx, services, before.overwritten(draft), now), is_new=False)
 
-    return await desk.receipts.once(None, work, render)
+    return await services.receipts.once(None, work, render)
 
 
-async def change(desk: Desk, app: App, edit: Callable[[App], App], *, render: Callable[[App], Answer]) -> Answer:
+async def change(
+    services: Services, app: App, edit: Callable[[App], App], *, render: Callable[[App], Answer]
+) -> Answer:
     """Edit an application."""
 
     async def work(tx: Write) -> App:
-        now = desk.now()
+        now = services.now()
         await apps.touch(tx, app.id, now)
-        return await _rewrite(tx, desk, edit(await apps.get(tx, app.org_id, app.id)), now)
+        return await _rewrite(tx, services, edit(await apps.get(tx, app.org_id, app.id)), now)
 
-    return await desk.receipts.once(None, work, render)
+    return await services.receipts.once(None, work, render)
 
 
-async def drop(desk: Desk, app: App) -> None:
+async def drop(services: Services, app: App) -> None:
     """Delete an application: nothing leads to its endpoints and messages any more, and nothing is sent."""
 
     async def work() -> None:
-        async with desk.db.write() as tx:
-            now = desk.now()
+        async with services.db.write() as tx:
+            now = services.now()
             await apps.touch(tx, app.id, now)
             await apps.drop(tx, app.id, now)
             gone = await endpoints.ids_of(tx, app.id)
 
             def anew() -> None:
-                desk.wake.routing(app.id)
-                desk.wake.endpoints(gone)
+                services.wake.routing(app.id)
+                services.wake.endpoints(gone)
 
             tx.after_commit(anew)
 
     await retried(work)
 
 
-async def _rewrite(tx: Write, desk: Desk, edited: App, now: int) -> App:
+async def _rewrite(tx: Write, services: Services, edited: App, now: int) -> App:
     app = replace(edited, updated_at=now)
     await apps.change(tx, app)
-    tx.after_commit(lambda: desk.wake.routing(app.id))
+    tx.after_commit(lambda: services.wake.routing(app.id))
     return app
 
 
-async def have(desk: Desk, org_id: OrgId, draft: AppDraft) -> App:
+async def have(services: Services, org_id: OrgId, draft: AppDraft) -> App:
     """Make an application unless there is one with its uid, and return it."""
 
     async def work() -> App:
-        async with desk.db.write() as tx:
-            app = _drafted(org_id, draft, desk.now())
+        async with services.db.write() as tx:
+            app = _drafted(org_id, draft, services.now())
             if await apps.add(tx, app):
-                tx.after_commit(lambda: desk.wake.routing(app.id))
+                tx.after_commit(lambda: services.wake.routing(app.id))
                 return app
             return await _with_uid(tx, org_id, draft.uid or "")
 
@@ -145,9 +149,9 @@ def _drafted(org_id: OrgId, draft: AppDraft, now: int) -> App:
     )
 
 
-async def page(desk: Desk, org_id: OrgId, cursor: Cursor, without: Iterable[Lacking] = ()) -> Page[App]:
+async def page(services: Services, org_id: OrgId, cursor: Cursor, without: Iterable[Lacking] = ()) -> Page[App]:
     """Return a page of an organisation's applications, but for those that lack something."""
-    async with desk.db.read() as read:
-        span = await settled(desk, read, cursor, cursor.span(), APP)
+    async with services.db.read() as read:
+        span = await settled(services, read, cursor, cursor.span(), APP)
         rows = await apps.page(read, org_id, span, without)
     return cursor.page(rows, lambda app: app.id)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.errors import bad_request, conflict, not_found
 from tidings.ids import ATTEMPT, MESSAGE
@@ -23,9 +23,9 @@ COUNTED_MAX: Final = 10_000
 """Attempts that are looked at to count some."""
 
 
-async def get(desk: Desk, app: App, msg_ref: str, attempt_id: str) -> Attempt:
+async def get(services: Services, app: App, msg_ref: str, attempt_id: str) -> Attempt:
     """Return an attempt of a message."""
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         message = await messages.get(read, app.id, msg_ref, with_payload=False)
         attempt = await attempts.find(read, app.id, message.id, attempt_id)
     if attempt is None:
@@ -34,12 +34,12 @@ async def get(desk: Desk, app: App, msg_ref: str, attempt_id: str) -> Attempt:
 
 
 async def page_of_endpoint(
-    desk: Desk, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter, *, with_message: bool
+    services: Services, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter, *, with_message: bool
 ) -> Page[Attempt]:
     """Return a page of the attempts to an endpoint."""
-    span = cursor.span_in_time(ATTEMPT, desk.now())
-    async with desk.db.read() as read:
-        span = await settled(desk, read, cursor, span, ATTEMPT)
+    span = cursor.span_in_time(ATTEMPT, services.now())
+    async with services.db.read() as read:
+        span = await settled(services, read, cursor, span, ATTEMPT)
         endpoint = await endpoints.get(read, app.id, ref)
         rows = await attempts.page_of_endpoint(read, app.id, endpoint.id, span, wanted)
         if with_message:
@@ -48,13 +48,13 @@ async def page_of_endpoint(
 
 
 async def page_of_message(
-    desk: Desk, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter, *, endpoint_ref: str | None
+    services: Services, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter, *, endpoint_ref: str | None
 ) -> Page[Attempt]:
     """Return a page of the attempts of a message, to one endpoint or to all."""
-    span = cursor.span_in_time(ATTEMPT, desk.now())
+    span = cursor.span_in_time(ATTEMPT, services.now())
     rows: list[Attempt] = []
-    async with desk.db.read() as read:
-        span = await settled(desk, read, cursor, span, ATTEMPT)
+    async with services.db.read() as read:
+        span = await settled(services, read, cursor, span, ATTEMPT)
         message = await messages.get(read, app.id, ref, with_payload=False)
         endpoint = None if endpoint_ref is None else await endpoints.get(read, app.id, endpoint_ref)
         if wanted.message.takes(message):
@@ -64,7 +64,7 @@ async def page_of_message(
 
 
 async def page_of_messages(
-    desk: Desk,
+    services: Services,
     app: App,
     ref: str,
     cursor: Cursor,
@@ -73,8 +73,8 @@ async def page_of_messages(
     with_payload: bool,
 ) -> Page[Attempted]:
     """Return a page of the messages that an endpoint has been tried with."""
-    span = cursor.span_in_time(MESSAGE, desk.now())
-    async with desk.db.read() as read:
+    span = cursor.span_in_time(MESSAGE, services.now())
+    async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
         rows = await attempted.messages_of(read, app.id, endpoint.id, span, wanted)
         found = cursor.page(rows, lambda row: row.message.id)
@@ -85,9 +85,9 @@ async def page_of_messages(
     return found.mapped(lambda row: replace(row, message=replace(row.message, payload=payloads.get(row.message.id))))
 
 
-async def page_of_destinations(desk: Desk, app: App, ref: str, cursor: Cursor) -> Page[Destination]:
+async def page_of_destinations(services: Services, app: App, ref: str, cursor: Cursor) -> Page[Destination]:
     """Return a page of the endpoints that a message has been tried with."""
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         message = await messages.get(read, app.id, ref, with_payload=False)
         rows = await attempted.destinations_of(read, message.id, cursor.span())
         found = await endpoints.by_ids(read, [endpoint_id for endpoint_id, _ in rows])
@@ -95,10 +95,10 @@ async def page_of_destinations(desk: Desk, app: App, ref: str, cursor: Cursor) -
     return cursor.page(told, lambda destination: destination.endpoint.id)
 
 
-async def count(desk: Desk, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter) -> tuple[int, bool]:
+async def count(services: Services, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter) -> tuple[int, bool]:
     """Count the attempts to an endpoint; tell also whether there are more than were looked at."""
-    span = cursor.span_in_time(ATTEMPT, desk.now())
-    async with desk.db.read() as read:
+    span = cursor.span_in_time(ATTEMPT, services.now())
+    async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
         looked_at = await attempts.count(
             read, endpoint.id, span, replace(wanted, message=EVERY_MESSAGE), limit=COUNTED_MAX + 1
@@ -109,11 +109,11 @@ async def count(desk: Desk, app: App, ref: str, cursor: Cursor, wanted: AttemptF
     return found, looked_at > COUNTED_MAX
 
 
-async def expunge(desk: Desk, app: App, msg_ref: str, attempt_id: str) -> None:
+async def expunge(services: Services, app: App, msg_ref: str, attempt_id: str) -> None:
     """Delete the response of an attempt for good; what is not there is named, as clients of this route know it."""
 
     async def work() -> None:
-        async with desk.db.write() as tx:
+        async with services.db.write() as tx:
             message = await messages.find(tx, app.id, msg_ref, with_payload=False)
             if message is None:
                 raise not_found("Message not found")
@@ -126,7 +126,7 @@ async def expunge(desk: Desk, app: App, msg_ref: str, attempt_id: str) -> None:
 
 
 async def resend(
-    desk: Desk,
+    services: Services,
     app: App,
     *,
     msg_ref: str,
@@ -152,8 +152,8 @@ async def resend(
             mode=Mode.ALWAYS,
             task_id=None,
         )
-        await deliveries.send_again(tx, [wish], desk.now())
-        tx.after_commit(lambda: desk.wake.deliveries([endpoint.id]))
+        await deliveries.send_again(tx, [wish], services.now())
+        tx.after_commit(lambda: services.wake.deliveries([endpoint.id]))
         return endpoint
 
-    return await desk.receipts.once(receipt, work, render)
+    return await services.receipts.once(receipt, work, render)

@@ -9,8 +9,8 @@ the part begins: a request that is repeated with its key after a failure finds t
 import hashlib
 from collections.abc import Callable, Sequence
 
-from tidings.core.desk import Acceptor, Desk, Outcome
 from tidings.core.receipts import Answer
+from tidings.core.services import Acceptor, Outcome, Services
 from tidings.errors import AppError
 from tidings.model.app import App
 from tidings.model.message import Draft
@@ -25,7 +25,7 @@ class Batches:
 
     def __init__(
         self,
-        desk: Desk,
+        services: Services,
         acceptor: Acceptor,
         app: App,
         *,
@@ -33,7 +33,7 @@ class Batches:
         join: Callable[[Sequence[Answer]], tuple[Answer, int]],
     ) -> None:
         """`join` also returns of how many messages the responses are."""
-        self._desk = desk
+        self._services = services
         self._acceptor = acceptor
         self._app = app
         self._render = render
@@ -43,12 +43,12 @@ class Batches:
         """Store messages; those that are refused already keep their place."""
         if await self._fitting(drafts) == len(drafts) and not await self._kept(receipt, 0):
             return await self._part(drafts, receipt)
-        kept = None if receipt is None else await self._desk.receipts.kept(receipt)
+        kept = None if receipt is None else await self._services.receipts.kept(receipt)
         return kept or await self._in_parts(drafts, receipt)
 
     async def _kept(self, receipt: str | None, at: int) -> Answer | None:
         """Return the response to the part that begins at a place, if an earlier request has stored it."""
-        return None if receipt is None else await self._desk.receipts.kept(_key_of_part(receipt, at))
+        return None if receipt is None else await self._services.receipts.kept(_key_of_part(receipt, at))
 
     async def _fitting(self, drafts: Sequence[Sound]) -> int:
         """Return how many of the messages, from the first on, one transaction takes."""
@@ -72,7 +72,7 @@ class Batches:
         async def nothing(_tx: Write) -> None:
             """Every part is stored; only the response is left to keep."""
 
-        return await self._desk.receipts.once(receipt, nothing, lambda _: whole)
+        return await self._services.receipts.once(receipt, nothing, lambda _: whole)
 
     async def _part(self, drafts: Sequence[Sound], key: str | None) -> Answer:
         sound = [draft for draft in drafts if not isinstance(draft, AppError)]
@@ -84,7 +84,7 @@ class Batches:
                 stored = iter(await self._acceptor.accept_many(tx, app.org_id, app.id, sound, prepared))
                 return [draft if isinstance(draft, AppError) else next(stored) for draft in drafts]
 
-            return await self._desk.receipts.once(key, work, self._render)
+            return await self._services.receipts.once(key, work, self._render)
 
 
 def _key_of_part(receipt: str, at: int) -> str:

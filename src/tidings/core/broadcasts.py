@@ -6,8 +6,8 @@ from collections.abc import Callable
 import msgspec
 
 from tidings.core import tasks, usage
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.model.broadcast import BroadcastArgs
 from tidings.model.message import Draft
 from tidings.model.task import BROADCAST, NewTask, Task
@@ -17,16 +17,16 @@ from tidings.storage.database import Read, Write
 
 
 async def broadcast(
-    desk: Desk, principal: Principal, draft: Draft, *, receipt: str | None, render: Callable[[Task], Answer]
+    services: Services, principal: Principal, draft: Draft, *, receipt: str | None, render: Callable[[Task], Answer]
 ) -> Answer:
     """Start making a message in every application that is there."""
 
     async def work(tx: Write) -> Task:
-        task = await tasks.start(desk, tx, await order(tx, principal, draft))
+        task = await tasks.start(services, tx, await order(tx, principal, draft))
         await task_items.keep_input(tx, task.id, draft.payload)
         return task
 
-    return await desk.receipts.once(receipt, work, render)
+    return await services.receipts.once(receipt, work, render)
 
 
 async def order(read: Read, principal: Principal, draft: Draft) -> NewTask:

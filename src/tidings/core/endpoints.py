@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tidings.core import health, operational
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.errors import Fault, bad_request, conflict, invalid, unavailable
 from tidings.ids import ENDPOINT, EndpointId, OrgId, new
@@ -42,139 +42,144 @@ class Edit:
 
 
 async def create(
-    desk: Desk, app: App, draft: EndpointDraft, *, receipt: str | None, render: Callable[[Endpoint], Answer]
+    services: Services, app: App, draft: EndpointDraft, *, receipt: str | None, render: Callable[[Endpoint], Answer]
 ) -> Answer:
     """Make an endpoint, with a fresh secret if none is given."""
 
     async def work(tx: Write) -> Endpoint:
-        now = desk.now()
+        now = services.now()
         await apps.touch(tx, app.id, now)
-        return await _add(tx, desk, app, draft, now)
+        return await _add(tx, services, app, draft, now)
 
-    return await desk.receipts.once(receipt, work, render)
+    return await services.receipts.once(receipt, work, render)
 
 
-async def put(desk: Desk, app: App, ref: str, draft: EndpointDraft, *, render: Callable[[Settled], Answer]) -> Answer:
+async def put(
+    services: Services, app: App, ref: str, draft: EndpointDraft, *, render: Callable[[Settled], Answer]
+) -> Answer:
     """Overwrite an endpoint, but for its secret and headers; make one if there is none."""
 
     async def work(tx: Write) -> Settled:
-        now = desk.now()
+        now = services.now()
         await apps.touch(tx, app.id, now)
         before = await endpoints.find(tx, app.id, ref)
         if before is None:
-            return Settled(await _add(tx, desk, app, draft, now), is_new=True)
+            return Settled(await _add(tx, services, app, draft, now), is_new=True)
         await _refuse_unknown(tx, app.org_id, draft.event_types or ())
-        return Settled(await _rewrite(tx, desk, app, before, before.overwritten(draft)), is_new=False)
+        return Settled(await _rewrite(tx, services, app, before, before.overwritten(draft)), is_new=False)
 
-    return await desk.receipts.once(None, work, render)
+    return await services.receipts.once(None, work, render)
 
 
-async def change(desk: Desk, app: App, ref: str, edit: Edit, *, render: Callable[[Endpoint], Answer]) -> Answer:
+async def change(services: Services, app: App, ref: str, edit: Edit, *, render: Callable[[Endpoint], Answer]) -> Answer:
     """Edit an endpoint."""
 
     async def work(tx: Write) -> Endpoint:
-        await apps.touch(tx, app.id, desk.now())
+        await apps.touch(tx, app.id, services.now())
         before = await endpoints.get(tx, app.id, ref)
         await _refuse_unknown(tx, app.org_id, edit.subscribes)
-        return await _rewrite(tx, desk, app, before, edit.apply(before))
+        return await _rewrite(tx, services, app, before, edit.apply(before))
 
-    return await desk.receipts.once(None, work, render)
+    return await services.receipts.once(None, work, render)
 
 
-async def drop(desk: Desk, app: App, ref: str) -> None:
+async def drop(services: Services, app: App, ref: str) -> None:
     """Delete an endpoint; what waits for it is removed by the claim that finds it."""
 
     async def work() -> None:
-        async with desk.db.write() as tx:
-            now = desk.now()
+        async with services.db.write() as tx:
+            now = services.now()
             await apps.touch(tx, app.id, now)
             endpoint = await endpoints.get(tx, app.id, ref)
             await endpoints.drop(tx, endpoint.id, now)
-            await tell(tx, desk, app, endpoint, operational.ENDPOINT_DELETED)
-            look_anew(tx, desk, endpoint)
+            await tell(tx, services, app, endpoint, operational.ENDPOINT_DELETED)
+            look_anew(tx, services, endpoint)
 
     await retried(work)
 
 
-async def set_headers(desk: Desk, app: App, ref: str, edit: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+async def set_headers(
+    services: Services, app: App, ref: str, edit: Callable[[Mapping[str, str]], Mapping[str, str]]
+) -> None:
     """Edit the headers that every send to an endpoint carries."""
 
     async def work() -> None:
-        async with desk.db.write() as tx:
-            now = desk.now()
+        async with services.db.write() as tx:
+            now = services.now()
             await apps.touch(tx, app.id, now)
             endpoint = await endpoints.get(tx, app.id, ref)
-            before = _opened(desk, await endpoints.headers(tx, app.id, ref))
-            await endpoints.set_headers(tx, endpoint.id, desk.vault.packed_headers(edit(before)), now)
-            look_anew(tx, desk, endpoint)
+            before = _opened(services, await endpoints.headers(tx, app.id, ref))
+            await endpoints.set_headers(tx, endpoint.id, services.vault.packed_headers(edit(before)), now)
+            look_anew(tx, services, endpoint)
 
     await retried(work)
 
 
-async def headers(desk: Desk, app: App, ref: str) -> dict[str, str]:
+async def headers(services: Services, app: App, ref: str) -> dict[str, str]:
     """Return the headers that every send to an endpoint carries, each name in one spelling."""
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         stored = await endpoints.headers(read, app.id, ref)
-    return distinct(_opened(desk, stored))
+    return distinct(_opened(services, stored))
 
 
-def _opened(desk: Desk, stored: str) -> dict[str, str]:
+def _opened(services: Services, stored: str) -> dict[str, str]:
     try:
-        return desk.vault.opened_headers(stored)
+        return services.vault.opened_headers(stored)
     except SealedError as error:
         raise unavailable(f"The headers cannot be read: {error}.") from error
 
 
-async def _add(tx: Write, desk: Desk, app: App, draft: EndpointDraft, now: int) -> Endpoint:
+async def _add(tx: Write, services: Services, app: App, draft: EndpointDraft, now: int) -> Endpoint:
     endpoint = _drafted(app, draft, now)
     await _refuse_unknown(tx, app.org_id, draft.event_types or ())
-    if await endpoints.has(tx, app.id, desk.endpoints_max):
-        raise bad_request("limit_reached", f"An application has at most {desk.endpoints_max} endpoints.")
-    signing, named = desk.vault.packed(draft.secret or desk.vault.fresh()), desk.vault.packed_headers(draft.headers)
+    if await endpoints.has(tx, app.id, services.endpoints_max):
+        raise bad_request("limit_reached", f"An application has at most {services.endpoints_max} endpoints.")
+    signing = services.vault.packed(draft.secret or services.vault.fresh())
+    named = services.vault.packed_headers(draft.headers)
     if not await endpoints.add(tx, endpoint, signing, named):
         raise conflict()
     if endpoint.disabled:
         await health.note_disabled(tx, endpoint.id, now)
         endpoint = replace(endpoint, record=replace(endpoint.record, disabled_at=now))
-    await tell(tx, desk, app, endpoint, operational.ENDPOINT_CREATED)
-    tx.after_commit(lambda: desk.wake.routing(app.id))
+    await tell(tx, services, app, endpoint, operational.ENDPOINT_CREATED)
+    tx.after_commit(lambda: services.wake.routing(app.id))
     return endpoint
 
 
-async def _rewrite(tx: Write, desk: Desk, app: App, before: Endpoint, edited: Endpoint) -> Endpoint:
+async def _rewrite(tx: Write, services: Services, app: App, before: Endpoint, edited: Endpoint) -> Endpoint:
     """Write an endpoint as it was edited, and tell of it."""
-    [edited] = await health.with_recent(tx, [edited], desk.now())
-    endpoint = replace(edited, updated_at=desk.now())
+    [edited] = await health.with_recent(tx, [edited], services.now())
+    endpoint = replace(edited, updated_at=services.now())
     await endpoints.change(tx, endpoint)
-    await tell(tx, desk, app, endpoint, operational.ENDPOINT_UPDATED)
+    await tell(tx, services, app, endpoint, operational.ENDPOINT_UPDATED)
     if endpoint.disabled and not before.disabled:
         await health.note_disabled(tx, endpoint.id, endpoint.updated_at)
         endpoint = replace(endpoint, record=replace(endpoint.record, disabled_at=endpoint.updated_at))
-        await tell(tx, desk, app, endpoint, operational.ENDPOINT_DISABLED, failSince=None, trigger="manual")
+        await tell(tx, services, app, endpoint, operational.ENDPOINT_DISABLED, failSince=None, trigger="manual")
     if before.disabled and not endpoint.disabled:
         await health.reset(tx, endpoint.id)
-        await tell(tx, desk, app, endpoint, operational.ENDPOINT_ENABLED)
+        await tell(tx, services, app, endpoint, operational.ENDPOINT_ENABLED)
         endpoint = replace(endpoint, record=NOTHING)
     if endpoint.is_sent_like(before):
-        tx.after_commit(lambda: desk.wake.routing(app.id))
+        tx.after_commit(lambda: services.wake.routing(app.id))
     else:
-        look_anew(tx, desk, endpoint)
+        look_anew(tx, services, endpoint)
     return endpoint
 
 
-def look_anew(tx: Write, desk: Desk, endpoint: Endpoint) -> None:
+def look_anew(tx: Write, services: Services, endpoint: Endpoint) -> None:
     """Have what this process holds of an endpoint looked at anew, once the write is there."""
 
     def anew() -> None:
-        desk.wake.routing(endpoint.app_id)
-        desk.wake.endpoints([endpoint.id])
+        services.wake.routing(endpoint.app_id)
+        services.wake.endpoints([endpoint.id])
 
     tx.after_commit(anew)
 
 
 async def tell(
     tx: Write,
-    desk: Desk,
+    services: Services,
     app: App,
     endpoint: Endpoint,
     type_: str,
@@ -182,7 +187,7 @@ async def tell(
 ) -> None:
     """Have the organisation told of an endpoint."""
     data = {"appId": app.id, "appUid": app.uid, "endpointId": endpoint.id, "endpointUid": endpoint.uid, **more}
-    await operational.emit(tx, app.org_id, type_, data, desk.now())
+    await operational.emit(tx, app.org_id, type_, data, services.now())
 
 
 async def _refuse_unknown(read: Read, org_id: OrgId, names: tuple[str, ...]) -> None:
@@ -213,17 +218,17 @@ def _drafted(app: App, draft: EndpointDraft, now: int) -> Endpoint:
     )
 
 
-async def get(desk: Desk, app: App, ref: str) -> Endpoint:
+async def get(services: Services, app: App, ref: str) -> Endpoint:
     """Return an endpoint by its id or uid, with its recent attempts."""
-    async with desk.db.read() as read:
-        [endpoint] = await health.with_recent(read, [await endpoints.get(read, app.id, ref)], desk.now())
+    async with services.db.read() as read:
+        [endpoint] = await health.with_recent(read, [await endpoints.get(read, app.id, ref)], services.now())
     return endpoint
 
 
-async def page(desk: Desk, app: App, cursor: Cursor) -> Page[Endpoint]:
+async def page(services: Services, app: App, cursor: Cursor) -> Page[Endpoint]:
     """Return a page of an application's endpoints, with their recent attempts."""
-    async with desk.db.read() as read:
-        span = await settled(desk, read, cursor, cursor.span(), ENDPOINT)
+    async with services.db.read() as read:
+        span = await settled(services, read, cursor, cursor.span(), ENDPOINT)
         rows = await endpoints.page(read, app.id, span)
-        rows = await health.with_recent(read, rows, desk.now())
+        rows = await health.with_recent(read, rows, services.now())
     return cursor.page(rows, lambda endpoint: endpoint.id)

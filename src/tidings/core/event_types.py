@@ -4,8 +4,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.errors import conflict, not_found
 from tidings.ids import OrgId
 from tidings.model.event_type import EventType, EventTypeDraft
@@ -24,25 +24,32 @@ class Settled:
 
 
 async def create(
-    desk: Desk, org_id: OrgId, draft: EventTypeDraft, *, receipt: str | None, render: Callable[[EventType], Answer]
+    services: Services,
+    org_id: OrgId,
+    draft: EventTypeDraft,
+    *,
+    receipt: str | None,
+    render: Callable[[EventType], Answer],
 ) -> Answer:
     """Make an event type, or take an archived one back into use and overwrite it."""
 
     async def work(tx: Write) -> EventType:
-        if not await event_types.add(tx, _drafted(org_id, draft, desk.now())):
+        if not await event_types.add(tx, _drafted(org_id, draft, services.now())):
             raise conflict("An event_type with this name already exists", code="event_type_exists")
         stored = await event_types.find(tx, org_id, draft.name)
         assert stored is not None  # noqa: S101 - this transaction wrote it
         return stored
 
-    return await desk.receipts.once(receipt, work, render)
+    return await services.receipts.once(receipt, work, render)
 
 
-async def put(desk: Desk, org_id: OrgId, draft: EventTypeDraft, *, render: Callable[[Settled], Answer]) -> Answer:
+async def put(
+    services: Services, org_id: OrgId, draft: EventTypeDraft, *, render: Callable[[Settled], Answer]
+) -> Answer:
     """Overwrite an event type, or make one if there is none."""
 
     async def work(tx: Write) -> Settled:
-        wanted = _drafted(org_id, draft, desk.now())
+        wanted = _drafted(org_id, draft, services.now())
         before = await event_types.held(tx, org_id, draft.name)
         if before is None:
             if not await event_types.add(tx, wanted):
@@ -52,11 +59,11 @@ async def put(desk: Desk, org_id: OrgId, draft: EventTypeDraft, *, render: Calla
         await event_types.change(tx, after)
         return Settled(after, is_new=False)
 
-    return await desk.receipts.once(None, work, render)
+    return await services.receipts.once(None, work, render)
 
 
 async def change(
-    desk: Desk,
+    services: Services,
     org_id: OrgId,
     name: str,
     edit: Callable[[EventType], EventType],
@@ -69,20 +76,22 @@ async def change(
         before = await event_types.held(tx, org_id, name)
         if before is None:
             raise not_found()
-        after = replace(edit(before), updated_at=desk.now())
+        after = replace(edit(before), updated_at=services.now())
         await event_types.change(tx, after)
         return after
 
-    return await desk.receipts.once(None, work, render)
+    return await services.receipts.once(None, work, render)
 
 
-async def drop(desk: Desk, org_id: OrgId, name: str, *, expunge: bool) -> None:
+async def drop(services: Services, org_id: OrgId, name: str, *, expunge: bool) -> None:
     """Archive an event type, or delete it for good."""
 
     async def work() -> None:
-        async with desk.db.write() as tx:
+        async with services.db.write() as tx:
             was_there = await (
-                event_types.expunge(tx, org_id, name) if expunge else event_types.archive(tx, org_id, name, desk.now())
+                event_types.expunge(tx, org_id, name)
+                if expunge
+                else event_types.archive(tx, org_id, name, services.now())
             )
             if not was_there:
                 raise not_found()
@@ -105,9 +114,9 @@ def _drafted(org_id: OrgId, draft: EventTypeDraft, now: int) -> EventType:
     )
 
 
-async def get(desk: Desk, principal: Principal, name: str) -> EventType:
+async def get(services: Services, principal: Principal, name: str) -> EventType:
     """Return an event type that the caller may see, archived or not."""
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         event_type = await event_types.find(read, principal.org_id, name)
     if event_type is None or not principal.may_see(event_type.feature_flags):
         raise not_found()
@@ -115,11 +124,11 @@ async def get(desk: Desk, principal: Principal, name: str) -> EventType:
 
 
 async def page(
-    desk: Desk, principal: Principal, cursor: Cursor, *, archived: bool, with_schemas: bool
+    services: Services, principal: Principal, cursor: Cursor, *, archived: bool, with_schemas: bool
 ) -> Page[EventType]:
     """Return a page of the event types that the caller may see."""
     flags = None if principal.app_id is None else sorted(principal.feature_flags)
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         rows = await event_types.page(read, principal.org_id, cursor.span(), flags=flags, archived=archived)
         found = cursor.page(rows, lambda event_type: event_type.name)
         if not with_schemas:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings import ids
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.errors import bad_request, conflict, not_found
 from tidings.ids import MessageId
 from tidings.model.app import App
@@ -34,7 +34,7 @@ class Wish:
 
 
 async def send(
-    desk: Desk,
+    services: Services,
     app: App,
     endpoint_ref: str,
     wish: Wish,
@@ -49,14 +49,14 @@ async def send(
         if endpoint.disabled:
             raise conflict("The endpoint is disabled. Enable it, then send the example.", code="endpoint_disabled")
         payload = wish.payload or await _example(tx, app, wish)
-        message = _message(app, wish.event_type, payload, desk.now())
+        message = _message(app, wish.event_type, payload, services.now())
         await _add(tx, message, payload)
         if _listens(endpoint, wish.event_type):
-            await deliveries.add(tx, [(message.id, endpoint.id, app.id, app.org_id, desk.now(), None, None)])
-            tx.after_commit(lambda: desk.wake.deliveries([endpoint.id]))
+            await deliveries.add(tx, [(message.id, endpoint.id, app.id, app.org_id, services.now(), None, None)])
+            tx.after_commit(lambda: services.wake.deliveries([endpoint.id]))
         return message
 
-    return await desk.receipts.once(receipt, work, render)
+    return await services.receipts.once(receipt, work, render)
 
 
 async def _example(tx: Write, app: App, wish: Wish) -> bytes:

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from tidings.core.desk import Desk
+from tidings.core.services import Services
 from tidings.ids import EndpointId
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
@@ -33,9 +33,9 @@ class Asked:
     """Automatic attempts that a message gets, by the retry schedule in force."""
 
 
-async def page(desk: Desk, asked: Asked) -> Page[Explained]:
+async def page(services: Services, asked: Asked) -> Page[Explained]:
     """Return a page of an application's endpoints, those that were deleted after the message among them."""
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         message = await messages.get(read, asked.app.id, asked.ref, with_payload=False)
         subject = await explanations.subject_of(read, message)
         found = await endpoints.page_since(read, asked.app.id, asked.cursor.span(), subject.at)
@@ -43,7 +43,7 @@ async def page(desk: Desk, asked: Asked) -> Page[Explained]:
         stored = await explanations.stored(read, message.id, ids[0], ids[-1]) if found else NOTHING
         open_since = {each: _last_at(subject, stored, each) for each in ids if not _is_settled(stored, each)}
         canceled = await explanations.canceled(read, asked.app.id, message.id, open_since) if open_since else {}
-    now = desk.clock.now()
+    now = services.clock.now()
     rows = [
         Case(
             subject=subject,

@@ -9,8 +9,8 @@ import msgspec
 
 from tidings.clock import SECOND
 from tidings.core import tasks
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.errors import forbidden, not_found
 from tidings.model import export
 from tidings.model.export import ExportArgs
@@ -24,15 +24,15 @@ _SECRET_BYTES: Final = 32
 
 
 async def export_event_types(
-    desk: Desk, principal: Principal, origin: str, *, receipt: str | None, render: Callable[[Task], Answer]
+    services: Services, principal: Principal, origin: str, *, receipt: str | None, render: Callable[[Task], Answer]
 ) -> Answer:
     """Start making an archive of the event types: a document of them, and models in two languages."""
 
     async def work(tx: Write) -> Task:
         await settings.settled(tx, LINK_SECRET, secrets.token_urlsafe(_SECRET_BYTES))
-        return await tasks.start(desk, tx, order(principal, origin))
+        return await tasks.start(services, tx, order(principal, origin))
 
-    return await desk.receipts.once(receipt, work, render)
+    return await services.receipts.once(receipt, work, render)
 
 
 def order(principal: Principal, origin: str) -> NewTask:
@@ -46,15 +46,15 @@ def order(principal: Principal, origin: str) -> NewTask:
     )
 
 
-async def fetch(desk: Desk, export_id: str, expires: int | None, signature: str | None) -> bytes:
+async def fetch(services: Services, export_id: str, expires: int | None, signature: str | None) -> bytes:
     """Return an archive to whoever has the link to it."""
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         secret = await settings.find(read, LINK_SECRET)
         if secret is None or expires is None or signature is None:
             raise forbidden()
         if not export.is_genuine(secret, export_id, expires, signature):
             raise forbidden()
-        found = await exports.whole(read, export_id, desk.clock.now())
-    if found is None or desk.clock.now() >= expires * SECOND:
+        found = await exports.whole(read, export_id, services.clock.now())
+    if found is None or services.clock.now() >= expires * SECOND:
         raise not_found("The link has expired.")
     return found

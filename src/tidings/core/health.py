@@ -7,8 +7,8 @@ from typing import Final
 
 from tidings.clock import DAY, MINUTE, SECOND
 from tidings.core import operational, resending, tasks
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.health import NO_ATTEMPTS, NOTHING
@@ -38,13 +38,13 @@ async def with_recent(read: Read, found: Sequence[Endpoint], now: int) -> list[E
     return [replace(endpoint, recent=sums.get(endpoint.id, NO_ATTEMPTS)) for endpoint in found]
 
 
-async def throttled_since(desk: Desk, app: App, ref: str) -> int | None:
+async def throttled_since(services: Services, app: App, ref: str) -> int | None:
     """Return since when a limit holds up an endpoint's deliveries, in milliseconds; None if none does."""
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
         held = await throttles.find(read, [endpoint.id, app.id])
         now = await throttles.shared_now(read)
-    now = desk.clock.now() * (SECOND_US // SECOND) if now is None else now
+    now = services.clock.now() * (SECOND_US // SECOND) if now is None else now
     return min((each.limited_since for each in held if each.limited_since and each.tat > now), default=None)
 
 
@@ -72,12 +72,12 @@ class Enabled:
     tasks: tuple[Task, ...]
 
 
-Begin = Callable[[Desk, Write, App, Endpoint, str], Awaitable[Task | None]]
+Begin = Callable[[Services, Write, App, Endpoint, str], Awaitable[Task | None]]
 """Starts a task that catches up; given the endpoint as it was before it was enabled, and by whom."""
 
 
 async def enable(
-    desk: Desk,
+    services: Services,
     app: App,
     ref: str,
     wanted: Revival,
@@ -88,46 +88,46 @@ async def enable(
     """Enable an endpoint with a clean record; start what catches up on its bad time, if that is wanted."""
 
     async def work(tx: Write) -> Enabled:
-        now = desk.now()
+        now = services.now()
         await apps.touch(tx, app.id, now)
         before = await endpoints.get(tx, app.id, ref)
         if await health.enable(tx, before.id, now):
             await operational.emit(tx, app.org_id, operational.ENDPOINT_ENABLED, _named(app, before), now)
         await reset(tx, before.id)
         catching_up = CATCHING_UP if wanted.catch_up else ()
-        begun = [await begin(desk, tx, app, before, wanted.created_by) for begin in catching_up]
-        tx.after_commit(lambda: desk.wake.routing(app.id))
+        begun = [await begin(services, tx, app, before, wanted.created_by) for begin in catching_up]
+        tx.after_commit(lambda: services.wake.routing(app.id))
         [found] = await with_recent(tx, [before], now)
         after = replace(found, disabled=False, record=NOTHING, updated_at=now if before.disabled else before.updated_at)
         return Enabled(after, tuple(task for task in begun if task is not None))
 
-    return await desk.receipts.once(receipt, work, render)
+    return await services.receipts.once(receipt, work, render)
 
 
 def _named(app: App, endpoint: Endpoint) -> dict[str, str | None]:
     return {"appId": app.id, "appUid": app.uid, "endpointId": endpoint.id, "endpointUid": endpoint.uid}
 
 
-def _since(desk: Desk, before: Endpoint) -> int | None:
+def _since(services: Services, before: Endpoint) -> int | None:
     """Return when the bad time began: with the record, or, if there was none, when the endpoint was disabled."""
     record = before.record
     began = record.failing_since or record.unreachable_since or record.disabled_at
     # The attempt that began the record was made before its outcome was written, at most so long.
-    return None if began is None else max(began - MINUTE, desk.clock.now() - LONGEST_MS + MINUTE)
+    return None if began is None else max(began - MINUTE, services.clock.now() - LONGEST_MS + MINUTE)
 
 
-async def _recover(desk: Desk, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
+async def _recover(services: Services, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
     """Send again what failed in the bad time."""
-    since = _since(desk, before)
+    since = _since(services, before)
     if since is None:
         return None
     wanted = tasks.Recovery(endpoint_ref=before.id, since=since, until=None, created_by=created_by)
-    return await tasks.begin_recovery(desk, tx, app, before.id, wanted)
+    return await tasks.begin_recovery(services, tx, app, before.id, wanted)
 
 
-async def _replay(desk: Desk, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
+async def _replay(services: Services, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
     """Send what the endpoint would have been sent while it was disabled, and what waited for it then."""
-    since = _since(desk, before)
+    since = _since(services, before)
     if since is None or not before.disabled:
         return None
     chosen = Chosen(
@@ -138,7 +138,7 @@ async def _replay(desk: Desk, tx: Write, app: App, before: Endpoint, created_by:
         narrowed=Narrowed(),
         created_by=created_by,
     )
-    return await tasks.start(desk, tx, await resending.order(desk, tx, app, chosen))
+    return await tasks.start(services, tx, await resending.order(services, tx, app, chosen))
 
 
 CATCHING_UP: Final[tuple[Begin, ...]] = (_recover, _replay)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from tidings.core.desk import Outcome, Told
 from tidings.core.handover import Prepared
+from tidings.core.services import Outcome, Told
 from tidings.errors import conflict
 from tidings.ids import MessageId
 from tidings.model.message import Accepted, Draft, Extras

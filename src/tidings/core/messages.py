@@ -4,8 +4,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.ids import MESSAGE
 from tidings.model.app import App
@@ -15,17 +15,19 @@ from tidings.storage import messages, routing
 from tidings.storage.database import Write, retried
 
 
-async def get(desk: Desk, app: App, ref: str, *, with_payload: bool) -> Message:
+async def get(services: Services, app: App, ref: str, *, with_payload: bool) -> Message:
     """Return a message by its id or event id."""
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         return await messages.get(read, app.id, ref, with_payload=with_payload)
 
 
-async def page(desk: Desk, app: App, cursor: Cursor, wanted: MessageFilter, *, with_payload: bool) -> Page[Message]:
+async def page(
+    services: Services, app: App, cursor: Cursor, wanted: MessageFilter, *, with_payload: bool
+) -> Page[Message]:
     """Return a page of an application's messages."""
-    span = cursor.span_in_time(MESSAGE, desk.now())
-    async with desk.db.read() as read:
-        span = await settled(desk, read, cursor, span, MESSAGE)
+    span = cursor.span_in_time(MESSAGE, services.now())
+    async with services.db.read() as read:
+        span = await settled(services, read, cursor, span, MESSAGE)
         found = cursor.page(await messages.page(read, app.id, span, wanted), lambda message: message.id)
         if not with_payload:
             return found
@@ -34,18 +36,18 @@ async def page(desk: Desk, app: App, cursor: Cursor, wanted: MessageFilter, *, w
     return found.mapped(lambda message: replace(message, payload=payloads.get(message.id)))
 
 
-async def is_wanted(desk: Desk, app: App, event_type: str, channels: tuple[str, ...] | None) -> bool:
+async def is_wanted(services: Services, app: App, event_type: str, channels: tuple[str, ...] | None) -> bool:
     """Tell whether any endpoint would be sent such a message."""
-    async with desk.db.read() as read:
-        found = await routing.find_by_id(read, app.id, desk.vault)
+    async with services.db.read() as read:
+        found = await routing.find_by_id(read, app.id, services.vault)
     return found is not None and bool(found.match(event_type, channels))
 
 
-async def expunge(desk: Desk, app: App, ref: str) -> None:
+async def expunge(services: Services, app: App, ref: str) -> None:
     """Delete the payload of a message for good. What waits to be sent of it is not sent."""
 
     async def work() -> None:
-        async with desk.db.write() as tx:
+        async with services.db.write() as tx:
             message = await messages.get(tx, app.id, ref, with_payload=False)
             await messages.expunge(tx, [message.id])
 
@@ -53,7 +55,7 @@ async def expunge(desk: Desk, app: App, ref: str) -> None:
 
 
 async def expunge_many(
-    desk: Desk,
+    services: Services,
     app: App,
     refs: Sequence[str],
     *,
@@ -67,4 +69,4 @@ async def expunge_many(
         await messages.expunge(tx, sorted(set(found.values())))
         return {ref: ref in found for ref in refs}
 
-    return await desk.receipts.once(receipt, work, render)
+    return await services.receipts.once(receipt, work, render)

@@ -8,7 +8,7 @@ from typing import Any
 from tidings import observe
 from tidings.clock import rfc3339
 from tidings.core import operational
-from tidings.core.desk import Desk
+from tidings.core.services import Services
 from tidings.model.results import (
     LINK,
     LISTED_AT_MOST,
@@ -66,12 +66,12 @@ def _item(outcome: str, key: str, text: str) -> dict[str, Any]:
     return json_object(text)
 
 
-async def results(desk: Desk, tasks: Sequence[Task], *, most: int) -> dict[str, dict[str, Any]]:
+async def results(services: Services, tasks: Sequence[Task], *, most: int) -> dict[str, dict[str, Any]]:
     """Return the results of those tasks that have finished, by their ids."""
     finished = [task for task in tasks if task.state is State.SUCCEEDED]
     if not finished:
         return {}
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         return await _results(read, finished, most=most)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Dry runs: whatever starts a task, done up to the commit and taken back, and a look at what the task would do.
 
-So a dry run refuses exactly what the real one refuses, and knows of no kind: the use case runs as it is, on a desk
-whose receipts commit nothing. What the task would visit is read when nothing is held any more.
+So a dry run refuses exactly what the real one refuses, and knows of no kind: the use case runs unchanged, with
+services that commit nothing. What the task would visit is read when nothing is held any more.
 """
 
 import contextlib
@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer, Receipts
+from tidings.core.services import Services
 from tidings.model.task import Task
 from tidings.storage.database import Write, retried
 
@@ -40,11 +40,11 @@ class _TakenBack(Exception):
 class Rehearsal(Receipts):
     """Does work in a transaction that is always taken back, and answers with a forecast. Keys count for nothing."""
 
-    __slots__ = ("_desk", "_foresee", "_tell")
+    __slots__ = ("_foresee", "_services", "_tell")
 
-    def __init__(self, desk: Desk, foresee: Foresee, tell: Callable[[Forecast], Answer]) -> None:
-        super().__init__(desk.db, desk.clock)
-        self._desk = desk
+    def __init__(self, services: Services, foresee: Foresee, tell: Callable[[Forecast], Answer]) -> None:
+        super().__init__(services.db, services.clock)
+        self._services = services
         self._foresee = foresee
         self._tell = tell
 
@@ -63,12 +63,12 @@ class Rehearsal(Receipts):
 
     async def _in_vain(self, work: Callable[[Write], Awaitable[Result]]) -> Result:
         with contextlib.suppress(_TakenBack):
-            async with self._desk.db.write() as tx:
+            async with self._services.db.write() as tx:
                 result = await work(tx)
                 raise _TakenBack
         return result
 
 
-def rehearsing(desk: Desk, foresee: Foresee, tell: Callable[[Forecast], Answer]) -> Desk:
-    """Return a desk on which nothing that is started is kept."""
-    return replace(desk, receipts=Rehearsal(desk, foresee, tell))
+def rehearsing(services: Services, foresee: Foresee, tell: Callable[[Forecast], Answer]) -> Services:
+    """Return services that do not store the task that a use case starts."""
+    return replace(services, receipts=Rehearsal(services, foresee, tell))

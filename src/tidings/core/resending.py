@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Final
 
 from tidings.core import tasks
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.resending import Chosen, ReplayArgs, Which, checked_window
 from tidings.model.task import BULK_REPLAY, REPLAY, NewTask, Task
@@ -17,19 +17,19 @@ _KINDS: Final = {Which.MISSING: REPLAY, Which.SENT: BULK_REPLAY}
 
 
 async def replay(
-    desk: Desk, app: App, chosen: Chosen, *, receipt: str | None, render: Callable[[Task], Answer]
+    services: Services, app: App, chosen: Chosen, *, receipt: str | None, render: Callable[[Task], Answer]
 ) -> Answer:
     """Start sending what is chosen."""
 
     async def work(tx: Write) -> Task:
-        return await tasks.start(desk, tx, await order(desk, tx, app, chosen))
+        return await tasks.start(services, tx, await order(services, tx, app, chosen))
 
-    return await desk.receipts.once(receipt, work, render)
+    return await services.receipts.once(receipt, work, render)
 
 
-async def order(desk: Desk, read: Read, app: App, chosen: Chosen) -> NewTask:
+async def order(services: Services, read: Read, app: App, chosen: Chosen) -> NewTask:
     """Check what is chosen, and return the task that would send it."""
-    until = checked_window(chosen.since, chosen.until, desk.clock.now())
+    until = checked_window(chosen.since, chosen.until, services.clock.now())
     endpoint = await tasks.receiving(read, app, chosen.endpoint_ref, force=chosen.force)
     args = ReplayArgs(
         endpoint_id=endpoint.id,

@@ -11,8 +11,8 @@ from typing import Final
 
 from tidings.clock import DAY
 from tidings.core import apps
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.errors import AppError, forbidden, not_found, unauthorized
 from tidings.ids import OrgId
 from tidings.model.app import App, AppDraft
@@ -27,26 +27,26 @@ _KEPT_MS: Final = 400 * DAY
 EXPIRE_MAX_SECONDS: Final = 3 * 24 * 60 * 60
 
 
-async def app_for(desk: Desk, org_id: OrgId, ref: str, draft: Callable[[], AppDraft] | None) -> App:
+async def app_for(services: Services, org_id: OrgId, ref: str, draft: Callable[[], AppDraft] | None) -> App:
     """Return the application that a token is wanted for, made in passing if that is asked for.
 
     A draft is made only where there is no application; until then its uid need not be the one in the path.
     """
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         app = await stored.find(read, org_id, ref)
     if app is not None:
         return app
     if draft is None:
         raise not_found("Application not found")
-    return await apps.have(desk, org_id, draft())
+    return await apps.have(services, org_id, draft())
 
 
-async def issuing_moment(desk: Desk, receipt: str | None) -> int:
+async def issuing_moment(services: Services, receipt: str | None) -> int:
     """Return when a token is to have been issued: a request that is repeated with its key makes the same token again.
 
     The moment is what is kept under the key; the token itself is kept nowhere.
     """
-    now = desk.clock.now()
+    now = services.clock.now()
     if receipt is None:
         return now
 
@@ -54,27 +54,27 @@ async def issuing_moment(desk: Desk, receipt: str | None) -> int:
         del tx
         return now
 
-    kept = await desk.receipts.once(receipt, work, lambda moment: Answer(200, b"%d" % moment))
+    kept = await services.receipts.once(receipt, work, lambda moment: Answer(200, b"%d" % moment))
     return int(kept.body)
 
 
-async def require_live(desk: Desk, principal: Principal) -> None:
+async def require_live(services: Services, principal: Principal) -> None:
     """Hold that an application's token has not been ended before its time."""
     if principal.app_id is None or principal.token is None:
         return
     token = principal.token
     whose = [_EVERYBODY, f"token:{token.digest}"] + ([f"session:{token.session}"] if token.session else [])
-    async with desk.db.read() as read:
-        if await tokens.is_ended(read, principal.app_id, whose, issued_at=token.issued_at, now=desk.clock.now()):
+    async with services.db.read() as read:
+        if await tokens.is_ended(read, principal.app_id, whose, issued_at=token.issued_at, now=services.clock.now()):
             raise unauthorized()
 
 
-async def still_counts(desk: Desk, principal: Principal) -> bool:
+async def still_counts(services: Services, principal: Principal) -> bool:
     """Tell whether a token that counted once has neither run out nor been ended since, as far as can be known."""
-    if desk.clock.now() > principal.until:
+    if services.clock.now() > principal.until:
         return False
     try:
-        await require_live(desk, principal)
+        await require_live(services, principal)
     except AppError:
         return False
     except StorageError:  # it is asked again soon
@@ -82,27 +82,27 @@ async def still_counts(desk: Desk, principal: Principal) -> bool:
     return True
 
 
-async def end(desk: Desk, principal: Principal) -> None:
+async def end(services: Services, principal: Principal) -> None:
     """End the token that somebody calls with; that of an organisation cannot be ended."""
     if principal.app_id is None or principal.token is None:
         raise forbidden()
     app_id, whose = principal.app_id, f"token:{principal.token.digest}"
 
     async def work() -> None:
-        async with desk.db.write() as tx:
-            now = desk.clock.now()
+        async with services.db.write() as tx:
+            now = services.clock.now()
             await tokens.end(tx, app_id, [whose], issued_before=_EVER, ends_at=now)
 
     await retried(work)
 
 
-async def end_all(desk: Desk, app: App, sessions: Sequence[str], after_ms: int) -> None:
+async def end_all(services: Services, app: App, sessions: Sequence[str], after_ms: int) -> None:
     """End the tokens that an application's users have by now, or those of some sessions, after a while."""
     whose = [f"session:{session}" for session in dict.fromkeys(sessions)] or [_EVERYBODY]
 
     async def work() -> None:
-        async with desk.db.write() as tx:
-            now = desk.clock.now()
+        async with services.db.write() as tx:
+            now = services.clock.now()
             await tokens.end(tx, app.id, whose, issued_before=now + 1, ends_at=now + after_ms)
 
     await retried(work)

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Final
 
 from tidings.core import operational
-from tidings.core.desk import Desk
 from tidings.core.endpoints import look_anew, tell
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.errors import unavailable
 from tidings.model.app import App
 from tidings.model.rotation import rotated
@@ -82,14 +82,14 @@ class Rotation:
     """How long the one before signs beside it."""
 
 
-async def shown(desk: Desk, app: App, ref: str) -> str:
+async def shown(services: Services, app: App, ref: str) -> str:
     """Return what a receiver checks signatures with; of a pair of keys that is the public one."""
-    async with desk.db.read() as read:
-        return _told(desk, await endpoints.secret(read, app.id, ref))
+    async with services.db.read() as read:
+        return _told(services, await endpoints.secret(read, app.id, ref))
 
 
 async def rotate(
-    desk: Desk,
+    services: Services,
     app: App,
     ref: str,
     wanted: Rotation,
@@ -103,23 +103,23 @@ async def rotate(
     """
 
     async def work(tx: Write) -> AnyKey:
-        now = desk.now()
+        now = services.now()
         await apps.touch(tx, app.id, now)
         endpoint = await endpoints.get(tx, app.id, ref)
         current = await endpoints.secret(tx, app.id, ref)
         kept = rotated(await endpoints.old(tx, endpoint.id), current, now, wanted.grace_seconds)
-        fresh = wanted.key or desk.vault.fresh()
-        await endpoints.set_secrets(tx, endpoint.id, desk.vault.packed(fresh), kept, now)
-        await tell(tx, desk, app, endpoint, operational.ENDPOINT_UPDATED)
-        look_anew(tx, desk, endpoint)
+        fresh = wanted.key or services.vault.fresh()
+        await endpoints.set_secrets(tx, endpoint.id, services.vault.packed(fresh), kept, now)
+        await tell(tx, services, app, endpoint, operational.ENDPOINT_UPDATED)
+        look_anew(tx, services, endpoint)
         return fresh
 
-    kept = await desk.receipts.once(receipt, work, lambda key: Answer(200, desk.vault.packed(key)))
-    return render(_told(desk, kept.body))
+    kept = await services.receipts.once(receipt, work, lambda key: Answer(200, services.vault.packed(key)))
+    return render(_told(services, kept.body))
 
 
-def _told(desk: Desk, stored: bytes) -> str:
+def _told(services: Services, stored: bytes) -> str:
     try:
-        return desk.vault.opened(stored).public_text
+        return services.vault.opened(stored).public_text
     except SealedError as error:
         raise unavailable(f"The secret cannot be read: {error}.") from error

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Final
 
 from tidings.clock import CLOCK_SKEW, DAY, HOUR, rfc3339
-from tidings.core.desk import Desk
+from tidings.core.services import Services
 from tidings.errors import bad_request
 from tidings.ids import ATTEMPT, STEP_MS, first_at
 from tidings.model.app import App
@@ -15,10 +15,12 @@ from tidings.storage import endpoints, tallies
 LONGEST_MS: Final = 28 * DAY
 
 
-async def of_endpoint(desk: Desk, app: App, ref: str, since: int | None, until: int | None) -> Counter[MessageStatus]:
+async def of_endpoint(
+    services: Services, app: App, ref: str, since: int | None, until: int | None
+) -> Counter[MessageStatus]:
     """Count attempts at an endpoint by their status, since one moment and up to another."""
-    first, last = checked_range(since, until, desk.clock.now())
-    async with desk.db.read() as read:
+    first, last = checked_range(since, until, services.clock.now())
+    async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
         return await tallies.by_status(
             read, endpoint.id, first=first_at(ATTEMPT, first), below=first_at(ATTEMPT, last + STEP_MS)

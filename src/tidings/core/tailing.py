@@ -13,7 +13,7 @@ Nothing is held back for longer than ten seconds. First pages are not held back 
 from dataclasses import replace
 from typing import Final
 
-from tidings.core.desk import Desk
+from tidings.core.services import Services
 from tidings.ids import ATTEMPT, first_at
 from tidings.model.page import Cursor, Span
 from tidings.storage import writes
@@ -25,25 +25,25 @@ _APART_MS: Final = 250
 """How far the clocks of processes may be apart."""
 
 
-async def settled(desk: Desk, read: Read, cursor: Cursor, span: Span, prefix: str) -> Span:
+async def settled(services: Services, read: Read, cursor: Cursor, span: Span, prefix: str) -> Span:
     """Return the rows to read without those that others may still come before; to be asked before they are read."""
     if not cursor.follows:
         return span
-    now = desk.now()
-    oldest = desk.oldest_attempt() if prefix == ATTEMPT else None
+    now = services.now()
+    oldest = services.oldest_attempt() if prefix == ATTEMPT else None
     ends = [] if oldest is None else [oldest]
     if read.dialect is Dialect.POSTGRESQL:
-        ends += await _ends(desk, read, now, is_attempt=prefix == ATTEMPT)
+        ends += await _ends(services, read, now, is_attempt=prefix == ATTEMPT)
     if not ends:
         return span
     below = first_at(prefix, max(min(ends), now - HELD_MAX_MS))
     return replace(span, below=below if span.below is None else min(span.below, below))
 
 
-async def _ends(desk: Desk, read: Read, now: int, *, is_attempt: bool) -> list[int]:
+async def _ends(services: Services, read: Read, now: int, *, is_attempt: bool) -> list[int]:
     """Return the moments from which on an id may still be committed; `now` was read before the database is asked."""
     found = await writes.open_now(read)
-    has_others = found.has_others or not getattr(desk.db, "keeps_sessions", True)
+    has_others = found.has_others or not getattr(services.db, "keeps_sessions", True)
     apart = _APART_MS if has_others else 0
     ends = [] if found.age is None else [now - found.age - apart]
     if has_others:

@@ -2,7 +2,7 @@
 """What has become of each item of a task."""
 
 from tidings.core import tasks
-from tidings.core.desk import Desk
+from tidings.core.services import Services
 from tidings.model.page import Cursor, Page
 from tidings.model.task_item import Outcome
 from tidings.model.token import Principal
@@ -13,11 +13,11 @@ __all__ = ["Item", "page"]
 
 
 async def page(
-    desk: Desk, principal: Principal, task_id: str, cursor: Cursor, *, outcome: Outcome | None = None
+    services: Services, principal: Principal, task_id: str, cursor: Cursor, *, outcome: Outcome | None = None
 ) -> Page[Item]:
     """Return a page of the items of a task that the caller may see, by their keys."""
-    await tasks.get(desk, principal, task_id)
+    await tasks.get(services, principal, task_id)
     wanted = tuple(Outcome) if outcome is None else (outcome,)
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         found = await task_outcomes.page(read, task_id, cursor.span(), wanted)
     return cursor.page(found, lambda item: item.key)

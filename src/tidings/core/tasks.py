@@ -13,8 +13,8 @@ import msgspec
 
 from tidings import ids, observe
 from tidings.core import outcomes
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.core.wake import hint
 from tidings.errors import Fault, conflict, invalid, not_found, too_many
@@ -35,14 +35,14 @@ WITHDRAWN: Final = "withdrawn"
 _WITHDRAWN_AT_ONCE: Final = 500
 
 
-async def start(desk: Desk, tx: Write, new: NewTask) -> Task:
+async def start(services: Services, tx: Write, new: NewTask) -> Task:
     """Store a task; it is worked on once the transaction has committed."""
     await tasks.close_gate(tx)
     await _refuse_crowd(tx, new.tenant)
-    now = desk.clock.now()
+    now = services.clock.now()
     task = await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)
     tx.after_commit(lambda: observe.transition("task", task.id, "created"))
-    hint(tx, desk.wake.tasks)
+    hint(tx, services.wake.tasks)
     return task
 
 
@@ -59,29 +59,29 @@ class Recovery:
 
 
 async def recover(
-    desk: Desk, app: App, wanted: Recovery, *, receipt: str | None, render: Callable[[Task], Answer]
+    services: Services, app: App, wanted: Recovery, *, receipt: str | None, render: Callable[[Task], Answer]
 ) -> Answer:
     """Start sending again what failed for an endpoint."""
 
     async def work(tx: Write) -> Task:
         endpoint = await receiving(tx, app, wanted.endpoint_ref, force=wanted.force)
-        return await begin_recovery(desk, tx, app, endpoint.id, wanted)
+        return await begin_recovery(services, tx, app, endpoint.id, wanted)
 
-    return await desk.receipts.once(receipt, work, render)
+    return await services.receipts.once(receipt, work, render)
 
 
-async def begin_recovery(desk: Desk, tx: Write, app: App, endpoint_id: EndpointId, wanted: Recovery) -> Task:
+async def begin_recovery(services: Services, tx: Write, app: App, endpoint_id: EndpointId, wanted: Recovery) -> Task:
     """Start sending again what failed for an endpoint that is found and enabled."""
     args = RecoverArgs(
         endpoint_id=endpoint_id,
         since=wanted.since,
-        until=checked_until(wanted.since, wanted.until, desk.clock.now()),
+        until=checked_until(wanted.since, wanted.until, services.clock.now()),
         # On PostgreSQL an older transaction may still commit a smaller id: the edge is known behind the barrier.
         edge=await recovery.edge(tx, endpoint_id) if tx.dialect is Dialect.SQLITE else None,
         force=wanted.force,
     )
     new = of_endpoint(RECOVER, app, endpoint_id, wanted.created_by, args)
-    return await start(desk, tx, paced(new, wanted.rate_limit))
+    return await start(services, tx, paced(new, wanted.rate_limit))
 
 
 async def receiving(read: Read, app: App, ref: str, *, force: bool) -> Endpoint:
@@ -109,23 +109,23 @@ def of_endpoint(kind: str, app: App, endpoint_id: EndpointId, created_by: str, a
     )
 
 
-async def get(desk: Desk, principal: Principal, task_id: str) -> Task:
+async def get(services: Services, principal: Principal, task_id: str) -> Task:
     """Return a task that the caller may see; raises `not_found` for every other."""
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         task = await tasks.find(read, principal.org_id, principal.app_id, task_id)
     if task is None:
         raise not_found()
     return task
 
 
-async def has_events(desk: Desk, task_id: str, *, after: int) -> bool:
+async def has_events(services: Services, task_id: str, *, after: int) -> bool:
     """Tell whether anything has been written down for a task after a number."""
-    async with desk.db.read() as read:
+    async with services.db.read() as read:
         return bool(await tasks.events(read, task_id, after=after))
 
 
 async def page(
-    desk: Desk,
+    services: Services,
     principal: Principal,
     cursor: Cursor,
     *,
@@ -133,42 +133,42 @@ async def page(
     kind: str | None = None,
 ) -> Page[Task]:
     """Return a page of the tasks that the caller may see and that were made within 90 days."""
-    span = replace(cursor.span(), first=ids.first_at(ids.TASK, desk.clock.now() - WINDOW_MS))
-    async with desk.db.read() as read:
-        span = await settled(desk, read, cursor, span, ids.TASK)
+    span = replace(cursor.span(), first=ids.first_at(ids.TASK, services.clock.now() - WINDOW_MS))
+    async with services.db.read() as read:
+        span = await settled(services, read, cursor, span, ids.TASK)
         found = await tasks.page(read, principal.org_id, principal.app_id, span, status=status, kind=kind)
     return cursor.page(found, lambda task: task.id)
 
 
-async def pause(desk: Desk, principal: Principal, task_id: str) -> Task:
+async def pause(services: Services, principal: Principal, task_id: str) -> Task:
     """Let a task stand still, at once; one that does already is answered as it is."""
 
     async def work(tx: Write, task: Task) -> Task | None:
-        return await tasks.pause(tx, task.id, desk.clock.now())
+        return await tasks.pause(tx, task.id, services.clock.now())
 
-    return await _command(desk, principal, task_id, Command.PAUSE, work)
+    return await _command(services, principal, task_id, Command.PAUSE, work)
 
 
-async def resume(desk: Desk, principal: Principal, task_id: str) -> Task:
+async def resume(services: Services, principal: Principal, task_id: str) -> Task:
     """Let a paused task go on."""
 
     async def work(tx: Write, task: Task) -> Task | None:
-        return await tasks.resume(tx, task, desk.clock.now())
+        return await tasks.resume(tx, task, services.clock.now())
 
-    return await _command(desk, principal, task_id, Command.RESUME, work)
+    return await _command(services, principal, task_id, Command.RESUME, work)
 
 
-async def retry(desk: Desk, principal: Principal, task_id: str) -> Task:
+async def retry(services: Services, principal: Principal, task_id: str) -> Task:
     """Let a failed task go on from where it failed."""
 
     async def work(tx: Write, task: Task) -> Task | None:
         await _refuse_crowd(tx, task.tenant)
-        return await tasks.retry(tx, task, desk.clock.now())
+        return await tasks.retry(tx, task, services.clock.now())
 
-    return await _command(desk, principal, task_id, Command.RETRY, work)
+    return await _command(services, principal, task_id, Command.RETRY, work)
 
 
-async def cancel(desk: Desk, principal: Principal, task_id: str) -> Task:
+async def cancel(services: Services, principal: Principal, task_id: str) -> Task:
     """End a task at once, and take back what it asked for and nobody has sent yet.
 
     The task is over when the first transaction has committed. The withdrawal goes on in transactions of bounded size;
@@ -176,20 +176,20 @@ async def cancel(desk: Desk, principal: Principal, task_id: str) -> Task:
     """
 
     async def work(tx: Write, task: Task) -> Task | None:
-        cancelled = await tasks.cancel(tx, task.id, desk.clock.now(), CANCELLED)
+        cancelled = await tasks.cancel(tx, task.id, services.clock.now(), CANCELLED)
         if cancelled is not None:
-            await outcomes.tell(tx, cancelled, desk.clock.now())
+            await outcomes.tell(tx, cancelled, services.clock.now())
         return cancelled
 
-    await _command(desk, principal, task_id, Command.CANCEL, work)
-    while await retried(lambda: _withdraw(desk, task_id)):
+    await _command(services, principal, task_id, Command.CANCEL, work)
+    while await retried(lambda: _withdraw(services, task_id)):
         pass
-    return await get(desk, principal, task_id)
+    return await get(services, principal, task_id)
 
 
-async def _withdraw(desk: Desk, task_id: str) -> bool:
+async def _withdraw(services: Services, task_id: str) -> bool:
     """Take back some deliveries and count them; tell whether there may be more."""
-    async with desk.db.write() as tx:
+    async with services.db.write() as tx:
         await tasks.hold(tx, task_id)
         withdrawn = await deliveries.withdraw(tx, task_id, limit=_WITHDRAWN_AT_ONCE)
         if withdrawn:
@@ -199,7 +199,7 @@ async def _withdraw(desk: Desk, task_id: str) -> bool:
 
 
 async def _command(
-    desk: Desk,
+    services: Services,
     principal: Principal,
     task_id: str,
     command: Command,
@@ -208,7 +208,7 @@ async def _command(
     """Give a command to a task that the caller may see; repeated where the state is the wanted one already."""
 
     async def once() -> Task:
-        async with desk.db.write(gate=tasks.GATE if command in _QUEUING else None) as tx:
+        async with services.db.write(gate=tasks.GATE if command in _QUEUING else None) as tx:
             task = await tasks.find(tx, principal.org_id, principal.app_id, task_id)
             if task is None:
                 raise not_found()
@@ -216,7 +216,7 @@ async def _command(
             changed = await work(tx, held) if allows(command, held.state) else None
             if changed is None:
                 return _as_it_is(held, command)
-            hint(tx, desk.wake.tasks)
+            hint(tx, services.wake.tasks)
         observe.transition("task", task_id, command)
         return changed
 

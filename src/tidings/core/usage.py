@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 from tidings.core import tasks
-from tidings.core.desk import Desk
 from tidings.core.receipts import Answer
+from tidings.core.services import Services
 from tidings.errors import Fault, invalid
 from tidings.ids import OrgId
 from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, NewTask, Task
@@ -28,7 +28,7 @@ class Asked:
 
 
 async def count_attempts(
-    desk: Desk,
+    services: Services,
     principal: Principal,
     asked: Asked,
     *,
@@ -38,15 +38,17 @@ async def count_attempts(
     """Start counting attempts; what is answered names the applications that were not found."""
 
     async def work(tx: Write) -> tuple[Task, Sequence[str]]:
-        new, missing = await count_order(desk, tx, principal, asked)
-        return await tasks.start(desk, tx, new), missing
+        new, missing = await count_order(services, tx, principal, asked)
+        return await tasks.start(services, tx, new), missing
 
-    return await desk.receipts.once(receipt, work, lambda made: render(*made))
+    return await services.receipts.once(receipt, work, lambda made: render(*made))
 
 
-async def count_order(desk: Desk, read: Read, principal: Principal, asked: Asked) -> tuple[NewTask, Sequence[str]]:
+async def count_order(
+    services: Services, read: Read, principal: Principal, asked: Asked
+) -> tuple[NewTask, Sequence[str]]:
     """Return the task that would count, and which of the applications asked for there are not."""
-    until = checked_span(asked.since, asked.until, desk.clock.now())
+    until = checked_span(asked.since, asked.until, services.clock.now())
     app_ids, missing = await _resolved(read, principal.org_id, asked.refs)
     args = StatsArgs(since=asked.since, until=until, app_ids=app_ids, edge=await edge(read, principal.org_id))
     return _of_org(APP_STATS, principal, args), missing
@@ -64,13 +66,13 @@ async def _resolved(
     return tuple(sorted(each.id for each in found)), [ref for ref in refs if ref not in known]
 
 
-async def aggregate(desk: Desk, principal: Principal, *, render: Callable[[Task], Answer]) -> Answer:
+async def aggregate(services: Services, principal: Principal, *, render: Callable[[Task], Answer]) -> Answer:
     """Start telling what each application subscribes to."""
 
     async def work(tx: Write) -> Task:
-        return await tasks.start(desk, tx, await aggregate_order(tx, principal))
+        return await tasks.start(services, tx, await aggregate_order(tx, principal))
 
-    return await desk.receipts.once(None, work, render)
+    return await services.receipts.once(None, work, render)
 
 
 async def aggregate_order(read: Read, principal: Principal) -> NewTask:

@@ -124,9 +124,9 @@ def _purge(world: World, past: Past) -> Awaitable[Task]:
     return world.begin(purges.purge, past.app, "me")
 
 
-async def _aggregate(desk: Any, principal: Any, *, receipt: str | None, render: Any) -> Answer:
+async def _aggregate(services: Any, principal: Any, *, receipt: str | None, render: Any) -> Answer:
     del receipt
-    return await usage.aggregate(desk, principal, render=render)
+    return await usage.aggregate(services, principal, render=render)
 
 
 # --- what has happened

@@ -15,7 +15,7 @@ from tasks.forge import Child, Forge
 from tasks.kinds import audit
 from tasks.kinds.audit import Reckoning
 from tasks.kinds.cases import CASES, Work, reckon
-from tasks.kit import database, desk_of, reread, rows
+from tasks.kit import database, reread, rows, services_of
 from tasks.worker import LEFT, LIMITS
 from tasks.world import World, a_world
 from tidings.model.task import Task
@@ -85,7 +85,7 @@ class Stage:
             yield self.world.db
             return
         async with database(self.url, fresh=False) as db:
-            self.world.db, self.world.desk = db, desk_of(db)
+            self.world.db, self.world.services = db, services_of(db)
             yield db
 
     async def held(self, pid: int) -> list[Held]:

@@ -36,7 +36,7 @@ async def broadcast(world: World, **more: Any) -> Task:
 async def test_every_application_gets_its_own_message(world: World) -> None:
     apps = [world.past.app.id, *await some_applications(world, 30)]
     woken: list[str] = []
-    world.desk.wake.deliveries = woken.extend
+    world.services.wake.deliveries = woken.extend
 
     task = await broadcast(world)
 
@@ -141,7 +141,7 @@ async def test_a_cancel_withdraws_what_nobody_has_sent(world: World) -> None:
     task = await broadcast(world)
     await run_sql(world.db, "UPDATE task SET state = 'paused', wire_status = 'running', finished_at = NULL")
 
-    cancelled = await use_cases.cancel(world.desk, PRINCIPAL, task.id)
+    cancelled = await use_cases.cancel(world.services, PRINCIPAL, task.id)
 
     assert (State.CANCELLED, {"withdrawn": 4}) == (cancelled.state, cancelled.counters)
     assert [] == await rows(world.db, "SELECT * FROM delivery")

@@ -19,7 +19,7 @@ from tasks.kit import reread, rows, run_sql, until, working
 from tasks.world import FREE, NOW, PRINCIPAL, World
 from tidings.clock import DAY, ManualClock
 from tidings.core import exports
-from tidings.core.desk import Desk
+from tidings.core.services import Services
 from tidings.errors import AppError, Kind
 from tidings.model.task import State, Task
 from tidings.tasks.generator import Generator
@@ -65,15 +65,15 @@ async def exported(world: World) -> tuple[Task, str]:
 async def export_with(world: World, generator: Generator) -> Task:
     """Export with children of another kind; see it to its end."""
     task = await world.begin(exports.export_event_types, PRINCIPAL, "https://hooks.test")
-    async with working(world.db, Export(world.desk.clock, generator), limits=FREE):
+    async with working(world.db, Export(world.services.clock, generator), limits=FREE):
         return await until(world.db, task.id)
 
 
-async def fetched(world: World, link: str, desk: Desk | None = None, **changed: Any) -> bytes:
+async def fetched(world: World, link: str, services: Services | None = None, **changed: Any) -> bytes:
     parts = urlsplit(link)
     given = {name: values[0] for name, values in parse_qs(parts.query).items()} | changed
     export_id = changed.get("id", parts.path.rpartition("/")[2])
-    return await exports.fetch(desk or world.desk, export_id, int(given["expires"]), given["signature"])
+    return await exports.fetch(services or world.services, export_id, int(given["expires"]), given["signature"])
 
 
 async def unpacked(world: World, link: str) -> dict[str, str]:
@@ -323,10 +323,10 @@ async def test_another_link_opens_nothing(world: World, changed: dict[str, Any])
 
 async def test_after_a_day_the_link_is_closed(world: World) -> None:
     _, link = await exported(world)
-    later = ManualClock(world.desk.clock.now() + DAY + 1)
+    later = ManualClock(world.services.clock.now() + DAY + 1)
 
     with pytest.raises(AppError) as refused:
-        await fetched(world, link, Desk(world.db, later, world.desk.wake, world.desk.receipts))
+        await fetched(world, link, Services(world.db, later, world.services.wake, world.services.receipts))
 
     assert Kind.NOT_FOUND is refused.value.kind
 

@@ -22,7 +22,7 @@ TABLES = ("task", "task_item", "task_event", "task_input")
 
 async def ended(world: World, days_ago: float, state: str = "succeeded", items: int = 0) -> str:
     """Store a task that ended so long ago, with items."""
-    task = await start(world.desk, new_task())
+    task = await start(world.services, new_task())
     wire = {"succeeded": "finished"}.get(state, "failed")
     await run_sql(
         world.db,
@@ -40,7 +40,7 @@ async def ended(world: World, days_ago: float, state: str = "succeeded", items: 
 
 async def cleaned(world: World) -> Task:
     async with world.working(replace(FREE, chunk_rows=50)):
-        assert await housekeeping.call_janitor(world.db, world.desk.clock, world.desk.wake)
+        assert await housekeeping.call_janitor(world.db, world.services.clock, world.services.wake)
         ((task_id,),) = await rows(world.db, "SELECT id FROM task WHERE kind = 'system.janitor'")
         return await until(world.db, task_id)
 
@@ -85,8 +85,8 @@ class Watched(Janitor):
 async def test_at_no_moment_is_there_half_of_a_task(world: World) -> None:
     """I16."""
     wanted = {await ended(world, 91 + number, items=20 * number): 20 * number for number in range(8)}
-    janitor = Watched(world.desk.clock, wanted)
-    await housekeeping.call_janitor(world.db, world.desk.clock, world.desk.wake)
+    janitor = Watched(world.services.clock, wanted)
+    await housekeeping.call_janitor(world.db, world.services.clock, world.services.wake)
     ((task_id,),) = await rows(world.db, "SELECT id FROM task WHERE kind = 'system.janitor'")
     async with working(world.db, janitor, limits=replace(FREE, chunk_rows=3)):
         task = await until(world.db, task_id)
@@ -98,8 +98,8 @@ async def test_at_no_moment_is_there_half_of_a_task(world: World) -> None:
 
 async def test_what_has_not_ended_stays_however_old_it_is(world: World) -> None:
     """I16."""
-    active = await start(world.desk, new_task())
-    paused = await start(world.desk, new_task())
+    active = await start(world.services, new_task())
+    paused = await start(world.services, new_task())
     await run_sql(world.db, "UPDATE task SET created_at = 1, updated_at = 1")
     await run_sql(world.db, "UPDATE task SET state = 'paused' WHERE id = :id", id=paused.id)
     await ended(world, 100)
@@ -123,12 +123,12 @@ async def test_exports_that_have_expired_go(world: World) -> None:
 
 
 async def test_it_is_called_when_there_is_something_to_do_and_not_too_often(world: World) -> None:
-    idle = await housekeeping.call_janitor(world.db, world.desk.clock, world.desk.wake)
+    idle = await housekeeping.call_janitor(world.db, world.services.clock, world.services.wake)
     await ended(world, 100)
-    first = await housekeeping.call_janitor(world.db, world.desk.clock, world.desk.wake)
-    second = await housekeeping.call_janitor(world.db, world.desk.clock, world.desk.wake)
-    tomorrow = ManualClock(world.desk.clock.now() + DAY)
-    third = await housekeeping.call_janitor(world.db, tomorrow, world.desk.wake)
+    first = await housekeeping.call_janitor(world.db, world.services.clock, world.services.wake)
+    second = await housekeeping.call_janitor(world.db, world.services.clock, world.services.wake)
+    tomorrow = ManualClock(world.services.clock.now() + DAY)
+    third = await housekeeping.call_janitor(world.db, tomorrow, world.services.wake)
 
     assert [False, True, False, True] == [idle, first, second, third]
 
@@ -137,9 +137,9 @@ async def test_nobody_sees_it_and_nobody_is_told(world: World) -> None:
     await ended(world, 100)
     task = await cleaned(world)
 
-    page = await use_cases.page(world.desk, PRINCIPAL, Cursor(Order.DESCENDING))
+    page = await use_cases.page(world.services, PRINCIPAL, Cursor(Order.DESCENDING))
 
     assert () == page.items
     with pytest.raises(AppError):
-        await use_cases.get(world.desk, PRINCIPAL, task.id)
+        await use_cases.get(world.services, PRINCIPAL, task.id)
     assert [] == await world.told()

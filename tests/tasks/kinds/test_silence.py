@@ -4,7 +4,7 @@
 from tasks.forge import Forge
 from tasks.kinds.cases import CASES
 from tasks.kinds.havoc import staged
-from tasks.kit import database, desk_of, new_task, rows, start
+from tasks.kit import database, new_task, rows, services_of, start
 
 GUARDED = "tasks.kinds.guarded:main"
 
@@ -19,6 +19,6 @@ async def test_no_kind_talks_to_anybody(forge: Forge, migrated_sqlite_url: str) 
 
 async def test_one_that_does_is_heard(forge: Forge, migrated_sqlite_url: str) -> None:
     async with database(migrated_sqlite_url) as db:
-        await start(desk_of(db), new_task(10))
+        await start(services_of(db), new_task(10))
     with forge.started("tasks.kinds.guarded:talkative", migrated_sqlite_url) as child:
         assert await child.ended() == 1

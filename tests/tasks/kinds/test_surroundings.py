@@ -32,7 +32,7 @@ async def test_who_stumbles_over_a_hint_or_a_transition_changes_no_task(world: W
     observe.listen(stumble)
     try:
         async with world.working(TENS) as runner:
-            world.desk.wake.deliveries = world.desk.wake.tasks = stumble
+            world.services.wake.deliveries = world.services.wake.tasks = stumble
             task = await work.start()
             runner.wake()
             ended = await until(world.db, task.id)
@@ -50,12 +50,12 @@ async def test_a_deleted_application_leaves_no_task_behind(world: World, name: s
     (work,) = await CASES[name].lay_out(world, ITEMS, 1)
     async with world.working(replace(TENS, backlog=20)):
         tasks = [await work.start() for _ in range(3)]
-        await use_cases.pause(world.desk, PRINCIPAL, tasks[2].id)
+        await use_cases.pause(world.services, PRINCIPAL, tasks[2].id)
         while (begun := await reread(world.db, tasks[0].id)).done < 20:
             pass
-        await apps.drop(world.desk, await _app_of(world, begun))
+        await apps.drop(world.services, await _app_of(world, begun))
         await run_sql(world.db, "DELETE FROM delivery")
-        await use_cases.resume(world.desk, PRINCIPAL, tasks[2].id)
+        await use_cases.resume(world.services, PRINCIPAL, tasks[2].id)
         ended = [await until(world.db, task.id) for task in tasks]
 
     if name not in OF_ENDPOINTS:  # what is forgotten of a deleted application is forgotten all the same

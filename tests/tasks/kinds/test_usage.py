@@ -131,9 +131,9 @@ async def test_more_than_can_be_told_at_once_is_cut(world: World) -> None:
     assert (2, True) == (len(cut["appStats"]), cut["truncated"])
 
 
-async def begin_aggregate(desk: Any, principal: Any, *, receipt: str | None, render: Any) -> Answer:
+async def begin_aggregate(services: Any, principal: Any, *, receipt: str | None, render: Any) -> Answer:
     del receipt
-    return await use_cases.aggregate(desk, principal, render=render)
+    return await use_cases.aggregate(services, principal, render=render)
 
 
 async def test_subscriptions_are_told(world: World) -> None:

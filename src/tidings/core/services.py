@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What every use case works with, and what the database's troubles mean to a caller."""
+"""What use cases receive, and how the database's errors are reported to a caller."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -51,8 +51,8 @@ class Acceptor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """One process's database, clock, bell, receipts and vault."""
+class Services:
+    """What use cases receive: the database, clock, notifier, idempotency records and encryption."""
 
     db: Database
     clock: Clock
