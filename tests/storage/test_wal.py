@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SQLite's log is folded into the file beside the writers, begins anew, and loses nothing."""
+"""The WAL is checkpointed beside the writers, is restarted, and loses nothing."""
 
 import asyncio
 import os
@@ -28,9 +28,9 @@ async def _table(path: Path) -> SqliteDatabase:
     return db
 
 
-async def test_the_log_begins_anew_while_writers_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_FOLD_AT", 50)
-    monkeypatch.setattr(sqlite, "_LONG", 200)
+async def test_the_wal_is_restarted_while_writers_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_CHECKPOINT_AT", 50)
+    monkeypatch.setattr(sqlite, "_RESTART_AT", 200)
     path = tmp_path / "a.db"
     db = await _table(path)
 
@@ -43,18 +43,18 @@ async def test_the_log_begins_anew_while_writers_go_on(tmp_path: Path, monkeypat
         size = (tmp_path / "a.db-wal").stat().st_size
         await db.close()
 
-    # Both write some 1,600 pages of 4 KB in all. Each fold is far behind at times, so the bound is a wide one.
+    # Both write some 1,600 pages of 4 KB in all. A checkpoint is far behind at times, so the bound is generous.
     assert size < 4_096 * 1_200
     with sqlite3.connect(path) as found:
         assert found.execute("SELECT count(*) FROM t").fetchone() == (3_000,)
         assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-async def test_a_reader_holds_the_log_back_and_neither_writers_nor_the_end(
+async def test_a_reader_delays_the_checkpoint_and_neither_writers_nor_the_close(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_FOLD_AT", 10)
-    monkeypatch.setattr(sqlite, "_LONG", 20)
+    monkeypatch.setattr(sqlite, "_CHECKPOINT_AT", 10)
+    monkeypatch.setattr(sqlite, "_RESTART_AT", 20)
     db = await _table(tmp_path / "a.db")
     await _write(db, 10)
 
@@ -86,11 +86,11 @@ async def test_a_commit_whose_caller_is_cancelled_is_over_before_the_next_one_be
     assert count % 5 == 0
 
 
-async def test_folding_is_no_reason_for_tasks_to_leave_room_and_a_caller_is(
+async def test_a_checkpoint_does_not_crowd_tasks_and_a_caller_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_FOLD_AT", 10)
-    monkeypatch.setattr(sqlite, "_LONG", 20)
+    monkeypatch.setattr(sqlite, "_CHECKPOINT_AT", 10)
+    monkeypatch.setattr(sqlite, "_RESTART_AT", 20)
     db = SqliteDatabase(tmp_path / "a.db")
     async with db.write(patient=True) as tx:
         await tx.run("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")
@@ -120,11 +120,11 @@ async def test_a_commit_that_fails_in_whatever_way_comes_to_an_end() -> None:
     committer.close()
 
 
-async def test_a_fold_that_fails_is_told_and_made_another_time(
+async def test_a_failed_checkpoint_is_logged_and_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The disk's own errors come from the wait for it, and not from SQLite."""
-    monkeypatch.setattr(sqlite, "_FOLD_AT", 10)
+    """The sync raises the disk's own errors, and not SQLite."""
+    monkeypatch.setattr(sqlite, "_CHECKPOINT_AT", 10)
     db = await _table(tmp_path / "a.db")
 
     def fail(_: int) -> None:
@@ -137,7 +137,7 @@ async def test_a_fold_that_fails_is_told_and_made_another_time(
     await _write(db, 100)
     await db.close()
 
-    assert "folding the log into the database: Unavailable: [Errno 5] the disk is broken" in caplog.text
+    assert "checkpointing the WAL: Unavailable: [Errno 5] the disk is broken" in caplog.text
 
 
 async def test_only_what_need_not_last_is_committed_without_waiting_for_the_disk(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ import asyncio, sys
 from pathlib import Path
 from tidings.storage import sqlite
 
-sqlite._FOLD_AT, sqlite._LONG = 10, 30
+sqlite._CHECKPOINT_AT, sqlite._RESTART_AT = 10, 30
 
 async def main():
     db = sqlite.SqliteDatabase(Path(sys.argv[1]))
@@ -243,7 +243,7 @@ asyncio.run(main())
 """
 
 
-def test_what_was_committed_survives_kills_while_the_log_is_folded_all_the_time(tmp_path: Path) -> None:
+def test_commits_survive_kills_during_constant_checkpoints(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with sqlite3.connect(path) as made:
         made.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")

@@ -21,13 +21,13 @@ from tidings.observe import failure
 from tidings.storage.database import Busy, Dialect, Duplicate, Row, Sql, Statement, Table, Unavailable, Value
 from tidings.storage.sqlite_file import OwnedFile, connected, opening_fault
 from tidings.storage.turns import Demand, Turns
-from tidings.storage.wal import Committer, Log
+from tidings.storage.wal import Committer, WriteAheadLog
 
 _READERS: Final = 4
-_FOLD_AT: Final = 8_000
-"""Pages in the log for which it is folded into the file."""
-_LONG: Final = 16_000
-"""Pages after which the log is begun anew, for which the writers wait a moment."""
+_CHECKPOINT_AT: Final = 8_000
+"""Pages in the WAL that start a checkpoint."""
+_RESTART_AT: Final = 16_000
+"""Pages after which the WAL is restarted; writers wait briefly for that."""
 _SYNC_SECONDS: Final = 0.5
 """How long what was committed without waiting for the disk may not be there."""
 _LONGEST_PAUSE: Final = 30.0
@@ -180,7 +180,7 @@ class SqliteDatabase:
         self._path = path = self._file.path
         try:
             self._writer = connected(path)
-            self._log = Log(path, connected(path))
+            self._wal = WriteAheadLog(path, connected(path))
         except (sqlite3.Error, OSError) as error:
             self._file.close()
             raise Unavailable(opening_fault(path, error)) from error
@@ -188,8 +188,8 @@ class SqliteDatabase:
         self._committer = Committer(self._writer)
         self._turns = Turns()
         self._demand = Demand()
-        self._folding: asyncio.Task[None] | None = None
-        self._fold_at = _FOLD_AT
+        self._checkpointing: asyncio.Task[None] | None = None
+        self._checkpoint_at = _CHECKPOINT_AT
         self._threads = ThreadPoolExecutor(_READERS, "read")
         self._idle: list[sqlite3.Connection] = []
         self._readers = asyncio.Semaphore(_READERS)
@@ -238,19 +238,19 @@ class SqliteDatabase:
         if not self._writer.in_transaction:  # SQLite gave up by itself (disk full): all of the transaction is gone
             message = "the database rolled the transaction back"
             raise Unavailable(message)
-        before = self._log.frames
+        before = self._wal.frames
         try:
             await self._committer.commit()
         except sqlite3.Error as error:
             raise _mapped(error) from error
         finally:  # a caller who is cancelled has committed all the same
-            if self._log.frames != before:  # else nothing was written, and nobody has waited for the disk either
-                self._is_on_disk = self._waits_for_disk  # the wait is for all that was in the log before, too
+            if self._wal.frames != before:  # else nothing was written, and nobody has waited for the disk either
+                self._is_on_disk = self._waits_for_disk  # the sync covers every earlier frame of the WAL, too
                 self._wrote_at = asyncio.get_running_loop().time()
             if not self._is_on_disk and self.syncing is None:
                 self.syncing = asyncio.create_task(self._sync())
-        if self._folding is None and self._log.unfolded >= self._fold_at:
-            self._folding = asyncio.create_task(self._fold())
+        if self._checkpointing is None and self._wal.frames_to_checkpoint >= self._checkpoint_at:
+            self._checkpointing = asyncio.create_task(self._checkpoint())
 
     async def _sync(self) -> None:
         """See to it that what was committed without waiting for the disk is there soon."""
@@ -266,26 +266,28 @@ class SqliteDatabase:
     async def _is_synced(self) -> bool:
         self._is_on_disk = True  # unless somebody commits meanwhile
         try:
-            await self._log.sync()
+            await self._wal.sync()
         except OSError as error:
             failure("waiting for the disk", Unavailable(str(error)))
             self._is_on_disk = False
         return self._is_on_disk
 
-    async def _fold(self) -> None:
-        """Fold the log: beside all writers, and where it is long, to its end, so that it begins anew."""
+    async def _checkpoint(self) -> None:
+        """Checkpoint beside all writers; where the WAL is long, checkpoint all of it, so that SQLite restarts it."""
         try:
-            await self._log.fold()
-            if self._log.frames >= _LONG:
+            await self._wal.checkpoint()
+            if self._wal.frames >= _RESTART_AT:
                 async with self._turns.urgent_only():
-                    await self._log.fold()
+                    await self._wal.checkpoint()
                     async with self._turns.turn():
-                        await self._log.fold()
-        except (sqlite3.Error, OSError) as error:  # the log has everything, and is folded another time
-            failure("folding the log into the database", Unavailable(str(error)))
+                        await self._wal.checkpoint()
+        except (sqlite3.Error, OSError) as error:  # nothing is lost: a later one copies it
+            failure("checkpointing the WAL", Unavailable(str(error)))
         finally:
-            self._fold_at = self._log.unfolded + _FOLD_AT  # what readers hold back is no reason to try at once
-            self._folding = None
+            self._checkpoint_at = (
+                self._wal.frames_to_checkpoint + _CHECKPOINT_AT
+            )  # not at once for what readers hold back
+            self._checkpointing = None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[SqliteRead]:
@@ -314,17 +316,17 @@ class SqliteDatabase:
             raise _mapped(error) from error
 
     async def close(self) -> None:
-        """Wait for the owner's turn to end, fold the log into the file and unlock it."""
+        """Wait for the open transaction, checkpoint the WAL and unlock the file."""
         async with self._turns.turn():
-            for task in (self._folding, self.syncing):
+            for task in (self._checkpointing, self.syncing):
                 if task is not None:
                     task.cancel()
                     await asyncio.wait([task])
-            self._log.close_connection()
+            self._wal.close_connection()
             self._committer.close()
             self._threads.shutdown()
             for connection in self._idle:
                 connection.close()
             self._writer.close()
-            self._log.close()
+            self._wal.close()
             self._file.close()

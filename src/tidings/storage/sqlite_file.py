@@ -17,8 +17,8 @@ from tidings.observe import log
 from tidings.storage.database import Unavailable
 
 _BUSY_MS: Final = 5_000
-_FOLD_IN_COMMIT_AT: Final = 65_536
-"""Pages after which SQLite folds by itself, inside a COMMIT: should our own folding fall behind, the log has an end."""
+_AUTOCHECKPOINT_AT: Final = 65_536
+"""Pages after which SQLite checkpoints inside a COMMIT: a bound on the WAL if our own checkpoints fall behind."""
 _OWNER_BYTE: Final = 0x3FFF_F000
 """The byte of the file whose lock makes the owner; SQLite locks from 0x40000000 on."""
 _MAGIC: Final = b"SQLite format 3\0"
@@ -114,7 +114,7 @@ def connected(path: Path, *, reader: bool = False) -> sqlite3.Connection:
         "journal_mode=WAL",
         "synchronous=FULL",
         f"busy_timeout={_BUSY_MS}",
-        f"wal_autocheckpoint={_FOLD_IN_COMMIT_AT}",
+        f"wal_autocheckpoint={_AUTOCHECKPOINT_AT}",
     ):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute("PRAGMA query_only=ON" if reader else "PRAGMA cache_size=-65536")

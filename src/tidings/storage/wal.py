@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""SQLite's write-ahead log: how long it is, the thread that commits to it, and the thread that folds it into the file.
+"""SQLite's write-ahead log (WAL): its length, the thread that commits to it, and the thread that checkpoints it.
 
-Left to itself SQLite folds inside a COMMIT, and whoever wants to write waits for thousands of pages to be copied. Here
-that is done beside the writers. Since they go on meanwhile, such a fold is never complete, and a log is only begun
-anew after one that is: that one is made in the writer's turn, when little is left.
+By default SQLite checkpoints inside a COMMIT, and every writer waits while thousands of pages are copied. Here a thread
+of its own checkpoints beside the writers. Because they keep writing, such a checkpoint is never complete, and SQLite
+restarts the WAL only after a complete one: that one runs under the writer lock, once few pages are left.
 """
 
 import asyncio
@@ -18,54 +18,54 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-# https://www.sqlite.org/walformat.html, "The WAL-Index Header": the frames in the log, and how many are in the file.
+# https://www.sqlite.org/walformat.html, "The WAL-Index Header": frames in the WAL, and how many are checkpointed.
 _FRAMES_AT: Final = 16
-_FOLDED_AT: Final = 96
+_CHECKPOINTED_AT: Final = 96
 _HEADER: Final = 136
 _NUMBER: Final = struct.Struct("=I")
 
 
-class Log:
-    """The log of one database, as this process alone writes it."""
+class WriteAheadLog:
+    """The WAL of one database file. This process is its only writer."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        """Watch the log of the file at `path`; `connection` is the one that folds, and is closed with this."""
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # now the log and its index are there
+        """Open the WAL of the database at `path`; `connection` runs the checkpoints and is closed with this object."""
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # creates the WAL and its index
         self._connection = connection
         # SQLite's locks on these files would be gone if they were closed before all connections.
         self._index_file = os.open(f"{path}-shm", os.O_RDONLY)
         self._index = mmap.mmap(self._index_file, _HEADER, access=mmap.ACCESS_READ)
         self._file = os.open(path, os.O_RDONLY)
         self._log = os.open(f"{path}-wal", os.O_RDONLY)
-        self._thread = ThreadPoolExecutor(1, "fold")
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
 
     @property
     def frames(self) -> int:
-        """How many pages are in the log."""
+        """Frames in the WAL."""
         return int(_NUMBER.unpack_from(self._index, _FRAMES_AT)[0])
 
     @property
-    def unfolded(self) -> int:
-        """How many pages of the log are not in the file yet."""
-        return self.frames - int(_NUMBER.unpack_from(self._index, _FOLDED_AT)[0])
+    def frames_to_checkpoint(self) -> int:
+        """Frames of the WAL that no checkpoint has copied yet."""
+        return self.frames - int(_NUMBER.unpack_from(self._index, _CHECKPOINTED_AT)[0])
 
-    async def fold(self) -> None:
-        """Copy into the file what is in the log by now; what a reader still needs as it was is left for later."""
-        folding = asyncio.get_running_loop().run_in_executor(self._thread, self._fold)
-        await asyncio.shield(folding)
+    async def checkpoint(self) -> None:
+        """Copy the frames that the WAL holds now into the file; frames that a reader still needs are left for later."""
+        checkpointing = asyncio.get_running_loop().run_in_executor(self._thread, self._checkpoint)
+        await asyncio.shield(checkpointing)
 
     async def sync(self) -> None:
-        """Wait until all that is in the log by now is on the disk."""
+        """Wait until every frame that the WAL holds now is on the disk."""
         syncing = asyncio.get_running_loop().run_in_executor(self._thread, os.fdatasync, self._log)
         await asyncio.shield(syncing)
 
-    def _fold(self) -> None:
+    def _checkpoint(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        # SQLite waits for the disk only in a fold that is complete, for which others may wait in turn.
+        # SQLite syncs only in a complete checkpoint, which other connections may have to wait for.
         os.fdatasync(self._file)
 
     def close_connection(self) -> None:
-        """Wait for the fold under way, and fold no more."""
+        """Wait for the running checkpoint and close the connection."""
         self._thread.shutdown()
         self._connection.close()
 
