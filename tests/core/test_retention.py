@@ -96,8 +96,8 @@ async def test_the_writer_is_held_for_moments_only(db: Database, monkeypatch: py
     write = SqliteDatabase.write
 
     @asynccontextmanager
-    async def timed(self: SqliteDatabase, *, patient: bool = False) -> AsyncIterator[Write]:
-        async with write(self, patient=patient) as tx:
+    async def timed(self: SqliteDatabase, *, background: bool = False) -> AsyncIterator[Write]:
+        async with write(self, background=background) as tx:
             began = time.thread_time()
             yield tx
             held.append(1e3 * (time.thread_time() - began))

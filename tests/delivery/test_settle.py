@@ -26,7 +26,7 @@ class Shaky:
     db: Database
     errors: list[type[StorageError]] = field(default_factory=list)
     open: asyncio.Event = field(default_factory=asyncio.Event)
-    """Whether patient transactions begin, once they have been asked for."""
+    """Whether background transactions begin, once they have been asked for."""
     asked: int = 0
 
     def __post_init__(self) -> None:
@@ -35,13 +35,13 @@ class Shaky:
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
+        self, *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AsyncIterator[Write]:
         error: type[StorageError] | None = None
-        self.asked += patient
-        if patient:
+        self.asked += background
+        if background:
             await self.open.wait()
-        async with self.db.write(gate=gate, lock_ms=lock_ms, patient=patient, synced=synced) as tx:
+        async with self.db.write(gate=gate, lock_ms=lock_ms, background=background, synced=synced) as tx:
             yield tx
             error = self.errors.pop(0) if self.errors else None
             if error is not None and error is not OutcomeUnknown:
@@ -50,8 +50,8 @@ class Shaky:
             raise error
 
     @property
-    def is_wanted(self) -> bool:
-        return self.db.is_wanted
+    def has_foreground_writes(self) -> bool:
+        return self.db.has_foreground_writes
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Read]:

@@ -15,8 +15,8 @@ from tidings.storage.sqlite import SqliteDatabase
 from tidings.storage.wal import Committer
 
 
-async def _write(db: SqliteDatabase, count: int, *, patient: bool = False) -> None:
-    async with db.write(patient=patient) as tx:
+async def _write(db: SqliteDatabase, count: int, *, background: bool = False) -> None:
+    async with db.write(background=background) as tx:
         for number in range(count):
             await tx.run("INSERT INTO t (body) VALUES (:body)", body=f"{number:0>2000}")
 
@@ -34,12 +34,12 @@ async def test_the_wal_is_restarted_while_writers_go_on(tmp_path: Path, monkeypa
     path = tmp_path / "a.db"
     db = await _table(path)
 
-    async def keep_writing(*, patient: bool) -> None:
+    async def keep_writing(*, background: bool) -> None:
         for _ in range(150):
-            await _write(db, 10, patient=patient)
+            await _write(db, 10, background=background)
 
     async with asyncio.timeout(60):
-        await asyncio.gather(keep_writing(patient=False), keep_writing(patient=True))
+        await asyncio.gather(keep_writing(background=False), keep_writing(background=True))
         size = (tmp_path / "a.db-wal").stat().st_size
         await db.close()
 
@@ -92,16 +92,16 @@ async def test_a_checkpoint_does_not_crowd_tasks_and_a_caller_does(
     monkeypatch.setattr(sqlite, "_CHECKPOINT_AT", 10)
     monkeypatch.setattr(sqlite, "_RESTART_AT", 20)
     db = SqliteDatabase(tmp_path / "a.db")
-    async with db.write(patient=True) as tx:
+    async with db.write(background=True) as tx:
         await tx.run("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")
     for _ in range(60):
-        await _write(db, 10, patient=True)
-    patient = db.is_wanted
+        await _write(db, 10, background=True)
+    background = db.has_foreground_writes
     await _write(db, 1)
-    caller = db.is_wanted
+    caller = db.has_foreground_writes
     await db.close()
 
-    assert (patient, caller) == (False, True)
+    assert (background, caller) == (False, True)
 
 
 class _Poor(sqlite3.Connection):
@@ -235,7 +235,7 @@ async def main():
     number = int(sys.argv[2])
     while True:
         number += 1
-        async with db.write(patient=number % 2 == 0, synced=number % 3 == 0) as tx:
+        async with db.write(background=number % 2 == 0, synced=number % 3 == 0) as tx:
             await tx.run("INSERT INTO t (id, body) VALUES (:id, :body)", id=number, body="x" * 3_000)
         print(number, flush=True)
 

@@ -184,14 +184,14 @@ class Troubled:
         self._dice = random.Random(seed)  # noqa: S311
 
     @property
-    def is_wanted(self) -> bool:
-        return self.db.is_wanted
+    def has_foreground_writes(self) -> bool:
+        return self.db.has_foreground_writes
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
+        self, *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AsyncIterator[Write]:
-        async with self.db.write(gate=gate, lock_ms=lock_ms, patient=patient, synced=synced) as tx:
+        async with self.db.write(gate=gate, lock_ms=lock_ms, background=background, synced=synced) as tx:
             yield tx
             self._strike(Unavailable, Busy)
         self._strike(OutcomeUnknown)
@@ -274,11 +274,11 @@ async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
 
     @asynccontextmanager
     async def counted(
-        *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
+        *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AsyncIterator[Write]:
         nonlocal writes
         writes += 1
-        async with scene.db.write(gate=gate, lock_ms=lock_ms, patient=patient, synced=synced) as tx:
+        async with scene.db.write(gate=gate, lock_ms=lock_ms, background=background, synced=synced) as tx:
             yield tx
 
     quiet.write = counted  # type: ignore[method-assign]

@@ -60,7 +60,7 @@ async def _expire_old(db: Database, now: int) -> int:
 
 async def _expunge(db: Database, msg_ids: list[str], mark: str | None) -> None:
     async def work() -> None:
-        async with db.write(patient=True) as tx:
+        async with db.write(background=True) as tx:
             await messages.expunge(tx, msg_ids)
             if mark is not None:
                 await settings.advance(tx, MARK, mark)

@@ -60,7 +60,7 @@ async def _seal(db: Database, vault: Vault, found: Sequence[AtRest]) -> int:
     sealed = 0
     if not found:
         return sealed
-    async with db.write(patient=True) as tx:
+    async with db.write(background=True) as tx:
         for each in found:
             secret = vault.sealed(each.secret)
             old = [replace(kept, stored=vault.sealed(kept.stored)) for kept in each.old_secrets]

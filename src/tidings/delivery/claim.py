@@ -216,7 +216,7 @@ class Claimer:
         at = self._clock.monotonic()  # before any endpoint is read, so that a change while this goes on is seen
         plan = _Plan([], 0, is_cut=False)
         try:
-            async with self._db.write(patient=True, synced=False) as tx:
+            async with self._db.write(background=True, synced=False) as tx:
                 lapsed = await deliveries.return_lapsed(tx, before=now, now=now, limit=_LAPSED)
                 found = await deliveries.due_endpoints(tx, now, after=self._after, limit=_ENDPOINTS)
                 self._after = found[-1][0] if len(found) == _ENDPOINTS else ""

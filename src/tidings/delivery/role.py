@@ -166,7 +166,7 @@ class Delivery:
     async def _free_leases(self) -> None:
         freed = _CHUNK
         while freed == _CHUNK:
-            async with self._db.write(patient=True, synced=False) as tx:
+            async with self._db.write(background=True, synced=False) as tx:
                 freed = await deliveries.return_lapsed(tx, before=_EVER, now=self._clock.now(), limit=_CHUNK)
 
     def _ended(self, outcome: Outcome) -> None:

@@ -164,7 +164,7 @@ class SettleBatcher:
 
         One whose COMMIT was lost on the way is written whole or not at all, and not twice.
         """
-        async with self._db.write(patient=True, synced=False) as tx:
+        async with self._db.write(background=True, synced=False) as tx:
             now = self._clock.now()
             batch += [] if batch else self._taken()
             if is_unknown and await _is_written(tx, batch):

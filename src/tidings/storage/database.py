@@ -4,8 +4,8 @@
 Theory. A statement is one text where both databases read it, and a pair `Sql(sqlite=…, postgresql=…)` where they
 cannot. Values are text, integers, bytes and None on both: moments are milliseconds, JSON is text, truth is 0 or 1.
 
-A write transaction has one owner. On SQLite there is a single writer connection, handed out first come, first
-served; from BEGIN until COMMIT has returned nothing else touches it, and the owner awaits nothing but the database.
+A write transaction has one owner. On SQLite there is a single writer connection under a lock, foreground writes
+first; from BEGIN until COMMIT has returned nothing else touches it, and the owner awaits nothing but the database.
 On PostgreSQL each owner has a connection of its own. What must follow a commit and never precede it (handing work to
 memory, waking a runner) is given to `after_commit`.
 
@@ -136,8 +136,8 @@ class Database(Protocol):
     dialect: Dialect
 
     @property
-    def is_wanted(self) -> bool:
-        """Whether patient writers should leave room: somebody for whom somebody waits has written lately."""
+    def has_foreground_writes(self) -> bool:
+        """Whether background work should leave room: there was a foreground write within the last second."""
         ...
 
     def read(self) -> AbstractAsyncContextManager[Read]:
@@ -145,16 +145,16 @@ class Database(Protocol):
         ...
 
     def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
+        self, *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AbstractAsyncContextManager[Write]:
         """Open a write transaction: committed at the end of the block, rolled back by any exception.
 
         `gate` names a lock that is held until the transaction ends, so that few and important decisions are made
         one at a time in the whole cluster; on SQLite every write is alone anyway. `lock_ms` is how long a statement
-        waits for a row that another transaction holds. `patient` says that nobody waits for the end of this one, so
-        that it lets others go first where there is one writer. Without `synced` a crash of the machine may take a
-        commit of the last second back, though no end of this process can: for what is then simply done again.
-        PostgreSQL, whose processes can crash by themselves, waits for the disk all the same.
+        waits for a row that another transaction holds. `background` means that no caller waits for this write: on
+        SQLite foreground writes go before it. Without `synced` a crash of the machine may lose a commit of the last
+        second, which no end of this process can: for work that is then repeated. PostgreSQL, whose processes can
+        crash by themselves, always waits for the disk.
         """
         ...
 

@@ -30,7 +30,7 @@ from tidings.storage.database import (
     numbered,
 )
 from tidings.storage.postgres_connect import Connector
-from tidings.storage.turns import Demand
+from tidings.storage.writer_priority import ForegroundActivity
 
 _CLOSE_SECONDS: Final = 5.0
 _DISTRUST_SECONDS: Final = 1.0
@@ -176,7 +176,7 @@ class PostgresDatabase:
         self._pool = pool
         self._connector = connector
         self._connected = connected
-        self._demand = Demand()
+        self._foreground = ForegroundActivity()
         self._distrusted_at = -_DISTRUST_SECONDS
         self.distrusts = 0
         """How often a server was found that cannot be written; a session from before may be on it."""
@@ -248,18 +248,18 @@ class PostgresDatabase:
             yield PostgresRead(connection)
 
     @property
-    def is_wanted(self) -> bool:
-        """Whether somebody who is not patient has written lately, through this process."""
-        return self._demand.is_there
+    def has_foreground_writes(self) -> bool:
+        """Whether this process made a foreground write within the last second."""
+        return self._foreground.is_recent
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
+        self, *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AsyncIterator[PostgresWrite]:
         """Open a write transaction; `gate` is a transaction-scoped advisory lock."""
         del synced
-        if not patient:
-            self._demand.note()
+        if not background:
+            self._foreground.note()
         async with self._lent() as connection:
             tx = PostgresWrite(connection, self._connected.era())
             try:

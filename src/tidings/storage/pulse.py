@@ -65,5 +65,5 @@ async def beat(db: Database, node: int, now: int) -> None:
 
     Nodes share a few rows, so that none of a process that is gone stays behind.
     """
-    async with db.write(patient=True) as tx:
+    async with db.write(background=True) as tx:
         await tx.run(_BEAT, name=f"heartbeat:{node % _BEATS}", value=str(now))

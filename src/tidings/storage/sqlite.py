@@ -3,7 +3,7 @@
 
 Statements of the writer run on the event loop: they take microseconds, and a hop to a thread costs more than most of
 them. COMMIT, which writes the log and waits for the disk, runs in a thread of its own, so that the loop keeps serving
-during the fsync; the owner's turn ends only when it has returned.
+during the fsync; the owner holds the writer lock until it has returned.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from typing import Final
 from tidings.observe import failure
 from tidings.storage.database import Busy, Dialect, Duplicate, Row, Sql, Statement, Table, Unavailable, Value
 from tidings.storage.sqlite_file import OwnedFile, connected, opening_fault
-from tidings.storage.turns import Demand, Turns
 from tidings.storage.wal import Committer, WriteAheadLog
+from tidings.storage.writer_priority import ForegroundActivity, WriterLock
 
 _READERS: Final = 4
 _CHECKPOINT_AT: Final = 8_000
@@ -186,8 +186,8 @@ class SqliteDatabase:
             raise Unavailable(opening_fault(path, error)) from error
         self._file.warn_of_others()
         self._committer = Committer(self._writer)
-        self._turns = Turns()
-        self._demand = Demand()
+        self._lock = WriterLock()
+        self._foreground = ForegroundActivity()
         self._checkpointing: asyncio.Task[None] | None = None
         self._checkpoint_at = _CHECKPOINT_AT
         self._threads = ThreadPoolExecutor(_READERS, "read")
@@ -200,19 +200,19 @@ class SqliteDatabase:
         """Waits for the disk, if there is something that may not be there yet."""
 
     @property
-    def is_wanted(self) -> bool:
-        """Whether somebody who is not patient has written lately."""
-        return self._demand.is_there
+    def has_foreground_writes(self) -> bool:
+        """Whether there was a foreground write within the last second."""
+        return self._foreground.is_recent
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, patient: bool = False, synced: bool = True
+        self, *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AsyncIterator[SqliteWrite]:
         """Open the write transaction when this caller's turn has come; `gate` is held by the turn itself."""
         del gate, lock_ms
-        if not patient:
-            self._demand.note()
-        async with self._turns.turn(patient=patient):
+        if not background:
+            self._foreground.note()
+        async with self._lock.hold(background=background):
             tx = SqliteWrite(self._writer)
             self._begin(synced=synced)
             try:
@@ -277,9 +277,9 @@ class SqliteDatabase:
         try:
             await self._wal.checkpoint()
             if self._wal.frames >= _RESTART_AT:
-                async with self._turns.urgent_only():
+                async with self._lock.foreground_only():
                     await self._wal.checkpoint()
-                    async with self._turns.turn():
+                    async with self._lock.hold():
                         await self._wal.checkpoint()
         except (sqlite3.Error, OSError) as error:  # nothing is lost: a later one copies it
             failure("checkpointing the WAL", Unavailable(str(error)))
@@ -317,7 +317,7 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """Wait for the open transaction, checkpoint the WAL and unlock the file."""
-        async with self._turns.turn():
+        async with self._lock.hold():
             for task in (self._checkpointing, self.syncing):
                 if task is not None:
                     task.cancel()

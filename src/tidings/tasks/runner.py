@@ -155,7 +155,7 @@ class Runner:
             delay = await claims.next_lapse(read, bench.now)
         if delay is None or delay >= 0:
             return delay
-        async with bench.db.write(gate=tasks.GATE, patient=True) as tx:
+        async with bench.db.write(gate=tasks.GATE, background=True) as tx:
             lapsed = await claims.put_back(tx, bench.terms, bench.now)
             await self._tell_failed(tx, lapsed)
         self._tell(lapsed)
@@ -165,7 +165,7 @@ class Runner:
         """Return the task whose turn it is, or in how many milliseconds there may be one."""
         bench = self._bench
         delay = None
-        async with bench.db.write(gate=tasks.GATE, patient=True) as tx:
+        async with bench.db.write(gate=tasks.GATE, background=True) as tx:
             now = await claims.moment(tx, bench.now)
             lapsed = await claims.put_back(tx, bench.terms, now)
             await self._tell_failed(tx, lapsed)
@@ -180,14 +180,14 @@ class Runner:
 
     async def _inherit(self) -> None:
         """Put back what a process that is gone was working on."""
-        async with self._bench.db.write(gate=tasks.GATE, patient=True) as tx:
+        async with self._bench.db.write(gate=tasks.GATE, background=True) as tx:
             lapsed = await claims.put_back(tx, self._bench.terms, self._bench.now, whatever_lease=True)
             await self._tell_failed(tx, lapsed)
         self._tell(lapsed)
 
     async def inherit(self, worker: str) -> None:
         """Put back what another process was working on, which is gone."""
-        async with self._bench.db.write(gate=tasks.GATE, patient=True) as tx:
+        async with self._bench.db.write(gate=tasks.GATE, background=True) as tx:
             now = await claims.moment(tx, self._bench.now)
             lapsed = await claims.put_back_of(tx, self._bench.terms, now, worker)
             await self._tell_failed(tx, lapsed)

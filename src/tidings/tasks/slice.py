@@ -138,7 +138,7 @@ class Slice:
         elif await self._has_room() and await self._is_in_time():
             began = self._bench.clock.monotonic()
             await self._chunk()
-            if self._bench.db.is_wanted:
+            if self._bench.db.has_foreground_writes:
                 await self._rest(self._bench.clock.monotonic() - began)
         else:
             await self._wait()
@@ -157,7 +157,7 @@ class Slice:
         async with self._bench.db.read() as read:
             plan = await self._handler.plan(read, self._task)
         moment = self._bench.clock.monotonic()
-        async with self._bench.db.write(patient=True) as tx:
+        async with self._bench.db.write(background=True) as tx:
             self._task = await claims.planned(tx, self._task.claim, plan, self._bench.terms, self._bench.now)
         self._advanced(moment)
 
@@ -186,7 +186,7 @@ class Slice:
             self._ahead = ahead
 
     async def _write(self, batch: Batch, limit: int, moment: float) -> None:
-        async with self._bench.db.write(patient=True) as tx:
+        async with self._bench.db.write(background=True) as tx:
             point("task.after_begin")
             begun = self._bench.clock.monotonic()
             held = await claims.fence(tx, self._task.claim)
@@ -230,7 +230,7 @@ class Slice:
 
     def _limit(self, *, taken: int = 0) -> int:
         """Return the rows to read, if so many sends take of the room that was left."""
-        size = min(self._size, self._bench.pace.crowded) if self._bench.db.is_wanted else self._size
+        size = min(self._size, self._bench.pace.crowded) if self._bench.db.has_foreground_writes else self._size
         return min(size, self._room - taken) if self._bench.backlog else size
 
     def _mark(self, batch: Batch, limit: int, moment: float, begun: float) -> Mark:
@@ -273,7 +273,7 @@ class Slice:
             await claims.owned(read, self._task.claim)
         moment = self._bench.clock.monotonic()
         if (moment - self._renewed) * SECOND * 3 >= self._bench.terms.lease_ms:
-            async with self._bench.db.write(patient=True) as tx:
+            async with self._bench.db.write(background=True) as tx:
                 await claims.renew(tx, self._task.claim, self._bench.terms, self._bench.now)
             self._advanced(moment)
 
@@ -342,7 +342,7 @@ class Slice:
 
     async def _give_way(self) -> None:
         point("task.before_yield")
-        async with self._bench.db.write(gate=tasks.GATE, patient=True) as tx:
+        async with self._bench.db.write(gate=tasks.GATE, background=True) as tx:
             await claims.give_way(tx, self._task, self._bench.now)
         self._over = True
         observe.count("tasks.yields")
@@ -351,14 +351,14 @@ class Slice:
         if self._unreadable is not None:
             await self._leave(self._unreadable)
             return
-        async with self._bench.db.write(patient=True) as tx:
+        async with self._bench.db.write(background=True) as tx:
             await claims.wait(tx, self._task.claim, _WAIT_MS, self._bench.now)
         self._over = True
         observe.count("tasks.waits")
 
     async def _leave(self, error: msgspec.DecodeError) -> None:
         """Give back a task whose arguments or cursor another release wrote, for a worker of that release."""
-        async with self._bench.db.write(patient=True) as tx:
+        async with self._bench.db.write(background=True) as tx:
             await claims.leave(tx, self._task.claim, _UNREADABLE, _LEAVE_MS, self._bench.now)
         self._over = True
         observe.log.warning("task %s (%s): left for another release: %s", self._task.id, self._task.kind, error)
@@ -369,7 +369,7 @@ class Slice:
             terms, why = replace(terms, strikes=0), Failure(error.code, error.detail)
         else:
             why = Failure("internal", f"A chunk of the task failed with {type(error).__name__}.")
-        async with self._bench.db.write(patient=True) as tx:
+        async with self._bench.db.write(background=True) as tx:
             task = await claims.strike(tx, self._task.claim, why, terms, self._bench.now)
             await outcomes.tell(tx, task, self._bench.clock.now())
         self._over = True
