@@ -47,9 +47,9 @@ class Path:
 
     async def send(self, app: str, *, payload: bytes = b'{"n":1}', **rest: Any) -> Accepted:
         """Accept one message."""
-        receipt = rest.pop("receipt", None)
+        idempotency_key = rest.pop("idempotency_key", None)
         draft = Draft(rest.pop("event_type", "a.b"), payload, rest.pop("event_id", None), None, DAY_MS)
-        return await self.accept.accept(DEFAULT_ORG, app, draft, receipt)
+        return await self.accept.accept(DEFAULT_ORG, app, draft, idempotency_key)
 
     async def settled(self) -> None:
         """Wait until every first send has been made and written."""

@@ -18,7 +18,7 @@ from tidings.storage.store import opened
 
 KINDS = ("sqlite", "postgresql")
 POSTGRES_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
-TABLES = ("message", "attempt", "delivery", "idempotency")
+TABLES = ("message", "attempt", "delivery", "idempotency_record")
 SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 Result = TypeVar("Result")

@@ -135,7 +135,7 @@ class Run:
         lost = self.accepted * self._shape.endpoints - self.expected
         found = {
             "messages": counted["message"],
-            "receipts": counted["idempotency"],
+            "idempotency records": counted["idempotency_record"],
             "received": seen["requests"],
             "received_distinct": seen["distinct"],
             "delivered": counted["delivered"],

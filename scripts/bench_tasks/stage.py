@@ -14,7 +14,7 @@ import psutil
 from bench import machine
 from tidings import ids
 from tidings.clock import DAY, HOUR, SystemClock
-from tidings.core.receipts import Answer, Receipts
+from tidings.core.idempotency import Answer, Idempotency
 from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.ids import DEFAULT_ORG, AppId
@@ -105,7 +105,7 @@ class Stage:
     def on(cls, db: Database) -> "Stage":
         """Make a stage of an open database."""
         clock = SystemClock()
-        return cls(db, Services(db, clock, Wake(), Receipts(db, clock)))
+        return cls(db, Services(db, clock, Wake(), Idempotency(db, clock)))
 
     async def receivers(self, count: int) -> list[Receiver]:
         """Store applications with one endpoint each."""
@@ -205,7 +205,7 @@ class Stage:
             begun.append(task.id)
             return Answer(202)
 
-        await use_case(self.services, *args, receipt=None, render=render)
+        await use_case(self.services, *args, idempotency_key=None, render=render)
         return begun[0]
 
     async def _ended(self, task_id: str) -> Task:

@@ -49,7 +49,7 @@ class AppError(Exception):
 
 
 REPLAYABLE = frozenset({Kind.BAD_REQUEST, Kind.NOT_FOUND, Kind.INVALID, Kind.TOO_LARGE})
-"""Refusals in whose place a request with a used idempotency key gets the stored response."""
+"""Errors that a request with a used idempotency key never gets: it gets the stored response instead."""
 
 
 def not_found(detail: str = "Entity not found") -> AppError:

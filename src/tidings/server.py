@@ -34,8 +34,8 @@ from tidings.core.access import jwt_secret
 from tidings.core.clock_watch import ClockWatch
 from tidings.core.handover import NO_DELIVERY
 from tidings.core.heartbeat import Heartbeat
+from tidings.core.idempotency import Idempotency
 from tidings.core.nodes import Nodes
-from tidings.core.receipts import Receipts
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
 from tidings.core.signer import WrongKey
@@ -146,7 +146,7 @@ class Server:
             self._db,
             self._clock,
             self._wake,
-            Receipts(self._db, self._clock),
+            Idempotency(self._db, self._clock),
             self._vault,
             settings.endpoints_per_application,
             lambda: None if self._delivery is None else self._delivery.oldest_attempt(),
@@ -290,7 +290,7 @@ class Server:
             failure("expiring payloads", error)
 
     async def _housekeep(self) -> None:
-        """Make partitions for the weeks to come; delete what has run out, in chunks: receipts, operational events."""
+        """Create partitions ahead; delete expired idempotency records and operational events in chunks."""
         try:
             await partitions.make_ahead(self._db, self._clock.now())
             await operational.forget_old(self._db, self._clock.now())

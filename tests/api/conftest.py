@@ -14,7 +14,7 @@ from tidings.api.context import Context
 from tidings.clock import ManualClock
 from tidings.core.accept import AcceptBatcher
 from tidings.core.access import issue_org_token
-from tidings.core.receipts import Receipts
+from tidings.core.idempotency import Idempotency
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
 from tidings.core.wake import Wake
@@ -50,7 +50,7 @@ async def _opened(url: str) -> AsyncIterator[Api]:
     routing = RoutingCache(db)
     woken: list[str] = []
     wake = Wake(deliveries=woken.extend, routing=routing.drop)
-    services = Services(db, clock, wake, Receipts(db, clock))
+    services = Services(db, clock, wake, Idempotency(db, clock))
     acceptor = AcceptBatcher(db, clock, routing)
     foresee = Preview(db, clock, handlers(clock, wake)).foresee
     context = Context(services=services, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock), foresee=foresee)

@@ -104,7 +104,7 @@ CORNERS = {
             for route in module.ROUTES
         ]
         + list(authentication.ROUTES),
-        tables=("application", "endpoint", "event_type", "operational_event", "idempotency", "token_end"),
+        tables=("application", "endpoint", "event_type", "operational_event", "idempotency_record", "token_end"),
         world=_resources,
         bodies=RESOURCE_BODIES,
         queries=RESOURCE_QUERIES,
@@ -116,7 +116,7 @@ CORNERS = {
         routes=[
             route for module in (messages, message_content, examples, attempts, attempted) for route in module.ROUTES
         ],
-        tables=("application", "message", "event_id", "delivery", "attempt", "idempotency"),
+        tables=("application", "message", "event_id", "delivery", "attempt", "idempotency_record"),
         world=_messages,
         bodies=MESSAGE_BODIES,
         queries=MESSAGE_QUERIES,

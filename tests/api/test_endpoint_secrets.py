@@ -231,7 +231,7 @@ async def test_secrets_are_encrypted_where_that_is_asked_for(api: Api) -> None:
         told = await api.post(path, json=body, headers={"idempotency-key": "k", **PYTHON})
         assert (200, {"key": _secret("c")}) == (told.status_code, told.json())
     async with api.db.read() as read:
-        [kept] = [bytes(row["body"]) for row in await read.rows("SELECT body FROM idempotency")]
+        [kept] = [bytes(row["body"]) for row in await read.rows("SELECT body FROM idempotency_record")]
     assert 65 == len(kept)
 
     _locked(api, Vault())

@@ -41,8 +41,8 @@ async def test_fifty_requests_with_one_key_store_one_message_and_answer_alike(db
     await add_endpoint(db, app, URL)
 
     async with running(db) as path:
-        answers = await asyncio.gather(*(path.send(app, receipt="key") for _ in range(50)))
-        later = await path.send(app, receipt="key", payload=b'{"other":1}')
+        answers = await asyncio.gather(*(path.send(app, idempotency_key="key") for _ in range(50)))
+        later = await path.send(app, idempotency_key="key", payload=b'{"other":1}')
         messages, waiting = await path.count("message"), await path.count("delivery")
 
     assert len({answer.id for answer in [*answers, later]}) == 1
@@ -54,7 +54,9 @@ async def test_fifty_requests_with_one_key_over_two_nodes_store_one_message(db: 
     app = await add_app(db)
 
     async with running(db) as one, running(db) as two:
-        answers = await asyncio.gather(*(node.send(app, receipt="key") for _ in range(25) for node in (one, two)))
+        answers = await asyncio.gather(
+            *(node.send(app, idempotency_key="key") for _ in range(25) for node in (one, two))
+        )
         messages = await one.count("message")
 
     assert len({answer.id for answer in answers}) == 1
@@ -65,10 +67,10 @@ async def test_a_key_that_has_run_out_is_free_again(db: Database) -> None:
     app = await add_app(db)
 
     async with running(db) as path:
-        first = await path.send(app, receipt="key")
+        first = await path.send(app, idempotency_key="key")
         async with db.write() as tx:
-            await tx.run("UPDATE idempotency SET expires_at = 1")
-        second = await path.send(app, receipt="key")
+            await tx.run("UPDATE idempotency_record SET expires_at = 1")
+        second = await path.send(app, idempotency_key="key")
 
     assert first.id != second.id
 
@@ -107,13 +109,13 @@ async def test_an_event_id_is_taken_once_and_its_loser_frees_its_key(db: Databas
 
     async with running(db) as path:
         results = await asyncio.gather(
-            *(path.send(app, event_id="e1", receipt=f"key-{n}") for n in range(5)), return_exceptions=True
+            *(path.send(app, event_id="e1", idempotency_key=f"key-{n}") for n in range(5)), return_exceptions=True
         )
-        messages, receipts = await path.count("message"), await path.count("idempotency")
+        messages, records = await path.count("message"), await path.count("idempotency_record")
 
     refused = [result for result in results if isinstance(result, AppError)]
     assert [Kind.CONFLICT] * 4 == [error.kind for error in refused]
-    assert (messages, receipts) == (1, 1)
+    assert (messages, records) == (1, 1)
 
 
 async def test_an_endpoint_made_elsewhere_gets_the_very_next_message(db: Database) -> None:
@@ -155,13 +157,13 @@ async def test_one_row_that_cannot_be_written_fails_its_own_request_only(
     monkeypatch.setattr(intake, "add", picky)
     async with running(db) as path:
         results = await asyncio.gather(
-            *(path.send(app, event_type="bad" if n == 7 else "good", receipt=f"k{n}") for n in range(20)),
+            *(path.send(app, event_type="bad" if n == 7 else "good", idempotency_key=f"k{n}") for n in range(20)),
             return_exceptions=True,
         )
-        messages, receipts = await path.count("message"), await path.count("idempotency")
+        messages, records = await path.count("message"), await path.count("idempotency_record")
 
     assert [7] == [n for n, result in enumerate(results) if isinstance(result, BaseException)]
-    assert (messages, receipts) == (19, 19)
+    assert (messages, records) == (19, 19)
 
 
 async def test_a_refused_request_leaves_its_key_to_the_one_that_waits_for_it(db: Database) -> None:
@@ -169,8 +171,8 @@ async def test_a_refused_request_leaves_its_key_to_the_one_that_waits_for_it(db:
 
     async with running(db) as path:
         await path.send(app, event_id="taken")
-        first = asyncio.ensure_future(path.send(app, event_id="taken", receipt="key"))
-        second = asyncio.ensure_future(path.send(app, receipt="key"))
+        first = asyncio.ensure_future(path.send(app, event_id="taken", idempotency_key="key"))
+        second = asyncio.ensure_future(path.send(app, idempotency_key="key"))
         results = await asyncio.gather(first, second, return_exceptions=True)
 
     assert isinstance(results[0], AppError)
@@ -182,8 +184,8 @@ async def test_a_caller_who_gives_up_does_not_take_others_with_the_same_key_alon
 
     async with running(db) as path:
         await path.send(app)
-        first = asyncio.create_task(path.send(app, receipt="key"))
-        second = asyncio.create_task(path.send(app, receipt="key"))
+        first = asyncio.create_task(path.send(app, idempotency_key="key"))
+        second = asyncio.create_task(path.send(app, idempotency_key="key"))
         await asyncio.sleep(0)
         first.cancel()
         accepted = await second
@@ -213,10 +215,12 @@ async def test_a_key_that_another_node_holds_delays_nobody_else(postgres_dsn: st
     async with running(one) as path:
         await path.send(app)
         async with other.write() as holder:
-            await holder.run("INSERT INTO idempotency (key, expires_at, msg_id) VALUES (:key, 9, 'msg_x')", key="held")
-            waiting = asyncio.ensure_future(path.send(app, receipt="held"))
+            await holder.run(
+                "INSERT INTO idempotency_record (key, expires_at, msg_id) VALUES (:key, 9, 'msg_x')", key="held"
+            )
+            waiting = asyncio.ensure_future(path.send(app, idempotency_key="held"))
             async with asyncio.timeout(1.0):
-                await asyncio.gather(*(path.send(app, receipt=f"free-{n}") for n in range(20)))
+                await asyncio.gather(*(path.send(app, idempotency_key=f"free-{n}") for n in range(20)))
             assert not waiting.done()
         accepted = await waiting
 
@@ -250,19 +254,19 @@ async def test_a_lock_on_a_whole_table_keeps_nobody_waiting_for_long(
     assert waited < 5  # waiting anew for each half and each message takes twelve seconds
 
 
-async def test_receipts_run_out_whatever_key_was_used_again(db: Database) -> None:
+async def test_records_expire_even_if_a_later_request_reuses_an_older_key(db: Database) -> None:
     app = await add_app(db)
 
     async with running(db) as path:
-        await path.send(app, receipt="daily")
-        await asyncio.gather(*(path.send(app, receipt=f"k{n}") for n in range(25)))
+        await path.send(app, idempotency_key="daily")
+        await asyncio.gather(*(path.send(app, idempotency_key=f"k{n}") for n in range(25)))
         async with db.write() as tx:
-            await tx.run("UPDATE idempotency SET expires_at = 1")
-        await path.send(app, receipt="daily")
+            await tx.run("UPDATE idempotency_record SET expires_at = 1")
+        await path.send(app, idempotency_key="daily")
         expired = 10
         while expired == 10:
             async with db.write() as tx:
                 expired = await intake.expire(tx, now=SystemClock().now(), limit=10)
-        left = await path.rows("SELECT key FROM idempotency")
+        left = await path.rows("SELECT key FROM idempotency_record")
 
     assert left == [("daily",)]

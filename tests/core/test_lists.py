@@ -12,7 +12,7 @@ import pytest
 from tidings import ids
 from tidings.clock import DAY, HOUR, ManualClock
 from tidings.core import attempts, messages
-from tidings.core.receipts import Receipts
+from tidings.core.idempotency import Idempotency
 from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.ids import DEFAULT_ORG, AppId, moment_of
@@ -266,7 +266,7 @@ async def test_lists_tell_what_they_ought_to(db: Database, span: int, count: int
     world = build(chance, span, count)
     await store(db, world)
     clock = ManualClock(NOW)
-    services, app = Services(db, clock, Wake(), Receipts(db, clock)), world.app
+    services, app = Services(db, clock, Wake(), Idempotency(db, clock)), world.app
     every = list(world.messages)
     tried = [each.id for each in world.tries]
 

@@ -12,7 +12,7 @@ from tidings import ids
 from tidings.clock import SystemClock
 from tidings.core import apps, attempts, endpoints, messages
 from tidings.core.accept import AcceptBatcher
-from tidings.core.receipts import Answer, Receipts
+from tidings.core.idempotency import Answer, Idempotency
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
 from tidings.core.tailing import HELD_MAX_MS
@@ -52,7 +52,7 @@ class World:
 async def world(db: Database) -> AsyncIterator[World]:
     clock = SystemClock()
     routing = RoutingCache(db)
-    services = Services(db, clock, Wake(routing=routing.drop), Receipts(db, clock))
+    services = Services(db, clock, Wake(routing=routing.drop), Idempotency(db, clock))
     app = await apps.have(services, ORG, AppDraft(name="a", uid="a", throttle_rate=None, metadata={}))
     acceptor = AcceptBatcher(db, clock, routing)
     yield World(services, acceptor, app)
@@ -120,7 +120,7 @@ async def test_other_processes_may_have_other_clocks(world: World) -> None:
             await tx.run("INSERT INTO node (id, worker) VALUES (CAST(:node AS BIGINT), 'w')", node=node)
 
     assert [] == await world.tail(first)
-    ahead = Services(db, _Ahead(500), world.services.wake, world.services.receipts)
+    ahead = Services(db, _Ahead(500), world.services.wake, world.services.idempotency)
     assert [last] == await replace(world, services=ahead).tail(first)
 
 
@@ -152,7 +152,7 @@ async def test_attempts_wait_for_the_oldest_one_under_way(world: World, age: int
         headers={},
         secret=None,
     )
-    await endpoints.create(services, world.app, draft, receipt=None, render=lambda _: Answer(201))
+    await endpoints.create(services, world.app, draft, idempotency_key=None, render=lambda _: Answer(201))
     endpoint, msg = await endpoints.get(services, world.app, "e"), await world.accept()
     now = services.now() - age
     made = [ids.new(ids.ATTEMPT, now + 100 * n) for n in range(4)]

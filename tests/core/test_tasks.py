@@ -9,7 +9,7 @@ from tasks.kit import KIND, ORG, new_task, reread, rows, run_sql, services_of, s
 from tasks.outage import an_endpoint
 from tidings.clock import DAY, HOUR, MINUTE, ManualClock
 from tidings.core import tasks as use_cases
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.core.tasks import Recovery
 from tidings.core.wake import Wake
@@ -213,7 +213,7 @@ async def _recover(services: Services, app: App, **wanted: object) -> Task:
         return Answer(202)
 
     given = {"since": NOW - HOUR, "until": None, "created_by": "me", **wanted}
-    await use_cases.recover(services, app, Recovery(**given), receipt=None, render=render)  # type: ignore[arg-type]
+    await use_cases.recover(services, app, Recovery(**given), idempotency_key=None, render=render)  # type: ignore[arg-type]
     return started[-1]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from tidings import ids
 from tidings.clock import Clock, SystemClock
 from tidings.core import tasks as use_cases
-from tidings.core.receipts import Receipts
+from tidings.core.idempotency import Idempotency
 from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.ids import AppId, OrgId
@@ -114,7 +114,7 @@ async def database(url: str, *, fresh: bool = True) -> AsyncIterator[Database]:
 
 def services_of(db: Database, clock: Clock | None = None, wake: Wake | None = None) -> Services:
     clock = clock or SystemClock()
-    return Services(db, clock, wake or Wake(), Receipts(db, clock))
+    return Services(db, clock, wake or Wake(), Idempotency(db, clock))
 
 
 def new_task(items: int = 100, *, app: str | None = None, lock_key: str | None = None, **args: int) -> NewTask:

@@ -18,7 +18,7 @@ from tasks.outage import DELIVERED, FAILED, Past, an_endpoint, deliver, lease_al
 from tidings import ids
 from tidings.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
 from tidings.core import tasks as use_cases
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.model.task import State, Task
@@ -54,7 +54,7 @@ class Scene:
         wanted = use_cases.Recovery(
             endpoint_ref=self.past.endpoint_id, since=since, until=until_, created_by=self.past.app.id
         )
-        await use_cases.recover(self.services, self.past.app, wanted, receipt=None, render=render)
+        await use_cases.recover(self.services, self.past.app, wanted, idempotency_key=None, render=render)
         return started[-1]
 
     async def recovered(self, since: int, until_: int | None = None, limits: Limits = FREE) -> Task:

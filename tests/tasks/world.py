@@ -11,7 +11,7 @@ from tasks.kit import ORG, QUICK, reread, rows, services_of, until, working
 from tasks.outage import Past, an_endpoint
 from tidings.clock import DAY, HOUR, SystemClock
 from tidings.core import outcomes
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.model.task import Task
 from tidings.model.token import Principal
@@ -43,7 +43,7 @@ class World:
             begun.append(task)
             return Answer(202)
 
-        await use_case(self.services, *args, receipt=None, render=render)
+        await use_case(self.services, *args, idempotency_key=None, render=render)
         return begun[-1]
 
     async def done(self, use_case: Begin, *args: Any, limits: Limits = FREE) -> Task:

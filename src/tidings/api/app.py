@@ -39,7 +39,7 @@ from tidings.api.table import TABLE
 from tidings.api.unserved import UNSERVED, route_of
 from tidings.api.wire import encode, read
 from tidings.core import access, sessions
-from tidings.core.receipts import Answer, receipt_key
+from tidings.core.idempotency import Answer, scoped_key
 from tidings.errors import REPLAYABLE, AppError, forbidden, not_found
 from tidings.model.token import Principal
 
@@ -164,13 +164,13 @@ class _Resource:
             await sessions.require_live(context.services, caller)
             if not caller.may(route.needs):
                 raise forbidden()
-        receipt = _receipt(scope, headers, caller)
+        idempotency_key = _idempotency_key(scope, headers, caller)
         try:
-            return await self._handled(route, scope, receive, asked, path, caller, receipt)
+            return await self._handled(route, scope, receive, asked, path, caller, idempotency_key)
         except AppError as error:
-            if receipt is None or error.kind not in REPLAYABLE or route.tag == authentication.TAG:
+            if idempotency_key is None or error.kind not in REPLAYABLE or route.tag == authentication.TAG:
                 raise
-            kept = await context.services.receipts.kept(receipt)
+            kept = await context.services.idempotency.find(idempotency_key)
             if kept is None:
                 raise
             return kept
@@ -183,7 +183,7 @@ class _Resource:
         asked: query.Query,
         path: Mapping[str, str],
         caller: Principal | None,
-        receipt: str | None,
+        idempotency_key: str | None,
     ) -> Answer:
         """Handle a request of a caller who may make it."""
         context, headers = self._context, dict(scope["headers"])
@@ -199,7 +199,7 @@ class _Resource:
             body=read(route.decoder, body),
             path=path,
             agent=headers.get(b"user-agent", b"").decode("latin-1"),
-            receipt=receipt,
+            idempotency_key=idempotency_key,
             caller=caller,
             found=found,
             seen=headers.get(b"last-event-id", b"").decode("latin-1"),
@@ -224,8 +224,8 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _receipt(scope: Scope, headers: Mapping[bytes, bytes], caller: Principal | None) -> str | None:
+def _idempotency_key(scope: Scope, headers: Mapping[bytes, bytes], caller: Principal | None) -> str | None:
     key = headers.get(b"idempotency-key")
     if scope["method"] != "POST" or not key or caller is None:
         return None
-    return receipt_key(caller, scope["method"], scope["path"], scope["query_string"], key)
+    return scoped_key(caller, scope["method"], scope["path"], scope["query_string"], key)

@@ -26,7 +26,7 @@ from tidings.api.query import AppIterator, Direction, Flag, Limit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, ListResponse, Moment, Out, answer, listing, moment_out
 from tidings.core import apps
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
 from tidings.model import text
 from tidings.model.app import App, AppDraft, Lacking
@@ -161,7 +161,7 @@ async def create(call: Call[CreateQuery, ApplicationIn]) -> Answer:
         call.principal.org_id,
         call.body.drafted(),
         get_if_exists=call.query.get_if_exists,
-        receipt=call.receipt,
+        idempotency_key=call.idempotency_key,
         render=lambda settled: answer(201 if settled.is_new else 200, shown(settled.app)),
     )
 

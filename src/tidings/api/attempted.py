@@ -15,7 +15,7 @@ from tidings.api.query import Tag as TagQuery
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Moment, Out, listing, moment_out
 from tidings.core import attempts
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.model.attempt import Attempted, AttemptFilter, Destination, MessageStatus, MessageStatusText
 from tidings.model.message import MessageFilter
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order

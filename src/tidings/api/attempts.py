@@ -24,7 +24,7 @@ from tidings.api.query import (
 from tidings.api.routes import EMPTY, Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import EmptyResponse, ListResponse, Moment, Out, answer, listing, moment_out
 from tidings.core import attempts
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.model.attempt import (
     Attempt,
     AttemptFilter,
@@ -191,7 +191,7 @@ async def resend(call: Call[Query, Nothing]) -> Answer:
         call.app,
         msg_ref=call.path["msg_id"],
         endpoint_ref=call.path["endpoint_id"],
-        receipt=call.receipt,
+        idempotency_key=call.idempotency_key,
         render=lambda _: EMPTY,
     )
 

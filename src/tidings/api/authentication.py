@@ -15,7 +15,7 @@ from tidings.api.wire import In, Out, answer
 from tidings.clock import SECOND
 from tidings.core import access, sessions
 from tidings.core.access import PortalTerms
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import Fault
 from tidings.model import text
 from tidings.model.app import App
@@ -119,7 +119,7 @@ async def dashboard_access(call: Call[Query, Nothing]) -> Answer:
 
 async def _access(call: Call[Query, Any], app: App, terms: PortalTerms) -> Answer:
     """Make a token and tell of it. In the address it stands behind the #: browsers keep that to themselves."""
-    issued_at = await sessions.issuing_moment(call.context.services, call.receipt)
+    issued_at = await sessions.issuing_moment(call.context.services, call.idempotency_key)
     token = access.issue_portal_token(call.context.gatekeeper.signer, app, terms, issued_at)
     return answer(200, AppPortalAccessOut(url=f"{call.origin()}{PORTAL}#key={token}", token=token))
 

@@ -25,7 +25,7 @@ from tidings.api.wire import (
     refusal,
 )
 from tidings.core.batches import Batches
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Outcome
 from tidings.errors import AppError, Fault
 from tidings.model.message import Draft
@@ -80,7 +80,7 @@ async def create(call: Call[Query, MessageBatchIn]) -> Answer:
     context = call.context
     drafts = [_draft(call, raw) for raw in call.body.messages]
     batch = Batches(context.services, context.acceptor, call.app, render=_shown, join=_joined)
-    return await batch.accept(drafts, call.receipt)
+    return await batch.accept(drafts, call.idempotency_key)
 
 
 def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> Draft | AppError:

@@ -13,7 +13,7 @@ from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.tasks import StartedOut, started
 from tidings.api.wire import In, Moment, moment_in
 from tidings.core import broadcasts, purges, usage
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.usage import Asked
 from tidings.errors import Fault
 from tidings.model import text
@@ -93,7 +93,9 @@ async def count_attempts(call: Call[DryRunQuery, AppUsageStatsIn]) -> Answer:
     def render(task: Task, missing: Sequence[str]) -> Answer:
         return started(AppUsageStatsOut, unresolved_app_ids=list(missing))(task)
 
-    return await usage.count_attempts(call.context.services, call.principal, asked, receipt=call.receipt, render=render)
+    return await usage.count_attempts(
+        call.context.services, call.principal, asked, idempotency_key=call.idempotency_key, render=render
+    )
 
 
 async def aggregate(call: Call[DryRunQuery, Nothing]) -> Answer:
@@ -104,14 +106,18 @@ async def aggregate(call: Call[DryRunQuery, Nothing]) -> Answer:
 async def expunge(call: Call[DryRunQuery, Nothing]) -> Answer:
     """Start deleting the payloads of all messages that are there; what is still to be sent of them is not sent."""
     services, render = call.context.services, started(ExpungeAllContentsOut)
-    return await purges.purge(services, call.app, call.principal.subject, receipt=call.receipt, render=render)
+    return await purges.purge(
+        services, call.app, call.principal.subject, idempotency_key=call.idempotency_key, render=render
+    )
 
 
 async def broadcast(call: Call[DryRunQuery, MessageBroadcastIn]) -> Answer:
     """Start making the message in every application that is there now."""
     services, render = call.context.services, started(MessageBroadcastOut)
     draft = call.body.single().drafted(call.context.services.clock)
-    return await broadcasts.broadcast(services, call.principal, draft, receipt=call.receipt, render=render)
+    return await broadcasts.broadcast(
+        services, call.principal, draft, idempotency_key=call.idempotency_key, render=render
+    )
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

@@ -19,7 +19,7 @@ from tidings.api import framing
 from tidings.api.http import RETRY_SOON
 from tidings.api.stream import ABORT
 from tidings.api.wire import HttpErrorOut, answer
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.observe import count, log
 
 HEAD_MAX: Final = 64 * 1024

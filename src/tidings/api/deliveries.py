@@ -10,7 +10,7 @@ from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Moment, Out, listing, moment_out
 from tidings.core import explanations
 from tidings.core.explanations import Explained
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.model.attempt import MessageAttemptTriggerType, MessageStatus
 from tidings.model.explanation import DeliveryState, LastAttempt
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order

@@ -7,7 +7,7 @@ from tidings.api.context import Context
 from tidings.api.query import DryRunQuery, Query
 from tidings.api.tasks import BackgroundTaskType
 from tidings.api.wire import Out, answer
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.rehearsal import Forecast, rehearsing
 
 

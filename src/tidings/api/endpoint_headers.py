@@ -12,7 +12,7 @@ from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, Out, answer
 from tidings.core import endpoints
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
 from tidings.model.endpoint import HEADERS_MAX, distinct, header_faults, is_redacted, merged, size_faults
 from tidings.model.token import Capability

@@ -10,7 +10,7 @@ from tidings.api.query import Flag, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import Moment, Out, answer, moment_out
 from tidings.core import health
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.model.token import Capability
 
 
@@ -49,7 +49,7 @@ async def enable(call: Call[EnableQuery, Nothing]) -> Answer:
         call.app,
         call.path["endpoint_id"],
         health.Revival(catch_up=call.query.recover, created_by=call.principal.subject),
-        receipt=call.receipt,
+        idempotency_key=call.idempotency_key,
         render=_enabled,
     )
 

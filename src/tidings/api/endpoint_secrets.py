@@ -13,7 +13,7 @@ from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, Out, answer
 from tidings.core import signing
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import Fault
 from tidings.model.rotation import GRACE_DEFAULT, GRACE_MAX
 from tidings.model.token import Capability
@@ -60,7 +60,12 @@ async def rotate(call: Call[Query, EndpointSecretRotateIn]) -> Answer:
         return answer(200, EndpointSecretOut(key=key)) if sdk.reads_rotated_key(call.agent) else Answer(204)
 
     return await signing.rotate(
-        call.context.services, call.app, call.path["endpoint_id"], wanted, receipt=call.receipt, render=render
+        call.context.services,
+        call.app,
+        call.path["endpoint_id"],
+        wanted,
+        idempotency_key=call.idempotency_key,
+        render=render,
     )
 
 

@@ -10,7 +10,7 @@ from tidings.api.query import Instant, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import Out, answer
 from tidings.core import stats
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.model.attempt import MessageStatus
 
 Count = Annotated[int, Meta(extra_json_schema={"format": "int64"})]

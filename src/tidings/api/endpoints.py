@@ -12,7 +12,7 @@ from tidings.api.query import Direction, EndpointIterator, Limit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
 from tidings.core import endpoints
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
 from tidings.model.endpoint import Endpoint, EndpointDraft
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
@@ -57,7 +57,7 @@ async def create(call: Call[Query, EndpointIn]) -> Answer:
         call.context.services,
         call.app,
         _fit(call, call.body.drafted()),
-        receipt=call.receipt,
+        idempotency_key=call.idempotency_key,
         render=lambda endpoint: answer(201, shown(endpoint)),
     )
 

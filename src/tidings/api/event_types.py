@@ -25,7 +25,7 @@ from tidings.api.query import Direction, Flag, Limit, NameIterator, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, ListResponse, Moment, Out, answer, encode, listing, moment_out
 from tidings.core import event_types
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
 from tidings.model import text
 from tidings.model.event_type import EventType, EventTypeDraft
@@ -196,7 +196,7 @@ async def create(call: Call[Query, EventTypeIn]) -> Answer:
         call.context.services,
         call.principal.org_id,
         call.body.drafted(call.body.name),
-        receipt=call.receipt,
+        idempotency_key=call.idempotency_key,
         render=lambda event_type: answer(201, shown(event_type)),
     )
 

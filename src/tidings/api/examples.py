@@ -12,7 +12,7 @@ from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Route
 from tidings.api.wire import In, answer
 from tidings.core import examples
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import Fault
 from tidings.model import text
 
@@ -48,7 +48,7 @@ async def send(call: Call[Query, EventExampleIn]) -> Answer:
         call.app,
         call.path["endpoint_id"],
         examples.Wish(body.event_type, body.example_index, body.content),
-        receipt=call.receipt,
+        idempotency_key=call.idempotency_key,
         render=lambda message: answer(202, shown(message, with_content=False)),
     )
 

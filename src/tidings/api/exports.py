@@ -8,7 +8,7 @@ from tidings.api.query import DryRunQuery, Kind, Query, integer
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.tasks import StartedOut, started
 from tidings.core import exports
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 
 TAG: Final = "Event Type"
 
@@ -39,7 +39,7 @@ async def export(call: Call[DryRunQuery, Nothing]) -> Answer:
     """
     services, render = call.context.services, started(ExportEventTypeOut)
     return await exports.export_event_types(
-        services, call.principal, call.origin(), receipt=call.receipt, render=render
+        services, call.principal, call.origin(), idempotency_key=call.idempotency_key, render=render
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import httptools
 
 from tidings.api.wire import HttpErrorOut, answer
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 
 _VERSIONS: Final = ("1.0", "1.1")
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")

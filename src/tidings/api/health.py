@@ -9,7 +9,7 @@ from tidings.api import sdk
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import Out, answer
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 
 TAG: Final = "Health"
 _PATIENCE: Final = 5.0

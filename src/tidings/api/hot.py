@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from tidings.api import framing
 from tidings.api.connection import CLOSE, Bounds, Connection, Usual
 from tidings.api.intake import Ask, Intake, app_of
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 
 _ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"})
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tidings import observe
 from tidings.api.outbox import PART, Outbox
 from tidings.api.wire import HttpErrorOut, answer, refusal
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import told
 from tidings.errors import too_large
 

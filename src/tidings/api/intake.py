@@ -22,7 +22,7 @@ from tidings.api.messages import ContentQuery, MessageIn, told
 from tidings.api.wire import decode, encode, refusal
 from tidings.clock import rfc3339
 from tidings.core import apps, repeats
-from tidings.core.receipts import Answer, receipt_key
+from tidings.core.idempotency import Answer, scoped_key
 from tidings.core.services import Outcome
 from tidings.errors import REPLAYABLE, AppError, Fault, Kind, forbidden, invalid
 from tidings.ids import moment_of
@@ -45,7 +45,7 @@ class Ask:
     caller: Principal
     ref: str
     with_content: bool
-    receipt: str | None
+    idempotency_key: str | None
 
 
 class Intake:
@@ -112,9 +112,9 @@ class Intake:
             def told(outcome: Outcome) -> None:
                 tell(_answer_to(outcome, with_content=with_content))
 
-            return self._context.acceptor.offer(ask.caller.org_id, ask.ref, draft, ask.receipt, told)
+            return self._context.acceptor.offer(ask.caller.org_id, ask.ref, draft, ask.idempotency_key, told)
         except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
-            if ask.receipt is not None and _is_replayable(error):
+            if ask.idempotency_key is not None and _is_replayable(error):
                 return False
             tell(answer_of(error, _DOING))
             return True
@@ -123,16 +123,16 @@ class Intake:
         """Accept a message, waiting for whatever it takes; never raises."""
         try:
             message = decode(self._decoder, body)
-            accepted = await self._accepted(ask.caller, ask.ref, message, ask.receipt)
+            accepted = await self._accepted(ask.caller, ask.ref, message, ask.idempotency_key)
         except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
             return await self._refused(ask, error)
         return _answer_to(accepted, with_content=ask.with_content)
 
     async def _refused(self, ask: Ask, error: Exception) -> Answer:
         """Return the stored response of a used idempotency key, else the refusal."""
-        if ask.receipt is not None and _is_replayable(error):
+        if ask.idempotency_key is not None and _is_replayable(error):
             try:
-                outcome = await repeats.find(self._context.services, ask.receipt)
+                outcome = await repeats.find(self._context.services, ask.idempotency_key)
             except Exception as other:  # noqa: BLE001 - the caller is answered in any case
                 return answer_of(other, _DOING)
             if outcome is not None:
@@ -147,18 +147,18 @@ class Intake:
         if not text.NAME.fullmatch(ref):
             raise invalid(Fault(("path", "app_id_or_uid", "__all__"), text.wrong_name(ref) or ""))
         key = headers.get(b"idempotency-key")
-        receipt = receipt_key(caller, "POST", path.rstrip("/"), asked, key) if key else None
-        return Ask(caller, ref, with_content, receipt)
+        idempotency_key = scoped_key(caller, "POST", path.rstrip("/"), asked, key) if key else None
+        return Ask(caller, ref, with_content, idempotency_key)
 
-    async def _accepted(self, caller: Principal, ref: str, body: MessageIn, receipt: str | None) -> Accepted:
+    async def _accepted(self, caller: Principal, ref: str, body: MessageIn, idempotency_key: str | None) -> Accepted:
         draft = body.drafted(self._context.services.clock)
         try:
-            return await self._context.acceptor.accept(caller.org_id, ref, draft, receipt)
+            return await self._context.acceptor.accept(caller.org_id, ref, draft, idempotency_key)
         except AppError as error:
             if error.kind is not Kind.NOT_FOUND or body.application is None:
                 raise
         await apps.have(self._context.services, caller.org_id, body.application.drafted_for(ref))
-        return await self._context.acceptor.accept(caller.org_id, ref, draft, receipt)
+        return await self._context.acceptor.accept(caller.org_id, ref, draft, idempotency_key)
 
 
 def _is_replayable(error: Exception) -> bool:

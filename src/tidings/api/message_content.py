@@ -13,7 +13,7 @@ from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, Out, answer
 from tidings.core import messages
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import Fault
 from tidings.model import text
 
@@ -77,7 +77,11 @@ async def expunge(call: Call[Query, Nothing]) -> Answer:
 async def expunge_many(call: Call[Query, BulkExpungeContentsIn]) -> Answer:
     """Delete the payloads of several messages for good, by their ids or event ids."""
     return await messages.expunge_many(
-        call.context.services, call.app, unique(call.body.ids) or (), receipt=call.receipt, render=_expunged
+        call.context.services,
+        call.app,
+        unique(call.body.ids) or (),
+        idempotency_key=call.idempotency_key,
+        render=_expunged,
     )
 
 

@@ -28,7 +28,7 @@ from tidings.api.wire import (
 )
 from tidings.clock import Clock
 from tidings.core import messages
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
 from tidings.model import surrogates, text
 from tidings.model.message import (

@@ -12,7 +12,7 @@ from tidings.api.routes import Access, AnyRoute, Call, Route
 from tidings.api.tasks import StartedOut, started
 from tidings.api.wire import In, Moment, moment_in
 from tidings.core import resending, tasks
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import Fault
 from tidings.model import text
 from tidings.model.attempt import MessageStatus, StatusCodeClass
@@ -109,7 +109,9 @@ async def recover(call: Call[ForceQuery, RecoverIn]) -> Answer:
         force=call.query.force,
     )
     render = started(RecoverOut)
-    return await tasks.recover(call.context.services, call.app, wanted, receipt=call.receipt, render=render)
+    return await tasks.recover(
+        call.context.services, call.app, wanted, idempotency_key=call.idempotency_key, render=render
+    )
 
 
 async def replay_missing(call: Call[ForceQuery, ReplayIn]) -> Answer:
@@ -142,7 +144,7 @@ def _chosen(
 
 async def _replay(call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn], chosen: Chosen) -> Answer:
     services, render = call.context.services, started(ReplayOut)
-    return await resending.replay(services, call.app, chosen, receipt=call.receipt, render=render)
+    return await resending.replay(services, call.app, chosen, idempotency_key=call.idempotency_key, render=render)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

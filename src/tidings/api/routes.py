@@ -16,7 +16,7 @@ import msgspec
 from tidings.api.context import Context
 from tidings.api.query import Query
 from tidings.api.wire import In
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.model.app import App
 from tidings.model.token import Capability, Principal
 
@@ -53,8 +53,8 @@ class Call(Generic[QueryT, BodyT]):
     """The parameters of the path by name, decoded."""
     agent: str = ""
     """The `user-agent` header: some SDKs need an answer of their own."""
-    receipt: str | None = None
-    """What the answer is kept under, for a POST with an idempotency key."""
+    idempotency_key: str | None = None
+    """The key of the idempotency record, for a POST with an idempotency key."""
     caller: Principal | None = None
     found: App | None = None
     seen: str = ""

@@ -14,7 +14,7 @@ from typing import Final
 from tidings import observe
 from tidings.api import outbox
 from tidings.api.http import Receive, Scope, Send
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 
 STALL_SECONDS: Final = 10.0
 """How long a reader may leave what it was sent unread."""

@@ -13,7 +13,7 @@ from tidings.api.task_stream import followed
 from tidings.api.tasks import BackgroundTaskOut, shown
 from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
 from tidings.core import outcomes, sessions, task_items, tasks
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.errors import not_found
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order

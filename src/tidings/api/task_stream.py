@@ -15,7 +15,7 @@ from typing import Final
 from tidings.api.stream import Stream
 from tidings.api.tasks import ProgressOut, TaskErrorOut, progress_out
 from tidings.api.wire import Moment, Out, encode, moment_out
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.task_events import TaskEvent
 from tidings.core.watching import View, Watching
 from tidings.model.task import ENDED, Task

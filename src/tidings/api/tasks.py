@@ -17,7 +17,7 @@ from tidings.api.query import Direction, Kind, Limit, Query, TaskIterator, one_o
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
 from tidings.core import outcomes, tasks
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import not_found
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 from tidings.model.results import LISTED_AT_MOST, LISTED_IN_LISTS

@@ -10,7 +10,7 @@ from typing import Final
 
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import not_implemented
 
 

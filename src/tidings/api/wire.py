@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tidings.api.places import located
 from tidings.clock import parse_rfc3339, rfc3339
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.errors import AppError, Fault, Kind, invalid
 from tidings.model import surrogates
 from tidings.model.page import Page

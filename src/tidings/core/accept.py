@@ -2,12 +2,12 @@
 """Accept: many messages, one transaction, one wait for the disk; then the answer, then the first sends from memory.
 
 A batch starts when the one before it has been committed, and takes what has come in meanwhile: a lone message waits
-for nobody, and a flood fills batches by itself. In the transaction come the receipts of idempotency keys, event ids,
-messages and deliveries, the last already leased to this process, so that the first send needs no claim.
+for nobody, and a flood fills batches by itself. The transaction writes idempotency records, event ids, messages
+and deliveries, the last already leased to this process, so that the first send needs no claim.
 
 Four things can go wrong with one message of a batch, and none touches the others: its application has changed since
-it was compiled (it is routed anew, before the commit), its receipt is held (the answer given then is repeated), its
-event id is taken, or its row cannot be written (the batch is halved until that one stands alone).
+it was compiled (it is routed again, before the commit), its idempotency key is in use (the caller gets the first
+response), its event id is taken, or its row cannot be written (the batch is halved until that message is alone).
 """
 
 import asyncio
@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from tidings import ids
-from tidings.clock import HOUR, Clock
+from tidings.clock import Clock
 from tidings.core.handover import NO_DELIVERY, Handover, Prepared
+from tidings.core.idempotency import RETENTION_MS
 from tidings.core.incoming import DueRow, Item, accepted, fan_out, put_off, repeated, row
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Outcome, Told
@@ -35,7 +36,6 @@ from tidings.storage.intake import NewMessage
 from tidings.storage.marks import Known
 
 BATCH: Final = 500
-RECEIPT_KEPT_MS: Final = 12 * HOUR
 PATIENCE_SECONDS: Final = 5.0
 LOCK_MS: Final = 100
 """How long a batch waits for a key that another node is at work with, before it is split to find out which."""
@@ -66,33 +66,33 @@ class AcceptBatcher:
         self._insisting: set[asyncio.Task[None]] = set()
         self._known = Known()
 
-    async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None) -> Accepted:
+    async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None) -> Accepted:
         """Store a message with its deliveries; it is durable when this returns.
 
         Raises `AppError` (no such application, event id taken, database gone): then nothing is stored. After an
-        `unavailable` it may be stored all the same; the same receipt finds out.
+        `unavailable` it may still be stored; a repeated request with the same idempotency key finds out.
         """
-        if receipt is not None and receipt in self._under_way:
-            return await self._after_the_first(org_id, app_ref, draft, receipt)
+        if idempotency_key is not None and idempotency_key in self._under_way:
+            return await self._after_the_first(org_id, app_ref, draft, idempotency_key)
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        if not self.offer(org_id, app_ref, draft, receipt, lambda outcome: _resolve(answer, outcome)):
+        if not self.offer(org_id, app_ref, draft, idempotency_key, lambda outcome: _resolve(answer, outcome)):
             if await self._routing.load(org_id, app_ref) is None:
                 raise not_found("Application not found")
-            return await self.accept(org_id, app_ref, draft, receipt)
+            return await self.accept(org_id, app_ref, draft, idempotency_key)
         return await answer
 
-    def offer(self, org_id: str, app_ref: str, draft: Draft, receipt: str | None, told: Told) -> bool:
+    def offer(self, org_id: str, app_ref: str, draft: Draft, idempotency_key: str | None, told: Told) -> bool:
         """Take a message at once; `told` hears of it what `accept` returns or raises.
 
         False when that cannot be done without waiting: the application is not at hand, or another request with the
-        same receipt is under way. Then `accept` is the way.
+        same idempotency key is in progress. Then use `accept`.
         """
         routing = self._routing.known(org_id, app_ref)
-        if routing is None or receipt in self._under_way:
+        if routing is None or idempotency_key in self._under_way:
             return False
-        item = Item(app_ref, draft, receipt, routing, _UNNAMED, told, self._clock.monotonic())
-        if receipt is not None:
-            self._under_way[receipt] = item
+        item = Item(app_ref, draft, idempotency_key, routing, _UNNAMED, told, self._clock.monotonic())
+        if idempotency_key is not None:
+            self._under_way[idempotency_key] = item
         self._waiting.append(item)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
@@ -154,18 +154,20 @@ class AcceptBatcher:
             under_way = {*self._insisting} if self._flushing is None else {*self._insisting, self._flushing}
             await asyncio.wait(under_way)
 
-    async def _after_the_first(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str) -> Accepted:
-        """Wait for the request that came first with this receipt; if it fails, be the first."""
-        first = self._under_way[receipt]
+    async def _after_the_first(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str) -> Accepted:
+        """Wait for the first request with this idempotency key; if it fails, take its place."""
+        first = self._under_way[idempotency_key]
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         first.others = [*(first.others or ()), answer]
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await answer
         except TimeoutError:
-            raise unavailable("A request with the same idempotency key is still under way.") from None
+            raise unavailable(
+                "A request with the same idempotency key is still in progress; repeat this one later."
+            ) from None
         except AppError:
-            return await self.accept(org_id, app_ref, draft, receipt)
+            return await self.accept(org_id, app_ref, draft, idempotency_key)
 
     async def _flush(self) -> None:
         try:
@@ -241,8 +243,8 @@ class AcceptBatcher:
 
     def _answer(self, item: Item, outcome: Outcome) -> None:
         """Tell the caller, whose trouble with the answer is no other's."""
-        if item.receipt is not None:
-            self._under_way.pop(item.receipt, None)
+        if item.idempotency_key is not None:
+            self._under_way.pop(item.idempotency_key, None)
             for other in item.others or ():
                 _resolve(other, outcome)
         try:
@@ -332,19 +334,21 @@ class AcceptBatcher:
         return [item for item in batch if item.outcome is None]
 
     async def _claimed(self, tx: Write, items: list[Item], rows: dict[MessageId, NewMessage], now: int) -> list[Item]:
-        """Claim receipts and event ids; whoever loses one is answered, and writes nothing."""
+        """Claim idempotency keys and event ids; a message that fails to claim one is not stored."""
         mine = [rows[item.id] for item in items]
-        held = await intake.claim_receipts(tx, mine, now=now, expires_at=now + RECEIPT_KEPT_MS)
+        held = await intake.claim_idempotency_keys(tx, mine, now=now, expires_at=now + RETENTION_MS)
         if held:
             told = await intake.stored(tx, list(held.values()))
             for item in items:
-                if item.receipt is not None and item.receipt in held:
-                    item.outcome = repeated(held[item.receipt], told.get(held[item.receipt]))
+                if item.idempotency_key is not None and item.idempotency_key in held:
+                    item.outcome = repeated(held[item.idempotency_key], told.get(held[item.idempotency_key]))
         items = [item for item in items if item.outcome is None]
         taken = await intake.claim_event_ids(tx, [rows[item.id] for item in items])
         if taken:
             lost = [item for item in items if item.id in taken]
-            await intake.free_receipts(tx, [item.receipt for item in lost if item.receipt is not None])
+            await intake.release_idempotency_keys(
+                tx, [item.idempotency_key for item in lost if item.idempotency_key is not None]
+            )
             for item in lost:
                 item.outcome = conflict()
         return [item for item in items if item.outcome is None]

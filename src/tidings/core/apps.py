@@ -4,7 +4,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.errors import AppError, conflict
@@ -29,7 +29,7 @@ async def create(
     draft: AppDraft,
     *,
     get_if_exists: bool,
-    receipt: str | None,
+    idempotency_key: str | None,
     render: Callable[[Settled], Answer],
 ) -> Answer:
     """Make an application; with `get_if_exists` one that has the uid already is returned as it is."""
@@ -43,7 +43,7 @@ async def create(
             raise conflict("An application with that id or uid already exists")
         return Settled(await _with_uid(tx, org_id, draft.uid), is_new=False)
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)
 
 
 async def put(
@@ -64,7 +64,7 @@ async def put(
         await _hold(tx, before, now)
         return Settled(await _rewrite(tx, services, before.overwritten(draft), now), is_new=False)
 
-    return await services.receipts.once(None, work, render)
+    return await services.idempotency.once(None, work, render)
 
 
 async def change(
@@ -77,7 +77,7 @@ async def change(
         await apps.touch(tx, app.id, now)
         return await _rewrite(tx, services, edit(await apps.get(tx, app.org_id, app.id)), now)
 
-    return await services.receipts.once(None, work, render)
+    return await services.idempotency.once(None, work, render)
 
 
 async def drop(services: Services, app: App) -> None:

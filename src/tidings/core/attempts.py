@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.errors import bad_request, conflict, not_found
@@ -131,7 +131,7 @@ async def resend(
     *,
     msg_ref: str,
     endpoint_ref: str,
-    receipt: str | None,
+    idempotency_key: str | None,
     render: Callable[[Endpoint], Answer],
 ) -> Answer:
     """Have a message sent to an endpoint once more, whatever came of it so far and whatever the endpoint filters."""
@@ -156,4 +156,4 @@ async def resend(
         tx.after_commit(lambda: services.wake.deliveries([endpoint.id]))
         return endpoint
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)

@@ -9,7 +9,7 @@ the part begins: a request that is repeated with its key after a failure finds t
 import hashlib
 from collections.abc import Callable, Sequence
 
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Acceptor, Outcome, Services
 from tidings.errors import AppError
 from tidings.model.app import App
@@ -39,16 +39,18 @@ class Batches:
         self._render = render
         self._join = join
 
-    async def accept(self, drafts: Sequence[Sound], receipt: str | None) -> Answer:
+    async def accept(self, drafts: Sequence[Sound], idempotency_key: str | None) -> Answer:
         """Store messages; those that are refused already keep their place."""
-        if await self._fitting(drafts) == len(drafts) and not await self._kept(receipt, 0):
-            return await self._part(drafts, receipt)
-        kept = None if receipt is None else await self._services.receipts.kept(receipt)
-        return kept or await self._in_parts(drafts, receipt)
+        if await self._fitting(drafts) == len(drafts) and not await self._stored(idempotency_key, 0):
+            return await self._part(drafts, idempotency_key)
+        stored = None if idempotency_key is None else await self._services.idempotency.find(idempotency_key)
+        return stored or await self._in_parts(drafts, idempotency_key)
 
-    async def _kept(self, receipt: str | None, at: int) -> Answer | None:
+    async def _stored(self, idempotency_key: str | None, at: int) -> Answer | None:
         """Return the response to the part that begins at a place, if an earlier request has stored it."""
-        return None if receipt is None else await self._services.receipts.kept(_key_of_part(receipt, at))
+        if idempotency_key is None:
+            return None
+        return await self._services.idempotency.find(_key_of_part(idempotency_key, at))
 
     async def _fitting(self, drafts: Sequence[Sound]) -> int:
         """Return how many of the messages, from the first on, one transaction takes."""
@@ -57,13 +59,13 @@ class Batches:
         most = await self._acceptor.fitting(self._app.org_id, self._app.id, sound)
         return len(drafts) if most >= len(sound) else places[most]
 
-    async def _in_parts(self, drafts: Sequence[Sound], receipt: str | None) -> Answer:
+    async def _in_parts(self, drafts: Sequence[Sound], idempotency_key: str | None) -> Answer:
         answers: list[Answer] = []
         at = 0
         while at < len(drafts):
-            answer = await self._kept(receipt, at)
+            answer = await self._stored(idempotency_key, at)
             if answer is None:
-                rest, key = drafts[at:], None if receipt is None else _key_of_part(receipt, at)
+                rest, key = drafts[at:], None if idempotency_key is None else _key_of_part(idempotency_key, at)
                 answer = await self._part(rest[: await self._fitting(rest)], key)
             answers.append(answer)
             at += self._join([answer])[1]
@@ -72,7 +74,7 @@ class Batches:
         async def nothing(_tx: Write) -> None:
             """Every part is stored; only the response is left to keep."""
 
-        return await self._services.receipts.once(receipt, nothing, lambda _: whole)
+        return await self._services.idempotency.once(idempotency_key, nothing, lambda _: whole)
 
     async def _part(self, drafts: Sequence[Sound], key: str | None) -> Answer:
         sound = [draft for draft in drafts if not isinstance(draft, AppError)]
@@ -84,8 +86,8 @@ class Batches:
                 stored = iter(await self._acceptor.accept_many(tx, app.org_id, app.id, sound, prepared))
                 return [draft if isinstance(draft, AppError) else next(stored) for draft in drafts]
 
-            return await self._services.receipts.once(key, work, self._render)
+            return await self._services.idempotency.once(key, work, self._render)
 
 
-def _key_of_part(receipt: str, at: int) -> str:
-    return hashlib.sha256(f"{receipt}\n{at}".encode()).hexdigest()
+def _key_of_part(idempotency_key: str, at: int) -> str:
+    return hashlib.sha256(f"{idempotency_key}\n{at}".encode()).hexdigest()

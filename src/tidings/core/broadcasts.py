@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from tidings.core import tasks, usage
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.model.broadcast import BroadcastArgs
 from tidings.model.message import Draft
@@ -17,7 +17,12 @@ from tidings.storage.database import Read, Write
 
 
 async def broadcast(
-    services: Services, principal: Principal, draft: Draft, *, receipt: str | None, render: Callable[[Task], Answer]
+    services: Services,
+    principal: Principal,
+    draft: Draft,
+    *,
+    idempotency_key: str | None,
+    render: Callable[[Task], Answer],
 ) -> Answer:
     """Start making a message in every application that is there."""
 
@@ -26,7 +31,7 @@ async def broadcast(
         await task_items.keep_input(tx, task.id, draft.payload)
         return task
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)
 
 
 async def order(read: Read, principal: Principal, draft: Draft) -> NewTask:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tidings.core import health, operational
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.errors import Fault, bad_request, conflict, invalid, unavailable
@@ -42,7 +42,12 @@ class Edit:
 
 
 async def create(
-    services: Services, app: App, draft: EndpointDraft, *, receipt: str | None, render: Callable[[Endpoint], Answer]
+    services: Services,
+    app: App,
+    draft: EndpointDraft,
+    *,
+    idempotency_key: str | None,
+    render: Callable[[Endpoint], Answer],
 ) -> Answer:
     """Make an endpoint, with a fresh secret if none is given."""
 
@@ -51,7 +56,7 @@ async def create(
         await apps.touch(tx, app.id, now)
         return await _add(tx, services, app, draft, now)
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)
 
 
 async def put(
@@ -68,7 +73,7 @@ async def put(
         await _refuse_unknown(tx, app.org_id, draft.event_types or ())
         return Settled(await _rewrite(tx, services, app, before, before.overwritten(draft)), is_new=False)
 
-    return await services.receipts.once(None, work, render)
+    return await services.idempotency.once(None, work, render)
 
 
 async def change(services: Services, app: App, ref: str, edit: Edit, *, render: Callable[[Endpoint], Answer]) -> Answer:
@@ -80,7 +85,7 @@ async def change(services: Services, app: App, ref: str, edit: Edit, *, render: 
         await _refuse_unknown(tx, app.org_id, edit.subscribes)
         return await _rewrite(tx, services, app, before, edit.apply(before))
 
-    return await services.receipts.once(None, work, render)
+    return await services.idempotency.once(None, work, render)
 
 
 async def drop(services: Services, app: App, ref: str) -> None:

@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.errors import conflict, not_found
 from tidings.ids import OrgId
@@ -28,7 +28,7 @@ async def create(
     org_id: OrgId,
     draft: EventTypeDraft,
     *,
-    receipt: str | None,
+    idempotency_key: str | None,
     render: Callable[[EventType], Answer],
 ) -> Answer:
     """Make an event type, or take an archived one back into use and overwrite it."""
@@ -40,7 +40,7 @@ async def create(
         assert stored is not None  # noqa: S101 - this transaction wrote it
         return stored
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)
 
 
 async def put(
@@ -59,7 +59,7 @@ async def put(
         await event_types.change(tx, after)
         return Settled(after, is_new=False)
 
-    return await services.receipts.once(None, work, render)
+    return await services.idempotency.once(None, work, render)
 
 
 async def change(
@@ -80,7 +80,7 @@ async def change(
         await event_types.change(tx, after)
         return after
 
-    return await services.receipts.once(None, work, render)
+    return await services.idempotency.once(None, work, render)
 
 
 async def drop(services: Services, org_id: OrgId, name: str, *, expunge: bool) -> None:

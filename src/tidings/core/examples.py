@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings import ids
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.errors import bad_request, conflict, not_found
 from tidings.ids import MessageId
@@ -39,7 +39,7 @@ async def send(
     endpoint_ref: str,
     wish: Wish,
     *,
-    receipt: str | None,
+    idempotency_key: str | None,
     render: Callable[[Message], Answer],
 ) -> Answer:
     """Make a message of an example and send it to one endpoint, if that listens to its event type."""
@@ -56,7 +56,7 @@ async def send(
             tx.after_commit(lambda: services.wake.deliveries([endpoint.id]))
         return message
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)
 
 
 async def _example(tx: Write, app: App, wish: Wish) -> bytes:
@@ -103,7 +103,7 @@ async def _add(tx: Write, message: Message, payload: bytes) -> None:
         channels=None,
         payload=payload,
         expires_at=None,
-        receipt=None,
+        idempotency_key=None,
     )
     await intake.add(tx, [row])
 

@@ -9,7 +9,7 @@ import msgspec
 
 from tidings.clock import SECOND
 from tidings.core import tasks
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.errors import forbidden, not_found
 from tidings.model import export
@@ -24,7 +24,12 @@ _SECRET_BYTES: Final = 32
 
 
 async def export_event_types(
-    services: Services, principal: Principal, origin: str, *, receipt: str | None, render: Callable[[Task], Answer]
+    services: Services,
+    principal: Principal,
+    origin: str,
+    *,
+    idempotency_key: str | None,
+    render: Callable[[Task], Answer],
 ) -> Answer:
     """Start making an archive of the event types: a document of them, and models in two languages."""
 
@@ -32,7 +37,7 @@ async def export_event_types(
         await settings.settled(tx, LINK_SECRET, secrets.token_urlsafe(_SECRET_BYTES))
         return await tasks.start(services, tx, order(principal, origin))
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)
 
 
 def order(principal: Principal, origin: str) -> NewTask:

@@ -7,7 +7,7 @@ from typing import Final
 
 from tidings.clock import DAY, MINUTE, SECOND
 from tidings.core import operational, resending, tasks
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
@@ -82,7 +82,7 @@ async def enable(
     ref: str,
     wanted: Revival,
     *,
-    receipt: str | None,
+    idempotency_key: str | None,
     render: Callable[[Enabled], Answer],
 ) -> Answer:
     """Enable an endpoint with a clean record; start what catches up on its bad time, if that is wanted."""
@@ -101,7 +101,7 @@ async def enable(
         after = replace(found, disabled=False, record=NOTHING, updated_at=now if before.disabled else before.updated_at)
         return Enabled(after, tuple(task for task in begun if task is not None))
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)
 
 
 def _named(app: App, endpoint: Endpoint) -> dict[str, str | None]:

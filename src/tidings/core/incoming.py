@@ -30,14 +30,14 @@ class Item:
 
     ref: str
     draft: Draft
-    receipt: str | None
+    idempotency_key: str | None
     routing: Routing
     id: MessageId
     told: Told
     started: float
     outcome: Outcome | None = None
     others: list[asyncio.Future[Accepted]] | None = None
-    """Requests with the same receipt that wait for this one."""
+    """Requests with the same idempotency key that wait for this one."""
 
 
 def fan_out(routing: Routing, draft: Draft) -> int:
@@ -70,7 +70,7 @@ def row(item: Item, now: int) -> NewMessage:
         None if draft.channels is None else _as_json(draft.channels),
         draft.payload,
         draft.expires_at(now),
-        item.receipt,
+        item.idempotency_key,
         draft.extras,
     )
 
@@ -81,9 +81,9 @@ def accepted(item: Item) -> Accepted:
 
 
 def repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Outcome:
-    """Return the answer that was given to the first request with this receipt."""
+    """Return the result of the first request with this idempotency key."""
     if msg_id is None or message is None:
-        return conflict("This idempotency key was used, and what it made is gone.")
+        return conflict("This idempotency key was used for a message that was deleted since; use a new key.")
     channels = None if message.channels is None else tuple(json.loads(message.channels))
     tags = None if message.tags is None else tuple(json.loads(message.tags))
     payload = EXPIRED if message.payload is None else message.payload

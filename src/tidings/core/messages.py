@@ -4,7 +4,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.ids import MESSAGE
@@ -59,7 +59,7 @@ async def expunge_many(
     app: App,
     refs: Sequence[str],
     *,
-    receipt: str | None,
+    idempotency_key: str | None,
     render: Callable[[dict[str, bool]], Answer],
 ) -> Answer:
     """Delete the payloads of the messages that are there; tell of each name whether there was one."""
@@ -69,4 +69,4 @@ async def expunge_many(
         await messages.expunge(tx, sorted(set(found.values())))
         return {ref: ref in found for ref in refs}
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)

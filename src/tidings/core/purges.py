@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from tidings.core import tasks
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.purge import PurgeArgs
@@ -16,14 +16,14 @@ from tidings.storage.database import Dialect, Read, Write
 
 
 async def purge(
-    services: Services, app: App, created_by: str, *, receipt: str | None, render: Callable[[Task], Answer]
+    services: Services, app: App, created_by: str, *, idempotency_key: str | None, render: Callable[[Task], Answer]
 ) -> Answer:
     """Start deleting what the messages of an application say."""
 
     async def work(tx: Write) -> Task:
         return await tasks.start(services, tx, await order(tx, app, created_by))
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)
 
 
 async def order(read: Read, app: App, created_by: str) -> NewTask:

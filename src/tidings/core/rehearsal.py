@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tidings.core.receipts import Answer, Receipts
+from tidings.core.idempotency import Answer, Idempotency
 from tidings.core.services import Services
 from tidings.model.task import Task
 from tidings.storage.database import Write, retried
@@ -37,7 +37,7 @@ class _TakenBack(Exception):
     """Everything has been done, and none of it is to remain."""
 
 
-class Rehearsal(Receipts):
+class Rehearsal(Idempotency):
     """Does work in a transaction that is always taken back, and answers with a forecast. Keys count for nothing."""
 
     __slots__ = ("_foresee", "_services", "_tell")
@@ -71,4 +71,4 @@ class Rehearsal(Receipts):
 
 def rehearsing(services: Services, foresee: Foresee, tell: Callable[[Forecast], Answer]) -> Services:
     """Return services that do not store the task that a use case starts."""
-    return replace(services, receipts=Rehearsal(services, foresee, tell))
+    return replace(services, idempotency=Rehearsal(services, foresee, tell))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The answer to a message that was accepted before, for a repetition that would be refused.
+"""The response of an accepted message, for a repeated request that would be refused.
 
-An accepted message needs no look-up: its transaction claims the idempotency key. So the key is looked up only here.
+Accepting a message needs no look-up: its transaction claims the idempotency key. So the key is looked up only here.
 """
 
 from tidings.core.incoming import repeated
@@ -9,10 +9,10 @@ from tidings.core.services import Outcome, Services
 from tidings.storage import intake
 
 
-async def find(services: Services, receipt: str) -> Outcome | None:
-    """Return what the first request with this idempotency key got, or None if there was none."""
+async def find(services: Services, idempotency_key: str) -> Outcome | None:
+    """Return the result of the first request with this idempotency key, or None if there was none."""
     async with services.db.read() as read:
-        msg_id = await intake.holder(read, receipt, now=services.now())
+        msg_id = await intake.holder(read, idempotency_key, now=services.now())
         if msg_id is None:
             return None
         found = await intake.stored(read, [msg_id])

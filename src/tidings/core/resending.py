@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tidings.core import tasks
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.resending import Chosen, ReplayArgs, Which, checked_window
@@ -17,14 +17,14 @@ _KINDS: Final = {Which.MISSING: REPLAY, Which.SENT: BULK_REPLAY}
 
 
 async def replay(
-    services: Services, app: App, chosen: Chosen, *, receipt: str | None, render: Callable[[Task], Answer]
+    services: Services, app: App, chosen: Chosen, *, idempotency_key: str | None, render: Callable[[Task], Answer]
 ) -> Answer:
     """Start sending what is chosen."""
 
     async def work(tx: Write) -> Task:
         return await tasks.start(services, tx, await order(services, tx, app, chosen))
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)
 
 
 async def order(services: Services, read: Read, app: App, chosen: Chosen) -> NewTask:

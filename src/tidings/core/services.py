@@ -10,7 +10,7 @@ from tidings import observe
 from tidings.clock import Clock
 from tidings.core.handover import Prepared
 from tidings.core.heartbeat import Heartbeat
-from tidings.core.receipts import Receipts
+from tidings.core.idempotency import Idempotency
 from tidings.core.wake import Wake
 from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
@@ -27,11 +27,11 @@ Told = Callable[[Outcome], None]
 class Acceptor(Protocol):
     """Whoever stores messages and hands them to delivery."""
 
-    async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None) -> Accepted:
-        """Store a message of an application (by id or uid) with its deliveries, once for each receipt."""
+    async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None) -> Accepted:
+        """Store a message of an application (by id or uid) with its deliveries, once for each idempotency key."""
         ...
 
-    def offer(self, org_id: OrgId, app_ref: str, draft: Draft, receipt: str | None, told: Told) -> bool:
+    def offer(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None, told: Told) -> bool:
         """Take a message without waiting, and tell what became of it; or return False where `accept` is the way."""
         ...
 
@@ -57,7 +57,7 @@ class Services:
     db: Database
     clock: Clock
     wake: Wake
-    receipts: Receipts
+    idempotency: Idempotency
     vault: Vault = PLAIN
     endpoints_max: int = 5_000
     """How many endpoints an application may have."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from tidings.clock import DAY
 from tidings.core import apps
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.errors import AppError, forbidden, not_found, unauthorized
 from tidings.ids import OrgId
@@ -41,20 +41,20 @@ async def app_for(services: Services, org_id: OrgId, ref: str, draft: Callable[[
     return await apps.have(services, org_id, draft())
 
 
-async def issuing_moment(services: Services, receipt: str | None) -> int:
+async def issuing_moment(services: Services, idempotency_key: str | None) -> int:
     """Return when a token is to have been issued: a request that is repeated with its key makes the same token again.
 
     The moment is what is kept under the key; the token itself is kept nowhere.
     """
     now = services.clock.now()
-    if receipt is None:
+    if idempotency_key is None:
         return now
 
     async def work(tx: Write) -> int:
         del tx
         return now
 
-    kept = await services.receipts.once(receipt, work, lambda moment: Answer(200, b"%d" % moment))
+    kept = await services.idempotency.once(idempotency_key, work, lambda moment: Answer(200, b"%d" % moment))
     return int(kept.body)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from tidings.core import operational
 from tidings.core.endpoints import look_anew, tell
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.errors import unavailable
 from tidings.model.app import App
@@ -94,7 +94,7 @@ async def rotate(
     ref: str,
     wanted: Rotation,
     *,
-    receipt: str | None,
+    idempotency_key: str | None,
     render: Callable[[str], Answer],
 ) -> Answer:
     """Have another key sign from now on; `render` is given its public text.
@@ -114,7 +114,7 @@ async def rotate(
         look_anew(tx, services, endpoint)
         return fresh
 
-    kept = await services.receipts.once(receipt, work, lambda key: Answer(200, services.vault.packed(key)))
+    kept = await services.idempotency.once(idempotency_key, work, lambda key: Answer(200, services.vault.packed(key)))
     return render(_told(services, kept.body))
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a user does with background tasks: start, look, pause, resume, cancel, retry.
 
-Starting takes an open transaction, so that it commits together with the receipt of its request; the commands own
+Starting takes an open transaction, so that it commits together with the idempotency record; the commands own
 theirs. A command that the state does not allow is a conflict that names the state.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 
 from tidings import ids, observe
 from tidings.core import outcomes
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.core.wake import hint
@@ -59,7 +59,7 @@ class Recovery:
 
 
 async def recover(
-    services: Services, app: App, wanted: Recovery, *, receipt: str | None, render: Callable[[Task], Answer]
+    services: Services, app: App, wanted: Recovery, *, idempotency_key: str | None, render: Callable[[Task], Answer]
 ) -> Answer:
     """Start sending again what failed for an endpoint."""
 
@@ -67,7 +67,7 @@ async def recover(
         endpoint = await receiving(tx, app, wanted.endpoint_ref, force=wanted.force)
         return await begin_recovery(services, tx, app, endpoint.id, wanted)
 
-    return await services.receipts.once(receipt, work, render)
+    return await services.idempotency.once(idempotency_key, work, render)
 
 
 async def begin_recovery(services: Services, tx: Write, app: App, endpoint_id: EndpointId, wanted: Recovery) -> Task:

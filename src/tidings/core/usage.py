@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tidings.core import tasks
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.errors import Fault, invalid
 from tidings.ids import OrgId
@@ -32,7 +32,7 @@ async def count_attempts(
     principal: Principal,
     asked: Asked,
     *,
-    receipt: str | None,
+    idempotency_key: str | None,
     render: Callable[[Task, Sequence[str]], Answer],
 ) -> Answer:
     """Start counting attempts; what is answered names the applications that were not found."""
@@ -41,7 +41,7 @@ async def count_attempts(
         new, missing = await count_order(services, tx, principal, asked)
         return await tasks.start(services, tx, new), missing
 
-    return await services.receipts.once(receipt, work, lambda made: render(*made))
+    return await services.idempotency.once(idempotency_key, work, lambda made: render(*made))
 
 
 async def count_order(
@@ -72,7 +72,7 @@ async def aggregate(services: Services, principal: Principal, *, render: Callabl
     async def work(tx: Write) -> Task:
         return await tasks.start(services, tx, await aggregate_order(tx, principal))
 
-    return await services.receipts.once(None, work, render)
+    return await services.idempotency.once(None, work, render)
 
 
 async def aggregate_order(read: Read, principal: Principal) -> NewTask:

@@ -1,41 +1,44 @@
 # SPDX-License-Identifier: MIT
-"""What was answered to requests that carried an idempotency key."""
+"""Idempotency records: the response to each request that had an idempotency key."""
 
 from typing import Final
 
 from tidings.storage.database import Read, Sql, Write
 
-_TAKE: Final = "INSERT INTO idempotency (key, expires_at) VALUES (:key, :expires_at) ON CONFLICT (key) DO UPDATE SET"
-_ANEW: Final = (
-    " expires_at = excluded.expires_at, msg_id = NULL, status = NULL, body = NULL WHERE idempotency.expires_at <= :now"
+_INSERT: Final = (
+    "INSERT INTO idempotency_record (key, expires_at) VALUES (:key, :expires_at) ON CONFLICT (key) DO UPDATE SET"
 )
-# On SQLite a row that is renewed goes to the end, because the sweep takes the first rows for the oldest.
+_SET: Final = (
+    " expires_at = excluded.expires_at, msg_id = NULL, status = NULL, body = NULL"
+    " WHERE idempotency_record.expires_at <= :now"
+)
+# On SQLite a renewed row moves to the end, because `intake.expire` takes the first rows for the oldest.
 _CLAIM: Final = Sql(
-    sqlite=f"{_TAKE} rowid = (SELECT max(rowid) + 1 FROM idempotency),{_ANEW}",
-    postgresql=f"{_TAKE}{_ANEW}",
+    sqlite=f"{_INSERT} rowid = (SELECT max(rowid) + 1 FROM idempotency_record),{_SET}",
+    postgresql=f"{_INSERT}{_SET}",
 )
-_FIND: Final = "SELECT status, body FROM idempotency WHERE key = :key AND status IS NOT NULL"
-_COUNTS: Final = f"{_FIND} AND expires_at > :now"
-_KEEP: Final = "UPDATE idempotency SET status = :status, body = :body WHERE key = :key"
+_FIND: Final = "SELECT status, body FROM idempotency_record WHERE key = :key AND status IS NOT NULL"
+_FIND_UNEXPIRED: Final = f"{_FIND} AND expires_at > :now"
+_STORE_RESPONSE: Final = "UPDATE idempotency_record SET status = :status, body = :body WHERE key = :key"
 
 
 async def claim(tx: Write, key: str, *, now: int, expires_at: int) -> bool:
-    """Take a key that is free or has run out; on PostgreSQL this waits for another node that is at work with it."""
+    """Claim a key that is free or expired; on PostgreSQL this waits for another node that is using it."""
     return await tx.run(_CLAIM, key=key, now=now, expires_at=expires_at) == 1
 
 
 async def find(read: Read, key: str) -> tuple[int, bytes] | None:
-    """Return the status and the body that were answered."""
+    """Return the status and the body of the stored response."""
     row = await read.row(_FIND, key=key)
     return None if row is None else (row["status"], bytes(row["body"]))
 
 
 async def find_unexpired(read: Read, key: str, *, now: int) -> tuple[int, bytes] | None:
-    """Return the status and the body that were answered, while they count."""
-    row = await read.row(_COUNTS, key=key, now=now)
+    """Return the status and the body of the stored response, unless it has expired."""
+    row = await read.row(_FIND_UNEXPIRED, key=key, now=now)
     return None if row is None else (row["status"], bytes(row["body"]))
 
 
 async def keep(tx: Write, key: str, *, status: int, body: bytes) -> None:
-    """Keep an answer under a key that this transaction has claimed."""
-    await tx.run(_KEEP, key=key, status=status, body=body)
+    """Store the response under a key that this transaction has claimed."""
+    await tx.run(_STORE_RESPONSE, key=key, status=status, body=body)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The rows of accepted messages, written in bulk: receipts, event ids, messages.
+"""The rows of accepted messages, written in bulk: idempotency records, event ids, messages.
 
-Receipts and event ids are claims that may be lost to somebody earlier. A statement says only how many it won, so the
-losers are asked for in the rare case that there are any. Rows go in by key order: two nodes with the same keys then
-wait for each other and never in a circle.
+An earlier request may hold an idempotency key or an event id. A statement returns only how many it claimed, so a
+second query finds the others, in the rare case that there are any. Rows are written in key order, so that two nodes
+with the same keys wait for each other without a deadlock.
 """
 
 import json
@@ -29,30 +29,30 @@ class NewMessage:
     channels: str | None
     payload: bytes
     expires_at: int | None
-    receipt: str | None
+    idempotency_key: str | None
     extras: Extras | None = None
 
 
-_RECEIPTS: Final = Sql(
+_KEYS: Final = Sql(
     sqlite="""
-INSERT INTO idempotency (key, msg_id, expires_at) VALUES (?1, ?2, ?3)
+INSERT INTO idempotency_record (key, msg_id, expires_at) VALUES (?1, ?2, ?3)
 ON CONFLICT (key) DO UPDATE
-SET rowid = (SELECT max(rowid) + 1 FROM idempotency),
+SET rowid = (SELECT max(rowid) + 1 FROM idempotency_record),
   msg_id = excluded.msg_id, expires_at = excluded.expires_at, status = NULL, body = NULL
-WHERE idempotency.expires_at <= ?4
+WHERE idempotency_record.expires_at <= ?4
 """,
     postgresql="""
-INSERT INTO idempotency (key, msg_id, expires_at)
+INSERT INTO idempotency_record (key, msg_id, expires_at)
 SELECT k, m, e FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(k, m, e, now)
 ON CONFLICT (key) DO UPDATE
 SET msg_id = excluded.msg_id, expires_at = excluded.expires_at, status = NULL, body = NULL
-WHERE idempotency.expires_at <= ($4::bigint[])[1]
+WHERE idempotency_record.expires_at <= ($4::bigint[])[1]
 """,
 )
-_HOLDER: Final = "SELECT msg_id FROM idempotency WHERE key = :key AND msg_id IS NOT NULL AND expires_at > :now"
+_HOLDER: Final = "SELECT msg_id FROM idempotency_record WHERE key = :key AND msg_id IS NOT NULL AND expires_at > :now"
 _HOLDERS: Final = Sql(
-    sqlite="SELECT key, msg_id FROM idempotency WHERE key IN (SELECT value FROM json_each(:keys))",
-    postgresql="SELECT key, msg_id FROM idempotency WHERE key = ANY(CAST(:keys AS text[]))",
+    sqlite="SELECT key, msg_id FROM idempotency_record WHERE key IN (SELECT value FROM json_each(:keys))",
+    postgresql="SELECT key, msg_id FROM idempotency_record WHERE key = ANY(CAST(:keys AS text[]))",
 )
 _EVENT_IDS: Final = Sql(
     sqlite="INSERT INTO event_id (app_id, event_id, msg_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -62,9 +62,9 @@ _EVENT_IDS: Final = Sql(
     ),
 )
 _EVENT_HOLDER: Final = "SELECT msg_id FROM event_id WHERE app_id = :app AND event_id = :event"
-_FREE: Final = Sql(
-    sqlite="DELETE FROM idempotency WHERE key IN (SELECT value FROM json_each(:keys))",
-    postgresql="DELETE FROM idempotency WHERE key = ANY(CAST(:keys AS text[]))",
+_RELEASE: Final = Sql(
+    sqlite="DELETE FROM idempotency_record WHERE key IN (SELECT value FROM json_each(:keys))",
+    postgresql="DELETE FROM idempotency_record WHERE key = ANY(CAST(:keys AS text[]))",
 )
 # Few messages have all of it, so that only a batch with one of those pays for the columns.
 _PLAIN: Final = Table("message", ("id", "app_id", "org_id", "event_type", "channels", "payload"))
@@ -73,20 +73,25 @@ _WHOLE: Final = Table("message", (*_USUAL.columns, "tags", "deliver_at", "raw"))
 _EXPIRE: Final = Sql(
     # Rows lie in the order in which they expire, so the oldest are the first.
     sqlite=(
-        "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency ORDER BY rowid LIMIT :limit)"
-        " AND expires_at <= :now"
+        "DELETE FROM idempotency_record"
+        " WHERE rowid IN (SELECT rowid FROM idempotency_record ORDER BY rowid LIMIT :limit) AND expires_at <= :now"
     ),
     postgresql=(
-        "DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency WHERE expires_at <= CAST(:now AS BIGINT)"
+        "DELETE FROM idempotency_record WHERE key IN"
+        " (SELECT key FROM idempotency_record WHERE expires_at <= CAST(:now AS BIGINT)"
         " LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
     ),
 )
 
 
-async def claim_receipts(tx: Write, messages: Sequence[NewMessage], *, now: int, expires_at: int) -> dict[str, str]:
-    """Claim the messages' receipts; return those that are held already, with the message that holds each."""
-    rows = sorted((each.receipt, each.id, expires_at, now) for each in messages if each.receipt is not None)
-    if not rows or await tx.bulk(_RECEIPTS, rows) == len(rows):
+async def claim_idempotency_keys(
+    tx: Write, messages: Sequence[NewMessage], *, now: int, expires_at: int
+) -> dict[str, str]:
+    """Claim the messages' idempotency keys; return those already in use, each with the message that holds it."""
+    rows = sorted(
+        (each.idempotency_key, each.id, expires_at, now) for each in messages if each.idempotency_key is not None
+    )
+    if not rows or await tx.bulk(_KEYS, rows) == len(rows):
         return {}
     ours: dict[Value, Value] = {row[0]: row[1] for row in rows}
     held = await tx.rows(_HOLDERS, keys=[row[0] for row in rows])
@@ -106,9 +111,9 @@ async def claim_event_ids(tx: Write, messages: Sequence[NewMessage]) -> set[str]
     return lost
 
 
-async def free_receipts(tx: Write, receipts: Sequence[str]) -> None:
-    """Let go of receipts claimed in this transaction for work that is not done after all."""
-    await tx.run(_FREE, keys=receipts)
+async def release_idempotency_keys(tx: Write, idempotency_keys: Sequence[str]) -> None:
+    """Release idempotency keys that this transaction claimed for messages that are refused."""
+    await tx.run(_RELEASE, keys=idempotency_keys)
 
 
 _Kind = tuple[str, str, str, str | None, tuple[str, ...] | None]
@@ -154,7 +159,7 @@ def _more(extras: Extras | None) -> tuple[str | None, int | None, int | None]:
 
 
 async def expire(tx: Write, *, now: int, limit: int) -> int:
-    """Delete a chunk of receipts that have run out; return how many."""
+    """Delete a chunk of expired idempotency records; return how many."""
     return await tx.run(_EXPIRE, now=now, limit=limit)
 
 
@@ -183,9 +188,9 @@ class StoredMessage:
     is_raw: bool
 
 
-async def holder(read: Read, receipt: str, *, now: int) -> str | None:
-    """Return the message that was made under a receipt, while the receipt counts."""
-    row = await read.row(_HOLDER, key=receipt, now=now)
+async def holder(read: Read, idempotency_key: str, *, now: int) -> str | None:
+    """Return the message that was created with an idempotency key, unless the record has expired."""
+    row = await read.row(_HOLDER, key=idempotency_key, now=now)
     return None if row is None else str(row["msg_id"])
 
 

@@ -16,7 +16,7 @@ from tasks.world import NOW, PRINCIPAL, World, at
 from tidings.clock import DAY, HOUR
 from tidings.core import broadcasts, exports, purges, resending, usage
 from tidings.core import tasks as use_cases
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.usage import Asked
 from tidings.model.message import RETENTION_MS, Draft
 from tidings.model.resending import Chosen, Narrowed, Which
@@ -124,8 +124,8 @@ def _purge(world: World, past: Past) -> Awaitable[Task]:
     return world.begin(purges.purge, past.app, "me")
 
 
-async def _aggregate(services: Any, principal: Any, *, receipt: str | None, render: Any) -> Answer:
-    del receipt
+async def _aggregate(services: Any, principal: Any, *, idempotency_key: str | None, render: Any) -> Answer:
+    del idempotency_key
     return await usage.aggregate(services, principal, render=render)
 
 

@@ -14,7 +14,7 @@ from tidings import ids
 from tidings.clock import HOUR
 from tidings.core import outcomes
 from tidings.core import usage as use_cases
-from tidings.core.receipts import Answer
+from tidings.core.idempotency import Answer
 from tidings.core.usage import Asked
 from tidings.errors import AppError
 from tidings.model.task import State, Task
@@ -131,8 +131,8 @@ async def test_more_than_can_be_told_at_once_is_cut(world: World) -> None:
     assert (2, True) == (len(cut["appStats"]), cut["truncated"])
 
 
-async def begin_aggregate(services: Any, principal: Any, *, receipt: str | None, render: Any) -> Answer:
-    del receipt
+async def begin_aggregate(services: Any, principal: Any, *, idempotency_key: str | None, render: Any) -> Answer:
+    del idempotency_key
     return await use_cases.aggregate(services, principal, render=render)
 
 

@@ -205,17 +205,17 @@ CREATE INDEX attempt_failed ON attempt (endpoint_id, id) WHERE status = 2;
 CREATE INDEX attempt_lost ON attempt (endpoint_id, msg_id) WHERE status = 2 AND next_at IS NULL;
 CREATE INDEX attempt_task ON attempt (task_id, status, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
 
--- What was answered to a POST that carried an idempotency key. A message's answer is rebuilt from its row (msg_id);
--- any other answer is kept (status, body).
-CREATE TABLE idempotency (
+-- The response to each POST with an idempotency key. The response to a message is rebuilt from its row (msg_id);
+-- any other response is stored here (status, body).
+CREATE TABLE idempotency_record (
     key {text} PRIMARY KEY,
     expires_at BIGINT NOT NULL,
     msg_id {text},
     status INTEGER,
     body {bytes}
 );
--- Rows are written in the order in which they expire, so a block range index finds the expired ones for nothing.
---postgresql: CREATE INDEX idempotency_expiry ON idempotency USING brin (expires_at) WITH (pages_per_range = 32);
+-- Rows are written in the order in which they expire, so a block range index finds the expired ones at no cost.
+--postgresql: CREATE INDEX idempotency_record_expiry ON idempotency_record USING brin (expires_at) WITH (pages_per_range = 32);
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Background tasks.

@@ -108,7 +108,7 @@ def _message(task: Task, args: BroadcastArgs, app_id: str, payload: bytes, now: 
     new = ids.new(ids.MESSAGE, now)
     expires_at = draft.expires_at(now)
     return NewMessage(
-        new, app_id, task.org_id, args.event_type, args.event_id, channels, payload, expires_at, receipt=None
+        new, app_id, task.org_id, args.event_type, args.event_id, channels, payload, expires_at, idempotency_key=None
     )
 
 

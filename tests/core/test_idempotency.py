@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tidings.clock import ManualClock
-from tidings.core import receipts as module
-from tidings.core.receipts import Answer, Receipts
+from tidings.core import idempotency as module
+from tidings.core.idempotency import Answer, Idempotency
 from tidings.errors import AppError, conflict
 from tidings.storage import settings
 from tidings.storage.database import Busy, Database, Write
@@ -53,9 +53,9 @@ async def test_a_second_node_waits_for_the_first(postgres_dsn: str, *, fails: bo
         first, second = Work("first", fails=fails), Work("second")
         second.let_go.set()
 
-        leading = asyncio.create_task(Receipts(one, ManualClock()).once("k", first, _answer))
+        leading = asyncio.create_task(Idempotency(one, ManualClock()).once("k", first, _answer))
         await first.begun.wait()
-        following = asyncio.create_task(Receipts(two, ManualClock()).once("k", second, _answer))
+        following = asyncio.create_task(Idempotency(two, ManualClock()).once("k", second, _answer))
         await asyncio.sleep(0.2)
         assert not second.begun.is_set()
         first.let_go.set()
@@ -70,11 +70,11 @@ async def test_a_node_that_waits_too_long_says_so(postgres_dsn: str, monkeypatch
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.1)
     async with _nodes(postgres_dsn, 2) as (one, two):
         first, second = Work("first"), Work("second")
-        leading = asyncio.create_task(Receipts(one, ManualClock()).once("k", first, _answer))
+        leading = asyncio.create_task(Idempotency(one, ManualClock()).once("k", first, _answer))
         await first.begun.wait()
 
         with pytest.raises(Busy):
-            await Receipts(two, ManualClock()).once("k", second, _answer)
+            await Idempotency(two, ManualClock()).once("k", second, _answer)
 
         first.let_go.set()
         assert Answer(201, b"first") == await leading
@@ -83,12 +83,12 @@ async def test_a_node_that_waits_too_long_says_so(postgres_dsn: str, monkeypatch
 async def test_in_one_process_too_a_wait_ends(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.1)
     async with _nodes(sqlite_url, 1) as (node,):
-        receipts, first = Receipts(node, ManualClock()), Work("first")
-        leading = asyncio.create_task(receipts.once("k", first, _answer))
+        idempotency, first = Idempotency(node, ManualClock()), Work("first")
+        leading = asyncio.create_task(idempotency.once("k", first, _answer))
         await first.begun.wait()
 
         with pytest.raises(AppError) as refused:
-            await receipts.once("k", Work("second"), _answer)
+            await idempotency.once("k", Work("second"), _answer)
 
         first.let_go.set()
         assert "unavailable" == refused.value.code
@@ -97,25 +97,25 @@ async def test_in_one_process_too_a_wait_ends(sqlite_url: str, monkeypatch: pyte
 
 async def test_a_work_that_is_cancelled_frees_its_key(sqlite_url: str) -> None:
     async with _nodes(sqlite_url, 1) as (node,):
-        receipts, first, second = Receipts(node, ManualClock()), Work("first"), Work("second")
-        leading = asyncio.create_task(receipts.once("k", first, _answer))
+        idempotency, first, second = Idempotency(node, ManualClock()), Work("first"), Work("second")
+        leading = asyncio.create_task(idempotency.once("k", first, _answer))
         await first.begun.wait()
         second.let_go.set()
 
         leading.cancel()
 
-        assert Answer(201, b"second") == await receipts.once("k", second, _answer)
+        assert Answer(201, b"second") == await idempotency.once("k", second, _answer)
         assert leading.cancelled()
 
 
 async def test_without_a_key_work_is_done_each_time(database_url: str) -> None:
     async with _nodes(database_url, 1) as (node,):
-        receipts, done = Receipts(node, ManualClock()), list[int]()
+        idempotency, done = Idempotency(node, ManualClock()), list[int]()
 
         async def work(_: Write) -> str:
             done.append(1)
             return "x"
 
         for _ in range(2):
-            assert Answer(201, b"x") == await receipts.once(None, work, _answer)
+            assert Answer(201, b"x") == await idempotency.once(None, work, _answer)
         assert 2 == len(done)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Idempotency: a request repeated with the same key runs once; both calls get the same response.
+
+The idempotency record, the work and the response commit together, so neither the work nor the record exists without
+the other. An error rolls all three back, and the next request with that key runs the work.
+In one process a second request waits for the first on a lock; across processes it waits in the database, on the row
+that the first has not committed yet.
+"""
+
+import asyncio
+import binascii
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from tidings.clock import HOUR, Clock
+from tidings.errors import unavailable
+from tidings.model.token import Principal
+from tidings.storage import idempotency
+from tidings.storage.database import Busy, Database, Write, retried
+
+Result = TypeVar("Result")
+
+RETENTION_MS: Final = 12 * HOUR
+WAIT_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request is answered: a status and the bytes of a JSON value, or none."""
+
+    status: int
+    body: bytes = b""
+
+
+def scoped_key(caller: Principal, method: str, path: str, query: bytes, key: bytes) -> str:
+    """Return the idempotency key in the scope of its caller and request; `path` has no trailing slash."""
+    scope = f"{caller.org_id}\n{caller.subject}\n{method}\n{path}?".encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(b"%b%b\n%b" % (scope, query, key)).digest()
+    return binascii.b2a_base64(digest, newline=False).decode("ascii")
+
+
+class Idempotency:
+    """Runs work once for each idempotency key."""
+
+    __slots__ = ("_clock", "_db", "_locks")
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+        self._locks: dict[str, _KeyLock] = {}
+
+    async def find(self, key: str) -> Answer | None:
+        """Return the stored response of an earlier request with this key."""
+        async with self._db.read() as read:
+            found = await idempotency.find_unexpired(read, key, now=self._clock.now())
+        return None if found is None else Answer(*found)
+
+    async def once(
+        self,
+        key: str | None,
+        work: Callable[[Write], Awaitable[Result]],
+        render: Callable[[Result], Answer],
+    ) -> Answer:
+        """Run the work in a transaction and render its response, or return the response stored under this key.
+
+        Without a key the work always runs. `render` is pure: the commit may fail after it has run.
+        """
+        if key is None:
+            return await retried(lambda: self._without_key(work, render))
+        lock = self._locks.setdefault(key, _KeyLock())
+        lock.waiting += 1
+        try:
+            await lock.acquire()
+            try:
+                return await self._with_retries(key, work, render)
+            finally:
+                lock.lock.release()
+        finally:
+            lock.waiting -= 1
+            if not lock.waiting:
+                self._locks.pop(key, None)
+
+    async def _without_key(
+        self,
+        work: Callable[[Write], Awaitable[Result]],
+        render: Callable[[Result], Answer],
+    ) -> Answer:
+        async with self._db.write() as tx:
+            return render(await work(tx))
+
+    async def _with_retries(
+        self,
+        key: str,
+        work: Callable[[Write], Awaitable[Result]],
+        render: Callable[[Result], Answer],
+    ) -> Answer:
+        """Retry while another process holds the key's row, up to a deadline; the database ends each wait itself."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + WAIT_SECONDS
+        while True:
+            try:
+                return await self._once(key, work, render)
+            except Busy:
+                if loop.time() >= deadline:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _once(
+        self,
+        key: str,
+        work: Callable[[Write], Awaitable[Result]],
+        render: Callable[[Result], Answer],
+    ) -> Answer:
+        async with self._db.write() as tx:
+            now = self._clock.now()
+            if not await idempotency.claim(tx, key, now=now, expires_at=now + RETENTION_MS):
+                stored = await idempotency.find(tx, key)
+                if stored is None:  # it expired, or was rolled back, between the two statements
+                    message = "the idempotency record disappeared between two statements"
+                    raise Busy(message)
+                return Answer(*stored)
+            answer = render(await work(tx))
+            await idempotency.keep(tx, key, status=answer.status, body=answer.body)
+            return answer
+
+
+@dataclass(slots=True, eq=False)
+class _KeyLock:
+    """The lock of one key in this process, and how many requests hold or await it."""
+
+    lock: asyncio.Lock
+    waiting: int
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.waiting = 0
+
+    async def acquire(self) -> None:
+        """Acquire the lock, up to a deadline."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self.lock.acquire()
+        except TimeoutError as error:
+            raise unavailable(
+                "A request with the same idempotency key is still in progress; repeat this one later."
+            ) from error
