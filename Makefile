@@ -7,7 +7,7 @@ ARGS ?=
 TIMED := tests/delivery/test_isolation.py tests/tasks/test_recover.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo serve test check chaos bench bench-tasks lock clean
+.PHONY: help demo serve test check chaos bench bench-tasks voice lock clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -42,6 +42,9 @@ bench: $(VENV)/.dev $(VENV)/.postgres  ## measure throughput; Linux with a C com
 
 bench-tasks: $(VENV)/.dev $(VENV)/.postgres  ## measure background tasks; ARGS="--scale 0.1" for a tenth
 	@PYTHONPATH=scripts $(BIN)/python -m bench_tasks $(ARGS)
+
+voice:  ## measure the prose of code and documentation; ARGS=--list for every place
+	@python3 scripts/voice.py $(ARGS)
 
 lock:  ## make the pinned, hashed requirements anew from pyproject.toml
 	@PYTHON="$$(sh scripts/find-python.sh)" sh scripts/lock.sh

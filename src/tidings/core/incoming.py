@@ -60,6 +60,7 @@ _as_json: Final = lru_cache(maxsize=1_024)(json.dumps)
 
 
 def row(item: Item, now: int) -> NewMessage:
+    """Return the row that stores the message."""
     draft = item.draft
     return NewMessage(
         item.id,
@@ -76,6 +77,7 @@ def row(item: Item, now: int) -> NewMessage:
 
 
 def accepted(item: Item) -> Accepted:
+    """Return the message as its caller receives it."""
     draft = item.draft
     return Accepted(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels, draft.extras)
 

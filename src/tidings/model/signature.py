@@ -233,6 +233,7 @@ def is_fresh(timestamp: int, now: int, tolerance_seconds: int = TOLERANCE_SECOND
 
 
 def signed_content(msg_id: str, timestamp: int, body: bytes) -> bytes:
+    """Return the bytes that the signature covers, as Standard Webhooks defines them."""
     return b"%b.%d.%b" % (msg_id.encode("ascii"), timestamp, body)
 
 
