@@ -61,10 +61,18 @@ def test_a_small_payload_counts_as_a_delivery_only() -> None:
 
 def test_a_payload_that_does_not_fit_is_refused_unless_it_is_alone() -> None:
     budget = Budget(10, len(BIG) + 1)
-    assert len(BIG) * 2 == budget.reserve_payload(len(BIG) * 2, [receiver()])
-    assert budget.reserve_payload(1, [receiver()]) is None
+    assert len(BIG) * 2 == budget.reserve_payload(len(BIG) * 2)
+    assert budget.reserve_payload(1) is None
     budget.release(0, len(BIG) * 2)
-    assert len(BIG) == budget.reserve_payload(len(BIG), [receiver()])
+    assert len(BIG) == budget.reserve_payload(len(BIG))
+
+
+def test_one_encrypted_copy_fits_beside_its_payload_and_the_next_only_within_the_bound() -> None:
+    budget, tls = Budget(10, 1), receiver("https://example.com")
+    assert len(BIG) == budget.reserve_payload(len(BIG))
+    assert 0 == budget.reserve_copy(len(BIG), receiver())
+    assert len(BIG) == budget.reserve_copy(len(BIG), tls)
+    assert budget.reserve_copy(len(BIG), tls) is None
 
 
 def test_what_memory_has_left_is_shared_among_endpoints() -> None:
@@ -183,3 +191,27 @@ async def test_large_payloads_keep_their_bound_in_bytes(db: Database, *, is_back
     assert 90 == len(door.seen)
     assert path.delivery is not None
     assert (0, 0) == (path.delivery.queue.budget.held_bytes, path.delivery.queue.budget.spoken_for)
+
+
+@pytest.mark.parametrize("is_backlog", [False, True])
+async def test_one_large_message_to_many_endpoints_over_tls_keeps_the_bound(db: Database, *, is_backlog: bool) -> None:
+    app, rest = await add_app(db), {"payload": b'"%b"' % BIG}
+    async with Door() as door:
+        for _ in range(30):
+            await add_endpoint(db, app, door.url.replace("http:", "https:"))  # each handshake fails, after its copy
+        if is_backlog:
+            async with running(db) as waiting:
+                await waiting.send(app, **rest)
+        async with running(db, delivering=replace(terms(), memory_bytes=5 * len(BIG))) as path:
+            with watched(path) as most:
+                if not is_backlog:
+                    await path.send(app, **rest)
+                await path.until("attempt", 30)
+
+    assert 2 * len(BIG) < most["bytes"] <= 5 * (len(BIG) + 2)
+    assert path.delivery is not None
+    assert (0, 0, 0) == (
+        path.delivery.queue.budget.held_bytes,
+        path.delivery.queue.budget.spoken_for,
+        path.delivery.queue.budget.reserved,
+    )

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: MIT
 """Large payloads to receivers that never read them, against a real server process."""
 
+import asyncio
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from delivery.authority import Authority
+from faults.kit import eventually
 from faults.test_readers import BIG, RSS_MAX, rss
 from live import serving
 
 RECEIVERS = 10
 MESSAGES = 250
+TLS_RECEIVERS = 70
+MEMORY = 32 * 1024 * 1024
 
 
 def test_payloads_for_receivers_that_never_read_hold_little(tmp_path: Path, database_url: str) -> None:
@@ -34,3 +40,49 @@ def test_payloads_for_receivers_that_never_read_hold_little(tmp_path: Path, data
 
         assert 204 == server.call("GET", "/api/v1/health/ping")[0]
         assert rss(server) < RSS_MAX
+
+
+def _deaf(held: list[asyncio.StreamWriter]) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
+    """Return a handler that completes the handshake and then reads nothing."""
+
+    def handle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        held.append(writer)
+
+    return handle
+
+
+async def test_one_message_to_many_receivers_over_tls_that_never_read_holds_little(
+    tmp_path: Path, database_url: str
+) -> None:
+    handshakes: list[asyncio.StreamWriter] = []
+    context = Authority.made(tmp_path).receiver_context("receiver.test")
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    listening.bind(("0.0.0.0", 0))  # noqa: S104 - each address of loopback is a receiver of its own
+    port = listening.getsockname()[1]
+    settings = {
+        "whitelist_subnets": "[127.0.0.0/8]",
+        "dangerous_disable_tls_verification": "true",
+        "worker_request_timeout": 1,
+        "delivery_memory_bytes": MEMORY,
+        "retry_schedule": "[]",
+    }
+    async with await asyncio.start_server(_deaf(handshakes), sock=listening, ssl=context, backlog=1_024):
+        with serving(database_url, tmp_path, **settings) as server:
+            call = asyncio.to_thread
+            app = (await call(server.call, "POST", "/api/v1/app", {"name": "a"}))[1]["id"]
+            for number in range(TLS_RECEIVERS):
+                url = f"https://127.0.1.{number + 1}:{port}/"
+                assert 201 == (await call(server.call, "POST", f"/api/v1/app/{app}/endpoint", {"url": url}))[0]
+            before = rss(server)
+            body = {"eventType": "a", "payload": {"big": BIG}}
+            status, message = await call(server.call, "POST", f"/api/v1/app/{app}/msg", body)
+            assert 202 == status
+
+            attempts = f"/api/v1/app/{app}/attempt/msg/{message['id']}?limit=250"
+            await eventually(lambda: len(server.call("GET", attempts)[1]["data"]) == TLS_RECEIVERS)
+            assert rss(server) < before + 3 * MEMORY
+        for each in handshakes:
+            each.transport.abort()
+    assert len(handshakes) > TLS_RECEIVERS // 2, "the receivers came as far as the payload"

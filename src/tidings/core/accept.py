@@ -360,10 +360,13 @@ class AcceptBatcher:
         if draft.extras is not None and draft.extras.deliver_at is not None:
             return put_off(item, draft.extras.deliver_at, prepared)
         receivers = routing.match(draft.event_type, draft.channels)
-        has_room = len(draft.payload) <= self._handover.large or self._has_room(draft, receivers, prepared)
+        is_large = len(draft.payload) > self._handover.large
+        has_room = not is_large or (bool(receivers) and self._has_room(draft, prepared))
         rows: list[DueRow] = []
         for receiver in receivers:
             fits = has_room and not receiver.limits and self._handover.room(receiver.id)
+            if fits and is_large:
+                fits = self._has_room_for_copy(draft, receiver, prepared)
             held = (lease, until) if fits else (None, None)
             rows.append((item.id, receiver.id, routing.app_id, routing.org_id, now, *held))
             if fits:
@@ -372,10 +375,18 @@ class AcceptBatcher:
                 prepared.left.add(receiver.id)
         return rows
 
-    def _has_room(self, draft: Draft, receivers: Sequence[Receiver], prepared: Prepared) -> bool:
+    def _has_room(self, draft: Draft, prepared: Prepared) -> bool:
         """Reserve room for a large payload, which all of its deliveries share."""
-        reserved = self._handover.payload(len(draft.payload), receivers) if receivers else None
+        reserved = self._handover.payload(len(draft.payload))
         prepared.payload_bytes += reserved or 0
+        return reserved is not None
+
+    def _has_room_for_copy(self, draft: Draft, receiver: Receiver, prepared: Prepared) -> bool:
+        """Reserve room for the encrypted copy of a large payload, or give the place of its delivery back."""
+        reserved = self._handover.copy(len(draft.payload), receiver)
+        prepared.payload_bytes += reserved or 0
+        if reserved is None:
+            self._handover.release(1, 0)
         return reserved is not None
 
 

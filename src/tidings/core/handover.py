@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How accepted deliveries reach delivery: places in memory are reserved before the commit, and filled after it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,7 +9,11 @@ from tidings.model.lease import Leases, new_node
 from tidings.model.routing import Receiver, Send
 
 
-def _no_payload(_size: int, _receivers: Sequence[Receiver]) -> int | None:
+def _no_payload(_size: int) -> int | None:
+    return None
+
+
+def _no_copy(_size: int, _receiver: Receiver) -> int | None:
     return None
 
 
@@ -41,8 +45,10 @@ class Handover:
     """Called after the commit with the first moment to which a delivery was put off."""
     large: int = 2**62
     """Bytes; a larger payload needs room of its own."""
-    payload: Callable[[int, Sequence[Receiver]], int | None] = _no_payload
-    """Reserves room for a large payload that receivers get; returns its bytes, or None where they do not fit."""
+    payload: Callable[[int], int | None] = _no_payload
+    """Reserves room for a large payload; returns its bytes, or None where they do not fit."""
+    copy: Callable[[int, Receiver], int | None] = _no_copy
+    """Reserves room for the encrypted copy of a large payload to one receiver; returns its bytes, 0 without TLS."""
     release: Callable[[int, int], None] = _nothing
     """Releases so many places and so many bytes, after the commit or instead of it."""
 

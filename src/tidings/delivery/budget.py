@@ -88,13 +88,22 @@ class Budget:
         self.reserved -= deliveries
         self.spoken_for -= payload_bytes
 
-    def reserve_payload(self, size: int, receivers: Sequence[Receiver], *, is_held: bool = False) -> int | None:
-        """Reserve a large payload that is sent to receivers; return its bytes, or None where they do not fit.
+    def reserve_payload(self, size: int) -> int | None:
+        """Reserve a large payload, which all deliveries of its message share; return its bytes, or None if too large.
 
-        One payload always fits where no other is held, whatever its size.
+        One payload always fits while nothing else is held, whatever its size.
         """
-        size *= sum(map(_copies, receivers)) + (not is_held)
-        if size > self.bytes_left and self.held_bytes + self.spoken_for:
+        return self._reserve(size, 0)
+
+    def reserve_copy(self, size: int, receiver: Receiver) -> int | None:
+        """Reserve the encrypted copy of one delivery over TLS; return its bytes, or None if too large.
+
+        The payload itself is held or reserved already. One copy always fits while nothing but its payload is held.
+        """
+        return self._reserve(size, size) if _copies(receiver) else 0
+
+    def _reserve(self, size: int, alone: int) -> int | None:
+        if size > self.bytes_left and self.held_bytes + self.spoken_for > alone:
             return None
         self.spoken_for += size
         return size

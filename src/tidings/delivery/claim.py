@@ -370,7 +370,7 @@ class Claimer:
         back: list[Settled] = []
         for row in rows:
             msg_id, endpoint_id = row["msg_id"], row["endpoint_id"]
-            if msg_id in payloads.too_large:
+            if (msg_id, endpoint_id) in payloads.too_large:
                 back.append(Settled(msg_id, endpoint_id, lease, row["due_at"]))
                 continue
             payload = payloads.found.get(msg_id)

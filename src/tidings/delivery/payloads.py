@@ -15,10 +15,10 @@ _ANY_SIZE: Final = 2**62
 
 @dataclass(slots=True)
 class Payloads:
-    """Payloads by message, and the messages whose payloads find no room."""
+    """Payloads by message, and the deliveries (message, endpoint) whose payloads find no room."""
 
     found: dict[str, bytes] = field(default_factory=dict)
-    too_large: set[str] = field(default_factory=set)
+    too_large: set[tuple[str, str]] = field(default_factory=set)
     reserved: int = 0
     """Bytes that were reserved; the caller releases them."""
 
@@ -52,13 +52,15 @@ async def payloads_of(tx: Write, budget: Budget, rows: Sequence[Row], receivers:
 
 
 def _fits(budget: Budget, payloads: Payloads, msg_id: str, size: int, to: Sequence[Receiver]) -> bool:
-    """Reserve room for a large payload; tell whether it is to be loaded: not if a delivery in memory has it."""
+    """Reserve room for a large payload and its encrypted copies; return whether the payload has to be loaded.
+
+    It has not if a delivery in memory shares it, or if no delivery fits.
+    """
     held = budget.payload(msg_id)
-    reserved = budget.reserve_payload(size, to, is_held=held is not None)
-    if reserved is None:
-        payloads.too_large.add(msg_id)
-        return False
-    payloads.reserved += reserved
+    reserved = 0 if held is not None else budget.reserve_payload(size)
+    copies = [None if reserved is None else budget.reserve_copy(size, receiver) for receiver in to]
+    payloads.reserved += (reserved or 0) + sum(copy or 0 for copy in copies)
+    payloads.too_large |= {(msg_id, receiver.id) for receiver, copy in zip(to, copies, strict=True) if copy is None}
     if held is not None:
         payloads.found[msg_id] = held
-    return held is None
+    return held is None and any(copy is not None for copy in copies)

@@ -110,6 +110,7 @@ class Delivery:
             later=self.claimer.due_at,
             large=LARGE,
             payload=queue.budget.reserve_payload,
+            copy=queue.budget.reserve_copy,
             release=queue.budget.release,
         )
 
