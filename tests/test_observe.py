@@ -18,10 +18,10 @@ def _raised(error: Exception) -> Exception:
 
 
 def test_trouble_with_the_database_is_told_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    failure("taking the pulse", _raised(Unavailable("nobody listens")))
+    failure("the heartbeat query", _raised(Unavailable("nobody listens")))
 
     assert [(each.message, each.exc_info) for each in caplog.records] == [
-        ("the database is unavailable, first met in taking the pulse: Unavailable: nobody listens", None)
+        ("the database is unavailable, first met in the heartbeat query: Unavailable: nobody listens", None)
     ]
 
 

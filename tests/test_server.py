@@ -32,13 +32,13 @@ async def test_a_process_without_the_role_of_tasks_does_not_keep_those_of_a_dead
             assert await claims.claim(tx, Terms(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
         server = _server(db, Roles(api=False, tasks=False))
 
-        company = server._nodes  # noqa: SLF001
-        assert company is not None
+        nodes = server._nodes  # noqa: SLF001
+        assert nodes is not None
         dead = {new_node(): "dead"}
 
         for _ in range(3):
-            await company.beat(dead, is_known=True)
-        await company.leave()
+            await nodes.check(dead, is_known=True)
+        await nodes.leave()
 
         assert (await reread(db, task.id)).state is State.QUEUED
 

@@ -48,11 +48,11 @@ from tidings.model.signature import SignatureType
 from tidings.model.vault import SealedError, Vault
 from tidings.observe import count, counters, failure, log, start_logging
 from tidings.stopping import Budget, Stop, within
-from tidings.storage import intake, partitions, pulse
+from tidings.storage import heartbeat, intake, partitions
 from tidings.storage.database import Database, Dialect, StorageError
 from tidings.storage.migrate import migrate as run_migrations
 from tidings.storage.migrate import require_current
-from tidings.storage.nodes import Presence
+from tidings.storage.nodes import LivenessLock
 from tidings.storage.postgres import PostgresDatabase
 from tidings.storage.store import opened
 from tidings.tasks.handler import Handler
@@ -111,7 +111,7 @@ class Server:
         limits = terms.tasks(settings)
         # A process without the role works on no task, and expires the lapsed ones of others.
         self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), known, worker)
-        self._nodes = self._company(db, worker, self._runner)
+        self._nodes = self._make_nodes(db, worker, self._runner)
         self._watching: Watching | None = None
         self._http = self._listening(secret, known) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
@@ -125,18 +125,18 @@ class Server:
             self._wake.endpoints = self._delivery.refresh
         self._wake.tasks = self._runner.wake
 
-    def _company(self, db: Database, worker: str, runner: Runner) -> Nodes | None:
-        """Return what this process knows of others; where sessions are not its own, leases have to do.
+    def _make_nodes(self, db: Database, worker: str, runner: Runner) -> Nodes | None:
+        """Return the liveness and takeover of nodes; None where a pooler owns the sessions and lease expiry has to do.
 
-        Whatever its roles, a process queues the tasks of another one that is gone: it may be the first to find out.
+        Whatever its roles, a node queues the tasks of a lost node: it may be the first to notice.
         """
         if not isinstance(db, PostgresDatabase) or not db.keeps_sessions:
             return None
-        presence = Presence(db, db.connect, self._node, worker)
-        return Nodes(db, self._clock, presence, freed=self._freed, put_back=runner.inherit)
+        liveness_lock = LivenessLock(db, db.connect, self._node, worker)
+        return Nodes(db, self._clock, liveness_lock, freed=self._freed, put_back=runner.inherit)
 
     def _freed(self) -> None:
-        """Claim what another process, which is gone, was about to send."""
+        """Claim the deliveries of a lost node."""
         if self._delivery is not None:
             self._delivery.claimer.wake()
 
@@ -188,11 +188,11 @@ class Server:
     async def run(self, stop: asyncio.Event, listener: socket.socket | None) -> None:
         """Work until told to stop."""
         await self._housekeep()
-        await self._arrive()
+        await self._join()
         if self._delivery is not None:
             await self._delivery.start()
         await self._runner.start()
-        self._chores.append(asyncio.create_task(self._heartbeat.run(self._hear)))
+        self._chores.append(asyncio.create_task(self._heartbeat.run(self._run_heartbeat_query)))
         self._chores.append(asyncio.create_task(self._housekeep_hourly()))
         self._chores.append(asyncio.create_task(self._seal()))
         self._chores.append(asyncio.create_task(ClockWatch(self._db, self._clock, repaired=self._look_again).run()))
@@ -234,34 +234,34 @@ class Server:
             self._delivery.claimer.wake()
         self._runner.wake()
 
-    async def _arrive(self) -> None:
-        """Show the others a sign of life before anything is leased: who dies without one is missed by nobody."""
+    async def _join(self) -> None:
+        """Take the liveness lock before anything is leased: no node takes over from one that never held it."""
         if self._nodes is None:
             return
         try:
-            await self._nodes.arrive()
+            await self._nodes.join()
         except StorageError as error:
-            failure("arriving", error)
+            failure("taking the liveness lock", error)
 
-    async def _hear(self) -> None:
-        """Hear what other nodes have done; on PostgreSQL only, once a second."""
+    async def _run_heartbeat_query(self) -> None:
+        """Learn what other nodes have done; on PostgreSQL only, once a second."""
         try:
             async with self._db.read() as read:
                 asked_at = self._clock.monotonic()
-                heard = await pulse.take(read, since=self._clock.now() - _LATELY_MS, node=self._node)
-                self._shared.told(heard.now, took=int((self._clock.monotonic() - asked_at) * SECOND))
-            self._heard(heard)
+                found = await heartbeat.query(read, since=self._clock.now() - _LATELY_MS, node=self._node)
+                self._shared.told(found.now, took=int((self._clock.monotonic() - asked_at) * SECOND))
+            self._apply(found)
             if self._nodes is not None:
-                await self._nodes.beat(heard.gone, is_known=heard.is_known)
-        except Exception as error:  # noqa: BLE001 - the next pulse comes all the same
-            failure("taking the pulse", error)
+                await self._nodes.check(found.lost, is_known=found.is_known)
+        except Exception as error:  # noqa: BLE001 - the next heartbeat tries again
+            failure("the heartbeat query", error)
 
-    def _heard(self, heard: pulse.Pulse) -> None:
-        for app_id, version in heard.changed.items():
+    def _apply(self, found: heartbeat.HeartbeatResult) -> None:
+        for app_id, version in found.changed.items():
             self._routing.drop_older(app_id, version)
-        if self._delivery is not None and heard.deliveries_at is not None:
-            self._delivery.claimer.due_at(heard.deliveries_at)
-        if heard.tasks_at is not None and heard.tasks_at <= heard.now:
+        if self._delivery is not None and found.deliveries_at is not None:
+            self._delivery.claimer.due_at(found.deliveries_at)
+        if found.tasks_at is not None and found.tasks_at <= found.now:
             self._runner.wake()
 
     async def _seal(self) -> None:

@@ -208,7 +208,7 @@ async def test_progress_is_told_once_a_second_at_most(lite: Api, monkeypatch: py
 
 
 async def test_a_silence_is_filled_so_that_nobody_hangs_up(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_stream, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(task_stream, "KEEPALIVE_SECONDS", 0.05)
     async with reading(lite, await stored(lite, State.PAUSED)) as reader:
         await reader.has(": nothing new\n\n: nothing new\n\n")
 
@@ -217,7 +217,7 @@ async def test_a_silence_is_filled_so_that_nobody_hangs_up(lite: Api, monkeypatc
 
 @pytest.mark.parametrize("way", ["logout", "expiry"])
 async def test_a_stream_ends_with_the_token_of_its_reader(lite: Api, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    monkeypatch.setattr(task_stream, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(task_stream, "KEEPALIVE_SECONDS", 0.05)
     app = await lite.app()
     task_id = await stored(lite, State.QUEUED, app=app)
     mine = issue_app_token(SECRET, OrgId(ORG), AppId(app), lite.clock.now())

@@ -23,31 +23,31 @@ async def written(db: Database) -> list[str]:
 
 async def test_one_row_is_written_however_often_health_is_asked_for(db: Database) -> None:
     clock = ManualClock()
-    beat = Heartbeat(db, clock, 3)
+    heartbeat = Heartbeat(db, clock, 3)
 
-    assert [True] * 20 == await asyncio.gather(*(beat.is_good() for _ in range(20)))
+    assert [True] * 20 == await asyncio.gather(*(heartbeat.is_good() for _ in range(20)))
     first = await written(db)
     clock.advance(1_900)
-    assert await beat.is_good()
+    assert await heartbeat.is_good()
     assert first == await written(db)
     assert 1 == len(first)
 
 
 async def test_the_row_is_written_again_after_two_seconds(db: Database) -> None:
     clock = ManualClock()
-    beat = Heartbeat(db, clock, 3)
-    await beat.is_good()
+    heartbeat = Heartbeat(db, clock, 3)
+    await heartbeat.is_good()
     if isinstance(db, SqliteDatabase):
         db._wrote_at = float("-inf")  # noqa: SLF001 - long ago
     first = await written(db)
 
     clock.advance(2_100)
-    await beat.is_good()
+    await heartbeat.is_good()
 
     assert first != await written(db)
 
 
-async def test_a_write_of_the_service_saves_the_beat(migrated_sqlite_url: str) -> None:
+async def test_a_write_of_the_service_counts_as_a_heartbeat(migrated_sqlite_url: str) -> None:
     db = await opened(migrated_sqlite_url)
     async with db.write() as tx:
         await tx.run("INSERT INTO setting (name, value) VALUES ('a', 'b')")
@@ -78,10 +78,10 @@ async def test_a_file_that_is_no_longer_the_database_is_found(
     migrated_sqlite_url: str, spoil: Callable[[Path], None]
 ) -> None:
     db = await opened(migrated_sqlite_url)
-    beat = Heartbeat(db, ManualClock())
+    heartbeat = Heartbeat(db, ManualClock())
     spoil(Path(migrated_sqlite_url.removeprefix("sqlite:///")))
 
-    assert not await beat.is_good()
+    assert not await heartbeat.is_good()
 
     await db.close()
 
@@ -107,7 +107,7 @@ async def test_an_outage_is_two_lines_whatever_fails(caplog: pytest.LogCaptureFi
 
 
 async def test_all_components_share_the_line_of_an_outage(caplog: pytest.LogCaptureFixture) -> None:
-    for doing in ("claiming deliveries", "claiming tasks", "taking the pulse"):
+    for doing in ("claiming deliveries", "claiming tasks", "the heartbeat query"):
         observe.failure(doing, Unavailable("away"))
     observe.failure("a fault of our own", KeyError("x"))
 

@@ -10,7 +10,7 @@ from message_path import add_app, add_endpoint, running
 from tidings.clock import SystemClock
 from tidings.core.routing import RoutingCache
 from tidings.ids import DEFAULT_ORG
-from tidings.storage import pulse, routing
+from tidings.storage import heartbeat, routing
 from tidings.storage.database import Database
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
@@ -56,7 +56,7 @@ async def test_an_application_is_dropped_for_a_later_version_only(db: Database) 
     assert cache.known(DEFAULT_ORG, app) is None
 
 
-async def test_the_pulse_tells_versions_of_what_has_changed_lately(postgres_dsn: str) -> None:
+async def test_the_heartbeat_query_reports_recent_routing_versions(postgres_dsn: str) -> None:
     db = await opened(postgres_dsn)
     await migrate(db)
     before = SystemClock().now()
@@ -64,6 +64,6 @@ async def test_the_pulse_tells_versions_of_what_has_changed_lately(postgres_dsn:
     await add_endpoint(db, app, "http://127.0.0.1:9/")
 
     async with db.read() as read:
-        assert {app: 2} == (await pulse.take(read, since=before, node=0)).changed
-        assert {} == (await pulse.take(read, since=SystemClock().now() + 60_000, node=0)).changed
+        assert {app: 2} == (await heartbeat.query(read, since=before, node=0)).changed
+        assert {} == (await heartbeat.query(read, since=SystemClock().now() + 60_000, node=0)).changed
     await db.close()

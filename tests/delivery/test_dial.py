@@ -246,12 +246,12 @@ async def test_a_dial_given_up_as_it_succeeds_leaves_no_connection(monkeypatch: 
     async with Receiver() as receiver:
         dialer = DirectDialer(Resolver(LOOPBACK, look_up=names()), tls_context(verify=True))
         made: list[Connection] = []
-        keeper = Pool(House(dialer, Limits(), Wheel(loop.call_later, monotonic)), Origin("", "http", "", 0))
+        owner = Pool(House(dialer, Limits(), Wheel(loop.call_later, monotonic)), Origin("", "http", "", 0))
 
         def make() -> Connection:
             now = monotonic()
             sending = Sending(b"", lambda _: None, Wheel(loop.call_later, monotonic), now, now + 9, now + 9)
-            made.append(Connection(keeper, Reading(1, 1.0), sending))
+            made.append(Connection(owner, Reading(1, 1.0), sending))
             return made[0]
 
         with monkeypatch.context() as patched:

@@ -13,7 +13,7 @@ from tidings.clock import SystemClock
 from tidings.core.heartbeat import Heartbeat
 from tidings.storage.database import Database, Unavailable
 from tidings.storage.migrate import migrate
-from tidings.storage.nodes import Presence
+from tidings.storage.nodes import LivenessLock
 from tidings.storage.postgres import PostgresDatabase
 from tidings.storage.store import opened
 
@@ -65,18 +65,18 @@ async def test_many_at_once_fail_at_most_once_for_each_session(pooled: PostgresD
 
 
 async def test_the_session_of_the_liveness_lock_is_renewed_too(pooled: PostgresDatabase) -> None:
-    presence = Presence(pooled, pooled.connect, 7, "a:1")
-    await presence.keep(is_known=False)
-    held = presence._connection  # noqa: SLF001
+    liveness_lock = LivenessLock(pooled, pooled.connect, 7, "a:1")
+    await liveness_lock.ensure(is_known=False)
+    held = liveness_lock._connection  # noqa: SLF001
     await every_session(pooled, "SET default_transaction_read_only = on")
     assert not await write(pooled)
 
     async with asyncio.timeout(10):
-        while presence._connection in (None, held):  # noqa: SLF001 - the server has to notice the end of the old one
-            await presence.keep(is_known=True)
+        while liveness_lock._connection in (None, held):  # noqa: SLF001 - the server has to notice the end of the old one
+            await liveness_lock.ensure(is_known=True)
 
     assert held.is_closed()
-    await presence.leave()
+    await liveness_lock.release()
 
 
 async def test_the_heartbeat_finds_a_database_that_refuses_writes(pooled: PostgresDatabase, postgres_dsn: str) -> None:

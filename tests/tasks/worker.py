@@ -41,7 +41,7 @@ async def work(up: Callable[[], None], url: str, name: str, sabotage: str) -> No
         up()
         while await _left(db):
             if db.dialect is Dialect.POSTGRESQL:
-                runner.wake()  # as the server's pulse does
+                runner.wake()  # as the server does after each heartbeat query
             await asyncio.sleep(0.02)
         await runner.stop()
 

@@ -21,10 +21,10 @@ from tidings.core.watching import View, Watching
 from tidings.model.task import ENDED, Task
 from tidings.model.token import Principal
 
-BEAT_SECONDS: Final = 15.0
+KEEPALIVE_SECONDS: Final = 15.0
 PACE_SECONDS: Final = 1.0
 _RETRY: Final = b"retry: 3000\n\n"
-_BEAT: Final = b": nothing new\n\n"
+_KEEPALIVE: Final = b": nothing new\n\n"
 _ENOUGH: Final = Answer(204)
 """Tells a browser not to come back."""
 
@@ -100,11 +100,11 @@ class _Following:
             if is_over or self._left.is_set():
                 return
             if not await self._view.changed(version, self._pause()) and not self._is_pending():
-                yield _BEAT
+                yield _KEEPALIVE
 
     async def _may_go_on(self) -> bool:
         moment = asyncio.get_running_loop().time()
-        if moment < self._asked + BEAT_SECONDS:
+        if moment < self._asked + KEEPALIVE_SECONDS:
             return True
         self._asked = moment
         return await self._may()
@@ -131,7 +131,7 @@ class _Following:
 
     def _pause(self) -> float:
         if not self._is_pending():
-            return BEAT_SECONDS
+            return KEEPALIVE_SECONDS
         return max(0.001, self._due - asyncio.get_running_loop().time())
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Taking over from processes that are gone, on PostgreSQL: what they were sending is due again, their tasks are queued.
+"""Takeover from lost nodes, on PostgreSQL: their deliveries become due again, their tasks are queued.
 
-A process counts as gone when it was found without its sign of life in three pulses one after the other: its session may
-have been lost with a restart of the database, and then it has the time to come back. Should one be given up that still
-works, its sends under way are sent twice, and are recorded once: every statement that settles names its lease.
+A node is lost when three heartbeat queries in a row found it without its liveness lock: its session may have ended
+with a restart of the database, and this gives it time to come back. If a node that still works is declared lost, its
+deliveries in flight are sent twice and recorded once: every statement that settles names its lease.
 """
 
 from collections import Counter
@@ -16,48 +16,48 @@ from tidings.observe import log
 from tidings.storage import deliveries, nodes
 from tidings.storage.database import Database
 
-_MISSED: Final = 3
+_MISSED_MAX: Final = 3
 _CHUNK: Final = 1_000
 
 
 class Nodes:
-    """What one process knows of the others."""
+    """The liveness of this node, and the takeover from lost nodes."""
 
     def __init__(
         self,
         db: Database,
         clock: Clock,
-        presence: nodes.Presence,
+        liveness_lock: nodes.LivenessLock,
         *,
         freed: Callable[[], None],
         put_back: Callable[[str], Awaitable[None]],
     ) -> None:
-        """`freed` hears that deliveries are due again; `put_back` queues the tasks of a worker."""
+        """`freed` is called when deliveries are due again; `put_back` queues the tasks of a worker."""
         self._db = db
         self._clock = clock
-        self._presence = presence
+        self._liveness_lock = liveness_lock
         self._freed = freed
         self._put_back = put_back
         self._missed: Counter[int] = Counter()
 
-    async def arrive(self) -> None:
-        """Show a sign of life for the first time."""
-        await self._presence.keep(is_known=False)
+    async def join(self) -> None:
+        """Take the liveness lock for the first time."""
+        await self._liveness_lock.ensure(is_known=False)
 
-    async def beat(self, gone: Mapping[int, str], *, is_known: bool) -> None:
-        """Keep the own sign of life, and take over from whoever has shown none for long enough."""
-        await self._presence.keep(is_known=is_known)
-        for node in set(self._missed) - set(gone):
+    async def check(self, lost: Mapping[int, str], *, is_known: bool) -> None:
+        """Keep the liveness lock, and take over from nodes that have not held theirs for long enough."""
+        await self._liveness_lock.ensure(is_known=is_known)
+        for node in set(self._missed) - set(lost):
             del self._missed[node]
-        self._missed.update(gone.keys())
-        for node, worker in gone.items():
-            if self._missed[node] >= _MISSED:
+        self._missed.update(lost.keys())
+        for node, worker in lost.items():
+            if self._missed[node] >= _MISSED_MAX:
                 await self._take_over(node, worker)
                 del self._missed[node]
 
     async def leave(self) -> None:
-        """Take leave of the others."""
-        await self._presence.leave()
+        """Release the liveness lock, so that no node takes over from this one."""
+        await self._liveness_lock.release()
 
     async def _take_over(self, node: int, worker: str) -> None:
         first, last = leases_of(node)
@@ -68,6 +68,6 @@ class Nodes:
             total += freed
         await self._put_back(worker)
         async with self._db.write() as tx:
-            await nodes.leave(tx, node)
-        log.warning("%s is gone: %d deliveries of its are due again", worker, total)
+            await nodes.delete(tx, node)
+        log.warning("node %s is lost: %d of its deliveries are due again", worker, total)
         self._freed()

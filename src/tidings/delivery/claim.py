@@ -3,7 +3,7 @@
 
 There is no polling. The claimer sleeps until a moment that it knows (the next due row, the next lapsing lease, the
 next tokens of an endpoint with a limit), until it is woken (a manual send, a line that has room again), or, on
-PostgreSQL, until the pulse says that there is work.
+PostgreSQL, until the heartbeat query finds work.
 
 Two kinds of endpoints are put off although they have due rows: those whose limit allows nothing yet, and those where
 nothing answers. They are looked at again at a moment of their own, and wake nobody before it.

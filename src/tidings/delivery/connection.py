@@ -26,7 +26,7 @@ FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 logger = logging.getLogger(__name__)
 
 
-class Keeper(Protocol):
+class ConnectionOwner(Protocol):
     """Who holds connections and decides what they do next."""
 
     def release(self, connection: "Connection") -> None:
@@ -84,8 +84,8 @@ class Connection(StreamProtocol):
         "_is_open",
         "_is_reusable",
         "_is_used",
-        "_keeper",
         "_must_close",
+        "_owner",
         "_parser",
         "_reading",
         "_received",
@@ -97,8 +97,8 @@ class Connection(StreamProtocol):
         "_write",
     )
 
-    def __init__(self, keeper: Keeper, reading: Reading, first: Sending) -> None:
-        self._keeper = keeper
+    def __init__(self, owner: ConnectionOwner, reading: Reading, first: Sending) -> None:
+        self._owner = owner
         self._reading = reading
         self._wire_limit = MAX_HEAD_BYTES + WIRE_FACTOR * reading.max_body_bytes
         self._transport: Transport | None = None
@@ -152,8 +152,8 @@ class Connection(StreamProtocol):
     def abandon(self) -> None:
         """Close a connection whose dial has failed: the loop may close its socket and never call `connection_lost`."""
         self.abort()
-        self._keeper.retire(self)
-        self._keeper.closed(self)
+        self._owner.retire(self)
+        self._owner.closed(self)
 
     # A carrier of a sending.
 
@@ -176,7 +176,7 @@ class Connection(StreamProtocol):
         if first is None:  # the dial has failed meanwhile
             self._transport.abort()
             return
-        self._keeper.opened(self)
+        self._owner.opened(self)
         if first.is_ended:
             self._discard()
             return
@@ -252,7 +252,7 @@ class Connection(StreamProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_open:
             self._ended(exc)
-        self._keeper.closed(self)
+        self._owner.closed(self)
         del self._parser  # parser and connection hold each other
 
     # Called by the parser.
@@ -332,7 +332,7 @@ class Connection(StreamProtocol):
         self._sending = None
         if self._may_go_on():
             self._is_used = True
-            self._keeper.release(self)
+            self._owner.release(self)
         else:
             self._discard()
         sending.finish(reply)
@@ -373,7 +373,7 @@ class Connection(StreamProtocol):
         elif self._is_used and not self._received:
             # The peer closed an idle connection just as we wrote. It has most likely seen nothing, and a fresh one
             # is not "used", so this happens once.
-            self._keeper.resend(sending)
+            self._owner.resend(sending)
             self._discard()
         else:
             cause = cause_of(exc) if exc is not None else "connection closed before the response was complete"
@@ -382,7 +382,7 @@ class Connection(StreamProtocol):
     def _discard(self) -> None:
         if self._is_open:
             self.abort()
-            self._keeper.retire(self)
+            self._owner.retire(self)
 
 
 def cause_of(error: BaseException) -> str:

@@ -209,7 +209,7 @@ class Pool:
     def trouble(self) -> str:
         return ""
 
-    # The keeper of its connections.
+    # The owner of its connections.
 
     def release(self, connection: Connection) -> None:
         if self._waiting:

@@ -18,7 +18,7 @@ been given. Its next write says an epoch that is no longer the row's, finds no r
 
 Who wakes the runner: whoever starts, resumes or retries a task in this process calls `wake` after the commit. A timer
 stands for the next moment that is known (a backoff's end, a lease's). Elsewhere started tasks are seen on PostgreSQL by
-the once-a-second pulse of the server, which calls `wake` too. With nothing to do there is no traffic at all.
+the heartbeat query of the server, which calls `wake` too. With nothing to do there is no traffic at all.
 """
 
 import asyncio

@@ -38,7 +38,7 @@ async def labor(db: Database, runner: Runner, up: Callable[[], None]) -> None:
     up()
     left = 1
     while left:
-        runner.wake()  # as the server's pulse does
+        runner.wake()  # as the server does after each heartbeat query
         await asyncio.sleep(0.02)
         with contextlib.suppress(StorageError):
             async with db.read() as read:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The one query that an idle node sends to PostgreSQL, once a second: what others have done, and what is due."""
+"""The heartbeat query, which an idle node sends to PostgreSQL once a second: changes by other nodes, and work due."""
 
 import json
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ from typing import Final
 from tidings.storage import nodes
 from tidings.storage.database import Database, Read
 
-_PULSE: Final = """
+_QUERY: Final = """
 SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
   (SELECT min(due_at) FROM delivery WHERE lease IS NULL) AS due,
   (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS lapse,
   (SELECT min(ready_at) FROM task WHERE state = 'queued') AS ready,
   (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lapse,
   (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed,
-  ({gone}) AS gone,
+  ({lost}) AS lost,
   EXISTS (SELECT 1 FROM node WHERE id = :node) AS is_known
-""".replace("{gone}", nodes.GONE)
+""".replace("{lost}", nodes.LOST_NODES)
 
 
-_BEATS: Final = 16
-_BEAT: Final = (
+_ROWS: Final = 16
+_WRITE: Final = (
     "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
-    """What a node learns; moments by the database's clock."""
+class HeartbeatResult:
+    """What a node learns from the heartbeat query; timestamps are of the database's clock."""
 
     now: int
     deliveries_at: int | None
@@ -37,21 +37,21 @@ class Pulse:
     """When the next task is ready or its lease lapses."""
     changed: dict[str, int]
     """Applications whose routing was written lately, with the version now in force."""
-    gone: dict[int, str]
-    """Processes without their sign of life, and how their tasks name them."""
+    lost: dict[int, str]
+    """Nodes without their liveness lock, with the worker name of each."""
     is_known: bool
-    """Whether the others can see the process that asks."""
+    """Whether the other nodes see the row of this node."""
 
 
-async def take(read: Read, *, since: int, node: int) -> Pulse:
-    """Take the pulse; `since` bounds what counts as lately, `node` is the process that asks."""
-    row = await read.one(_PULSE, since=since, node=node)
-    return Pulse(
+async def query(read: Read, *, since: int, node: int) -> HeartbeatResult:
+    """Run the heartbeat query; `since` bounds the routing changes to report, `node` is the node that asks."""
+    row = await read.one(_QUERY, since=since, node=node)
+    return HeartbeatResult(
         now=row["now"],
         deliveries_at=_first(row["due"], row["lapse"]),
         tasks_at=_first(row["ready"], row["task_lapse"]),
         changed=json.loads(row["changed"] or "{}"),
-        gone={int(each): worker for each, worker in json.loads(row["gone"] or "{}").items()},
+        lost={int(each): worker for each, worker in json.loads(row["lost"] or "{}").items()},
         is_known=row["is_known"],
     )
 
@@ -60,10 +60,10 @@ def _first(*moments: int | None) -> int | None:
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-async def beat(db: Database, node: int, now: int) -> None:
+async def write(db: Database, node: int, now: int) -> None:
     """Write one row, as proof that the database takes writes. Raises `StorageError` where it does not.
 
-    Nodes share a few rows, so that none of a process that is gone stays behind.
+    Nodes share a few rows, so that a lost node leaves none behind.
     """
     async with db.write(background=True) as tx:
-        await tx.run(_BEAT, name=f"heartbeat:{node % _BEATS}", value=str(now))
+        await tx.run(_WRITE, name=f"heartbeat:{node % _ROWS}", value=str(now))

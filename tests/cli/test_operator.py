@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The commands of whoever keeps the service: config, asymmetric-key, wipe, prune; and what a start depends on."""
+"""The operator's commands: config, asymmetric-key, wipe, prune; and what a start depends on."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
