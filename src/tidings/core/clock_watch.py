@@ -63,17 +63,16 @@ async def reschedule(db: Database, now: int) -> int:
     async with db.write() as tx:
         await rescheduling.pull_limits(tx, now=now, tat=now * (SECOND_US // SECOND) + WINDOW_US)
         await rescheduling.pull_tasks(tx, now=now, latest=now + _TASK_MS)
-    moved, after = 0, ("", "")
-    while True:
+    moved = 0
+    after: tuple[str, str] | None = ("", "")
+    while after is not None:
         async with db.read() as read:
-            found = await rescheduling.scheduled(read, now=now, after=after, limit=_CHUNK)
+            found, after = await rescheduling.scheduled(read, now=now, after=after, limit=_CHUNK)
         changes = [(each, *times) for each in found if (times := _times(each, now)) != (each.due_at, each.retry_at)]
         if changes:
             async with db.write() as tx:
                 moved += await rescheduling.move(tx, changes)
-        if len(found) < _CHUNK:
-            return moved
-        after = (found[-1].msg_id, found[-1].endpoint_id)
+    return moved
 
 
 def _times(each: Scheduled, now: int) -> tuple[int, int | None]:
