@@ -157,15 +157,15 @@ async def test_on_postgresql_nodes_share_the_work(postgres_dsn: str) -> None:
 async def test_two_workers_with_one_claim_do_each_item_once(scene: Scene, *, is_planned: bool) -> None:
     """I1, I2: the epoch lets both of them through, and the place reached only one of them."""
     task = await start(scene.services, new_task(300))
-    bench = runner_of(scene.db, limits=TENS)._bench  # noqa: SLF001
+    context = runner_of(scene.db, limits=TENS)._context  # noqa: SLF001
     async with scene.db.write(gate=tasks.GATE) as tx:
-        claimed = await claims.claim(tx, bench.terms, bench.kinds, "w", bench.now)
+        claimed = await claims.claim(tx, context.terms, context.kinds, "w", context.now)
         assert claimed is not None
         if is_planned:
-            claimed = await claims.planned(tx, claimed.claim, Plan("0", 300, exact=True), bench.terms, bench.now)
+            claimed = await claims.planned(tx, claimed.claim, Plan("0", 300, exact=True), context.terms, context.now)
 
     both = [Counting(worker=name) for name in ("a", "b")]
-    await asyncio.gather(*(Slice(bench, each, claimed).run() for each in both))
+    await asyncio.gather(*(Slice(context, each, claimed).run() for each in both))
 
     await is_exact(scene.db, task, 300)
 

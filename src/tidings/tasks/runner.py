@@ -36,7 +36,7 @@ from tidings.storage import claims, tasks
 from tidings.storage.database import Database, Dialect, StorageError, Write
 from tidings.tasks.handler import Handler
 from tidings.tasks.pace import pace_of
-from tidings.tasks.slice import Bench, Slice
+from tidings.tasks.slice import Slice, WorkerContext
 
 _STOP_SECONDS: Final = 6.0
 _CANCEL_SECONDS: Final = 1.0
@@ -75,7 +75,7 @@ class Runner:
         self._woken = asyncio.Event()
         self._slices: set[asyncio.Task[None]] = set()
         self._dispatcher: asyncio.Task[None] | None = None
-        self._bench = Bench(
+        self._context = WorkerContext(
             db=db,
             clock=clock,
             terms=Terms(lease_ms=lease_ms, backoff_ms=limits.backoff_ms, per_tenant=limits.per_tenant),
@@ -97,7 +97,7 @@ class Runner:
     async def start(self) -> None:
         """Begin to claim. A second call does nothing."""
         if self._dispatcher is None:
-            self._bench.stopping.clear()
+            self._context.stopping.clear()
             self._dispatcher = asyncio.create_task(self._dispatch(), name="tasks")
 
     def wake(self) -> None:
@@ -108,7 +108,7 @@ class Runner:
         """Finish the chunks under way within `grace` seconds, give the tasks back without a strike, and let go."""
         if self._dispatcher is None:
             return
-        self._bench.stopping.set()
+        self._context.stopping.set()
         self._woken.set()
         dispatcher, self._dispatcher = self._dispatcher, None
         ends_at = asyncio.get_running_loop().time() + grace
@@ -120,8 +120,8 @@ class Runner:
     async def _dispatch(self) -> None:
         """Claim while there is room and something to claim; trouble of any sort is sat out, never the end."""
         troubles = 0
-        inherited = self._bench.db.dialect is not Dialect.SQLITE
-        while not self._bench.stopping.is_set():
+        inherited = self._context.db.dialect is not Dialect.SQLITE
+        while not self._context.stopping.is_set():
             try:
                 if not inherited:
                     await self._inherit()
@@ -131,10 +131,10 @@ class Runner:
             except StorageError:
                 troubles += 1
                 observe.count("tasks.database_troubles")
-                await self._bench.rest(min(_TROUBLE_MAX, _TROUBLE_FIRST * 2 ** min(troubles, 10)))
+                await self._context.rest(min(_TROUBLE_MAX, _TROUBLE_FIRST * 2 ** min(troubles, 10)))
             except Exception as error:  # noqa: BLE001 - a fault in claiming must not end the claiming
                 observe.failure("claiming tasks", error)
-                await self._bench.rest(_TROUBLE_MAX)
+                await self._context.rest(_TROUBLE_MAX)
 
     async def _fill(self) -> None:
         """Claim one task, or wait until there may be one or room for it."""
@@ -150,26 +150,26 @@ class Runner:
 
     async def _expire(self) -> int | None:
         """Put back the tasks whose leases have lapsed, which needs no slot; return in how long the next one may."""
-        bench = self._bench
-        async with bench.db.read() as read:
-            delay = await claims.next_lapse(read, bench.now)
+        context = self._context
+        async with context.db.read() as read:
+            delay = await claims.next_lapse(read, context.now)
         if delay is None or delay >= 0:
             return delay
-        async with bench.db.write(gate=tasks.GATE, background=True) as tx:
-            lapsed = await claims.put_back(tx, bench.terms, bench.now)
+        async with context.db.write(gate=tasks.GATE, background=True) as tx:
+            lapsed = await claims.put_back(tx, context.terms, context.now)
             await self._tell_failed(tx, lapsed)
         self._tell(lapsed)
-        return 0 if lapsed else bench.terms.lease_ms
+        return 0 if lapsed else context.terms.lease_ms
 
     async def _claim(self) -> tuple[Task | None, int | None]:
         """Return the task whose turn it is, or in how many milliseconds there may be one."""
-        bench = self._bench
+        context = self._context
         delay = None
-        async with bench.db.write(gate=tasks.GATE, background=True) as tx:
-            now = await claims.moment(tx, bench.now)
-            lapsed = await claims.put_back(tx, bench.terms, now)
+        async with context.db.write(gate=tasks.GATE, background=True) as tx:
+            now = await claims.moment(tx, context.now)
+            lapsed = await claims.put_back(tx, context.terms, now)
             await self._tell_failed(tx, lapsed)
-            task = await claims.claim(tx, bench.terms, bench.kinds, self._worker, now)
+            task = await claims.claim(tx, context.terms, context.kinds, self._worker, now)
             if task is None:
                 delay = await claims.later(tx, now)
         self._tell(lapsed)
@@ -180,23 +180,23 @@ class Runner:
 
     async def _inherit(self) -> None:
         """Put back what a process that is gone was working on."""
-        async with self._bench.db.write(gate=tasks.GATE, background=True) as tx:
-            lapsed = await claims.put_back(tx, self._bench.terms, self._bench.now, whatever_lease=True)
+        async with self._context.db.write(gate=tasks.GATE, background=True) as tx:
+            lapsed = await claims.put_back(tx, self._context.terms, self._context.now, whatever_lease=True)
             await self._tell_failed(tx, lapsed)
         self._tell(lapsed)
 
     async def inherit(self, worker: str) -> None:
         """Put back what another process was working on, which is gone."""
-        async with self._bench.db.write(gate=tasks.GATE, background=True) as tx:
-            now = await claims.moment(tx, self._bench.now)
-            lapsed = await claims.put_back_of(tx, self._bench.terms, now, worker)
+        async with self._context.db.write(gate=tasks.GATE, background=True) as tx:
+            now = await claims.moment(tx, self._context.now)
+            lapsed = await claims.put_back_of(tx, self._context.terms, now, worker)
             await self._tell_failed(tx, lapsed)
         self._tell(lapsed)
         self.wake()
 
     async def _tell_failed(self, tx: Write, lapsed: list[Task]) -> None:
         for task in lapsed:
-            await outcomes.tell(tx, task, self._bench.clock.now())
+            await outcomes.tell(tx, task, self._context.clock.now())
 
     def _tell(self, lapsed: list[Task]) -> None:
         for task in lapsed:
@@ -216,7 +216,7 @@ class Runner:
     # --- working
 
     def _spawn(self, task: Task) -> None:
-        work = asyncio.create_task(Slice(self._bench, self._handlers[task.kind], task).run(), name=task.id)
+        work = asyncio.create_task(Slice(self._context, self._handlers[task.kind], task).run(), name=task.id)
         self._slices.add(work)
         work.add_done_callback(self._ended)
 

@@ -40,8 +40,8 @@ _UNREADABLE: Final = Failure(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What all slices of one process work with."""
+class WorkerContext:
+    """What the slices of one process share: database, clock, limits and the stop flag."""
 
     db: Database
     clock: Clock
@@ -58,7 +58,7 @@ class Bench:
         return self.clock.now() if self.db.dialect is Dialect.SQLITE else None
 
     async def rest(self, seconds: float) -> None:
-        """Wait, but not beyond the wish to stop."""
+        """Sleep, or return early when the worker stops."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
@@ -69,7 +69,7 @@ class Slice:
 
     __slots__ = (
         "_ahead",
-        "_bench",
+        "_context",
         "_ends",
         "_fault",
         "_handler",
@@ -86,13 +86,13 @@ class Slice:
         "_unreadable",
     )
 
-    def __init__(self, bench: Bench, handler: Handler, task: Task) -> None:
-        self._bench = bench
+    def __init__(self, context: WorkerContext, handler: Handler, task: Task) -> None:
+        self._context = context
         self._handler = handler
         self._task = task
-        self._size = min(task.size or bench.pace.first, bench.pace.cap)
-        self._ends = bench.clock.monotonic() + bench.slice_seconds
-        self._renewed = bench.clock.monotonic()
+        self._size = min(task.size or context.pace.first, context.pace.cap)
+        self._ends = context.clock.monotonic() + context.slice_seconds
+        self._renewed = context.clock.monotonic()
         self._room = 0
         self._troubles = 0
         self._has_worked = False
@@ -102,7 +102,7 @@ class Slice:
         self._must_wait = False
         self._unreadable: msgspec.DecodeError | None = None
         self._ahead: tuple[Batch, int] | None = None
-        self._meter = None if task.rate_limit is None else Meter(task.rate_limit, bench.clock.monotonic())
+        self._meter = None if task.rate_limit is None else Meter(task.rate_limit, context.clock.monotonic())
 
     async def run(self) -> None:
         """Work until the task ends, gives way or is lost."""
@@ -133,19 +133,19 @@ class Slice:
             await self._wait()
         elif self._task.cursor is None:
             await self._begin()
-        elif self._bench.stopping.is_set() or (self._has_worked and await self._must_give_way()):
+        elif self._context.stopping.is_set() or (self._has_worked and await self._must_give_way()):
             await self._give_way()
         elif await self._has_room() and await self._is_in_time():
-            began = self._bench.clock.monotonic()
+            began = self._context.clock.monotonic()
             await self._chunk()
-            if self._bench.db.has_foreground_writes:
-                await self._rest(self._bench.clock.monotonic() - began)
+            if self._context.db.has_foreground_writes:
+                await self._rest(self._context.clock.monotonic() - began)
         else:
             await self._wait()
 
     async def _rest(self, took: float) -> None:
         """Leave others room after a chunk, but keep far from the end of the lease, which a rest does not renew."""
-        await self._bench.rest(min(REST * took, self._bench.terms.lease_ms / SECOND / 4))
+        await self._context.rest(min(REST * took, self._context.terms.lease_ms / SECOND / 4))
 
     # --- getting on
 
@@ -154,16 +154,16 @@ class Slice:
         if not await self._held_until(self._is_past_barrier):
             await self._wait()
             return
-        async with self._bench.db.read() as read:
+        async with self._context.db.read() as read:
             plan = await self._handler.plan(read, self._task)
-        moment = self._bench.clock.monotonic()
-        async with self._bench.db.write(background=True) as tx:
-            self._task = await claims.planned(tx, self._task.claim, plan, self._bench.terms, self._bench.now)
+        moment = self._context.clock.monotonic()
+        async with self._context.db.write(background=True) as tx:
+            self._task = await claims.planned(tx, self._task.claim, plan, self._context.terms, self._context.now)
         self._advanced(moment)
 
     async def _chunk(self) -> None:
         """Read a batch; then, in one transaction, prove ownership, do the work, and write down how far it came."""
-        moment = self._bench.clock.monotonic()
+        moment = self._context.clock.monotonic()
         batch, limit = self._ahead or await self._load(self._task, self._limit())
         self._ahead = None
         if isinstance(self._handler, WorksOutside):
@@ -186,9 +186,9 @@ class Slice:
             self._ahead = ahead
 
     async def _write(self, batch: Batch, limit: int, moment: float) -> None:
-        async with self._bench.db.write(background=True) as tx:
+        async with self._context.db.write(background=True) as tx:
             point("task.after_begin")
-            begun = self._bench.clock.monotonic()
+            begun = self._context.clock.monotonic()
             held = await claims.fence(tx, self._task.claim)
             if held.cursor != self._task.cursor:  # a commit that seemed lost had happened after all
                 self._task = held
@@ -205,24 +205,24 @@ class Slice:
         self._size = mark.size
         self._room -= tally.made
         if self._meter is not None:
-            self._meter.spend(tally.made, self._bench.clock.monotonic())
+            self._meter.spend(tally.made, self._context.clock.monotonic())
         self._advanced(begun)
         self._tell(batch, after)
 
     async def _checkpoint(self, tx: Write, held: Task, tally: Tally, mark: Mark, *, last: bool) -> Task:
-        after = await claims.checkpoint(tx, held, tally, mark, self._bench.terms, self._bench.now)
+        after = await claims.checkpoint(tx, held, tally, mark, self._context.terms, self._context.now)
         if not last:
             return after
-        ended = await claims.finish(tx, after.claim, self._bench.now)
-        await outcomes.tell(tx, ended, self._bench.clock.now())
+        ended = await claims.finish(tx, after.claim, self._context.now)
+        await outcomes.tell(tx, ended, self._context.clock.now())
         return ended
 
     async def _load(self, task: Task, limit: int) -> tuple[Batch, int]:
         """Read a batch, and with how many rows it was read: fewer if it asks for more than may be sent by now."""
-        async with self._bench.db.read() as read:
+        async with self._context.db.read() as read:
             batch = await self._handler.load(read, task, limit)
             if self._meter is not None:
-                allowed = self._meter.allowance(self._bench.clock.monotonic())
+                allowed = self._meter.allowance(self._context.clock.monotonic())
                 if len(batch.items) > allowed:
                     limit = allowed
                     batch = await self._handler.load(read, task, limit)
@@ -230,14 +230,14 @@ class Slice:
 
     def _limit(self, *, taken: int = 0) -> int:
         """Return the rows to read, if so many sends take of the room that was left."""
-        size = min(self._size, self._bench.pace.crowded) if self._bench.db.has_foreground_writes else self._size
-        return min(size, self._room - taken) if self._bench.backlog else size
+        size = min(self._size, self._context.pace.crowded) if self._context.db.has_foreground_writes else self._size
+        return min(size, self._room - taken) if self._context.backlog else size
 
     def _mark(self, batch: Batch, limit: int, moment: float, begun: float) -> Mark:
         """Measure the chunk and set the pace of the next. The commit is not in it: its fsync has no size."""
-        now = self._bench.clock.monotonic()
+        now = self._context.clock.monotonic()
         whole_ms = (now - moment) * SECOND
-        size = self._bench.pace.next_size(limit, write_ms=(now - begun) * SECOND, whole_ms=whole_ms)
+        size = self._context.pace.next_size(limit, write_ms=(now - begun) * SECOND, whole_ms=whole_ms)
         if limit < self._size:  # cut short by the backlog or by others: it taught nothing about longer ones
             size = max(size, self._size)
         rate = next_rate(self._task.rate, batch.scanned, whole_ms)
@@ -259,22 +259,22 @@ class Slice:
     async def _held_until(self, ready: Callable[[Read], Awaitable[bool]]) -> bool:
         """Keep the claim until something is so; tell whether it is, or others shall go first."""
         while True:
-            async with self._bench.db.read() as read:
+            async with self._context.db.read() as read:
                 if await ready(read):
                     return True
             if await self._must_give_way():
                 return False
-            await self._bench.rest(_LOOK_SECONDS)
+            await self._context.rest(_LOOK_SECONDS)
             await self._keep()
 
     async def _keep(self) -> None:
         """See that the claim still stands, and renew its lease in time: nothing else does while nothing is written."""
-        async with self._bench.db.read() as read:
+        async with self._context.db.read() as read:
             await claims.owned(read, self._task.claim)
-        moment = self._bench.clock.monotonic()
-        if (moment - self._renewed) * SECOND * 3 >= self._bench.terms.lease_ms:
-            async with self._bench.db.write(background=True) as tx:
-                await claims.renew(tx, self._task.claim, self._bench.terms, self._bench.now)
+        moment = self._context.clock.monotonic()
+        if (moment - self._renewed) * SECOND * 3 >= self._context.terms.lease_ms:
+            async with self._context.db.write(background=True) as tx:
+                await claims.renew(tx, self._task.claim, self._context.terms, self._context.now)
             self._advanced(moment)
 
     async def _holds(self) -> bool:
@@ -282,15 +282,15 @@ class Slice:
 
         Trouble of the database ends the work before the lease ends: another process may begin the same work then.
         """
-        if self._bench.stopping.is_set():
+        if self._context.stopping.is_set():
             return False
-        until = self._renewed + _HOLD * self._bench.terms.lease_ms / SECOND
-        left = until - self._bench.clock.monotonic()
+        until = self._renewed + _HOLD * self._context.terms.lease_ms / SECOND
+        left = until - self._context.clock.monotonic()
         try:
             async with asyncio.timeout(max(0.001, left)):
                 await self._keep()
         except (StorageError, TimeoutError) as error:
-            if self._bench.clock.monotonic() >= until:
+            if self._context.clock.monotonic() >= until:
                 raise Unavailable("the lease could not be renewed") from error
         return True
 
@@ -302,17 +302,17 @@ class Slice:
 
         Room for a part of a chunk is none: who takes it counts everything again after a few rows, and again.
         """
-        limit = self._bench.backlog
+        limit = self._context.backlog
         if not limit or self._room > 0:
             return True
         self._ahead = None  # it may have to wait for long
-        async with self._bench.db.read() as read:
+        async with self._context.db.read() as read:
             self._room = limit - await self._handler.backlog(read, self._task, limit)
         least = min(self._size, limit // 2) if self._has_worked else 1
         return self._room >= max(1, least) or await self._held_until(self._is_relieved)
 
     async def _is_relieved(self, read: Read) -> bool:
-        limit = self._bench.backlog
+        limit = self._context.backlog
         half = limit // 2  # whether there are more than that is all that counts
         left = await self._handler.backlog(read, self._task, half + 1)
         self._room = limit - left if left <= half else 0
@@ -320,30 +320,30 @@ class Slice:
 
     async def _is_in_time(self) -> bool:
         """Wait until the task's rate allows it something; tell whether it does, or the process ends."""
-        while self._meter is not None and (wait := self._meter.wait(self._bench.clock.monotonic())) > 0:
-            await self._bench.rest(min(wait, _LOOK_SECONDS))
-            if self._bench.stopping.is_set():
+        while self._meter is not None and (wait := self._meter.wait(self._context.clock.monotonic())) > 0:
+            await self._context.rest(min(wait, _LOOK_SECONDS))
+            if self._context.stopping.is_set():
                 return False
             await self._keep()
         return True
 
     async def _must_give_way(self) -> bool:
         """Tell whether the process ends, or the slice is over and somebody waits."""
-        if self._bench.stopping.is_set():
+        if self._context.stopping.is_set():
             return True
-        moment = self._bench.clock.monotonic()
+        moment = self._context.clock.monotonic()
         if moment < self._ends:
             return False
-        self._ends = moment + self._bench.slice_seconds
-        async with self._bench.db.read() as read:
-            return await claims.somebody_waits(read, self._bench.kinds, self._bench.now)
+        self._ends = moment + self._context.slice_seconds
+        async with self._context.db.read() as read:
+            return await claims.somebody_waits(read, self._context.kinds, self._context.now)
 
     # --- letting go
 
     async def _give_way(self) -> None:
         point("task.before_yield")
-        async with self._bench.db.write(gate=tasks.GATE, background=True) as tx:
-            await claims.give_way(tx, self._task, self._bench.now)
+        async with self._context.db.write(gate=tasks.GATE, background=True) as tx:
+            await claims.give_way(tx, self._task, self._context.now)
         self._over = True
         observe.count("tasks.yields")
 
@@ -351,27 +351,27 @@ class Slice:
         if self._unreadable is not None:
             await self._leave(self._unreadable)
             return
-        async with self._bench.db.write(background=True) as tx:
-            await claims.wait(tx, self._task.claim, _WAIT_MS, self._bench.now)
+        async with self._context.db.write(background=True) as tx:
+            await claims.wait(tx, self._task.claim, _WAIT_MS, self._context.now)
         self._over = True
         observe.count("tasks.waits")
 
     async def _leave(self, error: msgspec.DecodeError) -> None:
         """Give back a task whose arguments or cursor another release wrote, for a worker of that release."""
-        async with self._bench.db.write(background=True) as tx:
-            await claims.leave(tx, self._task.claim, _UNREADABLE, _LEAVE_MS, self._bench.now)
+        async with self._context.db.write(background=True) as tx:
+            await claims.leave(tx, self._task.claim, _UNREADABLE, _LEAVE_MS, self._context.now)
         self._over = True
         observe.log.warning("task %s (%s): left for another release: %s", self._task.id, self._task.kind, error)
 
     async def _strike(self, error: Exception) -> None:
-        terms = self._bench.terms
+        terms = self._context.terms
         if isinstance(error, Permanent):
             terms, why = replace(terms, strikes=0), Failure(error.code, error.detail)
         else:
             why = Failure("internal", f"A chunk of the task failed with {type(error).__name__}.")
-        async with self._bench.db.write(background=True) as tx:
-            task = await claims.strike(tx, self._task.claim, why, terms, self._bench.now)
-            await outcomes.tell(tx, task, self._bench.clock.now())
+        async with self._context.db.write(background=True) as tx:
+            task = await claims.strike(tx, self._task.claim, why, terms, self._context.now)
+            await outcomes.tell(tx, task, self._context.clock.now())
         self._over = True
         outcomes.log(task, f"{task.state} ({why.code})")
 
@@ -394,11 +394,11 @@ class Slice:
             if self._size == 1 and self._troubles > _BUSY_MAX:
                 self._blame(error)
             self._size = max(1, self._size // 2)
-        await self._bench.rest(min(_TROUBLE_MAX, _TROUBLE_FIRST * 2 ** min(self._troubles, 10)))
-        self._over = self._over or self._bench.stopping.is_set()
+        await self._context.rest(min(_TROUBLE_MAX, _TROUBLE_FIRST * 2 ** min(self._troubles, 10)))
+        self._over = self._over or self._context.stopping.is_set()
 
     async def _reload(self) -> None:
         """Read the row again: after a commit of unknown outcome, what is in memory may be behind."""
-        async with self._bench.db.read() as read:
+        async with self._context.db.read() as read:
             self._task = await claims.owned(read, self._task.claim)
         self._stale = False
