@@ -28,7 +28,7 @@ def _server(db: Database, roles: Roles) -> Server:
 async def test_a_process_without_the_role_of_tasks_does_not_keep_those_of_a_dead_one_waiting(postgres_dsn: str) -> None:
     async with database(postgres_dsn) as db:
         task = await start(services_of(db), new_task())
-        async with db.write(gate=tasks.GATE) as tx:
+        async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
             assert await claims.claim(tx, Terms(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
         server = _server(db, Roles(api=False, tasks=False))
 

@@ -34,7 +34,7 @@ async def stored(api: Api, state: State, *, kind: str = "endpoint.recover", app:
         "finished_at": 1 if state in ENDED else None,
         "lease_until": 1 << 50 if state is State.RUNNING else None,
     }
-    async with api.db.write(gate=tasks.GATE) as tx:
+    async with api.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         await tasks.add(tx, task_id, new, api.clock.now())
         changes = ", ".join(f"{name} = CAST(:{name} AS BIGINT)" for name in ("finished_at", "lease_until"))
         await tx.run(

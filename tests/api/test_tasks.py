@@ -32,7 +32,7 @@ async def _stored(api: Api, kind: str, app: str | None = None, **columns: Any) -
     api.clock.advance(ids.STEP_MS)
     task_id = TaskId(ids.new(ids.TASK, api.clock.now()))
     new = NewTask(kind=kind, org_id=ORG, app_id=AppId(app) if app else None, args="{}")
-    async with api.db.write(gate=tasks.GATE) as tx:
+    async with api.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         await tasks.add(tx, task_id, new, api.clock.now())
         changes = ", ".join(f"{name} = :{name}" for name in columns)
         if columns:

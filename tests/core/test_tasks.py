@@ -37,7 +37,7 @@ def services(db: Database, clock: ManualClock) -> Services:
 
 
 async def _run(services: Services) -> Task:
-    async with services.db.write(gate=tasks.GATE) as tx:
+    async with services.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         task = await claims.claim(tx, Terms(), [KIND], "w", services.clock.now())
     assert task is not None
     return task

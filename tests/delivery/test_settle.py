@@ -35,13 +35,15 @@ class Shaky:
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
+        self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AsyncIterator[Write]:
         error: type[StorageError] | None = None
         self.asked += background
         if background:
             await self.open.wait()
-        async with self.db.write(gate=gate, lock_ms=lock_ms, background=background, synced=synced) as tx:
+        async with self.db.write(
+            advisory_lock=advisory_lock, lock_ms=lock_ms, background=background, synced=synced
+        ) as tx:
             yield tx
             error = self.errors.pop(0) if self.errors else None
             if error is not None and error is not OutcomeUnknown:

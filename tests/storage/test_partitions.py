@@ -55,7 +55,7 @@ async def test_this_week_and_the_next_are_made_once(db: Database) -> None:
 
 
 async def test_who_claims_tasks_does_not_hold_up_the_making(db: Database) -> None:
-    async with db.write(gate=tasks.GATE):
+    async with db.write(advisory_lock=tasks.CLAIM_LOCK):
         assert 4 == await partitions.make_ahead(db, NOW)
 
 

@@ -106,7 +106,7 @@ async def test_a_claim_walks_the_index_of_turns_however_many_tasks_there_are(db:
 async def test_checkpoints_rewrite_the_row_in_place(postgres_dsn: str) -> None:
     """No index holds what a checkpoint changes."""
     async with database(postgres_dsn) as db:
-        async with db.write(gate=tasks.GATE) as tx:
+        async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
             await tasks.add(tx, TaskId(ids.new(ids.TASK, NOW)), replace(new_task(), created_by="x" * 200), NOW)
             task = await claims.claim(tx, TERMS, [KIND], "w", NOW)
             assert task is not None

@@ -43,19 +43,19 @@ async def db(migrated_url: str) -> AsyncIterator[Database]:
 
 
 async def add(db: Database, new: NewTask | None = None, now: int = NOW) -> Task:
-    async with db.write(gate=tasks.GATE) as tx:
+    async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         return await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new or new_task(), now)
 
 
 async def claim(db: Database, now: int = NOW, terms: Terms = TERMS) -> Task | None:
-    async with db.write(gate=tasks.GATE) as tx:
+    async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         await claims.put_back(tx, terms, now)
         return await claims.claim(tx, terms, [KIND], "w", now)
 
 
 async def command(db: Database, task: Task, given: Command) -> Task | None:
     """Give any command to a task, as whoever may give it does."""
-    async with db.write(gate=tasks.GATE) as tx:
+    async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         try:
             return await GIVE[given](tx, task)
         except LeaseLost:
@@ -205,7 +205,7 @@ async def test_turns(db: Database) -> None:
     first = await claim(db, NOW + 100)
     assert first is not None
     assert first.id == a[0].id
-    async with db.write(gate=tasks.GATE) as tx:
+    async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         yielded = await claims.give_way(tx, first, NOW)
     assert yielded.turn == 3
     assert (await add(db, new_task(app="app_c"))).turn == 0

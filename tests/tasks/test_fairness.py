@@ -73,7 +73,7 @@ def crowds() -> Iterator[Crowd]:
 
 async def pass_by(db: Database) -> None:
     for crowd in crowds():
-        async with db.write(gate=tasks.GATE) as tx:
+        async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
             await crowd.gather(tx)
             wanted = sum(crowd.slices.values())
             await crowd.pass_by(tx)

@@ -101,7 +101,7 @@ class Lives(RuleBasedStateMachine):
 
     def _write(self, work: Callable[[Write], Awaitable[Any]]) -> Any:
         async def do() -> Any:
-            async with self.db.write(gate=tasks.GATE) as tx:
+            async with self.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
                 return await work(tx)
 
         return self.run(do())

@@ -272,7 +272,7 @@ async def test_mice_do_not_wait_behind_a_whale(scene: Scene) -> None:
     for app in ("app_1", "app_2", "app_3"):
         await start(scene.services, new_task(1, app=app))
 
-    async with scene.db.write(gate=tasks.GATE) as tx:
+    async with scene.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         for _ in range(6):
             task = await claims.claim(tx, Terms(per_tenant=100), ["test.count"], "w", scene.services.clock.now())
             assert task is not None

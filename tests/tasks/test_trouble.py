@@ -93,7 +93,7 @@ async def test_on_sqlite_a_new_process_takes_over_at_once(sqlite_url: str) -> No
     """I9: a SQLite file has one process, so whoever had a task before is gone."""
     async with begun(sqlite_url, 100) as (scene, task):
         db = scene.db
-        async with db.write(gate=tasks.GATE) as tx:
+        async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
             hour = Terms(lease_ms=3_600_000)
             assert await claims.claim(tx, hour, ["test.count"], "dead", scene.services.clock.now()) is not None
 
@@ -107,7 +107,7 @@ async def test_on_postgresql_another_node_takes_over_when_the_lease_has_run_out(
     """I9: by itself, for nobody wakes it."""
     async with begun(postgres_dsn, 100) as (scene, task):
         db = scene.db
-        async with db.write(gate=tasks.GATE) as tx:
+        async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
             assert await claims.claim(tx, Terms(lease_ms=300), ["test.count"], "dead", None) is not None
 
         ended = await scene.done(task)
@@ -121,7 +121,7 @@ async def test_on_postgresql_what_a_process_that_is_gone_was_working_on_does_not
 ) -> None:
     async with begun(postgres_dsn, 100) as (scene, task):
         db = scene.db
-        async with db.write(gate=tasks.GATE) as tx:
+        async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
             assert await claims.claim(tx, Terms(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
 
         heir = runner_of(db, Counting())
@@ -158,7 +158,7 @@ async def test_two_workers_with_one_claim_do_each_item_once(scene: Scene, *, is_
     """I1, I2: the epoch lets both of them through, and the place reached only one of them."""
     task = await start(scene.services, new_task(300))
     context = runner_of(scene.db, limits=TENS)._context  # noqa: SLF001
-    async with scene.db.write(gate=tasks.GATE) as tx:
+    async with scene.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         claimed = await claims.claim(tx, context.terms, context.kinds, "w", context.now)
         assert claimed is not None
         if is_planned:
@@ -189,9 +189,11 @@ class Troubled:
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
+        self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AsyncIterator[Write]:
-        async with self.db.write(gate=gate, lock_ms=lock_ms, background=background, synced=synced) as tx:
+        async with self.db.write(
+            advisory_lock=advisory_lock, lock_ms=lock_ms, background=background, synced=synced
+        ) as tx:
             yield tx
             self._strike(Unavailable, Busy)
         self._strike(OutcomeUnknown)
@@ -274,11 +276,13 @@ async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
 
     @asynccontextmanager
     async def counted(
-        *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
+        *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AsyncIterator[Write]:
         nonlocal writes
         writes += 1
-        async with scene.db.write(gate=gate, lock_ms=lock_ms, background=background, synced=synced) as tx:
+        async with scene.db.write(
+            advisory_lock=advisory_lock, lock_ms=lock_ms, background=background, synced=synced
+        ) as tx:
             yield tx
 
     quiet.write = counted  # type: ignore[method-assign]

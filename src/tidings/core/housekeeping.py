@@ -24,7 +24,7 @@ async def call_janitor(db: Database, clock: Clock, wake: Wake) -> bool:
         old = await janitor.old_tasks(read, before=now - KEPT_MS, limit=1)
         if not old and not await exports.expired(read, now, limit=1):
             return False
-    async with db.write(gate=tasks.GATE, background=True) as tx:
+    async with db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
         if await janitor.was_at_work(tx, NOBODY, JANITOR, ids.first_at(ids.TASK, now - AGAIN_MS)):
             return False
         new = NewTask(kind=JANITOR, org_id=NOBODY, app_id=None, args="{}", lock_key=JANITOR, priority=-1)

@@ -37,7 +37,7 @@ _WITHDRAWN_AT_ONCE: Final = 500
 
 async def start(services: Services, tx: Write, new: NewTask) -> Task:
     """Store a task; it is worked on once the transaction has committed."""
-    await tasks.close_gate(tx)
+    await tasks.take_claim_lock(tx)
     await _refuse_crowd(tx, new.tenant)
     now = services.clock.now()
     task = await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)
@@ -208,7 +208,7 @@ async def _command(
     """Give a command to a task that the caller may see; repeated where the state is the wanted one already."""
 
     async def once() -> Task:
-        async with services.db.write(gate=tasks.GATE if command in _QUEUING else None) as tx:
+        async with services.db.write(advisory_lock=tasks.CLAIM_LOCK if command in _QUEUING else None) as tx:
             task = await tasks.find(tx, principal.org_id, principal.app_id, task_id)
             if task is None:
                 raise not_found()

@@ -128,7 +128,7 @@ _TAKE: Final = timed(
 
 
 async def claim(tx: Write, terms: Terms, kinds: Sequence[str], worker: str, now: int | None) -> Task | None:
-    """Take the task whose turn it is among those of the given kinds. The gate must be closed."""
+    """Take the task whose turn it is among those of the given kinds. The claim lock must be held."""
     while True:
         chosen = await tx.row(_CHOOSE, now=now, kinds=list(kinds), per_tenant=terms.per_tenant)
         if chosen is None:
@@ -325,7 +325,7 @@ _YIELD: Final = timed(
 
 
 async def give_way(tx: Write, task: Task, now: int | None) -> Task:
-    """Queue a task behind everybody who waits. The gate must be closed."""
+    """Queue a task behind everybody who waits. The claim lock must be held."""
     turn = await next_turn(tx, task.tenant, task.priority, task.kind, behind=1)
     return _mine(await tx.row(_YIELD, id=task.id, epoch=task.epoch, turn=turn, now=now))
 

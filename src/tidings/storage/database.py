@@ -145,11 +145,11 @@ class Database(Protocol):
         ...
 
     def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
+        self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AbstractAsyncContextManager[Write]:
         """Open a write transaction: committed at the end of the block, rolled back by any exception.
 
-        `gate` names a lock that is held until the transaction ends, so that few and important decisions are made
+        `advisory_lock` numbers a lock that is held until the transaction ends, so that decisions under it are made
         one at a time in the whole cluster; on SQLite every write is alone anyway. `lock_ms` is how long a statement
         waits for a row that another transaction holds. `background` means that no caller waits for this write: on
         SQLite foreground writes go before it. Without `synced` a crash of the machine may lose a commit of the last

@@ -16,7 +16,7 @@ import asyncpg
 
 from tidings.storage.database import Database, Dialect, Read, Sql, StorageError, Write
 
-_GATE: Final = 7_251_001
+_MIGRATION_LOCK: Final = 7_251_001
 _WORDS: Final = {
     Dialect.SQLITE: {"{text}": "TEXT", "{bytes}": "BLOB"},
     Dialect.POSTGRESQL: {"{text}": 'TEXT COLLATE "C"', "{bytes}": "BYTEA"},
@@ -88,7 +88,7 @@ def known() -> list[Migration]:
 async def migrate(db: Database) -> list[Migration]:
     """Bring the schema to this release; return what was run. Any number of nodes may call this at once."""
     ran = []
-    async with db.write(gate=_GATE) as tx:
+    async with db.write(advisory_lock=_MIGRATION_LOCK) as tx:
         if db.dialect is Dialect.POSTGRESQL:
             await tx.run("SET LOCAL statement_timeout = 0")  # an index on a big table may take its time
         done = await _applied(tx)

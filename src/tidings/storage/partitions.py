@@ -14,8 +14,8 @@ from tidings.observe import failure
 from tidings.storage.database import Database, Dialect, Read, retried
 
 WEEK: Final = 7 * DAY
-_GATE: Final = 7_251_003
-_DROPPING: Final = 7_251_004
+_CREATE_LOCK: Final = 7_251_003
+_DROP_LOCK: Final = 7_251_004
 _KEYS: Final = {"message": "id", "attempt": "msg_id"}
 _EXISTING: Final = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relispartition AND pg_table_is_visible(oid)"
 _LOCK_MS: Final = 200
@@ -39,7 +39,7 @@ async def make_ahead(db: Database, now: int) -> int:
 async def _make_week(db: Database, start: int) -> int:
     week = _name_of(start)
     first, end = ids.first_at(ids.MESSAGE, start), ids.first_at(ids.MESSAGE, start + WEEK)
-    async with db.write(gate=_GATE) as tx:
+    async with db.write(advisory_lock=_CREATE_LOCK) as tx:
         there = await _existing(tx)
         missing = [table for table in _KEYS if f"{table}_{week}" not in there]
         if not missing or await _has_begun(tx, first, end):
@@ -80,14 +80,14 @@ async def drop_empty(db: Database, before: int) -> int:
 
 async def _drop_week(db: Database, start: int) -> int:
     # Without a lock first: going over what was just deleted may take long, the second time it does not.
-    async with db.write(gate=_DROPPING) as tx:
+    async with db.write(advisory_lock=_DROP_LOCK) as tx:
         if not await _if_empty(tx, start):
             return 0
     return await retried(lambda: _drop_locked(db, start))
 
 
 async def _drop_locked(db: Database, start: int) -> int:
-    async with db.write(gate=_DROPPING, lock_ms=_LOCK_MS) as tx:
+    async with db.write(advisory_lock=_DROP_LOCK, lock_ms=_LOCK_MS) as tx:
         await tx.run(f"SET LOCAL statement_timeout = {_LOCK_MS}")
         # The tables before their parts, in the order of every query.
         await tx.run(f"LOCK TABLE ONLY {', ONLY '.join(_KEYS)} IN ACCESS EXCLUSIVE MODE")

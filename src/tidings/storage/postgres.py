@@ -254,9 +254,9 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
+        self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AsyncIterator[PostgresWrite]:
-        """Open a write transaction; `gate` is a transaction-scoped advisory lock."""
+        """Open a write transaction; `advisory_lock` is held until it ends."""
         del synced
         if not background:
             self._foreground.note()
@@ -264,8 +264,8 @@ class PostgresDatabase:
             tx = PostgresWrite(connection, self._connected.era())
             try:
                 await tx.run(f"{_BEGIN} SET LOCAL lock_timeout = {lock_ms}")
-                if gate is not None:
-                    await tx.rows("SELECT pg_advisory_xact_lock(:gate)", gate=gate)
+                if advisory_lock is not None:
+                    await tx.rows("SELECT pg_advisory_xact_lock(:lock)", lock=advisory_lock)
                 yield tx
             except BaseException:
                 await _roll_back(connection)

@@ -206,10 +206,10 @@ class SqliteDatabase:
 
     @asynccontextmanager
     async def write(
-        self, *, gate: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
+        self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AsyncIterator[SqliteWrite]:
-        """Open the write transaction when this caller's turn has come; `gate` is held by the turn itself."""
-        del gate, lock_ms
+        """Open the write transaction under the writer lock, which serves as any `advisory_lock`, too."""
+        del advisory_lock, lock_ms
         if not background:
             self._foreground.note()
         async with self._lock.hold(background=background):

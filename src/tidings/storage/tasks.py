@@ -31,7 +31,7 @@ from tidings.model.task import (
 from tidings.storage.database import Dialect, Read, Row, Sql, Write
 from tidings.storage.span import bounds_of, end_of
 
-GATE: Final = 7_251_002
+CLAIM_LOCK: Final = 7_251_002
 """The lock under which tasks are claimed and given their turns: few decisions, and every limit exact."""
 
 COLUMNS: Final = (
@@ -103,10 +103,10 @@ def failure_text(failure: Failure | None) -> str | None:
 # Start
 
 
-async def close_gate(tx: Write) -> None:
-    """Hold the gate until the transaction ends; whoever else needs it waits. On SQLite every write is alone anyway."""
+async def take_claim_lock(tx: Write) -> None:
+    """Hold the claim lock until the transaction ends. On SQLite every write is alone anyway."""
     if tx.dialect is Dialect.POSTGRESQL:
-        await tx.rows("SELECT pg_advisory_xact_lock(:gate)", gate=GATE)
+        await tx.rows("SELECT pg_advisory_xact_lock(:claim_lock)", claim_lock=CLAIM_LOCK)
 
 
 _BARRIER: Final = {Dialect.SQLITE: "NULL", Dialect.POSTGRESQL: "pg_current_xact_id()::text::bigint"}
@@ -120,7 +120,7 @@ _ADD_PAIR: Final = Sql(*(_ADD.replace("{barrier}", _BARRIER[each]) for each in (
 
 
 async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
-    """Store a task that is ready at once, at its tenant's next turn. The gate must be closed."""
+    """Store a task that is ready at once, at its tenant's next turn. The claim lock must be held."""
     turn = await next_turn(tx, new.tenant, new.priority, new.kind)
     row = await tx.one(
         _ADD_PAIR,
@@ -290,12 +290,12 @@ async def cancel(tx: Write, task_id: str, now: int, why: Failure) -> Task | None
 
 
 async def resume(tx: Write, task: Task, now: int) -> Task | None:
-    """Let a paused task go on. The gate must be closed."""
+    """Let a paused task go on. The claim lock must be held."""
     return await _queued(tx, task, Command.RESUME, now)
 
 
 async def retry(tx: Write, task: Task, now: int) -> Task | None:
-    """Let a failed task go on from where it failed. The gate must be closed."""
+    """Let a failed task go on from where it failed. The claim lock must be held."""
     return await _queued(tx, task, Command.RETRY, now)
 
 

@@ -2,10 +2,10 @@
 """The runner of one process: claims tasks while it has room, and works on each in slices.
 
 Theory. Any number of processes run one of these on the same database, and none knows of another. There is no leader,
-no heartbeat, no list of workers that anything depends on. What they share is the gate: claims are made one at a time
+no heartbeat, no list of workers that anything depends on. They share the claim lock: claims are made one at a time
 in the whole cluster, in one transaction that first puts back the tasks whose owners have gone, then takes the one
 whose turn it is. So every limit (tasks of one tenant at once, one task on one endpoint) is exact, and fairness is
-one ORDER BY. Claims are few, because a claim is good for a slice of seconds; a gate costs nothing there.
+one ORDER BY. Claims are few, because a claim is good for a slice of seconds; the lock costs nothing there.
 
 A slice (see `slice.py`) is a run of chunks. A chunk is one transaction: the claim is proved, effects are written, and
 the cursor, the counters and the lease are brought up to date beside them. If the process dies at any place, then
@@ -155,7 +155,7 @@ class Runner:
             delay = await claims.next_lapse(read, context.now)
         if delay is None or delay >= 0:
             return delay
-        async with context.db.write(gate=tasks.GATE, background=True) as tx:
+        async with context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             lapsed = await claims.put_back(tx, context.terms, context.now)
             await self._tell_failed(tx, lapsed)
         self._tell(lapsed)
@@ -165,7 +165,7 @@ class Runner:
         """Return the task whose turn it is, or in how many milliseconds there may be one."""
         context = self._context
         delay = None
-        async with context.db.write(gate=tasks.GATE, background=True) as tx:
+        async with context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             now = await claims.moment(tx, context.now)
             lapsed = await claims.put_back(tx, context.terms, now)
             await self._tell_failed(tx, lapsed)
@@ -180,14 +180,14 @@ class Runner:
 
     async def _inherit(self) -> None:
         """Put back what a process that is gone was working on."""
-        async with self._context.db.write(gate=tasks.GATE, background=True) as tx:
+        async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             lapsed = await claims.put_back(tx, self._context.terms, self._context.now, whatever_lease=True)
             await self._tell_failed(tx, lapsed)
         self._tell(lapsed)
 
     async def inherit(self, worker: str) -> None:
         """Put back what another process was working on, which is gone."""
-        async with self._context.db.write(gate=tasks.GATE, background=True) as tx:
+        async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             now = await claims.moment(tx, self._context.now)
             lapsed = await claims.put_back_of(tx, self._context.terms, now, worker)
             await self._tell_failed(tx, lapsed)

@@ -342,7 +342,7 @@ class Slice:
 
     async def _give_way(self) -> None:
         point("task.before_yield")
-        async with self._context.db.write(gate=tasks.GATE, background=True) as tx:
+        async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             await claims.give_way(tx, self._task, self._context.now)
         self._over = True
         observe.count("tasks.yields")
