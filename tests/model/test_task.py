@@ -79,7 +79,7 @@ def _task(**changes: object) -> Task:
         counters={},
         lock_key=None,
         created_by=None,
-        barrier=None,
+        created_xid=None,
         created_at=0,
         started_at=0,
         updated_at=0,

@@ -372,7 +372,7 @@ async def test_every_probe_goes_through_an_index(scene: Scene) -> None:
         "endpoint": scene.past.endpoint_id,
         "lower": "atmpt_0",
         "first": "atmpt_0",
-        "beyond": "atmpt_z",
+        "end": "atmpt_z",
         "limit": 100,
     }
     messages = [row[0] for row in await rows(scene.db, "SELECT id FROM message LIMIT 50")]
@@ -382,8 +382,8 @@ async def test_every_probe_goes_through_an_index(scene: Scene) -> None:
             await run_sql(scene.db, "ANALYZE")
         scan = await explained(scene.db, recovery._SCAN, **some)  # noqa: SLF001
         look = await explained(scene.db, replays._SEND_FAILED.any, msgs=messages, **target.values)  # noqa: SLF001
-        edge = await explained(scene.db, recovery._EDGE, endpoint="ep_1")  # noqa: SLF001
-        for plan in (scan, look, edge):
+        newest = await explained(scene.db, recovery._HIGH_WATER_MARK, endpoint="ep_1")  # noqa: SLF001
+        for plan in (scan, look, newest):
             assert "Seq Scan on attempt" not in plan, plan
             assert "Seq Scan on message" not in plan, plan
             assert "SCAN attempt" not in plan, plan

@@ -41,7 +41,7 @@ async def order(read: Read, principal: Principal, draft: Draft) -> NewTask:
         event_id=draft.event_id,
         channels=draft.channels,
         retention_ms=draft.retention_ms,
-        edge=await usage.edge(read, principal.org_id),
+        high_water_mark=await usage.high_water_mark(read, principal.org_id),
     )
     return NewTask(
         kind=BROADCAST,

@@ -28,12 +28,12 @@ async def purge(
 
 async def order(read: Read, app: App, created_by: str) -> NewTask:
     """Return the task that would do it; two of them never run on one application at once."""
-    edge = await replays.edge(read, app.id) if read.dialect is Dialect.SQLITE else None
+    mark = await replays.high_water_mark(read, app.id) if read.dialect is Dialect.SQLITE else None
     return NewTask(
         kind=PURGE_CONTENT,
         org_id=app.org_id,
         app_id=app.id,
-        args=msgspec.json.encode(PurgeArgs(edge=edge)).decode(),
+        args=msgspec.json.encode(PurgeArgs(high_water_mark=mark)).decode(),
         lock_key=f"purge:{app.id}",
         created_by=created_by,
     )

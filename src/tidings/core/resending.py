@@ -35,7 +35,7 @@ async def order(services: Services, read: Read, app: App, chosen: Chosen) -> New
         endpoint_id=endpoint.id,
         since=chosen.since,
         until=until,
-        edge=await replays.edge(read, app.id) if read.dialect is Dialect.SQLITE else None,
+        high_water_mark=await replays.high_water_mark(read, app.id) if read.dialect is Dialect.SQLITE else None,
         force=chosen.force,
         narrowed=chosen.narrowed,
     )

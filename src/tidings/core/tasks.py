@@ -76,8 +76,8 @@ async def begin_recovery(services: Services, tx: Write, app: App, endpoint_id: E
         endpoint_id=endpoint_id,
         since=wanted.since,
         until=checked_until(wanted.since, wanted.until, services.clock.now()),
-        # On PostgreSQL an older transaction may still commit a smaller id: the edge is known behind the barrier.
-        edge=await recovery.edge(tx, endpoint_id) if tx.dialect is Dialect.SQLITE else None,
+        # On PostgreSQL an older transaction may still commit a smaller id: the task reads the mark itself.
+        high_water_mark=await recovery.high_water_mark(tx, endpoint_id) if tx.dialect is Dialect.SQLITE else None,
         force=wanted.force,
     )
     new = of_endpoint(RECOVER, app, endpoint_id, wanted.created_by, args)

@@ -50,7 +50,9 @@ async def count_order(
     """Return the task that would count, and which of the applications asked for there are not."""
     until = checked_span(asked.since, asked.until, services.clock.now())
     app_ids, missing = await _resolved(read, principal.org_id, asked.refs)
-    args = StatsArgs(since=asked.since, until=until, app_ids=app_ids, edge=await edge(read, principal.org_id))
+    args = StatsArgs(
+        since=asked.since, until=until, app_ids=app_ids, high_water_mark=await high_water_mark(read, principal.org_id)
+    )
     return _of_org(APP_STATS, principal, args), missing
 
 
@@ -77,12 +79,12 @@ async def aggregate(services: Services, principal: Principal, *, render: Callabl
 
 async def aggregate_order(read: Read, principal: Principal) -> NewTask:
     """Return the task that would tell it."""
-    return _of_org(EVENT_TYPE_STATS, principal, OrgArgs(edge=await edge(read, principal.org_id)))
+    return _of_org(EVENT_TYPE_STATS, principal, OrgArgs(high_water_mark=await high_water_mark(read, principal.org_id)))
 
 
-async def edge(read: Read, org_id: OrgId) -> str | None:
-    """Return the greatest id of the applications that are meant, where it is known before the barrier is past."""
-    return await usage.edge(read, org_id) if read.dialect is Dialect.SQLITE else None
+async def high_water_mark(read: Read, org_id: OrgId) -> str | None:
+    """Return the greatest id of the selected applications, on SQLite; see `claims.older_transactions_ended`."""
+    return await usage.high_water_mark(read, org_id) if read.dialect is Dialect.SQLITE else None
 
 
 def _of_org(kind: str, principal: Principal, args: object) -> NewTask:

@@ -10,10 +10,10 @@ APPLICATION_DELETED: Final = "The application was deleted while the task was und
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BroadcastArgs:
-    """`edge` is the greatest id of the applications that are meant, where it is known at once."""
+    """`high_water_mark` is the greatest id of the selected applications, where it is known at once."""
 
     event_type: str
     event_id: str | None
     channels: tuple[str, ...] | None
     retention_ms: int
-    edge: str | None = None
+    high_water_mark: str | None = None

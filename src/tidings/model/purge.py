@@ -6,6 +6,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeArgs:
-    """`edge` is the greatest message id that was there, where that is known at once."""
+    """`high_water_mark` is the greatest message id, where it is known at once."""
 
-    edge: str | None = None
+    high_water_mark: str | None = None

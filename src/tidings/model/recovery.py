@@ -16,14 +16,14 @@ LONGEST_MS: Final = 14 * DAY + CLOCK_SKEW
 class RecoverArgs:
     """Recover the failed messages of an endpoint: attempts from `since` to before `until`, in milliseconds.
 
-    Without `until` the end is what is there when the task is made. On SQLite that is known then, and is `edge`, the
-    greatest attempt id; on PostgreSQL it is known once every older transaction has ended.
+    Without `until` the range ends at the newest attempt when the task is created. On SQLite its id is known then:
+    `high_water_mark`. On PostgreSQL it is known once every older transaction has ended.
     """
 
     endpoint_id: EndpointId
     since: int
     until: int | None = None
-    edge: str | None = None
+    high_water_mark: str | None = None
     force: bool = False
 
 

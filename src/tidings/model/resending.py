@@ -47,12 +47,12 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayArgs:
-    """What the task is told; `edge` is the greatest message id that was there, where that is known at once."""
+    """The task's arguments; `high_water_mark` is the greatest message id, where it is known at once."""
 
     endpoint_id: EndpointId
     since: int
     until: int | None = None
-    edge: str | None = None
+    high_water_mark: str | None = None
     force: bool = False
     narrowed: Narrowed = field(default_factory=Narrowed)
 

@@ -285,7 +285,7 @@ class Task:
     counters: Mapping[str, int]
     lock_key: str | None
     created_by: str | None
-    barrier: int | None
+    created_xid: int | None
     rate_limit: int | None = None
     created_at: int
     started_at: int | None

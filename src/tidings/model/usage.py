@@ -9,19 +9,19 @@ from tidings.errors import Fault, invalid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsArgs:
-    """Count the attempts from `since` to `until`, of all applications up to `edge`, or of those that are named."""
+    """Count the attempts from `since` to `until`, of all applications up to `high_water_mark`, or of some."""
 
     since: int
     until: int
     app_ids: tuple[str, ...] | None = None
-    edge: str | None = None
+    high_water_mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrgArgs:
-    """Something about all applications up to `edge`, the greatest id that was there where that is known at once."""
+    """All applications up to `high_water_mark`, the greatest id, where it is known at once."""
 
-    edge: str | None = None
+    high_water_mark: str | None = None
 
 
 def checked_span(since: int, until: int, now: int) -> int:

@@ -53,16 +53,16 @@ _IN_PART: Final = {
     Dialect.SQLITE: (
         f"SELECT {_COLUMNS} FROM json_each(:firsts) AS part CROSS JOIN json_each((SELECT json_group_array(found)"
         " FROM (SELECT attempt.rowid AS found {source}{asked} AND attempt.id >= part.value"
-        " AND attempt.id < json_extract(:beyonds, '$[' || part.key || ']')"
+        " AND attempt.id < json_extract(:ends, '$[' || part.key || ']')"
         " ORDER BY attempt.id {direction} LIMIT {rows:d}))) AS wanted CROSS JOIN attempt"
         " WHERE attempt.rowid = wanted.value"
     ),
     Dialect.POSTGRESQL: (
-        f"SELECT {_COLUMNS} FROM {spread('firsts', 'beyonds', 'msg_firsts', 'msg_beyonds')}"
-        " AS part(first, beyond, msg_first, msg_beyond)"
+        f"SELECT {_COLUMNS} FROM {spread('firsts', 'ends', 'msg_firsts', 'msg_ends')}"
+        " AS part(first, stop, msg_first, msg_end)"
         " CROSS JOIN LATERAL (SELECT attempt.* {source}{asked}"
-        " AND attempt.id >= part.first AND attempt.id < part.beyond"
-        " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_beyond"
+        " AND attempt.id >= part.first AND attempt.id < part.stop"
+        " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_end"
         " ORDER BY attempt.id {direction} LIMIT {rows:d}) AS attempt"
     ),
 }
@@ -302,14 +302,14 @@ def _codes_of(wanted: AttemptFilter) -> dict[str, int]:
 _IN_PARTS: Final = {
     Dialect.SQLITE: (
         "SELECT 1 FROM json_each(:firsts) AS part CROSS JOIN attempt WHERE attempt.endpoint_id = :endpoint{asked}"
-        " AND attempt.id >= part.value AND attempt.id < json_extract(:beyonds, '$[' || part.key || ']')"
+        " AND attempt.id >= part.value AND attempt.id < json_extract(:ends, '$[' || part.key || ']')"
     ),
     Dialect.POSTGRESQL: (
-        f"SELECT 1 FROM {spread('firsts', 'beyonds', 'msg_firsts', 'msg_beyonds')}"
-        " AS part(first, beyond, msg_first, msg_beyond)"
+        f"SELECT 1 FROM {spread('firsts', 'ends', 'msg_firsts', 'msg_ends')}"
+        " AS part(first, stop, msg_first, msg_end)"
         f" CROSS JOIN LATERAL (SELECT 1 FROM attempt WHERE attempt.endpoint_id = {hidden('endpoint')}{{asked}}"
-        " AND attempt.id >= part.first AND attempt.id < part.beyond"
-        " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_beyond OFFSET 0) AS found"
+        " AND attempt.id >= part.first AND attempt.id < part.stop"
+        " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_end OFFSET 0) AS found"
     ),
 }
 

@@ -194,17 +194,19 @@ async def fence(tx: Write, held: Claim) -> Task:
     return _mine(await tx.row(FENCE, id=held.id, epoch=held.epoch))
 
 
-_IS_PAST: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > CAST(:barrier AS BIGINT) AS past"
+_OLDER_ENDED: Final = (
+    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > CAST(:created_xid AS BIGINT) AS ended"
+)
 
 
-async def is_past(read: Read, barrier: int | None) -> bool:
-    """Tell whether every transaction older than the one that created the task has ended.
+async def older_transactions_ended(read: Read, created_xid: int | None) -> bool:
+    """Return whether every transaction older than the one that created the task has ended.
 
-    Until then a row with a small key may still appear behind a cursor that has passed it.
+    Until then a row with a smaller key than the cursor may still appear.
     """
-    if barrier is None or read.dialect is Dialect.SQLITE:
+    if created_xid is None or read.dialect is Dialect.SQLITE:
         return True
-    return bool((await read.one(_IS_PAST, barrier=barrier))["past"])
+    return bool((await read.one(_OLDER_ENDED, created_xid=created_xid))["ended"])
 
 
 _RENEW: Final = timed(f"UPDATE task SET lease_until = {{now}} + CAST(:lease AS BIGINT) WHERE {OWNED}")

@@ -6,7 +6,7 @@ from typing import Final
 from tidings.storage.database import Read
 
 _KEPT: Final = (
-    "SELECT id FROM message WHERE app_id = :app AND id >= :first AND id < :beyond AND payload IS NOT NULL"
+    "SELECT id FROM message WHERE app_id = :app AND id >= :first AND id < :end AND payload IS NOT NULL"
     " ORDER BY id LIMIT CAST(:limit AS BIGINT)"
 )
 _EVENT_TYPES: Final = (
@@ -17,9 +17,9 @@ _RATE: Final = (
 )
 
 
-async def with_payload(read: Read, app_id: str, first: str, beyond: str, *, limit: int) -> list[str]:
-    """Return the first messages with `first <= id < beyond` that have a payload."""
-    rows = await read.rows(_KEPT, app=app_id, first=first, beyond=beyond, limit=limit)
+async def with_payload(read: Read, app_id: str, first: str, end: str, *, limit: int) -> list[str]:
+    """Return the first messages with `first <= id < end` that have a payload."""
+    rows = await read.rows(_KEPT, app=app_id, first=first, end=end, limit=limit)
     return [row["id"] for row in rows]
 
 

@@ -174,7 +174,7 @@ def clipped(prefix: str, found: Sequence[str], span: Span) -> list[Part]:
     """Return the ranges of ids of some stretches, in any order, as far as they are in a part of a list."""
     low, end = bounds(span)
     ranges = ((max(low, prefix + first), min(end, prefix + last + END)) for first, last in _runs(found))
-    return [(first, beyond) for first, beyond in ranges if first < beyond]
+    return [(first, end) for first, end in ranges if first < end]
 
 
 def _runs(found: Sequence[str]) -> Iterator[Part]:
@@ -307,8 +307,8 @@ def _furthest(held: Sequence[_Held]) -> _Held:
 
 def around(prefix: str, found: Sequence[str], span: Span) -> Span:
     """Return what a part of a list has in some stretches, or those of attempts in pairs, and between them."""
-    first, beyond = prefix + min(found)[:WIDTH], prefix + max(found)[:WIDTH] + END
-    return replace(span, first=max(first, span.first or ""), below=min(beyond, span.below or END))
+    first, end = prefix + min(found)[:WIDTH], prefix + max(found)[:WIDTH] + END
+    return replace(span, first=max(first, span.first or ""), below=min(end, span.below or END))
 
 
 # -----------------------------------------------------------------------------------------------------------------

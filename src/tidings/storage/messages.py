@@ -86,7 +86,7 @@ async def payloads(read: Read, messages: Sequence[Message]) -> dict[MessageId, b
 
 
 _OF_PART: Final = (
-    f"SELECT message.id AS id {_PAGE} AND message.id >= {{first}} AND message.id < {{beyond}}{{conditions}}"
+    f"SELECT message.id AS id {_PAGE} AND message.id >= {{first}} AND message.id < {{end}}{{conditions}}"
     " ORDER BY message.id {direction} LIMIT {rows:d}"
 )
 
@@ -94,17 +94,17 @@ _OF_PART: Final = (
 def _of_parts(sqlite: str, postgresql: str) -> dict[Dialect, str]:
     """Make the statements that read parts of a list, one after the other."""
     bounds = {
-        Dialect.SQLITE: ("part.value", "json_extract(:beyonds, '$[' || part.key || ']')"),
+        Dialect.SQLITE: ("part.value", "json_extract(:ends, '$[' || part.key || ']')"),
         # No other bounds: knowing some, PostgreSQL would plan each page anew, which takes longer than reading it.
-        Dialect.POSTGRESQL: ("part.first", "part.beyond"),
+        Dialect.POSTGRESQL: ("part.first", "part.stop"),
     }
     return {
-        dialect: text.replace("{part}", _OF_PART).replace("{first}", first).replace("{beyond}", beyond)
-        for (dialect, (first, beyond)), text in zip(bounds.items(), (sqlite, postgresql), strict=True)
+        dialect: text.replace("{part}", _OF_PART).replace("{first}", first).replace("{end}", end)
+        for (dialect, (first, end)), text in zip(bounds.items(), (sqlite, postgresql), strict=True)
     }
 
 
-_PARTS: Final = f"{spread('firsts', 'beyonds')} AS part(first, beyond)"
+_PARTS: Final = f"{spread('firsts', 'ends')} AS part(first, stop)"
 _OF_EACH: Final = _of_parts(
     "SELECT (SELECT json_group_array(id) FROM ({part})) AS ids FROM json_each(:firsts) AS part",
     f"SELECT ARRAY({{part}}) AS ids FROM {_PARTS}",
@@ -181,7 +181,7 @@ async def _in_parts(
         statement[read.dialect].format(conditions=conditions, direction=span.direction, rows=span.rows),
         app=app_id,
         firsts=[first for first, _ in parts],
-        beyonds=[beyond for _, beyond in parts],
+        ends=[end for _, end in parts],
         **narrow.values_of(wanted),
     )
 

@@ -9,7 +9,7 @@ from tidings.storage.database import Read, Write
 _SCAN: Final = (
     "SELECT count(*) AS n, max(id) AS last, coalesce(sum(kept), 0) AS kept FROM"
     " (SELECT id, CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS kept FROM message"
-    " WHERE app_id = :app AND id >= :first AND id < :beyond ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS scanned"
+    " WHERE app_id = :app AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS scanned"
 )
 _PURGE: Final = (
     "UPDATE message SET payload = NULL WHERE app_id = :app AND id >= :first AND id <= :last AND payload IS NOT NULL"
@@ -25,9 +25,9 @@ class Found:
     kept: int
 
 
-async def scan(read: Read, app_id: str, first: str, beyond: str, *, limit: int) -> Found:
-    """Look at the next messages with `first <= id < beyond`."""
-    row = await read.one(_SCAN, app=app_id, first=first, beyond=beyond, limit=limit)
+async def scan(read: Read, app_id: str, first: str, end: str, *, limit: int) -> Found:
+    """Look at the next messages with `first <= id < end`."""
+    row = await read.one(_SCAN, app=app_id, first=first, end=end, limit=limit)
     return Found(row["n"], row["last"], row["kept"])
 
 

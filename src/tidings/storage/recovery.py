@@ -61,30 +61,30 @@ async def scanned(read: Read, sql: Sql, **values: Value | Sequence[Value]) -> Sc
     return Scanned(count, last_id, (*zip(sends, repeat(Verdict.SEND)), *zip(gone, repeat(Verdict.GONE))))
 
 
-_EDGE: Final = "SELECT max(id) AS edge FROM attempt WHERE endpoint_id = :endpoint"
+_HIGH_WATER_MARK: Final = "SELECT max(id) AS high_water_mark FROM attempt WHERE endpoint_id = :endpoint"
 
 
-async def edge(read: Read, endpoint_id: str) -> str:
+async def high_water_mark(read: Read, endpoint_id: str) -> str:
     """Return the greatest id of an endpoint's attempts that is visible, or nothing."""
-    return (await read.one(_EDGE, endpoint=endpoint_id))["edge"] or ""
+    return (await read.one(_HIGH_WATER_MARK, endpoint=endpoint_id))["high_water_mark"] or ""
 
 
 _COUNT: Final = (
     "SELECT count(*) AS n, max(id) AS last FROM (SELECT id FROM attempt WHERE endpoint_id = :endpoint"
-    " AND id >= :first AND id < :beyond ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS counted"
+    " AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS counted"
 )
 
 
-async def count(read: Read, endpoint_id: str, first: str, beyond: str, *, limit: int) -> tuple[int, str | None]:
-    """Count the attempts with `first <= id < beyond`, up to a limit; return the last id that was counted too."""
-    row = await read.one(_COUNT, endpoint=endpoint_id, first=first, beyond=beyond, limit=limit)
+async def count(read: Read, endpoint_id: str, first: str, end: str, *, limit: int) -> tuple[int, str | None]:
+    """Count the attempts with `first <= id < end`, up to a limit; return the last id that was counted too."""
+    row = await read.one(_COUNT, endpoint=endpoint_id, first=first, end=end, limit=limit)
     return row["n"], row["last"]
 
 
 _SCAN: Final = gathered(f"""
 WITH scanned AS (
   SELECT id, msg_id, status FROM attempt
-  WHERE endpoint_id = :endpoint AND id >= :first AND id < :beyond ORDER BY id LIMIT CAST(:limit AS BIGINT)
+  WHERE endpoint_id = :endpoint AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT)
 )
 SELECT id, msg_id, CASE
   WHEN status <> 2 THEN {Verdict.NOTHING:d}
@@ -98,12 +98,12 @@ FROM scanned ORDER BY id
 """)
 
 
-async def scan(read: Read, endpoint_id: str, *, lower: str, first: str, beyond: str, limit: int) -> Scanned:
-    """Look at the next attempts from `first` on, in a range that begins at `lower` and ends before `beyond`.
+async def scan(read: Read, endpoint_id: str, *, lower: str, first: str, end: str, limit: int) -> Scanned:
+    """Look at the next attempts from `first` on, in a range that begins at `lower` and ends before `end`.
 
     A message is asked for at its first failed attempt of the range, so that each comes once and none is remembered.
     """
-    return await scanned(read, _SCAN, endpoint=endpoint_id, lower=lower, first=first, beyond=beyond, limit=limit)
+    return await scanned(read, _SCAN, endpoint=endpoint_id, lower=lower, first=first, end=end, limit=limit)
 
 
 _RECEIVES: Final = (

@@ -20,17 +20,17 @@ from tidings.storage.database import Dialect, Duplicate, Read, Sql, Value, Write
 from tidings.storage.deliveries import ASK_CONFLICT
 from tidings.storage.recovery import Scanned, Verdict, gathered, scanned
 
-_EDGE: Final = "SELECT max(id) AS edge FROM message WHERE app_id = :app"
+_HIGH_WATER_MARK: Final = "SELECT max(id) AS high_water_mark FROM message WHERE app_id = :app"
 _FIRST: Final = "SELECT min(id) AS first FROM message WHERE app_id = :app"
 _COUNT: Final = (
     "SELECT count(*) AS n, max(id) AS last FROM (SELECT id FROM message WHERE app_id = :app"
-    " AND id >= :first AND id < :beyond ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS counted"
+    " AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS counted"
 )
 
 
-async def edge(read: Read, app_id: str) -> str:
+async def high_water_mark(read: Read, app_id: str) -> str:
     """Return the greatest id of an application's messages that is visible, or nothing."""
-    return (await read.one(_EDGE, app=app_id))["edge"] or ""
+    return (await read.one(_HIGH_WATER_MARK, app=app_id))["high_water_mark"] or ""
 
 
 async def first(read: Read, app_id: str) -> str:
@@ -38,9 +38,9 @@ async def first(read: Read, app_id: str) -> str:
     return (await read.one(_FIRST, app=app_id))["first"] or ""
 
 
-async def count(read: Read, app_id: str, first: str, beyond: str, *, limit: int) -> tuple[int, str | None]:
-    """Count the messages with `first <= id < beyond`, up to a limit; return the last id that was counted too."""
-    row = await read.one(_COUNT, app=app_id, first=first, beyond=beyond, limit=limit)
+async def count(read: Read, app_id: str, first: str, end: str, *, limit: int) -> tuple[int, str | None]:
+    """Count the messages with `first <= id < end`, up to a limit; return the last id that was counted too."""
+    row = await read.one(_COUNT, app=app_id, first=first, end=end, limit=limit)
     return row["n"], row["last"]
 
 
@@ -50,7 +50,7 @@ async def count(read: Read, app_id: str, first: str, beyond: str, *, limit: int)
 
 _SCANNED: Final = (
     "WITH scanned AS (SELECT id, event_type, channels, tags, CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS kept"
-    " FROM message WHERE app_id = :app AND id >= :first AND id < :beyond ORDER BY id LIMIT CAST(:limit AS BIGINT))"
+    " FROM message WHERE app_id = :app AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT))"
 )
 _KEPT: Final = f"CASE WHEN message.kept = 1 THEN {Verdict.SEND:d} ELSE {Verdict.GONE:d} END"
 _NEVER_SENT: Final = (
@@ -76,17 +76,17 @@ _CHANNELS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part of an application's messages: `first <= id < beyond`, no more than so many of them."""
+    """A part of an application's messages: `first <= id < end`, no more than so many of them."""
 
     app_id: str
     first: str
-    beyond: str
+    end: str
     limit: int
 
     @property
     def values(self) -> dict[str, Value]:
         """The parameters of a scan."""
-        return {"app": self.app_id, "first": self.first, "beyond": self.beyond, "limit": self.limit}
+        return {"app": self.app_id, "first": self.first, "end": self.end, "limit": self.limit}
 
 
 _FILTERS: Final = "SELECT event_types, channels FROM endpoint WHERE id = :endpoint"

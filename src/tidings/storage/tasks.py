@@ -37,7 +37,7 @@ CLAIM_LOCK: Final = 7_251_002
 COLUMNS: Final = (
     "id, org_id, app_id, tenant, kind, args, state, priority, turn, ready_at, epoch, lease_until, cursor, done,"
     " skipped, total, total_exact, size, rate, busy_ms, chunks, strikes, error, counters, lock_key, created_by,"
-    " barrier, rate_limit, created_at, started_at, updated_at, finished_at"
+    " created_xid, rate_limit, created_at, started_at, updated_at, finished_at"
 )
 
 
@@ -109,14 +109,16 @@ async def take_claim_lock(tx: Write) -> None:
         await tx.rows("SELECT pg_advisory_xact_lock(:claim_lock)", claim_lock=CLAIM_LOCK)
 
 
-_BARRIER: Final = {Dialect.SQLITE: "NULL", Dialect.POSTGRESQL: "pg_current_xact_id()::text::bigint"}
+_CREATED_XID: Final = {Dialect.SQLITE: "NULL", Dialect.POSTGRESQL: "pg_current_xact_id()::text::bigint"}
 _ADD: Final = (
     "INSERT INTO task (id, org_id, app_id, tenant, kind, args, state, wire_status, priority, turn, ready_at, size,"
-    " lock_key, created_by, rate_limit, barrier, created_at, updated_at)"
+    " lock_key, created_by, rate_limit, created_xid, created_at, updated_at)"
     " VALUES (:id, :org, :app, :tenant, :kind, :args, 'queued', 'running', :priority, :turn, 0, 0,"
-    f" :lock_key, :created_by, CAST(:rate_limit AS INTEGER), {{barrier}}, :now, :now) RETURNING {COLUMNS}"
+    f" :lock_key, :created_by, CAST(:rate_limit AS INTEGER), {{created_xid}}, :now, :now) RETURNING {COLUMNS}"
 )
-_ADD_PAIR: Final = Sql(*(_ADD.replace("{barrier}", _BARRIER[each]) for each in (Dialect.SQLITE, Dialect.POSTGRESQL)))
+_ADD_PAIR: Final = Sql(
+    *(_ADD.replace("{created_xid}", _CREATED_XID[each]) for each in (Dialect.SQLITE, Dialect.POSTGRESQL))
+)
 
 
 async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:

@@ -92,9 +92,9 @@ def parts_of(dialect: Dialect, pairs: Sequence[str], span: Span) -> dict[str, li
         parts = [(*part, of_messages(each)) for each in pairs for part in clipped(ATTEMPT, [each[:WIDTH]], span)]
     return {
         "firsts": [first for first, _, _ in parts],
-        "beyonds": [beyond for _, beyond, _ in parts],
+        "ends": [end for _, end, _ in parts],
         "msg_firsts": [MESSAGE + stretch for *_, stretch in parts],
-        "msg_beyonds": [MESSAGE + stretch + END for *_, stretch in parts],
+        "msg_ends": [MESSAGE + stretch + END for *_, stretch in parts],
     }
 
 
@@ -115,15 +115,15 @@ _MADE_IN: Final = {
     Dialect.SQLITE: (
         "SELECT attempt.msg_id FROM json_each(:firsts) AS part CROSS JOIN attempt"
         " WHERE attempt.endpoint_id = :endpoint{status} AND attempt.id >= part.value"
-        " AND attempt.id < json_extract(:beyonds, '$[' || part.key || ']')"
+        " AND attempt.id < json_extract(:ends, '$[' || part.key || ']')"
     ),
     Dialect.POSTGRESQL: (
-        f"SELECT made.msg_id FROM {spread('firsts', 'beyonds', 'msg_firsts', 'msg_beyonds')}"
-        " AS part(first, beyond, msg_first, msg_beyond)"
+        f"SELECT made.msg_id FROM {spread('firsts', 'ends', 'msg_firsts', 'msg_ends')}"
+        " AS part(first, stop, msg_first, msg_end)"
         f" CROSS JOIN LATERAL (SELECT attempt.msg_id FROM attempt WHERE attempt.endpoint_id = {hidden('endpoint')}"
         "{status}"
-        " AND attempt.id >= part.first AND attempt.id < part.beyond"
-        " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_beyond"
+        " AND attempt.id >= part.first AND attempt.id < part.stop"
+        " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_end"
         " OFFSET 0) AS made"
     ),
 }

@@ -19,13 +19,13 @@ class Named:
     uid: str | None
 
 
-_EDGE: Final = "SELECT max(id) AS edge FROM application WHERE org_id = :org"
+_HIGH_WATER_MARK: Final = "SELECT max(id) AS high_water_mark FROM application WHERE org_id = :org"
 _COUNT: Final = (
-    "SELECT count(*) AS n FROM (SELECT 1 FROM application WHERE org_id = :org AND id <= :edge AND deleted_at IS NULL"
+    "SELECT count(*) AS n FROM (SELECT 1 FROM application WHERE org_id = :org AND id <= :last AND deleted_at IS NULL"
     " LIMIT CAST(:limit AS BIGINT)) AS counted"
 )
 _ALL: Final = (
-    "SELECT id, uid FROM application WHERE org_id = :org AND id > :after AND id <= :edge AND deleted_at IS NULL"
+    "SELECT id, uid FROM application WHERE org_id = :org AND id > :after AND id <= :last AND deleted_at IS NULL"
     " ORDER BY id LIMIT CAST(:limit AS BIGINT)"
 )
 _IN: Final = {
@@ -56,19 +56,19 @@ _RESOLVED: Final = _both(
 )
 
 
-async def edge(read: Read, org_id: str) -> str:
+async def high_water_mark(read: Read, org_id: str) -> str:
     """Return the greatest id of an organisation's applications that is visible, or nothing."""
-    return (await read.one(_EDGE, org=org_id))["edge"] or ""
+    return (await read.one(_HIGH_WATER_MARK, org=org_id))["high_water_mark"] or ""
 
 
 async def count(read: Read, org_id: str, last: str, *, limit: int) -> int:
     """Count an organisation's applications up to an id, and up to a limit."""
-    return int((await read.one(_COUNT, org=org_id, edge=last, limit=limit))["n"])
+    return int((await read.one(_COUNT, org=org_id, last=last, limit=limit))["n"])
 
 
 async def applications(read: Read, org_id: str, *, after: str, last: str, limit: int) -> list[Named]:
     """Return the next of an organisation's applications, by id."""
-    return [_named(row) for row in await read.rows(_ALL, org=org_id, after=after, edge=last, limit=limit)]
+    return [_named(row) for row in await read.rows(_ALL, org=org_id, after=after, last=last, limit=limit)]
 
 
 async def some(read: Read, org_id: str, app_ids: Sequence[str], *, after: str, limit: int) -> list[Named]:
@@ -93,12 +93,12 @@ _ATTEMPTS: Final = Sql(
     sqlite=(
         "SELECT value AS id, (SELECT count(*) FROM (SELECT 1 FROM endpoint CROSS JOIN attempt"
         " WHERE endpoint.app_id = json_each.value AND attempt.endpoint_id = endpoint.id"
-        " AND attempt.id >= :first AND attempt.id < :beyond LIMIT :most)) AS n FROM json_each(:ids)"
+        " AND attempt.id >= :first AND attempt.id < :end LIMIT :most)) AS n FROM json_each(:ids)"
     ),
     postgresql=(
         "SELECT wanted.id AS id, (SELECT count(*) FROM (SELECT 1 FROM endpoint CROSS JOIN LATERAL"
         " (SELECT 1 FROM attempt WHERE attempt.endpoint_id = endpoint.id"
-        " AND attempt.id >= :first AND attempt.id < :beyond OFFSET 0) AS made"
+        " AND attempt.id >= :first AND attempt.id < :end OFFSET 0) AS made"
         " WHERE endpoint.app_id = wanted.id LIMIT CAST(:most AS BIGINT)) AS counted) AS n"
         " FROM unnest(CAST(:ids AS text[])) AS wanted(id)"
     ),
@@ -106,9 +106,9 @@ _ATTEMPTS: Final = Sql(
 _NEXT_ENDPOINT: Final = "SELECT min(id) AS id FROM endpoint WHERE app_id = :app AND id > :after"
 
 
-async def attempts(read: Read, app_ids: Sequence[str], first: str, beyond: str, *, most: int) -> dict[str, int]:
-    """Count the attempts of applications with `first <= id < beyond`, of each no more than so many."""
-    rows = await read.rows(_ATTEMPTS, ids=app_ids, first=first, beyond=beyond, most=most)
+async def attempts(read: Read, app_ids: Sequence[str], first: str, end: str, *, most: int) -> dict[str, int]:
+    """Count the attempts of applications with `first <= id < end`, of each no more than so many."""
+    rows = await read.rows(_ATTEMPTS, ids=app_ids, first=first, end=end, most=most)
     return {row["id"]: row["n"] for row in rows}
 
 

@@ -37,7 +37,7 @@ class Handler(Protocol):
     kind: str
 
     async def plan(self, read: Read, task: Task) -> Plan:
-        """Close the range, and count it if that is cheap. Called once, when the barrier is past."""
+        """Close the range, and count it if that is cheap. Called once, when every older transaction has ended."""
         ...
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:

@@ -124,14 +124,14 @@ class Preview:
         look = _Look()
         place, app_id = receivers.decode(task.cursor or ""), task.app_id or ""
         async with self._db.read() as read:
-            look.sample = await forecasts.with_payload(read, app_id, place.first, place.beyond, limit=SAMPLE)
+            look.sample = await forecasts.with_payload(read, app_id, place.first, place.end, limit=SAMPLE)
         while not look.is_whole and look.scanned < LOOKED_AT_MOST:
             async with self._db.read() as read:
-                found = await purges.scan(read, app_id, place.first, place.beyond, limit=_LOOK)
+                found = await purges.scan(read, app_id, place.first, place.end, limit=_LOOK)
             look.scanned += found.count
             look.wanted += found.kept
             look.is_whole = found.count < _LOOK
-            place = place.behind(found.last_id)
+            place = place.after(found.last_id)
         return look
 
     async def _named(self, task: Task) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ async def _applications(read: Read, task: Task) -> tuple[str, ...]:
     named = _stats_args.decode(task.args).app_ids if task.kind == APP_STATS else None
     if named is not None:
         return named[:SAMPLE]
-    last = await usage.edge(read, task.org_id)
+    last = await usage.high_water_mark(read, task.org_id)
     found = await usage.applications(read, task.org_id, after="", last=last, limit=SAMPLE)
     return tuple(each.id for each in found)
 

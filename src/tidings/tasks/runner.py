@@ -10,7 +10,7 @@ one ORDER BY. Claims are few, because a claim is good for a slice of seconds; th
 A slice (see `slice.py`) is a run of chunks. A chunk is one transaction: the claim is proved, effects are written, and
 the cursor, the counters and the lease are brought up to date beside them. If the process dies at any place, then
 either all of a chunk is there or nothing of it; the lease runs out, somebody else's claim puts the task back, and the
-work goes on behind the last chunk that is there. On SQLite one process owns the file, so at its start whatever is
+work goes on after the last committed chunk. On SQLite one process owns the file, so at its start whatever is
 marked as running belonged to a process that is gone, and is put back without waiting for its lease.
 
 A process that was only slow (stopped, swapped out, cut off) may find itself working on a task that somebody else has

@@ -150,8 +150,8 @@ class Slice:
     # --- getting on
 
     async def _begin(self) -> None:
-        """Wait for the barrier, then let the kind close its range."""
-        if not await self._held_until(self._is_past_barrier):
+        """Wait until every older transaction has ended, then let the kind close its range."""
+        if not await self._held_until(self._older_transactions_ended):
             await self._wait()
             return
         async with self._context.db.read() as read:
@@ -294,8 +294,8 @@ class Slice:
                 raise Unavailable("the lease could not be renewed") from error
         return True
 
-    async def _is_past_barrier(self, read: Read) -> bool:
-        return await claims.is_past(read, self._task.barrier)
+    async def _older_transactions_ended(self, read: Read) -> bool:
+        return await claims.older_transactions_ended(read, self._task.created_xid)
 
     async def _has_room(self) -> bool:
         """Tell whether the work this task makes for others finds room; counted again only when the room is used up.

@@ -105,14 +105,14 @@ async def test_failures_are_all_told_not_only_the_first_hundred(world: World) ->
 async def test_applications_made_later_are_left_out(world: World) -> None:
     await some_applications(world, 3)
     task = await world.begin(broadcasts.broadcast, PRINCIPAL, draft())
-    edge = json.loads((await rows(world.db, "SELECT args FROM task"))[0][0])["edge"]
+    mark = json.loads((await rows(world.db, "SELECT args FROM task"))[0][0])["high_water_mark"]
     later = (await an_endpoint(world.db, NOW + HOUR)).app.id
     async with world.working(FREE):
         ended = await until(world.db, task.id)
 
     # On PostgreSQL the end is what is there when every transaction older than the task has ended.
     made = {row[0] for row in await rows(world.db, "SELECT app_id FROM message")}
-    assert (edge is None) == (later in made)
+    assert (mark is None) == (later in made)
     assert ended.done == len(made)
 
 

@@ -33,7 +33,8 @@ async def test_what_comes_later_is_kept(world: World) -> None:
     world.past.message(at(5))
     await world.past.write(world.db)
     task = await world.begin(purges.purge, world.past.app, "me")
-    if (await rows(world.db, "SELECT args FROM task"))[0][0] != '{"edge":null}':  # else the range closes at the start
+    args = (await rows(world.db, "SELECT args FROM task"))[0][0]
+    if args != '{"high_water_mark":null}':  # else the range closes at the start
         later = world.past.message(NOW + 60_000)
         await world.past.write(world.db)
         async with world.working(FREE):

@@ -307,7 +307,7 @@ async def test_every_probe_goes_through_an_index(world: World) -> None:
         "endpoint": world.past.endpoint_id,
         "app": world.past.app.id,
         "first": "msg_0",
-        "beyond": "msg_z",
+        "end": "msg_z",
         "limit": 100,
         "status": 2,
         "code_from": 500,

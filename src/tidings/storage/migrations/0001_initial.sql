@@ -251,8 +251,8 @@ CREATE TABLE task (
     counters {text} NOT NULL DEFAULT '{}',
     lock_key {text},
     created_by {text},
-    -- The creating transaction, as PostgreSQL numbers it: the first chunk waits until every older one has ended.
-    barrier BIGINT,
+    -- PostgreSQL's id of the creating transaction: the first chunk waits until every older one has ended.
+    created_xid BIGINT,
     -- Most messages a second that it may have sent again.
     rate_limit INTEGER,
     created_at BIGINT NOT NULL,

@@ -44,8 +44,8 @@ class Broadcast(ReadsAhead):
         self._wake = wake
 
     async def plan(self, read: Read, task: Task) -> Plan:
-        edge = _args.decode(task.args).edge
-        last = edge if edge is not None else await usage.edge(read, task.org_id)
+        mark = _args.decode(task.args).high_water_mark
+        last = mark if mark is not None else await usage.high_water_mark(read, task.org_id)
         most = receivers.COUNTED_AT_MOST
         total = await usage.count(read, task.org_id, last, limit=most)
         return Plan(receivers.Cursor("", "", last).text, total, exact=total < most)
@@ -54,12 +54,12 @@ class Broadcast(ReadsAhead):
         place = receivers.decode(task.cursor or "")
         payload = await task_items.input_of(read, task.id)
         limit = min(limit, max(1, CHUNK_BYTES // max(1, len(payload))))
-        page = await usage.applications(read, task.org_id, after=place.first, last=place.beyond, limit=limit)
+        page = await usage.applications(read, task.org_id, after=place.first, last=place.end, limit=limit)
         is_last = len(page) < limit
         found = [each.id for each in page]
         taken = _fitting(found, await broadcasts.counts(read, found))
         after = found[taken - 1] if taken else place.first
-        cursor = receivers.Cursor(after, place.lower, place.beyond).text
+        cursor = receivers.Cursor(after, place.lower, place.end).text
         return Batch([(each, payload) for each in found[:taken]], taken, cursor, last=is_last and taken == len(found))
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:

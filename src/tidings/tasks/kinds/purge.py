@@ -25,19 +25,21 @@ class Purge(ReadsAhead):
 
     async def plan(self, read: Read, task: Task) -> Plan:
         args, app_id = _args.decode(task.args), task.app_id or ""
-        edge = args.edge if args.edge is not None else await replays.edge(read, app_id)
-        lower, beyond, most = ids.first_at(ids.MESSAGE, 0), receivers.behind(edge), receivers.COUNTED_AT_MOST
-        counted, last = await replays.count(read, app_id, lower, beyond, limit=most)
+        mark = args.high_water_mark
+        if mark is None:
+            mark = await replays.high_water_mark(read, app_id)
+        lower, end, most = ids.first_at(ids.MESSAGE, 0), receivers.after(mark), receivers.COUNTED_AT_MOST
+        counted, last = await replays.count(read, app_id, lower, end, limit=most)
         if counted < most:
-            return Plan(receivers.Cursor(lower, lower, beyond).text, counted, exact=True)
+            return Plan(receivers.Cursor(lower, lower, end).text, counted, exact=True)
         first = await replays.first(read, app_id)
-        return receivers.planned(first, beyond, counted, last, most)
+        return receivers.planned(first, end, counted, last, most)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         place = receivers.decode(task.cursor or "")
-        found = await purges.scan(read, task.app_id or "", place.first, place.beyond, limit=limit)
+        found = await purges.scan(read, task.app_id or "", place.first, place.end, limit=limit)
         stretch = [(place.first, found.last_id)] if found.kept else []
-        return Batch(stretch, found.count, place.behind(found.last_id).text, last=found.count < limit)
+        return Batch(stretch, found.count, place.after(found.last_id).text, last=found.count < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
         purged = 0

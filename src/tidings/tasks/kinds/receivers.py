@@ -17,42 +17,42 @@ PAYLOAD_GONE: Final = "payload_expired"
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """The range `[lower, beyond)` of ids, and the place reached in it."""
+    """The range `[lower, end)` of ids, and the position in it."""
 
     first: str
     lower: str
-    beyond: str
+    end: str
 
     @property
     def text(self) -> str:
         """The cursor as it is stored."""
         return msgspec.json.encode(self).decode()
 
-    def behind(self, last: str | None) -> "Cursor":
-        """Return the place behind an id, or the same place where there was none."""
-        return self if last is None else Cursor(behind(last), self.lower, self.beyond)
+    def after(self, last: str | None) -> "Cursor":
+        """Return the cursor after an id, or this cursor without one."""
+        return self if last is None else Cursor(after(last), self.lower, self.end)
 
 
 decode: Final = msgspec.json.Decoder(Cursor).decode
 
 
-def behind(identifier: str) -> str:
-    """Return the least text that sorts behind an id: a longer one, which no id is."""
+def after(identifier: str) -> str:
+    """Return the least text that sorts after an id. It is longer than every id."""
     return identifier + "0"
 
 
-def planned(lower: str, beyond: str, counted: int, last: str | None, at_most: int) -> Plan:
+def planned(lower: str, end: str, counted: int, last: str | None, at_most: int) -> Plan:
     """Return the plan of a range of which so many rows were counted, up to an id."""
-    cursor = Cursor(lower, lower, beyond).text
+    cursor = Cursor(lower, lower, end).text
     if counted < at_most or last is None:
         return Plan(cursor, counted, exact=True)
-    return Plan(cursor, _estimate(counted, lower, last, beyond))
+    return Plan(cursor, _estimate(counted, lower, last, end))
 
 
-def _estimate(counted: int, lower: str, last: str, beyond: str) -> int:
+def _estimate(counted: int, lower: str, last: str, end: str) -> int:
     """Guess how many there are in all, as if they were spread evenly in time."""
     since = ids.moment_of(lower)
-    whole = ids.moment_of(beyond[: len(lower)]) - since
+    whole = ids.moment_of(end[: len(lower)]) - since
     part = max(ids.moment_of(last) - since, ids.STEP_MS)
     return max(counted, round(counted * whole / part))
 

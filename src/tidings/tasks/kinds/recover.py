@@ -4,7 +4,7 @@
 The range is a stretch of attempt ids of one endpoint, closed when the task begins. Each attempt in it is visited in
 order; a message is sent again at the first of its failures, unless it has succeeded since or its payload is gone.
 So no list of messages is kept, a message comes once however often it failed, and attempts that the task itself
-causes lie behind the end of the range.
+causes lie after the end of the range.
 """
 
 from typing import Final
@@ -41,13 +41,15 @@ class Recover(ReadsAhead):
         args = _args.decode(task.args)
         lower = ids.first_at(ids.ATTEMPT, args.since)
         if args.until is not None:
-            beyond = ids.first_at(ids.ATTEMPT, args.until)
+            end = ids.first_at(ids.ATTEMPT, args.until)
         else:
-            edge = args.edge if args.edge is not None else await recovery.edge(read, args.endpoint_id)
-            beyond = receivers.behind(edge)
+            mark = args.high_water_mark
+            if mark is None:
+                mark = await recovery.high_water_mark(read, args.endpoint_id)
+            end = receivers.after(mark)
         most = receivers.COUNTED_AT_MOST
-        counted, last = await recovery.count(read, args.endpoint_id, lower, beyond, limit=most)
-        return receivers.planned(lower, beyond, counted, last, most)
+        counted, last = await recovery.count(read, args.endpoint_id, lower, end, limit=most)
+        return receivers.planned(lower, end, counted, last, most)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         place = receivers.decode(task.cursor or "")
@@ -56,10 +58,10 @@ class Recover(ReadsAhead):
             _args.decode(task.args).endpoint_id,
             lower=place.lower,
             first=place.first,
-            beyond=place.beyond,
+            end=place.end,
             limit=limit,
         )
-        return Batch(found.asking, found.count, place.behind(found.last_id).text, last=found.count < limit)
+        return Batch(found.asking, found.count, place.after(found.last_id).text, last=found.count < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
         args = _args.decode(task.args)

@@ -41,19 +41,21 @@ class Replay(ReadsAhead):
         args, app_id = _args.decode(task.args), task.app_id or ""
         lower = ids.first_at(ids.MESSAGE, args.since)
         if args.until is not None:
-            beyond = ids.first_at(ids.MESSAGE, args.until)
+            end = ids.first_at(ids.MESSAGE, args.until)
         else:
-            edge = args.edge if args.edge is not None else await replays.edge(read, app_id)
-            beyond = receivers.behind(edge)
+            mark = args.high_water_mark
+            if mark is None:
+                mark = await replays.high_water_mark(read, app_id)
+            end = receivers.after(mark)
         most = receivers.COUNTED_AT_MOST
-        counted, last = await replays.count(read, app_id, lower, beyond, limit=most)
-        return receivers.planned(lower, beyond, counted, last, most)
+        counted, last = await replays.count(read, app_id, lower, end, limit=most)
+        return receivers.planned(lower, end, counted, last, most)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         place = receivers.decode(task.cursor or "")
-        part = Stretch(task.app_id or "", place.first, place.beyond, limit)
+        part = Stretch(task.app_id or "", place.first, place.end, limit)
         found = await self._scan(read, _args.decode(task.args), part)
-        return Batch(found.asking, found.count, place.behind(found.last_id).text, last=found.count < limit)
+        return Batch(found.asking, found.count, place.after(found.last_id).text, last=found.count < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
         args = _args.decode(task.args)

@@ -37,7 +37,7 @@ _org_args: Final = msgspec.json.Decoder(OrgArgs)
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Behind which application, up to which one; and the place inside one that is counted in pieces."""
+    """The last application done, the high-water mark, and the position in an application that is counted in pieces."""
 
     after: str
     last: str
@@ -62,8 +62,8 @@ class _OfApplications:
         del read, task, limit
         return 0
 
-    async def _planned(self, read: Read, task: Task, edge: str | None, named: Sequence[str] | None) -> Plan:
-        last = edge if edge is not None else await usage.edge(read, task.org_id)
+    async def _planned(self, read: Read, task: Task, mark: str | None, named: Sequence[str] | None) -> Plan:
+        last = mark if mark is not None else await usage.high_water_mark(read, task.org_id)
         if named is not None:
             return Plan(_Place("", last).text, len(named), exact=True)
         most = receivers.COUNTED_AT_MOST
@@ -78,25 +78,25 @@ class AppStats(_OfApplications):
 
     async def plan(self, read: Read, task: Task) -> Plan:
         args = _stats_args.decode(task.args)
-        return await self._planned(read, task, args.edge, args.app_ids)
+        return await self._planned(read, task, args.high_water_mark, args.app_ids)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         args, place = _stats_args.decode(task.args), _place.decode(task.cursor or "")
         lower = ids.first_at(ids.ATTEMPT, args.since)
-        beyond = ids.first_at(ids.ATTEMPT, args.until + ids.STEP_MS)
+        end = ids.first_at(ids.ATTEMPT, args.until + ids.STEP_MS)
         if place.app:
-            return await _piece(read, place, lower, beyond, limit * PIECE)
+            return await _piece(read, place, lower, end, limit * PIECE)
         limit = min(limit, PAGE)
         page = await self._page(read, task, args, place, limit)
-        counts = await usage.attempts(read, [each.id for each in page], lower, beyond, most=FEW)
+        counts = await usage.attempts(read, [each.id for each in page], lower, end, most=FEW)
         few: list[tuple[Named, int]] = []
         for each in page:
             if counts[each.id] >= FEW:
                 inside = replace(place, after=few[-1][0].id if few else place.after, app=each.id, uid=each.uid)
                 return Batch(few, len(few), replace(inside, first=lower).text, last=False)
             few.append((each, counts[each.id]))
-        behind = replace(place, after=page[-1].id) if page else place
-        return Batch(few, len(few), behind.text, last=len(page) < limit)
+        following = replace(place, after=page[-1].id) if page else place
+        return Batch(few, len(few), following.text, last=len(page) < limit)
 
     async def _page(self, read: Read, task: Task, args: StatsArgs, place: _Place, limit: int) -> list[Named]:
         if args.app_ids is not None:
@@ -109,13 +109,13 @@ class AppStats(_OfApplications):
         return Tally(len(items))
 
 
-async def _piece(read: Read, place: _Place, lower: str, beyond: str, budget: int) -> Batch:
+async def _piece(read: Read, place: _Place, lower: str, end: str, budget: int) -> Batch:
     """Go on with an application that has many attempts, for so many entries of the index."""
     while budget > 0:
-        counted, last = await recovery.count(read, place.endpoint, place.first, beyond, limit=budget)
+        counted, last = await recovery.count(read, place.endpoint, place.first, end, limit=budget)
         place = replace(place, counted=place.counted + counted)
         if counted == budget and last is not None:
-            return Batch([], 0, replace(place, first=receivers.behind(last)).text, last=False)
+            return Batch([], 0, replace(place, first=receivers.after(last)).text, last=False)
         following = await usage.next_endpoint(read, place.app, after=place.endpoint)
         if following is None:
             return _complete(place)
@@ -139,7 +139,7 @@ class EventTypeStats(_OfApplications):
     kind = EVENT_TYPE_STATS
 
     async def plan(self, read: Read, task: Task) -> Plan:
-        return await self._planned(read, task, _org_args.decode(task.args).edge, None)
+        return await self._planned(read, task, _org_args.decode(task.args).high_water_mark, None)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         place, limit = _place.decode(task.cursor or ""), min(limit, PAGE)
@@ -147,8 +147,8 @@ class EventTypeStats(_OfApplications):
         filters: dict[str, list[str | None]] = {each.id: [] for each in page}
         for app_id, event_types in await usage.subscriptions(read, list(filters)):
             filters[app_id].append(event_types)
-        behind = replace(place, after=page[-1].id) if page else place
-        return Batch(list(filters.items()), len(page), behind.text, last=len(page) < limit)
+        following = replace(place, after=page[-1].id) if page else place
+        return Batch(list(filters.items()), len(page), following.text, last=len(page) < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
         items = [(task.id, app_id, AGGREGATED, _aggregated(app_id, filters)) for app_id, filters in batch.items]
