@@ -55,9 +55,9 @@ from tidings.storage.migrate import require_current
 from tidings.storage.nodes import LivenessLock
 from tidings.storage.postgres import PostgresDatabase
 from tidings.storage.store import opened
+from tidings.tasks.estimator import Estimator
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds.registry import handlers
-from tidings.tasks.preview import Preview
 from tidings.tasks.runner import Runner
 
 _SWITCH_SECONDS: Final = 0.0005
@@ -161,7 +161,7 @@ class Server:
             https_only=settings.endpoint_https_only,
             limiter=Limiter(settings.request_rate_limit, self._clock) if settings.request_rate_limit else None,
             attempts_max=len(settings.retry_schedule) + 1,
-            foresee=Preview(self._db, self._clock, known).foresee,
+            estimate=Estimator(self._db, self._clock, known).estimate,
         )
         self._watching = context.watching
         intake = build(context)

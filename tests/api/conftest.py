@@ -19,8 +19,8 @@ from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.storage.store import opened
+from tidings.tasks.estimator import Estimator
 from tidings.tasks.kinds.registry import handlers
-from tidings.tasks.preview import Preview
 
 
 @pytest_asyncio.fixture
@@ -52,8 +52,8 @@ async def _opened(url: str) -> AsyncIterator[Api]:
     wake = Wake(deliveries=woken.extend, routing=routing.drop)
     services = Services(db, clock, wake, Idempotency(db, clock))
     acceptor = AcceptBatcher(db, clock, routing)
-    foresee = Preview(db, clock, handlers(clock, wake)).foresee
-    context = Context(services=services, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock), foresee=foresee)
+    estimate = Estimator(db, clock, handlers(clock, wake)).estimate
+    context = Context(services=services, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock), estimate=estimate)
     transport = httpx.ASGITransport(build(context))
     async with httpx.AsyncClient(transport=transport, base_url="http://tidings") as client:
         token = issue_org_token(SECRET, ORG, clock.now())

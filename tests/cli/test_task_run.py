@@ -68,17 +68,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.mark.parametrize("kind", RUNS)
-def test_every_kind_can_be_foretold_and_run_to_its_end(place: Place, kind: str) -> None:
-    foretold = place.run(kind, "--dry-run", "--json")
-    assert foretold.code == 0, foretold.err
-    forecast = json.loads(foretold.out)
-    assert {"task", "total", "exact", "estimateSeconds", "sample"} == set(forecast)
+def test_every_kind_can_be_estimated_and_run_to_its_end(place: Place, kind: str) -> None:
+    dry_run = place.run(kind, "--dry-run", "--json")
+    assert dry_run.code == 0, dry_run.err
+    estimate = json.loads(dry_run.out)
+    assert {"task", "total", "exact", "estimateSeconds", "sample"} == set(estimate)
 
     said = place.run(kind, "--wait", "--json")
 
     assert said.code == 0, said.err
     last = json.loads(said.out.splitlines()[-1])
-    assert (last["task"], last["status"]) == (forecast["task"], "finished")
+    assert (last["task"], last["status"]) == (estimate["task"], "finished")
 
 
 def test_what_came_of_it_is_told_at_the_end(place: Place) -> None:
@@ -98,7 +98,7 @@ def test_a_list_is_told_as_a_table_on_a_terminal(capsys: pytest.CaptureFixture[s
     assert [True] * 2 == ["app_1" in lines[4], "a, b" in lines[4]]
 
 
-def test_a_forecast_is_told_in_lines(place: Place) -> None:
+def test_a_dry_run_prints_lines(place: Place) -> None:
     said = place.run("aggregate", "--dry-run")
 
     assert ["task      event-type.aggregate", "total     1"] == said.out.splitlines()[:2]

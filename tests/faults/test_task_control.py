@@ -61,7 +61,7 @@ async def test_items_tell_what_the_receiver_saw(server: Live, receiver: Receiver
     await eventually(lambda: len(receiver.requests) == MESSAGES)
     await eventually(lambda: _attempts(server, at) == MESSAGES)
     since = {"since": rfc3339(SystemClock().now() - HOUR)}
-    _, forecast = await asyncio.to_thread(server.call, "POST", f"{at}/recover?dryRun=true", since)
+    _, estimate = await asyncio.to_thread(server.call, "POST", f"{at}/recover?dryRun=true", since)
     moody.is_out = False
 
     _, started = await asyncio.to_thread(server.call, "POST", f"{at}/recover", since)
@@ -69,8 +69,8 @@ async def test_items_tell_what_the_receiver_saw(server: Live, receiver: Receiver
     _, ended = await asyncio.to_thread(server.call, "GET", f"{path}/wait?timeout=10")
     await eventually(lambda: not _items(server, path, "rearmed"))
 
-    assert (forecast["total"], forecast["exact"]) == (MESSAGES, True)
-    assert set(forecast["sample"]) <= messages
+    assert (estimate["total"], estimate["exact"]) == (MESSAGES, True)
+    assert set(estimate["sample"]) <= messages
     assert (ended["status"], ended["data"]) == ("finished", {"messagesSent": MESSAGES})
     assert _items(server, path, "delivered") == moody.took
     assert _items(server, path, "failed") == moody.refused

@@ -136,7 +136,7 @@ def test_progress_counts_what_was_skipped_as_visited() -> None:
     [{"total": None}, {"total": 40}, {"chunks": 2}, {"busy_ms": 1_999}, {"rate": 0.0}, {"state": State.PAUSED}],
     ids=str,
 )
-def test_no_forecast_from_too_little(changes: dict[str, object]) -> None:
+def test_no_estimate_from_too_little(changes: dict[str, object]) -> None:
     assert _task(**changes).progress.eta_seconds is None
 
 

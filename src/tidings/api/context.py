@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 
 from tidings.api.auth import Gatekeeper
 from tidings.api.ratelimit import Limiter
-from tidings.core.rehearsal import Forecast, Foresee
+from tidings.core.dry_run import Estimate, EstimateTask
 from tidings.core.services import Acceptor, Services
 from tidings.core.watching import Watching
 from tidings.errors import unavailable
 from tidings.model.task import Task
 
 
-async def _nobody_foresees(_task: Task) -> Forecast:
-    """Stand in where no kind of task is known."""
+async def _no_estimate(_task: Task) -> Estimate:
+    """Refuse a dry run in a process without task kinds."""
     raise unavailable("This process knows no kinds of tasks.")
 
 
@@ -33,8 +33,8 @@ class Context:
     """Who refuses requests that come too often; None is no limit."""
     attempts_max: int = 8
     """Automatic attempts that a message gets at an endpoint, by the retry schedule."""
-    foresee: Foresee = _nobody_foresees
-    """Who tells what a task would do."""
+    estimate: EstimateTask = _no_estimate
+    """Estimates a task for a dry run."""
     watching: Watching = field(init=False)
     """Whoever waits for a task or follows one."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Dry runs over HTTP: `?dryRun=true` on whatever starts a task."""
+"""Dry runs over HTTP: `?dryRun=true` on each route that starts a task."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ from tidings.api.context import Context
 from tidings.api.query import DryRunQuery, Query
 from tidings.api.tasks import BackgroundTaskType
 from tidings.api.wire import Out, answer
+from tidings.core.dry_run import Estimate, dry_run_services
 from tidings.core.idempotency import Answer
-from tidings.core.rehearsal import Forecast, rehearsing
 
 
 class DryRunOut(Out, kw_only=True):
@@ -21,14 +21,14 @@ class DryRunOut(Out, kw_only=True):
     sample: list[str]
 
 
-def told(forecast: Forecast) -> Answer:
-    """Answer with what a task would do."""
+def render(estimate: Estimate) -> Answer:
+    """Answer with the estimate of a task."""
     body = DryRunOut(
-        task=BackgroundTaskType(forecast.kind),
-        total=forecast.total,
-        exact=forecast.exact,
-        estimate_seconds=forecast.estimate_seconds,
-        sample=list(forecast.sample),
+        task=BackgroundTaskType(estimate.kind),
+        total=estimate.total,
+        exact=estimate.exact,
+        estimate_seconds=estimate.estimate_seconds,
+        sample=list(estimate.sample),
     )
     return answer(200, body)
 
@@ -37,4 +37,4 @@ def context_for(asked: Query, context: Context) -> Context:
     """Return what a handler may use; in a dry run, services that store nothing."""
     if not isinstance(asked, DryRunQuery) or not asked.dry_run:
         return context
-    return replace(context, services=rehearsing(context.services, context.foresee, told))
+    return replace(context, services=dry_run_services(context.services, context.estimate, render))

@@ -160,7 +160,7 @@ Names = Annotated[tuple[str, ...], Kind(str, _NAME_SCHEMA, _each(text.wrong_name
 
 
 class DryRunQuery(Query, kw_only=True):
-    """Whether the task is only foretold: how much it would visit, for how long, and examples; nothing is written."""
+    """Whether to estimate the task only: its total, its duration and a sample; nothing is written."""
 
     dry_run: Flag = msgspec.field(default=False, name="dryRun")
 

@@ -37,7 +37,7 @@ class Started(msgspec.Struct):
     id: str
 
 
-class Forecast(msgspec.Struct, rename="camel"):
+class DryRunResult(msgspec.Struct, rename="camel"):
     """What a task would do."""
 
     task: str
@@ -55,7 +55,7 @@ class Forecast(msgspec.Struct, rename="camel"):
 
 
 _started: Final = msgspec.json.Decoder(Started)
-_forecast: Final = msgspec.json.Decoder(Forecast)
+_dry_run_result: Final = msgspec.json.Decoder(DryRunResult)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +74,17 @@ class _How:
         dry = "true" if self.dry_run else None
         told = self.remote.send(method, f"/api/v1{path}", sent, dryRun=dry, **query)
         if self.dry_run:
-            self._foretell(told)
+            self._show_dry_run(told)
         elif self.wait:
             follow(self.remote, _started.decode(told).id, as_json=self.as_json)
         else:
             self._tell(told)
 
-    def _foretell(self, told: bytes) -> None:
+    def _show_dry_run(self, told: bytes) -> None:
         if self.as_json:
             typer.echo(told)
             return
-        for name, value in _forecast.decode(told).lines:
+        for name, value in _dry_run_result.decode(told).lines:
             typer.echo(f"{name:<10}{value}")
 
     def _tell(self, told: bytes) -> None:

@@ -307,7 +307,7 @@ class Task:
 
     @property
     def progress(self) -> Progress:
-        """What to show: no percentage of an unknown or exceeded total, no forecast from too little or while paused."""
+        """What to show: no percentage of an unknown or exceeded total, no estimate from too little or while paused."""
         visited = self.done + self.skipped
         within = self.total is not None and visited <= self.total
         percent = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Dry runs foretell the kinds that they know, and no other kind as if it were one of them."""
+"""Dry runs estimate the kinds that this release knows, and no other kind."""
 
 from dataclasses import replace
 
@@ -7,16 +7,16 @@ import pytest
 
 from tasks.kit import ORG, Counting, Scene, new_task, run_sql, start
 from tidings.clock import SystemClock
-from tidings.core.rehearsal import Forecast
+from tidings.core.dry_run import Estimate
 from tidings.model.task import KINDS
-from tidings.tasks import preview
-from tidings.tasks.preview import Preview
+from tidings.tasks import estimator
+from tidings.tasks.estimator import Estimator
 
 UNKNOWN = "endpoint.unknown"
 
 
 @pytest.mark.parametrize("handlers", [{}, {UNKNOWN: Counting()}])
-async def test_nothing_is_foretold_of_an_unknown_kind(scene: Scene, handlers: dict[str, Counting]) -> None:
+async def test_an_unknown_kind_has_no_estimate(scene: Scene, handlers: dict[str, Counting]) -> None:
     await run_sql(
         scene.db,
         "INSERT INTO application (id, org_id, name, metadata, created_at, updated_at, routed_at)"
@@ -25,10 +25,10 @@ async def test_nothing_is_foretold_of_an_unknown_kind(scene: Scene, handlers: di
     )
     task = replace(await start(scene.services, new_task(10)), kind=UNKNOWN)
 
-    told = await Preview(scene.db, SystemClock(), handlers).foresee(task)
+    estimate = await Estimator(scene.db, SystemClock(), handlers).estimate(task)
 
-    assert Forecast(UNKNOWN, None, exact=False, estimate_seconds=None, sample=()) == told
+    assert Estimate(UNKNOWN, None, exact=False, estimate_seconds=None, sample=()) == estimate
 
 
-def test_every_kind_that_can_be_started_is_foretold() -> None:
-    assert set(KINDS) == set(preview._RATES)  # noqa: SLF001
+def test_every_kind_that_can_be_started_has_an_estimate() -> None:
+    assert set(KINDS) == set(estimator._RATES)  # noqa: SLF001

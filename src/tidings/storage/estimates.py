@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is read only to foretell a task: samples of what it would visit, and how fast the last one of its kind was."""
+"""Queries for dry runs: a sample of the items of a task, and the rate of the last task of its kind."""
 
 from typing import Final
 

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Dry runs: the use case that starts a task runs up to the commit and is rolled back; then the task is estimated.
+
+So a dry run refuses exactly what the real request refuses, and depends on no kind of task: the use case runs unchanged,
+with services that commit nothing. The estimate is read after the rollback, while no connection is held.
+"""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from tidings.core.idempotency import Answer, Idempotency
+from tidings.core.services import Services
+from tidings.model.task import Task
+from tidings.storage.database import Write, retried
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The effect of a task that has not started: number of items, duration, and a sample of the items."""
+
+    kind: str
+    total: int | None
+    exact: bool
+    estimate_seconds: int | None
+    sample: Sequence[str]
+
+
+EstimateTask = Callable[[Task], Awaitable[Estimate]]
+"""Estimates a task that is not stored."""
+
+
+class _RolledBack(Exception):
+    """Ends the transaction of a dry run without a commit."""
+
+
+class DryRunIdempotency(Idempotency):
+    """Does the work in a transaction that it always rolls back, and answers with an estimate. Ignores keys."""
+
+    __slots__ = ("_estimate", "_render", "_services")
+
+    def __init__(
+        self, services: Services, estimate: EstimateTask, render_estimate: Callable[[Estimate], Answer]
+    ) -> None:
+        super().__init__(services.db, services.clock)
+        self._services = services
+        self._estimate = estimate
+        self._render = render_estimate
+
+    async def once(
+        self,
+        key: str | None,
+        work: Callable[[Write], Awaitable[Result]],
+        render: Callable[[Result], Answer],
+    ) -> Answer:
+        """Do the work, roll it back, and return the estimate of the task that it made."""
+        del key, render
+        result = await retried(lambda: self._roll_back(work))
+        task = result[0] if isinstance(result, tuple) else result
+        assert isinstance(task, Task)  # noqa: S101 - only routes that start a task have dry runs
+        return self._render(await self._estimate(task))
+
+    async def _roll_back(self, work: Callable[[Write], Awaitable[Result]]) -> Result:
+        with contextlib.suppress(_RolledBack):
+            async with self._services.db.write() as tx:
+                result = await work(tx)
+                raise _RolledBack
+        return result
+
+
+def dry_run_services(
+    services: Services, estimate: EstimateTask, render_estimate: Callable[[Estimate], Answer]
+) -> Services:
+    """Return services that do not store the task that a use case starts."""
+    return replace(services, idempotency=DryRunIdempotency(services, estimate, render_estimate))
