@@ -80,7 +80,7 @@ async def running(db: Database, *, clock: Clock | None = None, delivering: Terms
         yield Path(db, AcceptBatcher(db, clock, routing), routing, None)
         return
     delivery = Delivery(db, clock, routing, delivering)
-    accept = AcceptBatcher(db, clock, routing, delivery.handover())
+    accept = AcceptBatcher(db, clock, routing, delivery.sink())
     await delivery.start()
     try:
         yield Path(db, accept, routing, delivery)

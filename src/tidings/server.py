@@ -32,7 +32,7 @@ from tidings.core import health, housekeeping, operational, retention, sessions
 from tidings.core.accept import AcceptBatcher
 from tidings.core.access import jwt_secret
 from tidings.core.clock_watch import ClockWatch
-from tidings.core.handover import NO_DELIVERY
+from tidings.core.delivery_sink import NO_DELIVERY
 from tidings.core.heartbeat import Heartbeat
 from tidings.core.idempotency import Idempotency
 from tidings.core.nodes import Nodes
@@ -104,8 +104,8 @@ class Server:
         self._delivery = (
             Delivery(db, self._clock, self._routing, terms.delivery(settings), self._node) if roles.delivery else None
         )
-        handover = NO_DELIVERY if self._delivery is None else self._delivery.handover()
-        self._acceptor = AcceptBatcher(db, self._clock, self._routing, handover)
+        sink = NO_DELIVERY if self._delivery is None else self._delivery.sink()
+        self._acceptor = AcceptBatcher(db, self._clock, self._routing, sink)
         known = handlers(self._clock, self._wake)
         worker = f"{os.uname().nodename}:{os.getpid()}:{self._node:08x}"
         limits = terms.tasks(settings)

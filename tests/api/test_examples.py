@@ -116,7 +116,7 @@ async def test_an_endpoint_that_is_disabled_says_so(lite: Api) -> None:
         ({"eventType": "a", "exampleIndex": 1e99}, ["body", "exampleIndex"]),
     ],
 )
-async def test_a_wish_that_breaks_a_rule_is_refused(lite: Api, body: Json, place: list[str]) -> None:
+async def test_a_request_that_breaks_a_rule_is_refused(lite: Api, body: Json, place: list[str]) -> None:
     app = await lite.app()
     response = await lite.post(f"/app/{app}/endpoint/{await lite.endpoint(app)}/send-example", json=body)
 

@@ -47,7 +47,7 @@ async def send(call: Call[Query, EventExampleIn]) -> Answer:
         call.context.services,
         call.app,
         call.path["endpoint_id"],
-        examples.Wish(body.event_type, body.example_index, body.content),
+        examples.ExampleRequest(body.event_type, body.example_index, body.content),
         idempotency_key=call.idempotency_key,
         render=lambda message: answer(202, shown(message, with_content=False)),
     )

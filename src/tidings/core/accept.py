@@ -18,9 +18,9 @@ from typing import Final
 
 from tidings import ids
 from tidings.clock import Clock
-from tidings.core.handover import NO_DELIVERY, Handover, Prepared
+from tidings.core.delivery_sink import NO_DELIVERY, DeliverySink, Prepared
 from tidings.core.idempotency import RETENTION_MS
-from tidings.core.incoming import DueRow, Item, accepted, fan_out, put_off, repeated, row
+from tidings.core.incoming import DueRow, Item, accepted, fan_out, repeated, row, scheduled_rows
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Outcome, Told
 from tidings.errors import AppError, bad_request, conflict, not_found, unavailable
@@ -55,11 +55,11 @@ def _nobody(_outcome: Outcome) -> None:
 class AcceptBatcher:
     """Accepts messages for one process."""
 
-    def __init__(self, db: Database, clock: Clock, routing: RoutingCache, handover: Handover = NO_DELIVERY) -> None:
+    def __init__(self, db: Database, clock: Clock, routing: RoutingCache, sink: DeliverySink = NO_DELIVERY) -> None:
         self._db = db
         self._clock = clock
         self._routing = routing
-        self._handover = handover
+        self._sink = sink
         self._waiting: deque[Item] = deque()
         self._under_way: dict[str, Item] = {}
         self._flushing: asyncio.Task[None] | None = None
@@ -131,7 +131,7 @@ class AcceptBatcher:
         """Store many messages of one application in a transaction that is open, each with an outcome of its own.
 
         Raises `AppError` if there is no such application.
-        Deliveries are handed over once the transaction commits; a transaction that is tried again prepares anew.
+        Deliveries go to the sink once the transaction commits; a retried transaction prepares them again.
         """
         self._release(prepared)
         routing = self._routing.known(org_id, app_ref) or await self._routing.load(org_id, app_ref, tx)
@@ -145,7 +145,7 @@ class AcceptBatcher:
             for draft, msg_id in zip(drafts, sorted(made), strict=True)
         ]
         await self._write(tx, items, prepared)
-        tx.after_commit(lambda: self._hand_over(items, prepared))
+        tx.after_commit(lambda: self._enqueue(items, prepared))
         return [item.outcome or accepted(item) for item in items]
 
     async def close(self) -> None:
@@ -265,7 +265,7 @@ class AcceptBatcher:
             point("accept.after_commit")
             for item in batch:
                 self._answer(item, item.outcome or accepted(item))
-            self._hand_over(batch, prepared)
+            self._enqueue(batch, prepared)
 
     def _name(self, batch: list[Item]) -> None:
         """Give the messages their ids, no sooner than the transaction is open: whoever follows a list relies on it."""
@@ -273,27 +273,27 @@ class AcceptBatcher:
         for item in batch:
             item.id = MessageId(ids.new(ids.MESSAGE, now))
 
-    def _hand_over(self, batch: Sequence[Item], prepared: Prepared) -> None:
-        """Give delivery what was committed."""
+    def _enqueue(self, batch: Sequence[Item], prepared: Prepared) -> None:
+        """Hand the committed deliveries to the sink."""
         count("messages.accepted", sum(item.outcome is None for item in batch))
-        sends, left, later = prepared.sends, prepared.left, prepared.later
+        sends, spilled, scheduled_at = prepared.sends, prepared.spilled, prepared.scheduled_at
         self._release(prepared)
         if sends:
-            self._handover.take(sends)
-        if left:
-            self._handover.left(list(left))
-        if later is not None:
-            self._handover.later(later)
+            self._sink.enqueue(sends)
+        if spilled:
+            self._sink.notify_backlog(list(spilled))
+        if scheduled_at is not None:
+            self._sink.schedule_at(scheduled_at)
 
     def _release(self, prepared: Prepared) -> None:
-        """End the reservations of a batch; what was to be sent is sent no more from here."""
+        """Release the reservations of a batch and clear its sends."""
         if prepared.sends or prepared.payload_bytes:
-            self._handover.release(len(prepared.sends), prepared.payload_bytes)
+            self._sink.release(len(prepared.sends), prepared.payload_bytes)
         prepared.clear()
 
     async def _write(self, tx: Write, batch: list[Item], prepared: Prepared) -> None:
         now = self._clock.now()
-        prepared.lease, prepared.at = self._handover.leases.next(), self._clock.monotonic()
+        prepared.lease, prepared.at = self._sink.leases.next(), self._clock.monotonic()
         open_items = await self._routed(tx, batch)
         rows = {item.id: row(item, now) for item in open_items}
         open_items = await self._claimed(tx, open_items, rows, now)
@@ -354,39 +354,39 @@ class AcceptBatcher:
         return [item for item in items if item.outcome is None]
 
     def _deliveries(self, item: Item, prepared: Prepared, now: int) -> list[DueRow]:
-        """Return the delivery rows of a message: leased where memory has room, else left for whoever claims them."""
-        lease, until = prepared.lease, now + self._handover.lease_ms
+        """Return the delivery rows of a message: leased if the sink has capacity, else spilled to the database."""
+        lease, until = prepared.lease, now + self._sink.lease_ms
         routing, draft = item.routing, item.draft
         if draft.extras is not None and draft.extras.deliver_at is not None:
-            return put_off(item, draft.extras.deliver_at, prepared)
+            return scheduled_rows(item, draft.extras.deliver_at, prepared)
         receivers = routing.match(draft.event_type, draft.channels)
-        is_large = len(draft.payload) > self._handover.large
-        has_room = not is_large or (bool(receivers) and self._has_room(draft, prepared))
+        is_large = len(draft.payload) > self._sink.large
+        has_capacity = not is_large or (bool(receivers) and self._has_capacity(draft, prepared))
         rows: list[DueRow] = []
         for receiver in receivers:
-            fits = has_room and not receiver.limits and self._handover.room(receiver.id)
+            fits = has_capacity and not receiver.limits and self._sink.has_capacity(receiver.id)
             if fits and is_large:
-                fits = self._has_room_for_copy(draft, receiver, prepared)
+                fits = self._has_capacity_for_copy(draft, receiver, prepared)
             held = (lease, until) if fits else (None, None)
             rows.append((item.id, receiver.id, routing.app_id, routing.org_id, now, *held))
             if fits:
                 prepared.sends.append(Send(receiver, item.id, draft.payload, lease, prepared.at))
             else:
-                prepared.left.add(receiver.id)
+                prepared.spilled.add(receiver.id)
         return rows
 
-    def _has_room(self, draft: Draft, prepared: Prepared) -> bool:
-        """Reserve room for a large payload, which all of its deliveries share."""
-        reserved = self._handover.payload(len(draft.payload))
+    def _has_capacity(self, draft: Draft, prepared: Prepared) -> bool:
+        """Reserve memory for a large payload, which all of its deliveries share."""
+        reserved = self._sink.reserve_payload(len(draft.payload))
         prepared.payload_bytes += reserved or 0
         return reserved is not None
 
-    def _has_room_for_copy(self, draft: Draft, receiver: Receiver, prepared: Prepared) -> bool:
-        """Reserve room for the encrypted copy of a large payload, or give the place of its delivery back."""
-        reserved = self._handover.copy(len(draft.payload), receiver)
+    def _has_capacity_for_copy(self, draft: Draft, receiver: Receiver, prepared: Prepared) -> bool:
+        """Reserve memory for the encrypted copy of a large payload, or release the slot of its delivery."""
+        reserved = self._sink.reserve_copy(len(draft.payload), receiver)
         prepared.payload_bytes += reserved or 0
         if reserved is None:
-            self._handover.release(1, 0)
+            self._sink.release(1, 0)
         return reserved is not None
 
 

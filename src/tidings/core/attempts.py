@@ -143,7 +143,7 @@ async def resend(
         endpoint = await endpoints.get(tx, app.id, endpoint_ref)
         if endpoint.disabled:
             raise conflict("The endpoint is disabled. Enable it, then resend the message.", code="endpoint_disabled")
-        wish = deliveries.Again(
+        resend = deliveries.Again(
             msg_id=message.id,
             endpoint_id=endpoint.id,
             app_id=app.id,
@@ -152,7 +152,7 @@ async def resend(
             mode=Mode.ALWAYS,
             task_id=None,
         )
-        await deliveries.send_again(tx, [wish], services.now())
+        await deliveries.send_again(tx, [resend], services.now())
         tx.after_commit(lambda: services.wake.deliveries([endpoint.id]))
         return endpoint
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sending one endpoint an example of what it would receive."""
+"""Send one endpoint an example message."""
 
 import json
 from collections.abc import Callable
@@ -25,8 +25,8 @@ _VERSION: Final = "1"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """Which example is wanted; `payload` is one that the caller brings along."""
+class ExampleRequest:
+    """The example to send; `payload` is the caller's own."""
 
     event_type: str
     index: int
@@ -37,21 +37,21 @@ async def send(
     services: Services,
     app: App,
     endpoint_ref: str,
-    wish: Wish,
+    request: ExampleRequest,
     *,
     idempotency_key: str | None,
     render: Callable[[Message], Answer],
 ) -> Answer:
-    """Make a message of an example and send it to one endpoint, if that listens to its event type."""
+    """Create an example message and send it to one endpoint, if that listens to the event type."""
 
     async def work(tx: Write) -> Message:
         endpoint = await endpoints.get(tx, app.id, endpoint_ref)
         if endpoint.disabled:
             raise conflict("The endpoint is disabled. Enable it, then send the example.", code="endpoint_disabled")
-        payload = wish.payload or await _example(tx, app, wish)
-        message = _message(app, wish.event_type, payload, services.now())
+        payload = request.payload or await _example(tx, app, request)
+        message = _message(app, request.event_type, payload, services.now())
         await _add(tx, message, payload)
-        if _listens(endpoint, wish.event_type):
+        if _listens(endpoint, request.event_type):
             await deliveries.add(tx, [(message.id, endpoint.id, app.id, app.org_id, services.now(), None, None)])
             tx.after_commit(lambda: services.wake.deliveries([endpoint.id]))
         return message
@@ -59,16 +59,16 @@ async def send(
     return await services.idempotency.once(idempotency_key, work, render)
 
 
-async def _example(tx: Write, app: App, wish: Wish) -> bytes:
-    if wish.event_type == PING:
+async def _example(tx: Write, app: App, request: ExampleRequest) -> bytes:
+    if request.event_type == PING:
         return _PINGED
-    found = await event_types.find(tx, app.org_id, wish.event_type)
+    found = await event_types.find(tx, app.org_id, request.event_type)
     if found is None:
         raise not_found()
     examples = _examples(found)
-    if wish.index >= len(examples) or not isinstance(examples[wish.index], dict):
+    if request.index >= len(examples) or not isinstance(examples[request.index], dict):
         raise bad_request("invalid_scheme", "Unable to generate example message from event-type schema")
-    return json.dumps(examples[wish.index], ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(examples[request.index], ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _examples(event_type: EventType) -> list[object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from tidings.core.handover import Prepared
+from tidings.core.delivery_sink import Prepared
 from tidings.core.services import Outcome, Told
 from tidings.errors import conflict
 from tidings.ids import MessageId
@@ -47,10 +47,11 @@ def fan_out(routing: Routing, draft: Draft) -> int:
     return len(routing.match(draft.event_type, draft.channels))
 
 
-def put_off(item: Item, due_at: int, prepared: Prepared) -> list[DueRow]:
-    """Return the delivery rows of a message that is to be sent later: nobody holds them meanwhile."""
+def scheduled_rows(item: Item, due_at: int, prepared: Prepared) -> list[DueRow]:
+    """Return the delivery rows of a message with a `deliverAt` time: no process leases them yet."""
     routing, draft = item.routing, item.draft
-    prepared.later = due_at if prepared.later is None else min(prepared.later, due_at)
+    earliest = prepared.scheduled_at
+    prepared.scheduled_at = due_at if earliest is None else min(earliest, due_at)
     receivers = routing.match(draft.event_type, draft.channels)
     return [(item.id, each.id, routing.app_id, routing.org_id, due_at, None, None) for each in receivers]
 

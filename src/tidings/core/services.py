@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tidings import observe
 from tidings.clock import Clock
-from tidings.core.handover import Prepared
+from tidings.core.delivery_sink import Prepared
 from tidings.core.heartbeat import Heartbeat
 from tidings.core.idempotency import Idempotency
 from tidings.core.wake import Wake

@@ -28,42 +28,42 @@ class Refusal:
     retry_after: str | None = None
 
 
-class Wish(Flag):
-    """What a receiver may ask for in its answer, in the header `webhook-delivery`."""
+class ReceiverDirective(Flag):
+    """An instruction in the `webhook-delivery` header of a receiver's response."""
 
-    NOTHING = 0
+    NONE = 0
     ABORT_MESSAGE = 1
-    """Do not try this message here again."""
+    """Do not send this message to this endpoint again."""
     DISABLE = 2
-    """Send nothing here any more."""
+    """Disable the endpoint."""
     GONE = 4
-    """The same, said by the status 410 and not in the header."""
+    """The same, given by the status 410 instead of the header."""
 
 
-_WISHES: Final = {"abort-message": Wish.ABORT_MESSAGE, "disable": Wish.DISABLE}
+_DIRECTIVES: Final = {"abort-message": ReceiverDirective.ABORT_MESSAGE, "disable": ReceiverDirective.DISABLE}
 
 
-def wish_of(header: str | None) -> Wish:
-    """Read the header; words that we do not know ask for nothing."""
-    wish = Wish.NOTHING
+def parse_directive(header: str | None) -> ReceiverDirective:
+    """Parse the header; unknown words are ignored."""
+    directive = ReceiverDirective.NONE
     for word in (header or "").lower().split(","):
-        wish |= _WISHES.get(word.strip(), Wish.NOTHING)
-    return wish
+        directive |= _DIRECTIVES.get(word.strip(), ReceiverDirective.NONE)
+    return directive
 
 
-def troubles_of(send: Send, wish: Wish, *, delivered: bool, is_last: bool) -> tuple[Trouble, ...]:
+def troubles_of(send: Send, directive: ReceiverDirective, *, delivered: bool, is_last: bool) -> tuple[Trouble, ...]:
     """Return what an attempt shows beyond itself. Manual attempts, asked for by somebody who watches, show nothing."""
     shown: list[Trouble] = []
     if not send.manual:
         if delivered:
             shown += [Trouble.RECOVERED] if send.attempts >= FAILING_AFTER else []
         elif is_last:
-            shown += [Trouble.ABORTED if wish else Trouble.EXHAUSTED]
+            shown += [Trouble.ABORTED if directive else Trouble.EXHAUSTED]
         elif send.attempts == FAILING_AFTER - 1:
             shown += [Trouble.FAILING]
-    if Wish.DISABLE in wish:
+    if ReceiverDirective.DISABLE in directive:
         shown += [Trouble.UNWANTED]
-    elif Wish.GONE in wish:
+    elif ReceiverDirective.GONE in directive:
         shown += [Trouble.GONE]
     return tuple(shown)
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.clock import HOUR, SECOND, Clock
-from tidings.core.handover import Handover
+from tidings.core.delivery_sink import DeliverySink
 from tidings.core.ledger import ENDING, Ledger, Sign, Trouble
 from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.budget import LARGE, Bounds
 from tidings.delivery.claim import Claimer, Memory
 from tidings.delivery.client import Client, Limits
-from tidings.delivery.courier import Courier, Manner
 from tidings.delivery.dial import tls_context
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.queue import Queue
+from tidings.delivery.sender import Sender, SendOptions
 from tidings.delivery.settle import Outcome, SettleBatcher
 from tidings.delivery.throttle import Pacer
 from tidings.ids import STEP_MS, moment_of
@@ -89,28 +89,28 @@ class Delivery:
         self._client = Client(terms.policy, timeout_seconds=terms.timeout, limits=limits, proxy=terms.proxy, tls=tls)
         self.ledger = Ledger(terms.disable_after_ms, changed=routing.drop, disabled=self._turn_away)
         self.settler = SettleBatcher(db, clock, self.ledger, self._due_at, self._resend)
-        manner = Manner(terms.schedule, terms.whitelabel, terms.gone_disables)
-        self._courier = Courier(self._client, clock, manner, self._ended, self.ledger.marked)
+        options = SendOptions(terms.schedule, terms.whitelabel, terms.gone_disables)
+        self._sender = Sender(self._client, clock, options, self._ended, self.ledger.marked)
         bounds = Bounds(terms.concurrency, terms.memory, terms.patience, terms.memory_bytes, terms.in_flight)
-        self.queue = Queue(bounds, clock, start=self._courier.start, hand_back=self._unsent, wanting=self._wanting)
+        self.queue = Queue(bounds, clock, start=self._sender.start, hand_back=self._unsent, wanting=self._wanting)
         self.pacer = Pacer(clock, start=self._start_now, hand_back=self._unpaced)
         memory = Memory(self.queue, self.pacer, self.settler)
         self.claimer = Claimer(db, clock, routing, memory, leases=self._leases, lease_ms=terms.lease_ms)
         self._claiming: asyncio.Task[None] | None = None
 
-    def handover(self) -> Handover:
-        """Return how accept gives deliveries to this role."""
+    def sink(self) -> DeliverySink:
+        """Return the sink through which accept hands deliveries to this role."""
         queue = self.queue
-        return Handover(
+        return DeliverySink(
             leases=self._leases,
             lease_ms=self._terms.lease_ms,
-            room=queue.reserve,
-            take=queue.take,
-            left=self.wake,
-            later=self.claimer.due_at,
+            has_capacity=queue.reserve,
+            enqueue=queue.take,
+            notify_backlog=self.wake,
+            schedule_at=self.claimer.due_at,
             large=LARGE,
-            payload=queue.budget.reserve_payload,
-            copy=queue.budget.reserve_copy,
+            reserve_payload=queue.budget.reserve_payload,
+            reserve_copy=queue.budget.reserve_copy,
             release=queue.budget.release,
         )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From a delivery in memory to a request on the wire, and from the reply to what is settled."""
+"""Sign and send one delivery, and turn the reply into a result to settle."""
 
 import asyncio
 import random
@@ -14,13 +14,13 @@ from tidings.delivery.client import Client, Reply, Target, compile_target
 from tidings.delivery.line import Cancellable
 from tidings.delivery.outcome import (
     GONE,
+    ReceiverDirective,
     Refusal,
-    Wish,
     is_delivered,
     next_wait_ms,
+    parse_directive,
     response_text,
     troubles_of,
-    wish_of,
 )
 from tidings.delivery.settle import Outcome
 from tidings.model.routing import Receiver, Send
@@ -31,8 +31,8 @@ _COMPILED: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How messages are sent."""
+class SendOptions:
+    """The retry schedule, and the settings that change a request or its effect."""
 
     schedule: tuple[int, ...]
     """Seconds to wait after each failed automatic attempt."""
@@ -42,28 +42,28 @@ class Manner:
 
 
 class _Unsendable:
-    """A request that could not even be formed: it has ended before it began."""
+    """A request that could not be formed: there is nothing to cancel."""
 
     def cancel(self) -> None:
-        """Nothing is under way."""
+        """Do nothing: no request was sent."""
 
 
-class Courier:
-    """Sends one delivery at a time, as often as it is asked to; `ended` is told what came of each."""
+class Sender:
+    """Signs and sends deliveries; reports each result to `ended`."""
 
     def __init__(
-        self, client: Client, clock: Clock, manner: Manner, ended: Callable[[Outcome], None], marked: set[str]
+        self, client: Client, clock: Clock, options: SendOptions, ended: Callable[[Outcome], None], marked: set[str]
     ) -> None:
-        """`marked` is told of endpoints with a record of failures, as they are sent to."""
+        """`marked` collects the endpoints with a record of failures, as requests to them start."""
         self._client = client
         self._clock = clock
-        self._manner = manner
+        self._options = options
         self._ended = ended
         self._marked = marked
         self._targets: dict[Receiver, Target] = {}
 
     def start(self, send: Send) -> Cancellable:
-        """Sign a message and send it; never raises: what cannot be sent is a failed attempt."""
+        """Sign a message and send it; never raises: a request that cannot be sent is a failed attempt."""
         receiver = send.receiver
         began = self._clock.now()
         timestamp = began // SECOND
@@ -75,7 +75,7 @@ class Courier:
             target = self._targets.get(receiver) or self._compiled(receiver)
             signed = receiver.ring.sign(send.msg_id, timestamp, send.payload)
             return self._client.send(target, send.msg_id, timestamp, signed, send.payload, done)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this endpoint's, and no other's
+        except Exception as error:  # noqa: BLE001 - any error concerns this endpoint only
             reply = Reply(0, b"", 0, f"error forming request: {error}")
             asyncio.get_running_loop().call_soon(done, reply)
             return _Unsendable()
@@ -84,7 +84,7 @@ class Courier:
         if len(self._targets) >= _COMPILED:
             self._targets.clear()
         target = compile_target(
-            receiver.url, version=__version__, headers=dict(receiver.headers), whitelabel=self._manner.whitelabel
+            receiver.url, version=__version__, headers=dict(receiver.headers), whitelabel=self._options.whitelabel
         )
         self._targets[receiver] = target
         if receiver.is_marked:
@@ -93,10 +93,12 @@ class Courier:
 
     def _outcome(self, send: Send, receiver: Receiver, began: int, reply: Reply) -> Outcome:
         delivered = is_delivered(reply.status) and not reply.is_invalid
-        wish = Wish.NOTHING if reply.webhook_delivery is None else wish_of(reply.webhook_delivery)
-        if reply.status == GONE and self._manner.gone_disables and not reply.is_invalid:
-            wish |= Wish.GONE
-        next_at = None if delivered or wish else self._next_at(send, reply)
+        directive = (
+            ReceiverDirective.NONE if reply.webhook_delivery is None else parse_directive(reply.webhook_delivery)
+        )
+        if reply.status == GONE and self._options.gone_disables and not reply.is_invalid:
+            directive |= ReceiverDirective.GONE
+        next_at = None if delivered or directive else self._next_at(send, reply)
         text = response_text(reply.body) if reply.error is None else reply.error
         attempt = (
             send.msg_id,
@@ -110,21 +112,21 @@ class Courier:
             text.replace("\0", "�"),
             reply.duration_ms,
             int(send.manual),
-            next_at if not send.manual or delivered or wish else send.retry_at,
+            next_at if not send.manual or delivered or directive else send.retry_at,
             send.task_id,
         )
-        if delivered and not wish and send.attempts < FAILING_AFTER:
+        if delivered and not directive and send.attempts < FAILING_AFTER:
             return Outcome(send, attempt, delivered)
         return Outcome(
             send,
             attempt,
             delivered,
             next_at,
-            aborted=bool(wish) and not delivered,
+            aborted=bool(directive) and not delivered,
             unanswered=reply.status == 0,
             signs=tuple(
                 Sign(trouble, receiver, send.msg_id, attempt[1], reply.status)
-                for trouble in troubles_of(send, wish, delivered=delivered, is_last=next_at is None)
+                for trouble in troubles_of(send, directive, delivered=delivered, is_last=next_at is None)
             ),
         )
 
@@ -133,5 +135,5 @@ class Courier:
             return None
         refusal = Refusal(reply.timed_out, reply.retry_after)
         now = self._clock.now()
-        wait = next_wait_ms(self._manner.schedule, send.attempts, refusal, now=now, chance=random.random())  # noqa: S311 - jitter
+        wait = next_wait_ms(self._options.schedule, send.attempts, refusal, now=now, chance=random.random())  # noqa: S311 - jitter
         return None if wait is None else now + wait
