@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tidings.clock import Clock, SystemClock
-from tidings.errors import Outage, Trouble
+from tidings.errors import ExternalError, Outage
 
 log: Final = logging.getLogger("tidings")
 counters: Final[Counter[str]] = Counter()
@@ -108,10 +108,10 @@ outage: Final = OutageLog(SystemClock())
 
 
 def failure(doing: str, error: BaseException) -> None:
-    """Tell what went wrong while doing something that goes on all the same; trouble from outside in one line."""
+    """Log an error in work that continues; an error from outside takes one line, without a traceback."""
     counters["failures"] += 1
     if isinstance(error, Outage):
         outage.failed(doing, error)
         return
-    found_at = None if isinstance(error, Trouble) else error
+    found_at = None if isinstance(error, ExternalError) else error
     log.error("%s: %s: %s", doing, type(error).__name__, error, exc_info=found_at)

@@ -293,8 +293,8 @@ class Server:
         """Create partitions ahead; delete expired idempotency records and operational events in chunks."""
         try:
             await partitions.make_ahead(self._db, self._clock.now())
-            await operational.forget_old(self._db, self._clock.now())
-            await health.forget_idle_limits(self._db, self._clock.now())
+            await operational.prune(self._db, self._clock.now())
+            await health.prune_idle_limits(self._db, self._clock.now())
             await sessions.forget_old(self._db, self._clock.now())
             await housekeeping.call_janitor(self._db, self._clock, self._wake)
             expired = _EXPIRE_CHUNK

@@ -14,7 +14,7 @@ from tidings.api.auth import Gatekeeper
 from tidings.clock import ManualClock
 from tidings.core.access import issue_org_token
 from tidings.core.signer import Signer, WrongKey
-from tidings.errors import AppError, Kind
+from tidings.errors import AppError, ErrorKind
 from tidings.ids import OrgId
 
 TEXT = "x" * 64
@@ -45,7 +45,7 @@ def _accepts(gatekeeper: Gatekeeper, token: str) -> bool:
     try:
         return gatekeeper.principal(f"Bearer {token}".encode()).org_id == "org_x"
     except AppError as error:
-        if error.kind is not Kind.UNAUTHORIZED:
+        if error.kind is not ErrorKind.UNAUTHORIZED:
             raise
         return False
 

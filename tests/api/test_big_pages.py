@@ -9,7 +9,7 @@ import pytest
 
 from api.kit import ORG, Api, Json
 from tidings import ids
-from tidings.api.outbox import PART, Outbox
+from tidings.api.response_buffer import PART, ResponseBuffer
 from tidings.model.page import PAGE_BYTES
 from tidings.storage import settlement
 
@@ -130,34 +130,34 @@ class _Reader:
 
 
 async def test_a_reader_gets_a_large_answer_part_by_part() -> None:
-    outbox, reader, body = Outbox(), _Reader(), bytes(range(256)) * 5_000
+    buffer, reader, body = ResponseBuffer(), _Reader(), bytes(range(256)) * 5_000
     reader.reads.set()
 
-    await outbox.send(reader.scope, reader.send, body)
+    await buffer.send(reader.scope, reader.send, body)
 
-    assert (body, True, False, 0) == (reader.got, reader.is_done, reader.is_aborted, outbox.held)
+    assert (body, True, False, 0) == (reader.got, reader.is_done, reader.is_aborted, buffer.held)
 
 
 async def test_a_reader_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidings.api.outbox.STALL_SECONDS", 0.01)
-    outbox, reader = Outbox(), _Reader()
+    monkeypatch.setattr("tidings.api.response_buffer.STALL_SECONDS", 0.01)
+    buffer, reader = ResponseBuffer(), _Reader()
 
-    await outbox.send(reader.scope, reader.send, b"x" * PART * 2)
+    await buffer.send(reader.scope, reader.send, b"x" * PART * 2)
 
-    assert (b"", False, True, 0) == (reader.got, reader.is_done, reader.is_aborted, outbox.held)
+    assert (b"", False, True, 0) == (reader.got, reader.is_done, reader.is_aborted, buffer.held)
 
 
 async def test_the_slowest_reader_makes_room() -> None:
-    outbox = Outbox(PART * 4)
+    buffer = ResponseBuffer(PART * 4)
     readers = [_Reader() for _ in range(4)]
-    sending = [asyncio.create_task(outbox.send(each.scope, each.send, b"x" * PART * 2)) for each in readers[:2]]
+    sending = [asyncio.create_task(buffer.send(each.scope, each.send, b"x" * PART * 2)) for each in readers[:2]]
     for each in readers[:2]:
         await each.is_asked.wait()
-    assert PART * 4 == outbox.held
+    assert PART * 4 == buffer.held
 
     for each in readers[2:]:
         each.reads.set()
-        await outbox.send(each.scope, each.send, b"y" * PART * 2)
+        await buffer.send(each.scope, each.send, b"y" * PART * 2)
     await sending[0]
 
     assert [True, False, False, False] == [each.is_aborted for each in readers]

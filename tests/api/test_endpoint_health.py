@@ -9,7 +9,7 @@ import pytest
 from api.kit import Api, Json
 from tidings import ids
 from tidings.clock import DAY, HOUR, rfc3339
-from tidings.core.health import forget_idle_limits
+from tidings.core.health import prune_idle_limits
 from tidings.model.throttle import SECOND_US
 
 OK: Final = 200
@@ -321,7 +321,7 @@ async def test_a_limit_that_is_long_idle_is_forgotten(api: Api) -> None:
         for key, age in (("ep_old", 2 * DAY), ("ep_new", HOUR)):
             await tx.run("INSERT INTO throttle (key, tat) VALUES (:key, :tat)", key=key, tat=(now - age) * 1_000)
 
-    await forget_idle_limits(api.db, now)
+    await prune_idle_limits(api.db, now)
 
     async with api.db.read() as read:
         assert ["ep_new"] == [row["key"] for row in await read.rows("SELECT key FROM throttle")]

@@ -15,11 +15,11 @@ from tidings.api.table import TABLE
 from tidings.api.webhooks import WEBHOOKS
 from tidings.clock import DAY, HOUR, rfc3339
 from tidings.core import operational
-from tidings.core.ledger import Ledger, Sign, Trouble
+from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRecorder
 from tidings.core.routing import RoutingCache
 from tidings.tasks.kinds.registry import handlers
 
-TOLD = (Trouble.FAILING, Trouble.EXHAUSTED, Trouble.RECOVERED, Trouble.GONE)
+REPORTED = (HealthEventKind.FAILING, HealthEventKind.EXHAUSTED, HealthEventKind.RECOVERED, HealthEventKind.GONE)
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +48,9 @@ async def _happen(api: Api, **names: str) -> None:
     attempt = await api.attempt(app, endpoint, msg, status=2, code=500)
     routing = await RoutingCache(api.db).load(ORG, app)
     assert routing is not None
-    signs = [Sign(trouble, routing.receivers[0], msg, attempt, 500) for trouble in TOLD]
+    events = [HealthEvent(kind, routing.receivers[0], msg, attempt, 500) for kind in REPORTED]
     async with api.db.write() as tx:
-        await Ledger(DAY).write(tx, signs, api.clock.now())
+        await HealthRecorder(DAY).write(tx, events, api.clock.now())
     for disabled in (False, True):
         assert 200 == (await api.call("PATCH", path, json={"disabled": disabled})).status_code
     services = api.context.services

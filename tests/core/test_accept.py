@@ -10,7 +10,7 @@ from message_path import add_app, add_endpoint, running
 from tidings.clock import SystemClock
 from tidings.core import accept
 from tidings.core.routing import RoutingCache
-from tidings.errors import AppError, Kind
+from tidings.errors import AppError, ErrorKind
 from tidings.ids import DEFAULT_ORG
 from tidings.storage import intake
 from tidings.storage.database import Database, Dialect, Write
@@ -114,7 +114,7 @@ async def test_an_event_id_is_taken_once_and_its_loser_frees_its_key(db: Databas
         messages, records = await path.count("message"), await path.count("idempotency_record")
 
     refused = [result for result in results if isinstance(result, AppError)]
-    assert [Kind.CONFLICT] * 4 == [error.kind for error in refused]
+    assert [ErrorKind.CONFLICT] * 4 == [error.kind for error in refused]
     assert (messages, records) == (1, 1)
 
 
@@ -140,7 +140,7 @@ async def test_an_application_deleted_elsewhere_gets_nothing_more(db: Database) 
         with pytest.raises(AppError) as refused:
             await path.send("mine")
 
-    assert refused.value.kind is Kind.NOT_FOUND
+    assert refused.value.kind is ErrorKind.NOT_FOUND
 
 
 async def test_one_row_that_cannot_be_written_fails_its_own_request_only(
@@ -249,7 +249,7 @@ async def test_a_lock_on_a_whole_table_keeps_nobody_waiting_for_long(
     finally:
         await db.close()
 
-    assert {answer.kind for answer in answers if isinstance(answer, AppError)} == {Kind.UNAVAILABLE}
+    assert {answer.kind for answer in answers if isinstance(answer, AppError)} == {ErrorKind.UNAVAILABLE}
     assert (len(answers), stored) == (64, 2)
     assert waited < 5  # waiting anew for each half and each message takes twelve seconds
 

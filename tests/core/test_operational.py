@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The outbox: an event is there if and only if what it tells of is, and not for ever."""
+"""An operational event exists if and only if its change does, and for a limited time."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ async def test_an_event_is_written_as_it_will_be_delivered(db: Database) -> None
     assert json.loads(payload)["type"] == kind
 
 
-async def test_what_is_rolled_back_is_never_told(db: Database) -> None:
+async def test_a_rolled_back_event_is_not_stored(db: Database) -> None:
     with contextlib.suppress(ZeroDivisionError):
         async with db.write() as tx:
             await operational.emit(tx, DEFAULT_ORG, operational.ENDPOINT_DELETED, {}, NOW)
@@ -39,11 +39,11 @@ async def test_what_is_rolled_back_is_never_told(db: Database) -> None:
     assert await _events(db) == []
 
 
-async def test_events_of_more_than_a_week_ago_are_deleted(db: Database) -> None:
+async def test_events_older_than_a_week_are_deleted(db: Database) -> None:
     async with db.write() as tx:
         for age in (8, 7.5, 6, 0):
             await operational.emit(tx, DEFAULT_ORG, f"{age}", {}, NOW - round(age * DAY))
 
-    await operational.forget_old(db, NOW)
+    await operational.prune(db, NOW)
 
     assert [kind for _, kind, _, _ in await _events(db)] == ["6", "0"]

@@ -13,7 +13,7 @@ from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.core.tasks import Recovery
 from tidings.core.wake import Wake
-from tidings.errors import AppError, Fault, Kind
+from tidings.errors import AppError, ErrorKind, Fault
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
 from tidings.model.page import Cursor, Order
@@ -81,7 +81,7 @@ async def test_a_tenant_has_a_thousand_unended_tasks_and_no_more(db: Database, s
 
     with pytest.raises(AppError) as refused:
         await start(services, new_task(app="app_1"))
-    assert refused.value.kind is Kind.TOO_MANY
+    assert refused.value.kind is ErrorKind.TOO_MANY
 
     await start(services, new_task(app="app_2"))
     cancelled = (await rows(db, "SELECT id FROM task WHERE tenant = 'app_1' LIMIT 1"))[0][0]
@@ -106,7 +106,7 @@ async def test_each_caller_sees_its_own(services: Services) -> None:
     for principal, task in ((portal, theirs), (Principal(OrgId("org_other")), mine)):
         with pytest.raises(AppError) as refused:
             await use_cases.get(services, principal, task.id)
-        assert refused.value.kind is Kind.NOT_FOUND
+        assert refused.value.kind is ErrorKind.NOT_FOUND
     page = await use_cases.page(services, portal, Cursor(Order.DESCENDING))
     assert [task.id for task in page.items] == [mine.id]
 
@@ -177,7 +177,7 @@ async def test_a_cancelled_task_stays_cancelled(services: Services) -> None:
     for command in (use_cases.pause, use_cases.resume, use_cases.retry):
         with pytest.raises(AppError) as refused:
             await command(services, OWNER, task.id)
-        assert (refused.value.kind, refused.value.code) == (Kind.CONFLICT, "invalid_state")
+        assert (refused.value.kind, refused.value.code) == (ErrorKind.CONFLICT, "invalid_state")
         assert "cancelled" in refused.value.detail
 
 
@@ -187,7 +187,7 @@ async def test_a_command_to_somebody_elses_task_finds_nothing(services: Services
     for command in (use_cases.pause, use_cases.resume, use_cases.retry, use_cases.cancel):
         with pytest.raises(AppError) as refused:
             await command(services, stranger, task.id)
-        assert refused.value.kind is Kind.NOT_FOUND
+        assert refused.value.kind is ErrorKind.NOT_FOUND
 
 
 async def test_what_a_person_did_is_written_down(services: Services) -> None:
@@ -278,6 +278,6 @@ async def test_an_unknown_endpoint_is_not_found_and_a_disabled_one_refused(servi
     with pytest.raises(AppError) as refused:
         await _recover(services, disabled.app, endpoint_ref=disabled.endpoint_id)
 
-    assert unknown.value.kind is Kind.NOT_FOUND
-    assert refused.value.kind is Kind.INVALID
+    assert unknown.value.kind is ErrorKind.NOT_FOUND
+    assert refused.value.kind is ErrorKind.INVALID
     assert "disabled" in refused.value.faults[0].msg

@@ -10,7 +10,7 @@ from tidings.storage import health
 from tidings.storage.database import Database
 
 
-def reason_of(found: health.Patient) -> str | None:
+def reason_of(found: health.EndpointHealth) -> str | None:
     return found.record.disabled_reason and found.record.disabled_reason.value
 
 

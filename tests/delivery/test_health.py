@@ -23,7 +23,7 @@ async def told(path: Path) -> list[tuple[str, dict[str, Any]]]:
     return [(kind, json.loads(payload)["data"]) for kind, payload in rows]
 
 
-async def record(path: Path, endpoint: str) -> health.Patient:
+async def record(path: Path, endpoint: str) -> health.EndpointHealth:
     async with path.db.read() as read:
         return (await health.find(read, [endpoint]))[endpoint]
 

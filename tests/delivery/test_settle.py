@@ -13,7 +13,7 @@ from delivery.test_role import Door
 from message_path import add_app, add_endpoint, running, terms
 from tidings import ids
 from tidings.clock import SystemClock
-from tidings.core.ledger import Ledger
+from tidings.core.health_recorder import HealthRecorder
 from tidings.delivery.settle import Outcome, SettleBatcher
 from tidings.model.routing import Receiver, Send
 from tidings.storage.database import Busy, Database, Dialect, Duplicate, OutcomeUnknown, Read, StorageError, Write
@@ -112,7 +112,7 @@ def outcome(to: Receiver) -> Outcome:
 async def test_what_ends_while_a_batch_waits_for_its_turn_is_written_with_it(db: Database) -> None:
     shaky = Shaky(db)
     shaky.open.clear()
-    settler = SettleBatcher(shaky, SystemClock(), Ledger(1_000), lambda _: None, lambda _: None)
+    settler = SettleBatcher(shaky, SystemClock(), HealthRecorder(1_000), lambda _: None, lambda _: None)
     to = receiver("ep_1")
 
     settler.add(outcome(to))

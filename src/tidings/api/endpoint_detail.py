@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from tidings.api.wire import Moment, Out, moment_out
 from tidings.model.endpoint import Endpoint
-from tidings.model.health import FailedAttempt, Reason, Status, failing_since, status_of
+from tidings.model.health import EndpointDisabledReason, EndpointHealthStatus, FailedAttempt, failing_since, status_of
 from tidings.model.task import Task
 
 
@@ -23,7 +23,7 @@ class EndpointErrorOut(Out, kw_only=True):
 class EndpointHealthOut(Out, kw_only=True):
     """The health of an endpoint: its last 100 attempts of the past 24 hours, and its record of exhausted messages."""
 
-    status: Status
+    status: EndpointHealthStatus
     success_rate: float | None
     """The part of the recent attempts that succeeded, from 0 to 1; null without attempts."""
     consecutive_failures: int
@@ -35,7 +35,7 @@ class EndpointHealthOut(Out, kw_only=True):
     unreachable_since: Moment | None
     """Since when nothing answers there; attempts are made over few connections."""
     disabled_at: Moment | None
-    disabled_reason: Reason | None
+    disabled_reason: EndpointDisabledReason | None
 
 
 class EndpointDetailOut(Out, kw_only=True):

@@ -48,13 +48,13 @@ async def enable(call: Call[EnableQuery, Nothing]) -> Answer:
         call.context.services,
         call.app,
         call.path["endpoint_id"],
-        health.Revival(catch_up=call.query.recover, created_by=call.principal.subject),
+        health.EnableOptions(catch_up=call.query.recover, created_by=call.principal.subject),
         idempotency_key=call.idempotency_key,
         render=_enabled,
     )
 
 
-def _enabled(enabled: health.Enabled) -> Answer:
+def _enabled(enabled: health.EnabledEndpoint) -> Answer:
     body = shown(enabled.endpoint)
     body.x = detail_of(enabled.endpoint, enabled.tasks)
     return answer(200, body)

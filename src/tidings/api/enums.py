@@ -10,15 +10,15 @@ import msgspec
 from msgspec import inspect as types
 
 from tidings.api.health import HealthStatus
-from tidings.model.health import Reason, Status
+from tidings.model.health import EndpointDisabledReason, EndpointHealthStatus
 from tidings.model.page import Order
 
 Json = dict[str, Any]
 
 NAMES: Final[dict[type[Enum], str]] = {
     Order: "Ordering",
-    Status: "EndpointHealthStatus",
-    Reason: "EndpointDisabledReason",
+    EndpointHealthStatus: "EndpointHealthStatus",
+    EndpointDisabledReason: "EndpointDisabledReason",
     HealthStatus: "ServiceHealthStatus",
 }
 """Enums that the document names otherwise than the code: as the contract does, or so that a stranger knows of what."""

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from tidings import observe
-from tidings.api.outbox import PART, Outbox
+from tidings.api.response_buffer import PART, ResponseBuffer
 from tidings.api.wire import HttpErrorOut, answer, refusal
 from tidings.core.idempotency import Answer
 from tidings.core.services import told
@@ -79,13 +79,13 @@ async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-_outbox: Final = Outbox()
+_response_buffer: Final = ResponseBuffer()
 
 
 async def send_body(scope: Scope, send: Send, body: bytes) -> None:
     """Send the body of an answer that has begun: at once, or part by part if it is large."""
     if len(body) > PART:
-        await _outbox.send(scope, send, body)
+        await _response_buffer.send(scope, send, body)
     else:
         await send({"type": "http.response.body", "body": body})
 

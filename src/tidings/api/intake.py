@@ -24,7 +24,7 @@ from tidings.clock import rfc3339
 from tidings.core import apps, repeats
 from tidings.core.idempotency import Answer, scoped_key
 from tidings.core.services import Outcome
-from tidings.errors import REPLAYABLE, AppError, Fault, Kind, forbidden, invalid
+from tidings.errors import REPLAYABLE, AppError, ErrorKind, Fault, forbidden, invalid
 from tidings.ids import moment_of
 from tidings.model import text
 from tidings.model.message import Accepted
@@ -155,7 +155,7 @@ class Intake:
         try:
             return await self._context.acceptor.accept(caller.org_id, ref, draft, idempotency_key)
         except AppError as error:
-            if error.kind is not Kind.NOT_FOUND or body.application is None:
+            if error.kind is not ErrorKind.NOT_FOUND or body.application is None:
                 raise
         await apps.have(self._context.services, caller.org_id, body.application.drafted_for(ref))
         return await self._context.acceptor.accept(caller.org_id, ref, draft, idempotency_key)

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings import observe
-from tidings.api import outbox
+from tidings.api import response_buffer
 from tidings.api.http import Receive, Scope, Send
 from tidings.core.idempotency import Answer
 
 STALL_SECONDS: Final = 10.0
 """How long a reader may leave what it was sent unread."""
-ABORT: Final = outbox.ABORT
+ABORT: Final = response_buffer.ABORT
 
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),

@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tidings.api.places import located
 from tidings.clock import parse_rfc3339, rfc3339
 from tidings.core.idempotency import Answer
-from tidings.errors import AppError, Fault, Kind, invalid
+from tidings.errors import AppError, ErrorKind, Fault, invalid
 from tidings.model import surrogates
 from tidings.model.page import Page
 from tidings.model.surrogates import LoneSurrogate
@@ -29,16 +29,16 @@ DEPTH_MAX: Final = 128
 """Levels of nesting in a body; more is refused before anything recurses into it."""
 
 STATUS: Final = {
-    Kind.BAD_REQUEST: 400,
-    Kind.UNAUTHORIZED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.NOT_FOUND: 404,
-    Kind.CONFLICT: 409,
-    Kind.TOO_LARGE: 413,
-    Kind.INVALID: 422,
-    Kind.TOO_MANY: 429,
-    Kind.NOT_IMPLEMENTED: 501,
-    Kind.UNAVAILABLE: 503,
+    ErrorKind.BAD_REQUEST: 400,
+    ErrorKind.UNAUTHORIZED: 401,
+    ErrorKind.FORBIDDEN: 403,
+    ErrorKind.NOT_FOUND: 404,
+    ErrorKind.CONFLICT: 409,
+    ErrorKind.TOO_LARGE: 413,
+    ErrorKind.INVALID: 422,
+    ErrorKind.TOO_MANY: 429,
+    ErrorKind.NOT_IMPLEMENTED: 501,
+    ErrorKind.UNAVAILABLE: 503,
 }
 
 
@@ -116,7 +116,7 @@ def listing(page: Page[Value], show: Callable[[Value], Shown]) -> Answer:
 def refusal(error: AppError) -> Answer:
     """Answer with what is wrong; a 422 tells a list, everything else a sentence."""
     status = STATUS[error.kind]
-    if error.kind is Kind.INVALID:
+    if error.kind is ErrorKind.INVALID:
         found = tuple(ValidationError(loc=fault.loc, msg=fault.msg, type=fault.type) for fault in error.faults)
         return answer(status, HTTPValidationError(detail=found))
     return answer(status, HttpErrorOut(code=error.code, detail=error.detail))

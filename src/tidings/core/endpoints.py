@@ -17,7 +17,7 @@ from tidings.errors import Fault, bad_request, conflict, invalid, unavailable
 from tidings.ids import ENDPOINT, EndpointId, OrgId, new
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint, EndpointDraft, distinct
-from tidings.model.health import NOTHING
+from tidings.model.health import NO_FAILURES
 from tidings.model.page import Cursor, Page
 from tidings.model.vault import SealedError
 from tidings.storage import apps, endpoints, event_types
@@ -164,7 +164,7 @@ async def _rewrite(tx: Write, services: Services, app: App, before: Endpoint, ed
     if before.disabled and not endpoint.disabled:
         await health.reset(tx, endpoint.id)
         await tell(tx, services, app, endpoint, operational.ENDPOINT_ENABLED)
-        endpoint = replace(endpoint, record=NOTHING)
+        endpoint = replace(endpoint, record=NO_FAILURES)
     if endpoint.is_sent_like(before):
         tx.after_commit(lambda: services.wake.routing(app.id))
     else:

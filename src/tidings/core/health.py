@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a user does about an endpoint's health: look at its limit, and enable it again with a clean record."""
+"""Use cases of endpoint health: read the throttle state, and enable an endpoint with a clean failure record."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
-from tidings.model.health import NO_ATTEMPTS, NOTHING
+from tidings.model.health import NO_ATTEMPTS, NO_FAILURES
 from tidings.model.recovery import LONGEST_MS
 from tidings.model.resending import Chosen, Narrowed, Which
 from tidings.model.task import Task
@@ -23,23 +23,23 @@ _CHUNK: Final = 1_000
 
 
 async def reset(tx: Write, endpoint_id: str) -> None:
-    """Forget what is on record of an endpoint's failures. Whoever enables one calls this."""
+    """Reset an endpoint's failure record; every path that enables an endpoint calls this."""
     await health.reset(tx, endpoint_id)
 
 
 async def note_disabled(tx: Write, endpoint_id: str, now: int) -> None:
-    """Note when somebody disabled an endpoint, so that enabling it can catch up on what it missed."""
+    """Record when an endpoint was disabled, so that enabling it can catch up on the messages it missed."""
     await health.note_disabled(tx, endpoint_id, now)
 
 
 async def with_recent(read: Read, found: Sequence[Endpoint], now: int) -> list[Endpoint]:
-    """Return endpoints with what their recent attempts add up to."""
+    """Return endpoints with the totals of their recent attempts."""
     sums = await recent.summed(read, [endpoint.id for endpoint in found], now) if found else {}
     return [replace(endpoint, recent=sums.get(endpoint.id, NO_ATTEMPTS)) for endpoint in found]
 
 
 async def throttled_since(services: Services, app: App, ref: str) -> int | None:
-    """Return since when a limit holds up an endpoint's deliveries, in milliseconds; None if none does."""
+    """Return since when a rate limit delays an endpoint's deliveries, in milliseconds; None if none does."""
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
         held = await throttles.find(read, [endpoint.id, app.id])
@@ -48,8 +48,8 @@ async def throttled_since(services: Services, app: App, ref: str) -> int | None:
     return min((each.limited_since for each in held if each.limited_since and each.tat > now), default=None)
 
 
-async def forget_idle_limits(db: Database, now: int) -> None:
-    """Delete limits that nothing was sent under for a day, a chunk at a time: they allow what one that is new does."""
+async def prune_idle_limits(db: Database, now: int) -> None:
+    """Delete the state of rate limits that were idle for a day, in chunks: a new state allows the same."""
     before, gone = (now - DAY) * (SECOND_US // SECOND), _CHUNK
     while gone == _CHUNK:
         async with db.write() as tx:
@@ -57,49 +57,51 @@ async def forget_idle_limits(db: Database, now: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Revival:
-    """How an endpoint is wanted to be enabled: whether it catches up on its bad time, and by whom."""
+class EnableOptions:
+    """How to enable an endpoint: whether to catch up on its outage, and who asks for it."""
 
     catch_up: bool
     created_by: str
 
 
 @dataclass(frozen=True, slots=True)
-class Enabled:
-    """An endpoint that is enabled again, and the tasks that catch up on what it missed."""
+class EnabledEndpoint:
+    """An enabled endpoint, and the tasks that catch up on its outage."""
 
     endpoint: Endpoint
     tasks: tuple[Task, ...]
 
 
-Begin = Callable[[Services, Write, App, Endpoint, str], Awaitable[Task | None]]
-"""Starts a task that catches up; given the endpoint as it was before it was enabled, and by whom."""
+StartCatchUp = Callable[[Services, Write, App, Endpoint, str], Awaitable[Task | None]]
+"""Starts a task that catches up; receives the endpoint before it was enabled, and the creator of the task."""
 
 
 async def enable(
     services: Services,
     app: App,
     ref: str,
-    wanted: Revival,
+    options: EnableOptions,
     *,
     idempotency_key: str | None,
-    render: Callable[[Enabled], Answer],
+    render: Callable[[EnabledEndpoint], Answer],
 ) -> Answer:
-    """Enable an endpoint with a clean record; start what catches up on its bad time, if that is wanted."""
+    """Enable an endpoint with a clean failure record; start the tasks that catch up, on request."""
 
-    async def work(tx: Write) -> Enabled:
+    async def work(tx: Write) -> EnabledEndpoint:
         now = services.now()
         await apps.touch(tx, app.id, now)
         before = await endpoints.get(tx, app.id, ref)
         if await health.enable(tx, before.id, now):
             await operational.emit(tx, app.org_id, operational.ENDPOINT_ENABLED, _named(app, before), now)
         await reset(tx, before.id)
-        catching_up = CATCHING_UP if wanted.catch_up else ()
-        begun = [await begin(services, tx, app, before, wanted.created_by) for begin in catching_up]
+        catching_up = CATCHING_UP if options.catch_up else ()
+        begun = [await begin(services, tx, app, before, options.created_by) for begin in catching_up]
         tx.after_commit(lambda: services.wake.routing(app.id))
         [found] = await with_recent(tx, [before], now)
-        after = replace(found, disabled=False, record=NOTHING, updated_at=now if before.disabled else before.updated_at)
-        return Enabled(after, tuple(task for task in begun if task is not None))
+        after = replace(
+            found, disabled=False, record=NO_FAILURES, updated_at=now if before.disabled else before.updated_at
+        )
+        return EnabledEndpoint(after, tuple(task for task in begun if task is not None))
 
     return await services.idempotency.once(idempotency_key, work, render)
 
@@ -109,15 +111,15 @@ def _named(app: App, endpoint: Endpoint) -> dict[str, str | None]:
 
 
 def _since(services: Services, before: Endpoint) -> int | None:
-    """Return when the bad time began: with the record, or, if there was none, when the endpoint was disabled."""
+    """Return when the outage began: with the failure record, or else when the endpoint was disabled."""
     record = before.record
     began = record.failing_since or record.unreachable_since or record.disabled_at
-    # The attempt that began the record was made before its outcome was written, at most so long.
+    # The attempt that began the record started up to this long before its outcome was written.
     return None if began is None else max(began - MINUTE, services.clock.now() - LONGEST_MS + MINUTE)
 
 
 async def _recover(services: Services, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
-    """Send again what failed in the bad time."""
+    """Start a task that resends the messages that failed in the outage."""
     since = _since(services, before)
     if since is None:
         return None
@@ -126,7 +128,7 @@ async def _recover(services: Services, tx: Write, app: App, before: Endpoint, cr
 
 
 async def _replay(services: Services, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
-    """Send what the endpoint would have been sent while it was disabled, and what waited for it then."""
+    """Start a task that sends the messages that the endpoint missed while it was disabled."""
     since = _since(services, before)
     if since is None or not before.disabled:
         return None
@@ -141,5 +143,5 @@ async def _replay(services: Services, tx: Write, app: App, before: Endpoint, cre
     return await tasks.start(services, tx, await resending.order(services, tx, app, chosen))
 
 
-CATCHING_UP: Final[tuple[Begin, ...]] = (_recover, _replay)
-"""What catches up on a bad time."""
+CATCHING_UP: Final[tuple[StartCatchUp, ...]] = (_recover, _replay)
+"""The tasks that catch up on an outage."""

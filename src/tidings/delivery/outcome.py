@@ -10,7 +10,7 @@ from enum import Flag
 from typing import Final
 
 from tidings.clock import SECOND
-from tidings.core.ledger import FAILING_AFTER, Trouble
+from tidings.core.health_recorder import FAILING_AFTER, HealthEventKind
 from tidings.model.routing import Send
 
 GONE: Final = 410
@@ -51,21 +51,23 @@ def parse_directive(header: str | None) -> ReceiverDirective:
     return directive
 
 
-def troubles_of(send: Send, directive: ReceiverDirective, *, delivered: bool, is_last: bool) -> tuple[Trouble, ...]:
-    """Return what an attempt shows beyond itself. Manual attempts, asked for by somebody who watches, show nothing."""
-    shown: list[Trouble] = []
+def health_event_kinds(
+    send: Send, directive: ReceiverDirective, *, delivered: bool, is_last: bool
+) -> tuple[HealthEventKind, ...]:
+    """Return the kinds of health events of an attempt. A manual attempt has none, except for a directive."""
+    kinds: list[HealthEventKind] = []
     if not send.manual:
         if delivered:
-            shown += [Trouble.RECOVERED] if send.attempts >= FAILING_AFTER else []
+            kinds += [HealthEventKind.RECOVERED] if send.attempts >= FAILING_AFTER else []
         elif is_last:
-            shown += [Trouble.ABORTED if directive else Trouble.EXHAUSTED]
+            kinds += [HealthEventKind.ABORTED if directive else HealthEventKind.EXHAUSTED]
         elif send.attempts == FAILING_AFTER - 1:
-            shown += [Trouble.FAILING]
+            kinds += [HealthEventKind.FAILING]
     if ReceiverDirective.DISABLE in directive:
-        shown += [Trouble.UNWANTED]
+        kinds += [HealthEventKind.DISABLE_REQUESTED]
     elif ReceiverDirective.GONE in directive:
-        shown += [Trouble.GONE]
-    return tuple(shown)
+        kinds += [HealthEventKind.GONE]
+    return tuple(kinds)
 
 
 def is_delivered(status: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 from tidings.clock import HOUR, SECOND, Clock
 from tidings.core.delivery_sink import DeliverySink
-from tidings.core.ledger import ENDING, Ledger, Sign, Trouble
+from tidings.core.health_recorder import DISABLING, HealthEvent, HealthEventKind, HealthRecorder
 from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.budget import LARGE, Bounds
@@ -87,10 +87,10 @@ class Delivery:
         )
         tls = tls_context(verify=terms.verify_tls)
         self._client = Client(terms.policy, timeout_seconds=terms.timeout, limits=limits, proxy=terms.proxy, tls=tls)
-        self.ledger = Ledger(terms.disable_after_ms, changed=routing.drop, disabled=self._turn_away)
-        self.settler = SettleBatcher(db, clock, self.ledger, self._due_at, self._resend)
+        self.health = HealthRecorder(terms.disable_after_ms, changed=routing.drop, disabled=self._turn_away)
+        self.settler = SettleBatcher(db, clock, self.health, self._due_at, self._resend)
         options = SendOptions(terms.schedule, terms.whitelabel, terms.gone_disables)
-        self._sender = Sender(self._client, clock, options, self._ended, self.ledger.marked)
+        self._sender = Sender(self._client, clock, options, self._ended, self.health.failing)
         bounds = Bounds(terms.concurrency, terms.memory, terms.patience, terms.memory_bytes, terms.in_flight)
         self.queue = Queue(bounds, clock, start=self._sender.start, hand_back=self._unsent, wanting=self._wanting)
         self.pacer = Pacer(clock, start=self._start_now, hand_back=self._unpaced)
@@ -172,11 +172,14 @@ class Delivery:
 
     def _ended(self, outcome: Outcome) -> None:
         self.settler.add(outcome)
-        if outcome.signs and any(sign.trouble in ENDING for sign in outcome.signs):
+        if outcome.health_events and any(event.kind in DISABLING for event in outcome.health_events):
             self.queue.turn_away(outcome.send.receiver.id)
             self.pacer.turn_away(outcome.send.receiver.id)
         if self.queue.finished(outcome.send, unanswered=outcome.unanswered):
-            outcome.signs = (*outcome.signs, Sign(Trouble.UNREACHABLE, outcome.send.receiver))
+            outcome.health_events = (
+                *outcome.health_events,
+                HealthEvent(HealthEventKind.UNREACHABLE, outcome.send.receiver),
+            )
 
     def _start_now(self, send: Send) -> bool:
         """Send a delivery whose moment has come, if there is a place for it."""

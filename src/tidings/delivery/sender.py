@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sign and send one delivery, and turn the reply into a result to settle."""
+"""HealthEvent and send one delivery, and turn the reply into a result to settle."""
 
 import asyncio
 import random
@@ -9,18 +9,18 @@ from typing import Final
 
 from tidings import __version__, ids
 from tidings.clock import SECOND, Clock
-from tidings.core.ledger import FAILING_AFTER, Sign
+from tidings.core.health_recorder import FAILING_AFTER, HealthEvent
 from tidings.delivery.client import Client, Reply, Target, compile_target
 from tidings.delivery.line import Cancellable
 from tidings.delivery.outcome import (
     GONE,
     ReceiverDirective,
     Refusal,
+    health_event_kinds,
     is_delivered,
     next_wait_ms,
     parse_directive,
     response_text,
-    troubles_of,
 )
 from tidings.delivery.settle import Outcome
 from tidings.model.routing import Receiver, Send
@@ -52,18 +52,18 @@ class Sender:
     """Signs and sends deliveries; reports each result to `ended`."""
 
     def __init__(
-        self, client: Client, clock: Clock, options: SendOptions, ended: Callable[[Outcome], None], marked: set[str]
+        self, client: Client, clock: Clock, options: SendOptions, ended: Callable[[Outcome], None], failing: set[str]
     ) -> None:
-        """`marked` collects the endpoints with a record of failures, as requests to them start."""
+        """`failing` collects the endpoints with a record of failures, as requests to them start."""
         self._client = client
         self._clock = clock
         self._options = options
         self._ended = ended
-        self._marked = marked
+        self._failing = failing
         self._targets: dict[Receiver, Target] = {}
 
     def start(self, send: Send) -> Cancellable:
-        """Sign a message and send it; never raises: a request that cannot be sent is a failed attempt."""
+        """HealthEvent a message and send it; never raises: a request that cannot be sent is a failed attempt."""
         receiver = send.receiver
         began = self._clock.now()
         timestamp = began // SECOND
@@ -88,7 +88,7 @@ class Sender:
         )
         self._targets[receiver] = target
         if receiver.is_marked:
-            self._marked.add(receiver.id)
+            self._failing.add(receiver.id)
         return target
 
     def _outcome(self, send: Send, receiver: Receiver, began: int, reply: Reply) -> Outcome:
@@ -124,9 +124,9 @@ class Sender:
             next_at,
             aborted=bool(directive) and not delivered,
             unanswered=reply.status == 0,
-            signs=tuple(
-                Sign(trouble, receiver, send.msg_id, attempt[1], reply.status)
-                for trouble in troubles_of(send, directive, delivered=delivered, is_last=next_at is None)
+            health_events=tuple(
+                HealthEvent(kind, receiver, send.msg_id, attempt[1], reply.status)
+                for kind in health_event_kinds(send, directive, delivered=delivered, is_last=next_at is None)
             ),
         )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.clock import Clock
-from tidings.core.ledger import Ledger, Sign, Trouble
+from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRecorder
 from tidings.failpoint import point
 from tidings.model.routing import Send
 from tidings.observe import count, failure
@@ -44,8 +44,8 @@ class Outcome:
     aborted: bool = False
     """Whether the receiver wants no other attempt, whatever was scheduled."""
     unanswered: bool = False
-    signs: tuple[Sign, ...] = ()
-    """What is to go on record."""
+    health_events: tuple[HealthEvent, ...] = ()
+    """The health events to record."""
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -67,13 +67,13 @@ class SettleBatcher:
         self,
         db: Database,
         clock: Clock,
-        ledger: Ledger,
+        health: HealthRecorder,
         due_at: Callable[[int], None],
         resend: Callable[[set[str]], None],
     ) -> None:
         self._db = db
         self._clock = clock
-        self._ledger = ledger
+        self._health = health
         self._due_at = due_at
         self._resend = resend
         self._waiting: deque[Outcome] = deque()
@@ -195,21 +195,21 @@ class SettleBatcher:
             again = [each.pair for each in batch if each.delivered and each.send.manual]
             if again:
                 await settlement.make_good(tx, again)
-        signs = self._signs(batch)
-        if signs:
-            await self._ledger.write(tx, signs, now)
+        events = self._health_events(batch)
+        if events:
+            await self._health.write(tx, events, now)
         if len(delivered) < len(batch):
             due |= await _write_undelivered(tx, batch, now)
         return due
 
-    def _signs(self, batch: list[Outcome]) -> list[Sign]:
-        """Return what goes on record; that an endpoint works only if there is something to end."""
-        signs = [sign for outcome in batch if outcome.signs for sign in outcome.signs]
-        marked = self._ledger.marked
-        if marked:
-            works = {each.send.receiver for each in batch if each.delivered and each.send.receiver.id in marked}
-            signs += [Sign(Trouble.WORKS, receiver) for receiver in works]
-        return signs
+    def _health_events(self, batch: list[Outcome]) -> list[HealthEvent]:
+        """Return the health events of a batch; a success counts only where it ends a failure record."""
+        events = [event for outcome in batch if outcome.health_events for event in outcome.health_events]
+        failing = self._health.failing
+        if failing:
+            works = {each.send.receiver for each in batch if each.delivered and each.send.receiver.id in failing}
+            events += [HealthEvent(HealthEventKind.SUCCEEDED, receiver) for receiver in works]
+        return events
 
     def _tell(self, batch: list[Outcome], now: int) -> None:
         """Tell the claimer when the first of what was re-armed is due; what was handed back is due now."""

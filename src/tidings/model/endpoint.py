@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from tidings.errors import Fault
 from tidings.ids import AppId, EndpointId, OrgId
-from tidings.model.health import NO_ATTEMPTS, NOTHING, RecentAttempts, Record
+from tidings.model.health import NO_ATTEMPTS, NO_FAILURES, FailureRecord, RecentAttempts
 from tidings.model.signature import AnyKey
 
 Given = TypeVar("Given")
@@ -58,7 +58,7 @@ class Endpoint:
     metadata: Mapping[str, str]
     created_at: int
     updated_at: int
-    record: Record = NOTHING
+    record: FailureRecord = NO_FAILURES
     """What is on record of its failures."""
     recent: RecentAttempts = NO_ATTEMPTS
     """What its recent attempts add up to, where that was read."""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""How an endpoint fares: what is on record about its failures, and what follows from them. Pure.
+"""The health of an endpoint: its failure record, and the rules that disable it. Pure.
 
-Two things make up an endpoint's health: its record, and its recent attempts.
+Two things make up an endpoint's health: its failure record, and its recent attempts.
 
-The record begins when a message runs out of automatic attempts; any success ends it. If another message runs out
-more than a set time later, with no success in between, the endpoint is disabled. A record twice as old as that time
-is out of date, and begins anew.
+The record begins when a message has no automatic attempts left; any success ends it. If another message is exhausted
+later than the time window allows, with no success in between, the endpoint is disabled. A record older than twice the
+window is out of date, and begins again.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ HEALTHY_RATE: Final = 0.95
 """The success rate below which an endpoint is degraded."""
 
 
-class Status(Enum):
-    """How an endpoint fares, in a word."""
+class EndpointHealthStatus(Enum):
+    """The health status of an endpoint, as the API reports it."""
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"
@@ -33,8 +33,8 @@ class Status(Enum):
     DISABLED = "disabled"
 
 
-class Reason(Enum):
-    """Why an endpoint was disabled without anybody asking for it here."""
+class EndpointDisabledReason(Enum):
+    """Why the service disabled an endpoint."""
 
     FAILING = "failing"
     """Its messages kept running out of attempts."""
@@ -45,28 +45,28 @@ class Reason(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """What is on record; moments in milliseconds."""
+class FailureRecord:
+    """The failures of an endpoint since its last success; timestamps in milliseconds."""
 
     failing_since: int | None = None
     last_failure_at: int | None = None
     disables_at: int | None = None
     unreachable_since: int | None = None
     disabled_at: int | None = None
-    disabled_reason: Reason | None = None
+    disabled_reason: EndpointDisabledReason | None = None
 
     @property
     def is_open(self) -> bool:
-        """Tell whether there is something that a success would end."""
+        """Return whether the record has failures, which a success would end."""
         return self.failing_since is not None or self.unreachable_since is not None
 
 
-NOTHING = Record()
+NO_FAILURES = FailureRecord()
 
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """The last failed attempt at an endpoint; `detail` is our own text where there was no response."""
+    """The last failed attempt at an endpoint; without a response, `detail` says why."""
 
     id: AttemptId
     at: int
@@ -76,7 +76,7 @@ class FailedAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecentAttempts:
-    """What the last 100 attempts of the past 24 hours add up to; a run of failures counts from its beginning."""
+    """The totals of the last 100 attempts within 24 hours; a run of failures counts from its start."""
 
     attempts: int = 0
     delivered: int = 0
@@ -99,33 +99,33 @@ class RecentAttempts:
 NO_ATTEMPTS = RecentAttempts()
 
 
-def status_of(record: Record, recent: RecentAttempts, *, disabled: bool) -> Status:
-    """Return the health of an endpoint with this record and these attempts."""
+def status_of(record: FailureRecord, recent: RecentAttempts, *, disabled: bool) -> EndpointHealthStatus:
+    """Return the health status of an endpoint with this failure record and these attempts."""
     if disabled:
-        return Status.DISABLED
+        return EndpointHealthStatus.DISABLED
     if record.is_open or recent.is_failing:
-        return Status.FAILING
+        return EndpointHealthStatus.FAILING
     rate = recent.success_rate
-    return Status.HEALTHY if rate is None or rate >= HEALTHY_RATE else Status.DEGRADED
+    return EndpointHealthStatus.HEALTHY if rate is None or rate >= HEALTHY_RATE else EndpointHealthStatus.DEGRADED
 
 
-def failing_since(record: Record, recent: RecentAttempts) -> int | None:
-    """Return since when an endpoint fails: the beginning of its record or of a long run of failures."""
+def failing_since(record: FailureRecord, recent: RecentAttempts) -> int | None:
+    """Return since when an endpoint fails: the start of its failure record or of a long run of failures."""
     run = recent.failing_since if recent.is_failing else None
     return min((each for each in (record.failing_since, run) if each is not None), default=None)
 
 
-class Verdict(Enum):
-    """What follows when a message has run out of attempts."""
+class ExhaustionVerdict(Enum):
+    """The effect of an exhausted message on its endpoint."""
 
     BEGIN = "begin"
-    """The record begins, or begins anew."""
+    """The failure record begins, or begins again."""
     COUNT = "count"
     DISABLE = "disable"
 
 
-def judged(failing_since: int | None, now: int, window: int) -> Verdict:
-    """Judge a message's running out of attempts; `window` is the set time, in milliseconds."""
+def judge_exhaustion(failing_since: int | None, now: int, window: int) -> ExhaustionVerdict:
+    """Decide the effect of an exhausted message; `window` is in milliseconds."""
     if failing_since is None or now - failing_since > 2 * window:
-        return Verdict.BEGIN
-    return Verdict.DISABLE if now - failing_since > window else Verdict.COUNT
+        return ExhaustionVerdict.BEGIN
+    return ExhaustionVerdict.DISABLE if now - failing_since > window else ExhaustionVerdict.COUNT

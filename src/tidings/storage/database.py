@@ -23,7 +23,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
-from tidings.errors import Outage, Trouble
+from tidings.errors import ExternalError, Outage
 
 Value = str | int | float | bytes | None
 Result = TypeVar("Result")
@@ -55,7 +55,7 @@ class Row(Protocol):
     def __len__(self) -> int: ...
 
 
-class StorageError(Trouble):
+class StorageError(ExternalError):
     """Something between us and the database; see the subclasses."""
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What is on record of endpoints' failures. Each statement says in its condition what it expects to find.
+"""The health of endpoints: their failure records. Each statement's condition states the row that it expects.
 
-Every write to a record's beginning or end goes with `apps.touch`, so that what is compiled from it is compiled anew;
-the application is touched first and the endpoint written second, as everywhere.
+Every write to the start or the end of a record goes with `apps.touch`, so that the compiled routing is refreshed; the
+application is touched first and the endpoint written second, as everywhere.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
-from tidings.model.health import Reason, Record
+from tidings.model.health import EndpointDisabledReason, FailureRecord
 from tidings.storage.database import Read, Row, Sql, Write
 
 COLUMNS: Final = "failing_since, last_failure_at, disables_at, unreachable_since, disabled_at, disabled_reason"
@@ -45,7 +45,7 @@ _ENABLE: Final = """
 UPDATE endpoint SET disabled = 0, updated_at = :now WHERE id = :id AND disabled = 1 AND deleted_at IS NULL
 """
 _NOTE_DISABLED: Final = "UPDATE endpoint SET disabled_at = :now, disabled_reason = NULL WHERE id = :id"
-_REASONS: Final = frozenset(reason.value for reason in Reason)
+_REASONS: Final = frozenset(reason.value for reason in EndpointDisabledReason)
 _RESET: Final = """
 UPDATE endpoint SET failing_since = NULL, last_failure_at = NULL, disables_at = NULL, unreachable_since = NULL,
   disabled_at = NULL, disabled_reason = NULL
@@ -54,7 +54,7 @@ WHERE id = :id
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class EndpointHealth:
     """An endpoint with its record."""
 
     id: EndpointId
@@ -64,69 +64,70 @@ class Patient:
     org_id: OrgId
     url: str
     disabled: bool
-    record: Record
+    record: FailureRecord
 
 
-async def find(read: Read, endpoint_ids: Sequence[str]) -> dict[str, Patient]:
-    """Return endpoints that are there, by id."""
-    return {row["id"]: _patient(row) for row in await read.rows(_FIND, ids=endpoint_ids)}
+async def find(read: Read, endpoint_ids: Sequence[str]) -> dict[str, EndpointHealth]:
+    """Return the health of endpoints that exist, by id."""
+    return {row["id"]: _endpoint_health(row) for row in await read.rows(_FIND, ids=endpoint_ids)}
 
 
 async def begin(tx: Write, endpoint_id: str, now: int, disables_at: int) -> bool:
-    """Begin a record of failures; tell whether the endpoint is one that can fail."""
+    """Begin a failure record; return whether the endpoint exists and is enabled."""
     return await tx.run(_BEGIN, id=endpoint_id, now=now, disables_at=disables_at) == 1
 
 
 async def count(tx: Write, endpoint_id: str, now: int, disables_at: int) -> None:
-    """Note another failure on a record that has begun."""
+    """FailureRecord another failure on a record that has begun."""
     await tx.run(_COUNT, id=endpoint_id, now=now, disables_at=disables_at)
 
 
 async def unreachable(tx: Write, endpoint_id: str, now: int) -> None:
-    """Note that nothing answers at an endpoint."""
+    """FailureRecord that an endpoint does not answer."""
     await tx.run(_UNREACHABLE, id=endpoint_id, now=now)
 
 
 async def clear(tx: Write, endpoint_id: str) -> None:
-    """End the record of an endpoint that works again."""
+    """End the failure record of an endpoint that works again."""
     await tx.run(_CLEAR, id=endpoint_id)
 
 
-async def disable(tx: Write, endpoint_id: str, now: int, reason: Reason) -> bool:
-    """Disable an endpoint; tell whether it was enabled."""
+async def disable(tx: Write, endpoint_id: str, now: int, reason: EndpointDisabledReason) -> bool:
+    """Disable an endpoint; return whether it was enabled."""
     return await tx.run(_DISABLE, id=endpoint_id, now=now, reason=reason.value) == 1
 
 
 async def enable(tx: Write, endpoint_id: str, now: int) -> bool:
-    """Enable an endpoint; tell whether it was disabled. Its record is not touched: see `reset`."""
+    """Enable an endpoint; return whether it was disabled. Its failure record stays: see `reset`."""
     return await tx.run(_ENABLE, id=endpoint_id, now=now) == 1
 
 
 async def note_disabled(tx: Write, endpoint_id: str, now: int) -> None:
-    """Note when an endpoint was disabled by somebody who may."""
+    """FailureRecord when an endpoint was disabled through the API."""
     await tx.run(_NOTE_DISABLED, id=endpoint_id, now=now)
 
 
 async def reset(tx: Write, endpoint_id: str) -> None:
-    """Forget everything on record."""
+    """Reset the failure record."""
     await tx.run(_RESET, id=endpoint_id)
 
 
-def record_of(row: Row) -> Record:
+def record_of(row: Row) -> FailureRecord:
     """Read the record from a row that has its columns."""
     reason = row["disabled_reason"]
-    return Record(
+    return FailureRecord(
         failing_since=row["failing_since"],
         last_failure_at=row["last_failure_at"],
         disables_at=row["disables_at"],
         unreachable_since=row["unreachable_since"],
         disabled_at=row["disabled_at"],
-        disabled_reason=Reason(reason) if reason in _REASONS else None,  # a newer release may know others
+        # A newer release may have stored another reason.
+        disabled_reason=EndpointDisabledReason(reason) if reason in _REASONS else None,
     )
 
 
-def _patient(row: Row) -> Patient:
-    return Patient(
+def _endpoint_health(row: Row) -> EndpointHealth:
+    return EndpointHealth(
         EndpointId(row["id"]),
         row["uid"],
         AppId(row["app_id"]),
@@ -139,7 +140,7 @@ def _patient(row: Row) -> Patient:
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# What events tell of messages
+# Names for operational events
 
 _EVENT_IDS: Final = Sql(
     sqlite="SELECT id, event_id FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
@@ -152,10 +153,10 @@ _APP_UIDS: Final = Sql(
 
 
 async def event_ids(read: Read, msg_ids: Sequence[str]) -> dict[str, str | None]:
-    """Return what their senders call messages."""
+    """Return the event ids of messages, which their senders chose."""
     return {row["id"]: row["event_id"] for row in await read.rows(_EVENT_IDS, ids=msg_ids)}
 
 
 async def app_uids(read: Read, app_ids: Sequence[str]) -> dict[str, str | None]:
-    """Return what their owners call applications."""
+    """Return the uids of applications."""
     return {row["id"]: row["uid"] for row in await read.rows(_APP_UIDS, ids=app_ids)}

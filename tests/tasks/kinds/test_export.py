@@ -20,7 +20,7 @@ from tasks.world import FREE, NOW, PRINCIPAL, World
 from tidings.clock import DAY, ManualClock
 from tidings.core import exports
 from tidings.core.services import Services
-from tidings.errors import AppError, Kind
+from tidings.errors import AppError, ErrorKind
 from tidings.model.task import State, Task
 from tidings.tasks.generator import Generator
 from tidings.tasks.kinds.export import Export
@@ -318,7 +318,7 @@ async def test_another_link_opens_nothing(world: World, changed: dict[str, Any])
     with pytest.raises(AppError) as refused:
         await fetched(world, link, **changed)
 
-    assert Kind.FORBIDDEN is refused.value.kind
+    assert ErrorKind.FORBIDDEN is refused.value.kind
 
 
 async def test_after_a_day_the_link_is_closed(world: World) -> None:
@@ -328,7 +328,7 @@ async def test_after_a_day_the_link_is_closed(world: World) -> None:
     with pytest.raises(AppError) as refused:
         await fetched(world, link, Services(world.db, later, world.services.wake, world.services.idempotency))
 
-    assert Kind.NOT_FOUND is refused.value.kind
+    assert ErrorKind.NOT_FOUND is refused.value.kind
 
 
 async def test_without_the_generator_the_task_fails_and_says_what_is_missing(world: World, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operational events that wait to be told: written beside what they tell of, kept for a while, then deleted."""
+"""Operational events: stored with the change that they report, deleted after a while."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,7 +7,7 @@ from typing import Final
 from tidings.storage.database import Sql, Write
 
 EventRow = tuple[str, str, str, str, int]
-"""An event's id, its organisation, its type, its payload as JSON, and its moment."""
+"""An event's id, organization, type, payload as JSON, and timestamp."""
 
 _ADD: Final = Sql(
     sqlite="INSERT INTO operational_event (id, org_id, type, payload, created_at) VALUES (?, ?, ?, ?, ?)",
@@ -29,10 +29,10 @@ _EXPIRE: Final = Sql(
 
 
 async def add(tx: Write, events: Sequence[EventRow]) -> None:
-    """Add events; their ids sort by their moments."""
+    """Add events; their ids sort by timestamp."""
     await tx.bulk(_ADD, events)
 
 
 async def expire(tx: Write, *, before: str, limit: int) -> int:
-    """Delete a chunk of the events whose ids are less than one; return how many."""
+    """Delete a chunk of the events with smaller ids than `before`; return how many."""
     return await tx.run(_EXPIRE, before=before, limit=limit)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Large answers, sent part by part as their readers take them.
+"""The buffer of large responses, which are sent part by part as clients read them.
 
-An answer stays in memory until it has been read. A reader that takes no part for some seconds is cut off; so is the
-one that has been the slowest, where all such answers together would take more memory than they may. A small answer
-is written at once, and leaves the rest to the kernel.
+A response stays in memory until it has been read. A client that reads no part for some seconds is disconnected; so is
+the slowest one when all such responses together exceed the memory bound. A small response is written at once and left
+to the kernel.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from typing import Any, Final
 from tidings import observe
 
 PART: Final = 256 * 1024
-"""Bytes that are handed on at once; answers up to this size are small."""
+"""Bytes that are written at once; responses up to this size are small."""
 HELD_MAX: Final = 64 * 1024 * 1024
-"""Bytes of large answers that wait for their readers in one process."""
+"""Bytes of large responses that one process holds for their readers."""
 STALL_SECONDS: Final = 10.0
 """How long a reader may leave a part unread."""
 ABORT: Final = "tidings.abort"
-"""The server's own extension of ASGI: a call that ends the connection whatever is still to be written."""
+"""This server's ASGI extension: a call that ends the connection with unwritten data discarded."""
 
 
 _Scope = MutableMapping[str, Any]
@@ -29,7 +29,7 @@ _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 @dataclass(slots=True, eq=False)
 class _Sending:
-    """One answer on its way."""
+    """One response in transmission."""
 
     size: int
     moved_at: float
@@ -37,19 +37,19 @@ class _Sending:
     is_cut: bool = False
 
     def moved(self, now: float) -> None:
-        """Give the reader time for another part, unless it has been cut off."""
+        """Extend the deadline for another part, unless the reader has been disconnected."""
         self.moved_at = now
         if not self.is_cut:
             self.limit.reschedule(now + STALL_SECONDS)
 
     def cut(self, now: float) -> None:
-        """End it as soon as the loop turns."""
+        """Disconnect the reader in the next iteration of the event loop."""
         self.is_cut = True
         self.limit.reschedule(now)
 
 
-class Outbox:
-    """Sends large answers, and bounds what they hold."""
+class ResponseBuffer:
+    """Sends large responses, and bounds their memory."""
 
     __slots__ = ("_most", "_sending")
 
@@ -59,11 +59,11 @@ class Outbox:
 
     @property
     def held(self) -> int:
-        """The bytes of the answers on their way."""
+        """The bytes of the responses in transmission."""
         return sum(each.size for each in self._sending if not each.is_cut)
 
     async def send(self, scope: _Scope, send: _Send, body: bytes) -> None:
-        """Send the body of an answer that has begun; the connection of a reader that does not read is ended."""
+        """Send the body of a response that has begun; disconnect a reader that does not read."""
         now = asyncio.get_running_loop().time()
         self._make_room(len(body), now)
         try:
@@ -79,7 +79,7 @@ class Outbox:
             await _end(scope)
 
     def _make_room(self, size: int, now: float) -> None:
-        """Cut off the readers that have not moved for the longest, until another answer fits."""
+        """Disconnect the readers that have been idle the longest, until another response fits."""
         excess = self.held + size - self._most
         for each in sorted(self._sending, key=lambda each: each.moved_at):
             if excess <= 0:
@@ -99,7 +99,7 @@ async def _send_parts(sending: _Sending, send: _Send, body: bytes) -> None:
 
 
 async def _end(scope: _Scope) -> None:
-    """End a connection; the server hears of it when the loop has turned."""
+    """End a connection; the server notices in the next iteration of the event loop."""
     extension = scope.get("extensions", {}).get(ABORT)
     if extension is not None:
         extension["call"]()

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: MIT
+"""Endpoint health: failures are recorded in the transaction that settles the deliveries.
+
+A healthy delivery has no health event and costs nothing here. Health events arise when a message fails repeatedly or
+recovers, when an endpoint does not answer, and when a receiver asks to be disabled. They become operational events;
+only a few write to the endpoint: at most one a second, and at the start and the end of a failure record.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final
+
+from tidings import ids
+from tidings.clock import SECOND, rfc3339
+from tidings.core import operational
+from tidings.core.operational import OperationalEvent
+from tidings.ids import AppId
+from tidings.model.health import EndpointDisabledReason, ExhaustionVerdict, judge_exhaustion
+from tidings.model.routing import Receiver
+from tidings.observe import transition
+from tidings.storage import apps, health
+from tidings.storage.database import Write
+from tidings.storage.health import EndpointHealth
+
+FAILING_AFTER: Final = 4
+"""Failed automatic attempts after which a message with attempts left counts as failing."""
+_REMEMBERED: Final = 10_000
+
+
+class HealthEventKind(Enum):
+    """The kinds of health events."""
+
+    FAILING = auto()
+    EXHAUSTED = auto()
+    RECOVERED = auto()
+    ABORTED = auto()
+    """The receiver asked for no further attempt of this message; this is no failure of the endpoint."""
+    UNREACHABLE = auto()
+    DISABLE_REQUESTED = auto()
+    """The receiver asked to disable the endpoint."""
+    GONE = auto()
+    """The receiver answered 410 Gone."""
+    SUCCEEDED = auto()
+
+
+DISABLING: Final = frozenset({HealthEventKind.DISABLE_REQUESTED, HealthEventKind.GONE})
+"""The events that disable an endpoint at once."""
+_OPERATIONAL: Final = {
+    HealthEventKind.FAILING: operational.ATTEMPT_FAILING,
+    HealthEventKind.EXHAUSTED: operational.ATTEMPT_EXHAUSTED,
+    HealthEventKind.ABORTED: operational.ATTEMPT_EXHAUSTED,
+    HealthEventKind.RECOVERED: operational.ATTEMPT_RECOVERED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HealthEvent:
+    """A fact about an endpoint or a message that one send revealed."""
+
+    kind: HealthEventKind
+    receiver: Receiver
+    msg_id: str = ""
+    attempt_id: str = ""
+    status_code: int = 0
+
+
+def _ignore(_identifier: str) -> None:
+    """Do nothing: the event has no listener."""
+
+
+class HealthRecorder:
+    """Records health events. After the commit it reports applications to `changed` and endpoints to `disabled`."""
+
+    def __init__(
+        self,
+        window: int,
+        *,
+        changed: Callable[[str], None] = _ignore,
+        disabled: Callable[[str], None] = _ignore,
+    ) -> None:
+        self.failing: set[str] = set()
+        """Endpoints with a failure record that a success would end."""
+        self._window = window
+        self._changed = changed
+        self._disabled = disabled
+        self._counted: dict[str, int] = {}
+
+    async def write(self, tx: Write, events: Sequence[HealthEvent], now: int) -> None:
+        """Record the health events, and the operational events that follow from them."""
+        reported = [event for event in events if event.kind in _OPERATIONAL]
+        if reported:
+            await operational.emit_all(tx, await _operational_events(tx, reported), now)
+        by_endpoint: dict[str, set[HealthEventKind]] = {}
+        for event in events:
+            by_endpoint.setdefault(event.receiver.id, set()).add(event.kind)
+        recorded = {each: kinds & _RECORDED for each, kinds in by_endpoint.items() if kinds & _RECORDED}
+        due = {each: kinds for each, kinds in recorded.items() if not self._is_fresh(each, kinds, now)}
+        if due:
+            urls: dict[str, str] = {
+                event.receiver.id: event.receiver.url for event in events if event.kind in DISABLING
+            }
+            await self._update(tx, due, urls, now)
+
+    def _is_fresh(self, endpoint_id: str, kinds: set[HealthEventKind], now: int) -> bool:
+        """Return whether the same was recorded less than a second ago."""
+        last = self._counted.get(endpoint_id)
+        return kinds == {HealthEventKind.EXHAUSTED} and last is not None and 0 <= now - last < SECOND
+
+    async def _update(self, tx: Write, due: dict[str, set[HealthEventKind]], urls: dict[str, str], now: int) -> None:
+        """`urls` are those that asked to be disabled; an endpoint with another URL by now is not disabled."""
+        endpoints = await health.find(tx, sorted(due))
+        for endpoint_id in urls.keys() & endpoints.keys():
+            if urls[endpoint_id] != endpoints[endpoint_id].url:
+                due[endpoint_id] = due[endpoint_id] - DISABLING
+        steps = [
+            _Step(endpoint, action)
+            for endpoint in sorted(endpoints.values(), key=lambda each: each.id)
+            for action in _actions(endpoint, due[endpoint.id], now, self._window)
+        ]
+        transitions = [step for step in steps if step.action in _TRANSITIONS]
+        for app_id in sorted({step.endpoint.app_id for step in transitions}):
+            await apps.touch(tx, AppId(app_id), now)
+        for step in steps:
+            await self._apply(tx, step, now)
+        deleted = due.keys() - endpoints.keys()
+        tx.after_commit(lambda: self._remember(steps, deleted, now))
+
+    async def _apply(self, tx: Write, step: "_Step", now: int) -> None:
+        endpoint = step.endpoint
+        match step.action:
+            case _Action.CLEAR:
+                await health.clear(tx, endpoint.id)
+            case _Action.BEGIN:
+                await health.begin(tx, endpoint.id, now, now + self._window)
+            case _Action.COUNT:
+                await health.count(tx, endpoint.id, now, (endpoint.record.failing_since or now) + self._window)
+            case _Action.UNREACHABLE:
+                await health.unreachable(tx, endpoint.id, now)
+            case _Action.DISABLE | _Action.DISABLE_BY_RECEIVER | _Action.GONE:
+                await _disable(tx, endpoint, now, _REASONS[step.action])
+            case _Action.NOTHING:
+                pass
+
+    def _remember(self, steps: Sequence["_Step"], deleted: Iterable[str], now: int) -> None:
+        self.failing.difference_update(deleted)
+        if len(self._counted) >= _REMEMBERED:
+            self._counted.clear()
+        for step in steps:
+            endpoint_id = step.endpoint.id
+            self._counted[endpoint_id] = now
+            if step.action in _STARTS:
+                self.failing.add(endpoint_id)
+            elif step.action is not _Action.COUNT:
+                self.failing.discard(endpoint_id)
+                self._counted.pop(endpoint_id, None)
+            if step.action in _TRANSITIONS:
+                transition("endpoint", endpoint_id, step.action.value)
+                self._changed(step.endpoint.app_id)
+            if step.action in _REASONS:
+                self._disabled(endpoint_id)
+
+
+class _Action(Enum):
+    """A change to an endpoint's health; the value is the event that the log names."""
+
+    NOTHING = "left as it is"
+    CLEAR = "works again"
+    BEGIN = "began to fail"
+    COUNT = "failed again"
+    UNREACHABLE = "does not answer"
+    DISABLE = "disabled after lasting failure"
+    DISABLE_BY_RECEIVER = "disabled by its receiver"
+    GONE = "disabled after 410 Gone"
+
+
+_RECORDED: Final = (
+    frozenset({HealthEventKind.EXHAUSTED, HealthEventKind.UNREACHABLE, HealthEventKind.SUCCEEDED}) | DISABLING
+)
+_TRANSITIONS: Final = frozenset(_Action) - {_Action.NOTHING, _Action.COUNT}
+_STARTS: Final = (_Action.BEGIN, _Action.UNREACHABLE)
+_REASONS: Final = {
+    _Action.DISABLE: EndpointDisabledReason.FAILING,
+    _Action.DISABLE_BY_RECEIVER: EndpointDisabledReason.RECEIVER,
+    _Action.GONE: EndpointDisabledReason.GONE,
+}
+_ACTIONS: Final = {
+    ExhaustionVerdict.BEGIN: _Action.BEGIN,
+    ExhaustionVerdict.COUNT: _Action.COUNT,
+    ExhaustionVerdict.DISABLE: _Action.DISABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    endpoint: EndpointHealth
+    action: _Action
+
+
+def _actions(endpoint: EndpointHealth, kinds: set[HealthEventKind], now: int, window: int) -> list[_Action]:
+    """Choose the changes that health events call for; a success outweighs failures."""
+    record = endpoint.record
+    if endpoint.disabled:
+        return [_Action.NOTHING]
+    if HealthEventKind.DISABLE_REQUESTED in kinds:
+        return [_Action.DISABLE_BY_RECEIVER]
+    if HealthEventKind.GONE in kinds:
+        return [_Action.GONE]
+    if HealthEventKind.SUCCEEDED in kinds:
+        return [_Action.CLEAR if record.is_open else _Action.NOTHING]
+    found = []
+    if HealthEventKind.UNREACHABLE in kinds and record.unreachable_since is None:
+        found.append(_Action.UNREACHABLE)
+    if HealthEventKind.EXHAUSTED in kinds:
+        found.append(_ACTIONS[judge_exhaustion(record.failing_since, now, window)])
+    return found
+
+
+async def _disable(tx: Write, endpoint: EndpointHealth, now: int, reason: EndpointDisabledReason) -> None:
+    if not await health.disable(tx, endpoint.id, now, reason):
+        return
+    since = endpoint.record.failing_since
+    data: dict[str, Any] = {
+        "appId": endpoint.app_id,
+        "appUid": endpoint.app_uid,
+        "endpointId": endpoint.id,
+        "endpointUid": endpoint.uid,
+        "failSince": None if since is None else rfc3339(since),
+        "trigger": "automatic",
+    }
+    await operational.emit(tx, endpoint.org_id, operational.ENDPOINT_DISABLED, data, now)
+
+
+async def _operational_events(tx: Write, events: Sequence[HealthEvent]) -> list[OperationalEvent]:
+    app_uids = await health.app_uids(tx, sorted({event.receiver.app_id for event in events}))
+    event_ids = await health.event_ids(tx, sorted({event.msg_id for event in events}))
+    return [
+        OperationalEvent(
+            event.receiver.org_id,
+            _OPERATIONAL[event.kind],
+            {
+                "appId": event.receiver.app_id,
+                "appUid": app_uids.get(event.receiver.app_id),
+                "msgId": event.msg_id,
+                "msgEventId": event_ids.get(event.msg_id),
+                "endpointId": event.receiver.id,
+                "lastAttempt": {
+                    "id": event.attempt_id,
+                    "responseStatusCode": event.status_code,
+                    "timestamp": rfc3339(ids.moment_of(event.attempt_id)),
+                },
+            },
+        )
+        for event in events
+    ]
