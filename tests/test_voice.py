@@ -80,7 +80,6 @@ def test_a_public_name_has_a_docstring() -> None:
     assert [] == voice.undocumented(ROOT)
 
 
-@pytest.mark.xfail(reason="README.md is still being shortened")
 def test_the_readme_is_short() -> None:
     assert voice.readme_lines(ROOT) <= voice.README_LINES
 
