@@ -149,9 +149,9 @@ def test_items_are_listed_for_people_and_programs(place: Place) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["recover", "{app}", "{endpoint}", "--since", "yesterday"], "--since 'yesterday' is no moment"),
-        (["recover", "{app}", "{endpoint}", "--since", "2024-05-01"], "is no moment"),
-        (["recover", "{app}", "{endpoint}", "--since", "2024-W18-3T12:00:00Z"], "is no moment"),
+        (["recover", "{app}", "{endpoint}", "--since", "yesterday"], "--since 'yesterday' is not a timestamp"),
+        (["recover", "{app}", "{endpoint}", "--since", "2024-05-01"], "is not a timestamp"),
+        (["recover", "{app}", "{endpoint}", "--since", "2024-W18-3T12:00:00Z"], "is not a timestamp"),
         (["recover", "{app}", "{disabled}", "--since", "1h"], "The endpoint is disabled"),
         (["recover", "{app}", "{endpoint}", "--since", "30d"], "Cannot recover more than 14 days"),
         (["replay", "{app}", "no/body", "--since", "1h"], "status 404"),

@@ -143,7 +143,7 @@ class _Resource:
             answer = await self._answer(route, scope, receive)
         except ClientGone:
             return
-        except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
+        except Exception as error:  # noqa: BLE001 - every request gets a response
             answer = answer_of(error, route.operation)
         if isinstance(answer, Stream):
             await answer.run(scope, receive, send)
@@ -153,7 +153,7 @@ class _Resource:
     async def _answer(self, route: AnyRoute, scope: Scope, receive: Receive) -> Answer:
         """Check a request in the order that callers may rely on, then handle it."""
         context, headers = self._context, dict(scope["headers"])
-        asked = query.decode(route.query, scope["query_string"])
+        params = query.decode(route.query, scope["query_string"])
         path = _readable(scope["path_params"])
         caller = None if route.access is Access.OPEN else context.gatekeeper.principal(headers.get(b"authorization"))
         if route.access is Access.ORG and caller is not None and caller.app_id is not None:
@@ -166,7 +166,7 @@ class _Resource:
                 raise forbidden()
         idempotency_key = _idempotency_key(scope, headers, caller)
         try:
-            return await self._handled(route, scope, receive, asked, path, caller, idempotency_key)
+            return await self._handled(route, scope, receive, params, path, caller, idempotency_key)
         except AppError as error:
             if idempotency_key is None or error.kind not in REPLAYABLE or route.tag == authentication.TAG:
                 raise
@@ -180,7 +180,7 @@ class _Resource:
         route: AnyRoute,
         scope: Scope,
         receive: Receive,
-        asked: query.Query,
+        params: query.Query,
         path: Mapping[str, str],
         caller: Principal | None,
         idempotency_key: str | None,
@@ -194,8 +194,8 @@ class _Resource:
         if route.has_body:
             body = await read_body(headers, receive, context.max_body_bytes)
         call = Call(
-            context=context_for(asked, context),
-            query=asked,
+            context=context_for(params, context),
+            query=params,
             body=read(route.decoder, body),
             path=path,
             agent=headers.get(b"user-agent", b"").decode("latin-1"),

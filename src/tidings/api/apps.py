@@ -24,7 +24,7 @@ from tidings.api.fields import (
 )
 from tidings.api.query import AppIterator, Direction, Flag, Limit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import In, ListResponse, Moment, Out, answer, listing, moment_out
+from tidings.api.wire import In, ListResponse, Out, Timestamp, answer, format_timestamp, listing
 from tidings.core import apps
 from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
@@ -119,8 +119,8 @@ class ApplicationOut(Out, kw_only=True):
 
     name: str
     id: str
-    created_at: Moment
-    updated_at: Moment
+    created_at: Timestamp
+    updated_at: Timestamp
     metadata: Metadata
     throttle_rate: Rate | None
     uid: str | UnsetType = UNSET
@@ -146,12 +146,12 @@ class ListQuery(Query, kw_only=True):
     @property
     def without(self) -> tuple[Lacking, ...]:
         """What is left out: applications that lack something."""
-        asked = {
+        requested = {
             Lacking.ENDPOINTS: self.exclude_apps_with_no_endpoints,
             Lacking.ENABLED: self.exclude_apps_with_disabled_endpoints,
             Lacking.REAL: self.exclude_apps_with_svix_play_endpoints,
         }
-        return tuple(lacking for lacking, is_asked in asked.items() if is_asked)
+        return tuple(lacking for lacking, is_requested in requested.items() if is_requested)
 
 
 async def create(call: Call[CreateQuery, ApplicationIn]) -> Answer:
@@ -162,13 +162,13 @@ async def create(call: Call[CreateQuery, ApplicationIn]) -> Answer:
         call.body.drafted(),
         get_if_exists=call.query.get_if_exists,
         idempotency_key=call.idempotency_key,
-        render=lambda settled: answer(201 if settled.is_new else 200, shown(settled.app)),
+        render=lambda settled: answer(201 if settled.is_new else 200, render_app(settled.app)),
     )
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
     """Tell of an application."""
-    return answer(200, shown(call.app))
+    return answer(200, render_app(call.app))
 
 
 async def put(call: Call[Query, ApplicationIn]) -> Answer:
@@ -178,14 +178,14 @@ async def put(call: Call[Query, ApplicationIn]) -> Answer:
         call.principal.org_id,
         call.path["app_id"],
         call.body.drafted(),
-        render=lambda settled: answer(201 if settled.is_new else 200, shown(settled.app)),
+        render=lambda settled: answer(201 if settled.is_new else 200, render_app(settled.app)),
     )
 
 
 async def patch(call: Call[Query, ApplicationPatch]) -> Answer:
     """Change the members of an application that are given; null clears those that may be absent."""
     return await apps.change(
-        call.context.services, call.app, call.body.applied, render=lambda app: answer(200, shown(app))
+        call.context.services, call.app, call.body.applied, render=lambda app: answer(200, render_app(app))
     )
 
 
@@ -199,16 +199,16 @@ async def page(call: Call[ListQuery, Nothing]) -> Answer:
     """Tell of the organisation's applications, oldest first."""
     query = call.query
     cursor = Cursor(query.order or Order.ASCENDING, query.limit, query.iterator)
-    return listing(await apps.page(call.context.services, call.principal.org_id, cursor, query.without), shown)
+    return listing(await apps.page(call.context.services, call.principal.org_id, cursor, query.without), render_app)
 
 
-def shown(app: App) -> ApplicationOut:
+def render_app(app: App) -> ApplicationOut:
     """Return an application as it goes over the wire."""
     return ApplicationOut(
         name=app.name,
         id=app.id,
-        created_at=moment_out(app.created_at),
-        updated_at=moment_out(app.updated_at),
+        created_at=format_timestamp(app.created_at),
+        updated_at=format_timestamp(app.updated_at),
         metadata=dict(app.metadata),
         throttle_rate=app.throttle_rate,
         uid=UNSET if app.uid is None else app.uid,

@@ -7,13 +7,12 @@ from msgspec import UNSET, UnsetType
 
 from tidings.api.attempts import TAG, Status
 from tidings.api.fields import UID, URL, Channel, Name, Rate
-from tidings.api.messages import MessageOut
-from tidings.api.messages import shown as message_shown
+from tidings.api.messages import MessageOut, render_message
 from tidings.api.query import Channel as ChannelQuery
 from tidings.api.query import EndpointIterator, Flag, Instant, Limit, MessageIterator, Names, Query
 from tidings.api.query import Tag as TagQuery
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import ListResponse, Moment, Out, listing, moment_out
+from tidings.api.wire import ListResponse, Out, Timestamp, format_timestamp, listing
 from tidings.core import attempts
 from tidings.core.idempotency import Answer
 from tidings.model.attempt import Attempted, AttemptFilter, Destination, MessageStatus, MessageStatusText
@@ -26,7 +25,7 @@ class EndpointMessageOut(MessageOut, kw_only=True):
 
     status: MessageStatus
     status_text: MessageStatusText
-    next_attempt: Moment | UnsetType | None = UNSET
+    next_attempt: Timestamp | UnsetType | None = UNSET
 
 
 class MessageEndpointOut(Out, kw_only=True):
@@ -43,11 +42,11 @@ class MessageEndpointOut(Out, kw_only=True):
     uid: Annotated[str | None, UID]
     rate_limit: Rate | None
     throttle_rate: Rate | None
-    created_at: Moment
-    updated_at: Moment
+    created_at: Timestamp
+    updated_at: Timestamp
     status: MessageStatus
     status_text: MessageStatusText
-    next_attempt: Moment | None
+    next_attempt: Timestamp | None
 
 
 class MessagesQuery(Query, kw_only=True):
@@ -85,18 +84,18 @@ async def page_of_messages(call: Call[MessagesQuery, Nothing]) -> Answer:
         AttemptFilter(status=query.status, message=narrowed),
         with_payload=query.with_content,
     )
-    return listing(found, lambda attempted: _message_shown(attempted, with_content=query.with_content))
+    return listing(found, lambda attempted: _render_message(attempted, with_content=query.with_content))
 
 
 async def page_of_destinations(call: Call[DestinationsQuery, Nothing]) -> Answer:
     """Tell of the endpoints that a message has been tried with, deleted ones among them, and how it stands there."""
     cursor = Cursor(Order.ASCENDING, call.query.limit, call.query.iterator)
     found = await attempts.page_of_destinations(call.context.services, call.app, call.path["msg_id"], cursor)
-    return listing(found, _destination_shown)
+    return listing(found, _render_destination)
 
 
-def _message_shown(attempted: Attempted, *, with_content: bool) -> EndpointMessageOut:
-    message = message_shown(attempted.message, with_content=with_content)
+def _render_message(attempted: Attempted, *, with_content: bool) -> EndpointMessageOut:
+    message = render_message(attempted.message, with_content=with_content)
     standing = attempted.standing
     return EndpointMessageOut(
         event_id=message.event_id,
@@ -109,11 +108,11 @@ def _message_shown(attempted: Attempted, *, with_content: bool) -> EndpointMessa
         deliver_at=message.deliver_at,
         status=standing.status,
         status_text=MessageStatusText[standing.status.name],
-        next_attempt=UNSET if standing.next_at is None else moment_out(standing.next_at),
+        next_attempt=UNSET if standing.next_at is None else format_timestamp(standing.next_at),
     )
 
 
-def _destination_shown(destination: Destination) -> MessageEndpointOut:
+def _render_destination(destination: Destination) -> MessageEndpointOut:
     endpoint, standing = destination.endpoint, destination.standing
     return MessageEndpointOut(
         id=endpoint.id,
@@ -127,11 +126,11 @@ def _destination_shown(destination: Destination) -> MessageEndpointOut:
         uid=endpoint.uid,
         rate_limit=endpoint.throttle_rate,
         throttle_rate=endpoint.throttle_rate,
-        created_at=moment_out(endpoint.created_at),
-        updated_at=moment_out(endpoint.updated_at),
+        created_at=format_timestamp(endpoint.created_at),
+        updated_at=format_timestamp(endpoint.updated_at),
         status=standing.status,
         status_text=MessageStatusText[standing.status.name],
-        next_attempt=None if standing.next_at is None else moment_out(standing.next_at),
+        next_attempt=None if standing.next_at is None else format_timestamp(standing.next_at),
     )
 
 

@@ -7,8 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
 from tidings.api.fields import URL
-from tidings.api.messages import MessageOut
-from tidings.api.messages import shown as message_shown
+from tidings.api.messages import MessageOut, render_message
 from tidings.api.query import (
     AttemptIterator,
     Channel,
@@ -22,7 +21,7 @@ from tidings.api.query import (
     one_of,
 )
 from tidings.api.routes import EMPTY, Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import EmptyResponse, ListResponse, Moment, Out, answer, listing, moment_out
+from tidings.api.wire import EmptyResponse, ListResponse, Out, Timestamp, answer, format_timestamp, listing
 from tidings.core import attempts
 from tidings.core.idempotency import Answer
 from tidings.model.attempt import (
@@ -58,7 +57,7 @@ class MessageAttemptOut(Out, kw_only=True):
     msg_id: str
     endpoint_id: str
     id: str
-    timestamp: Moment
+    timestamp: Timestamp
     msg: MessageOut | UnsetType | None = UNSET
 
 
@@ -131,7 +130,7 @@ async def page_of_endpoint(call: Call[EndpointQuery, Nothing]) -> Answer:
         query.filter(),
         with_message=query.with_msg,
     )
-    return listing(found, lambda attempt: _shown(attempt, with_content=query.with_content))
+    return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
 
 
 async def page_of_message(call: Call[MessageQuery, Nothing]) -> Answer:
@@ -145,7 +144,7 @@ async def page_of_message(call: Call[MessageQuery, Nothing]) -> Answer:
         query.filter(),
         endpoint_ref=query.endpoint_id,
     )
-    return listing(found, lambda attempt: _shown(attempt, with_content=query.with_content))
+    return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
 
 
 async def page_of_pair(call: Call[ListQuery, Nothing]) -> Answer:
@@ -159,7 +158,7 @@ async def page_of_pair(call: Call[ListQuery, Nothing]) -> Answer:
         query.filter(),
         endpoint_ref=call.path["endpoint_id"],
     )
-    return listing(found, lambda attempt: _shown(attempt, with_content=query.with_content))
+    return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
 
 
 async def count(call: Call[CountQuery, Nothing]) -> Answer:
@@ -181,7 +180,7 @@ async def expunge(call: Call[Query, Nothing]) -> Answer:
 async def get(call: Call[GetQuery, Nothing]) -> Answer:
     """Tell of an attempt."""
     found = await attempts.get(call.context.services, call.app, call.path["msg_id"], call.path["attempt_id"])
-    return answer(200, _shown(found, with_content=True))
+    return answer(200, _render_attempt(found, with_content=True))
 
 
 async def resend(call: Call[Query, Nothing]) -> Answer:
@@ -196,7 +195,7 @@ async def resend(call: Call[Query, Nothing]) -> Answer:
     )
 
 
-def _shown(attempt: Attempt, *, with_content: bool) -> MessageAttemptOut:
+def _render_attempt(attempt: Attempt, *, with_content: bool) -> MessageAttemptOut:
     message = attempt.message
     return MessageAttemptOut(
         url=attempt.url,
@@ -209,8 +208,8 @@ def _shown(attempt: Attempt, *, with_content: bool) -> MessageAttemptOut:
         msg_id=attempt.msg_id,
         endpoint_id=attempt.endpoint_id,
         id=attempt.id,
-        timestamp=moment_out(ids.moment_of(attempt.id)),
-        msg=UNSET if message is None else message_shown(message, with_content=False),
+        timestamp=format_timestamp(ids.moment_of(attempt.id)),
+        msg=UNSET if message is None else render_message(message, with_content=False),
     )
 
 

@@ -90,14 +90,14 @@ def _claims_of(body: _Body, digest: str) -> Claims:
         capabilities=None if body.capabilities is None else tuple(body.capabilities),
         session=body.session,
         digest=digest,
-        issued_at=_moment(body.iat),
+        issued_at=_timestamp(body.iat),
         issued_here_at=body.iat_ms,
-        not_before=_moment(body.nbf),
-        expires_at=_moment(body.exp),
+        not_before=_timestamp(body.nbf),
+        expires_at=_timestamp(body.exp),
     )
 
 
-def _moment(seconds: float | None) -> int | None:
+def _timestamp(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds * SECOND)
 
 

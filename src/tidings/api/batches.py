@@ -17,11 +17,11 @@ from tidings.api.wire import (
     HttpErrorOut,
     HTTPValidationError,
     In,
-    Moment,
     Out,
+    Timestamp,
     decode,
     encode,
-    moment_out,
+    format_timestamp,
     refusal,
 )
 from tidings.core.batches import Batches
@@ -33,7 +33,7 @@ from tidings.model.message import Draft
 MOST: Final = 1_000
 _COUNT: Final = f"There must be at least 1 and at most {MOST} messages."
 _FREE: Final = 19
-"""Characters at the end of an id that say nothing of its moment."""
+"""Characters at the end of an id that do not encode its timestamp."""
 _message: Final = msgspec.json.Decoder(MessageIn)
 
 _Item = Annotated[msgspec.Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/MessageIn"})]
@@ -65,7 +65,7 @@ class BatchedMessageOut(Out, kw_only=True):
 
     status: int
     id: str | UnsetType = UNSET
-    timestamp: Moment | UnsetType = UNSET
+    timestamp: Timestamp | UnsetType = UNSET
     error: _Error | UnsetType = UNSET
 
 
@@ -79,7 +79,7 @@ async def create(call: Call[Query, MessageBatchIn]) -> Answer:
     """Send many messages to an application's endpoints: those that are sound, in one transaction."""
     context = call.context
     drafts = [_draft(call, raw) for raw in call.body.messages]
-    batch = Batches(context.services, context.acceptor, call.app, render=_shown, join=_joined)
+    batch = Batches(context.services, context.acceptor, call.app, render=_render_batch, join=_join_parts)
     return await batch.accept(drafts, call.idempotency_key)
 
 
@@ -95,8 +95,8 @@ def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> Draft | AppEr
         return error
 
 
-def _shown(outcomes: list[Outcome]) -> Answer:
-    return Answer(202, encode(MessageBatchOut(data=tuple(map(_told, outcomes)))))
+def _render_batch(outcomes: list[Outcome]) -> Answer:
+    return Answer(202, encode(MessageBatchOut(data=tuple(map(_render_outcome, outcomes)))))
 
 
 class _Part(msgspec.Struct):
@@ -106,22 +106,22 @@ class _Part(msgspec.Struct):
 _part: Final = msgspec.json.Decoder(_Part)
 
 
-def _joined(answers: Sequence[Answer]) -> tuple[Answer, int]:
+def _join_parts(answers: Sequence[Answer]) -> tuple[Answer, int]:
     """Return one response for the messages of many, and how many those are."""
     data = [each for answer in answers for each in _part.decode(answer.body).data]
     return Answer(202, encode({"data": data})), len(data)
 
 
-def _told(outcome: Outcome) -> BatchedMessageOut:
+def _render_outcome(outcome: Outcome) -> BatchedMessageOut:
     if isinstance(outcome, AppError):
         return BatchedMessageOut(status=STATUS[outcome.kind], error=msgspec.Raw(refusal(outcome).body))
-    return BatchedMessageOut(status=202, id=outcome.id, timestamp=_moment(outcome.id[:-_FREE]))
+    return BatchedMessageOut(status=202, id=outcome.id, timestamp=_timestamp(outcome.id[:-_FREE]))
 
 
 @lru_cache(maxsize=8)
-def _moment(head: str) -> str:
+def _timestamp(head: str) -> str:
     """Write the moment of an id of ours; the messages of a batch share the head of theirs."""
-    return moment_out(ids.moment_of(head + "0" * _FREE))
+    return format_timestamp(ids.moment_of(head + "0" * _FREE))
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

@@ -11,7 +11,7 @@ from tidings.api.messages import MessageIn
 from tidings.api.query import DryRunQuery
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.tasks import StartedOut, started
-from tidings.api.wire import In, Moment, moment_in
+from tidings.api.wire import In, Timestamp, parse_timestamp
 from tidings.core import broadcasts, purges, usage
 from tidings.core.idempotency import Answer
 from tidings.core.usage import Asked
@@ -31,8 +31,8 @@ _HOURS: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS
 class AppUsageStatsIn(In, kw_only=True):
     """A stretch of time, both ends in it, and the applications that are meant; without them all."""
 
-    since: Moment
-    until: Moment
+    since: Timestamp
+    until: Timestamp
     app_ids: Annotated[list[Reference] | None, _APPS] = None
 
     def faults(self) -> Iterator[Fault]:
@@ -88,13 +88,17 @@ class MessageBroadcastOut(StartedOut, kw_only=True):
 async def count_attempts(call: Call[DryRunQuery, AppUsageStatsIn]) -> Answer:
     """Start counting the attempts of each application."""
     body = call.body
-    asked = Asked(since=moment_in(body.since, "since"), until=moment_in(body.until, "until"), refs=unique(body.app_ids))
+    filters = Asked(
+        since=parse_timestamp(body.since, "since"),
+        until=parse_timestamp(body.until, "until"),
+        refs=unique(body.app_ids),
+    )
 
     def render(task: Task, missing: Sequence[str]) -> Answer:
         return started(AppUsageStatsOut, unresolved_app_ids=list(missing))(task)
 
     return await usage.count_attempts(
-        call.context.services, call.principal, asked, idempotency_key=call.idempotency_key, render=render
+        call.context.services, call.principal, filters, idempotency_key=call.idempotency_key, render=render
     )
 
 

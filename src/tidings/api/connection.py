@@ -78,15 +78,15 @@ def allow_open_files(connections: int) -> None:
         log.warning("max_connections is %d, and the system permits %d open files", connections, allowed)
 
 
-class Usual:
+class DefaultHeaders:
     """The headers that uvicorn puts into every answer, as bytes; it makes a new list of them every second."""
 
     def __init__(self) -> None:
         self._fields: list[tuple[bytes, bytes]] | None = None
         self._text = b""
 
-    def of(self, fields: list[tuple[bytes, bytes]]) -> bytes:
-        """Return them."""
+    def encoded(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """Return the headers as bytes."""
         if fields is not self._fields:
             self._text = b"".join([b"%b: %b\r\n" % field for field in fields])
             self._fields = fields
@@ -97,7 +97,7 @@ class Connection(HttpToolsProtocol):
     """One connection."""
 
     bounds: Bounds
-    usual: Usual
+    default_headers: DefaultHeaders
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own, passed on
         super().__init__(*args, **kwargs)
@@ -106,11 +106,11 @@ class Connection(HttpToolsProtocol):
         """Whether what still comes is thrown away."""
         self._last: Answer | None = None
         """The answer after which the connection ends, while answers before it are still to be made."""
-        self._came = 0
-        self._spare = _SPILL_MAX
+        self._received = 0
+        self._discard_budget = _SPILL_MAX
         """Bytes that may still be thrown away."""
         self._held = 0
-        self._late: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None
         self._closing: asyncio.TimerHandle | None = None
 
@@ -123,10 +123,10 @@ class Connection(HttpToolsProtocol):
             count("connections.refused")
             self._end(TOO_MANY_CONNECTIONS)
         else:
-            self._hurry()
+            self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._has_come()
+        self._stop_deadline()
         self._release()
         if self._closing is not None:
             self._closing.cancel()
@@ -135,7 +135,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_over:
-            self._throw_away(len(data))
+            self._discard(len(data))
             return
         try:
             self.parser.feed_data(data)
@@ -155,7 +155,7 @@ class Connection(HttpToolsProtocol):
         if self._is_over or self._is_coming or not self._is_busy() or self._has_begun():
             return False
         self._is_over = True
-        self._late = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        self._deadline = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
         return True
 
     def _decline(self, rest: memoryview) -> None:
@@ -182,13 +182,13 @@ class Connection(HttpToolsProtocol):
 
     def _await_rest(self, size: int) -> None:
         """Bound a request of which a part has come. Bytes of the read in which its head began are not counted."""
-        self._came = 0 if self._came < 0 else self._came + size
-        if self._late is None:
-            self._hurry()
+        self._received = 0 if self._received < 0 else self._received + size
+        if self._deadline is None:
+            self._start_deadline()
         if self._in_head:
-            if self._came > HEAD_MAX:
+            if self._received > HEAD_MAX:
                 self._end(HEAD_TOO_LARGE)
-        elif self._came > self.bounds.wire_bytes:
+        elif self._received > self.bounds.wire_bytes:
             self.transport.abort()
         elif not self._is_answered():
             self._held += size
@@ -204,7 +204,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._is_coming = self._in_head = True
         self._idle_since = None
-        self._came = -1
+        self._received = -1
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -234,8 +234,8 @@ class Connection(HttpToolsProtocol):
         if self._has_offer:
             return
         self._is_coming = False
-        if self._late is not None:
-            self._has_come()
+        if self._deadline is not None:
+            self._stop_deadline()
         if self._is_answered():
             self._idle_since = self.loop.time()
         else:
@@ -255,9 +255,9 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self._is_over:
-            self._say_last(self._last)
+            self._send_last(self._last)
         elif self._is_coming and not self._in_head and self._has_unclear_end():
-            self._spare = self.bounds.wire_bytes
+            self._discard_budget = self.bounds.wire_bytes
             self._linger()
         else:
             self._idle_since = self.loop.time()
@@ -295,14 +295,14 @@ class Connection(HttpToolsProtocol):
         else:
             self.timeout_keep_alive_handler()
 
-    def _hurry(self) -> None:
-        """Give the request that is coming, or the first one, so much time and no more."""
-        self._late = self.loop.call_later(_REQUEST_SECONDS, self.transport.abort)
+    def _start_deadline(self) -> None:
+        """Limit the time in which the current request, or the first one, must arrive."""
+        self._deadline = self.loop.call_later(_REQUEST_SECONDS, self.transport.abort)
 
-    def _has_come(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def _is_busy(self) -> bool:
         """Return whether a request before the one that is coming is still to be answered."""
@@ -319,21 +319,21 @@ class Connection(HttpToolsProtocol):
     def _end(self, last: Answer) -> None:
         """Answer the request that is coming, after those before it, and read nothing more."""
         self._is_over = True
-        self._has_come()
+        self._stop_deadline()
         if self._is_coming and not self._in_head:
             if self._is_answered():
                 self._linger()
                 return
-            if self._withdraw():
-                self._say_last(last)
+            if self._cancel_handler():
+                self._send_last(last)
                 return
         if self._is_busy():
             self._last = last
         else:
-            self._say_last(last)
+            self._send_last(last)
 
-    def _withdraw(self) -> bool:
-        """Take the request that is coming back from its handler; return whether it was its turn to be answered."""
+    def _cancel_handler(self) -> bool:
+        """Cancel the handler of the current request; return whether its response was the next one to send."""
         cycle = self.cycle
         cycle.disconnected = True
         cycle.message_event.set()
@@ -345,7 +345,7 @@ class Connection(HttpToolsProtocol):
             return False
         return True
 
-    def _say_last(self, last: Answer | None) -> None:
+    def _send_last(self, last: Answer | None) -> None:
         if last is None:  # the client has ended its side, and has its answers
             self.transport.close()
         if last is None or self.transport.is_closing():
@@ -354,26 +354,26 @@ class Connection(HttpToolsProtocol):
         self._linger()
 
     def _write(self, given: Answer, more: bytes) -> None:
-        body, usual = given.body, self.usual.of(self.server_state.default_headers)
+        body, defaults = given.body, self.default_headers.encoded(self.server_state.default_headers)
         self.transport.write(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b"
-            % (STATUS_LINES[given.status], len(body), usual, more, body)
+            % (STATUS_LINES[given.status], len(body), defaults, more, body)
         )
 
     def _linger(self) -> None:
         """Close the connection once its client has had time to read: closed with bytes unread, TCP drops the answer."""
         self._is_over = True
         self._release()
-        self._has_come()
+        self._stop_deadline()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
             self.transport.write_eof()
         seconds = _REQUEST_SECONDS if self.flow.write_paused else _LINGER_SECONDS
-        self._late = self.loop.call_later(seconds, self.transport.abort)
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
         self.flow.resume_reading()
 
-    def _throw_away(self, size: int) -> None:
-        self._spare -= size
-        if self._spare < 0:
+    def _discard(self, size: int) -> None:
+        self._discard_budget -= size
+        if self._discard_budget < 0:
             self.transport.abort()

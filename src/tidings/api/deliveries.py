@@ -7,7 +7,7 @@ from tidings.api.fields import URL
 from tidings.api.messages import TAG
 from tidings.api.query import Direction, EndpointIterator, Limit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import ListResponse, Moment, Out, listing, moment_out
+from tidings.api.wire import ListResponse, Out, Timestamp, format_timestamp, listing
 from tidings.core import explanations
 from tidings.core.explanations import Explained
 from tidings.core.idempotency import Answer
@@ -29,7 +29,7 @@ class DeliveryAttemptOut(Out, kw_only=True):
     """The latest attempt of a delivery; the status code is 0 where there was no response."""
 
     id: str
-    timestamp: Moment
+    timestamp: Timestamp
     status: MessageStatus
     response_status_code: int
     trigger_type: MessageAttemptTriggerType
@@ -45,7 +45,7 @@ class DeliveryOut(Out, kw_only=True):
     reason: DeliveryReasonOut
     attempt_count: int
     last_attempt: DeliveryAttemptOut | None
-    next_attempt_at: Moment | None
+    next_attempt_at: Timestamp | None
     task_id: str | None
     """The background task that asked for the outstanding request, or for the latest attempt."""
 
@@ -65,17 +65,17 @@ async def page(call: Call[DeliveriesQuery, Nothing]) -> Answer:
     another answer open.
     """
     query = call.query
-    asked = explanations.Asked(
+    filters = explanations.Asked(
         app=call.app,
         ref=call.path["msg_id"],
         cursor=Cursor(query.order or Order.ASCENDING, query.limit, query.iterator),
         attempts_max=call.context.attempts_max,
     )
-    return listing(await explanations.page(call.context.services, asked), shown)
+    return listing(await explanations.page(call.context.services, filters), render_delivery)
 
 
-def shown(explained: Explained) -> DeliveryOut:
-    """Return an explanation as it goes over the wire."""
+def render_delivery(explained: Explained) -> DeliveryOut:
+    """Render an explanation as a response body."""
     explanation, tried = explained.explanation, explained.tried
     next_at, reason = explanation.next_attempt_at, explanation.reason
     return DeliveryOut(
@@ -86,7 +86,7 @@ def shown(explained: Explained) -> DeliveryOut:
         reason=DeliveryReasonOut(code=reason.code, detail=reason.detail, certain=reason.certain),
         attempt_count=0 if tried is None else tried.count,
         last_attempt=None if tried is None else _attempt(tried.last),
-        next_attempt_at=None if next_at is None else moment_out(next_at),
+        next_attempt_at=None if next_at is None else format_timestamp(next_at),
         task_id=explanation.task_id,
     )
 
@@ -94,7 +94,7 @@ def shown(explained: Explained) -> DeliveryOut:
 def _attempt(last: LastAttempt) -> DeliveryAttemptOut:
     return DeliveryAttemptOut(
         id=last.id,
-        timestamp=moment_out(last.at),
+        timestamp=format_timestamp(last.at),
         status=last.status,
         response_status_code=last.status_code,
         trigger_type=last.trigger,

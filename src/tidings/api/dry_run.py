@@ -33,8 +33,8 @@ def render(estimate: Estimate) -> Answer:
     return answer(200, body)
 
 
-def context_for(asked: Query, context: Context) -> Context:
+def context_for(params: Query, context: Context) -> Context:
     """Return what a handler may use; in a dry run, services that store nothing."""
-    if not isinstance(asked, DryRunQuery) or not asked.dry_run:
+    if not isinstance(params, DryRunQuery) or not params.dry_run:
         return context
     return replace(context, services=dry_run_services(context.services, context.estimate, render))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from tidings.api.wire import Moment, Out, moment_out
+from tidings.api.wire import Out, Timestamp, format_timestamp
 from tidings.model.endpoint import Endpoint
 from tidings.model.health import EndpointDisabledReason, EndpointHealthStatus, FailedAttempt, failing_since, status_of
 from tidings.model.task import Task
@@ -15,7 +15,7 @@ class EndpointErrorOut(Out, kw_only=True):
     """The last failed attempt at an endpoint; the status code is 0 where there was no response."""
 
     attempt_id: str
-    timestamp: Moment
+    timestamp: Timestamp
     response_status_code: int
     detail: str
 
@@ -28,13 +28,13 @@ class EndpointHealthOut(Out, kw_only=True):
     """The part of the recent attempts that succeeded, from 0 to 1; null without attempts."""
     consecutive_failures: int
     """The failed attempts since the last success, at most 100."""
-    failing_since: Moment | None
+    failing_since: Timestamp | None
     last_error: EndpointErrorOut | None
-    last_failure_at: Moment | None
-    disables_at: Moment | None
-    unreachable_since: Moment | None
+    last_failure_at: Timestamp | None
+    disables_at: Timestamp | None
+    unreachable_since: Timestamp | None
     """Since when nothing answers there; attempts are made over few connections."""
-    disabled_at: Moment | None
+    disabled_at: Timestamp | None
     disabled_reason: EndpointDisabledReason | None
 
 
@@ -54,12 +54,12 @@ def detail_of(endpoint: Endpoint, started: Sequence[Task] | UnsetType = UNSET) -
             status=status_of(record, recent, disabled=endpoint.disabled),
             success_rate=None if recent.success_rate is None else round(recent.success_rate, 4),
             consecutive_failures=recent.failures_in_a_row,
-            failing_since=_moment(failing_since(record, recent)),
+            failing_since=_timestamp(failing_since(record, recent)),
             last_error=None if recent.last_error is None else _error(recent.last_error),
-            last_failure_at=_moment(record.last_failure_at),
-            disables_at=None if endpoint.disabled else _moment(record.disables_at),
-            unreachable_since=_moment(record.unreachable_since),
-            disabled_at=_moment(record.disabled_at),
+            last_failure_at=_timestamp(record.last_failure_at),
+            disables_at=None if endpoint.disabled else _timestamp(record.disables_at),
+            unreachable_since=_timestamp(record.unreachable_since),
+            disabled_at=_timestamp(record.disabled_at),
             disabled_reason=record.disabled_reason,
         ),
         tasks=UNSET if started is UNSET else tuple(task.id for task in started),
@@ -69,11 +69,11 @@ def detail_of(endpoint: Endpoint, started: Sequence[Task] | UnsetType = UNSET) -
 def _error(failed: FailedAttempt) -> EndpointErrorOut:
     return EndpointErrorOut(
         attempt_id=failed.id,
-        timestamp=moment_out(failed.at),
+        timestamp=format_timestamp(failed.at),
         response_status_code=failed.status_code,
         detail=failed.detail or f"The receiver answered with status {failed.status_code}.",
     )
 
 
-def _moment(moment: int | None) -> str | None:
-    return None if moment is None else moment_out(moment)
+def _timestamp(moment: int | None) -> str | None:
+    return None if moment is None else format_timestamp(moment)

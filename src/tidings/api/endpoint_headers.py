@@ -66,8 +66,8 @@ class EndpointHeadersPatchIn(In, kw_only=True):
 async def get(call: Call[Query, Nothing]) -> Answer:
     """Tell the headers that every send to an endpoint carries."""
     headers = await endpoints.headers(call.context.services, call.app, call.path["endpoint_id"])
-    told = {name: value for name, value in headers.items() if not is_redacted(name)}
-    return answer(200, EndpointHeadersOut(headers=told, sensitive=tuple(filter(is_redacted, headers))))
+    visible = {name: value for name, value in headers.items() if not is_redacted(name)}
+    return answer(200, EndpointHeadersOut(headers=visible, sensitive=tuple(filter(is_redacted, headers))))
 
 
 async def put(call: Call[Query, EndpointHeadersIn]) -> Answer:

@@ -5,10 +5,10 @@ from enum import Enum
 from typing import Final
 
 from tidings.api.endpoint_detail import detail_of
-from tidings.api.endpoints import TAG, EndpointOut, shown
+from tidings.api.endpoints import TAG, EndpointOut, render_endpoint
 from tidings.api.query import Flag, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import Moment, Out, answer, moment_out
+from tidings.api.wire import Out, Timestamp, answer, format_timestamp
 from tidings.core import health
 from tidings.core.idempotency import Answer
 from tidings.model.token import Capability
@@ -25,7 +25,7 @@ class EndpointThrottleRateStatusOut(Out, kw_only=True):
     """Whether a rate, an endpoint's or its application's, holds up deliveries, and since when."""
 
     status: EndpointRateLimitStatus
-    throttled_since: Moment | None = None
+    throttled_since: Timestamp | None = None
 
 
 class EnableQuery(Query, kw_only=True):
@@ -38,7 +38,7 @@ async def throttling(call: Call[Query, Nothing]) -> Answer:
     """Tell whether a rate holds up an endpoint's deliveries."""
     since = await health.throttled_since(call.context.services, call.app, call.path["endpoint_id"])
     status = EndpointRateLimitStatus.OK if since is None else EndpointRateLimitStatus.RATE_LIMITED
-    moment = None if since is None else moment_out(since)
+    moment = None if since is None else format_timestamp(since)
     return answer(200, EndpointThrottleRateStatusOut(status=status, throttled_since=moment))
 
 
@@ -55,7 +55,7 @@ async def enable(call: Call[EnableQuery, Nothing]) -> Answer:
 
 
 def _enabled(enabled: health.EnabledEndpoint) -> Answer:
-    body = shown(enabled.endpoint)
+    body = render_endpoint(enabled.endpoint)
     body.x = detail_of(enabled.endpoint, enabled.tasks)
     return answer(200, body)
 

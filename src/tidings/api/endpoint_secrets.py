@@ -54,7 +54,7 @@ async def get(call: Call[Query, Nothing]) -> Answer:
 
 async def rotate(call: Call[Query, EndpointSecretRotateIn]) -> Answer:
     """Have another secret sign; the one before signs beside it for a day, unless another grace is given."""
-    wanted = signing.Rotation(key_of(call.body.key), call.body.grace)
+    rotation = signing.Rotation(key_of(call.body.key), call.body.grace)
 
     def render(key: str) -> Answer:
         return answer(200, EndpointSecretOut(key=key)) if sdk.reads_rotated_key(call.agent) else Answer(204)
@@ -63,7 +63,7 @@ async def rotate(call: Call[Query, EndpointSecretRotateIn]) -> Answer:
         call.context.services,
         call.app,
         call.path["endpoint_id"],
-        wanted,
+        rotation,
         idempotency_key=call.idempotency_key,
         render=render,
     )

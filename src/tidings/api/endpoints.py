@@ -10,7 +10,7 @@ from tidings.api.endpoint_detail import EndpointDetailOut, detail_of
 from tidings.api.fields import URL, Channel, Metadata, Name, Rate, given
 from tidings.api.query import Direction, EndpointIterator, Limit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
+from tidings.api.wire import ListResponse, Out, Timestamp, answer, format_timestamp, listing
 from tidings.core import endpoints
 from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
@@ -38,8 +38,8 @@ class EndpointOut(Out, kw_only=True):
     rate_limit: Rate | None
     throttle_rate: Rate | None
     metadata: Metadata
-    created_at: Moment
-    updated_at: Moment
+    created_at: Timestamp
+    updated_at: Timestamp
     x: EndpointDetailOut | UnsetType = UNSET
 
 
@@ -58,7 +58,7 @@ async def create(call: Call[Query, EndpointIn]) -> Answer:
         call.app,
         _fit(call, call.body.drafted()),
         idempotency_key=call.idempotency_key,
-        render=lambda endpoint: answer(201, shown(endpoint)),
+        render=lambda endpoint: answer(201, render_endpoint(endpoint)),
     )
 
 
@@ -69,7 +69,7 @@ async def put(call: Call[Query, EndpointUpsertIn]) -> Answer:
         call.app,
         call.path["endpoint_id"],
         _fit(call, call.body.drafted()),
-        render=lambda settled: answer(201 if settled.is_new else 200, shown(settled.endpoint)),
+        render=lambda settled: answer(201 if settled.is_new else 200, render_endpoint(settled.endpoint)),
     )
 
 
@@ -83,7 +83,7 @@ async def patch(call: Call[Query, EndpointPatch]) -> Answer:
         call.app,
         call.path["endpoint_id"],
         endpoints.Edit(body.applied, tuple(dict.fromkeys(given(body.subscribed) or ()))),
-        render=lambda endpoint: answer(200, shown(endpoint)),
+        render=lambda endpoint: answer(200, render_endpoint(endpoint)),
     )
 
 
@@ -106,17 +106,17 @@ def _refuse_plain(call: Call[Query, Any], url: str) -> None:
 
 async def get(call: Call[Query, Nothing]) -> Answer:
     """Tell of an endpoint."""
-    return answer(200, shown(await endpoints.get(call.context.services, call.app, call.path["endpoint_id"])))
+    return answer(200, render_endpoint(await endpoints.get(call.context.services, call.app, call.path["endpoint_id"])))
 
 
 async def page(call: Call[ListQuery, Nothing]) -> Answer:
     """Tell of an application's endpoints, newest first."""
     query = call.query
     cursor = Cursor(query.order or Order.DESCENDING, query.limit, query.iterator)
-    return listing(await endpoints.page(call.context.services, call.app, cursor), shown)
+    return listing(await endpoints.page(call.context.services, call.app, cursor), render_endpoint)
 
 
-def shown(endpoint: Endpoint) -> EndpointOut:
+def render_endpoint(endpoint: Endpoint) -> EndpointOut:
     """Return an endpoint as it goes over the wire."""
     return EndpointOut(
         id=endpoint.id,
@@ -131,8 +131,8 @@ def shown(endpoint: Endpoint) -> EndpointOut:
         rate_limit=endpoint.throttle_rate,
         throttle_rate=endpoint.throttle_rate,
         metadata=dict(endpoint.metadata),
-        created_at=moment_out(endpoint.created_at),
-        updated_at=moment_out(endpoint.updated_at),
+        created_at=format_timestamp(endpoint.created_at),
+        updated_at=format_timestamp(endpoint.updated_at),
         x=detail_of(endpoint),
     )
 

@@ -23,7 +23,7 @@ from tidings.api.fields import (
 )
 from tidings.api.query import Direction, Flag, Limit, NameIterator, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import In, ListResponse, Moment, Out, answer, encode, listing, moment_out
+from tidings.api.wire import In, ListResponse, Out, Timestamp, answer, encode, format_timestamp, listing
 from tidings.core import event_types
 from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
@@ -167,8 +167,8 @@ class EventTypeOut(Out, kw_only=True):
     archived: bool
     deprecated: bool
     schemas: Object | None
-    created_at: Moment
-    updated_at: Moment
+    created_at: Timestamp
+    updated_at: Timestamp
     feature_flag: str | None
     feature_flags: tuple[str, ...] | None
     group_name: str | None
@@ -197,7 +197,7 @@ async def create(call: Call[Query, EventTypeIn]) -> Answer:
         call.principal.org_id,
         call.body.drafted(call.body.name),
         idempotency_key=call.idempotency_key,
-        render=lambda event_type: answer(201, shown(event_type)),
+        render=lambda event_type: answer(201, render_event_type(event_type)),
     )
 
 
@@ -211,7 +211,7 @@ async def put(call: Call[Query, EventTypeUpsertIn]) -> Answer:
         call.context.services,
         call.principal.org_id,
         call.body.drafted(name),
-        render=lambda settled: answer(201 if settled.is_new else 200, shown(settled.event_type)),
+        render=lambda settled: answer(201 if settled.is_new else 200, render_event_type(settled.event_type)),
     )
 
 
@@ -222,7 +222,7 @@ async def patch(call: Call[Query, EventTypePatch]) -> Answer:
         call.principal.org_id,
         call.path["event_type_name"],
         call.body.applied,
-        render=lambda event_type: answer(200, shown(event_type)),
+        render=lambda event_type: answer(200, render_event_type(event_type)),
     )
 
 
@@ -237,7 +237,7 @@ async def delete(call: Call[DeleteQuery, Nothing]) -> Answer:
 async def get(call: Call[Query, Nothing]) -> Answer:
     """Tell of an event type."""
     name = call.path["event_type_name"]
-    return answer(200, shown(await event_types.get(call.context.services, call.principal, name)))
+    return answer(200, render_event_type(await event_types.get(call.context.services, call.principal, name)))
 
 
 async def page(call: Call[ListQuery, Nothing]) -> Answer:
@@ -251,10 +251,10 @@ async def page(call: Call[ListQuery, Nothing]) -> Answer:
         archived=query.include_archived,
         with_schemas=query.with_content,
     )
-    return listing(found, shown)
+    return listing(found, render_event_type)
 
 
-def shown(event_type: EventType) -> EventTypeOut:
+def render_event_type(event_type: EventType) -> EventTypeOut:
     """Return an event type as it goes over the wire."""
     flags = event_type.feature_flags
     return EventTypeOut(
@@ -263,8 +263,8 @@ def shown(event_type: EventType) -> EventTypeOut:
         archived=event_type.archived,
         deprecated=event_type.deprecated,
         schemas=None if event_type.schemas is None else msgspec.Raw(event_type.schemas.encode()),
-        created_at=moment_out(event_type.created_at),
-        updated_at=moment_out(event_type.updated_at),
+        created_at=format_timestamp(event_type.created_at),
+        updated_at=format_timestamp(event_type.updated_at),
         feature_flag=flags[0] if flags else None,
         feature_flags=flags,
         group_name=event_type.group_name,

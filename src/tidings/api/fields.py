@@ -86,8 +86,8 @@ def patched_rate(
     rate: int | None, throttle_rate: int | UnsetType | None, rate_limit: int | UnsetType | None
 ) -> int | None:
     """Return a rate as a patch leaves it, under whichever of its two names it came."""
-    wanted = rate_limit if throttle_rate is UNSET else throttle_rate
-    return rate if wanted is UNSET else wanted
+    requested = rate_limit if throttle_rate is UNSET else throttle_rate
+    return rate if requested is UNSET else requested
 
 
 def set_faults(field: str, wrong: Iterator[str | None]) -> Iterator[Fault]:

@@ -46,7 +46,7 @@ async def get(call: Call[Query, Nothing]) -> Answer:
             is_well = await call.context.services.is_well()
     except TimeoutError:
         is_well = False
-    if is_well and sdk.wants_no_body(call.agent):
+    if is_well and sdk.expects_empty_body(call.agent):
         return Answer(204)
     part = HealthPart(status=HealthStatus.OK if is_well else HealthStatus.ERROR)
     return answer(200 if is_well else 500, HealthOut(database=part, queue=part, cache=part))

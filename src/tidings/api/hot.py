@@ -14,8 +14,8 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from tidings.api import framing
-from tidings.api.connection import CLOSE, Bounds, Connection, Usual
-from tidings.api.intake import Ask, Intake, app_of
+from tidings.api.connection import CLOSE, Bounds, Connection, DefaultHeaders
+from tidings.api.intake import Intake, MessageRequest, app_of
 from tidings.core.idempotency import Answer
 
 _ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"})
@@ -28,7 +28,7 @@ class HotProtocol(Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own, passed on
         super().__init__(*args, **kwargs)
-        self._ask: Ask | None = None
+        self._request: MessageRequest | None = None
         self._host = b""
         self._path = ""
         self._query = b""
@@ -44,39 +44,39 @@ class HotProtocol(Connection):
             return
         self._in_head = False
         self._parts = []
-        asked = self.intake.ask(ref, self._path, self._query, self._fields)
-        if isinstance(asked, Ask):
-            self._ask = asked
+        request = self.intake.check_head(ref, self._path, self._query, self._fields)
+        if isinstance(request, MessageRequest):
+            self._request = request
         else:
-            self._refuse(asked)
+            self._refuse(request)
 
     def on_body(self, body: bytes) -> None:
-        if self._ask is not None:
+        if self._request is not None:
             self._parts.append(body)
         elif not self._is_refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._ask is None:
+        if self._request is None:
             super().on_message_complete()
             self._is_refused = False
             return
         self._is_coming = False
-        if self._late is not None:
-            self._has_come()
-        ask, self._ask = self._ask, None
+        if self._deadline is not None:
+            self._stop_deadline()
+        request, self._request = self._request, None
         self._keeps_alive = self.parser.should_keep_alive()
         self._is_answering = True
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts = []
-        if not self.intake.begin(ask, body, self._answer):
-            waiting = self.loop.create_task(self._wait(ask, body))
+        if not self.intake.try_begin(request, body, self._answer):
+            waiting = self.loop.create_task(self._respond_later(request, body))
             self.tasks.add(waiting)
             waiting.add_done_callback(self.tasks.discard)
 
-    async def _wait(self, ask: Ask, body: bytes) -> None:
-        """Answer a request that has to wait for something before it can come into a batch."""
-        self._answer(await self.intake.answer(ask, body))
+    async def _respond_later(self, request: MessageRequest, body: bytes) -> None:
+        """Respond to a request that cannot join a batch at once."""
+        self._answer(await self.intake.answer(request, body))
 
     def shutdown(self) -> None:
         if self._is_answering:
@@ -125,12 +125,12 @@ class HotProtocol(Connection):
         return self._is_answering or (self.cycle is not None and not self.cycle.response_complete)
 
     def _is_answered(self) -> bool:
-        return self._is_refused or (self._ask is None and super()._is_answered())
+        return self._is_refused or (self._request is None and super()._is_answered())
 
-    def _withdraw(self) -> bool:
-        if self._ask is None:
-            return super()._withdraw()
-        self._ask = None
+    def _cancel_handler(self) -> bool:
+        if self._request is None:
+            return super()._cancel_handler()
+        self._request = None
         self._parts = []
         return True
 
@@ -148,7 +148,7 @@ class HotProtocol(Connection):
         if self._keeps_alive:
             self.on_response_complete()
         elif self._is_refused:
-            self._spare = self.intake.max_body_bytes
+            self._discard_budget = self.intake.max_body_bytes
             self._linger()
         else:
             self.transport.close()
@@ -156,4 +156,6 @@ class HotProtocol(Connection):
 
 def protocol_of(intake: Intake, bounds: Bounds | None = None) -> type[asyncio.Protocol]:
     """Return the protocol class for uvicorn to make one of for each connection."""
-    return type("Hot", (HotProtocol,), {"intake": intake, "usual": Usual(), "bounds": bounds or Bounds()})
+    return type(
+        "Hot", (HotProtocol,), {"intake": intake, "default_headers": DefaultHeaders(), "bounds": bounds or Bounds()}
+    )

@@ -3,7 +3,7 @@
 
 One decode with the payload left as it came, one look-up for the token, one call, and an answer put together by hand:
 every text in it has been checked to need no escaping. It is reached in two ways: `answer`, a coroutine, for any
-request; and `begin`, which does without one and serves `api.hot` for the requests that need no waiting before the
+request; and `try_begin`, which does without one and serves `api.hot` for the requests that need no waiting before the
 batch. Whatever is out of the ordinary takes the ordinary ways.
 """
 
@@ -18,7 +18,7 @@ from tidings.api import query
 from tidings.api.context import Context
 from tidings.api.http import App, ClientGone, Receive, Scope, Send, answer_of, read_body, respond
 from tidings.api.location import below_mount, has_encoded_slash
-from tidings.api.messages import ContentQuery, MessageIn, told
+from tidings.api.messages import ContentQuery, MessageIn, render_accepted
 from tidings.api.wire import decode, encode, refusal
 from tidings.clock import rfc3339
 from tidings.core import apps, repeats
@@ -35,12 +35,12 @@ _SUFFIX: Final = "msg"
 _ORIGIN: Final = (b"access-control-allow-origin", b"*")
 _DOING: Final = "v1.message.create"
 _FREE: Final = 19
-"""Characters at the end of an id that say nothing of its moment."""
+"""Characters at the end of an id that do not encode its timestamp."""
 
 
 @dataclass(slots=True, eq=False)
-class Ask:
-    """What a request says before its body is read: who asks, and how it wants to be answered."""
+class MessageRequest:
+    """The head of a request: its caller, its application, and the form of the response."""
 
     caller: Principal
     ref: str
@@ -73,31 +73,33 @@ class Intake:
             await self._rest(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        asked = self.ask(ref, scope["path"], scope["query_string"], headers)
-        if isinstance(asked, Ask):
+        request = self.check_head(ref, scope["path"], scope["query_string"], headers)
+        if isinstance(request, MessageRequest):
             try:
-                answer = await self.answer(asked, await read_body(headers, receive, self._context.max_body_bytes))
+                answer = await self.answer(request, await read_body(headers, receive, self._context.max_body_bytes))
             except ClientGone:
                 return
             except AppError as error:
-                answer = await self._refused(asked, error)
+                answer = await self._refuse(request, error)
         else:
-            answer = asked
+            answer = request
         await respond(scope, send, answer, (_ORIGIN,) if b"origin" in headers else ())
 
-    def ask(self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes]) -> Ask | Answer:
-        """Check a request by its head, before its body is read; return what it asks for, or its refusal."""
+    def check_head(
+        self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]
+    ) -> MessageRequest | Answer:
+        """Check a request by its head, before its body is read; return the request, or its refusal."""
         try:
-            ask = self._asked(ref, path, asked, headers)
+            request = self._parse_head(ref, path, query_string, headers)
             limiter = self._context.limiter
             if limiter is not None:
-                limiter.admit(ask.caller)
-        except Exception as error:  # noqa: BLE001 - the caller is answered in any case
+                limiter.admit(request.caller)
+        except Exception as error:  # noqa: BLE001 - every request gets a response
             return answer_of(error, _DOING)
-        return ask
+        return request
 
-    def begin(self, ask: Ask, body: bytes, tell: Callable[[Answer], None]) -> bool:
-        """Begin to accept a message without waiting for anything; `tell` gets the answer, at once if it is a refusal.
+    def try_begin(self, request: MessageRequest, body: bytes, respond_with: Callable[[Answer], None]) -> bool:
+        """Begin to accept a message without waiting; `respond_with` receives the response, at once if it is a refusal.
 
         Returns False where something must be waited for first: then the request takes the other way, as if nothing
         had been tried.
@@ -107,50 +109,52 @@ class Intake:
             if message.application is not None:
                 return False
             draft = message.drafted(self._context.services.clock)
-            with_content = ask.with_content
+            with_content = request.with_content
 
-            def told(outcome: Outcome) -> None:
-                tell(_answer_to(outcome, with_content=with_content))
+            def report(outcome: Outcome) -> None:
+                respond_with(_answer_to(outcome, with_content=with_content))
 
-            return self._context.acceptor.offer(ask.caller.org_id, ask.ref, draft, ask.idempotency_key, told)
-        except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
-            if ask.idempotency_key is not None and _is_replayable(error):
+            return self._context.acceptor.offer(
+                request.caller.org_id, request.ref, draft, request.idempotency_key, report
+            )
+        except Exception as error:  # noqa: BLE001 - every request gets a response
+            if request.idempotency_key is not None and _is_replayable(error):
                 return False
-            tell(answer_of(error, _DOING))
+            respond_with(answer_of(error, _DOING))
             return True
 
-    async def answer(self, ask: Ask, body: bytes) -> Answer:
+    async def answer(self, request: MessageRequest, body: bytes) -> Answer:
         """Accept a message, waiting for whatever it takes; never raises."""
         try:
             message = decode(self._decoder, body)
-            accepted = await self._accepted(ask.caller, ask.ref, message, ask.idempotency_key)
-        except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
-            return await self._refused(ask, error)
-        return _answer_to(accepted, with_content=ask.with_content)
+            accepted = await self._accept(request.caller, request.ref, message, request.idempotency_key)
+        except Exception as error:  # noqa: BLE001 - every request gets a response
+            return await self._refuse(request, error)
+        return _answer_to(accepted, with_content=request.with_content)
 
-    async def _refused(self, ask: Ask, error: Exception) -> Answer:
+    async def _refuse(self, request: MessageRequest, error: Exception) -> Answer:
         """Return the stored response of a used idempotency key, else the refusal."""
-        if ask.idempotency_key is not None and _is_replayable(error):
+        if request.idempotency_key is not None and _is_replayable(error):
             try:
-                outcome = await repeats.find(self._context.services, ask.idempotency_key)
-            except Exception as other:  # noqa: BLE001 - the caller is answered in any case
+                outcome = await repeats.find(self._context.services, request.idempotency_key)
+            except Exception as other:  # noqa: BLE001 - every request gets a response
                 return answer_of(other, _DOING)
             if outcome is not None:
-                return _answer_to(outcome, with_content=ask.with_content)
+                return _answer_to(outcome, with_content=request.with_content)
         return answer_of(error, _DOING)
 
-    def _asked(self, ref: str, path: str, asked: bytes, headers: Mapping[bytes, bytes]) -> Ask:
-        with_content = query.decode(ContentQuery, asked).with_content if asked else True
+    def _parse_head(self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]) -> MessageRequest:
+        with_content = query.decode(ContentQuery, query_string).with_content if query_string else True
         caller = self._context.gatekeeper.principal(headers.get(b"authorization"))
         if caller.app_id is not None:
             raise forbidden()
         if not text.NAME.fullmatch(ref):
             raise invalid(Fault(("path", "app_id_or_uid", "__all__"), text.wrong_name(ref) or ""))
         key = headers.get(b"idempotency-key")
-        idempotency_key = scoped_key(caller, "POST", path.rstrip("/"), asked, key) if key else None
-        return Ask(caller, ref, with_content, idempotency_key)
+        idempotency_key = scoped_key(caller, "POST", path.rstrip("/"), query_string, key) if key else None
+        return MessageRequest(caller, ref, with_content, idempotency_key)
 
-    async def _accepted(self, caller: Principal, ref: str, body: MessageIn, idempotency_key: str | None) -> Accepted:
+    async def _accept(self, caller: Principal, ref: str, body: MessageIn, idempotency_key: str | None) -> Accepted:
         draft = body.drafted(self._context.services.clock)
         try:
             return await self._context.acceptor.accept(caller.org_id, ref, draft, idempotency_key)
@@ -174,18 +178,18 @@ def app_of(path: str) -> str | None:
 
 
 def _answer_to(outcome: Outcome, *, with_content: bool) -> Answer:
-    """Return what the caller is told, once its message has come or gone."""
+    """Return the response to a message that was accepted or refused."""
     try:
         if isinstance(outcome, AppError):
             return refusal(outcome)
-        return Answer(202, _shown(outcome, with_content=with_content))
-    except Exception as error:  # noqa: BLE001 - the caller is told something whatever happens
+        return Answer(202, _render(outcome, with_content=with_content))
+    except Exception as error:  # noqa: BLE001 - every request gets a response
         return answer_of(error, _DOING)
 
 
-def _shown(accepted: Accepted, *, with_content: bool) -> bytes:
+def _render(accepted: Accepted, *, with_content: bool) -> bytes:
     if accepted.extras is not None:
-        return encode(told(accepted, accepted.extras, with_content=with_content))
+        return encode(render_accepted(accepted, accepted.extras, with_content=with_content))
     event_id, channels = accepted.event_id, accepted.channels
     return b'{"eventId":%b,"eventType":"%b","payload":%b,"channels":%b,"id":"%b","timestamp":"%b"}' % (
         b"null" if event_id is None else b'"%b"' % event_id.encode(),
@@ -193,11 +197,11 @@ def _shown(accepted: Accepted, *, with_content: bool) -> bytes:
         accepted.payload if with_content else b"{}",
         b"null" if channels is None else msgspec.json.encode(channels),
         accepted.id.encode(),
-        _moment(accepted.id[:-_FREE]),
+        _timestamp(accepted.id[:-_FREE]),
     )
 
 
 @lru_cache(maxsize=64)
-def _moment(head: str) -> bytes:
-    """Write the moment of an id of ours: its head never straddles two, so the messages of one moment share it."""
+def _timestamp(head: str) -> bytes:
+    """Format the timestamp of an id; its head encodes one timestamp, so messages of that time share it."""
     return rfc3339(moment_of(head + "0" * _FREE)).encode()

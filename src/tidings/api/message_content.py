@@ -86,8 +86,8 @@ async def expunge_many(call: Call[Query, BulkExpungeContentsIn]) -> Answer:
 
 
 def _expunged(found: dict[str, bool]) -> Answer:
-    told = {ref: BulkExpungeStatus.EXPUNGED if was else BulkExpungeStatus.NOT_FOUND for ref, was in found.items()}
-    return answer(200, BulkExpungeContentsOut(results=told))
+    results = {ref: BulkExpungeStatus.EXPUNGED if was else BulkExpungeStatus.NOT_FOUND for ref, was in found.items()}
+    return answer(200, BulkExpungeContentsOut(results=results))
 
 
 async def precheck(call: Call[Query, MessagePrecheckIn]) -> Answer:

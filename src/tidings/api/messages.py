@@ -17,14 +17,14 @@ from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import (
     In,
     ListResponse,
-    Moment,
     Out,
+    Timestamp,
     answer,
     encode,
+    format_timestamp,
     is_object,
     listing,
-    moment_in,
-    moment_out,
+    parse_timestamp,
 )
 from tidings.clock import Clock
 from tidings.core import messages
@@ -81,7 +81,7 @@ class MessageIn(In, kw_only=True):
     payload_retention_hours: Annotated[
         int | None, Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS_MAX, "format": "int64"})
     ] = None
-    deliver_at: Moment | None = None
+    deliver_at: Timestamp | None = None
     transformations_params: dict[str, msgspec.Raw] | None = None
     application: ApplicationIn | None = None
     data: Annotated[msgspec.Raw | UnsetType, _HIDDEN] = UNSET
@@ -188,7 +188,7 @@ def channel_faults(channels: list[str]) -> Iterator[Fault]:
 
 def _later(moment: str, now: int) -> int:
     """Return the moment to which a message is put off."""
-    deliver_at = moment_in(moment, "deliverAt")
+    deliver_at = parse_timestamp(moment, "deliverAt")
     if deliver_at - now not in DELAY_MS:
         raise invalid(Fault(("body", "deliverAt"), _DELAY))
     return deliver_at
@@ -208,9 +208,9 @@ class MessageOut(Out, kw_only=True):
     payload: Object
     channels: tuple[Channel, ...] | None
     id: str
-    timestamp: Moment
+    timestamp: Timestamp
     tags: tuple[Tag, ...] | UnsetType | None = UNSET
-    deliver_at: Moment | UnsetType | None = UNSET
+    deliver_at: Timestamp | UnsetType | None = UNSET
 
 
 class ContentQuery(Query, kw_only=True):
@@ -236,16 +236,16 @@ async def get(call: Call[ContentQuery, Nothing]) -> Answer:
     """Tell of a message."""
     with_content = call.query.with_content
     found = await messages.get(call.context.services, call.app, call.path["msg_id"], with_payload=with_content)
-    return answer(200, shown(found, with_content=with_content))
+    return answer(200, render_message(found, with_content=with_content))
 
 
 async def page(call: Call[ListQuery, Nothing]) -> Answer:
     """Tell of an application's messages, newest first."""
     query = call.query
     cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
-    wanted = MessageFilter(event_types=query.event_types, channel=query.channel, tag=query.tag)
-    found = await messages.page(call.context.services, call.app, cursor, wanted, with_payload=query.with_content)
-    return listing(found, lambda message: shown(message, with_content=query.with_content))
+    filters = MessageFilter(event_types=query.event_types, channel=query.channel, tag=query.tag)
+    found = await messages.page(call.context.services, call.app, cursor, filters, with_payload=query.with_content)
+    return listing(found, lambda message: render_message(message, with_content=query.with_content))
 
 
 async def create(call: Call[ContentQuery, MessageIn]) -> Answer:
@@ -253,7 +253,7 @@ async def create(call: Call[ContentQuery, MessageIn]) -> Answer:
     raise AssertionError(call)
 
 
-def shown(message: Message, *, with_content: bool) -> MessageOut:
+def render_message(message: Message, *, with_content: bool) -> MessageOut:
     """Return a message as it goes over the wire."""
     return MessageOut(
         event_id=message.event_id,
@@ -261,13 +261,13 @@ def shown(message: Message, *, with_content: bool) -> MessageOut:
         payload=content(message.payload, is_raw=message.is_raw) if with_content else WITHHELD,
         channels=message.channels,
         id=message.id,
-        timestamp=moment_out(ids.moment_of(message.id)),
+        timestamp=format_timestamp(ids.moment_of(message.id)),
         tags=UNSET if message.tags is None else message.tags,
-        deliver_at=UNSET if message.deliver_at is None else moment_out(message.deliver_at),
+        deliver_at=UNSET if message.deliver_at is None else format_timestamp(message.deliver_at),
     )
 
 
-def told(accepted: Accepted, extras: Extras, *, with_content: bool) -> MessageOut:
+def render_accepted(accepted: Accepted, extras: Extras, *, with_content: bool) -> MessageOut:
     """Return a message as it goes over the wire in the answer to its sender."""
     return MessageOut(
         event_id=accepted.event_id,
@@ -275,14 +275,14 @@ def told(accepted: Accepted, extras: Extras, *, with_content: bool) -> MessageOu
         payload=content(accepted.payload, is_raw=extras.is_raw) if with_content else WITHHELD,
         channels=accepted.channels,
         id=accepted.id,
-        timestamp=moment_out(ids.moment_of(accepted.id)),
+        timestamp=format_timestamp(ids.moment_of(accepted.id)),
         tags=UNSET if extras.tags is None else extras.tags,
-        deliver_at=UNSET if extras.deliver_at is None else moment_out(extras.deliver_at),
+        deliver_at=UNSET if extras.deliver_at is None else format_timestamp(extras.deliver_at),
     )
 
 
 def content(payload: bytes | None, *, is_raw: bool) -> msgspec.Raw:
-    """Return a payload as it is shown, which is always an object; one that is none stands in an object as text."""
+    """Return the payload of a response, which is always an object: raw text becomes its member `raw`."""
     if payload is None:
         return EXPIRED
     return msgspec.Raw(encode({"raw": payload.decode()}) if is_raw else payload)

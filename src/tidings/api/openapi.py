@@ -105,7 +105,7 @@ def _parameters(route: AnyRoute) -> Iterator[Json]:
         if segment.startswith("{"):
             name = segment.strip("{}")
             yield {"name": name, "in": "path", "required": True, "schema": _PATH.get(name, _REFERENCE)}
-    for parameter in _asked(route):
+    for parameter in _request_parameters(route):
         yield {"name": parameter.name, "in": "query", "required": False, "schema": _parameter_schema(parameter)}
     if route.method == "POST":
         yield _KEY
@@ -170,7 +170,7 @@ def _schemas(table: Iterable[AnyRoute]) -> Iterator[tuple[str, Json]]:
         kinds += [kind for kind in route.answers.values() if kind not in (None, EventStream)]
         varies = _varies(route)
         kinds += [varies[1]] if varies is not None and varies[1] is not None else []
-        found = (parameter.kind.schema.get("enum") for parameter in _asked(route))
+        found = (parameter.kind.schema.get("enum") for parameter in _request_parameters(route))
         enums += [enum for enum in found if isinstance(enum, type) and issubclass(enum, Enum)]
     _, components = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=_REF)
     enums += enums_in(kinds)
@@ -179,7 +179,7 @@ def _schemas(table: Iterable[AnyRoute]) -> Iterator[tuple[str, Json]]:
     yield from ((name_of(enum), schema_of(enum)) for enum in dict.fromkeys(enums))
 
 
-def _asked(route: AnyRoute) -> tuple[Parameter, ...]:
+def _request_parameters(route: AnyRoute) -> tuple[Parameter, ...]:
     declared: type[Query] = route.query
     return parameters_of(declared)
 

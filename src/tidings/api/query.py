@@ -49,13 +49,13 @@ def integer(value: str) -> int:
     return int(value)
 
 
-def _truth(value: str) -> bool:
+def _boolean(value: str) -> bool:
     if value not in ("true", "false"):
         raise ValueError("provided string was not `true` or `false`")
     return value == "true"
 
 
-def _moment(value: str) -> int:
+def _timestamp(value: str) -> int:
     # A plus sign that was not percent-encoded arrives as a space; before an offset it can be nothing else.
     try:
         return parse_rfc3339(value)
@@ -112,7 +112,7 @@ def one_of(choices: type[Enum]) -> Kind:
 
 _NAME_SCHEMA: Final = {"type": "string", "maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 
-Flag = Annotated[bool, Kind(_truth, {"type": "boolean"})]
+Flag = Annotated[bool, Kind(_boolean, {"type": "boolean"})]
 Limit = Annotated[
     int,
     Kind(
@@ -123,8 +123,8 @@ Limit = Annotated[
     ),
 ]
 Direction = Annotated[Order | None, one_of(Order)]
-Instant = Annotated[int | None, Kind(_moment, {"type": "string", "format": "date-time"})]
-"""A moment, read into milliseconds."""
+Instant = Annotated[int | None, Kind(_timestamp, {"type": "string", "format": "date-time"})]
+"""A timestamp, in milliseconds."""
 AppIterator = Annotated[str | None, iterator_of(ids.APP)]
 EndpointIterator = Annotated[str | None, iterator_of(ids.ENDPOINT)]
 MessageIterator = Annotated[str | None, iterator_of(ids.MESSAGE)]
@@ -224,14 +224,14 @@ def _given(parameter: Parameter, given: Mapping[str, list[str]]) -> list[str] | 
         if values is not None and len(values) > 1:
             raise _unreadable(f"duplicate field `{parameter.name}`")
         return values
-    found = [value for name, values in given.items() if _spells(name, parameter.name) for value in values]
+    found = [value for name, values in given.items() if _is_name_of(name, parameter.name) for value in values]
     return [item for value in found for item in value.split(",")] if found else None
 
 
-def _spells(name: str, wanted: str) -> bool:
-    if name == wanted:
+def _is_name_of(name: str, parameter: str) -> bool:
+    if name == parameter:
         return True
-    index = name.removeprefix(wanted)
+    index = name.removeprefix(parameter)
     return index != name and index.startswith("[") and index.endswith("]") and (index == "[]" or index[1:-1].isdigit())
 
 

@@ -10,7 +10,7 @@ from tidings.api.fields import CHANNEL, NAMES_MAX, TAG, Name, number_faults, set
 from tidings.api.query import DryRunQuery, Flag
 from tidings.api.routes import Access, AnyRoute, Call, Route
 from tidings.api.tasks import StartedOut, started
-from tidings.api.wire import In, Moment, moment_in
+from tidings.api.wire import In, Timestamp, parse_timestamp
 from tidings.core import resending, tasks
 from tidings.core.idempotency import Answer
 from tidings.errors import Fault
@@ -28,8 +28,8 @@ _RATE: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RATE_MAX})
 class _WindowIn(In, kw_only=True):
     """A stretch of time, and how fast it may be worked through."""
 
-    since: Moment
-    until: Moment | None = None
+    since: Timestamp
+    until: Timestamp | None = None
     rate_per_second: Annotated[int | None, _RATE] = None
 
     def faults(self) -> Iterator[Fault]:
@@ -100,17 +100,17 @@ class ForceQuery(DryRunQuery, kw_only=True):
 async def recover(call: Call[ForceQuery, RecoverIn]) -> Answer:
     """Start sending again what failed. The task looks at each failed attempt of the stretch of time."""
     body = call.body
-    wanted = tasks.Recovery(
+    recovery = tasks.Recovery(
         endpoint_ref=call.path["endpoint_id"],
-        since=moment_in(body.since, "since"),
-        until=None if body.until is None else moment_in(body.until, "until"),
+        since=parse_timestamp(body.since, "since"),
+        until=None if body.until is None else parse_timestamp(body.until, "until"),
         created_by=call.principal.subject,
         rate_limit=body.rate_per_second,
         force=call.query.force,
     )
     render = started(RecoverOut)
     return await tasks.recover(
-        call.context.services, call.app, wanted, idempotency_key=call.idempotency_key, render=render
+        call.context.services, call.app, recovery, idempotency_key=call.idempotency_key, render=render
     )
 
 
@@ -133,8 +133,8 @@ def _chosen(
     return Chosen(
         which=which,
         endpoint_ref=call.path["endpoint_id"],
-        since=moment_in(body.since, "since"),
-        until=None if body.until is None else moment_in(body.until, "until"),
+        since=parse_timestamp(body.since, "since"),
+        until=None if body.until is None else parse_timestamp(body.until, "until"),
         narrowed=narrowed or Narrowed(),
         created_by=call.principal.subject,
         rate_limit=body.rate_per_second,

@@ -8,7 +8,7 @@ Version = tuple[int, int]
 
 READS_ROTATED_KEY: Final[Version] = (2, 7)
 """From this version on, in every language, an SDK reads the new key from the answer to a secret rotation."""
-KNOWS_NO_DASH: Final[Version] = (1, 86)
+SPELLS_WITH_UNDERSCORE: Final[Version] = (1, 86)
 """Up to this version an SDK knows `endpoint.bulk_replay` alone; later ones know `endpoint.bulk-replay` alone."""
 
 _AGENT: Final = re.compile(r"(?:^|[\s(])svix-libs/(\d{1,9})(?:\.(\d{1,9}))?")
@@ -26,12 +26,12 @@ def reads_rotated_key(agent: str) -> bool:
     return version is not None and version >= READS_ROTATED_KEY
 
 
-def knows_no_dash(agent: str) -> bool:
+def spells_with_underscore(agent: str) -> bool:
     """Return whether a client spells the bulk replay with an underscore."""
     version = version_of(agent)
-    return version is not None and version <= KNOWS_NO_DASH
+    return version is not None and version <= SPELLS_WITH_UNDERSCORE
 
 
-def wants_no_body(agent: str) -> bool:
+def expects_empty_body(agent: str) -> bool:
     """Return whether a client is an SDK: where the contract has a 204, some of them fail on any other success."""
     return version_of(agent) is not None

@@ -43,24 +43,24 @@ class Stream(Answer):
         """Send the parts, one when the one before has been taken."""
         try:
             await send({"type": "http.response.start", "status": self.status, "headers": _HEADERS})
-            if scope["method"] == "HEAD" or await self._told(scope, receive, send):
+            if scope["method"] == "HEAD" or await self._send_until_end(scope, receive, send):
                 await send({"type": "http.response.body", "body": b""})
         finally:
             self.hang_up()
 
-    async def _told(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Tell whether the reader has been sent everything; one that has not is cut off."""
-        gone = asyncio.create_task(_listen(receive, self.hang_up), name="stream")
+    async def _send_until_end(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Return whether the reader received everything; disconnect one that did not."""
+        disconnected = asyncio.create_task(_listen(receive, self.hang_up), name="stream")
         try:
             if await self._send_all(send):
                 return True
-            await _cut_off(scope, gone)
+            await _cut_off(scope, disconnected)
             return False
         finally:
-            gone.cancel()
+            disconnected.cancel()
 
     async def _send_all(self, send: Send) -> bool:
-        """Tell whether the reader has taken everything in time."""
+        """Return whether the reader took every part in time."""
         async with contextlib.aclosing(self.parts()) as parts:
             async for part in parts:
                 try:
@@ -72,13 +72,13 @@ class Stream(Answer):
 
 
 async def _listen(receive: Receive, hang_up: Callable[[], None]) -> None:
-    """Hear the reader hang up; nothing else is expected of it."""
+    """Wait for the reader to disconnect; it sends nothing else."""
     while (await receive())["type"] != "http.disconnect":
         pass
     hang_up()
 
 
-async def _cut_off(scope: Scope, gone: Awaitable[None]) -> None:
+async def _cut_off(scope: Scope, disconnected: Awaitable[None]) -> None:
     """End the connection of a reader that does not read."""
     observe.count("streams.dropped")
     extension = scope.get("extensions", {}).get(ABORT)
@@ -86,4 +86,4 @@ async def _cut_off(scope: Scope, gone: Awaitable[None]) -> None:
         extension["call"]()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
-                await gone
+                await disconnected

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final
 from tidings import ids
 from tidings.api.query import Direction, Kind, Limit, Query, integer, one_of
 from tidings.api.routes import Access, AnyRoute, Call, EventStream, Nothing, Route
-from tidings.api.task_stream import followed
-from tidings.api.tasks import BackgroundTaskOut, shown
-from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
+from tidings.api.task_stream import stream_task
+from tidings.api.tasks import BackgroundTaskOut, render_task
+from tidings.api.wire import ListResponse, Out, Timestamp, answer, format_timestamp, listing
 from tidings.core import outcomes, sessions, task_items, tasks
 from tidings.core.idempotency import Answer
 from tidings.core.services import Services
@@ -51,7 +51,7 @@ class TaskItemOut(Out, kw_only=True):
     endpoint_id: str | None
     attempt_id: str | None
     response_status_code: int | None
-    at: Moment | None
+    at: Timestamp | None
     reason: str | None
     data: dict[str, Any] | None
 
@@ -88,22 +88,22 @@ class ItemsQuery(Query, kw_only=True):
 
 async def cancel(call: Call[Query, Nothing]) -> Answer:
     """End a task at once. What it has asked to be sent and nobody sends yet is withdrawn, and counted in `x`."""
-    return await _commanded(call, tasks.cancel)
+    return await _run_command(call, tasks.cancel)
 
 
 async def pause(call: Call[Query, Nothing]) -> Answer:
     """Let a task stand still at once."""
-    return await _commanded(call, tasks.pause)
+    return await _run_command(call, tasks.pause)
 
 
 async def resume(call: Call[Query, Nothing]) -> Answer:
     """Let a paused task go on from where it stands."""
-    return await _commanded(call, tasks.resume)
+    return await _run_command(call, tasks.resume)
 
 
 async def retry(call: Call[Query, Nothing]) -> Answer:
     """Let a failed task go on from where it failed. A cancelled one stays cancelled."""
-    return await _commanded(call, tasks.retry)
+    return await _run_command(call, tasks.retry)
 
 
 async def wait(call: Call[WaitQuery, Nothing]) -> Answer:
@@ -111,7 +111,7 @@ async def wait(call: Call[WaitQuery, Nothing]) -> Answer:
     task_id = _task_id(call)
     task = await tasks.get(call.context.services, call.principal, task_id)
     await call.context.watching.wait(task.id, call.query.timeout)
-    return await _told(call, await tasks.get(call.context.services, call.principal, task_id))
+    return await _respond(call, await tasks.get(call.context.services, call.principal, task_id))
 
 
 async def follow(call: Call[Query, Nothing]) -> Answer:
@@ -124,8 +124,13 @@ async def follow(call: Call[Query, Nothing]) -> Answer:
     last = int(call.seen) if call.seen.isascii() and call.seen.isdigit() and len(call.seen) < _SEQ_LONGEST else 0
     behind = await tasks.has_events(call.context.services, task.id, after=last)
     services, caller = call.context.services, call.principal
-    return followed(
-        call.context.watching, caller, task, last, behind=behind, may=partial(sessions.still_counts, services, caller)
+    return stream_task(
+        call.context.watching,
+        caller,
+        task,
+        last,
+        has_more=behind,
+        may_read=partial(sessions.still_counts, services, caller),
     )
 
 
@@ -143,7 +148,7 @@ async def items(call: Call[ItemsQuery, Nothing]) -> Answer:
         Cursor(query.order or Order.ASCENDING, query.limit, query.iterator),
         outcome=None if query.outcome is None else Outcome(query.outcome.value),
     )
-    return listing(found, _item)
+    return listing(found, _render_item)
 
 
 _SEQ_LONGEST: Final = 10
@@ -156,18 +161,18 @@ def _task_id(call: Call[Any, Nothing]) -> str:
     return task_id
 
 
-async def _commanded(
+async def _run_command(
     call: Call[Query, Nothing], command: Callable[[Services, Principal, str], Awaitable[Task]]
 ) -> Answer:
-    return await _told(call, await command(call.context.services, call.principal, _task_id(call)))
+    return await _respond(call, await command(call.context.services, call.principal, _task_id(call)))
 
 
-async def _told(call: Call[Any, Nothing], task: Task) -> Answer:
+async def _respond(call: Call[Any, Nothing], task: Task) -> Answer:
     found = await outcomes.results(call.context.services, [task], most=LISTED_AT_MOST)
-    return answer(200, shown(task, call.agent, found.get(task.id)))
+    return answer(200, render_task(task, call.agent, found.get(task.id)))
 
 
-def _item(item: task_items.Item) -> TaskItemOut:
+def _render_item(item: task_items.Item) -> TaskItemOut:
     """Return an item as it goes over the wire; what was skipped has a reason, what was made or counted has data."""
     is_reason = item.outcome is Outcome.SKIPPED
     data = None if item.data is None or is_reason else json_object(item.data)
@@ -181,13 +186,13 @@ def _item(item: task_items.Item) -> TaskItemOut:
         endpoint_id=item.endpoint_id or item.key.partition(".")[2] or None,
         attempt_id=item.attempt_id,
         response_status_code=item.code,
-        at=None if item.attempt_id is None else moment_out(ids.moment_of(item.attempt_id)),
+        at=None if item.attempt_id is None else format_timestamp(ids.moment_of(item.attempt_id)),
         reason=item.data if is_reason else None,
         data=data,
     )
 
 
-def _command(name: str, summary: str, handler: Callable[[Call[Query, Nothing]], Awaitable[Answer]]) -> AnyRoute:
+def _command_route(name: str, summary: str, handler: Callable[[Call[Query, Nothing]], Awaitable[Answer]]) -> AnyRoute:
     return Route(
         method="POST",
         path=f"/background-task/{{task_id}}/{name}",
@@ -204,10 +209,10 @@ def _command(name: str, summary: str, handler: Callable[[Call[Query, Nothing]], 
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
-    _command("cancel", "End a background task and withdraw what it has asked for", cancel),
-    _command("pause", "Let a background task stand still", pause),
-    _command("resume", "Let a paused background task go on", resume),
-    _command("retry", "Let a failed background task go on from where it failed", retry),
+    _command_route("cancel", "End a background task and withdraw what it has asked for", cancel),
+    _command_route("pause", "Let a background task stand still", pause),
+    _command_route("resume", "Let a paused background task go on", resume),
+    _command_route("retry", "Let a failed background task go on from where it failed", retry),
     Route(
         method="GET",
         path="/background-task/{task_id}/wait",

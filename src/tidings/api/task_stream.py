@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A background task as a stream of server-sent events.
 
-`state` events are the transitions that are written down; their ids are numbers that a reader may come back with, and
-nothing is lost or told twice. `progress` events are how far the task is at that moment, at most one a second, and
-have no ids. A comment goes out when there has been nothing for a while, so that nobody between us hangs up. Whether
-the reader's token still counts is asked as often, and a stream whose reader may no longer read it ends.
+`state` events are the recorded transitions; their ids are numbers that a reader resumes from, so no
+event is lost or repeated. `progress` events give the current progress, at most once a second, and have no ids. A
+comment is sent after a while without events, so that no proxy closes the connection. The reader's token is checked
+as often; the stream ends when the reader may no longer read it.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Final
 
 from tidings.api.stream import Stream
 from tidings.api.tasks import ProgressOut, TaskErrorOut, progress_out
-from tidings.api.wire import Moment, Out, encode, moment_out
+from tidings.api.wire import Out, Timestamp, encode, format_timestamp
 from tidings.core.idempotency import Answer
 from tidings.core.task_events import TaskEvent
 from tidings.core.watching import View, Watching
@@ -25,8 +25,8 @@ KEEPALIVE_SECONDS: Final = 15.0
 PACE_SECONDS: Final = 1.0
 _RETRY: Final = b"retry: 3000\n\n"
 _KEEPALIVE: Final = b": nothing new\n\n"
-_ENOUGH: Final = Answer(204)
-"""Tells a browser not to come back."""
+_NO_MORE: Final = Answer(204)
+"""Makes a browser stop reconnecting."""
 
 
 class TaskStateOut(Out, kw_only=True):
@@ -34,7 +34,7 @@ class TaskStateOut(Out, kw_only=True):
 
     event: str
     state: str | None
-    at: Moment
+    at: Timestamp
     error: TaskErrorOut | None
 
 
@@ -48,74 +48,76 @@ class TaskProgressOut(Out, kw_only=True):
 MayRead = Callable[[], Awaitable[bool]]
 
 
-def followed(watching: Watching, who: Principal, task: Task, last: int, *, behind: bool, may: MayRead) -> Answer:
-    """Answer with a stream of a task from after an event on.
+def stream_task(
+    watching: Watching, who: Principal, task: Task, last: int, *, has_more: bool, may_read: MayRead
+) -> Answer:
+    """Respond with the events of a task after a given one.
 
-    `behind` says whether there are events after it, and `may`, from time to time, whether the reader may go on.
+    `has_more` says whether there are events after it; `may_read` checks now and then that the reader still has access.
     """
-    if task.state in ENDED and not behind:
-        return _ENOUGH
+    if task.state in ENDED and not has_more:
+        return _NO_MORE
     watching.refuse_crowd(who)
     stack = ExitStack()
     view = stack.enter_context(watching.view(task.id))
     stack.enter_context(watching.stream(who))
-    following = _Following(view, last, may)
+    following = _Following(view, last, may_read)
 
     def hang_up() -> None:
-        following.leave()
+        following.stop()
         stack.close()
 
     return Stream(200, parts=following.parts, hang_up=hang_up)
 
 
 class _Following:
-    """One reader's place in what there is to tell."""
+    """One reader's position in the events of a task."""
 
-    __slots__ = ("_asked", "_due", "_left", "_may", "_seq", "_shown", "_view")
+    __slots__ = ("_checked_at", "_due", "_may_read", "_sent", "_seq", "_stopped", "_view")
 
-    def __init__(self, view: View, last: int, may: MayRead) -> None:
+    def __init__(self, view: View, last: int, may_read: MayRead) -> None:
         self._view = view
-        self._may = may
-        self._asked = asyncio.get_running_loop().time()
+        self._may_read = may_read
+        self._checked_at = asyncio.get_running_loop().time()
         self._seq = last
-        self._shown: bytes | None = None
+        self._sent: bytes | None = None
         self._due = 0.0
-        self._left = asyncio.Event()
+        self._stopped = asyncio.Event()
 
-    def leave(self) -> None:
-        """Come to an end, whatever there is to tell."""
-        self._left.set()
+    def stop(self) -> None:
+        """End the stream, even if there are more events."""
+        self._stopped.set()
         self._view.wake()
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        """Tell what is new, and wait for more."""
+        """Yield new events, and wait for more."""
         yield _RETRY
         while True:
             version = self._view.version
             is_over = self._view.is_over
-            if not await self._may_go_on():
+            if not await self._check_access():
                 return
-            for part in self._news(hurry=is_over):
+            for part in self._new_parts(hurry=is_over):
                 yield part
-            if is_over or self._left.is_set():
+            if is_over or self._stopped.is_set():
                 return
             if not await self._view.changed(version, self._pause()) and not self._is_pending():
                 yield _KEEPALIVE
 
-    async def _may_go_on(self) -> bool:
-        moment = asyncio.get_running_loop().time()
-        if moment < self._asked + KEEPALIVE_SECONDS:
+    async def _check_access(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now < self._checked_at + KEEPALIVE_SECONDS:
             return True
-        self._asked = moment
-        return await self._may()
+        self._checked_at = now
+        return await self._may_read()
 
-    def _news(self, *, hurry: bool) -> list[bytes]:
-        """Return how far the task is, if that may be told again already, and its transitions since."""
+    def _new_parts(self, *, hurry: bool) -> list[bytes]:
+        """Return the progress if it is due, and the transitions since the last event sent."""
         found = []
         progress = self._progress()
-        moment = asyncio.get_running_loop().time()
-        if progress is not None and progress != self._shown and (hurry or moment >= self._due):
-            self._shown, self._due = progress, moment + PACE_SECONDS
+        now = asyncio.get_running_loop().time()
+        if progress is not None and progress != self._sent and (hurry or now >= self._due):
+            self._sent, self._due = progress, now + PACE_SECONDS
             found.append(progress)
         new = [event for event in self._view.events if event.seq > self._seq]
         found += map(_state, new)
@@ -127,7 +129,7 @@ class _Following:
         return None if task is None else _progress(task)
 
     def _is_pending(self) -> bool:
-        return self._progress() not in (None, self._shown)
+        return self._progress() not in (None, self._sent)
 
     def _pause(self) -> float:
         if not self._is_pending():
@@ -138,10 +140,10 @@ class _Following:
 def _state(event: TaskEvent) -> bytes:
     error = None if event.error is None else TaskErrorOut(code=event.error.code, detail=event.error.detail)
     state = None if event.state is None else event.state.value
-    told = TaskStateOut(event=event.type, state=state, at=moment_out(event.at), error=error)
-    return b"id: %d\nevent: state\ndata: %b\n\n" % (event.seq, encode(told))
+    body = TaskStateOut(event=event.type, state=state, at=format_timestamp(event.at), error=error)
+    return b"id: %d\nevent: state\ndata: %b\n\n" % (event.seq, encode(body))
 
 
 def _progress(task: Task) -> bytes:
-    told = TaskProgressOut(state=task.state.value, progress=progress_out(task.progress))
-    return b"event: progress\ndata: %b\n\n" % encode(told)
+    body = TaskProgressOut(state=task.state.value, progress=progress_out(task.progress))
+    return b"event: progress\ndata: %b\n\n" % encode(body)

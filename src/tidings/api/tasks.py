@@ -15,7 +15,7 @@ from tidings import ids
 from tidings.api import sdk
 from tidings.api.query import Direction, Kind, Limit, Query, TaskIterator, one_of
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import ListResponse, Moment, Out, answer, listing, moment_out
+from tidings.api.wire import ListResponse, Out, Timestamp, answer, format_timestamp, listing
 from tidings.core import outcomes, tasks
 from tidings.core.idempotency import Answer
 from tidings.errors import not_found
@@ -70,7 +70,7 @@ class StartedOut(Out, kw_only=True):
     id: Annotated[str, _ID]
     status: BackgroundTaskStatus
     task: BackgroundTaskType
-    updated_at: Moment
+    updated_at: Timestamp
 
 
 class ProgressOut(Out, kw_only=True):
@@ -100,9 +100,9 @@ class TaskDetailOut(Out, kw_only=True):
     state: str
     progress: ProgressOut
     error: TaskErrorOut | None
-    created_at: Moment
-    started_at: Moment | None
-    finished_at: Moment | None
+    created_at: Timestamp
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
     created_by: str | None
     withdrawn: int | UnsetType = UNSET
     """How many sends were taken back when the task was cancelled."""
@@ -114,7 +114,7 @@ class BackgroundTaskOut(Out, kw_only=True):
     id: Annotated[str, _ID]
     status: BackgroundTaskStatus
     task: BackgroundTaskType
-    updated_at: Moment
+    updated_at: Timestamp
     data: dict[str, Any]
     x: TaskDetailOut | UnsetType = UNSET
 
@@ -137,7 +137,7 @@ def started(kind: type[StartedOut], **more: object) -> Callable[[Task], Answer]:
             id=task.id,
             status=_status(task),
             task=BackgroundTaskType(task.kind),
-            updated_at=moment_out(task.updated_at),
+            updated_at=format_timestamp(task.updated_at),
             **more,
         )
         return answer(202, body)
@@ -152,7 +152,7 @@ async def get(call: Call[Query, Nothing]) -> Answer:
         raise not_found()
     task = await tasks.get(call.context.services, call.principal, task_id)
     found = await outcomes.results(call.context.services, [task], most=LISTED_AT_MOST)
-    return answer(200, shown(task, call.agent, found.get(task.id)))
+    return answer(200, render_task(task, call.agent, found.get(task.id)))
 
 
 async def page(call: Call[ListQuery, Nothing]) -> Answer:
@@ -166,16 +166,16 @@ async def page(call: Call[ListQuery, Nothing]) -> Answer:
         kind=None if query.task is None else query.task.value,
     )
     results = await outcomes.results(call.context.services, found.items, most=LISTED_IN_LISTS)
-    return listing(found, lambda task: shown(task, call.agent, results.get(task.id)))
+    return listing(found, lambda task: render_task(task, call.agent, results.get(task.id)))
 
 
-def shown(task: Task, agent: str = "", result: dict[str, Any] | None = None) -> BackgroundTaskOut:
+def render_task(task: Task, agent: str = "", result: dict[str, Any] | None = None) -> BackgroundTaskOut:
     """Return a task as it goes over the wire to a client; one that has finished with its result."""
     return BackgroundTaskOut(
         id=task.id,
         status=_status(task),
-        task=_spelt(task.kind, agent),
-        updated_at=moment_out(task.updated_at),
+        task=_spell_kind(task.kind, agent),
+        updated_at=format_timestamp(task.updated_at),
         data=data_of(task) if result is None else result,
         x=_detail(task),
     )
@@ -185,9 +185,9 @@ def _status(task: Task) -> BackgroundTaskStatus:
     return BackgroundTaskStatus(task.wire_status.value)
 
 
-def _spelt(kind: str, agent: str) -> BackgroundTaskType:
+def _spell_kind(kind: str, agent: str) -> BackgroundTaskType:
     """Return the name of a kind as the client at hand knows it."""
-    if kind == BackgroundTaskType.BULK_REPLAY.value and sdk.knows_no_dash(agent):
+    if kind == BackgroundTaskType.BULK_REPLAY.value and sdk.spells_with_underscore(agent):
         return cast("BackgroundTaskType", OLD_BULK_REPLAY)
     return BackgroundTaskType(kind) if kind in KINDS else cast("BackgroundTaskType", kind)
 
@@ -217,8 +217,8 @@ def _error(task: Task) -> TaskErrorOut | None:
     return None if task.error is None else TaskErrorOut(code=task.error.code, detail=task.error.detail)
 
 
-def _moment(moment: int | None) -> str | None:
-    return None if moment is None else moment_out(moment)
+def _timestamp(moment: int | None) -> str | None:
+    return None if moment is None else format_timestamp(moment)
 
 
 def _detail(task: Task) -> TaskDetailOut:
@@ -227,9 +227,9 @@ def _detail(task: Task) -> TaskDetailOut:
         state=task.state.value,
         progress=progress_out(task.progress),
         error=_error(task),
-        created_at=moment_out(task.created_at),
-        started_at=_moment(task.started_at),
-        finished_at=_moment(task.finished_at),
+        created_at=format_timestamp(task.created_at),
+        started_at=_timestamp(task.started_at),
+        finished_at=_timestamp(task.finished_at),
         created_by=task.created_by,
         withdrawn=task.counters.get(tasks.WITHDRAWN, 0) if task.state is State.CANCELLED else UNSET,
     )

@@ -9,7 +9,7 @@ from msgspec import Meta
 from tidings import ids
 from tidings.api.fields import UID
 from tidings.api.tasks import BackgroundTaskStatus, BackgroundTaskType
-from tidings.api.wire import Moment, Out
+from tidings.api.wire import Out, Timestamp
 from tidings.core import operational
 
 TAG: Final = "Webhook"
@@ -60,7 +60,7 @@ class EndpointEnabledEventData(_EndpointEventData, kw_only=True):
 class EndpointDisabledEventData(_EndpointEventData, kw_only=True):
     """The endpoint that was disabled, and since when it failed."""
 
-    fail_since: Moment | None
+    fail_since: Timestamp | None
     trigger: EndpointDisabledTrigger
 
 
@@ -69,7 +69,7 @@ class MessageAttemptFailedData(Out, kw_only=True):
 
     id: AttemptRef
     response_status_code: int
-    timestamp: Moment
+    timestamp: Timestamp
 
 
 class _AttemptEventData(Out, kw_only=True):

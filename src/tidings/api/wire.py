@@ -22,7 +22,7 @@ from tidings.model.page import Page
 from tidings.model.surrogates import LoneSurrogate
 
 Value = TypeVar("Value")
-Shown = TypeVar("Shown")
+Rendered = TypeVar("Rendered")
 InT = TypeVar("InT", bound="In")
 
 DEPTH_MAX: Final = 128
@@ -54,10 +54,10 @@ class Out(msgspec.Struct, rename="camel", kw_only=True):
     """An answer's body."""
 
 
-class ListResponse(Out, Generic[Shown]):
+class ListResponse(Out, Generic[Rendered]):
     """A page of a list."""
 
-    data: tuple[Shown, ...]
+    data: tuple[Rendered, ...]
     iterator: str | None
     done: bool
     prev_iterator: str | UnsetType | None = UNSET
@@ -88,8 +88,8 @@ class EmptyResponse(Out):
     """An empty object."""
 
 
-Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-"""A moment on the wire, in RFC 3339."""
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+"""A timestamp in RFC 3339."""
 
 _encoder: Final = msgspec.json.Encoder()
 encode: Final = _encoder.encode
@@ -100,15 +100,15 @@ def answer(status: int, body: Out) -> Answer:
     return Answer(status, encode(body))
 
 
-def listing(page: Page[Value], show: Callable[[Value], Shown]) -> Answer:
+def listing(page: Page[Value], render: Callable[[Value], Rendered]) -> Answer:
     """Answer with a page of a list, which ends where its answer would be too long."""
-    texts = page.mapped(lambda item: encode(show(item)))
-    shown = texts.within([len(text) for text in texts.items]).mapped(msgspec.Raw)
+    texts = page.mapped(lambda item: encode(render(item)))
+    rendered = texts.within([len(text) for text in texts.items]).mapped(msgspec.Raw)
     body = ListResponse(
-        data=shown.items,
-        iterator=shown.iterator,
-        done=shown.done,
-        prev_iterator=UNSET if shown.prev_iterator is None else shown.prev_iterator,
+        data=rendered.items,
+        iterator=rendered.iterator,
+        done=rendered.done,
+        prev_iterator=UNSET if rendered.prev_iterator is None else rendered.prev_iterator,
     )
     return Answer(200, encode(body))
 
@@ -170,17 +170,17 @@ def is_object(body: bytes) -> bool:
         return False
 
 
-def moment_in(text: str, *loc: str) -> int:
-    """Read a moment of a body into milliseconds."""
+def parse_timestamp(text: str, *loc: str) -> int:
+    """Parse a timestamp of a body into milliseconds."""
     try:
         return parse_rfc3339(text)
     except (ValueError, OverflowError) as error:
         raise _json_fault(loc, f"not a timestamp in RFC 3339: {error}") from error
 
 
-def moment_out(moment: int) -> str:
-    """Write a moment."""
-    return rfc3339(moment)
+def format_timestamp(timestamp: int) -> str:
+    """Format a timestamp in RFC 3339."""
+    return rfc3339(timestamp)
 
 
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # matches wherever it starts: one pass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What whoever runs the service needs now and then: keys, settings as they are, and deleting for good.
+"""Commands for operators: generate keys, show the settings, delete for good.
 
 `wipe` and `prune` work on the database itself. On PostgreSQL they may run beside the service; a SQLite file has one
 owner, so there the service must not run.
@@ -13,8 +13,8 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 
 import typer
 
-from tidings.cli.moments import moment
 from tidings.cli.serve import ConfigFile, DatabaseUrl
+from tidings.cli.timestamps import parse_timestamp
 from tidings.clock import DAY, SystemClock, parse_rfc3339
 from tidings.config import ConfigError, load, origins, without_effect
 from tidings.core import wiping
@@ -70,8 +70,8 @@ def wipe(
     if not sure:
         typer.echo(f"This deletes all that {org} has. Say --yes-i-know-what-im-doing to have it done.", err=True)
         raise typer.Exit(1)
-    gone = _on(db, config, lambda database: wiping.wipe(database, OrgId(org), chunk=1_000))
-    typer.echo(f"Deleted of {org}: {_told(gone)}.")
+    deleted = _with_database(db, config, lambda database: wiping.wipe(database, OrgId(org), chunk=1_000))
+    typer.echo(f"Deleted of {org}: {_wiped_text(deleted)}.")
 
 
 def prune(  # noqa: PLR0913 - each is a flag
@@ -92,25 +92,31 @@ def prune(  # noqa: PLR0913 - each is a flag
 
     Messages that still have deliveries stay, unless --discard-deliveries is given.
     """
-    before = parse_rfc3339(moment(older_than, "--older-than", SystemClock()))
+    before = parse_rfc3339(parse_timestamp(older_than, "--older-than", SystemClock()))
     if before > SystemClock().now() - _LATELY_MS:
         typer.echo("--older-than reaches messages that are less than 90 days old.", err=True)
     if dry_run or not sure:
-        for line in _counted(_on(db, config, lambda opened: wiping.count_old(opened, before, chunk=batch_size))):
+        for line in _count_lines(
+            _with_database(db, config, lambda opened: wiping.count_old(opened, before, chunk=batch_size))
+        ):
             typer.echo(line)
         if dry_run:
             return
         typer.echo("Nothing is deleted yet; add --yes-i-know-what-im-doing.", err=True)
         raise typer.Exit(1)
     now = SystemClock().now()
-    gone = _on(db, config, lambda opened: wiping.prune(opened, before, now, chunk=batch_size, deliveries=deliveries))
-    typer.echo(_pruned(gone), err=True)
-    if gone["kept"]:
-        typer.echo(f"Kept: {gone['kept']} messages that have deliveries; --discard-deliveries deletes them.", err=True)
+    deleted = _with_database(
+        db, config, lambda opened: wiping.prune(opened, before, now, chunk=batch_size, deliveries=deliveries)
+    )
+    typer.echo(_pruned_text(deleted), err=True)
+    if deleted["kept"]:
+        typer.echo(
+            f"Kept: {deleted['kept']} messages that have deliveries; --discard-deliveries deletes them.", err=True
+        )
 
 
-def _counted(old: Old) -> list[str]:
-    """Say what a run would delete and what it would keep."""
+def _count_lines(old: Old) -> list[str]:
+    """Describe what a run would delete and keep."""
     lines = [f"Messages: {old.messages}, with {old.attempts} attempts."]
     if not old.deliveries:
         return lines
@@ -123,28 +129,28 @@ def _counted(old: Old) -> list[str]:
     return lines if endpoints <= _NAMED_AT_MOST else [*lines, f"  and {endpoints - _NAMED_AT_MOST} endpoints more"]
 
 
-def _pruned(gone: Counter[str]) -> str:
-    parts = [f"{gone['messages']} messages", f"{gone['attempts']} attempts"]
-    if gone["deliveries"]:
-        parts.append(f"{gone['deliveries']} deliveries that were scheduled or in flight")
-    ended = f"; {gone['payloads']} payloads whose time was over" if gone["payloads"] else ""
+def _pruned_text(deleted: Counter[str]) -> str:
+    parts = [f"{deleted['messages']} messages", f"{deleted['attempts']} attempts"]
+    if deleted["deliveries"]:
+        parts.append(f"{deleted['deliveries']} deliveries that were scheduled or in flight")
+    ended = f"; {deleted['payloads']} payloads whose time was over" if deleted["payloads"] else ""
     return f"Deleted: {', '.join(parts)}{ended}."
 
 
-def _told(gone: Counter[str]) -> str:
+def _wiped_text(deleted: Counter[str]) -> str:
     kinds = ("applications", "endpoints", "messages", "attempts", "deliveries", "tasks")
-    return ", ".join(f"{gone[kind]} {kind}" for kind in kinds)
+    return ", ".join(f"{deleted[kind]} {kind}" for kind in kinds)
 
 
-def _on(db: str | None, config: Path | None, work: Callable[[Database], Awaitable[Result]]) -> Result:
+def _with_database(db: str | None, config: Path | None, work: Callable[[Database], Awaitable[Result]]) -> Result:
     """Do something on the database of this configuration."""
     from tidings.server import open_database  # noqa: PLC0415 - the whole service, and seldom needed here
 
-    async def done() -> Result:
+    async def run() -> Result:
         database = await open_database(load(file=config, db_dsn=db))
         try:
             return await work(database)
         finally:
             await database.close()
 
-    return asyncio.run(done())
+    return asyncio.run(run())

@@ -9,7 +9,7 @@ from tidings.cli.remote import Remote, Unreachable
 
 
 def healthcheck(url: Annotated[str, typer.Argument(metavar="URL", help="Where the server is.")]) -> None:
-    """Exit with 0 if the server is well, with 1 otherwise."""
+    """Exit with 0 if the server is healthy, with 1 otherwise."""
     try:
         status = Remote(url).head("/api/v1/health")
     except Unreachable as error:

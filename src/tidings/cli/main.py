@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command `tidings`: its sub-commands, and what is said when one cannot do its work."""
+"""The command `tidings`: its subcommands, and the errors of a command that cannot run."""
 
 import sys
 from typing import Annotated, Final
@@ -41,8 +41,8 @@ app.add_typer(deliveries.app, name="deliveries")
 app.command("demo")(demo.demo)
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
-    if wanted:
+def _version(requested: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if requested:
         typer.echo(f"tidings {__version__}")
         raise typer.Exit
 
@@ -54,7 +54,7 @@ def options(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
-    """Take what stands before the sub-command."""
+    """Accept the options before the subcommand."""
     del version
 
 
@@ -62,7 +62,7 @@ def main() -> None:
     """Run the command line; trouble that is not ours is one line, not a traceback."""
     try:
         app()
-    except StorageError as error:  # a driver's text need not say that it is the database's
+    except StorageError as error:  # a driver's text may not mention the database
         typer.echo(f"tidings: the database: {error}", err=True)
         sys.exit(_CANNOT)
     except (ConfigError, RemoteError) as error:

@@ -24,7 +24,7 @@ class Unreachable(RemoteError):
 
 
 class BadArgumentError(RemoteError):
-    """An argument that says nothing; the message says what would."""
+    """An invalid argument; the message names the valid ones."""
 
 
 class Remote:
@@ -46,16 +46,16 @@ class Remote:
         if not self._token:
             raise RemoteError("no token: give --token or set TIDINGS_TOKEN; `tidings jwt generate` makes one")
         given = urlencode({name: value for name, value in query.items() if value is not None})
-        status, told = self._ask(method, f"{path}?{given}" if given else path, body)
+        status, response = self._request(method, f"{path}?{given}" if given else path, body)
         if status not in (http.client.OK, http.client.ACCEPTED):
-            raise RemoteError(f"{self._url}: {_HINTS.get(status) or _detail(status, told)}")
-        return told
+            raise RemoteError(f"{self._url}: {_HINTS.get(status) or _detail(status, response)}")
+        return response
 
     def head(self, path: str) -> int:
         """Return the status of a HEAD."""
-        return self._ask("HEAD", path)[0]
+        return self._request("HEAD", path)[0]
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         headers = {"accept": "application/json", "content-type": "application/json"}
         if self._token:
             headers["authorization"] = f"Bearer {self._token}"
@@ -87,10 +87,10 @@ def _parts(url: str) -> SplitResult:
 
 
 def _detail(status: int, body: bytes) -> str:
-    """Return what a refusal says, whatever form it has."""
+    """Return the detail of an error response, whatever its form."""
     try:
-        told: Any = json.loads(body)
-        detail = told["detail"]
+        parsed: Any = json.loads(body)
+        detail = parsed["detail"]
     except (ValueError, TypeError, KeyError):
         return f"status {status}"
     if isinstance(detail, list):
@@ -98,10 +98,10 @@ def _detail(status: int, body: bytes) -> str:
     return f"{detail} (status {status})"
 
 
-def _fault(told: Any) -> str:  # noqa: ANN401 - JSON
-    """Return one thing that is wrong with a request, and where."""
-    if not isinstance(told, dict):
-        return str(told)
-    place = ".".join(str(step) for step in told.get("loc", ())[1:])
-    message = str(told.get("msg", told))
+def _fault(fault: Any) -> str:  # noqa: ANN401 - JSON
+    """Return one fault of a request, and its place."""
+    if not isinstance(fault, dict):
+        return str(fault)
+    place = ".".join(str(step) for step in fault.get("loc", ())[1:])
+    message = str(fault.get("msg", fault))
     return message if not place.strip(".") or place in message else f"{place}: {message}"

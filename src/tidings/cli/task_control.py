@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from tidings.cli.remote import Remote
-from tidings.cli.tasks import DEFAULT_URL, AsJson, TaskId, Token, Url, show
+from tidings.cli.tasks import DEFAULT_URL, AsJson, TaskId, Token, Url, print_task
 
 
 class Outcome(Enum):
-    """What has become of an item."""
+    """The outcome of an item of a task."""
 
     REARMED = "rearmed"
     DELIVERED = "delivered"
@@ -28,7 +28,7 @@ class Outcome(Enum):
 
 
 class Item(msgspec.Struct, rename="camel"):
-    """An item as the server tells it."""
+    """An item as the server returns it."""
 
     id: str
     outcome: str
@@ -39,7 +39,7 @@ class Item(msgspec.Struct, rename="camel"):
 
     @property
     def fields(self) -> tuple[str, str, str, str]:
-        """What is shown of it."""
+        """The fields to print."""
         code = None if self.response_status_code is None else str(self.response_status_code)
         return self.msg_id or self.id, self.outcome, self.reason or code or "", self.at or ""
 
@@ -56,43 +56,43 @@ _items: Final = msgspec.json.Decoder(Items)
 
 
 def cancel(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
-    """End a task at once, and withdraw what it asked to be sent and nobody sends yet."""
+    """Cancel a task, and the deliveries it rescheduled that are not in flight."""
     _command(Remote(url, token), task_id, "cancel", as_json=as_json)
 
 
 def pause(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
-    """Let a task stand still at once."""
+    """Pause a task."""
     _command(Remote(url, token), task_id, "pause", as_json=as_json)
 
 
 def resume(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
-    """Let a paused task go on."""
+    """Resume a paused task."""
     _command(Remote(url, token), task_id, "resume", as_json=as_json)
 
 
 def retry(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
-    """Let a failed task go on from where it failed."""
+    """Retry a failed task from where it failed."""
     _command(Remote(url, token), task_id, "retry", as_json=as_json)
 
 
 def _command(remote: Remote, task_id: str, name: str, *, as_json: bool) -> None:
-    show(remote.send("POST", f"/api/v1/background-task/{quote(task_id, safe='')}/{name}"), as_json=as_json)
+    print_task(remote.send("POST", f"/api/v1/background-task/{quote(task_id, safe='')}/{name}"), as_json=as_json)
 
 
 def items(  # noqa: PLR0913 - each is a flag
     task_id: TaskId,
     *,
-    outcome: Annotated[Outcome | None, typer.Option(help="Only these.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=250, help="At most so many.")] = 50,
+    outcome: Annotated[Outcome | None, typer.Option(help="Show only items with this outcome.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=250, help="Show at most this many.")] = 50,
     iterator: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what has become of each item of a task."""
-    wanted = None if outcome is None else outcome.value
+    """List the outcome of each item of a task."""
+    outcome_value = None if outcome is None else outcome.value
     path = f"/api/v1/background-task/{quote(task_id, safe='')}/items"
-    body = Remote(url, token).get(path, outcome=wanted, limit=limit, iterator=iterator)
+    body = Remote(url, token).get(path, outcome=outcome_value, limit=limit, iterator=iterator)
     if as_json:
         typer.echo(body)
         return

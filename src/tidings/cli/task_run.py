@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings tasks run …`: start a task of any kind, or only ask what it would do, and follow it if wanted."""
+"""`tidings tasks run …`: start a task of any kind or estimate it, and follow it on request."""
 
 import sys
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from urllib.parse import quote
 import msgspec
 import typer
 
-from tidings.cli.moments import moment
 from tidings.cli.remote import BadArgumentError, Remote
 from tidings.cli.tasks import DEFAULT_URL, AsJson, Token, Url, follow
+from tidings.cli.timestamps import parse_timestamp
 from tidings.clock import SystemClock
 from tidings.model import surrogates
 
@@ -20,11 +20,11 @@ app = typer.Typer(help="Start a background task.", no_args_is_help=True)
 
 App: TypeAlias = Annotated[str, typer.Argument(metavar="APP", help="The application's id or uid.")]
 Endpoint: TypeAlias = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id or uid.")]
-Since: TypeAlias = Annotated[str, typer.Option(help="From when on: `2h` ago, or a moment in RFC 3339.")]
-Until: TypeAlias = Annotated[str | None, typer.Option(help="Up to when; without it up to now.")]
-Rate: TypeAlias = Annotated[int | None, typer.Option("--rate", min=1, help="At most so many messages a second.")]
+Since: TypeAlias = Annotated[str, typer.Option(help="Start of the range: an age (`2h`) or a timestamp in RFC 3339.")]
+Until: TypeAlias = Annotated[str | None, typer.Option(help="End of the range; now unless given.")]
+Rate: TypeAlias = Annotated[int | None, typer.Option("--rate", min=1, help="Send at most this many messages a second.")]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Also for a disabled endpoint: waits for it.")]
-DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Only tell what the task would do.")]
+DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Show what the task would do, without starting it.")]
 Wait: TypeAlias = Annotated[bool, typer.Option("--wait", help="Follow the task to its end.")]
 
 _STDIN: Final = "-"
@@ -48,7 +48,7 @@ class DryRunResult(msgspec.Struct, rename="camel"):
 
     @property
     def lines(self) -> list[tuple[str, str]]:
-        """What is shown of it."""
+        """The fields to print."""
         total = "unknown" if self.total is None else f"{self.total}" if self.exact else f"about {self.total}"
         seconds = "unknown" if self.estimate_seconds is None else f"{self.estimate_seconds} s"
         return [("task", self.task), ("total", total), ("takes", seconds), ("sample", " ".join(self.sample))]
@@ -59,8 +59,8 @@ _dry_run_result: Final = msgspec.json.Decoder(DryRunResult)
 
 
 @dataclass(frozen=True, slots=True)
-class _How:
-    """What is to be done beside starting."""
+class _Options:
+    """Options that every kind of task has."""
 
     remote: Remote
     dry_run: bool
@@ -68,44 +68,44 @@ class _How:
     as_json: bool
 
     def start(self, method: str, path: str, body: dict[str, Any] | None = None, **query: object) -> None:
-        """Start a task, or ask what it would do."""
+        """Start a task, or estimate it in a dry run."""
         given = {name: value for name, value in (body or {}).items() if value is not None}
         sent = None if body is None else msgspec.json.encode(given)
         dry = "true" if self.dry_run else None
-        told = self.remote.send(method, f"/api/v1{path}", sent, dryRun=dry, **query)
+        response = self.remote.send(method, f"/api/v1{path}", sent, dryRun=dry, **query)
         if self.dry_run:
-            self._show_dry_run(told)
+            self._show_dry_run(response)
         elif self.wait:
-            follow(self.remote, _started.decode(told).id, as_json=self.as_json)
+            follow(self.remote, _started.decode(response).id, as_json=self.as_json)
         else:
-            self._tell(told)
+            self._print_started(response)
 
-    def _show_dry_run(self, told: bytes) -> None:
+    def _show_dry_run(self, response: bytes) -> None:
         if self.as_json:
-            typer.echo(told)
+            typer.echo(response)
             return
-        for name, value in _dry_run_result.decode(told).lines:
+        for name, value in _dry_run_result.decode(response).lines:
             typer.echo(f"{name:<10}{value}")
 
-    def _tell(self, told: bytes) -> None:
+    def _print_started(self, response: bytes) -> None:
         if self.as_json:
-            typer.echo(told)
+            typer.echo(response)
             return
-        task_id = _started.decode(told).id
+        task_id = _started.decode(response).id
         typer.echo(task_id)
         typer.echo(f"Started. Follow it with: tidings tasks watch {task_id}", err=True)
 
 
 def _window(since: str, until: str | None, rate: int | None) -> dict[str, Any]:
-    ends = None if until is None else moment(until, "--until", _clock)
-    return {"since": moment(since, "--since", _clock), "until": ends, "ratePerSecond": rate}
+    ends = None if until is None else parse_timestamp(until, "--until", _clock)
+    return {"since": parse_timestamp(since, "--since", _clock), "until": ends, "ratePerSecond": rate}
 
 
-def _at(app_id: str, endpoint_id: str, name: str) -> str:
+def _endpoint_path(app_id: str, endpoint_id: str, name: str) -> str:
     return f"/app/{quote(app_id, safe='')}/endpoint/{quote(endpoint_id, safe='')}/{name}"
 
 
-def _forced(force: bool) -> str | None:  # noqa: FBT001 - a flag, passed on
+def _force_flag(force: bool) -> str | None:  # noqa: FBT001 - a flag, passed on
     return "true" if force else None
 
 
@@ -124,10 +124,10 @@ def recover(  # noqa: PLR0913 - each is a flag
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send again what failed for an endpoint."""
-    path = _at(app_id, endpoint_id, "recover")
-    how = _How(Remote(url, token), dry_run, wait, as_json)
-    how.start("POST", path, _window(since, until, rate), force=_forced(force))
+    """Resend the messages whose delivery to an endpoint failed."""
+    path = _endpoint_path(app_id, endpoint_id, "recover")
+    options = _Options(Remote(url, token), dry_run, wait, as_json)
+    options.start("POST", path, _window(since, until, rate), force=_force_flag(force))
 
 
 @app.command("replay")
@@ -145,10 +145,10 @@ def replay(  # noqa: PLR0913 - each is a flag
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send what an endpoint was never sent."""
-    path = _at(app_id, endpoint_id, "replay-missing")
-    how = _How(Remote(url, token), dry_run, wait, as_json)
-    how.start("POST", path, _window(since, until, rate), force=_forced(force))
+    """Send the messages that an endpoint has never been sent."""
+    path = _endpoint_path(app_id, endpoint_id, "replay-missing")
+    options = _Options(Remote(url, token), dry_run, wait, as_json)
+    options.start("POST", path, _window(since, until, rate), force=_force_flag(force))
 
 
 @app.command("bulk-replay")
@@ -171,18 +171,18 @@ def bulk_replay(  # noqa: PLR0913 - each is a flag
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send again what an endpoint was sent before, delivered or not."""
+    """Resend messages that an endpoint was sent before, delivered or not."""
     filters = {"channel": channel, "tag": tag, "status": status, "statusCodeClass": code_class}
     body = {**_window(since, until, rate), "eventTypes": event_type or None, **filters}
-    how = _How(Remote(url, token), dry_run, wait, as_json)
-    how.start("POST", _at(app_id, endpoint_id, "bulk-replay"), body, force=_forced(force))
+    options = _Options(Remote(url, token), dry_run, wait, as_json)
+    options.start("POST", _endpoint_path(app_id, endpoint_id, "bulk-replay"), body, force=_force_flag(force))
 
 
 @app.command("stats")
 def stats(  # noqa: PLR0913 - each is a flag
     *,
     since: Since,
-    until: Annotated[str, typer.Option(help="Up to when: `0s` ago, or a moment in RFC 3339.")] = "0s",
+    until: Annotated[str, typer.Option(help="End of the range: an age (`0s`) or a timestamp in RFC 3339.")] = "0s",
     app_id: Annotated[list[str] | None, typer.Option("--app", help="Only this application; may be repeated.")] = None,
     dry_run: DryRun = False,
     wait: Wait = False,
@@ -191,8 +191,8 @@ def stats(  # noqa: PLR0913 - each is a flag
     as_json: AsJson = False,
 ) -> None:
     """Count the attempts of each application."""
-    window = {"since": moment(since, "--since", _clock), "until": moment(until, "--until", _clock)}
-    _How(Remote(url, token), dry_run, wait, as_json).start(
+    window = {"since": parse_timestamp(since, "--since", _clock), "until": parse_timestamp(until, "--until", _clock)}
+    _Options(Remote(url, token), dry_run, wait, as_json).start(
         "POST", "/stats/usage/app", {**window, "appIds": app_id or None}
     )
 
@@ -206,8 +206,8 @@ def aggregate(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell which event types the endpoints of each application name."""
-    _How(Remote(url, token), dry_run, wait, as_json).start("PUT", "/stats/usage/event-types")
+    """List the event types to which the endpoints of each application subscribe."""
+    _Options(Remote(url, token), dry_run, wait, as_json).start("PUT", "/stats/usage/event-types")
 
 
 @app.command("purge")
@@ -220,8 +220,8 @@ def purge(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete the payloads of all messages of an application. There is no way back."""
-    _How(Remote(url, token), dry_run, wait, as_json).start(
+    """Delete the payloads of all messages of an application. This cannot be undone."""
+    _Options(Remote(url, token), dry_run, wait, as_json).start(
         "POST", f"/app/{quote(app_id, safe='')}/msg/expunge-all-contents"
     )
 
@@ -242,7 +242,7 @@ def broadcast(  # noqa: PLR0913 - each is a flag
     """Send a message to every application."""
     more = {"eventId": event_id, "channels": channel or None}
     body = {"eventType": event_type, "payload": msgspec.Raw(_payload(payload)), **more}
-    _How(Remote(url, token), dry_run, wait, as_json).start("POST", "/msg/broadcast", body)
+    _Options(Remote(url, token), dry_run, wait, as_json).start("POST", "/msg/broadcast", body)
 
 
 @app.command("export")
@@ -254,8 +254,8 @@ def export(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an archive of the event types, with models for Python and TypeScript."""
-    _How(Remote(url, token), dry_run, wait, as_json).start("POST", "/event-type/export/openapi")
+    """Export the event types as an archive, with models for Python and TypeScript."""
+    _Options(Remote(url, token), dry_run, wait, as_json).start("POST", "/event-type/export/openapi")
 
 
 def _payload(given: str) -> bytes:

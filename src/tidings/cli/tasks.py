@@ -15,8 +15,8 @@ from rich.text import Text
 
 from tidings.cli.remote import Remote, Unreachable
 
-_LOOK_SECONDS: Final = 0.25
-_PATIENCE_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.25
+_UNREACHABLE_SECONDS: Final = 30.0
 
 app = typer.Typer(help="Background tasks of a running server.", no_args_is_help=True)
 
@@ -48,7 +48,7 @@ class Measure(msgspec.Struct, rename="camel"):
 
 
 class Trouble(msgspec.Struct):
-    """What went wrong."""
+    """The error of a failed task."""
 
     code: str
     detail: str
@@ -62,8 +62,8 @@ class Detail(msgspec.Struct, rename="camel"):
     error: Trouble | None = None
 
 
-class Shown(msgspec.Struct, rename="camel"):
-    """A task as the server tells it; another server may leave `x` out."""
+class RemoteTask(msgspec.Struct, rename="camel"):
+    """A task as the server returns it; another server may leave `x` out."""
 
     id: str
     task: str
@@ -85,7 +85,7 @@ class Shown(msgspec.Struct, rename="camel"):
         return self.measure.done + self.measure.skipped
 
     @property
-    def how_far(self) -> str:
+    def progress_text(self) -> str:
         total = self.measure.total
         return str(self.visited) if total is None else f"{self.visited}/{total}"
 
@@ -93,29 +93,31 @@ class Shown(msgspec.Struct, rename="camel"):
 class Listed(msgspec.Struct):
     """A page of tasks."""
 
-    data: list[Shown]
+    data: list[RemoteTask]
     done: bool
     iterator: str | None = None
 
 
-_one: Final = msgspec.json.Decoder(Shown)
+_one: Final = msgspec.json.Decoder(RemoteTask)
 _page: Final = msgspec.json.Decoder(Listed)
 
 
 @app.command("list")
 def list_tasks(  # noqa: PLR0913 - each is a flag
     *,
-    status: Annotated[Status | None, typer.Option(help="Only these.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Show only items with this outcome.")] = None,
     task: Annotated[str | None, typer.Option(help="Only of this kind, for example endpoint.recover.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=250, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=250, help="Show at most this many.")] = 50,
     iterator: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """List the tasks of the past 90 days, newest first."""
-    wanted = None if status is None else status.value
-    body = Remote(url, token).get("/api/v1/background-task", status=wanted, task=task, limit=limit, iterator=iterator)
+    status_value = None if status is None else status.value
+    body = Remote(url, token).get(
+        "/api/v1/background-task", status=status_value, task=task, limit=limit, iterator=iterator
+    )
     if as_json:
         typer.echo(body)
         return
@@ -128,7 +130,7 @@ def list_tasks(  # noqa: PLR0913 - each is a flag
 @app.command("get")
 def get_task(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
     """Show one task."""
-    show(_fetch(Remote(url, token), task_id), as_json=as_json)
+    print_task(_fetch(Remote(url, token), task_id), as_json=as_json)
 
 
 @app.command("watch")
@@ -137,8 +139,8 @@ def watch_task(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, 
     follow(Remote(url, token), task_id, as_json=as_json)
 
 
-def show(body: bytes, *, as_json: bool) -> None:
-    """Print a task as the server has told it."""
+def print_task(body: bytes, *, as_json: bool) -> None:
+    """Print a task."""
     if as_json:
         typer.echo(body)
         return
@@ -147,7 +149,7 @@ def show(body: bytes, *, as_json: bool) -> None:
 
 
 def follow(remote: Remote, task_id: str, *, as_json: bool) -> None:
-    """Print how far a task is until it ends, and what came of it; leave with 1 if it failed."""
+    """Print the progress of a task until it ends, then its result; exit with 1 if it failed."""
     console = Console()
     if as_json or not console.is_terminal:
         last = _follow_plainly(remote, task_id, as_json=as_json)
@@ -166,13 +168,13 @@ def _fetch(remote: Remote, task_id: str) -> bytes:
     return remote.get(f"/api/v1/background-task/{quote(task_id, safe='')}")
 
 
-def _lines(task: Shown) -> list[tuple[str, str]]:
+def _lines(task: RemoteTask) -> list[tuple[str, str]]:
     lines = [
         ("id", task.id),
         ("task", task.task),
         ("status", task.status.value),
         ("state", task.state),
-        ("progress", task.how_far),
+        ("progress", task.progress_text),
         ("updated", task.updated_at),
         ("data", msgspec.json.encode(task.data).decode()),
     ]
@@ -181,25 +183,25 @@ def _lines(task: Shown) -> list[tuple[str, str]]:
     return lines
 
 
-def _print_table(tasks: list[Shown]) -> None:
+def _print_table(tasks: list[RemoteTask]) -> None:
     """Print a table for people, and lines of tab-separated fields for programs."""
     console = Console()
     if not console.is_terminal:
         for task in tasks:
-            typer.echo(f"{task.id}\t{task.task}\t{task.state}\t{task.how_far}\t{task.updated_at}")
+            typer.echo(f"{task.id}\t{task.task}\t{task.state}\t{task.progress_text}\t{task.updated_at}")
         return
     table = Table("id", "task", "state", "progress", "updated")
     for task in tasks:
-        table.add_row(task.id, task.task, task.state, task.how_far, task.updated_at)
+        table.add_row(task.id, task.task, task.state, task.progress_text, task.updated_at)
     console.print(table)
 
 
-def _print_result(console: Console, name: str, value: Any) -> None:  # noqa: ANN401 - what the server tells
+def _print_result(console: Console, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Print a count in a line, and a list as a table for people or as lines of tab-separated fields for programs."""
     if not isinstance(value, list):
-        typer.echo(f"{name} {_told(value)}")
+        typer.echo(f"{name} {_text(value)}")
         return
-    rows = [[_told(field) for field in each.values()] if isinstance(each, dict) else [_told(each)] for each in value]
+    rows = [[_text(field) for field in each.values()] if isinstance(each, dict) else [_text(each)] for each in value]
     if not console.is_terminal:
         for row in rows:
             typer.echo("\t".join((name, *row)))
@@ -211,16 +213,16 @@ def _print_result(console: Console, name: str, value: Any) -> None:  # noqa: ANN
     console.print(table)
 
 
-def _told(value: Any) -> str:  # noqa: ANN401
+def _text(value: Any) -> str:  # noqa: ANN401
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, list):
-        return ", ".join(map(_told, value))
+        return ", ".join(map(_text, value))
     return msgspec.json.encode(value).decode()
 
 
 class _Watch:
-    """One task, looked at again and again; a server that restarts meanwhile is waited for."""
+    """Polls one task, and tolerates a server that restarts meanwhile."""
 
     def __init__(self, remote: Remote, task_id: str) -> None:
         self._remote = remote
@@ -228,51 +230,51 @@ class _Watch:
         self._answered: float | None = None
         self.body = b""
 
-    def look(self) -> Shown | None:
+    def poll(self) -> RemoteTask | None:
         """Return the task, or None while the server is away."""
         try:
             self.body = _fetch(self._remote, self._task_id)
         except Unreachable:
-            if self._answered is None or time.monotonic() - self._answered > _PATIENCE_SECONDS:
+            if self._answered is None or time.monotonic() - self._answered > _UNREACHABLE_SECONDS:
                 raise
             return None
         self._answered = time.monotonic()
         return _one.decode(self.body)
 
 
-def _follow_plainly(remote: Remote, task_id: str, *, as_json: bool) -> Shown:
+def _follow_plainly(remote: Remote, task_id: str, *, as_json: bool) -> RemoteTask:
     watch = _Watch(remote, task_id)
-    told = ""
+    printed = ""
     while True:
-        task = watch.look()
+        task = watch.poll()
         if task is not None:
-            line = watch.body.decode() if as_json else f"{task.id} {task.state} {task.how_far}"
-            if line != told:
+            line = watch.body.decode() if as_json else f"{task.id} {task.state} {task.progress_text}"
+            if line != printed:
                 typer.echo(line)
-                told = line
+                printed = line
             if task.status is not Status.RUNNING:
                 return task
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
-def _follow_on_a_bar(remote: Remote, task_id: str, console: Console) -> Shown:
+def _follow_on_a_bar(remote: Remote, task_id: str, console: Console) -> RemoteTask:
     watch = _Watch(remote, task_id)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[tells]}"))
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[status]}"))
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-        bar = progress.add_task(task_id, total=None, tells="")
+        bar = progress.add_task(task_id, total=None, status="")
         while True:
-            task = watch.look()
+            task = watch.poll()
             if task is None:
-                progress.update(bar, tells="the server does not answer; waiting")
+                progress.update(bar, status="the server does not answer; waiting")
             else:
-                progress.update(bar, total=task.measure.total, completed=task.visited, tells=_tells(task))
+                progress.update(bar, total=task.measure.total, completed=task.visited, status=_status_line(task))
                 if task.status is not Status.RUNNING:
                     return task
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
 
-def _tells(task: Shown) -> str:
-    said = f"{task.state} {task.how_far}"
+def _status_line(task: RemoteTask) -> str:
+    line = f"{task.state} {task.progress_text}"
     if task.measure.eta_seconds is not None:
-        said += f", {task.measure.eta_seconds} s left"
-    return said
+        line += f", {task.measure.eta_seconds} s left"
+    return line

@@ -48,10 +48,10 @@ async def _secret(settings: Settings) -> str:
     path = settings.sqlite_path
     if not given and path is not None:
         given = kept_secret(path)
-    return given or await _made(settings)
+    return given or await _stored_secret(settings)
 
 
-async def _made(settings: Settings) -> str:
+async def _stored_secret(settings: Settings) -> str:
     from tidings.server import open_database  # noqa: PLC0415 - the whole service, and seldom needed here
 
     path = settings.sqlite_path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Moments as people type them: `2h` for two hours ago, or RFC 3339."""
+"""Timestamps on the command line: `2h` for two hours ago, or RFC 3339."""
 
 import re
 from typing import Final
@@ -11,8 +11,8 @@ _AGO: Final = re.compile(r"(\d{1,9})\s*([smhdw])")
 _UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
 
-def moment(text: str, option: str, clock: Clock) -> str:
-    """Return a moment as the API takes it."""
+def parse_timestamp(text: str, option: str, clock: Clock) -> str:
+    """Return a timestamp in the form that the API expects."""
     ago = _AGO.fullmatch(text.strip())
     if ago is not None:
         return rfc3339(max(0, clock.now() - int(ago[1]) * _UNITS[ago[2]]))
@@ -20,5 +20,5 @@ def moment(text: str, option: str, clock: Clock) -> str:
         return rfc3339(parse_rfc3339(text))
     except (ValueError, OverflowError) as error:
         raise BadArgumentError(
-            f"{option} {text!r} is no moment; it looks like 2h, 30m, 7d or 2024-05-01T12:00:00Z"
+            f"{option} {text!r} is not a timestamp; use 2h, 30m, 7d or 2024-05-01T12:00:00Z"
         ) from error
