@@ -53,7 +53,7 @@ def are_gone(pids: list[int]) -> bool:
 
 
 def done_in(text: str) -> list[int]:
-    """Return how far the task was each time that it was told: of 140 failed messages with two attempts each."""
+    """Return each progress figure that the demo printed: 140 failed messages with two attempts each."""
     return [int(number) for number in re.findall(r"(\d+) of 280 ", text)]
 
 
@@ -77,10 +77,10 @@ def test_the_demo_loses_nothing_and_leaves_nothing(folder: Path) -> None:
         row(text, name)
         for name in (
             "accepted",
-            "delivered the first time",
-            "failed in the outage",
-            "re-sent by the task",
-            "delivered after having failed",
+            "delivered by the first attempt",
+            "failed during the outage",
+            "resent by the task",
+            "delivered after a failure",
             "lost",
         )
     ]
@@ -98,7 +98,7 @@ def test_an_interrupted_demo_leaves_nothing(folder: Path, number: signal.Signals
     with begun(folder, "--messages", "100") as process:
         for line in lines(process):
             said += line
-            if "The receiver breaks" in line:
+            if "The receiver fails" in line:
                 break
         process.send_signal(number)
         rest, _ = process.communicate(timeout=SECONDS)

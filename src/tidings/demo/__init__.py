@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""`tidings demo`: webhooks, an outage and its repair, on one machine and for one viewer."""
+"""`tidings demo`: webhooks, an outage and a recovery, on one machine."""

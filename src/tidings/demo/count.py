@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What became of every message, counted from what the receiver saw. Pure."""
+"""Count the result of the demo from the requests that the receiver got. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,52 +7,52 @@ from dataclasses import dataclass
 from typing import Final
 
 Seen = tuple[str, str, bool, int]
-"""One request as the receiver tells it: svix-id, svix-timestamp, whether the signature is right, status answered."""
+"""One request in the receiver's report: svix-id, svix-timestamp, whether the signature is valid, response status."""
 
-_GOOD: Final = range(200, 300)
+_SUCCESS: Final = range(200, 300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """The bill at the end."""
+class DemoResult:
+    """The result of the demo: how many messages were accepted, delivered, recovered, duplicated and lost."""
 
     accepted: int
     first_time: int
-    """Delivered at the first try."""
+    """Delivered by the first attempt."""
     failed: int
-    """Refused by the receiver at least once before they got through, if they did."""
-    repaired: int
+    """Failed at least once before they were delivered, if they were."""
+    recovered: int
     """Failed, and delivered later."""
     duplicates: dict[str, int]
-    """By message, how often more than once it was delivered."""
+    """Deliveries beyond the first one, by message."""
     lost: tuple[str, ...]
     """Accepted and never delivered."""
-    strangers: int
+    unknown: int
     """Requests for messages that were never accepted."""
-    forged: int
-    """Requests with a wrong signature."""
+    invalid_signatures: int
+    """Requests whose signature was invalid."""
 
 
-def outcome(accepted: Sequence[str], seen: Iterable[Seen]) -> Outcome:
-    """Compare what was accepted with what came, request by request in the order of arrival."""
+def result_of(accepted: Sequence[str], seen: Iterable[Seen]) -> DemoResult:
+    """Compare the accepted messages with the requests that arrived, in the order of arrival."""
     delivered: Counter[str] = Counter()
     failed: set[str] = set()
-    strangers = forged = 0
+    unknown = invalid = 0
     known = set(accepted)
-    for msg_id, _, genuine, status in seen:
-        forged += not genuine
-        strangers += msg_id not in known
-        if status in _GOOD:
+    for msg_id, _, is_valid, status in seen:
+        invalid += not is_valid
+        unknown += msg_id not in known
+        if status in _SUCCESS:
             delivered[msg_id] += 1
         elif msg_id not in delivered:
             failed.add(msg_id)
-    return Outcome(
+    return DemoResult(
         accepted=len(known),
         first_time=len(delivered.keys() - failed),
         failed=len(failed),
-        repaired=len(delivered.keys() & failed),
+        recovered=len(delivered.keys() & failed),
         duplicates={msg_id: times - 1 for msg_id, times in delivered.items() if times > 1},
         lost=tuple(msg_id for msg_id in accepted if msg_id not in delivered),
-        strangers=strangers,
-        forged=forged,
+        unknown=unknown,
+        invalid_signatures=invalid,
     )

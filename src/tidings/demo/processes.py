@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The two processes beside the demo's own: the service, as `tidings serve` runs it, and the receiver."""
+"""The two child processes of the demo: the service, as `tidings serve` runs it, and the receiver."""
 
 import asyncio
 import contextlib
@@ -26,21 +26,24 @@ _LOG_SHOWN: Final = 2_000
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the message says why."""
+    """The demo cannot continue; the message gives the reason."""
 
 
 async def until(ready: Callable[[], Awaitable[bool]], what: str, seconds: float = _START_SECONDS) -> None:
-    """Wait until something is so; raises `DemoError` if it does not come about."""
+    """Wait until `ready` returns true; raise `DemoError` after the timeout.
+
+    `what` names the awaited step in the error.
+    """
     try:
         async with asyncio.timeout(seconds):
-            while not await ready():  # noqa: ASYNC110 - another process is asked, nothing tells us
+            while not await ready():  # noqa: ASYNC110 - the state is in another process, which sends no events
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError as error:
-        raise DemoError(f"{what}: not within {seconds:.0f} s") from error
+        raise DemoError(f"{what} took longer than {seconds:.0f} s") from error
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
+    """Return a free port on loopback."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -48,7 +51,7 @@ def free_port() -> int:
 
 
 class Service:
-    """The service in a process of its own, on a database in a temporary folder."""
+    """The service in a child process, with its database in a temporary folder."""
 
     def __init__(self, **settings: object) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tidings-demo-"))
@@ -71,11 +74,11 @@ class Service:
     @property
     def pid(self) -> int:
         if self._process is None:
-            raise DemoError("the service does not run")
+            raise DemoError("the service is not running")
         return self._process.pid
 
     async def start(self) -> None:
-        """Start, and return once it listens."""
+        """Start the service and wait until it accepts connections."""
         with (self.folder / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own program; a fork takes no time
                 _tidings("serve", "--config", str(self.config)),
@@ -91,7 +94,7 @@ class Service:
     async def _listens(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             log = (self.folder / "serve.log").read_text(errors="replace")
-            raise DemoError(f"the service ended at its start:\n{log[-_LOG_SHOWN:]}")
+            raise DemoError(f"the service failed to start:\n{log[-_LOG_SHOWN:]}")
         with contextlib.suppress(OSError):
             _, writer = await asyncio.open_connection(HOST, self.port)
             writer.close()
@@ -99,30 +102,30 @@ class Service:
         return False
 
     async def token(self) -> str:
-        """Return a token, as `tidings jwt generate` prints it."""
+        """Return a token from `tidings jwt generate`."""
         command = _tidings("jwt", "generate", "--config", str(self.config))
         made = await asyncio.to_thread(
             subprocess.run, command, env=foreign(), cwd=self.folder, capture_output=True, text=True, check=False
         )
         if made.returncode:
-            raise DemoError(f"no token: {made.stderr}")
+            raise DemoError(f"`tidings jwt generate` failed: {made.stderr}")
         return str(made.stdout).strip().removeprefix("Token (Bearer): ")
 
     def kill(self) -> None:
-        """Kill -9: no chance to say a word."""
+        """Kill the process with SIGKILL, so that it cannot clean up."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def remove(self) -> None:
-        """Kill it if it runs, and take the folder away."""
+        """Kill the process if it runs, and delete its folder."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class ReceiverProcess:
-    """The receiver in a process of its own."""
+    """The receiver in a child process."""
 
     def __init__(self, *, stay: bool) -> None:
         command = [sys.executable, "-m", "tidings.demo.receiver", *(["--stay"] if stay else [])]
@@ -131,10 +134,12 @@ class ReceiverProcess:
             env=foreign(),
             stdin=subprocess.DEVNULL if stay else subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if stay else None,  # whoever waits for the demo's last word shall not wait for it
+            stderr=subprocess.DEVNULL
+            if stay
+            else None,  # an inherited stderr would keep a pipe on the demo's output open
             start_new_session=True,
         )
-        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        assert self._process.stdout is not None  # noqa: S101 - opened as a pipe above
         line = self._process.stdout.readline()
         self._process.stdout.close()
         if not line:
@@ -150,19 +155,19 @@ class ReceiverProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    async def control(self, **told: object) -> None:
-        """Tell it its secret, or whether to fail."""
-        await asyncio.to_thread(self._call, "PUT", "/control", told)
+    async def configure(self, **changes: object) -> None:
+        """Set the receiver's `secret`, or whether it is `failing`."""
+        await asyncio.to_thread(self._call, "PUT", "/control", changes)
 
     async def counts(self) -> tuple[int, int]:
-        """Return how many requests it has answered well, and how many badly."""
+        """Return how many requests succeeded and how many failed."""
         counted = await asyncio.to_thread(self._call, "GET", "/counts")
-        return counted["good"], counted["bad"]
+        return counted["succeeded"], counted["failed"]
 
     async def report(self) -> list[tuple[str, str, bool, int]]:
-        """Return every request that it has seen."""
+        """Return every request that the receiver got, in order of arrival."""
         seen = await asyncio.to_thread(self._call, "GET", "/report")
-        return [(msg_id, timestamp, genuine, status) for msg_id, timestamp, genuine, status in seen]
+        return [(msg_id, timestamp, is_valid, status) for msg_id, timestamp, is_valid, status in seen]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         connection = http.client.HTTPConnection(HOST, self.port, timeout=10)
@@ -171,7 +176,7 @@ class ReceiverProcess:
             return json.loads(connection.getresponse().read())
 
     def end(self) -> None:
-        """End it."""
+        """End the process."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         with contextlib.suppress(ProcessLookupError):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What the demo shows, in order, through the official Svix SDK as a user would do it.
+"""The steps of the demo, run through the official Svix SDK as a user would.
 
-The default retry schedule is armed: 5 seconds, then 5 minutes. The outage lasts until the first retries have failed
-too, so that what is repaired afterwards is repaired by the task and by nothing else.
+The retry schedule is the default: 5 seconds, then 5 minutes. The outage lasts until the first retries have failed as
+well, so that the recover task alone delivers the messages afterwards.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ from svix.models import (
 
 from tidings.clock import SECOND, Clock, SystemClock
 from tidings.config import bypass_proxies
-from tidings.demo.count import Outcome, outcome
+from tidings.demo.count import DemoResult, result_of
+from tidings.demo.narrator import Bar, Narrator
 from tidings.demo.processes import HOST, DemoError, ReceiverProcess, Service, until
-from tidings.demo.tell import Bar, Teller
 
 _EVENT_TYPE: Final = "invoice.paid"
 _HEALTHY_SHARE: Final = 0.3
@@ -48,7 +48,10 @@ _INTERRUPTED: Final = 130
 
 
 def run(messages: int, *, keep: bool) -> int:
-    """Show it; return the exit code."""
+    """Run the demo with a number of messages; return the exit code.
+
+    With `keep`, the service and the receiver go on running afterwards.
+    """
     bypass_proxies(HOST)
     try:
         return uvloop.run(_run(messages, keep=keep))
@@ -57,15 +60,15 @@ def run(messages: int, *, keep: bool) -> int:
 
 
 async def _run(messages: int, *, keep: bool) -> int:
-    """Show it, and leave nothing behind however it ends, unless something shall be kept."""
+    """Run the demo and remove its processes and files, however it ends, unless `keep` is set."""
     _cancel_on_signals()
-    tell = Teller()
+    narrator = Narrator()
     healthy = int(messages * _HEALTHY_SHARE)
     with _stage(messages - healthy, keep=keep) as stage:
         try:
-            return await Show(tell, stage).all(healthy, messages - healthy)
+            return await Show(narrator, stage).run(healthy, messages - healthy)
         except (DemoError, httpx.HTTPError, TimeoutError) as error:
-            tell.line(f"The demo cannot go on: {error or type(error).__name__}", "red")
+            narrator.line(f"The demo cannot continue: {error or type(error).__name__}", "red")
             stage.keep = False
             return 1
 
@@ -78,7 +81,7 @@ def _cancel_on_signals() -> None:
 
 @dataclass
 class Stage:
-    """The processes of one showing."""
+    """The processes of one run."""
 
     service: Service
     receiver: ReceiverProcess
@@ -87,8 +90,8 @@ class Stage:
 
 @contextlib.contextmanager
 def _stage(failing: int, *, keep: bool) -> Iterator[Stage]:
-    """Set up the service and the receiver, and take both away at the end."""
-    # In small chunks the task takes seconds in place of a blink, so a viewer can follow it.
+    """Start the receiver, prepare the service, and remove both at the end."""
+    # Small chunks make the task last for seconds, so that its progress is visible.
     chunk = max(1, failing * _ATTEMPTS // _CHUNKS)
     service = Service(task_chunk=chunk, delivery_concurrency=_AT_ONCE)
     receiver = None
@@ -106,9 +109,9 @@ def _stage(failing: int, *, keep: bool) -> Iterator[Stage]:
 
 @dataclass
 class Show:
-    """The story, and what has been made in the course of it."""
+    """The steps of the demo and the objects they have created."""
 
-    tell: Teller
+    narrator: Narrator
     stage: Stage
     clock: Clock = field(default_factory=SystemClock)
     token: str = ""
@@ -116,10 +119,10 @@ class Show:
     endpoint_id: str = ""
     accepted: list[str] = field(default_factory=list)
 
-    async def all(self, healthy: int, failing: int) -> int:
-        """Tell it from beginning to end; return the exit code."""
+    async def run(self, healthy: int, failing: int) -> int:
+        """Run every step; return the exit code."""
         began = self.clock.monotonic()
-        self.tell.console.print(
+        self.narrator.console.print(
             f"[bold]tidings[/]: {healthy + failing:,} webhooks, an outage, a kill -9, nothing lost\n"
         )
         await self._start()
@@ -129,25 +132,25 @@ class Show:
         await self._break_down(failing)
         task = await self._recover(since, failing)
         await self._read_back(task)
-        bill = outcome(self.accepted, await self.stage.receiver.report())
-        self._settle(bill, task)
-        self.tell.line(f"All of it took {self.clock.monotonic() - began:.0f} seconds.")
-        self._say_what_is_kept()
-        return 1 if bill.lost or bill.forged or task.status is not BackgroundTaskStatus.FINISHED else 0
+        result = result_of(self.accepted, await self.stage.receiver.report())
+        self._print_result(result, task)
+        self.narrator.line(f"The demo took {self.clock.monotonic() - began:.0f} seconds.")
+        self._explain_kept_processes()
+        return 1 if result.lost or result.invalid_signatures or task.status is not BackgroundTaskStatus.FINISHED else 0
 
     def _client(self) -> SvixAsync:
         return SvixAsync(self.token, SvixOptions(server_url=self.stage.service.url))
 
     async def _start(self) -> None:
         service = self.stage.service
-        self.tell.step("Start the service and a receiver, each in a process of its own")
+        self.narrator.step("Start the service and a receiver, each in its own process")
         await service.start()
         self.token = await service.token()
-        self.tell.line(f"service   pid {service.pid}  {service.url}  SQLite in {service.folder}")
-        self.tell.line(f"receiver  pid {self.stage.receiver.pid}  {self.stage.receiver.url}")
+        self.narrator.line(f"service   pid {service.pid}  {service.url}  SQLite in {service.folder}")
+        self.narrator.line(f"receiver  pid {self.stage.receiver.pid}  {self.stage.receiver.url}")
 
     async def _set_up(self) -> None:
-        self.tell.step(
+        self.narrator.step(
             f"Create an application, an event type and an endpoint with the official SDK (svix {svix.__version__})"
         )
         client = self._client()
@@ -155,33 +158,33 @@ class Show:
         await client.event_type.create(EventTypeIn(name=_EVENT_TYPE, description="An invoice was paid"))
         endpoint = await client.endpoint.create(app.id, EndpointIn(url=self.stage.receiver.url))
         secret = await client.endpoint.get_secret(app.id, endpoint.id)
-        await self.stage.receiver.control(secret=secret.key)
+        await self.stage.receiver.configure(secret=secret.key)
         self.app_id, self.endpoint_id = app.id, endpoint.id
-        self.tell.line(f"{app.id}  {endpoint.id}")
+        self.narrator.line(f"{app.id}  {endpoint.id}")
 
     async def _deliver(self, count: int) -> None:
-        self.tell.step(f"Send {count:,} messages while the receiver is well")
+        self.narrator.step(f"Send {count:,} messages while the receiver is healthy")
         took = await self._send(count)
 
         async def delivered() -> bool:
             return (await self.stage.receiver.counts())[0] >= count
 
         await until(delivered, "delivering to a healthy receiver", _DELIVERY_SECONDS)
-        self.tell.line(
+        self.narrator.line(
             f"{count:,} accepted and delivered in {took:.1f} s, each with a signature that the SDK verifies", "green"
         )
 
     async def _break_down(self, count: int) -> None:
-        self.tell.step(f"The receiver breaks: it answers 500 to everything. Send {count:,} more")
-        await self.stage.receiver.control(failing=True)
+        self.narrator.step(f"The receiver fails: it answers every request with 500. Send {count:,} more")
+        await self.stage.receiver.configure(failing=True)
         await self._send(count)
-        self.tell.line(f"{count:,} accepted: the caller does not notice")
+        self.narrator.line(f"{count:,} accepted: the caller is not affected")
         await self._until_failed(count, "failing once")
-        self.tell.line(
-            f"{count:,} deliveries failed. By the default schedule each is tried again after 5 seconds ...", "red"
+        self.narrator.line(
+            f"{count:,} deliveries failed. The default retry schedule sends each again after 5 seconds ...", "red"
         )
         await self._until_failed(2 * count, "failing twice")
-        self.tell.line(f"... and {count:,} failed again; the next try would come in 5 minutes", "red")
+        self.narrator.line(f"... and {count:,} failed again; the next retry is due in 5 minutes", "red")
 
     async def _until_failed(self, requests: int, what: str) -> None:
         async def failed() -> bool:
@@ -190,7 +193,7 @@ class Show:
         await until(failed, what, _DELIVERY_SECONDS)
 
     async def _send(self, count: int) -> float:
-        """Send messages, some at a time, and remember which were accepted; return how long it took."""
+        """Send messages concurrently and record the accepted ones; return the duration in seconds."""
         began = self.clock.monotonic()
         client = self._client()
         numbers = iter(range(len(self.accepted), len(self.accepted) + count))
@@ -204,95 +207,97 @@ class Show:
         return self.clock.monotonic() - began
 
     async def _recover(self, since: int, failed: int) -> BackgroundTaskOut:
-        self.tell.step("The receiver is well again. endpoint.recover sends what failed, as a background task")
-        await self.stage.receiver.control(failing=False)
-        moment = datetime.fromtimestamp(since / SECOND, UTC)
-        started = await self._client().endpoint.recover(self.app_id, self.endpoint_id, RecoverIn(since=moment))
-        self.tell.line(f"{started.id}: it looks at each failed attempt, and sends a message once")
-        with self.tell.bar("background_task.get") as bar:
+        self.narrator.step(
+            "The receiver is healthy again. The background task endpoint.recover resends every failed message"
+        )
+        await self.stage.receiver.configure(failing=False)
+        start = datetime.fromtimestamp(since / SECOND, UTC)
+        started = await self._client().endpoint.recover(self.app_id, self.endpoint_id, RecoverIn(since=start))
+        self.narrator.line(f"{started.id} reads each failed attempt and resends each message once")
+        with self.narrator.bar("background_task.get") as bar:
             task = await self._follow(started.id, bar, stop_at=int(failed * _KILL_SHARE))
             if task.status is BackgroundTaskStatus.RUNNING:
                 await self._kill()
                 task = await self._follow(started.id, bar)
             else:
-                self.tell.line("It was over before the service could be killed.")
+                self.narrator.line("The task finished before the service could be killed.")
         await self._until_delivered()
         return task
 
     async def _follow(self, task_id: str, bar: Bar, stop_at: int | None = None) -> BackgroundTaskOut:
-        """Show how far a task is until it ends, or until it has sent so many."""
+        """Show the progress of a task until it ends, or until it has sent `stop_at` messages."""
         client = self._client()
         total: int = 0
         async with asyncio.timeout(_TASK_SECONDS):
             while True:
                 task = await client.background_task.get(task_id)
                 sent = task.data.get("messagesSent", 0)
-                done, total = _how_far(task.data) or (total, total)
-                bar.show(done, total, f"{sent:,} messages sent")
+                done, total = _progress(task.data) or (total, total)
+                bar.update(done, total, f"{sent:,} messages sent")
                 if task.status is not BackgroundTaskStatus.RUNNING or (stop_at is not None and sent >= stop_at):
                     return task
                 await asyncio.sleep(_LOOK_SECONDS)
 
     async def _kill(self) -> None:
         service = self.stage.service
-        self.tell.line(f"kill -9 {service.pid}: the service is gone, in the middle of the task", "bold red")
+        self.narrator.line(f"kill -9 {service.pid}: the service dies in the middle of the task", "bold red")
         service.kill()
         await service.start()
-        self.tell.line(
-            f"started again, pid {service.pid}: the task goes on behind its last committed chunk", "bold green"
+        self.narrator.line(
+            f"restarted, pid {service.pid}: the task continues after its last committed chunk", "bold green"
         )
 
     async def _until_delivered(self) -> None:
-        """Wait for what the task has asked for and the service has not sent yet. What never comes is lost."""
+        """Wait until every accepted message is delivered. Messages that miss the timeout count as lost."""
 
         async def delivered() -> bool:
-            return not outcome(self.accepted, await self.stage.receiver.report()).lost
+            return not result_of(self.accepted, await self.stage.receiver.report()).lost
 
         with contextlib.suppress(DemoError):
-            await until(delivered, "delivering what was recovered", _DELIVERY_SECONDS)
+            await until(delivered, "delivering the recovered messages", _DELIVERY_SECONDS)
 
     async def _read_back(self, task: BackgroundTaskOut) -> None:
-        self.tell.step("Read the task back with background_task.list")
+        self.narrator.step("Read the task back with background_task.list")
         page = await self._client().background_task.list(BackgroundTaskListOptions(limit=10))
         for each in page.data:
-            self.tell.line(f"{each.id}  {each.task.value}  {each.status.value}  {each.data}")
+            self.narrator.line(f"{each.id}  {each.task.value}  {each.status.value}  {each.data}")
         if task.id not in [each.id for each in page.data]:
             raise DemoError("the task is not in the list")
 
-    def _settle(self, bill: Outcome, task: BackgroundTaskOut) -> None:
-        self.tell.step("The bill")
-        self.tell.table(
+    def _print_result(self, result: DemoResult, task: BackgroundTaskOut) -> None:
+        self.narrator.step("Compare the accepted messages with the requests that the receiver got")
+        self.narrator.table(
             [
-                ("accepted", bill.accepted, "answers 202 to the SDK"),
-                ("delivered the first time", bill.first_time, "what the receiver saw"),
-                ("failed in the outage", bill.failed, "what the receiver saw"),
-                ("re-sent by the task", task.data.get("messagesSent", 0), "background_task.get"),
-                ("delivered after having failed", bill.repaired, "what the receiver saw"),
-                ("duplicates", len(bill.duplicates), "what the receiver saw"),
-                ("lost", len(bill.lost), "accepted, never delivered"),
+                ("accepted", result.accepted, "202 responses to the SDK"),
+                ("delivered by the first attempt", result.first_time, "requests to the receiver"),
+                ("failed during the outage", result.failed, "requests to the receiver"),
+                ("resent by the task", task.data.get("messagesSent", 0), "background_task.get"),
+                ("delivered after a failure", result.recovered, "requests to the receiver"),
+                ("duplicates", len(result.duplicates), "requests to the receiver"),
+                ("lost", len(result.lost), "accepted but never delivered"),
             ]
         )
-        self.tell.duplicates(bill.duplicates)
-        if bill.lost:
-            self.tell.line(f"Lost: {', '.join(bill.lost[:5])}", "bold red")
-        if bill.forged:
-            self.tell.line(f"{bill.forged} requests had a wrong signature", "bold red")
-        if not bill.lost and not bill.forged:
-            self.tell.line("Nothing lost, every signature verified.", "bold green")
+        self.narrator.duplicates(result.duplicates)
+        if result.lost:
+            self.narrator.line(f"Lost: {', '.join(result.lost[:5])}", "bold red")
+        if result.invalid_signatures:
+            self.narrator.line(f"{result.invalid_signatures} requests had an invalid signature", "bold red")
+        if not result.lost and not result.invalid_signatures:
+            self.narrator.line("Nothing lost, every signature verified.", "bold green")
 
-    def _say_what_is_kept(self) -> None:
+    def _explain_kept_processes(self) -> None:
         if not self.stage.keep:
             return
         service, receiver = self.stage.service, self.stage.receiver
-        self.tell.step("Still running, as you asked")
-        self.tell.line(f"export TIDINGS_URL={service.url}")
-        self.tell.line(f"export TIDINGS_TOKEN={self.token}")
-        self.tell.line("tidings tasks list")
-        self.tell.line(f"To end it: kill {service.pid} {receiver.pid}; rm -r {service.folder}")
+        self.narrator.step("The service and the receiver are still running")
+        self.narrator.line(f"export TIDINGS_URL={service.url}")
+        self.narrator.line(f"export TIDINGS_TOKEN={self.token}")
+        self.narrator.line("tidings tasks list")
+        self.narrator.line(f"To stop them: kill {service.pid} {receiver.pid}; rm -r {service.folder}")
 
 
-def _how_far(data: dict[str, Any]) -> tuple[int, int] | None:
-    """Return what a task has visited and what it will in all, if it says so: a finished one tells its result only."""
+def _progress(data: dict[str, Any]) -> tuple[int, int] | None:
+    """Return the visited and the total items of a task, or None: a finished task reports only its result."""
     progress = data.get("progress")
     if progress is None or progress["total"] is None:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How the demo tells its story: with colours and a live bar in a terminal, in plain lines elsewhere."""
+"""The output of the demo: colors and a live progress bar in a terminal, plain lines elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ _DUPLICATES_SHOWN: Final = 5
 
 
 class Bar(Protocol):
-    """Shows how far something is."""
+    """A progress bar."""
 
-    def show(self, done: int, total: int, says: str) -> None:
-        """Show it as it is now."""
+    def update(self, done: int, total: int, label: str) -> None:
+        """Show the progress and a label beside it."""
         ...
 
 
@@ -28,44 +28,44 @@ class _LiveBar:
     progress: Progress
     bar: TaskID
 
-    def show(self, done: int, total: int, says: str) -> None:
-        self.progress.update(self.bar, completed=done, total=total or None, says=says)
+    def update(self, done: int, total: int, label: str) -> None:
+        self.progress.update(self.bar, completed=done, total=total or None, label=label)
 
 
 @dataclass
 class _PlainBar:
-    """A line for every tenth of the way."""
+    """Prints a line for every tenth of the progress."""
 
-    tell: "Teller"
-    shown: int = -1
-    said: str = ""
+    narrator: "Narrator"
+    tenth: int = -1
+    label: str = ""
 
-    def show(self, done: int, total: int, says: str) -> None:
+    def update(self, done: int, total: int, label: str) -> None:
         tenth = 0 if not total else done * _PLAIN_STEP // total
-        if tenth > self.shown or (done == total and says != self.said):
-            self.shown, self.said = tenth, says
-            self.tell.line(f"{done:,} of {total:,}  {says}")
+        if tenth > self.tenth or (done == total and label != self.label):
+            self.tenth, self.label = tenth, label
+            self.narrator.line(f"{done:,} of {total:,}  {label}")
 
 
 @dataclass
-class Teller:
-    """Numbers the steps and prints them."""
+class Narrator:
+    """Prints the numbered steps of the demo."""
 
     console: Console = field(default_factory=lambda: Console(highlight=False))
     _step: int = 0
 
     def step(self, text: str) -> None:
-        """Begin the next step."""
+        """Print the title of the next step."""
         self._step += 1
         self.console.print(f"[bold cyan]{self._step}[/]  [bold]{escape(text)}[/]", soft_wrap=True)
 
     def line(self, text: str, style: str = "") -> None:
-        """Tell something within a step."""
+        """Print a line within the step."""
         self.console.print(f"   {escape(text)}", style=style, soft_wrap=True)
 
     @contextmanager
     def bar(self, name: str) -> Iterator[Bar]:
-        """Show a bar for the length of a block; what is told meanwhile stands above it."""
+        """Show a progress bar during a block; lines printed meanwhile appear above it."""
         if not self.console.is_terminal:
             yield _PlainBar(self)
             return
@@ -73,13 +73,13 @@ class Teller:
             TextColumn("   {task.description}"),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("{task.fields[says]}"),
+            TextColumn("{task.fields[label]}"),
         )
         with Progress(*columns, TimeElapsedColumn(), console=self.console, refresh_per_second=20) as progress:
-            yield _LiveBar(progress, progress.add_task(name, total=None, says=""))
+            yield _LiveBar(progress, progress.add_task(name, total=None, label=""))
 
     def table(self, rows: list[tuple[str, int, str]]) -> None:
-        """Print what came of it: a name, a number and where the number is from."""
+        """Print the result: per row a name, a number and the source of the number."""
         table = Table("", "messages", "counted from")
         table.columns[1].justify = "right"
         for name, number, source in rows:
@@ -87,14 +87,14 @@ class Teller:
         self.console.print(table)
 
     def duplicates(self, found: dict[str, int]) -> None:
-        """List what came more than once, and say why."""
+        """List the messages that were delivered more than once, and explain the reason."""
         if not found:
             return
         self.line(
-            f"{len(found)} came twice: they were on their way at the moment of the kill. The receiver had answered,"
+            f"{len(found)} were delivered twice: they were in flight when the service was killed. The receiver had"
         )
-        self.line("the service died before it had written that down, so it sent them again: at least once, never lost.")
+        self.line("responded, but the service could not record it and sent them again: at least once, never lost.")
         for msg_id in list(found)[:_DUPLICATES_SHOWN]:
             self.line(f"  {msg_id}")
         if len(found) > _DUPLICATES_SHOWN:
-            self.line(f"  and {len(found) - _DUPLICATES_SHOWN} more; a receiver tells them apart by their svix-id")
+            self.line(f"  and {len(found) - _DUPLICATES_SHOWN} more; receivers detect duplicates by the svix-id header")
