@@ -13,10 +13,10 @@ from tidings.api.routes import PREFIX, Access
 from tidings.api.table import TABLE
 from tidings.api.unserved import UNSERVED
 from tidings.config import FOREIGN, Settings
-from tidings.model.task import TRANSITIONS, WIRE_STATUS, State, Strikes
+from tidings.model.task import TRANSITIONS, WIRE_STATUS, CountChange, State
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-STRIKES = {Strikes.KEPT: "", Strikes.ADDED: "+1", Strikes.CLEARED: "0"}
+COUNT_CHANGES = {CountChange.KEPT: "", CountChange.ADDED: "+1", CountChange.CLEARED: "0"}
 TESTS_ONLY = ("failpoints",)
 
 
@@ -79,13 +79,13 @@ def _moves() -> Iterator[tuple[State, State, str]]:
 
 
 def transitions() -> Iterator[str]:
-    yield "| what happens | from | to | epoch | strikes | |"
+    yield "| command | from | to | epoch | failed attempts | |"
     yield "|---|---|---|---|---|---|"
     for command, rule in TRANSITIONS.items():
         sources = ", ".join(f"`{state}`" for state in State if state in rule.sources)
         target = f"`{rule.target}`" + (f", at the limit `{rule.at_limit}`" if rule.at_limit else "")
         epoch = "+1" if rule.raises_epoch else ""
-        yield f"| {command} | {sources} | {target} | {epoch} | {STRIKES[rule.strikes]} | {rule.why} |"
+        yield f"| {command} | {sources} | {target} | {epoch} | {COUNT_CHANGES[rule.failed_attempts]} | {rule.why} |"
 
 
 def routes() -> Iterator[str]:

@@ -43,7 +43,7 @@ _FAILED, _OPEN, _MINE = 50, 20_000, 100
 """One task in so many has failed, is not at its end (paused, so that nobody works on it), is the application's."""
 _TASK: Final = insert(
     "task",
-    "id org_id app_id tenant kind args state wire_status turn ready_at size created_at updated_at finished_at",
+    "id org_id app_id tenant kind args state wire_status fair_round ready_at size created_at updated_at finished_at",
     "text text text text text text text text int8 int8 int4 int8 int8 int8",
 )
 _INDEXES: Final = {

@@ -109,7 +109,7 @@ class Server:
         known = handlers(self._clock, self._wake)
         worker = f"{os.uname().nodename}:{os.getpid()}:{self._node:08x}"
         limits = terms.tasks(settings)
-        # A process without the role works on no task, and expires the lapsed ones of others.
+        # A process without the role works on no task, and requeues tasks with expired leases.
         self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), known, worker)
         self._nodes = self._make_nodes(db, worker, self._runner)
         self._watching: Watching | None = None
@@ -133,7 +133,7 @@ class Server:
         if not isinstance(db, PostgresDatabase) or not db.keeps_sessions:
             return None
         liveness_lock = LivenessLock(db, db.connect, self._node, worker)
-        return Nodes(db, self._clock, liveness_lock, freed=self._freed, put_back=runner.inherit)
+        return Nodes(db, self._clock, liveness_lock, freed=self._freed, requeue=runner.take_over)
 
     def _freed(self) -> None:
         """Claim the deliveries of a lost node."""

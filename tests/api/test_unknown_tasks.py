@@ -154,11 +154,11 @@ async def test_a_task_in_an_unknown_state_breaks_no_list(api: Api) -> None:
 
 
 async def test_a_task_of_an_unknown_kind_keeps_nobody_from_work(api: Api) -> None:
-    """Neither queued, nor lapsed with arguments that nobody here can read."""
+    """Neither queued, nor expired with arguments that nobody here can read."""
     app = await api.app()
     await stored(api, State.QUEUED, kind=UNKNOWN)
-    lapsed = await stored(api, State.RUNNING, kind=UNKNOWN)
-    await change(api, lapsed, args="v2", lease_until=1, strikes=4)
+    expired = await stored(api, State.RUNNING, kind=UNKNOWN)
+    await change(api, expired, args="v2", lease_until=1, failed_attempts=4)
 
     async with recovering(api):
         started = (await api.call("PUT", "/stats/usage/event-types")).json()
@@ -166,4 +166,4 @@ async def test_a_task_of_an_unknown_kind_keeps_nobody_from_work(api: Api) -> Non
 
     assert "finished" == ended["status"]
     assert app in json.dumps(ended["data"])
-    assert "failed" == (await api.read(f"/background-task/{lapsed}"))["x"]["state"]
+    assert "failed" == (await api.read(f"/background-task/{expired}"))["x"]["state"]

@@ -27,15 +27,15 @@ class Node:
         self.leases = Leases(new_node())
         self.liveness_lock = LivenessLock(db, db.connect, self.leases.node, name)
         self.freed = 0
-        self.inherited: list[str] = []
-        self._nodes = Nodes(db, SystemClock(), self.liveness_lock, freed=self._free, put_back=self._put_back)
+        self.taken_over: list[str] = []
+        self._nodes = Nodes(db, SystemClock(), self.liveness_lock, freed=self._free, requeue=self._requeue)
         self.made.append(self)
 
     def _free(self) -> None:
         self.freed += 1
 
-    async def _put_back(self, worker: str) -> None:
-        self.inherited.append(worker)
+    async def _requeue(self, worker: str) -> None:
+        self.taken_over.append(worker)
 
     async def check(self, times: int = 1) -> None:
         for _ in range(times):
@@ -105,7 +105,7 @@ async def test_deliveries_of_a_lost_node_are_due_after_three_heartbeats(shared: 
     await alive.check()
 
     assert not await _is_leased(db)
-    assert (alive.inherited, alive.freed) == (["a:1"], 1)
+    assert (alive.taken_over, alive.freed) == (["a:1"], 1)
     await alive.check(5)
     assert alive.freed == 1
     await alive.leave()
@@ -167,7 +167,7 @@ async def test_a_node_declared_lost_as_it_came_back_is_noticed_when_it_dies(shar
     await other.check(3)
 
     assert not await _is_leased(db)
-    assert (other.inherited, other.freed) == (["a:1"], 1)
+    assert (other.taken_over, other.freed) == (["a:1"], 1)
     await other.leave()
 
 

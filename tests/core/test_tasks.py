@@ -163,7 +163,7 @@ async def test_a_pause_takes_the_task_from_its_worker_at_once(services: Services
     clock.advance(1)
     resumed = await use_cases.resume(services, OWNER, task.id)
 
-    assert (resumed.state, resumed.strikes) == (State.QUEUED, 0)
+    assert (resumed.state, resumed.failed_attempts) == (State.QUEUED, 0)
     assert (await _run(services)).id == task.id
 
 

@@ -28,17 +28,17 @@ advance  -         running    -         -          -       -
 finish   -         succeeded  -         -          -       -
 wait     -         queued     -         -          -       -
 yield    -         queued     -         -          -       -
-strike   -         queued     -         -          -       -
-lapse    -         queued     -         -          -       -
+fail     -         queued     -         -          -       -
+expire   -         queued     -         -          -       -
 pause    paused    paused     -         -          -       -
 resume   -         -          queued    -          -       -
 cancel   cancelled cancelled  cancelled -          -       -
 retry    -         -          -         -          queued  -
 """
 EPOCH_KEPT = {Command.ADVANCE, Command.FINISH, Command.RESUME}
-STRIKES_AFTER = {
+FAILED_ATTEMPTS_AFTER = {
     **dict.fromkeys((Command.ADVANCE, Command.FINISH, Command.RESUME, Command.RETRY), 0),
-    **dict.fromkeys((Command.STRIKE, Command.LAPSE), 3),
+    **dict.fromkeys((Command.FAIL, Command.EXPIRE), 3),
 }
 
 
@@ -61,7 +61,7 @@ def _task(**changes: object) -> Task:
         args="{}",
         state=State.RUNNING,
         priority=0,
-        turn=0,
+        fair_round=0,
         ready_at=0,
         epoch=1,
         lease_until=1,
@@ -74,7 +74,7 @@ def _task(**changes: object) -> Task:
         rate=50.0,
         busy_ms=3_000,
         chunks=4,
-        strikes=0,
+        failed_attempts=0,
         error=None,
         counters={},
         lock_key=None,
@@ -92,14 +92,14 @@ def _task(**changes: object) -> Task:
 def test_each_command_does_to_each_state_what_the_table_says(
     command: Command, state: State, after: State | None
 ) -> None:
-    result = moved(Standing(state, epoch=7, strikes=2), command)
+    result = moved(Standing(state, epoch=7, failed_attempts=2), command)
 
     assert allows(command, state) is (after is not None)
     if after is None:
         assert result is None
     else:
         epoch = 7 if command in EPOCH_KEPT else 8
-        assert result == Standing(after, epoch, STRIKES_AFTER.get(command, 2))
+        assert result == Standing(after, epoch, FAILED_ATTEMPTS_AFTER.get(command, 2))
 
 
 def test_the_table_is_about_every_command_and_every_state() -> None:
@@ -108,8 +108,8 @@ def test_the_table_is_about_every_command_and_every_state() -> None:
     assert all(rule.why for rule in TRANSITIONS.values())
 
 
-@pytest.mark.parametrize("command", [Command.STRIKE, Command.LAPSE])
-def test_the_last_strike_fails_the_task(command: Command) -> None:
+@pytest.mark.parametrize("command", [Command.FAIL, Command.EXPIRE])
+def test_the_last_failed_attempt_fails_the_task(command: Command) -> None:
     assert moved(Standing(State.RUNNING, 1, 4), command) == Standing(State.FAILED, 2, 5)
     assert moved(Standing(State.RUNNING, 1, 0), command, limit=0) == Standing(State.FAILED, 2, 1)
 
@@ -161,7 +161,7 @@ def test_the_tenant_is_the_application_or_else_the_organisation() -> None:
 
 
 def test_a_row_knows_its_claim_and_its_standing() -> None:
-    task = _task(strikes=2)
+    task = _task(failed_attempts=2)
 
     assert (task.claim.id, task.claim.epoch) == ("qtask_1", 1)
     assert task.standing == Standing(State.RUNNING, 1, 2)

@@ -27,8 +27,8 @@ _NUMBERS = {
 }
 # Of so many tasks each one in `of` waits and three run; the others have ended.
 _FILL = (
-    " INSERT INTO task (id, org_id, tenant, kind, args, state, wire_status, turn, ready_at, lease_until, finished_at,"
-    " lock_key, size, created_at, updated_at)"
+    " INSERT INTO task (id, org_id, tenant, kind, args, state, wire_status, fair_round, ready_at, lease_until,"
+    " finished_at, lock_key, size, created_at, updated_at)"
     " SELECT 'qtask_' || n, :org, 'app_' || (n % 500), :kind, '{}',"
     " CASE WHEN n <= 3 THEN 'running' WHEN n % CAST(:of AS BIGINT) = 0 THEN 'queued' ELSE 'succeeded' END,"
     " CASE WHEN n <= 3 OR n % CAST(:of AS BIGINT) = 0 THEN 'running' ELSE 'finished' END, n / 500, 0,"
@@ -36,10 +36,10 @@ _FILL = (
     " 'endpoint:' || n, 0, 1, 1 FROM number"
 )
 LISTS = [f"task_{owner}{more}" for owner in ("org", "app") for more in ("", "_status", "_kind", "_both")]
-CHOICES: dict[str, Statement] = {"the choice": claims._CHOOSE, "the lowest turn": tasks._LOWEST}  # noqa: SLF001
+CHOICES: dict[str, Statement] = {"the choice": claims._CHOOSE, "the lowest round": tasks._LOWEST}  # noqa: SLF001
 OTHERS: dict[str, Statement] = {
-    "the lapsed": claims._PUT_BACK,  # noqa: SLF001
-    "a tenant's highest turn": tasks._OWN_HIGHEST,  # noqa: SLF001
+    "expired leases": claims._REQUEUE,  # noqa: SLF001
+    "a tenant's highest round": tasks._OWN_HIGHEST,  # noqa: SLF001
     "a tenant's tasks": tasks._ACTIVE,  # noqa: SLF001
     "whether somebody waits": claims._WAITING,  # noqa: SLF001
     "the next moment": claims._LATER,  # noqa: SLF001
@@ -134,7 +134,9 @@ async def test_every_list_has_an_index_that_ends_in_its_order(db: Database, *, a
             task_id = TaskId(ids.new(ids.TASK, NOW + 4 * number))
             await tasks.add(tx, task_id, replace(new_task(app=f"app_{number % 7}"), kind=KINDS[number % 5]), NOW)
         await tasks.add(tx, TaskId(ids.new(ids.TASK, NOW)), replace(new_task(), kind=EXPORT), NOW)
-        await tx.run("UPDATE task SET state = 'cancelled', wire_status = 'failed', finished_at = 1 WHERE turn % 3 = 0")
+        await tx.run(
+            "UPDATE task SET state = 'cancelled', wire_status = 'failed', finished_at = 1 WHERE fair_round % 3 = 0"
+        )
         if analyzed:
             await tx.run("ANALYZE task")
     values = {"org": ORG, "app": "app_1", "kind": None, "first": "qtask_0", "below": "qtask_z"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows of tasks on both databases: the table of transitions, turns, limits, lists and the indexes behind them."""
+"""Rows of tasks on both databases: the table of transitions, rounds, limits, lists and the indexes behind them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -49,7 +49,7 @@ async def add(db: Database, new: NewTask | None = None, now: int = NOW) -> Task:
 
 async def claim(db: Database, now: int = NOW, terms: Terms = TERMS) -> Task | None:
     async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-        await claims.put_back(tx, terms, now)
+        await claims.requeue_expired(tx, terms, now)
         return await claims.claim(tx, terms, [KIND], "w", now)
 
 
@@ -67,10 +67,10 @@ async def _claim(tx: Write, task: Task) -> Task | None:
     return await claims.claim(tx, TERMS, [KIND], "w", NOW + 10**9)
 
 
-async def _lapse(tx: Write, task: Task) -> Task | None:
+async def _expire(tx: Write, task: Task) -> Task | None:
     del task
-    lapsed = await claims.put_back(tx, TERMS, NOW + 2 * 10**9)
-    return lapsed[0] if lapsed else None
+    expired = await claims.requeue_expired(tx, TERMS, NOW + 2 * 10**9)
+    return expired[0] if expired else None
 
 
 async def _advance(tx: Write, task: Task) -> Task | None:
@@ -82,9 +82,9 @@ GIVE: dict[Command, Callable[[Write, Task], Awaitable[Task | None]]] = {
     Command.ADVANCE: _advance,
     Command.FINISH: lambda tx, task: claims.finish(tx, task.claim, NOW),
     Command.WAIT: lambda tx, task: claims.wait(tx, task.claim, 1, NOW),
-    Command.YIELD: lambda tx, task: claims.give_way(tx, task, NOW),
-    Command.STRIKE: lambda tx, task: claims.strike(tx, task.claim, WHY, TERMS, NOW),
-    Command.LAPSE: _lapse,
+    Command.YIELD: lambda tx, task: claims.yield_task(tx, task, NOW),
+    Command.FAIL: lambda tx, task: claims.fail_attempt(tx, task.claim, WHY, TERMS, NOW),
+    Command.EXPIRE: _expire,
     Command.PAUSE: lambda tx, task: tasks.pause(tx, task.id, NOW),
     Command.RESUME: lambda tx, task: tasks.resume(tx, task, NOW),
     Command.CANCEL: lambda tx, task: tasks.cancel(tx, task.id, NOW, WHY),
@@ -95,7 +95,7 @@ PATHS = {
     State.RUNNING: [Command.CLAIM],
     State.PAUSED: [Command.PAUSE],
     State.SUCCEEDED: [Command.CLAIM, Command.FINISH],
-    State.FAILED: [Command.CLAIM, *[Command.STRIKE, Command.CLAIM] * 4, Command.STRIKE],
+    State.FAILED: [Command.CLAIM, *[Command.FAIL, Command.CLAIM] * 4, Command.FAIL],
     State.CANCELLED: [Command.CANCEL],
 }
 
@@ -123,7 +123,7 @@ async def test_a_failure_is_kept_until_there_is_progress(db: Database) -> None:
     task = await add(db)
     await claim(db)
     task = await reread(db, task.id)
-    await command(db, task, Command.STRIKE)
+    await command(db, task, Command.FAIL)
     assert (await reread(db, task.id)).error == WHY
     again = await claim(db, NOW + 60_000)
     assert again is not None
@@ -133,16 +133,20 @@ async def test_a_failure_is_kept_until_there_is_progress(db: Database) -> None:
     assert (await reread(db, task.id)).error is None
 
 
-@pytest.mark.parametrize(("strikes", "least", "most"), [(0, 750, 1_250), (3, 6_000, 10_000), (9, 45_000, 75_000)])
-async def test_the_rest_after_a_strike_doubles_and_is_spread(db: Database, strikes: int, least: int, most: int) -> None:
+@pytest.mark.parametrize(
+    ("failed_attempts", "least", "most"), [(0, 750, 1_250), (3, 6_000, 10_000), (9, 45_000, 75_000)]
+)
+async def test_the_backoff_after_a_failed_attempt_doubles_and_has_jitter(
+    db: Database, failed_attempts: int, least: int, most: int
+) -> None:
     await add(db)
     task = await claim(db)
     assert task is not None
-    await run_sql(db, "UPDATE task SET strikes = :strikes", strikes=strikes)
+    await run_sql(db, "UPDATE task SET failed_attempts = :failed_attempts", failed_attempts=failed_attempts)
     async with db.write() as tx:
-        struck = await claims.strike(tx, task.claim, WHY, replace(TERMS, strikes=99), NOW)
+        failed = await claims.fail_attempt(tx, task.claim, WHY, replace(TERMS, attempt_limit=99), NOW)
 
-    assert least <= struck.ready_at - NOW <= most
+    assert least <= failed.ready_at - NOW <= most
 
 
 # --- claiming
@@ -159,7 +163,7 @@ async def test_a_lease_that_its_owner_renews_is_not_taken(db: Database) -> None:
     assert (await reread(db, task.id)).epoch == 1
 
 
-async def test_a_lapsed_task_rests_and_then_goes_to_another(db: Database) -> None:
+async def test_a_task_with_an_expired_lease_backs_off_and_goes_to_another_worker(db: Database) -> None:
     task = await add(db)
     await claim(db)
     assert await claim(db, NOW + 10_001) is None
@@ -167,7 +171,7 @@ async def test_a_lapsed_task_rests_and_then_goes_to_another(db: Database) -> Non
     other = await claim(db, NOW + 13_000)
 
     assert other is not None
-    assert (other.id, other.epoch, other.strikes) == (task.id, 3, 1)
+    assert (other.id, other.epoch, other.failed_attempts) == (task.id, 3, 1)
 
 
 async def test_what_is_not_ready_is_not_claimed(db: Database) -> None:
@@ -180,7 +184,7 @@ async def test_what_is_not_ready_is_not_claimed(db: Database) -> None:
     assert await claim(db, NOW + 499) is None
     second = await claim(db, NOW + 500)
     assert second is not None
-    assert (second.id, second.turn) == (task.id, first.turn)
+    assert (second.id, second.fair_round) == (task.id, first.fair_round)
 
 
 async def test_a_priority_goes_before_every_turn(db: Database) -> None:
@@ -201,14 +205,14 @@ async def test_turns(db: Database) -> None:
     """A tenant's own stand behind each other; a newcomer enters at the round being served; who yields goes behind."""
     a = [await add(db, new_task(app="app_a"), NOW + 4 * number) for number in range(3)]
     b = await add(db, new_task(app="app_b"), NOW + 12)
-    assert [task.turn for task in (*a, b)] == [0, 1, 2, 0]
+    assert [task.fair_round for task in (*a, b)] == [0, 1, 2, 0]
     first = await claim(db, NOW + 100)
     assert first is not None
     assert first.id == a[0].id
     async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-        yielded = await claims.give_way(tx, first, NOW)
-    assert yielded.turn == 3
-    assert (await add(db, new_task(app="app_c"))).turn == 0
+        yielded = await claims.yield_task(tx, first, NOW)
+    assert yielded.fair_round == 3
+    assert (await add(db, new_task(app="app_c"))).fair_round == 0
 
     served = [
         task.tenant[-1] for _ in range(5) if (task := await claim(db, NOW + 100, Terms(per_tenant=9))) is not None

@@ -259,7 +259,7 @@ async def begun(url: str, items: int) -> AsyncIterator[tuple[Scene, Task]]:
 
 
 async def is_exact(db: Database, task: Task, items: int) -> None:
-    """Hold that a task comes to its end with each item done once, and without a strike."""
+    """Hold that a task comes to its end with each item done once, and without a failed attempt."""
     ended = await until(db, task.id)
     assert (ended.state, ended.done) == (State.SUCCEEDED, items)
     assert await wrongs(db, ended) == []

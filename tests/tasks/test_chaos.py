@@ -18,7 +18,7 @@ import pytest
 from tasks.forge import Forge
 from tasks.kit import Counting, database, new_task, reread, rows, run_sql, services_of, start, until, working, wrongs
 from tasks.worker import ITEMS, LIMITS
-from tidings.model.task import STRIKES, State, Task
+from tidings.model.task import ATTEMPT_LIMIT, State, Task
 from tidings.storage.database import Database
 
 WORKER = "tasks.worker:main"
@@ -67,7 +67,7 @@ async def finished(url: str, *tasks: Task) -> list[tuple[Task, list[str]]]:
 
 @pytest.mark.parametrize("point", POINTS)
 async def test_killed_at_any_place_the_count_is_exact(forge: Forge, migrated_url: str, point: str) -> None:
-    """I1: two tasks, so that there is somebody to give way to; killed in the middle, then gone on with."""
+    """I1: two tasks, so that there is a task to yield to; killed in the middle, then gone on with."""
     first, second = await begun(migrated_url, tasks=2)
 
     # By its third passage a place has been passed in the middle of the work; yields and claims alternate from then on.
@@ -76,14 +76,14 @@ async def test_killed_at_any_place_the_count_is_exact(forge: Forge, migrated_url
 
     assert 0 < sum(task.done for task in halfway) < 2 * ITEMS
     for ended, wrong in await finished(migrated_url, first, second):
-        assert (ended.state, ended.done, ended.strikes) == (State.SUCCEEDED, ITEMS, 0)
+        assert (ended.state, ended.done, ended.failed_attempts) == (State.SUCCEEDED, ITEMS, 0)
         assert wrong == []
 
 
 async def test_killed_again_and_again_it_still_ends(forge: Forge, migrated_url: str) -> None:
-    """More deaths than the limit of strikes, each after some progress, and no failure."""
+    """More crashes than the attempt limit, each after some progress, and no failure."""
     (task,) = await begun(migrated_url)
-    for number in range(STRIKES + 2):
+    for number in range(ATTEMPT_LIMIT + 2):
         await asyncio.to_thread(run_to_death, forge, migrated_url, f"w{number}", "task.before_commit=kill@3")
     halfway = await seen(migrated_url, task)
     ((ended, wrong),) = await finished(migrated_url, task)
@@ -96,11 +96,11 @@ async def test_killed_again_and_again_it_still_ends(forge: Forge, migrated_url: 
 async def test_a_chunk_that_kills_its_process_is_given_up_after_five(forge: Forge, migrated_url: str) -> None:
     """I10: at most five tries at one place, crashes included."""
     (task,) = await begun(migrated_url)
-    for number in range(STRIKES):
+    for number in range(ATTEMPT_LIMIT):
         await asyncio.to_thread(run_to_death, forge, migrated_url, f"w{number}", "task.after_effects=kill")
     ((ended, wrong),) = await finished(migrated_url, task)
 
-    assert (ended.state, ended.strikes, ended.done) == (State.FAILED, STRIKES, 0)
+    assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, ATTEMPT_LIMIT, 0)
     assert ended.error is not None
     assert ended.error.code == "lapsed"
     assert wrong == []
@@ -172,13 +172,13 @@ async def test_with_two_transactions_the_checker_sees_the_doubled_effects(forge:
 
 
 @pytest.mark.chaos
-async def test_a_strike_free_lapse_would_be_seen(forge: Forge, sqlite_url: str) -> None:
-    """The sabotage: were a lapse no strike, the test of five tries would find the task alive."""
+async def test_an_uncounted_lease_expiry_would_be_seen(forge: Forge, sqlite_url: str) -> None:
+    """The sabotage: if a lease expiry were no failed attempt, the test of five attempts would find the task active."""
     (task,) = await begun(sqlite_url)
-    for number in range(STRIKES):
+    for number in range(ATTEMPT_LIMIT):
         await asyncio.to_thread(run_to_death, forge, sqlite_url, f"w{number}", "task.after_effects=kill")
         async with looking(sqlite_url) as db:
-            await run_sql(db, "UPDATE task SET strikes = 0")
+            await run_sql(db, "UPDATE task SET failed_attempts = 0")
 
     ((ended, _),) = await finished(sqlite_url, task)
     assert ended.state is State.SUCCEEDED

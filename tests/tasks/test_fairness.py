@@ -23,7 +23,7 @@ ROUND = 2
 
 @dataclass
 class Crowd:
-    """Tasks of a few tenants, each of which needs some slices, and what is seen of their turns."""
+    """Tasks of a few tenants, each of which needs some slices, and the order in which they are claimed."""
 
     dice: random.Random
     slices: dict[str, int] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Crowd:
             waiting = {row["tenant"] for row in await tx.rows("SELECT tenant FROM task WHERE state = 'queued'")}
             self._note(task, waiting)
             if self.slices[task.id]:
-                await claims.give_way(tx, task, NOW)
+                await claims.yield_task(tx, task, NOW)
             else:
                 await claims.finish(tx, task.claim, NOW)
 
@@ -87,13 +87,13 @@ async def test_each_is_served_in_its_round(db: Database) -> None:
 
 
 async def test_by_age_alone_it_would_not_be(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sabotage: without turns the oldest task goes first, however often it has been."""
+    """The sabotage: without fair-share rounds the oldest task goes first each time."""
 
     async def selfish(tx: Write, tenant: str, priority: int, kind: str, *, behind: int = 0) -> int:
         del tx, tenant, priority, kind, behind
         return 0
 
-    monkeypatch.setattr(tasks, "next_turn", selfish)
-    monkeypatch.setattr(claims, "next_turn", selfish)
+    monkeypatch.setattr(tasks, "next_round", selfish)
+    monkeypatch.setattr(claims, "next_round", selfish)
     with pytest.raises(AssertionError, match=r"I9|I12"):
         await pass_by(db)

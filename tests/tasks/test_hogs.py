@@ -74,7 +74,7 @@ HURDLES = {"a full disk": (_fill, _empty), "a read-only file": (_lock(writes=Fal
 async def test_on_sqlite_what_cannot_be_written_is_sat_out(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """In the middle of the work, for a while: no strike, no loss, nothing half written, and on when it is over."""
+    """In the middle of the work, for a while: no failed attempt, no partial write, and the work goes on afterwards."""
     monkeypatch.setattr("tidings.tasks.slice._TROUBLE_MAX", 0.01)
     stop, go = HURDLES[what]
     async with begun(sqlite_url, 6_000) as (scene, task):
@@ -88,7 +88,7 @@ async def test_on_sqlite_what_cannot_be_written_is_sat_out(
             await is_exact(db, task, 6_000)
 
         assert 0 < held.done < 6_000
-        assert (held.state, held.strikes) == (State.RUNNING, 0)
+        assert (held.state, held.failed_attempts) == (State.RUNNING, 0)
         assert await events_of(db, task) == ["created", "succeeded"]
 
 

@@ -49,13 +49,13 @@ APPS = ["app_1", "app_2"]
 LOCKS = [None, "endpoint:1", "endpoint:2"]
 ITEMS = 3
 MOST = 4
-TERMS = Terms(lease_ms=10_000, strikes=3, backoff_ms=1_000, per_tenant=2)
+TERMS = Terms(lease_ms=10_000, attempt_limit=3, backoff_ms=1_000, per_tenant=2)
 PERSONAL = (Command.PAUSE, Command.RESUME, Command.RETRY, Command.CANCEL)
 WHY = Failure("test", "It was meant to fail.")
 EVERY_RULE = {
-    *(command.value for command in Command if command is not Command.LAPSE),
+    *(command.value for command in Command if command is not Command.EXPIRE),
     "enqueue",
-    "lapsed",
+    "expired",
     "zombie",
 }
 
@@ -109,7 +109,7 @@ class Lives(RuleBasedStateMachine):
     def _move(self, task_id: str, command: Command, **changes: Any) -> None:
         """Give a command to the model, which must allow it."""
         model = self.model[task_id]
-        after = moved(model.standing, command, limit=changes.pop("limit", TERMS.strikes))
+        after = moved(model.standing, command, limit=changes.pop("limit", TERMS.attempt_limit))
         assert after is not None
         lease = changes.pop("lease_until", None)
         self.model[task_id] = replace(model, standing=after, lease_until=lease, **changes)
@@ -170,25 +170,25 @@ class Lives(RuleBasedStateMachine):
         self._claim()
 
     def _claim(self) -> None:
-        """Put back what lapsed and take a task, as a runner does."""
+        """Requeue expired leases and claim a task, as a runner does."""
 
         async def work(tx: Write) -> tuple[list[Task], Task | None]:
-            lapsed = await claims.put_back(tx, TERMS, self.now)
-            return lapsed, await claims.claim(tx, TERMS, [KIND], "w", self.now)
+            expired = await claims.requeue_expired(tx, TERMS, self.now)
+            return expired, await claims.claim(tx, TERMS, [KIND], "w", self.now)
 
-        lapsed, task = self._write(work)
+        expired, task = self._write(work)
         overdue = {key for key, model in self.model.items() if (model.lease_until or self.now) < self.now}
-        assert {each.id for each in lapsed} == overdue
-        for each in lapsed:
-            self._move(each.id, Command.LAPSE, ready_at=each.ready_at)
-            assert 750 <= each.ready_at - self.now <= 1_250 * 2 ** (each.strikes - 1)
-            self.seen.add("lapsed")
+        assert {each.id for each in expired} == overdue
+        for each in expired:
+            self._move(each.id, Command.EXPIRE, ready_at=each.ready_at)
+            assert 750 <= each.ready_at - self.now <= 1_250 * 2 ** (each.failed_attempts - 1)
+            self.seen.add("expired")
         ready = self._claimable()
         if task is None:
             assert not ready
             return
         assert task.id in ready, "I4: a claim beyond a limit"
-        assert task.turn == min(self._turns(ready)), "the turn was another's"
+        assert task.fair_round == min(self._turns(ready)), "the round was another task's"
         self._move(task.id, Command.CLAIM, lease_until=self.now + TERMS.lease_ms)
         self.claims.append(task.claim)
 
@@ -204,8 +204,8 @@ class Lives(RuleBasedStateMachine):
         }
 
     def _turns(self, of: set[str]) -> list[int]:
-        found = self._write(lambda tx: tx.rows("SELECT id, turn FROM task"))
-        return [row["turn"] for row in found if row["id"] in of]
+        found = self._write(lambda tx: tx.rows("SELECT id, fair_round FROM task"))
+        return [row["fair_round"] for row in found if row["id"] in of]
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), size=st.integers(1, 3))
@@ -232,7 +232,7 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: self.claims)
     @rule(
         data=st.data(),
-        how=st.sampled_from([Command.WAIT, Command.YIELD, Command.STRIKE]),
+        how=st.sampled_from([Command.WAIT, Command.YIELD, Command.FAIL]),
         limit=st.sampled_from([0, 0, 3]),
     )
     def let_go(self, data: st.DataObject, how: Command, limit: int) -> None:
@@ -243,9 +243,9 @@ class Lives(RuleBasedStateMachine):
             if how is Command.WAIT:
                 left.append(await claims.wait(tx, claim, 500, self.now))
             elif how is Command.YIELD:
-                left.append(await claims.give_way(tx, task, self.now))
+                left.append(await claims.yield_task(tx, task, self.now))
             else:
-                left.append(await claims.strike(tx, claim, WHY, replace(TERMS, strikes=limit), self.now))
+                left.append(await claims.fail_attempt(tx, claim, WHY, replace(TERMS, attempt_limit=limit), self.now))
 
         if self._under(claim, work):
             self._move(claim.id, how, ready_at=left[0].ready_at, limit=limit)

@@ -29,7 +29,7 @@ from tidings.tasks.outside import while_held
 
 PRINCIPAL = Principal(new_task().org_id)
 ONE_SLOT = replace(QUICK, slots=1)
-LAPSED = "UPDATE task SET state = 'running', lease_until = 1, epoch = epoch + 1, worker = 'ghost' WHERE id = :id"
+EXPIRED = "UPDATE task SET state = 'running', lease_until = 1, epoch = epoch + 1, worker = 'ghost' WHERE id = :id"
 
 
 @dataclass
@@ -103,11 +103,11 @@ async def test_a_process_that_stops_ends_the_work_and_gives_the_task_back(scene:
         assert (1, 0) == (handler.begun, handler.at_work)
 
     left = await reread(scene.db, task.id)
-    assert (State.QUEUED, 0, 0) == (left.state, left.strikes, left.done)
+    assert (State.QUEUED, 0, 0) == (left.state, left.failed_attempts, left.done)
     assert ["created"] == await events_of(scene.db, task)
 
 
-async def test_work_that_fails_is_a_strike(scene: Scene) -> None:
+async def test_work_that_fails_is_a_failed_attempt(scene: Scene) -> None:
     @dataclass
     class Failing(Slow):
         async def work(self, task: Task, batch: Batch) -> Batch:
@@ -116,7 +116,7 @@ async def test_work_that_fails_is_a_strike(scene: Scene) -> None:
 
     ended = await scene.done(await start(scene.services, new_task(1)), Failing())
 
-    assert (State.FAILED, 5) == (ended.state, ended.strikes)
+    assert (State.FAILED, 5) == (ended.state, ended.failed_attempts)
 
 
 @pytest.mark.parametrize("error", [LeaseLost(), Unavailable("the lease could not be renewed")])
@@ -140,28 +140,38 @@ async def test_the_work_has_ended_when_the_claim_cannot_be_kept(error: Exception
     assert ended.is_set()
 
 
-# --- lapses
+# --- lease expiry
 
 
-@pytest.mark.parametrize("strikes", [0, 4])
-async def test_a_lapsed_task_is_put_back_though_no_slot_is_free(scene: Scene, strikes: int) -> None:
+@pytest.mark.parametrize("failed_attempts", [0, 4])
+async def test_a_task_with_an_expired_lease_is_requeued_though_no_slot_is_free(
+    scene: Scene, failed_attempts: int
+) -> None:
     handler = Slow()
     async with scene.working(handler, limits=ONE_SLOT):
         await start(scene.services, new_task(1, app="app_1"))
         await spin(lambda: handler.at_work == 1)
         other = await start(scene.services, new_task(1, app="app_2"))
-        await run_sql(scene.db, "UPDATE task SET strikes = :strikes WHERE id = :id", strikes=strikes, id=other.id)
-        await run_sql(scene.db, LAPSED, id=other.id)
+        await run_sql(
+            scene.db,
+            "UPDATE task SET failed_attempts = :failed_attempts WHERE id = :id",
+            failed_attempts=failed_attempts,
+            id=other.id,
+        )
+        await run_sql(scene.db, EXPIRED, id=other.id)
         scene.services.wake.tasks()
-        lapsed = await until(scene.db, other.id, State.QUEUED, State.FAILED)
+        expired = await until(scene.db, other.id, State.QUEUED, State.FAILED)
         handler.go.set()
 
-    assert (State.FAILED if strikes else State.QUEUED, strikes + 1) == (lapsed.state, lapsed.strikes)
-    assert lapsed.error is not None
-    assert "lapsed" == lapsed.error.code
+    assert (State.FAILED if failed_attempts else State.QUEUED, failed_attempts + 1) == (
+        expired.state,
+        expired.failed_attempts,
+    )
+    assert expired.error is not None
+    assert "lapsed" == expired.error.code
 
 
-async def test_a_lease_that_lapses_later_is_put_back_without_a_wake(scene: Scene) -> None:
+async def test_a_lease_that_expires_later_is_requeued_without_a_wake(scene: Scene) -> None:
     handler = Slow()
     other = await start(scene.services, new_task(1, app="app_2"))
     in_use = "UPDATE task SET state = 'running', lease_until = :at, epoch = 1, worker = 'ghost' WHERE id = :id"
@@ -170,17 +180,17 @@ async def test_a_lease_that_lapses_later_is_put_back_without_a_wake(scene: Scene
         third = await start(scene.services, new_task(1, app="app_3"))
         await run_sql(scene.db, in_use, id=third.id, at=scene.services.clock.now() + 300)
         scene.services.wake.tasks()
-        lapsed = await until(scene.db, third.id, State.QUEUED)
+        expired = await until(scene.db, third.id, State.QUEUED)
         handler.go.set()
 
-    assert 1 == lapsed.strikes
+    assert 1 == expired.failed_attempts
 
 
-async def test_a_process_without_slots_puts_lapsed_tasks_back_and_works_on_none(scene: Scene) -> None:
+async def test_a_process_without_slots_requeues_expired_tasks_and_works_on_none(scene: Scene) -> None:
     handler = Counting()
     task = await start(scene.services, new_task(1))
     async with scene.working(handler, limits=replace(QUICK, slots=0)):
-        await run_sql(scene.db, LAPSED, id=task.id)
+        await run_sql(scene.db, EXPIRED, id=task.id)
         scene.services.wake.tasks()
         await until(scene.db, task.id, State.QUEUED)
 

@@ -85,7 +85,7 @@ async def test_a_poisoned_item_fails_the_task_after_five_tries(scene: Scene) -> 
     """I10."""
     ended = await scene.done(await start(scene.services, new_task(100, poison=25)), limits=TENS)
 
-    assert (ended.state, ended.strikes, ended.done) == (State.FAILED, 5, 20)
+    assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, 5, 20)
     assert ended.error is not None
     assert (ended.error.code, ended.error.detail) == ("internal", "A chunk of the task failed with ZeroDivisionError.")
     assert await wrongs(scene.db, ended) == []
@@ -101,7 +101,7 @@ async def test_a_failure_is_logged_as_an_error_and_what_is_tried_again_as_a_warn
     assert ["WARNING"] * 4 + ["ERROR"] == [each.levelname for each in told if "internal" in each.getMessage()]
     fields = vars(told[-1])["fields"]
     assert (KIND, "app_1", 20, 0, 100) == tuple(fields[name] for name in ("kind", "tenant", "done", "skipped", "total"))
-    assert ("internal", 5) == (fields["code"], fields["strikes"])
+    assert ("internal", 5) == (fields["code"], fields["failed_attempts"])
     assert "detail=A chunk of the task failed with ZeroDivisionError." in told[-1].getMessage()
 
 
@@ -111,7 +111,7 @@ async def test_a_failed_task_is_retried_from_where_it_failed(scene: Scene) -> No
 
     async with scene.working(limits=TENS):
         retried = await use_cases.retry(scene.services, PRINCIPAL, failed.id)
-        assert (retried.strikes, retried.error, retried.finished_at) == (0, None, None)
+        assert (retried.failed_attempts, retried.error, retried.finished_at) == (0, None, None)
         ended = await until(scene.db, failed.id)
 
     assert (ended.state, ended.done) == (State.SUCCEEDED, 100)
@@ -121,7 +121,7 @@ async def test_a_failed_task_is_retried_from_where_it_failed(scene: Scene) -> No
 async def test_what_can_never_succeed_fails_at_once(scene: Scene) -> None:
     ended = await scene.done(await start(scene.services, new_task(100, gone=25)), limits=TENS)
 
-    assert (ended.state, ended.strikes, ended.done) == (State.FAILED, 1, 20)
+    assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, 1, 20)
     assert ended.error is not None
     assert (ended.error.code, ended.error.detail) == ("gone", "What it works on is gone.")
 
@@ -140,13 +140,13 @@ class Flaky(Counting):
         return tally
 
 
-async def test_progress_wipes_out_strikes(scene: Scene) -> None:
+async def test_progress_resets_failed_attempts(scene: Scene) -> None:
     """I11."""
     handler = Flaky()
     ended = await scene.done(await start(scene.services, new_task(100)), handler, limits=TENS)
 
     assert handler.tries >= 20  # chunks have ten rows at most, fewer under load; every second try fails
-    assert (ended.state, ended.strikes, ended.error) == (State.SUCCEEDED, 0, None)
+    assert (ended.state, ended.failed_attempts, ended.error) == (State.SUCCEEDED, 0, None)
     assert await wrongs(scene.db, ended) == []
 
 
@@ -177,7 +177,7 @@ async def test_a_task_with_arguments_of_another_release_is_left_to_it(scene: Sce
                 await asyncio.sleep(0.005)
 
     left = await reread(scene.db, task.id)
-    assert (left.state, left.strikes, left.done) == (State.QUEUED, 0, 0)
+    assert (left.state, left.failed_attempts, left.done) == (State.QUEUED, 0, 0)
     assert left.error is not None
     assert left.error.code == "unreadable"
     await run_sql(scene.db, "UPDATE task SET args = :args, ready_at = 0", args=new_task(10).args)
@@ -196,7 +196,7 @@ async def test_a_newer_format_of_arguments_is_left_for_who_knows_it(scene: Scene
 
 
 async def test_tenants_take_turns_beside_a_task_of_an_unknown_kind(scene: Scene) -> None:
-    """Its turn never passes; that keeps the turns of the others from standing still."""
+    """Its round never passes; that does not keep the rounds of the others from advancing."""
     await start(scene.services, replace(new_task(10, app="app_0"), kind="test.unknown"))
     handler = Counting()
     tenants: dict[str, str] = {
@@ -244,7 +244,7 @@ async def test_a_paused_task_goes_on_where_it_stood(scene: Scene) -> None:
     assert await wrongs(scene.db, ended) == []
 
 
-# --- turns and limits
+# --- rounds and limits
 
 
 async def test_two_tenants_take_turns_slice_by_slice(scene: Scene) -> None:

@@ -38,7 +38,7 @@ from tidings.tasks.slice import Slice
 # --- endings and beginnings
 
 
-async def test_a_stop_gives_the_task_back_without_a_strike(scene: Scene) -> None:
+async def test_a_stop_releases_the_task_without_a_failed_attempt(scene: Scene) -> None:
     handler = Counting()
     async with scene.working(handler, limits=TENS):
         task = await start(scene.services, new_task(5_000))
@@ -46,7 +46,7 @@ async def test_a_stop_gives_the_task_back_without_a_strike(scene: Scene) -> None
     stopped = await reread(scene.db, task.id)
     await scene.done(task)
 
-    assert (stopped.state, stopped.strikes) == (State.QUEUED, 0)
+    assert (stopped.state, stopped.failed_attempts) == (State.QUEUED, 0)
     assert 0 < stopped.done < 5_000
     await is_exact(scene.db, task, 5_000)
 
@@ -125,9 +125,9 @@ async def test_on_postgresql_what_a_process_that_is_gone_was_working_on_does_not
             assert await claims.claim(tx, Terms(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
 
         heir = runner_of(db, Counting())
-        await heir.inherit("somebody else")
+        await heir.take_over("somebody else")
         assert (await reread(db, task.id)).state is State.RUNNING
-        await heir.inherit("dead")
+        await heir.take_over("dead")
         ended = await scene.done(task)
 
         assert (ended.state, ended.epoch) == (State.SUCCEEDED, 3)
@@ -195,16 +195,16 @@ class Troubled:
             advisory_lock=advisory_lock, lock_ms=lock_ms, background=background, synced=synced
         ) as tx:
             yield tx
-            self._strike(Unavailable, Busy)
-        self._strike(OutcomeUnknown)
+            self._fail_next(Unavailable, Busy)
+        self._fail_next(OutcomeUnknown)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Read]:
-        self._strike(Unavailable)
+        self._fail_next(Unavailable)
         async with self.db.read() as read:
             yield read
 
-    def _strike(self, *errors: type[Exception]) -> None:
+    def _fail_next(self, *errors: type[Exception]) -> None:
         if self._dice.random() < self.rate:
             self.troubles += 1
             raise self._dice.choice(errors)("planned")
@@ -213,7 +213,9 @@ class Troubled:
         """It is closed by its owner."""
 
 
-async def test_trouble_of_the_database_is_no_strike_and_no_loss(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_error_is_no_failed_attempt_and_loses_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
     monkeypatch.setattr(runner_module, "_TROUBLE_FIRST", 0.0001)
     troubled = Troubled(scene.db, 7, rate=0.15)
@@ -242,7 +244,7 @@ async def test_a_chunk_that_times_out_is_tried_with_fewer_rows(scene: Scene, mon
     handler = Slow()
     ended = await scene.done(await start(scene.services, new_task(100)), handler)
 
-    assert (ended.state, ended.strikes) == (State.SUCCEEDED, 0)
+    assert (ended.state, ended.failed_attempts) == (State.SUCCEEDED, 0)
     assert max(size for _, size in handler.seen) <= 8
     assert await wrongs(scene.db, ended) == []
 
@@ -251,7 +253,7 @@ async def test_one_row_that_always_times_out_is_poison(scene: Scene, monkeypatch
     monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
     ended = await scene.done(await start(scene.services, new_task(100)), Slow(never=True))
 
-    assert (ended.state, ended.strikes, ended.done) == (State.FAILED, 5, 0)
+    assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, 5, 0)
 
 
 async def test_the_dispatcher_outlives_a_fault_in_claiming(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,7 +299,7 @@ async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
     assert writes == before
 
 
-async def test_on_postgresql_lost_connections_are_no_strikes(postgres_dsn: str) -> None:
+async def test_on_postgresql_lost_connections_are_no_failed_attempts(postgres_dsn: str) -> None:
     """Every connection of the runner is ended by the server, again and again; the look on is from another database."""
     async with begun(postgres_dsn, 1_500) as (_, task):
         pass

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a process of its own does that works on counting tasks until none is left.
 
-The shipped limits hold, five strikes included; only lease, chunk and backoff are short.
+The default limits apply, five failed attempts included; only lease, chunk and backoff are short.
 """
 
 import asyncio

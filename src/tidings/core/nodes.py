@@ -30,14 +30,14 @@ class Nodes:
         liveness_lock: nodes.LivenessLock,
         *,
         freed: Callable[[], None],
-        put_back: Callable[[str], Awaitable[None]],
+        requeue: Callable[[str], Awaitable[None]],
     ) -> None:
-        """`freed` is called when deliveries are due again; `put_back` queues the tasks of a worker."""
+        """`freed` is called when deliveries are due again; `requeue` queues the tasks of a worker."""
         self._db = db
         self._clock = clock
         self._liveness_lock = liveness_lock
         self._freed = freed
-        self._put_back = put_back
+        self._requeue = requeue
         self._missed: Counter[int] = Counter()
 
     async def join(self) -> None:
@@ -66,7 +66,7 @@ class Nodes:
             async with self._db.write() as tx:
                 freed = await deliveries.return_leased(tx, first=first, last=last, now=self._clock.now(), limit=_CHUNK)
             total += freed
-        await self._put_back(worker)
+        await self._requeue(worker)
         async with self._db.write() as tx:
             await nodes.delete(tx, node)
         log.warning("node %s is lost: %d of its deliveries are due again", worker, total)

@@ -91,7 +91,7 @@ def log(task: Task, event: str) -> None:
         done=task.done,
         skipped=task.skipped,
         total=task.total,
-        strikes=task.strikes,
+        failed_attempts=task.failed_attempts,
         code=None if task.error is None else task.error.code,
         detail=None if task.error is None else task.error.detail,
     )

@@ -19,12 +19,12 @@ A worker proves that it is alive by getting on. Each chunk of work ends in a che
 the chunk's effects, and the checkpoint renews the lease. A lease that ran out is put back in the queue by whoever
 claims next. Clocks decide only how soon that happens; a wrong clock costs time, never an effect.
 
-A failure, or a lapse (the owner died, or seemed to), is a strike. Strikes are counted at one place of the work: any
-progress wipes them out, so a task of ten million items outlives a thousand restarts, while an item that kills its
-worker is given up after `STRIKES` tries.
+An error in a chunk, or an expired lease (the owner died, or seemed to), is a failed attempt. Failed attempts are
+counted at one place of the work: any progress resets the count, so a task of ten million items outlives a thousand
+restarts, while an item that kills its worker fails the task after `ATTEMPT_LIMIT` attempts.
 
-Turns make it fair. Each queued task holds a turn of its tenant's round; a tenant's own tasks stand one behind the
-other, and a newcomer enters at the round that is being served. After a slice of work a task goes to the end.
+Fair-share rounds keep tenants equal. Each queued task has a round; the tasks of a tenant have successive rounds; a new
+tenant enters at the round that is being served. After a slice of work a task gets a later round.
 
 On the wire there are three words only, because the clients' enumerations are closed: `running`, `finished`, `failed`.
 """
@@ -37,8 +37,8 @@ from typing import Any, Final
 from tidings.ids import AppId, OrgId, TaskId
 from tidings.model.stored import json_object
 
-STRIKES: Final = 5
-"""Strikes at one place of the work after which a task has failed."""
+ATTEMPT_LIMIT: Final = 5
+"""Failed attempts at one place of the work after which a task has failed."""
 
 ACTIVE_LIMIT: Final = 1_000
 """Most tasks of one tenant that may be queued, running or paused at once."""
@@ -89,16 +89,16 @@ class Command(StrEnum):
     FINISH = "finish"
     WAIT = "wait"
     YIELD = "yield"
-    STRIKE = "strike"
-    LAPSE = "lapse"
+    FAIL = "fail"
+    EXPIRE = "expire"
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
     RETRY = "retry"
 
 
-class Strikes(StrEnum):
-    """What a command does to the strikes."""
+class CountChange(StrEnum):
+    """Effect of a command on the count of failed attempts."""
 
     KEPT = "kept"
     ADDED = "added"
@@ -107,63 +107,63 @@ class Strikes(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one command does: from which states, to which, and to the epoch and the strikes."""
+    """Effect of one command: source states, target state, epoch, and count of failed attempts."""
 
     sources: frozenset[State]
     target: State
     raises_epoch: bool
-    strikes: Strikes
+    failed_attempts: CountChange
     why: str
     at_limit: State | None = None
 
 
-def _rule(sources: str, target: State, *, epoch: int, strikes: Strikes, why: str) -> Rule:
+def _rule(sources: str, target: State, *, epoch: int, count: CountChange, why: str) -> Rule:
     states = frozenset(State(source) for source in sources.split())
-    at_limit = State.FAILED if strikes is Strikes.ADDED else None
-    return Rule(states, target, bool(epoch), strikes, why, at_limit)
+    at_limit = State.FAILED if count is CountChange.ADDED else None
+    return Rule(states, target, bool(epoch), count, why, at_limit)
 
 
 TRANSITIONS: Final[Mapping[Command, Rule]] = {
     Command.CLAIM: _rule(
-        "queued", State.RUNNING, epoch=1, strikes=Strikes.KEPT, why="a worker takes it, with a lease and a new epoch"
+        "queued", State.RUNNING, epoch=1, count=CountChange.KEPT, why="a worker claims it with a new epoch"
     ),
     Command.ADVANCE: _rule(
-        "running", State.RUNNING, epoch=0, strikes=Strikes.CLEARED, why="a chunk and its checkpoint, in one transaction"
+        "running", State.RUNNING, epoch=0, count=CountChange.CLEARED, why="a chunk and its checkpoint commit"
     ),
     Command.FINISH: _rule(
-        "running", State.SUCCEEDED, epoch=0, strikes=Strikes.CLEARED, why="the range has been visited to its end"
+        "running", State.SUCCEEDED, epoch=0, count=CountChange.CLEARED, why="the range has been visited to its end"
     ),
     Command.WAIT: _rule(
         "running",
         State.QUEUED,
         epoch=1,
-        strikes=Strikes.KEPT,
-        why="something else must happen first; it keeps its turn",
+        count=CountChange.KEPT,
+        why="something else must happen first",
     ),
     Command.YIELD: _rule(
-        "running", State.QUEUED, epoch=1, strikes=Strikes.KEPT, why="its slice is over and others wait: to the end"
+        "running", State.QUEUED, epoch=1, count=CountChange.KEPT, why="its slice is over and other tasks wait"
     ),
-    Command.STRIKE: _rule(
-        "running", State.QUEUED, epoch=1, strikes=Strikes.ADDED, why="a chunk failed; it is tried again after a while"
+    Command.FAIL: _rule(
+        "running", State.QUEUED, epoch=1, count=CountChange.ADDED, why="a chunk failed; retried after a backoff"
     ),
-    Command.LAPSE: _rule(
-        "running", State.QUEUED, epoch=1, strikes=Strikes.ADDED, why="no checkpoint within the lease: the owner is gone"
+    Command.EXPIRE: _rule(
+        "running", State.QUEUED, epoch=1, count=CountChange.ADDED, why="no checkpoint before lease expiry"
     ),
     Command.PAUSE: _rule(
-        "queued running", State.PAUSED, epoch=1, strikes=Strikes.KEPT, why="a person wants it to stand still, at once"
+        "queued running", State.PAUSED, epoch=1, count=CountChange.KEPT, why="requested; takes effect at once"
     ),
     Command.RESUME: _rule(
         "paused",
         State.QUEUED,
         epoch=0,
-        strikes=Strikes.CLEARED,
-        why="a person lets it go on; nobody owned it meanwhile",
+        count=CountChange.CLEARED,
+        why="requested; a paused task has no owner",
     ),
     Command.CANCEL: _rule(
-        "queued running paused", State.CANCELLED, epoch=1, strikes=Strikes.KEPT, why="a person wants no more of it"
+        "queued running paused", State.CANCELLED, epoch=1, count=CountChange.KEPT, why="requested; takes effect at once"
     ),
     Command.RETRY: _rule(
-        "failed", State.QUEUED, epoch=1, strikes=Strikes.CLEARED, why="a person mended the cause: on from the cursor"
+        "failed", State.QUEUED, epoch=1, count=CountChange.CLEARED, why="requested; continues from the cursor"
     ),
 }
 
@@ -182,22 +182,22 @@ class Standing:
 
     state: State
     epoch: int
-    strikes: int
+    failed_attempts: int
 
 
-def moved(standing: Standing, command: Command, *, limit: int = STRIKES) -> Standing | None:
+def moved(standing: Standing, command: Command, *, limit: int = ATTEMPT_LIMIT) -> Standing | None:
     """Return where a command takes a task, or None where the table refuses it."""
     rule = TRANSITIONS[command]
     if standing.state not in rule.sources:
         return None
-    strikes = {
-        Strikes.KEPT: standing.strikes,
-        Strikes.ADDED: standing.strikes + 1,
-        Strikes.CLEARED: 0,
-    }[rule.strikes]
-    spent = rule.at_limit is not None and strikes >= limit
+    failed_attempts = {
+        CountChange.KEPT: standing.failed_attempts,
+        CountChange.ADDED: standing.failed_attempts + 1,
+        CountChange.CLEARED: 0,
+    }[rule.failed_attempts]
+    spent = rule.at_limit is not None and failed_attempts >= limit
     target = rule.at_limit if spent and rule.at_limit is not None else rule.target
-    return Standing(target, standing.epoch + int(rule.raises_epoch), strikes)
+    return Standing(target, standing.epoch + int(rule.raises_epoch), failed_attempts)
 
 
 class WireStatus(StrEnum):
@@ -267,7 +267,7 @@ class Task:
     args: str
     state: State
     priority: int
-    turn: int
+    fair_round: int
     ready_at: int
     epoch: int
     lease_until: int | None
@@ -280,7 +280,7 @@ class Task:
     rate: float
     busy_ms: int
     chunks: int
-    strikes: int
+    failed_attempts: int
     error: Failure | None
     counters: Mapping[str, int]
     lock_key: str | None
@@ -299,7 +299,7 @@ class Task:
 
     @property
     def standing(self) -> Standing:
-        return Standing(self.state, self.epoch, self.strikes)
+        return Standing(self.state, self.epoch, self.failed_attempts)
 
     @property
     def wire_status(self) -> WireStatus:
@@ -393,7 +393,7 @@ class Terms:
     """The conditions under which tasks are given out."""
 
     lease_ms: int = 30_000
-    strikes: int = STRIKES
+    attempt_limit: int = ATTEMPT_LIMIT
     backoff_ms: int = 1_000
     per_tenant: int = 2
 
@@ -408,7 +408,7 @@ class Permanent(Exception):
 
 
 class NotYet(Exception):
-    """Something else must happen before a task can go on; it is tried again after a while, without a strike."""
+    """Something else must happen before a task can go on; it is tried again after a while, without a failed attempt."""
 
 
 class LeaseLost(Exception):

@@ -27,17 +27,18 @@ from tidings.model.task import (
     Terms,
 )
 from tidings.storage.database import Dialect, Read, Row, Sql, Write
-from tidings.storage.tasks import COLUMNS, change, failure_text, guard, next_turn, note, task_of, timed
+from tidings.storage.tasks import COLUMNS, change, failure_text, guard, next_round, note, task_of, timed
 
-LAPSED: Final = Failure("lapsed", "The worker made no progress within the lease, and was given up.")
+EXPIRED: Final = Failure("lapsed", "The worker made no progress within the lease, and was given up.")
 
 _MANY: Final = 100
 _BACKOFF_MAX_MS: Final = 60_000
 _SPREAD_PERCENT: Final = 25
-# 1 s, 2 s, 4 s, … from strike to strike. Shifted in SQL, because strikes are only known where the row is held.
+# 1 s, 2 s, 4 s, … with each failed attempt. Shifted in SQL: the count is known only where the row is held.
 _BACKOFF: Final = (
-    "{now} + (CASE WHEN (CAST(:backoff AS BIGINT) << strikes) > CAST(:most AS BIGINT) THEN CAST(:most AS BIGINT)"
-    " ELSE (CAST(:backoff AS BIGINT) << strikes) END) * CAST(:percent AS BIGINT) / 100"
+    "{now} + (CASE WHEN (CAST(:backoff AS BIGINT) << failed_attempts) > CAST(:most AS BIGINT)"
+    " THEN CAST(:most AS BIGINT)"
+    " ELSE (CAST(:backoff AS BIGINT) << failed_attempts) END) * CAST(:percent AS BIGINT) / 100"
 )
 OWNED: Final = "id = :id AND epoch = CAST(:epoch AS BIGINT) AND state = 'running'"
 
@@ -59,39 +60,43 @@ async def moment(tx: Write, now: int | None) -> int:
 # -----------------------------------------------------------------------------------------------------------------
 # Claim
 
-_LAPSE: Final = (
-    f"UPDATE task SET {change(Command.LAPSE, '{now}')}, error = :error, ready_at = {_BACKOFF}"
-    f" WHERE {guard(Command.LAPSE)}"
+_EXPIRE: Final = (
+    f"UPDATE task SET {change(Command.EXPIRE, '{now}')}, error = :error, ready_at = {_BACKOFF}"
+    f" WHERE {guard(Command.EXPIRE)}"
 )
-_PUT_BACK: Final = timed(
-    f"{_LAPSE} AND lease_until < {{now}}"
+_REQUEUE: Final = timed(
+    f"{_EXPIRE} AND lease_until < {{now}}"
     " AND id IN (SELECT id FROM task WHERE state = 'running' AND lease_until < {now} LIMIT CAST(:many AS BIGINT))"
     f" RETURNING {COLUMNS}"
 )
-_PUT_BACK_OF: Final = timed(f"{_LAPSE} AND worker = :worker AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}")
-_PUT_BACK_ALL: Final = timed(f"{_LAPSE} AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}")
+_REQUEUE_WORKER: Final = timed(
+    f"{_EXPIRE} AND worker = :worker AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}"
+)
+_REQUEUE_ALL: Final = timed(f"{_EXPIRE} AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}")
 
 
-async def put_back(tx: Write, terms: Terms, now: int | None, *, whatever_lease: bool = False) -> list[Task]:
-    """Queue the tasks whose owners are gone, a strike for each; return them.
+async def requeue_expired(tx: Write, terms: Terms, now: int | None, *, ignore_leases: bool = False) -> list[Task]:
+    """Queue the tasks whose leases expired, with a failed attempt for each; return them.
 
-    The condition stands inside the one statement: a lease that its owner renews in the same moment is not taken.
+    The condition is part of the one statement: a lease that its owner renews meanwhile is not taken.
     """
-    return await _lapse(tx, _PUT_BACK_ALL if whatever_lease else _PUT_BACK, terms, now)
+    return await _expire(tx, _REQUEUE_ALL if ignore_leases else _REQUEUE, terms, now)
 
 
-async def put_back_of(tx: Write, terms: Terms, now: int | None, worker: str) -> list[Task]:
-    """Queue the tasks of a worker that is gone, whatever is left of their leases, a strike for each; return them."""
-    return await _lapse(tx, _PUT_BACK_OF, terms, now, worker=worker)
+async def requeue_worker(tx: Write, terms: Terms, now: int | None, worker: str) -> list[Task]:
+    """Queue the tasks of a lost worker without waiting for lease expiry, a failed attempt for each; return them."""
+    return await _expire(tx, _REQUEUE_WORKER, terms, now, worker=worker)
 
 
-async def _lapse(tx: Write, statement: Sql, terms: Terms, now: int | None, **more: str) -> list[Task]:
-    error = failure_text(LAPSED)
-    rows = await tx.rows(statement, now=now, limit=terms.strikes, error=error, many=_MANY, **_backoff(terms), **more)
-    lapsed = [task_of(row) for row in rows]
-    for task in lapsed:
+async def _expire(tx: Write, statement: Sql, terms: Terms, now: int | None, **more: str) -> list[Task]:
+    error = failure_text(EXPIRED)
+    rows = await tx.rows(
+        statement, now=now, limit=terms.attempt_limit, error=error, many=_MANY, **_backoff(terms), **more
+    )
+    expired = [task_of(row) for row in rows]
+    for task in expired:
         await note(tx, task.id, "failed" if task.state is State.FAILED else "lapsed", task.updated_at, error)
-    return lapsed
+    return expired
 
 
 _IN_KINDS: Final = {
@@ -111,14 +116,14 @@ def _of_kinds(text: str) -> Sql:
 _IS_READABLE: Final = f"args_version <= {ARGS_VERSION}"
 
 # `NOT IN` a set that is made once; counted for each row, a tenant with many tasks would make every claim slow. And
-# `+ 0` keeps the planners on the index of turns, where the first row that fits is the answer.
+# `+ 0` keeps the planners on the index of rounds, where the first row that fits is the answer.
 _CHOOSE: Final = _of_kinds(
     f"SELECT id FROM task WHERE state = 'queued' AND ready_at + 0 <= {{now}} AND {{kinds}} AND {_IS_READABLE}"
     " AND tenant NOT IN (SELECT tenant FROM task WHERE state = 'running'"
     " GROUP BY tenant HAVING count(*) >= CAST(:per_tenant AS BIGINT))"
     " AND (lock_key IS NULL"
     " OR lock_key NOT IN (SELECT lock_key FROM task WHERE state = 'running' AND lock_key IS NOT NULL))"
-    " ORDER BY priority DESC, turn, id LIMIT 1"
+    " ORDER BY priority DESC, fair_round, id LIMIT 1"
 )
 _TAKE: Final = timed(
     f"UPDATE task SET {change(Command.CLAIM, '{now}')}, lease_until = {{now}} + CAST(:lease AS BIGINT),"
@@ -128,7 +133,7 @@ _TAKE: Final = timed(
 
 
 async def claim(tx: Write, terms: Terms, kinds: Sequence[str], worker: str, now: int | None) -> Task | None:
-    """Take the task whose turn it is among those of the given kinds. The claim lock must be held."""
+    """Take the first task of the current round among the given kinds. The claim lock must be held."""
     while True:
         chosen = await tx.row(_CHOOSE, now=now, kinds=list(kinds), per_tenant=terms.per_tenant)
         if chosen is None:
@@ -151,12 +156,12 @@ async def later(read: Read, now: int | None) -> int | None:
     return None if wait is None else max(0, int(wait))
 
 
-_NEXT_LAPSE: Final = timed("SELECT min(lease_until) - {now} AS wait FROM task WHERE state = 'running'")
+_NEXT_EXPIRY: Final = timed("SELECT min(lease_until) - {now} AS wait FROM task WHERE state = 'running'")
 
 
-async def next_lapse(read: Read, now: int | None) -> int | None:
-    """Return in how many milliseconds the next lease lapses; negative if one has."""
-    wait = (await read.one(_NEXT_LAPSE, now=now))["wait"]
+async def next_expiry(read: Read, now: int | None) -> int | None:
+    """Return the milliseconds until the next lease expires; negative if one has."""
+    wait = (await read.one(_NEXT_EXPIRY, now=now))["wait"]
     return None if wait is None else int(wait)
 
 
@@ -305,7 +310,7 @@ _WAIT: Final = timed(
 
 
 async def wait(tx: Write, held: Claim, ms: int, now: int | None) -> Task:
-    """Give a task back until something else has happened, its turn kept."""
+    """Release a task until something else has happened; it keeps its round."""
     return _mine(await tx.row(_WAIT, id=held.id, epoch=held.epoch, wait=ms, now=now))
 
 
@@ -316,33 +321,33 @@ _LEAVE: Final = timed(
 
 
 async def leave(tx: Write, held: Claim, why: Failure, ms: int, now: int | None) -> Task:
-    """Give a task back that this release cannot read, without a strike, for a worker of another release."""
+    """Release a task that this release cannot read, without a failed attempt, for a worker of another release."""
     return _mine(await tx.row(_LEAVE, id=held.id, epoch=held.epoch, error=failure_text(why), wait=ms, now=now))
 
 
 _YIELD: Final = timed(
-    f"UPDATE task SET {change(Command.YIELD, '{now}')}, turn = CAST(:turn AS BIGINT), ready_at = {{now}}"
+    f"UPDATE task SET {change(Command.YIELD, '{now}')}, fair_round = CAST(:fair_round AS BIGINT), ready_at = {{now}}"
     f" WHERE {OWNED} RETURNING {COLUMNS}"
 )
 
 
-async def give_way(tx: Write, task: Task, now: int | None) -> Task:
-    """Queue a task behind everybody who waits. The claim lock must be held."""
-    turn = await next_turn(tx, task.tenant, task.priority, task.kind, behind=1)
-    return _mine(await tx.row(_YIELD, id=task.id, epoch=task.epoch, turn=turn, now=now))
+async def yield_task(tx: Write, task: Task, now: int | None) -> Task:
+    """Queue a task in a later round than the waiting ones. The claim lock must be held."""
+    fair_round = await next_round(tx, task.tenant, task.priority, task.kind, behind=1)
+    return _mine(await tx.row(_YIELD, id=task.id, epoch=task.epoch, fair_round=fair_round, now=now))
 
 
-_STRIKE: Final = timed(
-    f"UPDATE task SET {change(Command.STRIKE, '{now}')}, error = :error, ready_at = {_BACKOFF}"
+_FAIL: Final = timed(
+    f"UPDATE task SET {change(Command.FAIL, '{now}')}, error = :error, ready_at = {_BACKOFF}"
     f" WHERE {OWNED} RETURNING {COLUMNS}"
 )
 
 
-async def strike(tx: Write, held: Claim, why: Failure, terms: Terms, now: int | None) -> Task:
-    """Count a failure: queued again after a while, failed at the limit."""
+async def fail_attempt(tx: Write, held: Claim, why: Failure, terms: Terms, now: int | None) -> Task:
+    """Count a failed attempt: the task is queued again after a backoff, failed at the limit."""
     error = failure_text(why)
     row = await tx.row(
-        _STRIKE, id=held.id, epoch=held.epoch, error=error, limit=terms.strikes, now=now, **_backoff(terms)
+        _FAIL, id=held.id, epoch=held.epoch, error=error, limit=terms.attempt_limit, now=now, **_backoff(terms)
     )
     task = _mine(row)
     await note(tx, task.id, "failed" if task.state is State.FAILED else "struck", task.updated_at, error)

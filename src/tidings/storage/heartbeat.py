@@ -11,9 +11,9 @@ from tidings.storage.database import Database, Read
 _QUERY: Final = """
 SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
   (SELECT min(due_at) FROM delivery WHERE lease IS NULL) AS due,
-  (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS lapse,
+  (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS lease_expiry,
   (SELECT min(ready_at) FROM task WHERE state = 'queued') AS ready,
-  (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lapse,
+  (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lease_expiry,
   (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed,
   ({lost}) AS lost,
   EXISTS (SELECT 1 FROM node WHERE id = :node) AS is_known
@@ -32,9 +32,9 @@ class HeartbeatResult:
 
     now: int
     deliveries_at: int | None
-    """When the next delivery is due or its lease lapses."""
+    """When the next delivery is due or its lease expires."""
     tasks_at: int | None
-    """When the next task is ready or its lease lapses."""
+    """When the next task is ready or its lease expires."""
     changed: dict[str, int]
     """Applications whose routing was written lately, with the version now in force."""
     lost: dict[int, str]
@@ -48,8 +48,8 @@ async def query(read: Read, *, since: int, node: int) -> HeartbeatResult:
     row = await read.one(_QUERY, since=since, node=node)
     return HeartbeatResult(
         now=row["now"],
-        deliveries_at=_first(row["due"], row["lapse"]),
-        tasks_at=_first(row["ready"], row["task_lapse"]),
+        deliveries_at=_first(row["due"], row["lease_expiry"]),
+        tasks_at=_first(row["ready"], row["task_lease_expiry"]),
         changed=json.loads(row["changed"] or "{}"),
         lost={int(each): worker for each, worker in json.loads(row["lost"] or "{}").items()},
         is_known=row["is_known"],

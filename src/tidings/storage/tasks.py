@@ -21,10 +21,10 @@ from tidings.model.task import (
     TRANSITIONS,
     WIRE_STATUS,
     Command,
+    CountChange,
     Failure,
     NewTask,
     State,
-    Strikes,
     Task,
     WireStatus,
 )
@@ -32,11 +32,11 @@ from tidings.storage.database import Dialect, Read, Row, Sql, Write
 from tidings.storage.span import bounds_of, end_of
 
 CLAIM_LOCK: Final = 7_251_002
-"""The lock under which tasks are claimed and given their turns: few decisions, and every limit exact."""
+"""The lock under which tasks are claimed and get their rounds: few decisions, and every limit exact."""
 
 COLUMNS: Final = (
-    "id, org_id, app_id, tenant, kind, args, state, priority, turn, ready_at, epoch, lease_until, cursor, done,"
-    " skipped, total, total_exact, size, rate, busy_ms, chunks, strikes, error, counters, lock_key, created_by,"
+    "id, org_id, app_id, tenant, kind, args, state, priority, fair_round, ready_at, epoch, lease_until, cursor, done,"
+    " skipped, total, total_exact, size, rate, busy_ms, chunks, failed_attempts, error, counters, lock_key, created_by,"
     " created_xid, rate_limit, created_at, started_at, updated_at, finished_at"
 )
 
@@ -56,7 +56,7 @@ def _to(state: State, now: str) -> tuple[str, ...]:
 
 
 def change(command: Command, now: str) -> str:
-    """Return the SET clause of a command; one that adds strikes takes a `:limit`. `now` is an SQL expression.
+    """Return the SET clause of a command; one that adds a failed attempt takes a `:limit`. `now` is an SQL expression.
 
     The claim's own columns (lease, worker) are the caller's to set where the target is `running`.
     """
@@ -65,7 +65,7 @@ def change(command: Command, now: str) -> str:
     if rule.at_limit is not None:
         spent = _to(rule.at_limit, now)
         values = tuple(
-            f"CASE WHEN strikes + 1 >= CAST(:limit AS BIGINT) THEN {each} ELSE {other} END"
+            f"CASE WHEN failed_attempts + 1 >= CAST(:limit AS BIGINT) THEN {each} ELSE {other} END"
             for each, other in zip(spent, values, strict=True)
         )
     parts = [
@@ -74,8 +74,12 @@ def change(command: Command, now: str) -> str:
     parts.append(f"updated_at = {now}")
     if rule.raises_epoch:
         parts.append("epoch = epoch + 1")
-    if rule.strikes is not Strikes.KEPT:
-        parts.append("strikes = strikes + 1" if rule.strikes is Strikes.ADDED else "strikes = 0")
+    if rule.failed_attempts is not CountChange.KEPT:
+        parts.append(
+            "failed_attempts = failed_attempts + 1"
+            if rule.failed_attempts is CountChange.ADDED
+            else "failed_attempts = 0"
+        )
     if rule.target is not State.RUNNING:
         parts.append("lease_until = NULL, worker = NULL")
     return ", ".join(parts)
@@ -111,9 +115,9 @@ async def take_claim_lock(tx: Write) -> None:
 
 _CREATED_XID: Final = {Dialect.SQLITE: "NULL", Dialect.POSTGRESQL: "pg_current_xact_id()::text::bigint"}
 _ADD: Final = (
-    "INSERT INTO task (id, org_id, app_id, tenant, kind, args, state, wire_status, priority, turn, ready_at, size,"
-    " lock_key, created_by, rate_limit, created_xid, created_at, updated_at)"
-    " VALUES (:id, :org, :app, :tenant, :kind, :args, 'queued', 'running', :priority, :turn, 0, 0,"
+    "INSERT INTO task (id, org_id, app_id, tenant, kind, args, state, wire_status, priority, fair_round, ready_at,"
+    " size, lock_key, created_by, rate_limit, created_xid, created_at, updated_at)"
+    " VALUES (:id, :org, :app, :tenant, :kind, :args, 'queued', 'running', :priority, :fair_round, 0, 0,"
     f" :lock_key, :created_by, CAST(:rate_limit AS INTEGER), {{created_xid}}, :now, :now) RETURNING {COLUMNS}"
 )
 _ADD_PAIR: Final = Sql(
@@ -122,8 +126,8 @@ _ADD_PAIR: Final = Sql(
 
 
 async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
-    """Store a task that is ready at once, at its tenant's next turn. The claim lock must be held."""
-    turn = await next_turn(tx, new.tenant, new.priority, new.kind)
+    """Store a task that is ready at once, in its tenant's next round. The claim lock must be held."""
+    fair_round = await next_round(tx, new.tenant, new.priority, new.kind)
     row = await tx.one(
         _ADD_PAIR,
         id=task_id,
@@ -133,7 +137,7 @@ async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
         kind=new.kind,
         args=new.args,
         priority=new.priority,
-        turn=turn,
+        fair_round=fair_round,
         lock_key=new.lock_key,
         created_by=new.created_by,
         rate_limit=new.rate_limit,
@@ -144,27 +148,27 @@ async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
     return task
 
 
-# Without rows of unknown kinds: nobody here claims those, and their turn never passes. Said with two negations, which
-# keep SQLite on the index of turns; PostgreSQL resolves them.
+# Without rows of unknown kinds: this release never claims those, and their round never passes. Two negations keep
+# SQLite on the index of rounds; PostgreSQL resolves them.
 _LOWEST: Final = (
-    "SELECT turn FROM task WHERE state = 'queued' AND priority = CAST(:priority AS SMALLINT)"
-    f" AND NOT (kind NOT IN ({_quoted(KNOWN)}, :kind)) ORDER BY turn LIMIT 1"
+    "SELECT fair_round FROM task WHERE state = 'queued' AND priority = CAST(:priority AS SMALLINT)"
+    f" AND NOT (kind NOT IN ({_quoted(KNOWN)}, :kind)) ORDER BY fair_round LIMIT 1"
 )
 _OWN_HIGHEST: Final = (
-    "SELECT turn FROM task WHERE state = 'queued' AND tenant = :tenant AND priority = CAST(:priority AS SMALLINT)"
-    " ORDER BY turn DESC LIMIT 1"
+    "SELECT fair_round FROM task WHERE state = 'queued' AND tenant = :tenant AND priority = CAST(:priority AS SMALLINT)"
+    " ORDER BY fair_round DESC LIMIT 1"
 )
 
 
-async def next_turn(tx: Write, tenant: str, priority: int, kind: str, *, behind: int = 0) -> int:
-    """Return the turn of a task that is about to queue: behind its tenant's own, not before the round being served.
+async def next_round(tx: Write, tenant: str, priority: int, kind: str, *, behind: int = 0) -> int:
+    """Return the fair-share round of a task to queue: after its tenant's own, not before the round being served.
 
-    A task that gives way after a slice passes `behind=1`: at the lowest turn it would tie with those that waited, and
+    A task that yields after a slice passes `behind=1`: in the lowest round it would tie with the waiting tasks, and
     win by its older id.
     """
     lowest = await tx.row(_LOWEST, priority=priority, kind=kind)
     own = await tx.row(_OWN_HIGHEST, tenant=tenant, priority=priority)
-    return max(0 if lowest is None else lowest["turn"] + behind, 0 if own is None else own["turn"] + 1)
+    return max(0 if lowest is None else lowest["fair_round"] + behind, 0 if own is None else own["fair_round"] + 1)
 
 
 _ACTIVE: Final = f"SELECT count(*) AS n FROM task WHERE tenant = :tenant AND state IN ({_quoted(ACTIVE)})"
@@ -272,7 +276,7 @@ _CANCEL: Final = (
 )
 _QUEUE: Final = {
     command: (
-        f"UPDATE task SET {change(command, _NOW)}, error = NULL, ready_at = 0, turn = CAST(:turn AS BIGINT)"
+        f"UPDATE task SET {change(command, _NOW)}, error = NULL, ready_at = 0, fair_round = CAST(:fair_round AS BIGINT)"
         f" WHERE id = :id AND {guard(command)}"
     )
     for command in (Command.RESUME, Command.RETRY)
@@ -302,8 +306,8 @@ async def retry(tx: Write, task: Task, now: int) -> Task | None:
 
 
 async def _queued(tx: Write, task: Task, command: Command, now: int) -> Task | None:
-    turn = await next_turn(tx, task.tenant, task.priority, task.kind)
-    row = await tx.row(f"{_QUEUE[command]} RETURNING {COLUMNS}", id=task.id, now=now, turn=turn)
+    fair_round = await next_round(tx, task.tenant, task.priority, task.kind)
+    row = await tx.row(f"{_QUEUE[command]} RETURNING {COLUMNS}", id=task.id, now=now, fair_round=fair_round)
     return await _noted(tx, row, {Command.RESUME: "resumed", Command.RETRY: "retried"}[command], now)
 
 
@@ -360,7 +364,7 @@ _NEXT_READY: Final = timed(
 
 
 async def next_ready(read: Read, now: int) -> int | None:
-    """Return the moment of the caller's clock at which there is a task to claim or a lapsed one to put back.
+    """Return the moment of the caller's clock at which there is a task to claim or an expired lease to requeue.
 
     A moment in the past may also mean a task that is ready but held up by a limit.
     """

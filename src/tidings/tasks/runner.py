@@ -4,7 +4,7 @@
 Theory. Any number of processes run one of these on the same database, and none knows of another. There is no leader,
 no heartbeat, no list of workers that anything depends on. They share the claim lock: claims are made one at a time
 in the whole cluster, in one transaction that first puts back the tasks whose owners have gone, then takes the one
-whose turn it is. So every limit (tasks of one tenant at once, one task on one endpoint) is exact, and fairness is
+first in its round. So every limit (tasks of one tenant at once, one task on one endpoint) is exact, and fairness is
 one ORDER BY. Claims are few, because a claim is good for a slice of seconds; the lock costs nothing there.
 
 A slice (see `slice.py`) is a run of chunks. A chunk is one transaction: the claim is proved, effects are written, and
@@ -49,7 +49,7 @@ class Limits:
     """How much one process works on, and for how long; each field is a setting."""
 
     slots: int = 4
-    """0 works on nothing, and still puts back the tasks of owners that are gone."""
+    """0 works on nothing, and still requeues the tasks of lost owners."""
     per_tenant: int = 2
     lease_seconds: float = 30.0
     slice_seconds: float = 5.0
@@ -58,7 +58,7 @@ class Limits:
     backlog: int = 50_000
     """Re-sent deliveries of one endpoint at which its task stands still; 0 is no limit."""
     backoff_ms: int = SECOND
-    """How long a task rests after its first strike; doubled from strike to strike."""
+    """Backoff after the first failed attempt; doubled with each one."""
 
 
 class Runner:
@@ -105,7 +105,7 @@ class Runner:
         self._woken.set()
 
     async def stop(self, *, grace: float = _STOP_SECONDS) -> None:
-        """Finish the chunks under way within `grace` seconds, give the tasks back without a strike, and let go."""
+        """Finish the current chunks within `grace` seconds, and release the tasks without a failed attempt."""
         if self._dispatcher is None:
             return
         self._context.stopping.set()
@@ -120,12 +120,12 @@ class Runner:
     async def _dispatch(self) -> None:
         """Claim while there is room and something to claim; trouble of any sort is sat out, never the end."""
         troubles = 0
-        inherited = self._context.db.dialect is not Dialect.SQLITE
+        is_ready = self._context.db.dialect is not Dialect.SQLITE
         while not self._context.stopping.is_set():
             try:
-                if not inherited:
-                    await self._inherit()
-                    inherited = True
+                if not is_ready:
+                    await self._requeue_all()
+                    is_ready = True
                 await self._fill()
                 troubles = 0
             except StorageError:
@@ -149,57 +149,57 @@ class Runner:
         await self._wait(delay)
 
     async def _expire(self) -> int | None:
-        """Put back the tasks whose leases have lapsed, which needs no slot; return in how long the next one may."""
+        """Requeue the tasks whose leases have expired, which needs no slot; return the delay until the next expiry."""
         context = self._context
         async with context.db.read() as read:
-            delay = await claims.next_lapse(read, context.now)
+            delay = await claims.next_expiry(read, context.now)
         if delay is None or delay >= 0:
             return delay
         async with context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
-            lapsed = await claims.put_back(tx, context.terms, context.now)
-            await self._tell_failed(tx, lapsed)
-        self._tell(lapsed)
-        return 0 if lapsed else context.terms.lease_ms
+            expired = await claims.requeue_expired(tx, context.terms, context.now)
+            await self._tell_failed(tx, expired)
+        self._tell(expired)
+        return 0 if expired else context.terms.lease_ms
 
     async def _claim(self) -> tuple[Task | None, int | None]:
-        """Return the task whose turn it is, or in how many milliseconds there may be one."""
+        """Claim the next task, or return the milliseconds until one may be ready."""
         context = self._context
         delay = None
         async with context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             now = await claims.moment(tx, context.now)
-            lapsed = await claims.put_back(tx, context.terms, now)
-            await self._tell_failed(tx, lapsed)
+            expired = await claims.requeue_expired(tx, context.terms, now)
+            await self._tell_failed(tx, expired)
             task = await claims.claim(tx, context.terms, context.kinds, self._worker, now)
             if task is None:
                 delay = await claims.later(tx, now)
-        self._tell(lapsed)
+        self._tell(expired)
         if task is not None:
             observe.count("tasks.claims")
             point("task.after_claim")
         return task, delay
 
-    async def _inherit(self) -> None:
-        """Put back what a process that is gone was working on."""
+    async def _requeue_all(self) -> None:
+        """Requeue the tasks of the previous process on a SQLite file."""
         async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
-            lapsed = await claims.put_back(tx, self._context.terms, self._context.now, whatever_lease=True)
-            await self._tell_failed(tx, lapsed)
-        self._tell(lapsed)
+            expired = await claims.requeue_expired(tx, self._context.terms, self._context.now, ignore_leases=True)
+            await self._tell_failed(tx, expired)
+        self._tell(expired)
 
-    async def inherit(self, worker: str) -> None:
-        """Put back what another process was working on, which is gone."""
+    async def take_over(self, worker: str) -> None:
+        """Requeue the tasks of a lost worker."""
         async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             now = await claims.moment(tx, self._context.now)
-            lapsed = await claims.put_back_of(tx, self._context.terms, now, worker)
-            await self._tell_failed(tx, lapsed)
-        self._tell(lapsed)
+            expired = await claims.requeue_worker(tx, self._context.terms, now, worker)
+            await self._tell_failed(tx, expired)
+        self._tell(expired)
         self.wake()
 
-    async def _tell_failed(self, tx: Write, lapsed: list[Task]) -> None:
-        for task in lapsed:
+    async def _tell_failed(self, tx: Write, expired: list[Task]) -> None:
+        for task in expired:
             await outcomes.tell(tx, task, self._context.clock.now())
 
-    def _tell(self, lapsed: list[Task]) -> None:
-        for task in lapsed:
+    def _tell(self, expired: list[Task]) -> None:
+        for task in expired:
             outcomes.log(task, "failed (lapsed)" if task.state is State.FAILED else "lapsed")
 
     async def _wait(self, delay: int | None) -> None:

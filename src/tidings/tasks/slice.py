@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The work done under one claim: chunk after chunk, until the task ends, gives way, or is no longer ours.
+"""The work done under one claim: chunk after chunk, until the task ends, yields, or loses its claim.
 
-Trouble comes in five sorts, and the flow below is the list of them. Another release wrote what this one cannot read:
-give the task back without a strike. The claim is lost: stop, and say nothing, because
-somebody else has the task and nothing of ours was written. The database is in trouble: wait and go on, which is no
-fault of the task. The kind refuses for good (`Permanent`): the task fails. Anything else is a strike.
+Five errors can end a slice, and `run` lists them. Another release wrote arguments that this one cannot read: release
+the task without a failed attempt. The claim is lost: stop silently, because another worker has the task and nothing of
+this slice was written. The database is unavailable or busy: back off and go on; the task is not at fault. The kind
+refuses for good (`Permanent`): the task fails. Any other error is a failed attempt.
 """
 
 import asyncio
@@ -105,7 +105,7 @@ class Slice:
         self._meter = None if task.rate_limit is None else Meter(task.rate_limit, context.clock.monotonic())
 
     async def run(self) -> None:
-        """Work until the task ends, gives way or is lost."""
+        """Work until the task ends, yields or is lost."""
         while not self._over:
             try:
                 await self._step()
@@ -113,28 +113,28 @@ class Slice:
                 observe.count("tasks.fenced")
                 return
             except (Duplicate, Permanent) as error:
-                self._blame(error)
+                self._record_failure(error)
             except NotYet:
                 self._must_wait = True
             except msgspec.DecodeError as error:
                 self._must_wait, self._unreadable = True, error
             except StorageError as error:
-                await self._weather(error)
-            except Exception as error:  # noqa: BLE001 - whatever a kind raises is a strike, and is logged as one
-                self._blame(error)
+                await self._back_off(error)
+            except Exception as error:  # noqa: BLE001 - any error of a kind is a failed attempt, and is logged as one
+                self._record_failure(error)
 
     async def _step(self) -> None:
         """Do the next thing."""
         if self._stale:
             await self._reload()
         if self._fault is not None:
-            await self._strike(self._fault)
+            await self._fail_next(self._fault)
         elif self._must_wait:
             await self._wait()
         elif self._task.cursor is None:
             await self._begin()
-        elif self._context.stopping.is_set() or (self._has_worked and await self._must_give_way()):
-            await self._give_way()
+        elif self._context.stopping.is_set() or (self._has_worked and await self._must_yield()):
+            await self._yield()
         elif await self._has_room() and await self._is_in_time():
             began = self._context.clock.monotonic()
             await self._chunk()
@@ -262,7 +262,7 @@ class Slice:
             async with self._context.db.read() as read:
                 if await ready(read):
                     return True
-            if await self._must_give_way():
+            if await self._must_yield():
                 return False
             await self._context.rest(_LOOK_SECONDS)
             await self._keep()
@@ -327,8 +327,8 @@ class Slice:
             await self._keep()
         return True
 
-    async def _must_give_way(self) -> bool:
-        """Tell whether the process ends, or the slice is over and somebody waits."""
+    async def _must_yield(self) -> bool:
+        """Return whether the process stops, or the slice is over and another task is ready."""
         if self._context.stopping.is_set():
             return True
         moment = self._context.clock.monotonic()
@@ -340,10 +340,10 @@ class Slice:
 
     # --- letting go
 
-    async def _give_way(self) -> None:
+    async def _yield(self) -> None:
         point("task.before_yield")
         async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
-            await claims.give_way(tx, self._task, self._context.now)
+            await claims.yield_task(tx, self._task, self._context.now)
         self._over = True
         observe.count("tasks.yields")
 
@@ -363,36 +363,36 @@ class Slice:
         self._over = True
         observe.log.warning("task %s (%s): left for another release: %s", self._task.id, self._task.kind, error)
 
-    async def _strike(self, error: Exception) -> None:
+    async def _fail_next(self, error: Exception) -> None:
         terms = self._context.terms
         if isinstance(error, Permanent):
-            terms, why = replace(terms, strikes=0), Failure(error.code, error.detail)
+            terms, why = replace(terms, attempt_limit=0), Failure(error.code, error.detail)
         else:
             why = Failure("internal", f"A chunk of the task failed with {type(error).__name__}.")
         async with self._context.db.write(background=True) as tx:
-            task = await claims.strike(tx, self._task.claim, why, terms, self._context.now)
+            task = await claims.fail_attempt(tx, self._task.claim, why, terms, self._context.now)
             await outcomes.tell(tx, task, self._context.clock.now())
         self._over = True
         outcomes.log(task, f"{task.state} ({why.code})")
 
-    # --- trouble
+    # --- errors
 
-    def _blame(self, error: Exception) -> None:
-        """Remember a fault of the task; the next step counts it. A fault in counting one is our own: it ends here."""
+    def _record_failure(self, error: Exception) -> None:
+        """Record a failure of the task; the next step stores it. An error while storing it ends the slice."""
         if not isinstance(error, Permanent):
             observe.failure(f"task {self._task.id} ({self._task.kind})", error)
         self._over = self._fault is not None
         self._fault = error
 
-    async def _weather(self, error: StorageError) -> None:
-        """Sit out trouble of the database, longer each time, and look at the row again before going on."""
+    async def _back_off(self, error: StorageError) -> None:
+        """Back off from a database error, longer each time, and read the row again before going on."""
         self._troubles += 1
         self._stale = True
         observe.count("tasks.database_troubles")
         if isinstance(error, Busy):
             # A chunk that times out is tried with half of the rows. One row that always does will never be done.
             if self._size == 1 and self._troubles > _BUSY_MAX:
-                self._blame(error)
+                self._record_failure(error)
             self._size = max(1, self._size // 2)
         await self._context.rest(min(_TROUBLE_MAX, _TROUBLE_FIRST * 2 ** min(self._troubles, 10)))
         self._over = self._over or self._context.stopping.is_set()

@@ -91,7 +91,7 @@ async def test_at_no_moment_is_there_half_of_a_task(world: World) -> None:
     async with working(world.db, janitor, limits=replace(FREE, chunk_rows=3)):
         task = await until(world.db, task_id)
 
-    assert (State.SUCCEEDED, 0) == (task.state, task.strikes)
+    assert (State.SUCCEEDED, 0) == (task.state, task.failed_attempts)
     assert janitor.looks > 20
     assert [(task_id,)] == await rows(world.db, "SELECT id FROM task")
 

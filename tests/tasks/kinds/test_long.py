@@ -29,7 +29,7 @@ Record = Callable[[str, Any], None]
 
 KILLS = 12
 LEASE = 1.2
-"""Seconds; longer than a chunk takes on a busy machine, for an owner that is only slow has a strike, too."""
+"""Seconds; longer than a chunk takes on a busy machine, for an owner that is only slow has a failed attempt, too."""
 # There are more tasks than processes: a task that waits for the lease of a dead one leaves two that take turns.
 RESTARTS = 3
 PATIENCE = 100

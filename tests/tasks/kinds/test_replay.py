@@ -274,7 +274,7 @@ async def test_by_force_it_waits_for_a_disabled_endpoint(world: World) -> None:
         await run_sql(world.db, "UPDATE endpoint SET disabled = 0")
         ended = await until(world.db, task.id)
 
-    assert (0, {}) == (held.strikes, held.counters)
+    assert (0, {}) == (held.failed_attempts, held.counters)
     assert (State.SUCCEEDED, {"messagesSent": 5}) == (ended.state, ended.counters)
 
 

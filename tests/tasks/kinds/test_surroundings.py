@@ -40,7 +40,7 @@ async def test_who_stumbles_over_a_hint_or_a_transition_changes_no_task(world: W
         observe.ignore(stumble)
 
     assert observe.counters["failures"] > failures + 4
-    assert (ended.state, ended.done, ended.strikes) == (State.SUCCEEDED, ITEMS, 0)
+    assert (ended.state, ended.done, ended.failed_attempts) == (State.SUCCEEDED, ITEMS, 0)
     assert await events_of(world.db, ended) == ["created", "succeeded"]
 
 

@@ -231,7 +231,7 @@ CREATE TABLE task (
     state {text} NOT NULL CHECK (state IN ('queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled')),
     wire_status {text} NOT NULL CHECK (wire_status IN ('running', 'finished', 'failed')),
     priority SMALLINT NOT NULL DEFAULT 0,
-    turn BIGINT NOT NULL,
+    fair_round BIGINT NOT NULL,
     ready_at BIGINT NOT NULL,
     epoch BIGINT NOT NULL DEFAULT 0,
     lease_until BIGINT,
@@ -245,7 +245,7 @@ CREATE TABLE task (
     rate DOUBLE PRECISION NOT NULL DEFAULT 0,
     busy_ms BIGINT NOT NULL DEFAULT 0,
     chunks BIGINT NOT NULL DEFAULT 0,
-    strikes INTEGER NOT NULL DEFAULT 0,
+    failed_attempts INTEGER NOT NULL DEFAULT 0,
     error {text},
     -- What the kind counts (`messagesSent`), as a JSON object.
     counters {text} NOT NULL DEFAULT '{}',
@@ -269,9 +269,9 @@ CREATE TABLE task (
 --postgresql: WITH (fillfactor = 80)
 ;
 -- No index holds what a checkpoint changes (cursor, progress, lease): PostgreSQL then rewrites the row in place.
-CREATE INDEX task_ready ON task (priority DESC, turn, id) WHERE state = 'queued';
+CREATE INDEX task_ready ON task (priority DESC, fair_round, id) WHERE state = 'queued';
 CREATE INDEX task_next ON task (ready_at) WHERE state = 'queued';
-CREATE INDEX task_turn ON task (tenant, priority, turn) WHERE state = 'queued';
+CREATE INDEX task_fair_round ON task (tenant, priority, fair_round) WHERE state = 'queued';
 CREATE INDEX task_running ON task (tenant) WHERE state = 'running';
 -- Its states stand in the order of the statement's: SQLite takes the index for the same words only.
 CREATE INDEX task_active ON task (tenant) WHERE state IN ('paused', 'queued', 'running');
