@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forked import Program
 from tidings.clock import SystemClock
 from tidings.core.access import issue_org_token
 from tidings.ids import DEFAULT_ORG, OrgId
@@ -61,8 +62,9 @@ class Live:
     arguments: Sequence[str] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     port: int = 0
-    process: subprocess.Popen[bytes] | None = None
-    entry: Sequence[str] = ("-m", "tidings")
+    process: Program | subprocess.Popen[bytes] | None = None
+    entry: Sequence[str] = ()
+    """What Python runs in place of the command."""
     _trouble: str = ""
 
     @property
@@ -145,6 +147,15 @@ class Live:
     def _spawn(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         given = {"listen_address": f"127.0.0.1:{self.port}", "db_dsn": self.database_url, **USUAL, **self.settings}
+        if not self.entry:
+            self.process = Program(
+                ["serve", *self.arguments],
+                folder=self.folder,
+                environment=environment(given),
+                out=self.log_file,
+                err=self.log_file,
+            )
+            return
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *self.entry, "serve", *self.arguments],

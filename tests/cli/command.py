@@ -3,10 +3,12 @@
 
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forked import Program
 from live import environment
 
 SECONDS = 60
@@ -31,10 +33,22 @@ class Said:
 
 def tidings(*arguments: str, folder: Path, **settings: Any) -> Said:
     """Run `tidings` to its end in a folder, with just these settings."""
+    with tempfile.TemporaryDirectory() as said:
+        out, err = Path(said, "out"), Path(said, "err")
+        program = Program(arguments, folder=folder, environment=environment(settings), out=out, err=err)
+        try:
+            code = program.wait(SECONDS)
+        finally:
+            program.kill()
+        return Said(code, out.read_text(), err.read_text())
+
+
+def run_module(*arguments: str, folder: Path) -> Said:
+    """Run `python -m tidings` to its end: it imports the package itself, and finds modules in the folder first."""
     ran = subprocess.run(
         [sys.executable, "-m", "tidings", *arguments],
         cwd=folder,
-        env=environment(settings),
+        env=environment({}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 import live
-from cli.command import Said, tidings
+from cli.command import Said, run_module, tidings
 from faults.kit import ended
 from live import Live
 from postgres import Server
@@ -248,7 +248,7 @@ def test_a_config_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 def test_the_demo_names_what_it_needs(tmp_path: Path) -> None:
     (tmp_path / "svix.py").write_text("raise ModuleNotFoundError('no svix', name='svix')")
 
-    refused(tidings("demo", folder=tmp_path, _=""), "tidings[demo]")
+    refused(run_module("demo", folder=tmp_path), "tidings[demo]")
 
 
 @pytest.mark.parametrize(

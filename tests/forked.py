@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""The command `tidings` in processes of their own, forked from one that has imported the package already.
+
+The import takes a third of a second of CPU, ten times what most commands take. Each program still has its own process,
+folder, environment, output and exit code. `python -m tidings` itself is started by the tests of the help texts, of the
+demo and of the output on a terminal.
+"""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tidings.cli.main import main
+
+_PRELOAD = ["tidings.cli.main", "tidings.server"]
+
+
+class Program:
+    """A running command, with what `subprocess.Popen` has for one."""
+
+    def __init__(
+        self, arguments: Sequence[str], *, folder: Path, environment: dict[str, str], out: Path, err: Path
+    ) -> None:
+        """`out` and `err` are appended to; both may be one file."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOAD)
+        files = (os.devnull, str(out), str(err))
+        self._process = context.Process(
+            target=_run, args=(list(arguments), str(folder), environment, files), daemon=True
+        )
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise subprocess.TimeoutExpired("tidings", timeout or 0.0)
+        return code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _run(arguments: list[str], folder: str, environment: dict[str, str], files: Sequence[str]) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, file in enumerate(files):
+        opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.argv = ["tidings", *arguments]
+    main()
