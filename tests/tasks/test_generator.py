@@ -12,6 +12,7 @@ import pytest
 from tasks.kit import spin
 from tidings.tasks.archive import Wanted
 from tidings.tasks.generator import ChildLost, Generator
+from tidings.tasks.modeling import CPU_SECONDS
 
 LIBRARY = """
 import os, resource, sys, time
@@ -60,8 +61,8 @@ def fake(tmp_path: Path) -> Callable[..., Generator]:
     (package / "__init__.py").write_text(LIBRARY.format(up=str(tmp_path / "up")))
     (package / "enums.py").write_text("class DataModelType: PydanticV2BaseModel = 0")
 
-    def generator(seconds: float = 60.0) -> Generator:
-        return Generator(seconds=seconds, paths=[str(tmp_path), *sys.path])
+    def generator(seconds: float = 60.0, cpu_seconds: int = CPU_SECONDS) -> Generator:
+        return Generator(seconds=seconds, cpu_seconds=cpu_seconds, paths=[str(tmp_path), *sys.path])
 
     return generator
 
@@ -78,7 +79,7 @@ async def test_a_child_has_no_environment_and_limits(
     assert "'memory': (536870912, 536870912)" in text
     assert "'core': (0, 0)" in text
     assert "'forked': False" in text
-    assert "'cpu': -1" not in text
+    assert int(text.partition("'cpu': ")[2].partition(",")[0]) in range(CPU_SECONDS, 2 * CPU_SECONDS)
 
 
 @pytest.mark.parametrize("name", ["Hog", "Exit"])
@@ -97,7 +98,7 @@ async def test_a_type_that_ends_its_child_is_left_out_alone(fake: Callable[..., 
 async def test_a_type_that_never_ends_is_ended_by_its_cpu_time(
     fake: Callable[..., Generator],
 ) -> None:
-    made = await fake().made([named("Loop"), named("Last")])
+    made = await fake(cpu_seconds=1).made([named("Loop"), named("Last")])
 
     assert (["last"], 1) == ([each for each, _ in made.pieces], made.lost)
 

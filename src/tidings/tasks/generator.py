@@ -49,11 +49,18 @@ class Made:
 class Generator:
     """Makes models in child processes."""
 
-    __slots__ = ("_paths", "_room", "_seconds", "processes")
+    __slots__ = ("_cpu_seconds", "_paths", "_room", "_seconds", "processes")
 
-    def __init__(self, *, seconds: float = REQUEST_SECONDS, paths: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: float = REQUEST_SECONDS,
+        cpu_seconds: int = modeling.CPU_SECONDS,
+        paths: Sequence[str] | None = None,
+    ) -> None:
         """`paths` is where a child finds its modules: by default where this process finds its own."""
         self._seconds = seconds
+        self._cpu_seconds = cpu_seconds
         self._paths = [str(Path(path).absolute()) for path in (sys.path if paths is None else paths)]
         self._room = asyncio.Semaphore(AT_ONCE)
         self.processes: set[int] = set()
@@ -84,7 +91,13 @@ class Generator:
         """Have a child for the length of a block; at its end, however it ends, the child is dead and waited for."""
         async with self._room:
             child = await asyncio.create_subprocess_exec(
-                *_command(self._paths), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={}, cwd="/", start_new_session=True
+                *_command(self._paths, self._cpu_seconds),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                env={},
+                cwd="/",
+                start_new_session=True,
             )
             self.processes.add(child.pid)
             try:
@@ -115,9 +128,10 @@ _TOO_COSTLY: Final = UnfitType(
 )
 
 
-def _command(paths: Sequence[str]) -> list[str]:
+def _command(paths: Sequence[str], cpu_seconds: int) -> list[str]:
     """Return what starts a child; it takes its modules from where it is told, as its environment is empty."""
-    code = f"import sys; sys.path[:] = {paths!r}; from tidings.tasks.modeling import main; main({os.getpid()})"
+    call = f"main({os.getpid()}, {cpu_seconds})"
+    code = f"import sys; sys.path[:] = {paths!r}; from tidings.tasks.modeling import main; {call}"
     return [sys.executable, "-I", "-B", "-X", "utf8", "-c", code]
 
 

@@ -44,14 +44,14 @@ def framed(kind: bytes, body: bytes) -> bytes:
     return (1 + len(body)).to_bytes(LENGTH) + kind + body
 
 
-def main(parent: int) -> None:
+def main(parent: int, cpu_seconds: int = CPU_SECONDS) -> None:
     """Answer requests until the parent closes the pipe."""
     _confine(parent)
     answers, requests = _pipes()
     archive.warm_up()
     _answer(answers, framed(READY, b""))
     for kind, body in _frames(requests):
-        _limit_cpu()
+        _limit_cpu(cpu_seconds)
         _answer(answers, _packed(body) if kind == PACK else _made(body))
 
 
@@ -71,10 +71,10 @@ def _confine(parent: int) -> None:
         sys.exit(1)
 
 
-def _limit_cpu() -> None:
+def _limit_cpu(seconds: int) -> None:
     """Have the kernel end this process once it has used more than a request may take."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    ends_at = math.ceil(used.ru_utime + used.ru_stime) + CPU_SECONDS
+    ends_at = math.ceil(used.ru_utime + used.ru_stime) + seconds
     resource.setrlimit(resource.RLIMIT_CPU, (ends_at, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
