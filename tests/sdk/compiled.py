@@ -10,7 +10,7 @@ import pytest
 
 from sdk.conftest import Tenant
 from sdk.test_journey import VENV
-from tidings.demo.count import outcome
+from tidings.demo.count import result_of
 from tidings.demo.processes import ReceiverProcess
 
 MESSAGES = 3
@@ -31,7 +31,7 @@ def program(language: str, tool: str, target: str) -> str:
 
 
 async def check(built: str, server: Tenant, receiver: ReceiverProcess) -> dict[str, Any]:
-    await receiver.control(secret=SECRET)
+    await receiver.configure(secret=SECRET)
     given = {"url": server.url, "token": server.token, "receiver": receiver.url, "secret": SECRET}
     run = subprocess.run(  # noqa: ASYNC221 - nothing else runs meanwhile
         [built], input=json.dumps(given), capture_output=True, text=True, timeout=60, check=False
@@ -47,6 +47,12 @@ async def check(built: str, server: Tenant, receiver: ReceiverProcess) -> dict[s
     refused = ["404 not_found x8", "delete: 404 not_found x1", "secret: 404 not_found x1", "uid: 422 detail x1"]
     assert refused == found["refused"]
     sent = [line.removesuffix(" true") for line in found["sent"]]
-    bill = outcome(sent, await receiver.report())
-    assert (bill.accepted, bill.duplicates, bill.lost, bill.strangers, bill.forged) == (MESSAGES, {}, (), 0, 0)
+    result = result_of(sent, await receiver.report())
+    assert (result.accepted, result.duplicates, result.lost, result.strangers, result.forged) == (
+        MESSAGES,
+        {},
+        (),
+        0,
+        0,
+    )
     return found

@@ -12,7 +12,7 @@ import pytest
 
 from sdk.conftest import Tenant
 from sdk.journey import MESSAGES, Journey
-from tidings.demo.count import outcome
+from tidings.demo.count import result_of
 from tidings.demo.processes import ReceiverProcess
 
 HERE = Path(__file__).resolve().parent
@@ -32,9 +32,9 @@ async def check(found: dict[str, Any], receiver: ReceiverProcess) -> None:
     assert [task_id, "finished", "endpoint.recover", {"messagesSent": MESSAGES}] == found["ended"]
     assert [[task_id], [task_id], [], [], []] == found["listed"]
     assert ["404 not_found"] * 11 == found["refused"]
-    bill = outcome(found["sent"], await receiver.report())
-    assert (bill.accepted, bill.failed, bill.repaired) == (MESSAGES, MESSAGES, MESSAGES)
-    assert (bill.duplicates, bill.lost, bill.strangers, bill.forged) == ({}, (), 0, 0)
+    result = result_of(found["sent"], await receiver.report())
+    assert (result.accepted, result.failed, result.repaired) == (MESSAGES, MESSAGES, MESSAGES)
+    assert (result.duplicates, result.lost, result.strangers, result.forged) == ({}, (), 0, 0)
 
 
 async def test_the_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProcess) -> None:
