@@ -6,6 +6,7 @@
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,12 @@ from tidings.model.task import TRANSITIONS, WIRE_STATUS, CountChange, State
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 COUNT_CHANGES = {CountChange.KEPT: "", CountChange.ADDED: "+1", CountChange.CLEARED: "0"}
+TOKENS = {
+    Access.OPEN: "none",
+    Access.ANY: "any",
+    Access.APP: "organization or application",
+    Access.ORG: "organization",
+}
 TESTS_ONLY = ("failpoints",)
 
 
@@ -89,10 +96,11 @@ def transitions() -> Iterator[str]:
 
 
 def routes() -> Iterator[str]:
-    yield "| | |"
-    yield "|---|---|"
+    yield "| route | | token | capability |"
+    yield "|---|---|---|---|"
     for route in TABLE:
-        yield f"| `{route.method} {PREFIX}{route.path}` | {route.summary} |"
+        needs = f"`{route.needs.value}`" if route.needs and route.access in (Access.APP, Access.ANY) else ""
+        yield f"| `{route.method} {PREFIX}{route.path}` | {route.summary} | {TOKENS[route.access]} | {needs} |"
 
 
 def foreign() -> Iterator[str]:
@@ -102,20 +110,69 @@ def foreign() -> Iterator[str]:
         yield f"| `SVIX_{name.upper()}` | {why} |"
 
 
-def operations() -> Iterator[str]:
-    yield "| | operation | token | an application's must be able to |"
-    yield "|---|---|---|---|"
+# Public operations that are served in part, and the part that is missing.
+PARTLY = {"v1.authentication.app-portal-access": "The token works; the portal's page is a placeholder."}
+# Groups of operations that a coming release will serve.
+PLANNED = ("v1.connector.", "v1.endpoint.transformation.", "v1.operational-webhook.")
+# Served beyond the public operations: internal ones of Svix's document, and our own.
+INTERNAL = (
+    "v1.endpoint.get-throttling-status",
+    "v1.event-type.export-openapi",
+    "v1.message-attempt.count-by-endpoint",
+    "v1.message.broadcast",
+)
+OWN = (
+    "v1.authentication.dashboard-access",
+    "v1.background-task.cancel",
+    "v1.background-task.events",
+    "v1.background-task.items",
+    "v1.background-task.pause",
+    "v1.background-task.resume",
+    "v1.background-task.retry",
+    "v1.background-task.wait",
+    "v1.endpoint.enable",
+    "v1.endpoint.get-attempt-stats",
+    "v1.export.get",
+    "v1.health.ping",
+    "v1.message-attempt.list-by-endpoint-deprecated",
+    "v1.message-attempt.list-by-msg-deprecated",
+    "v1.message.create-batch",
+    "v1.message.list-deliveries",
+)
+
+
+def public() -> Iterator[tuple[str, str, str, str]]:
+    """Yield each public operation of the contract: its id, its route, whether it is served, and a note."""
     for route in TABLE:
-        needs = f"`{route.needs.value}`" if route.needs and route.access in (Access.APP, Access.ANY) else ""
-        place = f"`{route.method} {route.path}`"
-        yield f"| {place} | `{route.operation}` | {route.access.value} | {needs} |"
-
-
-def unserved() -> Iterator[str]:
-    yield "| | operation | why |"
-    yield "|---|---|---|"
+        if route.operation not in INTERNAL + OWN:
+            note = PARTLY.get(route.operation, "")
+            yield route.operation, f"{route.method} {PREFIX}{route.path}", "partly" if note else "yes", note
     for each in UNSERVED:
-        yield f"| `{each.method} {each.path}` | `{each.operation}` | {each.why} |"
+        served = "planned" if each.operation.startswith(PLANNED) else "no"
+        yield each.operation, f"{each.method} {each.path}", served, each.why
+
+
+def totals() -> Iterator[str]:
+    counted = Counter(served for _, _, served, _ in public())
+    yield "| served | partly | planned | no | all |"
+    yield "|---|---|---|---|---|"
+    yield f"| {counted['yes']} | {counted['partly']} | {counted['planned']} | {counted['no']} | {counted.total()} |"
+
+
+def contract() -> Iterator[str]:
+    yield "| operation | route | served | |"
+    yield "|---|---|---|---|"
+    for operation, route, served, note in public():
+        yield f"| `{operation}` | `{route}` | {served} | {note} |"
+
+
+def beyond() -> Iterator[str]:
+    yield "| operation | route | |"
+    yield "|---|---|---|"
+    for route in TABLE:
+        if route.operation in INTERNAL + OWN:
+            kind = "internal operation" if route.operation in INTERNAL else ""
+            yield f"| `{route.operation}` | `{route.method} {PREFIX}{route.path}` | {kind} |"
 
 
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
@@ -125,8 +182,9 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "transitions": transitions,
     "routes": routes,
     "foreign": foreign,
-    "operations": operations,
-    "unserved": unserved,
+    "totals": totals,
+    "contract": contract,
+    "beyond": beyond,
 }
 PART = re.compile(r"(?P<begin><!-- begin (?P<name>\w+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL)
 

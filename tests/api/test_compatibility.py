@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import docs
 from api.kit import SECRET, Api, Json
 from tidings.api.openapi import document
 from tidings.api.routes import PREFIX
@@ -52,6 +53,17 @@ def test_every_public_operation_of_the_contract_is_served_or_refused(shared_dir:
 
     assert wanted <= refused | {(route.method, _plain(PREFIX + route.path), route.operation) for route in TABLE}
     assert refused <= wanted
+
+
+def test_the_page_lists_every_public_operation(shared_dir: Path) -> None:
+    svix = json.loads((shared_dir / "contract" / "svix-openapi.json").read_text())
+    operations = [each for methods in svix["paths"].values() for each in methods.values()]
+    wanted = sorted(each["operationId"] for each in operations if not each.get("x-internal"))
+    internal = {each["operationId"] for each in operations} - set(wanted)
+
+    assert wanted == sorted(operation for operation, _, _, _ in docs.public())
+    assert set(docs.INTERNAL) <= internal
+    assert set() == set(docs.OWN) & (internal | set(wanted))
 
 
 @EACH
