@@ -73,7 +73,7 @@ SPAWNERS = (
     "delivery.address",
     "delivery.claim",
     "delivery.pool",
-    "delivery.queue",
+    "delivery.endpoint_queues",
     "delivery.role",
     "delivery.settle",
     "demo",

@@ -15,9 +15,9 @@ from delivery.test_settle import Shaky
 from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
 from tidings.clock import ManualClock, SystemClock
 from tidings.delivery.budget import LARGE, Bounds, Budget, shared
-from tidings.delivery.line import Cancellable
+from tidings.delivery.endpoint_queue import Cancellable
+from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.payloads import payloads_of
-from tidings.delivery.queue import Queue
 from tidings.errors import AppError
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import Draft
@@ -32,13 +32,13 @@ class _Sending:
         """Nothing is in flight."""
 
 
-def _queue(in_flight: int, started: list[Send], concurrency: int = 100, memory: int = 10_000) -> Queue:
+def _queues(in_flight: int, started: list[Send], concurrency: int = 100, memory: int = 10_000) -> EndpointQueues:
     def start(send: Send) -> Cancellable:
         started.append(send)
         return _Sending()
 
     bounds = Bounds(concurrency, memory, 10.0, 1 << 20, in_flight)
-    return Queue(bounds, ManualClock(), start=start, hand_back=lambda _: None, wanting=lambda: None)
+    return EndpointQueues(bounds, ManualClock(), start=start, hand_back=lambda _: None, request_claim=lambda: None)
 
 
 def test_endpoints_share_what_memory_has_left() -> None:
@@ -50,8 +50,8 @@ def test_endpoints_share_what_memory_has_left() -> None:
 
 async def test_a_turn_of_the_loop_begins_a_few_sends_of_each_endpoint() -> None:
     started: list[Send] = []
-    queue = _queue(4_000, started)
-    queue.take([send(receiver(f"ep_{n}"), k, 0.0) for n in range(50) for k in range(40)])
+    queues = _queues(4_000, started)
+    queues.enqueue([send(receiver(f"ep_{n}"), k, 0.0) for n in range(50) for k in range(40)])
     turns = [len(started)]
     for _ in range(3):
         await asyncio.sleep(0)
@@ -62,81 +62,81 @@ async def test_a_turn_of_the_loop_begins_a_few_sends_of_each_endpoint() -> None:
     async with asyncio.timeout(5):
         while len(started) < 2_000:  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0)
-    queue.close()
+    queues.close()
 
 
 async def test_sends_in_flight_to_all_endpoints_are_bounded_and_each_that_ends_begins_another() -> None:
     started: list[Send] = []
-    queue = _queue(40, started)
-    queue.take([send(receiver(f"ep_{n}"), k, 0.0) for n in range(10) for k in range(10)])
+    queues = _queues(40, started)
+    queues.enqueue([send(receiver(f"ep_{n}"), k, 0.0) for n in range(10) for k in range(10)])
     for _ in range(10):
         await asyncio.sleep(0)
     assert len(started) == 30, "none of them has answered yet"
 
     for at in range(100):
-        queue.finished(started[at])
+        queues.finish(started[at])
         for _ in range(3):
             await asyncio.sleep(0)
     assert len(started) == 100
-    assert queue.held == 0
-    queue.close()
+    assert queues.held == 0
+    queues.close()
 
 
 async def test_one_endpoint_does_not_take_every_send_in_flight() -> None:
     started: list[Send] = []
-    queue = _queue(40, started)
-    queue.take([send(receiver("ep_slow"), k, 0.0) for k in range(100)])
+    queues = _queues(40, started)
+    queues.enqueue([send(receiver("ep_slow"), k, 0.0) for k in range(100)])
     for _ in range(5):
         await asyncio.sleep(0)
     assert len(started) == 20
-    queue.take([send(receiver("ep_other"), 0, 0.0)])
+    queues.enqueue([send(receiver("ep_other"), 0, 0.0)])
     for _ in range(5):
         await asyncio.sleep(0)
     assert started[-1].receiver.id == "ep_other"
-    queue.close()
+    queues.close()
 
 
 async def test_an_endpoint_that_answers_is_sent_to_at_once_beside_many_that_hang() -> None:
     started: list[Send] = []
-    queue = _queue(400, started, memory=1_000)
+    queues = _queues(400, started, memory=1_000)
     healthy = receiver("ep_healthy")
-    queue.take([send(healthy, 0, 0.0)])
-    queue.finished(started.pop())
+    queues.enqueue([send(healthy, 0, 0.0)])
+    queues.finish(started.pop())
     for hanging, k in product([receiver(f"ep_{n}") for n in range(200)], range(20)):
-        if queue.fits(hanging.id):
-            queue.take([send(hanging, k, 0.0)])
+        if queues.has_capacity(hanging.id):
+            queues.enqueue([send(hanging, k, 0.0)])
     for _ in range(20):
         await asyncio.sleep(0)
     assert len(started) == 250
-    assert queue.left_for_unanswered == 0
+    assert queues.capacity_for_unanswered == 0
 
     for k in range(50):
-        assert queue.fits(healthy.id)
-        queue.take([send(healthy, k, 0.0)])
+        assert queues.has_capacity(healthy.id)
+        queues.enqueue([send(healthy, k, 0.0)])
         await asyncio.sleep(0)
         assert started[-1].receiver is healthy
-        queue.finished(started.pop())
-    queue.close()
+        queues.finish(started.pop())
+    queues.close()
 
 
 async def test_endpoints_that_hang_leave_memory_to_those_that_answer_until_they_answer() -> None:
     started: list[Send] = []
-    queue = _queue(400, started, memory=40)
+    queues = _queues(400, started, memory=40)
     for n in range(60):
-        if queue.fits(f"ep_{n}"):
-            queue.take([send(receiver(f"ep_{n}"), 0, 0.0)])
-    assert (queue.held, queue.left_for_unanswered) == (30, 0)
+        if queues.has_capacity(f"ep_{n}"):
+            queues.enqueue([send(receiver(f"ep_{n}"), 0, 0.0)])
+    assert (queues.held, queues.capacity_for_unanswered) == (30, 0)
 
-    queue.finished(started[0])
-    queue.finished(started[1], unanswered=True)
-    assert queue.left_for_unanswered == 2
-    queue.take([send(receiver("ep_0"), k, 0.0) for k in range(5)])
-    assert queue.left_for_unanswered == 2
-    queue.finished(started[-1], unanswered=True)
-    assert queue.left_for_unanswered == -2
-    queue.close()
-    queue.cut()
-    assert (queue.held, queue.left_for_unanswered) == (0, 30)
+    queues.finish(started[0])
+    queues.finish(started[1], unanswered=True)
+    assert queues.capacity_for_unanswered == 2
+    queues.enqueue([send(receiver("ep_0"), k, 0.0) for k in range(5)])
+    assert queues.capacity_for_unanswered == 2
+    queues.finish(started[-1], unanswered=True)
+    assert queues.capacity_for_unanswered == -2
+    queues.close()
+    queues.cancel_all()
+    assert (queues.held, queues.capacity_for_unanswered) == (0, 30)
 
 
 def test_a_large_payload_counts_once_and_is_shared() -> None:
@@ -200,7 +200,7 @@ async def test_accept_reserves_a_place_for_each_delivery(db: Database) -> None:
             door.open.set()
             await path.until("delivery", 0)
             assert path.delivery is not None
-            assert (path.delivery.queue.budget.held, path.delivery.queue.budget.reserved) == (0, 0)
+            assert (path.delivery.queues.budget.held, path.delivery.queues.budget.reserved) == (0, 0)
 
     assert leased == 38, "endpoints that have not answered get three quarters"
 
@@ -213,7 +213,7 @@ async def test_a_transaction_that_fails_gives_its_places_back(db: Database, erro
         await add_endpoint(db, app, door.url)
         async with running(shaky, delivering=terms(**PATIENT)) as path:
             assert path.delivery is not None
-            budget = path.delivery.queue.budget
+            budget = path.delivery.queues.budget
             draft = Draft("a.b", b"x" * (2 * LARGE), None, None, DAY_MS)
             shaky.errors.append(error)
             with path.accept.preparing() as prepared, contextlib.suppress(error):
@@ -239,7 +239,7 @@ async def test_large_payloads_wait_in_the_database_for_room_and_small_ones_do_no
         async with running(db, delivering=terms(memory_bytes=5 * size + 50, concurrency=10, **PATIENT)) as path:
             await _first_claim(path)
             assert path.delivery is not None
-            budget = path.delivery.queue.budget
+            budget = path.delivery.queues.budget
             await path.send(app, payload=b'"' + b"y" * size + b'"')
             assert budget.held_bytes + budget.spoken_for <= 5 * size + 50
             second = await add_app(db)
@@ -299,17 +299,17 @@ async def test_rows_are_looked_for_again_where_places_were_only_reserved(
 ) -> None:
     async with Door() as door, running(db, delivering=terms(memory=10)) as path:
         assert path.delivery is not None
-        queue, starved = path.delivery.queue, asyncio.Event()
-        starve = queue.starve
+        queues, starved = path.delivery.queues, asyncio.Event()
+        starve = queues.note_memory_full
 
         def watched() -> None:
             starve()
             starved.set()
 
-        monkeypatch.setattr(queue, "starve", watched)
-        queue.budget.reserved += 10
+        monkeypatch.setattr(queues, "note_memory_full", watched)
+        queues.budget.reserved += 10
         _, endpoints = await _owe(db, [door.url], 2)
         path.delivery.wake(endpoints)
         await starved.wait()
-        queue.budget.release(10, 0)
+        queues.budget.release(10, 0)
         await path.until("delivery", 0)

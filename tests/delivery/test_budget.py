@@ -11,7 +11,7 @@ import pytest
 
 from delivery.test_role import Door
 from message_path import Path, add_app, add_endpoint, running, terms
-from tidings.delivery import places
+from tidings.delivery import send_slots
 from tidings.delivery.budget import LARGE, Budget, shared
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.routing import Receiver, Send
@@ -88,7 +88,7 @@ def test_what_memory_has_left_is_shared_among_endpoints() -> None:
 def watched(path: Path) -> Iterator[dict[str, int]]:
     """Note the most that memory holds, and the most bytes, in any turn of the loop."""
     assert path.delivery is not None
-    budget, most = path.delivery.queue.budget, {"held": 0, "bytes": 0}
+    budget, most = path.delivery.queues.budget, {"held": 0, "bytes": 0}
     loop, is_over = asyncio.get_running_loop(), asyncio.Event()
 
     def look() -> None:
@@ -143,7 +143,7 @@ async def test_sends_in_flight_to_all_endpoints_have_a_bound(db: Database) -> No
             assert path.delivery is not None
             await asyncio.gather(*(path.send(app) for _ in range(10)))
             await door.asked.wait()
-            in_flight = [len(line.under_way) for line in path.delivery.queue.lines()]
+            in_flight = [len(queue.in_flight) for queue in path.delivery.queues.all()]
             door.open.set()
             await path.until("attempt", 80)
 
@@ -152,7 +152,7 @@ async def test_sends_in_flight_to_all_endpoints_have_a_bound(db: Database) -> No
 
 
 async def test_one_turn_of_the_loop_begins_few_sends(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "_AT_ONCE", 5)
+    monkeypatch.setattr(send_slots, "_AT_ONCE", 5)
     app = await add_app(db)
     async with Door() as door:
         door.open.clear()
@@ -164,7 +164,7 @@ async def test_one_turn_of_the_loop_begins_few_sends(db: Database, monkeypatch: 
             accepting = asyncio.gather(*(path.send(app) for _ in range(6)))
             while counted[-1] < 60:
                 await asyncio.sleep(0)
-                counted.append(sum(len(line.under_way) for line in path.delivery.queue.lines()))
+                counted.append(sum(len(queue.in_flight) for queue in path.delivery.queues.all()))
             await accepting
             door.open.set()
             await path.until("attempt", 60)
@@ -190,7 +190,7 @@ async def test_large_payloads_keep_their_bound_in_bytes(db: Database, *, is_back
     assert len(BIG) < most["bytes"] <= 5 * len(BIG)
     assert 90 == len(door.seen)
     assert path.delivery is not None
-    assert (0, 0) == (path.delivery.queue.budget.held_bytes, path.delivery.queue.budget.spoken_for)
+    assert (0, 0) == (path.delivery.queues.budget.held_bytes, path.delivery.queues.budget.spoken_for)
 
 
 @pytest.mark.parametrize("is_backlog", [False, True])
@@ -211,7 +211,7 @@ async def test_one_large_message_to_many_endpoints_over_tls_keeps_the_bound(db: 
     assert 2 * len(BIG) < most["bytes"] <= 5 * (len(BIG) + 2)
     assert path.delivery is not None
     assert (0, 0, 0) == (
-        path.delivery.queue.budget.held_bytes,
-        path.delivery.queue.budget.spoken_for,
-        path.delivery.queue.budget.reserved,
+        path.delivery.queues.budget.held_bytes,
+        path.delivery.queues.budget.spoken_for,
+        path.delivery.queues.budget.reserved,
     )

@@ -278,7 +278,7 @@ async def test_what_waits_for_an_endpoint_that_its_receiver_disables_is_not_sent
 # Where nothing answers
 
 
-async def test_where_nothing_answers_the_line_becomes_narrow_and_one_answer_makes_it_wide(db: Database) -> None:
+async def test_ten_sends_without_an_answer_reduce_concurrency_and_one_answer_restores_it(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, NOWHERE)
@@ -287,7 +287,7 @@ async def test_where_nothing_answers_the_line_becomes_narrow_and_one_answer_make
             assert path.delivery is not None
             await asyncio.gather(*(path.send(app) for _ in range(30)))
             await path.settled()
-            narrow = path.delivery.queue.is_narrow(endpoint)
+            is_reduced = path.delivery.queues.is_reduced(endpoint)
             dead = (await record(path, endpoint)).record
             async with db.write() as tx:
                 await tx.run("UPDATE endpoint SET url = :url", url=door.url)
@@ -295,14 +295,14 @@ async def test_where_nothing_answers_the_line_becomes_narrow_and_one_answer_make
             await path.send(app)
             await path.settled()
             alive = (await record(path, endpoint)).record
-            wide = not path.delivery.queue.is_narrow(endpoint)
+            is_full = not path.delivery.queues.is_reduced(endpoint)
 
-    assert (True, True) == (narrow, wide)
+    assert (True, True) == (is_reduced, is_full)
     assert dead.unreachable_since is not None
     assert not alive.is_open
 
 
-async def test_the_next_process_begins_narrow_where_nothing_answered(db: Database) -> None:
+async def test_the_next_process_starts_with_reduced_concurrency_where_nothing_answered(db: Database) -> None:
     app = await add_app(db)
     endpoint = await add_endpoint(db, app, NOWHERE)
     async with running(db, delivering=terms()) as path:
@@ -313,9 +313,9 @@ async def test_the_next_process_begins_narrow_where_nothing_answered(db: Databas
         assert path.delivery is not None
         await path.send(app)
         await path.settled()
-        narrow = path.delivery.queue.is_narrow(endpoint)
+        is_reduced = path.delivery.queues.is_reduced(endpoint)
 
-    assert narrow
+    assert is_reduced
 
 
 async def test_a_dead_endpoint_holds_few_connections_and_its_schedule_is_kept(db: Database) -> None:
@@ -327,11 +327,11 @@ async def test_a_dead_endpoint_holds_few_connections_and_its_schedule_is_kept(db
         async with running(db, delivering=terms(timeout=1.0, schedule=(1,))) as path:
             assert path.delivery is not None
             await asyncio.gather(*(path.send(app) for _ in range(40)))
-            while not path.delivery.queue.is_narrow(endpoint):  # noqa: ASYNC110 - the queue is what tells
+            while not path.delivery.queues.is_reduced(endpoint):  # noqa: ASYNC110 - the queue has no event
                 await asyncio.sleep(0.01)
             await asyncio.sleep(1.2)
-            [line] = path.delivery.queue.lines()
-            under_way = len(line.under_way)
+            [queue] = path.delivery.queues.all()
+            under_way = len(queue.in_flight)
 
     assert under_way <= 4
 
@@ -344,8 +344,8 @@ async def test_a_few_messages_to_a_dead_endpoint_are_tried_when_the_schedule_say
         assert path.delivery is not None
         await asyncio.gather(*(path.send(app) for _ in range(20)))
         await path.until("delivery", 0)
-        narrow = path.delivery.queue.is_narrow(endpoint)
+        is_reduced = path.delivery.queues.is_reduced(endpoint)
         tries = await path.rows("SELECT count(*), max(id), min(id) FROM attempt GROUP BY msg_id")
 
-    assert narrow
+    assert is_reduced
     assert {3} == {count for count, _, _ in tries}

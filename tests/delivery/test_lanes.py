@@ -19,41 +19,41 @@ def _resend(to: Receiver, number: int) -> Send:
 
 async def test_live_deliveries_go_first_and_every_tenth_send_is_a_tasks() -> None:
     world, to = World(), receiver("ep_1")
-    world.queue.take([_resend(to, number) for number in range(4)])
+    world.queues.enqueue([_resend(to, number) for number in range(4)])
     await _begun(world, 1)
     live = [send(to, number, 0.0) for number in range(100, 125)]
-    world.queue.take(live)
+    world.queues.enqueue(live)
 
     while len(world.started) < 29:
-        await _begun(world, len(world.started) + 1, finishing=next(iter(next(world.queue.lines()).under_way)))
+        await _begun(world, len(world.started) + 1, finishing=next(iter(next(world.queues.all()).in_flight)))
 
     tasks = [at for at, name in enumerate(world.started) if len(name) == len("msg_0")]
     assert tasks == [0, 10, 20, 28]
     assert [name for name in world.started if len(name) > len("msg_0")] == [each.msg_id for each in live]
-    world.queue.close()
+    world.queues.close()
 
 
 async def test_what_a_task_left_in_the_database_is_asked_for_when_there_is_room() -> None:
     world, to = World(), receiver("ep_1")
-    world.queue.take([_resend(to, number) for number in range(3)])
+    world.queues.enqueue([_resend(to, number) for number in range(3)])
     await _begun(world, 1)
 
-    will_ask = world.queue.asks("ep_1")
-    before = world.wanted
+    will_ask = world.queues.note_replay_backlog("ep_1")
+    before = world.claim_requests
     for begun in (2, 3):
-        await _begun(world, begun, finishing=next(iter(next(world.queue.lines()).under_way)))
+        await _begun(world, begun, finishing=next(iter(next(world.queues.all()).in_flight)))
 
-    assert (will_ask, before, world.wanted > 0) == (True, 0, True)
-    assert world.queue.fits("ep_1")
-    assert not world.queue.asks("ep_1")
-    assert not world.queue.asks("ep_2")
-    world.queue.close()
+    assert (will_ask, before, world.claim_requests > 0) == (True, 0, True)
+    assert world.queues.has_capacity("ep_1")
+    assert not world.queues.note_replay_backlog("ep_1")
+    assert not world.queues.note_replay_backlog("ep_2")
+    world.queues.close()
 
 
 async def test_what_tasks_send_again_begins_one_in_a_turn_of_the_loop_and_live_ones_at_once() -> None:
     world, to = World(concurrency=10), receiver("ep_1")
-    world.queue.take([_resend(to, number) for number in range(8)])
-    world.queue.take([send(to, number, 0.0) for number in (100, 101)])
+    world.queues.enqueue([_resend(to, number) for number in range(8)])
+    world.queues.enqueue([send(to, number, 0.0) for number in (100, 101)])
     begun = [len(world.started)]
     for _ in range(4):
         await asyncio.sleep(0)
@@ -63,13 +63,13 @@ async def test_what_tasks_send_again_begins_one_in_a_turn_of_the_loop_and_live_o
     assert begun[0] == 2
     assert all(later - earlier <= 1 for earlier, later in pairwise(begun))
     await _begun(world, 10)
-    world.queue.close()
+    world.queues.close()
 
 
 async def _begun(world: World, count: int, *, finishing: Send | None = None) -> None:
     """Let a send end, and the loop turn until so many have begun."""
     if finishing is not None:
-        world.queue.finished(finishing)
+        world.queues.finish(finishing)
     async with asyncio.timeout(5):
         while len(world.started) < count:  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0)
@@ -97,7 +97,7 @@ async def test_only_live_rows_in_the_database_keep_live_deliveries_there(
             assert path.delivery is not None
             path.delivery.wake([endpoint])
             await path.until("delivery WHERE lease IS NOT NULL", 15)
-            await _claimed(path.delivery.queue.fits, endpoint, fits=fits)
+            await _claimed(path.delivery.queues.has_capacity, endpoint, fits=fits)
             await path.send(app)
             leased = await path.count("delivery WHERE lease IS NOT NULL")
             over.set()
@@ -120,8 +120,8 @@ async def test_what_can_never_be_sent_is_claimed_to_its_end(db: Database) -> Non
         assert await path.count("attempt") == 0
 
 
-async def _claimed(tell: object, endpoint: str, *, fits: bool) -> None:
-    """Wait until the claim has told the line what waits; a line that never hears of it fails by the test's limit."""
-    assert callable(tell)
-    while tell(endpoint) != fits:  # noqa: ASYNC110 - what is waited for has no event
+async def _claimed(has_capacity: object, endpoint: str, *, fits: bool) -> None:
+    """Wait until the claim has updated the endpoint queue; otherwise the test's time limit fails it."""
+    assert callable(has_capacity)
+    while has_capacity(endpoint) != fits:  # noqa: ASYNC110 - what is waited for has no event
         await asyncio.sleep(0.01)

@@ -3,8 +3,8 @@
 
 from tidings.clock import ManualClock
 from tidings.delivery.budget import Bounds
-from tidings.delivery.line import Cancellable
-from tidings.delivery.queue import Queue
+from tidings.delivery.endpoint_queue import Cancellable
+from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.throttle import Pacer, Window
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.routing import Receiver, Send
@@ -35,19 +35,19 @@ def send(to: Receiver, number: int, at: float) -> Send:
 
 
 class World:
-    """A queue with room for so many sends at a time, and a pacer, both with what they have done."""
+    """Endpoint queues with the given concurrency and a pacer; records what both start and hand back."""
 
     def __init__(self, concurrency: int = 1) -> None:
         self.clock = ManualClock()
         self.started: list[str] = []
         self.back: list[str] = []
-        self.wanted = 0
-        self.queue = Queue(
+        self.claim_requests = 0
+        self.queues = EndpointQueues(
             Bounds(concurrency=concurrency, memory=100, patience=10.0),
             self.clock,
             start=self._start,
             hand_back=self._hand_back,
-            wanting=self._want,
+            request_claim=self._request_claim,
         )
         self.pacer = Pacer(self.clock, start=lambda _: True, hand_back=self._hand_back)
 
@@ -58,46 +58,46 @@ class World:
     def _hand_back(self, sends: list[Send]) -> None:
         self.back += [each.msg_id for each in sends]
 
-    def _want(self) -> None:
-        self.wanted += 1
+    def _request_claim(self) -> None:
+        self.claim_requests += 1
 
 
 async def test_what_waits_is_handed_back_and_what_is_under_way_goes_on() -> None:
     world = World()
     changed, other = receiver("ep_1"), receiver("ep_2")
     at = world.clock.monotonic()
-    world.queue.take([send(changed, 1, at), send(changed, 2, at), send(other, 3, at), send(other, 4, at)])
+    world.queues.enqueue([send(changed, 1, at), send(changed, 2, at), send(other, 3, at), send(other, 4, at)])
 
-    world.queue.turn_away("ep_1")
+    world.queues.evict("ep_1")
 
-    assert (["msg_1", "msg_3"], ["msg_2"], 3) == (world.started, world.back, world.queue.held)
-    world.queue.close()
+    assert (["msg_1", "msg_3"], ["msg_2"], 3) == (world.started, world.back, world.queues.held)
+    world.queues.close()
 
 
 async def test_what_was_leased_before_the_change_comes_too_late() -> None:
     world = World()
     before = world.clock.monotonic()
     world.clock.advance(1_000)
-    world.queue.turn_away("ep_1")
+    world.queues.evict("ep_1")
     world.clock.advance(1_000)
 
-    world.queue.take([send(receiver("ep_1"), 1, before), send(receiver("ep_2"), 2, before)])
-    world.queue.take([send(receiver("ep_1"), 3, world.clock.monotonic())])
+    world.queues.enqueue([send(receiver("ep_1"), 1, before), send(receiver("ep_2"), 2, before)])
+    world.queues.enqueue([send(receiver("ep_1"), 3, world.clock.monotonic())])
 
     assert (["msg_2", "msg_3"], ["msg_1"]) == (world.started, world.back)
-    assert 0 < world.wanted
-    world.queue.close()
+    assert 0 < world.claim_requests
+    world.queues.close()
 
 
 async def test_a_change_is_forgotten_in_time() -> None:
     world = World()
-    world.queue.turn_away("ep_1")
+    world.queues.evict("ep_1")
     world.clock.advance(61_000)
 
-    world.queue.take([send(receiver("ep_1"), 1, 0.0)])
+    world.queues.enqueue([send(receiver("ep_1"), 1, 0.0)])
 
     assert (["msg_1"], []) == (world.started, world.back)
-    world.queue.close()
+    world.queues.close()
 
 
 async def test_what_waits_for_its_moment_is_handed_back() -> None:
@@ -107,8 +107,8 @@ async def test_what_waits_for_its_moment_is_handed_back() -> None:
     world.pacer.take([(send(receiver("ep_1"), 1, 0.0), moment), (send(receiver("ep_2"), 2, 0.0), moment)])
 
     for _ in range(2):
-        world.pacer.turn_away("ep_1")
+        world.pacer.evict("ep_1")
 
     assert (["msg_1"], 1, 0) == (world.back, world.pacer.held, world.pacer.held_for("ep_1"))
-    world.pacer.turn_away("ep_2")
+    world.pacer.evict("ep_2")
     assert (["msg_1", "msg_2"], 0) == (world.back, world.pacer.held)

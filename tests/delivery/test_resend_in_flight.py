@@ -35,7 +35,7 @@ async def _in_flight(path: Path, app: str) -> str:
     """Send a message; return its id once its delivery is in flight."""
     sent = await path.send(app)
     assert path.delivery is not None
-    assert [len(line.under_way) for line in path.delivery.queue.lines()] == [1]
+    assert [len(queue.in_flight) for queue in path.delivery.queues.all()] == [1]
     return sent.id
 
 

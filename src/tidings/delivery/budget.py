@@ -36,7 +36,7 @@ class Bounds:
     """Sends in flight to all endpoints."""
 
     @property
-    def line(self) -> int:
+    def queue_length(self) -> int:
         """Return how many deliveries of one endpoint may wait: enough to keep its sends busy between claims."""
         return max(2 * self.concurrency, min(1_000, self.memory // 4))
 

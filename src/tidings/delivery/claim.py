@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Claim: lease due rows from the database into memory, and know when to look again.
 
-There is no polling. The claimer sleeps until a moment that it knows (the next due row, the next lapsing lease, the
-next tokens of an endpoint with a limit), until it is woken (a manual send, a line that has room again), or, on
-PostgreSQL, until the heartbeat query finds work.
+There is no polling. The claimer sleeps until a known time (the next due row, the next lease expiry, the next tokens
+of an endpoint with a limit), until it is woken (a manual send, an endpoint queue that has capacity again), or, on
+PostgreSQL, until the heartbeat query reports work.
 
 Two kinds of endpoints are put off although they have due rows: those whose limit allows nothing yet, and those where
 nothing answers. They are looked at again at a moment of their own, and wake nobody before it.
@@ -19,8 +19,8 @@ from typing import Final
 from tidings.clock import SECOND, Clock
 from tidings.core.routing import RoutingCache
 from tidings.delivery.budget import shared
+from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.payloads import payloads_of
-from tidings.delivery.queue import Queue
 from tidings.delivery.settle import Outcome, SettleBatcher
 from tidings.delivery.throttle import Pacer, Round, Throttle, Window, split
 from tidings.model.delivery import Lane
@@ -55,7 +55,7 @@ _LONGEST_SLEEP: Final = 3600.0
 class Memory:
     """Where claimed deliveries go: to be sent soon, at their moment, or, if they cannot be sent, to be ended."""
 
-    queue: Queue
+    queues: EndpointQueues
     pacer: Pacer
     settler: SettleBatcher
 
@@ -68,8 +68,8 @@ class _Claimed:
     paced: list[tuple[Send, Window]]
     dropped: list[Send]
     drained: list[str]
-    behind: list[str]
-    left: list[str]
+    spilled: list[str]
+    only_replays: list[str]
     gone: list[str]
     more: bool
 
@@ -104,7 +104,7 @@ class Claimer:
         self._db = db
         self._clock = clock
         self._routing = routing
-        self._queue = memory.queue
+        self._queues = memory.queues
         self._settler = memory.settler
         self._pacer = memory.pacer
         self._throttle = Throttle(clock)
@@ -116,7 +116,7 @@ class Claimer:
         self._work = asyncio.Event()
         self._next_at: int | None = None
         self._after = ""
-        self._urgent = True  # what the process before us left behind
+        self._urgent = True  # rows of an earlier process may be due
         self._closed = False
 
     def wake(self) -> None:
@@ -196,20 +196,20 @@ class Claimer:
 
     def _hand_on(self, claimed: _Claimed) -> None:
         """Give what a pass has taken to whom it concerns."""
-        self._queue.take(claimed.sends)
+        self._queues.enqueue(claimed.sends)
         for send, _ in claimed.paced:
-            self._queue.budget.keep(send)
+            self._queues.budget.keep(send)
         if claimed.paced:
             self._pacer.take(claimed.paced)
         for send in claimed.dropped:
             self._settler.add(Outcome(send, dropped=True))
         for endpoint_id in claimed.drained:
-            self._queue.catch_up(endpoint_id)
-        for endpoint_id in claimed.left:
-            self._queue.catch_up(endpoint_id, live_only=True)
-        self._queue.fall_behind(claimed.behind)
+            self._queues.end_backlog(endpoint_id)
+        for endpoint_id in claimed.only_replays:
+            self._queues.end_backlog(endpoint_id, has_replays=True)
+        self._queues.spill(claimed.spilled)
         for endpoint_id in claimed.gone:
-            self._queue.forget(endpoint_id)
+            self._queues.remove(endpoint_id)
 
     async def _pass(self) -> _Claimed:
         now = self._clock.now()
@@ -227,20 +227,23 @@ class Claimer:
                 windows = {} if plan.limited is None else await self._throttle.close(tx, plan.limited, taken)
                 sends, dropped, large = await self._loaded(tx, plan, rows, receivers, lease, at)
         finally:
-            self._queue.budget.release(plan.total, plan.payload_bytes)
+            self._queues.budget.release(plan.total, plan.payload_bytes)
         count("deliveries.claimed", len(sends))
         drained = [each for each, room in plan.wanted if taken[each] < room and each not in large]
-        behind = [each for each in receivers if each not in drained]
+        unfinished = [each for each in receivers if each not in drained]
         self._large = (self._large - taken.keys()) | large
-        self._wait_for([receivers[each] for each in behind], plan.limited, large)
+        self._wait_for([receivers[each] for each in unfinished], plan.limited, large)
         # Who got as much as there was room for asks again when there is more of it: the queue sees to that.
         more = bool(lapsed) or abandoned or self._after != "" or (plan.is_cut and bool(rows))
         plain, paced = split(sends, windows)
         live = Counter(row["endpoint_id"] for row in rows if row["lane"] == Lane.LIVE)
         rooms = dict(plan.wanted)
         waiting = {each for each, _, is_live in found if is_live and live[each] >= rooms.get(each, 0)} | large
-        left, full = [each for each in behind if each not in waiting], [each for each in behind if each in waiting]
-        return _Claimed(plain, paced, dropped, drained, full, left, gone, more)
+        only_replays, spilled = (
+            [each for each in unfinished if each not in waiting],
+            [each for each in unfinished if each in waiting],
+        )
+        return _Claimed(plain, paced, dropped, drained, spilled, only_replays, gone, more)
 
     async def _planned(self, tx: Write, receivers: Mapping[str, Receiver], plan: _Plan) -> None:
         """Plan how many rows of which endpoints there is room for, and what limits say to that; reserve the room."""
@@ -248,20 +251,20 @@ class Claimer:
         if self._put_off:
             self._put_off = {each: until for each, until in self._put_off.items() if until > now}
         looked_at = [each for each in receivers.values() if each.id not in self._put_off]
-        most = self._queue.budget.left
+        most = self._queues.budget.left
         rooms = [(each.id, room) for each in looked_at if not each.limits and (room := self._room(each.id))]
         plan.wanted = self._shared(rooms)
         taken = sum(n for _, n in plan.wanted)
         if len(plan.wanted) < len(rooms) or taken < sum(n for _, n in rooms):
             plan.is_cut = taken >= _PASS
             if not plan.is_cut:
-                self._queue.starve()
-                if self._queue.budget.is_half_empty:  # the rest is reserved, and nothing that ends will say when
+                self._queues.note_memory_full()
+                if self._queues.budget.is_half_empty:  # the rest is reserved, and nothing that ends will say when
                     self.due_at(self._clock.now() + int(_PUT_OFF_SECONDS * SECOND))
         paced = [(each, n) for each in looked_at if each.limits and (n := self._paced_room(each, taken))]
         # A replay has its place where live rows take all of a room; rooms of endpoints with a limit may overlap.
         plan.total = max(0, min(most, taken + sum(_least(n) for _, n in plan.wanted) + sum(n for _, n in paced)))
-        self._queue.budget.reserved += plan.total
+        self._queues.budget.reserved += plan.total
         if not paced:
             return
         random.shuffle(paced)  # whoever shares the limit of an application with others is not always the first
@@ -270,34 +273,34 @@ class Claimer:
 
     def _shared(self, rooms: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         """Divide what memory has left, and one pass takes, and what is left of it for endpoints that do not answer."""
-        others = [each for each in rooms if not self._queue.answers(each[0])]
-        wanted = [each for each in rooms if self._queue.answers(each[0])]
-        wanted += shared(others, self._queue.left_for_unanswered)
-        return shared(wanted, min(self._queue.budget.left, _PASS))
+        others = [each for each in rooms if not self._queues.answers(each[0])]
+        wanted = [each for each in rooms if self._queues.answers(each[0])]
+        wanted += shared(others, self._queues.capacity_for_unanswered)
+        return shared(wanted, min(self._queues.budget.left, _PASS))
 
     def _room(self, endpoint_id: str) -> int:
         """Return how many rows of an endpoint fit: few where the last ones were too large for what memory had left."""
-        room = self._queue.room(endpoint_id)
+        room = self._queues.claim_capacity(endpoint_id)
         return min(room, _FEW) if endpoint_id in self._large else room
 
     def _paced_room(self, receiver: Receiver, taken: int) -> int:
         """Return how many rows of an endpoint with a limit may be claimed: there must be room when they are sent."""
         waiting = self._pacer.held_for(receiver.id)
-        spare = self._queue.spare(receiver.id)
-        most = spare if self._queue.is_crowded(receiver.id) else _MOST_PACED
-        return max(0, min(most - waiting, self._queue.budget.left - taken))
+        spare = self._queues.free_slots(receiver.id)
+        most = spare if self._queues.is_crowded(receiver.id) else _MOST_PACED
+        return max(0, min(most - waiting, self._queues.budget.left - taken))
 
-    def _wait_for(self, behind: Iterable[Receiver], limited: Round | None, large: Container[str]) -> None:
+    def _wait_for(self, unfinished: Iterable[Receiver], limited: Round | None, large: Container[str]) -> None:
         """Put endpoints off that have more to send than they may, or than memory has room for: until when, is known."""
         now = self._clock.monotonic()
         if len(self._put_off) > _PUT_OFF_MOST:
             self._put_off.clear()
-        for receiver in behind:
+        for receiver in unfinished:
             if receiver.id in self._put_off:
                 wait = self._put_off[receiver.id] - now
             elif limited is not None and receiver.id in limited.allotted:
                 wait = limited.again_in(receiver.id)
-            elif receiver.limits or receiver.id in large or self._queue.is_narrow(receiver.id):
+            elif receiver.limits or receiver.id in large or self._queues.is_reduced(receiver.id):
                 wait = _PUT_OFF_SECONDS
             else:
                 continue
@@ -363,7 +366,7 @@ class Claimer:
 
         Rows whose payload finds no memory are handed back as they were; their endpoints are returned.
         """
-        payloads = await payloads_of(tx, self._queue.budget, rows, receivers)
+        payloads = await payloads_of(tx, self._queues.budget, rows, receivers)
         plan.payload_bytes = payloads.reserved
         sends: list[Send] = []
         dropped: list[Send] = []

@@ -15,8 +15,8 @@ from tidings.delivery.budget import LARGE, Bounds
 from tidings.delivery.claim import Claimer, Memory
 from tidings.delivery.client import Client, Limits
 from tidings.delivery.dial import tls_context
+from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.proxy import Proxy
-from tidings.delivery.queue import Queue
 from tidings.delivery.sender import Sender, SendOptions
 from tidings.delivery.settle import Outcome, SettleBatcher
 from tidings.delivery.throttle import Pacer
@@ -87,36 +87,38 @@ class Delivery:
         )
         tls = tls_context(verify=terms.verify_tls)
         self._client = Client(terms.policy, timeout_seconds=terms.timeout, limits=limits, proxy=terms.proxy, tls=tls)
-        self.health = HealthRecorder(terms.disable_after_ms, changed=routing.drop, disabled=self._turn_away)
+        self.health = HealthRecorder(terms.disable_after_ms, changed=routing.drop, disabled=self._evict)
         self.settler = SettleBatcher(db, clock, self.health, self._due_at, self._resend)
         options = SendOptions(terms.schedule, terms.whitelabel, terms.gone_disables)
         self._sender = Sender(self._client, clock, options, self._ended, self.health.failing)
         bounds = Bounds(terms.concurrency, terms.memory, terms.patience, terms.memory_bytes, terms.in_flight)
-        self.queue = Queue(bounds, clock, start=self._sender.start, hand_back=self._unsent, wanting=self._wanting)
+        self.queues = EndpointQueues(
+            bounds, clock, start=self._sender.start, hand_back=self._unsent, request_claim=self._request_claim
+        )
         self.pacer = Pacer(clock, start=self._start_now, hand_back=self._unpaced)
-        memory = Memory(self.queue, self.pacer, self.settler)
+        memory = Memory(self.queues, self.pacer, self.settler)
         self.claimer = Claimer(db, clock, routing, memory, leases=self._leases, lease_ms=terms.lease_ms)
         self._claiming: asyncio.Task[None] | None = None
 
     def sink(self) -> DeliverySink:
         """Return the sink through which accept hands deliveries to this role."""
-        queue = self.queue
+        queues = self.queues
         return DeliverySink(
             leases=self._leases,
             lease_ms=self._terms.lease_ms,
-            has_capacity=queue.reserve,
-            enqueue=queue.take,
+            has_capacity=queues.reserve,
+            enqueue=queues.enqueue,
             notify_backlog=self.wake,
             schedule_at=self.claimer.due_at,
             large=LARGE,
-            reserve_payload=queue.budget.reserve_payload,
-            reserve_copy=queue.budget.reserve_copy,
-            release=queue.budget.release,
+            reserve_payload=queues.budget.reserve_payload,
+            reserve_copy=queues.budget.reserve_copy,
+            release=queues.budget.release,
         )
 
     def oldest_attempt(self) -> int | None:
         """Return when the oldest attempt began that is under way or not written yet, to a step of ids at least."""
-        started, unwritten = self.queue.oldest_start(), self.settler.oldest_attempt()
+        started, unwritten = self.queues.oldest_start(), self.settler.oldest_attempt()
         found = [] if unwritten is None else [moment_of(unwritten)]
         if started is not None:
             found.append(self._clock.now() - int((self._clock.monotonic() - started) * SECOND) - 2 * STEP_MS)
@@ -125,19 +127,19 @@ class Delivery:
     def wake(self, endpoint_ids: Iterable[str]) -> None:
         """Claim what has become due for endpoints: their new deliveries queue behind it until it is drained."""
         endpoint_ids = list(endpoint_ids)
-        self.queue.fall_behind(endpoint_ids)
+        self.queues.spill(endpoint_ids)
         self.claimer.wake_for(endpoint_ids)
 
     def look(self, endpoint_ids: Iterable[str]) -> None:
         """Claim what somebody asked to be sent to endpoints, as soon as there is room: live deliveries go before it."""
-        if wanting := [each for each in endpoint_ids if not self.queue.asks(each)]:
+        if wanting := [each for each in endpoint_ids if not self.queues.note_replay_backlog(each)]:
             self.claimer.wake_for(wanting)
 
     def refresh(self, endpoint_ids: Iterable[str]) -> None:
         """Hand back what waits for endpoints that are sent to otherwise now, or no more: a claim finds it again."""
         for endpoint_id in endpoint_ids:
-            self.queue.turn_away(endpoint_id)
-            self.pacer.turn_away(endpoint_id)
+            self.queues.evict(endpoint_id)
+            self.pacer.evict(endpoint_id)
         self.claimer.wake()
 
     async def start(self) -> None:
@@ -149,14 +151,14 @@ class Delivery:
     def quiet(self) -> None:
         """Begin nothing new: claim nothing, send nothing, and hand back what waits in memory."""
         self.claimer.close()
-        self._unsent(self.queue.close())
+        self._unsent(self.queues.close())
         self._unpaced(self.pacer.close())
 
     async def stop(self, *, grace: float) -> None:
         """Give sends under way `grace` seconds to end, settle them, and hand back the rest."""
         self.quiet()
-        await self.queue.emptied(grace)
-        self._unsent(self.queue.cut())
+        await self.queues.wait_empty(grace)
+        self._unsent(self.queues.cancel_all())
         await asyncio.gather(self._client.close(), self._settled())
 
     async def _settled(self) -> None:
@@ -173,9 +175,9 @@ class Delivery:
     def _ended(self, outcome: Outcome) -> None:
         self.settler.add(outcome)
         if outcome.health_events and any(event.kind in DISABLING for event in outcome.health_events):
-            self.queue.turn_away(outcome.send.receiver.id)
-            self.pacer.turn_away(outcome.send.receiver.id)
-        if self.queue.finished(outcome.send, unanswered=outcome.unanswered):
+            self.queues.evict(outcome.send.receiver.id)
+            self.pacer.evict(outcome.send.receiver.id)
+        if self.queues.finish(outcome.send, unanswered=outcome.unanswered):
             outcome.health_events = (
                 *outcome.health_events,
                 HealthEvent(HealthEventKind.UNREACHABLE, outcome.send.receiver),
@@ -183,16 +185,16 @@ class Delivery:
 
     def _start_now(self, send: Send) -> bool:
         """Send a delivery whose moment has come, if there is a place for it."""
-        if not self.queue.spare(send.receiver.id):
+        if not self.queues.free_slots(send.receiver.id):
             return False
-        self.queue.budget.drop(send)
-        self.queue.take([send])
+        self.queues.budget.drop(send)
+        self.queues.enqueue([send])
         return True
 
-    def _turn_away(self, endpoint_id: str) -> None:
+    def _evict(self, endpoint_id: str) -> None:
         """Hand back what waits for an endpoint that was disabled; the claim that finds it removes it."""
-        self.queue.turn_away(endpoint_id)
-        self.pacer.turn_away(endpoint_id)
+        self.queues.evict(endpoint_id)
+        self.pacer.evict(endpoint_id)
         self.claimer.wake()
 
     def _unsent(self, sends: list[Send]) -> None:
@@ -202,7 +204,7 @@ class Delivery:
     def _unpaced(self, sends: list[Send]) -> None:
         """Hand back what the pacer held."""
         for send in sends:
-            self.queue.budget.end(send)
+            self.queues.budget.end(send)
         self._unsent(sends)
 
     def _due_at(self, moment: int) -> None:
@@ -211,5 +213,5 @@ class Delivery:
     def _resend(self, endpoint_ids: Iterable[str]) -> None:
         self.claimer.wake_for(endpoint_ids)
 
-    def _wanting(self) -> None:
+    def _request_claim(self) -> None:
         self.claimer.wake()

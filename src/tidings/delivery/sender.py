@@ -11,7 +11,7 @@ from tidings import __version__, ids
 from tidings.clock import SECOND, Clock
 from tidings.core.health_recorder import FAILING_AFTER, HealthEvent
 from tidings.delivery.client import Client, Reply, Target, compile_target
-from tidings.delivery.line import Cancellable
+from tidings.delivery.endpoint_queue import Cancellable
 from tidings.delivery.outcome import (
     GONE,
     ReceiverDirective,

@@ -167,7 +167,7 @@ class Pacer:
             self._hand_back(late)
         self._arm()
 
-    def turn_away(self, endpoint_id: str) -> None:
+    def evict(self, endpoint_id: str) -> None:
         """Hand back what waits for an endpoint, its tokens lost."""
         if endpoint_id not in self._counts:
             return

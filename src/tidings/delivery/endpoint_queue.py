@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""One endpoint's deliveries in memory: those that wait, live ones apart from replays, and those in flight."""
+
+from collections import deque
+from typing import Final, Protocol
+
+from tidings.model.routing import Receiver, Send
+
+_REPLAY_EVERY: Final = 10
+"""While live deliveries wait, one send in this many is a replay."""
+
+
+class Cancellable(Protocol):
+    """A send in flight."""
+
+    def cancel(self) -> None:
+        """Cancel the send; its reply is never handed back."""
+        ...
+
+
+class EndpointQueue:
+    """One endpoint's deliveries in memory."""
+
+    __slots__ = (
+        "answers",
+        "concurrency",
+        "has_replay_backlog",
+        "in_flight",
+        "is_reduced",
+        "is_spilled",
+        "live_in_a_row",
+        "receiver",
+        "replays",
+        "unanswered",
+        "waiting",
+    )
+
+    def __init__(self, receiver: Receiver, concurrency: int) -> None:
+        self.receiver = receiver
+        self.concurrency = concurrency
+        self.waiting: deque[Send] = deque()
+        self.replays: deque[Send] = deque()
+        """Waiting deliveries that a task resends."""
+        self.live_in_a_row = 0
+        """Live sends since the last replay."""
+        self.in_flight: dict[Send, Cancellable] = {}
+        self.is_spilled = False
+        """Whether new deliveries stay in the database until its backlog is drained."""
+        self.has_replay_backlog = False
+        """Whether replays are due in the database."""
+        self.is_reduced = False
+        """Whether concurrency is reduced."""
+        self.answers = False
+        """Whether the last send that ended got an answer."""
+        self.unanswered = 0
+        """Sends in a row that got no answer."""
+
+    @property
+    def held(self) -> int:
+        """How many deliveries wait or are in flight."""
+        return len(self.waiting) + len(self.replays) + len(self.in_flight)
+
+    @property
+    def is_half_empty(self) -> bool:
+        """Whether to request a claim now: a claim takes as long as some sends."""
+        return len(self.waiting) + len(self.replays) < self.concurrency
+
+    def add(self, send: Send) -> None:
+        """Append a delivery."""
+        (self.waiting if send.task_id is None else self.replays).append(send)
+
+    def pop(self) -> Send:
+        """Remove and return the delivery to send next; there must be one."""
+        if self.replays and (not self.waiting or self.live_in_a_row >= _REPLAY_EVERY - 1):
+            self.live_in_a_row = 0
+            return self.replays.popleft()
+        self.live_in_a_row += 1
+        return self.waiting.popleft()
+
+    def take_waiting(self, keep: int = 0) -> list[Send]:
+        """Remove and return waiting deliveries, the latest first, until `keep` are left."""
+        found = []
+        for deliveries in (self.replays, self.waiting):
+            while deliveries and len(self.waiting) + len(self.replays) > keep:
+                found.append(deliveries.pop())
+        return found
