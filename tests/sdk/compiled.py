@@ -48,11 +48,6 @@ async def check(built: str, server: Tenant, receiver: ReceiverProcess) -> dict[s
     assert refused == found["refused"]
     sent = [line.removesuffix(" true") for line in found["sent"]]
     result = result_of(sent, await receiver.report())
-    assert (result.accepted, result.duplicates, result.lost, result.strangers, result.forged) == (
-        MESSAGES,
-        {},
-        (),
-        0,
-        0,
-    )
+    assert (result.accepted, result.duplicates, result.lost) == (MESSAGES, {}, ())
+    assert (result.unknown, result.invalid_signatures) == (0, 0)
     return found

@@ -33,8 +33,8 @@ async def check(found: dict[str, Any], receiver: ReceiverProcess) -> None:
     assert [[task_id], [task_id], [], [], []] == found["listed"]
     assert ["404 not_found"] * 11 == found["refused"]
     result = result_of(found["sent"], await receiver.report())
-    assert (result.accepted, result.failed, result.repaired) == (MESSAGES, MESSAGES, MESSAGES)
-    assert (result.duplicates, result.lost, result.strangers, result.forged) == ({}, (), 0, 0)
+    assert (result.accepted, result.failed, result.recovered) == (MESSAGES, MESSAGES, MESSAGES)
+    assert (result.duplicates, result.lost, result.unknown, result.invalid_signatures) == ({}, (), 0, 0)
 
 
 async def test_the_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProcess) -> None:
