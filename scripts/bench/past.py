@@ -136,5 +136,5 @@ async def _settle(db: Database) -> None:
     """Leave the tables as a server that has run for two months does: looked after in the background."""
     if db.dialect is Dialect.POSTGRESQL:
         async with db.read() as read:
-            for table in ("message", "attempt", "delivery", "mark"):
+            for table in ("message", "attempt", "delivery", "bucket_index"):
                 await read.rows(f"VACUUM (ANALYZE) {table}")

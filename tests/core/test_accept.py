@@ -13,8 +13,8 @@ from tidings.core.routing import RoutingCache
 from tidings.errors import AppError, ErrorKind
 from tidings.ids import DEFAULT_ORG
 from tidings.storage import intake
+from tidings.storage.bucket_index import BucketIndexCache
 from tidings.storage.database import Database, Dialect, Write
-from tidings.storage.marks import Known
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 
@@ -149,10 +149,10 @@ async def test_one_row_that_cannot_be_written_fails_its_own_request_only(
     app = await add_app(db)
     sound = intake.add
 
-    async def picky(tx: Write, messages: list[intake.NewMessage], known: Known) -> None:
+    async def picky(tx: Write, messages: list[intake.NewMessage], cache: BucketIndexCache) -> None:
         if any(message.event_type == "bad" for message in messages):
             raise RuntimeError("this row")
-        await sound(tx, messages, known)
+        await sound(tx, messages, cache)
 
     monkeypatch.setattr(intake, "add", picky)
     async with running(db) as path:

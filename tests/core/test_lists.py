@@ -20,9 +20,9 @@ from tidings.model.app import App
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import Extras, MessageFilter
 from tidings.model.page import Cursor, Order, Page
+from tidings.storage import attempt_buckets, bucket_index, intake, settlement
 from tidings.storage import attempted as attempted_rows
 from tidings.storage import attempts as attempt_rows
-from tidings.storage import intake, marks, settlement, tries
 from tidings.storage import messages as message_rows
 from tidings.storage.database import Database, Write
 from tidings.storage.intake import NewMessage
@@ -236,27 +236,27 @@ def told(page: Page[Item], key: Callable[[Item], str]) -> tuple[list[str], str |
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have lists found as in small applications, or as in big ones, or as in those where everything is frequent."""
     if request.param == "most":
-        monkeypatch.setattr(attempt_rows, "_MOST_STRETCHES", 3)
+        monkeypatch.setattr(attempt_rows, "_MOST_BUCKETS", 3)
         monkeypatch.setattr(attempt_rows, "_MOST_GATHERED", 1)
         monkeypatch.setattr(attempt_rows, "_MOST_READ", 0)
         monkeypatch.setattr(attempt_rows, "_AT_ONCE", 2)
         monkeypatch.setattr(attempt_rows, "_FEW_PAIRS", 2)
-        monkeypatch.setattr(tries, "_FEW_LATE", 1)
+        monkeypatch.setattr(attempt_buckets, "_FEW_LATE", 1)
     if request.param != "few":
-        monkeypatch.setattr(tries, "APART", 2)
-        monkeypatch.setattr(marks, "_FIRST_LOT", 1)
-        monkeypatch.setattr(marks, "_LONG_LOT", 2)
-        monkeypatch.setattr(marks, "_OF_SEVERAL", 2)
-        monkeypatch.setattr(marks, "_MOST_MARKS", 3)
+        monkeypatch.setattr(attempt_buckets, "APART", 2)
+        monkeypatch.setattr(bucket_index, "_FIRST_BATCH", 1)
+        monkeypatch.setattr(bucket_index, "_LONG_BATCH", 2)
+        monkeypatch.setattr(bucket_index, "_OF_SEVERAL", 2)
+        monkeypatch.setattr(bucket_index, "_MOST_ENTRIES", 3)
         monkeypatch.setattr(attempted_rows, "_FEW", 0 if request.param == "most" else 7)
         monkeypatch.setattr(attempted_rows, "_CROWD", 3)
         monkeypatch.setattr(attempted_rows, "_LATEST", 3)
-        monkeypatch.setattr(attempted_rows, "_STRETCH", 2)
+        monkeypatch.setattr(attempted_rows, "_BATCH", 2)
         monkeypatch.setattr(attempted_rows, "_LONGEST", 3)
         monkeypatch.setattr(message_rows, "_NEAR", 4)
         monkeypatch.setattr(message_rows, "_ENOUGH", 2 if request.param == "most" else 5)
         monkeypatch.setattr(message_rows, "_FEW", 2)
-        monkeypatch.setattr(message_rows, "_FEW_STRETCHES", 2 if request.param == "most" else 4)
+        monkeypatch.setattr(message_rows, "_FEW_BUCKETS", 2 if request.param == "most" else 4)
 
 
 @pytest.mark.usefixtures("way")

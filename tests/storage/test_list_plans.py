@@ -22,8 +22,8 @@ from tidings.storage.database import Database, Dialect, Read, Row, Statement, Va
 
 COUNT = 2_000
 WHOLE = {
-    Dialect.SQLITE: r"SCAN (message|attempt|delivery|mark)$",
-    Dialect.POSTGRESQL: r"Seq Scan on (message_\d+|attempt_\d+|mark) .*rows=\d{3,}",
+    Dialect.SQLITE: r"SCAN (message|attempt|delivery|bucket_index)$",
+    Dialect.POSTGRESQL: r"Seq Scan on (message_\d+|attempt_\d+|bucket_index) .*rows=\d{3,}",
 }
 """How a plan says that it reads all of a table that holds anything."""
 PLANNED = (
@@ -109,7 +109,9 @@ def _span(prefix: str) -> Span:
 MESSAGES = r"message_app|app_id_id_event_type"
 ATTEMPTS = r"attempt_endpoint|endpoint_id_id_status"
 FAILED = r"attempt_failed|endpoint_id_id_idx"
-MARKS = r"SEARCH mark USING PRIMARY KEY \(owner=\? AND name=\? AND stretch>\? AND stretch<\?\)|mark_of"
+BUCKET_INDEX = (
+    r"SEARCH bucket_index USING PRIMARY KEY \(owner=\? AND name=\? AND bucket>\? AND bucket<\?\)|bucket_index_owner"
+)
 LOST = r"attempt_lost|endpoint_id_msg_id_idx"
 OF_MESSAGE = r"sqlite_autoindex_attempt_1|attempt_\w+_pkey"
 OF_PAIR = r"sqlite_autoindex_attempt_1 \(msg_id=\? AND endpoint_id=\?\)|Index Cond: \(\(\S*msg_id = .*endpoint_id = "
@@ -119,9 +121,9 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
     "messages": (MESSAGES, lambda lists, read: lists.messages(read, EVERY_MESSAGE)),
     "rare messages": (MESSAGES, lambda lists, read: lists.messages(read, RARE)),
     "messages of a type that is there no more": (MESSAGES, lambda lists, read: lists.messages(read, OLD)),
-    "messages of a type that never was there": (MARKS, lambda lists, read: lists.messages(read, NEVER)),
+    "messages of a type that never was there": (BUCKET_INDEX, lambda lists, read: lists.messages(read, NEVER)),
     "attempts": (ATTEMPTS, lambda lists, read: lists.attempts(read, AttemptFilter())),
-    # A stretch of them is a range of either index on PostgreSQL, and in a small partition both cost the same.
+    # A bucket of them is a range of either index on PostgreSQL, and in a small partition both cost the same.
     "attempts that were taken": (
         f"{ATTEMPTS}|{OF_MESSAGE}",
         lambda lists, read: lists.attempts(read, AttemptFilter(status=SUCCESS)),
@@ -132,7 +134,7 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
         lambda lists, read: lists.attempts(read, AttemptFilter(code_class=StatusCodeClass.CODE_5XX)),
     ),
     "attempts that got a 404": (
-        MARKS,
+        BUCKET_INDEX,
         lambda lists, read: lists.attempts(read, AttemptFilter(code_class=StatusCodeClass.CODE_4XX)),
     ),
     "attempts of messages of long ago": (OF_PAIR, lambda lists, read: lists.attempts(read, AttemptFilter(message=OLD))),
@@ -143,7 +145,7 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
         lambda lists, read: lists.counted(read, AttemptFilter(status=FAIL)),
     ),
     "counted where there are none": (
-        MARKS,
+        BUCKET_INDEX,
         lambda lists, read: lists.counted(read, AttemptFilter(code_class=StatusCodeClass.CODE_4XX)),
     ),
     "attempts of a message": (OF_MESSAGE, lambda lists, read: lists.of_message(read)),
@@ -154,7 +156,7 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
         lambda lists, read: lists.attempted(read, AttemptFilter(), "sparse"),
     ),
     "delivered": (OF_PAIR, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS))),
-    "never delivered": (MARKS, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS), "dead")),
+    "never delivered": (BUCKET_INDEX, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS), "dead")),
     "lost": (LOST, lambda lists, read: lists.attempted(read, AttemptFilter(status=FAIL), "dead")),
     "being sent": (
         r"delivery_due",

@@ -31,9 +31,9 @@ from tidings.model.routing import Receiver, Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, intake
 from tidings.storage import routing as routings
+from tidings.storage.bucket_index import BucketIndexCache
 from tidings.storage.database import Busy, Database, StorageError, Unavailable, Write
 from tidings.storage.intake import NewMessage
-from tidings.storage.marks import Known
 
 BATCH: Final = 500
 PATIENCE_SECONDS: Final = 5.0
@@ -64,7 +64,7 @@ class AcceptBatcher:
         self._under_way: dict[str, Item] = {}
         self._flushing: asyncio.Task[None] | None = None
         self._insisting: set[asyncio.Task[None]] = set()
-        self._known = Known()
+        self._bucket_cache = BucketIndexCache()
 
     async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None) -> Accepted:
         """Store a message with its deliveries; it is durable when this returns.
@@ -298,7 +298,7 @@ class AcceptBatcher:
         rows = {item.id: row(item, now) for item in open_items}
         open_items = await self._claimed(tx, open_items, rows, now)
         if open_items:
-            await intake.add(tx, [rows[item.id] for item in open_items], self._known)
+            await intake.add(tx, [rows[item.id] for item in open_items], self._bucket_cache)
             await self._add_deliveries(tx, open_items, prepared, now)
 
     async def _add_deliveries(self, tx: Write, items: list[Item], prepared: Prepared, now: int) -> None:

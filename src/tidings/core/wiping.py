@@ -9,7 +9,7 @@ from typing import TypeVar
 from tidings.clock import HOUR
 from tidings.core import retention
 from tidings.ids import MESSAGE, OrgId, first_at, moment_of
-from tidings.storage import marks, partitions, wiping
+from tidings.storage import bucket_index, partitions, wiping
 from tidings.storage.database import Database, Write, retried
 
 Result = TypeVar("Result")
@@ -62,8 +62,8 @@ async def prune(db: Database, before: int, now: int, *, chunk: int, deliveries: 
         kept = await _prune_messages(db, found, gone, deliveries=deliveries)
         oldest_kept = min([*kept, oldest_kept] if oldest_kept else kept, default=None)
     ended = min(before, now) - HOUR  # nothing that is made now belongs there, whatever other clocks say
-    # Marks lead to the messages that stay, and to their attempts, which are younger.
-    await _prune_marks(db, ended if oldest_kept is None else min(ended, moment_of(oldest_kept)), chunk)
+    # Entries lead to the messages that stay, and to their attempts, which are younger.
+    await _prune_bucket_index(db, ended if oldest_kept is None else min(ended, moment_of(oldest_kept)), chunk)
     await partitions.drop_empty(db, ended)
     gone["payloads"] = await retention.expire(db, now)
     return gone
@@ -94,22 +94,22 @@ async def _prune_messages(db: Database, found: list[str], gone: Counter[str], *,
     return kept
 
 
-async def _prune_marks(db: Database, before: int, chunk: int) -> None:
-    """Delete the marks of stretches that ended before a moment; what is written now is never of such a stretch."""
-    first = marks.stretch_of(first_at(MESSAGE, before))
+async def _prune_bucket_index(db: Database, before: int, chunk: int) -> None:
+    """Delete the entries of buckets that ended before a timestamp; new rows never belong to such a bucket."""
+    first = bucket_index.bucket_of(first_at(MESSAGE, before))
     last = ("", "", "")
     while True:
         async with db.read() as read:
-            found = await marks.after(read, last, limit=chunk)
+            found = await bucket_index.after(read, last, limit=chunk)
         if not found:
             return
         last = found[-1]
-        await _drop_marks(db, [each for each in found if each[2] < first])
+        await _delete_entries(db, [each for each in found if each[2] < first])
 
 
-async def _drop_marks(db: Database, found: list[marks.Mark]) -> None:
+async def _delete_entries(db: Database, found: list[bucket_index.Entry]) -> None:
     if found:
-        await _in_one(db, lambda tx: marks.drop(tx, found))
+        await _in_one(db, lambda tx: bucket_index.delete(tx, found))
 
 
 async def _wipe_application(db: Database, app_id: str, chunk: int, gone: Counter[str]) -> None:
@@ -123,19 +123,19 @@ async def _wipe_application(db: Database, app_id: str, chunk: int, gone: Counter
     for endpoint_id in endpoints:
         await _drop_attempts(db, endpoint_id, chunk, gone)
     for owner in (app_id, *endpoints):
-        await _wipe_marks(db, owner, chunk)
+        await _wipe_bucket_index(db, owner, chunk)
     await _in_one(db, lambda tx: wiping.drop_application(tx, app_id, endpoints))
     gone["applications"] += 1
     gone["endpoints"] += len(endpoints)
 
 
-async def _wipe_marks(db: Database, owner: str, chunk: int) -> None:
+async def _wipe_bucket_index(db: Database, owner: str, chunk: int) -> None:
     while True:
         async with db.read() as read:
-            found = await marks.of_owner(read, owner, limit=chunk)
+            found = await bucket_index.of_owner(read, owner, limit=chunk)
         if not found:
             return
-        await _drop_marks(db, found)
+        await _delete_entries(db, found)
 
 
 async def _drop_attempts(db: Database, endpoint_id: str, chunk: int, gone: Counter[str]) -> None:

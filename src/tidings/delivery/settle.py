@@ -19,9 +19,9 @@ from tidings.failpoint import point
 from tidings.model.routing import Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, settlement
+from tidings.storage.bucket_index import BucketIndexCache
 from tidings.storage.database import Busy, Database, OutcomeUnknown, Unavailable, Write
 from tidings.storage.deliveries import Settled
-from tidings.storage.marks import Known
 from tidings.storage.settlement import AttemptRow
 
 BATCH: Final = 500
@@ -81,7 +81,7 @@ class SettleBatcher:
         self._batch: list[Outcome] = []
         """What is being written."""
         self._closing = False
-        self._known = Known()
+        self._bucket_cache = BucketIndexCache()
 
     @property
     def waiting(self) -> int:
@@ -186,7 +186,7 @@ class SettleBatcher:
         """Write a batch; return the endpoints among which some have a delivery that is due again."""
         attempts = [outcome.attempt for outcome in batch if outcome.attempt is not None]
         if attempts:
-            await settlement.add_attempts(tx, attempts, self._known)
+            await settlement.add_attempts(tx, attempts, self._bucket_cache)
         delivered = [outcome.settled() for outcome in batch if outcome.delivered]
         due: set[str] = set()
         if delivered:

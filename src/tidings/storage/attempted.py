@@ -4,8 +4,8 @@
 An endpoint's messages are listed in the order of the messages, and no index has that order for one endpoint: it would
 be written for every attempt that anybody makes, and read by few. So they are looked for where they are likely. An
 endpoint that is tried all the time gets most of the application's messages: its page is filled from the next of those.
-Others, and what that does not fill, are looked for in the stretches in which the endpoint has been tried, as long as
-these are not too many; else further among the application's messages. What has failed for good has an index of its
+Others, and what that does not fill, are looked for in the time buckets of the endpoint's attempts, as long as these
+are not too many; else further among the application's messages. What has failed for good has an index of its
 own, in order; what is outstanding is little.
 """
 
@@ -17,17 +17,17 @@ from tidings.clock import HOUR
 from tidings.ids import MESSAGE, AppId, EndpointId, MessageId, first_at
 from tidings.model.attempt import Attempted, AttemptFilter, MessageStatus, Standing
 from tidings.model.page import Order, Span
-from tidings.storage import attempts, marks, messages, tries
+from tidings.storage import attempt_buckets, attempts, bucket_index, messages
 from tidings.storage.database import Read, Sql
 from tidings.storage.span import bounds_of, end_of, hidden, spread
 
-_STRETCH: Final = 100
+_BATCH: Final = 100
 _LONGEST: Final = 500
 _LATEST: Final = 128
 _FEW: Final = 3_000
-"""Stretches that are looked through for messages; where there are more, every so many messages have an attempt."""
+"""Buckets that are read for messages; with more of them, the endpoint's messages are dense among all."""
 _CROWD: Final = 2_000
-"""Attempts from which on those of some stretches are not read: walking the application's messages fills the page."""
+"""Attempts from which on those of some buckets are not read: walking the application's messages fills the page."""
 _TRIED: Final = Sql(
     sqlite=(
         "SELECT attempt.msg_id, attempt.id, attempt.status FROM json_each(:msgs) AS wanted CROSS JOIN attempt"
@@ -60,9 +60,9 @@ async def messages_of(
     """Return a part of the messages that an endpoint has been tried with, by their ids and without payloads."""
     found: dict[str, Standing] = {}
     if wanted.status in _LISTED:
-        async for stretch in _stretches(read, app_id, endpoint_id, span, wanted):
-            standings = await _standings(read, endpoint_id, stretch, wanted.status) if stretch else {}
-            for msg_id in stretch:
+        async for batch in _candidates(read, app_id, endpoint_id, span, wanted):
+            standings = await _standings(read, endpoint_id, batch, wanted.status) if batch else {}
+            for msg_id in batch:
                 if msg_id in standings and len(found) < span.rows:
                     found[msg_id] = standings[msg_id]
             if len(found) == span.rows:
@@ -93,7 +93,7 @@ async def _standings(
 # Which messages it can be
 
 
-async def _stretches(
+async def _candidates(
     read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
 ) -> AsyncIterator[list[str]]:
     """Yield messages that may be in a part of the list, in its order."""
@@ -104,8 +104,8 @@ async def _stretches(
             found = _outstanding(read, app_id, endpoint_id, span, wanted)
         case _:
             found = _tried(read, app_id, endpoint_id, span, wanted)
-    async for stretch in found:
-        yield stretch
+    async for batch in found:
+        yield batch
 
 
 async def _tried(
@@ -113,26 +113,26 @@ async def _tried(
 ) -> AsyncIterator[list[str]]:
     if not wanted.message.is_wide:
         # A message that is narrowed down to may lie far away, so no more of those are looked for than fill the page.
-        lots = _next_then_tried(read, app_id, endpoint_id, span, wanted)
+        batches = _next_then_tried(read, app_id, endpoint_id, span, wanted)
     else:
-        pairs, last = await tries.newest(read, endpoint_id, _outcomes(wanted), most=_LATEST)
+        pairs, last = await attempt_buckets.newest(read, endpoint_id, _outcomes(wanted), most=_LATEST)
         if last is None:
-            lots = _in_stretches(read, app_id, endpoint_id, pairs, span, wanted)
-        elif tries.are_dense(pairs[:_LATEST]):
-            part = replace(span, rows=max(_STRETCH, 2 * span.rows))
-            lots = _next_then_tried(read, app_id, endpoint_id, part, wanted)
+            batches = _in_buckets(read, app_id, endpoint_id, pairs, span, wanted)
+        elif attempt_buckets.are_dense(pairs[:_LATEST]):
+            part = replace(span, rows=max(_BATCH, 2 * span.rows))
+            batches = _next_then_tried(read, app_id, endpoint_id, part, wanted)
         elif span.order is Order.ASCENDING:
-            lots = _tried_at_all(read, app_id, endpoint_id, span, wanted)
+            batches = _tried_at_all(read, app_id, endpoint_id, span, wanted)
         else:
-            # What was tried after the last pair is known whole, and a page of it needs no more marks.
-            lately = first_at(MESSAGE, tries.end_of(last) + HOUR)
+            # Every attempt after the last pair is known, and a page of those needs no more entries.
+            lately = first_at(MESSAGE, attempt_buckets.end_of(last) + HOUR)
             recent = replace(span, first=max(lately, span.first or ""))
-            async for stretch in _in_stretches(read, app_id, endpoint_id, pairs, recent, wanted):
-                yield stretch
+            async for batch in _in_buckets(read, app_id, endpoint_id, pairs, recent, wanted):
+                yield batch
             rest = replace(span, below=min(lately, span.below or lately))
-            lots = _tried_at_all(read, app_id, endpoint_id, rest, wanted)
-    async for stretch in lots:
-        yield stretch
+            batches = _tried_at_all(read, app_id, endpoint_id, rest, wanted)
+    async for batch in batches:
+        yield batch
 
 
 async def _next_then_tried(
@@ -141,44 +141,44 @@ async def _next_then_tried(
     first = await messages.ids_of(read, app_id, span, wanted.message)
     yield first
     if len(first) == span.rows:
-        async for stretch in _tried_at_all(read, app_id, endpoint_id, _behind(span, first[-1]), wanted):
-            yield stretch
+        async for batch in _tried_at_all(read, app_id, endpoint_id, _behind(span, first[-1]), wanted):
+            yield batch
 
 
 async def _tried_at_all(
     read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    pairs, last = await tries.newest(read, endpoint_id, _outcomes(wanted), most=_FEW)
+    pairs, last = await attempt_buckets.newest(read, endpoint_id, _outcomes(wanted), most=_FEW)
     if last is None:
-        found = _narrowed(read, _in_stretches(read, app_id, endpoint_id, pairs, span, wanted), wanted)
+        found = _narrowed(read, _in_buckets(read, app_id, endpoint_id, pairs, span, wanted), wanted)
     else:
         found = _walked(read, app_id, _since(span, pairs[0]), wanted)
-    async for stretch in found:
-        yield stretch
+    async for batch in found:
+        yield batch
 
 
 def _outcomes(wanted: AttemptFilter) -> list[str]:
-    return attempts.marks_of(replace(wanted, code_class=None))
+    return attempts.outcome_values(replace(wanted, code_class=None))
 
 
-async def _in_stretches(
+async def _in_buckets(
     read: Read, app_id: AppId, endpoint_id: EndpointId, pairs: list[str], span: Span, wanted: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    """Yield the messages that an endpoint was tried with, by the stretches in which they were made."""
+    """Yield the messages of an endpoint's attempts, by the messages' buckets."""
     tried: dict[str, list[str]] = {}
     for pair in pairs:
-        tried.setdefault(tries.of_messages(pair), []).append(pair)
-    first = marks.Lot(span.rows + 1)  # each has a message, nearly always
-    async for lot in marks.in_lots(marks.inside(tried, span), span, first):
-        mine = [pair for each in lot for pair in tried[each]]
-        found = await tries.made_in(read, endpoint_id, mine, wanted.status, most=_CROWD)
+        tried.setdefault(attempt_buckets.message_bucket(pair), []).append(pair)
+    first = bucket_index.BucketScan(span.rows + 1)  # each has a message, nearly always
+    async for buckets in bucket_index.in_batches(bucket_index.inside(tried, span), span, first):
+        mine = [pair for each in buckets for pair in tried[each]]
+        found = await attempt_buckets.made_in(read, endpoint_id, mine, wanted.status, most=_CROWD)
         if found is None:
-            stretches = _walked(read, app_id, marks.around(MESSAGE, lot, span), wanted)
+            batches = _walked(read, app_id, bucket_index.around(MESSAGE, buckets, span), wanted)
         else:
-            inside = set(lot)
-            stretches = _known({each for each in found if marks.stretch_of(each) in inside}, span, wanted)
-        async for stretch in stretches:
-            yield stretch
+            inside = set(buckets)
+            batches = _known({each for each in found if bucket_index.bucket_of(each) in inside}, span, wanted)
+        async for batch in batches:
+            yield batch
 
 
 async def _failed(
@@ -186,16 +186,16 @@ async def _failed(
 ) -> AsyncIterator[list[str]]:
     found = _narrowed(read, _lost(read, endpoint_id, span), wanted)
     if not wanted.message.is_wide:
-        stretches = await messages.few_stretches(read, app_id, span, wanted.message)
-        few = None if stretches is None else await messages.few_in(read, app_id, stretches, span, wanted.message)
+        buckets = await messages.few_buckets(read, app_id, span, wanted.message)
+        few = None if buckets is None else await messages.few_in(read, app_id, buckets, span, wanted.message)
         if few is not None:
             found = _known(set(few), span, wanted)
         elif await _has_lost_many(read, endpoint_id, span) and not await messages.are_near(
             read, app_id, span, wanted.message
         ):
             found = _walked(read, app_id, span, wanted)  # what is wanted may lie anywhere among them
-    async for stretch in found:
-        yield stretch
+    async for batch in found:
+        yield batch
 
 
 async def _has_lost_many(read: Read, endpoint_id: EndpointId, span: Span) -> bool:
@@ -212,28 +212,28 @@ async def _outstanding(
         found = _walked(read, app_id, span, wanted)
     else:
         found = _narrowed(read, _known({row["msg_id"] for row in rows}, span, wanted), wanted)
-    async for stretch in found:
-        yield stretch
+    async for batch in found:
+        yield batch
 
 
 async def _narrowed(read: Read, found: AsyncIterator[list[str]], wanted: AttemptFilter) -> AsyncIterator[list[str]]:
     """Yield those of the messages that are wanted for what they are."""
-    async for stretch in found:
+    async for batch in found:
         if wanted.message.is_wide:
-            yield stretch
+            yield batch
             continue
-        mine = await messages.among(read, stretch, wanted.message)
-        yield [msg_id for msg_id in stretch if msg_id in mine]
+        mine = await messages.among(read, batch, wanted.message)
+        yield [msg_id for msg_id in batch if msg_id in mine]
 
 
 async def _walked(read: Read, app_id: AppId, span: Span, wanted: AttemptFilter) -> AsyncIterator[list[str]]:
     """Yield the application's messages that are wanted for what they are."""
     while True:
-        stretch = await messages.ids_of(read, app_id, replace(span, rows=_LONGEST), wanted.message)
-        yield stretch
-        if len(stretch) < _LONGEST:
+        batch = await messages.ids_of(read, app_id, replace(span, rows=_LONGEST), wanted.message)
+        yield batch
+        if len(batch) < _LONGEST:
             return
-        span = _behind(span, stretch[-1])
+        span = _behind(span, batch[-1])
 
 
 def _behind(span: Span, key: str) -> Span:
@@ -256,7 +256,7 @@ _WAITING: Final = (
 
 async def _known(msg_ids: set[str], span: Span, wanted: AttemptFilter) -> AsyncIterator[list[str]]:
     """Yield those of the messages that are in a part of the list, in its order; more at once if not all are wanted."""
-    size = _STRETCH if wanted.message.is_wide else _LONGEST
+    size = _BATCH if wanted.message.is_wide else _LONGEST
     inside = [
         each
         for each in msg_ids
@@ -273,7 +273,7 @@ def _since(span: Span, newest: str) -> Span:
     """Return a part of the list without the messages that are newer than the newest attempts that count."""
     if span.order is Order.ASCENDING:
         return span
-    below = first_at(MESSAGE, tries.end_of(newest) + HOUR)  # the clocks of nodes differ
+    below = first_at(MESSAGE, attempt_buckets.end_of(newest) + HOUR)  # the clocks of nodes differ
     return replace(span, below=min(filter(None, (span.below, below))))
 
 
@@ -282,15 +282,15 @@ _LOST: Final = "SELECT DISTINCT msg_id FROM attempt WHERE endpoint_id = :endpoin
 
 async def _lost(read: Read, endpoint_id: EndpointId, span: Span) -> AsyncIterator[list[str]]:
     """Yield the messages whose last scheduled attempt has failed, in the order of the list."""
-    rows = max(_STRETCH, span.rows)
+    rows = max(_BATCH, span.rows)
     while True:
         part = replace(span, rows=rows)
         found = await read.rows(f"{_LOST}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
-        stretch = [row["msg_id"] for row in found]
-        yield stretch
-        if len(stretch) < rows:
+        batch = [row["msg_id"] for row in found]
+        yield batch
+        if len(batch) < rows:
             return
-        span, rows = _behind(span, stretch[-1]), min(2 * rows, _LONGEST)
+        span, rows = _behind(span, batch[-1]), min(2 * rows, _LONGEST)
 
 
 # -----------------------------------------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
 
 What is asked of an endpoint's attempts by their messages (event type, channel, tag) lies in another table. Where a few
 messages are wanted their attempts are looked up one by one; where many are among the latest, the endpoint's attempts
-are walked in order, and the page fills up soon; else only those stretches are walked that can hold one. Stretches are
-also what is walked where a certain outcome is asked for, which may be rare at an endpoint.
+are walked in order, and the page fills up soon; else only those time buckets are walked that can hold one. Buckets
+are also what is walked for a certain outcome, which may be rare at an endpoint.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from tidings.clock import DAY, HOUR
 from tidings.ids import ATTEMPT, MESSAGE, AppId, AttemptId, EndpointId, MessageId, first_at, moment_of
 from tidings.model.attempt import Attempt, AttemptFilter, MessageAttemptTriggerType, MessageStatus, StatusCodeClass
 from tidings.model.page import Order, Span
-from tidings.storage import marks, messages, narrow, tries
+from tidings.storage import attempt_buckets, bucket_index, messages, narrow
 from tidings.storage.database import Dialect, Read, Row, Write
 from tidings.storage.span import bounds_of, end_of, hidden, spread
 
@@ -48,7 +48,7 @@ _GATHERED: Final = {
         f" WHERE a.msg_id = wanted.id AND a.endpoint_id = {hidden('endpoint')} OFFSET 0) AS attempt WHERE TRUE"
     ),
 }
-# A part of the list is a stretch of attempts; on PostgreSQL it tells the partition too, by the stretch of the messages.
+# A part of the list is a bucket of attempts; on PostgreSQL the messages' bucket names the partition, too.
 _IN_PART: Final = {
     Dialect.SQLITE: (
         f"SELECT {_COLUMNS} FROM json_each(:firsts) AS part CROSS JOIN json_each((SELECT json_group_array(found)"
@@ -79,7 +79,7 @@ def _of_part(source: dict[Dialect, str]) -> dict[Dialect, str]:
 
 _OF_PART: Final = _of_part(dict.fromkeys(Dialect, _OF_ENDPOINT))
 _WALKED_PART: Final = _of_part(_WALKED)
-_MOST_STRETCHES: Final = 4_000
+_MOST_BUCKETS: Final = 4_000
 _MOST_GATHERED: Final = 300
 _FEW_PAIRS: Final = 512
 _MOST_READ: Final = 200
@@ -109,18 +109,20 @@ async def page_of_endpoint(
     if not wanted.statuses:
         return []
     if wanted.message.is_wide:
-        outcome = marks_of(wanted)
+        outcome = outcome_values(wanted)
         if len(outcome) != 1:
             return await _page(read, f"{_OF_ENDPOINT}{_conditions(wanted)}", span, wanted, endpoint=endpoint_id)
-        return await _marked(read, endpoint_id, marks.stretches(read, endpoint_id, [outcome], span), span, wanted)
+        return await _page_in_pairs(
+            read, endpoint_id, bucket_index.buckets(read, endpoint_id, [outcome], span), span, wanted
+        )
     part = _of_messages(span)
-    stretches = await messages.few_stretches(read, app_id, part, wanted.message)
-    if stretches is not None:
-        few = await messages.few_in(read, app_id, stretches, part, wanted.message)
+    buckets = await messages.few_buckets(read, app_id, part, wanted.message)
+    if buckets is not None:
+        few = await messages.few_in(read, app_id, buckets, part, wanted.message)
         if few is not None:
             return await _gathered(read, endpoint_id, few, span, wanted)
     ask = _Ask(app_id, wanted)
-    return await _narrowed(read, endpoint_id, await _lots(read, endpoint_id, stretches, span, ask), span, ask)
+    return await _narrowed(read, endpoint_id, await _batches(read, endpoint_id, buckets, span, ask), span, ask)
 
 
 @dataclass(slots=True)
@@ -129,43 +131,43 @@ class _Ask:
 
     app_id: AppId
     wanted: AttemptFilter
-    lot: marks.Lot = field(default_factory=marks.Lot)
+    scan: bucket_index.BucketScan = field(default_factory=bucket_index.BucketScan)
     is_seldom: bool = True
     """Whether the endpoint may be one that is tried seldom."""
 
 
-async def _lots(
-    read: Read, endpoint_id: EndpointId, stretches: list[str] | None, span: Span, ask: _Ask
+async def _batches(
+    read: Read, endpoint_id: EndpointId, buckets: list[str] | None, span: Span, ask: _Ask
 ) -> AsyncIterator[list[str]]:
-    """Return where attempts with messages that are wanted may lie; `stretches` are those of the messages, if few."""
-    outcome, wanted = marks_of(ask.wanted), ask.wanted.message
-    if stretches is None:
+    """Return where attempts with messages that are wanted may lie; `buckets` are those of the messages, if few."""
+    outcome, wanted = outcome_values(ask.wanted), ask.wanted.message
+    if buckets is None:
         is_narrow = len(outcome) < len(_OUTCOMES)
-        pairs = await marks.few(read, endpoint_id, [outcome], span, most=_FEW_PAIRS) if is_narrow else None
+        pairs = await bucket_index.few(read, endpoint_id, [outcome], span, most=_FEW_PAIRS) if is_narrow else None
         if pairs is not None:
-            ask.lot.size = _AT_ONCE
-            return marks.in_lots(pairs, span, ask.lot)
+            ask.scan.size = _AT_ONCE
+            return bucket_index.in_batches(pairs, span, ask.scan)
         part = _of_messages(span)
         if not await messages.are_near(read, ask.app_id, part, wanted):
             names = narrow.names_of(wanted)
-            stretches = await marks.few(read, ask.app_id, names, part, most=_MOST_STRETCHES)
-    if stretches is None:
-        ask.lot.size = _AT_ONCE
-        return marks.stretches(read, endpoint_id, [outcome], span, most=_AT_ONCE, lot=ask.lot)
-    late = await tries.late(read, endpoint_id, stretches)
-    return marks.in_lots([each + each for each in stretches] + late, span, ask.lot)
+            buckets = await bucket_index.few(read, ask.app_id, names, part, most=_MOST_BUCKETS)
+    if buckets is None:
+        ask.scan.size = _AT_ONCE
+        return bucket_index.buckets(read, endpoint_id, [outcome], span, most=_AT_ONCE, scan=ask.scan)
+    late = await attempt_buckets.late(read, endpoint_id, buckets)
+    return bucket_index.in_batches([each + each for each in buckets] + late, span, ask.scan)
 
 
-_FAILURES: Final = [f"{marks.FAILED}{digit}" for digit in range(10)]
-_OUTCOMES: Final = [marks.DELIVERED, *_FAILURES]
+_FAILURES: Final = [f"{bucket_index.FAILED}{digit}" for digit in range(10)]
+_OUTCOMES: Final = [bucket_index.DELIVERED, *_FAILURES]
 
 
-def marks_of(wanted: AttemptFilter) -> list[str]:
-    """Return what attempts with a wanted outcome are marked with: one name of the list."""
+def outcome_values(wanted: AttemptFilter) -> list[str]:
+    """Return the values in the bucket index of attempts with a wanted outcome: each attempt has one of them."""
     if wanted.statuses == {MessageStatus.SUCCESS}:
-        return [marks.DELIVERED]
+        return [bucket_index.DELIVERED]
     if wanted.code_class is not None:
-        return [f"{marks.FAILED}{wanted.code_class // 100}"]
+        return [f"{bucket_index.FAILED}{wanted.code_class // 100}"]
     return _FAILURES if wanted.statuses == {MessageStatus.FAIL} else _OUTCOMES
 
 
@@ -177,12 +179,12 @@ def _of_messages(span: Span) -> Span:
     return replace(span, first=first, above=None, below=below)
 
 
-async def _marked(
-    read: Read, endpoint_id: EndpointId, lots: AsyncIterator[list[str]], span: Span, wanted: AttemptFilter
+async def _page_in_pairs(
+    read: Read, endpoint_id: EndpointId, batches: AsyncIterator[list[str]], span: Span, wanted: AttemptFilter
 ) -> list[Attempt]:
-    """Return a part of the attempts to an endpoint, looked for in stretches: each with that of its messages."""
+    """Return a part of the attempts to an endpoint, read from pairs of buckets."""
     found: list[Row] = []
-    async for pairs in tries.whole(lots):
+    async for pairs in attempt_buckets.whole(batches):
         found += await _in_pairs(read, endpoint_id, pairs, span, wanted)
         if len(found) >= span.rows:
             break
@@ -190,24 +192,24 @@ async def _marked(
 
 
 async def _narrowed(
-    read: Read, endpoint_id: EndpointId, lots: AsyncIterator[list[str]], span: Span, ask: _Ask
+    read: Read, endpoint_id: EndpointId, batches: AsyncIterator[list[str]], span: Span, ask: _Ask
 ) -> list[Attempt]:
-    """Return a part of the attempts with messages that are wanted, looked for in stretches.
+    """Return a part of the attempts with messages that are wanted, read from pairs of buckets.
 
     Which messages are wanted is seen in an index; where they are so many that a few of their attempts fill the page,
     the attempts are walked, and the message of each is looked at.
     """
     found: list[Attempt] = []
-    async for pairs in tries.whole(lots):
+    async for pairs in attempt_buckets.whole(batches):
         before = len(found)
         msgs = await _messages_in(read, endpoint_id, pairs, ask)
         if msgs is None:
-            found += await _marked(read, endpoint_id, tries.one_by_one(pairs), span, ask.wanted)
+            found += await _page_in_pairs(read, endpoint_id, attempt_buckets.one_by_one(pairs), span, ask.wanted)
         elif msgs:
-            found += await _gathered(read, endpoint_id, msgs, marks.around(ATTEMPT, pairs, span), ask.wanted)
+            found += await _gathered(read, endpoint_id, msgs, bucket_index.around(ATTEMPT, pairs, span), ask.wanted)
         if len(found) >= span.rows:
             break
-        ask.lot.learn(len(pairs), len(found) - before, span.rows - len(found))
+        ask.scan.observe(len(pairs), len(found) - before, span.rows - len(found))
     return found[: span.rows]
 
 
@@ -216,20 +218,20 @@ async def _messages_in(read: Read, endpoint_id: EndpointId, pairs: list[str], as
 
     An endpoint that is tried seldom is asked what it was tried with; else the application, what it made.
     """
-    if ask.is_seldom and len(pairs) >= tries.APART and not tries.are_dense(pairs):
+    if ask.is_seldom and len(pairs) >= attempt_buckets.APART and not attempt_buckets.are_dense(pairs):
         outcome = MessageStatus.FAIL if ask.wanted.statuses == {MessageStatus.FAIL} else None
-        tried = await tries.between(read, endpoint_id, pairs, outcome, most=_LONGEST)
+        tried = await attempt_buckets.between(read, endpoint_id, pairs, outcome, most=_LONGEST)
         if tried is not None:
             return sorted(await messages.among(read, sorted(tried), ask.wanted.message))
         ask.is_seldom = False
-    of_messages = list({tries.of_messages(each) for each in pairs})
+    of_messages = list({attempt_buckets.message_bucket(each) for each in pairs})
     return await messages.all_in(read, ask.app_id, of_messages, ask.wanted.message, most=_MOST_GATHERED)
 
 
 async def _in_pairs(
     read: Read, endpoint_id: EndpointId, pairs: list[str], span: Span, wanted: AttemptFilter
 ) -> list[Row]:
-    parts = tries.parts_of(read.dialect, pairs, span)
+    parts = attempt_buckets.parts_of(read.dialect, pairs, span)
     if not parts["firsts"]:
         return []
     asked = f"{_conditions(wanted)}{narrow.conditions(read.dialect, wanted.message)}"
@@ -319,9 +321,9 @@ async def count(read: Read, endpoint_id: EndpointId, span: Span, wanted: Attempt
 
     An outcome that is rare at the endpoint is looked for where it is marked.
     """
-    span, outcome = replace(span, rows=limit), marks_of(wanted)
+    span, outcome = replace(span, rows=limit), outcome_values(wanted)
     if wanted.message.is_wide and wanted.statuses and len(outcome) < len(_OUTCOMES):
-        pairs = await marks.few(read, endpoint_id, [outcome], span, most=_FEW_PAIRS)
+        pairs = await bucket_index.few(read, endpoint_id, [outcome], span, most=_FEW_PAIRS)
         if pairs is not None:
             return await _counted_in(read, endpoint_id, pairs, span, wanted)
     if wanted.message.is_wide:
@@ -341,7 +343,7 @@ async def count(read: Read, endpoint_id: EndpointId, span: Span, wanted: Attempt
 
 
 async def _counted_in(read: Read, endpoint_id: EndpointId, pairs: list[str], span: Span, wanted: AttemptFilter) -> int:
-    parts = tries.parts_of(read.dialect, pairs, span)
+    parts = attempt_buckets.parts_of(read.dialect, pairs, span)
     if not parts["firsts"]:
         return 0
     found = _IN_PARTS[read.dialect].replace("{asked}", _conditions(wanted))

@@ -105,8 +105,8 @@ class Write(Read, Protocol):
     """An open write transaction."""
 
     @property
-    def era(self) -> int:
-        """A number that grows whenever the database may have come back without its last commits."""
+    def generation(self) -> int:
+        """The connection generation: it grows whenever the database may have lost its last commits."""
         ...
 
     async def run(self, sql: Statement, **values: Value | Sequence[Value]) -> int:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.model.message import Extras
-from tidings.storage import marks
+from tidings.storage import bucket_index
+from tidings.storage.bucket_index import BucketIndexCache, Entry
 from tidings.storage.database import Read, Row, Sql, Table, Value, Write
-from tidings.storage.marks import Known, Mark
 
 
 @dataclass(slots=True, eq=False)
@@ -116,13 +116,13 @@ async def release_idempotency_keys(tx: Write, idempotency_keys: Sequence[str]) -
     await tx.run(_RELEASE, keys=idempotency_keys)
 
 
-_Kind = tuple[str, str, str, str | None, tuple[str, ...] | None]
-"""Application, stretch, event type, channels, tags: all that a message is marked for."""
+_Shape = tuple[str, str, str, str | None, tuple[str, ...] | None]
+"""Application, bucket, event type, channels, tags: everything that determines a message's entries."""
 
 
-async def add(tx: Write, messages: Sequence[NewMessage], known: Known | None = None) -> None:
-    """Add messages, and mark what they are; `known` are the marks that this process knows to be there."""
-    await marks.add(tx, {_kind(message) for message in messages}, _marks_of, known)
+async def add(tx: Write, messages: Sequence[NewMessage], cache: BucketIndexCache | None = None) -> None:
+    """Add messages and their entries in the bucket index, except for those in `cache`."""
+    await bucket_index.add(tx, {_shape(message) for message in messages}, _entries_of, cache)
     if any(m.extras is not None for m in messages):
         await tx.add(_WHOLE, [(*_plain(m), m.event_id, m.expires_at, *_more(m.extras)) for m in messages])
     elif any(m.event_id is not None or m.expires_at is not None for m in messages):
@@ -131,19 +131,19 @@ async def add(tx: Write, messages: Sequence[NewMessage], known: Known | None = N
         await tx.add(_PLAIN, [_plain(m) for m in messages])
 
 
-def _kind(message: NewMessage) -> _Kind:
+def _shape(message: NewMessage) -> _Shape:
     m = message
     tags = None if m.extras is None else m.extras.tags
-    return m.app_id, marks.stretch_of(m.id), m.event_type, m.channels, tags
+    return m.app_id, bucket_index.bucket_of(m.id), m.event_type, m.channels, tags
 
 
-def _marks_of(kind: _Kind) -> Iterator[Mark]:
-    app_id, stretch, event_type, channels, tags = kind
-    yield app_id, marks.EVENT_TYPE + event_type, stretch
+def _entries_of(shape: _Shape) -> Iterator[Entry]:
+    app_id, bucket, event_type, channels, tags = shape
+    yield app_id, bucket_index.EVENT_TYPE + event_type, bucket
     for channel in () if channels is None else json.loads(channels):
-        yield app_id, marks.has_channel(channel), stretch
+        yield app_id, bucket_index.channel_value(channel), bucket
     for tag in tags or ():
-        yield app_id, marks.has_tag(tag), stretch
+        yield app_id, bucket_index.tag_value(tag), bucket
 
 
 def _plain(message: NewMessage) -> tuple[Value, ...]:

@@ -10,7 +10,7 @@ from tidings.errors import not_found
 from tidings.ids import MESSAGE, AppId, MessageId, OrgId
 from tidings.model.message import Message, MessageFilter
 from tidings.model.page import Order, Span
-from tidings.storage import marks, narrow
+from tidings.storage import bucket_index, narrow
 from tidings.storage.database import Dialect, Read, Row, Sql, Write
 from tidings.storage.span import bounds_of, end_of, spread
 
@@ -134,42 +134,40 @@ async def among(read: Read, msg_ids: Sequence[str], wanted: MessageFilter) -> se
 
 
 async def ids_of(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str]:
-    """Return the ids of a part of the messages that are wanted. Reads the index alone, and that where marks are."""
+    """Return the ids of a part of the messages that are wanted. Reads only the index, where it has entries."""
     if wanted.is_wide:
         rows = await read.rows(f"SELECT message.id {_PAGE}{end_of(span, 'message.id')}", app=app_id, **bounds_of(span))
         return [row["id"] for row in rows]
     found: list[str] = []
-    lot = marks.lot_for(read.dialect)
-    async for stretches in marks.stretches(read, app_id, narrow.names_of(wanted), span, lot=lot):
-        found += await _first_in(read, app_id, stretches, replace(span, rows=span.rows - len(found)), wanted)
+    scan = bucket_index.scan_for(read.dialect)
+    async for buckets in bucket_index.buckets(read, app_id, narrow.names_of(wanted), span, scan=scan):
+        found += await _first_in(read, app_id, buckets, replace(span, rows=span.rows - len(found)), wanted)
         if len(found) >= span.rows:
             break
     return found
 
 
-async def _first_in(
-    read: Read, app_id: AppId, stretches: Sequence[str], span: Span, wanted: MessageFilter
-) -> list[str]:
-    """Return the first messages that are wanted and were made in some stretches."""
-    parts = marks.clipped(MESSAGE, stretches, span)
+async def _first_in(read: Read, app_id: AppId, buckets: Sequence[str], span: Span, wanted: MessageFilter) -> list[str]:
+    """Return the first messages that are wanted in some buckets."""
+    parts = bucket_index.key_ranges(MESSAGE, buckets, span)
     rows = await _in_parts(read, app_id, parts[:: -1 if span.order is Order.DESCENDING else 1], span, wanted, _FIRST_OF)
     return [row["id"] for row in rows]
 
 
 async def all_in(
-    read: Read, app_id: AppId, stretches: Sequence[str], wanted: MessageFilter, *, most: int
+    read: Read, app_id: AppId, buckets: Sequence[str], wanted: MessageFilter, *, most: int
 ) -> list[str] | None:
-    """Return all messages that are wanted and were made in some stretches; None where so many follow one another."""
+    """Return all messages that are wanted in some buckets; None if one range has `most` of them."""
     span = Span(Order.ASCENDING, most)
-    rows = await _in_parts(read, app_id, marks.clipped(MESSAGE, stretches, span), span, wanted, _OF_EACH)
-    found = [marks.listed(row["ids"]) for row in rows]
+    rows = await _in_parts(read, app_id, bucket_index.key_ranges(MESSAGE, buckets, span), span, wanted, _OF_EACH)
+    found = [bucket_index.listed(row["ids"]) for row in rows]
     return None if any(len(each) == most for each in found) else [each for part in found for each in part]
 
 
 async def _in_parts(
     read: Read,
     app_id: AppId,
-    parts: Sequence[marks.Part],
+    parts: Sequence[bucket_index.KeyRange],
     span: Span,
     wanted: MessageFilter,
     statement: dict[Dialect, str],
@@ -189,19 +187,19 @@ async def _in_parts(
 _NEAR: Final = 500
 _ENOUGH: Final = 12
 _FEW: Final = 300
-_FEW_STRETCHES: Final = 512
+_FEW_BUCKETS: Final = 512
 
 
-async def few_stretches(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str] | None:
-    """Return the stretches in which all of a part's messages that are wanted were made; None for many."""
-    return await marks.few(read, app_id, narrow.names_of(wanted), span, most=_FEW_STRETCHES)
+async def few_buckets(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str] | None:
+    """Return the buckets of all of a part's messages that are wanted; None if they are many."""
+    return await bucket_index.few(read, app_id, narrow.names_of(wanted), span, most=_FEW_BUCKETS)
 
 
 async def few_in(
-    read: Read, app_id: AppId, stretches: Sequence[str], span: Span, wanted: MessageFilter
+    read: Read, app_id: AppId, buckets: Sequence[str], span: Span, wanted: MessageFilter
 ) -> list[str] | None:
-    """Return the ids of a part's messages that are wanted, made in these stretches; None for many."""
-    found = await _first_in(read, app_id, stretches, replace(span, rows=_FEW + 1), wanted)
+    """Return the ids of a part's messages that are wanted, in these buckets; None if they are many."""
+    found = await _first_in(read, app_id, buckets, replace(span, rows=_FEW + 1), wanted)
     return found if len(found) <= _FEW else None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.model.message import MessageFilter
-from tidings.storage import marks
+from tidings.storage import bucket_index
 from tidings.storage.database import Dialect, Value
 
 _EVENT_TYPE: Final = " AND message.event_type = :event_type"
@@ -45,10 +45,10 @@ def values_of(wanted: MessageFilter) -> dict[str, Value | Sequence[Value]]:
 
 
 def names_of(wanted: MessageFilter) -> list[list[str]]:
-    """Return what the messages that are wanted are marked with: one name of each list."""
-    groups = [[marks.EVENT_TYPE + each for each in wanted.event_types]] if wanted.event_types else []
+    """Return the values in the bucket index of the wanted messages: each has one of every list."""
+    groups = [[bucket_index.EVENT_TYPE + each for each in wanted.event_types]] if wanted.event_types else []
     if wanted.channel is not None:
-        groups.append([marks.has_channel(wanted.channel)])
+        groups.append([bucket_index.channel_value(wanted.channel)])
     if wanted.tag is not None:
-        groups.append([marks.has_tag(wanted.tag)])
+        groups.append([bucket_index.tag_value(wanted.tag)])
     return groups

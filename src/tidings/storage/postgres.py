@@ -105,11 +105,11 @@ class PostgresRead:
 class PostgresWrite(PostgresRead):
     """The open write transaction."""
 
-    __slots__ = ("_after", "era")
+    __slots__ = ("_after", "generation")
 
-    def __init__(self, connection: Any, era: int = 0) -> None:  # noqa: ANN401
+    def __init__(self, connection: Any, generation: int = 0) -> None:  # noqa: ANN401
         super().__init__(connection)
-        self.era = era
+        self.generation = generation
         self._after: list[Callable[[], None]] = []
 
     async def run(self, sql: Statement, **values: Value | Sequence[Value]) -> int:
@@ -161,7 +161,7 @@ class _Connected:
     async def another(self, _: asyncpg.Connection) -> None:
         self._count += 1
 
-    def era(self) -> int:
+    def generation(self) -> int:
         if self._connector.pgbouncer:
             self._count += 1
         return self._count
@@ -261,7 +261,7 @@ class PostgresDatabase:
         if not background:
             self._foreground.note()
         async with self._lent() as connection:
-            tx = PostgresWrite(connection, self._connected.era())
+            tx = PostgresWrite(connection, self._connected.generation())
             try:
                 await tx.run(f"{_BEGIN} SET LOCAL lock_timeout = {lock_ms}")
                 if advisory_lock is not None:

@@ -4,9 +4,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from tidings.storage import marks
+from tidings.storage import bucket_index
+from tidings.storage.bucket_index import BucketIndexCache, Entry
 from tidings.storage.database import Sql, Table, Write
-from tidings.storage.marks import Known, Mark
 
 AttemptRow = tuple[str, str, str, str, str, str, int, int, str, int, int, int | None, str | None]
 """Columns as in `_ATTEMPT`."""
@@ -55,13 +55,13 @@ async def give_up(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
     await tx.bulk(_GIVEN_UP, sorted(pairs))
 
 
-_Kind = tuple[str, str, str, int, int]
-"""Endpoint, the attempt's stretch, its message's, status, first digit of the status code."""
+_Shape = tuple[str, str, str, int, int]
+"""Endpoint, the attempt's bucket, its message's, status, first digit of the status code."""
 
 
-async def add_attempts(tx: Write, rows: Sequence[AttemptRow], known: Known | None = None) -> None:
-    """Add attempts, and mark when they were made; `known` are the marks that this process knows to be there."""
-    await marks.add(tx, {_kind(row) for row in rows}, _marks_of, known)
+async def add_attempts(tx: Write, rows: Sequence[AttemptRow], cache: BucketIndexCache | None = None) -> None:
+    """Add attempts and their entries in the bucket index, except for those in `cache`."""
+    await bucket_index.add(tx, {_shape(row) for row in rows}, _entries_of, cache)
     most = len(_SUCCESS.columns)
     if all(row[most:] == _NOTHING for row in rows):
         await tx.add(_SUCCESS, [row[:most] for row in rows])
@@ -69,15 +69,15 @@ async def add_attempts(tx: Write, rows: Sequence[AttemptRow], known: Known | Non
         await tx.add(_ATTEMPT, rows)
 
 
-def _kind(row: AttemptRow) -> _Kind:
-    return row[2], marks.stretch_of(row[1]), marks.stretch_of(row[0]), row[6], row[7] // 100
+def _shape(row: AttemptRow) -> _Shape:
+    return row[2], bucket_index.bucket_of(row[1]), bucket_index.bucket_of(row[0]), row[6], row[7] // 100
 
 
-def _marks_of(kind: _Kind) -> Iterator[Mark]:
-    endpoint_id, made, of_message, status, digit = kind
-    yield endpoint_id, marks.DELIVERED if status == 0 else f"{marks.FAILED}{digit}", made + of_message
+def _entries_of(shape: _Shape) -> Iterator[Entry]:
+    endpoint_id, made, of_message, status, digit = shape
+    yield endpoint_id, bucket_index.DELIVERED if status == 0 else f"{bucket_index.FAILED}{digit}", made + of_message
     if made != of_message:
-        yield endpoint_id, marks.LATE + of_message, made
+        yield endpoint_id, bucket_index.LATE + of_message, made
 
 
 async def is_there(tx: Write, row: AttemptRow) -> bool:

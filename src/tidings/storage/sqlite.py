@@ -80,7 +80,7 @@ class SqliteWrite:
 
     __slots__ = ("_after", "_connection")
     dialect = Dialect.SQLITE
-    era = 0  # what could take a commit back ends this process, too
+    generation = 0  # a crash that could lose a commit ends this process, too
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

@@ -127,18 +127,18 @@ CREATE TABLE message (
 CREATE INDEX message_app ON message (app_id, id, event_type, channels, tags);
 CREATE INDEX message_expiry ON message (expires_at) WHERE expires_at IS NOT NULL AND payload IS NOT NULL;
 
--- In which stretches of time an application has messages with an event type, a channel or a tag, an endpoint attempts
--- that ended in a certain way: `storage/marks.py`. On PostgreSQL two processes may write the same mark, so that none
--- waits for another.
-CREATE TABLE mark (
+-- The time buckets in which an application has messages with an event type, a channel or a tag, and an endpoint has
+-- attempts with an outcome: `storage/bucket_index.py`. On PostgreSQL two processes may write the same entry, so that
+-- neither waits for the other.
+CREATE TABLE bucket_index (
     owner {text} NOT NULL,
     name {text} NOT NULL,
-    stretch {text} NOT NULL
---sqlite:    , PRIMARY KEY (owner, name, stretch)
+    bucket {text} NOT NULL
+--sqlite:    , PRIMARY KEY (owner, name, bucket)
 )
 --sqlite: WITHOUT ROWID
 ;
---postgresql: CREATE INDEX mark_of ON mark (owner, name, stretch);
+--postgresql: CREATE INDEX bucket_index_owner ON bucket_index (owner, name, bucket);
 
 CREATE TABLE event_id (
     app_id {text} NOT NULL,

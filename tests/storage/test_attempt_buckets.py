@@ -14,17 +14,17 @@ from tidings.ids import DEFAULT_ORG, AppId, EndpointId, moment_of
 from tidings.model.attempt import AttemptFilter, MessageStatus
 from tidings.model.message import MessageFilter
 from tidings.model.page import Order, Span
-from tidings.storage import attempted, attempts, intake, settlement, tries
+from tidings.storage import attempt_buckets, attempted, attempts, intake, settlement
+from tidings.storage.bucket_index import BucketScan, bucket_of
 from tidings.storage.database import Database
 from tidings.storage.intake import NewMessage
-from tidings.storage.marks import Lot, stretch_of
 from tidings.storage.settlement import AttemptRow
 
 NOW = SystemClock().now()
 APP = AppId("app_" + "1" * 27)
 ALWAYS, SELDOM = EndpointId("ep_" + "a" * 27), EndpointId("ep_" + "s" * 27)
 COUNT, LATELY = 1_400, 800
-"""Messages, each in a stretch of its own, and how many of them are of the time after which nothing is old."""
+"""Messages, each in a bucket of its own, and how many of them are of the time after which nothing is old."""
 ROWS = 20
 FILTERS = (
     MessageFilter(event_types=("a",)),
@@ -144,35 +144,35 @@ async def test_messages_that_an_endpoint_was_tried_with_are_found_in_order(db: D
 async def test_what_was_tried_late_is_found_one_way_and_the_other(
     db: Database, there: Past, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(tries, "_FEW_LATE", few)
+    monkeypatch.setattr(attempt_buckets, "_FEW_LATE", few)
     chance = random.Random(1)  # noqa: S311 - the same each time
-    made = sorted({stretch_of(each) for each in there.messages})
+    made = sorted({bucket_of(each) for each in there.messages})
     late = {
-        stretch_of(row[1]) + stretch_of(row[0])
+        bucket_of(row[1]) + bucket_of(row[0])
         for row in there.attempts
-        if row[2] == SELDOM and stretch_of(row[1]) != stretch_of(row[0])
+        if row[2] == SELDOM and bucket_of(row[1]) != bucket_of(row[0])
     }
 
     for count in (1, 300, len(made)):
         some = sorted(chance.sample(made, count))
         async with db.read() as read:
-            found = await tries.late(read, SELDOM, some)
-        assert sorted(each for each in late if tries.of_messages(each) in some) == found
+            found = await attempt_buckets.late(read, SELDOM, some)
+        assert sorted(each for each in late if attempt_buckets.message_bucket(each) in some) == found
 
 
 async def test_what_lies_between_pairs_is_told_whole_or_not_at_all(
     db: Database, there: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tries, "APART", 1)
+    monkeypatch.setattr(attempt_buckets, "APART", 1)
     for endpoint in (SELDOM, ALWAYS):
         mine = sorted((row for row in there.attempts if row[2] == endpoint), key=lambda row: row[1])
-        pairs = [stretch_of(row[1]) + stretch_of(row[0]) for row in mine]
+        pairs = [bucket_of(row[1]) + bucket_of(row[0]) for row in mine]
         for most in (5, 60, 5_000):
             async with db.read() as read:
-                found = await tries.between(read, endpoint, pairs[10:60], None, most=most)
-                exact = await tries.made_in(read, endpoint, pairs[10:60:7], None, most=5_000)
-                failures = await tries.between(read, endpoint, pairs[10:60], MessageStatus.FAIL, most=most)
-            between = [row for row in mine if pairs[10][:4] <= stretch_of(row[1]) <= pairs[59][:4]]
+                found = await attempt_buckets.between(read, endpoint, pairs[10:60], None, most=most)
+                exact = await attempt_buckets.made_in(read, endpoint, pairs[10:60:7], None, most=5_000)
+                failures = await attempt_buckets.between(read, endpoint, pairs[10:60], MessageStatus.FAIL, most=most)
+            between = [row for row in mine if pairs[10][:4] <= bucket_of(row[1]) <= pairs[59][:4]]
             inside, failed = {row[0] for row in between}, {row[0] for row in between if row[6]}
             assert found == (inside if most >= len(between) else None)
             assert failures == (failed if most >= sum(row[6] > 0 for row in between) else None)
@@ -180,16 +180,16 @@ async def test_what_lies_between_pairs_is_told_whole_or_not_at_all(
             assert {row[0] for row in mine[10:60:7]} <= exact <= inside
 
 
-def test_lots_grow_unless_less_promises_to_be_enough() -> None:
-    stretches = [str(number) for number in range(2_000)]
+def test_batches_grow_unless_the_density_promises_enough() -> None:
+    buckets = [str(number) for number in range(2_000)]
 
-    lot = Lot(16)
-    assert [16, 64, 256, 1_024, 640] == [len(each) for each in lot.of(stretches)]
+    scan = BucketScan(16)
+    assert [16, 64, 256, 1_024, 640] == [len(each) for each in scan.batches(buckets)]
 
-    lot, sizes = Lot(16), []
-    for each in lot.of(stretches):
+    scan, sizes = BucketScan(16), []
+    for each in scan.batches(buckets):
         sizes.append(len(each))
-        lot.learn(len(each), len(each) // 8, 50 - sum(sizes) // 8)
+        scan.observe(len(each), len(each) // 8, 50 - sum(sizes) // 8)
         if sum(sizes) // 8 >= 50:
             break
     assert [16, 64, 256] == sizes[:3]
@@ -201,4 +201,4 @@ def test_a_moment_of_an_attempt_is_no_moment_of_its_message() -> None:
     rows = [row for row in past().attempts if row[2] == SELDOM]
 
     assert sum(moment_of(row[1]) - moment_of(row[0]) > HOUR for row in rows) > 20
-    assert len(rows) > 2 * tries.APART
+    assert len(rows) > 2 * attempt_buckets.APART

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""In which stretches an endpoint was tried, each with that of the messages it was tried with: a pair.
+"""The time buckets of an endpoint's attempts, each paired with the bucket of their messages.
 
-A pair is what the marks of an endpoint say, the stretch of attempts followed by that of their messages.
+The bucket index stores such a pair as one text: the attempts' bucket, then their messages'.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -11,48 +11,57 @@ from typing import Final
 from tidings.ids import ATTEMPT, MESSAGE, EndpointId, moment_of, number_of
 from tidings.model.attempt import MessageStatus
 from tidings.model.page import Order, Span
+from tidings.storage.bucket_index import (
+    BUCKET_START,
+    BUCKET_WIDTH,
+    BUCKETS_OF_EACH,
+    END,
+    LATE,
+    around,
+    key_ranges,
+    listed,
+)
 from tidings.storage.database import Dialect, Read, Sql
-from tidings.storage.marks import END, FROM, HELD_OF_EACH, LATE, WIDTH, around, clipped, listed
 from tidings.storage.span import hidden, spread
 
 _LATE: Final = Sql(
     sqlite=(
-        "SELECT mark.stretch || wanted.value AS pair FROM json_each(:stretches) AS wanted CROSS JOIN mark"
-        f" WHERE mark.owner = :owner AND mark.name = '{LATE}' || wanted.value"
+        "SELECT bucket_index.bucket || wanted.value AS pair FROM json_each(:buckets) AS wanted CROSS JOIN bucket_index"
+        f" WHERE bucket_index.owner = :owner AND bucket_index.name = '{LATE}' || wanted.value"
     ),
     postgresql=(
-        "SELECT made.stretch || wanted.stretch AS pair FROM unnest(CAST(:stretches AS text[])) AS wanted(stretch)"
-        " CROSS JOIN LATERAL (SELECT mark.stretch FROM mark"
-        f" WHERE mark.owner = :owner AND mark.name = '{LATE}' || wanted.stretch OFFSET 0) AS made"
+        "SELECT made.bucket || wanted.bucket AS pair FROM unnest(CAST(:buckets AS text[])) AS wanted(bucket)"
+        " CROSS JOIN LATERAL (SELECT bucket_index.bucket FROM bucket_index"
+        f" WHERE bucket_index.owner = :owner AND bucket_index.name = '{LATE}' || wanted.bucket OFFSET 0) AS made"
     ),
 )
 
 
 _ALL_LATE: Final = (
-    f"SELECT stretch, name FROM mark WHERE owner = :owner AND name >= '{LATE}' AND name < '{chr(ord(LATE) + 1)}'"
+    f"SELECT bucket, name FROM bucket_index WHERE owner = :owner AND name >= '{LATE}' AND name < '{chr(ord(LATE) + 1)}'"
     " LIMIT CAST(:most AS BIGINT)"
 )
 _FEW_LATE: Final = 256
 
 
 async def late(read: Read, endpoint_id: str, of_messages: Sequence[str]) -> list[str]:
-    """Return in which other stretches messages of some stretches were tried at an endpoint, each with theirs."""
-    if len(of_messages) > _FEW_LATE:  # most endpoints have fewer marks of that kind than are asked for here
+    """Return the pairs of attempts that an endpoint got in another bucket than their messages'."""
+    if len(of_messages) > _FEW_LATE:  # most endpoints have fewer late entries than that
         rows = await read.rows(_ALL_LATE, owner=endpoint_id, most=_FEW_LATE + 1)
         if len(rows) <= _FEW_LATE:
             wanted = set(of_messages)
-            pairs = ((row["stretch"], row["name"].removeprefix(LATE)) for row in rows)
+            pairs = ((row["bucket"], row["name"].removeprefix(LATE)) for row in rows)
             return sorted({tried + made for tried, made in pairs if made in wanted})
-    rows = await read.rows(_LATE, owner=endpoint_id, stretches=of_messages)
+    rows = await read.rows(_LATE, owner=endpoint_id, buckets=of_messages)
     return sorted({row["pair"] for row in rows})
 
 
-async def whole(lots: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
-    """Yield pairs so that all of one stretch of attempts come together: only so they can be put in order."""
+async def whole(batches: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
+    """Yield pairs with all of one attempt bucket together, so that they can be sorted."""
     kept: list[str] = []
-    async for lot in lots:
-        pairs = kept + lot
-        kept = [each for each in pairs if each[:WIDTH] == pairs[-1][:WIDTH]]
+    async for batch in batches:
+        pairs = kept + batch
+        kept = [each for each in pairs if each[:BUCKET_WIDTH] == pairs[-1][:BUCKET_WIDTH]]
         if len(kept) < len(pairs):
             yield pairs[: len(pairs) - len(kept)]
     if kept:
@@ -60,52 +69,54 @@ async def whole(lots: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
 
 
 async def newest(read: Read, endpoint_id: str, names: Sequence[str], *, most: int) -> tuple[list[str], str | None]:
-    """Return the newest pairs under some names, the newest first, and behind which one there are more; None for all."""
-    statement = HELD_OF_EACH[read.dialect].replace("{direction}", "DESC")
+    """Return the newest pairs of some outcomes, newest first, and the pair after which more follow; None for all."""
+    statement = BUCKETS_OF_EACH[read.dialect].replace("{direction}", "DESC")
     rows = await read.rows(statement, owner=endpoint_id, names=names, most=most + 1, low="", high=END)
-    found = [listed(row["stretches"]) for row in rows]
+    found = [listed(row["buckets"]) for row in rows]
     last = max((min(each) for each in found if len(each) > most), default=None)
     return sorted({pair for each in found for pair in each}, reverse=True), last
 
 
-def of_messages(pair: str) -> str:
-    """Return the stretch of the messages of a pair."""
-    return pair[WIDTH:]
+def message_bucket(pair: str) -> str:
+    """Return the message bucket of a pair."""
+    return pair[BUCKET_WIDTH:]
 
 
 def end_of(pair: str) -> int:
-    """Return a moment at the end of the stretch of attempts of a pair."""
-    return moment_of(ATTEMPT + pair[:WIDTH].ljust(-FROM, "z"))
+    """Return a timestamp at the end of the attempt bucket of a pair."""
+    return moment_of(ATTEMPT + pair[:BUCKET_WIDTH].ljust(-BUCKET_START, "z"))
 
 
 async def one_by_one(pairs: Sequence[str]) -> AsyncIterator[list[str]]:
-    """Yield pairs that are in order by their stretches of attempts."""
-    for _, mine in groupby(pairs, lambda each: each[:WIDTH]):
+    """Yield sorted pairs, one attempt bucket at a time."""
+    for _, mine in groupby(pairs, lambda each: each[:BUCKET_WIDTH]):
         yield list(mine)
 
 
 def parts_of(dialect: Dialect, pairs: Sequence[str], span: Span) -> dict[str, list[str]]:
-    """Return the ranges that pairs stand for, as far as they are in a part of a list of attempts."""
+    """Return the key ranges of pairs, cut to a part of a list of attempts."""
     if dialect is Dialect.SQLITE:  # whose index leads to the attempts whatever their messages are
-        parts = [(*part, "") for part in clipped(ATTEMPT, list({each[:WIDTH] for each in pairs}), span)]
+        parts = [(*part, "") for part in key_ranges(ATTEMPT, list({each[:BUCKET_WIDTH] for each in pairs}), span)]
     else:
-        parts = [(*part, of_messages(each)) for each in pairs for part in clipped(ATTEMPT, [each[:WIDTH]], span)]
+        parts = [
+            (*part, message_bucket(each)) for each in pairs for part in key_ranges(ATTEMPT, [each[:BUCKET_WIDTH]], span)
+        ]
     return {
         "firsts": [first for first, _, _ in parts],
         "ends": [end for _, end, _ in parts],
-        "msg_firsts": [MESSAGE + stretch for *_, stretch in parts],
-        "msg_ends": [MESSAGE + stretch + END for *_, stretch in parts],
+        "msg_firsts": [MESSAGE + bucket for *_, bucket in parts],
+        "msg_ends": [MESSAGE + bucket + END for *_, bucket in parts],
     }
 
 
 def are_dense(pairs: Sequence[str]) -> bool:
-    """Tell whether an endpoint was tried in every other stretch at least, from the newest pair to the oldest."""
-    tried = {number_of(each[:WIDTH]) for each in pairs}
+    """Return whether at least every other bucket has an attempt, from the newest pair to the oldest."""
+    tried = {number_of(each[:BUCKET_WIDTH]) for each in pairs}
     return max(tried) - min(tried) < 2 * len(tried)
 
 
 APART: Final = 48
-"""So many pairs are each looked at by themselves, whatever else was tried meanwhile."""
+"""Up to this many pairs are read one by one, whatever else the endpoint got in between."""
 _MADE_BETWEEN: Final = {
     dialect: f"SELECT msg_id FROM attempt WHERE endpoint_id = {endpoint}{{status}} AND id >= :first AND id < :below"
     " LIMIT CAST(:most AS BIGINT)"
@@ -133,7 +144,7 @@ _EVERYTHING: Final = Span(Order.ASCENDING, 0)
 async def made_in(
     read: Read, endpoint_id: EndpointId, pairs: list[str], status: MessageStatus | None, *, most: int
 ) -> set[str] | None:
-    """Return the messages of attempts in the stretches of pairs, and perhaps of others between; None for many."""
+    """Return the messages of attempts in pairs, perhaps with others from in between; None if they are many."""
     if len(pairs) >= APART:
         found = await between(read, endpoint_id, pairs, status, most=most)
         if found is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Marks are there for every message and attempt that is there, cost no waits, and go when what they tell of is gone."""
+"""Each message and attempt has its entries in the bucket index, which cost no waits and are deleted with it."""
 
 import asyncio
 import contextlib
@@ -17,10 +17,10 @@ from tidings.ids import DEFAULT_ORG, AppId, EndpointId, moment_of
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import Extras, MessageFilter
 from tidings.model.page import Cursor, Order
-from tidings.storage import attempted, attempts, intake, marks, messages, settlement
+from tidings.storage import attempted, attempts, bucket_index, intake, messages, settlement
+from tidings.storage.bucket_index import BucketIndexCache
 from tidings.storage.database import Database, Dialect, Unavailable
 from tidings.storage.intake import NewMessage
-from tidings.storage.marks import Known
 from tidings.storage.postgres import PostgresDatabase
 from tidings.storage.settlement import AttemptRow
 
@@ -30,7 +30,7 @@ FAIL = MessageStatus.FAIL
 
 
 def message(app: str = APP, moment: int = NOW) -> NewMessage:
-    """Make a message that has one of each that is marked."""
+    """Make a message with one of each indexed value."""
     extras = Extras(tags=("t",))
     new = ids.new(ids.MESSAGE, moment)
     return NewMessage(new, app, DEFAULT_ORG, "a.b", None, '["c"]', b"{}", None, None, extras)
@@ -44,7 +44,7 @@ def failed(made: NewMessage, endpoint: str, moment: int) -> AttemptRow:
 
 async def counted(db: Database) -> Counter[str]:
     async with db.read() as read:
-        return Counter(row["name"] for row in await read.rows("SELECT name FROM mark"))
+        return Counter(row["name"] for row in await read.rows("SELECT name FROM bucket_index"))
 
 
 async def found(db: Database, app: str, **asked: object) -> list[str]:
@@ -54,26 +54,26 @@ async def found(db: Database, app: str, **asked: object) -> list[str]:
         return [each.id for each in await messages.page(read, AppId(app), span, wanted)]
 
 
-async def test_what_is_known_to_be_marked_is_not_marked_again(db: Database) -> None:
-    known = Known()
+async def test_a_cached_entry_is_not_written_again(db: Database) -> None:
+    cache = BucketIndexCache()
     async with db.write() as tx:
-        await intake.add(tx, [message()], known)
+        await intake.add(tx, [message()], cache)
     async with db.write() as tx:
-        await tx.run("DELETE FROM mark")  # so that it would be seen
-        await intake.add(tx, [message()], known)
+        await tx.run("DELETE FROM bucket_index")  # so that it would be seen
+        await intake.add(tx, [message()], cache)
 
     assert {} == await counted(db)
 
 
-async def test_a_mark_is_known_only_once_it_is_committed(db: Database) -> None:
-    known, kept = Known(), message()
+async def test_an_entry_is_cached_once_it_is_committed(db: Database) -> None:
+    cache, kept = BucketIndexCache(), message()
 
     with contextlib.suppress(ZeroDivisionError):
         async with db.write() as tx:
-            await intake.add(tx, [message()], known)
+            await intake.add(tx, [message()], cache)
             raise ZeroDivisionError
     async with db.write() as tx:
-        await intake.add(tx, [kept], known)
+        await intake.add(tx, [kept], cache)
 
     assert {"e" + "a.b": 1, 'c"c"': 1, 't"t"': 1} == await counted(db)
     for asked in ({"event_types": ("a.b",)}, {"channel": "c"}, {"tag": "t"}):
@@ -88,59 +88,59 @@ async def end_connections(dsn: str) -> None:
     await other.close()
 
 
-async def written(db: Database, known: Known) -> None:
+async def written(db: Database, cache: BucketIndexCache) -> None:
     """Write a message and an attempt, at the second try where the first met a connection that had ended."""
     endpoint, made = "ep_" + "1" * 27, message()
     attempt = failed(made, endpoint, NOW)
     for _ in range(2):
         with contextlib.suppress(Unavailable):
             async with db.write() as tx:
-                await intake.add(tx, [made], known)
-                await settlement.add_attempts(tx, [attempt], known)
+                await intake.add(tx, [made], cache)
+                await settlement.add_attempts(tx, [attempt], cache)
             return
 
 
-async def test_what_a_new_connection_may_not_find_is_marked_anew(db: Database, migrated_url: str) -> None:
+async def test_a_new_connection_generation_writes_its_entries_again(db: Database, migrated_url: str) -> None:
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("SQLite has no connections to lose")
-    known = Known()
-    await written(db, known)
+    cache = BucketIndexCache()
+    await written(db, cache)
     async with db.write() as tx:
-        await tx.run("DELETE FROM mark")  # the commits that a server lost which was away
+        await tx.run("DELETE FROM bucket_index")  # the commits that a server lost which was away
     await end_connections(migrated_url)
 
-    await written(db, known)
+    await written(db, cache)
 
     assert 4 == sum((await counted(db)).values())
 
 
-async def test_nothing_is_known_behind_pgbouncer(db: Database, migrated_url: str) -> None:
+async def test_no_entry_stays_cached_behind_pgbouncer(db: Database, migrated_url: str) -> None:
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("SQLite is never behind anything")
-    known, behind = Known(), await PostgresDatabase.open(dsn.postgres(migrated_url), pgbouncer=True)
-    await written(behind, known)
+    cache, behind = BucketIndexCache(), await PostgresDatabase.open(dsn.postgres(migrated_url), pgbouncer=True)
+    await written(behind, cache)
     async with behind.write() as tx:
-        await tx.run("DELETE FROM mark")
+        await tx.run("DELETE FROM bucket_index")
 
-    await written(behind, known)
+    await written(behind, cache)
     await behind.close()
 
     assert 4 == sum((await counted(db)).values())
 
 
-async def test_after_much_a_process_begins_to_learn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marks, "_KNOWN", 2)
-    known = Known()
+async def test_a_full_cache_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_index, "_CACHE_SIZE", 2)
+    cache = BucketIndexCache()
 
-    known.learn({"a"}, [("o", "n", "1")])
-    known.learn({"b"}, [("o", "n", "2")])
-    assert set() == known.new_kinds({"a", "b"})
-    known.learn({"c"}, [])
+    cache.add({"a"}, [("o", "n", "1")])
+    cache.add({"b"}, [("o", "n", "2")])
+    assert set() == cache.missing_shapes({"a", "b"})
+    cache.add({"c"}, [])
 
-    assert {"a", "b"} == known.new_kinds({"a", "b", "c"})
+    assert {"a", "b"} == cache.missing_shapes({"a", "b", "c"})
 
 
-async def test_nobody_waits_for_the_same_mark(db: Database) -> None:
+async def test_two_writers_of_one_entry_do_not_wait_for_each_other(db: Database) -> None:
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("SQLite has one writer")
     async with db.write() as one, db.write(lock_ms=1) as other, asyncio.timeout(5):
@@ -151,7 +151,7 @@ async def test_nobody_waits_for_the_same_mark(db: Database) -> None:
     assert 2 == len(await found(db, APP, event_types=("a.b",)))
 
 
-async def test_marks_go_with_the_messages_of_long_ago(db: Database) -> None:
+async def test_entries_are_pruned_with_old_messages(db: Database) -> None:
     old, kept = message(moment=NOW - 9 * DAY), message(moment=NOW - 7 * DAY)
     async with db.write() as tx:
         await intake.add(tx, [old, kept])
@@ -162,20 +162,20 @@ async def test_marks_go_with_the_messages_of_long_ago(db: Database) -> None:
     assert [kept.id] == await found(db, APP, tag="t")
 
 
-async def test_marks_of_now_stay_whatever_is_deleted(db: Database) -> None:
-    known = Known()
+async def test_entries_of_recent_buckets_are_not_pruned(db: Database) -> None:
+    cache = BucketIndexCache()
     async with db.write() as tx:
-        await intake.add(tx, [message(moment=NOW - HOUR // 2)], known)
+        await intake.add(tx, [message(moment=NOW - HOUR // 2)], cache)
 
     await wiping.prune(db, NOW + HOUR, NOW, chunk=10)
-    late = message(moment=NOW - HOUR // 2)  # what a node with another clock still writes, which knows the mark
+    late = message(moment=NOW - HOUR // 2)  # a node with another clock still writes it, with the entry cached
     async with db.write() as tx:
-        await intake.add(tx, [late], known)
+        await intake.add(tx, [late], cache)
 
     assert [late.id] == await found(db, APP, channel="c")
 
 
-async def test_a_wiped_organisation_leaves_no_marks(db: Database) -> None:
+async def test_a_wiped_organization_leaves_no_entries(db: Database) -> None:
     app = await add_app(db)
     endpoint = await add_endpoint(db, app, "http://127.0.0.1:9/")
     made = message(app, NOW - HOUR)
@@ -197,8 +197,8 @@ async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
     monkeypatch.setattr(messages, "_NEAR", 1)
     monkeypatch.setattr(messages, "_ENOUGH", 2)
     monkeypatch.setattr(messages, "_FEW", 1)
-    monkeypatch.setattr(marks, "_FIRST_LOT", 1)
-    monkeypatch.setattr(marks, "_LONG_LOT", 1)
+    monkeypatch.setattr(bucket_index, "_FIRST_BATCH", 1)
+    monkeypatch.setattr(bucket_index, "_LONG_BATCH", 1)
     endpoint, wanted = EndpointId("ep_" + "1" * 27), replace(asked, code_class=StatusCodeClass.CODE_5XX)
     made = [message(moment=NOW - day * DAY) for day in (9, 8, 7)]
     first = [moment_of(each.id) for each in made]
@@ -235,7 +235,7 @@ async def test_a_message_tried_again_lately_is_told_in_its_place(db: Database, m
 
 
 async def test_a_rare_outcome_is_looked_for_where_it_was(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "_FEW_STRETCHES", 1)
+    monkeypatch.setattr(messages, "_FEW_BUCKETS", 1)
     endpoint, wanted = EndpointId("ep_" + "1" * 27), AttemptFilter(status=FAIL, message=MessageFilter(channel="c"))
     made = [message(moment=NOW - day * DAY) for day in (3, 2, 1)]
     rows = [failed(each, endpoint, moment_of(each.id)) for each in made]

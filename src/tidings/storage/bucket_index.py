@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: MIT
+"""The bucket index: the time buckets in which a value occurs. A filtered list reads only those.
+
+A time bucket is the 494 seconds that the first characters of an id's timestamp name. An entry says that an application
+has messages with an event type, a channel or a tag in a bucket, that an endpoint has attempts with an outcome in a
+bucket, or that messages of one bucket were attempted in another. An entry is committed with the row that it describes,
+or before it: there may be an entry too many, but never one too few. Each process caches the entries that it knows to
+be committed, so that a frequent value costs one lookup in a set.
+
+Writers never wait for each other's entries. On PostgreSQL two processes may write the same entry, and both remain.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from tidings.ids import number_of
+from tidings.model.page import Order, Span
+from tidings.storage.database import Dialect, Read, Sql, Write
+
+Entry = tuple[str, str, str]
+"""Owner (an application or an endpoint), value, bucket."""
+Shape = TypeVar("Shape", bound=Hashable)
+
+BUCKET_WIDTH: Final = 4
+"""Characters of an id's timestamp that name a bucket of 494 seconds."""
+BUCKET_START: Final = -27
+_BUCKET_END: Final = BUCKET_START + BUCKET_WIDTH
+END: Final = "~"
+"""Sorts behind every character of an id, as a blank sorts before all."""
+_CACHE_SIZE: Final = 16_384
+
+EVENT_TYPE: Final = "e"
+CHANNEL: Final = "c"
+TAG: Final = "t"
+DELIVERED: Final = "d"
+FAILED: Final = "f"
+"""With the first digit of the status code. An attempt's entry has its own bucket, then that of its message."""
+LATE: Final = "l"
+"""With the bucket of messages that were attempted in another bucket."""
+
+
+def bucket_of(identifier: str) -> str:
+    """Return the time bucket of an id."""
+    return identifier[BUCKET_START:_BUCKET_END]
+
+
+class BucketIndexCache:
+    """Entries, and shapes of rows, that this process knows to be committed in one connection generation."""
+
+    __slots__ = ("_entries", "_generation", "_shapes")
+
+    def __init__(self) -> None:
+        self._generation = 0
+        self._shapes: set[Hashable] = set()
+        self._entries: set[Entry] = set()
+
+    def enter(self, generation: int) -> None:
+        """Clear the cache for a new generation: the database may have lost its last commits."""
+        if generation > self._generation:
+            self._clear()
+            self._generation = generation
+
+    def _clear(self) -> None:
+        self._shapes.clear()
+        self._entries.clear()
+
+    def missing_shapes(self, shapes: set[Shape]) -> set[Shape]:
+        """Return the shapes of rows whose entries are not cached."""
+        return shapes - self._shapes
+
+    def missing_entries(self, entries: set[Entry]) -> set[Entry]:
+        """Return the entries that are not cached."""
+        return entries - self._entries
+
+    def add(self, shapes: Iterable[Hashable], entries: Iterable[Entry], generation: int = 0) -> None:
+        """Add what this generation has committed; a full cache is cleared first."""
+        if generation != self._generation:
+            return
+        if len(self._shapes) + len(self._entries) > _CACHE_SIZE:
+            self._clear()
+        self._shapes.update(shapes)
+        self._entries.update(entries)
+
+
+_ADD: Final = Sql(
+    sqlite="INSERT INTO bucket_index (owner, name, bucket) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+    postgresql=(
+        "INSERT INTO bucket_index (owner, name, bucket)"
+        " SELECT o, n, b FROM unnest($1::text[], $2::text[], $3::text[]) AS t(o, n, b)"
+        " WHERE (SELECT 1 FROM bucket_index"
+        " WHERE bucket_index.owner = t.o AND bucket_index.name = t.n AND bucket_index.bucket = t.b LIMIT 1) IS NULL"
+    ),
+)
+
+
+async def add(
+    tx: Write, shapes: set[Shape], entries_of: Callable[[Shape], Iterator[Entry]], cache: BucketIndexCache | None = None
+) -> None:
+    """Add the entries of rows of these shapes, except for cached ones."""
+    cache = cache or BucketIndexCache()
+    cache.enter(tx.generation)
+    fresh = cache.missing_shapes(shapes)
+    if not fresh:
+        return
+    entries = cache.missing_entries({entry for shape in fresh for entry in entries_of(shape)})
+    if entries:
+        await tx.bulk(_ADD, sorted(entries))
+    tx.after_commit(lambda: cache.add(fresh, entries, tx.generation))
+
+
+def channel_value(channel: str) -> str:
+    """Return the value of a channel, spelled as in the JSON of a message's channels."""
+    return CHANNEL + json.dumps(channel)
+
+
+def tag_value(tag: str) -> str:
+    """Return the value of a tag."""
+    return TAG + json.dumps(tag)
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Reading the buckets that have an entry
+
+KeyRange = tuple[str, str]
+"""A range of ids: the first one, and the end, which is not in it."""
+_FIRST_BATCH: Final = 16
+_LONG_BATCH: Final = 256
+"""For a statement that stops once it has found enough: a round trip costs more than unread ranges."""
+_OF_SEVERAL: Final = 1_024
+"""Buckets that are read first for each of several values: most buckets lack one of them."""
+_MOST_ENTRIES: Final = 4_096
+_BUCKETS: Final = (
+    "SELECT bucket FROM bucket_index WHERE owner = :owner AND name = {name} AND bucket >= :low AND bucket <= :high"
+    " ORDER BY bucket {direction} LIMIT CAST(:most AS BIGINT)"
+)
+BUCKETS_OF_EACH: Final = {
+    Dialect.SQLITE: (
+        f"SELECT value AS name, (SELECT json_group_array(bucket) FROM ({_BUCKETS})) AS buckets FROM json_each(:names)"
+    ).replace("{name}", "json_each.value"),
+    Dialect.POSTGRESQL: (
+        f"SELECT wanted.name AS name, ARRAY({_BUCKETS}) AS buckets FROM unnest(CAST(:names AS text[])) AS wanted(name)"
+    ).replace("{name}", "wanted.name"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _BucketSet:
+    """The next buckets in which one of several values occurs. After `last` nothing has been read."""
+
+    buckets: frozenset[str]
+    last: str | None
+    order: Order
+
+    def may_contain(self, some: frozenset[str]) -> frozenset[str]:
+        """Return those of some buckets in which it occurs, or that have not been read."""
+        found = some & self.buckets
+        if self.last is None:
+            return found
+        return found | {each for each in some - found if _is_after(each, self.last, self.order)}
+
+
+def _is_after(one: str, other: str, order: Order) -> bool:
+    return one < other if order is Order.DESCENDING else one > other
+
+
+def bounds(span: Span) -> KeyRange:
+    """Return the range of ids that a part of a list covers."""
+    low = max(span.first or "", "" if span.above is None else span.above + " ")
+    return low, END if span.below is None else span.below
+
+
+def key_ranges(prefix: str, found: Sequence[str], span: Span) -> list[KeyRange]:
+    """Return the key ranges of some buckets, in any order, cut to a part of a list."""
+    low, end = bounds(span)
+    ranges = ((max(low, prefix + first), min(end, prefix + last + END)) for first, last in _runs(found))
+    return [(first, end) for first, end in ranges if first < end]
+
+
+def _runs(found: Sequence[str]) -> Iterator[KeyRange]:
+    """Yield the first and the last of each run of adjacent buckets."""
+    begun, last, number = "", "", 0
+    for each in sorted(found):
+        its_number = number_of(each)
+        if begun and its_number > number + 1:
+            yield begun, last
+            begun = ""
+        begun, last, number = begun or each, each, its_number
+    if begun:
+        yield begun, last
+
+
+def _limits(span: Span) -> dict[str, str]:
+    low, end = bounds(span)
+    return {"low": bucket_of(low.rstrip()), "high": END if end == END else bucket_of(end) + END}
+
+
+def inside(found: Iterable[str], span: Span) -> list[str]:
+    """Return the buckets that overlap a part of a list."""
+    limits = _limits(span)
+    return [each for each in found if limits["low"] <= each <= limits["high"]]
+
+
+async def buckets(
+    read: Read,
+    owner: str,
+    groups: Sequence[Sequence[str]],
+    span: Span,
+    *,
+    most: int = 0,
+    scan: "BucketScan | None" = None,
+) -> AsyncIterator[list[str]]:
+    """Yield, in the list's order, batches of buckets that may hold rows with a value of each group.
+
+    At first `most` buckets of each value are read. The default suits a single frequent value: each of its buckets has
+    at least one row of the page.
+    """
+    limits, most = _limits(span), most or (span.rows + 1 if len(groups) == 1 else _OF_SEVERAL)
+    scan = scan or BucketScan()
+    while True:
+        common, last = await _common(read, owner, groups, span.order, limits, most)
+        for part in scan.batches(common):
+            yield part
+        if last is None:
+            return
+        limits |= _after(last, span.order)
+        most = min(4 * most, _MOST_ENTRIES)
+
+
+async def few(read: Read, owner: str, groups: Sequence[Sequence[str]], span: Span, *, most: int) -> list[str] | None:
+    """Return all buckets, in the list's order, that may hold rows with a value of each group; None if they are many."""
+    common, last = await _common(read, owner, groups, span.order, _limits(span), most + 1)
+    return common if last is None and len(common) <= most else None
+
+
+async def _common(
+    read: Read, owner: str, groups: Sequence[Sequence[str]], order: Order, limits: dict[str, str], most: int
+) -> tuple[list[str], str | None]:
+    """Return the buckets that the next entries of all values have in common, and how far they go; None for the end."""
+    statement = BUCKETS_OF_EACH[read.dialect].replace("{direction}", "DESC" if order is Order.DESCENDING else "ASC")
+    names = [name for group in groups for name in group]
+    rows = await read.rows(statement, owner=owner, names=names, most=most, **limits)
+    found = {row["name"]: listed(row["buckets"]) for row in rows}
+    held = [_of_group([found[name] for name in group], most, order) for group in groups]
+    furthest = _furthest(held)
+    common, last = furthest.buckets, furthest.last
+    if last is not None:
+        common = frozenset(each for each in common if not _is_after(each, last, order))
+    for other in held:
+        common = other.may_contain(common)
+    return sorted(common, reverse=order is Order.DESCENDING), last
+
+
+class BucketScan:
+    """How many buckets are scanned next: few at first, because dense buckets fill the page."""
+
+    __slots__ = ("_found", "_looked", "size")
+
+    def __init__(self, size: int = 0) -> None:
+        self.size = size or _FIRST_BATCH
+        self._looked = self._found = 0
+
+    def batches(self, found: list[str]) -> Iterator[list[str]]:
+        """Yield buckets in batches, each four times the last unless the observed density promises enough."""
+        start = 0
+        while start < len(found):
+            end, self.size = start + self.size, 4 * self.size
+            yield found[start:end]
+            start = end
+
+    def observe(self, looked: int, found: int, wanted: int) -> None:
+        """Observe how many rows some buckets held, and how many are still to be found."""
+        self._looked, self._found = self._looked + looked, self._found + found
+        if self._found:
+            self.size = min(self.size, max(_FIRST_BATCH, 3 * wanted * self._looked // (2 * self._found)))
+
+
+async def in_batches(found: list[str], span: Span, scan: BucketScan | None = None) -> AsyncIterator[list[str]]:
+    """Yield buckets in the list's order, in growing batches."""
+    for each in (scan or BucketScan()).batches(sorted(found, reverse=span.order is Order.DESCENDING)):
+        yield each
+
+
+def scan_for(dialect: Dialect) -> BucketScan:
+    """Return the scan for a statement that stops once it has found enough."""
+    return BucketScan(_FIRST_BATCH if dialect is Dialect.SQLITE else _LONG_BATCH)
+
+
+def _after(last: str, order: Order) -> dict[str, str]:
+    """Return the bound after a bucket: nothing sorts between the two."""
+    return {"high": last[:-1] + chr(ord(last[-1]) - 1) + END} if order is Order.DESCENDING else {"low": last + " "}
+
+
+def listed(stored: str | Sequence[str]) -> Sequence[str]:
+    """Return a list of texts that a statement has made."""
+    return json.loads(stored) if isinstance(stored, str) else stored
+
+
+def _of_group(found: Sequence[Sequence[str]], most: int, order: Order) -> _BucketSet:
+    """Merge the buckets of several values, as far as all of them have been read."""
+    ends = [(min if order is Order.DESCENDING else max)(each) for each in found if len(each) >= most]
+    nearest = None if not ends else max(ends) if order is Order.DESCENDING else min(ends)
+    return _BucketSet(frozenset(each for one in found for each in one), nearest, order)
+
+
+def _furthest(held: Sequence[_BucketSet]) -> _BucketSet:
+    """Return the set that was read whole and is smallest, or else the one that goes furthest."""
+    whole = [each for each in held if each.last is None]
+    if whole:
+        return min(whole, key=lambda each: len(each.buckets))
+    return (min if held[0].order is Order.DESCENDING else max)(held, key=lambda each: each.last or "")
+
+
+def around(prefix: str, found: Sequence[str], span: Span) -> Span:
+    """Return a part of a list cut to the range from its first bucket to its last; for pairs, those of the attempts."""
+    first, end = prefix + min(found)[:BUCKET_WIDTH], prefix + max(found)[:BUCKET_WIDTH] + END
+    return replace(span, first=max(first, span.first or ""), below=min(end, span.below or END))
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Deleting entries
+
+_AFTER: Final = (
+    "SELECT owner, name, bucket FROM bucket_index WHERE (owner, name, bucket) > (:owner, :name, :bucket)"
+    " ORDER BY owner, name, bucket LIMIT CAST(:limit AS BIGINT)"
+)
+_OF_OWNER: Final = (
+    "SELECT owner, name, bucket FROM bucket_index WHERE owner = :owner"
+    " ORDER BY name, bucket LIMIT CAST(:limit AS BIGINT)"
+)
+_DELETE: Final = Sql(
+    sqlite="DELETE FROM bucket_index WHERE owner = ? AND name = ? AND bucket = ?",
+    postgresql=(
+        "DELETE FROM bucket_index USING unnest($1::text[], $2::text[], $3::text[]) AS doomed(o, n, b)"
+        " WHERE bucket_index.owner = doomed.o AND bucket_index.name = doomed.n AND bucket_index.bucket = doomed.b"
+    ),
+)
+
+
+async def after(read: Read, entry: Entry, *, limit: int) -> list[Entry]:
+    """Return the next entries of all owners, by key."""
+    owner, name, bucket = entry
+    rows = await read.rows(_AFTER, owner=owner, name=name, bucket=bucket, limit=limit)
+    return [(row["owner"], row["name"], row["bucket"]) for row in rows]
+
+
+async def of_owner(read: Read, owner: str, *, limit: int) -> list[Entry]:
+    """Return some entries of an application or an endpoint."""
+    rows = await read.rows(_OF_OWNER, owner=owner, limit=limit)
+    return [(row["owner"], row["name"], row["bucket"]) for row in rows]
+
+
+async def delete(tx: Write, found: Sequence[Entry]) -> None:
+    """Delete entries."""
+    await tx.bulk(_DELETE, found)
