@@ -2,8 +2,6 @@
 """SIGTERM in the middle of work: an orderly end within bounds, and a next start that goes on where it was."""
 
 import asyncio
-import http.client
-import json
 import signal
 import socket
 import time
@@ -18,13 +16,23 @@ from delivery.receiver import Receiver, reset
 from faults.forwarder import Forwarder
 from faults.kit import ended, eventually, node, received, reckon, sending, slowly, started, with_endpoint
 from live import Live
+from message_path import add_app
 from postgres import Cluster
+from tidings import ids
+from tidings.clock import SystemClock
+from tidings.ids import DEFAULT_ORG
+from tidings.storage.database import Table
+from tidings.storage.store import opened
 
 STOP_SECONDS = 10.0
 GRACE = 2
 """Seconds; a stop without a bound exceeds by far what `Live.stop` waits for."""
 DIALS = 2_000
 CONNECTED, DIALING = "01", "02"
+ENDPOINTS = Table(
+    "endpoint",
+    ("id", "app_id", "org_id", "url", "description", "metadata", "headers", "secret", "created_at", "updated_at"),
+)
 
 
 async def test_a_server_told_to_stop_ends_in_order_and_the_next_one_goes_on(database_url: str, tmp_path: Path) -> None:
@@ -55,24 +63,26 @@ def in_flight(port: int, state: str) -> int:
     return sum(fields[2].endswith(f":{port:04X}") and fields[3] == state for fields in lines)
 
 
-def fan_out(server: Live, port: int, endpoints: int, messages: int) -> None:
-    """Make an application with many endpoints on one receiver, and send it messages in one batch."""
-    calls = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    given = {"authorization": f"Bearer {server.token}"}
+async def add_endpoints(database_url: str, port: int, count: int) -> str:
+    """Add an application with endpoints on one receiver to a database; return the path at which it takes messages."""
+    db = await opened(database_url, connections=1)
+    app, now = await add_app(db), SystemClock().now()
+    secret = b"\x01" + bytes(24)
+    rows = [
+        (ids.new(ids.ENDPOINT, now), app, DEFAULT_ORG, f"http://127.0.0.1:{port}/{n}", "", "{}", "{}", secret, now, now)
+        for n in range(count)
+    ]
+    async with db.write() as tx:
+        await tx.add(ENDPOINTS, rows)
+    await db.close()
+    return f"/api/v1/app/{app}/msg"
 
-    def post(path: str, body: object) -> dict[str, str]:
-        calls.request("POST", path, json.dumps(body), given)
-        answer = calls.getresponse()
-        told: dict[str, str] = json.loads(answer.read())
-        assert answer.status < 300, told
-        return told
 
-    path = f"/api/v1/app/{post('/api/v1/app', {'name': 'wide'})['id']}"
-    for number in range(endpoints):
-        post(f"{path}/endpoint", {"url": f"http://127.0.0.1:{port}/{number}"})
+def send(server: Live, path: str, messages: int) -> None:
+    """Send messages in one batch."""
     message = {"eventType": "fault.test", "payload": {}}
-    post(f"{path}/msg/batch", {"messages": [message] * messages})
-    calls.close()
+    status, answer = server.call("POST", f"{path}/batch", {"messages": [message] * messages})
+    assert status < 300, answer
 
 
 @contextmanager
@@ -85,38 +95,45 @@ def silent(*, connects: bool) -> Iterator[socket.socket]:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("state", [DIALING, CONNECTED])
 async def test_two_thousand_dials_in_flight_do_not_hold_up_a_stop(
-    database_url: str, tmp_path: Path, state: str
+    migrated_url: str, tmp_path: Path, state: str
 ) -> None:
-    server = node(database_url, tmp_path, worker_request_timeout=30, delivery_concurrency=DIALS, shutdown_grace=GRACE)
+    server = node(migrated_url, tmp_path, worker_request_timeout=30, delivery_concurrency=DIALS, shutdown_grace=GRACE)
     with silent(connects=state == CONNECTED) as listener, ended(server), ExitStack() as stack:
         port = listener.getsockname()[1]
         if state == DIALING:
             stack.enter_context(crowd(listener))
+        path = await add_endpoints(migrated_url, port, DIALS)
         await started(server)
-        await asyncio.to_thread(fan_out, server, port, DIALS, 5)
+        await asyncio.to_thread(send, server, path, 5)
         await eventually(lambda: in_flight(port, state) >= DIALS, 60)
 
         assert await asyncio.to_thread(server.stop) == 0
 
 
 @pytest.mark.timeout(240)
-async def test_dials_that_succeed_as_they_are_canceled_do_not_hold_up_a_stop(sqlite_url: str, tmp_path: Path) -> None:
-    server = node(sqlite_url, tmp_path, worker_request_timeout=30, delivery_concurrency=DIALS, shutdown_grace=GRACE)
+async def test_dials_that_succeed_as_they_are_canceled_do_not_hold_up_a_stop(
+    migrated_sqlite_url: str, tmp_path: Path
+) -> None:
+    server = node(
+        migrated_sqlite_url, tmp_path, worker_request_timeout=30, delivery_concurrency=DIALS, shutdown_grace=GRACE
+    )
     async with Receiver([reset]) as receiver:
+        path = await add_endpoints(migrated_sqlite_url, receiver.port, DIALS)
         with ended(server):
             await started(server)
-            await asyncio.to_thread(fan_out, server, receiver.port, DIALS, 10)
+            await asyncio.to_thread(send, server, path, 10)
             await eventually(lambda: receiver.connections >= DIALS, 60)  # and there are always more dials
 
             assert await asyncio.to_thread(server.stop) == 0
 
 
-async def test_a_second_signal_ends_a_server_at_once(database_url: str, tmp_path: Path) -> None:
-    server = node(database_url, tmp_path, worker_request_timeout=30, shutdown_grace=3_600)
+async def test_a_second_signal_ends_a_server_at_once(migrated_url: str, tmp_path: Path) -> None:
+    server = node(migrated_url, tmp_path, worker_request_timeout=30, shutdown_grace=3_600)
     with silent(connects=True) as listener, ended(server):
-        await started(server)
         port = listener.getsockname()[1]
-        await asyncio.to_thread(fan_out, server, port, 1, 1)
+        path = await add_endpoints(migrated_url, port, 1)
+        await started(server)
+        await asyncio.to_thread(send, server, path, 1)
         await eventually(lambda: in_flight(port, CONNECTED))
         server.send(signal.SIGTERM)
         await eventually(lambda: "stopping" in server.log())
