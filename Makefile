@@ -21,7 +21,7 @@ serve: $(VENV)/.demo  ## run the service from this checkout, for development: lo
 	@$(BIN)/tidings serve --allow-loopback $(ARGS)
 
 test: check $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.sdk2 $(VENV)/.sdkjs $(VENV)/.sdkgo $(VENV)/.codegen  ## check, then every test but the long runs
-	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
 	$(BIN)/ruff format --check .

@@ -24,6 +24,8 @@ from tidings.storage.store import opened
 pytest_terminal_summary = table.pytest_terminal_summary
 CHECKOUT = Path(__file__).resolve().parent.parent
 NO_POSTGRES = "no PostgreSQL: set TIDINGS_TEST_PG to a server's URL, or install one (apt-get install postgresql)"
+LONGEST = ("tests/faults", "tests/codegen", "tests/demo", "tests/floor", "tests/tasks/kinds", "tests/sdk")
+"""Where single tests take seconds. A worker that began one of these last would keep the whole run waiting."""
 SECONDS_FOR_AN_ASYNC_TEST = 60.0  # half of pytest's timeout, as for a test with a timeout marker
 
 
@@ -39,11 +41,19 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """End an async test that hangs where it hangs; pytest's own timeout, the last resort, ends the whole process."""
+    """Begin with the longest files, and end an async test that hangs where it hangs.
+
+    pytest's own timeout, the last resort, ends the whole process.
+    """
+    items.sort(key=_place)
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             marker = item.get_closest_marker("timeout")
             item.obj = _limited(item.obj, marker.args[0] / 2 if marker else SECONDS_FOR_AN_ASYNC_TEST)
+
+
+def _place(item: pytest.Item) -> int:
+    return next((place for place, folder in enumerate(LONGEST) if item.nodeid.startswith(folder)), len(LONGEST))
 
 
 def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
