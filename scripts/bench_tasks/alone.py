@@ -8,7 +8,7 @@ from bench_tasks.stage import NOW, PAYLOAD, SINCE, STEP, Figures, Receiver, Stag
 from tidings import ids
 from tidings.clock import HOUR
 from tidings.core import broadcasts, resending, tasks, usage
-from tidings.core.usage import Asked
+from tidings.core.usage import UsageFilters
 from tidings.ids import DEFAULT_ORG, EndpointId
 from tidings.model.message import RETENTION_MS, Draft
 from tidings.model.resending import Chosen, Narrowed, Which
@@ -76,7 +76,7 @@ async def spread(stage: Stage, applications: int, attempts: int) -> list[Receive
 async def app_stats(stage: Stage, every: list[Receiver]) -> Figures:
     """Count the attempts of every application."""
     total = await stage.count("SELECT count(*) FROM attempt")
-    found = await stage.work(usage.count_attempts, PRINCIPAL, Asked(since=SINCE, until=NOW, refs=None))
+    found = await stage.work(usage.count_attempts, PRINCIPAL, UsageFilters(since=SINCE, until=NOW, refs=None))
     async with stage.db.read() as read:
         rows = await read.rows("SELECT data FROM task_item WHERE outcome = 'counted'")
     told = [json.loads(row[0])["messageDestinations"] for row in rows]

@@ -47,7 +47,7 @@ from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
 from tidings.model.vault import SealedError, Vault
 from tidings.observe import count, counters, failure, log, start_logging
-from tidings.stopping import Budget, Stop, within
+from tidings.stopping import ShutdownBudget, Stop, within
 from tidings.storage import heartbeat, intake, partitions
 from tidings.storage.database import Database, Dialect, StorageError
 from tidings.storage.migrate import migrate as run_migrations
@@ -210,7 +210,7 @@ class Server:
     async def _stop(self, serving: asyncio.Task[None] | None) -> None:
         """Stop in order; each step has what is left of the grace."""
         log.info("stopping")
-        budget = Budget(self._settings.shutdown_grace, _HANDING_BACK_SECONDS)
+        budget = ShutdownBudget(self._settings.shutdown_grace, _HANDING_BACK_SECONDS)
         for chore in self._chores:
             chore.cancel()
         if self._delivery is not None:

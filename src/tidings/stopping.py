@@ -25,7 +25,7 @@ _INIT: Final = 1
 
 
 class Stop:
-    """The end of this process: when it was asked for, and when it comes at the latest."""
+    """The stop of this process: whether it was requested, and its deadline."""
 
     def __init__(self, grace: float) -> None:
         self._grace = grace
@@ -61,24 +61,24 @@ def _warn(grace: float) -> None:
     log.warning("the stop took longer than shutdown_grace (%g s); what was not handed back stays leased", grace)
 
 
-class Budget:
-    """The time that a stop has, from now on. What it keeps back is for handing back what was not sent."""
+class ShutdownBudget:
+    """The time budget of a shutdown. A part is reserved for handing back deliveries that were not sent."""
 
-    def __init__(self, grace: float, kept_back: float) -> None:
+    def __init__(self, grace: float, reserved: float) -> None:
         self._ends_at = asyncio.get_running_loop().time() + grace
-        self._kept_back = min(kept_back, grace / 4)
+        self._reserved = min(reserved, grace / 4)
 
     def left(self) -> float:
         """Return the seconds until the end."""
         return max(_LEAST_SECONDS, self._ends_at - asyncio.get_running_loop().time())
 
     def free(self) -> float:
-        """Return the seconds until what was kept back begins."""
-        return max(_LEAST_SECONDS, self.left() - self._kept_back)
+        """Return the seconds until the reserved part begins."""
+        return max(_LEAST_SECONDS, self.left() - self._reserved)
 
 
 async def within(seconds: float, **works: Awaitable[object]) -> None:
-    """Give works some seconds. A late one is canceled and not waited for, since its end may take as long again."""
+    """Await works up to a deadline. A late one is canceled and not awaited, since its end may take as long again."""
     named = {name: asyncio.ensure_future(work) for name, work in works.items()}
     if not named:
         return

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The settings as the parts of a process take them."""
 
-from tidings.api.connection import WIRE_BYTES, Bounds
+from tidings.api.connection import WIRE_BYTES, ConnectionLimits
 from tidings.clock import HOUR
 from tidings.config import Settings
 from tidings.delivery.address import AddressPolicy
@@ -10,10 +10,12 @@ from tidings.delivery.role import Terms
 from tidings.tasks.runner import Limits
 
 
-def bounds(settings: Settings) -> Bounds:
+def bounds(settings: Settings) -> ConnectionLimits:
     """Return how much of requests one process keeps."""
     two_bodies = 2 * settings.max_body_bytes
-    return Bounds(settings.max_connections, max(settings.request_memory, two_bodies), max(WIRE_BYTES, two_bodies))
+    return ConnectionLimits(
+        settings.max_connections, max(settings.request_memory, two_bodies), max(WIRE_BYTES, two_bodies)
+    )
 
 
 def delivery(settings: Settings) -> Terms:

@@ -11,7 +11,7 @@ import uvicorn
 
 from api.kit import Api
 from tidings.api.app import build
-from tidings.api.connection import Bounds
+from tidings.api.connection import ConnectionLimits
 from tidings.api.hot import protocol_of
 
 Reply = tuple[int, dict[bytes, bytes], bytes]
@@ -36,7 +36,7 @@ class Wire:
     """How many requests have been answered."""
     connected: Callable[[], int]
     """How many connections are open."""
-    bounds: Bounds
+    bounds: ConnectionLimits
 
     async def say(self, *pieces: bytes, answers: int = 1) -> list[Reply]:
         """Write pieces one after the other, then read so many answers."""
@@ -73,10 +73,10 @@ async def answer(reader: asyncio.StreamReader) -> Reply:
 
 
 @contextlib.asynccontextmanager
-async def listening(lite: Api, bounds: Bounds | None = None) -> AsyncIterator[Wire]:
+async def listening(lite: Api, bounds: ConnectionLimits | None = None) -> AsyncIterator[Wire]:
     """Serve the API on a port."""
     intake = build(lite.context)
-    bounds = bounds or Bounds()
+    bounds = bounds or ConnectionLimits()
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         intake,

@@ -12,7 +12,7 @@ import pytest
 
 from api.kit import Api
 from api.sockets import BODY, PING, Reply, Wire, answer, listening
-from tidings.api.connection import Bounds, allow_open_files
+from tidings.api.connection import ConnectionLimits, allow_open_files
 
 OFFERS = [
     (b"Upgrade, HTTP2-Settings", b"h2c"),
@@ -272,7 +272,7 @@ async def test_a_refusal_reaches_a_caller_who_closes(wire: Wire) -> None:
 
 
 async def test_connections_over_the_limit_are_refused_and_room_is_given_back(lite: Api) -> None:
-    async with listening(lite, Bounds(connections=2)) as wire, dialed(wire) as first:
+    async with listening(lite, ConnectionLimits(connections=2)) as wire, dialed(wire) as first:
         async with dialed(wire) as second:
             for reader, writer in (first, second):
                 writer.write(PING)
@@ -291,7 +291,7 @@ async def test_connections_over_the_limit_are_refused_and_room_is_given_back(lit
 
 @pytest.mark.parametrize("path", [b"", b"/api/v1/app"])
 async def test_bodies_that_come_slowly_share_one_memory(lite: Api, path: bytes) -> None:
-    async with listening(lite, Bounds(request_memory=100_000)) as wire:
+    async with listening(lite, ConnectionLimits(request_memory=100_000)) as wire:
         big = wire.request(b'{"eventType":"a","name":"b","payload":{"big":"%b"}}' % (b"x" * 90_000), path=path)
         async with dialed(wire) as (slow, writer), dialed(wire) as (hasty, other):
             writer.write(big[:80_000])

@@ -232,7 +232,7 @@ async def test_a_key_that_another_node_holds_delays_nobody_else(postgres_dsn: st
 async def test_a_lock_on_a_whole_table_keeps_nobody_waiting_for_long(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accept, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(accept, "WAIT_SECONDS", 0.3)
     db = await opened(postgres_dsn)
     try:
         await migrate(db)

@@ -14,7 +14,7 @@ from message_path import add_app, add_endpoint, running, terms
 from tidings import ids
 from tidings.clock import SystemClock
 from tidings.core.health_recorder import HealthRecorder
-from tidings.delivery.settle import Outcome, SettleBatcher
+from tidings.delivery.settle import SendResult, SettleBatcher
 from tidings.model.routing import Receiver, Send
 from tidings.storage.database import Busy, Database, Dialect, Duplicate, OutcomeUnknown, Read, StorageError, Write
 
@@ -102,11 +102,11 @@ async def test_what_was_sent_is_written_once(
     assert [kind for (kind,) in told].count("message.attempt.exhausted") == count
 
 
-def outcome(to: Receiver) -> Outcome:
+def outcome(to: Receiver) -> SendResult:
     now = SystemClock().now()
     send = Send(to, ids.new(ids.MESSAGE, now), b"{}", 1, 0.0)
     what = (send.msg_id, ids.new(ids.ATTEMPT, now), to.id, "app_1", ids.DEFAULT_ORG)
-    return Outcome(send, (*what, to.url, 0, 200, "ok", 1, 0, None, None), delivered=True)
+    return SendResult(send, (*what, to.url, 0, 200, "ok", 1, 0, None, None), delivered=True)
 
 
 async def test_what_ends_while_a_batch_waits_for_its_turn_is_written_with_it(db: Database) -> None:

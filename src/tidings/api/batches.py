@@ -24,9 +24,9 @@ from tidings.api.wire import (
     format_timestamp,
     refusal,
 )
-from tidings.core.batches import Batches
+from tidings.core.batches import BatchRequest
 from tidings.core.idempotency import Answer
-from tidings.core.services import Outcome
+from tidings.core.services import AcceptResult
 from tidings.errors import AppError, Fault
 from tidings.model.message import Draft
 
@@ -79,7 +79,7 @@ async def create(call: Call[Query, MessageBatchIn]) -> Answer:
     """Send many messages to an application's endpoints: those that are sound, in one transaction."""
     context = call.context
     drafts = [_draft(call, raw) for raw in call.body.messages]
-    batch = Batches(context.services, context.acceptor, call.app, render=_render_batch, join=_join_parts)
+    batch = BatchRequest(context.services, context.acceptor, call.app, render=_render_batch, join=_join_parts)
     return await batch.accept(drafts, call.idempotency_key)
 
 
@@ -95,7 +95,7 @@ def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> Draft | AppEr
         return error
 
 
-def _render_batch(outcomes: list[Outcome]) -> Answer:
+def _render_batch(outcomes: list[AcceptResult]) -> Answer:
     return Answer(202, encode(MessageBatchOut(data=tuple(map(_render_outcome, outcomes)))))
 
 
@@ -112,7 +112,7 @@ def _join_parts(answers: Sequence[Answer]) -> tuple[Answer, int]:
     return Answer(202, encode({"data": data})), len(data)
 
 
-def _render_outcome(outcome: Outcome) -> BatchedMessageOut:
+def _render_outcome(outcome: AcceptResult) -> BatchedMessageOut:
     if isinstance(outcome, AppError):
         return BatchedMessageOut(status=STATUS[outcome.kind], error=msgspec.Raw(refusal(outcome).body))
     return BatchedMessageOut(status=202, id=outcome.id, timestamp=_timestamp(outcome.id[:-_FREE]))

@@ -14,7 +14,7 @@ from tidings.api.tasks import StartedOut, started
 from tidings.api.wire import In, Timestamp, parse_timestamp
 from tidings.core import broadcasts, purges, usage
 from tidings.core.idempotency import Answer
-from tidings.core.usage import Asked
+from tidings.core.usage import UsageFilters
 from tidings.errors import Fault
 from tidings.model import text
 from tidings.model.message import CHANNELS_MAX, RETENTION_DAYS, RETENTION_HOURS_MAX
@@ -88,7 +88,7 @@ class MessageBroadcastOut(StartedOut, kw_only=True):
 async def count_attempts(call: Call[DryRunQuery, AppUsageStatsIn]) -> Answer:
     """Start counting the attempts of each application."""
     body = call.body
-    filters = Asked(
+    filters = UsageFilters(
         since=parse_timestamp(body.since, "since"),
         until=parse_timestamp(body.until, "until"),
         refs=unique(body.app_ids),

@@ -56,8 +56,8 @@ NO_MEMORY: Final = answer(
 
 
 @dataclass(slots=True, eq=False)
-class Bounds:
-    """What the connections of one process may use together."""
+class ConnectionLimits:
+    """Limits on the connections of one process, and the bytes they use together."""
 
     connections: int = 4_096
     request_memory: int = 256 * 1024 * 1024
@@ -93,10 +93,10 @@ class DefaultHeaders:
         return self._text
 
 
-class Connection(HttpToolsProtocol):
-    """One connection."""
+class ServerConnection(HttpToolsProtocol):
+    """One connection of a client to the API."""
 
-    bounds: Bounds
+    bounds: ConnectionLimits
     default_headers: DefaultHeaders
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own, passed on

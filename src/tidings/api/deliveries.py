@@ -9,7 +9,7 @@ from tidings.api.query import Direction, EndpointIterator, Limit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Out, Timestamp, format_timestamp, listing
 from tidings.core import explanations
-from tidings.core.explanations import Explained
+from tidings.core.explanations import EndpointExplanation
 from tidings.core.idempotency import Answer
 from tidings.model.attempt import MessageAttemptTriggerType, MessageStatus
 from tidings.model.explanation import DeliveryState, LastAttempt
@@ -65,7 +65,7 @@ async def page(call: Call[DeliveriesQuery, Nothing]) -> Answer:
     another answer open.
     """
     query = call.query
-    filters = explanations.Asked(
+    filters = explanations.ExplanationRequest(
         app=call.app,
         ref=call.path["msg_id"],
         cursor=Cursor(query.order or Order.ASCENDING, query.limit, query.iterator),
@@ -74,7 +74,7 @@ async def page(call: Call[DeliveriesQuery, Nothing]) -> Answer:
     return listing(await explanations.page(call.context.services, filters), render_delivery)
 
 
-def render_delivery(explained: Explained) -> DeliveryOut:
+def render_delivery(explained: EndpointExplanation) -> DeliveryOut:
     """Render an explanation as a response body."""
     explanation, tried = explained.explanation, explained.tried
     next_at, reason = explanation.next_attempt_at, explanation.reason

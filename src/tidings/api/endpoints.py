@@ -82,7 +82,7 @@ async def patch(call: Call[Query, EndpointPatch]) -> Answer:
         call.context.services,
         call.app,
         call.path["endpoint_id"],
-        endpoints.Edit(body.applied, tuple(dict.fromkeys(given(body.subscribed) or ()))),
+        endpoints.EndpointEdit(body.applied, tuple(dict.fromkeys(given(body.subscribed) or ()))),
         render=lambda endpoint: answer(200, render_endpoint(endpoint)),
     )
 

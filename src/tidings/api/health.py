@@ -43,13 +43,13 @@ async def get(call: Call[Query, Nothing]) -> Answer:
     """
     try:
         async with asyncio.timeout(_PATIENCE):
-            is_well = await call.context.services.is_well()
+            is_healthy = await call.context.services.is_healthy()
     except TimeoutError:
-        is_well = False
-    if is_well and sdk.expects_empty_body(call.agent):
+        is_healthy = False
+    if is_healthy and sdk.expects_empty_body(call.agent):
         return Answer(204)
-    part = HealthPart(status=HealthStatus.OK if is_well else HealthStatus.ERROR)
-    return answer(200 if is_well else 500, HealthOut(database=part, queue=part, cache=part))
+    part = HealthPart(status=HealthStatus.OK if is_healthy else HealthStatus.ERROR)
+    return answer(200 if is_healthy else 500, HealthOut(database=part, queue=part, cache=part))
 
 
 async def ping(call: Call[Query, Nothing]) -> Answer:

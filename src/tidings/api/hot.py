@@ -14,14 +14,14 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from tidings.api import framing
-from tidings.api.connection import CLOSE, Bounds, Connection, DefaultHeaders
+from tidings.api.connection import CLOSE, ConnectionLimits, DefaultHeaders, ServerConnection
 from tidings.api.intake import Intake, MessageRequest, app_of
 from tidings.core.idempotency import Answer
 
 _ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"})
 
 
-class HotProtocol(Connection):
+class HotProtocol(ServerConnection):
     """One connection."""
 
     intake: Intake
@@ -154,8 +154,10 @@ class HotProtocol(Connection):
             self.transport.close()
 
 
-def protocol_of(intake: Intake, bounds: Bounds | None = None) -> type[asyncio.Protocol]:
+def protocol_of(intake: Intake, bounds: ConnectionLimits | None = None) -> type[asyncio.Protocol]:
     """Return the protocol class for uvicorn to make one of for each connection."""
     return type(
-        "Hot", (HotProtocol,), {"intake": intake, "default_headers": DefaultHeaders(), "bounds": bounds or Bounds()}
+        "Hot",
+        (HotProtocol,),
+        {"intake": intake, "default_headers": DefaultHeaders(), "bounds": bounds or ConnectionLimits()},
     )

@@ -10,7 +10,7 @@ from tidings import observe
 from tidings.api.response_buffer import PART, ResponseBuffer
 from tidings.api.wire import HttpErrorOut, answer, refusal
 from tidings.core.idempotency import Answer
-from tidings.core.services import told
+from tidings.core.services import as_app_error
 from tidings.errors import too_large
 
 Scope = MutableMapping[str, Any]
@@ -102,7 +102,7 @@ async def respond(scope: Scope, send: Send, given: Answer, extra: Headers = ()) 
 
 def answer_of(error: Exception, doing: str) -> Answer:
     """Return what a caller is told of an error; our own faults are logged, and told as such."""
-    refused = told(error)
+    refused = as_app_error(error)
     if refused is None:
         observe.failure(doing, error)
         return INTERNAL

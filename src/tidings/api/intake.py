@@ -23,7 +23,7 @@ from tidings.api.wire import decode, encode, refusal
 from tidings.clock import rfc3339
 from tidings.core import apps, repeats
 from tidings.core.idempotency import Answer, scoped_key
-from tidings.core.services import Outcome
+from tidings.core.services import AcceptResult
 from tidings.errors import REPLAYABLE, AppError, ErrorKind, Fault, forbidden, invalid
 from tidings.ids import moment_of
 from tidings.model import text
@@ -111,7 +111,7 @@ class Intake:
             draft = message.drafted(self._context.services.clock)
             with_content = request.with_content
 
-            def report(outcome: Outcome) -> None:
+            def report(outcome: AcceptResult) -> None:
                 respond_with(_answer_to(outcome, with_content=with_content))
 
             return self._context.acceptor.offer(
@@ -177,7 +177,7 @@ def app_of(path: str) -> str | None:
     return ref if ref and (rest == _SUFFIX or rest.rstrip("/") == _SUFFIX) else None
 
 
-def _answer_to(outcome: Outcome, *, with_content: bool) -> Answer:
+def _answer_to(outcome: AcceptResult, *, with_content: bool) -> Answer:
     """Return the response to a message that was accepted or refused."""
     try:
         if isinstance(outcome, AppError):

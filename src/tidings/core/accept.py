@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Accept: many messages, one transaction, one wait for the disk; then the answer, then the first sends from memory.
 
-A batch starts when the one before it has been committed, and takes what has come in meanwhile: a lone message waits
-for nobody, and a flood fills batches by itself. The transaction writes idempotency records, event ids, messages
+A batch starts when the previous one is committed, and takes the messages that arrived meanwhile: a single message does
+not wait, and under load the batches fill by themselves. The transaction writes idempotency records, event ids, messages
 and deliveries, the last already leased to this process, so that the first send needs no claim.
 
-Four things can go wrong with one message of a batch, and none touches the others: its application has changed since
+Four errors can affect one message of a batch and leave the others untouched: its application has changed since
 it was compiled (it is routed again, before the commit), its idempotency key is in use (the caller gets the first
 response), its event id is taken, or its row cannot be written (the batch is halved until that message is alone).
 """
@@ -20,9 +20,9 @@ from tidings import ids
 from tidings.clock import Clock
 from tidings.core.delivery_sink import NO_DELIVERY, DeliverySink, Prepared
 from tidings.core.idempotency import RETENTION_MS
-from tidings.core.incoming import DueRow, Item, accepted, fan_out, repeated, row, scheduled_rows
+from tidings.core.incoming import DueRow, PendingMessage, accepted, fan_out, repeated, row, scheduled_rows
 from tidings.core.routing import RoutingCache
-from tidings.core.services import Outcome, Told
+from tidings.core.services import AcceptCallback, AcceptResult
 from tidings.errors import AppError, bad_request, conflict, not_found, unavailable
 from tidings.failpoint import point
 from tidings.ids import MessageId, OrgId
@@ -36,20 +36,20 @@ from tidings.storage.database import Busy, Database, StorageError, Unavailable, 
 from tidings.storage.intake import NewMessage
 
 BATCH: Final = 500
-PATIENCE_SECONDS: Final = 5.0
+WAIT_SECONDS: Final = 5.0
 LOCK_MS: Final = 100
-"""How long a batch waits for a key that another node is at work with, before it is split to find out which."""
+"""How long a batch waits for a key that another node is using, before it is split to isolate that message."""
 _UNNAMED: Final = MessageId("")
 CHUNK: Final = 2_000
-"""Deliveries that are written in one turn of the loop."""
+"""Deliveries that are written in one iteration of the event loop."""
 FAN_OUT_MAX: Final = 500_000
 """Deliveries of the messages of one request."""
 FAN_OUT: Final = 10_000
 """Deliveries of one batch, if it has more than one message."""
 
 
-def _nobody(_outcome: Outcome) -> None:
-    """Stand in for a caller who asks for the outcome himself."""
+def _no_callback(_result: AcceptResult) -> None:
+    """Do nothing: the caller reads the result itself."""
 
 
 class AcceptBatcher:
@@ -60,10 +60,10 @@ class AcceptBatcher:
         self._clock = clock
         self._routing = routing
         self._sink = sink
-        self._waiting: deque[Item] = deque()
-        self._under_way: dict[str, Item] = {}
+        self._waiting: deque[PendingMessage] = deque()
+        self._by_key: dict[str, PendingMessage] = {}
         self._flushing: asyncio.Task[None] | None = None
-        self._insisting: set[asyncio.Task[None]] = set()
+        self._retrying: set[asyncio.Task[None]] = set()
         self._bucket_cache = BucketIndexCache()
 
     async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None) -> Accepted:
@@ -72,37 +72,39 @@ class AcceptBatcher:
         Raises `AppError` (no such application, event id taken, database gone): then nothing is stored. After an
         `unavailable` it may still be stored; a repeated request with the same idempotency key finds out.
         """
-        if idempotency_key is not None and idempotency_key in self._under_way:
-            return await self._after_the_first(org_id, app_ref, draft, idempotency_key)
+        if idempotency_key is not None and idempotency_key in self._by_key:
+            return await self._await_first(org_id, app_ref, draft, idempotency_key)
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        if not self.offer(org_id, app_ref, draft, idempotency_key, lambda outcome: _resolve(answer, outcome)):
+        if not self.offer(org_id, app_ref, draft, idempotency_key, lambda result: _resolve(answer, result)):
             if await self._routing.load(org_id, app_ref) is None:
                 raise not_found("Application not found")
             return await self.accept(org_id, app_ref, draft, idempotency_key)
         return await answer
 
-    def offer(self, org_id: str, app_ref: str, draft: Draft, idempotency_key: str | None, told: Told) -> bool:
-        """Take a message at once; `told` hears of it what `accept` returns or raises.
+    def offer(
+        self, org_id: str, app_ref: str, draft: Draft, idempotency_key: str | None, callback: AcceptCallback
+    ) -> bool:
+        """Take a message at once; `callback` receives the result that `accept` returns or raises.
 
-        False when that cannot be done without waiting: the application is not at hand, or another request with the
+        False if that is impossible without waiting: the application is not in the cache, or another request with the
         same idempotency key is in progress. Then use `accept`.
         """
         routing = self._routing.known(org_id, app_ref)
-        if routing is None or idempotency_key in self._under_way:
+        if routing is None or idempotency_key in self._by_key:
             return False
-        item = Item(app_ref, draft, idempotency_key, routing, _UNNAMED, told, self._clock.monotonic())
+        item = PendingMessage(app_ref, draft, idempotency_key, routing, _UNNAMED, callback, self._clock.monotonic())
         if idempotency_key is not None:
-            self._under_way[idempotency_key] = item
+            self._by_key[idempotency_key] = item
         self._waiting.append(item)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
         return True
 
     async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> int:
-        """Return how many of these messages one transaction takes: so many deliveries, and one message at least.
+        """Return how many of these messages one transaction takes, by their deliveries; at least one.
 
-        Raises `AppError` if they are more deliveries than one request creates. What is known of the application may be
-        older than what the transaction will find; the bound need not be exact.
+        Raises `AppError` if one request would create too many deliveries. The cached routing may be older than the one
+        that the transaction reads; the bound need not be exact.
         """
         routing = self._routing.known(org_id, app_ref) or await self._routing.load(org_id, app_ref)
         if routing is None:
@@ -118,7 +120,7 @@ class AcceptBatcher:
 
     @contextmanager
     def preparing(self) -> Iterator[Prepared]:
-        """Give what a transaction prepares for after its commit; its reservations end with the block."""
+        """Yield the deliveries that a transaction prepares; their reservations end with the block."""
         prepared = Prepared()
         try:
             yield prepared
@@ -127,8 +129,8 @@ class AcceptBatcher:
 
     async def accept_many(
         self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft], prepared: Prepared
-    ) -> list[Outcome]:
-        """Store many messages of one application in a transaction that is open, each with an outcome of its own.
+    ) -> list[AcceptResult]:
+        """Store many messages of one application in an open transaction, each with its own result.
 
         Raises `AppError` if there is no such application.
         Deliveries go to the sink once the transaction commits; a retried transaction prepares them again.
@@ -139,28 +141,28 @@ class AcceptBatcher:
             raise not_found("Application not found")
         now, started = self._clock.now(), self._clock.monotonic()
         made = [MessageId(ids.new(ids.MESSAGE, now)) for _ in drafts]
-        # Ids of one moment lie in no order; a list of messages is to be read in the order in which it was sent.
+        # Ids of one timestamp are in random order; sorting them makes lists show the messages in the order sent.
         items = [
-            Item(app_ref, draft, None, routing, msg_id, _nobody, started)
+            PendingMessage(app_ref, draft, None, routing, msg_id, _no_callback, started)
             for draft, msg_id in zip(drafts, sorted(made), strict=True)
         ]
         await self._write(tx, items, prepared)
         tx.after_commit(lambda: self._enqueue(items, prepared))
-        return [item.outcome or accepted(item) for item in items]
+        return [item.result or accepted(item) for item in items]
 
     async def close(self) -> None:
-        """Wait until what was handed in is answered."""
-        while self._flushing is not None or self._insisting:
-            under_way = {*self._insisting} if self._flushing is None else {*self._insisting, self._flushing}
-            await asyncio.wait(under_way)
+        """Wait until every message taken has its result."""
+        while self._flushing is not None or self._retrying:
+            running = {*self._retrying} if self._flushing is None else {*self._retrying, self._flushing}
+            await asyncio.wait(running)
 
-    async def _after_the_first(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str) -> Accepted:
+    async def _await_first(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str) -> Accepted:
         """Wait for the first request with this idempotency key; if it fails, take its place."""
-        first = self._under_way[idempotency_key]
+        first = self._by_key[idempotency_key]
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         first.others = [*(first.others or ()), answer]
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(WAIT_SECONDS):
                 return await answer
         except TimeoutError:
             raise unavailable(
@@ -172,12 +174,12 @@ class AcceptBatcher:
     async def _flush(self) -> None:
         try:
             while self._waiting:
-                await self._settle([])
+                await self._commit_or_split([])
         finally:
             self._flushing = None
 
-    def _taken(self) -> list[Item]:
-        """Take what waits, as far as it fits into a batch: so many messages, with so many deliveries."""
+    def _next_batch(self) -> list[PendingMessage]:
+        """Take waiting messages up to the size of a batch, counted in messages and in deliveries."""
         waiting = self._waiting
         most = min(BATCH, len(waiting))
         deliveries = at = 0
@@ -186,96 +188,96 @@ class AcceptBatcher:
             at += 1
         return [waiting.popleft() for _ in range(at)]
 
-    async def _settle(self, batch: list[Item]) -> None:
-        """Commit a batch, halving it while something in it cannot be written; an empty one takes what waits."""
+    async def _commit_or_split(self, batch: list[PendingMessage]) -> None:
+        """Commit a batch; halve it while a message in it cannot be written. An empty one takes waiting messages."""
         try:
             await self._commit(batch)
         except Unavailable as error:
-            self._refuse(batch or self._taken(), error)
+            self._refuse(batch or self._next_batch(), error)
         except Busy as error:
-            await self._settle_later(batch or self._taken(), error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is one message's, and is told to that one
-            await self._settle_halves(batch or self._taken(), error)
+            await self._commit_later(batch or self._next_batch(), error)
+        except Exception as error:  # noqa: BLE001 - any error concerns one message, and is its result
+            await self._commit_halves(batch or self._next_batch(), error)
 
-    async def _settle_later(self, batch: list[Item], error: StorageError) -> None:
-        """Split a batch that waits for somebody else's lock, so that only one message goes on waiting.
+    async def _commit_later(self, batch: list[PendingMessage], error: StorageError) -> None:
+        """Split a batch that waits for another transaction's lock, so that only one message goes on waiting.
 
-        Where the lock is on all of them, as on a whole table, every half waits anew: nobody does so for long.
+        If the lock covers all of them, as on a whole table, every half waits again, up to the deadline.
         """
-        since = self._clock.monotonic() - PATIENCE_SECONDS
+        since = self._clock.monotonic() - WAIT_SECONDS
         self._refuse([item for item in batch if item.started <= since], error)
         batch = [item for item in batch if item.started > since]
         if not batch:
             return
         if len(batch) > 1:
-            await self._settle_halves(batch, error)
+            await self._commit_halves(batch, error)
             return
-        waiting = asyncio.create_task(self._insist(batch, error))
-        self._insisting.add(waiting)
-        waiting.add_done_callback(self._insisting.discard)
+        waiting = asyncio.create_task(self._retry(batch, error))
+        self._retrying.add(waiting)
+        waiting.add_done_callback(self._retrying.discard)
 
-    async def _insist(self, batch: list[Item], error: StorageError) -> None:
-        """Try one message again until somebody else's lock is gone, while the batches behind it go on."""
-        while self._clock.monotonic() - batch[0].started < PATIENCE_SECONDS:
+    async def _retry(self, batch: list[PendingMessage], error: StorageError) -> None:
+        """Retry one message until the lock is released, while other batches go on."""
+        while self._clock.monotonic() - batch[0].started < WAIT_SECONDS:
             await asyncio.sleep(0.01)
             try:
                 await self._commit(batch)
             except Busy:
                 continue
-            except Exception as other:  # noqa: BLE001 - told to the one message that it belongs to
+            except Exception as other:  # noqa: BLE001 - the error is the result of this message
                 self._refuse(batch, other)
             return
         self._refuse(batch, error)
 
-    async def _settle_halves(self, batch: list[Item], error: Exception) -> None:
+    async def _commit_halves(self, batch: list[PendingMessage], error: Exception) -> None:
         if len(batch) == 1:
             self._refuse(batch, error)
             return
         middle = len(batch) // 2
-        await self._settle(batch[:middle])
-        await self._settle(batch[middle:])
+        await self._commit_or_split(batch[:middle])
+        await self._commit_or_split(batch[middle:])
 
-    def _refuse(self, batch: Sequence[Item], error: Exception) -> None:
+    def _refuse(self, batch: Sequence[PendingMessage], error: Exception) -> None:
         if not isinstance(error, StorageError):
             failure("accepting a message", error)
         for item in batch:
-            self._answer(item, unavailable("The message could not be stored."))
+            self._report(item, unavailable("The message could not be stored."))
 
-    def _answer(self, item: Item, outcome: Outcome) -> None:
-        """Tell the caller, whose trouble with the answer is no other's."""
+    def _report(self, item: PendingMessage, result: AcceptResult) -> None:
+        """Report the result to the caller; an error in its callback affects no other message."""
         if item.idempotency_key is not None:
-            self._under_way.pop(item.idempotency_key, None)
+            self._by_key.pop(item.idempotency_key, None)
             for other in item.others or ():
-                _resolve(other, outcome)
+                _resolve(other, result)
         try:
-            item.told(outcome)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the batch is accepted all the same
-            failure("answering a message", error)
+            item.callback(result)
+        except Exception as error:  # noqa: BLE001 - the rest of the batch is accepted anyway
+            failure("reporting a result", error)
 
-    async def _commit(self, batch: list[Item]) -> None:
-        """Commit a batch; an empty one is filled once the transaction is open, with what has come by then."""
+    async def _commit(self, batch: list[PendingMessage]) -> None:
+        """Commit a batch; an empty one takes the waiting messages once the transaction is open."""
         for item in batch:
-            item.outcome = None
+            item.result = None
         with self.preparing() as prepared:
             async with self._db.write(lock_ms=LOCK_MS) as tx:
-                batch += [] if batch else self._taken()
-                self._name(batch)
+                batch += [] if batch else self._next_batch()
+                self._assign_ids(batch)
                 await self._write(tx, batch, prepared)
                 point("accept.before_commit")
             point("accept.after_commit")
             for item in batch:
-                self._answer(item, item.outcome or accepted(item))
+                self._report(item, item.result or accepted(item))
             self._enqueue(batch, prepared)
 
-    def _name(self, batch: list[Item]) -> None:
-        """Give the messages their ids, no sooner than the transaction is open: whoever follows a list relies on it."""
+    def _assign_ids(self, batch: list[PendingMessage]) -> None:
+        """Assign the ids while the transaction is open: clients that follow a list rely on it."""
         now = self._clock.now()
         for item in batch:
             item.id = MessageId(ids.new(ids.MESSAGE, now))
 
-    def _enqueue(self, batch: Sequence[Item], prepared: Prepared) -> None:
+    def _enqueue(self, batch: Sequence[PendingMessage], prepared: Prepared) -> None:
         """Hand the committed deliveries to the sink."""
-        count("messages.accepted", sum(item.outcome is None for item in batch))
+        count("messages.accepted", sum(item.result is None for item in batch))
         sends, spilled, scheduled_at = prepared.sends, prepared.spilled, prepared.scheduled_at
         self._release(prepared)
         if sends:
@@ -291,20 +293,20 @@ class AcceptBatcher:
             self._sink.release(len(prepared.sends), prepared.payload_bytes)
         prepared.clear()
 
-    async def _write(self, tx: Write, batch: list[Item], prepared: Prepared) -> None:
+    async def _write(self, tx: Write, batch: list[PendingMessage], prepared: Prepared) -> None:
         now = self._clock.now()
         prepared.lease, prepared.at = self._sink.leases.next(), self._clock.monotonic()
-        open_items = await self._routed(tx, batch)
+        open_items = await self._route(tx, batch)
         rows = {item.id: row(item, now) for item in open_items}
-        open_items = await self._claimed(tx, open_items, rows, now)
+        open_items = await self._claim(tx, open_items, rows, now)
         if open_items:
             await intake.add(tx, [rows[item.id] for item in open_items], self._bucket_cache)
             await self._add_deliveries(tx, open_items, prepared, now)
 
-    async def _add_deliveries(self, tx: Write, items: list[Item], prepared: Prepared, now: int) -> None:
-        """Add the deliveries of a batch, a chunk in a turn of the loop: one batch of many messages can have very many.
+    async def _add_deliveries(self, tx: Write, items: list[PendingMessage], prepared: Prepared, now: int) -> None:
+        """Add the deliveries of a batch, one chunk in each iteration of the event loop: there can be very many.
 
-        The transaction stays one: a batch is stored with all of its deliveries or not at all.
+        The transaction stays the same: a batch is stored with all of its deliveries or not at all.
         """
         due: list[DueRow] = []
         for item in items:
@@ -316,8 +318,8 @@ class AcceptBatcher:
         if due:
             await deliveries.add(tx, due)
 
-    async def _routed(self, tx: Write, batch: list[Item]) -> list[Item]:
-        """Compare the routing of a batch with the database, and compile anew what has changed."""
+    async def _route(self, tx: Write, batch: list[PendingMessage]) -> list[PendingMessage]:
+        """Compare the routing of a batch with the database, and compile changed applications again."""
         current = await routings.versions(tx, list({item.routing.app_id for item in batch}))
         for item in batch:
             app_id, version = item.routing.app_id, current.get(item.routing.app_id)
@@ -328,21 +330,23 @@ class AcceptBatcher:
                 fresh = await self._routing.load(item.routing.org_id, item.ref, tx)
             if fresh is None:
                 self._routing.drop(item.routing.app_id)
-                item.outcome = not_found("Application not found")
+                item.result = not_found("Application not found")
             else:
                 item.routing = fresh
-        return [item for item in batch if item.outcome is None]
+        return [item for item in batch if item.result is None]
 
-    async def _claimed(self, tx: Write, items: list[Item], rows: dict[MessageId, NewMessage], now: int) -> list[Item]:
+    async def _claim(
+        self, tx: Write, items: list[PendingMessage], rows: dict[MessageId, NewMessage], now: int
+    ) -> list[PendingMessage]:
         """Claim idempotency keys and event ids; a message that fails to claim one is not stored."""
         mine = [rows[item.id] for item in items]
         held = await intake.claim_idempotency_keys(tx, mine, now=now, expires_at=now + RETENTION_MS)
         if held:
-            told = await intake.stored(tx, list(held.values()))
+            stored = await intake.stored(tx, list(held.values()))
             for item in items:
                 if item.idempotency_key is not None and item.idempotency_key in held:
-                    item.outcome = repeated(held[item.idempotency_key], told.get(held[item.idempotency_key]))
-        items = [item for item in items if item.outcome is None]
+                    item.result = repeated(held[item.idempotency_key], stored.get(held[item.idempotency_key]))
+        items = [item for item in items if item.result is None]
         taken = await intake.claim_event_ids(tx, [rows[item.id] for item in items])
         if taken:
             lost = [item for item in items if item.id in taken]
@@ -350,10 +354,10 @@ class AcceptBatcher:
                 tx, [item.idempotency_key for item in lost if item.idempotency_key is not None]
             )
             for item in lost:
-                item.outcome = conflict()
-        return [item for item in items if item.outcome is None]
+                item.result = conflict()
+        return [item for item in items if item.result is None]
 
-    def _deliveries(self, item: Item, prepared: Prepared, now: int) -> list[DueRow]:
+    def _deliveries(self, item: PendingMessage, prepared: Prepared, now: int) -> list[DueRow]:
         """Return the delivery rows of a message: leased if the sink has capacity, else spilled to the database."""
         lease, until = prepared.lease, now + self._sink.lease_ms
         routing, draft = item.routing, item.draft
@@ -391,7 +395,7 @@ class AcceptBatcher:
 
 
 def _require_bounded(found: int) -> None:
-    """Refuse a request with very many deliveries: memory and the database hold them all."""
+    """Refuse a request with too many deliveries: memory and the database hold them all."""
     if found > FAN_OUT_MAX:
         raise bad_request(
             "too_many_deliveries",
@@ -400,11 +404,11 @@ def _require_bounded(found: int) -> None:
         )
 
 
-def _resolve(answer: asyncio.Future[Accepted], outcome: Outcome) -> None:
-    """Hand an outcome to whoever waits for it, unless he went away."""
+def _resolve(answer: asyncio.Future[Accepted], result: AcceptResult) -> None:
+    """Pass a result to the request that awaits it, unless the request was canceled."""
     if answer.done():
         return
-    if isinstance(outcome, AppError):
-        answer.set_exception(outcome)
+    if isinstance(result, AppError):
+        answer.set_exception(result)
     else:
-        answer.set_result(outcome)
+        answer.set_result(result)

@@ -16,8 +16,8 @@ from tidings.storage.database import Busy, Write, retried
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """The application that a caller asked to have, and whether it was made for that."""
+class UpsertedApp:
+    """The application that an upsert returns, and whether it created it."""
 
     app: App
     is_new: bool
@@ -30,39 +30,39 @@ async def create(
     *,
     get_if_exists: bool,
     idempotency_key: str | None,
-    render: Callable[[Settled], Answer],
+    render: Callable[[UpsertedApp], Answer],
 ) -> Answer:
     """Make an application; with `get_if_exists` one that has the uid already is returned as it is."""
 
-    async def work(tx: Write) -> Settled:
+    async def work(tx: Write) -> UpsertedApp:
         app = _drafted(org_id, draft, services.now())
         if await apps.add(tx, app):
             tx.after_commit(lambda: services.wake.routing(app.id))
-            return Settled(app, is_new=True)
+            return UpsertedApp(app, is_new=True)
         if not get_if_exists or not draft.uid:
             raise conflict("An application with that id or uid already exists")
-        return Settled(await _with_uid(tx, org_id, draft.uid), is_new=False)
+        return UpsertedApp(await _with_uid(tx, org_id, draft.uid), is_new=False)
 
     return await services.idempotency.once(idempotency_key, work, render)
 
 
 async def put(
-    services: Services, org_id: OrgId, ref: str, draft: AppDraft, *, render: Callable[[Settled], Answer]
+    services: Services, org_id: OrgId, ref: str, draft: AppDraft, *, render: Callable[[UpsertedApp], Answer]
 ) -> Answer:
     """Overwrite an application, or make one if there is none; the reference does not become its uid."""
 
-    async def work(tx: Write) -> Settled:
+    async def work(tx: Write) -> UpsertedApp:
         now = services.now()
         before = await apps.find(tx, org_id, ref)
         if before is None:
             app = _drafted(org_id, draft, now)
             if await apps.add(tx, app):
-                return Settled(app, is_new=True)
+                return UpsertedApp(app, is_new=True)
             if draft.uid != ref:  # another application has the uid; else another request has just made this one
                 raise conflict()
             before = await _with_uid(tx, org_id, ref)
         await _hold(tx, before, now)
-        return Settled(await _rewrite(tx, services, before.overwritten(draft), now), is_new=False)
+        return UpsertedApp(await _rewrite(tx, services, before.overwritten(draft), now), is_new=False)
 
     return await services.idempotency.once(None, work, render)
 

@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""Many messages in one request: stored in one transaction, each with an outcome of its own.
+"""Many messages in one request: stored in one transaction, each with its own result.
 
-Messages with very many deliveries are stored in parts, one transaction each, so that nobody else waits for all of
-them. Each part keeps its response under an idempotency key of its own, made of the request's key and the place where
-the part begins: a request that is repeated with its key after a failure finds the parts that were stored, and goes on.
+Messages with very many deliveries are stored in parts, one transaction each, so that other requests do not wait for
+all of them. Each part stores its response under its own idempotency key, derived from the request's key and the index
+of its first message: a request that is repeated after a failure finds the stored parts and continues.
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
 
 from tidings.core.idempotency import Answer
-from tidings.core.services import Acceptor, Outcome, Services
+from tidings.core.services import Acceptor, AcceptResult, Services
 from tidings.errors import AppError
 from tidings.model.app import App
 from tidings.model.message import Draft
 from tidings.storage.database import Write
 
-Sound = Draft | AppError
-"""A message, or why it is refused."""
+DraftOrError = Draft | AppError
+"""A message, or the error that refuses it."""
 
 
-class Batches:
-    """The messages of one request; `render` makes a response of outcomes, `join` one of the responses to parts."""
+class BatchRequest:
+    """The messages of one request; `render` makes a response of results, `join` makes one of several."""
 
     def __init__(
         self,
@@ -29,37 +29,37 @@ class Batches:
         acceptor: Acceptor,
         app: App,
         *,
-        render: Callable[[list[Outcome]], Answer],
+        render: Callable[[list[AcceptResult]], Answer],
         join: Callable[[Sequence[Answer]], tuple[Answer, int]],
     ) -> None:
-        """`join` also returns of how many messages the responses are."""
+        """`join` also returns the number of messages in the responses."""
         self._services = services
         self._acceptor = acceptor
         self._app = app
         self._render = render
         self._join = join
 
-    async def accept(self, drafts: Sequence[Sound], idempotency_key: str | None) -> Answer:
-        """Store messages; those that are refused already keep their place."""
+    async def accept(self, drafts: Sequence[DraftOrError], idempotency_key: str | None) -> Answer:
+        """Store messages; those that are already refused keep their place in the response."""
         if await self._fitting(drafts) == len(drafts) and not await self._stored(idempotency_key, 0):
             return await self._part(drafts, idempotency_key)
         stored = None if idempotency_key is None else await self._services.idempotency.find(idempotency_key)
         return stored or await self._in_parts(drafts, idempotency_key)
 
     async def _stored(self, idempotency_key: str | None, at: int) -> Answer | None:
-        """Return the response to the part that begins at a place, if an earlier request has stored it."""
+        """Return the stored response to the part that begins at an index, if there is one."""
         if idempotency_key is None:
             return None
         return await self._services.idempotency.find(_key_of_part(idempotency_key, at))
 
-    async def _fitting(self, drafts: Sequence[Sound]) -> int:
-        """Return how many of the messages, from the first on, one transaction takes."""
+    async def _fitting(self, drafts: Sequence[DraftOrError]) -> int:
+        """Return how many of the messages one transaction takes, counted from the first."""
         places = [at for at, each in enumerate(drafts) if not isinstance(each, AppError)]
         sound = [each for each in drafts if not isinstance(each, AppError)]
         most = await self._acceptor.fitting(self._app.org_id, self._app.id, sound)
         return len(drafts) if most >= len(sound) else places[most]
 
-    async def _in_parts(self, drafts: Sequence[Sound], idempotency_key: str | None) -> Answer:
+    async def _in_parts(self, drafts: Sequence[DraftOrError], idempotency_key: str | None) -> Answer:
         answers: list[Answer] = []
         at = 0
         while at < len(drafts):
@@ -72,16 +72,16 @@ class Batches:
         whole, _ = self._join(answers)
 
         async def nothing(_tx: Write) -> None:
-            """Every part is stored; only the response is left to keep."""
+            """Do nothing: every part is stored, and only the response is stored here."""
 
         return await self._services.idempotency.once(idempotency_key, nothing, lambda _: whole)
 
-    async def _part(self, drafts: Sequence[Sound], key: str | None) -> Answer:
+    async def _part(self, drafts: Sequence[DraftOrError], key: str | None) -> Answer:
         sound = [draft for draft in drafts if not isinstance(draft, AppError)]
 
         with self._acceptor.preparing() as prepared:
 
-            async def work(tx: Write) -> list[Outcome]:
+            async def work(tx: Write) -> list[AcceptResult]:
                 app = self._app
                 stored = iter(await self._acceptor.accept_many(tx, app.org_id, app.id, sound, prepared))
                 return [draft if isinstance(draft, AppError) else next(stored) for draft in drafts]

@@ -25,20 +25,20 @@ from tidings.storage.database import Read, Write, retried
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """The endpoint that a caller asked to have, and whether it was made for that."""
+class UpsertedEndpoint:
+    """The endpoint that an upsert returns, and whether it created it."""
 
     endpoint: Endpoint
     is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """What a caller wants to be otherwise."""
+class EndpointEdit:
+    """The change to an endpoint."""
 
     apply: Callable[[Endpoint], Endpoint]
     subscribes: tuple[str, ...]
-    """The event types that it names."""
+    """The event types that the change names."""
 
 
 async def create(
@@ -60,23 +60,25 @@ async def create(
 
 
 async def put(
-    services: Services, app: App, ref: str, draft: EndpointDraft, *, render: Callable[[Settled], Answer]
+    services: Services, app: App, ref: str, draft: EndpointDraft, *, render: Callable[[UpsertedEndpoint], Answer]
 ) -> Answer:
     """Overwrite an endpoint, but for its secret and headers; make one if there is none."""
 
-    async def work(tx: Write) -> Settled:
+    async def work(tx: Write) -> UpsertedEndpoint:
         now = services.now()
         await apps.touch(tx, app.id, now)
         before = await endpoints.find(tx, app.id, ref)
         if before is None:
-            return Settled(await _add(tx, services, app, draft, now), is_new=True)
+            return UpsertedEndpoint(await _add(tx, services, app, draft, now), is_new=True)
         await _refuse_unknown(tx, app.org_id, draft.event_types or ())
-        return Settled(await _rewrite(tx, services, app, before, before.overwritten(draft)), is_new=False)
+        return UpsertedEndpoint(await _rewrite(tx, services, app, before, before.overwritten(draft)), is_new=False)
 
     return await services.idempotency.once(None, work, render)
 
 
-async def change(services: Services, app: App, ref: str, edit: Edit, *, render: Callable[[Endpoint], Answer]) -> Answer:
+async def change(
+    services: Services, app: App, ref: str, edit: EndpointEdit, *, render: Callable[[Endpoint], Answer]
+) -> Answer:
     """Edit an endpoint."""
 
     async def work(tx: Write) -> Endpoint:

@@ -16,8 +16,8 @@ from tidings.storage.database import Busy, Write, retried
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """The event type that a caller asked to have, and whether it was made for that."""
+class UpsertedEventType:
+    """The event type that an upsert returns, and whether it created it."""
 
     event_type: EventType
     is_new: bool
@@ -44,20 +44,20 @@ async def create(
 
 
 async def put(
-    services: Services, org_id: OrgId, draft: EventTypeDraft, *, render: Callable[[Settled], Answer]
+    services: Services, org_id: OrgId, draft: EventTypeDraft, *, render: Callable[[UpsertedEventType], Answer]
 ) -> Answer:
     """Overwrite an event type, or make one if there is none."""
 
-    async def work(tx: Write) -> Settled:
+    async def work(tx: Write) -> UpsertedEventType:
         wanted = _drafted(org_id, draft, services.now())
         before = await event_types.held(tx, org_id, draft.name)
         if before is None:
             if not await event_types.add(tx, wanted):
                 raise Busy("another request has just made the event type")  # the next try overwrites it
-            return Settled(wanted, is_new=True)
+            return UpsertedEventType(wanted, is_new=True)
         after = replace(wanted, created_at=before.created_at)
         await event_types.change(tx, after)
-        return Settled(after, is_new=False)
+        return UpsertedEventType(after, is_new=False)
 
     return await services.idempotency.once(None, work, render)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Explaining, for each endpoint of an application, where a message is and why."""
+"""Explain the state of a message at each endpoint of its application."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from tidings.storage.explanations import NOTHING, Stored
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class EndpointExplanation:
     """An endpoint, the state of its delivery, and the attempts that it had."""
 
     endpoint: Endpoint
@@ -23,8 +23,8 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a caller asks for: a message by id or event id, and a page of endpoints."""
+class ExplanationRequest:
+    """A message by id or event id, and the page of endpoints to explain."""
 
     app: App
     ref: str
@@ -33,16 +33,16 @@ class Asked:
     """Automatic attempts that a message gets, by the retry schedule in force."""
 
 
-async def page(services: Services, asked: Asked) -> Page[Explained]:
+async def page(services: Services, request: ExplanationRequest) -> Page[EndpointExplanation]:
     """Return a page of an application's endpoints, those that were deleted after the message among them."""
     async with services.db.read() as read:
-        message = await messages.get(read, asked.app.id, asked.ref, with_payload=False)
+        message = await messages.get(read, request.app.id, request.ref, with_payload=False)
         subject = await explanations.subject_of(read, message)
-        found = await endpoints.page_since(read, asked.app.id, asked.cursor.span(), subject.at)
+        found = await endpoints.page_since(read, request.app.id, request.cursor.span(), subject.at)
         ids = sorted(endpoint.id for endpoint, _ in found)
         stored = await explanations.stored(read, message.id, ids[0], ids[-1]) if found else NOTHING
         open_since = {each: _last_at(subject, stored, each) for each in ids if not _is_settled(stored, each)}
-        canceled = await explanations.canceled(read, asked.app.id, message.id, open_since) if open_since else {}
+        canceled = await explanations.canceled(read, request.app.id, message.id, open_since) if open_since else {}
     now = services.clock.now()
     rows = [
         Case(
@@ -53,15 +53,15 @@ async def page(services: Services, asked: Asked) -> Page[Explained]:
             tried=stored.tried.get(endpoint.id),
             canceled_by=canceled.get(endpoint.id),
             now=now,
-            attempts_max=asked.attempts_max,
+            attempts_max=request.attempts_max,
         )
         for endpoint, deleted_at in found
     ]
-    return asked.cursor.page(rows, lambda case: case.endpoint.id).mapped(_explained)
+    return request.cursor.page(rows, lambda case: case.endpoint.id).mapped(_explained)
 
 
 def _is_settled(stored: Stored, endpoint_id: EndpointId) -> bool:
-    """Tell whether a canceled task would change nothing."""
+    """Return whether a canceled task changes nothing."""
     tried = stored.tried.get(endpoint_id)
     return endpoint_id in stored.outstanding or (tried is not None and tried.is_delivered)
 
@@ -71,5 +71,5 @@ def _last_at(subject: Subject, stored: Stored, endpoint_id: EndpointId) -> int:
     return subject.at if tried is None else tried.last.at
 
 
-def _explained(case: Case) -> Explained:
-    return Explained(case.endpoint, case.tried, explain(case))
+def _explained(case: Case) -> EndpointExplanation:
+    return EndpointExplanation(case.endpoint, case.tried, explain(case))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One message on its way into the database, and the rows that it becomes."""
+"""A message that is being accepted, and the rows that store it."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from tidings.core.delivery_sink import Prepared
-from tidings.core.services import Outcome, Told
+from tidings.core.services import AcceptCallback, AcceptResult
 from tidings.errors import conflict
 from tidings.ids import MessageId
 from tidings.model.message import Accepted, Draft, Extras
@@ -18,36 +18,36 @@ from tidings.storage.intake import NewMessage
 
 EXPIRED: Final = b'{"expired":true}'
 _FEW: Final = 8
-"""Endpoints of an application that are not worth counting."""
+"""Endpoints of an application up to which the deliveries are not counted."""
 
 DueRow = tuple[str, str, str, str, int, int | None, int | None]
 """Columns as `deliveries.add` takes them."""
 
 
 @dataclass(slots=True, eq=False)
-class Item:
-    """One message on its way through a batch."""
+class PendingMessage:
+    """One message of a batch that is not committed yet."""
 
     ref: str
     draft: Draft
     idempotency_key: str | None
     routing: Routing
     id: MessageId
-    told: Told
+    callback: AcceptCallback
     started: float
-    outcome: Outcome | None = None
+    result: AcceptResult | None = None
     others: list[asyncio.Future[Accepted]] | None = None
     """Requests with the same idempotency key that wait for this one."""
 
 
 def fan_out(routing: Routing, draft: Draft) -> int:
-    """Return how many deliveries a message has, or a few."""
+    """Return the number of deliveries of a message; a small number is not exact."""
     if len(routing.receivers) <= _FEW:
         return _FEW
     return len(routing.match(draft.event_type, draft.channels))
 
 
-def scheduled_rows(item: Item, due_at: int, prepared: Prepared) -> list[DueRow]:
+def scheduled_rows(item: PendingMessage, due_at: int, prepared: Prepared) -> list[DueRow]:
     """Return the delivery rows of a message with a `deliverAt` time: no process leases them yet."""
     routing, draft = item.routing, item.draft
     earliest = prepared.scheduled_at
@@ -57,10 +57,10 @@ def scheduled_rows(item: Item, due_at: int, prepared: Prepared) -> list[DueRow]:
 
 
 _as_json: Final = lru_cache(maxsize=1_024)(json.dumps)
-"""Most messages go to few sets of channels."""
+"""Cached: most messages have one of a few sets of channels."""
 
 
-def row(item: Item, now: int) -> NewMessage:
+def row(item: PendingMessage, now: int) -> NewMessage:
     """Return the row that stores the message."""
     draft = item.draft
     return NewMessage(
@@ -77,13 +77,13 @@ def row(item: Item, now: int) -> NewMessage:
     )
 
 
-def accepted(item: Item) -> Accepted:
+def accepted(item: PendingMessage) -> Accepted:
     """Return the message as its caller receives it."""
     draft = item.draft
     return Accepted(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels, draft.extras)
 
 
-def repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Outcome:
+def repeated(msg_id: str | None, message: intake.StoredMessage | None) -> AcceptResult:
     """Return the result of the first request with this idempotency key."""
     if msg_id is None or message is None:
         return conflict("This idempotency key was used for a message that was deleted since; use a new key.")

@@ -24,7 +24,7 @@ from tidings.model.task import ACTIVE, RESENDING, SYSTEM, State, Task
 from tidings.storage import task_items
 from tidings.storage.database import Read, Write
 
-Items = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
+ItemsByOutcome = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
 """What is told of items, by their task and outcome: keys and texts."""
 
 
@@ -45,7 +45,7 @@ def _listed(task: Task) -> list[str]:
     return [outcome for _, outcome in told.lists] + ([] if told.text is None else [LINK])
 
 
-def _result(task: Task, items: Items, most: int) -> dict[str, Any]:
+def _result(task: Task, items: ItemsByOutcome, most: int) -> dict[str, Any]:
     if task.kind not in RESULTS:
         return dict(task.counters)
     told = RESULTS[task.kind]

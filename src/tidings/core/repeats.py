@@ -5,11 +5,11 @@ Accepting a message needs no look-up: its transaction claims the idempotency key
 """
 
 from tidings.core.incoming import repeated
-from tidings.core.services import Outcome, Services
+from tidings.core.services import AcceptResult, Services
 from tidings.storage import intake
 
 
-async def find(services: Services, idempotency_key: str) -> Outcome | None:
+async def find(services: Services, idempotency_key: str) -> AcceptResult | None:
     """Return the result of the first request with this idempotency key, or None if there was none."""
     async with services.db.read() as read:
         msg_id = await intake.holder(read, idempotency_key, now=services.now())

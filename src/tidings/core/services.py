@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What use cases receive, and how the database's errors are reported to a caller."""
+"""What use cases receive, and the errors of the database as responses."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -18,35 +18,37 @@ from tidings.model.message import Accepted, Draft
 from tidings.model.vault import PLAIN, Vault
 from tidings.storage.database import Busy, Database, Duplicate, Unavailable, Write
 
-Outcome = Accepted | AppError
-"""What became of a message: it is stored, or it is refused."""
-Told = Callable[[Outcome], None]
-"""Who is told what became of a message, once."""
+AcceptResult = Accepted | AppError
+"""The result of accepting a message: stored or refused."""
+AcceptCallback = Callable[[AcceptResult], None]
+"""Receives the result of accepting a message, once."""
 
 
 class Acceptor(Protocol):
-    """Whoever stores messages and hands them to delivery."""
+    """Stores messages and hands their deliveries to a sink."""
 
     async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None) -> Accepted:
         """Store a message of an application (by id or uid) with its deliveries, once for each idempotency key."""
         ...
 
-    def offer(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None, told: Told) -> bool:
-        """Take a message without waiting, and tell what became of it; or return False where `accept` is the way."""
+    def offer(
+        self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None, callback: AcceptCallback
+    ) -> bool:
+        """Take a message without waiting and report its result; return False where only `accept` can do it."""
         ...
 
     async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> int:
-        """Return how many of these messages one transaction takes; raises `AppError` for far too many deliveries."""
+        """Return how many of these messages one transaction takes; raises `AppError` for too many deliveries."""
         ...
 
     def preparing(self) -> AbstractContextManager[Prepared]:
-        """Give what a transaction prepares for after its commit, for `accept_many`."""
+        """Yield the deliveries that a transaction prepares for its commit, for `accept_many`."""
         ...
 
     async def accept_many(
         self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft], prepared: Prepared
-    ) -> list[Outcome]:
-        """Store many messages of one application in an open transaction, each with an outcome of its own."""
+    ) -> list[AcceptResult]:
+        """Store many messages of one application in an open transaction, each with its own result."""
         ...
 
 
@@ -62,29 +64,29 @@ class Services:
     endpoints_max: int = 5_000
     """How many endpoints an application may have."""
     oldest_attempt: Callable[[], int | None] = lambda: None
-    """When the oldest attempt began that this process makes and has not written yet."""
+    """When the oldest attempt of this process began that is not stored yet."""
 
     heartbeat: Heartbeat | None = None
 
-    async def is_well(self) -> bool:
-        """Return whether the database takes writes, as the heartbeat found it lately."""
+    async def is_healthy(self) -> bool:
+        """Return whether the database accepts writes, by the latest heartbeat."""
         return await (self.heartbeat or Heartbeat(self.db, self.clock)).is_good()
 
     def now(self) -> int:
-        """Return the wall time at the granularity of ids, so that what is made has the moment that its id holds."""
+        """Return the wall time at the granularity of ids, so that a new row has the timestamp in its id."""
         return self.clock.now() // STEP_MS * STEP_MS
 
 
-def told(error: Exception) -> AppError | None:
-    """Return what a caller is told of an error: None for one that is our own fault."""
+def as_app_error(error: Exception) -> AppError | None:
+    """Return an exception as the error of a response; None for an internal error."""
     match error:
         case AppError():
             return error
         case Unavailable():
             observe.outage.failed("answering a request", error)
-            return unavailable("The database is not available for the moment.")
+            return unavailable("The database is not available; repeat the request later.")
         case Busy():
-            return unavailable("The database is too busy for the moment.")
+            return unavailable("The database is too busy; repeat the request later.")
         case Duplicate():
             return conflict()
         case _:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Telling an organisation what its applications use: attempts made, event types subscribed to."""
+"""Usage statistics of an organization: attempts made, and event types subscribed to."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from tidings.storage.database import Dialect, Read, Write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A stretch of time, and the applications that are meant (by ids or uids), None for all."""
+class UsageFilters:
+    """A time range, and the applications to count by id or uid; None selects all."""
 
     since: int
     until: int
@@ -30,28 +30,28 @@ class Asked:
 async def count_attempts(
     services: Services,
     principal: Principal,
-    asked: Asked,
+    filters: UsageFilters,
     *,
     idempotency_key: str | None,
     render: Callable[[Task, Sequence[str]], Answer],
 ) -> Answer:
-    """Start counting attempts; what is answered names the applications that were not found."""
+    """Start counting attempts; the response names the applications that were not found."""
 
     async def work(tx: Write) -> tuple[Task, Sequence[str]]:
-        new, missing = await count_order(services, tx, principal, asked)
+        new, missing = await build_count_task(services, tx, principal, filters)
         return await tasks.start(services, tx, new), missing
 
     return await services.idempotency.once(idempotency_key, work, lambda made: render(*made))
 
 
-async def count_order(
-    services: Services, read: Read, principal: Principal, asked: Asked
+async def build_count_task(
+    services: Services, read: Read, principal: Principal, filters: UsageFilters
 ) -> tuple[NewTask, Sequence[str]]:
-    """Return the task that would count, and which of the applications asked for there are not."""
-    until = checked_span(asked.since, asked.until, services.clock.now())
-    app_ids, missing = await _resolved(read, principal.org_id, asked.refs)
+    """Build the task that counts; also return the requested applications that do not exist."""
+    until = checked_span(filters.since, filters.until, services.clock.now())
+    app_ids, missing = await _resolved(read, principal.org_id, filters.refs)
     args = StatsArgs(
-        since=asked.since, until=until, app_ids=app_ids, high_water_mark=await high_water_mark(read, principal.org_id)
+        since=filters.since, until=until, app_ids=app_ids, high_water_mark=await high_water_mark(read, principal.org_id)
     )
     return _of_org(APP_STATS, principal, args), missing
 
@@ -69,16 +69,16 @@ async def _resolved(
 
 
 async def aggregate(services: Services, principal: Principal, *, render: Callable[[Task], Answer]) -> Answer:
-    """Start telling what each application subscribes to."""
+    """Start listing the event types to which each application subscribes."""
 
     async def work(tx: Write) -> Task:
-        return await tasks.start(services, tx, await aggregate_order(tx, principal))
+        return await tasks.start(services, tx, await build_aggregate_task(tx, principal))
 
     return await services.idempotency.once(None, work, render)
 
 
-async def aggregate_order(read: Read, principal: Principal) -> NewTask:
-    """Return the task that would tell it."""
+async def build_aggregate_task(read: Read, principal: Principal) -> NewTask:
+    """Build the task that lists them."""
     return _of_org(EVENT_TYPE_STATS, principal, OrgArgs(high_water_mark=await high_water_mark(read, principal.org_id)))
 
 

@@ -21,7 +21,7 @@ from tidings.core.routing import RoutingCache
 from tidings.delivery.budget import shared
 from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.payloads import payloads_of
-from tidings.delivery.settle import Outcome, SettleBatcher
+from tidings.delivery.settle import SendResult, SettleBatcher
 from tidings.delivery.throttle import Pacer, Round, Throttle, Window, split
 from tidings.model.delivery import Lane
 from tidings.model.lease import Leases
@@ -202,7 +202,7 @@ class Claimer:
         if claimed.paced:
             self._pacer.take(claimed.paced)
         for send in claimed.dropped:
-            self._settler.add(Outcome(send, dropped=True))
+            self._settler.add(SendResult(send, dropped=True))
         for endpoint_id in claimed.drained:
             self._queues.end_backlog(endpoint_id)
         for endpoint_id in claimed.only_replays:

@@ -18,7 +18,7 @@ from tidings.delivery.dial import tls_context
 from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.sender import Sender, SendOptions
-from tidings.delivery.settle import Outcome, SettleBatcher
+from tidings.delivery.settle import SendResult, SettleBatcher
 from tidings.delivery.throttle import Pacer
 from tidings.ids import STEP_MS, moment_of
 from tidings.model.lease import Leases, new_node
@@ -172,7 +172,7 @@ class Delivery:
             async with self._db.write(background=True, synced=False) as tx:
                 freed = await deliveries.return_lapsed(tx, before=_EVER, now=self._clock.now(), limit=_CHUNK)
 
-    def _ended(self, outcome: Outcome) -> None:
+    def _ended(self, outcome: SendResult) -> None:
         self.settler.add(outcome)
         if outcome.health_events and any(event.kind in DISABLING for event in outcome.health_events):
             self.queues.evict(outcome.send.receiver.id)
@@ -199,7 +199,7 @@ class Delivery:
 
     def _unsent(self, sends: list[Send]) -> None:
         for send in sends:
-            self.settler.add(Outcome(send))
+            self.settler.add(SendResult(send))
 
     def _unpaced(self, sends: list[Send]) -> None:
         """Hand back what the pacer held."""

@@ -22,7 +22,7 @@ from tidings.delivery.outcome import (
     parse_directive,
     response_text,
 )
-from tidings.delivery.settle import Outcome
+from tidings.delivery.settle import SendResult
 from tidings.model.routing import Receiver, Send
 
 _SUCCESS: Final = 0
@@ -52,7 +52,7 @@ class Sender:
     """Signs and sends deliveries; reports each result to `ended`."""
 
     def __init__(
-        self, client: Client, clock: Clock, options: SendOptions, ended: Callable[[Outcome], None], failing: set[str]
+        self, client: Client, clock: Clock, options: SendOptions, ended: Callable[[SendResult], None], failing: set[str]
     ) -> None:
         """`failing` collects the endpoints with a record of failures, as requests to them start."""
         self._client = client
@@ -91,7 +91,7 @@ class Sender:
             self._failing.add(receiver.id)
         return target
 
-    def _outcome(self, send: Send, receiver: Receiver, began: int, reply: Reply) -> Outcome:
+    def _outcome(self, send: Send, receiver: Receiver, began: int, reply: Reply) -> SendResult:
         delivered = is_delivered(reply.status) and not reply.is_invalid
         directive = (
             ReceiverDirective.NONE if reply.webhook_delivery is None else parse_directive(reply.webhook_delivery)
@@ -116,8 +116,8 @@ class Sender:
             send.task_id,
         )
         if delivered and not directive and send.attempts < FAILING_AFTER:
-            return Outcome(send, attempt, delivered)
-        return Outcome(
+            return SendResult(send, attempt, delivered)
+        return SendResult(
             send,
             attempt,
             delivered,

@@ -33,8 +33,8 @@ _LINGER_SECONDS: Final = 0.005
 
 
 @dataclass(slots=True, eq=False)
-class Outcome:
-    """How a send ended. Without an attempt it was not made: `dropped` says whether it ever will be."""
+class SendResult:
+    """The result of one send. Without an attempt it was not made; `dropped` says whether it never will be."""
 
     send: Send
     attempt: AttemptRow | None = None
@@ -76,9 +76,9 @@ class SettleBatcher:
         self._health = health
         self._due_at = due_at
         self._resend = resend
-        self._waiting: deque[Outcome] = deque()
+        self._waiting: deque[SendResult] = deque()
         self._flushing: asyncio.Task[None] | None = None
-        self._batch: list[Outcome] = []
+        self._batch: list[SendResult] = []
         """What is being written."""
         self._closing = False
         self._bucket_cache = BucketIndexCache()
@@ -93,7 +93,7 @@ class SettleBatcher:
         found = (outcome.attempt[1] for outcome in (*self._batch, *self._waiting) if outcome.attempt is not None)
         return min(found, default=None)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: SendResult) -> None:
         """Take an outcome; it is written soon."""
         self._waiting.append(outcome)
         if self._flushing is None:
@@ -121,11 +121,11 @@ class SettleBatcher:
             self._flushing = None
             self._batch = []
 
-    def _taken(self) -> list[Outcome]:
+    def _taken(self) -> list[SendResult]:
         """Take what waits, as far as it fits into a batch."""
         return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
 
-    async def _settle(self, batch: list[Outcome], *, is_unknown: bool = False) -> None:
+    async def _settle(self, batch: list[SendResult], *, is_unknown: bool = False) -> None:
         """Write a batch, however long that takes; an empty one takes what waits.
 
         `is_unknown` says that a COMMIT of it was lost on the way: it may be written already, whole.
@@ -150,7 +150,7 @@ class SettleBatcher:
             else:
                 return
 
-    async def _settle_halves(self, batch: list[Outcome], error: Exception, *, is_unknown: bool) -> None:
+    async def _settle_halves(self, batch: list[SendResult], error: Exception, *, is_unknown: bool) -> None:
         if len(batch) == 1:
             # It stays leased: when the lease lapses, it is sent once more and may be written then.
             failure(f"settling {batch[0].send.msg_id}", error)
@@ -159,7 +159,7 @@ class SettleBatcher:
         await self._settle(batch[:middle], is_unknown=is_unknown)
         await self._settle(batch[middle:], is_unknown=is_unknown)
 
-    async def _commit(self, batch: list[Outcome], *, is_unknown: bool) -> None:
+    async def _commit(self, batch: list[SendResult], *, is_unknown: bool) -> None:
         """Write a batch; an empty one is filled once the transaction is open, with what has come by then.
 
         One whose COMMIT was lost on the way is written whole or not at all, and not twice.
@@ -182,7 +182,7 @@ class SettleBatcher:
         if due:
             self._resend(due)
 
-    async def _write(self, tx: Write, batch: list[Outcome], now: int) -> set[str]:
+    async def _write(self, tx: Write, batch: list[SendResult], now: int) -> set[str]:
         """Write a batch; return the endpoints among which some have a delivery that is due again."""
         attempts = [outcome.attempt for outcome in batch if outcome.attempt is not None]
         if attempts:
@@ -202,7 +202,7 @@ class SettleBatcher:
             due |= await _write_undelivered(tx, batch, now)
         return due
 
-    def _health_events(self, batch: list[Outcome]) -> list[HealthEvent]:
+    def _health_events(self, batch: list[SendResult]) -> list[HealthEvent]:
         """Return the health events of a batch; a success counts only where it ends a failure record."""
         events = [event for outcome in batch if outcome.health_events for event in outcome.health_events]
         failing = self._health.failing
@@ -211,7 +211,7 @@ class SettleBatcher:
             events += [HealthEvent(HealthEventKind.SUCCEEDED, receiver) for receiver in works]
         return events
 
-    def _tell(self, batch: list[Outcome], now: int) -> None:
+    def _tell(self, batch: list[SendResult], now: int) -> None:
         """Tell the claimer when the first of what was re-armed is due; what was handed back is due now."""
         moments = []
         for outcome in batch:
@@ -223,12 +223,12 @@ class SettleBatcher:
             self._due_at(min(moments))
 
 
-async def _is_written(tx: Write, batch: list[Outcome]) -> bool:
+async def _is_written(tx: Write, batch: list[SendResult]) -> bool:
     attempt = next((each.attempt for each in batch if each.attempt is not None), None)
     return attempt is not None and await settlement.is_there(tx, attempt)
 
 
-async def _write_undelivered(tx: Write, batch: list[Outcome], now: int) -> set[str]:
+async def _write_undelivered(tx: Write, batch: list[SendResult], now: int) -> set[str]:
     """Move on, hand back or end what was not delivered; return endpoints as `SettleBatcher._write` does."""
     due: set[str] = set()
     aborted = [each.settled() for each in batch if each.aborted]

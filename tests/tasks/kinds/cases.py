@@ -17,7 +17,7 @@ from tidings.clock import DAY, HOUR
 from tidings.core import broadcasts, exports, purges, resending, usage
 from tidings.core import tasks as use_cases
 from tidings.core.idempotency import Answer
-from tidings.core.usage import Asked
+from tidings.core.usage import UsageFilters
 from tidings.model.message import RETENTION_MS, Draft
 from tidings.model.resending import Chosen, Narrowed, Which
 from tidings.model.task import State, Task
@@ -194,7 +194,7 @@ async def _export_told(world: World, task: Task, wanted: Sequence[str]) -> int:
 
 
 _DRAFT = Draft("all.hands", b"{}", None, None, RETENTION_MS)
-_ASKED = Asked(since=at(10), until=NOW, refs=None)
+_ASKED = UsageFilters(since=at(10), until=NOW, refs=None)
 
 
 def _stats(world: World) -> Awaitable[Task]:

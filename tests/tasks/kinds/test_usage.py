@@ -15,7 +15,7 @@ from tidings.clock import HOUR
 from tidings.core import outcomes
 from tidings.core import usage as use_cases
 from tidings.core.idempotency import Answer
-from tidings.core.usage import Asked
+from tidings.core.usage import UsageFilters
 from tidings.errors import AppError
 from tidings.model.task import State, Task
 from tidings.storage import usage as store
@@ -47,8 +47,8 @@ async def some_applications(world: World, attempts: list[int]) -> list[Past]:
     return pasts
 
 
-def asked(since: int = at(10), until_: int = NOW, *refs: str) -> Asked:
-    return Asked(since=since, until=until_, refs=refs or None)
+def asked(since: int = at(10), until_: int = NOW, *refs: str) -> UsageFilters:
+    return UsageFilters(since=since, until=until_, refs=refs or None)
 
 
 def stat(past: Past, number: int, uid: str | None = None) -> dict[str, Any]:
@@ -115,7 +115,7 @@ async def test_only_those_that_are_named_are_counted(world: World) -> None:
         (asked(at(2), at(1), "nobody"), "appIds"),
     ],
 )
-async def test_what_makes_no_sense_is_refused(world: World, wanted: Asked, place: str) -> None:
+async def test_what_makes_no_sense_is_refused(world: World, wanted: UsageFilters, place: str) -> None:
     with pytest.raises(AppError) as refused:
         await world.begin(use_cases.count_attempts, PRINCIPAL, wanted)
 
