@@ -60,11 +60,16 @@ def test_the_help_of_a_command_has_no_signal_words(command: tuple[str, ...]) -> 
     assert (command in _HELP_NOT_YET) == bool(found), found
 
 
+# Words that are not rare yet, by where they are counted; a rare one on the list is an error.
+_RARE_NOT_YET = {*(("docstrings", name) for name in voice.RATES), ("docs", "what"), ("docs", "tell")}
+
+
 @pytest.mark.parametrize("name", voice.RATES)
-@pytest.mark.parametrize("measured", [_DOCSTRINGS, _DOCUMENTS], ids=["docstrings", "docs"])
-@pytest.mark.xfail(reason="the prose is still being converted")
-def test_a_word_is_rare(name: str, measured: dict[str, float]) -> None:
-    assert measured[name] <= voice.RATES[name][1]
+@pytest.mark.parametrize("place", ["docstrings", "docs"])
+def test_a_word_is_rare(name: str, place: str) -> None:
+    measured = {"docstrings": _DOCSTRINGS, "docs": _DOCUMENTS}[place]
+
+    assert ((place, name) in _RARE_NOT_YET) == (measured[name] > voice.RATES[name][1])
 
 
 @pytest.mark.xfail(reason="names are still being converted")
