@@ -14,7 +14,7 @@ from tidings.clock import Clock, SystemClock
 from tidings.core.accept import AcceptBatcher
 from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
-from tidings.delivery.role import Delivery, Terms
+from tidings.delivery.role import DeliveryOptions, DeliveryRole
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import Accepted, Draft
 from tidings.storage.database import Database
@@ -23,7 +23,7 @@ DAY_MS = 86_400_000
 LOOPBACK = AddressPolicy((ipaddress.ip_network("127.0.0.0/8"),))
 
 
-def terms(**changes: Any) -> Terms:
+def terms(**changes: Any) -> DeliveryOptions:
     """Return terms that suit a test: short waits, small bounds."""
     usual: dict[str, Any] = {
         "policy": LOOPBACK,
@@ -33,7 +33,7 @@ def terms(**changes: Any) -> Terms:
         "concurrency": 20,
         "memory": 2_000,
     }
-    return Terms(**{**usual, **changes})
+    return DeliveryOptions(**{**usual, **changes})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Path:
     db: Database
     accept: AcceptBatcher
     routing: RoutingCache
-    delivery: Delivery | None
+    delivery: DeliveryRole | None
 
     async def send(self, app: str, *, payload: bytes = b'{"n":1}', **rest: Any) -> Accepted:
         """Accept one message."""
@@ -72,14 +72,16 @@ class Path:
 
 
 @asynccontextmanager
-async def running(db: Database, *, clock: Clock | None = None, delivering: Terms | None = None) -> AsyncIterator[Path]:
+async def running(
+    db: Database, *, clock: Clock | None = None, delivering: DeliveryOptions | None = None
+) -> AsyncIterator[Path]:
     """Run a message path; without terms it accepts and delivers nothing."""
     clock = clock or SystemClock()
     routing = RoutingCache(db)
     if delivering is None:
         yield Path(db, AcceptBatcher(db, clock, routing), routing, None)
         return
-    delivery = Delivery(db, clock, routing, delivering)
+    delivery = DeliveryRole(db, clock, routing, delivering)
     accept = AcceptBatcher(db, clock, routing, delivery.sink())
     await delivery.start()
     try:

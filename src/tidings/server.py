@@ -42,7 +42,7 @@ from tidings.core.signer import WrongKey
 from tidings.core.signing import require_main_secret, seal_older
 from tidings.core.wake import Wake
 from tidings.core.watching import Watching
-from tidings.delivery.role import Delivery
+from tidings.delivery.role import DeliveryRole
 from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
 from tidings.model.vault import SealedError, Vault
@@ -102,7 +102,9 @@ class Server:
         self._node = new_node()
         self._heartbeat = Heartbeat(db, self._clock, self._node)
         self._delivery = (
-            Delivery(db, self._clock, self._routing, terms.delivery(settings), self._node) if roles.delivery else None
+            DeliveryRole(db, self._clock, self._routing, terms.delivery(settings), self._node)
+            if roles.delivery
+            else None
         )
         sink = NO_DELIVERY if self._delivery is None else self._delivery.sink()
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, sink)

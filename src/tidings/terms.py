@@ -6,7 +6,7 @@ from tidings.clock import HOUR
 from tidings.config import Settings
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.proxy import Proxy
-from tidings.delivery.role import Terms
+from tidings.delivery.role import DeliveryOptions
 from tidings.tasks.runner import Limits
 
 
@@ -18,9 +18,9 @@ def bounds(settings: Settings) -> ConnectionLimits:
     )
 
 
-def delivery(settings: Settings) -> Terms:
+def delivery(settings: Settings) -> DeliveryOptions:
     """Return what delivery works by."""
-    return Terms(
+    return DeliveryOptions(
         policy=AddressPolicy(settings.whitelist_subnets),
         schedule=settings.retry_schedule,
         timeout=settings.worker_request_timeout,

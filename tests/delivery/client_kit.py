@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from tidings.delivery.address import AddressPolicy, LookUp
-from tidings.delivery.client import Client, Limits
+from tidings.delivery.client import Client, PoolLimits
 from tidings.delivery.dial import tls_context
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.sending import Reply
@@ -33,7 +33,7 @@ async def a_client(
     *,
     policy: AddressPolicy = LOOPBACK,
     timeout_seconds: float = TIMEOUT,
-    limits: Limits | None = None,
+    limits: PoolLimits | None = None,
     proxy: Proxy | None = None,
     tls: ssl.SSLContext | None = None,
     look_up: LookUp | None = None,
@@ -43,7 +43,7 @@ async def a_client(
     client = Client(
         policy,
         timeout_seconds=timeout_seconds,
-        limits=limits or Limits(grace_seconds=GRACE),
+        limits=limits or PoolLimits(grace_seconds=GRACE),
         proxy=proxy,
         tls=tls or usual_tls(),
         look_up=look_up,

@@ -14,7 +14,7 @@ from delivery.test_role import Door
 from delivery.test_settle import Shaky
 from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
 from tidings.clock import ManualClock, SystemClock
-from tidings.delivery.budget import LARGE, Bounds, Budget, shared
+from tidings.delivery.budget import LARGE, MemoryBudget, MemoryLimits, fair_shares
 from tidings.delivery.endpoint_queue import Cancellable
 from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.payloads import payloads_of
@@ -37,15 +37,15 @@ def _queues(in_flight: int, started: list[Send], concurrency: int = 100, memory:
         started.append(send)
         return _Sending()
 
-    bounds = Bounds(concurrency, memory, 10.0, 1 << 20, in_flight)
+    bounds = MemoryLimits(concurrency, memory, 10.0, 1 << 20, in_flight)
     return EndpointQueues(bounds, ManualClock(), start=start, hand_back=lambda _: None, request_claim=lambda: None)
 
 
 def test_endpoints_share_what_memory_has_left() -> None:
-    assert shared([("a", 3), ("b", 4)], 7) == [("a", 3), ("b", 4)]
-    assert dict(shared([("a", 100), ("b", 2), ("c", 100)], 42)) == {"a": 20, "b": 2, "c": 20}
-    assert sum(room for _, room in shared([(str(n), 200) for n in range(100)], 37)) == 37
-    assert shared([("a", 5)], 0) == shared([("a", 5)], -3) == []
+    assert fair_shares([("a", 3), ("b", 4)], 7) == [("a", 3), ("b", 4)]
+    assert dict(fair_shares([("a", 100), ("b", 2), ("c", 100)], 42)) == {"a": 20, "b": 2, "c": 20}
+    assert sum(room for _, room in fair_shares([(str(n), 200) for n in range(100)], 37)) == 37
+    assert fair_shares([("a", 5)], 0) == fair_shares([("a", 5)], -3) == []
 
 
 async def test_a_turn_of_the_loop_begins_a_few_sends_of_each_endpoint() -> None:
@@ -140,17 +140,17 @@ async def test_endpoints_that_hang_leave_memory_to_those_that_answer_until_they_
 
 
 def test_a_large_payload_counts_once_and_is_shared() -> None:
-    budget = Budget(100, 10 * LARGE)
+    budget = MemoryBudget(100, 10 * LARGE)
     first, second = (replace(send(receiver(name), 1, 0.0), payload=b"x" * (2 * LARGE)) for name in ("ep_1", "ep_2"))
     second.payload = bytes(bytearray(second.payload))
     for each in (first, second):
-        budget.keep(each)
+        budget.add(each)
 
     assert (budget.held, budget.held_bytes) == (2, 2 * LARGE)
     assert first.payload is second.payload
-    budget.end(first)
+    budget.remove_and_clear(first)
     assert (budget.held_bytes, first.payload) == (2 * LARGE, b"")
-    budget.end(second)
+    budget.remove_and_clear(second)
     assert (budget.held, budget.held_bytes, budget.payload("msg_1")) == (0, 0, None)
 
 
@@ -219,15 +219,15 @@ async def test_a_transaction_that_fails_gives_its_places_back(db: Database, erro
             with path.accept.preparing() as prepared, contextlib.suppress(error):
                 async with shaky.write() as tx:
                     await path.accept.accept_many(tx, DEFAULT_ORG, app, [draft] * 5, prepared)
-                    assert (budget.reserved, budget.spoken_for) == (5, 10 * LARGE)
+                    assert (budget.reserved, budget.reserved_bytes) == (5, 10 * LARGE)
             assert shaky.errors == []
-            assert (budget.reserved, budget.spoken_for) == (0, 0)
+            assert (budget.reserved, budget.reserved_bytes) == (0, 0)
 
             if error is Unavailable:
                 shaky.errors.append(error)
                 with pytest.raises(AppError):
                     await path.send(app, payload=b"x" * (2 * LARGE))
-                assert (budget.reserved, budget.spoken_for, budget.held) == (0, 0, 0)
+                assert (budget.reserved, budget.reserved_bytes, budget.held) == (0, 0, 0)
 
 
 async def test_large_payloads_wait_in_the_database_for_room_and_small_ones_do_not(db: Database) -> None:
@@ -241,14 +241,14 @@ async def test_large_payloads_wait_in_the_database_for_room_and_small_ones_do_no
             assert path.delivery is not None
             budget = path.delivery.queues.budget
             await path.send(app, payload=b'"' + b"y" * size + b'"')
-            assert budget.held_bytes + budget.spoken_for <= 5 * size + 50
+            assert budget.held_bytes + budget.reserved_bytes <= 5 * size + 50
             second = await add_app(db)
             await add_endpoint(db, second, other.url)
             small = await path.send(second)
             await path.until(f"attempt WHERE msg_id = '{small.id}'", 1)
             door.open.set()
             await path.until("delivery", 0)
-            assert (budget.held, budget.held_bytes, budget.spoken_for) == (0, 0, 0)
+            assert (budget.held, budget.held_bytes, budget.reserved_bytes) == (0, 0, 0)
 
     assert len(door.seen) == len(set(door.seen)) * 3 == 63
 
@@ -286,12 +286,12 @@ class _Breaking:
 
 
 async def test_a_claim_that_fails_while_it_reads_large_payloads_gives_their_bytes_back() -> None:
-    budget = Budget(100, 10 * LARGE)
+    budget = MemoryBudget(100, 10 * LARGE)
     rows: Any = [{"msg_id": "msg_1", "endpoint_id": "ep_1"}]
     breaking: Any = _Breaking()
     with pytest.raises(Unavailable):
         await payloads_of(breaking, budget, rows, {"ep_1": receiver("ep_1")})
-    assert budget.spoken_for == 0
+    assert budget.reserved_bytes == 0
 
 
 async def test_rows_are_looked_for_again_where_places_were_only_reserved(

@@ -12,7 +12,7 @@ import pytest
 from delivery.test_role import Door
 from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.delivery import send_slots
-from tidings.delivery.budget import LARGE, Budget, shared
+from tidings.delivery.budget import LARGE, MemoryBudget, fair_shares
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.routing import Receiver, Send
 from tidings.model.signature import Ring, SymmetricKey
@@ -32,35 +32,35 @@ def send(message: str, to: Receiver, payload: bytes = BIG) -> Send:
 
 
 def test_the_payload_of_a_message_counts_once_for_all_of_its_deliveries() -> None:
-    budget = Budget(10, MEBIBYTE)
+    budget = MemoryBudget(10, MEBIBYTE)
     sends = [send("msg_1", receiver(name=f"ep_{n}"), bytes(bytearray(BIG))) for n in range(3)]
     for each in sends:
-        budget.keep(each)
+        budget.add(each)
 
     assert (3, len(BIG)) == (budget.held, budget.held_bytes)
     assert sends[0].payload is sends[1].payload is sends[2].payload
     for each in sends:
-        budget.end(each)
+        budget.remove_and_clear(each)
     assert (0, 0, b"") == (budget.held, budget.held_bytes, sends[0].payload)
 
 
 def test_a_delivery_over_tls_counts_its_encrypted_copy() -> None:
-    budget = Budget(10, MEBIBYTE)
+    budget = MemoryBudget(10, MEBIBYTE)
     for name in ("ep_1", "ep_2"):
-        budget.keep(send("msg_1", receiver("https://example.com", name)))
+        budget.add(send("msg_1", receiver("https://example.com", name)))
 
     assert 3 * len(BIG) == budget.held_bytes
 
 
 def test_a_small_payload_counts_as_a_delivery_only() -> None:
-    budget = Budget(10, MEBIBYTE)
-    budget.keep(send("msg_1", receiver(), b"x" * LARGE))
+    budget = MemoryBudget(10, MEBIBYTE)
+    budget.add(send("msg_1", receiver(), b"x" * LARGE))
 
-    assert (9, MEBIBYTE) == (budget.left, budget.bytes_left)
+    assert (9, MEBIBYTE) == (budget.free, budget.free_bytes)
 
 
 def test_a_payload_that_does_not_fit_is_refused_unless_it_is_alone() -> None:
-    budget = Budget(10, len(BIG) + 1)
+    budget = MemoryBudget(10, len(BIG) + 1)
     assert len(BIG) * 2 == budget.reserve_payload(len(BIG) * 2)
     assert budget.reserve_payload(1) is None
     budget.release(0, len(BIG) * 2)
@@ -68,7 +68,7 @@ def test_a_payload_that_does_not_fit_is_refused_unless_it_is_alone() -> None:
 
 
 def test_one_encrypted_copy_fits_beside_its_payload_and_the_next_only_within_the_bound() -> None:
-    budget, tls = Budget(10, 1), receiver("https://example.com")
+    budget, tls = MemoryBudget(10, 1), receiver("https://example.com")
     assert len(BIG) == budget.reserve_payload(len(BIG))
     assert 0 == budget.reserve_copy(len(BIG), receiver())
     assert len(BIG) == budget.reserve_copy(len(BIG), tls)
@@ -78,10 +78,10 @@ def test_one_encrypted_copy_fits_beside_its_payload_and_the_next_only_within_the
 def test_what_memory_has_left_is_shared_among_endpoints() -> None:
     rooms = [("a", 5), ("b", 100), ("c", 100)]
 
-    assert rooms == shared(rooms, 205)
-    few = dict(shared(rooms, 60))
+    assert rooms == fair_shares(rooms, 205)
+    few = dict(fair_shares(rooms, 60))
     assert (5, [27, 28]) == (few["a"], sorted((few["b"], few["c"])))
-    assert 2 == len(shared([("a", 9), ("b", 9), ("c", 9)], 2))
+    assert 2 == len(fair_shares([("a", 9), ("b", 9), ("c", 9)], 2))
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def watched(path: Path) -> Iterator[dict[str, int]]:
 
     def look() -> None:
         most["held"] = max(most["held"], budget.held + budget.reserved)
-        most["bytes"] = max(most["bytes"], budget.held_bytes + budget.spoken_for)
+        most["bytes"] = max(most["bytes"], budget.held_bytes + budget.reserved_bytes)
         if not is_over.is_set():
             loop.call_soon(look)
 
@@ -190,7 +190,7 @@ async def test_large_payloads_keep_their_bound_in_bytes(db: Database, *, is_back
     assert len(BIG) < most["bytes"] <= 5 * len(BIG)
     assert 90 == len(door.seen)
     assert path.delivery is not None
-    assert (0, 0) == (path.delivery.queues.budget.held_bytes, path.delivery.queues.budget.spoken_for)
+    assert (0, 0) == (path.delivery.queues.budget.held_bytes, path.delivery.queues.budget.reserved_bytes)
 
 
 @pytest.mark.parametrize("is_backlog", [False, True])
@@ -212,6 +212,6 @@ async def test_one_large_message_to_many_endpoints_over_tls_keeps_the_bound(db: 
     assert path.delivery is not None
     assert (0, 0, 0) == (
         path.delivery.queues.budget.held_bytes,
-        path.delivery.queues.budget.spoken_for,
+        path.delivery.queues.budget.reserved_bytes,
         path.delivery.queues.budget.reserved,
     )

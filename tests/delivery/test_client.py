@@ -9,7 +9,7 @@ import pytest
 
 from delivery.client_kit import GRACE, TIMEOUT, a_client, ask, send, until, url_of
 from delivery.receiver import OK, Peer, Receiver, Script, answer, hang, read, reset, say, say_forever, serve, wait_for
-from tidings.delivery.client import Client, Limits, Reply, compile_target
+from tidings.delivery.client import Client, PoolLimits, Reply, compile_target
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -377,7 +377,7 @@ async def test_nothing_breaks_out_of_a_header(client: Client, msg_id: str, signa
 
 async def test_closing_drops_what_is_under_way(listener: socket.socket) -> None:
     async with Receiver([read, hang]) as receiver:
-        async with a_client(limits=Limits(connections_per_origin=1)) as client:
+        async with a_client(limits=PoolLimits(connections_per_origin=1)) as client:
             asked = [send(client, receiver.url), send(client, receiver.url), send(client, url_of(listener))]
             await receiver.next_request()
         with pytest.raises(RuntimeError, match="closed"):

@@ -26,12 +26,12 @@ from delivery.client_kit import (
 )
 from delivery.receiver import Receiver, hang, reset
 from tidings.delivery.address import AddressPolicy, Resolver
-from tidings.delivery.client import Client, Limits, Reply
-from tidings.delivery.connection import Connection, Reading
+from tidings.delivery.client import Client, PoolLimits, Reply
+from tidings.delivery.connection import Reading, ReceiverConnection
 from tidings.delivery.dial import DirectDialer, Origin, explained, tls_context
 from tidings.delivery.pool import House, Pool
 from tidings.delivery.sending import Sending
-from tidings.delivery.wheel import Wheel
+from tidings.delivery.wheel import TimerWheel
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ async def test_a_client_closes_with_dials_in_flight_at_any_turn(ready: socket.so
 
 
 async def test_two_thousand_dials_that_get_no_answer_do_not_hold_up_a_close(listener: socket.socket) -> None:
-    limits = Limits(connections_per_origin=2_000, idle_per_origin=2_000)
+    limits = PoolLimits(connections_per_origin=2_000, idle_per_origin=2_000)
     with crowd(listener):
         async with a_client(timeout_seconds=30.0, limits=limits) as client:
             for _ in range(2_000):
@@ -245,13 +245,13 @@ async def test_a_dial_given_up_as_it_succeeds_leaves_no_connection(monkeypatch: 
 
     async with Receiver() as receiver:
         dialer = DirectDialer(Resolver(LOOPBACK, look_up=names()), tls_context(verify=True))
-        made: list[Connection] = []
-        owner = Pool(House(dialer, Limits(), Wheel(loop.call_later, monotonic)), Origin("", "http", "", 0))
+        made: list[ReceiverConnection] = []
+        owner = Pool(House(dialer, PoolLimits(), TimerWheel(loop.call_later, monotonic)), Origin("", "http", "", 0))
 
-        def make() -> Connection:
+        def make() -> ReceiverConnection:
             now = monotonic()
-            sending = Sending(b"", lambda _: None, Wheel(loop.call_later, monotonic), now, now + 9, now + 9)
-            made.append(Connection(owner, Reading(1, 1.0), sending))
+            sending = Sending(b"", lambda _: None, TimerWheel(loop.call_later, monotonic), now, now + 9, now + 9)
+            made.append(ReceiverConnection(owner, Reading(1, 1.0), sending))
             return made[0]
 
         with monkeypatch.context() as patched:

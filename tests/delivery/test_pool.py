@@ -8,7 +8,7 @@ import pytest
 
 from delivery.client_kit import GRACE, a_client, ask, open_sockets, send, settled_sockets, until, url_of
 from delivery.receiver import OK, Receiver, Script, answer, hang, read, reset, say, serve, wait_for
-from tidings.delivery.client import Client, Limits, Reply
+from tidings.delivery.client import Client, PoolLimits, Reply
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def test_a_connection_that_speaks_while_idle_is_closed(client: Client) -> 
 
 
 async def test_idle_connections_are_closed_in_time() -> None:
-    limits = Limits(idle_seconds=0.2)
+    limits = PoolLimits(idle_seconds=0.2)
     async with a_client(limits=limits) as client, Receiver() as receiver:
         await ask(client, receiver.url)
         assert client.connections == 1
@@ -93,7 +93,7 @@ async def test_idle_connections_are_closed_in_time() -> None:
 
 
 async def test_a_connection_past_its_age_is_not_kept() -> None:
-    async with a_client(limits=Limits(max_age_seconds=0.0)) as client, Receiver() as receiver:
+    async with a_client(limits=PoolLimits(max_age_seconds=0.0)) as client, Receiver() as receiver:
         await ask(client, receiver.url)
         await ask(client, receiver.url)
 
@@ -101,7 +101,7 @@ async def test_a_connection_past_its_age_is_not_kept() -> None:
 
 
 async def test_requests_beyond_the_bound_wait_their_turn() -> None:
-    async with a_client(limits=Limits(connections_per_origin=2)) as client, Receiver() as receiver:
+    async with a_client(limits=PoolLimits(connections_per_origin=2)) as client, Receiver() as receiver:
         replies = await asyncio.gather(*(send(client, receiver.url, body=b"%d" % place).reply for place in range(20)))
 
     assert [reply.status for reply in replies] == [200] * 20
@@ -109,7 +109,7 @@ async def test_requests_beyond_the_bound_wait_their_turn() -> None:
 
 
 async def test_waiting_for_a_connection_counts_towards_the_deadline() -> None:
-    async with a_client(limits=Limits(connections_per_origin=1)) as client, Receiver([read, hang]) as receiver:
+    async with a_client(limits=PoolLimits(connections_per_origin=1)) as client, Receiver([read, hang]) as receiver:
         replies = await asyncio.gather(send(client, receiver.url).reply, send(client, receiver.url).reply)
 
     assert [reply.error for reply in replies] == ["request timed out"] * 2
@@ -117,14 +117,14 @@ async def test_waiting_for_a_connection_counts_towards_the_deadline() -> None:
 
 
 async def test_a_failed_connection_gives_its_place_to_the_next() -> None:
-    async with a_client(limits=Limits(connections_per_origin=1)) as client, Receiver([read], [serve]) as receiver:
+    async with a_client(limits=PoolLimits(connections_per_origin=1)) as client, Receiver([read], [serve]) as receiver:
         first, second = await asyncio.gather(send(client, receiver.url).reply, send(client, receiver.url).reply)
 
     assert (first.status, second.status) == (0, 200)
 
 
 async def test_no_more_connections_are_kept_than_told() -> None:
-    limits = Limits(kept_connections=1)
+    limits = PoolLimits(kept_connections=1)
     async with a_client(limits=limits) as client, Receiver() as one, Receiver() as other:
         for receiver in (one, other, one, other):
             await ask(client, receiver.url)
@@ -133,7 +133,7 @@ async def test_no_more_connections_are_kept_than_told() -> None:
 
 
 async def test_no_more_connections_to_an_origin_are_kept_than_told() -> None:
-    limits = Limits(idle_per_origin=2)
+    limits = PoolLimits(idle_per_origin=2)
     async with a_client(limits=limits) as client, Receiver() as receiver:
         await asyncio.gather(*(send(client, receiver.url).reply for _ in range(5)))
         await until(lambda: client.connections == 2)
@@ -144,7 +144,7 @@ async def test_no_more_connections_to_an_origin_are_kept_than_told() -> None:
 
 
 async def test_a_request_that_is_sent_again_does_not_lose_its_turn() -> None:
-    limits = Limits(connections_per_origin=1)
+    limits = PoolLimits(connections_per_origin=1)
     async with a_client(limits=limits) as client, Receiver([*answer(), read], [serve]) as receiver:
         await ask(client, receiver.url)
         asked = [send(client, receiver.url, body=b"%d" % place) for place in range(3)]
@@ -158,7 +158,7 @@ async def test_a_request_that_is_sent_again_does_not_lose_its_turn() -> None:
 async def test_a_waiting_request_can_be_cancelled() -> None:
     released = asyncio.Event()
     script = [read, wait_for(released), say(OK), serve]
-    async with a_client(limits=Limits(connections_per_origin=1)) as client, Receiver(script) as receiver:
+    async with a_client(limits=PoolLimits(connections_per_origin=1)) as client, Receiver(script) as receiver:
         first, second, third = (send(client, receiver.url, body=b"%d" % place) for place in range(3))
         second.sending.cancel()
         released.set()
@@ -168,9 +168,10 @@ async def test_a_waiting_request_can_be_cancelled() -> None:
 
 
 @pytest.mark.parametrize(
-    "limits", [Limits(), Limits(idle_per_origin=0), Limits(idle_seconds=0.0), Limits(max_age_seconds=0.0)]
+    "limits",
+    [PoolLimits(), PoolLimits(idle_per_origin=0), PoolLimits(idle_seconds=0.0), PoolLimits(max_age_seconds=0.0)],
 )
-async def test_a_place_is_given_back_however_a_request_ends(limits: Limits, listener: socket.socket) -> None:
+async def test_a_place_is_given_back_however_a_request_ends(limits: PoolLimits, listener: socket.socket) -> None:
     limits = dataclasses.replace(limits, connections_per_origin=1, grace_seconds=GRACE)
     script: list[Script] = [[read], [read, hang], [serve]]
     async with a_client(limits=limits) as client, Receiver(*script) as receiver:
@@ -186,7 +187,7 @@ async def test_a_place_is_given_back_however_a_request_ends(limits: Limits, list
 
 
 async def test_an_origin_with_nothing_left_is_forgotten() -> None:
-    async with a_client(limits=Limits(idle_seconds=0.2)) as client, Receiver() as receiver:
+    async with a_client(limits=PoolLimits(idle_seconds=0.2)) as client, Receiver() as receiver:
         await ask(client, receiver.url)
         cancelled = send(client, receiver.url)
         cancelled.sending.cancel()
@@ -211,7 +212,7 @@ async def test_no_socket_is_left_after_every_kind_of_end(listener: socket.socket
 
 
 async def test_an_idle_client_has_no_timer() -> None:
-    async with a_client(limits=Limits(idle_seconds=0.2)) as client, Receiver() as receiver:
+    async with a_client(limits=PoolLimits(idle_seconds=0.2)) as client, Receiver() as receiver:
         await ask(client, receiver.url)
         await until(lambda: client.connections == 0)
 

@@ -14,7 +14,7 @@ from delivery.proxies import HttpProxy, Proxy, SocksProxy, nobody
 from delivery.receiver import Peer, Receiver, Step, hang, reset, say
 from tidings.delivery import proxy as ours
 from tidings.delivery.address import AddressPolicy
-from tidings.delivery.client import Limits, Reply
+from tidings.delivery.client import PoolLimits, Reply
 
 Kind: TypeAlias = Callable[..., Proxy]
 KINDS = pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
@@ -215,7 +215,7 @@ async def test_a_request_cancelled_at_any_moment_leaves_no_socket(kind: Kind, au
     tls = authority.receiver_context("127.0.0.1")
     async with Receiver(tls=tls) as receiver, kind() as proxy:
         before = open_sockets()
-        settings, limits = ours.Proxy.of(proxy.address), Limits(idle_per_origin=0)
+        settings, limits = ours.Proxy.of(proxy.address), PoolLimits(idle_per_origin=0)
         async with a_client(proxy=settings, tls=authority.client_context(), limits=limits) as client:
             for turns in range(40):
                 asked = send(client, receiver.url)
@@ -254,7 +254,7 @@ async def test_what_was_vetted_is_what_a_proxy_is_asked_for_though_the_name_turn
     async with (
         Receiver() as receiver,
         kind() as proxy,
-        a_client(proxy=ours.Proxy.of(proxy.address), look_up=rebinding, limits=Limits(idle_per_origin=0)) as client,
+        a_client(proxy=ours.Proxy.of(proxy.address), look_up=rebinding, limits=PoolLimits(idle_per_origin=0)) as client,
     ):
         first = await ask(client, f"http://rebind.example:{receiver.port}/")
         again = await ask(client, f"http://rebind.example:{receiver.port}/")

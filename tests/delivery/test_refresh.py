@@ -2,7 +2,7 @@
 """What is in memory for an endpoint that changes is handed back, and nothing else is."""
 
 from tidings.clock import ManualClock
-from tidings.delivery.budget import Bounds
+from tidings.delivery.budget import MemoryLimits
 from tidings.delivery.endpoint_queue import Cancellable
 from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.throttle import Pacer, Window
@@ -43,7 +43,7 @@ class World:
         self.back: list[str] = []
         self.claim_requests = 0
         self.queues = EndpointQueues(
-            Bounds(concurrency=concurrency, memory=100, patience=10.0),
+            MemoryLimits(concurrency=concurrency, memory=100, max_wait=10.0),
             self.clock,
             start=self._start,
             hand_back=self._hand_back,

@@ -271,7 +271,7 @@ async def test_a_fault_in_claiming_does_not_end_the_claiming(db: Database, monke
     assert door.seen == [accepted.id.lower()]
 
 
-async def test_a_lapsed_row_that_somebody_holds_is_not_waited_for_in_circles(
+async def test_an_expired_lease_that_another_transaction_holds_causes_no_busy_loop(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = await opened(postgres_dsn), await opened(postgres_dsn)

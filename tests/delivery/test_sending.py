@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 
 from tidings.delivery.sending import Reply, Sending
-from tidings.delivery.wheel import Wheel
+from tidings.delivery.wheel import TimerWheel
 
 BODY_SECONDS = 1_000.0
 
@@ -45,8 +45,8 @@ class Place:
 
 
 @pytest.fixture
-def wheel() -> Wheel:
-    return Wheel(Timers().call_later, monotonic)
+def wheel() -> TimerWheel:
+    return TimerWheel(Timers().call_later, monotonic)
 
 
 @pytest.fixture
@@ -54,14 +54,14 @@ def replies() -> list[Reply]:
     return []
 
 
-def begun(wheel: Wheel, replies: list[Reply], place: Place, *, body_seconds: float = BODY_SECONDS) -> Sending:
+def begun(wheel: TimerWheel, replies: list[Reply], place: Place, *, body_seconds: float = BODY_SECONDS) -> Sending:
     now = monotonic()
     sending = Sending(b"", replies.append, wheel, now, now + 10, now + body_seconds)
     sending.carrier = place
     return sending
 
 
-def test_a_reply_takes_the_deadline_off_the_wheel(wheel: Wheel, replies: list[Reply]) -> None:
+def test_a_reply_takes_the_deadline_off_the_wheel(wheel: TimerWheel, replies: list[Reply]) -> None:
     sending = begun(wheel, replies, Place())
     during = len(wheel)
 
@@ -70,7 +70,7 @@ def test_a_reply_takes_the_deadline_off_the_wheel(wheel: Wheel, replies: list[Re
     assert (during, len(wheel), len(replies)) == (1, 0, 1)
 
 
-def test_a_cancellation_takes_the_deadline_off_the_wheel(wheel: Wheel, replies: list[Reply]) -> None:
+def test_a_cancellation_takes_the_deadline_off_the_wheel(wheel: TimerWheel, replies: list[Reply]) -> None:
     place = Place()
     sending = begun(wheel, replies, place)
 
@@ -79,7 +79,7 @@ def test_a_cancellation_takes_the_deadline_off_the_wheel(wheel: Wheel, replies: 
     assert (len(wheel), replies, place.dropped) == (0, [], [sending])
 
 
-def test_no_answer_by_the_first_deadline_is_the_end(wheel: Wheel, replies: list[Reply]) -> None:
+def test_no_answer_by_the_first_deadline_is_the_end(wheel: TimerWheel, replies: list[Reply]) -> None:
     place = Place()
     sending = begun(wheel, replies, place)
 
@@ -89,7 +89,7 @@ def test_no_answer_by_the_first_deadline_is_the_end(wheel: Wheel, replies: list[
     assert (len(wheel), place.dropped) == (0, [sending])
 
 
-def test_a_head_by_the_first_deadline_leaves_the_body_its_own(wheel: Wheel, replies: list[Reply]) -> None:
+def test_a_head_by_the_first_deadline_leaves_the_body_its_own(wheel: TimerWheel, replies: list[Reply]) -> None:
     place = Place(Reply(200, b"part", 5))
     sending = begun(wheel, replies, place)
     first = sending.ends_at
@@ -103,7 +103,7 @@ def test_a_head_by_the_first_deadline_leaves_the_body_its_own(wheel: Wheel, repl
     assert first == sending.ends_at
 
 
-def test_a_body_that_is_late_ends_with_what_came(wheel: Wheel, replies: list[Reply]) -> None:
+def test_a_body_that_is_late_ends_with_what_came(wheel: TimerWheel, replies: list[Reply]) -> None:
     partial = Reply(200, b"part", 5)
     sending = begun(wheel, replies, Place(partial), body_seconds=0.0)
 
@@ -114,7 +114,7 @@ def test_a_body_that_is_late_ends_with_what_came(wheel: Wheel, replies: list[Rep
     assert len(wheel) == 0
 
 
-def test_a_timeout_names_what_had_failed_before(wheel: Wheel, replies: list[Reply]) -> None:
+def test_a_timeout_names_what_had_failed_before(wheel: TimerWheel, replies: list[Reply]) -> None:
     begun(wheel, replies, Place(failed="192.0.2.1: connection refused")).expire()
 
     assert [reply.error for reply in replies] == ["request timed out; 192.0.2.1: connection refused"]

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidings.delivery.target import Target, compile_target
+from tidings.delivery.target import RequestTarget, compile_target
 
 
-def request_of(target: Target) -> list[bytes]:
+def request_of(target: RequestTarget) -> list[bytes]:
     head, _, _ = target.request("msg_1", 7, b"v1,A", b"{}").partition(b"\r\n\r\n")
     return head.split(b"\r\n")
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tidings.delivery.wheel import Wheel
+from tidings.delivery.wheel import TimerWheel
 
 
 class Timer:
@@ -63,12 +63,12 @@ def loop() -> Loop:
 
 
 @pytest.fixture
-def wheel(loop: Loop) -> Wheel:
-    return Wheel(loop.call_later, loop.now, tick_seconds=0.1)
+def wheel(loop: Loop) -> TimerWheel:
+    return TimerWheel(loop.call_later, loop.now, tick_seconds=0.1)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01, 0.1, 0.15, 1.0, 29.97, 30.0])
-def test_a_deadline_comes_within_a_tick_and_never_before(loop: Loop, wheel: Wheel, seconds: float) -> None:
+def test_a_deadline_comes_within_a_tick_and_never_before(loop: Loop, wheel: TimerWheel, seconds: float) -> None:
     item = Item()
 
     wheel.add(loop.moment + seconds, item)
@@ -79,7 +79,7 @@ def test_a_deadline_comes_within_a_tick_and_never_before(loop: Loop, wheel: Whee
     assert (early, item.expired) == (0, 1)
 
 
-def test_a_dropped_deadline_never_comes(loop: Loop, wheel: Wheel) -> None:
+def test_a_dropped_deadline_never_comes(loop: Loop, wheel: TimerWheel) -> None:
     dropped, kept = Item(), Item()
     slot = wheel.add(loop.moment + 1, dropped)
     wheel.add(loop.moment + 1, kept)
@@ -90,7 +90,7 @@ def test_a_dropped_deadline_never_comes(loop: Loop, wheel: Wheel) -> None:
     assert (dropped.expired, kept.expired) == (0, 1)
 
 
-def test_an_earlier_deadline_set_later_comes_first(loop: Loop, wheel: Wheel) -> None:
+def test_an_earlier_deadline_set_later_comes_first(loop: Loop, wheel: TimerWheel) -> None:
     order: list[str] = []
     wheel.add(loop.moment + 3, Item(lambda: order.append("late")))
     wheel.add(loop.moment + 1, Item(lambda: order.append("early")))
@@ -100,7 +100,7 @@ def test_an_earlier_deadline_set_later_comes_first(loop: Loop, wheel: Wheel) -> 
     assert order == ["early", "late"]
 
 
-def test_an_empty_wheel_sets_no_timer(loop: Loop, wheel: Wheel) -> None:
+def test_an_empty_wheel_sets_no_timer(loop: Loop, wheel: TimerWheel) -> None:
     for _ in range(1000):
         item = Item()
         wheel.drop(wheel.add(loop.moment + 30, item), item)
@@ -114,7 +114,7 @@ def test_an_empty_wheel_sets_no_timer(loop: Loop, wheel: Wheel) -> None:
     assert woken == loop.wakeups == 1
 
 
-def test_a_deadline_may_set_the_next_one(loop: Loop, wheel: Wheel) -> None:
+def test_a_deadline_may_set_the_next_one(loop: Loop, wheel: TimerWheel) -> None:
     second = Item()
     wheel.add(loop.moment + 1, Item(lambda: void(wheel.add(loop.moment + 1, second))))
 
@@ -125,7 +125,7 @@ def test_a_deadline_may_set_the_next_one(loop: Loop, wheel: Wheel) -> None:
     assert (early, second.expired) == (0, 1)
 
 
-def test_after_a_stall_the_loop_reads_first(loop: Loop, wheel: Wheel) -> None:
+def test_after_a_stall_the_loop_reads_first(loop: Loop, wheel: TimerWheel) -> None:
     answered, silent = Item(), Item()
     slot = wheel.add(loop.moment + 1, answered)
     wheel.add(loop.moment + 1, silent)
@@ -138,7 +138,7 @@ def test_after_a_stall_the_loop_reads_first(loop: Loop, wheel: Wheel) -> None:
     assert (answered.expired, silent.expired) == (0, 1)
 
 
-def test_one_stall_after_another_does_not_hold_deadlines_back(loop: Loop, wheel: Wheel) -> None:
+def test_one_stall_after_another_does_not_hold_deadlines_back(loop: Loop, wheel: TimerWheel) -> None:
     item = Item()
     wheel.add(loop.moment + 1, item)
 
@@ -149,7 +149,7 @@ def test_one_stall_after_another_does_not_hold_deadlines_back(loop: Loop, wheel:
     assert item.expired == 1
 
 
-def test_a_closed_wheel_is_still(loop: Loop, wheel: Wheel) -> None:
+def test_a_closed_wheel_is_still(loop: Loop, wheel: TimerWheel) -> None:
     item = Item()
     wheel.add(loop.moment + 1, item)
 

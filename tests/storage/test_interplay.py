@@ -135,7 +135,7 @@ class Interplay(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self._write(lambda tx: deliveries.return_lapsed(tx, before=self.now, now=self.now, limit=100))
+        self._write(lambda tx: deliveries.return_expired(tx, before=self.now, now=self.now, limit=100))
         for key, row in self.model.items():
             if row.lease is not None and row.lease_until is not None and row.lease_until <= self.now:
                 self.model[key] = rules.returned(row, row.lease, self.now)

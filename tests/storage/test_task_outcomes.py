@@ -46,7 +46,7 @@ async def test_the_backlog_is_counted_in_an_index(db: Database) -> None:
     plan = await explained(db, deliveries._BACKLOG, endpoint="ep_1", limit=50_000)  # noqa: SLF001 - the statement
 
     assert "delivery_due" in plan, plan
-    assert "delivery_lapse" in plan, plan
+    assert "delivery_lease_expiry" in plan, plan
     assert "Seq Scan" not in plan
 
 

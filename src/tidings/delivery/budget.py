@@ -21,14 +21,14 @@ LARGE: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class MemoryLimits:
     """How much may be in memory and for how long."""
 
     concurrency: int
     """Sends under way to one endpoint."""
     memory: int
     """Deliveries in memory, of all endpoints."""
-    patience: float
+    max_wait: float
     """Seconds that a delivery may wait unsent before it is handed back."""
     memory_bytes: int = 128 * 1024 * 1024
     """Of large payloads in memory."""
@@ -41,7 +41,7 @@ class Bounds:
         return max(2 * self.concurrency, min(1_000, self.memory // 4))
 
 
-class Budget:
+class MemoryBudget:
     """What is held and reserved."""
 
     __slots__ = (
@@ -52,7 +52,7 @@ class Budget:
         "held",
         "held_bytes",
         "reserved",
-        "spoken_for",
+        "reserved_bytes",
     )
 
     def __init__(self, deliveries: int, payload_bytes: int) -> None:
@@ -65,18 +65,18 @@ class Budget:
         self.held = 0
         self.held_bytes = 0
         self.reserved = 0
-        self.spoken_for = 0
+        self.reserved_bytes = 0
         """Bytes that are reserved."""
 
     @property
-    def left(self) -> int:
+    def free(self) -> int:
         """How many more deliveries fit."""
         return self._deliveries - self.held - self.reserved
 
     @property
-    def bytes_left(self) -> int:
+    def free_bytes(self) -> int:
         """How many more bytes of large payloads fit."""
-        return self._payload_bytes - self.held_bytes - self.spoken_for
+        return self._payload_bytes - self.held_bytes - self.reserved_bytes
 
     @property
     def is_half_empty(self) -> bool:
@@ -86,7 +86,7 @@ class Budget:
     def release(self, deliveries: int, payload_bytes: int) -> None:
         """End a reservation."""
         self.reserved -= deliveries
-        self.spoken_for -= payload_bytes
+        self.reserved_bytes -= payload_bytes
 
     def reserve_payload(self, size: int) -> int | None:
         """Reserve a large payload, which all deliveries of its message share; return its bytes, or None if too large.
@@ -103,9 +103,9 @@ class Budget:
         return self._reserve(size, size) if _copies(receiver) else 0
 
     def _reserve(self, size: int, alone: int) -> int | None:
-        if size > self.bytes_left and self.held_bytes + self.spoken_for > alone:
+        if size > self.free_bytes and self.held_bytes + self.reserved_bytes > alone:
             return None
-        self.spoken_for += size
+        self.reserved_bytes += size
         return size
 
     def payload(self, msg_id: str) -> bytes | None:
@@ -113,7 +113,7 @@ class Budget:
         found = self._payloads.get(msg_id)
         return None if found is None else found[0]
 
-    def keep(self, send: Send) -> None:
+    def add(self, send: Send) -> None:
         """Count a delivery that comes to memory, and share its payload."""
         self.held += 1
         size = len(send.payload)
@@ -129,7 +129,7 @@ class Budget:
             self._copies.add(send)
             self.held_bytes += size
 
-    def drop(self, send: Send) -> None:
+    def remove(self, send: Send) -> None:
         """Count out a delivery that leaves memory."""
         self.held -= 1
         size = len(send.payload)
@@ -144,9 +144,9 @@ class Budget:
             self._copies.discard(send)
             self.held_bytes -= size
 
-    def end(self, send: Send) -> None:
+    def remove_and_clear(self, send: Send) -> None:
         """Count out a delivery that is sent no more from memory, and let go of a large payload."""
-        self.drop(send)
+        self.remove(send)
         if len(send.payload) > LARGE:
             send.payload = b""
 
@@ -155,7 +155,7 @@ def _copies(receiver: Receiver) -> bool:
     return receiver.url.startswith("https:")
 
 
-def shared(rooms: Sequence[tuple[str, int]], most: int) -> list[tuple[str, int]]:
+def fair_shares(rooms: Sequence[tuple[str, int]], most: int) -> list[tuple[str, int]]:
     """Divide what memory has left among endpoints: none gets more than it has room for, or more than its share."""
     if sum(map(_room, rooms)) <= most:
         return list(rooms)

@@ -18,7 +18,7 @@ from typing import Final
 
 from tidings.clock import SECOND, Clock
 from tidings.core.routing import RoutingCache
-from tidings.delivery.budget import shared
+from tidings.delivery.budget import fair_shares
 from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.payloads import payloads_of
 from tidings.delivery.settle import SendResult, SettleBatcher
@@ -33,7 +33,7 @@ from tidings.storage.deliveries import Settled
 
 _ENDPOINTS: Final = 200
 """Endpoints looked at in one transaction."""
-_LAPSED: Final = 500
+_EXPIRED_BATCH: Final = 500
 _BATCH: Final = 1_000
 _REPLAY_SHARE: Final = 10
 """One in so many claims is for the replay lane while the live lane has work."""
@@ -52,7 +52,7 @@ _LONGEST_SLEEP: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class ClaimDestinations:
     """Where claimed deliveries go: to be sent soon, at their moment, or, if they cannot be sent, to be ended."""
 
     queues: EndpointQueues
@@ -96,7 +96,7 @@ class Claimer:
         db: Database,
         clock: Clock,
         routing: RoutingCache,
-        memory: Memory,
+        destinations: ClaimDestinations,
         *,
         leases: Leases,
         lease_ms: int,
@@ -104,9 +104,9 @@ class Claimer:
         self._db = db
         self._clock = clock
         self._routing = routing
-        self._queues = memory.queues
-        self._settler = memory.settler
-        self._pacer = memory.pacer
+        self._queues = destinations.queues
+        self._settler = destinations.settler
+        self._pacer = destinations.pacer
         self._throttle = Throttle(clock)
         self._put_off: dict[str, float] = {}
         self._large: set[str] = set()
@@ -190,7 +190,8 @@ class Claimer:
             if not claimed.more and not is_whole:  # the last look has failed half-way, and this one went on from there
                 is_whole = True
             elif not claimed.more:
-                if self._next_at is not None:  # a lapsed row that somebody else holds is not waited for in circles
+                # An expired lease that another transaction holds must not cause a busy loop.
+                if self._next_at is not None:
                     self._next_at = max(self._next_at, self._clock.now() + _BREATH_MS)
                 return
 
@@ -198,7 +199,7 @@ class Claimer:
         """Give what a pass has taken to whom it concerns."""
         self._queues.enqueue(claimed.sends)
         for send, _ in claimed.paced:
-            self._queues.budget.keep(send)
+            self._queues.budget.add(send)
         if claimed.paced:
             self._pacer.take(claimed.paced)
         for send in claimed.dropped:
@@ -217,7 +218,7 @@ class Claimer:
         plan = _Plan([], 0, is_cut=False)
         try:
             async with self._db.write(background=True, synced=False) as tx:
-                lapsed = await deliveries.return_lapsed(tx, before=now, now=now, limit=_LAPSED)
+                expired = await deliveries.return_expired(tx, before=now, now=now, limit=_EXPIRED_BATCH)
                 found = await deliveries.due_endpoints(tx, now, after=self._after, limit=_ENDPOINTS)
                 self._after = found[-1][0] if len(found) == _ENDPOINTS else ""
                 receivers, gone, abandoned = await self._receivers(tx, found)
@@ -234,7 +235,7 @@ class Claimer:
         self._large = (self._large - taken.keys()) | large
         self._wait_for([receivers[each] for each in unfinished], plan.limited, large)
         # Who got as much as there was room for asks again when there is more of it: the queue sees to that.
-        more = bool(lapsed) or abandoned or self._after != "" or (plan.is_cut and bool(rows))
+        more = bool(expired) or abandoned or self._after != "" or (plan.is_cut and bool(rows))
         plain, paced = split(sends, windows)
         live = Counter(row["endpoint_id"] for row in rows if row["lane"] == Lane.LIVE)
         rooms = dict(plan.wanted)
@@ -251,7 +252,7 @@ class Claimer:
         if self._put_off:
             self._put_off = {each: until for each, until in self._put_off.items() if until > now}
         looked_at = [each for each in receivers.values() if each.id not in self._put_off]
-        most = self._queues.budget.left
+        most = self._queues.budget.free
         rooms = [(each.id, room) for each in looked_at if not each.limits and (room := self._room(each.id))]
         plan.wanted = self._shared(rooms)
         taken = sum(n for _, n in plan.wanted)
@@ -275,8 +276,8 @@ class Claimer:
         """Divide what memory has left, and one pass takes, and what is left of it for endpoints that do not answer."""
         others = [each for each in rooms if not self._queues.answers(each[0])]
         wanted = [each for each in rooms if self._queues.answers(each[0])]
-        wanted += shared(others, self._queues.capacity_for_unanswered)
-        return shared(wanted, min(self._queues.budget.left, _PASS))
+        wanted += fair_shares(others, self._queues.capacity_for_unanswered)
+        return fair_shares(wanted, min(self._queues.budget.free, _PASS))
 
     def _room(self, endpoint_id: str) -> int:
         """Return how many rows of an endpoint fit: few where the last ones were too large for what memory had left."""
@@ -288,7 +289,7 @@ class Claimer:
         waiting = self._pacer.held_for(receiver.id)
         spare = self._queues.free_slots(receiver.id)
         most = spare if self._queues.is_crowded(receiver.id) else _MOST_PACED
-        return max(0, min(most - waiting, self._queues.budget.left - taken))
+        return max(0, min(most - waiting, self._queues.budget.free - taken))
 
     def _wait_for(self, unfinished: Iterable[Receiver], limited: Round | None, large: Container[str]) -> None:
         """Put endpoints off that have more to send than they may, or than memory has room for: until when, is known."""

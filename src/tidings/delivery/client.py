@@ -36,13 +36,13 @@ from typing import Final
 from tidings.delivery.address import AddressPolicy, LookUp, Resolver
 from tidings.delivery.dial import Dialer, DirectDialer, Origin, tls_context
 from tidings.delivery.lookup import NameServer
-from tidings.delivery.pool import House, Limits, Pool
+from tidings.delivery.pool import House, Pool, PoolLimits
 from tidings.delivery.proxy import Proxy, ProxyDialer
 from tidings.delivery.sending import Reply, Sending
-from tidings.delivery.target import Target, compile_target
-from tidings.delivery.wheel import TICK_SECONDS, Wheel
+from tidings.delivery.target import RequestTarget, compile_target
+from tidings.delivery.wheel import TICK_SECONDS, TimerWheel
 
-__all__ = ["Client", "Limits", "Reply", "Sending", "Target", "compile_target"]
+__all__ = ["Client", "PoolLimits", "Reply", "RequestTarget", "Sending", "compile_target"]
 
 
 _JOINED: Final = 4_096
@@ -57,7 +57,7 @@ class Client:
         policy: AddressPolicy,
         *,
         timeout_seconds: float,
-        limits: Limits | None = None,
+        limits: PoolLimits | None = None,
         proxy: Proxy | None = None,
         tls: ssl.SSLContext | None = None,
         look_up: LookUp | None = None,
@@ -66,10 +66,10 @@ class Client:
 
         `look_up` finds the addresses of a name in place of the system; what it finds is judged by the policy.
         """
-        limits = limits or Limits()
+        limits = limits or PoolLimits()
         self._timeout_seconds = timeout_seconds
         self._most_seconds = timeout_seconds + max(limits.grace_seconds - TICK_SECONDS, 0.0)
-        self._wheel = Wheel(asyncio.get_running_loop().call_later, monotonic)
+        self._wheel = TimerWheel(asyncio.get_running_loop().call_later, monotonic)
         self._names = NameServer()
         look_up = look_up or self._names.look_up
         resolver = Resolver(policy, look_up=look_up)
@@ -98,7 +98,7 @@ class Client:
 
     def send(
         self,
-        target: Target,
+        target: RequestTarget,
         msg_id: str,
         timestamp: int,
         signature: bytes,
@@ -128,7 +128,7 @@ class Client:
         await self._dialer.close()
         self._names.close()
 
-    def _open_pool(self, target: Target) -> Pool:
+    def _open_pool(self, target: RequestTarget) -> Pool:
         origin = Origin(target.origin, target.scheme, target.host, target.port)
         pool = self._pools[target.origin] = Pool(self._house, origin)
         return pool

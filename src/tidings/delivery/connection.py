@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 class ConnectionOwner(Protocol):
     """Who holds connections and decides what they do next."""
 
-    def release(self, connection: "Connection") -> None:
+    def release(self, connection: "ReceiverConnection") -> None:
         """Take back a connection that can carry another request."""
         ...
 
-    def retire(self, connection: "Connection") -> None:
+    def retire(self, connection: "ReceiverConnection") -> None:
         """Forget a connection that can not."""
         ...
 
@@ -41,11 +41,11 @@ class ConnectionOwner(Protocol):
         """Send again, on a fresh connection, what this one did not carry."""
         ...
 
-    def opened(self, connection: "Connection") -> None:
+    def opened(self, connection: "ReceiverConnection") -> None:
         """Note that there is a socket."""
         ...
 
-    def closed(self, connection: "Connection") -> None:
+    def closed(self, connection: "ReceiverConnection") -> None:
         """Note that the socket is closed."""
         ...
 
@@ -66,7 +66,7 @@ class _Odd(Exception):
     """A head that needs a second look, though the parser takes it."""
 
 
-class Connection(StreamProtocol):
+class ReceiverConnection(StreamProtocol):
     """A transport with at most one sending on it; the first goes out as soon as there is a transport.
 
     The parser calls back for each part of an answer. Nothing leaves the class from inside such a call: whoever gets the

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 from tidings.delivery.address import OUR_LIMITS, Resolver, is_public, parse_literal
-from tidings.delivery.connection import Connection, cause_of
+from tidings.delivery.connection import ReceiverConnection, cause_of
 
 SHUTDOWN_SECONDS: Final = 1.0
 
@@ -71,7 +71,9 @@ def _label(address: str) -> str:
 class Dialer(Protocol):
     """How connections come about."""
 
-    async def connect(self, origin: Origin, make: Callable[[], Connection], ends_at: float, failures: Failures) -> None:
+    async def connect(
+        self, origin: Origin, make: Callable[[], ReceiverConnection], ends_at: float, failures: Failures
+    ) -> None:
         """Connect one of those that `make` makes, by a moment on the monotonic clock; it knows what to do then.
 
         Raises AddressError or OSError. `failures` collects the addresses that failed so far.
@@ -124,14 +126,16 @@ class DirectDialer:
         self._resolver = resolver
         self._tls = tls
 
-    async def connect(self, origin: Origin, make: Callable[[], Connection], ends_at: float, failures: Failures) -> None:
+    async def connect(
+        self, origin: Origin, make: Callable[[], ReceiverConnection], ends_at: float, failures: Failures
+    ) -> None:
         addresses = await self._resolver.resolve(origin.host)
         await in_turn(addresses, ends_at, lambda address: self._connect_to(address, origin, make()), failures)
 
     async def close(self) -> None:
         await self._resolver.close()
 
-    async def _connect_to(self, address: str, origin: Origin, connection: Connection) -> None:
+    async def _connect_to(self, address: str, origin: Origin, connection: ReceiverConnection) -> None:
         loop = asyncio.get_running_loop()
         try:
             if origin.scheme == "https":

@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from tidings.clock import Clock
-from tidings.delivery.budget import Bounds, Budget
+from tidings.delivery.background_budget import BackgroundBudget
+from tidings.delivery.budget import MemoryBudget, MemoryLimits
 from tidings.delivery.endpoint_queue import Cancellable, EndpointQueue
 from tidings.delivery.send_slots import SendSlots
-from tidings.delivery.spare import SpareTime
 from tidings.model.routing import Receiver, Send
 
 _SWEEP_SECONDS: Final = 0.25
@@ -40,7 +40,7 @@ _REDUCED_CONCURRENCY: Final = 4
 """Sends in flight to an endpoint with reduced concurrency."""
 _REDUCED_LENGTH: Final = 24
 """Deliveries that wait for an endpoint with reduced concurrency."""
-_NO_TIME_SECONDS: Final = 0.002
+_BUDGET_RETRY_SECONDS: Final = 0.002
 """How long to wait before asking the background budget again."""
 
 
@@ -53,28 +53,28 @@ class EndpointQueues:
 
     def __init__(
         self,
-        bounds: Bounds,
+        limits: MemoryLimits,
         clock: Clock,
         *,
         start: Callable[[Send], Cancellable],
         hand_back: Callable[[list[Send]], None],
         request_claim: Callable[[], None],
     ) -> None:
-        self._bounds = bounds
+        self._limits = limits
         self._clock = clock
         self._start = start
         self._hand_back = hand_back
         self._request_claim = request_claim
         self._queues: dict[str, EndpointQueue] = {}
         self._evicted_at: dict[str, float] = {}
-        self.budget = Budget(bounds.memory, bounds.memory_bytes)
-        self._slots = SendSlots(bounds.in_flight, bounds.memory)
+        self.budget = MemoryBudget(limits.memory, limits.memory_bytes)
+        self._slots = SendSlots(limits.in_flight, limits.memory)
         self._turn: asyncio.Handle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
         self._is_short = False
         self._closed = False
-        self._spare = SpareTime()
+        self._background_budget = BackgroundBudget()
         self._replaying: dict[EndpointQueue, None] = {}
         """Queues with replays to start, the next one first."""
         self._replayer: asyncio.Handle | None = None
@@ -99,14 +99,14 @@ class EndpointQueues:
 
     def has_capacity(self, endpoint_id: str) -> bool:
         """Return whether a new delivery of an endpoint may be enqueued now."""
-        if self._closed or self.budget.left <= 0:
+        if self._closed or self.budget.free <= 0:
             return False
         queue = self._queues.get(endpoint_id)
         if queue is None:
             return self.capacity_for_unanswered > 0
         if not queue.answers and self.capacity_for_unanswered <= 0:
             return False
-        most = _REDUCED_LENGTH if queue.is_reduced else self._bounds.queue_length
+        most = _REDUCED_LENGTH if queue.is_reduced else self._limits.queue_length
         return not queue.is_spilled and len(queue.waiting) < most
 
     @property
@@ -120,7 +120,7 @@ class EndpointQueues:
             return 0
         queue = self._queues.get(endpoint_id)
         held = 0 if queue is None else queue.held
-        most = _REDUCED_LENGTH if queue is not None and queue.is_reduced else 3 * self._bounds.concurrency
+        most = _REDUCED_LENGTH if queue is not None and queue.is_reduced else 3 * self._limits.concurrency
         return max(0, most - held)
 
     def note_memory_full(self) -> None:
@@ -143,7 +143,7 @@ class EndpointQueues:
             return 0
         queue = self._queues.get(endpoint_id)
         if queue is None:
-            return self._bounds.concurrency
+            return self._limits.concurrency
         return max(0, queue.concurrency - queue.held)
 
     def is_crowded(self, endpoint_id: str) -> bool:
@@ -162,10 +162,10 @@ class EndpointQueues:
             queue.receiver = send.receiver
             queue.add(send)
             touched[send.receiver.id] = queue
-            self.budget.keep(send)
+            self.budget.add(send)
             self._slots.add(queue)
         if any(queue.waiting for queue in touched.values()):
-            self._spare.urgent()
+            self._background_budget.note_foreground()
         for queue in touched.values():
             self._start_sends(queue)
         if self._sweeper is None and self.budget.held:
@@ -219,7 +219,7 @@ class EndpointQueues:
         return has_become_reduced
 
     def _remove(self, queue: EndpointQueue, send: Send) -> None:
-        self.budget.end(send)
+        self.budget.remove_and_clear(send)
         self._slots.remove(queue)
 
     def _count_unanswered(self, queue: EndpointQueue) -> bool:
@@ -234,12 +234,12 @@ class EndpointQueues:
     def _reduce(self, queue: EndpointQueue) -> None:
         queue.is_reduced = True
         queue.unanswered = max(queue.unanswered, 1)
-        queue.concurrency = min(_REDUCED_CONCURRENCY, self._bounds.concurrency)
+        queue.concurrency = min(_REDUCED_CONCURRENCY, self._limits.concurrency)
 
     def _restore(self, queue: EndpointQueue) -> None:
         queue.unanswered = 0
         queue.is_reduced = False
-        queue.concurrency = self._bounds.concurrency
+        queue.concurrency = self._limits.concurrency
 
     def evict(self, endpoint_id: str) -> None:
         """Hand back the waiting deliveries of an endpoint that was disabled, deleted or changed."""
@@ -307,7 +307,7 @@ class EndpointQueues:
         if queue is None:
             if len(self._queues) >= _QUEUES_KEPT:
                 self._remove_idle()
-            queue = self._queues[receiver.id] = EndpointQueue(receiver, self._bounds.concurrency)
+            queue = self._queues[receiver.id] = EndpointQueue(receiver, self._limits.concurrency)
             if receiver.is_marked:  # it was failing when it was last used: one answer restores full concurrency
                 self._reduce(queue)
         return queue
@@ -367,8 +367,8 @@ class EndpointQueues:
         self._replayer = None
         if self._closed or (queue := self._next_replaying()) is None:
             return  # the next send that ends schedules it again
-        has_time = self._spare.is_left()
-        if has_time:
+        is_allowed = self._background_budget.allows_work()
+        if is_allowed:
             del self._replaying[queue]
             if queue.replays and len(queue.in_flight) < self._slots.concurrency(queue):
                 self._start_next(queue)
@@ -376,7 +376,7 @@ class EndpointQueues:
         if self._replaying and self._replayer is None:
             loop = asyncio.get_running_loop()
             self._replayer = (
-                loop.call_soon(self._replay) if has_time else loop.call_later(_NO_TIME_SECONDS, self._replay)
+                loop.call_soon(self._replay) if is_allowed else loop.call_later(_BUDGET_RETRY_SECONDS, self._replay)
             )
 
     def _next_replaying(self) -> EndpointQueue | None:
@@ -402,7 +402,7 @@ class EndpointQueues:
     def _sweep(self) -> None:
         """Hand back deliveries that have waited too long; runs only while memory holds any."""
         self._sweeper = None
-        latest = self._clock.monotonic() - self._bounds.patience
+        latest = self._clock.monotonic() - self._limits.max_wait
         for queue in self._queues.values():
             late = []
             for deliveries in (queue.waiting, queue.replays):

@@ -21,7 +21,7 @@ JITTER: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RetryHint:
     """What a failed attempt says about the next one."""
 
     timed_out: bool = False
@@ -85,7 +85,7 @@ def response_text(body: bytes) -> str:
     return base64.b64encode(kept).decode() if "\0" in text else text
 
 
-def next_wait_ms(schedule: Sequence[int], attempts: int, refusal: Refusal, *, now: int, chance: float) -> int | None:
+def next_wait_ms(schedule: Sequence[int], attempts: int, refusal: RetryHint, *, now: int, chance: float) -> int | None:
     """Return how long to wait after a failed automatic attempt, in milliseconds, or None when it was the last.
 
     `schedule` holds seconds, `attempts` counts those made before this one, `chance` is uniform in [0, 1). A

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tidings.delivery.budget import LARGE, Budget
+from tidings.delivery.budget import LARGE, MemoryBudget
 from tidings.model.routing import Receiver
 from tidings.storage import intake
 from tidings.storage.database import Row, Write
@@ -23,7 +23,9 @@ class Payloads:
     """Bytes that were reserved; the caller releases them."""
 
 
-async def payloads_of(tx: Write, budget: Budget, rows: Sequence[Row], receivers: Mapping[str, Receiver]) -> Payloads:
+async def payloads_of(
+    tx: Write, budget: MemoryBudget, rows: Sequence[Row], receivers: Mapping[str, Receiver]
+) -> Payloads:
     """Return the payloads of rows; small ones always, large ones where they fit, and each once.
 
     A message whose payload is deleted is in neither collection.
@@ -51,7 +53,7 @@ async def payloads_of(tx: Write, budget: Budget, rows: Sequence[Row], receivers:
     return payloads
 
 
-def _fits(budget: Budget, payloads: Payloads, msg_id: str, size: int, to: Sequence[Receiver]) -> bool:
+def _fits(budget: MemoryBudget, payloads: Payloads, msg_id: str, size: int, to: Sequence[Receiver]) -> bool:
     """Reserve room for a large payload and its encrypted copies; return whether the payload has to be loaded.
 
     It has not if a delivery in memory shares it, or if no delivery fits.

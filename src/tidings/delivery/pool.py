@@ -12,10 +12,10 @@ from time import monotonic
 from typing import Any, Final
 
 from tidings.delivery.address import OUR_LIMITS, AddressError
-from tidings.delivery.connection import Connection, Reading, cause_of
+from tidings.delivery.connection import Reading, ReceiverConnection, cause_of
 from tidings.delivery.dial import AddressesError, Dialer, Failures, Origin, explained, reason_of
 from tidings.delivery.sending import Reply, Sending
-from tidings.delivery.wheel import Wheel
+from tidings.delivery.wheel import TimerWheel
 
 RETRY_WITHIN_SECONDS: Final = 1.0
 CLOSING_TURNS: Final = 10
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PoolLimits:
     """What the client may take up. None of these is a limit on requests: those wait, up to their deadline."""
 
     grace_seconds: float = 5.0
@@ -53,13 +53,13 @@ class House:
         "wheel",
     )
 
-    def __init__(self, dialer: Dialer, limits: Limits, wheel: Wheel) -> None:
+    def __init__(self, dialer: Dialer, limits: PoolLimits, wheel: TimerWheel) -> None:
         self.dialer = dialer
         self.limits = limits
         self.wheel = wheel
         self.reading = Reading(limits.max_body_bytes, limits.max_age_seconds)
         self.pools: dict[str, Pool] = {}
-        self.connections: set[Connection] = set()
+        self.connections: set[ReceiverConnection] = set()
         self.dials: set[asyncio.Task[None]] = set()
         self.is_closing = False
         self._is_reaping = False
@@ -89,7 +89,7 @@ class House:
         if shed:
             logger.warning("no socket was left: closed %d idle connections", len(shed))
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: ReceiverConnection) -> None:
         """Note that a socket is gone."""
         self.connections.discard(connection)
         if not self.connections:
@@ -151,8 +151,8 @@ class Pool:
     def __init__(self, house: House, origin: Origin) -> None:
         self._house = house
         self._origin = origin
-        self._idle: list[Connection] = []
-        self._open: set[Connection] = set()
+        self._idle: list[ReceiverConnection] = []
+        self._open: set[ReceiverConnection] = set()
         self._dialing = 0
         self._waiting: OrderedDict[Sending, None] = OrderedDict()
 
@@ -189,7 +189,7 @@ class Pool:
         self._check_empty()
         return bool(self._idle)
 
-    def shed(self) -> list[Connection]:
+    def shed(self) -> list[ReceiverConnection]:
         """Close what is idle, now; return it."""
         shed, self._idle = self._idle, []
         for connection in shed:
@@ -211,7 +211,7 @@ class Pool:
 
     # The owner of its connections.
 
-    def release(self, connection: Connection) -> None:
+    def release(self, connection: ReceiverConnection) -> None:
         if self._waiting:
             connection.start(self._waiting.popitem(last=False)[0])
             return
@@ -223,7 +223,7 @@ class Pool:
         self._idle.append(connection)
         self._house.reap_later()
 
-    def retire(self, connection: Connection) -> None:
+    def retire(self, connection: ReceiverConnection) -> None:
         if connection in self._idle:
             self._idle.remove(connection)
         self._open.discard(connection)
@@ -232,11 +232,11 @@ class Pool:
     def resend(self, sending: Sending) -> None:
         self._dial(sending)
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: ReceiverConnection) -> None:
         self._open.add(connection)
         self._house.connections.add(connection)
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: ReceiverConnection) -> None:
         self._house.closed(connection)
 
     # Making connections.
@@ -252,9 +252,9 @@ class Pool:
         task.add_done_callback(lambda dialled: self._dialled(sending, dialled))
 
     async def _connect(self, sending: Sending, dial: _Dial) -> None:
-        def make() -> Connection:
+        def make() -> ReceiverConnection:
             sending.carrier = dial  # a connection to another address may have carried it, and failed
-            return Connection(self, self._house.reading, sending)
+            return ReceiverConnection(self, self._house.reading, sending)
 
         dialer, failures = self._house.dialer, dial.failures
         try:

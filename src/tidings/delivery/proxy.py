@@ -40,7 +40,7 @@ from tidings.delivery.address import (
     plain,
     public_name,
 )
-from tidings.delivery.connection import Connection, cause_of
+from tidings.delivery.connection import ReceiverConnection, cause_of
 from tidings.delivery.dial import (
     SHUTDOWN_SECONDS,
     AddressesError,
@@ -154,7 +154,7 @@ class Proxy:
 
 
 class _Line(StreamProtocol):
-    """A connection while we talk to the proxy; what it carries then is handed over to a `Connection`."""
+    """A connection while we talk to the proxy; what it carries then is handed over to a `ReceiverConnection`."""
 
     def __init__(self) -> None:
         self._transport: Transport
@@ -224,7 +224,9 @@ class ProxyDialer:
         self._direct = DirectDialer(resolver, tls)
         self._complain_at = 0.0
 
-    async def connect(self, origin: Origin, make: Callable[[], Connection], ends_at: float, failures: Failures) -> None:
+    async def connect(
+        self, origin: Origin, make: Callable[[], ReceiverConnection], ends_at: float, failures: Failures
+    ) -> None:
         """Have the proxy try the receiver's addresses in turn."""
         if self._proxy.bypass.covers(origin.host):
             await self._direct.connect(origin, make, ends_at, failures)
@@ -246,7 +248,9 @@ class ProxyDialer:
             return (public_name(host),)
         return await self._resolver.resolve(host)
 
-    async def _tunnel(self, address: str, origin: Origin, make: Callable[[], Connection], ends_at: float) -> None:
+    async def _tunnel(
+        self, address: str, origin: Origin, make: Callable[[], ReceiverConnection], ends_at: float
+    ) -> None:
         line = await self._reach(ends_at)
         try:
             opening = _open_socks if self._proxy.scheme == "socks5" else _open_http

@@ -11,9 +11,9 @@ from tidings.core.delivery_sink import DeliverySink
 from tidings.core.health_recorder import DISABLING, HealthEvent, HealthEventKind, HealthRecorder
 from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
-from tidings.delivery.budget import LARGE, Bounds
-from tidings.delivery.claim import Claimer, Memory
-from tidings.delivery.client import Client, Limits
+from tidings.delivery.budget import LARGE, MemoryLimits
+from tidings.delivery.claim import ClaimDestinations, Claimer
+from tidings.delivery.client import Client, PoolLimits
 from tidings.delivery.dial import tls_context
 from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.proxy import Proxy
@@ -31,7 +31,7 @@ _CHUNK: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class DeliveryOptions:
     """How this process delivers."""
 
     policy: AddressPolicy
@@ -64,23 +64,23 @@ class Terms:
         return min(5.0, self.lease_grace / 5)
 
     @property
-    def patience(self) -> float:
+    def max_wait(self) -> float:
         """Return how long a delivery may wait in memory: then it still ends well within its lease."""
         return (self.lease_grace - self.body_grace) / 2
 
 
-class Delivery:
+class DeliveryRole:
     """Everything between a leased row and a receiver's answer."""
 
     def __init__(
-        self, db: Database, clock: Clock, routing: RoutingCache, terms: Terms, node: int | None = None
+        self, db: Database, clock: Clock, routing: RoutingCache, terms: DeliveryOptions, node: int | None = None
     ) -> None:
         """`node` is the number of this process, which its leases carry."""
         self._db = db
         self._clock = clock
         self._terms = terms
         self._leases = Leases(new_node() if node is None else node)
-        limits = Limits(
+        limits = PoolLimits(
             grace_seconds=terms.body_grace,
             connections_per_origin=terms.concurrency,
             idle_per_origin=terms.concurrency,
@@ -91,13 +91,15 @@ class Delivery:
         self.settler = SettleBatcher(db, clock, self.health, self._due_at, self._resend)
         options = SendOptions(terms.schedule, terms.whitelabel, terms.gone_disables)
         self._sender = Sender(self._client, clock, options, self._ended, self.health.failing)
-        bounds = Bounds(terms.concurrency, terms.memory, terms.patience, terms.memory_bytes, terms.in_flight)
+        memory_limits = MemoryLimits(
+            terms.concurrency, terms.memory, terms.max_wait, terms.memory_bytes, terms.in_flight
+        )
         self.queues = EndpointQueues(
-            bounds, clock, start=self._sender.start, hand_back=self._unsent, request_claim=self._request_claim
+            memory_limits, clock, start=self._sender.start, hand_back=self._unsent, request_claim=self._request_claim
         )
         self.pacer = Pacer(clock, start=self._start_now, hand_back=self._unpaced)
-        memory = Memory(self.queues, self.pacer, self.settler)
-        self.claimer = Claimer(db, clock, routing, memory, leases=self._leases, lease_ms=terms.lease_ms)
+        destinations = ClaimDestinations(self.queues, self.pacer, self.settler)
+        self.claimer = Claimer(db, clock, routing, destinations, leases=self._leases, lease_ms=terms.lease_ms)
         self._claiming: asyncio.Task[None] | None = None
 
     def sink(self) -> DeliverySink:
@@ -170,7 +172,7 @@ class Delivery:
         freed = _CHUNK
         while freed == _CHUNK:
             async with self._db.write(background=True, synced=False) as tx:
-                freed = await deliveries.return_lapsed(tx, before=_EVER, now=self._clock.now(), limit=_CHUNK)
+                freed = await deliveries.return_expired(tx, before=_EVER, now=self._clock.now(), limit=_CHUNK)
 
     def _ended(self, outcome: SendResult) -> None:
         self.settler.add(outcome)
@@ -187,7 +189,7 @@ class Delivery:
         """Send a delivery whose moment has come, if there is a place for it."""
         if not self.queues.free_slots(send.receiver.id):
             return False
-        self.queues.budget.drop(send)
+        self.queues.budget.remove(send)
         self.queues.enqueue([send])
         return True
 
@@ -204,7 +206,7 @@ class Delivery:
     def _unpaced(self, sends: list[Send]) -> None:
         """Hand back what the pacer held."""
         for send in sends:
-            self.queues.budget.end(send)
+            self.queues.budget.remove_and_clear(send)
         self._unsent(sends)
 
     def _due_at(self, moment: int) -> None:

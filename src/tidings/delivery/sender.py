@@ -10,12 +10,12 @@ from typing import Final
 from tidings import __version__, ids
 from tidings.clock import SECOND, Clock
 from tidings.core.health_recorder import FAILING_AFTER, HealthEvent
-from tidings.delivery.client import Client, Reply, Target, compile_target
+from tidings.delivery.client import Client, Reply, RequestTarget, compile_target
 from tidings.delivery.endpoint_queue import Cancellable
 from tidings.delivery.outcome import (
     GONE,
     ReceiverDirective,
-    Refusal,
+    RetryHint,
     health_event_kinds,
     is_delivered,
     next_wait_ms,
@@ -60,7 +60,7 @@ class Sender:
         self._options = options
         self._ended = ended
         self._failing = failing
-        self._targets: dict[Receiver, Target] = {}
+        self._targets: dict[Receiver, RequestTarget] = {}
 
     def start(self, send: Send) -> Cancellable:
         """HealthEvent a message and send it; never raises: a request that cannot be sent is a failed attempt."""
@@ -80,7 +80,7 @@ class Sender:
             asyncio.get_running_loop().call_soon(done, reply)
             return _Unsendable()
 
-    def _compiled(self, receiver: Receiver) -> Target:
+    def _compiled(self, receiver: Receiver) -> RequestTarget:
         if len(self._targets) >= _COMPILED:
             self._targets.clear()
         target = compile_target(
@@ -133,7 +133,7 @@ class Sender:
     def _next_at(self, send: Send, reply: Reply) -> int | None:
         if send.manual:
             return None
-        refusal = Refusal(reply.timed_out, reply.retry_after)
+        refusal = RetryHint(reply.timed_out, reply.retry_after)
         now = self._clock.now()
         wait = next_wait_ms(self._options.schedule, send.attempts, refusal, now=now, chance=random.random())  # noqa: S311 - jitter
         return None if wait is None else now + wait

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
-from tidings.delivery.wheel import Wheel
+from tidings.delivery.wheel import TimerWheel
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Sending:
         self,
         request: bytes,
         done: Callable[[Reply], None],
-        wheel: Wheel,
+        wheel: TimerWheel,
         started_at: float,
         head_by: float,
         ends_at: float,

@@ -3,7 +3,7 @@
 
 A batch starts when the one before it has been committed; where there is little to write it waits some milliseconds for
 more, since nobody waits for it and a transaction costs as much as a dozen messages. While the database is gone the
-outcomes stay in memory and are written when it is back; if this process dies first, the leases lapse and the messages
+outcomes stay in memory and are written when it is back; if this process dies first, the leases expire and the messages
 are sent again.
 """
 
@@ -152,7 +152,7 @@ class SettleBatcher:
 
     async def _settle_halves(self, batch: list[SendResult], error: Exception, *, is_unknown: bool) -> None:
         if len(batch) == 1:
-            # It stays leased: when the lease lapses, it is sent once more and may be written then.
+            # It stays leased: when the lease expires, it is sent once more and may be written then.
             failure(f"settling {batch[0].send.msg_id}", error)
             return
         middle = len(batch) // 2

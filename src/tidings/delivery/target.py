@@ -29,7 +29,7 @@ _Header = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """Where requests to an endpoint go and what is the same in all of them. Made by `compile_target`."""
 
     origin: str
@@ -60,7 +60,7 @@ class Target:
 
 def compile_target(
     url: str, *, version: str, headers: Mapping[str, str] | None = None, whitelabel: bool = False
-) -> Target:
+) -> RequestTarget:
     """Compile an endpoint's URL and custom headers.
 
     A custom header takes the place of one of ours that has its name in any case, and goes out exactly as configured;
@@ -83,7 +83,7 @@ def compile_target(
         *(header for header in last if header[0].lower() not in named),
         *(header for header in custom if header[0].lower() != b"host"),
     ]
-    return Target(
+    return RequestTarget(
         origin=f"{parts.scheme}://{host}:{port}",
         scheme=parts.scheme,
         host=host.strip("[]"),

@@ -25,7 +25,7 @@ class Handle(Protocol):
         ...
 
 
-class Wheel:
+class TimerWheel:
     """Deadlines in slots of one tick. A deadline comes at its moment or up to a tick later, never before."""
 
     __slots__ = ("_armed", "_call_later", "_handle", "_has_waited", "_now", "_per_second", "_slots")

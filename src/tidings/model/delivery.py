@@ -82,7 +82,7 @@ def failed(row: Delivery, lease: int, now: int, next_at: int | None) -> Delivery
 
 
 def returned(row: Delivery, lease: int, now: int) -> Delivery:
-    """Take back a delivery that was leased and not sent, or whose lease has lapsed."""
+    """Take back a delivery that was leased and not sent, or whose lease has expired."""
     if row.lease != lease:
         return row
     if row.again:

@@ -54,7 +54,7 @@ async def add(tx: Write, rows: Sequence[tuple[str, str, str, str, int, int | Non
 _NEXT: Final = (
     "SELECT (SELECT min(due_at) FROM delivery WHERE lease IS NULL AND due_at > CAST(:now AS BIGINT)) AS later,"
     " (SELECT min(due_at) FROM delivery WHERE lease IS NULL) AS first,"
-    " (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS lapse"
+    " (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS expiry"
 )
 
 
@@ -69,8 +69,8 @@ class Outlook:
 async def outlook(read: Read, now: int) -> Outlook:
     """Look ahead, by three index probes."""
     row = await read.one(_NEXT, now=now)
-    later = [moment for moment in (row["later"], row["lapse"]) if moment is not None]
-    first = [moment for moment in (row["first"], row["lapse"]) if moment is not None]
+    later = [moment for moment in (row["later"], row["expiry"]) if moment is not None]
+    first = [moment for moment in (row["first"], row["expiry"]) if moment is not None]
     return Outlook(due=bool(first) and min(first) <= now, next_at=min(later, default=None))
 
 
@@ -251,20 +251,20 @@ _RETURN: Final = Sql(
         f" FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(m, e, l, now) WHERE {_JOINED}"
     ),
 )
-_RETURN_LAPSED_SET: Final = _at(_RETURN_SET, "", "CAST(:now AS BIGINT)")
-_RETURN_LAPSED: Final = Sql(
+_RETURN_EXPIRED_SET: Final = _at(_RETURN_SET, "", "CAST(:now AS BIGINT)")
+_RETURN_EXPIRED: Final = Sql(
     sqlite=(
-        f"UPDATE delivery SET {_RETURN_LAPSED_SET} WHERE rowid IN"
+        f"UPDATE delivery SET {_RETURN_EXPIRED_SET} WHERE rowid IN"
         " (SELECT rowid FROM delivery WHERE lease IS NOT NULL AND lease_until <= :before LIMIT :limit)"
     ),
     postgresql=(
-        f"UPDATE delivery SET {_RETURN_LAPSED_SET} WHERE (msg_id, endpoint_id) IN"
+        f"UPDATE delivery SET {_RETURN_EXPIRED_SET} WHERE (msg_id, endpoint_id) IN"
         " (SELECT msg_id, endpoint_id FROM delivery WHERE lease IS NOT NULL AND lease_until <= :before"
         " ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
     ),
 )
 _RETURN_LEASED: Final = (
-    f"UPDATE delivery SET {_RETURN_LAPSED_SET} WHERE (msg_id, endpoint_id) IN"
+    f"UPDATE delivery SET {_RETURN_EXPIRED_SET} WHERE (msg_id, endpoint_id) IN"
     " (SELECT msg_id, endpoint_id FROM delivery WHERE lease IS NOT NULL AND lease >= :first AND lease <= :last"
     " ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
 )
@@ -280,9 +280,9 @@ async def hand_back(tx: Write, sends: Sequence[Settled], now: int) -> None:
     await tx.bulk(_RETURN, sorted(rows))
 
 
-async def return_lapsed(tx: Write, *, before: int, now: int, limit: int) -> int:
+async def return_expired(tx: Write, *, before: int, now: int, limit: int) -> int:
     """Make rows whose lease ended before a moment due again; their process is gone or has given them up."""
-    return await tx.run(_RETURN_LAPSED, before=before, now=now, limit=limit)
+    return await tx.run(_RETURN_EXPIRED, before=before, now=now, limit=limit)
 
 
 async def return_leased(tx: Write, *, first: int, last: int, now: int, limit: int) -> int:

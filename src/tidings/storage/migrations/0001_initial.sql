@@ -173,7 +173,7 @@ CREATE TABLE delivery (
 ;
 CREATE INDEX delivery_due ON delivery (endpoint_id, lane, due_at) WHERE lease IS NULL;
 CREATE INDEX delivery_next ON delivery (due_at) WHERE lease IS NULL;
-CREATE INDEX delivery_lapse ON delivery (lease_until) WHERE lease IS NOT NULL;
+CREATE INDEX delivery_lease_expiry ON delivery (lease_until) WHERE lease IS NOT NULL;
 CREATE INDEX delivery_task ON delivery (task_id, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
 
 CREATE TABLE attempt (
