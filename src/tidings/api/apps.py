@@ -128,20 +128,25 @@ class ApplicationOut(Out, kw_only=True):
 
 
 class CreateQuery(Query, kw_only=True):
-    """How an application is made."""
+    """How to create an application."""
 
     get_if_exists: Flag = False
+    """Return the application that has this uid, with 200, instead of responding 409. False by default."""
 
 
 class ListQuery(Query, kw_only=True):
-    """Which applications are wanted."""
+    """Filters and page of a list of applications."""
 
     limit: Limit = LIMIT_DEFAULT
     iterator: AppIterator = None
     order: Direction = None
+    """The sort order by creation: `ascending`, the default, lists the oldest application first."""
     exclude_apps_with_no_endpoints: Flag = False
+    """Leave out applications without endpoints."""
     exclude_apps_with_disabled_endpoints: Flag = False
+    """Leave out applications that have endpoints, all of them disabled."""
     exclude_apps_with_svix_play_endpoints: Flag = False
+    """Leave out applications that have endpoints, all of them on the Svix playground."""
 
     @property
     def without(self) -> tuple[Lacking, ...]:

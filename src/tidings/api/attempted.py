@@ -50,22 +50,27 @@ class MessageEndpointOut(Out, kw_only=True):
 
 
 class MessagesQuery(Query, kw_only=True):
-    """Which of an endpoint's messages are wanted."""
+    """Filters and page of the messages of an endpoint."""
 
     limit: Limit = LIMIT_DEFAULT
     iterator: MessageIterator = None
     channel: ChannelQuery = None
     tag: TagQuery = None
     status: Status = None
+    """Only messages with this status at the endpoint: 0 (success), 2 (fail) or 3 (sending). Others match nothing."""
     before: Instant = None
+    """Only messages created before this timestamp. The list covers the 90 days before it."""
     after: Instant = None
+    """Only messages created at or after this timestamp. Without `before` the list covers the 90 days after it."""
     with_content: Flag = True
+    """Include the payloads. Otherwise `payload` is an empty object."""
     expanded_statuses: Flag = False
+    """Accepted for compatibility; it has no effect."""
     event_types: Names = ()
 
 
 class DestinationsQuery(Query, kw_only=True):
-    """Which of a message's endpoints are wanted."""
+    """Page of the endpoints of a message."""
 
     limit: Limit = LIMIT_DEFAULT
     iterator: EndpointIterator = None

@@ -69,14 +69,18 @@ class CountOut(Out, kw_only=True):
 
 
 class CountQuery(Query, kw_only=True):
-    """Which attempts are meant."""
+    """Filters of attempts."""
 
     status: Status = None
+    """Only attempts with this status: 0 (success) or 2 (fail). No stored attempt has another status."""
     status_code_class: CodeClass = None
+    """Only attempts whose response has a status code of this class; 0 means without a response."""
     channel: Channel = None
     tag: Tag = None
     before: Instant = None
+    """Only attempts made before this timestamp. The list covers the 90 days before it."""
     after: Instant = None
+    """Only attempts made at or after this timestamp. Without `before` the list covers the 90 days after it."""
     event_types: Names = ()
 
     def filter(self) -> AttemptFilter:
@@ -89,12 +93,14 @@ class CountQuery(Query, kw_only=True):
 
 
 class ListQuery(CountQuery, kw_only=True):
-    """Which attempts are wanted, of an endpoint's or of a message's."""
+    """Filters and page of a list of attempts."""
 
     limit: Limit = LIMIT_DEFAULT
     iterator: AttemptIterator = None
     with_content: Flag = True
+    """Include the response bodies. Otherwise `response` is the text `{}`."""
     expanded_statuses: Flag = False
+    """Accepted for compatibility; it has no effect."""
 
     def cursor(self) -> Cursor:
         """Return the part of the list that is wanted."""
@@ -102,21 +108,24 @@ class ListQuery(CountQuery, kw_only=True):
 
 
 class EndpointQuery(ListQuery, kw_only=True):
-    """Which attempts of an endpoint are wanted."""
+    """Filters and page of the attempts of an endpoint."""
 
     with_msg: Flag = False
+    """Include the message of each attempt, without its payload."""
 
 
 class MessageQuery(ListQuery, kw_only=True):
-    """Which attempts of a message are wanted."""
+    """Filters and page of the attempts of a message."""
 
     endpoint_id: Uid = None
+    """Only attempts at the endpoint with this id or uid."""
 
 
 class GetQuery(Query, kw_only=True):
-    """How an attempt is told."""
+    """How to return an attempt."""
 
     expanded_statuses: Flag = False
+    """Accepted for compatibility; it has no effect."""
 
 
 async def page_of_endpoint(call: Call[EndpointQuery, Nothing]) -> Answer:

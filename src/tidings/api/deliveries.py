@@ -51,11 +51,12 @@ class DeliveryOut(Out, kw_only=True):
 
 
 class DeliveriesQuery(Query, kw_only=True):
-    """Which endpoints to explain."""
+    """Page of the deliveries of a message."""
 
     limit: Limit = LIMIT_DEFAULT
     iterator: EndpointIterator = None
     order: Direction = None
+    """The sort order by the endpoint's creation: `ascending`, the default, lists the oldest endpoint first."""
 
 
 async def page(call: Call[DeliveriesQuery, Nothing]) -> Answer:

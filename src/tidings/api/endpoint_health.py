@@ -29,9 +29,10 @@ class EndpointThrottleRateStatusOut(Out, kw_only=True):
 
 
 class EnableQuery(Query, kw_only=True):
-    """Whether what the endpoint missed is sent now."""
+    """How to enable an endpoint."""
 
     recover: Flag = False
+    """Also start background tasks that resend failed messages and send missed ones, for at most the past 14 days."""
 
 
 async def throttling(call: Call[Query, Nothing]) -> Answer:

@@ -95,6 +95,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=EndpointSecretRotateIn,
         handler=rotate,
         answers={204: None},
-        varies=("The new secret, for the official SDKs from version 2.7 on", EndpointSecretOut),
+        varies=("The new secret: the response to the official SDKs from version 2.7 on.", EndpointSecretOut),
     ),
 )

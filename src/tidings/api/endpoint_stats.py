@@ -35,10 +35,12 @@ class EndpointAttemptStats(Out, kw_only=True):
 
 
 class RangeQuery(Query, kw_only=True):
-    """Of which time."""
+    """The time range to count in."""
 
     since: Instant = None
+    """The start of the range, at most 28 days before its end. 28 days before the end by default."""
     until: Instant = None
+    """The end of the range, at most five minutes in the future. Now by default."""
 
 
 async def get(call: Call[RangeQuery, Nothing]) -> Answer:

@@ -44,11 +44,12 @@ class EndpointOut(Out, kw_only=True):
 
 
 class ListQuery(Query, kw_only=True):
-    """Which endpoints are wanted."""
+    """Page of a list of endpoints."""
 
     limit: Limit = LIMIT_DEFAULT
     iterator: EndpointIterator = None
     order: Direction = None
+    """The sort order by creation: `descending`, the default, lists the newest endpoint first."""
 
 
 async def create(call: Call[Query, EndpointIn]) -> Answer:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Enums in the OpenAPI document: found in the types of bodies, named, and written with their type."""
+"""Enums and structs in the OpenAPI document: found in the types of bodies, named, and enums written with their type."""
 
-import inspect
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 import msgspec
 from msgspec import inspect as types
 
+from tidings.api.field_docs import Docs, prose
 from tidings.api.health import HealthStatus
 from tidings.model.health import EndpointDisabledReason, EndpointHealthStatus
 from tidings.model.page import Order
@@ -29,12 +29,13 @@ def name_of(kind: type[Enum]) -> str:
     return NAMES.get(kind, kind.__name__)
 
 
-def schema_of(kind: type[Enum]) -> Json:
-    """Return the schema of an enum; numbers get names, which generators give to their members."""
+def schema_of(kind: type[Enum], members: Docs) -> Json:
+    """Return the schema of an enum, its described members listed; numbers get names, which generators use."""
     values = [member.value for member in kind]
     is_number = all(isinstance(value, int) for value in values)
-    schema: Json = {"type": "integer" if is_number else "string", "enum": values}
-    schema["description"] = inspect.getdoc(kind) or ""
+    schema: Json = {"type": "integer" if is_number else "string", "enum": values, "example": values[0]}
+    listed = [f"- `{kind[name].value}`: {text}" for name, text in members.items()]
+    schema["description"] = "\n\n".join(filter(None, (prose(kind.__doc__), "\n".join(listed))))
     if is_number:
         schema["x-enum-varnames"] = [_pascal(member.name) for member in kind]
     return schema
@@ -44,21 +45,27 @@ def _pascal(name: str) -> str:
     return "".join(word.capitalize() for word in name.split("_"))
 
 
-def enums_in(kinds: Iterable[object]) -> list[type[Enum]]:
-    """Return the enums that types name, and those that the types in them name."""
-    found: dict[type[Enum], None] = {}
-    seen: set[type] = set()
-    waiting: list[Any] = list(types.multi_type_info(kinds))
-    while waiting:
-        each = waiting.pop()
+def named_in(kinds: Iterable[object]) -> tuple[list[type[Enum]], dict[str, type]]:
+    """Return the enums that types name, directly or through others, and the structs by their names in the document."""
+    enums: dict[type[Enum], None] = {}
+    structs: dict[str, type] = {}
+    pending: list[Any] = list(types.multi_type_info(kinds))
+    while pending:
+        each = pending.pop()
         if isinstance(each, types.EnumType):
-            found[each.cls] = None
-        elif isinstance(each, types.StructType) and each.cls not in seen:
-            seen.add(each.cls)
+            enums[each.cls] = None
         elif isinstance(each, types.StructType):
-            continue
-        waiting += _inside(each)
-    return list(found)
+            name = _struct_name(each.cls)
+            if name in structs:
+                continue
+            structs[name] = get_origin(each.cls) or each.cls
+        pending += _inside(each)
+    return list(enums), structs
+
+
+def _struct_name(kind: type) -> str:
+    """Return the name that msgspec gives to a struct, or to a generic one with its argument."""
+    return "_".join([kind.__name__, *(f"{_struct_name(each)}_" for each in get_args(kind))])
 
 
 def _inside(kind: types.Type) -> Iterator[Any]:

@@ -175,19 +175,23 @@ class EventTypeOut(Out, kw_only=True):
 
 
 class ListQuery(Query, kw_only=True):
-    """Which event types are wanted."""
+    """Filters and page of a list of event types."""
 
     limit: Limit = LIMIT_DEFAULT
     iterator: NameIterator = None
     order: Direction = None
+    """The sort order by name: `ascending` by default."""
     include_archived: Flag = False
+    """Include archived event types."""
     with_content: Flag = False
+    """Include the schemas; otherwise `schemas` is null."""
 
 
 class DeleteQuery(Query, kw_only=True):
-    """How an event type is deleted."""
+    """How to delete an event type."""
 
     expunge: Flag = False
+    """Delete the event type for good instead of archiving it."""
 
 
 async def create(call: Call[Query, EventTypeIn]) -> Answer:

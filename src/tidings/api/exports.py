@@ -26,10 +26,12 @@ def _exact(value: str) -> int:
 
 
 class LinkQuery(Query, kw_only=True):
-    """What the link to an export ends in."""
+    """The signature of a link to an export."""
 
-    expires: Annotated[int | None, Kind(_exact, {"type": "integer", "format": "int64"})] = None
-    signature: Annotated[str | None, Kind(str, {"type": "string"})] = None
+    expires: Annotated[int | None, Kind(_exact, {"type": "integer", "format": "int64"}, example=1777725000)] = None
+    """When the link expires, in seconds since 1970-01-01, as in the link."""
+    signature: Annotated[str | None, Kind(str, {"type": "string"}, example="5f2b9c")] = None
+    """The signature of the link, in hexadecimal."""
 
 
 async def export(call: Call[DryRunQuery, Nothing]) -> Answer:

@@ -70,7 +70,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=Nothing,
         handler=get,
         answers={200: HealthOut, 500: HealthOut},
-        varies=("The same without a body, for the official SDKs", None),
+        varies=("The database takes writes: the response to the official SDKs, without a body.", None),
     ),
     Route(
         method="GET",

@@ -214,20 +214,24 @@ class MessageOut(Out, kw_only=True):
 
 
 class ContentQuery(Query, kw_only=True):
-    """Whether the payload is wanted."""
+    """Whether to include the payload."""
 
     with_content: Flag = True
+    """Include the payload. Otherwise `payload` is an empty object."""
 
 
 class ListQuery(Query, kw_only=True):
-    """Which messages are wanted."""
+    """Filters and page of a list of messages."""
 
     limit: Limit = LIMIT_DEFAULT
     iterator: MessageIterator = None
     channel: ChannelQuery = None
     before: Instant = None
+    """Only messages created before this timestamp. The list covers the 90 days before it."""
     after: Instant = None
+    """Only messages created at or after this timestamp. Without `before` the list covers the 90 days after it."""
     with_content: Flag = True
+    """Include the payloads. Otherwise `payload` is an empty object."""
     tag: TagQuery = None
     event_types: Names = ()
 

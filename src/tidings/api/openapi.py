@@ -1,32 +1,30 @@
 # SPDX-License-Identifier: MIT
 """The OpenAPI document, made from the table of routes and from the types in it."""
 
-import inspect
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from http import HTTPStatus
-from typing import Any, Final
-
-import msgspec
+from typing import Any, Final, get_origin
 
 from tidings import __version__
 from tidings.api.dry_run import DryRunOut
-from tidings.api.enums import NAMES, enums_in, name_of, schema_of
+from tidings.api.enums import name_of
+from tidings.api.field_docs import FieldDocs, prose
 from tidings.api.query import DryRunQuery, Parameter, Query, parameters_of
 from tidings.api.routes import PREFIX, Access, AnyRoute, EventStream
+from tidings.api.schemas import REF, components, content
+from tidings.api.texts import DRY_RUN, EXAMPLES, PATH, REFUSALS, RETRY_AFTER, SUCCESSES, TAGS, WEBHOOK_TAKEN
 from tidings.api.webhooks import TAG, WEBHOOKS
 from tidings.api.wire import HttpErrorOut, HTTPValidationError
 from tidings.model import text
 
 Json = dict[str, Any]
 
-_REF: Final = "#/components/schemas/{name}"
-_RENAMED: Final = {_REF.format(name=kind.__name__): _REF.format(name=name) for kind, name in NAMES.items()}
 _SCHEME: Final = "HTTPBearer"
 _ANYWHERE: Final = (400, 431, 500, 501, 503)
-"""What the connection or a fault of ours answers, whichever operation is asked for."""
+"""Responses that any operation may have: of the connection, and of faults of the service."""
 _REFUSALS: Final = tuple(sorted((401, 403, 404, 409, 422, 429, *_ANYWHERE)))
-_RETRY_AFTER: Final[Json] = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}}
+_RETRY_AFTER: Final[Json] = {"Retry-After": {"description": RETRY_AFTER, "schema": {"type": "integer"}, "example": 1}}
 _NAME: Final = {"type": "string", "maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 _PATH: Final[dict[str, Json]] = {
     "event_type_name": _NAME,
@@ -40,51 +38,54 @@ _KEY: Final[Json] = {
     "name": "idempotency-key",
     "in": "header",
     "required": False,
-    "description": "Requests with one key are done once and answered alike, for twelve hours.",
+    "description": PATH["idempotency-key"],
     "schema": {"type": "string"},
+    "example": EXAMPLES["idempotency-key"],
 }
 
 
 def document(table: Iterable[AnyRoute]) -> Json:
     """Return the document of all routes in a table."""
-    table = tuple(table)
+    table, docs = tuple(table), FieldDocs()
     paths: Json = {}
     for route in table:
-        paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = _operation(route)
+        paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = _operation(route, docs)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "tidings",
             "version": __version__,
-            "description": "Webhooks, sent for certain, and repaired in bulk where they were not.",
+            "description": "A self-hosted webhook service, wire-compatible with the Svix API.",
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name} for name in dict.fromkeys([*(route.tag for route in table), TAG])],
+        "tags": [
+            {"name": name, "description": TAGS[name]} for name in dict.fromkeys([*(route.tag for route in table), TAG])
+        ],
         "paths": paths,
         "webhooks": {type_: {"post": _webhook(type_, body)} for type_, body in WEBHOOKS.items()},
         "components": {
-            "schemas": dict(sorted(dict(_schemas(table)).items())),
-            "securitySchemes": {_SCHEME: {"type": "http", "scheme": "bearer"}},
+            "schemas": dict(sorted(_schemas(table, docs))),
+            "securitySchemes": {_SCHEME: {"type": "http", "scheme": "bearer", "description": PATH["authorization"]}},
         },
     }
 
 
-def _operation(route: AnyRoute) -> Json:
+def _operation(route: AnyRoute, docs: FieldDocs) -> Json:
     operation: Json = {
         "operationId": route.operation,
         "tags": [route.tag],
         "summary": route.summary,
-        "parameters": list(_parameters(route)),
+        "parameters": list(_parameters(route, docs)),
         "responses": {str(status): response for status, response in _responses(route)},
     }
-    description = inspect.getdoc(route.handler)
+    description = prose(route.handler.__doc__)
     if description:
         operation["description"] = description
     if route.is_deprecated:
         operation["deprecated"] = True
     operation["security"] = [] if route.access is Access.OPEN else [{_SCHEME: []}]
     if route.has_body:
-        operation["requestBody"] = {"required": True, "content": _content(route.body)}
+        operation["requestBody"] = {"required": True, "content": content(route.body)}
     return operation
 
 
@@ -92,28 +93,42 @@ def _webhook(type_: str, body: type) -> Json:
     return {
         "operationId": type_,
         "tags": [TAG],
-        "summary": type_,
-        "description": inspect.getdoc(body),
-        "requestBody": {"required": True, "content": _content(body)},
-        "responses": {"2XX": {"description": "The receiver has taken the event"}},
+        "summary": f"Receive the operational event {type_}",
+        "description": prose(body.__doc__),
+        "requestBody": {"required": True, "content": content(body)},
+        "responses": {"2XX": {"description": WEBHOOK_TAKEN}},
         "security": [],
     }
 
 
-def _parameters(route: AnyRoute) -> Iterator[Json]:
+def _parameters(route: AnyRoute, docs: FieldDocs) -> Iterator[Json]:
     for segment in route.path.split("/"):
         if segment.startswith("{"):
             name = segment.strip("{}")
-            yield {"name": name, "in": "path", "required": True, "schema": _PATH.get(name, _REFERENCE)}
-    for parameter in _request_parameters(route):
-        yield {"name": parameter.name, "in": "query", "required": False, "schema": _parameter_schema(parameter)}
+            yield {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "description": PATH[name],
+                "schema": _PATH.get(name, _REFERENCE),
+                "example": EXAMPLES[name],
+            }
+    declared: type[Query] = route.query
+    texts = docs.of(declared)
+    for parameter in parameters_of(declared):
+        found: Json = {"name": parameter.name, "in": "query", "required": False}
+        found["description"] = texts.get(parameter.field, parameter.kind.text)
+        found["schema"] = _parameter_schema(parameter)
+        if parameter.kind.example is not None:
+            found["example"] = parameter.kind.example
+        yield found
     if route.method == "POST":
         yield _KEY
 
 
 def _parameter_schema(parameter: Parameter) -> Json:
     enum = parameter.kind.schema.get("enum")
-    schema: Json = {"$ref": _REF.format(name=name_of(enum))} if isinstance(enum, type) else {**parameter.kind.schema}
+    schema: Json = {"$ref": REF.format(name=name_of(enum))} if isinstance(enum, type) else {**parameter.kind.schema}
     if parameter.kind.is_list:
         return {"type": "array", "items": schema, "uniqueItems": True}
     if isinstance(parameter.default, bool | int):
@@ -123,17 +138,23 @@ def _parameter_schema(parameter: Parameter) -> Json:
 
 def _responses(route: AnyRoute) -> Iterator[tuple[int | str, Json]]:
     for status, kind in route.answers.items():
-        response: Json = {"description": HTTPStatus(status).phrase}
+        response: Json = {"description": _success(status, kind)}
         if kind is not None:
-            response["content"] = _EVENTS if kind is EventStream else _content(kind)
+            response["content"] = _EVENTS if kind is EventStream else content(kind)
         yield status, response
     varies = _varies(route)
     if varies is not None:
         # A range, which generators leave aside where there is a status: what a client is made for stays the usual.
         words, kind = varies
-        yield "2XX", {"description": words} if kind is None else {"description": words, "content": _content(kind)}
+        yield "2XX", {"description": words} if kind is None else {"description": words, "content": content(kind)}
     for status in _refusals(route):
         yield status, _refusal(status)
+
+
+def _success(status: int, kind: object) -> str:
+    if kind in SUCCESSES:
+        return SUCCESSES[kind]
+    return SUCCESSES.get(status, "") + prose((get_origin(kind) or kind).__doc__).partition("\n")[0]
 
 
 def _refusals(route: AnyRoute) -> tuple[int, ...]:
@@ -144,24 +165,17 @@ def _refusals(route: AnyRoute) -> tuple[int, ...]:
 
 def _refusal(status: int) -> Json:
     kind = HTTPValidationError if status == HTTPStatus.UNPROCESSABLE_ENTITY else HttpErrorOut
-    response: Json = {"description": HTTPStatus(status).phrase, "content": _content(kind)}
+    response: Json = {"description": REFUSALS[status], "content": content(kind)}
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         response["headers"] = _RETRY_AFTER
     return response
 
 
 def _varies(route: AnyRoute) -> tuple[str, object] | None:
-    return (
-        ("What the task would do, for a dry run", DryRunOut) if issubclass(route.query, DryRunQuery) else route.varies
-    )
+    return (DRY_RUN, DryRunOut) if issubclass(route.query, DryRunQuery) else route.varies
 
 
-def _content(kind: object) -> Json:
-    (schema,), _ = msgspec.json.schema_components((kind,), ref_template=_REF)
-    return {"application/json": {"schema": _plain(schema)}}
-
-
-def _schemas(table: Iterable[AnyRoute]) -> Iterator[tuple[str, Json]]:
+def _schemas(table: Iterable[AnyRoute], docs: FieldDocs) -> Iterator[tuple[str, Json]]:
     """Yield the schema of every type that a route names, and of every type that those name."""
     kinds: list[Any] = [HttpErrorOut, HTTPValidationError, *WEBHOOKS.values()]
     enums: list[type[Enum]] = []
@@ -170,51 +184,7 @@ def _schemas(table: Iterable[AnyRoute]) -> Iterator[tuple[str, Json]]:
         kinds += [kind for kind in route.answers.values() if kind not in (None, EventStream)]
         varies = _varies(route)
         kinds += [varies[1]] if varies is not None and varies[1] is not None else []
-        found = (parameter.kind.schema.get("enum") for parameter in _request_parameters(route))
+        declared: type[Query] = route.query
+        found = (parameter.kind.schema.get("enum") for parameter in parameters_of(declared))
         enums += [enum for enum in found if isinstance(enum, type) and issubclass(enum, Enum)]
-    _, components = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=_REF)
-    enums += enums_in(kinds)
-    named = {enum.__name__ for enum in enums}
-    yield from ((name, _object(schema)) for name, schema in components.items() if name not in named)
-    yield from ((name_of(enum), schema_of(enum)) for enum in dict.fromkeys(enums))
-
-
-def _request_parameters(route: AnyRoute) -> tuple[Parameter, ...]:
-    declared: type[Query] = route.query
-    return parameters_of(declared)
-
-
-def _object(schema: Json) -> Json:
-    """Tidy a type's schema: members that are there for compatibility only are read, and not told of."""
-    plain: Json = _plain(schema)
-    properties: Json = plain.get("properties", {})
-    for name, member in list(properties.items()):
-        if member.pop("x-alias", None):
-            del properties[name]
-        elif member.pop("x-required", None):
-            plain["required"] = [*plain.get("required", ()), name]
-    return plain
-
-
-def _plain(schema: Any) -> Any:  # noqa: ANN401 - JSON
-    """Write "this or null" as a list of types, which more generators read than `anyOf`, and leave out nulls."""
-    if isinstance(schema, list):
-        return [_plain(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    plain = {
-        name: value if name in ("enum", "default", "required") else _plain(value)
-        for name, value in schema.items()
-        if not (name == "default" and value is None)
-    }
-    if isinstance(plain.get("$ref"), str):
-        plain["$ref"] = _RENAMED.get(plain["$ref"], plain["$ref"])
-    if isinstance(plain.get("enum"), list) and "type" not in plain:  # a literal
-        plain["type"] = "string"
-    options = plain.get("anyOf")
-    if isinstance(options, list) and {"type": "null"} in options and len(options) > 1:
-        rest = [option for option in options if option != {"type": "null"}]
-        if len(rest) == 1 and isinstance(rest[0].get("type"), str):
-            del plain["anyOf"]
-            plain = {**rest[0], **plain, "type": [rest[0]["type"], "null"]}
-    return plain
+    return components(kinds, enums, docs)

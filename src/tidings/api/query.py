@@ -15,10 +15,11 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from tidings import ids
+from tidings.api import samples
 from tidings.clock import parse_rfc3339
 from tidings.errors import AppError, Fault, bad_request, invalid
 from tidings.model import text
-from tidings.model.page import LIMIT_MAX, Order
+from tidings.model.page import LIMIT_DEFAULT, LIMIT_MAX, Order
 
 QueryT = TypeVar("QueryT", bound="Query")
 Schema = Mapping[str, object]
@@ -40,6 +41,9 @@ class Kind:
     at: tuple[str, ...] = ()
     """What follows the parameter's name in the place of a fault."""
     is_list: bool = False
+    text: str = ""
+    """The description of a parameter whose field has no docstring."""
+    example: object = None
 
 
 def integer(value: str) -> int:
@@ -87,17 +91,24 @@ def _wrong_iterator(prefix: str) -> Callable[[object], str | None]:
     return wrong
 
 
+ITERATOR: Final = (
+    "Where to continue: the `iterator` of an earlier response for the next page, or its `prevIterator` for the previous"
+    " one. Without it the list begins at its first item."
+)
+
+
 def iterator_of(prefix: str) -> Kind:
     """Return the kind of an iterator over ids."""
     schema = {"type": "string", "pattern": f"^-?{prefix}{ids.PATTERN}$"}
-    return Kind(str, schema, _wrong_iterator(prefix), ("__all__",))
+    example = prefix + samples.APP.removeprefix(ids.APP)
+    return Kind(str, schema, _wrong_iterator(prefix), ("__all__",), text=ITERATOR, example=example)
 
 
 def _wrong_name_iterator(value: object) -> str | None:
     return text.wrong_name(str(value).removeprefix("-"))
 
 
-def one_of(choices: type[Enum]) -> Kind:
+def one_of(choices: type[Enum], text_: str = "") -> Kind:
     """Return the kind of a parameter with few values; the schema refers to the enum by its name."""
     known = {str(choice.value): choice for choice in choices}
 
@@ -107,12 +118,12 @@ def one_of(choices: type[Enum]) -> Kind:
             raise ValueError(f"unknown variant `{value}`, expected one of {expected}")
         return known[value]
 
-    return Kind(chosen, {"enum": choices})
+    return Kind(chosen, {"enum": choices}, text=text_, example=next(iter(choices)).value)
 
 
 _NAME_SCHEMA: Final = {"type": "string", "maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 
-Flag = Annotated[bool, Kind(_boolean, {"type": "boolean"})]
+Flag = Annotated[bool, Kind(_boolean, {"type": "boolean"}, example=True)]
 Limit = Annotated[
     int,
     Kind(
@@ -120,10 +131,12 @@ Limit = Annotated[
         {"type": "integer", "format": "uint64", "minimum": 1, "maximum": LIMIT_MAX},
         _wrong_limit,
         ("limit",),
+        text=f"Maximum number of items to return, from 1 to {LIMIT_MAX}. A page ends earlier where it exceeds 4 MiB.",
+        example=LIMIT_DEFAULT,
     ),
 ]
-Direction = Annotated[Order | None, one_of(Order)]
-Instant = Annotated[int | None, Kind(_timestamp, {"type": "string", "format": "date-time"})]
+Direction = Annotated[Order | None, one_of(Order, "The sort order of the list.")]
+Instant = Annotated[int | None, Kind(_timestamp, {"type": "string", "format": "date-time"}, example=samples.TIMESTAMP)]
 """A timestamp, in milliseconds."""
 AppIterator = Annotated[str | None, iterator_of(ids.APP)]
 EndpointIterator = Annotated[str | None, iterator_of(ids.ENDPOINT)]
@@ -134,9 +147,20 @@ _NAME_ITERATOR: Final = (
     rf"^(-[a-zA-Z0-9\-_.]{{1,{text.LONGEST}}}|[a-zA-Z0-9_.][a-zA-Z0-9\-_.]{{0,{text.LONGEST - 1}}})$"
 )
 NameIterator = Annotated[
-    str | None, Kind(str, {"type": "string", "pattern": _NAME_ITERATOR}, _wrong_name_iterator, ("__all__",))
+    str | None,
+    Kind(
+        str,
+        {"type": "string", "pattern": _NAME_ITERATOR},
+        _wrong_name_iterator,
+        ("__all__",),
+        text=ITERATOR,
+        example=samples.EVENT_TYPE,
+    ),
 ]
-Uid = Annotated[str | None, Kind(str, {**_NAME_SCHEMA, "minLength": 1}, _each(text.wrong_name), ("__all__",))]
+Uid = Annotated[
+    str | None,
+    Kind(str, {**_NAME_SCHEMA, "minLength": 1}, _each(text.wrong_name), ("__all__",), example=samples.ENDPOINT),
+]
 Channel = Annotated[
     str | None,
     Kind(
@@ -144,6 +168,8 @@ Channel = Annotated[
         {"type": "string", "maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_.:+]+$"},
         _each(text.wrong_channel),
         ("__all__",),
+        text="Only messages with this channel. Messages without channels do not match.",
+        example=samples.CHANNEL,
     ),
 ]
 Tag = Annotated[
@@ -153,16 +179,30 @@ Tag = Annotated[
         {"type": "string", "maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_./\\#]+$"},
         _each(text.wrong_tag),
         ("__all__",),
+        text="Only messages with this tag. Messages without tags do not match.",
+        example=samples.TAG,
     ),
 ]
-Names = Annotated[tuple[str, ...], Kind(str, _NAME_SCHEMA, _each(text.wrong_name), ("__all__",), is_list=True)]
+Names = Annotated[
+    tuple[str, ...],
+    Kind(
+        str,
+        _NAME_SCHEMA,
+        _each(text.wrong_name),
+        ("__all__",),
+        is_list=True,
+        text="Only messages of these event types. Separate several with commas, or repeat the parameter.",
+        example=(samples.EVENT_TYPE,),
+    ),
+]
 """Event types: comma-separated, repeated, with `[]` or with `[0]`; all spellings are merged."""
 
 
 class DryRunQuery(Query, kw_only=True):
-    """Whether to estimate the task only: its total, its duration and a sample; nothing is written."""
+    """Whether to start the task or to return an estimate."""
 
     dry_run: Flag = msgspec.field(default=False, name="dryRun")
+    """Return what the task would do, with 200, without starting it. Nothing is stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,9 +92,10 @@ class ReplayOut(StartedOut, kw_only=True):
 
 
 class ForceQuery(DryRunQuery, kw_only=True):
-    """Whether a disabled endpoint is no obstacle: the task is made, and waits until the endpoint is enabled."""
+    """How to start a task that sends messages."""
 
     force: Flag = False
+    """Start the task even if the endpoint is disabled. The task waits until the endpoint is enabled."""
 
 
 async def recover(call: Call[ForceQuery, RecoverIn]) -> Answer:

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Annotated, Any, Final
 
 from tidings import ids
-from tidings.api.query import Direction, Kind, Limit, Query, integer, one_of
+from tidings.api import samples
+from tidings.api.query import ITERATOR, Direction, Kind, Limit, Query, integer, one_of
 from tidings.api.routes import Access, AnyRoute, Call, EventStream, Nothing, Route
 from tidings.api.task_stream import stream_task
 from tidings.api.tasks import BackgroundTaskOut, render_task
@@ -66,24 +67,31 @@ def _wrong_key(value: object) -> str | None:
 
 
 _KEY_LONGEST: Final = 512
-_WAIT: Final = Kind(integer, {"type": "integer", "minimum": 0, "maximum": WAIT_MAX}, _wrong_wait, ("timeout",))
+_WAIT: Final = Kind(
+    integer, {"type": "integer", "minimum": 0, "maximum": WAIT_MAX}, _wrong_wait, ("timeout",), example=30
+)
 _KEY_PATTERN: Final = rf"^(-[^\x00]{{1,{_KEY_LONGEST}}}|[^\x00\-][^\x00]{{0,{_KEY_LONGEST - 1}}})$"
-_KEY: Final = Kind(str, {"type": "string", "pattern": _KEY_PATTERN}, _wrong_key, ("__all__",))
+_KEY: Final = Kind(
+    str, {"type": "string", "pattern": _KEY_PATTERN}, _wrong_key, ("__all__",), text=ITERATOR, example=samples.MESSAGE
+)
 
 
 class WaitQuery(Query, kw_only=True):
-    """How many seconds to wait for the end."""
+    """How long to wait."""
 
     timeout: Annotated[int, _WAIT] = WAIT_DEFAULT
+    """Maximum time to wait, in seconds, from 0 to 60."""
 
 
 class ItemsQuery(Query, kw_only=True):
-    """Which items are wanted."""
+    """Filters and page of the items of a task."""
 
     outcome: Annotated[TaskItemOutcome | None, one_of(TaskItemOutcome)] = None
+    """Only items with this outcome."""
     limit: Limit = LIMIT_DEFAULT
     iterator: Annotated[str | None, _KEY] = None
     order: Direction = None
+    """The sort order by the item's id: `ascending` by default."""
 
 
 async def cancel(call: Call[Query, Nothing]) -> Answer:

@@ -120,13 +120,19 @@ class BackgroundTaskOut(Out, kw_only=True):
 
 
 class ListQuery(Query, kw_only=True):
-    """Which tasks are wanted."""
+    """Filters and page of a list of background tasks."""
 
     status: Annotated[BackgroundTaskStatus | None, one_of(BackgroundTaskStatus)] = None
-    task: Annotated[BackgroundTaskType | None, Kind(_type_of, {"enum": BackgroundTaskType})] = None
+    """Only tasks with this status."""
+    task: Annotated[
+        BackgroundTaskType | None,
+        Kind(_type_of, {"enum": BackgroundTaskType}, example=BackgroundTaskType.RECOVER.value),
+    ] = None
+    """Only tasks of this kind."""
     limit: Limit = LIMIT_DEFAULT
     iterator: TaskIterator = None
     order: Direction = None
+    """The sort order by creation: `descending`, the default, lists the newest task first."""
 
 
 def started(kind: type[StartedOut], **more: object) -> Callable[[Task], Answer]:

@@ -55,7 +55,7 @@ class Out(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class ListResponse(Out, Generic[Rendered]):
-    """A page of a list."""
+    """One page of a list."""
 
     data: tuple[Rendered, ...]
     iterator: str | None
@@ -64,7 +64,7 @@ class ListResponse(Out, Generic[Rendered]):
 
 
 class HttpErrorOut(Out):
-    """A refusal."""
+    """An error."""
 
     code: str
     detail: str
@@ -79,7 +79,7 @@ class ValidationError(Out):
 
 
 class HTTPValidationError(Out):
-    """A refusal that names each value that breaks a rule."""
+    """An error that names each value that breaks a rule."""
 
     detail: tuple[ValidationError, ...]
 
