@@ -13,7 +13,7 @@ TEN = 1_795_946_400_000  # 2026-11-29T10:00:00Z
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "timestamp"),
     [
         ("2026-11-29T10:00:00Z", TEN),
         ("2026-11-29t10:00:00z", TEN),
@@ -36,8 +36,8 @@ TEN = 1_795_946_400_000  # 2026-11-29T10:00:00Z
         ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
     ],
 )
-def test_a_timestamp_is_read(text: str, moment: int) -> None:
-    assert moment == parse_rfc3339(text)
+def test_a_timestamp_is_read(text: str, timestamp: int) -> None:
+    assert timestamp == parse_rfc3339(text)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_what_is_no_timestamp_is_refused(text: str) -> None:
 
 
 @given(st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)), st.integers(-1439, 1439))  # noqa: DTZ001
-def test_every_offset_names_the_same_time(moment: datetime, minutes: int) -> None:
-    whole = moment.replace(microsecond=0, tzinfo=UTC)
+def test_every_offset_names_the_same_time(timestamp: datetime, minutes: int) -> None:
+    whole = timestamp.replace(microsecond=0, tzinfo=UTC)
     sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
     local = (whole + timedelta(minutes=minutes)).replace(tzinfo=None).isoformat()
 

@@ -62,7 +62,7 @@ async def test_a_process_is_known_to_the_others_before_it_leases_anything(postgr
         ):
             await run_sql(db, sql)
         stop = asyncio.Event()
-        stop.set()  # it works for no moment at all: what it does now it does before its work
+        stop.set()  # it runs for no time at all: what it does now it does before its work
 
         await _server(db, Roles(api=False)).run(stop, None)
 

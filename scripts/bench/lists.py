@@ -150,8 +150,8 @@ def _placed(
 
         def ask(chance: random.Random, place: str = place) -> str:
             key = prefix + chance.choice(written.messages).removeprefix("msg_")
-            moment = SystemClock().now() - chance.randrange(past.DAYS * DAY)
-            values = {"iterator": key, "back": f"-{key}", "before": rfc3339(moment), "after": rfc3339(moment)}
+            timestamp = SystemClock().now() - chance.randrange(past.DAYS * DAY)
+            values = {"iterator": key, "back": f"-{key}", "before": rfc3339(timestamp), "after": rfc3339(timestamp)}
             name = "iterator" if place == "back" else place
             asked = f"{name}={urllib.parse.quote(values[place])}" if place else ""
             return f"{path}?{asked}&{query}"

@@ -7,13 +7,13 @@
 // has each request carry so many messages, for a path that takes them so; each of them must be accepted.
 //
 // RATE 0 is the closed loop: each connection sends its next message when the last one is answered, which finds the
-// most that the service takes. Any other RATE is the open loop: messages are due at fixed moments whatever the service
-// does, and a wait counts from the moment at which the message was *due*. A service that stands still for a second is
+// most that the service takes. Any other RATE is the open loop: messages are due at fixed times whatever the service
+// does, and a wait counts from the time at which the message was *due*. A service that stands still for a second is
 // then charged with every message that was due in that second, not only with those that happened to be on the wire.
 //
 // It writes three lines: "measuring" after the warm-up, "measured" after the seconds that count, and then, when every
 // message on the wire has been answered or given up, one JSON object. Each message has a fresh idempotency key, as the
-// SDKs send one, and carries the moment at which it was due, for the receiver at the other end.
+// SDKs send one, and carries the timestamp at which it was due, for the receiver at the other end.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -34,7 +34,7 @@
 
 enum { MOST_CONNECTIONS = 4096, MOST_PATHS = 4096, MOST_BATCH = 1000, MOST_BODY = 1 << 20 };
 enum { LINE_BYTES = 2048, ANSWER_BYTES = 16384, BATCHED_ANSWER_BYTES = 256, EVENTS = 512, SHOWN = 3 };
-enum { MOMENT_BYTES = 20 };
+enum { TIMESTAMP_BYTES = 20 };
 static const double MOST_SECONDS = 3600;
 static const int64_t PATIENCE_NS = 30 * SECOND_NS; // for answers that are still to come at the end
 
@@ -53,8 +53,8 @@ static int idle_first, idle_count;
 static int open_count, epoll, timer, port;
 static char *heads[MOST_PATHS]; // the part that all requests to a path share
 static int path_count, batch;
-static char *message; // the text of each, but for its moment
-static size_t message_bytes, moment_at, body_bytes, request_bytes, answer_bytes;
+static char *message; // the text of each, but for its timestamp
+static size_t message_bytes, timestamp_at, body_bytes, request_bytes, answer_bytes;
 static struct histogram waits;
 static uint64_t sent, requests, accepted, bad, measured;
 static bool measuring;
@@ -126,7 +126,7 @@ static void push(struct connection *c) {
     }
 }
 
-// The moment has a fixed width, so that all bodies are alike: spaces in front of a number are what JSON allows.
+// The timestamp has a fixed width, so that all bodies are alike: spaces in front of a number are what JSON allows.
 static void prepare_message(size_t least) {
     static const char start[] = "{\"eventType\":\"order.shipped\",\"payload\":{\"ts\":";
     static const char rest_of_it[] =
@@ -134,12 +134,12 @@ static void prepare_message(size_t least) {
         "\"customer\":{\"id\":90210,\"email\":\"someone@example.com\",\"tier\":\"gold\"},\"carrier\":\"Overland\","
         "\"items\":[{\"sku\":\"KX-1044\",\"quantity\":2},{\"sku\":\"PL-0031\",\"quantity\":1}],\"gift\":false,"
         "\"total\":{\"currency\":\"EUR\",\"amount\":\"129.90\"}";
-    moment_at = sizeof start - 1;
-    size_t bare = moment_at + MOMENT_BYTES + sizeof rest_of_it - 1 + 2;
+    timestamp_at = sizeof start - 1;
+    size_t bare = timestamp_at + TIMESTAMP_BYTES + sizeof rest_of_it - 1 + 2;
     size_t filler = least > bare + 12 ? least - bare - 12 : 0; // what stands around it has 12 bytes
     message = malloc(bare + filler + 16);
     if (!message) give_up("malloc");
-    int at = sprintf(message, "%s%*s%s", start, MOMENT_BYTES, "", rest_of_it);
+    int at = sprintf(message, "%s%*s%s", start, TIMESTAMP_BYTES, "", rest_of_it);
     if (filler) {
         at += sprintf(message + at, ",\"filler\":\"");
         memset(message + at, 'x', filler);
@@ -153,10 +153,10 @@ static void prepare_message(size_t least) {
 }
 
 static char *put_message(char *to, int64_t due) {
-    char moment[MOMENT_BYTES + 1];
-    snprintf(moment, sizeof moment, "%*lld", MOMENT_BYTES, (long long)due);
+    char timestamp[TIMESTAMP_BYTES + 1];
+    snprintf(timestamp, sizeof timestamp, "%*lld", TIMESTAMP_BYTES, (long long)due);
     memcpy(to, message, message_bytes);
-    memcpy(to + moment_at, moment, MOMENT_BYTES);
+    memcpy(to + timestamp_at, timestamp, TIMESTAMP_BYTES);
     return to + message_bytes;
 }
 
@@ -234,9 +234,9 @@ static void serve_events(int wait_ms) {
     }
 }
 
-// Sets the timer to a moment. It is edge-triggered and set anew each time, so nobody has to read it.
-static void wake_at(int64_t moment) {
-    struct itimerspec at = {.it_value = {.tv_sec = moment / SECOND_NS, .tv_nsec = moment % SECOND_NS}};
+// Sets the timer to a timestamp. It is edge-triggered and set again each time, so no read is needed.
+static void wake_at(int64_t timestamp) {
+    struct itimerspec at = {.it_value = {.tv_sec = timestamp / SECOND_NS, .tv_nsec = timestamp % SECOND_NS}};
     timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 

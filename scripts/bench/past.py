@@ -71,16 +71,16 @@ async def write(db: Database, app: str, endpoints: dict[str, str], count: int, *
     first = SystemClock().now() - days * DAY - HOUR
     for day in range(0, days + 2, 7):
         await partitions.make_ahead(db, first + day * DAY)
-    moments = [first + days * DAY * n // count for n in range(count)]
-    rows = [_message(chance, app, moment, n / count) for n, moment in enumerate(moments)]
+    timestamps = [first + days * DAY * n // count for n in range(count)]
+    rows = [_message(chance, app, timestamp, n / count) for n, timestamp in enumerate(timestamps)]
     waiting = {row.id for row in rows[-_WAITING:]}
     made = 0
     for start in range(0, count, CHUNK):
-        chunk = list(zip(rows[start : start + CHUNK], moments[start : start + CHUNK], strict=True))
+        chunk = list(zip(rows[start : start + CHUNK], timestamps[start : start + CHUNK], strict=True))
         attempts = [
             each
-            for row, moment in chunk
-            for each in _attempts(chance, row, moment, endpoints, HOUR if row.id in waiting else None)
+            for row, timestamp in chunk
+            for each in _attempts(chance, row, timestamp, endpoints, HOUR if row.id in waiting else None)
         ]
         async with db.write() as tx:
             await intake.add(tx, [row for row, _ in chunk])
@@ -91,7 +91,7 @@ async def write(db: Database, app: str, endpoints: dict[str, str], count: int, *
     return Past(app, endpoints, [row.id for row in rows], made)
 
 
-def _message(chance: random.Random, app: str, moment: int, age: float) -> NewMessage:
+def _message(chance: random.Random, app: str, timestamp: int, age: float) -> NewMessage:
     event_type = f"order.step{chance.randrange(_TYPES)}"
     if age < _OLDEST:
         event_type = "order.old"
@@ -100,18 +100,18 @@ def _message(chance: random.Random, app: str, moment: int, age: float) -> NewMes
     channel, tag = chance.random(), chance.random()
     channels = None if channel > _WITH_CHANNEL else '["eu"]' if channel > _WITH_RARE_CHANNEL else '["eu", "vip"]'
     extras = None if tag > _WITH_TAG else Extras(("bulk",) if tag > _WITH_RARE_TAG else ("bulk", "test"))
-    new = ids.new(ids.MESSAGE, moment)
+    new = ids.new(ids.MESSAGE, timestamp)
     return NewMessage(new, app, DEFAULT_ORG, event_type, None, channels, _PAYLOAD, None, None, extras)
 
 
 def _attempts(
-    chance: random.Random, message: NewMessage, moment: int, endpoints: dict[str, str], retry_ms: int | None
+    chance: random.Random, message: NewMessage, timestamp: int, endpoints: dict[str, str], retry_ms: int | None
 ) -> Iterator[AttemptRow]:
     """Yield what was tried with a message; `retry_ms` is when the dead endpoint is tried again, if it is."""
     for name, endpoint in endpoints.items():
         if chance.random() >= GETS[name]:
             continue
-        at = moment + chance.randrange(20)
+        at = timestamp + chance.randrange(20)
         if name == "dead":
             yield _attempt(message, endpoint, at, chance.choice((0, 503)), None if retry_ms is None else at + retry_ms)
         elif chance.random() < FAILS_FIRST[name]:

@@ -44,7 +44,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """What has been used at one moment."""
+    """What has been used at one time."""
 
     at: float
     received: int

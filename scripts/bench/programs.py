@@ -111,7 +111,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """What the sender does: closed loop at rate 0, else so many requests a second, due at fixed moments."""
+    """What the sender does: closed loop at rate 0, else so many requests a second, due at fixed times."""
 
     connections: int
     rate: float

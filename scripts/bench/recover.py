@@ -74,22 +74,22 @@ async def _fail(db: Database, app: str, endpoint: str, count: int) -> None:
     now = SystemClock().now()
     first = now - DAY // 4
     for start in range(0, count, CHUNK):
-        moments = [first + SPACING_MS * n for n in range(start, min(start + CHUNK, count))]
-        messages = [owed_message(app, moment, now) for moment in moments]
+        timestamps = [first + SPACING_MS * n for n in range(start, min(start + CHUNK, count))]
+        messages = [owed_message(app, timestamp, now) for timestamp in timestamps]
         async with db.write() as tx:
             await intake.add(tx, messages)
             await settlement.add_attempts(
-                tx, [_attempt(each, endpoint, moment) for each, moment in zip(messages, moments, strict=True)]
+                tx, [_attempt(each, endpoint, timestamp) for each, timestamp in zip(messages, timestamps, strict=True)]
             )
 
 
-def owed_message(app: str, moment: int, now: int) -> NewMessage:
-    """Return a message that was accepted at a moment and is kept for a day from now."""
-    new = ids.new(ids.MESSAGE, moment)
+def owed_message(app: str, timestamp: int, now: int) -> NewMessage:
+    """Return a message that was accepted at a timestamp and is kept for a day from now."""
+    new = ids.new(ids.MESSAGE, timestamp)
     return NewMessage(new, app, DEFAULT_ORG, "order.shipped", None, None, PAYLOAD, now + DAY, None)
 
 
-def _attempt(message: NewMessage, endpoint: str, moment: int) -> AttemptRow:
-    new = ids.new(ids.ATTEMPT, moment)
+def _attempt(message: NewMessage, endpoint: str, timestamp: int) -> AttemptRow:
+    new = ids.new(ids.ATTEMPT, timestamp)
     url = "http://127.0.0.1/hook"
     return (message.id, new, endpoint, message.app_id, DEFAULT_ORG, url, FAILED, 500, "", 1, 0, None, None)

@@ -7,7 +7,7 @@
 // before those it answers 500. What comes to a port that hangs is counted as `hung` and nowhere else. The ports are its
 // first line: {"ports": [...]}. Then SIGUSR2 has it write a line of figures, SIGUSR1 has it forget the waits and the CPU
 // time measured so far (never the counts), and SIGTERM ends it, with a last line. The wait of a message is counted from
-// the moment that its payload carries as "ts".
+// the timestamp that its payload carries as "ts".
 //
 // A message is told from its repetition by the id in its `svix-id` header and the port it came to. The set keeps 64
 // bits of each: in ten million messages the chance that two share them is one in 400,000, and would show as a loss.
@@ -136,8 +136,8 @@ static void count_request(const char *head, const char *body, uint32_t port) {
     } else {
         nameless++;
     }
-    const char *moment = strstr(body, "\"ts\":");
-    if (moment) histogram_add(&waits, now_ns() - strtoll(moment + 5, NULL, 10));
+    const char *timestamp = strstr(body, "\"ts\":");
+    if (timestamp) histogram_add(&waits, now_ns() - strtoll(timestamp + 5, NULL, 10));
 }
 
 // Takes the first whole request out of the buffer; says whether there was one.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tasks beside live traffic: `tidings serve` with its defaults, a sender, a receiver, and one or more tasks.
 
-The traffic is measured alone first, then with the task. A message counts from the moment that it was due.
+The traffic is measured alone first, then with the task. A message counts from when it was due.
 """
 
 import time
@@ -225,6 +225,6 @@ def _ended(service: Service, task_id: str) -> Figures:
 
 
 def _seconds(task: Figures, first: str, last: str) -> float:
-    """Return the seconds between two moments of a task."""
+    """Return the seconds between two timestamps of a task."""
     begin, end = (datetime.fromisoformat(task["x"][each]) for each in (first, last))
     return (end - begin).total_seconds()

@@ -120,19 +120,19 @@ class Stage:
     async def messages(self, to: Receiver, count: int, *, hours: int = 20) -> None:
         """Store messages of the past day with a failed attempt each, spread over so many hours from its first on."""
         for start in range(0, count, STEP):
-            moments = [SINCE + HOUR + n * hours * HOUR // count for n in range(start, min(start + STEP, count))]
-            made = [(ids.new(ids.MESSAGE, moment), moment + 50) for moment in moments]
+            timestamps = [SINCE + HOUR + n * hours * HOUR // count for n in range(start, min(start + STEP, count))]
+            made = [(ids.new(ids.MESSAGE, timestamp), timestamp + 50) for timestamp in timestamps]
             await self.bulk(_MESSAGE, [(msg, to.app_id, DEFAULT_ORG, "order.shipped", PAYLOAD) for msg, _ in made])
             await self.attempts([(msg, at, to) for msg, at in made])
 
     async def attempts(self, failed: Sequence[tuple[str, int, Receiver]]) -> None:
-        """Store failed attempts: message, moment, and who was to get it."""
+        """Store failed attempts: message, timestamp, and who was to get it."""
         end = (DEFAULT_ORG, URL, FAILED, 500, "", 5, 0)
         rows = [(msg, ids.new(ids.ATTEMPT, at), to.endpoint_id, to.app_id, *end) for msg, at, to in failed]
         await self.bulk(_ATTEMPT, rows)
 
     async def tenfold(self) -> None:
-        """Make ten attempts of each that is there, in the same moment."""
+        """Make ten attempts of each that is there, at the same time."""
         columns = ", ".join(_ATTEMPT_COLUMNS.split())
         more = columns.replace(", id,", ", id || '{}',", 1)
         for digit in range(1, 10):

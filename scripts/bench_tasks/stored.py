@@ -100,17 +100,17 @@ async def _store(db: Database, app: str, count: int) -> None:
     await stage.settle()
 
 
-def _task(chance: random.Random, number: int, moment: int, app: str, others: list[str]) -> tuple[Any, ...]:
+def _task(chance: random.Random, number: int, timestamp: int, app: str, others: list[str]) -> tuple[Any, ...]:
     kind = next((kind for kind, one_in in _RARE.items() if chance.randrange(one_in) == 0), chance.choice(_COMMON))
-    state, status, ended = "succeeded", "finished", moment + 1_000
+    state, status, ended = "succeeded", "finished", timestamp + 1_000
     if chance.randrange(_FAILED) == 0:
         state = status = "failed"
     owner = app if chance.randrange(_MINE) == 0 else chance.choice(others)
     open_ = chance.randrange(_OPEN) == 0
     if open_:
         state, status = "paused", "running"
-    made = (DEFAULT_ORG, owner, owner, kind, "{}", state, status, number, 0, 100, moment, moment)
-    return (ids.new(ids.TASK, moment), *made, None if open_ else ended)
+    made = (DEFAULT_ORG, owner, owner, kind, "{}", state, status, number, 0, 100, timestamp, timestamp)
+    return (ids.new(ids.TASK, timestamp), *made, None if open_ else ended)
 
 
 def _lists(service: Service, token: str, *, is_portal: bool) -> Iterator[Figures]:

@@ -70,12 +70,12 @@ class SharedClock:
         """Return seconds on a clock that never goes back."""
         return self._inner.monotonic()
 
-    def told(self, moment: int, *, took: int = 0) -> None:
+    def told(self, timestamp: int, *, took: int = 0) -> None:
         """Take note of the database's time; it took some milliseconds to be told, so it may be that much later by now.
 
         Another tenth of a second is the way there, not a difference.
         """
-        offset = moment - self._inner.now()
+        offset = timestamp - self._inner.now()
         if not offset - SECOND // 10 <= self._offset <= offset + took + SECOND // 10:
             self._offset = offset + took // 2
 
@@ -83,27 +83,27 @@ class SharedClock:
 class ManualClock:
     """A clock that stands still until it is moved."""
 
-    __slots__ = ("_moment",)
+    __slots__ = ("_now",)
 
-    def __init__(self, moment: int = 1_700_000_000_000) -> None:
-        self._moment = moment
+    def __init__(self, timestamp: int = 1_700_000_000_000) -> None:
+        self._now = timestamp
 
     def now(self) -> int:
-        """Return the moment that was set, in milliseconds since the Unix epoch."""
-        return self._moment
+        """Return the timestamp that was set, in milliseconds since the Unix epoch."""
+        return self._now
 
     def monotonic(self) -> float:
-        """Return the moment that was set, in seconds."""
-        return self._moment / SECOND
+        """Return the timestamp that was set, in seconds."""
+        return self._now / SECOND
 
     def advance(self, ms: int) -> None:
         """Move the clock by a number of milliseconds; negative goes back, as real wall clocks do."""
-        self._moment += ms
+        self._now += ms
 
 
-def rfc3339(moment: int) -> str:
-    """Write a moment in milliseconds as RFC 3339 in UTC, with no fraction or three digits of it."""
-    seconds, ms = divmod(moment, SECOND)
+def rfc3339(timestamp: int) -> str:
+    """Write a timestamp in milliseconds as RFC 3339 in UTC, with no fraction or three digits of it."""
+    seconds, ms = divmod(timestamp, SECOND)
     text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]  # `strftime` writes the year 1 as "1"
     return f"{text}.{ms:03d}Z" if ms else f"{text}Z"
 
@@ -129,8 +129,8 @@ def parse_rfc3339(text: str) -> int:
     if utc is None and sign is None:
         raise ValueError("timestamp has no offset from UTC")
     leap = second == _LEAP
-    moment = datetime(year, month, day, hour, minute, second - leap, tzinfo=UTC)
+    parsed = datetime(year, month, day, hour, minute, second - leap, tzinfo=UTC)
     offset = 0 if sign is None else int(f"{sign}{int(hours) * 60 + int(minutes)}")
-    seconds = int(moment.timestamp()) + leap - offset * 60
+    seconds = int(parsed.timestamp()) + leap - offset * 60
     datetime.fromtimestamp(seconds, UTC)  # raises where the offset moves it out of the years that can be written
     return seconds * SECOND + int((fraction or "")[:3].ljust(3, "0"))

@@ -93,7 +93,7 @@ def too_many(detail: str) -> AppError:
 
 
 def unavailable(detail: str) -> AppError:
-    """Something that we need is gone for the moment; the same request may succeed later."""
+    """Something that we need is unavailable for now; the same request may succeed later."""
     return AppError(ErrorKind.UNAVAILABLE, "unavailable", detail)
 
 

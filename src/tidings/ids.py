@@ -3,7 +3,7 @@
 
 A KSUID here has 20 bytes: seconds since 2014-05-13 (4), the part of the second in steps of 4 ms (1), and
 randomness (15), written in base 62 with an alphabet that sorts as bytes do. So ids of one kind sort by the
-moment they were made, and a range of time is a range of ids. Those that one process makes in one step rise, too: a
+timestamp they were made, and a range of time is a range of ids. Those that one process makes in one step rise, too: a
 counter comes before the rest of the randomness.
 """
 
@@ -27,7 +27,7 @@ TASK: Final = "qtask_"
 DEFAULT_ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
 
 STEP_MS: Final = 4
-"""Granularity of the moment inside an id, in milliseconds."""
+"""Granularity of the timestamp inside an id, in milliseconds."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _VALUE: Final = {character: value for value, character in enumerate(_ALPHABET)}
@@ -78,13 +78,13 @@ class _Pool:
         self._at = 0
         self._heads: dict[tuple[str, int], _Head] = {}
 
-    def take(self, prefix: str, moment_ms: int) -> str:
-        step = prefix, moment_ms // STEP_MS
+    def take(self, prefix: str, timestamp_ms: int) -> str:
+        step = prefix, timestamp_ms // STEP_MS
         head = self._heads.get(step)
         if head is None:
             if len(self._heads) >= _HEADS_KEPT:
                 del self._heads[next(iter(self._heads))]
-            head = self._heads[step] = _Head(prefix + _head_of(moment_ms))
+            head = self._heads[step] = _Head(prefix + _head_of(timestamp_ms))
         count = head.count
         if count == len(_PAIRS):
             head.turn()
@@ -107,14 +107,14 @@ def _encode(number: int, length: int = _LENGTH) -> str:
     return "".join(reversed(digits))
 
 
-def _floor_of(moment_ms: int) -> int:
-    """Return the least 160-bit number of the step that holds a moment; moments before the epoch clamp to it."""
-    seconds, rest = divmod(max(0, moment_ms - _EPOCH_MS), 1000)
+def _floor_of(timestamp_ms: int) -> int:
+    """Return the least 160-bit number of the step that holds a timestamp; timestamps before the epoch clamp to it."""
+    seconds, rest = divmod(max(0, timestamp_ms - _EPOCH_MS), 1000)
     return ((min(seconds, 0xFFFFFFFF) << 8) | (rest // STEP_MS)) << _RANDOM_BITS
 
 
-def _head_of(moment_ms: int) -> str:
-    floor = _floor_of(moment_ms)
+def _head_of(timestamp_ms: int) -> str:
+    floor = _floor_of(timestamp_ms)
     blocks = (1 << _RANDOM_BITS) // _BLOCK - 1
     first = -(-floor // _BLOCK)
     chosen = first + int.from_bytes(os.urandom(4), "big") % blocks
@@ -124,23 +124,23 @@ def _head_of(moment_ms: int) -> str:
 _pool = _Pool()
 
 
-def new(prefix: str, moment_ms: int) -> str:
-    """Make a fresh id for a moment in milliseconds since the Unix epoch."""
-    return _pool.take(prefix, moment_ms)
+def new(prefix: str, timestamp_ms: int) -> str:
+    """Make a fresh id for a timestamp in milliseconds since the Unix epoch."""
+    return _pool.take(prefix, timestamp_ms)
 
 
-def first_at(prefix: str, moment_ms: int) -> str:
-    """Return the least id of the 4 ms step that holds a moment, for ranges: every id made then or later is no less."""
-    return prefix + _encode(_floor_of(moment_ms))
+def first_at(prefix: str, timestamp_ms: int) -> str:
+    """Return the least id of the 4 ms step that holds a timestamp, for ranges: no later id is less."""
+    return prefix + _encode(_floor_of(timestamp_ms))
 
 
-def last_at(prefix: str, moment_ms: int) -> str:
-    """Return the greatest id of the 4 ms step that holds a moment."""
-    return prefix + _encode(_floor_of(moment_ms) + (1 << _RANDOM_BITS) - 1)
+def last_at(prefix: str, timestamp_ms: int) -> str:
+    """Return the greatest id of the 4 ms step that holds a timestamp."""
+    return prefix + _encode(_floor_of(timestamp_ms) + (1 << _RANDOM_BITS) - 1)
 
 
-def moment_of(identifier: str) -> int:
-    """Return the moment inside an id, in milliseconds since the Unix epoch, a multiple of 4.
+def timestamp_of(identifier: str) -> int:
+    """Return the timestamp inside an id, in milliseconds since the Unix epoch, a multiple of 4.
 
     Raises ValueError if the text does not end in 27 characters of base 62 that hold 160 bits.
     """
@@ -169,7 +169,7 @@ def is_id(text: str, prefix: str) -> bool:
     if not text.startswith(prefix) or len(text) != len(prefix) + _LENGTH:
         return False
     try:
-        moment_of(text)
+        timestamp_of(text)
     except ValueError:
         return False
     return True

@@ -142,8 +142,8 @@ MESSAGE_BODIES: dict[str, bytes] = {
         **dict.fromkeys(("eventType", "payload", "eventId", "channels", "tags", "deliverAt", "application", "ids"), 7)
     ),
     "nulls": _with(eventType=None, payload=None, ids=None),
-    "a moment that is none": _with(deliverAt="soon", eventType="a b"),
-    "a moment out of this world": _with(deliverAt="9999-12-31T23:59:59.999Z", eventType="a b"),
+    "an invalid timestamp": _with(deliverAt="soon", eventType="a b"),
+    "a timestamp outside of the calendar": _with(deliverAt="9999-12-31T23:59:59.999Z", eventType="a b"),
     "an application that is none": _with(application={"name": ""}, eventType="a b"),
     "3 MB": b'{"eventType":"%b"}' % (b"x" * 3_000_000),
 }

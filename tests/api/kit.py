@@ -50,7 +50,7 @@ class Api:
         return found
 
     async def made(self, path: str, body: Json, **more: Any) -> Json:
-        """Make something, a moment after whatever was made before it."""
+        """Create something, a millisecond after the previous one."""
         self.clock.advance(ids.STEP_MS)
         response = await self.post(path, json=body, **more)
         assert response.status_code in (200, 201, 202), response.text
@@ -74,7 +74,7 @@ class Api:
     async def attempt(
         self, app: str, endpoint: str, msg: str, *, status: int = 0, code: int = 200, next_at: int | None = None
     ) -> str:
-        """Store an attempt as delivery does and return its id; `next_at` is the moment of a scheduled retry."""
+        """Store an attempt as delivery does and return its id; `next_at` is the timestamp of a scheduled retry."""
         self.clock.advance(ids.STEP_MS)
         attempt = ids.new(ids.ATTEMPT, self.clock.now())
         async with self.db.write() as tx:

@@ -9,7 +9,7 @@ import pytest
 from api.kit import SECRET, Api, Json, faults
 from tidings.clock import parse_rfc3339
 from tidings.core.access import issue_org_token
-from tidings.ids import OrgId, moment_of
+from tidings.ids import OrgId, timestamp_of
 
 
 async def test_what_was_made_is_what_is_found(api: Api) -> None:
@@ -17,7 +17,7 @@ async def test_what_was_made_is_what_is_found(api: Api) -> None:
 
     assert made == await api.read(f"/app/{made['id']}") == await api.read("/app/a-1") == await api.read("/app/a-1/")
     assert made["createdAt"] == made["updatedAt"]
-    assert parse_rfc3339(made["createdAt"]) == moment_of(made["id"])
+    assert parse_rfc3339(made["createdAt"]) == timestamp_of(made["id"])
     assert {
         "name": "acme",
         "uid": "a-1",

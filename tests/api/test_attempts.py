@@ -6,7 +6,7 @@ import pytest
 from api.kit import Api, Json
 from tidings.clock import parse_rfc3339
 from tidings.core import attempts
-from tidings.ids import moment_of
+from tidings.ids import timestamp_of
 from tidings.storage import messages
 
 
@@ -37,7 +37,7 @@ async def test_an_attempt_tells_what_happened(api: Api) -> None:
         "timestamp": found["timestamp"],
     }
     assert expected == found
-    assert moment_of(attempt) == parse_rfc3339(found["timestamp"])
+    assert timestamp_of(attempt) == parse_rfc3339(found["timestamp"])
     assert [found] == (await api.read(f"/app/{app}/attempt/endpoint/{endpoint}"))["data"]
     assert [found] == (await api.read(f"/app/{app}/attempt/msg/{msg}"))["data"]
 

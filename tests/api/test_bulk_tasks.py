@@ -183,7 +183,7 @@ async def test_an_export_is_fetched_by_its_link_without_a_token(api: Api) -> Non
 REPLAYS = ("recover", "replay-missing", "bulk-replay")
 WRONG: dict[str, tuple[Json, list[str]]] = {
     "no since": ({}, ["body", "since"]),
-    "no moment": ({"since": "yesterday"}, ["body", "since"]),
+    "no timestamp": ({"since": "yesterday"}, ["body", "since"]),
     "backwards": ({"since": NOW, "until": SINCE}, ["body", "since"]),
     "the future": ({"since": LATER}, ["body", "since"]),
     "a rate of none": ({"since": SINCE, "ratePerSecond": 0}, ["body", "ratePerSecond"]),

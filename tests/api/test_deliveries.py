@@ -68,7 +68,7 @@ async def test_a_row_shows_its_last_attempt_the_next_one_and_its_task(api: Api) 
         "attemptCount": 1,
         "lastAttempt": {
             "id": attempt,
-            "timestamp": rfc3339(ids.moment_of(attempt)),
+            "timestamp": rfc3339(ids.timestamp_of(attempt)),
             "status": 2,
             "responseStatusCode": 500,
             "triggerType": 0,

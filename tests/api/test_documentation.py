@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 DIALECT = re.compile(
     r"\b(tell|tells|told|whoever|somebody|nobody|anybody|anew|shall|all the same|so many|the peer|stands?|"
-    r"a moment|patient|in turns|gone)\b(?!`)",
+    r"a timestamp|patient|in turns|gone)\b(?!`)",
     re.IGNORECASE,
 )
 SUMMARY_MAX = 72

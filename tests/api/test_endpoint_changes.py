@@ -244,7 +244,7 @@ async def test_the_organisation_is_told_of_each_change_once(api: Api) -> None:
 
     about = {"appId": app, "appUid": "acme", "endpointId": endpoint, "endpointUid": "one"}
     renamed = {**about, "endpointUid": "two"}
-    # Those of one moment have no order among themselves.
+    # Those of one timestamp have no order among themselves.
     assert [
         ("endpoint.created", about),
         ("endpoint.deleted", renamed),

@@ -116,10 +116,10 @@ async def test_a_failing_endpoint_shows_its_first_and_its_last_failure(api: Api)
 
     first, other = await health(api, app, endpoint), await health(api, app, without_response)
 
-    assert rfc3339(ids.moment_of(attempts[1])) == first["failingSince"]
+    assert rfc3339(ids.timestamp_of(attempts[1])) == first["failingSince"]
     assert {
         "attemptId": attempts[-1],
-        "timestamp": rfc3339(ids.moment_of(attempts[-1])),
+        "timestamp": rfc3339(ids.timestamp_of(attempts[-1])),
         "responseStatusCode": 503,
         "detail": "The receiver answered with status 503.",
     } == first["lastError"]
@@ -156,7 +156,7 @@ async def test_a_run_of_failures_counts_from_its_beginning(api: Api) -> None:
     shown = await health(api, app, endpoint)
 
     assert ("failing", 0.0, 11) == (shown["status"], shown["successRate"], shown["consecutiveFailures"])
-    assert rfc3339(ids.moment_of(first)) == shown["failingSince"]
+    assert rfc3339(ids.timestamp_of(first)) == shown["failingSince"]
 
 
 async def test_every_answer_that_has_an_endpoint_has_its_health(api: Api) -> None:

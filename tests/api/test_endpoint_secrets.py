@@ -110,11 +110,11 @@ async def test_a_message_is_signed_with_all_secrets_in_force(api: Api) -> None:
     signature = await _signature(api, path)
 
     assert ["v1", "v1", "v1a", "v1"] == [entry.split(b",")[0].decode() for entry in signature.split(b" ")]
-    moment = api.clock.now() // SECOND
+    timestamp = api.clock.now() // SECOND
     for key in (_secret("a"), PAIR, long, _secret("b")):
-        assert verify([parse_secret(key)], MSG_ID, moment, BODY, signature), key
+        assert verify([parse_secret(key)], MSG_ID, timestamp, BODY, signature), key
     first = signature.split(b" ")[0]
-    assert parse_secret(_secret("b")).sign(signed_content(MSG_ID, moment, BODY)) == first
+    assert parse_secret(_secret("b")).sign(signed_content(MSG_ID, timestamp, BODY)) == first
     api.clock.advance(61 * SECOND)
     assert 1 == len((await _signature(api, path)).split(b" "))
 

@@ -17,7 +17,7 @@ async def _made(api: Api) -> tuple[str, str]:
 
 async def _stats(api: Api, app: str, endpoint: str, **asked: int) -> Json:
     return await api.read(
-        f"/app/{app}/endpoint/{endpoint}/stats", **{name: rfc3339(moment) for name, moment in asked.items()}
+        f"/app/{app}/endpoint/{endpoint}/stats", **{name: rfc3339(timestamp) for name, timestamp in asked.items()}
     )
 
 
@@ -31,13 +31,13 @@ async def test_attempts_are_counted_by_what_came_of_them_and_when(api: Api) -> N
     msg = await api.message(app)
     made = [await api.attempt(app, endpoint, msg, status=status) for status in (0, 2, 0, 0)]
     await api.attempt(app, other, msg)
-    moments = [ids.moment_of(each) for each in made]
+    timestamps = [ids.timestamp_of(each) for each in made]
 
     assert {**NOTHING, "success": 3, "fail": 1} == await _stats(api, app, endpoint)
-    assert {**NOTHING, "success": 2} == await _stats(api, app, endpoint, since=moments[2])
-    assert {**NOTHING, "success": 1, "fail": 1} == await _stats(api, app, endpoint, until=moments[1])
-    assert {**NOTHING, "fail": 1} == await _stats(api, app, endpoint, since=moments[1], until=moments[1])
-    assert NOTHING == await _stats(api, app, endpoint, since=moments[1], until=moments[0])
+    assert {**NOTHING, "success": 2} == await _stats(api, app, endpoint, since=timestamps[2])
+    assert {**NOTHING, "success": 1, "fail": 1} == await _stats(api, app, endpoint, until=timestamps[1])
+    assert {**NOTHING, "fail": 1} == await _stats(api, app, endpoint, since=timestamps[1], until=timestamps[1])
+    assert NOTHING == await _stats(api, app, endpoint, since=timestamps[1], until=timestamps[0])
     api.clock.advance(29 * DAY)
     assert NOTHING == await _stats(api, app, endpoint)
 
@@ -69,11 +69,11 @@ async def test_a_clock_that_is_a_little_ahead_is_forgiven(lite: Api) -> None:
     assert NOTHING == await _stats(lite, app, endpoint, until=lite.clock.now() + 4 * MINUTE)
 
 
-@pytest.mark.parametrize("moment", ["soon", "2024-01-01T00:00:00", ""])
-async def test_a_moment_that_cannot_be_read_is_a_json_refusal(lite: Api, moment: str) -> None:
+@pytest.mark.parametrize("timestamp", ["soon", "2024-01-01T00:00:00", ""])
+async def test_an_invalid_timestamp_is_refused_as_json(lite: Api, timestamp: str) -> None:
     app, endpoint = await _made(lite)
 
-    response = await lite.get(f"/app/{app}/endpoint/{endpoint}/stats", params={"since": moment})
+    response = await lite.get(f"/app/{app}/endpoint/{endpoint}/stats", params={"since": timestamp})
 
     assert (400, "generic_error") == (response.status_code, response.json()["code"])
 
@@ -82,10 +82,10 @@ async def test_attempt_stats_are_of_whole_hours(api: Api) -> None:
     app, endpoint = await _made(api)
     msg = await api.message(app)
     await api.attempt(app, endpoint, msg, status=2)
-    moment = api.clock.now()
+    timestamp = api.clock.now()
     path = f"/app/{app}/endpoint/{endpoint}/attempt-stats"
 
     assert {"success": 0, "fail": 1, "canceled": 0} == await api.read(path)
-    assert 1 == (await api.read(path, since=rfc3339(moment + 1)))["fail"]
+    assert 1 == (await api.read(path, since=rfc3339(timestamp + 1)))["fail"]
     api.clock.advance(2 * HOUR)
-    assert 0 == (await api.read(path, since=rfc3339(moment + HOUR)))["fail"]
+    assert 0 == (await api.read(path, since=rfc3339(timestamp + HOUR)))["fail"]

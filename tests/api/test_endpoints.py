@@ -7,7 +7,7 @@ import pytest
 
 from api.kit import Api, Json, faults
 from tidings.clock import parse_rfc3339
-from tidings.ids import moment_of
+from tidings.ids import timestamp_of
 
 SECRET = "whsec_" + "e" * 32
 
@@ -28,7 +28,7 @@ async def test_what_was_not_said_has_its_default(api: Api) -> None:
     assert {"http://example.com/"} == {made["url"]}
     assert {"description": "", "version": 1, "disabled": False, "metadata": {}}.items() <= made.items()
     assert dict.fromkeys(unset) == {name: made[name] for name in unset}
-    assert parse_rfc3339(made["createdAt"]) == parse_rfc3339(made["updatedAt"]) == moment_of(made["id"])
+    assert parse_rfc3339(made["createdAt"]) == parse_rfc3339(made["updatedAt"]) == timestamp_of(made["id"])
 
 
 async def test_what_was_made_is_what_is_found(api: Api) -> None:

@@ -192,7 +192,7 @@ class TestWindows:
         path = f"/app/{await api.app()}/msg"
         return path, [await api.made(path, {"eventType": "a", "payload": {"n": n}}) for n in range(10)]
 
-    async def test_after_takes_its_own_moment_in_and_before_leaves_it_out(self, api: Api) -> None:
+    async def test_after_takes_its_own_timestamp_in_and_before_leaves_it_out(self, api: Api) -> None:
         path, made = await self._made(api)
 
         assert list(range(9, 2, -1)) == _numbers(await api.read(path, after=made[3]["timestamp"]))
@@ -205,7 +205,7 @@ class TestWindows:
 
         assert [4, 3, 2] == _numbers(page)
 
-    async def test_the_first_page_after_a_moment_hugs_it_and_goes_on_towards_now(self, api: Api) -> None:
+    async def test_the_first_page_after_a_timestamp_hugs_it_and_goes_on_towards_now(self, api: Api) -> None:
         path, made = await self._made(api)
         since = made[2]["timestamp"]
 
@@ -232,17 +232,17 @@ class TestWindows:
         assert [2, 1, 0] == _numbers(await api.read(path, iterator=made[3]["id"]))
         assert 10 == len(_numbers(await api.read(path, before="2024-01-01 00:00:00.123 UTC")))
 
-    @pytest.mark.parametrize("moment", ["yesterday", "2024-01-01T00:00:00", "2024-13-01T00:00:00Z", ""])
-    async def test_a_moment_that_is_none_is_a_bad_request(self, lite: Api, moment: str) -> None:
+    @pytest.mark.parametrize("timestamp", ["yesterday", "2024-01-01T00:00:00", "2024-13-01T00:00:00Z", ""])
+    async def test_an_invalid_timestamp_is_a_bad_request(self, lite: Api, timestamp: str) -> None:
         path = f"/app/{await lite.app()}/msg"
 
-        assert (await lite.get(path, params={"after": moment})).status_code == 400
+        assert (await lite.get(path, params={"after": timestamp})).status_code == 400
 
 
 @pytest.mark.parametrize(
     "spelling", ["2023-11-14T22:13:20%2B00:00", "2023-11-14T22:13:20+00:00", "2023-11-14T22:13:20Z"]
 )
-async def test_moments_are_read_in_the_spellings_of_the_sdks(lite: Api, spelling: str) -> None:
+async def test_timestamps_are_read_in_the_spellings_of_the_sdks(lite: Api, spelling: str) -> None:
     app = await lite.app()
     msg: Any = await lite.message(app)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What few messages have: tags, a payload that is sent as it is, a moment before which they are not sent."""
+"""What few messages have: tags, a payload that is sent as it is, a timestamp before which they are not sent."""
 
 import json
 
@@ -160,9 +160,9 @@ async def test_a_message_is_put_off_for_a_minute_to_a_day(lite: Api, minutes: fl
     assert [["body", "deliverAt"]] == [loc for loc, _, _ in faults(response)]
 
 
-@pytest.mark.parametrize("moment", ["soon", "2024-01-01T00:00:00", "", "99999-01-01T00:00:00Z"])
-async def test_a_moment_to_put_off_to_is_a_moment(lite: Api, moment: str) -> None:
-    response = await lite.post(f"/app/{await lite.app()}/msg", json={**BODY, "deliverAt": moment})
+@pytest.mark.parametrize("timestamp", ["soon", "2024-01-01T00:00:00", "", "99999-01-01T00:00:00Z"])
+async def test_deliver_at_must_be_a_timestamp(lite: Api, timestamp: str) -> None:
+    response = await lite.post(f"/app/{await lite.app()}/msg", json={**BODY, "deliverAt": timestamp})
 
     assert [["body", "deliverAt"]] == [loc for loc, _, _ in faults(response)]
 

@@ -8,7 +8,7 @@ import pytest
 from api.kit import ORG, SECRET, Api, Json, faults
 from tidings.clock import parse_rfc3339
 from tidings.core.access import issue_app_token
-from tidings.ids import AppId, moment_of
+from tidings.ids import AppId, timestamp_of
 
 BODY: Json = {"eventType": "user.signup", "payload": {"a": 1}}
 
@@ -22,7 +22,7 @@ async def test_what_was_sent_is_what_is_found(api: Api) -> None:
     assert made == await api.read(f"/app/{app}/msg/{made['id']}") == await api.read("/app/acme/msg/e-1")
     assert {"eventId", "eventType", "payload", "channels", "tags", "id", "timestamp"} == made.keys()
     assert ["a:b", "c+d"] == made["channels"]
-    assert moment_of(made["id"]) == parse_rfc3339(made["timestamp"])
+    assert timestamp_of(made["id"]) == parse_rfc3339(made["timestamp"])
 
 
 async def test_a_message_is_answered_with_202_and_both_slash_forms(api: Api) -> None:
@@ -222,7 +222,7 @@ async def test_retention_is_kept_with_the_message_unless_it_is_the_longest(
     async with api.db.read() as read:
         row = await read.one("SELECT expires_at FROM message WHERE id = :id", id=msg)
 
-    assert row["expires_at"] == (None if hours is None else moment_of(msg) + hours * 3_600_000)
+    assert row["expires_at"] == (None if hours is None else timestamp_of(msg) + hours * 3_600_000)
 
 
 async def test_a_message_to_no_application_is_not_found(api: Api) -> None:

@@ -246,11 +246,11 @@ def test_the_document_allows_the_secrets_that_the_server_takes(ours: Json, prefi
         assert _is_taken(secret) == bool(re.search(pattern, secret)), secret
 
 
-@pytest.mark.parametrize("moment", [0, 1_700_000_000_000, 5_693_000_000_000])
-def test_the_document_allows_the_iterators_that_the_server_takes(ours: Json, moment: int) -> None:
+@pytest.mark.parametrize("timestamp", [0, 1_700_000_000_000, 5_693_000_000_000])
+def test_the_document_allows_the_iterators_that_the_server_takes(ours: Json, timestamp: int) -> None:
     parameters = _operations(ours)["v1.message.list"]["parameters"]
     pattern = next(each["schema"]["pattern"] for each in parameters if each["name"] == "iterator")
-    known = ids.new("msg_", moment)
+    known = ids.new("msg_", timestamp)
 
     assert re.search(pattern, known)
     assert re.search(pattern, f"-{known}")

@@ -166,8 +166,8 @@ def test_messages_of_long_ago_are_pruned(tmp_path: Path, database_url: str) -> N
     with serving(database_url, tmp_path, worker_enabled="false") as server:
         app = _filled(server, OTHER)
 
-    def prune(moment: datetime, *more: str) -> tuple[int, str]:
-        told = ("--older-than", moment.isoformat(), "--batch-size", "2", *more)
+    def prune(timestamp: datetime, *more: str) -> tuple[int, str]:
+        told = ("--older-than", timestamp.isoformat(), "--batch-size", "2", *more)
         said = tidings("prune", *told, folder=tmp_path, db_dsn=database_url)
         return said.code, said.err
 
@@ -226,9 +226,9 @@ def test_an_age_is_taken_as_elsewhere(tmp_path: Path, sqlite_url: str, age: str,
     assert (0, f"Messages: {goes}, with 0 attempts.") == (said.code, said.out.splitlines()[0])
 
 
-@pytest.mark.parametrize("moment", ["yesterday", "2024-01-01T00:00:00", "2024-W01-1T00:00:00Z", ""])
-def test_a_moment_that_cannot_be_read_prunes_nothing(tmp_path: Path, moment: str) -> None:
-    said = tidings("prune", "--older-than", moment, SURE, folder=tmp_path)
+@pytest.mark.parametrize("timestamp", ["yesterday", "2024-01-01T00:00:00", "2024-W01-1T00:00:00Z", ""])
+def test_an_invalid_timestamp_prunes_nothing(tmp_path: Path, timestamp: str) -> None:
+    said = tidings("prune", "--older-than", timestamp, SURE, folder=tmp_path)
 
     assert 2 == said.code
     assert "--older-than" in said.complaint

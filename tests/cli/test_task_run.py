@@ -170,7 +170,7 @@ def test_what_cannot_be_started_is_told_in_one_line(place: Place, arguments: lis
     assert says in said.complaint
 
 
-def test_moments_may_be_rfc_3339(place: Place) -> None:
+def test_timestamps_may_be_rfc_3339(place: Place) -> None:
     window = ["--since", "2024-05-01t12:00:00z", "--until", "2024-05-01T14:00:00+02:00"]
 
     said = place.say("run", "bulk-replay", place.app, place.endpoint, *window, "--rate", "5", "--dry-run", "--json")

@@ -76,7 +76,7 @@ async def test_a_key_that_has_run_out_is_free_again(db: Database) -> None:
 
 
 class Ticking(SystemClock):
-    """A clock that shows another moment whenever somebody looks at it."""
+    """A clock that shows another time at each read."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -99,9 +99,9 @@ async def test_who_comes_while_others_wait_for_the_writer_is_committed_with_them
                 calls.append(asyncio.create_task(path.send(app)))
                 await asyncio.sleep(0)
         await asyncio.gather(*calls)
-        moments = await path.rows("SELECT count(*), expires_at FROM message GROUP BY expires_at ORDER BY expires_at")
+        timestamps = await path.rows("SELECT count(*), expires_at FROM message GROUP BY expires_at ORDER BY expires_at")
 
-    assert [count for count, _ in moments] == [1, 3]
+    assert [count for count, _ in timestamps] == [1, 3]
 
 
 async def test_an_event_id_is_taken_once_and_its_loser_frees_its_key(db: Database) -> None:

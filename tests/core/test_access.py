@@ -43,8 +43,14 @@ def test_an_organisations_token_has_the_claims_of_the_peers() -> None:
 
     claims = jwt.decode(issue_org_token(SECRET, OrgId("org_x"), now), SECRET, ["HS256"], options={"verify_exp": False})
 
-    moment = now // 1000
-    expected = {"iat": moment, "nbf": moment, "exp": moment + 315_360_000, "iss": "svix-server", "sub": "org_x"}
+    timestamp = now // 1000
+    expected = {
+        "iat": timestamp,
+        "nbf": timestamp,
+        "exp": timestamp + 315_360_000,
+        "iss": "svix-server",
+        "sub": "org_x",
+    }
     assert expected == claims
 
 

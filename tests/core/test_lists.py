@@ -15,7 +15,7 @@ from tidings.core import attempts, messages
 from tidings.core.idempotency import Idempotency
 from tidings.core.services import Services
 from tidings.core.wake import Wake
-from tidings.ids import DEFAULT_ORG, AppId, moment_of
+from tidings.ids import DEFAULT_ORG, AppId, timestamp_of
 from tidings.model.app import App
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import Extras, MessageFilter
@@ -69,15 +69,15 @@ class World:
 
 
 def build(chance: random.Random, span: int, count: int) -> World:
-    """Make up messages of some time, a few of them in the same moment, and what was tried with them."""
+    """Make up messages of some time, a few of them in the same timestamp, and what was tried with them."""
     world = World(APP)
-    moments = [NOW - chance.randrange(span) // STEP * STEP for _ in range(count)]
-    for moment in [*moments, *moments[:10], NOW + HOUR - STEP, NOW + HOUR, NOW]:
+    timestamps = [NOW - chance.randrange(span) // STEP * STEP for _ in range(count)]
+    for timestamp in [*timestamps, *timestamps[:10], NOW + HOUR - STEP, NOW + HOUR, NOW]:
         channels, tags = chance.choice(([], ["c"], ["c", "d"])), chance.choice(([], ["t"]))
-        msg_id = ids.new(ids.MESSAGE, moment)
+        msg_id = ids.new(ids.MESSAGE, timestamp)
         world.messages[msg_id] = (chance.choice("ab"), channels, tags)
         for endpoint in ENDPOINTS[:2]:
-            at = moment
+            at = timestamp
             for _ in range(chance.randrange(4)):
                 at += chance.randrange(HOUR) // STEP * STEP
                 status = chance.choice((0, 2, 2))
@@ -152,13 +152,13 @@ def windowed(keys: list[str], cursor: Cursor) -> list[str]:
     elif key is None:
         since = NOW - 90 * DAY
     elif cursor.iterator == key:
-        since = moment_of(key) - 90 * DAY
+        since = timestamp_of(key) - 90 * DAY
     else:
-        until = min(until, moment_of(key) + 90 * DAY)
+        until = min(until, timestamp_of(key) + 90 * DAY)
     found = [
         each
         for each in keys
-        if (since is None or moment_of(each) // STEP >= since // STEP) and moment_of(each) // STEP < until // STEP
+        if (since is None or timestamp_of(each) // STEP >= since // STEP) and timestamp_of(each) // STEP < until // STEP
     ]
     return sorted(found, reverse=True)
 
@@ -180,19 +180,19 @@ def expected(keys: list[str], cursor: Cursor) -> tuple[list[str], str | None, st
 def some_cursor(chance: random.Random, keys: list[str], prefix: str) -> Cursor:
     """Ask for some page, from somewhere, made some time."""
 
-    def moment() -> int:
-        return NOW - chance.randrange(-2 * HOUR, SPAN) if chance.random() < 0.5 else moment_of(chance.choice(keys))
+    def timestamp() -> int:
+        return NOW - chance.randrange(-2 * HOUR, SPAN) if chance.random() < 0.5 else timestamp_of(chance.choice(keys))
 
     iterator = None
     if chance.random() < 0.5:
-        iterator = chance.choice(keys) if chance.random() < 0.7 else ids.new(prefix, moment())
+        iterator = chance.choice(keys) if chance.random() < 0.7 else ids.new(prefix, timestamp())
         iterator = chance.choice(("", "-")) + iterator
     return Cursor(
         Order.DESCENDING,
         chance.choice((1, 3, 7, 50)),
         iterator,
-        moment() if chance.random() < 0.3 else None,
-        moment() if chance.random() < 0.3 else None,
+        timestamp() if chance.random() < 0.3 else None,
+        timestamp() if chance.random() < 0.3 else None,
     )
 
 

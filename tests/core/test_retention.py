@@ -49,7 +49,7 @@ async def test_what_nobody_limits_is_kept_ninety_days(db: Database) -> None:
         assert old == await settings.find(read, retention.MARK)
 
 
-async def test_what_somebody_limits_ends_at_its_moment(db: Database) -> None:
+async def test_a_token_end_applies_at_its_timestamp(db: Database) -> None:
     _, later, last = await add(db, (NOW - 2 * HOUR, NOW), (NOW - HOUR, NOW + 1), (NOW, None))
 
     assert 1 == await retention.expire(db, NOW)
@@ -88,7 +88,7 @@ def test_a_chunk_is_of_few_bytes_and_of_one_message_at_least() -> None:
 
 
 @pytest.mark.parametrize("size", [100, 100_000])
-async def test_the_writer_is_held_for_moments_only(db: Database, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+async def test_the_writer_is_held_only_briefly(db: Database, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     if db.dialect is not Dialect.SQLITE:
         pytest.skip("PostgreSQL's writers do not wait for one another")
     await add(db, *[(NOW - 91 * DAY + n * 4, None) for n in range(400)], size=size)

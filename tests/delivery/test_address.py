@@ -264,7 +264,7 @@ class Names:
         self.asked: list[str] = []
         self.is_open = asyncio.Event()
         self.is_open.set()
-        self.moment = 0.0
+        self.timestamp = 0.0
 
     async def look_up(self, host: str) -> list[str]:
         self.asked.append(host)
@@ -274,7 +274,7 @@ class Names:
         return self.answers[host]
 
     def now(self) -> float:
-        return self.moment
+        return self.timestamp
 
 
 @pytest.fixture
@@ -294,9 +294,9 @@ async def test_an_answer_is_known_for_a_while(names: Names, resolver: Resolver) 
 
     resolved = await resolver.resolve("public.example")
 
-    names.moment = 4.9
+    names.timestamp = 4.9
     known = resolver.known("public.example")
-    names.moment = 5.0
+    names.timestamp = 5.0
     assert (unknown, resolved, known) == (None, ("93.184.216.34",), ("93.184.216.34",))
     assert resolver.known("public.example") is None
 
@@ -304,7 +304,7 @@ async def test_an_answer_is_known_for_a_while(names: Names, resolver: Resolver) 
 async def test_an_answer_that_turns_private_is_refused(names: Names, resolver: Resolver) -> None:
     await resolver.resolve("public.example")
     names.answers["public.example"] = ["127.0.0.1"]
-    names.moment = 6.0
+    names.timestamp = 6.0
 
     with pytest.raises(BlockedError):
         await resolver.resolve("public.example")

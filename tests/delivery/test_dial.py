@@ -237,7 +237,7 @@ async def test_a_dial_given_up_as_it_succeeds_leaves_no_connection(monkeypatch: 
     loop = asyncio.get_running_loop()
 
     class CancelledJustThen:
-        """A loop whose caller is cancelled in the moment in which the connection is there."""
+        """A loop whose caller is cancelled just as the connection is there."""
 
         async def create_connection(self, *arguments: Any, **named: Any) -> None:
             await loop.create_connection(*arguments, **named)

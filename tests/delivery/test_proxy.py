@@ -211,7 +211,7 @@ async def test_a_receiver_that_hangs_inside_the_handshake_is_a_timeout_and_leave
 
 
 @KINDS
-async def test_a_request_cancelled_at_any_moment_leaves_no_socket(kind: Kind, authority: Authority) -> None:
+async def test_a_request_cancelled_at_any_time_leaves_no_socket(kind: Kind, authority: Authority) -> None:
     tls = authority.receiver_context("127.0.0.1")
     async with Receiver(tls=tls) as receiver, kind() as proxy:
         before = open_sockets()

@@ -23,7 +23,7 @@ async def _put_off(path: Path, app: str, *, ms: int = LATER_MS, payload: bytes =
     return (await path.accept.accept(DEFAULT_ORG, app, Draft("a.b", payload, None, None, DAY_MS, extras), None)).id
 
 
-async def test_what_is_put_off_is_sent_at_its_moment_and_holds_up_nobody(db: Database) -> None:
+async def test_a_deferred_delivery_is_sent_on_time_and_holds_up_no_other(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         await add_endpoint(db, app, door.url)

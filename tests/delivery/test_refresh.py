@@ -100,11 +100,11 @@ async def test_a_change_is_forgotten_in_time() -> None:
     world.queues.close()
 
 
-async def test_what_waits_for_its_moment_is_handed_back() -> None:
+async def test_a_delivery_that_waits_for_its_token_is_handed_back() -> None:
     world = World()
     soon = world.clock.monotonic() + 5
-    moment = Window(soon, soon + 1)
-    world.pacer.take([(send(receiver("ep_1"), 1, 0.0), moment), (send(receiver("ep_2"), 2, 0.0), moment)])
+    timestamp = Window(soon, soon + 1)
+    world.pacer.take([(send(receiver("ep_1"), 1, 0.0), timestamp), (send(receiver("ep_2"), 2, 0.0), timestamp)])
 
     for _ in range(2):
         world.pacer.evict("ep_1")

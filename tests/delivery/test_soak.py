@@ -70,7 +70,7 @@ class Moody(Receiver):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the process holds at one moment."""
+    """What the process holds at one time."""
 
     descriptors: int
     tasks: int

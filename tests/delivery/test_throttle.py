@@ -26,17 +26,17 @@ class Timed(Door):
 
     def __init__(self) -> None:
         super().__init__()
-        self.moments: list[float] = []
-        self.seen = _Noting(self.moments)
+        self.timestamps: list[float] = []
+        self.seen = _Noting(self.timestamps)
 
 
 class _Noting(list[str]):
-    def __init__(self, moments: list[float]) -> None:
+    def __init__(self, timestamps: list[float]) -> None:
         super().__init__()
-        self._moments = moments
+        self._timestamps = timestamps
 
     def append(self, item: str, /) -> None:
-        self._moments.append(time.monotonic())
+        self._timestamps.append(time.monotonic())
         super().append(item)
 
 
@@ -46,13 +46,13 @@ async def limit(db: Database, table: str, row: str, rate: int) -> None:
         await tx.run("UPDATE application SET routing_version = routing_version + 1")
 
 
-def most_within(moments: list[float], seconds: float) -> int:
-    return max(sum(at <= other < at + seconds for other in moments) for at in moments)
+def most_within(timestamps: list[float], seconds: float) -> int:
+    return max(sum(at <= other < at + seconds for other in timestamps) for at in timestamps)
 
 
-def seen_at_most(moments: list[float], rate: int, seconds: float = 1.0) -> bool:
-    """Tell whether no window held more than its tokens, those of the moment before it, and what a busy loop bunches."""
-    return most_within(moments, seconds) <= rate * (seconds + 0.3) + 1
+def seen_at_most(timestamps: list[float], rate: int, seconds: float = 1.0) -> bool:
+    """Tell whether no window held more than its tokens, those of the window before it, and what a busy loop bunches."""
+    return most_within(timestamps, seconds) <= rate * (seconds + 0.3) + 1
 
 
 async def test_an_endpoint_with_a_rate_gets_its_messages_at_that_rate(db: Database) -> None:
@@ -65,8 +65,8 @@ async def test_an_endpoint_with_a_rate_gets_its_messages_at_that_rate(db: Databa
             await path.settled()
 
     assert sorted(each.id.lower() for each in accepted) == sorted(door.seen)
-    assert seen_at_most(door.moments, 40)
-    assert 1.4 < door.moments[-1] - door.moments[0] < 3.5
+    assert seen_at_most(door.timestamps, 40)
+    assert 1.4 < door.timestamps[-1] - door.timestamps[0] < 3.5
 
 
 async def test_two_nodes_share_the_rate(db: Database) -> None:
@@ -79,8 +79,8 @@ async def test_two_nodes_share_the_rate(db: Database) -> None:
         async with running(db, delivering=terms()) as one, running(db, delivering=terms()):
             await one.settled()
 
-    assert len(door.moments) == len(set(door.seen)) == 70
-    assert seen_at_most(door.moments, 40)
+    assert len(door.timestamps) == len(set(door.seen)) == 70
+    assert seen_at_most(door.timestamps, 40)
 
 
 @pytest.mark.parametrize("at_once", [2, 3])
@@ -109,7 +109,7 @@ async def test_what_is_put_off_is_looked_at_in_time_and_not_before_however_many_
         async with asyncio.timeout(20), running(db, delivering=terms(lease_grace=60.0)) as path:
             await path.until("delivery", 0)
 
-    assert len(door.moments) == 90
+    assert len(door.timestamps) == 90
     assert looks < 100
 
 
@@ -124,10 +124,10 @@ async def test_the_rate_of_an_application_holds_for_its_endpoints_together_and_s
             await asyncio.gather(*(path.send(app) for _ in range(40)))
             await path.settled()
 
-    assert seen_at_most(one.moments + two.moments, 30)
-    assert len(one.moments) == len(two.moments) == 40
+    assert seen_at_most(one.timestamps + two.timestamps, 30)
+    assert len(one.timestamps) == len(two.timestamps) == 40
     for door in (one, two):
-        assert sum(at < one.moments[0] + 1.5 for at in door.moments) > 10
+        assert sum(at < one.timestamps[0] + 1.5 for at in door.timestamps) > 10
 
 
 async def test_retries_and_manual_sends_count_too(db: Database) -> None:
@@ -144,8 +144,8 @@ async def test_retries_and_manual_sends_count_too(db: Database) -> None:
                 await deliveries.send_again(tx, asks, SystemClock().now())
             await path.until("delivery", 0)
 
-    assert len(door.moments) == 50
-    assert seen_at_most(door.moments, 20)
+    assert len(door.timestamps) == 50
+    assert seen_at_most(door.timestamps, 20)
 
 
 async def test_what_the_rate_holds_up_stays_in_the_database_and_in_order(db: Database) -> None:
@@ -177,7 +177,7 @@ async def test_a_rate_that_is_not_reached_delays_nothing(db: Database) -> None:
                 await path.send(app)
                 await path.settled()
 
-    waits = [came - sent for came, sent in zip(door.moments, began, strict=True)]
+    waits = [came - sent for came, sent in zip(door.timestamps, began, strict=True)]
     assert min(waits[1:]) < 0.1  # a busy machine may hold up most of them
 
 
@@ -227,7 +227,7 @@ async def test_restarts_and_deaths_lose_tokens_and_make_none(db: Database) -> No
             opened = await nodes[turn % 2].open(tx, [(receiver, 50)])
             taken = Counter[str]({receiver.id: opened.may_take(receiver.id)})
             windows = (await nodes[turn % 2].close(tx, opened, taken))[receiver.id]
-        # Every fifth node dies with its tokens; the others use each in its last moment.
+        # Every fifth node dies with its tokens; the others use each at the last millisecond.
         sent += [] if turn % 5 == 0 else [max(window.until, clock.monotonic()) for window in windows]
         clock.advance(250)
 

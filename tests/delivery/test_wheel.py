@@ -7,8 +7,8 @@ from tidings.delivery.wheel import TimerWheel
 
 
 class Timer:
-    def __init__(self, loop: "Loop", moment: float, callback: Callable[[], None]) -> None:
-        self.moment = moment
+    def __init__(self, loop: "Loop", timestamp: float, callback: Callable[[], None]) -> None:
+        self.timestamp = timestamp
         self.callback = callback
         self._loop = loop
 
@@ -20,31 +20,31 @@ class Loop:
     """Time that is moved by hand, and the timers set in it."""
 
     def __init__(self) -> None:
-        self.moment = 1000.03
+        self.timestamp = 1000.03
         self.timers: list[Timer] = []
         self.wakeups = 0
 
     def now(self) -> float:
-        return self.moment
+        return self.timestamp
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        timer = Timer(self, self.moment + delay, callback)
+        timer = Timer(self, self.timestamp + delay, callback)
         self.timers.append(timer)
         return timer
 
     def advance(self, seconds: float) -> None:
-        end = self.moment + seconds
-        while due := [timer for timer in self.timers if timer.moment <= end]:
-            timer = min(due, key=lambda timer: timer.moment)
+        end = self.timestamp + seconds
+        while due := [timer for timer in self.timers if timer.timestamp <= end]:
+            timer = min(due, key=lambda timer: timer.timestamp)
             self.timers.remove(timer)
-            self.moment = max(self.moment, timer.moment)
+            self.timestamp = max(self.timestamp, timer.timestamp)
             self.wakeups += 1
             timer.callback()
-        self.moment = end
+        self.timestamp = end
 
     def stall(self, seconds: float) -> None:
         """Let time pass without a chance to run."""
-        self.moment += seconds
+        self.timestamp += seconds
 
 
 class Item:
@@ -71,7 +71,7 @@ def wheel(loop: Loop) -> TimerWheel:
 def test_a_deadline_comes_within_a_tick_and_never_before(loop: Loop, wheel: TimerWheel, seconds: float) -> None:
     item = Item()
 
-    wheel.add(loop.moment + seconds, item)
+    wheel.add(loop.timestamp + seconds, item)
 
     loop.advance(seconds)
     early = item.expired
@@ -81,8 +81,8 @@ def test_a_deadline_comes_within_a_tick_and_never_before(loop: Loop, wheel: Time
 
 def test_a_dropped_deadline_never_comes(loop: Loop, wheel: TimerWheel) -> None:
     dropped, kept = Item(), Item()
-    slot = wheel.add(loop.moment + 1, dropped)
-    wheel.add(loop.moment + 1, kept)
+    slot = wheel.add(loop.timestamp + 1, dropped)
+    wheel.add(loop.timestamp + 1, kept)
 
     wheel.drop(slot, dropped)
 
@@ -92,8 +92,8 @@ def test_a_dropped_deadline_never_comes(loop: Loop, wheel: TimerWheel) -> None:
 
 def test_an_earlier_deadline_set_later_comes_first(loop: Loop, wheel: TimerWheel) -> None:
     order: list[str] = []
-    wheel.add(loop.moment + 3, Item(lambda: order.append("late")))
-    wheel.add(loop.moment + 1, Item(lambda: order.append("early")))
+    wheel.add(loop.timestamp + 3, Item(lambda: order.append("late")))
+    wheel.add(loop.timestamp + 1, Item(lambda: order.append("early")))
 
     loop.advance(5)
 
@@ -103,7 +103,7 @@ def test_an_earlier_deadline_set_later_comes_first(loop: Loop, wheel: TimerWheel
 def test_an_empty_wheel_sets_no_timer(loop: Loop, wheel: TimerWheel) -> None:
     for _ in range(1000):
         item = Item()
-        wheel.drop(wheel.add(loop.moment + 30, item), item)
+        wheel.drop(wheel.add(loop.timestamp + 30, item), item)
     loop.advance(31)
     woken = loop.wakeups
 
@@ -116,7 +116,7 @@ def test_an_empty_wheel_sets_no_timer(loop: Loop, wheel: TimerWheel) -> None:
 
 def test_a_deadline_may_set_the_next_one(loop: Loop, wheel: TimerWheel) -> None:
     second = Item()
-    wheel.add(loop.moment + 1, Item(lambda: void(wheel.add(loop.moment + 1, second))))
+    wheel.add(loop.timestamp + 1, Item(lambda: void(wheel.add(loop.timestamp + 1, second))))
 
     loop.advance(1.5)
     early = second.expired
@@ -127,8 +127,8 @@ def test_a_deadline_may_set_the_next_one(loop: Loop, wheel: TimerWheel) -> None:
 
 def test_after_a_stall_the_loop_reads_first(loop: Loop, wheel: TimerWheel) -> None:
     answered, silent = Item(), Item()
-    slot = wheel.add(loop.moment + 1, answered)
-    wheel.add(loop.moment + 1, silent)
+    slot = wheel.add(loop.timestamp + 1, answered)
+    wheel.add(loop.timestamp + 1, silent)
     loop.stall(10)
     loop.advance(0.0)
 
@@ -140,7 +140,7 @@ def test_after_a_stall_the_loop_reads_first(loop: Loop, wheel: TimerWheel) -> No
 
 def test_one_stall_after_another_does_not_hold_deadlines_back(loop: Loop, wheel: TimerWheel) -> None:
     item = Item()
-    wheel.add(loop.moment + 1, item)
+    wheel.add(loop.timestamp + 1, item)
 
     for _ in range(2):
         loop.stall(10)
@@ -151,7 +151,7 @@ def test_one_stall_after_another_does_not_hold_deadlines_back(loop: Loop, wheel:
 
 def test_a_closed_wheel_is_still(loop: Loop, wheel: TimerWheel) -> None:
     item = Item()
-    wheel.add(loop.moment + 1, item)
+    wheel.add(loop.timestamp + 1, item)
 
     wheel.close()
 

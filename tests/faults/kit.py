@@ -24,7 +24,7 @@ SHORT_LEASES = {
     "worker_request_timeout": 1,
     "lease_grace": 2,
     "retry_schedule": "[1,1,1,1,1,1,1,1]",
-    # Fewer sends at once than messages come in: at any moment some are accepted and not sent yet.
+    # Fewer sends at once than messages come in: at any time some are accepted and not sent yet.
     "delivery_concurrency": 12,
 }
 

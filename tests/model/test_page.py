@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidings.clock import DAY, HOUR
-from tidings.ids import MESSAGE, first_at, last_at, moment_of, new
+from tidings.ids import MESSAGE, first_at, last_at, new, timestamp_of
 from tidings.model.page import Cursor, Order, Page, Span
 
 NOW = 1_700_000_000_000
@@ -53,42 +53,44 @@ def test_backward_pages_cover_what_was_before(keys: list[str], order: Order, lim
         assert page.done == (position <= limit)
 
 
-def _kept(cursor: Cursor, moments: list[int]) -> list[int]:
-    ids = [new(MESSAGE, moment) for moment in moments]
-    return sorted(moment_of(key) for key in _read(ids, cursor.span_in_time(MESSAGE, NOW)))
+def _kept(cursor: Cursor, timestamps: list[int]) -> list[int]:
+    ids = [new(MESSAGE, timestamp) for timestamp in timestamps]
+    return sorted(timestamp_of(key) for key in _read(ids, cursor.span_in_time(MESSAGE, NOW)))
 
 
 def test_without_bounds_ninety_days_are_told_and_an_hour_ahead() -> None:
-    moments = [NOW - 90 * DAY - 4, NOW - 90 * DAY, NOW, NOW + HOUR - 4, NOW + HOUR]
+    timestamps = [NOW - 90 * DAY - 4, NOW - 90 * DAY, NOW, NOW + HOUR - 4, NOW + HOUR]
 
-    assert moments[1:4] == _kept(Cursor(Order.DESCENDING), moments)
+    assert timestamps[1:4] == _kept(Cursor(Order.DESCENDING), timestamps)
 
 
 def test_before_looks_back_ninety_days() -> None:
     before = NOW - 200 * DAY
-    moments = [before - 90 * DAY - 4, before - 90 * DAY, before - 4, before]
+    timestamps = [before - 90 * DAY - 4, before - 90 * DAY, before - 4, before]
 
-    assert moments[1:3] == _kept(Cursor(Order.DESCENDING, before=before), moments)
+    assert timestamps[1:3] == _kept(Cursor(Order.DESCENDING, before=before), timestamps)
 
 
 def test_after_looks_on_ninety_days() -> None:
     after = NOW - 200 * DAY
-    moments = [after - 4, after, after + 90 * DAY - 4, after + 90 * DAY]
+    timestamps = [after - 4, after, after + 90 * DAY - 4, after + 90 * DAY]
 
-    assert moments[1:3] == _kept(Cursor(Order.DESCENDING, after=after), moments)
+    assert timestamps[1:3] == _kept(Cursor(Order.DESCENDING, after=after), timestamps)
 
 
-def test_a_moment_inside_a_step_counts_as_its_step() -> None:
+def test_a_timestamp_inside_a_step_counts_as_its_step() -> None:
     assert [NOW] == _kept(Cursor(Order.DESCENDING, after=NOW + 3), [NOW - 4, NOW])
     assert [NOW - 4] == _kept(Cursor(Order.DESCENDING, before=NOW + 3), [NOW - 4, NOW])
 
 
-def test_an_iterator_looks_ninety_days_from_its_own_moment() -> None:
+def test_an_iterator_looks_ninety_days_from_its_own_timestamp() -> None:
     at = NOW - 200 * DAY
-    moments = [at - 90 * DAY - 4, at - 90 * DAY, at - 4, at + 4, at + 90 * DAY - 4, at + 90 * DAY]
+    timestamps = [at - 90 * DAY - 4, at - 90 * DAY, at - 4, at + 4, at + 90 * DAY - 4, at + 90 * DAY]
 
-    assert moments[1:3] == _kept(Cursor(Order.DESCENDING, iterator=first_at(MESSAGE, at)), moments)
-    assert [at + 4, at + 90 * DAY - 4] == _kept(Cursor(Order.DESCENDING, iterator=f"-{last_at(MESSAGE, at)}"), moments)
+    assert timestamps[1:3] == _kept(Cursor(Order.DESCENDING, iterator=first_at(MESSAGE, at)), timestamps)
+    assert [at + 4, at + 90 * DAY - 4] == _kept(
+        Cursor(Order.DESCENDING, iterator=f"-{last_at(MESSAGE, at)}"), timestamps
+    )
 
 
 def test_both_bounds_hold_at_once() -> None:
@@ -97,9 +99,9 @@ def test_both_bounds_hold_at_once() -> None:
     assert [NOW - 8, NOW - 4] == _kept(cursor, [NOW - 12, NOW - 8, NOW - 4, NOW])
 
 
-def test_moments_out_of_this_world_are_taken() -> None:
-    for moment in (-(10**15), 0, 10**15):
-        assert [] == _kept(Cursor(Order.DESCENDING, before=moment, after=moment), [NOW])
+def test_timestamps_outside_of_the_calendar_are_accepted() -> None:
+    for timestamp in (-(10**15), 0, 10**15):
+        assert [] == _kept(Cursor(Order.DESCENDING, before=timestamp, after=timestamp), [NOW])
 
 
 @pytest.mark.parametrize(

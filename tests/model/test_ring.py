@@ -80,9 +80,9 @@ def test_one_symmetric_key_signs_as_ever() -> None:
 
 def test_the_current_key_comes_first_and_those_that_have_run_out_not_at_all() -> None:
     keys: list[Key] = [generate(), generate_pair(), generate(), generate()]
-    moments = [TIMESTAMP * 1_000 + 1, TIMESTAMP * 1_000 + 2, TIMESTAMP * 1_000]
+    timestamps = [TIMESTAMP * 1_000 + 1, TIMESTAMP * 1_000 + 2, TIMESTAMP * 1_000]
 
-    ring = Ring(keys[0], tuple(map(OldKey, moments, keys[1:])))
+    ring = Ring(keys[0], tuple(map(OldKey, timestamps, keys[1:])))
 
     signature = ring.sign(MSG_ID, TIMESTAMP, BODY)
     assert b" ".join(key.sign(CONTENT) for key in keys[:3]) == signature

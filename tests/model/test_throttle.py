@@ -31,8 +31,8 @@ class Bank:
         return [len(each.slots) for each in found]
 
 
-def most_in_a_window(moments: list[int], window: int) -> int:
-    ordered = sorted(moments)
+def most_in_a_window(timestamps: list[int], window: int) -> int:
+    ordered = sorted(timestamps)
     return max((bisect_left(ordered, at + window) - index for index, at in enumerate(ordered)), default=0)
 
 
@@ -69,7 +69,7 @@ def test_a_limit_that_is_always_wanted_gives_nearly_all_of_its_rate(rate: int) -
 
 
 @pytest.mark.parametrize("late_turns", range(1, 6))
-def test_tokens_used_at_the_last_moment_and_then_at_once_stay_below_the_rate(late_turns: int) -> None:
+def test_tokens_used_late_and_then_at_once_stay_below_the_rate(late_turns: int) -> None:
     """The worst there is: what was late and what is punctual meet in one window."""
     bank = Bank()
 

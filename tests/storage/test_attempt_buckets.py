@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from tidings import ids
 from tidings.clock import DAY, HOUR, MINUTE, SystemClock
-from tidings.ids import DEFAULT_ORG, AppId, EndpointId, moment_of
+from tidings.ids import DEFAULT_ORG, AppId, EndpointId, timestamp_of
 from tidings.model.attempt import AttemptFilter, MessageStatus
 from tidings.model.message import MessageFilter
 from tidings.model.page import Order, Span
@@ -47,18 +47,22 @@ def past() -> Past:
     """Make up messages of ten days, and what was tried: with one endpoint all, with another few and some late."""
     chance, made = random.Random(5), Past()  # noqa: S311 - the same past each time
     for number in range(COUNT):
-        moment = NOW - (COUNT - number) * 10 * MINUTE
+        timestamp = NOW - (COUNT - number) * 10 * MINUTE
         kind = chance.choice("ab") if number > COUNT - LATELY else chance.choice(("a", "b", "old", "old"))
         kind = "rare" if chance.random() < 0.01 else kind
         channels = '["c"]' if chance.random() < 0.3 else None
-        new = NewMessage(ids.new(ids.MESSAGE, moment), APP, DEFAULT_ORG, kind, None, channels, b"{}", None, None, None)
+        new = NewMessage(
+            ids.new(ids.MESSAGE, timestamp), APP, DEFAULT_ORG, kind, None, channels, b"{}", None, None, None
+        )
         made.messages[new.id] = new
-        made.attempts.append(tried(new.id, ALWAYS, moment, 0))
+        made.attempts.append(tried(new.id, ALWAYS, timestamp, 0))
         if number % 9 == 0:
             status = chance.choice((0, 2))
-            made.attempts.append(tried(new.id, SELDOM, moment, status))
+            made.attempts.append(tried(new.id, SELDOM, timestamp, status))
             if status and chance.random() < 0.5:
-                made.attempts.append(tried(new.id, SELDOM, moment + chance.randrange(2 * DAY), chance.choice((0, 2))))
+                made.attempts.append(
+                    tried(new.id, SELDOM, timestamp + chance.randrange(2 * DAY), chance.choice((0, 2)))
+                )
     return made
 
 
@@ -196,9 +200,9 @@ def test_batches_grow_unless_the_density_promises_enough() -> None:
     assert 50 * 8 <= sum(sizes) < 50 * 8 + 256
 
 
-def test_a_moment_of_an_attempt_is_no_moment_of_its_message() -> None:
+def test_a_timestamp_of_an_attempt_is_no_timestamp_of_its_message() -> None:
     """The past that is looked through here has what it is meant to have."""
     rows = [row for row in past().attempts if row[2] == SELDOM]
 
-    assert sum(moment_of(row[1]) - moment_of(row[0]) > HOUR for row in rows) > 20
+    assert sum(timestamp_of(row[1]) - timestamp_of(row[0]) > HOUR for row in rows) > 20
     assert len(rows) > 2 * attempt_buckets.APART

@@ -13,7 +13,7 @@ from message_path import add_app, add_endpoint
 from tidings import dsn, ids
 from tidings.clock import DAY, HOUR, SystemClock
 from tidings.core import wiping
-from tidings.ids import DEFAULT_ORG, AppId, EndpointId, moment_of
+from tidings.ids import DEFAULT_ORG, AppId, EndpointId, timestamp_of
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import Extras, MessageFilter
 from tidings.model.page import Cursor, Order
@@ -29,16 +29,16 @@ NOW = SystemClock().now()
 FAIL = MessageStatus.FAIL
 
 
-def message(app: str = APP, moment: int = NOW) -> NewMessage:
+def message(app: str = APP, timestamp: int = NOW) -> NewMessage:
     """Make a message with one of each indexed value."""
     extras = Extras(tags=("t",))
-    new = ids.new(ids.MESSAGE, moment)
+    new = ids.new(ids.MESSAGE, timestamp)
     return NewMessage(new, app, DEFAULT_ORG, "a.b", None, '["c"]', b"{}", None, None, extras)
 
 
-def failed(made: NewMessage, endpoint: str, moment: int) -> AttemptRow:
+def failed(made: NewMessage, endpoint: str, timestamp: int) -> AttemptRow:
     """Make an attempt that failed."""
-    new = ids.new(ids.ATTEMPT, moment)
+    new = ids.new(ids.ATTEMPT, timestamp)
     return (made.id, new, endpoint, made.app_id, DEFAULT_ORG, "u", 2, 500, "", 1, 0, None, None)
 
 
@@ -152,7 +152,7 @@ async def test_two_writers_of_one_entry_do_not_wait_for_each_other(db: Database)
 
 
 async def test_entries_are_pruned_with_old_messages(db: Database) -> None:
-    old, kept = message(moment=NOW - 9 * DAY), message(moment=NOW - 7 * DAY)
+    old, kept = message(timestamp=NOW - 9 * DAY), message(timestamp=NOW - 7 * DAY)
     async with db.write() as tx:
         await intake.add(tx, [old, kept])
 
@@ -165,10 +165,10 @@ async def test_entries_are_pruned_with_old_messages(db: Database) -> None:
 async def test_entries_of_recent_buckets_are_not_pruned(db: Database) -> None:
     cache = BucketIndexCache()
     async with db.write() as tx:
-        await intake.add(tx, [message(moment=NOW - HOUR // 2)], cache)
+        await intake.add(tx, [message(timestamp=NOW - HOUR // 2)], cache)
 
     await wiping.prune(db, NOW + HOUR, NOW, chunk=10)
-    late = message(moment=NOW - HOUR // 2)  # a node with another clock still writes it, with the entry cached
+    late = message(timestamp=NOW - HOUR // 2)  # a node with another clock still writes it, with the entry cached
     async with db.write() as tx:
         await intake.add(tx, [late], cache)
 
@@ -200,8 +200,8 @@ async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
     monkeypatch.setattr(bucket_index, "_FIRST_BATCH", 1)
     monkeypatch.setattr(bucket_index, "_LONG_BATCH", 1)
     endpoint, wanted = EndpointId("ep_" + "1" * 27), replace(asked, code_class=StatusCodeClass.CODE_5XX)
-    made = [message(moment=NOW - day * DAY) for day in (9, 8, 7)]
-    first = [moment_of(each.id) for each in made]
+    made = [message(timestamp=NOW - day * DAY) for day in (9, 8, 7)]
+    first = [timestamp_of(each.id) for each in made]
     again = [NOW - DAY - n * ids.STEP_MS for n in range(6)]
     tries = [*zip(made, first, strict=True), *zip(made * 2, again, strict=True)]
     rows = [failed(each, endpoint, at) for each, at in tries]
@@ -220,8 +220,8 @@ async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
 async def test_a_message_tried_again_lately_is_told_in_its_place(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempted, "_LATEST", 2)
     endpoint = EndpointId("ep_" + "1" * 27)
-    made = [message(moment=NOW - day * DAY) for day in range(1, 10)]
-    tries = [*((each, moment_of(each.id)) for each in made), (made[-1], NOW - 36 * HOUR)]
+    made = [message(timestamp=NOW - day * DAY) for day in range(1, 10)]
+    tries = [*((each, timestamp_of(each.id)) for each in made), (made[-1], NOW - 36 * HOUR)]
     async with db.write() as tx:
         await intake.add(tx, made)
         await settlement.add_attempts(tx, [failed(each, endpoint, at) for each, at in tries])
@@ -237,8 +237,8 @@ async def test_a_message_tried_again_lately_is_told_in_its_place(db: Database, m
 async def test_a_rare_outcome_is_looked_for_where_it_was(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "_FEW_BUCKETS", 1)
     endpoint, wanted = EndpointId("ep_" + "1" * 27), AttemptFilter(status=FAIL, message=MessageFilter(channel="c"))
-    made = [message(moment=NOW - day * DAY) for day in (3, 2, 1)]
-    rows = [failed(each, endpoint, moment_of(each.id)) for each in made]
+    made = [message(timestamp=NOW - day * DAY) for day in (3, 2, 1)]
+    rows = [failed(each, endpoint, timestamp_of(each.id)) for each in made]
     async with db.write() as tx:
         await intake.add(tx, made)
         await settlement.add_attempts(tx, rows)

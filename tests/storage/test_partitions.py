@@ -32,9 +32,9 @@ async def db(postgres_dsn: str) -> AsyncIterator[Database]:
     await db.close()
 
 
-async def add(db: Database, moment: int) -> str:
+async def add(db: Database, timestamp: int) -> str:
     """Add a message; return in which partition it lies."""
-    made = ids.new(ids.MESSAGE, moment)
+    made = ids.new(ids.MESSAGE, timestamp)
     async with db.write() as tx:
         await tx.run(ADD, id=made)
         return str((await tx.one(WHERE, id=made))["name"])
@@ -48,7 +48,7 @@ async def names(db: Database) -> set[str]:
 async def test_this_week_and_the_next_are_made_once(db: Database) -> None:
     assert (4, 0) == (await partitions.make_ahead(db, NOW), await partitions.make_ahead(db, NOW))
 
-    there = [await add(db, moment) for moment in (THIS, NOW, THIS + WEEK - 4, THIS + WEEK, THIS + 2 * WEEK - 4)]
+    there = [await add(db, timestamp) for timestamp in (THIS, NOW, THIS + WEEK - 4, THIS + WEEK, THIS + 2 * WEEK - 4)]
 
     assert ["message_20260917"] * 3 + ["message_20260924"] * 2 == there
     assert "message_default" == await add(db, THIS + 2 * WEEK)

@@ -42,7 +42,7 @@ OTHERS: dict[str, Statement] = {
     "a tenant's highest round": tasks._OWN_HIGHEST,  # noqa: SLF001
     "a tenant's tasks": tasks._ACTIVE,  # noqa: SLF001
     "whether somebody waits": claims._WAITING,  # noqa: SLF001
-    "the next moment": claims._LATER,  # noqa: SLF001
+    "the next timestamp": claims._LATER,  # noqa: SLF001
 }
 GIVEN: dict[str, Any] = {
     "now": NOW,

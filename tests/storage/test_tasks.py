@@ -251,7 +251,7 @@ async def test_one_lock_key_runs_once_whatever_the_claims_do(db: Database) -> No
         await run_sql(db, "UPDATE task SET state = 'running', lease_until = 1")
 
 
-async def test_the_next_moment_is_told(db: Database) -> None:
+async def test_the_next_timestamp_is_told(db: Database) -> None:
     async def looked(now: int) -> tuple[int | None, int | None]:
         async with db.read() as read:
             given = now if db.dialect is Dialect.SQLITE else None
@@ -262,7 +262,7 @@ async def test_the_next_moment_is_told(db: Database) -> None:
     ready, later = await looked(NOW)
     assert ready is not None
     assert ready <= NOW
-    assert later is None, "what is ready already is not a moment to wait for"
+    assert later is None, "what is ready already is not a timestamp to wait for"
     await run_sql(db, "UPDATE task SET ready_at = :at", at=1 << 50)
     ready, later = await looked(NOW)
     assert ready is not None

@@ -37,7 +37,7 @@ _DELIVERY = _insert("delivery", "msg_id endpoint_id app_id org_id due_at attempt
 
 @dataclass
 class Past:
-    """What has happened at one endpoint of one application; `moment` says when an id was made."""
+    """What has happened at one endpoint of one application; `timestamp` says when an id was made."""
 
     app: App
     endpoint_id: EndpointId
@@ -45,9 +45,9 @@ class Past:
     attempts: list[tuple[str, str, int]] = field(default_factory=list)
     scheduled: list[tuple[str, int, int]] = field(default_factory=list)
 
-    def message(self, moment: int, *outcomes: tuple[int, int], payload: bytes | None = b"{}") -> str:
-        """Add a message with its attempts, each a moment and a status."""
-        msg_id = ids.new(ids.MESSAGE, moment)
+    def message(self, timestamp: int, *outcomes: tuple[int, int], payload: bytes | None = b"{}") -> str:
+        """Add a message with its attempts, each a timestamp and a status."""
+        msg_id = ids.new(ids.MESSAGE, timestamp)
         self.messages.append((msg_id, payload))
         self.attempts += [(msg_id, ids.new(ids.ATTEMPT, at), status) for at, status in outcomes]
         return msg_id
@@ -79,17 +79,17 @@ async def _bulk(tx: Write, sql: Sql, rows: Iterable[Sequence[Value]]) -> None:
         await tx.bulk(sql, given[start : start + 10_000])
 
 
-async def an_endpoint(db: Database, moment: int, *, disabled: bool = False) -> Past:
+async def an_endpoint(db: Database, timestamp: int, *, disabled: bool = False) -> Past:
     """Store an application with one endpoint and no past."""
-    app_id = AppId(ids.new(ids.APP, moment))
-    endpoint_id = EndpointId(ids.new(ids.ENDPOINT, moment))
+    app_id = AppId(ids.new(ids.APP, timestamp))
+    endpoint_id = EndpointId(ids.new(ids.ENDPOINT, timestamp))
     async with db.write() as tx:
         await tx.run(
             "INSERT INTO application (id, org_id, name, metadata, created_at, updated_at, routed_at)"
             " VALUES (:id, :org, 'an app', '{}', :now, :now, :now)",
             id=app_id,
             org=ORG,
-            now=moment,
+            now=timestamp,
         )
         await tx.run(
             "INSERT INTO endpoint (id, app_id, org_id, url, description, disabled, metadata, headers, secret,"
@@ -101,7 +101,7 @@ async def an_endpoint(db: Database, moment: int, *, disabled: bool = False) -> P
             disabled=int(disabled),
             empty=json.dumps({}),
             secret=b"\x01" + bytes(24),
-            now=moment,
+            now=timestamp,
         )
     app = App(
         id=app_id,
@@ -110,8 +110,8 @@ async def an_endpoint(db: Database, moment: int, *, disabled: bool = False) -> P
         name="an app",
         throttle_rate=None,
         metadata={},
-        created_at=moment,
-        updated_at=moment,
+        created_at=timestamp,
+        updated_at=timestamp,
     )
     return Past(app, endpoint_id)
 

@@ -23,7 +23,7 @@ WINDOW = 10.0
 def _worst(sent: list[tuple[float, int]]) -> int:
     """Return the most that was sent in any ten seconds."""
     return max(
-        (sum(count for moment, count in sent if begun <= moment < begun + WINDOW) for begun, _ in sent), default=0
+        (sum(count for timestamp, count in sent if begun <= timestamp < begun + WINDOW) for begun, _ in sent), default=0
     )
 
 

@@ -77,11 +77,11 @@ async def scene(migrated_url: str) -> AsyncIterator[Scene]:
 
 
 def _attempts(made: int, ends: int, dice: random.Random) -> tuple[list[int], int | None]:
-    """Return the moments of the failed attempts up to a moment, and when the next one is due."""
+    """Return the timestamps of the failed attempts up to a timestamp, and when the next one is due."""
     waits = [0, *(round(wait * SECOND * dice.uniform(0.8, 1.2)) for wait in SCHEDULE)]
-    moments = [made + 50 + offset for offset in accumulate(waits)]
-    before = [moment for moment in moments if moment < ends]
-    return before, next((moment for moment in moments if moment >= ends), None)
+    timestamps = [made + 50 + offset for offset in accumulate(waits)]
+    before = [timestamp for timestamp in timestamps if timestamp < ends]
+    return before, next((timestamp for timestamp in timestamps if timestamp >= ends), None)
 
 
 def _suffer(
@@ -93,11 +93,11 @@ def _suffer(
     due: dict[str, int] = {}
     for number in range(messages):
         made = NOW - age_ms + number * spread_ms // messages
-        moments, next_at = _attempts(made, NOW, dice) if schedule else ([made + 50], None)
-        msg_id = past.message(made, *((moment, FAILED) for moment in moments))
+        timestamps, next_at = _attempts(made, NOW, dice) if schedule else ([made + 50], None)
+        msg_id = past.message(made, *((timestamp, FAILED) for timestamp in timestamps))
         failed.add(msg_id)
         if next_at is not None:
-            past.schedule(msg_id, next_at, len(moments))
+            past.schedule(msg_id, next_at, len(timestamps))
             due[msg_id] = next_at
         if number % 5 == 0:  # one in between that got through at the second attempt
             past.message(made, (made + 60, FAILED), (made + 70, DELIVERED))

@@ -80,5 +80,5 @@ async def a_world(db: Database) -> World:
 
 
 def at(hours: float) -> int:
-    """Return the moment so many hours ago."""
+    """Return the timestamp so many hours ago."""
     return NOW - int(hours * HOUR)

@@ -217,7 +217,7 @@ def _render_attempt(attempt: Attempt, *, with_content: bool) -> MessageAttemptOu
         msg_id=attempt.msg_id,
         endpoint_id=attempt.endpoint_id,
         id=attempt.id,
-        timestamp=format_timestamp(ids.moment_of(attempt.id)),
+        timestamp=format_timestamp(ids.timestamp_of(attempt.id)),
         msg=UNSET if message is None else render_message(message, with_content=False),
     )
 

@@ -120,8 +120,8 @@ def _render_outcome(outcome: AcceptResult) -> BatchedMessageOut:
 
 @lru_cache(maxsize=8)
 def _timestamp(head: str) -> str:
-    """Write the moment of an id of ours; the messages of a batch share the head of theirs."""
-    return format_timestamp(ids.moment_of(head + "0" * _FREE))
+    """Write the timestamp of an id of ours; the messages of a batch share the head of theirs."""
+    return format_timestamp(ids.timestamp_of(head + "0" * _FREE))
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

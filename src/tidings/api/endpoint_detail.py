@@ -75,5 +75,5 @@ def _error(failed: FailedAttempt) -> EndpointErrorOut:
     )
 
 
-def _timestamp(moment: int | None) -> str | None:
-    return None if moment is None else format_timestamp(moment)
+def _timestamp(timestamp: int | None) -> str | None:
+    return None if timestamp is None else format_timestamp(timestamp)

@@ -39,8 +39,8 @@ async def throttling(call: Call[Query, Nothing]) -> Answer:
     """Tell whether a rate holds up an endpoint's deliveries."""
     since = await health.throttled_since(call.context.services, call.app, call.path["endpoint_id"])
     status = EndpointRateLimitStatus.OK if since is None else EndpointRateLimitStatus.RATE_LIMITED
-    moment = None if since is None else format_timestamp(since)
-    return answer(200, EndpointThrottleRateStatusOut(status=status, throttled_since=moment))
+    timestamp = None if since is None else format_timestamp(since)
+    return answer(200, EndpointThrottleRateStatusOut(status=status, throttled_since=timestamp))
 
 
 async def enable(call: Call[EnableQuery, Nothing]) -> Answer:

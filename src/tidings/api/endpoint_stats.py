@@ -44,7 +44,7 @@ class RangeQuery(Query, kw_only=True):
 
 
 async def get(call: Call[RangeQuery, Nothing]) -> Answer:
-    """Count the attempts at an endpoint between two moments, at most 28 days apart: the past 28 days, unless given."""
+    """Count the attempts at an endpoint between two timestamps, at most 28 days apart; by default the past 28 days."""
     counts = await stats.of_endpoint(
         call.context.services, call.app, call.path["endpoint_id"], call.query.since, call.query.until
     )

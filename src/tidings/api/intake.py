@@ -25,7 +25,7 @@ from tidings.core import apps, repeats
 from tidings.core.idempotency import Answer, scoped_key
 from tidings.core.services import AcceptResult
 from tidings.errors import REPLAYABLE, AppError, ErrorKind, Fault, forbidden, invalid
-from tidings.ids import moment_of
+from tidings.ids import timestamp_of
 from tidings.model import text
 from tidings.model.message import Accepted
 from tidings.model.token import Principal
@@ -204,4 +204,4 @@ def _render(accepted: Accepted, *, with_content: bool) -> bytes:
 @lru_cache(maxsize=64)
 def _timestamp(head: str) -> bytes:
     """Format the timestamp of an id; its head encodes one timestamp, so messages of that time share it."""
-    return rfc3339(moment_of(head + "0" * _FREE)).encode()
+    return rfc3339(timestamp_of(head + "0" * _FREE)).encode()

@@ -186,9 +186,9 @@ def channel_faults(channels: list[str]) -> Iterator[Fault]:
     yield from set_faults("channels", map(text.wrong_channel, channels))
 
 
-def _later(moment: str, now: int) -> int:
-    """Return the moment to which a message is put off."""
-    deliver_at = parse_timestamp(moment, "deliverAt")
+def _later(timestamp: str, now: int) -> int:
+    """Return the timestamp to which a message is put off."""
+    deliver_at = parse_timestamp(timestamp, "deliverAt")
     if deliver_at - now not in DELAY_MS:
         raise invalid(Fault(("body", "deliverAt"), _DELAY))
     return deliver_at
@@ -265,7 +265,7 @@ def render_message(message: Message, *, with_content: bool) -> MessageOut:
         payload=content(message.payload, is_raw=message.is_raw) if with_content else WITHHELD,
         channels=message.channels,
         id=message.id,
-        timestamp=format_timestamp(ids.moment_of(message.id)),
+        timestamp=format_timestamp(ids.timestamp_of(message.id)),
         tags=UNSET if message.tags is None else message.tags,
         deliver_at=UNSET if message.deliver_at is None else format_timestamp(message.deliver_at),
     )
@@ -279,7 +279,7 @@ def render_accepted(accepted: Accepted, extras: Extras, *, with_content: bool) -
         payload=content(accepted.payload, is_raw=extras.is_raw) if with_content else WITHHELD,
         channels=accepted.channels,
         id=accepted.id,
-        timestamp=format_timestamp(ids.moment_of(accepted.id)),
+        timestamp=format_timestamp(ids.timestamp_of(accepted.id)),
         tags=UNSET if extras.tags is None else extras.tags,
         deliver_at=UNSET if extras.deliver_at is None else format_timestamp(extras.deliver_at),
     )

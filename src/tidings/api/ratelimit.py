@@ -17,7 +17,7 @@ _REMEMBERED: Final = 10_000
 
 @dataclass(slots=True, eq=False)
 class _Bucket:
-    """What is left for a caller, as of a moment."""
+    """What a caller has left, as of a timestamp."""
 
     left: float
     at: float

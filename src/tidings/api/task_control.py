@@ -194,7 +194,7 @@ def _render_item(item: task_items.Item) -> TaskItemOut:
         endpoint_id=item.endpoint_id or item.key.partition(".")[2] or None,
         attempt_id=item.attempt_id,
         response_status_code=item.code,
-        at=None if item.attempt_id is None else format_timestamp(ids.moment_of(item.attempt_id)),
+        at=None if item.attempt_id is None else format_timestamp(ids.timestamp_of(item.attempt_id)),
         reason=item.data if is_reason else None,
         data=data,
     )

@@ -223,8 +223,8 @@ def _error(task: Task) -> TaskErrorOut | None:
     return None if task.error is None else TaskErrorOut(code=task.error.code, detail=task.error.detail)
 
 
-def _timestamp(moment: int | None) -> str | None:
-    return None if moment is None else format_timestamp(moment)
+def _timestamp(timestamp: int | None) -> str | None:
+    return None if timestamp is None else format_timestamp(timestamp)
 
 
 def _detail(task: Task) -> TaskDetailOut:

@@ -83,8 +83,8 @@ def issue_portal_token(key: Signer, app: App, terms: PortalTerms, now: int) -> s
 
 
 def _issued(key: Signer | str, now: int, lifetime_ms: int, claims: dict[str, object]) -> str:
-    moment = now // SECOND
-    times = {"iat": moment, "nbf": moment, "exp": (now + lifetime_ms) // SECOND, "iss": ISSUER}
+    timestamp = now // SECOND
+    times = {"iat": timestamp, "nbf": timestamp, "exp": (now + lifetime_ms) // SECOND, "iss": ISSUER}
     return signer_of(key).signed({**times, **claims})
 
 

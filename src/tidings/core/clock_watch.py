@@ -80,7 +80,7 @@ def _times(each: Scheduled, now: int) -> tuple[int, int | None]:
     if each.attempt_id is None:
         due_at = each.due_at if each.deliver_at is not None else now
         return (now if each.is_manual else due_at), each.retry_at
-    ahead = max(0, ids.moment_of(each.attempt_id) - now)
+    ahead = max(0, ids.timestamp_of(each.attempt_id) - now)
     if ahead <= _STEP_MS:
         ahead = 0
     retry_at = None if each.retry_at is None else each.retry_at - ahead

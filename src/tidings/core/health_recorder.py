@@ -247,7 +247,7 @@ async def _operational_events(tx: Write, events: Sequence[HealthEvent]) -> list[
                 "lastAttempt": {
                     "id": event.attempt_id,
                     "responseStatusCode": event.status_code,
-                    "timestamp": rfc3339(ids.moment_of(event.attempt_id)),
+                    "timestamp": rfc3339(ids.timestamp_of(event.attempt_id)),
                 },
             },
         )

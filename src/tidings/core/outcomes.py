@@ -117,8 +117,8 @@ async def _event_data(read: Read, task: Task) -> dict[str, Any]:
 
 def _window(args: Mapping[str, Any]) -> dict[str, Any]:
     """Return where and of when a task sends again, as the event's schema has it."""
-    moments = {name: args.get(name) for name in ("since", "until")}
-    told = {name: rfc3339(moment) if isinstance(moment, int) else None for name, moment in moments.items()}
+    timestamps = {name: args.get(name) for name in ("since", "until")}
+    told = {name: rfc3339(timestamp) if isinstance(timestamp, int) else None for name, timestamp in timestamps.items()}
     return {"endp_id": args.get("endpoint_id"), **told}
 
 

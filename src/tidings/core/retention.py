@@ -2,7 +2,7 @@
 """The end of payloads that were kept long enough: a few at a time, so that whoever writes meanwhile hardly waits.
 
 Most payloads are kept as long as any, so these end in the order of their messages' ids: a mark says how far that has
-come. The others have a moment of their own, and an index that holds only them.
+come. The others have a timestamp of their own, and an index that holds only them.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 """Tokens of the users of an application: whom they are made for, and how they end before their time.
 
 An end is a row that says whose tokens (all of an application's, those of a session, a single one), issued before
-which moment, count no more, and from when. Every call with such a token looks for a row, in the database: no node
+which timestamp, count no more, and from when. Every call with such a token looks for a row, in the database: no node
 takes a token that another node has ended.
 """
 
@@ -41,10 +41,10 @@ async def app_for(services: Services, org_id: OrgId, ref: str, draft: Callable[[
     return await apps.have(services, org_id, draft())
 
 
-async def issuing_moment(services: Services, idempotency_key: str | None) -> int:
+async def issuing_timestamp(services: Services, idempotency_key: str | None) -> int:
     """Return when a token is to have been issued: a request that is repeated with its key makes the same token again.
 
-    The moment is what is kept under the key; the token itself is kept nowhere.
+    The timestamp is what is kept under the key; the token itself is kept nowhere.
     """
     now = services.clock.now()
     if idempotency_key is None:
@@ -54,7 +54,7 @@ async def issuing_moment(services: Services, idempotency_key: str | None) -> int
         del tx
         return now
 
-    kept = await services.idempotency.once(idempotency_key, work, lambda moment: Answer(200, b"%d" % moment))
+    kept = await services.idempotency.once(idempotency_key, work, lambda timestamp: Answer(200, b"%d" % timestamp))
     return int(kept.body)
 
 

@@ -4,7 +4,7 @@
 Ids are made inside the transaction that writes them, and those of one process rise. On SQLite, which has one writer,
 they are committed in their order. On PostgreSQL a transaction that began earlier may commit later: ids that are no
 older than the oldest open transaction are held back, and with several processes those of the last quarter of a second,
-as far as their clocks may be apart. An attempt has the moment at which it began, and is written when it has ended: its
+as far as their clocks may be apart. An attempt has the timestamp of its start, and is written when it has ended: its
 list is held back to the oldest one under way in this process, and by the whole bound where others make attempts, too.
 
 Nothing is held back for longer than ten seconds. First pages are not held back at all: what was just made is there.
@@ -41,7 +41,7 @@ async def settled(services: Services, read: Read, cursor: Cursor, span: Span, pr
 
 
 async def _ends(services: Services, read: Read, now: int, *, is_attempt: bool) -> list[int]:
-    """Return the moments from which on an id may still be committed; `now` was read before the database is asked."""
+    """Return the timestamps from which on an id may still be committed; `now` was read before the database is asked."""
     found = await writes.open_now(read)
     has_others = found.has_others or not getattr(services.db, "keeps_sessions", True)
     apart = _APART_MS if has_others else 0

@@ -23,7 +23,7 @@ _STATES: Final[Mapping[str, State]] = {
 
 @dataclass(frozen=True, slots=True)
 class TaskEvent:
-    """One transition: its number among those of its task, its moment, what happened, and what went wrong if it did."""
+    """One transition: its number in the task, its timestamp, what happened, and what went wrong if it did."""
 
     seq: int
     at: int

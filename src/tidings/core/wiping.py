@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tidings.clock import HOUR
 from tidings.core import retention
-from tidings.ids import MESSAGE, OrgId, first_at, moment_of
+from tidings.ids import MESSAGE, OrgId, first_at, timestamp_of
 from tidings.storage import bucket_index, partitions, wiping
 from tidings.storage.database import Database, Write, retried
 
@@ -63,7 +63,7 @@ async def prune(db: Database, before: int, now: int, *, chunk: int, deliveries: 
         oldest_kept = min([*kept, oldest_kept] if oldest_kept else kept, default=None)
     ended = min(before, now) - HOUR  # nothing that is made now belongs there, whatever other clocks say
     # Entries lead to the messages that stay, and to their attempts, which are younger.
-    await _prune_bucket_index(db, ended if oldest_kept is None else min(ended, moment_of(oldest_kept)), chunk)
+    await _prune_bucket_index(db, ended if oldest_kept is None else min(ended, timestamp_of(oldest_kept)), chunk)
     await partitions.drop_empty(db, ended)
     gone["payloads"] = await retention.expire(db, now)
     return gone

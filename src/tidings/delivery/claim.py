@@ -6,7 +6,7 @@ of an endpoint with a limit), until it is woken (a manual send, an endpoint queu
 PostgreSQL, until the heartbeat query reports work.
 
 Two kinds of endpoints are put off although they have due rows: those whose limit allows nothing yet, and those where
-nothing answers. They are looked at again at a moment of their own, and wake nobody before it.
+nothing answers. They are looked at again at a timestamp of their own, and wake nobody before it.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ _LONGEST_SLEEP: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class ClaimDestinations:
-    """Where claimed deliveries go: to be sent soon, at their moment, or, if they cannot be sent, to be ended."""
+    """Where claimed deliveries go: to be sent soon, at their timestamp, or, if they cannot be sent, to be ended."""
 
     queues: EndpointQueues
     pacer: Pacer
@@ -130,10 +130,10 @@ class Claimer:
         if any(self._put_off.get(endpoint_id, now) <= now for endpoint_id in endpoint_ids):
             self.wake()
 
-    def due_at(self, moment: int) -> None:
-        """Look no later than at a moment."""
-        if self._next_at is None or moment < self._next_at:
-            self._next_at = moment
+    def due_at(self, timestamp: int) -> None:
+        """Look no later than at a timestamp."""
+        if self._next_at is None or timestamp < self._next_at:
+            self._next_at = timestamp
             self._work.set()
 
     def close(self) -> None:
@@ -174,7 +174,7 @@ class Claimer:
     async def _look(self) -> None:
         """Claim everything that is due and fits, then learn when there is more.
 
-        The moments of all passes count: what the first endpoints are put off to is not heard of among the last ones.
+        The timestamps of all passes count: what the first endpoints are put off to is not heard of among the last ones.
         """
         self._next_at = None
         is_whole = not self._after

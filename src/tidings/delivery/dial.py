@@ -74,7 +74,7 @@ class Dialer(Protocol):
     async def connect(
         self, origin: Origin, make: Callable[[], ReceiverConnection], ends_at: float, failures: Failures
     ) -> None:
-        """Connect one of those that `make` makes, by a moment on the monotonic clock; it knows what to do then.
+        """Connect one of those that `make` makes, by a timestamp on the monotonic clock; it knows what to do then.
 
         Raises AddressError or OSError. `failures` collects the addresses that failed so far.
         """

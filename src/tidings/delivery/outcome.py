@@ -17,7 +17,7 @@ GONE: Final = 410
 KEPT_BYTES: Final = 20_000
 OVERLOAD_WAIT_SECONDS: Final = 60
 JITTER: Final = 0.2
-"""Part of a wait by which it is made longer or shorter, so that retries of one moment do not meet again."""
+"""Part of a wait by which it is made longer or shorter, so that retries of one burst do not coincide again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +118,9 @@ def retry_after_seconds(value: str, *, now: int) -> int | None:
 
 def _seconds_until(date: str, now: int) -> int | None:
     try:
-        moment = parsedate_to_datetime(date)
+        parsed = parsedate_to_datetime(date)
     except (ValueError, IndexError, OverflowError):
         return None
-    if moment.tzinfo is None:  # "-0000": a moment in UTC of an unknown place, RFC 5322 section 3.3
+    if parsed.tzinfo is None:  # "-0000": a timestamp in UTC of an unknown place, RFC 5322 section 3.3
         return None
-    return max(0, math.ceil(moment.timestamp() - now / SECOND))
+    return max(0, math.ceil(parsed.timestamp() - now / SECOND))

@@ -181,7 +181,7 @@ class Pool:
         self._waiting.clear()
 
     def reap(self, idle_before: float) -> bool:
-        """Close what has been idle since before a moment; tell whether anything idle is left."""
+        """Close what has been idle since before a timestamp; tell whether anything idle is left."""
         while self._idle and self._idle[0].idle_since <= idle_before:
             connection = self._idle.pop(0)
             self._open.discard(connection)

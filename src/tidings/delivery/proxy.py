@@ -289,7 +289,7 @@ class ProxyDialer:
                 server_hostname=proxy.host if proxy.scheme == "https" else None,
             )
         except BaseException:
-            line.abort()  # it may be connected all the same, if we are cancelled in the last moment
+            line.abort()  # it may be connected all the same, if we are cancelled at the last point
             raise
         return line
 

@@ -20,7 +20,7 @@ from tidings.delivery.proxy import Proxy
 from tidings.delivery.sender import Sender, SendOptions
 from tidings.delivery.settle import SendResult, SettleBatcher
 from tidings.delivery.throttle import Pacer
-from tidings.ids import STEP_MS, moment_of
+from tidings.ids import STEP_MS, timestamp_of
 from tidings.model.lease import Leases, new_node
 from tidings.model.routing import Send
 from tidings.storage import deliveries
@@ -121,7 +121,7 @@ class DeliveryRole:
     def oldest_attempt(self) -> int | None:
         """Return when the oldest attempt began that is under way or not written yet, to a step of ids at least."""
         started, unwritten = self.queues.oldest_start(), self.settler.oldest_attempt()
-        found = [] if unwritten is None else [moment_of(unwritten)]
+        found = [] if unwritten is None else [timestamp_of(unwritten)]
         if started is not None:
             found.append(self._clock.now() - int((self._clock.monotonic() - started) * SECOND) - 2 * STEP_MS)
         return min(found, default=None)
@@ -186,7 +186,7 @@ class DeliveryRole:
             )
 
     def _start_now(self, send: Send) -> bool:
-        """Send a delivery whose moment has come, if there is a place for it."""
+        """Send a delivery whose timestamp has come, if there is a place for it."""
         if not self.queues.free_slots(send.receiver.id):
             return False
         self.queues.budget.remove(send)
@@ -209,8 +209,8 @@ class DeliveryRole:
             self.queues.budget.remove_and_clear(send)
         self._unsent(sends)
 
-    def _due_at(self, moment: int) -> None:
-        self.claimer.due_at(moment)
+    def _due_at(self, timestamp: int) -> None:
+        self.claimer.due_at(timestamp)
 
     def _resend(self, endpoint_ids: Iterable[str]) -> None:
         self.claimer.wake_for(endpoint_ids)

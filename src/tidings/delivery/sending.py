@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One request under way, from the moment it is handed in until its reply is handed back."""
+"""One request in flight, from the call until its reply is returned."""
 
 import logging
 from collections.abc import Callable
@@ -75,7 +75,7 @@ class Sending:
 
     @property
     def ends_at(self) -> float:
-        """The moment, on the monotonic clock, by which all is over."""
+        """The timestamp, on the monotonic clock, by which all is over."""
         return self._ends_at
 
     def cancel(self) -> None:

@@ -53,12 +53,12 @@ class SendResult:
         return self.send.msg_id, self.send.receiver.id
 
     def settled(self) -> Settled:
-        """Return the delivery's key, lease and next moment."""
+        """Return the delivery's key, lease and next timestamp."""
         return Settled(self.send.msg_id, self.send.receiver.id, self.send.lease, self.next_at)
 
 
 class SettleBatcher:
-    """Settles the sends of one process. `due_at` is told the earliest moment that a batch has re-armed.
+    """Settles the sends of one process. `due_at` is told the earliest timestamp that a batch has re-armed.
 
     `resend` gets endpoints with deliveries that are due now: a manual send was requested while one was in flight.
     """
@@ -213,14 +213,16 @@ class SettleBatcher:
 
     def _tell(self, batch: list[SendResult], now: int) -> None:
         """Tell the claimer when the first of what was re-armed is due; what was handed back is due now."""
-        moments = []
+        timestamps = []
         for outcome in batch:
             if outcome.attempt is None:
-                moments.append(now)
+                timestamps.append(now)
             elif not outcome.delivered:
-                moments.extend(moment for moment in (outcome.next_at, outcome.send.retry_at) if moment is not None)
-        if moments:
-            self._due_at(min(moments))
+                timestamps.extend(
+                    timestamp for timestamp in (outcome.next_at, outcome.send.retry_at) if timestamp is not None
+                )
+        if timestamps:
+            self._due_at(min(timestamps))
 
 
 async def _is_written(tx: Write, batch: list[SendResult]) -> bool:

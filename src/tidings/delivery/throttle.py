@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Limits in force: tokens are taken in the transaction that claims, and each claimed delivery is sent at its moment.
+"""Limits in force: tokens are taken in the transaction that claims, and each claimed delivery is sent at its timestamp.
 
 What is accepted for an endpoint with a limit, and every retry and manual send to it, waits in the database and comes
 to memory by a claim. So the count is kept in one place, for all nodes, in the transaction that leases the rows; only
 rows that may be sent within a second are leased, in the order in which they became due; and an endpoint without a
 limit has nothing to do with any of this.
 
-The moments are the database's, which the nodes share. A process learns what time it is there in the middle of the
-transaction, and brackets it with its own monotonic clock: a token counts from its moment by the late end of the
-bracket until its moment by the early end. So a slow answer loses tokens and never makes too many.
+The timestamps are the database's, which the nodes share. A process learns what time it is there in the middle of the
+transaction, and brackets it with its own monotonic clock: a token counts from its timestamp by the late end of the
+bracket until its timestamp by the early end. So a slow answer loses tokens and never makes too many.
 """
 
 import asyncio
@@ -122,7 +122,7 @@ def _window(slot: Slot, opened: Round) -> Window:
 
 
 class Pacer:
-    """Holds claimed deliveries until their moments. One that cannot be sent then is handed back, its token lost."""
+    """Holds claimed deliveries until their timestamps. One that cannot be sent then is handed back, its token lost."""
 
     def __init__(self, clock: Clock, *, start: Callable[[Send], bool], hand_back: Callable[[list[Send]], None]) -> None:
         """`start` begins a send, or says that there is no place for it now."""
@@ -137,7 +137,7 @@ class Pacer:
 
     @property
     def held(self) -> int:
-        """How many deliveries wait for their moment."""
+        """How many deliveries wait for their timestamp."""
         return len(self._heap)
 
     def held_for(self, endpoint_id: str) -> int:
@@ -145,7 +145,7 @@ class Pacer:
         return self._counts[endpoint_id]
 
     def take(self, sends: Sequence[tuple[Send, Window]]) -> None:
-        """Take deliveries; those whose moment has come are sent at once."""
+        """Take deliveries; those whose timestamp has come are sent at once."""
         if self._closed:
             self._hand_back([send for send, _ in sends])
             return
@@ -205,7 +205,7 @@ class Pacer:
 def split(
     sends: Iterable[Send], windows: Mapping[str, Sequence[Window]]
 ) -> tuple[list[Send], list[tuple[Send, Window]]]:
-    """Give each delivery to an endpoint with a limit its moment; the others have none."""
+    """Give each delivery to an endpoint with a limit its timestamp; the others have none."""
     if not windows:
         return list(sends), []
     left = {endpoint_id: iter(each) for endpoint_id, each in windows.items()}

@@ -26,7 +26,7 @@ class Handle(Protocol):
 
 
 class TimerWheel:
-    """Deadlines in slots of one tick. A deadline comes at its moment or up to a tick later, never before."""
+    """Deadlines in slots of one tick. A deadline comes at its timestamp or up to a tick later, never before."""
 
     __slots__ = ("_armed", "_call_later", "_handle", "_has_waited", "_now", "_per_second", "_slots")
 
@@ -53,9 +53,9 @@ class TimerWheel:
         """Whether the loop will be woken."""
         return self._handle is not None
 
-    def add(self, moment: float, item: Expiring) -> int:
+    def add(self, timestamp: float, item: Expiring) -> int:
         """Set a deadline; what is returned is needed to drop it."""
-        slot = int(moment * self._per_second) + 1
+        slot = int(timestamp * self._per_second) + 1
         items = self._slots.get(slot)
         if items is None:
             items = self._slots[slot] = set()

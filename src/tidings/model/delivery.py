@@ -7,7 +7,7 @@ with a leased delivery says that number: whoever lost it changes nothing.
 
 Two kinds of sends meet here. The *automatic* ones follow the retry schedule; `attempts` counts those made. A *manual*
 one (resend, recover, replay) is asked for in between: it goes first, is tried once, and leaves the schedule as it
-was: `retry_at` keeps the automatic moment meanwhile. If the delivery is leased when a manual send is asked for, the
+was: `retry_at` keeps the automatic timestamp meanwhile. If the delivery is leased when a manual send is asked for, the
 wish is noted in `again` and read when the send under way ends.
 
 The stores do the same in SQL; a property test holds the two equal.
@@ -42,7 +42,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One row; moments in milliseconds since the Unix epoch."""
+    """One row; timestamps in milliseconds since the Unix epoch."""
 
     due_at: int
     lane: Lane = Lane.LIVE
@@ -70,7 +70,7 @@ def delivered(row: Delivery, lease: int, now: int) -> Delivery | None:
 
 
 def failed(row: Delivery, lease: int, now: int, next_at: int | None) -> Delivery | None:
-    """Settle a send that failed; `next_at` is the schedule's next moment if the send was automatic."""
+    """Settle a send that failed; `next_at` is the schedule's next timestamp if the send was automatic."""
     if row.lease != lease:
         return row
     schedule = row.retry_at if row.manual else next_at

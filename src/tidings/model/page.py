@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final, Generic, TypeVar
 
 from tidings.clock import DAY, HOUR
-from tidings.ids import first_at, moment_of
+from tidings.ids import first_at, timestamp_of
 
 Item = TypeVar("Item")
 Other = TypeVar("Other")
@@ -107,7 +107,7 @@ class Cursor:
     def is_back(self) -> bool:
         """Tell whether the page is read against the list's order."""
         if self.iterator is None:
-            # The first page of "everything since" hugs that moment, and goes on from there towards now.
+            # The first page of "everything since" is next to that timestamp, and goes on from there towards now.
             return self.order is Order.DESCENDING and self.after is not None and self.before is None
         return self.iterator.startswith("-")
 
@@ -125,7 +125,7 @@ class Cursor:
         return Span(order, self.limit + 1, below=self.key)
 
     def span_in_time(self, prefix: str, now: int) -> Span:
-        """Return the rows to read of a list that is bounded in time, by the moments inside its ids."""
+        """Return the rows to read of a list that is bounded in time, by the timestamps inside its ids."""
         since, until = self._window(now)
         span = self.span()
         return replace(
@@ -144,10 +144,10 @@ class Cursor:
             return self.after, min(self.after + WINDOW_MS, latest)
         if self.key is None:
             return now - WINDOW_MS, latest
-        moment = moment_of(self.key)
+        timestamp = timestamp_of(self.key)
         if self.is_back:
-            return None, min(moment + WINDOW_MS, latest)
-        return moment - WINDOW_MS, latest
+            return None, min(timestamp + WINDOW_MS, latest)
+        return timestamp - WINDOW_MS, latest
 
     def page(self, rows: list[Item], key: Callable[[Item], str]) -> Page[Item]:
         """Make the page of the rows that were read, which may hold one more than it shows."""

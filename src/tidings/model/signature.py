@@ -199,7 +199,7 @@ class Ring:
         object.__setattr__(self, "_keyed", keyed)
 
     def sign(self, msg_id: str, timestamp: int, body: bytes) -> bytes:
-        """Sign with every key that counts at a moment, which is in Unix seconds."""
+        """Sign with every key that counts at a timestamp, which is in Unix seconds."""
         if self._keyed is not None:
             mac = self._keyed.copy()
             mac.update(signed_content(msg_id, timestamp, body))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Background tasks: their states, the commands that move them, and what one says about itself.
 
-Theory. A task is one row, and the row is the truth at every moment: there is no queue beside it, no memory of a worker
+Theory. A task is one row, and the row is the truth at any time: there is no queue beside it, no memory of a worker
 that would have to be asked, and no state that means "somebody is about to do something".
 
 A task is in one of six states. `queued` waits for a worker, `running` has an owner, `paused` waits for a person;

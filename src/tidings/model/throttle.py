@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""How a rate becomes moments at which one delivery may be sent. Pure.
+"""How a rate becomes timestamps at which one delivery may be sent. Pure.
 
 Theory: the generic cell rate algorithm with no burst. A limit is one number, its theoretical arrival time: the first
-moment that nobody has taken. To take a token is to take that moment, or now if it has passed, and to move the number
-on by a step. Tokens are taken for moments up to a horizon ahead, so that a process asks the database a few times a
+free timestamp. To take a token is to take that timestamp, or now if it has passed, and to move the number
+on by a step. Tokens are taken for timestamps up to a horizon ahead, so that a process asks the database a few times a
 second and not for each delivery.
 
-A token counts from its moment for a little while, and is lost then: no store of old tokens is ever spent at once.
+A token counts from its timestamp for a little while, and is lost then: no store of old tokens is ever spent at once.
 So whatever is sent within a window of ten seconds used tokens of at most that window and the little while before it,
 and the step is longer than the rate alone would have it by just that part. That holds for one process and for many,
 which share the number, and for one that dies: what it took and did not use is nobody's.
 
 With two limits (an endpoint's and its application's) a delivery takes a token of each; both must count when it is
-sent, so tokens whose moments lie too far apart are not taken.
+sent, so tokens whose timestamps lie too far apart are not taken.
 """
 
 import math
@@ -26,9 +26,9 @@ WINDOW_US: Final = 10 * SECOND_US
 HORIZON_US: Final = SECOND_US
 """How far ahead tokens are taken."""
 COUNTS_US: Final = SECOND_US // 4
-"""How long a token counts from its moment."""
+"""How long a token counts from its timestamp."""
 APART_US: Final = COUNTS_US // 2
-"""How far the moments of two tokens for one delivery may lie apart."""
+"""How far the timestamps of two tokens for one delivery may lie apart."""
 SOONEST_US: Final = SECOND_US // 20
 """How soon after asking for tokens somebody asks for more."""
 STRETCH: Final = (WINDOW_US + COUNTS_US) / WINDOW_US
@@ -76,7 +76,7 @@ def step_of(rate: int) -> float:
 
 
 def bounded(tat: int, rate: int, now: int) -> int:
-    """Return a limit's number as it may be at a moment: further ahead it was only by a clock that has gone back."""
+    """Return a limit's number as it may be at a timestamp: further ahead it was only by a clock that has gone back."""
     return min(tat, now + HORIZON_US + math.ceil(step_of(rate)))
 
 

@@ -38,7 +38,7 @@ _INCLUDES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says, its signature already checked. Moments are milliseconds; None is "not said"."""
+    """What a token says, its signature already checked. Timestamps are milliseconds; None is "not said"."""
 
     sub: str | None
     org: str | None = None
@@ -61,7 +61,7 @@ class TokenName:
     digest: str
     session: str | None
     issued_at: int
-    """The earliest moment at which it may have been issued."""
+    """The earliest timestamp at which it may have been issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +100,13 @@ class Grant:
     until: int
 
     def holds(self, now: int) -> bool:
-        """Tell whether the token counts at a moment."""
+        """Tell whether the token counts at a timestamp."""
         return self.since <= now <= self.until
 
 
 def grant_of(claims: Claims) -> Grant:
     """Say whom claims stand for and when; raises the refusal that the caller is told."""
-    starts = [moment for moment in (claims.issued_at, claims.not_before) if moment is not None]
+    starts = [timestamp for timestamp in (claims.issued_at, claims.not_before) if timestamp is not None]
     until = FOREVER if claims.expires_at is None else claims.expires_at + LEEWAY_MS
     return Grant(_principal_of(claims, until), since=max(starts) - LEEWAY_MS if starts else 0, until=until)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from tidings.ids import ATTEMPT, MESSAGE, EndpointId, moment_of, number_of
+from tidings.ids import ATTEMPT, MESSAGE, EndpointId, number_of, timestamp_of
 from tidings.model.attempt import MessageStatus
 from tidings.model.page import Order, Span
 from tidings.storage.bucket_index import (
@@ -84,7 +84,7 @@ def message_bucket(pair: str) -> str:
 
 def end_of(pair: str) -> int:
     """Return a timestamp at the end of the attempt bucket of a pair."""
-    return moment_of(ATTEMPT + pair[:BUCKET_WIDTH].ljust(-BUCKET_START, "z"))
+    return timestamp_of(ATTEMPT + pair[:BUCKET_WIDTH].ljust(-BUCKET_START, "z"))
 
 
 async def one_by_one(pairs: Sequence[str]) -> AsyncIterator[list[str]]:

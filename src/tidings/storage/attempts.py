@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tidings.clock import DAY, HOUR
-from tidings.ids import ATTEMPT, MESSAGE, AppId, AttemptId, EndpointId, MessageId, first_at, moment_of
+from tidings.ids import ATTEMPT, MESSAGE, AppId, AttemptId, EndpointId, MessageId, first_at, timestamp_of
 from tidings.model.attempt import Attempt, AttemptFilter, MessageAttemptTriggerType, MessageStatus, StatusCodeClass
 from tidings.model.page import Order, Span
 from tidings.storage import attempt_buckets, bucket_index, messages, narrow
@@ -174,8 +174,8 @@ def outcome_values(wanted: AttemptFilter) -> list[str]:
 def _of_messages(span: Span) -> Span:
     """Return the part of the application's messages to which the attempts of a part can belong."""
     lowest = max(filter(None, (span.first, span.above)), default=None)
-    first = None if lowest is None else first_at(MESSAGE, moment_of(lowest) - LATEST_MS)
-    below = None if span.below is None else first_at(MESSAGE, moment_of(span.below) + HOUR)
+    first = None if lowest is None else first_at(MESSAGE, timestamp_of(lowest) - LATEST_MS)
+    below = None if span.below is None else first_at(MESSAGE, timestamp_of(span.below) + HOUR)
     return replace(span, first=first, above=None, below=below)
 
 

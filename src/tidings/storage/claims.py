@@ -49,12 +49,12 @@ def _backoff(terms: Terms) -> dict[str, int]:
     return {"backoff": terms.backoff_ms, "most": _BACKOFF_MAX_MS, "percent": percent}
 
 
-_MOMENT: Final = timed("SELECT {now} AS now")
+_NOW: Final = timed("SELECT {now} AS now")
 
 
-async def moment(tx: Write, now: int | None) -> int:
-    """Return one moment for several statements: what is not ready in one may not be past in the next."""
-    return now if now is not None else int((await tx.one(_MOMENT, now=None))["now"])
+async def timestamp(tx: Write, now: int | None) -> int:
+    """Return one timestamp for several statements: what is not ready in one may not be past in the next."""
+    return now if now is not None else int((await tx.one(_NOW, now=None))["now"])
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ async def claim(tx: Write, terms: Terms, kinds: Sequence[str], worker: str, now:
 _LATER: Final = timed(
     "SELECT min(at) - {now} AS wait FROM ("
     "SELECT min(ready_at) AS at FROM task WHERE state = 'queued' AND ready_at > {now}"
-    " UNION ALL SELECT min(lease_until) FROM task WHERE state = 'running' AND lease_until >= {now}) AS moments"
+    " UNION ALL SELECT min(lease_until) FROM task WHERE state = 'running' AND lease_until >= {now}) AS timestamps"
 )
 
 

@@ -2,7 +2,7 @@
 """The one way to either database: `async with db.write() as tx`, statements with `:named` parameters.
 
 Theory. A statement is one text where both databases read it, and a pair `Sql(sqlite=…, postgresql=…)` where they
-cannot. Values are text, integers, bytes and None on both: moments are milliseconds, JSON is text, truth is 0 or 1.
+cannot. Values are text, integers, bytes and None on both: timestamps are milliseconds, JSON is text, truth is 0 or 1.
 
 A write transaction has one owner. On SQLite there is a single writer connection under a lock, foreground writes
 first; from BEGIN until COMMIT has returned nothing else touches it, and the owner awaits nothing but the database.

@@ -32,7 +32,7 @@ class Again:
 
 @dataclass(slots=True, eq=False)
 class Settled:
-    """How a leased send ended. `next_at` is the schedule's next moment, or None if there is none."""
+    """How a leased send ended. `next_at` is the schedule's next timestamp, or None if there is none."""
 
     msg_id: str
     endpoint_id: str
@@ -60,7 +60,7 @@ _NEXT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """When there is something to claim: whether it is now, and the next moment after now."""
+    """When there is something to claim: whether it is now, and the next timestamp after now."""
 
     due: bool
     next_at: int | None
@@ -69,8 +69,8 @@ class Outlook:
 async def outlook(read: Read, now: int) -> Outlook:
     """Look ahead, by three index probes."""
     row = await read.one(_NEXT, now=now)
-    later = [moment for moment in (row["later"], row["expiry"]) if moment is not None]
-    first = [moment for moment in (row["first"], row["expiry"]) if moment is not None]
+    later = [timestamp for timestamp in (row["later"], row["expiry"]) if timestamp is not None]
+    first = [timestamp for timestamp in (row["first"], row["expiry"]) if timestamp is not None]
     return Outlook(due=bool(first) and min(first) <= now, next_at=min(later, default=None))
 
 
@@ -281,7 +281,7 @@ async def hand_back(tx: Write, sends: Sequence[Settled], now: int) -> None:
 
 
 async def return_expired(tx: Write, *, before: int, now: int, limit: int) -> int:
-    """Make rows whose lease ended before a moment due again; their process is gone or has given them up."""
+    """Make rows whose lease ended before a timestamp due again; their process is gone or has given them up."""
     return await tx.run(_RETURN_EXPIRED, before=before, now=now, limit=limit)
 
 

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.ids import TASK, AppId, AttemptId, EndpointId, MessageId, TaskId, first_at, moment_of
+from tidings.ids import TASK, AppId, AttemptId, EndpointId, MessageId, TaskId, first_at, timestamp_of
 from tidings.model.attempt import BLOCKED_TEXT, MessageAttemptTriggerType, MessageStatus
 from tidings.model.explanation import LastAttempt, Outstanding, Subject, Tried
 from tidings.model.message import RETENTION_MS, Message
@@ -68,7 +68,7 @@ NOTHING: Final = Stored({}, {})
 async def subject_of(read: Read, message: Message) -> Subject:
     """Return a message with what is known of its payload."""
     row = await read.one(_PAYLOAD, msg=message.id)
-    at = moment_of(message.id)
+    at = timestamp_of(message.id)
     return Subject(
         at=at,
         event_type=message.event_type,
@@ -96,7 +96,7 @@ async def canceled(
     """Return the tasks that were canceled before they sent a message to endpoints, begun after a timestamp of each."""
     rows = await read.rows(_CANCELED, app=app_id, since=first_at(TASK, min(since.values())))
     asked = [(TaskId(row["id"]), EndpointId(json.loads(row["args"]).get("endpoint_id", ""))) for row in rows]
-    asked = [(task, each) for task, each in asked if each in since and moment_of(task) >= since[each]]
+    asked = [(task, each) for task, each in asked if each in since and timestamp_of(task) >= since[each]]
     if not asked:
         return {}
     found = await read.rows(
@@ -127,7 +127,7 @@ def _tried(row: Row) -> Tried:
         is_delivered=row["delivered"] > 0,
         last=LastAttempt(
             id=AttemptId(row["id"]),
-            at=moment_of(row["id"]),
+            at=timestamp_of(row["id"]),
             status=MessageStatus(row["status"]),
             status_code=row["response_status_code"],
             trigger=MessageAttemptTriggerType(row["trigger_type"]),

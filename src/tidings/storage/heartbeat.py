@@ -56,8 +56,8 @@ async def query(read: Read, *, since: int, node: int) -> HeartbeatResult:
     )
 
 
-def _first(*moments: int | None) -> int | None:
-    return min((moment for moment in moments if moment is not None), default=None)
+def _first(*timestamps: int | None) -> int | None:
+    return min((timestamp for timestamp in timestamps if timestamp is not None), default=None)
 
 
 async def write(db: Database, node: int, now: int) -> None:

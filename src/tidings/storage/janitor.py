@@ -43,7 +43,7 @@ _SINCE: Final = "SELECT 1 FROM task WHERE org_id = :org AND kind = :kind AND id 
 
 
 async def old_tasks(read: Read, *, before: int, limit: int) -> list[str]:
-    """Return tasks that ended before a moment, those that ended first first."""
+    """Return tasks that ended before a timestamp, those that ended first first."""
     return [row["id"] for row in await read.rows(_OLD, before=before, limit=limit)]
 
 

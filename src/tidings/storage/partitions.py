@@ -59,7 +59,7 @@ async def _has_begun(read: Read, first: str, end: str) -> bool:
 
 
 async def drop_empty(db: Database, before: int) -> int:
-    """Drop the partitions of weeks that ended before a moment and hold nothing more; return how many were dropped.
+    """Drop the partitions of weeks that ended before a timestamp and hold nothing more; return how many were dropped.
 
     Where one cannot be dropped, as while somebody uses it for long, it and those behind it are left to the next time:
     all of them are behind the same lock, and trying each would keep everybody else waiting again and again.

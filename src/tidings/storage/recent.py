@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.ids import ATTEMPT, AttemptId, EndpointId, first_at, moment_of
+from tidings.ids import ATTEMPT, AttemptId, EndpointId, first_at, timestamp_of
 from tidings.model.attempt import MessageStatus
 from tidings.model.health import WINDOW_ATTEMPTS, WINDOW_MS, FailedAttempt, RecentAttempts
 from tidings.storage.database import Read, Row, Sql
@@ -98,7 +98,7 @@ async def summed(read: Read, endpoint_ids: Sequence[EndpointId], now: int) -> di
     day = now - WINDOW_MS
     rows = await read.rows(_SUMMED, endpoints=list(endpoint_ids), since=first_at(ATTEMPT, day))
     found = {EndpointId(row["endpoint"]): _Sums(*json.loads(row["sums"])) for row in rows}
-    current = {each: sums for each, sums in found.items() if sums.newest and moment_of(sums.newest) >= day}
+    current = {each: sums for each, sums in found.items() if sums.newest and timestamp_of(sums.newest) >= day}
     failures = await _failures(read, {each: sums for each, sums in current.items() if sums.last_failed})
     return {each: _recent(sums, failures.get(each)) for each, sums in current.items()}
 
@@ -116,8 +116,8 @@ async def _failures(read: Read, failed: dict[EndpointId, _Sums]) -> dict[Endpoin
 
 
 def _failure(row: Row) -> _Failure:
-    last = FailedAttempt(AttemptId(row["id"]), moment_of(row["id"]), row["code"], row["detail"])
-    return _Failure(last, moment_of(row["run_start"] or row["id"]))
+    last = FailedAttempt(AttemptId(row["id"]), timestamp_of(row["id"]), row["code"], row["detail"])
+    return _Failure(last, timestamp_of(row["run_start"] or row["id"]))
 
 
 def _recent(sums: _Sums, failure: _Failure | None) -> RecentAttempts:

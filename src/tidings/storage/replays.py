@@ -271,7 +271,7 @@ async def send_any(tx: Write, target: Target, msg_ids: Sequence[str], status: Me
 async def _send(tx: Write, sending: _Sending, target: Target, msg_ids: Sequence[str]) -> int:
     """Ask for sends in the order of the ids, so that two who ask never wait for one another in a circle.
 
-    On PostgreSQL a send may be settling in this moment. So what is outstanding is locked first: when the lock is ours
+    On PostgreSQL a send may be settling concurrently. So what is outstanding is locked first: when the lock is ours
     the settlement has committed, and the statement that follows sees its attempt.
     """
     if not msg_ids:
@@ -323,7 +323,7 @@ async def _look(tx: Write, sending: _Sending, target: Target, ordered: list[str]
 
 
 async def _send_fresh(tx: Write, sending: _Sending, text: str, target: Target, msg_ids: Sequence[str]) -> int:
-    """Ask for sends of which nothing was outstanding a moment ago.
+    """Request sends of messages that had no delivery a statement ago.
 
     An insert that expects other rows looks for each, and writes it twice: first that it may be taken back. It takes a
     third more of the database's time than one that does not. So here another's row is an error, which takes back this

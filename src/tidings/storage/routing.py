@@ -56,9 +56,9 @@ async def versions(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
     return {row["id"]: row["routing_version"] for row in await read.rows(_VERSIONS, apps=app_ids)}
 
 
-async def changed_since(read: Read, moment: int) -> list[str]:
-    """Return the applications whose routing was written at or after a moment."""
-    return [row["id"] for row in await read.rows(_CHANGED, since=moment)]
+async def changed_since(read: Read, timestamp: int) -> list[str]:
+    """Return the applications whose routing was written at or after a timestamp."""
+    return [row["id"] for row in await read.rows(_CHANGED, since=timestamp)]
 
 
 async def _compiled(read: Read, app: Row, org_id: OrgId, vault: Vault) -> Routing:

@@ -284,13 +284,13 @@ _QUEUE: Final = {
 
 
 async def pause(tx: Write, task_id: str, now: int) -> Task | None:
-    """Let a task stand still from this moment on."""
+    """Pause a task."""
     row = await tx.row(f"{_PAUSE} RETURNING {COLUMNS}", id=task_id, now=now)
     return await _noted(tx, row, "paused", now)
 
 
 async def cancel(tx: Write, task_id: str, now: int, why: Failure) -> Task | None:
-    """End a task from this moment on."""
+    """End a task."""
     row = await tx.row(f"{_CANCEL} RETURNING {COLUMNS}", id=task_id, now=now, error=failure_text(why))
     return await _noted(tx, row, "cancelled", now)
 
@@ -349,7 +349,7 @@ DATABASE_NOW: Final = {
     Dialect.SQLITE: "CAST(:now AS BIGINT)",
     Dialect.POSTGRESQL: "coalesce(CAST(:now AS BIGINT), (extract(epoch FROM statement_timestamp()) * 1000)::bigint)",
 }
-"""The moment that leases are measured by: PostgreSQL's own unless it is given, so that no node's clock counts."""
+"""The timestamp that leases are measured by: PostgreSQL's own unless it is given, so that no node's clock counts."""
 
 
 def timed(text: str) -> Sql:
@@ -359,14 +359,14 @@ def timed(text: str) -> Sql:
 
 _NEXT_READY: Final = timed(
     "SELECT min(at) - {now} AS wait FROM (SELECT min(ready_at) AS at FROM task WHERE state = 'queued'"
-    " UNION ALL SELECT min(lease_until) FROM task WHERE state = 'running') AS moments"
+    " UNION ALL SELECT min(lease_until) FROM task WHERE state = 'running') AS timestamps"
 )
 
 
 async def next_ready(read: Read, now: int) -> int | None:
-    """Return the moment of the caller's clock at which there is a task to claim or an expired lease to requeue.
+    """Return the timestamp of the caller's clock at which there is a task to claim or an expired lease to requeue.
 
-    A moment in the past may also mean a task that is ready but held up by a limit.
+    A timestamp in the past may also mean a task that is ready but held up by a limit.
     """
     given = now if read.dialect is Dialect.SQLITE else None
     wait = (await read.one(_NEXT_READY, now=given))["wait"]

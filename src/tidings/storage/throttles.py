@@ -69,5 +69,5 @@ async def shared_now(read: Read) -> int | None:
 
 
 async def expire(tx: Write, *, before: int, limit: int) -> int:
-    """Delete a chunk of limits not in use since a moment in microseconds; return how many."""
+    """Delete a chunk of limits not in use since a timestamp in microseconds; return how many."""
     return await tx.run(_EXPIRE, before=before, limit=limit)

@@ -14,7 +14,7 @@ _ENDED: Final = Sql(
     sqlite=f"{_IS_ENDED} IN (SELECT value FROM json_each(:whose)) LIMIT 1",
     postgresql=f"{_IS_ENDED} = ANY(CAST(:whose AS text[])) LIMIT 1",
 )
-# Ended twice from one moment on, tokens end at the sooner of the two.
+# Ended twice from one timestamp on, tokens end at the sooner of the two.
 _CONFLICT: Final = """
 ON CONFLICT (app_id, whose, issued_before) DO UPDATE SET ends_at = excluded.ends_at
 WHERE excluded.ends_at < token_end.ends_at
@@ -35,7 +35,7 @@ async def is_ended(read: Read, app_id: AppId, whose: Sequence[str], *, issued_at
 
 
 async def end(tx: Write, app_id: AppId, whose: Sequence[str], *, issued_before: int, ends_at: int) -> None:
-    """End the tokens that go by these names and were issued before a moment."""
+    """End the tokens that go by these names and were issued before a timestamp."""
     await tx.bulk(_END, [(app_id, each, issued_before, ends_at) for each in whose])
 
 

@@ -22,7 +22,7 @@ from tidings.tasks.names import module
 from tidings.tasks.schemas import Schema, in_force, moved, unfit
 
 _REF: Final = "#/components/schemas/"
-_MOMENT: Final = (1980, 1, 1, 0, 0, 0)
+_ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _PYTHON: Final = "python/webhook_models"
 _TYPESCRIPT: Final = "typescript"
 _HEAD: Final = "Models of webhook events, made from their schemas by tidings"
@@ -144,8 +144,8 @@ def packed(parts: bytes) -> bytes:
 
 
 def _entry(path: str) -> zipfile.ZipInfo:
-    """Return an entry without a moment of its own: what is made of the same is the same."""
-    entry = zipfile.ZipInfo(path, _MOMENT)
+    """Return an entry without a timestamp of its own: what is made of the same is the same."""
+    entry = zipfile.ZipInfo(path, _ZIP_EPOCH)
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
     return entry

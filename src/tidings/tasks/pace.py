@@ -81,7 +81,7 @@ class Meter:
         self._window = rate * _WINDOW_SECONDS
 
     def allowance(self, now: float) -> int:
-        """Return how many messages may be sent at this moment."""
+        """Return how many messages may be sent now."""
         self._grow(now)
         while self._sent and self._sent[0][0] <= now - _WINDOW_SECONDS:
             self._sent.popleft()

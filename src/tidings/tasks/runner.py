@@ -17,7 +17,7 @@ A process that was only slow (stopped, swapped out, cut off) may find itself wor
 been given. Its next write says an epoch that is no longer the row's, finds no row, and takes everything back.
 
 Who wakes the runner: whoever starts, resumes or retries a task in this process calls `wake` after the commit. A timer
-stands for the next moment that is known (a backoff's end, a lease's). Elsewhere started tasks are seen on PostgreSQL by
+is set for the next known timestamp (a backoff's end, a lease's). Elsewhere started tasks are seen on PostgreSQL by
 the heartbeat query of the server, which calls `wake` too. With nothing to do there is no traffic at all.
 """
 
@@ -166,7 +166,7 @@ class Runner:
         context = self._context
         delay = None
         async with context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
-            now = await claims.moment(tx, context.now)
+            now = await claims.timestamp(tx, context.now)
             expired = await claims.requeue_expired(tx, context.terms, now)
             await self._tell_failed(tx, expired)
             task = await claims.claim(tx, context.terms, context.kinds, self._worker, now)
@@ -188,7 +188,7 @@ class Runner:
     async def take_over(self, worker: str) -> None:
         """Requeue the tasks of a lost worker."""
         async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
-            now = await claims.moment(tx, self._context.now)
+            now = await claims.timestamp(tx, self._context.now)
             expired = await claims.requeue_worker(tx, self._context.terms, now, worker)
             await self._tell_failed(tx, expired)
         self._tell(expired)
@@ -203,7 +203,7 @@ class Runner:
             outcomes.log(task, "failed (lapsed)" if task.state is State.FAILED else "lapsed")
 
     async def _wait(self, delay: int | None) -> None:
-        """Wait for a wake-up, or for the next moment that is known."""
+        """Wait for a wake-up, or for the next timestamp that is known."""
         timer = None
         if delay is not None:
             timer = asyncio.get_running_loop().call_later(delay / SECOND + 0.001, self._woken.set)

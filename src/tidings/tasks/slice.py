@@ -54,7 +54,7 @@ class WorkerContext:
 
     @property
     def now(self) -> int | None:
-        """The moment for leases: PostgreSQL uses its own clock, the same one for every node."""
+        """The timestamp for leases: PostgreSQL uses its own clock, the same one for every node."""
         return self.clock.now() if self.db.dialect is Dialect.SQLITE else None
 
     async def rest(self, seconds: float) -> None:
@@ -156,14 +156,14 @@ class Slice:
             return
         async with self._context.db.read() as read:
             plan = await self._handler.plan(read, self._task)
-        moment = self._context.clock.monotonic()
+        timestamp = self._context.clock.monotonic()
         async with self._context.db.write(background=True) as tx:
             self._task = await claims.planned(tx, self._task.claim, plan, self._context.terms, self._context.now)
-        self._advanced(moment)
+        self._advanced(timestamp)
 
     async def _chunk(self) -> None:
         """Read a batch; then, in one transaction, prove ownership, do the work, and write down how far it came."""
-        moment = self._context.clock.monotonic()
+        timestamp = self._context.clock.monotonic()
         batch, limit = self._ahead or await self._load(self._task, self._limit())
         self._ahead = None
         if isinstance(self._handler, WorksOutside):
@@ -174,18 +174,18 @@ class Slice:
         point("task.after_load")
         following, then = replace(self._task, cursor=batch.cursor), self._limit(taken=len(batch.items))
         if not isinstance(self._handler, ReadsAhead) or batch.last or self._meter is not None or then < 1:
-            await self._write(batch, limit, moment)
+            await self._write(batch, limit, timestamp)
             return
         # Both end before this does: a lost claim takes back what is written, and what was read ahead is forgotten.
         written, ahead = await asyncio.gather(
-            self._write(batch, limit, moment), self._load(following, then), return_exceptions=True
+            self._write(batch, limit, timestamp), self._load(following, then), return_exceptions=True
         )
         if isinstance(written, BaseException):
             raise written
         if self._task.cursor == following.cursor and not isinstance(ahead, BaseException):
             self._ahead = ahead
 
-    async def _write(self, batch: Batch, limit: int, moment: float) -> None:
+    async def _write(self, batch: Batch, limit: int, timestamp: float) -> None:
         async with self._context.db.write(background=True) as tx:
             point("task.after_begin")
             begun = self._context.clock.monotonic()
@@ -196,7 +196,7 @@ class Slice:
             point("task.after_fence")
             tally = await self._handler.apply(tx, held, batch) if batch.scanned else Tally(0)
             point("task.after_effects")
-            mark = self._mark(batch, limit, moment, begun)
+            mark = self._mark(batch, limit, timestamp, begun)
             after = await self._checkpoint(tx, held, tally, mark, last=batch.last)
             point("task.before_commit")
         point("task.after_commit")
@@ -233,18 +233,18 @@ class Slice:
         size = min(self._size, self._context.pace.crowded) if self._context.db.has_foreground_writes else self._size
         return min(size, self._room - taken) if self._context.backlog else size
 
-    def _mark(self, batch: Batch, limit: int, moment: float, begun: float) -> Mark:
+    def _mark(self, batch: Batch, limit: int, timestamp: float, begun: float) -> Mark:
         """Measure the chunk and set the pace of the next. The commit is not in it: its fsync has no size."""
         now = self._context.clock.monotonic()
-        whole_ms = (now - moment) * SECOND
+        whole_ms = (now - timestamp) * SECOND
         size = self._context.pace.next_size(limit, write_ms=(now - begun) * SECOND, whole_ms=whole_ms)
         if limit < self._size:  # cut short by the backlog or by others: it taught nothing about longer ones
             size = max(size, self._size)
         rate = next_rate(self._task.rate, batch.scanned, whole_ms)
         return Mark(batch.cursor, size, rate, round(whole_ms))
 
-    def _advanced(self, moment: float) -> None:
-        self._renewed = moment
+    def _advanced(self, timestamp: float) -> None:
+        self._renewed = timestamp
         self._troubles = 0
 
     def _tell(self, batch: Batch, after: Task) -> None:
@@ -271,11 +271,11 @@ class Slice:
         """See that the claim still stands, and renew its lease in time: nothing else does while nothing is written."""
         async with self._context.db.read() as read:
             await claims.owned(read, self._task.claim)
-        moment = self._context.clock.monotonic()
-        if (moment - self._renewed) * SECOND * 3 >= self._context.terms.lease_ms:
+        timestamp = self._context.clock.monotonic()
+        if (timestamp - self._renewed) * SECOND * 3 >= self._context.terms.lease_ms:
             async with self._context.db.write(background=True) as tx:
                 await claims.renew(tx, self._task.claim, self._context.terms, self._context.now)
-            self._advanced(moment)
+            self._advanced(timestamp)
 
     async def _holds(self) -> bool:
         """Keep the claim while work goes on outside of the database; return whether the work is to go on.
@@ -331,10 +331,10 @@ class Slice:
         """Return whether the process stops, or the slice is over and another task is ready."""
         if self._context.stopping.is_set():
             return True
-        moment = self._context.clock.monotonic()
-        if moment < self._ends:
+        timestamp = self._context.clock.monotonic()
+        if timestamp < self._ends:
             return False
-        self._ends = moment + self._context.slice_seconds
+        self._ends = timestamp + self._context.slice_seconds
         async with self._context.db.read() as read:
             return await claims.somebody_waits(read, self._context.kinds, self._context.now)
 

@@ -82,7 +82,7 @@ class Watched(Janitor):
         return await super().load(read, task, limit)
 
 
-async def test_at_no_moment_is_there_half_of_a_task(world: World) -> None:
+async def test_half_of_a_task_is_never_there(world: World) -> None:
     """I16."""
     wanted = {await ended(world, 91 + number, items=20 * number): 20 * number for number in range(8)}
     janitor = Watched(world.services.clock, wanted)

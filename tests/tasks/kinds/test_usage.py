@@ -78,8 +78,8 @@ async def test_each_application_is_counted(world: World, few: int, monkeypatch: 
 
 
 async def test_both_ends_of_the_stretch_are_in_it(world: World) -> None:
-    for moment in (at(9) - 4, at(9), at(5), at(2), at(2) + 4):
-        world.past.message(at(12), (moment, DELIVERED))
+    for timestamp in (at(9) - 4, at(9), at(5), at(2), at(2) + 4):
+        world.past.message(at(12), (timestamp, DELIVERED))
     await world.past.write(world.db)
 
     task = await world.done(use_cases.count_attempts, PRINCIPAL, asked(at(9), at(2)))

@@ -1,4 +1,4 @@
--- The first schema. Moments are milliseconds since the Unix epoch, JSON is text, truth is 0 or 1.
+-- The first schema. Timestamps are milliseconds since the Unix epoch, JSON is text, truth is 0 or 1.
 
 CREATE TABLE setting (
     name {text} PRIMARY KEY,
@@ -47,7 +47,7 @@ CREATE TABLE endpoint (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     deleted_at BIGINT,
-    -- Health, written seldom: the first and the last moment at which a message ran out of attempts without a success
+    -- Health, written seldom: the first and the last timestamp at which a message ran out of attempts without a success
     -- in between, and when that will have lasted too long; since when nothing answers there; and when and why the
     -- endpoint was disabled.
     failing_since BIGINT,
@@ -75,7 +75,7 @@ CREATE TABLE event_type (
 );
 
 -- Tokens of an application that were ended before their time: all of them, those of a session (`session:…`) or a
--- single one (`token:…`), as far as they were issued before a moment, from a moment on.
+-- single one (`token:…`), as far as they were issued before a timestamp, from a timestamp on.
 CREATE TABLE token_end (
     app_id {text} NOT NULL,
     whose {text} NOT NULL,
@@ -84,7 +84,7 @@ CREATE TABLE token_end (
     PRIMARY KEY (app_id, whose, issued_before)
 );
 
--- A rate limit of an endpoint or an application that is in use: the first moment that is not taken, in microseconds,
+-- A rate limit of an endpoint or an application that is in use: the first free timestamp, in microseconds,
 -- and since when (in milliseconds) there is more to send than the rate allows.
 CREATE TABLE throttle (
     key {text} PRIMARY KEY,
@@ -103,7 +103,7 @@ CREATE TABLE operational_event (
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Hot tables: few indexes, no foreign keys, the tenant on every row. The id of a message or an attempt holds its
--- moment, so neither has a column for it.
+-- timestamp, so neither has a column for it.
 
 CREATE TABLE message (
     id {text} PRIMARY KEY,
@@ -156,7 +156,7 @@ CREATE TABLE delivery (
     org_id {text} NOT NULL,
     lane SMALLINT NOT NULL DEFAULT 0,
     due_at BIGINT NOT NULL,
-    -- Automatic attempts made so far, and the moment of the next one while a manual send goes before it.
+    -- Automatic attempts made so far, and the timestamp of the next one while a manual send goes before it.
     attempts INTEGER NOT NULL DEFAULT 0,
     retry_at BIGINT,
     manual SMALLINT NOT NULL DEFAULT 0,

@@ -23,7 +23,7 @@ EXPORTS_AT_ONCE: Final = 5
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """What ended before which moment goes, and whose items are still there."""
+    """What ended before which timestamp goes, and whose items are still there."""
 
     before: int
     orphaned: Sequence[str] = ()

@@ -51,9 +51,9 @@ def planned(lower: str, end: str, counted: int, last: str | None, at_most: int) 
 
 def _estimate(counted: int, lower: str, last: str, end: str) -> int:
     """Guess how many there are in all, as if they were spread evenly in time."""
-    since = ids.moment_of(lower)
-    whole = ids.moment_of(end[: len(lower)]) - since
-    part = max(ids.moment_of(last) - since, ids.STEP_MS)
+    since = ids.timestamp_of(lower)
+    whole = ids.timestamp_of(end[: len(lower)]) - since
+    part = max(ids.timestamp_of(last) - since, ids.STEP_MS)
     return max(counted, round(counted * whole / part))
 
 

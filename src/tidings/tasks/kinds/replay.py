@@ -2,7 +2,7 @@
 """`endpoint.replay` and `endpoint.bulk-replay`: send what an endpoint was never sent, or again what it was.
 
 Both visit the application's messages of a closed range in the order of their ids, each once. The first asks whether
-the endpoint wants a message, by the filters it has at that moment, and sends it if there is no attempt and nothing
+the endpoint wants a message, by the filters that it has then, and sends it if there is no attempt and nothing
 outstanding. The second takes what was attempted at least once, narrowed by the filters of the request, whatever came
 of it. Messages of which the payload is gone are skipped, and told.
 """
