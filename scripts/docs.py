@@ -196,7 +196,8 @@ def filled(page: str) -> str:
 
 def pages() -> list[Path]:
     """Return every page of the documentation."""
-    return [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+    folders = (CHECKOUT, CHECKOUT / "docs", CHECKOUT / "examples")
+    return [page for folder in folders for page in sorted(folder.glob("*.md"))]
 
 
 def main() -> None:

@@ -25,18 +25,30 @@ def blocks(kind: str) -> list[str]:
     return [match["text"] for match in BLOCK.finditer(README) if match["kind"] == kind]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_the_code_knows_is_up_to_date(page: Path) -> None:
     text = page.read_text()
 
     assert text == docs.filled(text), "run: .venv/bin/python scripts/docs.py"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     dead = [match["path"] for match in LINK.finditer(page.read_text()) if not (page.parent / match["path"]).exists()]
 
     assert [] == dead
+
+
+def test_the_architecture_names_files_and_classes_that_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    paths = re.findall(r"`([\w/]+\.py)`", text)
+    classes = re.findall(r"participant \w+ as ([A-Z][a-z]+[A-Z]\w+)$", text, re.MULTILINE)
+    source = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.py")))
+
+    assert len(paths) > 40
+    assert [] == [each for each in paths if not (ROOT / each).exists() and not (ROOT / "src/tidings" / each).exists()]
+    assert ["AcceptBatcher", "SettleBatcher"] == classes
+    assert [] == [name for name in classes if f"class {name}" not in source]
 
 
 def test_each_invariant_is_named_where_the_page_says_that_it_is_held() -> None:
