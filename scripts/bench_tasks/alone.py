@@ -11,7 +11,7 @@ from tidings.core import broadcasts, resending, tasks, usage
 from tidings.core.usage import UsageFilters
 from tidings.ids import DEFAULT_ORG, EndpointId
 from tidings.model.message import RETENTION_MS, Draft
-from tidings.model.resending import Chosen, Narrowed, Which
+from tidings.model.resending import Chosen, ReplayFilters, Which
 from tidings.model.token import Principal
 
 PRINCIPAL: Final = Principal(DEFAULT_ORG)
@@ -52,7 +52,7 @@ def _chosen(to: Receiver, which: Which) -> Chosen:
         endpoint_ref=EndpointId(to.endpoint_id),
         since=SINCE,
         until=None,
-        narrowed=Narrowed(),
+        filters=ReplayFilters(),
         created_by="bench",
     )
 

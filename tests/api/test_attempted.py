@@ -137,7 +137,7 @@ async def test_the_list_is_the_same_however_it_is_found(
     made += [await scene.message(2, waits=True) for _ in range(4)]
     wanted = {None: made, 0: made[:8:2], 2: made[1:8:2], 3: made[8:]}[status]
     monkeypatch.setattr(attempted, "_FEW", few)
-    monkeypatch.setattr(attempted, "_STRETCH", 2)
+    monkeypatch.setattr(attempted, "_BATCH", 2)
     monkeypatch.setattr(attempted, "_LONGEST", 3)
     params: Json = {} if status is None else {"status": status}
     path = f"/app/{scene.app}/endpoint/{scene.endpoint}/msg"
@@ -164,7 +164,7 @@ async def test_the_list_is_the_same_however_it_is_found(
         ({"status": 0, "event_types": "a"}, [0]),
     ],
 )
-async def test_the_list_is_narrowed_by_what_messages_are(scene: Scene, params: Json, wanted: list[int]) -> None:
+async def test_the_list_is_filtered_by_message(scene: Scene, params: Json, wanted: list[int]) -> None:
     made = [
         await scene.message(0, eventType="a"),
         await scene.message(0, eventType="b", channels=["c"]),

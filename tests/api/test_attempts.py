@@ -69,7 +69,7 @@ async def test_an_attempt_of_another_message_is_not_found(api: Api) -> None:
     ],
 )
 @pytest.mark.parametrize("by", ["endpoint", "msg"])
-async def test_filters_narrow_the_lists(api: Api, by: str, params: Json, expected: list[int]) -> None:
+async def test_filters_apply_to_the_lists(api: Api, by: str, params: Json, expected: list[int]) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     sent = [await api.message(app, channels=["c"]), await api.message(app), await api.message(app, eventType="b")]
@@ -107,7 +107,7 @@ async def test_a_response_that_was_not_asked_for_is_an_empty_object(api: Api) ->
     assert "{}" == attempt["response"]
 
 
-async def test_the_attempts_of_a_message_may_be_narrowed_to_an_endpoint(api: Api) -> None:
+async def test_the_attempts_of_a_message_may_be_filtered_by_endpoint(api: Api) -> None:
     app = await api.app()
     one, other, msg = await api.endpoint(app, uid="one"), await api.endpoint(app), await api.message(app)
     wanted = await api.attempt(app, one, msg)

@@ -41,7 +41,7 @@ async def test_a_message_without_tags_tells_of_none(api: Api) -> None:
 
 
 @pytest.mark.parametrize("tag", ["a", "a/b", "c\\d", "#1"])
-async def test_a_tag_narrows_to_messages_that_have_it(api: Api, tag: str) -> None:
+async def test_a_tag_filters_messages_that_have_it(api: Api, tag: str) -> None:
     app = await api.app()
     await api.message(app)
     await api.message(app, tags=["ab", "c\\\\d", f"{tag}x", f"x{tag}"], channels=["a"])

@@ -101,7 +101,7 @@ async def test_event_types_are_read_in_every_spelling(api: Api, query: str) -> N
     assert wanted[::-1] == [message["id"] for message in page["data"]]
 
 
-async def test_a_channel_narrows_to_messages_that_name_it(api: Api) -> None:
+async def test_a_channel_filters_messages_that_name_it(api: Api) -> None:
     app = await api.app()
     await api.message(app)
     await api.message(app, channels=["ab", "A"])

@@ -56,7 +56,7 @@ def test_list_prints_a_line_for_each_task(server: live.Live, task_id: str, tmp_p
     assert [task_id, "endpoint.recover"] == said.out.splitlines()[0].split("\t")[:2]
 
 
-def test_list_can_be_narrowed_to_nothing(server: live.Live, task_id: str, tmp_path: Path) -> None:
+def test_list_can_filter_out_everything(server: live.Live, task_id: str, tmp_path: Path) -> None:
     said = tidings("tasks", "list", "--status", "failed", folder=tmp_path, **where(server))
 
     assert (0, "") == (said.code, said.out)

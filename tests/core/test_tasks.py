@@ -133,7 +133,7 @@ async def test_the_list_pages_both_ways_and_forgets_after_ninety_days(services: 
     assert (await use_cases.get(services, OWNER, old.id)).id == old.id
 
 
-async def test_the_list_is_narrowed_by_status_and_kind(services: Services) -> None:
+async def test_the_list_is_filtered_by_status_and_kind(services: Services) -> None:
     running = await start(services, listed())
     cancelled = await start(services, listed(kind=EXPORT))
     await use_cases.cancel(services, OWNER, cancelled.id)

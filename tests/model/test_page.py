@@ -7,24 +7,24 @@ from hypothesis import strategies as st
 
 from tidings.clock import DAY, HOUR
 from tidings.ids import MESSAGE, first_at, last_at, new, timestamp_of
-from tidings.model.page import Cursor, Order, Page, Span
+from tidings.model.page import Cursor, Order, Page, PageWindow
 
 NOW = 1_700_000_000_000
 
 
-def _read(keys: list[str], span: Span) -> list[str]:
+def _read(keys: list[str], window: PageWindow) -> list[str]:
     found = [
         key
-        for key in sorted(keys, reverse=span.order is Order.DESCENDING)
-        if (span.above is None or key > span.above)
-        and (span.below is None or key < span.below)
-        and (span.first is None or key >= span.first)
+        for key in sorted(keys, reverse=window.order is Order.DESCENDING)
+        if (window.above is None or key > window.above)
+        and (window.below is None or key < window.below)
+        and (window.first is None or key >= window.first)
     ]
-    return found[: span.rows]
+    return found[: window.rows]
 
 
 def _page(keys: list[str], cursor: Cursor) -> Page[str]:
-    return cursor.page(_read(keys, cursor.span()), str)
+    return cursor.page(_read(keys, cursor.window()), str)
 
 
 KEYS = st.lists(st.text("abc", min_size=1, max_size=4), unique=True, max_size=30)
@@ -55,7 +55,7 @@ def test_backward_pages_cover_what_was_before(keys: list[str], order: Order, lim
 
 def _kept(cursor: Cursor, timestamps: list[int]) -> list[int]:
     ids = [new(MESSAGE, timestamp) for timestamp in timestamps]
-    return sorted(timestamp_of(key) for key in _read(ids, cursor.span_in_time(MESSAGE, NOW)))
+    return sorted(timestamp_of(key) for key in _read(ids, cursor.window_in_time(MESSAGE, NOW)))
 
 
 def test_without_bounds_ninety_days_are_told_and_an_hour_ahead() -> None:

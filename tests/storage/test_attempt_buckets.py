@@ -13,7 +13,7 @@ from tidings.clock import DAY, HOUR, MINUTE, SystemClock
 from tidings.ids import DEFAULT_ORG, AppId, EndpointId, timestamp_of
 from tidings.model.attempt import AttemptFilter, MessageStatus
 from tidings.model.message import MessageFilter
-from tidings.model.page import Order, Span
+from tidings.model.page import Order, PageWindow
 from tidings.storage import attempt_buckets, attempted, attempts, intake, settlement
 from tidings.storage.bucket_index import BucketScan, bucket_of
 from tidings.storage.database import Database
@@ -98,29 +98,29 @@ def is_wanted(made: Past, row: AttemptRow, endpoint: str, wanted: AttemptFilter)
     )
 
 
-def pages(keys: list[str], span: Span) -> Iterator[tuple[Span, list[str]]]:
+def pages(keys: list[str], window: PageWindow) -> Iterator[tuple[PageWindow, list[str]]]:
     """Yield parts of a list one behind the other, and what each ought to hold: the first three, and the last two."""
-    keys = sorted(keys, reverse=span.order is Order.DESCENDING)
+    keys = sorted(keys, reverse=window.order is Order.DESCENDING)
     for start in {0, ROWS, 2 * ROWS, max(0, len(keys) - 2 * ROWS), max(0, len(keys) - ROWS)}:
         if start > len(keys):
             continue
-        part = span
+        part = window
         if start:
             edge = keys[start - 1]
-            part = replace(span, below=edge) if span.order is Order.DESCENDING else replace(span, above=edge)
+            part = replace(window, below=edge) if window.order is Order.DESCENDING else replace(window, above=edge)
         yield part, keys[start : start + ROWS]
 
 
 async def test_attempts_with_messages_that_are_wanted_are_found_in_order(db: Database, there: Past) -> None:
     for endpoint, wanted, order in asked():
         keys = [row[1] for row in there.attempts if is_wanted(there, row, endpoint, wanted)]
-        whole = Span(
+        whole = PageWindow(
             order, ROWS, first=ids.first_at(ids.ATTEMPT, NOW - 90 * DAY), below=ids.first_at(ids.ATTEMPT, NOW + 3 * DAY)
         )
-        for span, expected in pages(keys, whole):
+        for window, expected in pages(keys, whole):
             async with db.read() as read:
-                found = await attempts.page_of_endpoint(read, APP, endpoint, span, wanted)
-            assert expected == [each.id for each in found], (endpoint, wanted, span)
+                found = await attempts.page_of_endpoint(read, APP, endpoint, window, wanted)
+            assert expected == [each.id for each in found], (endpoint, wanted, window)
 
 
 async def test_messages_that_an_endpoint_was_tried_with_are_found_in_order(db: Database, there: Past) -> None:
@@ -135,13 +135,13 @@ async def test_messages_that_an_endpoint_was_tried_with_are_found_in_order(db: D
             and wanted.status in (None, status)
             and is_wanted(there, tried(msg_id, endpoint, NOW, status), endpoint, wanted)
         ]
-        whole = Span(
+        whole = PageWindow(
             order, ROWS, first=ids.first_at(ids.MESSAGE, NOW - 90 * DAY), below=ids.first_at(ids.MESSAGE, NOW + HOUR)
         )
-        for span, expected in pages(keys, whole):
+        for window, expected in pages(keys, whole):
             async with db.read() as read:
-                found = await attempted.messages_of(read, APP, endpoint, span, wanted)
-            assert expected == [each.message.id for each in found], (endpoint, wanted, span)
+                found = await attempted.messages_of(read, APP, endpoint, window, wanted)
+            assert expected == [each.message.id for each in found], (endpoint, wanted, window)
 
 
 @pytest.mark.parametrize("few", [0, 200])

@@ -50,8 +50,8 @@ async def counted(db: Database) -> Counter[str]:
 async def found(db: Database, app: str, **asked: object) -> list[str]:
     wanted = MessageFilter(**asked)  # type: ignore[arg-type]
     async with db.read() as read:
-        span = Cursor(Order.DESCENDING, 10).span_in_time(ids.MESSAGE, NOW)
-        return [each.id for each in await messages.page(read, AppId(app), span, wanted)]
+        window = Cursor(Order.DESCENDING, 10).window_in_time(ids.MESSAGE, NOW)
+        return [each.id for each in await messages.page(read, AppId(app), window, wanted)]
 
 
 async def test_a_cached_entry_is_not_written_again(db: Database) -> None:
@@ -210,11 +210,11 @@ async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
         await settlement.add_attempts(tx, rows)
 
     for order in Order:
-        span = Cursor(order, 7).span()
+        window = Cursor(order, 7).window()
         async with db.read() as read:
-            listed = await attempts.page_of_endpoint(read, AppId(APP), endpoint, span, wanted)
+            listed = await attempts.page_of_endpoint(read, AppId(APP), endpoint, window, wanted)
         in_order = sorted((row[1] for row in rows), reverse=order is Order.DESCENDING)
-        assert in_order[: span.rows] == [each.id for each in listed]
+        assert in_order[: window.rows] == [each.id for each in listed]
 
 
 async def test_a_message_tried_again_lately_is_told_in_its_place(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,11 +227,11 @@ async def test_a_message_tried_again_lately_is_told_in_its_place(db: Database, m
         await settlement.add_attempts(tx, [failed(each, endpoint, at) for each, at in tries])
 
     for order in Order:
-        span = Cursor(order, 4).span()
+        window = Cursor(order, 4).window()
         async with db.read() as read:
-            told = await attempted.messages_of(read, AppId(APP), endpoint, span, AttemptFilter())
+            told = await attempted.messages_of(read, AppId(APP), endpoint, window, AttemptFilter())
         in_order = sorted((each.id for each in made), reverse=order is Order.DESCENDING)
-        assert in_order[: span.rows] == [each.message.id for each in told]
+        assert in_order[: window.rows] == [each.message.id for each in told]
 
 
 async def test_a_rare_outcome_is_looked_for_where_it_was(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +244,7 @@ async def test_a_rare_outcome_is_looked_for_where_it_was(db: Database, monkeypat
         await settlement.add_attempts(tx, rows)
 
     async with db.read() as read:
-        span = Cursor(Order.DESCENDING, 3).span()
-        listed = await attempts.page_of_endpoint(read, AppId(APP), endpoint, span, wanted)
+        window = Cursor(Order.DESCENDING, 3).window()
+        listed = await attempts.page_of_endpoint(read, AppId(APP), endpoint, window, wanted)
 
     assert [row[1] for row in reversed(rows)] == [each.id for each in listed]

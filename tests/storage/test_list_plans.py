@@ -16,7 +16,7 @@ from tidings.clock import SystemClock
 from tidings.ids import ATTEMPT, MESSAGE, AppId, EndpointId, MessageId
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import EVERY_MESSAGE, MessageFilter
-from tidings.model.page import Cursor, Order, Span
+from tidings.model.page import Cursor, Order, PageWindow
 from tidings.storage import attempted, attempts, explanations, messages, recent
 from tidings.storage.database import Database, Dialect, Read, Row, Statement, Value
 
@@ -72,24 +72,26 @@ class Lists:
         return EndpointId(self.past.endpoints[name])
 
     async def messages(self, read: Read, wanted: MessageFilter) -> None:
-        await messages.page(read, self.app, _span(MESSAGE), wanted)
+        await messages.page(read, self.app, _window(MESSAGE), wanted)
 
     async def attempts(self, read: Read, wanted: AttemptFilter) -> None:
-        await attempts.page_of_endpoint(read, self.app, self.endpoint("steady-0"), _span(ATTEMPT), wanted)
+        await attempts.page_of_endpoint(read, self.app, self.endpoint("steady-0"), _window(ATTEMPT), wanted)
 
     async def attempted(self, read: Read, wanted: AttemptFilter, name: str = "steady-0") -> None:
-        span, endpoint = _span(MESSAGE), self.endpoint(name)
-        await attempted.messages_of(read, self.app, endpoint, span, wanted)
+        window, endpoint = _window(MESSAGE), self.endpoint(name)
+        await attempted.messages_of(read, self.app, endpoint, window, wanted)
 
     async def counted(self, read: Read, wanted: AttemptFilter) -> None:
-        await attempts.count(read, self.endpoint("steady-0"), _span(ATTEMPT), wanted, limit=100)
+        await attempts.count(read, self.endpoint("steady-0"), _window(ATTEMPT), wanted, limit=100)
 
     async def of_message(self, read: Read) -> None:
-        await attempts.page_of_message(read, MessageId(self.past.messages[COUNT // 2]), _span(ATTEMPT), AttemptFilter())
+        await attempts.page_of_message(
+            read, MessageId(self.past.messages[COUNT // 2]), _window(ATTEMPT), AttemptFilter()
+        )
 
     async def destinations(self, read: Read) -> None:
-        span = Cursor(Order.ASCENDING, 10).span()
-        await attempted.destinations_of(read, MessageId(self.past.messages[COUNT // 2]), span)
+        window = Cursor(Order.ASCENDING, 10).window()
+        await attempted.destinations_of(read, MessageId(self.past.messages[COUNT // 2]), window)
 
     async def health(self, read: Read) -> None:
         ids = [self.endpoint(name) for name in self.past.endpoints]
@@ -102,8 +104,8 @@ class Lists:
         await explanations.canceled(read, self.app, msg, {EndpointId(ends[0]): 0})
 
 
-def _span(prefix: str) -> Span:
-    return Cursor(Order.DESCENDING, 10).span_in_time(prefix, SystemClock().now())
+def _window(prefix: str) -> PageWindow:
+    return Cursor(Order.DESCENDING, 10).window_in_time(prefix, SystemClock().now())
 
 
 MESSAGES = r"message_app|app_id_id_event_type"

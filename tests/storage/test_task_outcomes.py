@@ -4,7 +4,7 @@
 import pytest
 
 from tasks.kit import explained
-from tidings.model.page import Order, Span
+from tidings.model.page import Order, PageWindow
 from tidings.model.task_item import Outcome
 from tidings.storage import deliveries, task_items, task_outcomes
 from tidings.storage.database import Database, Dialect
@@ -33,8 +33,8 @@ def _uses(plan: str, index: str, dialect: Dialect) -> bool:
 @pytest.mark.parametrize("outcome", Outcome)
 async def test_items_are_read_in_the_order_of_an_index(db: Database, outcome: Outcome, order: Order) -> None:
     above = _BEHIND["above"] if order is Order.ASCENDING else None
-    span = Span(order, 51, above=above)
-    text = task_outcomes.text_of(span, outcome)
+    window = PageWindow(order, 51, above=above)
+    text = task_outcomes.text_of(window, outcome)
 
     plan = await explained(db, text, task="qtask_1", outcome=outcome.value, rows=51, **_BEHIND)
 

@@ -13,7 +13,7 @@ import pytest
 from tasks.kit import KIND, ORG, database, explained, new_task, rows
 from tidings import ids
 from tidings.ids import TaskId
-from tidings.model.page import Order, Span
+from tidings.model.page import Order, PageWindow
 from tidings.model.task import EXPORT, KINDS, REPLAY, Mark, Plan, Tally, Terms, WireStatus
 from tidings.storage import claims, tasks
 from tidings.storage.database import Database, Dialect, Sql, Statement
@@ -141,8 +141,8 @@ async def test_every_list_has_an_index_that_ends_in_its_order(db: Database, *, a
             await tx.run("ANALYZE task")
     values = {"org": ORG, "app": "app_1", "kind": None, "first": "qtask_0", "below": "qtask_z"}
     for by_app, status, kind, order in product((False, True), (None, WireStatus.FAILED), (None, REPLAY, EXPORT), Order):
-        span = Span(order, 51, below="qtask_z", first="qtask_0")
-        text = tasks.page_text(span, by_app=by_app, status=status, kind=kind)
+        window = PageWindow(order, 51, below="qtask_z", first="qtask_0")
+        text = tasks.page_text(window, by_app=by_app, status=status, kind=kind)
         plan = await explained(db, text, **values, above=None, rows=51)
         # The few tasks of a rare kind are not looked for among all.
         assert not analyzed or by_app or kind != EXPORT or re.search("task_org_(kind|both)", plan), plan

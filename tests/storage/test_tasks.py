@@ -302,7 +302,7 @@ async def test_illegal_states_cannot_be_written(db: Database, change: str) -> No
 async def _listed(db: Database, org: OrgId = ORG, app: AppId | None = None, **filters: object) -> list[str]:
     cursor = Cursor(Order.DESCENDING, 250)
     async with db.read() as read:
-        found = await tasks.page(read, org, app, cursor.span(), **filters)  # type: ignore[arg-type]
+        found = await tasks.page(read, org, app, cursor.window(), **filters)  # type: ignore[arg-type]
     return [task.id for task in found]
 
 

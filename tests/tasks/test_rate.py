@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasks.kit import QUICK, reread
 from tasks.world import World, a_world, at
 from tidings.core import resending
-from tidings.model.resending import Chosen, Narrowed, Which
+from tidings.model.resending import Chosen, ReplayFilters, Which
 from tidings.model.task import State
 from tidings.storage.database import Database
 from tidings.tasks.pace import Meter
@@ -89,7 +89,7 @@ def _chosen(world: World) -> Chosen:
         endpoint_ref=world.past.endpoint_id,
         since=at(10),
         until=None,
-        narrowed=Narrowed(),
+        filters=ReplayFilters(),
         created_by="me",
         rate_limit=150,
     )

@@ -80,13 +80,13 @@ async def page_of_messages(call: Call[MessagesQuery, Nothing]) -> Answer:
     """Tell of the messages that an endpoint has been tried with, newest first, and how each stands."""
     query = call.query
     cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
-    narrowed = MessageFilter(event_types=query.event_types, channel=query.channel, tag=query.tag)
+    filters = MessageFilter(event_types=query.event_types, channel=query.channel, tag=query.tag)
     found = await attempts.page_of_messages(
         call.context.services,
         call.app,
         call.path["endpoint_id"],
         cursor,
-        AttemptFilter(status=query.status, message=narrowed),
+        AttemptFilter(status=query.status, message=filters),
         with_payload=query.with_content,
     )
     return listing(found, lambda attempted: _render_message(attempted, with_content=query.with_content))

@@ -84,7 +84,7 @@ class CountQuery(Query, kw_only=True):
     event_types: Names = ()
 
     def filter(self) -> AttemptFilter:
-        """Return what narrows them."""
+        """Return the filters of the messages."""
         return AttemptFilter(
             status=self.status,
             code_class=self.status_code_class,

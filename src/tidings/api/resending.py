@@ -17,7 +17,7 @@ from tidings.errors import Fault
 from tidings.model import text
 from tidings.model.attempt import MessageStatus, StatusCodeClass
 from tidings.model.message import MessageFilter
-from tidings.model.resending import Chosen, Narrowed, Which
+from tidings.model.resending import Chosen, ReplayFilters, Which
 from tidings.model.token import Capability
 
 ENDPOINT_TAG: Final = "Endpoint"
@@ -47,7 +47,7 @@ class ReplayIn(_WindowIn, kw_only=True):
 
 
 class BulkReplayIn(_WindowIn, kw_only=True):
-    """Messages of a stretch of time that are sent again whatever came of them; what is left out does not narrow."""
+    """Messages of a stretch of time that are sent again whatever came of them; a filter that is left out is not set."""
 
     event_types: Annotated[list[Name] | None, Meta(extra_json_schema={"uniqueItems": True, "maxItems": NAMES_MAX})] = (
         None
@@ -70,9 +70,9 @@ class BulkReplayIn(_WindowIn, kw_only=True):
             if wrong is not None:
                 yield Fault(("body", name, "__all__"), wrong)
 
-    def narrowed(self) -> Narrowed:
+    def filters(self) -> ReplayFilters:
         """Return the filters."""
-        return Narrowed(
+        return ReplayFilters(
             messages=MessageFilter(
                 event_types=unique(self.event_types) or (),
                 channel=self.channel,
@@ -122,21 +122,21 @@ async def replay_missing(call: Call[ForceQuery, ReplayIn]) -> Answer:
 
 async def bulk_replay(call: Call[ForceQuery, BulkReplayIn]) -> Answer:
     """Start sending again what this endpoint was sent before, delivered or not."""
-    return await _replay(call, _chosen(call, call.body, Which.SENT, call.body.narrowed()))
+    return await _replay(call, _chosen(call, call.body, Which.SENT, call.body.filters()))
 
 
 def _chosen(
     call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn],
     body: _WindowIn,
     which: Which,
-    narrowed: Narrowed | None = None,
+    filters: ReplayFilters | None = None,
 ) -> Chosen:
     return Chosen(
         which=which,
         endpoint_ref=call.path["endpoint_id"],
         since=parse_timestamp(body.since, "since"),
         until=None if body.until is None else parse_timestamp(body.until, "until"),
-        narrowed=narrowed or Narrowed(),
+        filters=filters or ReplayFilters(),
         created_by=call.principal.subject,
         rate_limit=body.rate_per_second,
         force=call.query.force,

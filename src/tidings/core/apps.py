@@ -152,6 +152,6 @@ def _drafted(org_id: OrgId, draft: AppDraft, now: int) -> App:
 async def page(services: Services, org_id: OrgId, cursor: Cursor, without: Iterable[Lacking] = ()) -> Page[App]:
     """Return a page of an organisation's applications, but for those that lack something."""
     async with services.db.read() as read:
-        span = await settled(services, read, cursor, cursor.span(), APP)
-        rows = await apps.page(read, org_id, span, without)
+        window = await settled(services, read, cursor, cursor.window(), APP)
+        rows = await apps.page(read, org_id, window, without)
     return cursor.page(rows, lambda app: app.id)

@@ -34,32 +34,32 @@ async def get(services: Services, app: App, msg_ref: str, attempt_id: str) -> At
 
 
 async def page_of_endpoint(
-    services: Services, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter, *, with_message: bool
+    services: Services, app: App, ref: str, cursor: Cursor, filters: AttemptFilter, *, with_message: bool
 ) -> Page[Attempt]:
     """Return a page of the attempts to an endpoint."""
-    span = cursor.span_in_time(ATTEMPT, services.now())
+    window = cursor.window_in_time(ATTEMPT, services.now())
     async with services.db.read() as read:
-        span = await settled(services, read, cursor, span, ATTEMPT)
+        window = await settled(services, read, cursor, window, ATTEMPT)
         endpoint = await endpoints.get(read, app.id, ref)
-        rows = await attempts.page_of_endpoint(read, app.id, endpoint.id, span, wanted)
+        rows = await attempts.page_of_endpoint(read, app.id, endpoint.id, window, filters)
         if with_message:
             rows = await attempts.with_messages(read, rows)
     return cursor.page(rows, lambda attempt: attempt.id)
 
 
 async def page_of_message(
-    services: Services, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter, *, endpoint_ref: str | None
+    services: Services, app: App, ref: str, cursor: Cursor, filters: AttemptFilter, *, endpoint_ref: str | None
 ) -> Page[Attempt]:
     """Return a page of the attempts of a message, to one endpoint or to all."""
-    span = cursor.span_in_time(ATTEMPT, services.now())
+    window = cursor.window_in_time(ATTEMPT, services.now())
     rows: list[Attempt] = []
     async with services.db.read() as read:
-        span = await settled(services, read, cursor, span, ATTEMPT)
+        window = await settled(services, read, cursor, window, ATTEMPT)
         message = await messages.get(read, app.id, ref, with_payload=False)
         endpoint = None if endpoint_ref is None else await endpoints.get(read, app.id, endpoint_ref)
-        if wanted.message.takes(message):
-            narrowed = replace(wanted, endpoint_id=None if endpoint is None else endpoint.id)
-            rows = await attempts.page_of_message(read, message.id, span, narrowed)
+        if filters.message.takes(message):
+            filtered = replace(filters, endpoint_id=None if endpoint is None else endpoint.id)
+            rows = await attempts.page_of_message(read, message.id, window, filtered)
     return cursor.page(rows, lambda attempt: attempt.id)
 
 
@@ -68,15 +68,15 @@ async def page_of_messages(
     app: App,
     ref: str,
     cursor: Cursor,
-    wanted: AttemptFilter,
+    filters: AttemptFilter,
     *,
     with_payload: bool,
 ) -> Page[Attempted]:
     """Return a page of the messages that an endpoint has been tried with."""
-    span = cursor.span_in_time(MESSAGE, services.now())
+    window = cursor.window_in_time(MESSAGE, services.now())
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
-        rows = await attempted.messages_of(read, app.id, endpoint.id, span, wanted)
+        rows = await attempted.messages_of(read, app.id, endpoint.id, window, filters)
         found = cursor.page(rows, lambda row: row.message.id)
         if not with_payload:
             return found
@@ -89,23 +89,23 @@ async def page_of_destinations(services: Services, app: App, ref: str, cursor: C
     """Return a page of the endpoints that a message has been tried with."""
     async with services.db.read() as read:
         message = await messages.get(read, app.id, ref, with_payload=False)
-        rows = await attempted.destinations_of(read, message.id, cursor.span())
+        rows = await attempted.destinations_of(read, message.id, cursor.window())
         found = await endpoints.by_ids(read, [endpoint_id for endpoint_id, _ in rows])
     told = [Destination(found[endpoint_id], standing) for endpoint_id, standing in rows if endpoint_id in found]
     return cursor.page(told, lambda destination: destination.endpoint.id)
 
 
-async def count(services: Services, app: App, ref: str, cursor: Cursor, wanted: AttemptFilter) -> tuple[int, bool]:
+async def count(services: Services, app: App, ref: str, cursor: Cursor, filters: AttemptFilter) -> tuple[int, bool]:
     """Count the attempts to an endpoint; tell also whether there are more than were looked at."""
-    span = cursor.span_in_time(ATTEMPT, services.now())
+    window = cursor.window_in_time(ATTEMPT, services.now())
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
         looked_at = await attempts.count(
-            read, endpoint.id, span, replace(wanted, message=EVERY_MESSAGE), limit=COUNTED_MAX + 1
+            read, endpoint.id, window, replace(filters, message=EVERY_MESSAGE), limit=COUNTED_MAX + 1
         )
         found = min(looked_at, COUNTED_MAX)
-        if not wanted.message.is_wide:
-            found = await attempts.count(read, endpoint.id, span, wanted, limit=COUNTED_MAX)
+        if not filters.message.is_empty:
+            found = await attempts.count(read, endpoint.id, window, filters, limit=COUNTED_MAX)
     return found, looked_at > COUNTED_MAX
 
 

@@ -235,7 +235,7 @@ async def get(services: Services, app: App, ref: str) -> Endpoint:
 async def page(services: Services, app: App, cursor: Cursor) -> Page[Endpoint]:
     """Return a page of an application's endpoints, with their recent attempts."""
     async with services.db.read() as read:
-        span = await settled(services, read, cursor, cursor.span(), ENDPOINT)
-        rows = await endpoints.page(read, app.id, span)
+        window = await settled(services, read, cursor, cursor.window(), ENDPOINT)
+        rows = await endpoints.page(read, app.id, window)
         rows = await health.with_recent(read, rows, services.now())
     return cursor.page(rows, lambda endpoint: endpoint.id)

@@ -129,7 +129,7 @@ async def page(
     """Return a page of the event types that the caller may see."""
     flags = None if principal.app_id is None else sorted(principal.feature_flags)
     async with services.db.read() as read:
-        rows = await event_types.page(read, principal.org_id, cursor.span(), flags=flags, archived=archived)
+        rows = await event_types.page(read, principal.org_id, cursor.window(), flags=flags, archived=archived)
         found = cursor.page(rows, lambda event_type: event_type.name)
         if not with_schemas:
             return found

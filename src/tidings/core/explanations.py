@@ -38,7 +38,7 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
     async with services.db.read() as read:
         message = await messages.get(read, request.app.id, request.ref, with_payload=False)
         subject = await explanations.subject_of(read, message)
-        found = await endpoints.page_since(read, request.app.id, request.cursor.span(), subject.at)
+        found = await endpoints.page_since(read, request.app.id, request.cursor.window(), subject.at)
         ids = sorted(endpoint.id for endpoint, _ in found)
         stored = await explanations.stored(read, message.id, ids[0], ids[-1]) if found else NOTHING
         open_since = {each: _last_at(subject, stored, each) for each in ids if not _is_settled(stored, each)}

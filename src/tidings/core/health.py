@@ -13,7 +13,7 @@ from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.health import NO_ATTEMPTS, NO_FAILURES
 from tidings.model.recovery import LONGEST_MS
-from tidings.model.resending import Chosen, Narrowed, Which
+from tidings.model.resending import Chosen, ReplayFilters, Which
 from tidings.model.task import Task
 from tidings.model.throttle import SECOND_US
 from tidings.storage import apps, endpoints, health, recent, throttles
@@ -137,7 +137,7 @@ async def _replay(services: Services, tx: Write, app: App, before: Endpoint, cre
         endpoint_ref=before.id,
         since=since,
         until=None,
-        narrowed=Narrowed(),
+        filters=ReplayFilters(),
         created_by=created_by,
     )
     return await tasks.start(services, tx, await resending.order(services, tx, app, chosen))

@@ -22,13 +22,13 @@ async def get(services: Services, app: App, ref: str, *, with_payload: bool) -> 
 
 
 async def page(
-    services: Services, app: App, cursor: Cursor, wanted: MessageFilter, *, with_payload: bool
+    services: Services, app: App, cursor: Cursor, filters: MessageFilter, *, with_payload: bool
 ) -> Page[Message]:
     """Return a page of an application's messages."""
-    span = cursor.span_in_time(MESSAGE, services.now())
+    window = cursor.window_in_time(MESSAGE, services.now())
     async with services.db.read() as read:
-        span = await settled(services, read, cursor, span, MESSAGE)
-        found = cursor.page(await messages.page(read, app.id, span, wanted), lambda message: message.id)
+        window = await settled(services, read, cursor, window, MESSAGE)
+        found = cursor.page(await messages.page(read, app.id, window, filters), lambda message: message.id)
         if not with_payload:
             return found
         found = found.within([message.payload_bytes or 0 for message in found.items])

@@ -37,7 +37,7 @@ async def order(services: Services, read: Read, app: App, chosen: Chosen) -> New
         until=until,
         high_water_mark=await replays.high_water_mark(read, app.id) if read.dialect is Dialect.SQLITE else None,
         force=chosen.force,
-        narrowed=chosen.narrowed,
+        filters=chosen.filters,
     )
     new = tasks.of_endpoint(_KINDS[chosen.which], app, endpoint.id, chosen.created_by, args)
     return tasks.paced(new, chosen.rate_limit)

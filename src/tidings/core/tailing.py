@@ -15,7 +15,7 @@ from typing import Final
 
 from tidings.core.services import Services
 from tidings.ids import ATTEMPT, first_at
-from tidings.model.page import Cursor, Span
+from tidings.model.page import Cursor, PageWindow
 from tidings.storage import writes
 from tidings.storage.database import Dialect, Read
 
@@ -25,19 +25,19 @@ _APART_MS: Final = 250
 """How far the clocks of processes may be apart."""
 
 
-async def settled(services: Services, read: Read, cursor: Cursor, span: Span, prefix: str) -> Span:
+async def settled(services: Services, read: Read, cursor: Cursor, window: PageWindow, prefix: str) -> PageWindow:
     """Return the rows to read without those that others may still come before; to be asked before they are read."""
     if not cursor.follows:
-        return span
+        return window
     now = services.now()
     oldest = services.oldest_attempt() if prefix == ATTEMPT else None
     ends = [] if oldest is None else [oldest]
     if read.dialect is Dialect.POSTGRESQL:
         ends += await _ends(services, read, now, is_attempt=prefix == ATTEMPT)
     if not ends:
-        return span
+        return window
     below = first_at(prefix, max(min(ends), now - HELD_MAX_MS))
-    return replace(span, below=below if span.below is None else min(span.below, below))
+    return replace(window, below=below if window.below is None else min(window.below, below))
 
 
 async def _ends(services: Services, read: Read, now: int, *, is_attempt: bool) -> list[int]:

@@ -19,5 +19,5 @@ async def page(
     await tasks.get(services, principal, task_id)
     wanted = tuple(Outcome) if outcome is None else (outcome,)
     async with services.db.read() as read:
-        found = await task_outcomes.page(read, task_id, cursor.span(), wanted)
+        found = await task_outcomes.page(read, task_id, cursor.window(), wanted)
     return cursor.page(found, lambda item: item.key)

@@ -133,10 +133,10 @@ async def page(
     kind: str | None = None,
 ) -> Page[Task]:
     """Return a page of the tasks that the caller may see and that were made within 90 days."""
-    span = replace(cursor.span(), first=ids.first_at(ids.TASK, services.clock.now() - WINDOW_MS))
+    window = replace(cursor.window(), first=ids.first_at(ids.TASK, services.clock.now() - WINDOW_MS))
     async with services.db.read() as read:
-        span = await settled(services, read, cursor, span, ids.TASK)
-        found = await tasks.page(read, principal.org_id, principal.app_id, span, status=status, kind=kind)
+        window = await settled(services, read, cursor, window, ids.TASK)
+        found = await tasks.page(read, principal.org_id, principal.app_id, window, status=status, kind=kind)
     return cursor.page(found, lambda task: task.id)
 
 

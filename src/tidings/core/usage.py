@@ -13,7 +13,7 @@ from tidings.errors import Fault, invalid
 from tidings.ids import OrgId
 from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, NewTask, Task
 from tidings.model.token import Principal
-from tidings.model.usage import OrgArgs, StatsArgs, checked_span
+from tidings.model.usage import OrgArgs, StatsArgs, checked_range
 from tidings.storage import usage
 from tidings.storage.database import Dialect, Read, Write
 
@@ -48,7 +48,7 @@ async def build_count_task(
     services: Services, read: Read, principal: Principal, filters: UsageFilters
 ) -> tuple[NewTask, Sequence[str]]:
     """Build the task that counts; also return the requested applications that do not exist."""
-    until = checked_span(filters.since, filters.until, services.clock.now())
+    until = checked_range(filters.since, filters.until, services.clock.now())
     app_ids, missing = await _resolved(read, principal.org_id, filters.refs)
     args = StatsArgs(
         since=filters.since, until=until, app_ids=app_ids, high_water_mark=await high_water_mark(read, principal.org_id)

@@ -78,17 +78,17 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFilter:
-    """Which attempts are wanted; what is None or empty does not narrow."""
+    """Filters of attempts. A filter that is None or empty is not set."""
 
     status: MessageStatus | None = None
     code_class: StatusCodeClass | None = None
     message: MessageFilter = EVERY_MESSAGE
     endpoint_id: EndpointId | None = None
-    """Narrows the attempts of a message."""
+    """Filters the attempts of a message."""
 
     @property
     def statuses(self) -> frozenset[MessageStatus]:
-        """The stored statuses that are wanted: no attempt is pending, sending or canceled, and 2xx is a success."""
+        """The stored statuses that match: no attempt is pending, sending or canceled, and 2xx is a success."""
         found = {MessageStatus.SUCCESS, MessageStatus.FAIL}
         if self.status is not None:
             found &= {self.status}

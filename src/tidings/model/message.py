@@ -79,19 +79,19 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFilter:
-    """Which messages are wanted; what is None or empty does not narrow."""
+    """Filters of messages. A filter that is None or empty is not set."""
 
     event_types: tuple[str, ...] = ()
     channel: str | None = None
     tag: str | None = None
 
     @property
-    def is_wide(self) -> bool:
-        """Tell whether every message is wanted."""
+    def is_empty(self) -> bool:
+        """Return whether no filter is set."""
         return not self.event_types and self.channel is None and self.tag is None
 
     def takes(self, message: Message) -> bool:
-        """Tell whether a message is wanted. One without channels or tags has not the wanted one."""
+        """Return whether a message matches. One without channels or tags matches no channel or tag."""
         return (
             (not self.event_types or message.event_type in self.event_types)
             and (self.channel is None or self.channel in (message.channels or ()))

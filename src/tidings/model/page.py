@@ -40,8 +40,8 @@ class Order(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A part of a list: rows with `above < key < below` and `first <= key`, read in `order`, at most `rows` of them."""
+class PageWindow:
+    """The rows with `above < key < below` and `first <= key`, in `order`, at most `rows` of them."""
 
     order: Order
     rows: int
@@ -117,24 +117,24 @@ class Cursor:
         order = self.order.opposite if self.is_back else self.order
         return order is Order.ASCENDING and (self.iterator is not None or self.after is not None)
 
-    def span(self) -> Span:
+    def window(self) -> PageWindow:
         """Return the rows to read."""
         order = self.order.opposite if self.is_back else self.order
         if order is Order.ASCENDING:
-            return Span(order, self.limit + 1, above=self.key)
-        return Span(order, self.limit + 1, below=self.key)
+            return PageWindow(order, self.limit + 1, above=self.key)
+        return PageWindow(order, self.limit + 1, below=self.key)
 
-    def span_in_time(self, prefix: str, now: int) -> Span:
+    def window_in_time(self, prefix: str, now: int) -> PageWindow:
         """Return the rows to read of a list that is bounded in time, by the timestamps inside its ids."""
-        since, until = self._window(now)
-        span = self.span()
+        since, until = self._time_range(now)
+        window = self.window()
         return replace(
-            span,
+            window,
             first=None if since is None else first_at(prefix, since),
-            below=min(filter(None, (span.below, first_at(prefix, until)))),
+            below=min(filter(None, (window.below, first_at(prefix, until)))),
         )
 
-    def _window(self, now: int) -> tuple[int | None, int]:
+    def _time_range(self, now: int) -> tuple[int | None, int]:
         """Return [since, until) of a list that tells at most 90 days at once."""
         latest = now + AHEAD_MS
         if self.before is not None:

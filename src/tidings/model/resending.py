@@ -19,8 +19,8 @@ class Which(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Narrowed:
-    """Filters; what is None does not narrow.
+class ReplayFilters:
+    """Filters. A filter that is None is not set.
 
     `status` and `code_class` are of a message's latest attempt at the endpoint, and a failed one that will be tried
     again is `sending`.
@@ -39,7 +39,7 @@ class Chosen:
     endpoint_ref: str
     since: int
     until: int | None
-    narrowed: Narrowed
+    filters: ReplayFilters
     created_by: str
     rate_limit: int | None = None
     force: bool = False
@@ -54,7 +54,7 @@ class ReplayArgs:
     until: int | None = None
     high_water_mark: str | None = None
     force: bool = False
-    narrowed: Narrowed = field(default_factory=Narrowed)
+    filters: ReplayFilters = field(default_factory=ReplayFilters)
 
 
 def checked_window(since: int, until: int | None, now: int) -> int | None:

@@ -8,9 +8,9 @@ from typing import Final
 from tidings.errors import not_found
 from tidings.ids import APP, AppId, OrgId
 from tidings.model.app import App, Lacking
-from tidings.model.page import Span
+from tidings.model.page import PageWindow
 from tidings.storage.database import Read, Row, Write
-from tidings.storage.span import bounds_of, end_of
+from tidings.storage.page_window import bounds_of, end_of
 
 _COLUMNS: Final = "id, org_id, uid, name, throttle_rate, metadata, created_at, updated_at"
 _BY_ID: Final = f"SELECT {_COLUMNS} FROM application WHERE org_id = :org AND id = :ref AND deleted_at IS NULL"
@@ -57,10 +57,10 @@ async def get(read: Read, org_id: OrgId, ref: str) -> App:
     return app
 
 
-async def page(read: Read, org_id: OrgId, span: Span, without: Iterable[Lacking] = ()) -> list[App]:
+async def page(read: Read, org_id: OrgId, window: PageWindow, without: Iterable[Lacking] = ()) -> list[App]:
     """Return a part of an organisation's applications, by id, but for those that lack something."""
     conditions = "".join(_EXCEPT[each] for each in without)
-    rows = await read.rows(_PAGE + conditions + end_of(span, "id"), org=org_id, **bounds_of(span))
+    rows = await read.rows(_PAGE + conditions + end_of(window, "id"), org=org_id, **bounds_of(window))
     return [_app(row) for row in rows]
 
 

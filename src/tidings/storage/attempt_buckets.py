@@ -10,7 +10,7 @@ from typing import Final
 
 from tidings.ids import ATTEMPT, MESSAGE, EndpointId, number_of, timestamp_of
 from tidings.model.attempt import MessageStatus
-from tidings.model.page import Order, Span
+from tidings.model.page import Order, PageWindow
 from tidings.storage.bucket_index import (
     BUCKET_START,
     BUCKET_WIDTH,
@@ -22,7 +22,7 @@ from tidings.storage.bucket_index import (
     listed,
 )
 from tidings.storage.database import Dialect, Read, Sql
-from tidings.storage.span import hidden, spread
+from tidings.storage.page_window import hidden, spread
 
 _LATE: Final = Sql(
     sqlite=(
@@ -93,13 +93,15 @@ async def one_by_one(pairs: Sequence[str]) -> AsyncIterator[list[str]]:
         yield list(mine)
 
 
-def parts_of(dialect: Dialect, pairs: Sequence[str], span: Span) -> dict[str, list[str]]:
-    """Return the key ranges of pairs, cut to a part of a list of attempts."""
+def parts_of(dialect: Dialect, pairs: Sequence[str], window: PageWindow) -> dict[str, list[str]]:
+    """Return the key ranges of pairs, cut to a page window of attempts."""
     if dialect is Dialect.SQLITE:  # whose index leads to the attempts whatever their messages are
-        parts = [(*part, "") for part in key_ranges(ATTEMPT, list({each[:BUCKET_WIDTH] for each in pairs}), span)]
+        parts = [(*part, "") for part in key_ranges(ATTEMPT, list({each[:BUCKET_WIDTH] for each in pairs}), window)]
     else:
         parts = [
-            (*part, message_bucket(each)) for each in pairs for part in key_ranges(ATTEMPT, [each[:BUCKET_WIDTH]], span)
+            (*part, message_bucket(each))
+            for each in pairs
+            for part in key_ranges(ATTEMPT, [each[:BUCKET_WIDTH]], window)
         ]
     return {
         "firsts": [first for first, _, _ in parts],
@@ -138,7 +140,7 @@ _MADE_IN: Final = {
         " OFFSET 0) AS made"
     ),
 }
-_EVERYTHING: Final = Span(Order.ASCENDING, 0)
+_EVERYTHING: Final = PageWindow(Order.ASCENDING, 0)
 
 
 async def made_in(
@@ -149,7 +151,7 @@ async def made_in(
         found = await between(read, endpoint_id, pairs, status, most=most)
         if found is not None:
             return found
-    text = f"{_MADE_IN[read.dialect].replace('{status}', _asked(status))} LIMIT {most + 1:d}"
+    text = f"{_MADE_IN[read.dialect].replace('{status}', _status_condition(status))} LIMIT {most + 1:d}"
     rows = await read.rows(text, endpoint=endpoint_id, **parts_of(read.dialect, pairs, _EVERYTHING))
     return None if len(rows) > most else {row["msg_id"] for row in rows}
 
@@ -163,11 +165,11 @@ async def between(
     tells them from the rest; other outcomes may be rare among many, so there all that was tried is read.
     """
     whole, enough = around(ATTEMPT, pairs, _EVERYTHING), min(3 * len(pairs), most)
-    asked = _asked(status) if status is MessageStatus.FAIL else ""
-    text = _MADE_BETWEEN[read.dialect].replace("{status}", asked)
+    condition = _status_condition(status) if status is MessageStatus.FAIL else ""
+    text = _MADE_BETWEEN[read.dialect].replace("{status}", condition)
     rows = await read.rows(text, endpoint=endpoint_id, first=whole.first, below=whole.below, most=enough + 1)
     return None if len(rows) > enough else {row["msg_id"] for row in rows}
 
 
-def _asked(status: MessageStatus | None) -> str:
+def _status_condition(status: MessageStatus | None) -> str:
     return "" if status is None else f" AND attempt.status = {status:d}"

@@ -16,10 +16,10 @@ from typing import Final
 from tidings.clock import HOUR
 from tidings.ids import MESSAGE, AppId, EndpointId, MessageId, first_at
 from tidings.model.attempt import Attempted, AttemptFilter, MessageStatus, Standing
-from tidings.model.page import Order, Span
+from tidings.model.page import Order, PageWindow
 from tidings.storage import attempt_buckets, attempts, bucket_index, messages
 from tidings.storage.database import Read, Sql
-from tidings.storage.span import bounds_of, end_of, hidden, spread
+from tidings.storage.page_window import bounds_of, end_of, hidden, spread
 
 _BATCH: Final = 100
 _LONGEST: Final = 500
@@ -54,18 +54,18 @@ async def messages_of(
     read: Read,
     app_id: AppId,
     endpoint_id: EndpointId,
-    span: Span,
-    wanted: AttemptFilter,
+    window: PageWindow,
+    filters: AttemptFilter,
 ) -> list[Attempted]:
-    """Return a part of the messages that an endpoint has been tried with, by their ids and without payloads."""
+    """Return a window of the messages that an endpoint has been tried with, by their ids and without payloads."""
     found: dict[str, Standing] = {}
-    if wanted.status in _LISTED:
-        async for batch in _candidates(read, app_id, endpoint_id, span, wanted):
-            standings = await _standings(read, endpoint_id, batch, wanted.status) if batch else {}
+    if filters.status in _LISTED:
+        async for batch in _candidates(read, app_id, endpoint_id, window, filters):
+            standings = await _standings(read, endpoint_id, batch, filters.status) if batch else {}
             for msg_id in batch:
-                if msg_id in standings and len(found) < span.rows:
+                if msg_id in standings and len(found) < window.rows:
                     found[msg_id] = standings[msg_id]
-            if len(found) == span.rows:
+            if len(found) == window.rows:
                 break
     told = await messages.by_ids(read, list(found))
     return [Attempted(told[MessageId(msg_id)], standing) for msg_id, standing in found.items() if msg_id in told]
@@ -94,150 +94,150 @@ async def _standings(
 
 
 async def _candidates(
-    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+    read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
     """Yield messages that may be in a part of the list, in its order."""
-    match wanted.status:
+    match filters.status:
         case MessageStatus.FAIL:
-            found = _failed(read, app_id, endpoint_id, span, wanted)
+            found = _failed(read, app_id, endpoint_id, window, filters)
         case MessageStatus.SENDING:
-            found = _outstanding(read, app_id, endpoint_id, span, wanted)
+            found = _outstanding(read, app_id, endpoint_id, window, filters)
         case _:
-            found = _tried(read, app_id, endpoint_id, span, wanted)
+            found = _tried(read, app_id, endpoint_id, window, filters)
     async for batch in found:
         yield batch
 
 
 async def _tried(
-    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+    read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    if not wanted.message.is_wide:
-        # A message that is narrowed down to may lie far away, so no more of those are looked for than fill the page.
-        batches = _next_then_tried(read, app_id, endpoint_id, span, wanted)
+    if not filters.message.is_empty:
+        # A message that matches the filters may lie far away, so the search stops once the page is full.
+        batches = _next_then_tried(read, app_id, endpoint_id, window, filters)
     else:
-        pairs, last = await attempt_buckets.newest(read, endpoint_id, _outcomes(wanted), most=_LATEST)
+        pairs, last = await attempt_buckets.newest(read, endpoint_id, _outcomes(filters), most=_LATEST)
         if last is None:
-            batches = _in_buckets(read, app_id, endpoint_id, pairs, span, wanted)
+            batches = _in_buckets(read, app_id, endpoint_id, pairs, window, filters)
         elif attempt_buckets.are_dense(pairs[:_LATEST]):
-            part = replace(span, rows=max(_BATCH, 2 * span.rows))
-            batches = _next_then_tried(read, app_id, endpoint_id, part, wanted)
-        elif span.order is Order.ASCENDING:
-            batches = _tried_at_all(read, app_id, endpoint_id, span, wanted)
+            part = replace(window, rows=max(_BATCH, 2 * window.rows))
+            batches = _next_then_tried(read, app_id, endpoint_id, part, filters)
+        elif window.order is Order.ASCENDING:
+            batches = _tried_at_all(read, app_id, endpoint_id, window, filters)
         else:
             # Every attempt after the last pair is known, and a page of those needs no more entries.
             lately = first_at(MESSAGE, attempt_buckets.end_of(last) + HOUR)
-            recent = replace(span, first=max(lately, span.first or ""))
-            async for batch in _in_buckets(read, app_id, endpoint_id, pairs, recent, wanted):
+            recent = replace(window, first=max(lately, window.first or ""))
+            async for batch in _in_buckets(read, app_id, endpoint_id, pairs, recent, filters):
                 yield batch
-            rest = replace(span, below=min(lately, span.below or lately))
-            batches = _tried_at_all(read, app_id, endpoint_id, rest, wanted)
+            rest = replace(window, below=min(lately, window.below or lately))
+            batches = _tried_at_all(read, app_id, endpoint_id, rest, filters)
     async for batch in batches:
         yield batch
 
 
 async def _next_then_tried(
-    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+    read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    first = await messages.ids_of(read, app_id, span, wanted.message)
+    first = await messages.ids_of(read, app_id, window, filters.message)
     yield first
-    if len(first) == span.rows:
-        async for batch in _tried_at_all(read, app_id, endpoint_id, _behind(span, first[-1]), wanted):
+    if len(first) == window.rows:
+        async for batch in _tried_at_all(read, app_id, endpoint_id, _behind(window, first[-1]), filters):
             yield batch
 
 
 async def _tried_at_all(
-    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+    read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    pairs, last = await attempt_buckets.newest(read, endpoint_id, _outcomes(wanted), most=_FEW)
+    pairs, last = await attempt_buckets.newest(read, endpoint_id, _outcomes(filters), most=_FEW)
     if last is None:
-        found = _narrowed(read, _in_buckets(read, app_id, endpoint_id, pairs, span, wanted), wanted)
+        found = _filtered(read, _in_buckets(read, app_id, endpoint_id, pairs, window, filters), filters)
     else:
-        found = _walked(read, app_id, _since(span, pairs[0]), wanted)
+        found = _walked(read, app_id, _since(window, pairs[0]), filters)
     async for batch in found:
         yield batch
 
 
-def _outcomes(wanted: AttemptFilter) -> list[str]:
-    return attempts.outcome_values(replace(wanted, code_class=None))
+def _outcomes(filters: AttemptFilter) -> list[str]:
+    return attempts.outcome_values(replace(filters, code_class=None))
 
 
 async def _in_buckets(
-    read: Read, app_id: AppId, endpoint_id: EndpointId, pairs: list[str], span: Span, wanted: AttemptFilter
+    read: Read, app_id: AppId, endpoint_id: EndpointId, pairs: list[str], window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
     """Yield the messages of an endpoint's attempts, by the messages' buckets."""
     tried: dict[str, list[str]] = {}
     for pair in pairs:
         tried.setdefault(attempt_buckets.message_bucket(pair), []).append(pair)
-    first = bucket_index.BucketScan(span.rows + 1)  # each has a message, nearly always
-    async for buckets in bucket_index.in_batches(bucket_index.inside(tried, span), span, first):
+    first = bucket_index.BucketScan(window.rows + 1)  # each has a message, nearly always
+    async for buckets in bucket_index.in_batches(bucket_index.inside(tried, window), window, first):
         mine = [pair for each in buckets for pair in tried[each]]
-        found = await attempt_buckets.made_in(read, endpoint_id, mine, wanted.status, most=_CROWD)
+        found = await attempt_buckets.made_in(read, endpoint_id, mine, filters.status, most=_CROWD)
         if found is None:
-            batches = _walked(read, app_id, bucket_index.around(MESSAGE, buckets, span), wanted)
+            batches = _walked(read, app_id, bucket_index.around(MESSAGE, buckets, window), filters)
         else:
             inside = set(buckets)
-            batches = _known({each for each in found if bucket_index.bucket_of(each) in inside}, span, wanted)
+            batches = _known({each for each in found if bucket_index.bucket_of(each) in inside}, window, filters)
         async for batch in batches:
             yield batch
 
 
 async def _failed(
-    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+    read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    found = _narrowed(read, _lost(read, endpoint_id, span), wanted)
-    if not wanted.message.is_wide:
-        buckets = await messages.few_buckets(read, app_id, span, wanted.message)
-        few = None if buckets is None else await messages.few_in(read, app_id, buckets, span, wanted.message)
+    found = _filtered(read, _lost(read, endpoint_id, window), filters)
+    if not filters.message.is_empty:
+        buckets = await messages.few_buckets(read, app_id, window, filters.message)
+        few = None if buckets is None else await messages.few_in(read, app_id, buckets, window, filters.message)
         if few is not None:
-            found = _known(set(few), span, wanted)
-        elif await _has_lost_many(read, endpoint_id, span) and not await messages.are_near(
-            read, app_id, span, wanted.message
+            found = _known(set(few), window, filters)
+        elif await _has_lost_many(read, endpoint_id, window) and not await messages.are_near(
+            read, app_id, window, filters.message
         ):
-            found = _walked(read, app_id, span, wanted)  # what is wanted may lie anywhere among them
+            found = _walked(read, app_id, window, filters)  # a match may lie anywhere among them
     async for batch in found:
         yield batch
 
 
-async def _has_lost_many(read: Read, endpoint_id: EndpointId, span: Span) -> bool:
-    part = replace(span, rows=_LONGEST)
+async def _has_lost_many(read: Read, endpoint_id: EndpointId, window: PageWindow) -> bool:
+    part = replace(window, rows=_LONGEST)
     found = await read.rows(f"{_LOST}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
     return len(found) == _LONGEST
 
 
 async def _outstanding(
-    read: Read, app_id: AppId, endpoint_id: EndpointId, span: Span, wanted: AttemptFilter
+    read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
     rows = [row for statement in _WAITING for row in await read.rows(statement, endpoint=endpoint_id)]
     if len(rows) > _FEW:
-        found = _walked(read, app_id, span, wanted)
+        found = _walked(read, app_id, window, filters)
     else:
-        found = _narrowed(read, _known({row["msg_id"] for row in rows}, span, wanted), wanted)
+        found = _filtered(read, _known({row["msg_id"] for row in rows}, window, filters), filters)
     async for batch in found:
         yield batch
 
 
-async def _narrowed(read: Read, found: AsyncIterator[list[str]], wanted: AttemptFilter) -> AsyncIterator[list[str]]:
-    """Yield those of the messages that are wanted for what they are."""
+async def _filtered(read: Read, found: AsyncIterator[list[str]], filters: AttemptFilter) -> AsyncIterator[list[str]]:
+    """Yield those of the messages that match the filters."""
     async for batch in found:
-        if wanted.message.is_wide:
+        if filters.message.is_empty:
             yield batch
             continue
-        mine = await messages.among(read, batch, wanted.message)
+        mine = await messages.among(read, batch, filters.message)
         yield [msg_id for msg_id in batch if msg_id in mine]
 
 
-async def _walked(read: Read, app_id: AppId, span: Span, wanted: AttemptFilter) -> AsyncIterator[list[str]]:
-    """Yield the application's messages that are wanted for what they are."""
+async def _walked(read: Read, app_id: AppId, window: PageWindow, filters: AttemptFilter) -> AsyncIterator[list[str]]:
+    """Yield the application's messages that match the filters."""
     while True:
-        batch = await messages.ids_of(read, app_id, replace(span, rows=_LONGEST), wanted.message)
+        batch = await messages.ids_of(read, app_id, replace(window, rows=_LONGEST), filters.message)
         yield batch
         if len(batch) < _LONGEST:
             return
-        span = _behind(span, batch[-1])
+        window = _behind(window, batch[-1])
 
 
-def _behind(span: Span, key: str) -> Span:
-    return replace(span, below=key) if span.order is Order.DESCENDING else replace(span, above=key)
+def _behind(window: PageWindow, key: str) -> PageWindow:
+    return replace(window, below=key) if window.order is Order.DESCENDING else replace(window, above=key)
 
 
 _WAITING: Final = (
@@ -254,43 +254,43 @@ _WAITING: Final = (
 )
 
 
-async def _known(msg_ids: set[str], span: Span, wanted: AttemptFilter) -> AsyncIterator[list[str]]:
-    """Yield those of the messages that are in a part of the list, in its order; more at once if not all are wanted."""
-    size = _BATCH if wanted.message.is_wide else _LONGEST
+async def _known(msg_ids: set[str], window: PageWindow, filters: AttemptFilter) -> AsyncIterator[list[str]]:
+    """Yield the messages that are in a page window, in its order; in larger batches if filters are set."""
+    size = _BATCH if filters.message.is_empty else _LONGEST
     inside = [
         each
         for each in msg_ids
-        if (span.above is None or each > span.above)
-        and (span.below is None or each < span.below)
-        and (span.first is None or each >= span.first)
+        if (window.above is None or each > window.above)
+        and (window.below is None or each < window.below)
+        and (window.first is None or each >= window.first)
     ]
-    inside.sort(reverse=span.order is Order.DESCENDING)
+    inside.sort(reverse=window.order is Order.DESCENDING)
     for start in range(0, len(inside), size):
         yield inside[start : start + size]
 
 
-def _since(span: Span, newest: str) -> Span:
+def _since(window: PageWindow, newest: str) -> PageWindow:
     """Return a part of the list without the messages that are newer than the newest attempts that count."""
-    if span.order is Order.ASCENDING:
-        return span
+    if window.order is Order.ASCENDING:
+        return window
     below = first_at(MESSAGE, attempt_buckets.end_of(newest) + HOUR)  # the clocks of nodes differ
-    return replace(span, below=min(filter(None, (span.below, below))))
+    return replace(window, below=min(filter(None, (window.below, below))))
 
 
 _LOST: Final = "SELECT DISTINCT msg_id FROM attempt WHERE endpoint_id = :endpoint AND status = 2 AND next_at IS NULL"
 
 
-async def _lost(read: Read, endpoint_id: EndpointId, span: Span) -> AsyncIterator[list[str]]:
+async def _lost(read: Read, endpoint_id: EndpointId, window: PageWindow) -> AsyncIterator[list[str]]:
     """Yield the messages whose last scheduled attempt has failed, in the order of the list."""
-    rows = max(_BATCH, span.rows)
+    rows = max(_BATCH, window.rows)
     while True:
-        part = replace(span, rows=rows)
+        part = replace(window, rows=rows)
         found = await read.rows(f"{_LOST}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
         batch = [row["msg_id"] for row in found]
         yield batch
         if len(batch) < rows:
             return
-        span, rows = _behind(span, batch[-1]), min(2 * rows, _LONGEST)
+        window, rows = _behind(window, batch[-1]), min(2 * rows, _LONGEST)
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -310,9 +310,9 @@ _LATEST_OF_EACH: Final = (
 )
 
 
-async def destinations_of(read: Read, msg_id: MessageId, span: Span) -> list[tuple[EndpointId, Standing]]:
-    """Return a part of the endpoints that a message has been tried with, deleted ones among them, by id."""
-    found = f"{_LATEST_OF_EACH}{end_of(span, 'endpoint_id')}"
-    statement = _DESTINATIONS.format(found=found, direction=span.direction)
-    rows = await read.rows(statement, msg=msg_id, **bounds_of(span))
+async def destinations_of(read: Read, msg_id: MessageId, window: PageWindow) -> list[tuple[EndpointId, Standing]]:
+    """Return a window of the endpoints that a message has been tried with, deleted ones among them, by id."""
+    found = f"{_LATEST_OF_EACH}{end_of(window, 'endpoint_id')}"
+    statement = _DESTINATIONS.format(found=found, direction=window.direction)
+    rows = await read.rows(statement, msg=msg_id, **bounds_of(window))
     return [(EndpointId(row["id"]), Standing.of(MessageStatus(row["status"]), row["due_at"])) for row in rows]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from tidings.ids import number_of
-from tidings.model.page import Order, Span
+from tidings.model.page import Order, PageWindow
 from tidings.storage.database import Dialect, Read, Sql, Write
 
 Entry = tuple[str, str, str]
@@ -165,15 +165,15 @@ def _is_after(one: str, other: str, order: Order) -> bool:
     return one < other if order is Order.DESCENDING else one > other
 
 
-def bounds(span: Span) -> KeyRange:
-    """Return the range of ids that a part of a list covers."""
-    low = max(span.first or "", "" if span.above is None else span.above + " ")
-    return low, END if span.below is None else span.below
+def bounds(window: PageWindow) -> KeyRange:
+    """Return the range of ids of a page window."""
+    low = max(window.first or "", "" if window.above is None else window.above + " ")
+    return low, END if window.below is None else window.below
 
 
-def key_ranges(prefix: str, found: Sequence[str], span: Span) -> list[KeyRange]:
-    """Return the key ranges of some buckets, in any order, cut to a part of a list."""
-    low, end = bounds(span)
+def key_ranges(prefix: str, found: Sequence[str], window: PageWindow) -> list[KeyRange]:
+    """Return the key ranges of some buckets, in any order, cut to a page window."""
+    low, end = bounds(window)
     ranges = ((max(low, prefix + first), min(end, prefix + last + END)) for first, last in _runs(found))
     return [(first, end) for first, end in ranges if first < end]
 
@@ -191,14 +191,14 @@ def _runs(found: Sequence[str]) -> Iterator[KeyRange]:
         yield begun, last
 
 
-def _limits(span: Span) -> dict[str, str]:
-    low, end = bounds(span)
+def _limits(window: PageWindow) -> dict[str, str]:
+    low, end = bounds(window)
     return {"low": bucket_of(low.rstrip()), "high": END if end == END else bucket_of(end) + END}
 
 
-def inside(found: Iterable[str], span: Span) -> list[str]:
-    """Return the buckets that overlap a part of a list."""
-    limits = _limits(span)
+def inside(found: Iterable[str], window: PageWindow) -> list[str]:
+    """Return the buckets that overlap a page window."""
+    limits = _limits(window)
     return [each for each in found if limits["low"] <= each <= limits["high"]]
 
 
@@ -206,7 +206,7 @@ async def buckets(
     read: Read,
     owner: str,
     groups: Sequence[Sequence[str]],
-    span: Span,
+    window: PageWindow,
     *,
     most: int = 0,
     scan: "BucketScan | None" = None,
@@ -216,21 +216,23 @@ async def buckets(
     At first `most` buckets of each value are read. The default suits a single frequent value: each of its buckets has
     at least one row of the page.
     """
-    limits, most = _limits(span), most or (span.rows + 1 if len(groups) == 1 else _OF_SEVERAL)
+    limits, most = _limits(window), most or (window.rows + 1 if len(groups) == 1 else _OF_SEVERAL)
     scan = scan or BucketScan()
     while True:
-        common, last = await _common(read, owner, groups, span.order, limits, most)
+        common, last = await _common(read, owner, groups, window.order, limits, most)
         for part in scan.batches(common):
             yield part
         if last is None:
             return
-        limits |= _after(last, span.order)
+        limits |= _after(last, window.order)
         most = min(4 * most, _MOST_ENTRIES)
 
 
-async def few(read: Read, owner: str, groups: Sequence[Sequence[str]], span: Span, *, most: int) -> list[str] | None:
+async def few(
+    read: Read, owner: str, groups: Sequence[Sequence[str]], window: PageWindow, *, most: int
+) -> list[str] | None:
     """Return all buckets, in the list's order, that may hold rows with a value of each group; None if they are many."""
-    common, last = await _common(read, owner, groups, span.order, _limits(span), most + 1)
+    common, last = await _common(read, owner, groups, window.order, _limits(window), most + 1)
     return common if last is None and len(common) <= most else None
 
 
@@ -276,9 +278,9 @@ class BucketScan:
             self.size = min(self.size, max(_FIRST_BATCH, 3 * wanted * self._looked // (2 * self._found)))
 
 
-async def in_batches(found: list[str], span: Span, scan: BucketScan | None = None) -> AsyncIterator[list[str]]:
+async def in_batches(found: list[str], window: PageWindow, scan: BucketScan | None = None) -> AsyncIterator[list[str]]:
     """Yield buckets in the list's order, in growing batches."""
-    for each in (scan or BucketScan()).batches(sorted(found, reverse=span.order is Order.DESCENDING)):
+    for each in (scan or BucketScan()).batches(sorted(found, reverse=window.order is Order.DESCENDING)):
         yield each
 
 
@@ -312,10 +314,10 @@ def _furthest(held: Sequence[_BucketSet]) -> _BucketSet:
     return (min if held[0].order is Order.DESCENDING else max)(held, key=lambda each: each.last or "")
 
 
-def around(prefix: str, found: Sequence[str], span: Span) -> Span:
+def around(prefix: str, found: Sequence[str], window: PageWindow) -> PageWindow:
     """Return a part of a list cut to the range from its first bucket to its last; for pairs, those of the attempts."""
     first, end = prefix + min(found)[:BUCKET_WIDTH], prefix + max(found)[:BUCKET_WIDTH] + END
-    return replace(span, first=max(first, span.first or ""), below=min(end, span.below or END))
+    return replace(window, first=max(first, window.first or ""), below=min(end, window.below or END))
 
 
 # -----------------------------------------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ from typing import Final
 from tidings.errors import not_found
 from tidings.ids import ENDPOINT, AppId, EndpointId, OrgId
 from tidings.model.endpoint import Endpoint
-from tidings.model.page import Span
+from tidings.model.page import PageWindow
 from tidings.model.rotation import OldSecret
 from tidings.storage import health
 from tidings.storage.database import Read, Row, Sql, Value, Write
-from tidings.storage.span import bounds_of, end_of
+from tidings.storage.page_window import bounds_of, end_of
 
 _COLUMNS: Final = (
     "id, app_id, org_id, uid, url, description, version, disabled, event_types, channels, throttle_rate, metadata,"
@@ -121,15 +121,15 @@ async def by_ids(read: Read, endpoint_ids: Sequence[str]) -> dict[EndpointId, En
     return {endpoint.id: endpoint for endpoint in found}
 
 
-async def page(read: Read, app_id: AppId, span: Span) -> list[Endpoint]:
+async def page(read: Read, app_id: AppId, window: PageWindow) -> list[Endpoint]:
     """Return a part of an application's endpoints, by id."""
-    rows = await read.rows(_PAGE + end_of(span, "id"), app=app_id, **bounds_of(span))
+    rows = await read.rows(_PAGE + end_of(window, "id"), app=app_id, **bounds_of(window))
     return [_endpoint(row) for row in rows]
 
 
-async def page_since(read: Read, app_id: AppId, span: Span, since: int) -> list[tuple[Endpoint, int | None]]:
-    """Return a part of the endpoints that an application had at or after a timestamp, each with when it was deleted."""
-    rows = await read.rows(_PAGE_SINCE + end_of(span, "id"), app=app_id, since=since, **bounds_of(span))
+async def page_since(read: Read, app_id: AppId, window: PageWindow, since: int) -> list[tuple[Endpoint, int | None]]:
+    """Return a window of the endpoints that existed at or after a timestamp, each with its time of deletion."""
+    rows = await read.rows(_PAGE_SINCE + end_of(window, "id"), app=app_id, since=since, **bounds_of(window))
     return [(_endpoint(row), row["deleted_at"]) for row in rows]
 
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from tidings.ids import OrgId
 from tidings.model.event_type import EventType
-from tidings.model.page import Span
+from tidings.model.page import PageWindow
 from tidings.storage.database import Dialect, Read, Row, Sql, Value, Write
-from tidings.storage.span import bounds_of, end_of
+from tidings.storage.page_window import bounds_of, end_of
 
 _PLAIN: Final = "org_id, name, description, archived, deprecated, feature_flags, group_name, created_at, updated_at, "
 _COLUMNS: Final = _PLAIN + "schemas"
@@ -84,18 +84,18 @@ async def held(tx: Write, org_id: OrgId, name: str) -> EventType | None:
 async def page(
     read: Read,
     org_id: OrgId,
-    span: Span,
+    window: PageWindow,
     *,
     flags: Sequence[str] | None,
     archived: bool,
 ) -> list[EventType]:
     """Return a part of an organisation's event types, by name and without schemas: see `schemas`.
 
-    `flags` narrows to what their holder may see.
+    `flags` filters by the feature flags of the caller.
     """
     conditions = ("" if archived else _ACTIVE) + ("" if flags is None else _FLAGGED[read.dialect])
-    statement = f"SELECT {_SIZED[read.dialect]} {_FROM}{conditions}{end_of(span, 'name')}"
-    rows = await read.rows(statement, org=org_id, flags=list(flags or ()), **bounds_of(span))
+    statement = f"SELECT {_SIZED[read.dialect]} {_FROM}{conditions}{end_of(window, 'name')}"
+    rows = await read.rows(statement, org=org_id, flags=list(flags or ()), **bounds_of(window))
     return [replace(_event_type(row), schemas_bytes=row["schemas_bytes"] or 0) for row in rows]
 
 

@@ -9,10 +9,10 @@ from typing import Final
 from tidings.errors import not_found
 from tidings.ids import MESSAGE, AppId, MessageId, OrgId
 from tidings.model.message import Message, MessageFilter
-from tidings.model.page import Order, Span
-from tidings.storage import bucket_index, narrow
+from tidings.model.page import Order, PageWindow
+from tidings.storage import bucket_index, message_filters
 from tidings.storage.database import Dialect, Read, Row, Sql, Write
-from tidings.storage.span import bounds_of, end_of, spread
+from tidings.storage.page_window import bounds_of, end_of, spread
 
 HEAD: Final = (
     "message.id, message.app_id, message.org_id, message.event_type, message.event_id, message.channels, message.tags,"
@@ -43,17 +43,17 @@ async def get(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True)
     return message
 
 
-async def page(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[Message]:
-    """Return a part of an application's messages, by id and without payloads: see `payloads`.
+async def page(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[Message]:
+    """Return a window of an application's messages, by id and without payloads: see `payloads`.
 
-    Narrowed ones are found in the index, then looked up.
+    With filters they are found in the index, then read by id.
     """
-    if not wanted.is_wide:
-        found = await ids_of(read, app_id, span, wanted)
+    if not filters.is_empty:
+        found = await ids_of(read, app_id, window, filters)
         told = await by_ids(read, found)
         return [told[MessageId(each)] for each in found if each in told]
-    statement = f"SELECT {columns(with_payload=False)} {_PAGE}{end_of(span, 'message.id')}"
-    rows = await read.rows(statement, app=app_id, **bounds_of(span))
+    statement = f"SELECT {columns(with_payload=False)} {_PAGE}{end_of(window, 'message.id')}"
+    rows = await read.rows(statement, app=app_id, **bounds_of(window))
     return [message_of(row) for row in rows]
 
 
@@ -126,40 +126,48 @@ _AMONG: Final = {
 }
 
 
-async def among(read: Read, msg_ids: Sequence[str], wanted: MessageFilter) -> set[str]:
-    """Return those of some messages that are wanted."""
-    asked = narrow.conditions(read.dialect, wanted)
-    rows = await read.rows(f"{_AMONG[read.dialect]}{asked}", ids=list(msg_ids), **narrow.values_of(wanted))
+async def among(read: Read, msg_ids: Sequence[str], filters: MessageFilter) -> set[str]:
+    """Return those of some messages that match the filters."""
+    conditions = message_filters.conditions(read.dialect, filters)
+    rows = await read.rows(
+        f"{_AMONG[read.dialect]}{conditions}", ids=list(msg_ids), **message_filters.values_of(filters)
+    )
     return {row["id"] for row in rows}
 
 
-async def ids_of(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str]:
-    """Return the ids of a part of the messages that are wanted. Reads only the index, where it has entries."""
-    if wanted.is_wide:
-        rows = await read.rows(f"SELECT message.id {_PAGE}{end_of(span, 'message.id')}", app=app_id, **bounds_of(span))
+async def ids_of(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[str]:
+    """Return the ids of a window of the matching messages. Reads only the index, where it has entries."""
+    if filters.is_empty:
+        rows = await read.rows(
+            f"SELECT message.id {_PAGE}{end_of(window, 'message.id')}", app=app_id, **bounds_of(window)
+        )
         return [row["id"] for row in rows]
     found: list[str] = []
     scan = bucket_index.scan_for(read.dialect)
-    async for buckets in bucket_index.buckets(read, app_id, narrow.names_of(wanted), span, scan=scan):
-        found += await _first_in(read, app_id, buckets, replace(span, rows=span.rows - len(found)), wanted)
-        if len(found) >= span.rows:
+    async for buckets in bucket_index.buckets(read, app_id, message_filters.names_of(filters), window, scan=scan):
+        found += await _first_in(read, app_id, buckets, replace(window, rows=window.rows - len(found)), filters)
+        if len(found) >= window.rows:
             break
     return found
 
 
-async def _first_in(read: Read, app_id: AppId, buckets: Sequence[str], span: Span, wanted: MessageFilter) -> list[str]:
-    """Return the first messages that are wanted in some buckets."""
-    parts = bucket_index.key_ranges(MESSAGE, buckets, span)
-    rows = await _in_parts(read, app_id, parts[:: -1 if span.order is Order.DESCENDING else 1], span, wanted, _FIRST_OF)
+async def _first_in(
+    read: Read, app_id: AppId, buckets: Sequence[str], window: PageWindow, filters: MessageFilter
+) -> list[str]:
+    """Return the first matching messages of some buckets."""
+    parts = bucket_index.key_ranges(MESSAGE, buckets, window)
+    rows = await _in_parts(
+        read, app_id, parts[:: -1 if window.order is Order.DESCENDING else 1], window, filters, _FIRST_OF
+    )
     return [row["id"] for row in rows]
 
 
 async def all_in(
-    read: Read, app_id: AppId, buckets: Sequence[str], wanted: MessageFilter, *, most: int
+    read: Read, app_id: AppId, buckets: Sequence[str], filters: MessageFilter, *, most: int
 ) -> list[str] | None:
-    """Return all messages that are wanted in some buckets; None if one range has `most` of them."""
-    span = Span(Order.ASCENDING, most)
-    rows = await _in_parts(read, app_id, bucket_index.key_ranges(MESSAGE, buckets, span), span, wanted, _OF_EACH)
+    """Return all matching messages of some buckets; None if one range has `most` of them."""
+    window = PageWindow(Order.ASCENDING, most)
+    rows = await _in_parts(read, app_id, bucket_index.key_ranges(MESSAGE, buckets, window), window, filters, _OF_EACH)
     found = [bucket_index.listed(row["ids"]) for row in rows]
     return None if any(len(each) == most for each in found) else [each for part in found for each in part]
 
@@ -168,19 +176,19 @@ async def _in_parts(
     read: Read,
     app_id: AppId,
     parts: Sequence[bucket_index.KeyRange],
-    span: Span,
-    wanted: MessageFilter,
+    window: PageWindow,
+    filters: MessageFilter,
     statement: dict[Dialect, str],
 ) -> list[Row]:
     if not parts:
         return []
-    conditions = narrow.conditions(read.dialect, wanted)
+    conditions = message_filters.conditions(read.dialect, filters)
     return await read.rows(
-        statement[read.dialect].format(conditions=conditions, direction=span.direction, rows=span.rows),
+        statement[read.dialect].format(conditions=conditions, direction=window.direction, rows=window.rows),
         app=app_id,
         firsts=[first for first, _ in parts],
         ends=[end for _, end in parts],
-        **narrow.values_of(wanted),
+        **message_filters.values_of(filters),
     )
 
 
@@ -190,25 +198,27 @@ _FEW: Final = 300
 _FEW_BUCKETS: Final = 512
 
 
-async def few_buckets(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> list[str] | None:
-    """Return the buckets of all of a part's messages that are wanted; None if they are many."""
-    return await bucket_index.few(read, app_id, narrow.names_of(wanted), span, most=_FEW_BUCKETS)
+async def few_buckets(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[str] | None:
+    """Return the buckets of all matching messages of a window; None if they are many."""
+    return await bucket_index.few(read, app_id, message_filters.names_of(filters), window, most=_FEW_BUCKETS)
 
 
 async def few_in(
-    read: Read, app_id: AppId, buckets: Sequence[str], span: Span, wanted: MessageFilter
+    read: Read, app_id: AppId, buckets: Sequence[str], window: PageWindow, filters: MessageFilter
 ) -> list[str] | None:
-    """Return the ids of a part's messages that are wanted, in these buckets; None if they are many."""
-    found = await _first_in(read, app_id, buckets, replace(span, rows=_FEW + 1), wanted)
+    """Return the ids of a window's matching messages in these buckets; None if they are many."""
+    found = await _first_in(read, app_id, buckets, replace(window, rows=_FEW + 1), filters)
     return found if len(found) <= _FEW else None
 
 
-async def are_near(read: Read, app_id: AppId, span: Span, wanted: MessageFilter) -> bool:
-    """Tell whether many that are wanted are among a part's first, so that a list walked from there fills up soon."""
-    first = replace(span, rows=_NEAR)
+async def are_near(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> bool:
+    """Return whether the first messages of a window hold many matches, so that a walk soon fills the page."""
+    first = replace(window, rows=_NEAR)
     near = f"SELECT event_type, channels, tags {_PAGE}{end_of(first, 'message.id')}"
-    counted = f"SELECT count(*) AS n FROM ({near}) AS message WHERE TRUE{narrow.conditions(read.dialect, wanted)}"
-    row = await read.one(counted, app=app_id, **narrow.values_of(wanted), **bounds_of(first))
+    counted = (
+        f"SELECT count(*) AS n FROM ({near}) AS message WHERE TRUE{message_filters.conditions(read.dialect, filters)}"
+    )
+    row = await read.one(counted, app=app_id, **message_filters.values_of(filters), **bounds_of(first))
     return int(row["n"]) >= _ENOUGH
 
 

@@ -14,8 +14,8 @@ from typing import Final
 from tidings.model.attempt import MessageStatus
 from tidings.model.delivery import Mode
 from tidings.model.message import MessageFilter
-from tidings.model.resending import Narrowed
-from tidings.storage import narrow
+from tidings.model.resending import ReplayFilters
+from tidings.storage import message_filters
 from tidings.storage.database import Dialect, Duplicate, Read, Sql, Value, Write
 from tidings.storage.deliveries import ASK_CONFLICT
 from tidings.storage.recovery import Scanned, Verdict, gathered, scanned
@@ -75,8 +75,8 @@ _CHANNELS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A part of an application's messages: `first <= id < end`, no more than so many of them."""
+class MessageRange:
+    """A key range of an application's messages: `first <= id < end`, at most `limit` of them."""
 
     app_id: str
     first: str
@@ -92,14 +92,14 @@ class Stretch:
 _FILTERS: Final = "SELECT event_types, channels FROM endpoint WHERE id = :endpoint"
 
 
-async def missing(read: Read, endpoint_id: str, part: Stretch) -> Scanned:
+async def missing(read: Read, endpoint_id: str, part: MessageRange) -> Scanned:
     """Look for messages that an endpoint wants, by the filters it has now, and was never sent."""
     row = await read.row(_FILTERS, endpoint=endpoint_id)
     types, channels = (None, None) if row is None else (_listed(row["event_types"]), _listed(row["channels"]))
     wanted = MessageFilter(event_types=tuple(types or ()))
-    conditions = "1 = 0" if types == [] else "1 = 1" + narrow.conditions(read.dialect, wanted)
+    conditions = "1 = 0" if types == [] else "1 = 1" + message_filters.conditions(read.dialect, wanted)
     conditions += "" if channels is None else _CHANNELS[read.dialect]
-    values = narrow.values_of(wanted) | {"channels": channels or []}
+    values = message_filters.values_of(wanted) | {"channels": channels or []}
     return await _scan(read, _MISSING.replace("{wanted}", conditions), endpoint_id, part, values)
 
 
@@ -128,14 +128,14 @@ seen where it is sent, because the rows of what is outstanding come and go."""
 _CODES: Final = f" AND {_OF_LATEST.format(what='attempt.response_status_code')} BETWEEN :code_from AND :code_to"
 
 
-async def sent(read: Read, endpoint_id: str, part: Stretch, wanted: Narrowed) -> Scanned:
+async def sent(read: Read, endpoint_id: str, part: MessageRange, filters: ReplayFilters) -> Scanned:
     """Look for messages that an endpoint was sent at least once; filters on the outcome are on the latest attempt."""
-    conditions = "1 = 1" + narrow.conditions(read.dialect, wanted.messages)
-    status = MessageStatus.CANCELED if wanted.status is None else _STATUS.get(wanted.status, MessageStatus.CANCELED)
-    ended = "1 = 1" + ("" if wanted.status is None else _IS) + ("" if wanted.code_class is None else _CODES)
+    conditions = "1 = 1" + message_filters.conditions(read.dialect, filters.messages)
+    status = MessageStatus.CANCELED if filters.status is None else _STATUS.get(filters.status, MessageStatus.CANCELED)
+    ended = "1 = 1" + ("" if filters.status is None else _IS) + ("" if filters.code_class is None else _CODES)
     text = _LATEST.replace("{wanted}", conditions).replace("{ended}", ended)
-    codes = range(1) if wanted.code_class is None else wanted.code_class.codes
-    values = narrow.values_of(wanted.messages) | {
+    codes = range(1) if filters.code_class is None else filters.code_class.codes
+    values = message_filters.values_of(filters.messages) | {
         "status": int(status),
         "code_from": codes[0],
         "code_to": codes[-1],
@@ -144,7 +144,7 @@ async def sent(read: Read, endpoint_id: str, part: Stretch, wanted: Narrowed) ->
 
 
 async def _scan(
-    read: Read, text: str, endpoint_id: str, part: Stretch, values: Mapping[str, Value | Sequence[Value]]
+    read: Read, text: str, endpoint_id: str, part: MessageRange, values: Mapping[str, Value | Sequence[Value]]
 ) -> Scanned:
     return await scanned(read, gathered(text), endpoint=endpoint_id, **part.values, **values)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.storage.database import Dialect, Read, Sql, Write
-from tidings.storage.span import spread
+from tidings.storage.page_window import spread
 
 ItemRow = tuple[str, str, str, str]
 """A task's id, the item's key, its outcome, and a text: JSON, or the reason why it was skipped."""

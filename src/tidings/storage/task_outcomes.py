@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.model.page import Order, Span
+from tidings.model.page import Order, PageWindow
 from tidings.model.task_item import Outcome
 from tidings.storage.database import Read, Row, Sql, Value, Write
 
@@ -48,15 +48,15 @@ _SENDS: Final = {
 _NOTED: Final = "SELECT key, data FROM task_item WHERE task_id = :task AND outcome = :outcome{bounds}"
 
 
-async def page(read: Read, task_id: str, span: Span, outcomes: Sequence[Outcome]) -> list[Item]:
+async def page(read: Read, task_id: str, window: PageWindow, outcomes: Sequence[Outcome]) -> list[Item]:
     """Return a part of the list of a task's items that have one of the outcomes, in the order of their keys."""
-    parts = [await _part(read, task_id, span, outcome) for outcome in outcomes]
-    merged = heapq.merge(*parts, key=lambda item: item.key, reverse=span.order is Order.DESCENDING)
-    return list(merged)[: span.rows]
+    parts = [await _part(read, task_id, window, outcome) for outcome in outcomes]
+    merged = heapq.merge(*parts, key=lambda item: item.key, reverse=window.order is Order.DESCENDING)
+    return list(merged)[: window.rows]
 
 
-async def _part(read: Read, task_id: str, span: Span, outcome: Outcome) -> list[Item]:
-    rows = await read.rows(text_of(span, outcome), task=task_id, outcome=outcome.value, **_values(span))
+async def _part(read: Read, task_id: str, window: PageWindow, outcome: Outcome) -> list[Item]:
+    rows = await read.rows(text_of(window, outcome), task=task_id, outcome=outcome.value, **_values(window))
     return [_sent(row, outcome) if outcome in _SENDS else Item(row["key"], outcome, data=row["data"]) for row in rows]
 
 
@@ -65,23 +65,25 @@ def _sent(row: Row, outcome: Outcome) -> Item:
     return Item(key_of(msg_id, endpoint_id), outcome, msg_id, endpoint_id, attempt_id, code)
 
 
-def text_of(span: Span, outcome: Outcome) -> str:
+def text_of(window: PageWindow, outcome: Outcome) -> str:
     """Return the statement that reads the items of one outcome."""
     if outcome in _SENDS:
-        return _SENDS[outcome].replace("{bounds}", _bounds(span, "(msg_id, endpoint_id)", "(:{0}_msg, :{0}_endpoint)"))
-    return _NOTED.replace("{bounds}", _bounds(span, "key", ":{0}"))
+        return _SENDS[outcome].replace(
+            "{bounds}", _bounds(window, "(msg_id, endpoint_id)", "(:{0}_msg, :{0}_endpoint)")
+        )
+    return _NOTED.replace("{bounds}", _bounds(window, "key", ":{0}"))
 
 
-def _bounds(span: Span, columns: str, value: str) -> str:
-    text = "" if span.above is None else f" AND {columns} > {value.format('above')}"
-    text += "" if span.below is None else f" AND {columns} < {value.format('below')}"
-    order = ", ".join(f"{column} {span.direction}" for column in columns.strip("()").split(", "))
+def _bounds(window: PageWindow, columns: str, value: str) -> str:
+    text = "" if window.above is None else f" AND {columns} > {value.format('above')}"
+    text += "" if window.below is None else f" AND {columns} < {value.format('below')}"
+    order = ", ".join(f"{column} {window.direction}" for column in columns.strip("()").split(", "))
     return f"{text} ORDER BY {order} LIMIT :rows"
 
 
-def _values(span: Span) -> dict[str, Value]:
-    values: dict[str, Value] = {"rows": span.rows}
-    for name, bound in (("above", span.above), ("below", span.below)):
+def _values(window: PageWindow) -> dict[str, Value]:
+    values: dict[str, Value] = {"rows": window.rows}
+    for name, bound in (("above", window.above), ("below", window.below)):
         if bound is not None:
             msg_id, _, endpoint_id = bound.partition(".")
             values |= {name: bound, f"{name}_msg": msg_id, f"{name}_endpoint": endpoint_id}

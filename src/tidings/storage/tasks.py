@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from tidings.ids import AppId, OrgId, TaskId
-from tidings.model.page import Span
+from tidings.model.page import PageWindow
 from tidings.model.stored import json_object
 from tidings.model.task import (
     ACTIVE,
@@ -29,7 +29,7 @@ from tidings.model.task import (
     WireStatus,
 )
 from tidings.storage.database import Dialect, Read, Row, Sql, Write
-from tidings.storage.span import bounds_of, end_of
+from tidings.storage.page_window import bounds_of, end_of
 
 CLAIM_LOCK: Final = 7_251_002
 """The lock under which tasks are claimed and get their rounds: few decisions, and every limit exact."""
@@ -217,7 +217,7 @@ async def find(read: Read, org_id: OrgId, app_id: AppId | None, task_id: str) ->
     return None if row is None else task_of(row)
 
 
-def page_text(span: Span, *, by_app: bool, status: WireStatus | None, kind: str | None) -> str:
+def page_text(window: PageWindow, *, by_app: bool, status: WireStatus | None, kind: str | None) -> str:
     """Return the statement of a list. Each set of filters has an index that ends in the id.
 
     Status and kind stand in the text, not in a value: of a kind that it does not know PostgreSQL thinks that it is as
@@ -228,22 +228,22 @@ def page_text(span: Span, *, by_app: bool, status: WireStatus | None, kind: str 
         where += f" AND wire_status = '{status.value}'"
     if kind is not None:
         where += f" AND kind = '{kind}'" if kind in KINDS else " AND kind = :kind"
-    return f"SELECT {COLUMNS} FROM task WHERE {where} AND {_IS_LISTED}{end_of(span, 'id')}"
+    return f"SELECT {COLUMNS} FROM task WHERE {where} AND {_IS_LISTED}{end_of(window, 'id')}"
 
 
 async def page(
     read: Read,
     org_id: OrgId,
     app_id: AppId | None,
-    span: Span,
+    window: PageWindow,
     *,
     status: WireStatus | None = None,
     kind: str | None = None,
 ) -> list[Task]:
     """Return a part of the list of tasks of an organisation, or of one application of it."""
-    text = page_text(span, by_app=app_id is not None, status=status, kind=kind)
+    text = page_text(window, by_app=app_id is not None, status=status, kind=kind)
     given = {"org": org_id, "app": app_id, "kind": kind}
-    return [task_of(row) for row in await read.rows(text, **given, **bounds_of(span))]
+    return [task_of(row) for row in await read.rows(text, **given, **bounds_of(window))]
 
 
 _SKIPPED: Final = (

@@ -19,7 +19,7 @@ from tidings.core import tasks as use_cases
 from tidings.core.idempotency import Answer
 from tidings.core.usage import UsageFilters
 from tidings.model.message import RETENTION_MS, Draft
-from tidings.model.resending import Chosen, Narrowed, Which
+from tidings.model.resending import Chosen, ReplayFilters, Which
 from tidings.model.task import State, Task
 from tidings.storage.database import Database
 
@@ -109,7 +109,7 @@ async def _event_types(world: World, items: int, tasks: int) -> list[Work]:
 
 def _replay(which: Which) -> Callable[[World, Past], Awaitable[Task]]:
     def begin(world: World, past: Past) -> Awaitable[Task]:
-        given: dict[str, Any] = {"narrowed": Narrowed(), "since": at(10), "until": None, "created_by": "me"}
+        given: dict[str, Any] = {"filters": ReplayFilters(), "since": at(10), "until": None, "created_by": "me"}
         return world.begin(resending.replay, past.app, Chosen(which=which, endpoint_ref=past.endpoint_id, **given))
 
     return begin

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Replays: what was never sent, or what was; each message of the stretch once, narrowed by every filter."""
+"""Replays: what was never sent, or what was; each message of the range once, with every filter applied."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tidings.core import resending
 from tidings.errors import AppError
 from tidings.model.attempt import MessageStatus, StatusCodeClass
 from tidings.model.message import MessageFilter
-from tidings.model.resending import Chosen, Narrowed, Which
+from tidings.model.resending import Chosen, ReplayFilters, Which
 from tidings.model.task import State, Task
 from tidings.storage import replays
 from tidings.storage.database import Dialect
@@ -24,7 +24,7 @@ from tidings.tasks.runner import Limits
 
 
 def chosen(world: World, which: Which, **more: Any) -> Chosen:
-    given = {"endpoint_ref": world.past.endpoint_id, "since": at(10), "until": None, "narrowed": Narrowed()}
+    given = {"endpoint_ref": world.past.endpoint_id, "since": at(10), "until": None, "filters": ReplayFilters()}
     return Chosen(which=which, created_by="me", **{**given, **more})
 
 
@@ -135,9 +135,9 @@ async def test_what_another_endpoint_was_sent_does_not_count(world: World) -> No
     assert [{"messagesSent": 0}, {"messagesSent": 1}] == [again.counters, missing.counters]
 
 
-def _narrowed(**more: Any) -> Narrowed:
+def _filters(**more: Any) -> ReplayFilters:
     messages = {name: more.pop(name) for name in ("event_types", "channel", "tag") if name in more}
-    return Narrowed(messages=MessageFilter(**messages), **more)
+    return ReplayFilters(messages=MessageFilter(**messages), **more)
 
 
 FILTERS = {
@@ -168,7 +168,7 @@ FILTERS = {
 
 
 @pytest.mark.parametrize("case", FILTERS.values(), ids=FILTERS)
-async def test_a_bulk_replay_is_narrowed(world: World, case: tuple[dict[str, Any], str]) -> None:
+async def test_a_bulk_replay_is_filtered(world: World, case: tuple[dict[str, Any], str]) -> None:
     filters, wanted = case
     past = world.past
     by_name = {
@@ -187,7 +187,7 @@ async def test_a_bulk_replay_is_narrowed(world: World, case: tuple[dict[str, Any
     sql = "UPDATE attempt SET response_status_code = 0 WHERE msg_id = :id"
     await run_sql(world.db, sql, id=by_name["f"])
 
-    task = await replayed(world, Which.SENT, narrowed=_narrowed(**filters))
+    task = await replayed(world, Which.SENT, filters=_filters(**filters))
 
     assert sorted(by_name[name] for name in wanted) == await sent_again(world.db, task.id)
     assert len(wanted) == task.counters["messagesSent"]

@@ -123,7 +123,7 @@ CREATE TABLE message (
 --postgresql: PARTITION BY RANGE (id)
 ;
 --postgresql: CREATE TABLE message_default PARTITION OF message DEFAULT;
--- Lists are narrowed by the last three inside the index, without a look at the rows.
+-- Lists filter by the last three inside the index, without reading the rows.
 CREATE INDEX message_app ON message (app_id, id, event_type, channels, tags);
 CREATE INDEX message_expiry ON message (expires_at) WHERE expires_at IS NOT NULL AND payload IS NOT NULL;
 

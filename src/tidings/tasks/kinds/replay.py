@@ -3,7 +3,7 @@
 
 Both visit the application's messages of a closed range in the order of their ids, each once. The first asks whether
 the endpoint wants a message, by the filters that it has then, and sends it if there is no attempt and nothing
-outstanding. The second takes what was attempted at least once, narrowed by the filters of the request, whatever came
+outstanding. The second takes what was attempted at least once and matches the filters of the request, whatever came
 of it. Messages of which the payload is gone are skipped, and told.
 """
 
@@ -20,7 +20,7 @@ from tidings.model.task import BULK_REPLAY, REPLAY, Batch, Plan, Tally, Task
 from tidings.storage import deliveries, replays
 from tidings.storage.database import Read, Write
 from tidings.storage.recovery import Scanned, Verdict
-from tidings.storage.replays import Stretch, Target
+from tidings.storage.replays import MessageRange, Target
 from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import receivers
 from tidings.tasks.kinds.receivers import PAYLOAD_GONE
@@ -53,7 +53,7 @@ class Replay(ReadsAhead):
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         place = receivers.decode(task.cursor or "")
-        part = Stretch(task.app_id or "", place.first, place.end, limit)
+        part = MessageRange(task.app_id or "", place.first, place.end, limit)
         found = await self._scan(read, _args.decode(task.args), part)
         return Batch(found.asking, found.count, place.after(found.last_id).text, last=found.count < limit)
 
@@ -70,7 +70,7 @@ class Replay(ReadsAhead):
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         return await deliveries.backlog(read, _args.decode(task.args).endpoint_id, limit=limit)
 
-    async def _scan(self, read: Read, args: ReplayArgs, part: Stretch) -> Scanned:
+    async def _scan(self, read: Read, args: ReplayArgs, part: MessageRange) -> Scanned:
         return await replays.missing(read, args.endpoint_id, part)
 
     async def _send(self, tx: Write, args: ReplayArgs, target: Target, msg_ids: list[str]) -> int:
@@ -83,8 +83,8 @@ class BulkReplay(Replay):
 
     kind = BULK_REPLAY
 
-    async def _scan(self, read: Read, args: ReplayArgs, part: Stretch) -> Scanned:
-        return await replays.sent(read, args.endpoint_id, part, args.narrowed)
+    async def _scan(self, read: Read, args: ReplayArgs, part: MessageRange) -> Scanned:
+        return await replays.sent(read, args.endpoint_id, part, args.filters)
 
     async def _send(self, tx: Write, args: ReplayArgs, target: Target, msg_ids: list[str]) -> int:
-        return await replays.send_any(tx, target, msg_ids, args.narrowed.status)
+        return await replays.send_any(tx, target, msg_ids, args.filters.status)

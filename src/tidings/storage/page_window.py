@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The part of a list that a page needs, as the end of a statement.
+"""A page window as the end of a statement.
 
 PostgreSQL decides after a few runs whether one plan serves a statement for all values. Over many partitions it has to:
 planning a page takes longer than reading it. Of an unknown limit it thinks a tenth of the rows, and of a range with two
@@ -7,32 +7,32 @@ unknown ends that it holds few rows. So a range with two ends goes well with an 
 for a known one that seems larger; with one end, or where each row costs a look elsewhere, the limit must be known.
 """
 
-from tidings.model.page import Span
+from tidings.model.page import PageWindow
 from tidings.storage.database import Value
 
 
-def end_of(span: Span, column: str, *, is_dear: bool = False) -> str:
+def end_of(window: PageWindow, column: str, *, is_dear: bool = False) -> str:
     """Return the conditions on the list's key, the order and the limit; `column` is a name written in the code.
 
-    `is_dear` tells that a row costs more than reading it.
+    `is_dear` says that a row costs more than reading it.
     """
     conditions = [
         f" AND {column} {operator} :{name}"
         for name, operator, bound in (
-            ("above", ">", span.above),
-            ("below", "<", span.below),
-            ("first", ">=", span.first),
+            ("above", ">", window.above),
+            ("below", "<", window.below),
+            ("first", ">=", window.first),
         )
         if bound is not None
     ]
-    has_two_ends = span.below is not None and (span.first is not None or span.above is not None)
-    limit = ":rows" if has_two_ends and not is_dear else f"{span.rows:d}"
-    return f"{''.join(conditions)} ORDER BY {column} {span.direction} LIMIT {limit}"
+    has_two_ends = window.below is not None and (window.first is not None or window.above is not None)
+    limit = ":rows" if has_two_ends and not is_dear else f"{window.rows:d}"
+    return f"{''.join(conditions)} ORDER BY {column} {window.direction} LIMIT {limit}"
 
 
-def bounds_of(span: Span) -> dict[str, Value]:
+def bounds_of(window: PageWindow) -> dict[str, Value]:
     """Return the values that go with `end_of`."""
-    return {"above": span.above, "below": span.below, "first": span.first, "rows": span.rows}
+    return {"above": window.above, "below": window.below, "first": window.first, "rows": window.rows}
 
 
 def spread(*names: str) -> str:
