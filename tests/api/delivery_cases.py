@@ -76,7 +76,7 @@ class Scene:
         since = rfc3339(self.api.clock.now() - HOUR)
         path = f"/app/{self.app}/endpoint/{self.endpoint}/replay-missing"
         task = (await self.api.made(path, {"since": since}))["id"]
-        again = deliveries.Again(self.msg, self.endpoint, self.app, ORG, Lane.REPLAY, Mode.ALWAYS, task)
+        again = deliveries.ManualSend(self.msg, self.endpoint, self.app, ORG, Lane.REPLAY, Mode.ALWAYS, task)
         async with self.api.db.write() as tx:
             await deliveries.send_again(tx, [again], self.api.clock.now())
         assert 200 == (await self.api.post(f"/background-task/{task}/cancel")).status_code

@@ -13,7 +13,7 @@ from tidings.clock import HOUR, SystemClock
 from tidings.model.delivery import Mode
 from tidings.storage import deliveries, health
 from tidings.storage.database import Database
-from tidings.storage.deliveries import Again
+from tidings.storage.deliveries import ManualSend
 
 NOWHERE = "http://127.0.0.1:9/"
 
@@ -191,7 +191,7 @@ async def test_manual_sends_count_for_nothing_but_their_success_for_all(db: Data
 
 async def again(path: Path, msg_id: str, endpoint: str, app: str, *, task: str | None = None) -> None:
     async with path.db.write() as tx:
-        ask = Again(msg_id, endpoint, app, "org_x", 1, Mode.ALWAYS, task)
+        ask = ManualSend(msg_id, endpoint, app, "org_x", 1, Mode.ALWAYS, task)
         await deliveries.send_again(tx, [ask], SystemClock().now())
     assert path.delivery is not None
     path.delivery.wake([endpoint])

@@ -13,7 +13,7 @@ from tidings.ids import DEFAULT_ORG
 from tidings.model.message import Draft, Extras
 from tidings.storage import deliveries
 from tidings.storage.database import Database
-from tidings.storage.deliveries import Again
+from tidings.storage.deliveries import ManualSend
 
 LATER_MS = 1_500
 
@@ -71,7 +71,7 @@ async def test_a_failure_is_final_until_somebody_sends_again(db: Database) -> No
             door.status = 200
             now = SystemClock().now()
             async with db.write() as tx:
-                await deliveries.send_again(tx, [Again(msg_id, endpoint, app, DEFAULT_ORG, 0, 2, None)], now)
+                await deliveries.send_again(tx, [ManualSend(msg_id, endpoint, app, DEFAULT_ORG, 0, 2, None)], now)
             assert path.delivery is not None
             path.delivery.wake([endpoint])
             await path.until("attempt", 2)

@@ -15,7 +15,7 @@ from tidings.ids import DEFAULT_ORG
 from tidings.model.delivery import Lane, Mode
 from tidings.storage import deliveries
 from tidings.storage.database import Database, OutcomeUnknown
-from tidings.storage.deliveries import Again
+from tidings.storage.deliveries import ManualSend
 from tidings.storage.store import opened
 
 SOON = 10.0
@@ -42,7 +42,7 @@ async def _in_flight(path: Path, app: str) -> str:
 async def _request(db: Database, msg_id: str, endpoint: str, app: str, mode: Mode, task: str | None = None) -> None:
     lane = Lane.LIVE if task is None else Lane.REPLAY
     async with db.write() as tx:
-        send = Again(msg_id, endpoint, app, DEFAULT_ORG, lane, mode, task)
+        send = ManualSend(msg_id, endpoint, app, DEFAULT_ORG, lane, mode, task)
         await deliveries.send_again(tx, [send], SystemClock().now())
 
 

@@ -14,7 +14,7 @@ from tidings.model.delivery import Mode
 from tidings.observe import counters
 from tidings.storage import deliveries, settlement
 from tidings.storage.database import Database, Read
-from tidings.storage.deliveries import Again
+from tidings.storage.deliveries import ManualSend
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 
@@ -122,7 +122,7 @@ async def test_a_manual_send_is_tried_once_and_marked(db: Database) -> None:
             await path.settled()
             door.status = 200
             async with db.write() as tx:
-                ask = Again(accepted.id, endpoint, app, "org_x", 1, Mode.UNLESS_DELIVERED, "qtask_x")
+                ask = ManualSend(accepted.id, endpoint, app, "org_x", 1, Mode.UNLESS_DELIVERED, "qtask_x")
                 await deliveries.send_again(tx, [ask], SystemClock().now())
             assert path.delivery is not None
             path.delivery.wake([endpoint])
@@ -298,7 +298,7 @@ async def _looks(path: Path, monkeypatch: pytest.MonkeyPatch, *, seconds: float)
     looks = 0
     sound = deliveries.outlook
 
-    async def counted(read: Read, now: int) -> deliveries.Outlook:
+    async def counted(read: Read, now: int) -> deliveries.DueTimes:
         nonlocal looks
         looks += 1
         return await sound(read, now)

@@ -18,7 +18,7 @@ from tidings.model.delivery import Mode
 from tidings.model.routing import Receiver, Send
 from tidings.storage import deliveries, throttles
 from tidings.storage.database import Database, Dialect
-from tidings.storage.deliveries import Again
+from tidings.storage.deliveries import ManualSend
 
 
 class Timed(Door):
@@ -139,7 +139,7 @@ async def test_retries_and_manual_sends_count_too(db: Database) -> None:
 
         async with running(db, delivering=terms(schedule=(0,))) as path:
             accepted = await asyncio.gather(*(path.send(app) for _ in range(20)))
-            asks = [Again(each.id, endpoint, app, "org_x", 1, Mode.ALWAYS, None) for each in accepted[:10]]
+            asks = [ManualSend(each.id, endpoint, app, "org_x", 1, Mode.ALWAYS, None) for each in accepted[:10]]
             async with db.write() as tx:
                 await deliveries.send_again(tx, asks, SystemClock().now())
             await path.until("delivery", 0)

@@ -19,7 +19,7 @@ from tidings.model import delivery as rules
 from tidings.model.delivery import Ask, Delivery, Lane, Mode
 from tidings.storage import deliveries
 from tidings.storage.database import Database, Write
-from tidings.storage.deliveries import Again, Settled
+from tidings.storage.deliveries import ManualSend, SettledSend
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 
@@ -102,7 +102,7 @@ class Interplay(RuleBasedStateMachine):
     @rule(data=st.data())
     def settle_delivered(self, data: st.DataObject) -> None:
         key, lease = self._settled(data)
-        self._write(lambda tx: deliveries.settle_delivered(tx, [Settled(*key, lease)], self.now))
+        self._write(lambda tx: deliveries.settle_delivered(tx, [SettledSend(*key, lease)], self.now))
         if key in self.model:
             self._change(key, rules.delivered(self.model[key], lease, self.now))
 
@@ -111,7 +111,7 @@ class Interplay(RuleBasedStateMachine):
     def settle_failed(self, data: st.DataObject, wait: int | None) -> None:
         key, lease = self._settled(data)
         next_at = None if wait is None else self.now + wait
-        self._write(lambda tx: deliveries.settle_failed(tx, [Settled(*key, lease, next_at)], self.now))
+        self._write(lambda tx: deliveries.settle_failed(tx, [SettledSend(*key, lease, next_at)], self.now))
         if key in self.model:
             self._change(key, rules.failed(self.model[key], lease, self.now, next_at))
 
@@ -119,7 +119,7 @@ class Interplay(RuleBasedStateMachine):
     @rule(data=st.data())
     def hand_back(self, data: st.DataObject) -> None:
         key, lease = self._settled(data)
-        self._write(lambda tx: deliveries.hand_back(tx, [Settled(*key, lease)], self.now))
+        self._write(lambda tx: deliveries.hand_back(tx, [SettledSend(*key, lease)], self.now))
         if key in self.model:
             self._change(key, rules.returned(self.model[key], lease, self.now))
 
@@ -127,7 +127,7 @@ class Interplay(RuleBasedStateMachine):
     @rule(data=st.data())
     def purge(self, data: st.DataObject) -> None:
         key, lease = self._settled(data)
-        dropped = self._write(lambda tx: deliveries.drop(tx, [Settled(*key, lease)]))
+        dropped = self._write(lambda tx: deliveries.drop(tx, [SettledSend(*key, lease)]))
         mine = key in self.model and self.model[key].lease == lease
         assert dropped == int(mine)
         if mine:
@@ -147,7 +147,7 @@ class Interplay(RuleBasedStateMachine):
     )
     def ask(self, keys: list[tuple[str, str]], mode: Mode, task: str | None) -> None:
         wish = Ask(Lane.REPLAY if task else Lane.LIVE, mode, task)
-        sends = [Again(*key, "app_1", "org_1", wish.lane, mode, task) for key in keys]
+        sends = [ManualSend(*key, "app_1", "org_1", wish.lane, mode, task) for key in keys]
         self._write(lambda tx: deliveries.send_again(tx, sends, self.now))
         for key in keys:
             self.model[key] = rules.asked(self.model.get(key), wish, self.now)

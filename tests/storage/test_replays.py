@@ -12,15 +12,15 @@ from tidings.model.attempt import MessageStatus
 from tidings.model.delivery import Lane, Mode
 from tidings.storage import deliveries, partitions, replays
 from tidings.storage.database import Database, Write
-from tidings.storage.deliveries import Again
-from tidings.storage.replays import Target
+from tidings.storage.deliveries import ManualSend
+from tidings.storage.replays import ReplayTarget
 
 NOW = SystemClock().now()
 MESSAGES = [f"msg_{number:02}" for number in range(20)]
 THEIRS = MESSAGES[10]
-TARGET = Target("ep_1", "app_1", ORG, "qtask_1", NOW)
+TARGET = ReplayTarget("ep_1", "app_1", ORG, "qtask_1", NOW)
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-Send = Callable[[Write, Target, Sequence[str]], Awaitable[int]]
+Send = Callable[[Write, ReplayTarget, Sequence[str]], Awaitable[int]]
 CASES: dict[str, tuple[Send, int, str | None]] = {
     "missing": (replays.send_missing, 19, None),
     "failed": (replays.send_failed, 20, "qtask_1"),
@@ -34,7 +34,7 @@ async def test_what_another_asks_for_between_the_look_and_the_write_is_met(
 ) -> None:
     """Nothing is outstanding when it is looked for, and something is when it is written: each message has one row."""
     send, count, task = case
-    again = Again(THEIRS, "ep_1", "app_1", ORG, Lane.LIVE, Mode.ALWAYS, None)
+    again = ManualSend(THEIRS, "ep_1", "app_1", ORG, Lane.LIVE, Mode.ALWAYS, None)
     async with database(postgres_dsn) as db:
         async with db.write() as other:
             await deliveries.send_again(other, [again], NOW)
@@ -80,13 +80,13 @@ LEFT: dict[str, tuple[Send, set[str]]] = {
 async def test_what_lies_between_its_messages_changes_nothing(
     migrated_url: str, case: tuple[Send, set[str]], outstanding: int, attempts: int
 ) -> None:
-    """Other messages and other endpoints have rows in the same stretch; it is read as a whole, in part or not."""
+    """Other messages and other endpoints have rows in the same range; it is read as a whole, in part or not."""
     send, left = case
     async with database(migrated_url) as db:
         async with db.write() as tx:
             for msg in (OUTSTANDING, LEASED, UNTRIED, f"{UNTRIED}a"):
                 endpoint = "ep_2" if msg.startswith(UNTRIED) else "ep_1"
-                await deliveries.send_again(tx, [Again(msg, endpoint, "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+                await deliveries.send_again(tx, [ManualSend(msg, endpoint, "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
             await tx.run("UPDATE delivery SET lease = 7, lease_until = :until WHERE msg_id = :id", until=NOW, id=LEASED)
             for msg, endpoint, status in (
                 (DELIVERED, "ep_1", 2),
@@ -113,7 +113,7 @@ async def test_what_settles_while_its_lock_is_waited_for_is_not_sent_again(
     """It is outstanding when it is looked for; when the lock is there it has got through, after that look."""
     async with database(postgres_dsn) as db:
         async with db.write() as tx:
-            await deliveries.send_again(tx, [Again(THEIRS, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+            await deliveries.send_again(tx, [ManualSend(THEIRS, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
             await _crowd(tx, outstanding, attempts)
         async with db.write() as other:
             await other.run("DELETE FROM delivery WHERE msg_id = :id", id=THEIRS)
@@ -127,7 +127,7 @@ async def test_what_settles_while_its_lock_is_waited_for_is_not_sent_again(
 
 @pytest.mark.parametrize("rows_there", [0, 50, 2_000])
 async def test_a_stretch_is_read_in_order_and_no_further_than_it_must(postgres_dsn: str, rows_there: int) -> None:
-    """No plan, of however few rows it knows, sorts the whole stretch first: it is kept when the tables have grown."""
+    """No plan, of however few rows it knows, sorts the whole range first: it is kept when the tables have grown."""
     bounds: dict[str, str | int] = {"first": MESSAGES[0], "last": MESSAGES[-1], "few": 1_000, "near": 40}
     async with database(postgres_dsn) as db:
         await partitions.make_ahead(db, NOW)
@@ -147,7 +147,7 @@ async def test_a_stretch_is_read_in_order_and_no_further_than_it_must(postgres_d
 
 
 async def _crowd(tx: Write, outstanding: int, attempts: int) -> None:
-    theirs = [Again(f"msg_00_{n:04}", "ep_9", "app_1", ORG, 0, Mode.ALWAYS, None) for n in range(outstanding)]
+    theirs = [ManualSend(f"msg_00_{n:04}", "ep_9", "app_1", ORG, 0, Mode.ALWAYS, None) for n in range(outstanding)]
     await deliveries.send_again(tx, theirs, NOW)
     for n in range(attempts):
         await _tried(tx, f"msg_00_{n:04}", "ep_9", 0)
@@ -171,14 +171,14 @@ async def test_what_gets_through_while_another_lock_is_waited_for_is_not_sent_ag
     free = MESSAGES[15]
     async with database(postgres_dsn) as db:
         async with db.write() as tx:
-            await deliveries.send_again(tx, [Again(THEIRS, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+            await deliveries.send_again(tx, [ManualSend(THEIRS, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
         async with db.write() as other:
             await other.run("DELETE FROM delivery WHERE msg_id = :id", id=THEIRS)
             await _tried(other, THEIRS, "ep_1", 0)
             sending = asyncio.create_task(_sent(db, replays.send_failed))
             await _blocked(db)
             async with db.write() as third:
-                await deliveries.send_again(third, [Again(free, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+                await deliveries.send_again(third, [ManualSend(free, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
             async with db.write() as third:
                 await third.run("DELETE FROM delivery WHERE msg_id = :id", id=free)
                 await _tried(third, free, "ep_1", 0)

@@ -6,7 +6,7 @@ import pytest
 from tasks.kit import explained
 from tidings.storage import rescheduling
 from tidings.storage.database import Database, Dialect, Read, Sql, Write
-from tidings.storage.rescheduling import Scheduled
+from tidings.storage.rescheduling import ScheduledDelivery
 
 NOW = 1_800_000_000_000
 LATER = NOW + 1_000
@@ -41,9 +41,9 @@ async def rows_read(read: Read) -> int:
     return int((await read.one(_READ))["n"])
 
 
-async def walked(read: Read, limit: int) -> tuple[list[Scheduled], int]:
+async def walked(read: Read, limit: int) -> tuple[list[ScheduledDelivery], int]:
     """Return every scheduled delivery, and how many chunks there were."""
-    found: list[Scheduled] = []
+    found: list[ScheduledDelivery] = []
     after: tuple[str, str] | None = ("", "")
     chunks = 0
     while after is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from tidings.storage import deliveries
 from tidings.storage.database import Database, Sql, Value, Write
-from tidings.storage.deliveries import Again, Settled
+from tidings.storage.deliveries import ManualSend, SettledSend
 
 KEY = ("msg_1", "ep_1")
 
@@ -48,7 +48,7 @@ async def test_a_failed_send_moves_on(
     async with db.write() as tx:
         is_due = await deliveries.settle_failed(
             _Interrupted(tx, after),
-            [Settled(*KEY, 1, next_at)],
+            [SettledSend(*KEY, 1, next_at)],
             2_000,
         )
         rows = [tuple(row) for row in await tx.rows("SELECT due_at, lease, manual, attempts FROM delivery")]
@@ -62,7 +62,7 @@ async def test_a_delivered_send_ends(db: Database) -> None:
     async with db.write() as tx:
         is_due = await deliveries.settle_delivered(
             _Interrupted(tx, 1),
-            [Settled(*KEY, 1)],
+            [SettledSend(*KEY, 1)],
             2_000,
         )
         left = await tx.rows("SELECT 1 FROM delivery")
@@ -73,4 +73,4 @@ async def test_a_delivered_send_ends(db: Database) -> None:
 async def _leased_and_requested(db: Database) -> None:
     async with db.write() as tx:
         await deliveries.add(tx, [(*KEY, "app_1", "org_1", 1_000, 1, 60_000)])
-        await deliveries.send_again(tx, [Again(*KEY, "app_1", "org_1", 1, 2, "qtask_1")], 1_500)
+        await deliveries.send_again(tx, [ManualSend(*KEY, "app_1", "org_1", 1, 2, "qtask_1")], 1_500)

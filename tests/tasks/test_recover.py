@@ -376,7 +376,7 @@ async def test_every_probe_goes_through_an_index(scene: Scene) -> None:
         "limit": 100,
     }
     messages = [row[0] for row in await rows(scene.db, "SELECT id FROM message LIMIT 50")]
-    target = replays.Target("ep_1", "app_1", "org_1", "qtask_1", NOW)
+    target = replays.ReplayTarget("ep_1", "app_1", "org_1", "qtask_1", NOW)
     for analyzed in (False, True):
         if analyzed:
             await run_sql(scene.db, "ANALYZE")

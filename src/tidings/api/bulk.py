@@ -29,7 +29,7 @@ _HOURS: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS
 
 
 class AppUsageStatsIn(In, kw_only=True):
-    """A stretch of time, both ends in it, and the applications that are meant; without them all."""
+    """A time range, both ends in it, and the applications that are meant; without them all."""
 
     since: Timestamp
     until: Timestamp
@@ -130,7 +130,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/stats/usage/app",
         operation="v1.statistics.aggregate-app-stats",
         tag="Statistics",
-        summary="Count the attempts of applications in a stretch of time",
+        summary="Count the attempts of applications in a time range",
         access=Access.ORG,
         query=DryRunQuery,
         body=AppUsageStatsIn,

@@ -26,7 +26,7 @@ _RATE: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RATE_MAX})
 
 
 class _WindowIn(In, kw_only=True):
-    """A stretch of time, and how fast it may be worked through."""
+    """A time range, and how fast it may be worked through."""
 
     since: Timestamp
     until: Timestamp | None = None
@@ -39,15 +39,15 @@ class _WindowIn(In, kw_only=True):
 
 
 class RecoverIn(_WindowIn, kw_only=True):
-    """A stretch of time whose failed messages are sent again."""
+    """A time range whose failed messages are sent again."""
 
 
 class ReplayIn(_WindowIn, kw_only=True):
-    """A stretch of time whose messages are sent if they never were."""
+    """A time range whose messages are sent if they never were."""
 
 
 class BulkReplayIn(_WindowIn, kw_only=True):
-    """Messages of a stretch of time that are sent again whatever came of them; a filter that is left out is not set."""
+    """Messages of a time range that are sent again whatever came of them; a filter that is left out is not set."""
 
     event_types: Annotated[list[Name] | None, Meta(extra_json_schema={"uniqueItems": True, "maxItems": NAMES_MAX})] = (
         None
@@ -99,7 +99,7 @@ class ForceQuery(DryRunQuery, kw_only=True):
 
 
 async def recover(call: Call[ForceQuery, RecoverIn]) -> Answer:
-    """Start sending again what failed. The task looks at each failed attempt of the stretch of time."""
+    """Start sending again what failed. The task looks at each failed attempt of the time range."""
     body = call.body
     recovery = tasks.Recovery(
         endpoint_ref=call.path["endpoint_id"],
@@ -154,7 +154,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}/recover",
         operation="v1.endpoint.recover",
         tag=ENDPOINT_TAG,
-        summary="Send again what failed for an endpoint in a stretch of time",
+        summary="Send again what failed for an endpoint in a time range",
         access=Access.APP,
         needs=Capability.CREATE_ATTEMPTS,
         query=ForceQuery,
@@ -167,7 +167,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}/replay-missing",
         operation="v1.endpoint.replay-missing",
         tag=ENDPOINT_TAG,
-        summary="Send what an endpoint was never sent in a stretch of time",
+        summary="Send what an endpoint was never sent in a time range",
         access=Access.APP,
         needs=Capability.CREATE_ATTEMPTS,
         query=ForceQuery,
@@ -180,7 +180,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}/bulk-replay",
         operation="v1.endpoint.bulk-replay",
         tag=ENDPOINT_TAG,
-        summary="Send again what an endpoint was sent in a stretch of time",
+        summary="Send again what an endpoint was sent in a time range",
         access=Access.APP,
         needs=Capability.CREATE_ATTEMPTS,
         query=ForceQuery,

@@ -180,7 +180,7 @@ async def _respond(call: Call[Any, Nothing], task: Task) -> Answer:
     return answer(200, render_task(task, call.agent, found.get(task.id)))
 
 
-def _render_item(item: task_items.Item) -> TaskItemOut:
+def _render_item(item: task_items.StoredItem) -> TaskItemOut:
     """Return an item as it goes over the wire; what was skipped has a reason, what was made or counted has data."""
     is_reason = item.outcome is Outcome.SKIPPED
     data = None if item.data is None or is_reason else json_object(item.data)

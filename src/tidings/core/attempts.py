@@ -143,7 +143,7 @@ async def resend(
         endpoint = await endpoints.get(tx, app.id, endpoint_ref)
         if endpoint.disabled:
             raise conflict("The endpoint is disabled. Enable it, then resend the message.", code="endpoint_disabled")
-        resend = deliveries.Again(
+        resend = deliveries.ManualSend(
             msg_id=message.id,
             endpoint_id=endpoint.id,
             app_id=app.id,

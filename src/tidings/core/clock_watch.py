@@ -15,7 +15,7 @@ from tidings.clock import MINUTE, SECOND, Clock
 from tidings.model.throttle import SECOND_US, WINDOW_US
 from tidings.storage import rescheduling
 from tidings.storage.database import Database
-from tidings.storage.rescheduling import Scheduled
+from tidings.storage.rescheduling import ScheduledDelivery
 
 _LOOK_SECONDS: Final = 5.0
 _STEP_MS: Final = SECOND
@@ -75,7 +75,7 @@ async def reschedule(db: Database, now: int) -> int:
     return moved
 
 
-def _times(each: Scheduled, now: int) -> tuple[int, int | None]:
+def _times(each: ScheduledDelivery, now: int) -> tuple[int, int | None]:
     """Return when a delivery is due and when its automatic attempt is, counted from now where the clock was ahead."""
     if each.attempt_id is None:
         due_at = each.due_at if each.deliver_at is not None else now

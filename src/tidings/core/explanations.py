@@ -10,7 +10,7 @@ from tidings.model.endpoint import Endpoint
 from tidings.model.explanation import Case, Explanation, Subject, Tried, explain
 from tidings.model.page import Cursor, Page
 from tidings.storage import endpoints, explanations, messages
-from tidings.storage.explanations import NOTHING, Stored
+from tidings.storage.explanations import NOTHING, EndpointDeliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
     return request.cursor.page(rows, lambda case: case.endpoint.id).mapped(_explained)
 
 
-def _is_settled(stored: Stored, endpoint_id: EndpointId) -> bool:
+def _is_settled(stored: EndpointDeliveries, endpoint_id: EndpointId) -> bool:
     """Return whether a canceled task changes nothing."""
     tried = stored.tried.get(endpoint_id)
     return endpoint_id in stored.outstanding or (tried is not None and tried.is_delivered)
 
 
-def _last_at(subject: Subject, stored: Stored, endpoint_id: EndpointId) -> int:
+def _last_at(subject: Subject, stored: EndpointDeliveries, endpoint_id: EndpointId) -> int:
     tried = stored.tried.get(endpoint_id)
     return subject.at if tried is None else tried.last.at
 

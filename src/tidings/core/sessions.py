@@ -111,4 +111,4 @@ async def end_all(services: Services, app: App, sessions: Sequence[str], after_m
 async def forget_old(db: Database, now: int) -> None:
     """Delete the ends of tokens that have run out by themselves long ago."""
     async with db.write() as tx:
-        await tokens.forget(tx, before=now - _KEPT_MS)
+        await tokens.prune(tx, before=now - _KEPT_MS)

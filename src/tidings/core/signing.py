@@ -17,7 +17,7 @@ from tidings.model.signature import AnyKey
 from tidings.model.vault import SealedError, Vault
 from tidings.storage import apps, endpoints, settings
 from tidings.storage.database import Database, Write, retried
-from tidings.storage.endpoints import AtRest
+from tidings.storage.endpoints import StoredKeys
 
 _PROOF: Final = "main_secret_proof"
 _SEALED_AT_ONCE: Final = 100
@@ -51,12 +51,12 @@ async def seal_older(db: Database, vault: Vault) -> int:
     return sealed
 
 
-def _is_clear(vault: Vault, each: AtRest) -> bool:
+def _is_clear(vault: Vault, each: StoredKeys) -> bool:
     stored = (each.secret, *(old.stored for old in each.old_secrets))
     return each.headers is not None or any(map(vault.is_clear, stored))
 
 
-async def _seal(db: Database, vault: Vault, found: Sequence[AtRest]) -> int:
+async def _seal(db: Database, vault: Vault, found: Sequence[StoredKeys]) -> int:
     sealed = 0
     if not found:
         return sealed

@@ -16,7 +16,7 @@ from typing import Final
 from tidings.core.services import Services
 from tidings.ids import ATTEMPT, first_at
 from tidings.model.page import Cursor, PageWindow
-from tidings.storage import writes
+from tidings.storage import open_transactions
 from tidings.storage.database import Dialect, Read
 
 HELD_MAX_MS: Final = 10_000
@@ -42,7 +42,7 @@ async def settled(services: Services, read: Read, cursor: Cursor, window: PageWi
 
 async def _ends(services: Services, read: Read, now: int, *, is_attempt: bool) -> list[int]:
     """Return the timestamps from which on an id may still be committed; `now` was read before the database is asked."""
-    found = await writes.open_now(read)
+    found = await open_transactions.current(read)
     has_others = found.has_others or not getattr(services.db, "keeps_sessions", True)
     apart = _APART_MS if has_others else 0
     ends = [] if found.age is None else [now - found.age - apart]

@@ -7,14 +7,14 @@ from tidings.model.page import Cursor, Page
 from tidings.model.task_item import Outcome
 from tidings.model.token import Principal
 from tidings.storage import task_outcomes
-from tidings.storage.task_outcomes import Item
+from tidings.storage.task_outcomes import StoredItem
 
-__all__ = ["Item", "page"]
+__all__ = ["StoredItem", "page"]
 
 
 async def page(
     services: Services, principal: Principal, task_id: str, cursor: Cursor, *, outcome: Outcome | None = None
-) -> Page[Item]:
+) -> Page[StoredItem]:
     """Return a page of the items of a task that the caller may see, by their keys."""
     await tasks.get(services, principal, task_id)
     wanted = tuple(Outcome) if outcome is None else (outcome,)

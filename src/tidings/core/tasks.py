@@ -48,7 +48,7 @@ async def start(services: Services, tx: Write, new: NewTask) -> Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """What a caller asks to be recovered: an endpoint (by id or uid) and a stretch of time."""
+    """What a caller asks to be recovered: an endpoint (by id or uid) and a time range."""
 
     endpoint_ref: str
     since: int

@@ -25,7 +25,7 @@ from tidings.model.throttle import SECOND_US, Allotment, Slot, Want, allot
 from tidings.observe import count
 from tidings.storage import throttles
 from tidings.storage.database import Write
-from tidings.storage.throttles import Held
+from tidings.storage.throttles import ThrottleRow
 
 _SHORTEST_NAP: Final = 0.002
 
@@ -47,7 +47,7 @@ class Round:
     """What the limits let one claim take."""
 
     wants: list[tuple[Receiver, Want]]
-    held: dict[str, Held]
+    held: dict[str, ThrottleRow]
     now: int
     before: float
     after: float
@@ -101,7 +101,7 @@ class Throttle:
         moved = {}
         for key, held in opened.held.items():
             tat = tats[key] if key in paid else held.tat
-            after = Held(tat, self._limited_since(held, opened.now) if key in short else None)
+            after = ThrottleRow(tat, self._limited_since(held, opened.now) if key in short else None)
             if after != held:
                 moved[key] = after
         if moved:
@@ -109,7 +109,7 @@ class Throttle:
         pairs = zip(opened.wants, found, strict=True)
         return {receiver.id: [_window(slot, opened) for slot in each.slots] for (receiver, _), each in pairs}
 
-    def _limited_since(self, held: Held, now: int) -> int:
+    def _limited_since(self, held: ThrottleRow, now: int) -> int:
         """Return since when a limit holds something up; one that was idle begins now."""
         if held.limited_since is not None and held.tat > now:
             return held.limited_since

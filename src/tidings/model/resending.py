@@ -58,7 +58,7 @@ class ReplayArgs:
 
 
 def checked_window(since: int, until: int | None, now: int) -> int | None:
-    """Refuse a stretch of time that runs backwards or has not begun; return its end, None for "now".
+    """Refuse a time range that runs backwards or has not begun; return its end, None for "now".
 
     A range that begins within the clock skew ahead is empty: it ends where it begins.
     """

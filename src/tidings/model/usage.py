@@ -25,7 +25,7 @@ class OrgArgs:
 
 
 def checked_range(since: int, until: int, now: int) -> int:
-    """Refuse a stretch of time that runs backwards or has not begun; return its end, now at the latest.
+    """Refuse a time range that runs backwards or has not begun; return its end, now at the latest.
 
     A range that begins within the clock skew ahead is empty: it ends before it begins.
     """

@@ -40,8 +40,8 @@ _ADD: Final = Sql(
 
 
 @dataclass(frozen=True, slots=True)
-class Hearer:
-    """An enabled endpoint and what it wants to hear."""
+class BroadcastEndpoint:
+    """An enabled endpoint and its filters."""
 
     id: str
     app_id: str
@@ -60,10 +60,12 @@ async def there(read: Read, app_ids: Sequence[str]) -> set[str]:
     return {row["id"] for row in await read.rows(_THERE, apps=app_ids)}
 
 
-async def hearers(read: Read, app_ids: Sequence[str]) -> list[Hearer]:
+async def hearers(read: Read, app_ids: Sequence[str]) -> list[BroadcastEndpoint]:
     """Return the enabled endpoints of applications."""
     rows = await read.rows(_RECEIVERS_PAIR, apps=app_ids)
-    return [Hearer(row["id"], row["app_id"], _set(row["event_types"]), _set(row["channels"])) for row in rows]
+    return [
+        BroadcastEndpoint(row["id"], row["app_id"], _set(row["event_types"]), _set(row["channels"])) for row in rows
+    ]
 
 
 async def counts(read: Read, app_ids: Sequence[str]) -> dict[str, int]:

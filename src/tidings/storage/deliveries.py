@@ -18,7 +18,7 @@ _UNLEASED: Final = "lease = NULL, lease_until = NULL, due_at = CAST(:now AS BIGI
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class ManualSend:
     """A manual send of one message to one endpoint; `lane` and `mode` are numbers of `model.delivery`."""
 
     msg_id: str
@@ -31,7 +31,7 @@ class Again:
 
 
 @dataclass(slots=True, eq=False)
-class Settled:
+class SettledSend:
     """How a leased send ended. `next_at` is the schedule's next timestamp, or None if there is none."""
 
     msg_id: str
@@ -59,19 +59,19 @@ _NEXT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class DueTimes:
     """When there is something to claim: whether it is now, and the next timestamp after now."""
 
     due: bool
     next_at: int | None
 
 
-async def outlook(read: Read, now: int) -> Outlook:
+async def outlook(read: Read, now: int) -> DueTimes:
     """Look ahead, by three index probes."""
     row = await read.one(_NEXT, now=now)
     later = [timestamp for timestamp in (row["later"], row["expiry"]) if timestamp is not None]
     first = [timestamp for timestamp in (row["first"], row["expiry"]) if timestamp is not None]
-    return Outlook(due=bool(first) and min(first) <= now, next_at=min(later, default=None))
+    return DueTimes(due=bool(first) and min(first) <= now, next_at=min(later, default=None))
 
 
 # A walk over the distinct endpoints of the index, one probe each, so that an endpoint with 100,000 due rows costs no
@@ -177,7 +177,7 @@ _AGAIN_DELIVERED: Final = Sql(
 )
 
 
-async def settle_delivered(tx: Write, sends: Sequence[Settled], now: int) -> bool:
+async def settle_delivered(tx: Write, sends: Sequence[SettledSend], now: int) -> bool:
     """End deliveries that were taken, or make them due again on a manual request; return whether any is due again."""
     keys = sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends)
     left = len(keys) - await tx.bulk(_END_DELIVERED, keys)
@@ -215,7 +215,7 @@ _AGAIN_FAILED: Final = Sql(
 )
 
 
-async def settle_failed(tx: Write, sends: Sequence[Settled], now: int) -> bool:
+async def settle_failed(tx: Write, sends: Sequence[SettledSend], now: int) -> bool:
     """Reschedule or end failed deliveries, or make them due now on a manual request; return whether any is due now."""
     rows = sorted((send.msg_id, send.endpoint_id, send.lease, send.next_at, now) for send in sends)
     left = len(rows)
@@ -234,7 +234,7 @@ _FORGET_SCHEDULE: Final = Sql(
 )
 
 
-async def forget_schedule(tx: Write, sends: Sequence[Settled]) -> None:
+async def forget_schedule(tx: Write, sends: Sequence[SettledSend]) -> None:
     """Give up the automatic attempts that leased manual sends go before; what is asked for meanwhile stays asked."""
     await tx.bulk(_FORGET_SCHEDULE, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
 
@@ -274,7 +274,7 @@ _DROP: Final = Sql(
 )
 
 
-async def hand_back(tx: Write, sends: Sequence[Settled], now: int) -> None:
+async def hand_back(tx: Write, sends: Sequence[SettledSend], now: int) -> None:
     """Make leased rows that were not sent due again: at their `next_at`, or else now."""
     rows = [(send.msg_id, send.endpoint_id, send.lease, send.next_at or now) for send in sends]
     await tx.bulk(_RETURN, sorted(rows))
@@ -290,7 +290,7 @@ async def return_leased(tx: Write, *, first: int, last: int, now: int, limit: in
     return await tx.run(_RETURN_LEASED, first=first, last=last, now=now, limit=limit)
 
 
-async def drop(tx: Write, sends: Sequence[Settled]) -> int:
+async def drop(tx: Write, sends: Sequence[SettledSend]) -> int:
     """End leased rows that can never be sent: the payload is gone, or the endpoint is."""
     return await tx.bulk(_DROP, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
 
@@ -348,7 +348,7 @@ def _ask(mode: int) -> Sql:
 _ASKS: Final = {mode: _ask(mode) for mode in (1, 2)}
 
 
-async def send_again(tx: Write, sends: Sequence[Again], now: int) -> None:
+async def send_again(tx: Write, sends: Sequence[ManualSend], now: int) -> None:
     """Ask for manual sends: each goes before what its delivery waits for, and is tried once."""
     for mode, statement in _ASKS.items():
         rows = sorted(

@@ -163,7 +163,7 @@ async def set_secrets(tx: Write, endpoint_id: EndpointId, signing: bytes, kept: 
 
 
 @dataclass(frozen=True, slots=True)
-class AtRest:
+class StoredKeys:
     """What is stored of an endpoint that may be encrypted."""
 
     id: str
@@ -173,10 +173,12 @@ class AtRest:
     """In the clear; None where they are encrypted, or there are none."""
 
 
-async def at_rest(read: Read, *, after: str, limit: int) -> list[AtRest]:
+async def at_rest(read: Read, *, after: str, limit: int) -> list[StoredKeys]:
     """Return the next endpoints by id, deleted ones among them."""
     rows = await read.rows(_CLEAR, after=after, limit=limit)
-    return [AtRest(row["id"], bytes(row["secret"]), old_secrets(row["old_secrets"]), row["headers"]) for row in rows]
+    return [
+        StoredKeys(row["id"], bytes(row["secret"]), old_secrets(row["old_secrets"]), row["headers"]) for row in rows
+    ]
 
 
 async def seal_headers(tx: Write, endpoint_id: str, *, clear: str, sealed: str) -> int:
@@ -184,7 +186,7 @@ async def seal_headers(tx: Write, endpoint_id: str, *, clear: str, sealed: str) 
     return await tx.run(_SEAL_HEADERS, id=endpoint_id, clear=clear, sealed=sealed)
 
 
-async def seal_secrets(tx: Write, was: AtRest, sealed: bytes, old: Sequence[OldSecret]) -> int:
+async def seal_secrets(tx: Write, was: StoredKeys, sealed: bytes, old: Sequence[OldSecret]) -> int:
     """Put encrypted secrets in the place of clear ones, unless they have changed since; return how many were."""
     return await tx.run(
         _SEAL_SECRETS,

@@ -55,14 +55,14 @@ _WITHDRAWN: Final = Sql(
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class EndpointDeliveries:
     """What is outstanding and what was tried, by endpoint."""
 
     outstanding: dict[EndpointId, Outstanding]
     tried: dict[EndpointId, Tried]
 
 
-NOTHING: Final = Stored({}, {})
+NOTHING: Final = EndpointDeliveries({}, {})
 
 
 async def subject_of(read: Read, message: Message) -> Subject:
@@ -79,12 +79,12 @@ async def subject_of(read: Read, message: Message) -> Subject:
     )
 
 
-async def stored(read: Read, msg_id: MessageId, first: EndpointId, last: EndpointId) -> Stored:
+async def stored(read: Read, msg_id: MessageId, first: EndpointId, last: EndpointId) -> EndpointDeliveries:
     """Return what is stored about a message at the endpoints of a range, both ends in it."""
     page = {"msg": msg_id, "first": first, "last": last}
     outstanding = await read.rows(_OUTSTANDING, **page)
     tried = await read.rows(_TRIED, **page, blocked=f"{BLOCKED_TEXT}%")
-    return Stored(
+    return EndpointDeliveries(
         {EndpointId(row["endpoint_id"]): _outstanding(row) for row in outstanding},
         {EndpointId(row["endpoint_id"]): _tried(row) for row in tried},
     )

@@ -38,7 +38,7 @@ _TYPES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class ExportedEventType:
     """An event type as it is exported."""
 
     name: str
@@ -58,11 +58,11 @@ async def sizes(read: Read, org_id: str, *, after: str, limit: int) -> list[int]
     return [row["size"] for row in await read.rows(_SIZES, org=org_id, after=after, limit=limit)]
 
 
-async def event_types(read: Read, org_id: str, *, after: str, limit: int) -> list[Described]:
+async def event_types(read: Read, org_id: str, *, after: str, limit: int) -> list[ExportedEventType]:
     """Return the next event types that are in use, in order of their names."""
     rows = await read.rows(_TYPES, org=org_id, after=after, limit=limit)
     return [
-        Described(row["name"], row["description"], bool(row["deprecated"]), row["group_name"], row["schemas"])
+        ExportedEventType(row["name"], row["description"], bool(row["deprecated"]), row["group_name"], row["schemas"])
         for row in rows
     ]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Deleting the payloads of an application's messages, a stretch of ids at a time."""
+"""Purge the payloads of an application's messages, a range of ids at a time."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,18 +17,18 @@ _PURGE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A stretch of messages: how many, the last one, and how many of them have a payload."""
+class PurgeScan:
+    """A scanned range of messages: how many, the last one, and how many of them have a payload."""
 
     count: int
     last_id: str | None
     kept: int
 
 
-async def scan(read: Read, app_id: str, first: str, end: str, *, limit: int) -> Found:
+async def scan(read: Read, app_id: str, first: str, end: str, *, limit: int) -> PurgeScan:
     """Look at the next messages with `first <= id < end`."""
     row = await read.one(_SCAN, app=app_id, first=first, end=end, limit=limit)
-    return Found(row["n"], row["last"], row["kept"])
+    return PurgeScan(row["n"], row["last"], row["kept"])
 
 
 async def purge(tx: Write, app_id: str, first: str, last: str) -> int:

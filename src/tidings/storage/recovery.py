@@ -14,7 +14,7 @@ from typing import Final
 from tidings.storage.database import Dialect, Read, Sql, Value, Write
 
 
-class Verdict(IntEnum):
+class ScanVerdict(IntEnum):
     """What a scanned attempt asks for.
 
     Nothing if it did not fail, if its message got through, or if an earlier failure of the message stands for it;
@@ -26,17 +26,17 @@ class Verdict(IntEnum):
     GONE = 2
 
 
-VERDICTS: Final = tuple(Verdict)
+VERDICTS: Final = tuple(ScanVerdict)
 """By their numbers: making each from its number costs more than reading it from the database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A stretch of attempts: how many, the last id, and those that ask for something."""
+    """A scanned range of attempts: how many, the last id, and those to act on."""
 
     count: int
     last_id: str | None
-    asking: tuple[tuple[str, Verdict], ...]
+    asking: tuple[tuple[str, ScanVerdict], ...]
 
 
 def gathered(text: str) -> Sql:
@@ -46,7 +46,7 @@ def gathered(text: str) -> Sql:
     """
     lists = ", ".join(
         f"coalesce(array_agg(msg_id) FILTER (WHERE verdict = {verdict:d}), '{{}}') AS {verdict.name}"
-        for verdict in (Verdict.SEND, Verdict.GONE)
+        for verdict in (ScanVerdict.SEND, ScanVerdict.GONE)
     )
     return Sql(text, f"SELECT count(*) AS n, max(id) AS last_id, {lists} FROM ({text}) AS looked")
 
@@ -58,7 +58,7 @@ async def scanned(read: Read, sql: Sql, **values: Value | Sequence[Value]) -> Sc
         asking = tuple((row[1], VERDICTS[row[2]]) for row in rows if row[2])
         return Scanned(len(rows), rows[-1][0] if rows else None, asking)
     count, last_id, sends, gone = await read.one(sql, **values)
-    return Scanned(count, last_id, (*zip(sends, repeat(Verdict.SEND)), *zip(gone, repeat(Verdict.GONE))))
+    return Scanned(count, last_id, (*zip(sends, repeat(ScanVerdict.SEND)), *zip(gone, repeat(ScanVerdict.GONE))))
 
 
 _HIGH_WATER_MARK: Final = "SELECT max(id) AS high_water_mark FROM attempt WHERE endpoint_id = :endpoint"
@@ -87,13 +87,13 @@ WITH scanned AS (
   WHERE endpoint_id = :endpoint AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT)
 )
 SELECT id, msg_id, CASE
-  WHEN status <> 2 THEN {Verdict.NOTHING:d}
+  WHEN status <> 2 THEN {ScanVerdict.NOTHING:d}
   WHEN (SELECT 1 FROM attempt AS other WHERE other.msg_id = scanned.msg_id AND other.endpoint_id || '' = :endpoint
     AND (other.status = 0 OR (other.status = 2 AND other.id >= :lower AND other.id < scanned.id)) LIMIT 1) = 1
-    THEN {Verdict.NOTHING:d}
+    THEN {ScanVerdict.NOTHING:d}
   WHEN (SELECT 1 FROM message WHERE message.id = scanned.msg_id AND message.payload IS NOT NULL LIMIT 1) = 1
-    THEN {Verdict.SEND:d}
-  ELSE {Verdict.GONE:d} END AS verdict
+    THEN {ScanVerdict.SEND:d}
+  ELSE {ScanVerdict.GONE:d} END AS verdict
 FROM scanned ORDER BY id
 """)
 

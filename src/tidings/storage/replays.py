@@ -2,7 +2,7 @@
 """What a replay reads and writes: an application's messages in the order of their ids, and an endpoint's part in them.
 
 A chunk is scanned outside the write and written by one statement over the ids that were found; what may have changed
-in between is asked again there, on PostgreSQL of the whole stretch at once. Every probe goes through an index that
+in between is asked again there, on PostgreSQL of the whole range at once. Every probe goes through an index that
 begins with the message: `endpoint_id || ''` says so to the planners.
 """
 
@@ -18,7 +18,7 @@ from tidings.model.resending import ReplayFilters
 from tidings.storage import message_filters
 from tidings.storage.database import Dialect, Duplicate, Read, Sql, Value, Write
 from tidings.storage.deliveries import ASK_CONFLICT
-from tidings.storage.recovery import Scanned, Verdict, gathered, scanned
+from tidings.storage.recovery import Scanned, ScanVerdict, gathered, scanned
 
 _HIGH_WATER_MARK: Final = "SELECT max(id) AS high_water_mark FROM message WHERE app_id = :app"
 _FIRST: Final = "SELECT min(id) AS first FROM message WHERE app_id = :app"
@@ -52,14 +52,15 @@ _SCANNED: Final = (
     "WITH scanned AS (SELECT id, event_type, channels, tags, CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS kept"
     " FROM message WHERE app_id = :app AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT))"
 )
-_KEPT: Final = f"CASE WHEN message.kept = 1 THEN {Verdict.SEND:d} ELSE {Verdict.GONE:d} END"
+_KEPT: Final = f"CASE WHEN message.kept = 1 THEN {ScanVerdict.SEND:d} ELSE {ScanVerdict.GONE:d} END"
 _NEVER_SENT: Final = (
     "(SELECT 1 FROM attempt WHERE attempt.msg_id = message.id AND attempt.endpoint_id || '' = :endpoint LIMIT 1)"
     " IS NULL"
 )
 _MISSING: Final = (
     f"{_SCANNED} SELECT message.id AS id, message.id AS msg_id, CASE WHEN {{wanted}} THEN"
-    f" CASE WHEN {_NEVER_SENT} THEN {_KEPT} ELSE {Verdict.NOTHING:d} END ELSE {Verdict.NOTHING:d} END AS verdict"
+    f" CASE WHEN {_NEVER_SENT} THEN {_KEPT} ELSE {ScanVerdict.NOTHING:d} END"
+    f" ELSE {ScanVerdict.NOTHING:d} END AS verdict"
     " FROM scanned AS message ORDER BY message.id"
 )
 _CHANNELS: Final = {
@@ -112,7 +113,7 @@ _LATEST: Final = (
     " (SELECT max(attempt.id) FROM attempt WHERE attempt.msg_id = message.id"
     " AND attempt.endpoint_id || '' = :endpoint) END AS attempt_id FROM scanned AS message)"
     " SELECT message.id AS id, message.id AS msg_id, CASE WHEN message.attempt_id IS NULL THEN"
-    f" {Verdict.NOTHING:d} WHEN {{ended}} THEN {_KEPT} ELSE {Verdict.NOTHING:d} END AS verdict"
+    f" {ScanVerdict.NOTHING:d} WHEN {{ended}} THEN {_KEPT} ELSE {ScanVerdict.NOTHING:d} END AS verdict"
     " FROM latest AS message ORDER BY message.id"
 )
 # Scalars where a join would do: without statistics PostgreSQL would read a whole table for the join.
@@ -154,7 +155,7 @@ async def _scan(
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ReplayTarget:
     """Where a task sends messages again, and in whose name."""
 
     endpoint_id: str
@@ -194,7 +195,7 @@ _LOCK: Final = (
     " WHERE delivery.msg_id = wanted.id AND delivery.endpoint_id = :endpoint FOR UPDATE) AS held"
 )
 # Plans are kept. One that was made when little was outstanding would read all of it, for every message; and one that
-# was made when little lay in a stretch would read and sort all of it, before it takes the part that it is to read.
+# was made when a range held little would read and sort all of it, before it takes the part that it is to read.
 _BY_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
 _FEW: Final = 1_000
 """So many outstanding rows are read to see which are a chunk's; where there are more, each message is looked for."""
@@ -253,22 +254,22 @@ _SEND_ANY: Final = {
 }
 
 
-async def send_missing(tx: Write, target: Target, msg_ids: Sequence[str]) -> int:
+async def send_missing(tx: Write, target: ReplayTarget, msg_ids: Sequence[str]) -> int:
     """Send what was never sent and is not waiting to be; return how many."""
     return await _send(tx, _SEND_MISSING, target, msg_ids)
 
 
-async def send_failed(tx: Write, target: Target, msg_ids: Sequence[str]) -> int:
+async def send_failed(tx: Write, target: ReplayTarget, msg_ids: Sequence[str]) -> int:
     """Send again what has not got through, also not since it was looked at; return how many."""
     return await _send(tx, _SEND_FAILED, target, msg_ids)
 
 
-async def send_any(tx: Write, target: Target, msg_ids: Sequence[str], status: MessageStatus | None) -> int:
+async def send_any(tx: Write, target: ReplayTarget, msg_ids: Sequence[str], status: MessageStatus | None) -> int:
     """Send again, of failures only those that will not be tried again, or only those that will; return how many."""
     return await _send(tx, _SEND_ANY.get(status, _SEND_ANY[None]), target, msg_ids)
 
 
-async def _send(tx: Write, sending: _Sending, target: Target, msg_ids: Sequence[str]) -> int:
+async def _send(tx: Write, sending: _Sending, target: ReplayTarget, msg_ids: Sequence[str]) -> int:
     """Ask for sends in the order of the ids, so that two who ask never wait for one another in a circle.
 
     On PostgreSQL a send may be settling concurrently. So what is outstanding is locked first: when the lock is ours
@@ -302,8 +303,8 @@ class _Found:
     unsure: list[str]
 
 
-async def _look(tx: Write, sending: _Sending, target: Target, ordered: list[str]) -> _Found:
-    """Look at the stretch in which a chunk's messages lie, where a probe for each would cost as much as the insert.
+async def _look(tx: Write, sending: _Sending, target: ReplayTarget, ordered: list[str]) -> _Found:
+    """Read the range of a chunk's messages, where a probe for each would cost as much as the insert.
 
     Both questions are asked in one statement: what is not outstanding in it has settled before, if at all, and so its
     attempt is seen.
@@ -322,7 +323,7 @@ async def _look(tx: Write, sending: _Sending, target: Target, ordered: list[str]
     return _Found(waiting, [each for each in others if each not in tried] if tried else others, [])
 
 
-async def _send_fresh(tx: Write, sending: _Sending, text: str, target: Target, msg_ids: Sequence[str]) -> int:
+async def _send_fresh(tx: Write, sending: _Sending, text: str, target: ReplayTarget, msg_ids: Sequence[str]) -> int:
     """Request sends of messages that had no delivery a statement ago.
 
     An insert that expects other rows looks for each, and writes it twice: first that it may be taken back. It takes a

@@ -48,7 +48,7 @@ _TASKS: Final = "UPDATE task SET ready_at = :now WHERE state = 'queued' AND read
 
 
 @dataclass(frozen=True, slots=True)
-class Scheduled:
+class ScheduledDelivery:
     """A delivery that is to be sent later, and what says when it should be; milliseconds since the Unix epoch."""
 
     msg_id: str
@@ -65,7 +65,7 @@ class Scheduled:
 
 async def scheduled(
     read: Read, *, now: int, after: tuple[str, str], limit: int
-) -> tuple[list[Scheduled], tuple[str, str] | None]:
+) -> tuple[list[ScheduledDelivery], tuple[str, str] | None]:
     """Return those of the next `limit` deliveries by key that are due later than now, and the last key of the `limit`.
 
     The key is None where no deliveries are left.
@@ -76,8 +76,8 @@ async def scheduled(
     return found, (rows[-1]["msg_id"], rows[-1]["endpoint_id"]) if rows else None
 
 
-def _of(row: Row) -> Scheduled:
-    return Scheduled(
+def _of(row: Row) -> ScheduledDelivery:
+    return ScheduledDelivery(
         row["msg_id"],
         row["endpoint_id"],
         row["due_at"],
@@ -89,7 +89,7 @@ def _of(row: Row) -> Scheduled:
     )
 
 
-async def move(tx: Write, moved: Sequence[tuple[Scheduled, int, int | None]]) -> int:
+async def move(tx: Write, moved: Sequence[tuple[ScheduledDelivery, int, int | None]]) -> int:
     """Give deliveries another `due_at` and `retry_at`, unless they have changed since; return how many."""
     rows = [(was.msg_id, was.endpoint_id, was.due_at, due_at, retry_at) for was, due_at, retry_at in moved]
     return await tx.bulk(_MOVE, sorted(rows))

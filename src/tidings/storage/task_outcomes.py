@@ -16,7 +16,7 @@ from tidings.storage.database import Read, Row, Sql, Value, Write
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class StoredItem:
     """One item of a task; `data` is a reason or JSON, as the kind wrote it down."""
 
     key: str
@@ -48,21 +48,23 @@ _SENDS: Final = {
 _NOTED: Final = "SELECT key, data FROM task_item WHERE task_id = :task AND outcome = :outcome{bounds}"
 
 
-async def page(read: Read, task_id: str, window: PageWindow, outcomes: Sequence[Outcome]) -> list[Item]:
+async def page(read: Read, task_id: str, window: PageWindow, outcomes: Sequence[Outcome]) -> list[StoredItem]:
     """Return a part of the list of a task's items that have one of the outcomes, in the order of their keys."""
     parts = [await _part(read, task_id, window, outcome) for outcome in outcomes]
     merged = heapq.merge(*parts, key=lambda item: item.key, reverse=window.order is Order.DESCENDING)
     return list(merged)[: window.rows]
 
 
-async def _part(read: Read, task_id: str, window: PageWindow, outcome: Outcome) -> list[Item]:
+async def _part(read: Read, task_id: str, window: PageWindow, outcome: Outcome) -> list[StoredItem]:
     rows = await read.rows(text_of(window, outcome), task=task_id, outcome=outcome.value, **_values(window))
-    return [_sent(row, outcome) if outcome in _SENDS else Item(row["key"], outcome, data=row["data"]) for row in rows]
+    return [
+        _sent(row, outcome) if outcome in _SENDS else StoredItem(row["key"], outcome, data=row["data"]) for row in rows
+    ]
 
 
-def _sent(row: Row, outcome: Outcome) -> Item:
+def _sent(row: Row, outcome: Outcome) -> StoredItem:
     msg_id, endpoint_id, attempt_id, code = row
-    return Item(key_of(msg_id, endpoint_id), outcome, msg_id, endpoint_id, attempt_id, code)
+    return StoredItem(key_of(msg_id, endpoint_id), outcome, msg_id, endpoint_id, attempt_id, code)
 
 
 def text_of(window: PageWindow, outcome: Outcome) -> str:

@@ -36,31 +36,31 @@ _EXPIRE: Final = Sql(
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ThrottleRow:
     """A limit's row: its theoretical arrival time in microseconds, and since when (ms) it holds something up."""
 
     tat: int = 0
     limited_since: int | None = None
 
 
-async def hold(tx: Write, keys: Sequence[str]) -> dict[str, Held]:
+async def hold(tx: Write, keys: Sequence[str]) -> dict[str, ThrottleRow]:
     """Return limits and keep everybody else from them until the transaction ends."""
     found = await tx.rows(_HOLD, keys=keys)
     if len(found) < len(keys):
         await tx.bulk(_OPEN, [(key,) for key in sorted(keys)])
         found = await tx.rows(_HOLD, keys=keys)
-    return {row["key"]: Held(row["tat"], row["limited_since"]) for row in found}
+    return {row["key"]: ThrottleRow(row["tat"], row["limited_since"]) for row in found}
 
 
-async def move(tx: Write, held: Mapping[str, Held]) -> None:
+async def move(tx: Write, held: Mapping[str, ThrottleRow]) -> None:
     """Write how far limits have got."""
     await tx.bulk(_MOVE, [(key, each.tat, each.limited_since) for key, each in sorted(held.items())])
 
 
-async def find(read: Read, keys: Sequence[str]) -> list[Held]:
+async def find(read: Read, keys: Sequence[str]) -> list[ThrottleRow]:
     """Return limits as they are; one that was never in use is left out."""
     sql = _HOLD.sqlite if read.dialect is Dialect.SQLITE else _HOLD.postgresql.removesuffix(" FOR UPDATE")
-    return [Held(row["tat"], row["limited_since"]) for row in await read.rows(sql, keys=keys)]
+    return [ThrottleRow(row["tat"], row["limited_since"]) for row in await read.rows(sql, keys=keys)]
 
 
 async def shared_now(read: Read) -> int | None:

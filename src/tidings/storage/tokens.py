@@ -26,7 +26,7 @@ _END: Final = Sql(
         f" SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) {_CONFLICT}"
     ),
 )
-_FORGET: Final = "DELETE FROM token_end WHERE ends_at < :before"
+_PRUNE: Final = "DELETE FROM token_end WHERE ends_at < :before"
 
 
 async def is_ended(read: Read, app_id: AppId, whose: Sequence[str], *, issued_at: int, now: int) -> bool:
@@ -39,6 +39,6 @@ async def end(tx: Write, app_id: AppId, whose: Sequence[str], *, issued_before: 
     await tx.bulk(_END, [(app_id, each, issued_before, ends_at) for each in whose])
 
 
-async def forget(tx: Write, *, before: int) -> int:
+async def prune(tx: Write, *, before: int) -> int:
     """Delete ends of long ago; return how many."""
-    return await tx.run(_FORGET, before=before)
+    return await tx.run(_PRUNE, before=before)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What applications use: their attempts, counted by stretches of an index, and the event types they subscribe to.
+"""What applications use: their attempts, counted by ranges of an index, and the event types they subscribe to.
 
-No index has the attempts of an application; each of its endpoints has its own stretch, deleted ones too.
+No index has the attempts of an application; each of its endpoints has its own range, deleted ones too.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tidings.storage.database import Dialect, Read, Row, Sql
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class AppRef:
     """An application by its id and its uid."""
 
     id: str
@@ -66,23 +66,23 @@ async def count(read: Read, org_id: str, last: str, *, limit: int) -> int:
     return int((await read.one(_COUNT, org=org_id, last=last, limit=limit))["n"])
 
 
-async def applications(read: Read, org_id: str, *, after: str, last: str, limit: int) -> list[Named]:
+async def applications(read: Read, org_id: str, *, after: str, last: str, limit: int) -> list[AppRef]:
     """Return the next of an organisation's applications, by id."""
     return [_named(row) for row in await read.rows(_ALL, org=org_id, after=after, last=last, limit=limit)]
 
 
-async def some(read: Read, org_id: str, app_ids: Sequence[str], *, after: str, limit: int) -> list[Named]:
+async def some(read: Read, org_id: str, app_ids: Sequence[str], *, after: str, limit: int) -> list[AppRef]:
     """Return the next of some of an organisation's applications, by id."""
     return [_named(row) for row in await read.rows(_SOME, org=org_id, ids=app_ids, after=after, limit=limit)]
 
 
-async def resolved(read: Read, org_id: str, refs: Sequence[str]) -> list[Named]:
+async def resolved(read: Read, org_id: str, refs: Sequence[str]) -> list[AppRef]:
     """Return the applications that ids or uids name."""
     return [_named(row) for row in await read.rows(_RESOLVED, org=org_id, refs=refs)]
 
 
-def _named(row: Row) -> Named:
-    return Named(row["id"], row["uid"])
+def _named(row: Row) -> AppRef:
+    return AppRef(row["id"], row["uid"])
 
 
 # -----------------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from tidings.model.task import (
 from tidings.model.usage import StatsArgs
 from tidings.storage import estimates, purges, usage
 from tidings.storage.database import Database, Read
-from tidings.storage.recovery import Verdict
+from tidings.storage.recovery import ScanVerdict
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds import receivers
 
@@ -111,7 +111,7 @@ class Estimator:
         while not scan.is_whole and scan.scanned < SCANNED_AT_MOST and self._clock.monotonic() <= deadline:
             async with self._db.read() as read:
                 batch = await self._handlers[task.kind].load(read, task, _PAGE)
-            found = [msg_id for msg_id, does in batch.items if does is Verdict.SEND]
+            found = [msg_id for msg_id, does in batch.items if does is ScanVerdict.SEND]
             scan.sample += found[: SAMPLE - len(scan.sample)]
             scan.matching += len(found)
             scan.scanned += batch.scanned

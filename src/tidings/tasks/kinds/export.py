@@ -21,7 +21,7 @@ from tidings.model.results import LINK
 from tidings.model.task import EXPORT, Batch, Permanent, Plan, Tally, Task
 from tidings.storage import exports, settings, task_items
 from tidings.storage.database import Read, Write
-from tidings.storage.exports import WHOLE, Described
+from tidings.storage.exports import WHOLE, ExportedEventType
 from tidings.tasks.archive import GeneratorMissing, Wanted
 from tidings.tasks.generator import Generator, Made
 from tidings.tasks.handler import WorksOutside
@@ -147,6 +147,6 @@ def _keep_within(made: Made, room: int) -> None:
     made.pieces = kept
 
 
-def _wanted(each: Described, names: dict[str, str]) -> Wanted:
+def _wanted(each: ExportedEventType, names: dict[str, str]) -> Wanted:
     name = names.get(each.name) or next(iter(class_names([each.name]).values()))
     return Wanted(each.name, name, each.description, each.deprecated, each.group_name, each.schemas)

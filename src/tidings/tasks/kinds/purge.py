@@ -38,8 +38,8 @@ class Purge(ReadsAhead):
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         place = receivers.decode(task.cursor or "")
         found = await purges.scan(read, task.app_id or "", place.first, place.end, limit=limit)
-        stretch = [(place.first, found.last_id)] if found.kept else []
-        return Batch(stretch, found.count, place.after(found.last_id).text, last=found.count < limit)
+        kept = [(place.first, found.last_id)] if found.kept else []
+        return Batch(kept, found.count, place.after(found.last_id).text, last=found.count < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
         purged = 0

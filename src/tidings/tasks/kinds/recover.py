@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`endpoint.recover`: send every message again that failed in a window and never got through.
 
-The range is a stretch of attempt ids of one endpoint, closed when the task begins. Each attempt in it is visited in
+The range covers attempt ids of one endpoint, closed when the task begins. Each attempt in it is visited in
 order; a message is sent again at the first of its failures, unless it has succeeded since or its payload is gone.
 So no list of messages is kept, a message comes once however often it failed, and attempts that the task itself
 causes lie after the end of the range.
@@ -19,8 +19,8 @@ from tidings.model.results import MESSAGES_SENT
 from tidings.model.task import RECOVER, Batch, Plan, Tally, Task
 from tidings.storage import deliveries, recovery, replays
 from tidings.storage.database import Read, Write
-from tidings.storage.recovery import Verdict
-from tidings.storage.replays import Target
+from tidings.storage.recovery import ScanVerdict
+from tidings.storage.replays import ReplayTarget
 from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import receivers
 from tidings.tasks.kinds.receivers import PAYLOAD_GONE
@@ -66,11 +66,13 @@ class Recover(ReadsAhead):
     async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
         args = _args.decode(task.args)
         await receivers.require(tx, args.endpoint_id, patient=args.force)
-        target = Target(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
-        sent = await replays.send_failed(tx, target, [msg_id for msg_id, does in batch.items if does is Verdict.SEND])
+        target = ReplayTarget(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
+        sent = await replays.send_failed(
+            tx, target, [msg_id for msg_id, does in batch.items if does is ScanVerdict.SEND]
+        )
         if sent:
             hint(tx, lambda: self._wake.deliveries([args.endpoint_id]))
-        skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is Verdict.GONE]
+        skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is ScanVerdict.GONE]
         return Tally(batch.scanned - len(skipped), skipped, {MESSAGES_SENT: sent}, made=sent)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:

@@ -19,8 +19,8 @@ from tidings.model.results import MESSAGES_SENT
 from tidings.model.task import BULK_REPLAY, REPLAY, Batch, Plan, Tally, Task
 from tidings.storage import deliveries, replays
 from tidings.storage.database import Read, Write
-from tidings.storage.recovery import Scanned, Verdict
-from tidings.storage.replays import MessageRange, Target
+from tidings.storage.recovery import Scanned, ScanVerdict
+from tidings.storage.replays import MessageRange, ReplayTarget
 from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import receivers
 from tidings.tasks.kinds.receivers import PAYLOAD_GONE
@@ -60,11 +60,11 @@ class Replay(ReadsAhead):
     async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
         args = _args.decode(task.args)
         await receivers.require(tx, args.endpoint_id, patient=args.force)
-        target = Target(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
-        sent = await self._send(tx, args, target, [msg_id for msg_id, does in batch.items if does is Verdict.SEND])
+        target = ReplayTarget(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
+        sent = await self._send(tx, args, target, [msg_id for msg_id, does in batch.items if does is ScanVerdict.SEND])
         if sent:
             hint(tx, lambda: self._wake.deliveries([args.endpoint_id]))
-        skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is Verdict.GONE]
+        skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is ScanVerdict.GONE]
         return Tally(batch.scanned - len(skipped), skipped, {MESSAGES_SENT: sent}, made=sent)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
@@ -73,7 +73,7 @@ class Replay(ReadsAhead):
     async def _scan(self, read: Read, args: ReplayArgs, part: MessageRange) -> Scanned:
         return await replays.missing(read, args.endpoint_id, part)
 
-    async def _send(self, tx: Write, args: ReplayArgs, target: Target, msg_ids: list[str]) -> int:
+    async def _send(self, tx: Write, args: ReplayArgs, target: ReplayTarget, msg_ids: list[str]) -> int:
         del args
         return await replays.send_missing(tx, target, msg_ids)
 
@@ -86,5 +86,5 @@ class BulkReplay(Replay):
     async def _scan(self, read: Read, args: ReplayArgs, part: MessageRange) -> Scanned:
         return await replays.sent(read, args.endpoint_id, part, args.filters)
 
-    async def _send(self, tx: Write, args: ReplayArgs, target: Target, msg_ids: list[str]) -> int:
+    async def _send(self, tx: Write, args: ReplayArgs, target: ReplayTarget, msg_ids: list[str]) -> int:
         return await replays.send_any(tx, target, msg_ids, args.filters.status)

@@ -19,7 +19,7 @@ from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, Batch, Plan, Tally, 
 from tidings.model.usage import OrgArgs, StatsArgs
 from tidings.storage import recovery, task_items, usage
 from tidings.storage.database import Read, Write
-from tidings.storage.usage import Named
+from tidings.storage.usage import AppRef
 from tidings.tasks.kinds import receivers
 
 PAGE: Final = 100
@@ -89,7 +89,7 @@ class AppStats(_OfApplications):
         limit = min(limit, PAGE)
         page = await self._page(read, task, args, place, limit)
         counts = await usage.attempts(read, [each.id for each in page], lower, end, most=FEW)
-        few: list[tuple[Named, int]] = []
+        few: list[tuple[AppRef, int]] = []
         for each in page:
             if counts[each.id] >= FEW:
                 inside = replace(place, after=few[-1][0].id if few else place.after, app=each.id, uid=each.uid)
@@ -98,7 +98,7 @@ class AppStats(_OfApplications):
         following = replace(place, after=page[-1].id) if page else place
         return Batch(few, len(few), following.text, last=len(page) < limit)
 
-    async def _page(self, read: Read, task: Task, args: StatsArgs, place: _Place, limit: int) -> list[Named]:
+    async def _page(self, read: Read, task: Task, args: StatsArgs, place: _Place, limit: int) -> list[AppRef]:
         if args.app_ids is not None:
             return await usage.some(read, task.org_id, args.app_ids, after=place.after, limit=limit)
         return await usage.applications(read, task.org_id, after=place.after, last=place.last, limit=limit)
@@ -125,11 +125,11 @@ async def _piece(read: Read, place: _Place, lower: str, end: str, budget: int) -
 
 
 def _complete(place: _Place) -> Batch:
-    app = Named(place.app, place.uid)
+    app = AppRef(place.app, place.uid)
     return Batch([(app, place.counted)], 1, _Place(place.app, place.last).text, last=False)
 
 
-def _counted(app: Named, number: int) -> str:
+def _counted(app: AppRef, number: int) -> str:
     return json.dumps({"messageDestinations": number, "appId": app.id, "appUid": app.uid})
 
 

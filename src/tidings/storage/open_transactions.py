@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which writes are open on PostgreSQL, as far as they matter to whoever follows a list."""
+"""The open transactions on PostgreSQL, for a list that a caller follows."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,14 +17,14 @@ WHERE datname = current_database() AND usename = current_user AND pid <> pg_back
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenTransactions:
     """How long the oldest open transaction lasts, in milliseconds, and whether other processes write, too."""
 
     age: int | None
     has_others: bool
 
 
-async def open_now(read: Read) -> Open:
+async def current(read: Read) -> OpenTransactions:
     """Look at the sessions of this database; a transaction that is not among them has ended, or begins later."""
     row = await read.one(_OPEN)
-    return Open(row["age"], bool(row["has_others"]))
+    return OpenTransactions(row["age"], bool(row["has_others"]))
