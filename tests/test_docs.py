@@ -39,6 +39,13 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [] == dead
 
 
+def test_the_recipes_name_files_that_exist() -> None:
+    paths = re.findall(r"`([\w/]+\.py|[\w/]+/)`", (ROOT / "CONTRIBUTING.md").read_text())
+
+    assert len(paths) > 20
+    assert [] == [each for each in paths if not (ROOT / each).exists() and not (ROOT / "src/tidings" / each).exists()]
+
+
 def test_the_architecture_names_files_and_classes_that_exist() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
     paths = re.findall(r"`([\w/]+\.py)`", text)
