@@ -20,11 +20,11 @@ from tidings.api.http import (
     JSON,
     NOT_ALLOWED,
     NOT_FOUND,
-    App,
+    AsgiApp,
+    AsgiReceive,
+    AsgiScope,
+    AsgiSend,
     ClientGone,
-    Receive,
-    Scope,
-    Send,
     answer_of,
     read_body,
     respond,
@@ -76,8 +76,8 @@ def _by_path(table: Iterable[AnyRoute]) -> dict[str, list[AnyRoute]]:
     return groups
 
 
-def _without_slashes(app: App) -> App:
-    async def stripped(scope: Scope, receive: Receive, send: Send) -> None:
+def _without_slashes(app: AsgiApp) -> AsgiApp:
+    async def stripped(scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         if scope["type"] == "http" and has_encoded_slash(scope):
             await respond(scope, send, NOT_FOUND)
             return
@@ -88,7 +88,7 @@ def _without_slashes(app: App) -> App:
     return stripped
 
 
-async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+async def _nothing_here(scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
     del receive
     if scope["type"] == "http":
         await respond(scope, send, NOT_FOUND)
@@ -108,7 +108,7 @@ class _Fixed:
         self._leads_to = leads_to
         self._body: bytes | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         del receive
         if scope["method"] not in ("GET", "HEAD"):
             await respond(scope, send, NOT_ALLOWED, [(b"allow", b"GET, HEAD")])
@@ -134,7 +134,7 @@ class _Resource:
             self._by_method["HEAD"] = self._by_method["GET"]
         self._allow = (b"allow", ", ".join(sorted(self._by_method)).encode())
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         route = self._by_method.get(scope["method"])
         if route is None:
             await respond(scope, send, NOT_ALLOWED, [self._allow])
@@ -150,7 +150,7 @@ class _Resource:
         else:
             await respond(scope, send, answer)
 
-    async def _answer(self, route: AnyRoute, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, route: AnyRoute, scope: AsgiScope, receive: AsgiReceive) -> Answer:
         """Check a request in the order that callers may rely on, then handle it."""
         context, headers = self._context, dict(scope["headers"])
         params = query.decode(route.query, scope["query_string"])
@@ -178,8 +178,8 @@ class _Resource:
     async def _handled(  # noqa: PLR0913, PLR0917 - what the checks have found
         self,
         route: AnyRoute,
-        scope: Scope,
-        receive: Receive,
+        scope: AsgiScope,
+        receive: AsgiReceive,
         params: query.Query,
         path: Mapping[str, str],
         caller: Principal | None,
@@ -224,7 +224,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _idempotency_key(scope: Scope, headers: Mapping[bytes, bytes], caller: Principal | None) -> str | None:
+def _idempotency_key(scope: AsgiScope, headers: Mapping[bytes, bytes], caller: Principal | None) -> str | None:
     key = headers.get(b"idempotency-key")
     if scope["method"] != "POST" or not key or caller is None:
         return None

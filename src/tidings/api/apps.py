@@ -22,7 +22,7 @@ from tidings.api.fields import (
     rate_faults,
     words_faults,
 )
-from tidings.api.query import AppIterator, Direction, Flag, Limit, Query
+from tidings.api.query import AppIterator, Direction, Flag, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, ListResponse, Out, Timestamp, answer, format_timestamp, listing
 from tidings.core import apps
@@ -127,17 +127,17 @@ class ApplicationOut(Out, kw_only=True):
     rate_limit: Rate | UnsetType = UNSET
 
 
-class CreateQuery(Query, kw_only=True):
+class AppCreateQuery(Query, kw_only=True):
     """How to create an application."""
 
     get_if_exists: Flag = False
     """Return the application that has this uid, with 200, instead of responding 409. False by default."""
 
 
-class ListQuery(Query, kw_only=True):
+class AppListQuery(Query, kw_only=True):
     """Filters and page of a list of applications."""
 
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     iterator: AppIterator = None
     order: Direction = None
     """The sort order by creation: `ascending`, the default, lists the oldest application first."""
@@ -159,7 +159,7 @@ class ListQuery(Query, kw_only=True):
         return tuple(lacking for lacking, is_requested in requested.items() if is_requested)
 
 
-async def create(call: Call[CreateQuery, ApplicationIn]) -> Answer:
+async def create(call: Call[AppCreateQuery, ApplicationIn]) -> Answer:
     """Make an application, or return the one that has the uid."""
     return await apps.create(
         call.context.services,
@@ -200,7 +200,7 @@ async def delete(call: Call[Query, Nothing]) -> Answer:
     return Answer(204)
 
 
-async def page(call: Call[ListQuery, Nothing]) -> Answer:
+async def page(call: Call[AppListQuery, Nothing]) -> Answer:
     """Tell of the organisation's applications, oldest first."""
     query = call.query
     cursor = Cursor(query.order or Order.ASCENDING, query.limit, query.iterator)
@@ -229,7 +229,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List the organisation's applications",
         access=Access.ORG,
-        query=ListQuery,
+        query=AppListQuery,
         body=Nothing,
         handler=page,
         answers={200: ListResponse[ApplicationOut]},
@@ -241,7 +241,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="Make an application",
         access=Access.ORG,
-        query=CreateQuery,
+        query=AppCreateQuery,
         body=ApplicationIn,
         handler=create,
         answers={200: ApplicationOut, 201: ApplicationOut},

@@ -5,12 +5,20 @@ from typing import Annotated, Final
 
 from msgspec import UNSET, UnsetType
 
-from tidings.api.attempts import TAG, Status
+from tidings.api.attempts import TAG, StatusParameter
 from tidings.api.fields import UID, URL, Channel, Name, Rate
 from tidings.api.messages import MessageOut, render_message
-from tidings.api.query import Channel as ChannelQuery
-from tidings.api.query import EndpointIterator, Flag, Instant, Limit, MessageIterator, Names, Query
-from tidings.api.query import Tag as TagQuery
+from tidings.api.query import (
+    ChannelParameter,
+    EndpointIterator,
+    Flag,
+    Instant,
+    MessageIterator,
+    Names,
+    PageLimit,
+    Query,
+    TagParameter,
+)
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Out, Timestamp, format_timestamp, listing
 from tidings.core import attempts
@@ -49,14 +57,14 @@ class MessageEndpointOut(Out, kw_only=True):
     next_attempt: Timestamp | None
 
 
-class MessagesQuery(Query, kw_only=True):
+class AttemptedMessagesQuery(Query, kw_only=True):
     """Filters and page of the messages of an endpoint."""
 
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     iterator: MessageIterator = None
-    channel: ChannelQuery = None
-    tag: TagQuery = None
-    status: Status = None
+    channel: ChannelParameter = None
+    tag: TagParameter = None
+    status: StatusParameter = None
     """Only messages with this status at the endpoint: 0 (success), 2 (fail) or 3 (sending). Others match nothing."""
     before: Instant = None
     """Only messages created before this timestamp. The list covers the 90 days before it."""
@@ -69,14 +77,14 @@ class MessagesQuery(Query, kw_only=True):
     event_types: Names = ()
 
 
-class DestinationsQuery(Query, kw_only=True):
+class AttemptedDestinationsQuery(Query, kw_only=True):
     """Page of the endpoints of a message."""
 
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     iterator: EndpointIterator = None
 
 
-async def page_of_messages(call: Call[MessagesQuery, Nothing]) -> Answer:
+async def page_of_messages(call: Call[AttemptedMessagesQuery, Nothing]) -> Answer:
     """Tell of the messages that an endpoint has been tried with, newest first, and how each stands."""
     query = call.query
     cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
@@ -92,7 +100,7 @@ async def page_of_messages(call: Call[MessagesQuery, Nothing]) -> Answer:
     return listing(found, lambda attempted: _render_message(attempted, with_content=query.with_content))
 
 
-async def page_of_destinations(call: Call[DestinationsQuery, Nothing]) -> Answer:
+async def page_of_destinations(call: Call[AttemptedDestinationsQuery, Nothing]) -> Answer:
     """Tell of the endpoints that a message has been tried with, deleted ones among them, and how it stands there."""
     cursor = Cursor(Order.ASCENDING, call.query.limit, call.query.iterator)
     found = await attempts.page_of_destinations(call.context.services, call.app, call.path["msg_id"], cursor)
@@ -147,7 +155,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List the messages that an endpoint has been tried with",
         access=Access.APP,
-        query=MessagesQuery,
+        query=AttemptedMessagesQuery,
         body=Nothing,
         handler=page_of_messages,
         answers={200: ListResponse[EndpointMessageOut]},
@@ -159,7 +167,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List the endpoints that a message has been tried with",
         access=Access.APP,
-        query=DestinationsQuery,
+        query=AttemptedDestinationsQuery,
         body=Nothing,
         handler=page_of_destinations,
         answers={200: ListResponse[MessageEndpointOut]},

@@ -10,14 +10,14 @@ from tidings.api.fields import URL
 from tidings.api.messages import MessageOut, render_message
 from tidings.api.query import (
     AttemptIterator,
-    Channel,
+    ChannelParameter,
     Flag,
     Instant,
-    Limit,
     Names,
+    PageLimit,
     Query,
-    Tag,
-    Uid,
+    TagParameter,
+    UidParameter,
     one_of,
 )
 from tidings.api.routes import EMPTY, Access, AnyRoute, Call, Nothing, Route
@@ -40,7 +40,7 @@ TAG: Final = "Message Attempt"
 _WITHHELD: Final = "{}"
 """Stands for a response that was not asked for."""
 
-Status = Annotated[MessageStatus | None, one_of(MessageStatus)]
+StatusParameter = Annotated[MessageStatus | None, one_of(MessageStatus)]
 CodeClass = Annotated[StatusCodeClass | None, one_of(StatusCodeClass)]
 
 
@@ -68,15 +68,15 @@ class CountOut(Out, kw_only=True):
     approximated: bool
 
 
-class CountQuery(Query, kw_only=True):
+class AttemptCountQuery(Query, kw_only=True):
     """Filters of attempts."""
 
-    status: Status = None
+    status: StatusParameter = None
     """Only attempts with this status: 0 (success) or 2 (fail). No stored attempt has another status."""
     status_code_class: CodeClass = None
     """Only attempts whose response has a status code of this class; 0 means without a response."""
-    channel: Channel = None
-    tag: Tag = None
+    channel: ChannelParameter = None
+    tag: TagParameter = None
     before: Instant = None
     """Only attempts made before this timestamp. The list covers the 90 days before it."""
     after: Instant = None
@@ -92,10 +92,10 @@ class CountQuery(Query, kw_only=True):
         )
 
 
-class ListQuery(CountQuery, kw_only=True):
+class AttemptListQuery(AttemptCountQuery, kw_only=True):
     """Filters and page of a list of attempts."""
 
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     iterator: AttemptIterator = None
     with_content: Flag = True
     """Include the response bodies. Otherwise `response` is the text `{}`."""
@@ -103,32 +103,32 @@ class ListQuery(CountQuery, kw_only=True):
     """Accepted for compatibility; it has no effect."""
 
     def cursor(self) -> Cursor:
-        """Return the part of the list that is wanted."""
+        """Return the cursor of the page."""
         return Cursor(Order.DESCENDING, self.limit, self.iterator, self.before, self.after)
 
 
-class EndpointQuery(ListQuery, kw_only=True):
+class EndpointAttemptsQuery(AttemptListQuery, kw_only=True):
     """Filters and page of the attempts of an endpoint."""
 
     with_msg: Flag = False
     """Include the message of each attempt, without its payload."""
 
 
-class MessageQuery(ListQuery, kw_only=True):
+class MessageAttemptsQuery(AttemptListQuery, kw_only=True):
     """Filters and page of the attempts of a message."""
 
-    endpoint_id: Uid = None
+    endpoint_id: UidParameter = None
     """Only attempts at the endpoint with this id or uid."""
 
 
-class GetQuery(Query, kw_only=True):
+class AttemptQuery(Query, kw_only=True):
     """How to return an attempt."""
 
     expanded_statuses: Flag = False
     """Accepted for compatibility; it has no effect."""
 
 
-async def page_of_endpoint(call: Call[EndpointQuery, Nothing]) -> Answer:
+async def page_of_endpoint(call: Call[EndpointAttemptsQuery, Nothing]) -> Answer:
     """Tell of the attempts to an endpoint, newest first."""
     query = call.query
     found = await attempts.page_of_endpoint(
@@ -142,7 +142,7 @@ async def page_of_endpoint(call: Call[EndpointQuery, Nothing]) -> Answer:
     return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
 
 
-async def page_of_message(call: Call[MessageQuery, Nothing]) -> Answer:
+async def page_of_message(call: Call[MessageAttemptsQuery, Nothing]) -> Answer:
     """Tell of the attempts of a message, newest first."""
     query = call.query
     found = await attempts.page_of_message(
@@ -156,7 +156,7 @@ async def page_of_message(call: Call[MessageQuery, Nothing]) -> Answer:
     return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
 
 
-async def page_of_pair(call: Call[ListQuery, Nothing]) -> Answer:
+async def page_of_pair(call: Call[AttemptListQuery, Nothing]) -> Answer:
     """Tell of the attempts of a message to one endpoint, newest first."""
     query = call.query
     found = await attempts.page_of_message(
@@ -170,7 +170,7 @@ async def page_of_pair(call: Call[ListQuery, Nothing]) -> Answer:
     return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
 
 
-async def count(call: Call[CountQuery, Nothing]) -> Answer:
+async def count(call: Call[AttemptCountQuery, Nothing]) -> Answer:
     """Count the attempts to an endpoint; of very many only the newest are looked at, and the answer says so."""
     query = call.query
     cursor = Cursor(Order.DESCENDING, before=query.before, after=query.after)
@@ -186,7 +186,7 @@ async def expunge(call: Call[Query, Nothing]) -> Answer:
     return Answer(204)
 
 
-async def get(call: Call[GetQuery, Nothing]) -> Answer:
+async def get(call: Call[AttemptQuery, Nothing]) -> Answer:
     """Tell of an attempt."""
     found = await attempts.get(call.context.services, call.app, call.path["msg_id"], call.path["attempt_id"])
     return answer(200, _render_attempt(found, with_content=True))
@@ -230,7 +230,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List the attempts to an endpoint",
         access=Access.APP,
-        query=EndpointQuery,
+        query=EndpointAttemptsQuery,
         body=Nothing,
         handler=page_of_endpoint,
         answers={200: ListResponse[MessageAttemptOut]},
@@ -242,7 +242,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List the attempts of a message",
         access=Access.APP,
-        query=MessageQuery,
+        query=MessageAttemptsQuery,
         body=Nothing,
         handler=page_of_message,
         answers={200: ListResponse[MessageAttemptOut]},
@@ -254,7 +254,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="Get an attempt",
         access=Access.APP,
-        query=GetQuery,
+        query=AttemptQuery,
         body=Nothing,
         handler=get,
         answers={200: MessageAttemptOut},
@@ -266,7 +266,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="Count the attempts to an endpoint",
         access=Access.APP,
-        query=CountQuery,
+        query=AttemptCountQuery,
         body=Nothing,
         handler=count,
         answers={200: CountOut},
@@ -303,7 +303,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List the attempts of a message, under an older path",
         access=Access.APP,
-        query=MessageQuery,
+        query=MessageAttemptsQuery,
         body=Nothing,
         handler=page_of_message,
         answers={200: ListResponse[MessageAttemptOut]},
@@ -316,7 +316,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List the attempts of a message to one endpoint",
         access=Access.APP,
-        query=ListQuery,
+        query=AttemptListQuery,
         body=Nothing,
         handler=page_of_pair,
         answers={200: ListResponse[MessageAttemptOut]},

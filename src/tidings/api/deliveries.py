@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from tidings.api.fields import URL
 from tidings.api.messages import TAG
-from tidings.api.query import Direction, EndpointIterator, Limit, Query
+from tidings.api.query import Direction, EndpointIterator, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Out, Timestamp, format_timestamp, listing
 from tidings.core import explanations
@@ -53,7 +53,7 @@ class DeliveryOut(Out, kw_only=True):
 class DeliveriesQuery(Query, kw_only=True):
     """Page of the deliveries of a message."""
 
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     iterator: EndpointIterator = None
     order: Direction = None
     """The sort order by the endpoint's creation: `ascending`, the default, lists the oldest endpoint first."""

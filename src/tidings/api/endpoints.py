@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from tidings.api.endpoint_bodies import EndpointIn, EndpointPatch, EndpointUpsertIn
 from tidings.api.endpoint_detail import EndpointDetailOut, detail_of
 from tidings.api.fields import URL, Channel, Metadata, Name, Rate, given
-from tidings.api.query import Direction, EndpointIterator, Limit, Query
+from tidings.api.query import Direction, EndpointIterator, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Out, Timestamp, answer, format_timestamp, listing
 from tidings.core import endpoints
@@ -43,10 +43,10 @@ class EndpointOut(Out, kw_only=True):
     x: EndpointDetailOut | UnsetType = UNSET
 
 
-class ListQuery(Query, kw_only=True):
+class EndpointListQuery(Query, kw_only=True):
     """Page of a list of endpoints."""
 
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     iterator: EndpointIterator = None
     order: Direction = None
     """The sort order by creation: `descending`, the default, lists the newest endpoint first."""
@@ -110,7 +110,7 @@ async def get(call: Call[Query, Nothing]) -> Answer:
     return answer(200, render_endpoint(await endpoints.get(call.context.services, call.app, call.path["endpoint_id"])))
 
 
-async def page(call: Call[ListQuery, Nothing]) -> Answer:
+async def page(call: Call[EndpointListQuery, Nothing]) -> Answer:
     """Tell of an application's endpoints, newest first."""
     query = call.query
     cursor = Cursor(query.order or Order.DESCENDING, query.limit, query.iterator)
@@ -146,7 +146,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List an application's endpoints",
         access=Access.APP,
-        query=ListQuery,
+        query=EndpointListQuery,
         body=Nothing,
         handler=page,
         answers={200: ListResponse[EndpointOut]},

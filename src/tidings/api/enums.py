@@ -10,18 +10,15 @@ from msgspec import inspect as types
 
 from tidings.api.field_docs import Docs, prose
 from tidings.api.health import HealthStatus
-from tidings.model.health import EndpointDisabledReason, EndpointHealthStatus
 from tidings.model.page import Order
 
 Json = dict[str, Any]
 
 NAMES: Final[dict[type[Enum], str]] = {
     Order: "Ordering",
-    EndpointHealthStatus: "EndpointHealthStatus",
-    EndpointDisabledReason: "EndpointDisabledReason",
     HealthStatus: "ServiceHealthStatus",
 }
-"""Enums that the document names otherwise than the code: as the contract does, or so that a stranger knows of what."""
+"""Enums with another name in the document than in the code: the name of the contract, or a more specific one."""
 
 
 def name_of(kind: type[Enum]) -> str:

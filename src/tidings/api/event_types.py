@@ -21,7 +21,7 @@ from tidings.api.fields import (
     unique,
     words_faults,
 )
-from tidings.api.query import Direction, Flag, Limit, NameIterator, Query
+from tidings.api.query import Direction, Flag, NameIterator, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, ListResponse, Out, Timestamp, answer, encode, format_timestamp, listing
 from tidings.core import event_types
@@ -174,10 +174,10 @@ class EventTypeOut(Out, kw_only=True):
     group_name: str | None
 
 
-class ListQuery(Query, kw_only=True):
+class EventTypeListQuery(Query, kw_only=True):
     """Filters and page of a list of event types."""
 
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     iterator: NameIterator = None
     order: Direction = None
     """The sort order by name: `ascending` by default."""
@@ -187,7 +187,7 @@ class ListQuery(Query, kw_only=True):
     """Include the schemas; otherwise `schemas` is null."""
 
 
-class DeleteQuery(Query, kw_only=True):
+class EventTypeDeleteQuery(Query, kw_only=True):
     """How to delete an event type."""
 
     expunge: Flag = False
@@ -230,7 +230,7 @@ async def patch(call: Call[Query, EventTypePatch]) -> Answer:
     )
 
 
-async def delete(call: Call[DeleteQuery, Nothing]) -> Answer:
+async def delete(call: Call[EventTypeDeleteQuery, Nothing]) -> Answer:
     """Archive an event type: who subscribes to it still does, and nobody else can. With `expunge` it is gone."""
     await event_types.drop(
         call.context.services, call.principal.org_id, call.path["event_type_name"], expunge=call.query.expunge
@@ -244,7 +244,7 @@ async def get(call: Call[Query, Nothing]) -> Answer:
     return answer(200, render_event_type(await event_types.get(call.context.services, call.principal, name)))
 
 
-async def page(call: Call[ListQuery, Nothing]) -> Answer:
+async def page(call: Call[EventTypeListQuery, Nothing]) -> Answer:
     """Tell of the organisation's event types by name."""
     query = call.query
     cursor = Cursor(query.order or Order.ASCENDING, query.limit, query.iterator)
@@ -283,7 +283,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List the organisation's event types",
         access=Access.ANY,
-        query=ListQuery,
+        query=EventTypeListQuery,
         body=Nothing,
         handler=page,
         answers={200: ListResponse[EventTypeOut]},
@@ -343,7 +343,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="Archive or delete an event type",
         access=Access.ORG,
-        query=DeleteQuery,
+        query=EventTypeDeleteQuery,
         body=Nothing,
         handler=delete,
         answers={204: None},

@@ -4,7 +4,7 @@
 from typing import Annotated, Final
 
 from tidings.api.http import File
-from tidings.api.query import DryRunQuery, Kind, Query, integer
+from tidings.api.query import DryRunQuery, ParameterType, Query, integer
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.tasks import StartedOut, started
 from tidings.core import exports
@@ -25,12 +25,14 @@ def _exact(value: str) -> int:
     return number
 
 
-class LinkQuery(Query, kw_only=True):
+class ExportLinkQuery(Query, kw_only=True):
     """The signature of a link to an export."""
 
-    expires: Annotated[int | None, Kind(_exact, {"type": "integer", "format": "int64"}, example=1777725000)] = None
+    expires: Annotated[
+        int | None, ParameterType(_exact, {"type": "integer", "format": "int64"}, example=1777725000)
+    ] = None
     """When the link expires, in seconds since 1970-01-01, as in the link."""
-    signature: Annotated[str | None, Kind(str, {"type": "string"}, example="5f2b9c")] = None
+    signature: Annotated[str | None, ParameterType(str, {"type": "string"}, example="5f2b9c")] = None
     """The signature of the link, in hexadecimal."""
 
 
@@ -45,7 +47,7 @@ async def export(call: Call[DryRunQuery, Nothing]) -> Answer:
     )
 
 
-async def fetch(call: Call[LinkQuery, Nothing]) -> Answer:
+async def fetch(call: Call[ExportLinkQuery, Nothing]) -> Answer:
     """Fetch an archive with the link that its task has told; no token is needed."""
     found = await exports.fetch(call.context.services, call.path["export_id"], call.query.expires, call.query.signature)
     return File(200, found, content_type="application/zip", name="webhook-models.zip")
@@ -71,7 +73,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="Fetch an export by its signed link",
         access=Access.OPEN,
-        query=LinkQuery,
+        query=ExportLinkQuery,
         body=Nothing,
         handler=fetch,
         answers={200: None},

@@ -13,10 +13,10 @@ from tidings.core.idempotency import Answer
 from tidings.core.services import as_app_error
 from tidings.errors import too_large
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+AsgiScope = MutableMapping[str, Any]
+AsgiReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+AsgiSend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 JSON: Final = (b"content-type", b"application/json")
@@ -48,7 +48,7 @@ class ClientGone(Exception):
     """The caller hung up in the middle of its request; there is nobody to answer."""
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
+async def read_body(headers: dict[bytes, bytes], receive: AsgiReceive, limit: int) -> bytes:
     """Return a request's body; refuses one that is too big before reading it, or while."""
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > limit:
@@ -64,7 +64,7 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -
     return await _read_rest(body, receive, limit)
 
 
-async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
+async def _read_rest(first: bytes, receive: AsgiReceive, limit: int) -> bytes:
     chunks, size, more = [first], len(first), True
     while more:
         message = await receive()
@@ -82,7 +82,7 @@ async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
 _response_buffer: Final = ResponseBuffer()
 
 
-async def send_body(scope: Scope, send: Send, body: bytes) -> None:
+async def send_body(scope: AsgiScope, send: AsgiSend, body: bytes) -> None:
     """Send the body of an answer that has begun: at once, or part by part if it is large."""
     if len(body) > PART:
         await _response_buffer.send(scope, send, body)
@@ -90,7 +90,7 @@ async def send_body(scope: Scope, send: Send, body: bytes) -> None:
         await send({"type": "http.response.body", "body": body})
 
 
-async def respond(scope: Scope, send: Send, given: Answer, extra: Headers = ()) -> None:
+async def respond(scope: AsgiScope, send: AsgiSend, given: Answer, extra: Headers = ()) -> None:
     """Send an answer with a JSON body, or with none. Whoever asks too often is told when to ask again."""
     kind = given.headers if isinstance(given, File) else [JSON]
     headers = [*kind, (b"content-length", b"%d" % len(given.body))] if given.body else []

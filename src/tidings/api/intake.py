@@ -16,7 +16,7 @@ import msgspec
 
 from tidings.api import query
 from tidings.api.context import Context
-from tidings.api.http import App, ClientGone, Receive, Scope, Send, answer_of, read_body, respond
+from tidings.api.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend, ClientGone, answer_of, read_body, respond
 from tidings.api.location import below_mount, has_encoded_slash
 from tidings.api.messages import ContentQuery, MessageIn, render_accepted
 from tidings.api.wire import decode, encode, refusal
@@ -53,7 +53,7 @@ class Intake:
 
     __slots__ = ("_context", "_decoder", "_rest")
 
-    def __init__(self, context: Context, rest: App) -> None:
+    def __init__(self, context: Context, rest: AsgiApp) -> None:
         self._context = context
         self._rest = rest
         self._decoder = msgspec.json.Decoder(MessageIn)
@@ -63,7 +63,7 @@ class Intake:
         """The largest body that is read."""
         return self._context.max_body_bytes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return

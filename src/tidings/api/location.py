@@ -4,7 +4,7 @@
 import re
 from typing import Any, Final
 
-from tidings.api.http import Scope
+from tidings.api.http import AsgiScope
 
 MOUNT: Final = "tidings.mount"
 """The scope's key for the path under which another application mounted this one; absent at the root."""
@@ -16,7 +16,7 @@ _PORTS: Final = range(1, 65_536)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-def below_mount(scope: Scope) -> Scope:
+def below_mount(scope: AsgiScope) -> AsgiScope:
     """Return the scope with the path below the mount in `path`; the mount itself is kept under `MOUNT`."""
     root: str = scope.get("root_path") or ""
     path: str = scope["path"]
@@ -27,7 +27,7 @@ def below_mount(scope: Scope) -> Scope:
     return {**scope, "path": path, "root_path": "", MOUNT: root.rstrip("/")}
 
 
-def has_encoded_slash(scope: Scope) -> bool:
+def has_encoded_slash(scope: AsgiScope) -> bool:
     """Return whether a segment of the path holds a slash: no id and no route does (RFC 3986, section 2.2).
 
     Without one it makes no difference whether a path is split first or decoded first.
@@ -36,7 +36,7 @@ def has_encoded_slash(scope: Scope) -> bool:
     return b"%" in raw and b"%2f" in raw.lower()
 
 
-def base_url(scope: Scope) -> str:
+def base_url(scope: AsgiScope) -> str:
     """Return the URL under which the caller reached this application, without a slash at its end.
 
     Of each `X-Forwarded-*` header the first element counts; one that cannot be part of a URL is ignored.
@@ -53,7 +53,7 @@ def base_url(scope: Scope) -> str:
     return f"{scheme}://{name}{'' if port is None else f':{port}'}{base_path(scope)}"
 
 
-def base_path(scope: Scope) -> str:
+def base_path(scope: AsgiScope) -> str:
     """Return the path under which the caller reached this application: the proxy's prefix, then the mount."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     prefix = _first(headers, b"x-forwarded-prefix").strip("/")

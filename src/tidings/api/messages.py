@@ -10,9 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tidings import ids
 from tidings.api.apps import ApplicationIn
 from tidings.api.fields import UID, Channel, Name, Object, Tag, set_faults, unique
-from tidings.api.query import Channel as ChannelQuery
-from tidings.api.query import Flag, Instant, Limit, MessageIterator, Names, Query
-from tidings.api.query import Tag as TagQuery
+from tidings.api.query import ChannelParameter, Flag, Instant, MessageIterator, Names, PageLimit, Query, TagParameter
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import (
     In,
@@ -220,19 +218,19 @@ class ContentQuery(Query, kw_only=True):
     """Include the payload. Otherwise `payload` is an empty object."""
 
 
-class ListQuery(Query, kw_only=True):
+class MessageListQuery(Query, kw_only=True):
     """Filters and page of a list of messages."""
 
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     iterator: MessageIterator = None
-    channel: ChannelQuery = None
+    channel: ChannelParameter = None
     before: Instant = None
     """Only messages created before this timestamp. The list covers the 90 days before it."""
     after: Instant = None
     """Only messages created at or after this timestamp. Without `before` the list covers the 90 days after it."""
     with_content: Flag = True
     """Include the payloads. Otherwise `payload` is an empty object."""
-    tag: TagQuery = None
+    tag: TagParameter = None
     event_types: Names = ()
 
 
@@ -243,7 +241,7 @@ async def get(call: Call[ContentQuery, Nothing]) -> Answer:
     return answer(200, render_message(found, with_content=with_content))
 
 
-async def page(call: Call[ListQuery, Nothing]) -> Answer:
+async def page(call: Call[MessageListQuery, Nothing]) -> Answer:
     """Tell of an application's messages, newest first."""
     query = call.query
     cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
@@ -300,7 +298,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List an application's messages",
         access=Access.APP,
-        query=ListQuery,
+        query=MessageListQuery,
         body=Nothing,
         handler=page,
         answers={200: ListResponse[MessageOut]},

@@ -8,7 +8,7 @@ from typing import Any, Final, get_origin
 
 from tidings import __version__
 from tidings.api.dry_run import DryRunOut
-from tidings.api.enums import name_of
+from tidings.api.enums import Json, name_of
 from tidings.api.field_docs import FieldDocs, prose
 from tidings.api.query import DryRunQuery, Parameter, Query, parameters_of
 from tidings.api.routes import PREFIX, Access, AnyRoute, EventStream
@@ -17,8 +17,6 @@ from tidings.api.texts import DRY_RUN, EXAMPLES, PATH, REFUSALS, RETRY_AFTER, SU
 from tidings.api.webhooks import TAG, WEBHOOKS
 from tidings.api.wire import HttpErrorOut, HTTPValidationError
 from tidings.model import text
-
-Json = dict[str, Any]
 
 _SCHEME: Final = "HTTPBearer"
 _ANYWHERE: Final = (400, 431, 500, 501, 503)

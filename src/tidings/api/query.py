@@ -32,8 +32,8 @@ class Query(msgspec.Struct, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kind:
-    """How one kind of parameter is read, checked and described."""
+class ParameterType:
+    """A type of parameter: how it is parsed, checked and described."""
 
     read: Callable[[str], object]
     schema: Schema
@@ -97,18 +97,18 @@ ITERATOR: Final = (
 )
 
 
-def iterator_of(prefix: str) -> Kind:
+def iterator_of(prefix: str) -> ParameterType:
     """Return the kind of an iterator over ids."""
     schema = {"type": "string", "pattern": f"^-?{prefix}{ids.PATTERN}$"}
     example = prefix + samples.APP.removeprefix(ids.APP)
-    return Kind(str, schema, _wrong_iterator(prefix), ("__all__",), text=ITERATOR, example=example)
+    return ParameterType(str, schema, _wrong_iterator(prefix), ("__all__",), text=ITERATOR, example=example)
 
 
 def _wrong_name_iterator(value: object) -> str | None:
     return text.wrong_name(str(value).removeprefix("-"))
 
 
-def one_of(choices: type[Enum], text_: str = "") -> Kind:
+def one_of(choices: type[Enum], text_: str = "") -> ParameterType:
     """Return the kind of a parameter with few values; the schema refers to the enum by its name."""
     known = {str(choice.value): choice for choice in choices}
 
@@ -118,15 +118,15 @@ def one_of(choices: type[Enum], text_: str = "") -> Kind:
             raise ValueError(f"unknown variant `{value}`, expected one of {expected}")
         return known[value]
 
-    return Kind(chosen, {"enum": choices}, text=text_, example=next(iter(choices)).value)
+    return ParameterType(chosen, {"enum": choices}, text=text_, example=next(iter(choices)).value)
 
 
 _NAME_SCHEMA: Final = {"type": "string", "maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 
-Flag = Annotated[bool, Kind(_boolean, {"type": "boolean"}, example=True)]
-Limit = Annotated[
+Flag = Annotated[bool, ParameterType(_boolean, {"type": "boolean"}, example=True)]
+PageLimit = Annotated[
     int,
-    Kind(
+    ParameterType(
         integer,
         {"type": "integer", "format": "uint64", "minimum": 1, "maximum": LIMIT_MAX},
         _wrong_limit,
@@ -136,7 +136,9 @@ Limit = Annotated[
     ),
 ]
 Direction = Annotated[Order | None, one_of(Order, "The sort order of the list.")]
-Instant = Annotated[int | None, Kind(_timestamp, {"type": "string", "format": "date-time"}, example=samples.TIMESTAMP)]
+Instant = Annotated[
+    int | None, ParameterType(_timestamp, {"type": "string", "format": "date-time"}, example=samples.TIMESTAMP)
+]
 """A timestamp, in milliseconds."""
 AppIterator = Annotated[str | None, iterator_of(ids.APP)]
 EndpointIterator = Annotated[str | None, iterator_of(ids.ENDPOINT)]
@@ -148,7 +150,7 @@ _NAME_ITERATOR: Final = (
 )
 NameIterator = Annotated[
     str | None,
-    Kind(
+    ParameterType(
         str,
         {"type": "string", "pattern": _NAME_ITERATOR},
         _wrong_name_iterator,
@@ -157,13 +159,15 @@ NameIterator = Annotated[
         example=samples.EVENT_TYPE,
     ),
 ]
-Uid = Annotated[
+UidParameter = Annotated[
     str | None,
-    Kind(str, {**_NAME_SCHEMA, "minLength": 1}, _each(text.wrong_name), ("__all__",), example=samples.ENDPOINT),
+    ParameterType(
+        str, {**_NAME_SCHEMA, "minLength": 1}, _each(text.wrong_name), ("__all__",), example=samples.ENDPOINT
+    ),
 ]
-Channel = Annotated[
+ChannelParameter = Annotated[
     str | None,
-    Kind(
+    ParameterType(
         str,
         {"type": "string", "maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_.:+]+$"},
         _each(text.wrong_channel),
@@ -172,9 +176,9 @@ Channel = Annotated[
         example=samples.CHANNEL,
     ),
 ]
-Tag = Annotated[
+TagParameter = Annotated[
     str | None,
-    Kind(
+    ParameterType(
         str,
         {"type": "string", "maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_./\\#]+$"},
         _each(text.wrong_tag),
@@ -185,7 +189,7 @@ Tag = Annotated[
 ]
 Names = Annotated[
     tuple[str, ...],
-    Kind(
+    ParameterType(
         str,
         _NAME_SCHEMA,
         _each(text.wrong_name),
@@ -210,7 +214,7 @@ class Parameter:
     """One declared parameter."""
 
     name: str
-    kind: Kind
+    kind: ParameterType
     default: object
     field: str
     """What the struct calls it."""
@@ -221,7 +225,7 @@ def parameters_of(declared: type[Query]) -> tuple[Parameter, ...]:
     """Return the parameters that a struct declares, in order."""
     found = []
     for each in msgspec.structs.fields(declared):
-        kinds = [extra for extra in get_args(each.type) if isinstance(extra, Kind)]
+        kinds = [extra for extra in get_args(each.type) if isinstance(extra, ParameterType)]
         if get_origin(each.type) is not Annotated or not kinds:
             raise TypeError(f"{declared.__name__}.{each.name} is of no kind of parameter")
         found.append(Parameter(each.encode_name, kinds[0], each.default, each.name))

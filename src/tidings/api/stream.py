@@ -13,7 +13,7 @@ from typing import Final
 
 from tidings import observe
 from tidings.api import response_buffer
-from tidings.api.http import Receive, Scope, Send
+from tidings.api.http import AsgiReceive, AsgiScope, AsgiSend
 from tidings.core.idempotency import Answer
 
 STALL_SECONDS: Final = 10.0
@@ -39,7 +39,7 @@ class Stream(Answer):
     parts: Callable[[], AsyncGenerator[bytes, None]] = _nothing
     hang_up: Callable[[], None] = lambda: None
 
-    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def run(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Send the parts, one when the one before has been taken."""
         try:
             await send({"type": "http.response.start", "status": self.status, "headers": _HEADERS})
@@ -48,7 +48,7 @@ class Stream(Answer):
         finally:
             self.hang_up()
 
-    async def _send_until_end(self, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def _send_until_end(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> bool:
         """Return whether the reader received everything; disconnect one that did not."""
         disconnected = asyncio.create_task(_listen(receive, self.hang_up), name="stream")
         try:
@@ -59,7 +59,7 @@ class Stream(Answer):
         finally:
             disconnected.cancel()
 
-    async def _send_all(self, send: Send) -> bool:
+    async def _send_all(self, send: AsgiSend) -> bool:
         """Return whether the reader took every part in time."""
         async with contextlib.aclosing(self.parts()) as parts:
             async for part in parts:
@@ -71,14 +71,14 @@ class Stream(Answer):
         return True
 
 
-async def _listen(receive: Receive, hang_up: Callable[[], None]) -> None:
+async def _listen(receive: AsgiReceive, hang_up: Callable[[], None]) -> None:
     """Wait for the reader to disconnect; it sends nothing else."""
     while (await receive())["type"] != "http.disconnect":
         pass
     hang_up()
 
 
-async def _cut_off(scope: Scope, disconnected: Awaitable[None]) -> None:
+async def _cut_off(scope: AsgiScope, disconnected: Awaitable[None]) -> None:
     """End the connection of a reader that does not read."""
     observe.count("streams.dropped")
     extension = scope.get("extensions", {}).get(ABORT)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from tidings import ids
 from tidings.api import samples
-from tidings.api.query import ITERATOR, Direction, Kind, Limit, Query, integer, one_of
+from tidings.api.query import ITERATOR, Direction, PageLimit, ParameterType, Query, integer, one_of
 from tidings.api.routes import Access, AnyRoute, Call, EventStream, Nothing, Route
 from tidings.api.task_stream import stream_task
 from tidings.api.tasks import BackgroundTaskOut, render_task
@@ -67,28 +67,28 @@ def _wrong_key(value: object) -> str | None:
 
 
 _KEY_LONGEST: Final = 512
-_WAIT: Final = Kind(
+_WAIT: Final = ParameterType(
     integer, {"type": "integer", "minimum": 0, "maximum": WAIT_MAX}, _wrong_wait, ("timeout",), example=30
 )
 _KEY_PATTERN: Final = rf"^(-[^\x00]{{1,{_KEY_LONGEST}}}|[^\x00\-][^\x00]{{0,{_KEY_LONGEST - 1}}})$"
-_KEY: Final = Kind(
+_KEY: Final = ParameterType(
     str, {"type": "string", "pattern": _KEY_PATTERN}, _wrong_key, ("__all__",), text=ITERATOR, example=samples.MESSAGE
 )
 
 
-class WaitQuery(Query, kw_only=True):
+class TaskWaitQuery(Query, kw_only=True):
     """How long to wait."""
 
     timeout: Annotated[int, _WAIT] = WAIT_DEFAULT
     """Maximum time to wait, in seconds, from 0 to 60."""
 
 
-class ItemsQuery(Query, kw_only=True):
+class TaskItemsQuery(Query, kw_only=True):
     """Filters and page of the items of a task."""
 
     outcome: Annotated[TaskItemOutcome | None, one_of(TaskItemOutcome)] = None
     """Only items with this outcome."""
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     iterator: Annotated[str | None, _KEY] = None
     order: Direction = None
     """The sort order by the item's id: `ascending` by default."""
@@ -114,7 +114,7 @@ async def retry(call: Call[Query, Nothing]) -> Answer:
     return await _run_command(call, tasks.retry)
 
 
-async def wait(call: Call[WaitQuery, Nothing]) -> Answer:
+async def wait(call: Call[TaskWaitQuery, Nothing]) -> Answer:
     """Answer when a task has ended, or when the time is over with how it stands."""
     task_id = _task_id(call)
     task = await tasks.get(call.context.services, call.principal, task_id)
@@ -142,7 +142,7 @@ async def follow(call: Call[Query, Nothing]) -> Answer:
     )
 
 
-async def items(call: Call[ItemsQuery, Nothing]) -> Answer:
+async def items(call: Call[TaskItemsQuery, Nothing]) -> Answer:
     """List what has become of each item of a task.
 
     Of a message: `rearmed` while it is still to be sent, `delivered` or `failed` once it has been, `skipped` with the
@@ -228,7 +228,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="Wait for the end of a background task",
         access=Access.ANY,
-        query=WaitQuery,
+        query=TaskWaitQuery,
         body=Nothing,
         handler=wait,
         answers={200: BackgroundTaskOut},
@@ -252,7 +252,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List what has become of each item of a background task",
         access=Access.ANY,
-        query=ItemsQuery,
+        query=TaskItemsQuery,
         body=Nothing,
         handler=items,
         answers={200: ListResponse[TaskItemOut]},

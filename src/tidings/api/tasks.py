@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
 from tidings.api import sdk
-from tidings.api.query import Direction, Kind, Limit, Query, TaskIterator, one_of
+from tidings.api.query import Direction, PageLimit, ParameterType, Query, TaskIterator, one_of
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Out, Timestamp, answer, format_timestamp, listing
 from tidings.core import outcomes, tasks
@@ -119,17 +119,17 @@ class BackgroundTaskOut(Out, kw_only=True):
     x: TaskDetailOut | UnsetType = UNSET
 
 
-class ListQuery(Query, kw_only=True):
+class TaskListQuery(Query, kw_only=True):
     """Filters and page of a list of background tasks."""
 
     status: Annotated[BackgroundTaskStatus | None, one_of(BackgroundTaskStatus)] = None
     """Only tasks with this status."""
     task: Annotated[
         BackgroundTaskType | None,
-        Kind(_type_of, {"enum": BackgroundTaskType}, example=BackgroundTaskType.RECOVER.value),
+        ParameterType(_type_of, {"enum": BackgroundTaskType}, example=BackgroundTaskType.RECOVER.value),
     ] = None
     """Only tasks of this kind."""
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     iterator: TaskIterator = None
     order: Direction = None
     """The sort order by creation: `descending`, the default, lists the newest task first."""
@@ -161,7 +161,7 @@ async def get(call: Call[Query, Nothing]) -> Answer:
     return answer(200, render_task(task, call.agent, found.get(task.id)))
 
 
-async def page(call: Call[ListQuery, Nothing]) -> Answer:
+async def page(call: Call[TaskListQuery, Nothing]) -> Answer:
     """Tell of the caller's tasks, newest first."""
     query = call.query
     found = await tasks.page(
@@ -249,7 +249,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="List the background tasks of the past 90 days",
         access=Access.ANY,
-        query=ListQuery,
+        query=TaskListQuery,
         body=Nothing,
         handler=page,
         answers={200: ListResponse[BackgroundTaskOut]},

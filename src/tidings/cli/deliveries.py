@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidings.cli.remote import Remote
-from tidings.cli.tasks import DEFAULT_URL, AsJson, Token, Url
+from tidings.cli.tasks import DEFAULT_URL, JsonOption, TokenOption, UrlOption
 
 app = typer.Typer(help="Deliveries of messages to endpoints.", no_args_is_help=True)
 _COLUMNS: Final = ("endpoint", "state", "reason", "attempts", "next attempt", "detail")
@@ -22,7 +22,7 @@ def deliveries() -> None:
     """Group the commands."""
 
 
-class Reason(msgspec.Struct):
+class RemoteDeliveryReason(msgspec.Struct):
     """Why a delivery has its state."""
 
     code: str
@@ -30,12 +30,12 @@ class Reason(msgspec.Struct):
     certain: bool = True
 
 
-class Delivery(msgspec.Struct, rename="camel"):
+class RemoteDelivery(msgspec.Struct, rename="camel"):
     """A delivery as the server returns it."""
 
     endpoint_id: str
     state: str
-    reason: Reason
+    reason: RemoteDeliveryReason
     attempt_count: int = 0
     next_attempt_at: str | None = None
 
@@ -53,15 +53,15 @@ class Delivery(msgspec.Struct, rename="camel"):
         )
 
 
-class Listed(msgspec.Struct):
+class RemoteDeliveryPage(msgspec.Struct):
     """A page of deliveries."""
 
-    data: list[Delivery]
+    data: list[RemoteDelivery]
     done: bool
     iterator: str | None = None
 
 
-_page: Final = msgspec.json.Decoder(Listed)
+_page: Final = msgspec.json.Decoder(RemoteDeliveryPage)
 
 
 @app.command("explain")
@@ -71,9 +71,9 @@ def explain(  # noqa: PLR0913 - each is a flag
     *,
     limit: Annotated[int, typer.Option(min=1, max=250, help="Endpoints on a page.")] = 50,
     iterator: Annotated[str | None, typer.Option(help="Where the previous page ended.")] = None,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    as_json: AsJson = False,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show for every endpoint where a message is, and why; `?` marks a reason that is not certain."""
     path = f"/api/v1/app/{quote(app_ref, safe='')}/msg/{quote(msg_ref, safe='')}/delivery"
@@ -87,7 +87,7 @@ def explain(  # noqa: PLR0913 - each is a flag
         typer.echo(f"There are more: --iterator {page.iterator}", err=True)
 
 
-def _print(found: list[Delivery]) -> None:
+def _print(found: list[RemoteDelivery]) -> None:
     """Print a table for people, and lines of tab-separated fields for programs."""
     console = Console()
     if not console.is_terminal:

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tidings.cli.remote import Remote
-from tidings.cli.tasks import DEFAULT_URL, AsJson, TaskId, Token, Url, print_task
+from tidings.cli.tasks import DEFAULT_URL, JsonOption, TaskIdArgument, TokenOption, UrlOption, print_task
 
 
-class Outcome(Enum):
+class RemoteItemOutcome(Enum):
     """The outcome of an item of a task."""
 
     REARMED = "rearmed"
@@ -27,7 +27,7 @@ class Outcome(Enum):
     AGGREGATED = "aggregated"
 
 
-class Item(msgspec.Struct, rename="camel"):
+class RemoteItem(msgspec.Struct, rename="camel"):
     """An item as the server returns it."""
 
     id: str
@@ -44,33 +44,41 @@ class Item(msgspec.Struct, rename="camel"):
         return self.msg_id or self.id, self.outcome, self.reason or code or "", self.at or ""
 
 
-class Items(msgspec.Struct):
+class RemoteItemPage(msgspec.Struct):
     """A page of items."""
 
-    data: list[Item]
+    data: list[RemoteItem]
     done: bool
     iterator: str | None = None
 
 
-_items: Final = msgspec.json.Decoder(Items)
+_items: Final = msgspec.json.Decoder(RemoteItemPage)
 
 
-def cancel(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+def cancel(
+    task_id: TaskIdArgument, *, url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_json: JsonOption = False
+) -> None:
     """Cancel a task, and the deliveries it rescheduled that are not in flight."""
     _command(Remote(url, token), task_id, "cancel", as_json=as_json)
 
 
-def pause(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+def pause(
+    task_id: TaskIdArgument, *, url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_json: JsonOption = False
+) -> None:
     """Pause a task."""
     _command(Remote(url, token), task_id, "pause", as_json=as_json)
 
 
-def resume(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+def resume(
+    task_id: TaskIdArgument, *, url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_json: JsonOption = False
+) -> None:
     """Resume a paused task."""
     _command(Remote(url, token), task_id, "resume", as_json=as_json)
 
 
-def retry(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+def retry(
+    task_id: TaskIdArgument, *, url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_json: JsonOption = False
+) -> None:
     """Retry a failed task from where it failed."""
     _command(Remote(url, token), task_id, "retry", as_json=as_json)
 
@@ -80,14 +88,14 @@ def _command(remote: Remote, task_id: str, name: str, *, as_json: bool) -> None:
 
 
 def items(  # noqa: PLR0913 - each is a flag
-    task_id: TaskId,
+    task_id: TaskIdArgument,
     *,
-    outcome: Annotated[Outcome | None, typer.Option(help="Show only items with this outcome.")] = None,
+    outcome: Annotated[RemoteItemOutcome | None, typer.Option(help="Show only items with this outcome.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=250, help="Show at most this many.")] = 50,
     iterator: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    as_json: AsJson = False,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the outcome of each item of a task."""
     outcome_value = None if outcome is None else outcome.value
@@ -102,7 +110,7 @@ def items(  # noqa: PLR0913 - each is a flag
         typer.echo(f"There are more: --iterator {page.iterator}", err=True)
 
 
-def _print(found: list[Item]) -> None:
+def _print(found: list[RemoteItem]) -> None:
     """Print a table for people, and lines of tab-separated fields for programs."""
     console = Console()
     if not console.is_terminal:

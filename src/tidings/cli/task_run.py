@@ -11,34 +11,40 @@ import msgspec
 import typer
 
 from tidings.cli.remote import BadArgumentError, Remote
-from tidings.cli.tasks import DEFAULT_URL, AsJson, Token, Url, follow
+from tidings.cli.tasks import DEFAULT_URL, JsonOption, TokenOption, UrlOption, follow
 from tidings.cli.timestamps import parse_timestamp
 from tidings.clock import SystemClock
 from tidings.model import surrogates
 
 app = typer.Typer(help="Start a background task.", no_args_is_help=True)
 
-App: TypeAlias = Annotated[str, typer.Argument(metavar="APP", help="The application's id or uid.")]
-Endpoint: TypeAlias = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id or uid.")]
-Since: TypeAlias = Annotated[str, typer.Option(help="Start of the range: an age (`2h`) or a timestamp in RFC 3339.")]
-Until: TypeAlias = Annotated[str | None, typer.Option(help="End of the range; now unless given.")]
-Rate: TypeAlias = Annotated[int | None, typer.Option("--rate", min=1, help="Send at most this many messages a second.")]
-Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Also for a disabled endpoint: waits for it.")]
-DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Show what the task would do, without starting it.")]
-Wait: TypeAlias = Annotated[bool, typer.Option("--wait", help="Follow the task to its end.")]
+AppArgument: TypeAlias = Annotated[str, typer.Argument(metavar="APP", help="The application's id or uid.")]
+EndpointArgument: TypeAlias = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id or uid.")]
+SinceOption: TypeAlias = Annotated[
+    str, typer.Option(help="Start of the range: an age (`2h`) or a timestamp in RFC 3339.")
+]
+UntilOption: TypeAlias = Annotated[str | None, typer.Option(help="End of the range; now unless given.")]
+RateOption: TypeAlias = Annotated[
+    int | None, typer.Option("--rate", min=1, help="Send at most this many messages a second.")
+]
+ForceOption: TypeAlias = Annotated[bool, typer.Option("--force", help="Also for a disabled endpoint: waits for it.")]
+DryRunOption: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", help="Show what the task would do, without starting it.")
+]
+WaitOption: TypeAlias = Annotated[bool, typer.Option("--wait", help="Follow the task to its end.")]
 
 _STDIN: Final = "-"
 _clock: Final = SystemClock()
 
 
-class Started(msgspec.Struct):
-    """A task that has been started."""
+class StartedTask(msgspec.Struct):
+    """The response to a started task."""
 
     id: str
 
 
 class DryRunResult(msgspec.Struct, rename="camel"):
-    """What a task would do."""
+    """The estimate of a task."""
 
     task: str
     total: int | None
@@ -54,7 +60,7 @@ class DryRunResult(msgspec.Struct, rename="camel"):
         return [("task", self.task), ("total", total), ("takes", seconds), ("sample", " ".join(self.sample))]
 
 
-_started: Final = msgspec.json.Decoder(Started)
+_started: Final = msgspec.json.Decoder(StartedTask)
 _dry_run_result: Final = msgspec.json.Decoder(DryRunResult)
 
 
@@ -111,18 +117,18 @@ def _force_flag(force: bool) -> str | None:  # noqa: FBT001 - a flag, passed on
 
 @app.command("recover")
 def recover(  # noqa: PLR0913 - each is a flag
-    app_id: App,
-    endpoint_id: Endpoint,
+    app_id: AppArgument,
+    endpoint_id: EndpointArgument,
     *,
-    since: Since,
-    until: Until = None,
-    rate: Rate = None,
-    force: Force = False,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    as_json: AsJson = False,
+    since: SinceOption,
+    until: UntilOption = None,
+    rate: RateOption = None,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = False,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Resend the messages whose delivery to an endpoint failed."""
     path = _endpoint_path(app_id, endpoint_id, "recover")
@@ -132,18 +138,18 @@ def recover(  # noqa: PLR0913 - each is a flag
 
 @app.command("replay")
 def replay(  # noqa: PLR0913 - each is a flag
-    app_id: App,
-    endpoint_id: Endpoint,
+    app_id: AppArgument,
+    endpoint_id: EndpointArgument,
     *,
-    since: Since,
-    until: Until = None,
-    rate: Rate = None,
-    force: Force = False,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    as_json: AsJson = False,
+    since: SinceOption,
+    until: UntilOption = None,
+    rate: RateOption = None,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = False,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Send the messages that an endpoint has never been sent."""
     path = _endpoint_path(app_id, endpoint_id, "replay-missing")
@@ -153,23 +159,23 @@ def replay(  # noqa: PLR0913 - each is a flag
 
 @app.command("bulk-replay")
 def bulk_replay(  # noqa: PLR0913 - each is a flag
-    app_id: App,
-    endpoint_id: Endpoint,
+    app_id: AppArgument,
+    endpoint_id: EndpointArgument,
     *,
-    since: Since,
-    until: Until = None,
+    since: SinceOption,
+    until: UntilOption = None,
     event_type: Annotated[list[str] | None, typer.Option(help="Only this event type; may be repeated.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only messages with this channel.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only messages with this tag.")] = None,
     status: Annotated[int | None, typer.Option(min=0, max=4, help="Only those that ended so: 0 delivered …")] = None,
     code_class: Annotated[int | None, typer.Option(help="Only those answered so: 0, 100, 200, … 500.")] = None,
-    rate: Rate = None,
-    force: Force = False,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    as_json: AsJson = False,
+    rate: RateOption = None,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = False,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Resend messages that an endpoint was sent before, delivered or not."""
     filters = {"channel": channel, "tag": tag, "status": status, "statusCodeClass": code_class}
@@ -181,14 +187,14 @@ def bulk_replay(  # noqa: PLR0913 - each is a flag
 @app.command("stats")
 def stats(  # noqa: PLR0913 - each is a flag
     *,
-    since: Since,
+    since: SinceOption,
     until: Annotated[str, typer.Option(help="End of the range: an age (`0s`) or a timestamp in RFC 3339.")] = "0s",
     app_id: Annotated[list[str] | None, typer.Option("--app", help="Only this application; may be repeated.")] = None,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    as_json: AsJson = False,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = False,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Count the attempts of each application."""
     window = {"since": parse_timestamp(since, "--since", _clock), "until": parse_timestamp(until, "--until", _clock)}
@@ -200,11 +206,11 @@ def stats(  # noqa: PLR0913 - each is a flag
 @app.command("aggregate")
 def aggregate(
     *,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    as_json: AsJson = False,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = False,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the event types to which the endpoints of each application subscribe."""
     _Options(Remote(url, token), dry_run, wait, as_json).start("PUT", "/stats/usage/event-types")
@@ -212,13 +218,13 @@ def aggregate(
 
 @app.command("purge")
 def purge(
-    app_id: App,
+    app_id: AppArgument,
     *,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    as_json: AsJson = False,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = False,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete the payloads of all messages of an application. This cannot be undone."""
     _Options(Remote(url, token), dry_run, wait, as_json).start(
@@ -233,11 +239,11 @@ def broadcast(  # noqa: PLR0913 - each is a flag
     *,
     event_id: Annotated[str | None, typer.Option(help="Applications that have a message with it are left out.")] = None,
     channel: Annotated[list[str] | None, typer.Option(help="A channel of the message; may be repeated.")] = None,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    as_json: AsJson = False,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = False,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Send a message to every application."""
     more = {"eventId": event_id, "channels": channel or None}
@@ -248,11 +254,11 @@ def broadcast(  # noqa: PLR0913 - each is a flag
 @app.command("export")
 def export(
     *,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    as_json: AsJson = False,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = False,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Export the event types as an archive, with models for Python and TypeScript."""
     _Options(Remote(url, token), dry_run, wait, as_json).start("POST", "/event-type/export/openapi")

@@ -20,25 +20,25 @@ _UNREACHABLE_SECONDS: Final = 30.0
 
 app = typer.Typer(help="Background tasks of a running server.", no_args_is_help=True)
 
-Url: TypeAlias = Annotated[str, typer.Option("--url", envvar="TIDINGS_URL", help="Where the server is.")]
-Token: TypeAlias = Annotated[
+UrlOption: TypeAlias = Annotated[str, typer.Option("--url", envvar="TIDINGS_URL", help="Where the server is.")]
+TokenOption: TypeAlias = Annotated[
     str | None, typer.Option("--token", envvar="TIDINGS_TOKEN", help="A token, as `tidings jwt generate` makes it.")
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the server's JSON.")]
-TaskId: TypeAlias = Annotated[str, typer.Argument(metavar="TASK", help="The task's id, `qtask_…`.")]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the server's JSON.")]
+TaskIdArgument: TypeAlias = Annotated[str, typer.Argument(metavar="TASK", help="The task's id, `qtask_…`.")]
 DEFAULT_URL: Final = "http://127.0.0.1:8071"
 
 
-class Status(Enum):
-    """The three words for how far a task is."""
+class RemoteTaskStatus(Enum):
+    """The three statuses of a task in the contract."""
 
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"
 
 
-class Measure(msgspec.Struct, rename="camel"):
-    """How far a task has come."""
+class RemoteTaskProgress(msgspec.Struct, rename="camel"):
+    """The progress of a task."""
 
     done: int = 0
     skipped: int = 0
@@ -47,19 +47,19 @@ class Measure(msgspec.Struct, rename="camel"):
     eta_seconds: int | None = None
 
 
-class Trouble(msgspec.Struct):
+class RemoteTaskError(msgspec.Struct):
     """The error of a failed task."""
 
     code: str
     detail: str
 
 
-class Detail(msgspec.Struct, rename="camel"):
-    """What the contract has no member for."""
+class RemoteTaskDetail(msgspec.Struct, rename="camel"):
+    """The members of a task that the contract does not have."""
 
     state: str
-    progress: Measure
-    error: Trouble | None = None
+    progress: RemoteTaskProgress
+    error: RemoteTaskError | None = None
 
 
 class RemoteTask(msgspec.Struct, rename="camel"):
@@ -67,30 +67,30 @@ class RemoteTask(msgspec.Struct, rename="camel"):
 
     id: str
     task: str
-    status: Status
+    status: RemoteTaskStatus
     updated_at: str
     data: dict[str, Any]
-    x: Detail | None = None
+    x: RemoteTaskDetail | None = None
 
     @property
     def state(self) -> str:
         return self.status.value if self.x is None else self.x.state
 
     @property
-    def measure(self) -> Measure:
-        return Measure() if self.x is None else self.x.progress
+    def progress(self) -> RemoteTaskProgress:
+        return RemoteTaskProgress() if self.x is None else self.x.progress
 
     @property
     def visited(self) -> int:
-        return self.measure.done + self.measure.skipped
+        return self.progress.done + self.progress.skipped
 
     @property
     def progress_text(self) -> str:
-        total = self.measure.total
+        total = self.progress.total
         return str(self.visited) if total is None else f"{self.visited}/{total}"
 
 
-class Listed(msgspec.Struct):
+class RemoteTaskPage(msgspec.Struct):
     """A page of tasks."""
 
     data: list[RemoteTask]
@@ -99,19 +99,19 @@ class Listed(msgspec.Struct):
 
 
 _one: Final = msgspec.json.Decoder(RemoteTask)
-_page: Final = msgspec.json.Decoder(Listed)
+_page: Final = msgspec.json.Decoder(RemoteTaskPage)
 
 
 @app.command("list")
 def list_tasks(  # noqa: PLR0913 - each is a flag
     *,
-    status: Annotated[Status | None, typer.Option(help="Show only items with this outcome.")] = None,
+    status: Annotated[RemoteTaskStatus | None, typer.Option(help="Show only tasks with this status.")] = None,
     task: Annotated[str | None, typer.Option(help="Only of this kind, for example endpoint.recover.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=250, help="Show at most this many.")] = 50,
     iterator: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    as_json: AsJson = False,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the tasks of the past 90 days, newest first."""
     status_value = None if status is None else status.value
@@ -128,13 +128,17 @@ def list_tasks(  # noqa: PLR0913 - each is a flag
 
 
 @app.command("get")
-def get_task(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+def get_task(
+    task_id: TaskIdArgument, *, url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_json: JsonOption = False
+) -> None:
     """Show one task."""
     print_task(_fetch(Remote(url, token), task_id), as_json=as_json)
 
 
 @app.command("watch")
-def watch_task(task_id: TaskId, *, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+def watch_task(
+    task_id: TaskIdArgument, *, url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_json: JsonOption = False
+) -> None:
     """Follow one task to its end; exit with 0 if it finished, with 1 if it failed."""
     follow(Remote(url, token), task_id, as_json=as_json)
 
@@ -155,7 +159,7 @@ def follow(remote: Remote, task_id: str, *, as_json: bool) -> None:
         last = _follow_plainly(remote, task_id, as_json=as_json)
     else:
         last = _follow_on_a_bar(remote, task_id, console)
-    if last.status is Status.FAILED:
+    if last.status is RemoteTaskStatus.FAILED:
         trouble = None if last.x is None else last.x.error
         typer.echo(f"tidings: {task_id} failed" + (f": {trouble.detail}" if trouble else ""), err=True)
         raise typer.Exit(1)
@@ -252,7 +256,7 @@ def _follow_plainly(remote: Remote, task_id: str, *, as_json: bool) -> RemoteTas
             if line != printed:
                 typer.echo(line)
                 printed = line
-            if task.status is not Status.RUNNING:
+            if task.status is not RemoteTaskStatus.RUNNING:
                 return task
         time.sleep(_POLL_SECONDS)
 
@@ -267,14 +271,14 @@ def _follow_on_a_bar(remote: Remote, task_id: str, console: Console) -> RemoteTa
             if task is None:
                 progress.update(bar, status="the server does not answer; waiting")
             else:
-                progress.update(bar, total=task.measure.total, completed=task.visited, status=_status_line(task))
-                if task.status is not Status.RUNNING:
+                progress.update(bar, total=task.progress.total, completed=task.visited, status=_status_line(task))
+                if task.status is not RemoteTaskStatus.RUNNING:
                     return task
             time.sleep(_POLL_SECONDS)
 
 
 def _status_line(task: RemoteTask) -> str:
     line = f"{task.state} {task.progress_text}"
-    if task.measure.eta_seconds is not None:
-        line += f", {task.measure.eta_seconds} s left"
+    if task.progress.eta_seconds is not None:
+        line += f", {task.progress.eta_seconds} s left"
     return line
