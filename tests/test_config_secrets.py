@@ -47,7 +47,7 @@ def test_a_short_secret_is_named_and_not_shown(tmp_path: Path) -> None:
         said = tidings(*command, folder=tmp_path, environment="prod", jwt_secret="hunter2hunter2")
 
         assert 2 == said.code
-        assert "jwt_secret has 14 bytes" in said.complaint
+        assert "jwt_secret has 14 bytes" in said.error_line
         assert "hunter2" not in said.out + said.err
 
 

@@ -38,8 +38,8 @@ class Wire:
     """How many connections are open."""
     bounds: ConnectionLimits
 
-    async def say(self, *pieces: bytes, answers: int = 1) -> list[Reply]:
-        """Write pieces one after the other, then read so many answers."""
+    async def exchange(self, *pieces: bytes, answers: int = 1) -> list[Reply]:
+        """Write pieces one after the other, then read this many responses."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             for piece in pieces:

@@ -133,7 +133,7 @@ async def test_a_uid_is_an_organisations_own(api: Api) -> None:
         ("PATCH", {"metadata": {"k": "v" * 5000}}, ["body", "metadata"], "metadata may have at most 4096 bytes"),
     ],
 )
-async def test_what_breaks_a_rule_is_told(lite: Api, method: str, body: Json, place: list[str], words: str) -> None:
+async def test_what_breaks_a_rule_is_reported(lite: Api, method: str, body: Json, place: list[str], words: str) -> None:
     app = await lite.app()
 
     ((loc, msg, _),) = faults(await lite.call(method, f"/app/{app}", json=body))

@@ -100,7 +100,7 @@ async def test_one_of_many_at_once_makes_it_and_the_others_get_it(api: Api) -> N
         ),
     ],
 )
-async def test_each_rule_is_told_in_its_words(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
+async def test_each_rule_is_reported_in_its_words(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
     response = await lite.post("/app", json={"name": "acme", **body})
 
     assert [expected] == faults(response)
@@ -135,7 +135,7 @@ async def test_each_rule_is_told_in_its_words(lite: Api, body: Json, expected: t
         (b'"' + b'\\"' * 100_000 + b"[" * 200, ["body", "", ""]),
     ],
 )
-async def test_what_cannot_be_read_is_told_with_its_place(lite: Api, body: bytes, place: list[str]) -> None:
+async def test_what_cannot_be_read_is_reported_with_its_place(lite: Api, body: bytes, place: list[str]) -> None:
     response = await lite.post("/app", content=body)
 
     [(loc, _, kind)] = faults(response)

@@ -70,22 +70,22 @@ async def test_each_filter_lists_its_messages(scene: Scene) -> None:
     assert everything == await scene.listed(expanded_statuses="true")
 
 
-async def test_a_message_tells_how_it_stands(scene: Scene) -> None:
+async def test_a_message_reports_its_status(scene: Scene) -> None:
     msg = await scene.message(2, waits=True, tags=["t"], eventId="e")
 
-    [shown] = (await scene.api.read(f"/app/{scene.app}/endpoint/{scene.endpoint}/msg"))["data"]
+    [body] = (await scene.api.read(f"/app/{scene.app}/endpoint/{scene.endpoint}/msg"))["data"]
 
     message = await scene.api.read(f"/app/{scene.app}/msg/{msg}")
-    assert {**message, "status": 3, "statusText": "sending", "nextAttempt": rfc3339(FAR)} == shown
+    assert {**message, "status": 3, "statusText": "sending", "nextAttempt": rfc3339(FAR)} == body
 
 
 async def test_without_a_retry_there_is_no_next_attempt(scene: Scene) -> None:
     await scene.message(2)
 
-    [shown] = (await scene.api.read(f"/app/{scene.app}/endpoint/{scene.endpoint}/msg", with_content="false"))["data"]
+    [body] = (await scene.api.read(f"/app/{scene.app}/endpoint/{scene.endpoint}/msg", with_content="false"))["data"]
 
-    assert "nextAttempt" not in shown
-    assert {} == shown["payload"]
+    assert "nextAttempt" not in body
+    assert {} == body["payload"]
 
 
 async def test_what_is_given_up_has_failed(scene: Scene) -> None:
@@ -105,7 +105,7 @@ async def test_what_is_expunged_while_it_waits_has_failed(scene: Scene) -> None:
     assert [(msg, 2)] == await scene.listed(status=2)
 
 
-async def test_what_is_asked_for_again_is_being_sent(scene: Scene) -> None:
+async def test_what_is_requested_again_is_being_sent(scene: Scene) -> None:
     msg = await scene.message(2)
 
     await scene.api.post(f"/app/{scene.app}/msg/{msg}/endpoint/{scene.endpoint}/resend")
@@ -135,7 +135,7 @@ async def test_the_list_is_the_same_however_it_is_found(
 ) -> None:
     made = [await scene.message(*outcomes, waits=waits) for outcomes, waits in [((0,), False), ((2,), False)] * 4]
     made += [await scene.message(2, waits=True) for _ in range(4)]
-    wanted = {None: made, 0: made[:8:2], 2: made[1:8:2], 3: made[8:]}[status]
+    expected = {None: made, 0: made[:8:2], 2: made[1:8:2], 3: made[8:]}[status]
     monkeypatch.setattr(attempted, "_FEW", few)
     monkeypatch.setattr(attempted, "_BATCH", 2)
     monkeypatch.setattr(attempted, "_LONGEST", 3)
@@ -146,14 +146,14 @@ async def test_the_list_is_the_same_however_it_is_found(
     second = await scene.api.read(path, limit=3, iterator=first["iterator"], **params)
     back = await scene.api.read(path, limit=3, iterator=second["prevIterator"], **params)
 
-    assert wanted[::-1][:3] == [each["id"] for each in first["data"]]
-    assert wanted[::-1][3:6] == [each["id"] for each in second["data"]]
-    assert (first["data"], len(wanted) <= 3) == (back["data"], first["done"])
-    assert (len(wanted) <= 6) is second["done"]
+    assert expected[::-1][:3] == [each["id"] for each in first["data"]]
+    assert expected[::-1][3:6] == [each["id"] for each in second["data"]]
+    assert (first["data"], len(expected) <= 3) == (back["data"], first["done"])
+    assert (len(expected) <= 6) is second["done"]
 
 
 @pytest.mark.parametrize(
-    ("params", "wanted"),
+    ("params", "expected"),
     [
         ({"event_types": "a"}, [0, 2]),
         ({"event_types": "a,b"}, [0, 1, 2]),
@@ -164,7 +164,7 @@ async def test_the_list_is_the_same_however_it_is_found(
         ({"status": 0, "event_types": "a"}, [0]),
     ],
 )
-async def test_the_list_is_filtered_by_message(scene: Scene, params: Json, wanted: list[int]) -> None:
+async def test_the_list_is_filtered_by_message(scene: Scene, params: Json, expected: list[int]) -> None:
     made = [
         await scene.message(0, eventType="a"),
         await scene.message(0, eventType="b", channels=["c"]),
@@ -172,7 +172,7 @@ async def test_the_list_is_filtered_by_message(scene: Scene, params: Json, wante
         await scene.message(2, eventType="c"),
     ]
 
-    assert [made[number] for number in wanted][::-1] == [msg for msg, _ in await scene.listed(**params)]
+    assert [made[number] for number in expected][::-1] == [msg for msg, _ in await scene.listed(**params)]
 
 
 async def test_the_list_keeps_to_its_window(scene: Scene) -> None:
@@ -201,7 +201,7 @@ async def _endpoints(api: Api, app: str, msg: str, count: int) -> list[str]:
     return made
 
 
-async def test_a_message_tells_of_its_endpoints_in_their_order(api: Api) -> None:
+async def test_the_endpoints_of_a_message_are_listed_in_order(api: Api) -> None:
     app = await api.app()
     msg = await api.message(app, eventId="e")
     made = await _endpoints(api, app, msg, 3)
@@ -217,7 +217,7 @@ async def test_a_message_tells_of_its_endpoints_in_their_order(api: Api) -> None
     assert {**expected, "status": 2, "statusText": "fail", "nextAttempt": None} == page["data"][1]
 
 
-async def test_an_endpoint_that_was_deleted_is_still_told_of(api: Api) -> None:
+async def test_an_endpoint_that_was_deleted_is_still_listed(api: Api) -> None:
     app = await api.app()
     msg = await api.message(app)
     made = await _endpoints(api, app, msg, 2)
@@ -226,7 +226,7 @@ async def test_an_endpoint_that_was_deleted_is_still_told_of(api: Api) -> None:
     assert made == [each["id"] for each in (await api.read(f"/app/{app}/msg/{msg}/endpoint"))["data"]]
 
 
-async def test_endpoints_are_told_a_page_at_a_time_and_done_is_true(api: Api) -> None:
+async def test_endpoints_are_reported_a_page_at_a_time_and_done_is_true(api: Api) -> None:
     app = await api.app()
     msg = await api.message(app)
     made = await _endpoints(api, app, msg, 5)
@@ -250,9 +250,9 @@ async def test_an_endpoint_that_is_tried_again_says_when(api: Api) -> None:
     async with api.db.write() as tx:
         await tx.run("UPDATE delivery SET due_at = :far, lane = :lane", far=FAR, lane=int(Lane.LIVE))
 
-    [shown] = (await api.read(f"/app/{app}/msg/{msg}/endpoint"))["data"]
+    [body] = (await api.read(f"/app/{app}/msg/{msg}/endpoint"))["data"]
 
-    assert (3, "sending", rfc3339(FAR)) == (shown["status"], shown["statusText"], shown["nextAttempt"])
+    assert (3, "sending", rfc3339(FAR)) == (body["status"], body["statusText"], body["nextAttempt"])
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ async def _deliveries(api: Api) -> list[tuple[str, str, int, int]]:
     return [tuple(row) for row in rows]
 
 
-async def test_an_attempt_tells_what_happened(api: Api) -> None:
+async def test_an_attempt_reports_what_happened(api: Api) -> None:
     app = await api.app()
     endpoint, msg = await api.endpoint(app), await api.message(app, eventId="e")
     attempt = await api.attempt(app, endpoint, msg, status=2, code=500)
@@ -87,7 +87,7 @@ async def test_filters_apply_to_the_lists(api: Api, by: str, params: Json, expec
     assert [made[index] for index in expected] == sorted(found, reverse=True)
 
 
-async def test_a_list_may_tell_the_messages_without_their_payloads(api: Api) -> None:
+async def test_a_list_may_leave_the_payloads_out(api: Api) -> None:
     app = await api.app()
     endpoint, msg = await api.endpoint(app), await api.message(app, channels=["c"], eventId="e")
     await api.attempt(app, endpoint, msg)
@@ -97,7 +97,7 @@ async def test_a_list_may_tell_the_messages_without_their_payloads(api: Api) -> 
     assert {**await api.read(f"/app/{app}/msg/{msg}"), "payload": {}} == attempt["msg"]
 
 
-async def test_a_response_that_was_not_asked_for_is_an_empty_object(api: Api) -> None:
+async def test_a_response_that_was_not_requested_is_an_empty_object(api: Api) -> None:
     app = await api.app()
     endpoint, msg = await api.endpoint(app), await api.message(app)
     await api.attempt(app, endpoint, msg)
@@ -110,12 +110,12 @@ async def test_a_response_that_was_not_asked_for_is_an_empty_object(api: Api) ->
 async def test_the_attempts_of_a_message_may_be_filtered_by_endpoint(api: Api) -> None:
     app = await api.app()
     one, other, msg = await api.endpoint(app, uid="one"), await api.endpoint(app), await api.message(app)
-    wanted = await api.attempt(app, one, msg)
+    expected = await api.attempt(app, one, msg)
     await api.attempt(app, other, msg)
 
     for ref in (one, "one"):
         page = await api.read(f"/app/{app}/attempt/msg/{msg}", endpoint_id=ref)
-        assert [wanted] == [attempt["id"] for attempt in page["data"]]
+        assert [expected] == [attempt["id"] for attempt in page["data"]]
     assert (await api.get(f"/app/{app}/attempt/msg/{msg}", params={"endpoint_id": "nope"})).status_code == 404
     assert (await api.get(f"/app/{app}/attempt/msg/{msg}", params={"endpoint_id": "a b"})).status_code == 422
 
@@ -190,7 +190,7 @@ async def test_the_older_paths_keep_all_filters(api: Api, params: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "wanted"),
+    ("params", "expected"),
     [
         ({}, 4),
         ({"status": 0}, 1),
@@ -202,7 +202,7 @@ async def test_the_older_paths_keep_all_filters(api: Api, params: Json) -> None:
         ({"tag": "t", "status_code_class": 0}, 1),
     ],
 )
-async def test_attempts_are_counted_under_every_filter(api: Api, params: Json, wanted: int) -> None:
+async def test_attempts_are_counted_under_every_filter(api: Api, params: Json, expected: int) -> None:
     app = await api.app()
     endpoint, other = await api.endpoint(app), await api.endpoint(app)
     plain, tagged = await api.message(app), await api.message(app, eventType="b", tags=["t"])
@@ -212,7 +212,7 @@ async def test_attempts_are_counted_under_every_filter(api: Api, params: Json, w
 
     path = f"/app/{app}/attempt/endpoint/{endpoint}/count"
 
-    assert {"count": wanted, "approximated": False} == await api.read(path, **params)
+    assert {"count": expected, "approximated": False} == await api.read(path, **params)
 
 
 async def test_of_very_many_attempts_some_are_counted(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ async def test_what_is_asked_of_messages_is_found_however_many_there_are(
     made = [await api.message(app, eventType="ab"[number % 2]) for number in range(8)]
     tried = [await api.attempt(app, endpoint, msg) for msg in (*made, *made)]
     path = f"/app/{app}/attempt/endpoint/{endpoint}"
-    wanted = tried[::2][::-1]
+    expected = tried[::2][::-1]
 
     pages = []
     for near, few in [(2_000, 3_000), (1, 3_000), (1, 2)]:
@@ -247,4 +247,4 @@ async def test_what_is_asked_of_messages_is_found_however_many_there_are(
         second = await api.read(path, event_types="a", limit=5, iterator=first["iterator"])
         pages.append([each["id"] for each in first["data"] + second["data"]])
 
-    assert [wanted] * 3 == pages
+    assert [expected] * 3 == pages

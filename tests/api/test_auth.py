@@ -34,7 +34,7 @@ def _raw(head: bytes, body: bytes) -> str:
     return (signed + b"." + packed(hmac.digest(SECRET.encode(), signed, hashlib.sha256))).decode()
 
 
-async def _told(api: Api, token: str) -> tuple[int, Json]:
+async def _response(api: Api, token: str) -> tuple[int, Json]:
     response = await api.get("/app", token=token)
     return response.status_code, response.json()
 
@@ -92,7 +92,7 @@ async def test_the_scheme_has_no_case(lite: Api, scheme: str) -> None:
     ],
 )
 async def test_a_token_that_we_did_not_sign_is_refused(lite: Api, token: str) -> None:
-    assert (401, INVALID) == await _told(lite, token)
+    assert (401, INVALID) == await _response(lite, token)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ async def test_a_header_may_name_the_type_of_an_access_token(lite: Api, head: by
 
 
 async def test_the_secret_itself_is_no_token(lite: Api) -> None:
-    status, body = await _told(lite, SECRET)
+    status, body = await _response(lite, SECRET)
 
     assert (401, "authentication_failed") == (status, body["code"])
     assert body["detail"].startswith("Authentication failed. JWT signing secrets can not be used as tokens, ")
@@ -126,8 +126,8 @@ async def test_the_secret_itself_is_no_token(lite: Api) -> None:
         ),
     ],
 )
-async def test_claims_that_do_not_fit_are_told(lite: Api, claims: Json, status: int, body: Json) -> None:
-    assert (status, body) == await _told(lite, _token(claims))
+async def test_claims_that_do_not_fit_are_reported(lite: Api, claims: Json, status: int, body: Json) -> None:
+    assert (status, body) == await _response(lite, _token(claims))
 
 
 @pytest.mark.parametrize(("claim", "fits"), [("exp", -14), ("nbf", 14), ("iat", 14)])
@@ -137,7 +137,7 @@ async def test_clocks_may_be_a_quarter_of_an_hour_apart(lite: Api, claim: str, f
     far = _token({"sub": ORG, claim: (now + (fits + (2 if fits > 0 else -2)) * MINUTE) // SECOND})
 
     assert 200 == (await lite.get("/app", token=near)).status_code
-    assert (401, INVALID) == await _told(lite, far)
+    assert (401, INVALID) == await _response(lite, far)
 
 
 async def test_a_token_that_was_good_runs_out(lite: Api) -> None:
@@ -146,7 +146,7 @@ async def test_a_token_that_was_good_runs_out(lite: Api) -> None:
 
     lite.clock.advance(16 * MINUTE)
 
-    assert (401, INVALID) == await _told(lite, token)
+    assert (401, INVALID) == await _response(lite, token)
 
 
 async def _mine(api: Api) -> tuple[str, str]:

@@ -138,13 +138,13 @@ async def test_a_bad_body_is_refused_and_changes_nothing(api: Api, corner: Corne
             continue
         key = {"idempotency-key": f"{name} {route.operation}"}
         response = await corner.send(api, route, world, content=body, headers=key)
-        told = f"{name}: {route.operation}: {response.status_code} {response.text[:200]}"
-        assert response.status_code < 500, told
+        context = f"{name}: {route.operation}: {response.status_code} {response.text[:200]}"
+        assert response.status_code < 500, context
         after = await corner.rows(api)
         if response.status_code >= 400:
-            assert response.status_code in corner.refusals, told
-            assert isinstance(response.json()["detail"], list if response.status_code == 422 else str), told
-            assert before == after, told
+            assert response.status_code in corner.refusals, context
+            assert isinstance(response.json()["detail"], list if response.status_code == 422 else str), context
+            assert before == after, context
         before = after
 
 
@@ -166,8 +166,8 @@ async def test_who_is_not_there_is_not_found(api: Api, corner: Corner) -> None:
     for stranger, (route, name) in product(STRANGERS, list(corner.named(world))):
         response = await corner.send(api, route, {**world, name: stranger})
         # A path that can be no application's is refused where messages are made.
-        wanted = (404, 405, 422) if route.operation == "v1.message.create" else (404, 405)
-        assert response.status_code in wanted, f"{stranger[:40]}: {route.operation}: {response.text}"
+        expected = (404, 405, 422) if route.operation == "v1.message.create" else (404, 405)
+        assert response.status_code in expected, f"{stranger[:40]}: {route.operation}: {response.text}"
         assert isinstance(response.json(), dict)
     assert before == await corner.rows(api)
 
@@ -204,10 +204,10 @@ async def _is_answered(api: Api, corner: Corner) -> None:
         if route.method == "DELETE":
             continue
         response = await corner.send(api, route, world, f"?{query}", content=b"nonsense")
-        told = f"{query[:60]}: {route.operation}: {response.text}"
-        assert response.status_code < 500, told
+        context = f"{query[:60]}: {route.operation}: {response.text}"
+        assert response.status_code < 500, context
         if response.status_code >= 400 or corner is CORNERS["messages"]:
-            assert isinstance(response.json(), dict), told
+            assert isinstance(response.json(), dict), context
 
 
 async def test_a_bad_query_is_refused_in_json(lite: Api) -> None:

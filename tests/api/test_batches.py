@@ -26,7 +26,7 @@ async def stored(api: Api, table: str) -> int:
         return int((await read.one(f"SELECT count(*) AS n FROM {table}"))["n"])
 
 
-async def test_every_message_is_stored_with_its_deliveries_and_told_in_its_place(api: Api) -> None:
+async def test_every_message_is_stored_with_its_deliveries_and_reported_in_its_place(api: Api) -> None:
     app = await api.app()
     await api.endpoint(app)
 
@@ -179,8 +179,8 @@ async def test_a_batch_with_many_deliveries_is_stored_in_parts_and_answered_as_o
     assert [3] * 5 == sizes
     assert results == again
     assert (15, 180) == (await stored(api, "message"), await stored(api, "delivery"))
-    shown = [(await api.read(f"/app/{app}/msg/{each['id']}"))["payload"] for each in results if "id" in each]
-    assert [{"n": n} for n in range(20) if n % 4] == shown
+    body = [(await api.read(f"/app/{app}/msg/{each['id']}"))["payload"] for each in results if "id" in each]
+    assert [{"n": n} for n in range(20) if n % 4] == body
 
 
 @pytest.mark.parametrize("deliveries", [24, 36, 10_000])

@@ -82,9 +82,9 @@ async def test_a_page_ends_at_some_bytes_and_the_iterator_goes_on(
     assert pages > 3
     back = (await api.get(f"{path}{join}limit=250&iterator=-{made[-1]}")).json()
     assert not back["done"]
-    told = [each[key] for each in back["data"]]
-    assert made[-1 - len(told) : -1] == told
-    assert f"-{told[0]}" == back["prevIterator"]
+    body = [each[key] for each in back["data"]]
+    assert made[-1 - len(body) : -1] == body
+    assert f"-{body[0]}" == back["prevIterator"]
 
 
 async def test_a_page_counts_the_bytes_of_its_answer(api: Api) -> None:
@@ -116,14 +116,14 @@ class _Reader:
         self.got = b""
         self.is_done = False
         self.is_aborted = False
-        self.reads, self.is_asked = asyncio.Event(), asyncio.Event()
+        self.reads, self.is_reading = asyncio.Event(), asyncio.Event()
         self.scope: dict[str, Any] = {"extensions": {"tidings.abort": {"call": self._abort}}}
 
     def _abort(self) -> None:
         self.is_aborted = True
 
     async def send(self, message: Any) -> None:
-        self.is_asked.set()
+        self.is_reading.set()
         await self.reads.wait()
         self.got += message["body"]
         self.is_done = not message.get("more_body")
@@ -152,7 +152,7 @@ async def test_the_slowest_reader_makes_room() -> None:
     readers = [_Reader() for _ in range(4)]
     sending = [asyncio.create_task(buffer.send(each.scope, each.send, b"x" * PART * 2)) for each in readers[:2]]
     for each in readers[:2]:
-        await each.is_asked.wait()
+        await each.is_reading.wait()
     assert PART * 4 == buffer.held
 
     for each in readers[2:]:

@@ -34,11 +34,11 @@ async def finished(api: Api, task: Json) -> Json:
     services = api.context.services
     async with working(api.db, *handlers(services.clock, services.wake).values(), limits=QUICK):
         await until(api.db, task["id"])
-    told = await api.read(f"/background-task/{task['id']}")
+    body = await api.read(f"/background-task/{task['id']}")
     (listed,) = (await api.read("/background-task"))["data"]
-    assert told == listed
-    assert ("finished", task["task"]) == (told["status"], told["task"])
-    data: Json = told["data"]
+    assert body == listed
+    assert ("finished", task["task"]) == (body["status"], body["task"])
+    data: Json = body["data"]
     return data
 
 
@@ -125,8 +125,8 @@ async def test_subscriptions(api: Api) -> None:
 
     task = await started(api, "PUT", "/stats/usage/event-types", "event-type.aggregate")
 
-    told = {"appId": app, "explicitlySubscribedEventTypes": ["a.b"], "hasCatchAllEndpoint": False}
-    assert {"event_types": [told]} == await finished(api, task)
+    body = {"appId": app, "explicitlySubscribedEventTypes": ["a.b"], "hasCatchAllEndpoint": False}
+    assert {"event_types": [body]} == await finished(api, task)
 
 
 async def test_expunging_everything(api: Api) -> None:

@@ -43,7 +43,7 @@ def test_no_operation_is_both_served_and_refused() -> None:
 
 def test_every_public_operation_of_the_contract_is_served_or_refused(shared_dir: Path) -> None:
     contract = json.loads((shared_dir / "contract" / "svix-openapi.json").read_text())
-    wanted = {
+    expected = {
         (method.upper(), _plain(path), operation["operationId"])
         for path, methods in contract["paths"].items()
         for method, operation in methods.items()
@@ -51,19 +51,19 @@ def test_every_public_operation_of_the_contract_is_served_or_refused(shared_dir:
     }
     refused = {(each.method, _plain(each.path), each.operation) for each in UNSERVED}
 
-    assert wanted <= refused | {(route.method, _plain(PREFIX + route.path), route.operation) for route in TABLE}
-    assert refused <= wanted
+    assert expected <= refused | {(route.method, _plain(PREFIX + route.path), route.operation) for route in TABLE}
+    assert refused <= expected
 
 
 def test_the_page_lists_every_public_operation(shared_dir: Path) -> None:
     svix = json.loads((shared_dir / "contract" / "svix-openapi.json").read_text())
     operations = [each for methods in svix["paths"].values() for each in methods.values()]
-    wanted = sorted(each["operationId"] for each in operations if not each.get("x-internal"))
-    internal = {each["operationId"] for each in operations} - set(wanted)
+    expected = sorted(each["operationId"] for each in operations if not each.get("x-internal"))
+    internal = {each["operationId"] for each in operations} - set(expected)
 
-    assert wanted == sorted(operation for operation, _, _, _ in docs.public())
+    assert expected == sorted(operation for operation, _, _, _ in docs.public())
     assert set(docs.INTERNAL) <= internal
-    assert set() == set(docs.OWN) & (internal | set(wanted))
+    assert set() == set(docs.OWN) & (internal | set(expected))
 
 
 @EACH

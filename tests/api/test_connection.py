@@ -79,7 +79,7 @@ async def test_offers_sent_ahead_are_answered_in_their_order(wire: Wire) -> None
         offered(wire, BODY),
     ]
 
-    answers = await wire.say(b"".join(ahead), answers=6)
+    answers = await wire.exchange(b"".join(ahead), answers=6)
 
     assert [status for status, _, _ in answers] == [202, 204, 202, 201, 204, 202]
 
@@ -90,8 +90,8 @@ async def test_an_offer_may_come_in_pieces_or_chunked(wire: Wire, path: bytes) -
     request = offered(wire, body, path=path)
     chunked = b"".join([b"%x\r\n%b\r\n" % (1, body[at : at + 1]) for at in range(len(body))]) + b"0\r\n\r\n"
 
-    [(in_pieces, _, _)] = await wire.say(*(request[at : at + 5] for at in range(0, len(request), 5)))
-    [(in_chunks, _, _), (after, _, _)] = await wire.say(
+    [(in_pieces, _, _)] = await wire.exchange(*(request[at : at + 5] for at in range(0, len(request), 5)))
+    [(in_chunks, _, _), (after, _, _)] = await wire.exchange(
         offered(wire, chunked, b"transfer-encoding: chunked", path=path) + PING, answers=2
     )
 
@@ -176,7 +176,7 @@ async def test_a_malformed_request_is_refused_in_json_and_ends_its_connection(wi
 async def test_the_hot_route_needs_one_host(wire: Wire, lite: Api, hosts: list[bytes]) -> None:
     request = wire.request().replace(b"host: x\r\n", b"".join(each + b"\r\n" for each in hosts))
 
-    [reply] = await wire.say(request)
+    [reply] = await wire.exchange(request)
 
     _assert_refused(reply)
     assert (await lite.read(f"/app/{wire.app}/msg"))["data"] == []
@@ -184,7 +184,7 @@ async def test_the_hot_route_needs_one_host(wire: Wire, lite: Api, hosts: list[b
 
 @pytest.mark.parametrize("host", [b"x", b"x:8071", b"[::1]:8071", b"", b"a_b.example.", b"127.0.0.1"])
 async def test_a_host_is_a_name_or_an_address(wire: Wire, host: bytes) -> None:
-    replies = await wire.say(
+    replies = await wire.exchange(
         (wire.request() + PING).replace(b"host: x", b"host: " + host) + PING.replace(b"1.1\r\nhost: x", b"1.0"),
         answers=3,
     )
@@ -194,7 +194,7 @@ async def test_a_host_is_a_name_or_an_address(wire: Wire, host: bytes) -> None:
 
 @pytest.mark.parametrize("coding", [b"gzip, chunked", b"identity", b"gzip"])
 async def test_a_transfer_coding_that_is_not_served_is_said_so(wire: Wire, coding: bytes) -> None:
-    [reply] = await wire.say(wire.request(b"", b"transfer-encoding: " + coding, path=b"/api/v1/app"))
+    [reply] = await wire.exchange(wire.request(b"", b"transfer-encoding: " + coding, path=b"/api/v1/app"))
 
     _assert_refused(reply, 501)
 
@@ -208,7 +208,7 @@ async def test_a_target_may_be_absolute(wire: Wire) -> None:
         b"GET http://elsewhere HTTP/1.1\r\nhost: x\r\n\r\n",
     ]
 
-    replies = await wire.say(*requests, answers=3)
+    replies = await wire.exchange(*requests, answers=3)
 
     assert [status for status, _, _ in replies] == [204, 202, 307]
 
@@ -230,7 +230,7 @@ async def test_trailers_are_no_headers(wire: Wire) -> None:
     )
     token = b"authorization: Bearer " + wire.token.encode()
 
-    [(status, _, _), (after, _, _)] = await wire.say(
+    [(status, _, _), (after, _, _)] = await wire.exchange(
         request + b"c\r\n" + APP + b"\r\n0\r\n" + token + b"\r\n\r\n" + PING, answers=2
     )
 
@@ -266,7 +266,7 @@ async def test_a_refused_request_without_a_clear_end_ends_its_connection(wire: W
 async def test_a_refusal_reaches_a_caller_who_closes(wire: Wire) -> None:
     request = wire.request(b"x" * 1_500_000, b"connection: close").replace(b"Bearer ", b"Bearer x")
 
-    [(status, fields, _)] = await wire.say(request)
+    [(status, fields, _)] = await wire.exchange(request)
 
     assert (status, fields[b"connection"]) == (401, b"close")
 
@@ -284,7 +284,7 @@ async def test_connections_over_the_limit_are_refused_and_room_is_given_back(lit
                 assert await ended(reader)
         while wire.connected() > 1:  # noqa: ASYNC110 - the server notices in its own time
             await asyncio.sleep(0)
-        [(status, _, _)] = await wire.say(PING)
+        [(status, _, _)] = await wire.exchange(PING)
 
     assert status == 204
 
@@ -299,7 +299,7 @@ async def test_bodies_that_come_slowly_share_one_memory(lite: Api, path: bytes) 
                 await asyncio.sleep(0)
             other.write(big[:60_000])
             _assert_refused(await answer(hasty), 503)
-            assert (await wire.say(wire.request()))[0][0] == 202
+            assert (await wire.exchange(wire.request()))[0][0] == 202
             writer.write(big[80_000:])
             assert (await answer(slow))[0] in (201, 202)
 
@@ -391,7 +391,7 @@ async def test_a_target_has_one_bound_on_every_route(wire: Wire, size: int) -> N
     query = b"?a=" + b"x" * size
     statuses = []
     for path in (b"/api/v1/app/%b/msg" % wire.app.encode(), b"/api/v1/app"):
-        [(status, _, _)] = await wire.say(wire.request(BODY, path=path + query))
+        [(status, _, _)] = await wire.exchange(wire.request(BODY, path=path + query))
         statuses.append(status)
 
     assert statuses[0] == statuses[1]
@@ -401,6 +401,6 @@ async def test_a_target_has_one_bound_on_every_route(wire: Wire, size: int) -> N
 async def test_a_body_that_comes_in_many_pieces_is_taken_whole(wire: Wire) -> None:
     request = wire.request()
 
-    [(status, _, body)] = await wire.say(*(request[at : at + 7] for at in range(0, len(request), 7)))
+    [(status, _, body)] = await wire.exchange(*(request[at : at + 7] for at in range(0, len(request), 7)))
 
     assert (202, {"n": 1.5}) == (status, json.loads(body)["payload"])

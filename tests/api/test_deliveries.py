@@ -81,11 +81,11 @@ async def test_a_row_shows_its_last_attempt_the_next_one_and_its_task(api: Api) 
 async def test_every_endpoint_has_a_row_on_some_page(api: Api) -> None:
     scene = Scene(api)
     await scene.begin()
-    wanted = [scene.endpoint, *[await api.endpoint(scene.app, channels=["other"]) for _ in range(4)]]
+    expected = [scene.endpoint, *[await api.endpoint(scene.app, channels=["other"]) for _ in range(4)]]
     gone = await api.endpoint(scene.app)
     await api.call("DELETE", f"/app/{scene.app}/endpoint/{gone}")
     await scene.send(eventId="mine")
-    deleted = wanted.pop(2)
+    deleted = expected.pop(2)
     await api.call("DELETE", f"/app/{scene.app}/endpoint/{deleted}")
     await api.endpoint(await api.app())
     scene.msg = "mine"
@@ -97,7 +97,7 @@ async def test_every_endpoint_has_a_row_on_some_page(api: Api) -> None:
         iterator, done = page["iterator"], page["done"]
     backwards = await scene.listed(limit=3, order="descending")
 
-    assert sorted([*wanted, deleted]) == found
+    assert sorted([*expected, deleted]) == found
     assert found[:-4:-1] == [each["endpointId"] for each in backwards["data"]]
     assert 422 == (await api.get(f"/app/{scene.app}/msg/mine/delivery?iterator=msg_1")).status_code
 

@@ -53,9 +53,9 @@ class Caller:
         """Make one of each thing that a path can name."""
 
         def made(path: str, body: object) -> dict[str, Any]:
-            status, told = self.server.call("POST", f"/api/v1{path}", body)
-            assert 200 <= status < 300, told
-            found: dict[str, Any] = told
+            status, result = self.server.call("POST", f"/api/v1{path}", body)
+            assert 200 <= status < 300, result
+            found: dict[str, Any] = result
             return found
 
         app = made("/app", {"name": "A"})["id"]

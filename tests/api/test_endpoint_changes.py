@@ -28,7 +28,7 @@ async def _call(api: Api, method: str, path: str, body: Json | None = None) -> t
     return response.status_code, response.json() if response.content else None
 
 
-async def _told(api: Api) -> list[tuple[str, Json]]:
+async def _events(api: Api) -> list[tuple[str, Json]]:
     async with api.db.read() as read:
         rows = await read.rows("SELECT payload FROM operational_event WHERE org_id = :org ORDER BY id", org=ORG)
     events = [json.loads(row["payload"]) for row in rows]
@@ -156,7 +156,7 @@ async def test_a_patch_leaves_alone_what_it_does_not_name(api: Api) -> None:
         ("PATCH", {"description": "\0"}, ["body", "description"], "Control characters"),
     ],
 )
-async def test_what_breaks_a_rule_is_told(lite: Api, method: str, body: Json, place: list[str], words: str) -> None:
+async def test_what_breaks_a_rule_is_reported(lite: Api, method: str, body: Json, place: list[str], words: str) -> None:
     app = await lite.app()
     path = f"/app/{app}/endpoint/{await lite.endpoint(app)}"
     before = await lite.read(path)
@@ -231,7 +231,7 @@ async def test_every_write_moves_the_routing(api: Api) -> None:
     assert list(range(versions[0], versions[0] + 9)) == versions
 
 
-async def test_the_organisation_is_told_of_each_change_once(api: Api) -> None:
+async def test_the_organisation_is_notified_of_each_change_once(api: Api) -> None:
     app = await api.app(uid="acme")
     endpoint = await api.endpoint(app, uid="one")
     path = f"/app/{app}/endpoint/{endpoint}"
@@ -253,7 +253,7 @@ async def test_the_organisation_is_told_of_each_change_once(api: Api) -> None:
         ("endpoint.updated", about),
         ("endpoint.updated", renamed),
         ("endpoint.updated", renamed),
-    ] == sorted(await _told(api), key=repr)
+    ] == sorted(await _events(api), key=repr)
 
 
 async def test_enabling_clears_the_record(api: Api) -> None:

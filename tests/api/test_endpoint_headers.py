@@ -41,21 +41,21 @@ async def test_what_is_put_replaces_and_what_is_patched_merges(api: Api) -> None
     assert {"headers": {"x-new": "n"}, "sensitive": []} == await _read(api, path)
 
 
-async def test_what_was_given_when_the_endpoint_was_made_is_told(api: Api) -> None:
+async def test_what_was_given_when_the_endpoint_was_made_is_reported(api: Api) -> None:
     path = await _made(api, headers={"X-Mine": "1"})
 
     assert {"X-Mine": "1"} == (await _read(api, path))["headers"]
 
 
-async def test_the_values_of_some_are_told_to_nobody(api: Api) -> None:
+async def test_the_values_of_sensitive_headers_are_hidden(api: Api) -> None:
     secret = ["X-Auth-Token", "x-api-key", "WWW-Authenticate", "Authorization"]
     path = await _made(api)
 
     await _write(api, "PUT", path, {"headers": {**dict.fromkeys(secret, "s3cret"), "x-other": "o"}})
 
-    told = await api.get(path)
-    assert {"headers": {"x-other": "o"}, "sensitive": secret} == told.json()
-    assert "s3cret" not in told.text
+    response = await api.get(path)
+    assert {"headers": {"x-other": "o"}, "sensitive": secret} == response.json()
+    assert "s3cret" not in response.text
 
 
 async def test_the_next_send_carries_them(api: Api) -> None:
@@ -129,12 +129,12 @@ async def test_headers_have_a_number_and_a_size(api: Api) -> None:
             await api.call("PUT", path, json={"headers": wrong}),
         ]
         for response in refused:
-            ((loc, said, _),) = faults(response)
-            assert (["body", "headers"], True) == (loc, words in said)
+            ((loc, result, _),) = faults(response)
+            assert (["body", "headers"], True) == (loc, words in result)
 
     await _write(api, "PUT", path, {"headers": {**big, "X-0": "v" * 4_093}})
-    ((loc, said, _),) = faults(await api.call("PATCH", path, json={"headers": {"a": ""}}))
-    assert (["body", "headers"], "An endpoint's headers have at most 16384 bytes in all.") == (loc, said)
+    ((loc, result, _),) = faults(await api.call("PATCH", path, json={"headers": {"a": ""}}))
+    assert (["body", "headers"], "An endpoint's headers have at most 16384 bytes in all.") == (loc, result)
     await _write(api, "PATCH", path, {"headers": {"a": "b"}, "deleteHeaders": ["x-0"]})
     too_many: list[Json] = [{"headers": dict.fromkeys(many)}, {"headers": {}, "deleteHeaders": list(many)}]
     for body in too_many:
@@ -150,8 +150,8 @@ async def test_an_application_has_a_number_of_endpoints(api: Api) -> None:
 
     for method, path in (("POST", ""), ("PUT", "/new")):
         refused = await api.call(method, f"/app/{app}/endpoint{path}", json=body)
-        told = {"code": "limit_reached", "detail": "An application has at most 2 endpoints."}
-        assert (400, told) == (refused.status_code, refused.json())
+        result = {"code": "limit_reached", "detail": "An application has at most 2 endpoints."}
+        assert (400, result) == (refused.status_code, refused.json())
     assert 200 == (await api.call("PUT", f"/app/{app}/endpoint/{first}", json=body)).status_code
     await api.call("DELETE", f"/app/{app}/endpoint/{first}")
     await api.endpoint(app)

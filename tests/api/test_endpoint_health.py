@@ -52,7 +52,7 @@ async def test_a_failing_endpoint_says_since_when_and_when_it_will_be_disabled(a
     now = api.clock.now()
     await mark(api, endpoint, failing_since=now, last_failure_at=now + HOUR, disables_at=now + 120 * HOUR)
 
-    told = await health(api, app, endpoint)
+    body = await health(api, app, endpoint)
 
     since, last, disables = (rfc3339(now + hours * HOUR) for hours in (0, 1, 120))
     assert (
@@ -63,7 +63,7 @@ async def test_a_failing_endpoint_says_since_when_and_when_it_will_be_disabled(a
             "lastFailureAt": last,
             "disablesAt": disables,
         }
-        == told
+        == body
     )
 
 
@@ -101,10 +101,10 @@ async def test_health_follows_the_last_hundred_attempts(
     endpoint = await api.endpoint(app)
     await tried(api, app, endpoint, *codes)
 
-    shown = await health(api, app, endpoint)
+    body = await health(api, app, endpoint)
 
-    assert (status, rate, in_a_row) == (shown["status"], shown["successRate"], shown["consecutiveFailures"])
-    assert (shown["failingSince"] is not None) == (status == "failing")
+    assert (status, rate, in_a_row) == (body["status"], body["successRate"], body["consecutiveFailures"])
+    assert (body["failingSince"] is not None) == (status == "failing")
 
 
 async def test_a_failing_endpoint_shows_its_first_and_its_last_failure(api: Api) -> None:
@@ -153,10 +153,10 @@ async def test_a_run_of_failures_counts_from_its_beginning(api: Api) -> None:
     await tried(api, app, endpoint, 500)
     api.clock.advance(2 * HOUR)
 
-    shown = await health(api, app, endpoint)
+    body = await health(api, app, endpoint)
 
-    assert ("failing", 0.0, 11) == (shown["status"], shown["successRate"], shown["consecutiveFailures"])
-    assert rfc3339(ids.timestamp_of(first)) == shown["failingSince"]
+    assert ("failing", 0.0, 11) == (body["status"], body["successRate"], body["consecutiveFailures"])
+    assert rfc3339(ids.timestamp_of(first)) == body["failingSince"]
 
 
 async def test_every_answer_that_has_an_endpoint_has_its_health(api: Api) -> None:
@@ -192,12 +192,12 @@ async def disabled(api: Api) -> tuple[str, str, int]:
 async def test_a_disabled_endpoint_says_why(api: Api) -> None:
     app, endpoint, _ = await disabled(api)
 
-    told = await health(api, app, endpoint)
+    body = await health(api, app, endpoint)
 
-    assert ("disabled", "failing") == (told["status"], told["disabledReason"])
+    assert ("disabled", "failing") == (body["status"], body["disabledReason"])
 
 
-async def test_enabling_an_endpoint_cleans_its_record_and_is_told(api: Api) -> None:
+async def test_enabling_an_endpoint_cleans_its_record_and_is_reported(api: Api) -> None:
     app, endpoint, _ = await disabled(api)
 
     answer = await api.post(f"/app/{app}/endpoint/hook/enable")
@@ -243,7 +243,7 @@ async def test_what_somebody_disabled_catches_up_on_what_it_missed_meanwhile(api
     app = await api.app()
     endpoint = await api.endpoint(app)
     await api.call("PATCH", f"/app/{app}/endpoint/{endpoint}", json={"disabled": True})
-    told = await health(api, app, endpoint)
+    body = await health(api, app, endpoint)
     since = api.clock.now()
     api.clock.advance(HOUR)
 
@@ -251,7 +251,7 @@ async def test_what_somebody_disabled_catches_up_on_what_it_missed_meanwhile(api
 
     async with api.db.read() as read:
         row = await read.one("SELECT args FROM task WHERE kind = 'endpoint.replay'")
-    assert ("disabled", rfc3339(since), None) == (told["status"], told["disabledAt"], told["disabledReason"])
+    assert ("disabled", rfc3339(since), None) == (body["status"], body["disabledAt"], body["disabledReason"])
     assert 0 <= since - json.loads(row["args"])["since"] <= 120_000
     assert 2 == len(answer.json()["x"]["tasks"])
 
@@ -268,7 +268,7 @@ async def test_enabling_twice_with_one_key_starts_everything_once(api: Api) -> N
         assert 2 == (await read.one("SELECT count(*) AS n FROM task"))["n"]
 
 
-async def test_enabling_what_is_enabled_changes_nothing_and_tells_nothing(api: Api) -> None:
+async def test_enabling_an_enabled_endpoint_changes_nothing_and_sends_no_event(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     before = await api.read(f"/app/{app}/endpoint/{endpoint}")
@@ -285,12 +285,12 @@ async def test_an_endpoint_that_no_rate_holds_up_is_ok(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app, throttleRate=5)
 
-    told = await api.read(f"/app/{app}/endpoint/{endpoint}/rate-limit-status")
+    body = await api.read(f"/app/{app}/endpoint/{endpoint}/rate-limit-status")
 
-    assert {"status": "Ok", "throttledSince": None} == told
+    assert {"status": "Ok", "throttledSince": None} == body
 
 
-async def test_a_rate_of_the_endpoint_or_of_its_application_that_holds_it_up_is_told(api: Api) -> None:
+async def test_a_rate_of_the_endpoint_or_of_its_application_that_holds_it_up_is_reported(api: Api) -> None:
     app = await api.app()
     one, other = await api.endpoint(app), await api.endpoint(app)
     async with api.db.read() as read:

@@ -49,15 +49,17 @@ def _locked(api: Api, vault: Vault) -> None:
     object.__setattr__(api.context, "services", replace(api.context.services, vault=vault))
 
 
-@pytest.mark.parametrize(("given", "shown"), [(_secret("e"), _secret("e")), (PAIR, PUBLIC), ("e" * 32, _secret("e"))])
-async def test_a_secret_of_ones_own_is_shown_as_its_receiver_needs_it(api: Api, given: str, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "expected"), [(_secret("e"), _secret("e")), (PAIR, PUBLIC), ("e" * 32, _secret("e"))]
+)
+async def test_a_secret_of_ones_own_is_rendered_as_its_receiver_needs_it(api: Api, given: str, expected: str) -> None:
     path = await _made(api, secret=given)
 
-    assert shown == await _key(api, path)
+    assert expected == await _key(api, path)
     await _rotated(api, path)
-    assert shown != await _key(api, path)
+    assert expected != await _key(api, path)
     await _rotated(api, path, key=given)
-    assert shown == await _key(api, path)
+    assert expected == await _key(api, path)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,7 @@ async def test_a_rotation_is_done_once_for_each_key(api: Api) -> None:
     assert 2 == len((await _signature(api, path)).split(b" "))
 
 
-async def test_secrets_are_encrypted_where_that_is_asked_for(api: Api) -> None:
+async def test_secrets_are_encrypted_where_that_is_requested(api: Api) -> None:
     before = await _made(api, secret=_secret("a"))
     _locked(api, Vault("main"))
     after = await _made(api, secret=_secret("b"))
@@ -228,8 +230,8 @@ async def test_secrets_are_encrypted_where_that_is_asked_for(api: Api) -> None:
 
     path, body = f"{after}/secret/rotate", {"key": _secret("c")}
     for _ in range(2):
-        told = await api.post(path, json=body, headers={"idempotency-key": "k", **PYTHON})
-        assert (200, {"key": _secret("c")}) == (told.status_code, told.json())
+        response = await api.post(path, json=body, headers={"idempotency-key": "k", **PYTHON})
+        assert (200, {"key": _secret("c")}) == (response.status_code, response.json())
     async with api.db.read() as read:
         [kept] = [bytes(row["body"]) for row in await read.rows("SELECT body FROM idempotency_record")]
     assert 65 == len(kept)

@@ -15,9 +15,9 @@ async def _made(api: Api) -> tuple[str, str]:
     return app, await api.endpoint(app)
 
 
-async def _stats(api: Api, app: str, endpoint: str, **asked: int) -> Json:
+async def _stats(api: Api, app: str, endpoint: str, **params: int) -> Json:
     return await api.read(
-        f"/app/{app}/endpoint/{endpoint}/stats", **{name: rfc3339(timestamp) for name, timestamp in asked.items()}
+        f"/app/{app}/endpoint/{endpoint}/stats", **{name: rfc3339(timestamp) for name, timestamp in params.items()}
     )
 
 
@@ -55,9 +55,9 @@ async def test_a_range_that_is_too_long_or_to_come_is_refused(
 ) -> None:
     app, endpoint = await _made(lite)
     now = lite.clock.now()
-    asked = {name: rfc3339(now + by) for name, by in (("since", since), ("until", until)) if by is not None}
+    filters = {name: rfc3339(now + by) for name, by in (("since", since), ("until", until)) if by is not None}
 
-    response = await lite.get(f"/app/{app}/endpoint/{endpoint}/stats", params=asked)
+    response = await lite.get(f"/app/{app}/endpoint/{endpoint}/stats", params=filters)
 
     assert (400, "invalid_range") == (response.status_code, response.json()["code"])
     assert response.json()["detail"].startswith(words)

@@ -82,7 +82,7 @@ async def test_a_uid_is_used_once_in_an_application(api: Api) -> None:
     assert (409, {"code": "conflict", "detail": "A conflict has occurred"}) == (second.status_code, second.json())
 
 
-async def test_a_given_secret_is_told_as_it_came(api: Api) -> None:
+async def test_a_given_secret_is_returned_unchanged(api: Api) -> None:
     app = await api.app()
 
     given = await api.endpoint(app, secret=SECRET)
@@ -179,7 +179,7 @@ RULES: list[tuple[Json, tuple[list[str], str, str]]] = [
 
 
 @pytest.mark.parametrize(("body", "expected"), RULES)
-async def test_each_rule_is_told_in_its_words(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
+async def test_each_rule_is_reported_in_its_words(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
     app = await lite.app()
 
     response = await lite.post(f"/app/{app}/endpoint", json={"url": "http://example.com", **body})

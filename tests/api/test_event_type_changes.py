@@ -121,7 +121,7 @@ async def test_an_expunged_one_is_gone(api: Api) -> None:
         ({"archived": None}, ["body", "archived"]),
     ],
 )
-async def test_what_breaks_a_rule_is_told(lite: Api, body: Json, place: list[str]) -> None:
+async def test_what_breaks_a_rule_is_reported(lite: Api, body: Json, place: list[str]) -> None:
     made = await lite.made("/event-type", {"name": "a", **FULL})
 
     for method, more in (("PATCH", {}), ("PUT", {"description": "d"})):

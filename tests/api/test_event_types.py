@@ -32,7 +32,7 @@ async def test_the_older_name_of_the_flag_counts(lite: Api) -> None:
     assert ("beta", ["beta"]) == (made["featureFlag"], made["featureFlags"])
 
 
-async def test_a_list_tells_schemas_only_when_asked(api: Api) -> None:
+async def test_a_list_has_schemas_only_on_request(api: Api) -> None:
     made = await api.made("/event-type", {"name": "a", "description": "d", "schemas": SCHEMAS})
 
     assert [None] == [event_type["schemas"] for event_type in (await api.read("/event-type"))["data"]]
@@ -57,7 +57,7 @@ async def test_an_archived_name_is_taken_again_and_overwritten(api: Api) -> None
     assert first["createdAt"] == second["createdAt"] < second["updatedAt"]
 
 
-async def test_archived_ones_are_listed_only_when_asked(api: Api) -> None:
+async def test_archived_ones_are_listed_only_on_request(api: Api) -> None:
     made = await api.made("/event-type", {"name": "a", "description": "d", "archived": True})
 
     assert [] == (await api.read("/event-type"))["data"]

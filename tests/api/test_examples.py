@@ -25,12 +25,12 @@ async def test_a_ping_needs_no_event_type(api: Api) -> None:
     app = await api.app()
     endpoint, _ = await api.endpoint(app, uid="main"), await api.endpoint(app)
 
-    told = await api.post(f"/app/{app}/endpoint/main/send-example", json={"eventType": "svix.ping"})
+    response = await api.post(f"/app/{app}/endpoint/main/send-example", json={"eventType": "svix.ping"})
 
-    assert (202, {}) == (told.status_code, told.json()["payload"])
+    assert (202, {}) == (response.status_code, response.json()["payload"])
     assert [(endpoint, "svix.ping", b'{"success": true}')] == await _sent(api)
     assert [endpoint] == api.woken
-    assert {"success": True} == (await api.read(f"/app/{app}/msg/{told.json()['id']}"))["payload"]
+    assert {"success": True} == (await api.read(f"/app/{app}/msg/{response.json()['id']}"))["payload"]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ async def test_a_ping_needs_no_event_type(api: Api) -> None:
         ({"payload": None}, b'{"a":1}'),
     ],
 )
-async def test_the_example_is_the_one_that_is_asked_for(api: Api, body: Json, payload: bytes) -> None:
+async def test_the_example_is_the_one_that_is_requested(api: Api, body: Json, payload: bytes) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     await _type(api, {"a": 1}, {"b": "å"})
@@ -59,12 +59,12 @@ async def test_where_there_is_no_example_there_is_none_to_send(
     app = await lite.app()
     await _type(lite, *examples)
 
-    told = await lite.post(
+    response = await lite.post(
         f"/app/{app}/endpoint/{await lite.endpoint(app)}/send-example",
         json={"eventType": "user.made", "exampleIndex": index},
     )
 
-    assert (400, "invalid_scheme") == (told.status_code, told.json()["code"])
+    assert (400, "invalid_scheme") == (response.status_code, response.json()["code"])
     assert [] == (await lite.read(f"/app/{app}/msg"))["data"]
 
 
@@ -72,10 +72,12 @@ async def test_an_event_type_without_schemas_has_no_example(lite: Api) -> None:
     app = await lite.app()
     await lite.made("/event-type", {"name": "bare", "description": ""})
 
-    told = await lite.post(f"/app/{app}/endpoint/{await lite.endpoint(app)}/send-example", json={"eventType": "bare"})
+    response = await lite.post(
+        f"/app/{app}/endpoint/{await lite.endpoint(app)}/send-example", json={"eventType": "bare"}
+    )
 
     refused = {"code": "invalid_scheme", "detail": "Unable to generate example message from event-type schema"}
-    assert (400, refused) == (told.status_code, told.json())
+    assert (400, refused) == (response.status_code, response.json())
 
 
 async def test_an_unknown_event_type_or_endpoint_is_not_found(lite: Api) -> None:
@@ -83,8 +85,8 @@ async def test_an_unknown_event_type_or_endpoint_is_not_found(lite: Api) -> None
     endpoint = await lite.endpoint(app)
 
     for ref, name in ((endpoint, "nope"), ("nope", "svix.ping")):
-        told = await lite.post(f"/app/{app}/endpoint/{ref}/send-example", json={"eventType": name})
-        assert told.status_code == 404
+        response = await lite.post(f"/app/{app}/endpoint/{ref}/send-example", json={"eventType": name})
+        assert response.status_code == 404
 
 
 @pytest.mark.parametrize("filters", [{"eventTypes": ["other"]}, {"channels": ["c"]}])
@@ -102,9 +104,9 @@ async def test_an_endpoint_that_is_disabled_says_so(lite: Api) -> None:
     app = await lite.app()
     endpoint = await lite.endpoint(app, disabled=True)
 
-    told = await lite.post(f"/app/{app}/endpoint/{endpoint}/send-example", json={"eventType": "svix.ping"})
+    response = await lite.post(f"/app/{app}/endpoint/{endpoint}/send-example", json={"eventType": "svix.ping"})
 
-    assert (409, "endpoint_disabled") == (told.status_code, told.json()["code"])
+    assert (409, "endpoint_disabled") == (response.status_code, response.json()["code"])
 
 
 @pytest.mark.parametrize(

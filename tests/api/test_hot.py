@@ -18,7 +18,7 @@ SURELY_TOO_MANY = 40
 
 
 async def test_a_plain_request_is_answered_whole(wire: Wire) -> None:
-    [(status, fields, body)] = await wire.say(wire.request())
+    [(status, fields, body)] = await wire.exchange(wire.request())
 
     assert (status, fields[b"content-type"]) == (202, b"application/json")
     assert b'"payload":{"n": 1.50}' in body
@@ -41,7 +41,7 @@ async def test_requests_sent_ahead_are_answered_in_their_order(wire: Wire) -> No
     get = b"GET /api/v1/health/ping HTTP/1.1\r\nhost: x\r\n\r\n"
     ahead = b"".join([wire.request(), get, wire.request(b"{}"), wire.request(), get])
 
-    answers = await wire.say(ahead, answers=5)
+    answers = await wire.exchange(ahead, answers=5)
 
     assert [status for status, _, _ in answers] == [202, 204, 422, 202, 204]
 
@@ -49,7 +49,7 @@ async def test_requests_sent_ahead_are_answered_in_their_order(wire: Wire) -> No
 async def test_a_body_may_come_in_pieces(wire: Wire) -> None:
     request = wire.request()
 
-    [(status, _, _)] = await wire.say(*(request[at : at + 7] for at in range(0, len(request), 7)))
+    [(status, _, _)] = await wire.exchange(*(request[at : at + 7] for at in range(0, len(request), 7)))
 
     assert status == 202
 
@@ -57,7 +57,7 @@ async def test_a_body_may_come_in_pieces(wire: Wire) -> None:
 async def test_a_chunked_body_is_taken(wire: Wire) -> None:
     chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
 
-    [(status, _, _)] = await wire.say(wire.request(chunked, b"transfer-encoding: chunked"))
+    [(status, _, _)] = await wire.exchange(wire.request(chunked, b"transfer-encoding: chunked"))
 
     assert status == 202
 
@@ -65,7 +65,7 @@ async def test_a_chunked_body_is_taken(wire: Wire) -> None:
 async def test_an_expectation_is_met_before_the_body(wire: Wire) -> None:
     request = wire.request(BODY, b"expect: 100-continue")
 
-    answers = await wire.say(request[: -len(BODY)], BODY, answers=2)
+    answers = await wire.exchange(request[: -len(BODY)], BODY, answers=2)
 
     assert [status for status, _, _ in answers] == [100, 202]
 
@@ -73,7 +73,7 @@ async def test_an_expectation_is_met_before_the_body(wire: Wire) -> None:
 async def test_a_body_over_the_limit_is_refused_unread(wire: Wire) -> None:
     head = wire.request(b"").replace(b"content-length: 0", b"content-length: 99999999")
 
-    [(status, _, body)] = await wire.say(head)
+    [(status, _, body)] = await wire.exchange(head)
 
     assert (status, json.loads(body)["code"]) == (413, "payload_too_large")
 
@@ -106,7 +106,7 @@ async def test_a_connection_that_says_no_more_is_closed(wire: Wire) -> None:
 
 
 async def test_another_origin_is_let_in(wire: Wire) -> None:
-    [(status, fields, _)] = await wire.say(wire.request(BODY, b"origin: http://elsewhere"))
+    [(status, fields, _)] = await wire.exchange(wire.request(BODY, b"origin: http://elsewhere"))
 
     assert (status, fields[b"access-control-allow-origin"]) == (202, b"*")
 
@@ -115,14 +115,14 @@ async def test_slashes_queries_and_escapes_lead_to_the_same_place(wire: Wire) ->
     app = wire.app.encode()
 
     for path in (b"/api/v1/app/%b/msg/", b"/api/v1/app/%b/msg?with_content=false", b"/api/v1/%%61pp/%b/msg"):
-        [(status, _, _)] = await wire.say(wire.request(path=path % app))
+        [(status, _, _)] = await wire.exchange(wire.request(path=path % app))
         assert status == 202
 
 
 @pytest.mark.parametrize("path", [b"%2fmsg", b"/msg%2F", b"%2F%2Fmsg", b"%2fendpoint"])
 async def test_an_encoded_slash_leads_nowhere(wire: Wire, lite: Api, path: bytes) -> None:
     for where in (b"/api/v1/app/%b%b" % (wire.app.encode(), path), b"/api/v1/app/a%%2F%b/msg" % wire.app.encode()):
-        [(status, _, body)] = await wire.say(wire.request(path=where))
+        [(status, _, body)] = await wire.exchange(wire.request(path=where))
         assert (status, json.loads(body)["code"]) == (404, "not_found")
 
     assert (await lite.read(f"/app/{wire.app}/msg"))["data"] == []
@@ -131,7 +131,7 @@ async def test_an_encoded_slash_leads_nowhere(wire: Wire, lite: Api, path: bytes
 async def test_an_id_may_be_encoded(wire: Wire, lite: Api) -> None:
     await lite.app(uid="a.b")
 
-    [(status, _, _)] = await wire.say(wire.request(path=b"/api/v1/app/a%2Eb/msg"))
+    [(status, _, _)] = await wire.exchange(wire.request(path=b"/api/v1/app/a%2Eb/msg"))
 
     assert status == 202
 
@@ -140,8 +140,8 @@ async def test_refusals_come_the_short_way_too(wire: Wire) -> None:
     nobody = wire.request().replace(b"Bearer ", b"Bearer x")
     nowhere = wire.request(path=b"/api/v1/app/app_unknown/msg")
 
-    [(first, _, _)] = await wire.say(nobody)
-    [(second, _, body)] = await wire.say(nowhere)
+    [(first, _, _)] = await wire.exchange(nobody)
+    [(second, _, body)] = await wire.exchange(nowhere)
 
     assert (first, second, json.loads(body)["code"]) == (401, 404, "not_found")
 
@@ -151,7 +151,7 @@ async def test_a_caller_who_hangs_up_leaves_the_message_and_nothing_else(wire: W
     writer.write(wire.request(BODY, b"idempotency-key: gone"))
     writer.transport.abort()
 
-    [(status, _, body)] = await wire.say(wire.request(BODY, b"idempotency-key: gone"))
+    [(status, _, body)] = await wire.exchange(wire.request(BODY, b"idempotency-key: gone"))
 
     listed = await lite.read(f"/app/{wire.app}/msg")
     assert status == 202
@@ -200,7 +200,7 @@ async def test_a_caller_who_reads_no_answers_for_long_is_left(wire: Wire, monkey
 
 
 async def test_one_key_on_many_connections_makes_one_message(wire: Wire) -> None:
-    answers = await asyncio.gather(*(wire.say(wire.request(BODY, b"idempotency-key: k")) for _ in range(50)))
+    answers = await asyncio.gather(*(wire.exchange(wire.request(BODY, b"idempotency-key: k")) for _ in range(50)))
 
     assert len({body for [(_, _, body)] in answers}) == 1
 

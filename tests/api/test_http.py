@@ -15,7 +15,7 @@ from tidings.storage.database import Busy, Unavailable
 
 
 @pytest.mark.parametrize("path", ["/api/v1/health", "/api/v1/health/", "/api/v1/health///"])
-async def test_health_is_told_as_json(lite: Api, path: str) -> None:
+async def test_health_is_reported_as_json(lite: Api, path: str) -> None:
     response = await lite.client.get(path)
 
     assert (200, _health("ok")) == (response.status_code, response.json())
@@ -39,7 +39,7 @@ async def test_an_sdk_gets_the_contracts_answer_to_health(lite: Api, monkeypatch
     assert (500, _health("error")) == (failing.status_code, failing.json())
 
 
-async def test_health_tells_that_the_database_is_gone(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_health_reports_that_the_database_is_gone(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(lite.db), "write", _failing(Unavailable("gone")))
 
     response = await lite.client.get("/api/v1/health")
@@ -85,7 +85,7 @@ async def test_the_document_is_plain_json(lite: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nope", "/api/v1/nope", "/api/v1/app/a/b/c/d", "/api/v1/app/a%2Fb"])
-async def test_an_unknown_path_is_told_as_an_object(lite: Api, path: str) -> None:
+async def test_an_unknown_path_is_reported_as_an_object(lite: Api, path: str) -> None:
     response = await lite.client.get(path)
 
     assert (404, "not_found") == (response.status_code, response.json()["code"])
@@ -103,7 +103,9 @@ async def test_an_unknown_path_is_told_as_an_object(lite: Api, path: str) -> Non
         ("POST", "/docs", "GET, HEAD"),
     ],
 )
-async def test_a_wrong_method_is_told_the_right_ones(lite: Api, method: str, path: str, allow: str) -> None:
+async def test_the_response_to_a_wrong_method_lists_the_right_ones(
+    lite: Api, method: str, path: str, allow: str
+) -> None:
     response = await lite.client.request(method, path)
 
     assert (405, allow) == (response.status_code, response.headers["allow"])
@@ -119,9 +121,13 @@ async def test_head_answers_as_get_does(lite: Api, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v1/app", "/api/v1/app/x/msg", "/nope", "/api/v1/health"])
 async def test_a_preflight_is_answered_on_every_path(lite: Api, path: str) -> None:
-    asked = {"origin": "https://a", "access-control-request-method": "POST", "access-control-request-headers": "x-own"}
+    headers = {
+        "origin": "https://a",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-own",
+    }
 
-    response = await lite.client.options(path, headers=asked)
+    response = await lite.client.options(path, headers=headers)
 
     assert 200 == response.status_code
     allowed = {name.removeprefix("access-control-"): value for name, value in response.headers.items()}
@@ -155,7 +161,7 @@ TROUBLES = [
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("trouble", TROUBLES)
-async def test_our_own_troubles_are_told_as_objects(
+async def test_our_own_troubles_are_reported_as_objects(
     lite: Api, monkeypatch: pytest.MonkeyPatch, way: tuple[str, str], trouble: tuple[Exception, int, str]
 ) -> None:
     (method, path), (error, status, code) = way, trouble
@@ -172,7 +178,7 @@ OPEN = {"v1.health.get", "v1.health.ping", "v1.export.get"}
 """Those that anybody may call: they tell nothing, or their link is signed."""
 
 
-async def test_every_route_but_the_open_ones_wants_a_token(lite: Api) -> None:
+async def test_every_route_but_the_open_ones_requires_a_token(lite: Api) -> None:
     refusing = set()
     for route in TABLE:
         path = PREFIX + route.path.replace("{", "").replace("}", "")

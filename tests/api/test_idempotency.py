@@ -105,7 +105,7 @@ async def test_who_is_not_known_is_not_answered_from_memory(lite: Api) -> None:
     assert 401 == (await lite.post("/app", json={"name": "one"}, headers=KEY, token="wrong")).status_code
 
 
-async def test_a_resend_with_one_key_is_asked_for_once(api: Api) -> None:
+async def test_a_resend_with_one_key_is_requested_once(api: Api) -> None:
     app = await api.app()
     msg, endpoint = await api.message(app), await api.endpoint(app)
     path = f"/app/{app}/msg/{msg}/endpoint/{endpoint}/resend"
@@ -173,7 +173,7 @@ async def test_a_stored_response_ends_with_its_key(api: Api) -> None:
 async def test_the_hot_route_replays_too(wire: Wire) -> None:
     key = b"idempotency-key: k"
 
-    replies = [(await wire.say(wire.request(body, key)))[0] for body in (BODY, b"nonsense", b"{}")]
+    replies = [(await wire.exchange(wire.request(body, key)))[0] for body in (BODY, b"nonsense", b"{}")]
 
     assert [202] * 3 == [status for status, _, _ in replies]
     assert 1 == len({body for _, _, body in replies})

@@ -38,9 +38,9 @@ async def _attempts(api: Api) -> Listed:
     endpoint = await api.endpoint(app)
     found = [await api.attempt(app, endpoint, await api.message(app)) for _ in range(10)]
     path = f"/app/{app}/attempt/endpoint/{endpoint}"
-    shown = (await api.read(path))["data"]
-    assert found[::-1] == [attempt["id"] for attempt in shown]
-    return path, shown, "id"
+    body = (await api.read(path))["data"]
+    assert found[::-1] == [attempt["id"] for attempt in body]
+    return path, body, "id"
 
 
 LISTS = [_apps, _endpoints, _event_types, _messages, _attempts]
@@ -48,7 +48,7 @@ Make = Callable[[Api], Awaitable[Listed]]
 
 
 @pytest.mark.parametrize("make", LISTS)
-async def test_a_list_tells_everything_in_its_order(api: Api, make: Make) -> None:
+async def test_a_list_returns_everything_in_its_order(api: Api, make: Make) -> None:
     path, items, key = await make(api)
 
     page = await api.read(path, limit=50)
@@ -223,7 +223,7 @@ class TestWindows:
 
         assert [4, 3, 2] == _numbers(page)
 
-    async def test_a_list_without_a_window_tells_ninety_days(self, api: Api) -> None:
+    async def test_a_list_without_a_window_covers_ninety_days(self, api: Api) -> None:
         path, made = await self._made(api)
         api.clock.advance(91 * 24 * 3600 * 1000)
 

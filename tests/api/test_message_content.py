@@ -64,7 +64,7 @@ async def test_an_application_deletes_nothing(lite: Api) -> None:
         assert (await lite.call(method, f"/app/{app}/{path}", token=token, json={})).status_code == 403
 
 
-async def test_an_answer_that_is_not_there_is_told_by_its_name(lite: Api) -> None:
+async def test_an_answer_that_is_not_there_is_reported_by_its_name(lite: Api) -> None:
     app = await lite.app()
     msg = await lite.message(app)
 
@@ -78,12 +78,12 @@ async def test_payloads_are_deleted_by_the_dozen(api: Api) -> None:
     one, two, kept = await api.message(app), await api.message(app, eventId="e"), await api.message(app)
     foreign = await api.message(other)
 
-    told = await api.made(f"/app/{app}/msg/bulk-expunge", {"ids": [one, "e", "nope", foreign, one]})
+    body = await api.made(f"/app/{app}/msg/bulk-expunge", {"ids": [one, "e", "nope", foreign, one]})
 
     expected = {one: "expunged", "e": "expunged", "nope": "not-found", foreign: "not-found"}
-    assert {"results": expected} == told
-    shown = [(await api.read(f"/app/{app}/msg/{msg}"))["payload"] for msg in (one, two, kept)]
-    assert [EXPIRED, EXPIRED, {"a": 1}] == shown
+    assert {"results": expected} == body
+    rendered = [(await api.read(f"/app/{app}/msg/{msg}"))["payload"] for msg in (one, two, kept)]
+    assert [EXPIRED, EXPIRED, {"a": 1}] == rendered
     assert {"a": 1} == (await api.read(f"/app/{other}/msg/{foreign}"))["payload"]
 
 
@@ -120,9 +120,9 @@ async def test_a_message_is_active_if_an_endpoint_would_receive_it(
     if endpoint is not None:
         await api.endpoint(app, **endpoint)
 
-    told = await api.made(f"/app/{app}/msg/precheck/active", {"eventType": "user.signup", **body})
+    result = await api.made(f"/app/{app}/msg/precheck/active", {"eventType": "user.signup", **body})
 
-    assert {"active": active} == told
+    assert {"active": active} == result
 
 
 async def test_a_precheck_keeps_the_rules_of_messages(lite: Api) -> None:

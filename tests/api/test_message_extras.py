@@ -24,7 +24,7 @@ async def _due(api: Api) -> list[tuple[str, int, int | None]]:
     return [tuple(row) for row in rows]
 
 
-async def test_tags_are_told_as_they_came(api: Api) -> None:
+async def test_tags_are_returned_unchanged(api: Api) -> None:
     app = await api.app()
 
     made = await api.made(f"/app/{app}/msg", {**BODY, "tags": ["a/b", "c\\d", "#1", "a/b"]})
@@ -33,7 +33,7 @@ async def test_tags_are_told_as_they_came(api: Api) -> None:
     assert made == await api.read(f"/app/{app}/msg/{made['id']}") == (await api.read(f"/app/{app}/msg"))["data"][0]
 
 
-async def test_a_message_without_tags_tells_of_none(api: Api) -> None:
+async def test_a_message_without_tags_has_none(api: Api) -> None:
     app = await api.app()
 
     assert "tags" not in await api.made(f"/app/{app}/msg", {**BODY, "tags": []})
@@ -45,11 +45,11 @@ async def test_a_tag_filters_messages_that_have_it(api: Api, tag: str) -> None:
     app = await api.app()
     await api.message(app)
     await api.message(app, tags=["ab", "c\\\\d", f"{tag}x", f"x{tag}"], channels=["a"])
-    wanted = await api.message(app, tags=["other", tag])
+    expected = await api.message(app, tags=["other", tag])
 
     page = await api.read(f"/app/{app}/msg", tag=tag)
 
-    assert [wanted] == [message["id"] for message in page["data"]]
+    assert [expected] == [message["id"] for message in page["data"]]
 
 
 async def test_messages_of_one_batch_keep_what_is_theirs(api: Api) -> None:
@@ -63,7 +63,7 @@ async def test_messages_of_one_batch_keep_what_is_theirs(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "shown"),
+    ("raw", "body"),
     [
         ('{"b": 2}', {"b": 2}),
         (' {"b": {"c": [1.50]}}\n', {"b": {"c": [1.5]}}),
@@ -76,13 +76,13 @@ async def test_messages_of_one_batch_keep_what_is_theirs(api: Api) -> None:
         ("å∫ç\n\u0001", {"raw": "å∫ç\n\u0001"}),
     ],
 )
-async def test_a_raw_payload_is_what_is_sent_and_is_shown_as_an_object(api: Api, raw: str, shown: Json) -> None:
+async def test_a_raw_payload_is_what_is_sent_and_is_rendered_as_an_object(api: Api, raw: str, body: Json) -> None:
     app = await api.app()
 
     made = await api.made(f"/app/{app}/msg", {**BODY, "transformationsParams": {"rawPayload": raw, "other": 1}})
 
-    assert shown == made["payload"] == (await api.read(f"/app/{app}/msg/{made['id']}"))["payload"]
-    assert shown == (await api.read(f"/app/{app}/msg"))["data"][0]["payload"]
+    assert body == made["payload"] == (await api.read(f"/app/{app}/msg/{made['id']}"))["payload"]
+    assert body == (await api.read(f"/app/{app}/msg"))["data"][0]["payload"]
     assert (raw.encode(), None) == await _stored(api, made["id"])
 
 

@@ -51,7 +51,7 @@ async def test_data_is_another_name_of_the_payload(lite: Api) -> None:
     assert {"b": 2} == made["payload"]
 
 
-async def test_a_payload_that_was_not_asked_for_is_an_empty_object(api: Api) -> None:
+async def test_a_payload_that_was_not_requested_is_an_empty_object(api: Api) -> None:
     app = await api.app()
 
     made = await api.made(f"/app/{app}/msg?with_content=false", BODY)
@@ -93,23 +93,23 @@ async def test_an_event_id_is_used_once_in_an_application(api: Api) -> None:
 )
 async def test_event_types_are_read_in_every_spelling(api: Api, query: str) -> None:
     app = await api.app()
-    wanted = [await api.message(app, eventType=name) for name in ("a", "b")]
+    expected = [await api.message(app, eventType=name) for name in ("a", "b")]
     await api.message(app, eventType="c")
 
     page = (await api.get(f"/app/{app}/msg?{query}")).json()
 
-    assert wanted[::-1] == [message["id"] for message in page["data"]]
+    assert expected[::-1] == [message["id"] for message in page["data"]]
 
 
 async def test_a_channel_filters_messages_that_name_it(api: Api) -> None:
     app = await api.app()
     await api.message(app)
     await api.message(app, channels=["ab", "A"])
-    wanted = await api.message(app, channels=["b", "a"])
+    expected = await api.message(app, channels=["b", "a"])
 
     page = await api.read(f"/app/{app}/msg", channel="a")
 
-    assert [wanted] == [message["id"] for message in page["data"]]
+    assert [expected] == [message["id"] for message in page["data"]]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ CHANNELS = "Channels must have at least 1 and at most 10 items, or be set to nul
         ),
     ],
 )
-async def test_each_rule_is_told_in_its_words(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
+async def test_each_rule_is_reported_in_its_words(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
     app = await lite.app()
 
     response = await lite.post(f"/app/{app}/msg", json={**BODY, **body})

@@ -75,14 +75,14 @@ def test_each_operation_is_where_the_contract_has_it(pairs: list[tuple[Json, Jso
 def test_each_operation_has_the_contracts_parameters(pairs: list[tuple[Json, Json]]) -> None:
     for mine, contract in pairs:
         given = {(each["name"], each["in"]) for each in mine["parameters"]}
-        wanted = {(each["name"], each["in"]) for each in contract.get("parameters", ())}
-        assert wanted <= given, mine["operationId"]
+        expected = {(each["name"], each["in"]) for each in contract.get("parameters", ())}
+        assert expected <= given, mine["operationId"]
 
 
 def test_each_operation_has_the_contracts_answers(pairs: list[tuple[Json, Json]]) -> None:
     for mine, contract in pairs:
-        wanted = STATUSES.get(mine["operationId"], {status for status in contract["responses"] if status < "300"})
-        assert wanted == {status for status in mine["responses"] if status < "300" and status.isdigit()}
+        expected = STATUSES.get(mine["operationId"], {status for status in contract["responses"] if status < "300"})
+        assert expected == {status for status in mine["responses"] if status < "300" and status.isdigit()}
         for status, response in contract["responses"].items():
             if mine.get("security") and status in mine["responses"]:
                 assert _names(response) == _names(mine["responses"][status]), (mine["operationId"], status)
@@ -148,8 +148,8 @@ def test_every_enum_has_its_type_and_numbers_have_names(ours: Json, theirs: Json
         assert ("integer" if is_number else "string") == schema["type"], path
         assert is_number == ("x-enum-varnames" in schema), path
         contract = theirs["components"]["schemas"].get(path.rpartition("/")[2], {})
-        wanted = dict(zip(contract.get("enum", ()), contract.get("x-enum-varnames", ()), strict=False))
-        assert wanted.items() <= dict(zip(schema["enum"], schema.get("x-enum-varnames", ()), strict=False)).items()
+        expected = dict(zip(contract.get("enum", ()), contract.get("x-enum-varnames", ()), strict=False))
+        assert expected.items() <= dict(zip(schema["enum"], schema.get("x-enum-varnames", ()), strict=False)).items()
 
 
 def test_enums_are_named_for_what_they_are_of(ours: Json) -> None:
@@ -206,10 +206,10 @@ _BOUNDS: dict[tuple[str, str], Json] = {
 @pytest.mark.parametrize(("schema", "member"), _BOUNDS)
 def test_the_document_states_the_bounds_of_the_server(ours: Json, schema: str, member: str) -> None:
     found = ours["components"]["schemas"][schema]["properties"][member]
-    wanted = _BOUNDS[schema, member]
+    expected = _BOUNDS[schema, member]
 
-    assert wanted == {name: found.get(name) for name in wanted}
-    assert found.get("minItems") == wanted.get("minItems")
+    assert expected == {name: found.get(name) for name in expected}
+    assert found.get("minItems") == expected.get("minItems")
 
 
 @pytest.mark.parametrize("schema", ["EndpointIn", "EndpointHeadersIn", "EndpointHeadersPatchIn"])
@@ -261,8 +261,8 @@ def test_the_document_allows_the_iterators_that_the_server_takes(ours: Json, tim
 
 def test_every_operation_has_the_answers_of_the_connection(ours: Json) -> None:
     for name, operation in _operations(ours).items():
-        wanted = {"400", "431", "500", "501", "503"} | ({"413"} if "requestBody" in operation else set())
-        assert wanted <= operation["responses"].keys(), name
+        expected = {"400", "431", "500", "501", "503"} | ({"413"} if "requestBody" in operation else set())
+        assert expected <= operation["responses"].keys(), name
 
 
 def test_a_refused_rate_names_its_header(ours: Json) -> None:

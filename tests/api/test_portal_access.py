@@ -64,10 +64,10 @@ async def test_behind_tls_or_by_the_settings_the_address_is_another(lite: Api) -
 
     _, behind = await _access(lite, "mine", headers={"x-forwarded-proto": "https", "host": "hooks.example"})
     object.__setattr__(lite.context, "portal_url", "https://portal.example")
-    _, told = await _access(lite, "mine")
+    _, body = await _access(lite, "mine")
 
     assert behind["url"].startswith("https://hooks.example/app-portal#key=")
-    assert told["url"].startswith("https://portal.example/app-portal#key=")
+    assert body["url"].startswith("https://portal.example/app-portal#key=")
 
 
 async def test_what_a_token_says(lite: Api) -> None:
@@ -90,8 +90,8 @@ async def test_what_a_token_says(lite: Api) -> None:
     assert not {"feature_flags", "capabilities", "session"} & plain.keys()
     assert (now + 7 * DAY) // SECOND == plain["exp"]
     assert (now + HOUR) // SECOND == full["exp"]
-    told = {"feature_flags": ["b", "a"], "capabilities": ["ManageEndpoint", "ViewBase"], "session": "user@1"}
-    assert told.items() <= full.items()
+    body = {"feature_flags": ["b", "a"], "capabilities": ["ManageEndpoint", "ViewBase"], "session": "user@1"}
+    assert body.items() <= full.items()
 
 
 async def test_the_older_way_takes_any_body_or_none(api: Api) -> None:
@@ -120,16 +120,16 @@ async def test_an_application_may_be_made_in_passing(api: Api) -> None:
 async def test_a_repeated_request_makes_the_same_token(api: Api, route: str) -> None:
     app = await api.app()
 
-    async def ask(key: str) -> str:
+    async def link_for(key: str) -> str:
         response = await api.call("POST", f"/auth/{route}/{app}", json={}, headers={"idempotency-key": key})
         assert 200 == response.status_code
         return str(response.json()["token"])
 
-    first = await ask("a")
+    first = await link_for("a")
     api.clock.advance(SECOND)
 
-    assert first == await ask("a")
-    assert first != await ask("b")
+    assert first == await link_for("a")
+    assert first != await link_for("b")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ async def test_an_application_in_passing_must_fit_the_path(lite: Api, applicatio
         ({"sessionId": "s" * 65}, ["body", "sessionId", "__all__"]),
     ],
 )
-async def test_what_breaks_a_rule_is_told(lite: Api, body: Json, place: list[str] | None) -> None:
+async def test_what_breaks_a_rule_is_reported(lite: Api, body: Json, place: list[str] | None) -> None:
     await lite.app(uid="mine")
 
     response = await lite.post("/auth/app-portal-access/mine", json=body)

@@ -74,12 +74,12 @@ class World:
                 found[name] = chance.choice(values[-LATEST:])
         return {name: value for name, value in found.items() if f"{{{name}}}" in route.path}
 
-    def learn(self, route: AnyRoute, path: dict[str, str], status: int, told: Any) -> None:
+    def learn(self, route: AnyRoute, path: dict[str, str], status: int, body: Any) -> None:
         """Note what an answer names."""
         if status >= 300:
             return
         self.sound.add(route.operation)
-        for item in told.get("data", [told]) if isinstance(told, dict) else ():
+        for item in body.get("data", [body]) if isinstance(body, dict) else ():
             self._note(path.get("app_id", ""), route, item)
 
     def _note(self, app: str, route: AnyRoute, item: Any) -> None:

@@ -32,7 +32,7 @@ async def test_a_message_keeps_its_payload(api: Api) -> None:
 
 
 async def test_the_hot_route_takes_it(wire: Wire) -> None:
-    [(status, _, body)] = await wire.say(wire.request(MESSAGE))
+    [(status, _, body)] = await wire.exchange(wire.request(MESSAGE))
 
     assert status == 202
     assert b'"payload":' + PAYLOAD in body
@@ -61,7 +61,7 @@ async def test_a_broadcast_and_an_example_take_it(api: Api) -> None:
     assert b'"payload":' + PAYLOAD in await _stored(api, f"/app/{app}/msg/{example.json()['id']}")
 
 
-async def test_a_raw_payload_that_is_an_object_with_it_is_shown_as_one(api: Api) -> None:
+async def test_a_raw_payload_that_is_an_object_with_it_is_rendered_as_one(api: Api) -> None:
     app = await api.app()
     raw = rb'"{\"s\":\"\\ud83d\"}"'
 

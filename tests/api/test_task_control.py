@@ -29,11 +29,11 @@ REPEATED = {(Command.PAUSE, State.PAUSED), (Command.CANCEL, State.CANCELLED)}
 async def test_a_command_does_what_the_table_says(api: Api, command: Command) -> None:
     for state in State:
         task_id = await stored(api, state)
-        told = observe.counters[f"task.{command}"]
+        body = observe.counters[f"task.{command}"]
 
         response = await api.post(f"/background-task/{task_id}/{command}")
 
-        assert observe.counters[f"task.{command}"] == told + allows(command, state)
+        assert observe.counters[f"task.{command}"] == body + allows(command, state)
         now = await api.read(f"/background-task/{task_id}")
         if allows(command, state):
             assert (response.status_code, now["x"]["state"]) == (200, TRANSITIONS[command].target)
@@ -180,10 +180,10 @@ async def test_a_wait_returns_as_soon_as_the_task_has_ended(api: Api) -> None:
     waiting = asyncio.gather(*(api.read(f"/background-task/{task_id}/wait", timeout=60) for _ in range(3)))
     await asyncio.sleep(0.05)
     await api.post(f"/background-task/{task_id}/cancel")
-    told = await waiting
+    body = await waiting
 
     assert loop.time() - begun < 5
-    assert [task["x"]["state"] for task in told] == ["cancelled"] * 3
+    assert [task["x"]["state"] for task in body] == ["cancelled"] * 3
     assert "0 tasks" in repr(api.context.watching)
 
 
@@ -204,7 +204,7 @@ async def test_a_wait_for_what_has_ended_is_none(lite: Api, state: State) -> Non
     assert (await lite.read(f"/background-task/{task_id}/wait", timeout=60))["x"]["state"] == state
 
 
-async def test_a_wait_ends_with_its_time_and_tells_how_the_task_stands(lite: Api) -> None:
+async def test_a_wait_ends_with_its_time_and_returns_the_state_of_the_task(lite: Api) -> None:
     task_id = await stored(lite, State.PAUSED)
 
     assert (await lite.read(f"/background-task/{task_id}/wait", timeout=1))["x"]["state"] == "paused"
@@ -250,7 +250,7 @@ async def _creating(api: Api) -> tuple[str, list[tuple[str, str, Json | None, in
     ]
 
 
-async def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(api: Api) -> None:
+async def test_a_dry_run_reports_what_would_be_done_and_writes_nothing(api: Api) -> None:
     app, creating = await _creating(api)
     async with api.db.write() as tx:  # so that what is to be replayed was never sent
         await tx.run("DELETE FROM delivery WHERE app_id = :app", app=app)
@@ -259,11 +259,11 @@ async def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(api: Api) -
     for method, path, body, total in creating:
         key = {"idempotency-key": "one"}
         response = await api.call(method, f"{path}?dryRun=true", json=body, headers=key)
-        told = response.json()
-        assert response.status_code == 200, (path, told)
-        assert (told["total"], told["exact"]) == (total, True), path
-        assert len(told["sample"]) == min(total, 5), path
-        assert told["estimateSeconds"] >= (3 if "bulk" in path else 0)
+        result = response.json()
+        assert response.status_code == 200, (path, result)
+        assert (result["total"], result["exact"]) == (total, True), path
+        assert len(result["sample"]) == min(total, 5), path
+        assert result["estimateSeconds"] >= (3 if "bulk" in path else 0)
 
     assert await tables(api) == before
     assert (await api.call("POST", creating[0][1], json=creating[0][2])).status_code == 202
@@ -300,7 +300,7 @@ async def test_a_dry_run_says_yes_or_no(lite: Api) -> None:
 # --- items
 
 
-async def test_items_tell_what_has_become_of_each_message(api: Api) -> None:
+async def test_items_report_what_has_become_of_each_message(api: Api) -> None:
     """What was sent again: some got through, some failed again, one is still to be sent, one cannot be."""
     app, endpoint, messages = await failing(api, 9)
     async with api.db.write() as tx:
@@ -311,16 +311,16 @@ async def test_items_tell_what_has_become_of_each_message(api: Api) -> None:
     for number, msg in enumerate(messages[1:8]):
         await _settle(api, task_id, app, endpoint, msg, works=number % 2 == 0)
 
-    told = await api.read(f"/background-task/{task_id}/items")
+    body = await api.read(f"/background-task/{task_id}/items")
 
     expected = ["skipped", *(["delivered", "failed"] * 4)[:7], "rearmed"]
-    assert [(item["msgId"], item["outcome"]) for item in told["data"]] == list(zip(messages, expected, strict=True))
-    assert told["data"][0]["reason"] == "payload_expired"
-    assert {item["responseStatusCode"] for item in told["data"] if item["outcome"] == "failed"} == {503}
-    assert all(item["attemptId"] for item in told["data"] if item["outcome"] in ("delivered", "failed"))
+    assert [(item["msgId"], item["outcome"]) for item in body["data"]] == list(zip(messages, expected, strict=True))
+    assert body["data"][0]["reason"] == "payload_expired"
+    assert {item["responseStatusCode"] for item in body["data"] if item["outcome"] == "failed"} == {503}
+    assert all(item["attemptId"] for item in body["data"] if item["outcome"] in ("delivered", "failed"))
     for outcome in set(expected):
         only = (await api.read(f"/background-task/{task_id}/items", outcome=outcome))["data"]
-        assert only == [item for item in told["data"] if item["outcome"] == outcome]
+        assert only == [item for item in body["data"] if item["outcome"] == outcome]
     assert (await api.read(f"/background-task/{task_id}/items", outcome="withdrawn"))["data"] == []
 
 

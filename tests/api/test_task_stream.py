@@ -121,7 +121,7 @@ async def _command(api: Api, task_id: str, *names: str) -> None:
         assert (await api.post(f"/background-task/{task_id}/{name}")).status_code == 200
 
 
-async def test_a_stream_tells_each_transition_and_ends_with_the_task(api: Api) -> None:
+async def test_a_stream_reports_each_transition_and_ends_with_the_task(api: Api) -> None:
     app, endpoint, _ = await failing(api, 3)
     task_id = (await commanded(api, app, endpoint))["id"]
     async with reading(api, task_id) as reader:
@@ -159,7 +159,7 @@ async def test_who_comes_back_misses_nothing_and_hears_nothing_twice(api: Api) -
     assert heard == list(enumerate(names, 1))
 
 
-async def test_who_has_seen_the_end_is_told_not_to_come_back(api: Api) -> None:
+async def test_a_reader_that_has_seen_the_end_must_not_reconnect(api: Api) -> None:
     task_id = await stored(api, State.QUEUED)
     await _command(api, task_id, "cancel")
 
@@ -191,7 +191,7 @@ async def test_readers_of_one_task_share_one_look_at_it(lite: Api) -> None:
     assert "0 tasks, 0 streams" in repr(lite.context.watching)
 
 
-async def test_progress_is_told_once_a_second_at_most(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_progress_is_reported_once_a_second_at_most(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(task_stream, "PACE_SECONDS", 0.3)
     task_id = await stored(lite, State.RUNNING)
@@ -202,9 +202,9 @@ async def test_progress_is_told_once_a_second_at_most(lite: Api, monkeypatch: py
             await asyncio.sleep(0.02)
         await reader.has('"done":29')
 
-    told = [data["progress"]["done"] for _, name, data in reader.events if name == "progress"]
-    assert told == sorted(set(told))
-    assert 2 <= len(told) <= 5
+    body = [data["progress"]["done"] for _, name, data in reader.events if name == "progress"]
+    assert body == sorted(set(body))
+    assert 2 <= len(body) <= 5
 
 
 async def test_a_silence_is_filled_so_that_nobody_hangs_up(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ async def test_recover_answers_with_a_task_that_can_be_fetched(api: Api) -> None
     }
 
 
-async def test_a_finished_recovery_tells_exactly_how_many_were_sent(api: Api) -> None:
+async def test_a_finished_recovery_reports_exactly_how_many_were_sent(api: Api) -> None:
     app, endpoint = await _failing(api, 3)
     started = await _recover(api, app, endpoint)
     runner = Runner(api.db, api.clock, Limits(), {"endpoint.recover": Recover(api.clock, Wake())})
@@ -95,7 +95,7 @@ async def test_a_finished_recovery_tells_exactly_how_many_were_sent(api: Api) ->
     assert found["x"]["progress"]["percent"] == 100.0
 
 
-async def test_a_running_task_tells_its_progress(lite: Api) -> None:
+async def test_a_running_task_reports_its_progress(lite: Api) -> None:
     task_id = await _stored(
         lite,
         "endpoint.recover",
@@ -134,7 +134,7 @@ async def test_a_paused_task_runs_in_the_words_of_the_contract(lite: Api) -> Non
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-async def test_a_failed_task_tells_why(lite: Api, state: str) -> None:
+async def test_a_failed_task_reports_why(lite: Api, state: str) -> None:
     error = {"code": "endpoint_deleted", "detail": "It is gone."}
     task_id = await _stored(
         lite,
@@ -244,7 +244,7 @@ async def test_old_clients_read_the_name_that_they_know(lite: Api) -> None:
     assert await name({"user-agent": "svix-libs/0.99/ruby"}) == "endpoint.bulk_replay"
 
 
-async def test_a_recovery_asked_for_twice_with_one_key_is_one_task(api: Api) -> None:
+async def test_a_recovery_requested_twice_with_one_key_is_one_task(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     body = {"since": rfc3339(api.clock.now() - HOUR)}

@@ -57,7 +57,7 @@ async def test_a_list_leaves_out_unknown_kinds_and_its_pages_stay_full(api: Api)
     assert page["done"]
 
 
-async def test_a_task_of_an_unknown_kind_is_shown_by_its_id(api: Api) -> None:
+async def test_a_task_of_an_unknown_kind_is_rendered_by_its_id(api: Api) -> None:
     task_id = await stored(api, State.SUCCEEDED, kind=UNKNOWN)
     await change(api, task_id, counters='{"rewound": 3, "of": {"a": 1}}')
 

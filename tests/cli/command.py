@@ -15,35 +15,35 @@ SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command has said, and how it ended."""
+class CommandResult:
+    """The output and the exit code of a command."""
 
     code: int
     out: str
     err: str
 
     @property
-    def complaint(self) -> str:
-        """The one line that a command says when it cannot do its work."""
+    def error_line(self) -> str:
+        """The one line that a command prints when it cannot run."""
         lines = self.err.splitlines()
         assert len(lines) == 1, self.err
         assert lines[0].startswith("tidings: ")
         return lines[0].removeprefix("tidings: ")
 
 
-def tidings(*arguments: str, folder: Path, **settings: Any) -> Said:
+def tidings(*arguments: str, folder: Path, **settings: Any) -> CommandResult:
     """Run `tidings` to its end in a folder, with just these settings."""
-    with tempfile.TemporaryDirectory() as said:
-        out, err = Path(said, "out"), Path(said, "err")
+    with tempfile.TemporaryDirectory() as folder_:
+        out, err = Path(folder_, "out"), Path(folder_, "err")
         program = Program(arguments, folder=folder, environment=environment(settings), out=out, err=err)
         try:
             code = program.wait(SECONDS)
         finally:
             program.kill()
-        return Said(code, out.read_text(), err.read_text())
+        return CommandResult(code, out.read_text(), err.read_text())
 
 
-def run_module(*arguments: str, folder: Path) -> Said:
+def run_module(*arguments: str, folder: Path) -> CommandResult:
     """Run `python -m tidings` to its end: it imports the package itself, and finds modules in the folder first."""
     ran = subprocess.run(
         [sys.executable, "-m", "tidings", *arguments],
@@ -55,4 +55,4 @@ def run_module(*arguments: str, folder: Path) -> Said:
         timeout=SECONDS,
         check=False,
     )
-    return Said(ran.returncode, ran.stdout, ran.stderr)
+    return CommandResult(ran.returncode, ran.stdout, ran.stderr)

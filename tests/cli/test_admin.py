@@ -27,58 +27,58 @@ def test_the_version_is_the_packages(tmp_path: Path) -> None:
 
 
 def test_migrate_says_what_scripts_wait_for_however_often(tmp_path: Path, database_url: str) -> None:
-    said = [tidings("migrate", folder=tmp_path, db_dsn=database_url) for _ in range(2)]
+    result = [tidings("migrate", folder=tmp_path, db_dsn=database_url) for _ in range(2)]
 
-    assert [(0, "Migrations: success\n")] * 2 == [(each.code, each.out) for each in said]
+    assert [(0, "Migrations: success\n")] * 2 == [(each.code, each.out) for each in result]
 
 
 @pytest.mark.parametrize(("arguments", "org"), [((), DEFAULT_ORG), (("org_mine",), "org_mine")])
 def test_a_token_needs_no_database_where_the_secret_is_given(
     tmp_path: Path, arguments: tuple[str, ...], org: str
 ) -> None:
-    said = tidings("jwt", "generate", *arguments, folder=tmp_path, jwt_secret=SECRET)
+    result = tidings("jwt", "generate", *arguments, folder=tmp_path, jwt_secret=SECRET)
 
-    claims = jwt.decode(token_in(said.out), SECRET, algorithms=["HS256"])
-    assert (0, org, 315_360_000) == (said.code, claims["sub"], claims["exp"] - claims["iat"])
+    claims = jwt.decode(token_in(result.out), SECRET, algorithms=["HS256"])
+    assert (0, org, 315_360_000) == (result.code, claims["sub"], claims["exp"] - claims["iat"])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_token_is_for_an_organisation_only(tmp_path: Path) -> None:
-    said = tidings("jwt", "generate", "app_mine", folder=tmp_path, jwt_secret=SECRET)
+    result = tidings("jwt", "generate", "app_mine", folder=tmp_path, jwt_secret=SECRET)
 
-    assert (2, "") == (said.code, said.out)
-    assert "must start with org_" in said.complaint
+    assert (2, "") == (result.code, result.out)
+    assert "must start with org_" in result.error_line
 
 
 def test_a_token_made_beside_a_running_server_is_accepted(tmp_path: Path, database_url: str) -> None:
     with serving(database_url, tmp_path, jwt_secret="") as server:
-        said = tidings("jwt", "generate", folder=tmp_path, db_dsn=database_url)
+        result = tidings("jwt", "generate", folder=tmp_path, db_dsn=database_url)
 
-        assert said.code == 0, said.err
-        assert 200 == server.call("GET", "/api/v1/app", token=token_in(said.out))[0]
+        assert result.code == 0, result.err
+        assert 200 == server.call("GET", "/api/v1/app", token=token_in(result.out))[0]
 
 
 def test_a_token_made_before_the_first_start_is_accepted(tmp_path: Path, sqlite_url: str) -> None:
-    said = tidings("jwt", "generate", folder=tmp_path, db_dsn=sqlite_url)
+    result = tidings("jwt", "generate", folder=tmp_path, db_dsn=sqlite_url)
 
     with serving(sqlite_url, tmp_path, jwt_secret="") as server:
-        assert 200 == server.call("GET", "/api/v1/app", token=token_in(said.out))[0]
+        assert 200 == server.call("GET", "/api/v1/app", token=token_in(result.out))[0]
 
 
-def test_the_secret_that_a_running_server_was_given_is_asked_for(tmp_path: Path, sqlite_url: str) -> None:
+def test_the_secret_that_a_running_server_was_given_is_requested(tmp_path: Path, sqlite_url: str) -> None:
     with serving(sqlite_url, tmp_path):
-        said = tidings("jwt", "generate", folder=tmp_path, db_dsn=sqlite_url)
+        result = tidings("jwt", "generate", folder=tmp_path, db_dsn=sqlite_url)
 
-    assert (2, "") == (said.code, said.out)
-    assert "TIDINGS_JWT_SECRET" in said.complaint
+    assert (2, "") == (result.code, result.out)
+    assert "TIDINGS_JWT_SECRET" in result.error_line
 
 
 def test_production_does_not_make_a_secret_up(tmp_path: Path) -> None:
     for command in (("jwt", "generate"), ("serve",)):
-        said = tidings(*command, folder=tmp_path, environment="prod")
+        result = tidings(*command, folder=tmp_path, environment="prod")
 
-        assert said.code == 2
-        assert "TIDINGS_JWT_SECRET" in said.complaint
+        assert result.code == 2
+        assert "TIDINGS_JWT_SECRET" in result.error_line
 
 
 def test_health_is_the_exit_code(tmp_path: Path, sqlite_url: str) -> None:
@@ -89,32 +89,32 @@ def test_health_is_the_exit_code(tmp_path: Path, sqlite_url: str) -> None:
 
     assert [0, 1, 1] == [well.code, elsewhere.code, gone.code]
     assert ("", "") == (well.out, well.err)
-    assert "404" in elsewhere.complaint
-    assert server.url in gone.complaint
+    assert "404" in elsewhere.error_line
+    assert server.url in gone.error_line
 
 
-def test_a_second_server_on_a_sqlite_file_is_told_so(tmp_path: Path, sqlite_url: str) -> None:
+def test_a_second_server_on_a_sqlite_file_is_refused(tmp_path: Path, sqlite_url: str) -> None:
     with serving(sqlite_url, tmp_path):
-        said = tidings("serve", "--listen", "127.0.0.1:0", "--db", sqlite_url, folder=tmp_path, jwt_secret=SECRET)
+        result = tidings("serve", "--listen", "127.0.0.1:0", "--db", sqlite_url, folder=tmp_path, jwt_secret=SECRET)
 
-    assert said.code == 2
-    assert "in use by another process" in said.complaint
+    assert result.code == 2
+    assert "in use by another process" in result.error_line
 
 
 def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    said = tidings("serve", "--db", "postgresql://nobody@127.0.0.1:1/none", folder=tmp_path)
+    result = tidings("serve", "--db", "postgresql://nobody@127.0.0.1:1/none", folder=tmp_path)
 
-    assert said.code == 2
-    assert said.complaint.startswith("the database: ")
+    assert result.code == 2
+    assert result.error_line.startswith("the database: ")
 
 
 def test_a_port_in_use_is_named(tmp_path: Path, sqlite_url: str) -> None:
     with serving(sqlite_url, tmp_path) as server:
         listen = f"127.0.0.1:{server.port}"
-        said = tidings("serve", "--listen", listen, "--db", f"{sqlite_url}.other", folder=tmp_path)
+        result = tidings("serve", "--listen", listen, "--db", f"{sqlite_url}.other", folder=tmp_path)
 
-    assert said.code == 2
-    assert listen in said.complaint
+    assert result.code == 2
+    assert listen in result.error_line
 
 
 @pytest.mark.parametrize(
@@ -126,37 +126,37 @@ def test_a_port_in_use_is_named(tmp_path: Path, sqlite_url: str) -> None:
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, settings: dict[str, str], names: str) -> None:
-    said = tidings("serve", folder=tmp_path, **settings)
+    result = tidings("serve", folder=tmp_path, **settings)
 
-    assert said.code == 2
-    assert names in said.complaint
+    assert result.code == 2
+    assert names in result.error_line
 
 
 def test_a_file_of_settings_that_is_not_there_is_named(tmp_path: Path) -> None:
-    said = tidings("serve", "--config", "absent.toml", folder=tmp_path)
+    result = tidings("serve", "--config", "absent.toml", folder=tmp_path)
 
-    assert said.code == 2
-    assert "absent.toml" in said.complaint
+    assert result.code == 2
+    assert "absent.toml" in result.error_line
 
 
 def test_a_schema_that_is_missing_is_not_made_where_that_is_forbidden(tmp_path: Path, database_url: str) -> None:
     listen = f"127.0.0.1:{live.free_port()}"
-    said = tidings("serve", "--no-migrate", "--listen", listen, folder=tmp_path, db_dsn=database_url)
+    result = tidings("serve", "--no-migrate", "--listen", listen, folder=tmp_path, db_dsn=database_url)
 
-    assert said.code == 2
-    assert "tidings migrate" in said.complaint
+    assert result.code == 2
+    assert "tidings migrate" in result.error_line
 
 
-def test_a_database_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
+def test_a_database_that_is_not_there_is_reported_in_a_line(tmp_path: Path) -> None:
     dsn = f"postgresql://nobody@127.0.0.1:{live.free_port()}/nothing"
-    said = tidings("migrate", folder=tmp_path, db_dsn=dsn)
+    result = tidings("migrate", folder=tmp_path, db_dsn=dsn)
 
-    assert said.code == 2
-    assert said.complaint
+    assert result.code == 2
+    assert result.error_line
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_is_asked_to_stop_ends_well(tmp_path: Path, sqlite_url: str, number: signal.Signals) -> None:
+def test_a_server_that_gets_a_stop_signal_ends_cleanly(tmp_path: Path, sqlite_url: str, number: signal.Signals) -> None:
     with serving(sqlite_url, tmp_path) as server:
         server.send(number)
         assert server.process is not None

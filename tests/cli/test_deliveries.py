@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import live
-from cli.command import Said, tidings
+from cli.command import CommandResult, tidings
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Sent:
     app: str
     endpoints: tuple[str, ...]
 
-    def explain(self, *arguments: str, msg: str = "order/1") -> Said:
+    def explain(self, *arguments: str, msg: str = "order/1") -> CommandResult:
         where = {"url": self.server.url, "token": self.server.token}
         return tidings("deliveries", "explain", self.app, msg, *arguments, folder=self.folder, **where)
 
@@ -43,10 +43,10 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
 
 
 def test_a_line_says_where_the_message_is_at_each_endpoint(sent: Sent) -> None:
-    said = sent.explain(msg="order-1")
+    result = sent.explain(msg="order-1")
 
-    assert 0 == said.code, said.err
-    rows = {line.split("\t")[0]: line.split("\t")[1:4] for line in said.out.splitlines()}
+    assert 0 == result.code, result.err
+    rows = {line.split("\t")[0]: line.split("\t")[1:4] for line in result.out.splitlines()}
     assert (
         dict(
             zip(
@@ -75,7 +75,7 @@ def test_pages_and_json_are_to_be_had(sent: Sent) -> None:
 
 @pytest.mark.parametrize("msg", ["order/1", "msg_unknown", "../endpoint"])
 def test_a_message_that_is_unknown_is_an_error(sent: Sent, msg: str) -> None:
-    said = sent.explain(msg=msg)
+    result = sent.explain(msg=msg)
 
-    assert 2 == said.code
-    assert "status 404" in said.complaint
+    assert 2 == result.code
+    assert "status 404" in result.error_line

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import live
-from cli.command import Said, tidings
+from cli.command import CommandResult, tidings
 from live import SECRET, serving
 from tidings.model.signature import parse_secret
 
@@ -16,40 +16,40 @@ OTHER = "org_other"
 MAIN = "open sesame, and stay open for all"
 
 
-def test_settings_are_told_with_where_they_came_from(tmp_path: Path) -> None:
+def test_settings_are_reported_with_where_they_came_from(tmp_path: Path) -> None:
     (tmp_path / "tidings.toml").write_text("max_body_bytes = 5\n")
 
-    said = tidings("config", "--db", "sqlite:///x.db", folder=tmp_path, jwt_secret=SECRET, main_secret="sesame")
+    result = tidings("config", "--db", "sqlite:///x.db", folder=tmp_path, jwt_secret=SECRET, main_secret="sesame")
 
-    lines = dict(line.split(" = ", 1) for line in said.out.splitlines())
-    assert 0 == said.code
+    lines = dict(line.split(" = ", 1) for line in result.out.splitlines())
+    assert 0 == result.code
     assert "sqlite:///x.db  (a flag)" == lines["db_dsn"]
     assert "5  (tidings.toml)" == lines["max_body_bytes"]
     assert "********  (TIDINGS_JWT_SECRET)" == lines["jwt_secret"]
     assert "30  (default)" == lines["worker_request_timeout"]
-    assert SECRET not in said.out
-    assert "sesame" not in said.out
-    assert "" == said.err
+    assert SECRET not in result.out
+    assert "sesame" not in result.out
+    assert "" == result.err
 
 
-def test_the_peers_environment_is_taken_and_what_has_no_effect_is_told(
+def test_the_peers_environment_is_taken_and_what_has_no_effect_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"SVIX_RETRY_SCHEDULE": "1,2", "SVIX_REDIS_DSN": "redis://x", "SVIX_QUEUE_TYPE": "redis", "SVIX_TYPO": "1"}
     monkeypatch.setattr(live, "environment", lambda _: given)
     monkeypatch.setattr("cli.command.environment", lambda _: {"PATH": "", **given, "DATABASE_URL": "sqlite:///d.db"})
 
-    said = tidings("config", folder=tmp_path)
+    result = tidings("config", folder=tmp_path)
 
-    assert "retry_schedule = (1, 2)  (SVIX_RETRY_SCHEDULE)" in said.out
-    assert "db_dsn = sqlite:///d.db  (DATABASE_URL)" in said.out
-    assert ["SVIX_QUEUE_TYPE", "SVIX_REDIS_DSN", "SVIX_TYPO"] == [line.split()[0] for line in said.err.splitlines()]
+    assert "retry_schedule = (1, 2)  (SVIX_RETRY_SCHEDULE)" in result.out
+    assert "db_dsn = sqlite:///d.db  (DATABASE_URL)" in result.out
+    assert ["SVIX_QUEUE_TYPE", "SVIX_REDIS_DSN", "SVIX_TYPO"] == [line.split()[0] for line in result.err.splitlines()]
 
 
 def test_a_pair_of_keys_is_made(tmp_path: Path) -> None:
-    said = tidings("asymmetric-key", "generate", folder=tmp_path)
+    result = tidings("asymmetric-key", "generate", folder=tmp_path)
 
-    secret, public = said.out.splitlines()
+    secret, public = result.out.splitlines()
     assert parse_secret(secret.removeprefix("Secret key: ")).public_text == public.removeprefix("Public key: ")
 
 
@@ -64,10 +64,10 @@ def test_a_pair_of_keys_is_made(tmp_path: Path) -> None:
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, settings: dict[str, str], names: str) -> None:
-    said = tidings("serve", folder=tmp_path, **settings)
+    result = tidings("serve", folder=tmp_path, **settings)
 
-    assert 2 == said.code
-    assert names in said.complaint
+    assert 2 == result.code
+    assert names in result.error_line
 
 
 def test_a_key_of_another_kind_ends_the_start(tmp_path: Path, sqlite_url: str) -> None:
@@ -75,15 +75,15 @@ def test_a_key_of_another_kind_ends_the_start(tmp_path: Path, sqlite_url: str) -
     given = {"jwt_algorithm": "EdDSA", "jwt_secret": SECRET, "db_dsn": sqlite_url, "listen_address": listen}
 
     for command in (("serve",), ("jwt", "generate")):
-        said = tidings(*command, folder=tmp_path, **given)
-        assert 2 == said.code
-        assert said.err.splitlines()[-1].startswith("tidings: jwt_algorithm EdDSA needs a key")
+        result = tidings(*command, folder=tmp_path, **given)
+        assert 2 == result.code
+        assert result.err.splitlines()[-1].startswith("tidings: jwt_algorithm EdDSA needs a key")
 
 
 def test_a_token_is_made_by_the_algorithm_of_the_server(tmp_path: Path, sqlite_url: str) -> None:
     with serving(sqlite_url, tmp_path, jwt_algorithm="HS512") as server:
-        said = tidings("jwt", "generate", folder=tmp_path, jwt_algorithm="HS512", jwt_secret=SECRET)
-        token = said.out.removeprefix("Token (Bearer): ").strip()
+        result = tidings("jwt", "generate", folder=tmp_path, jwt_algorithm="HS512", jwt_secret=SECRET)
+        token = result.out.removeprefix("Token (Bearer): ").strip()
 
         assert 200 == server.call("GET", "/api/v1/app", token=token)[0]
         assert 401 == server.call("GET", "/api/v1/app")[0]
@@ -102,9 +102,9 @@ def test_a_main_secret_stays(tmp_path: Path, database_url: str) -> None:
     listen = f"127.0.0.1:{live.free_port()}"
 
     for given, words in (({}, "main_secret is not set"), ({"main_secret": MAIN[::-1]}, "main_secret is not the one")):
-        said = tidings("serve", folder=tmp_path, db_dsn=database_url, listen_address=listen, **given)
-        assert 2 == said.code
-        assert words in said.complaint
+        result = tidings("serve", folder=tmp_path, db_dsn=database_url, listen_address=listen, **given)
+        assert 2 == result.code
+        assert words in result.error_line
 
 
 def test_a_process_takes_the_roles_of_the_peers_switches(tmp_path: Path, sqlite_url: str) -> None:
@@ -138,14 +138,14 @@ def test_an_organisation_is_wiped_and_no_other(tmp_path: Path, database_url: str
     with serving(database_url, tmp_path, worker_enabled="false") as server:
         _filled(server, OTHER)
         kept = _filled(server, "org_kept")
-    asked = tidings("wipe", OTHER, folder=tmp_path, db_dsn=database_url)
-    said = tidings("wipe", OTHER, SURE, folder=tmp_path, db_dsn=database_url)
+    params = tidings("wipe", OTHER, folder=tmp_path, db_dsn=database_url)
+    result = tidings("wipe", OTHER, SURE, folder=tmp_path, db_dsn=database_url)
     again = tidings("wipe", OTHER, SURE, folder=tmp_path, db_dsn=database_url)
 
-    assert 1 == asked.code
-    assert SURE in asked.err
+    assert 1 == params.code
+    assert SURE in params.err
     counts = "{0} applications, {0} endpoints, {1} messages, 0 attempts, {1} deliveries, 0 tasks."
-    assert f"Deleted of {OTHER}: {counts.format(1, 3)}\n" == said.out
+    assert f"Deleted of {OTHER}: {counts.format(1, 3)}\n" == result.out
     assert f"Deleted of {OTHER}: {counts.format(0, 0)}\n" == again.out
     with serving(database_url, tmp_path, worker_enabled="false") as server:
         theirs, mine = server.token_of(OTHER), server.token_of("org_kept")
@@ -156,10 +156,10 @@ def test_an_organisation_is_wiped_and_no_other(tmp_path: Path, database_url: str
 
 
 def test_what_is_no_organisation_is_not_wiped(tmp_path: Path, sqlite_url: str) -> None:
-    said = tidings("wipe", "app_x", SURE, folder=tmp_path, db_dsn=sqlite_url)
+    result = tidings("wipe", "app_x", SURE, folder=tmp_path, db_dsn=sqlite_url)
 
-    assert 2 == said.code
-    assert "org_" in said.complaint
+    assert 2 == result.code
+    assert "org_" in result.error_line
 
 
 def test_messages_of_long_ago_are_pruned(tmp_path: Path, database_url: str) -> None:
@@ -167,9 +167,9 @@ def test_messages_of_long_ago_are_pruned(tmp_path: Path, database_url: str) -> N
         app = _filled(server, OTHER)
 
     def prune(timestamp: datetime, *more: str) -> tuple[int, str]:
-        told = ("--older-than", timestamp.isoformat(), "--batch-size", "2", *more)
-        said = tidings("prune", *told, folder=tmp_path, db_dsn=database_url)
-        return said.code, said.err
+        body = ("--older-than", timestamp.isoformat(), "--batch-size", "2", *more)
+        result = tidings("prune", *body, folder=tmp_path, db_dsn=database_url)
+        return result.code, result.err
 
     now = datetime.now(UTC)
     assert (0, "Deleted: 0 messages, 0 attempts.\n") == prune(now - timedelta(days=100), SURE)
@@ -196,7 +196,7 @@ def test_messages_with_deliveries_are_pruned_only_by_a_flag_of_its_own(tmp_path:
             "id"
         ]
 
-    def prune(*more: str) -> Said:
+    def prune(*more: str) -> CommandResult:
         return tidings("prune", "--older-than", "0s", *more, folder=tmp_path, db_dsn=database_url)
 
     counted = (
@@ -221,14 +221,14 @@ def test_an_age_is_taken_as_elsewhere(tmp_path: Path, sqlite_url: str, age: str,
     with serving(sqlite_url, tmp_path, worker_enabled="false") as server:
         _filled(server, OTHER)
 
-    said = tidings("prune", "--older-than", age, "--dry-run", folder=tmp_path, db_dsn=sqlite_url)
+    result = tidings("prune", "--older-than", age, "--dry-run", folder=tmp_path, db_dsn=sqlite_url)
 
-    assert (0, f"Messages: {goes}, with 0 attempts.") == (said.code, said.out.splitlines()[0])
+    assert (0, f"Messages: {goes}, with 0 attempts.") == (result.code, result.out.splitlines()[0])
 
 
 @pytest.mark.parametrize("timestamp", ["yesterday", "2024-01-01T00:00:00", "2024-W01-1T00:00:00Z", ""])
 def test_an_invalid_timestamp_prunes_nothing(tmp_path: Path, timestamp: str) -> None:
-    said = tidings("prune", "--older-than", timestamp, SURE, folder=tmp_path)
+    result = tidings("prune", "--older-than", timestamp, SURE, folder=tmp_path)
 
-    assert 2 == said.code
-    assert "--older-than" in said.complaint
+    assert 2 == result.code
+    assert "--older-than" in result.error_line

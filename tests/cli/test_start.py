@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 import live
-from cli.command import Said, run_module, tidings
+from cli.command import CommandResult, run_module, tidings
 from faults.kit import ended
 from live import Live
 from postgres import Server
@@ -30,14 +30,14 @@ COMMANDS = (
 names = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
 
 
-def refused(said: Said, *words: str) -> None:
-    assert (2, "") == (said.code, said.out), said.err
-    assert "Traceback" not in said.err
-    complaint = [line for line in said.err.splitlines() if line.startswith("tidings: ")]
-    assert len(complaint) == 1, said.err
+def refused(result: CommandResult, *words: str) -> None:
+    assert (2, "") == (result.code, result.out), result.err
+    assert "Traceback" not in result.err
+    complaint = [line for line in result.err.splitlines() if line.startswith("tidings: ")]
+    assert len(complaint) == 1, result.err
     for word in words:
         assert word in complaint[0]
-    assert PASSWORD not in said.err
+    assert PASSWORD not in result.err
 
 
 def _is_garbage(file: Path) -> str:
@@ -117,25 +117,25 @@ FILES = (
 def test_a_file_that_cannot_be_the_database_is_named_with_the_reason(
     tmp_path: Path, spoil: Callable[[Path], str]
 ) -> None:
-    said = spoil(tmp_path / "t.db")
+    result = spoil(tmp_path / "t.db")
 
-    refused(tidings(*COMMANDS[0], folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/t.db"), said)
+    refused(tidings(*COMMANDS[0], folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/t.db"), result)
 
 
 @names
 def test_a_data_folder_that_cannot_be_written_is_the_reason(tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "file").touch()
 
-    said = tidings(*command, folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/file/t.db")
+    result = tidings(*command, folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/file/t.db")
 
-    refused(said, "the database: cannot open", "file")
-    assert "listen" not in said.err
+    refused(result, "the database: cannot open", "file")
+    assert "listen" not in result.err
 
 
 def test_a_file_that_must_be_there_is_not_made(tmp_path: Path) -> None:
-    said = tidings("migrate", folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/t.db?mode=rw")
+    result = tidings("migrate", folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/t.db?mode=rw")
 
-    refused(said, "does not exist")
+    refused(result, "does not exist")
     assert [] == list(tmp_path.iterdir())
 
 
@@ -222,9 +222,9 @@ def test_an_address_that_cannot_be_listened_on_is_one_sentence(tmp_path: Path, l
 def test_a_port_in_use_says_how_to_choose_another(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        said = tidings("serve", "--listen", f"127.0.0.1:{port}", folder=tmp_path)
+        result = tidings("serve", "--listen", f"127.0.0.1:{port}", folder=tmp_path)
 
-    refused(said, f"127.0.0.1:{port}", "in use", "--listen")
+    refused(result, f"127.0.0.1:{port}", "in use", "--listen")
     assert not (tmp_path / "tidings.db").exists()
 
 
@@ -254,17 +254,17 @@ def test_the_demo_names_what_it_needs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url", [f"http://user:{PASSWORD}@127.0.0.1:1", f"http://user:{PASSWORD}/@127.0.0.1:1", "http://["]
 )
-def test_the_url_of_a_server_is_shown_without_its_password(tmp_path: Path, url: str) -> None:
+def test_the_url_of_a_server_is_rendered_without_its_password(tmp_path: Path, url: str) -> None:
     refused(tidings("tasks", "list", "--url", url, "--token", "t", folder=tmp_path))
     assert PASSWORD not in tidings("healthcheck", url, folder=tmp_path).err
 
 
-def test_a_token_that_no_header_holds_is_not_shown(tmp_path: Path) -> None:
-    said = tidings(
+def test_a_token_that_no_header_holds_is_not_rendered(tmp_path: Path) -> None:
+    result = tidings(
         "tasks", "list", "--url", "http://127.0.0.1:1", "--token", f"{PASSWORD}\n{PASSWORD}", folder=tmp_path
     )
 
-    refused(said, "token")
+    refused(result, "token")
 
 
 def test_a_server_that_is_not_ours_is_one_sentence(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_server_that_is_not_ours_is_one_sentence(tmp_path: Path) -> None:
     with HTTPServer(("127.0.0.1", 0), Other) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        said = tidings("tasks", "list", "--url", url, "--token", "t", folder=tmp_path)
+        result = tidings("tasks", "list", "--url", url, "--token", "t", folder=tmp_path)
         server.shutdown()
 
-    refused(said, "not one of a tidings server")
+    refused(result, "not one of a tidings server")

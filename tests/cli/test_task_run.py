@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 import live
-from cli.command import Said, tidings
+from cli.command import CommandResult, tidings
 from tidings.cli import task_run
 from tidings.cli.tasks import _print_result
 
@@ -28,18 +28,18 @@ class Place:
     endpoint: str
     disabled: str
 
-    def say(self, *arguments: str) -> Said:
+    def tasks(self, *arguments: str) -> CommandResult:
         return tidings("tasks", *arguments, folder=self.folder, url=self.server.url, token=self.server.token)
 
-    def run(self, kind: str, *more: str) -> Said:
+    def run(self, kind: str, *more: str) -> CommandResult:
         """Start a task of a kind with the arguments that it needs."""
-        return self.say("run", kind, *self._needed(kind), *more)
+        return self.tasks("run", kind, *self._needed(kind), *more)
 
     def waiting(self) -> str:
         """Start a task that waits for its endpoint to be enabled."""
-        said = self.say("run", "replay", self.app, self.disabled, "--since", "1h", "--force")
-        assert said.code == 0, said.err
-        return said.out.strip()
+        result = self.tasks("run", "replay", self.app, self.disabled, "--since", "1h", "--force")
+        assert result.code == 0, result.err
+        return result.out.strip()
 
     def _needed(self, kind: str) -> list[str]:
         match kind:
@@ -74,22 +74,22 @@ def test_every_kind_can_be_estimated_and_run_to_its_end(place: Place, kind: str)
     estimate = json.loads(dry_run.out)
     assert {"task", "total", "exact", "estimateSeconds", "sample"} == set(estimate)
 
-    said = place.run(kind, "--wait", "--json")
+    result = place.run(kind, "--wait", "--json")
 
-    assert said.code == 0, said.err
-    last = json.loads(said.out.splitlines()[-1])
+    assert result.code == 0, result.err
+    last = json.loads(result.out.splitlines()[-1])
     assert (last["task"], last["status"]) == (estimate["task"], "finished")
 
 
-def test_what_came_of_it_is_told_at_the_end(place: Place) -> None:
-    told = {kind: place.run(kind, "--wait").out.splitlines() for kind in ("recover", "stats", "aggregate")}
+def test_the_result_is_printed_at_the_end(place: Place) -> None:
+    body = {kind: place.run(kind, "--wait").out.splitlines() for kind in ("recover", "stats", "aggregate")}
 
-    assert re.fullmatch(r"messagesSent \d+", told["recover"][-1])
-    assert re.fullmatch(rf"appStats\t\d+\t{place.app}\t", told["stats"][-1])
-    assert f"event_types\t{place.app}\t\ttrue" == told["aggregate"][-1]
+    assert re.fullmatch(r"messagesSent \d+", body["recover"][-1])
+    assert re.fullmatch(rf"appStats\t\d+\t{place.app}\t", body["stats"][-1])
+    assert f"event_types\t{place.app}\t\ttrue" == body["aggregate"][-1]
 
 
-def test_a_list_is_told_as_a_table_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_list_is_reported_as_a_table_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     _print_result(Console(force_terminal=True, width=80), "event_types", [{"appId": "app_1", "types": ["a", "b"]}])
 
     lines = capsys.readouterr().out.splitlines()
@@ -99,55 +99,55 @@ def test_a_list_is_told_as_a_table_on_a_terminal(capsys: pytest.CaptureFixture[s
 
 
 def test_a_dry_run_prints_lines(place: Place) -> None:
-    said = place.run("aggregate", "--dry-run")
+    result = place.run("aggregate", "--dry-run")
 
-    assert ["task      event-type.aggregate", "total     1"] == said.out.splitlines()[:2]
-    assert f"sample    {place.app}" == said.out.splitlines()[3]
+    assert ["task      event-type.aggregate", "total     1"] == result.out.splitlines()[:2]
+    assert f"sample    {place.app}" == result.out.splitlines()[3]
 
 
-def test_what_is_started_is_told_by_its_id(place: Place) -> None:
-    said = place.run("aggregate")
+def test_what_is_started_is_reported_by_its_id(place: Place) -> None:
+    result = place.run("aggregate")
 
-    assert re.fullmatch(r"qtask_\w{27}\n", said.out)
-    assert f"tidings tasks watch {said.out.strip()}" in said.err
+    assert re.fullmatch(r"qtask_\w{27}\n", result.out)
+    assert f"tidings tasks watch {result.out.strip()}" in result.err
 
 
 def test_commands_move_a_task_and_are_refused_in_a_line(place: Place) -> None:
     task_id = place.waiting()
 
     for command, state in [("pause", "paused"), ("resume", ""), ("cancel", "cancelled"), ("cancel", "cancelled")]:
-        said = place.say(command, task_id, "--json")
-        assert said.code == 0, said.err
-        assert state in json.loads(said.out)["x"]["state"]
-    assert "state     cancelled" in place.say("cancel", task_id).out.splitlines()
-    refused = place.say("retry", task_id)
-    assert (2, True) == (refused.code, "cancelled" in refused.complaint)
-    assert "status 404" in place.say("pause", "qtask_" + "1" * 27).complaint
+        result = place.tasks(command, task_id, "--json")
+        assert result.code == 0, result.err
+        assert state in json.loads(result.out)["x"]["state"]
+    assert "state     cancelled" in place.tasks("cancel", task_id).out.splitlines()
+    refused = place.tasks("retry", task_id)
+    assert (2, True) == (refused.code, "cancelled" in refused.error_line)
+    assert "status 404" in place.tasks("pause", "qtask_" + "1" * 27).error_line
 
 
 def test_a_task_that_is_cancelled_while_it_is_followed_has_failed(place: Place) -> None:
     task_id = place.waiting()
-    place.say("cancel", task_id)
+    place.tasks("cancel", task_id)
 
-    said = place.say("watch", task_id)
+    result = place.tasks("watch", task_id)
 
-    assert (1, True) == (said.code, "cancelled" in said.complaint)
+    assert (1, True) == (result.code, "cancelled" in result.error_line)
 
 
 def test_items_are_listed_for_people_and_programs(place: Place) -> None:
     place.server.call("POST", f"/api/v1/app/{place.app}/msg", {"eventType": "order.paid", "payload": {}})
     started = json.loads(place.run("broadcast", "--wait", "--json").out.splitlines()[-1])
 
-    plain = place.say("items", started["id"], "--outcome", "created")
-    told = json.loads(place.say("items", started["id"], "--json", "--limit", "1").out)
+    plain = place.tasks("items", started["id"], "--outcome", "created")
+    body = json.loads(place.tasks("items", started["id"], "--json", "--limit", "1").out)
 
     assert [place.app, "created"] == plain.out.splitlines()[0].split("\t")[:2]
-    assert (1, "created") == (len(told["data"]), told["data"][0]["outcome"])
-    assert place.say("items", started["id"], "--outcome", "withdrawn").out == ""
+    assert (1, "created") == (len(body["data"]), body["data"][0]["outcome"])
+    assert place.tasks("items", started["id"], "--outcome", "withdrawn").out == ""
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["recover", "{app}", "{endpoint}", "--since", "yesterday"], "--since 'yesterday' is not a timestamp"),
         (["recover", "{app}", "{endpoint}", "--since", "2024-05-01"], "is not a timestamp"),
@@ -161,21 +161,21 @@ def test_items_are_listed_for_people_and_programs(place: Place) -> None:
         (["stats", "--since", "1h", "--app", "nobody"], "None of these applications exists"),
     ],
 )
-def test_what_cannot_be_started_is_told_in_one_line(place: Place, arguments: list[str], says: str) -> None:
+def test_a_refused_start_is_one_line(place: Place, arguments: list[str], message: str) -> None:
     known = {"app": place.app, "endpoint": place.endpoint, "disabled": place.disabled}
 
-    said = place.say("run", *(each.format(**known) for each in arguments), "--dry-run")
+    result = place.tasks("run", *(each.format(**known) for each in arguments), "--dry-run")
 
-    assert 2 == said.code
-    assert says in said.complaint
+    assert 2 == result.code
+    assert message in result.error_line
 
 
 def test_timestamps_may_be_rfc_3339(place: Place) -> None:
     window = ["--since", "2024-05-01t12:00:00z", "--until", "2024-05-01T14:00:00+02:00"]
 
-    said = place.say("run", "bulk-replay", place.app, place.endpoint, *window, "--rate", "5", "--dry-run", "--json")
+    result = place.tasks("run", "bulk-replay", place.app, place.endpoint, *window, "--rate", "5", "--dry-run", "--json")
 
-    assert 0 == json.loads(said.out)["total"], said.err
+    assert 0 == json.loads(result.out)["total"], result.err
 
 
 def test_a_payload_may_hold_half_a_character() -> None:

@@ -44,50 +44,50 @@ def where(server: live.Live) -> dict[str, str]:
 
 
 def test_watch_follows_a_task_to_its_end(server: live.Live, task_id: str, tmp_path: Path) -> None:
-    said = tidings("tasks", "watch", task_id, folder=tmp_path, **where(server))
+    result = tidings("tasks", "watch", task_id, folder=tmp_path, **where(server))
 
-    assert 0 == said.code, said.err
-    assert [f"{task_id} succeeded 0/0", "messagesSent 0"] == said.out.splitlines()[-2:]
+    assert 0 == result.code, result.err
+    assert [f"{task_id} succeeded 0/0", "messagesSent 0"] == result.out.splitlines()[-2:]
 
 
 def test_list_prints_a_line_for_each_task(server: live.Live, task_id: str, tmp_path: Path) -> None:
-    said = tidings("tasks", "list", "--limit", "1", "--task", "endpoint.recover", folder=tmp_path, **where(server))
+    result = tidings("tasks", "list", "--limit", "1", "--task", "endpoint.recover", folder=tmp_path, **where(server))
 
-    assert [task_id, "endpoint.recover"] == said.out.splitlines()[0].split("\t")[:2]
+    assert [task_id, "endpoint.recover"] == result.out.splitlines()[0].split("\t")[:2]
 
 
 def test_list_can_filter_out_everything(server: live.Live, task_id: str, tmp_path: Path) -> None:
-    said = tidings("tasks", "list", "--status", "failed", folder=tmp_path, **where(server))
+    result = tidings("tasks", "list", "--status", "failed", folder=tmp_path, **where(server))
 
-    assert (0, "") == (said.code, said.out)
-    assert task_id not in said.out
+    assert (0, "") == (result.code, result.out)
+    assert task_id not in result.out
 
 
 def test_get_shows_a_task(server: live.Live, task_id: str, tmp_path: Path) -> None:
-    said = tidings("tasks", "get", task_id, folder=tmp_path, **where(server))
+    result = tidings("tasks", "get", task_id, folder=tmp_path, **where(server))
 
-    assert f"id        {task_id}" == said.out.splitlines()[0]
+    assert f"id        {task_id}" == result.out.splitlines()[0]
 
 
 @pytest.mark.parametrize("command", ["list", "get", "watch"])
 def test_the_servers_json_is_to_be_had(server: live.Live, task_id: str, tmp_path: Path, command: str) -> None:
     arguments = [] if command == "list" else [task_id]
-    said = tidings("tasks", command, *arguments, "--json", folder=tmp_path, **where(server))
+    result = tidings("tasks", command, *arguments, "--json", folder=tmp_path, **where(server))
 
-    last = json.loads(said.out.splitlines()[-1])
+    last = json.loads(result.out.splitlines()[-1])
     assert task_id in ([each["id"] for each in last["data"]] if command == "list" else [last["id"]])
 
 
 @pytest.mark.parametrize("command", ["list", "get", "watch"])
 def test_a_terminal_gets_a_table_or_a_bar(server: live.Live, task_id: str, command: str) -> None:
-    shown = on_a_terminal("tasks", command, *([] if command == "list" else [task_id]), **where(server))
+    body = on_a_terminal("tasks", command, *([] if command == "list" else [task_id]), **where(server))
 
-    assert task_id in shown
-    assert {"list": "━", "get": "status", "watch": "━"}[command] in shown
+    assert task_id in body
+    assert {"list": "━", "get": "status", "watch": "━"}[command] in body
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "message"),
     [
         ({"token": ""}, "no token"),
         ({"token": "nonsense"}, "the token is not accepted"),
@@ -95,28 +95,28 @@ def test_a_terminal_gets_a_table_or_a_bar(server: live.Live, task_id: str, comma
         ({"url": "http://127.0.0.1:1"}, "no server answers at http://127.0.0.1:1"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(server: live.Live, tmp_path: Path, given: dict[str, str], says: str) -> None:
-    said = tidings("tasks", "watch", TASK_ID, folder=tmp_path, **{**where(server), **given})
+def test_an_error_is_one_line(server: live.Live, tmp_path: Path, given: dict[str, str], message: str) -> None:
+    result = tidings("tasks", "watch", TASK_ID, folder=tmp_path, **{**where(server), **given})
 
-    assert (2, "") == (said.code, said.out)
-    assert says in said.complaint
+    assert (2, "") == (result.code, result.out)
+    assert message in result.error_line
 
 
-def test_an_unknown_task_is_told_in_a_line(server: live.Live, tmp_path: Path) -> None:
-    said = tidings("tasks", "get", TASK_ID, folder=tmp_path, **where(server))
+def test_an_unknown_task_is_reported_in_a_line(server: live.Live, tmp_path: Path) -> None:
+    result = tidings("tasks", "get", TASK_ID, folder=tmp_path, **where(server))
 
-    assert 2 == said.code
-    assert "404" in said.complaint
+    assert 2 == result.code
+    assert "404" in result.error_line
 
 
 def test_watch_ends_with_1_when_the_task_failed(tmp_path: Path) -> None:
     failed = a_task("failed", "failed", done=3, error={"code": "endpoint_deleted", "detail": "It was deleted."})
     with scripted([(200, a_task("running", "running", done=1)), (200, failed)]) as url:
-        said = tidings("tasks", "watch", TASK_ID, folder=tmp_path, url=url, token="t")
+        result = tidings("tasks", "watch", TASK_ID, folder=tmp_path, url=url, token="t")
 
-    assert 1 == said.code
-    assert [f"{TASK_ID} running 1/4", f"{TASK_ID} failed 3/4"] == said.out.splitlines()
-    assert said.complaint.endswith("It was deleted.")
+    assert 1 == result.code
+    assert [f"{TASK_ID} running 1/4", f"{TASK_ID} failed 3/4"] == result.out.splitlines()
+    assert result.error_line.endswith("It was deleted.")
 
 
 def test_watch_waits_for_a_server_that_is_away(tmp_path: Path) -> None:
@@ -124,26 +124,26 @@ def test_watch_waits_for_a_server_that_is_away(tmp_path: Path) -> None:
     with scripted(
         [(200, a_task("running", "running", done=1)), away, away, (200, a_task("finished", "succeeded"))]
     ) as url:
-        said = tidings("tasks", "watch", TASK_ID, folder=tmp_path, url=url, token="t")
+        result = tidings("tasks", "watch", TASK_ID, folder=tmp_path, url=url, token="t")
 
-    assert (0, "") == (said.code, said.err)
+    assert (0, "") == (result.code, result.err)
 
 
 def test_another_servers_tasks_have_no_x(tmp_path: Path) -> None:
     task = a_task("finished", "succeeded")
     del task["x"]
     with scripted([(200, task)]) as url:
-        said = tidings("tasks", "watch", TASK_ID, folder=tmp_path, url=url, token="t")
+        result = tidings("tasks", "watch", TASK_ID, folder=tmp_path, url=url, token="t")
 
-    assert (0, f"{TASK_ID} finished 0\n") == (said.code, said.out)
+    assert (0, f"{TASK_ID} finished 0\n") == (result.code, result.out)
 
 
-def test_an_answer_that_is_no_json_is_told_in_a_line(tmp_path: Path) -> None:
+def test_an_answer_that_is_no_json_is_reported_in_a_line(tmp_path: Path) -> None:
     with scripted([(502, None)]) as url:
-        said = tidings("tasks", "list", folder=tmp_path, url=url, token="t")
+        result = tidings("tasks", "list", folder=tmp_path, url=url, token="t")
 
-    assert 2 == said.code
-    assert "status 502" in said.complaint
+    assert 2 == result.code
+    assert "status 502" in result.error_line
 
 
 def a_task(status: str, state: str, *, done: int = 4, error: object = None) -> dict[str, Any]:
@@ -191,14 +191,14 @@ def on_a_terminal(*arguments: str, **settings: str) -> str:
     command = [sys.executable, "-m", "tidings", *arguments]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, env=environment)
     os.close(theirs)
-    shown = b""
+    body = b""
     try:
         while part := _read(ours):
-            shown += part
+            body += part
     finally:
         os.close(ours)
     assert 0 == process.wait(SECONDS)
-    return shown.decode(errors="replace")
+    return body.decode(errors="replace")
 
 
 def _read(terminal: int) -> bytes:
