@@ -77,7 +77,7 @@ async def test_a_tenant_has_a_thousand_unended_tasks_and_no_more(db: Database, s
     async with db.write() as tx:
         for _ in range(1_000):
             await use_cases.start(services, tx, new_task(app="app_1"))
-    await run_sql(db, "UPDATE task SET state = 'paused' WHERE turn % 2 = 0")
+    await run_sql(db, "UPDATE task SET state = 'paused' WHERE fair_round % 2 = 0")
 
     with pytest.raises(AppError) as refused:
         await start(services, new_task(app="app_1"))
