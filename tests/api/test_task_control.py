@@ -49,7 +49,7 @@ async def test_a_command_does_what_the_table_says(api: Api, command: Command) ->
 
 
 def test_the_table_of_this_test_is_the_engines() -> None:
-    assert {command for command in Command if TRANSITIONS[command].why.startswith("a person")} == set(COMMANDS)
+    assert {command for command in Command if TRANSITIONS[command].why.startswith("requested")} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -198,7 +198,9 @@ async def test_one_large_message_to_many_endpoints_over_tls_keeps_the_bound(db: 
     app, rest = await add_app(db), {"payload": b'"%b"' % BIG}
     async with Door() as door:
         for _ in range(30):
-            await add_endpoint(db, app, door.url.replace("http:", "https:"))  # its copy is made, and no handshake is answered
+            await add_endpoint(
+                db, app, door.url.replace("http:", "https:")
+            )  # its copy is made, and no handshake is answered
         if is_backlog:
             async with running(db) as waiting:
                 await waiting.send(app, **rest)
