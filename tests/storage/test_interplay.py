@@ -19,7 +19,7 @@ from tidings.model import delivery as rules
 from tidings.model.delivery import Ask, Delivery, Lane, Mode
 from tidings.storage import deliveries
 from tidings.storage.database import Database, Write
-from tidings.storage.deliveries import ManualSend, SettledSend
+from tidings.storage.deliveries import ManualSend, SettledDelivery
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 
@@ -102,7 +102,7 @@ class Interplay(RuleBasedStateMachine):
     @rule(data=st.data())
     def settle_delivered(self, data: st.DataObject) -> None:
         key, lease = self._settled(data)
-        self._write(lambda tx: deliveries.settle_delivered(tx, [SettledSend(*key, lease)], self.now))
+        self._write(lambda tx: deliveries.settle_delivered(tx, [SettledDelivery(*key, lease)], self.now))
         if key in self.model:
             self._change(key, rules.delivered(self.model[key], lease, self.now))
 
@@ -111,7 +111,7 @@ class Interplay(RuleBasedStateMachine):
     def settle_failed(self, data: st.DataObject, wait: int | None) -> None:
         key, lease = self._settled(data)
         next_at = None if wait is None else self.now + wait
-        self._write(lambda tx: deliveries.settle_failed(tx, [SettledSend(*key, lease, next_at)], self.now))
+        self._write(lambda tx: deliveries.settle_failed(tx, [SettledDelivery(*key, lease, next_at)], self.now))
         if key in self.model:
             self._change(key, rules.failed(self.model[key], lease, self.now, next_at))
 
@@ -119,7 +119,7 @@ class Interplay(RuleBasedStateMachine):
     @rule(data=st.data())
     def hand_back(self, data: st.DataObject) -> None:
         key, lease = self._settled(data)
-        self._write(lambda tx: deliveries.hand_back(tx, [SettledSend(*key, lease)], self.now))
+        self._write(lambda tx: deliveries.hand_back(tx, [SettledDelivery(*key, lease)], self.now))
         if key in self.model:
             self._change(key, rules.returned(self.model[key], lease, self.now))
 
@@ -127,7 +127,7 @@ class Interplay(RuleBasedStateMachine):
     @rule(data=st.data())
     def purge(self, data: st.DataObject) -> None:
         key, lease = self._settled(data)
-        dropped = self._write(lambda tx: deliveries.drop(tx, [SettledSend(*key, lease)]))
+        dropped = self._write(lambda tx: deliveries.drop(tx, [SettledDelivery(*key, lease)]))
         mine = key in self.model and self.model[key].lease == lease
         assert dropped == int(mine)
         if mine:

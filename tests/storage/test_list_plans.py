@@ -114,7 +114,7 @@ FAILED = r"attempt_failed|endpoint_id_id_idx"
 BUCKET_INDEX = (
     r"SEARCH bucket_index USING PRIMARY KEY \(owner=\? AND name=\? AND bucket>\? AND bucket<\?\)|bucket_index_owner"
 )
-LOST = r"attempt_lost|endpoint_id_msg_id_idx"
+EXHAUSTED = r"attempt_exhausted|endpoint_id_msg_id_idx"
 OF_MESSAGE = r"sqlite_autoindex_attempt_1|attempt_\w+_pkey"
 OF_PAIR = r"sqlite_autoindex_attempt_1 \(msg_id=\? AND endpoint_id=\?\)|Index Cond: \(\(\S*msg_id = .*endpoint_id = "
 """However many other endpoints a message goes to."""
@@ -159,7 +159,7 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
     ),
     "delivered": (OF_PAIR, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS))),
     "never delivered": (BUCKET_INDEX, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS), "dead")),
-    "lost": (LOST, lambda lists, read: lists.attempted(read, AttemptFilter(status=FAIL), "dead")),
+    "lost": (EXHAUSTED, lambda lists, read: lists.attempted(read, AttemptFilter(status=FAIL), "dead")),
     "being sent": (
         r"delivery_due",
         lambda lists, read: lists.attempted(read, AttemptFilter(status=SENDING), "dead"),

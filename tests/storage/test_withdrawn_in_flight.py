@@ -8,7 +8,7 @@ import pytest
 
 from tidings.storage import deliveries
 from tidings.storage.database import Database, Sql, Value, Write
-from tidings.storage.deliveries import ManualSend, SettledSend
+from tidings.storage.deliveries import ManualSend, SettledDelivery
 
 KEY = ("msg_1", "ep_1")
 
@@ -48,7 +48,7 @@ async def test_a_failed_send_moves_on(
     async with db.write() as tx:
         is_due = await deliveries.settle_failed(
             _Interrupted(tx, after),
-            [SettledSend(*KEY, 1, next_at)],
+            [SettledDelivery(*KEY, 1, next_at)],
             2_000,
         )
         rows = [tuple(row) for row in await tx.rows("SELECT due_at, lease, manual, attempts FROM delivery")]
@@ -62,7 +62,7 @@ async def test_a_delivered_send_ends(db: Database) -> None:
     async with db.write() as tx:
         is_due = await deliveries.settle_delivered(
             _Interrupted(tx, 1),
-            [SettledSend(*KEY, 1)],
+            [SettledDelivery(*KEY, 1)],
             2_000,
         )
         left = await tx.rows("SELECT 1 FROM delivery")

@@ -12,7 +12,7 @@ from tidings.ids import AppId, EndpointId
 from tidings.model.app import App
 from tidings.storage import deliveries
 from tidings.storage.database import Database, Sql, Value, Write
-from tidings.storage.deliveries import SettledSend
+from tidings.storage.deliveries import SettledDelivery
 
 FAILED = 2
 DELIVERED = 0
@@ -135,5 +135,5 @@ async def deliver(db: Database, past: Past, msg_ids: Sequence[str], *, lease: in
     for msg_id in msg_ids:
         past.attempts.append((msg_id, ids.new(ids.ATTEMPT, now), DELIVERED))
     async with db.write() as tx:
-        await deliveries.settle_delivered(tx, [SettledSend(m, past.endpoint_id, lease) for m in msg_ids], now)
+        await deliveries.settle_delivered(tx, [SettledDelivery(m, past.endpoint_id, lease) for m in msg_ids], now)
         await past.write_in(tx)

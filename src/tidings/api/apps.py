@@ -196,7 +196,7 @@ async def patch(call: Call[Query, ApplicationPatch]) -> Answer:
 
 async def delete(call: Call[Query, Nothing]) -> Answer:
     """Delete an application with all that is in it; its uid is free again."""
-    await apps.drop(call.context.services, call.app)
+    await apps.delete(call.context.services, call.app)
     return Answer(204)
 
 

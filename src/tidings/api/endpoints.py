@@ -90,7 +90,7 @@ async def patch(call: Call[Query, EndpointPatch]) -> Answer:
 
 async def delete(call: Call[Query, Nothing]) -> Answer:
     """Delete an endpoint; its uid is free again, and what waits to be sent to it never is."""
-    await endpoints.drop(call.context.services, call.app, call.path["endpoint_id"])
+    await endpoints.delete(call.context.services, call.app, call.path["endpoint_id"])
     return Answer(204)
 
 

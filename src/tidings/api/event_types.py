@@ -232,7 +232,7 @@ async def patch(call: Call[Query, EventTypePatch]) -> Answer:
 
 async def delete(call: Call[EventTypeDeleteQuery, Nothing]) -> Answer:
     """Archive an event type: who subscribes to it still does, and nobody else can. With `expunge` it is gone."""
-    await event_types.drop(
+    await event_types.delete(
         call.context.services, call.principal.org_id, call.path["event_type_name"], expunge=call.query.expunge
     )
     return Answer(204)

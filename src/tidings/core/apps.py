@@ -80,14 +80,14 @@ async def change(
     return await services.idempotency.once(None, work, render)
 
 
-async def drop(services: Services, app: App) -> None:
+async def delete(services: Services, app: App) -> None:
     """Delete an application: nothing leads to its endpoints and messages any more, and nothing is sent."""
 
     async def work() -> None:
         async with services.db.write() as tx:
             now = services.now()
             await apps.touch(tx, app.id, now)
-            await apps.drop(tx, app.id, now)
+            await apps.delete(tx, app.id, now)
             gone = await endpoints.ids_of(tx, app.id)
 
             def anew() -> None:

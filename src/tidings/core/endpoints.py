@@ -90,7 +90,7 @@ async def change(
     return await services.idempotency.once(None, work, render)
 
 
-async def drop(services: Services, app: App, ref: str) -> None:
+async def delete(services: Services, app: App, ref: str) -> None:
     """Delete an endpoint; what waits for it is removed by the claim that finds it."""
 
     async def work() -> None:
@@ -98,7 +98,7 @@ async def drop(services: Services, app: App, ref: str) -> None:
             now = services.now()
             await apps.touch(tx, app.id, now)
             endpoint = await endpoints.get(tx, app.id, ref)
-            await endpoints.drop(tx, endpoint.id, now)
+            await endpoints.delete(tx, endpoint.id, now)
             await tell(tx, services, app, endpoint, operational.ENDPOINT_DELETED)
             look_anew(tx, services, endpoint)
 

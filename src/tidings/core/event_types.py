@@ -83,7 +83,7 @@ async def change(
     return await services.idempotency.once(None, work, render)
 
 
-async def drop(services: Services, org_id: OrgId, name: str, *, expunge: bool) -> None:
+async def delete(services: Services, org_id: OrgId, name: str, *, expunge: bool) -> None:
     """Archive an event type, or delete it for good."""
 
     async def work() -> None:

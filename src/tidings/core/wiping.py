@@ -17,15 +17,15 @@ Result = TypeVar("Result")
 
 async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
     """Delete all that an organisation has; return how much of what it was. Repeated after a break, it goes on."""
-    gone: Counter[str] = Counter()
+    deleted: Counter[str] = Counter()
     async with db.read() as read:
         apps = await wiping.applications(read, org_id)
     for app_id in apps:
-        await _wipe_application(db, app_id, chunk, gone)
-    while tasks := await _in_one(db, lambda tx: wiping.drop_tasks(tx, org_id, chunk)):
-        gone["tasks"] += tasks
-    await _in_one(db, lambda tx: wiping.drop_rest(tx, org_id))
-    return gone
+        await _wipe_application(db, app_id, chunk, deleted)
+    while tasks := await _in_one(db, lambda tx: wiping.delete_tasks(tx, org_id, chunk)):
+        deleted["tasks"] += tasks
+    await _in_one(db, lambda tx: wiping.delete_rest(tx, org_id))
+    return deleted
 
 
 @dataclass(slots=True)
@@ -56,17 +56,17 @@ async def prune(db: Database, before: int, now: int, *, chunk: int, deliveries: 
 
     Messages that have deliveries stay, unless `deliveries` says otherwise; `kept` counts them.
     """
-    gone: Counter[str] = Counter()
+    deleted: Counter[str] = Counter()
     oldest_kept = None
     async for found in _messages_before(db, before, chunk):
-        kept = await _prune_messages(db, found, gone, deliveries=deliveries)
+        kept = await _prune_messages(db, found, deleted, deliveries=deliveries)
         oldest_kept = min([*kept, oldest_kept] if oldest_kept else kept, default=None)
     ended = min(before, now) - HOUR  # nothing that is made now belongs there, whatever other clocks say
     # Entries lead to the messages that stay, and to their attempts, which are younger.
     await _prune_bucket_index(db, ended if oldest_kept is None else min(ended, timestamp_of(oldest_kept)), chunk)
     await partitions.drop_empty(db, ended)
-    gone["payloads"] = await retention.expire(db, now)
-    return gone
+    deleted["payloads"] = await retention.expire(db, now)
+    return deleted
 
 
 async def _messages_before(db: Database, before: int, chunk: int) -> AsyncIterator[list[str]]:
@@ -81,16 +81,16 @@ async def _messages_before(db: Database, before: int, chunk: int) -> AsyncIterat
         after = found[-1]
 
 
-async def _prune_messages(db: Database, found: list[str], gone: Counter[str], *, deliveries: bool) -> set[str]:
+async def _prune_messages(db: Database, found: list[str], deleted: Counter[str], *, deliveries: bool) -> set[str]:
     """Delete messages, but those that have deliveries only if that is wanted; return those that stay."""
 
     async def work(tx: Write) -> tuple[dict[str, int], set[str]]:
         kept = set() if deliveries else await wiping.with_deliveries(tx, found)
-        return await wiping.drop_messages(tx, [each for each in found if each not in kept]), kept
+        return await wiping.delete_messages(tx, [each for each in found if each not in kept]), kept
 
-    dropped, kept = await _in_one(db, work)
-    gone.update(dropped)
-    gone["kept"] += len(kept)
+    removed, kept = await _in_one(db, work)
+    deleted.update(removed)
+    deleted["kept"] += len(kept)
     return kept
 
 
@@ -112,21 +112,21 @@ async def _delete_entries(db: Database, found: list[bucket_index.Entry]) -> None
         await _in_one(db, lambda tx: bucket_index.delete(tx, found))
 
 
-async def _wipe_application(db: Database, app_id: str, chunk: int, gone: Counter[str]) -> None:
+async def _wipe_application(db: Database, app_id: str, chunk: int, deleted: Counter[str]) -> None:
     while True:
         async with db.read() as read:
             found = await wiping.messages_of(read, app_id, chunk)
             endpoints = await wiping.endpoints(read, app_id)
         if not found:
             break
-        await _drop_messages(db, found, gone)
+        await _delete_messages(db, found, deleted)
     for endpoint_id in endpoints:
-        await _drop_attempts(db, endpoint_id, chunk, gone)
+        await _delete_attempts(db, endpoint_id, chunk, deleted)
     for owner in (app_id, *endpoints):
         await _wipe_bucket_index(db, owner, chunk)
-    await _in_one(db, lambda tx: wiping.drop_application(tx, app_id, endpoints))
-    gone["applications"] += 1
-    gone["endpoints"] += len(endpoints)
+    await _in_one(db, lambda tx: wiping.delete_application(tx, app_id, endpoints))
+    deleted["applications"] += 1
+    deleted["endpoints"] += len(endpoints)
 
 
 async def _wipe_bucket_index(db: Database, owner: str, chunk: int) -> None:
@@ -138,13 +138,13 @@ async def _wipe_bucket_index(db: Database, owner: str, chunk: int) -> None:
         await _delete_entries(db, found)
 
 
-async def _drop_attempts(db: Database, endpoint_id: str, chunk: int, gone: Counter[str]) -> None:
-    while left := await _in_one(db, lambda tx: wiping.drop_attempts(tx, endpoint_id, chunk)):
-        gone["attempts"] += left
+async def _delete_attempts(db: Database, endpoint_id: str, chunk: int, deleted: Counter[str]) -> None:
+    while left := await _in_one(db, lambda tx: wiping.delete_attempts(tx, endpoint_id, chunk)):
+        deleted["attempts"] += left
 
 
-async def _drop_messages(db: Database, msg_ids: list[str], gone: Counter[str]) -> None:
-    gone.update(await _in_one(db, lambda tx: wiping.drop_messages(tx, msg_ids)))
+async def _delete_messages(db: Database, msg_ids: list[str], deleted: Counter[str]) -> None:
+    deleted.update(await _in_one(db, lambda tx: wiping.delete_messages(tx, msg_ids)))
 
 
 async def _in_one(db: Database, work: Callable[[Write], Awaitable[Result]]) -> Result:

@@ -29,7 +29,7 @@ from tidings.model.routing import Receiver, Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries
 from tidings.storage.database import Database, Row, StorageError, Write
-from tidings.storage.deliveries import SettledSend
+from tidings.storage.deliveries import SettledDelivery
 
 _ENDPOINTS: Final = 200
 """Endpoints looked at in one transaction."""
@@ -371,11 +371,11 @@ class Claimer:
         plan.payload_bytes = payloads.reserved
         sends: list[Send] = []
         dropped: list[Send] = []
-        back: list[SettledSend] = []
+        back: list[SettledDelivery] = []
         for row in rows:
             msg_id, endpoint_id = row["msg_id"], row["endpoint_id"]
             if (msg_id, endpoint_id) in payloads.too_large:
-                back.append(SettledSend(msg_id, endpoint_id, lease, row["due_at"]))
+                back.append(SettledDelivery(msg_id, endpoint_id, lease, row["due_at"]))
                 continue
             payload = payloads.found.get(msg_id)
             send = Send(

@@ -21,7 +21,7 @@ from tidings.observe import count, failure
 from tidings.storage import deliveries, settlement
 from tidings.storage.bucket_index import BucketIndexCache
 from tidings.storage.database import Busy, Database, OutcomeUnknown, Unavailable, Write
-from tidings.storage.deliveries import SettledSend
+from tidings.storage.deliveries import SettledDelivery
 from tidings.storage.settlement import AttemptRow
 
 BATCH: Final = 500
@@ -52,9 +52,9 @@ class SendResult:
         """The message and the endpoint."""
         return self.send.msg_id, self.send.receiver.id
 
-    def settled(self) -> SettledSend:
+    def settled(self) -> SettledDelivery:
         """Return the delivery's key, lease and next timestamp."""
-        return SettledSend(self.send.msg_id, self.send.receiver.id, self.send.lease, self.next_at)
+        return SettledDelivery(self.send.msg_id, self.send.receiver.id, self.send.lease, self.next_at)
 
 
 class SettleBatcher:

@@ -93,7 +93,7 @@ async def change(tx: Write, app: App) -> None:
     )
 
 
-async def drop(tx: Write, app_id: AppId, now: int) -> None:
+async def delete(tx: Write, app_id: AppId, now: int) -> None:
     """Delete an application."""
     await tx.run(_DROP, id=app_id, now=now)
 

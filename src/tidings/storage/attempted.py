@@ -184,13 +184,13 @@ async def _in_buckets(
 async def _failed(
     read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    found = _filtered(read, _lost(read, endpoint_id, window), filters)
+    found = _filtered(read, _exhausted(read, endpoint_id, window), filters)
     if not filters.message.is_empty:
         buckets = await messages.few_buckets(read, app_id, window, filters.message)
         few = None if buckets is None else await messages.few_in(read, app_id, buckets, window, filters.message)
         if few is not None:
             found = _known(set(few), window, filters)
-        elif await _has_lost_many(read, endpoint_id, window) and not await messages.are_near(
+        elif await _has_many_exhausted(read, endpoint_id, window) and not await messages.are_near(
             read, app_id, window, filters.message
         ):
             found = _walked(read, app_id, window, filters)  # a match may lie anywhere among them
@@ -198,9 +198,9 @@ async def _failed(
         yield batch
 
 
-async def _has_lost_many(read: Read, endpoint_id: EndpointId, window: PageWindow) -> bool:
+async def _has_many_exhausted(read: Read, endpoint_id: EndpointId, window: PageWindow) -> bool:
     part = replace(window, rows=_LONGEST)
-    found = await read.rows(f"{_LOST}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
+    found = await read.rows(f"{_EXHAUSTED}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
     return len(found) == _LONGEST
 
 
@@ -277,15 +277,17 @@ def _since(window: PageWindow, newest: str) -> PageWindow:
     return replace(window, below=min(filter(None, (window.below, below))))
 
 
-_LOST: Final = "SELECT DISTINCT msg_id FROM attempt WHERE endpoint_id = :endpoint AND status = 2 AND next_at IS NULL"
+_EXHAUSTED: Final = (
+    "SELECT DISTINCT msg_id FROM attempt WHERE endpoint_id = :endpoint AND status = 2 AND next_at IS NULL"
+)
 
 
-async def _lost(read: Read, endpoint_id: EndpointId, window: PageWindow) -> AsyncIterator[list[str]]:
-    """Yield the messages whose last scheduled attempt has failed, in the order of the list."""
+async def _exhausted(read: Read, endpoint_id: EndpointId, window: PageWindow) -> AsyncIterator[list[str]]:
+    """Yield the exhausted messages, in the order of the list."""
     rows = max(_BATCH, window.rows)
     while True:
         part = replace(window, rows=rows)
-        found = await read.rows(f"{_LOST}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
+        found = await read.rows(f"{_EXHAUSTED}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
         batch = [row["msg_id"] for row in found]
         yield batch
         if len(batch) < rows:

@@ -9,7 +9,7 @@ first; from BEGIN until COMMIT has returned nothing else touches it, and the own
 On PostgreSQL each owner has a connection of its own. What must follow a commit and never precede it (handing work to
 memory, waking a runner) is given to `after_commit`.
 
-Errors are mapped at this seam, so that nobody above knows a driver: `Unavailable` (gone, may come back),
+Errors are mapped at this seam, so that no caller knows a driver: `Unavailable` (for now),
 `OutcomeUnknown` (the answer to COMMIT was lost: it may or may not have happened), `Busy` (deadlock, lock or statement
 timeout: the transaction is rolled back and may be tried again) and `Duplicate` (a unique index refused).
 """

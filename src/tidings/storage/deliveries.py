@@ -31,7 +31,7 @@ class ManualSend:
 
 
 @dataclass(slots=True, eq=False)
-class SettledSend:
+class SettledDelivery:
     """How a leased send ended. `next_at` is the schedule's next timestamp, or None if there is none."""
 
     msg_id: str
@@ -177,7 +177,7 @@ _AGAIN_DELIVERED: Final = Sql(
 )
 
 
-async def settle_delivered(tx: Write, sends: Sequence[SettledSend], now: int) -> bool:
+async def settle_delivered(tx: Write, sends: Sequence[SettledDelivery], now: int) -> bool:
     """End deliveries that were taken, or make them due again on a manual request; return whether any is due again."""
     keys = sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends)
     left = len(keys) - await tx.bulk(_END_DELIVERED, keys)
@@ -215,7 +215,7 @@ _AGAIN_FAILED: Final = Sql(
 )
 
 
-async def settle_failed(tx: Write, sends: Sequence[SettledSend], now: int) -> bool:
+async def settle_failed(tx: Write, sends: Sequence[SettledDelivery], now: int) -> bool:
     """Reschedule or end failed deliveries, or make them due now on a manual request; return whether any is due now."""
     rows = sorted((send.msg_id, send.endpoint_id, send.lease, send.next_at, now) for send in sends)
     left = len(rows)
@@ -234,7 +234,7 @@ _FORGET_SCHEDULE: Final = Sql(
 )
 
 
-async def forget_schedule(tx: Write, sends: Sequence[SettledSend]) -> None:
+async def forget_schedule(tx: Write, sends: Sequence[SettledDelivery]) -> None:
     """Give up the automatic attempts that leased manual sends go before; what is asked for meanwhile stays asked."""
     await tx.bulk(_FORGET_SCHEDULE, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
 
@@ -274,23 +274,23 @@ _DROP: Final = Sql(
 )
 
 
-async def hand_back(tx: Write, sends: Sequence[SettledSend], now: int) -> None:
+async def hand_back(tx: Write, sends: Sequence[SettledDelivery], now: int) -> None:
     """Make leased rows that were not sent due again: at their `next_at`, or else now."""
     rows = [(send.msg_id, send.endpoint_id, send.lease, send.next_at or now) for send in sends]
     await tx.bulk(_RETURN, sorted(rows))
 
 
 async def return_expired(tx: Write, *, before: int, now: int, limit: int) -> int:
-    """Make rows whose lease ended before a timestamp due again; their process is gone or has given them up."""
+    """Make rows whose lease ended before a timestamp due again; their process has ended or has given them up."""
     return await tx.run(_RETURN_EXPIRED, before=before, now=now, limit=limit)
 
 
 async def return_leased(tx: Write, *, first: int, last: int, now: int, limit: int) -> int:
-    """Make rows with a lease of a range due again, whenever it ends: their process is gone. On PostgreSQL."""
+    """Make rows with a lease of a range due again, whenever it ends: their process has ended. On PostgreSQL."""
     return await tx.run(_RETURN_LEASED, first=first, last=last, now=now, limit=limit)
 
 
-async def drop(tx: Write, sends: Sequence[SettledSend]) -> int:
+async def drop(tx: Write, sends: Sequence[SettledDelivery]) -> int:
     """End leased rows that can never be sent: the payload is gone, or the endpoint is."""
     return await tx.bulk(_DROP, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
 

@@ -202,7 +202,7 @@ def _old_text(kept: Sequence[OldSecret]) -> str:
     return json.dumps([[each.expires_at, base64.b64encode(each.stored).decode("ascii")] for each in kept])
 
 
-async def drop(tx: Write, endpoint_id: EndpointId, now: int) -> None:
+async def delete(tx: Write, endpoint_id: EndpointId, now: int) -> None:
     """Delete an endpoint; what was sent to it stays."""
     await tx.run(_DROP, id=endpoint_id, now=now)
 

@@ -77,7 +77,7 @@ async def parts(read: Read, export_id: str) -> list[bytes]:
     return [bytes(row["content"]) for row in await read.rows(_PARTS, id=export_id)]
 
 
-async def drop_parts(tx: Write, export_id: str) -> None:
+async def delete_parts(tx: Write, export_id: str) -> None:
     """Delete the pieces."""
     await tx.run(_DROP_PARTS, id=export_id)
 
@@ -93,6 +93,6 @@ async def expired(read: Read, now: int, *, limit: int) -> list[str]:
     return [row["id"] for row in await read.rows(_EXPIRED, now=now, limit=limit)]
 
 
-async def drop(tx: Write, export_ids: Sequence[str]) -> int:
+async def delete(tx: Write, export_ids: Sequence[str]) -> int:
     """Delete exports; return how many rows they had."""
     return await tx.run(_DROP, ids=export_ids)

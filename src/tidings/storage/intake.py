@@ -177,7 +177,7 @@ _STORED: Final = Sql(
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message as its sender is told of it again, or as delivery sends it; `payload` is None once it is gone."""
+    """A message as its sender is told of it again, or as delivery sends it; `payload` is None once it is deleted."""
 
     event_type: str
     event_id: str | None
@@ -195,7 +195,7 @@ async def holder(read: Read, idempotency_key: str, *, now: int) -> str | None:
 
 
 async def stored(tx: Read, msg_ids: Sequence[str]) -> dict[str, StoredMessage]:
-    """Return messages by id; those that are gone are left out."""
+    """Return messages by id; deleted ones are left out."""
     return {row["id"]: _stored(row) for row in await tx.rows(_STORED, ids=msg_ids)}
 
 

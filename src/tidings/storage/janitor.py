@@ -47,7 +47,7 @@ async def old_tasks(read: Read, *, before: int, limit: int) -> list[str]:
     return [row["id"] for row in await read.rows(_OLD, before=before, limit=limit)]
 
 
-async def drop_tasks(tx: Write, task_ids: Sequence[str], *, before: int) -> int:
+async def prune_tasks(tx: Write, task_ids: Sequence[str], *, before: int) -> int:
     """Delete tasks with their events; their items, of which there may be many, are left to `drop_items`."""
     dropped = 0
     for statement in _DROP:
@@ -60,7 +60,7 @@ async def count_items(read: Read, task_ids: Sequence[str], *, limit: int) -> int
     return int((await read.one(_COUNT_ITEMS, ids=task_ids, limit=limit))["n"])
 
 
-async def drop_items(tx: Write, task_ids: Sequence[str], *, limit: int) -> int:
+async def prune_items(tx: Write, task_ids: Sequence[str], *, limit: int) -> int:
     """Delete some items of tasks that are deleted; return how many."""
     return await tx.run(_DROP_ITEMS, ids=task_ids, limit=limit)
 

@@ -69,7 +69,7 @@ _WANTED: Final = {
 
 
 async def by_ids(read: Read, msg_ids: Sequence[str]) -> dict[MessageId, Message]:
-    """Return messages by id, without payloads; those that are gone are left out."""
+    """Return messages by id, without payloads; deleted ones are left out."""
     if not msg_ids:
         return {}
     rows = await read.rows(f"SELECT {columns(with_payload=False)} {_WANTED[read.dialect]}", ids=list(msg_ids))
@@ -283,7 +283,7 @@ _DUE: Final = (
 
 
 async def old(read: Read, *, after: str, before: str, limit: int) -> list[tuple[str, int | None]]:
-    """Return the next messages by id, each with the size of its payload, None where that is gone."""
+    """Return the next messages by id, each with the size of its payload, None once that is deleted."""
     return [(row["id"], row["size"]) for row in await read.rows(_OLD, after=after, before=before, limit=limit)]
 
 

@@ -184,7 +184,7 @@ class PostgresDatabase:
     @classmethod
     async def open(cls, server: Postgres, *, connections: int = 20, pgbouncer: bool = False) -> "PostgresDatabase":
         """Connect. Raises `Unavailable` when no connection can be made."""
-        # While the database is gone the pool tells so at length, time and again; who asks for a connection is told too.
+        # While the database is away the pool logs that at length; the caller of a connection gets the error, too.
         logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
         connector = Connector(server, pgbouncer=pgbouncer)
         connected = _Connected(connector)

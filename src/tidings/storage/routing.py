@@ -52,7 +52,7 @@ async def find_by_id(read: Read, app_id: str, vault: Vault) -> Routing | None:
 
 
 async def versions(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
-    """Return the versions now in force; an application that is gone is left out."""
+    """Return the versions now in force; a deleted application is left out."""
     return {row["id"]: row["routing_version"] for row in await read.rows(_VERSIONS, apps=app_ids)}
 
 

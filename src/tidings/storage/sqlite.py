@@ -235,7 +235,7 @@ class SqliteDatabase:
             raise _mapped(error) from error
 
     async def _commit(self) -> None:
-        if not self._writer.in_transaction:  # SQLite gave up by itself (disk full): all of the transaction is gone
+        if not self._writer.in_transaction:  # SQLite rolled back by itself (disk full)
             message = "the database rolled the transaction back"
             raise Unavailable(message)
         before = self._wal.frames

@@ -32,7 +32,7 @@ class WriteAheadLog:
         """Open the WAL of the database at `path`; `connection` runs the checkpoints and is closed with this object."""
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # creates the WAL and its index
         self._connection = connection
-        # SQLite's locks on these files would be gone if they were closed before all connections.
+        # SQLite would lose its locks on these files if they were closed before all connections.
         self._index_file = os.open(f"{path}-shm", os.O_RDONLY)
         self._index = mmap.mmap(self._index_file, _HEADER, access=mmap.ACCESS_READ)
         self._file = os.open(path, os.O_RDONLY)
@@ -131,5 +131,5 @@ class Committer:
                 self._connection.execute("COMMIT")
             except Exception as raised:  # noqa: BLE001 - whatever it is: who waits must hear of it, and so must the next
                 error = raised
-            with contextlib.suppress(RuntimeError):  # the loop is gone, and whoever waited with it
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and no caller waits any more
                 commit.loop.call_soon_threadsafe(commit.end, error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Deleting for good, a chunk at a time: all that an organisation has, and messages of long ago."""
+"""Delete for good, in chunks: everything that an organization has, and old messages."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -119,20 +119,20 @@ async def count_deliveries(read: Read, msg_ids: Sequence[str]) -> dict[str, int]
     return {row["endpoint_id"]: row["n"] for row in await read.rows(_COUNT_DELIVERIES, ids=list(msg_ids))}
 
 
-async def drop_messages(tx: Write, msg_ids: Sequence[str]) -> dict[str, int]:
+async def delete_messages(tx: Write, msg_ids: Sequence[str]) -> dict[str, int]:
     """Delete messages with all that belongs to them; return how many rows of what were deleted."""
     ids = list(msg_ids)
-    gone = {"attempts": await tx.run(_ATTEMPTS, ids=ids), "deliveries": await tx.run(_DELIVERIES, ids=ids)}
+    deleted = {"attempts": await tx.run(_ATTEMPTS, ids=ids), "deliveries": await tx.run(_DELIVERIES, ids=ids)}
     await tx.run(_EVENT_IDS, ids=ids)
-    return gone | {"messages": await tx.run(_MESSAGES, ids=ids)}
+    return deleted | {"messages": await tx.run(_MESSAGES, ids=ids)}
 
 
-async def drop_attempts(tx: Write, endpoint_id: str, limit: int) -> int:
-    """Delete attempts at an endpoint whose messages are gone already; return how many."""
+async def delete_attempts(tx: Write, endpoint_id: str, limit: int) -> int:
+    """Delete attempts at an endpoint whose messages are already deleted; return how many."""
     return await tx.run(_OLD_ATTEMPTS, endpoint=endpoint_id, limit=limit)
 
 
-async def drop_tasks(tx: Write, org_id: OrgId, limit: int) -> int:
+async def delete_tasks(tx: Write, org_id: OrgId, limit: int) -> int:
     """Delete some of an organisation's tasks; return how many."""
     ids = [row["id"] for row in await tx.rows(_TASKS, org=org_id, limit=limit)]
     for statement in _OF_TASKS if ids else ():
@@ -140,14 +140,14 @@ async def drop_tasks(tx: Write, org_id: OrgId, limit: int) -> int:
     return len(ids)
 
 
-async def drop_application(tx: Write, app_id: str, endpoint_ids: Sequence[str]) -> None:
+async def delete_application(tx: Write, app_id: str, endpoint_ids: Sequence[str]) -> None:
     """Delete an application and its endpoints."""
     await tx.run(_KEY, ids=list(endpoint_ids))
     for statement in _OF_APPS:
         await tx.run(statement, ids=[app_id])
 
 
-async def drop_rest(tx: Write, org_id: OrgId) -> None:
+async def delete_rest(tx: Write, org_id: OrgId) -> None:
     """Delete what belongs to an organisation itself."""
     for statement in _OF_ORG:
         await tx.run(statement, org=org_id)

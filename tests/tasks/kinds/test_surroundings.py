@@ -53,7 +53,7 @@ async def test_a_deleted_application_leaves_no_task_behind(world: World, name: s
         await use_cases.pause(world.services, PRINCIPAL, tasks[2].id)
         while (begun := await reread(world.db, tasks[0].id)).done < 20:
             pass
-        await apps.drop(world.services, await _app_of(world, begun))
+        await apps.delete(world.services, await _app_of(world, begun))
         await run_sql(world.db, "DELETE FROM delivery")
         await use_cases.resume(world.services, PRINCIPAL, tasks[2].id)
         ended = [await until(world.db, task.id) for task in tasks]

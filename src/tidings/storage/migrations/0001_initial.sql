@@ -202,7 +202,7 @@ CREATE TABLE attempt (
 CREATE INDEX attempt_endpoint ON attempt (endpoint_id, id, status, response_status_code);
 -- Failures are what people look for, and few: a success does not pay for this one.
 CREATE INDEX attempt_failed ON attempt (endpoint_id, id) WHERE status = 2;
-CREATE INDEX attempt_lost ON attempt (endpoint_id, msg_id) WHERE status = 2 AND next_at IS NULL;
+CREATE INDEX attempt_exhausted ON attempt (endpoint_id, msg_id) WHERE status = 2 AND next_at IS NULL;
 CREATE INDEX attempt_task ON attempt (task_id, status, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
 
 -- The response to each POST with an idempotency key. The response to a message is rebuilt from its row (msg_id);

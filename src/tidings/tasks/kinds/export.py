@@ -112,7 +112,7 @@ class Export(WorksOutside):
             await exports.add(tx, task.id, task.org_id, place.parts + 1, content, expires_at)
             after = _place.decode(batch.cursor)
             return Tally(batch.scanned - len(skipped) if after.after != place.after else 0, skipped)
-        await exports.drop_parts(tx, task.id)
+        await exports.delete_parts(tx, task.id)
         await exports.add(tx, task.id, task.org_id, WHOLE, content, expires_at)
         secret = await settings.find(tx, LINK_SECRET) or ""
         link = export.link(secret, _args.decode(task.args).origin, task.id, expires_at)

@@ -63,11 +63,11 @@ class Janitor:
     async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
         place = _place.decode(task.cursor or "")
         if place.exports:
-            await exports.drop(tx, batch.items)
+            await exports.delete(tx, batch.items)
         elif place.orphaned:
-            await janitor.drop_items(tx, batch.items, limit=batch.scanned)
+            await janitor.prune_items(tx, batch.items, limit=batch.scanned)
         else:
-            await janitor.drop_tasks(tx, batch.items, before=place.before)
+            await janitor.prune_tasks(tx, batch.items, before=place.before)
         return Tally(batch.scanned)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
