@@ -10,7 +10,7 @@ import pytest
 from tasks.kit import database, new_task, reread, rows, run_sql, services_of, start
 from tidings.config import Settings
 from tidings.model.lease import new_node
-from tidings.model.task import State, Terms
+from tidings.model.task import State, TaskPolicy
 from tidings.server import Roles, Server
 from tidings.storage import claims, tasks
 from tidings.storage.database import Database
@@ -29,7 +29,7 @@ async def test_a_process_without_the_role_of_tasks_does_not_keep_those_of_a_dead
     async with database(postgres_dsn) as db:
         task = await start(services_of(db), new_task())
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-            assert await claims.claim(tx, Terms(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
+            assert await claims.claim(tx, TaskPolicy(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
         server = _server(db, Roles(api=False, tasks=False))
 
         nodes = server._nodes  # noqa: SLF001

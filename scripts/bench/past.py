@@ -15,7 +15,7 @@ from typing import Final
 from tidings import ids
 from tidings.clock import DAY, HOUR, SECOND, SystemClock
 from tidings.ids import DEFAULT_ORG
-from tidings.model.message import Extras
+from tidings.model.message import MessageExtras
 from tidings.storage import deliveries, intake, partitions, settlement
 from tidings.storage.database import Database, Dialect
 from tidings.storage.intake import NewMessage
@@ -99,7 +99,7 @@ def _message(chance: random.Random, app: str, timestamp: int, age: float) -> New
         event_type = "order.rare"
     channel, tag = chance.random(), chance.random()
     channels = None if channel > _WITH_CHANNEL else '["eu"]' if channel > _WITH_RARE_CHANNEL else '["eu", "vip"]'
-    extras = None if tag > _WITH_TAG else Extras(("bulk",) if tag > _WITH_RARE_TAG else ("bulk", "test"))
+    extras = None if tag > _WITH_TAG else MessageExtras(("bulk",) if tag > _WITH_RARE_TAG else ("bulk", "test"))
     new = ids.new(ids.MESSAGE, timestamp)
     return NewMessage(new, app, DEFAULT_ORG, event_type, None, channels, _PAYLOAD, None, None, extras)
 

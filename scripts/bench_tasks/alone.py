@@ -10,8 +10,8 @@ from tidings.clock import HOUR
 from tidings.core import broadcasts, resending, tasks, usage
 from tidings.core.usage import UsageFilters
 from tidings.ids import DEFAULT_ORG, EndpointId
-from tidings.model.message import RETENTION_MS, Draft
-from tidings.model.resending import Chosen, ReplayFilters, Which
+from tidings.model.message import RETENTION_MS, MessageDraft
+from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.token import Principal
 
 PRINCIPAL: Final = Principal(DEFAULT_ORG)
@@ -29,13 +29,13 @@ async def recover(stage: Stage, to: Receiver, count: int) -> Figures:
 
 async def bulk_replay(stage: Stage, to: Receiver, count: int) -> Figures:
     """Replay messages that were attempted, without a filter."""
-    return await _sent(stage, count, await stage.work(resending.replay, to.app, _chosen(to, Which.SENT)))
+    return await _sent(stage, count, await stage.work(resending.replay, to.app, _chosen(to, ReplayScope.SENT)))
 
 
 async def replay_missing(stage: Stage, to: Receiver, count: int) -> Figures:
     """Replay messages that were never sent: there are no attempts from here on."""
     await stage.clear("attempt")
-    return await _sent(stage, count, await stage.work(resending.replay, to.app, _chosen(to, Which.MISSING)))
+    return await _sent(stage, count, await stage.work(resending.replay, to.app, _chosen(to, ReplayScope.MISSING)))
 
 
 async def _sent(stage: Stage, count: int, found: Figures) -> Figures:
@@ -46,8 +46,8 @@ async def _sent(stage: Stage, count: int, found: Figures) -> Figures:
     return found
 
 
-def _chosen(to: Receiver, which: Which) -> Chosen:
-    return Chosen(
+def _chosen(to: Receiver, which: ReplayScope) -> ReplayRequest:
+    return ReplayRequest(
         which=which,
         endpoint_ref=EndpointId(to.endpoint_id),
         since=SINCE,
@@ -87,7 +87,7 @@ async def app_stats(stage: Stage, every: list[Receiver]) -> Figures:
 async def broadcast(stage: Stage, every: list[Receiver]) -> Figures:
     """Make a message in every application."""
     before = await stage.count("SELECT count(*) FROM message")
-    draft = Draft("order.shipped", PAYLOAD, None, None, RETENTION_MS)
+    draft = MessageDraft("order.shipped", PAYLOAD, None, None, RETENTION_MS)
     found = await stage.work(broadcasts.broadcast, PRINCIPAL, draft)
     require(expected=len(every), found=await stage.count("SELECT count(*) FROM message") - before)
     require(expected=len(every), found=await stage.count("SELECT count(*) FROM delivery WHERE lease IS NULL"))

@@ -26,7 +26,7 @@ from tidings.storage.database import Database, Dialect, Sql
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 from tidings.tasks.kinds.registry import handlers
-from tidings.tasks.runner import Limits, Runner
+from tidings.tasks.runner import Runner, RunnerLimits
 
 FAILED: Final = 2
 STEP: Final = 10_000
@@ -180,7 +180,7 @@ class Stage:
         """Run a task to its end; return what it took."""
         await self.settle()
         runner = Runner(
-            self.db, self.services.clock, Limits(backlog=0), handlers(self.services.clock, self.services.wake)
+            self.db, self.services.clock, RunnerLimits(backlog=0), handlers(self.services.clock, self.services.wake)
         )
         self.services.wake.tasks = runner.wake
         await runner.start()

@@ -7,7 +7,7 @@ from tidings.config import Settings
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.role import DeliveryOptions
-from tidings.tasks.runner import Limits
+from tidings.tasks.runner import RunnerLimits
 
 
 def bounds(settings: Settings) -> ConnectionLimits:
@@ -43,9 +43,9 @@ def _proxy(settings: Settings) -> Proxy | None:
     return Proxy.of(settings.proxy_addr, settings.noproxy, resolves_names=settings.proxy_resolves_names)
 
 
-def tasks(settings: Settings) -> Limits:
+def tasks(settings: Settings) -> RunnerLimits:
     """Return what bounds the work on tasks."""
-    return Limits(
+    return RunnerLimits(
         slots=settings.tasks_per_process,
         per_tenant=settings.tasks_per_tenant,
         lease_seconds=settings.task_lease,

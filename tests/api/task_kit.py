@@ -13,7 +13,7 @@ from tidings.model.task import ENDED, WIRE_STATUS, NewTask, State
 from tidings.storage import tasks
 from tidings.storage.database import Dialect
 from tidings.tasks.kinds.registry import handlers
-from tidings.tasks.runner import Limits, Runner
+from tidings.tasks.runner import Runner, RunnerLimits
 
 LEASED = "lease = 7, lease_until = 4000000000000"
 _LIST = {
@@ -66,10 +66,10 @@ async def commanded(api: Api, app: str, endpoint: str, **more: Any) -> Json:
 
 
 @asynccontextmanager
-async def recovering(api: Api, limits: Limits | None = None) -> AsyncIterator[None]:
+async def recovering(api: Api, limits: RunnerLimits | None = None) -> AsyncIterator[None]:
     """Have a runner at work for the length of a block."""
     wake = api.context.services.wake
-    runner = Runner(api.db, api.clock, limits or Limits(), handlers(api.clock, wake))
+    runner = Runner(api.db, api.clock, limits or RunnerLimits(), handlers(api.clock, wake))
     wake.tasks = runner.wake
     await runner.start()
     try:

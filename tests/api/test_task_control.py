@@ -19,7 +19,7 @@ from tidings.model.app import App
 from tidings.model.task import TRANSITIONS, Command, State, allows
 from tidings.model.token import Capability
 from tidings.storage import deliveries
-from tidings.tasks.runner import Limits
+from tidings.tasks.runner import RunnerLimits
 
 COMMANDS = [Command.CANCEL, Command.PAUSE, Command.RESUME, Command.RETRY]
 REPEATED = {(Command.PAUSE, State.PAUSED), (Command.CANCEL, State.CANCELLED)}
@@ -129,7 +129,7 @@ async def _lease(api: Api, messages: list[str]) -> None:
 async def test_nothing_is_written_for_a_task_once_its_cancel_is_answered(api: Api) -> None:
     """I8: chunks of one row, and a cancel that comes in the middle of them, from where a user sits."""
     app, endpoint, _ = await failing(api, 60)
-    async with recovering(api, limits=Limits(chunk_rows=1)):
+    async with recovering(api, limits=RunnerLimits(chunk_rows=1)):
         task_id = (await commanded(api, app, endpoint))["id"]
         async with asyncio.timeout(10):
             while not await _sent(api, task_id):

@@ -16,7 +16,7 @@ from tidings.ids import AppId, OrgId, TaskId
 from tidings.model.task import NewTask
 from tidings.storage import tasks
 from tidings.tasks.kinds.recover import Recover
-from tidings.tasks.runner import Limits, Runner
+from tidings.tasks.runner import Runner, RunnerLimits
 
 OLD = {"user-agent": "svix-libs/1.86.0/python python/3.11.7 Linux/x86_64"}
 NEW = {"user-agent": "svix-libs/1.87.0/javascript node/20"}
@@ -83,7 +83,7 @@ async def test_recover_answers_with_a_task_that_can_be_fetched(api: Api) -> None
 async def test_a_finished_recovery_reports_exactly_how_many_were_sent(api: Api) -> None:
     app, endpoint = await _failing(api, 3)
     started = await _recover(api, app, endpoint)
-    runner = Runner(api.db, api.clock, Limits(), {"endpoint.recover": Recover(api.clock, Wake())})
+    runner = Runner(api.db, api.clock, RunnerLimits(), {"endpoint.recover": Recover(api.clock, Wake())})
     await runner.start()
     await until(api.db, started["id"])
     await runner.stop()

@@ -18,7 +18,7 @@ from tidings.core.wake import Wake
 from tidings.ids import DEFAULT_ORG, AppId, timestamp_of
 from tidings.model.app import App
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
-from tidings.model.message import Extras, MessageFilter
+from tidings.model.message import MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order, Page
 from tidings.storage import attempt_buckets, bucket_index, intake, settlement
 from tidings.storage import attempted as attempted_rows
@@ -113,7 +113,7 @@ async def _store_messages(tx: Write, world: World) -> None:
 def _row(world: World, msg_id: str) -> NewMessage:
     event_type, channels, tags = world.messages[msg_id]
     told = json.dumps(channels) if channels else None
-    extras = Extras(tags=tuple(tags)) if tags else None
+    extras = MessageExtras(tags=tuple(tags)) if tags else None
     return NewMessage(msg_id, world.app.id, DEFAULT_ORG, event_type, None, told, b"{}", None, None, extras)
 
 

@@ -17,7 +17,7 @@ from tidings.errors import AppError, ErrorKind, Fault
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
 from tidings.model.page import Cursor, Order
-from tidings.model.task import BROADCAST, EXPORT, NewTask, State, Task, Terms, WireStatus
+from tidings.model.task import BROADCAST, EXPORT, NewTask, State, Task, TaskPolicy, WireStatus
 from tidings.model.token import Principal
 from tidings.storage import claims, tasks
 from tidings.storage.database import Database
@@ -38,7 +38,7 @@ def services(db: Database, clock: ManualClock) -> Services:
 
 async def _run(services: Services) -> Task:
     async with services.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-        task = await claims.claim(tx, Terms(), [KIND], "w", services.clock.now())
+        task = await claims.claim(tx, TaskPolicy(), [KIND], "w", services.clock.now())
     assert task is not None
     return task
 

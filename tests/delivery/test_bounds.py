@@ -20,7 +20,7 @@ from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.payloads import payloads_of
 from tidings.errors import AppError
 from tidings.ids import DEFAULT_ORG
-from tidings.model.message import Draft
+from tidings.model.message import MessageDraft
 from tidings.model.routing import Send
 from tidings.storage.database import Busy, Database, Unavailable
 
@@ -214,7 +214,7 @@ async def test_a_transaction_that_fails_gives_its_places_back(db: Database, erro
         async with running(shaky, delivering=terms(**PATIENT)) as path:
             assert path.delivery is not None
             budget = path.delivery.queues.budget
-            draft = Draft("a.b", b"x" * (2 * LARGE), None, None, DAY_MS)
+            draft = MessageDraft("a.b", b"x" * (2 * LARGE), None, None, DAY_MS)
             shaky.errors.append(error)
             with path.accept.preparing() as prepared, contextlib.suppress(error):
                 async with shaky.write() as tx:

@@ -12,12 +12,12 @@ from tidings.model.task import (
     WIRE_STATUS,
     Command,
     NewTask,
-    Standing,
     State,
     Task,
+    TransitionState,
     WireStatus,
     allows,
-    moved,
+    transitioned,
 )
 
 # The whole machine once more, by hand: state after each command, by the state before; "-" is refused.
@@ -92,14 +92,14 @@ def _task(**changes: object) -> Task:
 def test_each_command_does_to_each_state_what_the_table_says(
     command: Command, state: State, after: State | None
 ) -> None:
-    result = moved(Standing(state, epoch=7, failed_attempts=2), command)
+    result = transitioned(TransitionState(state, epoch=7, failed_attempts=2), command)
 
     assert allows(command, state) is (after is not None)
     if after is None:
         assert result is None
     else:
         epoch = 7 if command in EPOCH_KEPT else 8
-        assert result == Standing(after, epoch, FAILED_ATTEMPTS_AFTER.get(command, 2))
+        assert result == TransitionState(after, epoch, FAILED_ATTEMPTS_AFTER.get(command, 2))
 
 
 def test_the_table_is_about_every_command_and_every_state() -> None:
@@ -110,8 +110,8 @@ def test_the_table_is_about_every_command_and_every_state() -> None:
 
 @pytest.mark.parametrize("command", [Command.FAIL, Command.EXPIRE])
 def test_the_last_failed_attempt_fails_the_task(command: Command) -> None:
-    assert moved(Standing(State.RUNNING, 1, 4), command) == Standing(State.FAILED, 2, 5)
-    assert moved(Standing(State.RUNNING, 1, 0), command, limit=0) == Standing(State.FAILED, 2, 1)
+    assert transitioned(TransitionState(State.RUNNING, 1, 4), command) == TransitionState(State.FAILED, 2, 5)
+    assert transitioned(TransitionState(State.RUNNING, 1, 0), command, limit=0) == TransitionState(State.FAILED, 2, 1)
 
 
 def test_nothing_leads_out_of_success_or_cancellation() -> None:
@@ -164,4 +164,4 @@ def test_a_row_knows_its_claim_and_its_standing() -> None:
     task = _task(failed_attempts=2)
 
     assert (task.claim.id, task.claim.epoch) == ("qtask_1", 1)
-    assert task.standing == Standing(State.RUNNING, 1, 2)
+    assert task.transition_state == TransitionState(State.RUNNING, 1, 2)

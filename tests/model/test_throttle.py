@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.model.throttle import HORIZON_US, SECOND_US, WINDOW_US, Limit, Want, allot, step_of
+from tidings.model.throttle import HORIZON_US, SECOND_US, WINDOW_US, RateLimit, TokenRequest, allocate, step_of
 
 START = 1_700_000_000 * SECOND_US
 
@@ -20,9 +20,9 @@ class Bank:
     tats: dict[str, int] = field(default_factory=dict)
     sent: dict[str, list[int]] = field(default_factory=dict)
 
-    def take(self, wants: list[Want], now: int, late: float = 0.0) -> list[int]:
+    def take(self, wants: list[TokenRequest], now: int, late: float = 0.0) -> list[int]:
         """Take tokens and use each as late as said: 0 is at once, 1 is in its last microsecond."""
-        found, self.tats = allot(wants, self.tats, now)
+        found, self.tats = allocate(wants, self.tats, now)
         for want, each in zip(wants, found, strict=True):
             for slot in each.slots:
                 at = max(now, slot.since + round((slot.until - slot.since) * late))
@@ -46,13 +46,13 @@ asked = st.tuples(
 def test_no_window_of_ten_seconds_holds_more_than_the_rate(
     app_rate: int, own_rate: int, turns: list[tuple[int, int, float, int]]
 ) -> None:
-    app = Limit("app", app_rate)
-    limits = {0: (app,), 1: (Limit("own", own_rate), app), 2: (Limit("own", own_rate),)}
+    app = RateLimit("app", app_rate)
+    limits = {0: (app,), 1: (RateLimit("own", own_rate), app), 2: (RateLimit("own", own_rate),)}
     bank, now = Bank(), START
 
     for pause, count, late, who in turns:
         now += pause
-        bank.take([Want(limits[who], count), Want(limits[0], count // 3)], now, late)
+        bank.take([TokenRequest(limits[who], count), TokenRequest(limits[0], count // 3)], now, late)
 
     assert most_in_a_window(bank.sent.get("app", []), WINDOW_US) <= 10 * app_rate
     assert most_in_a_window(bank.sent.get("own", []), WINDOW_US) <= 10 * own_rate
@@ -63,7 +63,7 @@ def test_a_limit_that_is_always_wanted_gives_nearly_all_of_its_rate(rate: int) -
     bank = Bank()
 
     for turn in range(24):  # longer than a window
-        bank.take([Want((Limit("own", rate),), 100_000)], START + turn * SECOND_US // 2)
+        bank.take([TokenRequest((RateLimit("own", rate),), 100_000)], START + turn * SECOND_US // 2)
 
     assert 0.96 * rate * 12 <= len(bank.sent["own"]) <= rate * 13
 
@@ -74,7 +74,9 @@ def test_tokens_used_late_and_then_at_once_stay_below_the_rate(late_turns: int) 
     bank = Bank()
 
     for turn in range(60):
-        bank.take([Want((Limit("own", 50),), 500)], START + turn * SECOND_US // 2, late=float(turn < late_turns))
+        bank.take(
+            [TokenRequest((RateLimit("own", 50),), 500)], START + turn * SECOND_US // 2, late=float(turn < late_turns)
+        )
 
     assert most_in_a_window(bank.sent["own"], WINDOW_US) <= 500
 
@@ -82,25 +84,27 @@ def test_tokens_used_late_and_then_at_once_stay_below_the_rate(late_turns: int) 
 def test_no_more_than_a_second_is_taken_ahead() -> None:
     bank = Bank()
 
-    [first] = bank.take([Want((Limit("own", 100),), 1_000)], START)
-    [second] = bank.take([Want((Limit("own", 100),), 1_000)], START)
+    [first] = bank.take([TokenRequest((RateLimit("own", 100),), 1_000)], START)
+    [second] = bank.take([TokenRequest((RateLimit("own", 100),), 1_000)], START)
 
     assert (98, 0) == (first, second)
 
 
 def test_who_shares_a_limit_shares_it_evenly() -> None:
-    limit = Limit("app", 90)
+    limit = RateLimit("app", 90)
 
-    found, _ = allot([Want((limit,), 500), Want((limit,), 500), Want((limit,), 5)], {}, START)
+    found, _ = allocate(
+        [TokenRequest((limit,), 500), TokenRequest((limit,), 500), TokenRequest((limit,), 5)], {}, START
+    )
 
     assert [42, 41, 5] == [len(each.slots) for each in found]
     assert ["app", "app", None] == [each.short for each in found]
 
 
 def test_a_slow_limit_does_not_use_up_the_fast_one_that_it_shares() -> None:
-    fast, slow = Limit("app", 100), Limit("own", 2)
+    fast, slow = RateLimit("app", 100), RateLimit("own", 2)
 
-    found, tats = allot([Want((slow, fast), 50), Want((fast,), 1_000)], {}, START)
+    found, tats = allocate([TokenRequest((slow, fast), 50), TokenRequest((fast,), 1_000)], {}, START)
 
     assert 1 == len(found[0].slots)
     assert 97 == len(found[1].slots)
@@ -110,10 +114,10 @@ def test_a_slow_limit_does_not_use_up_the_fast_one_that_it_shares() -> None:
 
 def test_a_clock_that_goes_back_holds_a_limit_up_for_a_second_at_most() -> None:
     bank = Bank()
-    bank.take([Want((Limit("own", 10),), 100)], START)
+    bank.take([TokenRequest((RateLimit("own", 10),), 100)], START)
 
     early = START - 3_600 * SECOND_US
-    [at_once] = bank.take([Want((Limit("own", 10),), 100)], early)
-    [later] = bank.take([Want((Limit("own", 10),), 100)], early + HORIZON_US + round(step_of(10)))
+    [at_once] = bank.take([TokenRequest((RateLimit("own", 10),), 100)], early)
+    [later] = bank.take([TokenRequest((RateLimit("own", 10),), 100)], early + HORIZON_US + round(step_of(10)))
 
     assert (0, 10) == (at_once, later)

@@ -15,7 +15,7 @@ from tidings.clock import DAY, HOUR, SystemClock
 from tidings.core import wiping
 from tidings.ids import DEFAULT_ORG, AppId, EndpointId, timestamp_of
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
-from tidings.model.message import Extras, MessageFilter
+from tidings.model.message import MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order
 from tidings.storage import attempted, attempts, bucket_index, intake, messages, settlement
 from tidings.storage.bucket_index import BucketIndexCache
@@ -31,7 +31,7 @@ FAIL = MessageStatus.FAIL
 
 def message(app: str = APP, timestamp: int = NOW) -> NewMessage:
     """Make a message with one of each indexed value."""
-    extras = Extras(tags=("t",))
+    extras = MessageExtras(tags=("t",))
     new = ids.new(ids.MESSAGE, timestamp)
     return NewMessage(new, app, DEFAULT_ORG, "a.b", None, '["c"]', b"{}", None, None, extras)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from tidings.model import delivery as rules
-from tidings.model.delivery import Ask, Delivery, Lane, Mode
+from tidings.model.delivery import Delivery, Lane, Mode, ResendRequest
 from tidings.storage import deliveries
 from tidings.storage.database import Database, Write
 from tidings.storage.deliveries import ManualSend, SettledDelivery
@@ -146,11 +146,11 @@ class Interplay(RuleBasedStateMachine):
         task=st.sampled_from([None, *TASKS]),
     )
     def ask(self, keys: list[tuple[str, str]], mode: Mode, task: str | None) -> None:
-        wish = Ask(Lane.REPLAY if task else Lane.LIVE, mode, task)
+        wish = ResendRequest(Lane.REPLAY if task else Lane.LIVE, mode, task)
         sends = [ManualSend(*key, "app_1", "org_1", wish.lane, mode, task) for key in keys]
         self._write(lambda tx: deliveries.send_again(tx, sends, self.now))
         for key in keys:
-            self.model[key] = rules.asked(self.model.get(key), wish, self.now)
+            self.model[key] = rules.requested(self.model.get(key), wish, self.now)
 
     @rule(task=st.sampled_from(TASKS))
     def cancel(self, task: str) -> None:

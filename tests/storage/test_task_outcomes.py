@@ -5,19 +5,19 @@ import pytest
 
 from tasks.kit import explained
 from tidings.model.page import Order, PageWindow
-from tidings.model.task_item import Outcome
+from tidings.model.task_item import ItemOutcome
 from tidings.storage import deliveries, task_items, task_outcomes
 from tidings.storage.database import Database, Dialect
 
 INDEXES = {
-    Outcome.REARMED: "delivery_task",
-    Outcome.DELIVERED: "attempt_task",
-    Outcome.FAILED: "attempt_task",
-    Outcome.SKIPPED: "task_item",
-    Outcome.WITHDRAWN: "task_item",
-    Outcome.CREATED: "task_item",
-    Outcome.COUNTED: "task_item",
-    Outcome.AGGREGATED: "task_item",
+    ItemOutcome.REARMED: "delivery_task",
+    ItemOutcome.DELIVERED: "attempt_task",
+    ItemOutcome.FAILED: "attempt_task",
+    ItemOutcome.SKIPPED: "task_item",
+    ItemOutcome.WITHDRAWN: "task_item",
+    ItemOutcome.CREATED: "task_item",
+    ItemOutcome.COUNTED: "task_item",
+    ItemOutcome.AGGREGATED: "task_item",
 }
 _BEHIND = {"above": "msg_1.ep_1", "above_msg": "msg_1", "above_endpoint": "ep_1"}
 
@@ -30,8 +30,8 @@ def _uses(plan: str, index: str, dialect: Dialect) -> bool:
 
 
 @pytest.mark.parametrize("order", Order)
-@pytest.mark.parametrize("outcome", Outcome)
-async def test_items_are_read_in_the_order_of_an_index(db: Database, outcome: Outcome, order: Order) -> None:
+@pytest.mark.parametrize("outcome", ItemOutcome)
+async def test_items_are_read_in_the_order_of_an_index(db: Database, outcome: ItemOutcome, order: Order) -> None:
     above = _BEHIND["above"] if order is Order.ASCENDING else None
     window = PageWindow(order, 51, above=above)
     text = task_outcomes.text_of(window, outcome)

@@ -14,12 +14,12 @@ from tasks.kit import KIND, ORG, database, explained, new_task, rows
 from tidings import ids
 from tidings.ids import TaskId
 from tidings.model.page import Order, PageWindow
-from tidings.model.task import EXPORT, KINDS, REPLAY, Mark, Plan, Tally, Terms, WireStatus
+from tidings.model.task import EXPORT, KINDS, REPLAY, Checkpoint, ChunkResult, Plan, TaskPolicy, WireStatus
 from tidings.storage import claims, tasks
 from tidings.storage.database import Database, Dialect, Sql, Statement
 
 NOW = 1_700_000_000_000
-TERMS = Terms(lease_ms=10_000)
+POLICY = TaskPolicy(lease_ms=10_000)
 MANY = 100_000
 _NUMBERS = {
     Dialect.SQLITE: "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :many)",
@@ -108,14 +108,14 @@ async def test_checkpoints_rewrite_the_row_in_place(postgres_dsn: str) -> None:
     async with database(postgres_dsn) as db:
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
             await tasks.add(tx, TaskId(ids.new(ids.TASK, NOW)), replace(new_task(), created_by="x" * 200), NOW)
-            task = await claims.claim(tx, TERMS, [KIND], "w", NOW)
+            task = await claims.claim(tx, POLICY, [KIND], "w", NOW)
             assert task is not None
         async with db.write() as tx:
-            task = await claims.planned(tx, task.claim, Plan("0", 100, exact=True), TERMS, NOW)
+            task = await claims.planned(tx, task.claim, Plan("0", 100, exact=True), POLICY, NOW)
         for number in range(60):
             async with db.write() as tx:
                 task = await claims.checkpoint(
-                    tx, task, Tally(1, (), {"n": 1}), Mark(str(number), 10, 1.0, 5), TERMS, NOW + number
+                    tx, task, ChunkResult(1, (), {"n": 1}), Checkpoint(str(number), 10, 1.0, 5), POLICY, NOW + number
                 )
         async with asyncio.timeout(20):
             updates = hot = 0

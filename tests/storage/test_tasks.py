@@ -16,23 +16,23 @@ from tidings.model.task import (
     JANITOR,
     RECOVER,
     REPLAY,
+    Checkpoint,
+    ChunkResult,
     Command,
     Failure,
     LeaseLost,
-    Mark,
     NewTask,
     State,
-    Tally,
     Task,
-    Terms,
+    TaskPolicy,
     WireStatus,
-    moved,
+    transitioned,
 )
 from tidings.storage import claims, tasks
 from tidings.storage.database import Database, Dialect, Write
 
 NOW = 1_700_000_000_000
-TERMS = Terms(lease_ms=10_000)
+POLICY = TaskPolicy(lease_ms=10_000)
 WHY = Failure("test", "It was meant to fail.")
 
 
@@ -47,10 +47,10 @@ async def add(db: Database, new: NewTask | None = None, now: int = NOW) -> Task:
         return await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new or new_task(), now)
 
 
-async def claim(db: Database, now: int = NOW, terms: Terms = TERMS) -> Task | None:
+async def claim(db: Database, now: int = NOW, policy: TaskPolicy = POLICY) -> Task | None:
     async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-        await claims.requeue_expired(tx, terms, now)
-        return await claims.claim(tx, terms, [KIND], "w", now)
+        await claims.requeue_expired(tx, policy, now)
+        return await claims.claim(tx, policy, [KIND], "w", now)
 
 
 async def command(db: Database, task: Task, given: Command) -> Task | None:
@@ -64,17 +64,17 @@ async def command(db: Database, task: Task, given: Command) -> Task | None:
 
 async def _claim(tx: Write, task: Task) -> Task | None:
     del task
-    return await claims.claim(tx, TERMS, [KIND], "w", NOW + 10**9)
+    return await claims.claim(tx, POLICY, [KIND], "w", NOW + 10**9)
 
 
 async def _expire(tx: Write, task: Task) -> Task | None:
     del task
-    expired = await claims.requeue_expired(tx, TERMS, NOW + 2 * 10**9)
+    expired = await claims.requeue_expired(tx, POLICY, NOW + 2 * 10**9)
     return expired[0] if expired else None
 
 
 async def _advance(tx: Write, task: Task) -> Task | None:
-    return await claims.checkpoint(tx, task, Tally(1), Mark("1", 1, 1.0, 1), TERMS, NOW)
+    return await claims.checkpoint(tx, task, ChunkResult(1), Checkpoint("1", 1, 1.0, 1), POLICY, NOW)
 
 
 GIVE: dict[Command, Callable[[Write, Task], Awaitable[Task | None]]] = {
@@ -83,7 +83,7 @@ GIVE: dict[Command, Callable[[Write, Task], Awaitable[Task | None]]] = {
     Command.FINISH: lambda tx, task: claims.finish(tx, task.claim, NOW),
     Command.WAIT: lambda tx, task: claims.wait(tx, task.claim, 1, NOW),
     Command.YIELD: lambda tx, task: claims.yield_task(tx, task, NOW),
-    Command.FAIL: lambda tx, task: claims.fail_attempt(tx, task.claim, WHY, TERMS, NOW),
+    Command.FAIL: lambda tx, task: claims.fail_attempt(tx, task.claim, WHY, POLICY, NOW),
     Command.EXPIRE: _expire,
     Command.PAUSE: lambda tx, task: tasks.pause(tx, task.id, NOW),
     Command.RESUME: lambda tx, task: tasks.resume(tx, task, NOW),
@@ -108,13 +108,13 @@ async def test_every_command_does_to_every_state_what_the_table_says(db: Databas
             await command(db, task, step)
             task = await reread(db, task.id)
         assert task.state is state
-        expected = moved(task.standing, given)
+        expected = transitioned(task.transition_state, given)
 
         changed = await command(db, task, given)
 
         after = await reread(db, task.id)
         assert (changed is None) is (expected is None), f"{given} of {state}"
-        assert after.standing == (expected or task.standing), f"{given} of {state}"
+        assert after.transition_state == (expected or task.transition_state), f"{given} of {state}"
         assert (after.lease_until is not None) is (after.state is State.RUNNING)
         await run_sql(db, "DELETE FROM task")
 
@@ -144,7 +144,7 @@ async def test_the_backoff_after_a_failed_attempt_doubles_and_has_jitter(
     assert task is not None
     await run_sql(db, "UPDATE task SET failed_attempts = :failed_attempts", failed_attempts=failed_attempts)
     async with db.write() as tx:
-        failed = await claims.fail_attempt(tx, task.claim, WHY, replace(TERMS, attempt_limit=99), NOW)
+        failed = await claims.fail_attempt(tx, task.claim, WHY, replace(POLICY, attempt_limit=99), NOW)
 
     assert least <= failed.ready_at - NOW <= most
 
@@ -157,7 +157,7 @@ async def test_a_lease_that_its_owner_renews_is_not_taken(db: Database) -> None:
     task = await claim(db)
     assert task is not None
     async with db.write() as tx:
-        await claims.renew(tx, task.claim, TERMS, NOW + 9_000)
+        await claims.renew(tx, task.claim, POLICY, NOW + 9_000)
 
     assert await claim(db, NOW + 18_000) is None
     assert (await reread(db, task.id)).epoch == 1
@@ -215,7 +215,7 @@ async def test_turns(db: Database) -> None:
     assert (await add(db, new_task(app="app_c"))).fair_round == 0
 
     served = [
-        task.tenant[-1] for _ in range(5) if (task := await claim(db, NOW + 100, Terms(per_tenant=9))) is not None
+        task.tenant[-1] for _ in range(5) if (task := await claim(db, NOW + 100, TaskPolicy(per_tenant=9))) is not None
     ]
 
     assert sorted(served[:2]) == ["b", "c"]
@@ -229,7 +229,7 @@ async def test_eight_claimants_get_each_task_once_and_no_tenant_more_than_its_sh
 
     async def take() -> list[TaskId]:
         got = []
-        while (task := await claim(db, terms=Terms(lease_ms=10**9, per_tenant=3))) is not None:
+        while (task := await claim(db, policy=TaskPolicy(lease_ms=10**9, per_tenant=3))) is not None:
             got.append(task.id)
         return got
 

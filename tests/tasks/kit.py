@@ -18,13 +18,13 @@ from tidings.core.idempotency import Idempotency
 from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.ids import AppId, OrgId
-from tidings.model.task import Batch, NewTask, Permanent, Plan, State, Tally, Task
+from tidings.model.task import Batch, ChunkResult, NewTask, PermanentFailure, Plan, State, Task
 from tidings.storage import tasks as store
 from tidings.storage.database import Database, Dialect, Read, Sql, Statement, Value, Write
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 from tidings.tasks.handler import Handler
-from tidings.tasks.runner import Limits, Runner
+from tidings.tasks.runner import Runner, RunnerLimits
 
 ORG = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
 KIND = "test.count"
@@ -64,12 +64,12 @@ class Counting:
         items = list(range(first, min(first + limit - 1, last) + 1))
         return Batch(items, len(items), str(items[-1] if items else last), not items or items[-1] == last)
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args = json.loads(task.args)
         if args.get("poison") in batch.items:
             raise ZeroDivisionError
         if args.get("gone") in batch.items:
-            raise Permanent("gone", "What it works on is gone.")
+            raise PermanentFailure("gone", "What it works on is gone.")
         skipped = [(str(item), "odd") for item in batch.items if args.get("skip") and item % args["skip"] == 0]
         left_out = {int(key) for key, _ in skipped}
         done = [item for item in batch.items if item not in left_out]
@@ -79,7 +79,7 @@ class Counting:
         self.seen.append((task.id, len(batch.items)))
         made = len(done) * self.per_item
         self.outstanding += made
-        return Tally(len(done), skipped, {"counted": len(done)}, made)
+        return ChunkResult(len(done), skipped, {"counted": len(done)}, made)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         del read, task
@@ -144,18 +144,18 @@ async def run_sql(db: Database, sql: str, **values: Value) -> None:
         await tx.run(sql, **values)
 
 
-QUICK = Limits(backoff_ms=1)
+QUICK = RunnerLimits(backoff_ms=1)
 TENS = replace(QUICK, chunk_rows=10)
 
 
-def runner_of(db: Database, *handlers: Handler, limits: Limits = QUICK, clock: Clock | None = None) -> Runner:
+def runner_of(db: Database, *handlers: Handler, limits: RunnerLimits = QUICK, clock: Clock | None = None) -> Runner:
     known: Mapping[str, Handler] = {handler.kind: handler for handler in handlers or (Counting(),)}
     return Runner(db, clock or SystemClock(), limits, known)
 
 
 @asynccontextmanager
 async def working(
-    db: Database, *handlers: Handler, limits: Limits = QUICK, clock: Clock | None = None
+    db: Database, *handlers: Handler, limits: RunnerLimits = QUICK, clock: Clock | None = None
 ) -> AsyncIterator[Runner]:
     runner = runner_of(db, *handlers, limits=limits, clock=clock)
     await runner.start()
@@ -228,12 +228,12 @@ class Scene:
     services: Services
 
     @asynccontextmanager
-    async def working(self, *handlers: Counting, limits: Limits = QUICK) -> AsyncIterator[Runner]:
+    async def working(self, *handlers: Counting, limits: RunnerLimits = QUICK) -> AsyncIterator[Runner]:
         async with working(self.db, *handlers, limits=limits) as runner:
             self.services.wake.tasks = runner.wake
             yield runner
 
-    async def done(self, task: Task, *handlers: Counting, limits: Limits = QUICK) -> Task:
+    async def done(self, task: Task, *handlers: Counting, limits: RunnerLimits = QUICK) -> Task:
         """Work until a task has ended."""
         async with self.working(*handlers, limits=limits):
             return await until(self.db, task.id)

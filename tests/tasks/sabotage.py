@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tidings import failpoint
-from tidings.model.task import Batch, Claim, Plan, Tally, Task
+from tidings.model.task import Batch, ChunkResult, Claim, Plan, Task
 from tidings.storage import claims
 from tidings.storage.database import Database, Read, Sql, Write
 from tidings.tasks.handler import Handler, WorksOutside
@@ -21,7 +21,7 @@ class Split(WorksOutside):
     sound: Handler
     db: Database
     kind: str = field(init=False)
-    tally: Tally = field(default_factory=lambda: Tally(0))
+    tally: ChunkResult = field(default_factory=lambda: ChunkResult(0))
 
     def __post_init__(self) -> None:
         self.kind = self.sound.kind
@@ -33,7 +33,7 @@ class Split(WorksOutside):
         return await self.sound.load(read, task, limit)
 
     async def work(self, task: Task, batch: Batch) -> Batch:
-        self.tally = Tally(0)
+        self.tally = ChunkResult(0)
         if isinstance(self.sound, WorksOutside):
             batch = await self.sound.work(task, batch)
         if batch.scanned:
@@ -42,7 +42,7 @@ class Split(WorksOutside):
             failpoint.point("test.between")
         return batch
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         del tx, task, batch
         return self.tally
 
@@ -71,7 +71,7 @@ class Blind(WorksOutside):
     async def work(self, task: Task, batch: Batch) -> Batch:
         return await self.sound.work(task, batch) if isinstance(self.sound, WorksOutside) else batch
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         return await self.sound.apply(tx, task, batch)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:

@@ -10,12 +10,12 @@ import pytest
 
 from tasks.kit import KIND, new_task
 from tidings.ids import TaskId
-from tidings.model.task import Task, Terms
+from tidings.model.task import Task, TaskPolicy
 from tidings.storage import claims, tasks
 from tidings.storage.database import Database, Write
 
 NOW = 1_700_000_000_000
-TERMS = Terms(per_tenant=100)
+POLICY = TaskPolicy(per_tenant=100)
 CROWDS = 12
 ROUND = 2
 """Slices of one tenant, at most, while another waits: the last of a round and the first of the next."""
@@ -46,7 +46,7 @@ class Crowd:
 
     async def pass_by(self, tx: Write) -> None:
         """See all of them to their ends."""
-        while (task := await claims.claim(tx, TERMS, [KIND], "w", NOW)) is not None:
+        while (task := await claims.claim(tx, POLICY, [KIND], "w", NOW)) is not None:
             self.slices[task.id] -= 1
             self.ahead.pop(task.id, None)
             waiting = {row["tenant"] for row in await tx.rows("SELECT tenant FROM task WHERE state = 'queued'")}

@@ -27,18 +27,18 @@ from tasks.kit import KIND, Counting, database, new_task, wrongs_of
 from tidings import ids
 from tidings.ids import TaskId
 from tidings.model.task import (
+    Checkpoint,
     Claim,
     Command,
     Failure,
     LeaseLost,
-    Mark,
     Plan,
-    Standing,
     State,
     Task,
-    Terms,
+    TaskPolicy,
+    TransitionState,
     allows,
-    moved,
+    transitioned,
 )
 from tidings.storage import claims, tasks
 from tidings.storage.database import Database, Dialect, Sql, Write
@@ -49,7 +49,7 @@ APPS = ["app_1", "app_2"]
 LOCKS = [None, "endpoint:1", "endpoint:2"]
 ITEMS = 3
 MOST = 4
-TERMS = Terms(lease_ms=10_000, attempt_limit=3, backoff_ms=1_000, per_tenant=2)
+POLICY = TaskPolicy(lease_ms=10_000, attempt_limit=3, backoff_ms=1_000, per_tenant=2)
 PERSONAL = (Command.PAUSE, Command.RESUME, Command.RETRY, Command.CANCEL)
 WHY = Failure("test", "It was meant to fail.")
 EVERY_RULE = {
@@ -64,7 +64,7 @@ EVERY_RULE = {
 class Model:
     """What one task must be."""
 
-    standing: Standing
+    transition_state: TransitionState
     tenant: str
     lock: str | None
     cursor: int | None = None
@@ -109,10 +109,10 @@ class Lives(RuleBasedStateMachine):
     def _move(self, task_id: str, command: Command, **changes: Any) -> None:
         """Give a command to the model, which must allow it."""
         model = self.model[task_id]
-        after = moved(model.standing, command, limit=changes.pop("limit", TERMS.attempt_limit))
+        after = transitioned(model.transition_state, command, limit=changes.pop("limit", POLICY.attempt_limit))
         assert after is not None
         lease = changes.pop("lease_until", None)
-        self.model[task_id] = replace(model, standing=after, lease_until=lease, **changes)
+        self.model[task_id] = replace(model, transition_state=after, lease_until=lease, **changes)
         self.seen.add(command.value)
 
     def _a_claim(self, data: st.DataObject) -> Claim:
@@ -120,8 +120,8 @@ class Lives(RuleBasedStateMachine):
         return _either(data, self.claims, [claim for claim in self.claims if self._owns(claim)])
 
     def _owns(self, claim: Claim) -> bool:
-        standing = self.model[claim.id].standing
-        return standing.state is State.RUNNING and standing.epoch == claim.epoch
+        transition_state = self.model[claim.id].transition_state
+        return transition_state.state is State.RUNNING and transition_state.epoch == claim.epoch
 
     def _under(self, claim: Claim, work: Callable[[Write, Task], Awaitable[Any]]) -> bool:
         """Do something as an owner would; tell whether it was let through, which must be what the model says."""
@@ -162,7 +162,7 @@ class Lives(RuleBasedStateMachine):
     def _enqueue(self, app: str, lock: str | None) -> None:
         task_id = TaskId(f"{ids.TASK}{len(self.model):027}")  # no randomness: a failure can be shrunk
         self._write(lambda tx: tasks.add(tx, task_id, new_task(ITEMS, app=app, lock_key=lock), self.now))
-        self.model[task_id] = Model(Standing(State.QUEUED, 0, 0), app, lock)
+        self.model[task_id] = Model(TransitionState(State.QUEUED, 0, 0), app, lock)
         self.seen.add("enqueue")
 
     @rule()
@@ -173,8 +173,8 @@ class Lives(RuleBasedStateMachine):
         """Requeue expired leases and claim a task, as a runner does."""
 
         async def work(tx: Write) -> tuple[list[Task], Task | None]:
-            expired = await claims.requeue_expired(tx, TERMS, self.now)
-            return expired, await claims.claim(tx, TERMS, [KIND], "w", self.now)
+            expired = await claims.requeue_expired(tx, POLICY, self.now)
+            return expired, await claims.claim(tx, POLICY, [KIND], "w", self.now)
 
         expired, task = self._write(work)
         overdue = {key for key, model in self.model.items() if (model.lease_until or self.now) < self.now}
@@ -189,17 +189,17 @@ class Lives(RuleBasedStateMachine):
             return
         assert task.id in ready, "I4: a claim beyond a limit"
         assert task.fair_round == min(self._turns(ready)), "the round was another task's"
-        self._move(task.id, Command.CLAIM, lease_until=self.now + TERMS.lease_ms)
+        self._move(task.id, Command.CLAIM, lease_until=self.now + POLICY.lease_ms)
         self.claims.append(task.claim)
 
     def _claimable(self) -> set[str]:
-        running = [model for model in self.model.values() if model.standing.state is State.RUNNING]
+        running = [model for model in self.model.values() if model.transition_state.state is State.RUNNING]
         return {
             key
             for key, model in self.model.items()
-            if model.standing.state is State.QUEUED
+            if model.transition_state.state is State.QUEUED
             and model.ready_at <= self.now
-            and sum(other.tenant == model.tenant for other in running) < TERMS.per_tenant
+            and sum(other.tenant == model.tenant for other in running) < POLICY.per_tenant
             and (model.lock is None or all(other.lock != model.lock for other in running))
         }
 
@@ -215,17 +215,17 @@ class Lives(RuleBasedStateMachine):
 
         async def work(tx: Write, task: Task) -> None:
             if task.cursor is None:
-                task = await claims.planned(tx, claim, Plan("0", ITEMS, exact=True), TERMS, self.now)
+                task = await claims.planned(tx, claim, Plan("0", ITEMS, exact=True), POLICY, self.now)
             batch = await self.handler.load(tx, task, size)
             tally = await self.handler.apply(tx, task, batch)
-            after = await claims.checkpoint(tx, task, tally, Mark(batch.cursor, size, 1.0, 1), TERMS, self.now)
+            after = await claims.checkpoint(tx, task, tally, Checkpoint(batch.cursor, size, 1.0, 1), POLICY, self.now)
             if batch.last:
                 await claims.finish(tx, after.claim, self.now)
 
         if not self._under(claim, work):
             return
         place = min((self.model[claim.id].cursor or 0) + size, ITEMS)
-        self._move(claim.id, Command.ADVANCE, cursor=place, lease_until=self.now + TERMS.lease_ms)
+        self._move(claim.id, Command.ADVANCE, cursor=place, lease_until=self.now + POLICY.lease_ms)
         if place == ITEMS:
             self._move(claim.id, Command.FINISH)
 
@@ -245,7 +245,7 @@ class Lives(RuleBasedStateMachine):
             elif how is Command.YIELD:
                 left.append(await claims.yield_task(tx, task, self.now))
             else:
-                left.append(await claims.fail_attempt(tx, claim, WHY, replace(TERMS, attempt_limit=limit), self.now))
+                left.append(await claims.fail_attempt(tx, claim, WHY, replace(POLICY, attempt_limit=limit), self.now))
 
         if self._under(claim, work):
             self._move(claim.id, how, ready_at=left[0].ready_at, limit=limit)
@@ -254,15 +254,17 @@ class Lives(RuleBasedStateMachine):
     @rule(data=st.data())
     def renew(self, data: st.DataObject) -> None:
         claim = self._a_claim(data)
-        if self._under(claim, lambda tx, task: claims.renew(tx, task.claim, TERMS, self.now)):
-            self.model[claim.id].lease_until = self.now + TERMS.lease_ms
+        if self._under(claim, lambda tx, task: claims.renew(tx, task.claim, POLICY, self.now)):
+            self.model[claim.id].lease_until = self.now + POLICY.lease_ms
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def a_person_commands(self, data: st.DataObject) -> None:
         every = [(task_id, command) for task_id in sorted(self.model) for command in PERSONAL]
         allowed = [
-            (task_id, command) for task_id, command in every if allows(command, self.model[task_id].standing.state)
+            (task_id, command)
+            for task_id, command in every
+            if allows(command, self.model[task_id].transition_state.state)
         ]
         self._command(*_either(data, every, allowed))
 
@@ -281,14 +283,14 @@ class Lives(RuleBasedStateMachine):
                     return await tasks.retry(tx, task, self.now)
 
         done = self._write(work)
-        assert (done is not None) is (moved(self.model[task_id].standing, command) is not None)
+        assert (done is not None) is (transitioned(self.model[task_id].transition_state, command) is not None)
         if done is not None:
             self._move(task_id, command, ready_at=done.ready_at)
 
-    @precondition(lambda self: any(model.standing.state is State.FAILED for model in self.model.values()))
+    @precondition(lambda self: any(model.transition_state.state is State.FAILED for model in self.model.values()))
     @rule()
     def a_failed_one_is_retried(self) -> None:
-        task_id = next(key for key, model in self.model.items() if model.standing.state is State.FAILED)
+        task_id = next(key for key, model in self.model.items() if model.transition_state.state is State.FAILED)
         self._command(task_id, Command.RETRY)
 
     async def _stored(self) -> list[tuple[Task, list[str]]]:
@@ -316,7 +318,7 @@ class Lives(RuleBasedStateMachine):
         assert len(stored) == len(self.model)
         for task, wrong in stored:
             model = self.model[task.id]
-            assert task.standing == model.standing
+            assert task.transition_state == model.transition_state
             assert (task.lease_until, task.ready_at) == (model.lease_until, model.ready_at)
             assert (None if task.cursor is None else int(task.cursor)) == model.cursor
             assert wrong == [], "I1, I2, I8"

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tasks.kit import QUICK, reread
 from tasks.world import World, a_world, at
 from tidings.core import resending
-from tidings.model.resending import Chosen, ReplayFilters, Which
+from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import State
 from tidings.storage.database import Database
-from tidings.tasks.pace import Meter
+from tidings.tasks.pace import RateMeter
 
 WINDOW = 10.0
 
@@ -29,11 +29,11 @@ def _worst(sent: list[tuple[float, int]]) -> int:
 
 def _sends(rate: int, seconds: float, dice: random.Random, slices: list[float]) -> Iterator[tuple[float, int]]:
     """Send as fast as the meter allows, with delays of its own here and there; each slice has a meter of its own."""
-    now, meter, ends = 0.0, Meter(rate, 0.0), list(slices)
+    now, meter, ends = 0.0, RateMeter(rate, 0.0), list(slices)
     while now < seconds:
         if ends and now >= ends[0]:
             ends.pop(0)
-            meter = Meter(rate, now)
+            meter = RateMeter(rate, now)
         wait = meter.wait(now)
         if wait > 0:
             now += wait + dice.choice((0.0, 0.001, 0.02))
@@ -55,7 +55,7 @@ def test_never_more_than_the_rate_in_any_ten_seconds(rate: int, seed: int, slice
 
 @pytest.mark.parametrize("rate", [1, 3, 10, 250, 5_000])
 def test_it_is_nearly_reached(rate: int) -> None:
-    meter, now, total = Meter(rate, 0.0), 0.0, 0
+    meter, now, total = RateMeter(rate, 0.0), 0.0, 0
     while now < 60:
         wait = meter.wait(now)
         now += wait + 0.002 if wait else 0.001
@@ -83,9 +83,9 @@ async def test_a_replay_keeps_its_rate(db: Database) -> None:
     assert 400 / 150 <= clock.monotonic() - begun
 
 
-def _chosen(world: World) -> Chosen:
-    return Chosen(
-        which=Which.MISSING,
+def _chosen(world: World) -> ReplayRequest:
+    return ReplayRequest(
+        which=ReplayScope.MISSING,
         endpoint_ref=world.past.endpoint_id,
         since=at(10),
         until=None,

@@ -28,7 +28,7 @@ from tidings.storage.database import Database, Dialect
 from tidings.tasks.kinds import receivers as kind
 from tidings.tasks.kinds.recover import Recover
 from tidings.tasks.kinds.registry import handlers
-from tidings.tasks.runner import Limits
+from tidings.tasks.runner import RunnerLimits
 
 NOW = SystemClock().now()
 SCHEDULE = (5, 300, 1800, 7200, 18000, 36000, 36000)
@@ -57,13 +57,13 @@ class Scene:
         await use_cases.recover(self.services, self.past.app, wanted, idempotency_key=None, render=render)
         return started[-1]
 
-    async def recovered(self, since: int, until_: int | None = None, limits: Limits = FREE) -> Task:
+    async def recovered(self, since: int, until_: int | None = None, limits: RunnerLimits = FREE) -> Task:
         """Ask for a recovery and see it to its end."""
         async with self.working(limits):
             return await until(self.db, (await self.recover(since, until_)).id)
 
     @asynccontextmanager
-    async def working(self, limits: Limits) -> AsyncIterator[None]:
+    async def working(self, limits: RunnerLimits) -> AsyncIterator[None]:
         """Have a runner at work that is woken as in a server."""
         async with working(self.db, Recover(self.services.clock, self.services.wake), limits=limits) as runner:
             self.services.wake.tasks = runner.wake

@@ -26,7 +26,7 @@ from tasks.kit import (
     wrongs,
 )
 from tidings.core import tasks as use_cases
-from tidings.model.task import Batch, Plan, State, Tally, Task, Terms
+from tidings.model.task import Batch, ChunkResult, Plan, State, Task, TaskPolicy
 from tidings.model.token import Principal
 from tidings.storage import claims, tasks
 from tidings.storage.database import Read, Write
@@ -132,7 +132,7 @@ class Flaky(Counting):
 
     tries: int = 0
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         tally = await super().apply(tx, task, batch)
         self.tries += 1
         if self.tries % 2:
@@ -274,7 +274,7 @@ async def test_mice_do_not_wait_behind_a_whale(scene: Scene) -> None:
 
     async with scene.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         for _ in range(6):
-            task = await claims.claim(tx, Terms(per_tenant=100), ["test.count"], "w", scene.services.clock.now())
+            task = await claims.claim(tx, TaskPolicy(per_tenant=100), ["test.count"], "w", scene.services.clock.now())
             assert task is not None
             served.append(task.tenant)
 

@@ -29,7 +29,7 @@ from tasks.kit import (
     wrongs,
 )
 from tidings.clock import SystemClock
-from tidings.model.task import Batch, Plan, State, Tally, Task, Terms
+from tidings.model.task import Batch, ChunkResult, Plan, State, Task, TaskPolicy
 from tidings.storage import claims, tasks
 from tidings.storage.database import Busy, Database, Dialect, OutcomeUnknown, Read, Unavailable, Write
 from tidings.tasks import runner as runner_module
@@ -94,7 +94,7 @@ async def test_on_sqlite_a_new_process_takes_over_at_once(sqlite_url: str) -> No
     async with begun(sqlite_url, 100) as (scene, task):
         db = scene.db
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-            hour = Terms(lease_ms=3_600_000)
+            hour = TaskPolicy(lease_ms=3_600_000)
             assert await claims.claim(tx, hour, ["test.count"], "dead", scene.services.clock.now()) is not None
 
         ended = await scene.done(task)
@@ -108,7 +108,7 @@ async def test_on_postgresql_another_node_takes_over_when_the_lease_has_run_out(
     async with begun(postgres_dsn, 100) as (scene, task):
         db = scene.db
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-            assert await claims.claim(tx, Terms(lease_ms=300), ["test.count"], "dead", None) is not None
+            assert await claims.claim(tx, TaskPolicy(lease_ms=300), ["test.count"], "dead", None) is not None
 
         ended = await scene.done(task)
 
@@ -122,7 +122,7 @@ async def test_on_postgresql_what_a_process_that_is_gone_was_working_on_does_not
     async with begun(postgres_dsn, 100) as (scene, task):
         db = scene.db
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-            assert await claims.claim(tx, Terms(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
+            assert await claims.claim(tx, TaskPolicy(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
 
         heir = runner_of(db, Counting())
         await heir.take_over("somebody else")
@@ -159,10 +159,10 @@ async def test_two_workers_with_one_claim_do_each_item_once(scene: Scene, *, is_
     task = await start(scene.services, new_task(300))
     context = runner_of(scene.db, limits=TENS)._context  # noqa: SLF001
     async with scene.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-        claimed = await claims.claim(tx, context.terms, context.kinds, "w", context.now)
+        claimed = await claims.claim(tx, context.policy, context.kinds, "w", context.now)
         assert claimed is not None
         if is_planned:
-            claimed = await claims.planned(tx, claimed.claim, Plan("0", 300, exact=True), context.terms, context.now)
+            claimed = await claims.planned(tx, claimed.claim, Plan("0", 300, exact=True), context.policy, context.now)
 
     both = [Counting(worker=name) for name in ("a", "b")]
     await asyncio.gather(*(Slice(context, each, claimed).run() for each in both))
@@ -233,7 +233,7 @@ class Slow(Counting):
 
     never: bool = False
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         if self.never or len(batch.items) > 8:
             raise Busy("statement timeout")
         return await super().apply(tx, task, batch)
@@ -261,10 +261,10 @@ async def test_the_dispatcher_outlives_a_fault_in_claiming(scene: Scene, monkeyp
     sound = claims.claim
     faults = [ZeroDivisionError()]
 
-    async def faulty(tx: Write, terms: Terms, kinds: list[str], worker: str, now: int | None) -> Task | None:
+    async def faulty(tx: Write, policy: TaskPolicy, kinds: list[str], worker: str, now: int | None) -> Task | None:
         if faults:
             raise faults.pop()
-        return await sound(tx, terms, kinds, worker, now)
+        return await sound(tx, policy, kinds, worker, now)
 
     monkeypatch.setattr(claims, "claim", faulty)
 

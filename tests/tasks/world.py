@@ -18,7 +18,7 @@ from tidings.model.token import Principal
 from tidings.storage import task_items
 from tidings.storage.database import Database
 from tidings.tasks.kinds.registry import handlers
-from tidings.tasks.runner import Limits, Runner
+from tidings.tasks.runner import Runner, RunnerLimits
 
 NOW = SystemClock().now()
 FREE = replace(QUICK, backlog=0)
@@ -46,13 +46,13 @@ class World:
         await use_case(self.services, *args, idempotency_key=None, render=render)
         return begun[-1]
 
-    async def done(self, use_case: Begin, *args: Any, limits: Limits = FREE) -> Task:
+    async def done(self, use_case: Begin, *args: Any, limits: RunnerLimits = FREE) -> Task:
         """Start a task and see it to its end."""
         async with self.working(limits):
             return await until(self.db, (await self.begin(use_case, *args)).id)
 
     @asynccontextmanager
-    async def working(self, limits: Limits = FREE) -> AsyncIterator[Runner]:
+    async def working(self, limits: RunnerLimits = FREE) -> AsyncIterator[Runner]:
         """Have a runner at work that knows all kinds and is woken as in a server."""
         known = handlers(self.services.clock, self.services.wake)
         async with working(self.db, *known.values(), limits=limits) as runner:

@@ -29,7 +29,7 @@ from tidings.core import apps
 from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
 from tidings.model import text
-from tidings.model.app import App, AppDraft, Lacking
+from tidings.model.app import App, AppDraft, AppExclusion
 from tidings.model.endpoint import rate_of
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
@@ -149,12 +149,12 @@ class AppListQuery(Query, kw_only=True):
     """Leave out applications that have endpoints, all of them on the Svix playground."""
 
     @property
-    def without(self) -> tuple[Lacking, ...]:
+    def without(self) -> tuple[AppExclusion, ...]:
         """What is left out: applications that lack something."""
         requested = {
-            Lacking.ENDPOINTS: self.exclude_apps_with_no_endpoints,
-            Lacking.ENABLED: self.exclude_apps_with_disabled_endpoints,
-            Lacking.REAL: self.exclude_apps_with_svix_play_endpoints,
+            AppExclusion.ENDPOINTS: self.exclude_apps_with_no_endpoints,
+            AppExclusion.ENABLED: self.exclude_apps_with_disabled_endpoints,
+            AppExclusion.REAL: self.exclude_apps_with_svix_play_endpoints,
         }
         return tuple(lacking for lacking, is_requested in requested.items() if is_requested)
 

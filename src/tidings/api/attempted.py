@@ -23,7 +23,7 @@ from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Out, Timestamp, format_timestamp, listing
 from tidings.core import attempts
 from tidings.core.idempotency import Answer
-from tidings.model.attempt import Attempted, AttemptFilter, Destination, MessageStatus, MessageStatusText
+from tidings.model.attempt import AttemptedMessage, AttemptFilter, Destination, MessageStatus, MessageStatusText
 from tidings.model.message import MessageFilter
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
@@ -107,7 +107,7 @@ async def page_of_destinations(call: Call[AttemptedDestinationsQuery, Nothing]) 
     return listing(found, _render_destination)
 
 
-def _render_message(attempted: Attempted, *, with_content: bool) -> EndpointMessageOut:
+def _render_message(attempted: AttemptedMessage, *, with_content: bool) -> EndpointMessageOut:
     message = render_message(attempted.message, with_content=with_content)
     standing = attempted.standing
     return EndpointMessageOut(

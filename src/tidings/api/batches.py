@@ -28,7 +28,7 @@ from tidings.core.batches import BatchRequest
 from tidings.core.idempotency import Answer
 from tidings.core.services import AcceptResult
 from tidings.errors import AppError, Fault
-from tidings.model.message import Draft
+from tidings.model.message import MessageDraft
 
 MOST: Final = 1_000
 _COUNT: Final = f"There must be at least 1 and at most {MOST} messages."
@@ -83,7 +83,7 @@ async def create(call: Call[Query, MessageBatchIn]) -> Answer:
     return await batch.accept(drafts, call.idempotency_key)
 
 
-def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> Draft | AppError:
+def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> MessageDraft | AppError:
     clock = call.context.services.clock
     try:
         try:

@@ -7,7 +7,13 @@ from msgspec import UNSET, UnsetType
 
 from tidings.api.wire import Out, Timestamp, format_timestamp
 from tidings.model.endpoint import Endpoint
-from tidings.model.health import EndpointDisabledReason, EndpointHealthStatus, FailedAttempt, failing_since, status_of
+from tidings.model.health import (
+    EndpointDisabledReason,
+    EndpointHealthStatus,
+    FailedAttempt,
+    failing_since,
+    health_status,
+)
 from tidings.model.task import Task
 
 
@@ -51,7 +57,7 @@ def detail_of(endpoint: Endpoint, started: Sequence[Task] | UnsetType = UNSET) -
     record, recent = endpoint.record, endpoint.recent
     return EndpointDetailOut(
         health=EndpointHealthOut(
-            status=status_of(record, recent, disabled=endpoint.disabled),
+            status=health_status(record, recent, disabled=endpoint.disabled),
             success_rate=None if recent.success_rate is None else round(recent.success_rate, 4),
             consecutive_failures=recent.failures_in_a_row,
             failing_since=_timestamp(failing_since(record, recent)),

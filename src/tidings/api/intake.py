@@ -27,7 +27,7 @@ from tidings.core.services import AcceptResult
 from tidings.errors import REPLAYABLE, AppError, ErrorKind, Fault, forbidden, invalid
 from tidings.ids import timestamp_of
 from tidings.model import text
-from tidings.model.message import Accepted
+from tidings.model.message import AcceptedMessage
 from tidings.model.token import Principal
 
 _PREFIX: Final = "/api/v1/app/"
@@ -154,7 +154,9 @@ class Intake:
         idempotency_key = scoped_key(caller, "POST", path.rstrip("/"), query_string, key) if key else None
         return MessageRequest(caller, ref, with_content, idempotency_key)
 
-    async def _accept(self, caller: Principal, ref: str, body: MessageIn, idempotency_key: str | None) -> Accepted:
+    async def _accept(
+        self, caller: Principal, ref: str, body: MessageIn, idempotency_key: str | None
+    ) -> AcceptedMessage:
         draft = body.drafted(self._context.services.clock)
         try:
             return await self._context.acceptor.accept(caller.org_id, ref, draft, idempotency_key)
@@ -187,7 +189,7 @@ def _answer_to(outcome: AcceptResult, *, with_content: bool) -> Answer:
         return answer_of(error, _DOING)
 
 
-def _render(accepted: Accepted, *, with_content: bool) -> bytes:
+def _render(accepted: AcceptedMessage, *, with_content: bool) -> bytes:
     if accepted.extras is not None:
         return encode(render_accepted(accepted, accepted.extras, with_content=with_content))
     event_id, channels = accepted.event_id, accepted.channels

@@ -36,10 +36,10 @@ from tidings.model.message import (
     RETENTION_HOURS_MAX,
     RETENTION_MS,
     TAGS_MAX,
-    Accepted,
-    Draft,
-    Extras,
+    AcceptedMessage,
     Message,
+    MessageDraft,
+    MessageExtras,
     MessageFilter,
     retention_ms,
 )
@@ -59,7 +59,7 @@ _RETENTION: Final = "Validation error"
 _RETENTIONS: Final = "Only one of payloadRetentionPeriod and payloadRetentionHours may be set."
 _DELAY: Final = "deliverAt must be at least one minute and at most 24 hours in the future."
 _RAW_AT: Final = ("body", "transformationsParams", "rawPayload")
-_NO_EXTRAS: Final = Extras()
+_NO_EXTRAS: Final = MessageExtras()
 CHANNEL_SET: Final = {"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX}
 _HIDDEN: Final = Meta(extra_json_schema={"x-alias": "payload"})
 _NEEDED: Final = Meta(extra_json_schema={"x-required": True})
@@ -122,7 +122,7 @@ class MessageIn(In, kw_only=True):
         if days is not None and hours is not None:
             yield Fault(("body", "payloadRetentionHours"), _RETENTIONS)
 
-    def _plain(self) -> Draft | None:
+    def _plain(self) -> MessageDraft | None:
         """Return the message if it is plain at a glance; what is wrong or rare is looked at more closely."""
         raw, channels = self.payload, self.channels
         if (
@@ -141,10 +141,14 @@ class MessageIn(In, kw_only=True):
         if payload[:1] != b"{" or text.NAME.fullmatch(self.event_type) is None:
             return None
         if channels is None:
-            return Draft(self.event_type, payload, None, None, RETENTION_MS)
-        return Draft(self.event_type, payload, None, unique(channels), RETENTION_MS) if _are_plain(channels) else None
+            return MessageDraft(self.event_type, payload, None, None, RETENTION_MS)
+        return (
+            MessageDraft(self.event_type, payload, None, unique(channels), RETENTION_MS)
+            if _are_plain(channels)
+            else None
+        )
 
-    def drafted(self, clock: Clock) -> Draft:
+    def drafted(self, clock: Clock) -> MessageDraft:
         """Return the message that the body speaks of; raises the refusal that the caller is told."""
         plain = self._plain()
         if plain is not None:
@@ -154,8 +158,8 @@ class MessageIn(In, kw_only=True):
             raise invalid(*faults)
         deliver_at = None if self.deliver_at is None else _later(self.deliver_at, clock.now())
         payload, is_raw = self._delivered()
-        extras = Extras(unique(self.tags or None), deliver_at, is_raw)
-        return Draft(
+        extras = MessageExtras(unique(self.tags or None), deliver_at, is_raw)
+        return MessageDraft(
             event_type=self.event_type,
             payload=payload,
             event_id=self.event_id,
@@ -269,7 +273,7 @@ def render_message(message: Message, *, with_content: bool) -> MessageOut:
     )
 
 
-def render_accepted(accepted: Accepted, extras: Extras, *, with_content: bool) -> MessageOut:
+def render_accepted(accepted: AcceptedMessage, extras: MessageExtras, *, with_content: bool) -> MessageOut:
     """Return a message as it goes over the wire in the answer to its sender."""
     return MessageOut(
         event_id=accepted.event_id,

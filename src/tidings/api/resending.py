@@ -17,7 +17,7 @@ from tidings.errors import Fault
 from tidings.model import text
 from tidings.model.attempt import MessageStatus, StatusCodeClass
 from tidings.model.message import MessageFilter
-from tidings.model.resending import Chosen, ReplayFilters, Which
+from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.token import Capability
 
 ENDPOINT_TAG: Final = "Endpoint"
@@ -117,21 +117,21 @@ async def recover(call: Call[ForceQuery, RecoverIn]) -> Answer:
 
 async def replay_missing(call: Call[ForceQuery, ReplayIn]) -> Answer:
     """Start sending what this endpoint would receive today, and was never sent."""
-    return await _replay(call, _chosen(call, call.body, Which.MISSING))
+    return await _replay(call, _chosen(call, call.body, ReplayScope.MISSING))
 
 
 async def bulk_replay(call: Call[ForceQuery, BulkReplayIn]) -> Answer:
     """Start sending again what this endpoint was sent before, delivered or not."""
-    return await _replay(call, _chosen(call, call.body, Which.SENT, call.body.filters()))
+    return await _replay(call, _chosen(call, call.body, ReplayScope.SENT, call.body.filters()))
 
 
 def _chosen(
     call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn],
     body: _WindowIn,
-    which: Which,
+    which: ReplayScope,
     filters: ReplayFilters | None = None,
-) -> Chosen:
-    return Chosen(
+) -> ReplayRequest:
+    return ReplayRequest(
         which=which,
         endpoint_ref=call.path["endpoint_id"],
         since=parse_timestamp(body.since, "since"),
@@ -143,7 +143,7 @@ def _chosen(
     )
 
 
-async def _replay(call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn], chosen: Chosen) -> Answer:
+async def _replay(call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn], chosen: ReplayRequest) -> Answer:
     services, render = call.context.services, started(ReplayOut)
     return await resending.replay(services, call.app, chosen, idempotency_key=call.idempotency_key, render=render)
 

@@ -21,7 +21,7 @@ from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 from tidings.model.results import LISTED_AT_MOST
 from tidings.model.stored import json_object
 from tidings.model.task import Task
-from tidings.model.task_item import Outcome
+from tidings.model.task_item import ItemOutcome
 from tidings.model.token import Capability, Principal
 
 TAG: Final = "Background Task Control"
@@ -154,7 +154,7 @@ async def items(call: Call[TaskItemsQuery, Nothing]) -> Answer:
         call.principal,
         _task_id(call),
         Cursor(query.order or Order.ASCENDING, query.limit, query.iterator),
-        outcome=None if query.outcome is None else Outcome(query.outcome.value),
+        outcome=None if query.outcome is None else ItemOutcome(query.outcome.value),
     )
     return listing(found, _render_item)
 
@@ -182,7 +182,7 @@ async def _respond(call: Call[Any, Nothing], task: Task) -> Answer:
 
 def _render_item(item: task_items.StoredItem) -> TaskItemOut:
     """Return an item as it goes over the wire; what was skipped has a reason, what was made or counted has data."""
-    is_reason = item.outcome is Outcome.SKIPPED
+    is_reason = item.outcome is ItemOutcome.SKIPPED
     data = None if item.data is None or is_reason else json_object(item.data)
     msg_id = item.msg_id
     if msg_id is None and item.key.startswith(ids.MESSAGE):

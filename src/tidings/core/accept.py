@@ -26,7 +26,7 @@ from tidings.core.services import AcceptCallback, AcceptResult
 from tidings.errors import AppError, bad_request, conflict, not_found, unavailable
 from tidings.failpoint import point
 from tidings.ids import MessageId, OrgId
-from tidings.model.message import Accepted, Draft
+from tidings.model.message import AcceptedMessage, MessageDraft
 from tidings.model.routing import Receiver, Send
 from tidings.observe import count, failure
 from tidings.storage import deliveries, intake
@@ -66,7 +66,9 @@ class AcceptBatcher:
         self._retrying: set[asyncio.Task[None]] = set()
         self._bucket_cache = BucketIndexCache()
 
-    async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None) -> Accepted:
+    async def accept(
+        self, org_id: OrgId, app_ref: str, draft: MessageDraft, idempotency_key: str | None
+    ) -> AcceptedMessage:
         """Store a message with its deliveries; it is durable when this returns.
 
         Raises `AppError` (no such application, event id taken, database gone): then nothing is stored. After an
@@ -74,7 +76,7 @@ class AcceptBatcher:
         """
         if idempotency_key is not None and idempotency_key in self._by_key:
             return await self._await_first(org_id, app_ref, draft, idempotency_key)
-        answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[AcceptedMessage] = asyncio.get_running_loop().create_future()
         if not self.offer(org_id, app_ref, draft, idempotency_key, lambda result: _resolve(answer, result)):
             if await self._routing.load(org_id, app_ref) is None:
                 raise not_found("Application not found")
@@ -82,7 +84,7 @@ class AcceptBatcher:
         return await answer
 
     def offer(
-        self, org_id: str, app_ref: str, draft: Draft, idempotency_key: str | None, callback: AcceptCallback
+        self, org_id: str, app_ref: str, draft: MessageDraft, idempotency_key: str | None, callback: AcceptCallback
     ) -> bool:
         """Take a message at once; `callback` receives the result that `accept` returns or raises.
 
@@ -100,7 +102,7 @@ class AcceptBatcher:
             self._flushing = asyncio.create_task(self._flush())
         return True
 
-    async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> int:
+    async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[MessageDraft]) -> int:
         """Return how many of these messages one transaction takes, by their deliveries; at least one.
 
         Raises `AppError` if one request would create too many deliveries. The cached routing may be older than the one
@@ -128,7 +130,7 @@ class AcceptBatcher:
             self._release(prepared)
 
     async def accept_many(
-        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft], prepared: Prepared
+        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[MessageDraft], prepared: Prepared
     ) -> list[AcceptResult]:
         """Store many messages of one application in an open transaction, each with its own result.
 
@@ -156,10 +158,12 @@ class AcceptBatcher:
             running = {*self._retrying} if self._flushing is None else {*self._retrying, self._flushing}
             await asyncio.wait(running)
 
-    async def _await_first(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str) -> Accepted:
+    async def _await_first(
+        self, org_id: OrgId, app_ref: str, draft: MessageDraft, idempotency_key: str
+    ) -> AcceptedMessage:
         """Wait for the first request with this idempotency key; if it fails, take its place."""
         first = self._by_key[idempotency_key]
-        answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[AcceptedMessage] = asyncio.get_running_loop().create_future()
         first.others = [*(first.others or ()), answer]
         try:
             async with asyncio.timeout(WAIT_SECONDS):
@@ -379,13 +383,13 @@ class AcceptBatcher:
                 prepared.spilled.add(receiver.id)
         return rows
 
-    def _has_capacity(self, draft: Draft, prepared: Prepared) -> bool:
+    def _has_capacity(self, draft: MessageDraft, prepared: Prepared) -> bool:
         """Reserve memory for a large payload, which all of its deliveries share."""
         reserved = self._sink.reserve_payload(len(draft.payload))
         prepared.payload_bytes += reserved or 0
         return reserved is not None
 
-    def _has_capacity_for_copy(self, draft: Draft, receiver: Receiver, prepared: Prepared) -> bool:
+    def _has_capacity_for_copy(self, draft: MessageDraft, receiver: Receiver, prepared: Prepared) -> bool:
         """Reserve memory for the encrypted copy of a large payload, or release the slot of its delivery."""
         reserved = self._sink.reserve_copy(len(draft.payload), receiver)
         prepared.payload_bytes += reserved or 0
@@ -404,7 +408,7 @@ def _require_bounded(found: int) -> None:
         )
 
 
-def _resolve(answer: asyncio.Future[Accepted], result: AcceptResult) -> None:
+def _resolve(answer: asyncio.Future[AcceptedMessage], result: AcceptResult) -> None:
     """Pass a result to the request that awaits it, unless the request was canceled."""
     if answer.done():
         return

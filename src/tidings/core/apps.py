@@ -9,7 +9,7 @@ from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.errors import AppError, conflict
 from tidings.ids import APP, AppId, OrgId, new
-from tidings.model.app import App, AppDraft, Lacking
+from tidings.model.app import App, AppDraft, AppExclusion
 from tidings.model.page import Cursor, Page
 from tidings.storage import apps, endpoints
 from tidings.storage.database import Busy, Write, retried
@@ -149,7 +149,7 @@ def _drafted(org_id: OrgId, draft: AppDraft, now: int) -> App:
     )
 
 
-async def page(services: Services, org_id: OrgId, cursor: Cursor, without: Iterable[Lacking] = ()) -> Page[App]:
+async def page(services: Services, org_id: OrgId, cursor: Cursor, without: Iterable[AppExclusion] = ()) -> Page[App]:
     """Return a page of an organisation's applications, but for those that lack something."""
     async with services.db.read() as read:
         window = await settled(services, read, cursor, cursor.window(), APP)

@@ -11,7 +11,7 @@ from tidings.core.tailing import settled
 from tidings.errors import bad_request, conflict, not_found
 from tidings.ids import ATTEMPT, MESSAGE
 from tidings.model.app import App
-from tidings.model.attempt import Attempt, Attempted, AttemptFilter, Destination
+from tidings.model.attempt import Attempt, AttemptedMessage, AttemptFilter, Destination
 from tidings.model.delivery import Lane, Mode
 from tidings.model.endpoint import Endpoint
 from tidings.model.message import EVERY_MESSAGE
@@ -71,7 +71,7 @@ async def page_of_messages(
     filters: AttemptFilter,
     *,
     with_payload: bool,
-) -> Page[Attempted]:
+) -> Page[AttemptedMessage]:
     """Return a page of the messages that an endpoint has been tried with."""
     window = cursor.window_in_time(MESSAGE, services.now())
     async with services.db.read() as read:

@@ -13,10 +13,10 @@ from tidings.core.idempotency import Answer
 from tidings.core.services import Acceptor, AcceptResult, Services
 from tidings.errors import AppError
 from tidings.model.app import App
-from tidings.model.message import Draft
+from tidings.model.message import MessageDraft
 from tidings.storage.database import Write
 
-DraftOrError = Draft | AppError
+DraftOrError = MessageDraft | AppError
 """A message, or the error that refuses it."""
 
 

@@ -9,7 +9,7 @@ from tidings.core import tasks, usage
 from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.model.broadcast import BroadcastArgs
-from tidings.model.message import Draft
+from tidings.model.message import MessageDraft
 from tidings.model.task import BROADCAST, NewTask, Task
 from tidings.model.token import Principal
 from tidings.storage import task_items
@@ -19,7 +19,7 @@ from tidings.storage.database import Read, Write
 async def broadcast(
     services: Services,
     principal: Principal,
-    draft: Draft,
+    draft: MessageDraft,
     *,
     idempotency_key: str | None,
     render: Callable[[Task], Answer],
@@ -34,7 +34,7 @@ async def broadcast(
     return await services.idempotency.once(idempotency_key, work, render)
 
 
-async def order(read: Read, principal: Principal, draft: Draft) -> NewTask:
+async def order(read: Read, principal: Principal, draft: MessageDraft) -> NewTask:
     """Return the task that would do it; the payload is not in it."""
     args = BroadcastArgs(
         event_type=draft.event_type,

@@ -7,7 +7,7 @@ from tidings.core.services import Services
 from tidings.ids import EndpointId
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
-from tidings.model.explanation import Case, Explanation, Subject, Tried, explain
+from tidings.model.explanation import AttemptSummary, DeliveryFacts, Explanation, MessageFacts, explain
 from tidings.model.page import Cursor, Page
 from tidings.storage import endpoints, explanations, messages
 from tidings.storage.explanations import NOTHING, EndpointDeliveries
@@ -18,7 +18,7 @@ class EndpointExplanation:
     """An endpoint, the state of its delivery, and the attempts that it had."""
 
     endpoint: Endpoint
-    tried: Tried | None
+    tried: AttemptSummary | None
     explanation: Explanation
 
 
@@ -45,7 +45,7 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
         canceled = await explanations.canceled(read, request.app.id, message.id, open_since) if open_since else {}
     now = services.clock.now()
     rows = [
-        Case(
+        DeliveryFacts(
             subject=subject,
             endpoint=endpoint,
             deleted_at=deleted_at,
@@ -66,10 +66,10 @@ def _is_settled(stored: EndpointDeliveries, endpoint_id: EndpointId) -> bool:
     return endpoint_id in stored.outstanding or (tried is not None and tried.is_delivered)
 
 
-def _last_at(subject: Subject, stored: EndpointDeliveries, endpoint_id: EndpointId) -> int:
+def _last_at(subject: MessageFacts, stored: EndpointDeliveries, endpoint_id: EndpointId) -> int:
     tried = stored.tried.get(endpoint_id)
     return subject.at if tried is None else tried.last.at
 
 
-def _explained(case: Case) -> EndpointExplanation:
+def _explained(case: DeliveryFacts) -> EndpointExplanation:
     return EndpointExplanation(case.endpoint, case.tried, explain(case))

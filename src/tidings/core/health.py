@@ -13,7 +13,7 @@ from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.health import NO_ATTEMPTS, NO_FAILURES
 from tidings.model.recovery import LONGEST_MS
-from tidings.model.resending import Chosen, ReplayFilters, Which
+from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import Task
 from tidings.model.throttle import SECOND_US
 from tidings.storage import apps, endpoints, health, recent, throttles
@@ -132,8 +132,8 @@ async def _replay(services: Services, tx: Write, app: App, before: Endpoint, cre
     since = _since(services, before)
     if since is None or not before.disabled:
         return None
-    chosen = Chosen(
-        which=Which.MISSING,
+    chosen = ReplayRequest(
+        which=ReplayScope.MISSING,
         endpoint_ref=before.id,
         since=since,
         until=None,

@@ -11,7 +11,7 @@ from tidings.core.delivery_sink import Prepared
 from tidings.core.services import AcceptCallback, AcceptResult
 from tidings.errors import conflict
 from tidings.ids import MessageId
-from tidings.model.message import Accepted, Draft, Extras
+from tidings.model.message import AcceptedMessage, MessageDraft, MessageExtras
 from tidings.model.routing import Routing
 from tidings.storage import intake
 from tidings.storage.intake import NewMessage
@@ -29,18 +29,18 @@ class PendingMessage:
     """One message of a batch that is not committed yet."""
 
     ref: str
-    draft: Draft
+    draft: MessageDraft
     idempotency_key: str | None
     routing: Routing
     id: MessageId
     callback: AcceptCallback
     started: float
     result: AcceptResult | None = None
-    others: list[asyncio.Future[Accepted]] | None = None
+    others: list[asyncio.Future[AcceptedMessage]] | None = None
     """Requests with the same idempotency key that wait for this one."""
 
 
-def fan_out(routing: Routing, draft: Draft) -> int:
+def fan_out(routing: Routing, draft: MessageDraft) -> int:
     """Return the number of deliveries of a message; a small number is not exact."""
     if len(routing.receivers) <= _FEW:
         return _FEW
@@ -77,10 +77,10 @@ def row(item: PendingMessage, now: int) -> NewMessage:
     )
 
 
-def accepted(item: PendingMessage) -> Accepted:
+def accepted(item: PendingMessage) -> AcceptedMessage:
     """Return the message as its caller receives it."""
     draft = item.draft
-    return Accepted(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels, draft.extras)
+    return AcceptedMessage(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels, draft.extras)
 
 
 def repeated(msg_id: str | None, message: intake.StoredMessage | None) -> AcceptResult:
@@ -90,5 +90,5 @@ def repeated(msg_id: str | None, message: intake.StoredMessage | None) -> Accept
     channels = None if message.channels is None else tuple(json.loads(message.channels))
     tags = None if message.tags is None else tuple(json.loads(message.tags))
     payload = EXPIRED if message.payload is None else message.payload
-    extras = Extras(tags, message.deliver_at, is_raw=message.is_raw and message.payload is not None)
-    return Accepted(MessageId(msg_id), message.event_type, payload, message.event_id, channels, extras)
+    extras = MessageExtras(tags, message.deliver_at, is_raw=message.is_raw and message.payload is not None)
+    return AcceptedMessage(MessageId(msg_id), message.event_type, payload, message.event_id, channels, extras)

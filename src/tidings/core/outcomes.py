@@ -12,11 +12,11 @@ from tidings.core.services import Services
 from tidings.model.results import (
     LINK,
     LISTED_AT_MOST,
-    NOTHING,
+    NO_RESULT,
     RESULTS,
     SKIPPED,
     TRUNCATED,
-    Result,
+    TaskResult,
     snake,
 )
 from tidings.model.stored import json_object
@@ -41,7 +41,7 @@ async def _results(read: Read, tasks: Sequence[Task], *, most: int) -> dict[str,
 
 def _listed(task: Task) -> list[str]:
     """Return the outcomes of which items are told."""
-    told = RESULTS.get(task.kind, NOTHING)
+    told = RESULTS.get(task.kind, NO_RESULT)
     return [outcome for _, outcome in told.lists] + ([] if told.text is None else [LINK])
 
 
@@ -124,5 +124,5 @@ def _window(args: Mapping[str, Any]) -> dict[str, Any]:
 
 def counted(kind: str, counters: Mapping[str, int]) -> dict[str, int]:
     """Return the counters of a task, those of its kind also while they are at nought."""
-    told: Result = RESULTS.get(kind, NOTHING)
+    told: TaskResult = RESULTS.get(kind, NO_RESULT)
     return dict.fromkeys(told.counters, 0) | dict(counters)

@@ -8,16 +8,21 @@ from tidings.core import tasks
 from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.model.app import App
-from tidings.model.resending import Chosen, ReplayArgs, Which, checked_window
+from tidings.model.resending import ReplayArgs, ReplayRequest, ReplayScope, checked_window
 from tidings.model.task import BULK_REPLAY, REPLAY, NewTask, Task
 from tidings.storage import replays
 from tidings.storage.database import Dialect, Read, Write
 
-_KINDS: Final = {Which.MISSING: REPLAY, Which.SENT: BULK_REPLAY}
+_KINDS: Final = {ReplayScope.MISSING: REPLAY, ReplayScope.SENT: BULK_REPLAY}
 
 
 async def replay(
-    services: Services, app: App, chosen: Chosen, *, idempotency_key: str | None, render: Callable[[Task], Answer]
+    services: Services,
+    app: App,
+    chosen: ReplayRequest,
+    *,
+    idempotency_key: str | None,
+    render: Callable[[Task], Answer],
 ) -> Answer:
     """Start sending what is chosen."""
 
@@ -27,7 +32,7 @@ async def replay(
     return await services.idempotency.once(idempotency_key, work, render)
 
 
-async def order(services: Services, read: Read, app: App, chosen: Chosen) -> NewTask:
+async def order(services: Services, read: Read, app: App, chosen: ReplayRequest) -> NewTask:
     """Check what is chosen, and return the task that would send it."""
     until = checked_window(chosen.since, chosen.until, services.clock.now())
     endpoint = await tasks.receiving(read, app, chosen.endpoint_ref, force=chosen.force)

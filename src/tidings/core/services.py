@@ -14,11 +14,11 @@ from tidings.core.idempotency import Idempotency
 from tidings.core.wake import Wake
 from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
-from tidings.model.message import Accepted, Draft
+from tidings.model.message import AcceptedMessage, MessageDraft
 from tidings.model.vault import PLAIN, Vault
 from tidings.storage.database import Busy, Database, Duplicate, Unavailable, Write
 
-AcceptResult = Accepted | AppError
+AcceptResult = AcceptedMessage | AppError
 """The result of accepting a message: stored or refused."""
 AcceptCallback = Callable[[AcceptResult], None]
 """Receives the result of accepting a message, once."""
@@ -27,17 +27,19 @@ AcceptCallback = Callable[[AcceptResult], None]
 class Acceptor(Protocol):
     """Stores messages and hands their deliveries to a sink."""
 
-    async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None) -> Accepted:
+    async def accept(
+        self, org_id: OrgId, app_ref: str, draft: MessageDraft, idempotency_key: str | None
+    ) -> AcceptedMessage:
         """Store a message of an application (by id or uid) with its deliveries, once for each idempotency key."""
         ...
 
     def offer(
-        self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None, callback: AcceptCallback
+        self, org_id: OrgId, app_ref: str, draft: MessageDraft, idempotency_key: str | None, callback: AcceptCallback
     ) -> bool:
         """Take a message without waiting and report its result; return False where only `accept` can do it."""
         ...
 
-    async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> int:
+    async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[MessageDraft]) -> int:
         """Return how many of these messages one transaction takes; raises `AppError` for too many deliveries."""
         ...
 
@@ -46,7 +48,7 @@ class Acceptor(Protocol):
         ...
 
     async def accept_many(
-        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft], prepared: Prepared
+        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[MessageDraft], prepared: Prepared
     ) -> list[AcceptResult]:
         """Store many messages of one application in an open transaction, each with its own result."""
         ...

@@ -21,7 +21,7 @@ from typing import Final
 
 from tidings.clock import SECOND, Clock
 from tidings.model.routing import Receiver, Send
-from tidings.model.throttle import SECOND_US, Allotment, Slot, Want, allot
+from tidings.model.throttle import SECOND_US, Slot, TokenAllocation, TokenRequest, allocate
 from tidings.observe import count
 from tidings.storage import throttles
 from tidings.storage.database import Write
@@ -46,12 +46,12 @@ _NEVER: Final = Window(0.0, 0.0)
 class Round:
     """What the limits let one claim take."""
 
-    wants: list[tuple[Receiver, Want]]
+    wants: list[tuple[Receiver, TokenRequest]]
     held: dict[str, ThrottleRow]
     now: int
     before: float
     after: float
-    allotted: dict[str, Allotment] = field(default_factory=dict)
+    allotted: dict[str, TokenAllocation] = field(default_factory=dict)
 
     def may_take(self, endpoint_id: str) -> int:
         """Return how many deliveries of an endpoint may be claimed."""
@@ -83,15 +83,17 @@ class Throttle:
         now = await throttles.shared_now(tx)
         after = self._clock.monotonic()
         now = self._anchor + round(after * SECOND_US) if now is None else now
-        wants = [(receiver, Want(receiver.limits, most)) for receiver, most in wanted]
-        found, _ = allot([want for _, want in wants], {key: each.tat for key, each in held.items()}, now)
-        allotted: dict[str, Allotment] = {receiver.id: each for (receiver, _), each in zip(wants, found, strict=True)}
+        wants = [(receiver, TokenRequest(receiver.limits, most)) for receiver, most in wanted]
+        found, _ = allocate([want for _, want in wants], {key: each.tat for key, each in held.items()}, now)
+        allotted: dict[str, TokenAllocation] = {
+            receiver.id: each for (receiver, _), each in zip(wants, found, strict=True)
+        }
         return Round(wants, held, now, before, after, allotted)
 
     async def close(self, tx: Write, opened: Round, taken: Counter[str]) -> dict[str, list[Window]]:
         """Pay for what was claimed; return by endpoint when each delivery may be sent."""
-        spent = [Want(want.limits, taken[receiver.id]) for receiver, want in opened.wants]
-        found, tats = allot(spent, {key: each.tat for key, each in opened.held.items()}, opened.now)
+        spent = [TokenRequest(want.limits, taken[receiver.id]) for receiver, want in opened.wants]
+        found, tats = allocate(spent, {key: each.tat for key, each in opened.held.items()}, opened.now)
         short = {
             each.short
             for receiver, _ in opened.wants

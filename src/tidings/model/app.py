@@ -36,8 +36,8 @@ class App:
         return replace(self, name=draft.name, uid=draft.uid, throttle_rate=draft.throttle_rate, metadata=draft.metadata)
 
 
-class Lacking(Enum):
-    """What a list of applications may leave out: those that lack something."""
+class AppExclusion(Enum):
+    """Applications that a list may exclude, by the endpoints that they lack."""
 
     ENDPOINTS = "any endpoint"
     ENABLED = "an endpoint that is enabled, though they have some"

@@ -15,7 +15,7 @@ BLOCKED_TEXT: Final = "requests to this IP range are blocked (see the server con
 
 
 class MessageStatus(IntEnum):
-    """How an attempt ended, or how a message stands with an endpoint."""
+    """The status of an attempt, or of a message at an endpoint."""
 
     SUCCESS = 0
     PENDING = 1
@@ -99,15 +99,15 @@ class AttemptFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a message stands with an endpoint: its latest attempt, and when it is tried again."""
+class DestinationStatus:
+    """The status of a message at an endpoint: its latest attempt, and the time of the next one."""
 
     status: MessageStatus
     next_at: int | None
 
     @classmethod
-    def of(cls, latest: MessageStatus, due_at: int | None) -> "Standing":
-        """Return what a status and the delivery that is outstanding, if one is, come to."""
+    def of(cls, latest: MessageStatus, due_at: int | None) -> "DestinationStatus":
+        """Return the status of a latest attempt with the outstanding delivery, if there is one."""
         if latest is MessageStatus.FAIL and due_at is not None:
             return cls(MessageStatus.SENDING, due_at)
         return cls(latest, None)
@@ -115,7 +115,7 @@ class Standing:
     @classmethod
     def under(
         cls, wanted: MessageStatus | None, statuses: Sequence[MessageStatus], due_at: int | None
-    ) -> "Standing | None":
+    ) -> "DestinationStatus | None":
         """Return how a message is listed under a filter, None where it is not.
 
         `statuses` are those of its attempts in their order. Under `success` whatever got through once is listed as
@@ -131,16 +131,16 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempted:
-    """A message that an endpoint has been sent, or tried with."""
+class AttemptedMessage:
+    """A message with at least one attempt at an endpoint."""
 
     message: Message
-    standing: Standing
+    standing: DestinationStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """An endpoint that a message has been sent to, or tried with; it may be deleted since."""
+    """An endpoint at which a message had an attempt; it may be deleted since."""
 
     endpoint: Endpoint
-    standing: Standing
+    standing: DestinationStatus

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A message to every application: how the wish is kept while a task works on it. The payload is kept beside it."""
+"""A message to every application: the stored arguments of the task; the payload is stored separately."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -32,8 +32,8 @@ class Mode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A manual send that somebody wants."""
+class ResendRequest:
+    """A manual send to request: by a user, or by a task."""
 
     lane: Lane
     mode: Mode
@@ -90,15 +90,15 @@ def returned(row: Delivery, lease: int, now: int) -> Delivery:
     return _freed(row, now)
 
 
-def asked(row: Delivery | None, ask: Ask, now: int) -> Delivery:
-    """Put a manual send before whatever the delivery waits for."""
+def requested(row: Delivery | None, send: ResendRequest, now: int) -> Delivery:
+    """Request a manual send, before the scheduled one."""
     if row is None:
-        return Delivery(due_at=now, lane=ask.lane, manual=True, task_id=ask.task_id)
+        return Delivery(due_at=now, lane=send.lane, manual=True, task_id=send.task_id)
     if row.lease is not None:
-        return replace(row, again=max(row.again, ask.mode), task_id=ask.task_id)
+        return replace(row, again=max(row.again, send.mode), task_id=send.task_id)
     if row.manual:
-        return replace(row, due_at=now, lane=min(row.lane, ask.lane), task_id=ask.task_id)
-    return replace(row, due_at=now, lane=ask.lane, manual=True, retry_at=row.due_at, task_id=ask.task_id)
+        return replace(row, due_at=now, lane=min(row.lane, send.lane), task_id=send.task_id)
+    return replace(row, due_at=now, lane=send.lane, manual=True, retry_at=row.due_at, task_id=send.task_id)
 
 
 def withdrawn(row: Delivery, task_id: str) -> Delivery | None:

@@ -29,7 +29,7 @@ class DeliveryState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class DeliveryReason:
     """Why a delivery has its state; `certain` is false where what is stored leaves another answer open."""
 
     code: str
@@ -42,13 +42,13 @@ class Explanation:
     """The state of a delivery, and why; `next_attempt_at` is when the next request is due."""
 
     state: DeliveryState
-    reason: Reason
+    reason: DeliveryReason
     next_attempt_at: int | None = None
     task_id: TaskId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class MessageFacts:
     """The message, as far as an explanation needs it; timestamps in milliseconds."""
 
     at: int
@@ -61,7 +61,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outstanding:
+class OutstandingDelivery:
     """The row of an outstanding delivery."""
 
     due_at: int
@@ -84,7 +84,7 @@ class LastAttempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class AttemptSummary:
     """The attempts that a message had at an endpoint; there is one at least."""
 
     count: int
@@ -96,14 +96,14 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class DeliveryFacts:
     """Everything that is stored about one message and one endpoint."""
 
-    subject: Subject
+    subject: MessageFacts
     endpoint: Endpoint
     deleted_at: int | None
-    outstanding: Outstanding | None
-    tried: Tried | None
+    outstanding: OutstandingDelivery | None
+    tried: AttemptSummary | None
     canceled_by: TaskId | None
     """A task that asked for a request later than the last attempt, and was canceled before there was one."""
     now: int
@@ -121,21 +121,21 @@ class Case:
         return self.endpoint.record.disabled_at if self.endpoint.disabled else None
 
 
-def explain(case: Case) -> Explanation:
+def explain(case: DeliveryFacts) -> Explanation:
     """Return the state of a delivery, and why."""
     if case.outstanding is not None:
         return _outstanding(case, case.outstanding)
     if case.tried is not None and case.tried.is_delivered:
         return _with_task(
-            case.tried, DeliveryState.DELIVERED, Reason("delivered", "The receiver accepted the message.")
+            case.tried, DeliveryState.DELIVERED, DeliveryReason("delivered", "The receiver accepted the message.")
         )
     if case.canceled_by is not None:
-        reason = Reason("task_canceled", f"Task {case.canceled_by} was canceled before it sent the message.")
+        reason = DeliveryReason("task_canceled", f"Task {case.canceled_by} was canceled before it sent the message.")
         return Explanation(DeliveryState.CANCELED, reason, task_id=case.canceled_by)
     return _never_tried(case) if case.tried is None else _ended(case, case.tried)
 
 
-def _with_task(tried: Tried, state: DeliveryState, reason: Reason) -> Explanation:
+def _with_task(tried: AttemptSummary, state: DeliveryState, reason: DeliveryReason) -> Explanation:
     return Explanation(state, reason, task_id=tried.last.task_id)
 
 
@@ -143,40 +143,42 @@ def _with_task(tried: Tried, state: DeliveryState, reason: Reason) -> Explanatio
 # Outstanding deliveries
 
 
-def _outstanding(case: Case, row: Outstanding) -> Explanation:
+def _outstanding(case: DeliveryFacts, row: OutstandingDelivery) -> Explanation:
     if row.lease_until is not None and row.lease_until > case.now:
-        reason = Reason("sending", "A node sends the message, or holds it in memory to send it next.")
+        reason = DeliveryReason("sending", "A node sends the message, or holds it in memory to send it next.")
         return Explanation(DeliveryState.IN_FLIGHT, reason, task_id=row.task_id)
     return Explanation(DeliveryState.SCHEDULED, _scheduled(case, row), row.lease_until or row.due_at, row.task_id)
 
 
-def _scheduled(case: Case, row: Outstanding) -> Reason:
+def _scheduled(case: DeliveryFacts, row: OutstandingDelivery) -> DeliveryReason:
     if row.lease_until is not None:
-        return Reason("lease_expired", "The node that held the message is lost; another node takes over.")
+        return DeliveryReason("lease_expired", "The node that held the message is lost; another node takes over.")
     if case.deleted_at is not None:
-        return Reason("endpoint_deleted", "The endpoint is deleted: no request follows.")
+        return DeliveryReason("endpoint_deleted", "The endpoint is deleted: no request follows.")
     if case.endpoint.disabled:
-        return Reason("endpoint_disabled", "The endpoint is disabled: no request follows unless it is enabled in time.")
+        return DeliveryReason(
+            "endpoint_disabled", "The endpoint is disabled: no request follows unless it is enabled in time."
+        )
     return _due(case, row)
 
 
-def _due(case: Case, row: Outstanding) -> Reason:
+def _due(case: DeliveryFacts, row: OutstandingDelivery) -> DeliveryReason:
     if row.is_manual:
-        return Reason("resend_scheduled", "A resend, or a task, asked for another request.")
+        return DeliveryReason("resend_scheduled", "A resend, or a task, asked for another request.")
     if case.tried is not None and row.attempts:
         return _retry(case.tried)
     if case.subject.deliver_at is not None and row.due_at > case.now:
-        return Reason("deliver_at", f"The message is to be delivered at {rfc3339(case.subject.deliver_at)}.")
-    return Reason("waiting", "The request is due and waits for a free connection, a rate limit or a node.")
+        return DeliveryReason("deliver_at", f"The message is to be delivered at {rfc3339(case.subject.deliver_at)}.")
+    return DeliveryReason("waiting", "The request is due and waits for a free connection, a rate limit or a node.")
 
 
-def _retry(tried: Tried) -> Reason:
+def _retry(tried: AttemptSummary) -> DeliveryReason:
     if tried.blocked == tried.count:
-        return Reason("blocked_address", "The endpoint's address is blocked; no request was made.")
-    return Reason("retry_scheduled", f"{_failures(tried)}, and the retry schedule has another attempt.")
+        return DeliveryReason("blocked_address", "The endpoint's address is blocked; no request was made.")
+    return DeliveryReason("retry_scheduled", f"{_failures(tried)}, and the retry schedule has another attempt.")
 
 
-def _failures(tried: Tried) -> str:
+def _failures(tried: AttemptSummary) -> str:
     code = tried.last.status_code
     how = f"with status {code}" if code else "without a response"
     return f"Attempt {tried.count} failed {how}"
@@ -186,26 +188,28 @@ def _failures(tried: Tried) -> str:
 # Deliveries that ended after failed attempts
 
 
-def _ended(case: Case, tried: Tried) -> Explanation:
+def _ended(case: DeliveryFacts, tried: AttemptSummary) -> Explanation:
     found = _exhausted(case, tried) or _cut_short(case, tried) or _stopped(case, tried)
     return _with_task(tried, *found)
 
 
-_Found = tuple[DeliveryState, Reason]
+_Found = tuple[DeliveryState, DeliveryReason]
 
 
-def _exhausted(case: Case, tried: Tried) -> _Found | None:
+def _exhausted(case: DeliveryFacts, tried: AttemptSummary) -> _Found | None:
     """Return why no attempts are left, where the attempts themselves say so."""
     if tried.blocked == tried.count:
-        return DeliveryState.NOT_SENT, Reason(
+        return DeliveryState.NOT_SENT, DeliveryReason(
             "blocked_address", "The endpoint's address is blocked; no request was made."
         )
     if tried.automatic >= case.attempts_max:
-        return DeliveryState.EXHAUSTED, Reason("no_attempts_left", f"{_failures(tried)}, and no attempts are left.")
+        return DeliveryState.EXHAUSTED, DeliveryReason(
+            "no_attempts_left", f"{_failures(tried)}, and no attempts are left."
+        )
     return None
 
 
-def _cut_short(case: Case, tried: Tried) -> _Found | None:
+def _cut_short(case: DeliveryFacts, tried: AttemptSummary) -> _Found | None:
     """Return what has probably ended the delivery since its last attempt."""
     if case.deleted_at is not None:
         return DeliveryState.DISCARDED, _deleted(case.deleted_at)
@@ -217,22 +221,22 @@ def _cut_short(case: Case, tried: Tried) -> _Found | None:
     return None
 
 
-def _stopped(case: Case, tried: Tried) -> _Found:
+def _stopped(case: DeliveryFacts, tried: AttemptSummary) -> _Found:
     if not tried.automatic:
         detail = f"{_failures(tried)}; it was a resend, and nothing else is scheduled."
-        return DeliveryState.EXHAUSTED, Reason("resend_failed", detail, case.is_unedited)
+        return DeliveryState.EXHAUSTED, DeliveryReason("resend_failed", detail, case.is_unedited)
     detail = (
         f"{_failures(tried)}, and none follows: the receiver asked for no other attempt, the endpoint was disabled"
         " meanwhile, or the retry schedule was changed."
     )
-    return DeliveryState.EXHAUSTED, Reason("stopped_early", detail, certain=False)
+    return DeliveryState.EXHAUSTED, DeliveryReason("stopped_early", detail, certain=False)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Messages that were never tried
 
 
-def _never_tried(case: Case) -> Explanation:
+def _never_tried(case: DeliveryFacts) -> Explanation:
     return Explanation(*(_not_matched(case) or _lost(case)))
 
 
@@ -242,22 +246,22 @@ _MISMATCHES: Final = {
 }
 
 
-def _not_matched(case: Case) -> _Found | None:
+def _not_matched(case: DeliveryFacts) -> _Found | None:
     """Return why no delivery was made when the message was accepted."""
     subject, endpoint, disabled_at = case.subject, case.endpoint, case.disabled_at
     if endpoint.created_at > subject.at:
         detail = f"The endpoint was created at {rfc3339(endpoint.created_at)}, after the message."
-        return DeliveryState.NOT_SENT, Reason("endpoint_created_later", detail)
+        return DeliveryState.NOT_SENT, DeliveryReason("endpoint_created_later", detail)
     if disabled_at is not None and disabled_at <= subject.at:
         return DeliveryState.NOT_SENT, _disabled(disabled_at, certain=True)
     found = mismatch(endpoint.event_types, endpoint.channels, subject.event_type, subject.channels)
     if found is None:
         return None
     code, detail = _MISMATCHES[found]
-    return DeliveryState.NOT_SENT, Reason(code, detail.format(subject.event_type), case.is_unedited)
+    return DeliveryState.NOT_SENT, DeliveryReason(code, detail.format(subject.event_type), case.is_unedited)
 
 
-def _lost(case: Case) -> _Found:
+def _lost(case: DeliveryFacts) -> _Found:
     """Return what has become of a delivery that the endpoint, as it is now, would have had."""
     if case.deleted_at is not None:
         return DeliveryState.DISCARDED, _deleted(case.deleted_at)
@@ -266,23 +270,23 @@ def _lost(case: Case) -> _Found:
     if not case.subject.has_payload:
         return DeliveryState.DISCARDED, _without_payload(case, certain=case.is_unedited)
     if case.is_unedited:
-        return DeliveryState.NOT_SENT, Reason("unknown", "What is stored does not say why.", certain=False)
+        return DeliveryState.NOT_SENT, DeliveryReason("unknown", "What is stored does not say why.", certain=False)
     detail = (
         f"The endpoint was changed at {rfc3339(case.endpoint.updated_at)}, after the message: until then it was"
         " disabled, or did not match."
     )
-    return DeliveryState.NOT_SENT, Reason("endpoint_changed_later", detail, certain=False)
+    return DeliveryState.NOT_SENT, DeliveryReason("endpoint_changed_later", detail, certain=False)
 
 
-def _deleted(at: int) -> Reason:
-    return Reason("endpoint_deleted", f"The endpoint was deleted at {rfc3339(at)}.", certain=False)
+def _deleted(at: int) -> DeliveryReason:
+    return DeliveryReason("endpoint_deleted", f"The endpoint was deleted at {rfc3339(at)}.", certain=False)
 
 
-def _disabled(at: int, *, certain: bool) -> Reason:
-    return Reason("endpoint_disabled", f"The endpoint is disabled since {rfc3339(at)}.", certain)
+def _disabled(at: int, *, certain: bool) -> DeliveryReason:
+    return DeliveryReason("endpoint_disabled", f"The endpoint is disabled since {rfc3339(at)}.", certain)
 
 
-def _without_payload(case: Case, *, certain: bool) -> Reason:
+def _without_payload(case: DeliveryFacts, *, certain: bool) -> DeliveryReason:
     if case.now < case.subject.expires_at:
-        return Reason("payload_expunged", "The payload was expunged before the message was delivered.", certain)
-    return Reason("payload_expired", f"The payload expired at {rfc3339(case.subject.expires_at)}.", certain)
+        return DeliveryReason("payload_expunged", "The payload was expunged before the message was delivered.", certain)
+    return DeliveryReason("payload_expired", f"The payload expired at {rfc3339(case.subject.expires_at)}.", certain)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How the wish for an export is kept, how long what it makes may be fetched, and the link under which it may be."""
+"""Exports: the stored arguments of the task, the lifetime of the archive, and its signed link."""
 
 import hashlib
 import hmac

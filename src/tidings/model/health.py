@@ -99,7 +99,7 @@ class RecentAttempts:
 NO_ATTEMPTS = RecentAttempts()
 
 
-def status_of(record: FailureRecord, recent: RecentAttempts, *, disabled: bool) -> EndpointHealthStatus:
+def health_status(record: FailureRecord, recent: RecentAttempts, *, disabled: bool) -> EndpointHealthStatus:
     """Return the health status of an endpoint with this failure record and these attempts."""
     if disabled:
         return EndpointHealthStatus.DISABLED

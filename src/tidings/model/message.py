@@ -18,8 +18,8 @@ RETENTION_HOURS_MAX: Final = RETENTION_DAYS * 24
 
 
 @dataclass(frozen=True, slots=True)
-class Extras:
-    """What few messages have. A message without any of it has no `Extras`, and pays for none."""
+class MessageExtras:
+    """The optional members of a message; a message without any of them has no `MessageExtras`."""
 
     tags: tuple[str, ...] | None = None
     deliver_at: int | None = None
@@ -28,7 +28,7 @@ class Extras:
 
 
 @dataclass(slots=True)
-class Draft:
+class MessageDraft:
     """A message as the caller sent it, checked, not yet stored. Nobody changes it; to enforce that costs too much."""
 
     event_type: str
@@ -37,7 +37,7 @@ class Draft:
     event_id: str | None
     channels: tuple[str, ...] | None
     retention_ms: int
-    extras: Extras | None = None
+    extras: MessageExtras | None = None
 
     def expires_at(self, now: int) -> int | None:
         """Return when the payload is deleted, None for what is kept as long as anything."""
@@ -48,15 +48,15 @@ class Draft:
 
 
 @dataclass(slots=True)
-class Accepted:
-    """A message that is stored, as it is told to its sender. Nobody changes it, either."""
+class AcceptedMessage:
+    """A stored message, as the response returns it; not changed either."""
 
     id: MessageId
     event_type: str
     payload: bytes
     event_id: str | None
     channels: tuple[str, ...] | None
-    extras: Extras | None = None
+    extras: MessageExtras | None = None
 
 
 @dataclass(frozen=True, slots=True)

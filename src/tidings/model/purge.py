@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How the wish to delete an application's payloads is kept."""
+"""The stored arguments of a task that purges an application's payloads."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which messages of an endpoint are to be sent again, and how the wish is kept while a task works on it."""
+"""Replays of an endpoint's messages: the request, and the stored arguments of its task."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,8 +11,8 @@ from tidings.model.attempt import MessageStatus, StatusCodeClass
 from tidings.model.message import MessageFilter
 
 
-class Which(StrEnum):
-    """What of an endpoint's messages is meant."""
+class ReplayScope(StrEnum):
+    """The messages of an endpoint that a replay sends."""
 
     MISSING = "missing"
     SENT = "sent"
@@ -32,10 +32,10 @@ class ReplayFilters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """What a caller asks to be sent: of an endpoint (by id or uid), of messages made from `since` to before `until`."""
+class ReplayRequest:
+    """A request to replay messages from `since` to before `until` to an endpoint (id or uid)."""
 
-    which: Which
+    which: ReplayScope
     endpoint_ref: str
     since: int
     until: int | None

@@ -29,7 +29,7 @@ LINK: Final = "link"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class TaskResult:
     """What the `data` of one kind holds: counters, lists by the outcome of their items, and one text of its own."""
 
     counters: tuple[str, ...] = ()
@@ -43,17 +43,17 @@ class Result:
         return listed if self.text is None else (*listed, LINK)
 
 
-RESULTS: Final[Mapping[str, Result]] = {
-    task.RECOVER: Result((MESSAGES_SENT,)),
-    task.REPLAY: Result((MESSAGES_SENT,)),
-    task.BULK_REPLAY: Result((MESSAGES_SENT,)),
-    task.PURGE_CONTENT: Result((MESSAGES_PURGED,)),
-    task.APP_STATS: Result(lists=(("appStats", COUNTED),)),
-    task.EVENT_TYPE_STATS: Result(lists=(("event_types", AGGREGATED),)),
-    task.BROADCAST: Result(lists=(("messagesCreated", CREATED), ("messagesFailed", SKIPPED))),
-    task.EXPORT: Result(text="schemaZip"),
+RESULTS: Final[Mapping[str, TaskResult]] = {
+    task.RECOVER: TaskResult((MESSAGES_SENT,)),
+    task.REPLAY: TaskResult((MESSAGES_SENT,)),
+    task.BULK_REPLAY: TaskResult((MESSAGES_SENT,)),
+    task.PURGE_CONTENT: TaskResult((MESSAGES_PURGED,)),
+    task.APP_STATS: TaskResult(lists=(("appStats", COUNTED),)),
+    task.EVENT_TYPE_STATS: TaskResult(lists=(("event_types", AGGREGATED),)),
+    task.BROADCAST: TaskResult(lists=(("messagesCreated", CREATED), ("messagesFailed", SKIPPED))),
+    task.EXPORT: TaskResult(text="schemaZip"),
 }
-NOTHING: Final = Result()
+NO_RESULT: Final = TaskResult()
 
 _CAPITAL: Final = re.compile(r"[A-Z]")
 

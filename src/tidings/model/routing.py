@@ -8,7 +8,7 @@ from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.signature import Ring
-from tidings.model.throttle import Limit
+from tidings.model.throttle import RateLimit
 
 _REMEMBERED: Final = 512
 
@@ -54,7 +54,7 @@ class Receiver:
     disabled: bool
     event_types: frozenset[str] | None
     channels: frozenset[str] | None
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[RateLimit, ...] = ()
     """The rates that hold for it: its own and its application's."""
     is_marked: bool = False
     """Whether failures are on record, which a success ends."""

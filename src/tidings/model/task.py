@@ -71,7 +71,7 @@ _ETA_MS: Final = 2_000
 
 
 class State(StrEnum):
-    """Where a task stands."""
+    """The state of a task."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -82,7 +82,7 @@ class State(StrEnum):
 
 
 class Command(StrEnum):
-    """What can happen to a task."""
+    """An event that changes a task."""
 
     CLAIM = "claim"
     ADVANCE = "advance"
@@ -106,7 +106,7 @@ class CountChange(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Transition:
     """Effect of one command: source states, target state, epoch, and count of failed attempts."""
 
     sources: frozenset[State]
@@ -117,52 +117,52 @@ class Rule:
     at_limit: State | None = None
 
 
-def _rule(sources: str, target: State, *, epoch: int, count: CountChange, why: str) -> Rule:
+def _transition(sources: str, target: State, *, epoch: int, count: CountChange, why: str) -> Transition:
     states = frozenset(State(source) for source in sources.split())
     at_limit = State.FAILED if count is CountChange.ADDED else None
-    return Rule(states, target, bool(epoch), count, why, at_limit)
+    return Transition(states, target, bool(epoch), count, why, at_limit)
 
 
-TRANSITIONS: Final[Mapping[Command, Rule]] = {
-    Command.CLAIM: _rule(
+TRANSITIONS: Final[Mapping[Command, Transition]] = {
+    Command.CLAIM: _transition(
         "queued", State.RUNNING, epoch=1, count=CountChange.KEPT, why="a worker claims it with a new epoch"
     ),
-    Command.ADVANCE: _rule(
+    Command.ADVANCE: _transition(
         "running", State.RUNNING, epoch=0, count=CountChange.CLEARED, why="a chunk and its checkpoint commit"
     ),
-    Command.FINISH: _rule(
+    Command.FINISH: _transition(
         "running", State.SUCCEEDED, epoch=0, count=CountChange.CLEARED, why="the range has been visited to its end"
     ),
-    Command.WAIT: _rule(
+    Command.WAIT: _transition(
         "running",
         State.QUEUED,
         epoch=1,
         count=CountChange.KEPT,
         why="something else must happen first",
     ),
-    Command.YIELD: _rule(
+    Command.YIELD: _transition(
         "running", State.QUEUED, epoch=1, count=CountChange.KEPT, why="its slice is over and other tasks wait"
     ),
-    Command.FAIL: _rule(
+    Command.FAIL: _transition(
         "running", State.QUEUED, epoch=1, count=CountChange.ADDED, why="a chunk failed; retried after a backoff"
     ),
-    Command.EXPIRE: _rule(
+    Command.EXPIRE: _transition(
         "running", State.QUEUED, epoch=1, count=CountChange.ADDED, why="no checkpoint before lease expiry"
     ),
-    Command.PAUSE: _rule(
+    Command.PAUSE: _transition(
         "queued running", State.PAUSED, epoch=1, count=CountChange.KEPT, why="requested; takes effect at once"
     ),
-    Command.RESUME: _rule(
+    Command.RESUME: _transition(
         "paused",
         State.QUEUED,
         epoch=0,
         count=CountChange.CLEARED,
         why="requested; a paused task has no owner",
     ),
-    Command.CANCEL: _rule(
+    Command.CANCEL: _transition(
         "queued running paused", State.CANCELLED, epoch=1, count=CountChange.KEPT, why="requested; takes effect at once"
     ),
-    Command.RETRY: _rule(
+    Command.RETRY: _transition(
         "failed", State.QUEUED, epoch=1, count=CountChange.CLEARED, why="requested; continues from the cursor"
     ),
 }
@@ -177,27 +177,29 @@ def allows(command: Command, state: State) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The part of a task that the table rules."""
+class TransitionState:
+    """The fields of a task that a transition changes."""
 
     state: State
     epoch: int
     failed_attempts: int
 
 
-def moved(standing: Standing, command: Command, *, limit: int = ATTEMPT_LIMIT) -> Standing | None:
-    """Return where a command takes a task, or None where the table refuses it."""
+def transitioned(
+    transition_state: TransitionState, command: Command, *, limit: int = ATTEMPT_LIMIT
+) -> TransitionState | None:
+    """Return the state after a command, or None where the table refuses it."""
     rule = TRANSITIONS[command]
-    if standing.state not in rule.sources:
+    if transition_state.state not in rule.sources:
         return None
     failed_attempts = {
-        CountChange.KEPT: standing.failed_attempts,
-        CountChange.ADDED: standing.failed_attempts + 1,
+        CountChange.KEPT: transition_state.failed_attempts,
+        CountChange.ADDED: transition_state.failed_attempts + 1,
         CountChange.CLEARED: 0,
     }[rule.failed_attempts]
     spent = rule.at_limit is not None and failed_attempts >= limit
     target = rule.at_limit if spent and rule.at_limit is not None else rule.target
-    return Standing(target, standing.epoch + int(rule.raises_epoch), failed_attempts)
+    return TransitionState(target, transition_state.epoch + int(rule.raises_epoch), failed_attempts)
 
 
 class WireStatus(StrEnum):
@@ -220,7 +222,7 @@ WIRE_STATUS: Final[Mapping[State, WireStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last thing that went wrong: a code for machines, a sentence for people."""
+    """The last error of a task: a code for programs, a sentence for people."""
 
     code: str
     detail: str
@@ -244,7 +246,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a task has come, and no more than is known about it."""
+    """The progress of a task; None where it is not known."""
 
     done: int
     skipped: int
@@ -298,8 +300,8 @@ class Task:
         return Claim(self.id, self.epoch)
 
     @property
-    def standing(self) -> Standing:
-        return Standing(self.state, self.epoch, self.failed_attempts)
+    def transition_state(self) -> TransitionState:
+        return TransitionState(self.state, self.epoch, self.failed_attempts)
 
     @property
     def wire_status(self) -> WireStatus:
@@ -330,7 +332,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
-    """What starting a task takes."""
+    """A task to start."""
 
     kind: str
     org_id: OrgId
@@ -350,7 +352,7 @@ class NewTask:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A closed range to visit: where to begin, and how many items it holds as far as that is cheap to know."""
+    """A closed range to visit: its first cursor, and its number of items as far as that is cheap to count."""
 
     cursor: str
     total: int | None = None
@@ -359,7 +361,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was read for one chunk: its items, how many rows were looked at, and the place after them."""
+    """The input of one chunk: its items, the number of rows scanned, and the cursor after them."""
 
     items: Sequence[Any]
     scanned: int
@@ -368,19 +370,19 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """What a chunk did: rows dealt with, items that could not be done (key and reason), and the kind's own counters."""
+class ChunkResult:
+    """The result of a chunk: rows done, items skipped (key and reason), and the kind's own counters."""
 
     done: int
     skipped: Sequence[tuple[str, str]] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     made: int = 0
-    """Rows of work for others that now lie in the queue; what back-pressure counts."""
+    """Deliveries that the chunk made due; back-pressure counts them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """What a checkpoint writes beside the tally: the place reached, and the pace of the next chunk."""
+class Checkpoint:
+    """The progress that a chunk stores: its cursor, and the size of the next chunk."""
 
     cursor: str
     size: int
@@ -389,8 +391,8 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """The conditions under which tasks are given out."""
+class TaskPolicy:
+    """Lease, attempt limit, backoff and concurrency of tasks."""
 
     lease_ms: int = 30_000
     attempt_limit: int = ATTEMPT_LIMIT
@@ -398,7 +400,7 @@ class Terms:
     per_tenant: int = 2
 
 
-class Permanent(Exception):
+class PermanentFailure(Exception):
     """A task can never succeed: what it works on is gone, or its arguments are no longer valid."""
 
     def __init__(self, code: str, detail: str) -> None:
@@ -407,7 +409,7 @@ class Permanent(Exception):
         self.detail = detail
 
 
-class NotYet(Exception):
+class MustWait(Exception):
     """Something else must happen before a task can go on; it is tried again after a while, without a failed attempt."""
 
 

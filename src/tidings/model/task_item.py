@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What can become of one item of a background task."""
+"""Outcomes of the items of a background task."""
 
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
-    """What has become of an item: first those of messages that are sent, then those of whatever else there is."""
+class ItemOutcome(StrEnum):
+    """The outcome of an item: first those of resent messages, then those of other kinds."""
 
     REARMED = "rearmed"
     DELIVERED = "delivered"

@@ -31,12 +31,12 @@ APART_US: Final = COUNTS_US // 2
 """How far the timestamps of two tokens for one delivery may lie apart."""
 SOONEST_US: Final = SECOND_US // 20
 """How soon after asking for tokens somebody asks for more."""
-STRETCH: Final = (WINDOW_US + COUNTS_US) / WINDOW_US
+STEP_FACTOR: Final = (WINDOW_US + COUNTS_US) / WINDOW_US
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """A rate that holds for whatever shares its key; in deliveries per second."""
+class RateLimit:
+    """A rate limit of the deliveries that share its key, in deliveries per second."""
 
     key: str
     rate: int
@@ -51,18 +51,18 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
-    """How many deliveries somebody would send, and the limits that hold for them."""
+class TokenRequest:
+    """A number of deliveries to send, and the rate limits that apply to them."""
 
-    limits: tuple[Limit, ...]
+    limits: tuple[RateLimit, ...]
     count: int
 
 
 @dataclass(slots=True)
-class Allotment:
-    """What somebody may send, in order.
+class TokenAllocation:
+    """The slots of one token request, in order.
 
-    If that is less than wanted, `short` is the key whose limit says so, and `again` when to ask for more.
+    If they are fewer than requested, `short` is the key whose limit says so, and `again` when to ask for more.
     """
 
     slots: list[Slot]
@@ -72,7 +72,7 @@ class Allotment:
 
 def step_of(rate: int) -> float:
     """Return how far apart tokens are, in microseconds."""
-    return SECOND_US * STRETCH / rate
+    return SECOND_US * STEP_FACTOR / rate
 
 
 def bounded(tat: int, rate: int, now: int) -> int:
@@ -80,24 +80,26 @@ def bounded(tat: int, rate: int, now: int) -> int:
     return min(tat, now + HORIZON_US + math.ceil(step_of(rate)))
 
 
-def allot(wants: Sequence[Want], tats: Mapping[str, int], now: int) -> tuple[list[Allotment], dict[str, int]]:
-    """Take tokens for everybody in turns, so that who shares a limit shares it evenly; return the new numbers, too."""
+def allocate(
+    requests: Sequence[TokenRequest], tats: Mapping[str, int], now: int
+) -> tuple[list[TokenAllocation], dict[str, int]]:
+    """Take tokens for each request in rotation, so that a limit is shared evenly; return the new numbers, too."""
     ahead = {
         limit.key: float(max(bounded(tats.get(limit.key, 0), limit.rate, now), now))
-        for want in wants
-        for limit in want.limits
+        for request in requests
+        for limit in request.limits
     }
-    found = [Allotment([]) for _ in wants]
-    open_ones = [index for index, want in enumerate(wants) if want.count > 0]
+    found = [TokenAllocation([]) for _ in requests]
+    open_ones = [index for index, request in enumerate(requests) if request.count > 0]
     while open_ones:
-        open_ones = [index for index in open_ones if _took(wants[index], found[index], ahead, now)]
+        open_ones = [index for index in open_ones if _took(requests[index], found[index], ahead, now)]
     return found, {key: math.ceil(at) for key, at in ahead.items()}
 
 
-def _took(want: Want, found: Allotment, ahead: dict[str, float], now: int) -> bool:
+def _took(request: TokenRequest, found: TokenAllocation, ahead: dict[str, float], now: int) -> bool:
     """Take one token of each limit; tell whether more may be wanted."""
-    last = max(want.limits, key=lambda limit: ahead[limit.key])
-    first = min(ahead[limit.key] for limit in want.limits)
+    last = max(request.limits, key=lambda limit: ahead[limit.key])
+    first = min(ahead[limit.key] for limit in request.limits)
     since = ahead[last.key]
     if since >= now + HORIZON_US or since > first + APART_US:
         found.short = last.key
@@ -105,6 +107,6 @@ def _took(want: Want, found: Allotment, ahead: dict[str, float], now: int) -> bo
         found.again = max(near, now + SOONEST_US)
         return False
     found.slots.append(Slot(math.ceil(since), math.floor(first) + COUNTS_US))
-    for limit in want.limits:
+    for limit in request.limits:
         ahead[limit.key] += step_of(limit.rate)
-    return len(found.slots) < want.count
+    return len(found.slots) < request.count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is counted of applications, and how the wish is kept while a task works on it."""
+"""Usage statistics: the stored arguments of their tasks."""
 
 from dataclasses import dataclass
 

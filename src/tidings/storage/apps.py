@@ -7,7 +7,7 @@ from typing import Final
 
 from tidings.errors import not_found
 from tidings.ids import APP, AppId, OrgId
-from tidings.model.app import App, Lacking
+from tidings.model.app import App, AppExclusion
 from tidings.model.page import PageWindow
 from tidings.storage.database import Read, Row, Write
 from tidings.storage.page_window import bounds_of, end_of
@@ -33,9 +33,9 @@ UPDATE application SET deleted_at = :now, updated_at = :now, uid = NULL WHERE id
 _THERE: Final = "SELECT 1 FROM endpoint WHERE endpoint.app_id = application.id AND endpoint.deleted_at IS NULL"
 _PLAY: Final = "(endpoint.url LIKE 'https://play.svix.com/%' OR endpoint.url LIKE 'https://api.play.svix.com/%')"
 _EXCEPT: Final = {
-    Lacking.ENDPOINTS: f" AND EXISTS ({_THERE})",
-    Lacking.ENABLED: f" AND (NOT EXISTS ({_THERE}) OR EXISTS ({_THERE} AND endpoint.disabled = 0))",
-    Lacking.REAL: f" AND (NOT EXISTS ({_THERE}) OR EXISTS ({_THERE} AND NOT {_PLAY}))",
+    AppExclusion.ENDPOINTS: f" AND EXISTS ({_THERE})",
+    AppExclusion.ENABLED: f" AND (NOT EXISTS ({_THERE}) OR EXISTS ({_THERE} AND endpoint.disabled = 0))",
+    AppExclusion.REAL: f" AND (NOT EXISTS ({_THERE}) OR EXISTS ({_THERE} AND NOT {_PLAY}))",
 }
 _TOUCH: Final = """
 UPDATE application SET routing_version = routing_version + 1, routed_at = :now
@@ -57,7 +57,7 @@ async def get(read: Read, org_id: OrgId, ref: str) -> App:
     return app
 
 
-async def page(read: Read, org_id: OrgId, window: PageWindow, without: Iterable[Lacking] = ()) -> list[App]:
+async def page(read: Read, org_id: OrgId, window: PageWindow, without: Iterable[AppExclusion] = ()) -> list[App]:
     """Return a part of an organisation's applications, by id, but for those that lack something."""
     conditions = "".join(_EXCEPT[each] for each in without)
     rows = await read.rows(_PAGE + conditions + end_of(window, "id"), org=org_id, **bounds_of(window))

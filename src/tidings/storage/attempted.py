@@ -15,7 +15,7 @@ from typing import Final
 
 from tidings.clock import HOUR
 from tidings.ids import MESSAGE, AppId, EndpointId, MessageId, first_at
-from tidings.model.attempt import Attempted, AttemptFilter, MessageStatus, Standing
+from tidings.model.attempt import AttemptedMessage, AttemptFilter, DestinationStatus, MessageStatus
 from tidings.model.page import Order, PageWindow
 from tidings.storage import attempt_buckets, attempts, bucket_index, messages
 from tidings.storage.database import Read, Sql
@@ -56,9 +56,9 @@ async def messages_of(
     endpoint_id: EndpointId,
     window: PageWindow,
     filters: AttemptFilter,
-) -> list[Attempted]:
+) -> list[AttemptedMessage]:
     """Return a window of the messages that an endpoint has been tried with, by their ids and without payloads."""
-    found: dict[str, Standing] = {}
+    found: dict[str, DestinationStatus] = {}
     if filters.status in _LISTED:
         async for batch in _candidates(read, app_id, endpoint_id, window, filters):
             standings = await _standings(read, endpoint_id, batch, filters.status) if batch else {}
@@ -68,7 +68,7 @@ async def messages_of(
             if len(found) == window.rows:
                 break
     told = await messages.by_ids(read, list(found))
-    return [Attempted(told[MessageId(msg_id)], standing) for msg_id, standing in found.items() if msg_id in told]
+    return [AttemptedMessage(told[MessageId(msg_id)], standing) for msg_id, standing in found.items() if msg_id in told]
 
 
 _LISTED: Final = (None, MessageStatus.SUCCESS, MessageStatus.FAIL, MessageStatus.SENDING)
@@ -77,7 +77,7 @@ _LISTED: Final = (None, MessageStatus.SUCCESS, MessageStatus.FAIL, MessageStatus
 
 async def _standings(
     read: Read, endpoint_id: EndpointId, msg_ids: list[str], status: MessageStatus | None
-) -> dict[str, Standing]:
+) -> dict[str, DestinationStatus]:
     """Return how messages stand with an endpoint, those that are listed under a filter."""
     tried: dict[str, list[MessageStatus]] = {}
     for row in sorted(await read.rows(_TRIED, msgs=msg_ids, endpoint=endpoint_id), key=lambda row: str(row["id"])):
@@ -85,7 +85,7 @@ async def _standings(
     failed = [msg_id for msg_id, statuses in tried.items() if MessageStatus.FAIL in statuses]
     rows = await read.rows(_DUE, msgs=failed, endpoint=endpoint_id) if failed else []
     due = {row["msg_id"]: row["due_at"] for row in rows}
-    found = ((msg_id, Standing.under(status, statuses, due.get(msg_id))) for msg_id, statuses in tried.items())
+    found = ((msg_id, DestinationStatus.under(status, statuses, due.get(msg_id))) for msg_id, statuses in tried.items())
     return {msg_id: standing for msg_id, standing in found if standing is not None}
 
 
@@ -312,9 +312,11 @@ _LATEST_OF_EACH: Final = (
 )
 
 
-async def destinations_of(read: Read, msg_id: MessageId, window: PageWindow) -> list[tuple[EndpointId, Standing]]:
+async def destinations_of(
+    read: Read, msg_id: MessageId, window: PageWindow
+) -> list[tuple[EndpointId, DestinationStatus]]:
     """Return a window of the endpoints that a message has been tried with, deleted ones among them, by id."""
     found = f"{_LATEST_OF_EACH}{end_of(window, 'endpoint_id')}"
     statement = _DESTINATIONS.format(found=found, direction=window.direction)
     rows = await read.rows(statement, msg=msg_id, **bounds_of(window))
-    return [(EndpointId(row["id"]), Standing.of(MessageStatus(row["status"]), row["due_at"])) for row in rows]
+    return [(EndpointId(row["id"]), DestinationStatus.of(MessageStatus(row["status"]), row["due_at"])) for row in rows]

@@ -15,16 +15,16 @@ from typing import Final
 from tidings.model.task import (
     ARGS_VERSION,
     ITEMS_KEPT,
+    Checkpoint,
+    ChunkResult,
     Claim,
     Command,
     Failure,
     LeaseLost,
-    Mark,
     Plan,
     State,
-    Tally,
     Task,
-    Terms,
+    TaskPolicy,
 )
 from tidings.storage.database import Dialect, Read, Row, Sql, Write
 from tidings.storage.tasks import COLUMNS, change, failure_text, guard, next_round, note, task_of, timed
@@ -43,10 +43,10 @@ _BACKOFF: Final = (
 OWNED: Final = "id = :id AND epoch = CAST(:epoch AS BIGINT) AND state = 'running'"
 
 
-def _backoff(terms: Terms) -> dict[str, int]:
+def _backoff(policy: TaskPolicy) -> dict[str, int]:
     """Return the parameters of a backoff; spread, so that what failed together does not return together."""
     percent = 100 + random.randint(-_SPREAD_PERCENT, _SPREAD_PERCENT)  # noqa: S311 - no secret
-    return {"backoff": terms.backoff_ms, "most": _BACKOFF_MAX_MS, "percent": percent}
+    return {"backoff": policy.backoff_ms, "most": _BACKOFF_MAX_MS, "percent": percent}
 
 
 _NOW: Final = timed("SELECT {now} AS now")
@@ -75,23 +75,23 @@ _REQUEUE_WORKER: Final = timed(
 _REQUEUE_ALL: Final = timed(f"{_EXPIRE} AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}")
 
 
-async def requeue_expired(tx: Write, terms: Terms, now: int | None, *, ignore_leases: bool = False) -> list[Task]:
+async def requeue_expired(tx: Write, policy: TaskPolicy, now: int | None, *, ignore_leases: bool = False) -> list[Task]:
     """Queue the tasks whose leases expired, with a failed attempt for each; return them.
 
     The condition is part of the one statement: a lease that its owner renews meanwhile is not taken.
     """
-    return await _expire(tx, _REQUEUE_ALL if ignore_leases else _REQUEUE, terms, now)
+    return await _expire(tx, _REQUEUE_ALL if ignore_leases else _REQUEUE, policy, now)
 
 
-async def requeue_worker(tx: Write, terms: Terms, now: int | None, worker: str) -> list[Task]:
+async def requeue_worker(tx: Write, policy: TaskPolicy, now: int | None, worker: str) -> list[Task]:
     """Queue the tasks of a lost worker without waiting for lease expiry, a failed attempt for each; return them."""
-    return await _expire(tx, _REQUEUE_WORKER, terms, now, worker=worker)
+    return await _expire(tx, _REQUEUE_WORKER, policy, now, worker=worker)
 
 
-async def _expire(tx: Write, statement: Sql, terms: Terms, now: int | None, **more: str) -> list[Task]:
+async def _expire(tx: Write, statement: Sql, policy: TaskPolicy, now: int | None, **more: str) -> list[Task]:
     error = failure_text(EXPIRED)
     rows = await tx.rows(
-        statement, now=now, limit=terms.attempt_limit, error=error, many=_MANY, **_backoff(terms), **more
+        statement, now=now, limit=policy.attempt_limit, error=error, many=_MANY, **_backoff(policy), **more
     )
     expired = [task_of(row) for row in rows]
     for task in expired:
@@ -132,13 +132,13 @@ _TAKE: Final = timed(
 )
 
 
-async def claim(tx: Write, terms: Terms, kinds: Sequence[str], worker: str, now: int | None) -> Task | None:
+async def claim(tx: Write, policy: TaskPolicy, kinds: Sequence[str], worker: str, now: int | None) -> Task | None:
     """Take the first task of the current round among the given kinds. The claim lock must be held."""
     while True:
-        chosen = await tx.row(_CHOOSE, now=now, kinds=list(kinds), per_tenant=terms.per_tenant)
+        chosen = await tx.row(_CHOOSE, now=now, kinds=list(kinds), per_tenant=policy.per_tenant)
         if chosen is None:
             return None
-        row = await tx.row(_TAKE, id=chosen["id"], now=now, lease=terms.lease_ms, worker=worker)
+        row = await tx.row(_TAKE, id=chosen["id"], now=now, lease=policy.lease_ms, worker=worker)
         if row is not None:  # else a person paused or cancelled it between the two statements
             return task_of(row)
 
@@ -217,9 +217,9 @@ async def older_transactions_ended(read: Read, created_xid: int | None) -> bool:
 _RENEW: Final = timed(f"UPDATE task SET lease_until = {{now}} + CAST(:lease AS BIGINT) WHERE {OWNED}")
 
 
-async def renew(tx: Write, held: Claim, terms: Terms, now: int | None) -> None:
+async def renew(tx: Write, held: Claim, policy: TaskPolicy, now: int | None) -> None:
     """Keep a claim while it waits for something in the middle of its slice."""
-    if not await tx.run(_RENEW, id=held.id, epoch=held.epoch, lease=terms.lease_ms, now=now):
+    if not await tx.run(_RENEW, id=held.id, epoch=held.epoch, lease=policy.lease_ms, now=now):
         raise LeaseLost
 
 
@@ -230,7 +230,7 @@ _PLANNED: Final = timed(
 )
 
 
-async def planned(tx: Write, held: Claim, plan: Plan, terms: Terms, now: int | None) -> Task:
+async def planned(tx: Write, held: Claim, plan: Plan, policy: TaskPolicy, now: int | None) -> Task:
     """Write down the closed range that a task will visit; once, for the place reached is in the same column."""
     row = await tx.row(
         _PLANNED,
@@ -239,7 +239,7 @@ async def planned(tx: Write, held: Claim, plan: Plan, terms: Terms, now: int | N
         cursor=plan.cursor,
         total=plan.total,
         exact=int(plan.exact),
-        lease=terms.lease_ms,
+        lease=policy.lease_ms,
         now=now,
     )
     return _mine(row)
@@ -254,29 +254,31 @@ CHECKPOINT: Final = timed(
 )
 
 
-async def checkpoint(tx: Write, task: Task, tally: Tally, mark: Mark, terms: Terms, now: int | None) -> Task:
+async def checkpoint(
+    tx: Write, task: Task, result: ChunkResult, progress: Checkpoint, policy: TaskPolicy, now: int | None
+) -> Task:
     """Write down how far a chunk came, beside its effects; `task` is the row as the fence returned it."""
     counters = dict(task.counters)
-    for name, by in tally.counters.items():
+    for name, by in result.counters.items():
         counters[name] = counters.get(name, 0) + by
     row = await tx.row(
         CHECKPOINT,
         id=task.id,
         epoch=task.epoch,
-        cursor=mark.cursor,
-        done=tally.done,
-        skipped=len(tally.skipped),
+        cursor=progress.cursor,
+        done=result.done,
+        skipped=len(result.skipped),
         counters=json.dumps(counters),
-        size=mark.size,
-        rate=mark.rate,
-        took=mark.took_ms,
-        lease=terms.lease_ms,
+        size=progress.size,
+        rate=progress.rate,
+        took=progress.took_ms,
+        lease=policy.lease_ms,
         now=now,
     )
     advanced = _mine(row)
     room = ITEMS_KEPT - task.skipped
-    if room > 0 and tally.skipped:
-        await tx.bulk(_SKIP, [(task.id, key, reason) for key, reason in tally.skipped[:room]])
+    if room > 0 and result.skipped:
+        await tx.bulk(_SKIP, [(task.id, key, reason) for key, reason in result.skipped[:room]])
     return advanced
 
 
@@ -343,11 +345,11 @@ _FAIL: Final = timed(
 )
 
 
-async def fail_attempt(tx: Write, held: Claim, why: Failure, terms: Terms, now: int | None) -> Task:
+async def fail_attempt(tx: Write, held: Claim, why: Failure, policy: TaskPolicy, now: int | None) -> Task:
     """Count a failed attempt: the task is queued again after a backoff, failed at the limit."""
     error = failure_text(why)
     row = await tx.row(
-        _FAIL, id=held.id, epoch=held.epoch, error=error, limit=terms.attempt_limit, now=now, **_backoff(terms)
+        _FAIL, id=held.id, epoch=held.epoch, error=error, limit=policy.attempt_limit, now=now, **_backoff(policy)
     )
     task = _mine(row)
     await note(tx, task.id, "failed" if task.state is State.FAILED else "struck", task.updated_at, error)

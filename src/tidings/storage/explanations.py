@@ -11,9 +11,9 @@ from typing import Final
 
 from tidings.ids import TASK, AppId, AttemptId, EndpointId, MessageId, TaskId, first_at, timestamp_of
 from tidings.model.attempt import BLOCKED_TEXT, MessageAttemptTriggerType, MessageStatus
-from tidings.model.explanation import LastAttempt, Outstanding, Subject, Tried
+from tidings.model.explanation import AttemptSummary, LastAttempt, MessageFacts, OutstandingDelivery
 from tidings.model.message import RETENTION_MS, Message
-from tidings.model.task_item import Outcome
+from tidings.model.task_item import ItemOutcome
 from tidings.storage.database import Read, Row, Sql
 from tidings.storage.task_outcomes import key_of
 
@@ -58,18 +58,18 @@ _WITHDRAWN: Final = Sql(
 class EndpointDeliveries:
     """What is outstanding and what was tried, by endpoint."""
 
-    outstanding: dict[EndpointId, Outstanding]
-    tried: dict[EndpointId, Tried]
+    outstanding: dict[EndpointId, OutstandingDelivery]
+    tried: dict[EndpointId, AttemptSummary]
 
 
 NOTHING: Final = EndpointDeliveries({}, {})
 
 
-async def subject_of(read: Read, message: Message) -> Subject:
+async def subject_of(read: Read, message: Message) -> MessageFacts:
     """Return a message with what is known of its payload."""
     row = await read.one(_PAYLOAD, msg=message.id)
     at = timestamp_of(message.id)
-    return Subject(
+    return MessageFacts(
         at=at,
         event_type=message.event_type,
         channels=message.channels,
@@ -103,14 +103,14 @@ async def canceled(
         _WITHDRAWN,
         tasks=[task for task, _ in asked],
         keys=[key_of(msg_id, each) for _, each in asked],
-        outcome=Outcome.WITHDRAWN.value,
+        outcome=ItemOutcome.WITHDRAWN.value,
     )
     places = sorted((int(row["place"]) for row in found), reverse=True)
     return {asked[place][1]: asked[place][0] for place in places}
 
 
-def _outstanding(row: Row) -> Outstanding:
-    return Outstanding(
+def _outstanding(row: Row) -> OutstandingDelivery:
+    return OutstandingDelivery(
         due_at=row["due_at"],
         attempts=row["attempts"],
         is_manual=bool(row["manual"]),
@@ -119,8 +119,8 @@ def _outstanding(row: Row) -> Outstanding:
     )
 
 
-def _tried(row: Row) -> Tried:
-    return Tried(
+def _tried(row: Row) -> AttemptSummary:
+    return AttemptSummary(
         count=row["attempts"],
         automatic=row["automatic"],
         blocked=row["blocked"],

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.model.message import Extras
+from tidings.model.message import MessageExtras
 from tidings.storage import bucket_index
 from tidings.storage.bucket_index import BucketIndexCache, Entry
 from tidings.storage.database import Read, Row, Sql, Table, Value, Write
@@ -30,7 +30,7 @@ class NewMessage:
     payload: bytes
     expires_at: int | None
     idempotency_key: str | None
-    extras: Extras | None = None
+    extras: MessageExtras | None = None
 
 
 _KEYS: Final = Sql(
@@ -151,7 +151,7 @@ def _plain(message: NewMessage) -> tuple[Value, ...]:
     return m.id, m.app_id, m.org_id, m.event_type, m.channels, m.payload
 
 
-def _more(extras: Extras | None) -> tuple[str | None, int | None, int | None]:
+def _more(extras: MessageExtras | None) -> tuple[str | None, int | None, int | None]:
     if extras is None:
         return None, None, None
     tags = None if extras.tags is None else json.dumps(extras.tags)

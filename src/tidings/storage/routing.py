@@ -9,7 +9,7 @@ from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.endpoint import sent
 from tidings.model.routing import Receiver, Routing
 from tidings.model.signature import OldKey, Ring
-from tidings.model.throttle import Limit
+from tidings.model.throttle import RateLimit
 from tidings.model.vault import Sealed, SealedError, Vault
 from tidings.storage import endpoints
 from tidings.storage.database import Read, Row, Sql
@@ -68,8 +68,8 @@ async def _compiled(read: Read, app: Row, org_id: OrgId, vault: Vault) -> Routin
     return Routing(app_id, org_id, app["routing_version"], receivers)
 
 
-def _limits(row: Row) -> tuple[Limit, ...]:
-    return () if row["throttle_rate"] is None else (Limit(row["id"], row["throttle_rate"]),)
+def _limits(row: Row) -> tuple[RateLimit, ...]:
+    return () if row["throttle_rate"] is None else (RateLimit(row["id"], row["throttle_rate"]),)
 
 
 def _ring(row: Row, vault: Vault) -> Ring:
@@ -78,7 +78,7 @@ def _ring(row: Row, vault: Vault) -> Ring:
     return Ring(vault.opened(bytes(row["secret"])), keys)
 
 
-def _receiver(row: Row, app_id: AppId, org_id: OrgId, vault: Vault, shared: tuple[Limit, ...]) -> Receiver:
+def _receiver(row: Row, app_id: AppId, org_id: OrgId, vault: Vault, shared: tuple[RateLimit, ...]) -> Receiver:
     ring = _ring(row, vault)
     try:
         headers = sent(vault.opened_headers(row["headers"]))

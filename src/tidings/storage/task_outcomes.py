@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.model.page import Order, PageWindow
-from tidings.model.task_item import Outcome
+from tidings.model.task_item import ItemOutcome
 from tidings.storage.database import Read, Row, Sql, Value, Write
 
 
@@ -20,7 +20,7 @@ class StoredItem:
     """One item of a task; `data` is a reason or JSON, as the kind wrote it down."""
 
     key: str
-    outcome: Outcome
+    outcome: ItemOutcome
     msg_id: str | None = None
     endpoint_id: str | None = None
     attempt_id: str | None = None
@@ -41,33 +41,33 @@ _TRIED: Final = (
     " WHERE task_id = :task AND status = {status}{bounds}"
 )
 _SENDS: Final = {
-    Outcome.REARMED: _REARMED,
-    Outcome.DELIVERED: _TRIED.replace("{status}", "0"),
-    Outcome.FAILED: _TRIED.replace("{status}", "2"),
+    ItemOutcome.REARMED: _REARMED,
+    ItemOutcome.DELIVERED: _TRIED.replace("{status}", "0"),
+    ItemOutcome.FAILED: _TRIED.replace("{status}", "2"),
 }
 _NOTED: Final = "SELECT key, data FROM task_item WHERE task_id = :task AND outcome = :outcome{bounds}"
 
 
-async def page(read: Read, task_id: str, window: PageWindow, outcomes: Sequence[Outcome]) -> list[StoredItem]:
+async def page(read: Read, task_id: str, window: PageWindow, outcomes: Sequence[ItemOutcome]) -> list[StoredItem]:
     """Return a part of the list of a task's items that have one of the outcomes, in the order of their keys."""
     parts = [await _part(read, task_id, window, outcome) for outcome in outcomes]
     merged = heapq.merge(*parts, key=lambda item: item.key, reverse=window.order is Order.DESCENDING)
     return list(merged)[: window.rows]
 
 
-async def _part(read: Read, task_id: str, window: PageWindow, outcome: Outcome) -> list[StoredItem]:
+async def _part(read: Read, task_id: str, window: PageWindow, outcome: ItemOutcome) -> list[StoredItem]:
     rows = await read.rows(text_of(window, outcome), task=task_id, outcome=outcome.value, **_values(window))
     return [
         _sent(row, outcome) if outcome in _SENDS else StoredItem(row["key"], outcome, data=row["data"]) for row in rows
     ]
 
 
-def _sent(row: Row, outcome: Outcome) -> StoredItem:
+def _sent(row: Row, outcome: ItemOutcome) -> StoredItem:
     msg_id, endpoint_id, attempt_id, code = row
     return StoredItem(key_of(msg_id, endpoint_id), outcome, msg_id, endpoint_id, attempt_id, code)
 
 
-def text_of(window: PageWindow, outcome: Outcome) -> str:
+def text_of(window: PageWindow, outcome: ItemOutcome) -> str:
     """Return the statement that reads the items of one outcome."""
     if outcome in _SENDS:
         return _SENDS[outcome].replace(

@@ -11,7 +11,7 @@ others; `Permanent` is for a task that can never go on.
 
 from typing import Protocol
 
-from tidings.model.task import Batch, Plan, Tally, Task
+from tidings.model.task import Batch, ChunkResult, Plan, Task
 from tidings.storage.database import Read, Write
 
 
@@ -44,7 +44,7 @@ class Handler(Protocol):
         """Read on from the task's cursor, looking at no more than `limit` rows."""
         ...
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         """Do what the batch asks for, in the transaction that will also hold the checkpoint."""
         ...
 

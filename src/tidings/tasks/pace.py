@@ -62,7 +62,7 @@ def next_rate(rate: float, items: int, whole_ms: float) -> float:
     return measured if rate <= 0 else _KEEP * rate + (1 - _KEEP) * measured
 
 
-class Meter:
+class RateMeter:
     """Holds a task to so many messages a second: exactly over any ten seconds, and evenly inside them.
 
     What may be sent grows with time, up to half a second's worth, and is counted over the last ten seconds besides.

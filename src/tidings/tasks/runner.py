@@ -31,7 +31,7 @@ from tidings import observe
 from tidings.clock import SECOND, Clock
 from tidings.core import outcomes
 from tidings.failpoint import point
-from tidings.model.task import State, Task, Terms
+from tidings.model.task import State, Task, TaskPolicy
 from tidings.storage import claims, tasks
 from tidings.storage.database import Database, Dialect, StorageError, Write
 from tidings.tasks.handler import Handler
@@ -45,7 +45,7 @@ _TROUBLE_MAX: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RunnerLimits:
     """How much one process works on, and for how long; each field is a setting."""
 
     slots: int = 4
@@ -65,7 +65,12 @@ class Runner:
     """Works on background tasks until it is stopped."""
 
     def __init__(
-        self, db: Database, clock: Clock, limits: Limits, handlers: Mapping[str, Handler], worker: str | None = None
+        self,
+        db: Database,
+        clock: Clock,
+        limits: RunnerLimits,
+        handlers: Mapping[str, Handler],
+        worker: str | None = None,
     ) -> None:
         """`worker` is what the tasks of this process are known by; its host and number if nothing is given."""
         lease_ms = int(limits.lease_seconds * SECOND)
@@ -78,7 +83,7 @@ class Runner:
         self._context = WorkerContext(
             db=db,
             clock=clock,
-            terms=Terms(lease_ms=lease_ms, backoff_ms=limits.backoff_ms, per_tenant=limits.per_tenant),
+            policy=TaskPolicy(lease_ms=lease_ms, backoff_ms=limits.backoff_ms, per_tenant=limits.per_tenant),
             pace=pace_of(db.dialect, lease_ms=lease_ms, rows=limits.chunk_rows),
             slice_seconds=limits.slice_seconds,
             backlog=limits.backlog,
@@ -156,10 +161,10 @@ class Runner:
         if delay is None or delay >= 0:
             return delay
         async with context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
-            expired = await claims.requeue_expired(tx, context.terms, context.now)
+            expired = await claims.requeue_expired(tx, context.policy, context.now)
             await self._tell_failed(tx, expired)
         self._tell(expired)
-        return 0 if expired else context.terms.lease_ms
+        return 0 if expired else context.policy.lease_ms
 
     async def _claim(self) -> tuple[Task | None, int | None]:
         """Claim the next task, or return the milliseconds until one may be ready."""
@@ -167,9 +172,9 @@ class Runner:
         delay = None
         async with context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             now = await claims.timestamp(tx, context.now)
-            expired = await claims.requeue_expired(tx, context.terms, now)
+            expired = await claims.requeue_expired(tx, context.policy, now)
             await self._tell_failed(tx, expired)
-            task = await claims.claim(tx, context.terms, context.kinds, self._worker, now)
+            task = await claims.claim(tx, context.policy, context.kinds, self._worker, now)
             if task is None:
                 delay = await claims.later(tx, now)
         self._tell(expired)
@@ -181,7 +186,7 @@ class Runner:
     async def _requeue_all(self) -> None:
         """Requeue the tasks of the previous process on a SQLite file."""
         async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
-            expired = await claims.requeue_expired(tx, self._context.terms, self._context.now, ignore_leases=True)
+            expired = await claims.requeue_expired(tx, self._context.policy, self._context.now, ignore_leases=True)
             await self._tell_failed(tx, expired)
         self._tell(expired)
 
@@ -189,7 +194,7 @@ class Runner:
         """Requeue the tasks of a lost worker."""
         async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             now = await claims.timestamp(tx, self._context.now)
-            expired = await claims.requeue_worker(tx, self._context.terms, now, worker)
+            expired = await claims.requeue_worker(tx, self._context.policy, now, worker)
             await self._tell_failed(tx, expired)
         self._tell(expired)
         self.wake()

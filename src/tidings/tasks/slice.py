@@ -4,7 +4,7 @@
 Five errors can end a slice, and `run` lists them. Another release wrote arguments that this one cannot read: release
 the task without a failed attempt. The claim is lost: stop silently, because another worker has the task and nothing of
 this slice was written. The database is unavailable or busy: back off and go on; the task is not at fault. The kind
-refuses for good (`Permanent`): the task fails. Any other error is a failed attempt.
+refuses for good (`PermanentFailure`): the task fails. Any other error is a failed attempt.
 """
 
 import asyncio
@@ -19,12 +19,22 @@ from tidings import observe
 from tidings.clock import SECOND, Clock
 from tidings.core import outcomes
 from tidings.failpoint import point
-from tidings.model.task import Batch, Failure, LeaseLost, Mark, NotYet, Permanent, Tally, Task, Terms
+from tidings.model.task import (
+    Batch,
+    Checkpoint,
+    ChunkResult,
+    Failure,
+    LeaseLost,
+    MustWait,
+    PermanentFailure,
+    Task,
+    TaskPolicy,
+)
 from tidings.storage import claims, tasks
 from tidings.storage.database import Busy, Database, Dialect, Duplicate, Read, StorageError, Unavailable, Write
 from tidings.tasks.handler import Handler, ReadsAhead, WorksOutside
 from tidings.tasks.outside import while_held
-from tidings.tasks.pace import REST, Meter, Pace, next_rate
+from tidings.tasks.pace import REST, Pace, RateMeter, next_rate
 
 _TROUBLE_FIRST: Final = 0.05
 _TROUBLE_MAX: Final = 5.0
@@ -45,7 +55,7 @@ class WorkerContext:
 
     db: Database
     clock: Clock
-    terms: Terms
+    policy: TaskPolicy
     pace: Pace
     slice_seconds: float
     backlog: int
@@ -102,7 +112,7 @@ class Slice:
         self._must_wait = False
         self._unreadable: msgspec.DecodeError | None = None
         self._ahead: tuple[Batch, int] | None = None
-        self._meter = None if task.rate_limit is None else Meter(task.rate_limit, context.clock.monotonic())
+        self._meter = None if task.rate_limit is None else RateMeter(task.rate_limit, context.clock.monotonic())
 
     async def run(self) -> None:
         """Work until the task ends, yields or is lost."""
@@ -112,9 +122,9 @@ class Slice:
             except LeaseLost:
                 observe.count("tasks.fenced")
                 return
-            except (Duplicate, Permanent) as error:
+            except (Duplicate, PermanentFailure) as error:
                 self._record_failure(error)
-            except NotYet:
+            except MustWait:
                 self._must_wait = True
             except msgspec.DecodeError as error:
                 self._must_wait, self._unreadable = True, error
@@ -145,7 +155,7 @@ class Slice:
 
     async def _rest(self, took: float) -> None:
         """Leave others room after a chunk, but keep far from the end of the lease, which a rest does not renew."""
-        await self._context.rest(min(REST * took, self._context.terms.lease_ms / SECOND / 4))
+        await self._context.rest(min(REST * took, self._context.policy.lease_ms / SECOND / 4))
 
     # --- getting on
 
@@ -158,7 +168,7 @@ class Slice:
             plan = await self._handler.plan(read, self._task)
         timestamp = self._context.clock.monotonic()
         async with self._context.db.write(background=True) as tx:
-            self._task = await claims.planned(tx, self._task.claim, plan, self._context.terms, self._context.now)
+            self._task = await claims.planned(tx, self._task.claim, plan, self._context.policy, self._context.now)
         self._advanced(timestamp)
 
     async def _chunk(self) -> None:
@@ -194,23 +204,25 @@ class Slice:
                 self._task = held
                 return
             point("task.after_fence")
-            tally = await self._handler.apply(tx, held, batch) if batch.scanned else Tally(0)
+            result = await self._handler.apply(tx, held, batch) if batch.scanned else ChunkResult(0)
             point("task.after_effects")
-            mark = self._mark(batch, limit, timestamp, begun)
-            after = await self._checkpoint(tx, held, tally, mark, last=batch.last)
+            checkpoint = self._measure(batch, limit, timestamp, begun)
+            after = await self._checkpoint(tx, held, result, checkpoint, last=batch.last)
             point("task.before_commit")
         point("task.after_commit")
         self._task = after
         self._has_worked = True  # a slice is one chunk at least, however short: else nothing would ever get on
-        self._size = mark.size
-        self._room -= tally.made
+        self._size = checkpoint.size
+        self._room -= result.made
         if self._meter is not None:
-            self._meter.spend(tally.made, self._context.clock.monotonic())
+            self._meter.spend(result.made, self._context.clock.monotonic())
         self._advanced(begun)
         self._tell(batch, after)
 
-    async def _checkpoint(self, tx: Write, held: Task, tally: Tally, mark: Mark, *, last: bool) -> Task:
-        after = await claims.checkpoint(tx, held, tally, mark, self._context.terms, self._context.now)
+    async def _checkpoint(
+        self, tx: Write, held: Task, result: ChunkResult, checkpoint: Checkpoint, *, last: bool
+    ) -> Task:
+        after = await claims.checkpoint(tx, held, result, checkpoint, self._context.policy, self._context.now)
         if not last:
             return after
         ended = await claims.finish(tx, after.claim, self._context.now)
@@ -233,7 +245,7 @@ class Slice:
         size = min(self._size, self._context.pace.crowded) if self._context.db.has_foreground_writes else self._size
         return min(size, self._room - taken) if self._context.backlog else size
 
-    def _mark(self, batch: Batch, limit: int, timestamp: float, begun: float) -> Mark:
+    def _measure(self, batch: Batch, limit: int, timestamp: float, begun: float) -> Checkpoint:
         """Measure the chunk and set the pace of the next. The commit is not in it: its fsync has no size."""
         now = self._context.clock.monotonic()
         whole_ms = (now - timestamp) * SECOND
@@ -241,7 +253,7 @@ class Slice:
         if limit < self._size:  # cut short by the backlog or by others: it taught nothing about longer ones
             size = max(size, self._size)
         rate = next_rate(self._task.rate, batch.scanned, whole_ms)
-        return Mark(batch.cursor, size, rate, round(whole_ms))
+        return Checkpoint(batch.cursor, size, rate, round(whole_ms))
 
     def _advanced(self, timestamp: float) -> None:
         self._renewed = timestamp
@@ -272,9 +284,9 @@ class Slice:
         async with self._context.db.read() as read:
             await claims.owned(read, self._task.claim)
         timestamp = self._context.clock.monotonic()
-        if (timestamp - self._renewed) * SECOND * 3 >= self._context.terms.lease_ms:
+        if (timestamp - self._renewed) * SECOND * 3 >= self._context.policy.lease_ms:
             async with self._context.db.write(background=True) as tx:
-                await claims.renew(tx, self._task.claim, self._context.terms, self._context.now)
+                await claims.renew(tx, self._task.claim, self._context.policy, self._context.now)
             self._advanced(timestamp)
 
     async def _holds(self) -> bool:
@@ -284,7 +296,7 @@ class Slice:
         """
         if self._context.stopping.is_set():
             return False
-        until = self._renewed + _HOLD * self._context.terms.lease_ms / SECOND
+        until = self._renewed + _HOLD * self._context.policy.lease_ms / SECOND
         left = until - self._context.clock.monotonic()
         try:
             async with asyncio.timeout(max(0.001, left)):
@@ -364,13 +376,13 @@ class Slice:
         observe.log.warning("task %s (%s): left for another release: %s", self._task.id, self._task.kind, error)
 
     async def _fail_next(self, error: Exception) -> None:
-        terms = self._context.terms
-        if isinstance(error, Permanent):
-            terms, why = replace(terms, attempt_limit=0), Failure(error.code, error.detail)
+        policy = self._context.policy
+        if isinstance(error, PermanentFailure):
+            policy, why = replace(policy, attempt_limit=0), Failure(error.code, error.detail)
         else:
             why = Failure("internal", f"A chunk of the task failed with {type(error).__name__}.")
         async with self._context.db.write(background=True) as tx:
-            task = await claims.fail_attempt(tx, self._task.claim, why, terms, self._context.now)
+            task = await claims.fail_attempt(tx, self._task.claim, why, policy, self._context.now)
             await outcomes.tell(tx, task, self._context.clock.now())
         self._over = True
         outcomes.log(task, f"{task.state} ({why.code})")
@@ -379,7 +391,7 @@ class Slice:
 
     def _record_failure(self, error: Exception) -> None:
         """Record a failure of the task; the next step stores it. An error while storing it ends the slice."""
-        if not isinstance(error, Permanent):
+        if not isinstance(error, PermanentFailure):
             observe.failure(f"task {self._task.id} ({self._task.kind})", error)
         self._over = self._fault is not None
         self._fault = error

@@ -18,8 +18,8 @@ from tidings.core import broadcasts, exports, purges, resending, usage
 from tidings.core import tasks as use_cases
 from tidings.core.idempotency import Answer
 from tidings.core.usage import UsageFilters
-from tidings.model.message import RETENTION_MS, Draft
-from tidings.model.resending import Chosen, ReplayFilters, Which
+from tidings.model.message import RETENTION_MS, MessageDraft
+from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import State, Task
 from tidings.storage.database import Database
 
@@ -107,10 +107,12 @@ async def _event_types(world: World, items: int, tasks: int) -> list[Work]:
 # --- how they begin
 
 
-def _replay(which: Which) -> Callable[[World, Past], Awaitable[Task]]:
+def _replay(which: ReplayScope) -> Callable[[World, Past], Awaitable[Task]]:
     def begin(world: World, past: Past) -> Awaitable[Task]:
         given: dict[str, Any] = {"filters": ReplayFilters(), "since": at(10), "until": None, "created_by": "me"}
-        return world.begin(resending.replay, past.app, Chosen(which=which, endpoint_ref=past.endpoint_id, **given))
+        return world.begin(
+            resending.replay, past.app, ReplayRequest(which=which, endpoint_ref=past.endpoint_id, **given)
+        )
 
     return begin
 
@@ -193,7 +195,7 @@ async def _export_told(world: World, task: Task, wanted: Sequence[str]) -> int:
     return task.done
 
 
-_DRAFT = Draft("all.hands", b"{}", None, None, RETENTION_MS)
+_DRAFT = MessageDraft("all.hands", b"{}", None, None, RETENTION_MS)
 _ASKED = UsageFilters(since=at(10), until=NOW, refs=None)
 
 
@@ -211,8 +213,8 @@ def _to_all(world: World) -> Awaitable[Task]:
 
 CASES = {
     "endpoint.recover": Case(_of_messages(_recover, FAILED), _effects("sent"), _sent, 500, 5),
-    "endpoint.replay": Case(_of_messages(_replay(Which.MISSING)), _effects("sent"), _sent, 500, 5),
-    "endpoint.bulk-replay": Case(_of_messages(_replay(Which.SENT), FAILED), _effects("sent"), _sent, 500, 5),
+    "endpoint.replay": Case(_of_messages(_replay(ReplayScope.MISSING)), _effects("sent"), _sent, 500, 5),
+    "endpoint.bulk-replay": Case(_of_messages(_replay(ReplayScope.SENT), FAILED), _effects("sent"), _sent, 500, 5),
     "application.purge_content": Case(_of_messages(_purge), _purged, _purge_told, 500, 5),
     "application.stats": Case(_of_applications(_stats), _effects("counted"), _counted, 120, 1),
     "event-type.aggregate": Case(_of_applications(_subscriptions), _effects("aggregated"), _aggregated, 120, 1),

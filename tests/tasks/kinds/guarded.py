@@ -18,7 +18,7 @@ from tasks.kit import Counting, runner_of
 from tasks.worker import LIMITS, database
 from tidings.clock import SystemClock
 from tidings.core.wake import Wake
-from tidings.model.task import Batch, Tally, Task
+from tidings.model.task import Batch, ChunkResult, Task
 from tidings.storage.database import Write
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds.registry import handlers
@@ -38,7 +38,7 @@ TALK = {
 class Talkative(Counting):
     """Does what no kind may do."""
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         with contextlib.suppress(OSError):
             await asyncio.open_connection("127.0.0.1", 9)
         return await super().apply(tx, task, batch)

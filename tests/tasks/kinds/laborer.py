@@ -17,7 +17,7 @@ from tidings.clock import SystemClock
 from tidings.core.wake import Wake
 from tidings.storage.database import Database, Dialect, StorageError
 from tidings.tasks.kinds.registry import handlers
-from tidings.tasks.runner import Limits, Runner
+from tidings.tasks.runner import Runner, RunnerLimits
 
 
 class WrongClock(SystemClock):
@@ -46,7 +46,7 @@ async def labor(db: Database, runner: Runner, up: Callable[[], None]) -> None:
     await runner.stop()
 
 
-async def work(up: Callable[[], None], url: str, limits: Limits, off_ms: int, sabotage: str) -> None:
+async def work(up: Callable[[], None], url: str, limits: RunnerLimits, off_ms: int, sabotage: str) -> None:
     clock = WrongClock(off_ms)
     async with database(url) as db:
         if db.dialect is Dialect.SQLITE:

@@ -16,19 +16,19 @@ from tidings.core import resending
 from tidings.errors import AppError
 from tidings.model.attempt import MessageStatus, StatusCodeClass
 from tidings.model.message import MessageFilter
-from tidings.model.resending import Chosen, ReplayFilters, Which
+from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import State, Task
 from tidings.storage import replays
 from tidings.storage.database import Dialect
-from tidings.tasks.runner import Limits
+from tidings.tasks.runner import RunnerLimits
 
 
-def chosen(world: World, which: Which, **more: Any) -> Chosen:
+def chosen(world: World, which: ReplayScope, **more: Any) -> ReplayRequest:
     given = {"endpoint_ref": world.past.endpoint_id, "since": at(10), "until": None, "filters": ReplayFilters()}
-    return Chosen(which=which, created_by="me", **{**given, **more})
+    return ReplayRequest(which=which, created_by="me", **{**given, **more})
 
 
-async def replayed(world: World, which: Which, limits: Limits = FREE, **more: Any) -> Task:
+async def replayed(world: World, which: ReplayScope, limits: RunnerLimits = FREE, **more: Any) -> Task:
     return await world.done(resending.replay, world.past.app, chosen(world, which, **more), limits=limits)
 
 
@@ -51,7 +51,7 @@ async def test_what_was_never_sent_is_sent_once(world: World) -> None:
     purged = past.message(at(5), payload=None)
     await past.write(world.db)
 
-    task = await replayed(world, Which.MISSING)
+    task = await replayed(world, ReplayScope.MISSING)
 
     assert sorted(missing) == await sent_again(world.db, task.id)
     assert (State.SUCCEEDED, 6, 1, 7) == (task.state, task.done, task.skipped, task.total)
@@ -65,8 +65,8 @@ async def test_a_second_time_there_is_nothing_missing(world: World) -> None:
         world.past.message(at(5) + number)
     await world.past.write(world.db)
 
-    first = await replayed(world, Which.MISSING)
-    second = await replayed(world, Which.MISSING)
+    first = await replayed(world, ReplayScope.MISSING)
+    second = await replayed(world, ReplayScope.MISSING)
 
     assert [{"messagesSent": 30}, {"messagesSent": 0}] == [first.counters, second.counters]
 
@@ -84,7 +84,7 @@ async def test_missing_is_what_the_endpoint_wants_today(world: World, limit_by: 
     if limit_by in ("channels", "both"):
         await run_sql(world.db, "UPDATE endpoint SET channels = '[\"blue\"]'")
 
-    task = await replayed(world, Which.MISSING)
+    task = await replayed(world, ReplayScope.MISSING)
 
     wanted = {"event_types": {typed, both}, "channels": {routed, both}, "both": {both}}
     assert sorted(wanted.get(limit_by, {plain, typed, routed, both})) == await sent_again(world.db, task.id)
@@ -98,7 +98,7 @@ async def test_only_the_stretch_counts(world: World) -> None:
     past.message(at(2))
     await past.write(world.db)
 
-    task = await replayed(world, Which.MISSING, since=at(9), until=at(2))
+    task = await replayed(world, ReplayScope.MISSING, since=at(9), until=at(2))
 
     assert sorted([first, last]) == await sent_again(world.db, task.id)
 
@@ -115,7 +115,7 @@ async def test_everything_that_was_sent_is_sent_again(world: World) -> None:
     purged = past.message(at(4), (at(4), DELIVERED), payload=None)
     await past.write(world.db)
 
-    task = await replayed(world, Which.SENT)
+    task = await replayed(world, ReplayScope.SENT)
 
     assert sorted(sent) == await sent_again(world.db, task.id)
     assert {"messagesSent": 3} == await world.result(task)
@@ -129,8 +129,8 @@ async def test_what_another_endpoint_was_sent_does_not_count(world: World) -> No
     await world.past.write(world.db)
     await other.write(world.db)
 
-    again = await replayed(world, Which.SENT)
-    missing = await replayed(world, Which.MISSING)
+    again = await replayed(world, ReplayScope.SENT)
+    missing = await replayed(world, ReplayScope.MISSING)
 
     assert [{"messagesSent": 0}, {"messagesSent": 1}] == [again.counters, missing.counters]
 
@@ -187,7 +187,7 @@ async def test_a_bulk_replay_is_filtered(world: World, case: tuple[dict[str, Any
     sql = "UPDATE attempt SET response_status_code = 0 WHERE msg_id = :id"
     await run_sql(world.db, sql, id=by_name["f"])
 
-    task = await replayed(world, Which.SENT, filters=_filters(**filters))
+    task = await replayed(world, ReplayScope.SENT, filters=_filters(**filters))
 
     assert sorted(by_name[name] for name in wanted) == await sent_again(world.db, task.id)
     assert len(wanted) == task.counters["messagesSent"]
@@ -200,7 +200,7 @@ async def test_a_send_under_way_is_followed_by_another(world: World) -> None:
     await world.past.write(world.db)
     await lease_all(world.db, lease=77)
 
-    await replayed(world, Which.SENT)
+    await replayed(world, ReplayScope.SENT)
 
     assert [(77, 2)] == await rows(world.db, "SELECT lease, again FROM delivery")
 
@@ -210,21 +210,21 @@ async def test_what_is_read_ahead_makes_whole_chunks(world: World) -> None:
         world.past.message(at(9) + number)
     await world.past.write(world.db)
 
-    free = await replayed(world, Which.MISSING, limits=replace(FREE, chunk_rows=50))
+    free = await replayed(world, ReplayScope.MISSING, limits=replace(FREE, chunk_rows=50))
     await run_sql(world.db, "DELETE FROM delivery")
-    bounded = await replayed(world, Which.MISSING, limits=replace(FREE, chunk_rows=50, backlog=5_000))
+    bounded = await replayed(world, ReplayScope.MISSING, limits=replace(FREE, chunk_rows=50, backlog=5_000))
 
     if world.db.dialect is Dialect.POSTGRESQL:  # where no chunk is cut because it took more than 3 ms
         assert (21, 21) == (free.chunks, bounded.chunks)
     assert [{"messagesSent": 1_000}] * 2 == [free.counters, bounded.counters]
 
 
-@pytest.mark.parametrize("which", Which)
-async def test_thousands_in_chunks_are_exact(world: World, which: Which) -> None:
-    outcomes = () if which is Which.MISSING else ((at(2), FAILED),)
+@pytest.mark.parametrize("which", ReplayScope)
+async def test_thousands_in_chunks_are_exact(world: World, which: ReplayScope) -> None:
+    outcomes = () if which is ReplayScope.MISSING else ((at(2), FAILED),)
     wanted = [world.past.message(at(9) + number * 10, *outcomes) for number in range(3_000)]
     for number in range(500):
-        world.past.message(at(9) + number * 10, *(((at(2), DELIVERED),) if which is Which.MISSING else ()))
+        world.past.message(at(9) + number * 10, *(((at(2), DELIVERED),) if which is ReplayScope.MISSING else ()))
     await world.past.write(world.db)
 
     task = await replayed(world, which)
@@ -233,7 +233,7 @@ async def test_thousands_in_chunks_are_exact(world: World, which: Which) -> None
     assert (3_500, 3_500, True) == (task.done, task.total, task.total_exact)
 
 
-@pytest.mark.parametrize("which", Which)
+@pytest.mark.parametrize("which", ReplayScope)
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -242,10 +242,10 @@ async def test_thousands_in_chunks_are_exact(world: World, which: Which) -> None
     ],
 )
 async def test_it_ends_for_good_when_nobody_receives_any_more(
-    world: World, which: Which, change: str, code: str
+    world: World, which: ReplayScope, change: str, code: str
 ) -> None:
     for number in range(60):
-        world.past.message(at(5) + number, *(() if which is Which.MISSING else ((at(4), FAILED),)))
+        world.past.message(at(5) + number, *(() if which is ReplayScope.MISSING else ((at(4), FAILED),)))
     await world.past.write(world.db)
     async with world.working(replace(QUICK, chunk_rows=10, backlog=20)):
         task = await world.begin(resending.replay, world.past.app, chosen(world, which))
@@ -268,8 +268,8 @@ async def test_by_force_it_waits_for_a_disabled_endpoint(world: World) -> None:
     await run_sql(world.db, "UPDATE endpoint SET disabled = 1")
     async with world.working():
         with pytest.raises(AppError):
-            await world.begin(resending.replay, world.past.app, chosen(world, Which.MISSING))
-        task = await world.begin(resending.replay, world.past.app, chosen(world, Which.MISSING, force=True))
+            await world.begin(resending.replay, world.past.app, chosen(world, ReplayScope.MISSING))
+        task = await world.begin(resending.replay, world.past.app, chosen(world, ReplayScope.MISSING, force=True))
         held = await until(world.db, task.id, State.QUEUED)
         await run_sql(world.db, "UPDATE endpoint SET disabled = 0")
         ended = await until(world.db, task.id)
@@ -285,7 +285,7 @@ async def test_by_force_it_waits_for_a_disabled_endpoint(world: World) -> None:
 )
 async def test_a_stretch_must_lie_in_the_past_and_run_forwards(world: World, since: int, until_: int | None) -> None:
     with pytest.raises(AppError) as refused:
-        await replayed(world, Which.SENT, since=since, until=until_)
+        await replayed(world, ReplayScope.SENT, since=since, until=until_)
 
     assert [("body", "since")] == [fault.loc for fault in refused.value.faults]
 
@@ -294,7 +294,7 @@ async def test_an_end_in_the_future_is_now(world: World) -> None:
     msg_id = world.past.message(NOW - MINUTE)
     await world.past.write(world.db)
 
-    task = await replayed(world, Which.MISSING, until=NOW + HOUR)
+    task = await replayed(world, ReplayScope.MISSING, until=NOW + HOUR)
 
     assert [msg_id] == await sent_again(world.db, task.id)
 

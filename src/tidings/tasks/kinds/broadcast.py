@@ -16,9 +16,9 @@ from tidings import ids
 from tidings.clock import Clock
 from tidings.core.wake import Wake, hint
 from tidings.model.broadcast import APPLICATION_DELETED, EVENT_ID_TAKEN, BroadcastArgs
-from tidings.model.message import Draft
+from tidings.model.message import MessageDraft
 from tidings.model.results import CREATED, SKIPPED
-from tidings.model.task import BROADCAST, Batch, Plan, Tally, Task
+from tidings.model.task import BROADCAST, Batch, ChunkResult, Plan, Task
 from tidings.storage import broadcasts, intake, task_items, usage
 from tidings.storage.database import Read, Write
 from tidings.storage.intake import NewMessage
@@ -48,7 +48,7 @@ class Broadcast(ReadsAhead):
         last = mark if mark is not None else await usage.high_water_mark(read, task.org_id)
         most = receivers.COUNTED_AT_MOST
         total = await usage.count(read, task.org_id, last, limit=most)
-        return Plan(receivers.Cursor("", "", last).text, total, exact=total < most)
+        return Plan(receivers.RangeCursor("", "", last).text, total, exact=total < most)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         place = receivers.decode(task.cursor or "")
@@ -59,10 +59,10 @@ class Broadcast(ReadsAhead):
         found = [each.id for each in page]
         taken = _fitting(found, await broadcasts.counts(read, found))
         after = found[taken - 1] if taken else place.first
-        cursor = receivers.Cursor(after, place.lower, place.end).text
+        cursor = receivers.RangeCursor(after, place.lower, place.end).text
         return Batch([(each, payload) for each in found[:taken]], taken, cursor, last=is_last and taken == len(found))
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args, now = _args.decode(task.args), self._clock.now()
         app_ids = [app_id for app_id, _ in batch.items]
         there = await broadcasts.there(tx, app_ids)
@@ -75,7 +75,7 @@ class Broadcast(ReadsAhead):
         failed = {app_id: _reason(app_id in there) for app_id in app_ids if app_id not in created}
         await task_items.add(tx, [(task.id, app, CREATED, _told(app, msg)) for app, msg in created.items()])
         await task_items.add(tx, [(task.id, app, SKIPPED, reason) for app, reason in failed.items()])
-        return Tally(len(created), list(failed.items()))
+        return ChunkResult(len(created), list(failed.items()))
 
     async def _send(self, tx: Write, task: Task, args: BroadcastArgs, created: dict[str, str], now: int) -> None:
         hearers = await broadcasts.hearers(tx, list(created))
@@ -103,7 +103,7 @@ def _fitting(app_ids: list[str], endpoints: Mapping[str, int]) -> int:
 
 
 def _message(task: Task, args: BroadcastArgs, app_id: str, payload: bytes, now: int) -> NewMessage:
-    draft = Draft(args.event_type, payload, args.event_id, args.channels, args.retention_ms)
+    draft = MessageDraft(args.event_type, payload, args.event_id, args.channels, args.retention_ms)
     channels = None if args.channels is None else json.dumps(args.channels)
     new = ids.new(ids.MESSAGE, now)
     expires_at = draft.expires_at(now)

@@ -18,7 +18,7 @@ from tidings.core.exports import LINK_SECRET
 from tidings.model import export
 from tidings.model.export import BYTES_MAX, EVENT_TYPES_MAX, KEPT_MS, ExportArgs
 from tidings.model.results import LINK
-from tidings.model.task import EXPORT, Batch, Permanent, Plan, Tally, Task
+from tidings.model.task import EXPORT, Batch, ChunkResult, PermanentFailure, Plan, Task
 from tidings.storage import exports, settings, task_items
 from tidings.storage.database import Read, Write
 from tidings.storage.exports import WHOLE, ExportedEventType
@@ -66,7 +66,7 @@ class Export(WorksOutside):
     async def plan(self, read: Read, task: Task) -> Plan:
         names = await exports.names(read, task.org_id, limit=EVENT_TYPES_MAX + 1)
         if len(names) > EVENT_TYPES_MAX:
-            raise Permanent("too_many", f"There are more than {EVENT_TYPES_MAX} event types.")
+            raise PermanentFailure("too_many", f"There are more than {EVENT_TYPES_MAX} event types.")
         return Plan(_Place().text, len(names), exact=True)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
@@ -94,30 +94,32 @@ class Export(WorksOutside):
         content = b"[" + b",".join(piece for _, piece in made.pieces) + b"]"
         after = structs.replace(after, size=place.size + len(content), lost=place.lost + made.lost)
         if after.lost > LOST_MAX:
-            raise Permanent("too_costly", f"The models of more than {LOST_MAX} event types take too much to make.")
+            raise PermanentFailure(
+                "too_costly", f"The models of more than {LOST_MAX} event types take too much to make."
+            )
         return replace(batch, items=[(content, made.skipped)], cursor=after.text)
 
     async def _made(self, wanted: Sequence[Wanted]) -> Made:
         try:
             return await self._generator.made(wanted)
         except GeneratorMissing as error:
-            raise Permanent(
+            raise PermanentFailure(
                 "generator_missing", "Models need the extra: install tidings[export] where tasks are worked on."
             ) from error
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         place, expires_at = _place.decode(task.cursor or ""), self._clock.now() + KEPT_MS
         ((content, skipped),) = batch.items
         if not place.packing:
             await exports.add(tx, task.id, task.org_id, place.parts + 1, content, expires_at)
             after = _place.decode(batch.cursor)
-            return Tally(batch.scanned - len(skipped) if after.after != place.after else 0, skipped)
+            return ChunkResult(batch.scanned - len(skipped) if after.after != place.after else 0, skipped)
         await exports.delete_parts(tx, task.id)
         await exports.add(tx, task.id, task.org_id, WHOLE, content, expires_at)
         secret = await settings.find(tx, LINK_SECRET) or ""
         link = export.link(secret, _args.decode(task.args).origin, task.id, expires_at)
         await task_items.add(tx, [(task.id, LINK, LINK, link)])
-        return Tally(0)
+        return ChunkResult(0)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         del read, task, limit

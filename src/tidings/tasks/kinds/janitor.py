@@ -12,7 +12,7 @@ import msgspec
 
 from tidings.clock import Clock
 from tidings.core.housekeeping import KEPT_MS
-from tidings.model.task import JANITOR, Batch, Plan, Tally, Task
+from tidings.model.task import JANITOR, Batch, ChunkResult, Plan, Task
 from tidings.storage import exports, janitor
 from tidings.storage.database import Read, Write
 
@@ -60,7 +60,7 @@ class Janitor:
         found = await janitor.old_tasks(read, before=place.before, limit=limit)
         return Batch(found, len(found), _Place(place.before, found, not found).text(), last=False)
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         place = _place.decode(task.cursor or "")
         if place.exports:
             await exports.delete(tx, batch.items)
@@ -68,7 +68,7 @@ class Janitor:
             await janitor.prune_items(tx, batch.items, limit=batch.scanned)
         else:
             await janitor.prune_tasks(tx, batch.items, before=place.before)
-        return Tally(batch.scanned)
+        return ChunkResult(batch.scanned)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         del read, task, limit

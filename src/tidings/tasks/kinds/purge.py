@@ -9,7 +9,7 @@ import msgspec
 from tidings import ids
 from tidings.model.purge import PurgeArgs
 from tidings.model.results import MESSAGES_PURGED
-from tidings.model.task import PURGE_CONTENT, Batch, Plan, Tally, Task
+from tidings.model.task import PURGE_CONTENT, Batch, ChunkResult, Plan, Task
 from tidings.storage import purges, replays
 from tidings.storage.database import Read, Write
 from tidings.tasks.handler import ReadsAhead
@@ -31,7 +31,7 @@ class Purge(ReadsAhead):
         lower, end, most = ids.first_at(ids.MESSAGE, 0), receivers.after(mark), receivers.COUNTED_AT_MOST
         counted, last = await replays.count(read, app_id, lower, end, limit=most)
         if counted < most:
-            return Plan(receivers.Cursor(lower, lower, end).text, counted, exact=True)
+            return Plan(receivers.RangeCursor(lower, lower, end).text, counted, exact=True)
         first = await replays.first(read, app_id)
         return receivers.planned(first, end, counted, last, most)
 
@@ -41,11 +41,11 @@ class Purge(ReadsAhead):
         kept = [(place.first, found.last_id)] if found.kept else []
         return Batch(kept, found.count, place.after(found.last_id).text, last=found.count < limit)
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         purged = 0
         for first, last in batch.items:
             purged += await purges.purge(tx, task.app_id or "", first, last)
-        return Tally(batch.scanned, counters={MESSAGES_PURGED: purged})
+        return ChunkResult(batch.scanned, counters={MESSAGES_PURGED: purged})
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         del read, task, limit

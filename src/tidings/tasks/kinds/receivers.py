@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from tidings import ids
-from tidings.model.task import NotYet, Permanent, Plan
+from tidings.model.task import MustWait, PermanentFailure, Plan
 from tidings.storage import recovery
 from tidings.storage.database import Write
 
@@ -16,7 +16,7 @@ COUNTED_AT_MOST: Final = 200_000
 PAYLOAD_GONE: Final = "payload_expired"
 
 
-class Cursor(msgspec.Struct, frozen=True, array_like=True):
+class RangeCursor(msgspec.Struct, frozen=True, array_like=True):
     """The range `[lower, end)` of ids, and the position in it."""
 
     first: str
@@ -28,12 +28,12 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
         """The cursor as it is stored."""
         return msgspec.json.encode(self).decode()
 
-    def after(self, last: str | None) -> "Cursor":
+    def after(self, last: str | None) -> "RangeCursor":
         """Return the cursor after an id, or this cursor without one."""
-        return self if last is None else Cursor(after(last), self.lower, self.end)
+        return self if last is None else RangeCursor(after(last), self.lower, self.end)
 
 
-decode: Final = msgspec.json.Decoder(Cursor).decode
+decode: Final = msgspec.json.Decoder(RangeCursor).decode
 
 
 def after(identifier: str) -> str:
@@ -43,7 +43,7 @@ def after(identifier: str) -> str:
 
 def planned(lower: str, end: str, counted: int, last: str | None, at_most: int) -> Plan:
     """Return the plan of a range of which so many rows were counted, up to an id."""
-    cursor = Cursor(lower, lower, end).text
+    cursor = RangeCursor(lower, lower, end).text
     if counted < at_most or last is None:
         return Plan(cursor, counted, exact=True)
     return Plan(cursor, _estimate(counted, lower, last, end))
@@ -61,8 +61,8 @@ async def require(tx: Write, endpoint_id: str, *, patient: bool) -> None:
     """Hold that an endpoint is there and enabled; `patient` waits until a disabled one is enabled."""
     disabled = await recovery.is_disabled(tx, endpoint_id)
     if disabled is None:
-        raise Permanent("endpoint_deleted", "The endpoint was deleted while the task was under way.")
+        raise PermanentFailure("endpoint_deleted", "The endpoint was deleted while the task was under way.")
     if disabled and patient:
-        raise NotYet
+        raise MustWait
     if disabled:
-        raise Permanent("endpoint_disabled", "The endpoint was disabled while the task was under way.")
+        raise PermanentFailure("endpoint_disabled", "The endpoint was disabled while the task was under way.")

@@ -16,7 +16,7 @@ from tidings.clock import Clock
 from tidings.core.wake import Wake, hint
 from tidings.model.resending import ReplayArgs
 from tidings.model.results import MESSAGES_SENT
-from tidings.model.task import BULK_REPLAY, REPLAY, Batch, Plan, Tally, Task
+from tidings.model.task import BULK_REPLAY, REPLAY, Batch, ChunkResult, Plan, Task
 from tidings.storage import deliveries, replays
 from tidings.storage.database import Read, Write
 from tidings.storage.recovery import Scanned, ScanVerdict
@@ -57,7 +57,7 @@ class Replay(ReadsAhead):
         found = await self._scan(read, _args.decode(task.args), part)
         return Batch(found.asking, found.count, place.after(found.last_id).text, last=found.count < limit)
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args = _args.decode(task.args)
         await receivers.require(tx, args.endpoint_id, patient=args.force)
         target = ReplayTarget(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
@@ -65,7 +65,7 @@ class Replay(ReadsAhead):
         if sent:
             hint(tx, lambda: self._wake.deliveries([args.endpoint_id]))
         skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is ScanVerdict.GONE]
-        return Tally(batch.scanned - len(skipped), skipped, {MESSAGES_SENT: sent}, made=sent)
+        return ChunkResult(batch.scanned - len(skipped), skipped, {MESSAGES_SENT: sent}, made=sent)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         return await deliveries.backlog(read, _args.decode(task.args).endpoint_id, limit=limit)

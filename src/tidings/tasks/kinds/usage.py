@@ -15,7 +15,7 @@ import msgspec
 
 from tidings import ids
 from tidings.model.results import AGGREGATED, COUNTED
-from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, Batch, Plan, Tally, Task
+from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, Batch, ChunkResult, Plan, Task
 from tidings.model.usage import OrgArgs, StatsArgs
 from tidings.storage import recovery, task_items, usage
 from tidings.storage.database import Read, Write
@@ -103,10 +103,10 @@ class AppStats(_OfApplications):
             return await usage.some(read, task.org_id, args.app_ids, after=place.after, limit=limit)
         return await usage.applications(read, task.org_id, after=place.after, last=place.last, limit=limit)
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         items = [(task.id, app.id, COUNTED, _counted(app, number)) for app, number in batch.items]
         await task_items.add(tx, items)
-        return Tally(len(items))
+        return ChunkResult(len(items))
 
 
 async def _piece(read: Read, place: _Place, lower: str, end: str, budget: int) -> Batch:
@@ -150,10 +150,10 @@ class EventTypeStats(_OfApplications):
         following = replace(place, after=page[-1].id) if page else place
         return Batch(list(filters.items()), len(page), following.text, last=len(page) < limit)
 
-    async def apply(self, tx: Write, task: Task, batch: Batch) -> Tally:
+    async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         items = [(task.id, app_id, AGGREGATED, _aggregated(app_id, filters)) for app_id, filters in batch.items]
         await task_items.add(tx, items)
-        return Tally(len(items))
+        return ChunkResult(len(items))
 
 
 def _aggregated(app_id: str, filters: Sequence[str | None]) -> str:
