@@ -15,13 +15,13 @@ import pytest_asyncio
 
 from loop import Loop
 from postgres import Cluster, Server, find_binaries, given_server
-from tasks import table
+from tasks import chaos_report
 from tidings import observe
 from tidings.storage.database import Database
 from tidings.storage.migrate import migrate
 from tidings.storage.store import opened
 
-pytest_terminal_summary = table.pytest_terminal_summary
+pytest_terminal_summary = chaos_report.pytest_terminal_summary
 CHECKOUT = Path(__file__).resolve().parent.parent
 NO_POSTGRES = "no PostgreSQL: set TIDINGS_TEST_PG to a server's URL, or install one (apt-get install postgresql)"
 LONGEST = ("tests/faults", "tests/codegen", "tests/demo", "tests/floor", "tests/tasks/kinds", "tests/sdk")

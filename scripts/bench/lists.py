@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from bench import machine, past
+from bench import machine, seed_data
 from bench.databases import Measured
-from bench.past import Past
+from bench.seed_data import SeedData
 from bench.service import Service, running
 from tidings.clock import DAY, SystemClock, rfc3339
 
@@ -87,16 +87,16 @@ _FAR: Final = (
 
 
 def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
-    """Write a past, then ask for each list again and again."""
+    """Write seed data, then ask for each list again and again."""
     with running(folder, database) as service:
         app = service.call("POST", "/app", {"name": "Measured"})["id"]
         made = {
             name: service.call("POST", f"/app/{app}/endpoint", {"url": "http://127.0.0.1:9/"})["id"]
-            for name in past.GETS
+            for name in seed_data.GETS
         }
         service.stop()
     began = time.monotonic()
-    written = database.use(lambda db: past.write(db, app, made, messages))
+    written = database.use(lambda db: seed_data.write(db, app, made, messages))
     filled = time.monotonic() - began
     with running(folder, database) as service:
         pids = [service.pid, *database.pids]
@@ -113,7 +113,7 @@ def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
     }
 
 
-def _lists(written: Past) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
+def _lists(written: SeedData) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
     """Yield the lists: what each is called, and how to make a request for it."""
     root = f"/api/v1/app/{written.app}"
     named = written.endpoints
@@ -131,7 +131,7 @@ def _lists(written: Past) -> Iterator[tuple[str, Callable[[random.Random], str]]
     yield "endpoints", _fixed(f"{root}/endpoint", "")
 
 
-def _far(written: Past) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
+def _far(written: SeedData) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
     """Yield the lists that grow with what the application has."""
     for path, asked in _FAR:
         there = "/".join(written.endpoints.get(each, each) for each in path.split("/"))
@@ -143,14 +143,14 @@ def _fixed(path: str, query: str) -> Callable[[random.Random], str]:
 
 
 def _placed(
-    what: str, path: str, query: str, written: Past, prefix: str
+    what: str, path: str, query: str, written: SeedData, prefix: str
 ) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
     """Yield a list from its beginning and from places in the middle of it."""
     for place in _PLACES:
 
         def ask(chance: random.Random, place: str = place) -> str:
             key = prefix + chance.choice(written.messages).removeprefix("msg_")
-            timestamp = SystemClock().now() - chance.randrange(past.DAYS * DAY)
+            timestamp = SystemClock().now() - chance.randrange(seed_data.DAYS * DAY)
             values = {"iterator": key, "back": f"-{key}", "before": rfc3339(timestamp), "after": rfc3339(timestamp)}
             name = "iterator" if place == "back" else place
             asked = f"{name}={urllib.parse.quote(values[place])}" if place else ""

@@ -24,7 +24,7 @@ from bench.databases import KINDS, Measured, fresh
 from bench.path import Unequal
 from bench.programs import build
 from bench_tasks import alone, beside, stored
-from bench_tasks.stage import Figures, Inexact, Receiver, Stage, set_up
+from bench_tasks.seeded_database import Figures, Inexact, Receiver, SeededDatabase, set_up
 
 CANNOT: Final = 2
 
@@ -70,12 +70,12 @@ def million(place: Place, only: set[str]) -> Iterator[Line]:
     receivers: list[Receiver] = []
     told: dict[str, Figures] = {}
 
-    async def work(stage: Stage) -> Figures:
-        receivers.extend(await stage.receivers(1))
-        await stage.messages(receivers[0], count)
+    async def work(seeded: SeededDatabase) -> Figures:
+        receivers.extend(await seeded.receivers(1))
+        await seeded.messages(receivers[0], count)
         for name, step in steps.items():
             if name in only:
-                told[name] = await step(stage, receivers[0], count)
+                told[name] = await step(seeded, receivers[0], count)
         return told
 
     uvloop.run(set_up(place.database.dsn, work))
@@ -96,11 +96,11 @@ def applications(place: Place, only: set[str]) -> Iterator[Line]:
     steps = {"stats": alone.app_stats, "broadcast": alone.broadcast}
     told: dict[str, Figures] = {}
 
-    async def work(stage: Stage) -> Figures:
-        every = await alone.spread(stage, count, attempts if "stats" in only else 1_000)
+    async def work(seeded: SeededDatabase) -> Figures:
+        every = await alone.spread(seeded, count, attempts if "stats" in only else 1_000)
         for name, step in steps.items():
             if name in only:
-                told[name] = await step(stage, every)
+                told[name] = await step(seeded, every)
         return told
 
     uvloop.run(set_up(place.database.dsn, work))

@@ -15,7 +15,7 @@ from bench.databases import Measured
 from bench.path import until
 from bench.programs import Sink, Traffic, load
 from bench.service import Service, running, with_endpoints
-from bench_tasks.stage import Figures, Inexact, Receiver, Stage, require
+from bench_tasks.seeded_database import Figures, Inexact, Receiver, SeededDatabase, require
 from tidings.storage.database import Database
 
 RATE: Final = 500
@@ -106,7 +106,7 @@ def recover(folder: Path, database: Measured, count: int) -> Figures:
 
 def purge(folder: Path, database: Measured, to: Receiver, count: int) -> Figures:
     """Delete the payloads of an application beside live messages to another."""
-    database.use(lambda db: Stage.on(db).settle())
+    database.use(lambda db: SeededDatabase.on(db).settle())
     with Sink(folder, 1) as sink, running(folder, database) as service:
         app, _ = with_endpoints(service, sink.ports)
         live = Live(folder, service, sink, app)
@@ -201,9 +201,9 @@ def _failed(folder: Path, database: Measured, sink: Sink, count: int) -> Receive
 
 
 async def _write(db: Database, to: Receiver, count: int) -> None:
-    stage = Stage.on(db)
-    await stage.messages(to, count)
-    await stage.settle()
+    seeded = SeededDatabase.on(db)
+    await seeded.messages(to, count)
+    await seeded.settle()
 
 
 def _recover(service: Service, to: Receiver) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from bench.databases import Measured
 from bench.service import Service, running, with_endpoints
-from bench_tasks.stage import Figures, Inexact, Stage, insert, require
+from bench_tasks.seeded_database import Figures, Inexact, SeededDatabase, insert, require
 from tidings import ids
 from tidings.clock import DAY, SystemClock
 from tidings.ids import DEFAULT_ORG
@@ -84,20 +84,20 @@ def measure(folder: Path, database: Measured, count: int) -> Figures:
 
 async def _store(db: Database, app: str, count: int) -> None:
     """Store the tasks; the indexes are made when they are there."""
-    stage, chance = Stage.on(db), random.Random(_SEED)  # noqa: S311 - the same tasks each time
+    seeded, chance = SeededDatabase.on(db), random.Random(_SEED)  # noqa: S311 - the same tasks each time
     async with db.read() as read:
         indexes = [(row[0], row[1]) for row in await read.rows(_INDEXES[db.dialect])]
     for name, _ in indexes:
-        await stage.run(f"DROP INDEX {name}")
+        await seeded.run(f"DROP INDEX {name}")
     first = SystemClock().now() - DAYS * DAY
     others = [ids.new(ids.APP, first + 4 * number) for number in range(1_000)]
     for start in range(0, count, 50_000):
         numbers = range(start, min(start + 50_000, count))
         rows = [_task(chance, n, first + n * DAYS * DAY // count, app, others) for n in numbers]
-        await stage.bulk(_TASK, rows)
+        await seeded.bulk(_TASK, rows)
     for _, text in indexes:
-        await stage.run(text)
-    await stage.settle()
+        await seeded.run(text)
+    await seeded.settle()
 
 
 def _task(chance: random.Random, number: int, timestamp: int, app: str, others: list[str]) -> tuple[Any, ...]:

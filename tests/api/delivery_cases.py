@@ -14,7 +14,7 @@ from tidings.storage import deliveries, settlement
 FAILS: Final[Json] = {"status": 2, "code": 500}
 
 
-class Scene:
+class Setup:
     """An application with one endpoint, and a message to it once there is one."""
 
     def __init__(self, api: Api) -> None:
@@ -91,189 +91,189 @@ class Scene:
         return found
 
 
-async def delivered(scene: Scene) -> None:
-    await scene.begin()
-    await scene.send()
-    await scene.api.attempt(scene.app, scene.endpoint, scene.msg)
-    await scene.ended()
+async def delivered(setup: Setup) -> None:
+    await setup.begin()
+    await setup.send()
+    await setup.api.attempt(setup.app, setup.endpoint, setup.msg)
+    await setup.ended()
 
 
-async def delivered_though_a_later_resend_failed(scene: Scene) -> None:
-    await delivered(scene)
-    await scene.api.attempt(scene.app, scene.endpoint, scene.msg, **FAILS)
+async def delivered_though_a_later_resend_failed(setup: Setup) -> None:
+    await delivered(setup)
+    await setup.api.attempt(setup.app, setup.endpoint, setup.msg, **FAILS)
 
 
-async def waiting(scene: Scene) -> None:
-    await scene.begin()
-    await scene.send()
+async def waiting(setup: Setup) -> None:
+    await setup.begin()
+    await setup.send()
 
 
-async def sending(scene: Scene) -> None:
-    await waiting(scene)
-    await _lease(scene, MINUTE)
+async def sending(setup: Setup) -> None:
+    await waiting(setup)
+    await _lease(setup, MINUTE)
 
 
-async def lost_by_its_node(scene: Scene) -> None:
-    await waiting(scene)
-    await _lease(scene, 0)
+async def lost_by_its_node(setup: Setup) -> None:
+    await waiting(setup)
+    await _lease(setup, 0)
 
 
-async def _lease(scene: Scene, ms: int) -> None:
+async def _lease(setup: Setup, ms: int) -> None:
     sql = "UPDATE delivery SET lease = 7, lease_until = :until WHERE msg_id = :msg"
-    await scene.run(sql, until=scene.api.clock.now() + ms, msg=scene.msg)
+    await setup.run(sql, until=setup.api.clock.now() + ms, msg=setup.msg)
 
 
-async def put_off(scene: Scene) -> None:
-    await scene.begin()
-    await scene.send(deliverAt=rfc3339(scene.api.clock.now() + HOUR))
+async def put_off(setup: Setup) -> None:
+    await setup.begin()
+    await setup.send(deliverAt=rfc3339(setup.api.clock.now() + HOUR))
 
 
-async def retried(scene: Scene) -> None:
-    await waiting(scene)
-    await scene.fail()
+async def retried(setup: Setup) -> None:
+    await waiting(setup)
+    await setup.fail()
 
 
-async def retried_while_blocked(scene: Scene) -> None:
-    await retried(scene)
-    await scene.block()
+async def retried_while_blocked(setup: Setup) -> None:
+    await retried(setup)
+    await setup.block()
 
 
-async def resent(scene: Scene) -> None:
-    await delivered(scene)
-    path = f"/app/{scene.app}/msg/{scene.msg}/endpoint/{scene.endpoint}/resend"
-    assert 202 == (await scene.api.post(path)).status_code
+async def resent(setup: Setup) -> None:
+    await delivered(setup)
+    path = f"/app/{setup.app}/msg/{setup.msg}/endpoint/{setup.endpoint}/resend"
+    assert 202 == (await setup.api.post(path)).status_code
 
 
-async def waiting_for_a_disabled_endpoint(scene: Scene) -> None:
-    await waiting(scene)
-    await scene.change(disabled=True)
+async def waiting_for_a_disabled_endpoint(setup: Setup) -> None:
+    await waiting(setup)
+    await setup.change(disabled=True)
 
 
-async def waiting_for_a_deleted_endpoint(scene: Scene) -> None:
-    await waiting(scene)
-    await scene.delete_endpoint()
+async def waiting_for_a_deleted_endpoint(setup: Setup) -> None:
+    await waiting(setup)
+    await setup.delete_endpoint()
 
 
-async def exhausted(scene: Scene) -> None:
-    await waiting(scene)
-    await scene.fail(times=8)
-    await scene.ended()
+async def exhausted(setup: Setup) -> None:
+    await waiting(setup)
+    await setup.fail(times=8)
+    await setup.ended()
 
 
-async def always_blocked(scene: Scene) -> None:
-    await exhausted(scene)
-    await scene.block()
+async def always_blocked(setup: Setup) -> None:
+    await exhausted(setup)
+    await setup.block()
 
 
-async def a_resend_failed(scene: Scene) -> None:
-    await scene.begin(filterTypes=None, channels=["other"])
-    await scene.send()
-    await scene.api.attempt(scene.app, scene.endpoint, scene.msg, **FAILS)
-    await scene.run("UPDATE attempt SET trigger_type = 1 WHERE msg_id = :msg", msg=scene.msg)
+async def a_resend_failed(setup: Setup) -> None:
+    await setup.begin(filterTypes=None, channels=["other"])
+    await setup.send()
+    await setup.api.attempt(setup.app, setup.endpoint, setup.msg, **FAILS)
+    await setup.run("UPDATE attempt SET trigger_type = 1 WHERE msg_id = :msg", msg=setup.msg)
 
 
-async def a_resend_failed_before_an_edit(scene: Scene) -> None:
-    await a_resend_failed(scene)
-    await scene.change(description="edited")
+async def a_resend_failed_before_an_edit(setup: Setup) -> None:
+    await a_resend_failed(setup)
+    await setup.change(description="edited")
 
 
-async def stopped(scene: Scene) -> None:
-    await waiting(scene)
-    await scene.fail(times=2)
-    await scene.ended()
+async def stopped(setup: Setup) -> None:
+    await waiting(setup)
+    await setup.fail(times=2)
+    await setup.ended()
 
 
-async def discarded_by_disabling(scene: Scene) -> None:
-    await waiting_for_a_disabled_endpoint(scene)
-    await scene.ended()
+async def discarded_by_disabling(setup: Setup) -> None:
+    await waiting_for_a_disabled_endpoint(setup)
+    await setup.ended()
 
 
-async def discarded_by_disabling_after_attempts(scene: Scene) -> None:
-    await retried(scene)
-    await scene.change(disabled=True)
-    await scene.ended()
+async def discarded_by_disabling_after_attempts(setup: Setup) -> None:
+    await retried(setup)
+    await setup.change(disabled=True)
+    await setup.ended()
 
 
-async def discarded_by_deleting(scene: Scene) -> None:
-    await waiting_for_a_deleted_endpoint(scene)
-    await scene.ended()
+async def discarded_by_deleting(setup: Setup) -> None:
+    await waiting_for_a_deleted_endpoint(setup)
+    await setup.ended()
 
 
-async def discarded_by_deleting_after_attempts(scene: Scene) -> None:
-    await retried(scene)
-    await scene.delete_endpoint()
-    await scene.ended()
+async def discarded_by_deleting_after_attempts(setup: Setup) -> None:
+    await retried(setup)
+    await setup.delete_endpoint()
+    await setup.ended()
 
 
-async def expunged(scene: Scene) -> None:
-    await waiting(scene)
-    await scene.expunge()
+async def expunged(setup: Setup) -> None:
+    await waiting(setup)
+    await setup.expunge()
 
 
-async def expunged_after_attempts(scene: Scene) -> None:
-    await retried(scene)
-    await scene.expunge()
+async def expunged_after_attempts(setup: Setup) -> None:
+    await retried(setup)
+    await setup.expunge()
 
 
-async def expired(scene: Scene) -> None:
-    await scene.begin()
-    await scene.send(payloadRetentionPeriod=1)
-    await scene.expire()
+async def expired(setup: Setup) -> None:
+    await setup.begin()
+    await setup.send(payloadRetentionPeriod=1)
+    await setup.expire()
 
 
-async def another_event_type(scene: Scene) -> None:
-    await scene.begin(filterTypes=None)
-    await scene.api.made("/event-type", {"name": "invoice.paid", "description": ""})
-    await scene.change(filterTypes=["invoice.paid"])
-    await scene.send()
+async def another_event_type(setup: Setup) -> None:
+    await setup.begin(filterTypes=None)
+    await setup.api.made("/event-type", {"name": "invoice.paid", "description": ""})
+    await setup.change(filterTypes=["invoice.paid"])
+    await setup.send()
 
 
-async def another_event_type_by_now(scene: Scene) -> None:
-    await waiting(scene)
-    await scene.ended()
-    await scene.api.made("/event-type", {"name": "invoice.paid", "description": ""})
-    await scene.change(filterTypes=["invoice.paid"])
+async def another_event_type_by_now(setup: Setup) -> None:
+    await waiting(setup)
+    await setup.ended()
+    await setup.api.made("/event-type", {"name": "invoice.paid", "description": ""})
+    await setup.change(filterTypes=["invoice.paid"])
 
 
-async def other_channels(scene: Scene) -> None:
-    await scene.begin(channels=["eu"])
-    await scene.send(channels=["us"])
+async def other_channels(setup: Setup) -> None:
+    await setup.begin(channels=["eu"])
+    await setup.send(channels=["us"])
 
 
-async def disabled_before(scene: Scene) -> None:
-    await scene.begin(disabled=True)
-    await scene.send()
+async def disabled_before(setup: Setup) -> None:
+    await setup.begin(disabled=True)
+    await setup.send()
 
 
-async def created_later(scene: Scene) -> None:
-    await scene.begin()
-    await scene.send()
-    first, scene.endpoint = scene.endpoint, await scene.api.endpoint(scene.app)
-    await scene.run("UPDATE endpoint SET app_id = 'app_other' WHERE id = :id", id=first)
+async def created_later(setup: Setup) -> None:
+    await setup.begin()
+    await setup.send()
+    first, setup.endpoint = setup.endpoint, await setup.api.endpoint(setup.app)
+    await setup.run("UPDATE endpoint SET app_id = 'app_other' WHERE id = :id", id=first)
 
 
-async def changed_later(scene: Scene) -> None:
-    await scene.begin(disabled=True)
-    await scene.send()
-    await scene.change(disabled=False)
+async def changed_later(setup: Setup) -> None:
+    await setup.begin(disabled=True)
+    await setup.send()
+    await setup.change(disabled=False)
 
 
-async def not_to_be_known(scene: Scene) -> None:
-    await waiting(scene)
-    await scene.ended()
+async def not_to_be_known(setup: Setup) -> None:
+    await waiting(setup)
+    await setup.ended()
 
 
-async def canceled(scene: Scene) -> None:
-    await created_later(scene)
-    await scene.canceled_task()
+async def canceled(setup: Setup) -> None:
+    await created_later(setup)
+    await setup.canceled_task()
 
 
-async def canceled_after_attempts(scene: Scene) -> None:
-    await exhausted(scene)
-    await scene.canceled_task()
+async def canceled_after_attempts(setup: Setup) -> None:
+    await exhausted(setup)
+    await setup.canceled_task()
 
 
-CASES: dict[Callable[[Scene], Awaitable[None]], tuple[str, str, bool, int]] = {
+CASES: dict[Callable[[Setup], Awaitable[None]], tuple[str, str, bool, int]] = {
     delivered: ("delivered", "delivered", True, 1),
     delivered_though_a_later_resend_failed: ("delivered", "delivered", True, 2),
     sending: ("in_flight", "sending", True, 0),

@@ -17,7 +17,7 @@ FAR = 9_000_000_000_000
 
 
 @dataclass
-class Scene:
+class Setup:
     """An application with one endpoint, and what became of its messages."""
 
     api: Api
@@ -46,84 +46,84 @@ class Scene:
 
 
 @pytest_asyncio.fixture
-async def scene(api: Api) -> AsyncIterator[Scene]:
+async def setup(api: Api) -> AsyncIterator[Setup]:
     app = await api.app()
-    yield Scene(api, app, await api.endpoint(app))
+    yield Setup(api, app, await api.endpoint(app))
 
 
-async def test_each_filter_lists_its_messages(scene: Scene) -> None:
-    delivered = await scene.message(0)
-    recovered = await scene.message(2, 2, 0)
-    failed = await scene.message(2, 2)
-    sending = await scene.message(2, waits=True)
-    resent = await scene.message(0, 2)
-    await scene.message()
-    await scene.message(waits=True)
+async def test_each_filter_lists_its_messages(setup: Setup) -> None:
+    delivered = await setup.message(0)
+    recovered = await setup.message(2, 2, 0)
+    failed = await setup.message(2, 2)
+    sending = await setup.message(2, waits=True)
+    resent = await setup.message(0, 2)
+    await setup.message()
+    await setup.message(waits=True)
 
     everything = [(resent, 2), (sending, 3), (failed, 2), (recovered, 0), (delivered, 0)]
-    assert everything == await scene.listed()
-    assert [(resent, 0), (recovered, 0), (delivered, 0)] == await scene.listed(status=0)
-    assert [] == await scene.listed(status=1)
-    assert [(failed, 2)] == await scene.listed(status=2)
-    assert [(sending, 3)] == await scene.listed(status=3)
-    assert [] == await scene.listed(status=4)
-    assert everything == await scene.listed(expanded_statuses="true")
+    assert everything == await setup.listed()
+    assert [(resent, 0), (recovered, 0), (delivered, 0)] == await setup.listed(status=0)
+    assert [] == await setup.listed(status=1)
+    assert [(failed, 2)] == await setup.listed(status=2)
+    assert [(sending, 3)] == await setup.listed(status=3)
+    assert [] == await setup.listed(status=4)
+    assert everything == await setup.listed(expanded_statuses="true")
 
 
-async def test_a_message_reports_its_status(scene: Scene) -> None:
-    msg = await scene.message(2, waits=True, tags=["t"], eventId="e")
+async def test_a_message_reports_its_status(setup: Setup) -> None:
+    msg = await setup.message(2, waits=True, tags=["t"], eventId="e")
 
-    [body] = (await scene.api.read(f"/app/{scene.app}/endpoint/{scene.endpoint}/msg"))["data"]
+    [body] = (await setup.api.read(f"/app/{setup.app}/endpoint/{setup.endpoint}/msg"))["data"]
 
-    message = await scene.api.read(f"/app/{scene.app}/msg/{msg}")
+    message = await setup.api.read(f"/app/{setup.app}/msg/{msg}")
     assert {**message, "status": 3, "statusText": "sending", "nextAttempt": rfc3339(FAR)} == body
 
 
-async def test_without_a_retry_there_is_no_next_attempt(scene: Scene) -> None:
-    await scene.message(2)
+async def test_without_a_retry_there_is_no_next_attempt(setup: Setup) -> None:
+    await setup.message(2)
 
-    [body] = (await scene.api.read(f"/app/{scene.app}/endpoint/{scene.endpoint}/msg", with_content="false"))["data"]
+    [body] = (await setup.api.read(f"/app/{setup.app}/endpoint/{setup.endpoint}/msg", with_content="false"))["data"]
 
     assert "nextAttempt" not in body
     assert {} == body["payload"]
 
 
-async def test_what_is_given_up_has_failed(scene: Scene) -> None:
-    msg = await scene.message(2, waits=True)
-    async with scene.api.db.write() as tx:
-        assert 1 == await deliveries.abandon(tx, scene.endpoint, limit=10)
+async def test_what_is_given_up_has_failed(setup: Setup) -> None:
+    msg = await setup.message(2, waits=True)
+    async with setup.api.db.write() as tx:
+        assert 1 == await deliveries.abandon(tx, setup.endpoint, limit=10)
 
-    assert [(msg, 2)] == await scene.listed() == await scene.listed(status=2)
-    assert [] == await scene.listed(status=3)
-
-
-async def test_what_is_expunged_while_it_waits_has_failed(scene: Scene) -> None:
-    msg = await scene.message(2, waits=True)
-
-    await scene.api.call("DELETE", f"/app/{scene.app}/msg/{msg}/content")
-
-    assert [(msg, 2)] == await scene.listed(status=2)
+    assert [(msg, 2)] == await setup.listed() == await setup.listed(status=2)
+    assert [] == await setup.listed(status=3)
 
 
-async def test_what_is_requested_again_is_being_sent(scene: Scene) -> None:
-    msg = await scene.message(2)
+async def test_what_is_expunged_while_it_waits_has_failed(setup: Setup) -> None:
+    msg = await setup.message(2, waits=True)
 
-    await scene.api.post(f"/app/{scene.app}/msg/{msg}/endpoint/{scene.endpoint}/resend")
+    await setup.api.call("DELETE", f"/app/{setup.app}/msg/{msg}/content")
 
-    assert [(msg, 3)] == await scene.listed(status=3)
-    assert [] == await scene.listed(status=2)
+    assert [(msg, 2)] == await setup.listed(status=2)
 
 
-async def test_a_manual_success_makes_up_for_all_failures(scene: Scene) -> None:
-    msg = await scene.message(2)
-    await scene.api.attempt(scene.app, scene.endpoint, msg)
-    async with scene.api.db.write() as tx:
-        await make_good(tx, [(msg, scene.endpoint)])
-        await give_up(tx, [(msg, scene.endpoint)])  # what is made good is no more there to be given up
+async def test_what_is_requested_again_is_being_sent(setup: Setup) -> None:
+    msg = await setup.message(2)
 
-    assert [] == await scene.listed(status=2)
-    assert [(msg, 0)] == await scene.listed(status=0)
-    async with scene.api.db.read() as read:
+    await setup.api.post(f"/app/{setup.app}/msg/{msg}/endpoint/{setup.endpoint}/resend")
+
+    assert [(msg, 3)] == await setup.listed(status=3)
+    assert [] == await setup.listed(status=2)
+
+
+async def test_a_manual_success_makes_up_for_all_failures(setup: Setup) -> None:
+    msg = await setup.message(2)
+    await setup.api.attempt(setup.app, setup.endpoint, msg)
+    async with setup.api.db.write() as tx:
+        await make_good(tx, [(msg, setup.endpoint)])
+        await give_up(tx, [(msg, setup.endpoint)])  # what is made good is no more there to be given up
+
+    assert [] == await setup.listed(status=2)
+    assert [(msg, 0)] == await setup.listed(status=0)
+    async with setup.api.db.read() as read:
         rows = await read.rows("SELECT next_at FROM attempt WHERE status = 2")
     assert [0] == [row["next_at"] for row in rows]
 
@@ -131,20 +131,20 @@ async def test_a_manual_success_makes_up_for_all_failures(scene: Scene) -> None:
 @pytest.mark.parametrize("few", [0, 300])
 @pytest.mark.parametrize("status", [None, 0, 2, 3])
 async def test_the_list_is_the_same_however_it_is_found(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, status: int | None, few: int
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, status: int | None, few: int
 ) -> None:
-    made = [await scene.message(*outcomes, waits=waits) for outcomes, waits in [((0,), False), ((2,), False)] * 4]
-    made += [await scene.message(2, waits=True) for _ in range(4)]
+    made = [await setup.message(*outcomes, waits=waits) for outcomes, waits in [((0,), False), ((2,), False)] * 4]
+    made += [await setup.message(2, waits=True) for _ in range(4)]
     expected = {None: made, 0: made[:8:2], 2: made[1:8:2], 3: made[8:]}[status]
     monkeypatch.setattr(attempted, "_FEW", few)
     monkeypatch.setattr(attempted, "_BATCH", 2)
     monkeypatch.setattr(attempted, "_LONGEST", 3)
     params: Json = {} if status is None else {"status": status}
-    path = f"/app/{scene.app}/endpoint/{scene.endpoint}/msg"
+    path = f"/app/{setup.app}/endpoint/{setup.endpoint}/msg"
 
-    first = await scene.api.read(path, limit=3, **params)
-    second = await scene.api.read(path, limit=3, iterator=first["iterator"], **params)
-    back = await scene.api.read(path, limit=3, iterator=second["prevIterator"], **params)
+    first = await setup.api.read(path, limit=3, **params)
+    second = await setup.api.read(path, limit=3, iterator=first["iterator"], **params)
+    back = await setup.api.read(path, limit=3, iterator=second["prevIterator"], **params)
 
     assert expected[::-1][:3] == [each["id"] for each in first["data"]]
     assert expected[::-1][3:6] == [each["id"] for each in second["data"]]
@@ -164,31 +164,31 @@ async def test_the_list_is_the_same_however_it_is_found(
         ({"status": 0, "event_types": "a"}, [0]),
     ],
 )
-async def test_the_list_is_filtered_by_message(scene: Scene, params: Json, expected: list[int]) -> None:
+async def test_the_list_is_filtered_by_message(setup: Setup, params: Json, expected: list[int]) -> None:
     made = [
-        await scene.message(0, eventType="a"),
-        await scene.message(0, eventType="b", channels=["c"]),
-        await scene.message(2, eventType="a", tags=["t"]),
-        await scene.message(2, eventType="c"),
+        await setup.message(0, eventType="a"),
+        await setup.message(0, eventType="b", channels=["c"]),
+        await setup.message(2, eventType="a", tags=["t"]),
+        await setup.message(2, eventType="c"),
     ]
 
-    assert [made[number] for number in expected][::-1] == [msg for msg, _ in await scene.listed(**params)]
+    assert [made[number] for number in expected][::-1] == [msg for msg, _ in await setup.listed(**params)]
 
 
-async def test_the_list_keeps_to_its_window(scene: Scene) -> None:
-    made = [await scene.message(0) for _ in range(5)]
-    stamps = [(await scene.api.read(f"/app/{scene.app}/msg/{msg}"))["timestamp"] for msg in made]
+async def test_the_list_keeps_to_its_window(setup: Setup) -> None:
+    made = [await setup.message(0) for _ in range(5)]
+    stamps = [(await setup.api.read(f"/app/{setup.app}/msg/{msg}"))["timestamp"] for msg in made]
 
-    assert made[3:][::-1] == [msg for msg, _ in await scene.listed(after=stamps[3])]
-    assert made[:3][::-1] == [msg for msg, _ in await scene.listed(before=stamps[3])]
-    assert [made[2]] == [msg for msg, _ in await scene.listed(after=stamps[2], before=stamps[3])]
+    assert made[3:][::-1] == [msg for msg, _ in await setup.listed(after=stamps[3])]
+    assert made[:3][::-1] == [msg for msg, _ in await setup.listed(before=stamps[3])]
+    assert [made[2]] == [msg for msg, _ in await setup.listed(after=stamps[2], before=stamps[3])]
 
 
-async def test_the_messages_of_a_deleted_endpoint_are_not_listed(scene: Scene) -> None:
-    await scene.message(0)
-    await scene.api.call("DELETE", f"/app/{scene.app}/endpoint/{scene.endpoint}")
+async def test_the_messages_of_a_deleted_endpoint_are_not_listed(setup: Setup) -> None:
+    await setup.message(0)
+    await setup.api.call("DELETE", f"/app/{setup.app}/endpoint/{setup.endpoint}")
 
-    assert (await scene.api.get(f"/app/{scene.app}/endpoint/{scene.endpoint}/msg")).status_code == 404
+    assert (await setup.api.get(f"/app/{setup.app}/endpoint/{setup.endpoint}/msg")).status_code == 404
 
 
 async def _endpoints(api: Api, app: str, msg: str, count: int) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.bad import (
+from api.bad_requests import (
     GOOD,
     MESSAGE_BODIES,
     MESSAGE_QUERIES,

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from api.delivery_cases import CASES, FAILS, Scene, waiting
+from api.delivery_cases import CASES, FAILS, Setup, waiting
 from api.kit import SECRET, Api
 from tidings import ids
 from tidings.clock import HOUR, rfc3339
@@ -20,14 +20,14 @@ OTHER: Final = OrgId(ids.new(ids.ORG, 0))
 
 
 @pytest.mark.parametrize("arrange", CASES, ids=lambda each: each.__name__)
-async def test_a_delivery_is_explained(api: Api, arrange: Callable[[Scene], Awaitable[None]]) -> None:
-    scene = Scene(api)
-    await arrange(scene)
+async def test_a_delivery_is_explained(api: Api, arrange: Callable[[Setup], Awaitable[None]]) -> None:
+    setup = Setup(api)
+    await arrange(setup)
 
-    row = await scene.only()
+    row = await setup.only()
 
     state, code, certain, attempts = CASES[arrange]
-    assert (scene.endpoint, state, code, certain, attempts) == (
+    assert (setup.endpoint, state, code, certain, attempts) == (
         row["endpointId"],
         row["state"],
         row["reason"]["code"],
@@ -47,16 +47,16 @@ def test_every_state_and_every_reason_has_a_case() -> None:
 
 
 async def test_a_row_shows_its_last_attempt_the_next_one_and_its_task(api: Api) -> None:
-    scene = Scene(api)
-    await scene.begin(uid="mine")
-    await scene.send()
+    setup = Setup(api)
+    await setup.begin(uid="mine")
+    await setup.send()
     task = ids.new(ids.TASK, api.clock.now())
-    attempt = await api.attempt(scene.app, scene.endpoint, scene.msg, next_at=api.clock.now() + HOUR, **FAILS)
+    attempt = await api.attempt(setup.app, setup.endpoint, setup.msg, next_at=api.clock.now() + HOUR, **FAILS)
     due = api.clock.now() + HOUR
-    await scene.row(attempts=1, due_at=due, task_id=task)
+    await setup.row(attempts=1, due_at=due, task_id=task)
 
     assert {
-        "endpointId": scene.endpoint,
+        "endpointId": setup.endpoint,
         "endpointUid": "mine",
         "url": "http://example.com/in",
         "state": "scheduled",
@@ -75,52 +75,52 @@ async def test_a_row_shows_its_last_attempt_the_next_one_and_its_task(api: Api) 
         },
         "nextAttemptAt": rfc3339(due),
         "taskId": task,
-    } == await scene.only()
+    } == await setup.only()
 
 
 async def test_every_endpoint_has_a_row_on_some_page(api: Api) -> None:
-    scene = Scene(api)
-    await scene.begin()
-    expected = [scene.endpoint, *[await api.endpoint(scene.app, channels=["other"]) for _ in range(4)]]
-    gone = await api.endpoint(scene.app)
-    await api.call("DELETE", f"/app/{scene.app}/endpoint/{gone}")
-    await scene.send(eventId="mine")
+    setup = Setup(api)
+    await setup.begin()
+    expected = [setup.endpoint, *[await api.endpoint(setup.app, channels=["other"]) for _ in range(4)]]
+    gone = await api.endpoint(setup.app)
+    await api.call("DELETE", f"/app/{setup.app}/endpoint/{gone}")
+    await setup.send(eventId="mine")
     deleted = expected.pop(2)
-    await api.call("DELETE", f"/app/{scene.app}/endpoint/{deleted}")
+    await api.call("DELETE", f"/app/{setup.app}/endpoint/{deleted}")
     await api.endpoint(await api.app())
-    scene.msg = "mine"
+    setup.msg = "mine"
 
     found, iterator, done = [], None, False
     while not done:
-        page = await scene.listed(limit=2, **({} if iterator is None else {"iterator": iterator}))
+        page = await setup.listed(limit=2, **({} if iterator is None else {"iterator": iterator}))
         found += [each["endpointId"] for each in page["data"]]
         iterator, done = page["iterator"], page["done"]
-    backwards = await scene.listed(limit=3, order="descending")
+    backwards = await setup.listed(limit=3, order="descending")
 
     assert sorted([*expected, deleted]) == found
     assert found[:-4:-1] == [each["endpointId"] for each in backwards["data"]]
-    assert 422 == (await api.get(f"/app/{scene.app}/msg/mine/delivery?iterator=msg_1")).status_code
+    assert 422 == (await api.get(f"/app/{setup.app}/msg/mine/delivery?iterator=msg_1")).status_code
 
 
 async def test_a_message_of_an_application_without_endpoints_has_no_rows(api: Api) -> None:
-    scene = Scene(api)
-    scene.app = await api.app()
-    await scene.send()
+    setup = Setup(api)
+    setup.app = await api.app()
+    await setup.send()
 
-    assert ([], True) == ((page := await scene.listed())["data"], page["done"])
+    assert ([], True) == ((page := await setup.listed())["data"], page["done"])
 
 
 async def test_only_the_tenant_and_its_application_see_a_message(api: Api) -> None:
-    scene = Scene(api)
-    await waiting(scene)
-    other = Scene(api)
+    setup = Setup(api)
+    await waiting(setup)
+    other = Setup(api)
     await waiting(other)
-    access = await api.made(f"/auth/app-portal-access/{scene.app}", {"capabilities": ["ViewBase"]})
+    access = await api.made(f"/auth/app-portal-access/{setup.app}", {"capabilities": ["ViewBase"]})
     mine, stranger = access["token"], issue_org_token(SECRET, OTHER, api.clock.now())
-    path = f"/app/{scene.app}/msg/{scene.msg}/delivery"
+    path = f"/app/{setup.app}/msg/{setup.msg}/delivery"
 
     assert 200 == (await api.get(path, token=mine)).status_code
     assert 404 == (await api.get(f"/app/{other.app}/msg/{other.msg}/delivery", token=mine)).status_code
-    assert 404 == (await api.get(f"/app/{scene.app}/msg/{other.msg}/delivery", token=mine)).status_code
+    assert 404 == (await api.get(f"/app/{setup.app}/msg/{other.msg}/delivery", token=mine)).status_code
     assert 404 == (await api.get(path, token=stranger)).status_code
     assert 401 == (await api.get(path, token="nothing")).status_code

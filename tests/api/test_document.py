@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 import live
-from api.agreement import validate
+from api.document_checks import validate
 from tidings.api.openapi import document
 from tidings.api.routes import AnyRoute
 from tidings.api.table import TABLE

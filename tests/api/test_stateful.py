@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import GenerationMode
 
 import live
-from api.agreement import validate
+from api.document_checks import validate
 from tidings import ids
 from tidings.api.openapi import document
 from tidings.api.routes import AnyRoute

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.kit import KIND, ORG, new_task, reread, rows, run_sql, services_of, start
-from tasks.outage import an_endpoint
+from tasks.seed_data import an_endpoint
 from tidings.clock import DAY, HOUR, MINUTE, ManualClock
 from tidings.core import tasks as use_cases
 from tidings.core.idempotency import Answer
@@ -218,12 +218,12 @@ async def _recover(services: Services, app: App, **wanted: object) -> Task:
 
 
 async def test_a_recovery_is_a_task_of_the_application_locked_to_its_endpoint(services: Services) -> None:
-    past = await an_endpoint(services.db, NOW - DAY)
+    seed = await an_endpoint(services.db, NOW - DAY)
 
-    task = await _recover(services, past.app, endpoint_ref=past.endpoint_id)
+    task = await _recover(services, seed.app, endpoint_ref=seed.endpoint_id)
 
-    assert (task.kind, task.app_id, task.tenant) == ("endpoint.recover", past.app.id, past.app.id)
-    assert (task.lock_key, task.created_by) == (f"endpoint:{past.endpoint_id}", "me")
+    assert (task.kind, task.app_id, task.tenant) == ("endpoint.recover", seed.app.id, seed.app.id)
+    assert (task.lock_key, task.created_by) == (f"endpoint:{seed.endpoint_id}", "me")
 
 
 @pytest.mark.parametrize(
@@ -241,9 +241,9 @@ async def test_a_recovery_is_a_task_of_the_application_locked_to_its_endpoint(se
 async def test_a_window_of_fourteen_days_and_a_little_may_be_recovered(
     services: Services, since: int, until: int | None
 ) -> None:
-    past = await an_endpoint(services.db, NOW - DAY)
+    seed = await an_endpoint(services.db, NOW - DAY)
 
-    assert (await _recover(services, past.app, endpoint_ref=past.endpoint_id, since=since, until=until)).id
+    assert (await _recover(services, seed.app, endpoint_ref=seed.endpoint_id, since=since, until=until)).id
 
 
 @pytest.mark.parametrize(
@@ -260,21 +260,21 @@ async def test_a_window_of_fourteen_days_and_a_little_may_be_recovered(
 async def test_a_window_that_is_too_long_or_backwards_is_refused(
     services: Services, since: int, until: int | None, wrong: str
 ) -> None:
-    past = await an_endpoint(services.db, NOW - DAY)
+    seed = await an_endpoint(services.db, NOW - DAY)
 
     with pytest.raises(AppError) as refused:
-        await _recover(services, past.app, endpoint_ref=past.endpoint_id, since=since, until=until)
+        await _recover(services, seed.app, endpoint_ref=seed.endpoint_id, since=since, until=until)
 
     assert refused.value.faults == (Fault(("body", "since"), wrong),)
     assert await rows(services.db, "SELECT id FROM task") == []
 
 
 async def test_an_unknown_endpoint_is_not_found_and_a_disabled_one_refused(services: Services) -> None:
-    past = await an_endpoint(services.db, NOW - DAY)
+    seed = await an_endpoint(services.db, NOW - DAY)
     disabled = await an_endpoint(services.db, NOW - DAY, disabled=True)
 
     with pytest.raises(AppError) as unknown:
-        await _recover(services, past.app, endpoint_ref=disabled.endpoint_id)
+        await _recover(services, seed.app, endpoint_ref=disabled.endpoint_id)
     with pytest.raises(AppError) as refused:
         await _recover(services, disabled.app, endpoint_ref=disabled.endpoint_id)
 

@@ -45,7 +45,7 @@ class Past:
 
 def past() -> Past:
     """Make up messages of ten days, and what was tried: with one endpoint all, with another few and some late."""
-    chance, made = random.Random(5), Past()  # noqa: S311 - the same past each time
+    chance, made = random.Random(5), Past()  # noqa: S311 - the same data each time
     for number in range(COUNT):
         timestamp = NOW - (COUNT - number) * 10 * MINUTE
         kind = chance.choice("ab") if number > COUNT - LATELY else chance.choice(("a", "b", "old", "old"))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench import past
-from bench.past import Past
+from bench import seed_data
+from bench.seed_data import SeedData
 from message_path import add_app, add_endpoint
 from tasks.kit import explained
 from tidings.clock import SystemClock
@@ -60,16 +60,16 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Every list of an application with a past, asked for by name."""
+    """Every list of an application with a seed, asked for by name."""
 
-    past: Past
+    seed: SeedData
 
     @property
     def app(self) -> AppId:
-        return AppId(self.past.app)
+        return AppId(self.seed.app)
 
     def endpoint(self, name: str) -> EndpointId:
-        return EndpointId(self.past.endpoints[name])
+        return EndpointId(self.seed.endpoints[name])
 
     async def messages(self, read: Read, wanted: MessageFilter) -> None:
         await messages.page(read, self.app, _window(MESSAGE), wanted)
@@ -86,20 +86,20 @@ class Lists:
 
     async def of_message(self, read: Read) -> None:
         await attempts.page_of_message(
-            read, MessageId(self.past.messages[COUNT // 2]), _window(ATTEMPT), AttemptFilter()
+            read, MessageId(self.seed.messages[COUNT // 2]), _window(ATTEMPT), AttemptFilter()
         )
 
     async def destinations(self, read: Read) -> None:
         window = Cursor(Order.ASCENDING, 10).window()
-        await attempted.destinations_of(read, MessageId(self.past.messages[COUNT // 2]), window)
+        await attempted.destinations_of(read, MessageId(self.seed.messages[COUNT // 2]), window)
 
     async def health(self, read: Read) -> None:
-        ids = [self.endpoint(name) for name in self.past.endpoints]
+        ids = [self.endpoint(name) for name in self.seed.endpoints]
         await recent.summed(read, ids, SystemClock().now())
 
     async def explained(self, read: Read) -> None:
-        ends = sorted(self.past.endpoints.values())
-        msg = MessageId(self.past.messages[COUNT // 2])
+        ends = sorted(self.seed.endpoints.values())
+        msg = MessageId(self.seed.messages[COUNT // 2])
         await explanations.stored(read, msg, EndpointId(ends[0]), EndpointId(ends[-1]))
         await explanations.canceled(read, self.app, msg, {EndpointId(ends[0]): 0})
 
@@ -176,8 +176,8 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
 async def test_every_list_is_read_through_its_index(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "_ENOUGH", 10)
     app = await add_app(db)
-    endpoints = {name: await add_endpoint(db, app, "http://127.0.0.1:9/") for name in past.GETS}
-    lists = Lists(await past.write(db, app, endpoints, COUNT, days=1))
+    endpoints = {name: await add_endpoint(db, app, "http://127.0.0.1:9/") for name in seed_data.GETS}
+    lists = Lists(await seed_data.write(db, app, endpoints, COUNT, days=1))
 
     for name, (index, ask) in ASKED.items():
         async with db.read() as read:
@@ -198,8 +198,8 @@ async def test_postgresql_plans_a_list_once(db: Database, monkeypatch: pytest.Mo
         pytest.skip("SQLite plans a statement once in any case")
     monkeypatch.setattr(messages, "_ENOUGH", 10)
     app = await add_app(db)
-    endpoints = {name: await add_endpoint(db, app, "http://127.0.0.1:9/") for name in past.GETS}
-    lists = Lists(await past.write(db, app, endpoints, COUNT, days=40))
+    endpoints = {name: await add_endpoint(db, app, "http://127.0.0.1:9/") for name in seed_data.GETS}
+    lists = Lists(await seed_data.write(db, app, endpoints, COUNT, days=40))
 
     for name, (_, ask) in ASKED.items():
         async with db.read() as read:

@@ -5,18 +5,18 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tasks.forge import Forge
-from tasks.kit import Scene, database, services_of
+from tasks.kit import Environment, database, services_of
+from tasks.process_pool import ProcessPool
 
 
 @pytest.fixture
-async def scene(migrated_url: str) -> AsyncIterator[Scene]:
+async def env(migrated_url: str) -> AsyncIterator[Environment]:
     async with database(migrated_url) as db:
-        yield Scene(db, services_of(db))
+        yield Environment(db, services_of(db))
 
 
 @pytest.fixture(scope="session")
-def forge() -> Iterator[Forge]:
-    """Give what starts worker processes."""
-    with Forge() as forge:
-        yield forge
+def pool() -> Iterator[ProcessPool]:
+    """Return the pool of worker processes."""
+    with ProcessPool() as pool:
+        yield pool

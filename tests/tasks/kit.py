@@ -221,7 +221,7 @@ async def explained(db: Database, sql: Statement, **values: Value | list[str]) -
 
 
 @dataclass
-class Scene:
+class Environment:
     """A database, and services that wake the runner."""
 
     db: Database
@@ -251,11 +251,11 @@ async def spin(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def begun(url: str, items: int) -> AsyncIterator[tuple[Scene, Task]]:
+async def begun(url: str, items: int) -> AsyncIterator[tuple[Environment, Task]]:
     """Have a database with one task that nobody works on yet."""
     async with database(url) as db:
-        scene = Scene(db, services_of(db))
-        yield scene, await start(scene.services, new_task(items))
+        env = Environment(db, services_of(db))
+        yield env, await start(env.services, new_task(items))
 
 
 async def is_exact(db: Database, task: Task, items: int) -> None:

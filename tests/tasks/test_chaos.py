@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.forge import Forge
 from tasks.kit import Counting, database, new_task, reread, rows, run_sql, services_of, start, until, working, wrongs
+from tasks.process_pool import ProcessPool
 from tasks.worker import ITEMS, LIMITS
 from tidings.model.task import ATTEMPT_LIMIT, State, Task
 from tidings.storage.database import Database
@@ -32,11 +32,11 @@ POINTS = (
     "task.after_commit",
     "task.before_yield",
 )
-PATIENCE = 30
+TIMEOUT = 30
 
 
-def run_to_death(forge: Forge, url: str, name: str, failpoints: str, sabotage: str = "none") -> None:
-    with forge.started(WORKER, url, name, failpoints, sabotage) as process:
+def run_to_death(pool: ProcessPool, url: str, name: str, failpoints: str, sabotage: str = "none") -> None:
+    with pool.started(WORKER, url, name, failpoints, sabotage) as process:
         assert process.wait() == -signal.SIGKILL, "the failpoint was never reached"
 
 
@@ -66,12 +66,12 @@ async def finished(url: str, *tasks: Task) -> list[tuple[Task, list[str]]]:
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_killed_at_any_place_the_count_is_exact(forge: Forge, migrated_url: str, point: str) -> None:
+async def test_killed_at_any_place_the_count_is_exact(pool: ProcessPool, migrated_url: str, point: str) -> None:
     """I1: two tasks, so that there is a task to yield to; killed in the middle, then gone on with."""
     first, second = await begun(migrated_url, tasks=2)
 
     # By its third passage a place has been passed in the middle of the work; yields and claims alternate from then on.
-    await asyncio.to_thread(run_to_death, forge, migrated_url, "a", f"{point}=kill@{3 if 'yield' in point else 6}")
+    await asyncio.to_thread(run_to_death, pool, migrated_url, "a", f"{point}=kill@{3 if 'yield' in point else 6}")
     halfway = [await seen(migrated_url, task) for task in (first, second)]
 
     assert 0 < sum(task.done for task in halfway) < 2 * ITEMS
@@ -80,11 +80,11 @@ async def test_killed_at_any_place_the_count_is_exact(forge: Forge, migrated_url
         assert wrong == []
 
 
-async def test_killed_again_and_again_it_still_ends(forge: Forge, migrated_url: str) -> None:
+async def test_killed_again_and_again_it_still_ends(pool: ProcessPool, migrated_url: str) -> None:
     """More crashes than the attempt limit, each after some progress, and no failure."""
     (task,) = await begun(migrated_url)
     for number in range(ATTEMPT_LIMIT + 2):
-        await asyncio.to_thread(run_to_death, forge, migrated_url, f"w{number}", "task.before_commit=kill@3")
+        await asyncio.to_thread(run_to_death, pool, migrated_url, f"w{number}", "task.before_commit=kill@3")
     halfway = await seen(migrated_url, task)
     ((ended, wrong),) = await finished(migrated_url, task)
 
@@ -93,11 +93,11 @@ async def test_killed_again_and_again_it_still_ends(forge: Forge, migrated_url: 
     assert wrong == []
 
 
-async def test_a_chunk_that_kills_its_process_is_given_up_after_five(forge: Forge, migrated_url: str) -> None:
+async def test_a_chunk_that_kills_its_process_is_given_up_after_five(pool: ProcessPool, migrated_url: str) -> None:
     """I10: at most five tries at one place, crashes included."""
     (task,) = await begun(migrated_url)
     for number in range(ATTEMPT_LIMIT):
-        await asyncio.to_thread(run_to_death, forge, migrated_url, f"w{number}", "task.after_effects=kill")
+        await asyncio.to_thread(run_to_death, pool, migrated_url, f"w{number}", "task.after_effects=kill")
     ((ended, wrong),) = await finished(migrated_url, task)
 
     assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, ATTEMPT_LIMIT, 0)
@@ -106,13 +106,13 @@ async def test_a_chunk_that_kills_its_process_is_given_up_after_five(forge: Forg
     assert wrong == []
 
 
-async def _zombie(forge: Forge, url: str, sabotage: str) -> tuple[Task, list[str], bool]:
+async def _zombie(pool: ProcessPool, url: str, sabotage: str) -> tuple[Task, list[str], bool]:
     """Stop a worker in the middle of a chunk, let another take over and work, then let the first one go on."""
     (task,) = await begun(url)
     async with looking(url) as db:
-        with forge.started(WORKER, url, "zombie", "task.after_load=stop@4", sabotage) as zombie:
+        with pool.started(WORKER, url, "zombie", "task.after_load=stop@4", sabotage) as zombie:
             await _until_stopped(zombie.pid)
-            with forge.started(WORKER, url, "heir", "", sabotage) as heir:
+            with pool.started(WORKER, url, "heir", "", sabotage) as heir:
                 await _until_worked(db, task, "heir")
                 zombie.send_signal(signal.SIGCONT)
                 await heir.ended()
@@ -123,7 +123,7 @@ async def _zombie(forge: Forge, url: str, sabotage: str) -> tuple[Task, list[str
 
 
 async def _until_stopped(pid: int) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not _is_stopped(pid):  # noqa: ASYNC110 - another process has no event
             await asyncio.sleep(0.01)
 
@@ -134,7 +134,7 @@ def _is_stopped(pid: int) -> bool:
 
 async def _until_worked(db: Database, task: Task, name: str) -> None:
     sql = "SELECT count(*) FROM test_chunk WHERE task_id = :id AND worker = :worker"
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while (await rows(db, sql, id=task.id, worker=name))[0][0] < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -143,9 +143,9 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /
 
 
 @linux
-async def test_a_worker_that_wakes_after_its_lease_writes_nothing(forge: Forge, postgres_dsn: str) -> None:
+async def test_a_worker_that_wakes_after_its_lease_writes_nothing(pool: ProcessPool, postgres_dsn: str) -> None:
     """I3: a claim that is over lets nothing through."""
-    ended, wrong, both_worked = await _zombie(forge, postgres_dsn, "none")
+    ended, wrong, both_worked = await _zombie(pool, postgres_dsn, "none")
 
     assert both_worked
     assert (ended.state, ended.done) == (State.SUCCEEDED, ITEMS)
@@ -153,18 +153,18 @@ async def test_a_worker_that_wakes_after_its_lease_writes_nothing(forge: Forge, 
 
 
 @linux
-async def test_without_the_fence_the_checker_sees_the_zombie(forge: Forge, postgres_dsn: str) -> None:
+async def test_without_the_fence_the_checker_sees_the_zombie(pool: ProcessPool, postgres_dsn: str) -> None:
     """The sabotage: the same run with statements that forget the epoch must be found wrong."""
-    _, wrong, both_worked = await _zombie(forge, postgres_dsn, "fence")
+    _, wrong, both_worked = await _zombie(pool, postgres_dsn, "fence")
 
     assert both_worked
     assert wrong != []
 
 
-async def test_with_two_transactions_the_checker_sees_the_doubled_effects(forge: Forge, migrated_url: str) -> None:
+async def test_with_two_transactions_the_checker_sees_the_doubled_effects(pool: ProcessPool, migrated_url: str) -> None:
     """The sabotage: effects committed before their checkpoint are done again after a crash in between."""
     (task,) = await begun(migrated_url)
-    await asyncio.to_thread(run_to_death, forge, migrated_url, "a", "test.between=kill@5", "split")
+    await asyncio.to_thread(run_to_death, pool, migrated_url, "a", "test.between=kill@5", "split")
     ((ended, wrong),) = await finished(migrated_url, task)
 
     assert ended.state is State.SUCCEEDED
@@ -172,11 +172,11 @@ async def test_with_two_transactions_the_checker_sees_the_doubled_effects(forge:
 
 
 @pytest.mark.chaos
-async def test_an_uncounted_lease_expiry_would_be_seen(forge: Forge, sqlite_url: str) -> None:
+async def test_an_uncounted_lease_expiry_would_be_seen(pool: ProcessPool, sqlite_url: str) -> None:
     """The sabotage: if a lease expiry were no failed attempt, the test of five attempts would find the task active."""
     (task,) = await begun(sqlite_url)
     for number in range(ATTEMPT_LIMIT):
-        await asyncio.to_thread(run_to_death, forge, sqlite_url, f"w{number}", "task.after_effects=kill")
+        await asyncio.to_thread(run_to_death, pool, sqlite_url, f"w{number}", "task.after_effects=kill")
         async with looking(sqlite_url) as db:
             await run_sql(db, "UPDATE task SET failed_attempts = 0")
 
@@ -186,15 +186,15 @@ async def test_an_uncounted_lease_expiry_would_be_seen(forge: Forge, sqlite_url:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-async def test_nodes_that_die_beside_each_other(forge: Forge, postgres_dsn: str) -> None:
+async def test_nodes_that_die_beside_each_other(pool: ProcessPool, postgres_dsn: str) -> None:
     """Three nodes on one database; each is killed from outside again and again, and another one starts."""
     tasks = await begun(postgres_dsn, tasks=6)
     dice = random.Random(1)  # noqa: S311
     async with looking(postgres_dsn) as db:
         for number in range(12):
             with (
-                forge.started(WORKER, postgres_dsn, f"a{number}") as a,
-                forge.started(WORKER, postgres_dsn, f"b{number}") as b,
+                pool.started(WORKER, postgres_dsn, f"a{number}") as a,
+                pool.started(WORKER, postgres_dsn, f"b{number}") as b,
             ):
                 for process in (a, b):
                     await asyncio.to_thread(process.wait_until_up)

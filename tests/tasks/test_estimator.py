@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.kit import ORG, Counting, Scene, new_task, run_sql, start
+from tasks.kit import ORG, Counting, Environment, new_task, run_sql, start
 from tidings.clock import SystemClock
 from tidings.core.dry_run import Estimate
 from tidings.model.task import KINDS
@@ -16,16 +16,16 @@ UNKNOWN = "endpoint.unknown"
 
 
 @pytest.mark.parametrize("handlers", [{}, {UNKNOWN: Counting()}])
-async def test_an_unknown_kind_has_no_estimate(scene: Scene, handlers: dict[str, Counting]) -> None:
+async def test_an_unknown_kind_has_no_estimate(env: Environment, handlers: dict[str, Counting]) -> None:
     await run_sql(
-        scene.db,
+        env.db,
         "INSERT INTO application (id, org_id, name, metadata, created_at, updated_at, routed_at)"
         " VALUES ('app_1', :org, 'A', '{}', 1, 1, 1)",
         org=ORG,
     )
-    task = replace(await start(scene.services, new_task(10)), kind=UNKNOWN)
+    task = replace(await start(env.services, new_task(10)), kind=UNKNOWN)
 
-    estimate = await Estimator(scene.db, SystemClock(), handlers).estimate(task)
+    estimate = await Estimator(env.db, SystemClock(), handlers).estimate(task)
 
     assert Estimate(UNKNOWN, None, exact=False, estimate_seconds=None, sample=()) == estimate
 

@@ -69,12 +69,12 @@ def test_it_is_nearly_reached(rate: int) -> None:
 async def test_a_replay_keeps_its_rate(db: Database) -> None:
     world = await a_world(db)
     for number in range(400):
-        world.past.message(at(5) + number)
-    await world.past.write(world.db)
+        world.seed.message(at(5) + number)
+    await world.seed.write(world.db)
     clock = world.services.clock
     begun = clock.monotonic()
     async with world.working(replace(QUICK, backlog=0, slice_seconds=0.3)):
-        task = await world.begin(resending.replay, world.past.app, _chosen(world))
+        task = await world.begin(resending.replay, world.seed.app, _chosen(world))
         while (held := await reread(world.db, task.id)).state in (State.QUEUED, State.RUNNING):
             sent = held.counters.get("messagesSent", 0)
             assert sent <= 150 * (clock.monotonic() - begun)
@@ -86,7 +86,7 @@ async def test_a_replay_keeps_its_rate(db: Database) -> None:
 def _chosen(world: World) -> ReplayRequest:
     return ReplayRequest(
         which=ReplayScope.MISSING,
-        endpoint_ref=world.past.endpoint_id,
+        endpoint_ref=world.seed.endpoint_id,
         since=at(10),
         until=None,
         filters=ReplayFilters(),

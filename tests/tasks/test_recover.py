@@ -14,7 +14,7 @@ from itertools import accumulate
 import pytest
 
 from tasks.kit import QUICK, database, explained, reread, rows, run_sql, services_of, until, working
-from tasks.outage import DELIVERED, FAILED, Past, an_endpoint, deliver, lease_all, sent_again
+from tasks.seed_data import DELIVERED, FAILED, SeedData, an_endpoint, deliver, lease_all, sent_again
 from tidings import ids
 from tidings.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
 from tidings.core import tasks as use_cases
@@ -36,11 +36,11 @@ FREE = replace(QUICK, backlog=0)
 
 
 @dataclass
-class Scene:
-    """A database, an endpoint with a past, and who works there."""
+class Environment:
+    """A database, an endpoint with a seed, and who works there."""
 
     db: Database
-    past: Past
+    seed: SeedData
     services: Services
 
     async def recover(self, since: int, until_: int | None = None) -> Task:
@@ -52,9 +52,9 @@ class Scene:
             return Answer(202)
 
         wanted = use_cases.Recovery(
-            endpoint_ref=self.past.endpoint_id, since=since, until=until_, created_by=self.past.app.id
+            endpoint_ref=self.seed.endpoint_id, since=since, until=until_, created_by=self.seed.app.id
         )
-        await use_cases.recover(self.services, self.past.app, wanted, idempotency_key=None, render=render)
+        await use_cases.recover(self.services, self.seed.app, wanted, idempotency_key=None, render=render)
         return started[-1]
 
     async def recovered(self, since: int, until_: int | None = None, limits: RunnerLimits = FREE) -> Task:
@@ -71,9 +71,9 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(migrated_url: str) -> AsyncIterator[Scene]:
+async def env(migrated_url: str) -> AsyncIterator[Environment]:
     async with database(migrated_url) as db:
-        yield Scene(db, await an_endpoint(db, NOW - 20 * DAY), services_of(db))
+        yield Environment(db, await an_endpoint(db, NOW - 20 * DAY), services_of(db))
 
 
 def _attempts(made: int, ends: int, dice: random.Random) -> tuple[list[int], int | None]:
@@ -85,22 +85,22 @@ def _attempts(made: int, ends: int, dice: random.Random) -> tuple[list[int], int
 
 
 def _suffer(
-    past: Past, messages: int, spread_ms: int, age_ms: int, *, schedule: bool
+    seed: SeedData, messages: int, spread_ms: int, age_ms: int, *, schedule: bool
 ) -> tuple[set[str], dict[str, int]]:
     """Let messages fail during an outage, and some get through; return who failed, and what is still due."""
-    dice = random.Random(messages + spread_ms)  # noqa: S311 - a past, not a secret
+    dice = random.Random(messages + spread_ms)  # noqa: S311 - a seed, not a secret
     failed: set[str] = set()
     due: dict[str, int] = {}
     for number in range(messages):
         made = NOW - age_ms + number * spread_ms // messages
         timestamps, next_at = _attempts(made, NOW, dice) if schedule else ([made + 50], None)
-        msg_id = past.message(made, *((timestamp, FAILED) for timestamp in timestamps))
+        msg_id = seed.message(made, *((timestamp, FAILED) for timestamp in timestamps))
         failed.add(msg_id)
         if next_at is not None:
-            past.schedule(msg_id, next_at, len(timestamps))
+            seed.schedule(msg_id, next_at, len(timestamps))
             due[msg_id] = next_at
         if number % 5 == 0:  # one in between that got through at the second attempt
-            past.message(made, (made + 60, FAILED), (made + 70, DELIVERED))
+            seed.message(made, (made + 60, FAILED), (made + 70, DELIVERED))
     return failed, due
 
 
@@ -116,131 +116,131 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_all_that_failed_is_sent_again_once(scene: Scene, case: tuple[int, int, int, bool]) -> None:
+async def test_all_that_failed_is_sent_again_once(env: Environment, case: tuple[int, int, int, bool]) -> None:
     messages, spread_ms, age_ms, schedule = case
-    failed, due = _suffer(scene.past, messages, spread_ms, age_ms, schedule=schedule)
-    attempts = len(scene.past.attempts)
-    await scene.past.write(scene.db)
+    failed, due = _suffer(env.seed, messages, spread_ms, age_ms, schedule=schedule)
+    attempts = len(env.seed.attempts)
+    await env.seed.write(env.db)
 
-    task = await scene.recovered(NOW - age_ms - MINUTE)
+    task = await env.recovered(NOW - age_ms - MINUTE)
 
-    again = await sent_again(scene.db, task.id)
+    again = await sent_again(env.db, task.id)
     assert set(again) == failed
     assert len(again) == len(failed) == task.counters["messagesSent"]
     assert (task.state, task.done, task.skipped) == (State.SUCCEEDED, attempts, 0)
     assert (task.total, task.total_exact) == (attempts, True)
-    kept = await rows(scene.db, "SELECT msg_id, retry_at FROM delivery WHERE retry_at IS NOT NULL")
+    kept = await rows(env.db, "SELECT msg_id, retry_at FROM delivery WHERE retry_at IS NOT NULL")
     assert {row[0]: row[1] for row in kept} == due
-    assert await rows(scene.db, "SELECT DISTINCT lane, manual FROM delivery WHERE task_id IS NOT NULL") == [(1, 1)]
+    assert await rows(env.db, "SELECT DISTINCT lane, manual FROM delivery WHERE task_id IS NOT NULL") == [(1, 1)]
 
 
-async def test_what_is_being_sent_is_left_to_its_sender_and_noted(scene: Scene) -> None:
-    failed, _ = _suffer(scene.past, 50, HOUR, HOUR, schedule=True)
-    await scene.past.write(scene.db)
-    await lease_all(scene.db, lease=77)
+async def test_what_is_being_sent_is_left_to_its_sender_and_noted(env: Environment) -> None:
+    failed, _ = _suffer(env.seed, 50, HOUR, HOUR, schedule=True)
+    await env.seed.write(env.db)
+    await lease_all(env.db, lease=77)
 
-    task = await scene.recovered(NOW - 2 * HOUR)
+    task = await env.recovered(NOW - 2 * HOUR)
 
     assert task.counters == {"messagesSent": len(failed)}
-    assert await rows(scene.db, "SELECT DISTINCT lease, again FROM delivery") == [(77, 1)]
+    assert await rows(env.db, "SELECT DISTINCT lease, again FROM delivery") == [(77, 1)]
 
 
-async def test_what_gets_through_meanwhile_is_not_sent_again(scene: Scene) -> None:
+async def test_what_gets_through_meanwhile_is_not_sent_again(env: Environment) -> None:
     """Sends settle beside the task: in the end each message has either been delivered or is to be sent, never both."""
-    failed, due = _suffer(scene.past, 400, HOUR, HOUR, schedule=True)
-    await scene.past.write(scene.db)
-    await lease_all(scene.db, lease=77)
+    failed, due = _suffer(env.seed, 400, HOUR, HOUR, schedule=True)
+    await env.seed.write(env.db)
+    await lease_all(env.db, lease=77)
     lucky = sorted(due)[::2]
 
     async def settle() -> None:
         for at in range(0, len(lucky), 10):
-            await deliver(scene.db, scene.past, lucky[at : at + 10], lease=77)
+            await deliver(env.db, env.seed, lucky[at : at + 10], lease=77)
 
-    async with scene.working(replace(FREE, chunk_rows=40)):
-        task = await scene.recover(NOW - 2 * HOUR)
-        await asyncio.gather(settle(), until(scene.db, task.id))
+    async with env.working(replace(FREE, chunk_rows=40)):
+        task = await env.recover(NOW - 2 * HOUR)
+        await asyncio.gather(settle(), until(env.db, task.id))
 
-    waiting = {row[0] for row in await rows(scene.db, "SELECT msg_id FROM delivery")}
+    waiting = {row[0] for row in await rows(env.db, "SELECT msg_id FROM delivery")}
     assert waiting == failed - set(lucky)
 
 
-async def test_only_the_window_counts(scene: Scene) -> None:
-    past = scene.past
-    past.message(NOW - 10 * HOUR, (NOW - 10 * HOUR, FAILED))
-    inside = past.message(NOW - 5 * HOUR, (NOW - 10 * HOUR, FAILED), (NOW - 5 * HOUR, FAILED), (NOW - 4 * HOUR, FAILED))
-    at_since = past.message(NOW - 6 * HOUR, (NOW - 6 * HOUR, FAILED))
-    past.message(NOW - 2 * HOUR, (NOW - 2 * HOUR, FAILED))
-    past.message(NOW - 5 * HOUR, (NOW - 5 * HOUR, FAILED), (NOW - HOUR, DELIVERED))
-    await past.write(scene.db)
+async def test_only_the_window_counts(env: Environment) -> None:
+    seed = env.seed
+    seed.message(NOW - 10 * HOUR, (NOW - 10 * HOUR, FAILED))
+    inside = seed.message(NOW - 5 * HOUR, (NOW - 10 * HOUR, FAILED), (NOW - 5 * HOUR, FAILED), (NOW - 4 * HOUR, FAILED))
+    at_since = seed.message(NOW - 6 * HOUR, (NOW - 6 * HOUR, FAILED))
+    seed.message(NOW - 2 * HOUR, (NOW - 2 * HOUR, FAILED))
+    seed.message(NOW - 5 * HOUR, (NOW - 5 * HOUR, FAILED), (NOW - HOUR, DELIVERED))
+    await seed.write(env.db)
 
-    task = await scene.recovered(NOW - 6 * HOUR, NOW - 2 * HOUR)
+    task = await env.recovered(NOW - 6 * HOUR, NOW - 2 * HOUR)
 
-    assert await sent_again(scene.db, task.id) == sorted([inside, at_since])
+    assert await sent_again(env.db, task.id) == sorted([inside, at_since])
 
 
-async def test_the_attempts_it_causes_lie_behind_its_range(scene: Scene) -> None:
+async def test_the_attempts_it_causes_lie_behind_its_range(env: Environment) -> None:
     """A message whose re-sending fails while the task is under way does not come round again."""
-    failed, _ = _suffer(scene.past, 60, HOUR, HOUR, schedule=False)
-    await scene.past.write(scene.db)
-    async with scene.working(replace(QUICK, chunk_rows=10, backlog=20)):
-        task = await scene.recover(NOW - 2 * HOUR)
+    failed, _ = _suffer(env.seed, 60, HOUR, HOUR, schedule=False)
+    await env.seed.write(env.db)
+    async with env.working(replace(QUICK, chunk_rows=10, backlog=20)):
+        task = await env.recover(NOW - 2 * HOUR)
         for _ in range(10):
-            await _until_sent(scene, task, 20)
-            if (await reread(scene.db, task.id)).state is State.SUCCEEDED:
+            await _until_sent(env, task, 20)
+            if (await reread(env.db, task.id)).state is State.SUCCEEDED:
                 break
-            for msg_id in await sent_again(scene.db, task.id):
-                scene.past.attempts.append((msg_id, _fresh_attempt(scene), FAILED))
-            await scene.past.write(scene.db)
-            await run_sql(scene.db, "DELETE FROM delivery")
-        ended = await until(scene.db, task.id)
+            for msg_id in await sent_again(env.db, task.id):
+                env.seed.attempts.append((msg_id, _fresh_attempt(env), FAILED))
+            await env.seed.write(env.db)
+            await run_sql(env.db, "DELETE FROM delivery")
+        ended = await until(env.db, task.id)
 
     assert ended.counters == {"messagesSent": len(failed)}
 
 
-def _fresh_attempt(scene: Scene) -> str:
-    return ids.new(ids.ATTEMPT, scene.services.clock.now())
+def _fresh_attempt(env: Environment) -> str:
+    return ids.new(ids.ATTEMPT, env.services.clock.now())
 
 
-async def _until_sent(scene: Scene, task: Task, number: int) -> None:
+async def _until_sent(env: Environment, task: Task, number: int) -> None:
     """Wait until the task has reached its backlog, or its end."""
     async with asyncio.timeout(20):
-        while len(await sent_again(scene.db, task.id)) < number:
-            if (await reread(scene.db, task.id)).state is State.SUCCEEDED:
+        while len(await sent_again(env.db, task.id)) < number:
+            if (await reread(env.db, task.id)).state is State.SUCCEEDED:
                 return
             await asyncio.sleep(0.005)
 
 
-async def test_a_message_without_its_payload_is_skipped_and_told(scene: Scene) -> None:
-    kept = scene.past.message(NOW - HOUR, (NOW - HOUR, FAILED))
-    purged = scene.past.message(NOW - HOUR, (NOW - HOUR, FAILED), (NOW - MINUTE, FAILED), payload=None)
-    scene.past.attempts.append(("msg_expired", _fresh_attempt(scene), FAILED))
-    await scene.past.write(scene.db)
+async def test_a_message_without_its_payload_is_skipped_and_told(env: Environment) -> None:
+    kept = env.seed.message(NOW - HOUR, (NOW - HOUR, FAILED))
+    purged = env.seed.message(NOW - HOUR, (NOW - HOUR, FAILED), (NOW - MINUTE, FAILED), payload=None)
+    env.seed.attempts.append(("msg_expired", _fresh_attempt(env), FAILED))
+    await env.seed.write(env.db)
 
-    task = await scene.recovered(NOW - 2 * HOUR)
+    task = await env.recovered(NOW - 2 * HOUR)
 
-    assert await sent_again(scene.db, task.id) == [kept]
+    assert await sent_again(env.db, task.id) == [kept]
     assert (task.done, task.skipped, task.counters) == (2, 2, {"messagesSent": 1})
-    async with scene.db.read() as read:
+    async with env.db.read() as read:
         skipped = await tasks.skipped_items(read, task.id)
     assert sorted(skipped) == sorted([(purged, kind.PAYLOAD_GONE), ("msg_expired", kind.PAYLOAD_GONE)])
 
 
-async def test_there_may_be_nothing_to_do(scene: Scene) -> None:
-    task = await scene.recovered(NOW - HOUR)
+async def test_there_may_be_nothing_to_do(env: Environment) -> None:
+    task = await env.recovered(NOW - HOUR)
 
     assert (task.state, task.done, task.total, task.progress.percent) == (State.SUCCEEDED, 0, 0, 100.0)
 
 
-async def test_another_endpoint_is_left_alone(scene: Scene) -> None:
-    other = await an_endpoint(scene.db, NOW - DAY)
+async def test_another_endpoint_is_left_alone(env: Environment) -> None:
+    other = await an_endpoint(env.db, NOW - DAY)
     msg_id = other.message(NOW - HOUR, (NOW - HOUR, FAILED))
-    scene.past.attempts.append((msg_id, _fresh_attempt(scene), DELIVERED))
-    await other.write(scene.db)
-    await scene.past.write(scene.db)
+    env.seed.attempts.append((msg_id, _fresh_attempt(env), DELIVERED))
+    await other.write(env.db)
+    await env.seed.write(env.db)
 
-    task = await Scene(scene.db, other, scene.services).recovered(NOW - 2 * HOUR)
+    task = await Environment(env.db, other, env.services).recovered(NOW - 2 * HOUR)
 
-    assert await sent_again(scene.db, task.id) == [msg_id]
+    assert await sent_again(env.db, task.id) == [msg_id]
 
 
 @pytest.mark.parametrize(
@@ -251,15 +251,15 @@ async def test_another_endpoint_is_left_alone(scene: Scene) -> None:
         ("UPDATE application SET deleted_at = 1", "endpoint_deleted"),
     ],
 )
-async def test_it_ends_for_good_when_nobody_receives_any_more(scene: Scene, change: str, code: str) -> None:
-    _suffer(scene.past, 60, HOUR, HOUR, schedule=False)
-    await scene.past.write(scene.db)
-    async with scene.working(replace(QUICK, chunk_rows=10, backlog=20)):
-        task = await scene.recover(NOW - 2 * HOUR)
-        await _until_sent(scene, task, 20)
-        await run_sql(scene.db, change)
-        await run_sql(scene.db, "DELETE FROM delivery")
-        ended = await until(scene.db, task.id)
+async def test_it_ends_for_good_when_nobody_receives_any_more(env: Environment, change: str, code: str) -> None:
+    _suffer(env.seed, 60, HOUR, HOUR, schedule=False)
+    await env.seed.write(env.db)
+    async with env.working(replace(QUICK, chunk_rows=10, backlog=20)):
+        task = await env.recover(NOW - 2 * HOUR)
+        await _until_sent(env, task, 20)
+        await run_sql(env.db, change)
+        await run_sql(env.db, "DELETE FROM delivery")
+        ended = await until(env.db, task.id)
 
     assert ended.state is State.FAILED
     assert ended.error is not None
@@ -267,63 +267,63 @@ async def test_it_ends_for_good_when_nobody_receives_any_more(scene: Scene, chan
     assert ended.counters == {"messagesSent": 20}
 
 
-async def test_a_backlog_holds_the_task_up_until_half_of_it_is_gone(scene: Scene) -> None:
-    _suffer(scene.past, 100, HOUR, HOUR, schedule=False)
-    await scene.past.write(scene.db)
-    async with scene.working(replace(QUICK, chunk_rows=7, backlog=20)):
-        task = await scene.recover(NOW - 2 * HOUR)
-        await _until_sent(scene, task, 20)
-        held = await reread(scene.db, task.id)
+async def test_a_backlog_holds_the_task_up_until_half_of_it_is_gone(env: Environment) -> None:
+    _suffer(env.seed, 100, HOUR, HOUR, schedule=False)
+    await env.seed.write(env.db)
+    async with env.working(replace(QUICK, chunk_rows=7, backlog=20)):
+        task = await env.recover(NOW - 2 * HOUR)
+        await _until_sent(env, task, 20)
+        held = await reread(env.db, task.id)
         assert (held.state, held.counters) == (State.RUNNING, {"messagesSent": 20})
         rest = 100
         while rest > 0:
-            await run_sql(scene.db, "DELETE FROM delivery")
+            await run_sql(env.db, "DELETE FROM delivery")
             rest -= 20
             if rest > 0:
-                await _until_sent(scene, task, 20)
-                assert len(await sent_again(scene.db, task.id)) <= 20
-        ended = await until(scene.db, task.id)
+                await _until_sent(env, task, 20)
+                assert len(await sent_again(env.db, task.id)) <= 20
+        ended = await until(env.db, task.id)
 
     assert ended.counters == {"messagesSent": 100}
 
 
-async def test_a_cancel_stops_it_and_withdraws_what_is_not_sent_yet(scene: Scene) -> None:
-    _suffer(scene.past, 100, HOUR, HOUR, schedule=True)
-    await scene.past.write(scene.db)
-    scheduled = await rows(scene.db, "SELECT msg_id, due_at FROM delivery ORDER BY msg_id")
-    async with scene.working(replace(QUICK, chunk_rows=10, backlog=20)):
-        task = await scene.recover(NOW - 2 * HOUR)
-        await _until_sent(scene, task, 20)
-        cancelled = await use_cases.cancel(scene.services, Principal(scene.past.app.org_id), task.id)
+async def test_a_cancel_stops_it_and_withdraws_what_is_not_sent_yet(env: Environment) -> None:
+    _suffer(env.seed, 100, HOUR, HOUR, schedule=True)
+    await env.seed.write(env.db)
+    scheduled = await rows(env.db, "SELECT msg_id, due_at FROM delivery ORDER BY msg_id")
+    async with env.working(replace(QUICK, chunk_rows=10, backlog=20)):
+        task = await env.recover(NOW - 2 * HOUR)
+        await _until_sent(env, task, 20)
+        cancelled = await use_cases.cancel(env.services, Principal(env.seed.app.org_id), task.id)
 
     assert cancelled.state is State.CANCELLED
     assert cancelled.counters == {"messagesSent": 20, "withdrawn": 20}
-    assert await sent_again(scene.db, task.id) == []
-    assert await rows(scene.db, "SELECT msg_id, due_at FROM delivery ORDER BY msg_id") == scheduled
+    assert await sent_again(env.db, task.id) == []
+    assert await rows(env.db, "SELECT msg_id, due_at FROM delivery ORDER BY msg_id") == scheduled
 
 
-async def test_delivery_is_woken_after_each_chunk(scene: Scene) -> None:
+async def test_delivery_is_woken_after_each_chunk(env: Environment) -> None:
     woken: list[str] = []
     wake = Wake(deliveries=woken.extend)
-    _suffer(scene.past, 30, HOUR, HOUR, schedule=False)
-    await scene.past.write(scene.db)
+    _suffer(env.seed, 30, HOUR, HOUR, schedule=False)
+    await env.seed.write(env.db)
 
-    await Scene(scene.db, scene.past, services_of(scene.db, wake=wake)).recovered(
+    await Environment(env.db, env.seed, services_of(env.db, wake=wake)).recovered(
         NOW - 2 * HOUR, limits=replace(FREE, chunk_rows=10)
     )
 
-    assert set(woken) == {scene.past.endpoint_id}
+    assert set(woken) == {env.seed.endpoint_id}
     assert len(woken) >= 3
 
 
-async def test_two_recoveries_of_one_endpoint_run_one_after_the_other(scene: Scene) -> None:
-    failed, _ = _suffer(scene.past, 50, HOUR, HOUR, schedule=False)
-    await scene.past.write(scene.db)
-    first = await scene.recover(NOW - 2 * HOUR)
-    second = await scene.recover(NOW - 2 * HOUR)
+async def test_two_recoveries_of_one_endpoint_run_one_after_the_other(env: Environment) -> None:
+    failed, _ = _suffer(env.seed, 50, HOUR, HOUR, schedule=False)
+    await env.seed.write(env.db)
+    first = await env.recover(NOW - 2 * HOUR)
+    second = await env.recover(NOW - 2 * HOUR)
 
-    async with scene.working(replace(FREE, chunk_rows=5)):
-        both = [await until(scene.db, task.id) for task in (first, second)]
+    async with env.working(replace(FREE, chunk_rows=5)):
+        both = [await until(env.db, task.id) for task in (first, second)]
 
     assert [task.counters for task in both] == [{"messagesSent": len(failed)}] * 2
     assert both[0].finished_at is not None
@@ -331,13 +331,13 @@ async def test_two_recoveries_of_one_endpoint_run_one_after_the_other(scene: Sce
     assert both[0].finished_at <= both[1].started_at
 
 
-async def test_a_big_range_is_estimated(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_big_range_is_estimated(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kind, "COUNTED_AT_MOST", 50)
-    _suffer(scene.past, 400, HOUR, HOUR, schedule=False)
-    attempts = len(scene.past.attempts)
-    await scene.past.write(scene.db)
+    _suffer(env.seed, 400, HOUR, HOUR, schedule=False)
+    attempts = len(env.seed.attempts)
+    await env.seed.write(env.db)
 
-    task = await scene.recovered(NOW - HOUR)
+    task = await env.recovered(NOW - HOUR)
 
     assert task.total is not None
     assert not task.total_exact
@@ -348,14 +348,14 @@ async def test_a_big_range_is_estimated(scene: Scene, monkeypatch: pytest.Monkey
 async def test_on_postgresql_the_range_closes_when_older_transactions_have_ended(postgres_dsn: str) -> None:
     """A failure that commits late, with an id before others, is not passed over."""
     async with database(postgres_dsn) as db:
-        scene = Scene(db, await an_endpoint(db, NOW - DAY), services_of(db))
-        late = scene.past.message(NOW - HOUR, (NOW - HOUR, FAILED))
-        async with scene.working(FREE):
+        env = Environment(db, await an_endpoint(db, NOW - DAY), services_of(db))
+        late = env.seed.message(NOW - HOUR, (NOW - HOUR, FAILED))
+        async with env.working(FREE):
             async with db.write() as tx:
-                await scene.past.write_in(tx)
-                scene.past.message(NOW - MINUTE, (NOW - MINUTE, FAILED))
-                await scene.past.write(db)
-                task = await scene.recover(NOW - 2 * HOUR)
+                await env.seed.write_in(tx)
+                env.seed.message(NOW - MINUTE, (NOW - MINUTE, FAILED))
+                await env.seed.write(db)
+                task = await env.recover(NOW - 2 * HOUR)
                 held = await until(db, task.id, State.RUNNING)
                 assert held.cursor is None
             ended = await until(db, task.id)
@@ -364,31 +364,31 @@ async def test_on_postgresql_the_range_closes_when_older_transactions_have_ended
         assert late in await sent_again(db, task.id)
 
 
-async def test_every_probe_goes_through_an_index(scene: Scene) -> None:
+async def test_every_probe_goes_through_an_index(env: Environment) -> None:
     """With and without statistics: no walk over a table, none over all attempts of the endpoint."""
-    _suffer(scene.past, 3_000, HOUR, HOUR, schedule=True)
-    await scene.past.write(scene.db)
+    _suffer(env.seed, 3_000, HOUR, HOUR, schedule=True)
+    await env.seed.write(env.db)
     some: dict[str, str | int] = {
-        "endpoint": scene.past.endpoint_id,
+        "endpoint": env.seed.endpoint_id,
         "lower": "atmpt_0",
         "first": "atmpt_0",
         "end": "atmpt_z",
         "limit": 100,
     }
-    messages = [row[0] for row in await rows(scene.db, "SELECT id FROM message LIMIT 50")]
+    messages = [row[0] for row in await rows(env.db, "SELECT id FROM message LIMIT 50")]
     target = replays.ReplayTarget("ep_1", "app_1", "org_1", "qtask_1", NOW)
     for analyzed in (False, True):
         if analyzed:
-            await run_sql(scene.db, "ANALYZE")
-        scan = await explained(scene.db, recovery._SCAN, **some)  # noqa: SLF001
-        look = await explained(scene.db, replays._SEND_FAILED.any, msgs=messages, **target.values)  # noqa: SLF001
-        newest = await explained(scene.db, recovery._HIGH_WATER_MARK, endpoint="ep_1")  # noqa: SLF001
+            await run_sql(env.db, "ANALYZE")
+        scan = await explained(env.db, recovery._SCAN, **some)  # noqa: SLF001
+        look = await explained(env.db, replays._SEND_FAILED.any, msgs=messages, **target.values)  # noqa: SLF001
+        newest = await explained(env.db, recovery._HIGH_WATER_MARK, endpoint="ep_1")  # noqa: SLF001
         for plan in (scan, look, newest):
             assert "Seq Scan on attempt" not in plan, plan
             assert "Seq Scan on message" not in plan, plan
             assert "SCAN attempt" not in plan, plan
             assert "SCAN message" not in plan, plan
-        probe = "SEARCH other USING" if scene.db.dialect is Dialect.SQLITE else "Index Cond: (msg_id = "
+        probe = "SEARCH other USING" if env.db.dialect is Dialect.SQLITE else "Index Cond: (msg_id = "
         assert probe in scan.replace(")::text", "").replace("((", "("), scan
 
 
@@ -397,12 +397,12 @@ def test_the_registry_knows_it() -> None:
 
 
 @pytest.mark.chaos
-async def test_100_000_within_ten_seconds(scene: Scene) -> None:
-    failed, _ = _suffer(scene.past, 100_000, HOUR, HOUR, schedule=False)
-    await scene.past.write(scene.db)
-    begun = scene.services.clock.monotonic()
+async def test_100_000_within_ten_seconds(env: Environment) -> None:
+    failed, _ = _suffer(env.seed, 100_000, HOUR, HOUR, schedule=False)
+    await env.seed.write(env.db)
+    begun = env.services.clock.monotonic()
 
-    task = await scene.recovered(NOW - 2 * HOUR)
+    task = await env.recovered(NOW - 2 * HOUR)
 
     assert task.counters == {"messagesSent": len(failed)}
-    assert scene.services.clock.monotonic() - begun < 10
+    assert env.services.clock.monotonic() - begun < 10

@@ -14,7 +14,7 @@ from tasks.kit import (
     QUICK,
     TENS,
     Counting,
-    Scene,
+    Environment,
     events_of,
     new_task,
     reread,
@@ -37,43 +37,43 @@ PRINCIPAL = Principal(ORG)
 # --- to the end
 
 
-async def test_a_task_is_done_to_its_end(scene: Scene) -> None:
-    async with scene.working():
-        task = await start(scene.services, new_task(2_500))
-        ended = await until(scene.db, task.id)
+async def test_a_task_is_done_to_its_end(env: Environment) -> None:
+    async with env.working():
+        task = await start(env.services, new_task(2_500))
+        ended = await until(env.db, task.id)
 
     assert ended.state is State.SUCCEEDED
     assert (ended.done, ended.skipped, ended.total, ended.counters) == (2_500, 0, 2_500, {"counted": 2_500})
     assert ended.rate > 0
-    assert await wrongs(scene.db, ended) == []
-    assert await events_of(scene.db, ended) == ["created", "succeeded"]
+    assert await wrongs(env.db, ended) == []
+    assert await events_of(env.db, ended) == ["created", "succeeded"]
 
 
-async def test_a_task_that_was_there_before_the_runner_is_found(scene: Scene) -> None:
-    task = await start(scene.services, new_task(10))
+async def test_a_task_that_was_there_before_the_runner_is_found(env: Environment) -> None:
+    task = await start(env.services, new_task(10))
 
-    assert (await scene.done(task)).state is State.SUCCEEDED
+    assert (await env.done(task)).state is State.SUCCEEDED
 
 
-async def test_a_task_of_nothing_ends_too(scene: Scene) -> None:
-    ended = await scene.done(await start(scene.services, new_task(0)))
+async def test_a_task_of_nothing_ends_too(env: Environment) -> None:
+    ended = await env.done(await start(env.services, new_task(0)))
 
     assert (ended.state, ended.done) == (State.SUCCEEDED, 0)
 
 
-async def test_what_cannot_be_done_is_skipped_and_told_up_to_a_hundred(scene: Scene) -> None:
-    ended = await scene.done(await start(scene.services, new_task(400, skip=2)), limits=replace(QUICK, chunk_rows=30))
+async def test_what_cannot_be_done_is_skipped_and_told_up_to_a_hundred(env: Environment) -> None:
+    ended = await env.done(await start(env.services, new_task(400, skip=2)), limits=replace(QUICK, chunk_rows=30))
 
     assert (ended.state, ended.done, ended.skipped) == (State.SUCCEEDED, 200, 200)
-    async with scene.db.read() as read:
+    async with env.db.read() as read:
         told = await tasks.skipped_items(read, ended.id, limit=1_000)
     assert len(told) == 100
     assert set(told) <= {(str(item), "odd") for item in range(2, 401, 2)}
 
 
-async def test_an_operators_cap_bounds_a_chunk(scene: Scene) -> None:
+async def test_an_operators_cap_bounds_a_chunk(env: Environment) -> None:
     handler = Counting()
-    await scene.done(await start(scene.services, new_task(95)), handler, limits=TENS)
+    await env.done(await start(env.services, new_task(95)), handler, limits=TENS)
 
     assert max(size for _, size in handler.seen) == 10
 
@@ -81,21 +81,21 @@ async def test_an_operators_cap_bounds_a_chunk(scene: Scene) -> None:
 # --- failures
 
 
-async def test_a_poisoned_item_fails_the_task_after_five_tries(scene: Scene) -> None:
+async def test_a_poisoned_item_fails_the_task_after_five_tries(env: Environment) -> None:
     """I10."""
-    ended = await scene.done(await start(scene.services, new_task(100, poison=25)), limits=TENS)
+    ended = await env.done(await start(env.services, new_task(100, poison=25)), limits=TENS)
 
     assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, 5, 20)
     assert ended.error is not None
     assert (ended.error.code, ended.error.detail) == ("internal", "A chunk of the task failed with ZeroDivisionError.")
-    assert await wrongs(scene.db, ended) == []
-    assert await events_of(scene.db, ended) == ["created", *["struck"] * 4, "failed"]
+    assert await wrongs(env.db, ended) == []
+    assert await events_of(env.db, ended) == ["created", *["struck"] * 4, "failed"]
 
 
 async def test_a_failure_is_logged_as_an_error_and_what_is_tried_again_as_a_warning(
-    scene: Scene, caplog: pytest.LogCaptureFixture
+    env: Environment, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ended = await scene.done(await start(scene.services, new_task(100, poison=25, app="app_1")), limits=TENS)
+    ended = await env.done(await start(env.services, new_task(100, poison=25, app="app_1")), limits=TENS)
 
     told = [each for each in caplog.records if each.getMessage().startswith(f"task {ended.id}: ")]
     assert ["WARNING"] * 4 + ["ERROR"] == [each.levelname for each in told if "internal" in each.getMessage()]
@@ -105,21 +105,21 @@ async def test_a_failure_is_logged_as_an_error_and_what_is_tried_again_as_a_warn
     assert "detail=A chunk of the task failed with ZeroDivisionError." in told[-1].getMessage()
 
 
-async def test_a_failed_task_is_retried_from_where_it_failed(scene: Scene) -> None:
-    failed = await scene.done(await start(scene.services, new_task(100, poison=25)), limits=TENS)
-    await run_sql(scene.db, "UPDATE task SET args = :args", args=new_task(100).args)
+async def test_a_failed_task_is_retried_from_where_it_failed(env: Environment) -> None:
+    failed = await env.done(await start(env.services, new_task(100, poison=25)), limits=TENS)
+    await run_sql(env.db, "UPDATE task SET args = :args", args=new_task(100).args)
 
-    async with scene.working(limits=TENS):
-        retried = await use_cases.retry(scene.services, PRINCIPAL, failed.id)
+    async with env.working(limits=TENS):
+        retried = await use_cases.retry(env.services, PRINCIPAL, failed.id)
         assert (retried.failed_attempts, retried.error, retried.finished_at) == (0, None, None)
-        ended = await until(scene.db, failed.id)
+        ended = await until(env.db, failed.id)
 
     assert (ended.state, ended.done) == (State.SUCCEEDED, 100)
-    assert await wrongs(scene.db, ended) == []
+    assert await wrongs(env.db, ended) == []
 
 
-async def test_what_can_never_succeed_fails_at_once(scene: Scene) -> None:
-    ended = await scene.done(await start(scene.services, new_task(100, gone=25)), limits=TENS)
+async def test_what_can_never_succeed_fails_at_once(env: Environment) -> None:
+    ended = await env.done(await start(env.services, new_task(100, gone=25)), limits=TENS)
 
     assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, 1, 20)
     assert ended.error is not None
@@ -140,23 +140,23 @@ class Flaky(Counting):
         return tally
 
 
-async def test_progress_resets_failed_attempts(scene: Scene) -> None:
+async def test_progress_resets_failed_attempts(env: Environment) -> None:
     """I11."""
     handler = Flaky()
-    ended = await scene.done(await start(scene.services, new_task(100)), handler, limits=TENS)
+    ended = await env.done(await start(env.services, new_task(100)), handler, limits=TENS)
 
     assert handler.tries >= 20  # chunks have ten rows at most, fewer under load; every second try fails
     assert (ended.state, ended.failed_attempts, ended.error) == (State.SUCCEEDED, 0, None)
-    assert await wrongs(scene.db, ended) == []
+    assert await wrongs(env.db, ended) == []
 
 
-async def test_a_kind_that_nobody_here_knows_is_left_for_who_does(scene: Scene) -> None:
-    unknown = await start(scene.services, replace(new_task(10), kind="test.unknown"))
-    known = await start(scene.services, new_task(10))
+async def test_a_kind_that_nobody_here_knows_is_left_for_who_does(env: Environment) -> None:
+    unknown = await start(env.services, replace(new_task(10), kind="test.unknown"))
+    known = await start(env.services, new_task(10))
 
-    await scene.done(known)
+    await env.done(known)
 
-    assert (await reread(scene.db, unknown.id)).state is State.QUEUED
+    assert (await reread(env.db, unknown.id)).state is State.QUEUED
 
 
 @dataclass
@@ -169,42 +169,40 @@ class Reading(Counting):
 
 
 @pytest.mark.parametrize("args", ['{"items": "ten"}', "[10]", "v2:10"])
-async def test_a_task_with_arguments_of_another_release_is_left_to_it(scene: Scene, args: str) -> None:
-    task = await start(scene.services, replace(new_task(10), args=args))
-    async with scene.working(Reading()):
+async def test_a_task_with_arguments_of_another_release_is_left_to_it(env: Environment, args: str) -> None:
+    task = await start(env.services, replace(new_task(10), args=args))
+    async with env.working(Reading()):
         async with asyncio.timeout(20):
-            while (await reread(scene.db, task.id)).error is None:  # noqa: ASYNC110 - a row has no event
+            while (await reread(env.db, task.id)).error is None:  # noqa: ASYNC110 - a row has no event
                 await asyncio.sleep(0.005)
 
-    left = await reread(scene.db, task.id)
+    left = await reread(env.db, task.id)
     assert (left.state, left.failed_attempts, left.done) == (State.QUEUED, 0, 0)
     assert left.error is not None
     assert left.error.code == "unreadable"
-    await run_sql(scene.db, "UPDATE task SET args = :args, ready_at = 0", args=new_task(10).args)
-    ended = await scene.done(task, Reading())
+    await run_sql(env.db, "UPDATE task SET args = :args, ready_at = 0", args=new_task(10).args)
+    ended = await env.done(task, Reading())
     assert (ended.state, ended.error, ended.done) == (State.SUCCEEDED, None, 10)
 
 
-async def test_a_newer_format_of_arguments_is_left_for_who_knows_it(scene: Scene) -> None:
-    newer = await start(scene.services, new_task(10))
-    await run_sql(scene.db, "UPDATE task SET args_version = 2")
-    known = await start(scene.services, new_task(10))
+async def test_a_newer_format_of_arguments_is_left_for_who_knows_it(env: Environment) -> None:
+    newer = await start(env.services, new_task(10))
+    await run_sql(env.db, "UPDATE task SET args_version = 2")
+    known = await start(env.services, new_task(10))
 
-    await scene.done(known)
+    await env.done(known)
 
-    assert (await reread(scene.db, newer.id)).state is State.QUEUED
+    assert (await reread(env.db, newer.id)).state is State.QUEUED
 
 
-async def test_tenants_take_turns_beside_a_task_of_an_unknown_kind(scene: Scene) -> None:
+async def test_tenants_take_turns_beside_a_task_of_an_unknown_kind(env: Environment) -> None:
     """Its round never passes; that does not keep the rounds of the others from advancing."""
-    await start(scene.services, replace(new_task(10, app="app_0"), kind="test.unknown"))
+    await start(env.services, replace(new_task(10, app="app_0"), kind="test.unknown"))
     handler = Counting()
-    tenants: dict[str, str] = {
-        (await start(scene.services, new_task(60, app=app))).id: app for app in ("app_1", "app_2")
-    }
-    async with scene.working(handler, limits=replace(TENS, slots=1, slice_seconds=0.0)):
+    tenants: dict[str, str] = {(await start(env.services, new_task(60, app=app))).id: app for app in ("app_1", "app_2")}
+    async with env.working(handler, limits=replace(TENS, slots=1, slice_seconds=0.0)):
         for task_id in tenants:
-            await until(scene.db, task_id)
+            await until(env.db, task_id)
 
     assert [tenants[task_id] for task_id, _ in handler.seen][:10] == ["app_1", "app_2"] * 5
 
@@ -212,50 +210,50 @@ async def test_tenants_take_turns_beside_a_task_of_an_unknown_kind(scene: Scene)
 # --- people
 
 
-async def test_after_a_cancel_has_been_answered_nothing_happens(scene: Scene) -> None:
+async def test_after_a_cancel_has_been_answered_nothing_happens(env: Environment) -> None:
     """I8."""
     handler = Counting(per_item=1)
-    async with scene.working(handler, limits=replace(TENS, backlog=20)) as runner:
-        task = await start(scene.services, new_task(100))
+    async with env.working(handler, limits=replace(TENS, backlog=20)) as runner:
+        task = await start(env.services, new_task(100))
         await spin(lambda: handler.outstanding == 20)
-        cancelled = await use_cases.cancel(scene.services, PRINCIPAL, task.id)
+        cancelled = await use_cases.cancel(env.services, PRINCIPAL, task.id)
         handler.outstanding = 0
         await spin(lambda: runner.is_idle)
 
     assert (cancelled.state, cancelled.done) == (State.CANCELLED, 20)
-    after = await reread(scene.db, task.id)
+    after = await reread(env.db, task.id)
     assert (after.state, after.done) == (State.CANCELLED, 20)
-    assert await wrongs(scene.db, after) == []
+    assert await wrongs(env.db, after) == []
 
 
-async def test_a_paused_task_goes_on_where_it_stood(scene: Scene) -> None:
+async def test_a_paused_task_goes_on_where_it_stood(env: Environment) -> None:
     handler = Counting(per_item=1)
-    async with scene.working(handler, limits=replace(TENS, backlog=20)) as runner:
-        task = await start(scene.services, new_task(50))
+    async with env.working(handler, limits=replace(TENS, backlog=20)) as runner:
+        task = await start(env.services, new_task(50))
         await spin(lambda: handler.outstanding == 20)
-        paused = await use_cases.pause(scene.services, PRINCIPAL, task.id)
+        paused = await use_cases.pause(env.services, PRINCIPAL, task.id)
         handler.outstanding = handler.per_item = 0
         await spin(lambda: runner.is_idle)
-        assert (await reread(scene.db, task.id)).done == paused.done == 20
-        await use_cases.resume(scene.services, PRINCIPAL, task.id)
-        ended = await until(scene.db, task.id)
+        assert (await reread(env.db, task.id)).done == paused.done == 20
+        await use_cases.resume(env.services, PRINCIPAL, task.id)
+        ended = await until(env.db, task.id)
 
     assert (ended.state, ended.done) == (State.SUCCEEDED, 50)
-    assert await wrongs(scene.db, ended) == []
+    assert await wrongs(env.db, ended) == []
 
 
 # --- rounds and limits
 
 
-async def test_two_tenants_take_turns_slice_by_slice(scene: Scene) -> None:
+async def test_two_tenants_take_turns_slice_by_slice(env: Environment) -> None:
     handler = Counting()
     whale, mouse = [f"app_{name}" for name in ("whale", "mouse")]
     for app in (whale, whale, whale, mouse, mouse):
-        await start(scene.services, new_task(40, app=app))
-    owner = {row[0]: row[1] for row in await rows(scene.db, "SELECT id, tenant FROM task")}
-    async with scene.working(handler, limits=replace(TENS, slots=1, slice_seconds=0.0)):
+        await start(env.services, new_task(40, app=app))
+    owner = {row[0]: row[1] for row in await rows(env.db, "SELECT id, tenant FROM task")}
+    async with env.working(handler, limits=replace(TENS, slots=1, slice_seconds=0.0)):
         for task_id in owner:
-            await until(scene.db, task_id)
+            await until(env.db, task_id)
 
     slices = [owner[task_id] for task_id, _ in handler.seen]
     shared = slices[: max(at for at, app in enumerate(slices) if app == mouse)]
@@ -263,18 +261,18 @@ async def test_two_tenants_take_turns_slice_by_slice(scene: Scene) -> None:
     assert max(runs) <= 2, "the whale took more than two slices while a mouse was waiting"
 
 
-async def test_mice_do_not_wait_behind_a_whale(scene: Scene) -> None:
+async def test_mice_do_not_wait_behind_a_whale(env: Environment) -> None:
     """A thousand tasks of one tenant, then three others: served as soon as there is room."""
     served: list[str] = []
-    async with scene.db.write() as tx:
+    async with env.db.write() as tx:
         for _ in range(1_000):
-            await use_cases.start(scene.services, tx, new_task(1, app="app_whale"))
+            await use_cases.start(env.services, tx, new_task(1, app="app_whale"))
     for app in ("app_1", "app_2", "app_3"):
-        await start(scene.services, new_task(1, app=app))
+        await start(env.services, new_task(1, app=app))
 
-    async with scene.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
+    async with env.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         for _ in range(6):
-            task = await claims.claim(tx, TaskPolicy(per_tenant=100), ["test.count"], "w", scene.services.clock.now())
+            task = await claims.claim(tx, TaskPolicy(per_tenant=100), ["test.count"], "w", env.services.clock.now())
             assert task is not None
             served.append(task.tenant)
 
@@ -303,29 +301,29 @@ class Counted(Counting):
         return await super().load(read, task, limit)
 
 
-async def test_slots_and_tenants_are_bounded(scene: Scene) -> None:
+async def test_slots_and_tenants_are_bounded(env: Environment) -> None:
     handler = Counted(wanted=3)
-    started = [await start(scene.services, new_task(60, app=f"app_{number % 3}")) for number in range(9)]
-    async with scene.working(handler, limits=replace(TENS, slots=3, per_tenant=2)):
+    started = [await start(env.services, new_task(60, app=f"app_{number % 3}")) for number in range(9)]
+    async with env.working(handler, limits=replace(TENS, slots=3, per_tenant=2)):
         for task in started:
-            await until(scene.db, task.id)
+            await until(env.db, task.id)
 
     assert handler.most == 3
     assert handler.most_of_one <= 2
 
 
-async def test_tasks_with_one_lock_run_one_after_the_other(scene: Scene) -> None:
+async def test_tasks_with_one_lock_run_one_after_the_other(env: Environment) -> None:
     handler = Counted()
-    started = [await start(scene.services, new_task(40, app=f"app_{n}", lock_key="endpoint:1")) for n in range(3)]
-    async with scene.working(handler, limits=TENS):
-        ended = [await until(scene.db, task.id) for task in started]
+    started = [await start(env.services, new_task(40, app=f"app_{n}", lock_key="endpoint:1")) for n in range(3)]
+    async with env.working(handler, limits=TENS):
+        ended = [await until(env.db, task.id) for task in started]
 
     assert handler.most == 1
     assert all(task.state is State.SUCCEEDED for task in ended)
 
 
-async def test_who_waits_for_nobody_keeps_on_after_a_slice(scene: Scene) -> None:
-    ended = await scene.done(await start(scene.services, new_task(100)), limits=replace(TENS, slice_seconds=0.0))
+async def test_who_waits_for_nobody_keeps_on_after_a_slice(env: Environment) -> None:
+    ended = await env.done(await start(env.services, new_task(100)), limits=replace(TENS, slice_seconds=0.0))
 
     assert ended.epoch == 1
 
@@ -333,23 +331,23 @@ async def test_who_waits_for_nobody_keeps_on_after_a_slice(scene: Scene) -> None
 # --- back-pressure
 
 
-async def test_a_backlog_holds_it_up_without_losing_the_claim(scene: Scene) -> None:
+async def test_a_backlog_holds_it_up_without_losing_the_claim(env: Environment) -> None:
     handler = Counting(per_item=1)
     limits = replace(TENS, backlog=20, lease_seconds=3.0)
-    async with scene.working(handler, limits=limits), scene.working(handler, limits=limits) as second:
-        scene.services.wake.tasks = second.wake
-        task = await start(scene.services, new_task(40))
+    async with env.working(handler, limits=limits), env.working(handler, limits=limits) as second:
+        env.services.wake.tasks = second.wake
+        task = await start(env.services, new_task(40))
         await spin(lambda: handler.outstanding == 20)
-        held = await reread(scene.db, task.id)
+        held = await reread(env.db, task.id)
         assert held.lease_until is not None
         renewed = 0
         async with asyncio.timeout(20):
             while renewed <= held.lease_until:  # renewed though nothing was written
                 await asyncio.sleep(0.01)
                 second.wake()
-                renewed = (await reread(scene.db, task.id)).lease_until or 0
+                renewed = (await reread(env.db, task.id)).lease_until or 0
         handler.outstanding = handler.per_item = 0
-        ended = await until(scene.db, task.id)
+        ended = await until(env.db, task.id)
 
     assert (ended.state, ended.epoch, ended.done) == (State.SUCCEEDED, 1, 40)
 
@@ -368,37 +366,37 @@ class Drained(Counting):
 
 
 async def test_room_for_a_few_is_not_counted_anew_for_each_of_them(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    env: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tidings.tasks.slice._LOOK_SECONDS", 0.001)
     handler = Drained()
-    async with scene.working(handler, limits=replace(TENS, backlog=20)):
-        task = await start(scene.services, new_task(100))
-        ended = await until(scene.db, task.id)
+    async with env.working(handler, limits=replace(TENS, backlog=20)):
+        task = await start(env.services, new_task(100))
+        ended = await until(env.db, task.id)
 
     # Twenty at first, then ten whenever ten are gone.
     assert ended.done == 100
     assert [count for _, count in handler.seen] == [10] * 10
 
 
-async def test_a_held_up_task_lets_others_go_first(scene: Scene) -> None:
+async def test_a_held_up_task_lets_others_go_first(env: Environment) -> None:
     handler = Counting(per_item=1)
-    async with scene.working(handler, limits=replace(TENS, slots=1, backlog=20, slice_seconds=0.1)):
-        held = await start(scene.services, new_task(40, app="app_1"))
+    async with env.working(handler, limits=replace(TENS, slots=1, backlog=20, slice_seconds=0.1)):
+        held = await start(env.services, new_task(40, app="app_1"))
         await spin(lambda: handler.outstanding == 20)
         handler.outstanding, handler.per_item = 1_000, 0
-        other = await start(scene.services, new_task(0, app="app_2"))
-        await until(scene.db, held.id, State.QUEUED)
+        other = await start(env.services, new_task(0, app="app_2"))
+        await until(env.db, held.id, State.QUEUED)
         handler.outstanding = 0
-        await until(scene.db, other.id)
+        await until(env.db, other.id)
 
 
-async def test_a_small_task_goes_on_while_what_is_outstanding_is_below_the_limit_and_stays(scene: Scene) -> None:
+async def test_a_small_task_goes_on_while_what_is_outstanding_is_below_the_limit_and_stays(env: Environment) -> None:
     """The receiver is down and what others made waits for its retries; the limit is not reached, nor will it be."""
     handler = Counting(per_item=1, outstanding=15)
-    async with scene.working(handler, limits=replace(TENS, backlog=20)):
-        task = await start(scene.services, new_task(3))
+    async with env.working(handler, limits=replace(TENS, backlog=20)):
+        task = await start(env.services, new_task(3))
         async with asyncio.timeout(5):
-            ended = await until(scene.db, task.id)
+            ended = await until(env.db, task.id)
 
     assert ended.done == 3

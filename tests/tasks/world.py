@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An organisation with a past, the use cases that start tasks in it, and whoever works on them."""
+"""An organization with seed data, the use cases that start tasks in it, and their runner."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tasks.kit import ORG, QUICK, reread, rows, services_of, until, working
-from tasks.outage import Past, an_endpoint
+from tasks.seed_data import SeedData, an_endpoint
 from tidings.clock import DAY, HOUR, SystemClock
 from tidings.core import outcomes
 from tidings.core.idempotency import Answer
@@ -29,10 +29,10 @@ Begin = Callable[..., Awaitable[Answer]]
 
 @dataclass
 class World:
-    """A database, one endpoint with a past, and a services."""
+    """A database, one endpoint with a seed, and a services."""
 
     db: Database
-    past: Past
+    seed: SeedData
     services: Services
 
     async def begin(self, use_case: Begin, *args: Any) -> Task:

@@ -96,7 +96,7 @@ async def broken_links(db: Database, task: Task) -> list[str]:
 
 
 @dataclass
-class Reckoning:
+class Audit:
     """What has become of the items of tasks."""
 
     chunks: int = 0

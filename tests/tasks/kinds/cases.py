@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.kinds import audit
-from tasks.kinds.audit import Reckoning
+from tasks.kinds.audit import Audit
 from tasks.kit import rows, run_sql
-from tasks.outage import FAILED, Past, an_endpoint
+from tasks.seed_data import FAILED, SeedData, an_endpoint
 from tasks.world import NOW, PRINCIPAL, World, at
 from tidings.clock import DAY, HOUR
 from tidings.core import broadcasts, exports, purges, resending, usage
@@ -55,20 +55,20 @@ class Case:
 # --- what they work on
 
 
-async def _endpoints(world: World, count: int) -> list[Past]:
+async def _endpoints(world: World, count: int) -> list[SeedData]:
     return [await an_endpoint(world.db, NOW - 20 * DAY - number * 8) for number in range(count)]
 
 
 def _of_messages(
-    start: Callable[[World, Past], Awaitable[Task]], *outcomes: int
+    start: Callable[[World, SeedData], Awaitable[Task]], *outcomes: int
 ) -> Callable[[World, int, int], Awaitable[list[Work]]]:
     async def lay_out(world: World, items: int, tasks: int) -> list[Work]:
-        return [await work_on(world, past, items) for past in await _endpoints(world, tasks)]
+        return [await work_on(world, seed, items) for seed in await _endpoints(world, tasks)]
 
-    async def work_on(world: World, past: Past, items: int) -> Work:
-        made = [past.message(at(5) + 4 * n, *((at(5) + 4 * n, outcome) for outcome in outcomes)) for n in range(items)]
-        await past.write(world.db)
-        return Work(lambda: start(world, past), sorted(made))
+    async def work_on(world: World, seed: SeedData, items: int) -> Work:
+        made = [seed.message(at(5) + 4 * n, *((at(5) + 4 * n, outcome) for outcome in outcomes)) for n in range(items)]
+        await seed.write(world.db)
+        return Work(lambda: start(world, seed), sorted(made))
 
     return lay_out
 
@@ -78,10 +78,10 @@ def _of_applications(
 ) -> Callable[[World, int, int], Awaitable[list[Work]]]:
     async def lay_out(world: World, items: int, tasks: int) -> list[Work]:
         made = [await an_endpoint(world.db, NOW - HOUR + number * 8) for number in range(items - 1)]
-        for number, past in enumerate(made):
-            past.message(at(4), *((at(4) + 4 * each, FAILED) for each in range(number % 4)))
-            await past.write(world.db)
-        wanted = [world.past.app.id, *(past.app.id for past in made)]
+        for number, seed in enumerate(made):
+            seed.message(at(4), *((at(4) + 4 * each, FAILED) for each in range(number % 4)))
+            await seed.write(world.db)
+        wanted = [world.seed.app.id, *(seed.app.id for seed in made)]
         return [Work(lambda: start(world), wanted, is_repeatable=True) for _ in range(tasks)]
 
     return lay_out
@@ -107,23 +107,23 @@ async def _event_types(world: World, items: int, tasks: int) -> list[Work]:
 # --- how they begin
 
 
-def _replay(which: ReplayScope) -> Callable[[World, Past], Awaitable[Task]]:
-    def begin(world: World, past: Past) -> Awaitable[Task]:
+def _replay(which: ReplayScope) -> Callable[[World, SeedData], Awaitable[Task]]:
+    def begin(world: World, seed: SeedData) -> Awaitable[Task]:
         given: dict[str, Any] = {"filters": ReplayFilters(), "since": at(10), "until": None, "created_by": "me"}
         return world.begin(
-            resending.replay, past.app, ReplayRequest(which=which, endpoint_ref=past.endpoint_id, **given)
+            resending.replay, seed.app, ReplayRequest(which=which, endpoint_ref=seed.endpoint_id, **given)
         )
 
     return begin
 
 
-def _recover(world: World, past: Past) -> Awaitable[Task]:
-    wanted = use_cases.Recovery(endpoint_ref=past.endpoint_id, since=at(10), until=None, created_by="me")
-    return world.begin(use_cases.recover, past.app, wanted)
+def _recover(world: World, seed: SeedData) -> Awaitable[Task]:
+    wanted = use_cases.Recovery(endpoint_ref=seed.endpoint_id, since=at(10), until=None, created_by="me")
+    return world.begin(use_cases.recover, seed.app, wanted)
 
 
-def _purge(world: World, past: Past) -> Awaitable[Task]:
-    return world.begin(purges.purge, past.app, "me")
+def _purge(world: World, seed: SeedData) -> Awaitable[Task]:
+    return world.begin(purges.purge, seed.app, "me")
 
 
 async def _aggregate(services: Any, principal: Any, *, idempotency_key: str | None, render: Any) -> Answer:
@@ -223,9 +223,9 @@ CASES = {
 }
 
 
-async def reckon(world: World, name: str, tasks: Sequence[tuple[Task, Sequence[str]]]) -> Reckoning:
+async def audited(world: World, name: str, tasks: Sequence[tuple[Task, Sequence[str]]]) -> Audit:
     """Look at what is there after tasks of one kind have ended."""
-    case, reckoning = CASES[name], Reckoning()
+    case, reckoning = CASES[name], Audit()
     finished = {each["taskId"] for each in await world.told() if each["status"] == "finished"}
     for task, wanted in tasks:
         if task.state is not State.SUCCEEDED or task.id not in finished:

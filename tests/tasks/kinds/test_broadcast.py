@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.kit import ORG, rows, run_sql, until
-from tasks.outage import an_endpoint
+from tasks.seed_data import an_endpoint
 from tasks.world import FREE, NOW, PRINCIPAL, World
 from tidings.clock import HOUR
 from tidings.core import broadcasts
@@ -26,7 +26,7 @@ def draft(**more: Any) -> MessageDraft:
 
 async def some_applications(world: World, number: int) -> list[str]:
     made = [await an_endpoint(world.db, NOW - HOUR + each * 8) for each in range(number)]
-    return [past.app.id for past in made]
+    return [seed.app.id for seed in made]
 
 
 async def broadcast(world: World, **more: Any) -> Task:
@@ -34,7 +34,7 @@ async def broadcast(world: World, **more: Any) -> Task:
 
 
 async def test_every_application_gets_its_own_message(world: World) -> None:
-    apps = [world.past.app.id, *await some_applications(world, 30)]
+    apps = [world.seed.app.id, *await some_applications(world, 30)]
     woken: list[str] = []
     world.services.wake.deliveries = woken.extend
 
@@ -71,12 +71,12 @@ async def test_only_endpoints_that_want_it_receive(world: World) -> None:
     await broadcast(world, channels=("red", "blue"))
     routed = await rows(world.db, "SELECT app_id FROM delivery ORDER BY app_id")
 
-    assert [(world.past.app.id,), (apps[3],)] == plain
-    assert [(world.past.app.id,), (apps[2],), (apps[3],)] == routed
+    assert [(world.seed.app.id,), (apps[3],)] == plain
+    assert [(world.seed.app.id,), (apps[2],), (apps[3],)] == routed
 
 
 async def test_an_event_id_that_is_taken_is_told(world: World) -> None:
-    apps = [world.past.app.id, *await some_applications(world, 5)]
+    apps = [world.seed.app.id, *await some_applications(world, 5)]
     for app in apps[2:4]:
         sql = "INSERT INTO event_id (app_id, event_id, msg_id) VALUES (:app, 'once', 'msg_before')"
         await run_sql(world.db, sql, app=app)

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from tasks.forge import Forge
-from tasks.kinds.audit import Reckoning
+from tasks.kinds.audit import Audit
 from tasks.kinds.cases import CASES
-from tasks.kinds.havoc import Slaughter, Stage, linux, overtaken, staged
+from tasks.kinds.chaos_driver import ChaosDriver, ChaosRun, chaos_run, linux, overtaken
+from tasks.process_pool import ProcessPool
 
 SOME = {"sdk.generate": 8}
 MANY = 60
@@ -16,21 +16,21 @@ TWICE = {"endpoint.recover", "endpoint.replay", "endpoint.bulk-replay", "applica
 """Kinds whose effects may happen twice; the others write a row for each item, and a second one is refused."""
 
 
-async def slaughtered(stage: Stage, kills: list[str], sabotage: str = "none") -> Reckoning:
+async def killed_repeatedly(chaos: ChaosRun, kills: list[str], sabotage: str = "none") -> Audit:
     """Kill workers at the given places, let the tasks be ended, and look."""
-    slaughter = Slaughter(stage, random.Random(0), len(kills), sabotage=sabotage, failpoints=iter(kills))  # noqa: S311
-    await slaughter.run()
-    assert slaughter.hits == slaughter.lives == len(kills)
-    (reckoning,) = (await stage.ended()).values()
+    driver = ChaosDriver(chaos, random.Random(0), len(kills), sabotage=sabotage, failpoints=iter(kills))  # noqa: S311
+    await driver.run()
+    assert driver.hits == driver.starts == len(kills)
+    (reckoning,) = (await chaos.ended()).values()
     return reckoning
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_killed_in_the_middle_it_is_exact(forge: Forge, migrated_url: str, name: str) -> None:
+async def test_killed_in_the_middle_it_is_exact(pool: ProcessPool, migrated_url: str, name: str) -> None:
     """I1, I2: each item once, in chunks that are a chain."""
     items = SOME.get(name, MANY)
-    async with staged(forge, migrated_url, [name], tasks=1, items=items) as stage:
-        found = await slaughtered(stage, ["task.before_commit=kill@3", "task.after_commit=kill@2"])
+    async with chaos_run(pool, migrated_url, [name], tasks=1, items=items) as chaos:
+        found = await killed_repeatedly(chaos, ["task.before_commit=kill@3", "task.after_commit=kill@2"])
 
     assert (found.items, found.lost, found.doubled, found.wrong) == (items, 0, 0, [])
     assert found.chunks > 4
@@ -46,10 +46,10 @@ async def test_killed_in_the_middle_it_is_exact(forge: Forge, migrated_url: str,
     ],
     indirect=["database_kind"],
 )
-async def test_with_two_transactions_it_is_seen(forge: Forge, migrated_url: str, name: str) -> None:
+async def test_with_two_transactions_it_is_seen(pool: ProcessPool, migrated_url: str, name: str) -> None:
     """The sabotage: effects that are committed before their checkpoint are done again, or are not counted."""
-    async with staged(forge, migrated_url, [name], tasks=1, items=SOME.get(name, MANY)) as stage:
-        found = await slaughtered(stage, ["test.between=kill@3"], "split")
+    async with chaos_run(pool, migrated_url, [name], tasks=1, items=SOME.get(name, MANY)) as chaos:
+        found = await killed_repeatedly(chaos, ["test.between=kill@3"], "split")
 
     if name in TWICE:
         assert found.lost + found.doubled > 0
@@ -61,13 +61,13 @@ async def test_with_two_transactions_it_is_seen(forge: Forge, migrated_url: str,
 @pytest.mark.chaos
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("name", sorted(TWICE))
-async def test_without_the_fence_it_is_seen(forge: Forge, migrated_url: str, name: str) -> None:
+async def test_without_the_fence_it_is_seen(pool: ProcessPool, migrated_url: str, name: str) -> None:
     """The sabotage: who wakes up after its lease and forgets the epoch does again what another has done.
 
     Where there is a row for each item that is refused once more, by its key.
     """
-    async with staged(forge, migrated_url, [name], tasks=1, items=SOME.get(name, MANY)) as stage:
-        await overtaken(stage, sabotage="fence")
-        (found,) = (await stage.ended()).values()
+    async with chaos_run(pool, migrated_url, [name], tasks=1, items=SOME.get(name, MANY)) as chaos:
+        await overtaken(chaos, sabotage="fence")
+        (found,) = (await chaos.ended()).values()
 
     assert (found.lost, found.doubled, found.wrong) != (0, 0, [])

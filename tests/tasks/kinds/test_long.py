@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from postgres import Cluster
-from tasks.forge import Forge
+from tasks.chaos_report import Line
 from tasks.kinds.cases import CASES
-from tasks.kinds.havoc import LABORER, Slaughter, Stage, linux, overtaken, staged, until_stopped
+from tasks.kinds.chaos_driver import WORKER, ChaosDriver, ChaosRun, chaos_run, linux, overtaken, until_stopped
 from tasks.kit import database, rows
-from tasks.table import Line
+from tasks.process_pool import ProcessPool
 from tidings.clock import HOUR
 from tidings.storage.database import StorageError
 from tidings.storage.migrate import migrate
@@ -32,7 +32,7 @@ LEASE = 1.2
 """Seconds; longer than a chunk takes on a busy machine, for an owner that is only slow has a failed attempt, too."""
 # There are more tasks than processes: a task that waits for the lease of a dead one leaves two that take turns.
 RESTARTS = 3
-PATIENCE = 100
+TIMEOUT = 100
 """Seconds for a worker to get over restarts and end its work; it rests for up to five after each refusal."""
 PAST_THE_LEASE = 0.8
 """Seconds; the lease of the workers is half of that."""
@@ -49,112 +49,116 @@ def restarted_cluster(postgres_binaries: Path) -> Iterator[Cluster]:
         yield cluster
 
 
-async def survived(stage: Stage, record: Record, *, nodes: int = 1, **blows: int) -> None:
+async def survived(chaos: ChaosRun, record: Record, *, nodes: int = 1, **blows: int) -> None:
     """Tell the line, then hold that nothing was lost or doubled."""
-    ((name, found),) = (await stage.ended()).items()
-    where = "SQLite" if stage.is_sqlite else "PostgreSQL" if nodes == 1 else "PostgreSQL, 2 nodes"
+    ((name, found),) = (await chaos.ended()).items()
+    where = "SQLite" if chaos.is_sqlite else "PostgreSQL" if nodes == 1 else "PostgreSQL, 2 nodes"
     ends = {"chunks": found.chunks, "items": found.items, "lost": found.lost, "doubled": found.doubled}
     Line(name, where, **blows, **ends).tell(record)
     assert (found.lost, found.doubled, found.wrong) == (0, 0, [])
 
 
-async def slaughtered(stage: Stage, record: Record, slaughter: Slaughter) -> None:
-    await slaughter.run()
-    await survived(stage, record, nodes=slaughter.nodes, kills=slaughter.hits)
+async def killed_repeatedly(chaos: ChaosRun, record: Record, driver: ChaosDriver) -> None:
+    await driver.run()
+    await survived(chaos, record, nodes=driver.nodes, kills=driver.hits)
 
 
 @all_kinds
-async def test_killed_many_times(forge: Forge, migrated_url: str, record_property: Record, name: str) -> None:
-    async with staged(forge, migrated_url, [name], tasks=1) as stage:
-        slaughter = Slaughter(stage, random.Random(name), KILLS, tasks=3, lease_seconds=LEASE)  # noqa: S311
-        await slaughtered(stage, record_property, slaughter)
+async def test_killed_many_times(pool: ProcessPool, migrated_url: str, record_property: Record, name: str) -> None:
+    async with chaos_run(pool, migrated_url, [name], tasks=1) as chaos:
+        driver = ChaosDriver(chaos, random.Random(name), KILLS, tasks=3, lease_seconds=LEASE)  # noqa: S311
+        await killed_repeatedly(chaos, record_property, driver)
 
 
 @on_postgresql
 @all_kinds
-async def test_two_nodes_killed_many_times(forge: Forge, migrated_url: str, record_property: Record, name: str) -> None:
-    async with staged(forge, migrated_url, [name], tasks=1) as stage:
-        slaughter = Slaughter(stage, random.Random(name), KILLS, nodes=2, tasks=4, lease_seconds=LEASE)  # noqa: S311
-        await slaughtered(stage, record_property, slaughter)
+async def test_two_nodes_killed_many_times(
+    pool: ProcessPool, migrated_url: str, record_property: Record, name: str
+) -> None:
+    async with chaos_run(pool, migrated_url, [name], tasks=1) as chaos:
+        driver = ChaosDriver(chaos, random.Random(name), KILLS, nodes=2, tasks=4, lease_seconds=LEASE)  # noqa: S311
+        await killed_repeatedly(chaos, record_property, driver)
 
 
 @all_kinds
-async def test_clocks_that_are_an_hour_off(forge: Forge, migrated_url: str, record_property: Record, name: str) -> None:
+async def test_clocks_that_are_an_hour_off(
+    pool: ProcessPool, migrated_url: str, record_property: Record, name: str
+) -> None:
     """I13: two nodes that are two hours apart; on SQLite, whose file has one owner, one after the other."""
     dice = random.Random(name)  # noqa: S311
-    async with staged(forge, migrated_url, [name], tasks=1) as stage:
-        slaughter = Slaughter(stage, dice, KILLS // 2, nodes=2, tasks=4, off_ms=(-HOUR, HOUR), lease_seconds=LEASE)
-        if stage.is_sqlite:
-            slaughter = Slaughter(stage, dice, KILLS // 2, tasks=3, off_ms=(-HOUR, 0, HOUR))
-        await slaughtered(stage, record_property, slaughter)
+    async with chaos_run(pool, migrated_url, [name], tasks=1) as chaos:
+        driver = ChaosDriver(chaos, dice, KILLS // 2, nodes=2, tasks=4, off_ms=(-HOUR, HOUR), lease_seconds=LEASE)
+        if chaos.is_sqlite:
+            driver = ChaosDriver(chaos, dice, KILLS // 2, tasks=3, off_ms=(-HOUR, 0, HOUR))
+        await killed_repeatedly(chaos, record_property, driver)
 
 
 @linux
 @on_postgresql
 @all_kinds
 async def test_stopped_past_the_lease_another_goes_on(
-    forge: Forge, migrated_url: str, record_property: Record, name: str
+    pool: ProcessPool, migrated_url: str, record_property: Record, name: str
 ) -> None:
     """The first process stops in the middle of a chunk, the second works on its task, and then the first wakes up."""
-    async with staged(forge, migrated_url, [name], tasks=2) as stage:
-        await overtaken(stage)
-        await survived(stage, record_property, nodes=2, stops=1)
+    async with chaos_run(pool, migrated_url, [name], tasks=2) as chaos:
+        await overtaken(chaos)
+        await survived(chaos, record_property, nodes=2, stops=1)
 
 
 @linux
 @pytest.mark.parametrize("place", ["task.after_load", "task.after_effects"])
 @all_kinds
 async def test_stopped_past_the_lease_it_goes_on_by_itself(
-    forge: Forge, migrated_url: str, record_property: Record, name: str, place: str
+    pool: ProcessPool, migrated_url: str, record_property: Record, name: str, place: str
 ) -> None:
     """Nobody else is there. A process stopped inside its transaction finds the claim as it was, another may lose it."""
     limits = {"chunk_rows": CASES[name].rows, "slots": 2}
-    async with staged(forge, migrated_url, [name], tasks=2) as stage:
-        with forge.started(LABORER, migrated_url, f"{place}=stop@7", limits) as child:
+    async with chaos_run(pool, migrated_url, [name], tasks=2) as chaos:
+        with pool.started(WORKER, migrated_url, f"{place}=stop@7", limits) as child:
             await until_stopped(child)
-            if not stage.is_sqlite:
-                assert any(task.is_in_the_middle for task in await stage.held(child.pid))
+            if not chaos.is_sqlite:
+                assert any(task.is_in_the_middle for task in await chaos.held(child.pid))
             await asyncio.sleep(PAST_THE_LEASE)
             child.send_signal(signal.SIGCONT)
             assert await child.ended() == 0
-        await survived(stage, record_property, stops=1)
+        await survived(chaos, record_property, stops=1)
 
 
 @all_kinds
 async def test_restarts_of_the_database(
-    forge: Forge, restarted_cluster: Cluster, record_property: Record, name: str
+    pool: ProcessPool, restarted_cluster: Cluster, record_property: Record, name: str
 ) -> None:
     """`pg_ctl -m immediate restart` under two nodes, neither of which ends by it."""
     url = restarted_cluster.dsn(restarted_cluster.create_database())
     limits = {"chunk_rows": CASES[name].rows, "slice_seconds": 0.2}
     async with database(url) as db:
         await migrate(db)
-    async with staged(forge, url, [name], tasks=4) as stage:
-        with forge.started(LABORER, url, "", limits) as a, forge.started(LABORER, url, "", limits) as b:
+    async with chaos_run(pool, url, [name], tasks=4) as chaos:
+        with pool.started(WORKER, url, "", limits) as a, pool.started(WORKER, url, "", limits) as b:
             for _ in range(RESTARTS):
-                await _until_in_the_middle(stage)
+                await _until_in_the_middle(chaos)
                 await asyncio.to_thread(restarted_cluster.restart, "immediate")
-            assert [await a.ended(PATIENCE), await b.ended(PATIENCE)] == [0, 0]
-        await survived(stage, record_property, nodes=2, restarts=RESTARTS)
+            assert [await a.ended(TIMEOUT), await b.ended(TIMEOUT)] == [0, 0]
+        await survived(chaos, record_property, nodes=2, restarts=RESTARTS)
 
 
-async def _until_in_the_middle(stage: Stage) -> None:
+async def _until_in_the_middle(chaos: ChaosRun) -> None:
     """Wait until work has gone on since the last restart, and a task is in its middle."""
     count = "SELECT count(*) FROM audit_chunk"
     middle = "SELECT count(*) FROM task WHERE state = 'running' AND done > 0 AND done < total"
-    ((before,),) = await _asked(stage, count)
+    ((before,),) = await _asked(chaos, count)
     async with asyncio.timeout(60):
         while True:
-            (now,), (running,) = *await _asked(stage, count), *await _asked(stage, middle)
+            (now,), (running,) = *await _asked(chaos, count), *await _asked(chaos, middle)
             if now >= before + 5 and running:
                 return
             await asyncio.sleep(0.01)
 
 
-async def _asked(stage: Stage, sql: str) -> list[tuple[Any, ...]]:
+async def _asked(chaos: ChaosRun, sql: str) -> list[tuple[Any, ...]]:
     """Ask as soon as the database answers."""
     async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(StorageError):
-                return await rows(stage.world.db, sql)
+                return await rows(chaos.world.db, sql)
             await asyncio.sleep(0.01)

@@ -2,7 +2,7 @@
 """Purges: no payload of the application remains that was there at the beginning, and nothing else is touched."""
 
 from tasks.kit import rows, until
-from tasks.outage import an_endpoint
+from tasks.seed_data import an_endpoint
 from tasks.world import FREE, NOW, World, at
 from tidings.core import purges
 from tidings.model.task import State
@@ -11,12 +11,12 @@ from tidings.model.task import State
 async def test_every_payload_of_the_application_goes(world: World) -> None:
     other = await an_endpoint(world.db, NOW)
     for number in range(2_500):
-        world.past.message(at(9) + number, payload=None if number % 5 == 0 else b'{"a":1}')
+        world.seed.message(at(9) + number, payload=None if number % 5 == 0 else b'{"a":1}')
     kept = other.message(at(5))
-    await world.past.write(world.db)
+    await world.seed.write(world.db)
     await other.write(world.db)
 
-    task = await world.done(purges.purge, world.past.app, "me")
+    task = await world.done(purges.purge, world.seed.app, "me")
 
     assert (State.SUCCEEDED, 2_500, 2_500, True) == (task.state, task.done, task.total, task.total_exact)
     assert {"messagesPurged": 2_000} == await world.result(task)
@@ -30,13 +30,13 @@ async def test_every_payload_of_the_application_goes(world: World) -> None:
 
 
 async def test_what_comes_later_is_kept(world: World) -> None:
-    world.past.message(at(5))
-    await world.past.write(world.db)
-    task = await world.begin(purges.purge, world.past.app, "me")
+    world.seed.message(at(5))
+    await world.seed.write(world.db)
+    task = await world.begin(purges.purge, world.seed.app, "me")
     args = (await rows(world.db, "SELECT args FROM task"))[0][0]
     if args != '{"high_water_mark":null}':  # else the range closes at the start
-        later = world.past.message(NOW + 60_000)
-        await world.past.write(world.db)
+        later = world.seed.message(NOW + 60_000)
+        await world.seed.write(world.db)
         async with world.working(FREE):
             await until(world.db, task.id)
 
@@ -44,6 +44,6 @@ async def test_what_comes_later_is_kept(world: World) -> None:
 
 
 async def test_there_may_be_nothing(world: World) -> None:
-    task = await world.done(purges.purge, world.past.app, "me")
+    task = await world.done(purges.purge, world.seed.app, "me")
 
     assert (State.SUCCEEDED, {"messagesPurged": 0}) == (task.state, await world.result(task))

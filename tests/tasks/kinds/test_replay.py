@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.kit import QUICK, explained, rows, run_sql, until
-from tasks.outage import DELIVERED, FAILED, an_endpoint, lease_all, sent_again
+from tasks.seed_data import DELIVERED, FAILED, an_endpoint, lease_all, sent_again
 from tasks.world import FREE, NOW, World, at
 from tidings import ids
 from tidings.clock import HOUR, MINUTE
@@ -24,12 +24,12 @@ from tidings.tasks.runner import RunnerLimits
 
 
 def chosen(world: World, which: ReplayScope, **more: Any) -> ReplayRequest:
-    given = {"endpoint_ref": world.past.endpoint_id, "since": at(10), "until": None, "filters": ReplayFilters()}
+    given = {"endpoint_ref": world.seed.endpoint_id, "since": at(10), "until": None, "filters": ReplayFilters()}
     return ReplayRequest(which=which, created_by="me", **{**given, **more})
 
 
 async def replayed(world: World, which: ReplayScope, limits: RunnerLimits = FREE, **more: Any) -> Task:
-    return await world.done(resending.replay, world.past.app, chosen(world, which, **more), limits=limits)
+    return await world.done(resending.replay, world.seed.app, chosen(world, which, **more), limits=limits)
 
 
 async def shaped(world: World, msg_id: str, **columns: Any) -> str:
@@ -41,15 +41,15 @@ async def shaped(world: World, msg_id: str, **columns: Any) -> str:
 
 
 async def test_what_was_never_sent_is_sent_once(world: World) -> None:
-    past = world.past
-    missing = [past.message(at(hour)) for hour in (9, 8, 1)]
-    past.message(at(11))
-    past.message(at(7), (at(7), DELIVERED))
-    past.message(at(7), (at(7), FAILED))
-    waiting = past.message(at(6))
-    past.schedule(waiting, NOW + HOUR, 0)
-    purged = past.message(at(5), payload=None)
-    await past.write(world.db)
+    seed = world.seed
+    missing = [seed.message(at(hour)) for hour in (9, 8, 1)]
+    seed.message(at(11))
+    seed.message(at(7), (at(7), DELIVERED))
+    seed.message(at(7), (at(7), FAILED))
+    waiting = seed.message(at(6))
+    seed.schedule(waiting, NOW + HOUR, 0)
+    purged = seed.message(at(5), payload=None)
+    await seed.write(world.db)
 
     task = await replayed(world, ReplayScope.MISSING)
 
@@ -62,8 +62,8 @@ async def test_what_was_never_sent_is_sent_once(world: World) -> None:
 
 async def test_a_second_time_there_is_nothing_missing(world: World) -> None:
     for number in range(30):
-        world.past.message(at(5) + number)
-    await world.past.write(world.db)
+        world.seed.message(at(5) + number)
+    await world.seed.write(world.db)
 
     first = await replayed(world, ReplayScope.MISSING)
     second = await replayed(world, ReplayScope.MISSING)
@@ -73,9 +73,9 @@ async def test_a_second_time_there_is_nothing_missing(world: World) -> None:
 
 @pytest.mark.parametrize("limit_by", ["event_types", "channels", "both", "nothing"])
 async def test_missing_is_what_the_endpoint_wants_today(world: World, limit_by: str) -> None:
-    past = world.past
-    plain, typed, routed, both = [past.message(at(hour)) for hour in (9, 8, 7, 6)]
-    await past.write(world.db)
+    seed = world.seed
+    plain, typed, routed, both = [seed.message(at(hour)) for hour in (9, 8, 7, 6)]
+    await seed.write(world.db)
     await shaped(world, typed, event_type="order.sent")
     await shaped(world, routed, channels=["red", "blue"])
     await shaped(world, both, event_type="order.sent", channels=["blue"])
@@ -91,12 +91,12 @@ async def test_missing_is_what_the_endpoint_wants_today(world: World, limit_by: 
 
 
 async def test_only_the_stretch_counts(world: World) -> None:
-    past = world.past
-    past.message(at(9) - 4)
-    first = past.message(at(9))
-    last = past.message(at(2) - 4)
-    past.message(at(2))
-    await past.write(world.db)
+    seed = world.seed
+    seed.message(at(9) - 4)
+    first = seed.message(at(9))
+    last = seed.message(at(2) - 4)
+    seed.message(at(2))
+    await seed.write(world.db)
 
     task = await replayed(world, ReplayScope.MISSING, since=at(9), until=at(2))
 
@@ -104,16 +104,16 @@ async def test_only_the_stretch_counts(world: World) -> None:
 
 
 async def test_everything_that_was_sent_is_sent_again(world: World) -> None:
-    past = world.past
+    seed = world.seed
     sent = [
-        past.message(at(9), (at(9), DELIVERED)),
-        past.message(at(8), (at(8), FAILED)),
-        past.message(at(7), (at(7), FAILED), (at(6), DELIVERED)),
+        seed.message(at(9), (at(9), DELIVERED)),
+        seed.message(at(8), (at(8), FAILED)),
+        seed.message(at(7), (at(7), FAILED), (at(6), DELIVERED)),
     ]
-    past.message(at(5))
-    past.message(at(12), (at(1), DELIVERED))
-    purged = past.message(at(4), (at(4), DELIVERED), payload=None)
-    await past.write(world.db)
+    seed.message(at(5))
+    seed.message(at(12), (at(1), DELIVERED))
+    purged = seed.message(at(4), (at(4), DELIVERED), payload=None)
+    await seed.write(world.db)
 
     task = await replayed(world, ReplayScope.SENT)
 
@@ -124,9 +124,9 @@ async def test_everything_that_was_sent_is_sent_again(world: World) -> None:
 
 async def test_what_another_endpoint_was_sent_does_not_count(world: World) -> None:
     other = await an_endpoint(world.db, NOW)
-    msg_id = world.past.message(at(3))
+    msg_id = world.seed.message(at(3))
     other.attempts.append((msg_id, ids.new(ids.ATTEMPT, at(3)), DELIVERED))
-    await world.past.write(world.db)
+    await world.seed.write(world.db)
     await other.write(world.db)
 
     again = await replayed(world, ReplayScope.SENT)
@@ -170,17 +170,17 @@ FILTERS = {
 @pytest.mark.parametrize("case", FILTERS.values(), ids=FILTERS)
 async def test_a_bulk_replay_is_filtered(world: World, case: tuple[dict[str, Any], str]) -> None:
     filters, wanted = case
-    past = world.past
+    seed = world.seed
     by_name = {
-        "a": past.message(at(9), (at(9), FAILED), (at(8), DELIVERED)),
-        "b": past.message(at(8), (at(8), DELIVERED), (at(7), FAILED)),
-        "c": past.message(at(7), (at(7), DELIVERED)),
-        "d": past.message(at(6), (at(6), FAILED)),
-        "e": past.message(at(5), (at(5), FAILED)),
-        "f": past.message(at(4), (at(4), FAILED)),
+        "a": seed.message(at(9), (at(9), FAILED), (at(8), DELIVERED)),
+        "b": seed.message(at(8), (at(8), DELIVERED), (at(7), FAILED)),
+        "c": seed.message(at(7), (at(7), DELIVERED)),
+        "d": seed.message(at(6), (at(6), FAILED)),
+        "e": seed.message(at(5), (at(5), FAILED)),
+        "f": seed.message(at(4), (at(4), FAILED)),
     }
-    past.schedule(by_name["e"], NOW + HOUR, 1)
-    await past.write(world.db)
+    seed.schedule(by_name["e"], NOW + HOUR, 1)
+    await seed.write(world.db)
     await shaped(world, by_name["b"], event_type="order.sent")
     await shaped(world, by_name["c"], channels=["blue", "red"])
     await shaped(world, by_name["d"], channels=["blue"], tags=["vip", "eu"])
@@ -195,9 +195,9 @@ async def test_a_bulk_replay_is_filtered(world: World, case: tuple[dict[str, Any
 
 
 async def test_a_send_under_way_is_followed_by_another(world: World) -> None:
-    msg_id = world.past.message(at(5), (at(5), FAILED))
-    world.past.schedule(msg_id, NOW, 1)
-    await world.past.write(world.db)
+    msg_id = world.seed.message(at(5), (at(5), FAILED))
+    world.seed.schedule(msg_id, NOW, 1)
+    await world.seed.write(world.db)
     await lease_all(world.db, lease=77)
 
     await replayed(world, ReplayScope.SENT)
@@ -207,8 +207,8 @@ async def test_a_send_under_way_is_followed_by_another(world: World) -> None:
 
 async def test_what_is_read_ahead_makes_whole_chunks(world: World) -> None:
     for number in range(1_000):
-        world.past.message(at(9) + number)
-    await world.past.write(world.db)
+        world.seed.message(at(9) + number)
+    await world.seed.write(world.db)
 
     free = await replayed(world, ReplayScope.MISSING, limits=replace(FREE, chunk_rows=50))
     await run_sql(world.db, "DELETE FROM delivery")
@@ -222,10 +222,10 @@ async def test_what_is_read_ahead_makes_whole_chunks(world: World) -> None:
 @pytest.mark.parametrize("which", ReplayScope)
 async def test_thousands_in_chunks_are_exact(world: World, which: ReplayScope) -> None:
     outcomes = () if which is ReplayScope.MISSING else ((at(2), FAILED),)
-    wanted = [world.past.message(at(9) + number * 10, *outcomes) for number in range(3_000)]
+    wanted = [world.seed.message(at(9) + number * 10, *outcomes) for number in range(3_000)]
     for number in range(500):
-        world.past.message(at(9) + number * 10, *(((at(2), DELIVERED),) if which is ReplayScope.MISSING else ()))
-    await world.past.write(world.db)
+        world.seed.message(at(9) + number * 10, *(((at(2), DELIVERED),) if which is ReplayScope.MISSING else ()))
+    await world.seed.write(world.db)
 
     task = await replayed(world, which)
 
@@ -245,10 +245,10 @@ async def test_it_ends_for_good_when_nobody_receives_any_more(
     world: World, which: ReplayScope, change: str, code: str
 ) -> None:
     for number in range(60):
-        world.past.message(at(5) + number, *(() if which is ReplayScope.MISSING else ((at(4), FAILED),)))
-    await world.past.write(world.db)
+        world.seed.message(at(5) + number, *(() if which is ReplayScope.MISSING else ((at(4), FAILED),)))
+    await world.seed.write(world.db)
     async with world.working(replace(QUICK, chunk_rows=10, backlog=20)):
-        task = await world.begin(resending.replay, world.past.app, chosen(world, which))
+        task = await world.begin(resending.replay, world.seed.app, chosen(world, which))
         while len(await sent_again(world.db, task.id)) < 20:
             pass
         await run_sql(world.db, change)
@@ -263,13 +263,13 @@ async def test_it_ends_for_good_when_nobody_receives_any_more(
 
 async def test_by_force_it_waits_for_a_disabled_endpoint(world: World) -> None:
     for number in range(5):
-        world.past.message(at(5) + number)
-    await world.past.write(world.db)
+        world.seed.message(at(5) + number)
+    await world.seed.write(world.db)
     await run_sql(world.db, "UPDATE endpoint SET disabled = 1")
     async with world.working():
         with pytest.raises(AppError):
-            await world.begin(resending.replay, world.past.app, chosen(world, ReplayScope.MISSING))
-        task = await world.begin(resending.replay, world.past.app, chosen(world, ReplayScope.MISSING, force=True))
+            await world.begin(resending.replay, world.seed.app, chosen(world, ReplayScope.MISSING))
+        task = await world.begin(resending.replay, world.seed.app, chosen(world, ReplayScope.MISSING, force=True))
         held = await until(world.db, task.id, State.QUEUED)
         await run_sql(world.db, "UPDATE endpoint SET disabled = 0")
         ended = await until(world.db, task.id)
@@ -291,8 +291,8 @@ async def test_a_stretch_must_lie_in_the_past_and_run_forwards(world: World, sin
 
 
 async def test_an_end_in_the_future_is_now(world: World) -> None:
-    msg_id = world.past.message(NOW - MINUTE)
-    await world.past.write(world.db)
+    msg_id = world.seed.message(NOW - MINUTE)
+    await world.seed.write(world.db)
 
     task = await replayed(world, ReplayScope.MISSING, until=NOW + HOUR)
 
@@ -301,11 +301,11 @@ async def test_an_end_in_the_future_is_now(world: World) -> None:
 
 async def test_every_probe_goes_through_an_index(world: World) -> None:
     for number in range(3_000):
-        world.past.message(at(9) + number, (at(9) + number, FAILED))
-    await world.past.write(world.db)
+        world.seed.message(at(9) + number, (at(9) + number, FAILED))
+    await world.seed.write(world.db)
     some: dict[str, Any] = {
-        "endpoint": world.past.endpoint_id,
-        "app": world.past.app.id,
+        "endpoint": world.seed.endpoint_id,
+        "app": world.seed.app.id,
         "first": "msg_0",
         "end": "msg_z",
         "limit": 100,

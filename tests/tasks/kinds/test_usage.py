@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.kit import explained, run_sql
-from tasks.outage import DELIVERED, FAILED, Past, an_endpoint
+from tasks.seed_data import DELIVERED, FAILED, SeedData, an_endpoint
 from tasks.world import FREE, NOW, PRINCIPAL, World, at
 from tidings import ids
 from tidings.clock import HOUR
@@ -23,7 +23,7 @@ from tidings.storage.database import Database, Dialect
 from tidings.tasks.kinds import usage as kind
 
 
-async def another_endpoint(db: Database, past: Past, **columns: Any) -> Past:
+async def another_endpoint(db: Database, seed: SeedData, **columns: Any) -> SeedData:
     """Store another endpoint of the same application."""
     await run_sql(
         db,
@@ -31,28 +31,28 @@ async def another_endpoint(db: Database, past: Past, **columns: Any) -> Past:
         " updated_at, event_types, deleted_at) SELECT :id, app_id, org_id, url, '', 0, metadata, headers, secret,"
         " created_at, updated_at, :types, CAST(:deleted AS BIGINT) FROM endpoint WHERE id = :like",
         id=(new := ids.new(ids.ENDPOINT, NOW)),
-        like=past.endpoint_id,
+        like=seed.endpoint_id,
         types=None if columns.get("event_types") is None else json.dumps(columns["event_types"]),
         deleted=columns.get("deleted_at"),
     )
-    return Past(past.app, type(past.endpoint_id)(new))
+    return SeedData(seed.app, type(seed.endpoint_id)(new))
 
 
-async def some_applications(world: World, attempts: list[int]) -> list[Past]:
-    pasts = [await an_endpoint(world.db, NOW - HOUR + number * 8) for number in range(len(attempts))]
-    for past, count in zip(pasts, attempts, strict=True):
+async def some_applications(world: World, attempts: list[int]) -> list[SeedData]:
+    seeds = [await an_endpoint(world.db, NOW - HOUR + number * 8) for number in range(len(attempts))]
+    for seed, count in zip(seeds, attempts, strict=True):
         for number in range(count):
-            past.message(at(5), (at(5) + number, FAILED if number % 2 else DELIVERED))
-        await past.write(world.db)
-    return pasts
+            seed.message(at(5), (at(5) + number, FAILED if number % 2 else DELIVERED))
+        await seed.write(world.db)
+    return seeds
 
 
 def asked(since: int = at(10), until_: int = NOW, *refs: str) -> UsageFilters:
     return UsageFilters(since=since, until=until_, refs=refs or None)
 
 
-def stat(past: Past, number: int, uid: str | None = None) -> dict[str, Any]:
-    return {"messageDestinations": number, "appId": past.app.id, "appUid": uid}
+def stat(seed: SeedData, number: int, uid: str | None = None) -> dict[str, Any]:
+    return {"messageDestinations": number, "appId": seed.app.id, "appUid": uid}
 
 
 @pytest.mark.parametrize("few", [10_000, 5], ids=["in pages", "in pieces"])
@@ -61,17 +61,17 @@ async def test_each_application_is_counted(world: World, few: int, monkeypatch: 
     monkeypatch.setattr(kind, "PIECE", 2 if few == 5 else 100)
     monkeypatch.setattr(kind, "PAGE", 4)
     counts = [3, 0, 17, 5, 4, 120, 1]
-    pasts = await some_applications(world, counts)
-    deleted = await another_endpoint(world.db, pasts[2], deleted_at=1)
+    seeds = await some_applications(world, counts)
+    deleted = await another_endpoint(world.db, seeds[2], deleted_at=1)
     deleted.message(at(4), (at(4), FAILED), (at(3), DELIVERED))
     await deleted.write(world.db)
-    await run_sql(world.db, "UPDATE application SET uid = 'one' WHERE id = :id", id=pasts[0].app.id)
+    await run_sql(world.db, "UPDATE application SET uid = 'one' WHERE id = :id", id=seeds[0].app.id)
 
     task = await world.done(use_cases.count_attempts, PRINCIPAL, asked())
 
     counts[2] += 2
-    wanted = [stat(world.past, 0), stat(pasts[0], 3, "one")]
-    wanted += [stat(past, count) for past, count in zip(pasts[1:], counts[1:], strict=True)]
+    wanted = [stat(world.seed, 0), stat(seeds[0], 3, "one")]
+    wanted += [stat(seed, count) for seed, count in zip(seeds[1:], counts[1:], strict=True)]
     assert (State.SUCCEEDED, 8, 8, True) == (task.state, task.done, task.total, task.total_exact)
     assert {"appStats": wanted} == await world.result(task)
     assert [{"app_stats": wanted}] == [told["data"] for told in await world.told()]
@@ -79,17 +79,17 @@ async def test_each_application_is_counted(world: World, few: int, monkeypatch: 
 
 async def test_both_ends_of_the_stretch_are_in_it(world: World) -> None:
     for timestamp in (at(9) - 4, at(9), at(5), at(2), at(2) + 4):
-        world.past.message(at(12), (timestamp, DELIVERED))
-    await world.past.write(world.db)
+        world.seed.message(at(12), (timestamp, DELIVERED))
+    await world.seed.write(world.db)
 
     task = await world.done(use_cases.count_attempts, PRINCIPAL, asked(at(9), at(2)))
 
-    assert {"appStats": [stat(world.past, 3)]} == await world.result(task)
+    assert {"appStats": [stat(world.seed, 3)]} == await world.result(task)
 
 
 async def test_only_those_that_are_named_are_counted(world: World) -> None:
-    pasts = await some_applications(world, [2, 3, 4])
-    await run_sql(world.db, "UPDATE application SET uid = 'one' WHERE id = :id", id=pasts[0].app.id)
+    seeds = await some_applications(world, [2, 3, 4])
+    await run_sql(world.db, "UPDATE application SET uid = 'one' WHERE id = :id", id=seeds[0].app.id)
     missing: list[str] = []
 
     async def begin(*args: Any, render: Any, **more: Any) -> Answer:
@@ -100,11 +100,11 @@ async def test_only_those_that_are_named_are_counted(world: World) -> None:
 
         return await use_cases.count_attempts(*args, render=rendered, **more)
 
-    wanted = asked(at(10), NOW, "nobody", "one", pasts[2].app.id, "app_2ztyN7HVPWhTq7FtmTTC0yPs8ul")
+    wanted = asked(at(10), NOW, "nobody", "one", seeds[2].app.id, "app_2ztyN7HVPWhTq7FtmTTC0yPs8ul")
     task = await world.done(begin, PRINCIPAL, wanted)
 
     assert ["nobody", "app_2ztyN7HVPWhTq7FtmTTC0yPs8ul"] == missing
-    assert {"appStats": [stat(pasts[0], 2, "one"), stat(pasts[2], 4)]} == await world.result(task)
+    assert {"appStats": [stat(seeds[0], 2, "one"), stat(seeds[2], 4)]} == await world.result(task)
 
 
 @pytest.mark.parametrize(
@@ -138,17 +138,17 @@ async def begin_aggregate(services: Any, principal: Any, *, idempotency_key: str
 
 async def test_subscriptions_are_told(world: World) -> None:
     first, second, third = await some_applications(world, [0, 0, 0])
-    for past, types in ((first, ["b", "a"]), (first, ["c", "a"]), (second, ["z"])):
-        await another_endpoint(world.db, past, event_types=types)
+    for seed, types in ((first, ["b", "a"]), (first, ["c", "a"]), (second, ["z"])):
+        await another_endpoint(world.db, seed, event_types=types)
     await another_endpoint(world.db, third, event_types=["gone"], deleted_at=1)
     await run_sql(world.db, "DELETE FROM endpoint WHERE id = :id", id=second.endpoint_id)
 
     task = await world.done(begin_aggregate, PRINCIPAL)
 
     wanted = [
-        {"appId": past.app.id, "explicitlySubscribedEventTypes": types, "hasCatchAllEndpoint": all_}
-        for past, types, all_ in (
-            (world.past, [], True),
+        {"appId": seed.app.id, "explicitlySubscribedEventTypes": types, "hasCatchAllEndpoint": all_}
+        for seed, types, all_ in (
+            (world.seed, [], True),
             (first, ["a", "b", "c"], True),
             (second, ["z"], False),
             (third, [], True),
@@ -173,7 +173,7 @@ async def test_attempts_are_counted_in_the_index(world: World) -> None:
     for analyzed in (False, True):
         if analyzed:
             await run_sql(world.db, "ANALYZE")
-        some = {"ids": [world.past.app.id], "first": "atmpt_0", "end": "atmpt_z", "most": 100}
+        some = {"ids": [world.seed.app.id], "first": "atmpt_0", "end": "atmpt_z", "most": 100}
         plan = await explained(world.db, store._ATTEMPTS, **some)  # type: ignore[arg-type]  # noqa: SLF001
         if world.db.dialect is Dialect.SQLITE:
             assert "SEARCH attempt USING COVERING INDEX" in plan, plan

@@ -13,7 +13,7 @@ import pytest
 from tasks.kit import (
     TENS,
     Counting,
-    Scene,
+    Environment,
     begun,
     database,
     events_of,
@@ -38,31 +38,31 @@ from tidings.tasks.slice import Slice
 # --- endings and beginnings
 
 
-async def test_a_stop_releases_the_task_without_a_failed_attempt(scene: Scene) -> None:
+async def test_a_stop_releases_the_task_without_a_failed_attempt(env: Environment) -> None:
     handler = Counting()
-    async with scene.working(handler, limits=TENS):
-        task = await start(scene.services, new_task(5_000))
+    async with env.working(handler, limits=TENS):
+        task = await start(env.services, new_task(5_000))
         await spin(lambda: len(handler.seen) > 3)
-    stopped = await reread(scene.db, task.id)
-    await scene.done(task)
+    stopped = await reread(env.db, task.id)
+    await env.done(task)
 
     assert (stopped.state, stopped.failed_attempts) == (State.QUEUED, 0)
     assert 0 < stopped.done < 5_000
-    await is_exact(scene.db, task, 5_000)
+    await is_exact(env.db, task, 5_000)
 
 
-async def test_starting_and_stopping_twice_does_no_harm(scene: Scene) -> None:
-    runner = runner_of(scene.db)
+async def test_starting_and_stopping_twice_does_no_harm(env: Environment) -> None:
+    runner = runner_of(env.db)
     await runner.stop()
     await runner.start()
     await runner.start()
     assert repr(runner) == "<Runner [0 of 4 slots busy]>"
     await runner.stop()
     await runner.stop()
-    scene.services.wake.tasks = runner.wake
+    env.services.wake.tasks = runner.wake
     await runner.start()
-    task = await start(scene.services, new_task(10))
-    await until(scene.db, task.id)
+    task = await start(env.services, new_task(10))
+    await until(env.db, task.id)
     await runner.stop()
 
 
@@ -79,25 +79,25 @@ class Stuck(Counting):
         raise AssertionError
 
 
-async def test_a_stop_does_not_wait_for_ever(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stop_does_not_wait_for_ever(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "_STOP_SECONDS", 0.05)
     handler = Stuck()
-    async with scene.working(handler):
-        task = await start(scene.services, new_task(10))
+    async with env.working(handler):
+        task = await start(env.services, new_task(10))
         await spin(lambda: handler.begun)
 
-    assert (await reread(scene.db, task.id)).state is State.RUNNING
+    assert (await reread(env.db, task.id)).state is State.RUNNING
 
 
 async def test_on_sqlite_a_new_process_takes_over_at_once(sqlite_url: str) -> None:
     """I9: a SQLite file has one process, so whoever had a task before is gone."""
-    async with begun(sqlite_url, 100) as (scene, task):
-        db = scene.db
+    async with begun(sqlite_url, 100) as (env, task):
+        db = env.db
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
             hour = TaskPolicy(lease_ms=3_600_000)
-            assert await claims.claim(tx, hour, ["test.count"], "dead", scene.services.clock.now()) is not None
+            assert await claims.claim(tx, hour, ["test.count"], "dead", env.services.clock.now()) is not None
 
-        ended = await scene.done(task)
+        ended = await env.done(task)
 
         assert (ended.state, ended.epoch) == (State.SUCCEEDED, 3)
         assert await events_of(db, task) == ["created", "lapsed", "succeeded"]
@@ -105,12 +105,12 @@ async def test_on_sqlite_a_new_process_takes_over_at_once(sqlite_url: str) -> No
 
 async def test_on_postgresql_another_node_takes_over_when_the_lease_has_run_out(postgres_dsn: str) -> None:
     """I9: by itself, for nobody wakes it."""
-    async with begun(postgres_dsn, 100) as (scene, task):
-        db = scene.db
+    async with begun(postgres_dsn, 100) as (env, task):
+        db = env.db
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
             assert await claims.claim(tx, TaskPolicy(lease_ms=300), ["test.count"], "dead", None) is not None
 
-        ended = await scene.done(task)
+        ended = await env.done(task)
 
         assert (ended.state, ended.epoch) == (State.SUCCEEDED, 3)
         assert await events_of(db, task) == ["created", "lapsed", "succeeded"]
@@ -119,8 +119,8 @@ async def test_on_postgresql_another_node_takes_over_when_the_lease_has_run_out(
 async def test_on_postgresql_what_a_process_that_is_gone_was_working_on_does_not_wait_for_its_lease(
     postgres_dsn: str,
 ) -> None:
-    async with begun(postgres_dsn, 100) as (scene, task):
-        db = scene.db
+    async with begun(postgres_dsn, 100) as (env, task):
+        db = env.db
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
             assert await claims.claim(tx, TaskPolicy(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
 
@@ -128,16 +128,16 @@ async def test_on_postgresql_what_a_process_that_is_gone_was_working_on_does_not
         await heir.take_over("somebody else")
         assert (await reread(db, task.id)).state is State.RUNNING
         await heir.take_over("dead")
-        ended = await scene.done(task)
+        ended = await env.done(task)
 
         assert (ended.state, ended.epoch) == (State.SUCCEEDED, 3)
         assert await events_of(db, task) == ["created", "lapsed", "succeeded"]
 
 
 async def test_on_postgresql_nodes_share_the_work(postgres_dsn: str) -> None:
-    async with begun(postgres_dsn, 200) as (scene, first):
-        db = scene.db
-        started = [first, *[await start(scene.services, new_task(200, app=f"app_{number}")) for number in range(7)]]
+    async with begun(postgres_dsn, 200) as (env, first):
+        db = env.db
+        started = [first, *[await start(env.services, new_task(200, app=f"app_{number}")) for number in range(7)]]
         nodes = [Counting(worker=name) for name in ("a", "b", "c")]
         limits = replace(TENS, slots=2)
         async with (
@@ -154,11 +154,11 @@ async def test_on_postgresql_nodes_share_the_work(postgres_dsn: str) -> None:
 
 
 @pytest.mark.parametrize("is_planned", [False, True])
-async def test_two_workers_with_one_claim_do_each_item_once(scene: Scene, *, is_planned: bool) -> None:
+async def test_two_workers_with_one_claim_do_each_item_once(env: Environment, *, is_planned: bool) -> None:
     """I1, I2: the epoch lets both of them through, and the place reached only one of them."""
-    task = await start(scene.services, new_task(300))
-    context = runner_of(scene.db, limits=TENS)._context  # noqa: SLF001
-    async with scene.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
+    task = await start(env.services, new_task(300))
+    context = runner_of(env.db, limits=TENS)._context  # noqa: SLF001
+    async with env.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         claimed = await claims.claim(tx, context.policy, context.kinds, "w", context.now)
         assert claimed is not None
         if is_planned:
@@ -167,7 +167,7 @@ async def test_two_workers_with_one_claim_do_each_item_once(scene: Scene, *, is_
     both = [Counting(worker=name) for name in ("a", "b")]
     await asyncio.gather(*(Slice(context, each, claimed).run() for each in both))
 
-    await is_exact(scene.db, task, 300)
+    await is_exact(env.db, task, 300)
 
 
 # --- trouble of the database
@@ -214,17 +214,17 @@ class Troubled:
 
 
 async def test_a_database_error_is_no_failed_attempt_and_loses_nothing(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    env: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
     monkeypatch.setattr(runner_module, "_TROUBLE_FIRST", 0.0001)
-    troubled = Troubled(scene.db, 7, rate=0.15)
-    task = await start(scene.services, new_task(600))
+    troubled = Troubled(env.db, 7, rate=0.15)
+    task = await start(env.services, new_task(600))
     async with working(troubled, limits=replace(TENS, lease_seconds=1.5)):
-        await until(scene.db, task.id)
+        await until(env.db, task.id)
 
     assert troubled.troubles > 20
-    await is_exact(scene.db, task, 600)
+    await is_exact(env.db, task, 600)
 
 
 @dataclass
@@ -239,24 +239,26 @@ class Slow(Counting):
         return await super().apply(tx, task, batch)
 
 
-async def test_a_chunk_that_times_out_is_tried_with_fewer_rows(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_chunk_that_times_out_is_tried_with_fewer_rows(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
     handler = Slow()
-    ended = await scene.done(await start(scene.services, new_task(100)), handler)
+    ended = await env.done(await start(env.services, new_task(100)), handler)
 
     assert (ended.state, ended.failed_attempts) == (State.SUCCEEDED, 0)
     assert max(size for _, size in handler.seen) <= 8
-    assert await wrongs(scene.db, ended) == []
+    assert await wrongs(env.db, ended) == []
 
 
-async def test_one_row_that_always_times_out_is_poison(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_row_that_always_times_out_is_poison(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
-    ended = await scene.done(await start(scene.services, new_task(100)), Slow(never=True))
+    ended = await env.done(await start(env.services, new_task(100)), Slow(never=True))
 
     assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, 5, 0)
 
 
-async def test_the_dispatcher_outlives_a_fault_in_claiming(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_dispatcher_outlives_a_fault_in_claiming(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "_TROUBLE_MAX", 0.01)
     sound = claims.claim
     faults = [ZeroDivisionError()]
@@ -268,12 +270,12 @@ async def test_the_dispatcher_outlives_a_fault_in_claiming(scene: Scene, monkeyp
 
     monkeypatch.setattr(claims, "claim", faulty)
 
-    assert (await scene.done(await start(scene.services, new_task(10)))).state is State.SUCCEEDED
+    assert (await env.done(await start(env.services, new_task(10)))).state is State.SUCCEEDED
     assert not faults
 
 
-async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
-    quiet = Troubled(scene.db, 1, rate=0.0)
+async def test_with_nothing_to_do_there_is_no_traffic(env: Environment) -> None:
+    quiet = Troubled(env.db, 1, rate=0.0)
     writes = 0
 
     @asynccontextmanager
@@ -282,7 +284,7 @@ async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
     ) -> AsyncIterator[Write]:
         nonlocal writes
         writes += 1
-        async with scene.db.write(
+        async with env.db.write(
             advisory_lock=advisory_lock, lock_ms=lock_ms, background=background, synced=synced
         ) as tx:
             yield tx
@@ -290,7 +292,7 @@ async def test_with_nothing_to_do_there_is_no_traffic(scene: Scene) -> None:
     quiet.write = counted  # type: ignore[method-assign]
     runner = runner_of(quiet, clock=SystemClock())
     await runner.start()
-    await spin(lambda: writes == (2 if scene.db.dialect is Dialect.SQLITE else 1))
+    await spin(lambda: writes == (2 if env.db.dialect is Dialect.SQLITE else 1))
     before = writes
     for _ in range(200):
         await asyncio.sleep(0.0005)

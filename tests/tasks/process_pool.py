@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Worker processes that are there at once: a process that has imported everything forks them, and tells of their ends.
+"""A pool of worker processes that start at once: a process with everything imported forks them and reports their exits.
 
-A process of its own takes a second to import what it needs; with hundreds of deaths that would be all of the time. A
+A new process takes a second to import its modules; with hundreds of kills that would be most of the time. A
 fork is as real a process: it opens its own database, and is killed or stopped by its own id.
 """
 
@@ -24,11 +24,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, Self
 
-PATIENCE = 60.0
-PRELOADED = ("tasks.worker", "tasks.kinds.laborer", "datamodel_code_generator")
+TIMEOUT = 60.0
+PRELOADED = ("tasks.worker", "tasks.kinds.worker", "datamodel_code_generator")
 
 
-class Child:
+class ChildProcess:
     """A forked process, as its starter sees it."""
 
     def __init__(self, pid: int) -> None:
@@ -43,31 +43,31 @@ class Child:
 
     def wait(self) -> int:
         """Wait for its end; return how it ended. Raises TimeoutError."""
-        return self.returncode.result(PATIENCE)
+        return self.returncode.result(TIMEOUT)
 
     def wait_until_up(self) -> None:
         """Wait until its runner has begun."""
-        assert self.up.wait(PATIENCE), "a worker did not start"
+        assert self.up.wait(TIMEOUT), "a worker did not start"
 
-    async def ended(self, seconds: float = PATIENCE) -> int:
+    async def ended(self, seconds: float = TIMEOUT) -> int:
         """Wait for its end; return how it ended. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             return await asyncio.shield(asyncio.wrap_future(self.returncode))
 
 
-class Forge:
-    """Starts workers; whoever is left when it closes is killed."""
+class ProcessPool:
+    """Starts workers, and kills those that are left when it closes."""
 
     def __init__(self) -> None:
-        self._children: dict[int, Child] = {}
-        self._forked: queue.Queue[Child] = queue.Queue()
+        self._children: dict[int, ChildProcess] = {}
+        self._forked: queue.Queue[ChildProcess] = queue.Queue()
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        self._reader = threading.Thread(target=self._listen, name="forge")
+        self._reader = threading.Thread(target=self._listen, name="process pool")
 
     def __enter__(self) -> Self:
         self._reader.start()
@@ -77,20 +77,20 @@ class Forge:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
+        self._process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
         self._process.stdout.close()
 
-    def start(self, target: str, *args: Any) -> Child:
+    def start(self, target: str, *args: Any) -> ChildProcess:
         """Call `module:function` with a callback that says that it is up, and arguments, in a process of its own."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([target, *args]).encode() + b"\n")
         self._process.stdin.flush()
-        return self._forked.get(timeout=PATIENCE)
+        return self._forked.get(timeout=TIMEOUT)
 
     @contextmanager
-    def started(self, target: str, *args: Any) -> Iterator[Child]:
-        """Have a worker; whatever happens it is gone in the end."""
+    def started(self, target: str, *args: Any) -> Iterator[ChildProcess]:
+        """Start a worker for the length of a block, and kill it at its end."""
         child = self.start(target, *args)
         try:
             yield child
@@ -101,16 +101,16 @@ class Forge:
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            told = json.loads(line)
-            # A child may be up before the parent has told its number.
-            child = self._children.setdefault(told["pid"], Child(told["pid"]))
-            if told["what"] == "forked":
+            event = json.loads(line)
+            # A child may be up before the parent has reported its number.
+            child = self._children.setdefault(event["pid"], ChildProcess(event["pid"]))
+            if event["what"] == "forked":
                 self._forked.put(child)
-            elif told["what"] == "up":
+            elif event["what"] == "up":
                 child.up.set()
             else:
                 del self._children[child.pid]  # the number may come again
-                child.returncode.set_result(told["status"])
+                child.returncode.set_result(event["status"])
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -123,17 +123,17 @@ def _serve() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
     gc.freeze()
-    bell, ring = socket.socketpair()
-    ring.setblocking(False)  # noqa: FBT003 - its one argument
-    signal.set_wakeup_fd(ring.fileno())
+    wakeup, wakeup_sender = socket.socketpair()
+    wakeup_sender.setblocking(False)  # noqa: FBT003 - its one argument
+    signal.set_wakeup_fd(wakeup_sender.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
     alive: set[int] = set()
     pending = b""
     while True:
-        readable, _, _ = select.select([sys.stdin.fileno(), bell], [], [])
-        if bell in readable:
-            bell.recv(4096)
-            _bury(alive)
+        readable, _, _ = select.select([sys.stdin.fileno(), wakeup], [], [])
+        if wakeup in readable:
+            wakeup.recv(4096)
+            _reap(alive)
         if sys.stdin.fileno() not in readable:
             continue
         read = os.read(sys.stdin.fileno(), 65_536)
@@ -149,12 +149,12 @@ def _serve() -> None:
 def _fork(wanted: list[Any]) -> int:
     pid = os.fork()
     if pid == 0:
-        _be_a_child(wanted)
-    _tell(pid=pid, what="forked")
+        _run_child(wanted)
+    _report(pid=pid, what="forked")
     return pid
 
 
-def _be_a_child(wanted: list[Any]) -> None:
+def _run_child(wanted: list[Any]) -> None:
     code = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -162,24 +162,24 @@ def _be_a_child(wanted: list[Any]) -> None:
         target, *args = wanted
         module, _, name = target.partition(":")
         work: Callable[..., None] = getattr(importlib.import_module(module), name)
-        work(lambda: _tell(pid=os.getpid(), what="up"), *args)
+        work(lambda: _report(pid=os.getpid(), what="up"), *args)
         code = 0
-    except BaseException:  # noqa: BLE001 - it ends here, and must not go on as a second forge
+    except BaseException:  # noqa: BLE001 - it ends here, and must not go on as a second pool
         traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)
 
 
-def _bury(alive: set[int]) -> None:
+def _reap(alive: set[int]) -> None:
     for pid in list(alive):
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             alive.discard(pid)
-            _tell(pid=pid, what="ended", status=os.waitstatus_to_exitcode(status))
+            _report(pid=pid, what="ended", status=os.waitstatus_to_exitcode(status))
 
 
-def _tell(**what: Any) -> None:
+def _report(**what: Any) -> None:
     """Write a line; it is short enough that several processes may write to one pipe."""
     os.write(sys.stdout.fileno(), json.dumps(what).encode() + b"\n")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Endpoints with a past: messages, their attempts and what is still scheduled, written straight into the tables."""
+"""Endpoints with seed data: messages, their attempts and what is still scheduled, written straight into the tables."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ _DELIVERY = _insert("delivery", "msg_id endpoint_id app_id org_id due_at attempt
 
 
 @dataclass
-class Past:
+class SeedData:
     """What has happened at one endpoint of one application; `timestamp` says when an id was made."""
 
     app: App
@@ -79,8 +79,8 @@ async def _bulk(tx: Write, sql: Sql, rows: Iterable[Sequence[Value]]) -> None:
         await tx.bulk(sql, given[start : start + 10_000])
 
 
-async def an_endpoint(db: Database, timestamp: int, *, disabled: bool = False) -> Past:
-    """Store an application with one endpoint and no past."""
+async def an_endpoint(db: Database, timestamp: int, *, disabled: bool = False) -> SeedData:
+    """Store an application with one endpoint and no seed."""
     app_id = AppId(ids.new(ids.APP, timestamp))
     endpoint_id = EndpointId(ids.new(ids.ENDPOINT, timestamp))
     async with db.write() as tx:
@@ -113,7 +113,7 @@ async def an_endpoint(db: Database, timestamp: int, *, disabled: bool = False) -
         created_at=timestamp,
         updated_at=timestamp,
     )
-    return Past(app, endpoint_id)
+    return SeedData(app, endpoint_id)
 
 
 async def sent_again(db: Database, task_id: str) -> list[str]:
@@ -129,11 +129,11 @@ async def lease_all(db: Database, *, lease: int) -> None:
         await tx.run("UPDATE delivery SET lease = :lease, lease_until = :until", lease=lease, until=1 << 50)
 
 
-async def deliver(db: Database, past: Past, msg_ids: Sequence[str], *, lease: int) -> None:
+async def deliver(db: Database, seed: SeedData, msg_ids: Sequence[str], *, lease: int) -> None:
     """Let leased sends succeed, as delivery settles them."""
     now = SystemClock().now()
     for msg_id in msg_ids:
-        past.attempts.append((msg_id, ids.new(ids.ATTEMPT, now), DELIVERED))
+        seed.attempts.append((msg_id, ids.new(ids.ATTEMPT, now), DELIVERED))
     async with db.write() as tx:
-        await deliveries.settle_delivered(tx, [SettledDelivery(m, past.endpoint_id, lease) for m in msg_ids], now)
-        await past.write_in(tx)
+        await deliveries.settle_delivered(tx, [SettledDelivery(m, seed.endpoint_id, lease) for m in msg_ids], now)
+        await seed.write_in(tx)

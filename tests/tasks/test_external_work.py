@@ -10,7 +10,7 @@ import pytest
 from tasks.kit import (
     QUICK,
     Counting,
-    Scene,
+    Environment,
     events_of,
     new_task,
     reread,
@@ -53,68 +53,68 @@ class Slow(WorksOutside, Counting):
         return batch
 
 
-async def test_whoever_reads_is_answered_while_every_slot_works(scene: Scene) -> None:
+async def test_whoever_reads_is_answered_while_every_slot_works(env: Environment) -> None:
     handler = Slow()
-    tasks = [await start(scene.services, new_task(1, app=f"app_{number}")) for number in range(8)]
-    async with scene.working(handler, limits=replace(QUICK, slots=8)):
+    tasks = [await start(env.services, new_task(1, app=f"app_{number}")) for number in range(8)]
+    async with env.working(handler, limits=replace(QUICK, slots=8)):
         await spin(lambda: handler.at_work == 8)
-        found = await rows(scene.db, "SELECT count(*) FROM task")
+        found = await rows(env.db, "SELECT count(*) FROM task")
         handler.go.set()
-        ended = [await until(scene.db, task.id) for task in tasks]
+        ended = [await until(env.db, task.id) for task in tasks]
 
     assert [(8,)] == found
     assert {State.SUCCEEDED} == {task.state for task in ended}
 
 
-async def test_a_lease_is_renewed_while_the_work_lasts(scene: Scene) -> None:
+async def test_a_lease_is_renewed_while_the_work_lasts(env: Environment) -> None:
     handler = Slow()
-    async with scene.working(handler, limits=replace(ONE_SLOT, lease_seconds=6.0)):
-        task = await start(scene.services, new_task(1))
+    async with env.working(handler, limits=replace(ONE_SLOT, lease_seconds=6.0)):
+        task = await start(env.services, new_task(1))
         await spin(lambda: handler.at_work == 1)
-        first = (await reread(scene.db, task.id)).lease_until
+        first = (await reread(env.db, task.id)).lease_until
         async with asyncio.timeout(20):
-            while (await reread(scene.db, task.id)).lease_until == first:  # noqa: ASYNC110 - a row has no event
+            while (await reread(env.db, task.id)).lease_until == first:  # noqa: ASYNC110 - a row has no event
                 await asyncio.sleep(0.01)
         handler.go.set()
-        ended = await until(scene.db, task.id)
+        ended = await until(env.db, task.id)
 
     assert (State.SUCCEEDED, 1, 1) == (ended.state, ended.epoch, handler.begun)
 
 
 @pytest.mark.parametrize("command", [use_cases.cancel, use_cases.pause])
-async def test_the_work_of_a_claim_that_is_lost_ends(scene: Scene, command: Callable[..., Awaitable[Task]]) -> None:
+async def test_the_work_of_a_claim_that_is_lost_ends(env: Environment, command: Callable[..., Awaitable[Task]]) -> None:
     handler = Slow()
-    async with scene.working(handler) as runner:
-        task = await start(scene.services, new_task(1))
+    async with env.working(handler) as runner:
+        task = await start(env.services, new_task(1))
         await spin(lambda: handler.at_work == 1)
-        await command(scene.services, PRINCIPAL, task.id)
+        await command(env.services, PRINCIPAL, task.id)
         await spin(lambda: runner.is_idle)
 
     assert (1, 0) == (handler.begun, handler.at_work)
-    assert 0 == (await reread(scene.db, task.id)).done
+    assert 0 == (await reread(env.db, task.id)).done
 
 
-async def test_a_process_that_stops_ends_the_work_and_gives_the_task_back(scene: Scene) -> None:
+async def test_a_process_that_stops_ends_the_work_and_gives_the_task_back(env: Environment) -> None:
     handler = Slow()
-    async with scene.working(handler) as runner:
-        task = await start(scene.services, new_task(1))
+    async with env.working(handler) as runner:
+        task = await start(env.services, new_task(1))
         await spin(lambda: handler.at_work == 1)
         await runner.stop()
         assert (1, 0) == (handler.begun, handler.at_work)
 
-    left = await reread(scene.db, task.id)
+    left = await reread(env.db, task.id)
     assert (State.QUEUED, 0, 0) == (left.state, left.failed_attempts, left.done)
-    assert ["created"] == await events_of(scene.db, task)
+    assert ["created"] == await events_of(env.db, task)
 
 
-async def test_work_that_fails_is_a_failed_attempt(scene: Scene) -> None:
+async def test_work_that_fails_is_a_failed_attempt(env: Environment) -> None:
     @dataclass
     class Failing(Slow):
         async def work(self, task: Task, batch: Batch) -> Batch:
             del task, batch
             raise ZeroDivisionError
 
-    ended = await scene.done(await start(scene.services, new_task(1)), Failing())
+    ended = await env.done(await start(env.services, new_task(1)), Failing())
 
     assert (State.FAILED, 5) == (ended.state, ended.failed_attempts)
 
@@ -145,22 +145,22 @@ async def test_the_work_has_ended_when_the_claim_cannot_be_kept(error: Exception
 
 @pytest.mark.parametrize("failed_attempts", [0, 4])
 async def test_a_task_with_an_expired_lease_is_requeued_though_no_slot_is_free(
-    scene: Scene, failed_attempts: int
+    env: Environment, failed_attempts: int
 ) -> None:
     handler = Slow()
-    async with scene.working(handler, limits=ONE_SLOT):
-        await start(scene.services, new_task(1, app="app_1"))
+    async with env.working(handler, limits=ONE_SLOT):
+        await start(env.services, new_task(1, app="app_1"))
         await spin(lambda: handler.at_work == 1)
-        other = await start(scene.services, new_task(1, app="app_2"))
+        other = await start(env.services, new_task(1, app="app_2"))
         await run_sql(
-            scene.db,
+            env.db,
             "UPDATE task SET failed_attempts = :failed_attempts WHERE id = :id",
             failed_attempts=failed_attempts,
             id=other.id,
         )
-        await run_sql(scene.db, EXPIRED, id=other.id)
-        scene.services.wake.tasks()
-        expired = await until(scene.db, other.id, State.QUEUED, State.FAILED)
+        await run_sql(env.db, EXPIRED, id=other.id)
+        env.services.wake.tasks()
+        expired = await until(env.db, other.id, State.QUEUED, State.FAILED)
         handler.go.set()
 
     assert (State.FAILED if failed_attempts else State.QUEUED, failed_attempts + 1) == (
@@ -171,27 +171,27 @@ async def test_a_task_with_an_expired_lease_is_requeued_though_no_slot_is_free(
     assert "lapsed" == expired.error.code
 
 
-async def test_a_lease_that_expires_later_is_requeued_without_a_wake(scene: Scene) -> None:
+async def test_a_lease_that_expires_later_is_requeued_without_a_wake(env: Environment) -> None:
     handler = Slow()
-    other = await start(scene.services, new_task(1, app="app_2"))
+    other = await start(env.services, new_task(1, app="app_2"))
     in_use = "UPDATE task SET state = 'running', lease_until = :at, epoch = 1, worker = 'ghost' WHERE id = :id"
-    async with scene.working(handler, limits=ONE_SLOT):
-        await until(scene.db, other.id, State.RUNNING)
-        third = await start(scene.services, new_task(1, app="app_3"))
-        await run_sql(scene.db, in_use, id=third.id, at=scene.services.clock.now() + 300)
-        scene.services.wake.tasks()
-        expired = await until(scene.db, third.id, State.QUEUED)
+    async with env.working(handler, limits=ONE_SLOT):
+        await until(env.db, other.id, State.RUNNING)
+        third = await start(env.services, new_task(1, app="app_3"))
+        await run_sql(env.db, in_use, id=third.id, at=env.services.clock.now() + 300)
+        env.services.wake.tasks()
+        expired = await until(env.db, third.id, State.QUEUED)
         handler.go.set()
 
     assert 1 == expired.failed_attempts
 
 
-async def test_a_process_without_slots_requeues_expired_tasks_and_works_on_none(scene: Scene) -> None:
+async def test_a_process_without_slots_requeues_expired_tasks_and_works_on_none(env: Environment) -> None:
     handler = Counting()
-    task = await start(scene.services, new_task(1))
-    async with scene.working(handler, limits=replace(QUICK, slots=0)):
-        await run_sql(scene.db, EXPIRED, id=task.id)
-        scene.services.wake.tasks()
-        await until(scene.db, task.id, State.QUEUED)
+    task = await start(env.services, new_task(1))
+    async with env.working(handler, limits=replace(QUICK, slots=0)):
+        await run_sql(env.db, EXPIRED, id=task.id)
+        env.services.wake.tasks()
+        await until(env.db, task.id, State.QUEUED)
 
     assert [] == handler.seen

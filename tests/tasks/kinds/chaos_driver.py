@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tasks at work in processes of their own, what is done to those processes, and what must be there in the end."""
+"""Drive chaos: start tasks in worker processes, kill or stop the processes, and audit the effects."""
 
 import asyncio
 import random
@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tasks.forge import Child, Forge
 from tasks.kinds import audit
-from tasks.kinds.audit import Reckoning
-from tasks.kinds.cases import CASES, Work, reckon
+from tasks.kinds.audit import Audit
+from tasks.kinds.cases import CASES, Work, audited
 from tasks.kit import database, reread, rows, services_of
+from tasks.process_pool import ChildProcess, ProcessPool
 from tasks.worker import LEFT, LIMITS
 from tasks.world import World, a_world
 from tidings.model.task import Task
 from tidings.storage.database import Database
 
-LABORER = "tasks.kinds.laborer:main"
+WORKER = "tasks.kinds.worker:main"
 PLACES = (
     "task.after_load",
     "task.after_begin",
@@ -36,7 +36,7 @@ _HELD = "SELECT id, done, total FROM task WHERE state = 'running' AND worker LIK
 
 @dataclass
 class Held:
-    """A task as it stood when its owner was struck."""
+    """A task at the time when its worker was killed or stopped."""
 
     id: str
     done: int
@@ -48,10 +48,10 @@ class Held:
 
 
 @dataclass
-class Stage:
+class ChaosRun:
     """Tasks of some kinds on one database. On SQLite it is looked at only while no worker has the file."""
 
-    forge: Forge
+    pool: ProcessPool
     url: str
     world: World
     begun: dict[str, list[tuple[Task, Sequence[str]]]] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Stage:
         self.works[name] = works[-1]
 
     async def keep_busy(self, tasks: int) -> None:
-        """See that so many tasks have not ended, so that whoever is to be struck is at work."""
+        """Start tasks until so many are active, so that the worker to kill has one."""
         async with self.looking() as db:
             ((left,),) = await rows(db, LEFT)
             if left < tasks:
@@ -80,7 +80,7 @@ class Stage:
 
     @asynccontextmanager
     async def looking(self) -> AsyncIterator[Database]:
-        """Have the world's database, which a laborer must not be using if it is SQLite."""
+        """Have the world's database, which a worker must not be using if it is SQLite."""
         if not self.is_sqlite:
             yield self.world.db
             return
@@ -89,40 +89,40 @@ class Stage:
             yield db
 
     async def held(self, pid: int) -> list[Held]:
-        """Return what a process was working on that has just been struck."""
+        """Return the tasks of a process that was just killed or stopped."""
         async with self.looking() as db:
             return [Held(*row) for row in await rows(db, _HELD, worker=f"%:{pid}")]
 
-    async def ended(self) -> dict[str, Reckoning]:
-        """Look at what is there, by kind, after all tasks have ended."""
+    async def ended(self) -> dict[str, Audit]:
+        """Audit the effects, by kind, after all tasks have ended."""
         async with self.looking() as db:
             return {
-                name: await reckon(self.world, name, [(await reread(db, task.id), wanted) for task, wanted in tasks])
+                name: await audited(self.world, name, [(await reread(db, task.id), wanted) for task, wanted in tasks])
                 for name, tasks in self.begun.items()
             }
 
 
 @asynccontextmanager
-async def staged(
-    forge: Forge, url: str, names: Sequence[str], *, tasks: int, items: int | None = None
-) -> AsyncIterator[Stage]:
+async def chaos_run(
+    pool: ProcessPool, url: str, names: Sequence[str], *, tasks: int, items: int | None = None
+) -> AsyncIterator[ChaosRun]:
     """Lay out and begin so many tasks of each kind; `items` of each, or as many as the long runs have."""
     async with database(url) as db:
         await audit.install(db)
-        stage = Stage(forge, url, await a_world(db))
-        laid_out = {name: await CASES[name].lay_out(stage.world, items or CASES[name].many, tasks) for name in names}
+        chaos = ChaosRun(pool, url, await a_world(db))
+        laid_out = {name: await CASES[name].lay_out(chaos.world, items or CASES[name].many, tasks) for name in names}
         for name, works in laid_out.items():
-            await stage.begin(name, works)
-        if not stage.is_sqlite:
-            yield stage
+            await chaos.begin(name, works)
+        if not chaos.is_sqlite:
+            yield chaos
             return
-    yield stage
+    yield chaos
 
 
-# --- deaths
+# --- kills
 
 
-def deaths(dice: random.Random) -> Iterator[str]:
+def kill_points(dice: random.Random) -> Iterator[str]:
     """Yield failpoints without end: every place in each round, and two from outside; the first after some work."""
     yield "task.before_commit=kill@3"
     while True:
@@ -134,10 +134,10 @@ def deaths(dice: random.Random) -> Iterator[str]:
 
 
 @dataclass
-class Slaughter:
-    """Kills the workers of a stage again and again, each in the middle of a task."""
+class ChaosDriver:
+    """Kills the workers of a chaos again and again, each in the middle of a task."""
 
-    stage: Stage
+    chaos: ChaosRun
     dice: random.Random
     kills: int
     nodes: int = 1
@@ -150,33 +150,33 @@ class Slaughter:
     sabotage: str = "none"
     failpoints: Iterator[str] | None = None
     hits: int = 0
-    lives: int = 0
+    starts: int = 0
 
     async def run(self) -> None:
-        """Kill so many, then let the work be ended."""
-        self.failpoints = self.failpoints or deaths(self.dice)
+        """Kill workers, then let the last ones finish the tasks."""
+        self.failpoints = self.failpoints or kill_points(self.dice)
         async with asyncio.TaskGroup() as group:
             for node in range(self.nodes):
-                group.create_task(self._lives(node))
+                group.create_task(self._kill_on_node(node))
         children = [self._child("", self.off_ms[(node - 1) % len(self.off_ms)]) for node in range(self.nodes)]
         try:
             assert [await child.ended() for child in children] == [0] * self.nodes
         finally:
             _end(children)
 
-    async def _lives(self, node: int) -> None:
+    async def _kill_on_node(self, node: int) -> None:
         while self.hits < self.kills:
-            assert self.lives < 3 * self.kills, f"{self.hits} of {self.lives} deaths were in the middle of a task"
+            assert self.starts < 3 * self.kills, f"{self.hits} of {self.starts} kills were in the middle of a task"
             assert self.failpoints is not None
-            # On one database with one worker at a time, clocks only go forward: else everybody would wait for them.
+            # On one database with one worker at a time, clocks only go forward: else every worker would wait for them.
             off = self.off_ms[
                 (node if self.nodes > 1 else self.hits * len(self.off_ms) // self.kills) % len(self.off_ms)
             ]
-            await self.stage.keep_busy(self.tasks)
-            await self._life(next(self.failpoints), off)
+            await self.chaos.keep_busy(self.tasks)
+            await self._kill_once(next(self.failpoints), off)
 
-    async def _life(self, failpoint: str, off_ms: int) -> None:
-        self.lives += 1
+    async def _kill_once(self, failpoint: str, off_ms: int) -> None:
+        self.starts += 1
         child = self._child(failpoint, off_ms)
         try:
             if failpoint == OUTSIDE:
@@ -184,55 +184,55 @@ class Slaughter:
                 await asyncio.sleep(self.dice.uniform(0.0, 0.04))
                 child.send_signal(signal.SIGKILL)
             if await child.ended() == 0:
-                return  # all work was done before the blow fell: none was, and there will be more work
+                return  # all work was done before the kill: it does not count, and more work follows
             assert child.returncode.result() == -signal.SIGKILL
         finally:
             _end([child])
-        held = await self.stage.held(child.pid)
+        held = await self.chaos.held(child.pid)
         self.hits += any(task.is_in_the_middle for task in held)
 
-    def _child(self, failpoint: str, off_ms: int) -> Child:
-        (name,) = self.stage.begun
+    def _child(self, failpoint: str, off_ms: int) -> ChildProcess:
+        (name,) = self.chaos.begun
         limits = {"chunk_rows": CASES[name].rows, "lease_seconds": self.lease_seconds}
-        return self.stage.forge.start(LABORER, self.stage.url, failpoint, limits, off_ms, self.sabotage)
+        return self.chaos.pool.start(WORKER, self.chaos.url, failpoint, limits, off_ms, self.sabotage)
 
 
-def _end(children: Sequence[Child]) -> None:
+def _end(children: Sequence[ChildProcess]) -> None:
     for child in children:
         child.send_signal(signal.SIGKILL)
 
 
-# --- standing still
+# --- stops
 
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc to see a process stopped")
 
 
-async def overtaken(stage: Stage, sabotage: str = "none") -> None:
+async def overtaken(chaos: ChaosRun, sabotage: str = "none") -> None:
     """Stop a process in the middle of a chunk, let another work on its task, and then let the first one wake up."""
-    (name,) = stage.begun
+    (name,) = chaos.begun
     limits = {"chunk_rows": CASES[name].rows}
     for at in (5, 7, 9):
-        with stage.forge.started(LABORER, stage.url, f"task.after_load=stop@{at}", limits, 0, sabotage) as zombie:
+        with chaos.pool.started(WORKER, chaos.url, f"task.after_load=stop@{at}", limits, 0, sabotage) as zombie:
             await until_stopped(zombie)
-            (held,) = await stage.held(zombie.pid)
+            (held,) = await chaos.held(zombie.pid)
             if held.is_in_the_middle:
-                await _overtaken(stage, zombie, held, sabotage)
+                await _overtaken(chaos, zombie, held, sabotage)
                 return
         # On a slow machine a slice may be over just before, and it stands at the beginning of another task.
     raise AssertionError(held)
 
 
-async def _overtaken(stage: Stage, zombie: Child, held: Held, sabotage: str) -> None:
-    (name,) = stage.begun
+async def _overtaken(chaos: ChaosRun, zombie: ChildProcess, held: Held, sabotage: str) -> None:
+    (name,) = chaos.begun
     limits = {"chunk_rows": CASES[name].rows}
-    with stage.forge.started(LABORER, stage.url, "", limits, 0, sabotage) as heir:
-        await until_worked(stage, held.id, heir)
+    with chaos.pool.started(WORKER, chaos.url, "", limits, 0, sabotage) as heir:
+        await until_worked(chaos, held.id, heir)
         zombie.send_signal(signal.SIGCONT)
         assert [await heir.ended(), await zombie.ended()] == [0, 0]
 
 
-async def until_stopped(child: Child) -> None:
-    """Wait until a process stands still; Linux tells that in /proc."""
+async def until_stopped(child: ChildProcess) -> None:
+    """Wait until a process is stopped; Linux shows that in /proc."""
     async with asyncio.timeout(30):
         while _state(child.pid) != "T":  # noqa: ASYNC110 - another process has no event
             await asyncio.sleep(0.01)
@@ -242,9 +242,9 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-async def until_worked(stage: Stage, task_id: str, child: Child) -> None:
+async def until_worked(chaos: ChaosRun, task_id: str, child: ChildProcess) -> None:
     """Wait until a process has committed two chunks of a task."""
     sql = "SELECT count(*) FROM audit_chunk WHERE task_id = :id AND worker LIKE :worker"
     async with asyncio.timeout(30):
-        while (await rows(stage.world.db, sql, id=task_id, worker=f"%:{child.pid}"))[0][0] < 2:  # noqa: ASYNC110
+        while (await rows(chaos.world.db, sql, id=task_id, worker=f"%:{child.pid}"))[0][0] < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from cost_budget.traffic import Sender, Sink, turn_seconds
 from faults.kit import ended, with_endpoint
-from floor.traffic import Sender, Sink, turn_seconds
 from live import Live
 
 TURNS_AT_MOST = 50.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a process of its own does that knows every kind and works until no task is left."""
+"""A worker process that knows every kind and works until no task is left."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ class WrongClock(SystemClock):
         return super().now() + self._off_ms
 
 
-async def labor(db: Database, runner: Runner, up: Callable[[], None]) -> None:
+async def work_until_done(db: Database, runner: Runner, up: Callable[[], None]) -> None:
     """Work until no task is left, whatever the database goes through meanwhile."""
     await runner.start()
     up()
@@ -53,7 +53,7 @@ async def work(up: Callable[[], None], url: str, limits: RunnerLimits, off_ms: i
             async with db.write() as tx:  # the log is copied into the file all the time: kills from outside meet that
                 await tx.run("PRAGMA wal_autocheckpoint = 8")
         known = sabotaged(sabotage, list(handlers(clock, Wake()).values()), db)
-        await labor(db, runner_of(db, *known, limits=limits, clock=clock), up)
+        await work_until_done(db, runner_of(db, *known, limits=limits, clock=clock), up)
 
 
 def main(

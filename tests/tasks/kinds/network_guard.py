@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a process of its own does that works on all kinds and must not talk to anybody.
+"""A worker process for all kinds in which any network access is an error.
 
-The interpreter tells of every connection that is made and every name that is looked up. It goes on telling until the
-process ends, which is why this is one; and its loop is Python's own, for uvloop makes connections that nobody is told
-of.
+Audit hooks of the interpreter report each connection and each name lookup. A hook stays until the process ends, so this
+is a process of its own; it runs Python's own event loop, because uvloop bypasses the hooks.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.kinds.laborer import labor
+from tasks.kinds.worker import work_until_done
 from tasks.kit import Counting, runner_of
 from tasks.worker import LIMITS, database
 from tidings.clock import SystemClock
@@ -23,7 +22,7 @@ from tidings.storage.database import Write
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds.registry import handlers
 
-TALK = {
+NETWORK_EVENTS = {
     "socket.bind",
     "socket.connect",
     "socket.getaddrinfo",
@@ -35,7 +34,7 @@ TALK = {
 
 
 @dataclass
-class Talkative(Counting):
+class Connecting(Counting):
     """Does what no kind may do."""
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
@@ -46,7 +45,7 @@ class Talkative(Counting):
 
 async def _work(up: Callable[[], None], url: str, known: list[Handler]) -> None:
     async with database(url) as db:
-        await labor(db, runner_of(db, *known, limits=LIMITS), up)
+        await work_until_done(db, runner_of(db, *known, limits=LIMITS), up)
 
 
 def main(up: Callable[[], None], url: str) -> None:
@@ -54,19 +53,19 @@ def main(up: Callable[[], None], url: str) -> None:
     _listen(up, url, list(handlers(SystemClock(), Wake()).values()))
 
 
-def talkative(up: Callable[[], None], url: str) -> None:
+def connecting(up: Callable[[], None], url: str) -> None:
     """Do the same with a kind that talks."""
-    _listen(up, url, [Talkative()])
+    _listen(up, url, [Connecting()])
 
 
-def _is_talk(event: str, args: Any) -> bool:
+def _is_network(event: str, args: Any) -> bool:
     """Return whether somebody is talked to; the child that makes models is this program itself."""
     is_own = event == "subprocess.Popen" and args[0] == sys.executable and "tidings.tasks.modeling" in args[1][-1]
-    return event in TALK and not is_own
+    return event in NETWORK_EVENTS and not is_own
 
 
 def _listen(up: Callable[[], None], url: str, known: list[Handler]) -> None:
-    heard: list[tuple[str, Any]] = []
-    sys.addaudithook(lambda event, args: heard.append((event, args)) if _is_talk(event, args) else None)
+    caught: list[tuple[str, Any]] = []
+    sys.addaudithook(lambda event, args: caught.append((event, args)) if _is_network(event, args) else None)
     asyncio.run(_work(up, url, known))
-    assert heard == []
+    assert caught == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A database with a past written straight into its tables, and a runner as a server has it, alone in its process."""
+"""A database with seed data written straight into its tables, and a runner with a server's settings."""
 
 import asyncio
 import threading
@@ -95,15 +95,15 @@ class Receiver:
 
 
 @dataclass
-class Stage:
+class SeededDatabase:
     """A database and who works on it."""
 
     db: Database
     services: Services
 
     @classmethod
-    def on(cls, db: Database) -> "Stage":
-        """Make a stage of an open database."""
+    def on(cls, db: Database) -> "SeededDatabase":
+        """Wrap an open database."""
         clock = SystemClock()
         return cls(db, Services(db, clock, Wake(), Idempotency(db, clock)))
 
@@ -219,13 +219,13 @@ class Stage:
             await asyncio.sleep(0.05)
 
 
-async def set_up(dsn: str, work: Callable[[Stage], Awaitable[Figures]]) -> Figures:
+async def set_up(dsn: str, work: Callable[[SeededDatabase], Awaitable[Figures]]) -> Figures:
     """Open a database, with its schema and its partitions as a server would have made them, and work on it."""
     db = await opened(dsn, connections=4)
     try:
         await migrate(db)
         await partitions.make_ahead(db, SINCE)
-        return await work(Stage.on(db))
+        return await work(SeededDatabase.on(db))
     finally:
         await db.close()
 

@@ -22,9 +22,9 @@ HELD_SECONDS = 1.5
 
 async def test_on_postgresql_a_locked_table_is_waited_for(postgres_dsn: str) -> None:
     """Longer than a chunk waits for a lock, as by somebody who changes the table."""
-    async with begun(postgres_dsn, 3_000) as (scene, task):
-        db, handler = scene.db, Counting()
-        async with scene.working(handler, limits=TENS):
+    async with begun(postgres_dsn, 3_000) as (env, task):
+        db, handler = env.db, Counting()
+        async with env.working(handler, limits=TENS):
             await spin(lambda: len(handler.seen) > 5)
             async with db.write() as tx:
                 await tx.run("LOCK TABLE test_effect IN ACCESS EXCLUSIVE MODE")
@@ -35,9 +35,9 @@ async def test_on_postgresql_a_locked_table_is_waited_for(postgres_dsn: str) -> 
 async def test_on_sqlite_a_locked_file_is_waited_for(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than a transaction waits for its turn, as by somebody with a shell on the file."""
     monkeypatch.setattr(sqlite_file, "_BUSY_MS", 20)
-    async with begun(sqlite_url, 3_000) as (scene, task):
-        db, handler = scene.db, Counting()
-        async with scene.working(handler, limits=TENS):
+    async with begun(sqlite_url, 3_000) as (env, task):
+        db, handler = env.db, Counting()
+        async with env.working(handler, limits=TENS):
             await spin(lambda: len(handler.seen) > 5)
             with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=5)) as hog:
                 hog.execute("BEGIN IMMEDIATE")
@@ -77,9 +77,9 @@ async def test_on_sqlite_what_cannot_be_written_is_sat_out(
     """In the middle of the work, for a while: no failed attempt, no partial write, and the work goes on afterwards."""
     monkeypatch.setattr("tidings.tasks.slice._TROUBLE_MAX", 0.01)
     stop, go = HURDLES[what]
-    async with begun(sqlite_url, 6_000) as (scene, task):
-        db, handler = scene.db, Counting()
-        async with scene.working(handler, limits=TENS):
+    async with begun(sqlite_url, 6_000) as (env, task):
+        db, handler = env.db, Counting()
+        async with env.working(handler, limits=TENS):
             await spin(lambda: len(handler.seen) > 20)
             await stop(db)
             held = await _standing_still(db, task)
@@ -145,11 +145,11 @@ async def test_on_postgresql_words_that_arrive_late_change_nothing(postgres_dsn:
     limits = replace(TENS, lease_seconds=3.0)
     far, near, line = Counting(worker="far"), Counting(worker="near"), Line()
     async with (
-        begun(postgres_dsn, 2_000) as (scene, task),
+        begun(postgres_dsn, 2_000) as (env, task),
         line.to(postgres_dsn) as url,
         database(url, fresh=False) as cut_off,
     ):
-        db = scene.db
+        db = env.db
         async with working(cut_off, far, limits=limits):
             await spin(lambda: len(far.seen) > seen)
             line.goes.clear()

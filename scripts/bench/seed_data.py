@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A past for an application, written straight into the tables: messages of two months, and what became of them.
+"""Seed data of an application, written straight into the tables: two months of messages with their attempts.
 
 Ten attempts for each message, over thirteen endpoints that differ in how much they get and how they fare:
 eight get everything and nearly always answer, one never does, one answers at the second attempt every other time, one
@@ -56,7 +56,7 @@ _OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class SeedData:
     """What was written: the application, its endpoints by name, its messages in order."""
 
     app: str
@@ -65,9 +65,9 @@ class Past:
     attempts: int
 
 
-async def write(db: Database, app: str, endpoints: dict[str, str], count: int, *, days: int = DAYS) -> Past:
+async def write(db: Database, app: str, endpoints: dict[str, str], count: int, *, days: int = DAYS) -> SeedData:
     """Write so many messages and ten times as many attempts."""
-    chance = random.Random(_SEED)  # noqa: S311 - the same past each time
+    chance = random.Random(_SEED)  # noqa: S311 - the same data each time
     first = SystemClock().now() - days * DAY - HOUR
     for day in range(0, days + 2, 7):
         await partitions.make_ahead(db, first + day * DAY)
@@ -88,7 +88,7 @@ async def write(db: Database, app: str, endpoints: dict[str, str], count: int, *
         made += len(attempts)
     await _wait(db, rows[-_WAITING:], endpoints["dead"])
     await _settle(db)
-    return Past(app, endpoints, [row.id for row in rows], made)
+    return SeedData(app, endpoints, [row.id for row in rows], made)
 
 
 def _message(chance: random.Random, app: str, timestamp: int, age: float) -> NewMessage:

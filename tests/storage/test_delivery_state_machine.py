@@ -32,7 +32,7 @@ SELECT msg_id, endpoint_id, due_at, lane, attempts, retry_at, manual, again, lea
 """
 
 
-class Interplay(RuleBasedStateMachine):
+class DeliveryStateMachine(RuleBasedStateMachine):
     """Run each event on the rows and on the model; they are equal after every step."""
 
     db: Database
@@ -187,7 +187,7 @@ def _machine(url: str, examples: int, *, shrink: bool = True) -> None:
             return database
 
         database = runner.run(start())
-        machine = type("Machine", (Interplay,), {"db": database, "run": staticmethod(runner.run)})
+        machine = type("Machine", (DeliveryStateMachine,), {"db": database, "run": staticmethod(runner.run)})
         try:
             run_state_machine_as_test(
                 machine,

@@ -124,7 +124,7 @@ class Sender:
             return
         self._to_send -= 1
         self.sent += 1
-        line.transport.write(f"{self._head}idempotency-key: floor-{self.sent}\r\n\r\n".encode() + BODY)
+        line.transport.write(f"{self._head}idempotency-key: cost-{self.sent}\r\n\r\n".encode() + BODY)
 
     def _answered(self, line: _Line, answer: bytes) -> None:
         if not answer.startswith(b"HTTP/1.1 202"):
