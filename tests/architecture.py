@@ -81,7 +81,7 @@ SPAWNERS = (
     "stopping",
     "storage.postgres",
     "storage.sqlite",
-    "tasks.outside",
+    "tasks.external_work",
     "tasks.runner",
 )
 # Who starts processes; each of them limits, kills and awaits its children.

@@ -15,7 +15,7 @@ from tidings.delivery import send_slots
 from tidings.delivery.budget import LARGE, MemoryBudget, fair_shares
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.routing import Receiver, Send
-from tidings.model.signature import Ring, SymmetricKey
+from tidings.model.signature import KeyRing, SymmetricKey
 from tidings.storage.database import Database
 
 MEBIBYTE = 1 << 20
@@ -23,7 +23,7 @@ BIG = b"x" * 100_000
 
 
 def receiver(url: str = "http://example.com", name: str = "ep_1") -> Receiver:
-    ring = Ring(SymmetricKey(bytes(24)))
+    ring = KeyRing(SymmetricKey(bytes(24)))
     return Receiver(EndpointId(name), AppId("app_1"), OrgId("org_1"), url, ring, (), False, None, None)  # noqa: FBT003
 
 

@@ -8,7 +8,7 @@ from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.throttle import Pacer, Window
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.routing import Receiver, Send
-from tidings.model.signature import Ring, generate
+from tidings.model.signature import KeyRing, generate
 
 
 class _Sending:
@@ -22,7 +22,7 @@ def receiver(name: str) -> Receiver:
         app_id=AppId("app_x"),
         org_id=OrgId("org_x"),
         url="http://example.com/",
-        ring=Ring(generate()),
+        ring=KeyRing(generate()),
         headers=(),
         disabled=False,
         event_types=None,

@@ -10,8 +10,8 @@ from tidings.model.rotation import OLD_MAX, OldSecret, rotated
 from tidings.model.signature import (
     AsymmetricKey,
     Key,
+    KeyRing,
     OldKey,
-    Ring,
     generate,
     generate_pair,
     parse_secret,
@@ -73,7 +73,7 @@ def test_what_is_no_pair_is_refused(text: str, wrong: str) -> None:
 def test_one_symmetric_key_signs_as_ever() -> None:
     key = generate()
 
-    ring = Ring(key)
+    ring = KeyRing(key)
 
     assert sign(key.raw, MSG_ID, TIMESTAMP, BODY) == ring.sign(MSG_ID, TIMESTAMP, BODY)
 
@@ -82,7 +82,7 @@ def test_the_current_key_comes_first_and_those_that_have_run_out_not_at_all() ->
     keys: list[Key] = [generate(), generate_pair(), generate(), generate()]
     timestamps = [TIMESTAMP * 1_000 + 1, TIMESTAMP * 1_000 + 2, TIMESTAMP * 1_000]
 
-    ring = Ring(keys[0], tuple(map(OldKey, timestamps, keys[1:])))
+    ring = KeyRing(keys[0], tuple(map(OldKey, timestamps, keys[1:])))
 
     signature = ring.sign(MSG_ID, TIMESTAMP, BODY)
     assert b" ".join(key.sign(CONTENT) for key in keys[:3]) == signature
@@ -90,14 +90,14 @@ def test_the_current_key_comes_first_and_those_that_have_run_out_not_at_all() ->
 
 
 def test_an_asymmetric_key_alone_signs() -> None:
-    ring = Ring(parse_secret(SECRET))
+    ring = KeyRing(parse_secret(SECRET))
 
     assert ring.sign(MSG_ID, TIMESTAMP, BODY) == SIGNATURE
 
 
 def test_a_ring_shows_no_key() -> None:
-    assert "raw=" not in repr(Ring(AsymmetricKey(generate_pair().raw)))
-    assert "HMAC" not in repr(Ring(generate()))
+    assert "raw=" not in repr(KeyRing(AsymmetricKey(generate_pair().raw)))
+    assert "HMAC" not in repr(KeyRing(generate()))
 
 
 def test_what_was_rotated_out_is_kept_until_it_runs_out() -> None:

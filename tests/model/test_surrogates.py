@@ -46,7 +46,7 @@ def test_bytes_that_are_passed_on_keep_it(text: bytes) -> None:
     assert bytes(thing.raw) == b'{"%b": ["%b"]}' % (text, text)
     assert bytes(thing.more["a"]) == b'"%b"' % text
     assert thing.first_name == "\\ok"
-    assert surrogates.has_one(body)
+    assert surrogates.has_lone_surrogate(body)
     assert surrogates.is_object(body)
 
 
@@ -66,7 +66,7 @@ def test_a_text_without_one_is_left_to_the_decoder(text: bytes) -> None:
     body = b'{"raw": "%b"}' % text
 
     assert surrogates.decode(THING, body) is None
-    assert not surrogates.has_one(body)
+    assert not surrogates.has_lone_surrogate(body)
     assert surrogates.is_object(body)
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_json_besides_stays_none(body: bytes) -> None:
 
 
 def test_too_many_are_refused() -> None:
-    body = b'{"raw": "%b"}' % (rb"\ud83d" * (surrogates.MOST + 1))
+    body = b'{"raw": "%b"}' % (rb"\ud83d" * (surrogates.COUNT_MAX + 1))
 
     with pytest.raises(LoneSurrogate):
         surrogates.decode(THING, body)

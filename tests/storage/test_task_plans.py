@@ -111,7 +111,7 @@ async def test_checkpoints_rewrite_the_row_in_place(postgres_dsn: str) -> None:
             task = await claims.claim(tx, POLICY, [KIND], "w", NOW)
             assert task is not None
         async with db.write() as tx:
-            task = await claims.planned(tx, task.claim, Plan("0", 100, exact=True), POLICY, NOW)
+            task = await claims.store_plan(tx, task.claim, Plan("0", 100, exact=True), POLICY, NOW)
         for number in range(60):
             async with db.write() as tx:
                 task = await claims.checkpoint(

@@ -255,7 +255,7 @@ async def test_the_next_timestamp_is_told(db: Database) -> None:
     async def looked(now: int) -> tuple[int | None, int | None]:
         async with db.read() as read:
             given = now if db.dialect is Dialect.SQLITE else None
-            return await tasks.next_ready(read, now), await claims.later(read, given)
+            return await tasks.next_ready(read, now), await claims.delay_until_ready(read, given)
 
     assert await looked(NOW) == (None, None)
     task = await add(db)

@@ -11,11 +11,11 @@ from tidings import failpoint
 from tidings.model.task import Batch, ChunkResult, Claim, Plan, Task
 from tidings.storage import claims
 from tidings.storage.database import Database, Read, Sql, Write
-from tidings.tasks.handler import Handler, WorksOutside
+from tidings.tasks.handler import ExternalWork, Handler
 
 
 @dataclass
-class Split(WorksOutside):
+class Split(ExternalWork):
     """A kind whose effects are committed in a transaction before that of the checkpoint."""
 
     sound: Handler
@@ -34,7 +34,7 @@ class Split(WorksOutside):
 
     async def work(self, task: Task, batch: Batch) -> Batch:
         self.tally = ChunkResult(0)
-        if isinstance(self.sound, WorksOutside):
+        if isinstance(self.sound, ExternalWork):
             batch = await self.sound.work(task, batch)
         if batch.scanned:
             async with self.db.write() as tx:
@@ -51,7 +51,7 @@ class Split(WorksOutside):
 
 
 @dataclass
-class Blind(WorksOutside):
+class Blind(ExternalWork):
     """A kind whose loads are noted, for a process in which a row is believed to stand as it was loaded."""
 
     sound: Handler
@@ -69,7 +69,7 @@ class Blind(WorksOutside):
         return await self.sound.load(read, task, limit)
 
     async def work(self, task: Task, batch: Batch) -> Batch:
-        return await self.sound.work(task, batch) if isinstance(self.sound, WorksOutside) else batch
+        return await self.sound.work(task, batch) if isinstance(self.sound, ExternalWork) else batch
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         return await self.sound.apply(tx, task, batch)

@@ -24,8 +24,8 @@ from tidings.core import tasks as use_cases
 from tidings.model.task import Batch, LeaseLost, State, Task
 from tidings.model.token import Principal
 from tidings.storage.database import Unavailable
-from tidings.tasks.handler import WorksOutside
-from tidings.tasks.outside import while_held
+from tidings.tasks.external_work import run_while_claimed
+from tidings.tasks.handler import ExternalWork
 
 PRINCIPAL = Principal(new_task().org_id)
 ONE_SLOT = replace(QUICK, slots=1)
@@ -33,7 +33,7 @@ EXPIRED = "UPDATE task SET state = 'running', lease_until = 1, epoch = epoch + 1
 
 
 @dataclass
-class Slow(WorksOutside, Counting):
+class Slow(ExternalWork, Counting):
     """Works until it is let go."""
 
     go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -135,7 +135,7 @@ async def test_the_work_has_ended_when_the_claim_cannot_be_kept(error: Exception
         raise error
 
     with pytest.raises(type(error)):
-        await while_held(work(), hold)
+        await run_while_claimed(work(), hold)
 
     assert ended.is_set()
 

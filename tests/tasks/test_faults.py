@@ -162,7 +162,9 @@ async def test_two_workers_with_one_claim_do_each_item_once(env: Environment, *,
         claimed = await claims.claim(tx, context.policy, context.kinds, "w", context.now)
         assert claimed is not None
         if is_planned:
-            claimed = await claims.planned(tx, claimed.claim, Plan("0", 300, exact=True), context.policy, context.now)
+            claimed = await claims.store_plan(
+                tx, claimed.claim, Plan("0", 300, exact=True), context.policy, context.now
+            )
 
     both = [Counting(worker=name) for name in ("a", "b")]
     await asyncio.gather(*(Slice(context, each, claimed).run() for each in both))
@@ -216,8 +218,8 @@ class Troubled:
 async def test_a_database_error_is_no_failed_attempt_and_loses_nothing(
     env: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
-    monkeypatch.setattr(runner_module, "_TROUBLE_FIRST", 0.0001)
+    monkeypatch.setattr("tidings.tasks.slice._BACKOFF_FIRST", 0.0001)
+    monkeypatch.setattr(runner_module, "_BACKOFF_FIRST", 0.0001)
     troubled = Troubled(env.db, 7, rate=0.15)
     task = await start(env.services, new_task(600))
     async with working(troubled, limits=replace(TENS, lease_seconds=1.5)):
@@ -242,7 +244,7 @@ class Slow(Counting):
 async def test_a_chunk_that_times_out_is_tried_with_fewer_rows(
     env: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
+    monkeypatch.setattr("tidings.tasks.slice._BACKOFF_FIRST", 0.0001)
     handler = Slow()
     ended = await env.done(await start(env.services, new_task(100)), handler)
 
@@ -252,14 +254,14 @@ async def test_a_chunk_that_times_out_is_tried_with_fewer_rows(
 
 
 async def test_one_row_that_always_times_out_is_poison(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidings.tasks.slice._TROUBLE_FIRST", 0.0001)
+    monkeypatch.setattr("tidings.tasks.slice._BACKOFF_FIRST", 0.0001)
     ended = await env.done(await start(env.services, new_task(100)), Slow(never=True))
 
     assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, 5, 0)
 
 
 async def test_the_dispatcher_outlives_a_fault_in_claiming(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "_TROUBLE_MAX", 0.01)
+    monkeypatch.setattr(runner_module, "_BACKOFF_MAX", 0.01)
     sound = claims.claim
     faults = [ZeroDivisionError()]
 

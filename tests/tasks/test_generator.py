@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.kit import spin
-from tidings.tasks.archive import Wanted
+from tidings.tasks.archive import ModelRequest
 from tidings.tasks.generator import ChildLost, Generator
 from tidings.tasks.modeling import CPU_SECONDS
 
@@ -47,8 +47,8 @@ def generate(schema, *, class_name, **_):
 """
 
 
-def named(name: str) -> Wanted:
-    return Wanted(name.lower(), name, "", False, None, None)  # noqa: FBT003 - as it is stored
+def named(name: str) -> ModelRequest:
+    return ModelRequest(name.lower(), name, "", False, None, None)  # noqa: FBT003 - as it is stored
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ async def test_a_child_has_no_environment_and_limits(
 ) -> None:
     monkeypatch.setenv("TIDINGS_JWT_SECRET", "not for children")
 
-    ((_, piece),) = (await fake().made([named("Facts")])).pieces
+    ((_, piece),) = (await fake().generate([named("Facts")])).pieces
 
     text = piece.decode()
     assert "not for children" not in text
@@ -86,7 +86,7 @@ async def test_a_child_has_no_environment_and_limits(
 async def test_a_type_that_ends_its_child_is_left_out_alone(fake: Callable[..., Generator], name: str) -> None:
     generator = fake()
 
-    made = await generator.made([named("First"), named(name), named("Last")])
+    made = await generator.generate([named("First"), named(name), named("Last")])
 
     assert ["first", "last"] == [each for each, _ in made.pieces]
     ((skipped, reason),) = made.skipped
@@ -98,7 +98,7 @@ async def test_a_type_that_ends_its_child_is_left_out_alone(fake: Callable[..., 
 async def test_a_type_that_never_ends_is_ended_by_its_cpu_time(
     fake: Callable[..., Generator],
 ) -> None:
-    made = await fake(cpu_seconds=1).made([named("Loop"), named("Last")])
+    made = await fake(cpu_seconds=1).generate([named("Loop"), named("Last")])
 
     assert (["last"], 1) == ([each for each, _ in made.pieces], made.lost)
 
@@ -106,21 +106,21 @@ async def test_a_type_that_never_ends_is_ended_by_its_cpu_time(
 async def test_a_type_that_sleeps_is_ended_by_the_parent(fake: Callable[..., Generator]) -> None:
     generator = fake(seconds=1.0)
 
-    made = await generator.made([named("Sleep")])
+    made = await generator.generate([named("Sleep")])
 
     assert ([], 1) == (made.pieces, made.lost)
     assert set() == generator.processes
 
 
 async def test_models_without_end_are_left_out(fake: Callable[..., Generator]) -> None:
-    made = await fake().made([named("Many")])
+    made = await fake().generate([named("Many")])
 
     assert [("many", "too_large: the models have more than 4 MiB")] == made.skipped
 
 
 async def test_who_is_canceled_has_ended_its_child(fake: Callable[..., Generator], tmp_path: Path) -> None:
     generator = fake()
-    working = asyncio.create_task(generator.made([named("Sleep")]))
+    working = asyncio.create_task(generator.generate([named("Sleep")]))
     await spin(lambda: (tmp_path / "up").stat().st_mtime > 0)
     (pid,) = generator.processes
 
@@ -137,9 +137,9 @@ async def test_a_child_that_cannot_start_is_no_fault_of_a_type(tmp_path: Path) -
     (tmp_path / "msgspec.py").write_text("raise ImportError")
 
     with pytest.raises(asyncio.IncompleteReadError):
-        await Generator(paths=[str(tmp_path), *sys.path]).made([named("First")])
+        await Generator(paths=[str(tmp_path), *sys.path]).generate([named("First")])
 
 
 async def test_an_archive_that_cannot_be_packed_is_an_error() -> None:
     with pytest.raises(ChildLost):
-        await Generator().packed([b"broken"])
+        await Generator().pack([b"broken"])

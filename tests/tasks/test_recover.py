@@ -25,7 +25,7 @@ from tidings.model.task import State, Task
 from tidings.model.token import Principal
 from tidings.storage import recovery, replays, tasks
 from tidings.storage.database import Database, Dialect
-from tidings.tasks.kinds import receivers as kind
+from tidings.tasks.kinds import resend_range as kind
 from tidings.tasks.kinds.recover import Recover
 from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.runner import RunnerLimits

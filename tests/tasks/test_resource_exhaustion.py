@@ -75,7 +75,7 @@ async def test_on_sqlite_what_cannot_be_written_is_sat_out(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """In the middle of the work, for a while: no failed attempt, no partial write, and the work goes on afterwards."""
-    monkeypatch.setattr("tidings.tasks.slice._TROUBLE_MAX", 0.01)
+    monkeypatch.setattr("tidings.tasks.slice._BACKOFF_MAX", 0.01)
     stop, go = HURDLES[what]
     async with begun(sqlite_url, 6_000) as (env, task):
         db, handler = env.db, Counting()

@@ -215,7 +215,7 @@ class Lives(RuleBasedStateMachine):
 
         async def work(tx: Write, task: Task) -> None:
             if task.cursor is None:
-                task = await claims.planned(tx, claim, Plan("0", ITEMS, exact=True), POLICY, self.now)
+                task = await claims.store_plan(tx, claim, Plan("0", ITEMS, exact=True), POLICY, self.now)
             batch = await self.handler.load(tx, task, size)
             tally = await self.handler.apply(tx, task, batch)
             after = await claims.checkpoint(tx, task, tally, Checkpoint(batch.cursor, size, 1.0, 1), POLICY, self.now)

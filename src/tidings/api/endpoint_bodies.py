@@ -33,7 +33,7 @@ from tidings.api.fields import (
 from tidings.api.wire import In
 from tidings.errors import Fault
 from tidings.model import signature, text
-from tidings.model.endpoint import CHANNELS_MAX, Endpoint, EndpointDraft, distinct, header_faults, rate_of
+from tidings.model.endpoint import CHANNELS_MAX, Endpoint, EndpointDraft, deduplicated, header_faults, rate_of
 from tidings.model.signature import AnyKey
 from tidings.model.url import WrongUrl, normalised
 
@@ -121,12 +121,12 @@ class EndpointIn(EndpointUpsertIn, kw_only=True):
         """Return what is wrong beyond the types of the members."""
         yield from EndpointUpsertIn.faults(self)
         yield from secret_faults("secret", self.secret)
-        yield from header_faults(distinct(self.headers or {}))
+        yield from header_faults(deduplicated(self.headers or {}))
 
     def drafted(self) -> EndpointDraft:
         """Return the endpoint that the body speaks of."""
         draft = EndpointUpsertIn.drafted(self)
-        return replace(draft, headers=distinct(self.headers or {}), secret=key_of(self.secret))
+        return replace(draft, headers=deduplicated(self.headers or {}), secret=key_of(self.secret))
 
 
 class EndpointPatch(In, kw_only=True):

@@ -14,7 +14,7 @@ from tidings.api.wire import In, Out, answer
 from tidings.core import endpoints
 from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
-from tidings.model.endpoint import HEADERS_MAX, distinct, header_faults, is_redacted, merged, size_faults
+from tidings.model.endpoint import HEADERS_MAX, deduplicated, header_faults, is_redacted, merged, size_faults
 from tidings.model.token import Capability
 
 _NAMES: Final = Meta(extra_json_schema={"uniqueItems": True})
@@ -35,7 +35,7 @@ class EndpointHeadersIn(In, kw_only=True):
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
-        for fault in header_faults(distinct(self.headers)):
+        for fault in header_faults(deduplicated(self.headers)):
             yield Fault(fault.loc, fault.msg, "value_error.jsondecode")
 
 
@@ -72,7 +72,7 @@ async def get(call: Call[Query, Nothing]) -> Answer:
 
 async def put(call: Call[Query, EndpointHeadersIn]) -> Answer:
     """Replace all headers of an endpoint; the next send carries the new ones."""
-    headers = distinct(call.body.headers)
+    headers = deduplicated(call.body.headers)
     await endpoints.set_headers(call.context.services, call.app, call.path["endpoint_id"], lambda _: headers)
     return Answer(204)
 

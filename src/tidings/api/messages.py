@@ -176,7 +176,7 @@ class MessageIn(In, kw_only=True):
         try:
             payload = msgspec.json.decode(given, type=str).encode()
         except (msgspec.MsgspecError, UnicodeError) as error:
-            wrong = LoneSurrogate() if surrogates.has_one(bytes(given)) else error
+            wrong = LoneSurrogate() if surrogates.has_lone_surrogate(bytes(given)) else error
             raise invalid(Fault(_RAW_AT, str(wrong), "value_error.jsondecode")) from error
         return payload, not is_object(payload)
 

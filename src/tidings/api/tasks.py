@@ -200,7 +200,7 @@ def _spell_kind(kind: str, agent: str) -> BackgroundTaskType:
 
 def data_of(task: Task) -> dict[str, Any]:
     """Return what the clients show of a task that has not finished, or has nothing but counters to tell."""
-    counted = outcomes.counted(task.kind, task.counters)
+    counted = outcomes.counters_of(task.kind, task.counters)
     if task.wire_status is WireStatus.RUNNING:
         return counted | {"progress": progress_out(task.progress)}
     return counted | ({} if task.error is None else {"error": _error(task)})

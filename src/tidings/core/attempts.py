@@ -57,7 +57,7 @@ async def page_of_message(
         window = await settled(services, read, cursor, window, ATTEMPT)
         message = await messages.get(read, app.id, ref, with_payload=False)
         endpoint = None if endpoint_ref is None else await endpoints.get(read, app.id, endpoint_ref)
-        if filters.message.takes(message):
+        if filters.message.matches(message):
             filtered = replace(filters, endpoint_id=None if endpoint is None else endpoint.id)
             rows = await attempts.page_of_message(read, message.id, window, filtered)
     return cursor.page(rows, lambda attempt: attempt.id)

@@ -16,7 +16,7 @@ from tidings.core.tailing import settled
 from tidings.errors import Fault, bad_request, conflict, invalid, unavailable
 from tidings.ids import ENDPOINT, EndpointId, OrgId, new
 from tidings.model.app import App
-from tidings.model.endpoint import Endpoint, EndpointDraft, distinct
+from tidings.model.endpoint import Endpoint, EndpointDraft, deduplicated
 from tidings.model.health import NO_FAILURES
 from tidings.model.page import Cursor, Page
 from tidings.model.vault import SealedError
@@ -126,7 +126,7 @@ async def headers(services: Services, app: App, ref: str) -> dict[str, str]:
     """Return the headers that every send to an endpoint carries, each name in one spelling."""
     async with services.db.read() as read:
         stored = await endpoints.headers(read, app.id, ref)
-    return distinct(_opened(services, stored))
+    return deduplicated(_opened(services, stored))
 
 
 def _opened(services: Services, stored: str) -> dict[str, str]:
@@ -167,7 +167,7 @@ async def _rewrite(tx: Write, services: Services, app: App, before: Endpoint, ed
         await health.reset(tx, endpoint.id)
         await tell(tx, services, app, endpoint, operational.ENDPOINT_ENABLED)
         endpoint = replace(endpoint, record=NO_FAILURES)
-    if endpoint.is_sent_like(before):
+    if endpoint.has_same_delivery_settings(before):
         tx.after_commit(lambda: services.wake.routing(app.id))
     else:
         look_anew(tx, services, endpoint)

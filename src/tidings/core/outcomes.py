@@ -97,8 +97,8 @@ def log(task: Task, event: str) -> None:
     )
 
 
-async def tell(tx: Write, task: Task, now: int) -> None:
-    """Have the task's organisation told that it has ended, if it has; in the transaction that ends it."""
+async def notify(tx: Write, task: Task, now: int) -> None:
+    """Notify the task's organization of its end, if it has ended; in the transaction that ends it."""
     if task.state in ACTIVE or task.kind.startswith(SYSTEM):
         return
     status = task.wire_status.value
@@ -122,7 +122,7 @@ def _window(args: Mapping[str, Any]) -> dict[str, Any]:
     return {"endp_id": args.get("endpoint_id"), **told}
 
 
-def counted(kind: str, counters: Mapping[str, int]) -> dict[str, int]:
+def counters_of(kind: str, counters: Mapping[str, int]) -> dict[str, int]:
     """Return the counters of a task, those of its kind also while they are at nought."""
     told: TaskResult = RESULTS.get(kind, NO_RESULT)
     return dict.fromkeys(told.counters, 0) | dict(counters)

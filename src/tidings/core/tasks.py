@@ -178,7 +178,7 @@ async def cancel(services: Services, principal: Principal, task_id: str) -> Task
     async def work(tx: Write, task: Task) -> Task | None:
         cancelled = await tasks.cancel(tx, task.id, services.clock.now(), CANCELLED)
         if cancelled is not None:
-            await outcomes.tell(tx, cancelled, services.clock.now())
+            await outcomes.notify(tx, cancelled, services.clock.now())
         return cancelled
 
     await _command(services, principal, task_id, Command.CANCEL, work)

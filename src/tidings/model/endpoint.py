@@ -78,7 +78,7 @@ class Endpoint:
             metadata=draft.metadata,
         )
 
-    def is_sent_like(self, other: "Endpoint") -> bool:
+    def has_same_delivery_settings(self, other: "Endpoint") -> bool:
         """Tell whether what waits to be sent to one may be sent to the other."""
         mine = (self.url, self.disabled, self.throttle_rate)
         return mine == (other.url, other.disabled, other.throttle_rate)
@@ -146,7 +146,7 @@ def size_faults(headers: Mapping[str, str]) -> list[Fault]:
     return []
 
 
-def distinct(headers: Mapping[str, Given]) -> dict[str, Given]:
+def deduplicated(headers: Mapping[str, Given]) -> dict[str, Given]:
     """Return headers with one spelling of each name, the last one: names have no case (RFC 9110 section 5.1)."""
     last = {name.lower(): name for name in headers}
     if len(last) == len(headers):
@@ -156,17 +156,17 @@ def distinct(headers: Mapping[str, Given]) -> dict[str, Given]:
 
 def merged(headers: Mapping[str, str], changes: Mapping[str, str | None], deleted: Iterable[str]) -> dict[str, str]:
     """Return headers with changes, in which null deletes; one that is both changed and deleted is deleted."""
-    changes = distinct(changes)
+    changes = deduplicated(changes)
     replaced = {name.lower() for name in (*changes, *deleted)}
     removed = {name.lower() for name in deleted}
-    kept = {name: value for name, value in distinct(headers).items() if name.lower() not in replaced}
+    kept = {name: value for name, value in deduplicated(headers).items() if name.lower() not in replaced}
     added = {name: value for name, value in changes.items() if value is not None and name.lower() not in removed}
     return kept | added
 
 
-def sent(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def sendable_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the headers that a send carries: of those that an earlier release took, some would break the request."""
-    return tuple((name, value) for name, value in distinct(headers).items() if name.lower() not in _ON_THE_WIRE)
+    return tuple((name, value) for name, value in deduplicated(headers).items() if name.lower() not in _ON_THE_WIRE)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -38,8 +38,8 @@ class ExportArgs:
 
 def signature(secret: str, export_id: str, expires_at: int) -> str:
     """Return what proves that the service gave out a link."""
-    told = f"export\n{export_id}\n{expires_at // SECOND}".encode()
-    return hmac.new(secret.encode(), told, hashlib.sha256).hexdigest()
+    signed_text = f"export\n{export_id}\n{expires_at // SECOND}".encode()
+    return hmac.new(secret.encode(), signed_text, hashlib.sha256).hexdigest()
 
 
 def link(secret: str, origin: str, export_id: str, expires_at: int) -> str:

@@ -90,7 +90,7 @@ class MessageFilter:
         """Return whether no filter is set."""
         return not self.event_types and self.channel is None and self.tag is None
 
-    def takes(self, message: Message) -> bool:
+    def matches(self, message: Message) -> bool:
         """Return whether a message matches. One without channels or tags matches no channel or tag."""
         return (
             (not self.event_types or message.event_type in self.event_types)

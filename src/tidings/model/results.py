@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a task of each kind tells when it has ended: its counters, and what it has listed item by item.
+"""The result of each kind of task: its counters, and lists of its items.
 
 Names are those of the wire. A list is made of the rows that the task has written for its items, each a JSON object;
-at most `LISTED_AT_MOST` of them are told at once, and then `truncated` says so.
+a result has at most `LISTED_AT_MOST` of them, and `truncated` if there are more.
 """
 
 import re
@@ -17,9 +17,9 @@ MESSAGES_PURGED: Final = "messagesPurged"
 TRUNCATED: Final = "truncated"
 
 LISTED_AT_MOST: Final = 1_000
-"""Items of one outcome that a task tells where it is asked for alone."""
+"""Items of one outcome in the result of a single task."""
 LISTED_IN_LISTS: Final = 100
-"""The same where many tasks are told at once."""
+"""Items of one outcome in a list of tasks."""
 
 COUNTED: Final = "counted"
 AGGREGATED: Final = "aggregated"
@@ -30,7 +30,7 @@ LINK: Final = "link"
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What the `data` of one kind holds: counters, lists by the outcome of their items, and one text of its own."""
+    """The members of `data` for one kind: counters, lists by the outcome of their items, and one text."""
 
     counters: tuple[str, ...] = ()
     lists: tuple[tuple[str, str], ...] = ()
@@ -38,7 +38,7 @@ class TaskResult:
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """The outcomes of the items that are told."""
+        """The outcomes of the listed items."""
         listed = tuple(outcome for _, outcome in self.lists)
         return listed if self.text is None else (*listed, LINK)
 

@@ -7,10 +7,10 @@ from enum import Enum, auto
 from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
-from tidings.model.signature import Ring
+from tidings.model.signature import KeyRing
 from tidings.model.throttle import RateLimit
 
-_REMEMBERED: Final = 512
+_CACHE_SIZE: Final = 512
 
 
 class Mismatch(Enum):
@@ -48,7 +48,7 @@ class Receiver:
     app_id: AppId
     org_id: OrgId
     url: str
-    ring: Ring
+    ring: KeyRing
     """What signs for it."""
     headers: tuple[tuple[str, str], ...]
     disabled: bool
@@ -59,7 +59,7 @@ class Receiver:
     is_marked: bool = False
     """Whether failures are on record, which a success ends."""
 
-    def wants(self, event_type: str, channels: tuple[str, ...] | None) -> bool:
+    def matches(self, event_type: str, channels: tuple[str, ...] | None) -> bool:
         """Tell whether an automatic send goes here."""
         return not self.disabled and mismatch(self.event_types, self.channels, event_type, channels) is None
 
@@ -79,9 +79,9 @@ class Routing:
         kind = (event_type, channels)
         found = self._matched.get(kind)
         if found is None:
-            if len(self._matched) >= _REMEMBERED:
+            if len(self._matched) >= _CACHE_SIZE:
                 self._matched.clear()
-            found = self._matched[kind] = tuple(each for each in self.receivers if each.wants(event_type, channels))
+            found = self._matched[kind] = tuple(each for each in self.receivers if each.matches(event_type, channels))
         return found
 
     def find(self, endpoint_id: str) -> Receiver | None:

@@ -9,7 +9,7 @@ entries of versions it does not know; that is the room in which a second algorit
 Callers hold `Key`s and never look inside: parsing decides which algorithm a secret belongs to by its prefix, and the
 key knows the version it signs with. A symmetric secret (`whsec_`, HMAC-SHA256, entries `v1,`) is shared with the
 receiver. An asymmetric one (`whsk_`, Ed25519, entries `v1a,`) stays here, and its receiver is shown the public half,
-`whpk_`. A `Ring` is what signs for one endpoint: its current key and the old ones that have not run out.
+`whpk_`. A `KeyRing` is what signs for one endpoint: its current key and the old ones that have not run out.
 """
 
 import base64
@@ -185,7 +185,7 @@ class OldKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
+class KeyRing:
     """What signs for one endpoint. `old` is in the order in which the keys run out."""
 
     current: Key

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-MOST: Final = 10_000
+COUNT_MAX: Final = 10_000
 """Lone surrogates in one text; each costs time."""
 
 _LONE: Final = re.compile(
@@ -43,8 +43,8 @@ def decode(decoder: Any, body: bytes) -> Any:  # noqa: ANN401 - a decoder of any
     places = _places(body)
     if not places:
         return None
-    if len(places) > MOST:
-        raise LoneSurrogate(detail=f"more than {MOST} lone surrogates")
+    if len(places) > COUNT_MAX:
+        raise LoneSurrogate(detail=f"more than {COUNT_MAX} lone surrogates")
     first, second = (_decoded(decoder, body, places, stand_in) for stand_in in _STAND_INS)
     if first != second:
         raise LoneSurrogate(_differing(first, second))
@@ -65,14 +65,14 @@ def is_object(body: bytes) -> bool:
     return True
 
 
-def has_one(text: bytes) -> bool:
+def has_lone_surrogate(text: bytes) -> bool:
     """Return whether a JSON text has a lone surrogate."""
     return bool(_places(text))
 
 
 def _places(body: bytes) -> list[int]:
     """Return where the escapes of lone surrogates begin. An escaped backslash begins none."""
-    return [match.start() for match in islice(_LONE.finditer(body.replace(rb"\\", b"..")), MOST + 1)]
+    return [match.start() for match in islice(_LONE.finditer(body.replace(rb"\\", b"..")), COUNT_MAX + 1)]
 
 
 def _decoded(decoder: Any, body: bytes, places: list[int], stand_in: bytes) -> Any:  # noqa: ANN401

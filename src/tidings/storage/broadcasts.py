@@ -48,7 +48,7 @@ class BroadcastEndpoint:
     event_types: frozenset[str] | None
     channels: frozenset[str] | None
 
-    def wants(self, event_type: str, channels: tuple[str, ...] | None) -> bool:
+    def matches(self, event_type: str, channels: tuple[str, ...] | None) -> bool:
         """Tell whether a message goes here, as for any other message."""
         if self.event_types is not None and event_type not in self.event_types:
             return False

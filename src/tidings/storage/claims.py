@@ -150,8 +150,8 @@ _LATER: Final = timed(
 )
 
 
-async def later(read: Read, now: int | None) -> int | None:
-    """Return in how many milliseconds a task that cannot be claimed now may become ready by itself."""
+async def delay_until_ready(read: Read, now: int | None) -> int | None:
+    """Return the milliseconds until a task that cannot be claimed now may become ready by itself."""
     wait = (await read.one(_LATER, now=now))["wait"]
     return None if wait is None else max(0, int(wait))
 
@@ -170,7 +170,7 @@ _WAITING: Final = _of_kinds(
 )
 
 
-async def somebody_waits(read: Read, kinds: Sequence[str], now: int | None) -> bool:
+async def has_waiting(read: Read, kinds: Sequence[str], now: int | None) -> bool:
     """Tell whether a task is queued and ready."""
     return await read.row(_WAITING, kinds=list(kinds), now=now) is not None
 
@@ -179,7 +179,7 @@ async def somebody_waits(read: Read, kinds: Sequence[str], now: int | None) -> b
 # Work under a claim
 
 
-def _mine(row: Row | None) -> Task:
+def _owned_task(row: Row | None) -> Task:
     if row is None:
         raise LeaseLost
     return task_of(row)
@@ -190,13 +190,13 @@ FENCE: Final = Sql(sqlite=_READ, postgresql=f"{_READ} FOR UPDATE")
 
 
 async def owned(read: Read, held: Claim) -> Task:
-    """Return the task as it stands, if it is still the claim's; else raise `LeaseLost`."""
-    return _mine(await read.row(_READ, id=held.id, epoch=held.epoch))
+    """Return the task as stored, if the claim still holds; else raise `LeaseLost`."""
+    return _owned_task(await read.row(_READ, id=held.id, epoch=held.epoch))
 
 
 async def fence(tx: Write, held: Claim) -> Task:
-    """Return the task and hold its row: from here to the commit nobody can take it away."""
-    return _mine(await tx.row(FENCE, id=held.id, epoch=held.epoch))
+    """Return the task and lock its row until the commit."""
+    return _owned_task(await tx.row(FENCE, id=held.id, epoch=held.epoch))
 
 
 _OLDER_ENDED: Final = (
@@ -230,8 +230,8 @@ _PLANNED: Final = timed(
 )
 
 
-async def planned(tx: Write, held: Claim, plan: Plan, policy: TaskPolicy, now: int | None) -> Task:
-    """Write down the closed range that a task will visit; once, for the place reached is in the same column."""
+async def store_plan(tx: Write, held: Claim, plan: Plan, policy: TaskPolicy, now: int | None) -> Task:
+    """Store the closed range that a task will visit; once, because the same column holds the cursor afterwards."""
     row = await tx.row(
         _PLANNED,
         id=held.id,
@@ -242,7 +242,7 @@ async def planned(tx: Write, held: Claim, plan: Plan, policy: TaskPolicy, now: i
         lease=policy.lease_ms,
         now=now,
     )
-    return _mine(row)
+    return _owned_task(row)
 
 
 CHECKPOINT: Final = timed(
@@ -257,7 +257,7 @@ CHECKPOINT: Final = timed(
 async def checkpoint(
     tx: Write, task: Task, result: ChunkResult, progress: Checkpoint, policy: TaskPolicy, now: int | None
 ) -> Task:
-    """Write down how far a chunk came, beside its effects; `task` is the row as the fence returned it."""
+    """Store the progress of a chunk, with its effects; `task` is the row as the fence returned it."""
     counters = dict(task.counters)
     for name, by in result.counters.items():
         counters[name] = counters.get(name, 0) + by
@@ -275,7 +275,7 @@ async def checkpoint(
         lease=policy.lease_ms,
         now=now,
     )
-    advanced = _mine(row)
+    advanced = _owned_task(row)
     room = ITEMS_KEPT - task.skipped
     if room > 0 and result.skipped:
         await tx.bulk(_SKIP, [(task.id, key, reason) for key, reason in result.skipped[:room]])
@@ -297,7 +297,7 @@ _FINISH: Final = timed(
 
 async def finish(tx: Write, held: Claim, now: int | None) -> Task:
     """End a task that has visited its whole range; in the transaction of its last chunk."""
-    task = _mine(await tx.row(_FINISH, id=held.id, epoch=held.epoch, now=now))
+    task = _owned_task(await tx.row(_FINISH, id=held.id, epoch=held.epoch, now=now))
     await note(tx, task.id, "succeeded", task.updated_at)
     return task
 
@@ -313,7 +313,7 @@ _WAIT: Final = timed(
 
 async def wait(tx: Write, held: Claim, ms: int, now: int | None) -> Task:
     """Release a task until something else has happened; it keeps its round."""
-    return _mine(await tx.row(_WAIT, id=held.id, epoch=held.epoch, wait=ms, now=now))
+    return _owned_task(await tx.row(_WAIT, id=held.id, epoch=held.epoch, wait=ms, now=now))
 
 
 _LEAVE: Final = timed(
@@ -322,9 +322,9 @@ _LEAVE: Final = timed(
 )
 
 
-async def leave(tx: Write, held: Claim, why: Failure, ms: int, now: int | None) -> Task:
+async def release_unreadable(tx: Write, held: Claim, why: Failure, ms: int, now: int | None) -> Task:
     """Release a task that this release cannot read, without a failed attempt, for a worker of another release."""
-    return _mine(await tx.row(_LEAVE, id=held.id, epoch=held.epoch, error=failure_text(why), wait=ms, now=now))
+    return _owned_task(await tx.row(_LEAVE, id=held.id, epoch=held.epoch, error=failure_text(why), wait=ms, now=now))
 
 
 _YIELD: Final = timed(
@@ -336,7 +336,7 @@ _YIELD: Final = timed(
 async def yield_task(tx: Write, task: Task, now: int | None) -> Task:
     """Queue a task in a later round than the waiting ones. The claim lock must be held."""
     fair_round = await next_round(tx, task.tenant, task.priority, task.kind, behind=1)
-    return _mine(await tx.row(_YIELD, id=task.id, epoch=task.epoch, fair_round=fair_round, now=now))
+    return _owned_task(await tx.row(_YIELD, id=task.id, epoch=task.epoch, fair_round=fair_round, now=now))
 
 
 _FAIL: Final = timed(
@@ -351,6 +351,6 @@ async def fail_attempt(tx: Write, held: Claim, why: Failure, policy: TaskPolicy,
     row = await tx.row(
         _FAIL, id=held.id, epoch=held.epoch, error=error, limit=policy.attempt_limit, now=now, **_backoff(policy)
     )
-    task = _mine(row)
+    task = _owned_task(row)
     await note(tx, task.id, "failed" if task.state is State.FAILED else "struck", task.updated_at, error)
     return task

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
-from tidings.model.endpoint import sent
+from tidings.model.endpoint import sendable_headers
 from tidings.model.routing import Receiver, Routing
-from tidings.model.signature import OldKey, Ring
+from tidings.model.signature import KeyRing, OldKey
 from tidings.model.throttle import RateLimit
 from tidings.model.vault import Sealed, SealedError, Vault
 from tidings.storage import endpoints
@@ -72,19 +72,19 @@ def _limits(row: Row) -> tuple[RateLimit, ...]:
     return () if row["throttle_rate"] is None else (RateLimit(row["id"], row["throttle_rate"]),)
 
 
-def _ring(row: Row, vault: Vault) -> Ring:
+def _ring(row: Row, vault: Vault) -> KeyRing:
     old = endpoints.old_secrets(row["old_secrets"])
     keys = tuple(OldKey(each.expires_at, vault.opened(each.stored)) for each in old)
-    return Ring(vault.opened(bytes(row["secret"])), keys)
+    return KeyRing(vault.opened(bytes(row["secret"])), keys)
 
 
 def _receiver(row: Row, app_id: AppId, org_id: OrgId, vault: Vault, shared: tuple[RateLimit, ...]) -> Receiver:
     ring = _ring(row, vault)
     try:
-        headers = sent(vault.opened_headers(row["headers"]))
+        headers = sendable_headers(vault.opened_headers(row["headers"]))
     except SealedError as error:
         # Without its headers nothing may be sent, and a key that does not sign says so with each attempt.
-        headers, ring = (), Ring(Sealed(str(error)))
+        headers, ring = (), KeyRing(Sealed(str(error)))
     return Receiver(
         id=EndpointId(row["id"]),
         app_id=app_id,

@@ -19,7 +19,7 @@ from tidings import __version__
 from tidings.model.export import UnfitType
 from tidings.tasks import typescript
 from tidings.tasks.names import module
-from tidings.tasks.schemas import Schema, in_force, moved, unfit
+from tidings.tasks.schemas import Schema, latest_schema, rebased, unfit
 
 _REF: Final = "#/components/schemas/"
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -36,8 +36,8 @@ class GeneratorMissing(Exception):
     """The extra that makes models is not installed."""
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """What was made of one event type."""
+class GeneratedModel(msgspec.Struct, frozen=True):
+    """The models of one event type."""
 
     name: str
     class_name: str
@@ -49,8 +49,8 @@ class Piece(msgspec.Struct, frozen=True):
     typescript: str
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """An event type to make something of; `schemas` is as it is stored."""
+class ModelRequest(msgspec.Struct, frozen=True):
+    """An event type to generate models for; `schemas` is the stored JSON."""
 
     name: str
     class_name: str
@@ -60,25 +60,25 @@ class Wanted(msgspec.Struct, frozen=True):
     schemas: str | None
 
 
-def made(wanted: Wanted) -> Piece:
-    """Return what is made of an event type; raises `UnfitType` where nothing can be."""
+def generate(request: ModelRequest) -> GeneratedModel:
+    """Return the models of an event type; raises `UnfitType` where there can be none."""
     try:
-        return _piece(wanted)
+        return _generate(request)
     except (GeneratorMissing, UnfitType):
         raise
     except Exception as error:
-        raise unfit(type(error).__name__) from error  # whatever a generator says to a strange schema
+        raise unfit(type(error).__name__) from error  # any error of a generator with an unusual schema
 
 
 def warm_up() -> None:
-    """Load what takes long to load, if it is there."""
+    """Load the generator in advance, if it is installed."""
     with contextlib.suppress(ImportError):
         import datamodel_code_generator  # noqa: F401, PLC0415 - as in `python_models`
 
 
-def _piece(each: Wanted) -> Piece:
-    schema = in_force(each.schemas)
-    return Piece(
+def _generate(each: ModelRequest) -> GeneratedModel:
+    schema = latest_schema(each.schemas)
+    return GeneratedModel(
         name=each.name,
         class_name=each.class_name,
         description=each.description,
@@ -133,9 +133,9 @@ def _defined(text: str) -> set[str]:
     return found
 
 
-def packed(parts: bytes) -> bytes:
+def pack(parts: bytes) -> bytes:
     """Return the archive of all pieces, given as a list of lists of them."""
-    pieces = [piece for part in msgspec.json.decode(parts, type=list[list[Piece]]) for piece in part]
+    pieces = [piece for part in msgspec.json.decode(parts, type=list[list[GeneratedModel]]) for piece in part]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, text in _files(pieces).items():
@@ -151,7 +151,7 @@ def _entry(path: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _files(pieces: list[Piece]) -> dict[str, str]:
+def _files(pieces: list[GeneratedModel]) -> dict[str, str]:
     files = {
         "openapi.json": json.dumps(document(pieces), indent=2, ensure_ascii=False) + "\n",
         f"{_PYTHON}/__init__.py": _python_index(pieces),
@@ -164,7 +164,7 @@ def _files(pieces: list[Piece]) -> dict[str, str]:
     return files
 
 
-def _python_index(pieces: list[Piece]) -> str:
+def _python_index(pieces: list[GeneratedModel]) -> str:
     lines = [f'"""{_HEAD}; they need pydantic 2."""', ""]
     lines += [f"from .{module(each.class_name)} import {each.class_name}" for each in pieces]
     lines += ["", "EVENTS = {", *(f"    {each.name!r}: {each.class_name}," for each in pieces), "}"]
@@ -173,7 +173,7 @@ def _python_index(pieces: list[Piece]) -> str:
     return "\n".join([*lines, f"__all__ = ['EVENTS'{', ' if names else ''}{names}]", ""])
 
 
-def _typescript_index(pieces: list[Piece]) -> str:
+def _typescript_index(pieces: list[GeneratedModel]) -> str:
     lines = [f"/** {_HEAD}. */", ""]
     lines += [f'import type {{ {each.class_name} }} from "./{module(each.class_name)}";' for each in pieces]
     lines += ["", "/** The payload of each event type. */", "export interface Events {"]
@@ -182,19 +182,19 @@ def _typescript_index(pieces: list[Piece]) -> str:
     return "\n".join(lines)
 
 
-def document(pieces: list[Piece]) -> dict[str, Any]:
+def document(pieces: list[GeneratedModel]) -> dict[str, Any]:
     """Return an OpenAPI document with a webhook for each event type."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "Webhooks", "version": __version__},
         "webhooks": {each.name: {"post": _operation(each)} for each in pieces},
         "components": {
-            "schemas": {each.class_name: moved(each.schema, _REF + each.class_name) for each in pieces},
+            "schemas": {each.class_name: rebased(each.schema, _REF + each.class_name) for each in pieces},
         },
     }
 
 
-def _operation(each: Piece) -> dict[str, Any]:
+def _operation(each: GeneratedModel) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": each.name,
         "summary": each.name,

@@ -32,7 +32,7 @@ from tidings.storage import estimates, purges, usage
 from tidings.storage.database import Database, Read
 from tidings.storage.recovery import ScanVerdict
 from tidings.tasks.handler import Handler
-from tidings.tasks.kinds import receivers
+from tidings.tasks.kinds import resend_range
 
 SAMPLE: Final = 5
 SCANNED_AT_MOST: Final = 50_000
@@ -122,7 +122,7 @@ class Estimator:
     async def _payloads(self, task: Task) -> _Scan:
         """Scan for the payloads that a purge would delete."""
         scan = _Scan()
-        place, app_id = receivers.decode(task.cursor or ""), task.app_id or ""
+        place, app_id = resend_range.decode(task.cursor or ""), task.app_id or ""
         async with self._db.read() as read:
             scan.sample = await estimates.with_payload(read, app_id, place.first, place.end, limit=SAMPLE)
         while not scan.is_whole and scan.scanned < SCANNED_AT_MOST:

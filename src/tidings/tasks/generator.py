@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Starts the child processes that make models, and ends them: at the end of the work, or with whoever waits for it.
+"""Starts the child processes that generate models, and ends them with the work or its cancellation.
 
 A child is started by exec, with an empty environment. It limits its own CPU time and memory before it reads a schema
 (`modeling.py`); the wall-clock limit is held here. A child that misbehaves is killed, and one more is started for the
@@ -21,7 +21,7 @@ import msgspec
 
 from tidings.model.export import BYTES_MAX, UnfitType
 from tidings.tasks import modeling
-from tidings.tasks.archive import GeneratorMissing, Wanted
+from tidings.tasks.archive import GeneratorMissing, ModelRequest
 
 START_SECONDS: Final = 60.0
 REQUEST_SECONDS: Final = 120.0
@@ -37,8 +37,8 @@ class ChildLost(Exception):
 
 
 @dataclass(slots=True)
-class Made:
-    """Pieces as they are stored by the names of their event types, and those that were left out, with the reason."""
+class GenerationResult:
+    """Encoded models by event type, and the skipped event types with the reasons."""
 
     pieces: list[tuple[str, bytes]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -66,25 +66,25 @@ class Generator:
         self.processes: set[int] = set()
         """The ids of the children that have not been waited for."""
 
-    async def made(self, wanted: Sequence[Wanted]) -> Made:
+    async def generate(self, requests: Sequence[ModelRequest]) -> GenerationResult:
         """Make what can be made; raises `GeneratorMissing` without the extra."""
-        made, left = Made(), deque(wanted)
+        made, left = GenerationResult(), deque(requests)
         while left:
             async with self._child() as child:
                 while left:
                     try:
-                        answer = await self._asked(child, modeling.MAKE, msgspec.json.encode(left[0]))
+                        answer = await self._request(child, modeling.MAKE, msgspec.json.encode(left[0]))
                     except ChildLost:
                         made.lost += 1
                         made.skipped.append((left.popleft().name, str(_TOO_COSTLY)))
                         break
-                    _note(made, left.popleft().name, answer)
+                    _add_answer(made, left.popleft().name, answer)
         return made
 
-    async def packed(self, parts: Sequence[bytes]) -> bytes:
+    async def pack(self, parts: Sequence[bytes]) -> bytes:
         """Return the archive of all pieces."""
         async with self._child() as child:
-            return (await self._asked(child, modeling.PACK, b"[" + b",".join(parts) + b"]"))[1:]
+            return (await self._request(child, modeling.PACK, b"[" + b",".join(parts) + b"]"))[1:]
 
     @asynccontextmanager
     async def _child(self) -> AsyncIterator[Process]:
@@ -110,12 +110,12 @@ class Generator:
                 await child.wait()
                 self.processes.discard(child.pid)
 
-    async def _asked(self, child: Process, kind: bytes, body: bytes) -> bytes:
+    async def _request(self, child: Process, kind: bytes, body: bytes) -> bytes:
         """Return a child's answer to one request, or raise `ChildLost`."""
         assert child.stdin is not None  # noqa: S101 - it was asked for
         try:
             async with asyncio.timeout(self._seconds):
-                child.stdin.write(modeling.framed(kind, body))
+                child.stdin.write(modeling.frame_of(kind, body))
                 await child.stdin.drain()
                 return await _read(child)
         except _LOST as error:
@@ -129,7 +129,7 @@ _TOO_COSTLY: Final = UnfitType(
 
 
 def _command(paths: Sequence[str], cpu_seconds: int) -> list[str]:
-    """Return what starts a child; it takes its modules from where it is told, as its environment is empty."""
+    """Return the command of a child; it gets its module paths as code, because its environment is empty."""
     call = f"main({os.getpid()}, {cpu_seconds})"
     code = f"import sys; sys.path[:] = {paths!r}; from tidings.tasks.modeling import main; {call}"
     return [sys.executable, "-I", "-B", "-X", "utf8", "-c", code]
@@ -143,7 +143,7 @@ async def _read(child: Process) -> bytes:
     return await child.stdout.readexactly(length)
 
 
-def _note(made: Made, name: str, answer: bytes) -> None:
+def _add_answer(made: GenerationResult, name: str, answer: bytes) -> None:
     kind, body = answer[:1], answer[1:]
     if kind == modeling.MISSING:
         raise GeneratorMissing

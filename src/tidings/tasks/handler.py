@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What a kind of task is to the engine: a closed range, read in batches, and what is done about each batch.
+"""The interface of a kind of task: a closed range, read in batches, and the effects of each batch.
 
-The rules for whoever writes one. No network and no waiting: effects are rows, and whoever sends them does so later.
-Nothing but the database is awaited while a connection is held (an architecture test holds that); see `WorksOutside`.
-`load` runs outside the write, so `apply` looks again at whatever may have changed since. `apply` touches nothing but
+Rules for implementations. No network and no waiting: effects are rows, and delivery sends them later.
+Nothing but the database is awaited while a connection is held (an architecture test holds that); see `ExternalWork`.
+`load` runs outside the write, so `apply` checks again what may have changed since. `apply` touches nothing but
 its transaction: effects, cursor and progress then commit together, which is what makes each effect happen once. The
 cursor is the last key seen, never an offset. An item that cannot be done is told in the tally and does not stop the
 others; `Permanent` is for a task that can never go on.
@@ -19,7 +19,7 @@ class ReadsAhead:
     """Marks a kind whose `load` does not depend on the effects of the chunk before: it may run beside its `apply`."""
 
 
-class WorksOutside:
+class ExternalWork:
     """Marks a kind with work outside of the database: between `load` and `apply`, while no connection is held.
 
     The claim is kept meanwhile. The work is canceled when the claim is lost or the process stops, and has ended when
@@ -45,9 +45,9 @@ class Handler(Protocol):
         ...
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
-        """Do what the batch asks for, in the transaction that will also hold the checkpoint."""
+        """Write the effects of the batch, in the transaction that also holds the checkpoint."""
         ...
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
-        """Count the work this kind makes for others and that still lies there, up to `limit`; 0 if it makes none."""
+        """Count the outstanding deliveries of this kind, up to `limit`; 0 if it makes none."""
         ...

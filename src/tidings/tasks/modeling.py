@@ -19,7 +19,7 @@ import msgspec
 
 from tidings.model.export import PIECE_BYTES_MAX, UnfitType
 from tidings.tasks import archive
-from tidings.tasks.archive import GeneratorMissing, Wanted
+from tidings.tasks.archive import GeneratorMissing, ModelRequest
 
 READY: Final = b"R"
 MAKE: Final = b"M"
@@ -36,10 +36,10 @@ _NICE: Final = 5
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
-_wanted: Final = msgspec.json.Decoder(Wanted)
+_request: Final = msgspec.json.Decoder(ModelRequest)
 
 
-def framed(kind: bytes, body: bytes) -> bytes:
+def frame_of(kind: bytes, body: bytes) -> bytes:
     """Return a frame."""
     return (1 + len(body)).to_bytes(LENGTH) + kind + body
 
@@ -49,10 +49,10 @@ def main(parent: int, cpu_seconds: int = CPU_SECONDS) -> None:
     _confine(parent)
     answers, requests = _pipes()
     archive.warm_up()
-    _answer(answers, framed(READY, b""))
+    _answer(answers, frame_of(READY, b""))
     for kind, body in _frames(requests):
         _limit_cpu(cpu_seconds)
-        _answer(answers, _packed(body) if kind == PACK else _made(body))
+        _answer(answers, _pack(body) if kind == PACK else _generate(body))
 
 
 def _confine(parent: int) -> None:
@@ -98,18 +98,18 @@ def _answer(answers: BinaryIO, frame: bytes) -> None:
     answers.flush()
 
 
-def _made(body: bytes) -> bytes:
+def _generate(body: bytes) -> bytes:
     """Return the models of one event type, or why there are none."""
     try:
-        piece = msgspec.json.encode(archive.made(_wanted.decode(body)))
+        piece = msgspec.json.encode(archive.generate(_request.decode(body)))
     except GeneratorMissing:
-        return framed(MISSING, b"")
+        return frame_of(MISSING, b"")
     except UnfitType as error:
-        return framed(UNFIT, str(error).encode())
+        return frame_of(UNFIT, str(error).encode())
     if len(piece) > PIECE_BYTES_MAX:
-        return framed(UNFIT, f"too_large: the models have more than {PIECE_BYTES_MAX // 2**20} MiB".encode())
-    return framed(MADE, piece)
+        return frame_of(UNFIT, f"too_large: the models have more than {PIECE_BYTES_MAX // 2**20} MiB".encode())
+    return frame_of(MADE, piece)
 
 
-def _packed(body: bytes) -> bytes:
-    return framed(PACKED, archive.packed(body))
+def _pack(body: bytes) -> bytes:
+    return frame_of(PACKED, archive.pack(body))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How many rows the next chunk takes, so that a chunk holds the database for a known time. Pure functions of measures.
+"""The size of the next chunk, so that a chunk holds the database for a known time. Pure functions of measurements.
 
 On SQLite every other writer waits for a chunk, so it gets 3 ms; on PostgreSQL a chunk holds its own rows only, and
 what counts is that a round trip and a commit are paid seldom.
@@ -25,7 +25,7 @@ REST: Final = 2.0
 class Pace:
     """The bounds of a chunk: time inside the write transaction, time in all, and rows.
 
-    Where others write, people who wait for an answer, a chunk has `crowded` rows at most, and then rests.
+    While foreground writes arrive, a chunk has at most `crowded` rows, followed by a rest.
     """
 
     write_ms: float
@@ -63,10 +63,10 @@ def next_rate(rate: float, items: int, whole_ms: float) -> float:
 
 
 class RateMeter:
-    """Holds a task to so many messages a second: exactly over any ten seconds, and evenly inside them.
+    """Limits a task to a number of messages a second: exactly over any ten seconds, and evenly inside them.
 
     What may be sent grows with time, up to half a second's worth, and is counted over the last ten seconds besides.
-    A slice begins with that half second as a debt: whoever worked on the task before may just have spent its own.
+    A slice begins with that half second as a debt: the previous worker may just have spent its own.
     """
 
     __slots__ = ("_at", "_most", "_rate", "_sent", "_step", "_window", "_worth")
@@ -96,7 +96,7 @@ class RateMeter:
         return max(_LEAST_SECONDS, self._sent[0][0] + _WINDOW_SECONDS - now)
 
     def spend(self, count: int, now: float) -> None:
-        """Take note of what has been sent; called when it is there for all to see."""
+        """Record sent messages; called after the commit."""
         if count:
             self._grow(now)  # what grows while a chunk is written is not on top of the most
             self._worth -= count

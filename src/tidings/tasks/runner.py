@@ -40,8 +40,8 @@ from tidings.tasks.slice import Slice, WorkerContext
 
 _STOP_SECONDS: Final = 6.0
 _CANCEL_SECONDS: Final = 1.0
-_TROUBLE_FIRST: Final = 0.05
-_TROUBLE_MAX: Final = 5.0
+_BACKOFF_FIRST: Final = 0.05
+_BACKOFF_MAX: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class Runner:
         handlers: Mapping[str, Handler],
         worker: str | None = None,
     ) -> None:
-        """`worker` is what the tasks of this process are known by; its host and number if nothing is given."""
+        """`worker` names this process in the rows of its tasks; by default its host and process id."""
         lease_ms = int(limits.lease_seconds * SECOND)
         self._handlers = handlers
         self._slots = limits.slots
@@ -106,7 +106,7 @@ class Runner:
             self._dispatcher = asyncio.create_task(self._dispatch(), name="tasks")
 
     def wake(self) -> None:
-        """Look for something to do; a hint that may come too often and from anywhere on the loop."""
+        """Look for a task to claim; may be called too often and from anywhere on the loop."""
         self._woken.set()
 
     async def stop(self, *, grace: float = _STOP_SECONDS) -> None:
@@ -117,14 +117,14 @@ class Runner:
         self._woken.set()
         dispatcher, self._dispatcher = self._dispatcher, None
         ends_at = asyncio.get_running_loop().time() + grace
-        await _ended_by(ends_at, {dispatcher})
-        await _ended_by(ends_at, self._slices)
+        await _end_by(ends_at, {dispatcher})
+        await _end_by(ends_at, self._slices)
 
     # --- claiming
 
     async def _dispatch(self) -> None:
-        """Claim while there is room and something to claim; trouble of any sort is sat out, never the end."""
-        troubles = 0
+        """Claim while a slot is free; back off from any error, and never end because of one."""
+        errors = 0
         is_ready = self._context.db.dialect is not Dialect.SQLITE
         while not self._context.stopping.is_set():
             try:
@@ -132,17 +132,17 @@ class Runner:
                     await self._requeue_all()
                     is_ready = True
                 await self._fill()
-                troubles = 0
+                errors = 0
             except StorageError:
-                troubles += 1
+                errors += 1
                 observe.count("tasks.database_troubles")
-                await self._context.rest(min(_TROUBLE_MAX, _TROUBLE_FIRST * 2 ** min(troubles, 10)))
+                await self._context.rest(min(_BACKOFF_MAX, _BACKOFF_FIRST * 2 ** min(errors, 10)))
             except Exception as error:  # noqa: BLE001 - a fault in claiming must not end the claiming
                 observe.failure("claiming tasks", error)
-                await self._context.rest(_TROUBLE_MAX)
+                await self._context.rest(_BACKOFF_MAX)
 
     async def _fill(self) -> None:
-        """Claim one task, or wait until there may be one or room for it."""
+        """Claim one task, or wait until one may be ready and a slot is free."""
         self._woken.clear()  # before the look: what is started during it is not missed
         if len(self._slices) < self._slots:
             task, delay = await self._claim()
@@ -162,8 +162,8 @@ class Runner:
             return delay
         async with context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             expired = await claims.requeue_expired(tx, context.policy, context.now)
-            await self._tell_failed(tx, expired)
-        self._tell(expired)
+            await self._notify_failed(tx, expired)
+        self._log(expired)
         return 0 if expired else context.policy.lease_ms
 
     async def _claim(self) -> tuple[Task | None, int | None]:
@@ -173,11 +173,11 @@ class Runner:
         async with context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             now = await claims.timestamp(tx, context.now)
             expired = await claims.requeue_expired(tx, context.policy, now)
-            await self._tell_failed(tx, expired)
+            await self._notify_failed(tx, expired)
             task = await claims.claim(tx, context.policy, context.kinds, self._worker, now)
             if task is None:
-                delay = await claims.later(tx, now)
-        self._tell(expired)
+                delay = await claims.delay_until_ready(tx, now)
+        self._log(expired)
         if task is not None:
             observe.count("tasks.claims")
             point("task.after_claim")
@@ -187,23 +187,23 @@ class Runner:
         """Requeue the tasks of the previous process on a SQLite file."""
         async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             expired = await claims.requeue_expired(tx, self._context.policy, self._context.now, ignore_leases=True)
-            await self._tell_failed(tx, expired)
-        self._tell(expired)
+            await self._notify_failed(tx, expired)
+        self._log(expired)
 
     async def take_over(self, worker: str) -> None:
         """Requeue the tasks of a lost worker."""
         async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             now = await claims.timestamp(tx, self._context.now)
             expired = await claims.requeue_worker(tx, self._context.policy, now, worker)
-            await self._tell_failed(tx, expired)
-        self._tell(expired)
+            await self._notify_failed(tx, expired)
+        self._log(expired)
         self.wake()
 
-    async def _tell_failed(self, tx: Write, expired: list[Task]) -> None:
+    async def _notify_failed(self, tx: Write, expired: list[Task]) -> None:
         for task in expired:
-            await outcomes.tell(tx, task, self._context.clock.now())
+            await outcomes.notify(tx, task, self._context.clock.now())
 
-    def _tell(self, expired: list[Task]) -> None:
+    def _log(self, expired: list[Task]) -> None:
         for task in expired:
             outcomes.log(task, "failed (lapsed)" if task.state is State.FAILED else "lapsed")
 
@@ -223,16 +223,16 @@ class Runner:
     def _spawn(self, task: Task) -> None:
         work = asyncio.create_task(Slice(self._context, self._handlers[task.kind], task).run(), name=task.id)
         self._slices.add(work)
-        work.add_done_callback(self._ended)
+        work.add_done_callback(self._on_end)
 
-    def _ended(self, work: asyncio.Task[None]) -> None:
+    def _on_end(self, work: asyncio.Task[None]) -> None:
         self._slices.discard(work)
         if not work.cancelled() and (error := work.exception()) is not None:
             observe.failure(f"task {work.get_name()}", error)
         self._woken.set()
 
 
-async def _ended_by(ends_at: float, works: set[asyncio.Task[None]]) -> None:
+async def _end_by(ends_at: float, works: set[asyncio.Task[None]]) -> None:
     """Wait for works; cancel those that the database holds up: their leases run out."""
     if not works:
         return

@@ -27,37 +27,37 @@ def unfit(reason: str) -> UnfitType:
     return UnfitType("unfit_schema", reason)
 
 
-def in_force(schemas: str | None) -> Schema:
+def latest_schema(schemas: str | None) -> Schema:
     """Return the schema of the greatest version, or one that takes any object; raises `UnfitType`."""
     versions = {} if schemas is None else json.loads(schemas)
     numbered = {int(name): schema for name, schema in versions.items() if name.isdigit() and isinstance(schema, dict)}
     if not numbered:
         return dict(ANY_OBJECT)
-    schema = cast("Schema", plain(numbered[max(numbered)]))
+    schema = cast("Schema", sanitized(numbered[max(numbered)]))
     if len(json.dumps(schema)) > SCHEMA_BYTES_MAX:
         raise UnfitType("too_large", f"the schema has more than {SCHEMA_BYTES_MAX // 1024} KiB")
     return schema
 
 
-def plain(schema: Any, depth: int = 0) -> Any:  # noqa: ANN401 - JSON
+def sanitized(schema: Any, depth: int = 0) -> Any:  # noqa: ANN401 - JSON
     """Return a schema without what is not for data; raises `UnfitType`."""
     if depth > DEPTH_MAX:
         raise unfit(f"more than {DEPTH_MAX} levels of nesting")
     if isinstance(schema, list):
-        return [plain(each, depth + 1) for each in schema]
+        return [sanitized(each, depth + 1) for each in schema]
     if not isinstance(schema, dict):
         return schema
     if any(name in schema and not _is_inside(schema[name]) for name in _REFERENCES):
         raise unfit("a reference to outside of the schema")
-    return {name: _plain_member(name, value, depth) for name, value in schema.items() if _is_data(name)}
+    return {name: _sanitized_member(name, value, depth) for name, value in schema.items() if _is_data(name)}
 
 
-def _plain_member(name: str, value: Any, depth: int) -> Any:  # noqa: ANN401 - JSON
+def _sanitized_member(name: str, value: Any, depth: int) -> Any:  # noqa: ANN401 - JSON
     if name in _LISTS and isinstance(value, list) and len(value) > ENUM_MAX:
         raise UnfitType("too_large", f"`{name}` has more than {ENUM_MAX:,} entries")
     if name in NAMED_SCHEMAS and isinstance(value, dict):
-        return {key: plain(each, depth + 2) for key, each in value.items()}
-    return value if name in _LITERAL else plain(value, depth + 1)
+        return {key: sanitized(each, depth + 2) for key, each in value.items()}
+    return value if name in _LITERAL else sanitized(value, depth + 1)
 
 
 def _is_data(name: str) -> bool:
@@ -68,10 +68,10 @@ def _is_inside(reference: object) -> bool:
     return isinstance(reference, str) and (reference == "#" or reference.startswith("#/"))
 
 
-def moved(schema: Any, to: str) -> Any:  # noqa: ANN401 - JSON
+def rebased(schema: Any, to: str) -> Any:  # noqa: ANN401 - JSON
     """Return a schema whose references hold where it stands at a place in a document."""
     if isinstance(schema, list):
-        return [moved(each, to) for each in schema]
+        return [rebased(each, to) for each in schema]
     if not isinstance(schema, dict):
         return schema
     return {
@@ -79,7 +79,7 @@ def moved(schema: Any, to: str) -> Any:  # noqa: ANN401 - JSON
         if name in _REFERENCES and isinstance(value, str)
         else value
         if name in _LITERAL
-        else moved(value, to)
+        else rebased(value, to)
         for name, value in schema.items()
     }
 

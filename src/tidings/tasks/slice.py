@@ -32,18 +32,18 @@ from tidings.model.task import (
 )
 from tidings.storage import claims, tasks
 from tidings.storage.database import Busy, Database, Dialect, Duplicate, Read, StorageError, Unavailable, Write
-from tidings.tasks.handler import Handler, ReadsAhead, WorksOutside
-from tidings.tasks.outside import while_held
+from tidings.tasks.external_work import run_while_claimed
+from tidings.tasks.handler import ExternalWork, Handler, ReadsAhead
 from tidings.tasks.pace import REST, Pace, RateMeter, next_rate
 
-_TROUBLE_FIRST: Final = 0.05
-_TROUBLE_MAX: Final = 5.0
+_BACKOFF_FIRST: Final = 0.05
+_BACKOFF_MAX: Final = 5.0
 _BUSY_MAX: Final = 5
 _LOOK_SECONDS: Final = 0.25
 _WAIT_MS: Final = 2_000
-_HOLD: Final = 0.75
+_RENEW_WITHIN: Final = 0.75
 """The part of a lease within which it has been renewed, or the work under it stops."""
-_LEAVE_MS: Final = 60_000
+_UNREADABLE_MS: Final = 60_000
 _UNREADABLE: Final = Failure(
     "unreadable", "This release cannot read the arguments or the place of the task; a newer release goes on with it."
 )
@@ -75,24 +75,24 @@ class WorkerContext:
 
 
 class Slice:
-    """One claim and what is done under it."""
+    """One claim, and the chunks done under it."""
 
     __slots__ = (
-        "_ahead",
+        "_capacity",
         "_context",
-        "_ends",
-        "_fault",
+        "_ends_at",
+        "_error_count",
+        "_failure",
         "_handler",
         "_has_worked",
+        "_is_over",
+        "_is_stale",
         "_meter",
         "_must_wait",
-        "_over",
+        "_read_ahead",
         "_renewed",
-        "_room",
         "_size",
-        "_stale",
         "_task",
-        "_troubles",
         "_unreadable",
     )
 
@@ -101,22 +101,22 @@ class Slice:
         self._handler = handler
         self._task = task
         self._size = min(task.size or context.pace.first, context.pace.cap)
-        self._ends = context.clock.monotonic() + context.slice_seconds
+        self._ends_at = context.clock.monotonic() + context.slice_seconds
         self._renewed = context.clock.monotonic()
-        self._room = 0
-        self._troubles = 0
+        self._capacity = 0
+        self._error_count = 0
         self._has_worked = False
-        self._stale = False
-        self._over = False
-        self._fault: Exception | None = None
+        self._is_stale = False
+        self._is_over = False
+        self._failure: Exception | None = None
         self._must_wait = False
         self._unreadable: msgspec.DecodeError | None = None
-        self._ahead: tuple[Batch, int] | None = None
+        self._read_ahead: tuple[Batch, int] | None = None
         self._meter = None if task.rate_limit is None else RateMeter(task.rate_limit, context.clock.monotonic())
 
     async def run(self) -> None:
         """Work until the task ends, yields or is lost."""
-        while not self._over:
+        while not self._is_over:
             try:
                 await self._step()
             except LeaseLost:
@@ -135,17 +135,17 @@ class Slice:
 
     async def _step(self) -> None:
         """Do the next thing."""
-        if self._stale:
+        if self._is_stale:
             await self._reload()
-        if self._fault is not None:
-            await self._fail_next(self._fault)
+        if self._failure is not None:
+            await self._store_failure(self._failure)
         elif self._must_wait:
             await self._wait()
         elif self._task.cursor is None:
             await self._begin()
         elif self._context.stopping.is_set() or (self._has_worked and await self._must_yield()):
             await self._yield()
-        elif await self._has_room() and await self._is_in_time():
+        elif await self._has_capacity() and await self._wait_for_rate():
             began = self._context.clock.monotonic()
             await self._chunk()
             if self._context.db.has_foreground_writes:
@@ -161,23 +161,23 @@ class Slice:
 
     async def _begin(self) -> None:
         """Wait until every older transaction has ended, then let the kind close its range."""
-        if not await self._held_until(self._older_transactions_ended):
+        if not await self._wait_holding_claim(self._older_transactions_ended):
             await self._wait()
             return
         async with self._context.db.read() as read:
             plan = await self._handler.plan(read, self._task)
         timestamp = self._context.clock.monotonic()
         async with self._context.db.write(background=True) as tx:
-            self._task = await claims.planned(tx, self._task.claim, plan, self._context.policy, self._context.now)
-        self._advanced(timestamp)
+            self._task = await claims.store_plan(tx, self._task.claim, plan, self._context.policy, self._context.now)
+        self._note_renewal(timestamp)
 
     async def _chunk(self) -> None:
         """Read a batch; then, in one transaction, prove ownership, do the work, and write down how far it came."""
         timestamp = self._context.clock.monotonic()
-        batch, limit = self._ahead or await self._load(self._task, self._limit())
-        self._ahead = None
-        if isinstance(self._handler, WorksOutside):
-            worked = await while_held(self._handler.work(self._task, batch), self._holds)
+        batch, limit = self._read_ahead or await self._load(self._task, self._limit())
+        self._read_ahead = None
+        if isinstance(self._handler, ExternalWork):
+            worked = await run_while_claimed(self._handler.work(self._task, batch), self._still_holds_claim)
             if worked is None:
                 return
             batch = worked
@@ -186,14 +186,14 @@ class Slice:
         if not isinstance(self._handler, ReadsAhead) or batch.last or self._meter is not None or then < 1:
             await self._write(batch, limit, timestamp)
             return
-        # Both end before this does: a lost claim takes back what is written, and what was read ahead is forgotten.
+        # Both end before this does: a lost claim rolls back the write, and discards the batch that was read ahead.
         written, ahead = await asyncio.gather(
             self._write(batch, limit, timestamp), self._load(following, then), return_exceptions=True
         )
         if isinstance(written, BaseException):
             raise written
         if self._task.cursor == following.cursor and not isinstance(ahead, BaseException):
-            self._ahead = ahead
+            self._read_ahead = ahead
 
     async def _write(self, batch: Batch, limit: int, timestamp: float) -> None:
         async with self._context.db.write(background=True) as tx:
@@ -213,11 +213,11 @@ class Slice:
         self._task = after
         self._has_worked = True  # a slice is one chunk at least, however short: else nothing would ever get on
         self._size = checkpoint.size
-        self._room -= result.made
+        self._capacity -= result.made
         if self._meter is not None:
             self._meter.spend(result.made, self._context.clock.monotonic())
-        self._advanced(begun)
-        self._tell(batch, after)
+        self._note_renewal(begun)
+        self._count_progress(batch, after)
 
     async def _checkpoint(
         self, tx: Write, held: Task, result: ChunkResult, checkpoint: Checkpoint, *, last: bool
@@ -226,7 +226,7 @@ class Slice:
         if not last:
             return after
         ended = await claims.finish(tx, after.claim, self._context.now)
-        await outcomes.tell(tx, ended, self._context.clock.now())
+        await outcomes.notify(tx, ended, self._context.clock.now())
         return ended
 
     async def _load(self, task: Task, limit: int) -> tuple[Batch, int]:
@@ -243,7 +243,7 @@ class Slice:
     def _limit(self, *, taken: int = 0) -> int:
         """Return the rows to read, if so many sends take of the room that was left."""
         size = min(self._size, self._context.pace.crowded) if self._context.db.has_foreground_writes else self._size
-        return min(size, self._room - taken) if self._context.backlog else size
+        return min(size, self._capacity - taken) if self._context.backlog else size
 
     def _measure(self, batch: Batch, limit: int, timestamp: float, begun: float) -> Checkpoint:
         """Measure the chunk and set the pace of the next. The commit is not in it: its fsync has no size."""
@@ -255,21 +255,21 @@ class Slice:
         rate = next_rate(self._task.rate, batch.scanned, whole_ms)
         return Checkpoint(batch.cursor, size, rate, round(whole_ms))
 
-    def _advanced(self, timestamp: float) -> None:
+    def _note_renewal(self, timestamp: float) -> None:
         self._renewed = timestamp
-        self._troubles = 0
+        self._error_count = 0
 
-    def _tell(self, batch: Batch, after: Task) -> None:
+    def _count_progress(self, batch: Batch, after: Task) -> None:
         observe.count("tasks.chunks")
         observe.count("tasks.rows", batch.scanned)
         if batch.last:
-            self._over = True
+            self._is_over = True
             observe.transition("task", after.id, "succeeded")
 
     # --- holding on
 
-    async def _held_until(self, ready: Callable[[Read], Awaitable[bool]]) -> bool:
-        """Keep the claim until something is so; tell whether it is, or others shall go first."""
+    async def _wait_holding_claim(self, ready: Callable[[Read], Awaitable[bool]]) -> bool:
+        """Keep the claim until a condition holds; return False where the slice must yield first."""
         while True:
             async with self._context.db.read() as read:
                 if await ready(read):
@@ -277,30 +277,30 @@ class Slice:
             if await self._must_yield():
                 return False
             await self._context.rest(_LOOK_SECONDS)
-            await self._keep()
+            await self._keep_claim()
 
-    async def _keep(self) -> None:
-        """See that the claim still stands, and renew its lease in time: nothing else does while nothing is written."""
+    async def _keep_claim(self) -> None:
+        """Check the claim, and renew its lease in time: no checkpoint does so while nothing is written."""
         async with self._context.db.read() as read:
             await claims.owned(read, self._task.claim)
         timestamp = self._context.clock.monotonic()
         if (timestamp - self._renewed) * SECOND * 3 >= self._context.policy.lease_ms:
             async with self._context.db.write(background=True) as tx:
                 await claims.renew(tx, self._task.claim, self._context.policy, self._context.now)
-            self._advanced(timestamp)
+            self._note_renewal(timestamp)
 
-    async def _holds(self) -> bool:
+    async def _still_holds_claim(self) -> bool:
         """Keep the claim while work goes on outside of the database; return whether the work is to go on.
 
-        Trouble of the database ends the work before the lease ends: another process may begin the same work then.
+        A database error ends the work before lease expiry: another process may begin the same work then.
         """
         if self._context.stopping.is_set():
             return False
-        until = self._renewed + _HOLD * self._context.policy.lease_ms / SECOND
+        until = self._renewed + _RENEW_WITHIN * self._context.policy.lease_ms / SECOND
         left = until - self._context.clock.monotonic()
         try:
             async with asyncio.timeout(max(0.001, left)):
-                await self._keep()
+                await self._keep_claim()
         except (StorageError, TimeoutError) as error:
             if self._context.clock.monotonic() >= until:
                 raise Unavailable("the lease could not be renewed") from error
@@ -309,34 +309,34 @@ class Slice:
     async def _older_transactions_ended(self, read: Read) -> bool:
         return await claims.older_transactions_ended(read, self._task.created_xid)
 
-    async def _has_room(self) -> bool:
-        """Tell whether the work this task makes for others finds room; counted again only when the room is used up.
+    async def _has_capacity(self) -> bool:
+        """Return whether the deliveries of this task fit in its backlog; counts again only when that is used up.
 
-        Room for a part of a chunk is none: who takes it counts everything again after a few rows, and again.
+        Capacity for a part of a chunk does not count: else the backlog would be counted again after a few rows.
         """
         limit = self._context.backlog
-        if not limit or self._room > 0:
+        if not limit or self._capacity > 0:
             return True
-        self._ahead = None  # it may have to wait for long
+        self._read_ahead = None  # it may have to wait for long
         async with self._context.db.read() as read:
-            self._room = limit - await self._handler.backlog(read, self._task, limit)
+            self._capacity = limit - await self._handler.backlog(read, self._task, limit)
         least = min(self._size, limit // 2) if self._has_worked else 1
-        return self._room >= max(1, least) or await self._held_until(self._is_relieved)
+        return self._capacity >= max(1, least) or await self._wait_holding_claim(self._has_drained)
 
-    async def _is_relieved(self, read: Read) -> bool:
+    async def _has_drained(self, read: Read) -> bool:
         limit = self._context.backlog
         half = limit // 2  # whether there are more than that is all that counts
         left = await self._handler.backlog(read, self._task, half + 1)
-        self._room = limit - left if left <= half else 0
-        return self._room > 0
+        self._capacity = limit - left if left <= half else 0
+        return self._capacity > 0
 
-    async def _is_in_time(self) -> bool:
-        """Wait until the task's rate allows it something; tell whether it does, or the process ends."""
+    async def _wait_for_rate(self) -> bool:
+        """Wait until the task's rate allows a send; return False where the process stops."""
         while self._meter is not None and (wait := self._meter.wait(self._context.clock.monotonic())) > 0:
             await self._context.rest(min(wait, _LOOK_SECONDS))
             if self._context.stopping.is_set():
                 return False
-            await self._keep()
+            await self._keep_claim()
         return True
 
     async def _must_yield(self) -> bool:
@@ -344,11 +344,11 @@ class Slice:
         if self._context.stopping.is_set():
             return True
         timestamp = self._context.clock.monotonic()
-        if timestamp < self._ends:
+        if timestamp < self._ends_at:
             return False
-        self._ends = timestamp + self._context.slice_seconds
+        self._ends_at = timestamp + self._context.slice_seconds
         async with self._context.db.read() as read:
-            return await claims.somebody_waits(read, self._context.kinds, self._context.now)
+            return await claims.has_waiting(read, self._context.kinds, self._context.now)
 
     # --- letting go
 
@@ -356,26 +356,26 @@ class Slice:
         point("task.before_yield")
         async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
             await claims.yield_task(tx, self._task, self._context.now)
-        self._over = True
+        self._is_over = True
         observe.count("tasks.yields")
 
     async def _wait(self) -> None:
         if self._unreadable is not None:
-            await self._leave(self._unreadable)
+            await self._release_unreadable(self._unreadable)
             return
         async with self._context.db.write(background=True) as tx:
             await claims.wait(tx, self._task.claim, _WAIT_MS, self._context.now)
-        self._over = True
+        self._is_over = True
         observe.count("tasks.waits")
 
-    async def _leave(self, error: msgspec.DecodeError) -> None:
-        """Give back a task whose arguments or cursor another release wrote, for a worker of that release."""
+    async def _release_unreadable(self, error: msgspec.DecodeError) -> None:
+        """Release a task whose arguments or cursor another release wrote, for a worker of that release."""
         async with self._context.db.write(background=True) as tx:
-            await claims.leave(tx, self._task.claim, _UNREADABLE, _LEAVE_MS, self._context.now)
-        self._over = True
+            await claims.release_unreadable(tx, self._task.claim, _UNREADABLE, _UNREADABLE_MS, self._context.now)
+        self._is_over = True
         observe.log.warning("task %s (%s): left for another release: %s", self._task.id, self._task.kind, error)
 
-    async def _fail_next(self, error: Exception) -> None:
+    async def _store_failure(self, error: Exception) -> None:
         policy = self._context.policy
         if isinstance(error, PermanentFailure):
             policy, why = replace(policy, attempt_limit=0), Failure(error.code, error.detail)
@@ -383,8 +383,8 @@ class Slice:
             why = Failure("internal", f"A chunk of the task failed with {type(error).__name__}.")
         async with self._context.db.write(background=True) as tx:
             task = await claims.fail_attempt(tx, self._task.claim, why, policy, self._context.now)
-            await outcomes.tell(tx, task, self._context.clock.now())
-        self._over = True
+            await outcomes.notify(tx, task, self._context.clock.now())
+        self._is_over = True
         outcomes.log(task, f"{task.state} ({why.code})")
 
     # --- errors
@@ -393,24 +393,24 @@ class Slice:
         """Record a failure of the task; the next step stores it. An error while storing it ends the slice."""
         if not isinstance(error, PermanentFailure):
             observe.failure(f"task {self._task.id} ({self._task.kind})", error)
-        self._over = self._fault is not None
-        self._fault = error
+        self._is_over = self._failure is not None
+        self._failure = error
 
     async def _back_off(self, error: StorageError) -> None:
         """Back off from a database error, longer each time, and read the row again before going on."""
-        self._troubles += 1
-        self._stale = True
+        self._error_count += 1
+        self._is_stale = True
         observe.count("tasks.database_troubles")
         if isinstance(error, Busy):
             # A chunk that times out is tried with half of the rows. One row that always does will never be done.
-            if self._size == 1 and self._troubles > _BUSY_MAX:
+            if self._size == 1 and self._error_count > _BUSY_MAX:
                 self._record_failure(error)
             self._size = max(1, self._size // 2)
-        await self._context.rest(min(_TROUBLE_MAX, _TROUBLE_FIRST * 2 ** min(self._troubles, 10)))
-        self._over = self._over or self._context.stopping.is_set()
+        await self._context.rest(min(_BACKOFF_MAX, _BACKOFF_FIRST * 2 ** min(self._error_count, 10)))
+        self._is_over = self._is_over or self._context.stopping.is_set()
 
     async def _reload(self) -> None:
-        """Read the row again: after a commit of unknown outcome, what is in memory may be behind."""
+        """Read the row again: after a commit of unknown outcome, the copy in memory may be stale."""
         async with self._context.db.read() as read:
             self._task = await claims.owned(read, self._task.claim)
-        self._stale = False
+        self._is_stale = False

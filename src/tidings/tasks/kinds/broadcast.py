@@ -23,7 +23,7 @@ from tidings.storage import broadcasts, intake, task_items, usage
 from tidings.storage.database import Read, Write
 from tidings.storage.intake import NewMessage
 from tidings.tasks.handler import ReadsAhead
-from tidings.tasks.kinds import receivers
+from tidings.tasks.kinds import resend_range
 
 CHUNK_BYTES: Final = 1024 * 1024
 """Payload that one chunk writes, if it is of more than one application."""
@@ -46,12 +46,12 @@ class Broadcast(ReadsAhead):
     async def plan(self, read: Read, task: Task) -> Plan:
         mark = _args.decode(task.args).high_water_mark
         last = mark if mark is not None else await usage.high_water_mark(read, task.org_id)
-        most = receivers.COUNTED_AT_MOST
+        most = resend_range.COUNT_LIMIT
         total = await usage.count(read, task.org_id, last, limit=most)
-        return Plan(receivers.RangeCursor("", "", last).text, total, exact=total < most)
+        return Plan(resend_range.RangeCursor("", "", last).text, total, exact=total < most)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        place = receivers.decode(task.cursor or "")
+        place = resend_range.decode(task.cursor or "")
         payload = await task_items.input_of(read, task.id)
         limit = min(limit, max(1, CHUNK_BYTES // max(1, len(payload))))
         page = await usage.applications(read, task.org_id, after=place.first, last=place.end, limit=limit)
@@ -59,7 +59,7 @@ class Broadcast(ReadsAhead):
         found = [each.id for each in page]
         taken = _fitting(found, await broadcasts.counts(read, found))
         after = found[taken - 1] if taken else place.first
-        cursor = receivers.RangeCursor(after, place.lower, place.end).text
+        cursor = resend_range.RangeCursor(after, place.lower, place.end).text
         return Batch([(each, payload) for each in found[:taken]], taken, cursor, last=is_last and taken == len(found))
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
@@ -73,18 +73,18 @@ class Broadcast(ReadsAhead):
             await intake.add(tx, [each for each in made if each.id not in taken])
         await self._send(tx, task, args, created, now)
         failed = {app_id: _reason(app_id in there) for app_id in app_ids if app_id not in created}
-        await task_items.add(tx, [(task.id, app, CREATED, _told(app, msg)) for app, msg in created.items()])
+        await task_items.add(tx, [(task.id, app, CREATED, _created_item(app, msg)) for app, msg in created.items()])
         await task_items.add(tx, [(task.id, app, SKIPPED, reason) for app, reason in failed.items()])
         return ChunkResult(len(created), list(failed.items()))
 
     async def _send(self, tx: Write, task: Task, args: BroadcastArgs, created: dict[str, str], now: int) -> None:
-        hearers = await broadcasts.hearers(tx, list(created))
-        wanting = [each for each in hearers if each.wants(args.event_type, args.channels)]
+        endpoints = await broadcasts.hearers(tx, list(created))
+        matching = [each for each in endpoints if each.matches(args.event_type, args.channels)]
         owner = task.org_id
-        rows = [(created[each.app_id], each.id, each.app_id, owner, now, task.id) for each in wanting]
+        rows = [(created[each.app_id], each.id, each.app_id, owner, now, task.id) for each in matching]
         await broadcasts.deliver(tx, rows)
-        if wanting:
-            woken = [each.id for each in wanting]
+        if matching:
+            woken = [each.id for each in matching]
             hint(tx, lambda: self._wake.deliveries(woken))
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
@@ -116,5 +116,5 @@ def _reason(is_there: bool) -> str:  # noqa: FBT001 - a fact, named where it is 
     return EVENT_ID_TAKEN if is_there else APPLICATION_DELETED
 
 
-def _told(app_id: str, msg_id: str) -> str:
+def _created_item(app_id: str, msg_id: str) -> str:
     return json.dumps({"appId": app_id, "msgId": msg_id})

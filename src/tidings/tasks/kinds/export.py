@@ -22,9 +22,9 @@ from tidings.model.task import EXPORT, Batch, ChunkResult, PermanentFailure, Pla
 from tidings.storage import exports, settings, task_items
 from tidings.storage.database import Read, Write
 from tidings.storage.exports import WHOLE, ExportedEventType
-from tidings.tasks.archive import GeneratorMissing, Wanted
-from tidings.tasks.generator import Generator, Made
-from tidings.tasks.handler import WorksOutside
+from tidings.tasks.archive import GeneratorMissing, ModelRequest
+from tidings.tasks.generator import GenerationResult, Generator
+from tidings.tasks.handler import ExternalWork
 from tidings.tasks.names import class_names
 
 AT_ONCE: Final = 20
@@ -54,7 +54,7 @@ class _Place(msgspec.Struct, frozen=True):
 _place: Final = msgspec.json.Decoder(_Place)
 
 
-class Export(WorksOutside):
+class Export(ExternalWork):
     """Makes models of event types."""
 
     kind = EXPORT
@@ -82,15 +82,15 @@ class Export(WorksOutside):
             parts=place.parts + 1,
             packing=len(found) == len(sizes) < limit,
         )
-        return Batch([_wanted(each, names) for each in found], max(1, len(found)), after.text, last=False)
+        return Batch([_model_request(each, names) for each in found], max(1, len(found)), after.text, last=False)
 
     async def work(self, task: Task, batch: Batch) -> Batch:
         """Make the models of the event types, or the archive of all models."""
         place, after = _place.decode(task.cursor or ""), _place.decode(batch.cursor)
         if place.packing:
-            return replace(batch, items=[(await self._generator.packed(batch.items), ())])
-        made = await self._made(batch.items)
-        _keep_within(made, BYTES_MAX - place.size)
+            return replace(batch, items=[(await self._generator.pack(batch.items), ())])
+        made = await self._generate(batch.items)
+        _truncate(made, BYTES_MAX - place.size)
         content = b"[" + b",".join(piece for _, piece in made.pieces) + b"]"
         after = structs.replace(after, size=place.size + len(content), lost=place.lost + made.lost)
         if after.lost > LOST_MAX:
@@ -99,9 +99,9 @@ class Export(WorksOutside):
             )
         return replace(batch, items=[(content, made.skipped)], cursor=after.text)
 
-    async def _made(self, wanted: Sequence[Wanted]) -> Made:
+    async def _generate(self, requests: Sequence[ModelRequest]) -> GenerationResult:
         try:
-            return await self._generator.made(wanted)
+            return await self._generator.generate(requests)
         except GeneratorMissing as error:
             raise PermanentFailure(
                 "generator_missing", "Models need the extra: install tidings[export] where tasks are worked on."
@@ -136,7 +136,7 @@ def _fitting(sizes: Sequence[int]) -> int:
     return len(sizes)
 
 
-def _keep_within(made: Made, room: int) -> None:
+def _truncate(made: GenerationResult, room: int) -> None:
     """Leave out the pieces for which the archive has no room."""
     kept = []
     for name, piece in made.pieces:
@@ -149,6 +149,6 @@ def _keep_within(made: Made, room: int) -> None:
     made.pieces = kept
 
 
-def _wanted(each: ExportedEventType, names: dict[str, str]) -> Wanted:
+def _model_request(each: ExportedEventType, names: dict[str, str]) -> ModelRequest:
     name = names.get(each.name) or next(iter(class_names([each.name]).values()))
-    return Wanted(each.name, name, each.description, each.deprecated, each.group_name, each.schemas)
+    return ModelRequest(each.name, name, each.description, each.deprecated, each.group_name, each.schemas)

@@ -13,7 +13,7 @@ from tidings.model.task import PURGE_CONTENT, Batch, ChunkResult, Plan, Task
 from tidings.storage import purges, replays
 from tidings.storage.database import Read, Write
 from tidings.tasks.handler import ReadsAhead
-from tidings.tasks.kinds import receivers
+from tidings.tasks.kinds import resend_range
 
 _args = msgspec.json.Decoder(PurgeArgs)
 
@@ -28,15 +28,15 @@ class Purge(ReadsAhead):
         mark = args.high_water_mark
         if mark is None:
             mark = await replays.high_water_mark(read, app_id)
-        lower, end, most = ids.first_at(ids.MESSAGE, 0), receivers.after(mark), receivers.COUNTED_AT_MOST
+        lower, end, most = ids.first_at(ids.MESSAGE, 0), resend_range.after(mark), resend_range.COUNT_LIMIT
         counted, last = await replays.count(read, app_id, lower, end, limit=most)
         if counted < most:
-            return Plan(receivers.RangeCursor(lower, lower, end).text, counted, exact=True)
+            return Plan(resend_range.RangeCursor(lower, lower, end).text, counted, exact=True)
         first = await replays.first(read, app_id)
-        return receivers.planned(first, end, counted, last, most)
+        return resend_range.plan_of(first, end, counted, last, most)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        place = receivers.decode(task.cursor or "")
+        place = resend_range.decode(task.cursor or "")
         found = await purges.scan(read, task.app_id or "", place.first, place.end, limit=limit)
         kept = [(place.first, found.last_id)] if found.kept else []
         return Batch(kept, found.count, place.after(found.last_id).text, last=found.count < limit)

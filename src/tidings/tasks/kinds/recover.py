@@ -22,8 +22,8 @@ from tidings.storage.database import Read, Write
 from tidings.storage.recovery import ScanVerdict
 from tidings.storage.replays import ReplayTarget
 from tidings.tasks.handler import ReadsAhead
-from tidings.tasks.kinds import receivers
-from tidings.tasks.kinds.receivers import PAYLOAD_GONE
+from tidings.tasks.kinds import resend_range
+from tidings.tasks.kinds.resend_range import PAYLOAD_GONE
 
 _args: Final = msgspec.json.Decoder(RecoverArgs)
 
@@ -46,13 +46,13 @@ class Recover(ReadsAhead):
             mark = args.high_water_mark
             if mark is None:
                 mark = await recovery.high_water_mark(read, args.endpoint_id)
-            end = receivers.after(mark)
-        most = receivers.COUNTED_AT_MOST
+            end = resend_range.after(mark)
+        most = resend_range.COUNT_LIMIT
         counted, last = await recovery.count(read, args.endpoint_id, lower, end, limit=most)
-        return receivers.planned(lower, end, counted, last, most)
+        return resend_range.plan_of(lower, end, counted, last, most)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        place = receivers.decode(task.cursor or "")
+        place = resend_range.decode(task.cursor or "")
         found = await recovery.scan(
             read,
             _args.decode(task.args).endpoint_id,
@@ -65,7 +65,7 @@ class Recover(ReadsAhead):
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args = _args.decode(task.args)
-        await receivers.require(tx, args.endpoint_id, patient=args.force)
+        await resend_range.require_endpoint(tx, args.endpoint_id, wait=args.force)
         target = ReplayTarget(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
         sent = await replays.send_failed(
             tx, target, [msg_id for msg_id, does in batch.items if does is ScanVerdict.SEND]

@@ -20,7 +20,7 @@ from tidings.model.usage import OrgArgs, StatsArgs
 from tidings.storage import recovery, task_items, usage
 from tidings.storage.database import Read, Write
 from tidings.storage.usage import AppRef
-from tidings.tasks.kinds import receivers
+from tidings.tasks.kinds import resend_range
 
 PAGE: Final = 100
 """Applications of one chunk."""
@@ -55,37 +55,37 @@ class _Place:
 _place: Final = msgspec.json.Decoder(_Place)
 
 
-class _OfApplications:
+class _ApplicationVisitor:
     """What both kinds share."""
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         del read, task, limit
         return 0
 
-    async def _planned(self, read: Read, task: Task, mark: str | None, named: Sequence[str] | None) -> Plan:
+    async def _plan_of(self, read: Read, task: Task, mark: str | None, named: Sequence[str] | None) -> Plan:
         last = mark if mark is not None else await usage.high_water_mark(read, task.org_id)
         if named is not None:
             return Plan(_Place("", last).text, len(named), exact=True)
-        most = receivers.COUNTED_AT_MOST
+        most = resend_range.COUNT_LIMIT
         total = await usage.count(read, task.org_id, last, limit=most)
         return Plan(_Place("", last).text, total, exact=total < most)
 
 
-class AppStats(_OfApplications):
+class AppStats(_ApplicationVisitor):
     """Counts the attempts of each application."""
 
     kind = APP_STATS
 
     async def plan(self, read: Read, task: Task) -> Plan:
         args = _stats_args.decode(task.args)
-        return await self._planned(read, task, args.high_water_mark, args.app_ids)
+        return await self._plan_of(read, task, args.high_water_mark, args.app_ids)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         args, place = _stats_args.decode(task.args), _place.decode(task.cursor or "")
         lower = ids.first_at(ids.ATTEMPT, args.since)
         end = ids.first_at(ids.ATTEMPT, args.until + ids.STEP_MS)
         if place.app:
-            return await _piece(read, place, lower, end, limit * PIECE)
+            return await _count_part(read, place, lower, end, limit * PIECE)
         limit = min(limit, PAGE)
         page = await self._page(read, task, args, place, limit)
         counts = await usage.attempts(read, [each.id for each in page], lower, end, most=FEW)
@@ -104,18 +104,18 @@ class AppStats(_OfApplications):
         return await usage.applications(read, task.org_id, after=place.after, last=place.last, limit=limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
-        items = [(task.id, app.id, COUNTED, _counted(app, number)) for app, number in batch.items]
+        items = [(task.id, app.id, COUNTED, _counted_item(app, number)) for app, number in batch.items]
         await task_items.add(tx, items)
         return ChunkResult(len(items))
 
 
-async def _piece(read: Read, place: _Place, lower: str, end: str, budget: int) -> Batch:
+async def _count_part(read: Read, place: _Place, lower: str, end: str, budget: int) -> Batch:
     """Go on with an application that has many attempts, for so many entries of the index."""
     while budget > 0:
         counted, last = await recovery.count(read, place.endpoint, place.first, end, limit=budget)
         place = replace(place, counted=place.counted + counted)
         if counted == budget and last is not None:
-            return Batch([], 0, replace(place, first=receivers.after(last)).text, last=False)
+            return Batch([], 0, replace(place, first=resend_range.after(last)).text, last=False)
         following = await usage.next_endpoint(read, place.app, after=place.endpoint)
         if following is None:
             return _complete(place)
@@ -129,17 +129,17 @@ def _complete(place: _Place) -> Batch:
     return Batch([(app, place.counted)], 1, _Place(place.app, place.last).text, last=False)
 
 
-def _counted(app: AppRef, number: int) -> str:
+def _counted_item(app: AppRef, number: int) -> str:
     return json.dumps({"messageDestinations": number, "appId": app.id, "appUid": app.uid})
 
 
-class EventTypeStats(_OfApplications):
+class EventTypeStats(_ApplicationVisitor):
     """Tells which event types the endpoints of each application subscribe to, and whether one takes all."""
 
     kind = EVENT_TYPE_STATS
 
     async def plan(self, read: Read, task: Task) -> Plan:
-        return await self._planned(read, task, _org_args.decode(task.args).high_water_mark, None)
+        return await self._plan_of(read, task, _org_args.decode(task.args).high_water_mark, None)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         place, limit = _place.decode(task.cursor or ""), min(limit, PAGE)
@@ -151,18 +151,18 @@ class EventTypeStats(_OfApplications):
         return Batch(list(filters.items()), len(page), following.text, last=len(page) < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
-        items = [(task.id, app_id, AGGREGATED, _aggregated(app_id, filters)) for app_id, filters in batch.items]
+        items = [(task.id, app_id, AGGREGATED, _aggregated_item(app_id, filters)) for app_id, filters in batch.items]
         await task_items.add(tx, items)
         return ChunkResult(len(items))
 
 
-def _aggregated(app_id: str, filters: Sequence[str | None]) -> str:
+def _aggregated_item(app_id: str, filters: Sequence[str | None]) -> str:
     explicit: set[str] = set()
     for text in filters:
         explicit.update(() if text is None else json.loads(text))
-    told: dict[str, Any] = {
+    item: dict[str, Any] = {
         "appId": app_id,
         "explicitlySubscribedEventTypes": sorted(explicit),
         "hasCatchAllEndpoint": None in filters,
     }
-    return json.dumps(told)
+    return json.dumps(item)

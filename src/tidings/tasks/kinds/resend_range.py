@@ -10,7 +10,7 @@ from tidings.model.task import MustWait, PermanentFailure, Plan
 from tidings.storage import recovery
 from tidings.storage.database import Write
 
-COUNTED_AT_MOST: Final = 200_000
+COUNT_LIMIT: Final = 200_000
 """Rows that are counted one by one when a task begins; what is more is estimated."""
 
 PAYLOAD_GONE: Final = "payload_expired"
@@ -41,7 +41,7 @@ def after(identifier: str) -> str:
     return identifier + "0"
 
 
-def planned(lower: str, end: str, counted: int, last: str | None, at_most: int) -> Plan:
+def plan_of(lower: str, end: str, counted: int, last: str | None, at_most: int) -> Plan:
     """Return the plan of a range of which so many rows were counted, up to an id."""
     cursor = RangeCursor(lower, lower, end).text
     if counted < at_most or last is None:
@@ -57,12 +57,12 @@ def _estimate(counted: int, lower: str, last: str, end: str) -> int:
     return max(counted, round(counted * whole / part))
 
 
-async def require(tx: Write, endpoint_id: str, *, patient: bool) -> None:
-    """Hold that an endpoint is there and enabled; `patient` waits until a disabled one is enabled."""
+async def require_endpoint(tx: Write, endpoint_id: str, *, wait: bool) -> None:
+    """Hold that an endpoint is there and enabled; with `wait`, the task waits for a disabled one."""
     disabled = await recovery.is_disabled(tx, endpoint_id)
     if disabled is None:
         raise PermanentFailure("endpoint_deleted", "The endpoint was deleted while the task was under way.")
-    if disabled and patient:
+    if disabled and wait:
         raise MustWait
     if disabled:
         raise PermanentFailure("endpoint_disabled", "The endpoint was disabled while the task was under way.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Work outside of the database under a claim: it goes on only while the claim is held."""
+"""Work outside of the database, for as long as the claim of its task is held."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -10,8 +10,8 @@ Result = TypeVar("Result")
 LOOK_SECONDS: Final = 0.25
 
 
-async def while_held(work: Coroutine[Any, Any, Result], hold: Callable[[], Awaitable[bool]]) -> Result | None:
-    """Return the result of the work, or None where `hold`, asked again and again, says that it is to stop.
+async def run_while_claimed(work: Coroutine[Any, Any, Result], hold: Callable[[], Awaitable[bool]]) -> Result | None:
+    """Return the result of the work, or None where `hold`, called repeatedly, returns False.
 
     When this returns or raises, the work has ended: it is canceled, and waited for.
     """
