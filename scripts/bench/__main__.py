@@ -13,10 +13,10 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from bench import idle, lists, machine, path, recover, report
+from bench import idle, lists, machine, message_path, recover, report
 from bench.databases import KINDS, Measured, fresh
 from bench.measures import EVERYTHING, MEASURES, NOTES, Asked
-from bench.path import Shape
+from bench.message_path import Shape
 from bench.programs import build
 
 MOST_SECONDS = 3000
@@ -42,7 +42,7 @@ def main() -> int:
         build(folder)
         try:
             told = _measured(asked, folder)
-        except path.Unequal as error:
+        except message_path.Unequal as error:
             print(f"the counts do not agree, so nothing measured here counts: {error}", file=sys.stderr)
             return 1
     if asked.json:

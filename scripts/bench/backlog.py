@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How fast a backlog drains, and how long the service keeps anybody waiting meanwhile."""
+"""The rate at which a backlog drains, and the latency of requests meanwhile."""
 
 import http.client
 import threading
@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from bench import machine
 from bench.databases import Measured
-from bench.path import Figures, Shape, Unequal, until
+from bench.message_path import Figures, Shape, Unequal, until
 from bench.programs import Sink
 from bench.recover import owed_message
 from bench.service import running, with_endpoints

@@ -11,7 +11,7 @@ from typing import Final
 
 from bench import machine
 from bench.databases import Measured
-from bench.path import Figures, Shape, Unequal, posting, until
+from bench.message_path import Figures, Shape, Unequal, posting, until
 from bench.programs import Sink
 from bench.service import Service, running
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a service does that has nothing to do."""
+"""The cost of an idle service."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from typing import Any
 
 from bench import machine
 from bench.databases import Measured
-from bench.path import until
+from bench.message_path import until
 from bench.programs import Sink
 from bench.service import running, with_endpoints
 

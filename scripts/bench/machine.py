@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the figures were measured on, and how much of it each process took."""
+"""The machine of the measurements, and the resources that each process used."""
 
 import hashlib
 import os

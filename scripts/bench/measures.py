@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `make bench` can measure, by name, and what it measures when it is asked for everything."""
+"""The measurements of `make bench` by name, and the default set."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bench import backlog, cold, neighbours, path
+from bench import backlog, cold, message_path, unhealthy_endpoints
 from bench.databases import Measured
-from bench.path import Figures, Shape
+from bench.message_path import Figures, Shape
 
 Column = tuple[str, str]
 """A title, and what a cell shows of a run's figures."""
@@ -68,14 +68,14 @@ _ALL: Final = (
             ("receive ms", "{half_receive50:.1f}/{half_receive99:.1f}"),
             *(MOST, *MACHINE),
         ),
-        path.measure,
+        message_path.measure,
     ),
-    Measure("most", "the most that the message path takes", SATURATED, path.measure, {"rate": 0}),
+    Measure("most", "the most that the message path takes", SATURATED, message_path.measure, {"rate": 0}),
     Measure(
         "latency",
         "its waits at a steady rate",
         (("at", "{rate:.0f}/s"), ACCEPT, RECEIVE, ("unsent", "{unsent:.0f}"), *CPU, MOST, *MACHINE),
-        path.steady,
+        message_path.steady,
     ),
     Measure(
         "batch",
@@ -86,7 +86,7 @@ _ALL: Final = (
             ("delivered after s", "{drain:.1f}"),
             *(*CPU, ACCEPT, MOST, *MACHINE),
         ),
-        path.measure,
+        message_path.measure,
         {"rate": 0, "batch": 1000, "connections": 4, "warm_up": 1},
     ),
     Measure(
@@ -99,28 +99,28 @@ _ALL: Final = (
             ("most", "{rss_most:.0f}"),
             *MACHINE,
         ),
-        path.measure,
+        message_path.measure,
         {"rate": 0, "seconds": 60},
     ),
     Measure(
         "hanging",
         "many endpoints of which one in a hundred hangs for 30 s: what the others feel of it",
         BESIDE,
-        neighbours.hanging,
+        unhealthy_endpoints.hanging,
         {"count": 1000},
     ),
     Measure(
         "isolation-refusing",
         "retries due to an endpoint where nobody listens: what a healthy one feels of them",
         (*BESIDE, ("tried/s", "{tried:.0f}")),
-        partial(neighbours.isolation, hangs=False),
+        partial(unhealthy_endpoints.isolation, hangs=False),
         {"count": 100_000},
     ),
     Measure(
         "isolation-hanging",
         "retries due to an endpoint that never answers: what a healthy one feels of them",
         (*BESIDE, ("tried/s", "{tried:.0f}")),
-        partial(neighbours.isolation, hangs=True),
+        partial(unhealthy_endpoints.isolation, hangs=True),
         {"count": 100_000},
     ),
     Measure(
@@ -139,7 +139,7 @@ _ALL: Final = (
         "failing",
         "an endpoint that answers 500 to everything",
         (*SATURATED[1:2], ("attempts/s", "{delivered:.0f}"), *SATURATED[2:]),
-        neighbours.failing,
+        unhealthy_endpoints.failing,
     ),
     Measure(
         "cold-start",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How fast failed messages are made due again, and whether each of them is, once."""
+"""The rate at which a recovery makes failed messages due, with a check that each is made due once."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bench import machine
 from bench.databases import Measured
-from bench.path import Unequal, until
+from bench.message_path import Unequal, until
 from bench.programs import Sink
 from bench.service import Service, running, with_endpoints
 from tidings import ids

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Figures as a person reads them."""
+"""The report: figures as text and tables."""
 
 import statistics
 from collections.abc import Iterable, Sequence

@@ -21,9 +21,9 @@ import uvloop
 
 from bench import machine
 from bench.databases import KINDS, Measured, fresh
-from bench.path import Unequal
+from bench.message_path import Unequal
 from bench.programs import build
-from bench_tasks import alone, beside, stored
+from bench_tasks import isolated, stored, with_traffic
 from bench_tasks.seeded_database import Figures, Inexact, Receiver, SeededDatabase, set_up
 
 CANNOT: Final = 2
@@ -65,8 +65,12 @@ class Place:
 
 def million(place: Place, only: set[str]) -> Iterator[Line]:
     """Everything that goes through a million messages, which are written once."""
-    count = place.of(alone.MESSAGES)
-    steps = {"recover": alone.recover, "bulk-replay": alone.bulk_replay, "replay-missing": alone.replay_missing}
+    count = place.of(isolated.MESSAGES)
+    steps = {
+        "recover": isolated.recover,
+        "bulk-replay": isolated.bulk_replay,
+        "replay-missing": isolated.replay_missing,
+    }
     receivers: list[Receiver] = []
     told: dict[str, Figures] = {}
 
@@ -84,20 +88,20 @@ def million(place: Place, only: set[str]) -> Iterator[Line]:
         yield Line(f"{name} of {count:,} messages, re-armed", found["seconds"], 20, " s", more)
         yield Line(f"{name}, growth of memory", found["rss_growth_mb"], 50, " MB")
     if "purge" in only:
-        found = beside.purge(place.folder, place.database, receivers[0], count)
-        yield Line(f"purge of {count:,} payloads beside {beside.RATE}/s", found["seconds"], 60, " s")
+        found = with_traffic.purge(place.folder, place.database, receivers[0], count)
+        yield Line(f"purge of {count:,} payloads beside {with_traffic.RATE}/s", found["seconds"], 60, " s")
         more = f"{_waits(found, 'accept')}; {found['part']:.0%} of the time beside it"
         yield Line("purge, live accept p99 by its value alone", _ratio(found, "accept"), 3, "x", more)
 
 
 def applications(place: Place, only: set[str]) -> Iterator[Line]:
     """Everything that goes through ten thousand applications."""
-    count, attempts = place.of(alone.APPLICATIONS), place.of(alone.ATTEMPTS, 1_000)
-    steps = {"stats": alone.app_stats, "broadcast": alone.broadcast}
+    count, attempts = place.of(isolated.APPLICATIONS), place.of(isolated.ATTEMPTS, 1_000)
+    steps = {"stats": isolated.app_stats, "broadcast": isolated.broadcast}
     told: dict[str, Figures] = {}
 
     async def work(seeded: SeededDatabase) -> Figures:
-        every = await alone.spread(seeded, count, attempts if "stats" in only else 1_000)
+        every = await isolated.spread(seeded, count, attempts if "stats" in only else 1_000)
         for name, step in steps.items():
             if name in only:
                 told[name] = await step(seeded, every)
@@ -115,17 +119,17 @@ def applications(place: Place, only: set[str]) -> Iterator[Line]:
 def recover_live(place: Place, only: set[str]) -> Iterator[Line]:
     """A recovery that is delivered, beside live messages."""
     del only
-    count = place.of(beside.RECOVERED)
-    found = beside.recover(place.folder, place.database, count)
+    count = place.of(with_traffic.RECOVERED)
+    found = with_traffic.recover(place.folder, place.database, count)
     more = f"{_waits(found, 'receive')}; {found['part']:.0%} sent beside it, all in {found['seconds']:.0f} s"
-    what = f"recover of {count:,} beside {beside.RATE}/s, live accept to receive p99 by its value alone"
+    what = f"recover of {count:,} beside {with_traffic.RATE}/s, live accept to receive p99 by its value alone"
     yield Line(what, _ratio(found, "receive"), 3, "x", more)
 
 
 def cancel(place: Place, only: set[str]) -> Iterator[Line]:
     """Recoveries that are cancelled under load."""
     del only
-    found = beside.cancel(place.folder, place.database, place.of(beside.CANCELLED, 2_000))
+    found = with_traffic.cancel(place.folder, place.database, place.of(with_traffic.CANCELLED, 2_000))
     more = f"{found['sent']:,} sent and {found['withdrawn']:,} withdrawn, all accounted for; longest answer"
     more = f"{more} {found['answer_ms']:.0f} ms"
     yield Line(f"{found['cancels']} cancels under load, rows written afterwards", 0, 1, "", more)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tasks with nothing beside them: a runner in this process, nobody who delivers. Each is checked before it counts."""
+"""Isolated tasks: a runner in this process, without delivery. Each result is checked before it counts."""
 
 import json
 from typing import Final

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tasks beside live traffic: `tidings serve` with its defaults, a sender, a receiver, and one or more tasks.
+"""Tasks with live traffic: `tidings serve` with its defaults, a sender, a receiver, and one or more tasks.
 
 The traffic is measured alone first, then with the task. A message counts from when it was due.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.databases import Measured
-from bench.path import until
+from bench.message_path import until
 from bench.programs import Sink, Traffic, load
 from bench.service import Service, running, with_endpoints
 from bench_tasks.seeded_database import Figures, Inexact, Receiver, SeededDatabase, require

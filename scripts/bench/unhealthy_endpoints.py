@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What endpoints that are dead, slow or refuse do to the others, and to the service."""
+"""The effect of dead, slow and refusing endpoints on the others, and on the service."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Final
 
 from bench import machine
 from bench.databases import Measured
-from bench.path import Figures, Run, Shape, Unequal, posting
+from bench.message_path import Figures, Run, Shape, Unequal, posting
 from bench.programs import Sink
 from bench.recover import owed_message
 from bench.service import hook, running, with_endpoints

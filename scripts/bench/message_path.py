@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The message path: how many messages go all the way at most, and how long they take at half of that."""
+"""The message path: the maximum rate, and the latency at half of it."""
 
 import time
 from collections.abc import Callable, Sequence
