@@ -72,7 +72,6 @@ def test_a_word_is_rare(name: str, place: str) -> None:
     assert ((place, name) in _RARE_NOT_YET) == (measured[name] > voice.RATES[name][1])
 
 
-@pytest.mark.xfail(reason="names are still being converted")
 def test_a_class_name_has_one_meaning() -> None:
     assert {} == voice.duplicates(ROOT)
 
