@@ -15,7 +15,7 @@ from tidings.core.accept import AcceptBatcher
 from tidings.core.idempotency import Answer, Idempotency
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
-from tidings.core.tailing import HELD_MAX_MS
+from tidings.core.tailing import HELD_MAX_MS, settled
 from tidings.core.wake import Wake
 from tidings.ids import OrgId
 from tidings.model.app import App, AppDraft
@@ -91,6 +91,21 @@ async def test_nothing_follows_an_open_write_until_it_has_ended(world: World) ->
 
     assert not isinstance(slow, Exception)
     assert [slow.id, quick] == await world.tail(first)
+
+
+@pytest.mark.parametrize("prefix", [ids.MESSAGE, ids.ATTEMPT])
+async def test_a_page_ends_before_ids_that_are_made_after_it_was_begun(world: World, prefix: str) -> None:
+    services, cursor = world.services, Cursor(Order.DESCENDING, 5, f"-{prefix}")
+    before = ids.new(prefix, services.now())
+    async with services.db.read() as read:
+        window = await settled(services, read, cursor, cursor.window(), prefix)
+    after = ids.new(prefix, services.now())
+
+    if prefix == ids.MESSAGE and services.db.dialect is Dialect.SQLITE:
+        assert window == cursor.window(), "one writer commits in the order of ids"
+    else:
+        assert window.below is not None
+        assert before < window.below < after
 
 
 async def test_an_open_write_holds_nothing_back_that_is_older(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

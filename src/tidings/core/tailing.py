@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Following a list: a page that goes on from an iterator towards the newest element skips nothing.
+"""Following a list: a page that continues from an iterator toward the newest element skips nothing.
 
-Ids are made inside the transaction that writes them, and those of one process rise. On SQLite, which has one writer,
-they are committed in their order. On PostgreSQL a transaction that began earlier may commit later: ids that are no
-older than the oldest open transaction are held back, and with several processes those of the last quarter of a second,
-as far as their clocks may be apart. An attempt has the timestamp of its start, and is written when it has ended: its
-list is held back to the oldest one under way in this process, and by the whole bound where others make attempts, too.
+Ids are made inside the transaction that writes them, and the ids of one process rise. SQLite has one writer, which
+commits them in order. On PostgreSQL a transaction that began earlier may commit later, so a page ends before the oldest
+open transaction, and with several processes 250 ms before now, because their clocks may differ. An attempt has the
+timestamp of its start and is written after its end, so a page of attempts ends before the oldest attempt in flight in
+this process, and where other processes send as well, ten seconds before now.
 
-Nothing is held back for longer than ten seconds. First pages are not held back at all: what was just made is there.
+An element is held back for at most ten seconds. First pages are complete: a caller sees its own writes at once.
 """
 
 from dataclasses import replace
 from typing import Final
 
 from tidings.core.services import Services
-from tidings.ids import ATTEMPT, first_at
+from tidings.ids import ATTEMPT, first_at, new
 from tidings.model.page import Cursor, PageWindow
 from tidings.storage import open_transactions
 from tidings.storage.database import Dialect, Read
@@ -26,17 +26,22 @@ _APART_MS: Final = 250
 
 
 async def settled(services: Services, read: Read, cursor: Cursor, window: PageWindow, prefix: str) -> PageWindow:
-    """Return the rows to read without those that others may still come before; to be asked before they are read."""
-    if not cursor.follows:
+    """Return the window without the rows that an uncommitted row may still precede; call it before the rows are read.
+
+    Each id that this process makes after the call is beyond the window. So two writes that begin after the call and
+    commit in reverse order, before the rows are read, cannot hide one another.
+    """
+    is_attempt = prefix == ATTEMPT
+    if not cursor.follows or not (is_attempt or read.dialect is Dialect.POSTGRESQL):
         return window
     now = services.now()
-    oldest = services.oldest_attempt() if prefix == ATTEMPT else None
+    below = new(prefix, now)
+    oldest = services.oldest_attempt() if is_attempt else None
     ends = [] if oldest is None else [oldest]
     if read.dialect is Dialect.POSTGRESQL:
-        ends += await _ends(services, read, now, is_attempt=prefix == ATTEMPT)
-    if not ends:
-        return window
-    below = first_at(prefix, max(min(ends), now - HELD_MAX_MS))
+        ends += await _ends(services, read, now, is_attempt=is_attempt)
+    if ends:
+        below = min(below, first_at(prefix, max(min(ends), now - HELD_MAX_MS)))
     return replace(window, below=below if window.below is None else min(window.below, below))
 
 
