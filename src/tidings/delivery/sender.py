@@ -87,7 +87,7 @@ class Sender:
             receiver.url, version=__version__, headers=dict(receiver.headers), whitelabel=self._options.whitelabel
         )
         self._targets[receiver] = target
-        if receiver.is_marked:
+        if receiver.is_failing:
             self._failing.add(receiver.id)
         return target
 

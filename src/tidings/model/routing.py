@@ -56,8 +56,8 @@ class Receiver:
     channels: frozenset[str] | None
     limits: tuple[RateLimit, ...] = ()
     """The rates that hold for it: its own and its application's."""
-    is_marked: bool = False
-    """Whether failures are on record, which a success ends."""
+    is_failing: bool = False
+    """Whether the endpoint has a failure record, which a success ends."""
 
     def matches(self, event_type: str, channels: tuple[str, ...] | None) -> bool:
         """Tell whether an automatic send goes here."""

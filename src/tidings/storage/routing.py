@@ -23,7 +23,7 @@ SELECT id, org_id, routing_version, throttle_rate FROM application WHERE id = :a
 """
 _ENDPOINTS: Final = """
 SELECT id, url, secret, old_secrets, headers, disabled, event_types, channels, throttle_rate,
-  CASE WHEN failing_since IS NULL AND unreachable_since IS NULL THEN 0 ELSE 1 END AS marked
+  CASE WHEN failing_since IS NULL AND unreachable_since IS NULL THEN 0 ELSE 1 END AS failing
 FROM endpoint
 WHERE app_id = :app AND deleted_at IS NULL ORDER BY id
 """
@@ -96,7 +96,7 @@ def _receiver(row: Row, app_id: AppId, org_id: OrgId, vault: Vault, shared: tupl
         event_types=_set(row["event_types"]),
         channels=_set(row["channels"]),
         limits=(*_limits(row), *shared),
-        is_marked=bool(row["marked"]),
+        is_failing=bool(row["failing"]),
     )
 
 
