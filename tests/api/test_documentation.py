@@ -2,25 +2,37 @@
 """The OpenAPI document is documentation: descriptions everywhere, and examples that are valid."""
 
 import json
-import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
+import voice
 from tidings.api.openapi import document
 from tidings.api.table import TABLE
 
 Json = dict[str, Any]
 
-DIALECT = re.compile(
-    r"\b(tell|tells|told|whoever|somebody|nobody|anybody|anew|shall|all the same|so many|the peer|stands?|"
-    r"a timestamp|patient|in turns|gone)\b(?!`)",
-    re.IGNORECASE,
-)
 SUMMARY_MAX = 72
-NUMBERS_WITHOUT_END = 40
+VERBS = {
+    *(
+        "Archive",
+        "Broadcast",
+        "Cancel",
+        "Check",
+        "Count",
+        "Create",
+        "Delete",
+        "Download",
+        "Enable",
+        "Explain",
+        "Export",
+    ),
+    *("Follow", "Get", "List", "Pause", "Receive", "Replace", "Resend", "Resume", "Retry", "Revoke", "Rotate", "Send"),
+    *("Set", "Update", "Wait"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +81,75 @@ def test_every_response_header_and_tag_is_described(ours: Json, operations: dict
     headers = [(name, each) for name, response in responses for each in response.get("headers", {}).values()]
 
     assert [] == _undescribed(iter([*responses, *headers, *((tag["name"], tag) for tag in ours["tags"])]))
+
+
+def _properties(ours: Json) -> Iterator[tuple[str, Json]]:
+    for name, schema in ours["components"]["schemas"].items():
+        for member, found in schema.get("properties", {}).items():
+            yield f"{name}.{member}", found
+
+
+def test_every_schema_and_every_property_is_described(ours: Json) -> None:
+    assert [] == _undescribed(iter(ours["components"]["schemas"].items()))
+    assert [] == _undescribed(_properties(ours))
+
+
+MAIN = {
+    *("id", "uid", "appId", "appUid", "endpointId", "endpointUid", "msgId", "attemptId", "taskId", "eventId"),
+    *("eventType", "eventTypes", "filterTypes", "channel", "channels", "tag", "tags", "payload", "url", "secret"),
+    *("key", "headers", "metadata", "iterator", "prevIterator", "since", "until", "timestamp", "createdAt"),
+    *("updatedAt", "startedAt", "finishedAt", "deliverAt", "nextAttempt", "status", "statusText", "task", "kind"),
+    *("state", "type", "name", "throttleRate", "rateLimit", "ratePerSecond", "expiry", "responseStatusCode", "code"),
+}
+
+
+def _has_example(ours: Json, schema: Json) -> bool:
+    if "$ref" in schema:
+        return "example" in ours["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return "example" in schema or any(_has_example(ours, each) for each in schema.get("anyOf", ()))
+
+
+def test_the_main_properties_have_an_example(ours: Json) -> None:
+    found = [(name, each) for name, each in _properties(ours) if name.rpartition(".")[2] in MAIN]
+
+    assert len(found) > len(MAIN)
+    assert [] == [name for name, each in found if not _has_example(ours, each)]
+
+
+def test_examples_of_properties_are_valid(ours: Json) -> None:
+    found = [*_properties(ours), *ours["components"]["schemas"].items()]
+    examples = [(name, each) for name, each in found if "example" in each]
+
+    assert [] == [name for name, each in examples if not _validator(ours, each).is_valid(each["example"])]
+
+
+def test_an_example_is_held_to_its_schema(ours: Json) -> None:
+    assert not _validator(ours, {"type": "string", "format": "date-time"}).is_valid("yesterday")
+    assert not _validator(ours, {"$ref": "#/components/schemas/MessageStatus"}).is_valid("success")
+
+
+def test_every_operation_has_an_imperative_summary_and_a_description(operations: dict[str, Json]) -> None:
+    for name, operation in operations.items():
+        summary = operation["summary"]
+        assert len(summary) <= SUMMARY_MAX, name
+        assert summary[-1] != ".", name
+        assert summary.partition(" ")[0] in VERBS, name
+    assert [] == _undescribed(iter(operations.items()))
+
+
+def test_the_document_has_no_signal_words(ours: Json) -> None:
+    fragment = voice.Fragment(Path("openapi.json"), 1, "string", "\n".join(_texts(ours)))
+
+    assert [] == [str(hit) for hit in voice.hits_in(fragment) if voice.exception(hit) is None]
+
+
+def _texts(found: object) -> Iterator[str]:
+    """Yield the descriptions and summaries."""
+    if isinstance(found, dict):
+        for name, value in found.items():
+            if name in {"description", "summary"} and isinstance(value, str):
+                yield value
+            yield from _texts(value)
+    elif isinstance(found, list):
+        for value in found:
+            yield from _texts(value)

@@ -14,6 +14,7 @@ from tidings.api.fields import (
     RATE,
     TITLE,
     UID,
+    AppId,
     Metadata,
     Rate,
     given,
@@ -24,7 +25,7 @@ from tidings.api.fields import (
 )
 from tidings.api.query import AppIterator, Direction, Flag, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import In, ListResponse, Out, Timestamp, answer, format_timestamp, listing
+from tidings.api.wire import CreatedAt, In, ListResponse, Out, UpdatedAt, answer, format_timestamp, listing
 from tidings.core import apps
 from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
@@ -41,10 +42,12 @@ _RATE_WRONG: Final = {
 
 
 class ApplicationIn(In, kw_only=True):
-    """An application to be made."""
+    """The application to create, or its new content."""
 
     name: Annotated[str, TITLE]
+    """The name of the application, for people. At least one character and at most 4,096 bytes."""
     uid: Annotated[str | None, UID] = None
+    """An identifier of your choice, unique among applications. Paths accept it in place of the id."""
     throttle_rate: Annotated[int | None, RATE] = None
     rate_limit: Annotated[int | None, OLD_RATE] = None
     metadata: Annotated[Metadata | None, METADATA] = None
@@ -80,10 +83,12 @@ class ApplicationIn(In, kw_only=True):
 
 
 class ApplicationPatch(In, kw_only=True):
-    """What is to change; what is absent stays, and null clears."""
+    """The changes to an application. An absent property stays as it is, and null clears one."""
 
     name: Annotated[str | UnsetType, TITLE] = UNSET
+    """The new name, for people. At least one character and at most 4,096 bytes."""
     uid: Annotated[str | UnsetType | None, UID] = UNSET
+    """The new identifier of your choice, unique among applications. Null removes it."""
     throttle_rate: Annotated[int | UnsetType | None, RATE] = UNSET
     rate_limit: Annotated[int | UnsetType | None, OLD_RATE] = UNSET
     metadata: Annotated[Metadata | UnsetType | None, METADATA] = UNSET
@@ -118,13 +123,18 @@ class ApplicationOut(Out, kw_only=True):
     """An application."""
 
     name: str
-    id: str
-    created_at: Timestamp
-    updated_at: Timestamp
+    """The name of the application, for people."""
+    id: AppId
+    created_at: CreatedAt
+    updated_at: UpdatedAt
     metadata: Metadata
+    """Key-value pairs of your choice."""
     throttle_rate: Rate | None
+    """Maximum number of messages per second to all its endpoints together. Null means no limit."""
     uid: str | UnsetType = UNSET
+    """The identifier that the organization chose. Absent if there is none."""
     rate_limit: Rate | UnsetType = UNSET
+    """The former name of `throttleRate`. Absent if there is no limit."""
 
 
 class AppCreateQuery(Query, kw_only=True):
@@ -160,7 +170,10 @@ class AppListQuery(Query, kw_only=True):
 
 
 async def create(call: Call[AppCreateQuery, ApplicationIn]) -> Answer:
-    """Make an application, or return the one that has the uid."""
+    """Create an application.
+
+    An application whose uid is in use is a 409; with `get_if_exists` the response is that application, with 200.
+    """
     return await apps.create(
         call.context.services,
         call.principal.org_id,
@@ -172,12 +185,15 @@ async def create(call: Call[AppCreateQuery, ApplicationIn]) -> Answer:
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
-    """Tell of an application."""
+    """Return an application, by its id or uid."""
     return answer(200, render_app(call.app))
 
 
 async def put(call: Call[Query, ApplicationIn]) -> Answer:
-    """Overwrite an application; one that is not there is made, under the uid in the body and not that of the path."""
+    """Replace an application, or create it if there is none with the id or uid in the path.
+
+    A new application gets the uid in the body, not that in the path. A uid in use by another application is a 409.
+    """
     return await apps.put(
         call.context.services,
         call.principal.org_id,
@@ -188,20 +204,26 @@ async def put(call: Call[Query, ApplicationIn]) -> Answer:
 
 
 async def patch(call: Call[Query, ApplicationPatch]) -> Answer:
-    """Change the members of an application that are given; null clears those that may be absent."""
+    """Update the given properties of an application.
+
+    An absent property stays as it is, and null clears one. A uid in use by another application is a 409.
+    """
     return await apps.change(
         call.context.services, call.app, call.body.applied, render=lambda app: answer(200, render_app(app))
     )
 
 
 async def delete(call: Call[Query, Nothing]) -> Answer:
-    """Delete an application with all that is in it; its uid is free again."""
+    """Delete an application with its endpoints and messages.
+
+    Its pending deliveries are discarded, and its uid can be used again.
+    """
     await apps.delete(call.context.services, call.app)
     return Answer(204)
 
 
 async def page(call: Call[AppListQuery, Nothing]) -> Answer:
-    """Tell of the organisation's applications, oldest first."""
+    """Return a page of the organization's applications, oldest first by default."""
     query = call.query
     cursor = Cursor(query.order or Order.ASCENDING, query.limit, query.iterator)
     return listing(await apps.page(call.context.services, call.principal.org_id, cursor, query.without), render_app)
@@ -227,7 +249,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app",
         operation="v1.application.list",
         tag=TAG,
-        summary="List the organisation's applications",
+        summary="List applications",
         access=Access.ORG,
         query=AppListQuery,
         body=Nothing,
@@ -239,7 +261,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app",
         operation="v1.application.create",
         tag=TAG,
-        summary="Make an application",
+        summary="Create an application",
         access=Access.ORG,
         query=AppCreateQuery,
         body=ApplicationIn,
@@ -251,7 +273,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}",
         operation="v1.application.get",
         tag=TAG,
-        summary="Get an application by its id or uid",
+        summary="Get an application",
         access=Access.APP,
         query=Query,
         body=Nothing,
@@ -263,7 +285,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}",
         operation="v1.application.upsert",
         tag=TAG,
-        summary="Overwrite an application, or make one",
+        summary="Replace an application, or create it",
         access=Access.ORG,
         names_app=False,
         query=Query,
@@ -276,7 +298,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}",
         operation="v1.application.patch",
         tag=TAG,
-        summary="Change parts of an application",
+        summary="Update parts of an application",
         access=Access.ORG,
         query=Query,
         body=ApplicationPatch,

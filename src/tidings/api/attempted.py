@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, UnsetType
 
 from tidings.api.attempts import TAG, StatusParameter
-from tidings.api.fields import UID, URL, Channel, Name, Rate
+from tidings.api.fields import UID, URL, Channel, EndpointId, Name, Rate
 from tidings.api.messages import MessageOut, render_message
 from tidings.api.query import (
     ChannelParameter,
@@ -20,7 +20,7 @@ from tidings.api.query import (
     TagParameter,
 )
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import ListResponse, Out, Timestamp, format_timestamp, listing
+from tidings.api.wire import CreatedAt, ListResponse, Out, Timestamp, UpdatedAt, format_timestamp, listing
 from tidings.core import attempts
 from tidings.core.idempotency import Answer
 from tidings.model.attempt import AttemptedMessage, AttemptFilter, Destination, MessageStatus, MessageStatusText
@@ -29,32 +29,47 @@ from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
 
 class EndpointMessageOut(MessageOut, kw_only=True):
-    """A message, and how it stands with the endpoint."""
+    """A message, and its state at the endpoint."""
 
     status: MessageStatus
+    """The state of the message at the endpoint, as a number."""
     status_text: MessageStatusText
+    """The state of the message at the endpoint, as a word."""
     next_attempt: Timestamp | UnsetType | None = UNSET
+    """When the next attempt is due. Absent if none is scheduled."""
 
 
 class MessageEndpointOut(Out, kw_only=True):
-    """An endpoint, and how the message stands with it."""
+    """An endpoint, and the state of the message there."""
 
-    id: str
+    id: EndpointId
     url: Annotated[str, URL]
     description: str
+    """A description for people."""
     version: int
+    """The version number that the caller chose."""
     disabled: bool
+    """Whether the endpoint is disabled: a disabled endpoint receives nothing."""
     event_types: tuple[Name, ...] | None
+    """The event types that the endpoint receives. Null means all."""
     filter_types: tuple[Name, ...] | None
+    """The former name of `eventTypes`, with the same value."""
     channels: tuple[Channel, ...] | None
+    """The endpoint receives only messages with one of these channels. Null means all messages."""
     uid: Annotated[str | None, UID]
+    """The identifier that the caller chose. Null if there is none."""
     rate_limit: Rate | None
+    """The former name of `throttleRate`, with the same value."""
     throttle_rate: Rate | None
-    created_at: Timestamp
-    updated_at: Timestamp
+    """Maximum number of messages per second to the endpoint. Null means no limit."""
+    created_at: CreatedAt
+    updated_at: UpdatedAt
     status: MessageStatus
+    """The state of the message at the endpoint, as a number."""
     status_text: MessageStatusText
+    """The state of the message at the endpoint, as a word."""
     next_attempt: Timestamp | None
+    """When the next attempt is due. Null if none is scheduled."""
 
 
 class AttemptedMessagesQuery(Query, kw_only=True):
@@ -85,7 +100,7 @@ class AttemptedDestinationsQuery(Query, kw_only=True):
 
 
 async def page_of_messages(call: Call[AttemptedMessagesQuery, Nothing]) -> Answer:
-    """Tell of the messages that an endpoint has been tried with, newest first, and how each stands."""
+    """Return a page of the messages with an attempt at an endpoint, newest first, with their state there."""
     query = call.query
     cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
     filters = MessageFilter(event_types=query.event_types, channel=query.channel, tag=query.tag)
@@ -101,7 +116,10 @@ async def page_of_messages(call: Call[AttemptedMessagesQuery, Nothing]) -> Answe
 
 
 async def page_of_destinations(call: Call[AttemptedDestinationsQuery, Nothing]) -> Answer:
-    """Tell of the endpoints that a message has been tried with, deleted ones among them, and how it stands there."""
+    """Return a page of the endpoints with an attempt of a message, with its state there.
+
+    Deleted endpoints are included.
+    """
     cursor = Cursor(Order.ASCENDING, call.query.limit, call.query.iterator)
     found = await attempts.page_of_destinations(call.context.services, call.app, call.path["msg_id"], cursor)
     return listing(found, _render_destination)
@@ -153,7 +171,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}/msg",
         operation="v1.message-attempt.list-attempted-messages",
         tag=TAG,
-        summary="List the messages that an endpoint has been tried with",
+        summary="List the messages that were sent to an endpoint",
         access=Access.APP,
         query=AttemptedMessagesQuery,
         body=Nothing,
@@ -165,7 +183,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/msg/{msg_id}/endpoint",
         operation="v1.message-attempt.list-attempted-destinations",
         tag=TAG,
-        summary="List the endpoints that a message has been tried with",
+        summary="List the endpoints to which a message was sent",
         access=Access.APP,
         query=AttemptedDestinationsQuery,
         body=Nothing,

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
-from tidings.api.fields import URL
+from tidings.api.fields import URL, AttemptId, EndpointId, MessageId
 from tidings.api.messages import MessageOut, render_message
 from tidings.api.query import (
     AttemptIterator,
@@ -49,23 +49,33 @@ class MessageAttemptOut(Out, kw_only=True):
 
     url: Annotated[str, URL]
     response: str
+    """The response body, at most 20,000 bytes; base64 if it is not UTF-8 text."""
     response_status_code: int
+    """The status code of the response. 0 if there was no response."""
     response_duration_ms: int
+    """How long the request took, in milliseconds."""
     status: MessageStatus
+    """The outcome of the attempt, as a number."""
     status_text: MessageStatusText
+    """The outcome of the attempt, as a word."""
     trigger_type: MessageAttemptTriggerType
-    msg_id: str
-    endpoint_id: str
-    id: str
+    """What caused the attempt."""
+    msg_id: MessageId
+    endpoint_id: EndpointId
+    id: AttemptId
     timestamp: Timestamp
+    """When the attempt was made."""
     msg: MessageOut | UnsetType | None = UNSET
+    """The message, without its payload. Absent unless it was requested."""
 
 
 class CountOut(Out, kw_only=True):
-    """How many attempts there are."""
+    """A number of attempts."""
 
     count: Annotated[int, Meta(extra_json_schema={"format": "uint64", "minimum": 0})]
+    """The number of attempts among the newest 10,000."""
     approximated: bool
+    """Whether there are more than 10,000 attempts, so that older ones were not counted."""
 
 
 class AttemptCountQuery(Query, kw_only=True):
@@ -129,7 +139,7 @@ class AttemptQuery(Query, kw_only=True):
 
 
 async def page_of_endpoint(call: Call[EndpointAttemptsQuery, Nothing]) -> Answer:
-    """Tell of the attempts to an endpoint, newest first."""
+    """Return a page of the attempts at an endpoint, newest first."""
     query = call.query
     found = await attempts.page_of_endpoint(
         call.context.services,
@@ -143,7 +153,7 @@ async def page_of_endpoint(call: Call[EndpointAttemptsQuery, Nothing]) -> Answer
 
 
 async def page_of_message(call: Call[MessageAttemptsQuery, Nothing]) -> Answer:
-    """Tell of the attempts of a message, newest first."""
+    """Return a page of the attempts of a message, newest first."""
     query = call.query
     found = await attempts.page_of_message(
         call.context.services,
@@ -157,7 +167,7 @@ async def page_of_message(call: Call[MessageAttemptsQuery, Nothing]) -> Answer:
 
 
 async def page_of_pair(call: Call[AttemptListQuery, Nothing]) -> Answer:
-    """Tell of the attempts of a message to one endpoint, newest first."""
+    """Return a page of the attempts of a message at one endpoint, newest first."""
     query = call.query
     found = await attempts.page_of_message(
         call.context.services,
@@ -171,7 +181,10 @@ async def page_of_pair(call: Call[AttemptListQuery, Nothing]) -> Answer:
 
 
 async def count(call: Call[AttemptCountQuery, Nothing]) -> Answer:
-    """Count the attempts to an endpoint; of very many only the newest are looked at, and the answer says so."""
+    """Count the attempts at an endpoint, among the newest 10,000.
+
+    `approximated` is true if there are more.
+    """
     query = call.query
     cursor = Cursor(Order.DESCENDING, before=query.before, after=query.after)
     number, is_approximate = await attempts.count(
@@ -181,19 +194,26 @@ async def count(call: Call[AttemptCountQuery, Nothing]) -> Answer:
 
 
 async def expunge(call: Call[Query, Nothing]) -> Answer:
-    """Delete what the receiver answered to an attempt, for good. Safe to repeat."""
+    """Delete the response body of an attempt for good.
+
+    The attempt stays. The request can be repeated.
+    """
     await attempts.expunge(call.context.services, call.app, call.path["msg_id"], call.path["attempt_id"])
     return Answer(204)
 
 
 async def get(call: Call[AttemptQuery, Nothing]) -> Answer:
-    """Tell of an attempt."""
+    """Return an attempt."""
     found = await attempts.get(call.context.services, call.app, call.path["msg_id"], call.path["attempt_id"])
     return answer(200, _render_attempt(found, with_content=True))
 
 
 async def resend(call: Call[Query, Nothing]) -> Answer:
-    """Have a message sent to an endpoint once more."""
+    """Schedule another request for a message at an endpoint, whatever its state and the endpoint's filters.
+
+    A disabled endpoint is a 409 with the code `endpoint_disabled`, and a deleted payload a 400 with
+    `missing_payload`.
+    """
     return await attempts.resend(
         call.context.services,
         call.app,
@@ -228,7 +248,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/attempt/endpoint/{endpoint_id}",
         operation="v1.message-attempt.list-by-endpoint",
         tag=TAG,
-        summary="List the attempts to an endpoint",
+        summary="List the attempts at an endpoint",
         access=Access.APP,
         query=EndpointAttemptsQuery,
         body=Nothing,
@@ -264,7 +284,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/attempt/endpoint/{endpoint_id}/count",
         operation="v1.message-attempt.count-by-endpoint",
         tag=TAG,
-        summary="Count the attempts to an endpoint",
+        summary="Count the attempts at an endpoint",
         access=Access.APP,
         query=AttemptCountQuery,
         body=Nothing,
@@ -276,7 +296,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/content",
         operation="v1.message-attempt.expunge-content",
         tag=TAG,
-        summary="Delete what was answered to an attempt",
+        summary="Delete the response body of an attempt",
         access=Access.ORG,
         query=Query,
         body=Nothing,
@@ -288,7 +308,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend",
         operation="v1.message-attempt.resend",
         tag=TAG,
-        summary="Send a message to an endpoint once more",
+        summary="Resend a message to an endpoint",
         access=Access.APP,
         needs=Capability.CREATE_ATTEMPTS,
         query=Query,
@@ -301,7 +321,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/msg/{msg_id}/attempt",
         operation="v1.message-attempt.list-by-msg-deprecated",
         tag=TAG,
-        summary="List the attempts of a message, under an older path",
+        summary="List the attempts of a message (former path)",
         access=Access.APP,
         query=MessageAttemptsQuery,
         body=Nothing,
@@ -314,7 +334,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/attempt",
         operation="v1.message-attempt.list-by-endpoint-deprecated",
         tag=TAG,
-        summary="List the attempts of a message to one endpoint",
+        summary="List the attempts of a message at an endpoint",
         access=Access.APP,
         query=AttemptListQuery,
         body=Nothing,

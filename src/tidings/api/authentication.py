@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
+from tidings.api import samples
 from tidings.api.apps import ApplicationIn
 from tidings.api.fields import URL, Name, set_faults
 from tidings.api.query import Query
@@ -32,21 +33,29 @@ _SESSIONS_MAX: Final = 1_000
 _EXPIRY: Final = Meta(extra_json_schema={"format": "uint64", "minimum": _HOUR, "maximum": _WEEK})
 _FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "maxItems": _FLAGS_MAX})
 _SET: Final = Meta(extra_json_schema={"uniqueItems": True})
-_SESSION: Final = Meta(extra_json_schema={"minLength": 1, "maxLength": 64, "pattern": "^[a-zA-Z0-9@_-]+$"})
+_SESSION: Final = Meta(
+    extra_json_schema={"minLength": 1, "maxLength": 64, "pattern": "^[a-zA-Z0-9@_-]+$", "example": samples.SESSION}
+)
 _SESSIONS: Final = Meta(extra_json_schema={"maxItems": _SESSIONS_MAX})
 _OLD: Final = Meta(extra_json_schema={"deprecated": True})
 _AFTER: Final = Meta(extra_json_schema={"format": "int64", "minimum": 0, "maximum": sessions.EXPIRE_MAX_SECONDS})
 
 
 class AppPortalAccessIn(In, kw_only=True):
-    """Whom a token is for, what it is able to and for how long."""
+    """What a token permits, and for how long."""
 
     application: ApplicationIn | None = None
+    """The application to create if none has the uid in the path. Its `uid` must then equal that in the path."""
     read_only: Annotated[bool | None, _OLD] = None
+    """The former form of `capabilities`, which takes precedence: true permits only reading."""
     capabilities: Annotated[list[AppPortalCapability] | None, _SET] = None
+    """What the token permits. Null, the default, means everything; reading is always permitted."""
     feature_flags: Annotated[list[Name] | None, _FLAGS] = None
+    """The feature flags of the token: it sees event types with one of them, and those without flags."""
     expiry: Annotated[int | None, _EXPIRY] = None
+    """How long the token is valid, in seconds, from one hour to seven days. Seven days by default."""
     session_id: Annotated[str | None, _SESSION] = None
+    """A name for a group of tokens, which can be revoked together. Null, the default, means none."""
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -78,17 +87,21 @@ class AppPortalAccessIn(In, kw_only=True):
 
 
 class AppPortalAccessOut(Out, kw_only=True):
-    """Where the portal is, and the token for it."""
+    """The token, and the URL of the portal."""
 
     url: Annotated[str, URL]
+    """The URL of the portal, with the token after `#`."""
     token: str
+    """The token, for the header `Authorization: Bearer …`."""
 
 
 class ApplicationTokenExpireIn(In, kw_only=True):
-    """Whose tokens end, and in how many seconds."""
+    """Which tokens to revoke, and when."""
 
     expiry: Annotated[int | None, _AFTER] = None
+    """After how many seconds the tokens expire, up to three days. 0, the default, revokes them immediately."""
     session_ids: Annotated[tuple[Annotated[str, _SESSION], ...], _SESSIONS] = ()
+    """Revoke only the tokens of these sessions, at most 1,000. All tokens by default."""
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -104,7 +117,10 @@ _SESSION_WRONG: Final = "Sessions have 1 to 64 characters of the following patte
 
 
 async def portal_access(call: Call[Query, AppPortalAccessIn]) -> Answer:
-    """Make a token for the users of an application, and the address of the portal for it."""
+    """Create a token for the users of an application, and the URL of the portal for it.
+
+    With `application` in the body, an unknown application is created; otherwise it is a 404.
+    """
     body, ref = call.body, call.path["app_id"]
     draft = None if body.application is None else partial(body.application.drafted_for, ref)
     app = await sessions.app_for(call.context.services, call.principal.org_id, ref, draft)
@@ -112,7 +128,10 @@ async def portal_access(call: Call[Query, AppPortalAccessIn]) -> Answer:
 
 
 async def dashboard_access(call: Call[Query, Nothing]) -> Answer:
-    """Make a token for the users of an application; the older way, which takes no body."""
+    """Create a token for the users of an application that permits everything, for seven days.
+
+    The former way, without a body.
+    """
     app = await sessions.app_for(call.context.services, call.principal.org_id, call.path["app_id"], None)
     return await _access(call, app, PortalTerms(lifetime_ms=_WEEK * SECOND))
 
@@ -125,13 +144,19 @@ async def _access(call: Call[Query, Any], app: App, terms: PortalTerms) -> Answe
 
 
 async def logout(call: Call[Query, Nothing]) -> Answer:
-    """End the token that this is called with; it must be one of an application."""
+    """Revoke the token of this request.
+
+    A token of the organization cannot be revoked: it is a 403.
+    """
     await sessions.end(call.context.services, call.principal)
     return Answer(204)
 
 
 async def expire_all(call: Call[Query, ApplicationTokenExpireIn]) -> Answer:
-    """End the tokens that an application's users hold, or those of some sessions; at once, or in so many seconds."""
+    """Revoke the tokens of an application, or those of some sessions, immediately or after a delay.
+
+    Tokens that are issued later stay valid.
+    """
     body = call.body
     await sessions.end_all(call.context.services, call.app, body.session_ids, (body.expiry or 0) * SECOND)
     return Answer(204)
@@ -143,7 +168,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/auth/app-portal-access/{app_id}",
         operation="v1.authentication.app-portal-access",
         tag=TAG,
-        summary="Make a token for the users of an application",
+        summary="Create a token for the users of an application",
         access=Access.ORG,
         names_app=False,
         query=Query,
@@ -156,7 +181,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/auth/dashboard-access/{app_id}",
         operation="v1.authentication.dashboard-access",
         tag=TAG,
-        summary="Make a token for the users of an application, the older way",
+        summary="Create a token for the users of an application (former way)",
         access=Access.ORG,
         names_app=False,
         query=Query,
@@ -169,7 +194,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/auth/logout",
         operation="v1.authentication.logout",
         tag=TAG,
-        summary="End the token of this call",
+        summary="Revoke the token of this request",
         access=Access.ANY,
         needs=None,
         query=Query,
@@ -182,7 +207,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/auth/app/{app_id}/expire-all",
         operation="v1.authentication.expire-all",
         tag=TAG,
-        summary="End the tokens of an application's users",
+        summary="Revoke the tokens of an application",
         access=Access.ORG,
         query=Query,
         body=ApplicationTokenExpireIn,

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
+from tidings.api.fields import MessageId
 from tidings.api.messages import TAG, MessageIn
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Route
@@ -40,9 +41,10 @@ _Item = Annotated[msgspec.Raw, Meta(extra_json_schema={"$ref": "#/components/sch
 
 
 class MessageBatchIn(In, kw_only=True):
-    """Messages to be sent, in order."""
+    """The messages to create, in order."""
 
     messages: Annotated[list[_Item], Meta(extra_json_schema={"minItems": 1, "maxItems": MOST})]
+    """The messages, from 1 to 1,000. Each is accepted or refused by itself."""
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong with the batch; what is wrong with a message is told in its place."""
@@ -61,22 +63,31 @@ _Error = Annotated[
 
 
 class BatchedMessageOut(Out, kw_only=True):
-    """What became of a message: its id if it is stored, else what it would have been refused with alone."""
+    """The result for one message of a batch."""
 
     status: int
-    id: str | UnsetType = UNSET
+    """202 if the message was accepted, else the status code of its error."""
+    id: MessageId | UnsetType = UNSET
+    """The id of the message. Absent if it was refused."""
     timestamp: Timestamp | UnsetType = UNSET
+    """When the message was created. Absent if it was refused."""
     error: _Error | UnsetType = UNSET
+    """Why the message was refused. Absent if it was accepted."""
 
 
 class MessageBatchOut(Out, kw_only=True):
-    """What became of each message, in the order in which they came."""
+    """The result for each message of a batch."""
 
     data: tuple[BatchedMessageOut, ...]
+    """The results, in the order of the messages."""
 
 
 async def create(call: Call[Query, MessageBatchIn]) -> Answer:
-    """Send many messages to an application's endpoints: those that are sound, in one transaction."""
+    """Create up to 1,000 messages for an application, in order.
+
+    Each message has its own result: an invalid one does not affect the others. Up to 10,000 deliveries are stored
+    in one transaction.
+    """
     context = call.context
     drafts = [_draft(call, raw) for raw in call.body.messages]
     batch = BatchRequest(context.services, context.acceptor, call.app, render=_render_batch, join=_join_parts)
@@ -130,7 +141,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/msg/batch",
         operation="v1.message.create-batch",
         tag=TAG,
-        summary="Send many messages to an application's endpoints",
+        summary="Create messages in a batch",
         access=Access.ORG,
         query=Query,
         body=MessageBatchIn,

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from tidings.api.fields import REFERENCES_MAX, UID, Channel, Name, Object, number_faults, set_faults, unique
+from tidings.api.fields import REFERENCES_MAX, UID, Channel, Name, Payload, number_faults, set_faults, unique
 from tidings.api.messages import MessageIn
 from tidings.api.query import DryRunQuery
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
@@ -29,11 +29,14 @@ _HOURS: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS
 
 
 class AppUsageStatsIn(In, kw_only=True):
-    """A time range, both ends in it, and the applications that are meant; without them all."""
+    """The time range and the applications to count."""
 
     since: Timestamp
+    """The start of the range, inclusive, at most five minutes in the future."""
     until: Timestamp
+    """The end of the range, inclusive."""
     app_ids: Annotated[list[Reference] | None, _APPS] = None
+    """The ids or uids of the applications, at most 1,000. Null, the default, means all."""
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -42,28 +45,35 @@ class AppUsageStatsIn(In, kw_only=True):
 
 
 class AppUsageStatsOut(StartedOut, kw_only=True):
-    """The task that counts, and which of the applications were not found."""
+    """The background task that counts attempts."""
 
     unresolved_app_ids: Annotated[list[Reference], _UNIQUE]
+    """The ids and uids in the request that match no application."""
 
 
 class AggregateEventTypesOut(StartedOut, kw_only=True):
-    """The task that tells what is subscribed to."""
+    """The background task that lists subscriptions."""
 
 
 class ExpungeAllContentsOut(StartedOut, kw_only=True):
-    """The task that deletes the payloads."""
+    """The background task that deletes payloads."""
 
 
 class MessageBroadcastIn(In, kw_only=True):
-    """A message for every application."""
+    """The message to create in every application."""
 
     event_type: Name
-    payload: Object
+    """The event type of the message. It need not exist."""
+    payload: Payload
+    """The payload to deliver."""
     event_id: Annotated[str | None, UID] = None
+    """An identifier of your choice, unique among the messages of each application."""
     channels: Annotated[list[Channel] | None, _SET] = None
+    """The channels of the message, from 1 to 10. Null, the default, means none."""
     payload_retention_period: Annotated[int | None, _DAYS] = None
+    """How long to keep the payload, in days, from 1 to 90. 90 by default."""
     payload_retention_hours: Annotated[int | None, _HOURS] = None
+    """How long to keep the payload, in hours, from 1 to 2,160, in place of days."""
 
     def single(self) -> MessageIn:
         """Return the body that would send it to one application."""
@@ -82,11 +92,14 @@ class MessageBroadcastIn(In, kw_only=True):
 
 
 class MessageBroadcastOut(StartedOut, kw_only=True):
-    """The task that makes the messages."""
+    """The background task that creates the messages."""
 
 
 async def count_attempts(call: Call[DryRunQuery, AppUsageStatsIn]) -> Answer:
-    """Start counting the attempts of each application."""
+    """Start a task that counts the attempts of each application in a time range.
+
+    The response lists unknown applications; if all are unknown, it is a 422.
+    """
     body = call.body
     filters = UsageFilters(
         since=parse_timestamp(body.since, "since"),
@@ -103,12 +116,15 @@ async def count_attempts(call: Call[DryRunQuery, AppUsageStatsIn]) -> Answer:
 
 
 async def aggregate(call: Call[DryRunQuery, Nothing]) -> Answer:
-    """Start telling which event types the endpoints of each application name, and whether one takes all of them."""
+    """Start a task that lists, for each application, the event types that its endpoints subscribe to."""
     return await usage.aggregate(call.context.services, call.principal, render=started(AggregateEventTypesOut))
 
 
 async def expunge(call: Call[DryRunQuery, Nothing]) -> Answer:
-    """Start deleting the payloads of all messages that are there; what is still to be sent of them is not sent."""
+    """Start a task that deletes the payloads of the messages that exist when it begins.
+
+    Their pending deliveries are discarded; the messages stay.
+    """
     services, render = call.context.services, started(ExpungeAllContentsOut)
     return await purges.purge(
         services, call.app, call.principal.subject, idempotency_key=call.idempotency_key, render=render
@@ -116,7 +132,7 @@ async def expunge(call: Call[DryRunQuery, Nothing]) -> Answer:
 
 
 async def broadcast(call: Call[DryRunQuery, MessageBroadcastIn]) -> Answer:
-    """Start making the message in every application that is there now."""
+    """Start a task that creates the message in every application that exists when it begins."""
     services, render = call.context.services, started(MessageBroadcastOut)
     draft = call.body.single().drafted(call.context.services.clock)
     return await broadcasts.broadcast(
@@ -130,7 +146,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/stats/usage/app",
         operation="v1.statistics.aggregate-app-stats",
         tag="Statistics",
-        summary="Count the attempts of applications in a time range",
+        summary="Count the attempts of applications",
         access=Access.ORG,
         query=DryRunQuery,
         body=AppUsageStatsIn,
@@ -142,7 +158,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/stats/usage/event-types",
         operation="v1.statistics.aggregate-event-types",
         tag="Statistics",
-        summary="Tell what each application subscribes to",
+        summary="List the event types that applications subscribe to",
         access=Access.ORG,
         query=DryRunQuery,
         body=Nothing,
@@ -166,7 +182,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/msg/broadcast",
         operation="v1.message.broadcast",
         tag="Broadcast",
-        summary="Send a message to every application",
+        summary="Broadcast a message to every application",
         access=Access.ORG,
         query=DryRunQuery,
         body=MessageBroadcastIn,

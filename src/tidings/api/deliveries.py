@@ -3,7 +3,7 @@
 
 from typing import Annotated, Final
 
-from tidings.api.fields import URL
+from tidings.api.fields import URL, AttemptId, EndpointId
 from tidings.api.messages import TAG
 from tidings.api.query import Direction, EndpointIterator, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
@@ -20,34 +20,46 @@ class DeliveryReasonOut(Out, kw_only=True):
     """Why a delivery has its state."""
 
     code: str
+    """The machine-readable reason. Later releases may add codes."""
     detail: str
+    """A sentence that states the reason."""
     certain: bool
-    """Whether what is stored leaves no other answer open."""
+    """Whether the stored data leaves no other explanation."""
 
 
 class DeliveryAttemptOut(Out, kw_only=True):
-    """The latest attempt of a delivery; the status code is 0 where there was no response."""
+    """The latest attempt of a delivery."""
 
-    id: str
+    id: AttemptId
     timestamp: Timestamp
+    """When the attempt was made."""
     status: MessageStatus
+    """The outcome of the attempt."""
     response_status_code: int
+    """The status code of the response. 0 if there was no response."""
     trigger_type: MessageAttemptTriggerType
+    """What caused the attempt."""
 
 
 class DeliveryOut(Out, kw_only=True):
-    """The state of a message at one endpoint, and why."""
+    """The state of a message at one endpoint, and the reason."""
 
-    endpoint_id: str
+    endpoint_id: EndpointId
     endpoint_uid: str | None
+    """The uid of the endpoint. Null if there is none."""
     url: Annotated[str, URL]
     state: DeliveryState
+    """The state of the message at the endpoint."""
     reason: DeliveryReasonOut
+    """Why the delivery has this state."""
     attempt_count: int
+    """The number of attempts so far."""
     last_attempt: DeliveryAttemptOut | None
+    """The latest attempt. Null before the first one."""
     next_attempt_at: Timestamp | None
+    """When the next request is due. Null if none is scheduled."""
     task_id: str | None
-    """The background task that asked for the outstanding request, or for the latest attempt."""
+    """The background task that requested the outstanding request, or the latest attempt. Null if none did."""
 
 
 class DeliveriesQuery(Query, kw_only=True):
@@ -60,10 +72,10 @@ class DeliveriesQuery(Query, kw_only=True):
 
 
 async def page(call: Call[DeliveriesQuery, Nothing]) -> Answer:
-    """Return one row for every endpoint of the application: the state of the message there, and the reason.
+    """Return, for every endpoint of the application, the state of a message there and the reason.
 
-    Endpoints that were deleted after the message are listed too. `reason.certain` is false where what is stored leaves
-    another answer open.
+    Endpoints that were deleted after the message are included. `reason.certain` is false where the stored data
+    leaves another explanation.
     """
     query = call.query
     filters = explanations.ExplanationRequest(
@@ -108,7 +120,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/msg/{msg_id}/delivery",
         operation="v1.message.list-deliveries",
         tag=TAG,
-        summary="Explain for each endpoint where a message is, and why",
+        summary="Explain the state of a message at each endpoint",
         access=Access.APP,
         query=DeliveriesQuery,
         body=Nothing,

@@ -12,13 +12,18 @@ from tidings.core.idempotency import Answer
 
 
 class DryRunOut(Out, kw_only=True):
-    """What a task would do. Nothing of it has been done, and nothing has been written."""
+    """What a task would do. A dry run starts no task and stores nothing."""
 
     task: BackgroundTaskType
+    """The kind of the task."""
     total: int | None
+    """The number of items that the task would process. Null if it is unknown."""
     exact: bool
+    """Whether `total` is exact. Ranges of more than 50,000 rows are estimated."""
     estimate_seconds: int | None
+    """The estimated duration of the task, in seconds. Null if it is unknown."""
     sample: list[str]
+    """The ids of up to five items."""
 
 
 def render(estimate: Estimate) -> Answer:

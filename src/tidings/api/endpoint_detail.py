@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
+from tidings.api.fields import AttemptId
 from tidings.api.wire import Out, Timestamp, format_timestamp
 from tidings.model.endpoint import Endpoint
 from tidings.model.health import (
@@ -18,38 +19,49 @@ from tidings.model.task import Task
 
 
 class EndpointErrorOut(Out, kw_only=True):
-    """The last failed attempt at an endpoint; the status code is 0 where there was no response."""
+    """The last failed attempt at an endpoint."""
 
-    attempt_id: str
+    attempt_id: AttemptId
     timestamp: Timestamp
+    """When the attempt was made."""
     response_status_code: int
+    """The status code of the response. 0 if there was no response."""
     detail: str
+    """A sentence that states why the attempt failed."""
 
 
 class EndpointHealthOut(Out, kw_only=True):
-    """The health of an endpoint: its last 100 attempts of the past 24 hours, and its record of exhausted messages."""
+    """The health of an endpoint, from its last 100 attempts in 24 hours and its failure record."""
 
     status: EndpointHealthStatus
+    """The health of the endpoint, in one word."""
     success_rate: float | None
-    """The part of the recent attempts that succeeded, from 0 to 1; null without attempts."""
+    """The share of the recent attempts that succeeded, from 0 to 1. Null without attempts."""
     consecutive_failures: int
-    """The failed attempts since the last success, at most 100."""
+    """The number of failed attempts since the last success, at most 100."""
     failing_since: Timestamp | None
+    """When the endpoint began to fail. Null if it is not failing."""
     last_error: EndpointErrorOut | None
+    """The last failed attempt. Null if there is none among the recent attempts."""
     last_failure_at: Timestamp | None
+    """When a message last ran out of attempts. Null if the failure record is empty."""
     disables_at: Timestamp | None
+    """From when on another exhausted message disables the endpoint. Null if no failures are on record."""
     unreachable_since: Timestamp | None
-    """Since when nothing answers there; attempts are made over few connections."""
+    """Since when the endpoint has not responded; it gets reduced concurrency. Null if it responds."""
     disabled_at: Timestamp | None
+    """When the endpoint was disabled. Null if it is enabled."""
     disabled_reason: EndpointDisabledReason | None
+    """Why the service disabled the endpoint. Null if the API disabled it, or if it is enabled."""
 
 
 class EndpointDetailOut(Out, kw_only=True):
-    """What the contract has no member for."""
+    """Details of an endpoint that the Svix API does not have."""
 
     health: EndpointHealthOut
+    """The health of the endpoint."""
     tasks: tuple[str, ...] | UnsetType = UNSET
-    """Background tasks that were started with this request."""
+    """The ids of the background tasks that the request started. Absent in responses that start none."""
 
 
 def detail_of(endpoint: Endpoint, started: Sequence[Task] | UnsetType = UNSET) -> EndpointDetailOut:

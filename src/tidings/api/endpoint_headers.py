@@ -22,16 +22,19 @@ _DELETED: Final = Meta(extra_json_schema={"maxItems": HEADERS_MAX})
 
 
 class EndpointHeadersOut(Out, kw_only=True):
-    """The headers that every send to an endpoint carries; of some the name is told, and not the value."""
+    """The headers that every request to an endpoint carries."""
 
     headers: dict[str, str]
+    """The headers by name. Sensitive headers are left out."""
     sensitive: Annotated[tuple[str, ...], _NAMES]
+    """The names of the headers whose values are not shown, such as `authorization`."""
 
 
 class EndpointHeadersIn(In, kw_only=True):
-    """All headers of an endpoint."""
+    """All custom headers of an endpoint."""
 
     headers: Annotated[dict[str, HeaderValue], HEADERS]
+    """The headers by name, at most 50 and 16 KiB together. They replace all headers of the endpoint."""
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -40,10 +43,12 @@ class EndpointHeadersIn(In, kw_only=True):
 
 
 class EndpointHeadersPatchIn(In, kw_only=True):
-    """Headers to be set, and to be deleted: those that are null, and those that are listed."""
+    """Headers to set and headers to delete."""
 
     headers: Annotated[dict[str, HeaderValue | None], HEADERS]
+    """The headers to set, by name in any case, at most 50. Null deletes a header."""
     delete_headers: Annotated[tuple[str, ...], _DELETED] = ()
+    """The names of headers to delete, at most 50. None by default."""
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -64,21 +69,27 @@ class EndpointHeadersPatchIn(In, kw_only=True):
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
-    """Tell the headers that every send to an endpoint carries."""
+    """Return the headers that every request to an endpoint carries, without the values of sensitive ones."""
     headers = await endpoints.headers(call.context.services, call.app, call.path["endpoint_id"])
     visible = {name: value for name, value in headers.items() if not is_redacted(name)}
     return answer(200, EndpointHeadersOut(headers=visible, sensitive=tuple(filter(is_redacted, headers))))
 
 
 async def put(call: Call[Query, EndpointHeadersIn]) -> Answer:
-    """Replace all headers of an endpoint; the next send carries the new ones."""
+    """Replace all custom headers of an endpoint, from the next request on.
+
+    A header that the service sets itself, such as `content-type`, is a 422.
+    """
     headers = deduplicated(call.body.headers)
     await endpoints.set_headers(call.context.services, call.app, call.path["endpoint_id"], lambda _: headers)
     return Answer(204)
 
 
 async def patch(call: Call[Query, EndpointHeadersPatchIn]) -> Answer:
-    """Set and delete headers of an endpoint; names are matched in any case, and keep the spelling given last."""
+    """Set and delete custom headers of an endpoint, from the next request on.
+
+    Names match in any case and keep the spelling given last. A header that the service sets itself is a 422.
+    """
     await endpoints.set_headers(call.context.services, call.app, call.path["endpoint_id"], call.body.applied)
     return Answer(204)
 
@@ -91,7 +102,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path=_PATH,
         operation="v1.endpoint.get-headers",
         tag=TAG,
-        summary="Get the headers that sends to an endpoint carry",
+        summary="Get the custom headers of an endpoint",
         access=Access.APP,
         query=Query,
         body=Nothing,
@@ -103,7 +114,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path=_PATH,
         operation="v1.endpoint.set-headers",
         tag=TAG,
-        summary="Replace the headers that sends to an endpoint carry",
+        summary="Replace the custom headers of an endpoint",
         access=Access.APP,
         needs=Capability.MANAGE_ENDPOINT,
         query=Query,
@@ -116,7 +127,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path=_PATH,
         operation="v1.endpoint.patch-headers",
         tag=TAG,
-        summary="Set and delete headers that sends to an endpoint carry",
+        summary="Set and delete custom headers of an endpoint",
         access=Access.APP,
         needs=Capability.MANAGE_ENDPOINT,
         query=Query,

@@ -15,17 +15,21 @@ from tidings.model.token import Capability
 
 
 class EndpointRateLimitStatus(Enum):
-    """Whether a rate holds up an endpoint's deliveries."""
+    """Whether a rate limit delays deliveries."""
 
     OK = "Ok"
+    """No limit delays deliveries."""
     RATE_LIMITED = "RateLimited"
+    """The limit of the endpoint or of its application delays deliveries."""
 
 
 class EndpointThrottleRateStatusOut(Out, kw_only=True):
-    """Whether a rate, an endpoint's or its application's, holds up deliveries, and since when."""
+    """Whether a rate limit, of an endpoint or of its application, delays deliveries."""
 
     status: EndpointRateLimitStatus
+    """Whether a rate limit delays deliveries."""
     throttled_since: Timestamp | None = None
+    """Since when a rate limit has delayed deliveries. Null if none does."""
 
 
 class EnableQuery(Query, kw_only=True):
@@ -36,7 +40,7 @@ class EnableQuery(Query, kw_only=True):
 
 
 async def throttling(call: Call[Query, Nothing]) -> Answer:
-    """Tell whether a rate holds up an endpoint's deliveries."""
+    """Report whether a rate limit, of the endpoint or of its application, delays deliveries."""
     since = await health.throttled_since(call.context.services, call.app, call.path["endpoint_id"])
     status = EndpointRateLimitStatus.OK if since is None else EndpointRateLimitStatus.RATE_LIMITED
     timestamp = None if since is None else format_timestamp(since)
@@ -44,7 +48,10 @@ async def throttling(call: Call[Query, Nothing]) -> Answer:
 
 
 async def enable(call: Call[EnableQuery, Nothing]) -> Answer:
-    """Enable an endpoint with a clean record; with `recover` what failed there is sent again, by a background task."""
+    """Enable an endpoint and clear its failure record.
+
+    With `recover`, background tasks resend failed messages and send missed ones. `x.tasks` lists their ids.
+    """
     return await health.enable(
         call.context.services,
         call.app,
@@ -67,7 +74,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}/rate-limit-status",
         operation="v1.endpoint.get-throttling-status",
         tag=TAG,
-        summary="Tell whether a rate holds up an endpoint's deliveries",
+        summary="Get the rate limit status of an endpoint",
         access=Access.APP,
         query=Query,
         body=Nothing,
@@ -79,7 +86,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}/enable",
         operation="v1.endpoint.enable",
         tag=TAG,
-        summary="Enable an endpoint again, and catch up on what it missed",
+        summary="Enable an endpoint, and resend what it missed",
         access=Access.APP,
         needs=Capability.MANAGE_ENDPOINT,
         query=EnableQuery,

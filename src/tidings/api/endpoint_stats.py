@@ -17,21 +17,29 @@ Count = Annotated[int, Meta(extra_json_schema={"format": "int64"})]
 
 
 class EndpointStats(Out, kw_only=True):
-    """Attempts by what came of them. Stored attempts have ended, so nothing of them is pending or being sent."""
+    """The number of attempts by status."""
 
     success: Count
+    """The number of attempts that succeeded."""
     pending: Count
+    """Always 0: stored attempts have ended."""
     sending: Count
+    """Always 0: stored attempts have ended."""
     fail: Count
+    """The number of attempts that failed."""
     canceled: Count
+    """Always 0: no attempt is canceled."""
 
 
 class EndpointAttemptStats(Out, kw_only=True):
-    """Attempts by what came of them."""
+    """The number of attempts by status."""
 
     success: Count
+    """The number of attempts that succeeded."""
     fail: Count
+    """The number of attempts that failed."""
     canceled: Count
+    """Always 0: no attempt is canceled."""
 
 
 class RangeQuery(Query, kw_only=True):
@@ -44,7 +52,10 @@ class RangeQuery(Query, kw_only=True):
 
 
 async def get(call: Call[RangeQuery, Nothing]) -> Answer:
-    """Count the attempts at an endpoint between two timestamps, at most 28 days apart; by default the past 28 days."""
+    """Count the attempts at an endpoint in a time range of at most 28 days, by status.
+
+    A longer range, or one that ends in the future, is a 400 with the code `invalid_range`.
+    """
     counts = await stats.of_endpoint(
         call.context.services, call.app, call.path["endpoint_id"], call.query.since, call.query.until
     )
@@ -55,7 +66,10 @@ async def get(call: Call[RangeQuery, Nothing]) -> Answer:
 
 
 async def attempts(call: Call[RangeQuery, Nothing]) -> Answer:
-    """Count the attempts at an endpoint in whole hours."""
+    """Count the attempts at an endpoint in whole hours.
+
+    `since` and `until` are rounded down to the hour. The range is at most 28 days, as for `stats`.
+    """
     query = call.query
     since, until = stats.in_hours(query.since, query.until)
     counts = await stats.of_endpoint(call.context.services, call.app, call.path["endpoint_id"], since, until)
@@ -69,7 +83,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}/stats",
         operation="v1.endpoint.get-stats",
         tag=TAG,
-        summary="Count the attempts at an endpoint",
+        summary="Count the attempts at an endpoint by status",
         access=Access.APP,
         query=RangeQuery,
         body=Nothing,

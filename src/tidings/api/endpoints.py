@@ -7,10 +7,10 @@ from msgspec import UNSET, UnsetType
 
 from tidings.api.endpoint_bodies import EndpointIn, EndpointPatch, EndpointUpsertIn
 from tidings.api.endpoint_detail import EndpointDetailOut, detail_of
-from tidings.api.fields import URL, Channel, Metadata, Name, Rate, given
+from tidings.api.fields import URL, Channel, EndpointId, Metadata, Name, Rate, given
 from tidings.api.query import Direction, EndpointIterator, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import ListResponse, Out, Timestamp, answer, format_timestamp, listing
+from tidings.api.wire import CreatedAt, ListResponse, Out, UpdatedAt, answer, format_timestamp, listing
 from tidings.core import endpoints
 from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
@@ -26,21 +26,32 @@ _HTTPS: Final = "Endpoint URL schemes must be https when endpoint_https_only is 
 class EndpointOut(Out, kw_only=True):
     """An endpoint."""
 
-    id: str
+    id: EndpointId
     url: Annotated[str, URL]
     description: str
+    """A description for people."""
     version: int
+    """The version number that the caller chose."""
     disabled: bool
+    """Whether the endpoint is disabled: a disabled endpoint receives nothing."""
     event_types: tuple[Name, ...] | None
+    """The event types that the endpoint receives. Null means all."""
     filter_types: tuple[Name, ...] | None
+    """The former name of `eventTypes`, with the same value."""
     channels: tuple[Channel, ...] | None
+    """The endpoint receives only messages with one of these channels. Null means all messages."""
     uid: str | None
+    """The identifier that the caller chose. Null if there is none."""
     rate_limit: Rate | None
+    """The former name of `throttleRate`, with the same value."""
     throttle_rate: Rate | None
+    """Maximum number of messages per second to the endpoint. Null means no limit."""
     metadata: Metadata
-    created_at: Timestamp
-    updated_at: Timestamp
+    """Key-value pairs of your choice."""
+    created_at: CreatedAt
+    updated_at: UpdatedAt
     x: EndpointDetailOut | UnsetType = UNSET
+    """Details that the Svix API does not have. SDKs skip this property."""
 
 
 class EndpointListQuery(Query, kw_only=True):
@@ -53,7 +64,10 @@ class EndpointListQuery(Query, kw_only=True):
 
 
 async def create(call: Call[Query, EndpointIn]) -> Answer:
-    """Make an endpoint."""
+    """Create an endpoint, with a generated secret unless one is given.
+
+    An unknown event type is a 422, a uid in use a 409, and one endpoint too many for the application a 400.
+    """
     return await endpoints.create(
         call.context.services,
         call.app,
@@ -64,7 +78,11 @@ async def create(call: Call[Query, EndpointIn]) -> Answer:
 
 
 async def put(call: Call[Query, EndpointUpsertIn]) -> Answer:
-    """Overwrite an endpoint, but for its secret and headers; an endpoint that is not there is made."""
+    """Replace an endpoint except for its secret and headers, or create it if there is none.
+
+    A new endpoint gets the uid in the body, not that in the path. An unknown event type is a 422, and a uid in use
+    a 409.
+    """
     return await endpoints.put(
         call.context.services,
         call.app,
@@ -75,7 +93,10 @@ async def put(call: Call[Query, EndpointUpsertIn]) -> Answer:
 
 
 async def patch(call: Call[Query, EndpointPatch]) -> Answer:
-    """Change the members of an endpoint that are given; null clears those that may be absent."""
+    """Update the given properties of an endpoint.
+
+    An absent property stays as it is, and null clears one. An unknown event type is a 422, and a uid in use a 409.
+    """
     body = call.body
     if body.url is not UNSET:
         _refuse_plain(call, normalised(body.url))
@@ -89,7 +110,10 @@ async def patch(call: Call[Query, EndpointPatch]) -> Answer:
 
 
 async def delete(call: Call[Query, Nothing]) -> Answer:
-    """Delete an endpoint; its uid is free again, and what waits to be sent to it never is."""
+    """Delete an endpoint.
+
+    Its pending deliveries are discarded, and its uid can be used again.
+    """
     await endpoints.delete(call.context.services, call.app, call.path["endpoint_id"])
     return Answer(204)
 
@@ -106,12 +130,12 @@ def _refuse_plain(call: Call[Query, Any], url: str) -> None:
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
-    """Tell of an endpoint."""
+    """Return an endpoint, by its id or uid, with its health."""
     return answer(200, render_endpoint(await endpoints.get(call.context.services, call.app, call.path["endpoint_id"])))
 
 
 async def page(call: Call[EndpointListQuery, Nothing]) -> Answer:
-    """Tell of an application's endpoints, newest first."""
+    """Return a page of an application's endpoints, newest first by default, with their health."""
     query = call.query
     cursor = Cursor(query.order or Order.DESCENDING, query.limit, query.iterator)
     return listing(await endpoints.page(call.context.services, call.app, cursor), render_endpoint)
@@ -144,7 +168,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint",
         operation="v1.endpoint.list",
         tag=TAG,
-        summary="List an application's endpoints",
+        summary="List the endpoints of an application",
         access=Access.APP,
         query=EndpointListQuery,
         body=Nothing,
@@ -156,7 +180,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint",
         operation="v1.endpoint.create",
         tag=TAG,
-        summary="Make an endpoint",
+        summary="Create an endpoint",
         access=Access.APP,
         needs=Capability.MANAGE_ENDPOINT,
         query=Query,
@@ -169,7 +193,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}",
         operation="v1.endpoint.get",
         tag=TAG,
-        summary="Get an endpoint by its id or uid",
+        summary="Get an endpoint",
         access=Access.APP,
         query=Query,
         body=Nothing,
@@ -181,7 +205,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}",
         operation="v1.endpoint.upsert",
         tag=TAG,
-        summary="Overwrite an endpoint, or make one",
+        summary="Replace an endpoint, or create it",
         access=Access.APP,
         needs=Capability.MANAGE_ENDPOINT,
         query=Query,
@@ -194,7 +218,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}",
         operation="v1.endpoint.patch",
         tag=TAG,
-        summary="Change parts of an endpoint",
+        summary="Update parts of an endpoint",
         access=Access.APP,
         needs=Capability.MANAGE_ENDPOINT,
         query=Query,

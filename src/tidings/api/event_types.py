@@ -23,7 +23,17 @@ from tidings.api.fields import (
 )
 from tidings.api.query import Direction, Flag, NameIterator, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import In, ListResponse, Out, Timestamp, answer, encode, format_timestamp, listing
+from tidings.api.wire import (
+    CreatedAt,
+    In,
+    ListResponse,
+    Out,
+    UpdatedAt,
+    answer,
+    encode,
+    format_timestamp,
+    listing,
+)
 from tidings.core import event_types
 from tidings.core.idempotency import Answer
 from tidings.errors import Fault, invalid
@@ -43,15 +53,22 @@ Schemas = Mapping[str, object]
 
 
 class EventTypeUpsertIn(In, kw_only=True):
-    """An event type as it is to be; its name is in the path."""
+    """The new content of an event type."""
 
     description: Annotated[str, WORDS]
+    """A description for people, at most 4,096 bytes."""
     archived: bool = False
+    """Whether the event type is archived: new subscriptions cannot name it. False by default."""
     deprecated: bool = False
+    """Whether the event type is deprecated. It has no effect on deliveries. False by default."""
     schemas: Annotated[dict[str, Any] | None, _SCHEMAS] = None
+    """JSON Schemas (Draft 7) of the payload, by version. Null, the default, means none."""
     group_name: Annotated[str | None, NAME] = None
+    """The name of a group of event types. Null, the default, means none."""
     feature_flags: Annotated[list[Name] | None, _FLAGS] = None
+    """Only tokens with one of these feature flags may see the event type. Null, the default, means all."""
     feature_flag: Annotated[str | None, _OLD_FLAG] = None
+    """The former form of `featureFlags`, which takes precedence: a single flag."""
 
     @property
     def flags(self) -> list[str] | None:
@@ -81,9 +98,10 @@ class EventTypeUpsertIn(In, kw_only=True):
 
 
 class EventTypeIn(EventTypeUpsertIn, kw_only=True):
-    """An event type to be made."""
+    """The event type to create."""
 
     name: Name
+    """The name of the event type, unique in the organization. At most 256 characters."""
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -92,15 +110,22 @@ class EventTypeIn(EventTypeUpsertIn, kw_only=True):
 
 
 class EventTypePatch(In, kw_only=True):
-    """What is to change; what is absent stays, and null clears."""
+    """The changes to an event type. An absent property stays as it is, and null clears one."""
 
     description: Annotated[str | UnsetType, WORDS] = UNSET
+    """The new description for people, at most 4,096 bytes."""
     archived: bool | UnsetType = UNSET
+    """Whether the event type is archived: new subscriptions cannot name it."""
     deprecated: bool | UnsetType = UNSET
+    """Whether the event type is deprecated. It has no effect on deliveries."""
     schemas: Annotated[dict[str, Any] | UnsetType | None, _SCHEMAS] = UNSET
+    """The new JSON Schemas (Draft 7) of the payload, by version. Null removes them."""
     group_name: Annotated[str | UnsetType | None, NAME] = UNSET
+    """The new name of its group of event types. Null removes it."""
     feature_flags: Annotated[list[Name] | UnsetType | None, _FLAGS] = UNSET
+    """Only tokens with one of these feature flags may see the event type. Null means all."""
     feature_flag: Annotated[str | UnsetType | None, _OLD_FLAG] = UNSET
+    """The former form of `featureFlags`, which takes precedence: a single flag."""
 
     @property
     def flags(self) -> list[str] | UnsetType | None:
@@ -163,15 +188,23 @@ class EventTypeOut(Out, kw_only=True):
     """An event type."""
 
     name: str
+    """The name of the event type."""
     description: str
+    """A description for people."""
     archived: bool
+    """Whether the event type is archived: new subscriptions cannot name it."""
     deprecated: bool
+    """Whether the event type is deprecated. It has no effect on deliveries."""
     schemas: Object | None
-    created_at: Timestamp
-    updated_at: Timestamp
+    """JSON Schemas of the payload, by version. Null if there are none, or if they are not included."""
+    created_at: CreatedAt
+    updated_at: UpdatedAt
     feature_flag: str | None
+    """The first of `featureFlags`. Null if there is none."""
     feature_flags: tuple[str, ...] | None
+    """Only tokens with one of these feature flags may see the event type. Null means all."""
     group_name: str | None
+    """The name of its group of event types. Null if there is none."""
 
 
 class EventTypeListQuery(Query, kw_only=True):
@@ -195,7 +228,11 @@ class EventTypeDeleteQuery(Query, kw_only=True):
 
 
 async def create(call: Call[Query, EventTypeIn]) -> Answer:
-    """Make an event type; a name that was archived is taken into use again, with what is said of it now."""
+    """Create an event type.
+
+    An archived event type of this name is replaced and in use again. A name in use is a 409 with the code
+    `event_type_exists`.
+    """
     return await event_types.create(
         call.context.services,
         call.principal.org_id,
@@ -206,7 +243,10 @@ async def create(call: Call[Query, EventTypeIn]) -> Answer:
 
 
 async def put(call: Call[Query, EventTypeUpsertIn]) -> Answer:
-    """Overwrite an event type, or make one; one that was archived is in use again unless the body says otherwise."""
+    """Replace an event type, or create it if there is none of this name.
+
+    An archived event type is in use again unless the body sets `archived`.
+    """
     name = call.path["event_type_name"]
     faults = [Fault(("path", "event_type_name", *fault.loc[2:]), fault.msg) for fault in _name_faults("name", name)]
     if faults:
@@ -220,7 +260,10 @@ async def put(call: Call[Query, EventTypeUpsertIn]) -> Answer:
 
 
 async def patch(call: Call[Query, EventTypePatch]) -> Answer:
-    """Change the members of an event type that are given; null clears those that may be absent."""
+    """Update the given properties of an event type.
+
+    An absent property stays as it is, and null clears one.
+    """
     return await event_types.change(
         call.context.services,
         call.principal.org_id,
@@ -231,7 +274,10 @@ async def patch(call: Call[Query, EventTypePatch]) -> Answer:
 
 
 async def delete(call: Call[EventTypeDeleteQuery, Nothing]) -> Answer:
-    """Archive an event type: who subscribes to it still does, and nobody else can. With `expunge` it is gone."""
+    """Archive an event type, or delete it with `expunge`.
+
+    Subscriptions to an archived event type stay, and no new ones can name it.
+    """
     await event_types.delete(
         call.context.services, call.principal.org_id, call.path["event_type_name"], expunge=call.query.expunge
     )
@@ -239,13 +285,16 @@ async def delete(call: Call[EventTypeDeleteQuery, Nothing]) -> Answer:
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
-    """Tell of an event type."""
+    """Return an event type, archived or not.
+
+    An event type whose feature flags the caller's token lacks is a 404.
+    """
     name = call.path["event_type_name"]
     return answer(200, render_event_type(await event_types.get(call.context.services, call.principal, name)))
 
 
 async def page(call: Call[EventTypeListQuery, Nothing]) -> Answer:
-    """Tell of the organisation's event types by name."""
+    """Return a page of the organization's event types, by name."""
     query = call.query
     cursor = Cursor(query.order or Order.ASCENDING, query.limit, query.iterator)
     found = await event_types.page(
@@ -281,7 +330,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/event-type",
         operation="v1.event-type.list",
         tag=TAG,
-        summary="List the organisation's event types",
+        summary="List event types",
         access=Access.ANY,
         query=EventTypeListQuery,
         body=Nothing,
@@ -293,7 +342,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/event-type",
         operation="v1.event-type.create",
         tag=TAG,
-        summary="Make an event type, or take an archived one back into use",
+        summary="Create an event type",
         access=Access.ORG,
         query=Query,
         body=EventTypeIn,
@@ -305,7 +354,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/event-type/{event_type_name}",
         operation="v1.event-type.get",
         tag=TAG,
-        summary="Get an event type by its name",
+        summary="Get an event type",
         access=Access.ANY,
         query=Query,
         body=Nothing,
@@ -317,7 +366,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/event-type/{event_type_name}",
         operation="v1.event-type.upsert",
         tag=TAG,
-        summary="Overwrite an event type, or make one",
+        summary="Replace an event type, or create it",
         access=Access.ORG,
         query=Query,
         body=EventTypeUpsertIn,
@@ -329,7 +378,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/event-type/{event_type_name}",
         operation="v1.event-type.patch",
         tag=TAG,
-        summary="Change parts of an event type",
+        summary="Update parts of an event type",
         access=Access.ORG,
         query=Query,
         body=EventTypePatch,

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, UnsetType
 
-from tidings.api.fields import Name, Object, set_faults
+from tidings.api.fields import Name, Payload, set_faults
 from tidings.api.messages import MessageOut, render_message
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Route
@@ -18,11 +18,14 @@ from tidings.model import text
 
 
 class EventExampleIn(In, kw_only=True):
-    """Which example is to be sent; with a payload, that one."""
+    """The example to send."""
 
     event_type: Name
+    """The event type whose example to send."""
     example_index: Annotated[int, Meta(extra_json_schema={"format": "uint", "minimum": 0})] = 0
-    payload: Object | UnsetType = UNSET
+    """The position of the example in `examples` of the schema, from 0. 0 by default; no effect with `payload`."""
+    payload: Payload | UnsetType = UNSET
+    """The payload to send in place of an example."""
 
     @property
     def content(self) -> bytes | None:
@@ -41,7 +44,11 @@ class EventExampleIn(In, kw_only=True):
 
 
 async def send(call: Call[Query, EventExampleIn]) -> Answer:
-    """Send an example of an event type to one endpoint, as a message of its own; others do not hear of it."""
+    """Send an example of an event type to one endpoint, as a message of its own.
+
+    The message is not sent if the endpoint does not subscribe to the event type or has channels. A disabled
+    endpoint is a 409 with the code `endpoint_disabled`, and a schema without the example a 400.
+    """
     body = call.body
     return await examples.send(
         call.context.services,

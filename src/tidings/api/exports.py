@@ -14,7 +14,7 @@ TAG: Final = "Event Type"
 
 
 class ExportEventTypeOut(StartedOut, kw_only=True):
-    """The task that makes the archive."""
+    """The background task that exports the event types."""
 
 
 def _exact(value: str) -> int:
@@ -37,9 +37,9 @@ class ExportLinkQuery(Query, kw_only=True):
 
 
 async def export(call: Call[DryRunQuery, Nothing]) -> Answer:
-    """Start making an archive: an OpenAPI document of the event types, and models of them for Python and TypeScript.
+    """Start a task that exports the event types: an OpenAPI document, and models for Python and TypeScript.
 
-    When the task has finished, `schemaZip` in its `data` is the address of the archive; it holds for a day.
+    When the task has succeeded, `schemaZip` in its `data` is a link to the archive, valid for 24 hours.
     """
     services, render = call.context.services, started(ExportEventTypeOut)
     return await exports.export_event_types(
@@ -48,7 +48,10 @@ async def export(call: Call[DryRunQuery, Nothing]) -> Answer:
 
 
 async def fetch(call: Call[ExportLinkQuery, Nothing]) -> Answer:
-    """Fetch an archive with the link that its task has told; no token is needed."""
+    """Return the archive of an export as a ZIP file. The signed link needs no token.
+
+    A wrong signature is a 403, and an expired link a 404.
+    """
     found = await exports.fetch(call.context.services, call.path["export_id"], call.query.expires, call.query.signature)
     return File(200, found, content_type="application/zip", name="webhook-models.zip")
 
@@ -71,7 +74,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/export/{export_id}",
         operation="v1.export.get",
         tag=TAG,
-        summary="Fetch an export by its signed link",
+        summary="Download an export",
         access=Access.OPEN,
         query=ExportLinkQuery,
         body=Nothing,

@@ -19,7 +19,7 @@ Docs = Mapping[str, str]
 
 def prose(docstring: str | None) -> str:
     """Return a docstring with each paragraph and each list item on one line."""
-    return _WRAPPED.sub(" ", inspect.cleandoc(docstring or ""))
+    return _WRAPPED.sub(" ", inspect.cleandoc(docstring or "").strip())
 
 
 class FieldDocs:

@@ -16,7 +16,7 @@ _PATIENCE: Final = 5.0
 
 
 class HealthStatus(Enum):
-    """How a part of the service is."""
+    """The state of a part of the service."""
 
     OK = "ok"
     ERROR = "error"
@@ -26,20 +26,24 @@ class HealthPart(Out, kw_only=True):
     """One part of the service."""
 
     status: HealthStatus
+    """The state of the part."""
 
 
 class HealthOut(Out, kw_only=True):
-    """The parts that clients know. The queue and the cache are the database's, so they are as it is."""
+    """The state of each part of the service. The queue and the cache are kept in the database."""
 
     database: HealthPart
+    """Whether the database accepts writes."""
     queue: HealthPart
+    """The same state as that of the database."""
     cache: HealthPart
+    """The same state as that of the database."""
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
-    """Report whether the database takes writes: 200, or 500 where it does not within five seconds.
+    """Report whether the database accepts writes: 200, or 500 if it does not within five seconds.
 
-    The official SDKs get the 204 of the contract: some of them refuse a success with a body.
+    The official SDKs get 204, because some of them reject a success with a body.
     """
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -53,7 +57,7 @@ async def get(call: Call[Query, Nothing]) -> Answer:
 
 
 async def ping(call: Call[Query, Nothing]) -> Answer:
-    """Answer with nothing, and ask nobody: it tells of this process alone."""
+    """Respond with 204 and no body, without a database query."""
     del call
     return Answer(204)
 
@@ -64,7 +68,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/health",
         operation="v1.health.get",
         tag=TAG,
-        summary="Report whether the service and its database are up",
+        summary="Check the health of the service",
         access=Access.OPEN,
         query=Query,
         body=Nothing,
@@ -77,7 +81,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/health/ping",
         operation="v1.health.ping",
         tag=TAG,
-        summary="Tell whether the service is up, without a body",
+        summary="Check that the process responds",
         access=Access.OPEN,
         query=Query,
         body=Nothing,

@@ -23,18 +23,21 @@ _TOO_MANY: Final = f"At most {AT_ONCE} messages can be named at once."
 
 
 class BulkExpungeStatus(Enum):
-    """What became of a payload that was to be deleted."""
+    """Whether a payload was deleted."""
 
     EXPUNGED = "expunged"
+    """The payload is deleted, by this request or an earlier one."""
     NOT_FOUND = "not-found"
+    """No message has this id."""
 
 
 class BulkExpungeContentsIn(In, kw_only=True):
-    """Messages whose payloads are to be deleted."""
+    """The messages whose payloads to delete."""
 
     ids: Annotated[list[Uid], Meta(extra_json_schema={"uniqueItems": True, "maxItems": AT_ONCE})] = field(
         default_factory=list
     )
+    """The ids or event ids of the messages, at most 1,000. None by default."""
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -44,16 +47,19 @@ class BulkExpungeContentsIn(In, kw_only=True):
 
 
 class BulkExpungeContentsOut(Out, kw_only=True):
-    """What became of each payload."""
+    """The result for each message."""
 
     results: dict[str, BulkExpungeStatus]
+    """The results by the id or event id in the request."""
 
 
 class MessagePrecheckIn(In, kw_only=True):
-    """A message that may be sent."""
+    """The message to check."""
 
     event_type: Name
+    """The event type of the message."""
     channels: Annotated[list[Channel] | None, Meta(extra_json_schema=CHANNEL_SET)] = None
+    """The channels of the message, from 1 to 10. Null, the default, means none."""
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -63,19 +69,26 @@ class MessagePrecheckIn(In, kw_only=True):
 
 
 class MessagePrecheckOut(Out, kw_only=True):
-    """Whether anybody would receive a message."""
+    """Whether an endpoint would receive a message."""
 
     active: bool
+    """Whether at least one enabled endpoint would receive the message."""
 
 
 async def expunge(call: Call[Query, Nothing]) -> Answer:
-    """Delete the payload of a message for good; it cannot be sent again. Safe to repeat."""
+    """Delete the payload of a message for good, and discard its pending deliveries.
+
+    The message stays and can no longer be sent. The request can be repeated.
+    """
     await messages.expunge(call.context.services, call.app, call.path["msg_id"])
     return Answer(204)
 
 
 async def expunge_many(call: Call[Query, BulkExpungeContentsIn]) -> Answer:
-    """Delete the payloads of several messages for good, by their ids or event ids."""
+    """Delete the payloads of up to 1,000 messages for good, by their ids or event ids.
+
+    Unknown messages are reported in the results.
+    """
     return await messages.expunge_many(
         call.context.services,
         call.app,
@@ -91,7 +104,7 @@ def _expunged(found: dict[str, bool]) -> Answer:
 
 
 async def precheck(call: Call[Query, MessagePrecheckIn]) -> Answer:
-    """Tell whether any endpoint would receive such a message, so that it need not be made in vain."""
+    """Report whether any enabled endpoint would receive such a message, without creating one."""
     body = call.body
     active = await messages.is_wanted(call.context.services, call.app, body.event_type, unique(body.channels))
     return answer(200, MessagePrecheckOut(active=active))
@@ -127,7 +140,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/msg/precheck/active",
         operation="v1.message.precheck",
         tag=TAG,
-        summary="Tell whether anybody would receive a message",
+        summary="Check whether an endpoint would receive a message",
         access=Access.ORG,
         query=Query,
         body=MessagePrecheckIn,

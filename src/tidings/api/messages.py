@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
 from tidings.api.apps import ApplicationIn
-from tidings.api.fields import UID, Channel, Name, Object, Tag, set_faults, unique
+from tidings.api.fields import UID, Channel, MessageId, Name, Payload, Tag, set_faults, unique
 from tidings.api.query import ChannelParameter, Flag, Instant, MessageIterator, Names, PageLimit, Query, TagParameter
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import (
@@ -66,22 +66,32 @@ _NEEDED: Final = Meta(extra_json_schema={"x-required": True})
 
 
 class MessageIn(In, kw_only=True):
-    """A message to be sent."""
+    """The message to create."""
 
     event_type: Name
-    payload: Annotated[Object | UnsetType, _NEEDED] = UNSET
+    """The event type of the message. It need not exist."""
+    payload: Annotated[Payload | UnsetType, _NEEDED] = UNSET
+    """The payload to deliver: a JSON object, sent byte for byte."""
     event_id: Annotated[str | None, UID] = None
+    """An identifier of your choice, unique among the messages of the application."""
     channels: Annotated[list[Channel] | None, Meta(extra_json_schema=CHANNEL_SET)] = None
+    """The channels of the message, from 1 to 10. Null, the default, means none."""
     tags: Annotated[list[Tag] | None, Meta(extra_json_schema={"uniqueItems": True, "maxItems": TAGS_MAX})] = None
+    """Tags to filter messages and attempts by, at most 5. Null, the default, means none."""
     payload_retention_period: Annotated[
         int | None, Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_DAYS, "format": "int64"})
     ] = None
+    """How long to keep the payload, in days, from 1 to 90. 90 by default."""
     payload_retention_hours: Annotated[
         int | None, Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS_MAX, "format": "int64"})
     ] = None
+    """How long to keep the payload, in hours, from 1 to 2,160, in place of days."""
     deliver_at: Timestamp | None = None
+    """When to make the first attempt: one minute to 24 hours from now. Immediately by default."""
     transformations_params: dict[str, msgspec.Raw] | None = None
+    """Only `rawPayload` has an effect: a text that is sent byte for byte in place of `payload`."""
     application: ApplicationIn | None = None
+    """The application to create if none has the uid in the path. Its `uid` must then equal that in the path."""
     data: Annotated[msgspec.Raw | UnsetType, _HIDDEN] = UNSET
 
     @property
@@ -206,13 +216,21 @@ class MessageOut(Out, kw_only=True):
     """A message."""
 
     event_id: str | None
+    """The identifier that the caller chose. Null if there is none."""
     event_type: str
-    payload: Object
+    """The event type of the message."""
+    payload: Payload
+    """The payload: `{}` if it is not included, `{"expired": true}` once it is deleted, `{"raw": …}` if not an object.
+    """
     channels: tuple[Channel, ...] | None
-    id: str
+    """The channels of the message. Null if there are none."""
+    id: MessageId
     timestamp: Timestamp
+    """When the message was created."""
     tags: tuple[Tag, ...] | UnsetType | None = UNSET
+    """The tags of the message. Absent if there are none."""
     deliver_at: Timestamp | UnsetType | None = UNSET
+    """When the first attempt is due. Absent if the message was not delayed."""
 
 
 class ContentQuery(Query, kw_only=True):
@@ -239,14 +257,14 @@ class MessageListQuery(Query, kw_only=True):
 
 
 async def get(call: Call[ContentQuery, Nothing]) -> Answer:
-    """Tell of a message."""
+    """Return a message, by its id or event id."""
     with_content = call.query.with_content
     found = await messages.get(call.context.services, call.app, call.path["msg_id"], with_payload=with_content)
     return answer(200, render_message(found, with_content=with_content))
 
 
 async def page(call: Call[MessageListQuery, Nothing]) -> Answer:
-    """Tell of an application's messages, newest first."""
+    """Return a page of an application's messages of up to 90 days, newest first."""
     query = call.query
     cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
     filters = MessageFilter(event_types=query.event_types, channel=query.channel, tag=query.tag)
@@ -255,7 +273,10 @@ async def page(call: Call[MessageListQuery, Nothing]) -> Answer:
 
 
 async def create(call: Call[ContentQuery, MessageIn]) -> Answer:
-    """Stand in the table for what `intake` does; a request that comes here was routed wrongly."""
+    """Accept a message and deliver it to every endpoint of the application that subscribes to it.
+
+    The response is sent once the message and its deliveries are stored. An event id in use is a 409.
+    """
     raise AssertionError(call)
 
 
@@ -300,7 +321,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/msg",
         operation="v1.message.list",
         tag=TAG,
-        summary="List an application's messages",
+        summary="List the messages of an application",
         access=Access.APP,
         query=MessageListQuery,
         body=Nothing,
@@ -312,7 +333,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/msg",
         operation="v1.message.create",
         tag=TAG,
-        summary="Send a message to an application's endpoints",
+        summary="Create a message",
         access=Access.ORG,
         query=ContentQuery,
         body=MessageIn,
@@ -324,7 +345,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/msg/{msg_id}",
         operation="v1.message.get",
         tag=TAG,
-        summary="Get a message by its id or event id",
+        summary="Get a message",
         access=Access.APP,
         query=ContentQuery,
         body=Nothing,

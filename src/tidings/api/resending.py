@@ -26,11 +26,14 @@ _RATE: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RATE_MAX})
 
 
 class _WindowIn(In, kw_only=True):
-    """A time range, and how fast it may be worked through."""
+    """A time range, and the rate at which to send."""
 
     since: Timestamp
+    """The start of the range, at most five minutes in the future."""
     until: Timestamp | None = None
+    """The end of the range, after `since`. Now by default."""
     rate_per_second: Annotated[int | None, _RATE] = None
+    """Maximum number of messages to send per second. Null, the default, means no limit of the task."""
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -39,23 +42,28 @@ class _WindowIn(In, kw_only=True):
 
 
 class RecoverIn(_WindowIn, kw_only=True):
-    """A time range whose failed messages are sent again."""
+    """The time range whose failed messages to resend. It begins at most 14 days before its end."""
 
 
 class ReplayIn(_WindowIn, kw_only=True):
-    """A time range whose messages are sent if they never were."""
+    """The time range whose missed messages to send."""
 
 
 class BulkReplayIn(_WindowIn, kw_only=True):
-    """Messages of a time range that are sent again whatever came of them; a filter that is left out is not set."""
+    """The messages to resend, whatever their outcome. Filters that are absent match every message."""
 
     event_types: Annotated[list[Name] | None, Meta(extra_json_schema={"uniqueItems": True, "maxItems": NAMES_MAX})] = (
         None
     )
+    """Only messages of these event types, at most 500."""
     channel: Annotated[str | None, CHANNEL] = None
+    """Only messages with this channel."""
     tag: Annotated[str | None, TAG] = None
+    """Only messages with this tag."""
     status: MessageStatus | None = None
+    """Only messages whose latest attempt has this status. A failed one that will be retried is 3 (sending)."""
     status_code_class: StatusCodeClass | None = None
+    """Only messages whose latest attempt has a status code of this class."""
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
@@ -84,11 +92,11 @@ class BulkReplayIn(_WindowIn, kw_only=True):
 
 
 class RecoverOut(StartedOut, kw_only=True):
-    """The task that sends again what failed."""
+    """The background task that resends failed messages."""
 
 
 class ReplayOut(StartedOut, kw_only=True):
-    """The task that sends the messages."""
+    """The background task that sends messages."""
 
 
 class ForceQuery(DryRunQuery, kw_only=True):
@@ -99,7 +107,10 @@ class ForceQuery(DryRunQuery, kw_only=True):
 
 
 async def recover(call: Call[ForceQuery, RecoverIn]) -> Answer:
-    """Start sending again what failed. The task looks at each failed attempt of the time range."""
+    """Start a task that resends each message that failed in a time range and has not succeeded since.
+
+    A disabled endpoint is a 422 unless `force` is set. A range of more than 14 days is a 422.
+    """
     body = call.body
     recovery = tasks.Recovery(
         endpoint_ref=call.path["endpoint_id"],
@@ -116,12 +127,18 @@ async def recover(call: Call[ForceQuery, RecoverIn]) -> Answer:
 
 
 async def replay_missing(call: Call[ForceQuery, ReplayIn]) -> Answer:
-    """Start sending what this endpoint would receive today, and was never sent."""
+    """Start a task that sends messages that the endpoint never received, by its current filters.
+
+    A disabled endpoint is a 422 unless `force` is set.
+    """
     return await _replay(call, _chosen(call, call.body, ReplayScope.MISSING))
 
 
 async def bulk_replay(call: Call[ForceQuery, BulkReplayIn]) -> Answer:
-    """Start sending again what this endpoint was sent before, delivered or not."""
+    """Start a task that resends messages that the endpoint was sent before, whatever their outcome.
+
+    A disabled endpoint is a 422 unless `force` is set.
+    """
     return await _replay(call, _chosen(call, call.body, ReplayScope.SENT, call.body.filters()))
 
 
@@ -154,7 +171,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}/recover",
         operation="v1.endpoint.recover",
         tag=ENDPOINT_TAG,
-        summary="Send again what failed for an endpoint in a time range",
+        summary="Resend the failed messages of an endpoint",
         access=Access.APP,
         needs=Capability.CREATE_ATTEMPTS,
         query=ForceQuery,
@@ -167,7 +184,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}/replay-missing",
         operation="v1.endpoint.replay-missing",
         tag=ENDPOINT_TAG,
-        summary="Send what an endpoint was never sent in a time range",
+        summary="Send the messages that an endpoint never received",
         access=Access.APP,
         needs=Capability.CREATE_ATTEMPTS,
         query=ForceQuery,
@@ -180,7 +197,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}/bulk-replay",
         operation="v1.endpoint.bulk-replay",
         tag=ENDPOINT_TAG,
-        summary="Send again what an endpoint was sent in a time range",
+        summary="Resend selected messages of an endpoint",
         access=Access.APP,
         needs=Capability.CREATE_ATTEMPTS,
         query=ForceQuery,

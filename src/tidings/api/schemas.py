@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tidings.api import samples
 from tidings.api.enums import NAMES, name_of, named_in, schema_of
 from tidings.api.field_docs import FieldDocs, prose
 
@@ -54,10 +55,22 @@ def _object(schema: Json, kind: type, docs: FieldDocs) -> Json:
             plain["required"] = [*plain.get("required", ()), name]
         if field.name in texts:
             member["description"] = texts[field.name]
-        items = member.get("items", {})
-        if "example" in items and "example" not in member:
-            member["example"] = [items["example"]]
+        if "example" not in member:
+            member |= _example(name, member)
     return plain
+
+
+def _example(name: str, member: Json) -> Json:
+    """Return the example of a property: that of its items, its only value, or the usual one of its name."""
+    if "$ref" in member or "anyOf" in member:  # the example is that of the schema referred to
+        return {}
+    if "example" in member.get("items", {}):
+        return {"example": [member["items"]["example"]]}
+    if "enum" in member:
+        return {"example": member["enum"][0]}
+    example = samples.PROPERTIES.get(name)
+    is_list = "array" in member.get("type", ())
+    return {} if example is None or is_list != isinstance(example, list) else {"example": example}
 
 
 def _plain(schema: Any) -> Any:  # noqa: ANN401 - JSON

@@ -31,30 +31,47 @@ WAIT_DEFAULT: Final = 30
 
 
 class TaskItemOutcome(Enum):
-    """What has become of an item of a task."""
+    """The outcome of one item of a task."""
 
     REARMED = "rearmed"
+    """The message is scheduled to be sent again."""
     DELIVERED = "delivered"
+    """The receiver accepted the message."""
     FAILED = "failed"
+    """The message failed again."""
     SKIPPED = "skipped"
+    """The item could not be done; `reason` says why."""
     WITHDRAWN = "withdrawn"
+    """The task was canceled before the message was sent."""
     CREATED = "created"
+    """The broadcast created a message."""
     COUNTED = "counted"
+    """The attempts of the application are counted."""
     AGGREGATED = "aggregated"
+    """The subscriptions of the application are listed."""
 
 
 class TaskItemOut(Out, kw_only=True):
-    """One item of a task: a message that it sends, or an application that it visits."""
+    """One item of a task: a message that it sends, or an application or event type that it visits."""
 
     id: str
+    """The id of the item within the task."""
     outcome: TaskItemOutcome
+    """The outcome of the item."""
     msg_id: str | None
+    """The id of the message. Null for items that are not messages."""
     endpoint_id: str | None
+    """The id of the endpoint. Null for items without one."""
     attempt_id: str | None
+    """The id of the attempt that sent the message. Null before it."""
     response_status_code: int | None
+    """The status code of the response. 0 without a response, null before the attempt."""
     at: Timestamp | None
+    """When the attempt was made. Null before it."""
     reason: str | None
+    """Why the item was skipped. Null for other outcomes."""
     data: dict[str, Any] | None
+    """The result of the item. Null if it has none."""
 
 
 def _wrong_wait(value: object) -> str | None:
@@ -95,27 +112,40 @@ class TaskItemsQuery(Query, kw_only=True):
 
 
 async def cancel(call: Call[Query, Nothing]) -> Answer:
-    """End a task at once. What it has asked to be sent and nobody sends yet is withdrawn, and counted in `x`."""
+    """Cancel a background task, and the deliveries that it requested and that are not in flight.
+
+    `x.withdrawn` counts those deliveries. A task that has succeeded or failed is a 409 with the code
+    `invalid_state`.
+    """
     return await _run_command(call, tasks.cancel)
 
 
 async def pause(call: Call[Query, Nothing]) -> Answer:
-    """Let a task stand still at once."""
+    """Pause a background task immediately.
+
+    A paused task stays paused. A task that has ended is a 409 with the code `invalid_state`.
+    """
     return await _run_command(call, tasks.pause)
 
 
 async def resume(call: Call[Query, Nothing]) -> Answer:
-    """Let a paused task go on from where it stands."""
+    """Resume a paused background task from its last checkpoint.
+
+    A task in another state is a 409 with the code `invalid_state`.
+    """
     return await _run_command(call, tasks.resume)
 
 
 async def retry(call: Call[Query, Nothing]) -> Answer:
-    """Let a failed task go on from where it failed. A cancelled one stays cancelled."""
+    """Retry a failed background task from its last checkpoint.
+
+    A task in another state, such as a canceled one, is a 409 with the code `invalid_state`.
+    """
     return await _run_command(call, tasks.retry)
 
 
 async def wait(call: Call[TaskWaitQuery, Nothing]) -> Answer:
-    """Answer when a task has ended, or when the time is over with how it stands."""
+    """Return a background task when it has ended, or when the timeout is over."""
     task_id = _task_id(call)
     task = await tasks.get(call.context.services, call.principal, task_id)
     await call.context.watching.wait(task.id, call.query.timeout)
@@ -125,8 +155,8 @@ async def wait(call: Call[TaskWaitQuery, Nothing]) -> Answer:
 async def follow(call: Call[Query, Nothing]) -> Answer:
     """Follow a task as server-sent events: `state` for each transition, `progress` at most once a second.
 
-    The ids of `state` events are numbers; with `Last-Event-ID` the stream goes on behind one. It ends with the task,
-    and is not begun again (204) for who has seen the end. It also ends with the token.
+    The ids of `state` events are numbers; with the header `Last-Event-ID` the stream continues after one. The
+    stream ends with the task or the token. A client that has seen the end gets 204.
     """
     task = await tasks.get(call.context.services, call.principal, _task_id(call))
     last = int(call.seen) if call.seen.isascii() and call.seen.isdigit() and len(call.seen) < _SEQ_LONGEST else 0
@@ -143,10 +173,10 @@ async def follow(call: Call[Query, Nothing]) -> Answer:
 
 
 async def items(call: Call[TaskItemsQuery, Nothing]) -> Answer:
-    """List what has become of each item of a task.
+    """Return a page of the items of a background task, with their outcomes.
 
-    Of a message: `rearmed` while it is still to be sent, `delivered` or `failed` once it has been, `skipped` with the
-    reason where it cannot be, `withdrawn` where the task was cancelled first.
+    Messages are `rearmed` until they are sent, then `delivered` or `failed`. Items that could not be done are
+    `skipped`, and deliveries canceled with the task `withdrawn`.
     """
     query = call.query
     found = await task_items.page(
@@ -217,10 +247,10 @@ def _command_route(name: str, summary: str, handler: Callable[[Call[Query, Nothi
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
-    _command_route("cancel", "End a background task and withdraw what it has asked for", cancel),
-    _command_route("pause", "Let a background task stand still", pause),
-    _command_route("resume", "Let a paused background task go on", resume),
-    _command_route("retry", "Let a failed background task go on from where it failed", retry),
+    _command_route("cancel", "Cancel a background task", cancel),
+    _command_route("pause", "Pause a background task", pause),
+    _command_route("resume", "Resume a paused background task", resume),
+    _command_route("retry", "Retry a failed background task", retry),
     Route(
         method="GET",
         path="/background-task/{task_id}/wait",
@@ -250,7 +280,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/background-task/{task_id}/items",
         operation="v1.background-task.items",
         tag=TAG,
-        summary="List what has become of each item of a background task",
+        summary="List the items of a background task",
         access=Access.ANY,
         query=TaskItemsQuery,
         body=Nothing,

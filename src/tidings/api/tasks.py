@@ -12,10 +12,10 @@ from typing import Annotated, Any, Final, cast
 from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
-from tidings.api import sdk
+from tidings.api import samples, sdk
 from tidings.api.query import Direction, PageLimit, ParameterType, Query, TaskIterator, one_of
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import ListResponse, Out, Timestamp, answer, format_timestamp, listing
+from tidings.api.wire import CreatedAt, ListResponse, Out, Timestamp, answer, format_timestamp, listing
 from tidings.core import outcomes, tasks
 from tidings.core.idempotency import Answer
 from tidings.errors import not_found
@@ -27,24 +27,35 @@ TAG: Final = "Background Tasks"
 
 
 class BackgroundTaskType(Enum):
-    """What a task does."""
+    """The kind of a background task."""
 
     REPLAY = "endpoint.replay"
+    """Send messages that an endpoint never received."""
     RECOVER = "endpoint.recover"
+    """Resend failed messages of an endpoint."""
     STATS = "application.stats"
+    """Count the attempts of applications."""
     BROADCAST = "message.broadcast"
+    """Create a message in every application."""
     EXPORT = "sdk.generate"
+    """Export event types as an OpenAPI document and models."""
     AGGREGATE = "event-type.aggregate"
+    """List the subscriptions of applications."""
     PURGE = "application.purge_content"
+    """Delete the payloads of an application."""
     BULK_REPLAY = "endpoint.bulk-replay"
+    """Resend selected messages of an endpoint."""
 
 
 class BackgroundTaskStatus(Enum):
-    """How far a task is, in the three words of the contract."""
+    """The status of a background task. `x.state` has more detail."""
 
     RUNNING = "running"
+    """The task has not ended: it is queued, running or paused."""
     FINISHED = "finished"
+    """The task succeeded."""
     FAILED = "failed"
+    """The task failed or was canceled."""
 
 
 OLD_BULK_REPLAY: Final = "endpoint.bulk_replay"
@@ -61,62 +72,89 @@ def _type_of(value: str) -> Enum:
         raise ValueError(f"unknown variant `{value}`, expected one of {expected}") from error
 
 
-_ID: Final = Meta(extra_json_schema={"minLength": 33, "maxLength": 33, "pattern": "^qtask_[A-Za-z0-9]{27}$"})
+_ID: Final = Meta(
+    extra_json_schema={"minLength": 33, "maxLength": 33, "pattern": "^qtask_[A-Za-z0-9]{27}$", "example": samples.TASK}
+)
 
 
 class StartedOut(Out, kw_only=True):
-    """A task that has been started."""
+    """A background task that was started."""
 
     id: Annotated[str, _ID]
+    """The id of the background task."""
     status: BackgroundTaskStatus
+    """The status of the task."""
     task: BackgroundTaskType
+    """The kind of the task."""
     updated_at: Timestamp
+    """When the task last changed."""
 
 
 class ProgressOut(Out, kw_only=True):
-    """How far a task has come. What is not known is null."""
+    """The progress of a task. Unknown values are null."""
 
     done: int
+    """The number of items that are done."""
     skipped: int
+    """The number of items that could not be done."""
     total: int | None
+    """The number of items in all, fixed when the task begins."""
     total_exact: bool
+    """Whether `total` is exact."""
     percent: float | None
+    """The share of the items that are done or skipped, from 0 to 100."""
     rate_per_second: float | None
+    """The number of items per second of work."""
     eta_seconds: int | None
+    """The estimated time to the end, in seconds."""
 
 
 class TaskErrorOut(Out, kw_only=True):
-    """What went wrong last."""
+    """The last error of a task."""
 
     code: str
+    """The machine-readable code of the error."""
     detail: str
+    """A sentence that states the error."""
 
 
 class TaskDetailOut(Out, kw_only=True):
-    """What the contract has no member for."""
+    """Details of a task that the Svix API does not have."""
 
     kind: str
-    """The kind of the task. Unlike `task` it may name a kind of a newer release."""
+    """The kind of the task. Unlike `task` it may name a kind of a later release."""
     state: str
+    """The state of the task: `queued`, `running`, `paused`, `succeeded`, `failed` or `cancelled`."""
     progress: ProgressOut
+    """The progress of the task."""
     error: TaskErrorOut | None
-    created_at: Timestamp
+    """The last error. Null if there was none."""
+    created_at: CreatedAt
     started_at: Timestamp | None
+    """When a worker first claimed the task. Null before that."""
     finished_at: Timestamp | None
+    """When the task ended. Null before that."""
     created_by: str | None
+    """The id of the organization or of the application whose token started the task. Null if unknown."""
     withdrawn: int | UnsetType = UNSET
-    """How many sends were taken back when the task was cancelled."""
+    """The number of requested deliveries that were canceled with the task. Only for canceled tasks."""
 
 
 class BackgroundTaskOut(Out, kw_only=True):
     """A background task."""
 
     id: Annotated[str, _ID]
+    """The id of the background task."""
     status: BackgroundTaskStatus
+    """The status of the task."""
     task: BackgroundTaskType
+    """The kind of the task."""
     updated_at: Timestamp
+    """When the task last changed."""
     data: dict[str, Any]
+    """The result, if the task succeeded; otherwise its counters, with `progress` or `error`."""
     x: TaskDetailOut | UnsetType = UNSET
+    """Details that the Svix API does not have. SDKs skip this property."""
 
 
 class TaskListQuery(Query, kw_only=True):
@@ -152,7 +190,10 @@ def started(kind: type[StartedOut], **more: object) -> Callable[[Task], Answer]:
 
 
 async def get(call: Call[Query, Nothing]) -> Answer:
-    """Tell of a task."""
+    """Return a background task with its progress or its result.
+
+    Lists in its result hold at most 1,000 entries; then `truncated` is true.
+    """
     task_id = call.path["task_id"]
     if not ids.is_id(task_id, ids.TASK):
         raise not_found()
@@ -162,7 +203,10 @@ async def get(call: Call[Query, Nothing]) -> Answer:
 
 
 async def page(call: Call[TaskListQuery, Nothing]) -> Answer:
-    """Tell of the caller's tasks, newest first."""
+    """Return a page of the caller's background tasks of the past 90 days, newest first by default.
+
+    Lists in results hold at most 100 entries; then `truncated` is true.
+    """
     query = call.query
     found = await tasks.page(
         call.context.services,
@@ -247,7 +291,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/background-task",
         operation="v1.background-task.list",
         tag=TAG,
-        summary="List the background tasks of the past 90 days",
+        summary="List background tasks",
         access=Access.ANY,
         query=TaskListQuery,
         body=Nothing,
@@ -259,7 +303,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/background-task/{task_id}",
         operation="v1.background-task.get",
         tag=TAG,
-        summary="Get a background task with its progress",
+        summary="Get a background task",
         access=Access.ANY,
         query=Query,
         body=Nothing,

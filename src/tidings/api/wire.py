@@ -13,6 +13,7 @@ from typing import Annotated, Final, Generic, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tidings.api import samples
 from tidings.api.places import located
 from tidings.clock import parse_rfc3339, rfc3339
 from tidings.core.idempotency import Answer
@@ -58,38 +59,52 @@ class ListResponse(Out, Generic[Rendered]):
     """One page of a list."""
 
     data: tuple[Rendered, ...]
+    """The items of this page, in the order of the list."""
     iterator: str | None
+    """Where the next page begins: pass it as the parameter `iterator`. Null on an empty page."""
     done: bool
+    """Whether the list ends with this page."""
     prev_iterator: str | UnsetType | None = UNSET
+    """Where the previous page ends: pass it as the parameter `iterator`. Absent on an empty page."""
 
 
 class HttpErrorOut(Out):
     """An error."""
 
     code: str
+    """The machine-readable code of the error."""
     detail: str
+    """A sentence that states the error and, if possible, how to resolve it."""
 
 
 class ValidationError(Out):
     """One value that breaks a rule."""
 
     loc: tuple[str, ...]
+    """Where the value is in the request, such as `["body", "url"]`."""
     msg: str
+    """A sentence that states which rule the value breaks."""
     type: str
+    """The machine-readable type of the error: `value_error`, or `value_error.jsondecode` for an unreadable value."""
 
 
 class HTTPValidationError(Out):
     """An error that names each value that breaks a rule."""
 
     detail: tuple[ValidationError, ...]
+    """The values that break a rule."""
 
 
 class EmptyResponse(Out):
     """An empty object."""
 
 
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+_DATE_TIME: Final[dict[str, object]] = {"format": "date-time", "example": samples.TIMESTAMP}
+
+Timestamp = Annotated[str, Meta(extra_json_schema=_DATE_TIME)]
 """A timestamp in RFC 3339."""
+CreatedAt = Annotated[str, Meta(description="When it was created.", extra_json_schema=_DATE_TIME)]
+UpdatedAt = Annotated[str, Meta(description="When it was last changed.", extra_json_schema=_DATE_TIME)]
 
 _encoder: Final = msgspec.json.Encoder()
 encode: Final = _encoder.encode

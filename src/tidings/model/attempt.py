@@ -15,17 +15,22 @@ BLOCKED_TEXT: Final = "requests to this IP range are blocked (see the server con
 
 
 class MessageStatus(IntEnum):
-    """The status of an attempt, or of a message at an endpoint."""
+    """The outcome of an attempt, or the state of a message at an endpoint."""
 
     SUCCESS = 0
+    """The receiver accepted the message."""
     PENDING = 1
+    """Part of the Svix API; no attempt here has it."""
     FAIL = 2
+    """The attempt failed. Of a message: no other attempt is scheduled."""
     SENDING = 3
+    """Of a message: the last attempt failed, and another is scheduled."""
     CANCELED = 4
+    """Part of the Svix API; no attempt here has it."""
 
 
 class MessageStatusText(Enum):
-    """The same in words."""
+    """The outcome of an attempt, or the state of a message at an endpoint, as a word."""
 
     SUCCESS = "success"
     PENDING = "pending"
@@ -35,14 +40,16 @@ class MessageStatusText(Enum):
 
 
 class MessageAttemptTriggerType(IntEnum):
-    """What made an attempt: the schedule, or somebody."""
+    """What caused an attempt."""
 
     SCHEDULED = 0
+    """The first delivery, or the retry schedule."""
     MANUAL = 1
+    """A resend, or a background task."""
 
 
 class StatusCodeClass(IntEnum):
-    """A hundred status codes; 0 stands for answers that never came."""
+    """A class of a hundred HTTP status codes. 0 means that there was no response."""
 
     CODE_NONE = 0
     CODE_1XX = 100

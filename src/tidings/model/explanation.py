@@ -17,15 +17,22 @@ from tidings.model.routing import Mismatch, mismatch
 
 
 class DeliveryState(Enum):
-    """Where a message is on its way to an endpoint."""
+    """The state of a message at one endpoint."""
 
     DELIVERED = "delivered"
+    """The receiver accepted the message."""
     IN_FLIGHT = "in_flight"
+    """A node sends the message, or holds it in memory to send it next."""
     SCHEDULED = "scheduled"
+    """A request is due, now or later."""
     EXHAUSTED = "exhausted"
+    """No attempts are left."""
     CANCELED = "canceled"
+    """A background task that requested the message was canceled."""
     DISCARDED = "discarded"
+    """The delivery ended without another request."""
     NOT_SENT = "not_sent"
+    """There was no request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,16 @@ HEALTHY_RATE: Final = 0.95
 
 
 class EndpointHealthStatus(Enum):
-    """The health status of an endpoint, as the API reports it."""
+    """The health of an endpoint."""
 
     HEALTHY = "healthy"
+    """At least 95 % of the recent attempts succeeded, or there were none."""
     DEGRADED = "degraded"
     """Fewer than 95 % of the recent attempts succeeded."""
     FAILING = "failing"
+    """Ten attempts in a row failed, a message ran out of attempts, or the endpoint does not respond."""
     DISABLED = "disabled"
+    """The endpoint is disabled."""
 
 
 class EndpointDisabledReason(Enum):
@@ -39,9 +42,9 @@ class EndpointDisabledReason(Enum):
     FAILING = "failing"
     """Its messages kept running out of attempts."""
     RECEIVER = "receiver"
-    """Its receiver asked for it in an answer."""
+    """Its receiver requested it, with the response header `webhook-delivery: disable`."""
     GONE = "gone"
-    """Its receiver answered 410 Gone."""
+    """Its receiver responded with 410 Gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ AHEAD_MS: Final = HOUR
 
 
 class Order(Enum):
-    """The order in which a list is told."""
+    """The sort order of a list."""
 
     ASCENDING = "ascending"
     DESCENDING = "descending"

@@ -16,14 +16,20 @@ FOREVER: Final = 1 << 62
 
 
 class AppPortalCapability(Enum):
-    """What the token of an application is able to; an organisation's is able to everything."""
+    """What the token of an application permits. A token of the organization permits everything."""
 
     VIEW_BASE = "ViewBase"
+    """Read everything except secrets. Every token permits it."""
     VIEW_ENDPOINT_SECRET = "ViewEndpointSecret"  # noqa: S105 - the name of an ability
+    """Read the secrets of endpoints."""
     MANAGE_ENDPOINT_SECRET = "ManageEndpointSecret"  # noqa: S105
+    """Read and rotate the secrets of endpoints."""
     MANAGE_TRANSFORMATIONS = "ManageTransformations"
+    """No operation needs it."""
     CREATE_ATTEMPTS = "CreateAttempts"
+    """Resend messages, and start and control background tasks."""
     MANAGE_ENDPOINT = "ManageEndpoint"
+    """Create, change and delete endpoints, with their headers and secrets."""
 
 
 Capability = AppPortalCapability
