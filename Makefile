@@ -5,9 +5,13 @@ BIN := $(VENV)/bin
 ARGS ?=
 # Long runs that hold a time: they need the machine to themselves.
 TIMED := tests/delivery/test_isolation.py tests/tasks/test_recover.py
+# For the inner loop: use cases, SQL and routes, without the files that start servers or try many inputs.
+QUICK := tests/model tests/core tests/storage tests/api
+SLOW := $(addprefix tests/api/test_,bulk_tasks.py connection.py document.py hot.py stateful.py timestamps.py) \
+	tests/model/test_throttle.py tests/storage/test_interplay.py tests/storage/test_delivery_state_machine.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo serve test check chaos bench bench-tasks voice lock clean
+.PHONY: help demo serve quick test check chaos bench bench-tasks voice lock clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -19,6 +23,9 @@ demo: $(VENV)/.demo  ## a webhook, an outage and its repair, in one command
 
 serve: $(VENV)/.demo  ## run the service from this checkout, for development: loopback receivers are allowed
 	@$(BIN)/tidings serve --allow-loopback $(ARGS)
+
+quick: $(VENV)/.dev  ## the tests for the inner loop: under a minute on two cores, without PostgreSQL
+	$(BIN)/pytest -q -m "not chaos and not postgres" -n 2 $(QUICK) $(SLOW:%=--ignore=%) $(ARGS)
 
 test: check $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.sdk2 $(VENV)/.sdkjs $(VENV)/.sdkgo $(VENV)/.codegen  ## check, then every test but the long runs
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)

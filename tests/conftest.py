@@ -26,6 +26,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 NO_POSTGRES = "no PostgreSQL: set TIDINGS_TEST_PG to a server's URL, or install one (apt-get install postgresql)"
 LONGEST = ("tests/faults", "tests/codegen", "tests/demo", "tests/cost_budget", "tests/tasks/kinds", "tests/sdk")
 """Where single tests take seconds. A worker that began one of these last would keep the whole run waiting."""
+POSTGRES_FIXTURES = {"postgres_binaries", "postgres_cluster", "private_cluster", "postgres_dsn", "postgres_template"}
 SECONDS_FOR_AN_ASYNC_TEST = 60.0  # half of pytest's timeout, as for a test with a timeout marker
 
 
@@ -40,13 +41,16 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
     return {"uvloop": Loop}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files, and end an async test that hangs where it hangs.
+    """Begin with the longest files, mark what needs PostgreSQL, and end an async test that hangs where it hangs.
 
     pytest's own timeout, the last resort, ends the whole process.
     """
     items.sort(key=_place)
     for item in items:
+        if isinstance(item, pytest.Function) and _needs_postgres(item):
+            item.add_marker(pytest.mark.postgres)
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             marker = item.get_closest_marker("timeout")
             item.obj = _limited(item.obj, marker.args[0] / 2 if marker else SECONDS_FOR_AN_ASYNC_TEST)
@@ -54,6 +58,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _place(item: pytest.Item) -> int:
     return next((place for place, folder in enumerate(LONGEST) if item.nodeid.startswith(folder)), len(LONGEST))
+
+
+def _needs_postgres(item: pytest.Function) -> bool:
+    """Return whether a test uses a PostgreSQL server: by a fixture, or by its kind of database."""
+    callspec = getattr(item, "callspec", None)
+    kinds = () if callspec is None else callspec.params.values()
+    return not POSTGRES_FIXTURES.isdisjoint(item.fixturenames) or any(kind == "postgresql" for kind in kinds)
 
 
 def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
