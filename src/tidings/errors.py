@@ -57,7 +57,11 @@ def not_found(detail: str = "Entity not found") -> AppError:
     return AppError(ErrorKind.NOT_FOUND, "not_found", detail)
 
 
-def conflict(detail: str = "A conflict has occurred", *, code: str = "conflict") -> AppError:
+def conflict(
+    detail: str = "This uid or event id is already in use. Choose another one, or update the existing object.",
+    *,
+    code: str = "conflict",
+) -> AppError:
     """Something stands in the way: an identifier in use, a state that does not allow it."""
     return AppError(ErrorKind.CONFLICT, code, detail)
 
@@ -84,7 +88,11 @@ def invalid(*faults: Fault) -> AppError:
 
 def too_large() -> AppError:
     """The body is over the limit."""
-    return AppError(ErrorKind.TOO_LARGE, "payload_too_large", "Request payload is too large.")
+    return AppError(
+        ErrorKind.TOO_LARGE,
+        "payload_too_large",
+        "The request body exceeds the size limit of the server. Send a smaller one.",
+    )
 
 
 def too_many(detail: str) -> AppError:

@@ -33,7 +33,7 @@ RULES: Final = (
     r"None of these applications exists",
     r"You can only rotate a key 10 times",
     r"The endpoint is disabled",
-    r"Unable to (generate example|resend) message",
+    r"The schema has no such example|Cannot resend the message",
     # of times
     r"'(since|until)' (cannot|must not) be",
     r"Cannot recover more than",

@@ -60,7 +60,13 @@ async def test_a_uid_that_is_taken_is_a_conflict_and_changes_nothing(api: Api, m
 
     response = await api.call(method, "/app/mine", json={"name": "b", "uid": "taken"})
 
-    assert (409, {"code": "conflict", "detail": "A conflict has occurred"}) == (response.status_code, response.json())
+    assert (
+        409,
+        {
+            "code": "conflict",
+            "detail": "This uid or event id is already in use. Choose another one, or update the existing object.",
+        },
+    ) == (response.status_code, response.json())
     assert made == await api.read("/app/mine")
 
 

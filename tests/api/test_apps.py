@@ -49,7 +49,10 @@ async def test_a_uid_is_used_once_in_an_organisation(api: Api) -> None:
     second = await api.post("/app", json={"name": "two", "uid": "same"})
 
     assert second.status_code == 409
-    assert {"code": "conflict", "detail": "An application with that id or uid already exists"} == second.json()
+    assert {
+        "code": "conflict",
+        "detail": "An application with this uid already exists. Choose another uid, or set get_if_exists=true.",
+    } == second.json()
 
 
 async def test_get_if_exists_returns_the_one_that_is_there_unchanged(api: Api) -> None:

@@ -150,7 +150,7 @@ async def test_an_application_has_a_number_of_endpoints(api: Api) -> None:
 
     for method, path in (("POST", ""), ("PUT", "/new")):
         refused = await api.call(method, f"/app/{app}/endpoint{path}", json=body)
-        result = {"code": "limit_reached", "detail": "An application has at most 2 endpoints."}
+        result = {"code": "limit_reached", "detail": "An application has at most 2 endpoints. Delete one first."}
         assert (400, result) == (refused.status_code, refused.json())
     assert 200 == (await api.call("PUT", f"/app/{app}/endpoint/{first}", json=body)).status_code
     await api.call("DELETE", f"/app/{app}/endpoint/{first}")

@@ -79,7 +79,13 @@ async def test_a_uid_is_used_once_in_an_application(api: Api) -> None:
 
     second = await api.post(f"/app/{app}/endpoint", json={"url": "http://example.com", "uid": "same"})
 
-    assert (409, {"code": "conflict", "detail": "A conflict has occurred"}) == (second.status_code, second.json())
+    assert (
+        409,
+        {
+            "code": "conflict",
+            "detail": "This uid or event id is already in use. Choose another one, or update the existing object.",
+        },
+    ) == (second.status_code, second.json())
 
 
 async def test_a_given_secret_is_returned_unchanged(api: Api) -> None:

@@ -44,7 +44,10 @@ async def test_a_name_in_use_is_a_conflict(api: Api) -> None:
 
     again = await api.post("/event-type", json={"name": "a", "description": "e"})
 
-    expected = {"code": "event_type_exists", "detail": "An event_type with this name already exists"}
+    expected = {
+        "code": "event_type_exists",
+        "detail": "An event type with this name already exists. Use PUT to replace it.",
+    }
     assert (409, expected) == (again.status_code, again.json())
 
 

@@ -76,7 +76,10 @@ async def test_an_event_type_without_schemas_has_no_example(lite: Api) -> None:
         f"/app/{app}/endpoint/{await lite.endpoint(app)}/send-example", json={"eventType": "bare"}
     )
 
-    refused = {"code": "invalid_scheme", "detail": "Unable to generate example message from event-type schema"}
+    refused = {
+        "code": "invalid_scheme",
+        "detail": "The schema has no such example. Add it to `examples` of version 1, or pass a payload.",
+    }
     assert (400, refused) == (response.status_code, response.json())
 
 

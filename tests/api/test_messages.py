@@ -77,7 +77,13 @@ async def test_an_event_id_is_used_once_in_an_application(api: Api) -> None:
 
     second = await api.post(f"/app/{app}/msg", json={**BODY, "eventId": "same"})
 
-    assert (409, {"code": "conflict", "detail": "A conflict has occurred"}) == (second.status_code, second.json())
+    assert (
+        409,
+        {
+            "code": "conflict",
+            "detail": "This uid or event id is already in use. Choose another one, or update the existing object.",
+        },
+    ) == (second.status_code, second.json())
     assert await api.message(other, eventId="same")
 
 
@@ -310,7 +316,10 @@ async def test_a_body_over_the_limit_is_refused(lite: Api, *, chunked: bool) -> 
 
     response = await lite.post(f"/app/{app}/msg", content=pieces() if chunked else body)
 
-    expected = {"code": "payload_too_large", "detail": "Request payload is too large."}
+    expected = {
+        "code": "payload_too_large",
+        "detail": "The request body exceeds the size limit of the server. Send a smaller one.",
+    }
     assert (413, expected) == (response.status_code, response.json())
 
 

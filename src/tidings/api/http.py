@@ -22,8 +22,16 @@ Headers = Iterable[tuple[bytes, bytes]]
 JSON: Final = (b"content-type", b"application/json")
 RETRY_SOON: Final = (b"retry-after", b"1")
 INTERNAL: Final = answer(500, HttpErrorOut(code="server_error", detail="Internal Server Error"))
-NOT_FOUND: Final = answer(404, HttpErrorOut(code="not_found", detail="There is nothing at this path."))
-NOT_ALLOWED: Final = answer(405, HttpErrorOut(code="method_not_allowed", detail="This path has no such method."))
+NOT_FOUND: Final = answer(
+    404, HttpErrorOut(code="not_found", detail="No operation has this path. See /docs for the list of operations.")
+)
+NOT_ALLOWED: Final = answer(
+    405,
+    HttpErrorOut(
+        code="method_not_allowed",
+        detail="This path does not support the method. The Allow header lists those that it supports.",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

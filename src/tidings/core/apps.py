@@ -40,7 +40,9 @@ async def create(
             tx.after_commit(lambda: services.wake.routing(app.id))
             return UpsertedApp(app, is_new=True)
         if not get_if_exists or not draft.uid:
-            raise conflict("An application with that id or uid already exists")
+            raise conflict(
+                "An application with this uid already exists. Choose another uid, or set get_if_exists=true."
+            )
         return UpsertedApp(await _with_uid(tx, org_id, draft.uid), is_new=False)
 
     return await services.idempotency.once(idempotency_key, work, render)

@@ -139,7 +139,10 @@ async def resend(
     async def work(tx: Write) -> Endpoint:
         message = await messages.get(tx, app.id, msg_ref)
         if message.payload is None:
-            raise bad_request("missing_payload", "Unable to resend message. Payload is missing (probably expired).")
+            raise bad_request(
+                "missing_payload",
+                "Cannot resend the message: its payload has expired or was deleted. Create a new message.",
+            )
         endpoint = await endpoints.get(tx, app.id, endpoint_ref)
         if endpoint.disabled:
             raise conflict("The endpoint is disabled. Enable it, then resend the message.", code="endpoint_disabled")

@@ -140,7 +140,9 @@ async def _add(tx: Write, services: Services, app: App, draft: EndpointDraft, no
     endpoint = _drafted(app, draft, now)
     await _refuse_unknown(tx, app.org_id, draft.event_types or ())
     if await endpoints.has(tx, app.id, services.endpoints_max):
-        raise bad_request("limit_reached", f"An application has at most {services.endpoints_max} endpoints.")
+        raise bad_request(
+            "limit_reached", f"An application has at most {services.endpoints_max} endpoints. Delete one first."
+        )
     signing = services.vault.packed(draft.secret or services.vault.fresh())
     named = services.vault.packed_headers(draft.headers)
     if not await endpoints.add(tx, endpoint, signing, named):

@@ -35,7 +35,9 @@ async def create(
 
     async def work(tx: Write) -> EventType:
         if not await event_types.add(tx, _drafted(org_id, draft, services.now())):
-            raise conflict("An event_type with this name already exists", code="event_type_exists")
+            raise conflict(
+                "An event type with this name already exists. Use PUT to replace it.", code="event_type_exists"
+            )
         stored = await event_types.find(tx, org_id, draft.name)
         assert stored is not None  # noqa: S101 - this transaction wrote it
         return stored

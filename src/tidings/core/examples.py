@@ -67,7 +67,9 @@ async def _example(tx: Write, app: App, request: ExampleRequest) -> bytes:
         raise not_found()
     examples = _examples(found)
     if request.index >= len(examples) or not isinstance(examples[request.index], dict):
-        raise bad_request("invalid_scheme", "Unable to generate example message from event-type schema")
+        raise bad_request(
+            "invalid_scheme", "The schema has no such example. Add it to `examples` of version 1, or pass a payload."
+        )
     return json.dumps(examples[request.index], ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -61,5 +61,5 @@ async def fetch(services: Services, export_id: str, expires: int | None, signatu
             raise forbidden()
         found = await exports.whole(read, export_id, services.clock.now())
     if found is None or services.clock.now() >= expires * SECOND:
-        raise not_found("The link has expired.")
+        raise not_found("The link has expired. Start a new export.")
     return found

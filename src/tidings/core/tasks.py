@@ -230,7 +230,7 @@ _REPEATABLE: Final = frozenset({(Command.PAUSE, State.PAUSED), (Command.CANCEL, 
 def _as_it_is(task: Task, command: Command) -> Task:
     if (command, task.state) in _REPEATABLE:
         return task
-    raise conflict(f"The task is {task.state}; that does not allow to {command} it.", code="invalid_state")
+    raise conflict(f"Cannot {command} a task that is {task.state}.", code="invalid_state")
 
 
 async def _refuse_crowd(tx: Write, tenant: str) -> None:
