@@ -9,6 +9,7 @@ import jsonschema_rs
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tidings.api import samples
 from tidings.api.fields import (
     FLAGS_MAX,
     NAME,
@@ -187,7 +188,7 @@ def _is_draft_7(schema: object) -> bool:
 class EventTypeOut(Out, kw_only=True):
     """An event type."""
 
-    name: str
+    name: Annotated[str, Meta(extra_json_schema={"example": samples.EVENT_TYPE})]
     """The name of the event type."""
     description: str
     """A description for people."""

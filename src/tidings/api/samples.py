@@ -38,11 +38,7 @@ PROPERTIES: Final[dict[str, object]] = {
     "id": MESSAGE,
     "iterator": MESSAGE,
     "prevIterator": f"-{MESSAGE}",
-    "eventId": EVENT_ID,
     "eventType": EVENT_TYPE,
-    "featureFlag": FEATURE_FLAG,
-    "featureFlags": [FEATURE_FLAG],
-    "groupName": "billing",
     "schemas": {"1": {"type": "object", "examples": [PAYLOAD]}},
     "version": 1,
     "headers": HEADERS,
@@ -76,3 +72,13 @@ PROPERTIES: Final[dict[str, object]] = {
     "type": "value_error",
 }
 """The example of a property, by its name, where neither its type nor its field gives another."""
+
+OVERRIDING: Final[dict[str, object]] = {
+    "eventId": EVENT_ID,
+    "msgEventId": EVENT_ID,
+    "ids": [MESSAGE, EVENT_ID],
+    "featureFlag": FEATURE_FLAG,
+    "featureFlags": [FEATURE_FLAG],
+    "groupName": "billing",
+}
+"""The example of a property, by its name, where that of its type is of something else."""

@@ -55,7 +55,9 @@ def _object(schema: Json, kind: type, docs: FieldDocs) -> Json:
             plain["required"] = [*plain.get("required", ()), name]
         if field.name in texts:
             member["description"] = texts[field.name]
-        if "example" not in member:
+        if name in samples.OVERRIDING:
+            member["example"] = samples.OVERRIDING[name]
+        elif "example" not in member:
             member |= _example(name, member)
     return plain
 
