@@ -107,7 +107,7 @@ class TestSharedClock:
         clock = SharedClock(own)
         assert TEN == clock.now()
 
-        clock.told(TEN - 2 * SECOND)
+        clock.adjust(TEN - 2 * SECOND)
 
         assert TEN == clock.now()
         own.advance(1_999)
@@ -119,7 +119,7 @@ class TestSharedClock:
         clock = SharedClock(ManualClock(TEN))
         assert TEN == clock.now()
 
-        clock.told(TEN - 60 * SECOND)
+        clock.adjust(TEN - 60 * SECOND)
 
         assert TEN - 60 * SECOND == clock.now()
 
@@ -127,7 +127,7 @@ class TestSharedClock:
         own = ManualClock(TEN)
         clock = SharedClock(own)
 
-        clock.told(TEN - 800, took=900)
+        clock.adjust(TEN - 800, took=900)
         assert TEN == clock.now()
-        clock.told(TEN + 800, took=900)
+        clock.adjust(TEN + 800, took=900)
         assert TEN + 1_250 == clock.now()

@@ -111,7 +111,7 @@ TOML = [
 
 def works(settings: Settings) -> bool:
     """Build what the start builds of settings."""
-    settings.shown()
+    settings.masked()
     terms.delivery(settings)
     terms.tasks(settings)
     Vault(settings.main_secret, SignatureType(settings.default_signature_type))

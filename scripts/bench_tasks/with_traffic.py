@@ -156,7 +156,7 @@ def cancel(folder: Path, database: Measured, count: int) -> Figures:
 def _cancelled(service: Service, to: Receiver) -> tuple[Figures, float]:
     """Start a recovery, cancel it once it has got somewhere; return the answer, and its milliseconds.
 
-    The sends that were under way have ended then: what the next one asks for is behind none of them.
+    The sends that were in flight have ended then: what the next one asks for is behind none of them.
     """
     task_id = _recover(service, to)
     deadline = time.monotonic() + PATIENCE
@@ -169,7 +169,7 @@ def _cancelled(service: Service, to: Receiver) -> tuple[Figures, float]:
     # Nothing of it may change from here on.
     require(expected=cancelled, found=service.call("GET", f"/background-task/{task_id}"))
     require(expected="cancelled", found=cancelled["x"]["state"])
-    until(lambda: not _rearmed(service, task_id), PATIENCE, "sends under way did not end")
+    until(lambda: not _rearmed(service, task_id), PATIENCE, "sends in flight did not end")
     return cancelled, wait
 
 

@@ -70,8 +70,8 @@ class SharedClock:
         """Return seconds on a clock that never goes back."""
         return self._inner.monotonic()
 
-    def told(self, timestamp: int, *, took: int = 0) -> None:
-        """Take note of the database's time; it took some milliseconds to be told, so it may be that much later by now.
+    def adjust(self, timestamp: int, *, took: int = 0) -> None:
+        """Adjust to the database's time, which took `took` milliseconds to arrive and may be that much later by now.
 
         Another tenth of a second is the way there, not a difference.
         """

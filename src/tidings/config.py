@@ -187,7 +187,7 @@ class Settings:
         "Most endpoints of one application, 1 to 100,000.", 5_000, own=True, bounds=(1, 100_000)
     )
     delivery_concurrency: int = _doc(
-        "Most sends under way to one endpoint from one process.", 100, own=True, bounds=(1, 10_000)
+        "Maximum requests in flight to one endpoint from one process.", 100, own=True, bounds=(1, 10_000)
     )
     delivery_memory: int = _doc(
         "Most deliveries that one process holds in memory.", 10_000, own=True, bounds=(1, 10_000_000)
@@ -228,7 +228,7 @@ class Settings:
     tasks_per_process: int = _doc("Background tasks that one process works on at once.", 4, own=True, bounds=(1, 1_000))
     tasks_per_tenant: int = _doc("Background tasks of one tenant that run at once.", 2, own=True, bounds=(1, 1_000))
     shutdown_grace: float = _doc(
-        "Seconds that the whole stop may take after SIGTERM; most of them are for sends under way.",
+        "Seconds that the whole stop may take after SIGTERM; most of them are for sends in flight.",
         8.0,
         own=True,
         bounds=(0, 3_600),
@@ -305,7 +305,7 @@ class Settings:
             raise ConfigError(f"db_dsn: {error}") from None
         raise ConfigError("db_dsn must start with sqlite:/// or postgresql://")
 
-    def shown(self) -> dict[str, str]:
+    def masked(self) -> dict[str, str]:
         """Return each setting as text, secrets masked."""
         return {each.name: _masked(each.name, getattr(self, each.name)) for each in dataclasses.fields(self)}
 

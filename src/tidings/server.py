@@ -2,7 +2,7 @@
 """One process of the service: the only place that knows everyone and puts them together.
 
 Started in order of who needs whom (database, delivery, tasks, API), stopped so that nothing is cut that can end:
-on SIGTERM the API takes no new connections, delivery begins nothing new, tasks finish their chunk; what is under way
+on SIGTERM the API takes no new connections, delivery begins nothing new, tasks finish their chunk; what is in progress
 gets a few seconds; what is left is handed back to the database, where the next process finds it. `shutdown_grace`
 bounds all of that together.
 """
@@ -249,9 +249,9 @@ class Server:
         """Learn what other nodes have done; on PostgreSQL only, once a second."""
         try:
             async with self._db.read() as read:
-                asked_at = self._clock.monotonic()
+                requested_at = self._clock.monotonic()
                 found = await heartbeat.query(read, since=self._clock.now() - _LATELY_MS, node=self._node)
-                self._shared.told(found.now, took=int((self._clock.monotonic() - asked_at) * SECOND))
+                self._shared.adjust(found.now, took=int((self._clock.monotonic() - requested_at) * SECOND))
             self._apply(found)
             if self._nodes is not None:
                 await self._nodes.check(found.lost, is_known=found.is_known)

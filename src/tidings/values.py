@@ -23,12 +23,12 @@ _TEXT_MAX: Final = 65_536
 _ALLOWED: Final = "\n\r\t"
 
 
-def parsed(given: object, wanted: Any) -> Any:  # noqa: ANN401 - a type or a union of types
+def parsed(given: object, type_: Any) -> Any:  # noqa: ANN401 - a type or a union of types
     """Return a value as its type. Raises `ValueError` with what is wrong."""
-    if wanted in _PLAIN:
-        return _PLAIN[wanted](given)
-    if wanted in _ENTRIES:
-        return tuple(_ENTRIES[wanted](item) for item in _items(given))
+    if type_ in _PLAIN:
+        return _PLAIN[type_](given)
+    if type_ in _ENTRIES:
+        return tuple(_ENTRIES[type_](item) for item in _items(given))
     return _text(given)
 
 

@@ -41,7 +41,7 @@ class Setup:
         """End the outstanding delivery, as a settlement does."""
         await self.run("DELETE FROM delivery WHERE msg_id = :msg", msg=self.msg)
         async with self.api.db.write() as tx:
-            await settlement.give_up(tx, [(self.msg, self.endpoint)])
+            await settlement.end_retries(tx, [(self.msg, self.endpoint)])
 
     async def fail(self, times: int = 1) -> None:
         for _ in range(times):

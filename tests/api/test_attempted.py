@@ -11,7 +11,7 @@ from api.kit import Api, Json
 from tidings.clock import rfc3339
 from tidings.model.delivery import Lane
 from tidings.storage import attempted, deliveries
-from tidings.storage.settlement import give_up, make_good
+from tidings.storage.settlement import end_retries, note_delivered
 
 FAR = 9_000_000_000_000
 
@@ -91,7 +91,7 @@ async def test_without_a_retry_there_is_no_next_attempt(setup: Setup) -> None:
 async def test_what_is_given_up_has_failed(setup: Setup) -> None:
     msg = await setup.message(2, waits=True)
     async with setup.api.db.write() as tx:
-        assert 1 == await deliveries.abandon(tx, setup.endpoint, limit=10)
+        assert 1 == await deliveries.discard_waiting(tx, setup.endpoint, limit=10)
 
     assert [(msg, 2)] == await setup.listed() == await setup.listed(status=2)
     assert [] == await setup.listed(status=3)
@@ -118,8 +118,8 @@ async def test_a_manual_success_makes_up_for_all_failures(setup: Setup) -> None:
     msg = await setup.message(2)
     await setup.api.attempt(setup.app, setup.endpoint, msg)
     async with setup.api.db.write() as tx:
-        await make_good(tx, [(msg, setup.endpoint)])
-        await give_up(tx, [(msg, setup.endpoint)])  # what is made good is no more there to be given up
+        await note_delivered(tx, [(msg, setup.endpoint)])
+        await end_retries(tx, [(msg, setup.endpoint)])  # a delivered message has no retry left to end
 
     assert [] == await setup.listed(status=2)
     assert [(msg, 0)] == await setup.listed(status=0)

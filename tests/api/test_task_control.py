@@ -94,7 +94,7 @@ async def test_an_application_commands_its_own_tasks_only_and_only_if_it_may(api
     assert (await api.post(f"/background-task/{task_id}/cancel", token=able)).status_code == 200
 
 
-async def test_a_cancel_withdraws_what_nobody_sends_yet_and_counts_it(api: Api) -> None:
+async def test_a_cancel_cancels_the_deliveries_not_in_flight_and_counts_them(api: Api) -> None:
     app, endpoint, messages = await failing(api, 7)
     async with recovering(api):
         task_id = (await commanded(api, app, endpoint))["id"]

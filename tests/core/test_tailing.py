@@ -152,7 +152,7 @@ class _Ahead(SystemClock):
 
 
 @pytest.mark.parametrize(("age", "is_held"), [(1_000, True), (HELD_MAX_MS + 5_000, False)])
-async def test_attempts_wait_for_the_oldest_one_under_way(world: World, age: int, is_held: bool) -> None:  # noqa: FBT001
+async def test_attempts_wait_for_the_oldest_one_in_flight(world: World, age: int, is_held: bool) -> None:  # noqa: FBT001
     services = world.services
     draft = EndpointDraft(
         url="http://example.com/",

@@ -375,7 +375,7 @@ async def test_nothing_breaks_out_of_a_header(client: Client, msg_id: str, signa
         client.send(target, msg_id, 1, signature, b"", lambda _: None)
 
 
-async def test_closing_drops_what_is_under_way(listener: socket.socket) -> None:
+async def test_closing_drops_requests_in_flight(listener: socket.socket) -> None:
     async with Receiver([read, hang]) as receiver:
         async with a_client(limits=PoolLimits(connections_per_origin=1)) as client:
             asked = [send(client, receiver.url), send(client, receiver.url), send(client, url_of(listener))]

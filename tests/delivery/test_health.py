@@ -331,9 +331,9 @@ async def test_a_dead_endpoint_holds_few_connections_and_its_schedule_is_kept(db
                 await asyncio.sleep(0.01)
             await asyncio.sleep(1.2)
             [queue] = path.delivery.queues.all()
-            under_way = len(queue.in_flight)
+            in_flight = len(queue.in_flight)
 
-    assert under_way <= 4
+    assert in_flight <= 4
 
 
 async def test_a_few_messages_to_a_dead_endpoint_are_tried_when_the_schedule_says(db: Database) -> None:

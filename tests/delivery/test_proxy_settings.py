@@ -66,7 +66,7 @@ def test_an_exception_that_is_no_subnet_stops_the_start() -> None:
     ],
 )
 def test_the_settings_are_shown_without_credentials(url: str | None, shown: str) -> None:
-    assert shown == Settings(proxy_addr=url).shown()["proxy_addr"]
+    assert shown == Settings(proxy_addr=url).masked()["proxy_addr"]
 
 
 async def test_messages_go_out_through_the_proxy(sqlite_url: str) -> None:

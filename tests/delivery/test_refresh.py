@@ -13,7 +13,7 @@ from tidings.model.signature import KeyRing, generate
 
 class _Sending:
     def cancel(self) -> None:
-        """Nothing is under way."""
+        """Nothing is in flight."""
 
 
 def receiver(name: str) -> Receiver:
@@ -62,7 +62,7 @@ class World:
         self.claim_requests += 1
 
 
-async def test_what_waits_is_handed_back_and_what_is_under_way_goes_on() -> None:
+async def test_what_waits_is_handed_back_and_sends_in_flight_go_on() -> None:
     world = World()
     changed, other = receiver("ep_1"), receiver("ep_2")
     at = world.clock.monotonic()

@@ -16,7 +16,7 @@ import live
 SECRETS = ["whsec_" + letter * 32 for letter in "abc"]
 PAIR = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
 WAITING = 40
-"""More than an endpoint has under way at once: the rest waits in memory."""
+"""More than an endpoint has in flight at once: the rest waits in memory."""
 
 
 class Door(ThreadingHTTPServer):
@@ -86,7 +86,7 @@ def _send(server: live.Live, path: str) -> None:
 
 
 def _waiting(server: live.Live, door: Door, path: str) -> None:
-    """Send more than can be under way, and wait until the door is full."""
+    """Send more than can be in flight, and wait until the door is full."""
     for _ in range(WAITING):
         _send(server, path)
     until(lambda: len(door.seen) == 4)

@@ -127,7 +127,7 @@ class DeliveryStateMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def purge(self, data: st.DataObject) -> None:
         key, lease = self._settled(data)
-        dropped = self._write(lambda tx: deliveries.drop(tx, [SettledDelivery(*key, lease)]))
+        dropped = self._write(lambda tx: deliveries.discard(tx, [SettledDelivery(*key, lease)]))
         mine = key in self.model and self.model[key].lease == lease
         assert dropped == int(mine)
         if mine:
@@ -156,14 +156,14 @@ class DeliveryStateMachine(RuleBasedStateMachine):
     def cancel(self, task: str) -> None:
         mine = {key for key, row in self.model.items() if row.task_id == task}
         taken = {key for key in mine if self.model[key].lease is None or self.model[key].again}
-        assert taken == set(self._write(lambda tx: deliveries.withdraw(tx, task, limit=100)))
+        assert taken == set(self._write(lambda tx: deliveries.cancel_of_task(tx, task, limit=100)))
         for key, row in list(self.model.items()):
-            self._change(key, rules.withdrawn(row, task))
+            self._change(key, rules.canceled(row, task))
 
     @rule(endpoint=st.sampled_from(["ep_0", "ep_1"]))
     def disable(self, endpoint: str) -> None:
         gone = [key for key, row in self.model.items() if key[1] == endpoint and row.lease is None]
-        assert len(gone) == self._write(lambda tx: deliveries.abandon(tx, endpoint, limit=100))
+        assert len(gone) == self._write(lambda tx: deliveries.discard_waiting(tx, endpoint, limit=100))
         for key in gone:
             del self.model[key]
 
@@ -210,7 +210,7 @@ def test_every_order_of_events_ends_in_what_the_rules_say(database_url: str) -> 
 
 
 @pytest.mark.parametrize(
-    "statement", ["_END_DELIVERED", "_END_FAILED", "_MOVE_FAILED", "_RETURN", "_DROP"], ids=str.lower
+    "statement", ["_END_DELIVERED", "_END_FAILED", "_MOVE_FAILED", "_RETURN", "_DISCARD"], ids=str.lower
 )
 def test_without_the_lease_number_the_machine_goes_red(
     sqlite_url: str, statement: str, monkeypatch: pytest.MonkeyPatch

@@ -179,7 +179,7 @@ async def test_only_the_window_counts(env: Environment) -> None:
 
 
 async def test_the_attempts_it_causes_lie_behind_its_range(env: Environment) -> None:
-    """A message whose re-sending fails while the task is under way does not come round again."""
+    """A message whose re-sending fails while the task is in progress does not come round again."""
     failed, _ = _suffer(env.seed, 60, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
     async with env.working(replace(QUICK, chunk_rows=10, backlog=20)):
@@ -287,7 +287,7 @@ async def test_a_backlog_holds_the_task_up_until_half_of_it_is_gone(env: Environ
     assert ended.counters == {"messagesSent": 100}
 
 
-async def test_a_cancel_stops_it_and_withdraws_what_is_not_sent_yet(env: Environment) -> None:
+async def test_a_cancel_stops_it_and_cancels_the_deliveries_not_in_flight(env: Environment) -> None:
     _suffer(env.seed, 100, HOUR, HOUR, schedule=True)
     await env.seed.write(env.db)
     scheduled = await rows(env.db, "SELECT msg_id, due_at FROM delivery ORDER BY msg_id")

@@ -53,7 +53,7 @@ class EndpointSecretRotateIn(In, kw_only=True):
 
 async def get(call: Call[Query, Nothing]) -> Answer:
     """Return the key with which a receiver verifies signatures: of an Ed25519 pair, the public key."""
-    key = await signing.shown(call.context.services, call.app, call.path["endpoint_id"])
+    key = await signing.secret_of(call.context.services, call.app, call.path["endpoint_id"])
     return answer(200, EndpointSecretOut(key=key))
 
 

@@ -2,7 +2,7 @@
 """The HTTP protocol of the server, with a short way for the hot route.
 
 A request that creates a message and has nothing odd about it (a content length within bounds, no expectations, no
-header twice, nothing else under way on its connection) is answered from here: no ASGI scope, no task, and its answer in
+header twice, alone on its connection) is answered from here: no ASGI scope, no task, and its answer in
 one write, where the long way takes two system calls. Its caller is checked once its head is complete: of a request
 that is refused no body is kept. Everything else is `api.connection`'s.
 """

@@ -51,7 +51,7 @@ def show_config(*, db: DatabaseUrl = None, config: ConfigFile = None) -> None:
     """Print each setting, its value (secrets masked) and where it came from; and variables that have no effect."""
     settings = load(file=config, db_dsn=db)
     where = origins(file=config, db_dsn=db)
-    for name, value in settings.shown().items():
+    for name, value in settings.masked().items():
         typer.echo(f"{name} = {value}  ({where[name]})")
     for variable, why in without_effect().items():
         typer.echo(f"{variable} has no effect: {why}", err=True)

@@ -99,8 +99,8 @@ async def delete(services: Services, app: App, ref: str) -> None:
             await apps.touch(tx, app.id, now)
             endpoint = await endpoints.get(tx, app.id, ref)
             await endpoints.delete(tx, endpoint.id, now)
-            await tell(tx, services, app, endpoint, operational.ENDPOINT_DELETED)
-            look_anew(tx, services, endpoint)
+            await notify(tx, services, app, endpoint, operational.ENDPOINT_DELETED)
+            refresh_after_commit(tx, services, endpoint)
 
     await retried(work)
 
@@ -117,7 +117,7 @@ async def set_headers(
             endpoint = await endpoints.get(tx, app.id, ref)
             before = _opened(services, await endpoints.headers(tx, app.id, ref))
             await endpoints.set_headers(tx, endpoint.id, services.vault.packed_headers(edit(before)), now)
-            look_anew(tx, services, endpoint)
+            refresh_after_commit(tx, services, endpoint)
 
     await retried(work)
 
@@ -150,7 +150,7 @@ async def _add(tx: Write, services: Services, app: App, draft: EndpointDraft, no
     if endpoint.disabled:
         await health.note_disabled(tx, endpoint.id, now)
         endpoint = replace(endpoint, record=replace(endpoint.record, disabled_at=now))
-    await tell(tx, services, app, endpoint, operational.ENDPOINT_CREATED)
+    await notify(tx, services, app, endpoint, operational.ENDPOINT_CREATED)
     tx.after_commit(lambda: services.wake.routing(app.id))
     return endpoint
 
@@ -160,33 +160,33 @@ async def _rewrite(tx: Write, services: Services, app: App, before: Endpoint, ed
     [edited] = await health.with_recent(tx, [edited], services.now())
     endpoint = replace(edited, updated_at=services.now())
     await endpoints.change(tx, endpoint)
-    await tell(tx, services, app, endpoint, operational.ENDPOINT_UPDATED)
+    await notify(tx, services, app, endpoint, operational.ENDPOINT_UPDATED)
     if endpoint.disabled and not before.disabled:
         await health.note_disabled(tx, endpoint.id, endpoint.updated_at)
         endpoint = replace(endpoint, record=replace(endpoint.record, disabled_at=endpoint.updated_at))
-        await tell(tx, services, app, endpoint, operational.ENDPOINT_DISABLED, failSince=None, trigger="manual")
+        await notify(tx, services, app, endpoint, operational.ENDPOINT_DISABLED, failSince=None, trigger="manual")
     if before.disabled and not endpoint.disabled:
         await health.reset(tx, endpoint.id)
-        await tell(tx, services, app, endpoint, operational.ENDPOINT_ENABLED)
+        await notify(tx, services, app, endpoint, operational.ENDPOINT_ENABLED)
         endpoint = replace(endpoint, record=NO_FAILURES)
     if endpoint.has_same_delivery_settings(before):
         tx.after_commit(lambda: services.wake.routing(app.id))
     else:
-        look_anew(tx, services, endpoint)
+        refresh_after_commit(tx, services, endpoint)
     return endpoint
 
 
-def look_anew(tx: Write, services: Services, endpoint: Endpoint) -> None:
-    """Have what this process holds of an endpoint looked at anew, once the write is there."""
+def refresh_after_commit(tx: Write, services: Services, endpoint: Endpoint) -> None:
+    """Refresh what this process has cached of an endpoint, once the transaction has committed."""
 
-    def anew() -> None:
+    def refresh() -> None:
         services.wake.routing(endpoint.app_id)
         services.wake.endpoints([endpoint.id])
 
-    tx.after_commit(anew)
+    tx.after_commit(refresh)
 
 
-async def tell(
+async def notify(
     tx: Write,
     services: Services,
     app: App,
@@ -194,7 +194,7 @@ async def tell(
     type_: str,
     **more: Any,  # noqa: ANN401 - JSON
 ) -> None:
-    """Have the organisation told of an endpoint."""
+    """Notify the organization of an event of an endpoint."""
     data = {"appId": app.id, "appUid": app.uid, "endpointId": endpoint.id, "endpointUid": endpoint.uid, **more}
     await operational.emit(tx, app.org_id, type_, data, services.now())
 

@@ -51,13 +51,13 @@ async def put(
     """Overwrite an event type, or make one if there is none."""
 
     async def work(tx: Write) -> UpsertedEventType:
-        wanted = _drafted(org_id, draft, services.now())
+        proposed = _drafted(org_id, draft, services.now())
         before = await event_types.held(tx, org_id, draft.name)
         if before is None:
-            if not await event_types.add(tx, wanted):
+            if not await event_types.add(tx, proposed):
                 raise Busy("another request has just made the event type")  # the next try overwrites it
-            return UpsertedEventType(wanted, is_new=True)
-        after = replace(wanted, created_at=before.created_at)
+            return UpsertedEventType(proposed, is_new=True)
+        after = replace(proposed, created_at=before.created_at)
         await event_types.change(tx, after)
         return UpsertedEventType(after, is_new=False)
 

@@ -123,8 +123,8 @@ async def _recover(services: Services, tx: Write, app: App, before: Endpoint, cr
     since = _since(services, before)
     if since is None:
         return None
-    wanted = tasks.Recovery(endpoint_ref=before.id, since=since, until=None, created_by=created_by)
-    return await tasks.begin_recovery(services, tx, app, before.id, wanted)
+    recovery = tasks.Recovery(endpoint_ref=before.id, since=since, until=None, created_by=created_by)
+    return await tasks.begin_recovery(services, tx, app, before.id, recovery)
 
 
 async def _replay(services: Services, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:

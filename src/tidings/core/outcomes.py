@@ -34,8 +34,8 @@ async def result(read: Read, task: Task, *, most: int = LISTED_AT_MOST) -> dict[
 
 
 async def _results(read: Read, tasks: Sequence[Task], *, most: int) -> dict[str, dict[str, Any]]:
-    wanted = [(task.id, outcome) for task in tasks for outcome in _listed(task)]
-    items = await task_items.first_of_each(read, wanted, limit=most + 1)
+    pairs = [(task.id, outcome) for task in tasks for outcome in _listed(task)]
+    items = await task_items.first_of_each(read, pairs, limit=most + 1)
     return {task.id: _result(task, items, most) for task in tasks}
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from tidings.core import operational
-from tidings.core.endpoints import look_anew, tell
+from tidings.core.endpoints import notify, refresh_after_commit
 from tidings.core.idempotency import Answer
 from tidings.core.services import Services
 from tidings.errors import unavailable
@@ -74,7 +74,7 @@ async def _seal(db: Database, vault: Vault, found: Sequence[StoredKeys]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """How a secret is wanted to be rotated."""
+    """A request to rotate a secret."""
 
     key: AnyKey | None
     """What signs from now on; None has a key made."""
@@ -82,7 +82,7 @@ class Rotation:
     """How long the one before signs beside it."""
 
 
-async def shown(services: Services, app: App, ref: str) -> str:
+async def secret_of(services: Services, app: App, ref: str) -> str:
     """Return what a receiver checks signatures with; of a pair of keys that is the public one."""
     async with services.db.read() as read:
         return _told(services, await endpoints.secret(read, app.id, ref))
@@ -92,7 +92,7 @@ async def rotate(
     services: Services,
     app: App,
     ref: str,
-    wanted: Rotation,
+    rotation: Rotation,
     *,
     idempotency_key: str | None,
     render: Callable[[str], Answer],
@@ -107,11 +107,11 @@ async def rotate(
         await apps.touch(tx, app.id, now)
         endpoint = await endpoints.get(tx, app.id, ref)
         current = await endpoints.secret(tx, app.id, ref)
-        kept = rotated(await endpoints.old(tx, endpoint.id), current, now, wanted.grace_seconds)
-        fresh = wanted.key or services.vault.fresh()
+        kept = rotated(await endpoints.old(tx, endpoint.id), current, now, rotation.grace_seconds)
+        fresh = rotation.key or services.vault.fresh()
         await endpoints.set_secrets(tx, endpoint.id, services.vault.packed(fresh), kept, now)
-        await tell(tx, services, app, endpoint, operational.ENDPOINT_UPDATED)
-        look_anew(tx, services, endpoint)
+        await notify(tx, services, app, endpoint, operational.ENDPOINT_UPDATED)
+        refresh_after_commit(tx, services, endpoint)
         return fresh
 
     kept = await services.idempotency.once(idempotency_key, work, lambda key: Answer(200, services.vault.packed(key)))

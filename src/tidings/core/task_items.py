@@ -17,7 +17,7 @@ async def page(
 ) -> Page[StoredItem]:
     """Return a page of the items of a task that the caller may see, by their keys."""
     await tasks.get(services, principal, task_id)
-    wanted = tuple(ItemOutcome) if outcome is None else (outcome,)
+    outcomes = tuple(ItemOutcome) if outcome is None else (outcome,)
     async with services.db.read() as read:
-        found = await task_outcomes.page(read, task_id, cursor.window(), wanted)
+        found = await task_outcomes.page(read, task_id, cursor.window(), outcomes)
     return cursor.page(found, lambda item: item.key)

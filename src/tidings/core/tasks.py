@@ -31,8 +31,8 @@ from tidings.storage.database import Dialect, Read, Write, retried
 CANCELLED: Final = Failure("cancelled", "The task was cancelled.")
 
 WITHDRAWN: Final = "withdrawn"
-"""Counts what a cancelled task had asked to be sent, and was not."""
-_WITHDRAWN_AT_ONCE: Final = 500
+"""Counter of the deliveries that were canceled with their task."""
+_CANCELED_AT_ONCE: Final = 500
 
 
 async def start(services: Services, tx: Write, new: NewTask) -> Task:
@@ -59,29 +59,29 @@ class Recovery:
 
 
 async def recover(
-    services: Services, app: App, wanted: Recovery, *, idempotency_key: str | None, render: Callable[[Task], Answer]
+    services: Services, app: App, request: Recovery, *, idempotency_key: str | None, render: Callable[[Task], Answer]
 ) -> Answer:
     """Start sending again what failed for an endpoint."""
 
     async def work(tx: Write) -> Task:
-        endpoint = await receiving(tx, app, wanted.endpoint_ref, force=wanted.force)
-        return await begin_recovery(services, tx, app, endpoint.id, wanted)
+        endpoint = await receiving(tx, app, request.endpoint_ref, force=request.force)
+        return await begin_recovery(services, tx, app, endpoint.id, request)
 
     return await services.idempotency.once(idempotency_key, work, render)
 
 
-async def begin_recovery(services: Services, tx: Write, app: App, endpoint_id: EndpointId, wanted: Recovery) -> Task:
+async def begin_recovery(services: Services, tx: Write, app: App, endpoint_id: EndpointId, request: Recovery) -> Task:
     """Start sending again what failed for an endpoint that is found and enabled."""
     args = RecoverArgs(
         endpoint_id=endpoint_id,
-        since=wanted.since,
-        until=checked_until(wanted.since, wanted.until, services.clock.now()),
+        since=request.since,
+        until=checked_until(request.since, request.until, services.clock.now()),
         # On PostgreSQL an older transaction may still commit a smaller id: the task reads the mark itself.
         high_water_mark=await recovery.high_water_mark(tx, endpoint_id) if tx.dialect is Dialect.SQLITE else None,
-        force=wanted.force,
+        force=request.force,
     )
-    new = of_endpoint(RECOVER, app, endpoint_id, wanted.created_by, args)
-    return await start(services, tx, paced(new, wanted.rate_limit))
+    new = of_endpoint(RECOVER, app, endpoint_id, request.created_by, args)
+    return await start(services, tx, paced(new, request.rate_limit))
 
 
 async def receiving(read: Read, app: App, ref: str, *, force: bool) -> Endpoint:
@@ -169,10 +169,10 @@ async def retry(services: Services, principal: Principal, task_id: str) -> Task:
 
 
 async def cancel(services: Services, principal: Principal, task_id: str) -> Task:
-    """End a task at once, and take back what it asked for and nobody has sent yet.
+    """Cancel a task at once, and cancel the deliveries it scheduled that are not in flight.
 
-    The task is over when the first transaction has committed. The withdrawal goes on in transactions of bounded size;
-    if the process dies in the middle, cancelling the cancelled task does the rest.
+    The task is over when the first transaction has committed. Its deliveries are canceled in bounded
+    transactions; if the process dies in between, canceling the task again cancels the rest.
     """
 
     async def work(tx: Write, task: Task) -> Task | None:
@@ -182,20 +182,20 @@ async def cancel(services: Services, principal: Principal, task_id: str) -> Task
         return cancelled
 
     await _command(services, principal, task_id, Command.CANCEL, work)
-    while await retried(lambda: _withdraw(services, task_id)):
+    while await retried(lambda: _cancel_deliveries(services, task_id)):
         pass
     return await get(services, principal, task_id)
 
 
-async def _withdraw(services: Services, task_id: str) -> bool:
-    """Take back some deliveries and count them; tell whether there may be more."""
+async def _cancel_deliveries(services: Services, task_id: str) -> bool:
+    """Cancel some deliveries and count them; return whether there may be more."""
     async with services.db.write() as tx:
         await tasks.hold(tx, task_id)
-        withdrawn = await deliveries.withdraw(tx, task_id, limit=_WITHDRAWN_AT_ONCE)
-        if withdrawn:
-            await task_outcomes.note_withdrawn(tx, task_id, withdrawn)
-            await tasks.count_more(tx, task_id, WITHDRAWN, len(withdrawn))
-    return bool(withdrawn)
+        canceled = await deliveries.cancel_of_task(tx, task_id, limit=_CANCELED_AT_ONCE)
+        if canceled:
+            await task_outcomes.note_canceled(tx, task_id, canceled)
+            await tasks.count_more(tx, task_id, WITHDRAWN, len(canceled))
+    return bool(canceled)
 
 
 async def _command(

@@ -315,7 +315,7 @@ class Resolver:
         return self._keep(host, self._judge([literal], until=float("inf"))).unwrap()
 
     async def resolve(self, host: str) -> tuple[str, ...]:
-        """Return the addresses to dial, best first. Raises AddressError. One lookup per host is under way at a time."""
+        """Return the addresses to dial, best first. Raises AddressError. One lookup per host is in flight at a time."""
         known = self.known(host)
         if known is not None:
             return known
@@ -326,7 +326,7 @@ class Resolver:
         return (await asyncio.shield(flight)).unwrap()  # whoever gives up must not take the others down
 
     async def close(self) -> None:
-        """Give up the lookups that are under way."""
+        """Give up the lookups that are in flight."""
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()

@@ -25,7 +25,7 @@ class MemoryLimits:
     """How much may be in memory and for how long."""
 
     concurrency: int
-    """Sends under way to one endpoint."""
+    """Sends in flight to one endpoint."""
     memory: int
     """Deliveries in memory, of all endpoints."""
     max_wait: float
@@ -169,5 +169,5 @@ def fair_shares(rooms: Sequence[tuple[str, int]], most: int) -> list[tuple[str, 
     return found
 
 
-def _room(wanted: tuple[str, int]) -> int:
-    return wanted[1]
+def _room(entry: tuple[str, int]) -> int:
+    return entry[1]

@@ -66,11 +66,11 @@ class _Claimed:
 
     sends: list[Send]
     paced: list[tuple[Send, Window]]
-    dropped: list[Send]
+    discarded: list[Send]
     drained: list[str]
     spilled: list[str]
     only_replays: list[str]
-    gone: list[str]
+    unavailable: list[str]
     more: bool
 
 
@@ -78,7 +78,7 @@ class _Claimed:
 class _Plan:
     """How much one pass may take."""
 
-    wanted: list[tuple[str, int]]
+    allocations: list[tuple[str, int]]
     """Rows of which endpoints."""
     total: int
     """Rows in all, reserved until they are in memory, as are the bytes of payloads."""
@@ -202,14 +202,14 @@ class Claimer:
             self._queues.budget.add(send)
         if claimed.paced:
             self._pacer.take(claimed.paced)
-        for send in claimed.dropped:
-            self._settler.add(SendResult(send, dropped=True))
+        for send in claimed.discarded:
+            self._settler.add(SendResult(send, discarded=True))
         for endpoint_id in claimed.drained:
             self._queues.end_backlog(endpoint_id)
         for endpoint_id in claimed.only_replays:
             self._queues.end_backlog(endpoint_id, has_replays=True)
         self._queues.spill(claimed.spilled)
-        for endpoint_id in claimed.gone:
+        for endpoint_id in claimed.unavailable:
             self._queues.remove(endpoint_id)
 
     async def _pass(self) -> _Claimed:
@@ -221,30 +221,30 @@ class Claimer:
                 expired = await deliveries.return_expired(tx, before=now, now=now, limit=_EXPIRED_BATCH)
                 found = await deliveries.due_endpoints(tx, now, after=self._after, limit=_ENDPOINTS)
                 self._after = found[-1][0] if len(found) == _ENDPOINTS else ""
-                receivers, gone, abandoned = await self._receivers(tx, found)
+                receivers, unavailable, has_discarded = await self._receivers(tx, found)
                 await self._planned(tx, receivers, plan)
                 rows, lease = await self._lease(tx, plan, now)
                 taken = Counter(row["endpoint_id"] for row in rows)
                 windows = {} if plan.limited is None else await self._throttle.close(tx, plan.limited, taken)
-                sends, dropped, large = await self._loaded(tx, plan, rows, receivers, lease, at)
+                sends, discarded, large = await self._loaded(tx, plan, rows, receivers, lease, at)
         finally:
             self._queues.budget.release(plan.total, plan.payload_bytes)
         count("deliveries.claimed", len(sends))
-        drained = [each for each, room in plan.wanted if taken[each] < room and each not in large]
+        drained = [each for each, room in plan.allocations if taken[each] < room and each not in large]
         unfinished = [each for each in receivers if each not in drained]
         self._large = (self._large - taken.keys()) | large
         self._wait_for([receivers[each] for each in unfinished], plan.limited, large)
         # Who got as much as there was room for asks again when there is more of it: the queue sees to that.
-        more = bool(expired) or abandoned or self._after != "" or (plan.is_cut and bool(rows))
+        more = bool(expired) or has_discarded or self._after != "" or (plan.is_cut and bool(rows))
         plain, paced = split(sends, windows)
         live = Counter(row["endpoint_id"] for row in rows if row["lane"] == Lane.LIVE)
-        rooms = dict(plan.wanted)
+        rooms = dict(plan.allocations)
         waiting = {each for each, _, is_live in found if is_live and live[each] >= rooms.get(each, 0)} | large
         only_replays, spilled = (
             [each for each in unfinished if each not in waiting],
             [each for each in unfinished if each in waiting],
         )
-        return _Claimed(plain, paced, dropped, drained, spilled, only_replays, gone, more)
+        return _Claimed(plain, paced, discarded, drained, spilled, only_replays, unavailable, more)
 
     async def _planned(self, tx: Write, receivers: Mapping[str, Receiver], plan: _Plan) -> None:
         """Plan how many rows of which endpoints there is room for, and what limits say to that; reserve the room."""
@@ -254,9 +254,9 @@ class Claimer:
         looked_at = [each for each in receivers.values() if each.id not in self._put_off]
         most = self._queues.budget.free
         rooms = [(each.id, room) for each in looked_at if not each.limits and (room := self._room(each.id))]
-        plan.wanted = self._shared(rooms)
-        taken = sum(n for _, n in plan.wanted)
-        if len(plan.wanted) < len(rooms) or taken < sum(n for _, n in rooms):
+        plan.allocations = self._shared(rooms)
+        taken = sum(n for _, n in plan.allocations)
+        if len(plan.allocations) < len(rooms) or taken < sum(n for _, n in rooms):
             plan.is_cut = taken >= _PASS
             if not plan.is_cut:
                 self._queues.note_memory_full()
@@ -264,20 +264,20 @@ class Claimer:
                     self.due_at(self._clock.now() + int(_PUT_OFF_SECONDS * SECOND))
         paced = [(each, n) for each in looked_at if each.limits and (n := self._paced_room(each, taken))]
         # A replay has its place where live rows take all of a room; rooms of endpoints with a limit may overlap.
-        plan.total = max(0, min(most, taken + sum(_least(n) for _, n in plan.wanted) + sum(n for _, n in paced)))
+        plan.total = max(0, min(most, taken + sum(_least(n) for _, n in plan.allocations) + sum(n for _, n in paced)))
         self._queues.budget.reserved += plan.total
         if not paced:
             return
         random.shuffle(paced)  # whoever shares the limit of an application with others is not always the first
         plan.limited = await self._throttle.open(tx, paced)
-        plan.wanted += [(each.id, n) for each, _ in paced if (n := plan.limited.may_take(each.id))]
+        plan.allocations += [(each.id, n) for each, _ in paced if (n := plan.limited.may_take(each.id))]
 
     def _shared(self, rooms: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         """Divide what memory has left, and one pass takes, and what is left of it for endpoints that do not answer."""
         others = [each for each in rooms if not self._queues.answers(each[0])]
-        wanted = [each for each in rooms if self._queues.answers(each[0])]
-        wanted += fair_shares(others, self._queues.capacity_for_unanswered)
-        return fair_shares(wanted, min(self._queues.budget.free, _PASS))
+        allocations = [each for each in rooms if self._queues.answers(each[0])]
+        allocations += fair_shares(others, self._queues.capacity_for_unanswered)
+        return fair_shares(allocations, min(self._queues.budget.free, _PASS))
 
     def _room(self, endpoint_id: str) -> int:
         """Return how many rows of an endpoint fit: few where the last ones were too large for what memory had left."""
@@ -313,8 +313,8 @@ class Claimer:
     ) -> tuple[dict[str, Receiver], list[str], bool]:
         """Return who can be sent to and who cannot; what waits for those is removed, a chunk at a time."""
         receivers = {}
-        gone: list[str] = []
-        abandoned = 0
+        unavailable: list[str] = []
+        discarded = 0
         for endpoint_id, app_id, _ in found:
             try:
                 receiver = await self._routing.receiver(endpoint_id, app_id, tx)
@@ -324,12 +324,12 @@ class Claimer:
                 failure(f"reading endpoint {endpoint_id}", error)
                 continue
             if receiver is None:
-                gone.append(endpoint_id)
-                abandoned += await deliveries.abandon(tx, endpoint_id, limit=_BATCH)
+                unavailable.append(endpoint_id)
+                discarded += await deliveries.discard_waiting(tx, endpoint_id, limit=_BATCH)
             else:
                 receivers[endpoint_id] = receiver
-        count("deliveries.abandoned", abandoned)
-        return receivers, gone, abandoned > 0
+        count("deliveries.discarded", discarded)
+        return receivers, unavailable, discarded > 0
 
     async def _lease(self, tx: Write, plan: _Plan, now: int) -> tuple[list[Row], int]:
         """Lease live rows first; the replay lane gets what is left of each room, and never nothing.
@@ -354,23 +354,23 @@ class Claimer:
             taken.update(row["endpoint_id"] for row in claimed)
             rows.extend(sorted(claimed, key=_order))
 
-        await claim(Lane.REPLAY, [(each, _share(room)) for each, room in plan.wanted if each in limited])
-        await claim(Lane.LIVE, [(each, room - taken[each]) for each, room in plan.wanted])
-        least = {each: 0 if each in limited else _least(room) for each, room in plan.wanted}
-        await claim(Lane.REPLAY, [(each, max(room - taken[each], least[each])) for each, room in plan.wanted])
+        await claim(Lane.REPLAY, [(each, _share(room)) for each, room in plan.allocations if each in limited])
+        await claim(Lane.LIVE, [(each, room - taken[each]) for each, room in plan.allocations])
+        least = {each: 0 if each in limited else _least(room) for each, room in plan.allocations}
+        await claim(Lane.REPLAY, [(each, max(room - taken[each], least[each])) for each, room in plan.allocations])
         return rows, lease
 
     async def _loaded(
         self, tx: Write, plan: _Plan, rows: list[Row], receivers: dict[str, Receiver], lease: int, at: float
     ) -> tuple[list[Send], list[Send], set[str]]:
-        """Join claimed rows with their payloads; a message whose payload is gone can never be sent.
+        """Join claimed rows with their payloads; a message whose payload is deleted can never be sent.
 
         Rows whose payload finds no memory are handed back as they were; their endpoints are returned.
         """
         payloads = await payloads_of(tx, self._queues.budget, rows, receivers)
         plan.payload_bytes = payloads.reserved
         sends: list[Send] = []
-        dropped: list[Send] = []
+        discarded: list[Send] = []
         back: list[SettledDelivery] = []
         for row in rows:
             msg_id, endpoint_id = row["msg_id"], row["endpoint_id"]
@@ -389,10 +389,10 @@ class Claimer:
                 row["retry_at"],
                 row["task_id"],
             )
-            (dropped if payload is None else sends).append(send)
+            (discarded if payload is None else sends).append(send)
         if back:
             await deliveries.hand_back(tx, back, 0)
-        return sends, dropped, {each.endpoint_id for each in back}
+        return sends, discarded, {each.endpoint_id for each in back}
 
 
 def _least(room: int) -> int:

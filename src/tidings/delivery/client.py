@@ -93,7 +93,7 @@ class Client:
 
     @property
     def is_armed(self) -> bool:
-        """Whether a timer is set; one that has nothing under way and nothing open sets none."""
+        """Whether a timer is set; one that has nothing in flight and nothing open sets none."""
         return self._wheel.is_armed
 
     def send(
@@ -119,7 +119,7 @@ class Client:
         return sending
 
     async def close(self) -> None:
-        """Drop what is under way, whose `done` is never called, and close all sockets."""
+        """Drop the requests in flight, whose `done` is never called, and close all sockets."""
         self._is_closed = True
         for pool in list(self._pools.values()):
             pool.drop_waiting()

@@ -81,7 +81,7 @@ class Dialer(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Give up the connects in progress."""
         ...
 
 

@@ -89,7 +89,7 @@ class NameServer:
             began = monotonic()
             found = [] if self._is_closed else self._found(job.host)
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for this any more
-                job.answer.get_loop().call_soon_threadsafe(self._tell, job, found, monotonic() - began)
+                job.answer.get_loop().call_soon_threadsafe(self._report, job, found, monotonic() - began)
 
     def _found(self, host: str) -> list[str] | Exception:
         try:
@@ -97,7 +97,7 @@ class NameServer:
         except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
             return error
 
-    def _tell(self, job: _Job, found: list[str] | Exception, seconds: float) -> None:
+    def _report(self, job: _Job, found: list[str] | Exception, seconds: float) -> None:
         job.lane.open_jobs -= 1
         self._slow_names.pop(job.host, None)
         if seconds >= SLOW_SECONDS:

@@ -71,7 +71,7 @@ def health_event_kinds(
 
 
 def is_delivered(status: int) -> bool:
-    """Tell whether an HTTP status means that the receiver took the message; 0 is no answer at all."""
+    """Return whether an HTTP status means that the receiver accepted the message; 0 means no answer."""
     return 200 <= status <= 299  # noqa: PLR2004 - the class of success, RFC 9110 section 15.3
 
 
@@ -97,9 +97,9 @@ def next_wait_ms(schedule: Sequence[int], attempts: int, refusal: RetryHint, *, 
     wait: float = schedule[attempts]
     if refusal.timed_out:
         wait = max(wait, OVERLOAD_WAIT_SECONDS)
-    asked = None if refusal.retry_after is None else retry_after_seconds(refusal.retry_after, now=now)
-    if asked is not None:
-        wait = min(max(asked, wait), 2 * wait)
+    requested = None if refusal.retry_after is None else retry_after_seconds(refusal.retry_after, now=now)
+    if requested is not None:
+        wait = min(max(requested, wait), 2 * wait)
     return round(wait * SECOND * (1 - JITTER + 2 * JITTER * chance))
 
 

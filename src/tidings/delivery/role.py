@@ -119,7 +119,7 @@ class DeliveryRole:
         )
 
     def oldest_attempt(self) -> int | None:
-        """Return when the oldest attempt began that is under way or not written yet, to a step of ids at least."""
+        """Return when the oldest attempt began that is in flight or not written yet, to a step of ids at least."""
         started, unwritten = self.queues.oldest_start(), self.settler.oldest_attempt()
         found = [] if unwritten is None else [timestamp_of(unwritten)]
         if started is not None:
@@ -134,8 +134,8 @@ class DeliveryRole:
 
     def look(self, endpoint_ids: Iterable[str]) -> None:
         """Claim what somebody asked to be sent to endpoints, as soon as there is room: live deliveries go before it."""
-        if wanting := [each for each in endpoint_ids if not self.queues.note_replay_backlog(each)]:
-            self.claimer.wake_for(wanting)
+        if unfilled := [each for each in endpoint_ids if not self.queues.note_replay_backlog(each)]:
+            self.claimer.wake_for(unfilled)
 
     def refresh(self, endpoint_ids: Iterable[str]) -> None:
         """Hand back what waits for endpoints that are sent to otherwise now, or no more: a claim finds it again."""
@@ -157,7 +157,7 @@ class DeliveryRole:
         self._unpaced(self.pacer.close())
 
     async def stop(self, *, grace: float) -> None:
-        """Give sends under way `grace` seconds to end, settle them, and hand back the rest."""
+        """Give sends in flight `grace` seconds to end, settle them, and hand back the rest."""
         self.quiet()
         await self.queues.wait_empty(grace)
         self._unsent(self.queues.cancel_all())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""HealthEvent and send one delivery, and turn the reply into a result to settle."""
+"""Sign and send one delivery, and turn the reply into a result to settle."""
 
 import asyncio
 import random

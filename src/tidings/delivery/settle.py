@@ -34,13 +34,13 @@ _LINGER_SECONDS: Final = 0.005
 
 @dataclass(slots=True, eq=False)
 class SendResult:
-    """The result of one send. Without an attempt it was not made; `dropped` says whether it never will be."""
+    """The result of one send. Without an attempt it was not made; `discarded` says whether it never will be."""
 
     send: Send
     attempt: AttemptRow | None = None
     delivered: bool = False
     next_at: int | None = None
-    dropped: bool = False
+    discarded: bool = False
     aborted: bool = False
     """Whether the receiver wants no other attempt, whatever was scheduled."""
     unanswered: bool = False
@@ -178,7 +178,7 @@ class SettleBatcher:
         delivered = sum(outcome.delivered for outcome in batch)
         count("deliveries.delivered", delivered)
         count("deliveries.failed", sum(outcome.attempt is not None for outcome in batch) - delivered)
-        self._tell(batch, now)
+        self._notify_due(batch, now)
         if due:
             self._resend(due)
 
@@ -194,7 +194,7 @@ class SettleBatcher:
                 due.update(each.endpoint_id for each in delivered)
             again = [each.pair for each in batch if each.delivered and each.send.manual]
             if again:
-                await settlement.make_good(tx, again)
+                await settlement.note_delivered(tx, again)
         events = self._health_events(batch)
         if events:
             await self._health.write(tx, events, now)
@@ -211,7 +211,7 @@ class SettleBatcher:
             events += [HealthEvent(HealthEventKind.SUCCEEDED, receiver) for receiver in works]
         return events
 
-    def _tell(self, batch: list[SendResult], now: int) -> None:
+    def _notify_due(self, batch: list[SendResult], now: int) -> None:
         """Tell the claimer when the first of what was re-armed is due; what was handed back is due now."""
         timestamps = []
         for outcome in batch:
@@ -235,15 +235,15 @@ async def _write_undelivered(tx: Write, batch: list[SendResult], now: int) -> se
     due: set[str] = set()
     aborted = [each.settled() for each in batch if each.aborted]
     if aborted:
-        await deliveries.forget_schedule(tx, aborted)
+        await deliveries.end_retry_schedule(tx, aborted)
     failed = [each.settled() for each in batch if each.attempt is not None and not each.delivered]
     if failed and await deliveries.settle_failed(tx, failed, now):
         due.update(each.endpoint_id for each in failed)
-    returned = [each.settled() for each in batch if each.attempt is None and not each.dropped]
+    returned = [each.settled() for each in batch if each.attempt is None and not each.discarded]
     if returned:
         await deliveries.hand_back(tx, returned, now)
-    dropped = [each.settled() for each in batch if each.dropped]
-    if dropped:
-        await deliveries.drop(tx, dropped)
-        await settlement.give_up(tx, [each.pair for each in batch if each.dropped])
+    discarded = [each.settled() for each in batch if each.discarded]
+    if discarded:
+        await deliveries.discard(tx, discarded)
+        await settlement.end_retries(tx, [each.pair for each in batch if each.discarded])
     return due

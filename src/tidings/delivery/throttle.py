@@ -46,7 +46,7 @@ _NEVER: Final = Window(0.0, 0.0)
 class Round:
     """What the limits let one claim take."""
 
-    wants: list[tuple[Receiver, TokenRequest]]
+    token_requests: list[tuple[Receiver, TokenRequest]]
     held: dict[str, ThrottleRow]
     now: int
     before: float
@@ -75,28 +75,28 @@ class Throttle:
         # Where one process owns the database, its wall time is read once: it never jumps while the process lives.
         self._anchor = clock.now() * (SECOND_US // SECOND) - round(clock.monotonic() * SECOND_US)
 
-    async def open(self, tx: Write, wanted: Sequence[tuple[Receiver, int]]) -> Round:
+    async def open(self, tx: Write, requests: Sequence[tuple[Receiver, int]]) -> Round:
         """Hold the limits of endpoints until the transaction ends, and find what they allow."""
-        keys = sorted({limit.key for receiver, _ in wanted for limit in receiver.limits})
+        keys = sorted({limit.key for receiver, _ in requests for limit in receiver.limits})
         held = await throttles.hold(tx, keys)
         before = self._clock.monotonic()
         now = await throttles.shared_now(tx)
         after = self._clock.monotonic()
         now = self._anchor + round(after * SECOND_US) if now is None else now
-        wants = [(receiver, TokenRequest(receiver.limits, most)) for receiver, most in wanted]
-        found, _ = allocate([want for _, want in wants], {key: each.tat for key, each in held.items()}, now)
+        token_requests = [(receiver, TokenRequest(receiver.limits, most)) for receiver, most in requests]
+        found, _ = allocate([want for _, want in token_requests], {key: each.tat for key, each in held.items()}, now)
         allotted: dict[str, TokenAllocation] = {
-            receiver.id: each for (receiver, _), each in zip(wants, found, strict=True)
+            receiver.id: each for (receiver, _), each in zip(token_requests, found, strict=True)
         }
-        return Round(wants, held, now, before, after, allotted)
+        return Round(token_requests, held, now, before, after, allotted)
 
     async def close(self, tx: Write, opened: Round, taken: Counter[str]) -> dict[str, list[Window]]:
         """Pay for what was claimed; return by endpoint when each delivery may be sent."""
-        spent = [TokenRequest(want.limits, taken[receiver.id]) for receiver, want in opened.wants]
+        spent = [TokenRequest(want.limits, taken[receiver.id]) for receiver, want in opened.token_requests]
         found, tats = allocate(spent, {key: each.tat for key, each in opened.held.items()}, opened.now)
         short = {
             each.short
-            for receiver, _ in opened.wants
+            for receiver, _ in opened.token_requests
             if (each := opened.allotted[receiver.id]).short is not None and taken[receiver.id] == len(each.slots)
         }
         paid = {limit.key for want in spent if want.count for limit in want.limits}
@@ -108,7 +108,7 @@ class Throttle:
                 moved[key] = after
         if moved:
             await throttles.move(tx, moved)
-        pairs = zip(opened.wants, found, strict=True)
+        pairs = zip(opened.token_requests, found, strict=True)
         return {receiver.id: [_window(slot, opened) for slot in each.slots] for (receiver, _), each in pairs}
 
     def _limited_since(self, held: ThrottleRow, now: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 EVENT_ID_TAKEN: Final = "A message with this event id exists already."
-APPLICATION_DELETED: Final = "The application was deleted while the task was under way."
+APPLICATION_DELETED: Final = "The application was deleted while the task was in progress."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

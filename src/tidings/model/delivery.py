@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""What one (message, endpoint) still owes, and what each event makes of it.
+"""The states of an outstanding delivery, and the transitions between them.
 
-A delivery exists while there is something to send. It *waits* (no lease: to be sent at `due_at`) or it is *leased*
-(a process holds it in memory until `lease_until`). The lease is a random number, and everything that a process does
-with a leased delivery says that number: whoever lost it changes nothing.
+A delivery exists while the message has yet to be sent to the endpoint. It is *scheduled* (no lease: to be sent at
+`due_at`) or *leased* (a process holds it in memory until `lease_until`, to send it). The lease token is a random number
+that every change of a leased delivery names, so a process that lost the lease changes nothing.
 
 Two kinds of sends meet here. The *automatic* ones follow the retry schedule; `attempts` counts those made. A *manual*
 one (resend, recover, replay) is asked for in between: it goes first, is tried once, and leaves the schedule as it
 was: `retry_at` keeps the automatic timestamp meanwhile. If the delivery is leased when a manual send is asked for, the
-wish is noted in `again` and read when the send under way ends.
+request is noted in `again` and read when the send in flight ends.
 
 The stores do the same in SQL; a property test holds the two equal.
 """
@@ -25,7 +25,7 @@ class Lane(IntEnum):
 
 
 class Mode(IntEnum):
-    """How a manual send treats one that is under way."""
+    """How a manual send treats one that is in flight."""
 
     UNLESS_DELIVERED = 1
     ALWAYS = 2
@@ -101,8 +101,8 @@ def requested(row: Delivery | None, send: ResendRequest, now: int) -> Delivery:
     return replace(row, due_at=now, lane=send.lane, manual=True, retry_at=row.due_at, task_id=send.task_id)
 
 
-def withdrawn(row: Delivery, task_id: str) -> Delivery | None:
-    """Take back what a task asked for and nobody sends yet."""
+def canceled(row: Delivery, task_id: str) -> Delivery | None:
+    """Cancel a manual send that a task requested, unless it is in flight."""
     if row.task_id != task_id:
         return row
     if row.lease is not None:

@@ -12,7 +12,7 @@ diagram and the tests are made from that one table, so that none of them can kno
 Ownership is a number, the epoch. Whatever changes who may work on a task raises it, and whoever works says with every
 write which epoch it was given: no other guard is needed. A worker that was stopped for an hour, or believes an old
 clock, or was declared dead and is not, still writes nothing, because its number is old. That is also why a pause or a
-cancel takes effect at once: it raises the epoch, and a chunk under way has either committed before or will find that
+cancel takes effect at once: it raises the epoch, and a chunk in progress has either committed before or will find that
 the task is no longer its own. There is nothing in between, hence no `pausing` and no `cancelling` to get stuck in.
 
 A worker proves that it is alive by getting on. Each chunk of work ends in a checkpoint, in the same transaction as

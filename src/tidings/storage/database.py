@@ -64,7 +64,7 @@ class Unavailable(StorageError, Outage):
 
 
 class OutcomeUnknown(Unavailable):
-    """The connection was lost while COMMIT was under way."""
+    """The connection was lost while COMMIT was in progress."""
 
 
 class Busy(StorageError):
@@ -159,7 +159,7 @@ class Database(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what is under way and let go."""
+        """Finish what is in progress and let go."""
         ...
 
 

@@ -182,7 +182,7 @@ async def settle_delivered(tx: Write, sends: Sequence[SettledDelivery], now: int
     keys = sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends)
     left = len(keys) - await tx.bulk(_END_DELIVERED, keys)
     again = await tx.bulk(_AGAIN_DELIVERED, [(*key, now) for key in keys]) if left else 0
-    if again < left:  # a lease was lost, or a request was withdrawn between the two statements
+    if again < left:  # a lease was lost, or a request was canceled between the two statements
         await tx.bulk(_END_DELIVERED, keys)
     return again > 0
 
@@ -222,21 +222,21 @@ async def settle_failed(tx: Write, sends: Sequence[SettledDelivery], now: int) -
     for statement in (_END_FAILED, _MOVE_FAILED):
         left -= await tx.bulk(statement, rows) if left else 0
     again = await tx.bulk(_AGAIN_FAILED, rows) if left else 0
-    if again < left:  # a lease was lost, or a request was withdrawn between the statements
+    if again < left:  # a lease was lost, or a request was canceled between the statements
         await tx.bulk(_END_FAILED, rows)
         await tx.bulk(_MOVE_FAILED, rows)
     return again > 0
 
 
-_FORGET_SCHEDULE: Final = Sql(
+_END_RETRY_SCHEDULE: Final = Sql(
     sqlite=f"UPDATE delivery SET retry_at = NULL WHERE {_NAMED}",
     postgresql=f"UPDATE delivery SET retry_at = NULL FROM {_KEYS} AS t(m, e, l) WHERE {_JOINED}",
 )
 
 
-async def forget_schedule(tx: Write, sends: Sequence[SettledDelivery]) -> None:
-    """Give up the automatic attempts that leased manual sends go before; what is asked for meanwhile stays asked."""
-    await tx.bulk(_FORGET_SCHEDULE, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
+async def end_retry_schedule(tx: Write, sends: Sequence[SettledDelivery]) -> None:
+    """End the retry schedule behind leased manual sends; manual sends that are requested meanwhile still happen."""
+    await tx.bulk(_END_RETRY_SCHEDULE, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
 
 
 _RETURN_SET: Final = (
@@ -268,7 +268,7 @@ _RETURN_LEASED: Final = (
     " (SELECT msg_id, endpoint_id FROM delivery WHERE lease IS NOT NULL AND lease >= :first AND lease <= :last"
     " ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
 )
-_DROP: Final = Sql(
+_DISCARD: Final = Sql(
     sqlite=f"DELETE FROM delivery WHERE {_NAMED}",
     postgresql=f"DELETE FROM delivery USING {_KEYS} AS t(m, e, l) WHERE {_JOINED}",
 )
@@ -290,12 +290,12 @@ async def return_leased(tx: Write, *, first: int, last: int, now: int, limit: in
     return await tx.run(_RETURN_LEASED, first=first, last=last, now=now, limit=limit)
 
 
-async def drop(tx: Write, sends: Sequence[SettledDelivery]) -> int:
-    """End leased rows that can never be sent: the payload is gone, or the endpoint is."""
-    return await tx.bulk(_DROP, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
+async def discard(tx: Write, sends: Sequence[SettledDelivery]) -> int:
+    """Discard leased deliveries that can never be sent: the payload or the endpoint is deleted."""
+    return await tx.bulk(_DISCARD, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
 
 
-_ABANDON: Final = Sql(
+_DISCARD_WAITING: Final = Sql(
     sqlite=(
         "DELETE FROM delivery WHERE rowid IN (SELECT rowid FROM delivery"
         " WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
@@ -308,12 +308,12 @@ _ABANDON: Final = Sql(
 )
 
 
-async def abandon(tx: Write, endpoint_id: str, *, limit: int) -> int:
-    """End a chunk of the waiting rows of an endpoint that receives no more; return how many."""
-    gone = await tx.rows(_ABANDON, endpoint=endpoint_id, limit=limit)
-    if gone:
-        await settlement.give_up(tx, [(row[0], row[1]) for row in gone])
-    return len(gone)
+async def discard_waiting(tx: Write, endpoint_id: str, *, limit: int) -> int:
+    """Discard a chunk of the scheduled deliveries of a disabled or deleted endpoint; return how many."""
+    rows = await tx.rows(_DISCARD_WAITING, endpoint=endpoint_id, limit=limit)
+    if rows:
+        await settlement.end_retries(tx, [(row[0], row[1]) for row in rows])
+    return len(rows)
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -349,7 +349,7 @@ _ASKS: Final = {mode: _ask(mode) for mode in (1, 2)}
 
 
 async def send_again(tx: Write, sends: Sequence[ManualSend], now: int) -> None:
-    """Ask for manual sends: each goes before what its delivery waits for, and is tried once."""
+    """Schedule manual sends: each is due now, before the next automatic attempt, and is tried once."""
     for mode, statement in _ASKS.items():
         rows = sorted(
             (send.msg_id, send.endpoint_id, send.app_id, send.org_id, send.lane, now, send.task_id)
@@ -360,46 +360,46 @@ async def send_again(tx: Write, sends: Sequence[ManualSend], now: int) -> None:
             await tx.bulk(statement, rows)
 
 
-_WITHDRAW_LEASED: Final = (
+_CANCEL_LEASED: Final = (
     "UPDATE delivery SET again = 0, task_id = NULL WHERE task_id = :task AND lease IS NOT NULL AND again > 0"
     " RETURNING msg_id, endpoint_id"
 )
-_WITHDRAWN: Final = "task_id = :task AND lease IS NULL"
-_WITHDRAW_ENDED: Final = Sql(
+_OF_TASK: Final = "task_id = :task AND lease IS NULL"
+_CANCEL_ENDED: Final = Sql(
     sqlite=(
         "DELETE FROM delivery WHERE rowid IN (SELECT rowid FROM delivery"
-        f" WHERE {_WITHDRAWN} AND retry_at IS NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
+        f" WHERE {_OF_TASK} AND retry_at IS NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
     ),
     postgresql=(
         "DELETE FROM delivery WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
-        f" WHERE {_WITHDRAWN} AND retry_at IS NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+        f" WHERE {_OF_TASK} AND retry_at IS NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
         " RETURNING msg_id, endpoint_id"
     ),
 )
-_WITHDRAW_SET: Final = "due_at = retry_at, retry_at = NULL, manual = 0, lane = 0, task_id = NULL"
-_WITHDRAW_WAITING: Final = Sql(
+_CANCEL_SET: Final = "due_at = retry_at, retry_at = NULL, manual = 0, lane = 0, task_id = NULL"
+_CANCEL_WAITING: Final = Sql(
     sqlite=(
-        f"UPDATE delivery SET {_WITHDRAW_SET} WHERE rowid IN (SELECT rowid FROM delivery"
-        f" WHERE {_WITHDRAWN} AND retry_at IS NOT NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
+        f"UPDATE delivery SET {_CANCEL_SET} WHERE rowid IN (SELECT rowid FROM delivery"
+        f" WHERE {_OF_TASK} AND retry_at IS NOT NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
     ),
     postgresql=(
-        f"UPDATE delivery SET {_WITHDRAW_SET} WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
-        f" WHERE {_WITHDRAWN} AND retry_at IS NOT NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+        f"UPDATE delivery SET {_CANCEL_SET} WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
+        f" WHERE {_OF_TASK} AND retry_at IS NOT NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
         " RETURNING msg_id, endpoint_id"
     ),
 )
 
 
-async def withdraw(tx: Write, task_id: str, *, limit: int) -> list[tuple[str, str]]:
-    """Take back what a task asked for and nobody sends yet; return which sends (message, endpoint).
+async def cancel_of_task(tx: Write, task_id: str, *, limit: int) -> list[tuple[str, str]]:
+    """Cancel the sends that a task requested and that are not in flight; return them as (message, endpoint).
 
-    At most `limit` rows that wait for the task alone, and as many that wait for a retry too; and all that are to be
-    sent once more after a send under way, which are no more than a process holds in memory.
+    At most `limit` rows that only the task scheduled, and as many that also have a retry scheduled. Rows that are to be
+    sent once more after a send in flight are all canceled; they are no more than a process holds in memory.
     """
     taken = [
-        *await tx.rows(_WITHDRAW_LEASED, task=task_id),
-        *await tx.rows(_WITHDRAW_ENDED, task=task_id, limit=limit),
-        *await tx.rows(_WITHDRAW_WAITING, task=task_id, limit=limit),
+        *await tx.rows(_CANCEL_LEASED, task=task_id),
+        *await tx.rows(_CANCEL_ENDED, task=task_id, limit=limit),
+        *await tx.rows(_CANCEL_WAITING, task=task_id, limit=limit),
     ]
     return [(row[0], row[1]) for row in taken]
 
@@ -414,6 +414,6 @@ _BACKLOG: Final = (
 
 
 async def backlog(read: Read, endpoint_id: str, *, limit: int) -> int:
-    """Count what tasks have asked for and an endpoint has yet to get, up to a limit: waiting rows and leased ones."""
+    """Count an endpoint's outstanding deliveries that tasks scheduled, up to a limit: waiting and leased ones."""
     row = await read.one(_BACKLOG, endpoint=endpoint_id, limit=limit)
     return int(row["n"])

@@ -274,7 +274,7 @@ class PostgresDatabase:
         tx.committed()
 
     async def close(self) -> None:
-        """Close every connection, waiting a little for what is under way."""
+        """Close every connection, waiting a little for what is in progress."""
         try:
             await asyncio.wait_for(self._pool.close(), _CLOSE_SECONDS)
         except TimeoutError:

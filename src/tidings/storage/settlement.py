@@ -35,24 +35,24 @@ _IS_THERE: Final = "SELECT 1 FROM attempt WHERE msg_id = :msg AND id = :id"
 _PAIRS: Final = "unnest($1::text[], $2::text[]) AS t(m, e)"
 _OF_PAIR: Final = "msg_id = ? AND endpoint_id = ? AND status = 2"
 _OF_PAIRS: Final = "msg_id = t.m AND endpoint_id = t.e AND status = 2"
-_MADE_GOOD: Final = Sql(
+_DELIVERED_LATER: Final = Sql(
     sqlite=f"UPDATE attempt SET next_at = 0 WHERE {_OF_PAIR} AND next_at IS NULL",
     postgresql=f"UPDATE attempt SET next_at = 0 FROM {_PAIRS} WHERE {_OF_PAIRS} AND next_at IS NULL",
 )
-_GIVEN_UP: Final = Sql(
+_RETRIES_ENDED: Final = Sql(
     sqlite=f"UPDATE attempt SET next_at = NULL WHERE {_OF_PAIR} AND next_at > 0",
     postgresql=f"UPDATE attempt SET next_at = NULL FROM {_PAIRS} WHERE {_OF_PAIRS} AND next_at > 0",
 )
 
 
-async def make_good(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
-    """Note that messages have got through to endpoints after all: their failures are no more the end of them."""
-    await tx.bulk(_MADE_GOOD, sorted(pairs))
+async def note_delivered(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
+    """Note that messages were delivered after all: their failed attempts no longer count as exhausted."""
+    await tx.bulk(_DELIVERED_LATER, sorted(pairs))
 
 
-async def give_up(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
-    """Note that messages are not tried again at endpoints: what failed before was the end of them."""
-    await tx.bulk(_GIVEN_UP, sorted(pairs))
+async def end_retries(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
+    """Note that no retry of messages to endpoints is scheduled any more."""
+    await tx.bulk(_RETRIES_ENDED, sorted(pairs))
 
 
 _Shape = tuple[str, str, str, int, int]
@@ -81,5 +81,5 @@ def _entries_of(shape: _Shape) -> Iterator[Entry]:
 
 
 async def is_there(tx: Write, row: AttemptRow) -> bool:
-    """Tell whether an attempt has been added."""
+    """Return whether an attempt has been added."""
     return await tx.row(_IS_THERE, msg=row[0], id=row[1]) is not None

@@ -101,7 +101,7 @@ _WITHDRAWN: Final = Sql(
 )
 
 
-async def note_withdrawn(tx: Write, task_id: str, sends: Sequence[tuple[str, str]]) -> None:
+async def note_canceled(tx: Write, task_id: str, sends: Sequence[tuple[str, str]]) -> None:
     """Write down which sends (message, endpoint) were taken back: nothing else is left of them."""
     if sends:
         await tx.bulk(_WITHDRAWN, [(task_id, key_of(*send)) for send in sends])

@@ -77,7 +77,7 @@ class WriteAheadLog:
 
 
 class _Commit:
-    """One COMMIT under way."""
+    """One COMMIT in progress."""
 
     __slots__ = ("error", "is_over", "loop", "told")
 

@@ -136,7 +136,7 @@ async def test_a_big_payload_is_written_to_few_applications_at_once(world: World
     assert [(400_008,)] == await rows(world.db, "SELECT DISTINCT length(payload) FROM message")
 
 
-async def test_a_cancel_withdraws_what_nobody_has_sent(world: World) -> None:
+async def test_a_cancel_cancels_the_deliveries_not_in_flight(world: World) -> None:
     await some_applications(world, 3)
     task = await broadcast(world)
     await run_sql(world.db, "UPDATE task SET state = 'paused', wire_status = 'running', finished_at = NULL")

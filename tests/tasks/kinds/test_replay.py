@@ -194,7 +194,7 @@ async def test_a_bulk_replay_is_filtered(world: World, case: tuple[dict[str, Any
     assert 6 == task.done
 
 
-async def test_a_send_under_way_is_followed_by_another(world: World) -> None:
+async def test_a_send_in_flight_is_followed_by_another(world: World) -> None:
     msg_id = world.seed.message(at(5), (at(5), FAILED))
     world.seed.schedule(msg_id, NOW, 1)
     await world.seed.write(world.db)

@@ -160,7 +160,7 @@ CREATE TABLE delivery (
     attempts INTEGER NOT NULL DEFAULT 0,
     retry_at BIGINT,
     manual SMALLINT NOT NULL DEFAULT 0,
-    -- A manual send asked for while the row was leased: 1 unless the send under way succeeds, 2 in any case.
+    -- A manual send asked for while the row was leased: 1 unless the send in flight succeeds, 2 in any case.
     again SMALLINT NOT NULL DEFAULT 0,
     lease BIGINT,
     lease_until BIGINT,

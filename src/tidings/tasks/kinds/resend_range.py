@@ -61,8 +61,8 @@ async def require_endpoint(tx: Write, endpoint_id: str, *, wait: bool) -> None:
     """Hold that an endpoint is there and enabled; with `wait`, the task waits for a disabled one."""
     disabled = await recovery.is_disabled(tx, endpoint_id)
     if disabled is None:
-        raise PermanentFailure("endpoint_deleted", "The endpoint was deleted while the task was under way.")
+        raise PermanentFailure("endpoint_deleted", "The endpoint was deleted while the task was in progress.")
     if disabled and wait:
         raise MustWait
     if disabled:
-        raise PermanentFailure("endpoint_disabled", "The endpoint was disabled while the task was under way.")
+        raise PermanentFailure("endpoint_disabled", "The endpoint was disabled while the task was in progress.")

@@ -14,7 +14,7 @@ KEY = ("msg_1", "ep_1")
 
 
 class _Interrupted:
-    """A transaction that withdraws the task's requests after its first statement, as another node may."""
+    """A transaction that cancels the task's requests after its first statement, as another node may."""
 
     def __init__(self, tx: Write, after: int) -> None:
         self._tx = tx
@@ -27,7 +27,7 @@ class _Interrupted:
         count = await self._tx.bulk(sql, rows)
         self._left -= 1
         if self._left == 0:
-            await deliveries.withdraw(self._tx, "qtask_1", limit=10)
+            await deliveries.cancel_of_task(self._tx, "qtask_1", limit=10)
         return count
 
 
