@@ -58,7 +58,7 @@ FOREIGN: Final[Mapping[str, str]] = {
     "opentelemetry_address": _NOT_TRACED,
     "opentelemetry_sample_ratio": _NOT_TRACED,
     "opentelemetry_service_name": _NOT_TRACED,
-    "region": "The peer's own; it changes nothing there either.",
+    "region": "Has no effect in svix-server either.",
 }
 """Settings of the peer that have no effect here, and why; they are recognised and harmless."""
 _SECRET_WORDS: Final = ("secret", "dsn")
@@ -93,7 +93,7 @@ class Settings:
     listen_address: str = _doc("Address and port that the API listens on.", "0.0.0.0:8071")
     db_dsn: str = _doc("Where the data lives: `sqlite:///path/to/file.db` or `postgresql://…`.", "sqlite:///tidings.db")
     db_pool_max_size: int = _doc("Most connections to PostgreSQL from one process.", 20, bounds=(1, 1_000))
-    db_pgbouncer: bool = _doc("PgBouncer stands in between: no prepared statements.", default=False, own=True)
+    db_pgbouncer: bool = _doc("Connect through PgBouncer, without prepared statements.", default=False, own=True)
     environment: str = _doc("`dev`, `staging` or `prod`. In `prod` a missing secret is an error.", "dev")
     jwt_secret: str | None = _doc(
         "Secret that signs and checks tokens. Outside `prod` one is made at the first start and kept in the database."
@@ -145,7 +145,7 @@ class Settings:
         default=True,
         own=True,
     )
-    whitelist_subnets: tuple[Subnet, ...] = _doc("Private address ranges that may receive all the same.", [])
+    whitelist_subnets: tuple[Subnet, ...] = _doc("Private subnets that endpoints may use.", [])
     whitelabel_headers: bool = _doc("Send `webhook-*` headers in place of `svix-*`.", default=False)
     endpoint_https_only: bool = _doc("Refuse endpoint addresses that are not https.", default=False)
     proxy_addr: str | None = _doc(
@@ -211,7 +211,7 @@ class Settings:
     )
     replay_backlog: int = _doc(
         "A background task pauses when an endpoint has nearly this many re-sent deliveries outstanding, until half "
-        "of them are gone; 0 is no limit.",
+        "of them are done; 0 is no limit.",
         50_000,
         own=True,
         bounds=(0, 1_000_000_000),
