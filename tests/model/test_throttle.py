@@ -3,6 +3,8 @@
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 
 import pytest
 from hypothesis import given, settings
@@ -79,6 +81,15 @@ def test_tokens_used_late_and_then_at_once_stay_below_the_rate(late_turns: int) 
         )
 
     assert most_in_a_window(bank.sent["own"], WINDOW_US) <= 500
+
+
+@pytest.mark.parametrize("rate", [3, 7, 15, 29, 700, 65_535])
+def test_tokens_are_never_closer_than_a_step(rate: int) -> None:
+    [found], tats = allocate([TokenRequest((RateLimit("own", rate),), 100_000)], {}, START)
+
+    step = Fraction(10_250_000, 10 * rate)
+    taken = [slot.since - START for slot in found.slots] + [tats["own"] - START]
+    assert {position - ceil(number * step) for number, position in enumerate(taken)} <= {0, 1}
 
 
 def test_no_more_than_a_second_is_taken_ahead() -> None:

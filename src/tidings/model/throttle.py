@@ -84,8 +84,10 @@ def allocate(
     requests: Sequence[TokenRequest], tats: Mapping[str, int], now: int
 ) -> tuple[list[TokenAllocation], dict[str, int]]:
     """Take tokens for each request in rotation, so that a limit is shared evenly; return the new numbers, too."""
+    # Relative to now: a float holds the microseconds since 1970 with a fraction of two bits only, and a step that is
+    # rounded to a quarter lets one delivery too many into a window.
     ahead = {
-        limit.key: float(max(bounded(tats.get(limit.key, 0), limit.rate, now), now))
+        limit.key: float(max(bounded(tats.get(limit.key, 0), limit.rate, now), now) - now)
         for request in requests
         for limit in request.limits
     }
@@ -93,7 +95,7 @@ def allocate(
     open_ones = [index for index, request in enumerate(requests) if request.count > 0]
     while open_ones:
         open_ones = [index for index in open_ones if _took(requests[index], found[index], ahead, now)]
-    return found, {key: math.ceil(at) for key, at in ahead.items()}
+    return found, {key: now + math.ceil(at) for key, at in ahead.items()}
 
 
 def _took(request: TokenRequest, found: TokenAllocation, ahead: dict[str, float], now: int) -> bool:
@@ -101,12 +103,12 @@ def _took(request: TokenRequest, found: TokenAllocation, ahead: dict[str, float]
     last = max(request.limits, key=lambda limit: ahead[limit.key])
     first = min(ahead[limit.key] for limit in request.limits)
     since = ahead[last.key]
-    if since >= now + HORIZON_US or since > first + APART_US:
+    if since >= HORIZON_US or since > first + APART_US:
         found.short = last.key
-        near = now + HORIZON_US // 2 if since >= now + HORIZON_US else math.ceil(since) - APART_US
-        found.again = max(near, now + SOONEST_US)
+        near = HORIZON_US // 2 if since >= HORIZON_US else math.ceil(since) - APART_US
+        found.again = now + max(near, SOONEST_US)
         return False
-    found.slots.append(Slot(math.ceil(since), math.floor(first) + COUNTS_US))
+    found.slots.append(Slot(now + math.ceil(since), now + math.floor(first) + COUNTS_US))
     for limit in request.limits:
         ahead[limit.key] += step_of(limit.rate)
     return len(found.slots) < request.count
