@@ -14,7 +14,7 @@ import psutil
 from bench import machine
 from tidings import ids
 from tidings.clock import DAY, HOUR, SystemClock
-from tidings.core.idempotency import Answer, Idempotency
+from tidings.core.idempotency import Idempotency, Response
 from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.ids import DEFAULT_ORG, AppId
@@ -36,7 +36,7 @@ NOW: Final = SystemClock().now()
 SINCE: Final = NOW - DAY
 
 Figures = dict[str, Any]
-Begin = Callable[..., Awaitable[Answer]]
+Begin = Callable[..., Awaitable[Response]]
 
 
 class Inexact(Exception):
@@ -201,9 +201,9 @@ class SeededDatabase:
     async def _begun(self, use_case: Begin, *args: object) -> str:
         begun: list[str] = []
 
-        def render(task: Task, *_: object) -> Answer:
+        def render(task: Task, *_: object) -> Response:
             begun.append(task.id)
-            return Answer(202)
+            return Response(202)
 
         await use_case(self.services, *args, idempotency_key=None, render=render)
         return begun[0]

@@ -9,7 +9,7 @@ import pytest
 
 from tidings.clock import ManualClock
 from tidings.core import idempotency as module
-from tidings.core.idempotency import Answer, Idempotency
+from tidings.core.idempotency import Idempotency, Response
 from tidings.errors import AppError, conflict
 from tidings.storage import settings
 from tidings.storage.database import Busy, Database, Write
@@ -26,8 +26,8 @@ async def _nodes(url: str, count: int) -> AsyncIterator[list[Database]]:
         await node.close()
 
 
-def _answer(text: str) -> Answer:
-    return Answer(201, text.encode())
+def _answer(text: str) -> Response:
+    return Response(201, text.encode())
 
 
 class Work:
@@ -61,8 +61,8 @@ async def test_a_second_node_waits_for_the_first(postgres_dsn: str, *, fails: bo
         first.let_go.set()
 
         outcome = (await asyncio.gather(leading, return_exceptions=True))[0]
-        assert isinstance(outcome, AppError) if fails else outcome == Answer(201, b"first")
-        assert Answer(201, b"second" if fails else b"first") == await following
+        assert isinstance(outcome, AppError) if fails else outcome == Response(201, b"first")
+        assert Response(201, b"second" if fails else b"first") == await following
         assert fails == second.begun.is_set()
 
 
@@ -77,7 +77,7 @@ async def test_a_node_that_waits_too_long_says_so(postgres_dsn: str, monkeypatch
             await Idempotency(two, ManualClock()).once("k", second, _answer)
 
         first.let_go.set()
-        assert Answer(201, b"first") == await leading
+        assert Response(201, b"first") == await leading
 
 
 async def test_in_one_process_too_a_wait_ends(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ async def test_in_one_process_too_a_wait_ends(sqlite_url: str, monkeypatch: pyte
 
         first.let_go.set()
         assert "unavailable" == refused.value.code
-        assert Answer(201, b"first") == await leading
+        assert Response(201, b"first") == await leading
 
 
 async def test_a_work_that_is_cancelled_frees_its_key(sqlite_url: str) -> None:
@@ -104,7 +104,7 @@ async def test_a_work_that_is_cancelled_frees_its_key(sqlite_url: str) -> None:
 
         leading.cancel()
 
-        assert Answer(201, b"second") == await idempotency.once("k", second, _answer)
+        assert Response(201, b"second") == await idempotency.once("k", second, _answer)
         assert leading.cancelled()
 
 
@@ -117,5 +117,5 @@ async def test_without_a_key_work_is_done_each_time(database_url: str) -> None:
             return "x"
 
         for _ in range(2):
-            assert Answer(201, b"x") == await idempotency.once(None, work, _answer)
+            assert Response(201, b"x") == await idempotency.once(None, work, _answer)
         assert 2 == len(done)

@@ -12,7 +12,7 @@ from tidings import ids
 from tidings.clock import SystemClock
 from tidings.core import apps, attempts, endpoints, messages
 from tidings.core.accept import AcceptBatcher
-from tidings.core.idempotency import Answer, Idempotency
+from tidings.core.idempotency import Idempotency, Response
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
 from tidings.core.tailing import HELD_MAX_MS, settled
@@ -167,7 +167,7 @@ async def test_attempts_wait_for_the_oldest_one_in_flight(world: World, age: int
         headers={},
         secret=None,
     )
-    await endpoints.create(services, world.app, draft, idempotency_key=None, render=lambda _: Answer(201))
+    await endpoints.create(services, world.app, draft, idempotency_key=None, render=lambda _: Response(201))
     endpoint, msg = await endpoints.get(services, world.app, "e"), await world.accept()
     now = services.now() - age
     made = [ids.new(ids.ATTEMPT, now + 100 * n) for n in range(4)]

@@ -9,7 +9,7 @@ from tasks.kit import KIND, ORG, new_task, reread, rows, run_sql, services_of, s
 from tasks.seed_data import an_endpoint
 from tidings.clock import DAY, HOUR, MINUTE, ManualClock
 from tidings.core import tasks as use_cases
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.core.tasks import Recovery
 from tidings.core.wake import Wake
@@ -208,9 +208,9 @@ async def test_what_a_person_did_is_written_down(services: Services) -> None:
 async def _recover(services: Services, app: App, **wanted: object) -> Task:
     started: list[Task] = []
 
-    def render(task: Task) -> Answer:
+    def render(task: Task) -> Response:
         started.append(task)
-        return Answer(202)
+        return Response(202)
 
     given = {"since": NOW - HOUR, "until": None, "created_by": "me", **wanted}
     await use_cases.recover(services, app, Recovery(**given), idempotency_key=None, render=render)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from tasks.seed_data import DELIVERED, FAILED, SeedData, an_endpoint, deliver, l
 from tidings import ids
 from tidings.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
 from tidings.core import tasks as use_cases
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.core.wake import Wake
 from tidings.model.task import State, Task
@@ -47,9 +47,9 @@ class Environment:
         """Ask for a recovery through the use case."""
         started: list[Task] = []
 
-        def render(task: Task) -> Answer:
+        def render(task: Task) -> Response:
             started.append(task)
-            return Answer(202)
+            return Response(202)
 
         wanted = use_cases.Recovery(
             endpoint_ref=self.seed.endpoint_id, since=since, until=until_, created_by=self.seed.app.id

@@ -11,7 +11,7 @@ from tasks.kit import ORG, QUICK, reread, rows, services_of, until, working
 from tasks.seed_data import SeedData, an_endpoint
 from tidings.clock import DAY, HOUR, SystemClock
 from tidings.core import outcomes
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.model.task import Task
 from tidings.model.token import Principal
@@ -24,7 +24,7 @@ NOW = SystemClock().now()
 FREE = replace(QUICK, backlog=0)
 PRINCIPAL = Principal(ORG)
 
-Begin = Callable[..., Awaitable[Answer]]
+Begin = Callable[..., Awaitable[Response]]
 
 
 @dataclass
@@ -39,9 +39,9 @@ class World:
         """Start a task through its use case; return it."""
         begun: list[Task] = []
 
-        def render(task: Task, *_: object) -> Answer:
+        def render(task: Task, *_: object) -> Response:
             begun.append(task)
-            return Answer(202)
+            return Response(202)
 
         await use_case(self.services, *args, idempotency_key=None, render=render)
         return begun[-1]

@@ -25,7 +25,7 @@ from tidings.api.http import (
     AsgiScope,
     AsgiSend,
     ClientGone,
-    answer_of,
+    error_response,
     read_body,
     respond,
     send_body,
@@ -39,7 +39,7 @@ from tidings.api.table import TABLE
 from tidings.api.unserved import UNSERVED, route_of
 from tidings.api.wire import encode, read
 from tidings.core import access, sessions
-from tidings.core.idempotency import Answer, scoped_key
+from tidings.core.idempotency import Response, scoped_key
 from tidings.errors import REPLAYABLE, AppError, forbidden, not_found
 from tidings.model.token import Principal
 
@@ -144,13 +144,13 @@ class _Resource:
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - every request gets a response
-            answer = answer_of(error, route.operation)
+            answer = error_response(error, route.operation)
         if isinstance(answer, Stream):
             await answer.run(scope, receive, send)
         else:
             await respond(scope, send, answer)
 
-    async def _answer(self, route: AnyRoute, scope: AsgiScope, receive: AsgiReceive) -> Answer:
+    async def _answer(self, route: AnyRoute, scope: AsgiScope, receive: AsgiReceive) -> Response:
         """Check a request in the order that callers may rely on, then handle it."""
         context, headers = self._context, dict(scope["headers"])
         params = query.decode(route.query, scope["query_string"])
@@ -184,7 +184,7 @@ class _Resource:
         path: Mapping[str, str],
         caller: Principal | None,
         idempotency_key: str | None,
-    ) -> Answer:
+    ) -> Response:
         """Handle a request of a caller who may make it."""
         context, headers = self._context, dict(scope["headers"])
         found = None

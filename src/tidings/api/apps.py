@@ -25,9 +25,9 @@ from tidings.api.fields import (
 )
 from tidings.api.query import AppIterator, Direction, Flag, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import CreatedAt, In, ListResponse, Out, UpdatedAt, answer, format_timestamp, listing
+from tidings.api.wire import CreatedAt, In, ListResponse, Out, UpdatedAt, format_timestamp, json_response, listing
 from tidings.core import apps
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import Fault, invalid
 from tidings.model import text
 from tidings.model.app import App, AppDraft, AppExclusion
@@ -169,7 +169,7 @@ class AppListQuery(Query, kw_only=True):
         return tuple(lacking for lacking, is_requested in requested.items() if is_requested)
 
 
-async def create(call: Call[AppCreateQuery, ApplicationIn]) -> Answer:
+async def create(call: Call[AppCreateQuery, ApplicationIn]) -> Response:
     """Create an application.
 
     An application whose uid is in use is a 409; with `get_if_exists` the response is that application, with 200.
@@ -180,16 +180,16 @@ async def create(call: Call[AppCreateQuery, ApplicationIn]) -> Answer:
         call.body.drafted(),
         get_if_exists=call.query.get_if_exists,
         idempotency_key=call.idempotency_key,
-        render=lambda settled: answer(201 if settled.is_new else 200, render_app(settled.app)),
+        render=lambda settled: json_response(201 if settled.is_new else 200, render_app(settled.app)),
     )
 
 
-async def get(call: Call[Query, Nothing]) -> Answer:
+async def get(call: Call[Query, Nothing]) -> Response:
     """Return an application, by its id or uid."""
-    return answer(200, render_app(call.app))
+    return json_response(200, render_app(call.app))
 
 
-async def put(call: Call[Query, ApplicationIn]) -> Answer:
+async def put(call: Call[Query, ApplicationIn]) -> Response:
     """Replace an application, or create it if there is none with the id or uid in the path.
 
     A new application gets the uid in the body, not that in the path. A uid in use by another application is a 409.
@@ -199,30 +199,30 @@ async def put(call: Call[Query, ApplicationIn]) -> Answer:
         call.principal.org_id,
         call.path["app_id"],
         call.body.drafted(),
-        render=lambda settled: answer(201 if settled.is_new else 200, render_app(settled.app)),
+        render=lambda settled: json_response(201 if settled.is_new else 200, render_app(settled.app)),
     )
 
 
-async def patch(call: Call[Query, ApplicationPatch]) -> Answer:
+async def patch(call: Call[Query, ApplicationPatch]) -> Response:
     """Update the given properties of an application.
 
     An absent property stays as it is, and null clears one. A uid in use by another application is a 409.
     """
     return await apps.change(
-        call.context.services, call.app, call.body.applied, render=lambda app: answer(200, render_app(app))
+        call.context.services, call.app, call.body.applied, render=lambda app: json_response(200, render_app(app))
     )
 
 
-async def delete(call: Call[Query, Nothing]) -> Answer:
+async def delete(call: Call[Query, Nothing]) -> Response:
     """Delete an application with its endpoints and messages.
 
     Its pending deliveries are discarded, and its uid can be used again.
     """
     await apps.delete(call.context.services, call.app)
-    return Answer(204)
+    return Response(204)
 
 
-async def page(call: Call[AppListQuery, Nothing]) -> Answer:
+async def page(call: Call[AppListQuery, Nothing]) -> Response:
     """Return a page of the organization's applications, oldest first by default."""
     query = call.query
     cursor = Cursor(query.order or Order.ASCENDING, query.limit, query.iterator)

@@ -22,7 +22,7 @@ from tidings.api.query import (
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import CreatedAt, ListResponse, Out, Timestamp, UpdatedAt, format_timestamp, listing
 from tidings.core import attempts
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.model.attempt import AttemptedMessage, AttemptFilter, Destination, MessageStatus, MessageStatusText
 from tidings.model.message import MessageFilter
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
@@ -99,7 +99,7 @@ class AttemptedDestinationsQuery(Query, kw_only=True):
     iterator: EndpointIterator = None
 
 
-async def page_of_messages(call: Call[AttemptedMessagesQuery, Nothing]) -> Answer:
+async def page_of_messages(call: Call[AttemptedMessagesQuery, Nothing]) -> Response:
     """Return a page of the messages with an attempt at an endpoint, newest first, with their state there."""
     query = call.query
     cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
@@ -115,7 +115,7 @@ async def page_of_messages(call: Call[AttemptedMessagesQuery, Nothing]) -> Answe
     return listing(found, lambda attempted: _render_message(attempted, with_content=query.with_content))
 
 
-async def page_of_destinations(call: Call[AttemptedDestinationsQuery, Nothing]) -> Answer:
+async def page_of_destinations(call: Call[AttemptedDestinationsQuery, Nothing]) -> Response:
     """Return a page of the endpoints with an attempt of a message, with its state there.
 
     Deleted endpoints are included.

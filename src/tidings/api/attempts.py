@@ -21,9 +21,9 @@ from tidings.api.query import (
     one_of,
 )
 from tidings.api.routes import EMPTY, Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import EmptyResponse, ListResponse, Out, Timestamp, answer, format_timestamp, listing
+from tidings.api.wire import EmptyResponse, ListResponse, Out, Timestamp, format_timestamp, json_response, listing
 from tidings.core import attempts
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.model.attempt import (
     Attempt,
     AttemptFilter,
@@ -138,7 +138,7 @@ class AttemptQuery(Query, kw_only=True):
     """Accepted for compatibility; it has no effect."""
 
 
-async def page_of_endpoint(call: Call[EndpointAttemptsQuery, Nothing]) -> Answer:
+async def page_of_endpoint(call: Call[EndpointAttemptsQuery, Nothing]) -> Response:
     """Return a page of the attempts at an endpoint, newest first."""
     query = call.query
     found = await attempts.page_of_endpoint(
@@ -152,7 +152,7 @@ async def page_of_endpoint(call: Call[EndpointAttemptsQuery, Nothing]) -> Answer
     return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
 
 
-async def page_of_message(call: Call[MessageAttemptsQuery, Nothing]) -> Answer:
+async def page_of_message(call: Call[MessageAttemptsQuery, Nothing]) -> Response:
     """Return a page of the attempts of a message, newest first."""
     query = call.query
     found = await attempts.page_of_message(
@@ -166,7 +166,7 @@ async def page_of_message(call: Call[MessageAttemptsQuery, Nothing]) -> Answer:
     return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
 
 
-async def page_of_pair(call: Call[AttemptListQuery, Nothing]) -> Answer:
+async def page_of_pair(call: Call[AttemptListQuery, Nothing]) -> Response:
     """Return a page of the attempts of a message at one endpoint, newest first."""
     query = call.query
     found = await attempts.page_of_message(
@@ -180,7 +180,7 @@ async def page_of_pair(call: Call[AttemptListQuery, Nothing]) -> Answer:
     return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
 
 
-async def count(call: Call[AttemptCountQuery, Nothing]) -> Answer:
+async def count(call: Call[AttemptCountQuery, Nothing]) -> Response:
     """Count the attempts at an endpoint, among the newest 10,000.
 
     `approximated` is true if there are more.
@@ -190,25 +190,25 @@ async def count(call: Call[AttemptCountQuery, Nothing]) -> Answer:
     number, is_approximate = await attempts.count(
         call.context.services, call.app, call.path["endpoint_id"], cursor, query.filter()
     )
-    return answer(200, CountOut(count=number, approximated=is_approximate))
+    return json_response(200, CountOut(count=number, approximated=is_approximate))
 
 
-async def expunge(call: Call[Query, Nothing]) -> Answer:
+async def expunge(call: Call[Query, Nothing]) -> Response:
     """Delete the response body of an attempt for good.
 
     The attempt stays. The request can be repeated.
     """
     await attempts.expunge(call.context.services, call.app, call.path["msg_id"], call.path["attempt_id"])
-    return Answer(204)
+    return Response(204)
 
 
-async def get(call: Call[AttemptQuery, Nothing]) -> Answer:
+async def get(call: Call[AttemptQuery, Nothing]) -> Response:
     """Return an attempt."""
     found = await attempts.get(call.context.services, call.app, call.path["msg_id"], call.path["attempt_id"])
-    return answer(200, _render_attempt(found, with_content=True))
+    return json_response(200, _render_attempt(found, with_content=True))
 
 
-async def resend(call: Call[Query, Nothing]) -> Answer:
+async def resend(call: Call[Query, Nothing]) -> Response:
     """Schedule another request for a message at an endpoint, whatever its state and the endpoint's filters.
 
     A disabled endpoint is a 409 with the code `endpoint_disabled`, and a deleted payload a 400 with

@@ -12,11 +12,11 @@ from tidings.api.apps import ApplicationIn
 from tidings.api.fields import URL, Name, set_faults
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import In, Out, answer
+from tidings.api.wire import In, Out, json_response
 from tidings.clock import SECOND
 from tidings.core import access, sessions
 from tidings.core.access import PortalTerms
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import Fault
 from tidings.model import text
 from tidings.model.app import App
@@ -116,7 +116,7 @@ class ApplicationTokenExpireIn(In, kw_only=True):
 _SESSION_WRONG: Final = "Sessions have 1 to 64 characters of the following pattern: [a-zA-Z0-9@_-]."
 
 
-async def portal_access(call: Call[Query, AppPortalAccessIn]) -> Answer:
+async def portal_access(call: Call[Query, AppPortalAccessIn]) -> Response:
     """Create a token for the users of an application, and the URL of the portal for it.
 
     With `application` in the body, an unknown application is created; otherwise it is a 404.
@@ -127,7 +127,7 @@ async def portal_access(call: Call[Query, AppPortalAccessIn]) -> Answer:
     return await _access(call, app, body.terms)
 
 
-async def dashboard_access(call: Call[Query, Nothing]) -> Answer:
+async def dashboard_access(call: Call[Query, Nothing]) -> Response:
     """Create a token for the users of an application that permits everything, for seven days.
 
     The former way, without a body.
@@ -136,30 +136,30 @@ async def dashboard_access(call: Call[Query, Nothing]) -> Answer:
     return await _access(call, app, PortalTerms(lifetime_ms=_WEEK * SECOND))
 
 
-async def _access(call: Call[Query, Any], app: App, terms: PortalTerms) -> Answer:
+async def _access(call: Call[Query, Any], app: App, terms: PortalTerms) -> Response:
     """Make a token and tell of it. In the address it stands behind the #: browsers keep that to themselves."""
     issued_at = await sessions.issuing_timestamp(call.context.services, call.idempotency_key)
     token = access.issue_portal_token(call.context.gatekeeper.signer, app, terms, issued_at)
-    return answer(200, AppPortalAccessOut(url=f"{call.origin()}{PORTAL}#key={token}", token=token))
+    return json_response(200, AppPortalAccessOut(url=f"{call.origin()}{PORTAL}#key={token}", token=token))
 
 
-async def logout(call: Call[Query, Nothing]) -> Answer:
+async def logout(call: Call[Query, Nothing]) -> Response:
     """Revoke the token of this request.
 
     A token of the organization cannot be revoked: it is a 403.
     """
     await sessions.end(call.context.services, call.principal)
-    return Answer(204)
+    return Response(204)
 
 
-async def expire_all(call: Call[Query, ApplicationTokenExpireIn]) -> Answer:
+async def expire_all(call: Call[Query, ApplicationTokenExpireIn]) -> Response:
     """Revoke the tokens of an application, or those of some sessions, immediately or after a delay.
 
     Tokens that are issued later stay valid.
     """
     body = call.body
     await sessions.end_all(call.context.services, call.app, body.session_ids, (body.expiry or 0) * SECOND)
-    return Answer(204)
+    return Response(204)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

@@ -26,7 +26,7 @@ from tidings.api.wire import (
     refusal,
 )
 from tidings.core.batches import BatchRequest
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import AcceptResult
 from tidings.errors import AppError, Fault
 from tidings.model.message import MessageDraft
@@ -82,7 +82,7 @@ class MessageBatchOut(Out, kw_only=True):
     """The results, in the order of the messages."""
 
 
-async def create(call: Call[Query, MessageBatchIn]) -> Answer:
+async def create(call: Call[Query, MessageBatchIn]) -> Response:
     """Create up to 1,000 messages for an application, in order.
 
     Each message has its own result: an invalid one does not affect the others. Up to 10,000 deliveries are stored
@@ -106,8 +106,8 @@ def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> MessageDraft 
         return error
 
 
-def _render_batch(outcomes: list[AcceptResult]) -> Answer:
-    return Answer(202, encode(MessageBatchOut(data=tuple(map(_render_outcome, outcomes)))))
+def _render_batch(outcomes: list[AcceptResult]) -> Response:
+    return Response(202, encode(MessageBatchOut(data=tuple(map(_render_outcome, outcomes)))))
 
 
 class _Part(msgspec.Struct):
@@ -117,10 +117,10 @@ class _Part(msgspec.Struct):
 _part: Final = msgspec.json.Decoder(_Part)
 
 
-def _join_parts(answers: Sequence[Answer]) -> tuple[Answer, int]:
+def _join_parts(answers: Sequence[Response]) -> tuple[Response, int]:
     """Return one response for the messages of many, and how many those are."""
     data = [each for answer in answers for each in _part.decode(answer.body).data]
-    return Answer(202, encode({"data": data})), len(data)
+    return Response(202, encode({"data": data})), len(data)
 
 
 def _render_outcome(outcome: AcceptResult) -> BatchedMessageOut:

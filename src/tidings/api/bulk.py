@@ -13,7 +13,7 @@ from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.tasks import StartedOut, started
 from tidings.api.wire import In, Timestamp, parse_timestamp
 from tidings.core import broadcasts, purges, usage
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.usage import UsageFilters
 from tidings.errors import Fault
 from tidings.model import text
@@ -95,7 +95,7 @@ class MessageBroadcastOut(StartedOut, kw_only=True):
     """The background task that creates the messages."""
 
 
-async def count_attempts(call: Call[DryRunQuery, AppUsageStatsIn]) -> Answer:
+async def count_attempts(call: Call[DryRunQuery, AppUsageStatsIn]) -> Response:
     """Start a task that counts the attempts of each application in a time range.
 
     The response lists unknown applications; if all are unknown, it is a 422.
@@ -107,7 +107,7 @@ async def count_attempts(call: Call[DryRunQuery, AppUsageStatsIn]) -> Answer:
         refs=unique(body.app_ids),
     )
 
-    def render(task: Task, missing: Sequence[str]) -> Answer:
+    def render(task: Task, missing: Sequence[str]) -> Response:
         return started(AppUsageStatsOut, unresolved_app_ids=list(missing))(task)
 
     return await usage.count_attempts(
@@ -115,12 +115,12 @@ async def count_attempts(call: Call[DryRunQuery, AppUsageStatsIn]) -> Answer:
     )
 
 
-async def aggregate(call: Call[DryRunQuery, Nothing]) -> Answer:
+async def aggregate(call: Call[DryRunQuery, Nothing]) -> Response:
     """Start a task that lists, for each application, the event types that its endpoints subscribe to."""
     return await usage.aggregate(call.context.services, call.principal, render=started(AggregateEventTypesOut))
 
 
-async def expunge(call: Call[DryRunQuery, Nothing]) -> Answer:
+async def expunge(call: Call[DryRunQuery, Nothing]) -> Response:
     """Start a task that deletes the payloads of the messages that exist when it begins.
 
     Their pending deliveries are discarded; the messages stay.
@@ -131,7 +131,7 @@ async def expunge(call: Call[DryRunQuery, Nothing]) -> Answer:
     )
 
 
-async def broadcast(call: Call[DryRunQuery, MessageBroadcastIn]) -> Answer:
+async def broadcast(call: Call[DryRunQuery, MessageBroadcastIn]) -> Response:
     """Start a task that creates the message in every application that exists when it begins."""
     services, render = call.context.services, started(MessageBroadcastOut)
     draft = call.body.single().drafted(call.context.services.clock)

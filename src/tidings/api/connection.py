@@ -18,8 +18,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from tidings.api import framing
 from tidings.api.http import RETRY_SOON
 from tidings.api.stream import ABORT
-from tidings.api.wire import HttpErrorOut, answer
-from tidings.core.idempotency import Answer
+from tidings.api.wire import HttpErrorOut, json_response
+from tidings.core.idempotency import Response
 from tidings.observe import count, log
 
 HEAD_MAX: Final = 64 * 1024
@@ -44,13 +44,13 @@ STATUS_LINES: Final = {
 }
 STATUS_LINES[429] += b"%b: %b\r\n" % RETRY_SOON
 
-HEAD_TOO_LARGE: Final = answer(
+HEAD_TOO_LARGE: Final = json_response(
     431, HttpErrorOut(code="headers_too_large", detail=f"Target and headers must be at most {HEAD_MAX} bytes.")
 )
-TOO_MANY_CONNECTIONS: Final = answer(
+TOO_MANY_CONNECTIONS: Final = json_response(
     _BUSY_STATUS, HttpErrorOut(code="unavailable", detail="This process has as many connections as it may have.")
 )
-NO_MEMORY: Final = answer(
+NO_MEMORY: Final = json_response(
     _BUSY_STATUS, HttpErrorOut(code="unavailable", detail="Other requests use all the memory for request bodies.")
 )
 
@@ -104,7 +104,7 @@ class ServerConnection(HttpToolsProtocol):
         self._is_coming = self._in_head = self._has_offer = False
         self._is_over = False
         """Whether what still comes is thrown away."""
-        self._last: Answer | None = None
+        self._last: Response | None = None
         """The answer after which the connection ends, while answers before it are still to be made."""
         self._received = 0
         self._discard_budget = _SPILL_MAX
@@ -316,7 +316,7 @@ class ServerConnection(HttpToolsProtocol):
         """Return whether the request that is coming, past its head, has its answer already."""
         return self.cycle is not None and self.cycle.response_complete
 
-    def _end(self, last: Answer) -> None:
+    def _end(self, last: Response) -> None:
         """Answer the request that is coming, after those before it, and read nothing more."""
         self._is_over = True
         self._stop_deadline()
@@ -345,7 +345,7 @@ class ServerConnection(HttpToolsProtocol):
             return False
         return True
 
-    def _send_last(self, last: Answer | None) -> None:
+    def _send_last(self, last: Response | None) -> None:
         if last is None:  # the client has ended its side, and has its answers
             self.transport.close()
         if last is None or self.transport.is_closing():
@@ -353,7 +353,7 @@ class ServerConnection(HttpToolsProtocol):
         self._write(last, b"retry-after: 1\r\nconnection: close\r\n" if last.status == _BUSY_STATUS else CLOSE)
         self._linger()
 
-    def _write(self, given: Answer, more: bytes) -> None:
+    def _write(self, given: Response, more: bytes) -> None:
         body, defaults = given.body, self.default_headers.encoded(self.server_state.default_headers)
         self.transport.write(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b"

@@ -10,7 +10,7 @@ from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import ListResponse, Out, Timestamp, format_timestamp, listing
 from tidings.core import explanations
 from tidings.core.explanations import EndpointExplanation
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.model.attempt import MessageAttemptTriggerType, MessageStatus
 from tidings.model.explanation import DeliveryState, LastAttempt
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
@@ -71,7 +71,7 @@ class DeliveriesQuery(Query, kw_only=True):
     """The sort order by the endpoint's creation: `ascending`, the default, lists the oldest endpoint first."""
 
 
-async def page(call: Call[DeliveriesQuery, Nothing]) -> Answer:
+async def page(call: Call[DeliveriesQuery, Nothing]) -> Response:
     """Return, for every endpoint of the application, the state of a message there and the reason.
 
     Endpoints that were deleted after the message are included. `reason.certain` is false where the stored data

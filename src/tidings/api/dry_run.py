@@ -6,9 +6,9 @@ from dataclasses import replace
 from tidings.api.context import Context
 from tidings.api.query import DryRunQuery, Query
 from tidings.api.tasks import BackgroundTaskType
-from tidings.api.wire import Out, answer
+from tidings.api.wire import Out, json_response
 from tidings.core.dry_run import Estimate, dry_run_services
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 
 
 class DryRunOut(Out, kw_only=True):
@@ -26,7 +26,7 @@ class DryRunOut(Out, kw_only=True):
     """The ids of up to five items."""
 
 
-def render(estimate: Estimate) -> Answer:
+def render(estimate: Estimate) -> Response:
     """Answer with the estimate of a task."""
     body = DryRunOut(
         task=BackgroundTaskType(estimate.kind),
@@ -35,7 +35,7 @@ def render(estimate: Estimate) -> Answer:
         estimate_seconds=estimate.estimate_seconds,
         sample=list(estimate.sample),
     )
-    return answer(200, body)
+    return json_response(200, body)
 
 
 def context_for(params: Query, context: Context) -> Context:

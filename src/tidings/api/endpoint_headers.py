@@ -10,9 +10,9 @@ from tidings.api.endpoints import TAG
 from tidings.api.fields import HEADERS, HeaderValue
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import In, Out, answer
+from tidings.api.wire import In, Out, json_response
 from tidings.core import endpoints
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import Fault, invalid
 from tidings.model.endpoint import HEADERS_MAX, deduplicated, header_faults, is_redacted, merged, size_faults
 from tidings.model.token import Capability
@@ -68,30 +68,30 @@ class EndpointHeadersPatchIn(In, kw_only=True):
         return found
 
 
-async def get(call: Call[Query, Nothing]) -> Answer:
+async def get(call: Call[Query, Nothing]) -> Response:
     """Return the headers that every request to an endpoint carries, without the values of sensitive ones."""
     headers = await endpoints.headers(call.context.services, call.app, call.path["endpoint_id"])
     visible = {name: value for name, value in headers.items() if not is_redacted(name)}
-    return answer(200, EndpointHeadersOut(headers=visible, sensitive=tuple(filter(is_redacted, headers))))
+    return json_response(200, EndpointHeadersOut(headers=visible, sensitive=tuple(filter(is_redacted, headers))))
 
 
-async def put(call: Call[Query, EndpointHeadersIn]) -> Answer:
+async def put(call: Call[Query, EndpointHeadersIn]) -> Response:
     """Replace all custom headers of an endpoint, from the next request on.
 
     A header that the service sets itself, such as `content-type`, is a 422.
     """
     headers = deduplicated(call.body.headers)
     await endpoints.set_headers(call.context.services, call.app, call.path["endpoint_id"], lambda _: headers)
-    return Answer(204)
+    return Response(204)
 
 
-async def patch(call: Call[Query, EndpointHeadersPatchIn]) -> Answer:
+async def patch(call: Call[Query, EndpointHeadersPatchIn]) -> Response:
     """Set and delete custom headers of an endpoint, from the next request on.
 
     Names match in any case and keep the spelling given last. A header that the service sets itself is a 422.
     """
     await endpoints.set_headers(call.context.services, call.app, call.path["endpoint_id"], call.body.applied)
-    return Answer(204)
+    return Response(204)
 
 
 _PATH: Final = "/app/{app_id}/endpoint/{endpoint_id}/headers"

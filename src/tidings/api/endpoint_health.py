@@ -8,9 +8,9 @@ from tidings.api.endpoint_detail import detail_of
 from tidings.api.endpoints import TAG, EndpointOut, render_endpoint
 from tidings.api.query import Flag, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import Out, Timestamp, answer, format_timestamp
+from tidings.api.wire import Out, Timestamp, format_timestamp, json_response
 from tidings.core import health
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.model.token import Capability
 
 
@@ -39,15 +39,15 @@ class EnableQuery(Query, kw_only=True):
     """Also start background tasks that resend failed messages and send missed ones, for at most the past 14 days."""
 
 
-async def throttling(call: Call[Query, Nothing]) -> Answer:
+async def throttling(call: Call[Query, Nothing]) -> Response:
     """Report whether a rate limit, of the endpoint or of its application, delays deliveries."""
     since = await health.throttled_since(call.context.services, call.app, call.path["endpoint_id"])
     status = EndpointRateLimitStatus.OK if since is None else EndpointRateLimitStatus.RATE_LIMITED
     timestamp = None if since is None else format_timestamp(since)
-    return answer(200, EndpointThrottleRateStatusOut(status=status, throttled_since=timestamp))
+    return json_response(200, EndpointThrottleRateStatusOut(status=status, throttled_since=timestamp))
 
 
-async def enable(call: Call[EnableQuery, Nothing]) -> Answer:
+async def enable(call: Call[EnableQuery, Nothing]) -> Response:
     """Enable an endpoint and clear its failure record.
 
     With `recover`, background tasks resend failed messages and send missed ones. `x.tasks` lists their ids.
@@ -62,10 +62,10 @@ async def enable(call: Call[EnableQuery, Nothing]) -> Answer:
     )
 
 
-def _enabled(enabled: health.EnabledEndpoint) -> Answer:
+def _enabled(enabled: health.EnabledEndpoint) -> Response:
     body = render_endpoint(enabled.endpoint)
     body.x = detail_of(enabled.endpoint, enabled.tasks)
-    return answer(200, body)
+    return json_response(200, body)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

@@ -11,9 +11,9 @@ from tidings.api.endpoint_bodies import SECRET, key_of, secret_faults
 from tidings.api.endpoints import TAG
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import In, Out, answer
+from tidings.api.wire import In, Out, json_response
 from tidings.core import signing
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import Fault
 from tidings.model.rotation import GRACE_DEFAULT, GRACE_MAX
 from tidings.model.token import Capability
@@ -51,21 +51,21 @@ class EndpointSecretRotateIn(In, kw_only=True):
         return GRACE_DEFAULT if self.grace_period_seconds is None else self.grace_period_seconds
 
 
-async def get(call: Call[Query, Nothing]) -> Answer:
+async def get(call: Call[Query, Nothing]) -> Response:
     """Return the key with which a receiver verifies signatures: of an Ed25519 pair, the public key."""
     key = await signing.secret_of(call.context.services, call.app, call.path["endpoint_id"])
-    return answer(200, EndpointSecretOut(key=key))
+    return json_response(200, EndpointSecretOut(key=key))
 
 
-async def rotate(call: Call[Query, EndpointSecretRotateIn]) -> Answer:
+async def rotate(call: Call[Query, EndpointSecretRotateIn]) -> Response:
     """Sign with a new secret from now on. The old one signs as well until its grace period is over.
 
     An eleventh old secret is a 400 with the code `limit_reached`, which names when the next one expires.
     """
     rotation = signing.Rotation(key_of(call.body.key), call.body.grace)
 
-    def render(key: str) -> Answer:
-        return answer(200, EndpointSecretOut(key=key)) if sdk.reads_rotated_key(call.agent) else Answer(204)
+    def render(key: str) -> Response:
+        return json_response(200, EndpointSecretOut(key=key)) if sdk.reads_rotated_key(call.agent) else Response(204)
 
     return await signing.rotate(
         call.context.services,

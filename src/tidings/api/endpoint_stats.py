@@ -8,9 +8,9 @@ from msgspec import Meta
 from tidings.api.endpoints import TAG
 from tidings.api.query import Instant, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import Out, answer
+from tidings.api.wire import Out, json_response
 from tidings.core import stats
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.model.attempt import MessageStatus
 
 Count = Annotated[int, Meta(extra_json_schema={"format": "int64"})]
@@ -51,7 +51,7 @@ class RangeQuery(Query, kw_only=True):
     """The end of the range, at most five minutes in the future. Now by default."""
 
 
-async def get(call: Call[RangeQuery, Nothing]) -> Answer:
+async def get(call: Call[RangeQuery, Nothing]) -> Response:
     """Count the attempts at an endpoint in a time range of at most 28 days, by status.
 
     A longer range, or one that ends in the future, is a 400 with the code `invalid_range`.
@@ -62,10 +62,10 @@ async def get(call: Call[RangeQuery, Nothing]) -> Answer:
     body = EndpointStats(
         success=counts[MessageStatus.SUCCESS], pending=0, sending=0, fail=counts[MessageStatus.FAIL], canceled=0
     )
-    return answer(200, body)
+    return json_response(200, body)
 
 
-async def attempts(call: Call[RangeQuery, Nothing]) -> Answer:
+async def attempts(call: Call[RangeQuery, Nothing]) -> Response:
     """Count the attempts at an endpoint in whole hours.
 
     `since` and `until` are rounded down to the hour. The range is at most 28 days, as for `stats`.
@@ -74,7 +74,7 @@ async def attempts(call: Call[RangeQuery, Nothing]) -> Answer:
     since, until = stats.in_hours(query.since, query.until)
     counts = await stats.of_endpoint(call.context.services, call.app, call.path["endpoint_id"], since, until)
     body = EndpointAttemptStats(success=counts[MessageStatus.SUCCESS], fail=counts[MessageStatus.FAIL], canceled=0)
-    return answer(200, body)
+    return json_response(200, body)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

@@ -10,9 +10,9 @@ from tidings.api.endpoint_detail import EndpointDetailOut, detail_of
 from tidings.api.fields import URL, Channel, EndpointId, Metadata, Name, Rate, given
 from tidings.api.query import Direction, EndpointIterator, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import CreatedAt, ListResponse, Out, UpdatedAt, answer, format_timestamp, listing
+from tidings.api.wire import CreatedAt, ListResponse, Out, UpdatedAt, format_timestamp, json_response, listing
 from tidings.core import endpoints
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import Fault, invalid
 from tidings.model.endpoint import Endpoint, EndpointDraft
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
@@ -63,7 +63,7 @@ class EndpointListQuery(Query, kw_only=True):
     """The sort order by creation: `descending`, the default, lists the newest endpoint first."""
 
 
-async def create(call: Call[Query, EndpointIn]) -> Answer:
+async def create(call: Call[Query, EndpointIn]) -> Response:
     """Create an endpoint, with a generated secret unless one is given.
 
     An unknown event type is a 422, a uid in use a 409, and one endpoint too many for the application a 400.
@@ -73,11 +73,11 @@ async def create(call: Call[Query, EndpointIn]) -> Answer:
         call.app,
         _fit(call, call.body.drafted()),
         idempotency_key=call.idempotency_key,
-        render=lambda endpoint: answer(201, render_endpoint(endpoint)),
+        render=lambda endpoint: json_response(201, render_endpoint(endpoint)),
     )
 
 
-async def put(call: Call[Query, EndpointUpsertIn]) -> Answer:
+async def put(call: Call[Query, EndpointUpsertIn]) -> Response:
     """Replace an endpoint except for its secret and headers, or create it if there is none.
 
     A new endpoint gets the uid in the body, not that in the path. An unknown event type is a 422, and a uid in use
@@ -88,11 +88,11 @@ async def put(call: Call[Query, EndpointUpsertIn]) -> Answer:
         call.app,
         call.path["endpoint_id"],
         _fit(call, call.body.drafted()),
-        render=lambda settled: answer(201 if settled.is_new else 200, render_endpoint(settled.endpoint)),
+        render=lambda settled: json_response(201 if settled.is_new else 200, render_endpoint(settled.endpoint)),
     )
 
 
-async def patch(call: Call[Query, EndpointPatch]) -> Answer:
+async def patch(call: Call[Query, EndpointPatch]) -> Response:
     """Update the given properties of an endpoint.
 
     An absent property stays as it is, and null clears one. An unknown event type is a 422, and a uid in use a 409.
@@ -105,17 +105,17 @@ async def patch(call: Call[Query, EndpointPatch]) -> Answer:
         call.app,
         call.path["endpoint_id"],
         endpoints.EndpointEdit(body.applied, tuple(dict.fromkeys(given(body.subscribed) or ()))),
-        render=lambda endpoint: answer(200, render_endpoint(endpoint)),
+        render=lambda endpoint: json_response(200, render_endpoint(endpoint)),
     )
 
 
-async def delete(call: Call[Query, Nothing]) -> Answer:
+async def delete(call: Call[Query, Nothing]) -> Response:
     """Delete an endpoint.
 
     Its pending deliveries are discarded, and its uid can be used again.
     """
     await endpoints.delete(call.context.services, call.app, call.path["endpoint_id"])
-    return Answer(204)
+    return Response(204)
 
 
 def _fit(call: Call[Query, Any], draft: EndpointDraft) -> EndpointDraft:
@@ -129,12 +129,14 @@ def _refuse_plain(call: Call[Query, Any], url: str) -> None:
         raise invalid(Fault(("body", "url"), _HTTPS))
 
 
-async def get(call: Call[Query, Nothing]) -> Answer:
+async def get(call: Call[Query, Nothing]) -> Response:
     """Return an endpoint, by its id or uid, with its health."""
-    return answer(200, render_endpoint(await endpoints.get(call.context.services, call.app, call.path["endpoint_id"])))
+    return json_response(
+        200, render_endpoint(await endpoints.get(call.context.services, call.app, call.path["endpoint_id"]))
+    )
 
 
-async def page(call: Call[EndpointListQuery, Nothing]) -> Answer:
+async def page(call: Call[EndpointListQuery, Nothing]) -> Response:
     """Return a page of an application's endpoints, newest first by default, with their health."""
     query = call.query
     cursor = Cursor(query.order or Order.DESCENDING, query.limit, query.iterator)

@@ -30,13 +30,13 @@ from tidings.api.wire import (
     ListResponse,
     Out,
     UpdatedAt,
-    answer,
     encode,
     format_timestamp,
+    json_response,
     listing,
 )
 from tidings.core import event_types
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import Fault, invalid
 from tidings.model import text
 from tidings.model.event_type import EventType, EventTypeDraft
@@ -228,7 +228,7 @@ class EventTypeDeleteQuery(Query, kw_only=True):
     """Delete the event type for good instead of archiving it."""
 
 
-async def create(call: Call[Query, EventTypeIn]) -> Answer:
+async def create(call: Call[Query, EventTypeIn]) -> Response:
     """Create an event type.
 
     An archived event type of this name is replaced and in use again. A name in use is a 409 with the code
@@ -239,11 +239,11 @@ async def create(call: Call[Query, EventTypeIn]) -> Answer:
         call.principal.org_id,
         call.body.drafted(call.body.name),
         idempotency_key=call.idempotency_key,
-        render=lambda event_type: answer(201, render_event_type(event_type)),
+        render=lambda event_type: json_response(201, render_event_type(event_type)),
     )
 
 
-async def put(call: Call[Query, EventTypeUpsertIn]) -> Answer:
+async def put(call: Call[Query, EventTypeUpsertIn]) -> Response:
     """Replace an event type, or create it if there is none of this name.
 
     An archived event type is in use again unless the body sets `archived`.
@@ -256,11 +256,11 @@ async def put(call: Call[Query, EventTypeUpsertIn]) -> Answer:
         call.context.services,
         call.principal.org_id,
         call.body.drafted(name),
-        render=lambda settled: answer(201 if settled.is_new else 200, render_event_type(settled.event_type)),
+        render=lambda settled: json_response(201 if settled.is_new else 200, render_event_type(settled.event_type)),
     )
 
 
-async def patch(call: Call[Query, EventTypePatch]) -> Answer:
+async def patch(call: Call[Query, EventTypePatch]) -> Response:
     """Update the given properties of an event type.
 
     An absent property stays as it is, and null clears one.
@@ -270,11 +270,11 @@ async def patch(call: Call[Query, EventTypePatch]) -> Answer:
         call.principal.org_id,
         call.path["event_type_name"],
         call.body.applied,
-        render=lambda event_type: answer(200, render_event_type(event_type)),
+        render=lambda event_type: json_response(200, render_event_type(event_type)),
     )
 
 
-async def delete(call: Call[EventTypeDeleteQuery, Nothing]) -> Answer:
+async def delete(call: Call[EventTypeDeleteQuery, Nothing]) -> Response:
     """Archive an event type, or delete it with `expunge`.
 
     Subscriptions to an archived event type stay, and no new ones can name it.
@@ -282,19 +282,19 @@ async def delete(call: Call[EventTypeDeleteQuery, Nothing]) -> Answer:
     await event_types.delete(
         call.context.services, call.principal.org_id, call.path["event_type_name"], expunge=call.query.expunge
     )
-    return Answer(204)
+    return Response(204)
 
 
-async def get(call: Call[Query, Nothing]) -> Answer:
+async def get(call: Call[Query, Nothing]) -> Response:
     """Return an event type, archived or not.
 
     An event type whose feature flags the caller's token lacks is a 404.
     """
     name = call.path["event_type_name"]
-    return answer(200, render_event_type(await event_types.get(call.context.services, call.principal, name)))
+    return json_response(200, render_event_type(await event_types.get(call.context.services, call.principal, name)))
 
 
-async def page(call: Call[EventTypeListQuery, Nothing]) -> Answer:
+async def page(call: Call[EventTypeListQuery, Nothing]) -> Response:
     """Return a page of the organization's event types, by name."""
     query = call.query
     cursor = Cursor(query.order or Order.ASCENDING, query.limit, query.iterator)

@@ -10,9 +10,9 @@ from tidings.api.fields import Name, Payload, set_faults
 from tidings.api.messages import MessageOut, render_message
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Route
-from tidings.api.wire import In, answer
+from tidings.api.wire import In, json_response
 from tidings.core import examples
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import Fault
 from tidings.model import text
 
@@ -43,7 +43,7 @@ class EventExampleIn(In, kw_only=True):
             yield Fault(("body", "payload"), "Payload must be an object.")
 
 
-async def send(call: Call[Query, EventExampleIn]) -> Answer:
+async def send(call: Call[Query, EventExampleIn]) -> Response:
     """Send an example of an event type to one endpoint, as a message of its own.
 
     The message is not sent if the endpoint does not subscribe to the event type or has channels. A disabled
@@ -56,7 +56,7 @@ async def send(call: Call[Query, EventExampleIn]) -> Answer:
         call.path["endpoint_id"],
         examples.ExampleRequest(body.event_type, body.example_index, body.content),
         idempotency_key=call.idempotency_key,
-        render=lambda message: answer(202, render_message(message, with_content=False)),
+        render=lambda message: json_response(202, render_message(message, with_content=False)),
     )
 
 

@@ -8,7 +8,7 @@ from tidings.api.query import DryRunQuery, ParameterType, Query, integer
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.tasks import StartedOut, started
 from tidings.core import exports
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 
 TAG: Final = "Event Type"
 
@@ -36,7 +36,7 @@ class ExportLinkQuery(Query, kw_only=True):
     """The signature of the link, in hexadecimal."""
 
 
-async def export(call: Call[DryRunQuery, Nothing]) -> Answer:
+async def export(call: Call[DryRunQuery, Nothing]) -> Response:
     """Start a task that exports the event types: an OpenAPI document, and models for Python and TypeScript.
 
     When the task has succeeded, `schemaZip` in its `data` is a link to the archive, valid for 24 hours.
@@ -47,7 +47,7 @@ async def export(call: Call[DryRunQuery, Nothing]) -> Answer:
     )
 
 
-async def fetch(call: Call[ExportLinkQuery, Nothing]) -> Answer:
+async def fetch(call: Call[ExportLinkQuery, Nothing]) -> Response:
     """Return the archive of an export as a ZIP file. The signed link needs no token.
 
     A wrong signature is a 403, and an expired link a 404.

@@ -7,8 +7,8 @@ from typing import Final
 
 import httptools
 
-from tidings.api.wire import HttpErrorOut, answer
-from tidings.core.idempotency import Answer
+from tidings.api.wire import HttpErrorOut, json_response
+from tidings.core.idempotency import Response
 
 _VERSIONS: Final = ("1.0", "1.1")
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
@@ -21,7 +21,7 @@ class Malformed(Exception):
 
     def __init__(self, detail: str, status: int = 400, code: str = "bad_request") -> None:
         super().__init__(detail)
-        self.answer = answer(status, HttpErrorOut(code=code, detail=detail))
+        self.answer = json_response(status, HttpErrorOut(code=code, detail=detail))
 
 
 def check(method: bytes, version: str, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
@@ -69,7 +69,7 @@ def without_offer(method: bytes, version: str, url: bytes, headers: Iterable[tup
     return b"".join(lines) + b"\r\n"
 
 
-def refusal_of(error: httptools.HttpParserError) -> Answer:
+def refusal_of(error: httptools.HttpParserError) -> Response:
     """Return the answer to bytes that the parser does not take."""
     reason = error.__context__
     if isinstance(reason, Malformed):

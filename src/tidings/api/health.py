@@ -8,8 +8,8 @@ from typing import Final
 from tidings.api import sdk
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import Out, answer
-from tidings.core.idempotency import Answer
+from tidings.api.wire import Out, json_response
+from tidings.core.idempotency import Response
 
 TAG: Final = "Health"
 _PATIENCE: Final = 5.0
@@ -40,7 +40,7 @@ class HealthOut(Out, kw_only=True):
     """The same state as that of the database."""
 
 
-async def get(call: Call[Query, Nothing]) -> Answer:
+async def get(call: Call[Query, Nothing]) -> Response:
     """Report whether the database accepts writes: 200, or 500 if it does not within five seconds.
 
     The official SDKs get 204, because some of them reject a success with a body.
@@ -51,15 +51,15 @@ async def get(call: Call[Query, Nothing]) -> Answer:
     except TimeoutError:
         is_healthy = False
     if is_healthy and sdk.expects_empty_body(call.agent):
-        return Answer(204)
+        return Response(204)
     part = HealthPart(status=HealthStatus.OK if is_healthy else HealthStatus.ERROR)
-    return answer(200 if is_healthy else 500, HealthOut(database=part, queue=part, cache=part))
+    return json_response(200 if is_healthy else 500, HealthOut(database=part, queue=part, cache=part))
 
 
-async def ping(call: Call[Query, Nothing]) -> Answer:
+async def ping(call: Call[Query, Nothing]) -> Response:
     """Respond with 204 and no body, without a database query."""
     del call
-    return Answer(204)
+    return Response(204)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

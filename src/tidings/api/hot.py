@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from tidings.api import framing
 from tidings.api.connection import CLOSE, ConnectionLimits, DefaultHeaders, ServerConnection
 from tidings.api.intake import Intake, MessageRequest, app_of
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 
 _ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"})
 
@@ -134,13 +134,13 @@ class HotProtocol(ServerConnection):
         self._parts = []
         return True
 
-    def _refuse(self, answer: Answer) -> None:
+    def _refuse(self, answer: Response) -> None:
         """Answer a request whose body is still to come; the body is read and thrown away."""
         self._is_refused = True
         self._keeps_alive = self.parser.should_keep_alive()
         self._answer(answer)
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: Response) -> None:
         self._is_answering = False
         if self.transport.is_closing():
             return

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from tidings import observe
 from tidings.api.response_buffer import PART, ResponseBuffer
-from tidings.api.wire import HttpErrorOut, answer, refusal
-from tidings.core.idempotency import Answer
+from tidings.api.wire import HttpErrorOut, json_response, refusal
+from tidings.core.idempotency import Response
 from tidings.core.services import as_app_error
 from tidings.errors import too_large
 
@@ -21,11 +21,11 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 JSON: Final = (b"content-type", b"application/json")
 RETRY_SOON: Final = (b"retry-after", b"1")
-INTERNAL: Final = answer(500, HttpErrorOut(code="server_error", detail="Internal Server Error"))
-NOT_FOUND: Final = answer(
+INTERNAL: Final = json_response(500, HttpErrorOut(code="server_error", detail="Internal Server Error"))
+NOT_FOUND: Final = json_response(
     404, HttpErrorOut(code="not_found", detail="No operation has this path. See /docs for the list of operations.")
 )
-NOT_ALLOWED: Final = answer(
+NOT_ALLOWED: Final = json_response(
     405,
     HttpErrorOut(
         code="method_not_allowed",
@@ -35,7 +35,7 @@ NOT_ALLOWED: Final = answer(
 
 
 @dataclass(frozen=True, slots=True)
-class File(Answer):
+class File(Response):
     """An answer that is a file to keep: its type, and the name that it is kept under."""
 
     content_type: str = "application/octet-stream"
@@ -98,7 +98,7 @@ async def send_body(scope: AsgiScope, send: AsgiSend, body: bytes) -> None:
         await send({"type": "http.response.body", "body": body})
 
 
-async def respond(scope: AsgiScope, send: AsgiSend, given: Answer, extra: Headers = ()) -> None:
+async def respond(scope: AsgiScope, send: AsgiSend, given: Response, extra: Headers = ()) -> None:
     """Send an answer with a JSON body, or with none. Whoever asks too often is told when to ask again."""
     kind = given.headers if isinstance(given, File) else [JSON]
     headers = [*kind, (b"content-length", b"%d" % len(given.body))] if given.body else []
@@ -108,7 +108,7 @@ async def respond(scope: AsgiScope, send: AsgiSend, given: Answer, extra: Header
     await send_body(scope, send, given.body)
 
 
-def answer_of(error: Exception, doing: str) -> Answer:
+def error_response(error: Exception, doing: str) -> Response:
     """Return what a caller is told of an error; our own faults are logged, and told as such."""
     refused = as_app_error(error)
     if refused is None:

@@ -16,13 +16,13 @@ import msgspec
 
 from tidings.api import query
 from tidings.api.context import Context
-from tidings.api.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend, ClientGone, answer_of, read_body, respond
+from tidings.api.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend, ClientGone, error_response, read_body, respond
 from tidings.api.location import below_mount, has_encoded_slash
 from tidings.api.messages import ContentQuery, MessageIn, render_accepted
 from tidings.api.wire import decode, encode, refusal
 from tidings.clock import rfc3339
 from tidings.core import apps, repeats
-from tidings.core.idempotency import Answer, scoped_key
+from tidings.core.idempotency import Response, scoped_key
 from tidings.core.services import AcceptResult
 from tidings.errors import REPLAYABLE, AppError, ErrorKind, Fault, forbidden, invalid
 from tidings.ids import timestamp_of
@@ -87,7 +87,7 @@ class Intake:
 
     def check_head(
         self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]
-    ) -> MessageRequest | Answer:
+    ) -> MessageRequest | Response:
         """Check a request by its head, before its body is read; return the request, or its refusal."""
         try:
             request = self._parse_head(ref, path, query_string, headers)
@@ -95,10 +95,10 @@ class Intake:
             if limiter is not None:
                 limiter.admit(request.caller)
         except Exception as error:  # noqa: BLE001 - every request gets a response
-            return answer_of(error, _DOING)
+            return error_response(error, _DOING)
         return request
 
-    def try_begin(self, request: MessageRequest, body: bytes, respond_with: Callable[[Answer], None]) -> bool:
+    def try_begin(self, request: MessageRequest, body: bytes, respond_with: Callable[[Response], None]) -> bool:
         """Begin to accept a message without waiting; `respond_with` receives the response, at once if it is a refusal.
 
         Returns False where something must be waited for first: then the request takes the other way, as if nothing
@@ -112,7 +112,7 @@ class Intake:
             with_content = request.with_content
 
             def report(outcome: AcceptResult) -> None:
-                respond_with(_answer_to(outcome, with_content=with_content))
+                respond_with(_accept_response(outcome, with_content=with_content))
 
             return self._context.acceptor.offer(
                 request.caller.org_id, request.ref, draft, request.idempotency_key, report
@@ -120,28 +120,28 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - every request gets a response
             if request.idempotency_key is not None and _is_replayable(error):
                 return False
-            respond_with(answer_of(error, _DOING))
+            respond_with(error_response(error, _DOING))
             return True
 
-    async def answer(self, request: MessageRequest, body: bytes) -> Answer:
+    async def answer(self, request: MessageRequest, body: bytes) -> Response:
         """Accept a message, waiting for whatever it takes; never raises."""
         try:
             message = decode(self._decoder, body)
             accepted = await self._accept(request.caller, request.ref, message, request.idempotency_key)
         except Exception as error:  # noqa: BLE001 - every request gets a response
             return await self._refuse(request, error)
-        return _answer_to(accepted, with_content=request.with_content)
+        return _accept_response(accepted, with_content=request.with_content)
 
-    async def _refuse(self, request: MessageRequest, error: Exception) -> Answer:
+    async def _refuse(self, request: MessageRequest, error: Exception) -> Response:
         """Return the stored response of a used idempotency key, else the refusal."""
         if request.idempotency_key is not None and _is_replayable(error):
             try:
                 outcome = await repeats.find(self._context.services, request.idempotency_key)
             except Exception as other:  # noqa: BLE001 - every request gets a response
-                return answer_of(other, _DOING)
+                return error_response(other, _DOING)
             if outcome is not None:
-                return _answer_to(outcome, with_content=request.with_content)
-        return answer_of(error, _DOING)
+                return _accept_response(outcome, with_content=request.with_content)
+        return error_response(error, _DOING)
 
     def _parse_head(self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]) -> MessageRequest:
         with_content = query.decode(ContentQuery, query_string).with_content if query_string else True
@@ -179,14 +179,14 @@ def app_of(path: str) -> str | None:
     return ref if ref and (rest == _SUFFIX or rest.rstrip("/") == _SUFFIX) else None
 
 
-def _answer_to(outcome: AcceptResult, *, with_content: bool) -> Answer:
+def _accept_response(outcome: AcceptResult, *, with_content: bool) -> Response:
     """Return the response to a message that was accepted or refused."""
     try:
         if isinstance(outcome, AppError):
             return refusal(outcome)
-        return Answer(202, _render(outcome, with_content=with_content))
+        return Response(202, _render(outcome, with_content=with_content))
     except Exception as error:  # noqa: BLE001 - every request gets a response
-        return answer_of(error, _DOING)
+        return error_response(error, _DOING)
 
 
 def _render(accepted: AcceptedMessage, *, with_content: bool) -> bytes:

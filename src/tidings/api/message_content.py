@@ -11,9 +11,9 @@ from tidings.api.fields import Channel, Name, Uid, set_faults, unique
 from tidings.api.messages import CHANNEL_SET, TAG, channel_faults
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import In, Out, answer
+from tidings.api.wire import In, Out, json_response
 from tidings.core import messages
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import Fault
 from tidings.model import text
 
@@ -75,16 +75,16 @@ class MessagePrecheckOut(Out, kw_only=True):
     """Whether at least one enabled endpoint would receive the message."""
 
 
-async def expunge(call: Call[Query, Nothing]) -> Answer:
+async def expunge(call: Call[Query, Nothing]) -> Response:
     """Delete the payload of a message for good, and discard its pending deliveries.
 
     The message stays and can no longer be sent. The request can be repeated.
     """
     await messages.expunge(call.context.services, call.app, call.path["msg_id"])
-    return Answer(204)
+    return Response(204)
 
 
-async def expunge_many(call: Call[Query, BulkExpungeContentsIn]) -> Answer:
+async def expunge_many(call: Call[Query, BulkExpungeContentsIn]) -> Response:
     """Delete the payloads of up to 1,000 messages for good, by their ids or event ids.
 
     Unknown messages are reported in the results.
@@ -98,16 +98,16 @@ async def expunge_many(call: Call[Query, BulkExpungeContentsIn]) -> Answer:
     )
 
 
-def _expunged(found: dict[str, bool]) -> Answer:
+def _expunged(found: dict[str, bool]) -> Response:
     results = {ref: BulkExpungeStatus.EXPUNGED if was else BulkExpungeStatus.NOT_FOUND for ref, was in found.items()}
-    return answer(200, BulkExpungeContentsOut(results=results))
+    return json_response(200, BulkExpungeContentsOut(results=results))
 
 
-async def precheck(call: Call[Query, MessagePrecheckIn]) -> Answer:
+async def precheck(call: Call[Query, MessagePrecheckIn]) -> Response:
     """Report whether any enabled endpoint would receive such a message, without creating one."""
     body = call.body
     active = await messages.is_wanted(call.context.services, call.app, body.event_type, unique(body.channels))
-    return answer(200, MessagePrecheckOut(active=active))
+    return json_response(200, MessagePrecheckOut(active=active))
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

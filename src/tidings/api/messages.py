@@ -17,16 +17,16 @@ from tidings.api.wire import (
     ListResponse,
     Out,
     Timestamp,
-    answer,
     encode,
     format_timestamp,
     is_object,
+    json_response,
     listing,
     parse_timestamp,
 )
 from tidings.clock import Clock
 from tidings.core import messages
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import Fault, invalid
 from tidings.model import surrogates, text
 from tidings.model.message import (
@@ -256,14 +256,14 @@ class MessageListQuery(Query, kw_only=True):
     event_types: Names = ()
 
 
-async def get(call: Call[ContentQuery, Nothing]) -> Answer:
+async def get(call: Call[ContentQuery, Nothing]) -> Response:
     """Return a message, by its id or event id."""
     with_content = call.query.with_content
     found = await messages.get(call.context.services, call.app, call.path["msg_id"], with_payload=with_content)
-    return answer(200, render_message(found, with_content=with_content))
+    return json_response(200, render_message(found, with_content=with_content))
 
 
-async def page(call: Call[MessageListQuery, Nothing]) -> Answer:
+async def page(call: Call[MessageListQuery, Nothing]) -> Response:
     """Return a page of an application's messages of up to 90 days, newest first."""
     query = call.query
     cursor = Cursor(Order.DESCENDING, query.limit, query.iterator, query.before, query.after)
@@ -272,7 +272,7 @@ async def page(call: Call[MessageListQuery, Nothing]) -> Answer:
     return listing(found, lambda message: render_message(message, with_content=query.with_content))
 
 
-async def create(call: Call[ContentQuery, MessageIn]) -> Answer:
+async def create(call: Call[ContentQuery, MessageIn]) -> Response:
     """Accept a message and deliver it to every endpoint of the application that subscribes to it.
 
     The response is sent once the message and its deliveries are stored. An event id in use is a 409.

@@ -12,7 +12,7 @@ from tidings.api.routes import Access, AnyRoute, Call, Route
 from tidings.api.tasks import StartedOut, started
 from tidings.api.wire import In, Timestamp, parse_timestamp
 from tidings.core import resending, tasks
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import Fault
 from tidings.model import text
 from tidings.model.attempt import MessageStatus, StatusCodeClass
@@ -106,7 +106,7 @@ class ForceQuery(DryRunQuery, kw_only=True):
     """Start the task even if the endpoint is disabled. The task waits until the endpoint is enabled."""
 
 
-async def recover(call: Call[ForceQuery, RecoverIn]) -> Answer:
+async def recover(call: Call[ForceQuery, RecoverIn]) -> Response:
     """Start a task that resends each message that failed in a time range and has not succeeded since.
 
     A disabled endpoint is a 422 unless `force` is set. A range of more than 14 days is a 422.
@@ -126,7 +126,7 @@ async def recover(call: Call[ForceQuery, RecoverIn]) -> Answer:
     )
 
 
-async def replay_missing(call: Call[ForceQuery, ReplayIn]) -> Answer:
+async def replay_missing(call: Call[ForceQuery, ReplayIn]) -> Response:
     """Start a task that sends messages that the endpoint never received, by its current filters.
 
     A disabled endpoint is a 422 unless `force` is set.
@@ -134,7 +134,7 @@ async def replay_missing(call: Call[ForceQuery, ReplayIn]) -> Answer:
     return await _replay(call, _chosen(call, call.body, ReplayScope.MISSING))
 
 
-async def bulk_replay(call: Call[ForceQuery, BulkReplayIn]) -> Answer:
+async def bulk_replay(call: Call[ForceQuery, BulkReplayIn]) -> Response:
     """Start a task that resends messages that the endpoint was sent before, whatever their outcome.
 
     A disabled endpoint is a 422 unless `force` is set.
@@ -160,7 +160,7 @@ def _chosen(
     )
 
 
-async def _replay(call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn], chosen: ReplayRequest) -> Answer:
+async def _replay(call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn], chosen: ReplayRequest) -> Response:
     services, render = call.context.services, started(ReplayOut)
     return await resending.replay(services, call.app, chosen, idempotency_key=call.idempotency_key, render=render)
 

@@ -16,7 +16,7 @@ import msgspec
 from tidings.api.context import Context
 from tidings.api.query import Query
 from tidings.api.wire import In
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.model.app import App
 from tidings.model.token import Capability, Principal
 
@@ -102,7 +102,7 @@ class Route(Generic[QueryT, BodyT]):
     """Whether the application in the path must be there, and is looked up."""
     query: type[QueryT]
     body: type[BodyT]
-    handler: Callable[[Call[QueryT, BodyT]], Awaitable[Answer]]
+    handler: Callable[[Call[QueryT, BodyT]], Awaitable[Response]]
     answers: Mapping[int, object]
     """The type of the body by status of success, None where there is no body."""
     varies: tuple[str, object] | None = None
@@ -128,5 +128,5 @@ class Route(Generic[QueryT, BodyT]):
 AnyRoute = Route[Any, Any]
 """An entry of the table, where it does not matter what goes in."""
 
-EMPTY: Final = Answer(202, b"{}")
+EMPTY: Final = Response(202, b"{}")
 """The answer to what has nothing to tell but that it will be done."""

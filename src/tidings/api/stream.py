@@ -14,7 +14,7 @@ from typing import Final
 from tidings import observe
 from tidings.api import response_buffer
 from tidings.api.http import AsgiReceive, AsgiScope, AsgiSend
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 
 STALL_SECONDS: Final = 10.0
 """How long a reader may leave what it was sent unread."""
@@ -33,7 +33,7 @@ async def _nothing() -> AsyncGenerator[bytes, None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream(Answer):
+class Stream(Response):
     """An answer that is made while it is sent; `hang_up` makes the parts come to their end."""
 
     parts: Callable[[], AsyncGenerator[bytes, None]] = _nothing

@@ -12,9 +12,9 @@ from tidings.api.query import ITERATOR, Direction, PageLimit, ParameterType, Que
 from tidings.api.routes import Access, AnyRoute, Call, EventStream, Nothing, Route
 from tidings.api.task_stream import stream_task
 from tidings.api.tasks import BackgroundTaskOut, render_task
-from tidings.api.wire import ListResponse, Out, Timestamp, answer, format_timestamp, listing
+from tidings.api.wire import ListResponse, Out, Timestamp, format_timestamp, json_response, listing
 from tidings.core import outcomes, sessions, task_items, tasks
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.errors import not_found
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
@@ -111,7 +111,7 @@ class TaskItemsQuery(Query, kw_only=True):
     """The sort order by the item's id: `ascending` by default."""
 
 
-async def cancel(call: Call[Query, Nothing]) -> Answer:
+async def cancel(call: Call[Query, Nothing]) -> Response:
     """Cancel a background task, and the deliveries that it requested and that are not in flight.
 
     `x.withdrawn` counts those deliveries. A task that has succeeded or failed is a 409 with the code
@@ -120,7 +120,7 @@ async def cancel(call: Call[Query, Nothing]) -> Answer:
     return await _run_command(call, tasks.cancel)
 
 
-async def pause(call: Call[Query, Nothing]) -> Answer:
+async def pause(call: Call[Query, Nothing]) -> Response:
     """Pause a background task immediately.
 
     A paused task stays paused. A task that has ended is a 409 with the code `invalid_state`.
@@ -128,7 +128,7 @@ async def pause(call: Call[Query, Nothing]) -> Answer:
     return await _run_command(call, tasks.pause)
 
 
-async def resume(call: Call[Query, Nothing]) -> Answer:
+async def resume(call: Call[Query, Nothing]) -> Response:
     """Resume a paused background task from its last checkpoint.
 
     A task in another state is a 409 with the code `invalid_state`.
@@ -136,7 +136,7 @@ async def resume(call: Call[Query, Nothing]) -> Answer:
     return await _run_command(call, tasks.resume)
 
 
-async def retry(call: Call[Query, Nothing]) -> Answer:
+async def retry(call: Call[Query, Nothing]) -> Response:
     """Retry a failed background task from its last checkpoint.
 
     A task in another state, such as a canceled one, is a 409 with the code `invalid_state`.
@@ -144,7 +144,7 @@ async def retry(call: Call[Query, Nothing]) -> Answer:
     return await _run_command(call, tasks.retry)
 
 
-async def wait(call: Call[TaskWaitQuery, Nothing]) -> Answer:
+async def wait(call: Call[TaskWaitQuery, Nothing]) -> Response:
     """Return a background task when it has ended, or when the timeout is over."""
     task_id = _task_id(call)
     task = await tasks.get(call.context.services, call.principal, task_id)
@@ -152,7 +152,7 @@ async def wait(call: Call[TaskWaitQuery, Nothing]) -> Answer:
     return await _respond(call, await tasks.get(call.context.services, call.principal, task_id))
 
 
-async def follow(call: Call[Query, Nothing]) -> Answer:
+async def follow(call: Call[Query, Nothing]) -> Response:
     """Follow a task as server-sent events: `state` for each transition, `progress` at most once a second.
 
     The ids of `state` events are numbers; with the header `Last-Event-ID` the stream continues after one. The
@@ -172,7 +172,7 @@ async def follow(call: Call[Query, Nothing]) -> Answer:
     )
 
 
-async def items(call: Call[TaskItemsQuery, Nothing]) -> Answer:
+async def items(call: Call[TaskItemsQuery, Nothing]) -> Response:
     """Return a page of the items of a background task, with their outcomes.
 
     Messages are `rearmed` until they are sent, then `delivered` or `failed`. Items that could not be done are
@@ -201,13 +201,13 @@ def _task_id(call: Call[Any, Nothing]) -> str:
 
 async def _run_command(
     call: Call[Query, Nothing], command: Callable[[Services, Principal, str], Awaitable[Task]]
-) -> Answer:
+) -> Response:
     return await _respond(call, await command(call.context.services, call.principal, _task_id(call)))
 
 
-async def _respond(call: Call[Any, Nothing], task: Task) -> Answer:
+async def _respond(call: Call[Any, Nothing], task: Task) -> Response:
     found = await outcomes.results(call.context.services, [task], most=LISTED_AT_MOST)
-    return answer(200, render_task(task, call.agent, found.get(task.id)))
+    return json_response(200, render_task(task, call.agent, found.get(task.id)))
 
 
 def _render_item(item: task_items.StoredItem) -> TaskItemOut:
@@ -230,7 +230,7 @@ def _render_item(item: task_items.StoredItem) -> TaskItemOut:
     )
 
 
-def _command_route(name: str, summary: str, handler: Callable[[Call[Query, Nothing]], Awaitable[Answer]]) -> AnyRoute:
+def _command_route(name: str, summary: str, handler: Callable[[Call[Query, Nothing]], Awaitable[Response]]) -> AnyRoute:
     return Route(
         method="POST",
         path=f"/background-task/{{task_id}}/{name}",

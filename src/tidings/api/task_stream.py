@@ -15,7 +15,7 @@ from typing import Final
 from tidings.api.stream import Stream
 from tidings.api.tasks import ProgressOut, TaskErrorOut, progress_out
 from tidings.api.wire import Out, Timestamp, encode, format_timestamp
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.task_events import TaskEvent
 from tidings.core.watching import View, Watching
 from tidings.model.task import ENDED, Task
@@ -25,7 +25,7 @@ KEEPALIVE_SECONDS: Final = 15.0
 PACE_SECONDS: Final = 1.0
 _RETRY: Final = b"retry: 3000\n\n"
 _KEEPALIVE: Final = b": nothing new\n\n"
-_NO_MORE: Final = Answer(204)
+_NO_MORE: Final = Response(204)
 """Makes a browser stop reconnecting."""
 
 
@@ -50,7 +50,7 @@ MayRead = Callable[[], Awaitable[bool]]
 
 def stream_task(
     watching: Watching, who: Principal, task: Task, last: int, *, has_more: bool, may_read: MayRead
-) -> Answer:
+) -> Response:
     """Respond with the events of a task after a given one.
 
     `has_more` says whether there are events after it; `may_read` checks now and then that the reader still has access.

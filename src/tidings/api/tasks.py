@@ -15,9 +15,9 @@ from tidings import ids
 from tidings.api import samples, sdk
 from tidings.api.query import Direction, PageLimit, ParameterType, Query, TaskIterator, one_of
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.wire import CreatedAt, ListResponse, Out, Timestamp, answer, format_timestamp, listing
+from tidings.api.wire import CreatedAt, ListResponse, Out, Timestamp, format_timestamp, json_response, listing
 from tidings.core import outcomes, tasks
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import not_found
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 from tidings.model.results import LISTED_AT_MOST, LISTED_IN_LISTS
@@ -173,10 +173,10 @@ class TaskListQuery(Query, kw_only=True):
     """The sort order by creation: `descending`, the default, lists the newest task first."""
 
 
-def started(kind: type[StartedOut], **more: object) -> Callable[[Task], Answer]:
+def started(kind: type[StartedOut], **more: object) -> Callable[[Task], Response]:
     """Return what answers with a task that has been started."""
 
-    def render(task: Task) -> Answer:
+    def render(task: Task) -> Response:
         body = kind(
             id=task.id,
             status=_status(task),
@@ -184,12 +184,12 @@ def started(kind: type[StartedOut], **more: object) -> Callable[[Task], Answer]:
             updated_at=format_timestamp(task.updated_at),
             **more,
         )
-        return answer(202, body)
+        return json_response(202, body)
 
     return render
 
 
-async def get(call: Call[Query, Nothing]) -> Answer:
+async def get(call: Call[Query, Nothing]) -> Response:
     """Return a background task with its progress or its result.
 
     Lists in its result hold at most 1,000 entries; then `truncated` is true.
@@ -199,10 +199,10 @@ async def get(call: Call[Query, Nothing]) -> Answer:
         raise not_found()
     task = await tasks.get(call.context.services, call.principal, task_id)
     found = await outcomes.results(call.context.services, [task], most=LISTED_AT_MOST)
-    return answer(200, render_task(task, call.agent, found.get(task.id)))
+    return json_response(200, render_task(task, call.agent, found.get(task.id)))
 
 
-async def page(call: Call[TaskListQuery, Nothing]) -> Answer:
+async def page(call: Call[TaskListQuery, Nothing]) -> Response:
     """Return a page of the caller's background tasks of the past 90 days, newest first by default.
 
     Lists in results hold at most 100 entries; then `truncated` is true.

@@ -10,7 +10,7 @@ from typing import Final
 
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import not_implemented
 
 
@@ -172,7 +172,7 @@ UNSERVED: Final[tuple[Unserved, ...]] = tuple(_listed())
 def route_of(unserved: Unserved) -> AnyRoute:
     """Return what answers at the place of an operation that is not served, for any caller that is known."""
 
-    async def refused(call: Call[Query, Nothing]) -> Answer:
+    async def refused(call: Call[Query, Nothing]) -> Response:
         del call
         raise not_implemented(unserved.operation)
 

@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tidings.api import samples
 from tidings.api.places import located
 from tidings.clock import parse_rfc3339, rfc3339
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.errors import AppError, ErrorKind, Fault, invalid
 from tidings.model import surrogates
 from tidings.model.page import Page
@@ -110,12 +110,12 @@ _encoder: Final = msgspec.json.Encoder()
 encode: Final = _encoder.encode
 
 
-def answer(status: int, body: Out) -> Answer:
+def json_response(status: int, body: Out) -> Response:
     """Answer with a JSON object."""
-    return Answer(status, encode(body))
+    return Response(status, encode(body))
 
 
-def listing(page: Page[Value], render: Callable[[Value], Rendered]) -> Answer:
+def listing(page: Page[Value], render: Callable[[Value], Rendered]) -> Response:
     """Answer with a page of a list, which ends where its answer would be too long."""
     texts = page.mapped(lambda item: encode(render(item)))
     rendered = texts.within([len(text) for text in texts.items]).mapped(msgspec.Raw)
@@ -125,16 +125,16 @@ def listing(page: Page[Value], render: Callable[[Value], Rendered]) -> Answer:
         done=rendered.done,
         prev_iterator=UNSET if rendered.prev_iterator is None else rendered.prev_iterator,
     )
-    return Answer(200, encode(body))
+    return Response(200, encode(body))
 
 
-def refusal(error: AppError) -> Answer:
+def refusal(error: AppError) -> Response:
     """Answer with what is wrong; a 422 tells a list, everything else a sentence."""
     status = STATUS[error.kind]
     if error.kind is ErrorKind.INVALID:
         found = tuple(ValidationError(loc=fault.loc, msg=fault.msg, type=fault.type) for fault in error.faults)
-        return answer(status, HTTPValidationError(detail=found))
-    return answer(status, HttpErrorOut(code=error.code, detail=error.detail))
+        return json_response(status, HTTPValidationError(detail=found))
+    return json_response(status, HttpErrorOut(code=error.code, detail=error.detail))
 
 
 def read(decoder: msgspec.json.Decoder[InT], body: bytes) -> InT:

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.errors import AppError, conflict
@@ -30,8 +30,8 @@ async def create(
     *,
     get_if_exists: bool,
     idempotency_key: str | None,
-    render: Callable[[UpsertedApp], Answer],
-) -> Answer:
+    render: Callable[[UpsertedApp], Response],
+) -> Response:
     """Make an application; with `get_if_exists` one that has the uid already is returned as it is."""
 
     async def work(tx: Write) -> UpsertedApp:
@@ -49,8 +49,8 @@ async def create(
 
 
 async def put(
-    services: Services, org_id: OrgId, ref: str, draft: AppDraft, *, render: Callable[[UpsertedApp], Answer]
-) -> Answer:
+    services: Services, org_id: OrgId, ref: str, draft: AppDraft, *, render: Callable[[UpsertedApp], Response]
+) -> Response:
     """Overwrite an application, or make one if there is none; the reference does not become its uid."""
 
     async def work(tx: Write) -> UpsertedApp:
@@ -70,8 +70,8 @@ async def put(
 
 
 async def change(
-    services: Services, app: App, edit: Callable[[App], App], *, render: Callable[[App], Answer]
-) -> Answer:
+    services: Services, app: App, edit: Callable[[App], App], *, render: Callable[[App], Response]
+) -> Response:
     """Edit an application."""
 
     async def work(tx: Write) -> App:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.errors import bad_request, conflict, not_found
@@ -132,8 +132,8 @@ async def resend(
     msg_ref: str,
     endpoint_ref: str,
     idempotency_key: str | None,
-    render: Callable[[Endpoint], Answer],
-) -> Answer:
+    render: Callable[[Endpoint], Response],
+) -> Response:
     """Have a message sent to an endpoint once more, whatever came of it so far and whatever the endpoint filters."""
 
     async def work(tx: Write) -> Endpoint:

@@ -9,7 +9,7 @@ of its first message: a request that is repeated after a failure finds the store
 import hashlib
 from collections.abc import Callable, Sequence
 
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Acceptor, AcceptResult, Services
 from tidings.errors import AppError
 from tidings.model.app import App
@@ -29,8 +29,8 @@ class BatchRequest:
         acceptor: Acceptor,
         app: App,
         *,
-        render: Callable[[list[AcceptResult]], Answer],
-        join: Callable[[Sequence[Answer]], tuple[Answer, int]],
+        render: Callable[[list[AcceptResult]], Response],
+        join: Callable[[Sequence[Response]], tuple[Response, int]],
     ) -> None:
         """`join` also returns the number of messages in the responses."""
         self._services = services
@@ -39,14 +39,14 @@ class BatchRequest:
         self._render = render
         self._join = join
 
-    async def accept(self, drafts: Sequence[DraftOrError], idempotency_key: str | None) -> Answer:
+    async def accept(self, drafts: Sequence[DraftOrError], idempotency_key: str | None) -> Response:
         """Store messages; those that are already refused keep their place in the response."""
         if await self._fitting(drafts) == len(drafts) and not await self._stored(idempotency_key, 0):
             return await self._part(drafts, idempotency_key)
         stored = None if idempotency_key is None else await self._services.idempotency.find(idempotency_key)
         return stored or await self._in_parts(drafts, idempotency_key)
 
-    async def _stored(self, idempotency_key: str | None, at: int) -> Answer | None:
+    async def _stored(self, idempotency_key: str | None, at: int) -> Response | None:
         """Return the stored response to the part that begins at an index, if there is one."""
         if idempotency_key is None:
             return None
@@ -59,8 +59,8 @@ class BatchRequest:
         most = await self._acceptor.fitting(self._app.org_id, self._app.id, sound)
         return len(drafts) if most >= len(sound) else places[most]
 
-    async def _in_parts(self, drafts: Sequence[DraftOrError], idempotency_key: str | None) -> Answer:
-        answers: list[Answer] = []
+    async def _in_parts(self, drafts: Sequence[DraftOrError], idempotency_key: str | None) -> Response:
+        answers: list[Response] = []
         at = 0
         while at < len(drafts):
             answer = await self._stored(idempotency_key, at)
@@ -76,7 +76,7 @@ class BatchRequest:
 
         return await self._services.idempotency.once(idempotency_key, nothing, lambda _: whole)
 
-    async def _part(self, drafts: Sequence[DraftOrError], key: str | None) -> Answer:
+    async def _part(self, drafts: Sequence[DraftOrError], key: str | None) -> Response:
         sound = [draft for draft in drafts if not isinstance(draft, AppError)]
 
         with self._acceptor.preparing() as prepared:

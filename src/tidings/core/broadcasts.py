@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from tidings.core import tasks, usage
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.model.broadcast import BroadcastArgs
 from tidings.model.message import MessageDraft
@@ -22,8 +22,8 @@ async def broadcast(
     draft: MessageDraft,
     *,
     idempotency_key: str | None,
-    render: Callable[[Task], Answer],
-) -> Answer:
+    render: Callable[[Task], Response],
+) -> Response:
     """Start making a message in every application that is there."""
 
     async def work(tx: Write) -> Task:

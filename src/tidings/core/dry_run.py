@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tidings.core.idempotency import Answer, Idempotency
+from tidings.core.idempotency import Idempotency, Response
 from tidings.core.services import Services
 from tidings.model.task import Task
 from tidings.storage.database import Write, retried
@@ -43,7 +43,7 @@ class DryRunIdempotency(Idempotency):
     __slots__ = ("_estimate", "_render", "_services")
 
     def __init__(
-        self, services: Services, estimate: EstimateTask, render_estimate: Callable[[Estimate], Answer]
+        self, services: Services, estimate: EstimateTask, render_estimate: Callable[[Estimate], Response]
     ) -> None:
         super().__init__(services.db, services.clock)
         self._services = services
@@ -54,8 +54,8 @@ class DryRunIdempotency(Idempotency):
         self,
         key: str | None,
         work: Callable[[Write], Awaitable[Result]],
-        render: Callable[[Result], Answer],
-    ) -> Answer:
+        render: Callable[[Result], Response],
+    ) -> Response:
         """Do the work, roll it back, and return the estimate of the task that it made."""
         del key, render
         result = await retried(lambda: self._roll_back(work))
@@ -72,7 +72,7 @@ class DryRunIdempotency(Idempotency):
 
 
 def dry_run_services(
-    services: Services, estimate: EstimateTask, render_estimate: Callable[[Estimate], Answer]
+    services: Services, estimate: EstimateTask, render_estimate: Callable[[Estimate], Response]
 ) -> Services:
     """Return services that do not store the task that a use case starts."""
     return replace(services, idempotency=DryRunIdempotency(services, estimate, render_estimate))

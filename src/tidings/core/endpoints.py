@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tidings.core import health, operational
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.errors import Fault, bad_request, conflict, invalid, unavailable
@@ -47,8 +47,8 @@ async def create(
     draft: EndpointDraft,
     *,
     idempotency_key: str | None,
-    render: Callable[[Endpoint], Answer],
-) -> Answer:
+    render: Callable[[Endpoint], Response],
+) -> Response:
     """Make an endpoint, with a fresh secret if none is given."""
 
     async def work(tx: Write) -> Endpoint:
@@ -60,8 +60,8 @@ async def create(
 
 
 async def put(
-    services: Services, app: App, ref: str, draft: EndpointDraft, *, render: Callable[[UpsertedEndpoint], Answer]
-) -> Answer:
+    services: Services, app: App, ref: str, draft: EndpointDraft, *, render: Callable[[UpsertedEndpoint], Response]
+) -> Response:
     """Overwrite an endpoint, but for its secret and headers; make one if there is none."""
 
     async def work(tx: Write) -> UpsertedEndpoint:
@@ -77,8 +77,8 @@ async def put(
 
 
 async def change(
-    services: Services, app: App, ref: str, edit: EndpointEdit, *, render: Callable[[Endpoint], Answer]
-) -> Answer:
+    services: Services, app: App, ref: str, edit: EndpointEdit, *, render: Callable[[Endpoint], Response]
+) -> Response:
     """Edit an endpoint."""
 
     async def work(tx: Write) -> Endpoint:

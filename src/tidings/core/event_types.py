@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.errors import conflict, not_found
 from tidings.ids import OrgId
@@ -29,8 +29,8 @@ async def create(
     draft: EventTypeDraft,
     *,
     idempotency_key: str | None,
-    render: Callable[[EventType], Answer],
-) -> Answer:
+    render: Callable[[EventType], Response],
+) -> Response:
     """Make an event type, or take an archived one back into use and overwrite it."""
 
     async def work(tx: Write) -> EventType:
@@ -46,8 +46,8 @@ async def create(
 
 
 async def put(
-    services: Services, org_id: OrgId, draft: EventTypeDraft, *, render: Callable[[UpsertedEventType], Answer]
-) -> Answer:
+    services: Services, org_id: OrgId, draft: EventTypeDraft, *, render: Callable[[UpsertedEventType], Response]
+) -> Response:
     """Overwrite an event type, or make one if there is none."""
 
     async def work(tx: Write) -> UpsertedEventType:
@@ -70,8 +70,8 @@ async def change(
     name: str,
     edit: Callable[[EventType], EventType],
     *,
-    render: Callable[[EventType], Answer],
-) -> Answer:
+    render: Callable[[EventType], Response],
+) -> Response:
     """Edit an event type."""
 
     async def work(tx: Write) -> EventType:

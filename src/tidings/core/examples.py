@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings import ids
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.errors import bad_request, conflict, not_found
 from tidings.ids import MessageId
@@ -40,8 +40,8 @@ async def send(
     request: ExampleRequest,
     *,
     idempotency_key: str | None,
-    render: Callable[[Message], Answer],
-) -> Answer:
+    render: Callable[[Message], Response],
+) -> Response:
     """Create an example message and send it to one endpoint, if that listens to the event type."""
 
     async def work(tx: Write) -> Message:

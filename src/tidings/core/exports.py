@@ -9,7 +9,7 @@ import msgspec
 
 from tidings.clock import SECOND
 from tidings.core import tasks
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.errors import forbidden, not_found
 from tidings.model import export
@@ -29,8 +29,8 @@ async def export_event_types(
     origin: str,
     *,
     idempotency_key: str | None,
-    render: Callable[[Task], Answer],
-) -> Answer:
+    render: Callable[[Task], Response],
+) -> Response:
     """Start making an archive of the event types: a document of them, and models in two languages."""
 
     async def work(tx: Write) -> Task:

@@ -7,7 +7,7 @@ from typing import Final
 
 from tidings.clock import DAY, MINUTE, SECOND
 from tidings.core import operational, resending, tasks
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
@@ -83,8 +83,8 @@ async def enable(
     options: EnableOptions,
     *,
     idempotency_key: str | None,
-    render: Callable[[EnabledEndpoint], Answer],
-) -> Answer:
+    render: Callable[[EnabledEndpoint], Response],
+) -> Response:
     """Enable an endpoint with a clean failure record; start the tasks that catch up, on request."""
 
     async def work(tx: Write) -> EnabledEndpoint:

@@ -28,7 +28,7 @@ _PAUSE_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What a request is answered: a status and the bytes of a JSON value, or none."""
 
     status: int
@@ -52,18 +52,18 @@ class Idempotency:
         self._clock = clock
         self._locks: dict[str, _KeyLock] = {}
 
-    async def find(self, key: str) -> Answer | None:
+    async def find(self, key: str) -> Response | None:
         """Return the stored response of an earlier request with this key."""
         async with self._db.read() as read:
             found = await idempotency.find_unexpired(read, key, now=self._clock.now())
-        return None if found is None else Answer(*found)
+        return None if found is None else Response(*found)
 
     async def once(
         self,
         key: str | None,
         work: Callable[[Write], Awaitable[Result]],
-        render: Callable[[Result], Answer],
-    ) -> Answer:
+        render: Callable[[Result], Response],
+    ) -> Response:
         """Run the work in a transaction and render its response, or return the response stored under this key.
 
         Without a key the work always runs. `render` is pure: the commit may fail after it has run.
@@ -86,8 +86,8 @@ class Idempotency:
     async def _without_key(
         self,
         work: Callable[[Write], Awaitable[Result]],
-        render: Callable[[Result], Answer],
-    ) -> Answer:
+        render: Callable[[Result], Response],
+    ) -> Response:
         async with self._db.write() as tx:
             return render(await work(tx))
 
@@ -95,8 +95,8 @@ class Idempotency:
         self,
         key: str,
         work: Callable[[Write], Awaitable[Result]],
-        render: Callable[[Result], Answer],
-    ) -> Answer:
+        render: Callable[[Result], Response],
+    ) -> Response:
         """Retry while another process holds the key's row, up to a deadline; the database ends each wait itself."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + WAIT_SECONDS
@@ -112,8 +112,8 @@ class Idempotency:
         self,
         key: str,
         work: Callable[[Write], Awaitable[Result]],
-        render: Callable[[Result], Answer],
-    ) -> Answer:
+        render: Callable[[Result], Response],
+    ) -> Response:
         async with self._db.write() as tx:
             now = self._clock.now()
             if not await idempotency.claim(tx, key, now=now, expires_at=now + RETENTION_MS):
@@ -121,7 +121,7 @@ class Idempotency:
                 if stored is None:  # it expired, or was rolled back, between the two statements
                     message = "the idempotency record disappeared between two statements"
                     raise Busy(message)
-                return Answer(*stored)
+                return Response(*stored)
             answer = render(await work(tx))
             await idempotency.keep(tx, key, status=answer.status, body=answer.body)
             return answer

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.ids import MESSAGE
@@ -60,8 +60,8 @@ async def expunge_many(
     refs: Sequence[str],
     *,
     idempotency_key: str | None,
-    render: Callable[[dict[str, bool]], Answer],
-) -> Answer:
+    render: Callable[[dict[str, bool]], Response],
+) -> Response:
     """Delete the payloads of the messages that are there; tell of each name whether there was one."""
 
     async def work(tx: Write) -> dict[str, bool]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from tidings.core import tasks
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.purge import PurgeArgs
@@ -16,8 +16,8 @@ from tidings.storage.database import Dialect, Read, Write
 
 
 async def purge(
-    services: Services, app: App, created_by: str, *, idempotency_key: str | None, render: Callable[[Task], Answer]
-) -> Answer:
+    services: Services, app: App, created_by: str, *, idempotency_key: str | None, render: Callable[[Task], Response]
+) -> Response:
     """Start deleting what the messages of an application say."""
 
     async def work(tx: Write) -> Task:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tidings.core import tasks
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.resending import ReplayArgs, ReplayRequest, ReplayScope, checked_window
@@ -22,8 +22,8 @@ async def replay(
     chosen: ReplayRequest,
     *,
     idempotency_key: str | None,
-    render: Callable[[Task], Answer],
-) -> Answer:
+    render: Callable[[Task], Response],
+) -> Response:
     """Start sending what is chosen."""
 
     async def work(tx: Write) -> Task:

@@ -11,7 +11,7 @@ from typing import Final
 
 from tidings.clock import DAY
 from tidings.core import apps
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.errors import AppError, forbidden, not_found, unauthorized
 from tidings.ids import OrgId
@@ -54,7 +54,7 @@ async def issuing_timestamp(services: Services, idempotency_key: str | None) -> 
         del tx
         return now
 
-    kept = await services.idempotency.once(idempotency_key, work, lambda timestamp: Answer(200, b"%d" % timestamp))
+    kept = await services.idempotency.once(idempotency_key, work, lambda timestamp: Response(200, b"%d" % timestamp))
     return int(kept.body)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from tidings.core import operational
 from tidings.core.endpoints import notify, refresh_after_commit
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.errors import unavailable
 from tidings.model.app import App
@@ -95,8 +95,8 @@ async def rotate(
     rotation: Rotation,
     *,
     idempotency_key: str | None,
-    render: Callable[[str], Answer],
-) -> Answer:
+    render: Callable[[str], Response],
+) -> Response:
     """Have another key sign from now on; `render` is given its public text.
 
     Under an idempotency key it is kept as it is with the endpoint: encrypted where secrets are.
@@ -114,7 +114,7 @@ async def rotate(
         refresh_after_commit(tx, services, endpoint)
         return fresh
 
-    kept = await services.idempotency.once(idempotency_key, work, lambda key: Answer(200, services.vault.packed(key)))
+    kept = await services.idempotency.once(idempotency_key, work, lambda key: Response(200, services.vault.packed(key)))
     return render(_told(services, kept.body))
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from tidings import ids, observe
 from tidings.core import outcomes
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.core.tailing import settled
 from tidings.core.wake import hint
@@ -59,8 +59,8 @@ class Recovery:
 
 
 async def recover(
-    services: Services, app: App, request: Recovery, *, idempotency_key: str | None, render: Callable[[Task], Answer]
-) -> Answer:
+    services: Services, app: App, request: Recovery, *, idempotency_key: str | None, render: Callable[[Task], Response]
+) -> Response:
     """Start sending again what failed for an endpoint."""
 
     async def work(tx: Write) -> Task:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tidings.core import tasks
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.errors import Fault, invalid
 from tidings.ids import OrgId
@@ -33,8 +33,8 @@ async def count_attempts(
     filters: UsageFilters,
     *,
     idempotency_key: str | None,
-    render: Callable[[Task, Sequence[str]], Answer],
-) -> Answer:
+    render: Callable[[Task, Sequence[str]], Response],
+) -> Response:
     """Start counting attempts; the response names the applications that were not found."""
 
     async def work(tx: Write) -> tuple[Task, Sequence[str]]:
@@ -68,7 +68,7 @@ async def _resolved(
     return tuple(sorted(each.id for each in found)), [ref for ref in refs if ref not in known]
 
 
-async def aggregate(services: Services, principal: Principal, *, render: Callable[[Task], Answer]) -> Answer:
+async def aggregate(services: Services, principal: Principal, *, render: Callable[[Task], Response]) -> Response:
     """Start listing the event types to which each application subscribes."""
 
     async def work(tx: Write) -> Task:

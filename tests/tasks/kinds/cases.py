@@ -16,7 +16,7 @@ from tasks.world import NOW, PRINCIPAL, World, at
 from tidings.clock import DAY, HOUR
 from tidings.core import broadcasts, exports, purges, resending, usage
 from tidings.core import tasks as use_cases
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.usage import UsageFilters
 from tidings.model.message import RETENTION_MS, MessageDraft
 from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
@@ -126,7 +126,7 @@ def _purge(world: World, seed: SeedData) -> Awaitable[Task]:
     return world.begin(purges.purge, seed.app, "me")
 
 
-async def _aggregate(services: Any, principal: Any, *, idempotency_key: str | None, render: Any) -> Answer:
+async def _aggregate(services: Any, principal: Any, *, idempotency_key: str | None, render: Any) -> Response:
     del idempotency_key
     return await usage.aggregate(services, principal, render=render)
 

@@ -14,7 +14,7 @@ from tidings import ids
 from tidings.clock import HOUR
 from tidings.core import outcomes
 from tidings.core import usage as use_cases
-from tidings.core.idempotency import Answer
+from tidings.core.idempotency import Response
 from tidings.core.usage import UsageFilters
 from tidings.errors import AppError
 from tidings.model.task import State, Task
@@ -92,10 +92,10 @@ async def test_only_those_that_are_named_are_counted(world: World) -> None:
     await run_sql(world.db, "UPDATE application SET uid = 'one' WHERE id = :id", id=seeds[0].app.id)
     missing: list[str] = []
 
-    async def begin(*args: Any, render: Any, **more: Any) -> Answer:
-        def rendered(task: Task, unresolved: Sequence[str]) -> Answer:
+    async def begin(*args: Any, render: Any, **more: Any) -> Response:
+        def rendered(task: Task, unresolved: Sequence[str]) -> Response:
             missing.extend(unresolved)
-            answer: Answer = render(task)
+            answer: Response = render(task)
             return answer
 
         return await use_cases.count_attempts(*args, render=rendered, **more)
@@ -131,7 +131,7 @@ async def test_more_than_can_be_told_at_once_is_cut(world: World) -> None:
     assert (2, True) == (len(cut["appStats"]), cut["truncated"])
 
 
-async def begin_aggregate(services: Any, principal: Any, *, idempotency_key: str | None, render: Any) -> Answer:
+async def begin_aggregate(services: Any, principal: Any, *, idempotency_key: str | None, render: Any) -> Response:
     del idempotency_key
     return await use_cases.aggregate(services, principal, render=render)
 
