@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Applications."""
+"""Queries and writes of the applications of an organization."""
 
 import json
 from collections.abc import Iterable
@@ -26,8 +26,8 @@ UPDATE application SET uid = :uid, name = :name, throttle_rate = :throttle_rate,
   updated_at = :updated_at
 WHERE id = :id AND deleted_at IS NULL
 """
-# Its uid is free again at once; its endpoints and messages stay, and nothing leads to them.
-_DROP: Final = """
+# The uid becomes free for another application. Endpoints and messages keep their rows, but no request can reach them.
+_DELETE: Final = """
 UPDATE application SET deleted_at = :now, updated_at = :now, uid = NULL WHERE id = :id AND deleted_at IS NULL
 """
 _THERE: Final = "SELECT 1 FROM endpoint WHERE endpoint.app_id = application.id AND endpoint.deleted_at IS NULL"
@@ -44,13 +44,16 @@ WHERE id = :id AND deleted_at IS NULL
 
 
 async def find(read: Read, org_id: OrgId, ref: str) -> App | None:
-    """Return an application by its id or uid; a uid never looks like an id."""
+    """Return an application by its id or uid, or None if it does not exist or is deleted.
+
+    The prefix of `ref` decides which of the two it is: a uid cannot have the form of an id.
+    """
     row = await read.row(_BY_ID if ref.startswith(APP) else _BY_UID, org=org_id, ref=ref)
     return None if row is None else _app(row)
 
 
 async def get(read: Read, org_id: OrgId, ref: str) -> App:
-    """Return an application by its id or uid; raises `not_found`."""
+    """Return an application by its id or uid; raise `not_found` if it does not exist or is deleted."""
     app = await find(read, org_id, ref)
     if app is None:
         raise not_found()
@@ -58,14 +61,17 @@ async def get(read: Read, org_id: OrgId, ref: str) -> App:
 
 
 async def page(read: Read, org_id: OrgId, window: PageWindow, without: Iterable[AppExclusion] = ()) -> list[App]:
-    """Return a part of an organisation's applications, by id, but for those that lack something."""
+    """Return a page of an organization's applications, ordered by id, without those that an exclusion removes."""
     conditions = "".join(_EXCEPT[each] for each in without)
     rows = await read.rows(_PAGE + conditions + end_of(window, "id"), org=org_id, **bounds_of(window))
     return [_app(row) for row in rows]
 
 
 async def add(tx: Write, app: App) -> bool:
-    """Add an application; tell whether its uid was free. An id that is in use is our own fault."""
+    """Add an application and return whether its uid was free.
+
+    A duplicate id raises `Duplicate`: ids are generated here, so it can only be a bug.
+    """
     written = await tx.run(
         _ADD,
         id=app.id,
@@ -81,7 +87,7 @@ async def add(tx: Write, app: App) -> bool:
 
 
 async def change(tx: Write, app: App) -> None:
-    """Write an application as it is now; raises `Duplicate` if its uid is taken."""
+    """Update the mutable columns of an application; raise `Duplicate` if another application has its uid."""
     await tx.run(
         _CHANGE,
         id=app.id,
@@ -94,12 +100,15 @@ async def change(tx: Write, app: App) -> None:
 
 
 async def delete(tx: Write, app_id: AppId, now: int) -> None:
-    """Delete an application."""
-    await tx.run(_DROP, id=app_id, now=now)
+    """Mark an application as deleted and release its uid."""
+    await tx.run(_DELETE, id=app_id, now=now)
 
 
 async def touch(tx: Write, app_id: AppId, now: int) -> None:
-    """Say that something that routing depends on has changed, and hold the application; raises `not_found`."""
+    """Increment the routing version of an application; raise `not_found` if it does not exist or is deleted.
+
+    Every change that routing depends on calls this in its own transaction. The row lock serializes such changes.
+    """
     if not await tx.run(_TOUCH, id=app_id, now=now):
         raise not_found()
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A look into a SQLite file that another process owns. The lock beside it guards writers; reading harms nobody."""
+"""Read access to a SQLite file that another process may have open.
+
+The lock file beside the database excludes a second writer. A read-only connection is safe without that lock.
+"""
 
 import sqlite3
 from contextlib import closing
@@ -10,12 +13,12 @@ _GET: Final = "SELECT value FROM setting WHERE name = :name"
 
 
 def kept(path: Path, name: str) -> str | None:
-    """Return a value that a deployment made for itself; None if it has made none, or there is no such file."""
+    """Return a setting that the deployment generated, or None if there is no such file or setting."""
     if not path.is_file():
         return None
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             row = connection.execute(_GET, {"name": name}).fetchone()
-    except sqlite3.OperationalError:  # nobody has made the tables yet
+    except sqlite3.OperationalError:  # the migrations have not run yet
         return None
     return None if row is None else str(row[0])

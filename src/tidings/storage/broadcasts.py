@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a broadcast reads and writes: who receives in many applications at once, and what is to be sent to them."""
+"""Queries and writes of a broadcast, which sends one message to the endpoints of many applications."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Final
 
 from tidings.storage.database import Read, Sql, Value, Write
 
-_THERE: Final = Sql(
+_EXISTING: Final = Sql(
     sqlite="SELECT id FROM application WHERE id IN (SELECT value FROM json_each(:apps)) AND deleted_at IS NULL",
     postgresql="SELECT id FROM application WHERE id = ANY(CAST(:apps AS text[])) AND deleted_at IS NULL",
 )
@@ -49,27 +49,27 @@ class BroadcastEndpoint:
     channels: frozenset[str] | None
 
     def matches(self, event_type: str, channels: tuple[str, ...] | None) -> bool:
-        """Tell whether a message goes here, as for any other message."""
+        """Return whether the filters match a message. The rules are those of messages that callers send."""
         if self.event_types is not None and event_type not in self.event_types:
             return False
         return self.channels is None or (channels is not None and not self.channels.isdisjoint(channels))
 
 
-async def there(read: Read, app_ids: Sequence[str]) -> set[str]:
-    """Return those of the applications that are not deleted."""
-    return {row["id"] for row in await read.rows(_THERE, apps=app_ids)}
+async def existing_apps(read: Read, app_ids: Sequence[str]) -> set[str]:
+    """Return the applications among `app_ids` that exist and are not deleted."""
+    return {row["id"] for row in await read.rows(_EXISTING, apps=app_ids)}
 
 
-async def hearers(read: Read, app_ids: Sequence[str]) -> list[BroadcastEndpoint]:
-    """Return the enabled endpoints of applications."""
+async def enabled_endpoints(read: Read, app_ids: Sequence[str]) -> list[BroadcastEndpoint]:
+    """Return the enabled endpoints of applications, ordered by id."""
     rows = await read.rows(_RECEIVERS_PAIR, apps=app_ids)
     return [
         BroadcastEndpoint(row["id"], row["app_id"], _set(row["event_types"]), _set(row["channels"])) for row in rows
     ]
 
 
-async def counts(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
-    """Return how many enabled endpoints applications have; one without is left out."""
+async def count_enabled_endpoints(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
+    """Return the number of enabled endpoints per application, without the applications that have none."""
     return {row["app_id"]: row["n"] for row in await read.rows(_COUNTS_PAIR, apps=app_ids)}
 
 
@@ -78,7 +78,10 @@ def _set(text: str | None) -> frozenset[str] | None:
     return None if text is None else frozenset(json.loads(text))
 
 
-async def deliver(tx: Write, rows: Sequence[tuple[Value, ...]]) -> None:
-    """Add first deliveries that nobody has leased: message, endpoint, application, organisation, due, task."""
+async def add_deliveries(tx: Write, rows: Sequence[tuple[Value, ...]]) -> None:
+    """Insert first deliveries without a lease, so that any node can claim them.
+
+    The columns of a row are message, endpoint, application, organization, due time and task.
+    """
     if rows:
         await tx.bulk(_ADD, rows)

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The bucket index: the time buckets in which a value occurs. A filtered list reads only those.
+"""The bucket index: the time buckets in which a value occurs. A filtered list reads only those buckets.
 
-A time bucket is the 494 seconds that the first characters of an id's timestamp name. An entry says that an application
-has messages with an event type, a channel or a tag in a bucket, that an endpoint has attempts with an outcome in a
-bucket, or that messages of one bucket were attempted in another. An entry is committed with the row that it describes,
-or before it: there may be an entry too many, but never one too few. Each process caches the entries that it knows to
-be committed, so that a frequent value costs one lookup in a set.
+A time bucket covers the 494 seconds that share the first characters of an id's timestamp. An entry records one of
+three facts: an application has messages with an event type, a channel or a tag in a bucket; an endpoint has attempts
+with an outcome in a bucket; messages of one bucket were attempted in another bucket.
 
-Writers never wait for each other's entries. On PostgreSQL two processes may write the same entry, and both remain.
+An entry is committed with the row that it describes, or before it. The index may therefore have superfluous entries,
+but it is never missing one. Each process caches the entries that it knows to be committed, so that a frequent value
+costs one lookup in a set.
+
+Writers never wait for each other's entries. On PostgreSQL two processes may write the same entry, and both rows remain.
 """
 
 import json
@@ -20,15 +22,15 @@ from tidings.model.page import Order, PageWindow
 from tidings.storage.database import Dialect, Read, Sql, Write
 
 Entry = tuple[str, str, str]
-"""Owner (an application or an endpoint), value, bucket."""
+"""The owner (an application or an endpoint), the value and the bucket."""
 Shape = TypeVar("Shape", bound=Hashable)
 
 BUCKET_WIDTH: Final = 4
-"""Characters of an id's timestamp that name a bucket of 494 seconds."""
+"""The number of leading characters of an id's timestamp that identify a bucket of 494 seconds."""
 BUCKET_START: Final = -27
 _BUCKET_END: Final = BUCKET_START + BUCKET_WIDTH
 END: Final = "~"
-"""Sorts behind every character of an id, as a blank sorts before all."""
+"""Sorts after every character of an id; a blank sorts before every one."""
 _CACHE_SIZE: Final = 16_384
 
 EVENT_TYPE: Final = "e"
@@ -36,9 +38,9 @@ CHANNEL: Final = "c"
 TAG: Final = "t"
 DELIVERED: Final = "d"
 FAILED: Final = "f"
-"""With the first digit of the status code. An attempt's entry has its own bucket, then that of its message."""
+"""Followed by the first digit of the status code. The bucket of an attempt's entry is its own and its message's."""
 LATE: Final = "l"
-"""With the bucket of messages that were attempted in another bucket."""
+"""Followed by the bucket of messages that were attempted in another bucket."""
 
 
 def bucket_of(identifier: str) -> str:
@@ -47,7 +49,7 @@ def bucket_of(identifier: str) -> str:
 
 
 class BucketIndexCache:
-    """Entries, and shapes of rows, that this process knows to be committed in one connection generation."""
+    """The entries and shapes of rows that this process knows to be committed in one connection generation."""
 
     __slots__ = ("_entries", "_generation", "_shapes")
 
@@ -75,7 +77,7 @@ class BucketIndexCache:
         return entries - self._entries
 
     def add(self, shapes: Iterable[Hashable], entries: Iterable[Entry], generation: int = 0) -> None:
-        """Add what this generation has committed; a full cache is cleared first."""
+        """Cache what a transaction committed, unless its generation has ended; clear a full cache first."""
         if generation != self._generation:
             return
         if len(self._shapes) + len(self._entries) > _CACHE_SIZE:
@@ -98,7 +100,7 @@ _ADD: Final = Sql(
 async def add(
     tx: Write, shapes: set[Shape], entries_of: Callable[[Shape], Iterator[Entry]], cache: BucketIndexCache | None = None
 ) -> None:
-    """Add the entries of rows of these shapes, except for cached ones."""
+    """Write the entries of rows with these shapes, except for cached entries, and cache them after the commit."""
     cache = cache or BucketIndexCache()
     cache.enter(tx.generation)
     fresh = cache.missing_shapes(shapes)
@@ -111,25 +113,25 @@ async def add(
 
 
 def channel_value(channel: str) -> str:
-    """Return the value of a channel, spelled as in the JSON of a message's channels."""
+    """Return the index value of a channel, in the spelling of the JSON column `message.channels`."""
     return CHANNEL + json.dumps(channel)
 
 
 def tag_value(tag: str) -> str:
-    """Return the value of a tag."""
+    """Return the index value of a tag."""
     return TAG + json.dumps(tag)
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# Reading the buckets that have an entry
+# Reading buckets
 
 KeyRange = tuple[str, str]
-"""A range of ids: the first one, and the end, which is not in it."""
+"""A range of ids: the first id (inclusive) and the end (exclusive)."""
 _FIRST_BATCH: Final = 16
 _LONG_BATCH: Final = 256
-"""For a statement that stops once it has found enough: a round trip costs more than unread ranges."""
+"""The first batch for a statement that stops at its limit: a round trip costs more than ranges it does not read."""
 _OF_SEVERAL: Final = 1_024
-"""Buckets that are read first for each of several values: most buckets lack one of them."""
+"""The buckets read first per value if there are several values: most buckets lack one of the values."""
 _MOST_ENTRIES: Final = 4_096
 _BUCKETS: Final = (
     "SELECT bucket FROM bucket_index WHERE owner = :owner AND name = {name} AND bucket >= :low AND bucket <= :high"
@@ -147,14 +149,14 @@ BUCKETS_OF_EACH: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _BucketSet:
-    """The next buckets in which one of several values occurs. After `last` nothing has been read."""
+    """The next buckets in which at least one of several values occurs. Buckets after `last` are unread."""
 
     buckets: frozenset[str]
     last: str | None
     order: Order
 
     def may_contain(self, some: frozenset[str]) -> frozenset[str]:
-        """Return those of some buckets in which it occurs, or that have not been read."""
+        """Return the buckets of `some` in which a value occurs, and those that are unread."""
         found = some & self.buckets
         if self.last is None:
             return found
@@ -172,14 +174,14 @@ def bounds(window: PageWindow) -> KeyRange:
 
 
 def key_ranges(prefix: str, found: Sequence[str], window: PageWindow) -> list[KeyRange]:
-    """Return the key ranges of some buckets, in any order, cut to a page window."""
+    """Return the key ranges of buckets (in any order), cut to a page window."""
     low, end = bounds(window)
     ranges = ((max(low, prefix + first), min(end, prefix + last + END)) for first, last in _runs(found))
     return [(first, end) for first, end in ranges if first < end]
 
 
 def _runs(found: Sequence[str]) -> Iterator[KeyRange]:
-    """Yield the first and the last of each run of adjacent buckets."""
+    """Yield the first and the last bucket of each run of adjacent buckets."""
     begun, last, number = "", "", 0
     for each in sorted(found):
         its_number = number_of(each)
@@ -211,10 +213,10 @@ async def buckets(
     most: int = 0,
     scan: "BucketScan | None" = None,
 ) -> AsyncIterator[list[str]]:
-    """Yield, in the list's order, batches of buckets that may hold rows with a value of each group.
+    """Yield batches of buckets, in the list's order, that may hold rows with a value of each group.
 
-    At first `most` buckets of each value are read. The default suits a single frequent value: each of its buckets has
-    at least one row of the page.
+    The first read takes `most` buckets of each value. The default suits a single frequent value: each of its buckets
+    has at least one row of the page.
     """
     limits, most = _limits(window), most or (window.rows + 1 if len(groups) == 1 else _OF_SEVERAL)
     scan = scan or BucketScan()
@@ -231,7 +233,7 @@ async def buckets(
 async def few(
     read: Read, owner: str, groups: Sequence[Sequence[str]], window: PageWindow, *, most: int
 ) -> list[str] | None:
-    """Return all buckets, in the list's order, that may hold rows with a value of each group; None if they are many."""
+    """Return all buckets, in list order, that may hold rows with a value of each group; None for more than `most`."""
     common, last = await _common(read, owner, groups, window.order, _limits(window), most + 1)
     return common if last is None and len(common) <= most else None
 
@@ -239,7 +241,7 @@ async def few(
 async def _common(
     read: Read, owner: str, groups: Sequence[Sequence[str]], order: Order, limits: dict[str, str], most: int
 ) -> tuple[list[str], str | None]:
-    """Return the buckets that the next entries of all values have in common, and how far they go; None for the end."""
+    """Return the common buckets of the next entries, and the bucket up to which they are complete (None: all are)."""
     statement = BUCKETS_OF_EACH[read.dialect].replace("{direction}", "DESC" if order is Order.DESCENDING else "ASC")
     names = [name for group in groups for name in group]
     rows = await read.rows(statement, owner=owner, names=names, most=most, **limits)
@@ -255,7 +257,7 @@ async def _common(
 
 
 class BucketScan:
-    """How many buckets are scanned next: few at first, because dense buckets fill the page."""
+    """The size of the next batch of buckets: small at first, because a few dense buckets fill the page."""
 
     __slots__ = ("_found", "_looked", "size")
 
@@ -264,18 +266,18 @@ class BucketScan:
         self._looked = self._found = 0
 
     def batches(self, found: list[str]) -> Iterator[list[str]]:
-        """Yield buckets in batches, each four times the last unless the observed density promises enough."""
+        """Yield buckets in batches, each four times as large as the last unless the observed density needs fewer."""
         start = 0
         while start < len(found):
             end, self.size = start + self.size, 4 * self.size
             yield found[start:end]
             start = end
 
-    def observe(self, looked: int, found: int, wanted: int) -> None:
-        """Observe how many rows some buckets held, and how many are still to be found."""
+    def observe(self, looked: int, found: int, missing: int) -> None:
+        """Record that `looked` buckets held `found` rows, and that the page still needs `missing` rows."""
         self._looked, self._found = self._looked + looked, self._found + found
         if self._found:
-            self.size = min(self.size, max(_FIRST_BATCH, 3 * wanted * self._looked // (2 * self._found)))
+            self.size = min(self.size, max(_FIRST_BATCH, 3 * missing * self._looked // (2 * self._found)))
 
 
 async def in_batches(found: list[str], window: PageWindow, scan: BucketScan | None = None) -> AsyncIterator[list[str]]:
@@ -285,29 +287,29 @@ async def in_batches(found: list[str], window: PageWindow, scan: BucketScan | No
 
 
 def scan_for(dialect: Dialect) -> BucketScan:
-    """Return the scan for a statement that stops once it has found enough."""
+    """Return the scan for a statement that stops at its limit of rows."""
     return BucketScan(_FIRST_BATCH if dialect is Dialect.SQLITE else _LONG_BATCH)
 
 
 def _after(last: str, order: Order) -> dict[str, str]:
-    """Return the bound after a bucket: nothing sorts between the two."""
+    """Return the bound that excludes a bucket and includes the next one in list order."""
     return {"high": last[:-1] + chr(ord(last[-1]) - 1) + END} if order is Order.DESCENDING else {"low": last + " "}
 
 
 def listed(stored: str | Sequence[str]) -> Sequence[str]:
-    """Return a list of texts that a statement has made."""
+    """Return a list of texts from a result column: SQLite returns it as JSON."""
     return json.loads(stored) if isinstance(stored, str) else stored
 
 
 def _of_group(found: Sequence[Sequence[str]], most: int, order: Order) -> _BucketSet:
-    """Merge the buckets of several values, as far as all of them have been read."""
+    """Merge the buckets of several values, complete up to the point to which all values have been read."""
     ends = [(min if order is Order.DESCENDING else max)(each) for each in found if len(each) >= most]
     nearest = None if not ends else max(ends) if order is Order.DESCENDING else min(ends)
     return _BucketSet(frozenset(each for one in found for each in one), nearest, order)
 
 
 def _furthest(held: Sequence[_BucketSet]) -> _BucketSet:
-    """Return the set that was read whole and is smallest, or else the one that goes furthest."""
+    """Return the smallest complete set; without a complete set, the one that was read furthest."""
     whole = [each for each in held if each.last is None]
     if whole:
         return min(whole, key=lambda each: len(each.buckets))
@@ -315,7 +317,7 @@ def _furthest(held: Sequence[_BucketSet]) -> _BucketSet:
 
 
 def around(prefix: str, found: Sequence[str], window: PageWindow) -> PageWindow:
-    """Return a part of a list cut to the range from its first bucket to its last; for pairs, those of the attempts."""
+    """Return a window cut to the range from the first bucket to the last; of pairs, the attempt buckets count."""
     first, end = prefix + min(found)[:BUCKET_WIDTH], prefix + max(found)[:BUCKET_WIDTH] + END
     return replace(window, first=max(first, window.first or ""), below=min(end, window.below or END))
 
@@ -341,18 +343,18 @@ _DELETE: Final = Sql(
 
 
 async def after(read: Read, entry: Entry, *, limit: int) -> list[Entry]:
-    """Return the next entries of all owners, by key."""
+    """Return up to `limit` entries of all owners after `entry`, ordered by key."""
     owner, name, bucket = entry
     rows = await read.rows(_AFTER, owner=owner, name=name, bucket=bucket, limit=limit)
     return [(row["owner"], row["name"], row["bucket"]) for row in rows]
 
 
 async def of_owner(read: Read, owner: str, *, limit: int) -> list[Entry]:
-    """Return some entries of an application or an endpoint."""
+    """Return up to `limit` entries of an application or an endpoint."""
     rows = await read.rows(_OF_OWNER, owner=owner, limit=limit)
     return [(row["owner"], row["name"], row["bucket"]) for row in rows]
 
 
 async def delete(tx: Write, found: Sequence[Entry]) -> None:
-    """Delete entries."""
+    """Delete entries, including duplicates of them."""
     await tx.bulk(_DELETE, found)

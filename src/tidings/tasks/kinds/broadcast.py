@@ -57,7 +57,7 @@ class Broadcast(ReadsAhead):
         page = await usage.applications(read, task.org_id, after=place.first, last=place.end, limit=limit)
         is_last = len(page) < limit
         found = [each.id for each in page]
-        taken = _fitting(found, await broadcasts.counts(read, found))
+        taken = _fitting(found, await broadcasts.count_enabled_endpoints(read, found))
         after = found[taken - 1] if taken else place.first
         cursor = resend_range.RangeCursor(after, place.lower, place.end).text
         return Batch([(each, payload) for each in found[:taken]], taken, cursor, last=is_last and taken == len(found))
@@ -65,7 +65,7 @@ class Broadcast(ReadsAhead):
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args, now = _args.decode(task.args), self._clock.now()
         app_ids = [app_id for app_id, _ in batch.items]
-        there = await broadcasts.there(tx, app_ids)
+        there = await broadcasts.existing_apps(tx, app_ids)
         made = [_message(task, args, app_id, payload, now) for app_id, payload in batch.items if app_id in there]
         taken = await intake.claim_event_ids(tx, made)
         created = {each.app_id: each.id for each in made if each.id not in taken}
@@ -78,11 +78,11 @@ class Broadcast(ReadsAhead):
         return ChunkResult(len(created), list(failed.items()))
 
     async def _send(self, tx: Write, task: Task, args: BroadcastArgs, created: dict[str, str], now: int) -> None:
-        endpoints = await broadcasts.hearers(tx, list(created))
+        endpoints = await broadcasts.enabled_endpoints(tx, list(created))
         matching = [each for each in endpoints if each.matches(args.event_type, args.channels)]
         owner = task.org_id
         rows = [(created[each.app_id], each.id, each.app_id, owner, now, task.id) for each in matching]
-        await broadcasts.deliver(tx, rows)
+        await broadcasts.add_deliveries(tx, rows)
         if matching:
             woken = [each.id for each in matching]
             hint(tx, lambda: self._wake.deliveries(woken))
