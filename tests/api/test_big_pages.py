@@ -46,7 +46,7 @@ async def _event_types(api: Api) -> Listed:
 async def _attempts(api: Api) -> Listed:
     app = await api.app()
     endpoint, msg = await api.endpoint(app), await api.message(app)
-    made = [ids.new(ids.ATTEMPT, api.clock.now() + n * ids.STEP_MS) for n in range(100)]
+    made = [ids.new(ids.ATTEMPT, api.clock.now() + (n - 100) * ids.STEP_MS) for n in range(100)]
     url = "http://example.com/" + "u" * 60_000
     async with api.db.write() as tx:
         for each in made:

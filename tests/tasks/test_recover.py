@@ -332,7 +332,7 @@ async def test_two_recoveries_of_one_endpoint_run_one_after_the_other(env: Envir
 
 
 async def test_a_big_range_is_estimated(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kind, "COUNTED_AT_MOST", 50)
+    monkeypatch.setattr(kind, "COUNT_LIMIT", 50)
     _suffer(env.seed, 400, HOUR, HOUR, schedule=False)
     attempts = len(env.seed.attempts)
     await env.seed.write(env.db)
