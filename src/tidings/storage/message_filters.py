@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SQL conditions of the message filters that several lists share; the statement must have the table as `message`."""
+"""SQL conditions for the message filters. The statement must name the table, or an alias, `message`."""
 
 import json
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ _EVENT_TYPES: Final = {
     Dialect.SQLITE: " AND message.event_type IN (SELECT value FROM json_each(:event_types))",
     Dialect.POSTGRESQL: " AND message.event_type = ANY(CAST(:event_types AS text[]))",
 }
-# Channels and tags are JSON arrays of texts without quotation marks: one is in there exactly if its quoted form is.
-# Most messages have none: those PostgreSQL passes over inside the index, at half the price of looking at them.
+# Channels and tags are JSON arrays of strings without quotation marks, so an array contains a string exactly if its
+# text contains the quoted string. Most messages have neither. IS NOT NULL lets PostgreSQL skip those within the index,
+# at half the cost.
 _HAS: Final = {
     Dialect.SQLITE: " AND instr(message.{column}, :{name}) > 0",
     Dialect.POSTGRESQL: " AND message.{column} IS NOT NULL AND strpos(message.{column}, :{name}) > 0",
@@ -23,7 +24,7 @@ _HAS: Final = {
 
 
 def conditions(dialect: Dialect, filters: MessageFilter) -> str:
-    """Return the conditions of the filters that are set."""
+    """Return the SQL conditions for the filters that are set, each with a leading AND."""
     found = ""
     if filters.event_types:
         found = _EVENT_TYPE if len(filters.event_types) == 1 else _EVENT_TYPES[dialect]
@@ -35,7 +36,7 @@ def conditions(dialect: Dialect, filters: MessageFilter) -> str:
 
 
 def values_of(filters: MessageFilter) -> dict[str, Value | Sequence[Value]]:
-    """Return the values that go with `conditions`."""
+    """Return the parameters of `conditions`."""
     return {
         "event_type": next(iter(filters.event_types), None),
         "event_types": list(filters.event_types),
@@ -45,7 +46,7 @@ def values_of(filters: MessageFilter) -> dict[str, Value | Sequence[Value]]:
 
 
 def names_of(filters: MessageFilter) -> list[list[str]]:
-    """Return the values that the bucket index has of matching messages: each message has one of every list."""
+    """Return lists of bucket-index names; a matching message has an entry for one name of each list."""
     groups = [[bucket_index.EVENT_TYPE + each for each in filters.event_types]] if filters.event_types else []
     if filters.channel is not None:
         groups.append([bucket_index.channel_value(filters.channel)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Messages, as they are read, and the end of their payloads; the message path writes them."""
+"""Queries for messages, and statements that delete their payloads. `intake.py` writes new messages."""
 
 import json
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ _PAGE: Final = "FROM message WHERE app_id = :app"
 
 
 async def find(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True) -> Message | None:
-    """Return an application's message by its id or by the event id that its sender gave it."""
+    """Return an application's message by its id or event id, or None."""
     where = _BY_ID if ref.startswith(MESSAGE) else _BY_EVENT_ID
     row = await read.row(f"SELECT {columns(with_payload=with_payload)} {where}", app=app_id, ref=ref)
     return None if row is None else message_of(row)
 
 
 async def get(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True) -> Message:
-    """Return an application's message by its id or event id; raises `not_found`."""
+    """Return an application's message by its id or event id. Raises `not_found`."""
     message = await find(read, app_id, ref, with_payload=with_payload)
     if message is None:
         raise not_found()
@@ -44,27 +44,29 @@ async def get(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True)
 
 
 async def page(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[Message]:
-    """Return a window of an application's messages, by id and without payloads: see `payloads`.
+    """Return a page of an application's messages in id order, without payloads (`payloads` reads those).
 
-    With filters they are found in the index, then read by id.
+    With filters, the matching ids come from the bucket index, then the messages are read by id.
     """
     if not filters.is_empty:
         found = await ids_of(read, app_id, window, filters)
-        told = await by_ids(read, found)
-        return [told[MessageId(each)] for each in found if each in told]
+        messages = await by_ids(read, found)
+        return [messages[MessageId(each)] for each in found if each in messages]
     statement = f"SELECT {columns(with_payload=False)} {_PAGE}{end_of(window, 'message.id')}"
     rows = await read.rows(statement, app=app_id, **bounds_of(window))
     return [message_of(row) for row in rows]
 
 
-# Left to itself PostgreSQL may join by reading a whole partition.
+# LATERAL and OFFSET 0 force a lookup by id. With a plain join, PostgreSQL may read a whole partition.
 _LOOKED_UP: Final = {
     Dialect.SQLITE: "CROSS JOIN message ON message.id = {id}",
     Dialect.POSTGRESQL: "CROSS JOIN LATERAL (SELECT * FROM message AS m WHERE m.id = {id} OFFSET 0) AS message",
 }
-_WANTED: Final = {
+_BY_IDS: Final = {
     Dialect.SQLITE: "FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
-    Dialect.POSTGRESQL: (f"FROM {spread('ids')} AS wanted(id) {_LOOKED_UP[Dialect.POSTGRESQL].format(id='wanted.id')}"),
+    Dialect.POSTGRESQL: (
+        f"FROM {spread('ids')} AS requested(id) {_LOOKED_UP[Dialect.POSTGRESQL].format(id='requested.id')}"
+    ),
 }
 
 
@@ -72,16 +74,19 @@ async def by_ids(read: Read, msg_ids: Sequence[str]) -> dict[MessageId, Message]
     """Return messages by id, without payloads; deleted ones are left out."""
     if not msg_ids:
         return {}
-    rows = await read.rows(f"SELECT {columns(with_payload=False)} {_WANTED[read.dialect]}", ids=list(msg_ids))
+    rows = await read.rows(f"SELECT {columns(with_payload=False)} {_BY_IDS[read.dialect]}", ids=list(msg_ids))
     return {MessageId(row["id"]): message_of(row) for row in rows}
 
 
 async def payloads(read: Read, messages: Sequence[Message]) -> dict[MessageId, bytes]:
-    """Return the payloads of messages that were read without; how many fit into memory is for the caller to say."""
+    """Return the payloads of messages that were read without them.
+
+    The caller limits their total size, which must fit in memory.
+    """
     ids = [message.id for message in messages if message.payload_bytes is not None]
     if not ids:
         return {}
-    rows = await read.rows(f"SELECT message.id, message.payload {_WANTED[read.dialect]}", ids=ids)
+    rows = await read.rows(f"SELECT message.id, message.payload {_BY_IDS[read.dialect]}", ids=ids)
     return {MessageId(row["id"]): bytes(row["payload"]) for row in rows if row["payload"] is not None}
 
 
@@ -92,10 +97,10 @@ _OF_PART: Final = (
 
 
 def _of_parts(sqlite: str, postgresql: str) -> dict[Dialect, str]:
-    """Make the statements that read parts of a list, one after the other."""
+    """Build, for each database, the statement that reads key ranges of a list one after the other."""
     bounds = {
         Dialect.SQLITE: ("part.value", "json_extract(:ends, '$[' || part.key || ']')"),
-        # No other bounds: knowing some, PostgreSQL would plan each page anew, which takes longer than reading it.
+        # No constant bounds: with some, PostgreSQL would plan every page again, which takes longer than reading it.
         Dialect.POSTGRESQL: ("part.first", "part.stop"),
     }
     return {
@@ -109,7 +114,7 @@ _OF_EACH: Final = _of_parts(
     "SELECT (SELECT json_group_array(id) FROM ({part})) AS ids FROM json_each(:firsts) AS part",
     f"SELECT ARRAY({{part}}) AS ids FROM {_PARTS}",
 )
-# Both go through the parts in the order in which they are given, and stop at the limit.
+# Both statements read the parts in the given order and stop at the limit.
 _FIRST_OF: Final = _of_parts(
     "SELECT found.value AS id FROM json_each(:firsts) AS part"
     " CROSS JOIN json_each((SELECT json_group_array(id) FROM ({part}))) AS found LIMIT {rows:d}",
@@ -120,14 +125,14 @@ _FIRST_OF: Final = _of_parts(
 _AMONG: Final = {
     Dialect.SQLITE: "SELECT message.id FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
     Dialect.POSTGRESQL: (
-        f"SELECT message.id FROM {spread('ids')} AS wanted(id)"
-        f" {_LOOKED_UP[Dialect.POSTGRESQL].format(id='wanted.id')} WHERE TRUE"
+        f"SELECT message.id FROM {spread('ids')} AS requested(id)"
+        f" {_LOOKED_UP[Dialect.POSTGRESQL].format(id='requested.id')} WHERE TRUE"
     ),
 }
 
 
 async def among(read: Read, msg_ids: Sequence[str], filters: MessageFilter) -> set[str]:
-    """Return those of some messages that match the filters."""
+    """Return the ids of those of the given messages that match the filters."""
     conditions = message_filters.conditions(read.dialect, filters)
     rows = await read.rows(
         f"{_AMONG[read.dialect]}{conditions}", ids=list(msg_ids), **message_filters.values_of(filters)
@@ -136,7 +141,7 @@ async def among(read: Read, msg_ids: Sequence[str], filters: MessageFilter) -> s
 
 
 async def ids_of(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[str]:
-    """Return the ids of a window of the matching messages. Reads only the index, where it has entries."""
+    """Return a page of the ids of the matching messages; reads only time buckets that the bucket index lists."""
     if filters.is_empty:
         rows = await read.rows(
             f"SELECT message.id {_PAGE}{end_of(window, 'message.id')}", app=app_id, **bounds_of(window)
@@ -154,7 +159,7 @@ async def ids_of(read: Read, app_id: AppId, window: PageWindow, filters: Message
 async def _first_in(
     read: Read, app_id: AppId, buckets: Sequence[str], window: PageWindow, filters: MessageFilter
 ) -> list[str]:
-    """Return the first matching messages of some buckets."""
+    """Return the ids of the first matching messages in the given buckets, up to the window's rows."""
     parts = bucket_index.key_ranges(MESSAGE, buckets, window)
     rows = await _in_parts(
         read, app_id, parts[:: -1 if window.order is Order.DESCENDING else 1], window, filters, _FIRST_OF
@@ -165,7 +170,7 @@ async def _first_in(
 async def all_in(
     read: Read, app_id: AppId, buckets: Sequence[str], filters: MessageFilter, *, most: int
 ) -> list[str] | None:
-    """Return all matching messages of some buckets; None if one range has `most` of them."""
+    """Return the ids of all matching messages in the given buckets, or None if one key range holds `most` or more."""
     window = PageWindow(Order.ASCENDING, most)
     rows = await _in_parts(read, app_id, bucket_index.key_ranges(MESSAGE, buckets, window), window, filters, _OF_EACH)
     found = [bucket_index.listed(row["ids"]) for row in rows]
@@ -199,20 +204,23 @@ _FEW_BUCKETS: Final = 512
 
 
 async def few_buckets(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[str] | None:
-    """Return the buckets of all matching messages of a window; None if they are many."""
+    """Return the buckets that hold matching messages of a window, or None if there are more than 512."""
     return await bucket_index.few(read, app_id, message_filters.names_of(filters), window, most=_FEW_BUCKETS)
 
 
 async def few_in(
     read: Read, app_id: AppId, buckets: Sequence[str], window: PageWindow, filters: MessageFilter
 ) -> list[str] | None:
-    """Return the ids of a window's matching messages in these buckets; None if they are many."""
+    """Return the ids of a window's matching messages in these buckets, or None if there are more than 300."""
     found = await _first_in(read, app_id, buckets, replace(window, rows=_FEW + 1), filters)
     return found if len(found) <= _FEW else None
 
 
 async def are_near(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> bool:
-    """Return whether the first messages of a window hold many matches, so that a walk soon fills the page."""
+    """Return whether at least 12 of the first 500 messages of a window match.
+
+    Then a scan in id order fills a page quickly, and the bucket index is not needed.
+    """
     first = replace(window, rows=_NEAR)
     near = f"SELECT event_type, channels, tags {_PAGE}{end_of(first, 'message.id')}"
     counted = (
@@ -223,7 +231,7 @@ async def are_near(read: Read, app_id: AppId, window: PageWindow, filters: Messa
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# The end of a payload
+# Deleting payloads
 
 _RESOLVED: Final = Sql(
     sqlite=(
@@ -243,7 +251,7 @@ _EXPUNGE: Final = Sql(
     ),
     postgresql="UPDATE message SET payload = NULL WHERE id = ANY(CAST(:ids AS text[])) AND payload IS NOT NULL",
 )
-_GIVEN_UP: Final = Sql(
+_MARK_EXHAUSTED: Final = Sql(
     sqlite=(
         "UPDATE attempt SET next_at = NULL WHERE msg_id IN (SELECT value FROM json_each(:ids))"
         " AND status = 2 AND next_at > 0"
@@ -252,26 +260,26 @@ _GIVEN_UP: Final = Sql(
         "UPDATE attempt SET next_at = NULL WHERE msg_id = ANY(CAST(:ids AS text[])) AND status = 2 AND next_at > 0"
     ),
 )
-_UNSENT: Final = Sql(
+_DELETE_UNLEASED: Final = Sql(
     sqlite="DELETE FROM delivery WHERE msg_id IN (SELECT value FROM json_each(:ids)) AND lease IS NULL",
     postgresql="DELETE FROM delivery WHERE msg_id = ANY(CAST(:ids AS text[])) AND lease IS NULL",
 )
 
 
 async def resolve(read: Read, app_id: AppId, refs: Sequence[str]) -> dict[str, MessageId]:
-    """Return the messages of an application by the ids or event ids that name them."""
+    """Map ids and event ids to the application's messages; unknown ones are left out."""
     return {row["ref"]: MessageId(row["id"]) for row in await read.rows(_RESOLVED, app=app_id, refs=list(refs))}
 
 
 async def expunge(tx: Write, msg_ids: Sequence[str]) -> None:
-    """Delete payloads, and what waits to be sent of them: nothing is left to send."""
+    """Delete the payloads of messages, and their deliveries that are not leased: nothing is left to send."""
     ids = sorted(msg_ids)
     await tx.run(_EXPUNGE, ids=ids)
-    if await tx.run(_UNSENT, ids=ids):
-        await tx.run(_GIVEN_UP, ids=ids)
+    if await tx.run(_DELETE_UNLEASED, ids=ids):
+        await tx.run(_MARK_EXHAUSTED, ids=ids)
 
 
-# Payloads that are kept as long as any end in the order of their ids; the others have an index of their own.
+# Payloads with the default retention expire in id order. Those with a shorter one are found by `message_expiry`.
 _OLD: Final = (
     "SELECT id, length(payload) AS size FROM message"
     " WHERE id > :after AND id < :before ORDER BY id LIMIT CAST(:limit AS BIGINT)"
@@ -283,22 +291,22 @@ _DUE: Final = (
 
 
 async def old(read: Read, *, after: str, before: str, limit: int) -> list[tuple[str, int | None]]:
-    """Return the next messages by id, each with the size of its payload, None once that is deleted."""
+    """Return the next messages in id order: id and payload size in bytes, None where the payload is deleted."""
     return [(row["id"], row["size"]) for row in await read.rows(_OLD, after=after, before=before, limit=limit)]
 
 
 async def due(read: Read, now: int, *, limit: int) -> list[tuple[str, int | None]]:
-    """Return messages whose payload has outlived the time that its sender gave it, each with its size."""
+    """Return messages whose payload is past its own retention period: id and payload size in bytes."""
     return [(row["id"], row["size"]) for row in await read.rows(_DUE, now=now, limit=limit)]
 
 
 def columns(*, with_payload: bool) -> str:
-    """Return what is read of a message."""
+    """Return the columns that `message_of` needs."""
     return _COLUMNS if with_payload else _WITHOUT_PAYLOAD
 
 
 def message_of(row: Row) -> Message:
-    """Return the message in a row of `columns`."""
+    """Build a message from a row with the columns of `columns`."""
     return Message(
         id=MessageId(row["id"]),
         app_id=AppId(row["app_id"]),

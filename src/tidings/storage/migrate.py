@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Numbered migrations: each runs once, whole, under a lock, and is remembered with its checksum.
+"""Numbered migrations. Each runs once, in one transaction under a lock, and is recorded with its checksum.
 
-One file serves both databases. `{text}` stands for a text column that sorts bytewise and `{bytes}` for raw bytes; a
-line that starts with `--sqlite:` or `--postgresql:` counts for that database only.
+One file serves both databases. `{text}` is the type of a text column that sorts bytewise, `{bytes}` the type of raw
+bytes. A line that starts with `--sqlite:` or `--postgresql:` applies to that database only.
 """
 
 import hashlib
@@ -17,17 +17,17 @@ import asyncpg
 from tidings.storage.database import Database, Dialect, Read, Sql, StorageError, Write
 
 _MIGRATION_LOCK: Final = 7_251_001
-_WORDS: Final = {
+_TYPES: Final = {
     Dialect.SQLITE: {"{text}": "TEXT", "{bytes}": "BLOB"},
     Dialect.POSTGRESQL: {"{text}": 'TEXT COLLATE "C"', "{bytes}": "BYTEA"},
 }
-_LEDGER: Final = (
+_CREATE_TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS schema_migration"
     " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)"
 )
 
 
-_LEDGER_COLUMNS: Final = Sql(
+_TABLE_COLUMNS: Final = Sql(
     sqlite="SELECT name FROM pragma_table_info('schema_migration')",
     postgresql="SELECT attname AS name FROM pg_attribute"
     " WHERE attrelid = to_regclass('schema_migration') AND attnum > 0 AND NOT attisdropped",
@@ -38,17 +38,17 @@ _RELATIONS: Final = Sql(
     postgresql="SELECT relname AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace",
 )
 _NAMES: Final = re.compile(r"\bCREATE (?:UNIQUE )?(?:TABLE|INDEX|SEQUENCE|VIEW)(?: IF NOT EXISTS)? (\w+)")
-_SHOWN: Final = 5
-_ELSEWHERE: Final = "give tidings a database of its own (setting db_dsn)"
+_MAX_SHOWN: Final = 5
+_USE_OWN_DATABASE: Final = "give tidings a database of its own (setting db_dsn)"
 
 
 class SchemaError(StorageError):
-    """The database's schema and this release do not fit; the message names the command that mends it."""
+    """The schema of the database does not match this release; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One numbered file."""
+    """One numbered SQL file."""
 
     version: int
     name: str
@@ -56,11 +56,11 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """What tells an edited file from the one that was run."""
+        """The SHA-256 of the file. It differs from the recorded checksum if the file was edited after it ran."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def statements(self, dialect: Dialect) -> list[str]:
-        """Return the statements for one database, in order."""
+        """Return the statements for one kind of database, in order."""
         lines = []
         for line in self.text.splitlines():
             marker, _, rest = line.partition(":")
@@ -69,8 +69,8 @@ class Migration:
             elif not line.lstrip().startswith("--"):
                 lines.append(line)
         text = "\n".join(lines)
-        for word, meaning in _WORDS[dialect].items():
-            text = text.replace(word, meaning)
+        for placeholder, column_type in _TYPES[dialect].items():
+            text = text.replace(placeholder, column_type)
         return [statement.strip() for statement in text.split(";\n") if statement.strip(" \n;")]
 
 
@@ -86,16 +86,16 @@ def known() -> list[Migration]:
 
 
 async def migrate(db: Database) -> list[Migration]:
-    """Bring the schema to this release; return what was run. Any number of nodes may call this at once."""
+    """Bring the schema to this release; return the migrations that ran. Nodes may call this concurrently."""
     ran = []
     async with db.write(advisory_lock=_MIGRATION_LOCK) as tx:
         if db.dialect is Dialect.POSTGRESQL:
-            await tx.run("SET LOCAL statement_timeout = 0")  # an index on a big table may take its time
+            await tx.run("SET LOCAL statement_timeout = 0")  # building an index on a large table may take long
         done = await _applied(tx)
-        _refuse_misfits(done)
+        _require_compatible(done)
         if not done:
-            await _refuse_others(tx)
-            await tx.run(_LEDGER)
+            await _require_unoccupied(tx)
+            await tx.run(_CREATE_TABLE)
         for migration in known():
             if migration.version in done:
                 continue
@@ -115,14 +115,14 @@ async def _run(tx: Write, migration: Migration) -> None:
         for statement in migration.statements(tx.dialect):
             await tx.run(statement)
     except (asyncpg.PostgresError, sqlite3.Error) as error:
-        raise SchemaError(f"migration {migration.version} cannot run: {error}; {_ELSEWHERE}") from error
+        raise SchemaError(f"migration {migration.version} cannot run: {error}; {_USE_OWN_DATABASE}") from error
 
 
 async def require_current(db: Database) -> None:
-    """Raise `SchemaError` unless the schema is exactly the one that this release knows."""
+    """Raise `SchemaError` unless the schema is exactly that of this release."""
     async with db.read() as read:
         done = await _applied(read)
-    _refuse_misfits(done)
+    _require_compatible(done)
     missing = [migration.name for migration in known() if migration.version not in done]
     if missing:
         message = f"the schema is older than this release (missing: {', '.join(missing)}); run `tidings migrate`"
@@ -130,27 +130,27 @@ async def require_current(db: Database) -> None:
 
 
 async def _applied(read: Read) -> dict[int, str]:
-    """Return the checksums of the migrations that ran, by number; none where their table is not there."""
-    columns = {row["name"] for row in await read.rows(_LEDGER_COLUMNS)}
+    """Return the checksums of the migrations that ran, by version; empty if the table does not exist."""
+    columns = {row["name"] for row in await read.rows(_TABLE_COLUMNS)}
     if not columns:
         return {}
     if not columns >= {"version", "name", "checksum"}:
-        raise SchemaError(f"the table schema_migration belongs to another program; {_ELSEWHERE}")
+        raise SchemaError(f"the table schema_migration belongs to another program; {_USE_OWN_DATABASE}")
     rows = await read.rows("SELECT version, checksum FROM schema_migration")
     return {int(row["version"]): row["checksum"] for row in rows}
 
 
-async def _refuse_others(tx: Read) -> None:
-    """Refuse a database in which another program has tables of our names, or a file that is another program's."""
-    there = {str(row["name"]) for row in await tx.rows(_RELATIONS)}
+async def _require_unoccupied(tx: Read) -> None:
+    """Raise `SchemaError` if a PostgreSQL database has tables with our names, or a SQLite file has any table."""
+    existing = {str(row["name"]) for row in await tx.rows(_RELATIONS)}
     ours = {name for migration in known() for name in _NAMES.findall(migration.text)}
-    taken = sorted(there & ours if tx.dialect is Dialect.POSTGRESQL else there)
+    taken = sorted(existing & ours if tx.dialect is Dialect.POSTGRESQL else existing)
     if taken:
-        shown = ", ".join(taken[:_SHOWN]) + (", …" if len(taken) > _SHOWN else "")
-        raise SchemaError(f"the database already holds tables of another program ({shown}); {_ELSEWHERE}")
+        shown = ", ".join(taken[:_MAX_SHOWN]) + (", …" if len(taken) > _MAX_SHOWN else "")
+        raise SchemaError(f"the database already holds tables of another program ({shown}); {_USE_OWN_DATABASE}")
 
 
-def _refuse_misfits(done: dict[int, str]) -> None:
+def _require_compatible(done: dict[int, str]) -> None:
     ours = {migration.version: migration for migration in known()}
     newer = sorted(set(done) - set(ours))
     if newer:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The nodes that share a PostgreSQL database: a row for each, and a liveness lock that its session holds.
+"""Nodes that share a PostgreSQL database. Each has a row, and a session that holds its liveness lock.
 
 The liveness lock is an advisory lock on the node's number. PostgreSQL releases it when the session ends, and the
-kernel ends the session with the process: so the other nodes notice within a second and need not wait for leases to
-expire. A node that is cut off from the database, or whose machine lost power, keeps its session for a while; there the
-lease expiry applies.
+kernel closes the session's socket when the process ends. So the other nodes notice within a second and need not wait
+for leases to expire. If a node is cut off from the database, or its machine loses power, its session lingers; its work
+is then taken over when its leases expire.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from tidings.storage.database import StorageError, Unavailable, Write
 from tidings.storage.postgres import PostgresDatabase
 
 LOCK_CLASS: Final = 0x7469
-"""The first key of the liveness locks; the second is the node's number."""
+"""The first key of every liveness lock; the second key is the node's number."""
 LOST_NODES: Final = f"""
 SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND NOT EXISTS (
   SELECT 1 FROM pg_locks
   WHERE locktype = 'advisory' AND classid = {LOCK_CLASS} AND objid = CAST(node.id AS oid) AND objsubid = 2
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
-"""Other nodes that do not hold their liveness lock. Reads `pg_locks` only where there are other nodes."""
+"""Selects the other nodes that do not hold their liveness lock. Reads `pg_locks` only if there are other nodes."""
 _INSERT: Final = "INSERT INTO node (id, worker) VALUES (CAST(:node AS BIGINT), :worker) ON CONFLICT DO NOTHING"
 _LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _RELEASE_SECONDS: Final = 1.0
@@ -37,7 +37,7 @@ async def delete(tx: Write, node: int) -> None:
 
 
 class LivenessLock:
-    """The liveness lock of this node, held on a connection of its own that `connect` makes."""
+    """The liveness lock of this node, held on a dedicated connection that `connect` opens."""
 
     __slots__ = ("_connect", "_connection", "_db", "_distrusts", "_node", "_worker")
 
@@ -50,11 +50,12 @@ class LivenessLock:
         self._distrusts = 0
 
     async def ensure(self, *, is_known: bool) -> None:
-        """Take the lock if it is not held, and write the row. Raises `StorageError` without a database.
+        """Take the lock if it is not held, and insert the row. Raises `StorageError` if the database is unavailable.
 
-        A node without a row was declared lost by another node: wrongly, just as it came back, or because its session
-        ended without notice at this end. So a node that is not known opens a new session. So does a node that has
-        met a server that takes no writes: its session may be on that server, which the other nodes no longer query.
+        `is_known` says whether the node's row exists. Without it, another node has declared this one lost: by mistake,
+        just as it reconnected, or because its session ended unnoticed on this side. Such a node opens a new session. So
+        does a node that has seen a read-only server: its session may be on that server, which the other nodes no
+        longer query.
         """
         is_trusted = self._distrusts == self._db.distrusts
         if self._connection is not None and is_known and is_trusted and not self._connection.is_closed():
@@ -74,8 +75,8 @@ class LivenessLock:
             raise
         self._connection, self._distrusts = session, distrusts
 
-    async def _session(self) -> Any:  # noqa: ANN401 - the driver's
-        """Return a session that holds the lock; None where an earlier session of this node still holds it."""
+    async def _session(self) -> Any:  # noqa: ANN401 - the driver has no type
+        """Return a session that holds the lock, or None if an earlier session of this node still holds it."""
         try:
             session = await self._connect()
             try:
@@ -91,7 +92,7 @@ class LivenessLock:
         return None
 
     async def release(self) -> None:
-        """Release the lock and delete the row. Ignores database errors: the other nodes then find the lock released."""
+        """Release the lock and delete the row. Ignores database errors: other nodes then see that the lock is free."""
         connection, self._connection = self._connection, None
         if connection is None:
             return

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The open transactions on PostgreSQL, for a list that a caller follows."""
+"""The open transactions on PostgreSQL. Pages of a list that a client follows end before the oldest of them."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from tidings.storage.database import Read
 
-# A role sees when its own sessions began a transaction. A single statement is a transaction, too: one that only reads
-# holds nothing up for longer than it runs.
+# A role sees the transaction start of its own sessions only. A single statement counts as a transaction; one that only
+# reads delays the list for no longer than it runs.
 _OPEN: Final = """
 SELECT CAST(ceil(max(extract(epoch FROM clock_timestamp() - xact_start)) * 1000) AS BIGINT) AS age,
   (SELECT count(*) > 1 FROM node) AS has_others
@@ -18,13 +18,13 @@ WHERE datname = current_database() AND usename = current_user AND pid <> pg_back
 
 @dataclass(frozen=True, slots=True)
 class OpenTransactions:
-    """How long the oldest open transaction lasts, in milliseconds, and whether other processes write, too."""
+    """The age of the oldest open transaction in milliseconds, and whether other nodes exist."""
 
     age: int | None
     has_others: bool
 
 
 async def current(read: Read) -> OpenTransactions:
-    """Look at the sessions of this database; a transaction that is not among them has ended, or begins later."""
+    """Query the sessions of this database. A transaction that is not found has ended, or starts later."""
     row = await read.one(_OPEN)
     return OpenTransactions(row["age"], bool(row["has_others"]))

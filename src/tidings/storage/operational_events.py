@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operational events: stored with the change that they report, deleted after a while."""
+"""Operational events, stored in the transaction of the change that they report and deleted after a retention time."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -29,10 +29,10 @@ _EXPIRE: Final = Sql(
 
 
 async def add(tx: Write, events: Sequence[EventRow]) -> None:
-    """Add events; their ids sort by timestamp."""
+    """Insert events. Their ids sort by timestamp."""
     await tx.bulk(_ADD, events)
 
 
 async def expire(tx: Write, *, before: str, limit: int) -> int:
-    """Delete a chunk of the events with smaller ids than `before`; return how many."""
+    """Delete up to `limit` of the events with ids less than `before`; return how many."""
     return await tx.run(_EXPIRE, before=before, limit=limit)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""A page window as the end of a statement.
+"""SQL clauses for a page window, written so that PostgreSQL chooses an index scan and reuses its plan.
 
-PostgreSQL decides after a few runs whether one plan serves a statement for all values. Over many partitions it has to:
-planning a page takes longer than reading it. Of an unknown limit it thinks a tenth of the rows, and of a range with two
-unknown ends that it holds few rows. So a range with two ends goes well with an unknown limit, and is sorted as a whole
-for a known one that seems larger; with one end, or where each row costs a look elsewhere, the limit must be known.
+After a few executions PostgreSQL decides whether to use one generic plan for all values. With many partitions it must,
+because planning a page takes longer than reading it. For a generic plan it estimates that a limit parameter takes a
+tenth of the rows, and that a range between two parameters holds few rows. So a range with two bounds works with a
+limit parameter; a constant limit above the estimate would make PostgreSQL sort the whole range. With one bound, or if
+each row needs an expensive lookup, the limit must be a constant.
 """
 
 from tidings.model.page import PageWindow
@@ -12,9 +13,9 @@ from tidings.storage.database import Value
 
 
 def end_of(window: PageWindow, column: str, *, is_dear: bool = False) -> str:
-    """Return the conditions on the list's key, the order and the limit; `column` is a name written in the code.
+    """Return the key conditions, ORDER BY and LIMIT of a page.
 
-    `is_dear` says that a row costs more than reading it.
+    `column` goes into the SQL as it is: pass constants only. `is_dear` means that each row needs an expensive lookup.
     """
     conditions = [
         f" AND {column} {operator} :{name}"
@@ -31,18 +32,21 @@ def end_of(window: PageWindow, column: str, *, is_dear: bool = False) -> str:
 
 
 def bounds_of(window: PageWindow) -> dict[str, Value]:
-    """Return the values that go with `end_of`."""
+    """Return the parameters of `end_of`."""
     return {"above": window.above, "below": window.below, "first": window.first, "rows": window.rows}
 
 
 def spread(*names: str) -> str:
-    """Return lists of texts as rows of PostgreSQL, which does not learn from a plan's values how many they are.
+    """Return SQL that expands PostgreSQL array parameters to rows, and hides their length from the planner.
 
-    Of few it would think that a plan for these alone is cheaper than one for all, and plan each time anew.
+    If the planner saw a short array, it would estimate a custom plan as cheaper and plan on every execution.
     """
     return f"unnest({', '.join(f'(SELECT CAST(:{name} AS text[]))' for name in names)})"
 
 
 def hidden(name: str) -> str:
-    """Return a text that PostgreSQL does not look at when it plans: some values promise so few rows that it would."""
+    """Return SQL for a text parameter that hides its value from the PostgreSQL planner.
+
+    For a value that seems to match few rows, the planner would plan on every execution.
+    """
     return f"(SELECT CAST(:{name} AS text))"
