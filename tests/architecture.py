@@ -69,7 +69,7 @@ SPAWNERS = (
     "api.hot",
     "api.stream",
     "core.accept",
-    "core.watching",
+    "core.task_watcher",
     "delivery.address",
     "delivery.claim",
     "delivery.pool",

@@ -15,8 +15,8 @@ from bench import machine
 from tidings import ids
 from tidings.clock import DAY, HOUR, SystemClock
 from tidings.core.idempotency import Idempotency, Response
+from tidings.core.notifier import Notifier
 from tidings.core.services import Services
-from tidings.core.wake import Wake
 from tidings.ids import DEFAULT_ORG, AppId
 from tidings.model.app import App
 from tidings.model.task import State, Task
@@ -105,7 +105,7 @@ class SeededDatabase:
     def on(cls, db: Database) -> "SeededDatabase":
         """Wrap an open database."""
         clock = SystemClock()
-        return cls(db, Services(db, clock, Wake(), Idempotency(db, clock)))
+        return cls(db, Services(db, clock, Notifier(), Idempotency(db, clock)))
 
     async def receivers(self, count: int) -> list[Receiver]:
         """Store applications with one endpoint each."""
@@ -180,9 +180,9 @@ class SeededDatabase:
         """Run a task to its end; return what it took."""
         await self.settle()
         runner = Runner(
-            self.db, self.services.clock, RunnerLimits(backlog=0), handlers(self.services.clock, self.services.wake)
+            self.db, self.services.clock, RunnerLimits(backlog=0), handlers(self.services.clock, self.services.notifier)
         )
-        self.services.wake.tasks = runner.wake
+        self.services.notifier.tasks = runner.wake
         await runner.start()
         calibration = machine.calibration_ms()
         with watched() as memory:

@@ -36,12 +36,12 @@ from tidings.core.delivery_sink import NO_DELIVERY
 from tidings.core.heartbeat import Heartbeat
 from tidings.core.idempotency import Idempotency
 from tidings.core.nodes import Nodes
+from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
 from tidings.core.signer import WrongKey
-from tidings.core.signing import require_main_secret, seal_older
-from tidings.core.wake import Wake
-from tidings.core.watching import Watching
+from tidings.core.signing import encrypt_stored_secrets, require_main_secret
+from tidings.core.task_watcher import TaskWatcher
 from tidings.delivery.role import DeliveryRole
 from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
@@ -96,7 +96,7 @@ class Server:
         self._db = db
         self._shared = SharedClock(SystemClock())
         self._clock: Clock = self._shared
-        self._wake = Wake()
+        self._notifier = Notifier()
         self._vault = Vault(settings.main_secret, SignatureType(settings.default_signature_type))
         self._routing = RoutingCache(db, self._vault)
         self._node = new_node()
@@ -108,24 +108,24 @@ class Server:
         )
         sink = NO_DELIVERY if self._delivery is None else self._delivery.sink()
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, sink)
-        known = handlers(self._clock, self._wake)
+        known = handlers(self._clock, self._notifier)
         worker = f"{os.uname().nodename}:{os.getpid()}:{self._node:08x}"
         limits = terms.tasks(settings)
         # A process without the role works on no task, and requeues tasks with expired leases.
         self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), known, worker)
         self._nodes = self._make_nodes(db, worker, self._runner)
-        self._watching: Watching | None = None
+        self._task_watcher: TaskWatcher | None = None
         self._http = self._listening(secret, known) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
         self._wire()
 
     def _wire(self) -> None:
         """Tell those who know of work to those who do it."""
-        self._wake.routing = self._routing.drop
+        self._notifier.routing = self._routing.drop
         if self._delivery is not None:
-            self._wake.deliveries = self._delivery.look
-            self._wake.endpoints = self._delivery.refresh
-        self._wake.tasks = self._runner.wake
+            self._notifier.deliveries = self._delivery.look
+            self._notifier.endpoints = self._delivery.refresh
+        self._notifier.tasks = self._runner.wake
 
     def _make_nodes(self, db: Database, worker: str, runner: Runner) -> Nodes | None:
         """Return the liveness and takeover of nodes; None where a pooler owns the sessions and lease expiry has to do.
@@ -147,7 +147,7 @@ class Server:
         services = Services(
             self._db,
             self._clock,
-            self._wake,
+            self._notifier,
             Idempotency(self._db, self._clock),
             self._vault,
             settings.endpoints_per_application,
@@ -165,7 +165,7 @@ class Server:
             attempts_max=len(settings.retry_schedule) + 1,
             estimate=Estimator(self._db, self._clock, known).estimate,
         )
-        self._watching = context.watching
+        self._task_watcher = context.task_watcher
         intake = build(context)
         return _Http(
             uvicorn.Config(
@@ -219,9 +219,9 @@ class Server:
             self._delivery.quiet()
         ending: dict[str, Awaitable[object]] = {"tasks": asyncio.create_task(self._runner.stop(grace=budget.free()))}
         asking: dict[str, Awaitable[object]] = {} if serving is None else {"requests": serving}
-        if self._http is not None and self._watching is not None:
+        if self._http is not None and self._task_watcher is not None:
             self._http.should_exit = True
-            asking["watching"] = self._watching.close()
+            asking["task_watcher"] = self._task_watcher.close()
         await within(budget.free(), **asking)
         await within(budget.free(), accepting=self._acceptor.close())
         if self._delivery is not None:
@@ -269,7 +269,7 @@ class Server:
     async def _seal(self) -> None:
         """Encrypt the secrets and headers that were stored before there was a main secret."""
         try:
-            sealed = await seal_older(self._db, self._vault)
+            sealed = await encrypt_stored_secrets(self._db, self._vault)
             if sealed:
                 log.info("encrypted the secrets or headers of %d endpoints", sealed)
         except Exception as error:  # noqa: BLE001 - the next start goes on; what is clear is read until then
@@ -297,8 +297,8 @@ class Server:
             await partitions.make_ahead(self._db, self._clock.now())
             await operational.prune(self._db, self._clock.now())
             await health.prune_idle_limits(self._db, self._clock.now())
-            await sessions.forget_old(self._db, self._clock.now())
-            await housekeeping.call_janitor(self._db, self._clock, self._wake)
+            await sessions.prune_ended(self._db, self._clock.now())
+            await housekeeping.start_janitor(self._db, self._clock, self._notifier)
             expired = _EXPIRE_CHUNK
             while expired == _EXPIRE_CHUNK:
                 async with self._db.write() as tx:

@@ -15,9 +15,9 @@ from tidings.clock import ManualClock
 from tidings.core.accept import AcceptBatcher
 from tidings.core.access import issue_org_token
 from tidings.core.idempotency import Idempotency
+from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
-from tidings.core.wake import Wake
 from tidings.storage.store import opened
 from tidings.tasks.estimator import Estimator
 from tidings.tasks.kinds.registry import handlers
@@ -49,15 +49,15 @@ async def _opened(url: str) -> AsyncIterator[Api]:
     clock = ManualClock()
     routing = RoutingCache(db)
     woken: list[str] = []
-    wake = Wake(deliveries=woken.extend, routing=routing.drop)
-    services = Services(db, clock, wake, Idempotency(db, clock))
+    notifier = Notifier(deliveries=woken.extend, routing=routing.drop)
+    services = Services(db, clock, notifier, Idempotency(db, clock))
     acceptor = AcceptBatcher(db, clock, routing)
-    estimate = Estimator(db, clock, handlers(clock, wake)).estimate
+    estimate = Estimator(db, clock, handlers(clock, notifier)).estimate
     context = Context(services=services, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock), estimate=estimate)
     transport = httpx.ASGITransport(build(context))
     async with httpx.AsyncClient(transport=transport, base_url="http://tidings") as client:
         token = issue_org_token(SECRET, ORG, clock.now())
         yield Api(client=client, db=db, clock=clock, context=context, woken=woken, token=token)
-    await context.watching.close()
+    await context.task_watcher.close()
     await acceptor.close()
     await db.close()

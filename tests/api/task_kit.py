@@ -68,9 +68,9 @@ async def commanded(api: Api, app: str, endpoint: str, **more: Any) -> Json:
 @asynccontextmanager
 async def recovering(api: Api, limits: RunnerLimits | None = None) -> AsyncIterator[None]:
     """Have a runner at work for the length of a block."""
-    wake = api.context.services.wake
-    runner = Runner(api.db, api.clock, limits or RunnerLimits(), handlers(api.clock, wake))
-    wake.tasks = runner.wake
+    notifier = api.context.services.notifier
+    runner = Runner(api.db, api.clock, limits or RunnerLimits(), handlers(api.clock, notifier))
+    notifier.tasks = runner.wake
     await runner.start()
     try:
         yield

@@ -32,7 +32,7 @@ async def started(api: Api, method: str, path: str, kind: str, body: Json | None
 async def finished(api: Api, task: Json) -> Json:
     """Have the task worked on; return it as it is told."""
     services = api.context.services
-    async with working(api.db, *handlers(services.clock, services.wake).values(), limits=QUICK):
+    async with working(api.db, *handlers(services.clock, services.notifier).values(), limits=QUICK):
         await until(api.db, task["id"])
     body = await api.read(f"/background-task/{task['id']}")
     (listed,) = (await api.read("/background-task"))["data"]

@@ -196,7 +196,7 @@ async def test_a_deleted_endpoint_is_gone_and_its_uid_free(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app, uid="one")
     woken: list[str] = []
-    api.context.services.wake.endpoints = woken.extend
+    api.context.services.notifier.endpoints = woken.extend
 
     response = await api.call("DELETE", f"/app/{app}/endpoint/one")
 
@@ -273,7 +273,7 @@ async def test_only_what_changes_sends_turns_waiting_ones_away(lite: Api) -> Non
     endpoint = await lite.endpoint(app)
     path = f"/app/{app}/endpoint/{endpoint}"
     woken: list[str] = []
-    lite.context.services.wake.endpoints = woken.extend
+    lite.context.services.notifier.endpoints = woken.extend
 
     for method, more, body in (("PATCH", "", {"description": "d"}), ("PATCH", "", {"metadata": {"a": "b"}})):
         await _call(lite, method, path + more, body)

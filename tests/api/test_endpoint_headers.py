@@ -5,7 +5,7 @@ import pytest
 
 from api.kit import ORG, Api, Json, faults
 from tidings.core.routing import RoutingCache
-from tidings.core.signing import seal_older
+from tidings.core.signing import encrypt_stored_secrets
 from tidings.delivery.target import compile_target
 from tidings.model.vault import Vault
 from tidings.storage import endpoints
@@ -198,9 +198,9 @@ async def test_what_is_older_than_the_main_secret_is_encrypted(api: Api, monkeyp
     keys[0] = (await api.read(f"{paths[0]}/secret"))["key"]
     await api.call("DELETE", paths[4])
     vault = Vault("main")
-    assert 0 == await seal_older(api.db, Vault())
+    assert 0 == await encrypt_stored_secrets(api.db, Vault())
 
-    assert [5, 0] == [await seal_older(api.db, vault) for _ in range(2)]
+    assert [5, 0] == [await encrypt_stored_secrets(api.db, vault) for _ in range(2)]
 
     async with api.db.read() as read:
         found = await endpoints.at_rest(read, after="", limit=10)

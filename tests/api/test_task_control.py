@@ -184,7 +184,7 @@ async def test_a_wait_returns_as_soon_as_the_task_has_ended(api: Api) -> None:
 
     assert loop.time() - begun < 5
     assert [task["x"]["state"] for task in body] == ["cancelled"] * 3
-    assert "0 tasks" in repr(api.context.watching)
+    assert "0 tasks" in repr(api.context.task_watcher)
 
 
 async def test_a_wait_sees_what_another_node_does(api: Api) -> None:
@@ -223,7 +223,7 @@ async def test_who_waits_is_let_go_when_the_process_stops(lite: Api) -> None:
     waiting = asyncio.create_task(lite.get(f"/background-task/{task_id}/wait?timeout=60"))
     await asyncio.sleep(0.05)
 
-    await lite.context.watching.close()
+    await lite.context.task_watcher.close()
 
     assert (await waiting).json()["x"]["state"] == "queued"
 

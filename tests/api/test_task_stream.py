@@ -15,7 +15,7 @@ from api.task_kit import commanded, failing, recovering, stored
 from tidings import observe
 from tidings.api import stream, task_stream
 from tidings.api.app import build
-from tidings.core import watching
+from tidings.core import task_watcher
 from tidings.core.access import APP_TOKEN_MS, issue_app_token
 from tidings.ids import AppId, OrgId
 from tidings.model.task import State
@@ -137,7 +137,7 @@ async def test_a_stream_reports_each_transition_and_ends_with_the_task(api: Api)
     assert reader.states == [(1, "created"), (2, "paused"), (3, "resumed"), (4, "succeeded")]
     last = [data for _, name, data in reader.events if name == "progress"][-1]
     assert (last["state"], last["progress"]["done"], last["progress"]["percent"]) == ("succeeded", 3, 100.0)
-    assert "0 tasks, 0 streams" in repr(api.context.watching)
+    assert "0 tasks, 0 streams" in repr(api.context.task_watcher)
 
 
 async def test_who_comes_back_misses_nothing_and_hears_nothing_twice(api: Api) -> None:
@@ -175,7 +175,7 @@ async def test_a_head_of_a_stream_has_no_body(lite: Api) -> None:
     reader = await whole(lite, await stored(lite, State.QUEUED), method="HEAD")
 
     assert (reader.status, reader.text) == (200, "")
-    assert "0 tasks, 0 streams" in repr(lite.context.watching)
+    assert "0 tasks, 0 streams" in repr(lite.context.task_watcher)
 
 
 async def test_readers_of_one_task_share_one_look_at_it(lite: Api) -> None:
@@ -183,16 +183,16 @@ async def test_readers_of_one_task_share_one_look_at_it(lite: Api) -> None:
     async with reading(lite, task_id) as one, reading(lite, task_id) as two:
         await one.has("created")
         await two.has("created")
-        assert "1 tasks, 2 streams" in repr(lite.context.watching)
+        assert "1 tasks, 2 streams" in repr(lite.context.task_watcher)
         one.gone.set()
         await _command(lite, task_id, "pause")
         await two.has("paused")
 
-    assert "0 tasks, 0 streams" in repr(lite.context.watching)
+    assert "0 tasks, 0 streams" in repr(lite.context.task_watcher)
 
 
 async def test_progress_is_reported_once_a_second_at_most(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(task_watcher, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(task_stream, "PACE_SECONDS", 0.3)
     task_id = await stored(lite, State.RUNNING)
     async with reading(lite, task_id) as reader:
@@ -245,11 +245,11 @@ async def test_a_reader_that_does_not_read_is_cut_off(lite: Api, monkeypatch: py
             await reader.gone.wait()
 
     assert before + 1 == observe.counters["streams.dropped"]
-    assert "0 tasks, 0 streams" in repr(lite.context.watching)
+    assert "0 tasks, 0 streams" in repr(lite.context.task_watcher)
 
 
 async def test_a_token_has_only_so_many_streams(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "STREAMS_AT_ONCE", 1)
+    monkeypatch.setattr(task_watcher, "STREAMS_AT_ONCE", 1)
     app = await lite.app()
     task_id = await stored(lite, State.QUEUED, app=app)
     async with reading(lite, task_id) as reader:
@@ -268,10 +268,10 @@ async def test_streams_end_at_once_when_the_process_stops(lite: Api) -> None:
     task_id = await stored(lite, State.QUEUED)
     async with reading(lite, task_id) as reader:
         await reader.has("created")
-        await lite.context.watching.close()
+        await lite.context.task_watcher.close()
         assert (await whole(lite, task_id)).status == 200
 
-    assert "0 tasks, 0 streams" in repr(lite.context.watching)
+    assert "0 tasks, 0 streams" in repr(lite.context.task_watcher)
 
 
 @contextmanager
@@ -304,4 +304,4 @@ async def test_a_task_that_is_deleted_ends_its_stream(lite: Api) -> None:
         async with asyncio.timeout(5):
             await reader.over.wait()
 
-    assert "0 tasks, 0 streams" in repr(lite.context.watching)
+    assert "0 tasks, 0 streams" in repr(lite.context.task_watcher)

@@ -11,7 +11,7 @@ from tasks.kit import until
 from tidings import ids
 from tidings.clock import DAY, HOUR, rfc3339
 from tidings.core.access import issue_app_token, issue_org_token
-from tidings.core.wake import Wake
+from tidings.core.notifier import Notifier
 from tidings.ids import AppId, OrgId, TaskId
 from tidings.model.task import NewTask
 from tidings.storage import tasks
@@ -83,7 +83,7 @@ async def test_recover_answers_with_a_task_that_can_be_fetched(api: Api) -> None
 async def test_a_finished_recovery_reports_exactly_how_many_were_sent(api: Api) -> None:
     app, endpoint = await _failing(api, 3)
     started = await _recover(api, app, endpoint)
-    runner = Runner(api.db, api.clock, RunnerLimits(), {"endpoint.recover": Recover(api.clock, Wake())})
+    runner = Runner(api.db, api.clock, RunnerLimits(), {"endpoint.recover": Recover(api.clock, Notifier())})
     await runner.start()
     await until(api.db, started["id"])
     await runner.stop()

@@ -56,7 +56,7 @@ async def _happen(api: Api, **names: str) -> None:
     services = api.context.services
     task = await api.made(f"{path}/recover?force=true", {"since": rfc3339(api.clock.now() - HOUR)})
     await api.call("PATCH", path, json={"disabled": False})
-    async with working(api.db, *handlers(services.clock, services.wake).values(), limits=QUICK):
+    async with working(api.db, *handlers(services.clock, services.notifier).values(), limits=QUICK):
         await until(api.db, task["id"])
     assert 204 == (await api.call("DELETE", path)).status_code
 

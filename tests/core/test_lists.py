@@ -13,8 +13,8 @@ from tidings import ids
 from tidings.clock import DAY, HOUR, ManualClock
 from tidings.core import attempts, messages
 from tidings.core.idempotency import Idempotency
+from tidings.core.notifier import Notifier
 from tidings.core.services import Services
-from tidings.core.wake import Wake
 from tidings.ids import DEFAULT_ORG, AppId, timestamp_of
 from tidings.model.app import App
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
@@ -271,7 +271,7 @@ async def test_lists_tell_what_they_ought_to(db: Database, span: int, count: int
     world = build(chance, span, count)
     await store(db, world)
     clock = ManualClock(NOW)
-    services, app = Services(db, clock, Wake(), Idempotency(db, clock)), world.app
+    services, app = Services(db, clock, Notifier(), Idempotency(db, clock)), world.app
     every = list(world.messages)
     tried = [each.id for each in world.tries]
     is_postgres = db.dialect is Dialect.POSTGRESQL

@@ -13,10 +13,10 @@ from tidings.clock import SystemClock
 from tidings.core import apps, attempts, endpoints, messages
 from tidings.core.accept import AcceptBatcher
 from tidings.core.idempotency import Idempotency, Response
+from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
-from tidings.core.tailing import HELD_MAX_MS, settled
-from tidings.core.wake import Wake
+from tidings.core.tailing import HELD_MAX_MS, committed_window
 from tidings.ids import OrgId
 from tidings.model.app import App, AppDraft
 from tidings.model.attempt import AttemptFilter
@@ -52,7 +52,7 @@ class World:
 async def world(db: Database) -> AsyncIterator[World]:
     clock = SystemClock()
     routing = RoutingCache(db)
-    services = Services(db, clock, Wake(routing=routing.drop), Idempotency(db, clock))
+    services = Services(db, clock, Notifier(routing=routing.drop), Idempotency(db, clock))
     app = await apps.have(services, ORG, AppDraft(name="a", uid="a", throttle_rate=None, metadata={}))
     acceptor = AcceptBatcher(db, clock, routing)
     yield World(services, acceptor, app)
@@ -98,7 +98,7 @@ async def test_a_page_ends_before_ids_that_are_made_after_it_was_begun(world: Wo
     services, cursor = world.services, Cursor(Order.DESCENDING, 5, f"-{prefix}")
     before = ids.new(prefix, services.now())
     async with services.db.read() as read:
-        window = await settled(services, read, cursor, cursor.window(), prefix)
+        window = await committed_window(services, read, cursor, cursor.window(), prefix)
     after = ids.new(prefix, services.now())
 
     if prefix == ids.MESSAGE and services.db.dialect is Dialect.SQLITE:
@@ -135,7 +135,7 @@ async def test_other_processes_may_have_other_clocks(world: World) -> None:
             await tx.run("INSERT INTO node (id, worker) VALUES (CAST(:node AS BIGINT), 'w')", node=node)
 
     assert [] == await world.tail(first)
-    ahead = Services(db, _Ahead(500), world.services.wake, world.services.idempotency)
+    ahead = Services(db, _Ahead(500), world.services.notifier, world.services.idempotency)
     assert [last] == await replace(world, services=ahead).tail(first)
 
 

@@ -10,9 +10,9 @@ from tasks.seed_data import an_endpoint
 from tidings.clock import DAY, HOUR, MINUTE, ManualClock
 from tidings.core import tasks as use_cases
 from tidings.core.idempotency import Response
+from tidings.core.notifier import Notifier
 from tidings.core.services import Services
 from tidings.core.tasks import Recovery
-from tidings.core.wake import Wake
 from tidings.errors import AppError, ErrorKind, Fault
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
@@ -48,7 +48,7 @@ async def _run(services: Services) -> Task:
 
 async def test_a_started_task_rings_the_bell_after_the_commit(db: Database, clock: ManualClock) -> None:
     rung: list[str] = []
-    services = services_of(db, clock, Wake(tasks=lambda: rung.append("bell")))
+    services = services_of(db, clock, Notifier(tasks=lambda: rung.append("bell")))
     async with db.write() as tx:
         task = await use_cases.start(services, tx, new_task())
         assert rung == []
@@ -59,7 +59,7 @@ async def test_a_started_task_rings_the_bell_after_the_commit(db: Database, cloc
 
 async def test_a_task_that_is_taken_back_rings_nobody(db: Database, clock: ManualClock) -> None:
     rung: list[str] = []
-    services = services_of(db, clock, Wake(tasks=lambda: rung.append("bell")))
+    services = services_of(db, clock, Notifier(tasks=lambda: rung.append("bell")))
 
     async def taken_back() -> None:
         async with db.write() as tx:

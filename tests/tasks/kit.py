@@ -15,8 +15,8 @@ from tidings import ids
 from tidings.clock import Clock, SystemClock
 from tidings.core import tasks as use_cases
 from tidings.core.idempotency import Idempotency
+from tidings.core.notifier import Notifier
 from tidings.core.services import Services
-from tidings.core.wake import Wake
 from tidings.ids import AppId, OrgId
 from tidings.model.task import Batch, ChunkResult, NewTask, PermanentFailure, Plan, State, Task
 from tidings.storage import tasks as store
@@ -112,9 +112,9 @@ async def database(url: str, *, fresh: bool = True) -> AsyncIterator[Database]:
         await db.close()
 
 
-def services_of(db: Database, clock: Clock | None = None, wake: Wake | None = None) -> Services:
+def services_of(db: Database, clock: Clock | None = None, notifier: Notifier | None = None) -> Services:
     clock = clock or SystemClock()
-    return Services(db, clock, wake or Wake(), Idempotency(db, clock))
+    return Services(db, clock, notifier or Notifier(), Idempotency(db, clock))
 
 
 def new_task(items: int = 100, *, app: str | None = None, lock_key: str | None = None, **args: int) -> NewTask:
@@ -230,7 +230,7 @@ class Environment:
     @asynccontextmanager
     async def working(self, *handlers: Counting, limits: RunnerLimits = QUICK) -> AsyncIterator[Runner]:
         async with working(self.db, *handlers, limits=limits) as runner:
-            self.services.wake.tasks = runner.wake
+            self.services.notifier.tasks = runner.wake
             yield runner
 
     async def done(self, task: Task, *handlers: Counting, limits: RunnerLimits = QUICK) -> Task:

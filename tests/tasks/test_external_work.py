@@ -159,7 +159,7 @@ async def test_a_task_with_an_expired_lease_is_requeued_though_no_slot_is_free(
             id=other.id,
         )
         await run_sql(env.db, EXPIRED, id=other.id)
-        env.services.wake.tasks()
+        env.services.notifier.tasks()
         expired = await until(env.db, other.id, State.QUEUED, State.FAILED)
         handler.go.set()
 
@@ -179,7 +179,7 @@ async def test_a_lease_that_expires_later_is_requeued_without_a_wake(env: Enviro
         await until(env.db, other.id, State.RUNNING)
         third = await start(env.services, new_task(1, app="app_3"))
         await run_sql(env.db, in_use, id=third.id, at=env.services.clock.now() + 300)
-        env.services.wake.tasks()
+        env.services.notifier.tasks()
         expired = await until(env.db, third.id, State.QUEUED)
         handler.go.set()
 
@@ -191,7 +191,7 @@ async def test_a_process_without_slots_requeues_expired_tasks_and_works_on_none(
     task = await start(env.services, new_task(1))
     async with env.working(handler, limits=replace(QUICK, slots=0)):
         await run_sql(env.db, EXPIRED, id=task.id)
-        env.services.wake.tasks()
+        env.services.notifier.tasks()
         await until(env.db, task.id, State.QUEUED)
 
     assert [] == handler.seen

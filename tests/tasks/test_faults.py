@@ -59,7 +59,7 @@ async def test_starting_and_stopping_twice_does_no_harm(env: Environment) -> Non
     assert repr(runner) == "<Runner [0 of 4 slots busy]>"
     await runner.stop()
     await runner.stop()
-    env.services.wake.tasks = runner.wake
+    env.services.notifier.tasks = runner.wake
     await runner.start()
     task = await start(env.services, new_task(10))
     await until(env.db, task.id)

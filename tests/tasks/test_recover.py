@@ -19,8 +19,8 @@ from tidings import ids
 from tidings.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
 from tidings.core import tasks as use_cases
 from tidings.core.idempotency import Response
+from tidings.core.notifier import Notifier
 from tidings.core.services import Services
-from tidings.core.wake import Wake
 from tidings.model.task import State, Task
 from tidings.model.token import Principal
 from tidings.storage import recovery, replays, tasks
@@ -65,8 +65,8 @@ class Environment:
     @asynccontextmanager
     async def working(self, limits: RunnerLimits) -> AsyncIterator[None]:
         """Have a runner at work that is woken as in a server."""
-        async with working(self.db, Recover(self.services.clock, self.services.wake), limits=limits) as runner:
-            self.services.wake.tasks = runner.wake
+        async with working(self.db, Recover(self.services.clock, self.services.notifier), limits=limits) as runner:
+            self.services.notifier.tasks = runner.wake
             yield
 
 
@@ -304,11 +304,11 @@ async def test_a_cancel_stops_it_and_cancels_the_deliveries_not_in_flight(env: E
 
 async def test_delivery_is_woken_after_each_chunk(env: Environment) -> None:
     woken: list[str] = []
-    wake = Wake(deliveries=woken.extend)
+    notifier = Notifier(deliveries=woken.extend)
     _suffer(env.seed, 30, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
 
-    await Environment(env.db, env.seed, services_of(env.db, wake=wake)).recovered(
+    await Environment(env.db, env.seed, services_of(env.db, notifier=notifier)).recovered(
         NOW - 2 * HOUR, limits=replace(FREE, chunk_rows=10)
     )
 
@@ -393,7 +393,7 @@ async def test_every_probe_goes_through_an_index(env: Environment) -> None:
 
 
 def test_the_registry_knows_it() -> None:
-    assert set(handlers(SystemClock(), Wake())) >= {"endpoint.recover", "endpoint.replay", "endpoint.bulk-replay"}
+    assert set(handlers(SystemClock(), Notifier())) >= {"endpoint.recover", "endpoint.replay", "endpoint.bulk-replay"}
 
 
 @pytest.mark.chaos

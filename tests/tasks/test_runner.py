@@ -335,7 +335,7 @@ async def test_a_backlog_holds_it_up_without_losing_the_claim(env: Environment) 
     handler = Counting(per_item=1)
     limits = replace(TENS, backlog=20, lease_seconds=3.0)
     async with env.working(handler, limits=limits), env.working(handler, limits=limits) as second:
-        env.services.wake.tasks = second.wake
+        env.services.notifier.tasks = second.wake
         task = await start(env.services, new_task(40))
         await spin(lambda: handler.outstanding == 20)
         held = await reread(env.db, task.id)

@@ -54,9 +54,9 @@ class World:
     @asynccontextmanager
     async def working(self, limits: RunnerLimits = FREE) -> AsyncIterator[Runner]:
         """Have a runner at work that knows all kinds and is woken as in a server."""
-        known = handlers(self.services.clock, self.services.wake)
+        known = handlers(self.services.clock, self.services.notifier)
         async with working(self.db, *known.values(), limits=limits) as runner:
-            self.services.wake.tasks = runner.wake
+            self.services.notifier.tasks = runner.wake
             yield runner
 
     async def result(self, task: Task) -> dict[str, Any]:

@@ -138,7 +138,7 @@ async def dashboard_access(call: Call[Query, Nothing]) -> Response:
 
 async def _access(call: Call[Query, Any], app: App, terms: PortalTerms) -> Response:
     """Make a token and tell of it. In the address it stands behind the #: browsers keep that to themselves."""
-    issued_at = await sessions.issuing_timestamp(call.context.services, call.idempotency_key)
+    issued_at = await sessions.issue_timestamp(call.context.services, call.idempotency_key)
     token = access.issue_portal_token(call.context.gatekeeper.signer, app, terms, issued_at)
     return json_response(200, AppPortalAccessOut(url=f"{call.origin()}{PORTAL}#key={token}", token=token))
 

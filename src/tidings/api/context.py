@@ -7,7 +7,7 @@ from tidings.api.auth import Gatekeeper
 from tidings.api.ratelimit import Limiter
 from tidings.core.dry_run import Estimate, EstimateTask
 from tidings.core.services import Acceptor, Services
-from tidings.core.watching import Watching
+from tidings.core.task_watcher import TaskWatcher
 from tidings.errors import unavailable
 from tidings.model.task import Task
 
@@ -35,9 +35,9 @@ class Context:
     """Automatic attempts that a message gets at an endpoint, by the retry schedule."""
     estimate: EstimateTask = _no_estimate
     """Estimates a task for a dry run."""
-    watching: Watching = field(init=False)
+    task_watcher: TaskWatcher = field(init=False)
     """Whoever waits for a task or follows one."""
 
     def __post_init__(self) -> None:
         """Begin with nobody watching."""
-        object.__setattr__(self, "watching", Watching(self.services.db))
+        object.__setattr__(self, "task_watcher", TaskWatcher(self.services.db))

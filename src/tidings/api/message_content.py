@@ -106,7 +106,7 @@ def _expunged(found: dict[str, bool]) -> Response:
 async def precheck(call: Call[Query, MessagePrecheckIn]) -> Response:
     """Report whether any enabled endpoint would receive such a message, without creating one."""
     body = call.body
-    active = await messages.is_wanted(call.context.services, call.app, body.event_type, unique(body.channels))
+    active = await messages.has_receivers(call.context.services, call.app, body.event_type, unique(body.channels))
     return json_response(200, MessagePrecheckOut(active=active))
 
 

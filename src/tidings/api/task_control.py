@@ -148,7 +148,7 @@ async def wait(call: Call[TaskWaitQuery, Nothing]) -> Response:
     """Return a background task when it has ended, or when the timeout is over."""
     task_id = _task_id(call)
     task = await tasks.get(call.context.services, call.principal, task_id)
-    await call.context.watching.wait(task.id, call.query.timeout)
+    await call.context.task_watcher.wait(task.id, call.query.timeout)
     return await _respond(call, await tasks.get(call.context.services, call.principal, task_id))
 
 
@@ -163,12 +163,12 @@ async def follow(call: Call[Query, Nothing]) -> Response:
     behind = await tasks.has_events(call.context.services, task.id, after=last)
     services, caller = call.context.services, call.principal
     return stream_task(
-        call.context.watching,
+        call.context.task_watcher,
         caller,
         task,
         last,
         has_more=behind,
-        may_read=partial(sessions.still_counts, services, caller),
+        may_read=partial(sessions.is_live, services, caller),
     )
 
 
@@ -206,7 +206,7 @@ async def _run_command(
 
 
 async def _respond(call: Call[Any, Nothing], task: Task) -> Response:
-    found = await outcomes.results(call.context.services, [task], most=LISTED_AT_MOST)
+    found = await outcomes.results(call.context.services, [task], limit=LISTED_AT_MOST)
     return json_response(200, render_task(task, call.agent, found.get(task.id)))
 
 

@@ -17,7 +17,7 @@ from tidings.api.tasks import ProgressOut, TaskErrorOut, progress_out
 from tidings.api.wire import Out, Timestamp, encode, format_timestamp
 from tidings.core.idempotency import Response
 from tidings.core.task_events import TaskEvent
-from tidings.core.watching import View, Watching
+from tidings.core.task_watcher import TaskView, TaskWatcher
 from tidings.model.task import ENDED, Task
 from tidings.model.token import Principal
 
@@ -49,7 +49,7 @@ MayRead = Callable[[], Awaitable[bool]]
 
 
 def stream_task(
-    watching: Watching, who: Principal, task: Task, last: int, *, has_more: bool, may_read: MayRead
+    task_watcher: TaskWatcher, who: Principal, task: Task, last: int, *, has_more: bool, may_read: MayRead
 ) -> Response:
     """Respond with the events of a task after a given one.
 
@@ -57,10 +57,10 @@ def stream_task(
     """
     if task.state in ENDED and not has_more:
         return _NO_MORE
-    watching.refuse_crowd(who)
+    task_watcher.require_free_stream(who)
     stack = ExitStack()
-    view = stack.enter_context(watching.view(task.id))
-    stack.enter_context(watching.stream(who))
+    view = stack.enter_context(task_watcher.view(task.id))
+    stack.enter_context(task_watcher.stream(who))
     following = _Following(view, last, may_read)
 
     def hang_up() -> None:
@@ -75,7 +75,7 @@ class _Following:
 
     __slots__ = ("_checked_at", "_due", "_may_read", "_sent", "_seq", "_stopped", "_view")
 
-    def __init__(self, view: View, last: int, may_read: MayRead) -> None:
+    def __init__(self, view: TaskView, last: int, may_read: MayRead) -> None:
         self._view = view
         self._may_read = may_read
         self._checked_at = asyncio.get_running_loop().time()

@@ -198,7 +198,7 @@ async def get(call: Call[Query, Nothing]) -> Response:
     if not ids.is_id(task_id, ids.TASK):
         raise not_found()
     task = await tasks.get(call.context.services, call.principal, task_id)
-    found = await outcomes.results(call.context.services, [task], most=LISTED_AT_MOST)
+    found = await outcomes.results(call.context.services, [task], limit=LISTED_AT_MOST)
     return json_response(200, render_task(task, call.agent, found.get(task.id)))
 
 
@@ -215,7 +215,7 @@ async def page(call: Call[TaskListQuery, Nothing]) -> Response:
         status=None if query.status is None else WireStatus(query.status.value),
         kind=None if query.task is None else query.task.value,
     )
-    results = await outcomes.results(call.context.services, found.items, most=LISTED_IN_LISTS)
+    results = await outcomes.results(call.context.services, found.items, limit=LISTED_IN_LISTS)
     return listing(found, lambda task: render_task(task, call.agent, results.get(task.id)))
 
 
@@ -281,7 +281,7 @@ def _detail(task: Task) -> TaskDetailOut:
         started_at=_timestamp(task.started_at),
         finished_at=_timestamp(task.finished_at),
         created_by=task.created_by,
-        withdrawn=task.counters.get(tasks.WITHDRAWN, 0) if task.state is State.CANCELLED else UNSET,
+        withdrawn=task.counters.get(tasks.CANCELED_DELIVERIES, 0) if task.state is State.CANCELLED else UNSET,
     )
 
 

@@ -18,7 +18,7 @@ from tidings.cli.timestamps import parse_timestamp
 from tidings.clock import DAY, SystemClock, parse_rfc3339
 from tidings.config import ConfigError, load, origins, without_effect
 from tidings.core import wiping
-from tidings.core.wiping import Old
+from tidings.core.wiping import PruneCount
 from tidings.ids import ORG, OrgId
 from tidings.model.signature import generate_pair
 from tidings.storage.database import Database
@@ -97,7 +97,7 @@ def prune(  # noqa: PLR0913 - each is a flag
         typer.echo("--older-than reaches messages that are less than 90 days old.", err=True)
     if dry_run or not sure:
         for line in _count_lines(
-            _with_database(db, config, lambda opened: wiping.count_old(opened, before, chunk=batch_size))
+            _with_database(db, config, lambda opened: wiping.count_prunable(opened, before, chunk=batch_size))
         ):
             typer.echo(line)
         if dry_run:
@@ -115,7 +115,7 @@ def prune(  # noqa: PLR0913 - each is a flag
         )
 
 
-def _count_lines(old: Old) -> list[str]:
+def _count_lines(old: PruneCount) -> list[str]:
     """Describe what a run would delete and keep."""
     lines = [f"Messages: {old.messages}, with {old.attempts} attempts."]
     if not old.deliveries:

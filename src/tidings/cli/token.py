@@ -9,7 +9,7 @@ import typer
 from tidings.cli.serve import SECRET, ConfigFile, DatabaseUrl
 from tidings.clock import SystemClock
 from tidings.config import ConfigError, Settings, load
-from tidings.core.access import issue_org_token, jwt_secret, kept_secret
+from tidings.core.access import issue_org_token, jwt_secret, stored_secret
 from tidings.core.signer import Signer, WrongKey
 from tidings.errors import AppError
 from tidings.ids import DEFAULT_ORG, ORG, OrgId
@@ -47,7 +47,7 @@ async def _secret(settings: Settings) -> str:
     given = settings.jwt_secret
     path = settings.sqlite_path
     if not given and path is not None:
-        given = kept_secret(path)
+        given = stored_secret(path)
     return given or await _stored_secret(settings)
 
 
@@ -58,7 +58,7 @@ async def _stored_secret(settings: Settings) -> str:
     try:
         database = await open_database(settings, migrate=path is not None)
     except Unavailable as error:
-        found = None if path is None else kept_secret(path)  # a server may have started meanwhile
+        found = None if path is None else stored_secret(path)  # a server may have started meanwhile
         if found is None and path is not None and path.is_file():
             raise ConfigError(f"{error}. That process was given its secret: set {SECRET} here as there") from error
         if found is None:

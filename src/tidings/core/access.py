@@ -39,7 +39,7 @@ async def jwt_secret(db: Database, given: str | None) -> str:
     return await retried(work)
 
 
-def kept_secret(path: Path) -> str | None:
+def stored_secret(path: Path) -> str | None:
     """Return the secret that is kept in a SQLite file, also while a server owns it; None if there is none yet."""
     return aside.kept(path, _SECRET_NAME)
 

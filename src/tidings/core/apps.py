@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
-from tidings.core.tailing import settled
+from tidings.core.tailing import committed_window
 from tidings.errors import AppError, conflict
 from tidings.ids import APP, AppId, OrgId, new
 from tidings.model.app import App, AppDraft, AppExclusion
@@ -37,7 +37,7 @@ async def create(
     async def work(tx: Write) -> UpsertedApp:
         app = _drafted(org_id, draft, services.now())
         if await apps.add(tx, app):
-            tx.after_commit(lambda: services.wake.routing(app.id))
+            tx.after_commit(lambda: services.notifier.routing(app.id))
             return UpsertedApp(app, is_new=True)
         if not get_if_exists or not draft.uid:
             raise conflict(
@@ -93,8 +93,8 @@ async def delete(services: Services, app: App) -> None:
             gone = await endpoints.ids_of(tx, app.id)
 
             def anew() -> None:
-                services.wake.routing(app.id)
-                services.wake.endpoints(gone)
+                services.notifier.routing(app.id)
+                services.notifier.endpoints(gone)
 
             tx.after_commit(anew)
 
@@ -104,7 +104,7 @@ async def delete(services: Services, app: App) -> None:
 async def _rewrite(tx: Write, services: Services, edited: App, now: int) -> App:
     app = replace(edited, updated_at=now)
     await apps.change(tx, app)
-    tx.after_commit(lambda: services.wake.routing(app.id))
+    tx.after_commit(lambda: services.notifier.routing(app.id))
     return app
 
 
@@ -115,7 +115,7 @@ async def have(services: Services, org_id: OrgId, draft: AppDraft) -> App:
         async with services.db.write() as tx:
             app = _drafted(org_id, draft, services.now())
             if await apps.add(tx, app):
-                tx.after_commit(lambda: services.wake.routing(app.id))
+                tx.after_commit(lambda: services.notifier.routing(app.id))
                 return app
             return await _with_uid(tx, org_id, draft.uid or "")
 
@@ -154,6 +154,6 @@ def _drafted(org_id: OrgId, draft: AppDraft, now: int) -> App:
 async def page(services: Services, org_id: OrgId, cursor: Cursor, without: Iterable[AppExclusion] = ()) -> Page[App]:
     """Return a page of an organisation's applications, but for those that lack something."""
     async with services.db.read() as read:
-        window = await settled(services, read, cursor, cursor.window(), APP)
+        window = await committed_window(services, read, cursor, cursor.window(), APP)
         rows = await apps.page(read, org_id, window, without)
     return cursor.page(rows, lambda app: app.id)

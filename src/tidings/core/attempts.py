@@ -7,7 +7,7 @@ from typing import Final
 
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
-from tidings.core.tailing import settled
+from tidings.core.tailing import committed_window
 from tidings.errors import bad_request, conflict, not_found
 from tidings.ids import ATTEMPT, MESSAGE
 from tidings.model.app import App
@@ -39,7 +39,7 @@ async def page_of_endpoint(
     """Return a page of the attempts to an endpoint."""
     window = cursor.window_in_time(ATTEMPT, services.now())
     async with services.db.read() as read:
-        window = await settled(services, read, cursor, window, ATTEMPT)
+        window = await committed_window(services, read, cursor, window, ATTEMPT)
         endpoint = await endpoints.get(read, app.id, ref)
         rows = await attempts.page_of_endpoint(read, app.id, endpoint.id, window, filters)
         if with_message:
@@ -54,7 +54,7 @@ async def page_of_message(
     window = cursor.window_in_time(ATTEMPT, services.now())
     rows: list[Attempt] = []
     async with services.db.read() as read:
-        window = await settled(services, read, cursor, window, ATTEMPT)
+        window = await committed_window(services, read, cursor, window, ATTEMPT)
         message = await messages.get(read, app.id, ref, with_payload=False)
         endpoint = None if endpoint_ref is None else await endpoints.get(read, app.id, endpoint_ref)
         if filters.message.matches(message):
@@ -156,7 +156,7 @@ async def resend(
             task_id=None,
         )
         await deliveries.send_again(tx, [resend], services.now())
-        tx.after_commit(lambda: services.wake.deliveries([endpoint.id]))
+        tx.after_commit(lambda: services.notifier.deliveries([endpoint.id]))
         return endpoint
 
     return await services.idempotency.once(idempotency_key, work, render)

@@ -27,14 +27,14 @@ async def broadcast(
     """Start making a message in every application that is there."""
 
     async def work(tx: Write) -> Task:
-        task = await tasks.start(services, tx, await order(tx, principal, draft))
+        task = await tasks.start(services, tx, await build_task(tx, principal, draft))
         await task_items.keep_input(tx, task.id, draft.payload)
         return task
 
     return await services.idempotency.once(idempotency_key, work, render)
 
 
-async def order(read: Read, principal: Principal, draft: MessageDraft) -> NewTask:
+async def build_task(read: Read, principal: Principal, draft: MessageDraft) -> NewTask:
     """Return the task that would do it; the payload is not in it."""
     args = BroadcastArgs(
         event_type=draft.event_type,

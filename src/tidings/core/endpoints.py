@@ -12,7 +12,7 @@ from typing import Any
 from tidings.core import health, operational
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
-from tidings.core.tailing import settled
+from tidings.core.tailing import committed_window
 from tidings.errors import Fault, bad_request, conflict, invalid, unavailable
 from tidings.ids import ENDPOINT, EndpointId, OrgId, new
 from tidings.model.app import App
@@ -151,7 +151,7 @@ async def _add(tx: Write, services: Services, app: App, draft: EndpointDraft, no
         await health.note_disabled(tx, endpoint.id, now)
         endpoint = replace(endpoint, record=replace(endpoint.record, disabled_at=now))
     await notify(tx, services, app, endpoint, operational.ENDPOINT_CREATED)
-    tx.after_commit(lambda: services.wake.routing(app.id))
+    tx.after_commit(lambda: services.notifier.routing(app.id))
     return endpoint
 
 
@@ -170,7 +170,7 @@ async def _rewrite(tx: Write, services: Services, app: App, before: Endpoint, ed
         await notify(tx, services, app, endpoint, operational.ENDPOINT_ENABLED)
         endpoint = replace(endpoint, record=NO_FAILURES)
     if endpoint.has_same_delivery_settings(before):
-        tx.after_commit(lambda: services.wake.routing(app.id))
+        tx.after_commit(lambda: services.notifier.routing(app.id))
     else:
         refresh_after_commit(tx, services, endpoint)
     return endpoint
@@ -180,8 +180,8 @@ def refresh_after_commit(tx: Write, services: Services, endpoint: Endpoint) -> N
     """Refresh what this process has cached of an endpoint, once the transaction has committed."""
 
     def refresh() -> None:
-        services.wake.routing(endpoint.app_id)
-        services.wake.endpoints([endpoint.id])
+        services.notifier.routing(endpoint.app_id)
+        services.notifier.endpoints([endpoint.id])
 
     tx.after_commit(refresh)
 
@@ -237,7 +237,7 @@ async def get(services: Services, app: App, ref: str) -> Endpoint:
 async def page(services: Services, app: App, cursor: Cursor) -> Page[Endpoint]:
     """Return a page of an application's endpoints, with their recent attempts."""
     async with services.db.read() as read:
-        window = await settled(services, read, cursor, cursor.window(), ENDPOINT)
+        window = await committed_window(services, read, cursor, cursor.window(), ENDPOINT)
         rows = await endpoints.page(read, app.id, window)
         rows = await health.with_recent(read, rows, services.now())
     return cursor.page(rows, lambda endpoint: endpoint.id)

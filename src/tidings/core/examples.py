@@ -53,7 +53,7 @@ async def send(
         await _add(tx, message, payload)
         if _listens(endpoint, request.event_type):
             await deliveries.add(tx, [(message.id, endpoint.id, app.id, app.org_id, services.now(), None, None)])
-            tx.after_commit(lambda: services.wake.deliveries([endpoint.id]))
+            tx.after_commit(lambda: services.notifier.deliveries([endpoint.id]))
         return message
 
     return await services.idempotency.once(idempotency_key, work, render)

@@ -35,12 +35,12 @@ async def export_event_types(
 
     async def work(tx: Write) -> Task:
         await settings.settled(tx, LINK_SECRET, secrets.token_urlsafe(_SECRET_BYTES))
-        return await tasks.start(services, tx, order(principal, origin))
+        return await tasks.start(services, tx, build_task(principal, origin))
 
     return await services.idempotency.once(idempotency_key, work, render)
 
 
-def order(principal: Principal, origin: str) -> NewTask:
+def build_task(principal: Principal, origin: str) -> NewTask:
     """Return the task that would make it."""
     return NewTask(
         kind=EXPORT,

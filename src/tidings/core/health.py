@@ -96,7 +96,7 @@ async def enable(
         await reset(tx, before.id)
         catching_up = CATCHING_UP if options.catch_up else ()
         begun = [await begin(services, tx, app, before, options.created_by) for begin in catching_up]
-        tx.after_commit(lambda: services.wake.routing(app.id))
+        tx.after_commit(lambda: services.notifier.routing(app.id))
         [found] = await with_recent(tx, [before], now)
         after = replace(
             found, disabled=False, record=NO_FAILURES, updated_at=now if before.disabled else before.updated_at
@@ -140,7 +140,7 @@ async def _replay(services: Services, tx: Write, app: App, before: Endpoint, cre
         filters=ReplayFilters(),
         created_by=created_by,
     )
-    return await tasks.start(services, tx, await resending.order(services, tx, app, chosen))
+    return await tasks.start(services, tx, await resending.build_task(services, tx, app, chosen))
 
 
 CATCHING_UP: Final[tuple[StartCatchUp, ...]] = (_recover, _replay)

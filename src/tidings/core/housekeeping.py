@@ -5,29 +5,29 @@ from typing import Final
 
 from tidings import ids
 from tidings.clock import DAY, HOUR, Clock
-from tidings.core.wake import Wake, hint
+from tidings.core.notifier import Notifier, notify_after_commit
 from tidings.ids import OrgId, TaskId
 from tidings.model.task import JANITOR, NewTask
 from tidings.storage import exports, janitor, tasks
 from tidings.storage.database import Database
 
-KEPT_MS: Final = 90 * DAY
+RETENTION_MS: Final = 90 * DAY
 """How long a task is kept after its end."""
-AGAIN_MS: Final = 20 * HOUR
-NOBODY: Final = OrgId("system")
+INTERVAL_MS: Final = 20 * HOUR
+SYSTEM_ORG: Final = OrgId("system")
 
 
-async def call_janitor(db: Database, clock: Clock, wake: Wake) -> bool:
+async def start_janitor(db: Database, clock: Clock, notifier: Notifier) -> bool:
     """Start the janitor if there is something for it to do and it has not been called lately; tell whether it was."""
     now = clock.now()
     async with db.read() as read:
-        old = await janitor.old_tasks(read, before=now - KEPT_MS, limit=1)
+        old = await janitor.old_tasks(read, before=now - RETENTION_MS, limit=1)
         if not old and not await exports.expired(read, now, limit=1):
             return False
     async with db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
-        if await janitor.was_at_work(tx, NOBODY, JANITOR, ids.first_at(ids.TASK, now - AGAIN_MS)):
+        if await janitor.was_at_work(tx, SYSTEM_ORG, JANITOR, ids.first_at(ids.TASK, now - INTERVAL_MS)):
             return False
-        new = NewTask(kind=JANITOR, org_id=NOBODY, app_id=None, args="{}", lock_key=JANITOR, priority=-1)
+        new = NewTask(kind=JANITOR, org_id=SYSTEM_ORG, app_id=None, args="{}", lock_key=JANITOR, priority=-1)
         await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)
-        hint(tx, wake.tasks)
+        notify_after_commit(tx, notifier.tasks)
     return True

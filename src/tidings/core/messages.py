@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
-from tidings.core.tailing import settled
+from tidings.core.tailing import committed_window
 from tidings.ids import MESSAGE
 from tidings.model.app import App
 from tidings.model.message import Message, MessageFilter
@@ -27,7 +27,7 @@ async def page(
     """Return a page of an application's messages."""
     window = cursor.window_in_time(MESSAGE, services.now())
     async with services.db.read() as read:
-        window = await settled(services, read, cursor, window, MESSAGE)
+        window = await committed_window(services, read, cursor, window, MESSAGE)
         found = cursor.page(await messages.page(read, app.id, window, filters), lambda message: message.id)
         if not with_payload:
             return found
@@ -36,7 +36,7 @@ async def page(
     return found.mapped(lambda message: replace(message, payload=payloads.get(message.id)))
 
 
-async def is_wanted(services: Services, app: App, event_type: str, channels: tuple[str, ...] | None) -> bool:
+async def has_receivers(services: Services, app: App, event_type: str, channels: tuple[str, ...] | None) -> bool:
     """Tell whether any endpoint would be sent such a message."""
     async with services.db.read() as read:
         found = await routing.find_by_id(read, app.id, services.vault)

@@ -28,15 +28,15 @@ ItemsByOutcome = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
 """What is told of items, by their task and outcome: keys and texts."""
 
 
-async def result(read: Read, task: Task, *, most: int = LISTED_AT_MOST) -> dict[str, Any]:
+async def result(read: Read, task: Task, *, limit: int = LISTED_AT_MOST) -> dict[str, Any]:
     """Return what a finished task tells: exactly the keys of its kind, and `truncated` if there is more."""
-    return (await _results(read, [task], most=most))[task.id]
+    return (await _results(read, [task], limit=limit))[task.id]
 
 
-async def _results(read: Read, tasks: Sequence[Task], *, most: int) -> dict[str, dict[str, Any]]:
+async def _results(read: Read, tasks: Sequence[Task], *, limit: int) -> dict[str, dict[str, Any]]:
     pairs = [(task.id, outcome) for task in tasks for outcome in _listed(task)]
-    items = await task_items.first_of_each(read, pairs, limit=most + 1)
-    return {task.id: _result(task, items, most) for task in tasks}
+    items = await task_items.first_of_each(read, pairs, limit=limit + 1)
+    return {task.id: _result(task, items, limit) for task in tasks}
 
 
 def _listed(task: Task) -> list[str]:
@@ -45,7 +45,7 @@ def _listed(task: Task) -> list[str]:
     return [outcome for _, outcome in told.lists] + ([] if told.text is None else [LINK])
 
 
-def _result(task: Task, items: ItemsByOutcome, most: int) -> dict[str, Any]:
+def _result(task: Task, items: ItemsByOutcome, limit: int) -> dict[str, Any]:
     if task.kind not in RESULTS:
         return dict(task.counters)
     told = RESULTS[task.kind]
@@ -53,8 +53,8 @@ def _result(task: Task, items: ItemsByOutcome, most: int) -> dict[str, Any]:
     cut = False
     for name, outcome in told.lists:
         mine = items[task.id, outcome]
-        cut = cut or len(mine) > most
-        found[name] = [_item(outcome, key, text) for key, text in mine[:most]]
+        cut = cut or len(mine) > limit
+        found[name] = [_item(outcome, key, text) for key, text in mine[:limit]]
     if told.text is not None:
         found[told.text] = next((text for _, text in items[task.id, LINK]), None)
     return found | {TRUNCATED: True} if cut else found
@@ -66,13 +66,13 @@ def _item(outcome: str, key: str, text: str) -> dict[str, Any]:
     return json_object(text)
 
 
-async def results(services: Services, tasks: Sequence[Task], *, most: int) -> dict[str, dict[str, Any]]:
+async def results(services: Services, tasks: Sequence[Task], *, limit: int) -> dict[str, dict[str, Any]]:
     """Return the results of those tasks that have finished, by their ids."""
     finished = [task for task in tasks if task.state is State.SUCCEEDED]
     if not finished:
         return {}
     async with services.db.read() as read:
-        return await _results(read, finished, most=most)
+        return await _results(read, finished, limit=limit)
 
 
 def log(task: Task, event: str) -> None:

@@ -21,12 +21,12 @@ async def purge(
     """Start deleting what the messages of an application say."""
 
     async def work(tx: Write) -> Task:
-        return await tasks.start(services, tx, await order(tx, app, created_by))
+        return await tasks.start(services, tx, await build_task(tx, app, created_by))
 
     return await services.idempotency.once(idempotency_key, work, render)
 
 
-async def order(read: Read, app: App, created_by: str) -> NewTask:
+async def build_task(read: Read, app: App, created_by: str) -> NewTask:
     """Return the task that would do it; two of them never run on one application at once."""
     mark = await replays.high_water_mark(read, app.id) if read.dialect is Dialect.SQLITE else None
     return NewTask(

@@ -27,15 +27,15 @@ async def replay(
     """Start sending what is chosen."""
 
     async def work(tx: Write) -> Task:
-        return await tasks.start(services, tx, await order(services, tx, app, chosen))
+        return await tasks.start(services, tx, await build_task(services, tx, app, chosen))
 
     return await services.idempotency.once(idempotency_key, work, render)
 
 
-async def order(services: Services, read: Read, app: App, chosen: ReplayRequest) -> NewTask:
+async def build_task(services: Services, read: Read, app: App, chosen: ReplayRequest) -> NewTask:
     """Check what is chosen, and return the task that would send it."""
     until = checked_window(chosen.since, chosen.until, services.clock.now())
-    endpoint = await tasks.receiving(read, app, chosen.endpoint_ref, force=chosen.force)
+    endpoint = await tasks.require_enabled_endpoint(read, app, chosen.endpoint_ref, force=chosen.force)
     args = ReplayArgs(
         endpoint_id=endpoint.id,
         since=chosen.since,
@@ -44,5 +44,5 @@ async def order(services: Services, read: Read, app: App, chosen: ReplayRequest)
         force=chosen.force,
         filters=chosen.filters,
     )
-    new = tasks.of_endpoint(_KINDS[chosen.which], app, endpoint.id, chosen.created_by, args)
-    return tasks.paced(new, chosen.rate_limit)
+    new = tasks.endpoint_task(_KINDS[chosen.which], app, endpoint.id, chosen.created_by, args)
+    return tasks.with_rate_limit(new, chosen.rate_limit)

@@ -11,7 +11,7 @@ from tidings.clock import Clock
 from tidings.core.delivery_sink import Prepared
 from tidings.core.heartbeat import Heartbeat
 from tidings.core.idempotency import Idempotency
-from tidings.core.wake import Wake
+from tidings.core.notifier import Notifier
 from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
 from tidings.model.message import AcceptedMessage, MessageDraft
@@ -60,7 +60,7 @@ class Services:
 
     db: Database
     clock: Clock
-    wake: Wake
+    notifier: Notifier
     idempotency: Idempotency
     vault: Vault = PLAIN
     endpoints_max: int = 5_000

@@ -41,7 +41,7 @@ async def app_for(services: Services, org_id: OrgId, ref: str, draft: Callable[[
     return await apps.have(services, org_id, draft())
 
 
-async def issuing_timestamp(services: Services, idempotency_key: str | None) -> int:
+async def issue_timestamp(services: Services, idempotency_key: str | None) -> int:
     """Return when a token is to have been issued: a request that is repeated with its key makes the same token again.
 
     The timestamp is what is kept under the key; the token itself is kept nowhere.
@@ -69,7 +69,7 @@ async def require_live(services: Services, principal: Principal) -> None:
             raise unauthorized()
 
 
-async def still_counts(services: Services, principal: Principal) -> bool:
+async def is_live(services: Services, principal: Principal) -> bool:
     """Tell whether a token that counted once has neither run out nor been ended since, as far as can be known."""
     if services.clock.now() > principal.until:
         return False
@@ -108,7 +108,7 @@ async def end_all(services: Services, app: App, sessions: Sequence[str], after_m
     await retried(work)
 
 
-async def forget_old(db: Database, now: int) -> None:
+async def prune_ended(db: Database, now: int) -> None:
     """Delete the ends of tokens that have run out by themselves long ago."""
     async with db.write() as tx:
         await tokens.prune(tx, before=now - _KEPT_MS)

@@ -34,7 +34,7 @@ async def require_main_secret(db: Database, vault: Vault) -> None:
     await retried(work)
 
 
-async def seal_older(db: Database, vault: Vault) -> int:
+async def encrypt_stored_secrets(db: Database, vault: Vault) -> int:
     """Encrypt what was stored in the clear before there was a main secret; return of how many endpoints.
 
     Many nodes may do this at once, and callers may change an endpoint meanwhile: only what was read is replaced. What
@@ -85,7 +85,7 @@ class Rotation:
 async def secret_of(services: Services, app: App, ref: str) -> str:
     """Return what a receiver checks signatures with; of a pair of keys that is the public one."""
     async with services.db.read() as read:
-        return _told(services, await endpoints.secret(read, app.id, ref))
+        return _public_text(services, await endpoints.secret(read, app.id, ref))
 
 
 async def rotate(
@@ -115,10 +115,10 @@ async def rotate(
         return fresh
 
     kept = await services.idempotency.once(idempotency_key, work, lambda key: Response(200, services.vault.packed(key)))
-    return render(_told(services, kept.body))
+    return render(_public_text(services, kept.body))
 
 
-def _told(services: Services, stored: bytes) -> str:
+def _public_text(services: Services, stored: bytes) -> str:
     try:
         return services.vault.opened(stored).public_text
     except SealedError as error:

@@ -25,7 +25,9 @@ _APART_MS: Final = 250
 """How far the clocks of processes may be apart."""
 
 
-async def settled(services: Services, read: Read, cursor: Cursor, window: PageWindow, prefix: str) -> PageWindow:
+async def committed_window(
+    services: Services, read: Read, cursor: Cursor, window: PageWindow, prefix: str
+) -> PageWindow:
     """Return the window without the rows that an uncommitted row may still precede; call it before the rows are read.
 
     Each id that this process makes after the call is beyond the window. So two writes that begin after the call and

@@ -14,9 +14,9 @@ import msgspec
 from tidings import ids, observe
 from tidings.core import outcomes
 from tidings.core.idempotency import Response
+from tidings.core.notifier import notify_after_commit
 from tidings.core.services import Services
-from tidings.core.tailing import settled
-from tidings.core.wake import hint
+from tidings.core.tailing import committed_window
 from tidings.errors import Fault, conflict, invalid, not_found, too_many
 from tidings.ids import EndpointId, TaskId
 from tidings.model.app import App
@@ -30,7 +30,7 @@ from tidings.storage.database import Dialect, Read, Write, retried
 
 CANCELLED: Final = Failure("cancelled", "The task was cancelled.")
 
-WITHDRAWN: Final = "withdrawn"
+CANCELED_DELIVERIES: Final = "withdrawn"
 """Counter of the deliveries that were canceled with their task."""
 _CANCELED_AT_ONCE: Final = 500
 
@@ -42,7 +42,7 @@ async def start(services: Services, tx: Write, new: NewTask) -> Task:
     now = services.clock.now()
     task = await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)
     tx.after_commit(lambda: observe.transition("task", task.id, "created"))
-    hint(tx, services.wake.tasks)
+    notify_after_commit(tx, services.notifier.tasks)
     return task
 
 
@@ -64,7 +64,7 @@ async def recover(
     """Start sending again what failed for an endpoint."""
 
     async def work(tx: Write) -> Task:
-        endpoint = await receiving(tx, app, request.endpoint_ref, force=request.force)
+        endpoint = await require_enabled_endpoint(tx, app, request.endpoint_ref, force=request.force)
         return await begin_recovery(services, tx, app, endpoint.id, request)
 
     return await services.idempotency.once(idempotency_key, work, render)
@@ -80,11 +80,11 @@ async def begin_recovery(services: Services, tx: Write, app: App, endpoint_id: E
         high_water_mark=await recovery.high_water_mark(tx, endpoint_id) if tx.dialect is Dialect.SQLITE else None,
         force=request.force,
     )
-    new = of_endpoint(RECOVER, app, endpoint_id, request.created_by, args)
-    return await start(services, tx, paced(new, request.rate_limit))
+    new = endpoint_task(RECOVER, app, endpoint_id, request.created_by, args)
+    return await start(services, tx, with_rate_limit(new, request.rate_limit))
 
 
-async def receiving(read: Read, app: App, ref: str, *, force: bool) -> Endpoint:
+async def require_enabled_endpoint(read: Read, app: App, ref: str, *, force: bool) -> Endpoint:
     """Return an endpoint that messages may be sent to again; `force` takes a disabled one too."""
     endpoint = await endpoints.get(read, app.id, ref)
     if endpoint.disabled and not force:
@@ -92,12 +92,12 @@ async def receiving(read: Read, app: App, ref: str, *, force: bool) -> Endpoint:
     return endpoint
 
 
-def paced(new: NewTask, rate_limit: int | None) -> NewTask:
+def with_rate_limit(new: NewTask, rate_limit: int | None) -> NewTask:
     """Return a task that may send only so many messages a second."""
     return replace(new, rate_limit=rate_limit)
 
 
-def of_endpoint(kind: str, app: App, endpoint_id: EndpointId, created_by: str, args: object) -> NewTask:
+def endpoint_task(kind: str, app: App, endpoint_id: EndpointId, created_by: str, args: object) -> NewTask:
     """Return what starts a task on an endpoint; two of them never run on one endpoint at once."""
     return NewTask(
         kind=kind,
@@ -135,7 +135,7 @@ async def page(
     """Return a page of the tasks that the caller may see and that were made within 90 days."""
     window = replace(cursor.window(), first=ids.first_at(ids.TASK, services.clock.now() - WINDOW_MS))
     async with services.db.read() as read:
-        window = await settled(services, read, cursor, window, ids.TASK)
+        window = await committed_window(services, read, cursor, window, ids.TASK)
         found = await tasks.page(read, principal.org_id, principal.app_id, window, status=status, kind=kind)
     return cursor.page(found, lambda task: task.id)
 
@@ -194,7 +194,7 @@ async def _cancel_deliveries(services: Services, task_id: str) -> bool:
         canceled = await deliveries.cancel_of_task(tx, task_id, limit=_CANCELED_AT_ONCE)
         if canceled:
             await task_outcomes.note_canceled(tx, task_id, canceled)
-            await tasks.count_more(tx, task_id, WITHDRAWN, len(canceled))
+            await tasks.count_more(tx, task_id, CANCELED_DELIVERIES, len(canceled))
     return bool(canceled)
 
 
@@ -216,7 +216,7 @@ async def _command(
             changed = await work(tx, held) if allows(command, held.state) else None
             if changed is None:
                 return _as_it_is(held, command)
-            hint(tx, services.wake.tasks)
+            notify_after_commit(tx, services.notifier.tasks)
         observe.transition("task", task_id, command)
         return changed
 

@@ -29,7 +29,7 @@ async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
 
 
 @dataclass(slots=True)
-class Old:
+class PruneCount:
     """Messages from before a timestamp with their attempts and deliveries, and those that have deliveries."""
 
     messages: int = 0
@@ -39,9 +39,9 @@ class Old:
     with_deliveries: int = 0
 
 
-async def count_old(db: Database, before: int, *, chunk: int) -> Old:
+async def count_prunable(db: Database, before: int, *, chunk: int) -> PruneCount:
     """Count what `prune` deletes or keeps; writes nothing."""
-    old = Old()
+    old = PruneCount()
     async for found in _messages_before(db, before, chunk):
         async with db.read() as read:
             old.attempts += await wiping.count_attempts(read, found)

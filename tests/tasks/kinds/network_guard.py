@@ -16,7 +16,7 @@ from tasks.kinds.worker import work_until_done
 from tasks.kit import Counting, runner_of
 from tasks.worker import LIMITS, database
 from tidings.clock import SystemClock
-from tidings.core.wake import Wake
+from tidings.core.notifier import Notifier
 from tidings.model.task import Batch, ChunkResult, Task
 from tidings.storage.database import Write
 from tidings.tasks.handler import Handler
@@ -50,7 +50,7 @@ async def _work(up: Callable[[], None], url: str, known: list[Handler]) -> None:
 
 def main(up: Callable[[], None], url: str) -> None:
     """Work on all kinds until no task is left. Raises AssertionError if one has talked; for SQLite, which is a file."""
-    _listen(up, url, list(handlers(SystemClock(), Wake()).values()))
+    _listen(up, url, list(handlers(SystemClock(), Notifier()).values()))
 
 
 def connecting(up: Callable[[], None], url: str) -> None:

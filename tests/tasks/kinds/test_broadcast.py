@@ -36,7 +36,7 @@ async def broadcast(world: World, **more: Any) -> Task:
 async def test_every_application_gets_its_own_message(world: World) -> None:
     apps = [world.seed.app.id, *await some_applications(world, 30)]
     woken: list[str] = []
-    world.services.wake.deliveries = woken.extend
+    world.services.notifier.deliveries = woken.extend
 
     task = await broadcast(world)
 
@@ -153,13 +153,13 @@ async def test_a_chunk_is_bounded_in_deliveries(world: World, monkeypatch: pytes
     monkeypatch.setattr("tidings.tasks.kinds.broadcast.CHUNK_DELIVERIES", 3)
     await some_applications(world, 10)
     sizes: list[int] = []
-    sound = stored.deliver
+    sound = stored.add_deliveries
 
     async def counting(tx: Any, due: Any) -> None:
         sizes.append(len(due))
         await sound(tx, due)
 
-    monkeypatch.setattr(stored, "deliver", counting)
+    monkeypatch.setattr(stored, "add_deliveries", counting)
 
     task = await broadcast(world)
 

@@ -326,7 +326,7 @@ async def test_after_a_day_the_link_is_closed(world: World) -> None:
     later = ManualClock(world.services.clock.now() + DAY + 1)
 
     with pytest.raises(AppError) as refused:
-        await fetched(world, link, Services(world.db, later, world.services.wake, world.services.idempotency))
+        await fetched(world, link, Services(world.db, later, world.services.notifier, world.services.idempotency))
 
     assert ErrorKind.NOT_FOUND is refused.value.kind
 

@@ -40,7 +40,7 @@ async def ended(world: World, days_ago: float, state: str = "succeeded", items: 
 
 async def cleaned(world: World) -> Task:
     async with world.working(replace(FREE, chunk_rows=50)):
-        assert await housekeeping.call_janitor(world.db, world.services.clock, world.services.wake)
+        assert await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
         ((task_id,),) = await rows(world.db, "SELECT id FROM task WHERE kind = 'system.janitor'")
         return await until(world.db, task_id)
 
@@ -86,7 +86,7 @@ async def test_half_of_a_task_is_never_there(world: World) -> None:
     """I16."""
     wanted = {await ended(world, 91 + number, items=20 * number): 20 * number for number in range(8)}
     janitor = Watched(world.services.clock, wanted)
-    await housekeeping.call_janitor(world.db, world.services.clock, world.services.wake)
+    await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
     ((task_id,),) = await rows(world.db, "SELECT id FROM task WHERE kind = 'system.janitor'")
     async with working(world.db, janitor, limits=replace(FREE, chunk_rows=3)):
         task = await until(world.db, task_id)
@@ -123,12 +123,12 @@ async def test_exports_that_have_expired_go(world: World) -> None:
 
 
 async def test_it_is_called_when_there_is_something_to_do_and_not_too_often(world: World) -> None:
-    idle = await housekeeping.call_janitor(world.db, world.services.clock, world.services.wake)
+    idle = await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
     await ended(world, 100)
-    first = await housekeeping.call_janitor(world.db, world.services.clock, world.services.wake)
-    second = await housekeeping.call_janitor(world.db, world.services.clock, world.services.wake)
+    first = await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
+    second = await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
     tomorrow = ManualClock(world.services.clock.now() + DAY)
-    third = await housekeeping.call_janitor(world.db, tomorrow, world.services.wake)
+    third = await housekeeping.start_janitor(world.db, tomorrow, world.services.notifier)
 
     assert [False, True, False, True] == [idle, first, second, third]
 

@@ -32,7 +32,7 @@ async def test_who_stumbles_over_a_hint_or_a_transition_changes_no_task(world: W
     observe.listen(stumble)
     try:
         async with world.working(TENS) as runner:
-            world.services.wake.deliveries = world.services.wake.tasks = stumble
+            world.services.notifier.deliveries = world.services.notifier.tasks = stumble
             task = await work.start()
             runner.wake()
             ended = await until(world.db, task.id)

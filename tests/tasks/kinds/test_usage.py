@@ -126,7 +126,7 @@ async def test_more_than_can_be_told_at_once_is_cut(world: World) -> None:
     await some_applications(world, [1, 1, 1])
     task = await world.done(use_cases.count_attempts, PRINCIPAL, asked())
     async with world.db.read() as read:
-        cut = await outcomes.result(read, task, most=2)
+        cut = await outcomes.result(read, task, limit=2)
 
     assert (2, True) == (len(cut["appStats"]), cut["truncated"])
 

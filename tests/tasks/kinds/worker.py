@@ -14,7 +14,7 @@ from tasks.sabotage import sabotaged
 from tasks.worker import LEFT, LIMITS, database
 from tidings import failpoint
 from tidings.clock import SystemClock
-from tidings.core.wake import Wake
+from tidings.core.notifier import Notifier
 from tidings.storage.database import Database, Dialect, StorageError
 from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.runner import Runner, RunnerLimits
@@ -52,7 +52,7 @@ async def work(up: Callable[[], None], url: str, limits: RunnerLimits, off_ms: i
         if db.dialect is Dialect.SQLITE:
             async with db.write() as tx:  # the log is copied into the file all the time: kills from outside meet that
                 await tx.run("PRAGMA wal_autocheckpoint = 8")
-        known = sabotaged(sabotage, list(handlers(clock, Wake()).values()), db)
+        known = sabotaged(sabotage, list(handlers(clock, Notifier()).values()), db)
         await work_until_done(db, runner_of(db, *known, limits=limits, clock=clock), up)
 
 

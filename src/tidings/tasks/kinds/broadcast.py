@@ -14,7 +14,7 @@ import msgspec
 
 from tidings import ids
 from tidings.clock import Clock
-from tidings.core.wake import Wake, hint
+from tidings.core.notifier import Notifier, notify_after_commit
 from tidings.model.broadcast import APPLICATION_DELETED, EVENT_ID_TAKEN, BroadcastArgs
 from tidings.model.message import MessageDraft
 from tidings.model.results import CREATED, SKIPPED
@@ -39,9 +39,9 @@ class Broadcast(ReadsAhead):
 
     kind = BROADCAST
 
-    def __init__(self, clock: Clock, wake: Wake) -> None:
+    def __init__(self, clock: Clock, notifier: Notifier) -> None:
         self._clock = clock
-        self._wake = wake
+        self._notifier = notifier
 
     async def plan(self, read: Read, task: Task) -> Plan:
         mark = _args.decode(task.args).high_water_mark
@@ -85,7 +85,7 @@ class Broadcast(ReadsAhead):
         await broadcasts.add_deliveries(tx, rows)
         if matching:
             woken = [each.id for each in matching]
-            hint(tx, lambda: self._wake.deliveries(woken))
+            notify_after_commit(tx, lambda: self._notifier.deliveries(woken))
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         del read, task, limit

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from tidings.clock import Clock
-from tidings.core.housekeeping import KEPT_MS
+from tidings.core.housekeeping import RETENTION_MS
 from tidings.model.task import JANITOR, Batch, ChunkResult, Plan, Task
 from tidings.storage import exports, janitor
 from tidings.storage.database import Read, Write
@@ -46,7 +46,7 @@ class Janitor:
 
     async def plan(self, read: Read, task: Task) -> Plan:
         del read, task
-        return Plan(_Place(self._clock.now() - KEPT_MS).text())
+        return Plan(_Place(self._clock.now() - RETENTION_MS).text())
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         place, limit = _place.decode(task.cursor or ""), min(limit, AT_ONCE)

@@ -13,7 +13,7 @@ import msgspec
 
 from tidings import ids
 from tidings.clock import Clock
-from tidings.core.wake import Wake, hint
+from tidings.core.notifier import Notifier, notify_after_commit
 from tidings.model.recovery import RecoverArgs
 from tidings.model.results import MESSAGES_SENT
 from tidings.model.task import RECOVER, Batch, ChunkResult, Plan, Task
@@ -33,9 +33,9 @@ class Recover(ReadsAhead):
 
     kind = RECOVER
 
-    def __init__(self, clock: Clock, wake: Wake) -> None:
+    def __init__(self, clock: Clock, notifier: Notifier) -> None:
         self._clock = clock
-        self._wake = wake
+        self._notifier = notifier
 
     async def plan(self, read: Read, task: Task) -> Plan:
         args = _args.decode(task.args)
@@ -71,7 +71,7 @@ class Recover(ReadsAhead):
             tx, target, [msg_id for msg_id, does in batch.items if does is ScanVerdict.SEND]
         )
         if sent:
-            hint(tx, lambda: self._wake.deliveries([args.endpoint_id]))
+            notify_after_commit(tx, lambda: self._notifier.deliveries([args.endpoint_id]))
         skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is ScanVerdict.GONE]
         return ChunkResult(batch.scanned - len(skipped), skipped, {MESSAGES_SENT: sent}, made=sent)
 

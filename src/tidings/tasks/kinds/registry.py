@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 
 from tidings.clock import Clock
-from tidings.core.wake import Wake
+from tidings.core.notifier import Notifier
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds.broadcast import Broadcast
 from tidings.tasks.kinds.export import Export
@@ -15,16 +15,16 @@ from tidings.tasks.kinds.replay import BulkReplay, Replay
 from tidings.tasks.kinds.usage import AppStats, EventTypeStats
 
 
-def handlers(clock: Clock, wake: Wake) -> Mapping[str, Handler]:
+def handlers(clock: Clock, notifier: Notifier) -> Mapping[str, Handler]:
     """Return every kind by its name."""
     known: tuple[Handler, ...] = (
-        Recover(clock, wake),
-        Replay(clock, wake),
-        BulkReplay(clock, wake),
+        Recover(clock, notifier),
+        Replay(clock, notifier),
+        BulkReplay(clock, notifier),
         Purge(),
         AppStats(),
         EventTypeStats(),
-        Broadcast(clock, wake),
+        Broadcast(clock, notifier),
         Export(clock),
         Janitor(clock),
     )

@@ -26,38 +26,38 @@ STREAMS_AT_ONCE: Final = 32
 """Most streams of one token."""
 
 
-class View:
+class TaskView:
     """One task as it was last seen. It is over when the task has ended, is gone, or nobody looks any more."""
 
-    __slots__ = ("_changed", "events", "is_closed", "nudged", "seen", "task", "version", "watchers")
+    __slots__ = ("_changed", "events", "is_closed", "is_loaded", "poll_requested", "task", "version", "watchers")
 
     def __init__(self) -> None:
         self.task: Task | None = None
         self.events: list[TaskEvent] = []
-        self.seen = False
+        self.is_loaded = False
         self.is_closed = False
         self.version = 0
         self.watchers = 0
-        self.nudged = asyncio.Event()
+        self.poll_requested = asyncio.Event()
         self._changed = asyncio.Event()
 
     @property
     def is_over(self) -> bool:
         """Tell whether nothing more is to come."""
-        return self.is_closed or (self.seen and (self.task is None or self.task.state in ENDED))
+        return self.is_closed or (self.is_loaded and (self.task is None or self.task.state in ENDED))
 
-    def show(self, task: Task | None, events: list[TaskEvent]) -> None:
+    def update(self, task: Task | None, events: list[TaskEvent]) -> None:
         """Take what has been seen, and wake those who wait if it is something new."""
-        if self.seen and task == self.task and not events:
+        if self.is_loaded and task == self.task and not events:
             return
-        self.seen, self.task = True, task
+        self.is_loaded, self.task = True, task
         self.events += events
         self.wake()
 
     def close(self) -> None:
         """Let everybody go."""
         self.is_closed = True
-        self.nudged.set()
+        self.poll_requested.set()
         self.wake()
 
     async def changed(self, version: int, seconds: float) -> bool:
@@ -75,27 +75,27 @@ class View:
         self._changed = asyncio.Event()
 
 
-class Watching:
+class TaskWatcher:
     """Everything that is watched in this process."""
 
     __slots__ = ("_db", "_is_closed", "_pollers", "_streams", "_views")
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._views: dict[str, View] = {}
+        self._views: dict[str, TaskView] = {}
         self._pollers: set[asyncio.Task[None]] = set()
         self._streams: Counter[tuple[str, str]] = Counter()
         self._is_closed = False
 
     def __repr__(self) -> str:
-        return f"<Watching [{len(self._views)} tasks, {self._streams.total()} streams]>"
+        return f"<TaskWatcher [{len(self._views)} tasks, {self._streams.total()} streams]>"
 
     @contextlib.contextmanager
-    def view(self, task_id: str) -> Iterator[View]:
+    def view(self, task_id: str) -> Iterator[TaskView]:
         """Watch a task for the length of a block; whether the caller may see it has been asked before."""
         view = self._views.get(task_id)
         if view is None:
-            view = self._begun(task_id)
+            view = self._begin(task_id)
         view.watchers += 1
         try:
             yield view
@@ -116,7 +116,7 @@ class Watching:
             if not self._streams[key]:
                 del self._streams[key]
 
-    def refuse_crowd(self, who: Principal) -> None:
+    def require_free_stream(self, who: Principal) -> None:
         """Refuse a stream to a token that has as many as it may."""
         if self._streams[_key(who)] >= STREAMS_AT_ONCE:
             raise too_many(f"There are {STREAMS_AT_ONCE} streams of this token already; end one first.")
@@ -135,31 +135,31 @@ class Watching:
             view.close()
         await asyncio.gather(*self._pollers, return_exceptions=True)
 
-    def _begun(self, task_id: str) -> View:
+    def _begin(self, task_id: str) -> TaskView:
         if not self._views:
-            observe.listen(self._heard)
-        view = self._views[task_id] = View()
+            observe.listen(self._on_transition)
+        view = self._views[task_id] = TaskView()
         view.is_closed = self._is_closed
         poller = asyncio.create_task(self._poll(task_id, view), name=f"watching {task_id}")
         self._pollers.add(poller)
         poller.add_done_callback(self._pollers.discard)
         return view
 
-    def _end(self, task_id: str, view: View) -> None:
+    def _end(self, task_id: str, view: TaskView) -> None:
         del self._views[task_id]
         view.close()
         if not self._views:
-            observe.ignore(self._heard)
+            observe.ignore(self._on_transition)
 
-    def _heard(self, subject: str, identifier: str, _event: str) -> None:
+    def _on_transition(self, subject: str, identifier: str, _event: str) -> None:
         view = self._views.get(identifier) if subject == "task" else None
         if view is not None:
-            view.nudged.set()
+            view.poll_requested.set()
 
-    async def _poll(self, task_id: str, view: View) -> None:
+    async def _poll(self, task_id: str, view: TaskView) -> None:
         """Look at a task again and again while somebody watches; trouble of any sort is sat out."""
         while not view.is_closed:
-            view.nudged.clear()
+            view.poll_requested.clear()
             try:
                 await self._look(task_id, view)
             except StorageError:
@@ -168,15 +168,15 @@ class Watching:
                 observe.failure(f"watching task {task_id}", error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
-                    await view.nudged.wait()
+                    await view.poll_requested.wait()
 
-    async def _look(self, task_id: str, view: View) -> None:
+    async def _look(self, task_id: str, view: TaskView) -> None:
         """See the row first and its transitions after it: then none is missing of what the row says."""
         after = view.events[-1].seq if view.events else 0
         async with self._db.read() as read:
             task = await tasks.get(read, task_id)
             events = [event_of(*row) for row in await tasks.events(read, task_id, after=after)]
-        view.show(task, events)
+        view.update(task, events)
 
 
 def _key(who: Principal) -> tuple[str, str]:

@@ -28,7 +28,7 @@ def _nobody_drops(_app: str) -> None:
 
 
 @dataclass(slots=True)
-class Wake:
+class Notifier:
     """Who is told what; the server sets the calls when it wires a process together."""
 
     deliveries: Callable[[Iterable[str]], None] = _nobody_delivers
@@ -41,7 +41,7 @@ class Wake:
     """An application (by id) or one of its endpoints has changed."""
 
 
-def hint(tx: Write, give: Callable[[], None]) -> None:
+def notify_after_commit(tx: Write, give: Callable[[], None]) -> None:
     """Give a hint once a transaction has committed; whoever stumbles over it changes nothing of what has happened."""
 
     def given() -> None:
