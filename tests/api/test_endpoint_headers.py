@@ -236,7 +236,7 @@ async def test_a_change_in_the_meantime_is_not_undone(api: Api) -> None:
 
 FORBIDDEN = [
     *(
-        (name, "Header uses a forbidden key: it is about the connection, and the sender sets it.")
+        (name, "Header uses a forbidden key: the sender sets headers about the connection. Remove it.")
         for name in ("Connection", "proxy-connection", "Expect", "Trailer", "HTTP2-Settings")
     ),
     *(

@@ -81,7 +81,9 @@ def test_a_secret_from_before_encryption_is_still_read() -> None:
     assert key == SEALED.opened(PLAIN.packed(key))
 
 
-@pytest.mark.parametrize(("vault", "words"), [(PLAIN, "main_secret is not set"), (Vault("x"), "another main_secret")])
+@pytest.mark.parametrize(
+    ("vault", "words"), [(PLAIN, "set main_secret to decrypt"), (Vault("x"), "another main_secret")]
+)
 def test_a_secret_that_cannot_be_read_says_why_and_does_not_sign(vault: Vault, words: str) -> None:
     key = vault.opened(SEALED.packed(generate()))
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What things are and the rules between them: pure, synchronous, no input or output."""
+"""The domain types and rules: pure, synchronous, without input or output."""

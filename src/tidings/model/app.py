@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An application: one of the parties that an organisation sends messages to."""
+"""An application: one customer of the organization, with its own endpoints and messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from tidings.ids import AppId, OrgId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppDraft:
-    """What a caller says of an application, checked."""
+    """A validated request to create or change an application."""
 
     name: str
     uid: str | None = None
@@ -32,13 +32,13 @@ class App:
     updated_at: int
 
     def overwritten(self, draft: AppDraft) -> "App":
-        """Return the application as a draft has it."""
+        """Return this application with the fields of the draft."""
         return replace(self, name=draft.name, uid=draft.uid, throttle_rate=draft.throttle_rate, metadata=draft.metadata)
 
 
 class AppExclusion(Enum):
-    """Applications that a list may exclude, by the endpoints that they lack."""
+    """Applications that a list may exclude; each value names the endpoints that they lack."""
 
     ENDPOINTS = "any endpoint"
     ENABLED = "an endpoint that is enabled, though they have some"
-    REAL = "an endpoint that is not one of the peer's playground, though they have some"
+    REAL = "an endpoint outside the Svix playground, though they have some"

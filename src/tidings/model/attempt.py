@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An attempt: one request to one endpoint, and what came of it."""
+"""Attempts: one HTTP request to one endpoint, with its result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tidings.model.endpoint import Endpoint
 from tidings.model.message import EVERY_MESSAGE, Message, MessageFilter
 
 BLOCKED_TEXT: Final = "requests to this IP range are blocked (see the server configuration)"
-"""How the text of an attempt begins that made no request, because every address is blocked."""
+"""The start of the response text if every address is blocked, so that the attempt made no request."""
 
 
 class MessageStatus(IntEnum):
@@ -69,7 +69,7 @@ _CLASS: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A stored attempt; with its message where that was asked for."""
+    """A stored attempt; `message` is None unless the query reads messages too."""
 
     id: AttemptId
     msg_id: MessageId
@@ -91,11 +91,11 @@ class AttemptFilter:
     code_class: StatusCodeClass | None = None
     message: MessageFilter = EVERY_MESSAGE
     endpoint_id: EndpointId | None = None
-    """Filters the attempts of a message."""
+    """Applies only to the attempts of one message."""
 
     @property
     def statuses(self) -> frozenset[MessageStatus]:
-        """The stored statuses that match: no attempt is pending, sending or canceled, and 2xx is a success."""
+        """The stored statuses that match. Attempts are stored as success (2xx) or fail only."""
         found = {MessageStatus.SUCCESS, MessageStatus.FAIL}
         if self.status is not None:
             found &= {self.status}
@@ -114,27 +114,28 @@ class DestinationStatus:
 
     @classmethod
     def of(cls, latest: MessageStatus, due_at: int | None) -> "DestinationStatus":
-        """Return the status of a latest attempt with the outstanding delivery, if there is one."""
+        """Return the status for the latest attempt; `due_at` is the next one, None without an outstanding delivery."""
         if latest is MessageStatus.FAIL and due_at is not None:
             return cls(MessageStatus.SENDING, due_at)
         return cls(latest, None)
 
     @classmethod
     def under(
-        cls, wanted: MessageStatus | None, statuses: Sequence[MessageStatus], due_at: int | None
+        cls, status_filter: MessageStatus | None, statuses: Sequence[MessageStatus], due_at: int | None
     ) -> "DestinationStatus | None":
-        """Return how a message is listed under a filter, None where it is not.
+        """Return the status with which a filtered list shows a message, or None if the filter excludes it.
 
-        `statuses` are those of its attempts in their order. Under `success` whatever got through once is listed as
-        such; under `fail` and `sending` what never did, and is not, or is, tried again.
+        `statuses` are those of the attempts, oldest first. The filter `success` matches messages with at least one
+        successful attempt. `fail` and `sending` match messages without one: `sending` if another attempt is scheduled,
+        `fail` if none is.
         """
         if not statuses:
             return None
-        if wanted is None:
+        if status_filter is None:
             return cls.of(statuses[-1], due_at)
-        got_through = MessageStatus.SUCCESS in statuses
-        found = cls(MessageStatus.SUCCESS, None) if got_through else cls.of(MessageStatus.FAIL, due_at)
-        return found if found.status is wanted else None
+        delivered = MessageStatus.SUCCESS in statuses
+        found = cls(MessageStatus.SUCCESS, None) if delivered else cls.of(MessageStatus.FAIL, due_at)
+        return found if found.status is status_filter else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class AttemptedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """An endpoint at which a message had an attempt; it may be deleted since."""
+    """An endpoint to which a message had an attempt; the endpoint may be deleted by now."""
 
     endpoint: Endpoint
     standing: DestinationStatus

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A message to every application: the stored arguments of the task; the payload is stored separately."""
+"""Broadcasts of one message to every application: the stored arguments of the task, without the payload."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ APPLICATION_DELETED: Final = "The application was deleted while the task was in 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BroadcastArgs:
-    """`high_water_mark` is the greatest id of the selected applications, where it is known at once."""
+    """The task's arguments; `high_water_mark` is the greatest application id, None if not known at creation."""
 
     event_type: str
     event_id: str | None

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The states of an outstanding delivery, and the transitions between them.
 
-A delivery exists while the message has yet to be sent to the endpoint. It is *scheduled* (no lease: to be sent at
-`due_at`) or *leased* (a process holds it in memory until `lease_until`, to send it). The lease token is a random number
-that every change of a leased delivery names, so a process that lost the lease changes nothing.
+A delivery exists until the message has been sent to the endpoint. It is *scheduled* (no lease; due at `due_at`) or
+*leased* (a process holds it in memory until `lease_until`, to send it). Every change of a leased delivery is
+conditional on the lease token, so a process that has lost the lease changes nothing.
 
-Two kinds of sends meet here. The *automatic* ones follow the retry schedule; `attempts` counts those made. A *manual*
-one (resend, recover, replay) is asked for in between: it goes first, is tried once, and leaves the schedule as it
-was: `retry_at` keeps the automatic timestamp meanwhile. If the delivery is leased when a manual send is asked for, the
-request is noted in `again` and read when the send in flight ends.
+Sends are automatic or manual. *Automatic* sends follow the retry schedule; `attempts` counts them. A *manual* send
+(resend, recover, replay) takes precedence over the scheduled one, is attempted once, and does not change the schedule:
+`retry_at` keeps the automatic timestamp until it ends. A manual send that is requested while the delivery is leased is
+recorded in `again`, and takes effect when the send in flight ends.
 
-The stores do the same in SQL; a property test holds the two equal.
+The stores implement the same transitions in SQL. A property test checks that both agree.
 """
 
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ from enum import IntEnum
 
 
 class Lane(IntEnum):
-    """Which of an endpoint's two lanes a delivery waits in: re-sent work never stands before live work."""
+    """The lane of an endpoint queue: live deliveries take precedence over replays."""
 
     LIVE = 0
     REPLAY = 1
 
 
 class Mode(IntEnum):
-    """How a manual send treats one that is in flight."""
+    """Whether a manual send follows a send that is in flight: only if that one fails, or always."""
 
     UNLESS_DELIVERED = 1
     ALWAYS = 2
@@ -33,7 +33,7 @@ class Mode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResendRequest:
-    """A manual send to request: by a user, or by a task."""
+    """A request for a manual send, from a user or a task."""
 
     lane: Lane
     mode: Mode
@@ -42,7 +42,7 @@ class ResendRequest:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One row; timestamps in milliseconds since the Unix epoch."""
+    """The row of an outstanding delivery; timestamps in milliseconds since the Unix epoch."""
 
     due_at: int
     lane: Lane = Lane.LIVE
@@ -56,12 +56,12 @@ class Delivery:
 
 
 def claimed(row: Delivery, lease: int, until: int) -> Delivery:
-    """Give a waiting delivery to the process that drew the number."""
+    """Lease a scheduled delivery until a timestamp."""
     return replace(row, lease=lease, lease_until=until)
 
 
 def delivered(row: Delivery, lease: int, now: int) -> Delivery | None:
-    """Settle a send that the receiver took; None is the end of the delivery."""
+    """Settle a successful send; return None if the delivery has ended."""
     if row.lease != lease:
         return row
     if row.again == Mode.ALWAYS:
@@ -70,7 +70,10 @@ def delivered(row: Delivery, lease: int, now: int) -> Delivery | None:
 
 
 def failed(row: Delivery, lease: int, now: int, next_at: int | None) -> Delivery | None:
-    """Settle a send that failed; `next_at` is the schedule's next timestamp if the send was automatic."""
+    """Settle a failed send; return None if the delivery has ended.
+
+    `next_at` is the next timestamp of the retry schedule; a manual send ignores it.
+    """
     if row.lease != lease:
         return row
     schedule = row.retry_at if row.manual else next_at
@@ -82,7 +85,7 @@ def failed(row: Delivery, lease: int, now: int, next_at: int | None) -> Delivery
 
 
 def returned(row: Delivery, lease: int, now: int) -> Delivery:
-    """Take back a delivery that was leased and not sent, or whose lease has expired."""
+    """Reschedule a delivery that was leased and not sent, or whose lease has expired."""
     if row.lease != lease:
         return row
     if row.again:
@@ -91,7 +94,7 @@ def returned(row: Delivery, lease: int, now: int) -> Delivery:
 
 
 def requested(row: Delivery | None, send: ResendRequest, now: int) -> Delivery:
-    """Request a manual send, before the scheduled one."""
+    """Request a manual send; it precedes the scheduled one."""
     if row is None:
         return Delivery(due_at=now, lane=send.lane, manual=True, task_id=send.task_id)
     if row.lease is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An endpoint: where an application receives, what of, and under which rules."""
+"""An endpoint: a URL at which an application receives messages, with its filters, headers and rate limit."""
 
 import json
 import re
@@ -19,12 +19,12 @@ RATE_MAX: Final = 65_535
 HEADER_BYTES: Final = 4_096
 HEADERS_MAX: Final = 50
 HEADERS_BYTES: Final = 16 * 1024
-"""Of all names and values together."""
+"""The total size of all names and values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointDraft:
-    """What a caller says of an endpoint, checked; `url` is normalised."""
+    """A validated request to create or change an endpoint; `url` is normalized."""
 
     url: str
     description: str
@@ -37,12 +37,12 @@ class EndpointDraft:
     metadata: Mapping[str, str]
     headers: Mapping[str, str]
     secret: AnyKey | None
-    """What signs; None has a key made."""
+    """The signing key; None generates one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A stored endpoint, without what signs for it and without its headers."""
+    """A stored endpoint, without its signing keys and headers."""
 
     id: EndpointId
     app_id: AppId
@@ -59,12 +59,11 @@ class Endpoint:
     created_at: int
     updated_at: int
     record: FailureRecord = NO_FAILURES
-    """What is on record of its failures."""
     recent: RecentAttempts = NO_ATTEMPTS
-    """What its recent attempts add up to, where that was read."""
+    """The totals of its recent attempts, if the query reads them."""
 
     def overwritten(self, draft: EndpointDraft) -> "Endpoint":
-        """Return the endpoint as a draft has it; its headers and what signs for it stay."""
+        """Return this endpoint with the fields of the draft; headers and signing keys do not change."""
         return replace(
             self,
             url=draft.url,
@@ -79,13 +78,13 @@ class Endpoint:
         )
 
     def has_same_delivery_settings(self, other: "Endpoint") -> bool:
-        """Tell whether what waits to be sent to one may be sent to the other."""
+        """Return whether deliveries in memory for one version of the endpoint remain valid for the other."""
         mine = (self.url, self.disabled, self.throttle_rate)
         return mine == (other.url, other.disabled, other.throttle_rate)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Headers of one's own
+# Custom headers
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
@@ -107,14 +106,14 @@ _PREFIXES: Final = ("x-amz-", "x-amzn-", "x-google", "x-goog-", "x-gfe", "x-azur
 
 
 def wrong_header(name: str, value: str) -> str | None:
-    """Return what is wrong with a header that every send is to carry."""
+    """Return an error message if an endpoint must not have this custom header."""
     lower = name.lower()
     if not _TOKEN.fullmatch(name):
         return "Invalid Header Name."
     if lower in _FORBIDDEN:
         return "Header uses a forbidden key."
     if lower in _OF_THE_CONNECTION:
-        return "Header uses a forbidden key: it is about the connection, and the sender sets it."
+        return "Header uses a forbidden key: the sender sets headers about the connection. Remove it."
     if lower.startswith(_PREFIXES):
         return "Header starts with a forbidden prefix."
     if not _VALUE.fullmatch(value) or len(value) > HEADER_BYTES:
@@ -123,12 +122,12 @@ def wrong_header(name: str, value: str) -> str | None:
 
 
 def is_redacted(name: str) -> bool:
-    """Tell whether a header's value is told to nobody."""
+    """Return whether responses hide the value of a header."""
     return name.lower() in _REDACTED
 
 
 def header_faults(headers: Mapping[str, str]) -> list[Fault]:
-    """Return what is wrong with headers in a body."""
+    """Return the errors in the headers of a request body."""
     if len(headers) > HEADERS_MAX:
         return size_faults(headers)
     found = ((name, wrong_header(name, value)) for name, value in headers.items())
@@ -138,7 +137,7 @@ def header_faults(headers: Mapping[str, str]) -> list[Fault]:
 
 
 def size_faults(headers: Mapping[str, str]) -> list[Fault]:
-    """Return what is wrong with headers as a whole: their number and their size."""
+    """Return an error if there are too many headers, or if their total size is too large."""
     if len(headers) > HEADERS_MAX:
         return [Fault(("body", "headers"), f"An endpoint has at most {HEADERS_MAX} headers.")]
     if sum(len(name) + len(value) for name, value in headers.items()) > HEADERS_BYTES:
@@ -147,7 +146,7 @@ def size_faults(headers: Mapping[str, str]) -> list[Fault]:
 
 
 def deduplicated(headers: Mapping[str, Given]) -> dict[str, Given]:
-    """Return headers with one spelling of each name, the last one: names have no case (RFC 9110 section 5.1)."""
+    """Return headers without duplicate names; the last one wins, ignoring case (RFC 9110 section 5.1)."""
     last = {name.lower(): name for name in headers}
     if len(last) == len(headers):
         return dict(headers)
@@ -155,7 +154,7 @@ def deduplicated(headers: Mapping[str, Given]) -> dict[str, Given]:
 
 
 def merged(headers: Mapping[str, str], changes: Mapping[str, str | None], deleted: Iterable[str]) -> dict[str, str]:
-    """Return headers with changes, in which null deletes; one that is both changed and deleted is deleted."""
+    """Return headers with changes applied. A change to None deletes the header, as does `deleted`, which wins."""
     changes = deduplicated(changes)
     replaced = {name.lower() for name in (*changes, *deleted)}
     removed = {name.lower() for name in deleted}
@@ -165,19 +164,19 @@ def merged(headers: Mapping[str, str], changes: Mapping[str, str | None], delete
 
 
 def sendable_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the headers that a send carries: of those that an earlier release took, some would break the request."""
+    """Return the custom headers of a request, without stored ones that would break it (earlier releases took them)."""
     return tuple((name, value) for name, value in deduplicated(headers).items() if name.lower() not in _ON_THE_WIRE)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Rates and metadata, which applications have too
+# Rates and metadata, of endpoints and applications
 
 
 def rate_of(throttle_rate: int | None, rate_limit: int | None) -> int | None:
-    """Return the rate in force: the second name is an older one for the first."""
+    """Return the effective rate; `rate_limit` is the deprecated name of `throttle_rate`."""
     return rate_limit if throttle_rate is None else throttle_rate
 
 
 def metadata_bytes(metadata: Mapping[str, str]) -> int:
-    """Return the size of metadata as it counts: serialised compactly."""
+    """Return the size of metadata as compact JSON, to which the limit applies."""
     return len(json.dumps(dict(metadata), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An event type: what can happen, described for those who subscribe to it."""
+"""An event type: the name of a kind of event, with a description and JSON schemas."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,21 @@ from tidings.ids import OrgId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTypeDraft:
-    """What a caller says of an event type, checked."""
+    """A validated request to create or change an event type."""
 
     name: str
     description: str
     archived: bool
     deprecated: bool
     schemas: str | None
-    """A JSON object: a JSON Schema by version."""
+    """A JSON object that maps versions to JSON Schemas."""
     feature_flags: tuple[str, ...] | None
     group_name: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
-    """A stored event type. `schemas` is None also where they were not asked for."""
+    """A stored event type; `schemas` is None if there are none, or if the query does not read them."""
 
     org_id: OrgId
     name: str
@@ -35,4 +35,4 @@ class EventType:
     created_at: int
     updated_at: int
     schemas_bytes: int = 0
-    """The size of the schemas where they were left out of a list."""
+    """The size of the schemas, if a list omits them."""

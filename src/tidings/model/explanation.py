@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Why a message is, or is not, at an endpoint: read from what is stored, by rules in one order. Pure.
+"""Explanations of the state of a delivery, derived from stored data by rules in a fixed order. Pure.
 
-What is stored does not answer everything. An endpoint shows its latest filters only, and an attempt that is the end of
-its message does not say what ended it. An explanation that rests on such a guess is not certain.
+The stored data is incomplete. An endpoint has only its latest filters, and the last attempt of a delivery does not
+record why no other followed. An explanation that depends on such an inference has `certain=False`.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class DeliveryState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReason:
-    """Why a delivery has its state; `certain` is false where what is stored leaves another answer open."""
+    """Why a delivery has its state; `certain` is false if the stored data allows another explanation."""
 
     code: str
     detail: str
@@ -46,7 +46,7 @@ class DeliveryReason:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The state of a delivery, and why; `next_attempt_at` is when the next request is due."""
+    """The state of a delivery, the reason for it, and when the next request is due."""
 
     state: DeliveryState
     reason: DeliveryReason
@@ -56,7 +56,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFacts:
-    """The message, as far as an explanation needs it; timestamps in milliseconds."""
+    """The parts of a message that an explanation uses; timestamps in milliseconds."""
 
     at: int
     event_type: str
@@ -92,19 +92,19 @@ class LastAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSummary:
-    """The attempts that a message had at an endpoint; there is one at least."""
+    """The attempts of a message at an endpoint, at least one."""
 
     count: int
     automatic: int
     blocked: int
-    """Those that made no request, because the address is blocked."""
+    """The attempts that made no request, because the address is blocked."""
     is_delivered: bool
     last: LastAttempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFacts:
-    """Everything that is stored about one message and one endpoint."""
+    """The stored data about one message and one endpoint."""
 
     subject: MessageFacts
     endpoint: Endpoint
@@ -112,24 +112,24 @@ class DeliveryFacts:
     outstanding: OutstandingDelivery | None
     tried: AttemptSummary | None
     canceled_by: TaskId | None
-    """A task that asked for a request later than the last attempt, and was canceled before there was one."""
+    """A task that requested a resend after the last attempt, and was canceled before the attempt."""
     now: int
     attempts_max: int
-    """Automatic attempts that a message gets, by the retry schedule in force."""
+    """The number of automatic attempts in the current retry schedule."""
 
     @property
     def is_unedited(self) -> bool:
-        """Whether the endpoint is as it was when the message was accepted."""
+        """Whether the endpoint has not changed since the message was accepted."""
         return self.endpoint.updated_at <= self.subject.at
 
     @property
     def disabled_at(self) -> int | None:
-        """When the endpoint was disabled, if it is."""
+        """When the endpoint was disabled; None if it is enabled."""
         return self.endpoint.record.disabled_at if self.endpoint.disabled else None
 
 
 def explain(case: DeliveryFacts) -> Explanation:
-    """Return the state of a delivery, and why."""
+    """Return the state of a delivery and the reason for it."""
     if case.outstanding is not None:
         return _outstanding(case, case.outstanding)
     if case.tried is not None and case.tried.is_delivered:
@@ -159,19 +159,20 @@ def _outstanding(case: DeliveryFacts, row: OutstandingDelivery) -> Explanation:
 
 def _scheduled(case: DeliveryFacts, row: OutstandingDelivery) -> DeliveryReason:
     if row.lease_until is not None:
-        return DeliveryReason("lease_expired", "The node that held the message is lost; another node takes over.")
+        return DeliveryReason("lease_expired", "The lease of the sending node expired; another node takes over.")
     if case.deleted_at is not None:
-        return DeliveryReason("endpoint_deleted", "The endpoint is deleted: no request follows.")
+        return DeliveryReason("endpoint_deleted", "The endpoint is deleted, so no request follows.")
     if case.endpoint.disabled:
         return DeliveryReason(
-            "endpoint_disabled", "The endpoint is disabled: no request follows unless it is enabled in time."
+            "endpoint_disabled",
+            "The endpoint is disabled, so no request follows unless you enable it before the request is due.",
         )
     return _due(case, row)
 
 
 def _due(case: DeliveryFacts, row: OutstandingDelivery) -> DeliveryReason:
     if row.is_manual:
-        return DeliveryReason("resend_scheduled", "A resend, or a task, asked for another request.")
+        return DeliveryReason("resend_scheduled", "A resend or a task requested another attempt.")
     if case.tried is not None and row.attempts:
         return _retry(case.tried)
     if case.subject.deliver_at is not None and row.due_at > case.now:
@@ -204,7 +205,7 @@ _Found = tuple[DeliveryState, DeliveryReason]
 
 
 def _exhausted(case: DeliveryFacts, tried: AttemptSummary) -> _Found | None:
-    """Return why no attempts are left, where the attempts themselves say so."""
+    """Return the reason if the attempts show that none are left, or that none was possible."""
     if tried.blocked == tried.count:
         return DeliveryState.NOT_SENT, DeliveryReason(
             "blocked_address", "The endpoint's address is blocked; no request was made."
@@ -217,7 +218,7 @@ def _exhausted(case: DeliveryFacts, tried: AttemptSummary) -> _Found | None:
 
 
 def _cut_short(case: DeliveryFacts, tried: AttemptSummary) -> _Found | None:
-    """Return what has probably ended the delivery since its last attempt."""
+    """Return the event that probably ended the delivery after its last attempt."""
     if case.deleted_at is not None:
         return DeliveryState.DISCARDED, _deleted(case.deleted_at)
     disabled_at = case.disabled_at
@@ -230,17 +231,17 @@ def _cut_short(case: DeliveryFacts, tried: AttemptSummary) -> _Found | None:
 
 def _stopped(case: DeliveryFacts, tried: AttemptSummary) -> _Found:
     if not tried.automatic:
-        detail = f"{_failures(tried)}; it was a resend, and nothing else is scheduled."
+        detail = f"{_failures(tried)}. It was a resend, and no other attempt is scheduled."
         return DeliveryState.EXHAUSTED, DeliveryReason("resend_failed", detail, case.is_unedited)
     detail = (
-        f"{_failures(tried)}, and none follows: the receiver asked for no other attempt, the endpoint was disabled"
-        " meanwhile, or the retry schedule was changed."
+        f"{_failures(tried)}, and no other attempt follows: the receiver ended the delivery, the endpoint was disabled"
+        " for some time, or the retry schedule was changed."
     )
     return DeliveryState.EXHAUSTED, DeliveryReason("stopped_early", detail, certain=False)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Messages that were never tried
+# Messages without an attempt
 
 
 def _never_tried(case: DeliveryFacts) -> Explanation:
@@ -254,7 +255,7 @@ _MISMATCHES: Final = {
 
 
 def _not_matched(case: DeliveryFacts) -> _Found | None:
-    """Return why no delivery was made when the message was accepted."""
+    """Return the reason if accepting the message created no delivery to the endpoint."""
     subject, endpoint, disabled_at = case.subject, case.endpoint, case.disabled_at
     if endpoint.created_at > subject.at:
         detail = f"The endpoint was created at {rfc3339(endpoint.created_at)}, after the message."
@@ -269,7 +270,7 @@ def _not_matched(case: DeliveryFacts) -> _Found | None:
 
 
 def _lost(case: DeliveryFacts) -> _Found:
-    """Return what has become of a delivery that the endpoint, as it is now, would have had."""
+    """Return the reason for a missing delivery, if the endpoint in its present state matches the message."""
     if case.deleted_at is not None:
         return DeliveryState.DISCARDED, _deleted(case.deleted_at)
     if case.disabled_at is not None:
@@ -277,10 +278,12 @@ def _lost(case: DeliveryFacts) -> _Found:
     if not case.subject.has_payload:
         return DeliveryState.DISCARDED, _without_payload(case, certain=case.is_unedited)
     if case.is_unedited:
-        return DeliveryState.NOT_SENT, DeliveryReason("unknown", "What is stored does not say why.", certain=False)
+        return DeliveryState.NOT_SENT, DeliveryReason(
+            "unknown", "The stored data does not show the reason.", certain=False
+        )
     detail = (
-        f"The endpoint was changed at {rfc3339(case.endpoint.updated_at)}, after the message: until then it was"
-        " disabled, or did not match."
+        f"The endpoint was changed at {rfc3339(case.endpoint.updated_at)}, after the message. Before, it was"
+        " disabled, or its filters did not match."
     )
     return DeliveryState.NOT_SENT, DeliveryReason("endpoint_changed_later", detail, certain=False)
 
@@ -290,7 +293,7 @@ def _deleted(at: int) -> DeliveryReason:
 
 
 def _disabled(at: int, *, certain: bool) -> DeliveryReason:
-    return DeliveryReason("endpoint_disabled", f"The endpoint is disabled since {rfc3339(at)}.", certain)
+    return DeliveryReason("endpoint_disabled", f"The endpoint has been disabled since {rfc3339(at)}.", certain)
 
 
 def _without_payload(case: DeliveryFacts, *, certain: bool) -> DeliveryReason:

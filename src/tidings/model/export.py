@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Exports: the stored arguments of the task, the lifetime of the archive, and its signed link."""
+"""Exports: the stored arguments of the task, the limits of the archive, and its signed link."""
 
 import hashlib
 import hmac
@@ -11,18 +11,18 @@ from tidings.clock import DAY, SECOND
 KEPT_MS: Final = DAY
 EVENT_TYPES_MAX: Final = 5_000
 BYTES_MAX: Final = 16 * 1024 * 1024
-"""Of what is generated, before it is packed."""
+"""The size of the generated code of an archive, before compression."""
 PIECE_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Of what is generated from one event type."""
+"""The size of the code generated from one event type."""
 SCHEMA_BYTES_MAX: Final = 512 * 1024
-"""Of the schema that models are generated from."""
+"""The size of a schema from which models are generated."""
 ENUM_MAX: Final = 5_000
-"""Values of one enumeration, and members of one list of alternatives."""
+"""The number of values of one enumeration, or of members of one list of alternatives."""
 PATH: Final = "/api/v1/export/{id}?expires={expires}&signature={signature}"
 
 
 class UnfitType(Exception):
-    """No models are made of an event type: a code for machines, and the reason."""
+    """No models can be generated from an event type: an error code and the reason."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(f"{code}: {reason}")
@@ -31,24 +31,24 @@ class UnfitType(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportArgs:
-    """`origin` is how the caller reached the service: the link is to be read by the caller."""
+    """The task's arguments; `origin` is the caller's base URL of the service, which the link starts with."""
 
     origin: str
 
 
 def signature(secret: str, export_id: str, expires_at: int) -> str:
-    """Return what proves that the service gave out a link."""
+    """Return the signature of a link, which proves that the service created it."""
     signed_text = f"export\n{export_id}\n{expires_at // SECOND}".encode()
     return hmac.new(secret.encode(), signed_text, hashlib.sha256).hexdigest()
 
 
 def link(secret: str, origin: str, export_id: str, expires_at: int) -> str:
-    """Return the address under which an export may be fetched without a token, until it expires."""
+    """Return the URL from which an export can be downloaded without a token until the link expires."""
     signed = signature(secret, export_id, expires_at)
     return origin + PATH.format(id=export_id, expires=expires_at // SECOND, signature=signed)
 
 
 def is_genuine(secret: str, export_id: str, expires: int, given: str) -> bool:
-    """Tell whether a link was given out by the service; takes as long for every wrong one."""
+    """Return, in constant time, whether the service created a link."""
     expected = signature(secret, export_id, expires * SECOND)
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The health of an endpoint: its failure record, and the rules that disable it. Pure.
 
-Two things make up an endpoint's health: its failure record, and its recent attempts.
+An endpoint's health depends on its failure record and on its recent attempts.
 
-The record begins when a message has no automatic attempts left; any success ends it. If another message is exhausted
-later than the time window allows, with no success in between, the endpoint is disabled. A record older than twice the
-window is out of date, and begins again.
+The record starts when a message is exhausted; any success ends it. If another message is exhausted after the time
+window has passed, with no success in between, the endpoint is disabled. A record older than twice the window is out of
+date, and starts again.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class FailureRecord:
 
     @property
     def is_open(self) -> bool:
-        """Return whether the record has failures, which a success would end."""
+        """Whether the record has failures; a success ends it."""
         return self.failing_since is not None or self.unreachable_since is not None
 
 
@@ -69,7 +69,7 @@ NO_FAILURES = FailureRecord()
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """The last failed attempt at an endpoint; without a response, `detail` says why."""
+    """The last failed attempt at an endpoint; `detail` explains a missing response."""
 
     id: AttemptId
     at: int
@@ -79,23 +79,23 @@ class FailedAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecentAttempts:
-    """The totals of the last 100 attempts within 24 hours; a run of failures counts from its start."""
+    """The totals of the last 100 attempts within 24 hours; a run of failures may have started earlier."""
 
     attempts: int = 0
     delivered: int = 0
     failures_in_a_row: int = 0
     failing_since: int | None = None
-    """When the run of failures began that still lasts."""
+    """When the current run of failures started."""
     last_error: FailedAttempt | None = None
 
     @property
     def success_rate(self) -> float | None:
-        """The part of the attempts that succeeded; None without attempts."""
+        """The fraction of the attempts that succeeded; None without attempts."""
         return self.delivered / self.attempts if self.attempts else None
 
     @property
     def is_failing(self) -> bool:
-        """Whether the failures in a row are too many."""
+        """Whether the failures in a row reach `FAILING_IN_A_ROW`."""
         return self.failures_in_a_row >= FAILING_IN_A_ROW
 
 
@@ -113,7 +113,7 @@ def health_status(record: FailureRecord, recent: RecentAttempts, *, disabled: bo
 
 
 def failing_since(record: FailureRecord, recent: RecentAttempts) -> int | None:
-    """Return since when an endpoint fails: the start of its failure record or of a long run of failures."""
+    """Return when an endpoint began to fail: the start of its failure record or of its run of failures."""
     run = recent.failing_since if recent.is_failing else None
     return min((each for each in (record.failing_since, run) if each is not None), default=None)
 
@@ -122,7 +122,7 @@ class ExhaustionVerdict(Enum):
     """The effect of an exhausted message on its endpoint."""
 
     BEGIN = "begin"
-    """The failure record begins, or begins again."""
+    """The failure record starts, or starts again."""
     COUNT = "count"
     DISABLE = "disable"
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Numbers of leases. The upper half says which process holds a lease, the lower half counts its leases.
+"""Lease tokens: the upper 31 bits are the number of the process, the lower 31 bits count its leases.
 
-A process has one number for as long as it lives, drawn at random. So no two leases have the same number, which is what
-the fence needs, and all leases of a process that is gone can be told at a glance.
+Each process draws a random number when it starts. So no two leases have the same token, as fencing requires, and one
+key range contains all leases of a process that has died.
 """
 
 import secrets
@@ -13,12 +13,12 @@ _LAST: Final = (1 << _HALF) - 1
 
 
 def new_node() -> int:
-    """Draw the number of a process: positive, of 31 bits."""
+    """Return a random number for a process: positive, 31 bits."""
     return secrets.randbelow(_LAST) + 1
 
 
 class Leases:
-    """The leases of one process."""
+    """A generator of the lease tokens of one process."""
 
     __slots__ = ("_count", "node")
 
@@ -27,11 +27,11 @@ class Leases:
         self._count = 0
 
     def next(self) -> int:
-        """Return a number that no lease has."""
+        """Return a token that no lease has."""
         self._count = (self._count + 1) & _LAST
         return self.node << _HALF | self._count
 
 
 def leases_of(node: int) -> tuple[int, int]:
-    """Return the first and the last number that a process gives its leases."""
+    """Return the first and the last lease token of a process."""
     return node << _HALF, node << _HALF | _LAST

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A message: what happened, in the caller's own bytes, and who may hear of it."""
+"""A message: one event, with its payload byte for byte, and its channels and tags."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,10 +8,10 @@ from tidings.clock import DAY, HOUR, MINUTE
 from tidings.ids import AppId, MessageId, OrgId
 
 RETENTION_DAYS: Final = 90
-"""Days that a payload is kept when the caller does not say, and at most."""
+"""The default and the longest retention of a payload, in days."""
 RETENTION_MS: Final = RETENTION_DAYS * DAY
 DELAY_MS: Final = range(MINUTE, 24 * HOUR + 1)
-"""How far ahead a message may be put off."""
+"""How far in the future `deliverAt` may be."""
 CHANNELS_MAX: Final = 10
 TAGS_MAX: Final = 5
 RETENTION_HOURS_MAX: Final = RETENTION_DAYS * 24
@@ -24,23 +24,23 @@ class MessageExtras:
     tags: tuple[str, ...] | None = None
     deliver_at: int | None = None
     is_raw: bool = False
-    """Whether the payload is something else than a JSON object."""
+    """Whether the payload is a JSON value other than an object."""
 
 
 @dataclass(slots=True)
 class MessageDraft:
-    """A message as the caller sent it, checked, not yet stored. Nobody changes it; to enforce that costs too much."""
+    """A validated message that is not stored yet. Treat it as immutable; a frozen class would cost too much time."""
 
     event_type: str
     payload: bytes
-    """The JSON value, byte for byte as it came: what is stored, signed and delivered."""
+    """The JSON value byte for byte, as it is received, stored, signed and delivered."""
     event_id: str | None
     channels: tuple[str, ...] | None
     retention_ms: int
     extras: MessageExtras | None = None
 
     def expires_at(self, now: int) -> int | None:
-        """Return when the payload is deleted, None for what is kept as long as anything."""
+        """Return when the payload expires, None for the default retention."""
         if self.retention_ms == RETENTION_MS:
             return None
         delivered_at = now if self.extras is None else self.extras.deliver_at or now
@@ -49,7 +49,7 @@ class MessageDraft:
 
 @dataclass(slots=True)
 class AcceptedMessage:
-    """A stored message, as the response returns it; not changed either."""
+    """A stored message, as the response returns it. Treat it as immutable."""
 
     id: MessageId
     event_type: str
@@ -61,7 +61,7 @@ class AcceptedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A stored message. `payload` is None once it has been deleted, or when it was not asked for."""
+    """A stored message; `payload` is None if it was deleted, or if the query does not read it."""
 
     id: MessageId
     app_id: AppId
@@ -74,7 +74,7 @@ class Message:
     payload: bytes | None
     is_raw: bool
     payload_bytes: int | None = None
-    """The size of the payload, also where it was not asked for; None once it has been deleted."""
+    """The size of the payload, even if the query does not read the payload; None if it was deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +87,11 @@ class MessageFilter:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether no filter is set."""
+        """Whether no filter is set."""
         return not self.event_types and self.channel is None and self.tag is None
 
     def matches(self, message: Message) -> bool:
-        """Return whether a message matches. One without channels or tags matches no channel or tag."""
+        """Return whether a message matches; a message without channels or tags matches no filter on them."""
         return (
             (not self.event_types or message.event_type in self.event_types)
             and (self.channel is None or self.channel in (message.channels or ()))
@@ -103,7 +103,7 @@ EVERY_MESSAGE: Final = MessageFilter()
 
 
 def retention_ms(days: int | None, hours: int | None) -> int:
-    """Return how long a payload is kept, of which at most one unit is given."""
+    """Return the retention of a payload in milliseconds; at most one of the units is given."""
     if hours is not None:
         return hours * HOUR
     return (RETENTION_DAYS if days is None else days) * DAY

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Pages of a list: where one starts, which way it travels, and what is told of the way on.
+"""Pagination: the start, the direction and the size of a page, and the iterators of its neighbors.
 
 A list is ordered by one text key (an id, a name) and is read a page at a time. An iterator is the key of the last
-element of a page: the next page starts behind it. With a leading `-` it is the key of the first element, and the
-page is the one before it, still told in the list's own order. One element more than asked for is read: it says
-whether the list goes on, and is not shown.
+element of a page; the next page starts after it. With a leading `-` it is the key of the first element, and selects the
+page before it, which is in the list's order too. A query reads one element more than the limit: the page does not
+contain it, but its presence shows that the list continues.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 250
 WINDOW_MS: Final = 90 * DAY
 PAGE_BYTES: Final = 4 * 1024 * 1024
-"""Where a page ends though its limit is not reached; one element is shown in any case."""
+"""The size at which a page ends before it reaches its limit; a page has at least one element."""
 AHEAD_MS: Final = HOUR
-"""How far in the future the newest element of a list may be: as far as clocks may differ."""
+"""How far in the future the newest element of a list may be: the largest difference of clocks."""
 
 
 class Order(Enum):
@@ -35,7 +35,7 @@ class Order(Enum):
 
     @property
     def opposite(self) -> "Order":
-        """The other way round."""
+        """The reverse order."""
         return Order.DESCENDING if self is Order.ASCENDING else Order.ASCENDING
 
 
@@ -51,13 +51,13 @@ class PageWindow:
 
     @property
     def direction(self) -> str:
-        """The order as databases spell it."""
+        """The order in SQL."""
         return "ASC" if self.order is Order.ASCENDING else "DESC"
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """Elements in the list's order, and the keys to go on with."""
+    """Elements in the list's order, and the iterators of the next and the previous page."""
 
     items: tuple[Item, ...]
     iterator: str | None
@@ -66,19 +66,19 @@ class Page(Generic[Item]):
     keys: tuple[str, ...] = ()
     """The key of each element."""
     is_back: bool = False
-    """Whether it was read against the list's order, so that its last elements are the nearest to the cursor."""
+    """Whether the rows were read in reverse order, so that the last elements are nearest to the cursor."""
 
     def mapped(self, change: Callable[[Item], Other]) -> "Page[Other]":
-        """Return the same page of something made of each element."""
+        """Return the same page with a function applied to each element."""
         items = tuple(change(item) for item in self.items)
         return Page(items, self.iterator, self.prev_iterator, self.done, self.keys, self.is_back)
 
-    def within(self, sizes: Sequence[int], most: int = PAGE_BYTES) -> "Page[Item]":
-        """Return the elements nearest to the cursor whose sizes fit in all; the next page goes on behind them."""
+    def within(self, sizes: Sequence[int], max_bytes: int = PAGE_BYTES) -> "Page[Item]":
+        """Return the elements nearest to the cursor whose total size fits; the next page continues after them."""
         total, fitting = 0, 0
         for size in reversed(sizes) if self.is_back else sizes:
             total += size
-            if total > most and fitting:
+            if total > max_bytes and fitting:
                 break
             fitting += 1
         if fitting == len(self.items):
@@ -90,7 +90,7 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """What a caller asks of a list: how many elements, from where, in which order, made when."""
+    """The request for one page: its size, start and order, and the time range of the elements."""
 
     order: Order
     limit: int = LIMIT_DEFAULT
@@ -100,20 +100,20 @@ class Cursor:
 
     @property
     def key(self) -> str | None:
-        """The key in the iterator, its direction taken off."""
+        """The key in the iterator, without the sign of its direction."""
         return None if self.iterator is None else self.iterator.removeprefix("-")
 
     @property
     def is_back(self) -> bool:
-        """Tell whether the page is read against the list's order."""
+        """Whether the page is read in reverse order."""
         if self.iterator is None:
-            # The first page of "everything since" is next to that timestamp, and goes on from there towards now.
+            # With `after` only, the first page starts at that timestamp and continues toward now.
             return self.order is Order.DESCENDING and self.after is not None and self.before is None
         return self.iterator.startswith("-")
 
     @property
     def follows(self) -> bool:
-        """Tell whether the page goes on from a place towards the newest element."""
+        """Whether the page continues from a given position toward the newest element."""
         order = self.order.opposite if self.is_back else self.order
         return order is Order.ASCENDING and (self.iterator is not None or self.after is not None)
 
@@ -125,7 +125,7 @@ class Cursor:
         return PageWindow(order, self.limit + 1, below=self.key)
 
     def window_in_time(self, prefix: str, now: int) -> PageWindow:
-        """Return the rows to read of a list that is bounded in time, by the timestamps inside its ids."""
+        """Return the rows to read of a list that is limited to a time range, by the timestamps in its ids."""
         since, until = self._time_range(now)
         window = self.window()
         return replace(
@@ -135,7 +135,7 @@ class Cursor:
         )
 
     def _time_range(self, now: int) -> tuple[int | None, int]:
-        """Return [since, until) of a list that tells at most 90 days at once."""
+        """Return [since, until) of a page, at most 90 days."""
         latest = now + AHEAD_MS
         if self.before is not None:
             since = self.before - WINDOW_MS
@@ -150,7 +150,7 @@ class Cursor:
         return timestamp - WINDOW_MS, latest
 
     def page(self, rows: list[Item], key: Callable[[Item], str]) -> Page[Item]:
-        """Make the page of the rows that were read, which may hold one more than it shows."""
+        """Return the page of the rows that were read, without the additional row."""
         shown = rows[: self.limit]
         if self.is_back:
             shown.reverse()

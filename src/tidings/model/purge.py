@@ -6,6 +6,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeArgs:
-    """`high_water_mark` is the greatest message id, where it is known at once."""
+    """The task's arguments; `high_water_mark` is the greatest message id, None if not known at creation."""
 
     high_water_mark: str | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which failed attempts a recovery may ask for, and how the request is kept while it is worked on."""
+"""Recoveries of failed messages: the checks of the request, and the stored arguments of the task."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,15 +9,15 @@ from tidings.errors import Fault, invalid
 from tidings.ids import EndpointId
 
 LONGEST_MS: Final = 14 * DAY + CLOCK_SKEW
-"""Fourteen days, and a little for a caller whose clock or connection is slow."""
+"""Fourteen days, with a tolerance for callers with a slow clock or connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverArgs:
     """Recover the failed messages of an endpoint: attempts from `since` to before `until`, in milliseconds.
 
-    Without `until` the range ends at the newest attempt when the task is created. On SQLite its id is known then:
-    `high_water_mark`. On PostgreSQL it is known once every older transaction has ended.
+    Without `until` the range ends at the newest attempt when the task is created, `high_water_mark`. On SQLite its id
+    is known at creation; on PostgreSQL only after every older transaction has ended.
     """
 
     endpoint_id: EndpointId
@@ -28,9 +28,9 @@ class RecoverArgs:
 
 
 def checked_until(since: int, until: int | None, now: int) -> int | None:
-    """Refuse a window that is too long or runs backwards; return its end, None for "now".
+    """Refuse a time range that is reversed, too long or in the future; return its end, None for now.
 
-    A window that begins within the clock skew ahead is empty: it ends where it begins.
+    A range that starts in the future, by at most the clock skew, is empty: it ends at its start.
     """
     end = max(since, now) if until is None else until
     if since > now + CLOCK_SKEW:
@@ -41,5 +41,5 @@ def checked_until(since: int, until: int | None, now: int) -> int | None:
         raise invalid(Fault(("body", "since"), "Cannot recover more than 14 days of messages"))
     if since > now:
         return since
-    # What has not happened yet cannot be part of a closed range.
+    # A closed range ends in the past: later attempts are not known yet.
     return until if until is not None and until < now else None

@@ -12,7 +12,7 @@ from tidings.model.message import MessageFilter
 
 
 class ReplayScope(StrEnum):
-    """The messages of an endpoint that a replay sends."""
+    """The messages that a replay sends: those without an attempt (missing), or those with one (sent)."""
 
     MISSING = "missing"
     SENT = "sent"
@@ -22,8 +22,8 @@ class ReplayScope(StrEnum):
 class ReplayFilters:
     """Filters. A filter that is None is not set.
 
-    `status` and `code_class` are of a message's latest attempt at the endpoint, and a failed one that will be tried
-    again is `sending`.
+    `status` and `code_class` apply to the latest attempt of a message at the endpoint. A failed attempt with another
+    one scheduled is `sending`.
     """
 
     messages: MessageFilter = field(default_factory=MessageFilter)
@@ -47,7 +47,7 @@ class ReplayRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayArgs:
-    """The task's arguments; `high_water_mark` is the greatest message id, where it is known at once."""
+    """The task's arguments; `high_water_mark` is the greatest message id, None if not known at creation."""
 
     endpoint_id: EndpointId
     since: int
@@ -58,9 +58,9 @@ class ReplayArgs:
 
 
 def checked_window(since: int, until: int | None, now: int) -> int | None:
-    """Refuse a time range that runs backwards or has not begun; return its end, None for "now".
+    """Refuse a time range that is reversed or in the future; return its end, None for now.
 
-    A range that begins within the clock skew ahead is empty: it ends where it begins.
+    A range that starts in the future, by at most the clock skew, is empty: it ends at its start.
     """
     if since > now + CLOCK_SKEW:
         raise invalid(Fault(("body", "since"), "'since' must not be in the future"))
@@ -68,5 +68,5 @@ def checked_window(since: int, until: int | None, now: int) -> int | None:
         raise invalid(Fault(("body", "since"), "'since' must not be later than 'until'"))
     if since > now:
         return since
-    # What has not happened yet cannot be part of a closed range.
+    # A closed range ends in the past: later messages are not known yet.
     return until if until is not None and until < now else None

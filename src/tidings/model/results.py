@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The result of each kind of task: its counters, and lists of its items.
 
-Names are those of the wire. A list is made of the rows that the task has written for its items, each a JSON object;
-a result has at most `LISTED_AT_MOST` of them, and `truncated` if there are more.
+Names are those of the API. A list consists of the rows that the task has written for its items, each a JSON object. A
+result has at most `LISTED_AT_MOST` of them, and `truncated` if there are more.
 """
 
 import re
@@ -17,9 +17,9 @@ MESSAGES_PURGED: Final = "messagesPurged"
 TRUNCATED: Final = "truncated"
 
 LISTED_AT_MOST: Final = 1_000
-"""Items of one outcome in the result of a single task."""
+"""The most items of one outcome in the result of a single task."""
 LISTED_IN_LISTS: Final = 100
-"""Items of one outcome in a list of tasks."""
+"""The most items of one outcome in the result of each task in a list."""
 
 COUNTED: Final = "counted"
 AGGREGATED: Final = "aggregated"
@@ -30,7 +30,7 @@ LINK: Final = "link"
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """The members of `data` for one kind: counters, lists by the outcome of their items, and one text."""
+    """The members of `data` for one kind: counters, a list for each item outcome, and one text."""
 
     counters: tuple[str, ...] = ()
     lists: tuple[tuple[str, str], ...] = ()
@@ -59,5 +59,5 @@ _CAPITAL: Final = re.compile(r"[A-Z]")
 
 
 def snake(name: str) -> str:
-    """Return a name of the wire as operational events spell it."""
+    """Return a name of the API in snake case, as in operational events."""
     return _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rotating an endpoint's secret: the old one goes on signing beside the new one until it has run out. Pure."""
+"""Rotation of an endpoint's secret: the old secret signs in addition to the new one until it expires. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ GRACE_MAX: Final = 7 * 24 * 60 * 60
 
 @dataclass(frozen=True, slots=True)
 class OldSecret:
-    """A secret that was rotated out, as it is stored, and until when it signs."""
+    """A stored secret that was replaced, and the time until which it signs."""
 
     expires_at: int
     stored: bytes
 
 
 def rotated(old: Sequence[OldSecret], current: bytes, now: int, grace_seconds: int) -> tuple[OldSecret, ...]:
-    """Return the old secrets after a rotation, soonest to run out first; raises `limit_reached`.
+    """Return the old secrets after a rotation, in the order in which they expire; raises `limit_reached`.
 
-    Without a grace the secret that goes out stops signing at once.
+    Without a grace period the replaced secret stops signing immediately.
     """
     left = [each for each in old if each.expires_at > now]
     if grace_seconds:

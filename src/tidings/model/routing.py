@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which endpoints of an application receive a message; compiled once, asked for every message."""
+"""Routing of messages to the endpoints of an application, compiled once and used for every message."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _CACHE_SIZE: Final = 512
 
 
 class Mismatch(Enum):
-    """Why the filters of an endpoint leave a message out."""
+    """Why the filters of an endpoint exclude a message."""
 
     EVENT_TYPE = auto()
     CHANNEL = auto()
@@ -26,9 +26,9 @@ def mismatch(
     event_type: str,
     message_channels: tuple[str, ...] | None,
 ) -> Mismatch | None:
-    """Return why an endpoint with these filters leaves a message out, None where it does not.
+    """Return why the filters of an endpoint exclude a message, or None if they match it.
 
-    A message without channels misses an endpoint with channels.
+    An endpoint with channels excludes messages without channels.
     """
     if event_types is not None and event_type not in event_types:
         return Mismatch.EVENT_TYPE
@@ -39,9 +39,9 @@ def mismatch(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Receiver:
-    """An endpoint as delivery needs it: where to, signed with what, and what it wants to hear.
+    """An endpoint as the sender uses it: URL, signing keys, headers, filters and rate limits.
 
-    Compared by identity: one that was read again is another, and what was compiled from the first is not used for it.
+    Compared by identity: data that was compiled from one instance is not used for another one, read later.
     """
 
     id: EndpointId
@@ -49,24 +49,23 @@ class Receiver:
     org_id: OrgId
     url: str
     ring: KeyRing
-    """What signs for it."""
     headers: tuple[tuple[str, str], ...]
     disabled: bool
     event_types: frozenset[str] | None
     channels: frozenset[str] | None
     limits: tuple[RateLimit, ...] = ()
-    """The rates that hold for it: its own and its application's."""
+    """The rate limits of the endpoint and of its application."""
     is_failing: bool = False
-    """Whether the endpoint has a failure record, which a success ends."""
+    """Whether the endpoint has an open failure record, which a success ends."""
 
     def matches(self, event_type: str, channels: tuple[str, ...] | None) -> bool:
-        """Tell whether an automatic send goes here."""
+        """Return whether the endpoint receives a new message."""
         return not self.disabled and mismatch(self.event_types, self.channels, event_type, channels) is None
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """An application with its endpoints, as they were at one version."""
+    """One version of an application and its endpoints."""
 
     app_id: AppId
     org_id: OrgId
@@ -75,33 +74,33 @@ class Routing:
     _matched: dict[tuple[str, tuple[str, ...] | None], tuple[Receiver, ...]] = field(default_factory=dict, repr=False)
 
     def match(self, event_type: str, channels: tuple[str, ...] | None) -> tuple[Receiver, ...]:
-        """Return who receives a message; remembered, because most messages are of few kinds."""
-        kind = (event_type, channels)
-        found = self._matched.get(kind)
+        """Return the endpoints that receive a message; cached, because few combinations occur in most messages."""
+        key = (event_type, channels)
+        found = self._matched.get(key)
         if found is None:
             if len(self._matched) >= _CACHE_SIZE:
                 self._matched.clear()
-            found = self._matched[kind] = tuple(each for each in self.receivers if each.matches(event_type, channels))
+            found = self._matched[key] = tuple(each for each in self.receivers if each.matches(event_type, channels))
         return found
 
     def find(self, endpoint_id: str) -> Receiver | None:
-        """Return one endpoint."""
+        """Return the endpoint with an id, or None."""
         return next((each for each in self.receivers if each.id == endpoint_id), None)
 
 
 @dataclass(slots=True, eq=False)
 class Send:
-    """A delivery in memory: what is sent, whereto, and the lease that says it is ours to send."""
+    """A delivery in memory: the payload, the receiver, and the lease under which this process sends it."""
 
     receiver: Receiver
     msg_id: str
     payload: bytes
     lease: int
     leased_at: float
-    """When the lease began, in seconds on the monotonic clock."""
+    """When the lease started, in seconds of the monotonic clock."""
     attempts: int = 0
-    """Automatic attempts made before this one."""
+    """The number of earlier automatic attempts."""
     manual: bool = False
     retry_at: int | None = None
-    """The automatic attempt that a manual one goes before."""
+    """When the next automatic attempt is due, if this send is manual."""
     task_id: str | None = None

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Standard Webhooks signatures: what a receiver checks to know that a message is ours, whole and fresh.
+"""Standard Webhooks signatures: receivers use them to verify the origin, integrity and freshness of a message.
 
-What is signed is `<id>.<timestamp>.<body>`, with the body exactly as it goes over the wire. A signature is one entry
-per key, `v1,<base64>`, the entries joined by single spaces. During a rotation a message carries an entry for the new
-key and for each old key that has not run out, so a receiver that holds any one of them is content. The receiver skips
-entries of versions it does not know; that is the room in which a second algorithm fits.
+The signed content is `<id>.<timestamp>.<body>`, with the body byte for byte as sent. A signature has one entry per key,
+`v1,<base64>`, separated by single spaces. During a rotation a message has an entry for the new key and for each old key
+that has not expired, so a receiver can verify it with any one of them. Receivers ignore entries of unknown versions,
+which permits a second algorithm.
 
-Callers hold `Key`s and never look inside: parsing decides which algorithm a secret belongs to by its prefix, and the
-key knows the version it signs with. A symmetric secret (`whsec_`, HMAC-SHA256, entries `v1,`) is shared with the
-receiver. An asymmetric one (`whsk_`, Ed25519, entries `v1a,`) stays here, and its receiver is shown the public half,
-`whpk_`. A `KeyRing` is what signs for one endpoint: its current key and the old ones that have not run out.
+Callers treat a `Key` as opaque: the prefix of a secret selects the algorithm, and the key selects the version of its
+entries. A symmetric secret (`whsec_`, HMAC-SHA256, entries `v1,`) is shared with the receiver. An asymmetric secret
+(`whsk_`, Ed25519, entries `v1a,`) remains in the service; its receiver gets the public key, `whpk_`. A `KeyRing` holds
+the signing keys of one endpoint: the current key, and the old keys that have not expired.
 """
 
 import base64
@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 SYMMETRIC_PREFIX: Final = "whsec_"
-SECRET_PREFIX: Final = "whsk_"  # noqa: S105 - the beginning of one
+SECRET_PREFIX: Final = "whsk_"  # noqa: S105 - only the prefix of a secret
 PUBLIC_PREFIX: Final = "whpk_"
 SHORTEST: Final = 24
 LONGEST: Final = 75
@@ -35,11 +35,11 @@ TOLERANCE_SECONDS: Final = 300
 _LENGTH: Final = "secret length invalid"
 _UNPAIRED: Final = "Invalid key, failed signing test msg"
 RULES: Final = (_LENGTH, _UNPAIRED)
-"""What is wrong with secrets that can be read."""
+"""The error messages for secrets that are valid base64."""
 
 
 class SignatureType(Enum):
-    """The algorithms, by the names that settings give them."""
+    """The signature algorithms, as named in the settings."""
 
     HMAC256 = "hmac256"
     ED25519 = "ed25519"
@@ -50,21 +50,21 @@ class Key(Protocol):
 
     @property
     def public_text(self) -> str:
-        """What the receiver is shown to check signatures with."""
+        """The text of the key with which the receiver verifies signatures."""
         ...
 
     def sign(self, content: bytes) -> bytes:
-        """Return one entry, its version first."""
+        """Return one signature entry, which starts with its version."""
         ...
 
     def matches(self, content: bytes, entry: bytes) -> bool:
-        """Tell in constant time whether the entry is this key's signature of the content."""
+        """Return, in constant time, whether the entry is this key's signature of the content."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SymmetricKey:
-    """A secret that sender and receiver share."""
+    """A secret that the sender and the receiver share."""
 
     raw: bytes
 
@@ -77,7 +77,7 @@ class SymmetricKey:
 
     @property
     def text(self) -> str:
-        """The secret as users see it and as `parse_secret` reads it."""
+        """The secret as responses show it and as `parse_secret` reads it."""
         return SYMMETRIC_PREFIX + base64.b64encode(self.raw).decode("ascii")
 
     @property
@@ -93,7 +93,7 @@ class SymmetricKey:
 
 @dataclass(frozen=True, slots=True)
 class AsymmetricKey:
-    """A secret that only the sender has, with the public key that goes with it: 32 bytes of each."""
+    """A private key, which only the sender has, and its public key: 32 bytes each."""
 
     raw: bytes
     _private: Ed25519PrivateKey = field(init=False, repr=False, compare=False)
@@ -111,7 +111,7 @@ class AsymmetricKey:
 
     @property
     def text(self) -> str:
-        """The secret as users give it and as `parse_secret` reads it."""
+        """The secret as requests contain it and as `parse_secret` reads it."""
         return SECRET_PREFIX + base64.b64encode(self.raw).decode("ascii")
 
     @property
@@ -133,9 +133,9 @@ AnyKey = SymmetricKey | AsymmetricKey
 
 
 def parse_secret(text: str) -> AnyKey:
-    """Read a secret as a user gives it: prefix and padded standard base64; ValueError says what is wrong with it.
+    """Parse a secret: an optional prefix and padded standard base64; raises ValueError with a message for the user.
 
-    Without a prefix it is a symmetric one: base64 has no underscore, so what has one begins with another prefix.
+    A secret without a prefix is symmetric. Base64 has no underscore, so a text with one has an unknown prefix.
     """
     if text.startswith(SYMMETRIC_PREFIX):
         return SymmetricKey(_unpacked(text[len(SYMMETRIC_PREFIX) :]))
@@ -151,24 +151,24 @@ def _unpacked(encoded: str) -> bytes:
         raw = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("secret is not valid base64") from None
-    if base64.b64encode(raw).decode("ascii") != encoded:  # stray bits in the last character: it would read back changed
+    if base64.b64encode(raw).decode("ascii") != encoded:  # unused bits in the last character are lost
         raise ValueError("secret is not valid base64")
     return raw
 
 
 def generate() -> SymmetricKey:
-    """Make a fresh symmetric secret."""
+    """Generate a symmetric secret."""
     return SymmetricKey(secrets.token_bytes(SHORTEST))
 
 
 def generate_pair() -> AsymmetricKey:
-    """Make a fresh asymmetric secret."""
+    """Generate an asymmetric secret."""
     private = Ed25519PrivateKey.generate()
     return AsymmetricKey(private.private_bytes_raw() + _public_bytes(private))
 
 
 def generate_of(kind: SignatureType) -> AnyKey:
-    """Make a fresh secret of a kind."""
+    """Generate a secret for an algorithm."""
     return generate() if kind is SignatureType.HMAC256 else generate_pair()
 
 
@@ -178,7 +178,7 @@ def _public_bytes(private: Ed25519PrivateKey) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class OldKey:
-    """A key that was rotated out, and how long it still signs, in milliseconds since the epoch."""
+    """A replaced key, and the time until which it signs, in milliseconds since the epoch."""
 
     expires_at: int
     key: Key
@@ -186,12 +186,12 @@ class OldKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """What signs for one endpoint. `old` is in the order in which the keys run out."""
+    """The signing keys of one endpoint; `old` is in the order of expiry."""
 
     current: Key
     old: tuple[OldKey, ...] = ()
     _keyed: hmac.HMAC | None = field(init=False, repr=False, compare=False)
-    """The key, taken in already, where one symmetric key is all there is: the usual case, which must be quick."""
+    """The HMAC state of a single symmetric key: precomputed, because almost every endpoint has just one."""
 
     def __post_init__(self) -> None:
         alone = not self.old and isinstance(self.current, SymmetricKey)
@@ -199,7 +199,7 @@ class KeyRing:
         object.__setattr__(self, "_keyed", keyed)
 
     def sign(self, msg_id: str, timestamp: int, body: bytes) -> bytes:
-        """Sign with every key that counts at a timestamp, which is in Unix seconds."""
+        """Sign with every key that is valid at the timestamp (Unix seconds)."""
         if self._keyed is not None:
             mac = self._keyed.copy()
             mac.update(signed_content(msg_id, timestamp, body))
@@ -215,25 +215,25 @@ def sign(key: bytes, msg_id: str, timestamp: int, body: bytes) -> bytes:
 
 
 def sign_all(keys: Iterable[Key], msg_id: str, timestamp: int, body: bytes) -> bytes:
-    """Sign with each key, in the order given: the current one first, then the old ones, soonest to run out first."""
+    """Return the entries of each key in the given order: the current key, then old keys in the order of expiry."""
     content = signed_content(msg_id, timestamp, body)
     return b" ".join([key.sign(content) for key in keys])
 
 
 def verify(keys: Iterable[Key], msg_id: str, timestamp: int, body: bytes, signature: bytes) -> bool:
-    """Tell whether any entry of the signature is that of any of the keys. Freshness is `is_fresh`."""
+    """Return whether any entry of the signature is valid for any key; `is_fresh` checks the timestamp."""
     content = signed_content(msg_id, timestamp, body)
     entries = signature.split(b" ")
     return any(key.matches(content, entry) for key in keys for entry in entries)
 
 
 def is_fresh(timestamp: int, now: int, tolerance_seconds: int = TOLERANCE_SECONDS) -> bool:
-    """Tell whether a timestamp is near enough to now (both Unix seconds) for a receiver to accept it."""
+    """Return whether a receiver accepts a timestamp, by its distance to now (both in Unix seconds)."""
     return abs(now - timestamp) <= tolerance_seconds
 
 
 def signed_content(msg_id: str, timestamp: int, body: bytes) -> bytes:
-    """Return the bytes that the signature covers, as Standard Webhooks defines them."""
+    """Return the signed bytes, as Standard Webhooks defines them."""
     return b"%b.%d.%b" % (msg_id.encode("ascii"), timestamp, body)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""JSON that another release may have stored: read without an assumption about its shape."""
+"""Readers of stored JSON, which another release may have written in another shape."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import msgspec
 
 
 def json_object(text: str | None) -> dict[str, Any]:
-    """Return the object that a text holds; an empty one for anything else."""
+    """Return the JSON object in a text, or an empty one if the text is something else."""
     try:
         found = msgspec.json.decode(text or "null")
     except msgspec.DecodeError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-r"""JSON texts with lone surrogates: `"\ud83d"`, half of a character that its sender cut in two.
+r"""JSON texts with lone surrogates: `"\ud83d"`, half of a surrogate pair whose other half is missing.
 
-RFC 8259, section 8.2, allows the text, and no string can hold what it says. So it is kept where bytes are passed on
-as they came (payloads), and refused where a string is decoded from it (names, uids).
+RFC 8259, section 8.2, permits such a text, but a Unicode string cannot represent it. Payloads keep it, because their
+bytes are never decoded. Fields that are decoded into strings (names, uids) refuse it.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 COUNT_MAX: Final = 10_000
-"""Lone surrogates in one text; each costs time."""
+"""The most lone surrogates in one text; each one costs time."""
 
 _LONE: Final = re.compile(
     rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -24,7 +24,7 @@ _STAND_INS: Final = (rb"\ufffd", rb"\ufffe")
 
 
 class LoneSurrogate(ValueError):
-    """A decoded string would hold a lone surrogate; `member` is where, as far as it is known."""
+    """A decoded string would contain a lone surrogate; `member` names the member, if it is known."""
 
     def __init__(
         self,
@@ -36,9 +36,9 @@ class LoneSurrogate(ValueError):
 
 
 def decode(decoder: Any, body: bytes) -> Any:  # noqa: ANN401 - a decoder of any type, and what it decodes
-    """Decode a text with lone surrogates; those in `msgspec.Raw` keep their bytes. None where the text has none.
+    """Decode a text with lone surrogates, or return None if it has none. `msgspec.Raw` members keep their bytes.
 
-    Raises `LoneSurrogate` where a string holds one, or where there are too many, and what the decoder raises.
+    Raises `LoneSurrogate` if a string contains one or if there are too many, and the errors of the decoder.
     """
     places = _places(body)
     if not places:
@@ -52,7 +52,7 @@ def decode(decoder: Any, body: bytes) -> Any:  # noqa: ANN401 - a decoder of any
 
 
 def is_object(body: bytes) -> bool:
-    """Return whether bytes are a JSON object; its strings may have lone surrogates."""
+    """Return whether the bytes are a JSON object; its strings may contain lone surrogates."""
     if not body.lstrip(b" \t\r\n").startswith(b"{"):
         return False
     try:
@@ -71,14 +71,15 @@ def has_lone_surrogate(text: bytes) -> bool:
 
 
 def _places(body: bytes) -> list[int]:
-    """Return where the escapes of lone surrogates begin. An escaped backslash begins none."""
+    """Return the positions of the escapes of lone surrogates. An escaped backslash starts no escape."""
     return [match.start() for match in islice(_LONE.finditer(body.replace(rb"\\", b"..")), COUNT_MAX + 1)]
 
 
 def _decoded(decoder: Any, body: bytes, places: list[int], stand_in: bytes) -> Any:  # noqa: ANN401
-    """Decode with a stand-in of the same length for each; what is left undecoded is a view of these very bytes.
+    """Decode with each lone surrogate replaced by a stand-in of the same length.
 
-    So once they are restored every `Raw` holds what was sent, and only strings hold the stand-in.
+    A `Raw` is a view of the decoded buffer. After decoding, the buffer is restored, so every `Raw` has the original
+    bytes and only strings contain the stand-in.
     """
     text = bytearray(body)
     for place in places:

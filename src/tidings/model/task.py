@@ -1,32 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""Background tasks: their states, the commands that move them, and what one says about itself.
+"""Background tasks: their states, the transitions between them, and the fields of a task.
 
-Theory. A task is one row, and the row is the truth at any time: there is no queue beside it, no memory of a worker
-that would have to be asked, and no state that means "somebody is about to do something".
+A task is one row, and the row holds the complete state of the task. There is no separate queue, no state in the memory
+of a worker, and no state for a transition in progress.
 
-A task is in one of six states. `queued` waits for a worker, `running` has an owner, `paused` waits for a person;
-`succeeded` and `cancelled` are the end, and `failed` is the end unless somebody retries it. Commands move a task from
-state to state, and `TRANSITIONS` is the whole list of what they may do: the statements in storage, the documentation's
-diagram and the tests are made from that one table, so that none of them can know a transition the others do not.
+A task is in one of six states. A `queued` task waits for a worker, a `running` one has an owner, a `paused` one waits
+for a person. `succeeded` and `cancelled` are final; `failed` is final unless the task is retried. Commands change the
+state, and `TRANSITIONS` lists every permitted change. The statements in storage, the diagram in the documentation and
+the tests are generated from that table, so they cannot disagree.
 
-Ownership is a number, the epoch. Whatever changes who may work on a task raises it, and whoever works says with every
-write which epoch it was given: no other guard is needed. A worker that was stopped for an hour, or believes an old
-clock, or was declared dead and is not, still writes nothing, because its number is old. That is also why a pause or a
-cancel takes effect at once: it raises the epoch, and a chunk in progress has either committed before or will find that
-the task is no longer its own. There is nothing in between, hence no `pausing` and no `cancelling` to get stuck in.
+The epoch is a fencing token. Every change of ownership raises it, and every write of a worker is conditional on the
+epoch of its claim; no other guard is needed. A worker with an old epoch writes nothing, whether it was suspended for an
+hour, has a wrong clock, or was declared dead by mistake. For the same reason a pause or a cancel takes effect
+immediately: it raises the epoch, and a chunk in progress has either committed before or fails to commit. So there are
+no intermediate states `pausing` and `cancelling`, in which a task could hang.
 
-A worker proves that it is alive by getting on. Each chunk of work ends in a checkpoint, in the same transaction as
-the chunk's effects, and the checkpoint renews the lease. A lease that ran out is put back in the queue by whoever
-claims next. Clocks decide only how soon that happens; a wrong clock costs time, never an effect.
+Progress renews the lease. Each chunk of work ends with a checkpoint, in the transaction that stores the effects of the
+chunk, and the checkpoint renews the lease. The next worker that claims a task first requeues tasks with an expired
+lease. Clocks determine only when that happens; a wrong clock delays work but never repeats or loses an effect.
 
-An error in a chunk, or an expired lease (the owner died, or seemed to), is a failed attempt. Failed attempts are
-counted at one place of the work: any progress resets the count, so a task of ten million items outlives a thousand
-restarts, while an item that kills its worker fails the task after `ATTEMPT_LIMIT` attempts.
+An error in a chunk is a failed attempt, and so is an expired lease (the owner died, or appeared to). The count of
+failed attempts applies to one position of the cursor: any progress resets it. So a task of ten million items survives a
+thousand restarts, while an item that kills its worker fails the task after `ATTEMPT_LIMIT` attempts.
 
-Fair-share rounds keep tenants equal. Each queued task has a round; the tasks of a tenant have successive rounds; a new
-tenant enters at the round that is being served. After a slice of work a task gets a later round.
+Fair-share rounds give tenants equal shares. Each queued task has a round; the tasks of a tenant have successive rounds;
+a new tenant starts at the current round. After a slice of work a task gets a later round.
 
-On the wire there are three words only, because the clients' enumerations are closed: `running`, `finished`, `failed`.
+The API shows three statuses only, because the enums of the SDKs are closed: `running`, `finished`, `failed`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,16 +38,16 @@ from tidings.ids import AppId, OrgId, TaskId
 from tidings.model.stored import json_object
 
 ATTEMPT_LIMIT: Final = 5
-"""Failed attempts at one place of the work after which a task has failed."""
+"""The number of failed attempts at one cursor position after which a task fails."""
 
 ACTIVE_LIMIT: Final = 1_000
-"""Most tasks of one tenant that may be queued, running or paused at once."""
+"""The most tasks of one tenant that are queued, running or paused."""
 
 ITEMS_KEPT: Final = 100
-"""Items that could not be done and are reported one by one; the rest are only counted."""
+"""The most skipped items that are stored individually; the others are only counted."""
 
 SYSTEM: Final = "system."
-"""Kinds with this prefix are the service's own affair and never reach the wire."""
+"""The prefix of internal kinds, which the API does not show."""
 
 RECOVER: Final = "endpoint.recover"
 REPLAY: Final = "endpoint.replay"
@@ -59,12 +59,12 @@ BROADCAST: Final = "message.broadcast"
 EXPORT: Final = "sdk.generate"
 JANITOR: Final = "system.janitor"
 KINDS: Final = (RECOVER, REPLAY, BULK_REPLAY, APP_STATS, EVENT_TYPE_STATS, PURGE_CONTENT, BROADCAST, EXPORT)
-"""What there is to start, by the names that the contract has for it."""
+"""The kinds that callers can start, named as in the API contract."""
 RESENDING: Final = frozenset({RECOVER, REPLAY, BULK_REPLAY})
 KNOWN: Final = (*KINDS, JANITOR)
-"""Every kind of this release; rows of other kinds come from another release and stay untouched."""
+"""The kinds of this release. It ignores rows of other kinds, which another release created."""
 ARGS_VERSION: Final = 1
-"""The newest format of arguments that this release reads; workers leave tasks with a newer one to newer workers."""
+"""The newest format of arguments that this release reads. Its workers do not claim tasks with a newer format."""
 
 _ETA_CHUNKS: Final = 3
 _ETA_MS: Final = 2_000
@@ -172,7 +172,7 @@ ENDED: Final = frozenset(State) - ACTIVE
 
 
 def allows(command: Command, state: State) -> bool:
-    """Tell whether a command may be given to a task in this state."""
+    """Return whether a command is permitted in a state."""
     return state in TRANSITIONS[command].sources
 
 
@@ -188,7 +188,7 @@ class TransitionState:
 def transitioned(
     transition_state: TransitionState, command: Command, *, limit: int = ATTEMPT_LIMIT
 ) -> TransitionState | None:
-    """Return the state after a command, or None where the table refuses it."""
+    """Return the state after a command, or None if `TRANSITIONS` does not permit it."""
     rule = TRANSITIONS[command]
     if transition_state.state not in rule.sources:
         return None
@@ -197,13 +197,12 @@ def transitioned(
         CountChange.ADDED: transition_state.failed_attempts + 1,
         CountChange.CLEARED: 0,
     }[rule.failed_attempts]
-    spent = rule.at_limit is not None and failed_attempts >= limit
-    target = rule.at_limit if spent and rule.at_limit is not None else rule.target
+    target = rule.target if rule.at_limit is None or failed_attempts < limit else rule.at_limit
     return TransitionState(target, transition_state.epoch + int(rule.raises_epoch), failed_attempts)
 
 
 class WireStatus(StrEnum):
-    """The three words that every client knows."""
+    """The status of a task in the API."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -222,14 +221,14 @@ WIRE_STATUS: Final[Mapping[State, WireStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last error of a task: a code for programs, a sentence for people."""
+    """The last error of a task: a code for programs and a sentence for people."""
 
     code: str
     detail: str
 
     @classmethod
     def of(cls, text: str | None) -> "Failure | None":
-        """Return a stored failure; the members that another release adds are left out."""
+        """Return the failure that a text stores, without members that another release added."""
         if text is None:
             return None
         found = json_object(text)
@@ -238,7 +237,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to work on a task: worth nothing once the row has another epoch."""
+    """The right to work on a task; it ends when the epoch of the row changes."""
 
     id: TaskId
     epoch: int
@@ -246,7 +245,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The progress of a task; None where it is not known."""
+    """The progress of a task; unknown values are None."""
 
     done: int
     skipped: int
@@ -259,7 +258,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One background task, as its row says."""
+    """The row of a background task."""
 
     id: TaskId
     org_id: OrgId
@@ -296,7 +295,7 @@ class Task:
 
     @property
     def claim(self) -> Claim:
-        """The claim under which this row was read, if it was read as the owner."""
+        """The claim with the epoch of this row; valid only if its owner has read the row."""
         return Claim(self.id, self.epoch)
 
     @property
@@ -309,7 +308,7 @@ class Task:
 
     @property
     def progress(self) -> Progress:
-        """What to show: no percentage of an unknown or exceeded total, no estimate from too little or while paused."""
+        """The progress to show: a percentage only within a known total, an ETA only if running with enough data."""
         visited = self.done + self.skipped
         within = self.total is not None and visited <= self.total
         percent = None
@@ -332,7 +331,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
-    """A task to start."""
+    """A task to create."""
 
     kind: str
     org_id: OrgId
@@ -342,17 +341,17 @@ class NewTask:
     created_by: str | None = None
     priority: int = 0
     rate_limit: int | None = None
-    """Most messages a second that it may have sent again."""
+    """The most messages per second that the task may resend."""
 
     @property
     def tenant(self) -> str:
-        """Whose round it is in: the application's where it has one, else the organisation's."""
+        """The owner of the fair share: the application if there is one, else the organization."""
         return self.app_id or self.org_id
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A closed range to visit: its first cursor, and its number of items as far as that is cheap to count."""
+    """The closed range of a task: its first cursor, and its number of items if they are cheap to count."""
 
     cursor: str
     total: int | None = None
@@ -371,13 +370,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """The result of a chunk: rows done, items skipped (key and reason), and the kind's own counters."""
+    """The result of a chunk: rows done, items skipped (key and reason), and the counters of the kind."""
 
     done: int
     skipped: Sequence[tuple[str, str]] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     made: int = 0
-    """Deliveries that the chunk made due; back-pressure counts them."""
+    """The number of deliveries that the chunk made due, for back pressure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +400,7 @@ class TaskPolicy:
 
 
 class PermanentFailure(Exception):
-    """A task can never succeed: what it works on is gone, or its arguments are no longer valid."""
+    """A task that cannot succeed: its target was deleted, or its arguments are no longer valid."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -410,8 +409,8 @@ class PermanentFailure(Exception):
 
 
 class MustWait(Exception):
-    """Something else must happen before a task can go on; it is tried again after a while, without a failed attempt."""
+    """A task that must wait for another event; it is retried later, without a failed attempt."""
 
 
 class LeaseLost(Exception):
-    """A write was refused because the task is not, or no longer, this claim's."""
+    """A write that was refused because the claim is no longer valid."""

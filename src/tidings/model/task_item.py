@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class ItemOutcome(StrEnum):
-    """The outcome of an item: first those of resent messages, then those of other kinds."""
+    """The outcome of an item: `rearmed` to `withdrawn` for resent messages, the others for other kinds."""
 
     REARMED = "rearmed"
     DELIVERED = "delivered"

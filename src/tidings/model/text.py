@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Rules for the texts that callers choose: identifiers, names, channels, tags, descriptions.
+"""Validation rules for texts from callers: identifiers, names, channels, tags, descriptions.
 
-Each rule returns what is wrong, in words; nothing is right. Lengths count bytes.
+Each rule returns an error message, or None for a valid text. Lengths are in bytes.
 """
 
 import re
@@ -13,7 +13,7 @@ LONGEST: Final = 256
 CHANNEL_LONGEST: Final = 128
 METADATA_BYTES: Final = 4096
 WORDS_BYTES: Final = 4096
-"""Of a name or a description for people."""
+"""The size of a name or a description for people."""
 
 NAME: Final = re.compile(r"[a-zA-Z0-9\-_.]{1,256}")
 CHANNEL: Final = re.compile(r"[a-zA-Z0-9\-_.:+]{1,128}")
@@ -28,36 +28,36 @@ _CONTROLS: Final = re.compile("[\x00-\x08]")
 
 
 def wrong_name(text: str) -> str | None:
-    """Check an event type's name, a feature flag, a group's name."""
+    """Return an error message for an invalid event type name, feature flag or group name."""
     return _limited(text, NAME, LONGEST, r"[a-zA-Z0-9\-_.]")
 
 
 def wrong_channel(text: str) -> str | None:
-    """Check a channel."""
+    """Return an error message for an invalid channel."""
     return _limited(text, CHANNEL, CHANNEL_LONGEST, r"[a-zA-Z0-9\-_.:+]")
 
 
 def wrong_tag(text: str) -> str | None:
-    """Check a tag."""
+    """Return an error message for an invalid tag."""
     return _limited(text, TAG, CHANNEL_LONGEST, r"[a-zA-Z0-9\-_./\\#]")
 
 
 def wrong_uid(text: str, prefix: str) -> list[str]:
-    """Check an identifier that the caller chose, which may not look like one of ours."""
+    """Return the error messages for an invalid uid; a uid must not start with the prefix of our ids."""
     wrong = wrong_name(text)
     prefixed = _PREFIXED if text.startswith(prefix) else None
     return [message for message in (wrong, prefixed) if message is not None]
 
 
 def wrong_words(text: str) -> str | None:
-    """Check text for people: anything not too long but control characters that no database and no terminal likes."""
+    """Return an error message for a text that is too long or has control characters (0x00 to 0x08)."""
     if len(text.encode("utf-8", "surrogatepass")) > WORDS_BYTES:
         return f"{_LONG}: at most {WORDS_BYTES} bytes."
     return _CONTROL if _CONTROLS.search(text) else None
 
 
 def uid_faults(field: str, uid: str | None, prefix: str) -> list[Fault]:
-    """Return what is wrong with an optional identifier in a body."""
+    """Return the errors in an optional uid of a request body."""
     wrong = [] if uid is None else wrong_uid(uid, prefix)
     return [Fault(("body", field, "__all__"), message) for message in wrong]
 

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""How a rate becomes timestamps at which one delivery may be sent. Pure.
+"""Rate limits: they allocate timestamps at which one delivery each may be sent. Pure.
 
-Theory: the generic cell rate algorithm with no burst. A limit is one number, its theoretical arrival time: the first
-free timestamp. To take a token is to take that timestamp, or now if it has passed, and to move the number
-on by a step. Tokens are taken for timestamps up to a horizon ahead, so that a process asks the database a few times a
-second and not for each delivery.
+The algorithm is the generic cell rate algorithm (GCRA) without bursts. The state of a limit is one number, its
+theoretical arrival time (TAT): the first free timestamp. Taking a token reserves that timestamp, or now if it has
+passed, and advances the TAT by one step. A process takes tokens up to a horizon in advance, so it queries the database
+a few times a second and not for each delivery.
 
-A token counts from its timestamp for a little while, and is lost then: no store of old tokens is ever spent at once.
-So whatever is sent within a window of ten seconds used tokens of at most that window and the little while before it,
-and the step is longer than the rate alone would have it by just that part. That holds for one process and for many,
-which share the number, and for one that dies: what it took and did not use is nobody's.
+A token is valid for `COUNTS_US` from its timestamp, and then expires, so unused tokens never add up to a burst. The
+deliveries of any ten seconds use tokens of that window and of the `COUNTS_US` before it. The step is longer than the
+rate requires by the same proportion, so no window exceeds the rate. This holds for one process, for many that share the
+TAT, and for a process that dies: the tokens that it took and did not use expire.
 
-With two limits (an endpoint's and its application's) a delivery takes a token of each; both must count when it is
-sent, so tokens whose timestamps lie too far apart are not taken.
+A delivery with two limits (of its endpoint and of its application) takes one token of each. Both must be valid when the
+delivery is sent, so tokens whose timestamps are more than `APART_US` apart are not taken.
 """
 
 import math
@@ -22,15 +22,15 @@ from typing import Final
 
 SECOND_US: Final = 1_000_000
 WINDOW_US: Final = 10 * SECOND_US
-"""The window over which no rate is ever exceeded."""
+"""The window in which no rate is exceeded."""
 HORIZON_US: Final = SECOND_US
-"""How far ahead tokens are taken."""
+"""How far in advance tokens are taken."""
 COUNTS_US: Final = SECOND_US // 4
-"""How long a token counts from its timestamp."""
+"""How long a token is valid from its timestamp."""
 APART_US: Final = COUNTS_US // 2
-"""How far the timestamps of two tokens for one delivery may lie apart."""
+"""The largest difference between the timestamps of two tokens for one delivery."""
 SOONEST_US: Final = SECOND_US // 20
-"""How soon after asking for tokens somebody asks for more."""
+"""The shortest time between two requests for tokens."""
 STEP_FACTOR: Final = (WINDOW_US + COUNTS_US) / WINDOW_US
 
 
@@ -44,7 +44,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """When a delivery may be sent, in microseconds."""
+    """The time range in which a delivery may be sent, in microseconds."""
 
     since: int
     until: int
@@ -62,7 +62,7 @@ class TokenRequest:
 class TokenAllocation:
     """The slots of one token request, in order.
 
-    If they are fewer than requested, `short` is the key whose limit says so, and `again` when to ask for more.
+    If there are fewer than requested, `short` is the key of the limiting rate, and `again` is when to request more.
     """
 
     slots: list[Slot]
@@ -71,21 +71,21 @@ class TokenAllocation:
 
 
 def step_of(rate: int) -> float:
-    """Return how far apart tokens are, in microseconds."""
+    """Return the interval between tokens, in microseconds."""
     return SECOND_US * STEP_FACTOR / rate
 
 
 def bounded(tat: int, rate: int, now: int) -> int:
-    """Return a limit's number as it may be at a timestamp: further ahead it was only by a clock that has gone back."""
+    """Return a TAT that is at most one horizon and one step ahead; it is larger only after a clock was set back."""
     return min(tat, now + HORIZON_US + math.ceil(step_of(rate)))
 
 
 def allocate(
     requests: Sequence[TokenRequest], tats: Mapping[str, int], now: int
 ) -> tuple[list[TokenAllocation], dict[str, int]]:
-    """Take tokens for each request in rotation, so that a limit is shared evenly; return the new numbers, too."""
-    # Relative to now: a float holds the microseconds since 1970 with a fraction of two bits only, and a step that is
-    # rounded to a quarter lets one delivery too many into a window.
+    """Take tokens for the requests in rotation, so that they share a limit evenly; return the new TATs too."""
+    # Positions are relative to now. A float holds microseconds since 1970 with two bits of fraction only, and a step
+    # rounded to a quarter of a microsecond would let one delivery too many into a window.
     ahead = {
         limit.key: float(max(bounded(tats.get(limit.key, 0), limit.rate, now), now) - now)
         for request in requests
@@ -99,7 +99,7 @@ def allocate(
 
 
 def _took(request: TokenRequest, found: TokenAllocation, ahead: dict[str, float], now: int) -> bool:
-    """Take one token of each limit; tell whether more may be wanted."""
+    """Take one token of each limit; return whether the request needs more."""
     last = max(request.limits, key=lambda limit: ahead[limit.key])
     first = min(ahead[limit.key] for limit in request.limits)
     since = ahead[last.key]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who a token speaks for: an organisation, or one application of it."""
+"""The authorization of a token: an organization, or one of its applications."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -10,7 +10,7 @@ from tidings.errors import AppError, bad_request, unauthorized
 from tidings.ids import APP, ORG, AppId, OrgId
 
 LEEWAY_MS: Final = 15 * MINUTE
-"""How far the clock of whoever issued a token may be off."""
+"""The largest difference of the token issuer's clock."""
 ISSUER: Final = "svix-server"
 FOREVER: Final = 1 << 62
 
@@ -20,7 +20,7 @@ class AppPortalCapability(Enum):
 
     VIEW_BASE = "ViewBase"
     """Read everything except secrets. Every token permits it."""
-    VIEW_ENDPOINT_SECRET = "ViewEndpointSecret"  # noqa: S105 - the name of an ability
+    VIEW_ENDPOINT_SECRET = "ViewEndpointSecret"  # noqa: S105 - the name of a capability
     """Read the secrets of endpoints."""
     MANAGE_ENDPOINT_SECRET = "ManageEndpointSecret"  # noqa: S105
     """Read and rotate the secrets of endpoints."""
@@ -39,12 +39,12 @@ _INCLUDES: Final = {
     Capability.MANAGE_ENDPOINT_SECRET: frozenset((Capability.VIEW_ENDPOINT_SECRET,)),
     Capability.MANAGE_ENDPOINT: frozenset((Capability.VIEW_ENDPOINT_SECRET, Capability.MANAGE_ENDPOINT_SECRET)),
 }
-"""Who changes secrets sees them, and who changes endpoints does so to any part of them."""
+"""The capabilities that another one includes: managing secrets includes viewing them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says, its signature already checked. Timestamps are milliseconds; None is "not said"."""
+    """The claims of a token with a valid signature; timestamps in milliseconds, None if absent."""
 
     sub: str | None
     org: str | None = None
@@ -52,66 +52,66 @@ class Claims:
     capabilities: tuple[str, ...] | None = None
     session: str | None = None
     digest: str = ""
-    """Names the token itself; no part of what it says."""
+    """The hash that identifies the token; not a claim."""
     issued_at: int | None = None
     issued_here_at: int | None = None
-    """When this service made the token, to the millisecond; None where another did."""
+    """When this service issued the token, to the millisecond; None if another issuer did."""
     not_before: int | None = None
     expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TokenName:
-    """A token of an application, as far as it matters to whoever ends it."""
+    """The parts of an application's token by which it can be revoked."""
 
     digest: str
     session: str | None
     issued_at: int
-    """The earliest timestamp at which it may have been issued."""
+    """The earliest time at which the token may have been issued."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls. Without an application it is the organisation itself."""
+    """The caller: an application, or the organization if `app_id` is None."""
 
     org_id: OrgId
     app_id: AppId | None = None
     feature_flags: frozenset[str] = frozenset()
     capabilities: frozenset[Capability] = ALL
     token: "TokenName | None" = None
-    """Which token of an application it is."""
+    """The token of an application, None for the organization."""
     until: int = field(default=FOREVER, compare=False)
-    """When the token counts no more, in milliseconds, the leeway included."""
+    """When the token expires, in milliseconds, including the leeway."""
 
     @property
     def subject(self) -> str:
-        """The narrowest thing that the caller speaks for."""
+        """The id of the application, or of the organization if there is none."""
         return self.app_id or self.org_id
 
     def may(self, needed: Capability | None) -> bool:
-        """Tell whether the caller is able to something."""
+        """Return whether the caller has a capability."""
         return self.app_id is None or needed is None or needed in self.capabilities
 
     def may_see(self, feature_flags: tuple[str, ...] | None) -> bool:
-        """Tell whether something behind feature flags is visible: to the organisation, and to who has one of them."""
+        """Return whether the caller may see a resource with feature flags: the organization may, and holders of one."""
         return self.app_id is None or not feature_flags or not self.feature_flags.isdisjoint(feature_flags)
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A principal and the time in which its token counts, in milliseconds, the leeway included."""
+    """A principal and the validity of its token, in milliseconds, including the leeway."""
 
     principal: Principal
     since: int
     until: int
 
     def holds(self, now: int) -> bool:
-        """Tell whether the token counts at a timestamp."""
+        """Return whether the token is valid at a timestamp."""
         return self.since <= now <= self.until
 
 
 def grant_of(claims: Claims) -> Grant:
-    """Say whom claims stand for and when; raises the refusal that the caller is told."""
+    """Return the principal and the validity of claims; raises the error for the response."""
     starts = [timestamp for timestamp in (claims.issued_at, claims.not_before) if timestamp is not None]
     until = FOREVER if claims.expires_at is None else claims.expires_at + LEEWAY_MS
     return Grant(_principal_of(claims, until), since=max(starts) - LEEWAY_MS if starts else 0, until=until)
@@ -139,14 +139,14 @@ def _principal_of(claims: Claims, until: int) -> Principal:
 
 
 def _earliest_issue(claims: Claims) -> int:
-    """Return when a token may have been issued at the earliest: the clock of another issuer may be ahead of ours."""
+    """Return the earliest time at which a token may have been issued; the clock of another issuer may be fast."""
     if claims.issued_here_at is not None:
         return min(max(0, claims.issued_here_at), FOREVER)
     return max(0, (claims.issued_at or 0) - LEEWAY_MS)
 
 
 def _capabilities(names: tuple[str, ...] | None) -> frozenset[Capability]:
-    """Return what a token is able to; one that does not say, as the peer's do not, is able to all."""
+    """Return the capabilities of a token. A token without the claim, such as those of svix-server, has all of them."""
     if names is None:
         return ALL
     listed = frozenset(_BY_NAME[name] for name in names if name in _BY_NAME)
@@ -154,5 +154,5 @@ def _capabilities(names: tuple[str, ...] | None) -> frozenset[Capability]:
 
 
 def _bad_token(given: str, kind: str) -> AppError:
-    """The peer's code for an application's token has a space in it; clients may compare it."""
+    """The error code of svix-server for an application's token contains a space; clients may compare it."""
     return bad_request("bad token", f"`{given}` is not a valid {kind} id")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Addresses of endpoints, read as the WHATWG URL standard reads http and https."""
+"""Endpoint URLs, parsed and normalized by the rules of the WHATWG URL standard for http and https."""
 
 import ipaddress
 import re
@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 
 class WrongUrl(ValueError):
-    """A URL that cannot be used; `is_scheme` if it could be read and only its scheme is wrong."""
+    """A URL that cannot be used; `is_scheme` if only its scheme is wrong."""
 
     def __init__(self, message: str, *, is_scheme: bool = False) -> None:
         super().__init__(message)
@@ -21,22 +21,22 @@ _PORTS: Final = {"http": 80, "https": 443}
 _PORT_MAX: Final = 65_535
 _LONGEST: Final = 65_536
 _BYTES: Final = 4
-"""Parts of an IPv4 address."""
+"""The number of parts of an IPv4 address."""
 _HOST: Final = re.compile(r"[0-9a-z._-]+")
 _PATH_SAFE: Final = "!$%&'()*+,-./:;=@[\\]^_|~"
 _QUERY_SAFE: Final = "!$%&()*+,-./:;=?@[\\]^_`{|}~"
 _FRAGMENT_SAFE: Final = "!#$%&'()*+,-./:;=?@[\\]^_{|}~"
 _USER_SAFE: Final = "!$%&'()*+,-._~"
 _DOTS: Final = re.compile(r"\.|%2e", re.IGNORECASE)
-# Old rules for international names change these letters into others, new ones keep them: the name would be another's.
+# IDNA 2003 maps these characters to others, IDNA 2008 keeps them: one name could resolve to two different hosts.
 _AMBIGUOUS: Final = frozenset("\u00df\u03c2\u200c\u200d")
 
 
 def normalised(url: str) -> str:
     """Return an http or https URL in its normal form; raises `WrongUrl`.
 
-    The scheme and the host are lower case, a default port goes away, an empty path becomes `/`, dots in the path are
-    resolved, and what may not stand in a URL is percent-encoded. The case of the path is kept.
+    The scheme and the host are lower case, a default port is removed, an empty path becomes `/`, dot segments of the
+    path are resolved, and characters that are not valid in a URL are percent-encoded. The path keeps its case.
     """
     text = url.strip(" ")
     if _CONTROL.search(text) or len(text) > _LONGEST:
@@ -113,7 +113,7 @@ def _host(text: str) -> str:
 
 
 def _ipv4(host: str) -> str | None:
-    """Return the address that a host stands for if its last part is a number, in any of the old spellings."""
+    """Return the IPv4 address of a host whose last part is a number (decimal, octal or hexadecimal), else None."""
     parts = host.removesuffix(".").split(".")
     if not re.fullmatch(r"[0-9]+|0x[0-9a-f]*", parts[-1]):
         return None

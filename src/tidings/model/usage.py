@@ -9,7 +9,10 @@ from tidings.errors import Fault, invalid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsArgs:
-    """Count the attempts from `since` to `until`, of all applications up to `high_water_mark`, or of some."""
+    """The arguments of a count of attempts from `since` to `until`, of the given applications or of all.
+
+    `high_water_mark` is the greatest application id, None if not known at creation.
+    """
 
     since: int
     until: int
@@ -19,15 +22,15 @@ class StatsArgs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrgArgs:
-    """All applications up to `high_water_mark`, the greatest id, where it is known at once."""
+    """The task's arguments; `high_water_mark` is the greatest application id, None if not known at creation."""
 
     high_water_mark: str | None = None
 
 
 def checked_range(since: int, until: int, now: int) -> int:
-    """Refuse a time range that runs backwards or has not begun; return its end, now at the latest.
+    """Refuse a time range that is reversed or in the future; return its end, at most now.
 
-    A range that begins within the clock skew ahead is empty: it ends before it begins.
+    A range that starts in the future, by at most the clock skew, is empty: it ends before its start.
     """
     if since > now + CLOCK_SKEW:
         raise invalid(Fault(("body", "since"), "'since' must not be in the future"))

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Endpoints' secrets at rest: in the clear, or encrypted under the setting `main_secret`.
+"""Encryption of endpoint secrets and headers at rest, with the key from the setting `main_secret`, or none.
 
-A stored secret is a marker byte and the key: 1 is symmetric, 2 is asymmetric, and with the high bit set what follows
-is encrypted. 24 bytes without a marker are a symmetric key from before there were markers. The format is the peer's,
-so a database that is brought over from it reads the same.
+A stored secret is a marker byte followed by the key. The marker is 1 for a symmetric and 2 for an asymmetric key; its
+high bit is set if the key is encrypted. A secret of 24 bytes is a symmetric key without a marker, from older versions
+of the format. The format is that of svix-server, so imported databases need no conversion.
 
-Encryption is XChaCha20-Poly1305 with a random nonce of 24 bytes, which precedes the text; the key is the HMAC-SHA256
-of `main` under the main secret. `cryptography` has ChaCha20-Poly1305 with nonces of 12 bytes only. XChaCha20 is that
-with a key of its own for each nonce, made by HChaCha20 from the nonce's first 16 bytes; and HChaCha20 is a block of
-ChaCha20 without the last addition, which is undone here: its input is known. The published vectors hold it to that.
+The cipher is XChaCha20-Poly1305 with a random nonce of 24 bytes, which precedes the ciphertext. The key is the
+HMAC-SHA256 of `main` under the main secret. `cryptography` has only ChaCha20-Poly1305, with nonces of 12 bytes.
+XChaCha20 derives a key for each nonce with HChaCha20, from the first 16 bytes of the nonce. HChaCha20 is a block of
+ChaCha20 without the final addition of the input. The input is known, so `hchacha20` subtracts it; tests check the
+published vectors.
 
-Headers are JSON in the clear, or a prefix and the base64 of the same, encrypted; JSON begins with a brace.
+Headers are stored as JSON, or as a prefix and the base64 of the encrypted JSON. JSON starts with a brace, so the two
+forms are distinct.
 
-A secret that cannot be opened (no main secret, or another) is a `Sealed` key: it refuses to sign, in words that name
-the setting, and everything else about its endpoint works.
+A secret that cannot be decrypted (the main secret is missing or wrong) becomes a `Sealed` key. It refuses to sign, with
+an error that names the setting; every other operation on its endpoint works.
 """
 
 import base64
@@ -39,7 +41,7 @@ _LEGACY_BYTES: Final = 24
 _NONCE: Final = 24
 _BLOCK: Final = 64
 _HEADERS: Final = b"headers"
-"""What binds an encrypted text to its column: a secret put in the place of headers does not open."""
+"""Associated data that binds a ciphertext to its column: an encrypted secret cannot be decrypted as headers."""
 _SEALED_TEXT: Final = "xchacha20poly1305:"
 _NO_HEADERS: Final = "{}"
 _PROVEN: Final = b"main_secret"
@@ -47,12 +49,12 @@ _CONSTANTS: Final = struct.unpack("<4I", b"expand 32-byte k")
 
 
 class SealedError(ValueError):
-    """A secret is encrypted, and cannot be read with the main secret that there is."""
+    """A secret that cannot be decrypted with the current main secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A key that cannot be used; `reason` says why."""
+    """A key that cannot be decrypted, with the reason; it refuses to sign."""
 
     reason: str
 
@@ -71,47 +73,47 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """How secrets are kept, and of which kind fresh ones are."""
+    """Encrypts and decrypts stored secrets and headers, and generates secrets of the default type."""
 
     main_secret: str | None = field(default=None, repr=False)
     default: SignatureType = SignatureType.HMAC256
 
     def fresh(self) -> AnyKey:
-        """Make a secret of the usual kind."""
+        """Generate a secret of the default type."""
         return generate_of(self.default)
 
     def packed(self, key: AnyKey) -> bytes:
-        """Return a key as it is stored."""
+        """Return the stored form of a key, encrypted if there is a main secret."""
         marker = _SYMMETRIC if isinstance(key, SymmetricKey) else _ASYMMETRIC
         if not self.main_secret:
             return bytes((marker,)) + key.raw
         return bytes((marker | _ENCRYPTED,)) + encrypted(_key_of(self.main_secret), key.raw)
 
     def opened(self, stored: bytes) -> Key:
-        """Return the key that was stored."""
+        """Return a stored key; a `Sealed` key if it cannot be decrypted."""
         if len(stored) == _LEGACY_BYTES:
             return SymmetricKey(stored)
         marker, raw = stored[0], stored[1:]
         if marker & _ENCRYPTED:
             if not self.main_secret:
-                return Sealed("the endpoint's secret is encrypted, and the setting main_secret is not set")
+                return Sealed("the endpoint's secret is encrypted; set main_secret to decrypt it")
             try:
                 raw = decrypted(_key_of(self.main_secret), raw)
             except InvalidTag:
-                return Sealed("the endpoint's secret was encrypted under another main_secret")
+                return Sealed("the endpoint's secret was encrypted under another main_secret; set that one")
         return SymmetricKey(raw) if marker & ~_ENCRYPTED == _SYMMETRIC else AsymmetricKey(raw)
 
     def is_clear(self, stored: bytes) -> bool:
-        """Tell whether a stored secret is in the clear."""
+        """Return whether a stored secret is not encrypted."""
         return len(stored) == _LEGACY_BYTES or not stored[0] & _ENCRYPTED
 
     def sealed(self, stored: bytes) -> bytes:
-        """Return a stored secret as it would be stored now: encrypted, where there is a main secret."""
+        """Return a stored secret encrypted under the main secret, or unchanged if it is encrypted or there is none."""
         key = self.opened(stored) if self.main_secret and self.is_clear(stored) else None
         return self.packed(key) if isinstance(key, SymmetricKey | AsymmetricKey) else stored
 
     def packed_headers(self, headers: Mapping[str, str]) -> str:
-        """Return an endpoint's headers as they are stored."""
+        """Return the stored form of headers, encrypted if there is a main secret."""
         text = json.dumps(dict(headers))
         if not self.main_secret or text == _NO_HEADERS:
             return text
@@ -119,38 +121,44 @@ class Vault:
         return _SEALED_TEXT + base64.b64encode(sealed).decode("ascii")
 
     def opened_headers(self, stored: str) -> dict[str, str]:
-        """Return the headers that were stored; raises `SealedError`."""
+        """Return stored headers; raises `SealedError` if they cannot be decrypted."""
         if stored.startswith(_SEALED_TEXT):
             if not self.main_secret:
-                raise SealedError("the endpoint's headers are encrypted, and the setting main_secret is not set")
+                raise SealedError("the endpoint's headers are encrypted; set main_secret to decrypt them")
             try:
                 raw = base64.b64decode(stored.removeprefix(_SEALED_TEXT))
                 stored = decrypted(_key_of(self.main_secret), raw, data=_HEADERS).decode()
             except InvalidTag as error:
-                raise SealedError("the endpoint's headers were encrypted under another main_secret") from error
+                raise SealedError(
+                    "the endpoint's headers were encrypted under another main_secret; set that one"
+                ) from error
         found: dict[str, str] = json.loads(stored)
         return found
 
     def proof(self) -> str | None:
-        """Return what shows later that the main secret is this one; None where there is none."""
+        """Return a ciphertext that `check` verifies after a restart; None without a main secret."""
         if not self.main_secret:
             return None
         return base64.b64encode(encrypted(_key_of(self.main_secret), _PROVEN)).decode("ascii")
 
     def check(self, proof: str | None) -> None:
-        """Hold that a proof is of this main secret; raises `SealedError`."""
+        """Raise `SealedError` if a proof was made with another main secret."""
         if proof is None:
             return
         if not self.main_secret:
-            raise SealedError("main_secret is not set, and the endpoints' secrets in this database are encrypted")
+            raise SealedError(
+                "main_secret is not set, but the endpoint secrets in this database are encrypted; set main_secret"
+            )
         try:
             decrypted(_key_of(self.main_secret), base64.b64decode(proof))
         except InvalidTag as error:
-            raise SealedError("main_secret is not the one that this database's secrets are encrypted under") from error
+            raise SealedError(
+                "main_secret is not the one that encrypted the endpoint secrets in this database; set that one"
+            ) from error
 
 
 PLAIN: Final = Vault()
-"""Secrets in the clear."""
+"""Encryption turned off: secrets are stored as they are."""
 
 
 def _key_of(main_secret: str) -> bytes:
@@ -158,13 +166,13 @@ def _key_of(main_secret: str) -> bytes:
 
 
 def encrypted(key: bytes, text: bytes, *, nonce: bytes | None = None, data: bytes | None = None) -> bytes:
-    """Encrypt with XChaCha20-Poly1305; the nonce, random unless given, stands before the result."""
+    """Encrypt with XChaCha20-Poly1305; the result starts with the nonce, which is random by default."""
     nonce = os.urandom(_NONCE) if nonce is None else nonce
     return nonce + _cipher(key, nonce).encrypt(_rest(nonce), text, data)
 
 
 def decrypted(key: bytes, sealed: bytes, *, data: bytes | None = None) -> bytes:
-    """Decrypt what `encrypted` made; raises `InvalidTag` where the key is another or a bit has changed."""
+    """Decrypt a result of `encrypted`; raises `InvalidTag` if the key is wrong or the text was modified."""
     nonce = sealed[:_NONCE]
     if len(nonce) < _NONCE:
         raise InvalidTag
@@ -180,7 +188,7 @@ def _rest(nonce: bytes) -> bytes:
 
 
 def hchacha20(key: bytes, nonce: bytes) -> bytes:
-    """Return the key that HChaCha20 derives; `nonce` has 16 bytes, where ChaCha20 has its counter and its nonce."""
+    """Return the key that HChaCha20 derives; the 16 bytes of `nonce` replace the counter and nonce of ChaCha20."""
     block = Cipher(ChaCha20(key, nonce), mode=None).encryptor().update(bytes(_BLOCK))
     words = struct.unpack("<16I", block)
     given = struct.unpack("<4I", nonce)
