@@ -11,8 +11,8 @@ import pytest
 
 from tidings import terms
 from tidings.config import ConfigError, Settings, load
+from tidings.model.encryption import Encryption
 from tidings.model.signature import SignatureType
-from tidings.model.vault import Vault
 
 FIELDS = {each.name: each for each in dataclasses.fields(Settings)}
 TYPES = get_type_hints(Settings)
@@ -114,7 +114,7 @@ def works(settings: Settings) -> bool:
     settings.masked()
     terms.delivery(settings)
     terms.tasks(settings)
-    Vault(settings.main_secret, SignatureType(settings.default_signature_type))
+    Encryption(settings.main_secret, SignatureType(settings.default_signature_type))
     return all(math.isfinite(getattr(settings, name)) for name in NUMBERS if TYPES[name] in (int, float))
 
 

@@ -43,9 +43,9 @@ from tidings.core.signer import WrongKey
 from tidings.core.signing import encrypt_stored_secrets, require_main_secret
 from tidings.core.task_watcher import TaskWatcher
 from tidings.delivery.role import DeliveryRole
+from tidings.model.encryption import DecryptionError, Encryption
 from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
-from tidings.model.vault import SealedError, Vault
 from tidings.observe import count, counters, failure, log, start_logging
 from tidings.stopping import ShutdownBudget, Stop, within
 from tidings.storage import heartbeat, intake, partitions
@@ -97,8 +97,8 @@ class Server:
         self._shared = SharedClock(SystemClock())
         self._clock: Clock = self._shared
         self._notifier = Notifier()
-        self._vault = Vault(settings.main_secret, SignatureType(settings.default_signature_type))
-        self._routing = RoutingCache(db, self._vault)
+        self._encryption = Encryption(settings.main_secret, SignatureType(settings.default_signature_type))
+        self._routing = RoutingCache(db, self._encryption)
         self._node = new_node()
         self._heartbeat = Heartbeat(db, self._clock, self._node)
         self._delivery = (
@@ -149,7 +149,7 @@ class Server:
             self._clock,
             self._notifier,
             Idempotency(self._db, self._clock),
-            self._vault,
+            self._encryption,
             settings.endpoints_per_application,
             lambda: None if self._delivery is None else self._delivery.oldest_attempt(),
             heartbeat=self._heartbeat,
@@ -184,8 +184,8 @@ class Server:
         )
 
     async def prepare(self) -> None:
-        """Raises `SealedError` where the main secret is not the one of this database."""
-        await require_main_secret(self._db, self._vault)
+        """Raise `DecryptionError` if the main secret is not the one of this database."""
+        await require_main_secret(self._db, self._encryption)
 
     async def run(self, stop: asyncio.Event, listener: socket.socket | None) -> None:
         """Work until told to stop."""
@@ -269,9 +269,9 @@ class Server:
     async def _seal(self) -> None:
         """Encrypt the secrets and headers that were stored before there was a main secret."""
         try:
-            sealed = await encrypt_stored_secrets(self._db, self._vault)
-            if sealed:
-                log.info("encrypted the secrets or headers of %d endpoints", sealed)
+            count = await encrypt_stored_secrets(self._db, self._encryption)
+            if count:
+                log.info("encrypted the secrets or headers of %d endpoints", count)
         except Exception as error:  # noqa: BLE001 - the next start goes on; what is clear is read until then
             failure("encrypting older secrets", error)
 
@@ -379,7 +379,7 @@ async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool
             server = Server(settings, roles, db, secret)
             await server.prepare()
             await server.run(stop.asked, listener)
-        except (SealedError, WrongKey) as error:
+        except (DecryptionError, WrongKey) as error:
             raise ConfigError(str(error)) from error
         finally:
             await db.close()

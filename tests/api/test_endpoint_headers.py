@@ -7,7 +7,7 @@ from api.kit import ORG, Api, Json, faults
 from tidings.core.routing import RoutingCache
 from tidings.core.signing import encrypt_stored_secrets
 from tidings.delivery.target import compile_target
-from tidings.model.vault import Vault
+from tidings.model.encryption import Encryption
 from tidings.storage import endpoints
 
 
@@ -68,9 +68,9 @@ async def test_the_next_send_carries_them(api: Api) -> None:
     assert (("X-Mine", "1"),) == routing.receivers[0].headers
 
 
-async def _sent(api: Api, path: str, vault: Vault | None = None) -> list[str]:
+async def _sent(api: Api, path: str, encryption: Encryption | None = None) -> list[str]:
     """Return the lines that a request to the endpoint has beside ours."""
-    routing = await RoutingCache(api.db, vault or Vault()).load(ORG, path.split("/")[2])
+    routing = await RoutingCache(api.db, encryption or Encryption()).load(ORG, path.split("/")[2])
     assert routing is not None
     receiver = routing.receivers[0]
     plain = compile_target(receiver.url, version="1").request("msg_1", 1, b"v1,A", b"{}").split(b"\r\n")
@@ -158,28 +158,28 @@ async def test_an_application_has_a_number_of_endpoints(api: Api) -> None:
     await api.endpoint(await api.app())
 
 
-def _locked(api: Api, vault: Vault) -> None:
-    object.__setattr__(api.context.services, "vault", vault)
+def _use_encryption(api: Api, encryption: Encryption) -> None:
+    object.__setattr__(api.context.services, "encryption", encryption)
 
 
 async def test_headers_are_encrypted_where_secrets_are(api: Api) -> None:
-    vault = Vault("main")
-    _locked(api, vault)
+    encryption = Encryption("main")
+    _use_encryption(api, encryption)
     path = await _made(api, headers={"Authorization": "s3cret", "x-mine": "é".encode().hex()})
     await api.endpoint(path.split("/")[2])
 
-    sealed, empty = await _stored(api)
+    stored, empty = await _stored(api)
     assert "{}" == empty
-    assert not [word for word in ("s3cret", "Authorization", "{") if word in sealed]
+    assert not [word for word in ("s3cret", "Authorization", "{") if word in stored]
     assert {"x-mine": "c3a9"} == (await _read(api, path))["headers"]
-    assert ["Authorization: s3cret", "x-mine: c3a9"] == await _sent(api, path, vault)
+    assert ["Authorization: s3cret", "x-mine: c3a9"] == await _sent(api, path, encryption)
     await _write(api, "PATCH", path, {"headers": {"x-mine": "2"}})
-    assert ["Authorization: s3cret", "x-mine: 2"] == await _sent(api, path, vault)
+    assert ["Authorization: s3cret", "x-mine: 2"] == await _sent(api, path, encryption)
     await _write(api, "PUT", path, {"headers": {"x-put": "3"}})
     assert "x-put" not in (await _stored(api))[0]
 
-    for other in (Vault(), Vault("another")):
-        _locked(api, other)
+    for other in (Encryption(), Encryption("another")):
+        _use_encryption(api, other)
         for response in (await api.get(path), await api.call("PATCH", path, json={"headers": {"x-a": "b"}})):
             assert (503, "unavailable") == (response.status_code, response.json()["code"])
             assert "main_secret" in response.json()["detail"]
@@ -190,17 +190,17 @@ async def test_headers_are_encrypted_where_secrets_are(api: Api) -> None:
 
 
 async def test_what_is_older_than_the_main_secret_is_encrypted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidings.core.signing._SEALED_AT_ONCE", 2)
+    monkeypatch.setattr("tidings.core.signing._ENCRYPT_BATCH", 2)
     app = await api.app()
     paths = [f"/app/{app}/endpoint/{await api.endpoint(app, headers={'x-mine': str(n)})}" for n in range(5)]
     keys = [(await api.read(f"{path}/secret"))["key"] for path in paths]
     await api.post(f"{paths[0]}/secret/rotate", json={})
     keys[0] = (await api.read(f"{paths[0]}/secret"))["key"]
     await api.call("DELETE", paths[4])
-    vault = Vault("main")
-    assert 0 == await encrypt_stored_secrets(api.db, Vault())
+    encryption = Encryption("main")
+    assert 0 == await encrypt_stored_secrets(api.db, Encryption())
 
-    assert [5, 0] == [await encrypt_stored_secrets(api.db, vault) for _ in range(2)]
+    assert [5, 0] == [await encrypt_stored_secrets(api.db, encryption) for _ in range(2)]
 
     async with api.db.read() as read:
         found = await endpoints.at_rest(read, after="", limit=10)
@@ -209,11 +209,11 @@ async def test_what_is_older_than_the_main_secret_is_encrypted(api: Api, monkeyp
         assert each.headers is None
         assert all(stored[0] & 0x80 for stored in (each.secret, *(old.stored for old in each.old_secrets)))
     assert 1 == len(found[0].old_secrets)
-    _locked(api, vault)
+    _use_encryption(api, encryption)
     for number, path in enumerate(paths[:4]):
         assert {"x-mine": str(number)} == (await _read(api, f"{path}/headers"))["headers"]
         assert keys[number] == (await api.read(f"{path}/secret"))["key"]
-    routing = await RoutingCache(api.db, vault).load(ORG, app)
+    routing = await RoutingCache(api.db, encryption).load(ORG, app)
     assert routing is not None
     assert [(("x-mine", str(n)),) for n in range(4)] == [each.headers for each in routing.receivers]
     assert 2 == len(routing.receivers[0].ring.sign("msg_1", api.clock.now() // 1_000, b"{}").split(b" "))
@@ -228,8 +228,8 @@ async def test_a_change_in_the_meantime_is_not_undone(api: Api) -> None:
 
     assert seen.headers is not None
     async with api.db.write() as tx:
-        headers = await endpoints.seal_headers(tx, seen.id, clear=seen.headers, sealed="x")
-        secrets = await endpoints.seal_secrets(tx, seen, b"x", ())
+        headers = await endpoints.replace_headers(tx, seen.id, plaintext=seen.headers, encrypted="x")
+        secrets = await endpoints.replace_secrets(tx, seen, b"x", ())
 
     assert (0, 0) == (headers, secrets)
 

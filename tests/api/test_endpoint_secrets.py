@@ -9,8 +9,8 @@ import pytest
 from api.kit import ORG, Api, Json, faults
 from tidings.clock import HOUR, SECOND
 from tidings.core.routing import RoutingCache
+from tidings.model.encryption import Encryption
 from tidings.model.signature import SignatureType, parse_secret, signed_content, verify
-from tidings.model.vault import Vault
 
 PAIR = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
 PUBLIC = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
@@ -40,13 +40,13 @@ async def _key(api: Api, path: str) -> str:
 
 async def _signature(api: Api, path: str) -> bytes:
     """Sign as delivery does, with what it would have at hand."""
-    routing = await RoutingCache(api.db, api.context.services.vault).load(ORG, path.split("/")[2])
+    routing = await RoutingCache(api.db, api.context.services.encryption).load(ORG, path.split("/")[2])
     assert routing is not None
     return routing.receivers[0].ring.sign(MSG_ID, api.clock.now() // SECOND, BODY)
 
 
-def _locked(api: Api, vault: Vault) -> None:
-    object.__setattr__(api.context, "services", replace(api.context.services, vault=vault))
+def _use_encryption(api: Api, encryption: Encryption) -> None:
+    object.__setattr__(api.context, "services", replace(api.context.services, encryption=encryption))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ async def test_what_is_no_secret_is_refused(lite: Api, wrong: str) -> None:
 
 async def test_pairs_may_be_the_usual_kind(api: Api) -> None:
     path = await _made(api)
-    _locked(api, Vault(default=SignatureType.ED25519))
+    _use_encryption(api, Encryption(default=SignatureType.ED25519))
 
     assert (await _key(api, path)).startswith("whsec_")
     await _rotated(api, path)
@@ -218,7 +218,7 @@ async def test_a_rotation_is_done_once_for_each_key(api: Api) -> None:
 
 async def test_secrets_are_encrypted_where_that_is_requested(api: Api) -> None:
     before = await _made(api, secret=_secret("a"))
-    _locked(api, Vault("main"))
+    _use_encryption(api, Encryption("main"))
     after = await _made(api, secret=_secret("b"))
 
     assert (_secret("a"), _secret("b")) == (await _key(api, before), await _key(api, after))
@@ -236,7 +236,7 @@ async def test_secrets_are_encrypted_where_that_is_requested(api: Api) -> None:
         [kept] = [bytes(row["body"]) for row in await read.rows("SELECT body FROM idempotency_record")]
     assert 65 == len(kept)
 
-    _locked(api, Vault())
+    _use_encryption(api, Encryption())
     refused = await api.get(f"{after}/secret")
     assert (503, "unavailable") == (refused.status_code, refused.json()["code"])
     assert "main_secret" in refused.json()["detail"]

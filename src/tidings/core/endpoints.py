@@ -16,10 +16,10 @@ from tidings.core.tailing import committed_window
 from tidings.errors import Fault, bad_request, conflict, invalid, unavailable
 from tidings.ids import ENDPOINT, EndpointId, OrgId, new
 from tidings.model.app import App
+from tidings.model.encryption import DecryptionError
 from tidings.model.endpoint import Endpoint, EndpointDraft, deduplicated
 from tidings.model.health import NO_FAILURES
 from tidings.model.page import Cursor, Page
-from tidings.model.vault import SealedError
 from tidings.storage import apps, endpoints, event_types
 from tidings.storage.database import Read, Write, retried
 
@@ -116,7 +116,7 @@ async def set_headers(
             await apps.touch(tx, app.id, now)
             endpoint = await endpoints.get(tx, app.id, ref)
             before = _opened(services, await endpoints.headers(tx, app.id, ref))
-            await endpoints.set_headers(tx, endpoint.id, services.vault.packed_headers(edit(before)), now)
+            await endpoints.set_headers(tx, endpoint.id, services.encryption.encode_headers(edit(before)), now)
             refresh_after_commit(tx, services, endpoint)
 
     await retried(work)
@@ -131,8 +131,8 @@ async def headers(services: Services, app: App, ref: str) -> dict[str, str]:
 
 def _opened(services: Services, stored: str) -> dict[str, str]:
     try:
-        return services.vault.opened_headers(stored)
-    except SealedError as error:
+        return services.encryption.decode_headers(stored)
+    except DecryptionError as error:
         raise unavailable(f"The headers cannot be read: {error}.") from error
 
 
@@ -143,8 +143,8 @@ async def _add(tx: Write, services: Services, app: App, draft: EndpointDraft, no
         raise bad_request(
             "limit_reached", f"An application has at most {services.endpoints_max} endpoints. Delete one first."
         )
-    signing = services.vault.packed(draft.secret or services.vault.fresh())
-    named = services.vault.packed_headers(draft.headers)
+    signing = services.encryption.encode_key(draft.secret or services.encryption.generate_key())
+    named = services.encryption.encode_headers(draft.headers)
     if not await endpoints.add(tx, endpoint, signing, named):
         raise conflict()
     if endpoint.disabled:

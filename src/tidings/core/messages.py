@@ -39,7 +39,7 @@ async def page(
 async def has_receivers(services: Services, app: App, event_type: str, channels: tuple[str, ...] | None) -> bool:
     """Tell whether any endpoint would be sent such a message."""
     async with services.db.read() as read:
-        found = await routing.find_by_id(read, app.id, services.vault)
+        found = await routing.find_by_id(read, app.id, services.encryption)
     return found is not None and bool(found.match(event_type, channels))
 
 

@@ -8,8 +8,8 @@ the transaction. An application that was not found is not remembered.
 from typing import Final
 
 from tidings.ids import OrgId
+from tidings.model.encryption import NO_ENCRYPTION, Encryption
 from tidings.model.routing import Receiver, Routing
-from tidings.model.vault import PLAIN, Vault
 from tidings.storage import routing as store
 from tidings.storage.database import Database, Read
 
@@ -19,11 +19,11 @@ _MOST: Final = 20_000
 class RoutingCache:
     """Compiled applications, by the name that a caller used and by their id."""
 
-    __slots__ = ("_by_id", "_by_ref", "_db", "_refs", "_vault")
+    __slots__ = ("_by_id", "_by_ref", "_db", "_encryption", "_refs")
 
-    def __init__(self, db: Database, vault: Vault = PLAIN) -> None:
+    def __init__(self, db: Database, encryption: Encryption = NO_ENCRYPTION) -> None:
         self._db = db
-        self._vault = vault
+        self._encryption = encryption
         self._by_ref: dict[tuple[str, str], Routing] = {}
         self._by_id: dict[str, Routing] = {}
         self._refs: dict[str, set[tuple[str, str]]] = {}
@@ -37,7 +37,7 @@ class RoutingCache:
         if read is None:
             async with self._db.read() as own:
                 return await self.load(org_id, ref, own)
-        found = await store.find(read, org_id, ref, self._vault)
+        found = await store.find(read, org_id, ref, self._encryption)
         if found is not None:
             self._keep((org_id, ref), found)
         return found
@@ -46,7 +46,7 @@ class RoutingCache:
         """Return an application by its id, compiling it if it is not at hand."""
         found = self._by_id.get(app_id)
         if found is None:
-            found = await store.find_by_id(read, app_id, self._vault)
+            found = await store.find_by_id(read, app_id, self._encryption)
             if found is not None:
                 self._keep((found.org_id, app_id), found)
         return found

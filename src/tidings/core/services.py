@@ -14,8 +14,8 @@ from tidings.core.idempotency import Idempotency
 from tidings.core.notifier import Notifier
 from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
+from tidings.model.encryption import NO_ENCRYPTION, Encryption
 from tidings.model.message import AcceptedMessage, MessageDraft
-from tidings.model.vault import PLAIN, Vault
 from tidings.storage.database import Busy, Database, Duplicate, Unavailable, Write
 
 AcceptResult = AcceptedMessage | AppError
@@ -62,7 +62,7 @@ class Services:
     clock: Clock
     notifier: Notifier
     idempotency: Idempotency
-    vault: Vault = PLAIN
+    encryption: Encryption = NO_ENCRYPTION
     endpoints_max: int = 5_000
     """How many endpoints an application may have."""
     oldest_attempt: Callable[[], int | None] = lambda: None

@@ -12,64 +12,68 @@ from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.errors import unavailable
 from tidings.model.app import App
+from tidings.model.encryption import DecryptionError, Encryption
 from tidings.model.rotation import rotated
 from tidings.model.signature import AnyKey
-from tidings.model.vault import SealedError, Vault
 from tidings.storage import apps, endpoints, settings
 from tidings.storage.database import Database, Write, retried
 from tidings.storage.endpoints import StoredKeys
 
 _PROOF: Final = "main_secret_proof"
-_SEALED_AT_ONCE: Final = 100
+_ENCRYPT_BATCH: Final = 100
 
 
-async def require_main_secret(db: Database, vault: Vault) -> None:
-    """Hold that the main secret is the one of this database; the first becomes that. Raises `SealedError`."""
+async def require_main_secret(db: Database, encryption: Encryption) -> None:
+    """Hold that the main secret is the one of this database; the first becomes that. Raises `DecryptionError`."""
 
     async def work() -> None:
         async with db.write() as tx:
-            proof = vault.proof()
-            vault.check(await settings.find(tx, _PROOF) if proof is None else await settings.settled(tx, _PROOF, proof))
+            proof = encryption.create_proof()
+            encryption.verify_proof(
+                await settings.find(tx, _PROOF) if proof is None else await settings.settled(tx, _PROOF, proof)
+            )
 
     await retried(work)
 
 
-async def encrypt_stored_secrets(db: Database, vault: Vault) -> int:
+async def encrypt_stored_secrets(db: Database, encryption: Encryption) -> int:
     """Encrypt what was stored in the clear before there was a main secret; return of how many endpoints.
 
     Many nodes may do this at once, and callers may change an endpoint meanwhile: only what was read is replaced. What
     is compiled from an endpoint stays as it is, so nobody needs to read it again.
     """
-    sealed, after = 0, ""
-    while vault.main_secret:
+    count, after = 0, ""
+    while encryption.main_secret:
         async with db.read() as read:
-            found = await endpoints.at_rest(read, after=after, limit=_SEALED_AT_ONCE)
+            found = await endpoints.at_rest(read, after=after, limit=_ENCRYPT_BATCH)
         if not found:
             break
-        sealed += await retried(partial(_seal, db, vault, [each for each in found if _is_clear(vault, each)]))
+        count += await retried(
+            partial(_encrypt, db, encryption, [each for each in found if _has_plaintext(encryption, each)])
+        )
         after = found[-1].id
-    return sealed
+    return count
 
 
-def _is_clear(vault: Vault, each: StoredKeys) -> bool:
+def _has_plaintext(encryption: Encryption, each: StoredKeys) -> bool:
     stored = (each.secret, *(old.stored for old in each.old_secrets))
-    return each.headers is not None or any(map(vault.is_clear, stored))
+    return each.headers is not None or any(map(encryption.is_plaintext, stored))
 
 
-async def _seal(db: Database, vault: Vault, found: Sequence[StoredKeys]) -> int:
-    sealed = 0
+async def _encrypt(db: Database, encryption: Encryption, found: Sequence[StoredKeys]) -> int:
+    count = 0
     if not found:
-        return sealed
+        return count
     async with db.write(background=True) as tx:
         for each in found:
-            secret = vault.sealed(each.secret)
-            old = [replace(kept, stored=vault.sealed(kept.stored)) for kept in each.old_secrets]
-            changed = await endpoints.seal_secrets(tx, each, secret, old)
+            secret = encryption.encrypt_stored(each.secret)
+            old = [replace(kept, stored=encryption.encrypt_stored(kept.stored)) for kept in each.old_secrets]
+            changed = await endpoints.replace_secrets(tx, each, secret, old)
             if each.headers is not None:
-                packed = vault.packed_headers(vault.opened_headers(each.headers))
-                changed += await endpoints.seal_headers(tx, each.id, clear=each.headers, sealed=packed)
-            sealed += bool(changed)
-    return sealed
+                encoded = encryption.encode_headers(encryption.decode_headers(each.headers))
+                changed += await endpoints.replace_headers(tx, each.id, plaintext=each.headers, encrypted=encoded)
+            count += bool(changed)
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +112,20 @@ async def rotate(
         endpoint = await endpoints.get(tx, app.id, ref)
         current = await endpoints.secret(tx, app.id, ref)
         kept = rotated(await endpoints.old(tx, endpoint.id), current, now, rotation.grace_seconds)
-        fresh = rotation.key or services.vault.fresh()
-        await endpoints.set_secrets(tx, endpoint.id, services.vault.packed(fresh), kept, now)
+        fresh = rotation.key or services.encryption.generate_key()
+        await endpoints.set_secrets(tx, endpoint.id, services.encryption.encode_key(fresh), kept, now)
         await notify(tx, services, app, endpoint, operational.ENDPOINT_UPDATED)
         refresh_after_commit(tx, services, endpoint)
         return fresh
 
-    kept = await services.idempotency.once(idempotency_key, work, lambda key: Response(200, services.vault.packed(key)))
+    kept = await services.idempotency.once(
+        idempotency_key, work, lambda key: Response(200, services.encryption.encode_key(key))
+    )
     return render(_public_text(services, kept.body))
 
 
 def _public_text(services: Services, stored: bytes) -> str:
     try:
-        return services.vault.opened(stored).public_text
-    except SealedError as error:
+        return services.encryption.decode_key(stored).public_text
+    except DecryptionError as error:
         raise unavailable(f"The secret cannot be read: {error}.") from error

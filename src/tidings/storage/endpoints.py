@@ -52,15 +52,15 @@ _DROP: Final = """
 UPDATE endpoint SET deleted_at = :now, updated_at = :now, uid = NULL WHERE id = :id AND deleted_at IS NULL
 """
 _NTH: Final = "SELECT 1 FROM endpoint WHERE app_id = :app AND deleted_at IS NULL ORDER BY id LIMIT 1 OFFSET {offset:d}"
-# Headers in the clear are JSON. Of what is sealed, or empty, nothing is read.
-_CLEAR: Final = """
+# Unencrypted headers are JSON. The query returns NULL for encrypted and for empty ones.
+_STORED_KEYS: Final = """
 SELECT id, secret, old_secrets, CASE WHEN headers LIKE '{%' AND headers <> '{}' THEN headers END AS headers
 FROM endpoint WHERE id > :after ORDER BY id LIMIT CAST(:limit AS BIGINT)
 """
-_SEAL_HEADERS: Final = "UPDATE endpoint SET headers = :sealed WHERE id = :id AND headers = :clear"
-_SEAL_SECRETS: Final = """
-UPDATE endpoint SET secret = :sealed, old_secrets = :sealed_old
-WHERE id = :id AND secret = :clear AND old_secrets = :clear_old
+_REPLACE_HEADERS: Final = "UPDATE endpoint SET headers = :encrypted WHERE id = :id AND headers = :plaintext"
+_REPLACE_SECRETS: Final = """
+UPDATE endpoint SET secret = :encrypted, old_secrets = :encrypted_old
+WHERE id = :id AND secret = :plaintext AND old_secrets = :plaintext_old
 """
 _IDS: Final = "SELECT id FROM endpoint WHERE app_id = :app AND deleted_at IS NULL"
 
@@ -170,31 +170,31 @@ class StoredKeys:
     secret: bytes
     old_secrets: tuple[OldSecret, ...]
     headers: str | None
-    """In the clear; None where they are encrypted, or there are none."""
+    """The unencrypted headers; None if they are encrypted or empty."""
 
 
 async def at_rest(read: Read, *, after: str, limit: int) -> list[StoredKeys]:
     """Return the next endpoints by id, deleted ones among them."""
-    rows = await read.rows(_CLEAR, after=after, limit=limit)
+    rows = await read.rows(_STORED_KEYS, after=after, limit=limit)
     return [
         StoredKeys(row["id"], bytes(row["secret"]), old_secrets(row["old_secrets"]), row["headers"]) for row in rows
     ]
 
 
-async def seal_headers(tx: Write, endpoint_id: str, *, clear: str, sealed: str) -> int:
-    """Put encrypted headers in the place of clear ones, unless they have changed since; return how many were."""
-    return await tx.run(_SEAL_HEADERS, id=endpoint_id, clear=clear, sealed=sealed)
+async def replace_headers(tx: Write, endpoint_id: str, *, plaintext: str, encrypted: str) -> int:
+    """Replace unencrypted headers by encrypted ones unless they have changed; return the number of changed rows."""
+    return await tx.run(_REPLACE_HEADERS, id=endpoint_id, plaintext=plaintext, encrypted=encrypted)
 
 
-async def seal_secrets(tx: Write, was: StoredKeys, sealed: bytes, old: Sequence[OldSecret]) -> int:
-    """Put encrypted secrets in the place of clear ones, unless they have changed since; return how many were."""
+async def replace_secrets(tx: Write, was: StoredKeys, encrypted: bytes, old: Sequence[OldSecret]) -> int:
+    """Replace unencrypted secrets by encrypted ones unless they have changed; return the number of changed rows."""
     return await tx.run(
-        _SEAL_SECRETS,
+        _REPLACE_SECRETS,
         id=was.id,
-        clear=was.secret,
-        clear_old=_old_text(was.old_secrets),
-        sealed=sealed,
-        sealed_old=_old_text(old),
+        plaintext=was.secret,
+        plaintext_old=_old_text(was.old_secrets),
+        encrypted=encrypted,
+        encrypted_old=_old_text(old),
     )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
+from tidings.model.encryption import DecryptionError, Encryption, UndecryptableKey
 from tidings.model.endpoint import sendable_headers
 from tidings.model.routing import Receiver, Routing
 from tidings.model.signature import KeyRing, OldKey
 from tidings.model.throttle import RateLimit
-from tidings.model.vault import Sealed, SealedError, Vault
 from tidings.storage import endpoints
 from tidings.storage.database import Read, Row, Sql
 
@@ -39,16 +39,16 @@ _VERSIONS: Final = Sql(
 _CHANGED: Final = "SELECT id FROM application WHERE routed_at >= :since"
 
 
-async def find(read: Read, org_id: OrgId, ref: str, vault: Vault) -> Routing | None:
+async def find(read: Read, org_id: OrgId, ref: str, encryption: Encryption) -> Routing | None:
     """Compile an application, by id or uid within its organisation."""
     row = await read.row(_APP_BY_REF, org=org_id, ref=ref)
-    return None if row is None else await _compiled(read, row, org_id, vault)
+    return None if row is None else await _compiled(read, row, org_id, encryption)
 
 
-async def find_by_id(read: Read, app_id: str, vault: Vault) -> Routing | None:
+async def find_by_id(read: Read, app_id: str, encryption: Encryption) -> Routing | None:
     """Compile an application by its id alone, as the rows of its own deliveries name it."""
     row = await read.row(_APP_BY_ID, app=app_id)
-    return None if row is None else await _compiled(read, row, row["org_id"], vault)
+    return None if row is None else await _compiled(read, row, row["org_id"], encryption)
 
 
 async def versions(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
@@ -61,10 +61,10 @@ async def changed_since(read: Read, timestamp: int) -> list[str]:
     return [row["id"] for row in await read.rows(_CHANGED, since=timestamp)]
 
 
-async def _compiled(read: Read, app: Row, org_id: OrgId, vault: Vault) -> Routing:
+async def _compiled(read: Read, app: Row, org_id: OrgId, encryption: Encryption) -> Routing:
     app_id, shared = AppId(app["id"]), _limits(app)
     rows = await read.rows(_ENDPOINTS, app=app_id)
-    receivers = tuple(_receiver(row, app_id, org_id, vault, shared) for row in rows)
+    receivers = tuple(_receiver(row, app_id, org_id, encryption, shared) for row in rows)
     return Routing(app_id, org_id, app["routing_version"], receivers)
 
 
@@ -72,19 +72,21 @@ def _limits(row: Row) -> tuple[RateLimit, ...]:
     return () if row["throttle_rate"] is None else (RateLimit(row["id"], row["throttle_rate"]),)
 
 
-def _ring(row: Row, vault: Vault) -> KeyRing:
+def _ring(row: Row, encryption: Encryption) -> KeyRing:
     old = endpoints.old_secrets(row["old_secrets"])
-    keys = tuple(OldKey(each.expires_at, vault.opened(each.stored)) for each in old)
-    return KeyRing(vault.opened(bytes(row["secret"])), keys)
+    keys = tuple(OldKey(each.expires_at, encryption.decode_key(each.stored)) for each in old)
+    return KeyRing(encryption.decode_key(bytes(row["secret"])), keys)
 
 
-def _receiver(row: Row, app_id: AppId, org_id: OrgId, vault: Vault, shared: tuple[RateLimit, ...]) -> Receiver:
-    ring = _ring(row, vault)
+def _receiver(
+    row: Row, app_id: AppId, org_id: OrgId, encryption: Encryption, shared: tuple[RateLimit, ...]
+) -> Receiver:
+    ring = _ring(row, encryption)
     try:
-        headers = sendable_headers(vault.opened_headers(row["headers"]))
-    except SealedError as error:
+        headers = sendable_headers(encryption.decode_headers(row["headers"]))
+    except DecryptionError as error:
         # Without its headers nothing may be sent, and a key that does not sign says so with each attempt.
-        headers, ring = (), KeyRing(Sealed(str(error)))
+        headers, ring = (), KeyRing(UndecryptableKey(str(error)))
     return Receiver(
         id=EndpointId(row["id"]),
         app_id=app_id,

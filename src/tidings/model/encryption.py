@@ -14,8 +14,8 @@ published vectors.
 Headers are stored as JSON, or as a prefix and the base64 of the encrypted JSON. JSON starts with a brace, so the two
 forms are distinct.
 
-A secret that cannot be decrypted (the main secret is missing or wrong) becomes a `Sealed` key. It refuses to sign, with
-an error that names the setting; every other operation on its endpoint works.
+A secret that cannot be decrypted (the main secret is missing or wrong) becomes an `UndecryptableKey`. It refuses to
+sign, with an error that names the setting; every other operation on its endpoint works.
 """
 
 import base64
@@ -42,29 +42,29 @@ _NONCE: Final = 24
 _BLOCK: Final = 64
 _HEADERS: Final = b"headers"
 """Associated data that binds a ciphertext to its column: an encrypted secret cannot be decrypted as headers."""
-_SEALED_TEXT: Final = "xchacha20poly1305:"
+_ENCRYPTED_PREFIX: Final = "xchacha20poly1305:"
 _NO_HEADERS: Final = "{}"
-_PROVEN: Final = b"main_secret"
+_PROOF_TEXT: Final = b"main_secret"
 _CONSTANTS: Final = struct.unpack("<4I", b"expand 32-byte k")
 
 
-class SealedError(ValueError):
+class DecryptionError(ValueError):
     """A secret that cannot be decrypted with the current main secret."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class UndecryptableKey:
     """A key that cannot be decrypted, with the reason; it refuses to sign."""
 
     reason: str
 
     @property
     def public_text(self) -> str:
-        raise SealedError(self.reason)
+        raise DecryptionError(self.reason)
 
     def sign(self, content: bytes) -> bytes:
         del content
-        raise SealedError(self.reason)
+        raise DecryptionError(self.reason)
 
     def matches(self, content: bytes, entry: bytes) -> bool:
         del content, entry
@@ -72,92 +72,92 @@ class Sealed:
 
 
 @dataclass(frozen=True, slots=True)
-class Vault:
+class Encryption:
     """Encrypts and decrypts stored secrets and headers, and generates secrets of the default type."""
 
     main_secret: str | None = field(default=None, repr=False)
     default: SignatureType = SignatureType.HMAC256
 
-    def fresh(self) -> AnyKey:
+    def generate_key(self) -> AnyKey:
         """Generate a secret of the default type."""
         return generate_of(self.default)
 
-    def packed(self, key: AnyKey) -> bytes:
+    def encode_key(self, key: AnyKey) -> bytes:
         """Return the stored form of a key, encrypted if there is a main secret."""
         marker = _SYMMETRIC if isinstance(key, SymmetricKey) else _ASYMMETRIC
         if not self.main_secret:
             return bytes((marker,)) + key.raw
-        return bytes((marker | _ENCRYPTED,)) + encrypted(_key_of(self.main_secret), key.raw)
+        return bytes((marker | _ENCRYPTED,)) + encrypt(_key_of(self.main_secret), key.raw)
 
-    def opened(self, stored: bytes) -> Key:
-        """Return a stored key; a `Sealed` key if it cannot be decrypted."""
+    def decode_key(self, stored: bytes) -> Key:
+        """Return a stored key; an `UndecryptableKey` if it cannot be decrypted."""
         if len(stored) == _LEGACY_BYTES:
             return SymmetricKey(stored)
         marker, raw = stored[0], stored[1:]
         if marker & _ENCRYPTED:
             if not self.main_secret:
-                return Sealed("the endpoint's secret is encrypted; set main_secret to decrypt it")
+                return UndecryptableKey("the endpoint's secret is encrypted; set main_secret to decrypt it")
             try:
-                raw = decrypted(_key_of(self.main_secret), raw)
+                raw = decrypt(_key_of(self.main_secret), raw)
             except InvalidTag:
-                return Sealed("the endpoint's secret was encrypted under another main_secret; set that one")
+                return UndecryptableKey("the endpoint's secret was encrypted under another main_secret; set that one")
         return SymmetricKey(raw) if marker & ~_ENCRYPTED == _SYMMETRIC else AsymmetricKey(raw)
 
-    def is_clear(self, stored: bytes) -> bool:
+    def is_plaintext(self, stored: bytes) -> bool:
         """Return whether a stored secret is not encrypted."""
         return len(stored) == _LEGACY_BYTES or not stored[0] & _ENCRYPTED
 
-    def sealed(self, stored: bytes) -> bytes:
+    def encrypt_stored(self, stored: bytes) -> bytes:
         """Return a stored secret encrypted under the main secret, or unchanged if it is encrypted or there is none."""
-        key = self.opened(stored) if self.main_secret and self.is_clear(stored) else None
-        return self.packed(key) if isinstance(key, SymmetricKey | AsymmetricKey) else stored
+        key = self.decode_key(stored) if self.main_secret and self.is_plaintext(stored) else None
+        return self.encode_key(key) if isinstance(key, SymmetricKey | AsymmetricKey) else stored
 
-    def packed_headers(self, headers: Mapping[str, str]) -> str:
+    def encode_headers(self, headers: Mapping[str, str]) -> str:
         """Return the stored form of headers, encrypted if there is a main secret."""
         text = json.dumps(dict(headers))
         if not self.main_secret or text == _NO_HEADERS:
             return text
-        sealed = encrypted(_key_of(self.main_secret), text.encode(), data=_HEADERS)
-        return _SEALED_TEXT + base64.b64encode(sealed).decode("ascii")
+        ciphertext = encrypt(_key_of(self.main_secret), text.encode(), data=_HEADERS)
+        return _ENCRYPTED_PREFIX + base64.b64encode(ciphertext).decode("ascii")
 
-    def opened_headers(self, stored: str) -> dict[str, str]:
-        """Return stored headers; raises `SealedError` if they cannot be decrypted."""
-        if stored.startswith(_SEALED_TEXT):
+    def decode_headers(self, stored: str) -> dict[str, str]:
+        """Return stored headers; raises `DecryptionError` if they cannot be decrypted."""
+        if stored.startswith(_ENCRYPTED_PREFIX):
             if not self.main_secret:
-                raise SealedError("the endpoint's headers are encrypted; set main_secret to decrypt them")
+                raise DecryptionError("the endpoint's headers are encrypted; set main_secret to decrypt them")
             try:
-                raw = base64.b64decode(stored.removeprefix(_SEALED_TEXT))
-                stored = decrypted(_key_of(self.main_secret), raw, data=_HEADERS).decode()
+                raw = base64.b64decode(stored.removeprefix(_ENCRYPTED_PREFIX))
+                stored = decrypt(_key_of(self.main_secret), raw, data=_HEADERS).decode()
             except InvalidTag as error:
-                raise SealedError(
+                raise DecryptionError(
                     "the endpoint's headers were encrypted under another main_secret; set that one"
                 ) from error
         found: dict[str, str] = json.loads(stored)
         return found
 
-    def proof(self) -> str | None:
-        """Return a ciphertext that `check` verifies after a restart; None without a main secret."""
+    def create_proof(self) -> str | None:
+        """Return a ciphertext that `verify_proof` verifies after a restart; None without a main secret."""
         if not self.main_secret:
             return None
-        return base64.b64encode(encrypted(_key_of(self.main_secret), _PROVEN)).decode("ascii")
+        return base64.b64encode(encrypt(_key_of(self.main_secret), _PROOF_TEXT)).decode("ascii")
 
-    def check(self, proof: str | None) -> None:
-        """Raise `SealedError` if a proof was made with another main secret."""
+    def verify_proof(self, proof: str | None) -> None:
+        """Raise `DecryptionError` if a proof was made with another main secret."""
         if proof is None:
             return
         if not self.main_secret:
-            raise SealedError(
+            raise DecryptionError(
                 "main_secret is not set, but the endpoint secrets in this database are encrypted; set main_secret"
             )
         try:
-            decrypted(_key_of(self.main_secret), base64.b64decode(proof))
+            decrypt(_key_of(self.main_secret), base64.b64decode(proof))
         except InvalidTag as error:
-            raise SealedError(
+            raise DecryptionError(
                 "main_secret is not the one that encrypted the endpoint secrets in this database; set that one"
             ) from error
 
 
-PLAIN: Final = Vault()
+NO_ENCRYPTION: Final = Encryption()
 """Encryption turned off: secrets are stored as they are."""
 
 
@@ -165,18 +165,18 @@ def _key_of(main_secret: str) -> bytes:
     return hmac.digest(main_secret.encode(), b"main", "sha256")
 
 
-def encrypted(key: bytes, text: bytes, *, nonce: bytes | None = None, data: bytes | None = None) -> bytes:
+def encrypt(key: bytes, text: bytes, *, nonce: bytes | None = None, data: bytes | None = None) -> bytes:
     """Encrypt with XChaCha20-Poly1305; the result starts with the nonce, which is random by default."""
     nonce = os.urandom(_NONCE) if nonce is None else nonce
     return nonce + _cipher(key, nonce).encrypt(_rest(nonce), text, data)
 
 
-def decrypted(key: bytes, sealed: bytes, *, data: bytes | None = None) -> bytes:
-    """Decrypt a result of `encrypted`; raises `InvalidTag` if the key is wrong or the text was modified."""
-    nonce = sealed[:_NONCE]
+def decrypt(key: bytes, ciphertext: bytes, *, data: bytes | None = None) -> bytes:
+    """Decrypt a result of `encrypt`; raises `InvalidTag` if the key is wrong or the text was modified."""
+    nonce = ciphertext[:_NONCE]
     if len(nonce) < _NONCE:
         raise InvalidTag
-    return _cipher(key, nonce).decrypt(_rest(nonce), sealed[_NONCE:], data)
+    return _cipher(key, nonce).decrypt(_rest(nonce), ciphertext[_NONCE:], data)
 
 
 def _cipher(key: bytes, nonce: bytes) -> ChaCha20Poly1305:
