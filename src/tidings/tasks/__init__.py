@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The engine of background tasks: who works on which, in chunks whose effects and progress commit together."""
+"""The engine of background tasks. The effects and the progress of a chunk commit in one transaction."""

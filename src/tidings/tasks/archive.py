@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """An archive of event types: an OpenAPI document that describes them as webhooks, and models in two languages.
 
-Pure functions of event types, and slow ones: `modeling.py` runs them in a process of their own. Generating Python
-takes `datamodel-code-generator`, which comes with the extra `export` and is loaded when it is needed.
+These are pure functions of event types. They are slow, so `modeling.py` runs them in a child process. The Python models
+need `datamodel-code-generator`, which the extra `export` installs. It is imported on first use.
 """
 
 import ast
@@ -25,15 +25,15 @@ _REF: Final = "#/components/schemas/"
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _PYTHON: Final = "python/webhook_models"
 _TYPESCRIPT: Final = "typescript"
-_HEAD: Final = "Models of webhook events, made from their schemas by tidings"
+_HEAD: Final = "Models of webhook events, generated from their schemas by tidings"
 
 
 _PLAIN_TYPES: Final = [f"string+{each}=string" for each in ("email", "idn-email", "ulid")]
-"""Formats for which pydantic needs one more package: without it no model of the archive could be imported."""
+"""Formats that become plain strings: pydantic needs another package for them, or the archive could not be imported."""
 
 
 class GeneratorMissing(Exception):
-    """The extra that makes models is not installed."""
+    """The extra that generates models is not installed."""
 
 
 class GeneratedModel(msgspec.Struct, frozen=True):
@@ -61,17 +61,17 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
 
 def generate(request: ModelRequest) -> GeneratedModel:
-    """Return the models of an event type; raises `UnfitType` where there can be none."""
+    """Return the models of an event type. Raises `UnfitType` if its schema has no models."""
     try:
         return _generate(request)
     except (GeneratorMissing, UnfitType):
         raise
     except Exception as error:
-        raise unfit(type(error).__name__) from error  # any error of a generator with an unusual schema
+        raise unfit(type(error).__name__) from error  # a generator may raise anything for an unusual schema
 
 
 def warm_up() -> None:
-    """Load the generator in advance, if it is installed."""
+    """Import the generator, if it is installed, so that the first request does not wait for it."""
     with contextlib.suppress(ImportError):
         import datamodel_code_generator  # noqa: F401, PLC0415 - as in `python_models`
 
@@ -91,9 +91,9 @@ def _generate(each: ModelRequest) -> GeneratedModel:
 
 
 def python_models(schema: Schema, name: str) -> str:
-    """Return a module with a model of a schema under a name."""
+    """Return the source of a Python module that defines the model of a schema under the given name."""
     try:
-        import datamodel_code_generator as generator  # noqa: PLC0415 - heavy, seldom needed, and an extra
+        import datamodel_code_generator as generator  # noqa: PLC0415 - slow to import, rarely needed, and an extra
         from datamodel_code_generator import enums  # noqa: PLC0415
     except ImportError as error:
         raise GeneratorMissing from error
@@ -114,14 +114,14 @@ def python_models(schema: Schema, name: str) -> str:
             type_mappings=_PLAIN_TYPES,
         )
     if not isinstance(text, str):
-        raise unfit("it makes more than one module")
+        raise unfit("the generator makes more than one module of it")
     if name not in _defined(text):
-        raise unfit("it makes no model of its own")
+        raise unfit("the generator makes no model of it")
     return text
 
 
 def _defined(text: str) -> set[str]:
-    """Return the names that a module defines."""
+    """Return the names that a module defines at its top level."""
     found: set[str] = set()
     for node in ast.parse(text).body:
         if isinstance(node, ast.ClassDef):
@@ -134,7 +134,7 @@ def _defined(text: str) -> set[str]:
 
 
 def pack(parts: bytes) -> bytes:
-    """Return the archive of all pieces, given as a list of lists of them."""
+    """Return the ZIP archive of all models; `parts` is a JSON list of lists of `GeneratedModel`."""
     pieces = [piece for part in msgspec.json.decode(parts, type=list[list[GeneratedModel]]) for piece in part]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -144,7 +144,7 @@ def pack(parts: bytes) -> bytes:
 
 
 def _entry(path: str) -> zipfile.ZipInfo:
-    """Return an entry without a timestamp of its own: what is made of the same is the same."""
+    """Return an entry with a fixed timestamp, so that equal event types give an identical archive."""
     entry = zipfile.ZipInfo(path, _ZIP_EPOCH)
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
@@ -203,7 +203,7 @@ def _operation(each: GeneratedModel) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": {"$ref": _REF + each.class_name}}},
         },
-        "responses": {"2XX": {"description": "Any answer of success says that the event was received."}},
+        "responses": {"2XX": {"description": "Any 2xx status acknowledges the event."}},
     }
     if each.deprecated:
         operation["deprecated"] = True

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Estimates of tasks for dry runs: a task's plan, and a scan of the first part of its range; nothing is written.
+"""Estimates of tasks for dry runs, from the task's plan and a scan of its range. Nothing is written.
 
-A task that resends messages visits more rows than it sends, so the estimate counts the messages it would request. Of a
-long range only the beginning is scanned, and the rest is extrapolated.
+A task that resends messages visits more rows than it sends, so the estimate counts the messages that the task would
+send. Only the beginning of a long range is scanned; the estimate extrapolates to the rest.
 """
 
 import math
@@ -35,8 +35,9 @@ from tidings.tasks.handler import Handler
 from tidings.tasks.kinds import resend_range
 
 SAMPLE: Final = 5
+"""The number of examples in an estimate."""
 SCANNED_AT_MOST: Final = 50_000
-"""Rows that a dry run scans."""
+"""The most rows that a dry run scans."""
 _PAGE: Final = 1_000
 _SCAN_SECONDS: Final = 0.5
 
@@ -50,7 +51,7 @@ _RATES: Final[Mapping[str, float]] = {
     BROADCAST: 1_000,
     EXPORT: 100,
 }
-"""Rows a second of a kind of which no task has finished yet; a kind without an entry has no estimate."""
+"""Assumed rows per second, until a task of the kind has finished. A kind without an entry has no estimate."""
 
 _VISITING_APPLICATIONS: Final = frozenset({APP_STATS, EVENT_TYPE_STATS, BROADCAST})
 
@@ -69,7 +70,7 @@ class _Scan:
         self.is_whole = False
 
     def extrapolated(self, kind: str, plan: Plan, seconds: int) -> Estimate:
-        """Extrapolate from the scanned part to the whole range."""
+        """Return the estimate for the whole range, extrapolated from the scanned part."""
         total = self.matching
         if not self.is_whole and self.scanned:
             total = round(max(plan.total or 0, self.scanned) * self.matching / self.scanned)
@@ -77,7 +78,7 @@ class _Scan:
 
 
 class Estimator:
-    """Estimates tasks that have not started."""
+    """Estimates tasks without starting them."""
 
     def __init__(self, db: Database, clock: Clock, handlers: Mapping[str, Handler]) -> None:
         self._db = db
@@ -85,7 +86,7 @@ class Estimator:
         self._handlers = handlers
 
     async def estimate(self, task: Task) -> Estimate:
-        """Return the estimate of a task that is not stored."""
+        """Return the estimate of a task. The task need not be stored."""
         if task.kind not in _RATES:
             return Estimate(task.kind, None, exact=False, estimate_seconds=None, sample=())
         async with self._db.read() as read:
@@ -99,19 +100,19 @@ class Estimator:
             scan = await self._payloads(planned)
         else:
             seconds = math.ceil((plan.total or 0) / rate)
-            return Estimate(task.kind, plan.total, plan.exact, seconds, await self._named(task))
+            return Estimate(task.kind, plan.total, plan.exact, seconds, await self._examples(task))
         visited = scan.scanned if scan.is_whole else max(plan.total or 0, scan.scanned)
         estimate = scan.extrapolated(task.kind, plan, math.ceil(visited / rate))
         return _rate_limited(estimate, task.rate_limit)
 
     async def _messages(self, task: Task) -> _Scan:
-        """Scan for the messages that a task would resend, with the task's own `load`."""
+        """Scan for the messages that a task would resend, with the `load` of its kind."""
         scan = _Scan()
         deadline = self._clock.monotonic() + _SCAN_SECONDS
         while not scan.is_whole and scan.scanned < SCANNED_AT_MOST and self._clock.monotonic() <= deadline:
             async with self._db.read() as read:
                 batch = await self._handlers[task.kind].load(read, task, _PAGE)
-            found = [msg_id for msg_id, does in batch.items if does is ScanVerdict.SEND]
+            found = [msg_id for msg_id, verdict in batch.items if verdict is ScanVerdict.SEND]
             scan.sample += found[: SAMPLE - len(scan.sample)]
             scan.matching += len(found)
             scan.scanned += batch.scanned
@@ -122,20 +123,20 @@ class Estimator:
     async def _payloads(self, task: Task) -> _Scan:
         """Scan for the payloads that a purge would delete."""
         scan = _Scan()
-        place, app_id = resend_range.decode(task.cursor or ""), task.app_id or ""
+        cursor, app_id = resend_range.decode(task.cursor or ""), task.app_id or ""
         async with self._db.read() as read:
-            scan.sample = await estimates.with_payload(read, app_id, place.first, place.end, limit=SAMPLE)
+            scan.sample = await estimates.with_payload(read, app_id, cursor.first, cursor.end, limit=SAMPLE)
         while not scan.is_whole and scan.scanned < SCANNED_AT_MOST:
             async with self._db.read() as read:
-                found = await purges.scan(read, app_id, place.first, place.end, limit=_PAGE)
+                found = await purges.scan(read, app_id, cursor.first, cursor.end, limit=_PAGE)
             scan.scanned += found.count
             scan.matching += found.kept
             scan.is_whole = found.count < _PAGE
-            place = place.after(found.last_id)
+            cursor = cursor.after(found.last_id)
         return scan
 
-    async def _named(self, task: Task) -> tuple[str, ...]:
-        """Return some of the applications, or event types, that a task would visit."""
+    async def _examples(self, task: Task) -> tuple[str, ...]:
+        """Return examples of the applications or event types that a task would visit."""
         async with self._db.read() as read:
             if task.kind == EXPORT:
                 return tuple(await estimates.event_types(read, task.org_id, limit=SAMPLE))
@@ -143,16 +144,16 @@ class Estimator:
 
 
 async def _applications(read: Read, task: Task) -> tuple[str, ...]:
-    named = _stats_args.decode(task.args).app_ids if task.kind == APP_STATS else None
-    if named is not None:
-        return named[:SAMPLE]
+    app_ids = _stats_args.decode(task.args).app_ids if task.kind == APP_STATS else None
+    if app_ids is not None:
+        return app_ids[:SAMPLE]
     last = await usage.high_water_mark(read, task.org_id)
     found = await usage.applications(read, task.org_id, after="", last=last, limit=SAMPLE)
     return tuple(each.id for each in found)
 
 
 def _rate_limited(estimate: Estimate, rate_limit: int | None) -> Estimate:
-    """Return the estimate of a task with a rate limit."""
+    """Return the estimate, prolonged where a rate limit makes the task slower."""
     if rate_limit is None:
         return estimate
     seconds = math.ceil((estimate.total or 0) / rate_limit)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Work outside of the database, for as long as the claim of its task is held."""
+"""Work outside the database that ends when its task loses the claim."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -8,12 +8,13 @@ from typing import Any, Final, TypeVar
 Result = TypeVar("Result")
 
 LOOK_SECONDS: Final = 0.25
+"""The interval at which the claim is checked."""
 
 
 async def run_while_claimed(work: Coroutine[Any, Any, Result], hold: Callable[[], Awaitable[bool]]) -> Result | None:
-    """Return the result of the work, or None where `hold`, called repeatedly, returns False.
+    """Return the result of the work, or None once `hold`, which is called at intervals, returns False.
 
-    When this returns or raises, the work has ended: it is canceled, and waited for.
+    When this function returns or raises, the work has ended: unfinished work is canceled and awaited.
     """
     working = asyncio.create_task(work)
     try:

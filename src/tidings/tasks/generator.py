@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Starts the child processes that generate models, and ends them with the work or its cancellation.
+"""Generation of models in child processes, which end with the work or its cancellation.
 
-A child is started by exec, with an empty environment. It limits its own CPU time and memory before it reads a schema
-(`modeling.py`); the wall-clock limit is held here. A child that misbehaves is killed, and one more is started for the
-event types that are left.
+A child is started by exec with an empty environment. It limits its own CPU time and memory before it reads a schema
+(`modeling.py`); this module enforces the wall-clock limit. A child that exceeds a limit is killed, and a new child
+continues with the remaining event types.
 """
 
 import asyncio
@@ -25,31 +25,31 @@ from tidings.tasks.archive import GeneratorMissing, ModelRequest
 
 START_SECONDS: Final = 60.0
 REQUEST_SECONDS: Final = 120.0
-"""Wall-clock time of one request, far above its CPU time: on a busy machine a child waits for its turn."""
-AT_ONCE: Final = 2
-"""Children of one process."""
-_ANSWER_MAX: Final = 2 * BYTES_MAX
+"""The wall-clock limit of one request, far above its CPU limit, because a child on a busy machine waits for CPU."""
+MAX_CHILDREN: Final = 2
+"""The most children that one process runs at a time."""
+_RESPONSE_MAX: Final = 2 * BYTES_MAX
 _LOST: Final = (asyncio.IncompleteReadError, ConnectionError, TimeoutError)
 
 
 class ChildLost(Exception):
-    """The child ended, or was ended, before it answered."""
+    """The child ended, or was killed, before it responded."""
 
 
 @dataclass(slots=True)
 class GenerationResult:
-    """Encoded models by event type, and the skipped event types with the reasons."""
+    """The encoded models of each event type, and the skipped event types with their reasons."""
 
     pieces: list[tuple[str, bytes]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     lost: int = 0
-    """Children that ended at an event type."""
+    """The number of event types at which a child ended."""
 
 
 class Generator:
-    """Makes models in child processes."""
+    """Generates models in child processes."""
 
-    __slots__ = ("_cpu_seconds", "_paths", "_room", "_seconds", "processes")
+    __slots__ = ("_cpu_seconds", "_paths", "_seconds", "_slots", "processes")
 
     def __init__(
         self,
@@ -58,38 +58,38 @@ class Generator:
         cpu_seconds: int = modeling.CPU_SECONDS,
         paths: Sequence[str] | None = None,
     ) -> None:
-        """`paths` is where a child finds its modules: by default where this process finds its own."""
+        """`paths` is the module search path of the children: by default that of this process."""
         self._seconds = seconds
         self._cpu_seconds = cpu_seconds
         self._paths = [str(Path(path).absolute()) for path in (sys.path if paths is None else paths)]
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CHILDREN)
         self.processes: set[int] = set()
-        """The ids of the children that have not been waited for."""
+        """The process ids of the children that have not been reaped."""
 
     async def generate(self, requests: Sequence[ModelRequest]) -> GenerationResult:
-        """Make what can be made; raises `GeneratorMissing` without the extra."""
-        made, left = GenerationResult(), deque(requests)
-        while left:
+        """Generate the models of each event type, or the reason why it has none. Raises `GeneratorMissing`."""
+        result, remaining = GenerationResult(), deque(requests)
+        while remaining:
             async with self._child() as child:
-                while left:
+                while remaining:
                     try:
-                        answer = await self._request(child, modeling.MAKE, msgspec.json.encode(left[0]))
+                        response = await self._request(child, modeling.MAKE, msgspec.json.encode(remaining[0]))
                     except ChildLost:
-                        made.lost += 1
-                        made.skipped.append((left.popleft().name, str(_TOO_COSTLY)))
+                        result.lost += 1
+                        result.skipped.append((remaining.popleft().name, str(_TOO_COSTLY)))
                         break
-                    _add_answer(made, left.popleft().name, answer)
-        return made
+                    _add_response(result, remaining.popleft().name, response)
+        return result
 
     async def pack(self, parts: Sequence[bytes]) -> bytes:
-        """Return the archive of all pieces."""
+        """Return the archive of all models."""
         async with self._child() as child:
             return (await self._request(child, modeling.PACK, b"[" + b",".join(parts) + b"]"))[1:]
 
     @asynccontextmanager
     async def _child(self) -> AsyncIterator[Process]:
-        """Have a child for the length of a block; at its end, however it ends, the child is dead and waited for."""
-        async with self._room:
+        """Run a child for the length of a block. However the block ends, the child is killed and reaped."""
+        async with self._slots:
             child = await asyncio.create_subprocess_exec(
                 *_command(self._paths, self._cpu_seconds),
                 stdin=PIPE,
@@ -111,8 +111,8 @@ class Generator:
                 self.processes.discard(child.pid)
 
     async def _request(self, child: Process, kind: bytes, body: bytes) -> bytes:
-        """Return a child's answer to one request, or raise `ChildLost`."""
-        assert child.stdin is not None  # noqa: S101 - it was asked for
+        """Return a child's response to one request. Raises `ChildLost`."""
+        assert child.stdin is not None  # noqa: S101 - the child has a pipe
         try:
             async with asyncio.timeout(self._seconds):
                 child.stdin.write(modeling.frame_of(kind, body))
@@ -124,30 +124,30 @@ class Generator:
 
 _TOO_COSTLY: Final = UnfitType(
     "too_costly",
-    f"making its models takes more than {modeling.CPU_SECONDS} s or {modeling.MEMORY_BYTES // 2**20} MiB of memory",
+    f"generating its models takes more than {modeling.CPU_SECONDS} s or {modeling.MEMORY_BYTES // 2**20} MiB of memory",
 )
 
 
 def _command(paths: Sequence[str], cpu_seconds: int) -> list[str]:
-    """Return the command of a child; it gets its module paths as code, because its environment is empty."""
+    """Return the command of a child. Its module paths are passed as code, because its environment is empty."""
     call = f"main({os.getpid()}, {cpu_seconds})"
     code = f"import sys; sys.path[:] = {paths!r}; from tidings.tasks.modeling import main; {call}"
     return [sys.executable, "-I", "-B", "-X", "utf8", "-c", code]
 
 
 async def _read(child: Process) -> bytes:
-    assert child.stdout is not None  # noqa: S101 - it was asked for
+    assert child.stdout is not None  # noqa: S101 - the child has a pipe
     length = int.from_bytes(await child.stdout.readexactly(modeling.LENGTH))
-    if length > _ANSWER_MAX:
+    if length > _RESPONSE_MAX:
         raise ConnectionError
     return await child.stdout.readexactly(length)
 
 
-def _add_answer(made: GenerationResult, name: str, answer: bytes) -> None:
-    kind, body = answer[:1], answer[1:]
+def _add_response(result: GenerationResult, name: str, response: bytes) -> None:
+    kind, body = response[:1], response[1:]
     if kind == modeling.MISSING:
         raise GeneratorMissing
     if kind == modeling.MADE:
-        made.pieces.append((name, body))
+        result.pieces.append((name, body))
     else:
-        made.skipped.append((name, body.decode()))
+        result.skipped.append((name, body.decode()))

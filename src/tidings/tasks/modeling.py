@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The child process that makes models: it reads requests from its standard input and answers on its standard output.
+"""The child process that generates models. It reads requests from standard input and responds on standard output.
 
-A schema is a customer's input, and generators were not written for hostile ones. So this process has nothing to lose:
-no environment, no descriptors but its pipes, no right to gain privileges, and limits on CPU time and memory that end
-it. It ends with its parent. A frame is a length of four bytes, a letter and a body.
+A schema is untrusted input, and the generators are not hardened against it. So this process runs without an
+environment, without descriptors other than its pipes, without a way to gain privileges, and with limits on CPU time and
+memory. It ends with its parent. A frame is a length of four bytes, a letter and a body.
 """
 
 import ctypes
@@ -31,7 +31,7 @@ MISSING: Final = b"N"
 LENGTH: Final = 4
 MEMORY_BYTES: Final = 512 * 1024 * 1024
 CPU_SECONDS: Final = 10
-"""Of one request."""
+"""The limit for one request."""
 _NICE: Final = 5
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
@@ -40,29 +40,29 @@ _request: Final = msgspec.json.Decoder(ModelRequest)
 
 
 def frame_of(kind: bytes, body: bytes) -> bytes:
-    """Return a frame."""
+    """Return a frame of one letter and a body, preceded by their length."""
     return (1 + len(body)).to_bytes(LENGTH) + kind + body
 
 
 def main(parent: int, cpu_seconds: int = CPU_SECONDS) -> None:
-    """Answer requests until the parent closes the pipe."""
+    """Serve requests until the parent closes the pipe."""
     _confine(parent)
-    answers, requests = _pipes()
+    responses, requests = _pipes()
     archive.warm_up()
-    _answer(answers, frame_of(READY, b""))
+    _respond(responses, frame_of(READY, b""))
     for kind, body in _frames(requests):
         _limit_cpu(cpu_seconds)
-        _answer(answers, _pack(body) if kind == PACK else _generate(body))
+        _respond(responses, _pack(body) if kind == PACK else _generate(body))
 
 
 def _confine(parent: int) -> None:
-    """Give up what this process does not need, before it reads anything."""
+    """Drop the rights that this process does not need, before it reads any input."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     os.nice(_NICE)
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, signal.SIG_IGN)  # the parent decides when this process ends
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides when this process ends
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -72,19 +72,19 @@ def _confine(parent: int) -> None:
 
 
 def _limit_cpu(seconds: int) -> None:
-    """Have the kernel end this process once it has used more than a request may take."""
+    """Let the kernel kill this process once it uses more CPU time for the next request than allowed."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     ends_at = math.ceil(used.ru_utime + used.ru_stime) + seconds
     resource.setrlimit(resource.RLIMIT_CPU, (ends_at, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 def _pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Keep the pipe for answers, and let what a generator prints go nowhere."""
-    answers = os.fdopen(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    return answers, sys.stdin.buffer
+    """Return the pipes for responses and requests. Output that a generator prints is discarded."""
+    responses = os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    return responses, sys.stdin.buffer
 
 
 def _frames(requests: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
@@ -93,13 +93,13 @@ def _frames(requests: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         yield frame[:1], frame[1:]
 
 
-def _answer(answers: BinaryIO, frame: bytes) -> None:
-    answers.write(frame)
-    answers.flush()
+def _respond(responses: BinaryIO, frame: bytes) -> None:
+    responses.write(frame)
+    responses.flush()
 
 
 def _generate(body: bytes) -> bytes:
-    """Return the models of one event type, or why there are none."""
+    """Return a frame with the models of one event type, or with the reason why it has none."""
     try:
         piece = msgspec.json.encode(archive.generate(_request.decode(body)))
     except GeneratorMissing:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Names of classes and files for event types: legal in both languages, distinct on every file system, and short."""
+"""Class and file names for event types: valid in both languages, distinct on every file system, and short."""
 
 import hashlib
 import keyword
@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-LONGEST: Final = 100
-"""Letters of a file's name; file systems take 255 bytes."""
+LENGTH_MAX: Final = 100
+"""The most characters of a file name; file systems allow 255 bytes."""
 _KEPT: Final = 60
 _DIGITS: Final = 8
 _WORD: Final = re.compile(r"[A-Za-z0-9]+")
@@ -23,15 +23,15 @@ _IMPORTED_NAMES: Final = (
     " StrictBool StrictBytes StrictFloat StrictInt StrictStr StringConstraints Struct SupportsIndex Time Tuple"
     " TypeAdapter TypeAlias ULID UNSET UUID UUID1 UUID3 UUID4 UUID5 Union UnsetType ValidationInfo"
 )
-"""What generated modules import; a model of the same name would hide it, or be hidden."""
+"""The names that generated modules import. A model of the same name would shadow the import, or be shadowed."""
 _TAKEN_CLASSES: Final = frozenset((*keyword.kwlist, *_INDEX_NAMES.split(), *_IMPORTED_NAMES.split()))
 _DEVICES: Final = (f"{port}{number}" for port in ("com", "lpt") for number in range(10))
 _TAKEN_MODULES: Final = frozenset((*keyword.kwlist, "index", "con", "prn", "aux", "nul", *_DEVICES))
-"""The index of the TypeScript files, and names that Windows gives to devices, beside Python's words."""
+"""File names in use: the TypeScript index, Python's keywords, and the device names of Windows."""
 
 
 def class_names(names: Iterable[str]) -> dict[str, str]:
-    """Return a name of a class for each event type; no two share a file, also where file names ignore case."""
+    """Return a class name for each event type. Their file names differ, also on file systems that ignore case."""
     taken: set[str] = set()
     found: dict[str, str] = {}
     for name in names:
@@ -49,18 +49,18 @@ def _class_name(name: str) -> str:
     spelled = pascal(name)
     if spelled in _TAKEN_CLASSES:
         return f"{spelled}Event"
-    if len(module(spelled)) <= LONGEST:
+    if len(module(spelled)) <= LENGTH_MAX:
         return spelled
     return f"{spelled[:_KEPT]}H{hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]}"
 
 
 def pascal(name: str) -> str:
-    """Return a name as a class has it."""
+    """Return a name in Pascal case, as a class name."""
     words = "".join(word[:1].upper() + word[1:] for word in _WORD.findall(name))
     return words if words and not words[0].isdigit() else f"Event{words}"
 
 
 def module(class_name: str) -> str:
-    """Return the name of the file that a class is in."""
+    """Return the name of the file that defines a class, without its suffix."""
     snake = _HUMP.sub("_", class_name).lower()
     return f"{snake}_" if snake in _TAKEN_MODULES else snake

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""JSON Schemas as they come from event types: the one in force, made safe to generate from.
+"""The JSON schemas of event types: the latest version, made safe for the generators.
 
-Only references inside a schema are followed. One to anywhere else would have the service fetch what a stranger names.
+Only references inside a schema are followed. An external reference would let a caller choose URLs that the service
+fetches.
 """
 
 import json
@@ -19,16 +20,16 @@ _LITERAL: Final = ("enum", "const", "default", "example", "examples", "required"
 _LISTS: Final = ("enum", "anyOf", "oneOf", "allOf", "prefixItems", "items", "type")
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 _FOREIGN: Final = ("custom", "x-")
-"""Keywords that generators take as orders (which class to import, for example), and that describe no data."""
+"""Keywords that describe no data and that generators obey, for example to import a class."""
 
 
 def unfit(reason: str) -> UnfitType:
-    """Return what says that nothing can be generated from a schema."""
+    """Return the error for a schema that has no models."""
     return UnfitType("unfit_schema", reason)
 
 
 def latest_schema(schemas: str | None) -> Schema:
-    """Return the schema of the greatest version, or one that takes any object; raises `UnfitType`."""
+    """Return the schema with the greatest version, or one that accepts any object. Raises `UnfitType`."""
     versions = {} if schemas is None else json.loads(schemas)
     numbered = {int(name): schema for name, schema in versions.items() if name.isdigit() and isinstance(schema, dict)}
     if not numbered:
@@ -40,15 +41,15 @@ def latest_schema(schemas: str | None) -> Schema:
 
 
 def sanitized(schema: Any, depth: int = 0) -> Any:  # noqa: ANN401 - JSON
-    """Return a schema without what is not for data; raises `UnfitType`."""
+    """Return a schema without the keywords that describe no data. Raises `UnfitType`."""
     if depth > DEPTH_MAX:
-        raise unfit(f"more than {DEPTH_MAX} levels of nesting")
+        raise unfit(f"the schema has more than {DEPTH_MAX} levels of nesting")
     if isinstance(schema, list):
         return [sanitized(each, depth + 1) for each in schema]
     if not isinstance(schema, dict):
         return schema
     if any(name in schema and not _is_inside(schema[name]) for name in _REFERENCES):
-        raise unfit("a reference to outside of the schema")
+        raise unfit("the schema has a reference outside itself")
     return {name: _sanitized_member(name, value, depth) for name, value in schema.items() if _is_data(name)}
 
 
@@ -68,23 +69,23 @@ def _is_inside(reference: object) -> bool:
     return isinstance(reference, str) and (reference == "#" or reference.startswith("#/"))
 
 
-def rebased(schema: Any, to: str) -> Any:  # noqa: ANN401 - JSON
-    """Return a schema whose references hold where it stands at a place in a document."""
+def rebased(schema: Any, path: str) -> Any:  # noqa: ANN401 - JSON
+    """Return a schema whose references are valid when it is embedded at a path of a document."""
     if isinstance(schema, list):
-        return [rebased(each, to) for each in schema]
+        return [rebased(each, path) for each in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        name: f"{to}{value[1:]}"
+        name: f"{path}{value[1:]}"
         if name in _REFERENCES and isinstance(value, str)
         else value
         if name in _LITERAL
-        else rebased(value, to)
+        else rebased(value, path)
         for name, value in schema.items()
     }
 
 
 def types_of(schema: Mapping[str, Any]) -> list[str]:
-    """Return the types that a schema names."""
+    """Return the types that a schema lists."""
     given = schema.get("type")
     return given if isinstance(given, list) else [] if given is None else [str(given)]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""TypeScript from JSON Schema: what the keywords say of the shape of data, and `unknown` where they say nothing.
+"""TypeScript types from JSON schemas: keywords that describe the shape of data, and `unknown` for everything else.
 
-A schema's definitions become types of their own in the same file, so that recursive ones have an end.
+Each definition of a schema becomes a named type in the same file, so recursive definitions terminate.
 """
 
 import json
@@ -32,17 +32,17 @@ class _File:
         self._names = {"#": name}
         for place in ("definitions", "$defs"):
             for key in schema.get(place) or {}:
-                self._names[f"#/{place}/{_escaped(key)}"] = self._free(f"{name}{pascal(key)}")
+                self._names[f"#/{place}/{_escaped(key)}"] = self._unused(f"{name}{pascal(key)}")
 
-    def _free(self, wanted: str) -> str:
-        name, number = wanted, 1
+    def _unused(self, preferred: str) -> str:
+        name, number = preferred, 1
         while name in self._names.values():
             number += 1
-            name = f"{wanted}{number}"
+            name = f"{preferred}{number}"
         return name
 
-    def declared(self, schema: Schema) -> Iterator[str]:
-        """Yield the declaration of the schema, then of its definitions."""
+    def declarations(self, schema: Schema) -> Iterator[str]:
+        """Yield the declaration of the schema, then those of its definitions."""
         yield self._declaration(self._root, schema)
         for place in ("definitions", "$defs"):
             for key, definition in (schema.get(place) or {}).items():
@@ -52,7 +52,7 @@ class _File:
         return f"{_comment(schema, '')}export type {name} = {self._type(schema, '')};\n"
 
     def _type(self, schema: Any, indent: str) -> str:  # noqa: ANN401 - JSON
-        """Return the type of a schema: each keyword narrows the others, as an intersection."""
+        """Return the type of a schema: the intersection of the types that its keywords describe."""
         if not isinstance(schema, dict):
             return "never" if schema is False else "unknown"
         exact = self._exact(schema)
@@ -68,7 +68,7 @@ class _File:
         return parts[0] if len(parts) == 1 else " & ".join(map(_grouped, parts))
 
     def _exact(self, schema: Schema) -> str | None:
-        """Return the type that a schema names, or lists the values of."""
+        """Return the type that a schema references or enumerates, if it does."""
         if "$ref" in schema:
             return self._names.get(str(schema["$ref"]), "unknown")
         if "const" in schema:
@@ -77,7 +77,7 @@ class _File:
         return " | ".join(dict.fromkeys(map(_literal, values))) or "never" if isinstance(values, list) else None
 
     def _own(self, schema: Schema, indent: str) -> str:
-        """Return the type that a schema gives without help from others."""
+        """Return the type that a schema describes itself, without combining others."""
         types = types_of(schema) or [_implied(schema)]
         if schema.get("nullable") is True and "null" not in types:
             types = [*types, "null"]
@@ -107,13 +107,13 @@ class _File:
             mark = "" if name in required else "?"
             lines.append(f"{_comment(value, inner)}{inner}{_key(name)}{mark}: {self._type(value, inner)};\n")
         if schema.get("additionalProperties", True) is not False:
-            lines.append(f"{inner}[key: string]: {self._more(schema, inner)};\n")
+            lines.append(f"{inner}[key: string]: {self._additional(schema, inner)};\n")
         return f"{{\n{''.join(lines)}{indent}}}" if lines else "Record<string, never>"
 
-    def _more(self, schema: Schema, indent: str) -> str:
-        """Return the type of other members: it must hold for the named ones too, so beside them it says nothing."""
-        more = schema.get("additionalProperties", True)
-        return "unknown" if schema.get("properties") else self._type(more, indent)
+    def _additional(self, schema: Schema, indent: str) -> str:
+        """Return the type of unnamed members: `unknown` beside named ones, whose types it would have to include."""
+        additional = schema.get("additionalProperties", True)
+        return "unknown" if schema.get("properties") else self._type(additional, indent)
 
 
 def _has_shape(schema: Schema) -> bool:
@@ -155,5 +155,5 @@ def _comment(schema: Any, indent: str) -> str:  # noqa: ANN401 - JSON
 
 
 def models(schema: Schema, name: str) -> str:
-    """Return a file with the type of a schema under a name, and those of its definitions."""
-    return "\n".join(_File(schema, name).declared(schema))
+    """Return a TypeScript file with the type of a schema under a name, and the types of its definitions."""
+    return "\n".join(_File(schema, name).declarations(schema))

@@ -205,7 +205,7 @@ async def test_a_reference_to_elsewhere_is_skipped_and_told(world: World, refere
     task, link = await exported(world)
 
     assert (State.SUCCEEDED, 1, 1) == (task.state, task.done, task.skipped)
-    assert [("bad", "unfit_schema: a reference to outside of the schema")] == await world.skipped(task)
+    assert [("bad", "unfit_schema: the schema has a reference outside itself")] == await world.skipped(task)
     assert "typescript/bad.ts" not in await unpacked(world, link)
 
 
