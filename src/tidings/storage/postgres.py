@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""PostgreSQL: a pool of connections, transactions with short timeouts, no state left in a session.
+"""PostgreSQL: a pool of connections, transactions with short timeouts, and no session state.
 
-Nothing here depends on which connection serves a transaction, so PgBouncer in transaction mode may stand between;
-then prepared statements are off (`pgbouncer=True`).
+No transaction depends on the connection that serves it, so PgBouncer in transaction mode works; `pgbouncer=True` turns
+prepared statements off.
 """
 
 import asyncio
@@ -34,8 +34,8 @@ from tidings.storage.writer_priority import ForegroundActivity
 
 _CLOSE_SECONDS: Final = 5.0
 _DISTRUST_SECONDS: Final = 1.0
-"""How long after one distrust of all connections another one waits: what fails meanwhile is a straggler."""
-# One round trip opens the transaction and bounds it: a client that dies or hangs inside one holds its locks for 5 s.
+"""The minimum time between two replacements of all connections. Failures in between come from old connections."""
+# One round trip opens the transaction and sets its timeouts: a client that dies or hangs holds its locks for 5 s.
 _BEGIN: Final = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '5s';"
 _BUSY: Final = (
     asyncpg.DeadlockDetectedError,
@@ -43,11 +43,11 @@ _BUSY: Final = (
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
 )
-_GONE: Final = (
+_UNAVAILABLE: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection that ended while the driver was in the middle of something
+    asyncpg.InternalClientError,  # the connection ended during an operation of the driver
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
@@ -62,28 +62,28 @@ def _text(sql: Statement) -> str:
 
 
 def _mapped(error: Exception) -> Exception:
-    """Say what a driver's error means; what is our own mistake (a wrong statement) stays as it is."""
+    """Map a driver error to a `StorageError`; return other errors, such as those of a wrong statement, unchanged."""
     if isinstance(error, asyncpg.UniqueViolationError):
         return Duplicate(str(error))
     if isinstance(error, _BUSY):
         return Busy(str(error))
-    if isinstance(error, _GONE):
+    if isinstance(error, _UNAVAILABLE):
         return Unavailable(str(error) or type(error).__name__)
     return error
 
 
-def _is_useless(error: BaseException) -> bool:
-    """Return whether a server is a standby, its session read-only, or silent for longer than any statement may take."""
+def _is_unusable_server(error: BaseException) -> bool:
+    """Return whether the server is a standby or read-only, or did not respond within the driver's timeout."""
     return isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError | TimeoutError)
 
 
 class PostgresRead:
-    """A connection for the length of a block; each statement sees the rows committed when it starts."""
+    """A connection for the duration of a block. Each statement sees the rows committed when it starts."""
 
     __slots__ = ("_connection",)
     dialect = Dialect.POSTGRESQL
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - the pool's proxy has no type of its own
+    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - the proxy of the pool has no type
         self._connection = connection
 
     async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
@@ -144,24 +144,24 @@ class PostgresWrite(PostgresRead):
 
 
 async def _keep(connection: asyncpg.Connection) -> None:
-    """Give a connection back as it is: every transaction has ended, and no session state is ever set."""
+    """Return a connection without a reset: its transactions have ended, and no session state is ever set."""
 
 
-class _Connected:
-    """Counts the connections that a pool has made.
+class _ConnectionGeneration:
+    """Counts the connections that a pool has opened.
 
-    What was committed may be lost where another server takes over, and then every connection is a new one. Behind
-    PgBouncer a connection may go on with another server, and nobody is told: there each transaction counts.
+    When another server takes over, committed rows may be lost, and every connection is new. Behind PgBouncer a
+    connection may continue on another server without notice, so there every transaction counts.
     """
 
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
         self._count = 0
 
-    async def another(self, _: asyncpg.Connection) -> None:
+    async def add(self, _: asyncpg.Connection) -> None:
         self._count += 1
 
-    def generation(self) -> int:
+    def current(self) -> int:
         if self._connector.pgbouncer:
             self._count += 1
         return self._count
@@ -172,45 +172,45 @@ class PostgresDatabase:
 
     dialect = Dialect.POSTGRESQL
 
-    def __init__(self, pool: Any, connector: Connector, connected: _Connected) -> None:  # noqa: ANN401 - the driver's pool type is generic over its record class
+    def __init__(self, pool: Any, connector: Connector, generation: _ConnectionGeneration) -> None:  # noqa: ANN401 - the pool type of the driver is generic over its record class
         self._pool = pool
         self._connector = connector
-        self._connected = connected
+        self._generation = generation
         self._foreground = ForegroundActivity()
         self._distrusted_at = -_DISTRUST_SECONDS
         self.distrusts = 0
-        """How often a server was found that cannot be written; a session from before may be on it."""
+        """How often a read-only server was detected. Sessions opened before the last detection may be on it."""
 
     @classmethod
     async def open(cls, server: Postgres, *, connections: int = 20, pgbouncer: bool = False) -> "PostgresDatabase":
-        """Connect. Raises `Unavailable` when no connection can be made."""
-        # While the database is away the pool logs that at length; the caller of a connection gets the error, too.
+        """Open the pool. Raises `Unavailable` if no connection can be made."""
+        # While the database is unavailable, the pool logs long warnings; the caller gets the error anyway.
         logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
         connector = Connector(server, pgbouncer=pgbouncer)
-        connected = _Connected(connector)
+        generation = _ConnectionGeneration(connector)
         try:
             pool = await asyncpg.create_pool(
                 connect=cast("Any", connector.connect),
-                init=connected.another,
+                init=generation.add,
                 min_size=1,
                 max_size=connections,
                 reset=_keep,
             )
         except Exception as error:
             raise _mapped(error) from error
-        return cls(pool, connector, connected)
+        return cls(pool, connector, generation)
 
     @property
     def keeps_sessions(self) -> bool:
-        """Whether a connection is one session for as long as it lasts: not so behind PgBouncer."""
+        """Whether each connection stays on one database session. False behind PgBouncer."""
         return not self._connector.pgbouncer
 
     async def connect(self) -> Any:  # noqa: ANN401
-        """Make a connection beside the pool, for what a session holds."""
+        """Open a connection outside the pool, for locks that a session holds."""
         return await self._connector.connect()
 
     @asynccontextmanager
-    async def _lent(self) -> AsyncIterator[Any]:
+    async def _connection(self) -> AsyncIterator[Any]:
         try:
             connection = await self._pool.acquire(timeout=self._connector.seconds)
         except TimeoutError as error:
@@ -220,19 +220,19 @@ class PostgresDatabase:
         try:
             yield connection
         except Unavailable as error:
-            if _is_useless(error):
+            if _is_unusable_server(error):
                 await self._distrust(connection)
             raise
         finally:
-            # The pool takes a connection back by itself when the server ends it; there is nothing to give back then,
-            # and what the driver says about that must not hide what happened.
+            # When the server ends a connection, the pool releases it by itself. The second release then raises an
+            # error, which must not hide the first one.
             with contextlib.suppress(asyncpg.InterfaceError):
                 if connection.is_in_transaction():
-                    connection.terminate()  # in the middle: neither its locks nor its state may reach the next owner
+                    connection.terminate()  # its locks and its state must not reach the next owner
                 await self._pool.release(connection)
 
     async def _distrust(self, connection: Any) -> None:  # noqa: ANN401
-        """Close a connection whose server is of no use; every other one is made again before its next use."""
+        """Close a connection to an unusable server; the pool replaces every other connection before its next use."""
         with contextlib.suppress(asyncpg.InterfaceError):
             connection.terminate()
         now = asyncio.get_running_loop().time()
@@ -243,8 +243,8 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[PostgresRead]:
-        """Lend a connection for statements that change nothing."""
-        async with self._lent() as connection:
+        """Yield a connection for statements that only read."""
+        async with self._connection() as connection:
             yield PostgresRead(connection)
 
     @property
@@ -260,8 +260,8 @@ class PostgresDatabase:
         del synced
         if not background:
             self._foreground.note()
-        async with self._lent() as connection:
-            tx = PostgresWrite(connection, self._connected.generation())
+        async with self._connection() as connection:
+            tx = PostgresWrite(connection, self._generation.current())
             try:
                 await tx.run(f"{_BEGIN} SET LOCAL lock_timeout = {lock_ms}")
                 if advisory_lock is not None:
@@ -274,7 +274,7 @@ class PostgresDatabase:
         tx.committed()
 
     async def close(self) -> None:
-        """Close every connection, waiting a little for what is in progress."""
+        """Close every connection; transactions in progress get 5 seconds to end."""
         try:
             await asyncio.wait_for(self._pool.close(), _CLOSE_SECONDS)
         except TimeoutError:
@@ -293,7 +293,7 @@ async def _commit(connection: Any) -> None:  # noqa: ANN401
         if isinstance(mapped, StorageError) and not isinstance(mapped, Duplicate):
             raise OutcomeUnknown(str(error)) from error
         raise mapped from error
-    if status != "COMMIT":  # PostgreSQL answers COMMIT of a failed transaction with ROLLBACK, and no error
+    if status != "COMMIT":  # PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK, without an error
         message = "the transaction was rolled back"
         raise Busy(message)
 
@@ -301,6 +301,6 @@ async def _commit(connection: Any) -> None:  # noqa: ANN401
 async def _roll_back(connection: Any) -> None:  # noqa: ANN401
     try:
         await connection.execute("ROLLBACK")
-    except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the first error is the one to tell; this connection is dropped
+    except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the first error is the one to report; this connection is closed
         with contextlib.suppress(asyncpg.InterfaceError):
             connection.terminate()

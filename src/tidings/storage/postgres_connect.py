@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Connections to PostgreSQL: how they are asked for, what they must be able to do, and what a refusal means.
+"""Connections to PostgreSQL: how they are opened and configured, and error messages for failures.
 
-A connection is taken only from a server that can be written, unless the URL says otherwise: after a failover the same
-address may lead to the old primary, which accepts connections and refuses every write.
+Unless the URL says otherwise, only a server that accepts writes is used. After a failover an address may still lead to
+the old primary, which accepts connections and refuses every write.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ from tidings.storage.database import Unavailable
 
 CONNECT_SECONDS: Final = 5.0
 COMMAND_SECONDS: Final = 30.0
-# Statements here take microseconds to milliseconds: neither a compiler nor further processes pay for them.
-# A plan is made once and kept, often while a table is all but empty. Whatever is cheapest then, reading all of it, is
-# a disaster when a hundred thousand rows are there; and nothing here asks for what an index does not find.
+# Statements here take microseconds to milliseconds, so JIT compilation and parallel workers do not pay off.
+# A plan is made once and reused, often made while a table is almost empty. A sequential scan is cheapest then, and far
+# too slow once the table has 100,000 rows. Every query here has an index.
 _BY_INDEX: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 SESSION: Final = {"application_name": "tidings", "jit": "off", "max_parallel_workers_per_gather": "0", **_BY_INDEX}
 _OPTIONS: Final = {
@@ -32,16 +32,16 @@ _OPTIONS: Final = {
     "keepalives_count": "TCP_KEEPCNT",
     "tcp_user_timeout": "TCP_USER_TIMEOUT",
 }
-_UNANSWERED_MS: Final = 15_000
-"""How long a server may leave what was sent to it without an answer of its network."""
+_UNACKNOWLEDGED_MS: Final = 15_000
+"""How long sent data may stay unacknowledged (TCP_USER_TIMEOUT) before the kernel closes the connection."""
 _FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _SYSTEM: Final = "system"
-"""Stands for the certificates that the machine trusts, in place of a file."""
-_POOLER: Final = "unsupported startup parameter"
+"""The value of `sslrootcert` that selects the trusted certificates of the machine instead of a file."""
+_POOLER_REFUSAL: Final = "unsupported startup parameter"
 
 
 class Connector:
-    """Makes connections to one database, from the first of its hosts that can be used."""
+    """Opens connections to one database, on the first of its hosts that is usable."""
 
     def __init__(self, server: Postgres, *, pgbouncer: bool) -> None:
         self._server = server
@@ -51,30 +51,30 @@ class Connector:
 
     @property
     def seconds(self) -> float:
-        """How long the hosts together have to give a connection."""
+        """The time limit of a connection attempt in seconds, over all hosts."""
         return self._timeout * max(1, len(self._hosts))
 
     async def connect(self, _: object = None, **given: Any) -> asyncpg.Connection:  # noqa: ANN401 - the pool's own arguments
-        """Return a connection of its own. Raises `Unavailable` with a sentence."""
+        """Open a connection. Raises `Unavailable` with a readable reason."""
         try:
-            return await self._connected(given)
+            return await self._try_hosts(given)
         except asyncpg.PostgresError as error:
-            if self.pgbouncer or _POOLER not in str(error):
+            if self.pgbouncer or _POOLER_REFUSAL not in str(error):
                 raise Unavailable(self._refusal(error)) from error
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, UnicodeError) as error:
             raise Unavailable(self._refusal(error)) from error
         log.warning(
-            "PgBouncer refuses startup parameters; connecting as with TIDINGS_DB_PGBOUNCER=true, which names it"
+            "PgBouncer refuses startup parameters; connecting without them. Set TIDINGS_DB_PGBOUNCER=true to avoid this"
         )
         self.pgbouncer = True
         return await self.connect(**given)
 
-    async def _connected(self, given: dict[str, Any]) -> asyncpg.Connection:
-        """Try one host after the other, each for its own time, the one that was good last first."""
+    async def _try_hosts(self, given: dict[str, Any]) -> asyncpg.Connection:
+        """Try the hosts one after the other, each with its own timeout, starting with the last successful one."""
         fixed = self._arguments()
-        wanted = self._hosts if fixed["target_session_attrs"] != "prefer-standby" else []
+        hosts = self._hosts if fixed["target_session_attrs"] != "prefer-standby" else []
         failed: Exception | None = None
-        for host, port in tuple(wanted):
+        for host, port in tuple(hosts):
             try:
                 connection = await asyncpg.connect(**given, **{**fixed, "host": [host], "port": [port]})
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
@@ -83,10 +83,10 @@ class Connector:
                 continue
             self._hosts.remove((host, port))
             self._hosts.insert(0, (host, port))
-            return self._kept_alive(connection)
+            return self._with_keepalives(connection)
         if failed is not None:
             raise failed
-        return self._kept_alive(await asyncpg.connect(**given, **fixed))
+        return self._with_keepalives(await asyncpg.connect(**given, **fixed))
 
     def _arguments(self) -> dict[str, Any]:
         server = self._server
@@ -97,7 +97,7 @@ class Connector:
             tls = ssl.create_default_context()
         target = driver.pop("target_session_attrs", "any" if self.pgbouncer else "read-write")
         arguments = {
-            # The driver has no argument for the rest of its parameters.
+            # The driver takes these parameters in a DSN only.
             "dsn": f"postgresql://?{urlencode(driver)}" if driver else None,
             "host": list(server.hosts) or None,
             "port": list(server.ports) or None,
@@ -113,12 +113,12 @@ class Connector:
         }
         return {name: value for name, value in arguments.items() if value is not None}
 
-    def _kept_alive(self, connection: asyncpg.Connection) -> asyncpg.Connection:
-        """Have the kernel find out about a server that vanished without a word, as libpq has it by default."""
-        link = cast("Any", connection)._transport.get_extra_info("socket")  # noqa: SLF001 - the driver has no other way
+    def _with_keepalives(self, connection: asyncpg.Connection) -> asyncpg.Connection:
+        """Enable TCP keepalives, so that the kernel detects a server that disappeared. libpq does so by default."""
+        link = cast("Any", connection)._transport.get_extra_info("socket")  # noqa: SLF001 - the driver has no public accessor
         if link is None or link.family not in (socket.AF_INET, socket.AF_INET6):
             return connection
-        given = {"tcp_user_timeout": _UNANSWERED_MS, **dict(self._server.keepalives)}
+        given = {"tcp_user_timeout": _UNACKNOWLEDGED_MS, **dict(self._server.keepalives)}
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(link.fileno())) as twin:
             twin.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, given.get("keepalives", 1))
             for name, option in _OPTIONS.items():
@@ -127,7 +127,7 @@ class Connector:
         return connection
 
     def _refusal(self, error: Exception) -> str:
-        """Return a sentence for what kept a connection from being made, without any part of the password."""
+        """Return an error message for a failed connection attempt, with the password masked."""
         absent = [
             file
             for name, file in self._server.driver

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Purge the payloads of an application's messages, a range of ids at a time."""
+"""Statements that purge the payloads of an application's messages, one range of ids at a time."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +18,7 @@ _PURGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PurgeScan:
-    """A scanned range of messages: how many, the last one, and how many of them have a payload."""
+    """A scanned range of messages: their number, the last id, and the number of those with a payload."""
 
     count: int
     last_id: str | None
@@ -26,7 +26,7 @@ class PurgeScan:
 
 
 async def scan(read: Read, app_id: str, first: str, end: str, *, limit: int) -> PurgeScan:
-    """Look at the next messages with `first <= id < end`."""
+    """Scan the next messages with `first <= id < end`, up to a limit."""
     row = await read.one(_SCAN, app=app_id, first=first, end=end, limit=limit)
     return PurgeScan(row["n"], row["last"], row["kept"])
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The recent attempts at endpoints, summed up for their health: two statements for a page of endpoints.
+"""Aggregates of the recent attempts at endpoints, for endpoint health: two statements for a page of endpoints.
 
-Each endpoint costs a walk over the newest entries of `attempt_endpoint`, which holds every column that is counted, and
-two rows where an attempt has failed. The sums are one JSON array: as columns SQLite would walk for each of them.
+The first statement scans the newest entries of each endpoint in the index `attempt_endpoint`, which has every column
+that is counted. The second reads two rows for each endpoint with a failed attempt. The aggregates are one JSON array,
+because SQLite would repeat the scan for each of several columns.
 """
 
 import json
@@ -28,34 +29,34 @@ _SUMS: Final = (
 _SUMMED: Final = Sql(
     sqlite=(
         f"SELECT value AS endpoint, (SELECT json_array({_SUMS}, group_concat(status, ''))"
-        f" FROM {_NEWEST.format(endpoint='wanted.value')}) AS sums FROM json_each(:endpoints) AS wanted"
+        f" FROM {_NEWEST.format(endpoint='requested.value')}) AS sums FROM json_each(:endpoints) AS requested"
     ),
     postgresql=(
-        f"SELECT wanted.id AS endpoint, summed.sums FROM {spread('endpoints')} AS wanted(id) CROSS JOIN LATERAL"
+        f"SELECT requested.id AS endpoint, summed.sums FROM {spread('endpoints')} AS requested(id) CROSS JOIN LATERAL"
         f" (SELECT CAST(json_build_array({_SUMS}, string_agg(CAST(status AS text), '' ORDER BY id DESC)) AS text)"
-        f" AS sums FROM {_NEWEST.format(endpoint='wanted.id')}) AS summed"
+        f" AS sums FROM {_NEWEST.format(endpoint='requested.id')}) AS summed"
     ),
 )
-# The body of a response is the receiver's, and its status code says enough.
+# The response is read only where there was none from the receiver (code 0): then it holds the error.
 _FAILED: Final = (
     "SELECT attempt.endpoint_id AS endpoint, attempt.id AS id, response_status_code AS code,"
     f" CASE WHEN response_status_code = 0 THEN substr(response, 1, {DETAIL_CHARACTERS:d}) END AS detail,"
     " (SELECT id FROM attempt AS first WHERE first.endpoint_id = attempt.endpoint_id AND first.id >= {first}"
-    " ORDER BY first.id LIMIT 1) AS run_start FROM {wanted}"
+    " ORDER BY first.id LIMIT 1) AS run_start FROM {requested}"
 )
 _LAST_FAILED: Final = Sql(
     sqlite=_FAILED.format(
-        first="json_extract(:firsts, '$[' || wanted.key || ']')",
-        wanted=(
-            "json_each(:endpoints) AS wanted CROSS JOIN attempt WHERE attempt.endpoint_id = wanted.value"
-            " AND attempt.id = json_extract(:attempts, '$[' || wanted.key || ']')"
+        first="json_extract(:firsts, '$[' || requested.key || ']')",
+        requested=(
+            "json_each(:endpoints) AS requested CROSS JOIN attempt WHERE attempt.endpoint_id = requested.value"
+            " AND attempt.id = json_extract(:attempts, '$[' || requested.key || ']')"
         ),
     ),
     postgresql=_FAILED.format(
-        first="wanted.first",
-        wanted=(
-            f"{spread('endpoints', 'attempts', 'firsts')} AS wanted(endpoint, id, first) CROSS JOIN LATERAL"
-            " (SELECT * FROM attempt AS a WHERE a.endpoint_id = wanted.endpoint AND a.id = wanted.id OFFSET 0)"
+        first="requested.first",
+        requested=(
+            f"{spread('endpoints', 'attempts', 'firsts')} AS requested(endpoint, id, first) CROSS JOIN LATERAL"
+            " (SELECT * FROM attempt AS a WHERE a.endpoint_id = requested.endpoint AND a.id = requested.id OFFSET 0)"
             " AS attempt"
         ),
     ),
@@ -65,7 +66,7 @@ _FAIL: Final = str(int(MessageStatus.FAIL))
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """What the newest attempts at an endpoint add up to; `statuses` has a digit for each, the newest first."""
+    """Aggregates of the newest attempts at an endpoint; `statuses` has one digit per attempt, the newest first."""
 
     newest: str
     oldest: str
@@ -81,20 +82,20 @@ class _Sums:
 
     @property
     def first_of_run(self) -> str:
-        """The least id that an attempt after the last success can have: nothing sorts before one with a blank."""
+        """The lower bound of the ids after the last success: its id with a space appended, the lowest suffix."""
         return self.oldest if self.last_delivered is None else f"{self.last_delivered} "
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """The last failed attempt at an endpoint, and when the run of failures began that ends with it."""
+    """The last failed attempt at an endpoint, and the start of the run of failures that it belongs to."""
 
     last: FailedAttempt
     began: int
 
 
 async def summed(read: Read, endpoint_ids: Sequence[EndpointId], now: int) -> dict[EndpointId, RecentAttempts]:
-    """Return what the recent attempts at endpoints add up to; an endpoint without any is left out."""
+    """Return aggregates of the recent attempts at endpoints; endpoints without any are left out."""
     day = now - WINDOW_MS
     rows = await read.rows(_SUMMED, endpoints=list(endpoint_ids), since=first_at(ATTEMPT, day))
     found = {EndpointId(row["endpoint"]): _Sums(*json.loads(row["sums"])) for row in rows}

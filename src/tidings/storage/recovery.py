@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a recovery reads: an endpoint's attempts in the order of their ids, and what is known of their messages.
+"""Queries of a recovery: the attempts at an endpoint in id order, and the state of their messages.
 
-Every probe goes through an index that begins with the message. `endpoint_id || ''` says so to the planners, which
-without statistics would as soon walk all attempts of the endpoint.
+Every lookup must use an index that starts with the message. `endpoint_id || ''` rules out the indexes that start with
+the endpoint; without statistics the planners might choose one of those and read all attempts at the endpoint.
 """
 
 from collections.abc import Sequence
@@ -15,24 +15,24 @@ from tidings.storage.database import Dialect, Read, Sql, Value, Write
 
 
 class ScanVerdict(IntEnum):
-    """What a scanned attempt asks for.
+    """What the task does for a scanned row.
 
-    Nothing if it did not fail, if its message got through, or if an earlier failure of the message stands for it;
-    gone if the message's payload is no longer there.
+    Of a recovery: `NOTHING` if the attempt did not fail, if its message was delivered, or if the range has an earlier
+    failed attempt of the message. `NO_PAYLOAD` if the payload of the message was deleted. `SEND` otherwise.
     """
 
     NOTHING = 0
     SEND = 1
-    GONE = 2
+    NO_PAYLOAD = 2
 
 
 VERDICTS: Final = tuple(ScanVerdict)
-"""By their numbers: making each from its number costs more than reading it from the database."""
+"""The verdicts by number. Constructing the enum member from its number costs more than reading the row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A scanned range of attempts: how many, the last id, and those to act on."""
+    """A scanned range: the number of rows, the last id, and the messages to act on."""
 
     count: int
     last_id: str | None
@@ -40,13 +40,14 @@ class Scanned:
 
 
 def gathered(text: str) -> Sql:
-    """Make a scan's statement from the one that tells id, message and verdict of each row.
+    """Build the statement of a scan from a query that returns id, message and verdict of each row.
 
-    A client takes longer to read rows than lists, and most of what it would read is told by a count and one id.
+    On PostgreSQL it returns the count, the last id, and one array of messages for each verdict that needs action. The
+    driver decodes arrays faster than rows, and most rows need no action.
     """
     lists = ", ".join(
         f"coalesce(array_agg(msg_id) FILTER (WHERE verdict = {verdict:d}), '{{}}') AS {verdict.name}"
-        for verdict in (ScanVerdict.SEND, ScanVerdict.GONE)
+        for verdict in (ScanVerdict.SEND, ScanVerdict.NO_PAYLOAD)
     )
     return Sql(text, f"SELECT count(*) AS n, max(id) AS last_id, {lists} FROM ({text}) AS looked")
 
@@ -57,15 +58,17 @@ async def scanned(read: Read, sql: Sql, **values: Value | Sequence[Value]) -> Sc
         rows = await read.rows(sql, **values)
         asking = tuple((row[1], VERDICTS[row[2]]) for row in rows if row[2])
         return Scanned(len(rows), rows[-1][0] if rows else None, asking)
-    count, last_id, sends, gone = await read.one(sql, **values)
-    return Scanned(count, last_id, (*zip(sends, repeat(ScanVerdict.SEND)), *zip(gone, repeat(ScanVerdict.GONE))))
+    count, last_id, sends, no_payload = await read.one(sql, **values)
+    return Scanned(
+        count, last_id, (*zip(sends, repeat(ScanVerdict.SEND)), *zip(no_payload, repeat(ScanVerdict.NO_PAYLOAD)))
+    )
 
 
 _HIGH_WATER_MARK: Final = "SELECT max(id) AS high_water_mark FROM attempt WHERE endpoint_id = :endpoint"
 
 
 async def high_water_mark(read: Read, endpoint_id: str) -> str:
-    """Return the greatest id of an endpoint's attempts that is visible, or nothing."""
+    """Return the greatest visible id of an attempt at an endpoint, or an empty string."""
     return (await read.one(_HIGH_WATER_MARK, endpoint=endpoint_id))["high_water_mark"] or ""
 
 
@@ -76,7 +79,7 @@ _COUNT: Final = (
 
 
 async def count(read: Read, endpoint_id: str, first: str, end: str, *, limit: int) -> tuple[int, str | None]:
-    """Count the attempts with `first <= id < end`, up to a limit; return the last id that was counted too."""
+    """Count the attempts with `first <= id < end`, up to a limit; return the count and the last counted id."""
     row = await read.one(_COUNT, endpoint=endpoint_id, first=first, end=end, limit=limit)
     return row["n"], row["last"]
 
@@ -93,28 +96,32 @@ SELECT id, msg_id, CASE
     THEN {ScanVerdict.NOTHING:d}
   WHEN (SELECT 1 FROM message WHERE message.id = scanned.msg_id AND message.payload IS NOT NULL LIMIT 1) = 1
     THEN {ScanVerdict.SEND:d}
-  ELSE {ScanVerdict.GONE:d} END AS verdict
+  ELSE {ScanVerdict.NO_PAYLOAD:d} END AS verdict
 FROM scanned ORDER BY id
 """)
 
 
 async def scan(read: Read, endpoint_id: str, *, lower: str, first: str, end: str, limit: int) -> Scanned:
-    """Look at the next attempts from `first` on, in a range that begins at `lower` and ends before `end`.
+    """Scan the next attempts from `first` on, in a range that begins at `lower` and ends before `end`.
 
-    A message is asked for at its first failed attempt of the range, so that each comes once and none is remembered.
+    A message gets its verdict at its first failed attempt of the range. So each message is sent once, and the scan
+    needs no list of the messages it has seen.
     """
     return await scanned(read, _SCAN, endpoint=endpoint_id, lower=lower, first=first, end=end, limit=limit)
 
 
-_RECEIVES: Final = (
+_DISABLED: Final = (
     "SELECT endpoint.disabled FROM endpoint JOIN application ON application.id = endpoint.app_id"
     " WHERE endpoint.id = :endpoint AND endpoint.deleted_at IS NULL AND application.deleted_at IS NULL"
 )
-# Shared with other tasks, not with a write to the endpoint: once it is disabled, no chunk adds to it.
-_RECEIVES_HELD: Final = Sql(sqlite=_RECEIVES, postgresql=f"{_RECEIVES} FOR SHARE OF endpoint")
+# The lock is shared with other tasks and excludes writes to the endpoint: no chunk adds deliveries once it is disabled.
+_LOCK_DISABLED: Final = Sql(sqlite=_DISABLED, postgresql=f"{_DISABLED} FOR SHARE OF endpoint")
 
 
 async def is_disabled(tx: Write, endpoint_id: str) -> bool | None:
-    """Tell whether an endpoint is disabled, None where it or its application is deleted; and keep it as it is."""
-    row = await tx.row(_RECEIVES_HELD, endpoint=endpoint_id)
+    """Return whether an endpoint is disabled, or None if it or its application is deleted.
+
+    Locks the endpoint's row until the transaction ends, so that the result stays true.
+    """
+    row = await tx.row(_LOCK_DISABLED, endpoint=endpoint_id)
     return None if row is None else bool(row["disabled"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What was scheduled by a wall clock that was ahead of the time that it is."""
+"""Statements that reschedule work after the wall clock was set back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Final
 
 from tidings.storage.database import Read, Row, Sql, Write
 
-# The chunk is cut by the primary key alone, then filtered. With the condition on `due_at` inside it, PostgreSQL reads
-# and sorts everything that is due later, for each chunk. The chunk's last row is the cursor, so it is always returned.
+# The chunk is limited by primary key first and filtered afterwards. With the condition on `due_at` inside, PostgreSQL
+# would read and sort all later deliveries for each chunk. The last row is always returned, because it is the cursor.
 _SCHEDULED: Final = """
 WITH chunk AS MATERIALIZED (
   SELECT msg_id, endpoint_id, due_at, retry_at, manual, lease FROM delivery
@@ -27,8 +27,8 @@ WHERE (d.lease IS NULL AND d.due_at > :now) OR (d.msg_id, d.endpoint_id) = (
 )
 ORDER BY d.msg_id, d.endpoint_id
 """
-# `lease` and `lease_until` are null together. Naming the second rules out the partial indexes on the first: without
-# statistics PostgreSQL takes one of them, and reads all rows with the same endpoint or `due_at` to find each one.
+# `lease` and `lease_until` are null together. A condition on `lease_until` rules out the partial indexes on `lease`:
+# without statistics PostgreSQL would use one, and read all rows with the same endpoint or `due_at` to find each row.
 _MOVE: Final = Sql(
     sqlite="UPDATE delivery SET due_at = ?4, retry_at = ?5"
     " WHERE msg_id = ?1 AND endpoint_id = ?2 AND due_at = ?3 AND lease IS NULL",
@@ -39,17 +39,17 @@ _MOVE: Final = Sql(
         " WHERE d.msg_id = t.msg_id AND d.endpoint_id = t.endpoint_id AND d.due_at = t.was AND d.lease_until IS NULL"
     ),
 )
-_LIMITS: Final = """
+_CAP_THROTTLES: Final = """
 UPDATE throttle SET tat = CAST(:tat AS BIGINT),
   limited_since = CASE WHEN limited_since > CAST(:now AS BIGINT) THEN CAST(:now AS BIGINT) ELSE limited_since END
 WHERE tat > CAST(:tat AS BIGINT)
 """
-_TASKS: Final = "UPDATE task SET ready_at = :now WHERE state = 'queued' AND ready_at > CAST(:latest AS BIGINT)"
+_CAP_TASKS: Final = "UPDATE task SET ready_at = :now WHERE state = 'queued' AND ready_at > CAST(:latest AS BIGINT)"
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledDelivery:
-    """A delivery that is to be sent later, and what says when it should be; milliseconds since the Unix epoch."""
+    """A delivery that is due later, with the timestamps that determine when; in milliseconds since the Unix epoch."""
 
     msg_id: str
     endpoint_id: str
@@ -58,17 +58,17 @@ class ScheduledDelivery:
     is_manual: bool
     deliver_at: int | None
     attempt_id: str | None
-    """Its last attempt."""
+    """The last attempt of the delivery."""
     next_at: int | None
-    """When that attempt said it would be tried again."""
+    """The time of the retry that the last attempt scheduled."""
 
 
 async def scheduled(
     read: Read, *, now: int, after: tuple[str, str], limit: int
 ) -> tuple[list[ScheduledDelivery], tuple[str, str] | None]:
-    """Return those of the next `limit` deliveries by key that are due later than now, and the last key of the `limit`.
+    """Scan the next `limit` deliveries by key; return those that are due after now, and the last key scanned.
 
-    The key is None where no deliveries are left.
+    The key is None if no deliveries are left.
     """
     msg, endpoint = after
     rows = await read.rows(_SCHEDULED, now=now, msg=msg, endpoint=endpoint, limit=limit)
@@ -90,16 +90,16 @@ def _of(row: Row) -> ScheduledDelivery:
 
 
 async def move(tx: Write, moved: Sequence[tuple[ScheduledDelivery, int, int | None]]) -> int:
-    """Give deliveries another `due_at` and `retry_at`, unless they have changed since; return how many."""
+    """Set `due_at` and `retry_at` of deliveries that have not changed since they were read; return how many."""
     rows = [(was.msg_id, was.endpoint_id, was.due_at, due_at, retry_at) for was, due_at, retry_at in moved]
     return await tx.bulk(_MOVE, sorted(rows))
 
 
 async def pull_limits(tx: Write, *, now: int, tat: int) -> None:
-    """Bring rate limits back that are taken further ahead than `tat`, in microseconds."""
-    await tx.run(_LIMITS, now=now, tat=tat)
+    """Lower the theoretical arrival times of rate limits that exceed `tat` (microseconds) to `tat`."""
+    await tx.run(_CAP_THROTTLES, now=now, tat=tat)
 
 
 async def pull_tasks(tx: Write, *, now: int, latest: int) -> None:
-    """Make queued tasks ready that are to wait for longer than any task waits."""
-    await tx.run(_TASKS, now=now, latest=latest)
+    """Make queued tasks ready if they would wait until after `latest`, longer than any task should."""
+    await tx.run(_CAP_TASKS, now=now, latest=latest)

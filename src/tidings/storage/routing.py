@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Applications and endpoints as the message path reads them: compiled, by version."""
+"""Routing of applications: the endpoints of each, compiled for sending, with a version."""
 
 import json
 from collections.abc import Sequence
@@ -40,24 +40,24 @@ _CHANGED: Final = "SELECT id FROM application WHERE routed_at >= :since"
 
 
 async def find(read: Read, org_id: OrgId, ref: str, encryption: Encryption) -> Routing | None:
-    """Compile an application, by id or uid within its organisation."""
+    """Return the routing of an organization's application by id or uid, or None."""
     row = await read.row(_APP_BY_REF, org=org_id, ref=ref)
     return None if row is None else await _compiled(read, row, org_id, encryption)
 
 
 async def find_by_id(read: Read, app_id: str, encryption: Encryption) -> Routing | None:
-    """Compile an application by its id alone, as the rows of its own deliveries name it."""
+    """Return the routing of an application by its id alone, as deliveries refer to it, or None."""
     row = await read.row(_APP_BY_ID, app=app_id)
     return None if row is None else await _compiled(read, row, row["org_id"], encryption)
 
 
 async def versions(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
-    """Return the versions now in force; a deleted application is left out."""
+    """Return the current routing versions of applications; deleted ones are left out."""
     return {row["id"]: row["routing_version"] for row in await read.rows(_VERSIONS, apps=app_ids)}
 
 
 async def changed_since(read: Read, timestamp: int) -> list[str]:
-    """Return the applications whose routing was written at or after a timestamp."""
+    """Return the ids of the applications whose routing changed at or after a timestamp."""
     return [row["id"] for row in await read.rows(_CHANGED, since=timestamp)]
 
 
@@ -85,7 +85,7 @@ def _receiver(
     try:
         headers = sendable_headers(encryption.decode_headers(row["headers"]))
     except DecryptionError as error:
-        # Without its headers nothing may be sent, and a key that does not sign says so with each attempt.
+        # Without its headers nothing may be sent. An `UndecryptableKey` makes each attempt fail, with the reason.
         headers, ring = (), KeyRing(UndecryptableKey(str(error)))
     return Receiver(
         id=EndpointId(row["id"]),

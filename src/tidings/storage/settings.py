@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Values that a deployment makes for itself and keeps: the nodes that share a database share them."""
+"""Values that an installation generates and stores, shared by all nodes on the database."""
 
 from typing import Final
 
@@ -14,18 +14,18 @@ _GET: Final = "SELECT value FROM setting WHERE name = :name"
 
 
 async def find(tx: Read, name: str) -> str | None:
-    """Return the value of a setting, if there is one."""
+    """Return the value of a setting, or None."""
     row = await tx.row(_GET, name=name)
     return None if row is None else str(row["value"])
 
 
 async def settled(tx: Write, name: str, value: str) -> str:
-    """Return the value of a setting: the one given, unless another was there first."""
+    """Store the value of a setting unless it has one; return the stored value."""
     await tx.run(_ADD, name=name, value=value)
     row = await tx.one(_GET, name=name)
     return str(row["value"])
 
 
 async def advance(tx: Write, name: str, value: str) -> None:
-    """Set a setting that only ever grows: of what several nodes write, the greatest stays."""
+    """Raise the value of a setting that never decreases: if several nodes write it, the greatest value remains."""
     await tx.run(_ADVANCE, name=name, value=value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What sends leave behind: attempts, written in bulk."""
+"""Bulk writes of attempts, for settlement."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -9,7 +9,7 @@ from tidings.storage.bucket_index import BucketIndexCache, Entry
 from tidings.storage.database import Sql, Table, Write
 
 AttemptRow = tuple[str, str, str, str, str, str, int, int, str, int, int, int | None, str | None]
-"""Columns as in `_ATTEMPT`."""
+"""The columns of `_ATTEMPT`."""
 
 _SUCCESS: Final = Table(
     "attempt",
@@ -46,21 +46,21 @@ _RETRIES_ENDED: Final = Sql(
 
 
 async def note_delivered(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
-    """Note that messages were delivered after all: their failed attempts no longer count as exhausted."""
+    """Mark the failed attempts of deliveries that succeeded later, so that they no longer count as exhausted."""
     await tx.bulk(_DELIVERED_LATER, sorted(pairs))
 
 
 async def end_retries(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
-    """Note that no retry of messages to endpoints is scheduled any more."""
+    """Clear the retry time of deliveries' failed attempts: no retry is scheduled any longer."""
     await tx.bulk(_RETRIES_ENDED, sorted(pairs))
 
 
 _Shape = tuple[str, str, str, int, int]
-"""Endpoint, the attempt's bucket, its message's, status, first digit of the status code."""
+"""Endpoint, bucket of the attempt, bucket of its message, status, and first digit of the status code."""
 
 
 async def add_attempts(tx: Write, rows: Sequence[AttemptRow], cache: BucketIndexCache | None = None) -> None:
-    """Add attempts and their entries in the bucket index, except for those in `cache`."""
+    """Insert attempts, and their bucket-index entries unless they are in `cache`."""
     await bucket_index.add(tx, {_shape(row) for row in rows}, _entries_of, cache)
     most = len(_SUCCESS.columns)
     if all(row[most:] == _NOTHING for row in rows):

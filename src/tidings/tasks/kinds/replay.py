@@ -64,7 +64,7 @@ class Replay(ReadsAhead):
         sent = await self._send(tx, args, target, [msg_id for msg_id, does in batch.items if does is ScanVerdict.SEND])
         if sent:
             notify_after_commit(tx, lambda: self._notifier.deliveries([args.endpoint_id]))
-        skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is ScanVerdict.GONE]
+        skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is ScanVerdict.NO_PAYLOAD]
         return ChunkResult(batch.scanned - len(skipped), skipped, {MESSAGES_SENT: sent}, made=sent)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
