@@ -313,9 +313,9 @@ async def test_every_probe_goes_through_an_index(world: World) -> None:
         "code_from": 500,
         "code_to": 600,
     }
-    ended = f"1 = 1{replays._IS}{replays._CODES}"  # noqa: SLF001
-    full = replays._LATEST.replace("{wanted}", "1 = 1").replace("{ended}", ended)  # noqa: SLF001
-    missing = replays._MISSING.replace("{wanted}", "1 = 1")  # noqa: SLF001
+    ended = f"1 = 1{replays._STATUS_IS}{replays._CODES}"  # noqa: SLF001
+    full = replays._LATEST.replace("{matches}", "1 = 1").replace("{ended}", ended)  # noqa: SLF001
+    missing = replays._MISSING.replace("{matches}", "1 = 1")  # noqa: SLF001
     for analyzed in (False, True):
         if analyzed:
             await run_sql(world.db, "ANALYZE")
