@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Accept: many messages, one transaction, one wait for the disk; then the answer, then the first sends from memory.
+"""Accept: one transaction and one disk sync store a batch of messages with their deliveries.
 
-A batch starts when the previous one is committed, and takes the messages that arrived meanwhile: a single message does
-not wait, and under load the batches fill by themselves. The transaction writes idempotency records, event ids, messages
-and deliveries, the last already leased to this process, so that the first send needs no claim.
+A batch starts when the previous one is committed, and takes the messages that arrived in between. So a single message
+does not wait, and batches grow with the load. The transaction writes idempotency records, event ids, messages and
+deliveries. Callers get their responses after the commit. The deliveries are already leased to this process, so their
+first attempts start from memory, without a claim.
 
-Four errors can affect one message of a batch and leave the others untouched: its application has changed since
-it was compiled (it is routed again, before the commit), its idempotency key is in use (the caller gets the first
-response), its event id is taken, or its row cannot be written (the batch is halved until that message is alone).
+Four conditions affect one message of a batch and leave the others untouched. If its application changed after its
+routing was compiled, it is routed again before the commit. If its idempotency key is in use, the caller gets the
+response of the first request. If its event id is taken, the caller gets a conflict. If its row cannot be written, the
+batch is halved until that message is alone.
 """
 
 import asyncio
@@ -38,14 +40,14 @@ from tidings.storage.intake import NewMessage
 BATCH: Final = 500
 WAIT_SECONDS: Final = 5.0
 LOCK_MS: Final = 100
-"""How long a batch waits for a key that another node is using, before it is split to isolate that message."""
+"""How long a batch waits for an idempotency key that another node holds, before it is split to isolate the message."""
 _UNNAMED: Final = MessageId("")
 CHUNK: Final = 2_000
-"""Deliveries that are written in one iteration of the event loop."""
+"""Deliveries written in one iteration of the event loop."""
 FAN_OUT_MAX: Final = 500_000
-"""Deliveries of the messages of one request."""
+"""The most deliveries that the messages of one request may create."""
 FAN_OUT: Final = 10_000
-"""Deliveries of one batch, if it has more than one message."""
+"""A batch with this many deliveries takes no further message."""
 
 
 def _no_callback(_result: AcceptResult) -> None:
@@ -71,25 +73,25 @@ class AcceptBatcher:
     ) -> AcceptedMessage:
         """Store a message with its deliveries; it is durable when this returns.
 
-        Raises `AppError` (no such application, event id taken, database gone): then nothing is stored. After an
-        `unavailable` it may still be stored; a repeated request with the same idempotency key finds out.
+        Raises `AppError` (no such application, event id taken, database unavailable), and nothing is stored. After
+        `unavailable` the message may be stored; repeating the request with the same idempotency key is safe.
         """
         if idempotency_key is not None and idempotency_key in self._by_key:
             return await self._await_first(org_id, app_ref, draft, idempotency_key)
-        answer: asyncio.Future[AcceptedMessage] = asyncio.get_running_loop().create_future()
-        if not self.offer(org_id, app_ref, draft, idempotency_key, lambda result: _resolve(answer, result)):
+        future: asyncio.Future[AcceptedMessage] = asyncio.get_running_loop().create_future()
+        if not self.offer(org_id, app_ref, draft, idempotency_key, lambda result: _resolve(future, result)):
             if await self._routing.load(org_id, app_ref) is None:
                 raise not_found("Application not found")
             return await self.accept(org_id, app_ref, draft, idempotency_key)
-        return await answer
+        return await future
 
     def offer(
         self, org_id: str, app_ref: str, draft: MessageDraft, idempotency_key: str | None, callback: AcceptCallback
     ) -> bool:
-        """Take a message at once; `callback` receives the result that `accept` returns or raises.
+        """Take a message without waiting; `callback` receives the result that `accept` would return or raise.
 
-        False if that is impossible without waiting: the application is not in the cache, or another request with the
-        same idempotency key is in progress. Then use `accept`.
+        Return False if the caller has to use `accept`: the application is not in the cache, or another request with
+        the same idempotency key is in progress.
         """
         routing = self._routing.known(org_id, app_ref)
         if routing is None or idempotency_key in self._by_key:
@@ -103,21 +105,21 @@ class AcceptBatcher:
         return True
 
     async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[MessageDraft]) -> int:
-        """Return how many of these messages one transaction takes, by their deliveries; at least one.
+        """Return how many of these messages fit in one transaction, by their deliveries; at least one.
 
-        Raises `AppError` if one request would create too many deliveries. The cached routing may be older than the one
-        that the transaction reads; the bound need not be exact.
+        Raises `AppError` if the request would create too many deliveries. The cached routing may be older than the
+        one that the transaction reads; the bound need not be exact.
         """
         routing = self._routing.known(org_id, app_ref) or await self._routing.load(org_id, app_ref)
         if routing is None:
             raise not_found("Application not found")
         fan_outs = [fan_out(routing, draft) for draft in drafts]
         _require_bounded(sum(fan_outs))
-        taken = 0
-        for at, each in enumerate(fan_outs):
-            taken += each
-            if taken > FAN_OUT and at:
-                return at
+        total = 0
+        for index, deliveries_of_message in enumerate(fan_outs):
+            total += deliveries_of_message
+            if total > FAN_OUT and index:
+                return index
         return len(drafts)
 
     @contextmanager
@@ -134,8 +136,8 @@ class AcceptBatcher:
     ) -> list[AcceptResult]:
         """Store many messages of one application in an open transaction, each with its own result.
 
-        Raises `AppError` if there is no such application.
-        Deliveries go to the sink once the transaction commits; a retried transaction prepares them again.
+        Raises `AppError` if the application does not exist. The sink receives the deliveries after the commit; a
+        retried transaction prepares them again.
         """
         self._release(prepared)
         routing = self._routing.known(org_id, app_ref) or await self._routing.load(org_id, app_ref, tx)
@@ -143,7 +145,7 @@ class AcceptBatcher:
             raise not_found("Application not found")
         now, started = self._clock.now(), self._clock.monotonic()
         made = [MessageId(ids.new(ids.MESSAGE, now)) for _ in drafts]
-        # Ids of one timestamp are in random order; sorting them makes lists show the messages in the order sent.
+        # Ids of one timestamp are in random order; sorted ids make lists show the messages in request order.
         items = [
             PendingMessage(app_ref, draft, None, routing, msg_id, _no_callback, started)
             for draft, msg_id in zip(drafts, sorted(made), strict=True)
@@ -153,7 +155,7 @@ class AcceptBatcher:
         return [item.result or accepted(item) for item in items]
 
     async def close(self) -> None:
-        """Wait until every message taken has its result."""
+        """Wait until every accepted message has its result."""
         while self._flushing is not None or self._retrying:
             running = {*self._retrying} if self._flushing is None else {*self._retrying, self._flushing}
             await asyncio.wait(running)
@@ -161,13 +163,13 @@ class AcceptBatcher:
     async def _await_first(
         self, org_id: OrgId, app_ref: str, draft: MessageDraft, idempotency_key: str
     ) -> AcceptedMessage:
-        """Wait for the first request with this idempotency key; if it fails, take its place."""
+        """Wait for the result of the first request with this idempotency key; if it fails, accept this one."""
         first = self._by_key[idempotency_key]
-        answer: asyncio.Future[AcceptedMessage] = asyncio.get_running_loop().create_future()
-        first.others = [*(first.others or ()), answer]
+        future: asyncio.Future[AcceptedMessage] = asyncio.get_running_loop().create_future()
+        first.others = [*(first.others or ()), future]
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                return await answer
+                return await future
         except TimeoutError:
             raise unavailable(
                 "A request with the same idempotency key is still in progress; repeat this one later."
@@ -183,30 +185,30 @@ class AcceptBatcher:
             self._flushing = None
 
     def _next_batch(self) -> list[PendingMessage]:
-        """Take waiting messages up to the size of a batch, counted in messages and in deliveries."""
+        """Take waiting messages, up to the batch limits on messages and deliveries."""
         waiting = self._waiting
-        most = min(BATCH, len(waiting))
-        deliveries = at = 0
-        while at < most and deliveries < FAN_OUT:
-            deliveries += fan_out(waiting[at].routing, waiting[at].draft)
-            at += 1
-        return [waiting.popleft() for _ in range(at)]
+        limit = min(BATCH, len(waiting))
+        deliveries = taken = 0
+        while taken < limit and deliveries < FAN_OUT:
+            deliveries += fan_out(waiting[taken].routing, waiting[taken].draft)
+            taken += 1
+        return [waiting.popleft() for _ in range(taken)]
 
     async def _commit_or_split(self, batch: list[PendingMessage]) -> None:
-        """Commit a batch; halve it while a message in it cannot be written. An empty one takes waiting messages."""
+        """Commit a batch, or halve it if a message in it cannot be written; an empty batch takes waiting messages."""
         try:
             await self._commit(batch)
         except Unavailable as error:
             self._refuse(batch or self._next_batch(), error)
         except Busy as error:
             await self._commit_later(batch or self._next_batch(), error)
-        except Exception as error:  # noqa: BLE001 - any error concerns one message, and is its result
+        except Exception as error:  # noqa: BLE001 - the error becomes the result of the message that causes it
             await self._commit_halves(batch or self._next_batch(), error)
 
     async def _commit_later(self, batch: list[PendingMessage], error: StorageError) -> None:
-        """Split a batch that waits for another transaction's lock, so that only one message goes on waiting.
+        """Split a batch that waits for another transaction's lock, so that only the affected message keeps waiting.
 
-        If the lock covers all of them, as on a whole table, every half waits again, up to the deadline.
+        If the lock affects all messages, such as a table lock, every half waits again, up to the deadline.
         """
         since = self._clock.monotonic() - WAIT_SECONDS
         self._refuse([item for item in batch if item.started <= since], error)
@@ -221,7 +223,7 @@ class AcceptBatcher:
         waiting.add_done_callback(self._retrying.discard)
 
     async def _retry(self, batch: list[PendingMessage], error: StorageError) -> None:
-        """Retry one message until the lock is released, while other batches go on."""
+        """Retry one message until the lock is released or the deadline passes, while other batches proceed."""
         while self._clock.monotonic() - batch[0].started < WAIT_SECONDS:
             await asyncio.sleep(0.01)
             try:
@@ -248,18 +250,18 @@ class AcceptBatcher:
             self._report(item, unavailable("The message could not be stored."))
 
     def _report(self, item: PendingMessage, result: AcceptResult) -> None:
-        """Report the result to the caller; an error in its callback affects no other message."""
+        """Report the result to the caller; an error in its callback does not affect other messages."""
         if item.idempotency_key is not None:
             self._by_key.pop(item.idempotency_key, None)
             for other in item.others or ():
                 _resolve(other, result)
         try:
             item.callback(result)
-        except Exception as error:  # noqa: BLE001 - the rest of the batch is accepted anyway
-            failure("reporting a result", error)
+        except Exception as error:  # noqa: BLE001 - the other callers still need their results
+            failure("reporting the result of a message", error)
 
     async def _commit(self, batch: list[PendingMessage]) -> None:
-        """Commit a batch; an empty one takes the waiting messages once the transaction is open."""
+        """Commit a batch; an empty batch takes the waiting messages once the transaction is open."""
         for item in batch:
             item.result = None
         with self.preparing() as prepared:
@@ -274,13 +276,13 @@ class AcceptBatcher:
             self._enqueue(batch, prepared)
 
     def _assign_ids(self, batch: list[PendingMessage]) -> None:
-        """Assign the ids while the transaction is open: clients that follow a list rely on it."""
+        """Assign ids while the transaction is open, as `tailing` requires for clients that follow a list."""
         now = self._clock.now()
         for item in batch:
             item.id = MessageId(ids.new(ids.MESSAGE, now))
 
     def _enqueue(self, batch: Sequence[PendingMessage], prepared: Prepared) -> None:
-        """Hand the committed deliveries to the sink."""
+        """Pass the committed deliveries to the sink."""
         count("messages.accepted", sum(item.result is None for item in batch))
         sends, spilled, scheduled_at = prepared.sends, prepared.spilled, prepared.scheduled_at
         self._release(prepared)
@@ -308,9 +310,9 @@ class AcceptBatcher:
             await self._add_deliveries(tx, open_items, prepared, now)
 
     async def _add_deliveries(self, tx: Write, items: list[PendingMessage], prepared: Prepared, now: int) -> None:
-        """Add the deliveries of a batch, one chunk in each iteration of the event loop: there can be very many.
+        """Add the deliveries of a batch in chunks, and yield to the event loop after each: a batch can have many.
 
-        The transaction stays the same: a batch is stored with all of its deliveries or not at all.
+        All chunks belong to one transaction: a batch is stored with all of its deliveries or not at all.
         """
         due: list[DueRow] = []
         for item in items:
@@ -323,13 +325,13 @@ class AcceptBatcher:
             await deliveries.add(tx, due)
 
     async def _route(self, tx: Write, batch: list[PendingMessage]) -> list[PendingMessage]:
-        """Compare the routing of a batch with the database, and compile changed applications again."""
+        """Compare the routing of a batch with the database, recompile changed applications, return routed messages."""
         current = await routings.versions(tx, list({item.routing.app_id for item in batch}))
         for item in batch:
             app_id, version = item.routing.app_id, current.get(item.routing.app_id)
             if version == item.routing.version:
                 continue
-            fresh = self._routing.known(item.routing.org_id, item.ref)  # an item before this one may have compiled it
+            fresh = self._routing.known(item.routing.org_id, item.ref)  # an earlier item may have compiled it
             if fresh is None or (fresh.app_id, fresh.version) != (app_id, version):
                 fresh = await self._routing.load(item.routing.org_id, item.ref, tx)
             if fresh is None:
@@ -342,7 +344,7 @@ class AcceptBatcher:
     async def _claim(
         self, tx: Write, items: list[PendingMessage], rows: dict[MessageId, NewMessage], now: int
     ) -> list[PendingMessage]:
-        """Claim idempotency keys and event ids; a message that fails to claim one is not stored."""
+        """Claim idempotency keys and event ids; return the messages that hold theirs."""
         mine = [rows[item.id] for item in items]
         held = await intake.claim_idempotency_keys(tx, mine, now=now, expires_at=now + RETENTION_MS)
         if held:
@@ -362,7 +364,7 @@ class AcceptBatcher:
         return [item for item in items if item.result is None]
 
     def _deliveries(self, item: PendingMessage, prepared: Prepared, now: int) -> list[DueRow]:
-        """Return the delivery rows of a message: leased if the sink has capacity, else spilled to the database."""
+        """Return the delivery rows of a message: leased if the sink has capacity, otherwise spilled to the database."""
         lease, until = prepared.lease, now + self._sink.lease_ms
         routing, draft = item.routing, item.draft
         if draft.extras is not None and draft.extras.deliver_at is not None:
@@ -384,13 +386,13 @@ class AcceptBatcher:
         return rows
 
     def _has_capacity(self, draft: MessageDraft, prepared: Prepared) -> bool:
-        """Reserve memory for a large payload, which all of its deliveries share."""
+        """Reserve memory for a large payload that all its deliveries share; return whether it fits."""
         reserved = self._sink.reserve_payload(len(draft.payload))
         prepared.payload_bytes += reserved or 0
         return reserved is not None
 
     def _has_capacity_for_copy(self, draft: MessageDraft, receiver: Receiver, prepared: Prepared) -> bool:
-        """Reserve memory for the encrypted copy of a large payload, or release the slot of its delivery."""
+        """Reserve memory for the encrypted copy of a large payload; if it does not fit, release the delivery's slot."""
         reserved = self._sink.reserve_copy(len(draft.payload), receiver)
         prepared.payload_bytes += reserved or 0
         if reserved is None:
@@ -399,7 +401,7 @@ class AcceptBatcher:
 
 
 def _require_bounded(found: int) -> None:
-    """Refuse a request with too many deliveries: memory and the database hold them all."""
+    """Refuse a request with too many deliveries, because memory and one transaction hold them all."""
     if found > FAN_OUT_MAX:
         raise bad_request(
             "too_many_deliveries",
@@ -408,11 +410,11 @@ def _require_bounded(found: int) -> None:
         )
 
 
-def _resolve(answer: asyncio.Future[AcceptedMessage], result: AcceptResult) -> None:
+def _resolve(future: asyncio.Future[AcceptedMessage], result: AcceptResult) -> None:
     """Pass a result to the request that awaits it, unless the request was canceled."""
-    if answer.done():
+    if future.done():
         return
     if isinstance(result, AppError):
-        answer.set_exception(result)
+        future.set_exception(result)
     else:
-        answer.set_result(result)
+        future.set_result(result)

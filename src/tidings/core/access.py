@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who may reach what: the secret behind tokens, tokens for callers, and applications as callers see them."""
+"""Access control: the secret that signs tokens, issuing tokens, and finding the applications that a caller may use."""
 
 import secrets
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ APP_TOKEN_MS: Final = 28 * DAY
 
 _SECRET_NAME: Final = "jwt_secret"  # noqa: S105 - where the secret is kept, not what it is
 _SECRET_BYTES: Final = 64
-"""Enough for every algorithm: HS512 needs 64."""
+"""HS512 needs 64 bytes, the most of all algorithms."""
 _ISSUED_HERE: Final = "iat_ms"
-"""The claim of this service's own tokens that says when they were made, by the clock that ends them."""
+"""The claim with the issue time in milliseconds. The clock of this service sets it and also decides expiry."""
 
 
 async def jwt_secret(db: Database, given: str | None) -> str:
-    """Return the secret that signs tokens: the given one, or one that is made once and kept in the database."""
+    """Return the secret that signs tokens: the given one, or one that is generated once and stored in the database."""
     if given:
         return given
     fresh = secrets.token_urlsafe(_SECRET_BYTES)
@@ -40,19 +40,19 @@ async def jwt_secret(db: Database, given: str | None) -> str:
 
 
 def stored_secret(path: Path) -> str | None:
-    """Return the secret that is kept in a SQLite file, also while a server owns it; None if there is none yet."""
+    """Return the secret stored in a SQLite file, even while a server has the file open; None if there is none."""
     return aside.kept(path, _SECRET_NAME)
 
 
 def issue_org_token(key: Signer | str, org_id: OrgId, now: int) -> str:
-    """Make a token that speaks for an organisation; `now` is in milliseconds."""
+    """Issue a token with access to an organization; `now` is in milliseconds."""
     return _issued(key, now, ORG_TOKEN_MS, {"sub": org_id})
 
 
 def issue_app_token(
     key: Signer | str, org_id: OrgId, app_id: AppId, now: int, feature_flags: tuple[str, ...] = ()
 ) -> str:
-    """Make a token that speaks for one application of an organisation."""
+    """Issue a token with access to one application of an organization."""
     claims: dict[str, object] = {"sub": app_id, "org": org_id, _ISSUED_HERE: now}
     if feature_flags:
         claims["feature_flags"] = list(feature_flags)
@@ -61,7 +61,7 @@ def issue_app_token(
 
 @dataclass(frozen=True, slots=True)
 class PortalTerms:
-    """What a token for the users of an application is able to, and for how long."""
+    """The permissions and the lifetime of a token for the users of an application; None restricts nothing."""
 
     lifetime_ms: int
     feature_flags: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class PortalTerms:
 
 
 def issue_portal_token(key: Signer, app: App, terms: PortalTerms, now: int) -> str:
-    """Make a token for the users of an application; what it leaves unsaid it does not hold them to."""
+    """Issue a token for the users of an application, with the claims that `terms` sets."""
     claims: dict[str, object] = {"sub": app.id, "org": app.org_id, _ISSUED_HERE: now}
     if terms.feature_flags:
         claims["feature_flags"] = list(terms.feature_flags)
@@ -78,18 +78,18 @@ def issue_portal_token(key: Signer, app: App, terms: PortalTerms, now: int) -> s
         claims["capabilities"] = sorted(each.value for each in terms.capabilities)
     if terms.session is not None:
         claims["session"] = terms.session
-    # To the millisecond, so that of two tokens of one second the older one can be ended alone.
+    # With milliseconds, so that the older of two tokens from one second can be ended alone.
     return _issued(key, now, terms.lifetime_ms, {**claims, "iat": now / SECOND})
 
 
 def _issued(key: Signer | str, now: int, lifetime_ms: int, claims: dict[str, object]) -> str:
-    timestamp = now // SECOND
-    times = {"iat": timestamp, "nbf": timestamp, "exp": (now + lifetime_ms) // SECOND, "iss": ISSUER}
+    issued_at = now // SECOND
+    times = {"iat": issued_at, "nbf": issued_at, "exp": (now + lifetime_ms) // SECOND, "iss": ISSUER}
     return signer_of(key).signed({**times, **claims})
 
 
 async def application(services: Services, principal: Principal, ref: str) -> App:
-    """Return an application that the caller may reach, by id or uid; another's is as absent as none."""
+    """Return an application that the caller may access, by id or uid; raise `not_found` for every other."""
     async with services.db.read() as read:
         app = await apps.get(read, principal.org_id, ref)
     if principal.app_id not in (None, app.id):

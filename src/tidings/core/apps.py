@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Making, changing, deleting and finding applications."""
+"""Use cases of applications: create, update, delete, get and list."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from tidings.storage.database import Busy, Write, retried
 
 @dataclass(frozen=True, slots=True)
 class UpsertedApp:
-    """The application that an upsert returns, and whether it created it."""
+    """The application that an upsert returns, and whether the upsert created it."""
 
     app: App
     is_new: bool
@@ -32,7 +32,7 @@ async def create(
     idempotency_key: str | None,
     render: Callable[[UpsertedApp], Response],
 ) -> Response:
-    """Make an application; with `get_if_exists` one that has the uid already is returned as it is."""
+    """Create an application; with `get_if_exists`, return an existing one with the same uid unchanged."""
 
     async def work(tx: Write) -> UpsertedApp:
         app = _drafted(org_id, draft, services.now())
@@ -51,7 +51,7 @@ async def create(
 async def put(
     services: Services, org_id: OrgId, ref: str, draft: AppDraft, *, render: Callable[[UpsertedApp], Response]
 ) -> Response:
-    """Overwrite an application, or make one if there is none; the reference does not become its uid."""
+    """Replace an application, or create it if it does not exist; `ref` does not become its uid."""
 
     async def work(tx: Write) -> UpsertedApp:
         now = services.now()
@@ -60,10 +60,10 @@ async def put(
             app = _drafted(org_id, draft, now)
             if await apps.add(tx, app):
                 return UpsertedApp(app, is_new=True)
-            if draft.uid != ref:  # another application has the uid; else another request has just made this one
+            if draft.uid != ref:  # another application has the uid; otherwise a concurrent request created this one
                 raise conflict()
             before = await _with_uid(tx, org_id, ref)
-        await _hold(tx, before, now)
+        await _lock(tx, before, now)
         return UpsertedApp(await _rewrite(tx, services, before.overwritten(draft), now), is_new=False)
 
     return await services.idempotency.once(None, work, render)
@@ -72,7 +72,7 @@ async def put(
 async def change(
     services: Services, app: App, edit: Callable[[App], App], *, render: Callable[[App], Response]
 ) -> Response:
-    """Edit an application."""
+    """Apply an edit to an application."""
 
     async def work(tx: Write) -> App:
         now = services.now()
@@ -83,20 +83,20 @@ async def change(
 
 
 async def delete(services: Services, app: App) -> None:
-    """Delete an application: nothing leads to its endpoints and messages any more, and nothing is sent."""
+    """Delete an application; its endpoints and messages become inaccessible, and sending to it stops."""
 
     async def work() -> None:
         async with services.db.write() as tx:
             now = services.now()
             await apps.touch(tx, app.id, now)
             await apps.delete(tx, app.id, now)
-            gone = await endpoints.ids_of(tx, app.id)
+            endpoint_ids = await endpoints.ids_of(tx, app.id)
 
-            def anew() -> None:
+            def notify() -> None:
                 services.notifier.routing(app.id)
-                services.notifier.endpoints(gone)
+                services.notifier.endpoints(endpoint_ids)
 
-            tx.after_commit(anew)
+            tx.after_commit(notify)
 
     await retried(work)
 
@@ -109,7 +109,7 @@ async def _rewrite(tx: Write, services: Services, edited: App, now: int) -> App:
 
 
 async def have(services: Services, org_id: OrgId, draft: AppDraft) -> App:
-    """Make an application unless there is one with its uid, and return it."""
+    """Return the application with the uid of the draft; create it if it does not exist."""
 
     async def work() -> App:
         async with services.db.write() as tx:
@@ -123,15 +123,15 @@ async def have(services: Services, org_id: OrgId, draft: AppDraft) -> App:
 
 
 async def _with_uid(tx: Write, org_id: OrgId, uid: str) -> App:
-    """Return the application whose uid has just been in the way; raises `Busy` where it was deleted since."""
+    """Return the application that holds a uid; raise `Busy` if it was deleted since its uid caused a conflict."""
     app = await apps.find(tx, org_id, uid)
     if app is None:
         raise Busy("the application has just been deleted")
     return app
 
 
-async def _hold(tx: Write, app: App, now: int) -> None:
-    """Hold an application that was there; raises `Busy` where it was deleted since: the next try makes another."""
+async def _lock(tx: Write, app: App, now: int) -> None:
+    """Lock an existing application; raise `Busy` if it was deleted since, so that the retry creates a new one."""
     try:
         await apps.touch(tx, app.id, now)
     except AppError as error:
@@ -152,7 +152,7 @@ def _drafted(org_id: OrgId, draft: AppDraft, now: int) -> App:
 
 
 async def page(services: Services, org_id: OrgId, cursor: Cursor, without: Iterable[AppExclusion] = ()) -> Page[App]:
-    """Return a page of an organisation's applications, but for those that lack something."""
+    """Return a page of an organization's applications, without the excluded ones."""
     async with services.db.read() as read:
         window = await committed_window(services, read, cursor, cursor.window(), APP)
         rows = await apps.page(read, org_id, window, without)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Finding attempts, and asking for one more."""
+"""Use cases of attempts: get, list, count and expunge them, and resend a message."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,7 @@ from tidings.storage import attempted, attempts, deliveries, endpoints, messages
 from tidings.storage.database import Write, retried
 
 COUNTED_MAX: Final = 10_000
-"""Attempts that are looked at to count some."""
+"""The most attempts that a count reads."""
 
 
 async def get(services: Services, app: App, msg_ref: str, attempt_id: str) -> Attempt:
@@ -36,7 +36,7 @@ async def get(services: Services, app: App, msg_ref: str, attempt_id: str) -> At
 async def page_of_endpoint(
     services: Services, app: App, ref: str, cursor: Cursor, filters: AttemptFilter, *, with_message: bool
 ) -> Page[Attempt]:
-    """Return a page of the attempts to an endpoint."""
+    """Return a page of an endpoint's attempts."""
     window = cursor.window_in_time(ATTEMPT, services.now())
     async with services.db.read() as read:
         window = await committed_window(services, read, cursor, window, ATTEMPT)
@@ -50,7 +50,7 @@ async def page_of_endpoint(
 async def page_of_message(
     services: Services, app: App, ref: str, cursor: Cursor, filters: AttemptFilter, *, endpoint_ref: str | None
 ) -> Page[Attempt]:
-    """Return a page of the attempts of a message, to one endpoint or to all."""
+    """Return a page of a message's attempts, to one endpoint or to all."""
     window = cursor.window_in_time(ATTEMPT, services.now())
     rows: list[Attempt] = []
     async with services.db.read() as read:
@@ -72,7 +72,7 @@ async def page_of_messages(
     *,
     with_payload: bool,
 ) -> Page[AttemptedMessage]:
-    """Return a page of the messages that an endpoint has been tried with."""
+    """Return a page of the messages that were attempted at an endpoint."""
     window = cursor.window_in_time(MESSAGE, services.now())
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
@@ -86,17 +86,17 @@ async def page_of_messages(
 
 
 async def page_of_destinations(services: Services, app: App, ref: str, cursor: Cursor) -> Page[Destination]:
-    """Return a page of the endpoints that a message has been tried with."""
+    """Return a page of the endpoints at which a message was attempted."""
     async with services.db.read() as read:
         message = await messages.get(read, app.id, ref, with_payload=False)
         rows = await attempted.destinations_of(read, message.id, cursor.window())
         found = await endpoints.by_ids(read, [endpoint_id for endpoint_id, _ in rows])
-    told = [Destination(found[endpoint_id], standing) for endpoint_id, standing in rows if endpoint_id in found]
-    return cursor.page(told, lambda destination: destination.endpoint.id)
+    destinations = [Destination(found[endpoint_id], status) for endpoint_id, status in rows if endpoint_id in found]
+    return cursor.page(destinations, lambda destination: destination.endpoint.id)
 
 
 async def count(services: Services, app: App, ref: str, cursor: Cursor, filters: AttemptFilter) -> tuple[int, bool]:
-    """Count the attempts to an endpoint; tell also whether there are more than were looked at."""
+    """Return the number of an endpoint's attempts, and whether there are more than the count reads."""
     window = cursor.window_in_time(ATTEMPT, services.now())
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
@@ -110,7 +110,7 @@ async def count(services: Services, app: App, ref: str, cursor: Cursor, filters:
 
 
 async def expunge(services: Services, app: App, msg_ref: str, attempt_id: str) -> None:
-    """Delete the response of an attempt for good; what is not there is named, as clients of this route know it."""
+    """Delete the response body of an attempt; as in the Svix API, the 404 names the missing resource."""
 
     async def work() -> None:
         async with services.db.write() as tx:
@@ -134,7 +134,7 @@ async def resend(
     idempotency_key: str | None,
     render: Callable[[Endpoint], Response],
 ) -> Response:
-    """Have a message sent to an endpoint once more, whatever came of it so far and whatever the endpoint filters."""
+    """Schedule one manual attempt of a message to an endpoint, regardless of earlier attempts and of its filters."""
 
     async def work(tx: Write) -> Endpoint:
         message = await messages.get(tx, app.id, msg_ref)

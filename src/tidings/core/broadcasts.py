@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One message to every application of an organisation."""
+"""Use case: broadcast one message to every application of an organization."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ async def broadcast(
     idempotency_key: str | None,
     render: Callable[[Task], Response],
 ) -> Response:
-    """Start making a message in every application that is there."""
+    """Start a task that creates the message in every existing application."""
 
     async def work(tx: Write) -> Task:
         task = await tasks.start(services, tx, await build_task(tx, principal, draft))
@@ -35,7 +35,7 @@ async def broadcast(
 
 
 async def build_task(read: Read, principal: Principal, draft: MessageDraft) -> NewTask:
-    """Return the task that would do it; the payload is not in it."""
+    """Build the broadcast task; its payload is stored separately, as the task's input."""
     args = BroadcastArgs(
         event_type=draft.event_type,
         event_id=draft.event_id,

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A wall clock that is set back: retries that were scheduled while it was ahead would wait for that time to come.
+"""Detection of a wall clock that is set back, and rescheduling of the work that it would delay.
 
-The monotonic clock shows the step. What a delivery waits for is known from its last attempt, or else from its message:
-both carry the timestamp by which it was scheduled. So each keeps its distance to that, counted from now. Deliveries
-that were scheduled by the right time stay as they are.
+Retries that were scheduled while the clock was ahead would otherwise wait until the wall clock reaches that time again.
+The comparison with the monotonic clock reveals the step. The id of a delivery's last attempt contains the timestamp
+from which its due time was computed; without an attempt, the id of its message does. A delivery that was scheduled by
+the fast clock keeps its delay, counted from now. Other deliveries do not change.
 """
 
 import asyncio
@@ -19,38 +20,40 @@ from tidings.storage.rescheduling import ScheduledDelivery
 
 _LOOK_SECONDS: Final = 5.0
 _STEP_MS: Final = SECOND
-"""A clock that is set back by less strands nothing for long."""
+"""A smaller step delays work by less than a second, so it is ignored."""
 _TASK_MS: Final = 5 * MINUTE
-"""No task waits longer for its next slice."""
+"""The longest delay before the next slice of a task."""
 _CHUNK: Final = 1_000
 
 
 class ClockWatch:
-    """Compares the wall clock with the monotonic one."""
+    """Compares the wall clock with the monotonic clock, and reschedules work when the wall clock is set back."""
 
     def __init__(self, db: Database, clock: Clock, *, repaired: Callable[[], None]) -> None:
-        """`repaired` is called when work may be due that was not."""
+        """`repaired` is called after rescheduling, because deliveries and tasks may have become due."""
         self._db = db
         self._clock = clock
         self._repaired = repaired
         self._offset = self._now_offset()
 
     async def run(self) -> None:
-        """Compare every few seconds, without a word to the database while the clock is right."""
+        """Compare the clocks every few seconds; this needs no query while the wall clock is right."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 await self.look()
-            except Exception as error:  # noqa: BLE001 - the next look tries again
+            except Exception as error:  # noqa: BLE001 - the next check tries again
                 observe.failure("rescheduling after the clock was set back", error)
 
     async def look(self) -> None:
-        """Reschedule if the clock was set back since the last look that succeeded."""
+        """Reschedule if the clock was set back since the last successful check."""
         offset = self._now_offset()
         back = self._offset - offset
         if back > _STEP_MS:
             moved = await reschedule(self._db, self._clock.now())
-            observe.log.warning("the clock was set back by %.1f s: %d deliveries rescheduled", back / SECOND, moved)
+            observe.log.warning(
+                "the wall clock was set back by %.1f s: rescheduled %d deliveries", back / SECOND, moved
+            )
             self._repaired()
         self._offset = offset
 
@@ -59,7 +62,7 @@ class ClockWatch:
 
 
 async def reschedule(db: Database, now: int) -> int:
-    """Bring back what was scheduled by a clock that was ahead; return how many deliveries were."""
+    """Reschedule the work that a fast clock scheduled too late; return the number of deliveries changed."""
     async with db.write() as tx:
         await rescheduling.pull_limits(tx, now=now, tat=now * (SECOND_US // SECOND) + WINDOW_US)
         await rescheduling.pull_tasks(tx, now=now, latest=now + _TASK_MS)
@@ -76,7 +79,7 @@ async def reschedule(db: Database, now: int) -> int:
 
 
 def _times(each: ScheduledDelivery, now: int) -> tuple[int, int | None]:
-    """Return when a delivery is due and when its automatic attempt is, counted from now where the clock was ahead."""
+    """Return the corrected due time of a delivery, and of its automatic retry if it has one."""
     if each.attempt_id is None:
         due_at = each.due_at if each.deliver_at is not None else now
         return (now if each.is_manual else due_at), each.retry_at

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How accept hands deliveries to delivery: slots in memory are reserved before the commit and filled after it."""
+"""The delivery sink: accept reserves memory slots for deliveries before the commit, and fills them after it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ def _no_copy(_size: int, _receiver: Receiver) -> int | None:
 
 
 def _nothing(_deliveries: int, _payload_bytes: int) -> None:
-    """Do nothing: nothing is ever reserved."""
+    """Do nothing: a process without the delivery role reserves nothing."""
 
 
 def _no_capacity(_endpoint_id: str) -> bool:
@@ -31,26 +31,26 @@ def _ignored(_: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DeliverySink:
-    """Where accept hands its deliveries. In a process without the delivery role, it has no capacity."""
+    """The functions through which accept passes deliveries on; without the delivery role there is no capacity."""
 
     leases: Leases
     lease_ms: int
     has_capacity: Callable[[str], bool]
     """Reserves a slot in memory for a delivery to an endpoint; False if there is none."""
     enqueue: Callable[[list[Send]], None]
-    """Takes deliveries after the commit, once their slots are released."""
+    """Enqueues deliveries after the commit and after their reservations are released."""
     notify_backlog: Callable[[list[str]], None]
     """Called after the commit with the endpoints whose deliveries were spilled to the database."""
     schedule_at: Callable[[int], None]
     """Called after the commit with the earliest time for which a delivery is scheduled."""
     large: int = 2**62
-    """Bytes; a larger payload is reserved on its own."""
+    """Payloads above this number of bytes need a memory reservation of their own."""
     reserve_payload: Callable[[int], int | None] = _no_payload
-    """Reserves memory for a large payload; returns its bytes, or None if it does not fit."""
+    """Reserves memory for a large payload; returns the reserved bytes, or None if the payload does not fit."""
     reserve_copy: Callable[[int, Receiver], int | None] = _no_copy
-    """Reserves memory for the encrypted copy of a large payload to one receiver; returns its bytes, 0 without TLS."""
+    """Reserves memory for a receiver's encrypted copy of a large payload; returns the bytes (0 without TLS) or None."""
     release: Callable[[int, int], None] = _nothing
-    """Releases slots and bytes, after the commit or instead of it."""
+    """Releases reserved slots and bytes, after a commit or a rollback."""
 
 
 NO_DELIVERY: Final = DeliverySink(Leases(new_node()), 0, _no_capacity, _ignored, _ignored, _ignored)
@@ -58,18 +58,20 @@ NO_DELIVERY: Final = DeliverySink(Leases(new_node()), 0, _no_capacity, _ignored,
 
 @dataclass(slots=True)
 class Prepared:
-    """The deliveries of a transaction, to be handed over after its commit."""
+    """The deliveries of a transaction, which the sink receives after the commit."""
 
     lease: int = 0
     at: float = 0.0
-    """When the lease began, on the monotonic clock."""
+    """The start of the lease, on the monotonic clock."""
     sends: list[Send] = field(default_factory=list)
-    """Each has a slot in memory reserved."""
+    """Deliveries to send from memory; each has a reserved slot."""
     spilled: set[str] = field(default_factory=set)
+    """Endpoints with deliveries that stay in the database."""
     scheduled_at: int | None = None
+    """The earliest time for which a delivery is scheduled."""
     payload_bytes: int = 0
-    """Reserved for large payloads."""
+    """Bytes reserved for large payloads."""
 
     def clear(self) -> None:
-        """Clear everything, to begin again or to end."""
+        """Remove all deliveries and reset the reservations."""
         self.sends, self.spilled, self.scheduled_at, self.payload_bytes = [], set(), None, 0

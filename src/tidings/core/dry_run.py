@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Dry runs: the use case that starts a task runs up to the commit and is rolled back; then the task is estimated.
+"""Dry runs: run the use case that starts a task, roll its transaction back, and estimate the task.
 
-So a dry run refuses exactly what the real request refuses, and depends on no kind of task: the use case runs unchanged,
-with services that commit nothing. The estimate is read after the rollback, while no connection is held.
+A dry run refuses exactly the requests that the real operation refuses, and needs no code for any kind of task: the use
+case runs unchanged, with services that commit nothing. The estimate is computed after the rollback, so no transaction
+is open meanwhile.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The effect of a task that has not started: number of items, duration, and a sample of the items."""
+    """The expected effect of a task: the number of items, the duration, and a sample of the items."""
 
     kind: str
     total: int | None
@@ -30,15 +31,15 @@ class Estimate:
 
 
 EstimateTask = Callable[[Task], Awaitable[Estimate]]
-"""Estimates a task that is not stored."""
+"""Estimates a task that is not stored in the database."""
 
 
 class _RolledBack(Exception):
-    """Ends the transaction of a dry run without a commit."""
+    """Rolls back the transaction of a dry run."""
 
 
 class DryRunIdempotency(Idempotency):
-    """Does the work in a transaction that it always rolls back, and answers with an estimate. Ignores keys."""
+    """Rolls back every transaction, and responds with an estimate of the task. Ignores idempotency keys."""
 
     __slots__ = ("_estimate", "_render", "_services")
 
@@ -56,7 +57,7 @@ class DryRunIdempotency(Idempotency):
         work: Callable[[Write], Awaitable[Result]],
         render: Callable[[Result], Response],
     ) -> Response:
-        """Do the work, roll it back, and return the estimate of the task that it made."""
+        """Run the work, roll it back, and return the estimate of the task that it created."""
         del key, render
         result = await retried(lambda: self._roll_back(work))
         task = result[0] if isinstance(result, tuple) else result
@@ -74,5 +75,5 @@ class DryRunIdempotency(Idempotency):
 def dry_run_services(
     services: Services, estimate: EstimateTask, render_estimate: Callable[[Estimate], Response]
 ) -> Services:
-    """Return services that do not store the task that a use case starts."""
+    """Return services with which a use case that starts a task becomes a dry run."""
     return replace(services, idempotency=DryRunIdempotency(services, estimate, render_estimate))

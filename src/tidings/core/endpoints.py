@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Making, changing, deleting and finding endpoints.
+"""Use cases of endpoints: create, update, delete, get and list.
 
-Every write holds the application first (`apps.touch`), so that the writes to one application come one at a time and
-routing is compiled anew. What is told of a write goes into its transaction.
+Every write locks the application first (`apps.touch`): this serializes the writes to one application, and its new
+version makes every node recompile the routing. Operational events are stored in the transaction of their write.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ from tidings.storage.database import Read, Write, retried
 
 @dataclass(frozen=True, slots=True)
 class UpsertedEndpoint:
-    """The endpoint that an upsert returns, and whether it created it."""
+    """The endpoint that an upsert returns, and whether the upsert created it."""
 
     endpoint: Endpoint
     is_new: bool
@@ -34,11 +34,11 @@ class UpsertedEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class EndpointEdit:
-    """The change to an endpoint."""
+    """A change to an endpoint, as a function of its current state."""
 
     apply: Callable[[Endpoint], Endpoint]
     subscribes: tuple[str, ...]
-    """The event types that the change names."""
+    """The event types that the change subscribes to."""
 
 
 async def create(
@@ -49,7 +49,7 @@ async def create(
     idempotency_key: str | None,
     render: Callable[[Endpoint], Response],
 ) -> Response:
-    """Make an endpoint, with a fresh secret if none is given."""
+    """Create an endpoint; generate a secret if the draft has none."""
 
     async def work(tx: Write) -> Endpoint:
         now = services.now()
@@ -62,7 +62,7 @@ async def create(
 async def put(
     services: Services, app: App, ref: str, draft: EndpointDraft, *, render: Callable[[UpsertedEndpoint], Response]
 ) -> Response:
-    """Overwrite an endpoint, but for its secret and headers; make one if there is none."""
+    """Replace an endpoint, except its secret and headers; create it if it does not exist."""
 
     async def work(tx: Write) -> UpsertedEndpoint:
         now = services.now()
@@ -79,7 +79,7 @@ async def put(
 async def change(
     services: Services, app: App, ref: str, edit: EndpointEdit, *, render: Callable[[Endpoint], Response]
 ) -> Response:
-    """Edit an endpoint."""
+    """Apply an edit to an endpoint."""
 
     async def work(tx: Write) -> Endpoint:
         await apps.touch(tx, app.id, services.now())
@@ -91,7 +91,7 @@ async def change(
 
 
 async def delete(services: Services, app: App, ref: str) -> None:
-    """Delete an endpoint; what waits for it is removed by the claim that finds it."""
+    """Delete an endpoint; each of its pending deliveries is discarded when the dispatcher claims it."""
 
     async def work() -> None:
         async with services.db.write() as tx:
@@ -108,7 +108,7 @@ async def delete(services: Services, app: App, ref: str) -> None:
 async def set_headers(
     services: Services, app: App, ref: str, edit: Callable[[Mapping[str, str]], Mapping[str, str]]
 ) -> None:
-    """Edit the headers that every send to an endpoint carries."""
+    """Apply an edit to the headers that every request to an endpoint carries."""
 
     async def work() -> None:
         async with services.db.write() as tx:
@@ -123,7 +123,7 @@ async def set_headers(
 
 
 async def headers(services: Services, app: App, ref: str) -> dict[str, str]:
-    """Return the headers that every send to an endpoint carries, each name in one spelling."""
+    """Return the headers that every request to an endpoint carries; names that differ only in case appear once."""
     async with services.db.read() as read:
         stored = await endpoints.headers(read, app.id, ref)
     return deduplicated(_opened(services, stored))
@@ -156,7 +156,7 @@ async def _add(tx: Write, services: Services, app: App, draft: EndpointDraft, no
 
 
 async def _rewrite(tx: Write, services: Services, app: App, before: Endpoint, edited: Endpoint) -> Endpoint:
-    """Write an endpoint as it was edited, and tell of it."""
+    """Store an edited endpoint, and emit the operational events that follow from the edit."""
     [edited] = await health.with_recent(tx, [edited], services.now())
     endpoint = replace(edited, updated_at=services.now())
     await endpoints.change(tx, endpoint)
@@ -177,7 +177,7 @@ async def _rewrite(tx: Write, services: Services, app: App, before: Endpoint, ed
 
 
 def refresh_after_commit(tx: Write, services: Services, endpoint: Endpoint) -> None:
-    """Refresh what this process has cached of an endpoint, once the transaction has committed."""
+    """Refresh this process's caches of an endpoint after the commit."""
 
     def refresh() -> None:
         services.notifier.routing(endpoint.app_id)
@@ -194,18 +194,18 @@ async def notify(
     type_: str,
     **more: Any,  # noqa: ANN401 - JSON
 ) -> None:
-    """Notify the organization of an event of an endpoint."""
+    """Emit an operational event about an endpoint."""
     data = {"appId": app.id, "appUid": app.uid, "endpointId": endpoint.id, "endpointUid": endpoint.uid, **more}
     await operational.emit(tx, app.org_id, type_, data, services.now())
 
 
 async def _refuse_unknown(read: Read, org_id: OrgId, names: tuple[str, ...]) -> None:
-    """Hold that an endpoint subscribes to event types in use; archiving one later changes no endpoint."""
+    """Refuse unknown event types; an event type that is archived later stays in the endpoint's filter."""
     known = await event_types.known(read, org_id, names) if names else set()
     missing = [name for name in names if name not in known]
     if missing:
-        wrong = f"The following event types don't exist: {', '.join(missing)}"
-        raise invalid(Fault(("body", "eventTypes"), wrong))
+        detail = f"The following event types don't exist: {', '.join(missing)}"
+        raise invalid(Fault(("body", "eventTypes"), detail))
 
 
 def _drafted(app: App, draft: EndpointDraft, now: int) -> Endpoint:
@@ -228,14 +228,14 @@ def _drafted(app: App, draft: EndpointDraft, now: int) -> Endpoint:
 
 
 async def get(services: Services, app: App, ref: str) -> Endpoint:
-    """Return an endpoint by its id or uid, with its recent attempts."""
+    """Return an endpoint by its id or uid, with the totals of its recent attempts."""
     async with services.db.read() as read:
         [endpoint] = await health.with_recent(read, [await endpoints.get(read, app.id, ref)], services.now())
     return endpoint
 
 
 async def page(services: Services, app: App, cursor: Cursor) -> Page[Endpoint]:
-    """Return a page of an application's endpoints, with their recent attempts."""
+    """Return a page of an application's endpoints, with the totals of their recent attempts."""
     async with services.db.read() as read:
         window = await committed_window(services, read, cursor, cursor.window(), ENDPOINT)
         rows = await endpoints.page(read, app.id, window)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Making, changing, deleting and finding event types."""
+"""Use cases of event types: create, update, archive, expunge, get and list."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from tidings.storage.database import Busy, Write, retried
 
 @dataclass(frozen=True, slots=True)
 class UpsertedEventType:
-    """The event type that an upsert returns, and whether it created it."""
+    """The event type that an upsert returns, and whether the upsert created it."""
 
     event_type: EventType
     is_new: bool
@@ -31,7 +31,7 @@ async def create(
     idempotency_key: str | None,
     render: Callable[[EventType], Response],
 ) -> Response:
-    """Make an event type, or take an archived one back into use and overwrite it."""
+    """Create an event type; one with this name that is archived is replaced and unarchived."""
 
     async def work(tx: Write) -> EventType:
         if not await event_types.add(tx, _drafted(org_id, draft, services.now())):
@@ -48,14 +48,14 @@ async def create(
 async def put(
     services: Services, org_id: OrgId, draft: EventTypeDraft, *, render: Callable[[UpsertedEventType], Response]
 ) -> Response:
-    """Overwrite an event type, or make one if there is none."""
+    """Replace an event type, or create it if it does not exist."""
 
     async def work(tx: Write) -> UpsertedEventType:
         proposed = _drafted(org_id, draft, services.now())
         before = await event_types.held(tx, org_id, draft.name)
         if before is None:
             if not await event_types.add(tx, proposed):
-                raise Busy("another request has just made the event type")  # the next try overwrites it
+                raise Busy("another request has just created the event type")  # the retry replaces it
             return UpsertedEventType(proposed, is_new=True)
         after = replace(proposed, created_at=before.created_at)
         await event_types.change(tx, after)
@@ -72,7 +72,7 @@ async def change(
     *,
     render: Callable[[EventType], Response],
 ) -> Response:
-    """Edit an event type."""
+    """Apply an edit to an event type."""
 
     async def work(tx: Write) -> EventType:
         before = await event_types.held(tx, org_id, name)
@@ -86,16 +86,16 @@ async def change(
 
 
 async def delete(services: Services, org_id: OrgId, name: str, *, expunge: bool) -> None:
-    """Archive an event type, or delete it for good."""
+    """Archive an event type, or delete its row with `expunge`."""
 
     async def work() -> None:
         async with services.db.write() as tx:
-            was_there = await (
+            found = await (
                 event_types.expunge(tx, org_id, name)
                 if expunge
                 else event_types.archive(tx, org_id, name, services.now())
             )
-            if not was_there:
+            if not found:
                 raise not_found()
 
     await retried(work)
@@ -117,7 +117,7 @@ def _drafted(org_id: OrgId, draft: EventTypeDraft, now: int) -> EventType:
 
 
 async def get(services: Services, principal: Principal, name: str) -> EventType:
-    """Return an event type that the caller may see, archived or not."""
+    """Return an event type, archived or not; raise `not_found` if the caller may not see it."""
     async with services.db.read() as read:
         event_type = await event_types.find(read, principal.org_id, name)
     if event_type is None or not principal.may_see(event_type.feature_flags):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Send one endpoint an example message."""
+"""Use case: send an example message to one endpoint."""
 
 import json
 from collections.abc import Callable
@@ -20,13 +20,13 @@ from tidings.storage.database import Write
 from tidings.storage.intake import NewMessage
 
 PING: Final = "svix.ping"
-_PINGED: Final = b'{"success": true}'
+_PING_PAYLOAD: Final = b'{"success": true}'
 _VERSION: Final = "1"
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleRequest:
-    """The example to send; `payload` is the caller's own."""
+    """The example to send: the payload of the caller, or else an example of the event type by its index."""
 
     event_type: str
     index: int
@@ -42,7 +42,7 @@ async def send(
     idempotency_key: str | None,
     render: Callable[[Message], Response],
 ) -> Response:
-    """Create an example message and send it to one endpoint, if that listens to the event type."""
+    """Create an example message, and send it to one endpoint if the endpoint's filters match the event type."""
 
     async def work(tx: Write) -> Message:
         endpoint = await endpoints.get(tx, app.id, endpoint_ref)
@@ -51,7 +51,7 @@ async def send(
         payload = request.payload or await _example(tx, app, request)
         message = _message(app, request.event_type, payload, services.now())
         await _add(tx, message, payload)
-        if _listens(endpoint, request.event_type):
+        if _matches(endpoint, request.event_type):
             await deliveries.add(tx, [(message.id, endpoint.id, app.id, app.org_id, services.now(), None, None)])
             tx.after_commit(lambda: services.notifier.deliveries([endpoint.id]))
         return message
@@ -61,7 +61,7 @@ async def send(
 
 async def _example(tx: Write, app: App, request: ExampleRequest) -> bytes:
     if request.event_type == PING:
-        return _PINGED
+        return _PING_PAYLOAD
     found = await event_types.find(tx, app.org_id, request.event_type)
     if found is None:
         raise not_found()
@@ -110,6 +110,6 @@ async def _add(tx: Write, message: Message, payload: bytes) -> None:
     await intake.add(tx, [row])
 
 
-def _listens(endpoint: Endpoint, event_type: str) -> bool:
-    """Tell whether an endpoint listens to messages of a type that have no channels."""
+def _matches(endpoint: Endpoint, event_type: str) -> bool:
+    """Return whether the filters of an endpoint match a message of this type without channels."""
     return endpoint.channels is None and (endpoint.event_types is None or event_type in endpoint.event_types)

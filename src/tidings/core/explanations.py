@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Explain the state of a message at each endpoint of its application."""
+"""Explanations of the state of a message at each endpoint of its application."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from tidings.storage.explanations import NOTHING, EndpointDeliveries
 
 @dataclass(frozen=True, slots=True)
 class EndpointExplanation:
-    """An endpoint, the state of its delivery, and the attempts that it had."""
+    """An endpoint, a summary of its attempts, and the explained state of its delivery."""
 
     endpoint: Endpoint
     tried: AttemptSummary | None
@@ -24,17 +24,17 @@ class EndpointExplanation:
 
 @dataclass(frozen=True, slots=True)
 class ExplanationRequest:
-    """A message by id or event id, and the page of endpoints to explain."""
+    """A message by its id or event id, and the page of endpoints to explain."""
 
     app: App
     ref: str
     cursor: Cursor
     attempts_max: int
-    """Automatic attempts that a message gets, by the retry schedule in force."""
+    """The number of automatic attempts of a delivery, by the current retry schedule."""
 
 
 async def page(services: Services, request: ExplanationRequest) -> Page[EndpointExplanation]:
-    """Return a page of an application's endpoints, those that were deleted after the message among them."""
+    """Return a page of explanations, including those of endpoints deleted after the message was created."""
     async with services.db.read() as read:
         message = await messages.get(read, request.app.id, request.ref, with_payload=False)
         subject = await explanations.subject_of(read, message)
@@ -57,11 +57,11 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
         )
         for endpoint, deleted_at in found
     ]
-    return request.cursor.page(rows, lambda case: case.endpoint.id).mapped(_explained)
+    return request.cursor.page(rows, lambda facts: facts.endpoint.id).mapped(_explained)
 
 
 def _is_settled(stored: EndpointDeliveries, endpoint_id: EndpointId) -> bool:
-    """Return whether a canceled task changes nothing."""
+    """Return whether the state is known without a look-up of canceled tasks."""
     tried = stored.tried.get(endpoint_id)
     return endpoint_id in stored.outstanding or (tried is not None and tried.is_delivered)
 
@@ -71,5 +71,5 @@ def _last_at(subject: MessageFacts, stored: EndpointDeliveries, endpoint_id: End
     return subject.at if tried is None else tried.last.at
 
 
-def _explained(case: DeliveryFacts) -> EndpointExplanation:
-    return EndpointExplanation(case.endpoint, case.tried, explain(case))
+def _explained(facts: DeliveryFacts) -> EndpointExplanation:
+    return EndpointExplanation(facts.endpoint, facts.tried, explain(facts))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Exporting the event types of an organisation, and fetching what was made."""
+"""Use cases of exports: start an export of the event types, and fetch its archive."""
 
 import secrets
 from collections.abc import Callable
@@ -31,7 +31,7 @@ async def export_event_types(
     idempotency_key: str | None,
     render: Callable[[Task], Response],
 ) -> Response:
-    """Start making an archive of the event types: a document of them, and models in two languages."""
+    """Start a task that exports the event types: an archive of an API document, and of models in two languages."""
 
     async def work(tx: Write) -> Task:
         await settings.settled(tx, LINK_SECRET, secrets.token_urlsafe(_SECRET_BYTES))
@@ -41,7 +41,7 @@ async def export_event_types(
 
 
 def build_task(principal: Principal, origin: str) -> NewTask:
-    """Return the task that would make it."""
+    """Build the export task."""
     return NewTask(
         kind=EXPORT,
         org_id=principal.org_id,
@@ -52,7 +52,7 @@ def build_task(principal: Principal, origin: str) -> NewTask:
 
 
 async def fetch(services: Services, export_id: str, expires: int | None, signature: str | None) -> bytes:
-    """Return an archive to whoever has the link to it."""
+    """Return an archive by its signed link; an invalid signature raises `forbidden`, an expired link `not_found`."""
     async with services.db.read() as read:
         secret = await settings.find(read, LINK_SECRET)
         if secret is None or expires is None or signature is None:

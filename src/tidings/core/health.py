@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Use cases of endpoint health: read the throttle state, and enable an endpoint with a clean failure record."""
+"""Use cases of endpoint health: read the throttle state, and enable an endpoint with an empty failure record."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,12 +23,12 @@ _CHUNK: Final = 1_000
 
 
 async def reset(tx: Write, endpoint_id: str) -> None:
-    """Reset an endpoint's failure record; every path that enables an endpoint calls this."""
+    """Clear an endpoint's failure record; every code path that enables an endpoint calls this."""
     await health.reset(tx, endpoint_id)
 
 
 async def note_disabled(tx: Write, endpoint_id: str, now: int) -> None:
-    """Record when an endpoint was disabled, so that enabling it can catch up on the messages it missed."""
+    """Record when an endpoint was disabled, so that enabling it can resend the messages that it missed."""
     await health.note_disabled(tx, endpoint_id, now)
 
 
@@ -39,7 +39,7 @@ async def with_recent(read: Read, found: Sequence[Endpoint], now: int) -> list[E
 
 
 async def throttled_since(services: Services, app: App, ref: str) -> int | None:
-    """Return since when a rate limit delays an endpoint's deliveries, in milliseconds; None if none does."""
+    """Return the time in milliseconds since which a rate limit delays the endpoint's deliveries, or None."""
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
         held = await throttles.find(read, [endpoint.id, app.id])
@@ -49,16 +49,16 @@ async def throttled_since(services: Services, app: App, ref: str) -> int | None:
 
 
 async def prune_idle_limits(db: Database, now: int) -> None:
-    """Delete the state of rate limits that were idle for a day, in chunks: a new state allows the same."""
-    before, gone = (now - DAY) * (SECOND_US // SECOND), _CHUNK
-    while gone == _CHUNK:
+    """Delete the state of rate limits that were idle for a day, in chunks; an idle limit behaves like a new one."""
+    before, deleted = (now - DAY) * (SECOND_US // SECOND), _CHUNK
+    while deleted == _CHUNK:
         async with db.write() as tx:
-            gone = await throttles.expire(tx, before=before, limit=_CHUNK)
+            deleted = await throttles.expire(tx, before=before, limit=_CHUNK)
 
 
 @dataclass(frozen=True, slots=True)
 class EnableOptions:
-    """How to enable an endpoint: whether to catch up on its outage, and who asks for it."""
+    """How to enable an endpoint: whether to resend the messages of its outage, and the creator of those tasks."""
 
     catch_up: bool
     created_by: str
@@ -66,14 +66,14 @@ class EnableOptions:
 
 @dataclass(frozen=True, slots=True)
 class EnabledEndpoint:
-    """An enabled endpoint, and the tasks that catch up on its outage."""
+    """An enabled endpoint, and the tasks that resend the messages of its outage."""
 
     endpoint: Endpoint
     tasks: tuple[Task, ...]
 
 
 StartCatchUp = Callable[[Services, Write, App, Endpoint, str], Awaitable[Task | None]]
-"""Starts a task that catches up; receives the endpoint before it was enabled, and the creator of the task."""
+"""Starts a task that resends messages; receives the endpoint as it was before, and the creator of the task."""
 
 
 async def enable(
@@ -85,7 +85,7 @@ async def enable(
     idempotency_key: str | None,
     render: Callable[[EnabledEndpoint], Response],
 ) -> Response:
-    """Enable an endpoint with a clean failure record; start the tasks that catch up, on request."""
+    """Enable an endpoint and clear its failure record; on request, start the tasks that resend what it missed."""
 
     async def work(tx: Write) -> EnabledEndpoint:
         now = services.now()
@@ -111,15 +111,15 @@ def _named(app: App, endpoint: Endpoint) -> dict[str, str | None]:
 
 
 def _since(services: Services, before: Endpoint) -> int | None:
-    """Return when the outage began: with the failure record, or else when the endpoint was disabled."""
+    """Return the start of the outage: of the failure record, or else the time when the endpoint was disabled."""
     record = before.record
     began = record.failing_since or record.unreachable_since or record.disabled_at
-    # The attempt that began the record started up to this long before its outcome was written.
+    # The attempt that opened the failure record started up to a minute before its outcome was written.
     return None if began is None else max(began - MINUTE, services.clock.now() - LONGEST_MS + MINUTE)
 
 
 async def _recover(services: Services, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
-    """Start a task that resends the messages that failed in the outage."""
+    """Start a task that resends the messages that failed during the outage."""
     since = _since(services, before)
     if since is None:
         return None
@@ -128,7 +128,7 @@ async def _recover(services: Services, tx: Write, app: App, before: Endpoint, cr
 
 
 async def _replay(services: Services, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
-    """Start a task that sends the messages that the endpoint missed while it was disabled."""
+    """Start a task that sends the messages created while the endpoint was disabled."""
     since = _since(services, before)
     if since is None or not before.disabled:
         return None
@@ -144,4 +144,4 @@ async def _replay(services: Services, tx: Write, app: App, before: Endpoint, cre
 
 
 CATCHING_UP: Final[tuple[StartCatchUp, ...]] = (_recover, _replay)
-"""The tasks that catch up on an outage."""
+"""The tasks that resend the messages of an outage."""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Endpoint health: failures are recorded in the transaction that settles the deliveries.
 
-A healthy delivery has no health event and costs nothing here. Health events arise when a message fails repeatedly or
-recovers, when an endpoint does not answer, and when a receiver asks to be disabled. They become operational events;
-only a few write to the endpoint: at most one a second, and at the start and the end of a failure record.
+A delivery that succeeds at a healthy endpoint causes no health event and costs nothing here. Health events arise when a
+message fails repeatedly or recovers, when an endpoint does not respond, and when a receiver asks to be disabled. They
+become operational events. Writes to an endpoint are rare: one at the start and the end of a failure record, and at most
+one a second in between.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,17 +36,17 @@ class HealthEventKind(Enum):
     EXHAUSTED = auto()
     RECOVERED = auto()
     ABORTED = auto()
-    """The receiver asked for no further attempt of this message; this is no failure of the endpoint."""
+    """The receiver asked for no further attempts of this message; this is not a failure of the endpoint."""
     UNREACHABLE = auto()
     DISABLE_REQUESTED = auto()
     """The receiver asked to disable the endpoint."""
     GONE = auto()
-    """The receiver answered 410 Gone."""
+    """The receiver responded with 410 Gone."""
     SUCCEEDED = auto()
 
 
 DISABLING: Final = frozenset({HealthEventKind.DISABLE_REQUESTED, HealthEventKind.GONE})
-"""The events that disable an endpoint at once."""
+"""The events that disable an endpoint immediately."""
 _OPERATIONAL: Final = {
     HealthEventKind.FAILING: operational.ATTEMPT_FAILING,
     HealthEventKind.EXHAUSTED: operational.ATTEMPT_EXHAUSTED,
@@ -56,7 +57,7 @@ _OPERATIONAL: Final = {
 
 @dataclass(frozen=True, slots=True)
 class HealthEvent:
-    """A fact about an endpoint or a message that one send revealed."""
+    """A change in the health of an endpoint or a message, observed in one attempt."""
 
     kind: HealthEventKind
     receiver: Receiver
@@ -80,14 +81,14 @@ class HealthRecorder:
         disabled: Callable[[str], None] = _ignore,
     ) -> None:
         self.failing: set[str] = set()
-        """Endpoints with a failure record that a success would end."""
+        """Endpoints with an open failure record, which a success closes."""
         self._window = window
         self._changed = changed
         self._disabled = disabled
         self._counted: dict[str, int] = {}
 
     async def write(self, tx: Write, events: Sequence[HealthEvent], now: int) -> None:
-        """Record the health events, and the operational events that follow from them."""
+        """Record health events, and emit the operational events that follow from them."""
         reported = [event for event in events if event.kind in _OPERATIONAL]
         if reported:
             await operational.emit_all(tx, await _operational_events(tx, reported), now)
@@ -103,12 +104,12 @@ class HealthRecorder:
             await self._update(tx, due, urls, now)
 
     def _is_fresh(self, endpoint_id: str, kinds: set[HealthEventKind], now: int) -> bool:
-        """Return whether the same was recorded less than a second ago."""
+        """Return whether exhaustion is the only kind, and an event was recorded less than a second ago."""
         last = self._counted.get(endpoint_id)
         return kinds == {HealthEventKind.EXHAUSTED} and last is not None and 0 <= now - last < SECOND
 
     async def _update(self, tx: Write, due: dict[str, set[HealthEventKind]], urls: dict[str, str], now: int) -> None:
-        """`urls` are those that asked to be disabled; an endpoint with another URL by now is not disabled."""
+        """Apply the events; an event does not disable an endpoint whose URL is no longer the one in `urls`."""
         endpoints = await health.find(tx, sorted(due))
         for endpoint_id in urls.keys() & endpoints.keys():
             if urls[endpoint_id] != endpoints[endpoint_id].url:
@@ -162,13 +163,13 @@ class HealthRecorder:
 
 
 class _Action(Enum):
-    """A change to an endpoint's health; the value is the event that the log names."""
+    """A change to an endpoint's health; the value is the event in the log."""
 
-    NOTHING = "left as it is"
-    CLEAR = "works again"
-    BEGIN = "began to fail"
+    NOTHING = "unchanged"
+    CLEAR = "recovered"
+    BEGIN = "started failing"
     COUNT = "failed again"
-    UNREACHABLE = "does not answer"
+    UNREACHABLE = "not responding"
     DISABLE = "disabled after lasting failure"
     DISABLE_BY_RECEIVER = "disabled by its receiver"
     GONE = "disabled after 410 Gone"
@@ -198,7 +199,7 @@ class _Step:
 
 
 def _actions(endpoint: EndpointHealth, kinds: set[HealthEventKind], now: int, window: int) -> list[_Action]:
-    """Choose the changes that health events call for; a success outweighs failures."""
+    """Return the changes that health events require; a success outweighs failures."""
     record = endpoint.record
     if endpoint.disabled:
         return [_Action.NOTHING]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The heartbeat of a node: a row that it writes, and whether the last write succeeded.
 
-On PostgreSQL a node writes once a second: it finds a demoted server, a full disk or a lost right before callers do.
-On SQLite it writes only when health is requested, and a write that the service itself has just committed counts.
-However often health is requested, the database gets at most one transaction in two seconds.
+On PostgreSQL a node writes once a second, so it detects a demoted server, a full disk or a revoked privilege before
+callers do. On SQLite it writes only when health is requested, and any recently committed write of the service counts
+as a heartbeat. Health requests cause at most one transaction in two seconds.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _FRESH_SECONDS: Final = 2.0
 
 
 class Heartbeat:
-    """The heartbeat of one node, and its last result."""
+    """The heartbeat of one node, and the result of its last write."""
 
     def __init__(self, db: Database, clock: Clock, node: int = 0) -> None:
         self._db = db
@@ -34,7 +34,7 @@ class Heartbeat:
         self._requested = asyncio.Event()
 
     async def is_good(self) -> bool:
-        """Return the last result, or the next one where the last is older than two seconds."""
+        """Return whether the last write succeeded; write first if the last write is older than two seconds."""
         if self._is_stale():
             async with self._writing:
                 if self._is_stale():
@@ -42,7 +42,7 @@ class Heartbeat:
         return self._is_good
 
     async def run(self, on_success: Callable[[], Awaitable[None]]) -> None:
-        """Write until canceled; on PostgreSQL each successful write is followed by `on_success`."""
+        """Write until canceled; on PostgreSQL, call `on_success` after each successful write."""
         is_shared = self._file is None
         observe.outage.listeners.add(self._requested.set)
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Calling the janitor: a task of the service itself, of no organisation, that deletes what was kept long enough."""
+"""The janitor task, which deletes expired exports and old background tasks; it belongs to no organization."""
 
 from typing import Final
 
@@ -12,13 +12,14 @@ from tidings.storage import exports, janitor, tasks
 from tidings.storage.database import Database
 
 RETENTION_MS: Final = 90 * DAY
-"""How long a task is kept after its end."""
+"""How long a task is stored after its end."""
 INTERVAL_MS: Final = 20 * HOUR
+"""The shortest interval between two runs of the janitor."""
 SYSTEM_ORG: Final = OrgId("system")
 
 
 async def start_janitor(db: Database, clock: Clock, notifier: Notifier) -> bool:
-    """Start the janitor if there is something for it to do and it has not been called lately; tell whether it was."""
+    """Start the janitor if it has work and did not run within the interval; return whether it started."""
     now = clock.now()
     async with db.read() as read:
         old = await janitor.old_tasks(read, before=now - RETENTION_MS, limit=1)

@@ -3,6 +3,7 @@
 
 The idempotency record, the work and the response commit together, so neither the work nor the record exists without
 the other. An error rolls all three back, and the next request with that key runs the work.
+
 In one process a second request waits for the first on a lock; across processes it waits in the database, on the row
 that the first has not committed yet.
 """
@@ -29,7 +30,7 @@ _PAUSE_SECONDS: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a request is answered: a status and the bytes of a JSON value, or none."""
+    """A response: a status code, and a body of JSON or no body."""
 
     status: int
     body: bytes = b""
@@ -53,7 +54,7 @@ class Idempotency:
         self._locks: dict[str, _KeyLock] = {}
 
     async def find(self, key: str) -> Response | None:
-        """Return the stored response of an earlier request with this key."""
+        """Return the stored response of an earlier request with this key, or None."""
         async with self._db.read() as read:
             found = await idempotency.find_unexpired(read, key, now=self._clock.now())
         return None if found is None else Response(*found)
@@ -97,7 +98,7 @@ class Idempotency:
         work: Callable[[Write], Awaitable[Result]],
         render: Callable[[Result], Response],
     ) -> Response:
-        """Retry while another process holds the key's row, up to a deadline; the database ends each wait itself."""
+        """Retry while another process holds the key's row, up to a deadline; the database limits each wait."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + WAIT_SECONDS
         while True:
@@ -118,18 +119,18 @@ class Idempotency:
             now = self._clock.now()
             if not await idempotency.claim(tx, key, now=now, expires_at=now + RETENTION_MS):
                 stored = await idempotency.find(tx, key)
-                if stored is None:  # it expired, or was rolled back, between the two statements
+                if stored is None:  # the record expired or was rolled back between the two statements
                     message = "the idempotency record disappeared between two statements"
                     raise Busy(message)
                 return Response(*stored)
-            answer = render(await work(tx))
-            await idempotency.keep(tx, key, status=answer.status, body=answer.body)
-            return answer
+            response = render(await work(tx))
+            await idempotency.keep(tx, key, status=response.status, body=response.body)
+            return response
 
 
 @dataclass(slots=True, eq=False)
 class _KeyLock:
-    """The lock of one key in this process, and how many requests hold or await it."""
+    """The lock of one key in this process, and the number of requests that hold or await it."""
 
     lock: asyncio.Lock
     waiting: int
@@ -139,7 +140,7 @@ class _KeyLock:
         self.waiting = 0
 
     async def acquire(self) -> None:
-        """Acquire the lock, up to a deadline."""
+        """Acquire the lock; raise `unavailable` after a deadline."""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self.lock.acquire()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A message that is being accepted, and the rows that store it."""
+"""Messages that are being accepted, and the rows that store them."""
 
 import asyncio
 import json
@@ -18,15 +18,15 @@ from tidings.storage.intake import NewMessage
 
 EXPIRED: Final = b'{"expired":true}'
 _FEW: Final = 8
-"""Endpoints of an application up to which the deliveries are not counted."""
+"""For an application with at most this many endpoints, `fan_out` returns this bound instead of a count."""
 
 DueRow = tuple[str, str, str, str, int, int | None, int | None]
-"""Columns as `deliveries.add` takes them."""
+"""A row of `deliveries.add`: message, endpoint, application, organization, due time, lease, lease expiry."""
 
 
 @dataclass(slots=True, eq=False)
 class PendingMessage:
-    """One message of a batch that is not committed yet."""
+    """A message that waits for its batch to commit."""
 
     ref: str
     draft: MessageDraft
@@ -37,18 +37,18 @@ class PendingMessage:
     started: float
     result: AcceptResult | None = None
     others: list[asyncio.Future[AcceptedMessage]] | None = None
-    """Requests with the same idempotency key that wait for this one."""
+    """Requests with the same idempotency key that wait for the result of this message."""
 
 
 def fan_out(routing: Routing, draft: MessageDraft) -> int:
-    """Return the number of deliveries of a message; a small number is not exact."""
+    """Return the number of deliveries of a message; small numbers are an upper bound."""
     if len(routing.receivers) <= _FEW:
         return _FEW
     return len(routing.match(draft.event_type, draft.channels))
 
 
 def scheduled_rows(item: PendingMessage, due_at: int, prepared: Prepared) -> list[DueRow]:
-    """Return the delivery rows of a message with a `deliverAt` time: no process leases them yet."""
+    """Return the delivery rows of a message with a `deliverAt` time, without a lease."""
     routing, draft = item.routing, item.draft
     earliest = prepared.scheduled_at
     prepared.scheduled_at = due_at if earliest is None else min(earliest, due_at)
@@ -57,7 +57,7 @@ def scheduled_rows(item: PendingMessage, due_at: int, prepared: Prepared) -> lis
 
 
 _as_json: Final = lru_cache(maxsize=1_024)(json.dumps)
-"""Cached: most messages have one of a few sets of channels."""
+"""Cached because most messages have one of a few sets of channels."""
 
 
 def row(item: PendingMessage, now: int) -> NewMessage:
@@ -78,7 +78,7 @@ def row(item: PendingMessage, now: int) -> NewMessage:
 
 
 def accepted(item: PendingMessage) -> AcceptedMessage:
-    """Return the message as its caller receives it."""
+    """Return the message as the caller receives it."""
     draft = item.draft
     return AcceptedMessage(item.id, draft.event_type, draft.payload, draft.event_id, draft.channels, draft.extras)
 
