@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""SQLite: one process, one writer with one owner at a time, readers in threads.
+"""SQLite: one process, one write transaction at a time, readers in threads.
 
-Statements of the writer run on the event loop: they take microseconds, and a hop to a thread costs more than most of
-them. COMMIT, which writes the log and waits for the disk, runs in a thread of its own, so that the loop keeps serving
-during the fsync; the owner holds the writer lock until it has returned.
+Write statements run on the event loop: most take microseconds, less than a switch to a thread. COMMIT, which writes the
+WAL and waits for the disk, runs in a separate thread, so that the event loop is free during the fsync. The writer lock
+is held until COMMIT has returned.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from tidings.storage.writer_priority import ForegroundActivity, WriterLock
 
 _READERS: Final = 4
 _CHECKPOINT_AT: Final = 8_000
-"""Pages in the WAL that start a checkpoint."""
+"""The number of WAL pages at which a checkpoint starts."""
 _RESTART_AT: Final = 16_000
-"""Pages after which the WAL is restarted; writers wait briefly for that."""
+"""The number of WAL pages at which the WAL is restarted. Writers wait briefly for a restart."""
 _SYNC_SECONDS: Final = 0.5
-"""How long what was committed without waiting for the disk may not be there."""
+"""How long a commit with `synced=False` may stay unsynced."""
 _LONGEST_PAUSE: Final = 30.0
 _SYNCED: Final = "PRAGMA synchronous=FULL"
 _UNSYNCED: Final = "PRAGMA synchronous=NORMAL"
@@ -44,8 +44,8 @@ _OUTAGES: Final = (
     "SQLITE_PERM",
     "SQLITE_PROTOCOL",
 )
-_AT_ONCE: Final = 16
-"""Rows that one statement adds: each run of a statement costs as much as half a row."""
+_ROWS_PER_INSERT: Final = 16
+"""Rows per INSERT. The overhead of a statement is about half the cost of a row."""
 
 
 def _text(sql: Statement) -> str:
@@ -66,7 +66,7 @@ def _bound(values: dict[str, Value | Sequence[Value]]) -> dict[str, Value]:
 
 
 def _mapped(error: sqlite3.Error) -> Exception:
-    """Say what a driver's error means; what is our own mistake (a wrong statement) stays as it is."""
+    """Map a driver error to a `StorageError`; return other errors, such as those of a wrong statement, unchanged."""
     if isinstance(error, sqlite3.IntegrityError):
         return Duplicate(str(error)) if "UNIQUE" in str(error) else error
     name = getattr(error, "sqlite_errorname", "")
@@ -76,20 +76,20 @@ def _mapped(error: sqlite3.Error) -> Exception:
 
 
 class SqliteWrite:
-    """The open write transaction; statements run where they stand."""
+    """The open write transaction. Its statements run on the event loop."""
 
     __slots__ = ("_after", "_connection")
     dialect = Dialect.SQLITE
-    generation = 0  # a crash that could lose a commit ends this process, too
+    generation = 0  # constant: a crash that can lose a commit also ends this process
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._after: list[Callable[[], None]] = []
 
     def _require_open(self) -> None:
-        """After SQLite has rolled back by itself, nothing may be written row by row outside a transaction."""
+        """Raise `Unavailable` if SQLite has rolled back by itself: later statements would each commit alone."""
         if not self._connection.in_transaction:
-            message = "the transaction has ended"
+            message = "SQLite has rolled the transaction back"
             raise Unavailable(message)
 
     def _execute(self, sql: Statement, values: dict[str, Value | Sequence[Value]]) -> sqlite3.Cursor:
@@ -124,9 +124,11 @@ class SqliteWrite:
     async def add(self, table: Table, rows: Sequence[Sequence[Value]]) -> None:
         self._require_open()
         try:
-            whole = len(rows) - len(rows) % _AT_ONCE
-            for at in range(0, whole, _AT_ONCE):
-                self._connection.execute(_insert(table, _AT_ONCE), list(chain.from_iterable(rows[at : at + _AT_ONCE])))
+            whole = len(rows) - len(rows) % _ROWS_PER_INSERT
+            for at in range(0, whole, _ROWS_PER_INSERT):
+                self._connection.execute(
+                    _insert(table, _ROWS_PER_INSERT), list(chain.from_iterable(rows[at : at + _ROWS_PER_INSERT]))
+                )
             if whole < len(rows):
                 self._connection.executemany(_insert(table, 1), rows[whole:])
         except sqlite3.Error as error:
@@ -141,7 +143,7 @@ class SqliteWrite:
 
 
 class SqliteRead:
-    """One reader connection for the length of a block, each statement in a thread."""
+    """A reader connection for the duration of a block. Each statement runs in a thread."""
 
     __slots__ = ("_connection", "_threads")
     dialect = Dialect.SQLITE
@@ -171,7 +173,7 @@ class SqliteRead:
 
 
 class SqliteDatabase:
-    """A database file that this process owns alone."""
+    """A SQLite database file. One process opens it at a time."""
 
     dialect = Dialect.SQLITE
 
@@ -194,21 +196,21 @@ class SqliteDatabase:
         self._idle: list[sqlite3.Connection] = []
         self._readers = asyncio.Semaphore(_READERS)
         self.synchronous: int = self._writer.execute("PRAGMA synchronous").fetchone()[0]
-        self._waits_for_disk = self._is_on_disk = True
+        self._syncs_commits = self._is_on_disk = True
         self._wrote_at = float("-inf")
         self.syncing: asyncio.Task[None] | None = None
-        """Waits for the disk, if there is something that may not be there yet."""
+        """The task that syncs commits that were not synced, if any."""
 
     @property
     def has_foreground_writes(self) -> bool:
-        """Whether there was a foreground write within the last second."""
+        """Whether this process made a foreground write within the last second."""
         return self._foreground.is_recent
 
     @asynccontextmanager
     async def write(
         self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AsyncIterator[SqliteWrite]:
-        """Open the write transaction under the writer lock, which serves as any `advisory_lock`, too."""
+        """Open the write transaction under the writer lock, which replaces every `advisory_lock`."""
         del advisory_lock, lock_ms
         if not background:
             self._foreground.note()
@@ -226,26 +228,26 @@ class SqliteDatabase:
 
     def _begin(self, *, synced: bool) -> None:
         try:
-            if synced is not self._waits_for_disk:
-                # As a script, for this takes effect while it is compiled, and compiled statements are kept.
+            if synced is not self._syncs_commits:
+                # As a script: the pragma takes effect when it is compiled, and `execute` caches compiled statements.
                 self._writer.executescript(_SYNCED if synced else _UNSYNCED)
-                self._waits_for_disk = synced
+                self._syncs_commits = synced
             self._writer.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise _mapped(error) from error
 
     async def _commit(self) -> None:
-        if not self._writer.in_transaction:  # SQLite rolled back by itself (disk full)
-            message = "the database rolled the transaction back"
+        if not self._writer.in_transaction:  # for example because the disk is full
+            message = "SQLite has rolled the transaction back"
             raise Unavailable(message)
         before = self._wal.frames
         try:
             await self._committer.commit()
         except sqlite3.Error as error:
             raise _mapped(error) from error
-        finally:  # a caller who is cancelled has committed all the same
-            if self._wal.frames != before:  # else nothing was written, and nobody has waited for the disk either
-                self._is_on_disk = self._waits_for_disk  # the sync covers every earlier frame of the WAL, too
+        finally:  # COMMIT completes even if the caller is canceled
+            if self._wal.frames != before:  # otherwise the transaction wrote nothing, and COMMIT did not sync
+                self._is_on_disk = self._syncs_commits  # a sync covers every earlier frame of the WAL
                 self._wrote_at = asyncio.get_running_loop().time()
             if not self._is_on_disk and self.syncing is None:
                 self.syncing = asyncio.create_task(self._sync())
@@ -253,7 +255,7 @@ class SqliteDatabase:
             self._checkpointing = asyncio.create_task(self._checkpoint())
 
     async def _sync(self) -> None:
-        """See to it that what was committed without waiting for the disk is there soon."""
+        """Sync the commits that were made with `synced=False`; retry with backoff if that fails."""
         pause = _SYNC_SECONDS
         try:
             while not self._is_on_disk:
@@ -264,7 +266,7 @@ class SqliteDatabase:
             self.syncing = None
 
     async def _is_synced(self) -> bool:
-        self._is_on_disk = True  # unless somebody commits meanwhile
+        self._is_on_disk = True  # a commit during the sync resets this
         try:
             await self._wal.sync()
         except OSError as error:
@@ -273,7 +275,7 @@ class SqliteDatabase:
         return self._is_on_disk
 
     async def _checkpoint(self) -> None:
-        """Checkpoint beside all writers; where the WAL is long, checkpoint all of it, so that SQLite restarts it."""
+        """Checkpoint concurrently with writers; checkpoint a long WAL completely, so that SQLite restarts it."""
         try:
             await self._wal.checkpoint()
             if self._wal.frames >= _RESTART_AT:
@@ -281,17 +283,16 @@ class SqliteDatabase:
                     await self._wal.checkpoint()
                     async with self._lock.hold():
                         await self._wal.checkpoint()
-        except (sqlite3.Error, OSError) as error:  # nothing is lost: a later one copies it
+        except (sqlite3.Error, OSError) as error:  # nothing is lost: a later checkpoint copies the frames
             failure("checkpointing the WAL", Unavailable(str(error)))
         finally:
-            self._checkpoint_at = (
-                self._wal.frames_to_checkpoint + _CHECKPOINT_AT
-            )  # not at once for what readers hold back
+            # Frames that a reader still needs do not count toward the next checkpoint.
+            self._checkpoint_at = self._wal.frames_to_checkpoint + _CHECKPOINT_AT
             self._checkpointing = None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[SqliteRead]:
-        """Lend a reader connection; what is read inside the block is one snapshot."""
+        """Yield a reader connection. All statements in the block see one snapshot."""
         async with self._readers:
             connection = self._idle.pop() if self._idle else self._reader()
             try:
@@ -302,11 +303,11 @@ class SqliteDatabase:
                 self._idle.append(connection)
 
     def wrote_within(self, seconds: float) -> bool:
-        """Whether this process has committed a change that lately."""
+        """Return whether this process has committed a change within the last `seconds`."""
         return asyncio.get_running_loop().time() - self._wrote_at < seconds
 
     def require_intact(self) -> None:
-        """Raise `Unavailable` where the file at the path is not the one that is open, or is no database any more."""
+        """Raise `Unavailable` if the database file was replaced or overwritten."""
         self._file.require_intact()
 
     def _reader(self) -> sqlite3.Connection:
@@ -316,7 +317,7 @@ class SqliteDatabase:
             raise _mapped(error) from error
 
     async def close(self) -> None:
-        """Wait for the open transaction, checkpoint the WAL and unlock the file."""
+        """Wait for the open transaction, close every connection and unlock the file."""
         async with self._lock.hold():
             for task in (self._checkpointing, self.syncing):
                 if task is not None:

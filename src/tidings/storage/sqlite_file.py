@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The files of a SQLite database: owned by one process, readable by its user alone, and opened in plain words.
+"""The files of a SQLite database: locked by one process, readable by its user only, with clear errors on opening.
 
-Two locks make one owner. The lock file beside the database refuses a second process that comes by the same path, also
-through a symbolic link; a byte of the database file itself refuses one that comes by a hard link.
+Two locks exclude a second process. The lock file beside the database excludes one that uses the same path, also through
+a symbolic link. The lock on a byte of the database file excludes one that uses a hard link.
 """
 
 import fcntl
@@ -18,19 +18,19 @@ from tidings.storage.database import Unavailable
 
 _BUSY_MS: Final = 5_000
 _AUTOCHECKPOINT_AT: Final = 65_536
-"""Pages after which SQLite checkpoints inside a COMMIT: a bound on the WAL if our own checkpoints fall behind."""
+"""The number of WAL pages at which SQLite itself checkpoints, in COMMIT, if our checkpoints are too slow."""
 _OWNER_BYTE: Final = 0x3FFF_F000
-"""The byte of the file whose lock makes the owner; SQLite locks from 0x40000000 on."""
+"""The byte of the database file that is locked. SQLite itself locks bytes from 0x40000000 on."""
 _MAGIC: Final = b"SQLite format 3\0"
-_WHOLE_MODE: Final = 0o600
+_OWNER_ONLY: Final = 0o600
 _OTHERS: Final = 0o077
 
 
 class OwnedFile:
-    """A database file that this process alone has open. Close it after every connection: that ends SQLite's locks."""
+    """A database file locked by this process. Close it after every connection: that also drops SQLite's locks."""
 
     def __init__(self, path: Path, *, may_create: bool) -> None:
-        """Take both locks. Raises `Unavailable` with the reason."""
+        """Create the file if needed and take both locks. Raises `Unavailable` with the reason."""
         self._lock = self._file = -1
         self.path = path
         try:
@@ -47,39 +47,39 @@ class OwnedFile:
         if may_create:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         elif not self.path.exists():
-            raise Unavailable(f"{self.path} does not exist, and mode=rw does not create it")
-        self._lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _WHOLE_MODE)
+            raise Unavailable(f"{self.path} does not exist; create it, or remove mode=rw from the URL")
+        self._lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
         _own(self.path, lambda: fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB))
         create = os.O_CREAT if may_create else 0
-        self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | create, _WHOLE_MODE)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | create, _OWNER_ONLY)
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
             raise Unavailable(f"{self.path} is not a regular file")
         _own(self.path, lambda: fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _OWNER_BYTE))
 
     def warn_of_others(self) -> None:
-        """Log files that other users may read, and a file with several names."""
+        """Log a warning if other users can access a file, or if the database file has hard links."""
         for each in (self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-shm", ".lock"))):
             mode = each.stat().st_mode & 0o777 if each.exists() else 0
             if mode & _OTHERS:
-                log.warning("%s has mode %04o and the database holds secrets; run: chmod 600 %s", each, mode, each)
+                log.warning("%s has mode %04o, but the database holds secrets; run: chmod 600 %s", each, mode, each)
         links = os.fstat(self._file).st_nlink
         if links > 1:
             log.warning("%s has %d hard links; always open it by the same name", self.path, links)
 
     def require_intact(self) -> None:
-        """Raise `Unavailable` where the file at the path is not the one that is open, or is no database any more."""
+        """Raise `Unavailable` if the file at the path is not the open one, or is not a SQLite database any more."""
         try:
-            opened, there = os.fstat(self._file), self.path.stat()
+            opened, current = os.fstat(self._file), self.path.stat()
             magic = os.pread(self._file, len(_MAGIC), 0)
         except OSError as error:
             raise Unavailable(opening_fault(self.path, error)) from error
-        if (opened.st_dev, opened.st_ino) != (there.st_dev, there.st_ino):
+        if (opened.st_dev, opened.st_ino) != (current.st_dev, current.st_ino):
             raise Unavailable(f"{self.path} was replaced by another file; restart the service")
         if magic != _MAGIC:
-            raise Unavailable(f"{self.path} was overwritten: it is not a SQLite database any more")
+            raise Unavailable(f"{self.path} was overwritten and is not a SQLite database any more; restore a backup")
 
     def close(self) -> None:
-        """Let go of both locks."""
+        """Release both locks."""
         for each in (self._file, self._lock):
             if each >= 0:
                 os.close(each)
@@ -95,7 +95,7 @@ def _own(path: Path, lock: Callable[[], None]) -> None:
 
 
 def opening_fault(path: Path, error: sqlite3.Error | OSError) -> str:
-    """Return a sentence for a database that cannot be opened."""
+    """Return an error message for a database that cannot be opened."""
     if isinstance(error, OSError):
         return f"cannot open {error.filename or path}: {error.strerror or error}"
     name = getattr(error, "sqlite_errorname", "")
@@ -107,7 +107,7 @@ def opening_fault(path: Path, error: sqlite3.Error | OSError) -> str:
 
 
 def connected(path: Path, *, reader: bool = False) -> sqlite3.Connection:
-    """Open one more connection to the file. Raises what SQLite raises."""
+    """Open a connection to the file. Raises `sqlite3.Error`."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     connection.row_factory = sqlite3.Row
     for pragma in (

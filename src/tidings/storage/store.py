@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a process comes by its database, whichever it is."""
+"""Opens the database that a URL names: SQLite or PostgreSQL."""
 
 from tidings import dsn
 from tidings.observe import log
@@ -9,7 +9,10 @@ from tidings.storage.sqlite import SqliteDatabase
 
 
 async def opened(url: str, *, connections: int = 20, pgbouncer: bool = False) -> Database:
-    """Open `sqlite:///path` or `postgresql://…`. Raises `Unavailable`, also for a SQLite file in use elsewhere."""
+    """Open the database at `sqlite:///path` or `postgresql://…`.
+
+    Raises `Unavailable` for a wrong URL, an unreachable server, or a SQLite file that another process uses.
+    """
     try:
         if url.startswith(dsn.SQLITE):
             file = dsn.sqlite(url)
@@ -24,4 +27,4 @@ async def opened(url: str, *, connections: int = 20, pgbouncer: bool = False) ->
 
 def _warn(ignored: tuple[str, ...]) -> None:
     if ignored:
-        log.warning("parameters of the database URL without effect: %s", ", ".join(ignored))
+        log.warning("ignored parameters of the database URL: %s", ", ".join(ignored))

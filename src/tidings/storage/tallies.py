@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Numbers of attempts, counted in an index without a look at the rows."""
+"""Counts of attempts, from an index-only scan."""
 
 from collections import Counter
 from typing import Final
@@ -15,6 +15,6 @@ WHERE endpoint_id = :endpoint AND id >= :first AND id < :below GROUP BY status
 
 
 async def by_status(read: Read, endpoint_id: EndpointId, *, first: str, below: str) -> Counter[MessageStatus]:
-    """Count an endpoint's attempts in a range of ids by what came of them."""
+    """Count the attempts at an endpoint with `first <= id < below`, by status."""
     rows = await read.rows(_BY_STATUS, endpoint=endpoint_id, first=first, below=below)
     return Counter({MessageStatus(row["status"]): row["attempts"] for row in rows})

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What has become of each item of a task, read where it happened: deliveries, attempts, and the task's own notes.
+"""The outcome of each item of a task, read from deliveries, attempts and stored items.
 
-Nothing is copied: a message that a task asked to be sent is one of its deliveries until it is sent, and then one of
-its attempts. Every source is a range of an index that begins with the task, in the order of the items' keys.
+Nothing is copied: a message that a task resends has a delivery with the task's id until it is sent, and then an attempt
+with that id. Each source is a range of an index that starts with the task, in key order.
 """
 
 import heapq
@@ -17,7 +17,7 @@ from tidings.storage.database import Read, Row, Sql, Value, Write
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """One item of a task; `data` is a reason or JSON, as the kind wrote it down."""
+    """An item of a task; `data` is a reason or JSON, depending on the kind."""
 
     key: str
     outcome: ItemOutcome
@@ -29,7 +29,7 @@ class StoredItem:
 
 
 def key_of(msg_id: str, endpoint_id: str) -> str:
-    """Return the key of a message that goes to an endpoint; keys sort as pairs of the two do."""
+    """Return the key of a message and an endpoint. Keys sort like pairs of message and endpoint."""
     return f"{msg_id}.{endpoint_id}"
 
 
@@ -49,7 +49,7 @@ _NOTED: Final = "SELECT key, data FROM task_item WHERE task_id = :task AND outco
 
 
 async def page(read: Read, task_id: str, window: PageWindow, outcomes: Sequence[ItemOutcome]) -> list[StoredItem]:
-    """Return a part of the list of a task's items that have one of the outcomes, in the order of their keys."""
+    """Return a page of the items of a task that have one of the outcomes, in key order."""
     parts = [await _part(read, task_id, window, outcome) for outcome in outcomes]
     merged = heapq.merge(*parts, key=lambda item: item.key, reverse=window.order is Order.DESCENDING)
     return list(merged)[: window.rows]
@@ -68,7 +68,7 @@ def _sent(row: Row, outcome: ItemOutcome) -> StoredItem:
 
 
 def text_of(window: PageWindow, outcome: ItemOutcome) -> str:
-    """Return the statement that reads the items of one outcome."""
+    """Return the statement that reads a page of the items with one outcome."""
     if outcome in _SENDS:
         return _SENDS[outcome].replace(
             "{bounds}", _bounds(window, "(msg_id, endpoint_id)", "(:{0}_msg, :{0}_endpoint)")
@@ -102,6 +102,6 @@ _WITHDRAWN: Final = Sql(
 
 
 async def note_canceled(tx: Write, task_id: str, sends: Sequence[tuple[str, str]]) -> None:
-    """Write down which sends (message, endpoint) were taken back: nothing else is left of them."""
+    """Store items for canceled sends (message, endpoint). No other row records them."""
     if sends:
         await tx.bulk(_WITHDRAWN, [(task_id, key_of(*send)) for send in sends])

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Rows of background tasks: starting them, reading them, and the commands that a person gives.
+"""Rows of background tasks: creating, reading and commanding them. `claims.py` has the statements of workers.
 
-What a worker does with a task is in `claims.py`. The guards and the changes of every command are made from
-`model.task.TRANSITIONS`, here for both files.
+The guard and the SET clause of every command, also for `claims.py`, are derived from `model.task.TRANSITIONS`.
 """
 
 import json
@@ -32,7 +31,7 @@ from tidings.storage.database import Dialect, Read, Row, Sql, Write
 from tidings.storage.page_window import bounds_of, end_of
 
 CLAIM_LOCK: Final = 7_251_002
-"""The lock under which tasks are claimed and get their rounds: few decisions, and every limit exact."""
+"""The lock under which tasks are claimed and get their fair-share rounds, so that limits are exact."""
 
 COLUMNS: Final = (
     "id, org_id, app_id, tenant, kind, args, state, priority, fair_round, ready_at, epoch, lease_until, cursor, done,"
@@ -46,19 +45,20 @@ def _quoted(words: Iterable[str]) -> str:
 
 
 def guard(command: Command) -> str:
-    """Return the condition under which a command counts."""
+    """Return the SQL condition under which a command applies."""
     return f"state IN ({_quoted(TRANSITIONS[command].sources)})"
 
 
 def _to(state: State, now: str) -> tuple[str, ...]:
-    """Return the values, in SQL, that belong to a state."""
+    """Return state, wire status and end timestamp of a state as SQL expressions."""
     return f"'{state}'", f"'{WIRE_STATUS[state]}'", now if state in ENDED else "NULL"
 
 
 def change(command: Command, now: str) -> str:
-    """Return the SET clause of a command; one that adds a failed attempt takes a `:limit`. `now` is an SQL expression.
+    """Return the SET clause of a command; `now` is an SQL expression.
 
-    The claim's own columns (lease, worker) are the caller's to set where the target is `running`.
+    A command with an attempt limit has the parameter `:limit`. If the target is `running`, the caller sets lease and
+    worker.
     """
     rule = TRANSITIONS[command]
     values = _to(rule.target, now)
@@ -86,7 +86,7 @@ def change(command: Command, now: str) -> str:
 
 
 def task_of(row: Row) -> Task:
-    """Make a task of a row that holds `COLUMNS`."""
+    """Build a task from a row with `COLUMNS`."""
     values = dict(zip(COLUMNS.split(", "), row, strict=True))
     error = values.pop("error")
     values |= {
@@ -99,16 +99,16 @@ def task_of(row: Row) -> Task:
 
 
 def failure_text(failure: Failure | None) -> str | None:
-    """Return a failure as it is stored."""
+    """Return a failure as stored JSON."""
     return None if failure is None else json.dumps({"code": failure.code, "detail": failure.detail})
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# Start
+# Creation
 
 
 async def take_claim_lock(tx: Write) -> None:
-    """Hold the claim lock until the transaction ends. On SQLite every write is alone anyway."""
+    """Hold the claim lock until the transaction ends. SQLite needs none: it has one write transaction at a time."""
     if tx.dialect is Dialect.POSTGRESQL:
         await tx.rows("SELECT pg_advisory_xact_lock(:claim_lock)", claim_lock=CLAIM_LOCK)
 
@@ -126,7 +126,7 @@ _ADD_PAIR: Final = Sql(
 
 
 async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
-    """Store a task that is ready at once, in its tenant's next round. The claim lock must be held."""
+    """Insert a task that is ready immediately, in its tenant's next round. The caller must hold the claim lock."""
     fair_round = await next_round(tx, new.tenant, new.priority, new.kind)
     row = await tx.one(
         _ADD_PAIR,
@@ -148,8 +148,8 @@ async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
     return task
 
 
-# Without rows of unknown kinds: this release never claims those, and their round never passes. Two negations keep
-# SQLite on the index of rounds; PostgreSQL resolves them.
+# Excludes unknown kinds: this release never claims them, so their round would never advance. The double negation keeps
+# SQLite on the index `task_ready`; PostgreSQL simplifies it.
 _LOWEST: Final = (
     "SELECT fair_round FROM task WHERE state = 'queued' AND priority = CAST(:priority AS SMALLINT)"
     f" AND NOT (kind NOT IN ({_quoted(KNOWN)}, :kind)) ORDER BY fair_round LIMIT 1"
@@ -161,7 +161,7 @@ _OWN_HIGHEST: Final = (
 
 
 async def next_round(tx: Write, tenant: str, priority: int, kind: str, *, behind: int = 0) -> int:
-    """Return the fair-share round of a task to queue: after its tenant's own, not before the round being served.
+    """Return the fair-share round of a task to queue: after its tenant's other tasks, not before the current round.
 
     A task that yields after a slice passes `behind=1`: in the lowest round it would tie with the waiting tasks, and
     win by its older id.
@@ -175,7 +175,7 @@ _ACTIVE: Final = f"SELECT count(*) AS n FROM task WHERE tenant = :tenant AND sta
 
 
 async def active(read: Read, tenant: str) -> int:
-    """Count a tenant's tasks that are not at their end; paused ones count too."""
+    """Count a tenant's tasks that have not ended, including paused ones."""
     return int((await read.one(_ACTIVE, tenant=tenant))["n"])
 
 
@@ -186,7 +186,7 @@ _NOTE: Final = (
 
 
 async def note(tx: Write, task_id: str, event: str, at: int, data: str | None = None) -> None:
-    """Write down a transition that a person caused or cares for; the task's row must be held."""
+    """Record a state transition that users cause or need to see. The caller must have locked the task's row."""
     await tx.run(_NOTE, id=task_id, at=at, type=event, data=data)
 
 
@@ -197,19 +197,19 @@ _FIND: Final = f"SELECT {COLUMNS} FROM task WHERE id = :id"
 _HAS_KNOWN_STATE: Final = f"state IN ({_quoted(State)})"
 _IS_PUBLIC: Final = f"kind NOT LIKE '{SYSTEM}%' AND {_HAS_KNOWN_STATE}"
 _IS_LISTED: Final = f"NOT (kind NOT IN ({_quoted(KINDS)})) AND {_HAS_KNOWN_STATE}"
-"""Clients refuse a list with a kind that they do not know. Two negations keep SQLite on the index of the list."""
+"""Excludes unknown kinds, because clients reject a list with one. Double negation keeps SQLite on the list's index."""
 _FIND_OF_ORG: Final = f"{_FIND} AND org_id = :org AND {_IS_PUBLIC}"
 _FIND_OF_APP: Final = f"{_FIND_OF_ORG} AND app_id = :app"
 
 
 async def get(read: Read, task_id: str) -> Task | None:
-    """Return any task."""
+    """Return a task by its id, of any kind, or None."""
     row = await read.row(_FIND, id=task_id)
     return None if row is None else task_of(row)
 
 
 async def find(read: Read, org_id: OrgId, app_id: AppId | None, task_id: str) -> Task | None:
-    """Return a task of an organisation, or of one application of it."""
+    """Return a public task of an organization, or of one of its applications, or None."""
     if app_id is None:
         row = await read.row(_FIND_OF_ORG, id=task_id, org=org_id)
     else:
@@ -218,10 +218,10 @@ async def find(read: Read, org_id: OrgId, app_id: AppId | None, task_id: str) ->
 
 
 def page_text(window: PageWindow, *, by_app: bool, status: WireStatus | None, kind: str | None) -> str:
-    """Return the statement of a list. Each set of filters has an index that ends in the id.
+    """Return the statement of a list. Each combination of filters has an index that ends with the id.
 
-    Status and kind stand in the text, not in a value: of a kind that it does not know PostgreSQL thinks that it is as
-    frequent as any, and looks for the few tasks of a rare one among all.
+    Status and kind are constants, not parameters. For a parameter PostgreSQL assumes the average frequency, and for a
+    rare kind it would then scan all tasks.
     """
     where = "app_id = :app AND org_id = :org" if by_app else "org_id = :org"
     if status is not None:
@@ -240,7 +240,7 @@ async def page(
     status: WireStatus | None = None,
     kind: str | None = None,
 ) -> list[Task]:
-    """Return a part of the list of tasks of an organisation, or of one application of it."""
+    """Return a page of the tasks of an organization, or of one of its applications."""
     text = page_text(window, by_app=app_id is not None, status=status, kind=kind)
     given = {"org": org_id, "app": app_id, "kind": kind}
     return [task_of(row) for row in await read.rows(text, **given, **bounds_of(window))]
@@ -253,7 +253,7 @@ _SKIPPED: Final = (
 
 
 async def skipped_items(read: Read, task_id: str, *, after: str = "", limit: int = 100) -> list[tuple[str, str]]:
-    """Return items that could not be done, with the reason, in order of their keys."""
+    """Return the keys and reasons of skipped items, in key order."""
     return [(row["key"], row["data"]) for row in await read.rows(_SKIPPED, id=task_id, after=after, limit=limit)]
 
 
@@ -261,13 +261,14 @@ _EVENTS: Final = "SELECT seq, at, type, data FROM task_event WHERE task_id = :id
 
 
 async def events(read: Read, task_id: str, *, after: int = 0) -> list[tuple[int, int, str, str | None]]:
-    """Return the transitions written down for a task, in order."""
+    """Return the events of a task in order: number, timestamp, type and data."""
     rows = await read.rows(_EVENTS, id=task_id, after=after)
     return [(row["seq"], row["at"], row["type"], row["data"]) for row in rows]
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# What a person commands. Each is one statement whose condition is the table's, and returns the task or None.
+# Commands of users. Each is one statement with the guard of its transition, and returns the task, or None if the guard
+# does not hold.
 
 _NOW: Final = "CAST(:now AS BIGINT)"
 _PAUSE: Final = f"UPDATE task SET {change(Command.PAUSE, _NOW)} WHERE id = :id AND {guard(Command.PAUSE)}"
@@ -284,24 +285,24 @@ _QUEUE: Final = {
 
 
 async def pause(tx: Write, task_id: str, now: int) -> Task | None:
-    """Pause a task."""
+    """Pause a task. Returns None if its state does not allow that."""
     row = await tx.row(f"{_PAUSE} RETURNING {COLUMNS}", id=task_id, now=now)
     return await _noted(tx, row, "paused", now)
 
 
 async def cancel(tx: Write, task_id: str, now: int, why: Failure) -> Task | None:
-    """End a task."""
+    """Cancel a task. Returns None if its state does not allow that."""
     row = await tx.row(f"{_CANCEL} RETURNING {COLUMNS}", id=task_id, now=now, error=failure_text(why))
     return await _noted(tx, row, "cancelled", now)
 
 
 async def resume(tx: Write, task: Task, now: int) -> Task | None:
-    """Let a paused task go on. The claim lock must be held."""
+    """Queue a paused task again. The caller must hold the claim lock."""
     return await _queued(tx, task, Command.RESUME, now)
 
 
 async def retry(tx: Write, task: Task, now: int) -> Task | None:
-    """Let a failed task go on from where it failed. The claim lock must be held."""
+    """Queue a failed task again, to continue at its cursor. The caller must hold the claim lock."""
     return await _queued(tx, task, Command.RETRY, now)
 
 
@@ -323,7 +324,7 @@ _COUNT_MORE: Final = "UPDATE task SET counters = :counters WHERE id = :id"
 
 
 async def count_more(tx: Write, task_id: str, name: str, by: int) -> None:
-    """Add to a counter of a task that nobody works on; the task's row must be held."""
+    """Add to a counter of a task that no worker runs. The caller must have locked the task's row."""
     row = await tx.one("SELECT counters FROM task WHERE id = :id", id=task_id)
     counters = json.loads(row["counters"])
     counters[name] = counters.get(name, 0) + by
@@ -337,23 +338,23 @@ _HOLD: Final = Sql(
 
 
 async def hold(tx: Write, task_id: str) -> Task | None:
-    """Return a task and hold its row until the transaction ends."""
+    """Return a task by its id, or None, and lock its row until the transaction ends."""
     row = await tx.row(_HOLD, id=task_id)
     return None if row is None else task_of(row)
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# When there is something to do
+# Scheduling
 
 DATABASE_NOW: Final = {
     Dialect.SQLITE: "CAST(:now AS BIGINT)",
     Dialect.POSTGRESQL: "coalesce(CAST(:now AS BIGINT), (extract(epoch FROM statement_timestamp()) * 1000)::bigint)",
 }
-"""The timestamp that leases are measured by: PostgreSQL's own unless it is given, so that no node's clock counts."""
+"""The current time for leases. PostgreSQL uses its own clock unless `:now` is given, not the clock of a node."""
 
 
 def timed(text: str) -> Sql:
-    """Make both texts of a statement that says `{now}`."""
+    """Build a statement for both databases from one with `{now}`."""
     return Sql(*(text.replace("{now}", DATABASE_NOW[each]) for each in (Dialect.SQLITE, Dialect.POSTGRESQL)))
 
 
@@ -364,9 +365,9 @@ _NEXT_READY: Final = timed(
 
 
 async def next_ready(read: Read, now: int) -> int | None:
-    """Return the timestamp of the caller's clock at which there is a task to claim or an expired lease to requeue.
+    """Return the next time (caller's clock) at which a task is ready or a lease expires, or None.
 
-    A timestamp in the past may also mean a task that is ready but held up by a limit.
+    A timestamp in the past may also mean that a ready task is held back by a limit.
     """
     given = now if read.dialect is Dialect.SQLITE else None
     wait = (await read.one(_NEXT_READY, now=given))["wait"]

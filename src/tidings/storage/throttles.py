@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Limits in use: one row for each, locked while tokens are taken from it, so that all nodes share one count."""
+"""Rate limits in use: one row each, locked while tokens are taken, so that all nodes share each limit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _OPEN: Final = Sql(
 )
 _HOLD: Final = Sql(
     sqlite="SELECT key, tat, limited_since FROM throttle WHERE key IN (SELECT value FROM json_each(:keys))",
-    # In order of the keys, so that two nodes wait for each other and never in a circle.
+    # In key order, so that concurrent transactions cannot deadlock.
     postgresql=(
         "SELECT key, tat, limited_since FROM throttle WHERE key = ANY(CAST(:keys AS text[])) ORDER BY key FOR UPDATE"
     ),
@@ -37,14 +37,18 @@ _EXPIRE: Final = Sql(
 
 @dataclass(frozen=True, slots=True)
 class ThrottleRow:
-    """A limit's row: its theoretical arrival time in microseconds, and since when (ms) it holds something up."""
+    """The state of a rate limit.
+
+    `tat` is its theoretical arrival time in microseconds; `limited_since` the timestamp in milliseconds since which it
+    delays sends.
+    """
 
     tat: int = 0
     limited_since: int | None = None
 
 
 async def hold(tx: Write, keys: Sequence[str]) -> dict[str, ThrottleRow]:
-    """Return limits and keep everybody else from them until the transaction ends."""
+    """Lock rate limits until the transaction ends and return their states; creates missing rows."""
     found = await tx.rows(_HOLD, keys=keys)
     if len(found) < len(keys):
         await tx.bulk(_OPEN, [(key,) for key in sorted(keys)])
@@ -53,21 +57,21 @@ async def hold(tx: Write, keys: Sequence[str]) -> dict[str, ThrottleRow]:
 
 
 async def move(tx: Write, held: Mapping[str, ThrottleRow]) -> None:
-    """Write how far limits have got."""
+    """Store the new states of locked rate limits."""
     await tx.bulk(_MOVE, [(key, each.tat, each.limited_since) for key, each in sorted(held.items())])
 
 
 async def find(read: Read, keys: Sequence[str]) -> list[ThrottleRow]:
-    """Return limits as they are; one that was never in use is left out."""
+    """Return the states of rate limits without a lock; unused limits are left out."""
     sql = _HOLD.sqlite if read.dialect is Dialect.SQLITE else _HOLD.postgresql.removesuffix(" FOR UPDATE")
     return [ThrottleRow(row["tat"], row["limited_since"]) for row in await read.rows(sql, keys=keys)]
 
 
 async def shared_now(read: Read) -> int | None:
-    """Return the database's time in microseconds, or None where there is one process, and its own clock does."""
+    """Return the time of PostgreSQL in microseconds, or None on SQLite, where the process uses its own clock."""
     return None if read.dialect is Dialect.SQLITE else int((await read.one(_NOW))["now"])
 
 
 async def expire(tx: Write, *, before: int, limit: int) -> int:
-    """Delete a chunk of limits not in use since a timestamp in microseconds; return how many."""
+    """Delete up to `limit` rate limits unused since a timestamp in microseconds; return how many."""
     return await tx.run(_EXPIRE, before=before, limit=limit)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tokens of applications that were ended before their time."""
+"""Records of application tokens that were ended before their expiry."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,7 +14,7 @@ _ENDED: Final = Sql(
     sqlite=f"{_IS_ENDED} IN (SELECT value FROM json_each(:whose)) LIMIT 1",
     postgresql=f"{_IS_ENDED} = ANY(CAST(:whose AS text[])) LIMIT 1",
 )
-# Ended twice from one timestamp on, tokens end at the sooner of the two.
+# If the same tokens are ended twice, the earlier end applies.
 _CONFLICT: Final = """
 ON CONFLICT (app_id, whose, issued_before) DO UPDATE SET ends_at = excluded.ends_at
 WHERE excluded.ends_at < token_end.ends_at
@@ -30,15 +30,15 @@ _PRUNE: Final = "DELETE FROM token_end WHERE ends_at < :before"
 
 
 async def is_ended(read: Read, app_id: AppId, whose: Sequence[str], *, issued_at: int, now: int) -> bool:
-    """Tell whether a token that goes by any of these names was ended."""
+    """Return whether a token was ended under any of its names, such as `session:…` or `token:…`."""
     return await read.row(_ENDED, app=app_id, whose=list(whose), issued_at=issued_at, now=now) is not None
 
 
 async def end(tx: Write, app_id: AppId, whose: Sequence[str], *, issued_before: int, ends_at: int) -> None:
-    """End the tokens that go by these names and were issued before a timestamp."""
+    """End the tokens that have one of these names and were issued before a timestamp."""
     await tx.bulk(_END, [(app_id, each, issued_before, ends_at) for each in whose])
 
 
 async def prune(tx: Write, *, before: int) -> int:
-    """Delete ends of long ago; return how many."""
+    """Delete the records of tokens that ended before a timestamp; return how many."""
     return await tx.run(_PRUNE, before=before)

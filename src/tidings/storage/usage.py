@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What applications use: their attempts, counted by ranges of an index, and the event types they subscribe to.
+"""Usage of applications: counts of their attempts, and the event types that their endpoints subscribe to.
 
-No index has the attempts of an application; each of its endpoints has its own range, deleted ones too.
+No index covers the attempts of an application. The attempts at each of its endpoints, including deleted ones, are a
+range of the index `attempt_endpoint`.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from tidings.storage.database import Dialect, Read, Row, Sql
 
 @dataclass(frozen=True, slots=True)
 class AppRef:
-    """An application by its id and its uid."""
+    """The id and the uid of an application."""
 
     id: str
     uid: str | None
@@ -35,7 +36,7 @@ _IN: Final = {
 
 
 def _both(text: str, **names: str) -> Sql:
-    """Make both texts of a statement that says `{in_…}` for a list."""
+    """Build a statement for both databases; `{in_…}` becomes a membership test in a list parameter."""
     return Sql(
         *(
             text.format(**{f"in_{key}": _IN[each].format(name=name) for key, name in names.items()})
@@ -57,31 +58,31 @@ _RESOLVED: Final = _both(
 
 
 async def high_water_mark(read: Read, org_id: str) -> str:
-    """Return the greatest id of an organisation's applications that is visible, or nothing."""
+    """Return the greatest visible id of an organization's applications, or an empty string."""
     return (await read.one(_HIGH_WATER_MARK, org=org_id))["high_water_mark"] or ""
 
 
 async def count(read: Read, org_id: str, last: str, *, limit: int) -> int:
-    """Count an organisation's applications up to an id, and up to a limit."""
+    """Count an organization's applications with `id <= last`, up to a limit."""
     return int((await read.one(_COUNT, org=org_id, last=last, limit=limit))["n"])
 
 
 async def applications(read: Read, org_id: str, *, after: str, last: str, limit: int) -> list[AppRef]:
-    """Return the next of an organisation's applications, by id."""
-    return [_named(row) for row in await read.rows(_ALL, org=org_id, after=after, last=last, limit=limit)]
+    """Return an organization's applications with `after < id <= last`, in id order, up to a limit."""
+    return [_app_ref(row) for row in await read.rows(_ALL, org=org_id, after=after, last=last, limit=limit)]
 
 
 async def some(read: Read, org_id: str, app_ids: Sequence[str], *, after: str, limit: int) -> list[AppRef]:
-    """Return the next of some of an organisation's applications, by id."""
-    return [_named(row) for row in await read.rows(_SOME, org=org_id, ids=app_ids, after=after, limit=limit)]
+    """Return those of the given applications with `id > after`, in id order, up to a limit."""
+    return [_app_ref(row) for row in await read.rows(_SOME, org=org_id, ids=app_ids, after=after, limit=limit)]
 
 
 async def resolved(read: Read, org_id: str, refs: Sequence[str]) -> list[AppRef]:
-    """Return the applications that ids or uids name."""
-    return [_named(row) for row in await read.rows(_RESOLVED, org=org_id, refs=refs)]
+    """Return the applications with these ids or uids."""
+    return [_app_ref(row) for row in await read.rows(_RESOLVED, org=org_id, refs=refs)]
 
 
-def _named(row: Row) -> AppRef:
+def _app_ref(row: Row) -> AppRef:
     return AppRef(row["id"], row["uid"])
 
 
@@ -89,31 +90,31 @@ def _named(row: Row) -> AppRef:
 # Attempts
 
 _ATTEMPTS: Final = Sql(
-    # SQLite's CROSS JOIN keeps the order of the tables; PostgreSQL keeps it where OFFSET stands in between.
+    # CROSS JOIN fixes the join order on SQLite, and the OFFSET in the subquery does so on PostgreSQL.
     sqlite=(
         "SELECT value AS id, (SELECT count(*) FROM (SELECT 1 FROM endpoint CROSS JOIN attempt"
         " WHERE endpoint.app_id = json_each.value AND attempt.endpoint_id = endpoint.id"
         " AND attempt.id >= :first AND attempt.id < :end LIMIT :most)) AS n FROM json_each(:ids)"
     ),
     postgresql=(
-        "SELECT wanted.id AS id, (SELECT count(*) FROM (SELECT 1 FROM endpoint CROSS JOIN LATERAL"
+        "SELECT requested.id AS id, (SELECT count(*) FROM (SELECT 1 FROM endpoint CROSS JOIN LATERAL"
         " (SELECT 1 FROM attempt WHERE attempt.endpoint_id = endpoint.id"
         " AND attempt.id >= :first AND attempt.id < :end OFFSET 0) AS made"
-        " WHERE endpoint.app_id = wanted.id LIMIT CAST(:most AS BIGINT)) AS counted) AS n"
-        " FROM unnest(CAST(:ids AS text[])) AS wanted(id)"
+        " WHERE endpoint.app_id = requested.id LIMIT CAST(:most AS BIGINT)) AS counted) AS n"
+        " FROM unnest(CAST(:ids AS text[])) AS requested(id)"
     ),
 )
 _NEXT_ENDPOINT: Final = "SELECT min(id) AS id FROM endpoint WHERE app_id = :app AND id > :after"
 
 
 async def attempts(read: Read, app_ids: Sequence[str], first: str, end: str, *, most: int) -> dict[str, int]:
-    """Count the attempts of applications with `first <= id < end`, of each no more than so many."""
+    """Count the attempts of each application with `first <= id < end`, up to `most` per application."""
     rows = await read.rows(_ATTEMPTS, ids=app_ids, first=first, end=end, most=most)
     return {row["id"]: row["n"] for row in rows}
 
 
 async def next_endpoint(read: Read, app_id: str, *, after: str) -> str | None:
-    """Return the next endpoint of an application, by id; deleted ones too."""
+    """Return the next endpoint of an application after an id, including deleted ones."""
     found: str | None = (await read.one(_NEXT_ENDPOINT, app=app_id, after=after))["id"]
     return found
 
@@ -127,5 +128,5 @@ _FILTERS: Final = _both(
 
 
 async def subscriptions(read: Read, app_ids: Sequence[str]) -> list[tuple[str, str | None]]:
-    """Return the filters of applications' endpoints, each once: application, and event types as JSON or None."""
+    """Return the distinct pairs of application id and its endpoints' event types (JSON, or None for all)."""
     return [(row["app_id"], row["event_types"]) for row in await read.rows(_FILTERS, apps=app_ids)]

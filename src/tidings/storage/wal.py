@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """SQLite's write-ahead log (WAL): its length, the thread that commits to it, and the thread that checkpoints it.
 
-By default SQLite checkpoints inside a COMMIT, and every writer waits while thousands of pages are copied. Here a thread
-of its own checkpoints beside the writers. Because they keep writing, such a checkpoint is never complete, and SQLite
-restarts the WAL only after a complete one: that one runs under the writer lock, once few pages are left.
+By default SQLite checkpoints inside COMMIT, and every writer waits while thousands of pages are copied. Here a separate
+thread checkpoints concurrently with writers. Such a checkpoint is never complete, because writers add frames meanwhile,
+and SQLite restarts the WAL only after a complete checkpoint. So a final checkpoint of the few remaining pages runs
+under the writer lock.
 """
 
 import asyncio
@@ -41,27 +42,27 @@ class WriteAheadLog:
 
     @property
     def frames(self) -> int:
-        """Frames in the WAL."""
+        """The number of frames in the WAL."""
         return int(_NUMBER.unpack_from(self._index, _FRAMES_AT)[0])
 
     @property
     def frames_to_checkpoint(self) -> int:
-        """Frames of the WAL that no checkpoint has copied yet."""
+        """The number of frames that no checkpoint has copied yet."""
         return self.frames - int(_NUMBER.unpack_from(self._index, _CHECKPOINTED_AT)[0])
 
     async def checkpoint(self) -> None:
-        """Copy the frames that the WAL holds now into the file; frames that a reader still needs are left for later."""
+        """Copy the current frames of the WAL to the database file, except those that a reader still needs."""
         checkpointing = asyncio.get_running_loop().run_in_executor(self._thread, self._checkpoint)
         await asyncio.shield(checkpointing)
 
     async def sync(self) -> None:
-        """Wait until every frame that the WAL holds now is on the disk."""
+        """Wait until all current frames of the WAL are on disk."""
         syncing = asyncio.get_running_loop().run_in_executor(self._thread, os.fdatasync, self._log)
         await asyncio.shield(syncing)
 
     def _checkpoint(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        # SQLite syncs only in a complete checkpoint, which other connections may have to wait for.
+        # SQLite syncs the file only in a complete checkpoint, which may block other connections.
         os.fdatasync(self._file)
 
     def close_connection(self) -> None:
@@ -70,7 +71,7 @@ class WriteAheadLog:
         self._connection.close()
 
     def close(self) -> None:
-        """Let go of the files, once every connection is closed."""
+        """Close the files. Call this after every connection is closed."""
         self._index.close()
         for each in (self._index_file, self._file, self._log):
             os.close(each)
@@ -79,23 +80,23 @@ class WriteAheadLog:
 class _Commit:
     """One COMMIT in progress."""
 
-    __slots__ = ("error", "is_over", "loop", "told")
+    __slots__ = ("error", "is_over", "loop", "woken")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.told: asyncio.Future[None] = loop.create_future()
+        self.woken: asyncio.Future[None] = loop.create_future()
         self.is_over = False
         self.error: Exception | None = None
 
     def end(self, error: Exception | None) -> None:
-        """Tell how it ended, on the loop."""
+        """Record the result and wake the committing coroutine. Runs on the event loop."""
         self.is_over, self.error = True, error
-        if not self.told.done():
-            self.told.set_result(None)
+        if not self.woken.done():
+            self.woken.set_result(None)
 
 
 class Committer:
-    """A thread of its own for COMMIT, which waits for the disk. An executor costs two more turns of the loop."""
+    """A thread that runs COMMIT, which waits for the disk. An executor would take two more event-loop iterations."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -104,18 +105,18 @@ class Committer:
         self._thread.start()
 
     async def commit(self) -> None:
-        """Commit; raises what SQLite raises. Returns only once the thread is out of the connection."""
+        """Run COMMIT. Raises `sqlite3.Error`. Even if canceled, returns only once the thread is done."""
         commit = _Commit(asyncio.get_running_loop())
         self._commits.put(commit)
-        cancelled: asyncio.CancelledError | None = None
+        canceled: asyncio.CancelledError | None = None
         while not commit.is_over:
             try:
-                await commit.told
+                await commit.woken
             except asyncio.CancelledError as error:
-                cancelled = error
-                commit.told = commit.loop.create_future()
-        if cancelled is not None:
-            raise cancelled
+                canceled = error
+                commit.woken = commit.loop.create_future()
+        if canceled is not None:
+            raise canceled
         if commit.error is not None:
             raise commit.error
 
@@ -129,7 +130,7 @@ class Committer:
             error: Exception | None = None
             try:
                 self._connection.execute("COMMIT")
-            except Exception as raised:  # noqa: BLE001 - whatever it is: who waits must hear of it, and so must the next
+            except Exception as raised:  # noqa: BLE001 - the caller gets every error, and the thread continues
                 error = raised
             with contextlib.suppress(RuntimeError):  # the loop is closed, and no caller waits any more
                 commit.loop.call_soon_threadsafe(commit.end, error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Delete for good, in chunks: everything that an organization has, and old messages."""
+"""Statements that delete rows permanently, in chunks: all data of an organization, and old messages."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,22 +21,22 @@ _COUNT_ATTEMPTS: Final = Sql(
 )
 _COUNT_DELIVERIES: Final = Sql(
     *(
-        f"SELECT endpoint_id, count(*) AS n FROM delivery WHERE {among} GROUP BY endpoint_id"
-        for among in ("msg_id IN (SELECT value FROM json_each(:ids))", "msg_id = ANY(CAST(:ids AS text[]))")
+        f"SELECT endpoint_id, count(*) AS n FROM delivery WHERE {condition} GROUP BY endpoint_id"
+        for condition in ("msg_id IN (SELECT value FROM json_each(:ids))", "msg_id = ANY(CAST(:ids AS text[]))")
     )
 )
 _TASKS: Final = "SELECT id FROM task WHERE org_id = :org ORDER BY id LIMIT CAST(:limit AS BIGINT)"
 
 
-def _among(table: str, column: str) -> Sql:
+def _delete_where_in(table: str, column: str) -> Sql:
     return Sql(
         sqlite=f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(:ids))",
         postgresql=f"DELETE FROM {table} WHERE {column} = ANY(CAST(:ids AS text[]))",
     )
 
 
-_ATTEMPTS: Final = _among("attempt", "msg_id")
-_DELIVERIES: Final = _among("delivery", "msg_id")
+_ATTEMPTS: Final = _delete_where_in("attempt", "msg_id")
+_DELIVERIES: Final = _delete_where_in("delivery", "msg_id")
 _EVENT_IDS: Final = Sql(
     sqlite=(
         "DELETE FROM event_id WHERE (app_id, event_id) IN (SELECT app_id, event_id FROM message"
@@ -47,7 +47,7 @@ _EVENT_IDS: Final = Sql(
         " WHERE event_id IS NOT NULL AND id = ANY(CAST(:ids AS text[])))"
     ),
 )
-_MESSAGES: Final = _among("message", "id")
+_MESSAGES: Final = _delete_where_in("message", "id")
 _OLD_ATTEMPTS: Final = Sql(
     sqlite=(
         "DELETE FROM attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE endpoint_id = :endpoint LIMIT :limit)"
@@ -58,7 +58,7 @@ _OLD_ATTEMPTS: Final = Sql(
     ),
 )
 _OF_TASKS: Final = tuple(
-    _among(table, column)
+    _delete_where_in(table, column)
     for table, column in (
         ("task_item", "task_id"),
         ("task_event", "task_id"),
@@ -67,7 +67,7 @@ _OF_TASKS: Final = tuple(
     )
 )
 _OF_APPS: Final = tuple(
-    _among(table, column)
+    _delete_where_in(table, column)
     for table, column in (
         ("event_id", "app_id"),
         ("token_end", "app_id"),
@@ -81,46 +81,46 @@ _OF_ORG: Final = (
     "DELETE FROM operational_event WHERE org_id = :org",
     "DELETE FROM export WHERE org_id = :org",
 )
-_KEY: Final = _among("throttle", "key")
+_THROTTLES: Final = _delete_where_in("throttle", "key")
 
 
 async def applications(read: Read, org_id: OrgId) -> list[str]:
-    """Return the ids of all applications of an organisation, deleted ones among them."""
+    """Return the ids of all applications of an organization, including deleted ones."""
     return [row["id"] for row in await read.rows(_APPS, org=org_id)]
 
 
 async def endpoints(read: Read, app_id: str) -> list[str]:
-    """Return the ids of all endpoints of an application, deleted ones among them."""
+    """Return the ids of all endpoints of an application, including deleted ones."""
     return [row["id"] for row in await read.rows(_ENDPOINTS, app=app_id)]
 
 
 async def messages_of(read: Read, app_id: str, limit: int) -> list[str]:
-    """Return the ids of some messages of an application."""
+    """Return the ids of the oldest messages of an application, up to a limit."""
     return [row["id"] for row in await read.rows(_OF_APP, app=app_id, limit=limit)]
 
 
 async def messages_below(read: Read, below: str, limit: int, *, after: str = "") -> list[str]:
-    """Return the ids of the oldest messages behind an id."""
+    """Return the ids of the oldest messages with `after < id < below`, up to a limit."""
     return [row["id"] for row in await read.rows(_OLD, after=after, below=below, limit=limit)]
 
 
 async def with_deliveries(read: Read, msg_ids: Sequence[str]) -> set[str]:
-    """Return those of some messages that have deliveries: scheduled or in flight."""
+    """Return the ids of those of the given messages that have deliveries, scheduled or in flight."""
     return {row["msg_id"] for row in await read.rows(_WITH_DELIVERIES, ids=list(msg_ids))}
 
 
 async def count_attempts(read: Read, msg_ids: Sequence[str]) -> int:
-    """Count the attempts of some messages."""
+    """Count the attempts of messages."""
     return int((await read.one(_COUNT_ATTEMPTS, ids=list(msg_ids)))["n"])
 
 
 async def count_deliveries(read: Read, msg_ids: Sequence[str]) -> dict[str, int]:
-    """Count the deliveries of some messages by their endpoints."""
+    """Count the deliveries of messages for each endpoint."""
     return {row["endpoint_id"]: row["n"] for row in await read.rows(_COUNT_DELIVERIES, ids=list(msg_ids))}
 
 
 async def delete_messages(tx: Write, msg_ids: Sequence[str]) -> dict[str, int]:
-    """Delete messages with all that belongs to them; return how many rows of what were deleted."""
+    """Delete messages with their attempts, deliveries and event ids; return the numbers of deleted rows by name."""
     ids = list(msg_ids)
     deleted = {"attempts": await tx.run(_ATTEMPTS, ids=ids), "deliveries": await tx.run(_DELIVERIES, ids=ids)}
     await tx.run(_EVENT_IDS, ids=ids)
@@ -128,12 +128,12 @@ async def delete_messages(tx: Write, msg_ids: Sequence[str]) -> dict[str, int]:
 
 
 async def delete_attempts(tx: Write, endpoint_id: str, limit: int) -> int:
-    """Delete attempts at an endpoint whose messages are already deleted; return how many."""
+    """Delete up to `limit` attempts at an endpoint whose messages are deleted; return how many."""
     return await tx.run(_OLD_ATTEMPTS, endpoint=endpoint_id, limit=limit)
 
 
 async def delete_tasks(tx: Write, org_id: OrgId, limit: int) -> int:
-    """Delete some of an organisation's tasks; return how many."""
+    """Delete up to `limit` tasks of an organization, with their events, inputs and items; return how many."""
     ids = [row["id"] for row in await tx.rows(_TASKS, org=org_id, limit=limit)]
     for statement in _OF_TASKS if ids else ():
         await tx.run(statement, ids=ids)
@@ -141,13 +141,13 @@ async def delete_tasks(tx: Write, org_id: OrgId, limit: int) -> int:
 
 
 async def delete_application(tx: Write, app_id: str, endpoint_ids: Sequence[str]) -> None:
-    """Delete an application and its endpoints."""
-    await tx.run(_KEY, ids=list(endpoint_ids))
+    """Delete an application with its endpoints, tokens, throttles and event ids."""
+    await tx.run(_THROTTLES, ids=list(endpoint_ids))
     for statement in _OF_APPS:
         await tx.run(statement, ids=[app_id])
 
 
 async def delete_rest(tx: Write, org_id: OrgId) -> None:
-    """Delete what belongs to an organisation itself."""
+    """Delete the event types, operational events and exports of an organization."""
     for statement in _OF_ORG:
         await tx.run(statement, org=org_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SQLite's writer lock: one owner at a time, and foreground writes go before background writes."""
+"""The writer lock of SQLite: one owner at a time, foreground writes before background writes."""
 
 import asyncio
 import time
@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-_LATELY_SECONDS: Final = 1.0
-_LONG_SECONDS: Final = 0.02
-"""How long a background write lets every foreground write go first. Longer than a commit with a slow sync."""
+_RECENT_SECONDS: Final = 1.0
+_MAX_BACKGROUND_WAIT_SECONDS: Final = 0.02
+"""How long a background write waits for foreground writes. Longer than a commit with a slow sync."""
 _Queue = deque[tuple[float, asyncio.Future[None]]]
 
 
 class ForegroundActivity:
-    """Whether there was a foreground write within the last second."""
+    """The time of this process's last foreground write."""
 
     __slots__ = ("_at",)
 
@@ -29,16 +29,16 @@ class ForegroundActivity:
     @property
     def is_recent(self) -> bool:
         """Whether the last foreground write was within the last second."""
-        return time.monotonic() - self._at < _LATELY_SECONDS
+        return time.monotonic() - self._at < _RECENT_SECONDS
 
 
 class WriterLock:
     """A lock with two queues, one for each priority.
 
     Background writes (settle, claim, a task's chunk: no caller waits for them) let foreground writes go first. Once a
-    background write has waited for 20 ms the two queues alternate, so that neither starves the other: a foreground
-    write waits for one background owner at most, however many there are. An owner that takes the lock again right
-    after it released it counts as having waited. `foreground_only` holds back every background write.
+    background write has waited for 20 ms, the two queues alternate, so that neither starves: a foreground write waits
+    for at most one background write. A foreground owner that takes the lock again immediately after it has released it
+    is treated as if it had waited. `foreground_only` holds back every background write.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -52,7 +52,7 @@ class WriterLock:
 
     @asynccontextmanager
     async def hold(self, *, background: bool = False) -> AsyncIterator[None]:
-        """Hold the lock for the length of a block."""
+        """Hold the lock for the duration of a block."""
         await self._take(background=background)
         try:
             yield
@@ -61,7 +61,7 @@ class WriterLock:
 
     @asynccontextmanager
     async def foreground_only(self) -> AsyncIterator[None]:
-        """Let no background write begin for the length of a block."""
+        """Hold back new background writes for the duration of a block."""
         self._held_back += 1
         try:
             yield
@@ -74,17 +74,17 @@ class WriterLock:
         if not self._is_taken and self._may_begin(background=background):
             self._begin(foreground=not background)
             return
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        (self._background if background else self._foreground).append((self._clock(), mine))
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._background if background else self._foreground).append((self._clock(), turn))
         try:
-            await mine
+            await turn
         except asyncio.CancelledError:
-            if not mine.cancelled():  # the lock was handed over, and has no owner now
+            if not turn.cancelled():  # the lock was already handed to this write
                 self._pass_on()
             raise
 
     def _release(self) -> None:
-        """Release the lock. A foreground owner may take it again at once, before it goes to a background write."""
+        """Release the lock. The same foreground owner may take it again before a background write gets it."""
         if self._was_foreground and not self._foreground and self._background:
             self._is_taken = False
             asyncio.get_running_loop().call_soon(self._offer)
@@ -96,19 +96,19 @@ class WriterLock:
             self._pass_on()
 
     def _may_begin(self, *, background: bool) -> bool:
-        """Return whether a write may take the free lock, which may be on offer to background writes."""
+        """Return whether a write may take the free lock now. Queued background writes may have precedence."""
         if background:
             return not self._held_back and not self._background
         return not self._is_background_due()
 
     def _is_background_due(self) -> bool:
-        """Return whether a background write goes next, because it has waited for too long."""
+        """Return whether a background write is next, because it has waited for 20 ms."""
         if not self._was_foreground or self._held_back or not self._background:
             return False
-        return self._clock() - self._background[0][0] > _LONG_SECONDS
+        return self._clock() - self._background[0][0] > _MAX_BACKGROUND_WAIT_SECONDS
 
     def _pass_on(self) -> None:
-        """Hand the lock to the next write; no other one can take it in between."""
+        """Hand the lock to the next write. No other write can take it in between."""
         waiting = self._next()
         self._is_taken = waiting is not None
         if waiting is not None:
@@ -119,7 +119,7 @@ class WriterLock:
         self._is_taken, self._was_foreground = True, foreground
 
     def _next(self) -> _Queue | None:
-        """Return the queue that goes next, without the canceled writes at its head."""
+        """Return the queue that is next, after removing the canceled writes at its head."""
         for waiting in (self._foreground, self._background):
             while waiting and waiting[0][1].done():
                 waiting.popleft()
