@@ -123,7 +123,7 @@ class Server:
         """Tell those who know of work to those who do it."""
         self._notifier.routing = self._routing.drop
         if self._delivery is not None:
-            self._notifier.deliveries = self._delivery.look
+            self._notifier.deliveries = self._delivery.wake_replays
             self._notifier.endpoints = self._delivery.refresh
         self._notifier.tasks = self._runner.wake
 
@@ -216,7 +216,7 @@ class Server:
         for chore in self._chores:
             chore.cancel()
         if self._delivery is not None:
-            self._delivery.quiet()
+            self._delivery.quiesce()
         ending: dict[str, Awaitable[object]] = {"tasks": asyncio.create_task(self._runner.stop(grace=budget.free()))}
         asking: dict[str, Awaitable[object]] = {} if serving is None else {"requests": serving}
         if self._http is not None and self._task_watcher is not None:

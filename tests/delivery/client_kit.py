@@ -13,8 +13,8 @@ from pathlib import Path
 from tidings.delivery.address import AddressPolicy, LookUp
 from tidings.delivery.client import Client, PoolLimits
 from tidings.delivery.dial import tls_context
+from tidings.delivery.pending_request import Reply
 from tidings.delivery.proxy import Proxy
-from tidings.delivery.sending import Reply
 from tidings.delivery.target import compile_target
 
 LOOPBACK = AddressPolicy.of(["127.0.0.0/8"])

@@ -27,10 +27,10 @@ from delivery.client_kit import (
 from delivery.receiver import Receiver, hang, reset
 from tidings.delivery.address import AddressPolicy, Resolver
 from tidings.delivery.client import Client, PoolLimits, Reply
-from tidings.delivery.connection import Reading, ReceiverConnection
+from tidings.delivery.connection import ReceiverConnection, ReceiverConnectionLimits
 from tidings.delivery.dial import DirectDialer, Origin, explained, tls_context
-from tidings.delivery.pool import House, Pool
-from tidings.delivery.sending import Sending
+from tidings.delivery.pending_request import PendingRequest
+from tidings.delivery.pool import Pool, PoolManager
 from tidings.delivery.wheel import TimerWheel
 
 
@@ -246,12 +246,14 @@ async def test_a_dial_given_up_as_it_succeeds_leaves_no_connection(monkeypatch: 
     async with Receiver() as receiver:
         dialer = DirectDialer(Resolver(LOOPBACK, look_up=names()), tls_context(verify=True))
         made: list[ReceiverConnection] = []
-        owner = Pool(House(dialer, PoolLimits(), TimerWheel(loop.call_later, monotonic)), Origin("", "http", "", 0))
+        owner = Pool(
+            PoolManager(dialer, PoolLimits(), TimerWheel(loop.call_later, monotonic)), Origin("", "http", "", 0)
+        )
 
         def make() -> ReceiverConnection:
             now = monotonic()
-            sending = Sending(b"", lambda _: None, TimerWheel(loop.call_later, monotonic), now, now + 9, now + 9)
-            made.append(ReceiverConnection(owner, Reading(1, 1.0), sending))
+            request = PendingRequest(b"", lambda _: None, TimerWheel(loop.call_later, monotonic), now, now + 9, now + 9)
+            made.append(ReceiverConnection(owner, ReceiverConnectionLimits(1, 1.0), request))
             return made[0]
 
         with monkeypatch.context() as patched:

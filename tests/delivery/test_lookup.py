@@ -12,7 +12,7 @@ import pytest
 from delivery.client_kit import until
 from tidings.delivery import lookup
 from tidings.delivery.address import UnresolvedError
-from tidings.delivery.lookup import MOST_WAITING, QUICK_THREADS, SLOW_THREADS, NameServer
+from tidings.delivery.lookup import MOST_WAITING, QUICK_THREADS, SLOW_THREADS, SystemResolver
 
 
 class System:
@@ -39,8 +39,8 @@ def system() -> Iterator[System]:
 
 
 @asynccontextmanager
-async def serving(system: System) -> AsyncIterator[NameServer]:
-    names = NameServer(system.addresses)
+async def serving(system: System) -> AsyncIterator[SystemResolver]:
+    names = SystemResolver(system.addresses)
     try:
         yield names
     finally:
@@ -57,7 +57,7 @@ async def test_a_name_is_looked_up_and_a_failure_is_raised(system: System) -> No
 
 
 async def test_the_system_is_asked_for_every_address() -> None:
-    names = NameServer()
+    names = SystemResolver()
 
     found = await names.look_up("localhost")
 
@@ -66,7 +66,7 @@ async def test_the_system_is_asked_for_every_address() -> None:
 
 
 async def test_what_is_no_name_is_a_value_error() -> None:
-    names = NameServer()
+    names = SystemResolver()
 
     with pytest.raises(ValueError, match="label"):
         await names.look_up("a" * 70)
@@ -160,7 +160,7 @@ async def test_closing_waits_for_nothing(system: System) -> None:
 
 def test_a_loop_that_is_gone_is_not_told(system: System) -> None:
     async def leave() -> None:
-        names = NameServer(system.addresses)
+        names = SystemResolver(system.addresses)
         asking = asyncio.create_task(names.look_up("slow"))
         await asyncio.sleep(0)
         asking.cancel()

@@ -5,7 +5,7 @@ from tidings.clock import ManualClock
 from tidings.delivery.budget import MemoryLimits
 from tidings.delivery.endpoint_queue import Cancellable
 from tidings.delivery.endpoint_queues import EndpointQueues
-from tidings.delivery.throttle import Pacer, Window
+from tidings.delivery.throttle import Pacer, SendWindow
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.routing import Receiver, Send
 from tidings.model.signature import KeyRing, generate
@@ -103,7 +103,7 @@ async def test_a_change_is_forgotten_in_time() -> None:
 async def test_a_delivery_that_waits_for_its_token_is_handed_back() -> None:
     world = World()
     soon = world.clock.monotonic() + 5
-    timestamp = Window(soon, soon + 1)
+    timestamp = SendWindow(soon, soon + 1)
     world.pacer.take([(send(receiver("ep_1"), 1, 0.0), timestamp), (send(receiver("ep_2"), 2, 0.0), timestamp)])
 
     for _ in range(2):

@@ -13,7 +13,7 @@ from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import ManualClock, SystemClock
 from tidings.core.routing import RoutingCache
 from tidings.delivery import claim
-from tidings.delivery.throttle import Pacer, Throttle, Window
+from tidings.delivery.throttle import Pacer, SendWindow, Throttle
 from tidings.model.delivery import Mode
 from tidings.model.routing import Receiver, Send
 from tidings.storage import deliveries, throttles
@@ -224,9 +224,9 @@ async def test_restarts_and_deaths_lose_tokens_and_make_none(db: Database) -> No
         if turn % 17 == 0:
             nodes[turn % 2] = Throttle(clock)
         async with db.write() as tx:
-            opened = await nodes[turn % 2].open(tx, [(receiver, 50)])
-            taken = Counter[str]({receiver.id: opened.may_take(receiver.id)})
-            windows = (await nodes[turn % 2].close(tx, opened, taken))[receiver.id]
+            opened = await nodes[turn % 2].reserve(tx, [(receiver, 50)])
+            taken = Counter[str]({receiver.id: opened.granted(receiver.id)})
+            windows = (await nodes[turn % 2].spend(tx, opened, taken))[receiver.id]
         # Every fifth node dies with its tokens; the others use each at the last millisecond.
         sent += [] if turn % 5 == 0 else [max(window.until, clock.monotonic()) for window in windows]
         clock.advance(250)
@@ -265,8 +265,8 @@ async def test_a_limit_that_goes_on_holding_up_keeps_its_timestamp(db: Database)
 
     async def since() -> int | None:
         async with db.write() as tx:
-            opened = await throttle.open(tx, [(receiver, 50)])
-            await throttle.close(tx, opened, Counter({receiver.id: opened.may_take(receiver.id)}))
+            opened = await throttle.reserve(tx, [(receiver, 50)])
+            await throttle.spend(tx, opened, Counter({receiver.id: opened.granted(receiver.id)}))
         async with db.read() as read:
             return (await throttles.find(read, [endpoint]))[0].limited_since
 
@@ -301,8 +301,8 @@ async def test_a_delivery_that_comes_too_late_or_finds_no_place_is_handed_back(d
     pacer = Pacer(clock, start=start, hand_back=back.extend)
     now = clock.monotonic()
     first, late, crowded, left = (a_send(receiver) for _ in range(4))
-    pacer.take([(first, Window(now, now + 0.25)), (late, Window(now + 1, now + 1.25))])
-    pacer.take([(crowded, Window(now + 3, now + 3.25)), (left, Window(now + 9, now + 9.25))])
+    pacer.take([(first, SendWindow(now, now + 0.25)), (late, SendWindow(now + 1, now + 1.25))])
+    pacer.take([(crowded, SendWindow(now + 3, now + 3.25)), (left, SendWindow(now + 9, now + 9.25))])
     assert (sent, pacer.held_for(receiver.id)) == ([first], 3)
 
     clock.advance(1_300)

@@ -4,7 +4,7 @@
 It exists because general clients cost ten times the CPU per request, and because they look names up themselves: here
 the address that was vetted is the address that is dialled.
 
-A request goes through these hands. `Client.send` makes a `Sending`, which has the deadlines, and gives it to the `Pool`
+`Client.send` makes a `PendingRequest`, which has the deadlines, and gives it to the `Pool`
 of its origin. The pool puts it on an idle `Connection` if there is one: that is the warm path, and it is synchronous,
 without a task or a future. Else it dials (a task, the only kind there is here), or lets it wait for a place.
 The connection writes head and body in one go, reads the answer within bounds, gives itself back to the pool and then
@@ -35,14 +35,14 @@ from typing import Final
 
 from tidings.delivery.address import AddressPolicy, LookUp, Resolver
 from tidings.delivery.dial import Dialer, DirectDialer, Origin, tls_context
-from tidings.delivery.lookup import NameServer
-from tidings.delivery.pool import House, Pool, PoolLimits
+from tidings.delivery.lookup import SystemResolver
+from tidings.delivery.pending_request import PendingRequest, Reply
+from tidings.delivery.pool import Pool, PoolLimits, PoolManager
 from tidings.delivery.proxy import Proxy, ProxyDialer
-from tidings.delivery.sending import Reply, Sending
 from tidings.delivery.target import RequestTarget, compile_target
 from tidings.delivery.wheel import TICK_SECONDS, TimerWheel
 
-__all__ = ["Client", "PoolLimits", "Reply", "RequestTarget", "Sending", "compile_target"]
+__all__ = ["Client", "PendingRequest", "PoolLimits", "Reply", "RequestTarget", "compile_target"]
 
 
 _JOINED: Final = 4_096
@@ -70,21 +70,21 @@ class Client:
         self._timeout_seconds = timeout_seconds
         self._most_seconds = timeout_seconds + max(limits.grace_seconds - TICK_SECONDS, 0.0)
         self._wheel = TimerWheel(asyncio.get_running_loop().call_later, monotonic)
-        self._names = NameServer()
-        look_up = look_up or self._names.look_up
+        self._system_resolver = SystemResolver()
+        look_up = look_up or self._system_resolver.look_up
         resolver = Resolver(policy, look_up=look_up)
         tls = tls or tls_context(verify=True)
         self._dialer: Dialer = (
             DirectDialer(resolver, tls) if proxy is None else ProxyDialer(proxy, resolver, look_up, tls)
         )
-        self._house = House(self._dialer, limits, self._wheel)
-        self._pools = self._house.pools
+        self._manager = PoolManager(self._dialer, limits, self._wheel)
+        self._pools = self._manager.pools
         self._is_closed = False
 
     @property
     def connections(self) -> int:
         """How many sockets are open."""
-        return len(self._house.connections)
+        return len(self._manager.connections)
 
     @property
     def origins(self) -> int:
@@ -104,19 +104,19 @@ class Client:
         signature: bytes,
         body: bytes,
         done: Callable[[Reply], None],
-    ) -> Sending:
+    ) -> PendingRequest:
         """Send a message; `done` gets what came of it. ValueError for an id or a signature that breaks the head."""
         if self._is_closed:
             raise RuntimeError("the client is closed")
         is_whole = len(body) <= _JOINED
-        request = target.request(msg_id, timestamp, signature, body, is_whole=is_whole)
+        data = target.request(msg_id, timestamp, signature, body, is_whole=is_whole)
         now = monotonic()
-        sending = Sending(request, done, self._wheel, now, now + self._timeout_seconds, now + self._most_seconds)
+        request = PendingRequest(data, done, self._wheel, now, now + self._timeout_seconds, now + self._most_seconds)
         if not is_whole:
-            sending.body = body
+            request.body = body
         pool = self._pools.get(target.origin) or self._open_pool(target)
-        pool.take(sending)
-        return sending
+        pool.take(request)
+        return request
 
     async def close(self) -> None:
         """Drop the requests in flight, whose `done` is never called, and close all sockets."""
@@ -124,11 +124,11 @@ class Client:
         for pool in list(self._pools.values()):
             pool.drop_waiting()
         self._wheel.close()
-        await self._house.close()
+        await self._manager.close()
         await self._dialer.close()
-        self._names.close()
+        self._system_resolver.close()
 
     def _open_pool(self, target: RequestTarget) -> Pool:
         origin = Origin(target.origin, target.scheme, target.host, target.port)
-        pool = self._pools[target.origin] = Pool(self._house, origin)
+        pool = self._pools[target.origin] = Pool(self._manager, origin)
         return pool

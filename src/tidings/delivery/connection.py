@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from tidings.delivery.framing import REPLIED, Amended, FramingError, amend
-from tidings.delivery.sending import Reply, Sending
+from tidings.delivery.pending_request import PendingRequest, Reply
 
 MAX_HEAD_BYTES: Final = 65_536
 # Bytes on the wire for each byte of body: chunks of one byte take six, and trailers have an end.
@@ -37,7 +37,7 @@ class ConnectionOwner(Protocol):
         """Forget a connection that can not."""
         ...
 
-    def resend(self, sending: Sending) -> None:
+    def resend(self, request: PendingRequest) -> None:
         """Send again, on a fresh connection, what this one did not carry."""
         ...
 
@@ -51,23 +51,23 @@ class ConnectionOwner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReceiverConnectionLimits:
     """How much of an answer is read, and how old a connection may become."""
 
     max_body_bytes: int
     max_age_seconds: float
 
 
-class _Enough(Exception):
+class _StopParsing(Exception):
     pass
 
 
-class _Odd(Exception):
+class _IrregularHead(Exception):
     """A head that needs a second look, though the parser takes it."""
 
 
 class ReceiverConnection(StreamProtocol):
-    """A transport with at most one sending on it; the first goes out as soon as there is a transport.
+    """A transport with at most one request on it; the first goes out as soon as there is a transport.
 
     The parser calls back for each part of an answer. Nothing leaves the class from inside such a call: whoever gets the
     reply may send the next request on this very connection, which must not happen while the parser is at work.
@@ -84,25 +84,25 @@ class ReceiverConnection(StreamProtocol):
         "_is_open",
         "_is_reusable",
         "_is_used",
+        "_limits",
         "_must_close",
         "_owner",
         "_parser",
-        "_reading",
         "_received",
+        "_request",
         "_room",
-        "_sending",
         "_status",
         "_transport",
         "_wire_limit",
         "_write",
     )
 
-    def __init__(self, owner: ConnectionOwner, reading: Reading, first: Sending) -> None:
+    def __init__(self, owner: ConnectionOwner, limits: ReceiverConnectionLimits, first: PendingRequest) -> None:
         self._owner = owner
-        self._reading = reading
-        self._wire_limit = MAX_HEAD_BYTES + WIRE_FACTOR * reading.max_body_bytes
+        self._limits = limits
+        self._wire_limit = MAX_HEAD_BYTES + WIRE_FACTOR * limits.max_body_bytes
         self._transport: Transport | None = None
-        self._sending: Sending | None = first
+        self._request: PendingRequest | None = first
         self._is_open = True
         self._is_used = False
         self._born_at = self._head_at = monotonic()
@@ -127,25 +127,25 @@ class ReceiverConnection(StreamProtocol):
         """Tell whether another request can go out."""
         return self._is_open and self._transport is not None and not self._transport.is_closing()
 
-    def start(self, sending: Sending) -> None:
-        """Write the request. The reply goes to the sending."""
-        self._sending = sending
-        sending.carrier = self
+    def start(self, request: PendingRequest) -> None:
+        """Write the request. The reply goes to the request."""
+        self._request = request
+        request.owner = self
         self._reset()
-        self._write(sending.request)
-        if sending.body:
-            self._write(sending.body)
+        self._write(request.data)
+        if request.body:
+            self._write(request.body)
 
     def close(self) -> None:
-        """Close in good order; for a connection without a sending."""
+        """Close in good order; for a connection without a request."""
         self._is_open = False
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once; a sending on it hears nothing."""
+        """Close at once; a request on it hears nothing."""
         self._is_open = False
-        self._sending = None
+        self._request = None
         if self._transport is not None:
             self._transport.abort()
 
@@ -155,16 +155,16 @@ class ReceiverConnection(StreamProtocol):
         self._owner.retire(self)
         self._owner.closed(self)
 
-    # A carrier of a sending.
+    # The owner of a request.
 
-    def partial(self) -> Reply | None:
-        sending = self._sending
-        return self._reply(sending, None) if sending is not None and self._status else None
+    def partial_reply(self) -> Reply | None:
+        request = self._request
+        return self._reply(request, None) if request is not None and self._status else None
 
-    def drop(self, sending: Sending) -> None:  # noqa: ARG002 (there is only one)
+    def drop(self, request: PendingRequest) -> None:  # noqa: ARG002 (there is only one)
         self._discard()
 
-    def trouble(self) -> str:
+    def dial_errors(self) -> str:
         return ""
 
     # Called by the loop.
@@ -172,7 +172,7 @@ class ReceiverConnection(StreamProtocol):
     def connection_made(self, transport: object) -> None:
         self._transport = cast("Transport", transport)
         self._write = self._transport.write
-        first = self._sending
+        first = self._request
         if first is None:  # the dial has failed meanwhile
             self._transport.abort()
             return
@@ -184,8 +184,8 @@ class ReceiverConnection(StreamProtocol):
         self.start(first)
 
     def data_received(self, data: bytes) -> None:
-        sending = self._sending
-        if sending is None:
+        request = self._request
+        if request is None:
             self._discard()  # an answer to nothing: whatever follows could be taken for the next request's
             return
         self._received += len(data)
@@ -193,41 +193,41 @@ class ReceiverConnection(StreamProtocol):
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             if not self._is_complete:
-                self._refused(sending, data, error)
+                self._refused(request, data, error)
                 return
             self._is_reusable = False
         if self._is_complete:
-            self._finish(sending, None)
+            self._finish(request, None)
         else:
-            self._go_on(sending, data)
+            self._go_on(request, data)
 
-    def _go_on(self, sending: Sending, data: bytes) -> None:
+    def _go_on(self, request: PendingRequest, data: bytes) -> None:
         """Wait for more of an answer, within bounds."""
         if self._status:
             if self._received > self._wire_limit:
-                self._finish(sending, None)
+                self._finish(request, None)
         else:
             self._early += data
             if self._received > MAX_HEAD_BYTES:
-                self._fail(sending, "response headers are too long")
+                self._fail(request, "response headers are too long")
 
-    def _refused(self, sending: Sending, data: bytes, error: Exception) -> None:
+    def _refused(self, request: PendingRequest, data: bytes, error: Exception) -> None:
         """Act on an answer that the parser does not take: look at its head a second time."""
         if self._status:
-            self._fail(sending, _parser_text(error))
+            self._fail(request, _parser_text(error))
             return
         self._early += data
         try:
             amended = amend(self._early)
         except FramingError as found:
-            self._fail_head(sending, f"invalid HTTP response: {found}", found.status)
+            self._fail_head(request, f"invalid HTTP response: {found}", found.status)
             return
         if amended is None:
-            self._go_on(sending, b"")
+            self._go_on(request, b"")
         else:
-            self._take_amended(sending, amended)
+            self._take_amended(request, amended)
 
-    def _take_amended(self, sending: Sending, amended: Amended) -> None:
+    def _take_amended(self, request: PendingRequest, amended: Amended) -> None:
         """Read an answer with another head, on a parser that has not seen the first one."""
         received = self._received
         self._reset()
@@ -237,13 +237,13 @@ class ReceiverConnection(StreamProtocol):
             self._parser.feed_data(amended.data)
         except (HttpParserError, HttpParserUpgrade) as error:
             if not self._is_complete:
-                self._fail(sending, _parser_text(error))
+                self._fail(request, _parser_text(error))
                 return
             self._is_reusable = False
         if self._is_complete:
-            self._finish(sending, None)
+            self._finish(request, None)
         else:
-            self._go_on(sending, b"")
+            self._go_on(request, b"")
 
     def eof_received(self) -> None:
         if self._is_open:
@@ -259,13 +259,13 @@ class ReceiverConnection(StreamProtocol):
 
     def on_message_begin(self) -> None:
         if self._is_complete:
-            raise _Enough  # bytes after the end of the answer
+            raise _StopParsing  # bytes after the end of the answer
 
     def on_header(self, name: bytes, value: bytes) -> None:
         key = name.lower()
         if key in FRAMING:
             if key == b"transfer-encoding" and not self._status and not self._is_plainly_chunked(value):
-                raise _Odd
+                raise _IrregularHead
             self._is_framed = value != b"0"
         elif key in REPLIED and not self._status:  # a trailer says nothing
             self._headers[key] = value
@@ -273,7 +273,7 @@ class ReceiverConnection(StreamProtocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < FIRST_STATUS:
-            raise _Enough
+            raise _StopParsing
         if status >= FIRST_FINAL_STATUS:
             self._status = status
             self._head_at = monotonic()
@@ -284,7 +284,7 @@ class ReceiverConnection(StreamProtocol):
         if len(chunk) > self._room:
             self._chunks.append(chunk[: self._room])
             self._is_complete = True
-            raise _Enough
+            raise _StopParsing
         self._room -= len(chunk)
         self._chunks.append(chunk)
 
@@ -314,28 +314,28 @@ class ReceiverConnection(StreamProtocol):
         self._is_complete = False
         self._is_framed = False
         self._is_reusable = False
-        self._room = self._reading.max_body_bytes
+        self._room = self._limits.max_body_bytes
         self._chunks = []
         self._headers = {}
 
-    def _reply(self, sending: Sending, error: str | None) -> Reply:
-        duration_ms = int((self._head_at - sending.started_at) * 1000)
+    def _reply(self, request: PendingRequest, error: str | None) -> Reply:
+        duration_ms = int((self._head_at - request.started_at) * 1000)
         reply = Reply(self._status, b"".join(self._chunks), duration_ms, error)
         if self._headers:
             reply.retry_after = _text(self._headers.get(b"retry-after"))
             reply.webhook_delivery = _text(self._headers.get(b"webhook-delivery"))
         return reply
 
-    def _finish(self, sending: Sending, error: str | None) -> None:
+    def _finish(self, request: PendingRequest, error: str | None) -> None:
         """Hand the reply over, but give the connection back first: the next request may want it."""
-        reply = self._reply(sending, error)
-        self._sending = None
+        reply = self._reply(request, error)
+        self._request = None
         if self._may_go_on():
             self._is_used = True
             self._owner.release(self)
         else:
             self._discard()
-        sending.finish(reply)
+        request.finish(reply)
 
     def _may_go_on(self) -> bool:
         transport = self._transport
@@ -343,41 +343,41 @@ class ReceiverConnection(StreamProtocol):
             self._is_reusable
             and self._is_open
             and transport is not None
-            and self._head_at - self._born_at < self._reading.max_age_seconds
+            and self._head_at - self._born_at < self._limits.max_age_seconds
             and not transport.get_write_buffer_size()  # answered before it had read the request
             and not transport.is_closing()
         )
 
-    def _fail(self, sending: Sending, error: str) -> None:
-        """End the sending without an answer; or with what came of one, if its head did."""
+    def _fail(self, request: PendingRequest, error: str) -> None:
+        """End the request without an answer; or with what came of one, if its head did."""
         if self._status:
-            self._finish(sending, f"Error reading response body: {error}")
+            self._finish(request, f"Error reading response body: {error}")
             return
-        self._fail_head(sending, error, 0)
+        self._fail_head(request, error, 0)
 
-    def _fail_head(self, sending: Sending, error: str, status: int) -> None:
-        """End the sending with an answer that cannot be read: its status is on record, but is no answer."""
-        self._sending = None
+    def _fail_head(self, request: PendingRequest, error: str, status: int) -> None:
+        """End the request with an answer that cannot be read: its status is on record, but is no answer."""
+        self._request = None
         self._discard()
-        reply = sending.failure(f"error making request: {error}")
+        reply = request.failure(f"error making request: {error}")
         reply.status, reply.is_invalid = status, status > 0
-        sending.finish(reply)
+        request.finish(reply)
 
     def _ended(self, exc: Exception | None) -> None:
         """Act on the peer's end of the connection."""
-        sending = self._sending
-        if sending is None:
+        request = self._request
+        if request is None:
             self._discard()
         elif self._status and exc is None and not self._is_framed:
-            self._finish(sending, None)  # a body that ends with the connection
+            self._finish(request, None)  # a body that ends with the connection
         elif self._is_used and not self._received:
             # The peer closed an idle connection just as we wrote. It has most likely seen nothing, and a fresh one
             # is not "used", so this happens once.
-            self._owner.resend(sending)
+            self._owner.resend(request)
             self._discard()
         else:
             cause = cause_of(exc) if exc is not None else "connection closed before the response was complete"
-            self._fail(sending, cause)
+            self._fail(request, cause)
 
     def _discard(self) -> None:
         if self._is_open:
@@ -404,7 +404,7 @@ def _errno_text(number: int) -> str:
 
 def _parser_text(error: Exception) -> str:
     if isinstance(error, HttpParserCallbackError):
-        if not isinstance(error.__context__, _Enough):
+        if not isinstance(error.__context__, _StopParsing):
             logger.error("reading an answer failed", exc_info=error)
         return "invalid HTTP response"
     if isinstance(error, HttpParserUpgrade):

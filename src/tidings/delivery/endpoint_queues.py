@@ -290,8 +290,8 @@ class EndpointQueues:
         """Cancel every send in flight and return them: they store no attempt and are sent again."""
         canceled = []
         for queue in self._queues.values():
-            for send, sending in queue.in_flight.items():
-                sending.cancel()
+            for send, request in queue.in_flight.items():
+                request.cancel()
                 self._remove(queue, send)
                 canceled.append(send)
             queue.in_flight.clear()

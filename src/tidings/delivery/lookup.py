@@ -50,7 +50,7 @@ def system_addresses(host: str) -> list[str]:
     return [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
 
 
-class NameServer:
+class SystemResolver:
     """The system's resolver, for one loop."""
 
     def __init__(self, ask: Callable[[str], list[str]] = system_addresses) -> None:

@@ -12,9 +12,9 @@ from time import monotonic
 from typing import Any, Final
 
 from tidings.delivery.address import OUR_LIMITS, AddressError
-from tidings.delivery.connection import Reading, ReceiverConnection, cause_of
+from tidings.delivery.connection import ReceiverConnection, ReceiverConnectionLimits, cause_of
 from tidings.delivery.dial import AddressesError, Dialer, Failures, Origin, explained, reason_of
-from tidings.delivery.sending import Reply, Sending
+from tidings.delivery.pending_request import PendingRequest, Reply
 from tidings.delivery.wheel import TimerWheel
 
 RETRY_WITHIN_SECONDS: Final = 1.0
@@ -37,19 +37,19 @@ class PoolLimits:
     kept_connections: int = 2_000
 
 
-class House:
+class PoolManager:
     """What the pools of a client share."""
 
     __slots__ = (
+        "_is_check_scheduled",
         "_is_empty",
-        "_is_reaping",
+        "connection_limits",
         "connections",
         "dialer",
         "dials",
         "is_closing",
         "limits",
         "pools",
-        "reading",
         "wheel",
     )
 
@@ -57,37 +57,37 @@ class House:
         self.dialer = dialer
         self.limits = limits
         self.wheel = wheel
-        self.reading = Reading(limits.max_body_bytes, limits.max_age_seconds)
+        self.connection_limits = ReceiverConnectionLimits(limits.max_body_bytes, limits.max_age_seconds)
         self.pools: dict[str, Pool] = {}
         self.connections: set[ReceiverConnection] = set()
         self.dials: set[asyncio.Task[None]] = set()
         self.is_closing = False
-        self._is_reaping = False
+        self._is_check_scheduled = False
         self._is_empty = asyncio.Event()
 
-    def reap_later(self) -> None:
+    def schedule_idle_check(self) -> None:
         """See to it that connections which stay idle are closed."""
-        if not self._is_reaping:
-            self._is_reaping = True
+        if not self._is_check_scheduled:
+            self._is_check_scheduled = True
             self.wheel.add(monotonic() + self.limits.idle_seconds / 4, self)
 
     def expire(self) -> None:
         """Close what has been idle for too long."""
-        self._is_reaping = False
+        self._is_check_scheduled = False
         idle_before = monotonic() - self.limits.idle_seconds
-        left = [pool.reap(idle_before) for pool in list(self.pools.values())]
+        left = [pool.close_idle(idle_before) for pool in list(self.pools.values())]
         if any(left):
-            self.reap_later()
+            self.schedule_idle_check()
 
-    async def shed(self) -> None:
+    async def free_sockets(self) -> None:
         """Close all idle connections at once, for want of sockets; when this returns, theirs can be had."""
-        shed = {connection for pool in list(self.pools.values()) for connection in pool.shed()}
+        aborted = {connection for pool in list(self.pools.values()) for connection in pool.abort_idle()}
         for _ in range(CLOSING_TURNS):
-            if shed.isdisjoint(self.connections):
+            if aborted.isdisjoint(self.connections):
                 break
             await asyncio.sleep(0)
-        if shed:
-            logger.warning("no socket was left: closed %d idle connections", len(shed))
+        if aborted:
+            logger.warning("no socket was left: closed %d idle connections", len(aborted))
 
     def closed(self, connection: ReceiverConnection) -> None:
         """Note that a socket is gone."""
@@ -114,7 +114,7 @@ class House:
 
 
 class _Dial:
-    """The carrier of a sending for which a connection is being made."""
+    """The owner of a request for which a connection is being made."""
 
     __slots__ = ("_task", "failures")
 
@@ -127,14 +127,14 @@ class _Dial:
         self._task = asyncio.create_task(work)
         return self._task
 
-    def partial(self) -> Reply | None:
+    def partial_reply(self) -> Reply | None:
         return None
 
-    def drop(self, sending: Sending) -> None:  # noqa: ARG002 (there is only one)
+    def drop(self, request: PendingRequest) -> None:  # noqa: ARG002 (there is only one)
         if self._task is not None:
             self._task.cancel()
 
-    def trouble(self) -> str:
+    def dial_errors(self) -> str:
         return explained(self.failures)
 
 
@@ -146,41 +146,41 @@ class Pool:
     by one: it has waited its turn already.
     """
 
-    __slots__ = ("_dialing", "_house", "_idle", "_open", "_origin", "_waiting")
+    __slots__ = ("_dialing", "_idle", "_manager", "_open", "_origin", "_waiting")
 
-    def __init__(self, house: House, origin: Origin) -> None:
-        self._house = house
+    def __init__(self, manager: PoolManager, origin: Origin) -> None:
+        self._manager = manager
         self._origin = origin
         self._idle: list[ReceiverConnection] = []
         self._open: set[ReceiverConnection] = set()
         self._dialing = 0
-        self._waiting: OrderedDict[Sending, None] = OrderedDict()
+        self._waiting: OrderedDict[PendingRequest, None] = OrderedDict()
 
     @property
     def places_taken(self) -> int:
         """How many connections and dials there are."""
         return self._dialing + len(self._open)
 
-    def take(self, sending: Sending) -> None:
+    def take(self, request: PendingRequest) -> None:
         """Send on an idle connection, on a new one, or later."""
         while self._idle:
             connection = self._idle.pop()
             if connection.is_usable():
-                connection.start(sending)
+                connection.start(request)
                 return
             connection.close()  # it is closing, and the loop has not told us yet
             self._open.discard(connection)
-        if self.places_taken < self._house.limits.connections_per_origin:
-            self._dial(sending)
+        if self.places_taken < self._manager.limits.connections_per_origin:
+            self._dial(request)
             return
-        self._waiting[sending] = None
-        sending.carrier = self
+        self._waiting[request] = None
+        request.owner = self
 
     def drop_waiting(self) -> None:
         """Forget the requests that wait for a place."""
         self._waiting.clear()
 
-    def reap(self, idle_before: float) -> bool:
+    def close_idle(self, idle_before: float) -> bool:
         """Close what has been idle since before a timestamp; tell whether anything idle is left."""
         while self._idle and self._idle[0].idle_since <= idle_before:
             connection = self._idle.pop(0)
@@ -189,24 +189,24 @@ class Pool:
         self._check_empty()
         return bool(self._idle)
 
-    def shed(self) -> list[ReceiverConnection]:
+    def abort_idle(self) -> list[ReceiverConnection]:
         """Close what is idle, now; return it."""
-        shed, self._idle = self._idle, []
-        for connection in shed:
+        aborted, self._idle = self._idle, []
+        for connection in aborted:
             self._open.discard(connection)
             connection.abort()
         self._check_empty()
-        return shed
+        return aborted
 
-    # A carrier of the sendings that wait.
+    # The owner of the requests that wait.
 
-    def partial(self) -> Reply | None:
+    def partial_reply(self) -> Reply | None:
         return None
 
-    def drop(self, sending: Sending) -> None:
-        self._waiting.pop(sending, None)
+    def drop(self, request: PendingRequest) -> None:
+        self._waiting.pop(request, None)
 
-    def trouble(self) -> str:
+    def dial_errors(self) -> str:
         return ""
 
     # The owner of its connections.
@@ -215,13 +215,13 @@ class Pool:
         if self._waiting:
             connection.start(self._waiting.popitem(last=False)[0])
             return
-        limits = self._house.limits
-        if len(self._idle) >= limits.idle_per_origin or len(self._house.connections) > limits.kept_connections:
+        limits = self._manager.limits
+        if len(self._idle) >= limits.idle_per_origin or len(self._manager.connections) > limits.kept_connections:
             connection.close()
             self.retire(connection)
             return
         self._idle.append(connection)
-        self._house.reap_later()
+        self._manager.schedule_idle_check()
 
     def retire(self, connection: ReceiverConnection) -> None:
         if connection in self._idle:
@@ -229,62 +229,62 @@ class Pool:
         self._open.discard(connection)
         self._fill()
 
-    def resend(self, sending: Sending) -> None:
-        self._dial(sending)
+    def resend(self, request: PendingRequest) -> None:
+        self._dial(request)
 
     def opened(self, connection: ReceiverConnection) -> None:
         self._open.add(connection)
-        self._house.connections.add(connection)
+        self._manager.connections.add(connection)
 
     def closed(self, connection: ReceiverConnection) -> None:
-        self._house.closed(connection)
+        self._manager.closed(connection)
 
     # Making connections.
 
-    def _dial(self, sending: Sending) -> None:
-        if self._house.is_closing:
+    def _dial(self, request: PendingRequest) -> None:
+        if self._manager.is_closing:
             return
         self._dialing += 1
         dial = _Dial()
-        task = dial.start(self._connect(sending, dial))
-        self._house.dials.add(task)
-        sending.carrier = dial
-        task.add_done_callback(lambda dialled: self._dialled(sending, dialled))
+        task = dial.start(self._connect(request, dial))
+        self._manager.dials.add(task)
+        request.owner = dial
+        task.add_done_callback(lambda dialled: self._dialled(request, dialled))
 
-    async def _connect(self, sending: Sending, dial: _Dial) -> None:
+    async def _connect(self, request: PendingRequest, dial: _Dial) -> None:
         def make() -> ReceiverConnection:
-            sending.carrier = dial  # a connection to another address may have carried it, and failed
-            return ReceiverConnection(self, self._house.reading, sending)
+            request.owner = dial  # a connection to another address may have carried it, and failed
+            return ReceiverConnection(self, self._manager.connection_limits, request)
 
-        dialer, failures = self._house.dialer, dial.failures
+        dialer, failures = self._manager.dialer, dial.failures
         try:
-            await dialer.connect(self._origin, make, sending.ends_at, failures)
+            await dialer.connect(self._origin, make, request.ends_at, failures)
         except OSError as error:
             if error.errno in OUR_LIMITS:
-                await self._house.shed()
-            elif _is_final(error) or monotonic() - sending.started_at > RETRY_WITHIN_SECONDS:
+                await self._manager.free_sockets()
+            elif _is_final(error) or monotonic() - request.started_at > RETRY_WITHIN_SECONDS:
                 raise
-            await dialer.connect(self._origin, make, sending.ends_at, failures)
+            await dialer.connect(self._origin, make, request.ends_at, failures)
 
-    def _dialled(self, sending: Sending, task: "asyncio.Task[None]") -> None:
-        """Clean up after a dial that failed; one that succeeded has put the sending on its connection."""
-        self._house.dials.discard(task)
+    def _dialled(self, request: PendingRequest, task: "asyncio.Task[None]") -> None:
+        """Clean up after a dial that failed; one that succeeded has put the request on its connection."""
+        self._manager.dials.discard(task)
         self._dialing -= 1
         self._fill()
         error = None if task.cancelled() else task.exception()
-        if error is not None and not sending.is_ended:
-            sending.finish(sending.failure(_dial_text(error)))
+        if error is not None and not request.is_ended:
+            request.finish(request.failure(_dial_text(error)))
 
     def _fill(self) -> None:
         """Give the places that are free to those who wait."""
-        while self._waiting and self.places_taken < self._house.limits.connections_per_origin:
-            if self._house.is_closing:
+        while self._waiting and self.places_taken < self._manager.limits.connections_per_origin:
+            if self._manager.is_closing:
                 return
             self._dial(self._waiting.popitem(last=False)[0])
         self._check_empty()
 
     def _check_empty(self) -> None:
-        pools, key = self._house.pools, self._origin.key
+        pools, key = self._manager.pools, self._origin.key
         if not self.places_taken and not self._waiting and pools.get(key) is self:
             del pools[key]
 

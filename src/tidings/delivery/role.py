@@ -132,7 +132,7 @@ class DeliveryRole:
         self.queues.spill(endpoint_ids)
         self.claimer.wake_for(endpoint_ids)
 
-    def look(self, endpoint_ids: Iterable[str]) -> None:
+    def wake_replays(self, endpoint_ids: Iterable[str]) -> None:
         """Claim what somebody asked to be sent to endpoints, as soon as there is room: live deliveries go before it."""
         if unfilled := [each for each in endpoint_ids if not self.queues.note_replay_backlog(each)]:
             self.claimer.wake_for(unfilled)
@@ -150,7 +150,7 @@ class DeliveryRole:
             await self._free_leases()
         self._claiming = asyncio.create_task(self.claimer.run())
 
-    def quiet(self) -> None:
+    def quiesce(self) -> None:
         """Begin nothing new: claim nothing, send nothing, and hand back what waits in memory."""
         self.claimer.close()
         self._unsent(self.queues.close())
@@ -158,7 +158,7 @@ class DeliveryRole:
 
     async def stop(self, *, grace: float) -> None:
         """Give sends in flight `grace` seconds to end, settle them, and hand back the rest."""
-        self.quiet()
+        self.quiesce()
         await self.queues.wait_empty(grace)
         self._unsent(self.queues.cancel_all())
         await asyncio.gather(self._client.close(), self._settled())

@@ -31,19 +31,19 @@ _SHORTEST_NAP: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class SendWindow:
     """When a delivery may be sent, in seconds on this process's monotonic clock."""
 
     since: float
     until: float
 
 
-_NEVER: Final = Window(0.0, 0.0)
+_NEVER: Final = SendWindow(0.0, 0.0)
 """For a delivery that was claimed and got no token after all: it is handed back."""
 
 
 @dataclass(slots=True)
-class Round:
+class TokenReservation:
     """What the limits let one claim take."""
 
     token_requests: list[tuple[Receiver, TokenRequest]]
@@ -51,15 +51,15 @@ class Round:
     now: int
     before: float
     after: float
-    allotted: dict[str, TokenAllocation] = field(default_factory=dict)
+    allocations: dict[str, TokenAllocation] = field(default_factory=dict)
 
-    def may_take(self, endpoint_id: str) -> int:
+    def granted(self, endpoint_id: str) -> int:
         """Return how many deliveries of an endpoint may be claimed."""
-        return len(self.allotted[endpoint_id].slots)
+        return len(self.allocations[endpoint_id].slots)
 
-    def again_in(self, endpoint_id: str) -> float:
+    def retry_in(self, endpoint_id: str) -> float:
         """Return in how many seconds an endpoint with more to send is looked at again."""
-        found = self.allotted[endpoint_id]
+        found = self.allocations[endpoint_id]
         return (found.again - self.now) / SECOND_US if found.short is not None else _AGAIN_SECONDS
 
 
@@ -75,7 +75,7 @@ class Throttle:
         # Where one process owns the database, its wall time is read once: it never jumps while the process lives.
         self._anchor = clock.now() * (SECOND_US // SECOND) - round(clock.monotonic() * SECOND_US)
 
-    async def open(self, tx: Write, requests: Sequence[tuple[Receiver, int]]) -> Round:
+    async def reserve(self, tx: Write, requests: Sequence[tuple[Receiver, int]]) -> TokenReservation:
         """Hold the limits of endpoints until the transaction ends, and find what they allow."""
         keys = sorted({limit.key for receiver, _ in requests for limit in receiver.limits})
         held = await throttles.hold(tx, keys)
@@ -84,32 +84,35 @@ class Throttle:
         after = self._clock.monotonic()
         now = self._anchor + round(after * SECOND_US) if now is None else now
         token_requests = [(receiver, TokenRequest(receiver.limits, most)) for receiver, most in requests]
-        found, _ = allocate([want for _, want in token_requests], {key: each.tat for key, each in held.items()}, now)
-        allotted: dict[str, TokenAllocation] = {
+        found, _ = allocate(
+            [request for _, request in token_requests], {key: each.tat for key, each in held.items()}, now
+        )
+        allocations: dict[str, TokenAllocation] = {
             receiver.id: each for (receiver, _), each in zip(token_requests, found, strict=True)
         }
-        return Round(token_requests, held, now, before, after, allotted)
+        return TokenReservation(token_requests, held, now, before, after, allocations)
 
-    async def close(self, tx: Write, opened: Round, taken: Counter[str]) -> dict[str, list[Window]]:
+    async def spend(self, tx: Write, reservation: TokenReservation, taken: Counter[str]) -> dict[str, list[SendWindow]]:
         """Pay for what was claimed; return by endpoint when each delivery may be sent."""
-        spent = [TokenRequest(want.limits, taken[receiver.id]) for receiver, want in opened.token_requests]
-        found, tats = allocate(spent, {key: each.tat for key, each in opened.held.items()}, opened.now)
+        spent = [TokenRequest(request.limits, taken[receiver.id]) for receiver, request in reservation.token_requests]
+        found, tats = allocate(spent, {key: each.tat for key, each in reservation.held.items()}, reservation.now)
         short = {
             each.short
-            for receiver, _ in opened.token_requests
-            if (each := opened.allotted[receiver.id]).short is not None and taken[receiver.id] == len(each.slots)
+            for receiver, _ in reservation.token_requests
+            if (each := reservation.allocations[receiver.id]).short is not None
+            and taken[receiver.id] == len(each.slots)
         }
-        paid = {limit.key for want in spent if want.count for limit in want.limits}
+        paid = {limit.key for request in spent if request.count for limit in request.limits}
         moved = {}
-        for key, held in opened.held.items():
+        for key, held in reservation.held.items():
             tat = tats[key] if key in paid else held.tat
-            after = ThrottleRow(tat, self._limited_since(held, opened.now) if key in short else None)
+            after = ThrottleRow(tat, self._limited_since(held, reservation.now) if key in short else None)
             if after != held:
                 moved[key] = after
         if moved:
             await throttles.move(tx, moved)
-        pairs = zip(opened.token_requests, found, strict=True)
-        return {receiver.id: [_window(slot, opened) for slot in each.slots] for (receiver, _), each in pairs}
+        pairs = zip(reservation.token_requests, found, strict=True)
+        return {receiver.id: [_window(slot, reservation) for slot in each.slots] for (receiver, _), each in pairs}
 
     def _limited_since(self, held: ThrottleRow, now: int) -> int:
         """Return since when a limit holds something up; one that was idle begins now."""
@@ -118,9 +121,9 @@ class Throttle:
         return now // (SECOND_US // SECOND)
 
 
-def _window(slot: Slot, opened: Round) -> Window:
-    since = opened.after + (slot.since - opened.now) / SECOND_US
-    return Window(since, opened.before + (slot.until - opened.now) / SECOND_US)
+def _window(slot: Slot, reservation: TokenReservation) -> SendWindow:
+    since = reservation.after + (slot.since - reservation.now) / SECOND_US
+    return SendWindow(since, reservation.before + (slot.until - reservation.now) / SECOND_US)
 
 
 class Pacer:
@@ -131,7 +134,7 @@ class Pacer:
         self._clock = clock
         self._start = start
         self._hand_back = hand_back
-        self._heap: list[tuple[float, int, Window, Send]] = []
+        self._heap: list[tuple[float, int, SendWindow, Send]] = []
         self._numbers = numbers()
         self._counts: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
@@ -146,7 +149,7 @@ class Pacer:
         """Return how many deliveries of one endpoint wait."""
         return self._counts[endpoint_id]
 
-    def take(self, sends: Sequence[tuple[Send, Window]]) -> None:
+    def take(self, sends: Sequence[tuple[Send, SendWindow]]) -> None:
         """Take deliveries; those whose timestamp has come are sent at once."""
         if self._closed:
             self._hand_back([send for send, _ in sends])
@@ -161,7 +164,7 @@ class Pacer:
         late: list[Send] = []
         while self._heap and self._heap[0][0] <= self._clock.monotonic():
             _, _, window, send = heappop(self._heap)
-            self._forget(send)
+            self._uncount(send)
             if self._clock.monotonic() > window.until or not self._start(send):
                 late.append(send)
         if late:
@@ -190,7 +193,7 @@ class Pacer:
         self._arm()
         return left
 
-    def _forget(self, send: Send) -> None:
+    def _uncount(self, send: Send) -> None:
         self._counts[send.receiver.id] -= 1
         if not self._counts[send.receiver.id]:
             del self._counts[send.receiver.id]
@@ -205,8 +208,8 @@ class Pacer:
 
 
 def split(
-    sends: Iterable[Send], windows: Mapping[str, Sequence[Window]]
-) -> tuple[list[Send], list[tuple[Send, Window]]]:
+    sends: Iterable[Send], windows: Mapping[str, Sequence[SendWindow]]
+) -> tuple[list[Send], list[tuple[Send, SendWindow]]]:
     """Give each delivery to an endpoint with a limit its timestamp; the others have none."""
     if not windows:
         return list(sends), []

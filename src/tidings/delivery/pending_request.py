@@ -32,41 +32,41 @@ class Reply:
     is_invalid: bool = False
 
 
-class Carrier(Protocol):
-    """Where a sending is: in a queue, at a dial, or on a connection."""
+class RequestOwner(Protocol):
+    """Where a request is: in a queue, at a dial, or on a connection."""
 
-    def partial(self) -> Reply | None:
+    def partial_reply(self) -> Reply | None:
         """Return what has come of the answer, if its head has."""
         ...
 
-    def drop(self, sending: "Sending") -> None:
-        """Let go of a sending that waits for no answer any more."""
+    def drop(self, request: "PendingRequest") -> None:
+        """Let go of a request that waits for no answer any more."""
         ...
 
-    def trouble(self) -> str:
+    def dial_errors(self) -> str:
         """Return what has failed so far, or nothing."""
         ...
 
 
-class Sending:
+class PendingRequest:
     """A request and who waits for its reply. It ends once: by its reply, its deadline or its cancellation."""
 
-    __slots__ = ("_done", "_ends_at", "_slot", "_wheel", "body", "carrier", "is_ended", "request", "started_at")
+    __slots__ = ("_done", "_ends_at", "_slot", "_wheel", "body", "data", "is_ended", "owner", "started_at")
 
     def __init__(
         self,
-        request: bytes,
+        data: bytes,
         done: Callable[[Reply], None],
         wheel: TimerWheel,
         started_at: float,
         head_by: float,
         ends_at: float,
     ) -> None:
-        self.request = request
+        self.data = data
         self.body = b""
         """What follows the request on the wire, where that is the head alone."""
         self.started_at = started_at
-        self.carrier: Carrier | None = None
+        self.owner: RequestOwner | None = None
         self.is_ended = False
         self._done = done
         self._wheel = wheel
@@ -88,13 +88,13 @@ class Sending:
         """Act on the deadline: that of the head first, then that of the body."""
         if self.is_ended:
             return
-        partial = self.carrier.partial() if self.carrier is not None else None
+        partial = self.owner.partial_reply() if self.owner is not None else None
         if partial is not None and monotonic() < self._ends_at:
             self._slot = self._wheel.add(self._ends_at, self)
             return
-        trouble = self.carrier.trouble() if self.carrier is not None else ""
+        dial_errors = self.owner.dial_errors() if self.owner is not None else ""
         self._leave()
-        late = f"request timed out; {trouble}" if trouble else "request timed out"
+        late = f"request timed out; {dial_errors}" if dial_errors else "request timed out"
         self.finish(partial or self.failure(late, timed_out=True))
 
     def finish(self, reply: Reply) -> None:
@@ -111,9 +111,9 @@ class Sending:
 
     def _end(self) -> None:
         self.is_ended = True
-        self.carrier = None
+        self.owner = None
         self._wheel.drop(self._slot, self)
 
     def _leave(self) -> None:
-        if self.carrier is not None:
-            self.carrier.drop(self)
+        if self.owner is not None:
+            self.owner.drop(self)

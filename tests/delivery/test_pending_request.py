@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from tidings.delivery.sending import Reply, Sending
+from tidings.delivery.pending_request import PendingRequest, Reply
 from tidings.delivery.wheel import TimerWheel
 
 BODY_SECONDS = 1_000.0
@@ -27,20 +27,20 @@ class Timers:
 
 
 class Place:
-    """Where a sending is; `answer` is what has come so far."""
+    """Where a request is; `answer` is what has come so far."""
 
     def __init__(self, answer: Reply | None = None, failed: str = "") -> None:
         self.answer = answer
         self.failed = failed
-        self.dropped: list[Sending] = []
+        self.dropped: list[PendingRequest] = []
 
-    def partial(self) -> Reply | None:
+    def partial_reply(self) -> Reply | None:
         return self.answer
 
-    def drop(self, sending: Sending) -> None:
-        self.dropped.append(sending)
+    def drop(self, request: PendingRequest) -> None:
+        self.dropped.append(request)
 
-    def trouble(self) -> str:
+    def dial_errors(self) -> str:
         return self.failed
 
 
@@ -54,61 +54,63 @@ def replies() -> list[Reply]:
     return []
 
 
-def begun(wheel: TimerWheel, replies: list[Reply], place: Place, *, body_seconds: float = BODY_SECONDS) -> Sending:
+def begun(
+    wheel: TimerWheel, replies: list[Reply], place: Place, *, body_seconds: float = BODY_SECONDS
+) -> PendingRequest:
     now = monotonic()
-    sending = Sending(b"", replies.append, wheel, now, now + 10, now + body_seconds)
-    sending.carrier = place
-    return sending
+    request = PendingRequest(b"", replies.append, wheel, now, now + 10, now + body_seconds)
+    request.owner = place
+    return request
 
 
 def test_a_reply_takes_the_deadline_off_the_wheel(wheel: TimerWheel, replies: list[Reply]) -> None:
-    sending = begun(wheel, replies, Place())
+    request = begun(wheel, replies, Place())
     during = len(wheel)
 
-    sending.finish(Reply(200, b"", 0))
+    request.finish(Reply(200, b"", 0))
 
     assert (during, len(wheel), len(replies)) == (1, 0, 1)
 
 
 def test_a_cancellation_takes_the_deadline_off_the_wheel(wheel: TimerWheel, replies: list[Reply]) -> None:
     place = Place()
-    sending = begun(wheel, replies, place)
+    request = begun(wheel, replies, place)
 
-    sending.cancel()
+    request.cancel()
 
-    assert (len(wheel), replies, place.dropped) == (0, [], [sending])
+    assert (len(wheel), replies, place.dropped) == (0, [], [request])
 
 
 def test_no_answer_by_the_first_deadline_is_the_end(wheel: TimerWheel, replies: list[Reply]) -> None:
     place = Place()
-    sending = begun(wheel, replies, place)
+    request = begun(wheel, replies, place)
 
-    sending.expire()
+    request.expire()
 
     assert [reply.timed_out for reply in replies] == [True]
-    assert (len(wheel), place.dropped) == (0, [sending])
+    assert (len(wheel), place.dropped) == (0, [request])
 
 
 def test_a_head_by_the_first_deadline_leaves_the_body_its_own(wheel: TimerWheel, replies: list[Reply]) -> None:
     place = Place(Reply(200, b"part", 5))
-    sending = begun(wheel, replies, place)
-    first = sending.ends_at
+    request = begun(wheel, replies, place)
+    first = request.ends_at
 
-    sending.expire()
+    request.expire()
 
-    assert (replies, place.dropped, sending.is_ended) == ([], [], False)
+    assert (replies, place.dropped, request.is_ended) == ([], [], False)
     assert len(wheel) == 2  # the wheel itself takes the first off as it turns
-    sending.finish(Reply(200, b"whole", 5))
+    request.finish(Reply(200, b"whole", 5))
     assert len(wheel) == 1
-    assert first == sending.ends_at
+    assert first == request.ends_at
 
 
 def test_a_body_that_is_late_ends_with_what_came(wheel: TimerWheel, replies: list[Reply]) -> None:
     partial = Reply(200, b"part", 5)
-    sending = begun(wheel, replies, Place(partial), body_seconds=0.0)
+    request = begun(wheel, replies, Place(partial), body_seconds=0.0)
 
-    sending.expire()
-    sending.expire()
+    request.expire()
+    request.expire()
 
     assert replies == [partial]
     assert len(wheel) == 0
