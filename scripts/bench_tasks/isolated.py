@@ -48,7 +48,7 @@ async def _sent(seeded: SeededDatabase, count: int, found: Figures) -> Figures:
 
 def _chosen(to: Receiver, which: ReplayScope) -> ReplayRequest:
     return ReplayRequest(
-        which=which,
+        scope=which,
         endpoint_ref=EndpointId(to.endpoint_id),
         since=SINCE,
         until=None,

@@ -220,7 +220,7 @@ def is_wanted(world: World, msg_id: str, wanted: MessageFilter) -> bool:
     )
 
 
-def standing(world: World, msg_id: str, endpoint: str, wanted: MessageStatus | None) -> int | None:
+def listed_status(world: World, msg_id: str, endpoint: str, wanted: MessageStatus | None) -> int | None:
     """Return how a message is listed under a filter, by the words of the contract; None is not at all."""
     tried = sorted((each.id, each.status) for each in world.tries if (each.msg_id, each.endpoint) == (msg_id, endpoint))
     if not tried:
@@ -284,7 +284,7 @@ async def test_lists_tell_what_they_ought_to(db: Database, span: int, count: int
         assert expected(keys, cursor, ends_now=is_postgres) == told(page, lambda each: each.id), (cursor, wanted)
 
         status = chance.choice((None, *MessageStatus))
-        keys = [each for each in keys if standing(world, each, endpoint, status) is not None]
+        keys = [each for each in keys if listed_status(world, each, endpoint, status) is not None]
         asked = AttemptFilter(status=status, message=wanted)
         listed = await attempts.page_of_messages(services, app, endpoint, cursor, asked, with_payload=False)
         assert expected(keys, cursor, ends_now=False) == told(listed, lambda each: each.message.id), (
@@ -293,7 +293,7 @@ async def test_lists_tell_what_they_ought_to(db: Database, span: int, count: int
             endpoint,
         )
         for each in listed.items:
-            assert standing(world, each.message.id, endpoint, status) == each.standing.status
+            assert listed_status(world, each.message.id, endpoint, status) == each.status.status
 
         cursor = some_cursor(chance, tried, ids.ATTEMPT)
         code_class = chance.choice((None, None, StatusCodeClass.CODE_5XX, StatusCodeClass.CODE_NONE))

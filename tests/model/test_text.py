@@ -3,8 +3,8 @@
 
 import pytest
 
-from tidings.model.endpoint import header_faults, metadata_bytes, wrong_header
-from tidings.model.text import wrong_channel, wrong_name, wrong_tag, wrong_uid, wrong_words
+from tidings.model.endpoint import header_error, header_faults, metadata_bytes
+from tidings.model.text import channel_error, name_error, tag_error, text_error, uid_errors
 
 EMPTY = "String must be at least one character"
 LONG = "String too long"
@@ -12,7 +12,7 @@ LONG = "String too long"
 
 @pytest.mark.parametrize("name", ["a", "A-Z_0.9", "-a", "x" * 256])
 def test_a_name_may_be(name: str) -> None:
-    assert wrong_name(name) is None
+    assert name_error(name) is None
 
 
 @pytest.mark.parametrize(
@@ -28,32 +28,32 @@ def test_a_name_may_be(name: str) -> None:
     ],
 )
 def test_a_name_may_not_be(name: str, words: str) -> None:
-    assert words == wrong_name(name)
+    assert words == name_error(name)
 
 
 def test_channels_and_tags_have_alphabets_of_their_own() -> None:
-    assert wrong_channel("a:b+c") is None
-    assert wrong_tag(r"a/b\c#d") is None
-    assert wrong_channel("a#") == r"String must match the following pattern: [a-zA-Z0-9\-_.:+]."
-    assert (LONG, LONG) == (wrong_channel("x" * 129), wrong_tag("x" * 129))
+    assert channel_error("a:b+c") is None
+    assert tag_error(r"a/b\c#d") is None
+    assert channel_error("a#") == r"String must match the following pattern: [a-zA-Z0-9\-_.:+]."
+    assert (LONG, LONG) == (channel_error("x" * 129), tag_error("x" * 129))
 
 
 def test_a_uid_does_not_look_like_an_id() -> None:
     prefixed = "Uids are not allowed to have the same prefix as the ID. Prefix with _?"
 
-    assert [] == wrong_uid("ep_x", "app_")
-    assert [prefixed] == wrong_uid("app_x", "app_")
-    assert 2 == len(wrong_uid("app_ x", "app_"))
+    assert [] == uid_errors("ep_x", "app_")
+    assert [prefixed] == uid_errors("app_x", "app_")
+    assert 2 == len(uid_errors("app_ x", "app_"))
 
 
 def test_words_have_no_control_characters() -> None:
-    assert wrong_words("Grüße\n\t") is None
-    assert {wrong_words(chr(code)) for code in range(9)} == {"Control characters 0x00-0x08 not allowed."}
+    assert text_error("Grüße\n\t") is None
+    assert {text_error(chr(code)) for code in range(9)} == {"Control characters 0x00-0x08 not allowed."}
 
 
 @pytest.mark.parametrize("name", ["x-mine", "Authorization", "host", "webhook-id", "!#$%&'*+-.^_`|~"])
 def test_a_header_may_be(name: str) -> None:
-    assert wrong_header(name, "value\twith é".replace("é", "e")) is None
+    assert header_error(name, "value\twith é".replace("é", "e")) is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_header_may_be(name: str) -> None:
     ],
 )
 def test_a_header_may_not_be(name: str, words: str) -> None:
-    assert words == wrong_header(name, "x")
+    assert words == header_error(name, "x")
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r", "\0", "é", "x" * 4097])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidings.model.url import WrongUrl, normalised
+from tidings.model.url import InvalidUrl, normalize_url
 
 AS_THEY_ARE = [
     "http://localhost/webhook/receiver",
@@ -72,26 +72,26 @@ WRONG = [
 
 @pytest.mark.parametrize("url", AS_THEY_ARE)
 def test_a_normal_url_stays_as_it_is(url: str) -> None:
-    assert url == normalised(url)
+    assert url == normalize_url(url)
 
 
 @pytest.mark.parametrize(("url", "expected"), NORMAL)
 def test_a_url_is_brought_into_its_normal_form(url: str, expected: str) -> None:
-    assert expected == normalised(url)
+    assert expected == normalize_url(url)
 
 
 @pytest.mark.parametrize("url", WRONG)
 def test_what_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(WrongUrl) as wrong:
-        normalised(url)
+    with pytest.raises(InvalidUrl) as wrong:
+        normalize_url(url)
 
     assert not wrong.value.is_scheme
 
 
 @pytest.mark.parametrize("url", ["ftp://example.com", "javascript:1", "file:///etc/passwd", "ws://example.com"])
 def test_other_schemes_are_refused_by_name(url: str) -> None:
-    with pytest.raises(WrongUrl, match="Endpoint URL schemes must be http or https") as wrong:
-        normalised(url)
+    with pytest.raises(InvalidUrl, match="Endpoint URL schemes must be http or https") as wrong:
+        normalize_url(url)
 
     assert wrong.value.is_scheme
 
@@ -99,11 +99,11 @@ def test_other_schemes_are_refused_by_name(url: str) -> None:
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_a_normal_form_is_normal_and_plain(host: str, rest: str) -> None:
     try:
-        once = normalised(f"http://{host}/{rest}")
-    except WrongUrl:
+        once = normalize_url(f"http://{host}/{rest}")
+    except InvalidUrl:
         return
 
-    assert once == normalised(once)
+    assert once == normalize_url(once)
     assert once.isascii()
     assert once.isprintable()
     assert " " not in once

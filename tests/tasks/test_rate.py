@@ -85,7 +85,7 @@ async def test_a_replay_keeps_its_rate(db: Database) -> None:
 
 def _chosen(world: World) -> ReplayRequest:
     return ReplayRequest(
-        which=ReplayScope.MISSING,
+        scope=ReplayScope.MISSING,
         endpoint_ref=world.seed.endpoint_id,
         since=at(10),
         until=None,

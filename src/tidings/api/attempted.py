@@ -127,7 +127,7 @@ async def page_of_destinations(call: Call[AttemptedDestinationsQuery, Nothing]) 
 
 def _render_message(attempted: AttemptedMessage, *, with_content: bool) -> EndpointMessageOut:
     message = render_message(attempted.message, with_content=with_content)
-    standing = attempted.standing
+    latest = attempted.status
     return EndpointMessageOut(
         event_id=message.event_id,
         event_type=message.event_type,
@@ -137,14 +137,14 @@ def _render_message(attempted: AttemptedMessage, *, with_content: bool) -> Endpo
         timestamp=message.timestamp,
         tags=message.tags,
         deliver_at=message.deliver_at,
-        status=standing.status,
-        status_text=MessageStatusText[standing.status.name],
-        next_attempt=UNSET if standing.next_at is None else format_timestamp(standing.next_at),
+        status=latest.status,
+        status_text=MessageStatusText[latest.status.name],
+        next_attempt=UNSET if latest.next_at is None else format_timestamp(latest.next_at),
     )
 
 
 def _render_destination(destination: Destination) -> MessageEndpointOut:
-    endpoint, standing = destination.endpoint, destination.standing
+    endpoint, latest = destination.endpoint, destination.status
     return MessageEndpointOut(
         id=endpoint.id,
         url=endpoint.url,
@@ -159,9 +159,9 @@ def _render_destination(destination: Destination) -> MessageEndpointOut:
         throttle_rate=endpoint.throttle_rate,
         created_at=format_timestamp(endpoint.created_at),
         updated_at=format_timestamp(endpoint.updated_at),
-        status=standing.status,
-        status_text=MessageStatusText[standing.status.name],
-        next_attempt=None if standing.next_at is None else format_timestamp(standing.next_at),
+        status=latest.status,
+        status_text=MessageStatusText[latest.status.name],
+        next_attempt=None if latest.next_at is None else format_timestamp(latest.next_at),
     )
 
 

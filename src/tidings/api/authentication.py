@@ -59,7 +59,7 @@ class AppPortalAccessIn(In, kw_only=True):
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
-        yield from set_faults("featureFlags", map(text.wrong_name, self.feature_flags or []))
+        yield from set_faults("featureFlags", map(text.name_error, self.feature_flags or []))
         if len(set(self.feature_flags or [])) > _FLAGS_MAX:
             yield Fault(("body", "featureFlags"), f"featureFlags must have at most {_FLAGS_MAX} items.")
         if self.expiry is not None and not _HOUR <= self.expiry <= _WEEK:

@@ -41,7 +41,7 @@ class AppUsageStatsIn(In, kw_only=True):
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
         yield from number_faults("appIds", self.app_ids, REFERENCES_MAX)
-        yield from set_faults("appIds", map(text.wrong_name, self.app_ids or ()))
+        yield from set_faults("appIds", map(text.name_error, self.app_ids or ()))
 
 
 class AppUsageStatsOut(StartedOut, kw_only=True):

@@ -89,7 +89,7 @@ async def page(call: Call[DeliveriesQuery, Nothing]) -> Response:
 
 def render_delivery(explained: EndpointExplanation) -> DeliveryOut:
     """Render an explanation as a response body."""
-    explanation, tried = explained.explanation, explained.tried
+    explanation, tried = explained.explanation, explained.attempts
     next_at, reason = explanation.next_attempt_at, explanation.reason
     return DeliveryOut(
         endpoint_id=explained.endpoint.id,

@@ -36,7 +36,7 @@ from tidings.errors import Fault
 from tidings.model import signature, text
 from tidings.model.endpoint import CHANNELS_MAX, Endpoint, EndpointDraft, deduplicated, header_faults, rate_of
 from tidings.model.signature import AnyKey
-from tidings.model.url import WrongUrl, normalised
+from tidings.model.url import InvalidUrl, normalize_url
 
 _RATE: Final = "Endpoint rate limits must be at least one if set"
 _THROTTLE: Final = "Endpoint throttle rate must be at least one if set"
@@ -107,7 +107,7 @@ class EndpointUpsertIn(In, kw_only=True):
     def drafted(self) -> EndpointDraft:
         """Return the endpoint that the body speaks of."""
         return EndpointDraft(
-            url=normalised(self.url),
+            url=normalize_url(self.url),
             description=self.description,
             uid=self.uid,
             version=self.version or 1,
@@ -186,7 +186,7 @@ class EndpointPatch(In, kw_only=True):
         """Return an endpoint with the changes."""
         return replace(
             endpoint,
-            url=endpoint.url if self.url is UNSET else normalised(self.url),
+            url=endpoint.url if self.url is UNSET else normalize_url(self.url),
             description=endpoint.description if self.description is UNSET else self.description,
             uid=endpoint.uid if self.uid is UNSET else self.uid,
             version=endpoint.version if self.version is UNSET else self.version,
@@ -201,8 +201,8 @@ class EndpointPatch(In, kw_only=True):
 def url_faults(url: str) -> Iterator[Fault]:
     """Return what is wrong with an address."""
     try:
-        normalised(url)
-    except WrongUrl as error:
+        normalize_url(url)
+    except InvalidUrl as error:
         yield Fault(("body", "url"), str(error), "value_error" if error.is_scheme else "value_error.jsondecode")
 
 
@@ -233,7 +233,7 @@ def _type_faults(names: list[str] | None) -> Iterator[Fault]:
     if not names:
         yield Fault(("body", "eventTypes"), _NO_TYPES)
     yield from number_faults("eventTypes", names, NAMES_MAX)
-    yield from set_faults("eventTypes", map(text.wrong_name, names))
+    yield from set_faults("eventTypes", map(text.name_error, names))
 
 
 def _channel_faults(channels: list[str] | None) -> Iterator[Fault]:
@@ -241,4 +241,4 @@ def _channel_faults(channels: list[str] | None) -> Iterator[Fault]:
         return
     if not 1 <= len(set(channels)) <= CHANNELS_MAX:
         yield Fault(("body", "channels"), _CHANNELS)
-    yield from set_faults("channels", map(text.wrong_channel, channels))
+    yield from set_faults("channels", map(text.channel_error, channels))

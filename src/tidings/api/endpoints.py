@@ -17,7 +17,7 @@ from tidings.errors import Fault, invalid
 from tidings.model.endpoint import Endpoint, EndpointDraft
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 from tidings.model.token import Capability
-from tidings.model.url import normalised
+from tidings.model.url import normalize_url
 
 TAG: Final = "Endpoint"
 _HTTPS: Final = "Endpoint URL schemes must be https when endpoint_https_only is set."
@@ -99,7 +99,7 @@ async def patch(call: Call[Query, EndpointPatch]) -> Response:
     """
     body = call.body
     if body.url is not UNSET:
-        _refuse_plain(call, normalised(body.url))
+        _refuse_plain(call, normalize_url(body.url))
     return await endpoints.change(
         call.context.services,
         call.app,

@@ -46,7 +46,7 @@ TAG: Final = "Event Type"
 _DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
 _FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": FLAGS_MAX})
 _OLD_FLAG: Final = Meta(
-    extra_json_schema={"maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$", "deprecated": True}
+    extra_json_schema={"maxLength": text.LENGTH_MAX, "pattern": r"^[a-zA-Z0-9\-_.]+$", "deprecated": True}
 )
 _SCHEMAS: Final = Meta(extra_json_schema={"additionalProperties": True})
 
@@ -160,7 +160,7 @@ def _written(schemas: dict[str, Any] | None) -> str | None:
 
 
 def _name_faults(field: str, name: str | None) -> Iterator[Fault]:
-    yield from set_faults(field, map(text.wrong_name, [] if name is None else [name]))
+    yield from set_faults(field, map(text.name_error, [] if name is None else [name]))
 
 
 def _flag_faults(flags: list[str] | None) -> Iterator[Fault]:
@@ -169,7 +169,7 @@ def _flag_faults(flags: list[str] | None) -> Iterator[Fault]:
     if not flags:
         yield Fault(("body", "featureFlags"), "featureFlags must have at least one item, or be set to null.")
     yield from number_faults("featureFlags", flags, FLAGS_MAX)
-    yield from set_faults("featureFlags", map(text.wrong_name, flags))
+    yield from set_faults("featureFlags", map(text.name_error, flags))
 
 
 def _schema_faults(schemas: Schemas) -> Iterator[Fault]:

@@ -35,7 +35,7 @@ class EventExampleIn(In, kw_only=True):
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
-        yield from set_faults("eventType", iter([text.wrong_name(self.event_type)]))
+        yield from set_faults("eventType", iter([text.name_error(self.event_type)]))
         if self.example_index < 0:
             wrong = f"invalid value: integer `{self.example_index}`, expected usize"
             yield Fault(("body", "exampleIndex"), wrong, "value_error.jsondecode")

@@ -21,19 +21,23 @@ FLAGS_MAX: Final = 25
 REFERENCES_MAX: Final = 1_000
 """Applications, sessions or messages that one call names."""
 
-_NAME: Final[dict[str, object]] = {"maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
+_NAME: Final[dict[str, object]] = {"maxLength": text.LENGTH_MAX, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 
 UID: Final = Meta(extra_json_schema={"minLength": 1, **_NAME, "example": samples.APP_UID})
 NAME: Final = Meta(extra_json_schema={**_NAME, "example": samples.EVENT_TYPE})
 CHANNEL: Final = Meta(
     extra_json_schema={
-        "maxLength": text.CHANNEL_LONGEST,
+        "maxLength": text.CHANNEL_LENGTH_MAX,
         "pattern": r"^[a-zA-Z0-9\-_.:+]+$",
         "example": samples.CHANNEL,
     }
 )
 TAG: Final = Meta(
-    extra_json_schema={"maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_./\\#]+$", "example": samples.TAG}
+    extra_json_schema={
+        "maxLength": text.CHANNEL_LENGTH_MAX,
+        "pattern": r"^[a-zA-Z0-9\-_./\\#]+$",
+        "example": samples.TAG,
+    }
 )
 _RATE: Final[dict[str, object]] = {"format": "uint16", "minimum": 1, "maximum": RATE_MAX, "example": samples.RATE}
 
@@ -52,7 +56,7 @@ METADATA: Final = Meta(
         "example": samples.METADATA,
     },
 )
-_WORDS: Final[dict[str, object]] = {"maxLength": text.WORDS_BYTES, "pattern": r"^[^\x00-\x08]*$"}
+_WORDS: Final[dict[str, object]] = {"maxLength": text.TEXT_BYTES_MAX, "pattern": r"^[^\x00-\x08]*$"}
 WORDS: Final = Meta(extra_json_schema=_WORDS)
 TITLE: Final = Meta(extra_json_schema={"minLength": 1, **_WORDS})
 """Words for people that may not be empty."""
@@ -108,7 +112,7 @@ def metadata_faults(metadata: Mapping[str, str] | None) -> Iterator[Fault]:
 
 def words_faults(field: str, words: str | None) -> Iterator[Fault]:
     """Return what is wrong with text for people."""
-    wrong = None if words is None else text.wrong_words(words)
+    wrong = None if words is None else text.text_error(words)
     if wrong is not None:
         yield Fault(("body", field), wrong)
 

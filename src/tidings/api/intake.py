@@ -149,7 +149,7 @@ class Intake:
         if caller.app_id is not None:
             raise forbidden()
         if not text.NAME.fullmatch(ref):
-            raise invalid(Fault(("path", "app_id_or_uid", "__all__"), text.wrong_name(ref) or ""))
+            raise invalid(Fault(("path", "app_id_or_uid", "__all__"), text.name_error(ref) or ""))
         key = headers.get(b"idempotency-key")
         idempotency_key = scoped_key(caller, "POST", path.rstrip("/"), query_string, key) if key else None
         return MessageRequest(caller, ref, with_content, idempotency_key)

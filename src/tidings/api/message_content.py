@@ -43,7 +43,7 @@ class BulkExpungeContentsIn(In, kw_only=True):
         """Return what is wrong beyond the types of the members."""
         if len(self.ids) > AT_ONCE:
             yield Fault(("body", "ids"), _TOO_MANY)
-        yield from set_faults("ids", map(text.wrong_name, self.ids))
+        yield from set_faults("ids", map(text.name_error, self.ids))
 
 
 class BulkExpungeContentsOut(Out, kw_only=True):
@@ -63,7 +63,7 @@ class MessagePrecheckIn(In, kw_only=True):
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
-        yield from set_faults("eventType", iter([text.wrong_name(self.event_type)]))
+        yield from set_faults("eventType", iter([text.name_error(self.event_type)]))
         if self.channels is not None:
             yield from channel_faults(self.channels)
 

@@ -102,7 +102,7 @@ class MessageIn(In, kw_only=True):
 
     def faults(self) -> Iterator[Fault]:
         """Return what is wrong beyond the types of the members."""
-        yield from set_faults("eventType", iter([text.wrong_name(self.event_type)]))
+        yield from set_faults("eventType", iter([text.name_error(self.event_type)]))
         yield from self._payload_faults()
         yield from text.uid_faults("eventId", self.event_id, ids.MESSAGE)
         if self.channels is not None:
@@ -110,7 +110,7 @@ class MessageIn(In, kw_only=True):
         if self.tags is not None:
             if len(set(self.tags)) > TAGS_MAX:
                 yield Fault(("body", "tags"), _TAGS)
-            yield from set_faults("tags", map(text.wrong_tag, self.tags))
+            yield from set_faults("tags", map(text.tag_error, self.tags))
         yield from self._retention_faults()
         if self.application is not None:
             yield from self.application.faults_inside()
@@ -195,7 +195,7 @@ def channel_faults(channels: list[str]) -> Iterator[Fault]:
     """Return what is wrong with the channels of a message."""
     if not 1 <= len(set(channels)) <= CHANNELS_MAX:
         yield Fault(("body", "channels"), _CHANNELS)
-    yield from set_faults("channels", map(text.wrong_channel, channels))
+    yield from set_faults("channels", map(text.channel_error, channels))
 
 
 def _later(timestamp: str, now: int) -> int:

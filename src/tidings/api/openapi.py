@@ -23,7 +23,7 @@ _ANYWHERE: Final = (400, 431, 500, 501, 503)
 """Responses that any operation may have: of the connection, and of faults of the service."""
 _REFUSALS: Final = tuple(sorted((401, 403, 404, 409, 422, 429, *_ANYWHERE)))
 _RETRY_AFTER: Final[Json] = {"Retry-After": {"description": RETRY_AFTER, "schema": {"type": "integer"}, "example": 1}}
-_NAME: Final = {"type": "string", "maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
+_NAME: Final = {"type": "string", "maxLength": text.LENGTH_MAX, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 _PATH: Final[dict[str, Json]] = {
     "event_type_name": _NAME,
     "attempt_id": {"type": "string", "pattern": "^atmpt_[A-Za-z0-9]{27}$"},

@@ -105,7 +105,7 @@ def iterator_of(prefix: str) -> ParameterType:
 
 
 def _wrong_name_iterator(value: object) -> str | None:
-    return text.wrong_name(str(value).removeprefix("-"))
+    return text.name_error(str(value).removeprefix("-"))
 
 
 def one_of(choices: type[Enum], text_: str = "") -> ParameterType:
@@ -121,7 +121,7 @@ def one_of(choices: type[Enum], text_: str = "") -> ParameterType:
     return ParameterType(chosen, {"enum": choices}, text=text_, example=next(iter(choices)).value)
 
 
-_NAME_SCHEMA: Final = {"type": "string", "maxLength": text.LONGEST, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
+_NAME_SCHEMA: Final = {"type": "string", "maxLength": text.LENGTH_MAX, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 
 Flag = Annotated[bool, ParameterType(_boolean, {"type": "boolean"}, example=True)]
 PageLimit = Annotated[
@@ -146,7 +146,7 @@ MessageIterator = Annotated[str | None, iterator_of(ids.MESSAGE)]
 AttemptIterator = Annotated[str | None, iterator_of(ids.ATTEMPT)]
 TaskIterator = Annotated[str | None, iterator_of(ids.TASK)]
 _NAME_ITERATOR: Final = (
-    rf"^(-[a-zA-Z0-9\-_.]{{1,{text.LONGEST}}}|[a-zA-Z0-9_.][a-zA-Z0-9\-_.]{{0,{text.LONGEST - 1}}})$"
+    rf"^(-[a-zA-Z0-9\-_.]{{1,{text.LENGTH_MAX}}}|[a-zA-Z0-9_.][a-zA-Z0-9\-_.]{{0,{text.LENGTH_MAX - 1}}})$"
 )
 NameIterator = Annotated[
     str | None,
@@ -162,15 +162,15 @@ NameIterator = Annotated[
 UidParameter = Annotated[
     str | None,
     ParameterType(
-        str, {**_NAME_SCHEMA, "minLength": 1}, _each(text.wrong_name), ("__all__",), example=samples.ENDPOINT
+        str, {**_NAME_SCHEMA, "minLength": 1}, _each(text.name_error), ("__all__",), example=samples.ENDPOINT
     ),
 ]
 ChannelParameter = Annotated[
     str | None,
     ParameterType(
         str,
-        {"type": "string", "maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_.:+]+$"},
-        _each(text.wrong_channel),
+        {"type": "string", "maxLength": text.CHANNEL_LENGTH_MAX, "pattern": r"^[a-zA-Z0-9\-_.:+]+$"},
+        _each(text.channel_error),
         ("__all__",),
         text="Only messages with this channel. Messages without channels do not match.",
         example=samples.CHANNEL,
@@ -180,8 +180,8 @@ TagParameter = Annotated[
     str | None,
     ParameterType(
         str,
-        {"type": "string", "maxLength": text.CHANNEL_LONGEST, "pattern": r"^[a-zA-Z0-9\-_./\\#]+$"},
-        _each(text.wrong_tag),
+        {"type": "string", "maxLength": text.CHANNEL_LENGTH_MAX, "pattern": r"^[a-zA-Z0-9\-_./\\#]+$"},
+        _each(text.tag_error),
         ("__all__",),
         text="Only messages with this tag. Messages without tags do not match.",
         example=samples.TAG,
@@ -192,7 +192,7 @@ Names = Annotated[
     ParameterType(
         str,
         _NAME_SCHEMA,
-        _each(text.wrong_name),
+        _each(text.name_error),
         ("__all__",),
         is_list=True,
         text="Only messages of these event types. Separate several with commas, or repeat the parameter.",

@@ -69,10 +69,10 @@ class BulkReplayIn(_WindowIn, kw_only=True):
         """Return what is wrong beyond the types of the members."""
         yield from super().faults()
         yield from number_faults("eventTypes", self.event_types, NAMES_MAX)
-        yield from set_faults("eventTypes", map(text.wrong_name, self.event_types or ()))
+        yield from set_faults("eventTypes", map(text.name_error, self.event_types or ()))
         for name, value, rule in (
-            ("channel", self.channel, text.wrong_channel),
-            ("tag", self.tag, text.wrong_tag),
+            ("channel", self.channel, text.channel_error),
+            ("tag", self.tag, text.tag_error),
         ):
             wrong = None if value is None else rule(value)
             if wrong is not None:
@@ -145,11 +145,11 @@ async def bulk_replay(call: Call[ForceQuery, BulkReplayIn]) -> Response:
 def _chosen(
     call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn],
     body: _WindowIn,
-    which: ReplayScope,
+    scope: ReplayScope,
     filters: ReplayFilters | None = None,
 ) -> ReplayRequest:
     return ReplayRequest(
-        which=which,
+        scope=scope,
         endpoint_ref=call.path["endpoint_id"],
         since=parse_timestamp(body.since, "since"),
         until=None if body.until is None else parse_timestamp(body.until, "until"),

@@ -18,7 +18,7 @@ class EndpointExplanation:
     """An endpoint, a summary of its attempts, and the explained state of its delivery."""
 
     endpoint: Endpoint
-    tried: AttemptSummary | None
+    attempts: AttemptSummary | None
     explanation: Explanation
 
 
@@ -50,7 +50,7 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
             endpoint=endpoint,
             deleted_at=deleted_at,
             outstanding=stored.outstanding.get(endpoint.id),
-            tried=stored.tried.get(endpoint.id),
+            attempts=stored.attempts.get(endpoint.id),
             canceled_by=canceled.get(endpoint.id),
             now=now,
             attempts_max=request.attempts_max,
@@ -62,14 +62,14 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
 
 def _is_settled(stored: EndpointDeliveries, endpoint_id: EndpointId) -> bool:
     """Return whether the state is known without a look-up of canceled tasks."""
-    tried = stored.tried.get(endpoint_id)
-    return endpoint_id in stored.outstanding or (tried is not None and tried.is_delivered)
+    attempts = stored.attempts.get(endpoint_id)
+    return endpoint_id in stored.outstanding or (attempts is not None and attempts.is_delivered)
 
 
 def _last_at(subject: MessageFacts, stored: EndpointDeliveries, endpoint_id: EndpointId) -> int:
-    tried = stored.tried.get(endpoint_id)
-    return subject.at if tried is None else tried.last.at
+    attempts = stored.attempts.get(endpoint_id)
+    return subject.at if attempts is None else attempts.last.at
 
 
 def _explained(facts: DeliveryFacts) -> EndpointExplanation:
-    return EndpointExplanation(facts.endpoint, facts.tried, explain(facts))
+    return EndpointExplanation(facts.endpoint, facts.attempts, explain(facts))

@@ -133,7 +133,7 @@ async def _replay(services: Services, tx: Write, app: App, before: Endpoint, cre
     if since is None or not before.disabled:
         return None
     chosen = ReplayRequest(
-        which=ReplayScope.MISSING,
+        scope=ReplayScope.MISSING,
         endpoint_ref=before.id,
         since=since,
         until=None,

@@ -44,5 +44,5 @@ async def build_task(services: Services, read: Read, app: App, chosen: ReplayReq
         force=chosen.force,
         filters=chosen.filters,
     )
-    new = tasks.endpoint_task(_KINDS[chosen.which], app, endpoint.id, chosen.created_by, args)
+    new = tasks.endpoint_task(_KINDS[chosen.scope], app, endpoint.id, chosen.created_by, args)
     return tasks.with_rate_limit(new, chosen.rate_limit)

@@ -13,7 +13,7 @@ from tidings.errors import Fault, invalid
 from tidings.ids import OrgId
 from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, NewTask, Task
 from tidings.model.token import Principal
-from tidings.model.usage import OrgArgs, StatsArgs, checked_range
+from tidings.model.usage import EventTypeStatsArgs, StatsArgs, checked_range
 from tidings.storage import usage
 from tidings.storage.database import Dialect, Read, Write
 
@@ -79,7 +79,9 @@ async def aggregate(services: Services, principal: Principal, *, render: Callabl
 
 async def build_aggregate_task(read: Read, principal: Principal) -> NewTask:
     """Build the task that lists them."""
-    return _of_org(EVENT_TYPE_STATS, principal, OrgArgs(high_water_mark=await high_water_mark(read, principal.org_id)))
+    return _of_org(
+        EVENT_TYPE_STATS, principal, EventTypeStatsArgs(high_water_mark=await high_water_mark(read, principal.org_id))
+    )
 
 
 async def high_water_mark(read: Read, org_id: OrgId) -> str | None:

@@ -143,7 +143,7 @@ class AttemptedMessage:
     """A message with at least one attempt at an endpoint."""
 
     message: Message
-    standing: DestinationStatus
+    status: DestinationStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +151,4 @@ class Destination:
     """An endpoint to which a message had an attempt; the endpoint may be deleted by now."""
 
     endpoint: Endpoint
-    standing: DestinationStatus
+    status: DestinationStatus

@@ -105,7 +105,7 @@ _REDACTED: Final = frozenset(
 _PREFIXES: Final = ("x-amz-", "x-amzn-", "x-google", "x-goog-", "x-gfe", "x-azure-", "x-fd-", "x-svix-", "svix-")
 
 
-def wrong_header(name: str, value: str) -> str | None:
+def header_error(name: str, value: str) -> str | None:
     """Return an error message if an endpoint must not have this custom header."""
     lower = name.lower()
     if not _TOKEN.fullmatch(name):
@@ -130,7 +130,7 @@ def header_faults(headers: Mapping[str, str]) -> list[Fault]:
     """Return the errors in the headers of a request body."""
     if len(headers) > HEADERS_MAX:
         return size_faults(headers)
-    found = ((name, wrong_header(name, value)) for name, value in headers.items())
+    found = ((name, header_error(name, value)) for name, value in headers.items())
     return [Fault(("body", "headers", name), wrong) for name, wrong in found if wrong is not None] or size_faults(
         headers
     )

@@ -110,7 +110,7 @@ class DeliveryFacts:
     endpoint: Endpoint
     deleted_at: int | None
     outstanding: OutstandingDelivery | None
-    tried: AttemptSummary | None
+    attempts: AttemptSummary | None
     canceled_by: TaskId | None
     """A task that requested a resend after the last attempt, and was canceled before the attempt."""
     now: int
@@ -132,18 +132,18 @@ def explain(case: DeliveryFacts) -> Explanation:
     """Return the state of a delivery and the reason for it."""
     if case.outstanding is not None:
         return _outstanding(case, case.outstanding)
-    if case.tried is not None and case.tried.is_delivered:
+    if case.attempts is not None and case.attempts.is_delivered:
         return _with_task(
-            case.tried, DeliveryState.DELIVERED, DeliveryReason("delivered", "The receiver accepted the message.")
+            case.attempts, DeliveryState.DELIVERED, DeliveryReason("delivered", "The receiver accepted the message.")
         )
     if case.canceled_by is not None:
         reason = DeliveryReason("task_canceled", f"Task {case.canceled_by} was canceled before it sent the message.")
         return Explanation(DeliveryState.CANCELED, reason, task_id=case.canceled_by)
-    return _never_tried(case) if case.tried is None else _ended(case, case.tried)
+    return _without_attempts(case) if case.attempts is None else _ended(case, case.attempts)
 
 
-def _with_task(tried: AttemptSummary, state: DeliveryState, reason: DeliveryReason) -> Explanation:
-    return Explanation(state, reason, task_id=tried.last.task_id)
+def _with_task(attempts: AttemptSummary, state: DeliveryState, reason: DeliveryReason) -> Explanation:
+    return Explanation(state, reason, task_id=attempts.last.task_id)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -173,69 +173,69 @@ def _scheduled(case: DeliveryFacts, row: OutstandingDelivery) -> DeliveryReason:
 def _due(case: DeliveryFacts, row: OutstandingDelivery) -> DeliveryReason:
     if row.is_manual:
         return DeliveryReason("resend_scheduled", "A resend or a task requested another attempt.")
-    if case.tried is not None and row.attempts:
-        return _retry(case.tried)
+    if case.attempts is not None and row.attempts:
+        return _retry(case.attempts)
     if case.subject.deliver_at is not None and row.due_at > case.now:
         return DeliveryReason("deliver_at", f"The message is to be delivered at {rfc3339(case.subject.deliver_at)}.")
     return DeliveryReason("waiting", "The request is due and waits for a free connection, a rate limit or a node.")
 
 
-def _retry(tried: AttemptSummary) -> DeliveryReason:
-    if tried.blocked == tried.count:
+def _retry(attempts: AttemptSummary) -> DeliveryReason:
+    if attempts.blocked == attempts.count:
         return DeliveryReason("blocked_address", "The endpoint's address is blocked; no request was made.")
-    return DeliveryReason("retry_scheduled", f"{_failures(tried)}, and the retry schedule has another attempt.")
+    return DeliveryReason("retry_scheduled", f"{_failures(attempts)}, and the retry schedule has another attempt.")
 
 
-def _failures(tried: AttemptSummary) -> str:
-    code = tried.last.status_code
+def _failures(attempts: AttemptSummary) -> str:
+    code = attempts.last.status_code
     how = f"with status {code}" if code else "without a response"
-    return f"Attempt {tried.count} failed {how}"
+    return f"Attempt {attempts.count} failed {how}"
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Deliveries that ended after failed attempts
 
 
-def _ended(case: DeliveryFacts, tried: AttemptSummary) -> Explanation:
-    found = _exhausted(case, tried) or _cut_short(case, tried) or _stopped(case, tried)
-    return _with_task(tried, *found)
+def _ended(case: DeliveryFacts, attempts: AttemptSummary) -> Explanation:
+    found = _exhausted(case, attempts) or _ended_by_event(case, attempts) or _ended_early(case, attempts)
+    return _with_task(attempts, *found)
 
 
 _Found = tuple[DeliveryState, DeliveryReason]
 
 
-def _exhausted(case: DeliveryFacts, tried: AttemptSummary) -> _Found | None:
+def _exhausted(case: DeliveryFacts, attempts: AttemptSummary) -> _Found | None:
     """Return the reason if the attempts show that none are left, or that none was possible."""
-    if tried.blocked == tried.count:
+    if attempts.blocked == attempts.count:
         return DeliveryState.NOT_SENT, DeliveryReason(
             "blocked_address", "The endpoint's address is blocked; no request was made."
         )
-    if tried.automatic >= case.attempts_max:
+    if attempts.automatic >= case.attempts_max:
         return DeliveryState.EXHAUSTED, DeliveryReason(
-            "no_attempts_left", f"{_failures(tried)}, and no attempts are left."
+            "no_attempts_left", f"{_failures(attempts)}, and no attempts are left."
         )
     return None
 
 
-def _cut_short(case: DeliveryFacts, tried: AttemptSummary) -> _Found | None:
+def _ended_by_event(case: DeliveryFacts, attempts: AttemptSummary) -> _Found | None:
     """Return the event that probably ended the delivery after its last attempt."""
     if case.deleted_at is not None:
         return DeliveryState.DISCARDED, _deleted(case.deleted_at)
     disabled_at = case.disabled_at
-    if disabled_at is not None and disabled_at >= tried.last.at:
+    if disabled_at is not None and disabled_at >= attempts.last.at:
         return DeliveryState.DISCARDED, _disabled(disabled_at, certain=False)
     if not case.subject.has_payload:
         return DeliveryState.DISCARDED, _without_payload(case, certain=False)
     return None
 
 
-def _stopped(case: DeliveryFacts, tried: AttemptSummary) -> _Found:
-    if not tried.automatic:
-        detail = f"{_failures(tried)}. It was a resend, and no other attempt is scheduled."
+def _ended_early(case: DeliveryFacts, attempts: AttemptSummary) -> _Found:
+    if not attempts.automatic:
+        detail = f"{_failures(attempts)}. It was a resend, and no other attempt is scheduled."
         return DeliveryState.EXHAUSTED, DeliveryReason("resend_failed", detail, case.is_unedited)
     detail = (
-        f"{_failures(tried)}, and no other attempt follows: the receiver ended the delivery, the endpoint was disabled"
-        " for some time, or the retry schedule was changed."
+        f"{_failures(attempts)}, and no other attempt follows: the receiver ended the delivery, the endpoint was"
+        " disabled for some time, or the retry schedule was changed."
     )
     return DeliveryState.EXHAUSTED, DeliveryReason("stopped_early", detail, certain=False)
 
@@ -244,8 +244,8 @@ def _stopped(case: DeliveryFacts, tried: AttemptSummary) -> _Found:
 # Messages without an attempt
 
 
-def _never_tried(case: DeliveryFacts) -> Explanation:
-    return Explanation(*(_not_matched(case) or _lost(case)))
+def _without_attempts(case: DeliveryFacts) -> Explanation:
+    return Explanation(*(_not_matched(case) or _ended_without_attempts(case)))
 
 
 _MISMATCHES: Final = {
@@ -269,7 +269,7 @@ def _not_matched(case: DeliveryFacts) -> _Found | None:
     return DeliveryState.NOT_SENT, DeliveryReason(code, detail.format(subject.event_type), case.is_unedited)
 
 
-def _lost(case: DeliveryFacts) -> _Found:
+def _ended_without_attempts(case: DeliveryFacts) -> _Found:
     """Return the reason for a missing delivery, if the endpoint in its present state matches the message."""
     if case.deleted_at is not None:
         return DeliveryState.DISCARDED, _deleted(case.deleted_at)

@@ -8,7 +8,7 @@ from typing import Final
 
 from tidings.clock import DAY, SECOND
 
-KEPT_MS: Final = DAY
+ARCHIVE_LIFETIME_MS: Final = DAY
 EVENT_TYPES_MAX: Final = 5_000
 BYTES_MAX: Final = 16 * 1024 * 1024
 """The size of the generated code of an archive, before compression."""

@@ -35,7 +35,7 @@ class ReplayFilters:
 class ReplayRequest:
     """A request to replay messages from `since` to before `until` to an endpoint (id or uid)."""
 
-    which: ReplayScope
+    scope: ReplayScope
     endpoint_ref: str
     since: int
     until: int | None

@@ -138,7 +138,7 @@ TRANSITIONS: Final[Mapping[Command, Transition]] = {
         State.QUEUED,
         epoch=1,
         count=CountChange.KEPT,
-        why="something else must happen first",
+        why="the task waits for another event",
     ),
     Command.YIELD: _transition(
         "running", State.QUEUED, epoch=1, count=CountChange.KEPT, why="its slice is over and other tasks wait"
@@ -150,7 +150,7 @@ TRANSITIONS: Final[Mapping[Command, Transition]] = {
         "running", State.QUEUED, epoch=1, count=CountChange.ADDED, why="no checkpoint before lease expiry"
     ),
     Command.PAUSE: _transition(
-        "queued running", State.PAUSED, epoch=1, count=CountChange.KEPT, why="requested; takes effect at once"
+        "queued running", State.PAUSED, epoch=1, count=CountChange.KEPT, why="requested; takes effect immediately"
     ),
     Command.RESUME: _transition(
         "paused",
@@ -160,7 +160,11 @@ TRANSITIONS: Final[Mapping[Command, Transition]] = {
         why="requested; a paused task has no owner",
     ),
     Command.CANCEL: _transition(
-        "queued running paused", State.CANCELLED, epoch=1, count=CountChange.KEPT, why="requested; takes effect at once"
+        "queued running paused",
+        State.CANCELLED,
+        epoch=1,
+        count=CountChange.KEPT,
+        why="requested; takes effect immediately",
     ),
     Command.RETRY: _transition(
         "failed", State.QUEUED, epoch=1, count=CountChange.CLEARED, why="requested; continues from the cursor"

@@ -9,10 +9,10 @@ from typing import Final
 
 from tidings.errors import Fault
 
-LONGEST: Final = 256
-CHANNEL_LONGEST: Final = 128
+LENGTH_MAX: Final = 256
+CHANNEL_LENGTH_MAX: Final = 128
 METADATA_BYTES: Final = 4096
-WORDS_BYTES: Final = 4096
+TEXT_BYTES_MAX: Final = 4096
 """The size of a name or a description for people."""
 
 NAME: Final = re.compile(r"[a-zA-Z0-9\-_.]{1,256}")
@@ -27,46 +27,46 @@ _CONTROL: Final = "Control characters 0x00-0x08 not allowed."
 _CONTROLS: Final = re.compile("[\x00-\x08]")
 
 
-def wrong_name(text: str) -> str | None:
+def name_error(text: str) -> str | None:
     """Return an error message for an invalid event type name, feature flag or group name."""
-    return _limited(text, NAME, LONGEST, r"[a-zA-Z0-9\-_.]")
+    return _pattern_error(text, NAME, LENGTH_MAX, r"[a-zA-Z0-9\-_.]")
 
 
-def wrong_channel(text: str) -> str | None:
+def channel_error(text: str) -> str | None:
     """Return an error message for an invalid channel."""
-    return _limited(text, CHANNEL, CHANNEL_LONGEST, r"[a-zA-Z0-9\-_.:+]")
+    return _pattern_error(text, CHANNEL, CHANNEL_LENGTH_MAX, r"[a-zA-Z0-9\-_.:+]")
 
 
-def wrong_tag(text: str) -> str | None:
+def tag_error(text: str) -> str | None:
     """Return an error message for an invalid tag."""
-    return _limited(text, TAG, CHANNEL_LONGEST, r"[a-zA-Z0-9\-_./\\#]")
+    return _pattern_error(text, TAG, CHANNEL_LENGTH_MAX, r"[a-zA-Z0-9\-_./\\#]")
 
 
-def wrong_uid(text: str, prefix: str) -> list[str]:
+def uid_errors(text: str, prefix: str) -> list[str]:
     """Return the error messages for an invalid uid; a uid must not start with the prefix of our ids."""
-    wrong = wrong_name(text)
+    wrong = name_error(text)
     prefixed = _PREFIXED if text.startswith(prefix) else None
     return [message for message in (wrong, prefixed) if message is not None]
 
 
-def wrong_words(text: str) -> str | None:
+def text_error(text: str) -> str | None:
     """Return an error message for a text that is too long or has control characters (0x00 to 0x08)."""
-    if len(text.encode("utf-8", "surrogatepass")) > WORDS_BYTES:
-        return f"{_LONG}: at most {WORDS_BYTES} bytes."
+    if len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES_MAX:
+        return f"{_LONG}: at most {TEXT_BYTES_MAX} bytes."
     return _CONTROL if _CONTROLS.search(text) else None
 
 
 def uid_faults(field: str, uid: str | None, prefix: str) -> list[Fault]:
     """Return the errors in an optional uid of a request body."""
-    wrong = [] if uid is None else wrong_uid(uid, prefix)
+    wrong = [] if uid is None else uid_errors(uid, prefix)
     return [Fault(("body", field, "__all__"), message) for message in wrong]
 
 
-def _limited(text: str, pattern: re.Pattern[str], longest: int, shown: str) -> str | None:
+def _pattern_error(text: str, pattern: re.Pattern[str], length_max: int, pattern_text: str) -> str | None:
     if pattern.fullmatch(text):
         return None
     if not text:
         return _EMPTY
-    if len(text.encode("utf-8", "surrogatepass")) > longest:
+    if len(text.encode("utf-8", "surrogatepass")) > length_max:
         return _LONG
-    return f"String must match the following pattern: {shown}."
+    return f"String must match the following pattern: {pattern_text}."

@@ -94,11 +94,11 @@ def allocate(
     found = [TokenAllocation([]) for _ in requests]
     open_ones = [index for index, request in enumerate(requests) if request.count > 0]
     while open_ones:
-        open_ones = [index for index in open_ones if _took(requests[index], found[index], ahead, now)]
+        open_ones = [index for index in open_ones if _take_token(requests[index], found[index], ahead, now)]
     return found, {key: now + math.ceil(at) for key, at in ahead.items()}
 
 
-def _took(request: TokenRequest, found: TokenAllocation, ahead: dict[str, float], now: int) -> bool:
+def _take_token(request: TokenRequest, found: TokenAllocation, ahead: dict[str, float], now: int) -> bool:
     """Take one token of each limit; return whether the request needs more."""
     last = max(request.limits, key=lambda limit: ahead[limit.key])
     first = min(ahead[limit.key] for limit in request.limits)

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 
-class WrongUrl(ValueError):
+class InvalidUrl(ValueError):
     """A URL that cannot be used; `is_scheme` if only its scheme is wrong."""
 
     def __init__(self, message: str, *, is_scheme: bool = False) -> None:
@@ -32,21 +32,21 @@ _DOTS: Final = re.compile(r"\.|%2e", re.IGNORECASE)
 _AMBIGUOUS: Final = frozenset("\u00df\u03c2\u200c\u200d")
 
 
-def normalised(url: str) -> str:
-    """Return an http or https URL in its normal form; raises `WrongUrl`.
+def normalize_url(url: str) -> str:
+    """Return an http or https URL in its normal form; raises `InvalidUrl`.
 
     The scheme and the host are lower case, a default port is removed, an empty path becomes `/`, dot segments of the
     path are resolved, and characters that are not valid in a URL are percent-encoded. The path keeps its case.
     """
     text = url.strip(" ")
     if _CONTROL.search(text) or len(text) > _LONGEST:
-        raise WrongUrl("invalid URL: control characters, or too long")
+        raise InvalidUrl("invalid URL: control characters, or too long")
     match = _SCHEME.fullmatch(text)
     if match is None:
-        raise WrongUrl("invalid URL: relative URL without a base")
+        raise InvalidUrl("invalid URL: relative URL without a base")
     scheme = match[1].lower()
     if scheme not in _PORTS:
-        raise WrongUrl("Endpoint URL schemes must be http or https", is_scheme=True)
+        raise InvalidUrl("Endpoint URL schemes must be http or https", is_scheme=True)
     rest, hash_, fragment = match[2].partition("#")
     rest, mark, query = rest.partition("?")
     authority, path = _split(rest.replace("\\", "/").lstrip("/"))
@@ -74,11 +74,11 @@ def _host_and_port(place: str) -> tuple[str, str]:
     if place.startswith("["):
         inner, bracket, rest = place[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise WrongUrl("invalid URL: invalid IPv6 address")
+            raise InvalidUrl("invalid URL: invalid IPv6 address")
         return f"[{_ipv6(inner)}]", _port(rest[1:])
     host, colon, port = place.partition(":")
     if not host or ":" in port:
-        raise WrongUrl("invalid URL: invalid host or port number")
+        raise InvalidUrl("invalid URL: invalid host or port number")
     return _host(host), _port(port) if colon else ""
 
 
@@ -86,29 +86,29 @@ def _port(text: str) -> str:
     if not text:
         return ""
     if not (text.isascii() and text.isdigit()) or len(text.lstrip("0")) > len(str(_PORT_MAX)) or int(text) > _PORT_MAX:
-        raise WrongUrl("invalid URL: invalid port number")
+        raise InvalidUrl("invalid URL: invalid port number")
     return str(int(text))
 
 
 def _ipv6(text: str) -> str:
     if "%" in text:
-        raise WrongUrl("invalid URL: invalid IPv6 address")
+        raise InvalidUrl("invalid URL: invalid IPv6 address")
     try:
         return ipaddress.IPv6Address(text).compressed
     except ValueError as error:
-        raise WrongUrl("invalid URL: invalid IPv6 address") from error
+        raise InvalidUrl("invalid URL: invalid IPv6 address") from error
 
 
 def _host(text: str) -> str:
     try:
         host = unquote_to_bytes(text).decode()
         if _AMBIGUOUS.intersection(host):
-            raise WrongUrl("invalid URL: write this international domain name in its ASCII form (xn--)")
+            raise InvalidUrl("invalid URL: write this international domain name in its ASCII form (xn--)")
         host = host.lower() if host.isascii() else host.encode("idna").decode("ascii").lower()
     except UnicodeError as error:
-        raise WrongUrl("invalid URL: invalid international domain name") from error
+        raise InvalidUrl("invalid URL: invalid international domain name") from error
     if not _HOST.fullmatch(host):
-        raise WrongUrl("invalid URL: invalid domain character")
+        raise InvalidUrl("invalid URL: invalid domain character")
     return _ipv4(host) or host
 
 
@@ -120,9 +120,9 @@ def _ipv4(host: str) -> str | None:
     try:
         *first, last = [_number(part) for part in parts]
     except ValueError as error:
-        raise WrongUrl("invalid URL: invalid IPv4 address") from error
+        raise InvalidUrl("invalid URL: invalid IPv4 address") from error
     if len(parts) > _BYTES or last >= 256 ** (_BYTES + 1 - len(parts)) or max(first, default=0) >= 1 << 8:
-        raise WrongUrl("invalid URL: invalid IPv4 address")
+        raise InvalidUrl("invalid URL: invalid IPv4 address")
     return str(ipaddress.IPv4Address(sum(part << (24 - 8 * index) for index, part in enumerate(first)) + last))
 
 

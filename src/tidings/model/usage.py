@@ -21,7 +21,7 @@ class StatsArgs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrgArgs:
+class EventTypeStatsArgs:
     """The task's arguments; `high_water_mark` is the greatest application id, None if not known at creation."""
 
     high_water_mark: str | None = None

@@ -59,7 +59,7 @@ class EndpointDeliveries:
     """What is outstanding and what was tried, by endpoint."""
 
     outstanding: dict[EndpointId, OutstandingDelivery]
-    tried: dict[EndpointId, AttemptSummary]
+    attempts: dict[EndpointId, AttemptSummary]
 
 
 NOTHING: Final = EndpointDeliveries({}, {})

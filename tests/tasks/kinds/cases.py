@@ -111,7 +111,7 @@ def _replay(which: ReplayScope) -> Callable[[World, SeedData], Awaitable[Task]]:
     def begin(world: World, seed: SeedData) -> Awaitable[Task]:
         given: dict[str, Any] = {"filters": ReplayFilters(), "since": at(10), "until": None, "created_by": "me"}
         return world.begin(
-            resending.replay, seed.app, ReplayRequest(which=which, endpoint_ref=seed.endpoint_id, **given)
+            resending.replay, seed.app, ReplayRequest(scope=which, endpoint_ref=seed.endpoint_id, **given)
         )
 
     return begin

@@ -23,13 +23,13 @@ from tidings.storage.database import Dialect
 from tidings.tasks.runner import RunnerLimits
 
 
-def chosen(world: World, which: ReplayScope, **more: Any) -> ReplayRequest:
+def chosen(world: World, scope: ReplayScope, **more: Any) -> ReplayRequest:
     given = {"endpoint_ref": world.seed.endpoint_id, "since": at(10), "until": None, "filters": ReplayFilters()}
-    return ReplayRequest(which=which, created_by="me", **{**given, **more})
+    return ReplayRequest(scope=scope, created_by="me", **{**given, **more})
 
 
-async def replayed(world: World, which: ReplayScope, limits: RunnerLimits = FREE, **more: Any) -> Task:
-    return await world.done(resending.replay, world.seed.app, chosen(world, which, **more), limits=limits)
+async def replayed(world: World, scope: ReplayScope, limits: RunnerLimits = FREE, **more: Any) -> Task:
+    return await world.done(resending.replay, world.seed.app, chosen(world, scope, **more), limits=limits)
 
 
 async def shaped(world: World, msg_id: str, **columns: Any) -> str:
@@ -219,21 +219,21 @@ async def test_what_is_read_ahead_makes_whole_chunks(world: World) -> None:
     assert [{"messagesSent": 1_000}] * 2 == [free.counters, bounded.counters]
 
 
-@pytest.mark.parametrize("which", ReplayScope)
-async def test_thousands_in_chunks_are_exact(world: World, which: ReplayScope) -> None:
-    outcomes = () if which is ReplayScope.MISSING else ((at(2), FAILED),)
+@pytest.mark.parametrize("scope", ReplayScope)
+async def test_thousands_in_chunks_are_exact(world: World, scope: ReplayScope) -> None:
+    outcomes = () if scope is ReplayScope.MISSING else ((at(2), FAILED),)
     wanted = [world.seed.message(at(9) + number * 10, *outcomes) for number in range(3_000)]
     for number in range(500):
-        world.seed.message(at(9) + number * 10, *(((at(2), DELIVERED),) if which is ReplayScope.MISSING else ()))
+        world.seed.message(at(9) + number * 10, *(((at(2), DELIVERED),) if scope is ReplayScope.MISSING else ()))
     await world.seed.write(world.db)
 
-    task = await replayed(world, which)
+    task = await replayed(world, scope)
 
     assert sorted(wanted) == await sent_again(world.db, task.id)
     assert (3_500, 3_500, True) == (task.done, task.total, task.total_exact)
 
 
-@pytest.mark.parametrize("which", ReplayScope)
+@pytest.mark.parametrize("scope", ReplayScope)
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -242,13 +242,13 @@ async def test_thousands_in_chunks_are_exact(world: World, which: ReplayScope) -
     ],
 )
 async def test_it_ends_for_good_when_nobody_receives_any_more(
-    world: World, which: ReplayScope, change: str, code: str
+    world: World, scope: ReplayScope, change: str, code: str
 ) -> None:
     for number in range(60):
-        world.seed.message(at(5) + number, *(() if which is ReplayScope.MISSING else ((at(4), FAILED),)))
+        world.seed.message(at(5) + number, *(() if scope is ReplayScope.MISSING else ((at(4), FAILED),)))
     await world.seed.write(world.db)
     async with world.working(replace(QUICK, chunk_rows=10, backlog=20)):
-        task = await world.begin(resending.replay, world.seed.app, chosen(world, which))
+        task = await world.begin(resending.replay, world.seed.app, chosen(world, scope))
         while len(await sent_again(world.db, task.id)) < 20:
             pass
         await run_sql(world.db, change)

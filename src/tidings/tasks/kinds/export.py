@@ -16,7 +16,7 @@ from msgspec import structs
 from tidings.clock import Clock
 from tidings.core.exports import LINK_SECRET
 from tidings.model import export
-from tidings.model.export import BYTES_MAX, EVENT_TYPES_MAX, KEPT_MS, ExportArgs
+from tidings.model.export import ARCHIVE_LIFETIME_MS, BYTES_MAX, EVENT_TYPES_MAX, ExportArgs
 from tidings.model.results import LINK
 from tidings.model.task import EXPORT, Batch, ChunkResult, PermanentFailure, Plan, Task
 from tidings.storage import exports, settings, task_items
@@ -108,7 +108,7 @@ class Export(ExternalWork):
             ) from error
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
-        place, expires_at = _place.decode(task.cursor or ""), self._clock.now() + KEPT_MS
+        place, expires_at = _place.decode(task.cursor or ""), self._clock.now() + ARCHIVE_LIFETIME_MS
         ((content, skipped),) = batch.items
         if not place.packing:
             await exports.add(tx, task.id, task.org_id, place.parts + 1, content, expires_at)

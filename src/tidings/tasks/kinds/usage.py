@@ -16,7 +16,7 @@ import msgspec
 from tidings import ids
 from tidings.model.results import AGGREGATED, COUNTED
 from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, Batch, ChunkResult, Plan, Task
-from tidings.model.usage import OrgArgs, StatsArgs
+from tidings.model.usage import EventTypeStatsArgs, StatsArgs
 from tidings.storage import recovery, task_items, usage
 from tidings.storage.database import Read, Write
 from tidings.storage.usage import AppRef
@@ -32,7 +32,7 @@ PROBE: Final = 10
 """Entries that looking for another endpoint is worth."""
 
 _stats_args: Final = msgspec.json.Decoder(StatsArgs)
-_org_args: Final = msgspec.json.Decoder(OrgArgs)
+_event_type_args: Final = msgspec.json.Decoder(EventTypeStatsArgs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class EventTypeStats(_ApplicationVisitor):
     kind = EVENT_TYPE_STATS
 
     async def plan(self, read: Read, task: Task) -> Plan:
-        return await self._plan_of(read, task, _org_args.decode(task.args).high_water_mark, None)
+        return await self._plan_of(read, task, _event_type_args.decode(task.args).high_water_mark, None)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         place, limit = _place.decode(task.cursor or ""), min(limit, PAGE)
