@@ -23,7 +23,7 @@ FOLDER = re.compile(r"/\S*/(tidings-demo-)")
 
 
 def run_demo() -> str:
-    """Run the demo as a terminal without animations would show it; return the output with its colors."""
+    """Run the demo as a terminal without animations would show it; return the colored output."""
     terminal = {"COLUMNS": str(WIDTH), "FORCE_COLOR": "1", "TTY_INTERACTIVE": "0", "TERM": "xterm-256color"}
     ran = subprocess.run(
         [sys.executable, "-m", "tidings", "demo"],
@@ -36,7 +36,7 @@ def run_demo() -> str:
 
 
 def draw(output: str) -> str:
-    """Return an SVG of the output. It fetches nothing: viewers use a monospace font of their own."""
+    """Return an SVG of the output. It fetches nothing: viewers use their own monospace font."""
     console = Console(record=True, file=io.StringIO(), width=WIDTH, force_terminal=True)
     console.print(Text("$ make demo", style="bold"))
     console.print(Text.from_ansi(FOLDER.sub(r"/…/\1", output)), soft_wrap=True)

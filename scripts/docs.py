@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Writes into the documentation what the code knows: the settings, the states of a task, the routes.
+"""Write the parts of the documentation that are derived from the code: settings, task states, routes.
 
-`python scripts/docs.py` brings the pages up to date; a test holds that they are.
+`python scripts/docs.py` updates the pages; a test checks that they are up to date.
 """
 
 import dataclasses
@@ -62,7 +62,7 @@ def states() -> Iterator[str]:
 
 
 def diagram() -> Iterator[str]:
-    """Draw what moves a task from state to state; what leaves it where it is stands in the table alone."""
+    """Draw the commands that move a task between states; the table alone lists those that leave the state unchanged."""
     arrows: dict[tuple[State, State], list[str]] = {}
     for source, target, label in _moves():
         if target is not source:
@@ -110,7 +110,7 @@ def foreign() -> Iterator[str]:
         yield f"| `SVIX_{name.upper()}` | {why} |"
 
 
-# Public operations that are served in part, and the part that is missing.
+# Public operations that are served in part, and the missing part.
 PARTLY = {"v1.authentication.app-portal-access": "The token works; the portal's page is a placeholder."}
 # Groups of operations that a coming release will serve.
 PLANNED = ("v1.connector.", "v1.endpoint.transformation.", "v1.operational-webhook.")
@@ -190,7 +190,7 @@ PART = re.compile(r"(?P<begin><!-- begin (?P<name>\w+) -->\n).*?(?P<end><!-- end
 
 
 def filled(page: str) -> str:
-    """Return a page with its parts as the code has them now."""
+    """Return a page with its generated parts as the code has them now."""
     return PART.sub(lambda part: part["begin"] + "\n".join((*PARTS[part["name"]](), "")) + part["end"], page)
 
 

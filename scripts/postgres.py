@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Finds a PostgreSQL server for tests and measurements, and runs a private one that never outlives its starter.
+"""Find a PostgreSQL server for tests and measurements, and run a private one that never outlives its starter.
 
-As a program it prints where the server binaries are, or exits with 1 when there are none.
+As a program it prints the folder of the server binaries, or exits with 1 if there are none.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ import asyncpg
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
 READY_LINE = 7  # of postmaster.pid, from 0
-HAS_STRATEGY = 15  # the first version that may be told how to make a database
+HAS_STRATEGY = 15  # the first version that can choose the strategy of CREATE DATABASE
 
 SETTINGS = {"max_connections": "200", "shared_buffers": "256MB", "listen_addresses": "127.0.0.1"}
-# As in production: a measurement without fsync is none.
+# As in production: a measurement without fsync is meaningless.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 # For tests in which the machine never loses power.
 HASTY = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off"}
@@ -43,8 +43,8 @@ HASTY = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off"}
 MEMORY = Path("/dev/shm")  # noqa: S108  # only a random folder below it is used
 MEMORY_BYTES = 2 << 30
 
-# The guard holds the read end of a pipe whose write end is in the process that started the cluster. However that
-# process ends, SIGKILL included, the pipe closes, and the guard takes the server down and its folder away.
+# The guard holds the read end of a pipe; the write end is in the process that started the cluster. However that process
+# ends, SIGKILL included, the pipe closes, and the guard then stops the server and removes its folder.
 GUARD = """
 cat >/dev/null
 pid=$(head -n 1 data/postmaster.pid 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
@@ -60,7 +60,7 @@ class PostgresError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running PostgreSQL in which databases may be made and dropped."""
+    """A running PostgreSQL server in which databases may be created and dropped."""
 
     url: str
     copies_files: bool = False
@@ -70,26 +70,26 @@ class Server:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
 
     def create_database(self, name: str | None = None, *, template: str = "template1") -> str:
-        """Make a database, unique when no name is given, and return its name."""
+        """Create a database, with a unique name if none is given, and return its name."""
         name = name or f"tidings_{os.getpid()}_{next(_numbers)}_{time.monotonic_ns() % 1_000_000}"
         strategy = " STRATEGY FILE_COPY" if self.copies_files else ""
         self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{strategy}')
         return name
 
     def drop_database(self, name: str) -> None:
-        """Drop a database along with whatever is still connected to it."""
+        """Drop a database and end every connection to it."""
         self.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def run(self, statement: str) -> None:
-        """Run one statement. It has a thread and a loop of its own, so that any test may call it, in a loop or not."""
+        """Run one statement, in a thread and loop of its own, so that tests with and without a loop may call it."""
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, _run(self.url, statement)).result()
 
 
 class Cluster:
-    """A private server in a folder of its own on a free loopback port; everybody on loopback is trusted.
+    """A private server in its own folder on a free loopback port; it trusts every loopback connection.
 
-    One that need not be durable does not wait for the disk, and lives in memory where there is room.
+    A server that need not be durable does not sync to the disk, and its data is in memory if there is room.
     """
 
     def __init__(self, binaries: Path, settings: Mapping[str, str] | None = None, *, durable: bool = True) -> None:
@@ -127,7 +127,7 @@ class Cluster:
         return self.server.create_database(name)
 
     def start(self) -> None:
-        """Start, on the same port as before if there was one, and return once the server answers."""
+        """Start, on the port of the previous start if any, and return once the server responds."""
         if self._process is not None:
             raise PostgresError("the cluster runs already")
         if self._guard is None:
@@ -146,15 +146,15 @@ class Cluster:
             time.sleep(0.1)
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        """Stop: `fast` breaks off the sessions and writes all down, `immediate` leaves it to crash recovery."""
+        """Stop: `fast` ends the sessions and writes a checkpoint, `immediate` leaves it to crash recovery."""
         self._end(signal.SIGINT if mode == "fast" else signal.SIGQUIT)
 
     def kill(self) -> None:
-        """Kill the server's first process; its backends notice and end."""
+        """Kill the postmaster; its backends notice and exit."""
         self._end(signal.SIGKILL)
 
     def demote(self) -> None:
-        """Restart as a standby that follows nobody: it accepts connections, and refuses every write."""
+        """Restart as a standby without a primary: it accepts connections, and refuses every write."""
         self.stop("fast")
         signal_file = self.folder / "data/standby.signal"
         signal_file.touch()
@@ -166,7 +166,7 @@ class Cluster:
         self.start()
 
     def close(self) -> None:
-        """Stop if it runs, and take the folder away."""
+        """Stop the server if it runs, and remove its folder."""
         if self._process is not None:
             self.stop("immediate")
         if self._guard is not None:
@@ -179,7 +179,8 @@ class Cluster:
         return log.read_text(errors="replace")[-4000:] if log.exists() else ""
 
     def _initialise(self) -> None:
-        # A language's order wherever the build can: a query that relies on bytewise order without asking for it fails.
+        # A language's collation wherever the build supports it: a query that relies on bytewise order without COLLATE
+        # fails.
         arguments = [self._tool("initdb"), "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
         for extra in (["--locale-provider=icu", "--icu-locale=en-US"], []):
             with self._log() as log:
@@ -220,7 +221,7 @@ class Cluster:
         self._process = None
 
     def _spawn(self, arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C in the terminal is for the tests, which then take the server down in order.
+        # A session of its own: Ctrl-C in the terminal reaches the tests alone, which then stop the server in order.
         user, group = self._account or (None, None)
         return subprocess.Popen(
             arguments,
@@ -259,14 +260,14 @@ class Cluster:
 
 
 class Standby(Cluster):
-    """A server that follows another one, until it is promoted."""
+    """A server that replicates from another one until it is promoted."""
 
     def __init__(self, binaries: Path, primary: Cluster) -> None:
         super().__init__(binaries)
         self._primary = primary
 
     def promote(self) -> None:
-        """Have it take writes from now on."""
+        """Promote the server, so that it accepts writes."""
         with self._log() as log:
             process = self._spawn([self._tool("pg_ctl"), "promote", "-D", "data", "-w"], log)
             if process.wait():
@@ -333,7 +334,7 @@ def _parent(*, durable: bool) -> Path:
 
 
 def _account() -> tuple[int, int] | None:
-    """Return whom to run the server as when we are root, which PostgreSQL refuses to run as."""
+    """Return the account to run the server as when this process is root, which PostgreSQL refuses."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Measures the service on this machine: `make bench`. Method and figures: docs/benchmarks.md."""
+"""Measure the service on this machine (`make bench`). Method and figures: docs/benchmarks.md."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`make bench`: nothing but loopback, bounded in time, and exit code 1 when the counts do not agree."""
+"""`make bench`: loopback traffic only, bounded in time; exit code 1 if the message counts disagree."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ CANNOT = 2
 
 
 def main() -> int:
-    """Measure what the arguments ask for."""
+    """Run the measurements that the arguments select."""
     asked = _arguments()
     if sys.platform != "linux":
         print("the benchmark measures on Linux only", file=sys.stderr)
@@ -70,7 +70,7 @@ def _measured(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _path(asked: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Measure what concerns the message path; say each table when it is there, and one of all at the end."""
+    """Measure the message path; print each table when it is complete, and a summary at the end."""
     given = {name: value for name in SHAPE if (value := getattr(asked, name)) is not None}
     if asked.all:
         wanted = [replace(each, given=each.given | given, runs=asked.runs or each.runs) for each in EVERYTHING]
@@ -93,7 +93,7 @@ def _path(asked: argparse.Namespace, folder: Path, say: Callable[[str], None]) -
 
 
 def _runs(asked: argparse.Namespace, wanted: Asked, folder: Path) -> list[dict[str, Any]]:
-    """Measure on each database in turn, as often as was asked: what the machine does meanwhile meets all alike."""
+    """Measure on each database in turn, `--runs` times, so that other load on the machine affects all of them."""
     shape, runs = wanted.shape, []
     for number in range(wanted.runs):
         for kind in [asked.database] if asked.database else KINDS:
@@ -110,7 +110,7 @@ def _runs(asked: argparse.Namespace, wanted: Asked, folder: Path) -> list[dict[s
 def _each(
     asked: argparse.Namespace, folder: Path, measure: Callable[[Measured], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Measure something else on each database in turn."""
+    """Run another measurement on each database in turn."""
     kinds = [asked.database] if asked.database else KINDS
     figures = []
     for number in range(asked.runs or 1):
@@ -126,7 +126,7 @@ def _say(text: str) -> None:
 
 
 def _silent(_: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def _arguments() -> argparse.Namespace:

@@ -26,7 +26,7 @@ PING_SECONDS: Final = 0.005
 
 
 def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
-    """Let so many deliveries be due to so many endpoints, start the service, and wait until they are delivered."""
+    """Make deliveries due at a number of endpoints, start the service, and wait until all are delivered."""
     calibration = machine.calibration_ms()
     with Sink(folder, shape.endpoints) as sink:
         with running(folder, database) as service:
@@ -56,7 +56,7 @@ def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
 
 
 class Pings:
-    """Asks the service whether it is there, again and again for the length of a block."""
+    """Requests the service's health repeatedly for the length of a block."""
 
     def __init__(self, port: int) -> None:
         self.longest = 0.0
@@ -84,7 +84,7 @@ class Pings:
 
 
 async def _owe(db: Database, app: str, endpoints: list[str], count: int) -> None:
-    """Let first attempts of so many messages be due, to one endpoint after another."""
+    """Make the first attempts of a number of messages due, one endpoint after another."""
     now = SystemClock().now()
     for start in range(0, count, CHUNK):
         messages = [owed_message(app, now - OVERDUE_MS, now) for _ in range(min(CHUNK, count - start))]

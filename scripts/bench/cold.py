@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How long it takes from the start of the process to the first message that is accepted, and to its arrival."""
+"""The time from the start of the process to the first accepted message, and to its arrival."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ MOST_SECONDS: Final = 30.0
 
 
 def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
-    """Start once on an empty database, which is migrated first, then so many times on what that has left."""
+    """Start once on an empty database, which is migrated first, then repeatedly on the migrated one."""
     calibration = machine.calibration_ms()
     with Sink(folder, 1) as sink:
         began = time.monotonic()
@@ -59,7 +59,7 @@ def _has(sink: Sink, messages: int) -> bool:
 
 
 def _accepted(service: Service, path: str, due: int) -> int:
-    """Send a message again and again until it is accepted; return when that was, on the monotonic clock in ns."""
+    """Send a message repeatedly until it is accepted; return that time on the monotonic clock, in ns."""
     body = json.dumps({"eventType": "bench.began", "payload": {"ts": due}}, separators=(",", ":"))
     headers = {"authorization": f"Bearer {service.token_file.read_text()}", "idempotency-key": f"cold-{due}"}
     deadline = time.monotonic() + MOST_SECONDS

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The databases that are measured: a SQLite file and a private, durable PostgreSQL."""
+"""The measured databases: a SQLite file and a private, durable PostgreSQL server."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A fresh database. The service's own storage layer reads it when the service does not run."""
+    """A fresh database. The service's own storage layer reads it while the service is stopped."""
 
     kind: str
     dsn: str
@@ -35,34 +35,33 @@ class Measured:
     """What the service runs with beside its settings."""
 
     def counts(self) -> dict[str, int]:
-        """Return the rows of each hot table, and how many attempts were successful (`delivered`)."""
+        """Return the number of rows in each hot table, and the number of successful attempts (`delivered`)."""
         return self.use(_counts)
 
     def failures(self) -> list[str]:
-        """Return what failed attempts say, the most frequent first."""
+        """Return the error texts of failed attempts, the most frequent first."""
         return self.use(_failures)
 
     def durability(self) -> dict[str, str]:
-        """Return what the database says of how durable its commits are, on a connection made as the service's are."""
+        """Return the database's durability settings, read on a connection opened as the service opens its own."""
         return self.use(_durability)
 
     def use(self, work: Callable[[Database], Awaitable[Result]]) -> Result:
-        """Do something with the database open."""
+        """Run a function with the database open."""
         return asyncio.run(_used(self.dsn, work))
 
     def transactions(self) -> int:
-        """Return how many transactions PostgreSQL has ended in this database; asked from another one."""
+        """Return the number of transactions that PostgreSQL has ended in this database, asking in another."""
         dsn, _, name = self.dsn.rpartition("/")
         return asyncio.run(_used(f"{dsn}/postgres", lambda db: _transactions(db, name)))
 
 
 @contextlib.contextmanager
 def fresh(kind: str, folder: Path, *, vacuum: bool = True, slow_disk: int = 0) -> Iterator[Measured]:
-    """Make a database, and take it away afterwards.
+    """Create a database, and remove it afterwards.
 
-    Without `vacuum` PostgreSQL does nothing by itself: its own transactions would be counted with the service's.
-    `slow_disk` is in microseconds: every wait for the disk takes so much longer, in PostgreSQL's processes or, for
-    SQLite, in the service's.
+    Without `vacuum`, autovacuum is off: its transactions would be counted with the service's. `slow_disk` is the extra
+    delay of each disk sync in microseconds: in PostgreSQL's processes or, for SQLite, in the service's.
     """
     with slowed(folder, slow_disk) as environment:
         yield from _fresh(kind, folder, vacuum=vacuum, environment=environment)
@@ -79,7 +78,7 @@ def _fresh(kind: str, folder: Path, *, vacuum: bool, environment: dict[str, str]
     if binaries is None:
         raise FileNotFoundError("no PostgreSQL server was found; install one (apt-get install postgresql)")
     cluster = Cluster(binaries, {**POSTGRES_SETTINGS, "autovacuum": "on" if vacuum else "off"})
-    with _with(environment), cluster:  # its processes inherit what this one has
+    with _with(environment), cluster:  # its processes inherit this one's environment
         dsn = cluster.dsn(cluster.create_database())
         postmaster = int((cluster.folder / "data/postmaster.pid").read_text().splitlines()[0])
         yield Measured(kind, dsn, (psutil.Process(postmaster).pid,))
@@ -87,7 +86,7 @@ def _fresh(kind: str, folder: Path, *, vacuum: bool, environment: dict[str, str]
 
 @contextlib.contextmanager
 def _with(environment: dict[str, str]) -> Iterator[None]:
-    """Have variables in this process's environment for the length of a block."""
+    """Set environment variables of this process for the length of a block."""
     os.environ.update(environment)
     try:
         yield

@@ -12,15 +12,15 @@ from bench.message_path import until
 from bench.programs import Sink
 from bench.service import running, with_endpoints
 
-SETTLE_SECONDS = 12.0  # a session of PostgreSQL may keep what it has counted to itself for ten seconds
+SETTLE_SECONDS = 12.0  # a PostgreSQL session may hold back its statistics for ten seconds
 DELIVER_SECONDS = 10.0
 
 
 def measure(folder: Path, database: Measured, seconds: float) -> dict[str, Any]:
-    """Deliver one message, then do nothing for a while and count.
+    """Deliver one message, then measure the idle service for a while.
 
-    On PostgreSQL transactions are counted, each of which is a query here. On SQLite the process itself is watched: one
-    that is never woken runs no statement, and one that reads and writes nothing has run none.
+    On PostgreSQL the measurement counts transactions; each of them is one query here. On SQLite it watches the process:
+    a process that never wakes up runs no statement, and one that reads and writes nothing has run none.
     """
     with Sink(folder, 1) as sink, running(folder, database) as service:
         app, _ = with_endpoints(service, sink.ports)

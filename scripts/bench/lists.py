@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How long the lists take on a big application, each with every filter, over HTTP from one caller."""
+"""The latency of the lists on a large application, with every filter, over HTTP from one client."""
 
 import http.client
 import itertools
@@ -22,7 +22,7 @@ MESSAGES: Final = 100_000
 _SEED: Final = 11
 _PLACES: Final = ("", "iterator", "back", "before", "after")
 
-# List, endpoint, filters. Every list is also asked from random places on, both ways.
+# List, endpoint, filters. Each list is also requested from random positions, in both directions.
 _MSG: Final = (
     "",
     "limit=250",
@@ -87,7 +87,7 @@ _FAR: Final = (
 
 
 def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
-    """Write seed data, then ask for each list again and again."""
+    """Write seed data, then request each list repeatedly."""
     with running(folder, database) as service:
         app = service.call("POST", "/app", {"name": "Measured"})["id"]
         made = {
@@ -114,7 +114,7 @@ def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
 
 
 def _lists(written: SeedData) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
-    """Yield the lists: what each is called, and how to make a request for it."""
+    """Yield each list: its label, and a function that builds a request for it."""
     root = f"/api/v1/app/{written.app}"
     named = written.endpoints
     yield from _placed("messages", f"{root}/msg", "", written, "msg_")
@@ -132,7 +132,7 @@ def _lists(written: SeedData) -> Iterator[tuple[str, Callable[[random.Random], s
 
 
 def _far(written: SeedData) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
-    """Yield the lists that grow with what the application has."""
+    """Yield the lists whose length grows with the application's data."""
     for path, asked in _FAR:
         there = "/".join(written.endpoints.get(each, each) for each in path.split("/"))
         yield f"{path}, {asked}", _fixed(f"/api/v1/app/{written.app}/{there}", asked)
@@ -145,7 +145,7 @@ def _fixed(path: str, query: str) -> Callable[[random.Random], str]:
 def _placed(
     what: str, path: str, query: str, written: SeedData, prefix: str
 ) -> Iterator[tuple[str, Callable[[random.Random], str]]]:
-    """Yield a list from its beginning and from places in the middle of it."""
+    """Yield a list from its beginning and from positions in its middle."""
     for place in _PLACES:
 
         def ask(chance: random.Random, place: str = place) -> str:
@@ -160,7 +160,7 @@ def _placed(
 
 
 def _measured(service: Service, pids: list[int], name: str, ask: Callable[[random.Random], str]) -> dict[str, Any]:
-    chance = random.Random(_SEED)  # noqa: S311 - the same places each time
+    chance = random.Random(_SEED)  # noqa: S311 - the same positions each time
     connection = http.client.HTTPConnection("127.0.0.1", service.port)
     headers = {"authorization": f"Bearer {service.token_file.read_text()}"}
     waits: list[float] = []

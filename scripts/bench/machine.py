@@ -19,7 +19,7 @@ PAGE = bytes(4096)
 
 
 def described(folder: Path) -> dict[str, str]:
-    """Say what machine this is; a wait for the disk is measured where the databases will lie."""
+    """Describe this machine, including the sync latency of the disk that will hold the databases."""
     return {
         "cores": str(len(os.sched_getaffinity(0))),
         "processor": _processor(),
@@ -38,7 +38,7 @@ def _processor() -> str:
 
 
 def sync_us(folder: Path) -> float:
-    """Return what it costs to have a page on the disk, in microseconds."""
+    """Return the time to sync one page to the disk, in microseconds."""
     path = folder / "sync"
     handle = os.open(path, os.O_CREAT | os.O_WRONLY)
     waits = []
@@ -53,7 +53,7 @@ def sync_us(folder: Path) -> float:
 
 
 def calibration_ms() -> float:
-    """Return how long a fixed piece of work takes now: what a busy neighbour or a slow clock does to all figures."""
+    """Return the duration of a fixed piece of work, which shows the effect of other load or of a slow clock."""
     data = bytes(100_000)
     began = time.perf_counter()
     for _ in range(LOOPS):
@@ -62,7 +62,7 @@ def calibration_ms() -> float:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the CPU time of processes, all their children included, those that have ended too."""
+    """Return the CPU time of processes and of all their children, including those that have exited."""
     total = 0.0
     for pid in pids:
         root = psutil.Process(pid)
@@ -71,20 +71,20 @@ def cpu_seconds(pids: Iterable[int]) -> float:
         for child in root.children(recursive=True):
             try:
                 used = child.cpu_times()
-            except psutil.NoSuchProcess:  # it is in its parent's sum from now on
+            except psutil.NoSuchProcess:  # the parent's total includes it from now on
                 continue
             total += used.user + used.system
     return total
 
 
 def busy_seconds() -> float:
-    """Return the CPU time that everything on this machine has taken since it started."""
+    """Return the CPU time used on this machine since boot."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system + times.irq + times.softirq)
 
 
 def wake_ups(pid: int) -> int:
-    """Return how often the threads of a process have gone to sleep and been woken."""
+    """Return how often the threads of a process have slept and been woken."""
     total = 0
     for status in Path(f"/proc/{pid}/task").glob("*/status"):
         for line in status.read_text().splitlines():
@@ -99,7 +99,7 @@ def rss_mb(pid: int) -> float:
 
 
 class Memory:
-    """The resident memory of a process, looked at again and again for the length of a block."""
+    """Samples the resident memory of a process for the length of a block."""
 
     def __init__(self, pid: int, every: float = 0.5) -> None:
         self.samples: list[float] = []
@@ -122,7 +122,7 @@ class Memory:
             self.samples.append(rss_mb(self._pid))
 
     def figures(self) -> dict[str, float]:
-        """Return the most, and what it was in the second and in the last fifth of the time."""
+        """Return the maximum, and the levels in the second and in the last fifth of the time."""
         fifth = max(1, len(self.samples) // 5)
         return {
             "rss_most": max(self.samples),

@@ -47,7 +47,7 @@ NOTES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Something to measure on a fresh database."""
+    """A measurement on a fresh database."""
 
     name: str
     told: str
@@ -162,7 +162,7 @@ MEASURES: Final = {each.name: each for each in _ALL}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A measure as it is asked for: arguments, and how often."""
+    """A measurement selected on the command line: its arguments and number of runs."""
 
     title: str
     measure: Measure
@@ -173,12 +173,12 @@ class Asked:
 
     @property
     def shape(self) -> Shape:
-        """Return what is sent."""
+        """Return the shape of the traffic."""
         return Shape(**{"seconds": 10, **self.measure.usual, **self.given})
 
     @property
     def command(self) -> str:
-        """Return what measures just this."""
+        """Return the command that runs this measurement alone."""
         options = "".join(f" --{name.replace('_', '-')} {value}" for name, value in self.given.items())
         return f"make bench ARGS='{self.measure.name}{options} --runs {self.runs}'"
 

@@ -21,7 +21,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What is sent."""
+    """The shape of the traffic."""
 
     seconds: float
     """That count."""
@@ -44,7 +44,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """What has been used at one time."""
+    """The resources used up to one timestamp."""
 
     at: float
     received: int
@@ -55,13 +55,13 @@ class _Window:
 
 
 class Unequal(Exception):
-    """Accepted, received and recorded are not the same: nothing that was measured counts."""
+    """The counts of accepted, received and recorded messages differ, so no figure is valid."""
 
 
 class Run:
-    """One service on one fresh database, driven and then checked.
+    """One service on one fresh database, driven with traffic and then checked.
 
-    `paths` are where messages are posted in turn; each gets to as many endpoints as the shape says.
+    Messages are posted to `paths` in turn; the shape gives the number of endpoints of each.
     """
 
     def __init__(self, database: Measured, sink: Sink, folder: Path, shape: Shape, paths: Sequence[str]) -> None:
@@ -78,9 +78,9 @@ class Run:
     def drive(
         self, service: Service, rate: float, *, warm_up: float | None = None, lost: Callable[[int], int] = lambda _: 0
     ) -> Figures:
-        """Send at a rate (0: as fast as they are taken); return what came of it once everything is delivered.
+        """Send at a rate (0: as fast as the service accepts); return the figures once everything is delivered.
 
-        `lost` says how many messages of so many requests never arrive.
+        `lost` is the number of messages, out of all requests, that never arrive.
         """
         shape, sink = self._shape, self._sink
         traffic = Traffic(
@@ -127,9 +127,9 @@ class Run:
         }
 
     def check(self, *, owed: int = 0) -> None:
-        """Compare, once the service has been stopped, what was accepted, received and recorded; all must agree.
+        """Compare the accepted, received and recorded counts after the service has stopped; all must agree.
 
-        `owed` messages with a delivery each were in the database already, and are to be there still.
+        `owed` messages with one delivery each were in the database before, and must still be there.
         """
         seen, counted = self._sink.figures(), self._database.counts()
         lost = self.accepted * self._shape.endpoints - self.expected
@@ -172,13 +172,13 @@ class Run:
         )
 
     def _drained(self) -> float:
-        """Wait until the receiver has everything; return how long after the last answer that was."""
+        """Wait until the receiver has every message; return the time since the last response."""
         limit = max(DRAIN_SECONDS, self._shape.seconds)
         return until(lambda: self._sink.figures()["distinct"] >= self.expected, limit, "not all was delivered")
 
 
 def until(done: Callable[[], bool], seconds: float, complaint: str) -> float:
-    """Wait for something; return how long it took."""
+    """Wait until a condition holds; return the time that this took."""
     began = time.monotonic()
     while not done():
         if time.monotonic() - began > seconds:
@@ -188,7 +188,7 @@ def until(done: Callable[[], bool], seconds: float, complaint: str) -> float:
 
 
 def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
-    """Measure the message path on a fresh database: the most it takes, then, unless the rate is 0, its waits."""
+    """Measure the message path on a fresh database: the maximum rate, then, unless the rate is 0, the latency."""
     calibration = machine.calibration_ms()
     with Sink(folder, max(1, shape.endpoints)) as sink, running(folder, database) as service:
         run = Run(database, sink, folder, shape, [posting(service, sink.ports[: shape.endpoints], shape.batch)])
@@ -201,7 +201,7 @@ def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
 
 
 def steady(folder: Path, database: Measured, shape: Shape) -> Figures:
-    """Measure the waits at a rate, on a fresh database."""
+    """Measure the latency at a rate, on a fresh database."""
     calibration = machine.calibration_ms()
     with Sink(folder, shape.endpoints) as sink, running(folder, database) as service:
         run = Run(database, sink, folder, shape, [posting(service, sink.ports)])
@@ -212,13 +212,13 @@ def steady(folder: Path, database: Measured, shape: Shape) -> Figures:
 
 
 def posting(service: Service, ports: Sequence[int], batch: int = 1) -> str:
-    """Make an application with an endpoint at each port; return the path at which it takes messages."""
+    """Create an application with an endpoint at each port; return the path that accepts its messages."""
     app, _ = with_endpoints(service, ports)
     return f"/api/v1/app/{app}/msg" + ("/batch" if batch > 1 else "")
 
 
 def _at(run: Run, service: Service, rate: float) -> Figures:
-    """Measure the waits at a rate, by names of their own."""
+    """Measure the latency at a rate; return it under field names of its own."""
     waits = run.drive(service, rate)
     names = ("accept50", "accept99", "receive50", "receive99")
     return {"rate": rate, **{f"half_{name}": waits[name] for name in names}}

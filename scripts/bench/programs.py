@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The C programs around the service: one sends, one receives; and a library that slows the disk. Built for each use."""
+"""The C programs around the service: a sender, a receiver, and a library that slows the disk. Built on each use."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ SHIM = "slow.so"
 
 
 def build(folder: Path) -> None:
-    """Compile everything into a folder."""
+    """Compile all programs into a folder."""
     compiler = ["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra"]
     for name in ("load", "sink"):
         subprocess.run([*compiler, "-o", folder / name, HERE / f"{name}.c"], check=True)
@@ -30,9 +30,9 @@ def build(folder: Path) -> None:
 
 @contextlib.contextmanager
 def slowed(folder: Path, microseconds: int) -> Iterator[dict[str, str]]:
-    """Give the environment in which a program waits so much longer for the disk each time; empty for none.
+    """Return the environment that adds a delay to each disk sync of a program; empty without a delay.
 
-    The library lies where any account can read it: PostgreSQL does not run as root.
+    The library is in a folder that any account can read, because PostgreSQL does not run as root.
     """
     if microseconds == 0:
         yield {}
@@ -46,9 +46,9 @@ def slowed(folder: Path, microseconds: int) -> Iterator[dict[str, str]]:
 
 
 class Sink:
-    """The receiver. It never forgets what it has counted; waits are forgotten by `reset`.
+    """The receiver. Its counts are cumulative; `reset` clears its latencies.
 
-    The last of its ports are those that hang; before them come those that answer 500.
+    The last of its ports hang; the ports before them respond with 500.
     """
 
     def __init__(self, folder: Path, ports: int, *, hanging: int = 0, failing: int = 0) -> None:
@@ -65,53 +65,53 @@ class Sink:
         self._process.communicate(timeout=END_SECONDS)
 
     def reset(self) -> None:
-        """Measure waits from here on."""
+        """Clear the latencies."""
         self._process.send_signal(SIGUSR1)
 
     def figures(self) -> dict[str, Any]:
-        """Return counts since the start and waits since the last reset."""
+        """Return the counts since the start and the latencies since the last reset."""
         self._process.send_signal(SIGUSR2)
         return self._line()
 
     def _line(self) -> dict[str, Any]:
-        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        assert self._process.stdout is not None  # noqa: S101 - the pipe was requested
         line: dict[str, Any] = json.loads(self._process.stdout.readline())
         return line
 
 
 class Load:
-    """The sender, while it runs: warm-up, then the seconds that count, then its result."""
+    """The running sender: warm-up, then the measured seconds, then its result."""
 
     def __init__(self, process: "subprocess.Popen[str]", limit: float) -> None:
         self._process = process
         self._limit = limit
 
     def warmed_up(self) -> None:
-        """Wait for the end of the warm-up."""
+        """Wait until the warm-up has ended."""
         self._expect("measuring")
 
     def measured(self) -> None:
-        """Wait for the end of the seconds that count."""
+        """Wait until the measured seconds have ended."""
         self._expect("measured")
 
     def result(self) -> dict[str, Any]:
-        """Return the figures, once every message has been answered."""
-        assert self._process.stdout is not None  # noqa: S101 - it was asked for
-        text = self._process.stdout.read()  # not by communicate(), which misses what came along with the line before
+        """Return the figures once every request has its response."""
+        assert self._process.stdout is not None  # noqa: S101 - the pipe was requested
+        text = self._process.stdout.read()  # not communicate(), which misses data that was read together with the last line
         if self._process.wait(self._limit) != 0:
             raise RuntimeError(f"the load program ended with {self._process.returncode}")
         result: dict[str, Any] = json.loads(text)
         return result
 
     def _expect(self, line: str) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        assert self._process.stdout is not None  # noqa: S101 - the pipe was requested
         if self._process.stdout.readline().strip() != line:
             raise RuntimeError("the load program failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """What the sender does: closed loop at rate 0, else so many requests a second, due at fixed times."""
+    """The sender's load: a closed loop at rate 0, else this many requests per second, due at fixed times."""
 
     connections: int
     rate: float

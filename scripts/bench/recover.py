@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The rate at which a recovery makes failed messages due, with a check that each is made due once."""
+"""The rate at which a recovery makes failed messages due, with a check that each becomes due once."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ PAYLOAD: Final = b'{"order":"ord_7GkQ2mZx41","status":"shipped","items":[1,2,3]}
 
 
 def measure(folder: Path, database: Measured, count: int) -> dict[str, Any]:
-    """Recover so many failed messages, without a bound on what a task may have outstanding."""
+    """Recover a number of failed messages, without a limit on the task's outstanding deliveries."""
     with Sink(folder, 1) as sink:
         with running(folder, database) as service:
             app, endpoints = with_endpoints(service, sink.ports)
@@ -57,7 +57,7 @@ def measure(folder: Path, database: Measured, count: int) -> dict[str, Any]:
 
 
 def _recovered(service: Service, path: str) -> tuple[dict[str, Any], float]:
-    """Run the task to its end; return it, and how long it took from the call."""
+    """Run the task to its end; return it, and the time since the call."""
     since = (datetime.now(UTC) - timedelta(hours=12)).isoformat()
     began = time.monotonic()
     task: dict[str, Any] = service.call("POST", path, {"since": since})
@@ -84,7 +84,7 @@ async def _fail(db: Database, app: str, endpoint: str, count: int) -> None:
 
 
 def owed_message(app: str, timestamp: int, now: int) -> NewMessage:
-    """Return a message that was accepted at a timestamp and is kept for a day from now."""
+    """Return a message that was accepted at a timestamp and whose payload is kept for a day from now."""
     new = ids.new(ids.MESSAGE, timestamp)
     return NewMessage(new, app, DEFAULT_ORG, "order.shipped", None, None, PAYLOAD, now + DAY, None)
 

@@ -12,7 +12,7 @@ Told = tuple[str, Column, Sequence[Figures]]
 
 
 def of_machine(described: dict[str, str], command: str, *, markdown: bool = False) -> str:
-    """Return what was measured on, and with which command."""
+    """Return a description of the machine and the command."""
     if markdown:
         return f"{', '.join(f'{name} {value}' for name, value in described.items())}\n\n    {command}\n"
     width = max(map(len, described))
@@ -20,7 +20,7 @@ def of_machine(described: dict[str, str], command: str, *, markdown: bool = Fals
 
 
 def of_measure(columns: Sequence[Column], runs: Sequence[Figures], *, markdown: bool) -> str:
-    """Return a table: a row per run, and below those of a database their medians where there are several."""
+    """Return a table with one row per run and, for a database with several runs, a row of medians."""
     rows: list[Sequence[str]] = [("database", *(title for title, _ in columns))]
     for kind in dict.fromkeys(run["database"] for run in runs):
         mine = [run["figures"] for run in runs if run["database"] == kind]
@@ -31,7 +31,7 @@ def of_measure(columns: Sequence[Column], runs: Sequence[Figures], *, markdown: 
 
 
 def of_everything(told: Sequence[Told], *, markdown: bool) -> str:
-    """Return a table of what matters most of each measure: medians, a column per database."""
+    """Return a table of each measurement's key figures: medians, one column per database."""
     kinds = list(dict.fromkeys(run["database"] for _, _, runs in told for run in runs))
     rows: list[Sequence[str]] = [("what", "target", *kinds)]
     for title, (target, shown), runs in told:
@@ -55,7 +55,7 @@ def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return lines in columns as wide as what is in them, the first to the left and numbers to the right."""
+    """Return lines with aligned columns: the first column to the left, numbers to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         f"  {row[0]:{widths[0]}}"
@@ -89,10 +89,10 @@ def of_idle(runs: Iterable[Figures]) -> str:
 
 
 def of_lists(runs: Sequence[Figures]) -> str:
-    """Return a table to be pasted: a row for each list, and for each database its CPU time and waits in milliseconds.
+    """Return a Markdown table: a row for each list; for each database its CPU time and latency in milliseconds.
 
-    Of several runs on a database the median of each figure is told. The slowest is of those with a bound; the others
-    come behind it.
+    With several runs on a database, the table shows the median of each figure. The slowest rows are those with a
+    target; the others follow them.
     """
     kinds = list(dict.fromkeys(run["database"] for run in runs))
     rows: list[Sequence[str]] = [("list", *(f"{kind}, {part}" for kind in kinds for part in ("CPU ms", "p50", "p99")))]
@@ -105,7 +105,7 @@ def of_lists(runs: Sequence[Figures]) -> str:
 
 
 def _of_each(runs: Sequence[Figures], kinds: Sequence[str], which: str) -> dict[str, list[float]]:
-    """Return for each list of a group its CPU time and waits, database by database."""
+    """Return the CPU time and latency of each list of a group, database by database."""
     parts = ("cpu_ms", "p50_ms", "p99_ms")
     figures: dict[str, list[float]] = {}
     for kind in kinds:

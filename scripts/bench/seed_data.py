@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Seed data of an application, written straight into the tables: two months of messages with their attempts.
 
-Ten attempts for each message, over thirteen endpoints that differ in how much they get and how they fare:
-eight get everything and nearly always answer, one never does, one answers at the second attempt every other time, one
-gets one message in a hundred, one in a thousand, and one gets nothing. Event types, channels and tags are common, rare,
-or long past.
+Each message has ten attempts, spread over thirteen endpoints that differ in traffic and success rate: eight receive
+everything and nearly always succeed, one never does, one succeeds at the second attempt every other time, one receives
+one message in a hundred, one in a thousand, and one receives nothing. Event types, channels and tags are common, rare,
+or used only in the distant past.
 """
 
 import random
@@ -57,7 +57,7 @@ _OK: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class SeedData:
-    """What was written: the application, its endpoints by name, its messages in order."""
+    """The written data: the application, its endpoints by name, its messages in order."""
 
     app: str
     endpoints: dict[str, str]
@@ -66,7 +66,7 @@ class SeedData:
 
 
 async def write(db: Database, app: str, endpoints: dict[str, str], count: int, *, days: int = DAYS) -> SeedData:
-    """Write so many messages and ten times as many attempts."""
+    """Write a number of messages and ten times as many attempts."""
     chance = random.Random(_SEED)  # noqa: S311 - the same data each time
     first = SystemClock().now() - days * DAY - HOUR
     for day in range(0, days + 2, 7):
@@ -107,7 +107,7 @@ def _message(chance: random.Random, app: str, timestamp: int, age: float) -> New
 def _attempts(
     chance: random.Random, message: NewMessage, timestamp: int, endpoints: dict[str, str], retry_ms: int | None
 ) -> Iterator[AttemptRow]:
-    """Yield what was tried with a message; `retry_ms` is when the dead endpoint is tried again, if it is."""
+    """Yield the attempts of a message; `retry_ms` is the time of the dead endpoint's next attempt, if any."""
     for name, endpoint in endpoints.items():
         if chance.random() >= GETS[name]:
             continue
@@ -133,7 +133,7 @@ async def _wait(db: Database, rows: list[NewMessage], endpoint: str) -> None:
 
 
 async def _settle(db: Database) -> None:
-    """Leave the tables as a server that has run for two months does: looked after in the background."""
+    """Leave the tables in the state that two months of background maintenance would have left."""
     if db.dialect is Dialect.POSTGRESQL:
         async with db.read() as read:
             for table in ("message", "attempt", "delivery", "bucket_index"):

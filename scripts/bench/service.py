@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings serve` as a process of its own, and the few calls that a measurement makes to it."""
+"""`tidings serve` as its own process, and the few API calls that a measurement needs."""
 
 import contextlib
 import os
@@ -57,26 +57,26 @@ class Service:
             self._wait()
 
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Make a call that must succeed; return its JSON."""
+        """Make an API call that must succeed; return its JSON."""
         answer = self._client.request(method, path, json=body)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def stop(self) -> None:
-        """SIGTERM; the exit code must be 0."""
+        """Send SIGTERM; the exit code must be 0."""
         self._client.close()
         self._process.send_signal(signal.SIGTERM)
         if self._process.wait(STOP_SECONDS) != 0:
             raise RuntimeError(f"the service ended with {self._process.returncode}:\n{self.log()}")
 
     def kill(self) -> None:
-        """End it if it still runs."""
+        """Kill the process if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
 
     def log(self) -> str:
-        """Return the end of what it said."""
+        """Return the end of the log."""
         return (self._folder / "serve.log").read_text(errors="replace")[-4000:]
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
@@ -103,7 +103,7 @@ class Service:
 
 @contextlib.contextmanager
 def running(folder: Path, database: Measured, *, awaited: bool = True, **settings: str) -> Iterator[Service]:
-    """Run the service for the length of a block, from when it answers or, not `awaited`, from when it is spawned."""
+    """Run the service for a block: from its first response or, without `awaited`, from the spawn."""
     service = Service(folder, database.dsn, settings, environment=database.environment, awaited=awaited)
     try:
         yield service
@@ -115,7 +115,7 @@ def running(folder: Path, database: Measured, *, awaited: bool = True, **setting
 
 
 def with_endpoints(service: Service, ports: Sequence[int]) -> tuple[str, list[str]]:
-    """Make an application with an endpoint at each port; return their ids."""
+    """Create an application with an endpoint at each port; return their ids."""
     app: str = service.call("POST", "/app", {"name": "bench"})["id"]
     endpoints = [service.call("POST", f"/app/{app}/endpoint", {"url": hook(port)})["id"] for port in ports]
     return app, endpoints

@@ -27,7 +27,7 @@ SETTLED_SECONDS: Final = 35
 
 
 def hanging(folder: Path, database: Measured, shape: Shape) -> Figures:
-    """Measure the waits with so many endpoints, one to an application; then again with one in a hundred hanging."""
+    """Measure the latency with many endpoints, one per application; then again while one in a hundred hangs."""
     calibration = machine.calibration_ms()
     hung = max(1, round(shape.count * HANGING_PART))
     rate = shape.rate or STEADY_RATE
@@ -50,7 +50,7 @@ def hanging(folder: Path, database: Measured, shape: Shape) -> Figures:
 
 
 def isolation(folder: Path, database: Measured, shape: Shape, *, hangs: bool) -> Figures:
-    """Measure the waits of an endpoint; then again beside a dead one with so many retries due."""
+    """Measure the latency of an endpoint; then again beside a dead one with many due retries."""
     calibration = machine.calibration_ms()
     rate = shape.rate or STEADY_RATE
     with Sink(folder, 1, hanging=1) as sink:
@@ -74,7 +74,7 @@ def isolation(folder: Path, database: Measured, shape: Shape, *, hangs: bool) ->
 
 
 def failing(folder: Path, database: Measured, shape: Shape) -> Figures:
-    """Measure the most that is taken for an endpoint that answers 500 to everything."""
+    """Measure the maximum rate for an endpoint that responds with 500 to everything."""
     calibration = machine.calibration_ms()
     with Sink(folder, 0, failing=1) as sink, running(folder, database) as service:
         run = Run(database, sink, folder, shape, [posting(service, sink.ports)])
@@ -99,7 +99,7 @@ def _compared(calm: Figures, beside: Figures) -> Figures:
 
 
 async def _owe(db: Database, app: str, endpoint: str, count: int) -> None:
-    """Let the second attempts of so many messages be due."""
+    """Make the second attempts of a number of messages due."""
     now = SystemClock().now()
     for start in range(0, count, CHUNK):
         messages = [owed_message(app, now - OVERDUE_MS, now) for _ in range(min(CHUNK, count - start))]

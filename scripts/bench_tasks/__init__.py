@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""How background tasks fare: how fast they work, what they take, and what they do to live traffic beside them."""
+"""Measure background tasks: their throughput, their resources, and their effect on live traffic."""

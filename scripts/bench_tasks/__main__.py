@@ -31,7 +31,7 @@ CANNOT: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table: a figure, what it may be, and what else there is to know of it."""
+    """One line of the table: a figure, its target, and remarks."""
 
     what: str
     found: float
@@ -41,7 +41,7 @@ class Line:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The line as it is shown, without its database."""
+        """The cells of the line, without its database."""
         verdict = "met" if self.found < self.most else "**missed**"
         return self.what, _number(self.found, self.unit), f"< {self.most:g}{self.unit}", verdict, self.more
 
@@ -52,19 +52,19 @@ def _number(value: float, unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a group is measured, and how much of its full size."""
+    """The database of a group of measurements, and the fraction of the full size."""
 
     folder: Path
     database: Measured
     scale: float
 
     def of(self, whole: int, least: int = 2) -> int:
-        """Return a part of a full size."""
+        """Return that fraction of a full size."""
         return max(least, int(whole * self.scale))
 
 
 def million(place: Place, only: set[str]) -> Iterator[Line]:
-    """Everything that goes through a million messages, which are written once."""
+    """Measure the tasks that visit a million messages, which are written once."""
     count = place.of(isolated.MESSAGES)
     steps = {
         "recover": isolated.recover,
@@ -95,7 +95,7 @@ def million(place: Place, only: set[str]) -> Iterator[Line]:
 
 
 def applications(place: Place, only: set[str]) -> Iterator[Line]:
-    """Everything that goes through ten thousand applications."""
+    """Measure the tasks that visit ten thousand applications."""
     count, attempts = place.of(isolated.APPLICATIONS), place.of(isolated.ATTEMPTS, 1_000)
     steps = {"stats": isolated.app_stats, "broadcast": isolated.broadcast}
     told: dict[str, Figures] = {}
@@ -117,7 +117,7 @@ def applications(place: Place, only: set[str]) -> Iterator[Line]:
 
 
 def recover_live(place: Place, only: set[str]) -> Iterator[Line]:
-    """A recovery that is delivered, beside live messages."""
+    """Measure a recovery with delivery, beside live messages."""
     del only
     count = place.of(with_traffic.RECOVERED)
     found = with_traffic.recover(place.folder, place.database, count)
@@ -127,7 +127,7 @@ def recover_live(place: Place, only: set[str]) -> Iterator[Line]:
 
 
 def cancel(place: Place, only: set[str]) -> Iterator[Line]:
-    """Recoveries that are cancelled under load."""
+    """Measure recoveries that are canceled under load."""
     del only
     found = with_traffic.cancel(place.folder, place.database, place.of(with_traffic.CANCELLED, 2_000))
     more = f"{found['sent']:,} sent and {found['withdrawn']:,} withdrawn, all accounted for; longest answer"
@@ -136,7 +136,7 @@ def cancel(place: Place, only: set[str]) -> Iterator[Line]:
 
 
 def lists(place: Place, only: set[str]) -> Iterator[Line]:
-    """Lists of a million tasks, and how soon a new one begins."""
+    """Measure lists of a million tasks, and the start latency of a new one."""
     del only
     count = place.of(stored.TASKS)
     found = stored.measure(place.folder, place.database, count)
@@ -168,7 +168,7 @@ NAMES: Final = [name for names in GROUPS.values() for name in names]
 
 
 def main() -> int:
-    """Measure what the arguments ask for, and show a table."""
+    """Run the measurements that the arguments select, and print a table."""
     asked = _arguments()
     if sys.platform != "linux" or shutil.which("cc") is None:
         print("this measures on Linux only, and needs a C compiler (apt-get install gcc libc6-dev)", file=sys.stderr)

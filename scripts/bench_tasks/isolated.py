@@ -33,13 +33,13 @@ async def bulk_replay(seeded: SeededDatabase, to: Receiver, count: int) -> Figur
 
 
 async def replay_missing(seeded: SeededDatabase, to: Receiver, count: int) -> Figures:
-    """Replay messages that were never sent: there are no attempts from here on."""
+    """Replay messages that were never sent: all attempts are removed from here on."""
     await seeded.clear("attempt")
     return await _sent(seeded, count, await seeded.work(resending.replay, to.app, _chosen(to, ReplayScope.MISSING)))
 
 
 async def _sent(seeded: SeededDatabase, count: int, found: Figures) -> Figures:
-    """Check that each message is to be sent, once; and take that back, for the next task."""
+    """Check that each message has exactly one scheduled send; then undo that for the next task."""
     require(expected=count, found=found["counters"]["messagesSent"])
     require(expected=count, found=await seeded.count("SELECT count(*) FROM delivery WHERE task_id IS NOT NULL"))
     await seeded.clear("delivery")
@@ -58,7 +58,7 @@ def _chosen(to: Receiver, which: ReplayScope) -> ReplayRequest:
 
 
 async def spread(seeded: SeededDatabase, applications: int, attempts: int) -> list[Receiver]:
-    """Store attempts of many applications, half of them of one, ten for each message."""
+    """Store attempts of many applications, half of them in one application, ten per message."""
     every = await seeded.receivers(applications)
     await seeded.messages(every[0], attempts // 20)
     each = attempts // 20 // (len(every) - 1)
@@ -85,7 +85,7 @@ async def app_stats(seeded: SeededDatabase, every: list[Receiver]) -> Figures:
 
 
 async def broadcast(seeded: SeededDatabase, every: list[Receiver]) -> Figures:
-    """Make a message in every application."""
+    """Create a message in every application."""
     before = await seeded.count("SELECT count(*) FROM message")
     draft = MessageDraft("order.shipped", PAYLOAD, None, None, RETENTION_MS)
     found = await seeded.work(broadcasts.broadcast, PRINCIPAL, draft)

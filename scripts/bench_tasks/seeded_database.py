@@ -40,21 +40,21 @@ Begin = Callable[..., Awaitable[Response]]
 
 
 class Inexact(Exception):
-    """A task did not do what it said: no figure counts."""
+    """A task did not do what it reported, so no figure is valid."""
 
 
 def require(*, expected: object, found: object) -> None:
-    """Hold that what was found is what was expected."""
+    """Raise Inexact unless the found value equals the expected one."""
     if expected != found:
         raise Inexact(f"expected {expected}, found {found}")
 
 
 def insert(table: str, columns: str, types: str) -> Sql:
-    """Return the statement that adds rows; both arguments are words with a space between."""
+    """Return an INSERT statement; both arguments are lists separated by spaces."""
     names = columns.split()
     arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types.split(), 1))
     into = f"INSERT INTO {table} ({', '.join(names)})"
-    return Sql(f"{into} VALUES ({', '.join('?' * len(names))})", f"{into} SELECT * FROM unnest({arrays})")  # noqa: S608 - our own words
+    return Sql(f"{into} VALUES ({', '.join('?' * len(names))})", f"{into} SELECT * FROM unnest({arrays})")  # noqa: S608 - constants
 
 
 _APPLICATION: Final = insert(
@@ -81,7 +81,7 @@ class Receiver:
 
     @property
     def app(self) -> App:
-        """The application as use cases take it."""
+        """The application as use cases accept it."""
         return App(
             id=AppId(self.app_id),
             org_id=DEFAULT_ORG,
@@ -96,7 +96,7 @@ class Receiver:
 
 @dataclass
 class SeededDatabase:
-    """A database and who works on it."""
+    """A database with seed data, and the runner that works on it."""
 
     db: Database
     services: Services
@@ -118,7 +118,7 @@ class SeededDatabase:
         return made
 
     async def messages(self, to: Receiver, count: int, *, hours: int = 20) -> None:
-        """Store messages of the past day with a failed attempt each, spread over so many hours from its first on."""
+        """Store messages of the past day with one failed attempt each, spread over the first hours of it."""
         for start in range(0, count, STEP):
             timestamps = [SINCE + HOUR + n * hours * HOUR // count for n in range(start, min(start + STEP, count))]
             made = [(ids.new(ids.MESSAGE, timestamp), timestamp + 50) for timestamp in timestamps]
@@ -126,13 +126,13 @@ class SeededDatabase:
             await self.attempts([(msg, at, to) for msg, at in made])
 
     async def attempts(self, failed: Sequence[tuple[str, int, Receiver]]) -> None:
-        """Store failed attempts: message, timestamp, and who was to get it."""
+        """Store failed attempts: message, timestamp, and endpoint."""
         end = (DEFAULT_ORG, URL, FAILED, 500, "", 5, 0)
         rows = [(msg, ids.new(ids.ATTEMPT, at), to.endpoint_id, to.app_id, *end) for msg, at, to in failed]
         await self.bulk(_ATTEMPT, rows)
 
     async def tenfold(self) -> None:
-        """Make ten attempts of each that is there, at the same time."""
+        """Store ten attempts for each existing one, at the same time."""
         columns = ", ".join(_ATTEMPT_COLUMNS.split())
         more = columns.replace(", id,", ", id || '{}',", 1)
         for digit in range(1, 10):
@@ -142,13 +142,13 @@ class SeededDatabase:
             await self.run(text, length=len(ids.new(ids.ATTEMPT, NOW)))
 
     async def bulk(self, sql: Sql, rows: Sequence[Sequence[Any]]) -> None:
-        """Add rows, some thousand to a transaction."""
+        """Insert rows, a few thousand per transaction."""
         for start in range(0, len(rows), STEP):
             async with self.db.write() as tx:
                 await tx.bulk(sql, rows[start : start + STEP])
 
-    async def run(self, text: str, **values: Any) -> None:  # noqa: ANN401 - what a statement takes
-        """Run a statement that may take longer than the service would let it."""
+    async def run(self, text: str, **values: Any) -> None:  # noqa: ANN401 - the parameters of a statement
+        """Run a statement that may exceed the service's statement timeout."""
         async with self.db.write() as tx:
             if self.db.dialect is Dialect.POSTGRESQL:
                 await tx.run("SET LOCAL statement_timeout = 0")
@@ -160,9 +160,9 @@ class SeededDatabase:
             await self.run(f"TRUNCATE {table}" if self.db.dialect is Dialect.POSTGRESQL else f"DELETE FROM {table}")  # noqa: S608
 
     async def settle(self) -> None:
-        """Let PostgreSQL see to its tables, as it does by itself in time; SQLite keeps no statistics here.
+        """Vacuum and analyze the tables, as autovacuum does in time; SQLite keeps no statistics here.
 
-        And let it bring to the disk what was written at once, for which others would wait while they are measured.
+        Also force a checkpoint of the bulk writes: otherwise its I/O would fall into the measurement.
         """
         if self.db.dialect is Dialect.POSTGRESQL:
             for table in ("message", "attempt", "application", "endpoint", "delivery", "task"):
@@ -172,12 +172,12 @@ class SeededDatabase:
                 await read.rows("CHECKPOINT")
 
     async def count(self, text: str) -> int:
-        """Return the one number that a query has."""
+        """Return the single number that a query returns."""
         async with self.db.read() as read:
             return int((await read.one(text))[0])
 
     async def work(self, use_case: Begin, *args: object) -> Figures:
-        """Run a task to its end; return what it took."""
+        """Run a task to its end; return its duration and its memory."""
         await self.settle()
         runner = Runner(
             self.db, self.services.clock, RunnerLimits(backlog=0), handlers(self.services.clock, self.services.notifier)
@@ -220,7 +220,7 @@ class SeededDatabase:
 
 
 async def set_up(dsn: str, work: Callable[[SeededDatabase], Awaitable[Figures]]) -> Figures:
-    """Open a database, with its schema and its partitions as a server would have made them, and work on it."""
+    """Open a database with its schema and a server's partitions, and run a measurement on it."""
     db = await opened(dsn, connections=4)
     try:
         await migrate(db)

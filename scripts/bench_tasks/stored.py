@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A service with many tasks behind it: how long its lists take, and how soon it begins with a new one."""
+"""A service with many stored tasks: the latency of its lists, and the start latency of a new task."""
 
 import http.client
 import itertools
@@ -55,7 +55,7 @@ _INDEXES: Final = {
 
 
 def measure(folder: Path, database: Measured, count: int) -> Figures:
-    """Store so many tasks, then ask for every list of them and start some."""
+    """Store a number of tasks, then request every list of them and start some more."""
     with running(folder, database) as service:
         app, endpoints = with_endpoints(service, [9])
         service.stop()
@@ -83,7 +83,7 @@ def measure(folder: Path, database: Measured, count: int) -> Figures:
 
 
 async def _store(db: Database, app: str, count: int) -> None:
-    """Store the tasks; the indexes are made when they are there."""
+    """Store the tasks; create the indexes afterwards."""
     seeded, chance = SeededDatabase.on(db), random.Random(_SEED)  # noqa: S311 - the same tasks each time
     async with db.read() as read:
         indexes = [(row[0], row[1]) for row in await read.rows(_INDEXES[db.dialect])]
@@ -114,7 +114,7 @@ def _task(chance: random.Random, number: int, timestamp: int, app: str, others: 
 
 
 def _lists(service: Service, token: str, *, is_portal: bool) -> Iterator[Figures]:
-    """Ask for the tasks under every combination of filters, in both orders, from the beginning and further on."""
+    """Request the tasks under every combination of filters, in both orders, from the beginning and from the middle."""
     connection = http.client.HTTPConnection("127.0.0.1", service.port)
     now = SystemClock().now()
     places = [ids.new(ids.TASK, now - n * DAYS * DAY // CALLS) for n in range(CALLS)]
@@ -129,7 +129,7 @@ def _lists(service: Service, token: str, *, is_portal: bool) -> Iterator[Figures
 
 
 def _pages(connection: http.client.HTTPConnection, token: str, query: str, place: str) -> Iterator[float]:
-    """Ask for a list from its beginning and from a place in it; yield the milliseconds of each."""
+    """Request a list from its beginning and from a position in it; yield the milliseconds of each request."""
     path, headers = f"/api/v1/background-task?{query}", {"authorization": f"Bearer {token}"}
     for iterator in ("", f"&iterator={place}"):
         began = time.perf_counter()
@@ -143,7 +143,7 @@ def _pages(connection: http.client.HTTPConnection, token: str, query: str, place
 
 
 def _started(service: Service, path: str) -> float:
-    """Start a task that has nothing to do; return the milliseconds from its creation to its first claim."""
+    """Start a task without items; return the milliseconds from its creation to its first claim."""
     since = datetime.fromtimestamp(time.time() - 60).astimezone().isoformat()
     task = service.call("POST", path, {"since": since})
     ended = service.call("GET", f"/background-task/{task['id']}/wait?timeout=10")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tasks with live traffic: `tidings serve` with its defaults, a sender, a receiver, and one or more tasks.
 
-The traffic is measured alone first, then with the task. A message counts from when it was due.
+The traffic is measured alone first, then with the task. A message's latency counts from its due time.
 """
 
 import time
@@ -46,7 +46,7 @@ class Live:
     accepted: int = field(default=0, init=False)
 
     def drive(self, seconds: float, meanwhile: Callable[[], object] = lambda: None) -> Figures:
-        """Send for so many seconds, after a warm-up; return the waits. Something may be done as the seconds begin."""
+        """Send for some seconds after a warm-up; return the latencies. `during` runs as the measured seconds begin."""
         traffic = Traffic(
             connections=CONNECTIONS,
             rate=RATE,
@@ -71,7 +71,7 @@ class Live:
         }
 
     def _settled(self) -> Figures:
-        """Return the waits once no more live messages arrive: those that come after the seconds count, too."""
+        """Return the latencies once live messages have stopped arriving, including those that arrive late."""
         waits = self.sink.figures()
         while True:
             time.sleep(QUIET)
@@ -82,7 +82,7 @@ class Live:
 
 
 def recover(folder: Path, database: Measured, count: int) -> Figures:
-    """Recover failed messages of the endpoint that the live ones go to; nothing may be lost or doubled."""
+    """Recover failed messages of the endpoint that also receives the live ones; check that none is lost or doubled."""
     with Sink(folder, 1) as sink:
         to = _failed(folder, database, sink, count)
         with running(folder, database) as service:
@@ -130,7 +130,7 @@ async def _left(db: Database, app_id: str) -> int:
 
 
 def cancel(folder: Path, database: Measured, count: int) -> Figures:
-    """Cancel recoveries in the middle of their chunks and sends, beside live messages, and hold them to account."""
+    """Cancel recoveries during their chunks and sends, beside live messages, and check their accounts."""
     with Sink(folder, 1) as sink:
         to = _failed(folder, database, sink, count)
         with running(folder, database) as service:
@@ -154,9 +154,9 @@ def cancel(folder: Path, database: Measured, count: int) -> Figures:
 
 
 def _cancelled(service: Service, to: Receiver) -> tuple[Figures, float]:
-    """Start a recovery, cancel it once it has got somewhere; return the answer, and its milliseconds.
+    """Start a recovery, cancel it after some progress; return the response and its milliseconds.
 
-    The sends that were in flight have ended then: what the next one asks for is behind none of them.
+    Its sends in flight have ended by then, so that the next recovery's sends do not queue behind them.
     """
     task_id = _recover(service, to)
     deadline = time.monotonic() + PATIENCE
@@ -166,7 +166,7 @@ def _cancelled(service: Service, to: Receiver) -> tuple[Figures, float]:
     began = time.perf_counter()
     cancelled: Figures = service.call("POST", f"/background-task/{task_id}/cancel")
     wait = 1e3 * (time.perf_counter() - began)
-    # Nothing of it may change from here on.
+    # The task's counts must not change from here on.
     require(expected=cancelled, found=service.call("GET", f"/background-task/{task_id}"))
     require(expected="cancelled", found=cancelled["x"]["state"])
     until(lambda: not _rearmed(service, task_id), PATIENCE, "sends in flight did not end")
@@ -178,7 +178,7 @@ def _rearmed(service: Service, task_id: str) -> object:
 
 
 async def _accounts(db: Database, task_ids: list[str]) -> list[tuple[int, int]]:
-    """Return for each task how many sends it made and how many were withdrawn."""
+    """Return the number of sends and of canceled deliveries of each task."""
     found = []
     async with db.read() as read:
         for task_id in task_ids:
@@ -191,7 +191,7 @@ async def _accounts(db: Database, task_ids: list[str]) -> list[tuple[int, int]]:
 
 
 def _failed(folder: Path, database: Measured, sink: Sink, count: int) -> Receiver:
-    """Have a receiver with so many failed messages."""
+    """Create a receiver with a number of failed messages."""
     with running(folder, database) as service:
         app, endpoints = with_endpoints(service, sink.ports)
         service.stop()
