@@ -13,7 +13,7 @@ from tasks.kit import until
 from tidings import observe
 from tidings.clock import HOUR, rfc3339
 from tidings.core.access import PortalTerms, issue_portal_token
-from tidings.core.signer import signer_of
+from tidings.core.signer import as_signer
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
 from tidings.model.task import TRANSITIONS, Command, State, allows
@@ -72,7 +72,7 @@ def _token(api: Api, app: str, *capabilities: Capability) -> str:
         updated_at=0,
     )
     terms = PortalTerms(HOUR, capabilities=frozenset({Capability.VIEW_BASE, *capabilities}))
-    return issue_portal_token(signer_of(SECRET), owner, terms, api.clock.now())
+    return issue_portal_token(as_signer(SECRET), owner, terms, api.clock.now())
 
 
 async def test_an_application_commands_its_own_tasks_only_and_only_if_it_may(api: Api) -> None:

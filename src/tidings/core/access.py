@@ -8,7 +8,7 @@ from typing import Final
 
 from tidings.clock import DAY, SECOND
 from tidings.core.services import Services
-from tidings.core.signer import Signer, signer_of
+from tidings.core.signer import Signer, as_signer
 from tidings.errors import not_found
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
@@ -85,7 +85,7 @@ def issue_portal_token(key: Signer, app: App, terms: PortalTerms, now: int) -> s
 def _issued(key: Signer | str, now: int, lifetime_ms: int, claims: dict[str, object]) -> str:
     issued_at = now // SECOND
     times = {"iat": issued_at, "nbf": issued_at, "exp": (now + lifetime_ms) // SECOND, "iss": ISSUER}
-    return signer_of(key).signed({**times, **claims})
+    return as_signer(key).signed({**times, **claims})
 
 
 async def application(services: Services, principal: Principal, ref: str) -> App:

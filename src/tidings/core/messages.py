@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Finding messages, and deleting what is in them; making them is the business of `accept`."""
+"""Use cases of messages: get, list and expunge them. `accept` creates them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -37,14 +37,14 @@ async def page(
 
 
 async def has_receivers(services: Services, app: App, event_type: str, channels: tuple[str, ...] | None) -> bool:
-    """Tell whether any endpoint would be sent such a message."""
+    """Return whether an endpoint would receive a message with this event type and these channels."""
     async with services.db.read() as read:
         found = await routing.find_by_id(read, app.id, services.encryption)
     return found is not None and bool(found.match(event_type, channels))
 
 
 async def expunge(services: Services, app: App, ref: str) -> None:
-    """Delete the payload of a message for good. What waits to be sent of it is not sent."""
+    """Delete the payload of a message; its pending deliveries are discarded."""
 
     async def work() -> None:
         async with services.db.write() as tx:
@@ -62,7 +62,7 @@ async def expunge_many(
     idempotency_key: str | None,
     render: Callable[[dict[str, bool]], Response],
 ) -> Response:
-    """Delete the payloads of the messages that are there; tell of each name whether there was one."""
+    """Delete the payloads of messages; the response states for each reference whether the message exists."""
 
     async def work(tx: Write) -> dict[str, bool]:
         found = await messages.resolve(tx, app.id, refs)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Takeover from lost nodes, on PostgreSQL: their deliveries become due again, their tasks are queued.
+"""Takeover from lost nodes, on PostgreSQL: their deliveries become due again, and their tasks are queued.
 
-A node is lost when three heartbeat queries in a row found it without its liveness lock: its session may have ended
-with a restart of the database, and this gives it time to come back. If a node that still works is declared lost, its
-deliveries in flight are sent twice and recorded once: every statement that settles names its lease.
+A node is lost when three consecutive heartbeat queries find it without its liveness lock. A restart of the database
+ends its session as well, and the delay gives the node time to take the lock again. If a node that still works is
+declared lost, its deliveries in flight may be sent twice but are recorded once, because every statement that settles
+checks the lease token.
 """
 
 from collections import Counter
@@ -32,7 +33,7 @@ class Nodes:
         freed: Callable[[], None],
         requeue: Callable[[str], Awaitable[None]],
     ) -> None:
-        """`freed` is called when deliveries are due again; `requeue` queues the tasks of a worker."""
+        """`freed` is called when deliveries became due again; `requeue` queues the tasks of a worker."""
         self._db = db
         self._clock = clock
         self._liveness_lock = liveness_lock
@@ -45,7 +46,7 @@ class Nodes:
         await self._liveness_lock.ensure(is_known=False)
 
     async def check(self, lost: Mapping[int, str], *, is_known: bool) -> None:
-        """Keep the liveness lock, and take over from nodes that have not held theirs for long enough."""
+        """Hold the liveness lock, and take over from nodes that missed three heartbeat queries."""
         await self._liveness_lock.ensure(is_known=is_known)
         for node in set(self._missed) - set(lost):
             del self._missed[node]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Hints from a use case to the machinery of this process: there is something to do.
+"""The notifier: use cases notify the components of this process about new work.
 
-Only ever called after a commit, and only ever a hint: whoever misses one finds the work in the database.
+Notifications are sent after a commit, and are only hints: a component that misses one finds the work in the database.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,43 +11,39 @@ from tidings import observe
 from tidings.storage.database import Write
 
 
-def _nobody_delivers(_endpoints: Iterable[str]) -> None:
-    """Stand in where this process has no delivery role."""
+def _no_delivery_role(_endpoint_ids: Iterable[str]) -> None:
+    """Do nothing: this process does not send."""
 
 
-def _nobody_sends(_endpoints: Iterable[str]) -> None:
-    """Stand in where this process has nothing in memory to send."""
+def _no_task_role() -> None:
+    """Do nothing: this process does not work on tasks."""
 
 
-def _nobody_works() -> None:
-    """Stand in where this process has no task role."""
-
-
-def _nobody_drops(_app: str) -> None:
-    """Stand in where nothing is cached."""
+def _no_routing_cache(_app_id: str) -> None:
+    """Do nothing: this process caches no routing."""
 
 
 @dataclass(slots=True)
 class Notifier:
-    """Who is told what; the server sets the calls when it wires a process together."""
+    """The callbacks that notify components; the server sets them when it starts."""
 
-    deliveries: Callable[[Iterable[str]], None] = _nobody_delivers
-    """Deliveries of these endpoints have become due."""
-    endpoints: Callable[[Iterable[str]], None] = _nobody_sends
-    """These endpoints are sent to otherwise than before, or no more."""
-    tasks: Callable[[], None] = _nobody_works
-    """A background task has become ready."""
-    routing: Callable[[str], None] = _nobody_drops
-    """An application (by id) or one of its endpoints has changed."""
+    deliveries: Callable[[Iterable[str]], None] = _no_delivery_role
+    """Deliveries of these endpoints became due."""
+    endpoints: Callable[[Iterable[str]], None] = _no_delivery_role
+    """The delivery settings of these endpoints changed, or the endpoints were disabled or deleted."""
+    tasks: Callable[[], None] = _no_task_role
+    """A background task became ready."""
+    routing: Callable[[str], None] = _no_routing_cache
+    """An application (by id) or one of its endpoints changed."""
 
 
-def notify_after_commit(tx: Write, give: Callable[[], None]) -> None:
-    """Give a hint once a transaction has committed; whoever stumbles over it changes nothing of what has happened."""
+def notify_after_commit(tx: Write, callback: Callable[[], None]) -> None:
+    """Call a notifier callback after the commit; an error in it is logged and does not reach the transaction."""
 
-    def given() -> None:
+    def notify() -> None:
         try:
-            give()
-        except Exception as error:  # noqa: BLE001 - a chunk that is committed is no failure of its task
-            observe.failure("giving a hint", error)
+            callback()
+        except Exception as error:  # noqa: BLE001 - the transaction has committed, so its caller must not fail
+            observe.failure("notifying a component", error)
 
-    tx.after_commit(given)
+    tx.after_commit(notify)

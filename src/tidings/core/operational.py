@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Operational events: notifications to an organization's operators.
 
-An event is stored in the transaction of the change that it reports: it exists if and only if the change does. Nothing
-delivers the stored events yet; they are deleted after a week.
+An event is stored in the transaction of the change that it reports, so it exists if and only if the change does. The
+stored events are not delivered yet; they are deleted after a week.
 """
 
 import json
@@ -32,7 +32,7 @@ _CHUNK: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class OperationalEvent:
-    """An event for an organization's operators; `data` is JSON, with timestamps in RFC 3339."""
+    """An event for an organization's operators; `data` is a JSON object with RFC 3339 timestamps."""
 
     org_id: OrgId
     type: str
@@ -40,19 +40,19 @@ class OperationalEvent:
 
 
 async def emit(tx: Write, org_id: OrgId, type_: str, data: dict[str, Any], now: int) -> None:
-    """Store an event for an organization, if and only if the transaction commits."""
+    """Store an operational event in the transaction of the change that it reports."""
     await emit_all(tx, [OperationalEvent(org_id, type_, data)], now)
 
 
 async def emit_all(tx: Write, events: Sequence[OperationalEvent], now: int) -> None:
-    """Store many events."""
+    """Store many operational events; see `emit`."""
     rows = [(ids.new(ids.MESSAGE, now), each.org_id, each.type, payload(each.type, each.data), now) for each in events]
     if rows:
         await operational_events.add(tx, rows)
 
 
 def payload(type_: str, data: dict[str, Any]) -> str:
-    """Return an event as it is delivered: with sorted keys, as svix-server sends it."""
+    """Return the payload of an event: JSON with sorted keys, as svix-server sends it."""
     return json.dumps({"data": data, "type": type_}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What has come of a task: its result as a client reads it, and the event that tells an organisation of its end."""
+"""Task results: their form in API responses, the log lines of tasks, and the operational event at a task's end."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,6 @@ from tidings.model.results import (
     RESULTS,
     SKIPPED,
     TRUNCATED,
-    TaskResult,
     snake,
 )
 from tidings.model.stored import json_object
@@ -25,11 +24,11 @@ from tidings.storage import task_items
 from tidings.storage.database import Read, Write
 
 ItemsByOutcome = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
-"""What is told of items, by their task and outcome: keys and texts."""
+"""The keys and texts of listed items, by task id and outcome."""
 
 
 async def result(read: Read, task: Task, *, limit: int = LISTED_AT_MOST) -> dict[str, Any]:
-    """Return what a finished task tells: exactly the keys of its kind, and `truncated` if there is more."""
+    """Return the result of a finished task: the keys of its kind, and `truncated` if a list has more items."""
     return (await _results(read, [task], limit=limit))[task.id]
 
 
@@ -40,24 +39,23 @@ async def _results(read: Read, tasks: Sequence[Task], *, limit: int) -> dict[str
 
 
 def _listed(task: Task) -> list[str]:
-    """Return the outcomes of which items are told."""
-    told = RESULTS.get(task.kind, NO_RESULT)
-    return [outcome for _, outcome in told.lists] + ([] if told.text is None else [LINK])
+    """Return the outcomes whose items the result of a task lists."""
+    return list(RESULTS.get(task.kind, NO_RESULT).outcomes)
 
 
 def _result(task: Task, items: ItemsByOutcome, limit: int) -> dict[str, Any]:
     if task.kind not in RESULTS:
         return dict(task.counters)
-    told = RESULTS[task.kind]
-    found: dict[str, Any] = {name: task.counters.get(name, 0) for name in told.counters}
-    cut = False
-    for name, outcome in told.lists:
-        mine = items[task.id, outcome]
-        cut = cut or len(mine) > limit
-        found[name] = [_item(outcome, key, text) for key, text in mine[:limit]]
-    if told.text is not None:
-        found[told.text] = next((text for _, text in items[task.id, LINK]), None)
-    return found | {TRUNCATED: True} if cut else found
+    schema = RESULTS[task.kind]
+    data: dict[str, Any] = {name: task.counters.get(name, 0) for name in schema.counters}
+    is_truncated = False
+    for name, outcome in schema.lists:
+        listed = items[task.id, outcome]
+        is_truncated = is_truncated or len(listed) > limit
+        data[name] = [_item(outcome, key, text) for key, text in listed[:limit]]
+    if schema.text is not None:
+        data[schema.text] = next((text for _, text in items[task.id, LINK]), None)
+    return data | {TRUNCATED: True} if is_truncated else data
 
 
 def _item(outcome: str, key: str, text: str) -> dict[str, Any]:
@@ -67,7 +65,7 @@ def _item(outcome: str, key: str, text: str) -> dict[str, Any]:
 
 
 async def results(services: Services, tasks: Sequence[Task], *, limit: int) -> dict[str, dict[str, Any]]:
-    """Return the results of those tasks that have finished, by their ids."""
+    """Return the results of the tasks that have succeeded, by task id."""
     finished = [task for task in tasks if task.state is State.SUCCEEDED]
     if not finished:
         return {}
@@ -76,7 +74,7 @@ async def results(services: Services, tasks: Sequence[Task], *, limit: int) -> d
 
 
 def log(task: Task, event: str) -> None:
-    """Log a transition of a task: its failure as an error, what is tried again as a warning, both with the counts."""
+    """Log a transition of a task; a failure is an error and a retried failure a warning, both with the counters."""
     level = logging.ERROR if task.state is State.FAILED else logging.INFO if task.error is None else logging.WARNING
     if level == logging.INFO:
         observe.transition("task", task.id, event)
@@ -98,7 +96,7 @@ def log(task: Task, event: str) -> None:
 
 
 async def notify(tx: Write, task: Task, now: int) -> None:
-    """Notify the task's organization of its end, if it has ended; in the transaction that ends it."""
+    """Emit the operational event of a task that has ended; call it in the transaction that ends the task."""
     if task.state in ACTIVE or task.kind.startswith(SYSTEM):
         return
     status = task.wire_status.value
@@ -116,13 +114,12 @@ async def _event_data(read: Read, task: Task) -> dict[str, Any]:
 
 
 def _window(args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where and of when a task sends again, as the event's schema has it."""
+    """Return the endpoint and the time range of a task that resends messages, in the form of the event schema."""
     timestamps = {name: args.get(name) for name in ("since", "until")}
-    told = {name: rfc3339(timestamp) if isinstance(timestamp, int) else None for name, timestamp in timestamps.items()}
-    return {"endp_id": args.get("endpoint_id"), **told}
+    rendered = {name: rfc3339(value) if isinstance(value, int) else None for name, value in timestamps.items()}
+    return {"endp_id": args.get("endpoint_id"), **rendered}
 
 
 def counters_of(kind: str, counters: Mapping[str, int]) -> dict[str, int]:
-    """Return the counters of a task, those of its kind also while they are at nought."""
-    told: TaskResult = RESULTS.get(kind, NO_RESULT)
-    return dict.fromkeys(told.counters, 0) | dict(counters)
+    """Return the counters of a task; the counters of its kind are present even if they are zero."""
+    return dict.fromkeys(RESULTS.get(kind, NO_RESULT).counters, 0) | dict(counters)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Deleting the payloads of all messages of an application."""
+"""Use case: purge the payloads of all messages of an application."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ from tidings.storage.database import Dialect, Read, Write
 async def purge(
     services: Services, app: App, created_by: str, *, idempotency_key: str | None, render: Callable[[Task], Response]
 ) -> Response:
-    """Start deleting what the messages of an application say."""
+    """Start a task that deletes the payloads of all messages of an application."""
 
     async def work(tx: Write) -> Task:
         return await tasks.start(services, tx, await build_task(tx, app, created_by))
@@ -27,7 +27,7 @@ async def purge(
 
 
 async def build_task(read: Read, app: App, created_by: str) -> NewTask:
-    """Return the task that would do it; two of them never run on one application at once."""
+    """Build the purge task; its lock key allows one purge per application at a time."""
     mark = await replays.high_water_mark(read, app.id) if read.dialect is Dialect.SQLITE else None
     return NewTask(
         kind=PURGE_CONTENT,

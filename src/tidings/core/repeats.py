@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The response of an accepted message, for a repeated request that would be refused.
+"""Look-up of the stored result of an accepted message, for a repeated request that would otherwise be refused.
 
-Accepting a message needs no look-up: its transaction claims the idempotency key. So the key is looked up only here.
+Accept needs no look-up, because its transaction claims the idempotency key. Only refused requests use this one.
 """
 
 from tidings.core.incoming import repeated

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sending an endpoint's messages again in bulk: those it was never sent, or those it was."""
+"""Use case: replay messages to an endpoint in bulk, either those never sent to it or those already sent."""
 
 from collections.abc import Callable
 from typing import Final
@@ -19,30 +19,30 @@ _KINDS: Final = {ReplayScope.MISSING: REPLAY, ReplayScope.SENT: BULK_REPLAY}
 async def replay(
     services: Services,
     app: App,
-    chosen: ReplayRequest,
+    request: ReplayRequest,
     *,
     idempotency_key: str | None,
     render: Callable[[Task], Response],
 ) -> Response:
-    """Start sending what is chosen."""
+    """Start a task that replays the selected messages."""
 
     async def work(tx: Write) -> Task:
-        return await tasks.start(services, tx, await build_task(services, tx, app, chosen))
+        return await tasks.start(services, tx, await build_task(services, tx, app, request))
 
     return await services.idempotency.once(idempotency_key, work, render)
 
 
-async def build_task(services: Services, read: Read, app: App, chosen: ReplayRequest) -> NewTask:
-    """Check what is chosen, and return the task that would send it."""
-    until = checked_window(chosen.since, chosen.until, services.clock.now())
-    endpoint = await tasks.require_enabled_endpoint(read, app, chosen.endpoint_ref, force=chosen.force)
+async def build_task(services: Services, read: Read, app: App, request: ReplayRequest) -> NewTask:
+    """Check a replay request, and build its task."""
+    until = checked_window(request.since, request.until, services.clock.now())
+    endpoint = await tasks.require_enabled_endpoint(read, app, request.endpoint_ref, force=request.force)
     args = ReplayArgs(
         endpoint_id=endpoint.id,
-        since=chosen.since,
+        since=request.since,
         until=until,
         high_water_mark=await replays.high_water_mark(read, app.id) if read.dialect is Dialect.SQLITE else None,
-        force=chosen.force,
-        filters=chosen.filters,
+        force=request.force,
+        filters=request.filters,
     )
-    new = tasks.endpoint_task(_KINDS[chosen.scope], app, endpoint.id, chosen.created_by, args)
-    return tasks.with_rate_limit(new, chosen.rate_limit)
+    new = tasks.endpoint_task(_KINDS[request.scope], app, endpoint.id, request.created_by, args)
+    return tasks.with_rate_limit(new, request.rate_limit)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The end of payloads that were kept long enough: a few at a time, so that whoever writes meanwhile hardly waits.
+"""Expiry of payloads, in small chunks so that other writes hardly wait.
 
-Most payloads are kept as long as any, so these end in the order of their messages' ids: a mark says how far that has
-come. The others have a timestamp of their own, and an index that holds only them.
+Most payloads have the default retention, so they expire in the order of their message ids, and a stored position shows
+how far expiry has progressed. Payloads with a shorter retention have an expiry timestamp and an index of their own.
 """
 
 import asyncio
@@ -17,33 +17,33 @@ from tidings.storage.database import Database, retried
 READ_ROWS: Final = 500
 CHUNK_ROWS: Final = 64
 CHUNK_BYTES: Final = 256 * 1024
-"""Deleting a payload costs what it weighs: SQLite visits each of its pages."""
+"""The cost of deleting a payload grows with its size, because SQLite visits each of its pages."""
 MARK: Final = "payloads_expired_to"
 
 Sized = list[tuple[str, int | None]]
 
 
 async def expire(db: Database, now: int) -> int:
-    """Delete the payloads whose time is over; return how many. May run on any number of nodes at once."""
+    """Delete the expired payloads; return their number. Several nodes may run this at the same time."""
     return await _expire_due(db, now) + await _expire_old(db, now)
 
 
 async def _expire_due(db: Database, now: int) -> int:
-    """Delete payloads whose senders said how long they are kept."""
-    gone = 0
+    """Delete expired payloads that have a retention of their own; return their number."""
+    deleted = 0
     while True:
         async with db.read() as read:
             found = await messages.due(read, now, limit=READ_ROWS)
         for chunk in _chunks(found):
             await _expunge(db, chunk, None)
-        gone += len(found)
+        deleted += len(found)
         if len(found) < READ_ROWS:
-            return gone
+            return deleted
 
 
 async def _expire_old(db: Database, now: int) -> int:
-    """Delete payloads that are kept as long as any, from where the last time ended."""
-    gone, before = 0, first_at(MESSAGE, now - RETENTION_MS)
+    """Delete expired payloads with the default retention, from the stored position; return their number."""
+    deleted, before = 0, first_at(MESSAGE, now - RETENTION_MS)
     async with db.read() as read:
         after = await settings.find(read, MARK) or ""
     while True:
@@ -52,9 +52,9 @@ async def _expire_old(db: Database, now: int) -> int:
         kept = [each for each in found if each[1] is not None]
         for chunk in _chunks(kept):
             await _expunge(db, chunk, chunk[-1])
-        gone += len(kept)
+        deleted += len(kept)
         if len(found) < READ_ROWS:
-            return gone
+            return deleted
         after = found[-1][0]
 
 
@@ -66,18 +66,18 @@ async def _expunge(db: Database, msg_ids: list[str], mark: str | None) -> None:
                 await settings.advance(tx, MARK, mark)
 
     await retried(work)
-    await asyncio.sleep(0)  # whoever waits for the writer comes first
+    await asyncio.sleep(0)  # other writes go first
 
 
 def _chunks(found: Sized) -> Iterator[list[str]]:
-    """Yield messages in groups of few rows and few bytes, of one message at least."""
+    """Yield the message ids in chunks bounded in rows and bytes, with at least one message each."""
     chunk: list[str] = []
     size = 0
-    for msg_id, weight in found:
-        if chunk and (len(chunk) == CHUNK_ROWS or size + (weight or 0) > CHUNK_BYTES):
+    for msg_id, payload_bytes in found:
+        if chunk and (len(chunk) == CHUNK_ROWS or size + (payload_bytes or 0) > CHUNK_BYTES):
             yield chunk
             chunk, size = [], 0
         chunk.append(msg_id)
-        size += weight or 0
+        size += payload_bytes or 0
     if chunk:
         yield chunk

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What this process has compiled of applications, and how it stays true.
+"""The routing cache: the compiled endpoints and filters of applications, in this process.
 
-A compiled application may be old; nothing is ever accepted by an old one, because accept compares its version inside
-the transaction. An application that was not found is not remembered.
+A cached entry may be outdated. No message is accepted with outdated routing, because accept compares the version inside
+its transaction. An application that does not exist is not cached.
 """
 
 from typing import Final
@@ -13,11 +13,11 @@ from tidings.model.routing import Receiver, Routing
 from tidings.storage import routing as store
 from tidings.storage.database import Database, Read
 
-_MOST: Final = 20_000
+_ENTRIES_MAX: Final = 20_000
 
 
 class RoutingCache:
-    """Compiled applications, by the name that a caller used and by their id."""
+    """The compiled routing of applications, by the reference in the request and by application id."""
 
     __slots__ = ("_by_id", "_by_ref", "_db", "_encryption", "_refs")
 
@@ -29,11 +29,11 @@ class RoutingCache:
         self._refs: dict[str, set[tuple[str, str]]] = {}
 
     def known(self, org_id: str, ref: str) -> Routing | None:
-        """Return what is at hand."""
+        """Return the cached routing of an application, or None."""
         return self._by_ref.get((org_id, ref))
 
     async def load(self, org_id: OrgId, ref: str, read: Read | None = None) -> Routing | None:
-        """Compile an application afresh, inside a transaction if one is given."""
+        """Compile and cache the routing of an application, inside a transaction if one is given."""
         if read is None:
             async with self._db.read() as own:
                 return await self.load(org_id, ref, own)
@@ -43,7 +43,7 @@ class RoutingCache:
         return found
 
     async def by_id(self, app_id: str, read: Read) -> Routing | None:
-        """Return an application by its id, compiling it if it is not at hand."""
+        """Return the routing of an application by its id; compile it if it is not cached."""
         found = self._by_id.get(app_id)
         if found is None:
             found = await store.find_by_id(read, app_id, self._encryption)
@@ -52,7 +52,7 @@ class RoutingCache:
         return found
 
     async def receiver(self, endpoint_id: str, app_id: str, read: Read) -> Receiver | None:
-        """Return an endpoint that may be sent to, or None; a refusal is never told from memory."""
+        """Return an enabled endpoint, or None; None is never based on the cache alone."""
         known = self._by_id.get(app_id)
         found = None if known is None else known.find(endpoint_id)
         if found is None or found.disabled:
@@ -62,21 +62,21 @@ class RoutingCache:
         return None if found is None or found.disabled else found
 
     def drop(self, app_id: str) -> None:
-        """Forget an application that has changed."""
+        """Remove an application from the cache."""
         self._by_id.pop(app_id, None)
         for key in self._refs.pop(app_id, ()):
             self._by_ref.pop(key, None)
 
     def drop_older(self, app_id: str, version: int) -> None:
-        """Forget an application unless it was compiled from this version, or from a later one."""
+        """Remove an application from the cache if it was compiled from an older version than this."""
         known = self._by_id.get(app_id)
         if known is not None and known.version < version:
             self.drop(app_id)
 
     def _keep(self, key: tuple[str, str], routing: Routing) -> None:
-        if len(self._by_ref) >= _MOST:
-            for kept in (self._by_ref, self._by_id, self._refs):
-                kept.clear()
+        if len(self._by_ref) >= _ENTRIES_MAX:
+            for cache in (self._by_ref, self._by_id, self._refs):
+                cache.clear()
         stale = self._by_id.get(routing.app_id)
         if stale is not None and stale.version != routing.version:
             self.drop(routing.app_id)

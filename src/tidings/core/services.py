@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What use cases receive, and the errors of the database as responses."""
+"""The services that use cases receive, and the mapping of database errors to responses."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -36,15 +36,15 @@ class Acceptor(Protocol):
     def offer(
         self, org_id: OrgId, app_ref: str, draft: MessageDraft, idempotency_key: str | None, callback: AcceptCallback
     ) -> bool:
-        """Take a message without waiting and report its result; return False where only `accept` can do it."""
+        """Take a message without waiting and report its result; return False if the caller has to use `accept`."""
         ...
 
     async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[MessageDraft]) -> int:
-        """Return how many of these messages one transaction takes; raises `AppError` for too many deliveries."""
+        """Return how many of these messages fit in one transaction; raise `AppError` for too many deliveries."""
         ...
 
     def preparing(self) -> AbstractContextManager[Prepared]:
-        """Yield the deliveries that a transaction prepares for its commit, for `accept_many`."""
+        """Yield the deliveries that `accept_many` prepares; their reservations end with the block."""
         ...
 
     async def accept_many(
@@ -56,7 +56,7 @@ class Acceptor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What use cases receive: the database, clock, notifier, idempotency records and encryption."""
+    """The dependencies of use cases: database, clock, notifier, idempotency records and encryption."""
 
     db: Database
     clock: Clock
@@ -64,10 +64,9 @@ class Services:
     idempotency: Idempotency
     encryption: Encryption = NO_ENCRYPTION
     endpoints_max: int = 5_000
-    """How many endpoints an application may have."""
+    """The most endpoints that an application may have."""
     oldest_attempt: Callable[[], int | None] = lambda: None
-    """When the oldest attempt of this process began that is not stored yet."""
-
+    """Returns the start of this process's oldest attempt that is not stored yet, or None."""
     heartbeat: Heartbeat | None = None
 
     async def is_healthy(self) -> bool:
@@ -75,12 +74,12 @@ class Services:
         return await (self.heartbeat or Heartbeat(self.db, self.clock)).is_good()
 
     def now(self) -> int:
-        """Return the wall time at the granularity of ids, so that a new row has the timestamp in its id."""
+        """Return the wall time at the resolution of ids, so that a new row has the same timestamp as its id."""
         return self.clock.now() // STEP_MS * STEP_MS
 
 
 def as_app_error(error: Exception) -> AppError | None:
-    """Return an exception as the error of a response; None for an internal error."""
+    """Return the response error for an exception, or None for an internal error."""
     match error:
         case AppError():
             return error

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Tokens of the users of an application: whom they are made for, and how they end before their time.
+"""Tokens of the users of an application: the application that they belong to, and their revocation.
 
-An end is a row that says whose tokens (all of an application's, those of a session, a single one), issued before
-which timestamp, count no more, and from when. Every call with such a token looks for a row, in the database: no node
-takes a token that another node has ended.
+A revocation is a row with the tokens that it affects (all of an application, of one session, or a single one), the
+timestamp before which they were issued, and the time from which they are invalid. Every request with such a token reads
+these rows from the database, so no node accepts a token that another node has revoked.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,16 +21,16 @@ from tidings.storage import apps as stored
 from tidings.storage import tokens
 from tidings.storage.database import Database, StorageError, Write, retried
 
-_EVERYBODY: Final = ""
-_EVER: Final = 2**62
-_KEPT_MS: Final = 400 * DAY
+_ALL_TOKENS: Final = ""
+_ANY_TIME: Final = 2**62
+_RETENTION_MS: Final = 400 * DAY
 EXPIRE_MAX_SECONDS: Final = 3 * 24 * 60 * 60
 
 
 async def app_for(services: Services, org_id: OrgId, ref: str, draft: Callable[[], AppDraft] | None) -> App:
-    """Return the application that a token is wanted for, made in passing if that is asked for.
+    """Return the application for a new token; create it from the draft if it does not exist.
 
-    A draft is made only where there is no application; until then its uid need not be the one in the path.
+    `draft` is called only if the application does not exist, and only then must its uid match `ref`.
     """
     async with services.db.read() as read:
         app = await stored.find(read, org_id, ref)
@@ -42,9 +42,9 @@ async def app_for(services: Services, org_id: OrgId, ref: str, draft: Callable[[
 
 
 async def issue_timestamp(services: Services, idempotency_key: str | None) -> int:
-    """Return when a token is to have been issued: a request that is repeated with its key makes the same token again.
+    """Return the issue time of a new token; a request repeated with the same key gets the same token.
 
-    The timestamp is what is kept under the key; the token itself is kept nowhere.
+    The idempotency record stores only the timestamp; the token itself is stored nowhere.
     """
     now = services.clock.now()
     if idempotency_key is None:
@@ -54,36 +54,38 @@ async def issue_timestamp(services: Services, idempotency_key: str | None) -> in
         del tx
         return now
 
-    kept = await services.idempotency.once(idempotency_key, work, lambda timestamp: Response(200, b"%d" % timestamp))
-    return int(kept.body)
+    stored_response = await services.idempotency.once(
+        idempotency_key, work, lambda timestamp: Response(200, b"%d" % timestamp)
+    )
+    return int(stored_response.body)
 
 
 async def require_live(services: Services, principal: Principal) -> None:
-    """Hold that an application's token has not been ended before its time."""
+    """Raise `unauthorized` if the caller's application token was revoked."""
     if principal.app_id is None or principal.token is None:
         return
     token = principal.token
-    whose = [_EVERYBODY, f"token:{token.digest}"] + ([f"session:{token.session}"] if token.session else [])
+    whose = [_ALL_TOKENS, f"token:{token.digest}"] + ([f"session:{token.session}"] if token.session else [])
     async with services.db.read() as read:
         if await tokens.is_ended(read, principal.app_id, whose, issued_at=token.issued_at, now=services.clock.now()):
             raise unauthorized()
 
 
 async def is_live(services: Services, principal: Principal) -> bool:
-    """Tell whether a token that counted once has neither run out nor been ended since, as far as can be known."""
+    """Return whether a token is neither expired nor revoked; True if the database cannot be read."""
     if services.clock.now() > principal.until:
         return False
     try:
         await require_live(services, principal)
     except AppError:
         return False
-    except StorageError:  # it is asked again soon
+    except StorageError:  # streams check again soon
         return True
     return True
 
 
 async def end(services: Services, principal: Principal) -> None:
-    """End the token that somebody calls with; that of an organisation cannot be ended."""
+    """Revoke the caller's token; raise `forbidden` for the token of an organization."""
     if principal.app_id is None or principal.token is None:
         raise forbidden()
     app_id, whose = principal.app_id, f"token:{principal.token.digest}"
@@ -91,14 +93,14 @@ async def end(services: Services, principal: Principal) -> None:
     async def work() -> None:
         async with services.db.write() as tx:
             now = services.clock.now()
-            await tokens.end(tx, app_id, [whose], issued_before=_EVER, ends_at=now)
+            await tokens.end(tx, app_id, [whose], issued_before=_ANY_TIME, ends_at=now)
 
     await retried(work)
 
 
 async def end_all(services: Services, app: App, sessions: Sequence[str], after_ms: int) -> None:
-    """End the tokens that an application's users have by now, or those of some sessions, after a while."""
-    whose = [f"session:{session}" for session in dict.fromkeys(sessions)] or [_EVERYBODY]
+    """Revoke the tokens issued so far to an application's users, or to some sessions, after `after_ms`."""
+    whose = [f"session:{session}" for session in dict.fromkeys(sessions)] or [_ALL_TOKENS]
 
     async def work() -> None:
         async with services.db.write() as tx:
@@ -109,6 +111,6 @@ async def end_all(services: Services, app: App, sessions: Sequence[str], after_m
 
 
 async def prune_ended(db: Database, now: int) -> None:
-    """Delete the ends of tokens that have run out by themselves long ago."""
+    """Delete revocations that took effect more than 400 days ago."""
     async with db.write() as tx:
-        await tokens.prune(tx, before=now - _KEPT_MS)
+        await tokens.prune(tx, before=now - _RETENTION_MS)

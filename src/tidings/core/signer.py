@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""How tokens are signed, and how their signatures are checked: by one algorithm, which is ours to choose.
+"""Signing and verification of tokens with one configured algorithm and key.
 
-HS256, HS384 and HS512 need a secret text; RS256, RS384, RS512 and EdDSA a key in PEM. With a public key a server can
-check tokens and not make them. The algorithm that a token names is never asked, only held to be the one chosen.
+HS256, HS384 and HS512 need a secret text; RS256, RS384, RS512 and EdDSA need a key in PEM format. With a public key a
+server can verify tokens but not issue them. A token's own algorithm header does not choose the algorithm: it must equal
+the configured one.
 
-A token has one spelling. Sessions end by the digest of a token's text, so a second text with the same signature would
-undo a logout: each part must be base64url exactly as RFC 7515 writes it (no padding, no unused bits, no `+` or `/`).
-A header that demands something unknown (`crit`), or names another type of token, is refused; so is a member that
-comes twice, because another reader may take the other one.
+Each token has one valid encoding. A logout revokes the digest of a token's text, so a second text with the same
+signature would undo it. Each part must be base64url exactly as RFC 7515 encodes it: without padding, unused bits, `+`
+or `/`. Headers with critical extensions (`crit`) or another token type are refused. Duplicate members are refused too,
+because parsers disagree on which one counts.
 """
 
 import base64
@@ -30,23 +31,23 @@ _HMAC: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 _PARTS: Final = 3
 _TYPES: Final = frozenset(("jwt", "at+jwt"))
 _RSA_BITS: Final = 2_048
-"""The least that RFC 7518 section 3.3 allows."""
+"""The minimum key size in RFC 7518, section 3.3."""
 
 Private = RSAPrivateKey | Ed25519PrivateKey
 Public = RSAPublicKey | Ed25519PublicKey
 
 
 class WrongKey(ValueError):
-    """The secret cannot be used with the algorithm."""
+    """The configured secret does not fit the configured algorithm."""
 
 
 class Signer:
-    """Signs and checks with one key."""
+    """Signs and verifies tokens with one key."""
 
     __slots__ = ("_algorithm", "_digest", "_jws", "_private", "_public", "_secret")
 
     def __init__(self, secret: str, algorithm: str = "HS256") -> None:
-        """Raises `WrongKey`."""
+        """Raise `WrongKey` if the secret does not fit the algorithm."""
         self._algorithm = algorithm
         self._secret = secret.encode()
         self._jws = jwt.PyJWS(algorithms=[algorithm])
@@ -54,24 +55,24 @@ class Signer:
         self._public: Public | None = None
         self._digest = _HMAC.get(algorithm, "")
         if not self._digest:
-            # A variable holds a key in one line, its line ends written out.
+            # An environment variable may hold the PEM text in one line, with `\\n` for line breaks.
             self._private, self._public = _keys(self._secret.replace(b"\\n", b"\n"), algorithm)
 
     def is_secret(self, token: bytes) -> bool:
-        """Tell whether somebody has taken the secret for a token."""
+        """Return whether a text is the HS256 secret itself, which a caller passed as a token."""
         given, held = hashlib.sha256(token).digest(), hashlib.sha256(self._secret).digest()
         return self._algorithm == "HS256" and hmac.compare_digest(given, held)
 
     def verified(self, token: bytes) -> bytes:
-        """Return what a token says, as JSON; raises ValueError unless it is signed with this key."""
-        head, claims, signature = _parts_of(token)
-        if not self._fits(token, signature) or not _is_plain(head, self._algorithm):
-            raise ValueError("the signature is another")
+        """Return the claims of a token as JSON; raise ValueError unless the token is signed with this key."""
+        header, claims, signature = _parts_of(token)
+        if not self._is_signed(token, signature) or not _is_supported(header, self._algorithm):
+            raise ValueError("the signature does not match")
         _members(claims)
         return claims
 
-    def _fits(self, token: bytes, signature: bytes) -> bool:
-        """Check the signature with our key and our algorithm."""
+    def _is_signed(self, token: bytes, signature: bytes) -> bool:
+        """Return whether the signature is valid for the configured key and algorithm."""
         if self._public is None:
             return hmac.compare_digest(signature, hmac.digest(self._secret, token.rpartition(b".")[0], self._digest))
         try:
@@ -81,26 +82,27 @@ class Signer:
         return True
 
     def signed(self, claims: Mapping[str, object]) -> str:
-        """Return a token that says something; raises `unavailable` where there is only a public key."""
+        """Return a token with these claims; raise `unavailable` if only a public key is configured."""
         text = json.dumps(dict(claims), separators=(",", ":")).encode()
         if self._public is not None:
             if self._private is None:
-                raise unavailable("This server checks tokens and makes none: jwt_secret holds a public key.")
+                raise unavailable("Cannot issue a token: jwt_secret is a public key. Set it to the private key.")
             return self._jws.encode(text, self._private, algorithm=self._algorithm, headers={"typ": "JWT"})
-        head = json.dumps({"alg": self._algorithm, "typ": "JWT"}, separators=(",", ":")).encode()
-        content = _packed(head) + b"." + _packed(text)
-        return (content + b"." + _packed(hmac.digest(self._secret, content, self._digest))).decode("ascii")
+        header = json.dumps({"alg": self._algorithm, "typ": "JWT"}, separators=(",", ":")).encode()
+        content = _base64url(header) + b"." + _base64url(text)
+        return (content + b"." + _base64url(hmac.digest(self._secret, content, self._digest))).decode("ascii")
 
 
-def signer_of(key: Signer | str) -> Signer:
-    """Return what signs; a text is the secret of the usual algorithm."""
+def as_signer(key: Signer | str) -> Signer:
+    """Return a signer; a text is the secret of an HS256 signer."""
     return Signer(key) if isinstance(key, str) else key
 
 
 def _keys(pem: bytes, algorithm: str) -> tuple[Private | None, Public]:
     private, public = _loaded(pem)
     if not isinstance(public, Ed25519PublicKey if algorithm == "EdDSA" else RSAPublicKey):
-        raise WrongKey(f"jwt_algorithm {algorithm} needs a key of its kind in PEM as jwt_secret")
+        kind = "an Ed25519" if algorithm == "EdDSA" else "an RSA"
+        raise WrongKey(f"jwt_algorithm {algorithm} needs a key: set jwt_secret to {kind} key in PEM format")
     if isinstance(public, RSAPublicKey) and public.key_size < _RSA_BITS:
         raise WrongKey(f"jwt_secret is an RSA key of {public.key_size} bits: {algorithm} needs at least {_RSA_BITS}")
     return private, public
@@ -119,17 +121,17 @@ def _loaded(pem: bytes) -> tuple[Private | None, object]:
 
 
 def _parts_of(token: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return the three parts of a token, unpacked; raises ValueError for any but the one spelling of each."""
+    """Return the decoded parts of a token; raise ValueError for any but their canonical encoding."""
     parts = token.split(b".")
     if len(parts) != _PARTS:
         raise ValueError("a token has three parts")
-    head, claims, signature = map(_unpacked, parts)
-    return head, claims, signature
+    header, claims, signature = map(_decoded, parts)
+    return header, claims, signature
 
 
-def _is_plain(head: bytes, algorithm: str) -> bool:
-    """Tell whether a header names the algorithm and asks for nothing that would need to be understood."""
-    members = _members(head)
+def _is_supported(header: bytes, algorithm: str) -> bool:
+    """Return whether a header names the algorithm and requires no extension."""
+    members = _members(header)
     kind = members.get("typ", "JWT")
     return (
         members.get("alg") == algorithm
@@ -141,30 +143,30 @@ def _is_plain(head: bytes, algorithm: str) -> bool:
 
 
 def _members(text: bytes) -> dict[str, Any]:
-    """Read a JSON object, in which no member may come twice."""
+    """Parse a JSON object; raise ValueError for duplicate members."""
     found = json.loads(text.decode(), object_pairs_hook=_distinct)
     if not isinstance(found, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - it is the caller's text that is wrong
+        raise ValueError("not an object")  # noqa: TRY004 - the value is wrong, not its Python type
     return found
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a member comes twice")
+        raise ValueError("duplicate member")
     return found
 
 
-def _unpacked(text: bytes) -> bytes:
-    """Read base64url; raises ValueError unless the text is the one that RFC 7515 writes for these bytes."""
+def _decoded(text: bytes) -> bytes:
+    """Decode base64url; raise ValueError unless the text is the canonical encoding of RFC 7515."""
     try:
         data = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except binascii.Error as error:
         raise ValueError("not base64url") from error
-    if _packed(data) != text:
-        raise ValueError("not the base64url of these bytes")
+    if _base64url(data) != text:
+        raise ValueError("not canonical base64url")
     return data
 
 
-def _packed(data: bytes) -> bytes:
+def _base64url(data: bytes) -> bytes:
     return base64.urlsafe_b64encode(data).rstrip(b"=")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What signs for an endpoint: shown, rotated, and encrypted under one main secret."""
+"""Use cases of signing secrets: show and rotate an endpoint's secret, and encrypt the stored secrets."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ _ENCRYPT_BATCH: Final = 100
 
 
 async def require_main_secret(db: Database, encryption: Encryption) -> None:
-    """Hold that the main secret is the one of this database; the first becomes that. Raises `DecryptionError`."""
+    """Raise `DecryptionError` unless the main secret is the one of this database; the first one used is recorded."""
 
     async def work() -> None:
         async with db.write() as tx:
@@ -37,10 +37,11 @@ async def require_main_secret(db: Database, encryption: Encryption) -> None:
 
 
 async def encrypt_stored_secrets(db: Database, encryption: Encryption) -> int:
-    """Encrypt what was stored in the clear before there was a main secret; return of how many endpoints.
+    """Encrypt the secrets and headers that are stored as plaintext; return the number of changed endpoints.
 
-    Many nodes may do this at once, and callers may change an endpoint meanwhile: only what was read is replaced. What
-    is compiled from an endpoint stays as it is, so nobody needs to read it again.
+    Plaintext remains from the time before a main secret was set. Several nodes may run this at the same time, and
+    callers may change an endpoint meanwhile: a value is replaced only if it is still the one that was read. The
+    decrypted values do not change, so cached routing stays valid.
     """
     count, after = 0, ""
     while encryption.main_secret:
@@ -78,16 +79,16 @@ async def _encrypt(db: Database, encryption: Encryption, found: Sequence[StoredK
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """A request to rotate a secret."""
+    """A request to rotate an endpoint's secret."""
 
     key: AnyKey | None
-    """What signs from now on; None has a key made."""
+    """The new key; None generates one."""
     grace_seconds: int
-    """How long the one before signs beside it."""
+    """How long the previous key also signs, in seconds."""
 
 
 async def secret_of(services: Services, app: App, ref: str) -> str:
-    """Return what a receiver checks signatures with; of a pair of keys that is the public one."""
+    """Return the text with which a receiver verifies signatures; for an asymmetric key, the public key."""
     async with services.db.read() as read:
         return _public_text(services, await endpoints.secret(read, app.id, ref))
 
@@ -101,9 +102,9 @@ async def rotate(
     idempotency_key: str | None,
     render: Callable[[str], Response],
 ) -> Response:
-    """Have another key sign from now on; `render` is given its public text.
+    """Replace the signing key of an endpoint; `render` receives the public text of the new key.
 
-    Under an idempotency key it is kept as it is with the endpoint: encrypted where secrets are.
+    The idempotency record stores the key in the same form as the endpoint does: encrypted if a main secret is set.
     """
 
     async def work(tx: Write) -> AnyKey:
@@ -111,17 +112,17 @@ async def rotate(
         await apps.touch(tx, app.id, now)
         endpoint = await endpoints.get(tx, app.id, ref)
         current = await endpoints.secret(tx, app.id, ref)
-        kept = rotated(await endpoints.old(tx, endpoint.id), current, now, rotation.grace_seconds)
+        old = rotated(await endpoints.old(tx, endpoint.id), current, now, rotation.grace_seconds)
         fresh = rotation.key or services.encryption.generate_key()
-        await endpoints.set_secrets(tx, endpoint.id, services.encryption.encode_key(fresh), kept, now)
+        await endpoints.set_secrets(tx, endpoint.id, services.encryption.encode_key(fresh), old, now)
         await notify(tx, services, app, endpoint, operational.ENDPOINT_UPDATED)
         refresh_after_commit(tx, services, endpoint)
         return fresh
 
-    kept = await services.idempotency.once(
+    response = await services.idempotency.once(
         idempotency_key, work, lambda key: Response(200, services.encryption.encode_key(key))
     )
-    return render(_public_text(services, kept.body))
+    return render(_public_text(services, response.body))
 
 
 def _public_text(services: Services, stored: bytes) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Numbers of what was attempted."""
+"""Use case: count an endpoint's attempts by status."""
 
 from collections import Counter
 from typing import Final
@@ -18,7 +18,7 @@ LONGEST_MS: Final = 28 * DAY
 async def of_endpoint(
     services: Services, app: App, ref: str, since: int | None, until: int | None
 ) -> Counter[MessageStatus]:
-    """Count attempts at an endpoint by their status, since one timestamp and up to another."""
+    """Count the attempts of an endpoint in a time range, by their status."""
     first, last = checked_range(since, until, services.clock.now())
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
@@ -28,12 +28,12 @@ async def of_endpoint(
 
 
 def in_hours(since: int | None, until: int | None) -> tuple[int | None, int | None]:
-    """Return the whole hours of two timestamps: from the beginning of one to the beginning of another."""
+    """Round both timestamps down to the full hour."""
     return None if since is None else since // HOUR * HOUR, None if until is None else until // HOUR * HOUR
 
 
 def checked_range(since: int | None, until: int | None, now: int) -> tuple[int, int]:
-    """Return the two timestamps; raises `invalid_range` where the later one is to come, or the span is too long."""
+    """Return the range; raise `invalid_range` if it ends in the future or is longer than 28 days."""
     last = now if until is None else until
     if last > now + CLOCK_SKEW:
         raise bad_request("invalid_range", "'until' cannot be in the future")

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Following a list: a page that continues from an iterator toward the newest element skips nothing.
+"""Following a list without gaps: a page that continues toward the newest element skips no element.
 
-Ids are made inside the transaction that writes them, and the ids of one process rise. SQLite has one writer, which
-commits them in order. On PostgreSQL a transaction that began earlier may commit later, so a page ends before the oldest
-open transaction, and with several processes 250 ms before now, because their clocks may differ. An attempt has the
-timestamp of its start and is written after its end, so a page of attempts ends before the oldest attempt in flight in
-this process, and where other processes send as well, ten seconds before now.
+Ids are created inside the transaction that writes them, and the ids of one process increase. SQLite has one writer,
+which commits them in order. On PostgreSQL a transaction that began earlier may commit later, so a page ends before the
+oldest open transaction; with several processes it also ends 250 ms before now, because their clocks may differ.
 
-An element is held back for at most ten seconds. First pages are complete: a caller sees its own writes at once.
+An attempt has the timestamp of its start but is written after its end. So a page of attempts ends before the oldest
+attempt in flight in this process; if other processes send too, it ends ten seconds before now.
+
+An element is held back for at most ten seconds. First pages are complete, so a caller sees its own writes immediately.
 """
 
 from dataclasses import replace
@@ -20,17 +21,17 @@ from tidings.storage import open_transactions
 from tidings.storage.database import Dialect, Read
 
 HELD_MAX_MS: Final = 10_000
-"""For how long an element is held back at most."""
+"""The longest time for which an element is held back."""
 _APART_MS: Final = 250
-"""How far the clocks of processes may be apart."""
+"""The largest expected difference between the clocks of processes."""
 
 
 async def committed_window(
     services: Services, read: Read, cursor: Cursor, window: PageWindow, prefix: str
 ) -> PageWindow:
-    """Return the window without the rows that an uncommitted row may still precede; call it before the rows are read.
+    """Return the window up to the first id that an open transaction may still commit; call it before reading rows.
 
-    Each id that this process makes after the call is beyond the window. So two writes that begin after the call and
+    Each id that this process creates after the call is outside the window. So two writes that begin after the call and
     commit in reverse order, before the rows are read, cannot hide one another.
     """
     is_attempt = prefix == ATTEMPT
@@ -48,7 +49,7 @@ async def committed_window(
 
 
 async def _ends(services: Services, read: Read, now: int, *, is_attempt: bool) -> list[int]:
-    """Return the timestamps from which on an id may still be committed; `now` was read before the database is asked."""
+    """Return the timestamps after which ids may still be committed; `now` must be read before this query."""
     found = await open_transactions.current(read)
     has_others = found.has_others or not getattr(services.db, "keeps_sessions", True)
     apart = _APART_MS if has_others else 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The transitions that are written down for a task, as they are told."""
+"""Task events: the recorded transitions of a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ _STATES: Final[Mapping[str, State]] = {
     "failed": State.FAILED,
     "cancelled": State.CANCELLED,
 }
-"""Where each of them takes a task."""
+"""The state of a task after each type of event."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskEvent:
-    """One transition: its number in the task, its timestamp, what happened, and what went wrong if it did."""
+    """One transition: its sequence number in the task, its timestamp, its type, and the error if there was one."""
 
     seq: int
     at: int
@@ -32,10 +32,10 @@ class TaskEvent:
 
     @property
     def state(self) -> State | None:
-        """The state after it."""
+        """The state of the task after this event; None for an unknown type."""
         return _STATES.get(self.type)
 
 
 def event_of(seq: int, at: int, type_: str, data: str | None) -> TaskEvent:
-    """Return an event as it is stored."""
+    """Return the event of a stored row."""
     return TaskEvent(seq, at, type_, Failure.of(data))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What has become of each item of a task."""
+"""Use case: list the items of a task with their outcomes."""
 
 from tidings.core import tasks
 from tidings.core.services import Services
@@ -15,7 +15,7 @@ __all__ = ["StoredItem", "page"]
 async def page(
     services: Services, principal: Principal, task_id: str, cursor: Cursor, *, outcome: ItemOutcome | None = None
 ) -> Page[StoredItem]:
-    """Return a page of the items of a task that the caller may see, by their keys."""
+    """Return a page of a task's items in the order of their keys; raise `not_found` if the caller may not see it."""
     await tasks.get(services, principal, task_id)
     outcomes = tuple(ItemOutcome) if outcome is None else (outcome,)
     async with services.db.read() as read:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Watching background tasks: whoever waits for one or follows it shares one look at its row with all others.
+"""The task watcher: requests that wait for or follow the same background task share one poller.
 
-For each task that is watched in this process there is one poller. It looks when this process tells of a transition
-of the task, and once a second besides, for progress and for what other nodes do. What it sees it keeps for all who
-watch: the row as it is now, and the transitions since the beginning, which are few. So a slow reader costs nothing:
-it finds what is new when it comes, and progress that nobody read is gone.
+Each watched task has one poller in this process. It queries the database when this process reports a transition of the
+task, and also once a second, for progress and for changes by other nodes. It stores the latest row and all transitions,
+which are few, for all watchers. So a slow reader costs nothing: it reads the new transitions when it is ready, and
+skips the progress in between.
 """
 
 import asyncio
@@ -22,12 +22,13 @@ from tidings.storage import tasks
 from tidings.storage.database import Database, StorageError
 
 LOOK_SECONDS: Final = 1.0
+"""The interval between two queries of a poller."""
 STREAMS_AT_ONCE: Final = 32
-"""Most streams of one token."""
+"""The most concurrent streams of one token."""
 
 
 class TaskView:
-    """One task as it was last seen. It is over when the task has ended, is gone, or nobody looks any more."""
+    """The latest known state of a task. It is over when the task ended, was deleted, or has no watchers left."""
 
     __slots__ = ("_changed", "events", "is_closed", "is_loaded", "poll_requested", "task", "version", "watchers")
 
@@ -43,11 +44,11 @@ class TaskView:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing more is to come."""
+        """Whether no further change follows."""
         return self.is_closed or (self.is_loaded and (self.task is None or self.task.state in ENDED))
 
     def update(self, task: Task | None, events: list[TaskEvent]) -> None:
-        """Take what has been seen, and wake those who wait if it is something new."""
+        """Store the result of a query, and wake the waiting watchers if it differs from the last one."""
         if self.is_loaded and task == self.task and not events:
             return
         self.is_loaded, self.task = True, task
@@ -55,13 +56,13 @@ class TaskView:
         self.wake()
 
     def close(self) -> None:
-        """Let everybody go."""
+        """End all waits on this view."""
         self.is_closed = True
         self.poll_requested.set()
         self.wake()
 
     async def changed(self, version: int, seconds: float) -> bool:
-        """Wait until there is something newer than a version; tell whether there is."""
+        """Wait for a version newer than this one, up to a timeout; return whether there is one."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.version == version:
@@ -69,14 +70,14 @@ class TaskView:
         return self.version != version
 
     def wake(self) -> None:
-        """Let everybody look who waits."""
+        """Increment the version, and wake the waiting watchers."""
         self.version += 1
         self._changed.set()
         self._changed = asyncio.Event()
 
 
 class TaskWatcher:
-    """Everything that is watched in this process."""
+    """The views and pollers of all watched tasks, and the number of streams of each token."""
 
     __slots__ = ("_db", "_is_closed", "_pollers", "_streams", "_views")
 
@@ -92,7 +93,7 @@ class TaskWatcher:
 
     @contextlib.contextmanager
     def view(self, task_id: str) -> Iterator[TaskView]:
-        """Watch a task for the length of a block; whether the caller may see it has been asked before."""
+        """Watch a task for the duration of a block; the caller has already checked access."""
         view = self._views.get(task_id)
         if view is None:
             view = self._begin(task_id)
@@ -105,9 +106,9 @@ class TaskWatcher:
                 self._end(task_id, view)
 
     @contextlib.contextmanager
-    def stream(self, who: Principal) -> Iterator[None]:
-        """Count a stream of a token for the length of a block."""
-        key = _key(who)
+    def stream(self, principal: Principal) -> Iterator[None]:
+        """Count a stream of a token for the duration of a block."""
+        key = _key(principal)
         self._streams[key] += 1
         try:
             yield
@@ -116,20 +117,20 @@ class TaskWatcher:
             if not self._streams[key]:
                 del self._streams[key]
 
-    def require_free_stream(self, who: Principal) -> None:
-        """Refuse a stream to a token that has as many as it may."""
-        if self._streams[_key(who)] >= STREAMS_AT_ONCE:
-            raise too_many(f"There are {STREAMS_AT_ONCE} streams of this token already; end one first.")
+    def require_free_stream(self, principal: Principal) -> None:
+        """Raise `too_many` if the token has the maximum number of streams."""
+        if self._streams[_key(principal)] >= STREAMS_AT_ONCE:
+            raise too_many(f"This token already has {STREAMS_AT_ONCE} open streams; close one first.")
 
     async def wait(self, task_id: str, seconds: float) -> None:
-        """Wait until a task has ended, as long as is said, or until this process stops."""
+        """Wait until a task ends, the time is up, or this process stops."""
         with self.view(task_id) as view, contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not view.is_over:
                     await view.changed(view.version, seconds)
 
     async def close(self) -> None:
-        """Let everybody go at once, and nobody begin."""
+        """End all waits immediately, and refuse new ones."""
         self._is_closed = True
         for view in self._views.values():
             view.close()
@@ -157,21 +158,21 @@ class TaskWatcher:
             view.poll_requested.set()
 
     async def _poll(self, task_id: str, view: TaskView) -> None:
-        """Look at a task again and again while somebody watches; trouble of any sort is sat out."""
+        """Query a task repeatedly while it has watchers; errors do not end the polling."""
         while not view.is_closed:
             view.poll_requested.clear()
             try:
                 await self._look(task_id, view)
             except StorageError:
                 observe.count("tasks.watch_troubles")
-            except Exception as error:  # noqa: BLE001 - the next look comes all the same
+            except Exception as error:  # noqa: BLE001 - the next query tries again
                 observe.failure(f"watching task {task_id}", error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await view.poll_requested.wait()
 
     async def _look(self, task_id: str, view: TaskView) -> None:
-        """See the row first and its transitions after it: then none is missing of what the row says."""
+        """Read the row before its transitions, so that no transition up to the state of the row is missing."""
         after = view.events[-1].seq if view.events else 0
         async with self._db.read() as read:
             task = await tasks.get(read, task_id)
@@ -179,5 +180,5 @@ class TaskWatcher:
         view.update(task, events)
 
 
-def _key(who: Principal) -> tuple[str, str]:
-    return who.subject, "" if who.token is None else who.token.digest
+def _key(principal: Principal) -> tuple[str, str]:
+    return principal.subject, "" if principal.token is None else principal.token.digest

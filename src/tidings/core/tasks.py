@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a user does with background tasks: start, look, pause, resume, cancel, retry.
+"""Use cases of background tasks: start, get, list, pause, resume, cancel and retry.
 
-Starting takes an open transaction, so that it commits together with the idempotency record; the commands own
-theirs. A command that the state does not allow is a conflict that names the state.
+`start` uses an open transaction, so that the task commits together with the idempotency record; each command opens its
+own transaction. A command that the state does not allow raises a conflict that names the state.
 """
 
 from collections.abc import Awaitable, Callable
@@ -28,15 +28,15 @@ from tidings.model.token import Principal
 from tidings.storage import deliveries, endpoints, recovery, task_outcomes, tasks
 from tidings.storage.database import Dialect, Read, Write, retried
 
-CANCELLED: Final = Failure("cancelled", "The task was cancelled.")
+CANCELLED: Final = Failure("cancelled", "The task was canceled.")
 
 CANCELED_DELIVERIES: Final = "withdrawn"
-"""Counter of the deliveries that were canceled with their task."""
+"""The counter of deliveries that were canceled with their task."""
 _CANCELED_AT_ONCE: Final = 500
 
 
 async def start(services: Services, tx: Write, new: NewTask) -> Task:
-    """Store a task; it is worked on once the transaction has committed."""
+    """Store a task; workers can claim it after the commit."""
     await tasks.take_claim_lock(tx)
     await _refuse_crowd(tx, new.tenant)
     now = services.clock.now()
@@ -48,7 +48,7 @@ async def start(services: Services, tx: Write, new: NewTask) -> Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """What a caller asks to be recovered: an endpoint (by id or uid) and a time range."""
+    """A request to recover an endpoint (by id or uid): resend the messages that failed in a time range."""
 
     endpoint_ref: str
     since: int
@@ -61,7 +61,7 @@ class Recovery:
 async def recover(
     services: Services, app: App, request: Recovery, *, idempotency_key: str | None, render: Callable[[Task], Response]
 ) -> Response:
-    """Start sending again what failed for an endpoint."""
+    """Start a task that resends the messages that an endpoint failed to receive."""
 
     async def work(tx: Write) -> Task:
         endpoint = await require_enabled_endpoint(tx, app, request.endpoint_ref, force=request.force)
@@ -71,12 +71,12 @@ async def recover(
 
 
 async def begin_recovery(services: Services, tx: Write, app: App, endpoint_id: EndpointId, request: Recovery) -> Task:
-    """Start sending again what failed for an endpoint that is found and enabled."""
+    """Start a recovery of an endpoint that the caller has already checked."""
     args = RecoverArgs(
         endpoint_id=endpoint_id,
         since=request.since,
         until=checked_until(request.since, request.until, services.clock.now()),
-        # On PostgreSQL an older transaction may still commit a smaller id: the task reads the mark itself.
+        # On PostgreSQL an older transaction may still commit a smaller id, so the task reads the high-water mark.
         high_water_mark=await recovery.high_water_mark(tx, endpoint_id) if tx.dialect is Dialect.SQLITE else None,
         force=request.force,
     )
@@ -85,7 +85,7 @@ async def begin_recovery(services: Services, tx: Write, app: App, endpoint_id: E
 
 
 async def require_enabled_endpoint(read: Read, app: App, ref: str, *, force: bool) -> Endpoint:
-    """Return an endpoint that messages may be sent to again; `force` takes a disabled one too."""
+    """Return an endpoint; raise `invalid` if it is disabled, unless `force` is set."""
     endpoint = await endpoints.get(read, app.id, ref)
     if endpoint.disabled and not force:
         raise invalid(Fault(("path", "endpoint_id"), "The endpoint is disabled; enable it first, or use force=true."))
@@ -93,12 +93,12 @@ async def require_enabled_endpoint(read: Read, app: App, ref: str, *, force: boo
 
 
 def with_rate_limit(new: NewTask, rate_limit: int | None) -> NewTask:
-    """Return a task that may send only so many messages a second."""
+    """Return a copy of a task that sends at most `rate_limit` messages a second."""
     return replace(new, rate_limit=rate_limit)
 
 
 def endpoint_task(kind: str, app: App, endpoint_id: EndpointId, created_by: str, args: object) -> NewTask:
-    """Return what starts a task on an endpoint; two of them never run on one endpoint at once."""
+    """Build a task on an endpoint; its lock key allows one task per endpoint at a time."""
     return NewTask(
         kind=kind,
         org_id=app.org_id,
@@ -110,7 +110,7 @@ def endpoint_task(kind: str, app: App, endpoint_id: EndpointId, created_by: str,
 
 
 async def get(services: Services, principal: Principal, task_id: str) -> Task:
-    """Return a task that the caller may see; raises `not_found` for every other."""
+    """Return a task that the caller may see; raise `not_found` for every other."""
     async with services.db.read() as read:
         task = await tasks.find(read, principal.org_id, principal.app_id, task_id)
     if task is None:
@@ -119,7 +119,7 @@ async def get(services: Services, principal: Principal, task_id: str) -> Task:
 
 
 async def has_events(services: Services, task_id: str, *, after: int) -> bool:
-    """Tell whether anything has been written down for a task after a number."""
+    """Return whether a task has events after a sequence number."""
     async with services.db.read() as read:
         return bool(await tasks.events(read, task_id, after=after))
 
@@ -132,7 +132,7 @@ async def page(
     status: WireStatus | None = None,
     kind: str | None = None,
 ) -> Page[Task]:
-    """Return a page of the tasks that the caller may see and that were made within 90 days."""
+    """Return a page of the tasks that the caller may see and that were created in the last 90 days."""
     window = replace(cursor.window(), first=ids.first_at(ids.TASK, services.clock.now() - WINDOW_MS))
     async with services.db.read() as read:
         window = await committed_window(services, read, cursor, window, ids.TASK)
@@ -141,7 +141,7 @@ async def page(
 
 
 async def pause(services: Services, principal: Principal, task_id: str) -> Task:
-    """Let a task stand still, at once; one that does already is answered as it is."""
+    """Pause a task immediately; a paused task is returned unchanged."""
 
     async def work(tx: Write, task: Task) -> Task | None:
         return await tasks.pause(tx, task.id, services.clock.now())
@@ -150,7 +150,7 @@ async def pause(services: Services, principal: Principal, task_id: str) -> Task:
 
 
 async def resume(services: Services, principal: Principal, task_id: str) -> Task:
-    """Let a paused task go on."""
+    """Resume a paused task."""
 
     async def work(tx: Write, task: Task) -> Task | None:
         return await tasks.resume(tx, task, services.clock.now())
@@ -159,7 +159,7 @@ async def resume(services: Services, principal: Principal, task_id: str) -> Task
 
 
 async def retry(services: Services, principal: Principal, task_id: str) -> Task:
-    """Let a failed task go on from where it failed."""
+    """Retry a failed task from its last checkpoint."""
 
     async def work(tx: Write, task: Task) -> Task | None:
         await _refuse_crowd(tx, task.tenant)
@@ -169,10 +169,10 @@ async def retry(services: Services, principal: Principal, task_id: str) -> Task:
 
 
 async def cancel(services: Services, principal: Principal, task_id: str) -> Task:
-    """Cancel a task at once, and cancel the deliveries it scheduled that are not in flight.
+    """Cancel a task, and cancel the deliveries that it scheduled and that are not in flight.
 
-    The task is over when the first transaction has committed. Its deliveries are canceled in bounded
-    transactions; if the process dies in between, canceling the task again cancels the rest.
+    The task has ended when the first transaction commits. Its deliveries are canceled in bounded transactions; if the
+    process dies in between, canceling the task again cancels the remaining ones.
     """
 
     async def work(tx: Write, task: Task) -> Task | None:
@@ -188,7 +188,7 @@ async def cancel(services: Services, principal: Principal, task_id: str) -> Task
 
 
 async def _cancel_deliveries(services: Services, task_id: str) -> bool:
-    """Cancel some deliveries and count them; return whether there may be more."""
+    """Cancel one batch of a task's deliveries and count them; return whether there may be more."""
     async with services.db.write() as tx:
         await tasks.hold(tx, task_id)
         canceled = await deliveries.cancel_of_task(tx, task_id, limit=_CANCELED_AT_ONCE)
@@ -205,7 +205,7 @@ async def _command(
     command: Command,
     work: Callable[[Write, Task], Awaitable[Task | None]],
 ) -> Task:
-    """Give a command to a task that the caller may see; repeated where the state is the wanted one already."""
+    """Apply a command to a task that the caller may see; pause and cancel may be repeated."""
 
     async def once() -> Task:
         async with services.db.write(advisory_lock=tasks.CLAIM_LOCK if command in _QUEUING else None) as tx:

@@ -47,7 +47,7 @@ async def count_attempts(
 async def build_count_task(
     services: Services, read: Read, principal: Principal, filters: UsageFilters
 ) -> tuple[NewTask, Sequence[str]]:
-    """Build the task that counts; also return the requested applications that do not exist."""
+    """Build the task that counts attempts; also return the requested applications that do not exist."""
     until = checked_range(filters.since, filters.until, services.clock.now())
     app_ids, missing = await _resolved(read, principal.org_id, filters.refs)
     args = StatsArgs(
@@ -78,14 +78,14 @@ async def aggregate(services: Services, principal: Principal, *, render: Callabl
 
 
 async def build_aggregate_task(read: Read, principal: Principal) -> NewTask:
-    """Build the task that lists them."""
+    """Build the task that lists the subscribed event types."""
     return _of_org(
         EVENT_TYPE_STATS, principal, EventTypeStatsArgs(high_water_mark=await high_water_mark(read, principal.org_id))
     )
 
 
 async def high_water_mark(read: Read, org_id: OrgId) -> str | None:
-    """Return the greatest id of the selected applications, on SQLite; see `claims.older_transactions_ended`."""
+    """Return the organization's greatest application id on SQLite; on PostgreSQL the task reads it itself."""
     return await usage.high_water_mark(read, org_id) if read.dialect is Dialect.SQLITE else None
 
 

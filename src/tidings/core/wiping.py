@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Deleting for good what an organisation has, and messages of long ago: in chunks, beside whatever else goes on."""
+"""Wiping an organization and pruning old messages, in chunks that do not block other writes."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,31 +16,31 @@ Result = TypeVar("Result")
 
 
 async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
-    """Delete all that an organisation has; return how much of what it was. Repeated after a break, it goes on."""
+    """Delete an organization and everything in it; return the counts. A repeated call resumes an interrupted wipe."""
     deleted: Counter[str] = Counter()
     async with db.read() as read:
         apps = await wiping.applications(read, org_id)
     for app_id in apps:
         await _wipe_application(db, app_id, chunk, deleted)
-    while tasks := await _in_one(db, lambda tx: wiping.delete_tasks(tx, org_id, chunk)):
+    while tasks := await _in_transaction(db, lambda tx: wiping.delete_tasks(tx, org_id, chunk)):
         deleted["tasks"] += tasks
-    await _in_one(db, lambda tx: wiping.delete_rest(tx, org_id))
+    await _in_transaction(db, lambda tx: wiping.delete_rest(tx, org_id))
     return deleted
 
 
 @dataclass(slots=True)
 class PruneCount:
-    """Messages from before a timestamp with their attempts and deliveries, and those that have deliveries."""
+    """The messages, attempts and deliveries from before a timestamp, and the messages with pending deliveries."""
 
     messages: int = 0
     attempts: int = 0
     deliveries: Counter[str] = field(default_factory=Counter)
-    """By endpoint."""
+    """Pending deliveries by endpoint."""
     with_deliveries: int = 0
 
 
 async def count_prunable(db: Database, before: int, *, chunk: int) -> PruneCount:
-    """Count what `prune` deletes or keeps; writes nothing."""
+    """Count the rows that `prune` would delete or keep, without writing."""
     old = PruneCount()
     async for found in _messages_before(db, before, chunk):
         async with db.read() as read:
@@ -52,17 +52,17 @@ async def count_prunable(db: Database, before: int, *, chunk: int) -> PruneCount
 
 
 async def prune(db: Database, before: int, now: int, *, chunk: int, deliveries: bool = False) -> Counter[str]:
-    """Delete the messages made before a timestamp with their attempts, and expired payloads of the other messages.
+    """Delete messages created before a timestamp with their attempts, and expired payloads of all other messages.
 
-    Messages that have deliveries stay, unless `deliveries` says otherwise; `kept` counts them.
+    Messages with pending deliveries stay unless `deliveries` is set; the count `kept` has their number.
     """
     deleted: Counter[str] = Counter()
     oldest_kept = None
     async for found in _messages_before(db, before, chunk):
         kept = await _prune_messages(db, found, deleted, deliveries=deliveries)
         oldest_kept = min([*kept, oldest_kept] if oldest_kept else kept, default=None)
-    ended = min(before, now) - HOUR  # nothing that is made now belongs there, whatever other clocks say
-    # Entries lead to the messages that stay, and to their attempts, which are younger.
+    ended = min(before, now) - HOUR  # an hour covers the clock skew, so no new row belongs there
+    # The bucket index must keep the entries of the remaining messages and of their attempts, which are newer.
     await _prune_bucket_index(db, ended if oldest_kept is None else min(ended, timestamp_of(oldest_kept)), chunk)
     await partitions.drop_empty(db, ended)
     deleted["payloads"] = await retention.expire(db, now)
@@ -70,7 +70,7 @@ async def prune(db: Database, before: int, now: int, *, chunk: int, deliveries: 
 
 
 async def _messages_before(db: Database, before: int, chunk: int) -> AsyncIterator[list[str]]:
-    """Yield the ids of messages made before a timestamp, in their order."""
+    """Yield the ids of messages created before a timestamp, in order, in chunks."""
     below, after = first_at(MESSAGE, before), ""
     while True:
         async with db.read() as read:
@@ -82,20 +82,20 @@ async def _messages_before(db: Database, before: int, chunk: int) -> AsyncIterat
 
 
 async def _prune_messages(db: Database, found: list[str], deleted: Counter[str], *, deliveries: bool) -> set[str]:
-    """Delete messages, but those that have deliveries only if that is wanted; return those that stay."""
+    """Delete messages, those with pending deliveries only if `deliveries` is set; return the remaining ones."""
 
     async def work(tx: Write) -> tuple[dict[str, int], set[str]]:
         kept = set() if deliveries else await wiping.with_deliveries(tx, found)
         return await wiping.delete_messages(tx, [each for each in found if each not in kept]), kept
 
-    removed, kept = await _in_one(db, work)
+    removed, kept = await _in_transaction(db, work)
     deleted.update(removed)
     deleted["kept"] += len(kept)
     return kept
 
 
 async def _prune_bucket_index(db: Database, before: int, chunk: int) -> None:
-    """Delete the entries of buckets that ended before a timestamp; new rows never belong to such a bucket."""
+    """Delete the entries of time buckets that ended before a timestamp; new rows never belong to such a bucket."""
     first = bucket_index.bucket_of(first_at(MESSAGE, before))
     last = ("", "", "")
     while True:
@@ -109,7 +109,7 @@ async def _prune_bucket_index(db: Database, before: int, chunk: int) -> None:
 
 async def _delete_entries(db: Database, found: list[bucket_index.Entry]) -> None:
     if found:
-        await _in_one(db, lambda tx: bucket_index.delete(tx, found))
+        await _in_transaction(db, lambda tx: bucket_index.delete(tx, found))
 
 
 async def _wipe_application(db: Database, app_id: str, chunk: int, deleted: Counter[str]) -> None:
@@ -124,7 +124,7 @@ async def _wipe_application(db: Database, app_id: str, chunk: int, deleted: Coun
         await _delete_attempts(db, endpoint_id, chunk, deleted)
     for owner in (app_id, *endpoints):
         await _wipe_bucket_index(db, owner, chunk)
-    await _in_one(db, lambda tx: wiping.delete_application(tx, app_id, endpoints))
+    await _in_transaction(db, lambda tx: wiping.delete_application(tx, app_id, endpoints))
     deleted["applications"] += 1
     deleted["endpoints"] += len(endpoints)
 
@@ -139,19 +139,19 @@ async def _wipe_bucket_index(db: Database, owner: str, chunk: int) -> None:
 
 
 async def _delete_attempts(db: Database, endpoint_id: str, chunk: int, deleted: Counter[str]) -> None:
-    while left := await _in_one(db, lambda tx: wiping.delete_attempts(tx, endpoint_id, chunk)):
-        deleted["attempts"] += left
+    while count := await _in_transaction(db, lambda tx: wiping.delete_attempts(tx, endpoint_id, chunk)):
+        deleted["attempts"] += count
 
 
 async def _delete_messages(db: Database, msg_ids: list[str], deleted: Counter[str]) -> None:
-    deleted.update(await _in_one(db, lambda tx: wiping.delete_messages(tx, msg_ids)))
+    deleted.update(await _in_transaction(db, lambda tx: wiping.delete_messages(tx, msg_ids)))
 
 
-async def _in_one(db: Database, work: Callable[[Write], Awaitable[Result]]) -> Result:
-    """Do something in a transaction of its own."""
+async def _in_transaction(db: Database, work: Callable[[Write], Awaitable[Result]]) -> Result:
+    """Run work in a transaction of its own, with retries."""
 
-    async def done() -> Result:
+    async def transaction() -> Result:
         async with db.write() as tx:
             return await work(tx)
 
-    return await retried(done)
+    return await retried(transaction)
