@@ -59,12 +59,12 @@ async def prune_tasks(tx: Write, task_ids: Sequence[str], *, before: int) -> int
 
 
 async def count_items(read: Read, task_ids: Sequence[str], *, limit: int) -> int:
-    """Count the items of tasks that are about to be deleted, up to a limit."""
+    """Count the remaining items of deleted tasks, up to a limit."""
     return int((await read.one(_COUNT_ITEMS, ids=task_ids, limit=limit))["n"])
 
 
 async def prune_items(tx: Write, task_ids: Sequence[str], *, limit: int) -> int:
-    """Delete up to `limit` items of these tasks; return how many."""
+    """Delete up to `limit` items of deleted tasks; return how many."""
     return await tx.run(_DELETE_ITEMS, ids=task_ids, limit=limit)
 
 

@@ -1,4 +1,4 @@
--- The first schema. Timestamps are milliseconds since the Unix epoch, JSON is text, truth is 0 or 1.
+-- The first schema. Timestamps are milliseconds since the Unix epoch, JSON is stored as text, booleans as 0 or 1.
 
 CREATE TABLE setting (
     name {text} PRIMARY KEY,
@@ -6,7 +6,7 @@ CREATE TABLE setting (
 );
 
 -- ---------------------------------------------------------------------------------------------------------------
--- Cold tables: who sends, who receives.
+-- Cold tables: applications, endpoints and their settings.
 
 CREATE TABLE application (
     id {text} PRIMARY KEY,
@@ -18,7 +18,7 @@ CREATE TABLE application (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     deleted_at BIGINT,
-    -- Raised by every write to the application or to one of its endpoints, in the same transaction: what was
+    -- Incremented by every write to the application or one of its endpoints, in the same transaction. Routing that was
     -- compiled from an older version is never used to accept a message.
     routing_version BIGINT NOT NULL DEFAULT 1,
     routed_at BIGINT NOT NULL
@@ -42,14 +42,15 @@ CREATE TABLE endpoint (
     metadata {text} NOT NULL,
     headers {text} NOT NULL,
     secret {bytes} NOT NULL,
-    -- Secrets that were rotated out and still sign: [[until when, base64], …].
+    -- Rotated secrets that still sign: [[expiry, base64], …].
     old_secrets {text} NOT NULL DEFAULT '[]',
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     deleted_at BIGINT,
-    -- Health, written seldom: the first and the last timestamp at which a message ran out of attempts without a success
-    -- in between, and when that will have lasted too long; since when nothing answers there; and when and why the
-    -- endpoint was disabled.
+    -- Health, rarely written. failing_since and last_failure_at: the first and last time at which a delivery was
+    -- exhausted without a success in between. disables_at: when a further failure disables the endpoint.
+    -- unreachable_since: since when no request gets a response. disabled_at, disabled_reason: when and why the endpoint
+    -- was disabled.
     failing_since BIGINT,
     last_failure_at BIGINT,
     disables_at BIGINT,
@@ -74,8 +75,8 @@ CREATE TABLE event_type (
     PRIMARY KEY (org_id, name)
 );
 
--- Tokens of an application that were ended before their time: all of them, those of a session (`session:…`) or a
--- single one (`token:…`), as far as they were issued before a timestamp, from a timestamp on.
+-- Application tokens that end before their expiry: all tokens, those of a session (`session:…`) or one (`token:…`).
+-- Applies to tokens issued before issued_before; they are invalid from ends_at on.
 CREATE TABLE token_end (
     app_id {text} NOT NULL,
     whose {text} NOT NULL,
@@ -84,15 +85,15 @@ CREATE TABLE token_end (
     PRIMARY KEY (app_id, whose, issued_before)
 );
 
--- A rate limit of an endpoint or an application that is in use: the first free timestamp, in microseconds,
--- and since when (in milliseconds) there is more to send than the rate allows.
+-- A rate limit in use, of an endpoint or an application. tat: its theoretical arrival time, in microseconds.
+-- limited_since: since when (in milliseconds) more deliveries are due than the rate allows.
 CREATE TABLE throttle (
     key {text} PRIMARY KEY,
     tat BIGINT NOT NULL,
     limited_since BIGINT
 );
 
--- What organisations are to be told of their own endpoints, messages and tasks.
+-- Operational events: notifications to organizations about their endpoints, messages and tasks.
 CREATE TABLE operational_event (
     id {text} PRIMARY KEY,
     org_id {text} NOT NULL,
@@ -102,8 +103,8 @@ CREATE TABLE operational_event (
 );
 
 -- ---------------------------------------------------------------------------------------------------------------
--- Hot tables: few indexes, no foreign keys, the tenant on every row. The id of a message or an attempt holds its
--- timestamp, so neither has a column for it.
+-- Hot tables: few indexes, no foreign keys, the tenant on every row. The id of a message or an attempt contains its
+-- timestamp, so neither table has a timestamp column.
 
 CREATE TABLE message (
     id {text} PRIMARY KEY,
@@ -114,22 +115,22 @@ CREATE TABLE message (
     channels {text},
     tags {text},
     payload {bytes},
-    -- Null for what is kept as long as anything: then the id says when it ends.
+    -- When the payload expires. Null for the default retention, where the expiry follows from the id.
     expires_at BIGINT,
     deliver_at BIGINT,
-    -- 1 where the payload is something else than a JSON object.
+    -- 1 if the payload is not a JSON object.
     raw SMALLINT
 )
 --postgresql: PARTITION BY RANGE (id)
 ;
 --postgresql: CREATE TABLE message_default PARTITION OF message DEFAULT;
--- Lists filter by the last three inside the index, without reading the rows.
+-- Lists filter by the last three columns within the index, without reading the rows.
 CREATE INDEX message_app ON message (app_id, id, event_type, channels, tags);
 CREATE INDEX message_expiry ON message (expires_at) WHERE expires_at IS NOT NULL AND payload IS NOT NULL;
 
 -- The time buckets in which an application has messages with an event type, a channel or a tag, and an endpoint has
--- attempts with an outcome: `storage/bucket_index.py`. On PostgreSQL two processes may write the same entry, so that
--- neither waits for the other.
+-- attempts with an outcome: see `storage/bucket_index.py`. There is no unique key on PostgreSQL, so that two processes
+-- that write the same entry do not wait for each other.
 CREATE TABLE bucket_index (
     owner {text} NOT NULL,
     name {text} NOT NULL,
@@ -147,8 +148,8 @@ CREATE TABLE event_id (
     PRIMARY KEY (app_id, event_id)
 );
 
--- Outstanding work only: one row for each message that an endpoint has yet to get. Two shapes:
--- waiting (lease null; to be sent at due_at) and leased (a process holds it in memory until lease_until).
+-- One row for each delivery that is outstanding: a message and an endpoint. A row is either scheduled (lease is null;
+-- due at due_at) or leased (a node holds it in memory until lease_until).
 CREATE TABLE delivery (
     msg_id {text} NOT NULL,
     endpoint_id {text} NOT NULL,
@@ -156,11 +157,11 @@ CREATE TABLE delivery (
     org_id {text} NOT NULL,
     lane SMALLINT NOT NULL DEFAULT 0,
     due_at BIGINT NOT NULL,
-    -- Automatic attempts made so far, and the timestamp of the next one while a manual send goes before it.
+    -- Automatic attempts made so far, and the due time of the next one while a manual send has precedence.
     attempts INTEGER NOT NULL DEFAULT 0,
     retry_at BIGINT,
     manual SMALLINT NOT NULL DEFAULT 0,
-    -- A manual send asked for while the row was leased: 1 unless the send in flight succeeds, 2 in any case.
+    -- A manual send requested while the row was leased: 1 to send only if the send in flight fails, 2 to send anyway.
     again SMALLINT NOT NULL DEFAULT 0,
     lease BIGINT,
     lease_until BIGINT,
@@ -189,18 +190,19 @@ CREATE TABLE attempt (
     response {text} NOT NULL,
     response_duration_ms INTEGER NOT NULL,
     trigger_type SMALLINT NOT NULL,
-    -- When it was to be tried again. Null where nothing more was scheduled, also where that was given up later; a
-    -- failure that is null is the end of its message, until a manual success makes it 0.
+    -- When the next attempt was scheduled. Null if none was scheduled, or if it was canceled later. A failed attempt
+    -- with null means that the delivery is exhausted; a later success sets the value to 0.
     next_at BIGINT,
     task_id {text},
-    -- An id alone tells an attempt; how a message stands with an endpoint is found here, however many others it goes to.
+    -- The id alone is unique. With this order, the attempts of a message at one endpoint are a range, however many
+    -- endpoints the message has.
     PRIMARY KEY (msg_id, endpoint_id, id)
 )
 --postgresql: PARTITION BY RANGE (msg_id)
 ;
 --postgresql: CREATE TABLE attempt_default PARTITION OF attempt DEFAULT;
 CREATE INDEX attempt_endpoint ON attempt (endpoint_id, id, status, response_status_code);
--- Failures are what people look for, and few: a success does not pay for this one.
+-- Failed attempts are few and often queried; successes do not pay for this index.
 CREATE INDEX attempt_failed ON attempt (endpoint_id, id) WHERE status = 2;
 CREATE INDEX attempt_exhausted ON attempt (endpoint_id, msg_id) WHERE status = 2 AND next_at IS NULL;
 CREATE INDEX attempt_task ON attempt (task_id, status, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
@@ -214,7 +216,7 @@ CREATE TABLE idempotency_record (
     status INTEGER,
     body {bytes}
 );
--- Rows are written in the order in which they expire, so a block range index finds the expired ones at no cost.
+-- Rows are written in the order in which they expire, so a block range index finds expired rows at almost no cost.
 --postgresql: CREATE INDEX idempotency_record_expiry ON idempotency_record USING brin (expires_at) WITH (pages_per_range = 32);
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -247,13 +249,13 @@ CREATE TABLE task (
     chunks BIGINT NOT NULL DEFAULT 0,
     failed_attempts INTEGER NOT NULL DEFAULT 0,
     error {text},
-    -- What the kind counts (`messagesSent`), as a JSON object.
+    -- The counters of the kind (`messagesSent`), as a JSON object.
     counters {text} NOT NULL DEFAULT '{}',
     lock_key {text},
     created_by {text},
     -- PostgreSQL's id of the creating transaction: the first chunk waits until every older one has ended.
     created_xid BIGINT,
-    -- Most messages a second that it may have sent again.
+    -- The maximum rate of resends, in messages per second.
     rate_limit INTEGER,
     created_at BIGINT NOT NULL,
     started_at BIGINT,
@@ -268,12 +270,12 @@ CREATE TABLE task (
 )
 --postgresql: WITH (fillfactor = 80)
 ;
--- No index holds what a checkpoint changes (cursor, progress, lease): PostgreSQL then rewrites the row in place.
+-- No index contains the columns that a checkpoint changes (cursor, progress, lease), so PostgreSQL can use HOT updates.
 CREATE INDEX task_ready ON task (priority DESC, fair_round, id) WHERE state = 'queued';
 CREATE INDEX task_next ON task (ready_at) WHERE state = 'queued';
 CREATE INDEX task_fair_round ON task (tenant, priority, fair_round) WHERE state = 'queued';
 CREATE INDEX task_running ON task (tenant) WHERE state = 'running';
--- Its states stand in the order of the statement's: SQLite takes the index for the same words only.
+-- The states are in the same order as in the statement: SQLite uses a partial index only if the conditions match.
 CREATE INDEX task_active ON task (tenant) WHERE state IN ('paused', 'queued', 'running');
 CREATE UNIQUE INDEX task_lock ON task (lock_key) WHERE state = 'running';
 CREATE INDEX task_org ON task (org_id, id);
@@ -295,13 +297,13 @@ CREATE TABLE task_item (
 );
 CREATE INDEX task_item_outcome ON task_item (task_id, outcome, key);
 
--- What is too big for a task's own row: the payload of a broadcast.
+-- Input that is too large for the row of a task: the payload of a broadcast.
 CREATE TABLE task_input (
     task_id {text} PRIMARY KEY,
     content {bytes} NOT NULL
 );
 
--- What a task has made for somebody to fetch; `part` counts the pieces that it was made in, nought is the whole.
+-- Files that tasks export for download, in parts. Parts are numbered from 1 while the task runs; part 0 is the whole.
 CREATE TABLE export (
     id {text} NOT NULL,
     part INTEGER NOT NULL,
@@ -322,10 +324,10 @@ CREATE TABLE task_event (
 );
 
 -- ---------------------------------------------------------------------------------------------------------------
--- The processes that share this database, where they can hold a session: each holds a lock of its number.
+-- Nodes on this database that can hold a session. Each holds the advisory lock of its number (the liveness lock).
 
 CREATE TABLE node (
     id BIGINT PRIMARY KEY,
-    -- What its tasks are known by.
+    -- The worker name in the tasks that the node has claimed.
     worker {text} NOT NULL
 );
