@@ -97,7 +97,9 @@ class Load:
     def result(self) -> dict[str, Any]:
         """Return the figures once every request has its response."""
         assert self._process.stdout is not None  # noqa: S101 - the pipe was requested
-        text = self._process.stdout.read()  # not communicate(), which misses data that was read together with the last line
+        text = (
+            self._process.stdout.read()
+        )  # not communicate(), which misses data that was read together with the last line
         if self._process.wait(self._limit) != 0:
             raise RuntimeError(f"the load program ended with {self._process.returncode}")
         result: dict[str, Any] = json.loads(text)
