@@ -35,19 +35,19 @@ SECRET_TEXT = bytes.fromhex(
 TAG = bytes.fromhex("c0875924c1c7987947deafd8780acf49")
 
 
-def test_the_key_of_a_nonce_is_the_published_one() -> None:
+def test_hchacha20_matches_the_published_vector() -> None:
     found = hchacha20(bytes(range(32)), bytes.fromhex("000000090000004a0000000031415927"))
 
     assert "82413b4227b27bfed30e42508a877d73a0f9e4d58a74a853c12ec41326d3ecdc" == found.hex()
 
 
-def test_what_is_encrypted_is_the_published_text() -> None:
+def test_xchacha20_poly1305_matches_the_published_vector() -> None:
     assert NONCE + SECRET_TEXT + TAG == encrypt(KEY, TEXT, nonce=NONCE, data=DATA)
     assert TEXT == decrypt(KEY, NONCE + SECRET_TEXT + TAG, data=DATA)
 
 
 @pytest.mark.parametrize("place", [0, 23, 24, 60, -1])
-def test_a_changed_bit_is_seen(place: int) -> None:
+def test_a_modified_text_is_refused(place: int) -> None:
     ciphertext = bytearray(encrypt(KEY, TEXT))
     ciphertext[place] ^= 1
 
@@ -56,18 +56,18 @@ def test_a_changed_bit_is_seen(place: int) -> None:
 
 
 @pytest.mark.parametrize("ciphertext", [b"", b"short", bytes(24), bytes(39)])
-def test_what_is_too_short_is_not_decrypted(ciphertext: bytes) -> None:
+def test_a_text_that_is_too_short_is_refused(ciphertext: bytes) -> None:
     with pytest.raises(InvalidTag):
         decrypt(KEY, ciphertext)
 
 
 @pytest.mark.parametrize("encryption", [NO_ENCRYPTION, ENCRYPTED])
 @pytest.mark.parametrize("key", [generate(), generate_pair(), SymmetricKey(bytes(75))])
-def test_a_key_comes_back_as_it_was(encryption: Encryption, key: SymmetricKey | AsymmetricKey) -> None:
+def test_a_key_is_decoded_as_it_was_encoded(encryption: Encryption, key: SymmetricKey | AsymmetricKey) -> None:
     assert key == encryption.decode_key(encryption.encode_key(key))
 
 
-def test_the_format_is_the_peers() -> None:
+def test_the_format_is_that_of_svix_server() -> None:
     pair, shared = generate_pair(), generate()
 
     assert b"\x01" + shared.raw == NO_ENCRYPTION.encode_key(shared)
@@ -77,13 +77,13 @@ def test_the_format_is_the_peers() -> None:
     assert SymmetricKey(b"x" * 24) == NO_ENCRYPTION.decode_key(b"x" * 24)
 
 
-def test_the_same_key_is_never_encrypted_alike() -> None:
+def test_each_encryption_has_its_own_nonce() -> None:
     key = generate()
 
     assert ENCRYPTED.encode_key(key) != ENCRYPTED.encode_key(key)
 
 
-def test_a_secret_from_before_encryption_is_still_read() -> None:
+def test_an_unencrypted_secret_remains_readable() -> None:
     key = generate()
 
     assert key == ENCRYPTED.decode_key(NO_ENCRYPTION.encode_key(key))
@@ -92,7 +92,7 @@ def test_a_secret_from_before_encryption_is_still_read() -> None:
 @pytest.mark.parametrize(
     ("encryption", "words"), [(NO_ENCRYPTION, "set main_secret to decrypt"), (Encryption("x"), "another main_secret")]
 )
-def test_a_secret_that_cannot_be_read_says_why_and_does_not_sign(encryption: Encryption, words: str) -> None:
+def test_an_undecryptable_key_has_a_reason_and_refuses_to_sign(encryption: Encryption, words: str) -> None:
     key = encryption.decode_key(ENCRYPTED.encode_key(generate()))
 
     assert isinstance(key, UndecryptableKey)
@@ -104,7 +104,7 @@ def test_a_secret_that_cannot_be_read_says_why_and_does_not_sign(encryption: Enc
     assert not key.matches(b"content", b"v1,x")
 
 
-def test_a_proof_is_of_one_main_secret() -> None:
+def test_a_proof_belongs_to_one_main_secret() -> None:
     proof = ENCRYPTED.create_proof()
     assert proof is not None
     assert NO_ENCRYPTION.create_proof() is None
@@ -119,13 +119,13 @@ def test_a_proof_is_of_one_main_secret() -> None:
 
 
 @pytest.mark.parametrize("kind", SignatureType)
-def test_a_fresh_key_is_of_the_usual_kind(kind: SignatureType) -> None:
+def test_a_generated_key_has_the_default_type(kind: SignatureType) -> None:
     prefix = {SignatureType.HMAC256: "whsec_", SignatureType.ED25519: "whpk_"}[kind]
 
     assert Encryption(default=kind).generate_key().public_text.startswith(prefix)
 
 
-def test_nothing_prints_a_secret() -> None:
+def test_repr_does_not_show_a_secret() -> None:
     pair = generate_pair()
 
     assert base64.b64encode(pair.raw).decode() not in repr(pair)
