@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The rules of the house as data, and what looks for breaches of them; a change to a table is a decision to be seen.
+"""The architecture rules as data, and the checks for violations; a change to a table is a visible decision.
 
-A rule takes a Source and yields (line, what is wrong).
+A rule takes a Source and yields (line, violation).
 """
 
 import ast
@@ -15,7 +15,7 @@ from pathlib import Path
 PACKAGE = "tidings"
 GROUND = ("clock", "dsn", "errors", "failpoint", "ids")
 BELOW_CORE = ("model", "observe", *GROUND)
-# Who may import whom, beside itself. No row: no place in the house.
+# The imports that each package may make, beside itself. A package without a row is not allowed.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
     "failpoint": (),
@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "__main__": ("cli",),
 }
 
-# module: what it may import inside a function, because it is heavy and seldom needed.
+# module: the heavy and rarely needed modules that it may import inside a function.
 LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "cli.admin": ("tidings.server",),
     "cli.demo": ("tidings.demo",),
@@ -49,7 +49,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "tasks.archive": ("datamodel_code_generator",),
 }
 
-# Where each of these may be done. A package stands for all that is in it.
+# The modules that may do each of these. A package stands for all of its modules.
 SQL = ("storage",)
 ENVIRONMENT = ("config",)
 WALL_CLOCK = ("clock",)
@@ -64,7 +64,7 @@ SOCKETS = (
     "server",
     "storage.postgres_connect",
 )
-# What is spawned must be watched and ended: only servers, runners, batchers and single flights do it.
+# Spawned tasks must be watched and ended, so only servers, runners, batchers and single flights spawn them.
 SPAWNERS = (
     "api.hot",
     "api.stream",
@@ -84,7 +84,7 @@ SPAWNERS = (
     "tasks.external_work",
     "tasks.runner",
 )
-# Who starts processes; each of them limits, kills and awaits its children.
+# The modules that start processes; each of them limits, kills and awaits its children.
 PROCESSES = ("demo", "tasks.generator")
 
 MAX_FILE = 420
@@ -98,7 +98,7 @@ SQL_SHAPE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 WALL_CLOCKS = ("time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today")
-# Written so that this file does not match.
+# Split, so that this file does not match.
 FORBIDDEN_TEXT = {
     "a machine's path": re.compile(r"(?<![\w.])/(?:work|root)[/]"),
     "a package index": re.compile(
@@ -116,7 +116,7 @@ class Source:
     """A Python file of the package, or of the tests and scripts, which have no module name."""
 
     path: Path
-    module: str  # below the package: "core.apps"; empty for the package's own __init__
+    module: str  # name below the package ("core.apps"); empty for the package's own __init__
     tree: ast.Module
 
     @property
@@ -147,7 +147,7 @@ def imports_run_down(source: Source) -> Iterator[Breach]:
     if source.room and source.room not in MAY_IMPORT:
         yield 1, f"{source.room} has no row in the table of imports"
         return
-    # The package's own __init__ imports nothing; it holds the version, which everybody may ask.
+    # The package's own __init__ imports nothing; it holds the version, which every module may read.
     allowed = (source.room, "__version__", *MAY_IMPORT[source.room]) if source.room else ()
     for node, target in _own_imports(source):
         if not _is_in(target, allowed):
@@ -221,9 +221,10 @@ _TURN_OF_THE_LOOP = "await asyncio.sleep(0)"
 
 
 def only_the_database_is_awaited_under_a_connection(source: Source) -> Iterator[Breach]:
-    """Whoever holds a connection awaits nothing that is not given it: no thread, no process, no peer, no timer.
+    """While a connection is held, only the database is awaited: no thread, process, HTTP request or timer.
 
-    Held are parameters of the types `Read` and `Write`, and what `async with db.read()` and `db.write()` open.
+    A connection is held through parameters of the types `Read` and `Write`, and within `async with db.read()` and
+    `db.write()`.
     """
     for function in _functions(source.tree):
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
@@ -287,7 +288,7 @@ RULES_FOR_ALL: tuple[Rule, ...] = (files_are_short, functions_are_short, names_s
 
 
 def import_circle(sources: list[Source]) -> list[str]:
-    """Return the modules of one import circle, if there is any."""
+    """Return the modules of one import cycle, if there is any."""
     modules = {source.module for source in sources}
     graph = {
         source.module: {_module_of(target, modules) for _, target in _own_imports(source)} - {source.module}
@@ -312,7 +313,7 @@ def forbidden_texts(root: Path) -> list[str]:
 
 
 def _text_files(root: Path) -> Iterator[Path]:
-    """Yield what is in the repository or about to be; a tree without git is taken whole."""
+    """Yield the files that git tracks or would add; without git, yield all files."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
@@ -385,7 +386,7 @@ def _uses(source: Source, names: tuple[str, ...], what: str) -> Iterator[Breach]
 
 
 def _dotted(node: ast.AST) -> str:
-    """Return `a.b.c` for a name, an attribute or a call of one, else nothing."""
+    """Return `a.b.c` for a name, an attribute or a call of one; otherwise nothing."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -395,7 +396,7 @@ def _dotted(node: ast.AST) -> str:
 
 
 def _text(node: ast.AST) -> str:
-    """Return a string's text; what an f-string puts in stands as `x`."""
+    """Return a string's text; each placeholder of an f-string becomes `x`."""
     if isinstance(node, ast.JoinedStr):
         return "".join(_text(part) or "x" for part in node.values)
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""

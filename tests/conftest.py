@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What tests of every layer share: the event loop, databases and the contract's files."""
+"""Fixtures for the tests of every layer: the event loop, databases and the contract's files."""
 
 import asyncio
 import functools
@@ -31,7 +31,7 @@ SECONDS_FOR_AN_ASYNC_TEST = 60.0  # half of pytest's timeout, as for a test with
 
 
 def pytest_configure() -> None:
-    """Have ctrl-C mean what it does at a terminal: whoever is started in the background ignores it, and so on down."""
+    """Restore the default SIGINT handler: background processes and their children inherit SIGINT as ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -43,7 +43,7 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files, mark what needs PostgreSQL, and end an async test that hangs where it hangs.
+    """Run the longest files first, mark tests that need PostgreSQL, and end a hanging async test at its await.
 
     pytest's own timeout, the last resort, ends the whole process.
     """
@@ -78,13 +78,13 @@ def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[.
 
 @pytest.fixture(autouse=True)
 def _no_outage() -> None:
-    """Begin each test without an outage that an earlier one met."""
+    """Clear the outage state that an earlier test may have left."""
     observe.outage.is_on = False
 
 
 @pytest.fixture(scope="session")
 def postgres_binaries() -> Path:
-    """Give the folder of the server's programs. Their lack is a skip on a person's machine, never in CI."""
+    """Give the folder of the server binaries. Without them a test skips on a developer's machine, but fails in CI."""
     binaries = find_binaries()
     if binaries is not None:
         return binaries
@@ -95,7 +95,7 @@ def postgres_binaries() -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_cluster(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """Give the one server that all tests share. Never stop it: `private_cluster` is there to be stopped."""
+    """Give the one server that all tests share. Never stop it: use `private_cluster` for that."""
     given = given_server()
     if given is not None:
         yield given
@@ -106,7 +106,7 @@ def postgres_cluster(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 @pytest.fixture
 def private_cluster(postgres_binaries: Path) -> Iterator[Cluster]:
-    """Give a durable server of the test's own, to stop, kill and restart."""
+    """Give a durable server for one test to stop, kill and restart."""
     with Cluster(postgres_binaries) as cluster:
         yield cluster
 
@@ -121,13 +121,13 @@ def postgres_dsn(postgres_cluster: Server) -> Iterator[str]:
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """Give the URL of a SQLite file that is not there yet."""
+    """Give the URL of a SQLite file that does not exist yet."""
     return f"sqlite:///{tmp_path}/t.db"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_kind(request: pytest.FixtureRequest) -> str:
-    """Name a kind of database, once each: what uses this is a conformance test."""
+    """Give a kind of database, once each: tests that use this are conformance tests."""
     kind: str = request.param
     return kind
 
@@ -147,7 +147,7 @@ async def _migrated(url: str) -> None:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a file with the current schema, to be copied: migrating anew for each test would take the most time."""
+    """Give a file with the current schema, to be copied: a migration for each test would take most of the time."""
     path = tmp_path_factory.mktemp("template") / "t.db"
     asyncio.run(_migrated(f"sqlite:///{path}"))
     return path
@@ -163,14 +163,14 @@ def postgres_template(postgres_cluster: Server) -> str:
 
 @pytest.fixture
 def migrated_sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """Give the URL of a SQLite file with the current schema and nothing in it."""
+    """Give the URL of an empty SQLite file with the current schema."""
     shutil.copy(sqlite_template, tmp_path / "m.db")
     return f"sqlite:///{tmp_path}/m.db"
 
 
 @pytest.fixture
 def migrated_url(request: pytest.FixtureRequest, database_kind: str) -> Iterator[str]:
-    """Give the URL of a database with the current schema and nothing in it, once of each kind."""
+    """Give the URL of an empty database with the current schema, once of each kind."""
     if database_kind == "sqlite":
         yield request.getfixturevalue("migrated_sqlite_url")
         return
@@ -191,7 +191,7 @@ async def db(migrated_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """Give the folder beside the checkout that holds the recorded contract, or skip where it is absent."""
+    """Give the folder beside the checkout that holds the recorded contract, or skip if it is absent."""
     folder = CHECKOUT.parent / "shared"
     if not folder.is_dir():
         pytest.skip(f"the recorded contract is not here: {folder} is absent")

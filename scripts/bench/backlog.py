@@ -60,7 +60,7 @@ class Pings:
 
     def __init__(self, port: int) -> None:
         self.longest = 0.0
-        """Seconds that an answer took."""
+        """The longest response time in seconds."""
         self._port = port
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask)

@@ -24,22 +24,22 @@ class Shape:
     """The shape of the traffic."""
 
     seconds: float
-    """That count."""
+    """The measured seconds."""
     warm_up: float = 3
-    """Seconds before those."""
+    """The seconds of warm-up before them."""
     connections: int = 256
     endpoints: int = 1
-    """That get each message."""
+    """The number of endpoints that receive each message."""
     body: int = 0
-    """Bytes of a message at least; 0 is about 330."""
+    """The minimum bytes of a message; 0 means about 330."""
     batch: int = 1
-    """Messages in a request."""
+    """The number of messages in a request."""
     rate: float | None = None
-    """Messages a second in the open loop; None is half of what was taken at most, and 0 is no open loop."""
+    """Messages per second in the open loop; None means half of the maximum rate, and 0 means no open loop."""
     slow_disk: int = 0
-    """Microseconds that each wait for the disk takes more."""
+    """The extra delay of each disk sync in microseconds."""
     count: int = 0
-    """Of whatever a measure is about: endpoints of which some hang, due messages, starts."""
+    """The size of a measurement: endpoints of which some hang, due messages, or starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Run:
         self.accepted = 0
         self.requests = 0
         self.expected = 0
-        """Deliveries that the receiver is to have."""
+        """The number of deliveries that the receiver must get."""
 
     def drive(
         self, service: Service, rate: float, *, warm_up: float | None = None, lost: Callable[[int], int] = lambda _: 0

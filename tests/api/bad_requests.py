@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is wrong in requests: bodies, names and queries, for each of two corners of the API."""
+"""Invalid requests (bodies, names and queries) for each of two corners of the API."""
 
 import json
 

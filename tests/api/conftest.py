@@ -25,14 +25,14 @@ from tidings.tasks.kinds.registry import handlers
 
 @pytest_asyncio.fixture
 async def api(migrated_url: str) -> AsyncIterator[Api]:
-    """Give the API on both databases, with a clock that stands still."""
+    """Give the API on both databases, with a stopped clock."""
     async for api in _opened(migrated_url):
         yield api
 
 
 @pytest_asyncio.fixture
 async def lite(migrated_sqlite_url: str) -> AsyncIterator[Api]:
-    """Give the API on SQLite alone, for facts that have nothing to do with the database."""
+    """Give the API on SQLite alone, for facts that do not depend on the database."""
     async for api in _opened(migrated_sqlite_url):
         yield api
 

@@ -15,7 +15,7 @@ FAILS: Final[Json] = {"status": 2, "code": 500}
 
 
 class Setup:
-    """An application with one endpoint, and a message to it once there is one."""
+    """An application with one endpoint and, after a send, one message to it."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
@@ -33,7 +33,7 @@ class Setup:
             await tx.run(sql, **values)
 
     async def row(self, **values: Any) -> None:
-        """Change the outstanding delivery."""
+        """Change columns of the outstanding delivery."""
         for name, value in values.items():
             await self.run(f"UPDATE delivery SET {name} = :value WHERE msg_id = :msg", value=value, msg=self.msg)
 
@@ -49,7 +49,7 @@ class Setup:
         await self.row(attempts=times, due_at=self.api.clock.now() + HOUR)
 
     async def block(self) -> None:
-        """Have every attempt be one without a request."""
+        """Mark every attempt as refused by the address check, without a request."""
         sql = "UPDATE attempt SET response_status_code = 0, response = :text WHERE msg_id = :msg"
         await self.run(sql, text=f"{BLOCKED_TEXT}; ask the operator", msg=self.msg)
 
@@ -71,7 +71,7 @@ class Setup:
         assert 1 == await retention.expire(self.api.db, self.api.clock.now())
 
     async def canceled_task(self) -> None:
-        """Have a task ask for the message, and cancel the task."""
+        """Let a task request the message, and cancel the task."""
         self.api.clock.advance(MINUTE)
         since = rfc3339(self.api.clock.now() - HOUR)
         path = f"/app/{self.app}/endpoint/{self.endpoint}/replay-missing"

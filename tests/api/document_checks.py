@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Whether our document and our server agree: what one allows the other takes, and every answer is in the document.
+"""Checks that document and server agree: the server accepts what the document allows; the document has each response.
 
-The exceptions are few and listed here: rules that no schema states, and what the server takes beyond the document.
+The exceptions are few and listed here: rules that no schema can state, and inputs that the server accepts beyond the
+document.
 """
 
 import re
@@ -28,21 +29,21 @@ CHECKS: Final = (
     positive_data_acceptance,
 )
 RULES: Final = (
-    # of what is stored
+    # on stored data
     r"event types don't exist",
     r"None of these applications exists",
     r"You can only rotate a key 10 times",
     r"The endpoint is disabled",
     r"The schema has no such example|Cannot resend the message",
-    # of times
+    # on times
     r"'(since|until)' (cannot|must not) be",
     r"Cannot recover more than",
     r"deliverAt must be at least",
-    # of members together
+    # on combinations of members
     r"Only one of payloadRetentionPeriod and payloadRetentionHours",
     r"metadata may have at most",
     r"An endpoint's headers have at most",
-    # of values
+    # on values; JSON Schema takes 1.0 for an integer, the contract does not
     r"Expected `int( \| null)?`, got `float`",  # 1.0 is an integer of JSON Schema, and none of the contract
     r"not a valid JSON Schema \(Draft 7\)",
     r"failed signing test",
@@ -60,7 +61,7 @@ WITH_PARTS: Final = "v1.message.create-batch"
 
 
 def validate(case: Any, response: Any) -> None:
-    """Raise where an answer is not in the document, or the document and the server disagree about a request."""
+    """Raise if a response is not in the document, or if document and server disagree about a request."""
     is_rule = response.status_code in {400, 422} and any(re.search(rule, response.text) for rule in RULES)
     checks = [check for check in CHECKS if not (is_rule and check is positive_data_acceptance)]
     case.validate_response(response, checks=checks)
@@ -69,7 +70,7 @@ def validate(case: Any, response: Any) -> None:
 
 
 def _is_broken(case: Any) -> bool:
-    """Return whether the body or a declared parameter of the query is wrong; what is unknown is ignored."""
+    """Return whether the body or a declared query parameter is invalid; unknown parameters are ignored."""
     if case.operation.definition.raw["operationId"] == WITH_PARTS:
         return False
     in_query = case.meta.is_negative_at(ParameterLocation.QUERY) and set(case.query or ()) <= {

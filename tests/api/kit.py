@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A caller of the API, and the things it calls for again and again."""
+"""A client of the API, and the calls that tests repeat."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Api:
-    """The API with a token for it. Paths are below `/api/v1`."""
+    """A client with a token. Paths are below `/api/v1`."""
 
     client: httpx.AsyncClient
     db: Database
@@ -43,14 +43,14 @@ class Api:
         return await self.call("POST", path, **more)
 
     async def read(self, path: str, **params: Any) -> Json:
-        """Get something that must be there."""
+        """Get a resource that must exist."""
         response = await self.get(path, params=params)
         assert response.status_code == 200, response.text
         found: Json = response.json()
         return found
 
     async def made(self, path: str, body: Json, **more: Any) -> Json:
-        """Create something, a millisecond after the previous one."""
+        """Create a resource, a millisecond after the previous one."""
         self.clock.advance(ids.STEP_MS)
         response = await self.post(path, json=body, **more)
         assert response.status_code in (200, 201, 202), response.text
@@ -58,16 +58,16 @@ class Api:
         return found
 
     async def app(self, **more: Any) -> str:
-        """Make an application and return its id."""
+        """Create an application and return its id."""
         return str((await self.made("/app", {"name": "acme", **more}))["id"])
 
     async def endpoint(self, app: str, **more: Any) -> str:
-        """Make an endpoint and return its id."""
+        """Create an endpoint and return its id."""
         body = {"url": "http://example.com/in", **more}
         return str((await self.made(f"/app/{app}/endpoint", body))["id"])
 
     async def message(self, app: str, **more: Any) -> str:
-        """Make a message and return its id."""
+        """Create a message and return its id."""
         body = {"eventType": "user.signup", "payload": {"a": 1}, **more}
         return str((await self.made(f"/app/{app}/msg", body))["id"])
 
@@ -84,6 +84,6 @@ class Api:
 
 
 def faults(response: httpx.Response) -> list[tuple[list[str], str, str]]:
-    """Return what a 422 tells, as (place, words, type)."""
+    """Return the faults of a 422 response, as (place, text, type)."""
     assert response.status_code == 422, response.text
     return [(fault["loc"], fault["msg"], fault["type"]) for fault in response.json()["detail"]]

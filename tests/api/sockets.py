@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The API on a real socket, and requests as bytes."""
+"""The API on a real socket, called with raw bytes."""
 
 import asyncio
 import contextlib
@@ -51,7 +51,7 @@ class Wire:
             writer.close()
 
     def request(self, body: bytes = BODY, *headers: bytes, path: bytes = b"", version: bytes = b"1.1") -> bytes:
-        """Return the bytes of a request that makes a message."""
+        """Return the bytes of a request that creates a message."""
         where = path or b"/api/v1/app/%b/msg" % self.app.encode()
         lines = [
             b"POST %b HTTP/%b" % (where, version),
@@ -65,7 +65,7 @@ class Wire:
 
 
 async def answer(reader: asyncio.StreamReader) -> Reply:
-    """Read one answer."""
+    """Read one response."""
     head = await reader.readuntil(b"\r\n\r\n")
     first, *lines = head[:-4].split(b"\r\n")
     fields = dict(line.split(b": ", 1) for line in lines)
@@ -88,7 +88,7 @@ async def listening(lite: Api, bounds: ConnectionLimits | None = None) -> AsyncI
         timeout_keep_alive=KEEP_ALIVE,
     )
     server = _Quiet(config)
-    serving = asyncio.ensure_future(server._serve([listener]))  # noqa: SLF001 - `serve` takes the tests' signals
+    serving = asyncio.ensure_future(server._serve([listener]))  # noqa: SLF001 - `serve` would install signal handlers
     port, app = listener.getsockname()[1], await lite.app()
     state = server.server_state
     yield Wire(port, lite.token, app, lambda: state.total_requests, lambda: len(state.connections), bounds)

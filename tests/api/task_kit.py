@@ -46,7 +46,7 @@ async def stored(api: Api, state: State, *, kind: str = "endpoint.recover", app:
 
 
 async def failing(api: Api, messages: int) -> tuple[str, str, list[str]]:
-    """Make an endpoint at which every message has failed for good; return the application, it and the messages."""
+    """Create an endpoint whose every message is exhausted; return the application, the endpoint and the messages."""
     app = await api.app()
     endpoint = await api.endpoint(app)
     made = []
@@ -60,14 +60,14 @@ async def failing(api: Api, messages: int) -> tuple[str, str, list[str]]:
 
 
 async def commanded(api: Api, app: str, endpoint: str, **more: Any) -> Json:
-    """Ask for a recovery of the last hour."""
+    """Request a recovery of the last hour."""
     body = {"since": rfc3339(api.clock.now() - HOUR), **more}
     return await api.made(f"/app/{app}/endpoint/{endpoint}/recover", body)
 
 
 @asynccontextmanager
 async def recovering(api: Api, limits: RunnerLimits | None = None) -> AsyncIterator[None]:
-    """Have a runner at work for the length of a block."""
+    """Run a task runner for the length of a block."""
     notifier = api.context.services.notifier
     runner = Runner(api.db, api.clock, limits or RunnerLimits(), handlers(api.clock, notifier))
     notifier.tasks = runner.wake

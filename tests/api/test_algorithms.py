@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tokens by every algorithm: signed, checked, and held to the one that was chosen."""
+"""Tokens of every algorithm are signed and checked; only the configured algorithm is accepted."""
 
 import json
 from typing import Any
@@ -87,7 +87,7 @@ def test_a_public_key_checks_and_signs_nothing(algorithm: str, key: RSAPrivateKe
 
 
 def test_a_public_key_is_no_secret_of_another_algorithm() -> None:
-    """The old trick: a token signed with the public key as if it were a shared secret."""
+    """An algorithm confusion attack: a token signed with the public key as if it were a shared secret."""
     gatekeeper = Gatekeeper(_public(RSA), ManualClock(), "RS256")
 
     forged = Signer(_public(RSA), "HS256").signed({"sub": "org_x"})
@@ -113,14 +113,14 @@ def test_a_key_of_another_kind_is_refused_with_the_settings_name(secret: str, al
 
 def test_a_short_rsa_key_is_refused() -> None:
     with pytest.raises(WrongKey, match="1024 bits: RS256 needs at least 2048"):
-        Signer(_pem(generate_private_key(65_537, 1_024)), "RS256")  # noqa: S505 - what is to be refused
+        Signer(_pem(generate_private_key(65_537, 1_024)), "RS256")  # noqa: S505 - too short on purpose
 
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 def _spellings(token: str) -> dict[str, str]:
-    """Return texts that a lenient reader takes for the same token."""
+    """Return texts that a lenient decoder reads as the same token."""
     found = {}
     parts = token.split(".")
     for place, part in enumerate(parts):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Applications, changed and deleted."""
+"""Updates and deletion of applications."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How messages stand with endpoints, told from both sides."""
+"""The state of messages at endpoints, listed by message and by endpoint."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ FAR = 9_000_000_000_000
 
 @dataclass
 class Setup:
-    """An application with one endpoint, and what became of its messages."""
+    """An application with one endpoint, and messages with attempts."""
 
     api: Api
     app: str
     endpoint: str
 
     async def message(self, *outcomes: int, waits: bool = False, **more: object) -> str:
-        """Make a message with attempts of these statuses; the last of those that are waited for is to be repeated."""
+        """Create a message with attempts of these statuses; with `waits`, the last one has a scheduled retry."""
         msg = await self.api.message(self.app, **more)
         for number, status in enumerate(outcomes, 1):
             is_last = number == len(outcomes)
@@ -119,7 +119,7 @@ async def test_a_manual_success_makes_up_for_all_failures(setup: Setup) -> None:
     await setup.api.attempt(setup.app, setup.endpoint, msg)
     async with setup.api.db.write() as tx:
         await note_delivered(tx, [(msg, setup.endpoint)])
-        await end_retries(tx, [(msg, setup.endpoint)])  # a delivered message has no retry left to end
+        await end_retries(tx, [(msg, setup.endpoint)])  # a delivered message has no retry to cancel
 
     assert [] == await setup.listed(status=2)
     assert [(msg, 0)] == await setup.listed(status=0)

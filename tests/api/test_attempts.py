@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Attempts, and asking for one more."""
+"""Attempts, and requests to resend."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who may call, and what everybody else is told."""
+"""Authentication, and the responses to callers without permission."""
 
 import base64
 import hashlib
@@ -188,7 +188,7 @@ async def test_another_organisations_application_is_not_found(api: Api) -> None:
 
 async def test_many_tokens_do_not_fill_the_memory(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidings.api.auth._REMEMBERED", 3)
-    grants: dict[Any, Any] = lite.context.gatekeeper._grants  # noqa: SLF001 - what must stay small shows nowhere else
+    grants: dict[Any, Any] = lite.context.gatekeeper._grants  # noqa: SLF001 - not observable from outside
 
     for n in range(10):
         assert 200 == (await lite.get("/app", token=_token({"sub": ORG, "n": n}))).status_code

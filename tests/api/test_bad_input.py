@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whatever is sent to whatever route: a refusal in JSON, and nothing half done."""
+"""Every route refuses invalid input with a JSON error and changes nothing."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -55,21 +55,21 @@ async def _messages(api: Api) -> World:
 
 @dataclass(frozen=True, kw_only=True)
 class Corner:
-    """Some routes, what they work on, and what is wrong for them."""
+    """A group of routes, the resources they use, and invalid input for them."""
 
     routes: Sequence[AnyRoute]
     tables: Sequence[str]
-    """Those that its routes write to."""
+    """The tables that its routes write to."""
     world: Callable[[Api], Awaitable[World]]
-    """Make one of each thing; return their ids by the names that paths have for them."""
+    """Create one of each resource; return their ids by the names of path parameters."""
     bodies: Mapping[str, bytes]
     queries: Sequence[str]
     sound: Json
-    """A body that most of its routes take."""
+    """A body that most of its routes accept."""
     sounds: Mapping[str, Json]
-    """Bodies of routes that do not."""
+    """Valid bodies of the other routes."""
     refusals: tuple[int, ...]
-    """What a bad body may be answered with; 409 and 404 where an odd one before it was taken."""
+    """The statuses that refuse a bad body; 409 and 404 if an earlier unusual body was accepted."""
 
     async def send(self, api: Api, route: AnyRoute, world: World, query: str = "", **more: Any) -> httpx.Response:
         path = PREFIX + route.path
@@ -88,7 +88,7 @@ class Corner:
         return found
 
     def named(self, world: World) -> Iterator[tuple[AnyRoute, str]]:
-        """Yield each route with each name in its path; one that makes what it does not find has none of its own."""
+        """Yield each route with each name in its path; a route that creates missing resources has no own name."""
         for route in self.routes:
             for name in world:
                 makes = route.method == "PUT" and route.path.endswith(f"{{{name}}}")
@@ -149,7 +149,7 @@ async def test_a_bad_body_is_refused_and_changes_nothing(api: Api, corner: Corne
 
 
 async def test_what_is_odd_and_harmless_is_taken(api: Api) -> None:
-    """Members twice, where the last counts; members that nobody knows."""
+    """Duplicate members, of which the last counts, and unknown members."""
     twice = await api.post("/app", content=b'{"name": "a", "name": "b", "what": {"is": ["this", 1e999]}}')
     app = twice.json()["id"]
     message = await api.post(f"/app/{app}/msg", content=b'{"eventType":"a","eventType":"b","payload":[],"payload":{}}')
@@ -165,7 +165,7 @@ async def test_who_is_not_there_is_not_found(api: Api, corner: Corner) -> None:
 
     for stranger, (route, name) in product(STRANGERS, list(corner.named(world))):
         response = await corner.send(api, route, {**world, name: stranger})
-        # A path that can be no application's is refused where messages are made.
+        # The routes that create messages refuse a path that no application can have.
         expected = (404, 405, 422) if route.operation == "v1.message.create" else (404, 405)
         assert response.status_code in expected, f"{stranger[:40]}: {route.operation}: {response.text}"
         assert isinstance(response.json(), dict)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many messages in one request: each has an outcome of its own, and all that are sound commit together."""
+"""Many messages in one request: each has its own result, and all valid ones commit together."""
 
 from typing import Any
 
@@ -146,7 +146,7 @@ async def test_a_request_with_too_many_deliveries_is_refused_whole(
 
 
 async def with_many_endpoints(api: Api, monkeypatch: pytest.MonkeyPatch, *, deliveries: int) -> str:
-    """Make an application with twelve endpoints, and bound one transaction to so many deliveries."""
+    """Create an application with twelve endpoints, and limit the deliveries of one transaction."""
     monkeypatch.setattr(accept, "FAN_OUT", deliveries)
     app = await api.app()
     for _ in range(12):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A page is bounded in bytes, and so is what readers that do not read can hold."""
+"""The bytes of a page are bounded, and so is the memory that readers can occupy by not reading."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -110,7 +110,7 @@ async def test_what_has_expired_takes_no_room(api: Api) -> None:
 
 
 class _Reader:
-    """A reader that takes parts when it is let."""
+    """A reader that reads only when the test allows it."""
 
     def __init__(self) -> None:
         self.got = b""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The routes that start background tasks: what they take, what they answer, whom they refuse, what comes of them."""
+"""The routes that start background tasks: their input, responses, refusals and effects."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from tidings.core.access import issue_app_token
 from tidings.ids import AppId
 from tidings.tasks.kinds.registry import handlers
 
-SINCE = "2023-11-14T00:00:00Z"  # the clock of these tests stands at 2023-11-14T22:13:20Z
+SINCE = "2023-11-14T00:00:00Z"  # the clock of these tests is stopped at 2023-11-14T22:13:20Z
 NOW = "2023-11-14T22:00:00Z"
 LATER = "2023-11-15T12:00:00Z"
 
 
 async def started(api: Api, method: str, path: str, kind: str, body: Json | None = None, **more: Any) -> Json:
-    """Start a task; hold that the answer is the contract's."""
+    """Start a task; check the response against the contract."""
     if body is not None:
         more["json"] = body
     response = await api.call(method, path, **more)
@@ -30,7 +30,7 @@ async def started(api: Api, method: str, path: str, kind: str, body: Json | None
 
 
 async def finished(api: Api, task: Json) -> Json:
-    """Have the task worked on; return it as it is told."""
+    """Let a runner finish the task; return it as the API renders it."""
     services = api.context.services
     async with working(api.db, *handlers(services.clock, services.notifier).values(), limits=QUICK):
         await until(api.db, task["id"])
@@ -200,7 +200,7 @@ WRONG_FILTERS: dict[str, tuple[Json, list[str]]] = {
 
 
 async def _missing_and_failed(api: Api, app: str, endpoint: str) -> None:
-    """Make a message that the endpoint was never sent, and one that has failed there for good."""
+    """Create a message that was never sent to the endpoint, and one that is exhausted there."""
     await api.message(app)
     await api.attempt(app, endpoint, await api.message(app), status=2, code=500)
     async with api.db.write() as tx:
@@ -213,7 +213,7 @@ async def _missing_and_failed(api: Api, app: str, endpoint: str) -> None:
 async def test_a_caller_whose_clock_is_ahead_asks_for_an_empty_range(
     api: Api, route: str, ahead: int, more: Json
 ) -> None:
-    """Nothing is sent: neither what is there nor what comes, in the range or later, before the task runs."""
+    """The task sends nothing while it is queued: neither existing messages nor messages that arrive before it runs."""
     app = await api.app()
     endpoint = await api.endpoint(app)
     await _missing_and_failed(api, app, endpoint)

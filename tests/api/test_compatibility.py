@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every public operation of the contract is served, or refused by its name."""
+"""Every public operation of the contract is either served or refused by name."""
 
 import json
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An upsert that meets others of its kind is one of them: 200 or 201, never a conflict, and one row."""
+"""Concurrent upserts each return 200 or 201, never a conflict, and leave one row."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ NEW: Json = {"name": "n", "uid": "new"}
 
 
 async def _all_at_once(api: Api, method: str, path: str, body: Callable[[int], Json]) -> list[tuple[int, Any]]:
-    """Call many times at once; every call has a body of its own."""
+    """Make many concurrent calls; every call has its own body."""
     answers = await asyncio.gather(*(api.call(method, path, json=body(number)) for number in range(MANY)))
     return [(each.status_code, each.json()) for each in answers]
 

@@ -336,7 +336,7 @@ async def test_a_body_that_never_ends_is_cut_off(wire: Wire) -> None:
 
 @pytest.mark.parametrize("after", [b"", b"\r\n", b"x" * 9])
 async def test_a_connection_that_is_idle_is_closed_whatever_came_last(wire: Wire, after: bytes) -> None:
-    """A blank line, or the rest of a body whose request was refused, does not keep a connection."""
+    """A blank line, or the rest of a refused request's body, does not keep a connection open."""
     request = wire.request(b"x" * len(after.strip())) if after.strip() else wire.request()
 
     async with dialed(wire) as (reader, writer):

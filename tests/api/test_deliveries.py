@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where a message is at each endpoint, and why: every state and every reason, from rows as the service writes them."""
+"""Explanations of deliveries: every state and every reason, from rows as the service writes them."""
 
 import inspect
 import re

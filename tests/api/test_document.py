@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Whatever our document allows, and whatever it does not: every answer is one that it tells of, and none is a 5xx.
+"""The server's responses match the document for valid and invalid requests, and none is a 5xx.
 
-schemathesis makes the requests from the document, some that keep to it and some that do not, the same ones each time;
-half of them name things that are there. A live server answers, through its own HTTP protocol.
+schemathesis generates the requests from the document, some valid and some not, the same ones in each run; half of them
+name existing resources. A live server responds, through its own HTTP protocol.
 
-TIDINGS_TEST_EXAMPLES=60 makes so many for each operation, and others each time (`--hypothesis-seed` says which).
+With TIDINGS_TEST_EXAMPLES=60 each operation gets 60 requests, different ones in each run; `--hypothesis-seed` repeats a
+run.
 """
 
 import os
@@ -50,7 +51,7 @@ class Caller:
     session: requests.Session
 
     def make(self) -> dict[str, str]:
-        """Make one of each thing that a path can name."""
+        """Create one resource of each kind that a path can name."""
 
         def made(path: str, body: object) -> dict[str, Any]:
             status, result = self.server.call("POST", f"/api/v1{path}", body)
@@ -88,7 +89,7 @@ def test_every_answer_is_in_the_document(caller: Caller, schema: Any, route: Any
 
     @STEADY
     @given(st.one_of(kept, broken) if _can_break(route) else kept, st.booleans())
-    def answered(case: Any, is_there: bool) -> None:  # noqa: FBT001 - drawn by position
+    def answered(case: Any, is_there: bool) -> None:  # noqa: FBT001 - Hypothesis draws it by position
         if is_there:
             case.path_parameters = {**(case.path_parameters or {}), **_named(route, there)}
         headers = {"authorization": f"Bearer {caller.server.token}"}
@@ -103,6 +104,6 @@ def _named(route: AnyRoute, there: dict[str, str]) -> dict[str, str]:
 
 
 def _can_break(route: AnyRoute) -> bool:
-    """Tell whether there is anything in a request that can be other than the document says."""
+    """Return whether a request has any part that can violate the document."""
     operation = document([route])["paths"][f"/api/v1{route.path}"][route.method.lower()]
     return bool(operation["parameters"]) or "requestBody" in operation

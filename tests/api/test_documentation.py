@@ -60,7 +60,7 @@ def _validator(ours: Json, schema: Json) -> jsonschema_rs.Draft202012Validator:
 
 
 def _undescribed(found: Iterator[tuple[str, Json]]) -> list[str]:
-    """Return the names of those without a sentence of description."""
+    """Return the names of the properties or parameters without a description."""
     return [name for name, each in found if not each.get("description", "").rstrip("`").endswith((".", ":"))]
 
 

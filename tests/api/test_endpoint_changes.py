@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Endpoints, changed and deleted."""
+"""Updates and deletion of endpoints."""
 
 import json
 from typing import Any
@@ -244,7 +244,7 @@ async def test_the_organisation_is_notified_of_each_change_once(api: Api) -> Non
 
     about = {"appId": app, "appUid": "acme", "endpointId": endpoint, "endpointUid": "one"}
     renamed = {**about, "endpointUid": "two"}
-    # Those of one timestamp have no order among themselves.
+    # Events of one timestamp have no defined order.
     assert [
         ("endpoint.created", about),
         ("endpoint.deleted", renamed),

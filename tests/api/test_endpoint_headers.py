@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Endpoints' own headers."""
+"""Custom headers of endpoints."""
 
 import pytest
 
@@ -69,7 +69,7 @@ async def test_the_next_send_carries_them(api: Api) -> None:
 
 
 async def _sent(api: Api, path: str, encryption: Encryption | None = None) -> list[str]:
-    """Return the lines that a request to the endpoint has beside ours."""
+    """Return the custom header lines of a request to the endpoint."""
     routing = await RoutingCache(api.db, encryption or Encryption()).load(ORG, path.split("/")[2])
     assert routing is not None
     receiver = routing.receivers[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An endpoint's health as callers see it, and what they do about it."""
+"""An endpoint's health as callers see it, and the commands that repair it."""
 
 import json
 from typing import Any, Final
@@ -68,7 +68,7 @@ async def test_a_failing_endpoint_says_since_when_and_when_it_will_be_disabled(a
 
 
 async def tried(api: Api, app: str, endpoint: str, *codes: int) -> list[str]:
-    """Store attempts at an endpoint, each with a message of its own; code 0 is no response."""
+    """Store attempts at an endpoint, each for a message of its own; code 0 means no response."""
     found = []
     for code in codes:
         api.clock.advance(1_000)
@@ -179,7 +179,7 @@ async def test_every_answer_that_has_an_endpoint_has_its_health(api: Api) -> Non
 
 
 async def disabled(api: Api) -> tuple[str, str, int]:
-    """Return an application, its endpoint that failed for long and was disabled, and since when it had failed."""
+    """Return an application, its endpoint that was disabled after long failure, and the start of that failure."""
     app = await api.app(uid="mine")
     endpoint = await api.endpoint(app, uid="hook")
     began = api.clock.now()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What signs for an endpoint, over HTTP and down to the signature."""
+"""Signing secrets of endpoints, from the API to the signature."""
 
 import base64
 from dataclasses import replace
@@ -39,7 +39,7 @@ async def _key(api: Api, path: str) -> str:
 
 
 async def _signature(api: Api, path: str) -> bytes:
-    """Sign as delivery does, with what it would have at hand."""
+    """Sign as delivery does, from the same stored data."""
     routing = await RoutingCache(api.db, api.context.services.encryption).load(ORG, path.split("/")[2])
     assert routing is not None
     return routing.receivers[0].ring.sign(MSG_ID, api.clock.now() // SECOND, BODY)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Attempts, counted."""
+"""Attempt counts of endpoints."""
 
 import pytest
 

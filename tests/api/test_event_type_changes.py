@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Event types, changed, archived and deleted."""
+"""Updates, archival and deletion of event types."""
 
 import pytest
 

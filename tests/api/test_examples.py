@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sending an endpoint an example."""
+"""Sending an example message to an endpoint."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The server's own HTTP protocol over real sockets: the short way and every way around it."""
+"""The server's own HTTP protocol over real sockets: the fast path and every way around it."""
 
 import asyncio
 import contextlib
@@ -160,17 +160,17 @@ async def test_a_caller_who_hangs_up_leaves_the_message_and_nothing_else(wire: W
 
 @contextlib.asynccontextmanager
 async def deaf(wire: Wire) -> AsyncIterator[tuple[socket.socket, int]]:
-    """Connect and send for as long as anything is taken, reading no answers; tell how many requests were sent."""
+    """Connect and send while the server reads, without reading responses; return the number of requests sent."""
     request = wire.request(b'{"eventType":"a.b","payload":{"big":"%b"}}' % (b"x" * 1_000_000))
     loop = asyncio.get_running_loop()
     with socket.create_connection(("127.0.0.1", wire.port)) as deaf:
-        deaf.setblocking(False)  # noqa: FBT003 - the way to say it
+        deaf.setblocking(False)  # noqa: FBT003 - the signature of setblocking
         sent = 0
         with contextlib.suppress(TimeoutError):
             while sent < SURELY_TOO_MANY:
                 async with asyncio.timeout(2 * KEEP_ALIVE):
                     await loop.sock_sendall(deaf, request)
-                    while wire.answered() <= sent:  # noqa: ASYNC110 - nobody is told
+                    while wire.answered() <= sent:  # noqa: ASYNC110 - the server offers no event
                         await asyncio.sleep(0.001)
                 sent += 1
         yield deaf, sent
@@ -185,7 +185,7 @@ async def test_a_caller_who_reads_no_answers_is_read_no_more_and_keeps_them(wire
         while answers.count(b"HTTP/1.1 202 ") < sent:
             answers += await loop.sock_recv(caller, 1_000_000)
         with contextlib.suppress(TimeoutError):
-            while True:  # some more answers, perhaps, and no end
+            while True:  # the server may send a few more responses, but not without end
                 assert await asyncio.wait_for(loop.sock_recv(caller, 1_000_000), KEEP_ALIVE / 4) != b""
 
 
@@ -195,7 +195,7 @@ async def test_a_caller_who_reads_no_answers_for_long_is_left(wire: Wire, monkey
         monkeypatch.setattr(connection, "_REQUEST_SECONDS", 0.0)
 
         async with asyncio.timeout(5 * KEEP_ALIVE):
-            while wire.connected():  # noqa: ASYNC110 - nobody is told
+            while wire.connected():  # noqa: ASYNC110 - the server offers no event
                 await asyncio.sleep(0.01)
 
 

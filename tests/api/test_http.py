@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is so for every path: slashes, methods, errors, origins."""
+"""Rules for every path: slashes, methods, errors, origins."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +27,7 @@ def _health(status: str) -> dict[str, dict[str, str]]:
 
 
 async def test_an_sdk_gets_the_contracts_answer_to_health(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDKs for Kotlin, C# and Java raise at a success with a body where the contract has a 204."""
+    """The SDKs for Kotlin, C# and Java raise an error if a success has a body where the contract has a 204."""
     headers = {"user-agent": "svix-libs/2.0.0/kotlin"}
 
     with monkeypatch.context() as broken:

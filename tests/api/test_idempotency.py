@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One key, one effect, one answer."""
+"""Requests with one idempotency key have one effect and get the same response."""
 
 import asyncio
 
@@ -119,7 +119,7 @@ async def test_a_resend_with_one_key_is_requested_once(api: Api) -> None:
 async def test_nothing_stays_behind_in_memory(lite: Api) -> None:
     await asyncio.gather(*[lite.post("/app", json={"name": "x"}, headers=KEY) for _ in range(10)])
 
-    assert not lite.context.services.idempotency._locks  # noqa: SLF001 - a leak shows nowhere else
+    assert not lite.context.services.idempotency._locks  # noqa: SLF001 - a leak is not observable from outside
 
 
 MESSAGE = {"eventType": "a.b", "payload": {"a": 1}}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What every list keeps: order, pages both ways, `done`, and refusals."""
+"""Rules for every list: order, pages in both directions, `done`, and refusals."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -186,7 +186,7 @@ def _numbers(page: Json) -> list[int]:
 
 
 class TestWindows:
-    """Lists that are bounded in time."""
+    """Lists with a time range."""
 
     async def _made(self, api: Api) -> tuple[str, list[Json]]:
         path = f"/app/{await api.app()}/msg"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Paths as they were encoded, the application under another one's path, and the URL that callers used."""
+"""Percent-encoded paths, the service mounted under another path, and the `location` of responses."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -76,7 +76,7 @@ async def test_an_empty_segment_is_no_id(lite: Api, path: str) -> None:
 
 @pytest_asyncio.fixture
 async def mounted(lite: Api) -> AsyncIterator[Api]:
-    """Give the API under a path of another application."""
+    """Give the API mounted under the path of another ASGI application."""
     outer = Starlette(routes=[Mount("/deep", routes=[Mount("/hooks", app=build(lite.context))])])
     transport = httpx.ASGITransport(outer)
     async with httpx.AsyncClient(transport=transport, base_url="http://outer/deep/hooks") as client:

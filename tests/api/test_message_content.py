@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Payloads and responses deleted for good, and whether anybody would hear of a message."""
+"""Expunged payloads and responses, and the count of endpoints that would receive a message."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What few messages have: tags, a payload that is sent as it is, a timestamp before which they are not sent."""
+"""Optional parts of messages: tags, a raw payload, a time before which they are not sent."""
 
 import json
 

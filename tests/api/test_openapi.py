@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Our document holds what the contract has, for every operation that we serve."""
+"""Our document contains everything that the contract has, for every operation that we serve."""
 
 import base64
 import json
@@ -19,9 +19,9 @@ from tidings.model.signature import parse_secret
 Json = dict[str, Any]
 
 OURS_ALONE = {"v1.health.ping", "v1.message.list-deliveries"}
-# What we answer otherwise than the contract says, and why.
-STATUSES = {"v1.health.get": {"200"}}  # the peer tells how its parts are
-TAGS = {"Background Task": "Background Tasks"}  # the generator names the class after it
+# Our deviations from the contract, each with its reason.
+STATUSES = {"v1.health.get": {"200"}}  # svix-server also returns the status of its components
+TAGS = {"Background Task": "Background Tasks"}  # client generators derive the class name from it
 UNSTORED: dict[str, set[str]] = {}
 
 
@@ -129,7 +129,7 @@ def test_an_answer_that_few_callers_get_is_in_the_document(ours: Json, operation
 
 
 def _enums(found: Any, path: str = "") -> Iterator[tuple[str, Json]]:
-    """Yield each schema with an enum, with its place."""
+    """Yield each schema that has an enum, and its place in the document."""
     if isinstance(found, dict):
         if isinstance(found.get("enum"), list):
             yield path, found
@@ -232,7 +232,7 @@ def _is_taken(secret: str) -> bool:
     try:
         parse_secret(secret)
     except ValueError as error:
-        return "signing test" in str(error)  # of the two halves of a pair, which no pattern compares
+        return "signing test" in str(error)  # each half of a surrogate pair alone, which the patterns cannot express
     return True
 
 

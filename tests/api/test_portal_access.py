@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tokens for the users of an application: made, held to what they are able to, and ended."""
+"""Tokens for the users of an application: creation, capabilities and end."""
 
 import base64
 import json
@@ -208,7 +208,7 @@ NEEDS = {
 }
 
 
-# They change nothing: a token may always end itself, and asking ahead is looking.
+# Both change nothing: a token may always end its own session, and a dry run only reads.
 HARMLESS = {"v1.authentication.logout", "v1.message.precheck"}
 INCLUDED = {
     Capability.MANAGE_ENDPOINT_SECRET: {Capability.VIEW_ENDPOINT_SECRET},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who calls too often is told so, when to come again, and nothing else happens to anybody."""
+"""A caller above the rate limit gets 429 with a retry time; other callers are not affected."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from tidings.ids import AppId
 
 
 def limited(api: Api, rate: int) -> Api:
-    """Return the same API with a limit in force."""
+    """Return the same API with a rate limit."""
     context = replace(api.context, limiter=Limiter(rate, api.clock))
     client = httpx.AsyncClient(transport=httpx.ASGITransport(build(context)), base_url="http://tidings")
     return replace(api, context=context, client=client)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a caller can store is bounded, member by member."""
+"""Everything that a caller can store is bounded, member by member."""
 
 from collections.abc import Mapping
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Requests that build on each other: ids out of answers go into later paths, and document and server still agree.
+"""Sequences of requests: ids from responses fill later paths, and document and server still agree.
 
-schemathesis makes the requests from the document, the same ones each time; ids out of earlier answers fill the paths.
-What was deleted must not be found.
+schemathesis generates the requests from the document, the same ones in each run; ids from earlier responses fill the
+paths. A deleted resource must not be found.
 
-TIDINGS_TEST_ROUNDS=20 makes so many rounds over all operations, of other requests each time.
+TIDINGS_TEST_ROUNDS=20 runs 20 rounds over all operations, with different requests in each run.
 """
 
 import os
@@ -51,20 +51,20 @@ STEADY = settings(
     phases=(Phase.generate,),
     suppress_health_check=list(HealthCheck),
 )
-DELETING = {"v1.application.delete", "v1.endpoint.delete"}  # an event type is archived first
+DELETING = {"v1.application.delete", "v1.endpoint.delete"}  # an event type must be archived before it is expunged
 
 
 @dataclass
 class World:
-    """What answers have named."""
+    """The resources that responses have named."""
 
     known: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
-    """The ids by application (none for what is in no application) and by parameter."""
+    """The ids by application (empty for resources outside applications) and by parameter."""
     sound: set[str] = field(default_factory=set)
     """Operations that succeeded."""
 
     def path(self, route: AnyRoute, chance: random.Random) -> dict[str, str]:
-        """Return values for the parameters of a path, as far as there are any."""
+        """Return known values for the parameters of a path."""
         apps = self.known["", "app_id"]
         app = chance.choice(apps[-LATEST:]) if apps else ""
         found = {"app_id": app} if app else {}
@@ -75,7 +75,7 @@ class World:
         return {name: value for name, value in found.items() if f"{{{name}}}" in route.path}
 
     def learn(self, route: AnyRoute, path: dict[str, str], status: int, body: Any) -> None:
-        """Note what an answer names."""
+        """Remember the resources that a response names."""
         if status >= 300:
             return
         self.sound.add(route.operation)
@@ -106,7 +106,7 @@ def server(database_url: str, tmp_path: Path) -> Iterator[live.Live]:
 def test_requests_with_ids_from_answers_agree_with_the_document(server: live.Live) -> None:
     schema = schemathesis.openapi.from_dict(document(TABLE))
     deleted: list[int] = []
-    world, chance = World(), random.Random(SEED)  # noqa: S311 - an order, no secret
+    world, chance = World(), random.Random(SEED)  # noqa: S311 - shuffles, no secret
 
     def requested(session: requests.Session, route: AnyRoute) -> None:
         operation = schema[f"/api/v1{route.path}"][route.method]
@@ -140,5 +140,5 @@ def test_requests_with_ids_from_answers_agree_with_the_document(server: live.Liv
 
 
 def _rank(route: AnyRoute) -> int:
-    """Return when a route comes in a round: what creates comes first, what deletes comes last."""
+    """Return the position of a route in a round: routes that create are first, routes that delete are last."""
     return 2 if route.method == "DELETE" else int(not route.operation.endswith(CREATING))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Half a character: kept in payloads, however they travel, and refused in everything that is decoded."""
+"""Unpaired surrogates are preserved in payloads, however encoded, and refused in every decoded member."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Commands to background tasks over HTTP: each of them in each state, who may give them, and what they leave."""
+"""Commands to background tasks over HTTP: each command in each state, permissions, and effects."""
 
 import asyncio
 import json
@@ -127,7 +127,7 @@ async def _lease(api: Api, messages: list[str]) -> None:
 
 
 async def test_nothing_is_written_for_a_task_once_its_cancel_is_answered(api: Api) -> None:
-    """I8: chunks of one row, and a cancel that comes in the middle of them, from where a user sits."""
+    """I8: the task has chunks of one row, and the cancel arrives during one of them, over HTTP."""
     app, endpoint, _ = await failing(api, 60)
     async with recovering(api, limits=RunnerLimits(chunk_rows=1)):
         task_id = (await commanded(api, app, endpoint))["id"]
@@ -232,7 +232,7 @@ async def test_who_waits_is_let_go_when_the_process_stops(lite: Api) -> None:
 
 
 async def _creating(api: Api) -> tuple[str, list[tuple[str, str, Json | None, int]]]:
-    """Return an application, and every route that starts a task: with a body, and what a dry run counts."""
+    """Return an application, and every route that starts a task, with a body and the expected count of the dry run."""
     app, endpoint, _ = await failing(api, 3)
     await api.message(app)
     await api.made("/event-type", {"name": "user.signup", "description": "Somebody has signed up"})
@@ -252,7 +252,7 @@ async def _creating(api: Api) -> tuple[str, list[tuple[str, str, Json | None, in
 
 async def test_a_dry_run_reports_what_would_be_done_and_writes_nothing(api: Api) -> None:
     app, creating = await _creating(api)
-    async with api.db.write() as tx:  # so that what is to be replayed was never sent
+    async with api.db.write() as tx:  # this leaves messages that were never sent, for the replay
         await tx.run("DELETE FROM delivery WHERE app_id = :app", app=app)
     before = await tables(api)
 
@@ -301,7 +301,7 @@ async def test_a_dry_run_says_yes_or_no(lite: Api) -> None:
 
 
 async def test_items_report_what_has_become_of_each_message(api: Api) -> None:
-    """What was sent again: some got through, some failed again, one is still to be sent, one cannot be."""
+    """Resent messages in four states: delivered, failed again, still scheduled, and impossible to send."""
     app, endpoint, messages = await failing(api, 9)
     async with api.db.write() as tx:
         await tx.run("UPDATE message SET payload = NULL WHERE id = :id", id=messages[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Background tasks as server-sent events, read by a client that may hang up, come back or stop reading."""
+"""Background tasks as server-sent events, for clients that hang up, reconnect or stop reading."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ Message = dict[str, Any]
 
 @dataclass
 class Reader:
-    """One request for a stream, at the seam between us and the HTTP server."""
+    """One request for a stream, made at the ASGI interface."""
 
     api: Api
     path: str
@@ -66,7 +66,7 @@ class Reader:
         self.news.set()
 
     async def has(self, what: str) -> None:
-        """Wait until something has been read."""
+        """Wait until the stream has sent a given text."""
         async with asyncio.timeout(10):
             while what not in self.text:
                 self.news.clear()
@@ -74,7 +74,7 @@ class Reader:
 
     @property
     def events(self) -> list[tuple[int | None, str, Json]]:
-        """What has been read: each event's id, its name and its data."""
+        """The events read: id, name and data of each."""
         found = []
         for block in self.text.split("\n\n"):
             lines = dict(line.split(": ", 1) for line in block.splitlines() if line[0] != ":")
@@ -85,13 +85,13 @@ class Reader:
 
     @property
     def states(self) -> list[tuple[int | None, str]]:
-        """The transitions that have been read."""
+        """The transitions read."""
         return [(number, data["event"]) for number, name, data in self.events if name == "state"]
 
 
 @asynccontextmanager
 async def reading(api: Api, task_id: str, *, after: int | None = None, reads: bool = True) -> AsyncIterator[Reader]:
-    """Read a stream for the length of a block, which ends it by hanging up."""
+    """Read a stream for the length of a block; leaving the block hangs up."""
     headers = {} if after is None else {"last-event-id": str(after)}
     reader = Reader(api, f"/background-task/{task_id}/events", headers)
     if reads:
@@ -151,7 +151,7 @@ async def test_who_comes_back_misses_nothing_and_hears_nothing_twice(api: Api) -
             if commands:
                 await reader.has(f'"event":"{commands[0]}')
         heard += reader.states
-        await _command(api, task_id, *commands[1:])  # while nobody reads
+        await _command(api, task_id, *commands[1:])  # without reading
     await _command(api, task_id, "cancel")
     heard += (await whole(api, task_id, after=heard[-1][0])).states
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every timestamp that a request can carry is read by the rules of RFC 3339: found in our own document."""
+"""Every timestamp in a request follows the rules of RFC 3339; the fields are found in our own document."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +32,7 @@ BODY: Json = {"since": SOUND, "until": LEAP, "eventType": "a.b", "payload": {}}
 
 
 def _inputs() -> Iterator[tuple[str, str, str, str]]:
-    """Yield method, path, place and name of each timestamp that our document has in a request."""
+    """Yield method, path, place and name of each timestamp that a request can have by our document."""
     ours: Json = document(TABLE)
     for path, methods in ours["paths"].items():
         for method, operation in methods.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows of tasks that another release has written: kinds, states and JSON that this release does not know."""
+"""Task rows of another release: kinds, states and JSON that this release does not know."""
 
 import json
 from typing import Any
@@ -154,7 +154,7 @@ async def test_a_task_in_an_unknown_state_breaks_no_list(api: Api) -> None:
 
 
 async def test_a_task_of_an_unknown_kind_keeps_nobody_from_work(api: Api) -> None:
-    """Neither queued, nor expired with arguments that nobody here can read."""
+    """Tasks whose arguments this release cannot read are neither queued nor expired."""
     app = await api.app()
     await stored(api, State.QUEUED, kind=UNKNOWN)
     expired = await stored(api, State.RUNNING, kind=UNKNOWN)

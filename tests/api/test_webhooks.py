@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The webhooks of our document are the operational events that are recorded, as they are recorded."""
+"""The webhooks in our document match the operational events as they are recorded."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ async def _recorded(api: Api) -> list[Json]:
 
 
 async def _happen(api: Api, **names: str) -> None:
-    """Have every operational event recorded, of an application and an endpoint with or without uids."""
+    """Cause every operational event, for an application and an endpoint with or without uids."""
     app = await api.app(**{name: value for name, value in names.items() if name == "uid"})
     endpoint = await api.endpoint(app, **{name: value for name, value in names.items() if name == "uid"})
     path = f"/app/{app}/endpoint/{endpoint}"

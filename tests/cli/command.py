@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs the command line as a user does."""
+"""Run the command line as a user does."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ class CommandResult:
 
 
 def tidings(*arguments: str, folder: Path, **settings: Any) -> CommandResult:
-    """Run `tidings` to its end in a folder, with just these settings."""
+    """Run `tidings` to its end in a folder, with only these settings."""
     with tempfile.TemporaryDirectory() as folder_:
         out, err = Path(folder_, "out"), Path(folder_, "err")
         program = Program(arguments, folder=folder, environment=environment(settings), out=out, err=err)
@@ -44,7 +44,7 @@ def tidings(*arguments: str, folder: Path, **settings: Any) -> CommandResult:
 
 
 def run_module(*arguments: str, folder: Path) -> CommandResult:
-    """Run `python -m tidings` to its end: it imports the package itself, and finds modules in the folder first."""
+    """Run `python -m tidings` to its end: it imports the package itself, and looks for modules in the folder first."""
     ran = subprocess.run(
         [sys.executable, "-m", "tidings", *arguments],
         cwd=folder,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The commands of whoever runs the service: serve, migrate, jwt generate, healthcheck."""
+"""The operator's basic commands: serve, migrate, jwt generate, healthcheck."""
 
 import signal
 from pathlib import Path

@@ -15,7 +15,7 @@ from cli.command import CommandResult, tidings
 
 @dataclass(frozen=True)
 class Sent:
-    """A message, and the endpoints of its application: one that is disabled, one with a channel, one that waits."""
+    """A message and its endpoints: one is disabled, one has another channel, one has a scheduled delivery."""
 
     server: live.Live
     folder: Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The operator's commands: config, asymmetric-key, wipe, prune; and what a start depends on."""
+"""The operator's commands: config, asymmetric-key, wipe, prune; and the conditions of a start."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,7 +123,7 @@ def test_a_process_takes_the_roles_of_the_peers_switches(tmp_path: Path, sqlite_
 
 
 def _filled(server: live.Live, org: str) -> str:
-    """Make something of everything for an organisation; return its application."""
+    """Create a resource of every kind for an organization; return its application."""
     token = server.token_of(org)
     app = str(server.call("POST", "/api/v1/app", {"name": "a", "uid": "a"}, token=token)[1]["id"])
     server.call("POST", f"/api/v1/app/{app}/endpoint", {"url": "http://127.0.0.1:9/"}, token=token)

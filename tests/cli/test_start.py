@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every command that cannot start says why in one sentence, ends with 2, and shows no part of a password."""
+"""A command that cannot start explains the reason in one sentence, exits with 2, and hides every password."""
 
 import os
 import socket
@@ -163,7 +163,7 @@ def test_every_command_says_that_the_server_cannot_be_reached(tmp_path: Path, co
 
 @pytest.fixture
 def login(postgres_cluster: Server, postgres_dsn: str) -> Iterator[str]:
-    """Give a role without rights, as far as a URL's user."""
+    """Create a role without permissions; return a database URL with it as the user."""
     name = f"guest_{os.getpid()}"
     postgres_cluster.run(f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'")
     yield postgres_dsn.replace("postgres@", f"{name}:{PASSWORD}@", 1)

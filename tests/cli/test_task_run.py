@@ -36,7 +36,7 @@ class Place:
         return self.tasks("run", kind, *self._needed(kind), *more)
 
     def waiting(self) -> str:
-        """Start a task that waits for its endpoint to be enabled."""
+        """Start a task that waits until its endpoint is enabled."""
         result = self.tasks("run", "replay", self.app, self.disabled, "--since", "1h", "--force")
         assert result.code == 0, result.err
         return result.out.strip()

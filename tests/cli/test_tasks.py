@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings tasks`, against a live server and against servers that behave by script."""
+"""`tidings tasks` against a live server and against scripted servers."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Live]:
 
 @pytest.fixture
 def task_id(server: live.Live) -> str:
-    """Give a task that ends at once, having nothing to recover."""
+    """Give a task that ends at once because it has nothing to recover."""
     _, app = server.call("POST", "/api/v1/app", {"name": "A"})
     _, endpoint = server.call("POST", f"/api/v1/app/{app['id']}/endpoint", {"url": "http://127.0.0.1:9/"})
     path = f"/api/v1/app/{app['id']}/endpoint/{endpoint['id']}/recover"
@@ -160,7 +160,7 @@ def a_task(status: str, state: str, *, done: int = 4, error: object = None) -> d
 
 @contextmanager
 def scripted(script: list[tuple[int, object]]) -> Iterator[str]:
-    """Serve one answer of a script a request; a status of 0 is a connection that is cut."""
+    """Serve one scripted response per request; status 0 cuts the connection."""
     answers = iter(script)
 
     class Handler(BaseHTTPRequestHandler):
@@ -185,7 +185,7 @@ def scripted(script: list[tuple[int, object]]) -> Iterator[str]:
 
 
 def on_a_terminal(*arguments: str, **settings: str) -> str:
-    """Run a command with a terminal for its output; return what the terminal was sent."""
+    """Run a command whose output is a terminal; return the bytes that the terminal received."""
     ours, theirs = pty.openpty()
     environment = {**live.environment(settings), "TERM": "xterm", "COLUMNS": "160"}
     command = [sys.executable, "-m", "tidings", *arguments]

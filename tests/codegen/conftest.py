@@ -14,7 +14,7 @@ from tidings.clock import SystemClock, rfc3339
 
 @dataclass(frozen=True)
 class Service:
-    """A running server, what it says of itself, and its tasks, oldest first."""
+    """A running server, its OpenAPI document, and its tasks, oldest first."""
 
     server: live.Live
     document: dict[str, Any]
@@ -22,7 +22,7 @@ class Service:
 
     @property
     def given(self) -> dict[str, object]:
-        """What a generated client's program is given."""
+        """The input of a generated client's program."""
         return {"url": self.server.url, "token": self.server.token, "tasks": self.tasks}
 
 

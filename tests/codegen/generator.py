@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Makes clients from our OpenAPI document with OpenAPI Generator, and reads what it says it has made."""
+"""Generate clients from our OpenAPI document with OpenAPI Generator, and read their documentation."""
 
 import copy
 import json
@@ -34,13 +34,13 @@ _PARAMETER = re.compile(r"^ +\*\*(?P<name>\w+)\*\* \| \[?\*\*\[?(?P<type>\w+)\]?
 
 
 def require(present: bool, what: str) -> None:  # noqa: FBT001 - reads as a sentence
-    """Skip where a tool is absent; a machine of CI that has the tool's runtime must have the tool."""
+    """Skip if a tool is absent; a CI machine with the tool's runtime must have the tool."""
     if not present:
         pytest.skip(f"{what} is absent")
 
 
 def require_generator() -> None:
-    """Skip without Java; with Java the generator is there after `make test` has set up."""
+    """Skip without Java; with Java, `make test` has installed the generator."""
     java = subprocess.run(["java", "-version"], capture_output=True, check=False) if shutil.which("java") else None
     require(java is not None and java.returncode == 0, "a Java runtime, for OpenAPI Generator,")
     _installed(GENERATOR.exists(), "openapi-generator-cli")
@@ -59,7 +59,7 @@ def _installed(present: bool, what: str) -> None:  # noqa: FBT001 - as above
 
 
 def generate(language: str, document: dict[str, Any], folder: Path, *options: str) -> Path:
-    """Make a client; return the folder that it is in."""
+    """Generate a client; return its folder."""
     source = folder / f"{language}.json"
     source.write_text(json.dumps(document))
     target = folder / language
@@ -71,7 +71,7 @@ def generate(language: str, document: dict[str, Any], folder: Path, *options: st
 
 
 def as_before(document: dict[str, Any]) -> dict[str, Any]:
-    """Derive the document of the older client: its operation ids, its slashes, its parameters, no security scheme."""
+    """Derive the older client's document: its operation ids, slashes and parameters, and no security scheme."""
     derived = copy.deepcopy(document)
     derived["components"].pop("securitySchemes", None)
     derived.pop("security", None)
@@ -89,7 +89,7 @@ def _older(operation: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def documented(page: str) -> dict[str, object]:
-    """Return what a client's page of documentation promises, without its prose."""
+    """Return the calls that a client's documentation page lists, without prose."""
     parts = re.split(r"^# \*\*", page, flags=re.MULTILINE)
     return {
         "calls": sorted(match.group("name", "method", "path") for match in _CALL.finditer(parts[0])),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Every documented call of the older Python client with every documented parameter; run beside a generated client.
+"""Call everything that the older Python client documents, with every documented parameter; runs beside a generated one.
 
-Takes `{"url", "token", "tasks"}` as JSON on its standard input and prints what it got as JSON.
+Takes `{"url", "token", "tasks"}` as JSON on its standard input and prints the results as JSON.
 """
 
 import json

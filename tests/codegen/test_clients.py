@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Clients generated from our own document have the calls that their users know, and all of them work."""
+"""Clients generated from our document have the calls that their users know, and all of them work."""
 
 import json
 import os
@@ -33,7 +33,7 @@ PAGE = Path("docs") / "BackgroundTasksApi.md"
 def typescript(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
     require_generator()
     folder = tmp_path_factory.mktemp("typescript")
-    # The generator writes imports without a name for webhooks, whatever document has them.
+    # The generator writes unnamed imports for webhooks, in every document that has them.
     document = {name: part for name, part in service.document.items() if name != "webhooks"}
     return generate("typescript", document, folder, "--additional-properties=useObjectParameters=true")
 
@@ -88,7 +88,7 @@ def test_every_call_of_the_typescript_client_works(typescript: Path, service: Se
     shutil.copy(HERE / "client.ts", typescript / "client.ts")
     modules = typescript / "node_modules"
     modules.symlink_to(NODE_FOLDER / "node_modules")
-    # TypeScript's own declarations need no check, and nobody reads what is said of the result.
+    # TypeScript's own declarations need no check, and the compiled files are not used.
     quick = ("--skipLibCheck", "--declaration", "false", "--sourceMap", "false")
     compiler = ["node", str(modules / "typescript" / "bin" / "tsc"), "--project", ".", *quick]
     compiled = subprocess.run(compiler, cwd=typescript, capture_output=True, text=True, timeout=SECONDS, check=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Accept: what is answered is stored, once for each key, and routed by what is true at the commit."""
+"""Accept stores each acknowledged message, once per key, and routes it by the state at the commit."""
 
 import asyncio
 import time
@@ -76,7 +76,7 @@ async def test_a_key_that_has_run_out_is_free_again(db: Database) -> None:
 
 
 class Ticking(SystemClock):
-    """A clock that shows another time at each read."""
+    """A clock that advances at each read."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -123,7 +123,7 @@ async def test_an_endpoint_made_elsewhere_gets_the_very_next_message(db: Databas
 
     async with running(db) as path:
         await path.send(app)
-        await add_endpoint(db, app, URL)  # behind this node's back
+        await add_endpoint(db, app, URL)  # without notifying this node
         await path.send(app)
         waiting = await path.count("delivery")
 
@@ -251,7 +251,7 @@ async def test_a_lock_on_a_whole_table_keeps_nobody_waiting_for_long(
 
     assert {answer.kind for answer in answers if isinstance(answer, AppError)} == {ErrorKind.UNAVAILABLE}
     assert (len(answers), stored) == (64, 2)
-    assert waited < 5  # waiting anew for each half and each message takes twelve seconds
+    assert waited < 5  # separate waits for each half and each message would take twelve seconds
 
 
 async def test_records_expire_even_if_a_later_request_reuses_an_older_key(db: Database) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The secret behind tokens, and the tokens that we issue."""
+"""The secret that signs tokens, and the tokens that we issue."""
 
 import asyncio
 

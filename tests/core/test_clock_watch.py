@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A wall clock that jumps ahead and back leaves no retry waiting for the time that it showed."""
+"""After a wall clock has jumped ahead and back, retries do not wait for the time that it showed."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ JUMP = 6 * HOUR
 
 
 class WallClock(ManualClock):
-    """A wall clock that can jump beside a monotonic clock that does not."""
+    """A wall clock that can jump, beside a monotonic clock that cannot."""
 
     __slots__ = ("ahead",)
 
@@ -50,7 +50,7 @@ class World:
         return sent.id
 
     async def due(self) -> dict[str, int]:
-        """Return when each message is due, in milliseconds from now."""
+        """Return each message's due time, in milliseconds from now."""
         rows = await self.path.rows("SELECT msg_id, due_at FROM delivery")
         return {msg_id: due_at - self.clock.now() for msg_id, due_at in rows}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Messages with very many deliveries: bounded in a batch, written in parts that let others on."""
+"""Messages with very many deliveries: a batch is bounded, and its parts let other writers in between."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ async def test_a_batch_of_messages_is_bounded_in_deliveries(
         pytest.skip("only PostgreSQL says which transaction wrote a row")
     monkeypatch.setattr(accept, "FAN_OUT", 3 * ENDPOINTS)
     async with running(db) as path:
-        await path.send(app)  # from here on the routing is at hand
+        await path.send(app)  # from here on the routing is cached
         await asyncio.gather(*(path.send(app) for _ in range(10)))
 
         sizes = await path.rows("SELECT count(*) FROM delivery GROUP BY CAST(xmin AS text) ORDER BY 1 DESC")

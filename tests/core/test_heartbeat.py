@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The heartbeat finds a database that takes no writes, and health asks for no transaction of its own."""
+"""The heartbeat query finds a database that refuses writes, and health runs no transaction of its own."""
 
 import asyncio
 import logging

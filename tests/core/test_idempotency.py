@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One key, one effect, also between processes that share a database."""
+"""Requests with one key have one effect, also in processes that share a database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ def _answer(text: str) -> Response:
 
 
 class Work:
-    """Something that is done under a key, and waits in the middle until it is let go."""
+    """Work under a key that pauses halfway until the test releases it."""
 
     def __init__(self, name: str, *, fails: bool = False) -> None:
         self.name = name

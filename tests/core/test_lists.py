@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every list bounded in time equals a naive one in Python, whatever is asked of it and however it is found."""
+"""Every list with a time range equals a naive one in Python, for any filters and any query plan."""
 
 import json
 import random
@@ -60,7 +60,7 @@ class Try:
 
 @dataclass
 class World:
-    """What is in the tables, once more in Python."""
+    """The content of the tables, once more in Python."""
 
     app: App
     messages: dict[str, tuple[str, list[str], list[str]]] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class World:
 
 
 def build(chance: random.Random, span: int, count: int) -> World:
-    """Make up messages of some time, a few of them in the same timestamp, and what was tried with them."""
+    """Generate messages over some time, a few of them with one timestamp, and their attempts."""
     world = World(APP)
     timestamps = [NOW - chance.randrange(span) // STEP * STEP for _ in range(count)]
     for timestamp in [*timestamps, *timestamps[:10], NOW + HOUR - STEP, NOW + HOUR, NOW]:
@@ -136,11 +136,11 @@ async def _store_tries(tx: Write, world: World) -> None:
         )
 
 
-# What a list ought to tell
+# The expected lists
 
 
 def windowed(keys: list[str], cursor: Cursor) -> list[str]:
-    """Return what lies in the window that a cursor implies, newest first."""
+    """Return the elements in the window that a cursor implies, newest first."""
     since, until = None, NOW + HOUR
     key = None if cursor.iterator is None else cursor.iterator.removeprefix("-")
     if cursor.before is not None:
@@ -183,7 +183,7 @@ def expected(keys: list[str], cursor: Cursor, *, ends_now: bool) -> tuple[list[s
 
 
 def some_cursor(chance: random.Random, keys: list[str], prefix: str) -> Cursor:
-    """Ask for some page, from somewhere, made some time."""
+    """Draw a cursor for some page, from some position, within some range."""
 
     def timestamp() -> int:
         return NOW - chance.randrange(-2 * HOUR, SPAN) if chance.random() < 0.5 else timestamp_of(chance.choice(keys))
@@ -221,7 +221,7 @@ def is_wanted(world: World, msg_id: str, wanted: MessageFilter) -> bool:
 
 
 def listed_status(world: World, msg_id: str, endpoint: str, wanted: MessageStatus | None) -> int | None:
-    """Return how a message is listed under a filter, by the words of the contract; None is not at all."""
+    """Return the contract's status of a message under a filter; None if the filter excludes it."""
     tried = sorted((each.id, each.status) for each in world.tries if (each.msg_id, each.endpoint) == (msg_id, endpoint))
     if not tried:
         return None
@@ -239,7 +239,7 @@ def told(page: Page[Item], key: Callable[[Item], str]) -> tuple[list[str], str |
 
 @pytest.fixture(params=["few", "many", "most"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have lists found as in small applications, or as in big ones, or as in those where everything is frequent."""
+    """Force the query plans of small applications, of large ones, or of those where every value is frequent."""
     if request.param == "most":
         monkeypatch.setattr(attempt_rows, "_MOST_BUCKETS", 3)
         monkeypatch.setattr(attempt_rows, "_MOST_GATHERED", 1)
@@ -267,7 +267,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(("span", "count"), [(SPAN, 40), (3 * HOUR, 80)])
 async def test_lists_tell_what_they_ought_to(db: Database, span: int, count: int) -> None:
-    chance = random.Random(count)  # noqa: S311 - the same lists each time
+    chance = random.Random(count)  # noqa: S311 - the same lists in each run
     world = build(chance, span, count)
     await store(db, world)
     clock = ManualClock(NOW)

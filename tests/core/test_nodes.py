@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Takeover from lost nodes: at once when their session ends, and never while it lasts."""
+"""Takeover from lost nodes: at once when their session ends, and never before."""
 
 from collections.abc import AsyncIterator
 from typing import ClassVar
@@ -44,7 +44,7 @@ class Node:
             await self._nodes.check(found.lost, is_known=found.is_known)
 
     async def die(self) -> None:
-        """End the session as the kernel does, and wait until the database knows."""
+        """End the session as the kernel does, and wait until the database has noticed."""
         connection = self.liveness_lock._connection  # noqa: SLF001
         pid = connection.get_server_pid()
         connection.terminate()
@@ -79,14 +79,14 @@ async def _is_leased(db: PostgresDatabase) -> bool:
 
 @pytest_asyncio.fixture
 async def shared(postgres_dsn: str) -> AsyncIterator[PostgresDatabase]:
-    """One node owns a SQLite file; only on PostgreSQL are there others."""
+    """One node owns a SQLite file; only PostgreSQL has several nodes."""
     db = await opened(postgres_dsn)
     assert isinstance(db, PostgresDatabase)
     try:
         await migrate(db)
         yield db
     finally:
-        while Node.made:  # those of a test that failed: a loop with a connection that is open never closes
+        while Node.made:  # nodes of a failed test: a loop never closes while a connection is open
             await Node.made.pop().leave()
         await db.close()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Payloads end when their time is over, few at a time, and what is kept longer stays."""
+"""Payloads are purged when they expire, a few at a time; payloads with a longer retention stay."""
 
 import time
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ CHUNK_MS = 3.0
 
 
 async def add(db: Database, *messages: tuple[int, int | None], size: int = 10) -> list[str]:
-    """Add messages: when each was made, and when its payload ends, None for after ninety days."""
+    """Add messages, each with its creation time and the expiry of its payload; None means after ninety days."""
     app = await add_app(db)
     rows = [
         NewMessage(ids.new(ids.MESSAGE, at), app, DEFAULT_ORG, "a", None, None, b"x" * size, ends_at, None)

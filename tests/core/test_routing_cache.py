@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is compiled of an application is compiled again when it has changed, and only then."""
+"""The compiled routing of an application is rebuilt when the application has changed, and only then."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ from tidings.storage.store import opened
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the references that were compiled, in order."""
+    """Give the compiled references, in order."""
     refs: list[str] = []
     find = routing.find
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whoever follows a list skips nothing, whatever is being written beside it."""
+"""A client that follows a list skips nothing, whatever other transactions write at the same time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ DRAFT = MessageDraft("a", b"{}", None, None, 90 * 24 * 3_600_000)
 
 @dataclass
 class World:
-    """An application, and what writes to it."""
+    """An application, and its writers."""
 
     services: Services
     acceptor: AcceptBatcher
@@ -42,7 +42,7 @@ class World:
         return (await self.acceptor.accept(ORG, self.app.id, DRAFT, None)).id
 
     async def tail(self, key: str) -> list[str]:
-        """Return what follows a message, oldest first."""
+        """Return the messages after a message, oldest first."""
         cursor = Cursor(Order.DESCENDING, 250, f"-{key}")
         page = await messages.page(self.services, self.app, cursor, EVERY_MESSAGE, with_payload=False)
         return [str(each.id) for each in page.items][::-1]

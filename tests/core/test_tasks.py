@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a user does with tasks: start one within the limits, see one's own, and command it."""
+"""Task use cases: start one within the limits, list an organization's own, and command it."""
 
 from dataclasses import replace
 
@@ -89,7 +89,7 @@ async def test_a_tenant_has_a_thousand_unended_tasks_and_no_more(db: Database, s
     await start(services, new_task(app="app_1"))
 
 
-# --- see
+# --- list
 
 
 def listed(*, kind: str = BROADCAST, app: str | None = None) -> NewTask:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What a message costs the service, all the way from the request to the attempt on record.
+"""The CPU cost of a message, from its request to its recorded attempt.
 
-Seconds would tell more of the machine than of the service, so the CPU time of a message is told in turns of a loop in
-plain Python, run in between on the same machine. A neighbour makes both dearer and never cheaper: the cheapest of some
-rounds counts. A message costs 10 to 25 turns; 75 to 200 where accepting, settling or both are not batched.
+Seconds would measure the machine more than the service. The unit is therefore one iteration of a loop in plain Python,
+which runs in between on the same machine. Other load makes both slower and never faster, so the cheapest of several
+rounds counts. A message costs 10 to 25 iterations; 75 to 200 if accepting, settling or both are not batched.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 async def cost(server: Live, messages: int) -> float:
-    """Return what a message costs, in turns, over rounds of so many messages."""
+    """Return the cost of a message, in iterations, over rounds of messages."""
     spent, turns = list[float](), [turn_seconds()]
     with ended(server):
         server.start()
@@ -45,15 +45,15 @@ async def cost(server: Live, messages: int) -> float:
 
 
 async def all_the_way(server: Live, path: str, sender: Sender, messages: int) -> None:
-    """Send so many messages; return once their attempts are on record. The test's own time limit bounds it."""
+    """Send messages; return once their attempts are recorded. The test's own time limit bounds the wait."""
     wanted = sender.sent + messages
     await sender.send(messages)
-    while await asyncio.to_thread(delivered, server, path) < wanted:  # noqa: ASYNC110 - the service is what tells
+    while await asyncio.to_thread(delivered, server, path) < wanted:  # noqa: ASYNC110 - another process
         await asyncio.sleep(0.05)
 
 
 def delivered(server: Live, path: str) -> int:
-    """Return how many messages the endpoint has taken, as the service has it on record."""
+    """Return the number of messages delivered to the endpoint, by the service's own record."""
     endpoints = f"{path.removesuffix('msg')}endpoint"
     _, found = server.call("GET", endpoints)
     status, stats = server.call("GET", f"{endpoints}/{found['data'][0]['id']}/stats")

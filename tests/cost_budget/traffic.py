@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A sender and a receiver on loopback that cost little, and a piece of work to compare CPU time with."""
+"""A cheap sender and receiver on loopback, and a reference loop to compare CPU time with."""
 
 import asyncio
 import time
@@ -19,9 +19,10 @@ TURNS: Final = 2_000
 
 
 def turn_seconds() -> float:
-    """Return the CPU time that a turn of a loop in plain Python takes now, on this machine and beside its neighbours.
+    """Return the current CPU time of one iteration of the reference loop, under the machine's present load.
 
-    A turn does a little of what a message asks for: text is put together and taken apart, things are kept and found.
+    An iteration does a little of everything that a message needs: it formats and parses text, and stores and looks up
+    items.
     """
     began = time.thread_time()
     kept: dict[str, list[str]] = {}
@@ -35,7 +36,7 @@ def turn_seconds() -> float:
 
 
 def whole(data: bytearray) -> int:
-    """Return the length of the request or answer that begins the data, 0 while it is not complete."""
+    """Return the length of the request or response that begins the data; 0 while it is incomplete."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return 0
@@ -45,7 +46,7 @@ def whole(data: bytearray) -> int:
 
 
 class _Line(asyncio.Protocol):
-    """A connection on which whole requests or answers are told one by one."""
+    """A connection that splits its input into whole requests or responses."""
 
     def __init__(self, told: Callable[["_Line", bytes], None]) -> None:
         self._told = told
@@ -64,7 +65,7 @@ class _Line(asyncio.Protocol):
 
 
 class Sink:
-    """A receiver that answers 200 at once."""
+    """A receiver that responds with 200 at once."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.get_running_loop().create_server(lambda: _Line(_take), "127.0.0.1", 0)
@@ -85,7 +86,7 @@ def _take(line: _Line, _request: bytes) -> None:
 
 
 class Sender:
-    """Connections that each post the next message when the last one has been answered."""
+    """Connections that each post the next message after the response to the last one."""
 
     def __init__(self, server: Live, path: str, connections: int) -> None:
         self._port = server.port
@@ -112,7 +113,7 @@ class Sender:
             line.transport.abort()
 
     async def send(self, count: int) -> None:
-        """Post so many messages, each with a key of its own, and wait until all have been accepted."""
+        """Post messages, each with a key of its own, and wait until all have been accepted."""
         self._to_send = self._to_come = count
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         for line in self._lines:

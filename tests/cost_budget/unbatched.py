@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`tidings` with one thing wrong: each message and each attempt is committed alone.
+"""`tidings` with one fault: each message and each attempt is committed on its own.
 
-It stands where `python -m tidings` does, for the test that must go red with it.
+It replaces `python -m tidings` in the test that must fail with it.
 """
 
 from types import ModuleType
