@@ -121,7 +121,7 @@ async def test_a_failing_endpoint_shows_its_first_and_its_last_failure(api: Api)
         "attemptId": attempts[-1],
         "timestamp": rfc3339(ids.timestamp_of(attempts[-1])),
         "responseStatusCode": 503,
-        "detail": "The receiver answered with status 503.",
+        "detail": "The receiver responded with status 503.",
     } == first["lastError"]
     assert (unanswered, 0, "thanks") == tuple(
         other["lastError"][name] for name in ("attemptId", "responseStatusCode", "detail")

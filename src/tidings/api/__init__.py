@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The HTTP API: maps requests to use cases and what comes of them to answers; decides nothing itself."""
+"""The HTTP API: maps requests to use cases and their results to responses, and contains no business rules."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The API as one ASGI application, made from the table of routes.
+"""The API as one ASGI application, built from the table of routes.
 
-From the outside in: `Intake` answers the one hot route itself; cross-origin headers; trailing slashes are taken off;
-the router finds the path; `_Resource` checks a request and calls its handler.
+A request passes these layers, from the outside in: `Intake` responds to the hot route itself; the CORS middleware adds
+headers; trailing slashes are removed; the router finds the path; `_Resource` checks the request and calls its handler.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -48,7 +48,7 @@ _HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 
 
 def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
-    """Make the API of one process."""
+    """Build the API of one process."""
     routes = [PathRoute(path, _Resource(context, group)) for path, group in _by_path(table).items()]
     routes += [
         PathRoute(f"{PREFIX}/openapi.json", _Fixed(200, lambda: encode(document(table)), JSON)),
@@ -68,7 +68,7 @@ def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
 
 
 def _by_path(table: Iterable[AnyRoute]) -> dict[str, list[AnyRoute]]:
-    """Group the routes by whole path, a fixed word before a parameter that would take it."""
+    """Group the routes by path, so that a literal segment precedes a parameter that would match it."""
     placed = [(PREFIX + route.path, route) for route in table] + [(each.path, route_of(each)) for each in UNSERVED]
     groups: dict[str, list[AnyRoute]] = {}
     for path, route in sorted(placed, key=lambda each: [segment.startswith("{") for segment in each[0].split("/")]):
@@ -95,7 +95,7 @@ async def _nothing_here(scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) 
 
 
 class _Fixed:
-    """Something that is always answered alike, and made when it is first asked for."""
+    """A response that never changes, built on its first request."""
 
     __slots__ = ("_body", "_headers", "_leads_to", "_make", "_status")
 
@@ -175,7 +175,7 @@ class _Resource:
                 raise
             return kept
 
-    async def _handled(  # noqa: PLR0913, PLR0917 - what the checks have found
+    async def _handled(  # noqa: PLR0913, PLR0917 - the results of the checks
         self,
         route: AnyRoute,
         scope: AsgiScope,
@@ -185,7 +185,7 @@ class _Resource:
         caller: Principal | None,
         idempotency_key: str | None,
     ) -> Response:
-        """Handle a request of a caller who may make it."""
+        """Handle the request of an authorized caller."""
         context, headers = self._context, dict(scope["headers"])
         found = None
         if caller is not None and route.has_app:
@@ -209,7 +209,7 @@ class _Resource:
 
 
 def _readable(path: Mapping[str, str]) -> Mapping[str, str]:
-    """Hold that no parameter has what no database stores: nothing can be found under it."""
+    """Raise "not found" if a parameter contains characters that no database stores: no row can match it."""
     for value in path.values():
         if "\0" in value or not _is_unicode(value):
             raise not_found()

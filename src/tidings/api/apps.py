@@ -53,18 +53,18 @@ class ApplicationIn(In, kw_only=True):
     metadata: Annotated[Metadata | None, METADATA] = None
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from _name_faults(self.name)
         yield from text.uid_faults("uid", self.uid, ids.APP)
         yield from rate_faults({"rateLimit": self.rate_limit, "throttleRate": self.throttle_rate}, _RATE_WRONG)
         yield from metadata_faults(self.metadata)
 
     def faults_inside(self) -> Iterator[Fault]:
-        """Return what is wrong with an application that is a member of another body."""
+        """Return the faults of an application that is a member of another body."""
         return (Fault(("body", "application", *each.loc[1:]), each.msg, each.type) for each in self.faults())
 
     def drafted(self) -> AppDraft:
-        """Return the application that the body speaks of."""
+        """Return the application that the body describes."""
         return AppDraft(
             name=self.name,
             uid=self.uid,
@@ -73,7 +73,7 @@ class ApplicationIn(In, kw_only=True):
         )
 
     def drafted_for(self, ref: str) -> AppDraft:
-        """Return the application to be made in passing; raises the refusal where the path does not name it."""
+        """Return the application to create if none exists; raise `AppError` unless the path has the body's uid."""
         place = ("body", "application", "uid")
         if self.uid is None:
             raise invalid(Fault(place, "Application UID not set in body", "application_uid_missing"))
@@ -94,7 +94,7 @@ class ApplicationPatch(In, kw_only=True):
     metadata: Annotated[Metadata | UnsetType | None, METADATA] = UNSET
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         if self.name is not UNSET:
             yield from _name_faults(self.name)
         yield from text.uid_faults("uid", given(self.uid), ids.APP)
@@ -160,7 +160,7 @@ class AppListQuery(Query, kw_only=True):
 
     @property
     def without(self) -> tuple[AppExclusion, ...]:
-        """What is left out: applications that lack something."""
+        """The reasons for which applications are left out of the list."""
         requested = {
             AppExclusion.ENDPOINTS: self.exclude_apps_with_no_endpoints,
             AppExclusion.ENABLED: self.exclude_apps_with_disabled_endpoints,
@@ -230,7 +230,7 @@ async def page(call: Call[AppListQuery, Nothing]) -> Response:
 
 
 def render_app(app: App) -> ApplicationOut:
-    """Return an application as it goes over the wire."""
+    """Render an application as a response body."""
     return ApplicationOut(
         name=app.name,
         id=app.id,

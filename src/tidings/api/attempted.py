@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How messages stand with endpoints, over HTTP: an endpoint's messages, a message's endpoints."""
+"""The states of messages at endpoints over HTTP: the messages of an endpoint, and the endpoints of a message."""
 
 from typing import Annotated, Final
 

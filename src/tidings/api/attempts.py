@@ -38,7 +38,7 @@ from tidings.model.token import Capability
 
 TAG: Final = "Message Attempt"
 _WITHHELD: Final = "{}"
-"""Stands for a response that was not asked for."""
+"""Replaces a response body that the caller did not request."""
 
 StatusParameter = Annotated[MessageStatus | None, one_of(MessageStatus)]
 CodeClass = Annotated[StatusCodeClass | None, one_of(StatusCodeClass)]
@@ -94,7 +94,7 @@ class AttemptCountQuery(Query, kw_only=True):
     event_types: Names = ()
 
     def filter(self) -> AttemptFilter:
-        """Return the filters of the messages."""
+        """Return the filters of the attempts."""
         return AttemptFilter(
             status=self.status,
             code_class=self.status_code_class,

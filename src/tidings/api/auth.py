@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Bearer tokens: who calls, from the `Authorization` header.
+"""Bearer tokens: identify the caller from the `Authorization` header.
 
-A token is checked once and remembered with the time in which it counts, so a sender that uses one token pays for a
-dictionary. What is wrong with a token is never remembered: wrong tokens must not push right ones out.
+A token is verified once and cached with its validity period, so a sender that uses one token costs a dictionary lookup.
+Invalid tokens are not cached: they must not evict valid ones.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ _body: Final = msgspec.json.Decoder(_Body)
 
 
 class Gatekeeper:
-    """Knows what tokens are signed with, and the tokens it has seen."""
+    """Verifies tokens, and caches the grants of valid ones."""
 
     __slots__ = ("_clock", "_grants", "signer")
 
@@ -50,7 +50,7 @@ class Gatekeeper:
         self._grants: dict[bytes, Grant] = {}
 
     def principal(self, header: bytes | None) -> Principal:
-        """Return who calls, by the value of the header; raises the refusal that the caller is told."""
+        """Return the caller that a header value identifies; raise `AppError` if the token is invalid."""
         grant = None if header is None else self._grants.get(header)
         if grant is None:
             grant = self._checked(header)
@@ -73,7 +73,7 @@ class Gatekeeper:
         self._grants[header] = grant
 
     def _claims(self, token: bytes) -> Claims:
-        """Check the signature and read what it covers; which algorithm counts is ours to say, not the token's."""
+        """Verify the signature and return the claims. The settings choose the algorithm, never the token."""
         if self.signer.is_secret(token):
             raise unauthorized(_HINT)
         try:
@@ -102,5 +102,5 @@ def _timestamp(seconds: float | None) -> int | None:
 
 
 def _unreadable(error: Exception) -> AppError:
-    del error  # what exactly is wrong with a token is nobody's business but its issuer's
+    del error  # the response must not reveal why a token is invalid
     return unauthorized()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Access to the portal over HTTP: tokens for the users of an application, made and ended."""
+"""Portal access over HTTP: creates and revokes tokens for the users of an application."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -24,7 +24,7 @@ from tidings.model.token import AppPortalCapability, Capability
 
 TAG: Final = "Authentication"
 PORTAL: Final = "/app-portal"
-"""Where the portal is, on this server."""
+"""The path of the portal on this server."""
 
 _WEEK: Final = 7 * 24 * 60 * 60
 _HOUR: Final = 60 * 60
@@ -58,7 +58,7 @@ class AppPortalAccessIn(In, kw_only=True):
     """A name for a group of tokens, which can be revoked together. Null, the default, means none."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from set_faults("featureFlags", map(text.name_error, self.feature_flags or []))
         if len(set(self.feature_flags or [])) > _FLAGS_MAX:
             yield Fault(("body", "featureFlags"), f"featureFlags must have at most {_FLAGS_MAX} items.")
@@ -71,7 +71,7 @@ class AppPortalAccessIn(In, kw_only=True):
 
     @property
     def terms(self) -> PortalTerms:
-        """What the token says."""
+        """The lifetime and the permissions of the token."""
         return PortalTerms(
             lifetime_ms=(self.expiry or _WEEK) * SECOND,
             feature_flags=tuple(dict.fromkeys(self.feature_flags or ())),
@@ -80,7 +80,7 @@ class AppPortalAccessIn(In, kw_only=True):
         )
 
     def _abilities(self) -> frozenset[Capability] | None:
-        """What the token is able to: to look around in any case, and everything where nothing is said."""
+        """Return the capabilities of the token; reading is always included, and None means everything."""
         if self.capabilities is not None:
             return frozenset((Capability.VIEW_BASE, *self.capabilities))
         return frozenset((Capability.VIEW_BASE,)) if self.read_only else None
@@ -104,7 +104,7 @@ class ApplicationTokenExpireIn(In, kw_only=True):
     """Revoke only the tokens of these sessions, at most 1,000. All tokens by default."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         if self.expiry is not None and not 0 <= self.expiry <= sessions.EXPIRE_MAX_SECONDS:
             yield Fault(("body", "expiry"), f"expiry must be between 0 and {sessions.EXPIRE_MAX_SECONDS} seconds")
         if len(self.session_ids) > _SESSIONS_MAX:
@@ -137,7 +137,7 @@ async def dashboard_access(call: Call[Query, Nothing]) -> Response:
 
 
 async def _access(call: Call[Query, Any], app: App, terms: PortalTerms) -> Response:
-    """Make a token and tell of it. In the address it stands behind the #: browsers keep that to themselves."""
+    """Create a token and respond with it. In the URL it follows `#`: browsers do not send that part to servers."""
     issued_at = await sessions.issue_timestamp(call.context.services, call.idempotency_key)
     token = access.issue_portal_token(call.context.gatekeeper.signer, app, terms, issued_at)
     return json_response(200, AppPortalAccessOut(url=f"{call.origin()}{PORTAL}#key={token}", token=token))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many messages in one request, over HTTP."""
+"""Batches of messages in one request, over HTTP."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -34,7 +34,7 @@ from tidings.model.message import MessageDraft
 MOST: Final = 1_000
 _COUNT: Final = f"There must be at least 1 and at most {MOST} messages."
 _FREE: Final = 19
-"""Characters at the end of an id that do not encode its timestamp."""
+"""The number of characters at the end of an id that do not encode its timestamp."""
 _message: Final = msgspec.json.Decoder(MessageIn)
 
 _Item = Annotated[msgspec.Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/MessageIn"})]
@@ -47,7 +47,7 @@ class MessageBatchIn(In, kw_only=True):
     """The messages, from 1 to 1,000. Each is accepted or refused by itself."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong with the batch; what is wrong with a message is told in its place."""
+        """Yield the faults of the batch as a whole; each message reports its own faults in its result."""
         if not 1 <= len(self.messages) <= MOST:
             yield Fault(("body", "messages"), _COUNT)
 
@@ -98,9 +98,9 @@ def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> MessageDraft 
     clock = call.context.services.clock
     try:
         try:
-            message = _message.decode(raw)  # the body as a whole has been looked through already
+            message = _message.decode(raw)  # `read` has checked the encoding and the depth of the whole body
         except msgspec.DecodeError:
-            message = decode(_message, bytes(raw))  # which says what is wrong
+            message = decode(_message, bytes(raw))  # raises the error that describes the fault
         return message.drafted(clock)
     except AppError as error:
         return error
@@ -118,7 +118,7 @@ _part: Final = msgspec.json.Decoder(_Part)
 
 
 def _join_parts(answers: Sequence[Response]) -> tuple[Response, int]:
-    """Return one response for the messages of many, and how many those are."""
+    """Return one response for the parts of a batch, and the number of its messages."""
     data = [each for answer in answers for each in _part.decode(answer.body).data]
     return Response(202, encode({"data": data})), len(data)
 
@@ -131,7 +131,7 @@ def _render_outcome(outcome: AcceptResult) -> BatchedMessageOut:
 
 @lru_cache(maxsize=8)
 def _timestamp(head: str) -> str:
-    """Write the timestamp of an id of ours; the messages of a batch share the head of theirs."""
+    """Format the timestamp of an id; the messages of a batch share its head, so the result is cached."""
     return format_timestamp(ids.timestamp_of(head + "0" * _FREE))
 
 

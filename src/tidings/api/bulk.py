@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tasks on whole applications and on all of them, over HTTP: usage, subscriptions, broadcasts, deleted payloads."""
+"""Tasks for whole applications over HTTP: usage, subscriptions, broadcasts, payload deletion."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Final
@@ -39,7 +39,7 @@ class AppUsageStatsIn(In, kw_only=True):
     """The ids or uids of the applications, at most 1,000. Null, the default, means all."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from number_faults("appIds", self.app_ids, REFERENCES_MAX)
         yield from set_faults("appIds", map(text.name_error, self.app_ids or ()))
 
@@ -76,7 +76,7 @@ class MessageBroadcastIn(In, kw_only=True):
     """How long to keep the payload, in hours, from 1 to 2,160, in place of days."""
 
     def single(self) -> MessageIn:
-        """Return the body that would send it to one application."""
+        """Return the message as the body of a request for one application."""
         return MessageIn(
             event_type=self.event_type,
             payload=self.payload,
@@ -87,7 +87,7 @@ class MessageBroadcastIn(In, kw_only=True):
         )
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong, as with a message to one application."""
+        """Yield the same faults as for a message to one application."""
         yield from self.single().faults()
 
 

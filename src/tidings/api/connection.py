@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""One HTTP/1.1 connection: uvicorn's protocol, held to RFC 9112 and to bounds in bytes, number and time.
+"""One HTTP/1.1 connection: uvicorn's protocol, made to follow RFC 9112 and limited in bytes, number and time.
 
-What this leans on in uvicorn is small and pinned: the parser callbacks, `on_response_complete`, `_start_asgi_task`,
-`shutdown`, the cycle's `disconnected` and `message_event`, and the two methods of the timer that closes idle
-connections. That timer is set once and moved when it rings, not once per request.
+This module depends on a small, pinned part of uvicorn: the parser callbacks, `on_response_complete`,
+`_start_asgi_task`, `shutdown`, the cycle's `disconnected` and `message_event`, and the two methods of the timer that
+closes idle connections. That timer is set once and moved when it fires, not once per request.
 """
 
 import asyncio
@@ -23,20 +23,20 @@ from tidings.core.idempotency import Response
 from tidings.observe import count, log
 
 HEAD_MAX: Final = 64 * 1024
-"""Bytes of a request's line and headers."""
+"""Maximum bytes of a request line and its headers."""
 WIRE_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of one request with everything that is thrown away of it, before its connection is cut."""
+"""Maximum bytes of one request, discarded bytes included, before its connection is aborted."""
 _REQUEST_SECONDS: Final = 60.0
-"""How long a request may take to come in whole; a caller who drips bytes holds a connection no longer."""
+"""Maximum seconds for a whole request to arrive, so that a slow sender cannot hold a connection for longer."""
 _SPILL_MAX: Final = 1024 * 1024
-"""Bytes that are read and thrown away after a request that was refused for its form."""
+"""Maximum bytes that are read and discarded after a malformed request."""
 _LINGER_SECONDS: Final = 5.0
-"""How long a connection that is to be closed goes on reading, so that the client can read the last answer."""
+"""How long the server keeps reading from a connection that it closes, so that the client can read the last response."""
 _REFUSED_MAX: Final = 256
-"""Connections over the limit that are answered; further ones are cut."""
+"""The number of connections over the limit that get a response; further ones are aborted."""
 _BUSY_STATUS: Final = 503
 _OTHER_FILES: Final = 4_096
-"""Open files beside the connections to the API: to receivers, to the database."""
+"""Open files besides the connections to the API: to receivers and to the database."""
 
 CLOSE: Final = b"connection: close\r\n"
 STATUS_LINES: Final = {
@@ -45,30 +45,35 @@ STATUS_LINES: Final = {
 STATUS_LINES[429] += b"%b: %b\r\n" % RETRY_SOON
 
 HEAD_TOO_LARGE: Final = json_response(
-    431, HttpErrorOut(code="headers_too_large", detail=f"Target and headers must be at most {HEAD_MAX} bytes.")
+    431,
+    HttpErrorOut(code="headers_too_large", detail=f"The request target and headers must be at most {HEAD_MAX} bytes."),
 )
 TOO_MANY_CONNECTIONS: Final = json_response(
-    _BUSY_STATUS, HttpErrorOut(code="unavailable", detail="This process has as many connections as it may have.")
+    _BUSY_STATUS,
+    HttpErrorOut(code="unavailable", detail="The process has reached its connection limit. Retry in one second."),
 )
 NO_MEMORY: Final = json_response(
-    _BUSY_STATUS, HttpErrorOut(code="unavailable", detail="Other requests use all the memory for request bodies.")
+    _BUSY_STATUS,
+    HttpErrorOut(
+        code="unavailable", detail="Other requests use all the memory for request bodies. Retry in one second."
+    ),
 )
 
 
 @dataclass(slots=True, eq=False)
 class ConnectionLimits:
-    """Limits on the connections of one process, and the bytes they use together."""
+    """Limits on the connections of one process, and the bytes that they use together."""
 
     connections: int = 4_096
     request_memory: int = 256 * 1024 * 1024
-    """Bytes of requests that have begun to come in and are not answered."""
+    """Maximum bytes of requests that have started to arrive and have no response yet."""
     wire_bytes: int = WIRE_BYTES
     held: int = 0
     """The bytes in use."""
 
 
 def allow_open_files(connections: int) -> None:
-    """Raise this process's limit on open files as far as its connections may need and the system permits."""
+    """Raise this process's limit on open files as far as its connections need and the system permits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + _OTHER_FILES
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
@@ -79,7 +84,7 @@ def allow_open_files(connections: int) -> None:
 
 
 class DefaultHeaders:
-    """The headers that uvicorn puts into every answer, as bytes; it makes a new list of them every second."""
+    """Uvicorn's default headers as bytes, encoded again only when uvicorn replaces its list, once a second."""
 
     def __init__(self) -> None:
         self._fields: list[tuple[bytes, bytes]] | None = None
@@ -103,12 +108,12 @@ class ServerConnection(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._is_coming = self._in_head = self._has_offer = False
         self._is_over = False
-        """Whether what still comes is thrown away."""
+        """Whether further input is discarded."""
         self._last: Response | None = None
-        """The answer after which the connection ends, while answers before it are still to be made."""
+        """The response after which the connection ends, while earlier requests still need theirs."""
         self._received = 0
         self._discard_budget = _SPILL_MAX
-        """Bytes that may still be thrown away."""
+        """The number of bytes that may still be discarded."""
         self._held = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None
@@ -147,10 +152,10 @@ class ServerConnection(HttpToolsProtocol):
             self._await_rest(len(data))
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer what came whole before the client ended its side of the connection (RFC 9112, section 9.6).
+        """Respond to complete requests after the client has closed its side of the connection (RFC 9112, section 9.6).
 
-        A client that has closed both sides looks the same until it is written to, so there is a bound in time, and a
-        response that has begun ends here.
+        A client that has closed both sides looks the same until data is written to it. So the wait is limited in time,
+        and a response that has begun ends here.
         """
         if self._is_over or self._is_coming or not self._is_busy() or self._has_begun():
             return False
@@ -159,7 +164,7 @@ class ServerConnection(HttpToolsProtocol):
         return True
 
     def _decline(self, rest: memoryview) -> None:
-        """Read a request that offers another protocol as one that does not, and what follows it."""
+        """Parse a request that offers another protocol as if it did not, then parse the rest of the input."""
         while not self._is_over:
             method, version = self.parser.get_method(), self.parser.get_http_version()
             head = framing.without_offer(method, version, self.url, self.headers)
@@ -181,7 +186,7 @@ class ServerConnection(HttpToolsProtocol):
         self._end(framing.refusal_of(error))
 
     def _await_rest(self, size: int) -> None:
-        """Bound a request of which a part has come. Bytes of the read in which its head began are not counted."""
+        """Limit the size of a partly received request; the read in which its head began is not counted."""
         self._received = 0 if self._received < 0 else self._received + size
         if self._deadline is None:
             self._start_deadline()
@@ -242,14 +247,14 @@ class ServerConnection(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Note that a request is answered: the next one may come, and if none does, the connection is closed."""
+        """Finish a request: start the next one, or close the connection if none arrives in time."""
         self.server_state.total_requests += 1
         if self._held:
             self._release()
         if self.transport.is_closing():
             return
         if self.flow.write_paused:
-            self.flow.pause_reading()  # whoever does not read answers is read no more: they would wait in memory
+            self.flow.pause_reading()  # a client that does not read its responses would fill the memory with them
         else:
             self.flow.resume_reading()
         if self.pipeline:
@@ -265,7 +270,7 @@ class ServerConnection(HttpToolsProtocol):
                 self._closing = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
 
     def _has_unclear_end(self) -> bool:
-        """Return whether the rest of an answered request may not come at all, or may come with trailers of any size."""
+        """Return whether the rest of an answered request may never arrive, or may have trailers of any size."""
         return self.expect_100_continue or any(name == b"transfer-encoding" for name, _ in self.headers)
 
     def resume_writing(self) -> None:
@@ -273,22 +278,23 @@ class ServerConnection(HttpToolsProtocol):
         if not self.pipeline:
             self.flow.resume_reading()
         if self._idle_since is not None:
-            self._idle_since = self.loop.time()  # until now it was busy with answers
+            self._idle_since = self.loop.time()  # the connection was busy with responses until now
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since = None
 
     def _close_if_idle(self) -> None:
-        """Close a connection on which nothing comes; one whose answers are still to be read gets a minute at least.
+        """Close an idle connection; one with unread responses stays open for at least a minute.
 
-        What its caller has sent meanwhile is not read: to close it would take back answers that are on their way.
+        Requests that the client sent in the meantime are not read: to close the connection would discard responses in
+        transit.
         """
         self._closing = None
         if self._idle_since is None:
             return
         idle = self.loop.time() - self._idle_since
         if self.flow.write_paused and idle >= _REQUEST_SECONDS:
-            self.transport.abort()  # closed, it would wait for its answers to be read
+            self.transport.abort()  # `close` would wait for the responses to be read
         elif self.flow.write_paused or idle < self.timeout_keep_alive:
             left = self.timeout_keep_alive - (0 if self.flow.write_paused else idle)
             self._closing = self.loop.call_later(left, self._close_if_idle)
@@ -305,19 +311,19 @@ class ServerConnection(HttpToolsProtocol):
             self._deadline = None
 
     def _is_busy(self) -> bool:
-        """Return whether a request before the one that is coming is still to be answered."""
+        """Return whether an earlier request still needs its response."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _has_begun(self) -> bool:
-        """Return whether the response that is being made has been written in part."""
+        """Return whether the current response has been written in part."""
         return self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
 
     def _is_answered(self) -> bool:
-        """Return whether the request that is coming, past its head, has its answer already."""
+        """Return whether the request that is being received, past its head, already has its response."""
         return self.cycle is not None and self.cycle.response_complete
 
     def _end(self, last: Response) -> None:
-        """Answer the request that is coming, after those before it, and read nothing more."""
+        """Respond to the request that is being received, after those before it, and read nothing more."""
         self._is_over = True
         self._stop_deadline()
         if self._is_coming and not self._in_head:
@@ -346,7 +352,7 @@ class ServerConnection(HttpToolsProtocol):
         return True
 
     def _send_last(self, last: Response | None) -> None:
-        if last is None:  # the client has ended its side, and has its answers
+        if last is None:  # the client has closed its side and has its responses
             self.transport.close()
         if last is None or self.transport.is_closing():
             return
@@ -361,7 +367,10 @@ class ServerConnection(HttpToolsProtocol):
         )
 
     def _linger(self) -> None:
-        """Close the connection once its client has had time to read: closed with bytes unread, TCP drops the answer."""
+        """Close the connection after the client has had time to read.
+
+        With unread input, an immediate close makes TCP drop the response.
+        """
         self._is_over = True
         self._release()
         self._stop_deadline()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the API of one process is wired to."""
+"""The dependencies of the API of one process."""
 
 from dataclasses import dataclass, field
 
@@ -13,31 +13,31 @@ from tidings.model.task import Task
 
 
 async def _no_estimate(_task: Task) -> Estimate:
-    """Refuse a dry run in a process without task kinds."""
-    raise unavailable("This process knows no kinds of tasks.")
+    """Raise `AppError` for a dry run in a process without task kinds."""
+    raise unavailable("This process has no task kinds, so it cannot estimate a task.")
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Everything that a handler may reach."""
+    """The dependencies and settings that every handler receives."""
 
     services: Services
     acceptor: Acceptor
     gatekeeper: Gatekeeper
     max_body_bytes: int = 2 * 1024 * 1024
     portal_url: str | None = None
-    """Where users find this server, if not where callers of the API do; without a slash at its end."""
+    """The URL of this server for users, if it differs from the callers' one; without a trailing slash."""
     https_only: bool = False
-    """Whether endpoint addresses must be https."""
+    """Whether endpoint URLs must be https."""
     limiter: Limiter | None = None
-    """Who refuses requests that come too often; None is no limit."""
+    """The limiter of the request rate. None means no limit."""
     attempts_max: int = 8
-    """Automatic attempts that a message gets at an endpoint, by the retry schedule."""
+    """Maximum automatic attempts of a message at an endpoint, from the retry schedule."""
     estimate: EstimateTask = _no_estimate
     """Estimates a task for a dry run."""
     task_watcher: TaskWatcher = field(init=False)
-    """Whoever waits for a task or follows one."""
+    """Notifies requests that wait for a task or follow one."""
 
     def __post_init__(self) -> None:
-        """Begin with nobody watching."""
+        """Create a task watcher without watchers."""
         object.__setattr__(self, "task_watcher", TaskWatcher(self.services.db))

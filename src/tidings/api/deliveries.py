@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Explanations of deliveries over HTTP: why a message is, or is not, at each endpoint."""
+"""Explanations of deliveries over HTTP: why a message has its state at each endpoint."""
 
 from typing import Annotated, Final
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pages that tell a person what is here."""
+"""HTML pages for people: the list of operations, and the placeholder of the portal."""
 
 from collections.abc import Iterable
 from html import escape
@@ -14,14 +14,14 @@ _STYLE: Final = (
 
 PORTAL: Final = (
     f'<!doctype html><html lang="en"><meta charset="utf-8"><title>tidings</title>{_STYLE}'
-    "<h1>Webhooks</h1><p>The portal of this server is not here yet. The access that you were given is valid:"
-    " programs can use its token with the API, as whoever gave it to you will know.</p></html>"
+    "<h1>Webhooks</h1><p>This server has no portal yet. Your access is valid:"
+    " programs can use its token with the API.</p></html>"
 ).encode()
-"""Stands where the portal will be; it takes the token in its address, and sends it nowhere."""
+"""The page at the portal's path. Its URL contains the token, which it sends nowhere."""
 
 
 def page(table: Iterable[AnyRoute]) -> bytes:
-    """Return the page: every operation, and where the machine-readable document is."""
+    """Return the page that lists every operation and links to the OpenAPI document."""
     rows = "".join(
         f"<tr><td>{route.method}</td><td><code>{escape(PREFIX + route.path)}</code></td>"
         f"<td>{escape(route.summary)}</td></tr>"

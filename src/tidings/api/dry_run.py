@@ -27,7 +27,7 @@ class DryRunOut(Out, kw_only=True):
 
 
 def render(estimate: Estimate) -> Response:
-    """Answer with the estimate of a task."""
+    """Respond with the estimate of a task."""
     body = DryRunOut(
         task=BackgroundTaskType(estimate.kind),
         total=estimate.total,
@@ -39,7 +39,7 @@ def render(estimate: Estimate) -> Response:
 
 
 def context_for(params: Query, context: Context) -> Context:
-    """Return what a handler may use; in a dry run, services that store nothing."""
+    """Return the context for a handler; in a dry run, its services store nothing."""
     if not isinstance(params, DryRunQuery) or not params.dry_run:
         return context
     return replace(context, services=dry_run_services(context.services, context.estimate, render))

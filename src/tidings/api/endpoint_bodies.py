@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is said of an endpoint in a request: the bodies that make, overwrite and patch one."""
+"""Request bodies that create, replace and patch an endpoint."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,7 +61,7 @@ SECRET: Final = Meta(
         "pattern": f"^((whsec_)?({_QUAD}){{8,24}}({_QUAD}|{_TWO_BYTES}|{_ONE_BYTE})?|whsk_({_QUAD}){{21}}{_ONE_BYTE})$",
     }
 )
-"""24 to 75 bytes of a symmetric secret, or 64 of an asymmetric one, in padded base64."""
+"""A secret in padded base64: symmetric with 24 to 75 bytes, or asymmetric with 64."""
 
 
 class EndpointUpsertIn(In, kw_only=True):
@@ -89,11 +89,11 @@ class EndpointUpsertIn(In, kw_only=True):
 
     @property
     def subscribed(self) -> list[str] | None:
-        """The event types, under whichever of their two names they came."""
+        """The event types, from either of their two names."""
         return self.filter_types if self.event_types is None else self.event_types
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from url_faults(self.url)
         yield from words_faults("description", self.description)
         yield from text.uid_faults("uid", self.uid, ids.ENDPOINT)
@@ -105,7 +105,7 @@ class EndpointUpsertIn(In, kw_only=True):
         yield from metadata_faults(self.metadata)
 
     def drafted(self) -> EndpointDraft:
-        """Return the endpoint that the body speaks of."""
+        """Return the endpoint that the body describes."""
         return EndpointDraft(
             url=normalize_url(self.url),
             description=self.description,
@@ -130,13 +130,13 @@ class EndpointIn(EndpointUpsertIn, kw_only=True):
     """Headers that every request to the endpoint carries, at most 50 and 16 KiB together. None by default."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from EndpointUpsertIn.faults(self)
         yield from secret_faults("secret", self.secret)
         yield from header_faults(deduplicated(self.headers or {}))
 
     def drafted(self) -> EndpointDraft:
-        """Return the endpoint that the body speaks of."""
+        """Return the endpoint that the body describes."""
         draft = EndpointUpsertIn.drafted(self)
         return replace(draft, headers=deduplicated(self.headers or {}), secret=key_of(self.secret))
 
@@ -166,11 +166,11 @@ class EndpointPatch(In, kw_only=True):
 
     @property
     def subscribed(self) -> list[str] | UnsetType | None:
-        """The event types, under whichever of their two names they came."""
+        """The event types, from either of their two names."""
         return self.filter_types if self.event_types is UNSET else self.event_types
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         if self.url is not UNSET:
             yield from url_faults(self.url)
         yield from words_faults("description", given(self.description))
@@ -199,7 +199,7 @@ class EndpointPatch(In, kw_only=True):
 
 
 def url_faults(url: str) -> Iterator[Fault]:
-    """Return what is wrong with an address."""
+    """Yield the fault of a URL, if it has one."""
     try:
         normalize_url(url)
     except InvalidUrl as error:
@@ -207,7 +207,7 @@ def url_faults(url: str) -> Iterator[Fault]:
 
 
 def secret_faults(field: str, secret: str | None) -> Iterator[Fault]:
-    """Return what is wrong with a secret."""
+    """Yield the fault of a secret, if it has one."""
     try:
         key_of(secret)
     except ValueError as error:
@@ -216,7 +216,7 @@ def secret_faults(field: str, secret: str | None) -> Iterator[Fault]:
 
 
 def key_of(secret: str | None) -> AnyKey | None:
-    """Return the key that a secret stands for."""
+    """Return the key that a secret encodes."""
     return None if secret is None else signature.parse_secret(secret)
 
 

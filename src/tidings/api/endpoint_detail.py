@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is told of an endpoint beyond the contract: how it fares, in a member that the clients skip."""
+"""Details of an endpoint beyond the contract: its health, in a member that SDKs skip."""
 
 from collections.abc import Sequence
 
@@ -65,7 +65,7 @@ class EndpointDetailOut(Out, kw_only=True):
 
 
 def detail_of(endpoint: Endpoint, started: Sequence[Task] | UnsetType = UNSET) -> EndpointDetailOut:
-    """Return how an endpoint fares, and what was started for it."""
+    """Return the health of an endpoint, and the tasks that the request started for it."""
     record, recent = endpoint.record, endpoint.recent
     return EndpointDetailOut(
         health=EndpointHealthOut(
@@ -89,7 +89,7 @@ def _error(failed: FailedAttempt) -> EndpointErrorOut:
         attempt_id=failed.id,
         timestamp=format_timestamp(failed.at),
         response_status_code=failed.status_code,
-        detail=failed.detail or f"The receiver answered with status {failed.status_code}.",
+        detail=failed.detail or f"The receiver responded with status {failed.status_code}.",
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Endpoints' own headers over HTTP."""
+"""Custom headers of endpoints over HTTP."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
@@ -37,7 +37,7 @@ class EndpointHeadersIn(In, kw_only=True):
     """The headers by name, at most 50 and 16 KiB together. They replace all headers of the endpoint."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         for fault in header_faults(deduplicated(self.headers)):
             yield Fault(fault.loc, fault.msg, "value_error.jsondecode")
 
@@ -51,7 +51,7 @@ class EndpointHeadersPatchIn(In, kw_only=True):
     """The names of headers to delete, at most 50. None by default."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         if len(self.headers) > HEADERS_MAX:
             yield Fault(("body", "headers"), f"headers must have at most {HEADERS_MAX} items.")
         elif len(self.delete_headers) > HEADERS_MAX:
@@ -60,7 +60,7 @@ class EndpointHeadersPatchIn(In, kw_only=True):
             yield from header_faults({name: value for name, value in self.headers.items() if value is not None})
 
     def applied(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return headers with the changes; raises `invalid` where that makes too many of them."""
+        """Return headers with the changes; raise `invalid` if they exceed the limits."""
         found = merged(headers, self.headers, self.delete_headers)
         wrong = size_faults(found) if any(value is not None for value in self.headers.values()) else []
         if wrong:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An endpoint's health over HTTP: its limit, and enabling it again."""
+"""The health of an endpoint over HTTP: its rate limit status, and its enabling."""
 
 from enum import Enum
 from typing import Final

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Endpoints' secrets over HTTP."""
+"""Signing secrets of endpoints over HTTP."""
 
 from collections.abc import Iterator
 from typing import Annotated, Final
@@ -40,14 +40,14 @@ class EndpointSecretRotateIn(In, kw_only=True):
     """How long the old secret signs as well, in seconds, up to 7 days. One day by default."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from secret_faults("key", self.key)
         if self.grace_period_seconds is not None and not 0 <= self.grace_period_seconds <= GRACE_MAX:
             yield Fault(("body", "gracePeriodSeconds"), "Duration must be between 0 and 7 days")
 
     @property
     def grace(self) -> int:
-        """The grace in force."""
+        """The grace period in seconds; the default if the body has none."""
         return GRACE_DEFAULT if self.grace_period_seconds is None else self.grace_period_seconds
 
 

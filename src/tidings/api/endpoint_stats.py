@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How attempts at an endpoint have gone, in numbers."""
+"""Statistics of the attempts at an endpoint over HTTP."""
 
 from typing import Annotated, Final
 

@@ -124,7 +124,7 @@ def _fit(call: Call[Query, Any], draft: EndpointDraft) -> EndpointDraft:
 
 
 def _refuse_plain(call: Call[Query, Any], url: str) -> None:
-    """Hold that an address is https where that is asked for."""
+    """Raise `invalid` if the settings require https and the URL has another scheme."""
     if call.context.https_only and not url.startswith("https:"):
         raise invalid(Fault(("body", "url"), _HTTPS))
 
@@ -144,7 +144,7 @@ async def page(call: Call[EndpointListQuery, Nothing]) -> Response:
 
 
 def render_endpoint(endpoint: Endpoint) -> EndpointOut:
-    """Return an endpoint as it goes over the wire."""
+    """Render an endpoint as a response body."""
     return EndpointOut(
         id=endpoint.id,
         url=endpoint.url,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Enums and structs in the OpenAPI document: found in the types of bodies, named, and enums written with their type."""
+"""Enums and structs of the OpenAPI document: found in the types of bodies, and named."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -18,7 +18,7 @@ NAMES: Final[dict[type[Enum], str]] = {
     Order: "Ordering",
     HealthStatus: "ServiceHealthStatus",
 }
-"""Enums with another name in the document than in the code: the name of the contract, or a more specific one."""
+"""Enums whose name in the document differs from the code: the contract's name, or a more specific one."""
 
 
 def name_of(kind: type[Enum]) -> str:
@@ -27,7 +27,7 @@ def name_of(kind: type[Enum]) -> str:
 
 
 def schema_of(kind: type[Enum], members: Docs) -> Json:
-    """Return the schema of an enum, its described members listed; numbers get names, which generators use."""
+    """Return the schema of an enum with its members described; numbers get names for code generators."""
     values = [member.value for member in kind]
     is_number = all(isinstance(value, int) for value in values)
     schema: Json = {"type": "integer" if is_number else "string", "enum": values, "example": values[0]}
@@ -43,7 +43,7 @@ def _pascal(name: str) -> str:
 
 
 def named_in(kinds: Iterable[object]) -> tuple[list[type[Enum]], dict[str, type]]:
-    """Return the enums that types name, directly or through others, and the structs by their names in the document."""
+    """Return the enums that types refer to, directly or through others, and the structs by document name."""
     enums: dict[type[Enum], None] = {}
     structs: dict[str, type] = {}
     pending: list[Any] = list(types.multi_type_info(kinds))
@@ -61,7 +61,7 @@ def named_in(kinds: Iterable[object]) -> tuple[list[type[Enum]], dict[str, type]
 
 
 def _struct_name(kind: type) -> str:
-    """Return the name that msgspec gives to a struct, or to a generic one with its argument."""
+    """Return the name that msgspec gives to a struct; for a generic one, with its argument."""
     return "_".join([kind.__name__, *(f"{_struct_name(each)}_" for each in get_args(kind))])
 
 

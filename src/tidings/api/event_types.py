@@ -73,20 +73,20 @@ class EventTypeUpsertIn(In, kw_only=True):
 
     @property
     def flags(self) -> list[str] | None:
-        """The feature flags, under whichever of their two names they came."""
+        """The feature flags, from either of their two names."""
         if self.feature_flags is None and self.feature_flag is not None:
             return [self.feature_flag]
         return self.feature_flags
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from _name_faults("groupName", self.group_name)
         yield from words_faults("description", self.description)
         yield from _flag_faults(self.flags)
         yield from _schema_faults(self.schemas or {})
 
     def drafted(self, name: str) -> EventTypeDraft:
-        """Return the event type that the body speaks of."""
+        """Return the event type that the body describes."""
         return EventTypeDraft(
             name=name,
             description=self.description,
@@ -105,7 +105,7 @@ class EventTypeIn(EventTypeUpsertIn, kw_only=True):
     """The name of the event type, unique in the organization. At most 256 characters."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from _name_faults("name", self.name)
         yield from EventTypeUpsertIn.faults(self)
 
@@ -130,13 +130,13 @@ class EventTypePatch(In, kw_only=True):
 
     @property
     def flags(self) -> list[str] | UnsetType | None:
-        """The feature flags, under whichever of their two names they came."""
+        """The feature flags, from either of their two names."""
         if self.feature_flags is UNSET and isinstance(self.feature_flag, str):
             return [self.feature_flag]
         return self.feature_flag if self.feature_flags is UNSET else self.feature_flags  # type: ignore[return-value]
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from _name_faults("groupName", given(self.group_name))
         yield from words_faults("description", given(self.description))
         yield from _flag_faults(given(self.flags))
@@ -179,7 +179,7 @@ def _schema_faults(schemas: Schemas) -> Iterator[Fault]:
 
 
 def _is_draft_7(schema: object) -> bool:
-    """Tell whether a value is a schema; nothing that it refers to is looked at, let alone fetched."""
+    """Return whether a value is a schema. References in it are neither resolved nor fetched."""
     if isinstance(schema, dict):
         return jsonschema_rs.meta.is_valid({**schema, "$schema": _DRAFT_7})
     return isinstance(schema, bool)
@@ -309,7 +309,7 @@ async def page(call: Call[EventTypeListQuery, Nothing]) -> Response:
 
 
 def render_event_type(event_type: EventType) -> EventTypeOut:
-    """Return an event type as it goes over the wire."""
+    """Render an event type as a response body."""
     flags = event_type.feature_flags
     return EventTypeOut(
         name=event_type.name,

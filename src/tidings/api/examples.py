@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sending an endpoint an example, over HTTP."""
+"""Examples of event types, sent to an endpoint, over HTTP."""
 
 from collections.abc import Iterator
 from typing import Annotated, Final
@@ -29,12 +29,12 @@ class EventExampleIn(In, kw_only=True):
 
     @property
     def content(self) -> bytes | None:
-        """The bytes of the payload that came along; null is none."""
+        """The bytes of the given payload. None if it is absent or null."""
         raw = None if self.payload is UNSET else bytes(self.payload)
         return None if raw == b"null" else raw
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from set_faults("eventType", iter([text.name_error(self.event_type)]))
         if self.example_index < 0:
             wrong = f"invalid value: integer `{self.example_index}`, expected usize"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Exports of event types over HTTP: the task that makes one, and the link under which it is fetched."""
+"""Exports of event types over HTTP: the task that creates one, and the link that downloads it."""
 
 from typing import Annotated, Final
 
@@ -18,10 +18,10 @@ class ExportEventTypeOut(StartedOut, kw_only=True):
 
 
 def _exact(value: str) -> int:
-    """Read a whole number in its one spelling."""
+    """Parse a whole number that is in its canonical spelling; raise `ValueError` for any other spelling."""
     number = integer(value)
     if str(number) != value:
-        raise ValueError("not the usual spelling of a number")
+        raise ValueError("not the canonical spelling of a number")
     return number
 
 

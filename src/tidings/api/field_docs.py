@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Descriptions of fields, read from the docstrings below them.
 
-Python drops these docstrings when it compiles a class. The source is parsed once, when the OpenAPI document is built:
-nothing is read at import time, and nothing is kept. Without the source the fields have no descriptions.
+Python drops these docstrings when it compiles a class. The source is parsed when the OpenAPI document is built: nothing
+is read at import time, and nothing is cached. Without the source, the fields have no descriptions.
 """
 
 import ast
@@ -29,7 +29,7 @@ class FieldDocs:
         self._modules: dict[str, Mapping[str, Docs]] = {}
 
     def of(self, declared: type) -> Docs:
-        """Return the descriptions of a class's own and inherited fields, by the fields' names in Python."""
+        """Return the descriptions of a class's own and inherited fields, by their names in Python."""
         found: dict[str, str] = {}
         for base in reversed(declared.__mro__):
             found |= self._module(base.__module__).get(base.__qualname__, {})
@@ -47,7 +47,7 @@ def _source(name: str) -> str:
     loader = None if spec is None else spec.loader
     try:
         return (loader.get_source(name) or "") if isinstance(loader, InspectLoader) else ""
-    except ImportError:  # it was installed without its source
+    except ImportError:  # the package is installed without its source
         return ""
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Members that several bodies have: how the document describes them, and what is wrong with their values."""
+"""Members that several bodies share: their schemas, and the rules for their values."""
 
 from collections.abc import Iterator, Mapping, Sized
 from typing import Annotated, Final, TypeVar
@@ -15,11 +15,11 @@ from tidings.model.endpoint import HEADER_BYTES, HEADERS_MAX, RATE_MAX, metadata
 Given = TypeVar("Given")
 
 NAMES_MAX: Final = 500
-"""Event types that one endpoint, or one filter, names."""
+"""Maximum event types of one endpoint or one filter."""
 FLAGS_MAX: Final = 25
-"""Feature flags of one event type, or of one token."""
+"""Maximum feature flags of one event type or one token."""
 REFERENCES_MAX: Final = 1_000
-"""Applications, sessions or messages that one call names."""
+"""Maximum applications, sessions or messages in one request."""
 
 _NAME: Final[dict[str, object]] = {"maxLength": text.LENGTH_MAX, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 
@@ -59,7 +59,7 @@ METADATA: Final = Meta(
 _WORDS: Final[dict[str, object]] = {"maxLength": text.TEXT_BYTES_MAX, "pattern": r"^[^\x00-\x08]*$"}
 WORDS: Final = Meta(extra_json_schema=_WORDS)
 TITLE: Final = Meta(extra_json_schema={"minLength": 1, **_WORDS})
-"""Words for people that may not be empty."""
+"""Text for people that may not be empty."""
 HEADERS: Final = Meta(
     extra_json_schema={
         "maxProperties": HEADERS_MAX,
@@ -80,12 +80,12 @@ Metadata = Annotated[dict[str, str], Meta(extra_json_schema={"example": samples.
 HeaderValue = Annotated[str, Meta(extra_json_schema={"maxLength": HEADER_BYTES, "pattern": r"^[\t\x20-\x7e]*$"})]
 Rate = Annotated[int, Meta(extra_json_schema={"format": "uint16", "minimum": 0, "example": samples.RATE})]
 Object = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object", "additionalProperties": True})]
-"""A JSON object, kept as its text."""
+"""A JSON object, kept as its source text."""
 Payload = Annotated[
     msgspec.Raw,
     Meta(extra_json_schema={"type": "object", "additionalProperties": True, "example": samples.PAYLOAD}),
 ]
-"""The payload of a message, kept as its text."""
+"""The payload of a message, kept as its source text."""
 AppId = Annotated[str, Meta(description="The id of the application.", extra_json_schema={"example": samples.APP})]
 EndpointId = Annotated[
     str, Meta(description="The id of the endpoint.", extra_json_schema={"example": samples.ENDPOINT})
@@ -95,7 +95,7 @@ AttemptId = Annotated[str, Meta(description="The id of the attempt.", extra_json
 
 
 def rate_faults(rates: Mapping[str, int | None], wrong: Mapping[str, str]) -> Iterator[Fault]:
-    """Return what is wrong with rates, by their names."""
+    """Yield a fault for each rate that is out of range, by the names of the rates."""
     for name, rate in rates.items():
         if rate == 0:
             yield Fault(("body", name), wrong[name])
@@ -105,46 +105,46 @@ def rate_faults(rates: Mapping[str, int | None], wrong: Mapping[str, str]) -> It
 
 
 def metadata_faults(metadata: Mapping[str, str] | None) -> Iterator[Fault]:
-    """Return what is wrong with metadata: its size."""
+    """Yield a fault if metadata is too large."""
     if metadata and metadata_bytes(metadata) > text.METADATA_BYTES:
         yield Fault(("body", "metadata"), "metadata may have at most 4096 bytes as JSON", "value_error.jsondecode")
 
 
 def words_faults(field: str, words: str | None) -> Iterator[Fault]:
-    """Return what is wrong with text for people."""
+    """Yield a fault if text for people breaks a rule."""
     wrong = None if words is None else text.text_error(words)
     if wrong is not None:
         yield Fault(("body", field), wrong)
 
 
 def given(value: Given | UnsetType | None) -> Given | None:
-    """Return what a patch gives, None where it gives nothing."""
+    """Return the value that a patch gives, or None if it gives none."""
     return None if value is UNSET else value
 
 
 def patched_rate(
     rate: int | None, throttle_rate: int | UnsetType | None, rate_limit: int | UnsetType | None
 ) -> int | None:
-    """Return a rate as a patch leaves it, under whichever of its two names it came."""
+    """Return a rate after a patch, which may give it under either of its two names."""
     requested = rate_limit if throttle_rate is UNSET else throttle_rate
     return rate if requested is UNSET else requested
 
 
 def set_faults(field: str, wrong: Iterator[str | None]) -> Iterator[Fault]:
-    """Return the first thing that is wrong with the members of a set; which member it is does not show."""
+    """Yield the first fault among the members of a set. Its location does not name the member."""
     first = next(filter(None, wrong), None)
     if first is not None:
         yield Fault(("body", field, "__all__"), first)
 
 
 def number_faults(field: str, items: Sized | None, most: int) -> Iterator[Fault]:
-    """Return what is wrong with a list as a whole: it may hold only so much."""
+    """Yield a fault if a list has too many items."""
     if items is not None and len(items) > most:
         yield Fault(("body", field), f"{field} must have at most {most} items.")
 
 
 def unique(names: list[str] | None) -> tuple[str, ...] | None:
-    """Return the members of a set in the order in which they came."""
+    """Return the distinct items of a list in their order."""
     if names is None:
         return None
     return tuple(names) if len(names) == 1 else tuple(dict.fromkeys(names))

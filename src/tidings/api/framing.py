@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the HTTP parser leaves to the server: Host, transfer codings, target forms, and offers to upgrade (RFC 9112)."""
+"""Checks that the HTTP parser leaves to the server: Host, transfer codings, target forms, upgrades (RFC 9112)."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _NOT_HTTP: Final = "This is not an HTTP/1.1 request"
 
 
 class Malformed(Exception):
-    """A request that cannot be served as HTTP/1.1; `answer` says why, and the connection ends."""
+    """A request that cannot be parsed as HTTP/1.1; `answer` states why, and the connection ends."""
 
     def __init__(self, detail: str, status: int = 400, code: str = "bad_request") -> None:
         super().__init__(detail)
@@ -25,18 +25,18 @@ class Malformed(Exception):
 
 
 def check(method: bytes, version: str, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Raise `Malformed` unless a request head can be served."""
+    """Raise `Malformed` if a request head breaks a rule or uses an unsupported feature."""
     if version not in _VERSIONS:
-        raise Malformed(f"HTTP/{version} is not served here; use HTTP/1.1.")
+        raise Malformed(f"HTTP/{version} is not supported; use HTTP/1.1.")
     if method == b"CONNECT":
-        raise Malformed("This server is no proxy: CONNECT is not served.")
+        raise Malformed("CONNECT is not supported: this server is not a proxy.")
     if len(url) >= TARGET_MAX:
         raise Malformed(f"The request target must be shorter than {TARGET_MAX} bytes.")
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise Malformed(f"A request must have one Host header; this one has {len(hosts)}.")
     if hosts and not _HOST.fullmatch(hosts[0]):
-        raise Malformed("The Host header must be a host name or an address, with a port if needed.")
+        raise Malformed("The Host header must be a host name or an IP address, optionally with a port.")
     for name, value in headers:
         if name == b"transfer-encoding":
             _check_coding(version, value)
@@ -44,13 +44,13 @@ def check(method: bytes, version: str, url: bytes, headers: Iterable[tuple[bytes
 
 def _check_coding(version: str, value: bytes) -> None:
     if version == "1.0":
-        raise Malformed("HTTP/1.0 has no Transfer-Encoding; use HTTP/1.1.")
+        raise Malformed("Transfer-Encoding does not exist in HTTP/1.0; use HTTP/1.1.")
     if value.strip().lower() != b"chunked":
-        raise Malformed("The only transfer coding served here is chunked.", 501, "not_implemented")
+        raise Malformed("The only supported transfer coding is chunked.", 501, "not_implemented")
 
 
 def is_host(value: bytes) -> bool:
-    """Return whether the value of a Host header is one."""
+    """Return whether a value is valid in a Host header."""
     return _HOST.fullmatch(value) is not None
 
 
@@ -70,14 +70,14 @@ def without_offer(method: bytes, version: str, url: bytes, headers: Iterable[tup
 
 
 def refusal_of(error: httptools.HttpParserError) -> Response:
-    """Return the answer to bytes that the parser does not take."""
+    """Return the response to input that the parser rejects."""
     reason = error.__context__
     if isinstance(reason, Malformed):
         return reason.answer
     if isinstance(error, httptools.HttpParserInvalidURLError) or isinstance(
         reason, httptools.HttpParserInvalidURLError
     ):
-        return Malformed(f"{_NOT_HTTP}: the target is no URL of this server.").answer
+        return Malformed(f"{_NOT_HTTP}: the request target is not a valid URL.").answer
     if isinstance(error, httptools.HttpParserCallbackError):
         return Malformed(f"{_NOT_HTTP}.").answer
     return Malformed(f"{_NOT_HTTP}: {error}.").answer

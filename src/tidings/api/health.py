@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether the service is there, and whether its database is."""
+"""Health checks over HTTP: of the process, and of its database."""
 
 import asyncio
 from enum import Enum

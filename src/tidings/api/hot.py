@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The HTTP protocol of the server, with a short way for the hot route.
+"""The HTTP protocol of the server, with a fast path for the hot route.
 
-A request that creates a message and has nothing odd about it (a content length within bounds, no expectations, no
-header twice, alone on its connection) is answered from here: no ASGI scope, no task, and its answer in
-one write, where the long way takes two system calls. Its caller is checked once its head is complete: of a request
-that is refused no body is kept. Everything else is `api.connection`'s.
+This module responds to a request that creates a message and is ordinary: a content length within the limit, no `expect`
+header, no repeated header, no other request in progress on its connection. The fast path needs no ASGI scope and no
+task, and writes the response with one system call instead of two. The caller is checked once the head is complete, so
+the body of a refused request is not stored. `api.connection` handles every other request.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"}
 
 
 class HotProtocol(ServerConnection):
-    """One connection."""
+    """One connection of a client to the API, with the fast path."""
 
     intake: Intake
 
@@ -75,7 +75,7 @@ class HotProtocol(ServerConnection):
             waiting.add_done_callback(self.tasks.discard)
 
     async def _respond_later(self, request: MessageRequest, body: bytes) -> None:
-        """Respond to a request that cannot join a batch at once."""
+        """Respond to a request that cannot join a batch immediately."""
         self._answer(await self.intake.answer(request, body))
 
     def shutdown(self) -> None:
@@ -85,7 +85,7 @@ class HotProtocol(ServerConnection):
             super().shutdown()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401
-        """Keep a request that was sent before the answer to the last one behind that answer."""
+        """Queue a pipelined request until the current response is written."""
         if self._is_answering:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, app))
@@ -93,7 +93,7 @@ class HotProtocol(ServerConnection):
             super()._start_asgi_task(cycle, app)
 
     def _hot_ref(self) -> str | None:
-        """Return the application's reference if the request whose head has come is a plain one of the hot route."""
+        """Return the application's reference if the head is that of an ordinary request to the hot route."""
         if self._is_busy() or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return None
         if len(self.url) >= framing.TARGET_MAX:
@@ -115,7 +115,7 @@ class HotProtocol(ServerConnection):
         return ref if len(fields) == len(self.headers) and self._has_host(fields.get(b"host")) else None
 
     def _has_host(self, host: bytes | None) -> bool:
-        """Return whether a request names its host; the requests of a connection mostly name the same."""
+        """Return whether the Host header is valid; requests of a connection repeat it, so the last is cached."""
         if host is None or (host != self._host and not framing.is_host(host)):
             return False
         self._host = host
@@ -135,7 +135,7 @@ class HotProtocol(ServerConnection):
         return True
 
     def _refuse(self, answer: Response) -> None:
-        """Answer a request whose body is still to come; the body is read and thrown away."""
+        """Respond to a request before its body has arrived; the body is read and discarded."""
         self._is_refused = True
         self._keeps_alive = self.parser.should_keep_alive()
         self._answer(answer)
@@ -155,7 +155,7 @@ class HotProtocol(ServerConnection):
 
 
 def protocol_of(intake: Intake, bounds: ConnectionLimits | None = None) -> type[asyncio.Protocol]:
-    """Return the protocol class for uvicorn to make one of for each connection."""
+    """Return the protocol class that uvicorn instantiates for each connection."""
     return type(
         "Hot",
         (HotProtocol,),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The few things that we ask of ASGI: a header, a body that is not too big, an answer."""
+"""The use of ASGI: headers, bodies within a size limit, and responses."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
@@ -36,14 +36,14 @@ NOT_ALLOWED: Final = json_response(
 
 @dataclass(frozen=True, slots=True)
 class File(Response):
-    """An answer that is a file to keep: its type, and the name that it is kept under."""
+    """A response that is a file to download: its media type and its name."""
 
     content_type: str = "application/octet-stream"
     name: str = "file"
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """What tells a client to keep it, and nobody on the way."""
+        """Headers that make a client save the file, and that keep caches from storing it."""
         return [
             (b"content-type", self.content_type.encode()),
             (b"content-disposition", f'attachment; filename="{self.name}"'.encode()),
@@ -53,11 +53,11 @@ class File(Response):
 
 
 class ClientGone(Exception):
-    """The caller hung up in the middle of its request; there is nobody to answer."""
+    """The client disconnected before its request was complete, so no response is possible."""
 
 
 async def read_body(headers: dict[bytes, bytes], receive: AsgiReceive, limit: int) -> bytes:
-    """Return a request's body; refuses one that is too big before reading it, or while."""
+    """Return a request's body; raise `too_large` as soon as its length or its bytes exceed the limit."""
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > limit:
         raise too_large()
@@ -91,7 +91,7 @@ _response_buffer: Final = ResponseBuffer()
 
 
 async def send_body(scope: AsgiScope, send: AsgiSend, body: bytes) -> None:
-    """Send the body of an answer that has begun: at once, or part by part if it is large."""
+    """Send the body of a response that has begun: in one piece, or in parts if it is large."""
     if len(body) > PART:
         await _response_buffer.send(scope, send, body)
     else:
@@ -99,7 +99,7 @@ async def send_body(scope: AsgiScope, send: AsgiSend, body: bytes) -> None:
 
 
 async def respond(scope: AsgiScope, send: AsgiSend, given: Response, extra: Headers = ()) -> None:
-    """Send an answer with a JSON body, or with none. Whoever asks too often is told when to ask again."""
+    """Send a response with or without a body. A 429 gets a `Retry-After` header."""
     kind = given.headers if isinstance(given, File) else [JSON]
     headers = [*kind, (b"content-length", b"%d" % len(given.body))] if given.body else []
     if given.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -109,7 +109,7 @@ async def respond(scope: AsgiScope, send: AsgiSend, given: Response, extra: Head
 
 
 def error_response(error: Exception, doing: str) -> Response:
-    """Return what a caller is told of an error; our own faults are logged, and told as such."""
+    """Return the response to an error. An unexpected error is logged, and its response is a plain 500."""
     refused = as_app_error(error)
     if refused is None:
         observe.failure(doing, error)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The hot route, `POST /api/v1/app/{app}/msg`, answered before any framework is reached.
+"""The hot route, `POST /api/v1/app/{app}/msg`, served without a web framework.
 
-One decode with the payload left as it came, one look-up for the token, one call, and an answer put together by hand:
-every text in it has been checked to need no escaping. It is reached in two ways: `answer`, a coroutine, for any
-request; and `try_begin`, which does without one and serves `api.hot` for the requests that need no waiting before the
-batch. Whatever is out of the ordinary takes the ordinary ways.
+The body is decoded once, with the payload kept as its source text. The caller's token costs one lookup, and the
+response is formatted by hand: every text in it has been validated and needs no escaping. The route has two entry
+points: `answer`, a coroutine, serves any request; `try_begin` needs none and serves the requests of `api.hot` that can
+join a batch immediately. Unusual requests take the general code paths.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ _SUFFIX: Final = "msg"
 _ORIGIN: Final = (b"access-control-allow-origin", b"*")
 _DOING: Final = "v1.message.create"
 _FREE: Final = 19
-"""Characters at the end of an id that do not encode its timestamp."""
+"""The number of characters at the end of an id that do not encode its timestamp."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,7 +49,7 @@ class MessageRequest:
 
 
 class Intake:
-    """Answers the hot route and passes everything else on."""
+    """Responds to the hot route and passes every other request on."""
 
     __slots__ = ("_context", "_decoder", "_rest")
 
@@ -60,7 +60,7 @@ class Intake:
 
     @property
     def max_body_bytes(self) -> int:
-        """The largest body that is read."""
+        """The size limit of request bodies, in bytes."""
         return self._context.max_body_bytes
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
@@ -88,7 +88,7 @@ class Intake:
     def check_head(
         self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]
     ) -> MessageRequest | Response:
-        """Check a request by its head, before its body is read; return the request, or its refusal."""
+        """Check the head of a request before its body is read; return the request, or the error response."""
         try:
             request = self._parse_head(ref, path, query_string, headers)
             limiter = self._context.limiter
@@ -99,10 +99,10 @@ class Intake:
         return request
 
     def try_begin(self, request: MessageRequest, body: bytes, respond_with: Callable[[Response], None]) -> bool:
-        """Begin to accept a message without waiting; `respond_with` receives the response, at once if it is a refusal.
+        """Begin to accept a message without waiting; return False if that is not possible.
 
-        Returns False where something must be waited for first: then the request takes the other way, as if nothing
-        had been tried.
+        `respond_with` receives the response: before this method returns if the message is refused, otherwise once the
+        batch is committed. After False, nothing has happened, and the caller passes the request to `answer`.
         """
         try:
             message = decode(self._decoder, body)
@@ -124,7 +124,7 @@ class Intake:
             return True
 
     async def answer(self, request: MessageRequest, body: bytes) -> Response:
-        """Accept a message, waiting for whatever it takes; never raises."""
+        """Accept a message, and return the response, also for an error; never raises."""
         try:
             message = decode(self._decoder, body)
             accepted = await self._accept(request.caller, request.ref, message, request.idempotency_key)
@@ -133,7 +133,7 @@ class Intake:
         return _accept_response(accepted, with_content=request.with_content)
 
     async def _refuse(self, request: MessageRequest, error: Exception) -> Response:
-        """Return the stored response of a used idempotency key, else the refusal."""
+        """Return the stored response of a repeated idempotency key, or else the error response."""
         if request.idempotency_key is not None and _is_replayable(error):
             try:
                 outcome = await repeats.find(self._context.services, request.idempotency_key)
@@ -172,7 +172,7 @@ def _is_replayable(error: Exception) -> bool:
 
 
 def app_of(path: str) -> str | None:
-    """Return the id or uid of the application if a path is the hot one."""
+    """Return the id or uid of the application if a path is that of the hot route."""
     if not path.startswith(_PREFIX):
         return None
     ref, _, rest = path[len(_PREFIX) :].partition("/")
@@ -205,5 +205,5 @@ def _render(accepted: AcceptedMessage, *, with_content: bool) -> bytes:
 
 @lru_cache(maxsize=64)
 def _timestamp(head: str) -> bytes:
-    """Format the timestamp of an id; its head encodes one timestamp, so messages of that time share it."""
+    """Format the timestamp of an id; ids of the same millisecond share their head, so the result is cached."""
     return rfc3339(timestamp_of(head + "0" * _FREE)).encode()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which path of this application a request names, and under which URL its caller reached the application."""
+"""The location of this application: the path of a request below its mount, and the URL that the caller used."""
 
 import re
 from typing import Any, Final
@@ -7,7 +7,7 @@ from typing import Any, Final
 from tidings.api.http import AsgiScope
 
 MOUNT: Final = "tidings.mount"
-"""The scope's key for the path under which another application mounted this one; absent at the root."""
+"""The scope's key for the path at which another application mounted this one; absent at the root."""
 
 _HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~-]{1,253})(?::(?P<port>[0-9]{1,5}))?")
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~%-]+){1,32}")
@@ -17,7 +17,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def below_mount(scope: AsgiScope) -> AsgiScope:
-    """Return the scope with the path below the mount in `path`; the mount itself is kept under `MOUNT`."""
+    """Return the scope with the path below the mount in `path`, and the mount under `MOUNT`."""
     root: str = scope.get("root_path") or ""
     path: str = scope["path"]
     if not root:
@@ -28,18 +28,18 @@ def below_mount(scope: AsgiScope) -> AsgiScope:
 
 
 def has_encoded_slash(scope: AsgiScope) -> bool:
-    """Return whether a segment of the path holds a slash: no id and no route does (RFC 3986, section 2.2).
+    """Return whether a path segment contains an encoded slash, which no id and no route does (RFC 3986, section 2.2).
 
-    Without one it makes no difference whether a path is split first or decoded first.
+    Without one, the result is the same whether a path is first split or first decoded.
     """
     raw: bytes = scope.get("raw_path") or b""
     return b"%" in raw and b"%2f" in raw.lower()
 
 
 def base_url(scope: AsgiScope) -> str:
-    """Return the URL under which the caller reached this application, without a slash at its end.
+    """Return the URL at which the caller reached this application, without a trailing slash.
 
-    Of each `X-Forwarded-*` header the first element counts; one that cannot be part of a URL is ignored.
+    Only the first element of each `X-Forwarded-*` header counts. An element that is not valid in a URL is ignored.
     """
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     scheme = _first(headers, b"x-forwarded-proto").lower()
@@ -54,7 +54,7 @@ def base_url(scope: AsgiScope) -> str:
 
 
 def base_path(scope: AsgiScope) -> str:
-    """Return the path under which the caller reached this application: the proxy's prefix, then the mount."""
+    """Return the path at which the caller reached this application: the proxy's prefix, then the mount."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     prefix = _first(headers, b"x-forwarded-prefix").strip("/")
     fits = len(prefix) <= _PREFIX_MAX and _PREFIX.fullmatch(f"/{prefix}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What messages hold, deleted for good, and whether anybody would hear of a message, over HTTP."""
+"""Payloads of messages over HTTP: their deletion, and the check whether a message would be received."""
 
 from collections.abc import Iterator
 from enum import Enum
@@ -17,9 +17,9 @@ from tidings.core.idempotency import Response
 from tidings.errors import Fault
 from tidings.model import text
 
-AT_ONCE: Final = 1_000
-"""Messages whose payloads one request may delete."""
-_TOO_MANY: Final = f"At most {AT_ONCE} messages can be named at once."
+IDS_MAX: Final = 1_000
+"""Maximum messages whose payloads one request deletes."""
+_TOO_MANY: Final = f"ids must have at most {IDS_MAX} items."
 
 
 class BulkExpungeStatus(Enum):
@@ -34,14 +34,14 @@ class BulkExpungeStatus(Enum):
 class BulkExpungeContentsIn(In, kw_only=True):
     """The messages whose payloads to delete."""
 
-    ids: Annotated[list[Uid], Meta(extra_json_schema={"uniqueItems": True, "maxItems": AT_ONCE})] = field(
+    ids: Annotated[list[Uid], Meta(extra_json_schema={"uniqueItems": True, "maxItems": IDS_MAX})] = field(
         default_factory=list
     )
     """The ids or event ids of the messages, at most 1,000. None by default."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
-        if len(self.ids) > AT_ONCE:
+        """Yield a fault for each value that breaks a rule beyond its type."""
+        if len(self.ids) > IDS_MAX:
             yield Fault(("body", "ids"), _TOO_MANY)
         yield from set_faults("ids", map(text.name_error, self.ids))
 
@@ -62,7 +62,7 @@ class MessagePrecheckIn(In, kw_only=True):
     """The channels of the message, from 1 to 10. Null, the default, means none."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from set_faults("eventType", iter([text.name_error(self.event_type)]))
         if self.channels is not None:
             yield from channel_faults(self.channels)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Messages over HTTP. Making one is answered by `intake`, before any framework; the table here describes it."""
+"""Messages over HTTP. `api.intake` creates them without a web framework; the table here describes that route."""
 
 from collections.abc import Iterator
 from typing import Annotated, Final
@@ -48,9 +48,9 @@ from tidings.model.surrogates import LoneSurrogate
 
 TAG: Final = "Message"
 EXPIRED: Final = msgspec.Raw(b'{"expired":true}')
-"""Stands for a payload that has been deleted."""
+"""Replaces a payload that has been deleted."""
 WITHHELD: Final = msgspec.Raw(b"{}")
-"""Stands for a payload that was not asked for."""
+"""Replaces a payload that the caller did not request."""
 
 _BOTH: Final = "duplicate field `payload`"
 _CHANNELS: Final = "Channels must have at least 1 and at most 10 items, or be set to null."
@@ -96,12 +96,12 @@ class MessageIn(In, kw_only=True):
 
     @property
     def content(self) -> bytes:
-        """The bytes of the payload, under whichever of its two names it came."""
+        """The bytes of the payload, from either of its two names."""
         raw = self.data if self.payload is UNSET else self.payload
         return b"" if raw is UNSET else bytes(raw)
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from set_faults("eventType", iter([text.name_error(self.event_type)]))
         yield from self._payload_faults()
         yield from text.uid_faults("eventId", self.event_id, ids.MESSAGE)
@@ -133,7 +133,7 @@ class MessageIn(In, kw_only=True):
             yield Fault(("body", "payloadRetentionHours"), _RETENTIONS)
 
     def _plain(self) -> MessageDraft | None:
-        """Return the message if it is plain at a glance; what is wrong or rare is looked at more closely."""
+        """Return the message if its body has only common members and they are valid; None needs the full validation."""
         raw, channels = self.payload, self.channels
         if (
             raw is UNSET
@@ -159,7 +159,7 @@ class MessageIn(In, kw_only=True):
         )
 
     def drafted(self, clock: Clock) -> MessageDraft:
-        """Return the message that the body speaks of; raises the refusal that the caller is told."""
+        """Return the message that the body describes; raise `AppError` if it breaks a rule."""
         plain = self._plain()
         if plain is not None:
             return plain
@@ -179,7 +179,7 @@ class MessageIn(In, kw_only=True):
         )
 
     def _delivered(self) -> tuple[bytes, bool]:
-        """Return the bytes that are sent, and whether they are something else than a JSON object."""
+        """Return the bytes to send, and whether they are anything other than a JSON object."""
         given = (self.transformations_params or {}).get("rawPayload")
         if given is None or bytes(given) == b"null":
             return self.content, False
@@ -192,14 +192,14 @@ class MessageIn(In, kw_only=True):
 
 
 def channel_faults(channels: list[str]) -> Iterator[Fault]:
-    """Return what is wrong with the channels of a message."""
+    """Yield the faults of the channels of a message."""
     if not 1 <= len(set(channels)) <= CHANNELS_MAX:
         yield Fault(("body", "channels"), _CHANNELS)
     yield from set_faults("channels", map(text.channel_error, channels))
 
 
 def _later(timestamp: str, now: int) -> int:
-    """Return the timestamp to which a message is put off."""
+    """Parse the time of the first attempt; raise `invalid` if it is too soon or too late."""
     deliver_at = parse_timestamp(timestamp, "deliverAt")
     if deliver_at - now not in DELAY_MS:
         raise invalid(Fault(("body", "deliverAt"), _DELAY))
@@ -281,7 +281,7 @@ async def create(call: Call[ContentQuery, MessageIn]) -> Response:
 
 
 def render_message(message: Message, *, with_content: bool) -> MessageOut:
-    """Return a message as it goes over the wire."""
+    """Render a message as a response body."""
     return MessageOut(
         event_id=message.event_id,
         event_type=message.event_type,
@@ -295,7 +295,7 @@ def render_message(message: Message, *, with_content: bool) -> MessageOut:
 
 
 def render_accepted(accepted: AcceptedMessage, extras: MessageExtras, *, with_content: bool) -> MessageOut:
-    """Return a message as it goes over the wire in the answer to its sender."""
+    """Render a message as the response body for its sender."""
     return MessageOut(
         event_id=accepted.event_id,
         event_type=accepted.event_type,
@@ -309,7 +309,7 @@ def render_accepted(accepted: AcceptedMessage, extras: MessageExtras, *, with_co
 
 
 def content(payload: bytes | None, *, is_raw: bool) -> msgspec.Raw:
-    """Return the payload of a response, which is always an object: raw text becomes its member `raw`."""
+    """Return the payload for a response, which is always an object: raw text becomes its member `raw`."""
     if payload is None:
         return EXPIRED
     return msgspec.Raw(encode({"raw": payload.decode()}) if is_raw else payload)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The OpenAPI document, made from the table of routes and from the types in it."""
+"""The OpenAPI document, built from the table of routes and the types in it."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -20,7 +20,7 @@ from tidings.model import text
 
 _SCHEME: Final = "HTTPBearer"
 _ANYWHERE: Final = (400, 431, 500, 501, 503)
-"""Responses that any operation may have: of the connection, and of faults of the service."""
+"""Responses that any operation can have: those of the connection, and those to failures of the service."""
 _REFUSALS: Final = tuple(sorted((401, 403, 404, 409, 422, 429, *_ANYWHERE)))
 _RETRY_AFTER: Final[Json] = {"Retry-After": {"description": RETRY_AFTER, "schema": {"type": "integer"}, "example": 1}}
 _NAME: Final = {"type": "string", "maxLength": text.LENGTH_MAX, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
@@ -30,7 +30,7 @@ _PATH: Final[dict[str, Json]] = {
     "task_id": {"type": "string", "pattern": "^qtask_[A-Za-z0-9]{27}$"},
 }
 _REFERENCE: Final = {**_NAME, "minLength": 1}
-"""An id, or the identifier that the caller gave."""
+"""An id, or the identifier that the caller chose."""
 _EVENTS: Final[Json] = {"text/event-stream": {"schema": {"type": "string"}}}
 _KEY: Final[Json] = {
     "name": "idempotency-key",
@@ -142,7 +142,7 @@ def _responses(route: AnyRoute) -> Iterator[tuple[int | str, Json]]:
         yield status, response
     varies = _varies(route)
     if varies is not None:
-        # A range, which generators leave aside where there is a status: what a client is made for stays the usual.
+        # A range of statuses. Generators prefer an exact status, so clients are generated from the usual response.
         words, kind = varies
         yield "2XX", {"description": words} if kind is None else {"description": words, "content": content(kind)}
     for status in _refusals(route):
@@ -156,7 +156,7 @@ def _success(status: int, kind: object) -> str:
 
 
 def _refusals(route: AnyRoute) -> tuple[int, ...]:
-    if route.access is Access.OPEN and "{" not in route.path:  # it asks for nothing that could be wrong
+    if route.access is Access.OPEN and "{" not in route.path:  # it has no input that can be invalid
         return tuple(status for status in _ANYWHERE if status not in route.answers)
     return tuple(sorted((*_REFUSALS, 413))) if route.has_body else _REFUSALS
 
@@ -174,7 +174,7 @@ def _varies(route: AnyRoute) -> tuple[str, object] | None:
 
 
 def _schemas(table: Iterable[AnyRoute], docs: FieldDocs) -> Iterator[tuple[str, Json]]:
-    """Yield the schema of every type that a route names, and of every type that those name."""
+    """Yield the schema of every type that a route refers to, directly or through other types."""
     kinds: list[Any] = [HttpErrorOut, HTTPValidationError, *WEBHOOKS.values()]
     enums: list[type[Enum]] = []
     for route in table:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where in a body a decoder found a fault: its sentence names the place, all but the key of a map."""
+"""Locations of decoding errors: the decoder's message names the location in the body, except for the keys of maps."""
 
 import re
 from typing import Any, Final
@@ -20,11 +20,11 @@ _NAMES: Final[dict[type, str]] = {
     float: "float",
     type(None): "null",
 }
-"""What the decoder calls each type of a JSON value."""
+"""The decoder's name of each type of a JSON value."""
 
 
 def located(sentence: str, body: bytes) -> tuple[tuple[str, ...], str]:
-    """Return the place that a decoder's sentence names, and the sentence without it."""
+    """Return the location that a decoder's message names, and the message without it."""
     match = _SENTENCE.match(sentence)
     path = (match["path"] if match else None) or ""
     words = match["msg"] if match else sentence
@@ -35,10 +35,10 @@ def located(sentence: str, body: bytes) -> tuple[tuple[str, ...], str]:
 
 
 def _with_keys(segments: list[str], words: str, body: bytes) -> list[str]:
-    """Put in the key of the map at the end of the path; without one that can be found the path ends at the map."""
+    """Insert the key of the map at the end of the path. If no key can be found, the path ends at the map."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):  # what follows the fault need not be JSON
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # the rest of the body may not be JSON
         return segments[: segments.index(_SOME_KEY)]
     for place, segment in enumerate(segments):
         key = _key_of(value, words) if segment == _SOME_KEY else segment
@@ -50,7 +50,7 @@ def _with_keys(segments: list[str], words: str, body: bytes) -> list[str]:
 
 
 def _key_of(value: Any, words: str) -> str | None:  # noqa: ANN401 - JSON
-    """Return the first key whose value is of the type that the sentence complains of: all of that type are wrong."""
+    """Return the first key whose value has the rejected type: every value of that type is invalid."""
     got = _GOT.search(words)
     if got is None or not isinstance(value, dict):
         return None

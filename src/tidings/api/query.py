@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Query strings: declared as msgspec structs whose fields are the kinds below.
+"""Query strings, declared as msgspec structs whose fields have the parameter types below.
 
-A kind knows how to read a value (what cannot be read is a 400), which rule a value must keep (a 422), and its schema
-in the OpenAPI document. Parameters that nobody declared are ignored.
+A parameter type parses a value (an unreadable value is a 400), checks its rule (an invalid value is a 422), and has the
+schema for the OpenAPI document. Undeclared parameters are ignored.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ _LISTED_MAX: Final = 1_000
 
 
 class Query(msgspec.Struct, kw_only=True):
-    """A query string; the base has no parameters."""
+    """A query string; the base class has no parameters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +39,7 @@ class ParameterType:
     schema: Schema
     wrong: Callable[[object], str | None] = lambda _: None
     at: tuple[str, ...] = ()
-    """What follows the parameter's name in the place of a fault."""
+    """The location of a fault, after the parameter's name."""
     is_list: bool = False
     text: str = ""
     """The description of a parameter whose field has no docstring."""
@@ -47,7 +47,7 @@ class ParameterType:
 
 
 def integer(value: str) -> int:
-    """Read a whole number."""
+    """Parse a whole number."""
     if not value.isascii() or not value.removeprefix("-").isdigit() or len(value) > len("18446744073709551615"):
         raise ValueError("invalid digit found in string")
     return int(value)
@@ -69,7 +69,7 @@ def _timestamp(value: str) -> int:
 
 
 def _wrong_limit(value: object) -> str | None:
-    assert isinstance(value, int)  # noqa: S101 - the kind's reader made it
+    assert isinstance(value, int)  # noqa: S101 - `integer` parsed it
     if value > LIMIT_MAX:
         return f"Given limit must not exceed {LIMIT_MAX}"
     return None if value >= 1 else "Given limit must be at least 1"
@@ -98,7 +98,7 @@ ITERATOR: Final = (
 
 
 def iterator_of(prefix: str) -> ParameterType:
-    """Return the kind of an iterator over ids."""
+    """Return the type of an iterator over ids."""
     schema = {"type": "string", "pattern": f"^-?{prefix}{ids.PATTERN}$"}
     example = prefix + samples.APP.removeprefix(ids.APP)
     return ParameterType(str, schema, _wrong_iterator(prefix), ("__all__",), text=ITERATOR, example=example)
@@ -109,7 +109,7 @@ def _wrong_name_iterator(value: object) -> str | None:
 
 
 def one_of(choices: type[Enum], text_: str = "") -> ParameterType:
-    """Return the kind of a parameter with few values; the schema refers to the enum by its name."""
+    """Return the type of a parameter with a few fixed values; the schema refers to the enum by its name."""
     known = {str(choice.value): choice for choice in choices}
 
     def chosen(value: str) -> Enum:
@@ -217,7 +217,7 @@ class Parameter:
     kind: ParameterType
     default: object
     field: str
-    """What the struct calls it."""
+    """The name of the field in the struct."""
 
 
 @lru_cache(maxsize=256)
@@ -233,7 +233,7 @@ def parameters_of(declared: type[Query]) -> tuple[Parameter, ...]:
 
 
 def decode(declared: type[QueryT], query: bytes) -> QueryT:
-    """Read a query string; raises the refusal that the caller is told."""
+    """Parse a query string; raise `AppError` if a parameter is unreadable or invalid."""
     if not query:
         return declared()
     given = _pairs(query)
@@ -262,7 +262,7 @@ def _pairs(query: bytes) -> dict[str, list[str]]:
 
 
 def _given(parameter: Parameter, given: Mapping[str, list[str]]) -> list[str] | None:
-    """Return the values of a parameter, None where it is absent."""
+    """Return the values of a parameter, or None if it is absent."""
     if not parameter.kind.is_list:
         values = given.get(parameter.name)
         if values is not None and len(values) > 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tasks that send messages of one endpoint again, over HTTP: what failed, what was never sent, what is chosen."""
+"""Tasks that resend the messages of one endpoint, over HTTP: recovery, missed messages, bulk replay."""
 
 from collections.abc import Iterator
 from typing import Annotated, Final
@@ -36,7 +36,7 @@ class _WindowIn(In, kw_only=True):
     """Maximum number of messages to send per second. Null, the default, means no limit of the task."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         if self.rate_per_second is not None and not 1 <= self.rate_per_second <= RATE_MAX:
             yield Fault(("body", "ratePerSecond"), f"must be between 1 and {RATE_MAX} messages per second")
 
@@ -66,7 +66,7 @@ class BulkReplayIn(_WindowIn, kw_only=True):
     """Only messages whose latest attempt has a status code of this class."""
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Yield a fault for each value that breaks a rule beyond its type."""
         yield from super().faults()
         yield from number_faults("eventTypes", self.event_types, NAMES_MAX)
         yield from set_faults("eventTypes", map(text.name_error, self.event_types or ()))
@@ -79,7 +79,7 @@ class BulkReplayIn(_WindowIn, kw_only=True):
                 yield Fault(("body", name, "__all__"), wrong)
 
     def filters(self) -> ReplayFilters:
-        """Return the filters."""
+        """Return the filters of the messages to resend."""
         return ReplayFilters(
             messages=MessageFilter(
                 event_types=unique(self.event_types) or (),

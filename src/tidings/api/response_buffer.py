@@ -14,11 +14,11 @@ from typing import Any, Final
 from tidings import observe
 
 PART: Final = 256 * 1024
-"""Bytes that are written at once; responses up to this size are small."""
+"""Bytes that are written in one piece; responses up to this size are small."""
 HELD_MAX: Final = 64 * 1024 * 1024
-"""Bytes of large responses that one process holds for their readers."""
+"""Maximum bytes of large responses that one process keeps for their readers."""
 STALL_SECONDS: Final = 10.0
-"""How long a reader may leave a part unread."""
+"""How long a reader may leave a part unread, in seconds."""
 ABORT: Final = "tidings.abort"
 """This server's ASGI extension: a call that ends the connection with unwritten data discarded."""
 
@@ -90,7 +90,7 @@ class ResponseBuffer:
 
 
 async def _send_parts(sending: _Sending, send: _Send, body: bytes) -> None:
-    """Send part by part. The last one is empty: it is taken once all before it have been."""
+    """Send a body in parts. The last part is empty: the server takes it once all earlier parts are taken."""
     loop = asyncio.get_running_loop()
     for start in (*range(0, len(body), PART), len(body)):
         part = body[start : start + PART]

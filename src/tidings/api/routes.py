@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What a route is, and what its handler is given.
+"""Routes, and the calls that their handlers receive.
 
-A route is an entry of a table; the router, the permission check and the OpenAPI document are made from the table.
-By the time a handler runs its query has been read, the caller is known and allowed, the application in the path has
-been found, and the body has been read: in this order.
+A route is an entry of a table. The router, the permission check and the OpenAPI document are built from that table.
+Before a handler runs, these steps have succeeded, in this order: the query is parsed, the caller is authenticated and
+authorized, the application in the path is found, and the body is decoded.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,15 +26,15 @@ QueryT = TypeVar("QueryT", bound=Query)
 BodyT = TypeVar("BodyT", bound=In)
 
 Nothing = In
-"""The body of a route that has none: whatever is sent is ignored."""
+"""The body of a route that has none; a request's body is ignored."""
 
 
 class EventStream:
-    """Stands for server-sent events where a route says what it answers."""
+    """Marks a route that responds with server-sent events."""
 
 
 class Access(Enum):
-    """Who may call."""
+    """The callers that may use a route."""
 
     OPEN = "anybody"
     ANY = "any token; the handler shows each caller its own"
@@ -44,7 +44,7 @@ class Access(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[QueryT, BodyT]):
-    """One request, checked."""
+    """One request that has passed all checks."""
 
     context: Context
     query: QueryT
@@ -52,81 +52,81 @@ class Call(Generic[QueryT, BodyT]):
     path: Mapping[str, str]
     """The parameters of the path by name, decoded."""
     agent: str = ""
-    """The `user-agent` header: some SDKs need an answer of their own."""
+    """The `user-agent` header: some SDKs need a response of their own."""
     idempotency_key: str | None = None
     """The key of the idempotency record, for a POST with an idempotency key."""
     caller: Principal | None = None
     found: App | None = None
     seen: str = ""
-    """The `last-event-id` header: up to where a stream has been read before."""
+    """The `last-event-id` header: the last event of the stream that the client has received."""
     base_url: Callable[[], str] = "http://localhost".__str__
-    """Returns the URL under which the caller reached this server."""
+    """Returns the URL at which the caller reached this server."""
 
     def origin(self) -> str:
-        """Return where users find this server: what the settings say, or else how the caller reached us."""
+        """Return the URL of this server for users: from the settings, or else the one that the caller used."""
         return self.context.portal_url or self.base_url()
 
     @property
     def now(self) -> int:
-        """The wall time."""
+        """The current wall-clock time, in milliseconds."""
         return self.context.services.clock.now()
 
     @property
     def principal(self) -> Principal:
-        """Who calls; every route but an open one has a caller."""
-        assert self.caller is not None  # noqa: S101 - the router let nobody through
+        """The caller. Every route that requires a token has one."""
+        assert self.caller is not None  # noqa: S101 - the router requires a token
         return self.caller
 
     @property
     def app(self) -> App:
-        """The application in the path; every path with `{app_id}` has one."""
-        assert self.found is not None  # noqa: S101 - the router answered 404
+        """The application in the path. Every route whose path has `{app_id}` and requires that application has one."""
+        assert self.found is not None  # noqa: S101 - the router responded 404
         return self.found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Generic[QueryT, BodyT]):
-    """One operation: where it is, who may call it, what goes in and what comes out."""
+    """One operation: its location, its callers, its parameters and body, and its responses."""
 
     method: str
     path: str
-    """Below `/api/v1`, without a trailing slash; `{names}` in braces."""
+    """The path below `/api/v1`, without a trailing slash; parameters are in braces."""
     operation: str
-    """The operation's id in the contract."""
+    """The id of the operation in the contract."""
     tag: str
     summary: str
     access: Access
     needs: Capability | None = Capability.VIEW_BASE
-    """What the token of an application must be able to, if anything."""
+    """The capability that the token of an application needs, if any."""
     names_app: bool = True
-    """Whether the application in the path must be there, and is looked up."""
+    """Whether the application in the path must exist, and is looked up."""
     query: type[QueryT]
     body: type[BodyT]
     handler: Callable[[Call[QueryT, BodyT]], Awaitable[Response]]
     answers: Mapping[int, object]
-    """The type of the body by status of success, None where there is no body."""
+    """The type of the response body by status of success; None if there is no body."""
     varies: tuple[str, object] | None = None
-    """Another answer of success: for which callers, and the type of its body, None where it has none."""
+    """Another response with success: the callers that get it, and the type of its body, or None without a body."""
     is_deprecated: bool = False
     decoder: msgspec.json.Decoder[BodyT] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the decoder once."""
+        """Create the decoder once."""
         object.__setattr__(self, "decoder", msgspec.json.Decoder(self.body))
 
     @property
     def has_body(self) -> bool:
-        """Tell whether the request's body is read."""
+        """Whether the request's body is read."""
         return self.body is not Nothing
 
     @property
     def has_app(self) -> bool:
-        """Tell whether the path names an application that must be there."""
+        """Whether the path names an application that must exist."""
         return self.names_app and "{app_id}" in self.path
 
 
 AnyRoute = Route[Any, Any]
-"""An entry of the table, where it does not matter what goes in."""
+"""A route with any types of query and body."""
 
 EMPTY: Final = Response(202, b"{}")
-"""The answer to what has nothing to tell but that it will be done."""
+"""The response to a request that is accepted and has no result yet."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Examples that the OpenAPI document shows, each in one place."""
+"""Examples in the OpenAPI document, each defined once."""
 
 from typing import Final
 
@@ -71,7 +71,7 @@ PROPERTIES: Final[dict[str, object]] = {
     "msg": "String too long",
     "type": "value_error",
 }
-"""The example of a property, by its name, where neither its type nor its field gives another."""
+"""Examples of properties by name, for properties whose type and field have none."""
 
 OVERRIDING: Final[dict[str, object]] = {
     "eventId": EVENT_ID,
@@ -81,4 +81,4 @@ OVERRIDING: Final[dict[str, object]] = {
     "featureFlags": [FEATURE_FLAG],
     "groupName": "billing",
 }
-"""The example of a property, by its name, where that of its type is of something else."""
+"""Examples of properties by name, for properties whose type has an unsuitable one."""

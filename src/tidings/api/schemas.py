@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The schemas of the OpenAPI document: one for every struct and every enum that a route names."""
+"""The schemas of the OpenAPI document: one for each struct and each enum that a route refers to."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -26,7 +26,7 @@ def content(kind: object) -> Json:
 
 
 def components(kinds: Iterable[Any], more: Iterable[type[Enum]], docs: FieldDocs) -> Iterator[tuple[str, Json]]:
-    """Yield the schema of every type, and of every type that those name; `more` are enums of parameters."""
+    """Yield the schema of each type, and of each type that those refer to; `more` are enums of parameters."""
     kinds = list(dict.fromkeys(kinds))
     _, found = msgspec.json.schema_components(kinds, ref_template=REF)
     enums, structs = named_in(kinds)
@@ -40,7 +40,7 @@ def components(kinds: Iterable[Any], more: Iterable[type[Enum]], docs: FieldDocs
 
 
 def _object(schema: Json, kind: type, docs: FieldDocs) -> Json:
-    """Tidy the schema of a struct and describe its properties; aliases of compatibility are left out."""
+    """Simplify the schema of a struct and describe its properties; compatibility aliases are left out."""
     plain: Json = _plain(schema)
     plain["description"] = prose(kind.__doc__)
     texts = docs.of(kind)
@@ -63,8 +63,8 @@ def _object(schema: Json, kind: type, docs: FieldDocs) -> Json:
 
 
 def _example(name: str, member: Json) -> Json:
-    """Return the example of a property: that of its items, its only value, or the usual one of its name."""
-    if "$ref" in member or "anyOf" in member:  # the example is that of the schema referred to
+    """Return the example of a property: that of its items, its only value, or the one for its name."""
+    if "$ref" in member or "anyOf" in member:  # the schema referred to has the example
         return {}
     if "example" in member.get("items", {}):
         return {"example": [member["items"]["example"]]}
@@ -76,7 +76,7 @@ def _example(name: str, member: Json) -> Json:
 
 
 def _plain(schema: Any) -> Any:  # noqa: ANN401 - JSON
-    """Write "this or null" as a list of types, which more generators read than `anyOf`, and leave out nulls."""
+    """Write a nullable type as a list of types, which more generators support than `anyOf`, and drop null defaults."""
     if isinstance(schema, list):
         return [_plain(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Answers that go on: server-sent events.
+"""Streaming responses: server-sent events.
 
-A stream ends when there is no more to tell, when its reader has hung up, when it has not read for a while, or when
-this process stops. What a reader is sent is made when it is ready to be sent, so nothing is kept for a slow one.
+A stream ends with its last event, or when its reader disconnects or does not read for ten seconds, or when the process
+stops. Each part is rendered only when it can be sent, so a slow reader needs no buffer.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from tidings.api.http import AsgiReceive, AsgiScope, AsgiSend
 from tidings.core.idempotency import Response
 
 STALL_SECONDS: Final = 10.0
-"""How long a reader may leave what it was sent unread."""
+"""How long a reader may leave a part unread, in seconds."""
 ABORT: Final = response_buffer.ABORT
 
 _HEADERS: Final = (
@@ -34,13 +34,13 @@ async def _nothing() -> AsyncGenerator[bytes, None]:
 
 @dataclass(frozen=True, slots=True)
 class Stream(Response):
-    """An answer that is made while it is sent; `hang_up` makes the parts come to their end."""
+    """A response that is rendered while it is sent; `hang_up` ends the parts."""
 
     parts: Callable[[], AsyncGenerator[bytes, None]] = _nothing
     hang_up: Callable[[], None] = lambda: None
 
     async def run(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
-        """Send the parts, one when the one before has been taken."""
+        """Send the parts, each one after the previous one is taken."""
         try:
             await send({"type": "http.response.start", "status": self.status, "headers": _HEADERS})
             if scope["method"] == "HEAD" or await self._send_until_end(scope, receive, send):

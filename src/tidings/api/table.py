@@ -38,7 +38,7 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *event_types.ROUTES,
     *examples.ROUTES,
     *exports.ROUTES,
-    *batches.ROUTES,  # these two before the paths that end in a message's id
+    *batches.ROUTES,  # these two precede the paths that end in a message id
     *bulk.ROUTES,
     *messages.ROUTES,
     *message_content.ROUTES,

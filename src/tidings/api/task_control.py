@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Commands to background tasks, and what can be seen of them beyond the contract: waiting, following, their items."""
+"""Commands for background tasks, and extensions of the contract: waiting, following, listing items."""
 
 from collections.abc import Awaitable, Callable
 from enum import Enum
@@ -25,7 +25,7 @@ from tidings.model.task_item import ItemOutcome
 from tidings.model.token import Capability, Principal
 
 TAG: Final = "Background Task Control"
-"""A tag of its own: clients that are made of the contract's stay as their users know them."""
+"""A tag of its own, so that clients generated from the contract's tags do not change."""
 WAIT_MAX: Final = 60
 WAIT_DEFAULT: Final = 30
 
@@ -211,7 +211,7 @@ async def _respond(call: Call[Any, Nothing], task: Task) -> Response:
 
 
 def _render_item(item: task_items.StoredItem) -> TaskItemOut:
-    """Return an item as it goes over the wire; what was skipped has a reason, what was made or counted has data."""
+    """Render an item as a response body; skipped items have a reason, created or counted items have data."""
     is_reason = item.outcome is ItemOutcome.SKIPPED
     data = None if item.data is None or is_reason else json_object(item.data)
     msg_id = item.msg_id

@@ -39,7 +39,7 @@ class TaskStateOut(Out, kw_only=True):
 
 
 class TaskProgressOut(Out, kw_only=True):
-    """How far a task is."""
+    """The progress of a task."""
 
     state: str
     progress: ProgressOut
@@ -53,7 +53,8 @@ def stream_task(
 ) -> Response:
     """Respond with the events of a task after a given one.
 
-    `has_more` says whether there are events after it; `may_read` checks now and then that the reader still has access.
+    `has_more` says whether there are later events. `may_read` checks every 15 seconds whether the reader still has
+    access.
     """
     if task.state in ENDED and not has_more:
         return _NO_MORE

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Background tasks over HTTP.
 
-The clients know eight names of tasks and three words for their state, and refuse a list that holds another. So what
-is more than that stands in members that they pass on unread (`data`) or skip (`x`).
+SDKs know eight names of tasks and three words for their state, and reject a list that contains another. Further details
+are therefore in members that SDKs pass on unread (`data`) or skip (`x`).
 """
 
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class BackgroundTaskStatus(Enum):
 
 
 OLD_BULK_REPLAY: Final = "endpoint.bulk_replay"
-"""How clients up to 1.86 spell it; they know no other spelling, and later ones do not know this."""
+"""The spelling that clients up to version 1.86 require; later clients reject it."""
 
 
 def _type_of(value: str) -> Enum:
@@ -174,7 +174,7 @@ class TaskListQuery(Query, kw_only=True):
 
 
 def started(kind: type[StartedOut], **more: object) -> Callable[[Task], Response]:
-    """Return what answers with a task that has been started."""
+    """Return a function that renders the response for a started task."""
 
     def render(task: Task) -> Response:
         body = kind(
@@ -220,7 +220,7 @@ async def page(call: Call[TaskListQuery, Nothing]) -> Response:
 
 
 def render_task(task: Task, agent: str = "", result: dict[str, Any] | None = None) -> BackgroundTaskOut:
-    """Return a task as it goes over the wire to a client; one that has finished with its result."""
+    """Render a task as a response body for a client; a finished task has its result."""
     return BackgroundTaskOut(
         id=task.id,
         status=_status(task),
@@ -236,14 +236,14 @@ def _status(task: Task) -> BackgroundTaskStatus:
 
 
 def _spell_kind(kind: str, agent: str) -> BackgroundTaskType:
-    """Return the name of a kind as the client at hand knows it."""
+    """Return the name of a kind in the spelling that the client knows."""
     if kind == BackgroundTaskType.BULK_REPLAY.value and sdk.spells_with_underscore(agent):
         return cast("BackgroundTaskType", OLD_BULK_REPLAY)
     return BackgroundTaskType(kind) if kind in KINDS else cast("BackgroundTaskType", kind)
 
 
 def data_of(task: Task) -> dict[str, Any]:
-    """Return what the clients show of a task that has not finished, or has nothing but counters to tell."""
+    """Return the data of a task that has no stored result: its counters, with its progress or error."""
     counted = outcomes.counters_of(task.kind, task.counters)
     if task.wire_status is WireStatus.RUNNING:
         return counted | {"progress": progress_out(task.progress)}
@@ -251,7 +251,7 @@ def data_of(task: Task) -> dict[str, Any]:
 
 
 def progress_out(progress: Progress) -> ProgressOut:
-    """Return how far a task has come, as it goes over the wire."""
+    """Render the progress of a task."""
     return ProgressOut(
         done=progress.done,
         skipped=progress.skipped,

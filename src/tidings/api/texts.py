@@ -28,7 +28,7 @@ SUCCESSES: Final[dict[object, str]] = {
     None: "The request succeeded.",
     EventStream: "A stream of server-sent events, which ends with the task.",
 }
-"""How the description of a response begins, by its status, and what it says, by the type of its body."""
+"""Descriptions of responses: the beginning by status, or the whole text by the type of the body."""
 DRY_RUN: Final = "What the task would do, in response to a dry run."
 WEBHOOK_TAKEN: Final = "The receiver accepts the event."
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The public operations of the contract that this service does not serve yet: after authentication, 501.
+"""Public operations of the contract that this service does not implement; after authentication they respond 501.
 
-They are no part of our OpenAPI document. The page of operations is made from this table.
+They are not in the OpenAPI document. The page of operations is generated from this table.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tidings.errors import not_implemented
 
 @dataclass(frozen=True, slots=True)
 class Unserved:
-    """An operation: its method, its whole path, its id in the contract, and the reason."""
+    """An operation that is not implemented: its method, path, id in the contract, and the reason."""
 
     method: str
     path: str
@@ -24,7 +24,7 @@ class Unserved:
     why: str
 
 
-# Why not; the path that all of the group begin with; the operations.
+# The reason, the common prefix of the paths, and the operations.
 _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "Messages go out as they came; there are no transformations.",
@@ -170,7 +170,7 @@ UNSERVED: Final[tuple[Unserved, ...]] = tuple(_listed())
 
 
 def route_of(unserved: Unserved) -> AnyRoute:
-    """Return what answers at the place of an operation that is not served, for any caller that is known."""
+    """Return the route of an operation that is not implemented; it responds 501 to any authenticated caller."""
 
     async def refused(call: Call[Query, Nothing]) -> Response:
         del call

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operational events as the OpenAPI document has them: what is recorded of each, by its type."""
+"""Operational events in the OpenAPI document: the recorded body of each, by its type."""
 
 from enum import Enum
 from typing import Annotated, Any, Final, Literal

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What goes over the wire: the base of its structs, bodies read and checked, answers and refusals written.
+"""The JSON format: base structs, decoding and checking of request bodies, encoding of responses and errors.
 
-A struct that ends in `In` is a request's body: it is decoded strictly, then asked for its `faults`. One that ends in
-`Out` is an answer's. Field names are camelCase on the wire.
+A struct whose name ends in `In` is a request body: it is decoded strictly, then its `faults` are checked. A struct
+whose name ends in `Out` is a response body. Field names are in camelCase in JSON.
 """
 
 import re
@@ -27,7 +27,7 @@ Rendered = TypeVar("Rendered")
 InT = TypeVar("InT", bound="In")
 
 DEPTH_MAX: Final = 128
-"""Levels of nesting in a body; more is refused before anything recurses into it."""
+"""Maximum nesting of a body; a deeper body is refused before any recursion."""
 
 STATUS: Final = {
     ErrorKind.BAD_REQUEST: 400,
@@ -44,15 +44,15 @@ STATUS: Final = {
 
 
 class In(msgspec.Struct, rename="camel", kw_only=True):
-    """A request's body. Unknown members are ignored."""
+    """A request body. Unknown members are ignored."""
 
     def faults(self) -> Iterable[Fault]:
-        """Return what is wrong beyond the types of the members."""
+        """Return a fault for each value that breaks a rule beyond its type."""
         return ()
 
 
 class Out(msgspec.Struct, rename="camel", kw_only=True):
-    """An answer's body."""
+    """A response body."""
 
 
 class ListResponse(Out, Generic[Rendered]):
@@ -111,12 +111,12 @@ encode: Final = _encoder.encode
 
 
 def json_response(status: int, body: Out) -> Response:
-    """Answer with a JSON object."""
+    """Return a response with a JSON object."""
     return Response(status, encode(body))
 
 
 def listing(page: Page[Value], render: Callable[[Value], Rendered]) -> Response:
-    """Answer with a page of a list, which ends where its answer would be too long."""
+    """Return a response with a page of a list, shortened to the size limit of a response."""
     texts = page.mapped(lambda item: encode(render(item)))
     rendered = texts.within([len(text) for text in texts.items]).mapped(msgspec.Raw)
     body = ListResponse(
@@ -129,7 +129,7 @@ def listing(page: Page[Value], render: Callable[[Value], Rendered]) -> Response:
 
 
 def refusal(error: AppError) -> Response:
-    """Answer with what is wrong; a 422 tells a list, everything else a sentence."""
+    """Return the response to an error: a 422 lists the faults, any other status has one sentence."""
     status = STATUS[error.kind]
     if error.kind is ErrorKind.INVALID:
         found = tuple(ValidationError(loc=fault.loc, msg=fault.msg, type=fault.type) for fault in error.faults)
@@ -138,7 +138,7 @@ def refusal(error: AppError) -> Response:
 
 
 def read(decoder: msgspec.json.Decoder[InT], body: bytes) -> InT:
-    """Decode a body and check its rules; raises the refusal that the caller is told."""
+    """Decode a body and check its rules; raise `AppError` if it breaks one."""
     value = decode(decoder, body)
     faults = tuple(value.faults())
     if faults:
@@ -147,10 +147,10 @@ def read(decoder: msgspec.json.Decoder[InT], body: bytes) -> InT:
 
 
 def decode(decoder: msgspec.json.Decoder[InT], body: bytes) -> InT:
-    """Decode a body, refusing what is not JSON in UTF-8, nests too deep or has members of other types."""
+    """Decode a body; raise `invalid` unless it is UTF-8 JSON within the depth limit and with the right types."""
     try:
         if not body.isascii():
-            body.decode()  # the decoder skips unknown members and raw ones without looking at their bytes
+            body.decode()  # the decoder does not check the bytes of unknown and raw members
         _refuse_depth(body)
         return decoder.decode(body)
     except msgspec.ValidationError as error:
@@ -162,7 +162,7 @@ def decode(decoder: msgspec.json.Decoder[InT], body: bytes) -> InT:
 
 
 def _with_surrogates(decoder: msgspec.json.Decoder[InT], body: bytes, error: msgspec.DecodeError) -> InT:
-    """Decode a body that has lone surrogates in members which stay as they came; any other is refused."""
+    """Decode a body with lone surrogates in members that are kept as source text; elsewhere they are refused."""
     try:
         value: InT | None = surrogates.decode(decoder, body)
     except LoneSurrogate as found:
@@ -177,7 +177,7 @@ def _with_surrogates(decoder: msgspec.json.Decoder[InT], body: bytes, error: msg
 
 
 def is_object(body: bytes) -> bool:
-    """Tell whether bytes are a JSON object that we would take in a body."""
+    """Return whether bytes are a JSON object that a body may contain."""
     try:
         _refuse_depth(body)
         return surrogates.is_object(body)
@@ -198,7 +198,9 @@ def format_timestamp(timestamp: int) -> str:
     return rfc3339(timestamp)
 
 
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # matches wherever it starts: one pass
+_STRINGS: Final = re.compile(
+    rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL
+)  # a match succeeds at every quote, so one pass is enough
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
@@ -212,7 +214,7 @@ def _refuse_depth(body: bytes) -> None:
 
 
 def _type_fault(sentence: str, body: bytes) -> AppError:
-    """Make the decoder's sentence into a fault with the place that it names."""
+    """Convert the decoder's message into an error at the location that it names."""
     loc, words = located(sentence, body)
     return _json_fault(loc or ("", ""), words)
 
