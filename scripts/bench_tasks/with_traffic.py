@@ -46,7 +46,7 @@ class Live:
     accepted: int = field(default=0, init=False)
 
     def drive(self, seconds: float, meanwhile: Callable[[], object] = lambda: None) -> Figures:
-        """Send for some seconds after a warm-up; return the latencies. `meanwhile` runs as the measured seconds begin."""
+        """Send for some seconds after a warm-up; return the latencies. `meanwhile` runs when measuring begins."""
         traffic = Traffic(
             connections=CONNECTIONS,
             rate=RATE,
