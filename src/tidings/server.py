@@ -297,7 +297,7 @@ class Server:
             await partitions.make_ahead(self._db, self._clock.now())
             await operational.prune(self._db, self._clock.now())
             await health.prune_idle_limits(self._db, self._clock.now())
-            await sessions.prune_ended(self._db, self._clock.now())
+            await sessions.prune_revocations(self._db, self._clock.now())
             await housekeeping.start_janitor(self._db, self._clock, self._notifier)
             expired = _EXPIRE_CHUNK
             while expired == _EXPIRE_CHUNK:

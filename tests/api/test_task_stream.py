@@ -192,7 +192,7 @@ async def test_readers_of_one_task_share_one_look_at_it(lite: Api) -> None:
 
 
 async def test_progress_is_reported_once_a_second_at_most(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_watcher, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(task_watcher, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(task_stream, "PACE_SECONDS", 0.3)
     task_id = await stored(lite, State.RUNNING)
     async with reading(lite, task_id) as reader:
@@ -249,7 +249,7 @@ async def test_a_reader_that_does_not_read_is_cut_off(lite: Api, monkeypatch: py
 
 
 async def test_a_token_has_only_so_many_streams(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_watcher, "STREAMS_AT_ONCE", 1)
+    monkeypatch.setattr(task_watcher, "STREAMS_MAX", 1)
     app = await lite.app()
     task_id = await stored(lite, State.QUEUED, app=app)
     async with reading(lite, task_id) as reader:

@@ -82,11 +82,11 @@ async def test_a_retry_that_was_scheduled_ahead_keeps_its_delay(world: World) ->
     right = (await world.due())[before]
     world.clock.ahead = JUMP
     ahead = await world.fail()
-    await world.watch.look()
+    await world.watch.check()
     world.clock.ahead = 0
     assert (await world.due())[ahead] > JUMP
 
-    await world.watch.look()
+    await world.watch.check()
 
     due = await world.due()
     assert is_near(DELAY, due[ahead])
@@ -96,13 +96,13 @@ async def test_a_retry_that_was_scheduled_ahead_keeps_its_delay(world: World) ->
 
 async def test_a_message_that_was_left_in_the_database_ahead_is_due_now(world: World) -> None:
     world.clock.ahead = JUMP
-    await world.watch.look()
+    await world.watch.check()
     msg_id = await world.fail()
     await world.run("DELETE FROM attempt")
     await world.run("UPDATE delivery SET attempts = 0, due_at = :at", at=world.clock.now())
     world.clock.ahead = 0
 
-    await world.watch.look()
+    await world.watch.check()
 
     assert {msg_id: 0} == await world.due()
 
@@ -111,13 +111,13 @@ async def test_a_manual_send_that_was_requested_ahead_is_due_now_and_keeps_its_r
     msg_id = await world.fail()
     [(retry_at,)] = await world.path.rows("SELECT due_at FROM delivery")
     world.clock.ahead = JUMP
-    await world.watch.look()
+    await world.watch.check()
     await world.run(
         "UPDATE delivery SET manual = 1, retry_at = :retry, due_at = :at", retry=retry_at, at=world.clock.now()
     )
     world.clock.ahead = 0
 
-    await world.watch.look()
+    await world.watch.check()
 
     assert {msg_id: 0} == await world.due()
     assert [(retry_at,)] == await world.path.rows("SELECT retry_at FROM delivery")
@@ -125,13 +125,13 @@ async def test_a_manual_send_that_was_requested_ahead_is_due_now_and_keeps_its_r
 
 async def test_a_delivery_put_off_by_its_sender_stays_put_off(world: World) -> None:
     world.clock.ahead = JUMP
-    await world.watch.look()
+    await world.watch.check()
     deliver_at = world.clock.now() + HOUR
     draft = MessageDraft("a.b", b"{}", None, None, DAY_MS, MessageExtras(None, deliver_at, is_raw=False))
     await world.path.accept.accept(DEFAULT_ORG, world.app, draft, None)
     world.clock.ahead = 0
 
-    await world.watch.look()
+    await world.watch.check()
 
     assert [(deliver_at,)] == await world.path.rows("SELECT due_at FROM delivery")
 
@@ -140,10 +140,10 @@ async def test_limits_and_tasks_do_not_wait_for_the_time_that_was_shown(world: W
     far = world.clock.now() + JUMP
     await world.run("INSERT INTO throttle (key, tat, limited_since) VALUES ('e', :tat, :far)", tat=far * 1_000, far=far)
     world.clock.ahead = JUMP
-    await world.watch.look()
+    await world.watch.check()
     world.clock.ahead = 0
 
-    await world.watch.look()
+    await world.watch.check()
 
     now = world.clock.now()
     assert [(now * (SECOND_US // SECOND) + WINDOW_US, now)] == await world.path.rows(
@@ -157,7 +157,7 @@ async def test_a_clock_that_is_slewed_reschedules_nothing(world: World) -> None:
     for _ in range(10):
         world.clock.advance(MINUTE)
         world.clock.ahead -= SECOND // 2
-        await world.watch.look()
+        await world.watch.check()
 
     assert [0] == world.looked_again
     assert await world.path.rows("SELECT msg_id, due_at FROM delivery") == [(msg_id, NOW + JUMP)]

@@ -53,7 +53,7 @@ async def world(db: Database) -> AsyncIterator[World]:
     clock = SystemClock()
     routing = RoutingCache(db)
     services = Services(db, clock, Notifier(routing=routing.drop), Idempotency(db, clock))
-    app = await apps.have(services, ORG, AppDraft(name="a", uid="a", throttle_rate=None, metadata={}))
+    app = await apps.get_or_create(services, ORG, AppDraft(name="a", uid="a", throttle_rate=None, metadata={}))
     acceptor = AcceptBatcher(db, clock, routing)
     yield World(services, acceptor, app)
     await acceptor.close()

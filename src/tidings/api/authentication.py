@@ -148,7 +148,7 @@ async def logout(call: Call[Query, Nothing]) -> Response:
 
     A token of the organization cannot be revoked: it is a 403.
     """
-    await sessions.end(call.context.services, call.principal)
+    await sessions.revoke(call.context.services, call.principal)
     return Response(204)
 
 
@@ -158,7 +158,7 @@ async def expire_all(call: Call[Query, ApplicationTokenExpireIn]) -> Response:
     Tokens that are issued later stay valid.
     """
     body = call.body
-    await sessions.end_all(call.context.services, call.app, body.session_ids, (body.expiry or 0) * SECOND)
+    await sessions.revoke_all(call.context.services, call.app, body.session_ids, (body.expiry or 0) * SECOND)
     return Response(204)
 
 

@@ -163,7 +163,7 @@ class Intake:
         except AppError as error:
             if error.kind is not ErrorKind.NOT_FOUND or body.application is None:
                 raise
-        await apps.have(self._context.services, caller.org_id, body.application.drafted_for(ref))
+        await apps.get_or_create(self._context.services, caller.org_id, body.application.drafted_for(ref))
         return await self._context.acceptor.accept(caller.org_id, ref, draft, idempotency_key)
 
 

@@ -19,7 +19,7 @@ from tidings.storage.database import Database, retried
 ORG_TOKEN_MS: Final = 10 * 365 * DAY
 APP_TOKEN_MS: Final = 28 * DAY
 
-_SECRET_NAME: Final = "jwt_secret"  # noqa: S105 - where the secret is kept, not what it is
+_SECRET_NAME: Final = "jwt_secret"  # noqa: S105 - a name, not the secret
 _SECRET_BYTES: Final = 64
 """HS512 needs 64 bytes, the most of all algorithms."""
 _ISSUED_HERE: Final = "iat_ms"
@@ -78,7 +78,7 @@ def issue_portal_token(key: Signer, app: App, terms: PortalTerms, now: int) -> s
         claims["capabilities"] = sorted(each.value for each in terms.capabilities)
     if terms.session is not None:
         claims["session"] = terms.session
-    # With milliseconds, so that the older of two tokens from one second can be ended alone.
+    # With milliseconds, so that the older of two tokens from one second can be revoked alone.
     return _issued(key, now, terms.lifetime_ms, {**claims, "iat": now / SECOND})
 
 

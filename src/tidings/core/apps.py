@@ -35,7 +35,7 @@ async def create(
     """Create an application; with `get_if_exists`, return an existing one with the same uid unchanged."""
 
     async def work(tx: Write) -> UpsertedApp:
-        app = _drafted(org_id, draft, services.now())
+        app = _from_draft(org_id, draft, services.now())
         if await apps.add(tx, app):
             tx.after_commit(lambda: services.notifier.routing(app.id))
             return UpsertedApp(app, is_new=True)
@@ -57,7 +57,7 @@ async def put(
         now = services.now()
         before = await apps.find(tx, org_id, ref)
         if before is None:
-            app = _drafted(org_id, draft, now)
+            app = _from_draft(org_id, draft, now)
             if await apps.add(tx, app):
                 return UpsertedApp(app, is_new=True)
             if draft.uid != ref:  # another application has the uid; otherwise a concurrent request created this one
@@ -108,12 +108,12 @@ async def _rewrite(tx: Write, services: Services, edited: App, now: int) -> App:
     return app
 
 
-async def have(services: Services, org_id: OrgId, draft: AppDraft) -> App:
+async def get_or_create(services: Services, org_id: OrgId, draft: AppDraft) -> App:
     """Return the application with the uid of the draft; create it if it does not exist."""
 
     async def work() -> App:
         async with services.db.write() as tx:
-            app = _drafted(org_id, draft, services.now())
+            app = _from_draft(org_id, draft, services.now())
             if await apps.add(tx, app):
                 tx.after_commit(lambda: services.notifier.routing(app.id))
                 return app
@@ -138,7 +138,7 @@ async def _lock(tx: Write, app: App, now: int) -> None:
         raise Busy("the application has just been deleted") from error
 
 
-def _drafted(org_id: OrgId, draft: AppDraft, now: int) -> App:
+def _from_draft(org_id: OrgId, draft: AppDraft, now: int) -> App:
     return App(
         id=AppId(new(APP, now)),
         org_id=org_id,
@@ -152,7 +152,7 @@ def _drafted(org_id: OrgId, draft: AppDraft, now: int) -> App:
 
 
 async def page(services: Services, org_id: OrgId, cursor: Cursor, without: Iterable[AppExclusion] = ()) -> Page[App]:
-    """Return a page of an organization's applications, without the excluded ones."""
+    """Return a page of an organization's applications, except those that `without` excludes."""
     async with services.db.read() as read:
         window = await committed_window(services, read, cursor, cursor.window(), APP)
         rows = await apps.page(read, org_id, window, without)

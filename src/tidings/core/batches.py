@@ -71,10 +71,10 @@ class BatchRequest:
             index += self._join([response])[1]
         merged, _ = self._join(responses)
 
-        async def nothing(_tx: Write) -> None:
+        async def no_work(_tx: Write) -> None:
             """Do nothing: the parts are already stored, and this call stores only the merged response."""
 
-        return await self._services.idempotency.once(idempotency_key, nothing, lambda _: merged)
+        return await self._services.idempotency.once(idempotency_key, no_work, lambda _: merged)
 
     async def _part(self, drafts: Sequence[DraftOrError], key: str | None) -> Response:
         valid = [draft for draft in drafts if not isinstance(draft, AppError)]

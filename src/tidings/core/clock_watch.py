@@ -18,7 +18,7 @@ from tidings.storage import rescheduling
 from tidings.storage.database import Database
 from tidings.storage.rescheduling import ScheduledDelivery
 
-_LOOK_SECONDS: Final = 5.0
+_CHECK_SECONDS: Final = 5.0
 _STEP_MS: Final = SECOND
 """A smaller step delays work by less than a second, so it is ignored."""
 _TASK_MS: Final = 5 * MINUTE
@@ -39,13 +39,13 @@ class ClockWatch:
     async def run(self) -> None:
         """Compare the clocks every few seconds; this needs no query while the wall clock is right."""
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_CHECK_SECONDS)
             try:
-                await self.look()
+                await self.check()
             except Exception as error:  # noqa: BLE001 - the next check tries again
                 observe.failure("rescheduling after the clock was set back", error)
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Reschedule if the clock was set back since the last successful check."""
         offset = self._now_offset()
         back = self._offset - offset

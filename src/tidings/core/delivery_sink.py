@@ -17,7 +17,7 @@ def _no_copy(_size: int, _receiver: Receiver) -> int | None:
     return None
 
 
-def _nothing(_deliveries: int, _payload_bytes: int) -> None:
+def _no_release(_deliveries: int, _payload_bytes: int) -> None:
     """Do nothing: a process without the delivery role reserves nothing."""
 
 
@@ -25,7 +25,7 @@ def _no_capacity(_endpoint_id: str) -> bool:
     return False
 
 
-def _ignored(_: object) -> None:
+def _ignore(_: object) -> None:
     """Do nothing: this process does not have the delivery role."""
 
 
@@ -49,11 +49,11 @@ class DeliverySink:
     """Reserves memory for a large payload; returns the reserved bytes, or None if the payload does not fit."""
     reserve_copy: Callable[[int, Receiver], int | None] = _no_copy
     """Reserves memory for a receiver's encrypted copy of a large payload; returns the bytes (0 without TLS) or None."""
-    release: Callable[[int, int], None] = _nothing
+    release: Callable[[int, int], None] = _no_release
     """Releases reserved slots and bytes, after a commit or a rollback."""
 
 
-NO_DELIVERY: Final = DeliverySink(Leases(new_node()), 0, _no_capacity, _ignored, _ignored, _ignored)
+NO_DELIVERY: Final = DeliverySink(Leases(new_node()), 0, _no_capacity, _ignore, _ignore, _ignore)
 
 
 @dataclass(slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Dry runs: run the use case that starts a task, roll its transaction back, and estimate the task.
+"""Dry runs: the use case that starts a task runs, its transaction is rolled back, and the task is estimated.
 
 A dry run refuses exactly the requests that the real operation refuses, and needs no code for any kind of task: the use
 case runs unchanged, with services that commit nothing. The estimate is computed after the rollback, so no transaction

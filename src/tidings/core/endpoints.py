@@ -115,7 +115,7 @@ async def set_headers(
             now = services.now()
             await apps.touch(tx, app.id, now)
             endpoint = await endpoints.get(tx, app.id, ref)
-            before = _opened(services, await endpoints.headers(tx, app.id, ref))
+            before = _decode_headers(services, await endpoints.headers(tx, app.id, ref))
             await endpoints.set_headers(tx, endpoint.id, services.encryption.encode_headers(edit(before)), now)
             refresh_after_commit(tx, services, endpoint)
 
@@ -126,10 +126,10 @@ async def headers(services: Services, app: App, ref: str) -> dict[str, str]:
     """Return the headers that every request to an endpoint carries; names that differ only in case appear once."""
     async with services.db.read() as read:
         stored = await endpoints.headers(read, app.id, ref)
-    return deduplicated(_opened(services, stored))
+    return deduplicated(_decode_headers(services, stored))
 
 
-def _opened(services: Services, stored: str) -> dict[str, str]:
+def _decode_headers(services: Services, stored: str) -> dict[str, str]:
     try:
         return services.encryption.decode_headers(stored)
     except DecryptionError as error:
@@ -137,15 +137,15 @@ def _opened(services: Services, stored: str) -> dict[str, str]:
 
 
 async def _add(tx: Write, services: Services, app: App, draft: EndpointDraft, now: int) -> Endpoint:
-    endpoint = _drafted(app, draft, now)
+    endpoint = _from_draft(app, draft, now)
     await _refuse_unknown(tx, app.org_id, draft.event_types or ())
     if await endpoints.has(tx, app.id, services.endpoints_max):
         raise bad_request(
             "limit_reached", f"An application has at most {services.endpoints_max} endpoints. Delete one first."
         )
-    signing = services.encryption.encode_key(draft.secret or services.encryption.generate_key())
-    named = services.encryption.encode_headers(draft.headers)
-    if not await endpoints.add(tx, endpoint, signing, named):
+    secret = services.encryption.encode_key(draft.secret or services.encryption.generate_key())
+    headers = services.encryption.encode_headers(draft.headers)
+    if not await endpoints.add(tx, endpoint, secret, headers):
         raise conflict()
     if endpoint.disabled:
         await health.note_disabled(tx, endpoint.id, now)
@@ -208,7 +208,7 @@ async def _refuse_unknown(read: Read, org_id: OrgId, names: tuple[str, ...]) -> 
         raise invalid(Fault(("body", "eventTypes"), detail))
 
 
-def _drafted(app: App, draft: EndpointDraft, now: int) -> Endpoint:
+def _from_draft(app: App, draft: EndpointDraft, now: int) -> Endpoint:
     return Endpoint(
         id=EndpointId(new(ENDPOINT, now)),
         app_id=app.id,

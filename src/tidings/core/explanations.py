@@ -61,7 +61,7 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
 
 
 def _is_settled(stored: EndpointDeliveries, endpoint_id: EndpointId) -> bool:
-    """Return whether the state is known without a look-up of canceled tasks."""
+    """Return whether the state is known without a lookup of canceled tasks."""
     attempts = stored.attempts.get(endpoint_id)
     return endpoint_id in stored.outstanding or (attempts is not None and attempts.is_delivered)
 

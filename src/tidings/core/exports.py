@@ -19,7 +19,7 @@ from tidings.model.token import Principal
 from tidings.storage import exports, settings
 from tidings.storage.database import Write
 
-LINK_SECRET: Final = "link_secret"  # noqa: S105 - where the secret is kept, not what it is
+LINK_SECRET: Final = "link_secret"  # noqa: S105 - a name, not the secret
 _SECRET_BYTES: Final = 32
 
 

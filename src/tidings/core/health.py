@@ -92,25 +92,25 @@ async def enable(
         await apps.touch(tx, app.id, now)
         before = await endpoints.get(tx, app.id, ref)
         if await health.enable(tx, before.id, now):
-            await operational.emit(tx, app.org_id, operational.ENDPOINT_ENABLED, _named(app, before), now)
+            await operational.emit(tx, app.org_id, operational.ENDPOINT_ENABLED, _event_data(app, before), now)
         await reset(tx, before.id)
         catching_up = CATCHING_UP if options.catch_up else ()
-        begun = [await begin(services, tx, app, before, options.created_by) for begin in catching_up]
+        started = [await start(services, tx, app, before, options.created_by) for start in catching_up]
         tx.after_commit(lambda: services.notifier.routing(app.id))
         [found] = await with_recent(tx, [before], now)
         after = replace(
             found, disabled=False, record=NO_FAILURES, updated_at=now if before.disabled else before.updated_at
         )
-        return EnabledEndpoint(after, tuple(task for task in begun if task is not None))
+        return EnabledEndpoint(after, tuple(task for task in started if task is not None))
 
     return await services.idempotency.once(idempotency_key, work, render)
 
 
-def _named(app: App, endpoint: Endpoint) -> dict[str, str | None]:
+def _event_data(app: App, endpoint: Endpoint) -> dict[str, str | None]:
     return {"appId": app.id, "appUid": app.uid, "endpointId": endpoint.id, "endpointUid": endpoint.uid}
 
 
-def _since(services: Services, before: Endpoint) -> int | None:
+def _outage_start(services: Services, before: Endpoint) -> int | None:
     """Return the start of the outage: of the failure record, or else the time when the endpoint was disabled."""
     record = before.record
     began = record.failing_since or record.unreachable_since or record.disabled_at
@@ -120,7 +120,7 @@ def _since(services: Services, before: Endpoint) -> int | None:
 
 async def _recover(services: Services, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
     """Start a task that resends the messages that failed during the outage."""
-    since = _since(services, before)
+    since = _outage_start(services, before)
     if since is None:
         return None
     recovery = tasks.Recovery(endpoint_ref=before.id, since=since, until=None, created_by=created_by)
@@ -129,10 +129,10 @@ async def _recover(services: Services, tx: Write, app: App, before: Endpoint, cr
 
 async def _replay(services: Services, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
     """Start a task that sends the messages created while the endpoint was disabled."""
-    since = _since(services, before)
+    since = _outage_start(services, before)
     if since is None or not before.disabled:
         return None
-    chosen = ReplayRequest(
+    request = ReplayRequest(
         scope=ReplayScope.MISSING,
         endpoint_ref=before.id,
         since=since,
@@ -140,7 +140,7 @@ async def _replay(services: Services, tx: Write, app: App, before: Endpoint, cre
         filters=ReplayFilters(),
         created_by=created_by,
     )
-    return await tasks.start(services, tx, await resending.build_task(services, tx, app, chosen))
+    return await tasks.start(services, tx, await resending.build_task(services, tx, app, request))
 
 
 CATCHING_UP: Final[tuple[StartCatchUp, ...]] = (_recover, _replay)

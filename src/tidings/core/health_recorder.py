@@ -85,7 +85,7 @@ class HealthRecorder:
         self._window = window
         self._changed = changed
         self._disabled = disabled
-        self._counted: dict[str, int] = {}
+        self._recorded_at: dict[str, int] = {}
 
     async def write(self, tx: Write, events: Sequence[HealthEvent], now: int) -> None:
         """Record health events, and emit the operational events that follow from them."""
@@ -96,16 +96,16 @@ class HealthRecorder:
         for event in events:
             by_endpoint.setdefault(event.receiver.id, set()).add(event.kind)
         recorded = {each: kinds & _RECORDED for each, kinds in by_endpoint.items() if kinds & _RECORDED}
-        due = {each: kinds for each, kinds in recorded.items() if not self._is_fresh(each, kinds, now)}
+        due = {each: kinds for each, kinds in recorded.items() if not self._was_just_recorded(each, kinds, now)}
         if due:
             urls: dict[str, str] = {
                 event.receiver.id: event.receiver.url for event in events if event.kind in DISABLING
             }
             await self._update(tx, due, urls, now)
 
-    def _is_fresh(self, endpoint_id: str, kinds: set[HealthEventKind], now: int) -> bool:
+    def _was_just_recorded(self, endpoint_id: str, kinds: set[HealthEventKind], now: int) -> bool:
         """Return whether exhaustion is the only kind, and an event was recorded less than a second ago."""
-        last = self._counted.get(endpoint_id)
+        last = self._recorded_at.get(endpoint_id)
         return kinds == {HealthEventKind.EXHAUSTED} and last is not None and 0 <= now - last < SECOND
 
     async def _update(self, tx: Write, due: dict[str, set[HealthEventKind]], urls: dict[str, str], now: int) -> None:
@@ -145,16 +145,16 @@ class HealthRecorder:
 
     def _remember(self, steps: Sequence["_Step"], deleted: Iterable[str], now: int) -> None:
         self.failing.difference_update(deleted)
-        if len(self._counted) >= _REMEMBERED:
-            self._counted.clear()
+        if len(self._recorded_at) >= _REMEMBERED:
+            self._recorded_at.clear()
         for step in steps:
             endpoint_id = step.endpoint.id
-            self._counted[endpoint_id] = now
+            self._recorded_at[endpoint_id] = now
             if step.action in _STARTS:
                 self.failing.add(endpoint_id)
             elif step.action is not _Action.COUNT:
                 self.failing.discard(endpoint_id)
-                self._counted.pop(endpoint_id, None)
+                self._recorded_at.pop(endpoint_id, None)
             if step.action in _TRANSITIONS:
                 transition("endpoint", endpoint_id, step.action.value)
                 self._changed(step.endpoint.app_id)

@@ -29,7 +29,7 @@ class Heartbeat:
         self._clock = clock
         self._node = node
         self._writing = asyncio.Lock()
-        self._at = float("-inf")
+        self._written_at = float("-inf")
         self._is_good = False
         self._requested = asyncio.Event()
 
@@ -59,7 +59,7 @@ class Heartbeat:
             observe.outage.listeners.discard(self._requested.set)
 
     def _is_stale(self) -> bool:
-        return self._clock.monotonic() - self._at > _FRESH_SECONDS
+        return self._clock.monotonic() - self._written_at > _FRESH_SECONDS
 
     async def _write(self) -> None:
         try:
@@ -75,4 +75,4 @@ class Heartbeat:
         else:
             self._is_good = True
             observe.outage.passed()
-        self._at = self._clock.monotonic()
+        self._written_at = self._clock.monotonic()

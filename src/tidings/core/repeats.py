@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Look-up of the stored result of an accepted message, for a repeated request that would otherwise be refused.
+"""Lookup of the stored result of an accepted message, for a repeated request that would otherwise be refused.
 
-Accept needs no look-up, because its transaction claims the idempotency key. Only refused requests use this one.
+Accept needs no lookup, because its transaction claims the idempotency key. Only refused requests use this one.
 """
 
 from tidings.core.incoming import repeated

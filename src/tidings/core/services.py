@@ -25,7 +25,7 @@ AcceptCallback = Callable[[AcceptResult], None]
 
 
 class Acceptor(Protocol):
-    """Stores messages and hands their deliveries to a sink."""
+    """Stores messages and passes their deliveries to a sink."""
 
     async def accept(
         self, org_id: OrgId, app_ref: str, draft: MessageDraft, idempotency_key: str | None

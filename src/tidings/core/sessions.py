@@ -38,7 +38,7 @@ async def app_for(services: Services, org_id: OrgId, ref: str, draft: Callable[[
         return app
     if draft is None:
         raise not_found("Application not found")
-    return await apps.have(services, org_id, draft())
+    return await apps.get_or_create(services, org_id, draft())
 
 
 async def issue_timestamp(services: Services, idempotency_key: str | None) -> int:
@@ -84,7 +84,7 @@ async def is_live(services: Services, principal: Principal) -> bool:
     return True
 
 
-async def end(services: Services, principal: Principal) -> None:
+async def revoke(services: Services, principal: Principal) -> None:
     """Revoke the caller's token; raise `forbidden` for the token of an organization."""
     if principal.app_id is None or principal.token is None:
         raise forbidden()
@@ -98,7 +98,7 @@ async def end(services: Services, principal: Principal) -> None:
     await retried(work)
 
 
-async def end_all(services: Services, app: App, sessions: Sequence[str], after_ms: int) -> None:
+async def revoke_all(services: Services, app: App, sessions: Sequence[str], after_ms: int) -> None:
     """Revoke the tokens issued so far to an application's users, or to some sessions, after `after_ms`."""
     whose = [f"session:{session}" for session in dict.fromkeys(sessions)] or [_ALL_TOKENS]
 
@@ -110,7 +110,7 @@ async def end_all(services: Services, app: App, sessions: Sequence[str], after_m
     await retried(work)
 
 
-async def prune_ended(db: Database, now: int) -> None:
+async def prune_revocations(db: Database, now: int) -> None:
     """Delete revocations that took effect more than 400 days ago."""
     async with db.write() as tx:
         await tokens.prune(tx, before=now - _RETENTION_MS)

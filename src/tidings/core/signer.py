@@ -55,7 +55,7 @@ class Signer:
         self._public: Public | None = None
         self._digest = _HMAC.get(algorithm, "")
         if not self._digest:
-            # An environment variable may hold the PEM text in one line, with `\\n` for line breaks.
+            # An environment variable may hold the PEM text in one line, with `\n` for line breaks.
             self._private, self._public = _keys(self._secret.replace(b"\\n", b"\n"), algorithm)
 
     def is_secret(self, token: bytes) -> bool:

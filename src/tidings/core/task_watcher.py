@@ -21,9 +21,9 @@ from tidings.model.token import Principal
 from tidings.storage import tasks
 from tidings.storage.database import Database, StorageError
 
-LOOK_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 1.0
 """The interval between two queries of a poller."""
-STREAMS_AT_ONCE: Final = 32
+STREAMS_MAX: Final = 32
 """The most concurrent streams of one token."""
 
 
@@ -119,8 +119,8 @@ class TaskWatcher:
 
     def require_free_stream(self, principal: Principal) -> None:
         """Raise `too_many` if the token has the maximum number of streams."""
-        if self._streams[_key(principal)] >= STREAMS_AT_ONCE:
-            raise too_many(f"This token already has {STREAMS_AT_ONCE} open streams; close one first.")
+        if self._streams[_key(principal)] >= STREAMS_MAX:
+            raise too_many(f"This token already has {STREAMS_MAX} open streams; close one first.")
 
     async def wait(self, task_id: str, seconds: float) -> None:
         """Wait until a task ends, the time is up, or this process stops."""
@@ -162,16 +162,16 @@ class TaskWatcher:
         while not view.is_closed:
             view.poll_requested.clear()
             try:
-                await self._look(task_id, view)
+                await self._query(task_id, view)
             except StorageError:
                 observe.count("tasks.watch_troubles")
             except Exception as error:  # noqa: BLE001 - the next query tries again
                 observe.failure(f"watching task {task_id}", error)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(POLL_SECONDS):
                     await view.poll_requested.wait()
 
-    async def _look(self, task_id: str, view: TaskView) -> None:
+    async def _query(self, task_id: str, view: TaskView) -> None:
         """Read the row before its transitions, so that no transition up to the state of the row is missing."""
         after = view.events[-1].seq if view.events else 0
         async with self._db.read() as read:

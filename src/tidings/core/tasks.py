@@ -32,13 +32,13 @@ CANCELLED: Final = Failure("cancelled", "The task was canceled.")
 
 CANCELED_DELIVERIES: Final = "withdrawn"
 """The counter of deliveries that were canceled with their task."""
-_CANCELED_AT_ONCE: Final = 500
+_CANCEL_BATCH: Final = 500
 
 
 async def start(services: Services, tx: Write, new: NewTask) -> Task:
     """Store a task; workers can claim it after the commit."""
     await tasks.take_claim_lock(tx)
-    await _refuse_crowd(tx, new.tenant)
+    await _require_task_slot(tx, new.tenant)
     now = services.clock.now()
     task = await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)
     tx.after_commit(lambda: observe.transition("task", task.id, "created"))
@@ -162,7 +162,7 @@ async def retry(services: Services, principal: Principal, task_id: str) -> Task:
     """Retry a failed task from its last checkpoint."""
 
     async def work(tx: Write, task: Task) -> Task | None:
-        await _refuse_crowd(tx, task.tenant)
+        await _require_task_slot(tx, task.tenant)
         return await tasks.retry(tx, task, services.clock.now())
 
     return await _command(services, principal, task_id, Command.RETRY, work)
@@ -176,10 +176,10 @@ async def cancel(services: Services, principal: Principal, task_id: str) -> Task
     """
 
     async def work(tx: Write, task: Task) -> Task | None:
-        cancelled = await tasks.cancel(tx, task.id, services.clock.now(), CANCELLED)
-        if cancelled is not None:
-            await outcomes.notify(tx, cancelled, services.clock.now())
-        return cancelled
+        canceled = await tasks.cancel(tx, task.id, services.clock.now(), CANCELLED)
+        if canceled is not None:
+            await outcomes.notify(tx, canceled, services.clock.now())
+        return canceled
 
     await _command(services, principal, task_id, Command.CANCEL, work)
     while await retried(lambda: _cancel_deliveries(services, task_id)):
@@ -191,7 +191,7 @@ async def _cancel_deliveries(services: Services, task_id: str) -> bool:
     """Cancel one batch of a task's deliveries and count them; return whether there may be more."""
     async with services.db.write() as tx:
         await tasks.hold(tx, task_id)
-        canceled = await deliveries.cancel_of_task(tx, task_id, limit=_CANCELED_AT_ONCE)
+        canceled = await deliveries.cancel_of_task(tx, task_id, limit=_CANCEL_BATCH)
         if canceled:
             await task_outcomes.note_canceled(tx, task_id, canceled)
             await tasks.count_more(tx, task_id, CANCELED_DELIVERIES, len(canceled))
@@ -212,10 +212,10 @@ async def _command(
             task = await tasks.find(tx, principal.org_id, principal.app_id, task_id)
             if task is None:
                 raise not_found()
-            held = await tasks.hold(tx, task_id) or task
-            changed = await work(tx, held) if allows(command, held.state) else None
+            locked = await tasks.hold(tx, task_id) or task
+            changed = await work(tx, locked) if allows(command, locked.state) else None
             if changed is None:
-                return _as_it_is(held, command)
+                return _unchanged(locked, command)
             notify_after_commit(tx, services.notifier.tasks)
         observe.transition("task", task_id, command)
         return changed
@@ -227,12 +227,12 @@ _QUEUING: Final = frozenset({Command.RESUME, Command.RETRY})
 _REPEATABLE: Final = frozenset({(Command.PAUSE, State.PAUSED), (Command.CANCEL, State.CANCELLED)})
 
 
-def _as_it_is(task: Task, command: Command) -> Task:
+def _unchanged(task: Task, command: Command) -> Task:
     if (command, task.state) in _REPEATABLE:
         return task
     raise conflict(f"Cannot {command} a task that is {task.state}.", code="invalid_state")
 
 
-async def _refuse_crowd(tx: Write, tenant: str) -> None:
+async def _require_task_slot(tx: Write, tenant: str) -> None:
     if await tasks.active(tx, tenant) >= ACTIVE_LIMIT:
-        raise too_many(f"There are {ACTIVE_LIMIT} background tasks that have not ended; wait for one, or cancel one.")
+        raise too_many(f"{ACTIVE_LIMIT} background tasks have not ended. Wait until one ends, or cancel one.")
