@@ -70,7 +70,7 @@ async def write(db: Database, app: str, endpoints: dict[str, str], count: int, *
     chance = random.Random(_SEED)  # noqa: S311 - the same data each time
     first = SystemClock().now() - days * DAY - HOUR
     for day in range(0, days + 2, 7):
-        await partitions.make_ahead(db, first + day * DAY)
+        await partitions.create_ahead(db, first + day * DAY)
     timestamps = [first + days * DAY * n // count for n in range(count)]
     rows = [_message(chance, app, timestamp, n / count) for n, timestamp in enumerate(timestamps)]
     waiting = {row.id for row in rows[-_WAITING:]}

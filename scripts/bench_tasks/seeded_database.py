@@ -224,7 +224,7 @@ async def set_up(dsn: str, work: Callable[[SeededDatabase], Awaitable[Figures]])
     db = await opened(dsn, connections=4)
     try:
         await migrate(db)
-        await partitions.make_ahead(db, SINCE)
+        await partitions.create_ahead(db, SINCE)
         return await work(SeededDatabase.on(db))
     finally:
         await db.close()

@@ -294,7 +294,7 @@ class Server:
     async def _housekeep(self) -> None:
         """Create partitions ahead; delete expired idempotency records and operational events in chunks."""
         try:
-            await partitions.make_ahead(self._db, self._clock.now())
+            await partitions.create_ahead(self._db, self._clock.now())
             await operational.prune(self._db, self._clock.now())
             await health.prune_idle_limits(self._db, self._clock.now())
             await sessions.prune_revocations(self._db, self._clock.now())

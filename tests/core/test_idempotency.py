@@ -44,7 +44,7 @@ class Work:
         await self.let_go.wait()
         if self.fails:
             raise conflict()
-        return await settings.settled(tx, "made by", self.name)
+        return await settings.get_or_set(tx, "made by", self.name)
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -95,7 +95,7 @@ class Lists:
 
     async def health(self, read: Read) -> None:
         ids = [self.endpoint(name) for name in self.seed.endpoints]
-        await recent.summed(read, ids, SystemClock().now())
+        await recent.aggregates(read, ids, SystemClock().now())
 
     async def explained(self, read: Read) -> None:
         ends = sorted(self.seed.endpoints.values())

@@ -46,7 +46,7 @@ async def names(db: Database) -> set[str]:
 
 
 async def test_this_week_and_the_next_are_made_once(db: Database) -> None:
-    assert (4, 0) == (await partitions.make_ahead(db, NOW), await partitions.make_ahead(db, NOW))
+    assert (4, 0) == (await partitions.create_ahead(db, NOW), await partitions.create_ahead(db, NOW))
 
     there = [await add(db, timestamp) for timestamp in (THIS, NOW, THIS + WEEK - 4, THIS + WEEK, THIS + 2 * WEEK - 4)]
 
@@ -56,7 +56,7 @@ async def test_this_week_and_the_next_are_made_once(db: Database) -> None:
 
 async def test_who_claims_tasks_does_not_hold_up_the_making(db: Database) -> None:
     async with db.write(advisory_lock=tasks.CLAIM_LOCK):
-        assert 4 == await partitions.make_ahead(db, NOW)
+        assert 4 == await partitions.create_ahead(db, NOW)
 
 
 async def test_a_week_that_is_in_the_default_partition_stays_there_and_the_next_is_made(
@@ -64,17 +64,17 @@ async def test_a_week_that_is_in_the_default_partition_stays_there_and_the_next_
 ) -> None:
     await add(db, NOW)
 
-    made = await partitions.make_ahead(db, NOW)
+    made = await partitions.create_ahead(db, NOW)
 
     # Neither its messages, some of which are there, nor its attempts, which lie where their messages do.
     assert (2, {"message_20260924", "attempt_20260924"}) == (made, await names(db))
-    assert 2 == await partitions.make_ahead(db, NOW + WEEK)
+    assert 2 == await partitions.create_ahead(db, NOW + WEEK)
     assert "making partitions" not in caplog.text
 
 
 async def test_weeks_that_have_been_emptied_are_dropped_and_no_others(db: Database) -> None:
     for weeks in (5, 3, 1, 0):
-        await partitions.make_ahead(db, NOW - weeks * WEEK)
+        await partitions.create_ahead(db, NOW - weeks * WEEK)
     kept = await add(db, NOW - 2 * WEEK)
     gone = [await add(db, THIS - weeks * WEEK) for weeks in (5, 4)]
     before = await names(db)
@@ -89,7 +89,7 @@ async def test_weeks_that_have_been_emptied_are_dropped_and_no_others(db: Databa
 
 
 async def test_what_is_to_come_is_not_dropped_whatever_is_deleted(db: Database) -> None:
-    await partitions.make_ahead(db, NOW)
+    await partitions.create_ahead(db, NOW)
     before = await names(db)
 
     await wiping.prune(db, NOW + 10 * WEEK, NOW, chunk=2)
@@ -98,7 +98,7 @@ async def test_what_is_to_come_is_not_dropped_whatever_is_deleted(db: Database) 
 
 
 async def test_a_week_that_holds_something_stays(db: Database) -> None:
-    await partitions.make_ahead(db, NOW - 3 * WEEK)
+    await partitions.create_ahead(db, NOW - 3 * WEEK)
     await add(db, NOW - 3 * WEEK)
 
     assert 2 == await partitions.drop_empty(db, NOW)
@@ -109,7 +109,7 @@ async def test_a_week_that_holds_something_stays(db: Database) -> None:
 async def test_a_week_that_somebody_reads_is_left_to_the_next_time(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await partitions.make_ahead(db, NOW - 3 * WEEK)
+    await partitions.create_ahead(db, NOW - 3 * WEEK)
 
     async with db.write() as tx:
         await tx.rows("SELECT 1 FROM message LIMIT 1")
@@ -126,7 +126,7 @@ async def test_who_prunes_at_the_same_time_drops_what_the_other_has_not(
     db: Database, postgres_dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for weeks in range(3, 9):
-        await partitions.make_ahead(db, NOW - weeks * WEEK)
+        await partitions.create_ahead(db, NOW - weeks * WEEK)
     before = await names(db)
     other = await opened(postgres_dsn)
 
@@ -140,7 +140,7 @@ async def test_who_prunes_at_the_same_time_drops_what_the_other_has_not(
 async def test_a_partition_that_cannot_be_dropped_keeps_nothing_else_from_being_done(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await partitions.make_ahead(db, NOW - 3 * WEEK)
+    await partitions.create_ahead(db, NOW - 3 * WEEK)
     kept = ids.new(ids.MESSAGE, NOW)
     async with db.write() as tx:
         await tx.run("CREATE VIEW mine AS SELECT * FROM message_20260827")
@@ -154,7 +154,7 @@ async def test_a_partition_that_cannot_be_dropped_keeps_nothing_else_from_being_
 
 
 async def test_partitions_of_other_lengths_keep_no_week(db: Database) -> None:
-    await partitions.make_ahead(db, NOW - 3 * WEEK)
+    await partitions.create_ahead(db, NOW - 3 * WEEK)
     start = THIS - 8 * WEEK + DAY
     first, end = ids.first_at(ids.MESSAGE, start), ids.first_at(ids.MESSAGE, start + DAY)
     async with db.write() as tx:
@@ -171,7 +171,7 @@ async def test_each_schema_of_a_database_has_weeks_of_its_own(db: Database, post
     other = await opened(f"{postgres_dsn}?search_path=other")
     await migrate(other)
 
-    made = [await partitions.make_ahead(each, NOW - 3 * WEEK) for each in (db, other)]
+    made = [await partitions.create_ahead(each, NOW - 3 * WEEK) for each in (db, other)]
     dropped = [await partitions.drop_empty(each, NOW) for each in (other, db)]
 
     await other.close()

@@ -130,7 +130,7 @@ async def test_a_stretch_is_read_in_order_and_no_further_than_it_must(postgres_d
     """No plan, of however few rows it knows, sorts the whole range first: it is kept when the tables have grown."""
     bounds: dict[str, str | int] = {"first": MESSAGES[0], "last": MESSAGES[-1], "few": 1_000, "near": 40}
     async with database(postgres_dsn) as db:
-        await partitions.make_ahead(db, NOW)
+        await partitions.create_ahead(db, NOW)
         async with db.write() as tx:
             await _crowd(tx, rows_there, rows_there)
         for statement in ("ANALYZE delivery", "ANALYZE attempt"):

@@ -348,8 +348,8 @@ async def test_a_task_is_found_by_its_owner_only(db: Database) -> None:
 async def test_counters_may_be_added_to_afterwards(db: Database) -> None:
     task = await add(db)
     async with db.write() as tx:
-        await tasks.count_more(tx, task.id, "withdrawn", 3)
-        await tasks.count_more(tx, task.id, "withdrawn", 4)
+        await tasks.add_to_counter(tx, task.id, "withdrawn", 3)
+        await tasks.add_to_counter(tx, task.id, "withdrawn", 4)
 
     assert (await reread(db, task.id)).counters == {"withdrawn": 7}
 

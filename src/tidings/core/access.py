@@ -34,7 +34,7 @@ async def jwt_secret(db: Database, given: str | None) -> str:
 
     async def work() -> str:
         async with db.write() as tx:
-            return await settings.settled(tx, _SECRET_NAME, fresh)
+            return await settings.get_or_set(tx, _SECRET_NAME, fresh)
 
     return await retried(work)
 

@@ -64,8 +64,8 @@ class ClockWatch:
 async def reschedule(db: Database, now: int) -> int:
     """Reschedule the work that a fast clock scheduled too late; return the number of deliveries changed."""
     async with db.write() as tx:
-        await rescheduling.pull_limits(tx, now=now, tat=now * (SECOND_US // SECOND) + WINDOW_US)
-        await rescheduling.pull_tasks(tx, now=now, latest=now + _TASK_MS)
+        await rescheduling.cap_throttles(tx, now=now, tat=now * (SECOND_US // SECOND) + WINDOW_US)
+        await rescheduling.cap_task_waits(tx, now=now, latest=now + _TASK_MS)
     moved = 0
     after: tuple[str, str] | None = ("", "")
     while after is not None:

@@ -34,7 +34,7 @@ async def export_event_types(
     """Start a task that exports the event types: an archive of an API document, and of models in two languages."""
 
     async def work(tx: Write) -> Task:
-        await settings.settled(tx, LINK_SECRET, secrets.token_urlsafe(_SECRET_BYTES))
+        await settings.get_or_set(tx, LINK_SECRET, secrets.token_urlsafe(_SECRET_BYTES))
         return await tasks.start(services, tx, build_task(principal, origin))
 
     return await services.idempotency.once(idempotency_key, work, render)

@@ -34,7 +34,7 @@ async def note_disabled(tx: Write, endpoint_id: str, now: int) -> None:
 
 async def with_recent(read: Read, found: Sequence[Endpoint], now: int) -> list[Endpoint]:
     """Return endpoints with the totals of their recent attempts."""
-    sums = await recent.summed(read, [endpoint.id for endpoint in found], now) if found else {}
+    sums = await recent.aggregates(read, [endpoint.id for endpoint in found], now) if found else {}
     return [replace(endpoint, recent=sums.get(endpoint.id, NO_ATTEMPTS)) for endpoint in found]
 
 

@@ -26,7 +26,7 @@ async def start_janitor(db: Database, clock: Clock, notifier: Notifier) -> bool:
         if not old and not await exports.expired(read, now, limit=1):
             return False
     async with db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
-        if await janitor.was_at_work(tx, SYSTEM_ORG, JANITOR, ids.first_at(ids.TASK, now - INTERVAL_MS)):
+        if await janitor.has_started_since(tx, SYSTEM_ORG, JANITOR, ids.first_at(ids.TASK, now - INTERVAL_MS)):
             return False
         new = NewTask(kind=JANITOR, org_id=SYSTEM_ORG, app_id=None, args="{}", lock_key=JANITOR, priority=-1)
         await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)

@@ -30,7 +30,7 @@ async def require_main_secret(db: Database, encryption: Encryption) -> None:
         async with db.write() as tx:
             proof = encryption.create_proof()
             encryption.verify_proof(
-                await settings.find(tx, _PROOF) if proof is None else await settings.settled(tx, _PROOF, proof)
+                await settings.find(tx, _PROOF) if proof is None else await settings.get_or_set(tx, _PROOF, proof)
             )
 
     await retried(work)

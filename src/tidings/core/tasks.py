@@ -194,7 +194,7 @@ async def _cancel_deliveries(services: Services, task_id: str) -> bool:
         canceled = await deliveries.cancel_of_task(tx, task_id, limit=_CANCEL_BATCH)
         if canceled:
             await task_outcomes.note_canceled(tx, task_id, canceled)
-            await tasks.count_more(tx, task_id, CANCELED_DELIVERIES, len(canceled))
+            await tasks.add_to_counter(tx, task_id, CANCELED_DELIVERIES, len(canceled))
     return bool(canceled)
 
 

@@ -61,7 +61,7 @@ async def _resolved(
 ) -> tuple[tuple[str, ...] | None, Sequence[str]]:
     if refs is None:
         return None, ()
-    found = await usage.resolved(read, org_id, refs)
+    found = await usage.resolve(read, org_id, refs)
     known = {name for each in found for name in (each.id, each.uid)}
     if not found:
         raise invalid(Fault(("body", "appIds"), "None of these applications exists."))

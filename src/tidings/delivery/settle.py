@@ -227,7 +227,7 @@ class SettleBatcher:
 
 async def _is_written(tx: Write, batch: list[SendResult]) -> bool:
     attempt = next((each.attempt for each in batch if each.attempt is not None), None)
-    return attempt is not None and await settlement.is_there(tx, attempt)
+    return attempt is not None and await settlement.is_recorded(tx, attempt)
 
 
 async def _write_undelivered(tx: Write, batch: list[SendResult], now: int) -> set[str]:

@@ -190,7 +190,7 @@ async def _failed(
         few = None if buckets is None else await messages.few_in(read, app_id, buckets, window, filters.message)
         if few is not None:
             found = _known(set(few), window, filters)
-        elif await _has_many_exhausted(read, endpoint_id, window) and not await messages.are_near(
+        elif await _has_many_exhausted(read, endpoint_id, window) and not await messages.are_matches_dense(
             read, app_id, window, filters.message
         ):
             found = _walked(read, app_id, window, filters)  # a match may lie anywhere among them
@@ -222,7 +222,7 @@ async def _filtered(read: Read, found: AsyncIterator[list[str]], filters: Attemp
         if filters.message.is_empty:
             yield batch
             continue
-        mine = await messages.among(read, batch, filters.message)
+        mine = await messages.matching(read, batch, filters.message)
         yield [msg_id for msg_id in batch if msg_id in mine]
 
 

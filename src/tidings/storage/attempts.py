@@ -148,7 +148,7 @@ async def _batches(
             ask.scan.size = _AT_ONCE
             return bucket_index.in_batches(pairs, window, ask.scan)
         part = _of_messages(window)
-        if not await messages.are_near(read, ask.app_id, part, filters):
+        if not await messages.are_matches_dense(read, ask.app_id, part, filters):
             names = message_filters.names_of(filters)
             buckets = await bucket_index.few(read, ask.app_id, names, part, most=_MOST_BUCKETS)
     if buckets is None:
@@ -222,7 +222,7 @@ async def _messages_in(read: Read, endpoint_id: EndpointId, pairs: list[str], as
         outcome = MessageStatus.FAIL if ask.filters.statuses == {MessageStatus.FAIL} else None
         tried = await attempt_buckets.between(read, endpoint_id, pairs, outcome, most=_LONGEST)
         if tried is not None:
-            return sorted(await messages.among(read, sorted(tried), ask.filters.message))
+            return sorted(await messages.matching(read, sorted(tried), ask.filters.message))
         ask.is_seldom = False
     of_messages = list({attempt_buckets.message_bucket(each) for each in pairs})
     return await messages.all_in(read, ask.app_id, of_messages, ask.filters.message, most=_MOST_GATHERED)
@@ -257,7 +257,7 @@ async def _gathered(
     source = _GATHERED[read.dialect].replace("{columns}", inner) + conditions
     outer = _COLUMNS if is_whole else "attempt.msg_id, attempt.id"
     found = await read.rows(
-        f"SELECT {outer} {source}{end_of(window, 'attempt.id', is_dear=True)}",
+        f"SELECT {outer} {source}{end_of(window, 'attempt.id', is_row_expensive=True)}",
         endpoint=endpoint_id,
         msgs=msgs,
         **_codes_of(filters),
@@ -277,7 +277,7 @@ async def _page(
     read: Read, source: str, window: PageWindow, filters: AttemptFilter, **values: str | None
 ) -> list[Attempt]:
     rows = await read.rows(
-        f"SELECT {_COLUMNS} {source}{end_of(window, 'attempt.id', is_dear=not filters.message.is_empty)}",
+        f"SELECT {_COLUMNS} {source}{end_of(window, 'attempt.id', is_row_expensive=not filters.message.is_empty)}",
         **_codes_of(filters),
         **message_filters.values_of(filters.message),
         **values,

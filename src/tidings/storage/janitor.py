@@ -68,6 +68,6 @@ async def prune_items(tx: Write, task_ids: Sequence[str], *, limit: int) -> int:
     return await tx.run(_DELETE_ITEMS, ids=task_ids, limit=limit)
 
 
-async def was_at_work(read: Read, org_id: str, kind: str, first: str) -> bool:
+async def has_started_since(read: Read, org_id: str, kind: str, first: str) -> bool:
     """Return whether the organization has a task of this kind whose id is `first` or greater."""
     return await read.row(_SINCE, org=org_id, kind=kind, first=first) is not None

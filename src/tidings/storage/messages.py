@@ -131,7 +131,7 @@ _AMONG: Final = {
 }
 
 
-async def among(read: Read, msg_ids: Sequence[str], filters: MessageFilter) -> set[str]:
+async def matching(read: Read, msg_ids: Sequence[str], filters: MessageFilter) -> set[str]:
     """Return the ids of those of the given messages that match the filters."""
     conditions = message_filters.conditions(read.dialect, filters)
     rows = await read.rows(
@@ -216,7 +216,7 @@ async def few_in(
     return found if len(found) <= _FEW else None
 
 
-async def are_near(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> bool:
+async def are_matches_dense(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> bool:
     """Return whether at least 12 of the first 500 messages of a window match.
 
     Then a scan in id order fills a page quickly, and the bucket index is not needed.

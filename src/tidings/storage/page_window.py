@@ -12,10 +12,10 @@ from tidings.model.page import PageWindow
 from tidings.storage.database import Value
 
 
-def end_of(window: PageWindow, column: str, *, is_dear: bool = False) -> str:
+def end_of(window: PageWindow, column: str, *, is_row_expensive: bool = False) -> str:
     """Return the key conditions, ORDER BY and LIMIT of a page.
 
-    `column` goes into the SQL as it is: pass constants only. `is_dear` means that each row needs an expensive lookup.
+    `column` goes into the SQL as it is: pass constants only. With `is_row_expensive`, each row needs another lookup.
     """
     conditions = [
         f" AND {column} {operator} :{name}"
@@ -27,7 +27,7 @@ def end_of(window: PageWindow, column: str, *, is_dear: bool = False) -> str:
         if bound is not None
     ]
     has_two_ends = window.below is not None and (window.first is not None or window.above is not None)
-    limit = ":rows" if has_two_ends and not is_dear else f"{window.rows:d}"
+    limit = ":rows" if has_two_ends and not is_row_expensive else f"{window.rows:d}"
     return f"{''.join(conditions)} ORDER BY {column} {window.direction} LIMIT {limit}"
 
 

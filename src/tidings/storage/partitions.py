@@ -22,7 +22,7 @@ _LOCK_MS: Final = 200
 """How long other queries may be blocked by the lock on the partitioned tables, in milliseconds."""
 
 
-async def make_ahead(db: Database, now: int) -> int:
+async def create_ahead(db: Database, now: int) -> int:
     """Create the missing partitions of this week and the next; return how many were created."""
     if db.dialect is not Dialect.POSTGRESQL:
         return 0

@@ -94,7 +94,7 @@ class _Failure:
     began: int
 
 
-async def summed(read: Read, endpoint_ids: Sequence[EndpointId], now: int) -> dict[EndpointId, RecentAttempts]:
+async def aggregates(read: Read, endpoint_ids: Sequence[EndpointId], now: int) -> dict[EndpointId, RecentAttempts]:
     """Return aggregates of the recent attempts at endpoints; endpoints without any are left out."""
     day = now - WINDOW_MS
     rows = await read.rows(_SUMMED, endpoints=list(endpoint_ids), since=first_at(ATTEMPT, day))

@@ -36,10 +36,10 @@ class Scanned:
 
     count: int
     last_id: str | None
-    asking: tuple[tuple[str, ScanVerdict], ...]
+    verdicts: tuple[tuple[str, ScanVerdict], ...]
 
 
-def gathered(text: str) -> Sql:
+def scan_statement(text: str) -> Sql:
     """Build the statement of a scan from a query that returns id, message and verdict of each row.
 
     On PostgreSQL it returns the count, the last id, and one array of messages for each verdict that needs action. The
@@ -52,12 +52,12 @@ def gathered(text: str) -> Sql:
     return Sql(text, f"SELECT count(*) AS n, max(id) AS last_id, {lists} FROM ({text}) AS looked")
 
 
-async def scanned(read: Read, sql: Sql, **values: Value | Sequence[Value]) -> Scanned:
+async def run_scan(read: Read, sql: Sql, **values: Value | Sequence[Value]) -> Scanned:
     """Run the statement of a scan."""
     if read.dialect is Dialect.SQLITE:
         rows = await read.rows(sql, **values)
-        asking = tuple((row[1], VERDICTS[row[2]]) for row in rows if row[2])
-        return Scanned(len(rows), rows[-1][0] if rows else None, asking)
+        verdicts = tuple((row[1], VERDICTS[row[2]]) for row in rows if row[2])
+        return Scanned(len(rows), rows[-1][0] if rows else None, verdicts)
     count, last_id, sends, no_payload = await read.one(sql, **values)
     return Scanned(
         count, last_id, (*zip(sends, repeat(ScanVerdict.SEND)), *zip(no_payload, repeat(ScanVerdict.NO_PAYLOAD)))
@@ -84,7 +84,7 @@ async def count(read: Read, endpoint_id: str, first: str, end: str, *, limit: in
     return row["n"], row["last"]
 
 
-_SCAN: Final = gathered(f"""
+_SCAN: Final = scan_statement(f"""
 WITH scanned AS (
   SELECT id, msg_id, status FROM attempt
   WHERE endpoint_id = :endpoint AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT)
@@ -107,7 +107,7 @@ async def scan(read: Read, endpoint_id: str, *, lower: str, first: str, end: str
     A message gets its verdict at its first failed attempt of the range. So each message is sent once, and the scan
     needs no list of the messages it has seen.
     """
-    return await scanned(read, _SCAN, endpoint=endpoint_id, lower=lower, first=first, end=end, limit=limit)
+    return await run_scan(read, _SCAN, endpoint=endpoint_id, lower=lower, first=first, end=end, limit=limit)
 
 
 _DISABLED: Final = (

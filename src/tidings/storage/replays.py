@@ -18,7 +18,7 @@ from tidings.model.resending import ReplayFilters
 from tidings.storage import message_filters
 from tidings.storage.database import Dialect, Duplicate, Read, Sql, Value, Write
 from tidings.storage.deliveries import ASK_CONFLICT
-from tidings.storage.recovery import Scanned, ScanVerdict, gathered, scanned
+from tidings.storage.recovery import Scanned, ScanVerdict, run_scan, scan_statement
 
 _HIGH_WATER_MARK: Final = "SELECT max(id) AS high_water_mark FROM message WHERE app_id = :app"
 _FIRST: Final = "SELECT min(id) AS first FROM message WHERE app_id = :app"
@@ -149,7 +149,7 @@ async def sent(read: Read, endpoint_id: str, part: MessageRange, filters: Replay
 async def _scan(
     read: Read, text: str, endpoint_id: str, part: MessageRange, values: Mapping[str, Value | Sequence[Value]]
 ) -> Scanned:
-    return await scanned(read, gathered(text), endpoint=endpoint_id, **part.values, **values)
+    return await run_scan(read, scan_statement(text), endpoint=endpoint_id, **part.values, **values)
 
 
 # -----------------------------------------------------------------------------------------------------------------

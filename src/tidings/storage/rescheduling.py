@@ -95,11 +95,11 @@ async def move(tx: Write, moved: Sequence[tuple[ScheduledDelivery, int, int | No
     return await tx.bulk(_MOVE, sorted(rows))
 
 
-async def pull_limits(tx: Write, *, now: int, tat: int) -> None:
+async def cap_throttles(tx: Write, *, now: int, tat: int) -> None:
     """Lower the theoretical arrival times of rate limits that exceed `tat` (microseconds) to `tat`."""
     await tx.run(_CAP_THROTTLES, now=now, tat=tat)
 
 
-async def pull_tasks(tx: Write, *, now: int, latest: int) -> None:
+async def cap_task_waits(tx: Write, *, now: int, latest: int) -> None:
     """Make queued tasks ready if they would wait until after `latest`, longer than any task should."""
     await tx.run(_CAP_TASKS, now=now, latest=latest)

@@ -19,7 +19,7 @@ async def find(tx: Read, name: str) -> str | None:
     return None if row is None else str(row["value"])
 
 
-async def settled(tx: Write, name: str, value: str) -> str:
+async def get_or_set(tx: Write, name: str, value: str) -> str:
     """Store the value of a setting unless it has one; return the stored value."""
     await tx.run(_ADD, name=name, value=value)
     row = await tx.one(_GET, name=name)

@@ -80,6 +80,6 @@ def _entries_of(shape: _Shape) -> Iterator[Entry]:
         yield endpoint_id, bucket_index.LATE + of_message, made
 
 
-async def is_there(tx: Write, row: AttemptRow) -> bool:
+async def is_recorded(tx: Write, row: AttemptRow) -> bool:
     """Return whether an attempt has been added."""
     return await tx.row(_IS_THERE, msg=row[0], id=row[1]) is not None

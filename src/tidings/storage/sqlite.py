@@ -19,7 +19,7 @@ from typing import Final
 
 from tidings.observe import failure
 from tidings.storage.database import Busy, Dialect, Duplicate, Row, Sql, Statement, Table, Unavailable, Value
-from tidings.storage.sqlite_file import OwnedFile, connected, opening_fault
+from tidings.storage.sqlite_file import OwnedFile, connect, opening_error
 from tidings.storage.wal import Committer, WriteAheadLog
 from tidings.storage.writer_priority import ForegroundActivity, WriterLock
 
@@ -181,11 +181,11 @@ class SqliteDatabase:
         self._file = OwnedFile(path, may_create=may_create)
         self._path = path = self._file.path
         try:
-            self._writer = connected(path)
-            self._wal = WriteAheadLog(path, connected(path))
+            self._writer = connect(path)
+            self._wal = WriteAheadLog(path, connect(path))
         except (sqlite3.Error, OSError) as error:
             self._file.close()
-            raise Unavailable(opening_fault(path, error)) from error
+            raise Unavailable(opening_error(path, error)) from error
         self._file.warn_of_others()
         self._committer = Committer(self._writer)
         self._lock = WriterLock()
@@ -312,7 +312,7 @@ class SqliteDatabase:
 
     def _reader(self) -> sqlite3.Connection:
         try:
-            return connected(self._path, reader=True)
+            return connect(self._path, reader=True)
         except sqlite3.Error as error:
             raise _mapped(error) from error
 

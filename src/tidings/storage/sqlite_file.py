@@ -38,7 +38,7 @@ class OwnedFile:
             self._take(may_create=may_create)
         except OSError as error:
             self.close()
-            raise Unavailable(opening_fault(path, error)) from error
+            raise Unavailable(opening_error(path, error)) from error
         except BaseException:
             self.close()
             raise
@@ -72,7 +72,7 @@ class OwnedFile:
             opened, current = os.fstat(self._file), self.path.stat()
             magic = os.pread(self._file, len(_MAGIC), 0)
         except OSError as error:
-            raise Unavailable(opening_fault(self.path, error)) from error
+            raise Unavailable(opening_error(self.path, error)) from error
         if (opened.st_dev, opened.st_ino) != (current.st_dev, current.st_ino):
             raise Unavailable(f"{self.path} was replaced by another file; restart the service")
         if magic != _MAGIC:
@@ -94,7 +94,7 @@ def _own(path: Path, lock: Callable[[], None]) -> None:
         raise Unavailable(message) from error
 
 
-def opening_fault(path: Path, error: sqlite3.Error | OSError) -> str:
+def opening_error(path: Path, error: sqlite3.Error | OSError) -> str:
     """Return an error message for a database that cannot be opened."""
     if isinstance(error, OSError):
         return f"cannot open {error.filename or path}: {error.strerror or error}"
@@ -106,7 +106,7 @@ def opening_fault(path: Path, error: sqlite3.Error | OSError) -> str:
     return f"cannot open {path}: {error}"
 
 
-def connected(path: Path, *, reader: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, reader: bool = False) -> sqlite3.Connection:
     """Open a connection to the file. Raises `sqlite3.Error`."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     connection.row_factory = sqlite3.Row

@@ -323,7 +323,7 @@ async def _noted(tx: Write, row: Row | None, event: str, now: int) -> Task | Non
 _COUNT_MORE: Final = "UPDATE task SET counters = :counters WHERE id = :id"
 
 
-async def count_more(tx: Write, task_id: str, name: str, by: int) -> None:
+async def add_to_counter(tx: Write, task_id: str, name: str, by: int) -> None:
     """Add to a counter of a task that no worker runs. The caller must have locked the task's row."""
     row = await tx.one("SELECT counters FROM task WHERE id = :id", id=task_id)
     counters = json.loads(row["counters"])

@@ -72,12 +72,14 @@ async def applications(read: Read, org_id: str, *, after: str, last: str, limit:
     return [_app_ref(row) for row in await read.rows(_ALL, org=org_id, after=after, last=last, limit=limit)]
 
 
-async def some(read: Read, org_id: str, app_ids: Sequence[str], *, after: str, limit: int) -> list[AppRef]:
+async def selected_applications(
+    read: Read, org_id: str, app_ids: Sequence[str], *, after: str, limit: int
+) -> list[AppRef]:
     """Return those of the given applications with `id > after`, in id order, up to a limit."""
     return [_app_ref(row) for row in await read.rows(_SOME, org=org_id, ids=app_ids, after=after, limit=limit)]
 
 
-async def resolved(read: Read, org_id: str, refs: Sequence[str]) -> list[AppRef]:
+async def resolve(read: Read, org_id: str, refs: Sequence[str]) -> list[AppRef]:
     """Return the applications with these ids or uids."""
     return [_app_ref(row) for row in await read.rows(_RESOLVED, org=org_id, refs=refs)]
 

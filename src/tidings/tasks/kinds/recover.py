@@ -61,11 +61,11 @@ class Recover(ReadsAhead):
             end=place.end,
             limit=limit,
         )
-        return Batch(found.asking, found.count, place.after(found.last_id).text, last=found.count < limit)
+        return Batch(found.verdicts, found.count, place.after(found.last_id).text, last=found.count < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args = _args.decode(task.args)
-        await resend_range.require_endpoint(tx, args.endpoint_id, wait=args.force)
+        await resend_range.require_endpoint(tx, args.endpoint_id, wait_while_disabled=args.force)
         target = ReplayTarget(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
         sent = await replays.send_failed(
             tx, target, [msg_id for msg_id, does in batch.items if does is ScanVerdict.SEND]

@@ -55,11 +55,11 @@ class Replay(ReadsAhead):
         place = resend_range.decode(task.cursor or "")
         part = MessageRange(task.app_id or "", place.first, place.end, limit)
         found = await self._scan(read, _args.decode(task.args), part)
-        return Batch(found.asking, found.count, place.after(found.last_id).text, last=found.count < limit)
+        return Batch(found.verdicts, found.count, place.after(found.last_id).text, last=found.count < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args = _args.decode(task.args)
-        await resend_range.require_endpoint(tx, args.endpoint_id, wait=args.force)
+        await resend_range.require_endpoint(tx, args.endpoint_id, wait_while_disabled=args.force)
         target = ReplayTarget(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
         sent = await self._send(tx, args, target, [msg_id for msg_id, does in batch.items if does is ScanVerdict.SEND])
         if sent:

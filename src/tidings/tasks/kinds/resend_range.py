@@ -57,12 +57,12 @@ def _estimate(counted: int, lower: str, last: str, end: str) -> int:
     return max(counted, round(counted * whole / part))
 
 
-async def require_endpoint(tx: Write, endpoint_id: str, *, wait: bool) -> None:
-    """Hold that an endpoint is there and enabled; with `wait`, the task waits for a disabled one."""
+async def require_endpoint(tx: Write, endpoint_id: str, *, wait_while_disabled: bool) -> None:
+    """Require that an endpoint exists and is enabled; with `wait_while_disabled`, wait for a disabled one."""
     disabled = await recovery.is_disabled(tx, endpoint_id)
     if disabled is None:
         raise PermanentFailure("endpoint_deleted", "The endpoint was deleted while the task was in progress.")
-    if disabled and wait:
+    if disabled and wait_while_disabled:
         raise MustWait
     if disabled:
         raise PermanentFailure("endpoint_disabled", "The endpoint was disabled while the task was in progress.")

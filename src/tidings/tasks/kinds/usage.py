@@ -100,7 +100,7 @@ class AppStats(_ApplicationVisitor):
 
     async def _page(self, read: Read, task: Task, args: StatsArgs, place: _Place, limit: int) -> list[AppRef]:
         if args.app_ids is not None:
-            return await usage.some(read, task.org_id, args.app_ids, after=place.after, limit=limit)
+            return await usage.selected_applications(read, task.org_id, args.app_ids, after=place.after, limit=limit)
         return await usage.applications(read, task.org_id, after=place.after, last=place.last, limit=limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
