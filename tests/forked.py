@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The command `tidings` in processes of their own, forked from one that has imported the package already.
+"""The `tidings` command in separate processes, forked from one that has already imported the package.
 
-The import takes a third of a second of CPU, ten times what most commands take. Each program still has its own process,
-folder, environment, output and exit code. `python -m tidings` itself is started by the tests of the help texts, of the
-demo and of the output on a terminal.
+The import takes a third of a second of CPU, ten times as much as most commands. Each command still has its own process,
+folder, environment, output and exit code. The tests of the help texts, of the demo and of terminal output start `python
+-m tidings` itself.
 """
 
 import multiprocessing
@@ -20,12 +20,12 @@ _PRELOAD = ["tidings.cli.main", "tidings.server"]
 
 
 class Program:
-    """A running command, with what `subprocess.Popen` has for one."""
+    """A running command, with the part of the interface of `subprocess.Popen` that tests use."""
 
     def __init__(
         self, arguments: Sequence[str], *, folder: Path, environment: dict[str, str], out: Path, err: Path
     ) -> None:
-        """`out` and `err` are appended to; both may be one file."""
+        """The process appends to `out` and `err`; both may be one file."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(_PRELOAD)
         files = (os.devnull, str(out), str(err))

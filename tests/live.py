@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""A real `tidings serve` in a process of its own, to talk to, kill and start again.
+"""A real `tidings serve` process to call, kill and restart.
 
     with live.serving(database_url, folder, retry_schedule="[1]") as server:
         status, body = server.call("GET", "/api/v1/health")
         server.kill()
         server.restart()
 
-Settings are given as keywords and reach the process as `TIDINGS_*`; nothing else of ours does. What the process says
-is in `server.log()`. It ends with the block, by its process id.
+Settings are keyword arguments and reach the process as its only `TIDINGS_*` variables. `server.log()` returns its
+output. The end of the block kills the process, by its id.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class LiveError(Exception):
 
 
 def free_port() -> int:
-    """Return a port on loopback that nobody listens on now."""
+    """Return a free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -48,14 +48,14 @@ def free_port() -> int:
 
 
 def environment(settings: dict[str, Any]) -> dict[str, str]:
-    """Return this process's environment with just these settings in place of whatever it holds of ours."""
+    """Return this process's environment with only these `TIDINGS_*` settings."""
     foreign = {name: value for name, value in os.environ.items() if not name.startswith(("TIDINGS_", "SVIX_"))}
     return {**foreign, **{f"TIDINGS_{name.upper()}": str(value) for name, value in settings.items()}}
 
 
 @dataclass
 class Live:
-    """A server process that can be ended in any manner and started again on the same port and database."""
+    """A server process that can be stopped in any way and restarted on the same port and database."""
 
     database_url: str
     folder: Path
@@ -86,16 +86,16 @@ class Live:
         return self.folder / f"serve-{self.port}.log"
 
     def log(self) -> str:
-        """Return what all processes on this port have said."""
+        """Return the log of all processes on this port."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def token_of(self, org_id: str) -> str:
-        """Return a token of an organisation."""
+        """Return a token of an organization."""
         secret = str(self.settings.get("jwt_secret") or SECRET)
         return issue_org_token(secret, OrgId(org_id), SystemClock().now())
 
     def start(self) -> None:
-        """Start, and return once it answers. The first time a port is chosen; another one if it was taken meanwhile."""
+        """Start, and return once the server responds. The first start chooses a free port."""
         for _ in range(3):
             self.port = self.port or free_port()
             self._spawn()
@@ -112,18 +112,18 @@ class Live:
         self._end(signal.SIGKILL)
 
     def stop(self) -> int:
-        """SIGTERM; return the exit code."""
+        """Send SIGTERM; return the exit code."""
         return self._end(signal.SIGTERM)
 
     def restart(self, **settings: Any) -> None:
-        """Start again after an end, with some settings changed if wanted."""
+        """Restart after an end, optionally with changed settings."""
         if self.process is not None:
             self.stop()
         self.settings |= settings
         self.start()
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal and go on."""
+        """Send a signal without waiting for the end."""
         os.kill(self.pid, number)
 
     def call(
@@ -135,7 +135,7 @@ class Live:
         token: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[int, Any]:
-        """Make one request on a connection of its own; return the status and the JSON of the answer, if it has any."""
+        """Make one request on a connection of its own; return the status and the JSON of the response, if any."""
         given = {"authorization": f"Bearer {token or self.token}", **(headers or {})}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=STOP_SECONDS)
         with contextlib.closing(connection):
@@ -195,7 +195,7 @@ class Live:
 
 @contextlib.contextmanager
 def serving(database_url: str, folder: Path, *arguments: str, **settings: Any) -> Iterator[Live]:
-    """Run a server for the length of a block; `folder` holds its log and is where it runs."""
+    """Run a server for the length of a block; `folder` holds its log and is its working directory."""
     server = Live(database_url, folder, arguments, settings)
     try:
         server.start()

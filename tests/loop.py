@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The event loop of all async tests: the one that the service runs on, which tells what a test has left open."""
+"""The event loop of all async tests: the service's own, which reports resources that a test has left open."""
 
 import warnings
 
@@ -7,14 +7,15 @@ import uvloop
 
 
 class Loop(uvloop.Loop):
-    """A loop that can be closed whatever is still open on it.
+    """A loop that can be closed even if handles are still open on it.
 
-    Closing, uvloop warns of each handle that nobody has closed. Where warnings are errors, as in tests, it then leaves
-    that handle open and waits for it for ever, and no timeout gets at it. So they become errors afterwards.
+    On close, uvloop warns of each open handle. If warnings are errors, as in tests, it then leaves that handle open and
+    waits for it forever, and no timeout can interrupt it. This loop therefore collects the warnings and raises them
+    after the close.
     """
 
     def close(self) -> None:
-        """Close the loop. Raises ResourceWarning, where that is an error, if something was left open."""
+        """Close the loop. Raises ResourceWarning, where that is an error, if a handle was left open."""
         with warnings.catch_warnings(record=True) as left_open:
             warnings.simplefilter("always")
             super().close()

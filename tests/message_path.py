@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The message path of one process, put together without its HTTP face, for tests."""
+"""The message path of one process, assembled without its HTTP layer, for tests."""
 
 import asyncio
 import ipaddress
@@ -24,7 +24,7 @@ LOOPBACK = AddressPolicy((ipaddress.ip_network("127.0.0.0/8"),))
 
 
 def terms(**changes: Any) -> DeliveryOptions:
-    """Return terms that suit a test: short waits, small bounds."""
+    """Return delivery terms for a test: short waits, small bounds."""
     usual: dict[str, Any] = {
         "policy": LOOPBACK,
         "schedule": (),
@@ -52,12 +52,12 @@ class Path:
         return await self.accept.accept(DEFAULT_ORG, app, draft, idempotency_key)
 
     async def settled(self) -> None:
-        """Wait until every first send has been made and written."""
+        """Wait until every first send has ended and is recorded."""
         await self.until("delivery WHERE attempts = 0", 0)
 
     async def until(self, what: str, expected: int) -> None:
-        """Wait until so many rows are there; the test's own time limit bounds it."""
-        while await self.count(what) != expected:  # noqa: ASYNC110 - the database is what tells
+        """Wait until this many rows exist; the test's own time limit bounds the wait."""
+        while await self.count(what) != expected:  # noqa: ASYNC110 - the database offers no event
             await asyncio.sleep(0.01)
 
     async def count(self, what: str) -> int:
@@ -75,7 +75,7 @@ class Path:
 async def running(
     db: Database, *, clock: Clock | None = None, delivering: DeliveryOptions | None = None
 ) -> AsyncIterator[Path]:
-    """Run a message path; without terms it accepts and delivers nothing."""
+    """Run a message path; without terms it accepts messages and delivers nothing."""
     clock = clock or SystemClock()
     routing = RoutingCache(db)
     if delivering is None:
@@ -108,7 +108,7 @@ async def add_app(db: Database, *, uid: str | None = None) -> str:
 
 
 async def add_endpoint(db: Database, app: str, url: str, *, event_types: list[str] | None = None) -> str:
-    """Add an endpoint row, and move its application's routing on."""
+    """Add an endpoint row, and advance its application's routing version."""
     now = SystemClock().now()
     endpoint = ids.new(ids.ENDPOINT, now)
     async with db.write() as tx:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A certificate authority of the tests' own, and what it certifies."""
+"""A certificate authority for the tests, and the certificates that it issues."""
 
 import ipaddress
 import ssl
@@ -20,7 +20,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Authority:
-    """Certifies receivers in the form that RFC 5280 wants, or, at wish, as authorities of old did."""
+    """Issues certificates as RFC 5280 requires them or, on request, as legacy authorities did."""
 
     folder: Path
     key: ec.EllipticCurvePrivateKey
@@ -48,7 +48,7 @@ class Authority:
     def receiver_context(
         self, *names: str, expires: datetime = NOW + DAY, signed: bool = True, old: bool = False
     ) -> ssl.SSLContext:
-        """Return what a receiver with these names serves with; unsigned means signed by itself."""
+        """Return the server context of a receiver with these names; `unsigned` makes the certificate self-signed."""
         key = ec.generate_private_key(ec.SECP256R1())
         signer = self.key if signed else key
         issuer = self.certificate.subject if signed else name_of("itself")
@@ -71,7 +71,7 @@ class Authority:
         return context
 
     def client_context(self) -> ssl.SSLContext:
-        """Return the product's own context, which trusts this authority as well."""
+        """Return the product's own client context, which also trusts this authority."""
         context = tls_context(verify=True)
         context.load_verify_locations(self.path)
         return context

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of the client share."""
+"""Helpers for the tests of the client."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ GRACE = 0.3
 
 @functools.cache
 def usual_tls() -> ssl.SSLContext:
-    """Return the context that a client makes for itself, made once: reading the system's authorities takes long."""
+    """Return the default context of a client, created once: loading the system's authorities is slow."""
     return tls_context(verify=True)
 
 
@@ -38,7 +38,7 @@ async def a_client(
     tls: ssl.SSLContext | None = None,
     look_up: LookUp | None = None,
 ) -> AsyncIterator[Client]:
-    """Open a client, and see that it leaves no socket behind."""
+    """Open a client, and check that it leaves no socket open."""
     before = open_sockets()
     client = Client(
         policy,
@@ -58,7 +58,7 @@ async def a_client(
 
 
 def names(**answers: list[str]) -> LookUp:
-    """Return a name server that knows these names alone."""
+    """Return a name server that resolves only these names."""
 
     async def look_up(host: str) -> list[str]:
         if host not in answers:
@@ -80,7 +80,7 @@ def open_sockets() -> int:
 
 
 async def settled_sockets(expected: int) -> int:
-    """Count the open sockets, once the loop has had the turns it needs to close those that are closing."""
+    """Count the open sockets, after the loop iterations that pending closes need."""
     for _ in range(100):
         if open_sockets() <= expected:
             break
@@ -90,7 +90,7 @@ async def settled_sockets(expected: int) -> int:
 
 
 def send(client: Client, url: str, *, body: bytes = b"{}", headers: dict[str, str] | None = None) -> "Asked":
-    """Send a request; the reply can be awaited."""
+    """Send a request and return it; its reply can be awaited."""
     return Asked(client, url, body, headers)
 
 
@@ -114,7 +114,7 @@ def url_of(listener: socket.socket) -> str:
 
 @contextlib.contextmanager
 def crowd(full: socket.socket) -> Iterator[None]:
-    """Fill a listener's queue, so that it answers no further connect."""
+    """Fill a listener's accept queue, so that it completes no further connect."""
     with contextlib.ExitStack() as stack:
         for _ in range(3):
             filler = stack.enter_context(socket.socket())
@@ -124,6 +124,6 @@ def crowd(full: socket.socket) -> Iterator[None]:
 
 
 async def until(fact: Callable[[], bool]) -> None:
-    """Let the loop turn until a fact is so; the test's own timeout is the limit."""
-    while not fact():  # noqa: ASYNC110 (sockets close without telling anyone)
+    """Run the loop until a condition holds; the test's own timeout is the limit."""
+    while not fact():  # noqa: ASYNC110 - closing a socket offers no event
         await asyncio.sleep(0.01)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What tests of delivery share."""
+"""Fixtures for the tests of delivery."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What receivers do to those who call them, as scripts, and what the attempt must say of it."""
+"""Misbehaviors of receivers, as scripts, with the attempt that each must produce."""
 
 import asyncio
 import itertools
@@ -20,7 +20,7 @@ BROKEN_BODY: Final = "Error reading response body: connection "
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A receiver and what is recorded: a code, and how the text begins. Several scripts: one per connection."""
+    """A receiver, and the code and text prefix of its expected attempt. Several scripts: one per connection."""
 
     scripts: tuple[Script, ...]
     code: int
@@ -33,7 +33,7 @@ class Case:
 
 
 def drip(data: bytes) -> Step:
-    """Write bytes one at a time, slowly, for ever."""
+    """Write bytes one at a time, slowly, without end."""
 
     async def step(peer: Peer) -> None:
         for byte in itertools.cycle(data):
@@ -46,12 +46,12 @@ def drip(data: bytes) -> Step:
 
 
 async def deaf(_peer: Peer) -> None:
-    """Read nothing, say nothing, and close long after anyone waits for it."""
+    """Read nothing, send nothing, and close long after every deadline."""
     await asyncio.sleep(5)
 
 
 async def pause(_peer: Peer) -> None:
-    """Let what was written arrive by itself."""
+    """Wait, so that the previous bytes arrive in a segment of their own."""
     await asyncio.sleep(0.05)
 
 
@@ -104,7 +104,7 @@ BREAKING: Final = {
     ),
     "reset after an interim answer": Case(one(read, say(b"HTTP/1.1 103 Hints\r\n\r\n"), pause, reset), 0, RESET),
     "closed after an interim answer": Case(answered(b"HTTP/1.1 103 Hints\r\n\r\n"), 0, CLOSED),
-    # The second message is sent on the connection of the first, and then on a fresh one.
+    # The second message is sent on the connection of the first, and then on a fresh connection.
     "a kept connection closed when asked": Case(([*answer(), read], [serve]), 200, "ok", messages=2),
     "a kept connection reset when asked": Case(([*answer(), read, reset], [serve]), 200, "ok", messages=2),
 }

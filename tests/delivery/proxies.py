@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Proxies on loopback that work, or fail, by script: HTTP with CONNECT, over TLS if need be, and SOCKS 5.
+"""Scripted proxies on loopback that work or fail: HTTP with CONNECT, optionally over TLS, and SOCKS 5.
 
-`asked` has what they were told to connect to, in the words of who asked: a name would show. Steps as in `receiver.py`
-come before the proxy answers; `answer` takes the place of its answer.
+`asked` holds the targets that clients requested, verbatim, so that a leaked name would show. Steps as in `receiver.py`
+run before the proxy responds; `answer` replaces its response.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from delivery.receiver import Peer, Receiver, Script, hang
 
 
 class Proxy(Receiver):
-    """What both kinds share: they do as they are asked, and carry bytes both ways."""
+    """The common part of both proxies: they connect as requested, and carry bytes in both directions."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Proxy(Receiver):
         tls: ssl.SSLContext | None = None,
         hosts: Mapping[str, str] | None = None,
     ) -> None:
-        """`hosts` are the names that it resolves, and their addresses."""
+        """`hosts` maps the names that the proxy resolves to their addresses."""
         super().__init__([*before, self.carry], tls=tls)
         self._hosts = hosts or {}
         self.asked: list[tuple[str, int]] = []
@@ -43,7 +43,7 @@ class Proxy(Receiver):
         return f"{self.scheme}://{credentials}127.0.0.1:{self.port}"
 
     async def carry(self, peer: Peer) -> None:
-        """Be a proxy for one connection."""
+        """Serve one connection."""
         opened = await self.open(peer)
         if opened is None:
             return
@@ -60,7 +60,7 @@ class Proxy(Receiver):
 
 
 class HttpProxy(Proxy):
-    """Knows CONNECT and nothing else."""
+    """An HTTP proxy that supports only CONNECT."""
 
     async def open(self, peer: Peer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         head = await peer.reader.readuntil(b"\r\n\r\n")
@@ -86,7 +86,7 @@ class HttpProxy(Proxy):
 
 
 class SocksProxy(Proxy):
-    """SOCKS 5 with or without user and password; takes addresses only, unless it has names to resolve."""
+    """SOCKS 5 with or without user and password; it takes addresses only, unless it has names to resolve."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def nobody() -> int:
-    """Return a port where nobody listens."""
+    """Return a port without a listener."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return int(unused.getsockname()[1])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A receiver on loopback that behaves, or misbehaves, by script.
 
-A script is a list of steps, one script per connection; the last one serves all further connections. After its last step
-a connection is closed. What was asked is in `requests`.
+A script is a list of steps, one script per connection; the last script serves all further connections. After its last
+step a connection is closed. `requests` holds the received requests.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ def say(data: bytes) -> Step:
 
 
 def say_forever(data: bytes) -> Step:
-    """Write the bytes again and again, until the other side has had enough."""
+    """Write the bytes repeatedly, until the client closes."""
 
     async def step(peer: Peer) -> None:
         while True:
@@ -74,15 +74,15 @@ def say_forever(data: bytes) -> Step:
 
 
 async def hang(peer: Peer) -> None:
-    """Do nothing until the other side closes."""
+    """Wait until the client closes."""
     while await peer.reader.read(65_536):
         pass
 
 
 def wait_for(event: asyncio.Event) -> Step:
-    """Do nothing until an event is set."""
+    """Wait until an event is set."""
 
-    async def step(peer: Peer) -> None:  # noqa: ARG001 (a step takes the peer)
+    async def step(peer: Peer) -> None:  # noqa: ARG001 - a step takes the connection
         await event.wait()
 
     return step
@@ -92,18 +92,18 @@ async def reset(peer: Peer) -> None:
     """Break the connection with a TCP reset."""
     sock = peer.writer.get_extra_info("socket")
     if sock is None or sock.fileno() < 0:
-        return  # the other side was faster
+        return  # the client was faster
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.writer.transport.abort()
 
 
 def answer(data: bytes = OK) -> Script:
-    """Read a request and answer it."""
+    """Read a request and respond to it."""
     return [read, say(data)]
 
 
 async def serve(peer: Peer) -> None:
-    """Answer 200 to each request, for as long as the connection lasts."""
+    """Respond to each request with 200, for as long as the connection lasts."""
     while True:
         await read(peer)
         await say(OK)(peer)
@@ -144,7 +144,7 @@ class Receiver:
         self._served.put_nowait(request)
 
     async def next_request(self) -> Request:
-        """Wait for the next request that this has not returned yet."""
+        """Wait for the next request that this method has not returned yet."""
         return await self._served.get()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -159,7 +159,7 @@ class Receiver:
             for step in script:
                 await step(peer)
         except (OSError, asyncio.IncompleteReadError):
-            pass  # the other side is gone
+            pass  # the client has disconnected
         finally:
             peer.writer.close()
             with contextlib.suppress(OSError):

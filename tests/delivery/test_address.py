@@ -257,7 +257,7 @@ def test_a_mapped_address_is_judged_as_the_one_inside(value: int) -> None:
 
 
 class Names:
-    """A name server whose answers are known, which counts who asks."""
+    """A name server with known responses that counts its queries."""
 
     def __init__(self) -> None:
         self.answers = {"public.example": ["93.184.216.34"], "private.example": ["10.0.0.1", "::1"], "empty": []}

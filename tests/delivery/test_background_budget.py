@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Background work gets the share of the event loop that live messages leave, and is never starved."""
+"""Background work gets the share of the event loop that live messages leave unused, and never starves."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from tidings.delivery.background_budget import BackgroundBudget
 
 @dataclass
 class Thread:
-    """The clocks of a thread, moved by the test."""
+    """The clocks of a thread, which the test advances."""
 
     wall: float = 100.0
     busy: float = 5.0
@@ -22,7 +22,7 @@ class Thread:
 
 
 def _granted(thread: Thread, budget: BackgroundBudget, *, live: float, step: float, seconds: float = 2.0) -> int:
-    """Let live messages use a part of the time; return how many background steps were allowed."""
+    """Let live messages use part of the time; return the number of background steps that the budget allowed."""
     granted, end = 0, thread.wall + seconds
     while thread.wall < end:
         budget.note_foreground()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What one process holds in memory and has in flight is bounded, whatever waits and whoever asks for it."""
+"""One process bounds its deliveries in memory and in flight, whatever is due or requested."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ PATIENT = {"timeout": 20.0, "lease_grace": 25.0}
 
 class _Sending:
     def cancel(self) -> None:
-        """Nothing is in flight."""
+        """Cancel nothing: no request is in flight."""
 
 
 def _queues(in_flight: int, started: list[Send], concurrency: int = 100, memory: int = 10_000) -> EndpointQueues:
@@ -60,7 +60,7 @@ async def test_a_turn_of_the_loop_begins_a_few_sends_of_each_endpoint() -> None:
     assert max(after - before for before, after in zip([0, *turns], turns, strict=False)) <= 64
     assert len({each.receiver.id for each in started}) == 50
     async with asyncio.timeout(5):
-        while len(started) < 2_000:  # noqa: ASYNC110 - what is waited for has no event
+        while len(started) < 2_000:  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0)
     queues.close()
 
@@ -155,7 +155,7 @@ def test_a_large_payload_counts_once_and_is_shared() -> None:
 
 
 async def _owe(db: Database, doors: list[str], each: int, payload: bytes = b"{}") -> tuple[str, list[str]]:
-    """Let deliveries be due to endpoints of one application, as a process without a delivery role leaves them."""
+    """Make deliveries of one application's endpoints due, as a process without a delivery role leaves them."""
     app = await add_app(db)
     endpoints = [await add_endpoint(db, app, url) for url in doors]
     async with running(db) as path:
@@ -164,7 +164,7 @@ async def _owe(db: Database, doors: list[str], each: int, payload: bytes = b"{}"
 
 
 async def _first_claim(path: Path) -> int:
-    """Return how many rows are leased once some are."""
+    """Return the number of leased rows once there are any."""
     while not (leased := await path.count("delivery WHERE lease IS NOT NULL")):  # noqa: ASYNC110 - a claim has no event
         await asyncio.sleep(0.01)
     return leased
@@ -277,7 +277,7 @@ async def test_rows_that_find_no_memory_keep_their_place(db: Database) -> None:
 
 
 class _Breaking:
-    """A transaction whose connection is lost when large payloads are read."""
+    """A transaction whose connection breaks while it reads large payloads."""
 
     async def rows(self, _sql: object, *, ids: list[str], most: int) -> list[dict[str, object]]:
         if most > LARGE:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What one process holds in memory to send: a number of deliveries, bytes of large payloads, sends in flight."""
+"""The bounds of one process's send memory: number of deliveries, bytes of large payloads, sends in flight."""
 
 import asyncio
 from collections.abc import Iterator
@@ -86,7 +86,7 @@ def test_what_memory_has_left_is_shared_among_endpoints() -> None:
 
 @contextmanager
 def watched(path: Path) -> Iterator[dict[str, int]]:
-    """Note the most that memory holds, and the most bytes, in any turn of the loop."""
+    """Record the maximum number of deliveries and bytes in memory, over all iterations of the loop."""
     assert path.delivery is not None
     budget, most = path.delivery.queues.budget, {"held": 0, "bytes": 0}
     loop, is_over = asyncio.get_running_loop(), asyncio.Event()
@@ -169,7 +169,9 @@ async def test_one_turn_of_the_loop_begins_few_sends(db: Database, monkeypatch: 
             door.open.set()
             await path.until("attempt", 60)
 
-    assert 0 < max(after - before for before, after in pairwise(counted)) <= 10  # before or after ours in the turn
+    assert (
+        0 < max(after - before for before, after in pairwise(counted)) <= 10
+    )  # the check may run before or after ours
 
 
 @pytest.mark.parametrize("is_backlog", [False, True])
@@ -200,7 +202,7 @@ async def test_one_large_message_to_many_endpoints_over_tls_keeps_the_bound(db: 
         for _ in range(30):
             await add_endpoint(
                 db, app, door.url.replace("http:", "https:")
-            )  # its copy is made, and no handshake is answered
+            )  # its encrypted copy exists, and the receiver completes no handshake
         if is_backlog:
             async with running(db) as waiting:
                 await waiting.send(app, **rest)

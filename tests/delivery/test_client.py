@@ -13,7 +13,7 @@ from tidings.delivery.client import Client, PoolLimits, Reply, compile_target
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-SLACK = 0.5  # what a busy machine may add to a deadline
+SLACK = 0.5  # the delay that a busy machine may add to a deadline
 
 
 @pytest.fixture
@@ -291,7 +291,7 @@ async def test_an_answer_before_the_request_was_read_is_taken(client: Client) ->
     said = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
     async with Receiver([say(said), hang]) as receiver:
         reply = await ask(client, receiver.url, body=b"x" * 50_000_000)
-        await until(lambda: client.connections == 0)  # the rest of the request is on it: nothing else can be
+        await until(lambda: client.connections == 0)  # it still holds the rest of the request: no reuse
 
     assert reply == Reply(413, b"", reply.duration_ms)
 

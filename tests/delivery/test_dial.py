@@ -178,7 +178,7 @@ async def test_an_error_is_not_hidden_by_an_address_that_says_nothing(authority:
 
 @pytest.fixture
 def ready() -> Iterator[socket.socket]:
-    """A socket whose queue is long: the kernel connects at once, whether anything accepts or not."""
+    """A socket with a long accept queue: the kernel connects at once, even if nothing accepts."""
     with socket.create_server(("127.0.0.1", 0), backlog=4_096) as listener:
         yield listener
 
@@ -237,7 +237,7 @@ async def test_a_dial_given_up_as_it_succeeds_leaves_no_connection(monkeypatch: 
     loop = asyncio.get_running_loop()
 
     class CancelledJustThen:
-        """A loop whose caller is cancelled just as the connection is there."""
+        """A loop that cancels the caller exactly when the connection is established."""
 
         async def create_connection(self, *arguments: Any, **named: Any) -> None:
             await loop.create_connection(*arguments, **named)
@@ -307,7 +307,7 @@ async def test_a_lookup_that_lacks_a_descriptor_is_not_held_against_the_host() -
 
 @contextlib.contextmanager
 def no_more_descriptors() -> Iterator[None]:
-    """Let this process open nothing more, until something is closed."""
+    """Prevent this process from opening descriptors, until it closes one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))

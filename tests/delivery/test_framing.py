@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Heads that break the letter of HTTP/1.1: which are read, which end the connection, and which are errors."""
+"""Response heads that violate HTTP/1.1: some are read, some end the connection, and some are errors."""
 
 import asyncio
 

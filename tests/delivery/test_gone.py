@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""410 Gone: the endpoint is disabled, whatever caused the attempt, and the message ends."""
+"""410 Gone disables the endpoint, whatever triggered the attempt, and ends the delivery."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Endpoints that fail: what is told, what goes on record, when they are disabled, and what receivers may ask for."""
+"""Failing endpoints: health events, the stored record, disabling, and receiver directives."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ async def record(path: Path, endpoint: str) -> health.EndpointHealth:
 
 
 async def aged(db: Database, hours: float) -> None:
-    """Let the record have begun so many hours ago."""
+    """Move the start of the health record a number of hours into the past."""
     async with db.write() as tx:
         await tx.run("UPDATE endpoint SET failing_since = failing_since - :ms", ms=round(hours * HOUR))
 
@@ -198,7 +198,7 @@ async def again(path: Path, msg_id: str, endpoint: str, app: str, *, task: str |
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What a receiver may ask for
+# Receiver directives
 
 
 async def test_a_receiver_can_end_a_message_and_its_endpoint_is_not_blamed(db: Database) -> None:
@@ -275,7 +275,7 @@ async def test_what_waits_for_an_endpoint_that_its_receiver_disables_is_not_sent
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Where nothing answers
+# Unresponsive endpoints
 
 
 async def test_ten_sends_without_an_answer_reduce_concurrency_and_one_answer_restores_it(db: Database) -> None:

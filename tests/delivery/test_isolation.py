@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A hundred thousand due retries to an endpoint where nothing answers, beside one that is well.
+"""An unresponsive endpoint with a hundred thousand due retries does not delay a healthy one.
 
-The healthy one gets a steady two hundred messages a second; how long each takes from its acceptance to its arrival is
-measured without and with the dead one, in turns, on two databases: to put so much into one, or to take it out again,
-disturbs what comes after. Half of the rounds decide, so that one in which the machine was held up does not.
+The healthy endpoint gets a steady two hundred messages per second. The test measures each message's latency from
+acceptance to arrival, without and with the dead endpoint, in alternate rounds on two databases: filling one database
+and emptying it again would disturb the next round. The median of the rounds decides, so that a round during which the
+machine stalled does not.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ _DUE = Sql(
 
 
 class Watch(Door):
-    """A receiver that notes when each message came first."""
+    """A receiver that records each message's first arrival."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,13 +78,13 @@ class _Noted(list[str]):
 
 @contextmanager
 def hole() -> Iterator[str]:
-    """Give an address whose connections are taken by the kernel and answered by nobody."""
+    """Give an address at which the kernel accepts connections and no program responds."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
 
 async def owe(db: Database, app: str, endpoint: str, count: int) -> None:
-    """Let retries be due."""
+    """Make retries due."""
     now = SystemClock().now()
     for start in range(0, count, 10_000):
         made = [ids.new(ids.MESSAGE, now - 60_000) for _ in range(min(10_000, count - start))]
@@ -105,7 +106,7 @@ async def p99(path: Path, app: str, door: Watch) -> float:
         await asyncio.sleep(max(0.0, start + number / RATE - time.perf_counter()))
         sending.append(asyncio.ensure_future(one()))
     await asyncio.gather(*sending)
-    while any(msg_id not in door.came for msg_id in began):  # noqa: ASYNC110 - the receiver is what tells
+    while any(msg_id not in door.came for msg_id in began):  # noqa: ASYNC110 - the receiver offers no event
         await asyncio.sleep(0.01)
     taken = sorted(door.came[msg_id] - at for msg_id, at in began.items() if at > start + WARM_SECONDS)
     return taken[int(len(taken) * 0.99)]
@@ -113,7 +114,7 @@ async def p99(path: Path, app: str, door: Watch) -> float:
 
 @asynccontextmanager
 async def two(db: Database, url: str) -> AsyncIterator[tuple[Database, Database]]:
-    """Give a database of the same kind with nothing in it, and the database."""
+    """Give an empty database and the database of the test, both of the same kind."""
     other = await opened(url)
     try:
         await migrate(other)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a task sends again never stands before live work, neither in memory nor by what waits in the database."""
+"""Replayed deliveries never delay live ones, neither in memory nor in the database."""
 
 import asyncio
 from dataclasses import replace
@@ -67,11 +67,11 @@ async def test_what_tasks_send_again_begins_one_in_a_turn_of_the_loop_and_live_o
 
 
 async def _begun(world: World, count: int, *, finishing: Send | None = None) -> None:
-    """Let a send end, and the loop turn until so many have begun."""
+    """End a send, and run the loop until this many sends have begun."""
     if finishing is not None:
         world.queues.finish(finishing)
     async with asyncio.timeout(5):
-        while len(world.started) < count:  # noqa: ASYNC110 - what is waited for has no event
+        while len(world.started) < count:  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0)
 
 
@@ -79,7 +79,7 @@ async def _begun(world: World, count: int, *, finishing: Send | None = None) -> 
 async def test_only_live_rows_in_the_database_keep_live_deliveries_there(
     db: Database, lane: int, task: str, *, fits: bool
 ) -> None:
-    """More waits for an endpoint than there is room for in memory, and nothing is answered meanwhile."""
+    """More deliveries are due for an endpoint than memory has room for, and the receiver responds to none."""
     app, over = await add_app(db), asyncio.Event()
 
     async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -106,7 +106,7 @@ async def test_only_live_rows_in_the_database_keep_live_deliveries_there(
 
 
 async def test_what_can_never_be_sent_is_claimed_to_its_end(db: Database) -> None:
-    """What is claimed and dropped leaves no send whose end would ask for more."""
+    """Deliveries that are claimed and dropped start no send, so no end of a send would request more of them."""
     app = await add_app(db)
     endpoint = await add_endpoint(db, app, "http://127.0.0.1:9/")
     async with running(db) as path:
@@ -123,5 +123,5 @@ async def test_what_can_never_be_sent_is_claimed_to_its_end(db: Database) -> Non
 async def _claimed(has_capacity: object, endpoint: str, *, fits: bool) -> None:
     """Wait until the claim has updated the endpoint queue; otherwise the test's time limit fails it."""
     assert callable(has_capacity)
-    while has_capacity(endpoint) != fits:  # noqa: ASYNC110 - what is waited for has no event
+    while has_capacity(endpoint) != fits:  # noqa: ASYNC110 - the condition has no event
         await asyncio.sleep(0.01)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Looking names up in threads, of which some are slow."""
+"""Name resolution in threads, some of them slow."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ from tidings.delivery.lookup import MOST_WAITING, QUICK_THREADS, SLOW_THREADS, S
 
 
 class System:
-    """A resolver that answers names in `stuck` only when it is told to."""
+    """A resolver that resolves the names in `stuck` only when the test releases them."""
 
     def __init__(self) -> None:
         self.stuck = threading.Event()
@@ -107,13 +107,13 @@ async def test_a_name_that_has_become_quick_leaves_the_slow_lane(
 
         stuck = [asyncio.create_task(names.look_up(f"slow{number}")) for number in range(SLOW_THREADS)]
         others = asyncio.create_task(names.look_up("slow"))
-        await until(lambda: system.asked.count("slow") == 3)  # in the quick lane, where there are threads left
+        await until(lambda: system.asked.count("slow") == 3)  # in the fast lane, which has threads left
         system.stuck.set()
         await asyncio.gather(*stuck, others)
 
 
 async def test_threads_are_few_and_start_with_the_work(system: System) -> None:
-    others = lookups()  # of tests before this one; they may end meanwhile
+    others = lookups()  # threads of earlier tests; they may end meanwhile
     async with serving(system) as names:
         idle = lookups() - others
         await names.look_up("one")

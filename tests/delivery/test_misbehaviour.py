@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Every way in which a receiver misbehaves, through the whole message path: what its attempt says, and when.
+"""Every receiver misbehavior through the whole message path: the text of its attempt, and its timing.
 
-All of them misbehave at once against one message path, so what takes its time takes it from nobody else.
+All receivers misbehave concurrently against one message path, so a slow case must not delay another one.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from tidings.storage.store import opened
 TIMEOUT = 0.5
 LEASE_GRACE = 2.5
 BODY_GRACE = terms(timeout=TIMEOUT, lease_grace=LEASE_GRACE).body_grace
-SLACK = 2.0  # what a busy machine may add
+SLACK = 2.0  # the delay that a busy machine may add
 NOT_ACCEPTED = "error making request: TLS certificate not accepted: "
 MORE = {
     "does not accept": (0, "request timed out"),
@@ -58,7 +58,7 @@ MORE |= dict.fromkeys(BLOCKED, (0, BLOCKED_TEXT))
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of the messages to one receiver."""
+    """The attempts of the messages to one receiver."""
 
     attempts: list[tuple[int, int, str, int]]
     seconds: float
@@ -68,9 +68,9 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> dict[str, Seen]:
-    """Run them all, once."""
+    """Run all cases concurrently, once."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("SSL_CERT_FILE", str(authority.path))  # which OpenSSL trusts beside the system's
+        patched.setenv("SSL_CERT_FILE", str(authority.path))  # OpenSSL trusts this file beside the system's
         return uvloop.run(all_at_once(tmp_path_factory.mktemp("db"), authority))
 
 
@@ -95,7 +95,7 @@ async def all_at_once(folder: Path, authority: Authority) -> dict[str, Seen]:
 
 
 async def ask(path: message_path.Path, app: str, messages: int) -> Seen:
-    """Send messages to an application, one after the other."""
+    """Send messages to an application, one after another."""
     began = monotonic()
     for number in range(1, messages + 1):
         await path.send(app)
@@ -117,7 +117,7 @@ async def of(case: Case) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def others(authority: Authority) -> AsyncIterator[dict[str, str]]:
-    """Serve what no script of an HTTP receiver can show."""
+    """Serve the misbehaviors that no script of an HTTP receiver can show."""
 
     def certified(host: str, expires: datetime = NOW + DAY, *, signed: bool = True) -> ssl.SSLContext:
         return authority.receiver_context(host, expires=expires, signed=signed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The deadlines of one request: the head's, then the body's, and none once it has ended."""
+"""The deadlines of one request: the head's, then the body's, and none after its end."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -13,7 +13,7 @@ BODY_SECONDS = 1_000.0
 
 
 class Timers:
-    """A loop that only remembers."""
+    """A loop that only records its timers."""
 
     def __init__(self) -> None:
         self.calls: list[Callable[[], None]] = []
@@ -23,11 +23,11 @@ class Timers:
         return self
 
     def cancel(self) -> None:
-        """Forget the timer."""
+        """Cancel the timer."""
 
 
 class Place:
-    """Where a request is; `answer` is what has come so far."""
+    """The state of a request; `answer` is the response received so far."""
 
     def __init__(self, answer: Reply | None = None, failed: str = "") -> None:
         self.answer = answer
@@ -99,7 +99,7 @@ def test_a_head_by_the_first_deadline_leaves_the_body_its_own(wheel: TimerWheel,
     request.expire()
 
     assert (replies, place.dropped, request.is_ended) == ([], [], False)
-    assert len(wheel) == 2  # the wheel itself takes the first off as it turns
+    assert len(wheel) == 2  # the wheel itself removes the first one as it turns
     request.finish(Reply(200, b"whole", 5))
     assert len(wheel) == 1
     assert first == request.ends_at

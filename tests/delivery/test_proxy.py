@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sending through proxies of each kind, which work or fail by script."""
+"""Deliveries through proxies of each kind, which work or fail by script."""
 
 import asyncio
 import logging
@@ -186,7 +186,7 @@ async def test_a_proxy_that_breaks_off_is_an_error(kind: Kind, step: Step) -> No
         reply = await through(proxy, "http://127.0.0.1:9/")
 
     assert reply.status == 0
-    assert str(reply.error).startswith("error making request: the proxy c")  # closed, or cannot be reached
+    assert str(reply.error).startswith("error making request: the proxy c")  # closed, or unreachable
 
 
 @KINDS
@@ -261,7 +261,7 @@ async def test_what_was_vetted_is_what_a_proxy_is_asked_for_though_the_name_turn
 
     assert (first.status, again.status) == (200, 200)
     assert set(proxy.asked) == {("127.0.0.1", receiver.port)}
-    assert answers == [["10.0.0.1"]]  # what was vetted is what both were sent to: nobody looked the name up again
+    assert answers == [["10.0.0.1"]]  # both proxies got the vetted address: the name was not resolved again
 
 
 async def test_hosts_that_the_bypass_covers_are_called_directly() -> None:
@@ -360,7 +360,7 @@ async def ended(peer: Peer) -> None:
 
 
 async def through(proxy: Proxy, target: str, *, url: str | None = None, timeout_seconds: float = 0.3) -> Reply:
-    """Ask once through a proxy."""
+    """Send one request through a proxy."""
     settings = ours.Proxy.of(url or proxy.address)
     async with a_client(policy=LOOPBACK, proxy=settings, timeout_seconds=timeout_seconds) as client:
         return await ask(client, target)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A proxy that alone has DNS: it resolves names, and names of private networks are refused here."""
+"""A proxy that alone has DNS resolves names; names of private networks are refused before it is used."""
 
 from collections.abc import Callable
 from typing import TypeAlias

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Messages that are put off, and failures that are final: through accept, claim, send and settle."""
+"""Deferred messages and final failures, through accept, claim, send and settle."""
 
 import asyncio
 import time

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is in memory for an endpoint that changes is handed back, and nothing else is."""
+"""When an endpoint changes, its deliveries in memory are handed back, and no others."""
 
 from tidings.clock import ManualClock
 from tidings.delivery.budget import MemoryLimits
@@ -13,7 +13,7 @@ from tidings.model.signature import KeyRing, generate
 
 class _Sending:
     def cancel(self) -> None:
-        """Nothing is in flight."""
+        """Cancel nothing: no request is in flight."""
 
 
 def receiver(name: str) -> Receiver:

@@ -25,7 +25,7 @@ LONG = terms(timeout=20.0, lease_grace=25.0, schedule=(3_600,))
 
 @pytest_asyncio.fixture
 async def door() -> AsyncIterator[Door]:
-    """Give a receiver that answers nothing yet."""
+    """Give a receiver that does not respond until it is opened."""
     async with Door() as door:
         door.open.clear()
         yield door
@@ -47,7 +47,7 @@ async def _request(db: Database, msg_id: str, endpoint: str, app: str, mode: Mod
 
 
 async def _sent(path: Path, count: int) -> list[tuple[int, int, str | None]]:
-    """Return status, trigger and task of each attempt, once so many are recorded."""
+    """Return status, trigger and task of each attempt, once the expected number is recorded."""
     async with asyncio.timeout(SOON):
         await path.until("attempt", count)
     return await path.rows("SELECT status, trigger_type, task_id FROM attempt ORDER BY trigger_type, id")

@@ -22,7 +22,7 @@ ANSWER = b"HTTP/1.1 %d X\r\n%bContent-Length: 2\r\n\r\nok"
 
 
 class Door:
-    """A receiver that answers what it is told to, and remembers every message it saw."""
+    """A receiver with a configurable response that remembers every message."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -181,7 +181,7 @@ async def test_stopping_waits_for_what_was_sent_to_be_written_while_that_goes_on
             monkeypatch.setattr(settle, "_LONGEST_PAUSE", 0.5)
             monkeypatch.setattr(settlement, "add_attempts", slowly)
             await asyncio.gather(*(path.send(app) for _ in range(20)))
-            while len(door.seen) < 20:  # noqa: ASYNC110 - the receiver is what tells
+            while len(door.seen) < 20:  # noqa: ASYNC110 - the receiver offers no event
                 await asyncio.sleep(0.001)
 
         assert await path.count("attempt") == 20
@@ -294,7 +294,7 @@ async def test_an_expired_lease_that_another_transaction_holds_causes_no_busy_lo
 
 
 async def _looks(path: Path, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> int:
-    """Count how often the claimer looks at the database in a while."""
+    """Count how often the claimer queries the database in a while."""
     looks = 0
     sound = deliveries.outlook
 
@@ -305,5 +305,5 @@ async def _looks(path: Path, monkeypatch: pytest.MonkeyPatch, *, seconds: float)
 
     monkeypatch.setattr(deliveries, "outlook", counted)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(path.until("message", 1), seconds)  # there is none: the time is what ends this
+        await asyncio.wait_for(path.until("message", 1), seconds)  # nothing ends this wait but its timeout
     return looks

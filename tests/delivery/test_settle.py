@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Settle over a database whose answers get lost: what was sent is written once, with everything that goes with it."""
+"""Settle with lost commit responses: each attempt is written once, with all its side effects."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from tidings.storage.database import Busy, Database, Dialect, Duplicate, Outcome
 
 @dataclass
 class Shaky:
-    """A database that has an error ready for each of the next commits: after it, if its outcome is to be unknown."""
+    """A database that fails its next commits: before the commit, or after it if its outcome must be unknown."""
 
     db: Database
     errors: list[type[StorageError]] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Shaky:
         (1, (Busy, Busy)),
         (1, (OutcomeUnknown, Duplicate)),
         (1, (OutcomeUnknown, StorageError)),
-        # These are split, and each half finds that it is written.
+        # The batch is split, and each half finds that it is already written.
         (8, (OutcomeUnknown, StorageError, StorageError)),
         (8, (OutcomeUnknown, Duplicate, Duplicate)),
     ],

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Every misbehaviour mixed, for as long as it takes to see a leak: sockets, tasks and memory stay as they are.
+"""All misbehaviors mixed, for long enough to reveal a leak: sockets, tasks and memory stay constant.
 
-The short run is part of every test run. The long one is for `make chaos`: ten minutes, or as many seconds as
-TIDINGS_SOAK_SECONDS says.
+The short run is part of every test run. The long one belongs to `make chaos`: ten minutes, or TIDINGS_SOAK_SECONDS
+seconds.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ MB = 1024 * 1024
 
 
 class Moody(Receiver):
-    """Misbehaves differently on each connection, and now and then not at all; forgets what it was asked."""
+    """Misbehaves differently on each connection, and sometimes not at all; keeps no record of requests."""
 
     def __init__(self, *, seed: int, authority: Authority | None = None) -> None:
         super().__init__([self.follow], tls=authority.receiver_context("127.0.0.1") if authority else None)
@@ -49,18 +49,19 @@ class Moody(Receiver):
         self.drawn: set[int] = set()
 
     def took(self, request: Request) -> None:
-        """Forget it."""
+        """Discard the request."""
 
     async def follow(self, peer: Peer) -> None:
         for _ in range(self._chance.choice((0, 0, 0, 1, 2))):
             await read(peer)
             await say(OK)(peer)
-        for step in self._next().scripts[0]:  # the others serve well, and for ever
-            if step is not serve:  # no step does: all that is sent would soon go over the one connection that is well
+        for step in self._next().scripts[0]:
+            # `serve` responds without end: all traffic would soon use this one healthy connection.
+            if step is not serve:
                 await step(peer)
 
     def _next(self) -> Case:
-        """Draw from a stack, which begins with a case of each code: so a short run sees them all."""
+        """Draw from a stack that begins with one case of each code, so that a short run covers all codes."""
         if not self._stack:
             self._stack = self._chance.sample(CASES, k=len(CASES), counts=WEIGHTS)
         case = self._stack.pop()
@@ -70,7 +71,7 @@ class Moody(Receiver):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the process holds at one time."""
+    """The resources of the process at one time."""
 
     descriptors: int
     tasks: int
@@ -105,19 +106,20 @@ async def test_nothing_leaks_in_the_long_run(
 
 
 async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb: float, warm: bool = False) -> None:
-    """Send for so long; see that the process holds no more at the end than near the beginning.
+    """Send for some time; check that the process holds no more at the end than near the beginning.
 
-    A long run begins when everything has happened once, however long that takes: until then each new misbehaviour takes
-    memory that the process keeps, to be used again.
+    A long run begins once every case has happened: until then each new misbehavior takes memory that the process keeps
+    for reuse.
     """
     async with Receiver():
         pass  # the first server of a loop takes a descriptor that the loop keeps in reserve
-    gc.collect()  # of what ran before in this process
+    gc.collect()  # garbage of earlier tests
     before, sockets = sample(), open_sockets()
     db = await opened(f"sqlite:///{folder}/t.db")
     await migrate(db)
     async with db.write() as tx:
-        await tx.run("PRAGMA cache_size=-1024")  # else the file, as it grows, fills 64 MB, which looks like a leak
+        # Otherwise the page cache of the growing file reaches 64 MB, which looks like a leak.
+        await tx.run("PRAGMA cache_size=-1024")
     async with receivers(authority) as moody, running(db, delivering=terms(timeout=0.5, gone_disables=False)) as path:
         apps = [await add_app(db) for _ in moody]
         for app, (receiver, host) in zip(apps, moody, strict=True):
@@ -135,7 +137,7 @@ async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb:
     after = sample()
 
     assert warmed + sent == attempts
-    assert sent > seconds * PER_SECOND / 4  # a slow machine sends fewer; none at all would show nothing
+    assert sent > seconds * PER_SECOND / 4  # a slow machine sends fewer; with none the test would show nothing
     # Most misbehaviours end a connection.
     assert sum(receiver.connections for receiver, _ in moody) > attempts / 10
     assert {(case.code,) for case in CASES} <= set(codes)
@@ -146,7 +148,7 @@ async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb:
 
 @asynccontextmanager
 async def receivers(authority: Authority) -> AsyncIterator[list[tuple[Moody, str]]]:
-    """Open receivers, to be called by name, by address and with TLS."""
+    """Open receivers that are reached by name, by address and with TLS."""
     async with AsyncExitStack() as stack:
         moody = [await stack.enter_async_context(Moody(seed=seed)) for seed in range(6)]
         secret = [await stack.enter_async_context(Moody(seed=seed, authority=authority)) for seed in range(2)]
@@ -154,7 +156,7 @@ async def receivers(authority: Authority) -> AsyncIterator[list[tuple[Moody, str
 
 
 async def send_for(path: message_path.Path, apps: list[str], seconds: float) -> tuple[int, list[Sample]]:
-    """Send at the rate for so long, but no more than is being delivered; return how many, and what was held."""
+    """Send at a rate, but no faster than deliveries end; return the number sent, and the samples."""
     sent, samples, until = 0, list[Sample](), monotonic() + seconds
     began = monotonic()
     while (now := monotonic()) < until:
@@ -169,7 +171,7 @@ async def send_for(path: message_path.Path, apps: list[str], seconds: float) -> 
 
 
 def assert_flat(samples: list[Sample], growth_mb: float) -> None:
-    """See that the last fifth of the run holds no more than the second: in the first one sending begins."""
+    """Check that the last fifth of the run holds no more than the second; the first includes the start of sending."""
     fifth = len(samples) // 5
     early, late = samples[fifth : 2 * fifth], samples[-fifth:]
     for held, spare in (("descriptors", 100), ("tasks", 100), ("rss_mb", growth_mb)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One address has many spellings, and a URL may hold any of them: what is judged is where the connection would go."""
+"""An address has many spellings in a URL; the check judges the address that the connection would use."""
 
 import asyncio
 import ipaddress
@@ -16,7 +16,7 @@ from tidings.delivery.target import compile_target
 STRICT = AddressPolicy()
 ALL_ALLOWED = AddressPolicy.of(["0.0.0.0/0", "::/0"])
 METADATA = IPv4Address("169.254.169.254")
-FULL_WIDTH = str.maketrans("0123456789.xabcdef", "０１２３４５６７８９．ｘａｂｃｄｅｆ")  # noqa: RUF001 - browsers take these for the plain ones
+FULL_WIDTH = str.maketrans("0123456789.xabcdef", "０１２３４５６７８９．ｘａｂｃｄｅｆ")  # noqa: RUF001 - browsers map these to ASCII digits
 NUMBERS: dict[str, Callable[[int], str]] = {
     "decimal": str,
     "octal": "0{:o}".format,
@@ -134,7 +134,7 @@ def test_metadata_is_blocked_inside_every_carrier_whatever_is_allowed(carrier: s
 def test_no_url_of_digits_and_signs_leads_to_a_blocked_address(host: str) -> None:
     try:
         addresses = dialled(f"http://{host}/", STRICT)
-    except Exception:  # noqa: BLE001 - a refusal in whatever form; what is not refused is what counts
+    except Exception:  # noqa: BLE001 - any refusal counts; the test is about the URLs that pass
         return
 
     assert not any(STRICT.blocked(ipaddress.ip_address(address)) for address in addresses)
@@ -147,11 +147,11 @@ def spelt(address: IPv4Address, spelling: tuple[int, list[str], str, bool]) -> s
 
 
 class AskedError(Exception):
-    """A name server was asked for what is an address."""
+    """The name server was queried for an address literal."""
 
 
 def dialled(url: str, policy: AddressPolicy) -> tuple[str, ...]:
-    """Return the addresses that a request to a URL would be sent to, without a name server."""
+    """Return the addresses that a request to a URL would use, without a name server."""
 
     async def look_up(host: str) -> list[str]:
         raise AskedError(host)

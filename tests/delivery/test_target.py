@@ -40,7 +40,7 @@ def test_path_and_query_go_out_as_browsers_send_them(url: str, path: bytes) -> N
         ("http://user:pass@example.com/", b"example.com"),
         ("http://[2001:DB8::1]:8080/", b"[2001:db8::1]:8080"),
         ("http://bücher.example/", b"xn--bcher-kva.example"),
-        ("http://１２７。１/", b"127.1"),  # noqa: RUF001 (full-width digits are what is tested)
+        ("http://１２７。１/", b"127.1"),  # noqa: RUF001 - full-width digits are under test
     ],
 )
 def test_the_host_header_names_the_port_unless_it_is_usual(url: str, host: bytes) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Limits in force: what a receiver sees is never more than the rate, from one node or two, whatever asks for it."""
+"""Throttles in force: a receiver never gets more than the rate, from one node or two, whatever the trigger."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ from tidings.storage.deliveries import ManualSend
 
 
 class Timed(Door):
-    """A receiver that notes when each message came."""
+    """A receiver that records each message's arrival."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def most_within(timestamps: list[float], seconds: float) -> int:
 
 
 def seen_at_most(timestamps: list[float], rate: int, seconds: float = 1.0) -> bool:
-    """Tell whether no window held more than its tokens, those of the window before it, and what a busy loop bunches."""
+    """Return whether each window held at most its tokens, those of the window before, and a busy loop's burst."""
     return most_within(timestamps, seconds) <= rate * (seconds + 0.3) + 1
 
 
@@ -87,7 +87,7 @@ async def test_two_nodes_share_the_rate(db: Database) -> None:
 async def test_what_is_put_off_is_looked_at_in_time_and_not_before_however_many_endpoints_there_are(
     db: Database, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    """The last lot of endpoints is a single one with nothing put off, or it is empty."""
+    """The last batch of endpoints has a single one without deferred deliveries, or it is empty."""
     monkeypatch.setattr(claim, "_ENDPOINTS", at_once)
     looks = 0
 
@@ -178,7 +178,7 @@ async def test_a_rate_that_is_not_reached_delays_nothing(db: Database) -> None:
                 await path.settled()
 
     waits = [came - sent for came, sent in zip(door.timestamps, began, strict=True)]
-    assert min(waits[1:]) < 0.1  # a busy machine may hold up most of them
+    assert min(waits[1:]) < 0.1  # a busy machine may delay most of them
 
 
 async def test_both_lanes_get_their_share_of_a_limit(db: Database) -> None:
@@ -211,7 +211,7 @@ async def receiver_of(path: Path, app: str) -> Receiver:
 
 
 async def test_restarts_and_deaths_lose_tokens_and_make_none(db: Database) -> None:
-    """Nodes that come and go without a trace, over a minute of a clock that is moved by hand."""
+    """Nodes that start and die without cleanup, over a minute of a manual clock."""
     if db.dialect is Dialect.POSTGRESQL:
         pytest.skip("there the database's clock counts, which no test moves")
     app, clock, sent = await add_app(db), ManualClock(), list[float]()
@@ -244,7 +244,7 @@ async def test_the_status_says_since_when_a_limit_holds_something_up(db: Databas
         async with running(db, delivering=terms()) as path:
             began = SystemClock().now()
             await asyncio.gather(*(path.send(app) for _ in range(25)))
-            while await path.count("delivery WHERE attempts = 0") > 10:  # noqa: ASYNC110 - the database is what tells
+            while await path.count("delivery WHERE attempts = 0") > 10:  # noqa: ASYNC110 - the database offers no event
                 await asyncio.sleep(0.01)
             async with db.read() as read:
                 [busy] = await throttles.find(read, [endpoint])

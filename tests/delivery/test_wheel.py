@@ -17,7 +17,7 @@ class Timer:
 
 
 class Loop:
-    """Time that is moved by hand, and the timers set in it."""
+    """A manual clock, and the timers set in it."""
 
     def __init__(self) -> None:
         self.timestamp = 1000.03
@@ -43,7 +43,7 @@ class Loop:
         self.timestamp = end
 
     def stall(self, seconds: float) -> None:
-        """Let time pass without a chance to run."""
+        """Let time pass while the loop cannot run."""
         self.timestamp += seconds
 
 
@@ -132,7 +132,7 @@ def test_after_a_stall_the_loop_reads_first(loop: Loop, wheel: TimerWheel) -> No
     loop.stall(10)
     loop.advance(0.0)
 
-    wheel.drop(slot, answered)  # its answer was in the socket all along
+    wheel.drop(slot, answered)  # its response was in the socket all along
 
     loop.advance(0.2)
     assert (answered.expired, silent.expired) == (0, 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The result_of of the demo is right in every case, so that `lost = 0` can be trusted."""
+"""The demo's `result_of` is correct in every case, so that `lost = 0` can be trusted."""
 
 from tidings.demo.count import Seen, result_of
 

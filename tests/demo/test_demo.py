@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings demo` does what it says, wherever it runs, and leaves nothing behind."""
+"""`tidings demo` works as documented in any environment, and leaves nothing behind."""
 
 import os
 import re
@@ -20,7 +20,7 @@ SECONDS = 100
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a folder for temporary files, to see what is left in it."""
+    """Give a folder for temporary files, so that the test can find leftovers."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     return folder

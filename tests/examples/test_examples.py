@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Each program in examples/ runs as its README says and prints what it promises."""
+"""Each program in examples/ runs as its README describes and prints the promised output."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def output_of(name: str, **names: str) -> str:
 
 @pytest.mark.parametrize("name", WITH_A_SERVICE)
 def test_an_example_prints_what_it_promises(name: str, database_url: str, tmp_path: Path) -> None:
-    # Without retries the recovery alone resends what failed.
+    # Without retries only the recovery resends failed messages.
     with live.serving(database_url, tmp_path, retry_schedule="[]") as server:
         printed = output_of(name, TIDINGS_URL=server.url, TIDINGS_TOKEN=server.token)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A TCP forwarder, as the fixed address before servers that take over from one another."""
+"""A TCP forwarder: the fixed address of servers that take over from one another."""
 
 import asyncio
 from contextlib import suppress
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Forwarder:
-    """Leads each new connection to `target`; those that are open stay where they lead."""
+    """Forwards each new connection to `target`; open connections keep their server."""
 
     def __init__(self, target: int) -> None:
         self.target = target
@@ -18,11 +18,11 @@ class Forwarder:
         self._flows.set()
 
     def freeze(self) -> None:
-        """Lead nothing further, and keep every connection open."""
+        """Stop forwarding bytes, and keep every connection open."""
         self._flows.clear()
 
     def thaw(self) -> None:
-        """Lead on what has waited."""
+        """Forward the bytes that have accumulated, and go on."""
         self._flows.set()
 
     async def __aenter__(self) -> Self:
@@ -38,7 +38,7 @@ class Forwarder:
         await asyncio.gather(*self._open, return_exceptions=True)
 
     def dsn(self, dsn: str) -> str:
-        """Return a URL that leads through here in place of where it leads."""
+        """Return a URL that leads through this forwarder instead of directly to its host."""
         return dsn.replace(f":{dsn.rpartition(':')[2].partition('/')[0]}/", f":{self.port}/", 1)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the fault tests share: clients that never give up, a receiver that takes its time, and the reckoning."""
+"""Helpers for the fault tests: clients that retry without end, a slow receiver, and the final audit."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ SHORT_LEASES = {
     "worker_request_timeout": 1,
     "lease_grace": 2,
     "retry_schedule": "[1,1,1,1,1,1,1,1]",
-    # Fewer sends at once than messages come in: at any time some are accepted and not sent yet.
+    # Fewer concurrent sends than messages arriving: at any time some messages are accepted and not yet sent.
     "delivery_concurrency": 12,
 }
 
@@ -34,14 +34,14 @@ class Lost(Exception):
 
 
 async def eventually(holds: Callable[[], object], seconds: float = PATIENCE, *, pause: float = PAUSE) -> None:
-    """Wait until something holds; what follows at once can rely on it."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - what is watched lies in another process
+        while not holds():  # noqa: ASYNC110 - the condition depends on another process
             await asyncio.sleep(pause)
 
 
 def slowly(seconds: float) -> Receiver:
-    """Give a receiver that answers after a while."""
+    """Give a receiver that responds after a delay."""
 
     async def serve(peer: Peer) -> None:
         while True:
@@ -53,13 +53,13 @@ def slowly(seconds: float) -> Receiver:
 
 
 def received(receiver: Receiver) -> Counter[str]:
-    """Return how often the receiver was sent each message."""
+    """Return the number of requests that the receiver got for each message."""
     return Counter(request.values(b"svix-id")[0].decode() for request in receiver.requests)
 
 
 @contextmanager
 def ended(*servers: Live) -> Iterator[None]:
-    """End servers with the block, however it ends."""
+    """Stop servers at the end of the block, even after an error."""
     try:
         yield
     finally:
@@ -69,7 +69,7 @@ def ended(*servers: Live) -> Iterator[None]:
 
 
 def with_endpoint(server: Live, url: str) -> str:
-    """Make an application with an endpoint; return the path at which it takes messages."""
+    """Create an application with an endpoint; return the path that accepts its messages."""
     status, app = server.call("POST", "/api/v1/app", {"name": "faults"})
     assert status == 201, app
     add_endpoint(server, f"/api/v1/app/{app['id']}/msg", url)
@@ -77,25 +77,25 @@ def with_endpoint(server: Live, url: str) -> str:
 
 
 def add_endpoint(server: Live, path: str, url: str) -> None:
-    """Add an endpoint to the application that takes messages at a path."""
+    """Add an endpoint to the application of a message path."""
     status, endpoint = server.call("POST", path.removesuffix("msg") + "endpoint", {"url": url})
     assert status == 201, endpoint
 
 
 class _Line:
-    """A client's connection, made anew whenever it is gone."""
+    """A client's connection, reopened whenever it breaks."""
 
     def __init__(self, server: Live) -> None:
         self._server = server
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def connect(self) -> None:
-        """Have a connection; OSError when nobody listens."""
+        """Connect if necessary. Raises OSError if there is no listener."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._server.port)
 
     async def ask(self, path: str, key: str, body: bytes) -> tuple[int, Any]:
-        """Post a message; OSError or IncompleteReadError when the connection is cut."""
+        """Post a message. Raises OSError or IncompleteReadError if the connection is cut."""
         assert self._streams is not None
         reader, writer = self._streams
         head = (
@@ -121,7 +121,7 @@ class _Line:
 
 
 class Senders:
-    """Clients that send one message after another, each with a key of its own, and again until it is taken."""
+    """Clients that each send one message after another, with a key each, and retry until it is accepted."""
 
     def __init__(self, servers: Sequence[Live], path: str) -> None:
         self._servers = servers
@@ -139,16 +139,16 @@ class Senders:
         return set(self.accepted.values())
 
     async def take(self, more: int) -> None:
-        """Wait until so many more messages have been taken."""
+        """Wait until this many more messages have been accepted."""
         wanted = len(self.accepted) + more
         await eventually(lambda: len(self.accepted) >= wanted)
 
     def stop(self) -> None:
-        """Begin no further message; those begun are sent until they are taken."""
+        """Begin no further message; clients still retry those begun until they are accepted."""
         self._stopping = True
 
     async def work(self, server: Live) -> None:
-        """Be one client."""
+        """Run one client."""
         line = _Line(server)
         while not self._stopping:
             await self._send(line, f"auto_{uuid.uuid4()}")
@@ -182,7 +182,7 @@ class Senders:
 
 @asynccontextmanager
 async def sending(path: str, *servers: Live, clients: int = CLIENTS) -> AsyncIterator[Senders]:
-    """Run clients during a block; after it, each of their messages has been taken."""
+    """Run clients during a block; at its end, each of their messages has been accepted."""
     senders = Senders(servers, path)
     async with asyncio.TaskGroup() as group:
         for _, server in zip(range(clients), cycle(servers), strict=False):
@@ -194,7 +194,7 @@ async def sending(path: str, *servers: Live, clients: int = CLIENTS) -> AsyncIte
 
 
 async def kill_at_work(server: Live, senders: Senders, receiver: Receiver) -> None:
-    """SIGKILL a server that has requests on the wire and messages that it has accepted and not sent."""
+    """SIGKILL a server that has requests on the wire and accepted messages that are not yet sent."""
     await eventually(lambda: senders.on_the_wire and senders.ids - set(received(receiver)))
     cut = senders.cut
     server.kill()
@@ -202,19 +202,19 @@ async def kill_at_work(server: Live, senders: Senders, receiver: Receiver) -> No
 
 
 async def all_received(senders: Senders, receiver: Receiver, seconds: float = PATIENCE) -> None:
-    """Wait until the receiver has had every accepted message. Raises `Lost` when none of them comes any more."""
+    """Wait until the receiver has got every accepted message. Raises `Lost` once no more of them arrive."""
     wanted, before = senders.ids, -1
     while lost := wanted - set(received(receiver)):
         if len(lost) == before:
             raise Lost(f"{before} of {len(wanted)}: {sorted(lost)[:3]}")
         before = len(lost)
-        # A backlog takes as long as it takes; what is lost does not get less.
+        # A backlog may take any time, so the wait ends only when the number of missing messages stops falling.
         with suppress(TimeoutError):
             await eventually(lambda: wanted <= set(received(receiver)), seconds, pause=10 * PAUSE)
 
 
 async def stored(database_url: str) -> set[str]:
-    """Return the ids of all messages; on SQLite while no server runs."""
+    """Return the ids of all messages; with SQLite only while the server is stopped."""
     db = await opened(database_url, connections=1)
     try:
         async with db.read() as read_:
@@ -224,7 +224,7 @@ async def stored(database_url: str) -> set[str]:
 
 
 async def reckon(senders: Senders, receiver: Receiver, server: Live) -> None:
-    """Hold that each key made one message, that it was received, and that there is no other."""
+    """Check that each key made exactly one message, that it was received, and that there is no other."""
     await all_received(senders, receiver)
     await asyncio.to_thread(server.stop)
 
@@ -234,7 +234,7 @@ async def reckon(senders: Senders, receiver: Receiver, server: Live) -> None:
 
 
 async def started(server: Live, **settings: Any) -> float:
-    """Start a server while the loop goes on; return how long that took."""
+    """Start a server without blocking the loop; return the duration."""
     began = time.monotonic()
     await asyncio.to_thread(server.restart, **settings)
     return time.monotonic() - began

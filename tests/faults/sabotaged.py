@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`tidings` with one thing wrong: deliveries are written after the answer, in a transaction of their own.
+"""`tidings` with one fault: deliveries are written after the response, in a transaction of their own.
 
-It stands where `python -m tidings` does, for the test that must go red with it.
+It replaces `python -m tidings` in the test that must fail with it.
 """
 
 import asyncio

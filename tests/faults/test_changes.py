@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A change to an endpoint counts for the next send, also for what has been waiting in memory, on a live server."""
+"""A change to an endpoint applies to the next send, including deliveries in memory, on a live server."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ WAITING = 40
 
 
 class Door(ThreadingHTTPServer):
-    """A receiver that keeps what it gets, and answers once it is opened."""
+    """A receiver that keeps its requests, and responds once it is opened."""
 
     daemon_threads = True
 
@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def _send(server: live.Live, path: str) -> None:
 
 
 def _waiting(server: live.Live, door: Door, path: str) -> None:
-    """Send more than can be in flight, and wait until the door is full."""
+    """Send more messages than can be in flight, and wait until the receiver holds the maximum."""
     for _ in range(WAITING):
         _send(server, path)
     until(lambda: len(door.seen) == 4)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""PostgreSQL fails over to its standby: no connection stays on the server that cannot be written, and no restart."""
+"""After a PostgreSQL failover no connection stays on the server that refuses writes, and no restart is necessary."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ BURST = 60
 
 @pytest.fixture
 def standby(postgres_binaries: Path, private_cluster: Cluster) -> Iterator[Standby]:
-    """Give a server that follows the private one."""
+    """Give a standby of the private server."""
     with Standby(postgres_binaries, private_cluster) as standby:
         yield standby
 
@@ -33,7 +33,7 @@ def status(server: Live, method: str = "GET", path: str = "/api/v1/health", body
 
 
 async def burst(server: Live, path: str) -> list[int]:
-    """Send many messages, a few at a time; return the statuses in their order."""
+    """Send many messages, a few at a time; return the statuses in order."""
     body = {"eventType": "a.b", "payload": {}}
     statuses = []
     for _ in range(BURST // POOL):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A process on PostgreSQL is killed: what it was sending is sent again in seconds, however long its leases are."""
+"""After a process on PostgreSQL is killed, its sends are repeated within seconds, however long its leases are."""
 
 import asyncio
 from pathlib import Path
@@ -16,7 +16,7 @@ SECONDS = 25
 
 
 class Silent:
-    """A receiver that answers nothing until it is told to."""
+    """A receiver that does not respond until the test opens it."""
 
     def __init__(self) -> None:
         self.answers = asyncio.Event()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kill proof: 202 means stored, whenever the process dies, and a key makes one message, however often it is sent."""
+"""202 means stored, whenever the process dies, and a key makes one message, however often it is sent."""
 
 import signal
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ async def test_what_was_answered_survives_kills_in_the_middle_of_accept(database
 
 
 async def dies_at(server: Live, place: str) -> None:
-    """Start a server that dies at a place, perhaps before it has answered anybody but the senders."""
+    """Start a server that dies at a failpoint, possibly before it responds to any other caller."""
     try:
         await started(server, failpoints=f"{place}=kill@10")
     except LiveError as early:

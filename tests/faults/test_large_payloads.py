@@ -24,7 +24,7 @@ def test_payloads_for_receivers_that_never_read_hold_little(tmp_path: Path, data
         server = stack.enter_context(serving(database_url, tmp_path))
         app = server.call("POST", "/api/v1/app", {"name": "a"})[1]["id"]
         for _ in range(RECEIVERS):
-            deaf = stack.enter_context(socket.socket())  # takes connections, as the kernel does, and reads nothing
+            deaf = stack.enter_context(socket.socket())  # the kernel accepts connections, and no program reads
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             deaf.bind(("127.0.0.1", 0))
             deaf.listen(1_024)
@@ -59,7 +59,7 @@ async def test_one_message_to_many_receivers_over_tls_that_never_read_holds_litt
     context = Authority.made(tmp_path).receiver_context("receiver.test")
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    listening.bind(("0.0.0.0", 0))  # noqa: S104 - each address of loopback is a receiver of its own
+    listening.bind(("0.0.0.0", 0))  # noqa: S104 - each loopback address is a receiver of its own
     port = listening.getsockname()[1]
     settings = {
         "whitelist_subnets": "[127.0.0.0/8]",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Chunks, settled sends, live messages and people's commands, all at once on two nodes: nobody waits in a circle."""
+"""Chunks, settlement, live messages and commands run concurrently on two nodes without a deadlock."""
 
 import asyncio
 import random
@@ -31,7 +31,7 @@ COMMANDS = ("cancel", "pause", "resume", "retry")
 @pytest.mark.timeout(240)
 async def test_nothing_deadlocks(postgres_cluster: Server, postgres_dsn: str, tmp_path: Path) -> None:
     name = postgres_dsn.rpartition("/")[2]
-    # Looked for at once: else whoever waits is let go by a limit of a second before anybody has looked.
+    # Check at once: otherwise the lock timeout of a second releases the waiting session before the check.
     postgres_cluster.run(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '5ms'")
     nodes = [node(postgres_dsn, tmp_path / each, task_chunk=5) for each in "ab"]
     async with slowly(0.001) as receiver:
@@ -53,7 +53,7 @@ async def test_nothing_deadlocks(postgres_cluster: Server, postgres_dsn: str, tm
 
 @pytest.mark.chaos
 async def test_a_thousand_commands_meet_chunks_in_no_circle(postgres_cluster: Server, postgres_dsn: str) -> None:
-    """A person's connection and the worker's, on the rows of one task and of what it sends."""
+    """The connections of a command and of the worker, on the rows of one task and of its deliveries."""
     name = postgres_dsn.rpartition("/")[2]
     postgres_cluster.run(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '5ms'")
     async with database(postgres_dsn) as db:
@@ -64,7 +64,7 @@ async def test_a_thousand_commands_meet_chunks_in_no_circle(postgres_cluster: Se
             for _ in range(COMMANDED // 4):
                 task = await work.start()
                 while await reread(db, task.id) == task:
-                    pass  # until it is at work
+                    pass  # until it runs
                 for command in (use_cases.pause, use_cases.resume, use_cases.pause, use_cases.cancel):
                     await asyncio.sleep(dice.uniform(0, 0.003))
                     with suppress(AppError):  # it has ended meanwhile
@@ -75,7 +75,7 @@ async def test_a_thousand_commands_meet_chunks_in_no_circle(postgres_cluster: Se
 
 
 def _command(server: Live, path: str, dice: random.Random) -> int:
-    """Start tasks and command those of all; return how many commands have been heeded."""
+    """Start tasks and send commands to any of them; return the number of commands that took effect."""
     heeded = 0
     at = path.removesuffix("/msg")
     ((endpoint,),) = [[each["id"] for each in server.call("GET", f"{at}/endpoint")[1]["data"]]]
@@ -100,7 +100,7 @@ def _command(server: Live, path: str, dice: random.Random) -> int:
 
 
 async def _deadlocks(cluster: Server, name: str) -> int:
-    """Count those that the server has seen; whoever was in one has closed its connection, which is when it is told."""
+    """Count the deadlocks that the server has seen; a session reports its own when its connection closes."""
     connection = await asyncpg.connect(cluster.dsn("postgres"))
     try:
         return int(await connection.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = $1", name))
@@ -109,7 +109,7 @@ async def _deadlocks(cluster: Server, name: str) -> int:
 
 
 async def _deadlock(dsn: str) -> None:
-    """Have one, to see that it would be counted."""
+    """Provoke a deadlock, to check that it would be counted."""
     one, two = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
     both = ((one, 1, 2), (two, 2, 1))
     try:

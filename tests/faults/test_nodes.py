@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two processes on one PostgreSQL: what one is told, the other one heeds at once."""
+"""Two processes on one PostgreSQL: a change made through one takes effect on the other at once."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,7 @@ ROUNDS = 10
 
 @pytest_asyncio.fixture
 async def nodes(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[tuple[Live, Live]]:
-    # Nothing is sent again for being answered slowly.
+    # A slow response causes no second send.
     first, second = (node(postgres_dsn, tmp_path / name, worker_request_timeout=5) for name in "ab")
     with ended(first, second):
         await asyncio.gather(started(first), started(second))
@@ -49,7 +49,7 @@ async def test_an_endpoint_made_on_one_node_gets_what_the_other_accepts_at_once(
         path = with_endpoint(first, f"{receiver.url}/0")
         expected: Counter[str] = Counter()
         for number in range(1, ROUNDS + 1):
-            expected[(await post(second, path))[1]["id"]] = number  # now the other node knows the application as it is
+            expected[(await post(second, path))[1]["id"]] = number  # now the other node caches the application
             await asyncio.to_thread(add_endpoint, first, path, f"{receiver.url}/{number}")
             expected[(await post(second, path))[1]["id"]] = number + 1
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""PostgreSQL goes away under load and comes back: refusals meanwhile, nothing lost, nothing to be done by hand."""
+"""A PostgreSQL outage under load causes refusals, loses nothing, and needs no manual repair."""
 
 import asyncio
 from pathlib import Path
@@ -34,7 +34,7 @@ async def outage(cluster: Cluster, folder: Path, seconds: float) -> None:
 
 
 async def gone(server: Live, path: str, seconds: float) -> None:
-    """Look at what callers are told while the database is gone."""
+    """Check the responses to callers while the database is unavailable."""
     ends_at = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < ends_at:
         for call in (("POST", path, {"eventType": "a.b", "payload": {}}), ("GET", "/api/v1/app", None)):

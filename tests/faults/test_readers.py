@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Callers that ask for large pages and never read them, against a real server process."""
+"""Callers that request large pages and never read them, against a real server process."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ RSS_MAX = 400 * 1024 * 1024
 
 
 def rss(server: Live) -> int:
-    """Return the most memory that the process has held, in bytes."""
+    """Return the peak memory of the process, in bytes."""
     for line in Path(f"/proc/{server.pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024

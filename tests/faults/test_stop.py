@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SIGTERM in the middle of work: an orderly end within bounds, and a next start that goes on where it was."""
+"""SIGTERM during work ends the process in order and within bounds; the next start continues the work."""
 
 import asyncio
 import signal
@@ -36,7 +36,7 @@ ENDPOINTS = Table(
 
 
 async def test_a_server_told_to_stop_ends_in_order_and_the_next_one_goes_on(database_url: str, tmp_path: Path) -> None:
-    server = node(database_url, tmp_path, worker_request_timeout=5)  # nothing is sent again for being slow
+    server = node(database_url, tmp_path, worker_request_timeout=5)  # a slow response causes no second send
     async with slowly(0.05) as receiver:
         with ended(server):
             await started(server)
@@ -58,13 +58,13 @@ async def test_a_server_told_to_stop_ends_in_order_and_the_next_one_goes_on(data
 
 
 def in_flight(port: int, state: str) -> int:
-    """Return how many connections of this machine to a port are in a state."""
+    """Return the number of this machine's connections to a port that are in a state."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(fields[2].endswith(f":{port:04X}") and fields[3] == state for fields in lines)
 
 
 async def add_endpoints(database_url: str, port: int, count: int) -> str:
-    """Add an application with endpoints on one receiver to a database; return the path at which it takes messages."""
+    """Add an application with endpoints on one receiver to a database; return the path that accepts its messages."""
     db = await opened(database_url, connections=1)
     app, now = await add_app(db), SystemClock().now()
     secret = b"\x01" + bytes(24)
@@ -87,7 +87,7 @@ def send(server: Live, path: str, messages: int) -> None:
 
 @contextmanager
 def silent(*, connects: bool) -> Iterator[socket.socket]:
-    """Give a receiver that accepts nothing; the kernel connects to it, or its queue is full."""
+    """Give a receiver that accepts nothing: the kernel completes connections, or its queue is full."""
     with socket.create_server(("127.0.0.1", 0), backlog=2 * DIALS if connects else 0) as listener:
         yield listener
 
@@ -122,7 +122,7 @@ async def test_dials_that_succeed_as_they_are_canceled_do_not_hold_up_a_stop(
         with ended(server):
             await started(server)
             await asyncio.to_thread(send, server, path, 10)
-            await eventually(lambda: receiver.connections >= DIALS, 60)  # and there are always more dials
+            await eventually(lambda: receiver.connections >= DIALS, 60)  # and dials never run out
 
             assert await asyncio.to_thread(server.stop) == 0
 
@@ -142,7 +142,7 @@ async def test_a_second_signal_ends_a_server_at_once(migrated_url: str, tmp_path
 
 
 def begun(server: Live, request: str, body: str = "", *, answers: bool = False) -> socket.socket:
-    """Begin a request and never end it, or never read what it is answered but its first line."""
+    """Begin a request without completing it, or read only the first line of its response."""
     caller = socket.socket()
     caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     caller.settimeout(60)
@@ -156,7 +156,7 @@ def begun(server: Live, request: str, body: str = "", *, answers: bool = False) 
 
 
 def waiting_task(server: Live, path: str) -> str:
-    """Start a task, which waits where no process works on tasks; return its path."""
+    """Start a task that stays queued because no process works on tasks; return its path."""
     endpoints = path.removesuffix("msg") + "endpoint"
     endpoint = server.call("GET", endpoints)[1]["data"][0]
     status, task = server.call("POST", f"{endpoints}/{endpoint['id']}/recover", {"since": endpoint["createdAt"]})

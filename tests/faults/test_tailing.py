@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A client that follows a list of messages while others write, against real server processes: it misses none."""
+"""A client that follows a list of messages, while others write to real servers, misses none."""
 
 import contextlib
 from collections.abc import Iterator
@@ -48,9 +48,9 @@ def _written(server: Live, path: str, number: int) -> list[str]:
 
 
 def _followed(server: Live, path: str, first: str, writing: list[Future[list[str]]]) -> list[str]:
-    """Follow the list from a message on, until the newest of all that was written has come."""
+    """Follow the list from a message on, until the newest of all written messages has arrived."""
     seen: list[str] = []
-    newest, last = first, "~"  # above every id
+    newest, last = first, "~"  # sorts after every id
     while newest < last:
         if all(each.done() for each in writing):
             last = max(each for done in writing for each in done.result())

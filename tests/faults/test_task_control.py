@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tasks on a real server: what their items tell is what the receiver saw, and who follows one holds up no end."""
+"""Tasks on a real server: their items match the receiver's record, and stream readers do not delay a shutdown."""
 
 import asyncio
 import http.client
@@ -22,7 +22,7 @@ LOAD = 200
 
 
 class Moody:
-    """Refuses everything at first, then every second message by the order in which they come."""
+    """Refuses everything at first, then every second message in order of arrival."""
 
     def __init__(self) -> None:
         self.is_out = True
@@ -82,7 +82,7 @@ async def test_items_tell_what_the_receiver_saw(server: Live, receiver: Receiver
 async def test_a_cancel_under_load_leaves_a_true_account(
     database_url: str, tmp_path: Path, more: dict[str, int]
 ) -> None:
-    """Chunks, sends and live messages go on while the task is cancelled; every message is somewhere, once."""
+    """Chunks, sends and live messages continue while the task is canceled; each message has exactly one result."""
     async with slowly(0.01) as receiver:
         with serving(database_url, tmp_path, retry_schedule="[]", **more) as server:
             at, messages = await asyncio.to_thread(_sent, server, receiver, LOAD)
@@ -130,7 +130,7 @@ def test_a_stream_goes_on_behind_a_restart_and_holds_up_no_end(server: Live) -> 
     with _stream(server, f"{path}/events") as told:
         assert [b"1", b"2"] == _ids(told, 2)
         assert server.stop() == 0
-        assert told.read() == b""  # ended, not cut off at the end of the grace: that would be an error here
+        assert told.read() == b""  # ended by itself: a cut at the end of the grace period would raise an error here
     assert "Traceback" not in server.log()
 
     server.restart()
@@ -142,14 +142,14 @@ def test_a_stream_goes_on_behind_a_restart_and_holds_up_no_end(server: Live) -> 
 
 def test_readers_that_hang_up_leave_nothing_behind(server: Live) -> None:
     path = f"/api/v1/background-task/{_paused(server)}"
-    for _ in range(40):  # more than a token may have at once
+    for _ in range(40):  # more streams than a token may have at once
         with _stream(server, f"{path}/events") as told:
             assert [b"1", b"2"] == _ids(told, 2)
     assert "Traceback" not in server.log()
 
 
 def _paused(server: Live) -> str:
-    """Start a task that has to wait for a disabled endpoint, and let it stand still."""
+    """Start a task that waits for a disabled endpoint, and pause it."""
     _, app = server.call("POST", "/api/v1/app", {"name": "A"})
     at = f"/api/v1/app/{app['id']}/endpoint"
     _, endpoint = server.call("POST", at, {"url": "http://127.0.0.1:9/", "disabled": True})
@@ -171,7 +171,7 @@ def _stream(server: Live, path: str, **headers: Any) -> Iterator[http.client.HTT
 
 
 def _ids(told: http.client.HTTPResponse, count: int) -> list[bytes]:
-    """Read on to so many ids, and to the end of the last one's event."""
+    """Read on until this many ids have arrived, to the end of the last one's event."""
     found: list[bytes] = []
     while len(found) < count:
         line = told.readline()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A SQLite file that takes no write for a while, under a real server: clear refusals, and nothing half done."""
+"""A SQLite file that temporarily refuses writes, under a real server: clear errors, and nothing half done."""
 
 import asyncio
 import resource
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the sy
 
 @contextmanager
 def unwritable(pid: int) -> Iterator[None]:
-    """Have every write of a process to any file fail; root, whom a file's mode does not stop, is stopped too."""
+    """Make every file write of a process fail; root, which file modes do not stop, is stopped too."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
     try:
