@@ -176,7 +176,10 @@ def test_a_refusal_of_the_server_is_one_sentence(tmp_path: Path, login: str) -> 
 
     refused(tidings(*command, folder=tmp_path, db_dsn=f"{base}/absent_{name}"), 'database "absent_', "does not exist")
     refused(tidings(*command, folder=tmp_path, db_dsn=login.replace("guest_", "stranger_")), "stranger_")
-    refused(tidings(*command, folder=tmp_path, db_dsn=f"{login}?sslmode=require"), "has no TLS, and sslmode asks")
+    refused(
+        tidings(*command, folder=tmp_path, db_dsn=f"{login}?sslmode=require"),
+        "does not support TLS, but sslmode requires",
+    )
     refused(tidings(*command, folder=tmp_path, db_dsn=f"{login}?target_session_attrs=standby"), "standby")
     refused(tidings(*command, folder=tmp_path, db_dsn=login), "permission denied for schema public")
 

@@ -39,7 +39,7 @@ _RELATIONS: Final = Sql(
 )
 _NAMES: Final = re.compile(r"\bCREATE (?:UNIQUE )?(?:TABLE|INDEX|SEQUENCE|VIEW)(?: IF NOT EXISTS)? (\w+)")
 _MAX_SHOWN: Final = 5
-_USE_OWN_DATABASE: Final = "give tidings a database of its own (setting db_dsn)"
+_USE_OWN_DATABASE: Final = "use a separate database for tidings (setting db_dsn)"
 
 
 class SchemaError(StorageError):

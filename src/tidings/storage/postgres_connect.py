@@ -142,15 +142,15 @@ class Connector:
 def _reason(error: Exception, seconds: float) -> str:
     match error:
         case TimeoutError():
-            text = f"no answer within {seconds:g} s"
+            text = f"no response within {seconds:g} s"
         case socket.gaierror() | UnicodeError():
             text = "the name of the host does not resolve"
         case asyncpg.TargetServerAttributeNotMatched():
-            text = "the server cannot be written (a standby, or a database set to read-only)"
+            text = "the server does not accept writes (a standby, or a database set to read-only)"
         case ssl.SSLError():
             text = f"TLS: {getattr(error, 'verify_message', None) or error.reason or error}"
         case ConnectionError() if "SSL upgrade" in str(error):
-            text = "the server has no TLS, and sslmode asks for it"
+            text = "the server does not support TLS, but sslmode requires it"
         case OSError() if error.errno:
             text = os.strerror(error.errno)
         case _:

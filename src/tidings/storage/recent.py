@@ -37,7 +37,8 @@ _SUMMED: Final = Sql(
         f" AS sums FROM {_NEWEST.format(endpoint='requested.id')}) AS summed"
     ),
 )
-# The response is read only where there was none from the receiver (code 0): then it holds the error.
+# With status code 0 there was no HTTP response, and `response` holds the error. Otherwise it holds the receiver's body;
+# for health, the status code is enough.
 _FAILED: Final = (
     "SELECT attempt.endpoint_id AS endpoint, attempt.id AS id, response_status_code AS code,"
     f" CASE WHEN response_status_code = 0 THEN substr(response, 1, {DETAIL_CHARACTERS:d}) END AS detail,"

@@ -15,9 +15,9 @@ from tidings.storage.database import Dialect, Read, Sql, Value, Write
 
 
 class ScanVerdict(IntEnum):
-    """What the task does for a scanned row.
+    """The action that a scanned row requires.
 
-    Of a recovery: `NOTHING` if the attempt did not fail, if its message was delivered, or if the range has an earlier
+    In a recovery: `NOTHING` if the attempt did not fail, if its message was delivered, or if the range has an earlier
     failed attempt of the message. `NO_PAYLOAD` if the payload of the message was deleted. `SEND` otherwise.
     """
 

@@ -317,7 +317,7 @@ class SqliteDatabase:
             raise _mapped(error) from error
 
     async def close(self) -> None:
-        """Wait for the open transaction, close every connection and unlock the file."""
+        """Wait for the open transaction, close every connection, which checkpoints the WAL, and unlock the file."""
         async with self._lock.hold():
             for task in (self._checkpointing, self.syncing):
                 if task is not None:

@@ -191,7 +191,7 @@ async def note(tx: Write, task_id: str, event: str, at: int, data: str | None = 
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# Read
+# Queries
 
 _FIND: Final = f"SELECT {COLUMNS} FROM task WHERE id = :id"
 _HAS_KNOWN_STATE: Final = f"state IN ({_quoted(State)})"

@@ -79,7 +79,7 @@ class WriterLock:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # the lock was already handed to this write
+            if not turn.cancelled():  # this write has the lock already: pass it on
                 self._pass_on()
             raise
 
