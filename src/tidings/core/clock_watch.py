@@ -20,7 +20,7 @@ from tidings.storage.rescheduling import ScheduledDelivery
 
 _CHECK_SECONDS: Final = 5.0
 _STEP_MS: Final = SECOND
-"""A smaller step delays work by less than a second, so it is ignored."""
+"""A step of at most this size is ignored, because it delays work by no more than a second."""
 _TASK_MS: Final = 5 * MINUTE
 """The longest delay before the next slice of a task."""
 _CHUNK: Final = 1_000
@@ -78,16 +78,16 @@ async def reschedule(db: Database, now: int) -> int:
     return moved
 
 
-def _times(each: ScheduledDelivery, now: int) -> tuple[int, int | None]:
+def _times(delivery: ScheduledDelivery, now: int) -> tuple[int, int | None]:
     """Return the corrected due time of a delivery, and of its automatic retry if it has one."""
-    if each.attempt_id is None:
-        due_at = each.due_at if each.deliver_at is not None else now
-        return (now if each.is_manual else due_at), each.retry_at
-    ahead = max(0, ids.timestamp_of(each.attempt_id) - now)
+    if delivery.attempt_id is None:
+        due_at = delivery.due_at if delivery.deliver_at is not None else now
+        return (now if delivery.is_manual else due_at), delivery.retry_at
+    ahead = max(0, ids.timestamp_of(delivery.attempt_id) - now)
     if ahead <= _STEP_MS:
         ahead = 0
-    retry_at = None if each.retry_at is None else each.retry_at - ahead
-    if each.is_manual:
+    retry_at = None if delivery.retry_at is None else delivery.retry_at - ahead
+    if delivery.is_manual:
         return now, retry_at
-    due_at = each.due_at if each.next_at is None else min(each.due_at, each.next_at)
+    due_at = delivery.due_at if delivery.next_at is None else min(delivery.due_at, delivery.next_at)
     return max(now, due_at - ahead), retry_at

@@ -42,7 +42,7 @@ class Nodes:
         self._missed: Counter[int] = Counter()
 
     async def join(self) -> None:
-        """Take the liveness lock for the first time."""
+        """Take the liveness lock when the node starts."""
         await self._liveness_lock.ensure(is_known=False)
 
     async def check(self, lost: Mapping[int, str], *, is_known: bool) -> None:

@@ -20,7 +20,7 @@ CHUNK_BYTES: Final = 256 * 1024
 """The cost of deleting a payload grows with its size, because SQLite visits each of its pages."""
 MARK: Final = "payloads_expired_to"
 
-Sized = list[tuple[str, int | None]]
+_PayloadSizes = list[tuple[str, int | None]]
 
 
 async def expire(db: Database, now: int) -> int:
@@ -49,10 +49,10 @@ async def _expire_old(db: Database, now: int) -> int:
     while True:
         async with db.read() as read:
             found = await messages.old(read, after=after, before=before, limit=READ_ROWS)
-        kept = [each for each in found if each[1] is not None]
-        for chunk in _chunks(kept):
+        with_payload = [each for each in found if each[1] is not None]
+        for chunk in _chunks(with_payload):
             await _expunge(db, chunk, chunk[-1])
-        deleted += len(kept)
+        deleted += len(with_payload)
         if len(found) < READ_ROWS:
             return deleted
         after = found[-1][0]
@@ -69,7 +69,7 @@ async def _expunge(db: Database, msg_ids: list[str], mark: str | None) -> None:
     await asyncio.sleep(0)  # other writes go first
 
 
-def _chunks(found: Sized) -> Iterator[list[str]]:
+def _chunks(found: _PayloadSizes) -> Iterator[list[str]]:
     """Yield the message ids in chunks bounded in rows and bytes, with at least one message each."""
     chunk: list[str] = []
     size = 0

@@ -65,9 +65,9 @@ async def require_live(services: Services, principal: Principal) -> None:
     if principal.app_id is None or principal.token is None:
         return
     token = principal.token
-    whose = [_ALL_TOKENS, f"token:{token.digest}"] + ([f"session:{token.session}"] if token.session else [])
+    subjects = [_ALL_TOKENS, f"token:{token.digest}"] + ([f"session:{token.session}"] if token.session else [])
     async with services.db.read() as read:
-        if await tokens.is_ended(read, principal.app_id, whose, issued_at=token.issued_at, now=services.clock.now()):
+        if await tokens.is_ended(read, principal.app_id, subjects, issued_at=token.issued_at, now=services.clock.now()):
             raise unauthorized()
 
 
@@ -88,24 +88,24 @@ async def revoke(services: Services, principal: Principal) -> None:
     """Revoke the caller's token; raise `forbidden` for the token of an organization."""
     if principal.app_id is None or principal.token is None:
         raise forbidden()
-    app_id, whose = principal.app_id, f"token:{principal.token.digest}"
+    app_id, subjects = principal.app_id, f"token:{principal.token.digest}"
 
     async def work() -> None:
         async with services.db.write() as tx:
             now = services.clock.now()
-            await tokens.end(tx, app_id, [whose], issued_before=_ANY_TIME, ends_at=now)
+            await tokens.end(tx, app_id, [subjects], issued_before=_ANY_TIME, ends_at=now)
 
     await retried(work)
 
 
 async def revoke_all(services: Services, app: App, sessions: Sequence[str], after_ms: int) -> None:
     """Revoke the tokens issued so far to an application's users, or to some sessions, after `after_ms`."""
-    whose = [f"session:{session}" for session in dict.fromkeys(sessions)] or [_ALL_TOKENS]
+    subjects = [f"session:{session}" for session in dict.fromkeys(sessions)] or [_ALL_TOKENS]
 
     async def work() -> None:
         async with services.db.write() as tx:
             now = services.clock.now()
-            await tokens.end(tx, app.id, whose, issued_before=now + 1, ends_at=now + after_ms)
+            await tokens.end(tx, app.id, subjects, issued_before=now + 1, ends_at=now + after_ms)
 
     await retried(work)
 

@@ -22,7 +22,7 @@ from tidings.storage.database import Dialect, Read
 
 HELD_MAX_MS: Final = 10_000
 """The longest time for which an element is held back."""
-_APART_MS: Final = 250
+_SKEW_MS: Final = 250
 """The largest expected difference between the clocks of processes."""
 
 
@@ -40,20 +40,20 @@ async def committed_window(
     now = services.now()
     below = new(prefix, now)
     oldest = services.oldest_attempt() if is_attempt else None
-    ends = [] if oldest is None else [oldest]
+    bounds = [] if oldest is None else [oldest]
     if read.dialect is Dialect.POSTGRESQL:
-        ends += await _ends(services, read, now, is_attempt=is_attempt)
-    if ends:
-        below = min(below, first_at(prefix, max(min(ends), now - HELD_MAX_MS)))
+        bounds += await _upper_bounds(services, read, now, is_attempt=is_attempt)
+    if bounds:
+        below = min(below, first_at(prefix, max(min(bounds), now - HELD_MAX_MS)))
     return replace(window, below=below if window.below is None else min(window.below, below))
 
 
-async def _ends(services: Services, read: Read, now: int, *, is_attempt: bool) -> list[int]:
+async def _upper_bounds(services: Services, read: Read, now: int, *, is_attempt: bool) -> list[int]:
     """Return the timestamps after which ids may still be committed; `now` must be read before this query."""
     found = await open_transactions.current(read)
     has_others = found.has_others or not getattr(services.db, "keeps_sessions", True)
-    apart = _APART_MS if has_others else 0
-    ends = [] if found.age is None else [now - found.age - apart]
+    skew = _SKEW_MS if has_others else 0
+    bounds = [] if found.age is None else [now - found.age - skew]
     if has_others:
-        ends.append(now - (HELD_MAX_MS if is_attempt else apart))
-    return ends
+        bounds.append(now - (HELD_MAX_MS if is_attempt else skew))
+    return bounds
