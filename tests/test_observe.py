@@ -21,7 +21,7 @@ def test_trouble_with_the_database_is_told_in_a_line(caplog: pytest.LogCaptureFi
     failure("the heartbeat query", _raised(Unavailable("nobody listens")))
 
     assert [(each.message, each.exc_info) for each in caplog.records] == [
-        ("the database is unavailable, first met in the heartbeat query: Unavailable: nobody listens", None)
+        ("the database is unavailable, first seen in the heartbeat query: Unavailable: nobody listens", None)
     ]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`python -m tidings` is the command `tidings`."""
+"""`python -m tidings` runs the command `tidings`."""
 
 from tidings.cli.main import main
 

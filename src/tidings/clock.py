@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The two clocks: wall time for what is stored and shown, monotonic time for deadlines inside a process."""
+"""The two clocks: wall time for stored and displayed timestamps, monotonic time for deadlines in a process."""
 
 import re
 import time
@@ -11,15 +11,15 @@ MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 CLOCK_SKEW: Final = 5 * MINUTE
-"""How far a caller's clock may be ahead of this server's."""
+"""The most milliseconds that a caller's clock may be ahead of the server's."""
 
 
 _PAUSE_MS: Final = 10 * SECOND
-"""How far a shared clock may be put back without going back."""
+"""The largest backward correction, in milliseconds, that a shared clock makes by a pause."""
 
 
 class Clock(Protocol):
-    """What the time is; a seam, so that tests move time without sleeping."""
+    """The source of the time. Tests replace it, so that they advance the time without sleeping."""
 
     def now(self) -> int:
         """Return the wall time in milliseconds since the Unix epoch."""
@@ -45,10 +45,10 @@ class SystemClock:
 
 
 class SharedClock:
-    """The wall time of a database that many nodes share: this machine's, put right by what the database told.
+    """The wall time of a database that many nodes share: the machine's clock, corrected by the database's time.
 
-    Where it is put right by a little it pauses instead of going back: ids are to rise in the order in which they are
-    made. A clock that was wrong by more goes back at once.
+    A small backward correction makes the clock pause until the time has caught up, so that later ids still sort after
+    earlier ones. A larger backward correction applies immediately.
     """
 
     __slots__ = ("_inner", "_latest", "_offset")
@@ -59,7 +59,7 @@ class SharedClock:
         self._latest = 0
 
     def now(self) -> int:
-        """Return the database's wall time in milliseconds since the Unix epoch, as near as it is known."""
+        """Return the database's wall time in milliseconds since the Unix epoch, as of the last correction."""
         now = self._inner.now() + self._offset
         if now < self._latest <= now + _PAUSE_MS:
             return self._latest
@@ -71,9 +71,9 @@ class SharedClock:
         return self._inner.monotonic()
 
     def adjust(self, timestamp: int, *, took: int = 0) -> None:
-        """Adjust to the database's time, which took `took` milliseconds to arrive and may be that much later by now.
+        """Adjust to the database's time, which was read in a round trip of `took` milliseconds.
 
-        Another tenth of a second is the way there, not a difference.
+        The offset stays unchanged if it is within the round trip and a tenth of a second of the measurement.
         """
         offset = timestamp - self._inner.now()
         if not offset - SECOND // 10 <= self._offset <= offset + took + SECOND // 10:
@@ -81,7 +81,7 @@ class SharedClock:
 
 
 class ManualClock:
-    """A clock that stands still until it is moved."""
+    """A clock for tests that advances only on request."""
 
     __slots__ = ("_now",)
 
@@ -89,20 +89,20 @@ class ManualClock:
         self._now = timestamp
 
     def now(self) -> int:
-        """Return the timestamp that was set, in milliseconds since the Unix epoch."""
+        """Return the current timestamp, in milliseconds since the Unix epoch."""
         return self._now
 
     def monotonic(self) -> float:
-        """Return the timestamp that was set, in seconds."""
+        """Return the current timestamp, in seconds."""
         return self._now / SECOND
 
     def advance(self, ms: int) -> None:
-        """Move the clock by a number of milliseconds; negative goes back, as real wall clocks do."""
+        """Advance the clock by a number of milliseconds. A negative number moves it back, as happens to wall clocks."""
         self._now += ms
 
 
 def rfc3339(timestamp: int) -> str:
-    """Write a timestamp in milliseconds as RFC 3339 in UTC, with no fraction or three digits of it."""
+    """Format a timestamp in milliseconds as RFC 3339 in UTC, with milliseconds unless they are zero."""
     seconds, ms = divmod(timestamp, SECOND)
     text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]  # `strftime` writes the year 1 as "1"
     return f"{text}.{ms:03d}Z" if ms else f"{text}Z"
@@ -116,10 +116,10 @@ _LEAP: Final = 60
 
 
 def parse_rfc3339(text: str) -> int:
-    """Read a timestamp in RFC 3339; svix-server's leniencies, a space for the `T` and ` UTC` for the offset, count too.
+    """Parse an RFC 3339 timestamp and return milliseconds since the Unix epoch, rounded down.
 
-    Returns milliseconds since the Unix epoch, rounded down; a leap second is the second after it. Raises ValueError
-    for anything else, and for a timestamp without an offset: guessing one would move it.
+    Like svix-server, it also accepts a space for the `T`, and ` UTC` for the offset. A leap second counts as the next
+    second. Raises `ValueError` for any other text, and for a timestamp without an offset, which would be ambiguous.
     """
     found = _TIMESTAMP.fullmatch(text.strip())
     if found is None:
@@ -132,5 +132,5 @@ def parse_rfc3339(text: str) -> int:
     parsed = datetime(year, month, day, hour, minute, second - leap, tzinfo=UTC)
     offset = 0 if sign is None else int(f"{sign}{int(hours) * 60 + int(minutes)}")
     seconds = int(parsed.timestamp()) + leap - offset * 60
-    datetime.fromtimestamp(seconds, UTC)  # raises where the offset moves it out of the years that can be written
+    datetime.fromtimestamp(seconds, UTC)  # raises if the offset moves the year out of range
     return seconds * SECOND + int((fraction or "")[:3].ljust(3, "0"))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Settings, read once: environment (`TIDINGS_*`, then the peer's `SVIX_*`), a TOML file, built-in values.
+"""Settings: from the environment (`TIDINGS_*`, then svix-server's `SVIX_*`), a TOML file, or the defaults.
 
-Each setting is a field of `Settings` with its sentence of documentation beside it. List values take the peer's
-syntax too: `[1,2]`, `[127.0.0.1/32, 10.0.0.0/8]` without quotes, and plain `1,2`.
+Each setting is a field of `Settings` with its documentation. Lists also accept the syntax of svix-server, without
+quotes: `[1,2]`, `[127.0.0.1/32, 10.0.0.0/8]`, and plain `1,2`.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from tidings import dsn, values
 Subnet: TypeAlias = values.Subnet
 
 _OWN: Final = "TIDINGS_"
-_PEER: Final = "SVIX_"
+_SVIX: Final = "SVIX_"
 _REQUEST_TIMEOUT_MAX: Final = 30
 _RETRY_MAX: Final = 365 * 24 * 3_600
 _RETRIES_MAX: Final = 100
@@ -33,26 +33,26 @@ _CHOICES: Final = {
     "log_format": ("default", "json"),
 }
 _JWT_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
-"""As long as the hash, by RFC 7518 section 3.2."""
+"""The length of the hash, as RFC 7518 section 3.2 requires."""
 _MAIN_SECRET_BYTES: Final = 32
 _MAIN_SECRET_LEAST: Final = 16
-"""Below this `prod` refuses a main secret: it may encrypt a database already, so it cannot just be made longer."""
-_OTHER_NAMES: Final = {"log_level": {"trace": "debug", "warn": "warning"}}
+"""The least length in `prod`. It is lenient, because a secret that already encrypts a database cannot be replaced."""
+_ALIASES: Final = {"log_level": {"trace": "debug", "warn": "warning"}}
 _DATABASE_URL: Final = "DATABASE_URL"
 _NOT_SETTINGS: Final = ("url", "token", "server_url", "test_pg")
-"""What programs that call the service are told, under names like those of settings."""
-_NO_BROKER: Final = "There is no queue beside the database."
-_NO_CACHE: Final = "There is no cache beside the process."
-_NOT_TRACED: Final = "Nothing is exported."
+"""Variables with our prefixes that clients and tests read."""
+_NO_BROKER: Final = "tidings has no queue outside the database."
+_NO_CACHE: Final = "tidings has no cache outside the process."
+_NOT_TRACED: Final = "tidings exports no traces."
 FOREIGN: Final[Mapping[str, str]] = {
-    "operational_webhook_address": "Operational events are kept in the database; nothing posts them elsewhere.",
+    "operational_webhook_address": "Operational events are stored in the database and not sent elsewhere.",
     **dict.fromkeys(("queue_type", "queue_dsn", "queue_prefix", "queue_max_poll_secs"), _NO_BROKER),
     **dict.fromkeys(("rabbit_dsn", "rabbit_consumer_prefetch_size", "redis_pending_duration_secs"), _NO_BROKER),
     **dict.fromkeys(("cache_type", "cache_dsn", "sentinel_service_name"), _NO_CACHE),
     **dict.fromkeys(("redis_dsn", "redis_pool_max_size", "redis_tls_mode_secure"), _NO_BROKER),
     **dict.fromkeys(("redis_db", "redis_username", "redis_password", "redis_use_resp3"), _NO_BROKER),
     "worker_max_tasks": "Sends are bounded for each endpoint (`delivery_concurrency`) and by `delivery_memory`.",
-    "background_migrations_enabled": "Every migration is done when the service has started.",
+    "background_migrations_enabled": "All migrations run before the service starts.",
     "db_tracing": _NOT_TRACED,
     "sentry_dsn": _NOT_TRACED,
     "opentelemetry_address": _NOT_TRACED,
@@ -60,12 +60,12 @@ FOREIGN: Final[Mapping[str, str]] = {
     "opentelemetry_service_name": _NOT_TRACED,
     "region": "Has no effect in svix-server either.",
 }
-"""Settings of the peer that have no effect here, and why; they are recognised and harmless."""
+"""Settings of svix-server that have no effect here, with the reason. They are accepted and ignored."""
 _SECRET_WORDS: Final = ("secret", "dsn")
 
 
 class ConfigError(Exception):
-    """A setting that cannot be used; the message names it."""
+    """An invalid setting. The message names the setting."""
 
 
 def _doc(
@@ -76,9 +76,10 @@ def _doc(
     bounds: tuple[float, float] | None = None,
     most: int = _LIST_MAX,
 ) -> Any:  # noqa: ANN401
-    """Make a field; `own` settings have no counterpart at svix-server and are read under our name only.
+    """Return a dataclass field with the documentation and the checks of a setting.
 
-    `bounds` are the least and the greatest number, of a list those of each entry; `most` is the longest list.
+    `own` settings do not exist in svix-server and are read with the prefix `TIDINGS_` only. `bounds` are the least and
+    the greatest number, for a list those of each entry. `most` is the greatest length of a list.
     """
     metadata = {"doc": text, "own": own, "bounds": bounds, "most": most}
     if isinstance(default, list):
@@ -88,39 +89,36 @@ def _doc(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of one process."""
+    """The settings of one process."""
 
     listen_address: str = _doc("Address and port that the API listens on.", "0.0.0.0:8071")
-    db_dsn: str = _doc("Where the data lives: `sqlite:///path/to/file.db` or `postgresql://…`.", "sqlite:///tidings.db")
-    db_pool_max_size: int = _doc("Most connections to PostgreSQL from one process.", 20, bounds=(1, 1_000))
+    db_dsn: str = _doc("The database: `sqlite:///path/to/file.db` or `postgresql://…`.", "sqlite:///tidings.db")
+    db_pool_max_size: int = _doc("Maximum connections to PostgreSQL from one process.", 20, bounds=(1, 1_000))
     db_pgbouncer: bool = _doc("Connect through PgBouncer, without prepared statements.", default=False, own=True)
     environment: str = _doc("`dev`, `staging` or `prod`. In `prod` a missing secret is an error.", "dev")
     jwt_secret: str | None = _doc(
-        "Secret that signs and checks tokens. Outside `prod` one is made at the first start and kept in the database."
-        " `prod` refuses one shorter than 32 bytes for `HS256`, 48 for `HS384`, 64 for `HS512`; elsewhere a warning"
-        " names it.",
+        "Secret that signs tokens. Outside `prod` the first start generates one and stores it in the database. `prod`"
+        " refuses one shorter than 32 bytes for `HS256`, 48 for `HS384`, 64 for `HS512`; elsewhere it logs a warning.",
         None,
     )
     jwt_algorithm: str = _doc(
-        "How tokens are signed: `HS256`, `HS384` or `HS512` by a text, `RS256`, `RS384`, `RS512` or `EdDSA` by a key in"
-        " PEM as `jwt_secret`. With a public key tokens are checked and none are made.",
+        "Algorithm of tokens. For `HS256`, `HS384` and `HS512`, `jwt_secret` is a text; for `RS256`, `RS384`, `RS512`"
+        " and `EdDSA` it is a key in PEM. With a public key tokens are verified, but cannot be issued.",
         "HS256",
     )
     main_secret: str | None = _doc(
-        "Encrypts endpoints' secrets and headers in the database, 32 random bytes or more; those from before are"
-        " encrypted in the background. It cannot be changed or taken away afterwards. `prod` refuses one shorter than"
-        " 16 bytes.",
+        "Encrypts the secrets and headers of endpoints in the database, 32 random bytes or more. Existing ones are"
+        " encrypted in the background. It cannot be changed or removed afterwards. `prod` refuses fewer than 16 bytes.",
         None,
     )
     default_signature_type: str = _doc(
-        "What signs for a new endpoint: `hmac256`, a secret shared with the receiver, or `ed25519`, a pair of keys.",
+        "Signature of new endpoints: `hmac256`, with a secret shared with the receiver, or `ed25519`, with a key pair.",
         "hmac256",
     )
-    api_enabled: bool = _doc("Answer the API, as does `--api`.", default=True)
-    worker_enabled: bool = _doc("Send messages and work on tasks, as do `--delivery` and `--tasks`.", default=True)
+    api_enabled: bool = _doc("Serve the API, like `--api`.", default=True)
+    worker_enabled: bool = _doc("Send messages and work on tasks, like `--delivery` and `--tasks`.", default=True)
     app_portal_url: str | None = _doc(
-        "Where users reach this server, for the address in the answer to `app-portal-access`. Unset, it is where the"
-        " caller reached it.",
+        "Public URL of this server, for the links of `app-portal-access`. Default: the URL that the caller used.",
         None,
     )
     log_level: str = _doc("`error`, `warning`, `info` or `debug`; `trace` counts as `debug`.", "info")
@@ -132,85 +130,83 @@ class Settings:
         most=_RETRIES_MAX,
     )
     worker_request_timeout: int = _doc(
-        "Seconds that a receiver has to answer, 1 to 30.", _REQUEST_TIMEOUT_MAX, bounds=(1, _REQUEST_TIMEOUT_MAX)
+        "Seconds within which a receiver must respond, 1 to 30.", _REQUEST_TIMEOUT_MAX, bounds=(1, _REQUEST_TIMEOUT_MAX)
     )
     endpoint_failure_disable_after: int = _doc(
-        "Hours. A message that runs out of attempts later than this after another one did, with no success in between,"
-        " disables its endpoint.",
+        "Hours. An endpoint is disabled if a message exhausts its attempts, another message did so at least this long"
+        " before, and no attempt succeeded in between.",
         120,
         bounds=(0, 87_600),
     )
     endpoint_disable_on_gone: bool = _doc(
-        "Disable an endpoint that answers 410 Gone, as the Standard Webhooks specification asks.",
+        "Disable an endpoint that responds with 410 Gone, as the Standard Webhooks specification requires.",
         default=True,
         own=True,
     )
     whitelist_subnets: tuple[Subnet, ...] = _doc("Private subnets that endpoints may use.", [])
     whitelabel_headers: bool = _doc("Send `webhook-*` headers in place of `svix-*`.", default=False)
-    endpoint_https_only: bool = _doc("Refuse endpoint addresses that are not https.", default=False)
+    endpoint_https_only: bool = _doc("Reject endpoint URLs that do not use HTTPS.", default=False)
     proxy_addr: str | None = _doc(
-        "Proxy through which messages go out: `http://`, `https://` or `socks5://`, `user:password@` if it asks.", None
+        "Proxy for outgoing messages: `http://`, `https://` or `socks5://`, with `user:password@` if it requires them.",
+        None,
     )
-    noproxy: tuple[str, ...] = _doc(
-        "Addresses, subnets and names (with all below them) that are called without the proxy.", []
-    )
+    noproxy: tuple[str, ...] = _doc("Addresses, subnets and domains (with their subdomains) that bypass the proxy.", [])
     proxy_resolves_names: bool = _doc(
-        "Let the proxy resolve the names of receivers, where it alone has DNS. The proxy then has to refuse addresses"
-        " of private networks.",
+        "Let the proxy resolve the names of receivers, if only the proxy has DNS. The proxy must then refuse private"
+        " addresses itself.",
         default=False,
         own=True,
     )
-    dangerous_disable_tls_verification: bool = _doc("Do not check receivers' certificates.", default=False)
+    dangerous_disable_tls_verification: bool = _doc("Do not verify the TLS certificates of receivers.", default=False)
     request_rate_limit: int = _doc(
-        "Requests per second that one process takes from one caller of the API; 0 is no limit.",
+        "Maximum API requests per second from one caller to one process; 0 is no limit.",
         0,
         own=True,
         bounds=(0, 1_000_000),
     )
-    max_body_bytes: int = _doc(
-        "Largest request body that the API takes.", 2 * 1024 * 1024, own=True, bounds=(1, 1 << 30)
-    )
+    max_body_bytes: int = _doc("Maximum bytes of an API request body.", 2 * 1024 * 1024, own=True, bounds=(1, 1 << 30))
     max_connections: int = _doc(
-        "Most connections to the API that one process keeps; a further one is answered with 503.",
+        "Maximum API connections to one process; further ones get a 503.",
         4_096,
         own=True,
         bounds=(1, 1_000_000),
     )
     request_memory: int = _doc(
-        "Bytes that one process keeps of requests which arrive in several parts, twice `max_body_bytes` at least; the"
-        " request that exceeds it is answered with 503.",
+        "Maximum bytes that one process buffers for requests that arrive in several parts, at least twice"
+        " `max_body_bytes`. A request that exceeds it gets a 503.",
         256 * 1024 * 1024,
         own=True,
         bounds=(1, 1 << 40),
     )
     endpoints_per_application: int = _doc(
-        "Most endpoints of one application, 1 to 100,000.", 5_000, own=True, bounds=(1, 100_000)
+        "Maximum endpoints of one application, 1 to 100,000.", 5_000, own=True, bounds=(1, 100_000)
     )
     delivery_concurrency: int = _doc(
         "Maximum requests in flight to one endpoint from one process.", 100, own=True, bounds=(1, 10_000)
     )
     delivery_memory: int = _doc(
-        "Most deliveries that one process holds in memory.", 10_000, own=True, bounds=(1, 10_000_000)
+        "Maximum deliveries that one process holds in memory.", 10_000, own=True, bounds=(1, 10_000_000)
     )
     lease_grace: float = _doc(
-        "Seconds that a lease on a delivery outlasts the request timeout.", 25.0, own=True, bounds=(0, 3_600)
+        "Seconds by which the lease of a delivery exceeds the request timeout.", 25.0, own=True, bounds=(0, 3_600)
     )
     delivery_in_flight: int = _doc(
-        "Most sends in flight from one process. Once half of them are, each endpoint gets ten at most. Endpoints whose "
-        "last send got no answer, or that had none yet, get three quarters at most, as of `delivery_memory`.",
+        "Maximum requests in flight from one process. Once half are in use, each endpoint gets at most ten. Endpoints"
+        " with no response to their last request, or no request yet, share at most three quarters, also of"
+        " `delivery_memory`.",
         4_000,
         own=True,
         bounds=(1, 1_000_000),
     )
     delivery_memory_bytes: int = _doc(
-        "Most bytes of payloads over 4 KiB that one process holds in memory to send: each message once, and once more "
-        "for each endpoint that gets it over TLS.",
+        "Maximum bytes of payloads over 4 KiB that one process holds in memory to send. A message counts once, and once"
+        " more for each endpoint that receives it over TLS.",
         128 * 1024 * 1024,
         own=True,
         bounds=(1 << 20, 1 << 40),
     )
     replay_backlog: int = _doc(
-        "A background task pauses when an endpoint has nearly this many re-sent deliveries outstanding, until half "
+        "A background task pauses when an endpoint has nearly this many resent deliveries outstanding, until half "
         "of them are done; 0 is no limit.",
         50_000,
         own=True,
@@ -220,15 +216,18 @@ class Settings:
         "Seconds without a checkpoint after which a task is taken over.", 30.0, own=True, bounds=(0.1, 86_400)
     )
     task_slice: float = _doc(
-        "Seconds that a task may work before it lets others in.", 5.0, own=True, bounds=(0.001, 3_600)
+        "Seconds that a task works before it yields to waiting tasks.", 5.0, own=True, bounds=(0.001, 3_600)
     )
     task_chunk: int = _doc(
-        "Most rows of one chunk of a task; 0 lets the pace decide.", 0, own=True, bounds=(0, 100_000)
+        "Maximum rows in one chunk of a task; 0 sets no limit beside the measured pace.",
+        0,
+        own=True,
+        bounds=(0, 100_000),
     )
-    tasks_per_process: int = _doc("Background tasks that one process works on at once.", 4, own=True, bounds=(1, 1_000))
-    tasks_per_tenant: int = _doc("Background tasks of one tenant that run at once.", 2, own=True, bounds=(1, 1_000))
+    tasks_per_process: int = _doc("Background tasks that one process runs at a time.", 4, own=True, bounds=(1, 1_000))
+    tasks_per_tenant: int = _doc("Background tasks of one tenant that run at a time.", 2, own=True, bounds=(1, 1_000))
     shutdown_grace: float = _doc(
-        "Seconds that the whole stop may take after SIGTERM; most of them are for sends in flight.",
+        "Seconds that the shutdown may take after SIGTERM. Most of them are for requests in flight.",
         8.0,
         own=True,
         bounds=(0, 3_600),
@@ -236,7 +235,7 @@ class Settings:
     failpoints: str = _doc("For tests: `name=action` pairs; see `failpoint.py`.", "", own=True)
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot work, naming the setting."""
+        """Check all values. Raises `ConfigError`, which names the setting."""
         for each in dataclasses.fields(self):
             _refuse(each.name, values.fault(getattr(self, each.name), each.metadata["bounds"], each.metadata["most"]))
         for name, known in _CHOICES.items():
@@ -244,7 +243,7 @@ class Settings:
                 raise ConfigError(f"{name} must be one of {', '.join(known)}")
         self._check_secret()
         if self.app_portal_url and not self.app_portal_url.startswith(("http://", "https://")):
-            raise ConfigError("app_portal_url must be a URL")
+            raise ConfigError("app_portal_url must be a URL that starts with http:// or https://")
         _refuse("proxy_addr", values.proxy_fault(self.proxy_addr))
         if self.proxy_resolves_names and not self.proxy_addr:
             raise ConfigError("proxy_resolves_names needs a proxy: set proxy_addr too")
@@ -252,7 +251,7 @@ class Settings:
         _ = self.listen, self.sqlite_path
 
     def _check_secret(self) -> None:
-        """Hold that there is a secret where none may be made up, and that it is long enough where that counts."""
+        """Require a JWT secret if none may be generated, and secrets of sufficient length in `prod`."""
         if self.environment == "prod":
             weak = self.weak_secrets()
             if weak and (weak[0].startswith("jwt_secret") or _size(self.main_secret) < _MAIN_SECRET_LEAST):
@@ -265,7 +264,7 @@ class Settings:
             raise ConfigError(f"jwt_secret is missing: jwt_algorithm {self.jwt_algorithm} needs a key in PEM")
 
     def weak_secrets(self) -> list[str]:
-        """Return a sentence for each secret that can be guessed too soon, `jwt_secret` first."""
+        """Return a warning for each secret that is too short, `jwt_secret` first."""
         least, size, main = (
             _JWT_SECRET_BYTES.get(self.jwt_algorithm, 0),
             _size(self.jwt_secret),
@@ -275,7 +274,7 @@ class Settings:
         if 0 < size < least:
             found.append(
                 f"jwt_secret has {size} bytes, and {self.jwt_algorithm} needs at least {least}: anyone who guesses it"
-                " can sign tokens. Set TIDINGS_JWT_SECRET to a longer random text, as `openssl rand -base64 48` prints."
+                " can sign tokens. Set TIDINGS_JWT_SECRET to a longer random text, as from `openssl rand -base64 48`."
             )
         if 0 < main < _MAIN_SECRET_BYTES:
             found.append(
@@ -286,15 +285,15 @@ class Settings:
 
     @property
     def listen(self) -> tuple[str, int]:
-        """Return the address and the port to listen on."""
+        """The address and the port to listen on."""
         host, _, port = self.listen_address.rpartition(":")
         if not host or not values.is_number(port, _PORT_MAX):
-            raise ConfigError(f"listen_address must be address:port, the port at most {_PORT_MAX}")
+            raise ConfigError(f"listen_address must be address:port, with a port of at most {_PORT_MAX}")
         return host.removeprefix("[").removesuffix("]"), int(port)
 
     @property
     def sqlite_path(self) -> Path | None:
-        """Return the file of a SQLite database, or None for PostgreSQL."""
+        """The file of a SQLite database, or None for PostgreSQL."""
         try:
             if self.db_dsn.startswith(dsn.SQLITE):
                 return dsn.sqlite(self.db_dsn).path
@@ -306,7 +305,7 @@ class Settings:
         raise ConfigError("db_dsn must start with sqlite:/// or postgresql://")
 
     def masked(self) -> dict[str, str]:
-        """Return each setting as text, secrets masked."""
+        """Return all settings as text, with secrets masked."""
         return {each.name: _masked(each.name, getattr(self, each.name)) for each in dataclasses.fields(self)}
 
 
@@ -328,9 +327,9 @@ def _masked(name: str, value: object) -> str:
 
 
 def load(environment: Mapping[str, str] | None = None, *, file: Path | None = None, **flags: object) -> Settings:
-    """Read the settings of this process.
+    """Return the settings of this process.
 
-    `flags` come from the command line and win; None means "not given". Raises `ConfigError`, naming the setting.
+    `flags` come from the command line and take precedence, unless they are None. Raises `ConfigError`.
     """
     types = get_type_hints(Settings)
     found = _found(os.environ if environment is None else environment, file, flags)
@@ -340,28 +339,28 @@ def load(environment: Mapping[str, str] | None = None, *, file: Path | None = No
             given[name] = values.parsed(value, types[name])
         except ValueError as error:
             raise ConfigError(f"{name} {error}") from None
-        given[name] = _OTHER_NAMES.get(name, {}).get(given[name], given[name])
+        given[name] = _ALIASES.get(name, {}).get(given[name], given[name])
     return Settings(**given)
 
 
 def origins(
     environment: Mapping[str, str] | None = None, *, file: Path | None = None, **flags: object
 ) -> dict[str, str]:
-    """Return where each setting's value comes from: a flag, a variable, a file or the defaults."""
+    """Return the source of each setting: a flag, a variable, a file or the default."""
     found = _found(os.environ if environment is None else environment, file, flags)
     return {each.name: found.get(each.name, ("", "default"))[1] for each in dataclasses.fields(Settings)}
 
 
 def without_effect(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the variables that look like settings and do nothing, with the reason."""
+    """Return the environment variables that look like settings but have no effect, with the reason."""
     environment = os.environ if environment is None else environment
     known = {each.name: each.metadata["own"] for each in dataclasses.fields(Settings)}
     found = {}
     for variable in sorted(environment):
-        name = variable.removeprefix(_OWN).removeprefix(_PEER).lower()
+        name = variable.removeprefix(_OWN).removeprefix(_SVIX).lower()
         if name in _NOT_SETTINGS:
             continue
-        if variable.startswith(_PEER) and known.get(name, True):
+        if variable.startswith(_SVIX) and known.get(name, True):
             found[variable] = FOREIGN.get(name, "No setting has this name.")
         elif variable.startswith(_OWN) and name not in known:
             found[variable] = "No setting has this name."
@@ -371,12 +370,12 @@ def without_effect(environment: Mapping[str, str] | None = None) -> dict[str, st
 def _found(
     environment: Mapping[str, str], file: Path | None, flags: Mapping[str, object]
 ) -> dict[str, tuple[object, str]]:
-    """Return what is given, by setting, and where it was found; the first place that has something wins."""
+    """Return the value of each setting that is set, and its source. The first source with a value wins."""
     path = Path("tidings.toml") if file is None else file
     stored = _from_file(path, required=file is not None)
     found: dict[str, tuple[object, str]] = {}
     for each in dataclasses.fields(Settings):
-        prefixes = (_OWN,) if each.metadata["own"] else (_OWN, _PEER)
+        prefixes = (_OWN,) if each.metadata["own"] else (_OWN, _SVIX)
         variables = [prefix + each.name.upper() for prefix in prefixes]
         places = [
             ("a flag", flags.get(each.name)),
@@ -391,13 +390,13 @@ def _found(
 
 
 def foreign(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment without our settings: for a child process that is set up by a file alone."""
+    """Return the environment without settings, for a child process whose settings come from a file."""
     environment = os.environ if environment is None else environment
-    return {name: value for name, value in environment.items() if not name.startswith((_OWN, _PEER))}
+    return {name: value for name, value in environment.items() if not name.startswith((_OWN, _SVIX))}
 
 
 def bypass_proxies(host: str) -> None:
-    """Have HTTP clients in this process reach a host directly, whatever proxy the environment names."""
+    """Make HTTP clients in this process bypass the proxies of the environment for a host."""
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), host)))
 

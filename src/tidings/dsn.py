@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Database URLs, read by libpq's rules; what cannot be read is refused in words that repeat no part of it.
+"""Database URLs, parsed by the rules of libpq. Errors never quote any part of a URL.
 
-An unescaped special character in a password moves the borders between user, password, host and database. Every part
-may then be a piece of the password, so an error names the rule and never the text.
+An unescaped special character in a password shifts the boundaries between user, password, host and database. Each part
+may then contain a piece of the password, so an error states the rule and never the text.
 """
 
 import re
@@ -37,7 +37,7 @@ _PASSED_ON: Final = frozenset(
         "gsslib",
     )
 )
-"""What the driver reads from a URL as libpq does."""
+"""Parameters that are passed to the driver, which treats them like libpq."""
 _OWN: Final = frozenset(("user", "password", "host", "port", "dbname", "database"))
 _FOR_SERVER: Final = frozenset(("application_name", "options", "search_path"))
 _KEEPALIVES: Final = frozenset(
@@ -57,17 +57,17 @@ _HARMLESS: Final = {
     "sslsni": ("1",),
     "load_balance_hosts": ("disable",),
 }
-"""Values that ask for what is done anyway."""
+"""Values that request the default behavior, so ignoring them is harmless."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_.\[\]-]{0,40}")
 
 
 class DsnError(ValueError):
-    """A URL that cannot be used; the message repeats no part of it that may be secret."""
+    """An invalid URL. The message quotes no part of it that may be secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A PostgreSQL URL in its parts."""
+    """The parts of a PostgreSQL URL."""
 
     hosts: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
@@ -85,7 +85,7 @@ class Postgres:
 
     @property
     def place(self) -> str:
-        """Return where the server is, for people."""
+        """The address of the server, for messages."""
         if not self.hosts:
             return "the default host"
         return ", ".join(
@@ -104,27 +104,27 @@ class Sqlite:
 
 
 def sqlite(url: str) -> Sqlite:
-    """Read `sqlite:///relative.db`, `sqlite:////whole/path.db` and what follows a question mark."""
+    """Parse `sqlite:///relative.db` or `sqlite:////absolute/path.db`, with parameters. Raises `DsnError`."""
     text, _, query = url.strip().removeprefix(SQLITE).partition("?")
     text = unquote(text.removeprefix("//").removeprefix("/") if text.startswith("//") else text) or "tidings.db"
     if ":memory:" in text:
-        raise DsnError("a database in memory is not supported; name a file: sqlite:///tidings.db")
+        raise DsnError("an in-memory database is not supported; name a file: sqlite:///tidings.db")
     if "\0" in text:
-        raise DsnError("the file name holds a zero byte")
+        raise DsnError("the file name contains a zero byte")
     given = dict(parse_qsl(query, keep_blank_values=True))
     mode = given.pop("mode", "rwc")
     if mode not in ("rw", "rwc"):
-        raise DsnError("the service writes: mode must be rwc (create the file) or rw (use the one that is there)")
+        raise DsnError("mode must be rwc (create the file) or rw (use an existing file)")
     return Sqlite(Path(text), mode == "rwc", _nameable(given))
 
 
 def postgres(url: str) -> Postgres:
-    """Read a URL as libpq does. Raises `DsnError`."""
+    """Parse a URL like libpq. Raises `DsnError`."""
     url = url.strip()
     rest = next(url.removeprefix(scheme) for scheme in POSTGRES if url.startswith(scheme))
-    if "\0" in unquote(rest) or any(ord(letter) < ord(" ") for letter in rest):
-        raise DsnError(f"the URL holds control characters; {_ESCAPE}")
-    netloc, path, query = _borders(rest)
+    if "\0" in unquote(rest) or any(ord(character) < ord(" ") for character in rest):
+        raise DsnError(f"the URL contains control characters; {_ESCAPE}")
+    netloc, path, query = _split(rest)
     login, _, places = netloc.rpartition("@")
     user, has_password, password = login.partition(":")
     given = _given(query)
@@ -143,23 +143,23 @@ def postgres(url: str) -> Postgres:
     )
 
 
-def _borders(rest: str) -> tuple[str, str, str]:
-    """Split what follows the scheme; refuse where a password may reach over a border."""
+def _split(rest: str) -> tuple[str, str, str]:
+    """Split the URL after its scheme. Raises `DsnError` if a password may extend over a boundary."""
     at = min((found for found in (rest.find(sign) for sign in "/?#") if found >= 0), default=len(rest))
     netloc, tail = rest[:at], rest[at:]
     path, _, query = tail.partition("?")
     values_at = re.sub(r"(?<![^&])(user|password)=[^&]*", "", query)
     if netloc.count("@") > 1 or "@" in path or "@" in values_at or "#" in tail:
-        raise DsnError(f"the URL cannot be read; {_ESCAPE}")
+        raise DsnError(f"the URL is invalid; {_ESCAPE}")
     return netloc, path.removeprefix("/"), query
 
 
 def _given(query: str) -> dict[str, str]:
-    """Return the parameters, under libpq's names; of two with one name the last counts."""
+    """Return the parameters by their libpq names. The last of two values wins."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=100)
     except ValueError:
-        raise DsnError(f"what follows `?` must be name=value pairs; {_ESCAPE}") from None
+        raise DsnError(f"the parameters after `?` must be name=value pairs; {_ESCAPE}") from None
     given = {}
     for name, value in pairs:
         known = name if name not in (plain := name.replace("-", "_")) else plain
@@ -172,11 +172,11 @@ def _given(query: str) -> dict[str, str]:
 
 
 def _places(text: str, given: dict[str, str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Return hosts and their ports; a parameter names them where the URL's middle does not."""
+    """Return the hosts and their ports, from the authority of the URL or else from its parameters."""
     default = given.get("port", "5432").split(",")
     texts = [each for each in (text or given.get("host", "")).split(",") if each]
     if len(default) not in (1, max(1, len(texts))):
-        raise DsnError("port must hold one port, or one for each host")
+        raise DsnError("port must list one port, or one for each host")
     found = []
     for index, each in enumerate(texts):
         host, port = _place(unquote(each))
@@ -190,13 +190,13 @@ def _place(text: str) -> tuple[str, str]:
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise DsnError(f"the host cannot be read; {_ESCAPE}")
+            raise DsnError(f"the host is invalid; {_ESCAPE}")
         return host, rest[1:]
     if text.count(":") > 1:
-        raise DsnError("the host cannot be read; an IPv6 address goes in brackets: [::1]:5432")
+        raise DsnError("the host is invalid; put an IPv6 address in brackets: [::1]:5432")
     host, _, port = text.partition(":")
     if not host or not re.fullmatch(r"[\w.%-]+", host):
-        raise DsnError(f"the host cannot be read; {_ESCAPE}")
+        raise DsnError(f"the host is invalid; {_ESCAPE}")
     return host, port
 
 
@@ -221,5 +221,5 @@ def _ignored(given: dict[str, str]) -> tuple[str, ...]:
 
 
 def _nameable(given: dict[str, str]) -> tuple[str, ...]:
-    """Return names to be shown; what does not look like one may be a piece of something secret."""
+    """Return parameter names for messages. A text that does not look like a name may be a piece of a secret."""
     return tuple(sorted({name if _NAME.fullmatch(name) else "another parameter" for name in given}))

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Errors of requests, independent of HTTP: the API maps each kind to a status in one place."""
+"""Errors of requests, independent of HTTP. The API maps each kind to a status in one place."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class ErrorKind(Enum):
-    """The kinds of errors. Any exception other than an `AppError` is an internal error."""
+    """The kinds of request errors. An exception that is not an `AppError` is an internal error."""
 
     BAD_REQUEST = "bad_request"
     UNAUTHORIZED = "unauthorized"
@@ -21,16 +21,16 @@ class ErrorKind(Enum):
 
 
 class ExternalError(Exception):
-    """An error from outside this process, often transient. Its message is complete; a traceback would add nothing."""
+    """An error from outside this process, often transient. Its message suffices: the log omits the traceback."""
 
 
 class Outage(ExternalError):
-    """A required service is unavailable or refuses work; the log has its start and its end."""
+    """A required service is unavailable or refuses work. Only the start and the end of an outage are logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong in a request: where (`("body", "url")`), in words, and its machine type."""
+    """One invalid value of a request: its location (`("body", "url")`), a message, and a machine-readable type."""
 
     loc: tuple[str, ...]
     msg: str
@@ -38,7 +38,7 @@ class Fault:
 
 
 class AppError(Exception):
-    """A refusal that the caller is told: a kind, a machine-readable code and a sentence."""
+    """An error that is returned to the caller: a kind, a machine-readable code and a sentence."""
 
     def __init__(self, kind: ErrorKind, code: str, detail: str, *, faults: tuple[Fault, ...] = ()) -> None:
         super().__init__(detail)
@@ -49,11 +49,11 @@ class AppError(Exception):
 
 
 REPLAYABLE = frozenset({ErrorKind.BAD_REQUEST, ErrorKind.NOT_FOUND, ErrorKind.INVALID, ErrorKind.TOO_LARGE})
-"""Errors that a request with a used idempotency key never gets: it gets the stored response instead."""
+"""Errors that a repeated idempotency key suppresses: the caller gets the stored response instead."""
 
 
 def not_found(detail: str = "Entity not found") -> AppError:
-    """Something does not exist, or not for this caller."""
+    """Return the error for an entity that does not exist, or that the caller may not see."""
     return AppError(ErrorKind.NOT_FOUND, "not_found", detail)
 
 
@@ -62,32 +62,32 @@ def conflict(
     *,
     code: str = "conflict",
 ) -> AppError:
-    """Something stands in the way: an identifier in use, a state that does not allow it."""
+    """Return the error for a conflict: an identifier is in use, or the state does not allow the operation."""
     return AppError(ErrorKind.CONFLICT, code, detail)
 
 
 def bad_request(code: str, detail: str) -> AppError:
-    """The request can be read, and cannot be done as it is."""
+    """Return the error for a valid request that cannot be carried out."""
     return AppError(ErrorKind.BAD_REQUEST, code, detail)
 
 
 def unauthorized(detail: str = "Invalid token", *, code: str = "authentication_failed") -> AppError:
-    """Who calls is not known."""
+    """Return the error for a request without valid authentication."""
     return AppError(ErrorKind.UNAUTHORIZED, code, detail)
 
 
 def forbidden() -> AppError:
-    """Who calls is known, and may not do this."""
+    """Return the error for an authenticated caller without permission for the operation."""
     return AppError(ErrorKind.FORBIDDEN, "insufficient access", "Insufficient access for the given operation.")
 
 
 def invalid(*faults: Fault) -> AppError:
-    """Values in the request break its rules; each fault names one."""
+    """Return the error for invalid values in a request, one fault for each value."""
     return AppError(ErrorKind.INVALID, "validation_error", "Validation error", faults=faults)
 
 
 def too_large() -> AppError:
-    """The body is over the limit."""
+    """Return the error for a request body over the size limit."""
     return AppError(
         ErrorKind.TOO_LARGE,
         "payload_too_large",
@@ -96,15 +96,15 @@ def too_large() -> AppError:
 
 
 def too_many(detail: str) -> AppError:
-    """A limit on how much is at work at once, or how often, is reached."""
+    """Return the error for a request over a limit on rate or concurrency."""
     return AppError(ErrorKind.TOO_MANY, "too_many_requests", detail)
 
 
 def unavailable(detail: str) -> AppError:
-    """Something that we need is unavailable for now; the same request may succeed later."""
+    """Return the error for a required service that is unavailable. The same request may succeed later."""
     return AppError(ErrorKind.UNAVAILABLE, "unavailable", detail)
 
 
 def not_implemented(operation: str) -> AppError:
-    """The contract has the operation, and this service does not serve it."""
+    """Return the error for an operation of the contract that this service does not implement."""
     return AppError(ErrorKind.NOT_IMPLEMENTED, "not_implemented", f"The operation {operation} is not implemented.")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Places where a test makes a process die or stand still; no-ops unless armed.
+"""Failpoints: places at which a test kills or stops a process. They do nothing unless they are armed.
 
-Armed by text, `name=action`, several separated by commas. Actions: `kill` (SIGKILL to ourselves), `kill@N` (at the
-Nth passage) and `stop@N` (SIGSTOP). A name may be `*`. Nothing arms a failpoint but the `failpoints` setting.
+Only the `failpoints` setting arms them: `name=action` pairs, separated by commas. The action `kill` sends SIGKILL to
+this process, `kill@N` sends it at the Nth pass, and `stop@N` sends SIGSTOP. The name `*` matches every failpoint.
 """
 
 import os
@@ -15,7 +15,7 @@ _passed: dict[str, int] = {}
 
 
 def arm(text: str) -> None:
-    """Arm the failpoints that a text names. Raises ValueError for an action that does not exist."""
+    """Arm the failpoints that a text lists. Raises `ValueError` for an unknown action."""
     for item in filter(None, (part.strip() for part in text.split(","))):
         name, _, action = item.partition("=")
         verb, _, count = action.partition("@")
@@ -25,7 +25,7 @@ def arm(text: str) -> None:
 
 
 def point(name: str) -> None:
-    """Pass a named place."""
+    """Pass a failpoint, and perform its action if it is armed and due."""
     if _armed:
         _pass(name)
 

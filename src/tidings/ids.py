@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Identifiers: a prefix and a 27-character KSUID whose order is the order of creation.
+"""Ids: a prefix and a 27-character KSUID that sorts by creation time.
 
-A KSUID here has 20 bytes: seconds since 2014-05-13 (4), the part of the second in steps of 4 ms (1), and
-randomness (15), written in base 62 with an alphabet that sorts as bytes do. So ids of one kind sort by the
-timestamp they were made, and a range of time is a range of ids. Those that one process makes in one step rise, too: a
-counter comes before the rest of the randomness.
+A KSUID encodes 20 bytes: seconds since 2014-05-13 (4), the step of 4 ms within the second (1), and randomness (15). It
+is written in base 62, with an alphabet that sorts like bytes. So ids of one kind sort by their timestamps, and a time
+range is a range of ids. The ids that one process creates in the same step also ascend, because a counter precedes the
+random part.
 """
 
 import os
@@ -27,17 +27,17 @@ TASK: Final = "qtask_"
 DEFAULT_ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
 
 STEP_MS: Final = 4
-"""Granularity of the timestamp inside an id, in milliseconds."""
+"""The resolution of the timestamp in an id, in milliseconds."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _VALUE: Final = {character: value for value, character in enumerate(_ALPHABET)}
 _EPOCH_MS: Final = 1_400_000_000_000
 _LENGTH: Final = 27
 PATTERN: Final = "([0-9A-Z][0-9A-Za-z]{26}|a[0-9A-V][0-9A-Za-z]{25})"
-"""A regular expression for 27 characters that hold 160 bits: ids up to June 2150."""
+"""A regular expression for 27 characters that encode at most 160 bits: ids up to June 2150."""
 _RANDOM_BITS: Final = 120
-# One step of time spans 2**120 numbers, more than a hundred blocks of 62**19: so the first eight characters
-# can be chosen once a step, inside it for certain, and the other nineteen are free: three count, the rest is random.
+# One step spans 2**120 numbers, more than a hundred blocks of 62**19 numbers. So the first eight characters, a block
+# within the step, are chosen once per step. The other nineteen are free: three hold a counter, sixteen are random.
 _FREE: Final = 19
 _RANDOM: Final = 16
 _BLOCK: Final = 62**_FREE
@@ -48,27 +48,27 @@ _HEADS_KEPT: Final = 1_024
 
 
 class _Head:
-    """What the ids of a step begin with, up to the last two places of their count."""
+    """The common start of the ids of a step, up to the last two characters of the counter."""
 
-    __slots__ = ("_prefix", "_turns", "count", "text")
+    __slots__ = ("_carried", "_prefix", "count", "text")
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._turns = 0
+        self._carried = 0
         self.text = prefix + _ALPHABET[0]
         self.count = 0
 
-    def turn(self) -> None:
-        """Go on with the first place of the count; a step ends long before that has run out."""
-        self._turns = min(self._turns + 1, len(_ALPHABET) - 1)
-        self.text = self._prefix + _ALPHABET[self._turns]
+    def carry(self) -> None:
+        """Increment the first character of the counter. A step ends long before that overflows."""
+        self._carried = min(self._carried + 1, len(_ALPHABET) - 1)
+        self.text = self._prefix + _ALPHABET[self._carried]
 
 
 class _Pool:
-    """Random characters, bought from the kernel in bulk: a system call per id would cost more than the rest.
+    """A source of ids that reads random bytes in bulk: a system call per id would cost more than all the rest.
 
-    The heads of the last steps are remembered, each with its count: attempts are dated back to when they began, so that
-    ids of several steps are made at one time.
+    The pool caches the heads of recent steps with their counters. An attempt id carries the time at which the attempt
+    began, so ids of several steps are created at a time.
     """
 
     __slots__ = ("_at", "_heads", "_text")
@@ -87,7 +87,7 @@ class _Pool:
             head = self._heads[step] = _Head(prefix + _head_of(timestamp_ms))
         count = head.count
         if count == len(_PAIRS):
-            head.turn()
+            head.carry()
             count = 0
         head.count = count + 1
         at = self._at
@@ -108,7 +108,7 @@ def _encode(number: int, length: int = _LENGTH) -> str:
 
 
 def _floor_of(timestamp_ms: int) -> int:
-    """Return the least 160-bit number of the step that holds a timestamp; timestamps before the epoch clamp to it."""
+    """Return the least 160-bit number of the step that contains a timestamp. Earlier timestamps clamp to the epoch."""
     seconds, rest = divmod(max(0, timestamp_ms - _EPOCH_MS), 1000)
     return ((min(seconds, 0xFFFFFFFF) << 8) | (rest // STEP_MS)) << _RANDOM_BITS
 
@@ -125,24 +125,24 @@ _pool = _Pool()
 
 
 def new(prefix: str, timestamp_ms: int) -> str:
-    """Make a fresh id for a timestamp in milliseconds since the Unix epoch."""
+    """Return a new id for a timestamp in milliseconds since the Unix epoch."""
     return _pool.take(prefix, timestamp_ms)
 
 
 def first_at(prefix: str, timestamp_ms: int) -> str:
-    """Return the least id of the 4 ms step that holds a timestamp, for ranges: no later id is less."""
+    """Return the least id of the 4 ms step that contains a timestamp: the inclusive start of a range."""
     return prefix + _encode(_floor_of(timestamp_ms))
 
 
 def last_at(prefix: str, timestamp_ms: int) -> str:
-    """Return the greatest id of the 4 ms step that holds a timestamp."""
+    """Return the greatest id of the 4 ms step that contains a timestamp."""
     return prefix + _encode(_floor_of(timestamp_ms) + (1 << _RANDOM_BITS) - 1)
 
 
 def timestamp_of(identifier: str) -> int:
-    """Return the timestamp inside an id, in milliseconds since the Unix epoch, a multiple of 4.
+    """Return the timestamp of an id, in milliseconds since the Unix epoch, a multiple of 4.
 
-    Raises ValueError if the text does not end in 27 characters of base 62 that hold 160 bits.
+    Raises `ValueError` if the text does not end in 27 base-62 characters that encode at most 160 bits.
     """
     number = 0
     text = identifier[-_LENGTH:]
@@ -157,7 +157,7 @@ def timestamp_of(identifier: str) -> int:
 
 
 def number_of(text: str) -> int:
-    """Return the number that some characters of an id stand for: the next one is greater by one."""
+    """Return the number that a text encodes in base 62."""
     number = 0
     for character in text:
         number = number * 62 + _VALUE[character]
@@ -165,7 +165,7 @@ def number_of(text: str) -> int:
 
 
 def is_id(text: str, prefix: str) -> bool:
-    """Tell whether a text is a whole id of the kind that the prefix names."""
+    """Return whether a text is a valid id with the given prefix."""
     if not text.startswith(prefix) or len(text) != len(prefix) + _LENGTH:
         return False
     try:

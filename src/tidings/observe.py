@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What a process tells about itself: log lines for transitions and failures, counters for everything that is many.
+"""Observability of a process: log lines for transitions and failures, counters for frequent events.
 
-There is no log line for a message or a chunk: at ten thousand messages a second the log would be the work.
+No message and no chunk has a log line: at ten thousand messages a second, logging would dominate the work.
 """
 
 import json
@@ -17,9 +17,9 @@ from tidings.errors import ExternalError, Outage
 
 log: Final = logging.getLogger("tidings")
 counters: Final[Counter[str]] = Counter()
-"""Totals since the start of the process, by name."""
+"""The totals since the start of the process, by name."""
 Listener = Callable[[str, str, str], None]
-"""Who hears of transitions: of what, which one, and what happened."""
+"""A callback for transitions, with the subject, its id and the event."""
 _PASSES: Final = 2
 _listeners: Final[set[Listener]] = set()
 
@@ -38,7 +38,7 @@ class _Json(logging.Formatter):
 
 
 def start_logging(level: str, style: str) -> None:
-    """Send this process's log to standard error, for people (`default`) or for machines (`json`)."""
+    """Write the log of this process to standard error, as text (`default`) or as JSON lines (`json`)."""
     handler = logging.StreamHandler(sys.stderr)
     plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(_Json() if style == "json" else plain)
@@ -46,34 +46,34 @@ def start_logging(level: str, style: str) -> None:
 
 
 def count(name: str, by: int = 1) -> None:
-    """Add to a counter."""
+    """Add to the counter with the given name."""
     counters[name] += by
 
 
 def transition(subject: str, identifier: str, event: str, *, level: int = logging.INFO, **fields: object) -> None:
-    """Tell that something changed its state, at the one place where it does; `fields` say more about it."""
+    """Log and count a change of state, and notify the listeners. `fields` are added to the log line."""
     counters[f"{subject}.{event}"] += 1
     more = "".join(f" {name}={value}" for name, value in fields.items() if value is not None)
     log.log(level, "%s %s: %s%s", subject, identifier, event, more, extra={"fields": fields})
     for listener in tuple(_listeners):
         try:
             listener(subject, identifier, event)
-        except Exception as error:  # noqa: BLE001 - what changed has changed, whoever stumbles over it
-            failure("telling of a transition", error)
+        except Exception as error:  # noqa: BLE001 - the transition has happened, whatever a listener raises
+            failure("notifying of a transition", error)
 
 
 def listen(listener: Listener) -> None:
-    """Tell somebody of every transition of this process, on the thread that tells it."""
+    """Add a listener for every transition of this process. It is called on the thread of the transition."""
     _listeners.add(listener)
 
 
 def ignore(listener: Listener) -> None:
-    """Tell somebody no more."""
+    """Remove a listener for transitions."""
     _listeners.discard(listener)
 
 
 class OutageLog:
-    """An outage of the database as this process meets it: one line at its start, one at its end, counters between."""
+    """The log of database outages: one line at the start of an outage, one at its end, and a count of failures."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -82,21 +82,21 @@ class OutageLog:
         self._passed = 0
         self.is_on = False
         self.listeners: set[Callable[[], object]] = set()
-        """Called when an outage begins."""
+        """Callbacks for the start of an outage."""
 
     def failed(self, doing: str, error: BaseException) -> None:
-        """Record a failure; the first one begins the outage."""
+        """Record a failure. The first one starts the outage."""
         self._failures += 1
         self._passed = 0
         if self.is_on:
             return
         self.is_on, self._began, self._failures = True, self._clock.monotonic(), 1
-        log.error("the database is unavailable, first met in %s: %s: %s", doing, type(error).__name__, error)
+        log.error("the database is unavailable, first seen in %s: %s: %s", doing, type(error).__name__, error)
         for listener in tuple(self.listeners):
             listener()
 
     def passed(self) -> None:
-        """Record a good heartbeat; two in a row with no failure in between end the outage."""
+        """Record a successful heartbeat query. Two of them without a failure in between end the outage."""
         self._passed += 1
         if self.is_on and self._passed >= _PASSES:
             self.is_on = False
@@ -108,7 +108,7 @@ outage: Final = OutageLog(SystemClock())
 
 
 def failure(doing: str, error: BaseException) -> None:
-    """Log an error in work that continues; an error from outside takes one line, without a traceback."""
+    """Log an error in work that continues. An external error takes one line, without a traceback."""
     counters["failures"] += 1
     if isinstance(error, Outage):
         outage.failed(doing, error)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""One process of the service: the only place that knows everyone and puts them together.
+"""One process of the service: this module creates all parts and connects them.
 
-Started in order of who needs whom (database, delivery, tasks, API), stopped so that nothing is cut that can end:
-on SIGTERM the API takes no new connections, delivery begins nothing new, tasks finish their chunk; what is in progress
-gets a few seconds; what is left is handed back to the database, where the next process finds it. `shutdown_grace`
-bounds all of that together.
+The parts start in the order of their dependencies: database, delivery, tasks, API. On SIGTERM the API accepts no new
+connections, delivery starts no new requests, and tasks finish their current chunk. Work in progress gets a few seconds.
+Deliveries and tasks that remain are handed back to the database for the next process. `shutdown_grace` limits the whole
+shutdown.
 """
 
 import asyncio
@@ -61,10 +61,10 @@ from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.runner import Runner
 
 _SWITCH_SECONDS: Final = 0.0005
-"""How long a thread that has waited for the disk or for SQLite waits for the loop's thread to let it go on."""
+"""The interpreter's switch interval: the longest wait of a database thread for the GIL that the event loop holds."""
 _LATELY_MS: Final = 30 * SECOND
 _KEEP_ALIVE: Final = 75
-"""Seconds that a connection without requests is kept: longer than clients keep theirs, so that it is they who close."""
+"""Seconds after which an idle connection is closed. Clients have shorter limits, so that they close it first."""
 _REQUEST_GRACE: Final = 3
 _HANDING_BACK_SECONDS: Final = 2.0
 _EXPIRE_CHUNK: Final = 1_000
@@ -73,7 +73,7 @@ _BACKLOG: Final = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What this process does; a big installation runs some of each."""
+    """The roles of a process. A large installation runs separate processes for them."""
 
     api: bool = True
     delivery: bool = True
@@ -81,7 +81,7 @@ class Roles:
 
 
 class _Http(uvicorn.Server):
-    """uvicorn, which leaves signals to us: they stop more than HTTP."""
+    """A uvicorn server that leaves signals to `Stop`, because a signal stops more than HTTP."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -89,7 +89,7 @@ class _Http(uvicorn.Server):
 
 
 class Server:
-    """The parts of one process."""
+    """The parts of one process, and their start and stop."""
 
     def __init__(self, settings: Settings, roles: Roles, db: Database, secret: str) -> None:
         self._settings = settings
@@ -108,19 +108,19 @@ class Server:
         )
         sink = NO_DELIVERY if self._delivery is None else self._delivery.sink()
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, sink)
-        known = handlers(self._clock, self._notifier)
+        kinds = handlers(self._clock, self._notifier)
         worker = f"{os.uname().nodename}:{os.getpid()}:{self._node:08x}"
         limits = terms.tasks(settings)
         # A process without the role works on no task, and requeues tasks with expired leases.
-        self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), known, worker)
+        self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), kinds, worker)
         self._nodes = self._make_nodes(db, worker, self._runner)
         self._task_watcher: TaskWatcher | None = None
-        self._http = self._listening(secret, known) if roles.api else None
+        self._http = self._listening(secret, kinds) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
         self._wire()
 
     def _wire(self) -> None:
-        """Tell those who know of work to those who do it."""
+        """Connect the wake-ups of use cases to the parts that do the work."""
         self._notifier.routing = self._routing.drop
         if self._delivery is not None:
             self._notifier.deliveries = self._delivery.wake_replays
@@ -128,9 +128,10 @@ class Server:
         self._notifier.tasks = self._runner.wake
 
     def _make_nodes(self, db: Database, worker: str, runner: Runner) -> Nodes | None:
-        """Return the liveness and takeover of nodes; None where a pooler owns the sessions and lease expiry has to do.
+        """Return the liveness and takeover of nodes. None on SQLite, and where a pooler owns the database sessions.
 
-        Whatever its roles, a node queues the tasks of a lost node: it may be the first to notice.
+        With a pooler, takeover relies on lease expiry. A node of any role requeues the tasks of a lost node, because it
+        may be the first to notice.
         """
         if not isinstance(db, PostgresDatabase) or not db.keeps_sessions:
             return None
@@ -142,7 +143,7 @@ class Server:
         if self._delivery is not None:
             self._delivery.claimer.wake()
 
-    def _listening(self, secret: str, known: Mapping[str, Handler]) -> _Http:
+    def _listening(self, secret: str, kinds: Mapping[str, Handler]) -> _Http:
         settings = self._settings
         services = Services(
             self._db,
@@ -163,7 +164,7 @@ class Server:
             https_only=settings.endpoint_https_only,
             limiter=Limiter(settings.request_rate_limit, self._clock) if settings.request_rate_limit else None,
             attempts_max=len(settings.retry_schedule) + 1,
-            estimate=Estimator(self._db, self._clock, known).estimate,
+            estimate=Estimator(self._db, self._clock, kinds).estimate,
         )
         self._task_watcher = context.task_watcher
         intake = build(context)
@@ -188,7 +189,7 @@ class Server:
         await require_main_secret(self._db, self._encryption)
 
     async def run(self, stop: asyncio.Event, listener: socket.socket | None) -> None:
-        """Work until told to stop."""
+        """Start all parts, work until `stop` is set, and stop them."""
         await self._housekeep()
         await self._join()
         if self._delivery is not None:
@@ -203,14 +204,14 @@ class Server:
             serving = asyncio.create_task(self._http.serve(sockets=[listener]))
             log.info("listening on %s:%s", *listener.getsockname()[:2])
         gc.collect()
-        gc.freeze()  # what is here now stays until the end: the collector need not look at it again
+        gc.freeze()  # everything allocated so far lives until the end, so the collector can skip it
         gc.set_threshold(50_000, 20, 100)
         sys.setswitchinterval(_SWITCH_SECONDS)
         await stop.wait()
         await self._stop(serving)
 
     async def _stop(self, serving: asyncio.Task[None] | None) -> None:
-        """Stop in order; each step has what is left of the grace."""
+        """Stop the parts in order. Each step gets the remaining time budget."""
         log.info("stopping")
         budget = ShutdownBudget(self._settings.shutdown_grace, _HANDING_BACK_SECONDS)
         for chore in self._chores:
@@ -231,13 +232,13 @@ class Server:
             await within(budget.left(), leaving=self._nodes.leave())
 
     def _look_again(self) -> None:
-        """Look for work that was to come later."""
+        """Look for due work again, after a correction of due times."""
         if self._delivery is not None:
             self._delivery.claimer.wake()
         self._runner.wake()
 
     async def _join(self) -> None:
-        """Take the liveness lock before anything is leased: no node takes over from one that never held it."""
+        """Take the liveness lock before the first lease: no node takes over the leases of a node that never held it."""
         if self._nodes is None:
             return
         try:
@@ -246,7 +247,7 @@ class Server:
             failure("taking the liveness lock", error)
 
     async def _run_heartbeat_query(self) -> None:
-        """Learn what other nodes have done; on PostgreSQL only, once a second."""
+        """Read the changes that other nodes made. Runs once a second, on PostgreSQL only."""
         try:
             async with self._db.read() as read:
                 requested_at = self._clock.monotonic()
@@ -272,11 +273,11 @@ class Server:
             count = await encrypt_stored_secrets(self._db, self._encryption)
             if count:
                 log.info("encrypted the secrets or headers of %d endpoints", count)
-        except Exception as error:  # noqa: BLE001 - the next start goes on; what is clear is read until then
+        except Exception as error:  # noqa: BLE001 - the next start continues; clear text stays readable
             failure("encrypting older secrets", error)
 
     async def _housekeep_hourly(self) -> None:
-        """Keep house once an hour, if anything has happened since."""
+        """Run housekeeping once an hour: on SQLite only if there was activity since."""
         while True:
             before = counters.total()
             await asyncio.sleep(HOUR / SECOND)
@@ -285,14 +286,14 @@ class Server:
             await self._expire_payloads()
 
     async def _expire_payloads(self) -> None:
-        """Delete payloads that were kept long enough; their time goes by whether anything happens or not."""
+        """Delete expired payloads. They expire with time, so this runs without activity, too."""
         try:
             count("payloads.expired", await retention.expire(self._db, self._clock.now()))
-        except Exception as error:  # noqa: BLE001 - the house is kept again in an hour
+        except Exception as error:  # noqa: BLE001 - the next run is in an hour
             failure("expiring payloads", error)
 
     async def _housekeep(self) -> None:
-        """Create partitions ahead; delete expired idempotency records and operational events in chunks."""
+        """Create partitions in advance, start the janitor, and delete expired records in chunks."""
         try:
             await partitions.create_ahead(self._db, self._clock.now())
             await operational.prune(self._db, self._clock.now())
@@ -303,14 +304,14 @@ class Server:
             while expired == _EXPIRE_CHUNK:
                 async with self._db.write() as tx:
                     expired = await intake.expire(tx, now=self._clock.now(), limit=_EXPIRE_CHUNK)
-        except Exception as error:  # noqa: BLE001 - the house is kept again in an hour
-            failure("keeping house", error)
+        except Exception as error:  # noqa: BLE001 - the next run is in an hour
+            failure("housekeeping", error)
 
 
 async def open_database(settings: Settings, *, migrate: bool = True) -> Database:
-    """Open the database with the schema of this release.
+    """Open the database, and migrate its schema to this release or require that it is current.
 
-    Raises `Unavailable`, or `SchemaError` when the schema does not fit and may not be migrated.
+    Raises `Unavailable`, and `SchemaError` if the schema does not match and `migrate` is false or cannot help.
     """
     db = await opened(settings.db_dsn, connections=settings.db_pool_max_size, pgbouncer=settings.db_pgbouncer)
     try:
@@ -326,7 +327,7 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> Database
 
 
 def _bound(settings: Settings) -> socket.socket:
-    """Take the port before anything else is started, so that a port in use is the first thing told."""
+    """Return a socket that is bound to the port. Called first, so that a port in use is reported at startup."""
     host, port = settings.listen
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -360,7 +361,7 @@ def _armed(failpoints: str) -> None:
 async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool = True) -> None:
     """Run one process until SIGTERM or SIGINT.
 
-    Raises `ConfigError`, also when the port is in use, and what `open_database` raises.
+    Raises `ConfigError`, also if the port is in use, and the errors of `open_database`.
     """
     roles = roles or Roles()
     start_logging(settings.log_level, settings.log_format)
@@ -378,7 +379,7 @@ async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool
             secret = await jwt_secret(db, settings.jwt_secret)
             server = Server(settings, roles, db, secret)
             await server.prepare()
-            await server.run(stop.asked, listener)
+            await server.run(stop.requested, listener)
         except (DecryptionError, WrongKey) as error:
             raise ConfigError(str(error)) from error
         finally:

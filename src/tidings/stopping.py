@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The stop of a process, bounded in time.
+"""The shutdown of a process, within a deadline.
 
-The first SIGTERM or SIGINT asks for an orderly stop and sets its end. A process that still runs then is ended from a
-thread of its own: no database that stopped answering, no reader and no busy loop can hold it. What was not handed back
-stays leased and is taken over, so nothing depends on an orderly end. A second signal ends the process at once.
+The first SIGTERM or SIGINT requests an orderly shutdown and sets its deadline. If the process still runs after the
+deadline, a separate thread ends it, so an unresponsive database, a slow client or a busy event loop cannot delay the
+end. Deliveries and tasks that were not handed back stay leased, and other nodes take them over after lease expiry. So
+correctness does not depend on an orderly shutdown. A second signal ends the process immediately.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from tidings.observe import failure, log
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 MARGIN_SECONDS: Final = 0.5
-"""How long after its end a stop is cut off."""
+"""The time between the deadline and the forced end."""
 _LEAST_SECONDS: Final = 0.05
 _SIGNALED: Final = 128
 _CUT_OFF: Final = 1
@@ -25,32 +26,32 @@ _INIT: Final = 1
 
 
 class Stop:
-    """The stop of this process: whether it was requested, and its deadline."""
+    """The shutdown of this process: whether it was requested, and its deadline."""
 
     def __init__(self, grace: float) -> None:
         self._grace = grace
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
 
     def listen(self) -> None:
-        """Take SIGTERM and SIGINT from here on."""
+        """Handle SIGTERM and SIGINT from now on."""
         for number in SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, self._hear, number)
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
 
-    def _hear(self, number: signal.Signals) -> None:
-        if self.asked.is_set():
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self.requested.is_set():
             os._exit(_SIGNALED + number)
-        self.asked.set()
+        self.requested.set()
         asyncio.get_running_loop().call_later(self._grace, _warn, self._grace)
         leave_within(self._grace + MARGIN_SECONDS, code=_CUT_OFF)
-        if os.getpid() != _INIT:  # a process 1 ignores a signal without a handler
-            for each in SIGNALS:
-                signal.signal(each, signal.SIG_DFL)
+        if os.getpid() != _INIT:  # process 1 ignores signals without a handler
+            for handled in SIGNALS:
+                signal.signal(handled, signal.SIG_DFL)
 
 
 def leave_within(seconds: float, code: int = 0) -> None:
-    """End the process soon, whatever still runs; what is stored is whole at any time.
+    """End the process after a delay, whatever still runs. This is safe: each transaction commits as a whole.
 
-    A name look-up that hangs holds its thread, and the interpreter would wait for that for as long as it takes.
+    The interpreter would wait for all threads, and a name lookup that hangs blocks its thread indefinitely.
     """
     timer = threading.Timer(seconds, os._exit, (code,))
     timer.daemon = True
@@ -58,27 +59,30 @@ def leave_within(seconds: float, code: int = 0) -> None:
 
 
 def _warn(grace: float) -> None:
-    log.warning("the stop took longer than shutdown_grace (%g s); what was not handed back stays leased", grace)
+    log.warning(
+        "the shutdown took longer than shutdown_grace (%g s); unfinished work stays leased",
+        grace,
+    )
 
 
 class ShutdownBudget:
-    """The time budget of a shutdown. A part is reserved for handing back deliveries that were not sent."""
+    """The time budget of a shutdown. A part is reserved to hand back deliveries that were not sent."""
 
     def __init__(self, grace: float, reserved: float) -> None:
         self._ends_at = asyncio.get_running_loop().time() + grace
         self._reserved = min(reserved, grace / 4)
 
     def left(self) -> float:
-        """Return the seconds until the end."""
+        """Return the seconds until the deadline."""
         return max(_LEAST_SECONDS, self._ends_at - asyncio.get_running_loop().time())
 
     def free(self) -> float:
-        """Return the seconds until the reserved part begins."""
+        """Return the seconds until the reserved part starts."""
         return max(_LEAST_SECONDS, self.left() - self._reserved)
 
 
 async def within(seconds: float, **works: Awaitable[object]) -> None:
-    """Await works up to a deadline. A late one is canceled and not awaited, since its end may take as long again."""
+    """Await named work up to a deadline. Late work is canceled but not awaited, as its end may take longer still."""
     named = {name: asyncio.ensure_future(work) for name, work in works.items()}
     if not named:
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The settings as the parts of a process take them."""
+"""Conversion of the settings into the options of each part of a process."""
 
 from tidings.api.connection import WIRE_BYTES, ConnectionLimits
 from tidings.clock import HOUR
@@ -11,7 +11,7 @@ from tidings.tasks.runner import RunnerLimits
 
 
 def bounds(settings: Settings) -> ConnectionLimits:
-    """Return how much of requests one process keeps."""
+    """Return the limits on connections and request memory of one process."""
     two_bodies = 2 * settings.max_body_bytes
     return ConnectionLimits(
         settings.max_connections, max(settings.request_memory, two_bodies), max(WIRE_BYTES, two_bodies)
@@ -19,7 +19,7 @@ def bounds(settings: Settings) -> ConnectionLimits:
 
 
 def delivery(settings: Settings) -> DeliveryOptions:
-    """Return what delivery works by."""
+    """Return the options of delivery."""
     return DeliveryOptions(
         policy=AddressPolicy(settings.whitelist_subnets),
         schedule=settings.retry_schedule,
@@ -44,7 +44,7 @@ def _proxy(settings: Settings) -> Proxy | None:
 
 
 def tasks(settings: Settings) -> RunnerLimits:
-    """Return what bounds the work on tasks."""
+    """Return the limits of task work."""
     return RunnerLimits(
         slots=settings.tasks_per_process,
         per_tenant=settings.tasks_per_tenant,

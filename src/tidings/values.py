@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Values of settings: from the text or the TOML value that was given to a type, and within bounds.
+"""Values of settings: conversion from a text or a TOML value, and checks of bounds.
 
-Faults are phrases that follow a setting's name. They repeat numbers and words of lists, never a text: that may be
-secret.
+A fault is a phrase that follows the name of a setting. It may quote numbers and list entries, but never a text value,
+which may be secret.
 """
 
 import ipaddress
@@ -18,13 +18,13 @@ _PROXY_CREDENTIAL_MAX: Final = 255
 _SHOWN: Final = 60
 _DIGITS_MAX: Final = 19
 _FAR: Final = 10**_DIGITS_MAX
-"""Beyond every bound; a longer number counts as this one, for the interpreter refuses to print it."""
+"""Beyond every bound. It replaces longer numbers, which the interpreter refuses to print."""
 _TEXT_MAX: Final = 65_536
 _ALLOWED: Final = "\n\r\t"
 
 
 def parsed(given: object, type_: Any) -> Any:  # noqa: ANN401 - a type or a union of types
-    """Return a value as its type. Raises `ValueError` with what is wrong."""
+    """Return a value converted to a type. Raises `ValueError` with the fault."""
     if type_ in _PLAIN:
         return _PLAIN[type_](given)
     if type_ in _ENTRIES:
@@ -33,7 +33,7 @@ def parsed(given: object, type_: Any) -> Any:  # noqa: ANN401 - a type or a unio
 
 
 def fault(value: object, bounds: tuple[float, float] | None, most: int) -> str | None:
-    """Return what is wrong with a value that has its type; None where it is fit."""
+    """Return the fault of a converted value, or None if it is valid."""
     if isinstance(value, str):
         return _text_fault(value)
     if not isinstance(value, tuple):
@@ -50,17 +50,17 @@ def is_number(text: str, most: int) -> bool:
 
 
 def proxy_fault(url: str | None) -> str | None:
-    """Return what is wrong with the address of a proxy; it is not repeated, as it may hold a password."""
+    """Return the fault of a proxy URL, or None. The fault does not quote the URL, which may contain a password."""
     if not url:
         return None
     try:
         parts = urlsplit(url)
-        port_is_fit = parts.port != 0  # reading it raises what a port of letters deserves
+        port_is_valid = parts.port != 0  # raises for a port that is not a number
     except ValueError:
         return "is not a URL"
     if "@" in parts.path + parts.query or parts.fragment:
         return "cannot be read; percent-encode special characters in user and password (`/` is %2F, `#` is %23)"
-    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or not port_is_fit:
+    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or not port_is_valid:
         return f"must be scheme://host:port, the scheme one of {', '.join(_PROXY_SCHEMES)}"
     if any(len(part or "") > _PROXY_CREDENTIAL_MAX for part in (parts.username, parts.password)):
         return f"has a user or password of more than {_PROXY_CREDENTIAL_MAX} characters"
@@ -68,20 +68,20 @@ def proxy_fault(url: str | None) -> str | None:
 
 
 def noproxy_fault(rules: tuple[str, ...]) -> str | None:
-    """Return what is wrong with the exceptions from the proxy."""
+    """Return the fault of the proxy exceptions, or None."""
     for rule in rules:
         if "/" in rule:
             try:
                 ipaddress.ip_network(rule, strict=False)
             except ValueError:
-                return f"must hold names, addresses and subnets like 10.0.0.0/8, not {_shown(rule)}"
+                return f"must list names, addresses and subnets like 10.0.0.0/8, not {_shown(rule)}"
     return None
 
 
 def _entry_fault(item: object, bounds: tuple[float, float] | None) -> str | None:
     if isinstance(item, str):
         return _text_fault(item)
-    return None if bounds is None else _number_fault(item, bounds, "must hold numbers")
+    return None if bounds is None else _number_fault(item, bounds, "must list numbers")
 
 
 def _number_fault(value: Any, bounds: tuple[float, float], words: str) -> str | None:  # noqa: ANN401 - a number
@@ -92,19 +92,19 @@ def _number_fault(value: Any, bounds: tuple[float, float], words: str) -> str | 
 def _text_fault(text: str) -> str | None:
     if len(text) > _TEXT_MAX:
         return f"has at most {_TEXT_MAX} characters"
-    if any((letter < " " and letter not in _ALLOWED) or "\ud800" <= letter <= "\udfff" for letter in text):
-        return "holds control characters, or bytes that are not UTF-8"
+    if any((character < " " and character not in _ALLOWED) or "\ud800" <= character <= "\udfff" for character in text):
+        return "contains control characters, or bytes that are not UTF-8"
     return None
 
 
 def _kind(given: object) -> str:
-    return {list: "a list", dict: "a table", bool: "true or false"}.get(type(given), "a value of another kind")
+    return {list: "a list", dict: "a table", bool: "true or false"}.get(type(given), "a value of another type")
 
 
 def _shown(given: object) -> str:
     if not isinstance(given, str):
         return _kind(given)
-    if "@" in given or "//" in given:  # a URL in the wrong place may hold a password
+    if "@" in given or "//" in given:  # a URL in the wrong setting may contain a password
         return "a URL"
     return repr(given if len(given) <= _SHOWN else f"{given[:_SHOWN]}…")
 
@@ -112,7 +112,7 @@ def _shown(given: object) -> str:
 def _text(given: object) -> str:
     if isinstance(given, str):
         return given
-    raise ValueError(f"must be a text, not {_kind(given)}")
+    raise ValueError(f"must be a string, not {_kind(given)}")
 
 
 def _whole(given: object) -> int:
@@ -152,9 +152,9 @@ def _items(given: object) -> Sequence[str]:
         inner = given.strip().removeprefix("[").removesuffix("]")
         return [item.strip().strip("\"'") for item in inner.split(",") if item.strip()]
     if not isinstance(given, list | tuple):
-        raise ValueError(f"must be a list, not {_kind(given)}")  # noqa: TRY004 - as every other fault
+        raise ValueError(f"must be a list, not {_kind(given)}")  # noqa: TRY004 - like every other fault
     if not all(isinstance(item, str | int) and not isinstance(item, bool) for item in given):
-        raise ValueError("must be a list of plain values")
+        raise ValueError("must be a list of strings or whole numbers")
     return [str(max(-_FAR, min(item, _FAR))) if isinstance(item, int) else item for item in given]
 
 
@@ -162,14 +162,14 @@ def _whole_item(item: str) -> int:
     try:
         return _whole(item)
     except ValueError:
-        raise ValueError(f"must hold whole numbers, like [5,300], not {_shown(item)}") from None
+        raise ValueError(f"must list whole numbers, like [5,300], not {_shown(item)}") from None
 
 
 def _subnet(item: str) -> Subnet:
     try:
         return ipaddress.ip_network(item, strict=False)
     except ValueError:
-        raise ValueError(f"must hold subnets like 10.0.0.0/8, not {_shown(item)}") from None
+        raise ValueError(f"must list subnets like 10.0.0.0/8, not {_shown(item)}") from None
 
 
 _PLAIN: Final[dict[Any, Callable[[object], Any]]] = {bool: _truth, int: _whole, float: _number}

@@ -214,7 +214,7 @@ async def test_a_type_of_our_name_is_one_sentence_too(tmp_path: Path, postgres_d
         ("no-such-host.invalid:80", "the name does not resolve"),
         ("a..b:80", "the name does not resolve"),
         ("203.0.113.1:80", "Cannot assign requested address"),
-        ("127.0.0.1:99999", "port at most 65535"),
+        ("127.0.0.1:99999", "port of at most 65535"),
         ("nowhere", "address:port"),
     ],
 )

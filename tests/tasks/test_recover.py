@@ -222,7 +222,7 @@ async def test_a_message_without_its_payload_is_skipped_and_told(env: Environmen
     assert (task.done, task.skipped, task.counters) == (2, 2, {"messagesSent": 1})
     async with env.db.read() as read:
         skipped = await tasks.skipped_items(read, task.id)
-    assert sorted(skipped) == sorted([(purged, kind.PAYLOAD_GONE), ("msg_expired", kind.PAYLOAD_GONE)])
+    assert sorted(skipped) == sorted([(purged, kind.PAYLOAD_EXPIRED), ("msg_expired", kind.PAYLOAD_EXPIRED)])
 
 
 async def test_there_may_be_nothing_to_do(env: Environment) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The size of the next chunk, so that a chunk holds the database for a known time. Pure functions of measurements.
+"""The size of the next chunk, chosen so that a chunk holds the database for a bounded time.
 
-On SQLite every other writer waits for a chunk, so it gets 3 ms; on PostgreSQL a chunk holds its own rows only, and
-what counts is that a round trip and a commit are paid seldom.
+These are pure functions of measurements. On SQLite every other writer waits for a chunk, so a chunk gets 3 ms. On
+PostgreSQL a chunk locks only its own rows, so larger chunks save round trips and commits.
 """
 
 import math
@@ -16,16 +16,16 @@ _SHRINK: Final = 0.5
 _GROW: Final = 1.2
 _KEEP: Final = 0.8
 FIRST: Final = 100
-"""Rows of the first chunk, when nothing has been measured."""
+"""Rows of the first chunk of a task, before anything has been measured."""
 REST: Final = 2.0
-"""How many times as long as a chunk took it rests where others write."""
+"""While foreground writes arrive, the rest after a chunk lasts this many times as long as the chunk took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The bounds of a chunk: time inside the write transaction, time in all, and rows.
+    """The bounds of a chunk: time in the write transaction, total time, and rows.
 
-    While foreground writes arrive, a chunk has at most `crowded` rows, followed by a rest.
+    While foreground writes arrive, a chunk has at most `crowded` rows and is followed by a rest.
     """
 
     write_ms: float
@@ -35,76 +35,77 @@ class Pace:
 
     @property
     def first(self) -> int:
+        """The rows of the first chunk."""
         return min(FIRST, self.cap)
 
     def next_size(self, size: int, *, write_ms: float, whole_ms: float) -> int:
-        """Return the rows of the next chunk after one of `size` rows took so long.
+        """Return the rows of the next chunk, after one of `size` rows took the given times.
 
-        It grows by a fifth at most, so that one chunk of cheap rows does not make the next one long, and halves at
-        most, so that one hiccup does not undo what was learnt.
+        The size grows by at most a fifth, so that a chunk of cheap rows does not make the next chunk long. It shrinks
+        by at most half, so that a single slow chunk does not reset the size.
         """
         fit = min(self.write_ms / max(write_ms, 0.001), self.whole_ms / max(whole_ms, 0.001))
-        wanted = size * min(max(fit, _SHRINK), _GROW)
-        return min(max(math.ceil(wanted) if fit > 1 else int(wanted), 1), self.cap)
+        scaled = size * min(max(fit, _SHRINK), _GROW)
+        return min(max(math.ceil(scaled) if fit > 1 else int(scaled), 1), self.cap)
 
 
 def pace_of(dialect: Dialect, *, lease_ms: int, rows: int = 0) -> Pace:
-    """Return the bounds for a database; `rows` is an operator's own cap. A chunk must fit in half a lease."""
-    most = rows if rows > 0 else math.inf
+    """Return the bounds for a database. `rows` is the configured limit, 0 for none. A chunk fits into half a lease."""
+    row_limit = rows if rows > 0 else math.inf
     if dialect is Dialect.SQLITE:
-        return Pace(3.0, lease_ms / 2, int(min(1_000, most)), int(min(250, most)))
-    return Pace(200.0, lease_ms / 2, int(min(8_000, most)), int(min(200, most)))
+        return Pace(3.0, lease_ms / 2, int(min(1_000, row_limit)), int(min(250, row_limit)))
+    return Pace(200.0, lease_ms / 2, int(min(8_000, row_limit)), int(min(200, row_limit)))
 
 
 def next_rate(rate: float, items: int, whole_ms: float) -> float:
-    """Return rows a second as a moving average; the first measure stands for itself."""
+    """Return the moving average of rows per second. The first measurement is used as it is."""
     measured = items * 1000 / max(whole_ms, 0.001)
     return measured if rate <= 0 else _KEEP * rate + (1 - _KEEP) * measured
 
 
 class RateMeter:
-    """Limits a task to a number of messages a second: exactly over any ten seconds, and evenly inside them.
+    """Limits a task to a number of messages per second: exactly over any ten seconds, and evenly within them.
 
-    What may be sent grows with time, up to half a second's worth, and is counted over the last ten seconds besides.
-    A slice begins with that half second as a debt: the previous worker may just have spent its own.
+    This is a token bucket that holds half a second of messages, together with a count of the last ten seconds. A slice
+    starts with a debt of half a second, because the previous worker may just have emptied its own bucket.
     """
 
-    __slots__ = ("_at", "_most", "_rate", "_sent", "_step", "_window", "_worth")
+    __slots__ = ("_capacity", "_rate", "_refilled_at", "_sent", "_step", "_tokens", "_window")
 
     def __init__(self, rate: int, now: float) -> None:
         self._rate = rate
         self._step = max(1.0, rate * _STEP_SECONDS)
-        self._most = 2 * self._step
-        self._worth = -self._most
-        self._at = now
+        self._capacity = 2 * self._step
+        self._tokens = -self._capacity
+        self._refilled_at = now
         self._sent: deque[tuple[float, int]] = deque()
         self._window = rate * _WINDOW_SECONDS
 
     def allowance(self, now: float) -> int:
-        """Return how many messages may be sent now."""
-        self._grow(now)
+        """Return the number of messages that may be sent now."""
+        self._refill(now)
         while self._sent and self._sent[0][0] <= now - _WINDOW_SECONDS:
             self._sent.popleft()
-        return max(0, math.floor(min(self._worth, self._window - sum(count for _, count in self._sent))))
+        return max(0, math.floor(min(self._tokens, self._window - sum(count for _, count in self._sent))))
 
     def wait(self, now: float) -> float:
-        """Return the seconds until it is worth the while to send some; none if it is."""
+        """Return the seconds until a quarter of a second of messages (at least one) may be sent; 0 if it may now."""
         if self.allowance(now) >= math.floor(self._step):
             return 0.0
-        if self._worth < self._step:
-            return max(_LEAST_SECONDS, (self._step - self._worth) / self._rate)
+        if self._tokens < self._step:
+            return max(_LEAST_SECONDS, (self._step - self._tokens) / self._rate)
         return max(_LEAST_SECONDS, self._sent[0][0] + _WINDOW_SECONDS - now)
 
     def spend(self, count: int, now: float) -> None:
         """Record sent messages; called after the commit."""
         if count:
-            self._grow(now)  # what grows while a chunk is written is not on top of the most
-            self._worth -= count
+            self._refill(now)  # tokens that accrue while a chunk is written do not exceed the capacity
+            self._tokens -= count
             self._sent.append((now, count))
 
-    def _grow(self, now: float) -> None:
-        self._worth = min(self._most, self._worth + (now - self._at) * self._rate)
-        self._at = now
+    def _refill(self, now: float) -> None:
+        self._tokens = min(self._capacity, self._tokens + (now - self._refilled_at) * self._rate)
+        self._refilled_at = now
 
 
 _STEP_SECONDS: Final = 0.25

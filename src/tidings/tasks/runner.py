@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""The runner of one process: claims tasks while it has room, and works on each in slices.
+"""The task runner of one process: it claims tasks while it has a free slot, and works on each task in slices.
 
-Theory. Any number of processes run one of these on the same database, and none knows of another. There is no leader,
-no heartbeat, no list of workers that anything depends on. They share the claim lock: claims are made one at a time
-in the whole cluster, in one transaction that first puts back the tasks whose owners have gone, then takes the one
-first in its round. So every limit (tasks of one tenant at once, one task on one endpoint) is exact, and fairness is
-one ORDER BY. Claims are few, because a claim is good for a slice of seconds; the lock costs nothing there.
+Claims. Each process that works on tasks has a runner. Runners do not know each other: no leader, no heartbeat and no
+list of workers is involved. The claim lock serializes claims in the whole cluster. One transaction requeues the tasks
+with expired leases, then claims the task that is first in the fair-share round. So each limit (running tasks of a
+tenant, one task per endpoint) is exact, and fairness is one ORDER BY. A claim lasts for a slice of several seconds, so
+claims are rare and the lock is not contended.
 
-A slice (see `slice.py`) is a run of chunks. A chunk is one transaction: the claim is proved, effects are written, and
-the cursor, the counters and the lease are brought up to date beside them. If the process dies at any place, then
-either all of a chunk is there or nothing of it; the lease runs out, somebody else's claim puts the task back, and the
-work goes on after the last committed chunk. On SQLite one process owns the file, so at its start whatever is
-marked as running belonged to a process that is gone, and is put back without waiting for its lease.
+Crashes. A slice (see `slice.py`) is a series of chunks. A chunk is one transaction: it proves the claim, writes the
+effects, and updates the cursor, the counters and the lease. If the process dies at any point, the chunk is either
+committed or rolled back as a whole. Once the lease expires, the next claim requeues the task, and work continues after
+the last committed chunk. On SQLite one process owns the file. So a runner that starts there requeues every running
+task without waiting for its lease: the process that ran it has ended.
 
-A process that was only slow (stopped, swapped out, cut off) may find itself working on a task that somebody else has
-been given. Its next write says an epoch that is no longer the row's, finds no row, and takes everything back.
+Fencing. A process that was stopped, swapped out or disconnected may still work on a task that another worker has
+claimed meanwhile. Its next write carries an outdated epoch, matches no row, and the transaction rolls back.
 
-Who wakes the runner: whoever starts, resumes or retries a task in this process calls `wake` after the commit. A timer
-is set for the next known timestamp (a backoff's end, a lease's). Elsewhere started tasks are seen on PostgreSQL by
-the heartbeat query of the server, which calls `wake` too. With nothing to do there is no traffic at all.
+Wake-ups. A use case that starts, resumes or retries a task in this process calls `wake` after the commit. A timer is
+set for the next known due time: the end of a backoff, or a lease expiry. On PostgreSQL the heartbeat query finds tasks
+that other nodes started, and the server calls `wake`. An idle runner sends no queries.
 """
 
 import asyncio
@@ -46,19 +46,19 @@ _BACKOFF_MAX: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerLimits:
-    """How much one process works on, and for how long; each field is a setting."""
+    """The limits of task work in one process. Each field is a setting."""
 
     slots: int = 4
-    """0 works on nothing, and still requeues the tasks of lost owners."""
+    """Tasks in progress at a time. With 0 the runner works on no task, and still requeues the tasks of lost workers."""
     per_tenant: int = 2
     lease_seconds: float = 30.0
     slice_seconds: float = 5.0
     chunk_rows: int = 0
-    """Most rows of a chunk; 0 leaves it to the pace."""
+    """The most rows of a chunk; with 0 only the pace limits it."""
     backlog: int = 50_000
-    """Re-sent deliveries of one endpoint at which its task stands still; 0 is no limit."""
+    """Outstanding resent deliveries of one endpoint at which its task pauses; 0 is no limit."""
     backoff_ms: int = SECOND
-    """Backoff after the first failed attempt; doubled with each one."""
+    """The backoff after the first failed attempt. It doubles with each further one."""
 
 
 class Runner:
@@ -72,7 +72,7 @@ class Runner:
         handlers: Mapping[str, Handler],
         worker: str | None = None,
     ) -> None:
-        """`worker` names this process in the rows of its tasks; by default its host and process id."""
+        """`worker` is the name of this process in the rows of its tasks: by default its host and process id."""
         lease_ms = int(limits.lease_seconds * SECOND)
         self._handlers = handlers
         self._slots = limits.slots
@@ -96,17 +96,17 @@ class Runner:
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether nothing is being worked on."""
+        """Whether no task is in progress."""
         return not self._slices
 
     async def start(self) -> None:
-        """Begin to claim. A second call does nothing."""
+        """Start to claim tasks. A second call does nothing."""
         if self._dispatcher is None:
             self._context.stopping.clear()
             self._dispatcher = asyncio.create_task(self._dispatch(), name="tasks")
 
     def wake(self) -> None:
-        """Look for a task to claim; may be called too often and from anywhere on the loop."""
+        """Look for a task to claim. Calls are cheap, and any code on the event loop may make them."""
         self._woken.set()
 
     async def stop(self, *, grace: float = _STOP_SECONDS) -> None:
@@ -123,7 +123,7 @@ class Runner:
     # --- claiming
 
     async def _dispatch(self) -> None:
-        """Claim while a slot is free; back off from any error, and never end because of one."""
+        """Claim tasks while a slot is free. Any error is followed by a backoff and never ends the loop."""
         errors = 0
         is_ready = self._context.db.dialect is not Dialect.SQLITE
         while not self._context.stopping.is_set():
@@ -137,13 +137,13 @@ class Runner:
                 errors += 1
                 observe.count("tasks.database_troubles")
                 await self._context.rest(min(_BACKOFF_MAX, _BACKOFF_FIRST * 2 ** min(errors, 10)))
-            except Exception as error:  # noqa: BLE001 - a fault in claiming must not end the claiming
+            except Exception as error:  # noqa: BLE001 - an error must not end the loop
                 observe.failure("claiming tasks", error)
                 await self._context.rest(_BACKOFF_MAX)
 
     async def _fill(self) -> None:
         """Claim one task, or wait until one may be ready and a slot is free."""
-        self._woken.clear()  # before the look: what is started during it is not missed
+        self._woken.clear()  # before the query: a task that is started during the query sets it again
         if len(self._slices) < self._slots:
             task, delay = await self._claim()
             if task is not None:
@@ -208,7 +208,7 @@ class Runner:
             outcomes.log(task, "failed (lapsed)" if task.state is State.FAILED else "lapsed")
 
     async def _wait(self, delay: int | None) -> None:
-        """Wait for a wake-up, or for the next timestamp that is known."""
+        """Wait for a wake-up, or for `delay` milliseconds if a delay is given."""
         timer = None
         if delay is not None:
             timer = asyncio.get_running_loop().call_later(delay / SECOND + 0.001, self._woken.set)
@@ -232,12 +232,12 @@ class Runner:
         self._woken.set()
 
 
-async def _end_by(ends_at: float, works: set[asyncio.Task[None]]) -> None:
-    """Wait for works; cancel those that the database holds up: their leases run out."""
-    if not works:
+async def _end_by(ends_at: float, running: set[asyncio.Task[None]]) -> None:
+    """Wait for tasks of the loop, and cancel those that the database blocks. Their leases expire."""
+    if not running:
         return
-    _, stuck = await asyncio.wait(works, timeout=max(0.0, ends_at - asyncio.get_running_loop().time()))
-    for each in stuck:
-        each.cancel()
+    _, stuck = await asyncio.wait(running, timeout=max(0.0, ends_at - asyncio.get_running_loop().time()))
+    for work in stuck:
+        work.cancel()
     if stuck:
         await asyncio.wait(stuck, timeout=_CANCEL_SECONDS)

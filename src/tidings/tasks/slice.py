@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The work done under one claim: chunk after chunk, until the task ends, yields, or loses its claim.
+"""The work under one claim: chunk after chunk, until the task ends, yields, or loses its claim.
 
-Five errors can end a slice, and `run` lists them. Another release wrote arguments that this one cannot read: release
-the task without a failed attempt. The claim is lost: stop silently, because another worker has the task and nothing of
-this slice was written. The database is unavailable or busy: back off and go on; the task is not at fault. The kind
-refuses for good (`PermanentFailure`): the task fails. Any other error is a failed attempt.
+Errors:
+- Another release wrote arguments that this release cannot read: release the task without a failed attempt.
+- The claim is lost: end silently, because another worker has the task and the current chunk was rolled back.
+- The database is unavailable or busy: back off and continue, because the task did not cause the error.
+- The kind raises `PermanentFailure`: the task fails.
+- Any other error is a failed attempt.
 """
 
 import asyncio
@@ -42,16 +44,16 @@ _BUSY_MAX: Final = 5
 _LOOK_SECONDS: Final = 0.25
 _WAIT_MS: Final = 2_000
 _RENEW_WITHIN: Final = 0.75
-"""The part of a lease within which it has been renewed, or the work under it stops."""
+"""The part of a lease after which external work stops, unless the lease was renewed."""
 _UNREADABLE_MS: Final = 60_000
 _UNREADABLE: Final = Failure(
-    "unreadable", "This release cannot read the arguments or the place of the task; a newer release goes on with it."
+    "unreadable", "This release cannot read the arguments or the cursor of the task. A newer release continues it."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerContext:
-    """What the slices of one process share: database, clock, limits and the stop flag."""
+    """The context that all slices of a process share: database, clock, limits and the stop flag."""
 
     db: Database
     clock: Clock
@@ -64,7 +66,7 @@ class WorkerContext:
 
     @property
     def now(self) -> int | None:
-        """The timestamp for leases: PostgreSQL uses its own clock, the same one for every node."""
+        """The timestamp for leases on SQLite. None on PostgreSQL, which uses its own clock for all nodes."""
         return self.clock.now() if self.db.dialect is Dialect.SQLITE else None
 
     async def rest(self, seconds: float) -> None:
@@ -75,7 +77,7 @@ class WorkerContext:
 
 
 class Slice:
-    """One claim, and the chunks done under it."""
+    """One claim of a task, and the chunks committed under it."""
 
     __slots__ = (
         "_capacity",
@@ -115,7 +117,7 @@ class Slice:
         self._meter = None if task.rate_limit is None else RateMeter(task.rate_limit, context.clock.monotonic())
 
     async def run(self) -> None:
-        """Work until the task ends, yields or is lost."""
+        """Work until the task ends, yields, waits or loses its claim."""
         while not self._is_over:
             try:
                 await self._step()
@@ -134,7 +136,7 @@ class Slice:
                 self._record_failure(error)
 
     async def _step(self) -> None:
-        """Do the next thing."""
+        """Take the next step: reload, record a failure, wait, begin, yield, or commit one chunk."""
         if self._is_stale:
             await self._reload()
         if self._failure is not None:
@@ -154,13 +156,13 @@ class Slice:
             await self._wait()
 
     async def _rest(self, took: float) -> None:
-        """Leave others room after a chunk, but keep far from the end of the lease, which a rest does not renew."""
+        """Rest after a chunk, to let foreground writes proceed. A rest takes at most a quarter of the lease."""
         await self._context.rest(min(REST * took, self._context.policy.lease_ms / SECOND / 4))
 
-    # --- getting on
+    # --- progress
 
     async def _begin(self) -> None:
-        """Wait until every older transaction has ended, then let the kind close its range."""
+        """Wait until every older transaction has ended, then let the kind fix the range of the task."""
         if not await self._wait_holding_claim(self._older_transactions_ended):
             await self._wait()
             return
@@ -172,7 +174,7 @@ class Slice:
         self._note_renewal(timestamp)
 
     async def _chunk(self) -> None:
-        """Read a batch; then, in one transaction, prove ownership, do the work, and write down how far it came."""
+        """Read a batch; then prove the claim, write the effects and store the checkpoint, in one transaction."""
         timestamp = self._context.clock.monotonic()
         batch, limit = self._read_ahead or await self._load(self._task, self._limit())
         self._read_ahead = None
@@ -182,13 +184,13 @@ class Slice:
                 return
             batch = worked
         point("task.after_load")
-        following, then = replace(self._task, cursor=batch.cursor), self._limit(taken=len(batch.items))
-        if not isinstance(self._handler, ReadsAhead) or batch.last or self._meter is not None or then < 1:
+        following, next_limit = replace(self._task, cursor=batch.cursor), self._limit(taken=len(batch.items))
+        if not isinstance(self._handler, ReadsAhead) or batch.last or self._meter is not None or next_limit < 1:
             await self._write(batch, limit, timestamp)
             return
-        # Both end before this does: a lost claim rolls back the write, and discards the batch that was read ahead.
+        # `gather` awaits both: a lost claim rolls back the write and discards the batch that was read ahead.
         written, ahead = await asyncio.gather(
-            self._write(batch, limit, timestamp), self._load(following, then), return_exceptions=True
+            self._write(batch, limit, timestamp), self._load(following, next_limit), return_exceptions=True
         )
         if isinstance(written, BaseException):
             raise written
@@ -200,7 +202,7 @@ class Slice:
             point("task.after_begin")
             begun = self._context.clock.monotonic()
             held = await claims.fence(tx, self._task.claim)
-            if held.cursor != self._task.cursor:  # a commit that seemed lost had happened after all
+            if held.cursor != self._task.cursor:  # a commit of unknown outcome had succeeded
                 self._task = held
                 return
             point("task.after_fence")
@@ -211,7 +213,7 @@ class Slice:
             point("task.before_commit")
         point("task.after_commit")
         self._task = after
-        self._has_worked = True  # a slice is one chunk at least, however short: else nothing would ever get on
+        self._has_worked = True  # a slice commits at least one chunk, or no task would ever progress
         self._size = checkpoint.size
         self._capacity -= result.made
         if self._meter is not None:
@@ -230,7 +232,7 @@ class Slice:
         return ended
 
     async def _load(self, task: Task, limit: int) -> tuple[Batch, int]:
-        """Read a batch, and with how many rows it was read: fewer if it asks for more than may be sent by now."""
+        """Return a batch and the row limit it was read with: lower if the rate limit allows fewer messages now."""
         async with self._context.db.read() as read:
             batch = await self._handler.load(read, task, limit)
             if self._meter is not None:
@@ -241,16 +243,16 @@ class Slice:
         return batch, limit
 
     def _limit(self, *, taken: int = 0) -> int:
-        """Return the rows to read, if so many sends take of the room that was left."""
+        """Return the row limit of the next batch, if the current one takes `taken` rows of the capacity."""
         size = min(self._size, self._context.pace.crowded) if self._context.db.has_foreground_writes else self._size
         return min(size, self._capacity - taken) if self._context.backlog else size
 
     def _measure(self, batch: Batch, limit: int, timestamp: float, begun: float) -> Checkpoint:
-        """Measure the chunk and set the pace of the next. The commit is not in it: its fsync has no size."""
+        """Return the checkpoint, with the size of the next chunk. The commit is excluded: its cost is fixed."""
         now = self._context.clock.monotonic()
         whole_ms = (now - timestamp) * SECOND
         size = self._context.pace.next_size(limit, write_ms=(now - begun) * SECOND, whole_ms=whole_ms)
-        if limit < self._size:  # cut short by the backlog or by others: it taught nothing about longer ones
+        if limit < self._size:  # a short chunk (backlog, foreground writes) says nothing about longer ones
             size = max(size, self._size)
         rate = next_rate(self._task.rate, batch.scanned, whole_ms)
         return Checkpoint(batch.cursor, size, rate, round(whole_ms))
@@ -266,10 +268,10 @@ class Slice:
             self._is_over = True
             observe.transition("task", after.id, "succeeded")
 
-    # --- holding on
+    # --- the claim
 
     async def _wait_holding_claim(self, ready: Callable[[Read], Awaitable[bool]]) -> bool:
-        """Keep the claim until a condition holds; return False where the slice must yield first."""
+        """Keep the claim until a condition holds. Return False if the slice must yield first."""
         while True:
             async with self._context.db.read() as read:
                 if await ready(read):
@@ -280,7 +282,7 @@ class Slice:
             await self._keep_claim()
 
     async def _keep_claim(self) -> None:
-        """Check the claim, and renew its lease in time: no checkpoint does so while nothing is written."""
+        """Check the claim, and renew its lease in time: without chunks, no checkpoint renews it."""
         async with self._context.db.read() as read:
             await claims.owned(read, self._task.claim)
         timestamp = self._context.clock.monotonic()
@@ -290,9 +292,9 @@ class Slice:
             self._note_renewal(timestamp)
 
     async def _still_holds_claim(self) -> bool:
-        """Keep the claim while work goes on outside of the database; return whether the work is to go on.
+        """Keep the claim during external work, and return whether the work may continue.
 
-        A database error ends the work before lease expiry: another process may begin the same work then.
+        If the lease cannot be renewed, the work ends before lease expiry, when another process may start the same work.
         """
         if self._context.stopping.is_set():
             return False
@@ -310,28 +312,28 @@ class Slice:
         return await claims.older_transactions_ended(read, self._task.created_xid)
 
     async def _has_capacity(self) -> bool:
-        """Return whether the deliveries of this task fit in its backlog; counts again only when that is used up.
+        """Return whether the backlog of this task has capacity. Count it only once the known capacity is used.
 
-        Capacity for a part of a chunk does not count: else the backlog would be counted again after a few rows.
+        Capacity for less than a chunk does not suffice, or the backlog would be counted again after a few rows.
         """
         limit = self._context.backlog
         if not limit or self._capacity > 0:
             return True
-        self._read_ahead = None  # it may have to wait for long
+        self._read_ahead = None  # the wait may be long, and the batch would be outdated
         async with self._context.db.read() as read:
             self._capacity = limit - await self._handler.backlog(read, self._task, limit)
-        least = min(self._size, limit // 2) if self._has_worked else 1
-        return self._capacity >= max(1, least) or await self._wait_holding_claim(self._has_drained)
+        needed = min(self._size, limit // 2) if self._has_worked else 1
+        return self._capacity >= max(1, needed) or await self._wait_holding_claim(self._has_drained)
 
     async def _has_drained(self, read: Read) -> bool:
         limit = self._context.backlog
-        half = limit // 2  # whether there are more than that is all that counts
+        half = limit // 2  # the count stops there: an exact number is not needed
         left = await self._handler.backlog(read, self._task, half + 1)
         self._capacity = limit - left if left <= half else 0
         return self._capacity > 0
 
     async def _wait_for_rate(self) -> bool:
-        """Wait until the task's rate allows a send; return False where the process stops."""
+        """Wait until the rate limit of the task allows a send. Return False if the process stops."""
         while self._meter is not None and (wait := self._meter.wait(self._context.clock.monotonic())) > 0:
             await self._context.rest(min(wait, _LOOK_SECONDS))
             if self._context.stopping.is_set():
@@ -340,7 +342,7 @@ class Slice:
         return True
 
     async def _must_yield(self) -> bool:
-        """Return whether the process stops, or the slice is over and another task is ready."""
+        """Return whether the process stops, or the time of the slice is up and another task is ready."""
         if self._context.stopping.is_set():
             return True
         timestamp = self._context.clock.monotonic()
@@ -350,7 +352,7 @@ class Slice:
         async with self._context.db.read() as read:
             return await claims.has_waiting(read, self._context.kinds, self._context.now)
 
-    # --- letting go
+    # --- release
 
     async def _yield(self) -> None:
         point("task.before_yield")
@@ -369,11 +371,13 @@ class Slice:
         observe.count("tasks.waits")
 
     async def _release_unreadable(self, error: msgspec.DecodeError) -> None:
-        """Release a task whose arguments or cursor another release wrote, for a worker of that release."""
+        """Release a task with unreadable arguments or an unreadable cursor, for a worker of another release."""
         async with self._context.db.write(background=True) as tx:
             await claims.release_unreadable(tx, self._task.claim, _UNREADABLE, _UNREADABLE_MS, self._context.now)
         self._is_over = True
-        observe.log.warning("task %s (%s): left for another release: %s", self._task.id, self._task.kind, error)
+        observe.log.warning(
+            "task %s (%s): released for a worker of another release: %s", self._task.id, self._task.kind, error
+        )
 
     async def _store_failure(self, error: Exception) -> None:
         policy = self._context.policy
@@ -390,19 +394,19 @@ class Slice:
     # --- errors
 
     def _record_failure(self, error: Exception) -> None:
-        """Record a failure of the task; the next step stores it. An error while storing it ends the slice."""
+        """Record a failure, which the next step stores. An error while it is stored ends the slice."""
         if not isinstance(error, PermanentFailure):
             observe.failure(f"task {self._task.id} ({self._task.kind})", error)
         self._is_over = self._failure is not None
         self._failure = error
 
     async def _back_off(self, error: StorageError) -> None:
-        """Back off from a database error, longer each time, and read the row again before going on."""
+        """Back off after a database error, longer each time, and reload the task before the next step."""
         self._error_count += 1
         self._is_stale = True
         observe.count("tasks.database_troubles")
         if isinstance(error, Busy):
-            # A chunk that times out is tried with half of the rows. One row that always does will never be done.
+            # A chunk that times out is retried with half of its rows. If one row keeps timing out, the attempt failed.
             if self._size == 1 and self._error_count > _BUSY_MAX:
                 self._record_failure(error)
             self._size = max(1, self._size // 2)
@@ -410,7 +414,7 @@ class Slice:
         self._is_over = self._is_over or self._context.stopping.is_set()
 
     async def _reload(self) -> None:
-        """Read the row again: after a commit of unknown outcome, the copy in memory may be stale."""
+        """Reload the task: after a commit of unknown outcome, the copy in memory may be stale."""
         async with self._context.db.read() as read:
             self._task = await claims.owned(read, self._task.claim)
         self._is_stale = False

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""`message.broadcast`: make the same message in every application that was there at the beginning.
+"""`message.broadcast`: create the same message in every application that existed when the task started.
 
-A chunk makes the messages of some applications and what is to be sent of them, unleased, in one transaction; whoever
-delivers is woken when it has committed. An application that already has a message with the event id, or is deleted
-meanwhile, is skipped and told with the reason.
+A chunk creates the messages of some applications and their deliveries, without leases, in one transaction. After the
+commit it wakes the dispatcher. An application that already has a message with the event id, or that was deleted
+meanwhile, is recorded as skipped with the reason.
 """
 
 import json
@@ -26,16 +26,16 @@ from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import resend_range
 
 CHUNK_BYTES: Final = 1024 * 1024
-"""Payload that one chunk writes, if it is of more than one application."""
+"""The most bytes of payload in one chunk, unless the chunk has only one application."""
 
 CHUNK_DELIVERIES: Final = 5_000
-"""Deliveries that one chunk writes, if they are of more than one application."""
+"""The most deliveries in one chunk, unless the chunk has only one application."""
 
 _args: Final = msgspec.json.Decoder(BroadcastArgs)
 
 
 class Broadcast(ReadsAhead):
-    """Makes one message in many applications."""
+    """Creates one message in many applications."""
 
     kind = BROADCAST
 
@@ -46,33 +46,35 @@ class Broadcast(ReadsAhead):
     async def plan(self, read: Read, task: Task) -> Plan:
         mark = _args.decode(task.args).high_water_mark
         last = mark if mark is not None else await usage.high_water_mark(read, task.org_id)
-        most = resend_range.COUNT_LIMIT
-        total = await usage.count(read, task.org_id, last, limit=most)
-        return Plan(resend_range.RangeCursor("", "", last).text, total, exact=total < most)
+        limit = resend_range.COUNT_LIMIT
+        total = await usage.count(read, task.org_id, last, limit=limit)
+        return Plan(resend_range.RangeCursor("", "", last).text, total, exact=total < limit)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        place = resend_range.decode(task.cursor or "")
+        cursor = resend_range.decode(task.cursor or "")
         payload = await task_items.input_of(read, task.id)
         limit = min(limit, max(1, CHUNK_BYTES // max(1, len(payload))))
-        page = await usage.applications(read, task.org_id, after=place.first, last=place.end, limit=limit)
+        page = await usage.applications(read, task.org_id, after=cursor.first, last=cursor.end, limit=limit)
         is_last = len(page) < limit
         found = [each.id for each in page]
         taken = _fitting(found, await broadcasts.count_enabled_endpoints(read, found))
-        after = found[taken - 1] if taken else place.first
-        cursor = resend_range.RangeCursor(after, place.lower, place.end).text
-        return Batch([(each, payload) for each in found[:taken]], taken, cursor, last=is_last and taken == len(found))
+        after = found[taken - 1] if taken else cursor.first
+        following = resend_range.RangeCursor(after, cursor.lower, cursor.end).text
+        return Batch(
+            [(each, payload) for each in found[:taken]], taken, following, last=is_last and taken == len(found)
+        )
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args, now = _args.decode(task.args), self._clock.now()
         app_ids = [app_id for app_id, _ in batch.items]
-        there = await broadcasts.existing_apps(tx, app_ids)
-        made = [_message(task, args, app_id, payload, now) for app_id, payload in batch.items if app_id in there]
-        taken = await intake.claim_event_ids(tx, made)
-        created = {each.app_id: each.id for each in made if each.id not in taken}
+        existing = await broadcasts.existing_apps(tx, app_ids)
+        drafted = [_message(task, args, app_id, payload, now) for app_id, payload in batch.items if app_id in existing]
+        taken = await intake.claim_event_ids(tx, drafted)
+        created = {each.app_id: each.id for each in drafted if each.id not in taken}
         if created:
-            await intake.add(tx, [each for each in made if each.id not in taken])
+            await intake.add(tx, [each for each in drafted if each.id not in taken])
         await self._send(tx, task, args, created, now)
-        failed = {app_id: _reason(app_id in there) for app_id in app_ids if app_id not in created}
+        failed = {app_id: _reason(app_id in existing) for app_id in app_ids if app_id not in created}
         await task_items.add(tx, [(task.id, app, CREATED, _created_item(app, msg)) for app, msg in created.items()])
         await task_items.add(tx, [(task.id, app, SKIPPED, reason) for app, reason in failed.items()])
         return ChunkResult(len(created), list(failed.items()))
@@ -93,12 +95,12 @@ class Broadcast(ReadsAhead):
 
 
 def _fitting(app_ids: list[str], endpoints: Mapping[str, int]) -> int:
-    """Return how many of the applications one chunk takes: so many deliveries, and one application at least."""
+    """Return the number of applications in the next chunk: at least one, and within `CHUNK_DELIVERIES`."""
     deliveries = 0
-    for at, app_id in enumerate(app_ids):
+    for count, app_id in enumerate(app_ids):
         deliveries += endpoints.get(app_id, 0)
-        if deliveries > CHUNK_DELIVERIES and at:
-            return at
+        if deliveries > CHUNK_DELIVERIES and count:
+            return count
     return len(app_ids)
 
 
@@ -112,8 +114,8 @@ def _message(task: Task, args: BroadcastArgs, app_id: str, payload: bytes, now: 
     )
 
 
-def _reason(is_there: bool) -> str:  # noqa: FBT001 - a fact, named where it is asked for
-    return EVENT_ID_TAKEN if is_there else APPLICATION_DELETED
+def _reason(exists: bool) -> str:  # noqa: FBT001 - private, with two calls
+    return EVENT_ID_TAKEN if exists else APPLICATION_DELETED
 
 
 def _created_item(app_id: str, msg_id: str) -> str:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""`sdk.generate`: an archive of the event types, made in pieces, packed in the end, and a link to it.
+"""`sdk.generate`: generate models of the event types, pack them into an archive, and store a link to it.
 
-A chunk makes the models of a few event types and keeps them as a piece; the last one packs the pieces. A child process
-does that, between the read and the transaction. An event type whose models cannot be made, or take too much to make, is
-skipped and reported with the reason.
+A chunk generates the models of a few event types and stores them as one part; the last chunk packs the parts. A child
+process does this work, between the read and the write transaction. An event type is recorded as skipped, with the
+reason, if its models cannot be generated or exceed a limit.
 """
 
 from collections.abc import Sequence
@@ -27,18 +27,18 @@ from tidings.tasks.generator import GenerationResult, Generator
 from tidings.tasks.handler import ExternalWork
 from tidings.tasks.names import class_names
 
-AT_ONCE: Final = 20
-"""Event types of one chunk: each takes some hundredths of a second."""
+CHUNK_EVENT_TYPES: Final = 20
+"""The most event types in one chunk. Each takes some hundredths of a second."""
 READ_BYTES: Final = 4 * 1024 * 1024
-"""Schemas that one chunk reads, if it reads more than one."""
+"""The most bytes of schemas that one chunk reads, unless it reads only one schema."""
 LOST_MAX: Final = 10
-"""Event types at which a child process may end before the task fails: each costs as much as the limits allow."""
+"""Event types that may end a child process before the task fails. Each one uses up a limit of the child."""
 
 _args: Final = msgspec.json.Decoder(ExportArgs)
 
 
-class _Place(msgspec.Struct, frozen=True):
-    """Behind which event type, how many pieces there are, and how big they are."""
+class _Cursor(msgspec.Struct, frozen=True):
+    """The last event type done, the number of stored parts, and their total size in bytes."""
 
     after: str = ""
     parts: int = 0
@@ -48,14 +48,15 @@ class _Place(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
+        """The cursor as it is stored."""
         return msgspec.json.encode(self).decode()
 
 
-_place: Final = msgspec.json.Decoder(_Place)
+_cursor: Final = msgspec.json.Decoder(_Cursor)
 
 
 class Export(ExternalWork):
-    """Makes models of event types."""
+    """Generates models of event types."""
 
     kind = EXPORT
 
@@ -66,54 +67,58 @@ class Export(ExternalWork):
     async def plan(self, read: Read, task: Task) -> Plan:
         names = await exports.names(read, task.org_id, limit=EVENT_TYPES_MAX + 1)
         if len(names) > EVENT_TYPES_MAX:
-            raise PermanentFailure("too_many", f"There are more than {EVENT_TYPES_MAX} event types.")
-        return Plan(_Place().text, len(names), exact=True)
+            raise PermanentFailure(
+                "too_many",
+                f"An export has at most {EVENT_TYPES_MAX} event types. Delete the event types that are not in use.",
+            )
+        return Plan(_Cursor().text, len(names), exact=True)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        place, limit = _place.decode(task.cursor or ""), min(limit, AT_ONCE)
-        if place.packing:
-            return Batch(await exports.parts(read, task.id), 1, place.text, last=True)
-        sizes = await exports.sizes(read, task.org_id, after=place.after, limit=limit)
-        found = await exports.event_types(read, task.org_id, after=place.after, limit=_fitting(sizes))
+        cursor, limit = _cursor.decode(task.cursor or ""), min(limit, CHUNK_EVENT_TYPES)
+        if cursor.packing:
+            return Batch(await exports.parts(read, task.id), 1, cursor.text, last=True)
+        sizes = await exports.sizes(read, task.org_id, after=cursor.after, limit=limit)
+        found = await exports.event_types(read, task.org_id, after=cursor.after, limit=_fitting(sizes))
         names = class_names(await exports.names(read, task.org_id, limit=EVENT_TYPES_MAX))
         after = structs.replace(
-            place,
-            after=found[-1].name if found else place.after,
-            parts=place.parts + 1,
+            cursor,
+            after=found[-1].name if found else cursor.after,
+            parts=cursor.parts + 1,
             packing=len(found) == len(sizes) < limit,
         )
         return Batch([_model_request(each, names) for each in found], max(1, len(found)), after.text, last=False)
 
     async def work(self, task: Task, batch: Batch) -> Batch:
-        """Make the models of the event types, or the archive of all models."""
-        place, after = _place.decode(task.cursor or ""), _place.decode(batch.cursor)
-        if place.packing:
+        """Generate the models of the event types, or pack the archive of all models."""
+        cursor, after = _cursor.decode(task.cursor or ""), _cursor.decode(batch.cursor)
+        if cursor.packing:
             return replace(batch, items=[(await self._generator.pack(batch.items), ())])
-        made = await self._generate(batch.items)
-        _truncate(made, BYTES_MAX - place.size)
-        content = b"[" + b",".join(piece for _, piece in made.pieces) + b"]"
-        after = structs.replace(after, size=place.size + len(content), lost=place.lost + made.lost)
+        result = await self._generate(batch.items)
+        _truncate(result, BYTES_MAX - cursor.size)
+        content = b"[" + b",".join(piece for _, piece in result.pieces) + b"]"
+        after = structs.replace(after, size=cursor.size + len(content), lost=cursor.lost + result.lost)
         if after.lost > LOST_MAX:
             raise PermanentFailure(
-                "too_costly", f"The models of more than {LOST_MAX} event types take too much to make."
+                "too_costly", f"The models of more than {LOST_MAX} event types exceed the limits on CPU time or memory."
             )
-        return replace(batch, items=[(content, made.skipped)], cursor=after.text)
+        return replace(batch, items=[(content, result.skipped)], cursor=after.text)
 
     async def _generate(self, requests: Sequence[ModelRequest]) -> GenerationResult:
         try:
             return await self._generator.generate(requests)
         except GeneratorMissing as error:
             raise PermanentFailure(
-                "generator_missing", "Models need the extra: install tidings[export] where tasks are worked on."
+                "generator_missing",
+                "The generator is missing. Install tidings[export] on the nodes that work on tasks.",
             ) from error
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
-        place, expires_at = _place.decode(task.cursor or ""), self._clock.now() + ARCHIVE_LIFETIME_MS
+        cursor, expires_at = _cursor.decode(task.cursor or ""), self._clock.now() + ARCHIVE_LIFETIME_MS
         ((content, skipped),) = batch.items
-        if not place.packing:
-            await exports.add(tx, task.id, task.org_id, place.parts + 1, content, expires_at)
-            after = _place.decode(batch.cursor)
-            return ChunkResult(batch.scanned - len(skipped) if after.after != place.after else 0, skipped)
+        if not cursor.packing:
+            await exports.add(tx, task.id, task.org_id, cursor.parts + 1, content, expires_at)
+            after = _cursor.decode(batch.cursor)
+            return ChunkResult(batch.scanned - len(skipped) if after.after != cursor.after else 0, skipped)
         await exports.delete_parts(tx, task.id)
         await exports.add(tx, task.id, task.org_id, WHOLE, content, expires_at)
         secret = await settings.find(tx, LINK_SECRET) or ""
@@ -127,7 +132,7 @@ class Export(ExternalWork):
 
 
 def _fitting(sizes: Sequence[int]) -> int:
-    """Return how many of the next event types one chunk reads."""
+    """Return the number of event types in the next chunk: at least one, and within `READ_BYTES`."""
     total = 0
     for count, size in enumerate(sizes):
         total += size
@@ -136,17 +141,17 @@ def _fitting(sizes: Sequence[int]) -> int:
     return len(sizes)
 
 
-def _truncate(made: GenerationResult, room: int) -> None:
-    """Leave out the pieces for which the archive has no room."""
+def _truncate(result: GenerationResult, capacity: int) -> None:
+    """Skip the models that exceed the remaining size of the archive."""
     kept = []
-    for name, piece in made.pieces:
-        room -= len(piece)
-        if room >= 0:
+    for name, piece in result.pieces:
+        capacity -= len(piece)
+        if capacity >= 0:
             kept.append((name, piece))
             continue
-        room += len(piece)
-        made.skipped.append((name, f"archive_full: the models have more than {BYTES_MAX // 2**20} MiB in all"))
-    made.pieces = kept
+        capacity += len(piece)
+        result.skipped.append((name, f"archive_full: the models have more than {BYTES_MAX // 2**20} MiB in all"))
+    result.pieces = kept
 
 
 def _model_request(each: ExportedEventType, names: dict[str, str]) -> ModelRequest:

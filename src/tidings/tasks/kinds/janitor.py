@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`system.janitor`: delete tasks that ended long ago, and exports that nobody can fetch any more.
+"""`system.janitor`: delete tasks that ended long ago, and exports whose links have expired.
 
-A task goes at once, with its events; its items follow in chunks. Until they are gone the cursor holds the ids, so
-that whoever goes on after a crash knows whose items are left. No task that has not ended is ever touched.
+A chunk deletes tasks together with their events; their items follow in further chunks. Until the items are deleted, the
+cursor holds the ids of their tasks, so the work continues correctly after a crash. Tasks that have not ended stay.
 """
 
 from collections.abc import Sequence
@@ -16,28 +16,29 @@ from tidings.model.task import JANITOR, Batch, ChunkResult, Plan, Task
 from tidings.storage import exports, janitor
 from tidings.storage.database import Read, Write
 
-AT_ONCE: Final = 500
-"""Rows of one chunk at most."""
-EXPORTS_AT_ONCE: Final = 5
-"""They are big."""
+CHUNK_ROWS: Final = 500
+"""The most rows that one chunk deletes."""
+CHUNK_EXPORTS: Final = 5
+"""The most exports that one chunk deletes. They are large."""
 
 
-class _Place(msgspec.Struct, frozen=True):
-    """What ended before which timestamp goes, and whose items are still there."""
+class _Cursor(msgspec.Struct, frozen=True):
+    """Delete tasks that ended before `before`; `orphaned` are deleted tasks that still have items."""
 
     before: int
     orphaned: Sequence[str] = ()
     exports: bool = False
 
     def text(self) -> str:
+        """Return the cursor as it is stored."""
         return msgspec.json.encode(self).decode()
 
 
-_place: Final = msgspec.json.Decoder(_Place)
+_cursor: Final = msgspec.json.Decoder(_Cursor)
 
 
 class Janitor:
-    """Deletes what has been kept long enough."""
+    """Deletes old tasks and expired exports."""
 
     kind = JANITOR
 
@@ -46,28 +47,28 @@ class Janitor:
 
     async def plan(self, read: Read, task: Task) -> Plan:
         del read, task
-        return Plan(_Place(self._clock.now() - RETENTION_MS).text())
+        return Plan(_Cursor(self._clock.now() - RETENTION_MS).text())
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        place, limit = _place.decode(task.cursor or ""), min(limit, AT_ONCE)
-        if place.exports:
-            found = await exports.expired(read, self._clock.now(), limit=min(limit, EXPORTS_AT_ONCE))
+        cursor, limit = _cursor.decode(task.cursor or ""), min(limit, CHUNK_ROWS)
+        if cursor.exports:
+            found = await exports.expired(read, self._clock.now(), limit=min(limit, CHUNK_EXPORTS))
             return Batch(found, len(found), task.cursor or "", last=not found)
-        if place.orphaned:
-            items = await janitor.count_items(read, place.orphaned, limit=limit)
-            left = place.orphaned if items == limit else ()
-            return Batch(place.orphaned, max(1, items), _Place(place.before, left).text(), last=False)
-        found = await janitor.old_tasks(read, before=place.before, limit=limit)
-        return Batch(found, len(found), _Place(place.before, found, not found).text(), last=False)
+        if cursor.orphaned:
+            items = await janitor.count_items(read, cursor.orphaned, limit=limit)
+            left = cursor.orphaned if items == limit else ()
+            return Batch(cursor.orphaned, max(1, items), _Cursor(cursor.before, left).text(), last=False)
+        found = await janitor.old_tasks(read, before=cursor.before, limit=limit)
+        return Batch(found, len(found), _Cursor(cursor.before, found, not found).text(), last=False)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
-        place = _place.decode(task.cursor or "")
-        if place.exports:
+        cursor = _cursor.decode(task.cursor or "")
+        if cursor.exports:
             await exports.delete(tx, batch.items)
-        elif place.orphaned:
+        elif cursor.orphaned:
             await janitor.prune_items(tx, batch.items, limit=batch.scanned)
         else:
-            await janitor.prune_tasks(tx, batch.items, before=place.before)
+            await janitor.prune_tasks(tx, batch.items, before=cursor.before)
         return ChunkResult(batch.scanned)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:

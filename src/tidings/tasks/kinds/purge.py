@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`application.purge_content`: delete the payload of every message of an application that was there at the beginning.
+"""`application.purge_content`: delete the payloads of all messages that an application had when the task started.
 
-What is still to be sent of such a message never will be: delivery finds no payload and drops it.
+Outstanding deliveries of these messages are not sent: delivery finds no payload and discards them.
 """
 
 import msgspec
@@ -19,7 +19,7 @@ _args = msgspec.json.Decoder(PurgeArgs)
 
 
 class Purge(ReadsAhead):
-    """Deletes the payloads of one application."""
+    """Deletes the payloads of all messages of one application."""
 
     kind = PURGE_CONTENT
 
@@ -28,18 +28,18 @@ class Purge(ReadsAhead):
         mark = args.high_water_mark
         if mark is None:
             mark = await replays.high_water_mark(read, app_id)
-        lower, end, most = ids.first_at(ids.MESSAGE, 0), resend_range.after(mark), resend_range.COUNT_LIMIT
-        counted, last = await replays.count(read, app_id, lower, end, limit=most)
-        if counted < most:
+        lower, end, limit = ids.first_at(ids.MESSAGE, 0), resend_range.after(mark), resend_range.COUNT_LIMIT
+        counted, last = await replays.count(read, app_id, lower, end, limit=limit)
+        if counted < limit:
             return Plan(resend_range.RangeCursor(lower, lower, end).text, counted, exact=True)
         first = await replays.first(read, app_id)
-        return resend_range.plan_of(first, end, counted, last, most)
+        return resend_range.plan_of(first, end, counted, last, limit)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        place = resend_range.decode(task.cursor or "")
-        found = await purges.scan(read, task.app_id or "", place.first, place.end, limit=limit)
-        kept = [(place.first, found.last_id)] if found.kept else []
-        return Batch(kept, found.count, place.after(found.last_id).text, last=found.count < limit)
+        cursor = resend_range.decode(task.cursor or "")
+        found = await purges.scan(read, task.app_id or "", cursor.first, cursor.end, limit=limit)
+        kept = [(cursor.first, found.last_id)] if found.kept else []
+        return Batch(kept, found.count, cursor.after(found.last_id).text, last=found.count < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         purged = 0

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""`endpoint.recover`: send every message again that failed in a window and never got through.
+"""`endpoint.recover`: resend every message that failed in a time range and was never delivered.
 
-The range covers attempt ids of one endpoint, closed when the task begins. Each attempt in it is visited in
-order; a message is sent again at the first of its failures, unless it has succeeded since or its payload is gone.
-So no list of messages is kept, a message comes once however often it failed, and attempts that the task itself
-causes lie after the end of the range.
+The range is a range of attempt ids of one endpoint, fixed when the task starts. The task visits its attempts in order.
+At the first failed attempt of a message it resends the message, unless a later attempt succeeded or the payload was
+deleted. So the task keeps no list of messages, and sends each message once, however often it failed. Attempts that the
+task itself causes are after the end of the range.
 """
 
 from typing import Final
@@ -23,13 +23,13 @@ from tidings.storage.recovery import ScanVerdict
 from tidings.storage.replays import ReplayTarget
 from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import resend_range
-from tidings.tasks.kinds.resend_range import PAYLOAD_GONE
+from tidings.tasks.kinds.resend_range import PAYLOAD_EXPIRED
 
 _args: Final = msgspec.json.Decoder(RecoverArgs)
 
 
 class Recover(ReadsAhead):
-    """Sends failed messages of one endpoint again."""
+    """Resends the failed messages of one endpoint."""
 
     kind = RECOVER
 
@@ -47,32 +47,32 @@ class Recover(ReadsAhead):
             if mark is None:
                 mark = await recovery.high_water_mark(read, args.endpoint_id)
             end = resend_range.after(mark)
-        most = resend_range.COUNT_LIMIT
-        counted, last = await recovery.count(read, args.endpoint_id, lower, end, limit=most)
-        return resend_range.plan_of(lower, end, counted, last, most)
+        limit = resend_range.COUNT_LIMIT
+        counted, last = await recovery.count(read, args.endpoint_id, lower, end, limit=limit)
+        return resend_range.plan_of(lower, end, counted, last, limit)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        place = resend_range.decode(task.cursor or "")
+        cursor = resend_range.decode(task.cursor or "")
         found = await recovery.scan(
             read,
             _args.decode(task.args).endpoint_id,
-            lower=place.lower,
-            first=place.first,
-            end=place.end,
+            lower=cursor.lower,
+            first=cursor.first,
+            end=cursor.end,
             limit=limit,
         )
-        return Batch(found.verdicts, found.count, place.after(found.last_id).text, last=found.count < limit)
+        return Batch(found.verdicts, found.count, cursor.after(found.last_id).text, last=found.count < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args = _args.decode(task.args)
         await resend_range.require_endpoint(tx, args.endpoint_id, wait_while_disabled=args.force)
         target = ReplayTarget(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
         sent = await replays.send_failed(
-            tx, target, [msg_id for msg_id, does in batch.items if does is ScanVerdict.SEND]
+            tx, target, [msg_id for msg_id, verdict in batch.items if verdict is ScanVerdict.SEND]
         )
         if sent:
             notify_after_commit(tx, lambda: self._notifier.deliveries([args.endpoint_id]))
-        skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is ScanVerdict.NO_PAYLOAD]
+        skipped = [(msg_id, PAYLOAD_EXPIRED) for msg_id, verdict in batch.items if verdict is ScanVerdict.NO_PAYLOAD]
         return ChunkResult(batch.scanned - len(skipped), skipped, {MESSAGES_SENT: sent}, made=sent)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which kinds this release knows. A kind that is not here is left in the queue, for a node that knows it."""
+"""The kinds that this release implements. Tasks of other kinds stay queued, for a node that implements them."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ from tidings.tasks.kinds.usage import AppStats, EventTypeStats
 
 
 def handlers(clock: Clock, notifier: Notifier) -> Mapping[str, Handler]:
-    """Return every kind by its name."""
+    """Return the handler of every kind, by its name."""
     known: tuple[Handler, ...] = (
         Recover(clock, notifier),
         Replay(clock, notifier),

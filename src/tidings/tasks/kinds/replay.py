@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""`endpoint.replay` and `endpoint.bulk-replay`: send what an endpoint was never sent, or again what it was.
+"""`endpoint.replay` and `endpoint.bulk-replay`: send messages that an endpoint missed, or resend its messages.
 
-Both visit the application's messages of a closed range in the order of their ids, each once. The first asks whether
-the endpoint wants a message, by the filters that it has then, and sends it if there is no attempt and nothing
-outstanding. The second takes what was attempted at least once and matches the filters of the request, whatever came
-of it. Messages of which the payload is gone are skipped, and told.
+Both kinds visit the messages of an application in a fixed range, in the order of their ids, each once.
+`endpoint.replay` sends a message that matches the current filters of the endpoint and has neither an attempt nor an
+outstanding delivery. `endpoint.bulk-replay` resends a message that has at least one attempt, successful or not, and
+matches the filters of the request. Messages whose payload was deleted are recorded as skipped.
 """
 
 from typing import Final
@@ -23,13 +23,13 @@ from tidings.storage.recovery import Scanned, ScanVerdict
 from tidings.storage.replays import MessageRange, ReplayTarget
 from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import resend_range
-from tidings.tasks.kinds.resend_range import PAYLOAD_GONE
+from tidings.tasks.kinds.resend_range import PAYLOAD_EXPIRED
 
 _args: Final = msgspec.json.Decoder(ReplayArgs)
 
 
 class Replay(ReadsAhead):
-    """Sends messages that one endpoint was never sent."""
+    """Sends the messages that one endpoint was never sent."""
 
     kind = REPLAY
 
@@ -47,24 +47,26 @@ class Replay(ReadsAhead):
             if mark is None:
                 mark = await replays.high_water_mark(read, app_id)
             end = resend_range.after(mark)
-        most = resend_range.COUNT_LIMIT
-        counted, last = await replays.count(read, app_id, lower, end, limit=most)
-        return resend_range.plan_of(lower, end, counted, last, most)
+        limit = resend_range.COUNT_LIMIT
+        counted, last = await replays.count(read, app_id, lower, end, limit=limit)
+        return resend_range.plan_of(lower, end, counted, last, limit)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        place = resend_range.decode(task.cursor or "")
-        part = MessageRange(task.app_id or "", place.first, place.end, limit)
+        cursor = resend_range.decode(task.cursor or "")
+        part = MessageRange(task.app_id or "", cursor.first, cursor.end, limit)
         found = await self._scan(read, _args.decode(task.args), part)
-        return Batch(found.verdicts, found.count, place.after(found.last_id).text, last=found.count < limit)
+        return Batch(found.verdicts, found.count, cursor.after(found.last_id).text, last=found.count < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args = _args.decode(task.args)
         await resend_range.require_endpoint(tx, args.endpoint_id, wait_while_disabled=args.force)
         target = ReplayTarget(args.endpoint_id, task.app_id or "", task.org_id, task.id, self._clock.now())
-        sent = await self._send(tx, args, target, [msg_id for msg_id, does in batch.items if does is ScanVerdict.SEND])
+        sent = await self._send(
+            tx, args, target, [msg_id for msg_id, verdict in batch.items if verdict is ScanVerdict.SEND]
+        )
         if sent:
             notify_after_commit(tx, lambda: self._notifier.deliveries([args.endpoint_id]))
-        skipped = [(msg_id, PAYLOAD_GONE) for msg_id, does in batch.items if does is ScanVerdict.NO_PAYLOAD]
+        skipped = [(msg_id, PAYLOAD_EXPIRED) for msg_id, verdict in batch.items if verdict is ScanVerdict.NO_PAYLOAD]
         return ChunkResult(batch.scanned - len(skipped), skipped, {MESSAGES_SENT: sent}, made=sent)
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
@@ -79,7 +81,7 @@ class Replay(ReadsAhead):
 
 
 class BulkReplay(Replay):
-    """Sends messages again that one endpoint was sent before."""
+    """Resends messages that one endpoint was sent before."""
 
     kind = BULK_REPLAY
 

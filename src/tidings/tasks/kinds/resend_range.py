@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the kinds share that send messages of one endpoint again: their ranges, their counts, and who must be there."""
+"""The shared parts of the kinds that resend messages to one endpoint: ranges, counts and the endpoint check."""
 
 from typing import Final
 
@@ -11,13 +11,13 @@ from tidings.storage import recovery
 from tidings.storage.database import Write
 
 COUNT_LIMIT: Final = 200_000
-"""Rows that are counted one by one when a task begins; what is more is estimated."""
+"""The most rows that are counted when a task starts. A larger total is estimated."""
 
-PAYLOAD_GONE: Final = "payload_expired"
+PAYLOAD_EXPIRED: Final = "payload_expired"
 
 
 class RangeCursor(msgspec.Struct, frozen=True, array_like=True):
-    """The range `[lower, end)` of ids, and the position in it."""
+    """The range `[lower, end)` of ids, and the first id of it that is not done."""
 
     first: str
     lower: str
@@ -37,20 +37,20 @@ decode: Final = msgspec.json.Decoder(RangeCursor).decode
 
 
 def after(identifier: str) -> str:
-    """Return the least text that sorts after an id. It is longer than every id."""
+    """Return the least text that sorts after an id. It is longer than an id, so it never equals one."""
     return identifier + "0"
 
 
-def plan_of(lower: str, end: str, counted: int, last: str | None, at_most: int) -> Plan:
-    """Return the plan of a range of which so many rows were counted, up to an id."""
+def plan_of(lower: str, end: str, counted: int, last: str | None, limit: int) -> Plan:
+    """Return the plan of a range in which `counted` rows were counted, up to the id `last`."""
     cursor = RangeCursor(lower, lower, end).text
-    if counted < at_most or last is None:
+    if counted < limit or last is None:
         return Plan(cursor, counted, exact=True)
     return Plan(cursor, _estimate(counted, lower, last, end))
 
 
 def _estimate(counted: int, lower: str, last: str, end: str) -> int:
-    """Guess how many there are in all, as if they were spread evenly in time."""
+    """Extrapolate the count to the whole range, as if its rows were evenly distributed over time."""
     since = ids.timestamp_of(lower)
     whole = ids.timestamp_of(end[: len(lower)]) - since
     part = max(ids.timestamp_of(last) - since, ids.STEP_MS)
@@ -58,7 +58,7 @@ def _estimate(counted: int, lower: str, last: str, end: str) -> int:
 
 
 async def require_endpoint(tx: Write, endpoint_id: str, *, wait_while_disabled: bool) -> None:
-    """Require that an endpoint exists and is enabled; with `wait_while_disabled`, wait for a disabled one."""
+    """Require that an endpoint exists and is enabled. With `wait_while_disabled`, wait for it."""
     disabled = await recovery.is_disabled(tx, endpoint_id)
     if disabled is None:
         raise PermanentFailure("endpoint_deleted", "The endpoint was deleted while the task was in progress.")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""`application.stats` and `event-type.aggregate`: one item for each application, never all of them in memory.
+"""`application.stats` and `event-type.aggregate`: one item per application, written in chunks.
 
-Applications are visited in the order of their ids, up to the greatest that was there at the beginning. An application
-with few attempts is counted with others by one statement. One with many is counted by itself, endpoint by endpoint
-and piece by piece; the cursor then holds how far and how many.
+Applications are visited in the order of their ids, up to the high-water mark. One statement counts the attempts of
+several applications that have few. An application with many attempts is counted alone, endpoint by endpoint and in
+pieces; the cursor then holds the position and the count so far.
 """
 
 import json
@@ -23,20 +23,20 @@ from tidings.storage.usage import AppRef
 from tidings.tasks.kinds import resend_range
 
 PAGE: Final = 100
-"""Applications of one chunk."""
+"""The most applications in one chunk."""
 FEW: Final = 10_000
-"""Attempts of an application that are counted at once with those of others."""
+"""An application with fewer attempts than this is counted together with others."""
 PIECE: Final = 100
-"""Entries of an index that are counted for what a row costs elsewhere."""
+"""Index entries that can be counted in the time that other kinds need for one row."""
 PROBE: Final = 10
-"""Entries that looking for another endpoint is worth."""
+"""The cost of finding the next endpoint, in index entries."""
 
 _stats_args: Final = msgspec.json.Decoder(StatsArgs)
 _event_type_args: Final = msgspec.json.Decoder(EventTypeStatsArgs)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Cursor:
     """The last application done, the high-water mark, and the position in an application that is counted in pieces."""
 
     after: str
@@ -49,26 +49,27 @@ class _Place:
 
     @property
     def text(self) -> str:
+        """The cursor as it is stored."""
         return msgspec.json.encode(self).decode()
 
 
-_place: Final = msgspec.json.Decoder(_Place)
+_cursor: Final = msgspec.json.Decoder(_Cursor)
 
 
 class _ApplicationVisitor:
-    """What both kinds share."""
+    """The shared parts of both kinds."""
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         del read, task, limit
         return 0
 
-    async def _plan_of(self, read: Read, task: Task, mark: str | None, named: Sequence[str] | None) -> Plan:
+    async def _plan_of(self, read: Read, task: Task, mark: str | None, app_ids: Sequence[str] | None) -> Plan:
         last = mark if mark is not None else await usage.high_water_mark(read, task.org_id)
-        if named is not None:
-            return Plan(_Place("", last).text, len(named), exact=True)
-        most = resend_range.COUNT_LIMIT
-        total = await usage.count(read, task.org_id, last, limit=most)
-        return Plan(_Place("", last).text, total, exact=total < most)
+        if app_ids is not None:
+            return Plan(_Cursor("", last).text, len(app_ids), exact=True)
+        limit = resend_range.COUNT_LIMIT
+        total = await usage.count(read, task.org_id, last, limit=limit)
+        return Plan(_Cursor("", last).text, total, exact=total < limit)
 
 
 class AppStats(_ApplicationVisitor):
@@ -81,60 +82,60 @@ class AppStats(_ApplicationVisitor):
         return await self._plan_of(read, task, args.high_water_mark, args.app_ids)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        args, place = _stats_args.decode(task.args), _place.decode(task.cursor or "")
+        args, cursor = _stats_args.decode(task.args), _cursor.decode(task.cursor or "")
         lower = ids.first_at(ids.ATTEMPT, args.since)
         end = ids.first_at(ids.ATTEMPT, args.until + ids.STEP_MS)
-        if place.app:
-            return await _count_part(read, place, lower, end, limit * PIECE)
+        if cursor.app:
+            return await _count_part(read, cursor, lower, end, limit * PIECE)
         limit = min(limit, PAGE)
-        page = await self._page(read, task, args, place, limit)
+        page = await self._page(read, task, args, cursor, limit)
         counts = await usage.attempts(read, [each.id for each in page], lower, end, most=FEW)
         few: list[tuple[AppRef, int]] = []
         for each in page:
             if counts[each.id] >= FEW:
-                inside = replace(place, after=few[-1][0].id if few else place.after, app=each.id, uid=each.uid)
+                inside = replace(cursor, after=few[-1][0].id if few else cursor.after, app=each.id, uid=each.uid)
                 return Batch(few, len(few), replace(inside, first=lower).text, last=False)
             few.append((each, counts[each.id]))
-        following = replace(place, after=page[-1].id) if page else place
+        following = replace(cursor, after=page[-1].id) if page else cursor
         return Batch(few, len(few), following.text, last=len(page) < limit)
 
-    async def _page(self, read: Read, task: Task, args: StatsArgs, place: _Place, limit: int) -> list[AppRef]:
+    async def _page(self, read: Read, task: Task, args: StatsArgs, cursor: _Cursor, limit: int) -> list[AppRef]:
         if args.app_ids is not None:
-            return await usage.selected_applications(read, task.org_id, args.app_ids, after=place.after, limit=limit)
-        return await usage.applications(read, task.org_id, after=place.after, last=place.last, limit=limit)
+            return await usage.selected_applications(read, task.org_id, args.app_ids, after=cursor.after, limit=limit)
+        return await usage.applications(read, task.org_id, after=cursor.after, last=cursor.last, limit=limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
-        items = [(task.id, app.id, COUNTED, _counted_item(app, number)) for app, number in batch.items]
+        items = [(task.id, app.id, COUNTED, _counted_item(app, count)) for app, count in batch.items]
         await task_items.add(tx, items)
         return ChunkResult(len(items))
 
 
-async def _count_part(read: Read, place: _Place, lower: str, end: str, budget: int) -> Batch:
-    """Go on with an application that has many attempts, for so many entries of the index."""
+async def _count_part(read: Read, cursor: _Cursor, lower: str, end: str, budget: int) -> Batch:
+    """Continue an application with many attempts; `budget` is the number of index entries to count."""
     while budget > 0:
-        counted, last = await recovery.count(read, place.endpoint, place.first, end, limit=budget)
-        place = replace(place, counted=place.counted + counted)
+        counted, last = await recovery.count(read, cursor.endpoint, cursor.first, end, limit=budget)
+        cursor = replace(cursor, counted=cursor.counted + counted)
         if counted == budget and last is not None:
-            return Batch([], 0, replace(place, first=resend_range.after(last)).text, last=False)
-        following = await usage.next_endpoint(read, place.app, after=place.endpoint)
+            return Batch([], 0, replace(cursor, first=resend_range.after(last)).text, last=False)
+        following = await usage.next_endpoint(read, cursor.app, after=cursor.endpoint)
         if following is None:
-            return _complete(place)
-        place = replace(place, endpoint=following, first=lower)
+            return _complete(cursor)
+        cursor = replace(cursor, endpoint=following, first=lower)
         budget -= counted + PROBE
-    return Batch([], 0, place.text, last=False)
+    return Batch([], 0, cursor.text, last=False)
 
 
-def _complete(place: _Place) -> Batch:
-    app = AppRef(place.app, place.uid)
-    return Batch([(app, place.counted)], 1, _Place(place.app, place.last).text, last=False)
+def _complete(cursor: _Cursor) -> Batch:
+    app = AppRef(cursor.app, cursor.uid)
+    return Batch([(app, cursor.counted)], 1, _Cursor(cursor.app, cursor.last).text, last=False)
 
 
-def _counted_item(app: AppRef, number: int) -> str:
-    return json.dumps({"messageDestinations": number, "appId": app.id, "appUid": app.uid})
+def _counted_item(app: AppRef, count: int) -> str:
+    return json.dumps({"messageDestinations": count, "appId": app.id, "appUid": app.uid})
 
 
 class EventTypeStats(_ApplicationVisitor):
-    """Tells which event types the endpoints of each application subscribe to, and whether one takes all."""
+    """Lists the event types to which the endpoints of each application subscribe, and whether one takes all types."""
 
     kind = EVENT_TYPE_STATS
 
@@ -142,12 +143,12 @@ class EventTypeStats(_ApplicationVisitor):
         return await self._plan_of(read, task, _event_type_args.decode(task.args).high_water_mark, None)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        place, limit = _place.decode(task.cursor or ""), min(limit, PAGE)
-        page = await usage.applications(read, task.org_id, after=place.after, last=place.last, limit=limit)
+        cursor, limit = _cursor.decode(task.cursor or ""), min(limit, PAGE)
+        page = await usage.applications(read, task.org_id, after=cursor.after, last=cursor.last, limit=limit)
         filters: dict[str, list[str | None]] = {each.id: [] for each in page}
         for app_id, event_types in await usage.subscriptions(read, list(filters)):
             filters[app_id].append(event_types)
-        following = replace(place, after=page[-1].id) if page else place
+        following = replace(cursor, after=page[-1].id) if page else cursor
         return Batch(list(filters.items()), len(page), following.text, last=len(page) < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
