@@ -176,12 +176,12 @@ def test_every_number_has_a_range_that_ends_the_start_with_a_sentence(name: str)
         assert works(load({f"TIDINGS_{name.upper()}": f"[{text}]" if is_list else text}))
     for unfit in (least - 1, most + 1):
         text = f"[{unfit}]" if is_list else str(unfit)
-        with pytest.raises(ConfigError, match=rf"^{name} must (be|hold numbers) from {least:,} to {most:,}$"):
+        with pytest.raises(ConfigError, match=rf"^{name} must (be|list numbers) from {least:,} to {most:,}$"):
             load({f"TIDINGS_{name.upper()}": text})
 
 
 def test_a_list_with_a_wrong_entry_is_said_to_be_a_list() -> None:
-    with pytest.raises(ConfigError, match=r"^retry_schedule must hold whole numbers, like \[5,300\], not 'x'$"):
+    with pytest.raises(ConfigError, match=r"^retry_schedule must list whole numbers, like \[5,300\], not 'x'$"):
         load({"TIDINGS_RETRY_SCHEDULE": '[5,"x"]'})
 
 

@@ -184,4 +184,4 @@ def test_loopback_cannot_be_allowed_in_prod(tmp_path: Path) -> None:
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     assert 2 == ended.returncode
-    assert "--allow-loopback is for development" in ended.stderr
+    assert "--allow-loopback is not available in prod" in ended.stderr

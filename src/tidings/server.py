@@ -115,7 +115,7 @@ class Server:
         self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), kinds, worker)
         self._nodes = self._make_nodes(db, worker, self._runner)
         self._task_watcher: TaskWatcher | None = None
-        self._http = self._listening(secret, kinds) if roles.api else None
+        self._http = self._make_http(secret, kinds) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
         self._wire()
 
@@ -143,7 +143,7 @@ class Server:
         if self._delivery is not None:
             self._delivery.claimer.wake()
 
-    def _listening(self, secret: str, kinds: Mapping[str, Handler]) -> _Http:
+    def _make_http(self, secret: str, kinds: Mapping[str, Handler]) -> _Http:
         settings = self._settings
         services = Services(
             self._db,
@@ -198,7 +198,9 @@ class Server:
         self._chores.append(asyncio.create_task(self._heartbeat.run(self._run_heartbeat_query)))
         self._chores.append(asyncio.create_task(self._housekeep_hourly()))
         self._chores.append(asyncio.create_task(self._seal()))
-        self._chores.append(asyncio.create_task(ClockWatch(self._db, self._clock, repaired=self._look_again).run()))
+        self._chores.append(
+            asyncio.create_task(ClockWatch(self._db, self._clock, repaired=self._look_for_due_work).run())
+        )
         serving = None
         if self._http is not None and listener is not None:
             serving = asyncio.create_task(self._http.serve(sockets=[listener]))
@@ -219,11 +221,11 @@ class Server:
         if self._delivery is not None:
             self._delivery.quiesce()
         ending: dict[str, Awaitable[object]] = {"tasks": asyncio.create_task(self._runner.stop(grace=budget.free()))}
-        asking: dict[str, Awaitable[object]] = {} if serving is None else {"requests": serving}
+        closing: dict[str, Awaitable[object]] = {} if serving is None else {"requests": serving}
         if self._http is not None and self._task_watcher is not None:
             self._http.should_exit = True
-            asking["task_watcher"] = self._task_watcher.close()
-        await within(budget.free(), **asking)
+            closing["task_watcher"] = self._task_watcher.close()
+        await within(budget.free(), **closing)
         await within(budget.free(), accepting=self._acceptor.close())
         if self._delivery is not None:
             ending["delivery"] = self._delivery.stop(grace=budget.free())
@@ -231,7 +233,7 @@ class Server:
         if self._nodes is not None:
             await within(budget.left(), leaving=self._nodes.leave())
 
-    def _look_again(self) -> None:
+    def _look_for_due_work(self) -> None:
         """Look for due work again, after a correction of due times."""
         if self._delivery is not None:
             self._delivery.claimer.wake()
@@ -326,7 +328,7 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> Database
     return db
 
 
-def _bound(settings: Settings) -> socket.socket:
+def _bind(settings: Settings) -> socket.socket:
     """Return a socket that is bound to the port. Called first, so that a port in use is reported at startup."""
     host, port = settings.listen
     try:
@@ -351,7 +353,7 @@ def _reason(error: OSError | UnicodeError) -> str:
     return error.strerror or str(error)
 
 
-def _armed(failpoints: str) -> None:
+def _arm_failpoints(failpoints: str) -> None:
     try:
         failpoint.arm(failpoints)
     except ValueError as error:
@@ -367,10 +369,9 @@ async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool
     start_logging(settings.log_level, settings.log_format)
     for weak in settings.weak_secrets():
         log.warning("%s", weak)
-    _armed(settings.failpoints)
-    failpoint.arm(settings.failpoints)
+    _arm_failpoints(settings.failpoints)
     allow_open_files(settings.max_connections)
-    listener = _bound(settings) if roles.api else None
+    listener = _bind(settings) if roles.api else None
     stop = Stop(settings.shutdown_grace)
     stop.listen()
     try:

@@ -145,8 +145,8 @@ def test_an_organisation_is_wiped_and_no_other(tmp_path: Path, database_url: str
     assert 1 == params.code
     assert SURE in params.err
     counts = "{0} applications, {0} endpoints, {1} messages, 0 attempts, {1} deliveries, 0 tasks."
-    assert f"Deleted of {OTHER}: {counts.format(1, 3)}\n" == result.out
-    assert f"Deleted of {OTHER}: {counts.format(0, 0)}\n" == again.out
+    assert f"Deleted from {OTHER}: {counts.format(1, 3)}\n" == result.out
+    assert f"Deleted from {OTHER}: {counts.format(0, 0)}\n" == again.out
     with serving(database_url, tmp_path, worker_enabled="false") as server:
         theirs, mine = server.token_of(OTHER), server.token_of("org_kept")
         for path in ("app", "event-type"):
@@ -201,14 +201,16 @@ def test_messages_with_deliveries_are_pruned_only_by_a_flag_of_its_own(tmp_path:
 
     counted = (
         "Messages: 7, with 0 attempts.\nOf these, 3 messages have 3 deliveries (scheduled or in flight) to 1 endpoint."
-        f" They stay, unless --discard-deliveries is given:\n  {endpoint}: 3\n"
+        f" They are kept, unless --discard-deliveries is given:\n  {endpoint}: 3\n"
     )
     assert (0, counted) == ((dry := prune("--dry-run", SURE)).code, dry.out)
     assert (1, counted) == ((unsure := prune()).code, unsure.out)
     kept = prune(SURE, "--batch-size", "2")
     assert (0, "Deleted: 4 messages, 0 attempts.") == (kept.code, kept.err.splitlines()[1])
-    assert "--older-than reaches messages that are less than 90 days old." == kept.err.splitlines()[0]
-    assert "Kept: 3 messages that have deliveries; --discard-deliveries deletes them." == kept.err.splitlines()[2]
+    assert "Warning: --older-than includes messages that are less than 90 days old." == kept.err.splitlines()[0]
+    assert (
+        "Kept: 3 messages with outstanding deliveries; --discard-deliveries deletes them." == kept.err.splitlines()[2]
+    )
     with serving(database_url, tmp_path, worker_enabled="false") as server:
         path, token = f"/api/v1/app/{waiting}/msg?event_types=a", server.token_of(OTHER)
         assert 3 == len(server.call("GET", path, token=token)[1]["data"])

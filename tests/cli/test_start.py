@@ -286,4 +286,4 @@ def test_a_server_that_is_not_ours_is_one_sentence(tmp_path: Path) -> None:
         result = tidings("tasks", "list", "--url", url, "--token", "t", folder=tmp_path)
         server.shutdown()
 
-    refused(result, "not one of a tidings server")
+    refused(result, "does not come from a tidings server")

@@ -156,7 +156,7 @@ def test_items_are_listed_for_people_and_programs(place: Place) -> None:
         (["recover", "{app}", "{endpoint}", "--since", "30d"], "Cannot recover more than 14 days"),
         (["replay", "{app}", "no/body", "--since", "1h"], "status 404"),
         (["bulk-replay", "{app}", "{endpoint}", "--since", "1h", "--channel", "a b"], "channel"),
-        (["broadcast", "order.paid", "[]"], "no JSON object"),
+        (["broadcast", "order.paid", "[]"], "not a JSON object"),
         (["broadcast", "order.paid", "@nowhere.json"], "cannot be read"),
         (["stats", "--since", "1h", "--app", "nobody"], "None of these applications exists"),
     ],

@@ -90,9 +90,9 @@ def test_a_terminal_gets_a_table_or_a_bar(server: live.Live, task_id: str, comma
     ("given", "message"),
     [
         ({"token": ""}, "no token"),
-        ({"token": "nonsense"}, "the token is not accepted"),
-        ({"url": "nonsense"}, "is not the URL of a server"),
-        ({"url": "http://127.0.0.1:1"}, "no server answers at http://127.0.0.1:1"),
+        ({"token": "nonsense"}, "the server rejects the token"),
+        ({"url": "nonsense"}, "the server URL is invalid"),
+        ({"url": "http://127.0.0.1:1"}, "no server responds at http://127.0.0.1:1"),
     ],
 )
 def test_an_error_is_one_line(server: live.Live, tmp_path: Path, given: dict[str, str], message: str) -> None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The command line."""
+"""The commands of the `tidings` command line."""

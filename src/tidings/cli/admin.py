@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Commands for operators: generate keys, show the settings, delete for good.
+"""Commands for operators: generate keys, show the settings, and delete data permanently.
 
-`wipe` and `prune` work on the database itself. On PostgreSQL they may run beside the service; a SQLite file has one
-owner, so there the service must not run.
+`wipe` and `prune` access the database directly. On PostgreSQL they may run beside the service. A SQLite file has one
+owner, so the service must be stopped.
 """
 
 import asyncio
@@ -27,28 +27,28 @@ _LATELY_MS: Final = 90 * DAY
 _NAMED_AT_MOST: Final = 20
 Result = TypeVar("Result")
 
-keys: Final = typer.Typer(help="Keys that sign for endpoints.", no_args_is_help=True)
+keys: Final = typer.Typer(help="Signing keys for endpoints.", no_args_is_help=True)
 
 Sure: TypeAlias = Annotated[
-    bool, typer.Option("--yes-i-know-what-im-doing", help="Do it; without this nothing is deleted.")
+    bool, typer.Option("--yes-i-know-what-im-doing", help="Confirm the deletion; without it nothing is deleted.")
 ]
 
 
 @keys.callback()
 def asymmetric_key() -> None:
-    """Group the commands."""
+    """Make `asymmetric-key` a command group although it has one command."""
 
 
 @keys.command("generate")
 def generate_key() -> None:
-    """Print a fresh pair of keys: the secret one for an endpoint, the public one for its receiver."""
+    """Print a new key pair: the secret key for an endpoint, the public key for its receiver."""
     pair = generate_pair()
     typer.echo(f"Secret key: {pair.text}")
     typer.echo(f"Public key: {pair.public_text}")
 
 
 def show_config(*, db: DatabaseUrl = None, config: ConfigFile = None) -> None:
-    """Print each setting, its value (secrets masked) and where it came from; and variables that have no effect."""
+    """Print each setting, its value (secrets masked) and its source, and the variables that have no effect."""
     settings = load(file=config, db_dsn=db)
     where = origins(file=config, db_dsn=db)
     for name, value in settings.masked().items():
@@ -58,43 +58,45 @@ def show_config(*, db: DatabaseUrl = None, config: ConfigFile = None) -> None:
 
 
 def wipe(
-    org: Annotated[str, typer.Argument(metavar="ORG", help="The organisation, `org_…`.")],
+    org: Annotated[str, typer.Argument(metavar="ORG", help="The organization's id, `org_…`.")],
     *,
     sure: Sure = False,
     db: DatabaseUrl = None,
     config: ConfigFile = None,
 ) -> None:
-    """Delete all that an organisation has: applications, endpoints, messages, event types, tasks."""
+    """Delete an organization: applications, endpoints, messages, event types, tasks."""
     if not org.startswith(ORG):
-        raise ConfigError(f"{org!r} is not an organisation: it must start with {ORG}")
+        raise ConfigError(f"{org!r} is not an organization id; it must start with {ORG}")
     if not sure:
-        typer.echo(f"This deletes all that {org} has. Say --yes-i-know-what-im-doing to have it done.", err=True)
+        typer.echo(f"This deletes {org} and everything in it. To confirm, add --yes-i-know-what-im-doing.", err=True)
         raise typer.Exit(1)
     deleted = _with_database(db, config, lambda database: wiping.wipe(database, OrgId(org), chunk=1_000))
-    typer.echo(f"Deleted of {org}: {_wiped_text(deleted)}.")
+    typer.echo(f"Deleted from {org}: {_wiped_text(deleted)}.")
 
 
 def prune(  # noqa: PLR0913 - each is a flag
     older_than: Annotated[
-        str, typer.Option("--older-than", metavar="AGE", help="An age (30d, 12w), or a timestamp in RFC 3339.")
+        str, typer.Option("--older-than", metavar="AGE", help="An age (30d, 12w) or an RFC 3339 timestamp.")
     ],
     *,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=100_000, help="Messages at a time.")] = 10_000,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, max=100_000, help="Messages per transaction.")
+    ] = 10_000,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be deleted.")] = False,
     deliveries: Annotated[
-        bool, typer.Option("--discard-deliveries", help="Delete messages with scheduled deliveries, too.")
+        bool, typer.Option("--discard-deliveries", help="Also delete messages with outstanding deliveries.")
     ] = False,
     sure: Sure = False,
     db: DatabaseUrl = None,
     config: ConfigFile = None,
 ) -> None:
-    """Delete the messages older than an age, and their attempts.
+    """Delete messages older than an age, and their attempts.
 
-    Messages that still have deliveries stay, unless --discard-deliveries is given.
+    Messages with outstanding deliveries are kept, unless --discard-deliveries is given.
     """
     before = parse_rfc3339(parse_timestamp(older_than, "--older-than", SystemClock()))
     if before > SystemClock().now() - _LATELY_MS:
-        typer.echo("--older-than reaches messages that are less than 90 days old.", err=True)
+        typer.echo("Warning: --older-than includes messages that are less than 90 days old.", err=True)
     if dry_run or not sure:
         for line in _count_lines(
             _with_database(db, config, lambda opened: wiping.count_prunable(opened, before, chunk=batch_size))
@@ -102,7 +104,7 @@ def prune(  # noqa: PLR0913 - each is a flag
             typer.echo(line)
         if dry_run:
             return
-        typer.echo("Nothing is deleted yet; add --yes-i-know-what-im-doing.", err=True)
+        typer.echo("Nothing has been deleted. To confirm, add --yes-i-know-what-im-doing.", err=True)
         raise typer.Exit(1)
     now = SystemClock().now()
     deleted = _with_database(
@@ -111,29 +113,30 @@ def prune(  # noqa: PLR0913 - each is a flag
     typer.echo(_pruned_text(deleted), err=True)
     if deleted["kept"]:
         typer.echo(
-            f"Kept: {deleted['kept']} messages that have deliveries; --discard-deliveries deletes them.", err=True
+            f"Kept: {deleted['kept']} messages with outstanding deliveries; --discard-deliveries deletes them.",
+            err=True,
         )
 
 
 def _count_lines(old: PruneCount) -> list[str]:
-    """Describe what a run would delete and keep."""
+    """Return lines that describe the messages that a run would delete and keep."""
     lines = [f"Messages: {old.messages}, with {old.attempts} attempts."]
     if not old.deliveries:
         return lines
     total, endpoints = old.deliveries.total(), len(old.deliveries)
     lines.append(
         f"Of these, {old.with_deliveries} messages have {total} deliveries (scheduled or in flight) to {endpoints}"
-        f" endpoint{'' if endpoints == 1 else 's'}. They stay, unless --discard-deliveries is given:"
+        f" endpoint{'' if endpoints == 1 else 's'}. They are kept, unless --discard-deliveries is given:"
     )
     lines += [f"  {endpoint}: {count}" for endpoint, count in old.deliveries.most_common(_NAMED_AT_MOST)]
-    return lines if endpoints <= _NAMED_AT_MOST else [*lines, f"  and {endpoints - _NAMED_AT_MOST} endpoints more"]
+    return lines if endpoints <= _NAMED_AT_MOST else [*lines, f"  and {endpoints - _NAMED_AT_MOST} more endpoints"]
 
 
 def _pruned_text(deleted: Counter[str]) -> str:
     parts = [f"{deleted['messages']} messages", f"{deleted['attempts']} attempts"]
     if deleted["deliveries"]:
         parts.append(f"{deleted['deliveries']} deliveries that were scheduled or in flight")
-    ended = f"; {deleted['payloads']} payloads whose time was over" if deleted["payloads"] else ""
+    ended = f"; {deleted['payloads']} expired payloads" if deleted["payloads"] else ""
     return f"Deleted: {', '.join(parts)}{ended}."
 
 
@@ -143,8 +146,8 @@ def _wiped_text(deleted: Counter[str]) -> str:
 
 
 def _with_database(db: str | None, config: Path | None, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    """Do something on the database of this configuration."""
-    from tidings.server import open_database  # noqa: PLC0415 - the whole service, and seldom needed here
+    """Open the database of this configuration, and return the result of some work on it."""
+    from tidings.server import open_database  # noqa: PLC0415 - slow to import, and rarely needed
 
     async def run() -> Result:
         database = await open_database(load(file=config, db_dsn=db))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings deliveries explain`: why a message is, or is not, at each endpoint, over HTTP."""
+"""`tidings deliveries explain`: the state of a message at each endpoint, with the reason, over HTTP."""
 
 from typing import Annotated, Final
 from urllib.parse import quote
@@ -19,11 +19,11 @@ _COLUMNS: Final = ("endpoint", "state", "reason", "attempts", "next attempt", "d
 
 @app.callback()
 def deliveries() -> None:
-    """Group the commands."""
+    """Make `deliveries` a command group although it has one command."""
 
 
 class RemoteDeliveryReason(msgspec.Struct):
-    """Why a delivery has its state."""
+    """The reason for the state of a delivery."""
 
     code: str
     detail: str
@@ -41,7 +41,7 @@ class RemoteDelivery(msgspec.Struct, rename="camel"):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The columns of a row."""
+        """The values of the columns."""
         code = self.reason.code if self.reason.certain else f"{self.reason.code}?"
         return (
             self.endpoint_id,
@@ -66,16 +66,16 @@ _page: Final = msgspec.json.Decoder(RemoteDeliveryPage)
 
 @app.command("explain")
 def explain(  # noqa: PLR0913 - each is a flag
-    app_ref: Annotated[str, typer.Argument(metavar="APP", help="The application, by its id or uid.")],
-    msg_ref: Annotated[str, typer.Argument(metavar="MSG", help="The message, by its id or event id.")],
+    app_ref: Annotated[str, typer.Argument(metavar="APP", help="The application's id or uid.")],
+    msg_ref: Annotated[str, typer.Argument(metavar="MSG", help="The message's id or event id.")],
     *,
-    limit: Annotated[int, typer.Option(min=1, max=250, help="Endpoints on a page.")] = 50,
-    iterator: Annotated[str | None, typer.Option(help="Where the previous page ended.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=250, help="Maximum endpoints on the page.")] = 50,
+    iterator: Annotated[str | None, typer.Option(help="Iterator from the previous page.")] = None,
     url: UrlOption = DEFAULT_URL,
     token: TokenOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show for every endpoint where a message is, and why; `?` marks a reason that is not certain."""
+    """Show the state of a message at each endpoint, and the reason; `?` marks an uncertain reason."""
     path = f"/api/v1/app/{quote(app_ref, safe='')}/msg/{quote(msg_ref, safe='')}/delivery"
     body = Remote(url, token).get(path, limit=limit, iterator=iterator)
     if as_json:
@@ -88,7 +88,7 @@ def explain(  # noqa: PLR0913 - each is a flag
 
 
 def _print(found: list[RemoteDelivery]) -> None:
-    """Print a table for people, and lines of tab-separated fields for programs."""
+    """Print a table on a terminal, and lines of tab-separated fields elsewhere."""
     console = Console()
     if not console.is_terminal:
         for each in found:

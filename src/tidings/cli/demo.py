@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings demo` shows the main job from end to end."""
+"""`tidings demo`: an end-to-end demonstration of the service."""
 
 from typing import Annotated
 
@@ -10,17 +10,17 @@ from tidings.config import ConfigError
 
 def demo(
     *,
-    messages: Annotated[int, typer.Option(min=100, max=20_000, help="How many messages are sent.")] = 1_000,
+    messages: Annotated[int, typer.Option(min=100, max=20_000, help="Number of messages to send.")] = 1_000,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the server running, and print its URL and token.")
     ] = False,
 ) -> None:
     """Deliver webhooks, break the receiver, repair the damage with a background task, and kill -9 the server in it."""
     try:
-        from tidings.demo.show import run  # noqa: PLC0415 - with the official SDK, which only the demo needs
+        from tidings.demo.show import run  # noqa: PLC0415 - imports the official SDK, which only the demo needs
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tidings"):
             raise
-        raise ConfigError("the demo needs the official SDK: pip install 'tidings[demo]'") from error
+        raise ConfigError("the demo needs the official SDK; install it with: pip install 'tidings[demo]'") from error
 
     raise typer.Exit(run(messages, keep=keep))

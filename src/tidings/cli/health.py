@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings healthcheck URL`, for containers and scripts: it needs no settings and no token."""
+"""`tidings healthcheck URL`: a health check for containers and scripts, without settings or a token."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ import typer
 from tidings.cli.remote import Remote, Unreachable
 
 
-def healthcheck(url: Annotated[str, typer.Argument(metavar="URL", help="Where the server is.")]) -> None:
+def healthcheck(url: Annotated[str, typer.Argument(metavar="URL", help="The server's URL.")]) -> None:
     """Exit with 0 if the server is healthy, with 1 otherwise."""
     try:
         status = Remote(url).head("/api/v1/health")
@@ -16,5 +16,5 @@ def healthcheck(url: Annotated[str, typer.Argument(metavar="URL", help="Where th
         typer.echo(f"tidings: {error}", err=True)
         raise typer.Exit(1) from error
     if not 200 <= status < 300:  # noqa: PLR2004 - any success counts
-        typer.echo(f"tidings: {url} answers {status}", err=True)
+        typer.echo(f"tidings: {url} responds with status {status}", err=True)
         raise typer.Exit(1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command `tidings`: its subcommands, and the errors of a command that cannot run."""
+"""The `tidings` command: its subcommands, and the output of errors."""
 
 import sys
 from typing import Annotated, Final
@@ -17,7 +17,7 @@ _CANNOT: Final = 2
 
 app: Final = typer.Typer(
     name="tidings",
-    help="A self-hosted webhook service that speaks the Svix API.",
+    help="A self-hosted webhook service that implements the Svix API.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -41,7 +41,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.command("demo")(demo.demo)
 
 
-def _version(requested: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _version(requested: bool) -> None:  # noqa: FBT001 - typer passes it by position
     if requested:
         typer.echo(f"tidings {__version__}")
         raise typer.Exit
@@ -54,22 +54,22 @@ def options(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
-    """Accept the options before the subcommand."""
+    """Declare the options of the command itself."""
     del version
 
 
 def main() -> None:
-    """Run the command line; trouble that is not ours is one line, not a traceback."""
+    """Run the command line. An external error is printed as one line, without a traceback."""
     try:
         app()
-    except StorageError as error:  # a driver's text may not mention the database
+    except StorageError as error:  # the text of a driver may not mention the database
         typer.echo(f"tidings: the database: {error}", err=True)
         sys.exit(_CANNOT)
     except (ConfigError, RemoteError) as error:
         typer.echo(f"tidings: {error}", err=True)
         sys.exit(_CANNOT)
     except msgspec.MsgspecError:
-        typer.echo("tidings: the answer is not one of a tidings server; check --url", err=True)
+        typer.echo("tidings: the response does not come from a tidings server; check --url", err=True)
         sys.exit(_CANNOT)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

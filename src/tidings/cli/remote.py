@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The API as the command line calls it: plain HTTP, an answer or one clear error."""
+"""The HTTP client of the command line."""
 
 import http.client
 import json
@@ -10,41 +10,41 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 _TIMEOUT_SECONDS = 10.0
 _HINTS: Mapping[int, str] = {
-    401: "the token is not accepted; `tidings jwt generate` makes one",
-    403: "the token may not do this",
+    401: "the server rejects the token; create one with `tidings jwt generate`",
+    403: "the token does not allow this operation",
 }
 
 
 class RemoteError(Exception):
-    """A call that did not succeed; the message says what to do."""
+    """A failed call. The message states the remedy."""
 
 
 class Unreachable(RemoteError):
-    """No server answers; it may later."""
+    """The server does not respond. It may respond later."""
 
 
 class BadArgumentError(RemoteError):
-    """An invalid argument; the message names the valid ones."""
+    """An invalid argument. The message describes valid ones."""
 
 
 class Remote:
-    """A server and the token for it."""
+    """A client of one server, with a token."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self._token = token.strip() if token else None
         if self._token and not (self._token.isascii() and self._token.isprintable()):
-            raise RemoteError("the token holds characters that no token has; `tidings jwt generate` makes one")
+            raise RemoteError("the token contains invalid characters; create one with `tidings jwt generate`")
         self._parts: SplitResult = _parts(url.strip().rstrip("/"))
         self._url = f"{self._parts.scheme}://{self._parts.netloc.rpartition('@')[2]}{self._parts.path}"
 
     def get(self, path: str, **query: object) -> bytes:
-        """Return the body of a successful GET; query values that are None are left out."""
+        """Return the body of a successful GET. Query values that are None are omitted."""
         return self.send("GET", path, None, **query)
 
     def send(self, method: str, path: str, body: bytes | None = None, **query: object) -> bytes:
-        """Return the body of a successful request; query values that are None are left out."""
+        """Return the body of a successful request. Query values that are None are omitted."""
         if not self._token:
-            raise RemoteError("no token: give --token or set TIDINGS_TOKEN; `tidings jwt generate` makes one")
+            raise RemoteError("no token: pass --token or set TIDINGS_TOKEN; create one with `tidings jwt generate`")
         given = urlencode({name: value for name, value in query.items() if value is not None})
         status, response = self._request(method, f"{path}?{given}" if given else path, body)
         if status not in (http.client.OK, http.client.ACCEPTED):
@@ -52,7 +52,7 @@ class Remote:
         return response
 
     def head(self, path: str) -> int:
-        """Return the status of a HEAD."""
+        """Return the status of a HEAD request."""
         return self._request("HEAD", path)[0]
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
@@ -62,10 +62,10 @@ class Remote:
         try:
             with closing(self._connection()) as connection:
                 connection.request(method, self._parts.path + path, body, headers=headers)
-                answer = connection.getresponse()
-                return answer.status, answer.read()
+                response = connection.getresponse()
+                return response.status, response.read()
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise Unreachable(f"no server answers at {self._url} ({error or type(error).__name__})") from error
+            raise Unreachable(f"no server responds at {self._url} ({error or type(error).__name__})") from error
 
     def _connection(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
@@ -73,21 +73,21 @@ class Remote:
 
 
 def _parts(url: str) -> SplitResult:
-    """Split the URL of a server; an error does not repeat it, as it may hold a password."""
+    """Return the parts of a server URL. An error does not quote the URL, which may contain a password."""
     try:
         parts = urlsplit(url)
-        is_fit = (
+        is_valid = (
             parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and "@" not in parts.path
         )
     except ValueError:
-        is_fit = False
-    if not is_fit or not url.isascii() or not url.isprintable() or " " in url or parts.query or parts.fragment:
-        raise RemoteError("this is not the URL of a server; it looks like http://127.0.0.1:8071")
+        is_valid = False
+    if not is_valid or not url.isascii() or not url.isprintable() or " " in url or parts.query or parts.fragment:
+        raise RemoteError("the server URL is invalid; use a URL like http://127.0.0.1:8071")
     return parts
 
 
 def _detail(status: int, body: bytes) -> str:
-    """Return the detail of an error response, whatever its form."""
+    """Return the detail of an error response in any format."""
     try:
         parsed: Any = json.loads(body)
         detail = parsed["detail"]
@@ -99,7 +99,7 @@ def _detail(status: int, body: bytes) -> str:
 
 
 def _fault(fault: Any) -> str:  # noqa: ANN401 - JSON
-    """Return one fault of a request, and its place."""
+    """Return the message of one fault, with its location."""
     if not isinstance(fault, dict):
         return str(fault)
     place = ".".join(str(step) for step in fault.get("loc", ())[1:])

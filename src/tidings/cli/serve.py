@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings serve` runs the service, `tidings migrate` brings the database's schema to this release."""
+"""`tidings serve` runs the service; `tidings migrate` upgrades the database schema to this release."""
 
 import asyncio
 import dataclasses
@@ -17,13 +17,14 @@ _LEAVE_SECONDS: Final = 0.5
 _LOOPBACK: Final[tuple[Subnet, ...]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 ConfigFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="A TOML file with settings; `tidings.toml` if there.")
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="A TOML file with settings. Default: `tidings.toml`, if it exists."),
 ]
 DatabaseUrl: TypeAlias = Annotated[
     str | None, typer.Option("--db", metavar="URL", help="The database: sqlite:///FILE or postgresql://…")
 ]
 Listen: TypeAlias = Annotated[
-    str | None, typer.Option("--listen", metavar="ADDRESS:PORT", help="Where the API listens.")
+    str | None, typer.Option("--listen", metavar="ADDRESS:PORT", help="Address and port of the API.")
 ]
 
 SECRET: Final = "TIDINGS_JWT_SECRET"  # noqa: S105 - the name of a setting
@@ -31,10 +32,12 @@ SECRET: Final = "TIDINGS_JWT_SECRET"  # noqa: S105 - the name of a setting
 
 def serve(  # noqa: PLR0913 - each is a flag
     *,
-    api: Annotated[bool, typer.Option("--api/--no-api", help="Answer the API.")] = True,
+    api: Annotated[bool, typer.Option("--api/--no-api", help="Serve the API.")] = True,
     delivery: Annotated[bool, typer.Option("--delivery/--no-delivery", help="Send messages to receivers.")] = True,
     tasks: Annotated[bool, typer.Option("--tasks/--no-tasks", help="Work on background tasks.")] = True,
-    migrate: Annotated[bool, typer.Option("--migrate/--no-migrate", help="Bring the schema to this release.")] = True,
+    migrate: Annotated[
+        bool, typer.Option("--migrate/--no-migrate", help="Upgrade the database schema to this release.")
+    ] = True,
     allow_loopback: Annotated[
         bool, typer.Option("--allow-loopback", help="Let endpoints use loopback addresses, for development.")
     ] = False,
@@ -43,7 +46,7 @@ def serve(  # noqa: PLR0913 - each is a flag
     config: ConfigFile = None,
 ) -> None:
     """Run the service until SIGTERM or Ctrl-C."""
-    from tidings.server import Roles  # noqa: PLC0415 - the whole service: the other commands start without it
+    from tidings.server import Roles  # noqa: PLC0415 - slow to import, and unused by other commands
     from tidings.server import serve as run  # noqa: PLC0415
 
     settings = load(file=config, listen_address=listen, db_dsn=db)
@@ -61,16 +64,14 @@ def serve(  # noqa: PLR0913 - each is a flag
 
 
 def _with_loopback(settings: Settings) -> Settings:
-    """Return settings that let endpoints use this machine; never in production, where other services listen there."""
+    """Return settings that let endpoints use loopback addresses. Raises `ConfigError` in `prod`: it is unsafe there."""
     if settings.environment == "prod":
-        raise ConfigError(
-            "--allow-loopback is for development, and environment is prod; set TIDINGS_WHITELIST_SUBNETS instead"
-        )
+        raise ConfigError("--allow-loopback is not available in prod; set TIDINGS_WHITELIST_SUBNETS instead")
     return dataclasses.replace(settings, whitelist_subnets=(*settings.whitelist_subnets, *_LOOPBACK))
 
 
 def migrate(*, db: DatabaseUrl = None, config: ConfigFile = None) -> None:
-    """Bring the database's schema to this release; needed only where `serve --no-migrate` runs."""
+    """Upgrade the database schema to this release. Needed only if `serve` runs with --no-migrate."""
     from tidings.server import open_database  # noqa: PLC0415 - as above
 
     async def work() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings tasks cancel|pause|resume|retry|items`: commands to a task, and what became of its items."""
+"""`tidings tasks cancel|pause|resume|retry|items`: control a task, and list the outcomes of its items."""
 
 from enum import Enum
 from typing import Annotated, Final
@@ -79,7 +79,7 @@ def resume(
 def retry(
     task_id: TaskIdArgument, *, url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_json: JsonOption = False
 ) -> None:
-    """Retry a failed task from where it failed."""
+    """Retry a failed task from its last checkpoint."""
     _command(Remote(url, token), task_id, "retry", as_json=as_json)
 
 
@@ -90,14 +90,14 @@ def _command(remote: Remote, task_id: str, name: str, *, as_json: bool) -> None:
 def items(  # noqa: PLR0913 - each is a flag
     task_id: TaskIdArgument,
     *,
-    outcome: Annotated[RemoteItemOutcome | None, typer.Option(help="Show only items with this outcome.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=250, help="Show at most this many.")] = 50,
-    iterator: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    outcome: Annotated[RemoteItemOutcome | None, typer.Option(help="List only items with this outcome.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=250, help="Maximum items on the page.")] = 50,
+    iterator: Annotated[str | None, typer.Option(help="Iterator from the previous page.")] = None,
     url: UrlOption = DEFAULT_URL,
     token: TokenOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the outcome of each item of a task."""
+    """List the items of a task and their outcomes."""
     outcome_value = None if outcome is None else outcome.value
     path = f"/api/v1/background-task/{quote(task_id, safe='')}/items"
     body = Remote(url, token).get(path, outcome=outcome_value, limit=limit, iterator=iterator)
@@ -111,13 +111,13 @@ def items(  # noqa: PLR0913 - each is a flag
 
 
 def _print(found: list[RemoteItem]) -> None:
-    """Print a table for people, and lines of tab-separated fields for programs."""
+    """Print a table on a terminal, and lines of tab-separated fields elsewhere."""
     console = Console()
     if not console.is_terminal:
         for item in found:
             typer.echo("\t".join(item.fields))
         return
-    table = Table("item", "outcome", "why", "at")
+    table = Table("item", "outcome", "reason", "at")
     for item in found:
         table.add_row(*item.fields)
     console.print(table)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings tasks run …`: start a task of any kind or estimate it, and follow it on request."""
+"""`tidings tasks run`: start a task of any kind, or estimate it in a dry run."""
 
 import sys
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ app = typer.Typer(help="Start a background task.", no_args_is_help=True)
 AppArgument: TypeAlias = Annotated[str, typer.Argument(metavar="APP", help="The application's id or uid.")]
 EndpointArgument: TypeAlias = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id or uid.")]
 SinceOption: TypeAlias = Annotated[
-    str, typer.Option(help="Start of the range: an age (`2h`) or a timestamp in RFC 3339.")
+    str, typer.Option(help="Start of the range: an age (`2h`) or an RFC 3339 timestamp.")
 ]
-UntilOption: TypeAlias = Annotated[str | None, typer.Option(help="End of the range; now unless given.")]
-RateOption: TypeAlias = Annotated[
-    int | None, typer.Option("--rate", min=1, help="Send at most this many messages a second.")
+UntilOption: TypeAlias = Annotated[str | None, typer.Option(help="End of the range. Default: now.")]
+RateOption: TypeAlias = Annotated[int | None, typer.Option("--rate", min=1, help="Maximum messages per second.")]
+ForceOption: TypeAlias = Annotated[
+    bool, typer.Option("--force", help="Accept a disabled endpoint, and wait until it is enabled.")
 ]
-ForceOption: TypeAlias = Annotated[bool, typer.Option("--force", help="Also for a disabled endpoint: waits for it.")]
 DryRunOption: TypeAlias = Annotated[
     bool, typer.Option("--dry-run", help="Show what the task would do, without starting it.")
 ]
@@ -38,7 +38,7 @@ _clock: Final = SystemClock()
 
 
 class StartedTask(msgspec.Struct):
-    """The response to a started task."""
+    """The response for a started task."""
 
     id: str
 
@@ -66,7 +66,7 @@ _dry_run_result: Final = msgspec.json.Decoder(DryRunResult)
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """Options that every kind of task has."""
+    """The options of every kind of task."""
 
     remote: Remote
     dry_run: bool
@@ -111,7 +111,7 @@ def _endpoint_path(app_id: str, endpoint_id: str, name: str) -> str:
     return f"/app/{quote(app_id, safe='')}/endpoint/{quote(endpoint_id, safe='')}/{name}"
 
 
-def _force_flag(force: bool) -> str | None:  # noqa: FBT001 - a flag, passed on
+def _force_flag(force: bool) -> str | None:  # noqa: FBT001 - passed on from a flag
     return "true" if force else None
 
 
@@ -164,11 +164,21 @@ def bulk_replay(  # noqa: PLR0913 - each is a flag
     *,
     since: SinceOption,
     until: UntilOption = None,
-    event_type: Annotated[list[str] | None, typer.Option(help="Only this event type; may be repeated.")] = None,
+    event_type: Annotated[
+        list[str] | None, typer.Option(help="Only messages with this event type; may be repeated.")
+    ] = None,
     channel: Annotated[str | None, typer.Option(help="Only messages with this channel.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only messages with this tag.")] = None,
-    status: Annotated[int | None, typer.Option(min=0, max=4, help="Only those that ended so: 0 delivered …")] = None,
-    code_class: Annotated[int | None, typer.Option(help="Only those answered so: 0, 100, 200, … 500.")] = None,
+    status: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=4, help="Only messages with this status: 0 is success, 2 is failure, 3 is scheduled for a retry."
+        ),
+    ] = None,
+    code_class: Annotated[
+        int | None,
+        typer.Option(help="Only messages whose response status was in this class: 0 (no response), 100, 200, … 500."),
+    ] = None,
     rate: RateOption = None,
     force: ForceOption = False,
     dry_run: DryRunOption = False,
@@ -188,7 +198,7 @@ def bulk_replay(  # noqa: PLR0913 - each is a flag
 def stats(  # noqa: PLR0913 - each is a flag
     *,
     since: SinceOption,
-    until: Annotated[str, typer.Option(help="End of the range: an age (`0s`) or a timestamp in RFC 3339.")] = "0s",
+    until: Annotated[str, typer.Option(help="End of the range: an age (`0s`) or an RFC 3339 timestamp.")] = "0s",
     app_id: Annotated[list[str] | None, typer.Option("--app", help="Only this application; may be repeated.")] = None,
     dry_run: DryRunOption = False,
     wait: WaitOption = False,
@@ -237,7 +247,9 @@ def broadcast(  # noqa: PLR0913 - each is a flag
     event_type: Annotated[str, typer.Argument(metavar="EVENT_TYPE", help="The message's event type.")],
     payload: Annotated[str, typer.Argument(metavar="PAYLOAD", help="A JSON object, @file, or - for standard input.")],
     *,
-    event_id: Annotated[str | None, typer.Option(help="Applications that have a message with it are left out.")] = None,
+    event_id: Annotated[
+        str | None, typer.Option(help="Event id of the message. Applications that have a message with it are skipped.")
+    ] = None,
     channel: Annotated[list[str] | None, typer.Option(help="A channel of the message; may be repeated.")] = None,
     dry_run: DryRunOption = False,
     wait: WaitOption = False,
@@ -265,7 +277,7 @@ def export(
 
 
 def _payload(given: str) -> bytes:
-    """Return the payload as it is to be sent, byte for byte."""
+    """Return the payload, byte for byte. Raises `BadArgumentError` unless it is a JSON object."""
     try:
         if given == _STDIN:
             body = sys.stdin.buffer.read()
@@ -277,5 +289,5 @@ def _payload(given: str) -> bytes:
     except OSError as error:
         raise BadArgumentError(f"the payload cannot be read: {error}") from error
     except (msgspec.MsgspecError, UnicodeError) as error:
-        raise BadArgumentError(f"the payload is no JSON object: {error}") from error
+        raise BadArgumentError(f"the payload is not a JSON object: {error}") from error
     return body

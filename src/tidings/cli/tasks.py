@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings tasks`: look at background tasks from a terminal, over HTTP like every other client."""
+"""`tidings tasks`: list, show and watch background tasks over HTTP."""
 
 import time
 from enum import Enum
@@ -20,11 +20,12 @@ _UNREACHABLE_SECONDS: Final = 30.0
 
 app = typer.Typer(help="Background tasks of a running server.", no_args_is_help=True)
 
-UrlOption: TypeAlias = Annotated[str, typer.Option("--url", envvar="TIDINGS_URL", help="Where the server is.")]
+UrlOption: TypeAlias = Annotated[str, typer.Option("--url", envvar="TIDINGS_URL", help="The server's URL.")]
 TokenOption: TypeAlias = Annotated[
-    str | None, typer.Option("--token", envvar="TIDINGS_TOKEN", help="A token, as `tidings jwt generate` makes it.")
+    str | None,
+    typer.Option("--token", envvar="TIDINGS_TOKEN", help="A token, for example from `tidings jwt generate`."),
 ]
-JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the server's JSON.")]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the response as JSON.")]
 TaskIdArgument: TypeAlias = Annotated[str, typer.Argument(metavar="TASK", help="The task's id, `qtask_…`.")]
 DEFAULT_URL: Final = "http://127.0.0.1:8071"
 
@@ -55,7 +56,7 @@ class RemoteTaskError(msgspec.Struct):
 
 
 class RemoteTaskDetail(msgspec.Struct, rename="camel"):
-    """The members of a task that the contract does not have."""
+    """The members of a task that extend the contract."""
 
     state: str
     progress: RemoteTaskProgress
@@ -63,7 +64,7 @@ class RemoteTaskDetail(msgspec.Struct, rename="camel"):
 
 
 class RemoteTask(msgspec.Struct, rename="camel"):
-    """A task as the server returns it; another server may leave `x` out."""
+    """A task as the server returns it. A server other than tidings omits `x`."""
 
     id: str
     task: str
@@ -74,6 +75,7 @@ class RemoteTask(msgspec.Struct, rename="camel"):
 
     @property
     def state(self) -> str:
+        """The state, or the status if the server returns no state."""
         return self.status.value if self.x is None else self.x.state
 
     @property
@@ -82,10 +84,12 @@ class RemoteTask(msgspec.Struct, rename="camel"):
 
     @property
     def visited(self) -> int:
+        """The number of items processed or skipped."""
         return self.progress.done + self.progress.skipped
 
     @property
     def progress_text(self) -> str:
+        """The number of visited items, with the total if it is known."""
         total = self.progress.total
         return str(self.visited) if total is None else f"{self.visited}/{total}"
 
@@ -105,10 +109,12 @@ _page: Final = msgspec.json.Decoder(RemoteTaskPage)
 @app.command("list")
 def list_tasks(  # noqa: PLR0913 - each is a flag
     *,
-    status: Annotated[RemoteTaskStatus | None, typer.Option(help="Show only tasks with this status.")] = None,
-    task: Annotated[str | None, typer.Option(help="Only of this kind, for example endpoint.recover.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=250, help="Show at most this many.")] = 50,
-    iterator: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    status: Annotated[RemoteTaskStatus | None, typer.Option(help="List only tasks with this status.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="List only tasks of this kind, for example endpoint.recover.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=250, help="Maximum tasks on the page.")] = 50,
+    iterator: Annotated[str | None, typer.Option(help="Iterator from the previous page.")] = None,
     url: UrlOption = DEFAULT_URL,
     token: TokenOption = None,
     as_json: JsonOption = False,
@@ -160,8 +166,8 @@ def follow(remote: Remote, task_id: str, *, as_json: bool) -> None:
     else:
         last = _follow_on_a_bar(remote, task_id, console)
     if last.status is RemoteTaskStatus.FAILED:
-        trouble = None if last.x is None else last.x.error
-        typer.echo(f"tidings: {task_id} failed" + (f": {trouble.detail}" if trouble else ""), err=True)
+        error = None if last.x is None else last.x.error
+        typer.echo(f"tidings: {task_id} failed" + (f": {error.detail}" if error else ""), err=True)
         raise typer.Exit(1)
     if not as_json:
         for name, value in last.data.items():
@@ -188,7 +194,7 @@ def _lines(task: RemoteTask) -> list[tuple[str, str]]:
 
 
 def _print_table(tasks: list[RemoteTask]) -> None:
-    """Print a table for people, and lines of tab-separated fields for programs."""
+    """Print a table on a terminal, and lines of tab-separated fields elsewhere."""
     console = Console()
     if not console.is_terminal:
         for task in tasks:
@@ -201,7 +207,7 @@ def _print_table(tasks: list[RemoteTask]) -> None:
 
 
 def _print_result(console: Console, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Print a count in a line, and a list as a table for people or as lines of tab-separated fields for programs."""
+    """Print a count as a line, and a list as a table on a terminal or as tab-separated lines elsewhere."""
     if not isinstance(value, list):
         typer.echo(f"{name} {_text(value)}")
         return
@@ -213,7 +219,7 @@ def _print_result(console: Console, name: str, value: Any) -> None:  # noqa: ANN
     first = value[0] if value else None
     table = Table(*(first if isinstance(first, dict) else ("",)), title=name)
     for row in rows:
-        table.add_row(*map(Text, row))  # as it is: brackets in it are no markup
+        table.add_row(*map(Text, row))  # plain text, without rich markup
     console.print(table)
 
 
@@ -226,23 +232,23 @@ def _text(value: Any) -> str:  # noqa: ANN401
 
 
 class _Watch:
-    """Polls one task, and tolerates a server that restarts meanwhile."""
+    """Polls one task, and tolerates a restart of the server."""
 
     def __init__(self, remote: Remote, task_id: str) -> None:
         self._remote = remote
         self._task_id = task_id
-        self._answered: float | None = None
+        self._responded_at: float | None = None
         self.body = b""
 
     def poll(self) -> RemoteTask | None:
-        """Return the task, or None while the server is away."""
+        """Return the task, or None while the server does not respond."""
         try:
             self.body = _fetch(self._remote, self._task_id)
         except Unreachable:
-            if self._answered is None or time.monotonic() - self._answered > _UNREACHABLE_SECONDS:
+            if self._responded_at is None or time.monotonic() - self._responded_at > _UNREACHABLE_SECONDS:
                 raise
             return None
-        self._answered = time.monotonic()
+        self._responded_at = time.monotonic()
         return _one.decode(self.body)
 
 
@@ -269,7 +275,7 @@ def _follow_on_a_bar(remote: Remote, task_id: str, console: Console) -> RemoteTa
         while True:
             task = watch.poll()
             if task is None:
-                progress.update(bar, status="the server does not answer; waiting")
+                progress.update(bar, status="the server does not respond; retrying")
             else:
                 progress.update(bar, total=task.progress.total, completed=task.visited, status=_status_line(task))
                 if task.status is not RemoteTaskStatus.RUNNING:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Timestamps on the command line: `2h` for two hours ago, or RFC 3339."""
+"""Timestamps on the command line: an age (`2h` is two hours ago), or RFC 3339."""
 
 import re
 from typing import Final
@@ -12,7 +12,7 @@ _UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
 
 def parse_timestamp(text: str, option: str, clock: Clock) -> str:
-    """Return a timestamp in the form that the API expects."""
+    """Return an age or a timestamp as an RFC 3339 timestamp. Raises `BadArgumentError`, which names the option."""
     ago = _AGO.fullmatch(text.strip())
     if ago is not None:
         return rfc3339(max(0, clock.now() - int(ago[1]) * _UNITS[ago[2]]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings jwt generate` makes a token for callers of the API, whether or not a server runs."""
+"""`tidings jwt generate`: create an API token, whether or not a server runs."""
 
 import asyncio
 from typing import Annotated
@@ -15,24 +15,24 @@ from tidings.errors import AppError
 from tidings.ids import DEFAULT_ORG, ORG, OrgId
 from tidings.storage.database import Unavailable
 
-app = typer.Typer(help="Tokens for callers of the API.", no_args_is_help=True)
+app = typer.Typer(help="API tokens.", no_args_is_help=True)
 
 
 @app.callback()
 def jwt() -> None:
-    """Group the commands."""
+    """Make `jwt` a command group although it has one command."""
 
 
 @app.command()
 def generate(
-    org: Annotated[str, typer.Argument(metavar="[ORG]", help="The organisation, `org_…`.")] = DEFAULT_ORG,
+    org: Annotated[str, typer.Argument(metavar="[ORG]", help="The organization's id, `org_…`.")] = DEFAULT_ORG,
     *,
     db: DatabaseUrl = None,
     config: ConfigFile = None,
 ) -> None:
-    """Print a token that speaks for an organisation; it is valid for ten years."""
+    """Print a token for an organization. It is valid for ten years."""
     if not org.startswith(ORG):
-        raise ConfigError(f"{org!r} is not an organisation: it must start with {ORG}")
+        raise ConfigError(f"{org!r} is not an organization id; it must start with {ORG}")
     settings = load(file=config, db_dsn=db)
     secret = asyncio.run(_secret(settings))
     try:
@@ -43,7 +43,7 @@ def generate(
 
 
 async def _secret(settings: Settings) -> str:
-    """Return the secret that the server uses: the given one, or the one in the database, made now if there is none."""
+    """Return the secret of the server: the setting, or else the stored secret, which is generated if none exists."""
     given = settings.jwt_secret
     path = settings.sqlite_path
     if not given and path is not None:
@@ -52,7 +52,7 @@ async def _secret(settings: Settings) -> str:
 
 
 async def _stored_secret(settings: Settings) -> str:
-    from tidings.server import open_database  # noqa: PLC0415 - the whole service, and seldom needed here
+    from tidings.server import open_database  # noqa: PLC0415 - slow to import, and rarely needed
 
     path = settings.sqlite_path
     try:
@@ -60,7 +60,9 @@ async def _stored_secret(settings: Settings) -> str:
     except Unavailable as error:
         found = None if path is None else stored_secret(path)  # a server may have started meanwhile
         if found is None and path is not None and path.is_file():
-            raise ConfigError(f"{error}. That process was given its secret: set {SECRET} here as there") from error
+            raise ConfigError(
+                f"{error}. The server uses a secret from its settings; set {SECRET} to the same value"
+            ) from error
         if found is None:
             raise
         return found
