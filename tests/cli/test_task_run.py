@@ -131,7 +131,7 @@ def test_a_task_that_is_cancelled_while_it_is_followed_has_failed(place: Place) 
 
     result = place.tasks("watch", task_id)
 
-    assert (1, True) == (result.code, "cancelled" in result.error_line)
+    assert (1, True) == (result.code, "canceled" in result.error_line)
 
 
 def test_items_are_listed_for_people_and_programs(place: Place) -> None:
