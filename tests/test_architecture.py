@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The source keeps the rules of tests/architecture.py, and each rule is seen to catch its breach."""
+"""The source follows the rules of tests/architecture.py, and each rule is shown to catch a violation."""
 
 import functools
 from pathlib import Path

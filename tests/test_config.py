@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every setting, given hostile values in every way: a sentence that names it, or a value that works."""
+"""Every setting, given hostile values in every way: an error that names the setting, or a value that works."""
 
 import dataclasses
 import itertools
@@ -110,7 +110,7 @@ TOML = [
 
 
 def works(settings: Settings) -> bool:
-    """Build what the start builds of settings."""
+    """Build the objects that the start builds from settings."""
     settings.masked()
     terms.delivery(settings)
     terms.tasks(settings)

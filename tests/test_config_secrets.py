@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How long secrets must be."""
+"""The minimum length of secrets."""
 
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The documentation is true: commands exist, examples run, links lead somewhere, tables are what the code says."""
+"""The documentation is true: commands exist, examples run, links resolve, tables match the code."""
 
 import re
 import subprocess
@@ -123,8 +123,8 @@ def test_the_readme_runs_as_written(tmp_path: Path) -> None:
 def quickstart(folder: Path, server: live.Live) -> str:
     """Save the programs of the quickstart and return its commands as one script.
 
-    The script waits where a reader takes a breath: until the receiver listens, until both messages have failed, until
-    the last message has arrived.
+    The script pauses where a reader does: until the receiver listens, until both messages have failed, until the last
+    message has arrived.
     """
     page = (ROOT / "docs/quickstart.md").read_text()
     own = {ON_THE_PAGE: server.url, "8090": str(live.free_port())}
@@ -153,7 +153,7 @@ def replaced(text: str, words: dict[str, str]) -> str:
 
 def test_the_quickstart_runs_as_written(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path}/t.db"
-    # The retry comes too late to deliver what the recovery shall deliver.
+    # The retry comes too late to deliver the messages of the recovery.
     with live.serving(database, tmp_path, "--allow-loopback", retry_schedule="[600]") as server:
         printed = ran(["bash", "-c", quickstart(tmp_path, server)], server, "")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests' server says when it does not come up: whether it ended, or is only slow."""
+"""The error of the tests' server if it does not start distinguishes an exit from a slow start."""
 
 from pathlib import Path
 

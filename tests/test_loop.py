@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a test leaves open fails it, and never holds up the run."""
+"""A resource that a test leaves open fails it, and never blocks the run."""
 
 import asyncio
 import socket

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a process tells of itself."""
+"""The log lines of a process."""
 
 import logging
 

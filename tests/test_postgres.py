@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The server that the other tests rely on: scripts/postgres.py."""
+"""The server that other tests rely on (scripts/postgres.py)."""
 
 import asyncio
 import os

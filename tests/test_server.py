@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One process put together: what it owes to others whatever its roles are."""
+"""One assembled process, and its duties to other nodes under any roles."""
 
 import asyncio
 import gc
@@ -45,7 +45,7 @@ async def test_a_process_without_the_role_of_tasks_does_not_keep_those_of_a_dead
 
 @pytest.fixture
 def usual_collector() -> Iterator[None]:
-    """Leave the collector of these tests as it was: a server sets it up for a process of its own."""
+    """Restore the garbage collector's settings: a server changes them for a process of its own."""
     before = gc.get_threshold()
     yield
     gc.unfreeze()
@@ -62,7 +62,7 @@ async def test_a_process_is_known_to_the_others_before_it_leases_anything(postgr
         ):
             await run_sql(db, sql)
         stop = asyncio.Event()
-        stop.set()  # it runs for no time at all: what it does now it does before its work
+        stop.set()  # it runs for no time: it does this before its work
 
         await _server(db, Roles(api=False)).run(stop, None)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A process that has stopped does not stay because of a thread that hangs."""
+"""A hanging thread does not keep a stopped process alive."""
 
 import subprocess
 import sys

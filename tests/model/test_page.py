@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pages against the whole list, whichever way they are walked."""
+"""Pages against the whole list, in both directions."""
 
 import pytest
 from hypothesis import given

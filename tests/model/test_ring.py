@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Asymmetric keys, and several keys that sign together."""
+"""Asymmetric keys, and several signing keys at once."""
 
 import base64
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""JSON texts with half a character in them."""
+"""JSON texts with unpaired surrogates."""
 
 import json
 
@@ -13,7 +13,7 @@ from tidings.model.surrogates import LoneSurrogate
 
 
 class Thing(msgspec.Struct, rename="camel"):
-    """Something with a decoded and an undecoded member."""
+    """A structure with a decoded and an undecoded member."""
 
     first_name: str = ""
     names: list[str] = []

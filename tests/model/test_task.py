@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The table of transitions, and what a task says of its progress."""
+"""The transition table, and the progress that a task reports."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from tidings.model.task import (
     transitioned,
 )
 
-# The whole machine once more, by hand: state after each command, by the state before; "-" is refused.
+# The whole state machine once more, by hand: the state after each command, by the state before; "-" is refused.
 EXPECTED = """
          queued    running    paused    succeeded  failed  cancelled
 claim    running   -          -         -          -       -

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tokens: however they are asked for, used late or lost, no window of ten seconds holds more than the rate."""
+"""However tokens are requested, used late or lost, no window of ten seconds holds more than the rate."""
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
@@ -17,13 +17,13 @@ START = 1_700_000_000 * SECOND_US
 
 @dataclass
 class Bank:
-    """The shared numbers, and what was sent under each key."""
+    """The shared token counts, and the send times of each key."""
 
     tats: dict[str, int] = field(default_factory=dict)
     sent: dict[str, list[int]] = field(default_factory=dict)
 
     def take(self, wants: list[TokenRequest], now: int, late: float = 0.0) -> list[int]:
-        """Take tokens and use each as late as said: 0 is at once, 1 is in its last microsecond."""
+        """Take tokens and use each with a delay: 0 is immediately, 1 is in the window's last microsecond."""
         found, self.tats = allocate(wants, self.tats, now)
         for want, each in zip(wants, found, strict=True):
             for slot in each.slots:
@@ -72,7 +72,7 @@ def test_a_limit_that_is_always_wanted_gives_nearly_all_of_its_rate(rate: int) -
 
 @pytest.mark.parametrize("late_turns", range(1, 6))
 def test_tokens_used_late_and_then_at_once_stay_below_the_rate(late_turns: int) -> None:
-    """The worst there is: what was late and what is punctual meet in one window."""
+    """The worst case: late and punctual sends fall into one window."""
     bank = Bank()
 
     for turn in range(60):

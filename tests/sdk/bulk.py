@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Every background task that the official SDK has a method for, started, waited for and read through it.
+"""Start, await and read every background task that the official SDK has a method for.
 
-As a program it takes `{"url", "token", "receiver"}` as JSON on its standard input and prints what it has seen. Either
+As a program it takes `{"url", "token", "receiver"}` as JSON on its standard input and prints its findings. Either
 generation of the SDK runs it.
 """
 
@@ -30,14 +30,14 @@ SECONDS = 30.0
 
 
 class Bulk:
-    """One run."""
+    """One run of the program."""
 
     def __init__(self, given: dict[str, str]) -> None:
         self.given = given
         self.client = Svix(given["token"], SvixOptions(server_url=given["url"]))
 
     def run(self) -> dict[str, Any]:
-        """Do everything; return the data of each task by its name."""
+        """Run everything; return the data of each task by its name."""
         with ExitStack() as open_:
             open_.enter_context(closing(self.client._httpx_client))  # noqa: SLF001 - the SDK has no way to close it
             since, until = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)
@@ -63,7 +63,7 @@ class Bulk:
             return found
 
     def tell(self, **told: object) -> None:
-        """Tell the receiver how to be."""
+        """Set the receiver's response."""
         where = urlsplit(self.given["receiver"])
         connection = http.client.HTTPConnection(where.hostname or "", where.port)
         connection.request("PUT", "/control", json.dumps(told))
@@ -71,7 +71,7 @@ class Bulk:
         connection.close()
 
     def ended(self, started: Any) -> Any:
-        """Wait for a task; return its name, its end and its data."""
+        """Wait for a task; return its name, final state and data."""
         deadline = time.monotonic() + SECONDS
         while (task := self.client.background_task.get(started.id)).status.value == "running":
             if time.monotonic() > deadline:

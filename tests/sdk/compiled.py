@@ -18,7 +18,7 @@ SECRET = "whsec_" + "e" * 32
 
 
 def program(language: str, tool: str, target: str) -> str:
-    """Return the path of a language's program; without one the test skips, in CI too: a build needs a registry."""
+    """Return the path of a language's program; without it the test skips, even in CI: a build needs a registry."""
     folder = VENV / f"sdk{language}"
     built, log = folder / "journey", folder / "log"
     if built.is_file():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A live server on each database, an organisation of its own for each test, and a receiver that checks signatures."""
+"""A live server on each database, an organization for each test, and a receiver that checks signatures."""
 
 import uuid
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from tidings.demo.processes import ReceiverProcess
 
 @dataclass(frozen=True)
 class Tenant:
-    """What a test has of a server that others use too: its address, and a token of an organisation with nothing."""
+    """A test's share of a common server: the address, and a token of an empty organization."""
 
     url: str
     token: str
 
 
-# Neither server tries again by itself: what is sent again is sent by what a test does.
+# Neither server retries by itself: only the test's own calls cause a resend.
 
 
 @pytest.fixture(scope="session")

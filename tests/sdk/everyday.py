@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Every method that the official SDK has for applications, endpoints, event types and portal access.
+"""Call every method that the official SDK has for applications, endpoints, event types and portal access.
 
-Either of its generations runs it; what the older one calls otherwise is said here. As a program it takes
-`{"url", "token"}` as JSON on its standard input and prints the methods that it has called as JSON, and those that this
-SDK has and it has not called.
+Either generation of the SDK runs it; this module maps the names that differ in the older one. As a program it takes
+`{"url", "token"}` as JSON on its standard input and prints as JSON the methods that it has called, and this SDK's
+methods that it has not called.
 """
 
 import json
@@ -30,7 +30,7 @@ URL = "https://example.com/in"
 
 
 class Everyday:
-    """One run, and what it has called."""
+    """One run, with the methods that it has called."""
 
     resources: tuple[str, ...] = ("application", "endpoint", "event_type", "authentication")
 
@@ -50,7 +50,7 @@ class Everyday:
         return self.told()
 
     def told(self) -> dict[str, Any]:
-        """Return what was called, and what this SDK has besides, by the names that the newer generation gives it."""
+        """Return the called methods and this SDK's other methods, under the newer generation's names."""
         has = {
             f"{resource}.{NEWER.get(name, name)}"
             for resource in self.resources
@@ -65,14 +65,14 @@ class Everyday:
         return client
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method by the name that the newer generation gives it."""
+        """Call a method by its name in the newer generation."""
         resource, _, name = method.partition(".")
         owner = getattr(self.client, resource)
         self.called.add(method)
         return getattr(owner, name if hasattr(owner, name) else OLDER[name])(*arguments)
 
     def refused(self, status: int, method: str, *arguments: Any) -> None:
-        """Hold that a call is refused."""
+        """Check that a call is refused."""
         try:
             self.call(method, *arguments)
         except HttpError as error:

@@ -35,7 +35,7 @@ SECONDS = 30.0
 
 
 class Journey:
-    """One run, and what it needs."""
+    """One run, with its client and receiver."""
 
     def __init__(self, given: dict[str, str]) -> None:
         self.client = Svix(given["token"], SvixOptions(server_url=given["url"]))
@@ -43,7 +43,7 @@ class Journey:
         self.app_id = self.endpoint_id = ""
 
     def run(self) -> dict[str, Any]:
-        """Go all the way; return what was found."""
+        """Run the whole journey; return the findings."""
         with closing(self.client._httpx_client):  # noqa: SLF001 - the SDK has no way to close it
             return self._run()
 
@@ -70,7 +70,7 @@ class Journey:
         }
 
     def set_up(self) -> None:
-        """Make an application, an event type and an endpoint, and read them back."""
+        """Create an application, an event type and an endpoint, and read them back."""
         app = self.client.application.create(ApplicationIn(name="Journey", uid="journey"))
         self.client.event_type.create(EventTypeIn(name="trip.begun", description="A trip has begun"))
         endpoint = self.client.endpoint.create("journey", EndpointIn(url=self.receiver, uid="ep.of-journey"))
@@ -87,12 +87,12 @@ class Journey:
         return message.id
 
     def attempts(self) -> list[MessageAttemptOut]:
-        """Return the attempts at the endpoint, each as it is told alone."""
+        """Return the attempts at the endpoint, each fetched on its own."""
         listed = self.client.message_attempt.list_by_endpoint(self.app_id, self.endpoint_id).data
         return [self.client.message_attempt.get(self.app_id, each.msg_id, each.id) for each in listed]
 
     def lists(self, task_id: str) -> list[list[str]]:
-        """Return what the list of tasks holds under every filter."""
+        """Return the list of tasks under every filter."""
         asked = [
             BackgroundTaskListOptions(),
             BackgroundTaskListOptions(
@@ -108,14 +108,14 @@ class Journey:
         return [[each.id for each in self.client.background_task.list(wanted).data] for wanted in asked]
 
     def rotate(self) -> list[bool | None]:
-        """Rotate the secret; return whether it changed, and whether the answer, if the SDK gives one, holds it."""
+        """Rotate the secret; return whether it changed, and whether the SDK's response, if any, holds it."""
         before = self.client.endpoint.get_secret(self.app_id, self.endpoint_id).key
         answer: Any = self.client.endpoint.rotate_secret(self.app_id, self.endpoint_id, EndpointSecretRotateIn())
         after = self.client.endpoint.get_secret(self.app_id, self.endpoint_id).key
         return [after != before, None if answer is None else answer.key == after]
 
     def refusals(self) -> list[str]:
-        """Ask for absent resources under ids that must stay one segment of the path. The SDK does not escape ids."""
+        """Request absent resources under ids that must stay one segment of the path. The SDK does not escape ids."""
         ids = ["a/b", "a%2Fb", "a b", "ü", "a?b", "a#b", "a+b", f"{self.app_id}/endpoint"]
         calls: list[Callable[[], object]] = [
             *(lambda id_=id_: self.client.application.get(quote(id_, safe="")) for id_ in ids),
@@ -128,7 +128,7 @@ class Journey:
         return found
 
     def tell(self, **told: object) -> None:
-        """Tell the receiver how to be."""
+        """Set the receiver's response."""
         where = urlsplit(self.receiver)
         connection = http.client.HTTPConnection(where.hostname or "", where.port)
         connection.request("PUT", "/control", json.dumps(told))
@@ -146,7 +146,7 @@ def refusal(call: Callable[[], object]) -> str:
 
 
 def until(look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
-    """Look again and again until there is enough."""
+    """Poll until a result satisfies the condition."""
     deadline = time.monotonic() + SECONDS
     while not enough(found := look()):
         if time.monotonic() > deadline:

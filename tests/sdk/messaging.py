@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Every method that the official SDK has for messages and attempts, and sending an example.
+"""Call every method that the official SDK has for messages and attempts, and send an example.
 
-Either of its generations runs it, as it does `everyday`. As a program it takes `{"url", "token", "receiver"}` as JSON
-on its standard input and prints what that does.
+Either generation of the SDK runs it, as with `everyday`. As a program it takes `{"url", "token", "receiver"}` as JSON
+on its standard input and prints its findings as JSON.
 """
 
 import http.client
@@ -31,7 +31,7 @@ TYPE = "order.made"
 
 
 class Messaging(Everyday):
-    """One run: two messages, of which one fails at first, and all that can be asked and done about them."""
+    """One run: two messages, one of which fails at first, and every call about them."""
 
     resources = ("message", "message_attempt")
 
@@ -56,7 +56,7 @@ class Messaging(Everyday):
         self.since = datetime.now(UTC) - timedelta(minutes=1)
 
     def tell(self, **told: object) -> None:
-        """Tell the receiver how to be."""
+        """Set the receiver's response."""
         where = urlsplit(self.given["receiver"])
         connection = http.client.HTTPConnection(where.hostname or "", where.port)
         connection.request("PUT", "/control", json.dumps(told))
@@ -64,7 +64,7 @@ class Messaging(Everyday):
         connection.close()
 
     def tried(self, count: int) -> list[Any]:
-        """Return the attempts at the endpoint, newest first, once there are so many."""
+        """Return the attempts at the endpoint, newest first, once their number is reached."""
         path = (self.app, self.endpoint)
         return list(until(lambda: self.call("message_attempt.list_by_endpoint", *path).data, lambda a: len(a) == count))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Both generations of the official SDK start every background task that they have a method for, and read its end."""
+"""Both generations of the official SDK start every background task that they support, and read its result."""
 
 import json
 import os

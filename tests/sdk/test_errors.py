@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What we refuse reaches the SDK's user as the SDK's own exception, whatever the reason."""
+"""Every refusal reaches the SDK's user as the SDK's own exception."""
 
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, closing

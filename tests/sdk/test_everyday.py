@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Both generations of the official SDK call everything that they have for the everyday resources."""
+"""Both generations of the official SDK call all their methods for the everyday resources."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from sdk.conftest import Tenant
 from sdk.everyday import Everyday
 from sdk.test_journey import GENERATION_1, HERE
 
-# Tasks, which are tested with those; what only another product has; what is not served, as docs/compatibility.md says.
+# Methods of tasks, which test_bulk.py tests; of another product; or not served, as docs/compatibility.md lists.
 TASKS = {"endpoint.recover", "endpoint.replay_missing", "endpoint.bulk_replay"}
 STREAM = {
     "authentication.stream_portal_access",

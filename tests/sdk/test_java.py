@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Java's own HTTP client, which offers HTTP/2 with every request, writes as other clients do."""
+"""Java's own HTTP client, which offers HTTP/2 with every request, can write like other clients."""
 
 import os
 import shutil

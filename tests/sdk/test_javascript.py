@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The official SDK for JavaScript calls everything that it has for the everyday resources."""
+"""The official SDK for JavaScript calls all its methods for the everyday resources."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from sdk.test_journey import HERE
 from tidings.demo.processes import ReceiverProcess
 
 MODULES = HERE.parent.parent / ".venv" / "sdkjs" / "node_modules"
-# Another product's; tasks, which are tested with those; or not served, as docs/compatibility.md says.
+# Methods of another product; of tasks, which test_bulk.py tests; or not served, as docs/compatibility.md lists.
 ELSEWHERE = [
     "authentication.getStreamPollerToken",
     "authentication.rotateStreamPollerToken",

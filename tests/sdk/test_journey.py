@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every release of the official SDK that reads our answers differently does the main job against a live server."""
+"""Every release of the official SDK that parses our responses differently does the main job against a live server."""
 
 import json
 import os
@@ -18,9 +18,9 @@ from tidings.demo.processes import ReceiverProcess
 HERE = Path(__file__).resolve().parent
 VENV = HERE.parent.parent / ".venv"
 GENERATION_1 = VENV / "sdk1"
-# How a release starts: its folder, and what keeps the environment's packages out where the folder holds all it needs.
+# The start of a release: its folder, and options that hide the environment's packages if the folder is complete.
 OLDER = {"1": ("sdk1", ["-S"]), "2.6": ("sdk26", []), "2.7": ("sdk27", []), "2.8": ("sdk28", [])}
-# Releases before 2.7 drop the answer of a rotation.
+# Releases before 2.7 discard the response of a rotation.
 SILENT = {"1", "2.6"}
 
 

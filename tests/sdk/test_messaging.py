@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Both generations of the official SDK call everything that they have for messages and attempts."""
+"""Both generations of the official SDK call all their methods for messages and attempts."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from sdk.messaging import Messaging
 from sdk.test_journey import GENERATION_1, HERE
 from tidings.demo.processes import ReceiverProcess
 
-# Served by tasks and tested with those; or another product.
+# Methods that start tasks, which test_bulk.py tests; or of another product.
 ELSEWHERE = {"message.expunge_all_contents", "message.poller"}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A pooler in front of PostgreSQL, as far as PgBouncer in transaction mode differs from the server itself."""
+"""A pooler in front of PostgreSQL with the differences of PgBouncer in transaction mode."""
 
 import asyncio
 from contextlib import suppress
@@ -12,7 +12,7 @@ Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Pooler:
-    """Refuses startup parameters, and sends each transaction of a client to the other one of two server connections."""
+    """Refuses startup parameters, and alternates each client's transactions between two server connections."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -79,7 +79,7 @@ class Pooler:
 
 @dataclass
 class _Route:
-    """The server connection that the client's next message goes to."""
+    """The server connection that gets the client's next message."""
 
     current: int = 0
 
@@ -87,7 +87,7 @@ class _Route:
 async def _answer(
     startup: bytes, servers: list[Stream], number: int, client: asyncio.StreamWriter, route: _Route
 ) -> None:
-    """Start a session on a server connection, and pass on what the server answers; once idle, the other one is next."""
+    """Start a session on a server connection, and forward the server's responses; once idle, the other one is next."""
     reader, writer = servers[number]
     writer.write(startup)
     is_silent = number > 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What endpoints were tried with is found whole, be it little or much, and however far from its messages."""
+"""The attempts of an endpoint are found completely, whether few or many, and however long after their messages."""
 
 import random
 from collections.abc import Iterator
@@ -37,14 +37,14 @@ FILTERS = (
 
 @dataclass
 class Past:
-    """What is in the tables."""
+    """The content of the tables."""
 
     messages: dict[str, NewMessage] = field(default_factory=dict)
     attempts: list[AttemptRow] = field(default_factory=list)
 
 
 def past() -> Past:
-    """Make up messages of ten days, and what was tried: with one endpoint all, with another few and some late."""
+    """Generate messages of ten days and their attempts: all at one endpoint, a few, some of them late, at another."""
     chance, made = random.Random(5), Past()  # noqa: S311 - the same data each time
     for number in range(COUNT):
         timestamp = NOW - (COUNT - number) * 10 * MINUTE
@@ -99,7 +99,7 @@ def is_wanted(made: Past, row: AttemptRow, endpoint: str, wanted: AttemptFilter)
 
 
 def pages(keys: list[str], window: PageWindow) -> Iterator[tuple[PageWindow, list[str]]]:
-    """Yield parts of a list one behind the other, and what each ought to hold: the first three, and the last two."""
+    """Yield consecutive pages of a list with their expected content: the first three, and the last two."""
     keys = sorted(keys, reverse=window.order is Order.DESCENDING)
     for start in {0, ROWS, 2 * ROWS, max(0, len(keys) - 2 * ROWS), max(0, len(keys) - ROWS)}:
         if start > len(keys):
@@ -126,7 +126,7 @@ async def test_attempts_with_messages_that_are_wanted_are_found_in_order(db: Dat
 async def test_messages_that_an_endpoint_was_tried_with_are_found_in_order(db: Database, there: Past) -> None:
     latest: dict[tuple[str, str], int] = {}
     for row in sorted(there.attempts, key=lambda row: row[1]):
-        latest[row[0], row[2]] = min(latest.get((row[0], row[2]), 2), row[6])  # a success ends it, whatever was before
+        latest[row[0], row[2]] = min(latest.get((row[0], row[2]), 2), row[6])  # a success ends it
     for endpoint, wanted, order in asked():
         keys = [
             msg_id
@@ -201,7 +201,7 @@ def test_batches_grow_unless_the_density_promises_enough() -> None:
 
 
 def test_a_timestamp_of_an_attempt_is_no_timestamp_of_its_message() -> None:
-    """The past that is looked through here has what it is meant to have."""
+    """The generated data has the properties that the other tests rely on."""
     rows = [row for row in past().attempts if row[2] == SELDOM]
 
     assert sum(timestamp_of(row[1]) - timestamp_of(row[0]) > HOUR for row in rows) > 20

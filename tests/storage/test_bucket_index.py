@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Each message and attempt has its entries in the bucket index, which cost no waits and are deleted with it."""
+"""Each message and attempt has its bucket index entries, which cause no lock waits and are deleted with it."""
 
 import asyncio
 import contextlib
@@ -30,14 +30,14 @@ FAIL = MessageStatus.FAIL
 
 
 def message(app: str = APP, timestamp: int = NOW) -> NewMessage:
-    """Make a message with one of each indexed value."""
+    """Create a message with one of each indexed value."""
     extras = MessageExtras(tags=("t",))
     new = ids.new(ids.MESSAGE, timestamp)
     return NewMessage(new, app, DEFAULT_ORG, "a.b", None, '["c"]', b"{}", None, None, extras)
 
 
 def failed(made: NewMessage, endpoint: str, timestamp: int) -> AttemptRow:
-    """Make an attempt that failed."""
+    """Create a failed attempt."""
     new = ids.new(ids.ATTEMPT, timestamp)
     return (made.id, new, endpoint, made.app_id, DEFAULT_ORG, "u", 2, 500, "", 1, 0, None, None)
 
@@ -59,7 +59,7 @@ async def test_a_cached_entry_is_not_written_again(db: Database) -> None:
     async with db.write() as tx:
         await intake.add(tx, [message()], cache)
     async with db.write() as tx:
-        await tx.run("DELETE FROM bucket_index")  # so that it would be seen
+        await tx.run("DELETE FROM bucket_index")  # so that a second write would show
         await intake.add(tx, [message()], cache)
 
     assert {} == await counted(db)
@@ -81,7 +81,7 @@ async def test_an_entry_is_cached_once_it_is_committed(db: Database) -> None:
 
 
 async def end_connections(dsn: str) -> None:
-    """Have the server end every connection to a database, as it does when another one takes over."""
+    """End every server connection to a database, as a failover does."""
     other = await asyncpg.connect(dsn)
     sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> $1"
     await other.fetch(sql, other.get_server_pid())
@@ -89,7 +89,7 @@ async def end_connections(dsn: str) -> None:
 
 
 async def written(db: Database, cache: BucketIndexCache) -> None:
-    """Write a message and an attempt, at the second try where the first met a connection that had ended."""
+    """Write a message and an attempt; retry once if the first try met a connection that had ended."""
     endpoint, made = "ep_" + "1" * 27, message()
     attempt = failed(made, endpoint, NOW)
     for _ in range(2):
@@ -106,7 +106,7 @@ async def test_a_new_connection_generation_writes_its_entries_again(db: Database
     cache = BucketIndexCache()
     await written(db, cache)
     async with db.write() as tx:
-        await tx.run("DELETE FROM bucket_index")  # the commits that a server lost which was away
+        await tx.run("DELETE FROM bucket_index")  # the commits that the server lost in its failover
     await end_connections(migrated_url)
 
     await written(db, cache)
@@ -168,7 +168,7 @@ async def test_entries_of_recent_buckets_are_not_pruned(db: Database) -> None:
         await intake.add(tx, [message(timestamp=NOW - HOUR // 2)], cache)
 
     await wiping.prune(db, NOW + HOUR, NOW, chunk=10)
-    late = message(timestamp=NOW - HOUR // 2)  # a node with another clock still writes it, with the entry cached
+    late = message(timestamp=NOW - HOUR // 2)  # a node with another clock still writes it, although the entry is cached
     async with db.write() as tx:
         await intake.add(tx, [late], cache)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A task that is canceled while a send it asked to repeat is being settled leaves no delivery behind under a lease."""
+"""If a task is canceled while its requested resend is being settled, no delivery stays under a lease."""
 
 from collections.abc import Sequence
 from typing import Any

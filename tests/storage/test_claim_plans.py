@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What is claimed and settled is found by its key, also by a plan that PostgreSQL made while the table was empty.
+"""Claim and settle find rows by key, even with a plan that PostgreSQL made while the table was empty.
 
-It keeps a statement's plan for as long as nothing tells it otherwise, so the plan of the first quiet minutes serves
-when a hundred thousand deliveries wait.
+PostgreSQL keeps a statement's plan until it is invalidated, so the plan of the first quiet minutes still serves when a
+hundred thousand deliveries are due.
 """
 
 import asyncpg
@@ -24,7 +24,7 @@ LITERALS = {
 
 
 async def _kept_plan(url: str, text: str, values: list[str]) -> str:
-    """Return the plan that serves all values of a statement, as it is made now, on a connection like the service's."""
+    """Return the generic plan of a statement, as made now, on a connection like the service's."""
     connection = await asyncpg.connect(url, server_settings=postgres_connect.SESSION)
     try:
         await connection.execute("SET plan_cache_mode = force_generic_plan")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What both databases do alike with the statements that they are given."""
+"""Both databases treat statements alike."""
 
 from tidings.storage import settlement
 from tidings.storage.database import Database

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The delivery table under every order of events, on both databases, against the pure rules of `model.delivery`.
+"""The delivery table under random sequences of events, on both databases, against the rules of `model.delivery`.
 
-Some processes here are zombies: they settle, hand back and drop with lease numbers that were given away long ago.
+Some processes here are zombies: they settle, hand back and drop under lease tokens that expired long ago.
 """
 
 import asyncio
@@ -215,7 +215,7 @@ def test_every_order_of_events_ends_in_what_the_rules_say(database_url: str) -> 
 def test_without_the_lease_number_the_machine_goes_red(
     sqlite_url: str, statement: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sabotage: a statement that forgets the lease lets a zombie write, and that is seen."""
+    """The sabotage: a statement without the lease check lets a zombie write, and the test notices."""
     sound = getattr(deliveries, statement)
     blind = type(sound)(sound.sqlite.replace("lease = ?3", "?3 IS NOT NULL"), sound.postgresql)
     monkeypatch.setattr(deliveries, statement, blind)

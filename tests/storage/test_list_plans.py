@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Lists are read through their indexes on both databases: no statement of theirs walks a table or sorts one."""
+"""Lists are read through indexes on both databases: none of their statements scans or sorts a table."""
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,11 +25,11 @@ WHOLE = {
     Dialect.SQLITE: r"SCAN (message|attempt|delivery|bucket_index)$",
     Dialect.POSTGRESQL: r"Seq Scan on (message_\d+|attempt_\d+|bucket_index) .*rows=\d{3,}",
 }
-"""How a plan says that it reads all of a table that holds anything."""
+"""The text of a plan that scans a whole table with rows."""
 PLANNED = (
     "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements"
     " WHERE (statement LIKE '%FROM message%' OR statement LIKE '%FROM attempt WHERE%')"
-    " AND statement NOT LIKE '%msg_id = $%'"  # one partition, which is planned in no time
+    " AND statement NOT LIKE '%msg_id = $%'"  # one partition: planning is fast
     f" AND statement NOT LIKE '%LIMIT {attempted._FEW + 1}'"  # of all attempts here  # noqa: SLF001
 )
 COMMON = MessageFilter(event_types=("order.step1", "order.step2"))
@@ -39,7 +39,7 @@ OLD = MessageFilter(event_types=("order.old",))
 
 
 class Listening:
-    """A reader that remembers what it was asked."""
+    """A reader that records its statements."""
 
     def __init__(self, read: Read) -> None:
         self.dialect = read.dialect
@@ -60,7 +60,7 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Every list of an application with a seed, asked for by name."""
+    """Every list of an application with seed data, requested by name."""
 
     seed: SeedData
 
@@ -125,7 +125,7 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
     "messages of a type that is there no more": (MESSAGES, lambda lists, read: lists.messages(read, OLD)),
     "messages of a type that never was there": (BUCKET_INDEX, lambda lists, read: lists.messages(read, NEVER)),
     "attempts": (ATTEMPTS, lambda lists, read: lists.attempts(read, AttemptFilter())),
-    # A bucket of them is a range of either index on PostgreSQL, and in a small partition both cost the same.
+    # A bucket of attempts is a range of either index on PostgreSQL, and in a small partition both cost the same.
     "attempts that were taken": (
         f"{ATTEMPTS}|{OF_MESSAGE}",
         lambda lists, read: lists.attempts(read, AttemptFilter(status=SUCCESS)),
@@ -152,7 +152,7 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
     ),
     "attempts of a message": (OF_MESSAGE, lambda lists, read: lists.of_message(read)),
     "tried": (OF_PAIR, lambda lists, read: lists.attempted(read, AttemptFilter())),
-    # So seldom tried that all of a day's attempts cost what one of them does, where the day began long enough ago.
+    # The attempts are so rare that all of a day cost as much as one, if the day began long enough ago.
     "tried at last": (
         f"{OF_PAIR}|{ATTEMPTS}",
         lambda lists, read: lists.attempted(read, AttemptFilter(), "sparse"),
@@ -187,7 +187,7 @@ async def test_every_list_is_read_through_its_index(db: Database, monkeypatch: p
 
         assert re.search(index, "\n".join(plans)), (name, plans)
         for plan in plans:
-            if "CO-ROUTINE message" in plan:  # what was found in the index, looked at under the table's name
+            if "CO-ROUTINE message" in plan:  # an index entry, looked up in the table under its alias
                 assert "COVERING INDEX message_app" in plan
                 continue
             assert not re.search(WHOLE[db.dialect], plan), (name, plan)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Weekly partitions: made ahead, no obstacle where they cannot be, and dropped when nothing is left in them."""
+"""Weekly partitions are created ahead of time, are optional if that fails, and are dropped when empty."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def db(postgres_dsn: str) -> AsyncIterator[Database]:
 
 
 async def add(db: Database, timestamp: int) -> str:
-    """Add a message; return in which partition it lies."""
+    """Add a message; return the name of its partition."""
     made = ids.new(ids.MESSAGE, timestamp)
     async with db.write() as tx:
         await tx.run(ADD, id=made)
@@ -66,7 +66,8 @@ async def test_a_week_that_is_in_the_default_partition_stays_there_and_the_next_
 
     made = await partitions.create_ahead(db, NOW)
 
-    # Neither its messages, some of which are there, nor its attempts, which lie where their messages do.
+    # Neither the week of its messages, some of which remain, nor of its attempts, which share their messages'
+    # partition.
     assert (2, {"message_20260924", "attempt_20260924"}) == (made, await names(db))
     assert 2 == await partitions.create_ahead(db, NOW + WEEK)
     assert "making partitions" not in caplog.text
@@ -81,7 +82,7 @@ async def test_weeks_that_have_been_emptied_are_dropped_and_no_others(db: Databa
 
     await wiping.prune(db, THIS - 2 * WEEK + DAY, NOW, chunk=2)
 
-    # What is kept ends in the middle of a week, which stays; of the weeks before, all that there were are gone.
+    # The retention ends in the middle of a week, which stays; all earlier weeks are dropped.
     left = {name.partition("_")[2] for name in before - await names(db)}
     assert {*(name.removeprefix("message_") for name in gone), "20260827"} == left
     assert kept == await add(db, NOW - 2 * WEEK)
@@ -116,7 +117,7 @@ async def test_a_week_that_somebody_reads_is_left_to_the_next_time(
         async with asyncio.timeout(4):
             assert 0 == await partitions.drop_empty(db, NOW)
 
-    # Once, though there are two weeks: what holds up the first of them holds up the next one too.
+    # One wait for two weeks: the lock that delays the first one also delays the second.
     assert 1 == caplog.text.count("dropping partitions")
     assert 4 == await partitions.drop_empty(db, NOW)
     assert set() == await names(db)

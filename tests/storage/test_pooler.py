@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Behind a transaction pooler the service needs no setting: a refused startup parameter tells it that one is there."""
+"""Behind a transaction pooler the service needs no setting: it detects the pooler by a refused startup parameter."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ async def pooler(postgres_dsn: str) -> AsyncIterator[Pooler]:
 
 
 async def used(db: PostgresDatabase) -> None:
-    """Migrate, write and read on several connections at once, each on two sessions by turns."""
+    """Migrate, write and read on several connections at once, each of which alternates between two sessions."""
     await migrate(db)
     async with db.read() as read:
         sessions = {(await read.one("SELECT pg_backend_pid() AS pid"))["pid"] for _ in range(4)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Connections to a server that cannot be written are closed, and the rest of the pool is made again."""
+"""After a read-only error the connection is closed, and the rest of the pool is replaced."""
 
 import asyncio
 from collections.abc import AsyncIterator

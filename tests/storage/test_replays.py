@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sends that a task asks for while somebody else asks for them, too: on PostgreSQL the two write at the same time."""
+"""Sends that a task requests while another caller requests them too: on PostgreSQL both write concurrently."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,7 +32,7 @@ CASES: dict[str, tuple[Send, int, str | None]] = {
 async def test_what_another_asks_for_between_the_look_and_the_write_is_met(
     postgres_dsn: str, case: tuple[Send, int, str | None]
 ) -> None:
-    """Nothing is outstanding when it is looked for, and something is when it is written: each message has one row."""
+    """No delivery exists at the lookup, but one exists at the write: each message still has one row."""
     send, count, task = case
     again = ManualSend(THEIRS, "ep_1", "app_1", ORG, Lane.LIVE, Mode.ALWAYS, None)
     async with database(postgres_dsn) as db:
@@ -80,7 +80,7 @@ LEFT: dict[str, tuple[Send, set[str]]] = {
 async def test_what_lies_between_its_messages_changes_nothing(
     migrated_url: str, case: tuple[Send, set[str]], outstanding: int, attempts: int
 ) -> None:
-    """Other messages and other endpoints have rows in the same range; it is read as a whole, in part or not."""
+    """Rows of other messages and endpoints share the range; it is read completely, partly or not at all."""
     send, left = case
     async with database(migrated_url) as db:
         async with db.write() as tx:
@@ -110,7 +110,7 @@ async def test_what_lies_between_its_messages_changes_nothing(
 async def test_what_settles_while_its_lock_is_waited_for_is_not_sent_again(
     postgres_dsn: str, outstanding: int, attempts: int
 ) -> None:
-    """It is outstanding when it is looked for; when the lock is there it has got through, after that look."""
+    """The delivery exists at the lookup; by the time its lock is granted, it has been delivered."""
     async with database(postgres_dsn) as db:
         async with db.write() as tx:
             await deliveries.send_again(tx, [ManualSend(THEIRS, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
@@ -127,7 +127,7 @@ async def test_what_settles_while_its_lock_is_waited_for_is_not_sent_again(
 
 @pytest.mark.parametrize("rows_there", [0, 50, 2_000])
 async def test_a_stretch_is_read_in_order_and_no_further_than_it_must(postgres_dsn: str, rows_there: int) -> None:
-    """No plan, of however few rows it knows, sorts the whole range first: it is kept when the tables have grown."""
+    """No plan, however few rows PostgreSQL assumes, sorts the whole range: the plan stays when the tables grow."""
     bounds: dict[str, str | int] = {"first": MESSAGES[0], "last": MESSAGES[-1], "few": 1_000, "near": 40}
     async with database(postgres_dsn) as db:
         await partitions.create_ahead(db, NOW)
@@ -167,7 +167,7 @@ async def _tried(tx: Write, msg_id: str, endpoint_id: str, status: int) -> None:
 
 
 async def test_what_gets_through_while_another_lock_is_waited_for_is_not_sent_again(postgres_dsn: str) -> None:
-    """It is free when it is looked for; while a settlement of another message is waited for, it is sent for another."""
+    """No delivery exists at the lookup; another task delivers it while the write waits for another message's lock."""
     free = MESSAGES[15]
     async with database(postgres_dsn) as db:
         async with db.write() as tx:

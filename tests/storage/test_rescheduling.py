@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rescheduling walks the deliveries in chunks, and each chunk reads the rows of that chunk alone."""
+"""Rescheduling visits the deliveries in chunks, and each chunk reads only its own rows."""
 
 import pytest
 
@@ -32,7 +32,7 @@ _READ = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) AS n FROM pg_stat_xact
 
 
 async def fill(tx: Write, count: int, *, due_at: int) -> None:
-    """Add deliveries that have everything in common but their messages."""
+    """Add deliveries that are identical except for their messages."""
     await tx.run(_ADD, count=count, due_at=due_at)
 
 
@@ -55,7 +55,7 @@ async def walked(read: Read, limit: int) -> tuple[list[ScheduledDelivery], int]:
 
 @pytest.mark.parametrize("statistics", ["none", "stale", "current"])
 async def test_a_chunk_reads_its_own_rows_alone(db: Database, statistics: str) -> None:
-    """Stale statistics are from before the clock was ahead: nothing was due later."""
+    """The statistics date from before the clock was ahead: they know no later due time."""
     async with db.write() as tx:
         if db.dialect is Dialect.POSTGRESQL:
             await tx.run("ALTER TABLE delivery SET (autovacuum_enabled = off)")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The files of a SQLite database: whose they are, and who may read them."""
+"""The files of a SQLite database: their owner and their permissions."""
 
 import os
 import stat

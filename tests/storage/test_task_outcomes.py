@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is read of a task's items, and of an endpoint's outstanding sends, is a range of an index made for it."""
+"""A task's items and an endpoint's outstanding sends are each read as a range of a dedicated index."""
 
 import pytest
 
@@ -25,7 +25,7 @@ _BEHIND = {"above": "msg_1.ep_1", "above_msg": "msg_1", "above_endpoint": "ep_1"
 def _uses(plan: str, index: str, dialect: Dialect) -> bool:
     if dialect is Dialect.SQLITE:
         return f"INDEX {index}" in plan or "AUTOINDEX" in plan.upper()
-    # A partition's index is named after the partition, and of an empty table a few rows are sorted as soon.
+    # A partition names its own indexes, and for an empty table PostgreSQL may sort the few rows it expects.
     return "Seq Scan" not in plan and "Index Cond: (" in plan and "task_id = 'qtask_1'" in plan
 
 

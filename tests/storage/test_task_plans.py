@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How both databases go about what the engine asks of the table of tasks: through which index, and in place."""
+"""The plans of the engine's statements on the task table, on both databases: the index used, and updates in place."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ _NUMBERS = {
     Dialect.SQLITE: "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :many)",
     Dialect.POSTGRESQL: "WITH number(n) AS (SELECT generate_series(1, CAST(:many AS BIGINT)))",
 }
-# Of so many tasks each one in `of` waits and three run; the others have ended.
+# For each `of` tasks, one is queued, and three run in all; the others have ended.
 _FILL = (
     " INSERT INTO task (id, org_id, tenant, kind, args, state, wire_status, fair_round, ready_at, lease_until,"
     " finished_at, lock_key, size, created_at, updated_at)"
@@ -72,19 +72,19 @@ async def planned(db: Database, sql: Statement) -> str:
 
 
 def is_looked_up(plan: str) -> bool:
-    """Whether no row of the table is read but through an index."""
+    """Return whether every row of the table is read through an index."""
     return "Seq Scan on task" not in plan and "SCAN task" not in plan.replace("SCAN task USING", "")
 
 
 def is_walked(plan: str, index: str) -> bool:
-    """Whether rows are read through an index in its order, so that the first that fits is the answer."""
+    """Return whether rows are read in the order of an index, so that the first match is the result."""
     return index in plan and is_looked_up(plan) and "Sort" not in plan and "TEMP B-TREE FOR ORDER BY" not in plan
 
 
 async def test_a_claim_walks_the_index_of_turns_however_many_tasks_there_are(db: Database) -> None:
-    """100,000 of which all wait, then 100,000 of which a few do; PostgreSQL gathers statistics by itself."""
+    """100,000 queued tasks, then 100,000 of which a few are queued; PostgreSQL gathers statistics by itself."""
     async with db.write() as tx:
-        for name in LISTS:  # which are not asked here, and would take most of the time
+        for name in LISTS:  # not needed here, and slow to maintain
             await tx.run(f"DROP INDEX {name}")
     for of in (1, 500):
         async with db.write() as tx:
@@ -104,7 +104,7 @@ async def test_a_claim_walks_the_index_of_turns_however_many_tasks_there_are(db:
 
 
 async def test_checkpoints_rewrite_the_row_in_place(postgres_dsn: str) -> None:
-    """No index holds what a checkpoint changes."""
+    """No index contains a column that a checkpoint changes."""
     async with database(postgres_dsn) as db:
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
             await tasks.add(tx, TaskId(ids.new(ids.TASK, NOW)), replace(new_task(), created_by="x" * 200), NOW)
@@ -144,7 +144,7 @@ async def test_every_list_has_an_index_that_ends_in_its_order(db: Database, *, a
         window = PageWindow(order, 51, below="qtask_z", first="qtask_0")
         text = tasks.page_text(window, by_app=by_app, status=status, kind=kind)
         plan = await explained(db, text, **values, above=None, rows=51)
-        # The few tasks of a rare kind are not looked for among all.
+        # A search for the few tasks of a rare kind does not scan all tasks.
         assert not analyzed or by_app or kind != EXPORT or re.search("task_org_(kind|both)", plan), plan
         assert "Seq Scan" not in plan, plan
         assert "SCAN task" not in plan, plan

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows of tasks on both databases: the table of transitions, rounds, limits, lists and the indexes behind them."""
+"""Task rows on both databases: the transition table, fair-share rounds, limits, lists and their indexes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -54,7 +54,7 @@ async def claim(db: Database, now: int = NOW, policy: TaskPolicy = POLICY) -> Ta
 
 
 async def command(db: Database, task: Task, given: Command) -> Task | None:
-    """Give any command to a task, as whoever may give it does."""
+    """Give any command to a task, as its legitimate sender does."""
     async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
         try:
             return await GIVE[given](tx, task)
@@ -202,7 +202,7 @@ async def test_a_priority_goes_before_every_turn(db: Database) -> None:
 
 
 async def test_turns(db: Database) -> None:
-    """A tenant's own stand behind each other; a newcomer enters at the round being served; who yields goes behind."""
+    """A tenant's tasks take successive rounds; a new task enters at the current round, a yielding one later."""
     a = [await add(db, new_task(app="app_a"), NOW + 4 * number) for number in range(3)]
     b = await add(db, new_task(app="app_b"), NOW + 12)
     assert [task.fair_round for task in (*a, b)] == [0, 1, 2, 0]
@@ -223,7 +223,7 @@ async def test_turns(db: Database) -> None:
 
 
 async def test_eight_claimants_get_each_task_once_and_no_tenant_more_than_its_share(db: Database) -> None:
-    """I4, with claims at the same time."""
+    """I4, under concurrent claims."""
     for number in range(40):
         await add(db, new_task(app=f"app_{number % 10}"))
 
@@ -241,7 +241,7 @@ async def test_eight_claimants_get_each_task_once_and_no_tenant_more_than_its_sh
 
 
 async def test_one_lock_key_runs_once_whatever_the_claims_do(db: Database) -> None:
-    """I4: the index says so even to a claim that does not ask."""
+    """I4: the index enforces it even for a claim without the condition."""
     for _ in range(2):
         await add(db, new_task(app="app_1", lock_key="endpoint:1"))
     assert await claim(db) is not None
@@ -289,7 +289,7 @@ async def test_the_next_timestamp_is_told(db: Database) -> None:
     ],
 )
 async def test_illegal_states_cannot_be_written(db: Database, change: str) -> None:
-    """I5, I7: not by any statement."""
+    """I5, I7: no statement can break them."""
     await add(db)
 
     with pytest.raises(Exception, match=r"(?i)check"):

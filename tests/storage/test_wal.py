@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The WAL is checkpointed beside the writers, is restarted, and loses nothing."""
+"""WAL checkpoints run beside the writers, restart the WAL, and lose nothing."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ async def test_the_wal_is_restarted_while_writers_go_on(tmp_path: Path, monkeypa
         size = (tmp_path / "a.db-wal").stat().st_size
         await db.close()
 
-    # Both write some 1,600 pages of 4 KB in all. A checkpoint is far behind at times, so the bound is generous.
+    # Both write some 1,600 pages of 4 KB in all. A checkpoint can lag far behind, so the bound is generous.
     assert size < 4_096 * 1_200
     with sqlite3.connect(path) as found:
         assert found.execute("SELECT count(*) FROM t").fetchone() == (3_000,)
@@ -105,7 +105,7 @@ async def test_a_checkpoint_does_not_crowd_tasks_and_a_caller_does(
 
 
 class _Poor(sqlite3.Connection):
-    """Has no memory left for a COMMIT: what Python raises then is no error of SQLite's."""
+    """Runs out of memory at COMMIT: Python then raises an error that is not SQLite's."""
 
     def execute(self, sql: str, parameters: object = (), /) -> sqlite3.Cursor:
         raise MemoryError(sql, parameters)
@@ -123,7 +123,7 @@ async def test_a_commit_that_fails_in_whatever_way_comes_to_an_end() -> None:
 async def test_a_failed_checkpoint_is_logged_and_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The sync raises the disk's own errors, and not SQLite."""
+    """The sync raises errors of the disk, not of SQLite."""
     monkeypatch.setattr(sqlite, "_CHECKPOINT_AT", 10)
     db = await _table(tmp_path / "a.db")
 
@@ -159,7 +159,7 @@ async def test_only_what_need_not_last_is_committed_without_waiting_for_the_disk
 async def test_what_was_committed_without_waiting_is_on_the_disk_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, then_synced: bool, rows: int, waits: int
 ) -> None:
-    """Whoever waits for the disk does so for all before him, but only if he has written something."""
+    """One wait for the disk covers all earlier writers, and is made only if the caller has written."""
     monkeypatch.setattr(sqlite, "_SYNC_SECONDS", 0.05)
     db = await _table(tmp_path / "a.db")
     waited: list[int] = []
@@ -213,7 +213,7 @@ async def test_what_a_cancelled_caller_has_committed_is_on_the_disk_soon_too(tmp
             await tx.run("INSERT INTO t (body) VALUES ('')")
 
     call = asyncio.create_task(write())
-    await asyncio.sleep(0)  # now it waits for its COMMIT
+    await asyncio.sleep(0)  # now it is about to COMMIT
     call.cancel()
     await asyncio.wait([call])
     syncing = db.syncing

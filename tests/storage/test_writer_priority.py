@@ -18,7 +18,7 @@ class Writers:
         self.order: list[str] = []
 
     async def call(self, name: str) -> None:
-        """Hold the lock; a name in small letters is a background write."""
+        """Hold the lock; a lowercase name is a background write."""
         async with self.lock.hold(background=name.islower()):
             self.order.append(name)
             await asyncio.sleep(0)
@@ -39,7 +39,7 @@ class Writers:
 
 
 async def _nothing(_: list[asyncio.Task[None]]) -> None:
-    """Let them wait."""
+    """Advance the clock while they wait."""
 
 
 async def _served(come: str, *, after: float) -> str:
@@ -120,7 +120,7 @@ async def test_a_write_canceled_as_it_gets_the_lock_passes_it_on() -> None:
     async with writers.lock.hold():
         calls = [asyncio.create_task(writers.call(name)) for name in "ab"]
         await asyncio.sleep(0)
-    calls[0].cancel()  # it has the lock, and has not run since
+    calls[0].cancel()  # it owns the lock, but has not resumed yet
     async with asyncio.timeout(5):
         await asyncio.wait(calls)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The table at the end of a run: what was done to which kind of task, and what was lost or doubled by it.
+"""The table at the end of a chaos run: for each kind the kills and stops, and the lost or doubled items.
 
-A test tells its line as a property of its report. Reports come back from all of pytest's workers, so the table is whole
-however many there are.
+A test adds its line as a property of its pytest report. Reports return from all pytest workers, so the table is
+complete for any number of workers.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ PROPERTY: Final = "what survived"
 
 @dataclass(frozen=True)
 class Line:
-    """What one kind went through on one database."""
+    """The figures of one kind on one database."""
 
     type: str
     database: str
@@ -31,7 +31,7 @@ class Line:
     doubled: int = 0
 
     def tell(self, record_property: Callable[[str, Any], None]) -> None:
-        """Have the line in the table."""
+        """Add the line to the table."""
         record_property(PROPERTY, list(astuple(self)))
 
 
@@ -41,7 +41,7 @@ NAMES: Final = 2
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table, if a test has told a line."""
+    """Print the table, if a test has added a line."""
     reports = [each for every in terminalreporter.stats.values() for each in every]
     calls = [each for each in reports if getattr(each, "when", "") == "call"]
     found = [value for each in calls for name, value in each.user_properties if name == PROPERTY]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A database with a services, for tests of the engine."""
+"""A database with its services, for tests of the engine."""
 
 from collections.abc import AsyncIterator, Iterator
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A synthetic kind of task whose every effect leaves a row, and what looks at the rows afterwards.
+"""A synthetic kind of task that leaves a row for every effect, and checks on these rows.
 
-Nothing in the test's own tables is unique: an effect that happens twice is there twice, for the checker to find.
+The test's own tables have no unique columns: a doubled effect has two rows, which the check finds.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ _EFFECT = Sql(
 
 @dataclass
 class Counting:
-    """Visits the numbers from 1 to `items`; some may be bad in one way or another."""
+    """Visits the numbers from 1 to `items`; some may fail in different ways."""
 
     worker: str = "here"
     kind: str = KIND
@@ -166,7 +166,7 @@ async def working(
 
 
 async def until(db: Database, task_id: str, *states: State) -> Task:
-    """Wait until a task is in one of the states, by default in any that ends it."""
+    """Wait until a task is in one of the states, by default in any final state."""
     wanted = states or (State.SUCCEEDED, State.FAILED, State.CANCELLED)
     async with asyncio.timeout(WAIT_SECONDS):
         while True:
@@ -177,7 +177,7 @@ async def until(db: Database, task_id: str, *states: State) -> Task:
 
 
 async def wrongs(db: Database, task: Task) -> list[str]:
-    """Return what is wrong with the effects and the chunks of a task: each item once, the chunks a chain."""
+    """Return the faults in a task's effects and chunks: each item must occur once, and the chunks must form a chain."""
     async with db.read() as read:
         return await wrongs_seen(read, task)
 
@@ -189,7 +189,7 @@ async def wrongs_seen(read: Read, task: Task) -> list[str]:
 
 
 def wrongs_of(task: Task, effects: Sequence[int], chunks: Sequence[tuple[int, ...]]) -> list[str]:
-    """Say what is wrong with the effects of a task, or with its chunks: from which item, to which, at which epoch."""
+    """Describe the faults in the effects of a task or in its chunks (first item, last item, epoch)."""
     found = []
     if len(set(effects)) != len(effects):
         found.append(f"{len(effects) - len(set(effects))} effects happened twice")
@@ -234,7 +234,7 @@ class Environment:
             yield runner
 
     async def done(self, task: Task, *handlers: Counting, limits: RunnerLimits = QUICK) -> Task:
-        """Work until a task has ended."""
+        """Run until a task has ended."""
         async with self.working(*handlers, limits=limits):
             return await until(self.db, task.id)
 
@@ -252,14 +252,14 @@ async def spin(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def begun(url: str, items: int) -> AsyncIterator[tuple[Environment, Task]]:
-    """Have a database with one task that nobody works on yet."""
+    """Give a database with one task that no runner has claimed yet."""
     async with database(url) as db:
         env = Environment(db, services_of(db))
         yield env, await start(env.services, new_task(items))
 
 
 async def is_exact(db: Database, task: Task, items: int) -> None:
-    """Hold that a task comes to its end with each item done once, and without a failed attempt."""
+    """Assert that a task ends with each item done once, and without a failed attempt."""
     ended = await until(db, task.id)
     assert (ended.state, ended.done) == (State.SUCCEEDED, items)
     assert await wrongs(db, ended) == []

@@ -42,15 +42,15 @@ class ChildProcess:
             os.kill(self.pid, number)
 
     def wait(self) -> int:
-        """Wait for its end; return how it ended. Raises TimeoutError."""
+        """Wait for its end; return its exit status. Raises TimeoutError."""
         return self.returncode.result(TIMEOUT)
 
     def wait_until_up(self) -> None:
-        """Wait until its runner has begun."""
+        """Wait until its runner has started."""
         assert self.up.wait(TIMEOUT), "a worker did not start"
 
     async def ended(self, seconds: float = TIMEOUT) -> int:
-        """Wait for its end; return how it ended. Raises TimeoutError."""
+        """Wait for its end; return its exit status. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             return await asyncio.shield(asyncio.wrap_future(self.returncode))
 
@@ -82,7 +82,7 @@ class ProcessPool:
         self._process.stdout.close()
 
     def start(self, target: str, *args: Any) -> ChildProcess:
-        """Call `module:function` with a callback that says that it is up, and arguments, in a process of its own."""
+        """Call `module:function` in a new process, with arguments and a callback that reports that it is up."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([target, *args]).encode() + b"\n")
         self._process.stdin.flush()
@@ -102,23 +102,23 @@ class ProcessPool:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             event = json.loads(line)
-            # A child may be up before the parent has reported its number.
+            # A child may be up before the parent has reported its process id.
             child = self._children.setdefault(event["pid"], ChildProcess(event["pid"]))
             if event["what"] == "forked":
                 self._forked.put(child)
             elif event["what"] == "up":
                 child.up.set()
             else:
-                del self._children[child.pid]  # the number may come again
+                del self._children[child.pid]  # the process id may be reused
                 child.returncode.set_result(event["status"])
 
 
-# -----------------------------------------------------------------------------------------------------------------
-# In the other process
+# ----------------------------------------------------------------------------------------------------------------- In
+# the other process
 
 
 def _serve() -> None:
-    """Fork what each line asks for, until there are no more lines."""
+    """Fork the process that each line requests, until there are no more lines."""
     for module in PRELOADED:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)

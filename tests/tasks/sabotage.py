@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What must never be done, for the tests that must go red with it: done to any kind, in a process of its own.
+"""Deliberate violations, applied to any kind in a separate process, for the tests that must fail with them.
 
-The product has no switch for this; statements are changed where they stand.
+The product has no switch for this; the sabotage replaces its statements.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from tidings.tasks.handler import ExternalWork, Handler
 
 @dataclass
 class Split(ExternalWork):
-    """A kind whose effects are committed in a transaction before that of the checkpoint."""
+    """A kind that commits its effects in a transaction before that of the checkpoint."""
 
     sound: Handler
     db: Database
@@ -52,7 +52,7 @@ class Split(ExternalWork):
 
 @dataclass
 class Blind(ExternalWork):
-    """A kind whose loads are noted, for a process in which a row is believed to stand as it was loaded."""
+    """A kind whose loads are recorded, for a process that trusts a row to be as it was loaded."""
 
     sound: Handler
     loaded: dict[str, str | None]
@@ -79,7 +79,7 @@ class Blind(ExternalWork):
 
 
 def _without_a_fence(loaded: dict[str, str | None]) -> None:
-    """Let the statements of this process forget the epoch and the state."""
+    """Remove the epoch and state conditions from the statements of this process."""
 
     async def fence(tx: Write, held: Claim) -> Task:
         return replace(await claims.owned(tx, held), cursor=loaded[held.id])
@@ -94,7 +94,7 @@ def _without_a_fence(loaded: dict[str, str | None]) -> None:
 
 
 def sabotaged(how: str, sound: Sequence[Handler], db: Database) -> list[Handler]:
-    """Return kinds with something wrong: `split`, `fence`, or `none`, which is nothing."""
+    """Return kinds with one fault: `split`, `fence`, or `none`, which is no fault."""
     match how:
         case "split":
             return [Split(each, db) for each in sound]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Endpoints with seed data: messages, their attempts and what is still scheduled, written straight into the tables."""
+"""Endpoints with seed data: messages, their attempts and scheduled deliveries, written straight into the tables."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ _DELIVERY = _insert("delivery", "msg_id endpoint_id app_id org_id due_at attempt
 
 @dataclass
 class SeedData:
-    """What has happened at one endpoint of one application; `timestamp` says when an id was made."""
+    """The history of one endpoint of one application; `timestamp` gives the creation time of an id."""
 
     app: App
     endpoint_id: EndpointId
@@ -53,11 +53,11 @@ class SeedData:
         return msg_id
 
     def schedule(self, msg_id: str, due_at: int, attempts: int) -> None:
-        """Say that a message still has automatic attempts before it."""
+        """Give a message remaining automatic attempts."""
         self.scheduled.append((msg_id, due_at, attempts))
 
     async def write(self, db: Database) -> None:
-        """Store all of it; more may be added and stored afterwards."""
+        """Store all of it; a test may add and store more afterwards."""
         async with db.write() as tx:
             await self.write_in(tx)
 
@@ -80,7 +80,7 @@ async def _bulk(tx: Write, sql: Sql, rows: Iterable[Sequence[Value]]) -> None:
 
 
 async def an_endpoint(db: Database, timestamp: int, *, disabled: bool = False) -> SeedData:
-    """Store an application with one endpoint and no seed."""
+    """Store an application with one endpoint and no messages."""
     app_id = AppId(ids.new(ids.APP, timestamp))
     endpoint_id = EndpointId(ids.new(ids.ENDPOINT, timestamp))
     async with db.write() as tx:
@@ -117,20 +117,20 @@ async def an_endpoint(db: Database, timestamp: int, *, disabled: bool = False) -
 
 
 async def sent_again(db: Database, task_id: str) -> list[str]:
-    """Return the messages that a task asked to be sent, in order."""
+    """Return the messages whose resend a task has requested, in order."""
     async with db.read() as read:
         found = await read.rows("SELECT msg_id FROM delivery WHERE task_id = :id ORDER BY msg_id", id=task_id)
     return [row["msg_id"] for row in found]
 
 
 async def lease_all(db: Database, *, lease: int) -> None:
-    """Let a process hold every delivery in memory."""
+    """Lease every delivery to one process."""
     async with db.write() as tx:
         await tx.run("UPDATE delivery SET lease = :lease, lease_until = :until", lease=lease, until=1 << 50)
 
 
 async def deliver(db: Database, seed: SeedData, msg_ids: Sequence[str], *, lease: int) -> None:
-    """Let leased sends succeed, as delivery settles them."""
+    """Let the leased sends succeed, as delivery settles them."""
     now = SystemClock().now()
     for msg_id in msg_ids:
         seed.attempts.append((msg_id, ids.new(ids.ATTEMPT, now), DELIVERED))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Processes that are killed or stopped at every named place, for real, and others that go on where they were.
+"""Processes are killed or stopped at every failpoint by real signals, and others resume their tasks.
 
-Each test asserts that the blow fell in the middle of the work, and each checker is seen to go red: with the fence
-removed, and with effect and checkpoint in two transactions.
+Each test asserts that the signal hit the middle of the work, and each check is shown to fail: without the fence, and
+with effect and checkpoint in two transactions.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ def run_to_death(pool: ProcessPool, url: str, name: str, failpoints: str, sabota
 
 @asynccontextmanager
 async def looking(url: str, *, fresh: bool = False) -> AsyncIterator[Database]:
-    """Open the database for a look: a SQLite file belongs to one process at a time."""
+    """Open the database for a check: a SQLite file belongs to one process at a time."""
     async with database(url, fresh=fresh) as db:
         yield db
 
@@ -58,8 +58,8 @@ async def seen(url: str, task: Task) -> Task:
 
 
 async def finished(url: str, *tasks: Task) -> list[tuple[Task, list[str]]]:
-    """Go on with the tasks to their end; return how they ended, and what the checker finds wrong."""
-    limits = replace(LIMITS, lease_seconds=5.0)  # nothing kills this one; a busy machine may hold it up
+    """Resume the tasks to their end; return their final states and the faults found."""
+    limits = replace(LIMITS, lease_seconds=5.0)  # this process is never killed; a busy machine may delay it
     async with looking(url) as db, working(db, Counting("last"), limits=limits):
         ended = [await until(db, task.id) for task in tasks]
         return [(task, await wrongs(db, task)) for task in ended]
@@ -67,10 +67,10 @@ async def finished(url: str, *tasks: Task) -> list[tuple[Task, list[str]]]:
 
 @pytest.mark.parametrize("point", POINTS)
 async def test_killed_at_any_place_the_count_is_exact(pool: ProcessPool, migrated_url: str, point: str) -> None:
-    """I1: two tasks, so that there is a task to yield to; killed in the middle, then gone on with."""
+    """I1: two tasks, so that a yield has a successor; killed in the middle, then resumed."""
     first, second = await begun(migrated_url, tasks=2)
 
-    # By its third passage a place has been passed in the middle of the work; yields and claims alternate from then on.
+    # At its third pass a failpoint is in the middle of the work; yields and claims alternate from then on.
     await asyncio.to_thread(run_to_death, pool, migrated_url, "a", f"{point}=kill@{3 if 'yield' in point else 6}")
     halfway = [await seen(migrated_url, task) for task in (first, second)]
 
@@ -94,7 +94,7 @@ async def test_killed_again_and_again_it_still_ends(pool: ProcessPool, migrated_
 
 
 async def test_a_chunk_that_kills_its_process_is_given_up_after_five(pool: ProcessPool, migrated_url: str) -> None:
-    """I10: at most five tries at one place, crashes included."""
+    """I10: at most five attempts at one position, crashes included."""
     (task,) = await begun(migrated_url)
     for number in range(ATTEMPT_LIMIT):
         await asyncio.to_thread(run_to_death, pool, migrated_url, f"w{number}", "task.after_effects=kill")
@@ -107,7 +107,7 @@ async def test_a_chunk_that_kills_its_process_is_given_up_after_five(pool: Proce
 
 
 async def _zombie(pool: ProcessPool, url: str, sabotage: str) -> tuple[Task, list[str], bool]:
-    """Stop a worker in the middle of a chunk, let another take over and work, then let the first one go on."""
+    """Stop a worker in the middle of a chunk, let another one take over and work, then resume the first one."""
     (task,) = await begun(url)
     async with looking(url) as db:
         with pool.started(WORKER, url, "zombie", "task.after_load=stop@4", sabotage) as zombie:
@@ -144,7 +144,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /
 
 @linux
 async def test_a_worker_that_wakes_after_its_lease_writes_nothing(pool: ProcessPool, postgres_dsn: str) -> None:
-    """I3: a claim that is over lets nothing through."""
+    """I3: an expired claim writes nothing."""
     ended, wrong, both_worked = await _zombie(pool, postgres_dsn, "none")
 
     assert both_worked
@@ -154,7 +154,7 @@ async def test_a_worker_that_wakes_after_its_lease_writes_nothing(pool: ProcessP
 
 @linux
 async def test_without_the_fence_the_checker_sees_the_zombie(pool: ProcessPool, postgres_dsn: str) -> None:
-    """The sabotage: the same run with statements that forget the epoch must be found wrong."""
+    """The sabotage: the same run without the epoch check must be found wrong."""
     _, wrong, both_worked = await _zombie(pool, postgres_dsn, "fence")
 
     assert both_worked
@@ -162,7 +162,7 @@ async def test_without_the_fence_the_checker_sees_the_zombie(pool: ProcessPool, 
 
 
 async def test_with_two_transactions_the_checker_sees_the_doubled_effects(pool: ProcessPool, migrated_url: str) -> None:
-    """The sabotage: effects committed before their checkpoint are done again after a crash in between."""
+    """The sabotage: effects committed before their checkpoint are repeated after a crash in between."""
     (task,) = await begun(migrated_url)
     await asyncio.to_thread(run_to_death, pool, migrated_url, "a", "test.between=kill@5", "split")
     ((ended, wrong),) = await finished(migrated_url, task)
@@ -173,7 +173,7 @@ async def test_with_two_transactions_the_checker_sees_the_doubled_effects(pool: 
 
 @pytest.mark.chaos
 async def test_an_uncounted_lease_expiry_would_be_seen(pool: ProcessPool, sqlite_url: str) -> None:
-    """The sabotage: if a lease expiry were no failed attempt, the test of five attempts would find the task active."""
+    """The sabotage: if a lease expiry were no failed attempt, the five-attempts test would find the task active."""
     (task,) = await begun(sqlite_url)
     for number in range(ATTEMPT_LIMIT):
         await asyncio.to_thread(run_to_death, pool, sqlite_url, f"w{number}", "task.after_effects=kill")
@@ -187,7 +187,7 @@ async def test_an_uncounted_lease_expiry_would_be_seen(pool: ProcessPool, sqlite
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 async def test_nodes_that_die_beside_each_other(pool: ProcessPool, postgres_dsn: str) -> None:
-    """Three nodes on one database; each is killed from outside again and again, and another one starts."""
+    """Three nodes on one database; each is killed repeatedly from outside, and another one starts."""
     tasks = await begun(postgres_dsn, tasks=6)
     dice = random.Random(1)  # noqa: S311
     async with looking(postgres_dsn) as db:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Work outside of the database: no connection is held, the claim is kept, and the work ends with the claim."""
+"""External work holds no connection, keeps the claim, and ends when the claim does."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ EXPIRED = "UPDATE task SET state = 'running', lease_until = 1, epoch = epoch + 1
 
 @dataclass
 class Slow(ExternalWork, Counting):
-    """Works until it is let go."""
+    """Works until the test releases it."""
 
     go: asyncio.Event = field(default_factory=asyncio.Event)
     begun: int = 0
@@ -121,14 +121,14 @@ async def test_work_that_fails_is_a_failed_attempt(env: Environment) -> None:
 
 @pytest.mark.parametrize("error", [LeaseLost(), Unavailable("the lease could not be renewed")])
 async def test_the_work_has_ended_when_the_claim_cannot_be_kept(error: Exception) -> None:
-    """Whoever is given the task next begins when the work here is over."""
+    """The next worker of the task begins only when the work here is over."""
     ended = asyncio.Event()
 
     async def work() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(0)  # as a child is waited for
+            await asyncio.sleep(0)  # as for a child process
             ended.set()
 
     async def hold() -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Turns by the statements themselves, over random crowds of tasks and slices: who is served how often, and how soon."""
+"""The claim statements over random sets of tasks and slices: how often, and how soon, each tenant is served."""
 
 import random
 from collections import Counter, defaultdict
@@ -23,7 +23,7 @@ ROUND = 2
 
 @dataclass
 class Crowd:
-    """Tasks of a few tenants, each of which needs some slices, and the order in which they are claimed."""
+    """Tasks of a few tenants, each with some slices to run, and the order of their claims."""
 
     dice: random.Random
     slices: dict[str, int] = field(default_factory=dict)
@@ -41,11 +41,11 @@ class Crowd:
             task_id = TaskId(f"qtask_{number:027}")
             await tasks.add(tx, task_id, new_task(app=tenant), NOW)
             self.slices[task_id] = self.dice.randint(1, 4)
-            # Its tenant's own tasks go first, one in a round, and in a round there is one of each tenant.
+            # Its tenant's own earlier tasks run first, one per round, and a round has one task of each tenant.
             self.ahead[task_id] = ROUND * len(tenants) * (owners[:number].count(tenant) + 1)
 
     async def pass_by(self, tx: Write) -> None:
-        """See all of them to their ends."""
+        """Run all of them to their ends."""
         while (task := await claims.claim(tx, POLICY, [KIND], "w", NOW)) is not None:
             self.slices[task.id] -= 1
             self.ahead.pop(task.id, None)
@@ -82,12 +82,12 @@ async def pass_by(db: Database) -> None:
 
 
 async def test_each_is_served_in_its_round(db: Database) -> None:
-    """I9, I12: whoever waits is served after a known number of slices, and nobody else twice a round before."""
+    """I9, I12: a queued task runs within a known number of slices, and no other tenant runs twice per round before."""
     await pass_by(db)
 
 
 async def test_by_age_alone_it_would_not_be(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sabotage: without fair-share rounds the oldest task goes first each time."""
+    """The sabotage: without fair-share rounds the oldest task always goes first."""
 
     async def selfish(tx: Write, tenant: str, priority: int, kind: str, *, behind: int = 0) -> int:
         del tx, tenant, priority, kind, behind

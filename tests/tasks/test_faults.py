@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a runner begins and ends, what it takes over, and trouble of the database, which is never the task's fault."""
+"""Start, end and takeover of a runner, and database faults, which are never counted as the task's."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ from tidings.storage.database import Busy, Database, Dialect, OutcomeUnknown, Re
 from tidings.tasks import runner as runner_module
 from tidings.tasks.slice import Slice
 
-# --- endings and beginnings
+# --- start and end
 
 
 async def test_a_stop_releases_the_task_without_a_failed_attempt(env: Environment) -> None:
@@ -90,7 +90,7 @@ async def test_a_stop_does_not_wait_for_ever(env: Environment, monkeypatch: pyte
 
 
 async def test_on_sqlite_a_new_process_takes_over_at_once(sqlite_url: str) -> None:
-    """I9: a SQLite file has one process, so whoever had a task before is gone."""
+    """I9: a SQLite file has one process, so the previous owner of a task has ended."""
     async with begun(sqlite_url, 100) as (env, task):
         db = env.db
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
@@ -104,7 +104,7 @@ async def test_on_sqlite_a_new_process_takes_over_at_once(sqlite_url: str) -> No
 
 
 async def test_on_postgresql_another_node_takes_over_when_the_lease_has_run_out(postgres_dsn: str) -> None:
-    """I9: by itself, for nobody wakes it."""
+    """I9: without a wake-up."""
     async with begun(postgres_dsn, 100) as (env, task):
         db = env.db
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
@@ -155,7 +155,7 @@ async def test_on_postgresql_nodes_share_the_work(postgres_dsn: str) -> None:
 
 @pytest.mark.parametrize("is_planned", [False, True])
 async def test_two_workers_with_one_claim_do_each_item_once(env: Environment, *, is_planned: bool) -> None:
-    """I1, I2: the epoch lets both of them through, and the place reached only one of them."""
+    """I1, I2: both writers hold a valid epoch, but only one has the current cursor."""
     task = await start(env.services, new_task(300))
     context = runner_of(env.db, limits=TENS)._context  # noqa: SLF001
     async with env.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
@@ -172,11 +172,11 @@ async def test_two_workers_with_one_claim_do_each_item_once(env: Environment, *,
     await is_exact(env.db, task, 300)
 
 
-# --- trouble of the database
+# --- database faults
 
 
 class Troubled:
-    """A database that loses connections: before a commit, or just after it has happened."""
+    """A database that loses connections: before a commit, or just after it."""
 
     def __init__(self, db: Database, seed: int, *, rate: float) -> None:
         self.db = db
@@ -212,7 +212,7 @@ class Troubled:
             raise self._dice.choice(errors)("planned")
 
     async def close(self) -> None:
-        """It is closed by its owner."""
+        """The owner closes it."""
 
 
 async def test_a_database_error_is_no_failed_attempt_and_loses_nothing(
@@ -304,7 +304,7 @@ async def test_with_nothing_to_do_there_is_no_traffic(env: Environment) -> None:
 
 
 async def test_on_postgresql_lost_connections_are_no_failed_attempts(postgres_dsn: str) -> None:
-    """Every connection of the runner is ended by the server, again and again; the look on is from another database."""
+    """The server repeatedly ends every connection of the runner; the checks use another database."""
     async with begun(postgres_dsn, 1_500) as (_, task):
         pass
     dsn, _, name = postgres_dsn.rpartition("/")

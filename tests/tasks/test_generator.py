@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Child processes that make models: what they may do, and how they end. A fake generator library misbehaves in them."""
+"""Child processes that generate models: their limits and their ends, with a fake generator library that misbehaves."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ def named(name: str) -> ModelRequest:
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Callable[..., Generator]:
-    """Give what makes a generator with a library that misbehaves for some names."""
+    """Give a factory of generators whose library misbehaves for some names."""
     package = tmp_path / "datamodel_code_generator"
     package.mkdir()
     (tmp_path / "up").touch()

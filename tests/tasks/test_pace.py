@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pace: sizes in bounds, the budget met for any cost, and met again after the cost has changed."""
+"""The pace keeps sizes in bounds and meets the budget for any cost, also after the cost has changed."""
 
 import pytest
 from hypothesis import given
@@ -33,7 +33,7 @@ def test_a_size_stays_in_bounds_and_moves_by_steps(size: int, write_ms: float, w
 def test_the_budget_is_met_within_some_twenty_chunks(pace: Pace, cost: float, fixed: float) -> None:
     size = _after(pace, pace.first, cost, fixed_ms=fixed, chunks=24)
 
-    # Within a fifth of the budget, or within a row of it where rows are dear.
+    # Within a fifth of the budget, or within one row of it if rows are expensive.
     assert fixed + size * cost <= pace.write_ms * 1.25 or fixed + (size - 1) * cost <= pace.write_ms or size == 1
     assert fixed + size * cost >= pace.write_ms * 0.45 or size == pace.cap or fixed + (size + 1) * cost > pace.write_ms
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A task that may send so many messages a second sends no more, over any ten seconds, also across its slices."""
+"""A task with a rate limit never exceeds it over any ten seconds, even across its slices."""
 
 import random
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ WINDOW = 10.0
 
 
 def _worst(sent: list[tuple[float, int]]) -> int:
-    """Return the most that was sent in any ten seconds."""
+    """Return the maximum number of sends in any ten seconds."""
     return max(
         (sum(count for timestamp, count in sent if begun <= timestamp < begun + WINDOW) for begun, _ in sent), default=0
     )
 
 
 def _sends(rate: int, seconds: float, dice: random.Random, slices: list[float]) -> Iterator[tuple[float, int]]:
-    """Send as fast as the meter allows, with delays of its own here and there; each slice has a meter of its own."""
+    """Send as fast as the meter allows, with occasional delays; each slice has its own meter."""
     now, meter, ends = 0.0, RateMeter(rate, 0.0), list(slices)
     while now < seconds:
         if ends and now >= ends[0]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Recover: every message that failed in the window and never got through is sent again, once, however it came to fail.
+"""A recovery resends each message of its range that failed and was never delivered, once, for any kind of failure.
 
-The outages are those on which a peer's cursor is known to lose up to three quarters of the messages.
+The outages are those in which svix-server's cursor is known to lose up to three quarters of the messages.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ FREE = replace(QUICK, backlog=0)
 
 @dataclass
 class Environment:
-    """A database, an endpoint with a seed, and who works there."""
+    """A database, an endpoint with seed data, and its runner."""
 
     db: Database
     seed: SeedData
     services: Services
 
     async def recover(self, since: int, until_: int | None = None) -> Task:
-        """Ask for a recovery through the use case."""
+        """Request a recovery through the use case."""
         started: list[Task] = []
 
         def render(task: Task) -> Response:
@@ -58,13 +58,13 @@ class Environment:
         return started[-1]
 
     async def recovered(self, since: int, until_: int | None = None, limits: RunnerLimits = FREE) -> Task:
-        """Ask for a recovery and see it to its end."""
+        """Request a recovery and run it to its end."""
         async with self.working(limits):
             return await until(self.db, (await self.recover(since, until_)).id)
 
     @asynccontextmanager
     async def working(self, limits: RunnerLimits) -> AsyncIterator[None]:
-        """Have a runner at work that is woken as in a server."""
+        """Run a runner that is woken as in a server."""
         async with working(self.db, Recover(self.services.clock, self.services.notifier), limits=limits) as runner:
             self.services.notifier.tasks = runner.wake
             yield
@@ -77,7 +77,7 @@ async def env(migrated_url: str) -> AsyncIterator[Environment]:
 
 
 def _attempts(made: int, ends: int, dice: random.Random) -> tuple[list[int], int | None]:
-    """Return the timestamps of the failed attempts up to a timestamp, and when the next one is due."""
+    """Return the timestamps of the failed attempts up to a timestamp, and the next due time."""
     waits = [0, *(round(wait * SECOND * dice.uniform(0.8, 1.2)) for wait in SCHEDULE)]
     timestamps = [made + 50 + offset for offset in accumulate(waits)]
     before = [timestamp for timestamp in timestamps if timestamp < ends]
@@ -87,7 +87,7 @@ def _attempts(made: int, ends: int, dice: random.Random) -> tuple[list[int], int
 def _suffer(
     seed: SeedData, messages: int, spread_ms: int, age_ms: int, *, schedule: bool
 ) -> tuple[set[str], dict[str, int]]:
-    """Let messages fail during an outage, and some get through; return who failed, and what is still due."""
+    """Let messages fail during an outage, and deliver some; return the failed ones and the scheduled ones."""
     dice = random.Random(messages + spread_ms)  # noqa: S311 - a seed, not a secret
     failed: set[str] = set()
     due: dict[str, int] = {}
@@ -99,7 +99,7 @@ def _suffer(
         if next_at is not None:
             seed.schedule(msg_id, next_at, len(timestamps))
             due[msg_id] = next_at
-        if number % 5 == 0:  # one in between that got through at the second attempt
+        if number % 5 == 0:  # one message in between that was delivered at the second attempt
             seed.message(made, (made + 60, FAILED), (made + 70, DELIVERED))
     return failed, due
 
@@ -146,7 +146,7 @@ async def test_what_is_being_sent_is_left_to_its_sender_and_noted(env: Environme
 
 
 async def test_what_gets_through_meanwhile_is_not_sent_again(env: Environment) -> None:
-    """Sends settle beside the task: in the end each message has either been delivered or is to be sent, never both."""
+    """Sends settle beside the task: in the end each message is either delivered or scheduled, never both."""
     failed, due = _suffer(env.seed, 400, HOUR, HOUR, schedule=True)
     await env.seed.write(env.db)
     await lease_all(env.db, lease=77)
@@ -179,7 +179,7 @@ async def test_only_the_window_counts(env: Environment) -> None:
 
 
 async def test_the_attempts_it_causes_lie_behind_its_range(env: Environment) -> None:
-    """A message whose re-sending fails while the task is in progress does not come round again."""
+    """A message whose resend fails while the task runs is not sent a second time by the task."""
     failed, _ = _suffer(env.seed, 60, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
     async with env.working(replace(QUICK, chunk_rows=10, backlog=20)):
@@ -202,7 +202,7 @@ def _fresh_attempt(env: Environment) -> str:
 
 
 async def _until_sent(env: Environment, task: Task, number: int) -> None:
-    """Wait until the task has reached its backlog, or its end."""
+    """Wait until the task has reached its backlog limit, or its end."""
     async with asyncio.timeout(20):
         while len(await sent_again(env.db, task.id)) < number:
             if (await reread(env.db, task.id)).state is State.SUCCEEDED:
@@ -346,7 +346,7 @@ async def test_a_big_range_is_estimated(env: Environment, monkeypatch: pytest.Mo
 
 
 async def test_on_postgresql_the_range_closes_when_older_transactions_have_ended(postgres_dsn: str) -> None:
-    """A failure that commits late, with an id before others, is not passed over."""
+    """A failure that commits late, with an id before others, is not skipped."""
     async with database(postgres_dsn) as db:
         env = Environment(db, await an_endpoint(db, NOW - DAY), services_of(db))
         late = env.seed.message(NOW - HOUR, (NOW - HOUR, FAILED))
@@ -365,7 +365,7 @@ async def test_on_postgresql_the_range_closes_when_older_transactions_have_ended
 
 
 async def test_every_probe_goes_through_an_index(env: Environment) -> None:
-    """With and without statistics: no walk over a table, none over all attempts of the endpoint."""
+    """With and without statistics: no scan of a table, and none of all the endpoint's attempts."""
     _suffer(env.seed, 3_000, HOUR, HOUR, schedule=True)
     await env.seed.write(env.db)
     some: dict[str, str | int] = {

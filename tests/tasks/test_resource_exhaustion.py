@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What stands in the way for a while: a lock, a disk that takes no more, a file that may not be written, a network."""
+"""Temporary obstacles: a lock, a full disk, a read-only file, a network partition."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ HELD_SECONDS = 1.5
 
 
 async def test_on_postgresql_a_locked_table_is_waited_for(postgres_dsn: str) -> None:
-    """Longer than a chunk waits for a lock, as by somebody who changes the table."""
+    """Longer than a chunk's lock timeout, as by an administrator who alters the table."""
     async with begun(postgres_dsn, 3_000) as (env, task):
         db, handler = env.db, Counting()
         async with env.working(handler, limits=TENS):
@@ -33,7 +33,7 @@ async def test_on_postgresql_a_locked_table_is_waited_for(postgres_dsn: str) -> 
 
 
 async def test_on_sqlite_a_locked_file_is_waited_for(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Longer than a transaction waits for its turn, as by somebody with a shell on the file."""
+    """Longer than a transaction waits for the writer lock, as by an administrator's shell on the file."""
     monkeypatch.setattr(sqlite_file, "_BUSY_MS", 20)
     async with begun(sqlite_url, 3_000) as (env, task):
         db, handler = env.db, Counting()
@@ -74,7 +74,7 @@ HURDLES = {"a full disk": (_fill, _empty), "a read-only file": (_lock(writes=Fal
 async def test_on_sqlite_what_cannot_be_written_is_sat_out(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """In the middle of the work, for a while: no failed attempt, no partial write, and the work goes on afterwards."""
+    """Temporary, in the middle of the work: no failed attempt, no partial write, and the work continues afterwards."""
     monkeypatch.setattr("tidings.tasks.slice._BACKOFF_MAX", 0.01)
     stop, go = HURDLES[what]
     async with begun(sqlite_url, 6_000) as (env, task):
@@ -93,7 +93,7 @@ async def test_on_sqlite_what_cannot_be_written_is_sat_out(
 
 
 async def _standing_still(db: Database, task: Task) -> Task:
-    """Wait until several tries in a row have got nowhere."""
+    """Wait until several attempts in a row have failed."""
     before, alike = await reread(db, task.id), 0
     async with asyncio.timeout(20):
         while alike < 20:
@@ -104,7 +104,7 @@ async def _standing_still(db: Database, task: Task) -> Task:
 
 
 class Line:
-    """A way to a database on which everything may come to a halt, and go on later as if nothing had been."""
+    """A network path to a database on which all traffic can stop, and later resume as if nothing had happened."""
 
     def __init__(self) -> None:
         self.goes = asyncio.Event()
@@ -113,7 +113,7 @@ class Line:
 
     @asynccontextmanager
     async def to(self, url: str) -> AsyncIterator[str]:
-        """Give the URL under which the database is reached on this way."""
+        """Give the database's URL on this path."""
         parts = urlsplit(url)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -141,7 +141,7 @@ class Line:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seen", [5, 11, 18])
 async def test_on_postgresql_words_that_arrive_late_change_nothing(postgres_dsn: str, seen: int) -> None:
-    """A node is cut off in the middle of its words, another takes over, and then the rest of the words arrives."""
+    """A node is cut off within a statement, another one takes over, and then the rest of the statement arrives."""
     limits = replace(TENS, lease_seconds=3.0)
     far, near, line = Counting(worker="far"), Counting(worker="near"), Line()
     async with (
@@ -154,7 +154,7 @@ async def test_on_postgresql_words_that_arrive_late_change_nothing(postgres_dsn:
             await spin(lambda: len(far.seen) > seen)
             line.goes.clear()
             async with working(db, near, limits=limits):
-                # Where the words ended inside a transaction the database takes it back, after five seconds.
+                # If the cut was inside a transaction, the database rolls it back after five seconds.
                 await spin(lambda: len(near.seen) > 5)
                 line.goes.set()
                 await is_exact(db, task, 2_000)

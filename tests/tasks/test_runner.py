@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The runner on both databases, with a kind that counts: to the end, through trouble, in turn, and not beyond."""
+"""The runner on both databases with a counting kind: completion, failures, fairness and limits."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ from tidings.storage.database import Read, Write
 PRINCIPAL = Principal(ORG)
 
 
-# --- to the end
+# --- completion
 
 
 async def test_a_task_is_done_to_its_end(env: Environment) -> None:
@@ -128,7 +128,7 @@ async def test_what_can_never_succeed_fails_at_once(env: Environment) -> None:
 
 @dataclass
 class Flaky(Counting):
-    """Fails at every second try."""
+    """Fails at every second attempt."""
 
     tries: int = 0
 
@@ -145,7 +145,7 @@ async def test_progress_resets_failed_attempts(env: Environment) -> None:
     handler = Flaky()
     ended = await env.done(await start(env.services, new_task(100)), handler, limits=TENS)
 
-    assert handler.tries >= 20  # chunks have ten rows at most, fewer under load; every second try fails
+    assert handler.tries >= 20  # chunks have ten rows at most, fewer under load; every second attempt fails
     assert (ended.state, ended.failed_attempts, ended.error) == (State.SUCCEEDED, 0, None)
     assert await wrongs(env.db, ended) == []
 
@@ -161,7 +161,7 @@ async def test_a_kind_that_nobody_here_knows_is_left_for_who_does(env: Environme
 
 @dataclass
 class Reading(Counting):
-    """Reads its arguments as the kinds do."""
+    """Parses its arguments as the real kinds do."""
 
     async def plan(self, read: Read, task: Task) -> Plan:
         msgspec.json.decode(task.args, type=dict[str, int])
@@ -196,7 +196,7 @@ async def test_a_newer_format_of_arguments_is_left_for_who_knows_it(env: Environ
 
 
 async def test_tenants_take_turns_beside_a_task_of_an_unknown_kind(env: Environment) -> None:
-    """Its round never passes; that does not keep the rounds of the others from advancing."""
+    """Its round never passes; the rounds of the others still advance."""
     await start(env.services, replace(new_task(10, app="app_0"), kind="test.unknown"))
     handler = Counting()
     tenants: dict[str, str] = {(await start(env.services, new_task(60, app=app))).id: app for app in ("app_1", "app_2")}
@@ -207,7 +207,7 @@ async def test_tenants_take_turns_beside_a_task_of_an_unknown_kind(env: Environm
     assert [tenants[task_id] for task_id, _ in handler.seen][:10] == ["app_1", "app_2"] * 5
 
 
-# --- people
+# --- commands
 
 
 async def test_after_a_cancel_has_been_answered_nothing_happens(env: Environment) -> None:
@@ -262,7 +262,7 @@ async def test_two_tenants_take_turns_slice_by_slice(env: Environment) -> None:
 
 
 async def test_mice_do_not_wait_behind_a_whale(env: Environment) -> None:
-    """A thousand tasks of one tenant, then three others: served as soon as there is room."""
+    """A thousand tasks of one tenant, then three others: they run as soon as a slot is free."""
     served: list[str] = []
     async with env.db.write() as tx:
         for _ in range(1_000):
@@ -281,7 +281,7 @@ async def test_mice_do_not_wait_behind_a_whale(env: Environment) -> None:
 
 @dataclass
 class Counted(Counting):
-    """Notes how many are at work at once; the first of all wait for company, if so many are wanted."""
+    """Records the number of concurrent slices; the first ones wait for the wanted number."""
 
     wanted: int = 0
     now: dict[str, int] = field(default_factory=dict)
@@ -292,7 +292,7 @@ class Counted(Counting):
         self.now[task.tenant] = self.now.get(task.tenant, 0) + 1
         self.most = max(self.most, sum(self.now.values()))
         self.most_of_one = max(self.most_of_one, *self.now.values())
-        await asyncio.sleep(0.002)  # as long as a batch may take to be read
+        await asyncio.sleep(0.002)  # as long as reading a batch may take
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(5):
                 while self.most < self.wanted:  # noqa: ASYNC110 - the others are counted, not heard
@@ -354,7 +354,7 @@ async def test_a_backlog_holds_it_up_without_losing_the_claim(env: Environment) 
 
 @dataclass
 class Drained(Counting):
-    """Of what it makes, one is taken whenever somebody counts what is left."""
+    """Its backlog shrinks by one each time it is counted."""
 
     per_item: int = 1
     counts: int = 0
@@ -374,7 +374,7 @@ async def test_room_for_a_few_is_not_counted_anew_for_each_of_them(
         task = await start(env.services, new_task(100))
         ended = await until(env.db, task.id)
 
-    # Twenty at first, then ten whenever ten are gone.
+    # Twenty at first, then ten whenever ten have been delivered.
     assert ended.done == 100
     assert [count for _, count in handler.seen] == [10] * 10
 
@@ -392,7 +392,7 @@ async def test_a_held_up_task_lets_others_go_first(env: Environment) -> None:
 
 
 async def test_a_small_task_goes_on_while_what_is_outstanding_is_below_the_limit_and_stays(env: Environment) -> None:
-    """The receiver is down and what others made waits for its retries; the limit is not reached, nor will it be."""
+    """The receiver is down, and other callers' messages wait for retries; the limit is not reached, nor will it be."""
     handler = Counting(per_item=1, outstanding=15)
     async with env.working(handler, limits=replace(TENS, backlog=20)):
         task = await start(env.services, new_task(3))

@@ -62,7 +62,7 @@ EVERY_RULE = {
 
 @dataclass
 class Model:
-    """What one task must be."""
+    """The expected row of one task."""
 
     transition_state: TransitionState
     tenant: str
@@ -73,7 +73,7 @@ class Model:
 
 
 def _either(data: st.DataObject, every: list[Drawn], likely: list[Drawn]) -> Drawn:
-    """Draw from everything there is, or from what will be let through: else a run would be all refusals."""
+    """Draw from all values, or from those that will be accepted: otherwise a run would be mostly refusals."""
     choice = st.sampled_from(every)
     return data.draw(choice | st.sampled_from(likely) | st.sampled_from(likely) if likely else choice)
 
@@ -116,7 +116,7 @@ class Lives(RuleBasedStateMachine):
         self.seen.add(command.value)
 
     def _a_claim(self, data: st.DataObject) -> Claim:
-        """Draw from all claims ever made, most of which are over, or from those that are not."""
+        """Draw from all claims ever made, most of which are over, or from the current ones."""
         return _either(data, self.claims, [claim for claim in self.claims if self._owns(claim)])
 
     def _owns(self, claim: Claim) -> bool:
@@ -124,7 +124,7 @@ class Lives(RuleBasedStateMachine):
         return transition_state.state is State.RUNNING and transition_state.epoch == claim.epoch
 
     def _under(self, claim: Claim, work: Callable[[Write, Task], Awaitable[Any]]) -> bool:
-        """Do something as an owner would; tell whether it was let through, which must be what the model says."""
+        """Act as an owner of the claim; return whether the store allowed it, which must match the model."""
 
         async def do(tx: Write) -> None:
             await work(tx, await claims.fence(tx, claim))
@@ -144,12 +144,12 @@ class Lives(RuleBasedStateMachine):
 
     @rule(ms=st.integers(-7_200_000, 7_200_000))
     def a_clock_is_off(self, ms: int) -> None:
-        """I13: whatever the clock says, forwards or backwards, it decides nothing but how soon."""
+        """I13: clocks that are ahead or behind affect only the timing."""
         self.now += ms
 
     @initialize()
     def begin(self) -> None:
-        """Begin with two tasks at work, so that a run need not find its way to a first claim."""
+        """Begin with two running tasks, so that a run need not find its way to a first claim."""
         for app in APPS:
             self._enqueue(app, None)
             self._claim()
@@ -160,7 +160,7 @@ class Lives(RuleBasedStateMachine):
             self._enqueue(app, lock)
 
     def _enqueue(self, app: str, lock: str | None) -> None:
-        task_id = TaskId(f"{ids.TASK}{len(self.model):027}")  # no randomness: a failure can be shrunk
+        task_id = TaskId(f"{ids.TASK}{len(self.model):027}")  # no randomness, so that Hypothesis can shrink a failure
         self._write(lambda tx: tasks.add(tx, task_id, new_task(ITEMS, app=app, lock_key=lock), self.now))
         self.model[task_id] = Model(TransitionState(State.QUEUED, 0, 0), app, lock)
         self.seen.add("enqueue")
@@ -210,7 +210,7 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), size=st.integers(1, 3))
     def chunk(self, data: st.DataObject, size: int) -> None:
-        """Work under any claim that was ever made."""
+        """Work under any claim ever made."""
         claim = self._a_claim(data)
 
         async def work(tx: Write, task: Task) -> None:
@@ -294,8 +294,9 @@ class Lives(RuleBasedStateMachine):
         self._command(task_id, Command.RETRY)
 
     async def _stored(self) -> list[tuple[Task, list[str]]]:
-        """Read all tasks and what is wrong with each; few questions, for this is most of what a run does."""
-        # SQLite's writer works where it is called, its readers in threads; PostgreSQL's writes cost two trips more.
+        """Read all tasks and their faults with few queries, which dominate the time of a run."""
+        # SQLite's writer runs in the calling thread, its readers in other threads; PostgreSQL's writes cost two more
+        # round trips.
         async with self.db.write() if self.db.dialect is Dialect.SQLITE else self.db.read() as read:
             found = await read.rows(f"SELECT {tasks.COLUMNS} FROM task ORDER BY id")
             effects = await read.rows("SELECT task_id, item FROM test_effect")
@@ -344,7 +345,7 @@ def _live(url: str, examples: int, *, shrink: bool = True) -> set[str]:
                     stateful_step_count=40,
                     deadline=None,
                     database=None,
-                    derandomize=False,  # as Hypothesis does in CI: then one run after the other would be the same
+                    derandomize=False,  # as Hypothesis does in CI: otherwise each run would be the same
                     phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
                     suppress_health_check=list(HealthCheck),
                 ),
@@ -356,7 +357,7 @@ def _live(url: str, examples: int, *, shrink: bool = True) -> set[str]:
 
 def test_every_life_is_what_the_table_allows(migrated_url: str) -> None:
     missing = EVERY_RULE
-    for _ in range(20):  # a run in which a rule was never let through has said nothing about it
+    for _ in range(20):  # a run in which a rule was never accepted shows nothing about it
         missing = missing - _live(migrated_url, 10)
         if not missing:
             return
@@ -370,7 +371,7 @@ def test_very_many_lives(migrated_url: str) -> None:
 
 
 def test_without_the_epoch_the_machine_goes_red(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sabotage: a chunk that forgets the epoch lets a zombie write, and that is seen."""
+    """The sabotage: a chunk without the epoch check lets a zombie write, and the test notices."""
     for name in ("FENCE", "CHECKPOINT"):
         sound: Sql = getattr(claims, name)
         blind = Sql(*(text.replace(claims.OWNED, "id = :id") for text in (sound.sqlite, sound.postgresql)))

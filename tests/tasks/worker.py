@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a process of its own does that works on counting tasks until none is left.
+"""The main function of a process that works on counting tasks until none is left.
 
 The default limits apply, five failed attempts included; only lease, chunk and backoff are short.
 """
@@ -35,7 +35,7 @@ async def database(url: str) -> AsyncIterator[Database]:
 async def work(up: Callable[[], None], url: str, name: str, sabotage: str) -> None:
     async with database(url) as db:
         kinds = sabotaged(sabotage, [Counting(name)], db)
-        # These chunks take no time: two tasks would be done before a slice is over.
+        # These chunks take no time: two tasks would end before a slice is over.
         runner = runner_of(db, *kinds, limits=replace(LIMITS, slice_seconds=0.0), clock=SystemClock())
         await runner.start()
         up()
@@ -52,6 +52,6 @@ async def _left(db: Database) -> int:
 
 
 def main(up: Callable[[], None], url: str, name: str, failpoints: str = "", sabotage: str = "none") -> None:
-    """Work as NAME; `up` is called when the runner has begun."""
+    """Work as NAME; `up` is called when the runner has started."""
     failpoint.arm(failpoints)
     uvloop.run(work(up, url, name, sabotage))

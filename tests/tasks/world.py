@@ -29,7 +29,7 @@ Begin = Callable[..., Awaitable[Response]]
 
 @dataclass
 class World:
-    """A database, one endpoint with a seed, and a services."""
+    """A database, one endpoint with seed data, and services."""
 
     db: Database
     seed: SeedData
@@ -47,20 +47,20 @@ class World:
         return begun[-1]
 
     async def done(self, use_case: Begin, *args: Any, limits: RunnerLimits = FREE) -> Task:
-        """Start a task and see it to its end."""
+        """Start a task and run it to its end."""
         async with self.working(limits):
             return await until(self.db, (await self.begin(use_case, *args)).id)
 
     @asynccontextmanager
     async def working(self, limits: RunnerLimits = FREE) -> AsyncIterator[Runner]:
-        """Have a runner at work that knows all kinds and is woken as in a server."""
+        """Run a runner that knows all kinds and is woken as in a server."""
         known = handlers(self.services.clock, self.services.notifier)
         async with working(self.db, *known.values(), limits=limits) as runner:
             self.services.notifier.tasks = runner.wake
             yield runner
 
     async def result(self, task: Task) -> dict[str, Any]:
-        """Return what a client reads of a finished task."""
+        """Return a finished task as a client reads it."""
         async with self.db.read() as read:
             return await outcomes.result(read, await reread(self.db, task.id))
 
@@ -70,7 +70,7 @@ class World:
             return found[task.id, "skipped"]
 
     async def told(self) -> list[dict[str, Any]]:
-        """Return the data of the events that say that a task has ended, in the order of their ids."""
+        """Return the data of the events that report the end of tasks, in the order of their ids."""
         sql = "SELECT payload FROM operational_event WHERE type = 'background_task.finished' ORDER BY id"
         return [json.loads(row[0])["data"] for row in await rows(self.db, sql)]
 
@@ -80,5 +80,5 @@ async def a_world(db: Database) -> World:
 
 
 def at(hours: float) -> int:
-    """Return the timestamp so many hours ago."""
+    """Return the timestamp some hours ago."""
     return NOW - int(hours * HOUR)

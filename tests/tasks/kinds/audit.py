@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Triggers that write down every effect and every chunk as they are committed, and the reckoning made from that.
+"""Triggers that record every committed effect and chunk, and the audit of these records.
 
-They see what the database was told, whoever told it, and know nothing of the engine. Nothing in their tables is unique:
-what happens twice is there twice. What was rolled back is not there.
+They record the statements of any process and depend on no part of the engine. Their tables have no unique columns: a
+doubled effect has two rows. Rolled-back effects have none.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ _TABLES = (
 )
 _SENT = "('sent', NEW.task_id, NEW.msg_id)"
 _HEARD = "('heard', NEW.task_id, NEW.app_id)"
-# Name, event, table, condition, into which table, what.
+# Name, event, table, condition, target table, values.
 _TRIGGERS = (
     ("sent", "INSERT", "delivery", "NEW.task_id IS NOT NULL", "audit_effect", f"{_SENT}, {_HEARD}"),
     ("sent_again", "UPDATE", "delivery", "NEW.task_id IS NOT NULL", "audit_effect", f"{_SENT}, {_HEARD}"),
@@ -51,7 +51,7 @@ _TRIGGERS = (
 
 
 async def install(db: Database) -> None:
-    """Write down from now on."""
+    """Install the triggers."""
     async with db.write() as tx:
         for table in _TABLES:
             await tx.run(table)
@@ -71,7 +71,7 @@ def _quoted(text: str) -> str:
 
 
 async def effects(db: Database, what: str, owner: str) -> list[str]:
-    """Return the items for which something has happened, as often as it has."""
+    """Return the item of each effect, repeated if the effect is."""
     sql = "SELECT item FROM audit_effect WHERE what = :what AND owner = :owner ORDER BY item"
     return [item for (item,) in await rows(db, sql, what=what, owner=owner)]
 
@@ -97,7 +97,7 @@ async def broken_links(db: Database, task: Task) -> list[str]:
 
 @dataclass
 class Audit:
-    """What has become of the items of tasks."""
+    """The audit of the items of tasks."""
 
     chunks: int = 0
     items: int = 0
@@ -107,7 +107,7 @@ class Audit:
     """What is neither lost nor doubled and should not be."""
 
     def add(self, task: Task, wanted: Sequence[str], got: Sequence[str], told: int) -> None:
-        """Add a task: what should have happened, what did, and what clients are told of how much did."""
+        """Add a task: its expected items, its effects, and the counts that clients read."""
         missing, repeated = set(wanted) - set(got), sum(count - 1 for count in Counter(got).values())
         self.chunks += task.chunks
         self.items += len(wanted)

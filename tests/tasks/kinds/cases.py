@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every kind of task as the tests that kill processes see it: what it works on, how it begins, what it must do."""
+"""Every kind of task for the tests that kill processes: its seed data, its start, and its expected effects."""
 
 import io
 import json
@@ -28,7 +28,7 @@ Start = Callable[[], Awaitable[Task]]
 
 @dataclass(frozen=True)
 class Work:
-    """One task to be: how it is started, and the items that it must visit, each once."""
+    """One future task: how it is started, and the items that it must visit once each."""
 
     start: Start
     wanted: Sequence[str]
@@ -52,7 +52,7 @@ class Case:
     """Rows of a chunk in all runs."""
 
 
-# --- what they work on
+# --- seed data
 
 
 async def _endpoints(world: World, count: int) -> list[SeedData]:
@@ -104,7 +104,7 @@ async def _event_types(world: World, items: int, tasks: int) -> list[Work]:
     return [Work(begin, names, is_repeatable=True) for _ in range(tasks)]
 
 
-# --- how they begin
+# --- starts
 
 
 def _replay(which: ReplayScope) -> Callable[[World, SeedData], Awaitable[Task]]:
@@ -131,7 +131,7 @@ async def _aggregate(services: Any, principal: Any, *, idempotency_key: str | No
     return await usage.aggregate(services, principal, render=render)
 
 
-# --- what has happened
+# --- effects
 
 
 def _effects(what: str) -> Callable[[Database, Task], Awaitable[list[str]]]:
@@ -143,7 +143,7 @@ async def _purged(db: Database, task: Task) -> list[str]:
 
 
 async def _exported(db: Database, task: Task) -> list[str]:
-    """Each event type once, if each piece was made once: the archive is made of the pieces."""
+    """The archive has each event type once only if each piece was made once: it is built from the pieces."""
     parts = await audit.effects(db, "part", task.id)
     ((content,),) = await rows(db, "SELECT content FROM export WHERE id = :id", id=task.id)
     with zipfile.ZipFile(io.BytesIO(content)) as found:
@@ -151,7 +151,7 @@ async def _exported(db: Database, task: Task) -> list[str]:
     return names + names[: len(parts) - len(set(parts))]
 
 
-# --- what clients are told
+# --- results for clients
 
 
 async def _sent(world: World, task: Task, wanted: Sequence[str]) -> int:
@@ -179,7 +179,7 @@ async def _aggregated(world: World, task: Task, wanted: Sequence[str]) -> int:
 
 
 async def _broadcast(world: World, task: Task, wanted: Sequence[str]) -> int:
-    """Each application has one message of the task's, and the task tells which."""
+    """Each application has one message of the task, and the task reports its id."""
     told = await world.result(task)
     sql = "SELECT DISTINCT d.app_id, m.id FROM delivery d JOIN message m ON m.id = d.msg_id WHERE d.task_id = :id"
     made = await rows(world.db, sql, id=task.id)
@@ -224,7 +224,7 @@ CASES = {
 
 
 async def audited(world: World, name: str, tasks: Sequence[tuple[Task, Sequence[str]]]) -> Audit:
-    """Look at what is there after tasks of one kind have ended."""
+    """Audit the effects after the tasks of one kind have ended."""
     case, reckoning = CASES[name], Audit()
     finished = {each["taskId"] for each in await world.told() if each["status"] == "finished"}
     for task, wanted in tasks:

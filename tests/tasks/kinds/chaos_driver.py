@@ -49,7 +49,7 @@ class Held:
 
 @dataclass
 class ChaosRun:
-    """Tasks of some kinds on one database. On SQLite it is looked at only while no worker has the file."""
+    """Tasks of some kinds on one database. With SQLite the test opens it only while no worker has the file."""
 
     pool: ProcessPool
     url: str
@@ -106,7 +106,7 @@ class ChaosRun:
 async def chaos_run(
     pool: ProcessPool, url: str, names: Sequence[str], *, tasks: int, items: int | None = None
 ) -> AsyncIterator[ChaosRun]:
-    """Lay out and begin so many tasks of each kind; `items` of each, or as many as the long runs have."""
+    """Create and start tasks of each kind; `items` of each, or as many as the long runs use."""
     async with database(url) as db:
         await audit.install(db)
         chaos = ChaosRun(pool, url, await a_world(db))
@@ -123,7 +123,7 @@ async def chaos_run(
 
 
 def kill_points(dice: random.Random) -> Iterator[str]:
-    """Yield failpoints without end: every place in each round, and two from outside; the first after some work."""
+    """Yield failpoints without end: each one in every round, and two external kills; the first after some work."""
     yield "task.before_commit=kill@3"
     while True:
         some_round = [f"{place}=kill@{dice.randint(2, 6)}" for place in PLACES]
@@ -135,7 +135,7 @@ def kill_points(dice: random.Random) -> Iterator[str]:
 
 @dataclass
 class ChaosDriver:
-    """Kills the workers of a chaos again and again, each in the middle of a task."""
+    """Kills the workers of a chaos run repeatedly, each in the middle of a task."""
 
     chaos: ChaosRun
     dice: random.Random
@@ -168,7 +168,8 @@ class ChaosDriver:
         while self.hits < self.kills:
             assert self.starts < 3 * self.kills, f"{self.hits} of {self.starts} kills were in the middle of a task"
             assert self.failpoints is not None
-            # On one database with one worker at a time, clocks only go forward: else every worker would wait for them.
+            # With one worker at a time on one database, clocks only move forward: otherwise every worker would wait for
+            # them.
             off = self.off_ms[
                 (node if self.nodes > 1 else self.hits * len(self.off_ms) // self.kills) % len(self.off_ms)
             ]
@@ -184,7 +185,7 @@ class ChaosDriver:
                 await asyncio.sleep(self.dice.uniform(0.0, 0.04))
                 child.send_signal(signal.SIGKILL)
             if await child.ended() == 0:
-                return  # all work was done before the kill: it does not count, and more work follows
+                return  # all work ended before the kill: it does not count, and more work follows
             assert child.returncode.result() == -signal.SIGKILL
         finally:
             _end([child])
@@ -208,7 +209,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /
 
 
 async def overtaken(chaos: ChaosRun, sabotage: str = "none") -> None:
-    """Stop a process in the middle of a chunk, let another work on its task, and then let the first one wake up."""
+    """Stop a process in the middle of a chunk, let another one work on its task, and then resume the first one."""
     (name,) = chaos.begun
     limits = {"chunk_rows": CASES[name].rows}
     for at in (5, 7, 9):
@@ -218,7 +219,7 @@ async def overtaken(chaos: ChaosRun, sabotage: str = "none") -> None:
             if held.is_in_the_middle:
                 await _overtaken(chaos, zombie, held, sabotage)
                 return
-        # On a slow machine a slice may be over just before, and it stands at the beginning of another task.
+        # On a slow machine the slice may end just before, so the process stops at the start of another task.
     raise AssertionError(held)
 
 
@@ -232,7 +233,7 @@ async def _overtaken(chaos: ChaosRun, zombie: ChildProcess, held: Held, sabotage
 
 
 async def until_stopped(child: ChildProcess) -> None:
-    """Wait until a process is stopped; Linux shows that in /proc."""
+    """Wait until a process is stopped; Linux shows the state in /proc."""
     async with asyncio.timeout(30):
         while _state(child.pid) != "T":  # noqa: ASYNC110 - another process has no event
             await asyncio.sleep(0.01)

@@ -35,7 +35,7 @@ NETWORK_EVENTS = {
 
 @dataclass
 class Connecting(Counting):
-    """Does what no kind may do."""
+    """A kind that does what no kind may do: it connects."""
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         with contextlib.suppress(OSError):
@@ -49,17 +49,17 @@ async def _work(up: Callable[[], None], url: str, known: list[Handler]) -> None:
 
 
 def main(up: Callable[[], None], url: str) -> None:
-    """Work on all kinds until no task is left. Raises AssertionError if one has talked; for SQLite, which is a file."""
+    """Run all kinds until no task is left, on SQLite, which is a file. Raises AssertionError on network access."""
     _listen(up, url, list(handlers(SystemClock(), Notifier()).values()))
 
 
 def connecting(up: Callable[[], None], url: str) -> None:
-    """Do the same with a kind that talks."""
+    """Run a kind that uses the network."""
     _listen(up, url, [Connecting()])
 
 
 def _is_network(event: str, args: Any) -> bool:
-    """Return whether somebody is talked to; the child that makes models is this program itself."""
+    """Return whether an event is a network access; the child that generates models is this program itself."""
     is_own = event == "subprocess.Popen" and args[0] == sys.executable and "tidings.tasks.modeling" in args[1][-1]
     return event in NETWORK_EVENTS and not is_own
 

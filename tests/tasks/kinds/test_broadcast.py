@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Broadcasts: one message in every application that was there, due at its endpoints, failures told one by one."""
+"""A broadcast creates one message in every application that existed at its start; it reports each failure."""
 
 import json
 from typing import Any
@@ -110,7 +110,7 @@ async def test_applications_made_later_are_left_out(world: World) -> None:
     async with world.working(FREE):
         ended = await until(world.db, task.id)
 
-    # On PostgreSQL the end is what is there when every transaction older than the task has ended.
+    # On PostgreSQL the range ends once every transaction older than the task has ended.
     made = {row[0] for row in await rows(world.db, "SELECT app_id FROM message")}
     assert (mark is None) == (later in made)
     assert ended.done == len(made)
@@ -145,7 +145,7 @@ async def test_a_cancel_cancels_the_deliveries_not_in_flight(world: World) -> No
 
     assert (State.CANCELLED, {"withdrawn": 4}) == (cancelled.state, cancelled.counters)
     assert [] == await rows(world.db, "SELECT * FROM delivery")
-    # In either order: both were told within the few milliseconds that an id can tell apart.
+    # In either order: both happened within the few milliseconds that an id cannot distinguish.
     assert ["failed", "finished"] == sorted(told["status"] for told in await world.told())
 
 

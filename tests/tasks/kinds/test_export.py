@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Exports: a document, and models that hold what the schemas say, in an archive that only its link opens."""
+"""Exports: a document, and models that match the schemas, in an archive that only its link opens."""
 
 import asyncio
 import importlib
@@ -63,7 +63,7 @@ async def exported(world: World) -> tuple[Task, str]:
 
 
 async def export_with(world: World, generator: Generator) -> Task:
-    """Export with children of another kind; see it to its end."""
+    """Export with children of another kind; return the finished task."""
     task = await world.begin(exports.export_event_types, PRINCIPAL, "https://hooks.test")
     async with working(world.db, Export(world.services.clock, generator), limits=FREE):
         return await until(world.db, task.id)
@@ -103,7 +103,7 @@ def written(sources: dict[Path, str]) -> None:
 
 
 async def compiled(files: dict[str, str], folder: Path) -> tuple[int | None, bytes]:
-    """Have the compiler look at the TypeScript of an archive; return how it ended and what it said."""
+    """Compile the TypeScript of an archive; return the exit code and the output."""
     sources = {folder / Path(name).name: text for name, text in files.items() if name.endswith(".ts")}
     await asyncio.to_thread(written, sources)
     run = await asyncio.create_subprocess_exec(
@@ -244,7 +244,7 @@ HONEST = {
 
 @pytest.mark.timeout(240)
 async def test_a_huge_enumeration_holds_up_nobody(world: World) -> None:
-    """100,000 values beside 8 types of about 80 kB; more readers than there are connections are answered meanwhile."""
+    """100,000 values beside 8 types of about 80 kB; meanwhile more readers than connections get their responses."""
     await an_event_type(world, "huge", {"enum": [f"value {number}" for number in range(100_000)]})
     for number in range(8):
         await an_event_type(world, f"honest.n{number:02}", HONEST)

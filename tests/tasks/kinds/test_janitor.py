@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The janitor: what ended long ago goes, with all that belongs to it; what has not ended never does."""
+"""The janitor deletes tasks that ended long ago, with all their rows; it never deletes an active task."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ TABLES = ("task", "task_item", "task_event", "task_input")
 
 
 async def ended(world: World, days_ago: float, state: str = "succeeded", items: int = 0) -> str:
-    """Store a task that ended so long ago, with items."""
+    """Store a task that ended some time ago, with items."""
     task = await start(world.services, new_task())
     wire = {"succeeded": "finished"}.get(state, "failed")
     await run_sql(
@@ -62,7 +62,7 @@ async def test_what_ended_long_ago_goes_whole(world: World, state: str) -> None:
 
 @dataclass
 class Watched(Janitor):
-    """Looks before each chunk whether what is left of tasks is whole."""
+    """Checks before each chunk that each remaining task is complete."""
 
     clock: Clock
     wanted: dict[str, int]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every kind is killed in the middle, for real, and gone on with by others: all is done, and all of it once."""
+"""Every kind is killed midway by a real signal and resumed by other workers: each item is done exactly once."""
 
 import random
 
@@ -17,7 +17,7 @@ TWICE = {"endpoint.recover", "endpoint.replay", "endpoint.bulk-replay", "applica
 
 
 async def killed_repeatedly(chaos: ChaosRun, kills: list[str], sabotage: str = "none") -> Audit:
-    """Kill workers at the given places, let the tasks be ended, and look."""
+    """Kill workers at the given failpoints, let the tasks finish, and audit them."""
     driver = ChaosDriver(chaos, random.Random(0), len(kills), sabotage=sabotage, failpoints=iter(kills))  # noqa: S311
     await driver.run()
     assert driver.hits == driver.starts == len(kills)
@@ -27,7 +27,7 @@ async def killed_repeatedly(chaos: ChaosRun, kills: list[str], sabotage: str = "
 
 @pytest.mark.parametrize("name", CASES)
 async def test_killed_in_the_middle_it_is_exact(pool: ProcessPool, migrated_url: str, name: str) -> None:
-    """I1, I2: each item once, in chunks that are a chain."""
+    """I1, I2: each item once, in chunks that form a chain."""
     items = SOME.get(name, MANY)
     async with chaos_run(pool, migrated_url, [name], tasks=1, items=items) as chaos:
         found = await killed_repeatedly(chaos, ["task.before_commit=kill@3", "task.after_commit=kill@2"])
@@ -36,7 +36,7 @@ async def test_killed_in_the_middle_it_is_exact(pool: ProcessPool, migrated_url:
     assert found.chunks > 4
 
 
-# Each kind on one of the databases in every run, and on the other one in the long ones.
+# In every run each kind uses one of the databases; the long runs use both.
 @pytest.mark.parametrize(
     ("name", "database_kind"),
     [
@@ -47,7 +47,7 @@ async def test_killed_in_the_middle_it_is_exact(pool: ProcessPool, migrated_url:
     indirect=["database_kind"],
 )
 async def test_with_two_transactions_it_is_seen(pool: ProcessPool, migrated_url: str, name: str) -> None:
-    """The sabotage: effects that are committed before their checkpoint are done again, or are not counted."""
+    """The sabotage: effects that are committed before their checkpoint are repeated, or are not counted."""
     async with chaos_run(pool, migrated_url, [name], tasks=1, items=SOME.get(name, MANY)) as chaos:
         found = await killed_repeatedly(chaos, ["test.between=kill@3"], "split")
 
@@ -62,9 +62,9 @@ async def test_with_two_transactions_it_is_seen(pool: ProcessPool, migrated_url:
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("name", sorted(TWICE))
 async def test_without_the_fence_it_is_seen(pool: ProcessPool, migrated_url: str, name: str) -> None:
-    """The sabotage: who wakes up after its lease and forgets the epoch does again what another has done.
+    """The sabotage: a worker that resumes after its lease without the epoch check repeats another worker's items.
 
-    Where there is a row for each item that is refused once more, by its key.
+    Kinds with a row for each item refuse the repetition by its key.
     """
     async with chaos_run(pool, migrated_url, [name], tasks=1, items=SOME.get(name, MANY)) as chaos:
         await overtaken(chaos, sabotage="fence")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The long proof: every kind, killed, stopped, with wrong clocks and without its database, and exact all the same.
+"""The long proof: every kind stays exact through kills, stops, wrong clocks and database restarts.
 
-Each test tells a line of the table that the run ends with. A blow counts only where it was seen to fall in the middle
-of a task: it was running, some of its items were done, and not all. Chunks are small, so every kind has many.
+Each test adds a line to the table at the end of the run. A kill counts only if it hit the middle of a task: the task
+was running, and some of its items were done, but not all. Chunks are small, so every kind has many.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ Record = Callable[[str, Any], None]
 KILLS = 12
 LEASE = 1.2
 """Seconds; longer than a chunk takes on a busy machine, for an owner that is only slow has a failed attempt, too."""
-# There are more tasks than processes: a task that waits for the lease of a dead one leaves two that take turns.
+# There are more tasks than processes: a task that waits for a dead worker's lease leaves two others to alternate.
 RESTARTS = 3
 TIMEOUT = 100
 """Seconds for a worker to get over restarts and end its work; it rests for up to five after each refusal."""
@@ -50,7 +50,7 @@ def restarted_cluster(postgres_binaries: Path) -> Iterator[Cluster]:
 
 
 async def survived(chaos: ChaosRun, record: Record, *, nodes: int = 1, **blows: int) -> None:
-    """Tell the line, then hold that nothing was lost or doubled."""
+    """Add the line to the table, then assert that nothing was lost or doubled."""
     ((name, found),) = (await chaos.ended()).items()
     where = "SQLite" if chaos.is_sqlite else "PostgreSQL" if nodes == 1 else "PostgreSQL, 2 nodes"
     ends = {"chunks": found.chunks, "items": found.items, "lost": found.lost, "doubled": found.doubled}
@@ -84,7 +84,7 @@ async def test_two_nodes_killed_many_times(
 async def test_clocks_that_are_an_hour_off(
     pool: ProcessPool, migrated_url: str, record_property: Record, name: str
 ) -> None:
-    """I13: two nodes that are two hours apart; on SQLite, whose file has one owner, one after the other."""
+    """I13: two nodes whose clocks differ by two hours; with SQLite, whose file has one owner, one after the other."""
     dice = random.Random(name)  # noqa: S311
     async with chaos_run(pool, migrated_url, [name], tasks=1) as chaos:
         driver = ChaosDriver(chaos, dice, KILLS // 2, nodes=2, tasks=4, off_ms=(-HOUR, HOUR), lease_seconds=LEASE)
@@ -99,7 +99,7 @@ async def test_clocks_that_are_an_hour_off(
 async def test_stopped_past_the_lease_another_goes_on(
     pool: ProcessPool, migrated_url: str, record_property: Record, name: str
 ) -> None:
-    """The first process stops in the middle of a chunk, the second works on its task, and then the first wakes up."""
+    """The first process stops in the middle of a chunk, the second works on its task, and then the first resumes."""
     async with chaos_run(pool, migrated_url, [name], tasks=2) as chaos:
         await overtaken(chaos)
         await survived(chaos, record_property, nodes=2, stops=1)
@@ -111,7 +111,7 @@ async def test_stopped_past_the_lease_another_goes_on(
 async def test_stopped_past_the_lease_it_goes_on_by_itself(
     pool: ProcessPool, migrated_url: str, record_property: Record, name: str, place: str
 ) -> None:
-    """Nobody else is there. A process stopped inside its transaction finds the claim as it was, another may lose it."""
+    """No other worker runs. A process stopped inside a transaction keeps its claim; elsewhere it may lose it."""
     limits = {"chunk_rows": CASES[name].rows, "slots": 2}
     async with chaos_run(pool, migrated_url, [name], tasks=2) as chaos:
         with pool.started(WORKER, migrated_url, f"{place}=stop@7", limits) as child:
@@ -128,7 +128,7 @@ async def test_stopped_past_the_lease_it_goes_on_by_itself(
 async def test_restarts_of_the_database(
     pool: ProcessPool, restarted_cluster: Cluster, record_property: Record, name: str
 ) -> None:
-    """`pg_ctl -m immediate restart` under two nodes, neither of which ends by it."""
+    """`pg_ctl -m immediate restart` under two nodes, both of which survive."""
     url = restarted_cluster.dsn(restarted_cluster.create_database())
     limits = {"chunk_rows": CASES[name].rows, "slice_seconds": 0.2}
     async with database(url) as db:
@@ -143,7 +143,7 @@ async def test_restarts_of_the_database(
 
 
 async def _until_in_the_middle(chaos: ChaosRun) -> None:
-    """Wait until work has gone on since the last restart, and a task is in its middle."""
+    """Wait until work has continued since the last restart, and a task is in its middle."""
     count = "SELECT count(*) FROM audit_chunk"
     middle = "SELECT count(*) FROM task WHERE state = 'running' AND done > 0 AND done < total"
     ((before,),) = await _asked(chaos, count)
@@ -156,7 +156,7 @@ async def _until_in_the_middle(chaos: ChaosRun) -> None:
 
 
 async def _asked(chaos: ChaosRun, sql: str) -> list[tuple[Any, ...]]:
-    """Ask as soon as the database answers."""
+    """Query as soon as the database responds."""
     async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(StorageError):

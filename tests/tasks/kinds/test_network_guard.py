@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kinds of tasks write rows and nothing else: no connection, no look-up of a name, no other program."""
+"""Kinds of tasks only write rows: they open no connection, resolve no name and start no other program."""
 
 from tasks.kinds.cases import CASES
 from tasks.kinds.chaos_driver import chaos_run

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Purges: no payload of the application remains that was there at the beginning, and nothing else is touched."""
+"""A purge deletes every payload that the application had at its start, and nothing else."""
 
 from tasks.kit import rows, until
 from tasks.seed_data import an_endpoint
@@ -34,7 +34,7 @@ async def test_what_comes_later_is_kept(world: World) -> None:
     await world.seed.write(world.db)
     task = await world.begin(purges.purge, world.seed.app, "me")
     args = (await rows(world.db, "SELECT args FROM task"))[0][0]
-    if args != '{"high_water_mark":null}':  # else the range closes at the start
+    if args != '{"high_water_mark":null}':  # otherwise the range ends at the start
         later = world.seed.message(NOW + 60_000)
         await world.seed.write(world.db)
         async with world.working(FREE):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Replays: what was never sent, or what was; each message of the range once, with every filter applied."""
+"""Replays of messages that were never sent, or of all: each message of the range once, with every filter applied."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ async def replayed(world: World, scope: ReplayScope, limits: RunnerLimits = FREE
 
 
 async def shaped(world: World, msg_id: str, **columns: Any) -> str:
-    """Give a stored message an event type, channels or tags."""
+    """Set the event type, channels or tags of a stored message."""
     for name, value in columns.items():
         text = json.dumps(value) if isinstance(value, list) else value
         await run_sql(world.db, f"UPDATE message SET {name} = :value WHERE id = :id", value=text, id=msg_id)
@@ -322,7 +322,7 @@ async def test_every_probe_goes_through_an_index(world: World) -> None:
         for text in (full, missing):
             plan = await explained(world.db, text, **some)
             word = "SCAN" if world.db.dialect is Dialect.SQLITE else "Seq Scan on"
-            found = plan.replace("SCAN message", "")  # what was read by the index is called so again
+            found = plan.replace("SCAN message", "")  # the index's result keeps this alias
             for table in ("message", "attempt"):
                 assert f"{word} {table}" not in found, plan
             assert "SEARCH message USING" in plan or world.db.dialect is Dialect.POSTGRESQL

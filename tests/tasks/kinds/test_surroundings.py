@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What happens around a task: whoever is told of it stumbles, or what it works on is deleted."""
+"""A failing listener, or the deletion of the task's own resources, while a task runs."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def stumble(*_: object) -> None:
 
 @pytest.mark.parametrize("name", [*OF_ENDPOINTS, "message.broadcast"])
 async def test_who_stumbles_over_a_hint_or_a_transition_changes_no_task(world: World, name: str) -> None:
-    """I14: what is told after a commit is told of something that has happened."""
+    """I14: listeners are notified after the commit, and only of committed changes."""
     (work,) = await CASES[name].lay_out(world, ITEMS, 1)
     failures = observe.counters["failures"]
     observe.listen(stumble)
@@ -46,7 +46,7 @@ async def test_who_stumbles_over_a_hint_or_a_transition_changes_no_task(world: W
 
 @pytest.mark.parametrize("name", [*OF_ENDPOINTS, "application.purge_content"])
 async def test_a_deleted_application_leaves_no_task_behind(world: World, name: str) -> None:
-    """I15: the one at work, those that wait for it and the one that is paused all end, and nothing more is sent."""
+    """I15: the running task, those queued behind it and the paused one all end, and nothing more is sent."""
     (work,) = await CASES[name].lay_out(world, ITEMS, 1)
     async with world.working(replace(TENS, backlog=20)):
         tasks = [await work.start() for _ in range(3)]
@@ -58,7 +58,7 @@ async def test_a_deleted_application_leaves_no_task_behind(world: World, name: s
         await use_cases.resume(world.services, PRINCIPAL, tasks[2].id)
         ended = [await until(world.db, task.id) for task in tasks]
 
-    if name not in OF_ENDPOINTS:  # what is forgotten of a deleted application is forgotten all the same
+    if name not in OF_ENDPOINTS:  # the purge of a deleted application's data does not depend on it
         assert {State.SUCCEEDED} == {task.state for task in ended}
         return
     assert [(State.FAILED, "endpoint_deleted")] * 3 == [(task.state, task.error and task.error.code) for task in ended]

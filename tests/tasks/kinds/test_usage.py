@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Usage and subscriptions: one item for each application, right whether it has few attempts or many."""
+"""Usage and subscription tasks report one correct item per application, with few attempts or many."""
 
 import json
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ from tidings.tasks.runner import Runner, RunnerLimits
 
 
 class WrongClock(SystemClock):
-    """A clock that is off."""
+    """A clock with an offset."""
 
     __slots__ = ("_off_ms",)
 
@@ -33,7 +33,7 @@ class WrongClock(SystemClock):
 
 
 async def work_until_done(db: Database, runner: Runner, up: Callable[[], None]) -> None:
-    """Work until no task is left, whatever the database goes through meanwhile."""
+    """Work until no task is left, whatever happens to the database meanwhile."""
     await runner.start()
     up()
     left = 1
@@ -64,6 +64,6 @@ def main(
     off_ms: int = 0,
     sabotage: str = "none",
 ) -> None:
-    """Work within limits with a clock that is off; `up` is called when the runner has begun."""
+    """Work within limits and with a clock offset; `up` is called when the runner has started."""
     failpoint.arm(failpoints)
     uvloop.run(work(up, url, replace(LIMITS, **(limits or {})), off_ms, sabotage))
