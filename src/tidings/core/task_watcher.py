@@ -130,7 +130,7 @@ class TaskWatcher:
                     await view.changed(view.version, seconds)
 
     async def close(self) -> None:
-        """End all waits immediately, and refuse new ones."""
+        """End all current waits; later waits end immediately."""
         self._is_closed = True
         for view in self._views.values():
             view.close()
