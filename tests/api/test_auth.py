@@ -187,7 +187,7 @@ async def test_another_organisations_application_is_not_found(api: Api) -> None:
 
 
 async def test_many_tokens_do_not_fill_the_memory(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidings.api.auth._REMEMBERED", 3)
+    monkeypatch.setattr("tidings.api.auth._CACHED_MAX", 3)
     grants: dict[Any, Any] = lite.context.gatekeeper._grants  # noqa: SLF001 - not observable from outside
 
     for n in range(10):

@@ -55,7 +55,7 @@ async def test_health_does_not_wait_for_ever(lite: Api, monkeypatch: pytest.Monk
         yield
 
     monkeypatch.setattr(type(lite.db), "write", lambda *_, **__: hang())
-    monkeypatch.setattr("tidings.api.health._PATIENCE", 0.01)
+    monkeypatch.setattr("tidings.api.health._TIMEOUT_SECONDS", 0.01)
 
     assert 500 == (await lite.client.get("/api/v1/health")).status_code
 

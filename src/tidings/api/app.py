@@ -51,12 +51,12 @@ def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
     """Build the API of one process."""
     routes = [PathRoute(path, _Resource(context, group)) for path, group in _by_path(table).items()]
     routes += [
-        PathRoute(f"{PREFIX}/openapi.json", _Fixed(200, lambda: encode(document(table)), JSON)),
-        PathRoute(authentication.PORTAL, _Fixed(200, lambda: docs.PORTAL, _HTML)),
-        PathRoute("/docs", _Fixed(200, lambda: docs.page(table), _HTML)),
-        PathRoute("/", _Fixed(307, bytes, leads_to="/docs")),
+        PathRoute(f"{PREFIX}/openapi.json", _StaticResponse(200, lambda: encode(document(table)), JSON)),
+        PathRoute(authentication.PORTAL, _StaticResponse(200, lambda: docs.PORTAL, _HTML)),
+        PathRoute("/docs", _StaticResponse(200, lambda: docs.page(table), _HTML)),
+        PathRoute("/", _StaticResponse(307, bytes, location="/docs")),
     ]
-    router = Router(routes, redirect_slashes=False, default=_nothing_here)
+    router = Router(routes, redirect_slashes=False, default=_not_found)
     shared = CORSMiddleware(
         _without_slashes(router),
         allow_origins=("*",),
@@ -88,24 +88,24 @@ def _without_slashes(app: AsgiApp) -> AsgiApp:
     return stripped
 
 
-async def _nothing_here(scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+async def _not_found(scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
     del receive
     if scope["type"] == "http":
         await respond(scope, send, NOT_FOUND)
 
 
-class _Fixed:
+class _StaticResponse:
     """A response that never changes, built on its first request."""
 
-    __slots__ = ("_body", "_headers", "_leads_to", "_make", "_status")
+    __slots__ = ("_body", "_headers", "_location", "_make", "_status")
 
     def __init__(
-        self, status: int, make: Callable[[], bytes], *headers: tuple[bytes, bytes], leads_to: str = ""
+        self, status: int, make: Callable[[], bytes], *headers: tuple[bytes, bytes], location: str = ""
     ) -> None:
         self._status = status
         self._make = make
         self._headers = headers
-        self._leads_to = leads_to
+        self._location = location
         self._body: bytes | None = None
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
@@ -116,8 +116,8 @@ class _Fixed:
         if self._body is None:
             self._body = self._make()
         headers = [*self._headers, (b"content-length", b"%d" % len(self._body))]
-        if self._leads_to:
-            headers.append((b"location", (base_path(scope) + self._leads_to).encode()))
+        if self._location:
+            headers.append((b"location", (base_path(scope) + self._location).encode()))
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
         await send_body(scope, send, self._body)
 
@@ -140,21 +140,21 @@ class _Resource:
             await respond(scope, send, NOT_ALLOWED, [self._allow])
             return
         try:
-            answer = await self._answer(route, scope, receive)
+            response = await self._respond(route, scope, receive)
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - every request gets a response
-            answer = error_response(error, route.operation)
-        if isinstance(answer, Stream):
-            await answer.run(scope, receive, send)
+            response = error_response(error, route.operation)
+        if isinstance(response, Stream):
+            await response.run(scope, receive, send)
         else:
-            await respond(scope, send, answer)
+            await respond(scope, send, response)
 
-    async def _answer(self, route: AnyRoute, scope: AsgiScope, receive: AsgiReceive) -> Response:
+    async def _respond(self, route: AnyRoute, scope: AsgiScope, receive: AsgiReceive) -> Response:
         """Check a request in the order that callers may rely on, then handle it."""
         context, headers = self._context, dict(scope["headers"])
         params = query.decode(route.query, scope["query_string"])
-        path = _readable(scope["path_params"])
+        path = _require_storable(scope["path_params"])
         caller = None if route.access is Access.OPEN else context.gatekeeper.principal(headers.get(b"authorization"))
         if route.access is Access.ORG and caller is not None and caller.app_id is not None:
             raise forbidden()
@@ -166,16 +166,16 @@ class _Resource:
                 raise forbidden()
         idempotency_key = _idempotency_key(scope, headers, caller)
         try:
-            return await self._handled(route, scope, receive, params, path, caller, idempotency_key)
+            return await self._handle(route, scope, receive, params, path, caller, idempotency_key)
         except AppError as error:
             if idempotency_key is None or error.kind not in REPLAYABLE or route.tag == authentication.TAG:
                 raise
-            kept = await context.services.idempotency.find(idempotency_key)
-            if kept is None:
+            stored = await context.services.idempotency.find(idempotency_key)
+            if stored is None:
                 raise
-            return kept
+            return stored
 
-    async def _handled(  # noqa: PLR0913, PLR0917 - the results of the checks
+    async def _handle(  # noqa: PLR0913, PLR0917 - the results of the checks
         self,
         route: AnyRoute,
         scope: AsgiScope,
@@ -202,13 +202,13 @@ class _Resource:
             idempotency_key=idempotency_key,
             caller=caller,
             found=found,
-            seen=headers.get(b"last-event-id", b"").decode("latin-1"),
+            last_event_id=headers.get(b"last-event-id", b"").decode("latin-1"),
             base_url=partial(base_url, scope),
         )
         return await route.handler(call)
 
 
-def _readable(path: Mapping[str, str]) -> Mapping[str, str]:
+def _require_storable(path: Mapping[str, str]) -> Mapping[str, str]:
     """Raise "not found" if a parameter contains characters that no database stores: no row can match it."""
     for value in path.values():
         if "\0" in value or not _is_unicode(value):

@@ -21,7 +21,7 @@ from tidings.api.fields import (
     metadata_faults,
     patched_rate,
     rate_faults,
-    words_faults,
+    text_faults,
 )
 from tidings.api.query import AppIterator, Direction, Flag, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
@@ -116,7 +116,7 @@ class ApplicationPatch(In, kw_only=True):
 def _name_faults(name: str) -> Iterator[Fault]:
     if not name:
         yield Fault(("body", "name"), "Application names must be at least one character")
-    yield from words_faults("name", name)
+    yield from text_faults("name", name)
 
 
 class ApplicationOut(Out, kw_only=True):
@@ -254,7 +254,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=AppListQuery,
         body=Nothing,
         handler=page,
-        answers={200: ListResponse[ApplicationOut]},
+        responses={200: ListResponse[ApplicationOut]},
     ),
     Route(
         method="POST",
@@ -266,7 +266,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=AppCreateQuery,
         body=ApplicationIn,
         handler=create,
-        answers={200: ApplicationOut, 201: ApplicationOut},
+        responses={200: ApplicationOut, 201: ApplicationOut},
     ),
     Route(
         method="GET",
@@ -278,7 +278,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=get,
-        answers={200: ApplicationOut},
+        responses={200: ApplicationOut},
     ),
     Route(
         method="PUT",
@@ -291,7 +291,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=ApplicationIn,
         handler=put,
-        answers={200: ApplicationOut, 201: ApplicationOut},
+        responses={200: ApplicationOut, 201: ApplicationOut},
     ),
     Route(
         method="PATCH",
@@ -303,7 +303,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=ApplicationPatch,
         handler=patch,
-        answers={200: ApplicationOut},
+        responses={200: ApplicationOut},
     ),
     Route(
         method="DELETE",
@@ -315,6 +315,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=delete,
-        answers={204: None},
+        responses={204: None},
     ),
 )

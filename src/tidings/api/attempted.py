@@ -176,7 +176,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=AttemptedMessagesQuery,
         body=Nothing,
         handler=page_of_messages,
-        answers={200: ListResponse[EndpointMessageOut]},
+        responses={200: ListResponse[EndpointMessageOut]},
     ),
     Route(
         method="GET",
@@ -188,6 +188,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=AttemptedDestinationsQuery,
         body=Nothing,
         handler=page_of_destinations,
-        answers={200: ListResponse[MessageEndpointOut]},
+        responses={200: ListResponse[MessageEndpointOut]},
     ),
 )

@@ -253,7 +253,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=EndpointAttemptsQuery,
         body=Nothing,
         handler=page_of_endpoint,
-        answers={200: ListResponse[MessageAttemptOut]},
+        responses={200: ListResponse[MessageAttemptOut]},
     ),
     Route(
         method="GET",
@@ -265,7 +265,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=MessageAttemptsQuery,
         body=Nothing,
         handler=page_of_message,
-        answers={200: ListResponse[MessageAttemptOut]},
+        responses={200: ListResponse[MessageAttemptOut]},
     ),
     Route(
         method="GET",
@@ -277,7 +277,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=AttemptQuery,
         body=Nothing,
         handler=get,
-        answers={200: MessageAttemptOut},
+        responses={200: MessageAttemptOut},
     ),
     Route(
         method="GET",
@@ -289,7 +289,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=AttemptCountQuery,
         body=Nothing,
         handler=count,
-        answers={200: CountOut},
+        responses={200: CountOut},
     ),
     Route(
         method="DELETE",
@@ -301,7 +301,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=expunge,
-        answers={204: None},
+        responses={204: None},
     ),
     Route(
         method="POST",
@@ -314,7 +314,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=resend,
-        answers={202: EmptyResponse},
+        responses={202: EmptyResponse},
     ),
     Route(
         method="GET",
@@ -326,7 +326,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=MessageAttemptsQuery,
         body=Nothing,
         handler=page_of_message,
-        answers={200: ListResponse[MessageAttemptOut]},
+        responses={200: ListResponse[MessageAttemptOut]},
         is_deprecated=True,
     ),
     Route(
@@ -339,7 +339,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=AttemptListQuery,
         body=Nothing,
         handler=page_of_pair,
-        answers={200: ListResponse[MessageAttemptOut]},
+        responses={200: ListResponse[MessageAttemptOut]},
         is_deprecated=True,
     ),
 )

@@ -15,9 +15,9 @@ from tidings.core.signer import Signer
 from tidings.errors import AppError, unauthorized
 from tidings.model.token import Claims, Grant, Principal, grant_of
 
-_REMEMBERED: Final = 10_000
-_LONGEST: Final = 8_192
-_DIGEST: Final = 32
+_CACHED_MAX: Final = 10_000
+_HEADER_MAX: Final = 8_192
+_DIGEST_LENGTH: Final = 32
 _HINT: Final = (
     "Authentication failed. JWT signing secrets can not be used as tokens, please refer to"
     " https://github.com/svix/svix-webhooks#authentication for more information."
@@ -53,22 +53,22 @@ class Gatekeeper:
         """Return the caller that a header value identifies; raise `AppError` if the token is invalid."""
         grant = None if header is None else self._grants.get(header)
         if grant is None:
-            grant = self._checked(header)
+            grant = self._verify(header)
         if not grant.holds(self._clock.now()):
             raise unauthorized()
         return grant.principal
 
-    def _checked(self, header: bytes | None) -> Grant:
+    def _verify(self, header: bytes | None) -> Grant:
         scheme, _, token = (header or b"").strip().partition(b" ")
-        if header is None or scheme.lower() != b"bearer" or len(header) > _LONGEST:
+        if header is None or scheme.lower() != b"bearer" or len(header) > _HEADER_MAX:
             raise unauthorized()
         grant = grant_of(self._claims(token.strip()))
         if grant.holds(self._clock.now()):
-            self._remember(header, grant)
+            self._cache(header, grant)
         return grant
 
-    def _remember(self, header: bytes, grant: Grant) -> None:
-        while len(self._grants) >= _REMEMBERED:
+    def _cache(self, header: bytes, grant: Grant) -> None:
+        while len(self._grants) >= _CACHED_MAX:
             del self._grants[next(iter(self._grants))]
         self._grants[header] = grant
 
@@ -77,9 +77,11 @@ class Gatekeeper:
         if self.signer.is_secret(token):
             raise unauthorized(_HINT)
         try:
-            return _claims_of(_body.decode(self.signer.verified(token)), hashlib.sha256(token).hexdigest()[:_DIGEST])
+            return _claims_of(
+                _body.decode(self.signer.verified(token)), hashlib.sha256(token).hexdigest()[:_DIGEST_LENGTH]
+            )
         except (ValueError, OverflowError, RecursionError) as error:
-            raise _unreadable(error) from error
+            raise _unauthorized(error) from error
 
 
 def _claims_of(body: _Body, digest: str) -> Claims:
@@ -101,6 +103,6 @@ def _timestamp(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds * SECOND)
 
 
-def _unreadable(error: Exception) -> AppError:
+def _unauthorized(error: Exception) -> AppError:
     del error  # the response must not reveal why a token is invalid
     return unauthorized()

@@ -37,8 +37,8 @@ _SESSION: Final = Meta(
     extra_json_schema={"minLength": 1, "maxLength": 64, "pattern": "^[a-zA-Z0-9@_-]+$", "example": samples.SESSION}
 )
 _SESSIONS: Final = Meta(extra_json_schema={"maxItems": _SESSIONS_MAX})
-_OLD: Final = Meta(extra_json_schema={"deprecated": True})
-_AFTER: Final = Meta(extra_json_schema={"format": "int64", "minimum": 0, "maximum": sessions.EXPIRE_MAX_SECONDS})
+_DEPRECATED: Final = Meta(extra_json_schema={"deprecated": True})
+_DELAY: Final = Meta(extra_json_schema={"format": "int64", "minimum": 0, "maximum": sessions.EXPIRE_MAX_SECONDS})
 
 
 class AppPortalAccessIn(In, kw_only=True):
@@ -46,7 +46,7 @@ class AppPortalAccessIn(In, kw_only=True):
 
     application: ApplicationIn | None = None
     """The application to create if none has the uid in the path. Its `uid` must then equal that in the path."""
-    read_only: Annotated[bool | None, _OLD] = None
+    read_only: Annotated[bool | None, _DEPRECATED] = None
     """The former form of `capabilities`, which takes precedence: true permits only reading."""
     capabilities: Annotated[list[AppPortalCapability] | None, _SET] = None
     """What the token permits. Null, the default, means everything; reading is always permitted."""
@@ -75,11 +75,11 @@ class AppPortalAccessIn(In, kw_only=True):
         return PortalTerms(
             lifetime_ms=(self.expiry or _WEEK) * SECOND,
             feature_flags=tuple(dict.fromkeys(self.feature_flags or ())),
-            capabilities=self._abilities(),
+            capabilities=self._capabilities(),
             session=self.session_id,
         )
 
-    def _abilities(self) -> frozenset[Capability] | None:
+    def _capabilities(self) -> frozenset[Capability] | None:
         """Return the capabilities of the token; reading is always included, and None means everything."""
         if self.capabilities is not None:
             return frozenset((Capability.VIEW_BASE, *self.capabilities))
@@ -98,7 +98,7 @@ class AppPortalAccessOut(Out, kw_only=True):
 class ApplicationTokenExpireIn(In, kw_only=True):
     """Which tokens to revoke, and when."""
 
-    expiry: Annotated[int | None, _AFTER] = None
+    expiry: Annotated[int | None, _DELAY] = None
     """After how many seconds the tokens expire, up to three days. 0, the default, revokes them immediately."""
     session_ids: Annotated[tuple[Annotated[str, _SESSION], ...], _SESSIONS] = ()
     """Revoke only the tokens of these sessions, at most 1,000. All tokens by default."""
@@ -174,7 +174,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=AppPortalAccessIn,
         handler=portal_access,
-        answers={200: AppPortalAccessOut},
+        responses={200: AppPortalAccessOut},
     ),
     Route(
         method="POST",
@@ -187,7 +187,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=dashboard_access,
-        answers={200: AppPortalAccessOut},
+        responses={200: AppPortalAccessOut},
     ),
     Route(
         method="POST",
@@ -200,7 +200,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=logout,
-        answers={204: None},
+        responses={204: None},
     ),
     Route(
         method="POST",
@@ -212,6 +212,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=ApplicationTokenExpireIn,
         handler=expire_all,
-        answers={204: None},
+        responses={204: None},
     ),
 )

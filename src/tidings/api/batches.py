@@ -31,9 +31,9 @@ from tidings.core.services import AcceptResult
 from tidings.errors import AppError, Fault
 from tidings.model.message import MessageDraft
 
-MOST: Final = 1_000
-_COUNT: Final = f"There must be at least 1 and at most {MOST} messages."
-_FREE: Final = 19
+MESSAGES_MAX: Final = 1_000
+_COUNT: Final = f"There must be at least 1 and at most {MESSAGES_MAX} messages."
+_RANDOM_LENGTH: Final = 19
 """The number of characters at the end of an id that do not encode its timestamp."""
 _message: Final = msgspec.json.Decoder(MessageIn)
 
@@ -43,12 +43,12 @@ _Item = Annotated[msgspec.Raw, Meta(extra_json_schema={"$ref": "#/components/sch
 class MessageBatchIn(In, kw_only=True):
     """The messages to create, in order."""
 
-    messages: Annotated[list[_Item], Meta(extra_json_schema={"minItems": 1, "maxItems": MOST})]
+    messages: Annotated[list[_Item], Meta(extra_json_schema={"minItems": 1, "maxItems": MESSAGES_MAX})]
     """The messages, from 1 to 1,000. Each is accepted or refused by itself."""
 
     def faults(self) -> Iterator[Fault]:
         """Yield the faults of the batch as a whole; each message reports its own faults in its result."""
-        if not 1 <= len(self.messages) <= MOST:
+        if not 1 <= len(self.messages) <= MESSAGES_MAX:
             yield Fault(("body", "messages"), _COUNT)
 
 
@@ -117,22 +117,22 @@ class _Part(msgspec.Struct):
 _part: Final = msgspec.json.Decoder(_Part)
 
 
-def _join_parts(answers: Sequence[Response]) -> tuple[Response, int]:
+def _join_parts(responses: Sequence[Response]) -> tuple[Response, int]:
     """Return one response for the parts of a batch, and the number of its messages."""
-    data = [each for answer in answers for each in _part.decode(answer.body).data]
+    data = [each for response in responses for each in _part.decode(response.body).data]
     return Response(202, encode({"data": data})), len(data)
 
 
 def _render_outcome(outcome: AcceptResult) -> BatchedMessageOut:
     if isinstance(outcome, AppError):
         return BatchedMessageOut(status=STATUS[outcome.kind], error=msgspec.Raw(refusal(outcome).body))
-    return BatchedMessageOut(status=202, id=outcome.id, timestamp=_timestamp(outcome.id[:-_FREE]))
+    return BatchedMessageOut(status=202, id=outcome.id, timestamp=_timestamp(outcome.id[:-_RANDOM_LENGTH]))
 
 
 @lru_cache(maxsize=8)
 def _timestamp(head: str) -> str:
     """Format the timestamp of an id; the messages of a batch share its head, so the result is cached."""
-    return format_timestamp(ids.timestamp_of(head + "0" * _FREE))
+    return format_timestamp(ids.timestamp_of(head + "0" * _RANDOM_LENGTH))
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
@@ -146,6 +146,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=MessageBatchIn,
         handler=create,
-        answers={202: MessageBatchOut},
+        responses={202: MessageBatchOut},
     ),
 )

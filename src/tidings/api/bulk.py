@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from tidings.api.fields import REFERENCES_MAX, UID, Channel, Name, Payload, number_faults, set_faults, unique
+from tidings.api.fields import REFERENCES_MAX, UID, Channel, Name, Payload, count_faults, set_faults, unique
 from tidings.api.messages import MessageIn
 from tidings.api.query import DryRunQuery
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
@@ -40,7 +40,7 @@ class AppUsageStatsIn(In, kw_only=True):
 
     def faults(self) -> Iterator[Fault]:
         """Yield a fault for each value that breaks a rule beyond its type."""
-        yield from number_faults("appIds", self.app_ids, REFERENCES_MAX)
+        yield from count_faults("appIds", self.app_ids, REFERENCES_MAX)
         yield from set_faults("appIds", map(text.name_error, self.app_ids or ()))
 
 
@@ -151,7 +151,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=DryRunQuery,
         body=AppUsageStatsIn,
         handler=count_attempts,
-        answers={202: AppUsageStatsOut},
+        responses={202: AppUsageStatsOut},
     ),
     Route(
         method="PUT",
@@ -163,7 +163,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=DryRunQuery,
         body=Nothing,
         handler=aggregate,
-        answers={202: AggregateEventTypesOut},
+        responses={202: AggregateEventTypesOut},
     ),
     Route(
         method="POST",
@@ -175,7 +175,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=DryRunQuery,
         body=Nothing,
         handler=expunge,
-        answers={202: ExpungeAllContentsOut},
+        responses={202: ExpungeAllContentsOut},
     ),
     Route(
         method="POST",
@@ -187,6 +187,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=DryRunQuery,
         body=MessageBroadcastIn,
         handler=broadcast,
-        answers={202: MessageBroadcastOut},
+        responses={202: MessageBroadcastOut},
     ),
 )

@@ -28,7 +28,7 @@ WIRE_BYTES: Final = 64 * 1024 * 1024
 """Maximum bytes of one request, discarded bytes included, before its connection is aborted."""
 _REQUEST_SECONDS: Final = 60.0
 """Maximum seconds for a whole request to arrive, so that a slow sender cannot hold a connection for longer."""
-_SPILL_MAX: Final = 1024 * 1024
+_DISCARD_MAX: Final = 1024 * 1024
 """Maximum bytes that are read and discarded after a malformed request."""
 _LINGER_SECONDS: Final = 5.0
 """How long the server keeps reading from a connection that it closes, so that the client can read the last response."""
@@ -106,13 +106,13 @@ class ServerConnection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own, passed on
         super().__init__(*args, **kwargs)
-        self._is_coming = self._in_head = self._has_offer = False
-        self._is_over = False
+        self._is_receiving = self._in_head = self._offers_upgrade = False
+        self._is_ending = False
         """Whether further input is discarded."""
         self._last: Response | None = None
         """The response after which the connection ends, while earlier requests still need theirs."""
         self._received = 0
-        self._discard_budget = _SPILL_MAX
+        self._discard_budget = _DISCARD_MAX
         """The number of bytes that may still be discarded."""
         self._held = 0
         self._deadline: asyncio.TimerHandle | None = None
@@ -139,16 +139,16 @@ class ServerConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_over:
+        if self._is_ending:
             self._discard(len(data))
             return
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            self._decline(memoryview(data)[offer.args[0] :])
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(memoryview(data)[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse_malformed(error)
-        if self._is_coming and not self._is_over:
+        if self._is_receiving and not self._is_ending:
             self._await_rest(len(data))
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -157,25 +157,25 @@ class ServerConnection(HttpToolsProtocol):
         A client that has closed both sides looks the same until data is written to it. So the wait is limited in time,
         and a response that has begun ends here.
         """
-        if self._is_over or self._is_coming or not self._is_busy() or self._has_begun():
+        if self._is_ending or self._is_receiving or not self._is_busy() or self._has_begun_response():
             return False
-        self._is_over = True
+        self._is_ending = True
         self._deadline = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
         return True
 
-    def _decline(self, rest: memoryview) -> None:
+    def _ignore_upgrade(self, rest: memoryview) -> None:
         """Parse a request that offers another protocol as if it did not, then parse the rest of the input."""
-        while not self._is_over:
+        while not self._is_ending:
             method, version = self.parser.get_method(), self.parser.get_http_version()
-            head = framing.without_offer(method, version, self.url, self.headers)
-            self._has_offer = False
+            head = framing.without_upgrade(method, version, self.url, self.headers)
+            self._offers_upgrade = False
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             try:
                 self.parser.feed_data(head)
                 self.parser.feed_data(rest)
-            except httptools.HttpParserUpgrade as offer:
-                rest = rest[offer.args[0] :]
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
             except httptools.HttpParserError as error:
                 self._refuse_malformed(error)
             else:
@@ -207,7 +207,7 @@ class ServerConnection(HttpToolsProtocol):
         self._held = 0
 
     def on_message_begin(self) -> None:
-        self._is_coming = self._in_head = True
+        self._is_receiving = self._in_head = True
         self._idle_since = None
         self._received = -1
         self.url = b""
@@ -222,7 +222,7 @@ class ServerConnection(HttpToolsProtocol):
         url, headers = self.url, self.headers
         framing.check(self.parser.get_method(), self.parser.get_http_version(), url, headers)
         if self.parser.should_upgrade():
-            self._has_offer = True
+            self._offers_upgrade = True
             return
         url = framing.origin_form(url)
         self._in_head = False
@@ -236,9 +236,9 @@ class ServerConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        if self._has_offer:
+        if self._offers_upgrade:
             return
-        self._is_coming = False
+        self._is_receiving = False
         if self._deadline is not None:
             self._stop_deadline()
         if self._is_answered():
@@ -259,9 +259,9 @@ class ServerConnection(HttpToolsProtocol):
             self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._is_over:
+        elif self._is_ending:
             self._send_last(self._last)
-        elif self._is_coming and not self._in_head and self._has_unclear_end():
+        elif self._is_receiving and not self._in_head and self._has_unclear_end():
             self._discard_budget = self.bounds.wire_bytes
             self._linger()
         else:
@@ -314,7 +314,7 @@ class ServerConnection(HttpToolsProtocol):
         """Return whether an earlier request still needs its response."""
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _has_begun(self) -> bool:
+    def _has_begun_response(self) -> bool:
         """Return whether the current response has been written in part."""
         return self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
 
@@ -324,9 +324,9 @@ class ServerConnection(HttpToolsProtocol):
 
     def _end(self, last: Response) -> None:
         """Respond to the request that is being received, after those before it, and read nothing more."""
-        self._is_over = True
+        self._is_ending = True
         self._stop_deadline()
-        if self._is_coming and not self._in_head:
+        if self._is_receiving and not self._in_head:
             if self._is_answered():
                 self._linger()
                 return
@@ -371,7 +371,7 @@ class ServerConnection(HttpToolsProtocol):
 
         With unread input, an immediate close makes TCP drop the response.
         """
-        self._is_over = True
+        self._is_ending = True
         self._release()
         self._stop_deadline()
         if self.transport.is_closing():

@@ -89,7 +89,7 @@ async def page(call: Call[DeliveriesQuery, Nothing]) -> Response:
 
 def render_delivery(explained: EndpointExplanation) -> DeliveryOut:
     """Render an explanation as a response body."""
-    explanation, tried = explained.explanation, explained.attempts
+    explanation, attempted = explained.explanation, explained.attempts
     next_at, reason = explanation.next_attempt_at, explanation.reason
     return DeliveryOut(
         endpoint_id=explained.endpoint.id,
@@ -97,8 +97,8 @@ def render_delivery(explained: EndpointExplanation) -> DeliveryOut:
         url=explained.endpoint.url,
         state=explanation.state,
         reason=DeliveryReasonOut(code=reason.code, detail=reason.detail, certain=reason.certain),
-        attempt_count=0 if tried is None else tried.count,
-        last_attempt=None if tried is None else _attempt(tried.last),
+        attempt_count=0 if attempted is None else attempted.count,
+        last_attempt=None if attempted is None else _attempt(attempted.last),
         next_attempt_at=None if next_at is None else format_timestamp(next_at),
         task_id=explanation.task_id,
     )
@@ -125,6 +125,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=DeliveriesQuery,
         body=Nothing,
         handler=page,
-        answers={200: ListResponse[DeliveryOut]},
+        responses={200: ListResponse[DeliveryOut]},
     ),
 )

@@ -22,14 +22,14 @@ from tidings.api.fields import (
     HeaderValue,
     Metadata,
     Name,
+    count_faults,
     given,
     metadata_faults,
-    number_faults,
     patched_rate,
     rate_faults,
     set_faults,
+    text_faults,
     unique,
-    words_faults,
 )
 from tidings.api.wire import In
 from tidings.errors import Fault
@@ -95,7 +95,7 @@ class EndpointUpsertIn(In, kw_only=True):
     def faults(self) -> Iterator[Fault]:
         """Yield a fault for each value that breaks a rule beyond its type."""
         yield from url_faults(self.url)
-        yield from words_faults("description", self.description)
+        yield from text_faults("description", self.description)
         yield from text.uid_faults("uid", self.uid, ids.ENDPOINT)
         rates = {"rateLimit": self.rate_limit, "throttleRate": self.throttle_rate}
         yield from rate_faults(rates, {"rateLimit": _RATE, "throttleRate": _THROTTLE})
@@ -173,7 +173,7 @@ class EndpointPatch(In, kw_only=True):
         """Yield a fault for each value that breaks a rule beyond its type."""
         if self.url is not UNSET:
             yield from url_faults(self.url)
-        yield from words_faults("description", given(self.description))
+        yield from text_faults("description", given(self.description))
         yield from text.uid_faults("uid", given(self.uid), ids.ENDPOINT)
         rates = {"rateLimit": given(self.rate_limit), "throttleRate": given(self.throttle_rate)}
         yield from rate_faults(rates, dict.fromkeys(rates, _EITHER_RATE))
@@ -232,7 +232,7 @@ def _type_faults(names: list[str] | None) -> Iterator[Fault]:
         return
     if not names:
         yield Fault(("body", "eventTypes"), _NO_TYPES)
-    yield from number_faults("eventTypes", names, NAMES_MAX)
+    yield from count_faults("eventTypes", names, NAMES_MAX)
     yield from set_faults("eventTypes", map(text.name_error, names))
 
 

@@ -107,7 +107,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=get,
-        answers={200: EndpointHeadersOut},
+        responses={200: EndpointHeadersOut},
     ),
     Route(
         method="PUT",
@@ -120,7 +120,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=EndpointHeadersIn,
         handler=put,
-        answers={204: None},
+        responses={204: None},
     ),
     Route(
         method="PATCH",
@@ -133,6 +133,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=EndpointHeadersPatchIn,
         handler=patch,
-        answers={204: None},
+        responses={204: None},
     ),
 )

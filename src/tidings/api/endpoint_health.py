@@ -79,7 +79,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=throttling,
-        answers={200: EndpointThrottleRateStatusOut},
+        responses={200: EndpointThrottleRateStatusOut},
     ),
     Route(
         method="POST",
@@ -92,6 +92,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=EnableQuery,
         body=Nothing,
         handler=enable,
-        answers={200: EndpointOut},
+        responses={200: EndpointOut},
     ),
 )

@@ -89,7 +89,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=get,
-        answers={200: EndpointSecretOut},
+        responses={200: EndpointSecretOut},
     ),
     Route(
         method="POST",
@@ -102,7 +102,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=EndpointSecretRotateIn,
         handler=rotate,
-        answers={204: None},
+        responses={204: None},
         varies=("The new secret: the response to the official SDKs from version 2.7 on.", EndpointSecretOut),
     ),
 )

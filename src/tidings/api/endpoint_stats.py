@@ -88,7 +88,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=RangeQuery,
         body=Nothing,
         handler=get,
-        answers={200: EndpointStats},
+        responses={200: EndpointStats},
     ),
     Route(
         method="GET",
@@ -100,6 +100,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=RangeQuery,
         body=Nothing,
         handler=attempts,
-        answers={200: EndpointAttemptStats},
+        responses={200: EndpointAttemptStats},
     ),
 )

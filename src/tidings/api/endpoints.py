@@ -71,7 +71,7 @@ async def create(call: Call[Query, EndpointIn]) -> Response:
     return await endpoints.create(
         call.context.services,
         call.app,
-        _fit(call, call.body.drafted()),
+        _checked(call, call.body.drafted()),
         idempotency_key=call.idempotency_key,
         render=lambda endpoint: json_response(201, render_endpoint(endpoint)),
     )
@@ -87,7 +87,7 @@ async def put(call: Call[Query, EndpointUpsertIn]) -> Response:
         call.context.services,
         call.app,
         call.path["endpoint_id"],
-        _fit(call, call.body.drafted()),
+        _checked(call, call.body.drafted()),
         render=lambda settled: json_response(201 if settled.is_new else 200, render_endpoint(settled.endpoint)),
     )
 
@@ -99,7 +99,7 @@ async def patch(call: Call[Query, EndpointPatch]) -> Response:
     """
     body = call.body
     if body.url is not UNSET:
-        _refuse_plain(call, normalize_url(body.url))
+        _require_https(call, normalize_url(body.url))
     return await endpoints.change(
         call.context.services,
         call.app,
@@ -118,12 +118,12 @@ async def delete(call: Call[Query, Nothing]) -> Response:
     return Response(204)
 
 
-def _fit(call: Call[Query, Any], draft: EndpointDraft) -> EndpointDraft:
-    _refuse_plain(call, draft.url)
+def _checked(call: Call[Query, Any], draft: EndpointDraft) -> EndpointDraft:
+    _require_https(call, draft.url)
     return draft
 
 
-def _refuse_plain(call: Call[Query, Any], url: str) -> None:
+def _require_https(call: Call[Query, Any], url: str) -> None:
     """Raise `invalid` if the settings require https and the URL has another scheme."""
     if call.context.https_only and not url.startswith("https:"):
         raise invalid(Fault(("body", "url"), _HTTPS))
@@ -175,7 +175,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=EndpointListQuery,
         body=Nothing,
         handler=page,
-        answers={200: ListResponse[EndpointOut]},
+        responses={200: ListResponse[EndpointOut]},
     ),
     Route(
         method="POST",
@@ -188,7 +188,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=EndpointIn,
         handler=create,
-        answers={201: EndpointOut},
+        responses={201: EndpointOut},
     ),
     Route(
         method="GET",
@@ -200,7 +200,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=get,
-        answers={200: EndpointOut},
+        responses={200: EndpointOut},
     ),
     Route(
         method="PUT",
@@ -213,7 +213,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=EndpointUpsertIn,
         handler=put,
-        answers={200: EndpointOut, 201: EndpointOut},
+        responses={200: EndpointOut, 201: EndpointOut},
     ),
     Route(
         method="PATCH",
@@ -226,7 +226,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=EndpointPatch,
         handler=patch,
-        answers={200: EndpointOut},
+        responses={200: EndpointOut},
     ),
     Route(
         method="DELETE",
@@ -239,6 +239,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=delete,
-        answers={204: None},
+        responses={204: None},
     ),
 )

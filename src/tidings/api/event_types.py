@@ -16,11 +16,11 @@ from tidings.api.fields import (
     WORDS,
     Name,
     Object,
+    count_faults,
     given,
-    number_faults,
     set_faults,
+    text_faults,
     unique,
-    words_faults,
 )
 from tidings.api.query import Direction, Flag, NameIterator, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
@@ -81,7 +81,7 @@ class EventTypeUpsertIn(In, kw_only=True):
     def faults(self) -> Iterator[Fault]:
         """Yield a fault for each value that breaks a rule beyond its type."""
         yield from _name_faults("groupName", self.group_name)
-        yield from words_faults("description", self.description)
+        yield from text_faults("description", self.description)
         yield from _flag_faults(self.flags)
         yield from _schema_faults(self.schemas or {})
 
@@ -92,7 +92,7 @@ class EventTypeUpsertIn(In, kw_only=True):
             description=self.description,
             archived=self.archived,
             deprecated=self.deprecated,
-            schemas=_written(self.schemas),
+            schemas=_encoded(self.schemas),
             feature_flags=unique(self.flags),
             group_name=self.group_name,
         )
@@ -138,7 +138,7 @@ class EventTypePatch(In, kw_only=True):
     def faults(self) -> Iterator[Fault]:
         """Yield a fault for each value that breaks a rule beyond its type."""
         yield from _name_faults("groupName", given(self.group_name))
-        yield from words_faults("description", given(self.description))
+        yield from text_faults("description", given(self.description))
         yield from _flag_faults(given(self.flags))
         yield from _schema_faults(given(self.schemas) or {})
 
@@ -149,13 +149,13 @@ class EventTypePatch(In, kw_only=True):
             description=event_type.description if self.description is UNSET else self.description,
             archived=event_type.archived if self.archived is UNSET else self.archived,
             deprecated=event_type.deprecated if self.deprecated is UNSET else self.deprecated,
-            schemas=event_type.schemas if self.schemas is UNSET else _written(self.schemas),
+            schemas=event_type.schemas if self.schemas is UNSET else _encoded(self.schemas),
             feature_flags=event_type.feature_flags if self.flags is UNSET else unique(self.flags),
             group_name=event_type.group_name if self.group_name is UNSET else self.group_name,
         )
 
 
-def _written(schemas: dict[str, Any] | None) -> str | None:
+def _encoded(schemas: dict[str, Any] | None) -> str | None:
     return None if schemas is None else encode(schemas).decode()
 
 
@@ -168,7 +168,7 @@ def _flag_faults(flags: list[str] | None) -> Iterator[Fault]:
         return
     if not flags:
         yield Fault(("body", "featureFlags"), "featureFlags must have at least one item, or be set to null.")
-    yield from number_faults("featureFlags", flags, FLAGS_MAX)
+    yield from count_faults("featureFlags", flags, FLAGS_MAX)
     yield from set_faults("featureFlags", map(text.name_error, flags))
 
 
@@ -336,7 +336,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=EventTypeListQuery,
         body=Nothing,
         handler=page,
-        answers={200: ListResponse[EventTypeOut]},
+        responses={200: ListResponse[EventTypeOut]},
     ),
     Route(
         method="POST",
@@ -348,7 +348,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=EventTypeIn,
         handler=create,
-        answers={201: EventTypeOut},
+        responses={201: EventTypeOut},
     ),
     Route(
         method="GET",
@@ -360,7 +360,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=get,
-        answers={200: EventTypeOut},
+        responses={200: EventTypeOut},
     ),
     Route(
         method="PUT",
@@ -372,7 +372,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=EventTypeUpsertIn,
         handler=put,
-        answers={200: EventTypeOut, 201: EventTypeOut},
+        responses={200: EventTypeOut, 201: EventTypeOut},
     ),
     Route(
         method="PATCH",
@@ -384,7 +384,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=EventTypePatch,
         handler=patch,
-        answers={200: EventTypeOut},
+        responses={200: EventTypeOut},
     ),
     Route(
         method="DELETE",
@@ -396,6 +396,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=EventTypeDeleteQuery,
         body=Nothing,
         handler=delete,
-        answers={204: None},
+        responses={204: None},
     ),
 )

@@ -71,6 +71,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=EventExampleIn,
         handler=send,
-        answers={202: MessageOut},
+        responses={202: MessageOut},
     ),
 )

@@ -67,7 +67,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=DryRunQuery,
         body=Nothing,
         handler=export,
-        answers={202: ExportEventTypeOut},
+        responses={202: ExportEventTypeOut},
     ),
     Route(
         method="GET",
@@ -79,6 +79,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=ExportLinkQuery,
         body=Nothing,
         handler=fetch,
-        answers={200: None},
+        responses={200: None},
     ),
 )

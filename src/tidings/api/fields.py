@@ -110,7 +110,7 @@ def metadata_faults(metadata: Mapping[str, str] | None) -> Iterator[Fault]:
         yield Fault(("body", "metadata"), "metadata may have at most 4096 bytes as JSON", "value_error.jsondecode")
 
 
-def words_faults(field: str, words: str | None) -> Iterator[Fault]:
+def text_faults(field: str, words: str | None) -> Iterator[Fault]:
     """Yield a fault if text for people breaks a rule."""
     wrong = None if words is None else text.text_error(words)
     if wrong is not None:
@@ -137,10 +137,10 @@ def set_faults(field: str, wrong: Iterator[str | None]) -> Iterator[Fault]:
         yield Fault(("body", field, "__all__"), first)
 
 
-def number_faults(field: str, items: Sized | None, most: int) -> Iterator[Fault]:
+def count_faults(field: str, items: Sized | None, items_max: int) -> Iterator[Fault]:
     """Yield a fault if a list has too many items."""
-    if items is not None and len(items) > most:
-        yield Fault(("body", field), f"{field} must have at most {most} items.")
+    if items is not None and len(items) > items_max:
+        yield Fault(("body", field), f"{field} must have at most {items_max} items.")
 
 
 def unique(names: list[str] | None) -> tuple[str, ...] | None:

@@ -17,11 +17,11 @@ _NOT_HTTP: Final = "This is not an HTTP/1.1 request"
 
 
 class Malformed(Exception):
-    """A request that cannot be parsed as HTTP/1.1; `answer` states why, and the connection ends."""
+    """A request that cannot be parsed as HTTP/1.1; `response` states why, and the connection ends."""
 
     def __init__(self, detail: str, status: int = 400, code: str = "bad_request") -> None:
         super().__init__(detail)
-        self.answer = json_response(status, HttpErrorOut(code=code, detail=detail))
+        self.response = json_response(status, HttpErrorOut(code=code, detail=detail))
 
 
 def check(method: bytes, version: str, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
@@ -62,7 +62,7 @@ def origin_form(url: bytes) -> bytes:
     return (parts.path or b"/") + (b"" if parts.query is None else b"?" + parts.query)
 
 
-def without_offer(method: bytes, version: str, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def without_upgrade(method: bytes, version: str, url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return a request head without its Upgrade header, which a server may ignore (RFC 9110, section 7.8)."""
     lines = [b"%b %b HTTP/%b\r\n" % (method, url, version.encode())]
     lines += [b"%b: %b\r\n" % (name, value) for name, value in headers if name != b"upgrade"]
@@ -73,11 +73,11 @@ def refusal_of(error: httptools.HttpParserError) -> Response:
     """Return the response to input that the parser rejects."""
     reason = error.__context__
     if isinstance(reason, Malformed):
-        return reason.answer
+        return reason.response
     if isinstance(error, httptools.HttpParserInvalidURLError) or isinstance(
         reason, httptools.HttpParserInvalidURLError
     ):
-        return Malformed(f"{_NOT_HTTP}: the request target is not a valid URL.").answer
+        return Malformed(f"{_NOT_HTTP}: the request target is not a valid URL.").response
     if isinstance(error, httptools.HttpParserCallbackError):
-        return Malformed(f"{_NOT_HTTP}.").answer
-    return Malformed(f"{_NOT_HTTP}: {error}.").answer
+        return Malformed(f"{_NOT_HTTP}.").response
+    return Malformed(f"{_NOT_HTTP}: {error}.").response

@@ -12,7 +12,7 @@ from tidings.api.wire import Out, json_response
 from tidings.core.idempotency import Response
 
 TAG: Final = "Health"
-_PATIENCE: Final = 5.0
+_TIMEOUT_SECONDS: Final = 5.0
 
 
 class HealthStatus(Enum):
@@ -46,7 +46,7 @@ async def get(call: Call[Query, Nothing]) -> Response:
     The official SDKs get 204, because some of them reject a success with a body.
     """
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             is_healthy = await call.context.services.is_healthy()
     except TimeoutError:
         is_healthy = False
@@ -73,7 +73,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=get,
-        answers={200: HealthOut, 500: HealthOut},
+        responses={200: HealthOut, 500: HealthOut},
         varies=("The database takes writes: the response to the official SDKs, without a body.", None),
     ),
     Route(
@@ -86,6 +86,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=ping,
-        answers={204: None},
+        responses={204: None},
     ),
 )

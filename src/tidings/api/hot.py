@@ -61,7 +61,7 @@ class HotProtocol(ServerConnection):
             super().on_message_complete()
             self._is_refused = False
             return
-        self._is_coming = False
+        self._is_receiving = False
         if self._deadline is not None:
             self._stop_deadline()
         request, self._request = self._request, None
@@ -69,14 +69,14 @@ class HotProtocol(ServerConnection):
         self._is_answering = True
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts = []
-        if not self.intake.try_begin(request, body, self._answer):
+        if not self.intake.try_begin(request, body, self._write_response):
             waiting = self.loop.create_task(self._respond_later(request, body))
             self.tasks.add(waiting)
             waiting.add_done_callback(self.tasks.discard)
 
     async def _respond_later(self, request: MessageRequest, body: bytes) -> None:
         """Respond to a request that cannot join a batch immediately."""
-        self._answer(await self.intake.answer(request, body))
+        self._write_response(await self.intake.respond(request, body))
 
     def shutdown(self) -> None:
         if self._is_answering:
@@ -134,17 +134,17 @@ class HotProtocol(ServerConnection):
         self._parts = []
         return True
 
-    def _refuse(self, answer: Response) -> None:
+    def _refuse(self, response: Response) -> None:
         """Respond to a request before its body has arrived; the body is read and discarded."""
         self._is_refused = True
         self._keeps_alive = self.parser.should_keep_alive()
-        self._answer(answer)
+        self._write_response(response)
 
-    def _answer(self, answer: Response) -> None:
+    def _write_response(self, response: Response) -> None:
         self._is_answering = False
         if self.transport.is_closing():
             return
-        self._write(answer, b"" if self._keeps_alive else CLOSE)
+        self._write(response, b"" if self._keeps_alive else CLOSE)
         if self._keeps_alive:
             self.on_response_complete()
         elif self._is_refused:

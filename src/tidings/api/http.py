@@ -108,10 +108,10 @@ async def respond(scope: AsgiScope, send: AsgiSend, given: Response, extra: Head
     await send_body(scope, send, given.body)
 
 
-def error_response(error: Exception, doing: str) -> Response:
+def error_response(error: Exception, operation: str) -> Response:
     """Return the response to an error. An unexpected error is logged, and its response is a plain 500."""
     refused = as_app_error(error)
     if refused is None:
-        observe.failure(doing, error)
+        observe.failure(operation, error)
         return INTERNAL
     return refusal(refused)

@@ -3,7 +3,7 @@
 
 The body is decoded once, with the payload kept as its source text. The caller's token costs one lookup, and the
 response is formatted by hand: every text in it has been validated and needs no escaping. The route has two entry
-points: `answer`, a coroutine, serves any request; `try_begin` needs none and serves the requests of `api.hot` that can
+points: `respond`, a coroutine, serves any request; `try_begin` needs none and serves the requests of `api.hot` that can
 join a batch immediately. Unusual requests take the general code paths.
 """
 
@@ -33,8 +33,8 @@ from tidings.model.token import Principal
 _PREFIX: Final = "/api/v1/app/"
 _SUFFIX: Final = "msg"
 _ORIGIN: Final = (b"access-control-allow-origin", b"*")
-_DOING: Final = "v1.message.create"
-_FREE: Final = 19
+_OPERATION: Final = "v1.message.create"
+_RANDOM_LENGTH: Final = 19
 """The number of characters at the end of an id that do not encode its timestamp."""
 
 
@@ -76,14 +76,14 @@ class Intake:
         request = self.check_head(ref, scope["path"], scope["query_string"], headers)
         if isinstance(request, MessageRequest):
             try:
-                answer = await self.answer(request, await read_body(headers, receive, self._context.max_body_bytes))
+                response = await self.respond(request, await read_body(headers, receive, self._context.max_body_bytes))
             except ClientGone:
                 return
             except AppError as error:
-                answer = await self._refuse(request, error)
+                response = await self._refuse(request, error)
         else:
-            answer = request
-        await respond(scope, send, answer, (_ORIGIN,) if b"origin" in headers else ())
+            response = request
+        await respond(scope, send, response, (_ORIGIN,) if b"origin" in headers else ())
 
     def check_head(
         self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]
@@ -95,14 +95,14 @@ class Intake:
             if limiter is not None:
                 limiter.admit(request.caller)
         except Exception as error:  # noqa: BLE001 - every request gets a response
-            return error_response(error, _DOING)
+            return error_response(error, _OPERATION)
         return request
 
     def try_begin(self, request: MessageRequest, body: bytes, respond_with: Callable[[Response], None]) -> bool:
         """Begin to accept a message without waiting; return False if that is not possible.
 
         `respond_with` receives the response: before this method returns if the message is refused, otherwise once the
-        batch is committed. After False, nothing has happened, and the caller passes the request to `answer`.
+        batch is committed. After False, nothing has happened, and the caller passes the request to `respond`.
         """
         try:
             message = decode(self._decoder, body)
@@ -120,10 +120,10 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - every request gets a response
             if request.idempotency_key is not None and _is_replayable(error):
                 return False
-            respond_with(error_response(error, _DOING))
+            respond_with(error_response(error, _OPERATION))
             return True
 
-    async def answer(self, request: MessageRequest, body: bytes) -> Response:
+    async def respond(self, request: MessageRequest, body: bytes) -> Response:
         """Accept a message, and return the response, also for an error; never raises."""
         try:
             message = decode(self._decoder, body)
@@ -138,10 +138,10 @@ class Intake:
             try:
                 outcome = await repeats.find(self._context.services, request.idempotency_key)
             except Exception as other:  # noqa: BLE001 - every request gets a response
-                return error_response(other, _DOING)
+                return error_response(other, _OPERATION)
             if outcome is not None:
                 return _accept_response(outcome, with_content=request.with_content)
-        return error_response(error, _DOING)
+        return error_response(error, _OPERATION)
 
     def _parse_head(self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]) -> MessageRequest:
         with_content = query.decode(ContentQuery, query_string).with_content if query_string else True
@@ -186,7 +186,7 @@ def _accept_response(outcome: AcceptResult, *, with_content: bool) -> Response:
             return refusal(outcome)
         return Response(202, _render(outcome, with_content=with_content))
     except Exception as error:  # noqa: BLE001 - every request gets a response
-        return error_response(error, _DOING)
+        return error_response(error, _OPERATION)
 
 
 def _render(accepted: AcceptedMessage, *, with_content: bool) -> bytes:
@@ -199,11 +199,11 @@ def _render(accepted: AcceptedMessage, *, with_content: bool) -> bytes:
         accepted.payload if with_content else b"{}",
         b"null" if channels is None else msgspec.json.encode(channels),
         accepted.id.encode(),
-        _timestamp(accepted.id[:-_FREE]),
+        _timestamp(accepted.id[:-_RANDOM_LENGTH]),
     )
 
 
 @lru_cache(maxsize=64)
 def _timestamp(head: str) -> bytes:
     """Format the timestamp of an id; ids of the same millisecond share their head, so the result is cached."""
-    return rfc3339(timestamp_of(head + "0" * _FREE)).encode()
+    return rfc3339(timestamp_of(head + "0" * _RANDOM_LENGTH)).encode()

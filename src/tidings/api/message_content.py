@@ -121,7 +121,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=expunge,
-        answers={204: None},
+        responses={204: None},
     ),
     Route(
         method="POST",
@@ -133,7 +133,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=BulkExpungeContentsIn,
         handler=expunge_many,
-        answers={200: BulkExpungeContentsOut},
+        responses={200: BulkExpungeContentsOut},
     ),
     Route(
         method="POST",
@@ -145,6 +145,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=MessagePrecheckIn,
         handler=precheck,
-        answers={200: MessagePrecheckOut},
+        responses={200: MessagePrecheckOut},
     ),
 )

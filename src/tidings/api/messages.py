@@ -52,7 +52,7 @@ EXPIRED: Final = msgspec.Raw(b'{"expired":true}')
 WITHHELD: Final = msgspec.Raw(b"{}")
 """Replaces a payload that the caller did not request."""
 
-_BOTH: Final = "duplicate field `payload`"
+_DUPLICATE_PAYLOAD: Final = "duplicate field `payload`"
 _CHANNELS: Final = "Channels must have at least 1 and at most 10 items, or be set to null."
 _TAGS: Final = "Tags must have at most 5 items, or be set to null."
 _RETENTION: Final = "Validation error"
@@ -61,8 +61,8 @@ _DELAY: Final = "deliverAt must be at least one minute and at most 24 hours in t
 _RAW_AT: Final = ("body", "transformationsParams", "rawPayload")
 _NO_EXTRAS: Final = MessageExtras()
 CHANNEL_SET: Final = {"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX}
-_HIDDEN: Final = Meta(extra_json_schema={"x-alias": "payload"})
-_NEEDED: Final = Meta(extra_json_schema={"x-required": True})
+_ALIAS: Final = Meta(extra_json_schema={"x-alias": "payload"})
+_REQUIRED: Final = Meta(extra_json_schema={"x-required": True})
 
 
 class MessageIn(In, kw_only=True):
@@ -70,7 +70,7 @@ class MessageIn(In, kw_only=True):
 
     event_type: Name
     """The event type of the message. It need not exist."""
-    payload: Annotated[Payload | UnsetType, _NEEDED] = UNSET
+    payload: Annotated[Payload | UnsetType, _REQUIRED] = UNSET
     """The payload to deliver: a JSON object, sent byte for byte."""
     event_id: Annotated[str | None, UID] = None
     """An identifier of your choice, unique among the messages of the application."""
@@ -92,7 +92,7 @@ class MessageIn(In, kw_only=True):
     """Only `rawPayload` has an effect: a text that is sent byte for byte in place of `payload`."""
     application: ApplicationIn | None = None
     """The application to create if none has the uid in the path. Its `uid` must then equal that in the path."""
-    data: Annotated[msgspec.Raw | UnsetType, _HIDDEN] = UNSET
+    data: Annotated[msgspec.Raw | UnsetType, _ALIAS] = UNSET
 
     @property
     def content(self) -> bytes:
@@ -119,7 +119,7 @@ class MessageIn(In, kw_only=True):
         if self.payload is UNSET and self.data is UNSET:
             yield Fault(("body", "payload"), "missing field `payload`", "value_error.jsondecode")
         elif self.payload is not UNSET and self.data is not UNSET:
-            yield Fault(("body", "payload"), _BOTH, "value_error.jsondecode")
+            yield Fault(("body", "payload"), _DUPLICATE_PAYLOAD, "value_error.jsondecode")
         elif not self.content.startswith(b"{"):
             yield Fault(("body", "payload"), "Payload must be an object.")
 
@@ -132,7 +132,7 @@ class MessageIn(In, kw_only=True):
         if days is not None and hours is not None:
             yield Fault(("body", "payloadRetentionHours"), _RETENTIONS)
 
-    def _plain(self) -> MessageDraft | None:
+    def _common_draft(self) -> MessageDraft | None:
         """Return the message if its body has only common members and they are valid; None needs the full validation."""
         raw, channels = self.payload, self.channels
         if (
@@ -154,20 +154,20 @@ class MessageIn(In, kw_only=True):
             return MessageDraft(self.event_type, payload, None, None, RETENTION_MS)
         return (
             MessageDraft(self.event_type, payload, None, unique(channels), RETENTION_MS)
-            if _are_plain(channels)
+            if _are_valid_channels(channels)
             else None
         )
 
     def drafted(self, clock: Clock) -> MessageDraft:
         """Return the message that the body describes; raise `AppError` if it breaks a rule."""
-        plain = self._plain()
-        if plain is not None:
-            return plain
+        draft = self._common_draft()
+        if draft is not None:
+            return draft
         faults = tuple(self.faults())
         if faults:
             raise invalid(*faults)
-        deliver_at = None if self.deliver_at is None else _later(self.deliver_at, clock.now())
-        payload, is_raw = self._delivered()
+        deliver_at = None if self.deliver_at is None else _parse_deliver_at(self.deliver_at, clock.now())
+        payload, is_raw = self._delivered_payload()
         extras = MessageExtras(unique(self.tags or None), deliver_at, is_raw)
         return MessageDraft(
             event_type=self.event_type,
@@ -178,7 +178,7 @@ class MessageIn(In, kw_only=True):
             extras=None if extras == _NO_EXTRAS else extras,
         )
 
-    def _delivered(self) -> tuple[bytes, bool]:
+    def _delivered_payload(self) -> tuple[bytes, bool]:
         """Return the bytes to send, and whether they are anything other than a JSON object."""
         given = (self.transformations_params or {}).get("rawPayload")
         if given is None or bytes(given) == b"null":
@@ -198,7 +198,7 @@ def channel_faults(channels: list[str]) -> Iterator[Fault]:
     yield from set_faults("channels", map(text.channel_error, channels))
 
 
-def _later(timestamp: str, now: int) -> int:
+def _parse_deliver_at(timestamp: str, now: int) -> int:
     """Parse the time of the first attempt; raise `invalid` if it is too soon or too late."""
     deliver_at = parse_timestamp(timestamp, "deliverAt")
     if deliver_at - now not in DELAY_MS:
@@ -206,7 +206,7 @@ def _later(timestamp: str, now: int) -> int:
     return deliver_at
 
 
-def _are_plain(channels: list[str]) -> bool:
+def _are_valid_channels(channels: list[str]) -> bool:
     if len(channels) == 1:
         return text.CHANNEL.fullmatch(channels[0]) is not None
     return 0 < len(channels) <= CHANNELS_MAX and all(map(text.CHANNEL.fullmatch, channels))
@@ -326,7 +326,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=MessageListQuery,
         body=Nothing,
         handler=page,
-        answers={200: ListResponse[MessageOut]},
+        responses={200: ListResponse[MessageOut]},
     ),
     Route(
         method="POST",
@@ -338,7 +338,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=ContentQuery,
         body=MessageIn,
         handler=create,
-        answers={202: MessageOut},
+        responses={202: MessageOut},
     ),
     Route(
         method="GET",
@@ -350,6 +350,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=ContentQuery,
         body=Nothing,
         handler=get,
-        answers={200: MessageOut},
+        responses={200: MessageOut},
     ),
 )

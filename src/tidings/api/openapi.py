@@ -19,9 +19,9 @@ from tidings.api.wire import HttpErrorOut, HTTPValidationError
 from tidings.model import text
 
 _SCHEME: Final = "HTTPBearer"
-_ANYWHERE: Final = (400, 431, 500, 501, 503)
+_ALWAYS: Final = (400, 431, 500, 501, 503)
 """Responses that any operation can have: those of the connection, and those to failures of the service."""
-_REFUSALS: Final = tuple(sorted((401, 403, 404, 409, 422, 429, *_ANYWHERE)))
+_REFUSALS: Final = tuple(sorted((401, 403, 404, 409, 422, 429, *_ALWAYS)))
 _RETRY_AFTER: Final[Json] = {"Retry-After": {"description": RETRY_AFTER, "schema": {"type": "integer"}, "example": 1}}
 _NAME: Final = {"type": "string", "maxLength": text.LENGTH_MAX, "pattern": r"^[a-zA-Z0-9\-_.]+$"}
 _PATH: Final[dict[str, Json]] = {
@@ -32,7 +32,7 @@ _PATH: Final[dict[str, Json]] = {
 _REFERENCE: Final = {**_NAME, "minLength": 1}
 """An id, or the identifier that the caller chose."""
 _EVENTS: Final[Json] = {"text/event-stream": {"schema": {"type": "string"}}}
-_KEY: Final[Json] = {
+_IDEMPOTENCY_KEY: Final[Json] = {
     "name": "idempotency-key",
     "in": "header",
     "required": False,
@@ -121,7 +121,7 @@ def _parameters(route: AnyRoute, docs: FieldDocs) -> Iterator[Json]:
             found["example"] = parameter.kind.example
         yield found
     if route.method == "POST":
-        yield _KEY
+        yield _IDEMPOTENCY_KEY
 
 
 def _parameter_schema(parameter: Parameter) -> Json:
@@ -135,7 +135,7 @@ def _parameter_schema(parameter: Parameter) -> Json:
 
 
 def _responses(route: AnyRoute) -> Iterator[tuple[int | str, Json]]:
-    for status, kind in route.answers.items():
+    for status, kind in route.responses.items():
         response: Json = {"description": _success(status, kind)}
         if kind is not None:
             response["content"] = _EVENTS if kind is EventStream else content(kind)
@@ -157,7 +157,7 @@ def _success(status: int, kind: object) -> str:
 
 def _refusals(route: AnyRoute) -> tuple[int, ...]:
     if route.access is Access.OPEN and "{" not in route.path:  # it has no input that can be invalid
-        return tuple(status for status in _ANYWHERE if status not in route.answers)
+        return tuple(status for status in _ALWAYS if status not in route.responses)
     return tuple(sorted((*_REFUSALS, 413))) if route.has_body else _REFUSALS
 
 
@@ -179,7 +179,7 @@ def _schemas(table: Iterable[AnyRoute], docs: FieldDocs) -> Iterator[tuple[str, 
     enums: list[type[Enum]] = []
     for route in table:
         kinds += [route.body] if route.has_body else []
-        kinds += [kind for kind in route.answers.values() if kind not in (None, EventStream)]
+        kinds += [kind for kind in route.responses.values() if kind not in (None, EventStream)]
         varies = _varies(route)
         kinds += [varies[1]] if varies is not None and varies[1] is not None else []
         declared: type[Query] = route.query

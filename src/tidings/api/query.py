@@ -24,7 +24,7 @@ from tidings.model.page import LIMIT_DEFAULT, LIMIT_MAX, Order
 QueryT = TypeVar("QueryT", bound="Query")
 Schema = Mapping[str, object]
 
-_LISTED_MAX: Final = 1_000
+_PARAMETERS_MAX: Final = 1_000
 
 
 class Query(msgspec.Struct, kw_only=True):
@@ -253,7 +253,9 @@ def decode(declared: type[QueryT], query: bytes) -> QueryT:
 def _pairs(query: bytes) -> dict[str, list[str]]:
     given: dict[str, list[str]] = {}
     try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_LISTED_MAX)
+        pairs = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS_MAX
+        )
     except ValueError as error:
         raise _unreadable(str(error)) from error
     for name, value in pairs:

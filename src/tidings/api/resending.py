@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from tidings.api.fields import CHANNEL, NAMES_MAX, TAG, Name, number_faults, set_faults, unique
+from tidings.api.fields import CHANNEL, NAMES_MAX, TAG, Name, count_faults, set_faults, unique
 from tidings.api.query import DryRunQuery, Flag
 from tidings.api.routes import Access, AnyRoute, Call, Route
 from tidings.api.tasks import StartedOut, started
@@ -68,7 +68,7 @@ class BulkReplayIn(_WindowIn, kw_only=True):
     def faults(self) -> Iterator[Fault]:
         """Yield a fault for each value that breaks a rule beyond its type."""
         yield from super().faults()
-        yield from number_faults("eventTypes", self.event_types, NAMES_MAX)
+        yield from count_faults("eventTypes", self.event_types, NAMES_MAX)
         yield from set_faults("eventTypes", map(text.name_error, self.event_types or ()))
         for name, value, rule in (
             ("channel", self.channel, text.channel_error),
@@ -131,7 +131,7 @@ async def replay_missing(call: Call[ForceQuery, ReplayIn]) -> Response:
 
     A disabled endpoint is a 422 unless `force` is set.
     """
-    return await _replay(call, _chosen(call, call.body, ReplayScope.MISSING))
+    return await _replay(call, _replay_request(call, call.body, ReplayScope.MISSING))
 
 
 async def bulk_replay(call: Call[ForceQuery, BulkReplayIn]) -> Response:
@@ -139,10 +139,10 @@ async def bulk_replay(call: Call[ForceQuery, BulkReplayIn]) -> Response:
 
     A disabled endpoint is a 422 unless `force` is set.
     """
-    return await _replay(call, _chosen(call, call.body, ReplayScope.SENT, call.body.filters()))
+    return await _replay(call, _replay_request(call, call.body, ReplayScope.SENT, call.body.filters()))
 
 
-def _chosen(
+def _replay_request(
     call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn],
     body: _WindowIn,
     scope: ReplayScope,
@@ -160,9 +160,11 @@ def _chosen(
     )
 
 
-async def _replay(call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn], chosen: ReplayRequest) -> Response:
+async def _replay(
+    call: Call[ForceQuery, ReplayIn] | Call[ForceQuery, BulkReplayIn], request: ReplayRequest
+) -> Response:
     services, render = call.context.services, started(ReplayOut)
-    return await resending.replay(services, call.app, chosen, idempotency_key=call.idempotency_key, render=render)
+    return await resending.replay(services, call.app, request, idempotency_key=call.idempotency_key, render=render)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
@@ -177,7 +179,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=ForceQuery,
         body=RecoverIn,
         handler=recover,
-        answers={202: RecoverOut},
+        responses={202: RecoverOut},
     ),
     Route(
         method="POST",
@@ -190,7 +192,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=ForceQuery,
         body=ReplayIn,
         handler=replay_missing,
-        answers={202: ReplayOut},
+        responses={202: ReplayOut},
     ),
     Route(
         method="POST",
@@ -203,6 +205,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=ForceQuery,
         body=BulkReplayIn,
         handler=bulk_replay,
-        answers={202: ReplayOut},
+        responses={202: ReplayOut},
     ),
 )

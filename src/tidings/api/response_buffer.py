@@ -51,10 +51,10 @@ class _Sending:
 class ResponseBuffer:
     """Sends large responses, and bounds their memory."""
 
-    __slots__ = ("_most", "_sending")
+    __slots__ = ("_sending", "_size_max")
 
-    def __init__(self, most: int = HELD_MAX) -> None:
-        self._most = most
+    def __init__(self, size_max: int = HELD_MAX) -> None:
+        self._size_max = size_max
         self._sending: dict[_Sending, None] = {}
 
     @property
@@ -80,7 +80,7 @@ class ResponseBuffer:
 
     def _make_room(self, size: int, now: float) -> None:
         """Disconnect the readers that have been idle the longest, until another response fits."""
-        excess = self.held + size - self._most
+        excess = self.held + size - self._size_max
         for each in sorted(self._sending, key=lambda each: each.moved_at):
             if excess <= 0:
                 return

@@ -57,7 +57,7 @@ class Call(Generic[QueryT, BodyT]):
     """The key of the idempotency record, for a POST with an idempotency key."""
     caller: Principal | None = None
     found: App | None = None
-    seen: str = ""
+    last_event_id: str = ""
     """The `last-event-id` header: the last event of the stream that the client has received."""
     base_url: Callable[[], str] = "http://localhost".__str__
     """Returns the URL at which the caller reached this server."""
@@ -103,7 +103,7 @@ class Route(Generic[QueryT, BodyT]):
     query: type[QueryT]
     body: type[BodyT]
     handler: Callable[[Call[QueryT, BodyT]], Awaitable[Response]]
-    answers: Mapping[int, object]
+    responses: Mapping[int, object]
     """The type of the response body by status of success; None if there is no body."""
     varies: tuple[str, object] | None = None
     """Another response with success: the callers that get it, and the type of its body, or None without a body."""

@@ -80,14 +80,14 @@ def _wrong_wait(value: object) -> str | None:
 
 def _wrong_key(value: object) -> str | None:
     key = str(value).removeprefix("-")
-    return None if key and len(key) <= _KEY_LONGEST and "\0" not in key else "Invalid iterator"
+    return None if key and len(key) <= _KEY_LENGTH_MAX and "\0" not in key else "Invalid iterator"
 
 
-_KEY_LONGEST: Final = 512
+_KEY_LENGTH_MAX: Final = 512
 _WAIT: Final = ParameterType(
     integer, {"type": "integer", "minimum": 0, "maximum": WAIT_MAX}, _wrong_wait, ("timeout",), example=30
 )
-_KEY_PATTERN: Final = rf"^(-[^\x00]{{1,{_KEY_LONGEST}}}|[^\x00\-][^\x00]{{0,{_KEY_LONGEST - 1}}})$"
+_KEY_PATTERN: Final = rf"^(-[^\x00]{{1,{_KEY_LENGTH_MAX}}}|[^\x00\-][^\x00]{{0,{_KEY_LENGTH_MAX - 1}}})$"
 _KEY: Final = ParameterType(
     str, {"type": "string", "pattern": _KEY_PATTERN}, _wrong_key, ("__all__",), text=ITERATOR, example=samples.MESSAGE
 )
@@ -159,15 +159,16 @@ async def follow(call: Call[Query, Nothing]) -> Response:
     stream ends with the task or the token. A client that has seen the end gets 204.
     """
     task = await tasks.get(call.context.services, call.principal, _task_id(call))
-    last = int(call.seen) if call.seen.isascii() and call.seen.isdigit() and len(call.seen) < _SEQ_LONGEST else 0
-    behind = await tasks.has_events(call.context.services, task.id, after=last)
+    seen = call.last_event_id
+    last = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < _SEQ_LENGTH_MAX else 0
+    has_more = await tasks.has_events(call.context.services, task.id, after=last)
     services, caller = call.context.services, call.principal
     return stream_task(
         call.context.task_watcher,
         caller,
         task,
         last,
-        has_more=behind,
+        has_more=has_more,
         may_read=partial(sessions.is_live, services, caller),
     )
 
@@ -189,7 +190,7 @@ async def items(call: Call[TaskItemsQuery, Nothing]) -> Response:
     return listing(found, _render_item)
 
 
-_SEQ_LONGEST: Final = 10
+_SEQ_LENGTH_MAX: Final = 10
 
 
 def _task_id(call: Call[Any, Nothing]) -> str:
@@ -242,7 +243,7 @@ def _command_route(name: str, summary: str, handler: Callable[[Call[Query, Nothi
         query=Query,
         body=Nothing,
         handler=handler,
-        answers={200: BackgroundTaskOut},
+        responses={200: BackgroundTaskOut},
     )
 
 
@@ -261,7 +262,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=TaskWaitQuery,
         body=Nothing,
         handler=wait,
-        answers={200: BackgroundTaskOut},
+        responses={200: BackgroundTaskOut},
     ),
     Route(
         method="GET",
@@ -273,7 +274,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=follow,
-        answers={200: EventStream, 204: None},
+        responses={200: EventStream, 204: None},
     ),
     Route(
         method="GET",
@@ -285,6 +286,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=TaskItemsQuery,
         body=Nothing,
         handler=items,
-        answers={200: ListResponse[TaskItemOut]},
+        responses={200: ListResponse[TaskItemOut]},
     ),
 )

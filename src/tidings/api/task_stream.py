@@ -49,7 +49,7 @@ MayRead = Callable[[], Awaitable[bool]]
 
 
 def stream_task(
-    task_watcher: TaskWatcher, who: Principal, task: Task, last: int, *, has_more: bool, may_read: MayRead
+    task_watcher: TaskWatcher, caller: Principal, task: Task, last: int, *, has_more: bool, may_read: MayRead
 ) -> Response:
     """Respond with the events of a task after a given one.
 
@@ -58,10 +58,10 @@ def stream_task(
     """
     if task.state in ENDED and not has_more:
         return _NO_MORE
-    task_watcher.require_free_stream(who)
+    task_watcher.require_free_stream(caller)
     stack = ExitStack()
     view = stack.enter_context(task_watcher.view(task.id))
-    stack.enter_context(task_watcher.stream(who))
+    stack.enter_context(task_watcher.stream(caller))
     following = _Following(view, last, may_read)
 
     def hang_up() -> None:

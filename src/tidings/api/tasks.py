@@ -296,7 +296,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=TaskListQuery,
         body=Nothing,
         handler=page,
-        answers={200: ListResponse[BackgroundTaskOut]},
+        responses={200: ListResponse[BackgroundTaskOut]},
     ),
     Route(
         method="GET",
@@ -308,6 +308,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=Nothing,
         handler=get,
-        answers={200: BackgroundTaskOut},
+        responses={200: BackgroundTaskOut},
     ),
 )

@@ -188,5 +188,5 @@ def route_of(unserved: Unserved) -> AnyRoute:
         query=Query,
         body=Nothing,
         handler=refused,
-        answers={},
+        responses={},
     )
