@@ -136,9 +136,9 @@ async def test_the_list_is_the_same_however_it_is_found(
     made = [await setup.message(*outcomes, waits=waits) for outcomes, waits in [((0,), False), ((2,), False)] * 4]
     made += [await setup.message(2, waits=True) for _ in range(4)]
     expected = {None: made, 0: made[:8:2], 2: made[1:8:2], 3: made[8:]}[status]
-    monkeypatch.setattr(attempted, "_FEW", few)
+    monkeypatch.setattr(attempted, "_PAIRS_MAX", few)
     monkeypatch.setattr(attempted, "_BATCH", 2)
-    monkeypatch.setattr(attempted, "_LONGEST", 3)
+    monkeypatch.setattr(attempted, "_BATCH_MAX", 3)
     params: Json = {} if status is None else {"status": status}
     path = f"/app/{setup.app}/endpoint/{setup.endpoint}/msg"
 

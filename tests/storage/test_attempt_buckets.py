@@ -148,7 +148,7 @@ async def test_messages_that_an_endpoint_was_tried_with_are_found_in_order(db: D
 async def test_what_was_tried_late_is_found_one_way_and_the_other(
     db: Database, there: Past, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(attempt_buckets, "_FEW_LATE", few)
+    monkeypatch.setattr(attempt_buckets, "_LATE_MAX", few)
     chance = random.Random(1)  # noqa: S311 - the same each time
     made = sorted({bucket_of(each) for each in there.messages})
     late = {
@@ -160,22 +160,24 @@ async def test_what_was_tried_late_is_found_one_way_and_the_other(
     for count in (1, 300, len(made)):
         some = sorted(chance.sample(made, count))
         async with db.read() as read:
-            found = await attempt_buckets.late(read, SELDOM, some)
+            found = await attempt_buckets.late_pairs(read, SELDOM, some)
         assert sorted(each for each in late if attempt_buckets.message_bucket(each) in some) == found
 
 
 async def test_what_lies_between_pairs_is_told_whole_or_not_at_all(
     db: Database, there: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt_buckets, "APART", 1)
+    monkeypatch.setattr(attempt_buckets, "READ_SINGLY_MAX", 1)
     for endpoint in (SELDOM, ALWAYS):
         mine = sorted((row for row in there.attempts if row[2] == endpoint), key=lambda row: row[1])
         pairs = [bucket_of(row[1]) + bucket_of(row[0]) for row in mine]
         for most in (5, 60, 5_000):
             async with db.read() as read:
-                found = await attempt_buckets.between(read, endpoint, pairs[10:60], None, most=most)
-                exact = await attempt_buckets.made_in(read, endpoint, pairs[10:60:7], None, most=5_000)
-                failures = await attempt_buckets.between(read, endpoint, pairs[10:60], MessageStatus.FAIL, most=most)
+                found = await attempt_buckets.messages_between(read, endpoint, pairs[10:60], None, most=most)
+                exact = await attempt_buckets.messages_in(read, endpoint, pairs[10:60:7], None, most=5_000)
+                failures = await attempt_buckets.messages_between(
+                    read, endpoint, pairs[10:60], MessageStatus.FAIL, most=most
+                )
             between = [row for row in mine if pairs[10][:4] <= bucket_of(row[1]) <= pairs[59][:4]]
             inside, failed = {row[0] for row in between}, {row[0] for row in between if row[6]}
             assert found == (inside if most >= len(between) else None)
@@ -205,4 +207,4 @@ def test_a_timestamp_of_an_attempt_is_no_timestamp_of_its_message() -> None:
     rows = [row for row in past().attempts if row[2] == SELDOM]
 
     assert sum(timestamp_of(row[1]) - timestamp_of(row[0]) > HOUR for row in rows) > 20
-    assert len(rows) > 2 * attempt_buckets.APART
+    assert len(rows) > 2 * attempt_buckets.READ_SINGLY_MAX

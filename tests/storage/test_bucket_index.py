@@ -218,7 +218,7 @@ async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
 
 
 async def test_a_message_tried_again_lately_is_told_in_its_place(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempted, "_LATEST", 2)
+    monkeypatch.setattr(attempted, "_NEWEST", 2)
     endpoint = EndpointId("ep_" + "1" * 27)
     made = [message(timestamp=NOW - day * DAY) for day in range(1, 10)]
     tries = [*((each, timestamp_of(each.id)) for each in made), (made[-1], NOW - 36 * HOUR)]

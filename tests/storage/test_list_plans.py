@@ -30,7 +30,7 @@ PLANNED = (
     "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements"
     " WHERE (statement LIKE '%FROM message%' OR statement LIKE '%FROM attempt WHERE%')"
     " AND statement NOT LIKE '%msg_id = $%'"  # one partition: planning is fast
-    f" AND statement NOT LIKE '%LIMIT {attempted._FEW + 1}'"  # of all attempts here  # noqa: SLF001
+    f" AND statement NOT LIKE '%LIMIT {attempted._PAIRS_MAX + 1}'"  # of all attempts here  # noqa: SLF001
 )
 COMMON = MessageFilter(event_types=("order.step1", "order.step2"))
 RARE = MessageFilter(channel="eu", tag="bulk")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The time buckets of an endpoint's attempts, each paired with the bucket of their messages.
+"""The time buckets of an endpoint's attempts, each paired with the time bucket of the attempted messages.
 
-The bucket index stores such a pair as one text: the attempts' bucket, then their messages'.
+The bucket index stores a pair as one text: the bucket of the attempts, followed by the bucket of their messages.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -26,13 +26,13 @@ from tidings.storage.page_window import hidden, spread
 
 _LATE: Final = Sql(
     sqlite=(
-        "SELECT bucket_index.bucket || wanted.value AS pair FROM json_each(:buckets) AS wanted CROSS JOIN bucket_index"
-        f" WHERE bucket_index.owner = :owner AND bucket_index.name = '{LATE}' || wanted.value"
+        "SELECT bucket_index.bucket || given.value AS pair FROM json_each(:buckets) AS given CROSS JOIN bucket_index"
+        f" WHERE bucket_index.owner = :owner AND bucket_index.name = '{LATE}' || given.value"
     ),
     postgresql=(
-        "SELECT made.bucket || wanted.bucket AS pair FROM unnest(CAST(:buckets AS text[])) AS wanted(bucket)"
+        "SELECT made.bucket || given.bucket AS pair FROM unnest(CAST(:buckets AS text[])) AS given(bucket)"
         " CROSS JOIN LATERAL (SELECT bucket_index.bucket FROM bucket_index"
-        f" WHERE bucket_index.owner = :owner AND bucket_index.name = '{LATE}' || wanted.bucket OFFSET 0) AS made"
+        f" WHERE bucket_index.owner = :owner AND bucket_index.name = '{LATE}' || given.bucket OFFSET 0) AS made"
     ),
 )
 
@@ -41,23 +41,23 @@ _ALL_LATE: Final = (
     f"SELECT bucket, name FROM bucket_index WHERE owner = :owner AND name >= '{LATE}' AND name < '{chr(ord(LATE) + 1)}'"
     " LIMIT CAST(:most AS BIGINT)"
 )
-_FEW_LATE: Final = 256
+_LATE_MAX: Final = 256
 
 
-async def late(read: Read, endpoint_id: str, of_messages: Sequence[str]) -> list[str]:
-    """Return the pairs of attempts that an endpoint got in another bucket than their messages'."""
-    if len(of_messages) > _FEW_LATE:  # most endpoints have fewer late entries than that
-        rows = await read.rows(_ALL_LATE, owner=endpoint_id, most=_FEW_LATE + 1)
-        if len(rows) <= _FEW_LATE:
-            wanted = set(of_messages)
+async def late_pairs(read: Read, endpoint_id: str, of_messages: Sequence[str]) -> list[str]:
+    """Return the pairs of an endpoint in which the attempts have another bucket than their messages."""
+    if len(of_messages) > _LATE_MAX:  # most endpoints have fewer late entries in total
+        rows = await read.rows(_ALL_LATE, owner=endpoint_id, most=_LATE_MAX + 1)
+        if len(rows) <= _LATE_MAX:
+            message_buckets = set(of_messages)
             pairs = ((row["bucket"], row["name"].removeprefix(LATE)) for row in rows)
-            return sorted({tried + made for tried, made in pairs if made in wanted})
+            return sorted({tried + made for tried, made in pairs if made in message_buckets})
     rows = await read.rows(_LATE, owner=endpoint_id, buckets=of_messages)
     return sorted({row["pair"] for row in rows})
 
 
-async def whole(batches: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
-    """Yield pairs with all of one attempt bucket together, so that they can be sorted."""
+async def regrouped(batches: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
+    """Regroup batches so that no attempt bucket spans two of them, and the rows of a batch can be sorted."""
     kept: list[str] = []
     async for batch in batches:
         pairs = kept + batch
@@ -68,8 +68,13 @@ async def whole(batches: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
         yield kept
 
 
-async def newest(read: Read, endpoint_id: str, names: Sequence[str], *, most: int) -> tuple[list[str], str | None]:
-    """Return the newest pairs of some outcomes, newest first, and the pair after which more follow; None for all."""
+async def newest_pairs(
+    read: Read, endpoint_id: str, names: Sequence[str], *, most: int
+) -> tuple[list[str], str | None]:
+    """Return the newest pairs of outcomes, newest first, and the pair up to which they are complete.
+
+    That pair is None if the endpoint has no older pairs.
+    """
     statement = BUCKETS_OF_EACH[read.dialect].replace("{direction}", "DESC")
     rows = await read.rows(statement, owner=endpoint_id, names=names, most=most + 1, low="", high=END)
     found = [listed(row["buckets"]) for row in rows]
@@ -83,19 +88,19 @@ def message_bucket(pair: str) -> str:
 
 
 def end_of(pair: str) -> int:
-    """Return a timestamp at the end of the attempt bucket of a pair."""
+    """Return the timestamp at which the attempt bucket of a pair ends."""
     return timestamp_of(ATTEMPT + pair[:BUCKET_WIDTH].ljust(-BUCKET_START, "z"))
 
 
-async def one_by_one(pairs: Sequence[str]) -> AsyncIterator[list[str]]:
-    """Yield sorted pairs, one attempt bucket at a time."""
+async def by_attempt_bucket(pairs: Sequence[str]) -> AsyncIterator[list[str]]:
+    """Yield sorted pairs in batches of one attempt bucket each."""
     for _, mine in groupby(pairs, lambda each: each[:BUCKET_WIDTH]):
         yield list(mine)
 
 
 def parts_of(dialect: Dialect, pairs: Sequence[str], window: PageWindow) -> dict[str, list[str]]:
-    """Return the key ranges of pairs, cut to a page window of attempts."""
-    if dialect is Dialect.SQLITE:  # whose index leads to the attempts whatever their messages are
+    """Return the key ranges of pairs as statement parameters, cut to a page window of attempts."""
+    if dialect is Dialect.SQLITE:  # its index finds attempts without bounds on their messages
         parts = [(*part, "") for part in key_ranges(ATTEMPT, list({each[:BUCKET_WIDTH] for each in pairs}), window)]
     else:
         parts = [
@@ -112,19 +117,19 @@ def parts_of(dialect: Dialect, pairs: Sequence[str], window: PageWindow) -> dict
 
 
 def are_dense(pairs: Sequence[str]) -> bool:
-    """Return whether at least every other bucket has an attempt, from the newest pair to the oldest."""
+    """Return whether at least half of the buckets between the oldest pair and the newest have an attempt."""
     tried = {number_of(each[:BUCKET_WIDTH]) for each in pairs}
     return max(tried) - min(tried) < 2 * len(tried)
 
 
-APART: Final = 48
-"""Up to this many pairs are read one by one, whatever else the endpoint got in between."""
-_MADE_BETWEEN: Final = {
+READ_SINGLY_MAX: Final = 48
+"""With fewer pairs, each pair is read by its own key range; with more, one scan of the whole range is tried first."""
+_MESSAGES_BETWEEN: Final = {
     dialect: f"SELECT msg_id FROM attempt WHERE endpoint_id = {endpoint}{{status}} AND id >= :first AND id < :below"
     " LIMIT CAST(:most AS BIGINT)"
     for dialect, endpoint in ((Dialect.SQLITE, ":endpoint"), (Dialect.POSTGRESQL, hidden("endpoint")))
 }
-_MADE_IN: Final = {
+_MESSAGES_IN: Final = {
     Dialect.SQLITE: (
         "SELECT attempt.msg_id FROM json_each(:firsts) AS part CROSS JOIN attempt"
         " WHERE attempt.endpoint_id = :endpoint{status} AND attempt.id >= part.value"
@@ -143,32 +148,36 @@ _MADE_IN: Final = {
 _EVERYTHING: Final = PageWindow(Order.ASCENDING, 0)
 
 
-async def made_in(
+async def messages_in(
     read: Read, endpoint_id: EndpointId, pairs: list[str], status: MessageStatus | None, *, most: int
 ) -> set[str] | None:
-    """Return the messages of attempts in pairs, perhaps with others from in between; None if they are many."""
-    if len(pairs) >= APART:
-        found = await between(read, endpoint_id, pairs, status, most=most)
+    """Return the messages of attempts in pairs, or None for more than the limit.
+
+    The result may include messages of attempts between the pairs.
+    """
+    if len(pairs) >= READ_SINGLY_MAX:
+        found = await messages_between(read, endpoint_id, pairs, status, most=most)
         if found is not None:
             return found
-    text = f"{_MADE_IN[read.dialect].replace('{status}', _status_condition(status))} LIMIT {most + 1:d}"
+    text = f"{_MESSAGES_IN[read.dialect].replace('{status}', _status_condition(status))} LIMIT {most + 1:d}"
     rows = await read.rows(text, endpoint=endpoint_id, **parts_of(read.dialect, pairs, _EVERYTHING))
     return None if len(rows) > most else {row["msg_id"] for row in rows}
 
 
-async def between(
+async def messages_between(
     read: Read, endpoint_id: EndpointId, pairs: list[str], status: MessageStatus | None, *, most: int
 ) -> set[str] | None:
-    """Return the messages of all attempts from the first pair to the last; None for more than three for each.
+    """Return the messages of all attempts from the first pair to the last, or None for more than three per pair.
 
-    Where no more lies between them it is read sooner than each of them is looked for. Failures have an index that
-    tells them from the rest; other outcomes may be rare among many, so there all that was tried is read.
+    Up to that number, one scan of the range is faster than a probe per pair. Failures have a partial index, so a scan
+    for failures reads nothing else. A scan for another status reads all attempts: that status may be rare among them,
+    and a condition on it would not bound the rows that the scan reads.
     """
-    whole, enough = around(ATTEMPT, pairs, _EVERYTHING), min(3 * len(pairs), most)
+    span, limit = around(ATTEMPT, pairs, _EVERYTHING), min(3 * len(pairs), most)
     condition = _status_condition(status) if status is MessageStatus.FAIL else ""
-    text = _MADE_BETWEEN[read.dialect].replace("{status}", condition)
-    rows = await read.rows(text, endpoint=endpoint_id, first=whole.first, below=whole.below, most=enough + 1)
-    return None if len(rows) > enough else {row["msg_id"] for row in rows}
+    text = _MESSAGES_BETWEEN[read.dialect].replace("{status}", condition)
+    rows = await read.rows(text, endpoint=endpoint_id, first=span.first, below=span.below, most=limit + 1)
+    return None if len(rows) > limit else {row["msg_id"] for row in rows}
 
 
 def _status_condition(status: MessageStatus | None) -> str:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""How messages stand with endpoints: an endpoint's messages, a message's endpoints.
+"""The lists of attempted messages: the messages of an endpoint, and the endpoints of a message.
 
-An endpoint's messages are listed in the order of the messages, and no index has that order for one endpoint: it would
-be written for every attempt that anybody makes, and read by few. So they are looked for where they are likely. An
-endpoint that is tried all the time gets most of the application's messages: its page is filled from the next of those.
-Others, and what that does not fill, are looked for in the time buckets of the endpoint's attempts, as long as these
-are not too many; else further among the application's messages. What has failed for good has an index of its
-own, in order; what is outstanding is little.
+The list of an endpoint is ordered by message id. No index has that order for one endpoint: every attempt would pay for
+it, and few requests would read it. The query therefore generates candidates, and reads their attempts:
+
+- A busy endpoint receives most messages of its application. Its candidates are the next messages of the application.
+- Other endpoints, and pages that those messages do not fill, use the time buckets of the endpoint's attempts.
+- If the endpoint has too many time buckets, the query continues through the messages of the application.
+- Exhausted deliveries have an index in the order of the list.
+- Outstanding deliveries are few, so all of them are read.
 """
 
 from collections.abc import AsyncIterator
@@ -22,21 +24,21 @@ from tidings.storage.database import Read, Sql
 from tidings.storage.page_window import bounds_of, end_of, hidden, spread
 
 _BATCH: Final = 100
-_LONGEST: Final = 500
-_LATEST: Final = 128
-_FEW: Final = 3_000
-"""Buckets that are read for messages; with more of them, the endpoint's messages are dense among all."""
-_CROWD: Final = 2_000
-"""Attempts from which on those of some buckets are not read: walking the application's messages fills the page."""
+_BATCH_MAX: Final = 500
+_NEWEST: Final = 128
+_PAIRS_MAX: Final = 3_000
+"""The pairs of buckets that are searched; an endpoint with more has attempted most messages of the application."""
+_ATTEMPTS_MAX: Final = 2_000
+"""With more attempts in a batch of buckets, scanning the application's messages is the faster way to fill a page."""
 _TRIED: Final = Sql(
     sqlite=(
-        "SELECT attempt.msg_id, attempt.id, attempt.status FROM json_each(:msgs) AS wanted CROSS JOIN attempt"
-        " WHERE attempt.msg_id = wanted.value AND attempt.endpoint_id = :endpoint"
+        "SELECT attempt.msg_id, attempt.id, attempt.status FROM json_each(:msgs) AS given CROSS JOIN attempt"
+        " WHERE attempt.msg_id = given.value AND attempt.endpoint_id = :endpoint"
     ),
     postgresql=(
-        f"SELECT tried.msg_id, tried.id, tried.status FROM {spread('msgs')} AS wanted(id)"
+        f"SELECT tried.msg_id, tried.id, tried.status FROM {spread('msgs')} AS given(id)"
         " CROSS JOIN LATERAL (SELECT a.msg_id, a.id, a.status FROM attempt AS a"
-        f" WHERE a.msg_id = wanted.id AND a.endpoint_id = {hidden('endpoint')} OFFSET 0) AS tried"
+        f" WHERE a.msg_id = given.id AND a.endpoint_id = {hidden('endpoint')} OFFSET 0) AS tried"
     ),
 )
 _DUE: Final = Sql(
@@ -57,28 +59,28 @@ async def messages_of(
     window: PageWindow,
     filters: AttemptFilter,
 ) -> list[AttemptedMessage]:
-    """Return a window of the messages that an endpoint has been tried with, by their ids and without payloads."""
+    """Return a page of the messages that an endpoint has attempts of, ordered by id and without payloads."""
     found: dict[str, DestinationStatus] = {}
-    if filters.status in _LISTED:
+    if filters.status in _LISTABLE:
         async for batch in _candidates(read, app_id, endpoint_id, window, filters):
-            standings = await _standings(read, endpoint_id, batch, filters.status) if batch else {}
+            statuses = await _statuses(read, endpoint_id, batch, filters.status) if batch else {}
             for msg_id in batch:
-                if msg_id in standings and len(found) < window.rows:
-                    found[msg_id] = standings[msg_id]
+                if msg_id in statuses and len(found) < window.rows:
+                    found[msg_id] = statuses[msg_id]
             if len(found) == window.rows:
                 break
-    told = await messages.by_ids(read, list(found))
-    return [AttemptedMessage(told[MessageId(msg_id)], standing) for msg_id, standing in found.items() if msg_id in told]
+    by_id = await messages.by_ids(read, list(found))
+    return [AttemptedMessage(by_id[MessageId(msg_id)], status) for msg_id, status in found.items() if msg_id in by_id]
 
 
-_LISTED: Final = (None, MessageStatus.SUCCESS, MessageStatus.FAIL, MessageStatus.SENDING)
-"""What a message can be listed as: none is pending or canceled."""
+_LISTABLE: Final = (None, MessageStatus.SUCCESS, MessageStatus.FAIL, MessageStatus.SENDING)
+"""The filters that can match: no attempted message is listed as pending or canceled."""
 
 
-async def _standings(
+async def _statuses(
     read: Read, endpoint_id: EndpointId, msg_ids: list[str], status: MessageStatus | None
 ) -> dict[str, DestinationStatus]:
-    """Return how messages stand with an endpoint, those that are listed under a filter."""
+    """Return the status at an endpoint of each message that a status filter lists."""
     tried: dict[str, list[MessageStatus]] = {}
     for row in sorted(await read.rows(_TRIED, msgs=msg_ids, endpoint=endpoint_id), key=lambda row: str(row["id"])):
         tried.setdefault(row["msg_id"], []).append(MessageStatus(row["status"]))
@@ -86,17 +88,17 @@ async def _standings(
     rows = await read.rows(_DUE, msgs=failed, endpoint=endpoint_id) if failed else []
     due = {row["msg_id"]: row["due_at"] for row in rows}
     found = ((msg_id, DestinationStatus.under(status, statuses, due.get(msg_id))) for msg_id, statuses in tried.items())
-    return {msg_id: standing for msg_id, standing in found if standing is not None}
+    return {msg_id: shown for msg_id, shown in found if shown is not None}
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# Which messages it can be
+# Candidates
 
 
 async def _candidates(
     read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    """Yield messages that may be in a part of the list, in its order."""
+    """Yield batches of messages that may be in the window, in list order."""
     match filters.status:
         case MessageStatus.FAIL:
             found = _failed(read, app_id, endpoint_id, window, filters)
@@ -112,24 +114,24 @@ async def _tried(
     read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
     if not filters.message.is_empty:
-        # A message that matches the filters may lie far away, so the search stops once the page is full.
+        # A match may be far down the list, so the search reads small batches and stops once the page is full.
         batches = _next_then_tried(read, app_id, endpoint_id, window, filters)
     else:
-        pairs, last = await attempt_buckets.newest(read, endpoint_id, _outcomes(filters), most=_LATEST)
+        pairs, last = await attempt_buckets.newest_pairs(read, endpoint_id, _outcomes(filters), most=_NEWEST)
         if last is None:
             batches = _in_buckets(read, app_id, endpoint_id, pairs, window, filters)
-        elif attempt_buckets.are_dense(pairs[:_LATEST]):
+        elif attempt_buckets.are_dense(pairs[:_NEWEST]):
             part = replace(window, rows=max(_BATCH, 2 * window.rows))
             batches = _next_then_tried(read, app_id, endpoint_id, part, filters)
         elif window.order is Order.ASCENDING:
             batches = _tried_at_all(read, app_id, endpoint_id, window, filters)
         else:
-            # Every attempt after the last pair is known, and a page of those needs no more entries.
-            lately = first_at(MESSAGE, attempt_buckets.end_of(last) + HOUR)
-            recent = replace(window, first=max(lately, window.first or ""))
+            # All attempts after the last pair are known. A page that they fill needs no further entries.
+            boundary = first_at(MESSAGE, attempt_buckets.end_of(last) + HOUR)
+            recent = replace(window, first=max(boundary, window.first or ""))
             async for batch in _in_buckets(read, app_id, endpoint_id, pairs, recent, filters):
                 yield batch
-            rest = replace(window, below=min(lately, window.below or lately))
+            rest = replace(window, below=min(boundary, window.below or boundary))
             batches = _tried_at_all(read, app_id, endpoint_id, rest, filters)
     async for batch in batches:
         yield batch
@@ -141,18 +143,18 @@ async def _next_then_tried(
     first = await messages.ids_of(read, app_id, window, filters.message)
     yield first
     if len(first) == window.rows:
-        async for batch in _tried_at_all(read, app_id, endpoint_id, _behind(window, first[-1]), filters):
+        async for batch in _tried_at_all(read, app_id, endpoint_id, _after(window, first[-1]), filters):
             yield batch
 
 
 async def _tried_at_all(
     read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    pairs, last = await attempt_buckets.newest(read, endpoint_id, _outcomes(filters), most=_FEW)
+    pairs, last = await attempt_buckets.newest_pairs(read, endpoint_id, _outcomes(filters), most=_PAIRS_MAX)
     if last is None:
         found = _filtered(read, _in_buckets(read, app_id, endpoint_id, pairs, window, filters), filters)
     else:
-        found = _walked(read, app_id, _since(window, pairs[0]), filters)
+        found = _scanned(read, app_id, _from_newest_attempt(window, pairs[0]), filters)
     async for batch in found:
         yield batch
 
@@ -164,19 +166,19 @@ def _outcomes(filters: AttemptFilter) -> list[str]:
 async def _in_buckets(
     read: Read, app_id: AppId, endpoint_id: EndpointId, pairs: list[str], window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    """Yield the messages of an endpoint's attempts, by the messages' buckets."""
+    """Yield the messages of an endpoint's attempts in pairs, batched by the buckets of the messages."""
     tried: dict[str, list[str]] = {}
     for pair in pairs:
         tried.setdefault(attempt_buckets.message_bucket(pair), []).append(pair)
-    first = bucket_index.BucketScan(window.rows + 1)  # each has a message, nearly always
+    first = bucket_index.BucketScan(window.rows + 1)  # nearly every bucket has a message
     async for buckets in bucket_index.in_batches(bucket_index.inside(tried, window), window, first):
         mine = [pair for each in buckets for pair in tried[each]]
-        found = await attempt_buckets.made_in(read, endpoint_id, mine, filters.status, most=_CROWD)
+        found = await attempt_buckets.messages_in(read, endpoint_id, mine, filters.status, most=_ATTEMPTS_MAX)
         if found is None:
-            batches = _walked(read, app_id, bucket_index.around(MESSAGE, buckets, window), filters)
+            batches = _scanned(read, app_id, bucket_index.around(MESSAGE, buckets, window), filters)
         else:
             inside = set(buckets)
-            batches = _known({each for each in found if bucket_index.bucket_of(each) in inside}, window, filters)
+            batches = _ordered({each for each in found if bucket_index.bucket_of(each) in inside}, window, filters)
         async for batch in batches:
             yield batch
 
@@ -189,35 +191,35 @@ async def _failed(
         buckets = await messages.few_buckets(read, app_id, window, filters.message)
         few = None if buckets is None else await messages.few_in(read, app_id, buckets, window, filters.message)
         if few is not None:
-            found = _known(set(few), window, filters)
+            found = _ordered(set(few), window, filters)
         elif await _has_many_exhausted(read, endpoint_id, window) and not await messages.are_matches_dense(
             read, app_id, window, filters.message
         ):
-            found = _walked(read, app_id, window, filters)  # a match may lie anywhere among them
+            found = _scanned(read, app_id, window, filters)  # few messages match, at unknown positions
     async for batch in found:
         yield batch
 
 
 async def _has_many_exhausted(read: Read, endpoint_id: EndpointId, window: PageWindow) -> bool:
-    part = replace(window, rows=_LONGEST)
+    part = replace(window, rows=_BATCH_MAX)
     found = await read.rows(f"{_EXHAUSTED}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
-    return len(found) == _LONGEST
+    return len(found) == _BATCH_MAX
 
 
 async def _outstanding(
     read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    rows = [row for statement in _WAITING for row in await read.rows(statement, endpoint=endpoint_id)]
-    if len(rows) > _FEW:
-        found = _walked(read, app_id, window, filters)
+    rows = [row for statement in _OUTSTANDING for row in await read.rows(statement, endpoint=endpoint_id)]
+    if len(rows) > _PAIRS_MAX:
+        found = _scanned(read, app_id, window, filters)
     else:
-        found = _filtered(read, _known({row["msg_id"] for row in rows}, window, filters), filters)
+        found = _filtered(read, _ordered({row["msg_id"] for row in rows}, window, filters), filters)
     async for batch in found:
         yield batch
 
 
 async def _filtered(read: Read, found: AsyncIterator[list[str]], filters: AttemptFilter) -> AsyncIterator[list[str]]:
-    """Yield those of the messages that match the filters."""
+    """Drop the messages that do not match the filters."""
     async for batch in found:
         if filters.message.is_empty:
             yield batch
@@ -226,37 +228,37 @@ async def _filtered(read: Read, found: AsyncIterator[list[str]], filters: Attemp
         yield [msg_id for msg_id in batch if msg_id in mine]
 
 
-async def _walked(read: Read, app_id: AppId, window: PageWindow, filters: AttemptFilter) -> AsyncIterator[list[str]]:
-    """Yield the application's messages that match the filters."""
+async def _scanned(read: Read, app_id: AppId, window: PageWindow, filters: AttemptFilter) -> AsyncIterator[list[str]]:
+    """Yield the messages of the application that match the filters."""
     while True:
-        batch = await messages.ids_of(read, app_id, replace(window, rows=_LONGEST), filters.message)
+        batch = await messages.ids_of(read, app_id, replace(window, rows=_BATCH_MAX), filters.message)
         yield batch
-        if len(batch) < _LONGEST:
+        if len(batch) < _BATCH_MAX:
             return
-        window = _behind(window, batch[-1])
+        window = _after(window, batch[-1])
 
 
-def _behind(window: PageWindow, key: str) -> PageWindow:
+def _after(window: PageWindow, key: str) -> PageWindow:
     return replace(window, below=key) if window.order is Order.DESCENDING else replace(window, above=key)
 
 
-_WAITING: Final = (
-    # The order says which index: another one has the waiting rows of all endpoints.
+_OUTSTANDING: Final = (
+    # The order selects the index by endpoint; the planner could also choose the one over all endpoints' rows.
     (
         "SELECT msg_id FROM delivery WHERE endpoint_id = :endpoint AND lease IS NULL ORDER BY lane, due_at"
-        f" LIMIT {_FEW + 1}"
+        f" LIMIT {_PAIRS_MAX + 1}"
     ),
-    # Few rows are leased at any time: those in the memory of a process.
+    # Few rows are leased at any time: only those that a node holds in memory.
     (
         "SELECT msg_id FROM delivery WHERE lease IS NOT NULL AND lease_until > 0 AND endpoint_id || '' = :endpoint"
-        f" LIMIT {_FEW + 1}"
+        f" LIMIT {_PAIRS_MAX + 1}"
     ),
 )
 
 
-async def _known(msg_ids: set[str], window: PageWindow, filters: AttemptFilter) -> AsyncIterator[list[str]]:
-    """Yield the messages that are in a page window, in its order; in larger batches if filters are set."""
-    size = _BATCH if filters.message.is_empty else _LONGEST
+async def _ordered(msg_ids: set[str], window: PageWindow, filters: AttemptFilter) -> AsyncIterator[list[str]]:
+    """Yield the messages that are in a page window, in its order. With filters the batches are larger."""
+    size = _BATCH if filters.message.is_empty else _BATCH_MAX
     inside = [
         each
         for each in msg_ids
@@ -269,11 +271,11 @@ async def _known(msg_ids: set[str], window: PageWindow, filters: AttemptFilter) 
         yield inside[start : start + size]
 
 
-def _since(window: PageWindow, newest: str) -> PageWindow:
-    """Return a part of the list without the messages that are newer than the newest attempts that count."""
+def _from_newest_attempt(window: PageWindow, newest: str) -> PageWindow:
+    """Exclude messages that are newer than the newest attempt from the window of a descending list."""
     if window.order is Order.ASCENDING:
         return window
-    below = first_at(MESSAGE, attempt_buckets.end_of(newest) + HOUR)  # the clocks of nodes differ
+    below = first_at(MESSAGE, attempt_buckets.end_of(newest) + HOUR)  # an hour for clock skew between nodes
     return replace(window, below=min(filter(None, (window.below, below))))
 
 
@@ -283,7 +285,7 @@ _EXHAUSTED: Final = (
 
 
 async def _exhausted(read: Read, endpoint_id: EndpointId, window: PageWindow) -> AsyncIterator[list[str]]:
-    """Yield the exhausted messages, in the order of the list."""
+    """Yield the exhausted messages of an endpoint, in list order."""
     rows = max(_BATCH, window.rows)
     while True:
         part = replace(window, rows=rows)
@@ -292,11 +294,11 @@ async def _exhausted(read: Read, endpoint_id: EndpointId, window: PageWindow) ->
         yield batch
         if len(batch) < rows:
             return
-        window, rows = _behind(window, batch[-1]), min(2 * rows, _LONGEST)
+        window, rows = _after(window, batch[-1]), min(2 * rows, _BATCH_MAX)
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# A message's endpoints
+# The endpoints of a message
 
 _DESTINATIONS: Final = """
 SELECT found.endpoint_id AS id, attempt.status AS status, delivery.due_at AS due_at
@@ -315,7 +317,7 @@ _LATEST_OF_EACH: Final = (
 async def destinations_of(
     read: Read, msg_id: MessageId, window: PageWindow
 ) -> list[tuple[EndpointId, DestinationStatus]]:
-    """Return a window of the endpoints that a message has been tried with, deleted ones among them, by id."""
+    """Return a page of the endpoints that a message has attempts at, ordered by id, including deleted endpoints."""
     found = f"{_LATEST_OF_EACH}{end_of(window, 'endpoint_id')}"
     statement = _DESTINATIONS.format(found=found, direction=window.direction)
     rows = await read.rows(statement, msg=msg_id, **bounds_of(window))

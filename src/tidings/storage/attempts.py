@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Attempts, as they are read, and the end of a response; delivery writes them.
+"""Queries for attempts, and the expunging of a response. `settlement` writes attempts.
 
-The filters by message (event type, channel, tag) need another table. Where few messages match, their attempts are
-looked up one by one; where many are among the latest, the endpoint's attempts
-are walked in order, and the page fills up soon; else only those time buckets are walked that can hold one. Buckets
-are also what is walked for a certain outcome, which may be rare at an endpoint.
+Filters by message (event type, channel, tag) need a second table. The list has three strategies:
+
+- If few messages match, the query looks up the attempts of each.
+- If many of the newest messages match, the query scans the endpoint's attempts in order until the page is full.
+- Otherwise it reads only the time buckets that may have a match.
+
+A filter by attempt outcome also uses time buckets, because an outcome may be rare at an endpoint.
 """
 
 from collections import Counter
@@ -28,7 +31,7 @@ _GET: Final = f"SELECT {_COLUMNS} FROM attempt WHERE msg_id = :msg AND id = :id 
 _CODES: Final = " AND attempt.response_status_code >= :code_from AND attempt.response_status_code < :code_to"
 _OF_ENDPOINT: Final = "FROM attempt WHERE attempt.endpoint_id = :endpoint"
 _OF_MESSAGE: Final = "FROM attempt WHERE attempt.msg_id = :msg"
-_WALKED: Final = {
+_SCANNED: Final = {
     Dialect.SQLITE: (
         "FROM attempt CROSS JOIN message WHERE message.id = attempt.msg_id AND attempt.endpoint_id = :endpoint"
     ),
@@ -37,25 +40,25 @@ _WALKED: Final = {
         " WHERE m.id = attempt.msg_id OFFSET 0) AS message WHERE attempt.endpoint_id = :endpoint"
     ),
 }
-# A probe for each message: what it was tried with at one endpoint lies together, whatever else it goes to.
+# One probe per message: the primary key keeps the attempts of a message at one endpoint together.
 _GATHERED: Final = {
     Dialect.SQLITE: (
-        "FROM json_each(:msgs) AS wanted CROSS JOIN attempt"
-        " WHERE attempt.msg_id = wanted.value AND attempt.endpoint_id = :endpoint"
+        "FROM json_each(:msgs) AS given CROSS JOIN attempt"
+        " WHERE attempt.msg_id = given.value AND attempt.endpoint_id = :endpoint"
     ),
     Dialect.POSTGRESQL: (
-        f"FROM {spread('msgs')} AS wanted(id) CROSS JOIN LATERAL (SELECT {{columns}} FROM attempt AS a"
-        f" WHERE a.msg_id = wanted.id AND a.endpoint_id = {hidden('endpoint')} OFFSET 0) AS attempt WHERE TRUE"
+        f"FROM {spread('msgs')} AS given(id) CROSS JOIN LATERAL (SELECT {{columns}} FROM attempt AS a"
+        f" WHERE a.msg_id = given.id AND a.endpoint_id = {hidden('endpoint')} OFFSET 0) AS attempt WHERE TRUE"
     ),
 }
-# A part of the list is a bucket of attempts; on PostgreSQL the messages' bucket names the partition, too.
+# Each part is one bucket of attempts. On PostgreSQL the bucket of the messages also selects the partition.
 _IN_PART: Final = {
     Dialect.SQLITE: (
         f"SELECT {_COLUMNS} FROM json_each(:firsts) AS part CROSS JOIN json_each((SELECT json_group_array(found)"
         " FROM (SELECT attempt.rowid AS found {source}{conditions} AND attempt.id >= part.value"
         " AND attempt.id < json_extract(:ends, '$[' || part.key || ']')"
-        " ORDER BY attempt.id {direction} LIMIT {rows:d}))) AS wanted CROSS JOIN attempt"
-        " WHERE attempt.rowid = wanted.value"
+        " ORDER BY attempt.id {direction} LIMIT {rows:d}))) AS given CROSS JOIN attempt"
+        " WHERE attempt.rowid = given.value"
     ),
     Dialect.POSTGRESQL: (
         f"SELECT {_COLUMNS} FROM {spread('firsts', 'ends', 'msg_firsts', 'msg_ends')}"
@@ -70,7 +73,7 @@ _ANY_ENDPOINT: Final = {Dialect.SQLITE: ":endpoint", Dialect.POSTGRESQL: hidden(
 
 
 def _of_part(source: dict[Dialect, str]) -> dict[Dialect, str]:
-    """Make the statements of a part from what they read."""
+    """Return the statements that read parts from a source of attempts."""
     return {
         dialect: _IN_PART[dialect].replace("{source}", text.replace(":endpoint", _ANY_ENDPOINT[dialect]))
         for dialect, text in source.items()
@@ -78,25 +81,25 @@ def _of_part(source: dict[Dialect, str]) -> dict[Dialect, str]:
 
 
 _OF_PART: Final = _of_part(dict.fromkeys(Dialect, _OF_ENDPOINT))
-_WALKED_PART: Final = _of_part(_WALKED)
-_MOST_BUCKETS: Final = 4_000
-_MOST_GATHERED: Final = 300
-_FEW_PAIRS: Final = 512
-_MOST_READ: Final = 200
-_AT_ONCE: Final = 128
-_LONGEST: Final = 1_000
+_SCANNED_PART: Final = _of_part(_SCANNED)
+_BUCKETS_MAX: Final = 4_000
+_MESSAGES_MAX: Final = 300
+_PAIRS_MAX: Final = 512
+_FULL_ROWS_MAX: Final = 200
+_BATCH: Final = 128
+_SPARSE_MAX: Final = 1_000
 LATEST_MS: Final = 92 * DAY
-"""How long after its message an attempt may be: as long as a payload is kept, put off by a day, and clocks differ."""
+"""The longest time from a message to its last attempt: payload retention, a day of deferral, and clock skew."""
 
 
 async def find(read: Read, app_id: AppId, msg_id: MessageId, attempt_id: str) -> Attempt | None:
-    """Return an attempt of a message."""
+    """Return an attempt of a message in an application, or None."""
     row = await read.row(_GET, app=app_id, msg=msg_id, id=attempt_id)
     return None if row is None else _attempt(row)
 
 
 async def page_of_message(read: Read, msg_id: MessageId, window: PageWindow, filters: AttemptFilter) -> list[Attempt]:
-    """Return a window of the attempts of a message, by id, without the filters of messages."""
+    """Return a page of the attempts of a message, ordered by id. The message filters do not apply."""
     endpoint = "" if filters.endpoint_id is None else " AND attempt.endpoint_id = :endpoint"
     source = f"{_OF_MESSAGE}{endpoint}{_conditions(filters)}"
     return await _page(read, source, window, filters, msg=msg_id, endpoint=filters.endpoint_id)
@@ -105,7 +108,7 @@ async def page_of_message(read: Read, msg_id: MessageId, window: PageWindow, fil
 async def page_of_endpoint(
     read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> list[Attempt]:
-    """Return a window of the attempts to an endpoint, by id."""
+    """Return a page of the attempts at an endpoint, ordered by id."""
     if not filters.statuses:
         return []
     if filters.message.is_empty:
@@ -120,42 +123,44 @@ async def page_of_endpoint(
     if buckets is not None:
         few = await messages.few_in(read, app_id, buckets, part, filters.message)
         if few is not None:
-            return await _gathered(read, endpoint_id, few, window, filters)
-    ask = _Ask(app_id, filters)
-    return await _filtered(read, endpoint_id, await _batches(read, endpoint_id, buckets, window, ask), window, ask)
+            return await _page_by_message(read, endpoint_id, few, window, filters)
+    search = _Search(app_id, filters)
+    return await _page_with_messages(
+        read, endpoint_id, await _candidate_pairs(read, endpoint_id, buckets, window, search), window, search
+    )
 
 
 @dataclass(slots=True)
-class _Ask:
-    """What is looked for, and what has been learnt about where it lies."""
+class _Search:
+    """The filters of a search, and its observations of the data."""
 
     app_id: AppId
     filters: AttemptFilter
     scan: bucket_index.BucketScan = field(default_factory=bucket_index.BucketScan)
-    is_seldom: bool = True
-    """Whether the endpoint may be one that is tried seldom."""
+    may_be_sparse: bool = True
+    """Whether the endpoint may have few attempts for the time that they span."""
 
 
-async def _batches(
-    read: Read, endpoint_id: EndpointId, buckets: list[str] | None, window: PageWindow, ask: _Ask
+async def _candidate_pairs(
+    read: Read, endpoint_id: EndpointId, buckets: list[str] | None, window: PageWindow, search: _Search
 ) -> AsyncIterator[list[str]]:
-    """Return where attempts with matching messages may lie; `buckets` are those of the messages, if few."""
-    outcome, filters = outcome_values(ask.filters), ask.filters.message
+    """Return the pairs that may have attempts of matching messages; `buckets` are those of the messages, if few."""
+    outcome, filters = outcome_values(search.filters), search.filters.message
     if buckets is None:
         is_filtered = len(outcome) < len(_OUTCOMES)
-        pairs = await bucket_index.few(read, endpoint_id, [outcome], window, most=_FEW_PAIRS) if is_filtered else None
+        pairs = await bucket_index.few(read, endpoint_id, [outcome], window, most=_PAIRS_MAX) if is_filtered else None
         if pairs is not None:
-            ask.scan.size = _AT_ONCE
-            return bucket_index.in_batches(pairs, window, ask.scan)
+            search.scan.size = _BATCH
+            return bucket_index.in_batches(pairs, window, search.scan)
         part = _of_messages(window)
-        if not await messages.are_matches_dense(read, ask.app_id, part, filters):
+        if not await messages.are_matches_dense(read, search.app_id, part, filters):
             names = message_filters.names_of(filters)
-            buckets = await bucket_index.few(read, ask.app_id, names, part, most=_MOST_BUCKETS)
+            buckets = await bucket_index.few(read, search.app_id, names, part, most=_BUCKETS_MAX)
     if buckets is None:
-        ask.scan.size = _AT_ONCE
-        return bucket_index.buckets(read, endpoint_id, [outcome], window, most=_AT_ONCE, scan=ask.scan)
-    late = await attempt_buckets.late(read, endpoint_id, buckets)
-    return bucket_index.in_batches([each + each for each in buckets] + late, window, ask.scan)
+        search.scan.size = _BATCH
+        return bucket_index.buckets(read, endpoint_id, [outcome], window, most=_BATCH, scan=search.scan)
+    late = await attempt_buckets.late_pairs(read, endpoint_id, buckets)
+    return bucket_index.in_batches([each + each for each in buckets] + late, window, search.scan)
 
 
 _FAILURES: Final = [f"{bucket_index.FAILED}{digit}" for digit in range(10)]
@@ -163,7 +168,7 @@ _OUTCOMES: Final = [bucket_index.DELIVERED, *_FAILURES]
 
 
 def outcome_values(filters: AttemptFilter) -> list[str]:
-    """Return the values that the bucket index has of matching attempts: each attempt has one of them."""
+    """Return the outcomes of matching attempts as the bucket index names them; an attempt has exactly one."""
     if filters.statuses == {MessageStatus.SUCCESS}:
         return [bucket_index.DELIVERED]
     if filters.code_class is not None:
@@ -172,7 +177,7 @@ def outcome_values(filters: AttemptFilter) -> list[str]:
 
 
 def _of_messages(window: PageWindow) -> PageWindow:
-    """Return the part of the application's messages to which the attempts of a part can belong."""
+    """Return the window of messages to which the attempts of a window can belong."""
     lowest = max(filter(None, (window.first, window.above)), default=None)
     first = None if lowest is None else first_at(MESSAGE, timestamp_of(lowest) - LATEST_MS)
     below = None if window.below is None else first_at(MESSAGE, timestamp_of(window.below) + HOUR)
@@ -182,60 +187,64 @@ def _of_messages(window: PageWindow) -> PageWindow:
 async def _page_in_pairs(
     read: Read, endpoint_id: EndpointId, batches: AsyncIterator[list[str]], window: PageWindow, filters: AttemptFilter
 ) -> list[Attempt]:
-    """Return a window of the attempts to an endpoint, read from pairs of buckets."""
+    """Return a page of the attempts at an endpoint, read from pairs of buckets."""
     found: list[Row] = []
-    async for pairs in attempt_buckets.whole(batches):
-        found += await _in_pairs(read, endpoint_id, pairs, window, filters)
+    async for pairs in attempt_buckets.regrouped(batches):
+        found += await _read_pairs(read, endpoint_id, pairs, window, filters)
         if len(found) >= window.rows:
             break
     return [_attempt(row) for row in found[: window.rows]]
 
 
-async def _filtered(
-    read: Read, endpoint_id: EndpointId, batches: AsyncIterator[list[str]], window: PageWindow, ask: _Ask
+async def _page_with_messages(
+    read: Read, endpoint_id: EndpointId, batches: AsyncIterator[list[str]], window: PageWindow, search: _Search
 ) -> list[Attempt]:
-    """Return a window of the attempts with matching messages, read from pairs of buckets.
+    """Return a page of the attempts with matching messages, read from pairs of buckets.
 
-    Which messages match is seen in an index; where they are so many that a few of their attempts fill the page,
-    the attempts are walked, and the message of each is looked at.
+    An index finds the matching messages. If too many match, a few attempts fill the page, so the query scans the
+    attempts and checks the message of each.
     """
     found: list[Attempt] = []
-    async for pairs in attempt_buckets.whole(batches):
+    async for pairs in attempt_buckets.regrouped(batches):
         before = len(found)
-        msgs = await _messages_in(read, endpoint_id, pairs, ask)
+        msgs = await _messages_in(read, endpoint_id, pairs, search)
         if msgs is None:
-            found += await _page_in_pairs(read, endpoint_id, attempt_buckets.one_by_one(pairs), window, ask.filters)
+            found += await _page_in_pairs(
+                read, endpoint_id, attempt_buckets.by_attempt_bucket(pairs), window, search.filters
+            )
         elif msgs:
-            found += await _gathered(read, endpoint_id, msgs, bucket_index.around(ATTEMPT, pairs, window), ask.filters)
+            found += await _page_by_message(
+                read, endpoint_id, msgs, bucket_index.around(ATTEMPT, pairs, window), search.filters
+            )
         if len(found) >= window.rows:
             break
-        ask.scan.observe(len(pairs), len(found) - before, window.rows - len(found))
+        search.scan.observe(len(pairs), len(found) - before, window.rows - len(found))
     return found[: window.rows]
 
 
-async def _messages_in(read: Read, endpoint_id: EndpointId, pairs: list[str], ask: _Ask) -> list[str] | None:
-    """Return matching messages, among them those of all attempts in pairs; None if they are many.
+async def _messages_in(read: Read, endpoint_id: EndpointId, pairs: list[str], search: _Search) -> list[str] | None:
+    """Return matching messages, including those of all attempts in pairs, or None if they are too many.
 
-    For an endpoint with few attempts its attempts are read; else the application's messages.
+    For an endpoint with sparse attempts the query reads those; otherwise it reads the messages of the application.
     """
-    if ask.is_seldom and len(pairs) >= attempt_buckets.APART and not attempt_buckets.are_dense(pairs):
-        outcome = MessageStatus.FAIL if ask.filters.statuses == {MessageStatus.FAIL} else None
-        tried = await attempt_buckets.between(read, endpoint_id, pairs, outcome, most=_LONGEST)
+    if search.may_be_sparse and len(pairs) >= attempt_buckets.READ_SINGLY_MAX and not attempt_buckets.are_dense(pairs):
+        outcome = MessageStatus.FAIL if search.filters.statuses == {MessageStatus.FAIL} else None
+        tried = await attempt_buckets.messages_between(read, endpoint_id, pairs, outcome, most=_SPARSE_MAX)
         if tried is not None:
-            return sorted(await messages.matching(read, sorted(tried), ask.filters.message))
-        ask.is_seldom = False
+            return sorted(await messages.matching(read, sorted(tried), search.filters.message))
+        search.may_be_sparse = False
     of_messages = list({attempt_buckets.message_bucket(each) for each in pairs})
-    return await messages.all_in(read, ask.app_id, of_messages, ask.filters.message, most=_MOST_GATHERED)
+    return await messages.all_in(read, search.app_id, of_messages, search.filters.message, most=_MESSAGES_MAX)
 
 
-async def _in_pairs(
+async def _read_pairs(
     read: Read, endpoint_id: EndpointId, pairs: list[str], window: PageWindow, filters: AttemptFilter
 ) -> list[Row]:
     parts = attempt_buckets.parts_of(read.dialect, pairs, window)
     if not parts["firsts"]:
         return []
     conditions = f"{_conditions(filters)}{message_filters.conditions(read.dialect, filters.message)}"
-    source = (_OF_PART if filters.message.is_empty else _WALKED_PART)[read.dialect]
+    source = (_OF_PART if filters.message.is_empty else _SCANNED_PART)[read.dialect]
     rows = await read.rows(
         source.format(conditions=conditions, direction=window.direction, rows=window.rows),
         endpoint=endpoint_id,
@@ -246,13 +255,13 @@ async def _in_pairs(
     return sorted(rows, key=lambda row: str(row["id"]), reverse=window.order is Order.DESCENDING)
 
 
-async def _gathered(
+async def _page_by_message(
     read: Read, endpoint_id: EndpointId, msgs: list[str], window: PageWindow, filters: AttemptFilter
 ) -> list[Attempt]:
-    """Return a window of the attempts of messages at an endpoint, selected in the index where that is possible."""
+    """Return a page of the attempts of messages at an endpoint, selected in an index where possible."""
     conditions = _conditions(filters)
-    # To open the partitions once more takes longer than to read a few rows that are not told.
-    is_whole = read.dialect is Dialect.POSTGRESQL and len(msgs) <= _MOST_READ
+    # For a few messages, reading full rows beyond the page is faster than opening the partitions a second time.
+    is_whole = read.dialect is Dialect.POSTGRESQL and len(msgs) <= _FULL_ROWS_MAX
     inner = "*" if conditions or is_whole else "a.msg_id, a.id"
     source = _GATHERED[read.dialect].replace("{columns}", inner) + conditions
     outer = _COLUMNS if is_whole else "attempt.msg_id, attempt.id"
@@ -266,10 +275,10 @@ async def _gathered(
     if is_whole:
         return [_attempt(row) for row in found]
     source = _GATHERED[read.dialect].replace("{columns}", "*")
-    told = await read.rows(
+    full = await read.rows(
         f"SELECT {_COLUMNS} {source}", endpoint=endpoint_id, msgs=sorted({row["msg_id"] for row in found})
     )
-    by_id = {row["id"]: row for row in told}
+    by_id = {row["id"]: row for row in full}
     return [_attempt(by_id[row["id"]]) for row in found if row["id"] in by_id]
 
 
@@ -287,7 +296,7 @@ async def _page(
 
 
 def _conditions(filters: AttemptFilter) -> str:
-    # The status stands in the text, not in a value: an index of failures alone serves what asks for failures.
+    # The status is part of the text, not a parameter: only then can a query for failures use the partial index.
     codes = "" if filters.code_class in (None, StatusCodeClass.CODE_2XX) else _CODES
     match sorted(filters.statuses):
         case []:
@@ -319,21 +328,21 @@ _IN_PARTS: Final = {
 
 
 async def count(read: Read, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter, *, limit: int) -> int:
-    """Count the attempts to an endpoint in a part; looks at no more than so many of them.
+    """Count the attempts at an endpoint in a window. The query reads at most `limit` attempts.
 
-    An outcome that is rare at the endpoint is looked for where it is marked.
+    An outcome that is rare at the endpoint is counted in its time buckets.
     """
     window, outcome = replace(window, rows=limit), outcome_values(filters)
     if filters.message.is_empty and filters.statuses and len(outcome) < len(_OUTCOMES):
-        pairs = await bucket_index.few(read, endpoint_id, [outcome], window, most=_FEW_PAIRS)
+        pairs = await bucket_index.few(read, endpoint_id, [outcome], window, most=_PAIRS_MAX)
         if pairs is not None:
-            return await _counted_in(read, endpoint_id, pairs, window, filters)
+            return await _count_in_pairs(read, endpoint_id, pairs, window, filters)
     if filters.message.is_empty:
         found = f"SELECT attempt.id {_OF_ENDPOINT}{_conditions(filters)}{end_of(window, 'attempt.id')}"
     else:
         taken = f"SELECT attempt.* {_OF_ENDPOINT}{_conditions(filters)}{end_of(window, 'attempt.id')}"
-        walked = _WALKED[read.dialect].replace("FROM attempt", f"FROM ({taken}) AS attempt", 1)
-        found = f"SELECT attempt.id {walked}{message_filters.conditions(read.dialect, filters.message)}"
+        scanned = _SCANNED[read.dialect].replace("FROM attempt", f"FROM ({taken}) AS attempt", 1)
+        found = f"SELECT attempt.id {scanned}{message_filters.conditions(read.dialect, filters.message)}"
     row = await read.one(
         f"SELECT count(*) AS n FROM ({found}) AS counted",
         endpoint=endpoint_id,
@@ -344,7 +353,7 @@ async def count(read: Read, endpoint_id: EndpointId, window: PageWindow, filters
     return int(row["n"])
 
 
-async def _counted_in(
+async def _count_in_pairs(
     read: Read, endpoint_id: EndpointId, pairs: list[str], window: PageWindow, filters: AttemptFilter
 ) -> int:
     parts = attempt_buckets.parts_of(read.dialect, pairs, window)
@@ -367,23 +376,23 @@ _COUNTED: Final = (
 
 
 async def counted(read: Read, endpoint_id: EndpointId, *, first: str, below: str) -> Counter[MessageStatus]:
-    """Count the attempts to an endpoint by their status."""
+    """Count the attempts at an endpoint with `first <= id < below` by status."""
     rows = await read.rows(_COUNTED, endpoint=endpoint_id, first=first, below=below)
     return Counter({MessageStatus(row["status"]): row["n"] for row in rows})
 
 
 _EXPUNGE: Final = "UPDATE attempt SET response = :response WHERE msg_id = :msg AND id = :id"
 EXPUNGED: Final = "EXPUNGED"
-"""Stands for a response that has been deleted."""
+"""The response of an attempt whose response was expunged."""
 
 
 async def expunge(tx: Write, attempt: Attempt) -> None:
-    """Delete the response of an attempt."""
+    """Replace the response of an attempt by `EXPUNGED`."""
     await tx.run(_EXPUNGE, msg=attempt.msg_id, id=attempt.id, response=EXPUNGED)
 
 
 async def with_messages(read: Read, attempts: list[Attempt]) -> list[Attempt]:
-    """Return attempts with their messages, without the payloads."""
+    """Return attempts with their messages, without payloads."""
     found = await messages.by_ids(read, sorted({attempt.msg_id for attempt in attempts}))
     return [replace(attempt, message=found.get(attempt.msg_id)) for attempt in attempts]
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What a worker does with a task's row: claim it, prove with every write that it is still its own, let it go.
+"""The statements by which a worker claims a task, writes under the claim, and releases the task.
 
-Every statement but the claim itself says `id AND epoch AND state = 'running'`. A statement that finds no row raises
-`LeaseLost`, and the transaction around it takes back whatever it did.
+Every statement after the claim has the condition `id AND epoch AND state = 'running'`. A statement that matches no row
+raises `LeaseLost`, which rolls back the transaction around it.
 
-`now` is None where the database's own clock is to be used (PostgreSQL); see `tasks.DATABASE_NOW`.
+If `now` is None, a statement uses the clock of the database (PostgreSQL); see `tasks.DATABASE_NOW`.
 """
 
 import json
@@ -29,31 +29,34 @@ from tidings.model.task import (
 from tidings.storage.database import Dialect, Read, Row, Sql, Write
 from tidings.storage.tasks import COLUMNS, change, failure_text, guard, next_round, note, task_of, timed
 
-EXPIRED: Final = Failure("lapsed", "The worker made no progress within the lease, and was given up.")
+EXPIRED: Final = Failure("lapsed", "The worker made no progress within the lease, so the task was requeued.")
 
-_MANY: Final = 100
+_BATCH: Final = 100
 _BACKOFF_MAX_MS: Final = 60_000
-_SPREAD_PERCENT: Final = 25
-# 1 s, 2 s, 4 s, … with each failed attempt. Shifted in SQL: the count is known only where the row is held.
+_JITTER_PERCENT: Final = 25
+# 1 s, 2 s, 4 s and so on per failed attempt. SQL computes it, because only the locked row has the current count.
 _BACKOFF: Final = (
-    "{now} + (CASE WHEN (CAST(:backoff AS BIGINT) << failed_attempts) > CAST(:most AS BIGINT)"
-    " THEN CAST(:most AS BIGINT)"
+    "{now} + (CASE WHEN (CAST(:backoff AS BIGINT) << failed_attempts) > CAST(:backoff_max AS BIGINT)"
+    " THEN CAST(:backoff_max AS BIGINT)"
     " ELSE (CAST(:backoff AS BIGINT) << failed_attempts) END) * CAST(:percent AS BIGINT) / 100"
 )
 OWNED: Final = "id = :id AND epoch = CAST(:epoch AS BIGINT) AND state = 'running'"
 
 
 def _backoff(policy: TaskPolicy) -> dict[str, int]:
-    """Return the parameters of a backoff; spread, so that what failed together does not return together."""
-    percent = 100 + random.randint(-_SPREAD_PERCENT, _SPREAD_PERCENT)  # noqa: S311 - no secret
-    return {"backoff": policy.backoff_ms, "most": _BACKOFF_MAX_MS, "percent": percent}
+    """Return the parameters of a backoff. Jitter keeps tasks that failed together from retrying together."""
+    percent = 100 + random.randint(-_JITTER_PERCENT, _JITTER_PERCENT)  # noqa: S311 - no secret
+    return {"backoff": policy.backoff_ms, "backoff_max": _BACKOFF_MAX_MS, "percent": percent}
 
 
 _NOW: Final = timed("SELECT {now} AS now")
 
 
 async def timestamp(tx: Write, now: int | None) -> int:
-    """Return one timestamp for several statements: what is not ready in one may not be past in the next."""
+    """Return one timestamp for several statements, so that all of them agree on which tasks are ready.
+
+    With a clock read per statement, a task could become ready between two of them and appear in neither result.
+    """
     return now if now is not None else int((await tx.one(_NOW, now=None))["now"])
 
 
@@ -76,22 +79,22 @@ _REQUEUE_ALL: Final = timed(f"{_EXPIRE} AND CAST(:many AS BIGINT) IS NOT NULL RE
 
 
 async def requeue_expired(tx: Write, policy: TaskPolicy, now: int | None, *, ignore_leases: bool = False) -> list[Task]:
-    """Queue the tasks whose leases expired, with a failed attempt for each; return them.
+    """Requeue the tasks whose leases have expired, record a failed attempt for each, and return them.
 
-    The condition is part of the one statement: a lease that its owner renews meanwhile is not taken.
+    One statement checks and writes, so a lease that its owner renews concurrently is not taken.
     """
     return await _expire(tx, _REQUEUE_ALL if ignore_leases else _REQUEUE, policy, now)
 
 
 async def requeue_worker(tx: Write, policy: TaskPolicy, now: int | None, worker: str) -> list[Task]:
-    """Queue the tasks of a lost worker without waiting for lease expiry, a failed attempt for each; return them."""
+    """Requeue the tasks of a lost worker before lease expiry, record a failed attempt for each, and return them."""
     return await _expire(tx, _REQUEUE_WORKER, policy, now, worker=worker)
 
 
 async def _expire(tx: Write, statement: Sql, policy: TaskPolicy, now: int | None, **more: str) -> list[Task]:
     error = failure_text(EXPIRED)
     rows = await tx.rows(
-        statement, now=now, limit=policy.attempt_limit, error=error, many=_MANY, **_backoff(policy), **more
+        statement, now=now, limit=policy.attempt_limit, error=error, many=_BATCH, **_backoff(policy), **more
     )
     expired = [task_of(row) for row in rows]
     for task in expired:
@@ -115,8 +118,8 @@ def _of_kinds(text: str) -> Sql:
 
 _IS_READABLE: Final = f"args_version <= {ARGS_VERSION}"
 
-# `NOT IN` a set that is made once; counted for each row, a tenant with many tasks would make every claim slow. And
-# `+ 0` keeps the planners on the index of rounds, where the first row that fits is the answer.
+# `NOT IN` builds its set once. A subquery per row would make every claim slow if a tenant has many tasks.
+# `+ 0` keeps the planners on the index of fair-share rounds, in which the first matching row is the result.
 _CHOOSE: Final = _of_kinds(
     f"SELECT id FROM task WHERE state = 'queued' AND ready_at + 0 <= {{now}} AND {{kinds}} AND {_IS_READABLE}"
     " AND tenant NOT IN (SELECT tenant FROM task WHERE state = 'running'"
@@ -133,13 +136,13 @@ _TAKE: Final = timed(
 
 
 async def claim(tx: Write, policy: TaskPolicy, kinds: Sequence[str], worker: str, now: int | None) -> Task | None:
-    """Take the first task of the current round among the given kinds. The claim lock must be held."""
+    """Claim the first task of the current fair-share round among the given kinds. The caller holds the claim lock."""
     while True:
         chosen = await tx.row(_CHOOSE, now=now, kinds=list(kinds), per_tenant=policy.per_tenant)
         if chosen is None:
             return None
         row = await tx.row(_TAKE, id=chosen["id"], now=now, lease=policy.lease_ms, worker=worker)
-        if row is not None:  # else a person paused or cancelled it between the two statements
+        if row is not None:  # otherwise a user paused or canceled it between the two statements
             return task_of(row)
 
 
@@ -151,7 +154,7 @@ _LATER: Final = timed(
 
 
 async def delay_until_ready(read: Read, now: int | None) -> int | None:
-    """Return the milliseconds until a task that cannot be claimed now may become ready by itself."""
+    """Return the milliseconds until the next task becomes ready or the next lease expires, or None if neither will."""
     wait = (await read.one(_LATER, now=now))["wait"]
     return None if wait is None else max(0, int(wait))
 
@@ -160,19 +163,19 @@ _NEXT_EXPIRY: Final = timed("SELECT min(lease_until) - {now} AS wait FROM task W
 
 
 async def next_expiry(read: Read, now: int | None) -> int | None:
-    """Return the milliseconds until the next lease expires; negative if one has."""
+    """Return the milliseconds until the next lease expires: negative if one has expired, None without leases."""
     wait = (await read.one(_NEXT_EXPIRY, now=now))["wait"]
     return None if wait is None else int(wait)
 
 
-_WAITING: Final = _of_kinds(
+_READY: Final = _of_kinds(
     f"SELECT 1 FROM task WHERE state = 'queued' AND ready_at <= {{now}} AND {{kinds}} AND {_IS_READABLE} LIMIT 1"
 )
 
 
 async def has_waiting(read: Read, kinds: Sequence[str], now: int | None) -> bool:
-    """Tell whether a task is queued and ready."""
-    return await read.row(_WAITING, kinds=list(kinds), now=now) is not None
+    """Return whether a task of the given kinds is queued and ready."""
+    return await read.row(_READY, kinds=list(kinds), now=now) is not None
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -190,12 +193,12 @@ FENCE: Final = Sql(sqlite=_READ, postgresql=f"{_READ} FOR UPDATE")
 
 
 async def owned(read: Read, held: Claim) -> Task:
-    """Return the task as stored, if the claim still holds; else raise `LeaseLost`."""
+    """Return the stored task of a claim; raise `LeaseLost` if the claim no longer holds."""
     return _owned_task(await read.row(_READ, id=held.id, epoch=held.epoch))
 
 
 async def fence(tx: Write, held: Claim) -> Task:
-    """Return the task and lock its row until the commit."""
+    """Return the stored task of a claim and lock its row until the transaction ends; raise `LeaseLost` like `owned`."""
     return _owned_task(await tx.row(FENCE, id=held.id, epoch=held.epoch))
 
 
@@ -207,7 +210,7 @@ _OLDER_ENDED: Final = (
 async def older_transactions_ended(read: Read, created_xid: int | None) -> bool:
     """Return whether every transaction older than the one that created the task has ended.
 
-    Until then a row with a smaller key than the cursor may still appear.
+    Until then, such a transaction may still commit a row with a key below the cursor.
     """
     if created_xid is None or read.dialect is Dialect.SQLITE:
         return True
@@ -218,7 +221,7 @@ _RENEW: Final = timed(f"UPDATE task SET lease_until = {{now}} + CAST(:lease AS B
 
 
 async def renew(tx: Write, held: Claim, policy: TaskPolicy, now: int | None) -> None:
-    """Keep a claim while it waits for something in the middle of its slice."""
+    """Renew the lease of a claim that waits in the middle of its slice."""
     if not await tx.run(_RENEW, id=held.id, epoch=held.epoch, lease=policy.lease_ms, now=now):
         raise LeaseLost
 
@@ -231,7 +234,7 @@ _PLANNED: Final = timed(
 
 
 async def store_plan(tx: Write, held: Claim, plan: Plan, policy: TaskPolicy, now: int | None) -> Task:
-    """Store the closed range that a task will visit; once, because the same column holds the cursor afterwards."""
+    """Store the closed range that a task will visit, once: the same column holds the cursor afterwards."""
     row = await tx.row(
         _PLANNED,
         id=held.id,
@@ -257,7 +260,7 @@ CHECKPOINT: Final = timed(
 async def checkpoint(
     tx: Write, task: Task, result: ChunkResult, progress: Checkpoint, policy: TaskPolicy, now: int | None
 ) -> Task:
-    """Store the progress of a chunk, with its effects; `task` is the row as the fence returned it."""
+    """Store the progress of a chunk in the transaction of its effects; `task` is the row that `fence` returned."""
     counters = dict(task.counters)
     for name, by in result.counters.items():
         counters[name] = counters.get(name, 0) + by
@@ -296,14 +299,14 @@ _FINISH: Final = timed(
 
 
 async def finish(tx: Write, held: Claim, now: int | None) -> Task:
-    """End a task that has visited its whole range; in the transaction of its last chunk."""
+    """End a task that has visited its whole range, in the transaction of its last chunk."""
     task = _owned_task(await tx.row(_FINISH, id=held.id, epoch=held.epoch, now=now))
     await note(tx, task.id, "succeeded", task.updated_at)
     return task
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# Let go
+# Release
 
 _WAIT: Final = timed(
     f"UPDATE task SET {change(Command.WAIT, '{now}')}, ready_at = {{now}} + CAST(:wait AS BIGINT)"
@@ -312,19 +315,21 @@ _WAIT: Final = timed(
 
 
 async def wait(tx: Write, held: Claim, ms: int, now: int | None) -> Task:
-    """Release a task until something else has happened; it keeps its round."""
+    """Release a task for `ms` milliseconds because it waits for other work. It keeps its fair-share round."""
     return _owned_task(await tx.row(_WAIT, id=held.id, epoch=held.epoch, wait=ms, now=now))
 
 
-_LEAVE: Final = timed(
+_RELEASE_UNREADABLE: Final = timed(
     f"UPDATE task SET {change(Command.WAIT, '{now}')}, error = :error, ready_at = {{now}} + CAST(:wait AS BIGINT)"
     f" WHERE {OWNED} RETURNING {COLUMNS}"
 )
 
 
 async def release_unreadable(tx: Write, held: Claim, why: Failure, ms: int, now: int | None) -> Task:
-    """Release a task that this release cannot read, without a failed attempt, for a worker of another release."""
-    return _owned_task(await tx.row(_LEAVE, id=held.id, epoch=held.epoch, error=failure_text(why), wait=ms, now=now))
+    """Release a task that this version cannot read to a worker of another version, without a failed attempt."""
+    return _owned_task(
+        await tx.row(_RELEASE_UNREADABLE, id=held.id, epoch=held.epoch, error=failure_text(why), wait=ms, now=now)
+    )
 
 
 _YIELD: Final = timed(
@@ -334,7 +339,7 @@ _YIELD: Final = timed(
 
 
 async def yield_task(tx: Write, task: Task, now: int | None) -> Task:
-    """Queue a task in a later round than the waiting ones. The claim lock must be held."""
+    """Requeue a task in a round after the queued tasks of its tenant. The caller holds the claim lock."""
     fair_round = await next_round(tx, task.tenant, task.priority, task.kind, behind=1)
     return _owned_task(await tx.row(_YIELD, id=task.id, epoch=task.epoch, fair_round=fair_round, now=now))
 
@@ -346,7 +351,7 @@ _FAIL: Final = timed(
 
 
 async def fail_attempt(tx: Write, held: Claim, why: Failure, policy: TaskPolicy, now: int | None) -> Task:
-    """Count a failed attempt: the task is queued again after a backoff, failed at the limit."""
+    """Record a failed attempt: requeue the task after a backoff, or fail it at the attempt limit."""
     error = failure_text(why)
     row = await tx.row(
         _FAIL, id=held.id, epoch=held.epoch, error=error, limit=policy.attempt_limit, now=now, **_backoff(policy)

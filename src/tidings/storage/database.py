@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""The one way to either database: `async with db.write() as tx`, statements with `:named` parameters.
+"""The interface to both databases: `async with db.write() as tx`, and statements with `:named` parameters.
 
-Theory. A statement is one text where both databases read it, and a pair `Sql(sqlite=…, postgresql=…)` where they
-cannot. Values are text, integers, bytes and None on both: timestamps are milliseconds, JSON is text, truth is 0 or 1.
+A statement is one text if both databases accept it, and a pair `Sql(sqlite=…, postgresql=…)` otherwise. Values are
+text, integers, floats, bytes and None on both: timestamps are milliseconds, JSON is text, booleans are 0 or 1.
 
-A write transaction has one owner. On SQLite there is a single writer connection under a lock, foreground writes
-first; from BEGIN until COMMIT has returned nothing else touches it, and the owner awaits nothing but the database.
-On PostgreSQL each owner has a connection of its own. What must follow a commit and never precede it (handing work to
-memory, waking a runner) is given to `after_commit`.
+A write transaction has one owner. SQLite has a single writer connection under a lock, which foreground writes get
+first. From BEGIN until COMMIT has returned, only the owner uses that connection, and it awaits nothing but the
+database. On PostgreSQL each owner has its own connection. Work that must follow a commit (enqueuing deliveries in
+memory, waking a runner) belongs in `after_commit`.
 
-Errors are mapped at this seam, so that no caller knows a driver: `Unavailable` (for now),
-`OutcomeUnknown` (the answer to COMMIT was lost: it may or may not have happened), `Busy` (deadlock, lock or statement
-timeout: the transaction is rolled back and may be tried again) and `Duplicate` (a unique index refused).
+This interface maps the errors of the drivers, so callers see only these:
+
+- `Unavailable`: the database is temporarily unavailable.
+- `OutcomeUnknown`: the connection was lost during COMMIT, so the transaction may or may not be committed.
+- `Busy`: a deadlock, a lock timeout or a statement timeout. The transaction is rolled back and may be retried.
+- `Duplicate`: a unique index refused a row.
 """
 
 import asyncio
@@ -30,7 +33,7 @@ Result = TypeVar("Result")
 
 
 class Dialect(Enum):
-    """Which database speaks."""
+    """The SQL dialect of a database."""
 
     SQLITE = "sqlite"
     POSTGRESQL = "postgresql"
@@ -38,7 +41,7 @@ class Dialect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """One statement in two texts, where one text cannot serve both databases."""
+    """A statement that needs a different text for each database."""
 
     sqlite: str
     postgresql: str
@@ -48,7 +51,7 @@ Statement = str | Sql
 
 
 class Row(Protocol):
-    """A row, read by position, by column name or by unpacking."""
+    """A result row. Columns are read by position, by name or by unpacking."""
 
     def __getitem__(self, key: int | str) -> Any: ...  # noqa: ANN401 - a column has the type its query gives it
     def __iter__(self) -> Iterator[Any]: ...
@@ -56,40 +59,40 @@ class Row(Protocol):
 
 
 class StorageError(ExternalError):
-    """Something between us and the database; see the subclasses."""
+    """An error of the database or of the connection to it; see the subclasses."""
 
 
 class Unavailable(StorageError, Outage):
-    """The database cannot be reached, or refuses to work for now."""
+    """The database is unreachable, or temporarily refuses to work."""
 
 
 class OutcomeUnknown(Unavailable):
-    """The connection was lost while COMMIT was in progress."""
+    """The connection was lost during COMMIT, so the transaction may or may not be committed."""
 
 
 class Busy(StorageError):
-    """Deadlock, lock timeout or statement timeout: rolled back, and worth another try."""
+    """A deadlock, a lock timeout or a statement timeout. The transaction is rolled back; a retry may succeed."""
 
 
 class Duplicate(StorageError):
-    """A unique index refused a row. Nothing of the transaction remains."""
+    """A unique index refused a row. The transaction is rolled back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, and those of its columns that new rows fill."""
+    """A table, and the columns that an insert sets."""
 
     name: str
     columns: tuple[str, ...]
 
 
 class Read(Protocol):
-    """Statements that change nothing, on one consistent connection."""
+    """A connection for statements that only read."""
 
     dialect: Dialect
 
     async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
-        """Return every row. A list is a PostgreSQL array; SQLite takes it as JSON text, for `json_each`."""
+        """Return all rows. A list is passed as an array to PostgreSQL, and as JSON text for `json_each` to SQLite."""
         ...
 
     async def row(self, sql: Statement, **values: Value | Sequence[Value]) -> Row | None:
@@ -106,60 +109,62 @@ class Write(Read, Protocol):
 
     @property
     def generation(self) -> int:
-        """The connection generation: it grows whenever the database may have lost its last commits."""
+        """The connection generation. It increases whenever the database may have lost its latest commits."""
         ...
 
     async def run(self, sql: Statement, **values: Value | Sequence[Value]) -> int:
-        """Run one statement; return how many rows it wrote."""
+        """Run a statement and return the number of rows that it wrote."""
         ...
 
     async def bulk(self, sql: Sql, rows: Sequence[Sequence[Value]]) -> int:
-        """Run one statement for many rows; return how many were written in all.
+        """Run a statement for many rows and return the total number of rows that it wrote.
 
-        The SQLite text has a `?` per column and is run once a row; the PostgreSQL text takes each column as an
-        array (`$1`, `$2`, …) and is run once.
+        The SQLite text has a `?` per column and runs once per row. The PostgreSQL text takes each column as an array
+        (`$1`, `$2`, …) and runs once.
         """
         ...
 
     async def add(self, table: Table, rows: Sequence[Sequence[Value]]) -> None:
-        """Add many rows by the quickest way there is. `Duplicate` for a row that is there already."""
+        """Insert many rows by the fastest method of the driver; raise `Duplicate` if a row exists."""
         ...
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Have something called once COMMIT has returned; never if it fails or its outcome is unknown."""
+        """Register a call for the time after COMMIT. It is skipped if COMMIT fails or its outcome is unknown."""
         ...
 
 
 class Database(Protocol):
-    """A database that is open."""
+    """An open database."""
 
     dialect: Dialect
 
     @property
     def has_foreground_writes(self) -> bool:
-        """Whether background work should leave room: there was a foreground write within the last second."""
+        """Whether there was a foreground write within the last second, so that background work should yield."""
         ...
 
     def read(self) -> AbstractAsyncContextManager[Read]:
-        """Open a short read; on SQLite it sees one snapshot, on PostgreSQL each statement sees its own."""
+        """Open a short read. On SQLite it sees one snapshot; on PostgreSQL each statement sees its own."""
         ...
 
     def write(
         self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
     ) -> AbstractAsyncContextManager[Write]:
-        """Open a write transaction: committed at the end of the block, rolled back by any exception.
+        """Open a write transaction: it commits at the end of the block, and any exception rolls it back.
 
-        `advisory_lock` numbers a lock that is held until the transaction ends, so that decisions under it are made
-        one at a time in the whole cluster; on SQLite every write is alone anyway. `lock_ms` is how long a statement
-        waits for a row that another transaction holds. `background` means that no caller waits for this write: on
-        SQLite foreground writes go before it. Without `synced` a crash of the machine may lose a commit of the last
-        second, which no end of this process can: for work that is then repeated. PostgreSQL, whose processes can
-        crash by themselves, always waits for the disk.
+        `advisory_lock` is the number of a lock that the transaction holds until it ends. It serializes decisions
+        across all nodes; SQLite serializes all writes anyway. `lock_ms` limits how long a statement waits for a row
+        that another transaction has locked. `background` marks a write that no caller waits for: on SQLite,
+        foreground writes go first.
+
+        Without `synced`, a crash of the machine may lose commits of the last second; a crash of this process cannot.
+        Use that for work that is then repeated. PostgreSQL always waits for the disk, because its processes can
+        crash independently of this one.
         """
         ...
 
     async def close(self) -> None:
-        """Finish what is in progress and let go."""
+        """Finish the transactions in progress and close all connections."""
         ...
 
 
@@ -168,7 +173,7 @@ _NAME: Final = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 @lru_cache(maxsize=1024)
 def numbered(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Turn `:name` into `$1` form; return the text and the names in order of their numbers."""
+    """Convert `:name` parameters to `$1` form; return the text, and the names in the order of their numbers."""
     names: list[str] = []
 
     def number(match: re.Match[str]) -> str:
@@ -184,12 +189,12 @@ RETRIES: Final = 5
 
 
 async def retried(work: Callable[[], Awaitable[Result]]) -> Result:
-    """Do a whole unit of work again while it ends in `Busy`; never wrap a part of a transaction in this."""
-    for turn in range(RETRIES):
+    """Run a whole unit of work, and retry it while it raises `Busy`. Never wrap a part of a transaction in this."""
+    for attempt in range(RETRIES):
         try:
             return await work()
         except Busy:
-            if turn == RETRIES - 1:
+            if attempt == RETRIES - 1:
                 raise
-            await asyncio.sleep(0.01 * 2**turn)
+            await asyncio.sleep(0.01 * 2**attempt)
     raise AssertionError

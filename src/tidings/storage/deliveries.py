@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Outstanding work: one row for each message that an endpoint has yet to get. The rules are `model.delivery`'s.
+"""The outstanding deliveries: one row per message and endpoint. `model.delivery` has the rules as pure functions.
 
-Every statement that ends or moves a leased row names its lease. Where the databases differ it is in how many rows are
-named at once: SQLite runs a statement once a row, PostgreSQL takes the columns as arrays.
+Every statement that ends or reschedules a leased row has the lease in its condition. The statements of the two
+databases differ in the number of rows: SQLite runs a statement once per row, PostgreSQL takes the columns as arrays.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _UNLEASED: Final = "lease = NULL, lease_until = NULL, due_at = CAST(:now AS BIGI
 
 @dataclass(frozen=True, slots=True)
 class ManualSend:
-    """A manual send of one message to one endpoint; `lane` and `mode` are numbers of `model.delivery`."""
+    """A manual send of one message to one endpoint; `lane` and `mode` are values of the enums in `model.delivery`."""
 
     msg_id: str
     endpoint_id: str
@@ -32,7 +32,7 @@ class ManualSend:
 
 @dataclass(slots=True, eq=False)
 class SettledDelivery:
-    """How a leased send ended. `next_at` is the schedule's next timestamp, or None if there is none."""
+    """The end of a leased send. `next_at` is the next time in the retry schedule, or None at its end."""
 
     msg_id: str
     endpoint_id: str
@@ -47,7 +47,7 @@ _FIRST: Final = Table("delivery", ("msg_id", "endpoint_id", "app_id", "org_id", 
 
 
 async def add(tx: Write, rows: Sequence[tuple[str, str, str, str, int, int | None, int | None]]) -> None:
-    """Add first deliveries: message, endpoint, application, organisation, due, lease and its end (or None twice)."""
+    """Insert first deliveries: message, endpoint, application, organization, due time, lease (or None), its expiry."""
     await tx.add(_FIRST, rows)
 
 
@@ -60,22 +60,23 @@ _NEXT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DueTimes:
-    """When there is something to claim: whether it is now, and the next timestamp after now."""
+    """Whether a delivery is due now, and the next time after now at which one is due or a lease expires."""
 
     due: bool
     next_at: int | None
 
 
 async def outlook(read: Read, now: int) -> DueTimes:
-    """Look ahead, by three index probes."""
+    """Return when deliveries are due and leases expire, from three index probes."""
     row = await read.one(_NEXT, now=now)
     later = [timestamp for timestamp in (row["later"], row["expiry"]) if timestamp is not None]
     first = [timestamp for timestamp in (row["first"], row["expiry"]) if timestamp is not None]
     return DueTimes(due=bool(first) and min(first) <= now, next_at=min(later, default=None))
 
 
-# A walk over the distinct endpoints of the index, one probe each, so that an endpoint with 100,000 due rows costs no
-# more than one with a single row, and hides nobody. PostgreSQL is told the index by comparing all of its key.
+# The recursion visits the distinct endpoints of the index with one probe each. An endpoint with 100,000 due rows costs
+# no more than an endpoint with one row, and does not hide others. The comparison of the whole key makes PostgreSQL use
+# that index.
 _IS_DUE: Final = Sql(
     sqlite="d.endpoint_id = walk.id AND d.lane = {lane} AND d.due_at <= :now",
     postgresql=(
@@ -109,9 +110,9 @@ _DUE_ENDPOINTS: Final = Sql(_due_endpoints(_IS_DUE.sqlite), _due_endpoints(_IS_D
 
 
 async def due_endpoints(read: Read, now: int, *, after: str, limit: int) -> list[tuple[str, str, bool]]:
-    """Return endpoints with due rows, in order of their id and after a given one.
+    """Return up to `limit` endpoints with due deliveries, ordered by id, after the endpoint `after`.
 
-    Each with its application, and whether a row of the live lane is due.
+    Each endpoint comes with its application, and whether a delivery of the live lane is due.
     """
     rows = await read.rows(_DUE_ENDPOINTS, now=now, after=after, limit=limit)
     return [(row["id"], row["app_id"], bool(row["is_live"])) for row in rows if row["app_id"] is not None]
@@ -124,8 +125,8 @@ UPDATE delivery SET lease = :lease, lease_until = :until WHERE rowid IN (
   ORDER BY due_at LIMIT :room)
 RETURNING {_COLUMNS}
 """,
-    # The rows are named by their place in the table, and found by all of one index's key at once. A plan that is made
-    # while there are few rows would else take any index, and look for each row among all of its endpoint's.
+    # The update finds rows by `ctid`, and the subquery compares the whole key of one index. Otherwise a plan made while
+    # the table has few rows could use any index, and search all rows of an endpoint for each row.
     postgresql=f"""
 UPDATE delivery SET lease = CAST(:lease AS BIGINT), lease_until = CAST(:until AS BIGINT)
 WHERE ctid = ANY(ARRAY(
@@ -142,15 +143,15 @@ RETURNING {_COLUMNS}
 
 
 async def claim(
-    tx: Write, wanted: Sequence[tuple[str, int]], *, lane: Lane, lease: int, now: int, until: int
+    tx: Write, capacities: Sequence[tuple[str, int]], *, lane: Lane, lease: int, now: int, until: int
 ) -> list[Row]:
-    """Lease due rows of one lane, oldest first: for each endpoint as many as it has room for."""
+    """Lease due rows of one lane, oldest first; `capacities` has the endpoints and the number of rows for each."""
     shared = {"lane": int(lane), "lease": lease, "until": until, "now": now}
     if tx.dialect is Dialect.POSTGRESQL:
-        endpoints, rooms = [endpoint for endpoint, _ in wanted], [room for _, room in wanted]
+        endpoints, rooms = [endpoint for endpoint, _ in capacities], [room for _, room in capacities]
         return await tx.rows(_CLAIM, **shared, endpoints=endpoints, rooms=rooms)
     claimed: list[Row] = []
-    for endpoint, room in wanted:
+    for endpoint, room in capacities:
         claimed += await tx.rows(_CLAIM, **shared, endpoint=endpoint, room=room)
     return claimed
 
@@ -178,7 +179,7 @@ _AGAIN_DELIVERED: Final = Sql(
 
 
 async def settle_delivered(tx: Write, sends: Sequence[SettledDelivery], now: int) -> bool:
-    """End deliveries that were taken, or make them due again on a manual request; return whether any is due again."""
+    """End successful deliveries, or make them due if a manual send was requested; return whether any is due."""
     keys = sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends)
     left = len(keys) - await tx.bulk(_END_DELIVERED, keys)
     again = await tx.bulk(_AGAIN_DELIVERED, [(*key, now) for key in keys]) if left else 0
@@ -196,27 +197,27 @@ _MOVE_ASKED: Final = f"{_MOVE}, due_at = {{now}}, retry_at = {_SCHEDULE}, manual
 _END: Final = f" AND again = 0 AND ({_SCHEDULE}) IS NULL"
 
 
-def _at(sql: str, next_at: str, now: str) -> str:
+def _fill(sql: str, next_at: str, now: str) -> str:
     return sql.replace("{next}", next_at).replace("{now}", now)
 
 
 _END_FAILED: Final = Sql(
-    # The fifth value is named so that all three statements take the same rows.
-    sqlite=f"DELETE FROM delivery WHERE {_NAMED} AND ?5 IS NOT NULL" + _at(_END, "?4", "?5"),
-    postgresql=f"DELETE FROM delivery USING {_FAILED} WHERE {_JOINED}" + _at(_END, "t.next_at", "t.now"),
+    # `?5` is unused here, but has to occur: all three statements take the same rows.
+    sqlite=f"DELETE FROM delivery WHERE {_NAMED} AND ?5 IS NOT NULL" + _fill(_END, "?4", "?5"),
+    postgresql=f"DELETE FROM delivery USING {_FAILED} WHERE {_JOINED}" + _fill(_END, "t.next_at", "t.now"),
 )
 _MOVE_FAILED: Final = Sql(
-    sqlite=_at(f"{_MOVE_ON} WHERE {_NAMED} AND ?5 IS NOT NULL{_SCHEDULED}", "?4", "?5"),
-    postgresql=_at(f"{_MOVE_ON} FROM {_FAILED} WHERE {_JOINED}{_SCHEDULED}", "t.next_at", "t.now"),
+    sqlite=_fill(f"{_MOVE_ON} WHERE {_NAMED} AND ?5 IS NOT NULL{_SCHEDULED}", "?4", "?5"),
+    postgresql=_fill(f"{_MOVE_ON} FROM {_FAILED} WHERE {_JOINED}{_SCHEDULED}", "t.next_at", "t.now"),
 )
 _AGAIN_FAILED: Final = Sql(
-    sqlite=_at(f"{_MOVE_ASKED} WHERE {_NAMED} AND again > 0", "?4", "?5"),
-    postgresql=_at(f"{_MOVE_ASKED} FROM {_FAILED} WHERE {_JOINED} AND again > 0", "t.next_at", "t.now"),
+    sqlite=_fill(f"{_MOVE_ASKED} WHERE {_NAMED} AND again > 0", "?4", "?5"),
+    postgresql=_fill(f"{_MOVE_ASKED} FROM {_FAILED} WHERE {_JOINED} AND again > 0", "t.next_at", "t.now"),
 )
 
 
 async def settle_failed(tx: Write, sends: Sequence[SettledDelivery], now: int) -> bool:
-    """Reschedule or end failed deliveries, or make them due now on a manual request; return whether any is due now."""
+    """Reschedule, end or (on a manual request) make due the failed deliveries; return whether any is due now."""
     rows = sorted((send.msg_id, send.endpoint_id, send.lease, send.next_at, now) for send in sends)
     left = len(rows)
     for statement in (_END_FAILED, _MOVE_FAILED):
@@ -235,7 +236,7 @@ _END_RETRY_SCHEDULE: Final = Sql(
 
 
 async def end_retry_schedule(tx: Write, sends: Sequence[SettledDelivery]) -> None:
-    """End the retry schedule behind leased manual sends; manual sends that are requested meanwhile still happen."""
+    """End the retry schedule of leased manual sends. Manual sends that were requested meanwhile stay."""
     await tx.bulk(_END_RETRY_SCHEDULE, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
 
 
@@ -245,13 +246,13 @@ _RETURN_SET: Final = (
     " manual = CASE WHEN again > 0 THEN 1 ELSE manual END, again = 0"
 )
 _RETURN: Final = Sql(
-    sqlite=f"UPDATE delivery SET {_at(_RETURN_SET, '', '?4')} WHERE {_NAMED}",
+    sqlite=f"UPDATE delivery SET {_fill(_RETURN_SET, '', '?4')} WHERE {_NAMED}",
     postgresql=(
-        f"UPDATE delivery SET {_at(_RETURN_SET, '', 't.now')}"
+        f"UPDATE delivery SET {_fill(_RETURN_SET, '', 't.now')}"
         f" FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(m, e, l, now) WHERE {_JOINED}"
     ),
 )
-_RETURN_EXPIRED_SET: Final = _at(_RETURN_SET, "", "CAST(:now AS BIGINT)")
+_RETURN_EXPIRED_SET: Final = _fill(_RETURN_SET, "", "CAST(:now AS BIGINT)")
 _RETURN_EXPIRED: Final = Sql(
     sqlite=(
         f"UPDATE delivery SET {_RETURN_EXPIRED_SET} WHERE rowid IN"
@@ -275,23 +276,23 @@ _DISCARD: Final = Sql(
 
 
 async def hand_back(tx: Write, sends: Sequence[SettledDelivery], now: int) -> None:
-    """Make leased rows that were not sent due again: at their `next_at`, or else now."""
+    """Make leased rows that were not sent due again at their `next_at`, or now without one."""
     rows = [(send.msg_id, send.endpoint_id, send.lease, send.next_at or now) for send in sends]
     await tx.bulk(_RETURN, sorted(rows))
 
 
 async def return_expired(tx: Write, *, before: int, now: int, limit: int) -> int:
-    """Make rows whose lease ended before a timestamp due again; their process has ended or has given them up."""
+    """Make rows due again whose lease expired by `before`: their node has ended or stopped working on them."""
     return await tx.run(_RETURN_EXPIRED, before=before, now=now, limit=limit)
 
 
 async def return_leased(tx: Write, *, first: int, last: int, now: int, limit: int) -> int:
-    """Make rows with a lease of a range due again, whenever it ends: their process has ended. On PostgreSQL."""
+    """Make rows due again whose lease is in a range, before lease expiry: their node has ended. PostgreSQL only."""
     return await tx.run(_RETURN_LEASED, first=first, last=last, now=now, limit=limit)
 
 
 async def discard(tx: Write, sends: Sequence[SettledDelivery]) -> int:
-    """Discard leased deliveries that can never be sent: the payload or the endpoint is deleted."""
+    """Discard leased deliveries that cannot be sent because the payload or the endpoint is deleted."""
     return await tx.bulk(_DISCARD, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
 
 
@@ -309,7 +310,7 @@ _DISCARD_WAITING: Final = Sql(
 
 
 async def discard_waiting(tx: Write, endpoint_id: str, *, limit: int) -> int:
-    """Discard a chunk of the scheduled deliveries of a disabled or deleted endpoint; return how many."""
+    """Discard up to `limit` scheduled deliveries of a disabled or deleted endpoint; return the number."""
     rows = await tx.rows(_DISCARD_WAITING, endpoint=endpoint_id, limit=limit)
     if rows:
         await settlement.end_retries(tx, [(row[0], row[1]) for row in rows])
@@ -330,7 +331,7 @@ ON CONFLICT (msg_id, endpoint_id) DO UPDATE SET
   manual = CASE WHEN delivery.lease IS NULL THEN 1 ELSE delivery.manual END,
   task_id = excluded.task_id
 """
-"""What a manual send makes of a row that is there; `{mode}` is a number of `model.delivery.Mode`."""
+"""The update of an existing row by a manual send; `{mode}` is a value of `model.delivery.Mode`."""
 
 
 def _ask(mode: int) -> Sql:
@@ -349,7 +350,7 @@ _ASKS: Final = {mode: _ask(mode) for mode in (1, 2)}
 
 
 async def send_again(tx: Write, sends: Sequence[ManualSend], now: int) -> None:
-    """Schedule manual sends: each is due now, before the next automatic attempt, and is tried once."""
+    """Schedule manual sends. Each is one attempt, due now, before the next automatic attempt."""
     for mode, statement in _ASKS.items():
         rows = sorted(
             (send.msg_id, send.endpoint_id, send.app_id, send.org_id, send.lane, now, send.task_id)
@@ -393,8 +394,8 @@ _CANCEL_WAITING: Final = Sql(
 async def cancel_of_task(tx: Write, task_id: str, *, limit: int) -> list[tuple[str, str]]:
     """Cancel the sends that a task requested and that are not in flight; return them as (message, endpoint).
 
-    At most `limit` rows that only the task scheduled, and as many that also have a retry scheduled. Rows that are to be
-    sent once more after a send in flight are all canceled; they are no more than a process holds in memory.
+    A call cancels up to `limit` rows that only the task scheduled, and up to `limit` rows that also have an automatic
+    retry. Rows that wait for a send in flight are all canceled: a node holds few rows in memory.
     """
     taken = [
         *await tx.rows(_CANCEL_LEASED, task=task_id),
@@ -404,7 +405,7 @@ async def cancel_of_task(tx: Write, task_id: str, *, limit: int) -> list[tuple[s
     return [(row[0], row[1]) for row in taken]
 
 
-# Few rows are leased at any time: those in the memory of a process. `|| ''` keeps the planners on the index of leases.
+# Few rows are leased at any time: only those that a node holds in memory. `|| ''` keeps the planners on that index.
 _BACKLOG: Final = (
     "SELECT count(*) AS n FROM (SELECT 1 FROM (SELECT 1 FROM delivery"
     " WHERE endpoint_id = :endpoint AND lane = 1 AND lease IS NULL UNION ALL SELECT 1 FROM delivery"
@@ -414,6 +415,6 @@ _BACKLOG: Final = (
 
 
 async def backlog(read: Read, endpoint_id: str, *, limit: int) -> int:
-    """Count an endpoint's outstanding deliveries that tasks scheduled, up to a limit: waiting and leased ones."""
+    """Count the deliveries in the replay lane of an endpoint, scheduled and leased, up to `limit`."""
     row = await read.one(_BACKLOG, endpoint=endpoint_id, limit=limit)
     return int(row["n"])

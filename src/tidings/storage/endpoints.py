@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Endpoints."""
+"""Queries and writes of the endpoints of an application."""
 
 import base64
 import json
@@ -47,8 +47,8 @@ _SET_HEADERS: Final = "UPDATE endpoint SET headers = :headers, updated_at = :now
 _SET_SECRETS: Final = """
 UPDATE endpoint SET secret = :secret, old_secrets = :old, updated_at = :now WHERE id = :id AND deleted_at IS NULL
 """
-# Its uid is free again at once.
-_DROP: Final = """
+# The uid becomes free for another endpoint of the application.
+_DELETE: Final = """
 UPDATE endpoint SET deleted_at = :now, updated_at = :now, uid = NULL WHERE id = :id AND deleted_at IS NULL
 """
 _NTH: Final = "SELECT 1 FROM endpoint WHERE app_id = :app AND deleted_at IS NULL ORDER BY id LIMIT 1 OFFSET {offset:d}"
@@ -66,18 +66,18 @@ _IDS: Final = "SELECT id FROM endpoint WHERE app_id = :app AND deleted_at IS NUL
 
 
 def _by(ref: str) -> str:
-    """Return the condition for an id or a uid; a uid never looks like an id."""
+    """Return the condition for an id or a uid. The prefix decides: a uid cannot have the form of an id."""
     return _BY_ID if ref.startswith(ENDPOINT) else _BY_UID
 
 
 async def find(read: Read, app_id: AppId, ref: str) -> Endpoint | None:
-    """Return an application's endpoint by its id or uid."""
+    """Return an application's endpoint by its id or uid, or None if it does not exist or is deleted."""
     row = await read.row(f"SELECT {_SHOWN} {_by(ref)}", app=app_id, ref=ref)
     return None if row is None else _endpoint(row)
 
 
 async def get(read: Read, app_id: AppId, ref: str) -> Endpoint:
-    """Return an application's endpoint by its id or uid; raises `not_found`."""
+    """Return an application's endpoint by its id or uid; raise `not_found` if it does not exist or is deleted."""
     endpoint = await find(read, app_id, ref)
     if endpoint is None:
         raise not_found()
@@ -85,7 +85,7 @@ async def get(read: Read, app_id: AppId, ref: str) -> Endpoint:
 
 
 async def secret(read: Read, app_id: AppId, ref: str) -> bytes:
-    """Return what signs for an endpoint, its marker byte first; raises `not_found`."""
+    """Return the stored signing secret of an endpoint, which starts with its marker byte; raise `not_found`."""
     row = await read.row(f"SELECT secret {_by(ref)}", app=app_id, ref=ref)
     if row is None:
         raise not_found()
@@ -93,7 +93,7 @@ async def secret(read: Read, app_id: AppId, ref: str) -> bytes:
 
 
 async def headers(read: Read, app_id: AppId, ref: str) -> str:
-    """Return an endpoint's headers as they are stored, which may be encrypted; raises `not_found`."""
+    """Return the stored headers of an endpoint, which may be encrypted; raise `not_found`."""
     row = await read.row(f"SELECT headers {_by(ref)}", app=app_id, ref=ref)
     if row is None:
         raise not_found()
@@ -101,12 +101,12 @@ async def headers(read: Read, app_id: AppId, ref: str) -> str:
 
 
 async def has(read: Read, app_id: AppId, many: int) -> bool:
-    """Tell whether an application has this many endpoints, or more."""
+    """Return whether an application has at least `many` endpoints."""
     return await read.row(_NTH.format(offset=many - 1), app=app_id) is not None
 
 
 async def old(read: Read, endpoint_id: EndpointId) -> tuple[OldSecret, ...]:
-    """Return the secrets that were rotated out, those that have run out among them."""
+    """Return the previous secrets of an endpoint, including expired ones."""
     return old_secrets((await read.one("SELECT old_secrets FROM endpoint WHERE id = :id", id=endpoint_id))[0])
 
 
@@ -116,25 +116,25 @@ async def ids_of(read: Read, app_id: AppId) -> list[str]:
 
 
 async def by_ids(read: Read, endpoint_ids: Sequence[str]) -> dict[EndpointId, Endpoint]:
-    """Return endpoints by id, deleted ones among them."""
+    """Return endpoints by id, including deleted ones."""
     found = [_endpoint(row) for row in await read.rows(_BY_IDS, ids=list(endpoint_ids))]
     return {endpoint.id: endpoint for endpoint in found}
 
 
 async def page(read: Read, app_id: AppId, window: PageWindow) -> list[Endpoint]:
-    """Return a part of an application's endpoints, by id."""
+    """Return a page of an application's endpoints, ordered by id."""
     rows = await read.rows(_PAGE + end_of(window, "id"), app=app_id, **bounds_of(window))
     return [_endpoint(row) for row in rows]
 
 
 async def page_since(read: Read, app_id: AppId, window: PageWindow, since: int) -> list[tuple[Endpoint, int | None]]:
-    """Return a window of the endpoints that existed at or after a timestamp, each with its time of deletion."""
+    """Return a page of the endpoints that existed at or after a timestamp, each with its time of deletion."""
     rows = await read.rows(_PAGE_SINCE + end_of(window, "id"), app=app_id, since=since, **bounds_of(window))
     return [(_endpoint(row), row["deleted_at"]) for row in rows]
 
 
 async def add(tx: Write, endpoint: Endpoint, signing: bytes, headers: str) -> bool:
-    """Add an endpoint with what signs for it and its headers as they are stored; tell whether its uid was free."""
+    """Add an endpoint with its stored secret and stored headers; return whether its uid was free."""
     written = await tx.run(
         _ADD,
         **_values(endpoint),
@@ -148,23 +148,23 @@ async def add(tx: Write, endpoint: Endpoint, signing: bytes, headers: str) -> bo
 
 
 async def change(tx: Write, endpoint: Endpoint) -> None:
-    """Write an endpoint as it is now, but for its headers and secrets; raises `Duplicate` if its uid is taken."""
+    """Update an endpoint, except its headers and secrets; raise `Duplicate` if another endpoint has its uid."""
     await tx.run(_CHANGE, **_values(endpoint))
 
 
 async def set_headers(tx: Write, endpoint_id: EndpointId, headers: str, now: int) -> None:
-    """Replace the headers of an endpoint, given as they are stored."""
+    """Replace the stored headers of an endpoint, which may be encrypted."""
     await tx.run(_SET_HEADERS, id=endpoint_id, headers=headers, now=now)
 
 
 async def set_secrets(tx: Write, endpoint_id: EndpointId, signing: bytes, kept: Sequence[OldSecret], now: int) -> None:
-    """Replace what signs for an endpoint, and the secrets that still do."""
+    """Replace the stored signing secret of an endpoint, and the previous secrets that still sign."""
     await tx.run(_SET_SECRETS, id=endpoint_id, secret=signing, old=_old_text(kept), now=now)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredKeys:
-    """What is stored of an endpoint that may be encrypted."""
+    """The columns of an endpoint that may be encrypted."""
 
     id: str
     secret: bytes
@@ -174,7 +174,7 @@ class StoredKeys:
 
 
 async def at_rest(read: Read, *, after: str, limit: int) -> list[StoredKeys]:
-    """Return the next endpoints by id, deleted ones among them."""
+    """Return the keys of the next endpoints after `after`, ordered by id, including deleted endpoints."""
     rows = await read.rows(_STORED_KEYS, after=after, limit=limit)
     return [
         StoredKeys(row["id"], bytes(row["secret"]), old_secrets(row["old_secrets"]), row["headers"]) for row in rows
@@ -203,19 +203,19 @@ def _old_text(kept: Sequence[OldSecret]) -> str:
 
 
 async def delete(tx: Write, endpoint_id: EndpointId, now: int) -> None:
-    """Delete an endpoint; what was sent to it stays."""
-    await tx.run(_DROP, id=endpoint_id, now=now)
+    """Mark an endpoint as deleted and release its uid. Its attempts stay."""
+    await tx.run(_DELETE, id=endpoint_id, now=now)
 
 
 def old_secrets(text: str) -> tuple[OldSecret, ...]:
-    """Read the secrets that were rotated out."""
+    """Parse the column `old_secrets`."""
     if text == "[]":
         return ()
     return tuple(OldSecret(until, base64.b64decode(stored)) for until, stored in json.loads(text))
 
 
 def _values(endpoint: Endpoint) -> dict[str, Value]:
-    """Return what every write of an endpoint sets."""
+    """Return the columns that inserts and updates of an endpoint have in common."""
     return {
         "id": endpoint.id,
         "uid": endpoint.uid,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Queries for dry runs: a sample of the items of a task, and the rate of the last task of its kind."""
+"""Queries for dry runs: samples of the items of a task, and the rate of the last task of its kind."""
 
 from typing import Final
 
@@ -24,11 +24,11 @@ async def with_payload(read: Read, app_id: str, first: str, end: str, *, limit: 
 
 
 async def event_types(read: Read, org_id: str, *, limit: int) -> list[str]:
-    """Return the first event types of an organisation by their names."""
+    """Return the first active event types of an organization, ordered by name."""
     return [row["name"] for row in await read.rows(_EVENT_TYPES, org=org_id, limit=limit)]
 
 
 async def last_rate(read: Read, org_id: str, kind: str) -> float | None:
-    """Return the rows a second of an organisation's last finished task of a kind."""
+    """Return the rows per second of an organization's last finished task of a kind, or None."""
     row = await read.row(_RATE, org=org_id, kind=kind)
     return None if row is None or row["rate"] <= 0 else float(row["rate"])

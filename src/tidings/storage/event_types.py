@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Event types."""
+"""Queries and writes of the event types of an organization."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from tidings.storage.page_window import bounds_of, end_of
 
 _PLAIN: Final = "org_id, name, description, archived, deprecated, feature_flags, group_name, created_at, updated_at, "
 _COLUMNS: Final = _PLAIN + "schemas"
-# Neither database reads a text that is kept apart to learn its size in bytes, nor unpacks it.
+# Both databases return the byte size of a large text that is stored out of line without reading or decompressing it.
 _SIZED: Final = {
     Dialect.SQLITE: f"{_PLAIN}NULL AS schemas, length(CAST(schemas AS BLOB)) AS schemas_bytes",
     Dialect.POSTGRESQL: f"{_PLAIN}NULL AS schemas, octet_length(schemas) AS schemas_bytes",
@@ -36,7 +36,7 @@ _ARCHIVE: Final = "UPDATE event_type SET archived = 1, updated_at = :now WHERE o
 _EXPUNGE: Final = "DELETE FROM event_type WHERE org_id = :org AND name = :name"
 _FROM: Final = "FROM event_type WHERE org_id = :org"
 _ACTIVE: Final = " AND archived = 0"
-# Visible to whoever has one of these flags, as is what has no flag.
+# The event types that a caller with these feature flags sees: those without flags, and those with one of them.
 _FLAGGED: Final = {
     Dialect.SQLITE: (
         " AND (feature_flags IS NULL OR EXISTS (SELECT 1 FROM json_each(event_type.feature_flags) AS flag"
@@ -57,7 +57,7 @@ _KNOWN: Final = Sql(
         "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 AND name = ANY(CAST(:names AS text[]))"
     ),
 )
-# A name that was archived may be taken again; what it was is overwritten.
+# A new event type replaces an archived one of the same name.
 _ADD: Final = f"""
 INSERT INTO event_type ({_COLUMNS})
 VALUES (:org, :name, :description, :archived, :deprecated, :feature_flags, :group_name, :created_at, :updated_at,
@@ -70,13 +70,13 @@ WHERE event_type.archived = 1
 
 
 async def find(read: Read, org_id: OrgId, name: str) -> EventType | None:
-    """Return an event type with its schemas, archived or not."""
+    """Return an event type with its schemas, archived or not, or None if it does not exist."""
     row = await read.row(_GET, org=org_id, name=name)
     return None if row is None else _event_type(row)
 
 
 async def held(tx: Write, org_id: OrgId, name: str) -> EventType | None:
-    """Return an event type, and hold it until the transaction ends."""
+    """Return an event type like `find`, and lock its row until the transaction ends."""
     row = await tx.row(_HOLD, org=org_id, name=name)
     return None if row is None else _event_type(row)
 
@@ -89,9 +89,9 @@ async def page(
     flags: Sequence[str] | None,
     archived: bool,
 ) -> list[EventType]:
-    """Return a part of an organisation's event types, by name and without schemas: see `schemas`.
+    """Return a page of an organization's event types, ordered by name, without schemas (see `schemas`).
 
-    `flags` filters by the feature flags of the caller.
+    `flags` are the feature flags of the caller; None disables that filter.
     """
     conditions = ("" if archived else _ACTIVE) + ("" if flags is None else _FLAGGED[read.dialect])
     statement = f"SELECT {_SIZED[read.dialect]} {_FROM}{conditions}{end_of(window, 'name')}"
@@ -100,39 +100,39 @@ async def page(
 
 
 async def schemas(read: Read, org_id: OrgId, listed: Sequence[EventType]) -> dict[str, str]:
-    """Return the schemas of event types that were read without, by name."""
+    """Return the schemas of event types that `page` returned, by name."""
     names = [each.name for each in listed if each.schemas_bytes]
     rows = await read.rows(_SCHEMAS, org=org_id, names=names) if names else []
     return {row["name"]: row["schemas"] for row in rows}
 
 
 async def known(read: Read, org_id: OrgId, names: Sequence[str]) -> set[str]:
-    """Return those of the names that are event types in use."""
+    """Return the names that are active event types."""
     return {row["name"] for row in await read.rows(_KNOWN, org=org_id, names=list(names))}
 
 
 async def add(tx: Write, event_type: EventType) -> bool:
-    """Add an event type, or take back an archived one; tell whether the name was free."""
+    """Add an event type or replace an archived one; return whether the name was free."""
     return await tx.run(_ADD, **_values(event_type), created_at=event_type.created_at) == 1
 
 
 async def change(tx: Write, event_type: EventType) -> None:
-    """Write an event type as it is now."""
+    """Update an event type."""
     await tx.run(_CHANGE, **_values(event_type))
 
 
 async def archive(tx: Write, org_id: OrgId, name: str, now: int) -> bool:
-    """Put an event type out of use; tell whether it is there."""
+    """Archive an event type; return whether it exists."""
     return await tx.run(_ARCHIVE, org=org_id, name=name, now=now) == 1
 
 
 async def expunge(tx: Write, org_id: OrgId, name: str) -> bool:
-    """Delete an event type for good; tell whether it was there."""
+    """Delete the row of an event type, archived or not; return whether it existed."""
     return await tx.run(_EXPUNGE, org=org_id, name=name) == 1
 
 
 def _values(event_type: EventType) -> dict[str, Value]:
-    """Return what every write of an event type sets."""
+    """Return the columns that inserts and updates of an event type have in common."""
     flags = event_type.feature_flags
     return {
         "org": event_type.org_id,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What is stored about a message at a page of endpoints.
+"""Queries that explain the deliveries of a message to a page of endpoints.
 
-Endpoints of a page lie side by side in the keys of deliveries and attempts, so each table is read as one range. What is
-outstanding is read first: a delivery that has settled by then has an attempt that the second statement sees.
+The endpoints of a page are adjacent in the keys of deliveries and attempts, so each table is read as one range.
+Deliveries are read before attempts: if a delivery settles first, the second statement sees its attempt.
 """
 
 import json
@@ -18,7 +18,7 @@ from tidings.storage.database import Read, Row, Sql
 from tidings.storage.task_outcomes import key_of
 
 TASKS_MAX: Final = 100
-"""The newest canceled tasks of the application that are looked at."""
+"""The number of canceled tasks that are searched per application, newest first."""
 _PAYLOAD: Final = (
     "SELECT expires_at, CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS has_payload FROM message WHERE id = :msg"
 )
@@ -39,7 +39,7 @@ _CANCELED: Final = (
     "SELECT id, args FROM task WHERE app_id = :app AND wire_status = 'failed' AND id >= :since AND state = 'cancelled'"
     f" ORDER BY id DESC LIMIT {TASKS_MAX:d}"
 )
-_WITHDRAWN: Final = Sql(
+_CANCELED_ITEMS: Final = Sql(
     sqlite=(
         "SELECT task_item.task_id, wanted.key AS place FROM json_each(:tasks) AS wanted CROSS JOIN task_item"
         " WHERE task_item.task_id = wanted.value AND task_item.key = json_extract(:keys, '$[' || wanted.key || ']')"
@@ -56,7 +56,7 @@ _WITHDRAWN: Final = Sql(
 
 @dataclass(frozen=True, slots=True)
 class EndpointDeliveries:
-    """What is outstanding and what was tried, by endpoint."""
+    """The outstanding deliveries and the attempts of a message, by endpoint."""
 
     outstanding: dict[EndpointId, OutstandingDelivery]
     attempts: dict[EndpointId, AttemptSummary]
@@ -66,7 +66,7 @@ NOTHING: Final = EndpointDeliveries({}, {})
 
 
 async def subject_of(read: Read, message: Message) -> MessageFacts:
-    """Return a message with what is known of its payload."""
+    """Return the facts about a message, including whether its payload exists and when it expires."""
     row = await read.one(_PAYLOAD, msg=message.id)
     at = timestamp_of(message.id)
     return MessageFacts(
@@ -80,7 +80,7 @@ async def subject_of(read: Read, message: Message) -> MessageFacts:
 
 
 async def stored(read: Read, msg_id: MessageId, first: EndpointId, last: EndpointId) -> EndpointDeliveries:
-    """Return what is stored about a message at the endpoints of a range, both ends in it."""
+    """Return the deliveries and attempts of a message at the endpoints from `first` to `last`, inclusive."""
     page = {"msg": msg_id, "first": first, "last": last}
     outstanding = await read.rows(_OUTSTANDING, **page)
     tried = await read.rows(_TRIED, **page, blocked=f"{BLOCKED_TEXT}%")
@@ -93,14 +93,17 @@ async def stored(read: Read, msg_id: MessageId, first: EndpointId, last: Endpoin
 async def canceled(
     read: Read, app_id: AppId, msg_id: MessageId, since: dict[EndpointId, int]
 ) -> dict[EndpointId, TaskId]:
-    """Return the tasks that were canceled before they sent a message to endpoints, begun after a timestamp of each."""
+    """Return, by endpoint, the newest task that was canceled before it sent a message there.
+
+    `since` has a timestamp for each endpoint; tasks that were created before it do not count.
+    """
     rows = await read.rows(_CANCELED, app=app_id, since=first_at(TASK, min(since.values())))
     asked = [(TaskId(row["id"]), EndpointId(json.loads(row["args"]).get("endpoint_id", ""))) for row in rows]
     asked = [(task, each) for task, each in asked if each in since and timestamp_of(task) >= since[each]]
     if not asked:
         return {}
     found = await read.rows(
-        _WITHDRAWN,
+        _CANCELED_ITEMS,
         tasks=[task for task, _ in asked],
         keys=[key_of(msg_id, each) for _, each in asked],
         outcome=ItemOutcome.WITHDRAWN.value,

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What tasks have made for somebody to fetch, in pieces while it is made and whole in the end; kept for a day."""
+"""Exports: downloadable results of tasks, kept for a day.
+
+A running task stores parts with the numbers 1, 2 and so on. The finished export has the part number 0.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +17,10 @@ _ADD: Final = (
     " VALUES (:id, CAST(:part AS INTEGER), :org, :content, CAST(:expires_at AS BIGINT))"
 )
 _PARTS: Final = "SELECT content FROM export WHERE id = :id AND part > 0 ORDER BY part"
-_DROP_PARTS: Final = "DELETE FROM export WHERE id = :id AND part > 0"
+_DELETE_PARTS: Final = "DELETE FROM export WHERE id = :id AND part > 0"
 _WHOLE: Final = "SELECT content FROM export WHERE id = :id AND part = 0 AND expires_at > CAST(:now AS BIGINT)"
 _EXPIRED: Final = "SELECT DISTINCT id FROM export WHERE expires_at <= CAST(:now AS BIGINT) LIMIT CAST(:limit AS BIGINT)"
-_DROP: Final = Sql(
+_DELETE: Final = Sql(
     sqlite="DELETE FROM export WHERE id IN (SELECT value FROM json_each(:ids))",
     postgresql="DELETE FROM export WHERE id = ANY(CAST(:ids AS text[]))",
 )
@@ -39,7 +42,7 @@ _TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ExportedEventType:
-    """An event type as it is exported."""
+    """The columns of an event type that an export contains."""
 
     name: str
     description: str
@@ -49,17 +52,17 @@ class ExportedEventType:
 
 
 async def names(read: Read, org_id: str, *, limit: int) -> list[str]:
-    """Return the names of an organisation's event types that are in use, in order."""
+    """Return the names of an organization's active event types, in order."""
     return [row["name"] for row in await read.rows(_NAMES, org=org_id, limit=limit)]
 
 
 async def sizes(read: Read, org_id: str, *, after: str, limit: int) -> list[int]:
-    """Return how much the schemas of the next event types weigh, in order of their names."""
+    """Return the sizes of the schemas of the next active event types, ordered by name."""
     return [row["size"] for row in await read.rows(_SIZES, org=org_id, after=after, limit=limit)]
 
 
 async def event_types(read: Read, org_id: str, *, after: str, limit: int) -> list[ExportedEventType]:
-    """Return the next event types that are in use, in order of their names."""
+    """Return the next active event types, ordered by name."""
     rows = await read.rows(_TYPES, org=org_id, after=after, limit=limit)
     return [
         ExportedEventType(row["name"], row["description"], bool(row["deprecated"]), row["group_name"], row["schemas"])
@@ -68,31 +71,31 @@ async def event_types(read: Read, org_id: str, *, after: str, limit: int) -> lis
 
 
 async def add(tx: Write, export_id: str, org_id: str, part: int, content: bytes, expires_at: int) -> None:
-    """Keep a piece, or the whole."""
+    """Store a part of an export, or the finished export."""
     await tx.run(_ADD, id=export_id, org=org_id, part=part, content=content, expires_at=expires_at)
 
 
 async def parts(read: Read, export_id: str) -> list[bytes]:
-    """Return the pieces, in order."""
+    """Return the parts of an export, in order."""
     return [bytes(row["content"]) for row in await read.rows(_PARTS, id=export_id)]
 
 
 async def delete_parts(tx: Write, export_id: str) -> None:
-    """Delete the pieces."""
-    await tx.run(_DROP_PARTS, id=export_id)
+    """Delete the parts of an export; keep the finished export."""
+    await tx.run(_DELETE_PARTS, id=export_id)
 
 
 async def whole(read: Read, export_id: str, now: int) -> bytes | None:
-    """Return what was made, unless it has expired."""
+    """Return a finished export, or None if it does not exist or has expired."""
     row = await read.row(_WHOLE, id=export_id, now=now)
     return None if row is None else bytes(row["content"])
 
 
 async def expired(read: Read, now: int, *, limit: int) -> list[str]:
-    """Return exports that nobody can fetch any more."""
+    """Return up to `limit` exports that have expired."""
     return [row["id"] for row in await read.rows(_EXPIRED, now=now, limit=limit)]
 
 
 async def delete(tx: Write, export_ids: Sequence[str]) -> int:
-    """Delete exports; return how many rows they had."""
-    return await tx.run(_DROP, ids=export_ids)
+    """Delete exports; return the number of rows."""
+    return await tx.run(_DELETE, ids=export_ids)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The health of endpoints: their failure records. Each statement's condition states the row that it expects.
+"""Endpoint health: the failure records of endpoints. Each statement's condition states the row that it expects.
 
-Every write to the start or the end of a record goes with `apps.touch`, so that the compiled routing is refreshed; the
-application is touched first and the endpoint written second, as everywhere.
+Every write that begins or ends a record also calls `apps.touch`, which refreshes the compiled routing. The application
+is written before the endpoint, as in all transactions, so that two of them cannot deadlock.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ WHERE id = :id
 
 @dataclass(frozen=True, slots=True)
 class EndpointHealth:
-    """An endpoint with its record."""
+    """An endpoint with its failure record, and the names that operational events need."""
 
     id: EndpointId
     uid: str | None
@@ -78,17 +78,17 @@ async def begin(tx: Write, endpoint_id: str, now: int, disables_at: int) -> bool
 
 
 async def count(tx: Write, endpoint_id: str, now: int, disables_at: int) -> None:
-    """FailureRecord another failure on a record that has begun."""
+    """Record another failure in a record that has begun."""
     await tx.run(_COUNT, id=endpoint_id, now=now, disables_at=disables_at)
 
 
 async def unreachable(tx: Write, endpoint_id: str, now: int) -> None:
-    """FailureRecord that an endpoint does not answer."""
+    """Record since when an endpoint has not responded, unless that is recorded."""
     await tx.run(_UNREACHABLE, id=endpoint_id, now=now)
 
 
 async def clear(tx: Write, endpoint_id: str) -> None:
-    """End the failure record of an endpoint that works again."""
+    """End the failure record of an enabled endpoint that responds again."""
     await tx.run(_CLEAR, id=endpoint_id)
 
 
@@ -103,17 +103,17 @@ async def enable(tx: Write, endpoint_id: str, now: int) -> bool:
 
 
 async def note_disabled(tx: Write, endpoint_id: str, now: int) -> None:
-    """FailureRecord when an endpoint was disabled through the API."""
+    """Record when an endpoint was disabled through the API, without a reason."""
     await tx.run(_NOTE_DISABLED, id=endpoint_id, now=now)
 
 
 async def reset(tx: Write, endpoint_id: str) -> None:
-    """Reset the failure record."""
+    """Clear the failure record of an endpoint, including when and why it was disabled."""
     await tx.run(_RESET, id=endpoint_id)
 
 
 def record_of(row: Row) -> FailureRecord:
-    """Read the record from a row that has its columns."""
+    """Return the failure record from a row with `COLUMNS`."""
     reason = row["disabled_reason"]
     return FailureRecord(
         failing_since=row["failing_since"],
@@ -121,7 +121,7 @@ def record_of(row: Row) -> FailureRecord:
         disables_at=row["disables_at"],
         unreachable_since=row["unreachable_since"],
         disabled_at=row["disabled_at"],
-        # A newer release may have stored another reason.
+        # A newer version may have stored a reason that this one does not know.
         disabled_reason=EndpointDisabledReason(reason) if reason in _REASONS else None,
     )
 
@@ -140,7 +140,7 @@ def _endpoint_health(row: Row) -> EndpointHealth:
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# Names for operational events
+# Identifiers for operational events
 
 _EVENT_IDS: Final = Sql(
     sqlite="SELECT id, event_id FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
@@ -153,10 +153,10 @@ _APP_UIDS: Final = Sql(
 
 
 async def event_ids(read: Read, msg_ids: Sequence[str]) -> dict[str, str | None]:
-    """Return the event ids of messages, which their senders chose."""
+    """Return the event ids of messages by message id; None for a message without one."""
     return {row["id"]: row["event_id"] for row in await read.rows(_EVENT_IDS, ids=msg_ids)}
 
 
 async def app_uids(read: Read, app_ids: Sequence[str]) -> dict[str, str | None]:
-    """Return the uids of applications."""
+    """Return the uids of applications by id; None for an application without one."""
     return {row["id"]: row["uid"] for row in await read.rows(_APP_UIDS, ids=app_ids)}

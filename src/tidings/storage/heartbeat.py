@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The heartbeat query, which an idle node sends to PostgreSQL once a second: changes by other nodes, and work due."""
+"""The heartbeat query: once a second, a node on PostgreSQL reads due work and changes that other nodes made."""
 
 import json
 from dataclasses import dataclass
@@ -28,23 +28,23 @@ _WRITE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatResult:
-    """What a node learns from the heartbeat query; timestamps are of the database's clock."""
+    """The result of a heartbeat query. Timestamps are from the clock of the database."""
 
     now: int
     deliveries_at: int | None
-    """When the next delivery is due or its lease expires."""
+    """When the next delivery is due or the next delivery lease expires; None if there is neither."""
     tasks_at: int | None
-    """When the next task is ready or its lease expires."""
+    """When the next task is ready or the next task lease expires; None if there is neither."""
     changed: dict[str, int]
-    """Applications whose routing was written lately, with the version now in force."""
+    """The applications whose routing changed lately, with their current routing versions."""
     lost: dict[int, str]
-    """Nodes without their liveness lock, with the worker name of each."""
+    """The nodes that do not hold their liveness lock, with their worker names."""
     is_known: bool
-    """Whether the other nodes see the row of this node."""
+    """Whether the table `node` has a row for this node."""
 
 
 async def query(read: Read, *, since: int, node: int) -> HeartbeatResult:
-    """Run the heartbeat query; `since` bounds the routing changes to report, `node` is the node that asks."""
+    """Run the heartbeat query of `node`. It reports routing changes at or after `since`."""
     row = await read.one(_QUERY, since=since, node=node)
     return HeartbeatResult(
         now=row["now"],
@@ -61,9 +61,9 @@ def _first(*timestamps: int | None) -> int | None:
 
 
 async def write(db: Database, node: int, now: int) -> None:
-    """Write one row, as proof that the database takes writes. Raises `StorageError` where it does not.
+    """Write one row to prove that the database accepts writes; raise `StorageError` if it does not.
 
-    Nodes share a few rows, so that a lost node leaves none behind.
+    Nodes share 16 rows, so lost nodes leave no rows that need cleanup.
     """
     async with db.write(background=True) as tx:
         await tx.run(_WRITE, name=f"heartbeat:{node % _ROWS}", value=str(now))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Idempotency records: the response to each request that had an idempotency key."""
+"""Idempotency records: the responses to requests with an idempotency key."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ _SET: Final = (
     " expires_at = excluded.expires_at, msg_id = NULL, status = NULL, body = NULL"
     " WHERE idempotency_record.expires_at <= :now"
 )
-# On SQLite a renewed row moves to the end, because `intake.expire` takes the first rows for the oldest.
+# On SQLite a renewed row gets the highest rowid, because `intake.expire` assumes that rowids follow expiry.
 _CLAIM: Final = Sql(
     sqlite=f"{_INSERT} rowid = (SELECT max(rowid) + 1 FROM idempotency_record),{_SET}",
     postgresql=f"{_INSERT}{_SET}",
@@ -23,22 +23,25 @@ _STORE_RESPONSE: Final = "UPDATE idempotency_record SET status = :status, body =
 
 
 async def claim(tx: Write, key: str, *, now: int, expires_at: int) -> bool:
-    """Claim a key that is free or expired; on PostgreSQL this waits for another node that is using it."""
+    """Claim a key for a request; return whether it was free or expired.
+
+    On PostgreSQL the statement waits for a transaction of another node that has claimed the same key.
+    """
     return await tx.run(_CLAIM, key=key, now=now, expires_at=expires_at) == 1
 
 
 async def find(read: Read, key: str) -> tuple[int, bytes] | None:
-    """Return the status and the body of the stored response."""
+    """Return the status and the body of the stored response, expired or not, or None without one."""
     row = await read.row(_FIND, key=key)
     return None if row is None else (row["status"], bytes(row["body"]))
 
 
 async def find_unexpired(read: Read, key: str, *, now: int) -> tuple[int, bytes] | None:
-    """Return the status and the body of the stored response, unless it has expired."""
+    """Return the status and the body of the stored response, or None if there is none or it has expired."""
     row = await read.row(_FIND_UNEXPIRED, key=key, now=now)
     return None if row is None else (row["status"], bytes(row["body"]))
 
 
 async def keep(tx: Write, key: str, *, status: int, body: bytes) -> None:
-    """Store the response under a key that this transaction has claimed."""
+    """Store the response for a key that this transaction has claimed."""
     await tx.run(_STORE_RESPONSE, key=key, status=status, body=body)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The rows of accepted messages, written in bulk: idempotency records, event ids, messages.
+"""Bulk writes of accepted messages: idempotency records, event ids and messages.
 
-An earlier request may hold an idempotency key or an event id. A statement returns only how many it claimed, so a
-second query finds the others, in the rare case that there are any. Rows are written in key order, so that two nodes
-with the same keys wait for each other without a deadlock.
+An earlier request may hold an idempotency key or an event id. A bulk statement returns only the number of keys that it
+claimed. If that is not all of them, which is rare, a second query finds the holders of the others. Rows are written in
+key order, so two nodes with the same keys wait for each other without a deadlock.
 """
 
 import json
@@ -19,7 +19,7 @@ from tidings.storage.database import Read, Row, Sql, Table, Value, Write
 
 @dataclass(slots=True, eq=False)
 class NewMessage:
-    """One message row, and what it claims."""
+    """A message to insert, with the idempotency key and the event id that it claims."""
 
     id: str
     app_id: str
@@ -66,12 +66,12 @@ _RELEASE: Final = Sql(
     sqlite="DELETE FROM idempotency_record WHERE key IN (SELECT value FROM json_each(:keys))",
     postgresql="DELETE FROM idempotency_record WHERE key = ANY(CAST(:keys AS text[]))",
 )
-# Few messages have all of it, so that only a batch with one of those pays for the columns.
+# Few messages have values in all columns, so a batch inserts only the columns that its messages need.
 _PLAIN: Final = Table("message", ("id", "app_id", "org_id", "event_type", "channels", "payload"))
 _USUAL: Final = Table("message", (*_PLAIN.columns, "event_id", "expires_at"))
 _WHOLE: Final = Table("message", (*_USUAL.columns, "tags", "deliver_at", "raw"))
 _EXPIRE: Final = Sql(
-    # Rows lie in the order in which they expire, so the oldest are the first.
+    # Rowids follow expiry, so the first rows expire first.
     sqlite=(
         "DELETE FROM idempotency_record"
         " WHERE rowid IN (SELECT rowid FROM idempotency_record ORDER BY rowid LIMIT :limit) AND expires_at <= :now"
@@ -87,7 +87,7 @@ _EXPIRE: Final = Sql(
 async def claim_idempotency_keys(
     tx: Write, messages: Sequence[NewMessage], *, now: int, expires_at: int
 ) -> dict[str, str]:
-    """Claim the messages' idempotency keys; return those already in use, each with the message that holds it."""
+    """Claim the idempotency keys of messages; return the keys already in use, with the messages that hold them."""
     rows = sorted(
         (each.idempotency_key, each.id, expires_at, now) for each in messages if each.idempotency_key is not None
     )
@@ -99,7 +99,7 @@ async def claim_idempotency_keys(
 
 
 async def claim_event_ids(tx: Write, messages: Sequence[NewMessage]) -> set[str]:
-    """Claim the messages' own event ids; return the messages whose id another message of the application has."""
+    """Claim the event ids of messages; return the messages whose event id another message of the application has."""
     rows = sorted((each.app_id, each.event_id, each.id) for each in messages if each.event_id is not None)
     if not rows or await tx.bulk(_EVENT_IDS, rows) == len(rows):
         return set()
@@ -112,16 +112,16 @@ async def claim_event_ids(tx: Write, messages: Sequence[NewMessage]) -> set[str]
 
 
 async def release_idempotency_keys(tx: Write, idempotency_keys: Sequence[str]) -> None:
-    """Release idempotency keys that this transaction claimed for messages that are refused."""
+    """Release the idempotency keys that this transaction claimed for messages that it refuses."""
     await tx.run(_RELEASE, keys=idempotency_keys)
 
 
 _Shape = tuple[str, str, str, str | None, tuple[str, ...] | None]
-"""Application, bucket, event type, channels, tags: everything that determines a message's entries."""
+"""The application, time bucket, event type, channels and tags: they determine the entries of a message."""
 
 
 async def add(tx: Write, messages: Sequence[NewMessage], cache: BucketIndexCache | None = None) -> None:
-    """Add messages and their entries in the bucket index, except for those in `cache`."""
+    """Insert messages, and their entries in the bucket index that `cache` does not have."""
     await bucket_index.add(tx, {_shape(message) for message in messages}, _entries_of, cache)
     if any(m.extras is not None for m in messages):
         await tx.add(_WHOLE, [(*_plain(m), m.event_id, m.expires_at, *_more(m.extras)) for m in messages])
@@ -159,7 +159,7 @@ def _more(extras: MessageExtras | None) -> tuple[str | None, int | None, int | N
 
 
 async def expire(tx: Write, *, now: int, limit: int) -> int:
-    """Delete a chunk of expired idempotency records; return how many."""
+    """Delete up to `limit` expired idempotency records; return the number."""
     return await tx.run(_EXPIRE, now=now, limit=limit)
 
 
@@ -177,7 +177,7 @@ _STORED: Final = Sql(
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message as its sender is told of it again, or as delivery sends it; `payload` is None once it is deleted."""
+    """A stored message, for a repeated response or for delivery. `payload` is None if it was deleted."""
 
     event_type: str
     event_id: str | None
@@ -189,13 +189,13 @@ class StoredMessage:
 
 
 async def holder(read: Read, idempotency_key: str, *, now: int) -> str | None:
-    """Return the message that was created with an idempotency key, unless the record has expired."""
+    """Return the id of the message that holds an idempotency key, or None if there is none or it has expired."""
     row = await read.row(_HOLDER, key=idempotency_key, now=now)
     return None if row is None else str(row["msg_id"])
 
 
 async def stored(tx: Read, msg_ids: Sequence[str]) -> dict[str, StoredMessage]:
-    """Return messages by id; deleted ones are left out."""
+    """Return messages by id, without those that were deleted."""
     return {row["id"]: _stored(row) for row in await tx.rows(_STORED, ids=msg_ids)}
 
 
@@ -226,7 +226,10 @@ _PAYLOADS: Final = Sql(
 
 
 async def payloads(tx: Write, msg_ids: Sequence[str], *, most: int) -> list[tuple[str, int | None, bytes | None]]:
-    """Return messages with the size of their payload, and the payload itself up to a size; no size: it is deleted."""
+    """Return the id, the payload size and the payload of messages.
+
+    The payload is None if it is larger than `most` bytes. Size and payload are None if the payload was deleted.
+    """
     return [
         (row["id"], row["size"], None if row["payload"] is None else bytes(row["payload"]))
         for row in await tx.rows(_PAYLOADS, ids=msg_ids, most=most)
