@@ -89,6 +89,10 @@ PROCESSES = ("demo", "tasks.generator")
 
 MAX_FILE = 420
 MAX_FUNCTION = 50
+MAX_CLASS, MAX_LONG_CLASS = 250, 380
+LONG_CLASSES = frozenset(
+    {"AcceptBatcher", "Claimer", "EndpointQueues", "ReceiverConnection", "ServerConnection", "Slice"}
+)
 VAGUE_NAMES = {"base", "common", "helpers", "misc", "utils"}
 
 SQL_SHAPE = re.compile(
@@ -267,6 +271,14 @@ def functions_are_short(source: Source) -> Iterator[Breach]:
             yield function.lineno, f"{function.name} has {lines} lines; {MAX_FUNCTION} is the end"
 
 
+def classes_are_short(source: Source) -> Iterator[Breach]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ClassDef):
+            most = MAX_LONG_CLASS if node.name in LONG_CLASSES else MAX_CLASS
+            if (node.end_lineno or node.lineno) - node.lineno >= most:
+                yield node.lineno, f"{node.name} has more than {most} lines"
+
+
 def names_say_something(source: Source) -> Iterator[Breach]:
     for name in {source.path.stem, source.path.parent.name} & VAGUE_NAMES:
         yield 1, f"{name} says nothing about what is inside"
@@ -282,6 +294,7 @@ PACKAGE_RULES: tuple[Rule, ...] = (
     sockets_only_where_listed,
     spawning_only_where_listed,
     processes_only_where_listed,
+    classes_are_short,
     only_the_database_is_awaited_under_a_connection,
 )
 RULES_FOR_ALL: tuple[Rule, ...] = (files_are_short, functions_are_short, names_say_something)

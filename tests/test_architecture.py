@@ -93,6 +93,8 @@ SABOTAGE = [
     ),
     ("files_are_short", "core/apps.py", "x = 1\n" * 421),
     ("functions_are_short", "core/apps.py", "def f() -> None:\n" + "    x = 1\n" * 50),
+    ("classes_are_short", "core/apps.py", "class A:\n" + "    x = 1\n" * 250),
+    ("classes_are_short", "tasks/slice.py", "class Slice:\n" + "    x = 1\n" * 380),
     ("names_say_something", "core/utils.py", ""),
     ("names_say_something", "common/apps.py", ""),
 ]
