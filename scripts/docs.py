@@ -149,7 +149,7 @@ def public() -> Iterator[tuple[str, str, str, str]]:
             yield route.operation, f"{route.method} {PREFIX}{route.path}", "partly" if note else "yes", note
     for each in UNSERVED:
         served = "planned" if each.operation.startswith(PLANNED) else "no"
-        yield each.operation, f"{each.method} {each.path}", served, each.why
+        yield each.operation, f"{each.method} {each.path}", served, each.reason
 
 
 def totals() -> Iterator[str]:

@@ -46,9 +46,9 @@ class EndpointHealthOut(Out, kw_only=True):
     last_failure_at: Timestamp | None
     """When a message last ran out of attempts. Null if the failure record is empty."""
     disables_at: Timestamp | None
-    """From when on another exhausted message disables the endpoint. Null if no failures are on record."""
+    """The earliest time at which another exhausted message disables the endpoint. Null if no failures are on record."""
     unreachable_since: Timestamp | None
-    """Since when the endpoint has not responded; it gets reduced concurrency. Null if it responds."""
+    """When the endpoint stopped responding and got reduced concurrency. Null if it responds."""
     disabled_at: Timestamp | None
     """When the endpoint was disabled. Null if it is enabled."""
     disabled_reason: EndpointDisabledReason | None

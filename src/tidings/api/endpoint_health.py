@@ -29,7 +29,7 @@ class EndpointThrottleRateStatusOut(Out, kw_only=True):
     status: EndpointRateLimitStatus
     """Whether a rate limit delays deliveries."""
     throttled_since: Timestamp | None = None
-    """Since when a rate limit has delayed deliveries. Null if none does."""
+    """When a rate limit began to delay deliveries. Null if none does."""
 
 
 class EnableQuery(Query, kw_only=True):
@@ -86,7 +86,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/app/{app_id}/endpoint/{endpoint_id}/enable",
         operation="v1.endpoint.enable",
         tag=TAG,
-        summary="Enable an endpoint, and resend what it missed",
+        summary="Enable an endpoint, optionally with recovery",
         access=Access.APP,
         needs=Capability.MANAGE_ENDPOINT,
         query=EnableQuery,

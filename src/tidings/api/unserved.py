@@ -21,13 +21,13 @@ class Unserved:
     method: str
     path: str
     operation: str
-    why: str
+    reason: str
 
 
 # The reason, the common prefix of the paths, and the operations.
 _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
     (
-        "Messages go out as they came; there are no transformations.",
+        "Transformations are not supported; payloads are sent unchanged.",
         "/api/v1",
         """
         GET /app/{app_id}/endpoint/{endpoint_id}/transformation v1.endpoint.transformation.get
@@ -35,12 +35,12 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "`PUT /event-type/{event_type_name}` takes each schema.",
+        "Import is not supported; `PUT /event-type/{event_type_name}` sets the schemas of one event type.",
         "/api/v1",
         "POST /event-type/import/openapi v1.event-type.import-openapi",
     ),
     (
-        "Messages are sent; there are no polling endpoints.",
+        "Polling endpoints are not supported; messages are delivered as webhooks.",
         "/api/v1",
         """
         GET /app/{app_id}/poller/{sink_id} v1.message.poller.poll
@@ -49,7 +49,7 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "Operational events are recorded; nothing sends them yet.",
+        "Operational events are recorded and not yet sent.",
         "/api/v1",
         """
         GET /operational-webhook/endpoint v1.operational-webhook.endpoint.list
@@ -64,7 +64,7 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "There are no connectors.",
+        "Connectors are not supported.",
         "/api/v1",
         """
         GET /connector v1.connector.list
@@ -76,7 +76,7 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "Applications have portal tokens; there are no integration keys.",
+        "Integration keys are not supported; applications have portal tokens.",
         "/api/v1",
         """
         GET /app/{app_id}/integration v1.integration.list
@@ -88,7 +88,7 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "Event types have an export of their own.",
+        "Environments are not supported; event types have their own export.",
         "/api/v1",
         """
         POST /environment/export v1.environment.export
@@ -96,7 +96,7 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "There are no streams.",
+        "Streams are not supported.",
         "/api/v1",
         """
         GET /stream v1.streaming.stream.list
@@ -133,7 +133,7 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "Webhooks are sent; none are taken in.",
+        "Incoming webhooks are not supported.",
         "/ingest/api/v1/source",
         """
         GET / v1.ingest.source.list
@@ -160,10 +160,10 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
 
 
 def _listed() -> Iterator[Unserved]:
-    for why, base, lines in _GROUPS:
+    for reason, base, lines in _GROUPS:
         for line in lines.strip().splitlines():
             method, path, operation = line.split()
-            yield Unserved(method, base + path.rstrip("/"), operation, why)
+            yield Unserved(method, base + path.rstrip("/"), operation, reason)
 
 
 UNSERVED: Final[tuple[Unserved, ...]] = tuple(_listed())
