@@ -61,7 +61,7 @@ def test_the_help_of_a_command_has_no_signal_words(command: tuple[str, ...]) -> 
 
 
 # Words that are not rare yet, by where they are counted; a rare one on the list is an error.
-_RARE_NOT_YET = {("docstrings", "what"), ("docstrings", "tell")}
+_RARE_NOT_YET: set[tuple[str, str]] = set()
 
 
 @pytest.mark.parametrize("name", voice.RATES)

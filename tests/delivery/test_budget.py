@@ -152,7 +152,7 @@ async def test_sends_in_flight_to_all_endpoints_have_a_bound(db: Database) -> No
 
 
 async def test_one_turn_of_the_loop_begins_few_sends(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send_slots, "_AT_ONCE", 5)
+    monkeypatch.setattr(send_slots, "_MAX_PER_ITERATION", 5)
     app = await add_app(db)
     async with Door() as door:
         door.open.clear()

@@ -343,7 +343,7 @@ async def test_a_failing_callback_is_logged_and_harms_nothing(client: Client, ca
 
     assert reply.status == 200
     assert receiver.connections == 1
-    assert [record.message for record in caplog.records] == ["a reply's receiver failed"]
+    assert [record.message for record in caplog.records] == ["the callback for a reply failed"]
 
 
 async def test_a_callback_may_send_the_next_request_on_the_same_connection(client: Client) -> None:

@@ -274,7 +274,7 @@ async def test_idle_connections_are_closed_when_descriptors_run_out(caplog: pyte
             left = client.connections
 
     assert (reply.status, left) == (200, 1)
-    assert [record.message for record in caplog.records] == [f"no socket was left: closed {idle} idle connections"]
+    assert [record.message for record in caplog.records] == [f"out of sockets: closed {idle} idle connections"]
 
 
 async def test_a_lack_of_descriptors_with_nothing_idle_is_an_error_that_is_logged(

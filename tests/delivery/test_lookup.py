@@ -12,7 +12,7 @@ import pytest
 from delivery.client_kit import until
 from tidings.delivery import lookup
 from tidings.delivery.address import UnresolvedError
-from tidings.delivery.lookup import MOST_WAITING, QUICK_THREADS, SLOW_THREADS, SystemResolver
+from tidings.delivery.lookup import MAX_WAITING, QUICK_THREADS, SLOW_THREADS, SystemResolver
 
 
 class System:
@@ -130,7 +130,7 @@ async def test_threads_are_few_and_start_with_the_work(system: System) -> None:
 
 async def test_only_so_many_names_wait(system: System) -> None:
     async with serving(system) as names:
-        asking = [asyncio.create_task(names.look_up(f"slow{number}")) for number in range(MOST_WAITING)]
+        asking = [asyncio.create_task(names.look_up(f"slow{number}")) for number in range(MAX_WAITING)]
         await asyncio.sleep(0)
 
         with pytest.raises(UnresolvedError, match="one: too many names are being looked up"):

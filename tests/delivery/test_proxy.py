@@ -86,7 +86,7 @@ async def test_credentials_are_shown_and_checked(kind: Kind) -> None:
         none = await through(proxy, receiver.url, url=proxy.address.replace("us:p@ss@", ""))
 
     assert fit.status == 200
-    assert wrong.error == none.error == "error making request: the proxy does not accept our credentials"
+    assert wrong.error == none.error == "error making request: the proxy rejected the credentials"
     assert receiver.connections == 1
 
 
@@ -100,7 +100,7 @@ async def test_credentials_are_in_no_log_and_no_error(caplog: pytest.LogCaptureF
         assert "secret" not in text
         assert "hidden" not in text
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
-        "no way through the proxy: the proxy does not accept our credentials"
+        "cannot connect through the proxy: the proxy rejected the credentials"
     ]
 
 
@@ -136,7 +136,7 @@ async def test_a_receiver_that_refuses_the_proxy_is_an_error(kind: Kind) -> None
         reply = await through(proxy, f"http://127.0.0.1:{nobody()}/")
 
     assert reply.status == 0
-    assert str(reply.error).startswith("error making request: the proxy answered")
+    assert str(reply.error).startswith("error making request: the proxy responded")
 
 
 @KINDS
@@ -155,21 +155,21 @@ async def test_the_next_address_is_asked_for_if_the_proxy_cannot_reach_one(kind:
 @pytest.mark.parametrize(
     ("kind", "answer", "error"),
     [
-        (HttpProxy, b"HTTP/1.1 403 Forbidden\r\n\r\n", "the proxy answered 403"),
-        (HttpProxy, b"HTTP/1.0 503\r\n\r\n", "the proxy answered 503"),
-        (HttpProxy, b"SSH-2.0-OpenSSH_9.9\r\n", "the proxy's answer makes no sense"),
-        (HttpProxy, b"HTTP/1.1 OK\r\n\r\n", "the proxy's answer makes no sense"),
-        (HttpProxy, b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000, "the proxy's answer makes no sense"),
-        (HttpProxy, b"HTTP/1.1 200 OK\r\n\r\nand more", "the proxy's answer makes no sense"),
-        (SocksProxy, b"HTTP/1.1 400 Bad Request\r\n\r\n", "the proxy's answer makes no sense"),
-        (SocksProxy, b"\x04\x00", "the proxy's answer makes no sense"),
-        (SocksProxy, b"\x05\x02", "the proxy does not accept our credentials"),
-        (SocksProxy, b"\x05\xff", "the proxy does not accept our credentials"),
-        (SocksProxy, b"\x05\x00\x04\x00\x00\x01", "the proxy's answer makes no sense"),
-        (SocksProxy, b"\x05\x00\x05\x00\x00\x07", "the proxy's answer makes no sense"),
-        (SocksProxy, b"\x05\x00\x05\x02\x00\x00", "the proxy answered: connection not allowed by its rules"),
-        (SocksProxy, b"\x05\x00\x05\x2a\x00\x00", "the proxy answered: error 42"),
-        (SocksProxy, b"\x05\x00\x05\x00\x00\x01" + bytes(6) + b"more", "the proxy's answer makes no sense"),
+        (HttpProxy, b"HTTP/1.1 403 Forbidden\r\n\r\n", "the proxy responded 403"),
+        (HttpProxy, b"HTTP/1.0 503\r\n\r\n", "the proxy responded 503"),
+        (HttpProxy, b"SSH-2.0-OpenSSH_9.9\r\n", "the proxy sent an invalid response"),
+        (HttpProxy, b"HTTP/1.1 OK\r\n\r\n", "the proxy sent an invalid response"),
+        (HttpProxy, b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000, "the proxy sent an invalid response"),
+        (HttpProxy, b"HTTP/1.1 200 OK\r\n\r\nand more", "the proxy sent an invalid response"),
+        (SocksProxy, b"HTTP/1.1 400 Bad Request\r\n\r\n", "the proxy sent an invalid response"),
+        (SocksProxy, b"\x04\x00", "the proxy sent an invalid response"),
+        (SocksProxy, b"\x05\x02", "the proxy rejected the credentials"),
+        (SocksProxy, b"\x05\xff", "the proxy rejected the credentials"),
+        (SocksProxy, b"\x05\x00\x04\x00\x00\x01", "the proxy sent an invalid response"),
+        (SocksProxy, b"\x05\x00\x05\x00\x00\x07", "the proxy sent an invalid response"),
+        (SocksProxy, b"\x05\x00\x05\x02\x00\x00", "the proxy responded: connection not allowed by its rules"),
+        (SocksProxy, b"\x05\x00\x05\x2a\x00\x00", "the proxy responded: error 42"),
+        (SocksProxy, b"\x05\x00\x05\x00\x00\x01" + bytes(6) + b"more", "the proxy sent an invalid response"),
     ],
 )
 async def test_a_proxy_that_does_not_do_as_it_is_asked_is_an_error(kind: Kind, answer: bytes, error: str) -> None:

@@ -115,7 +115,7 @@ async def test_a_name_that_the_proxy_cannot_reach_is_an_error(kind: Kind) -> Non
     async with kind(hosts=HOSTS) as proxy, a_client(proxy=resolving(proxy), look_up=NO_DNS) as client:
         reply = await ask(client, f"http://hook.somewhere.net:{nobody()}/")
 
-    assert str(reply.error).startswith("error making request: the proxy answered")
+    assert str(reply.error).startswith("error making request: the proxy responded")
 
 
 def test_a_name_that_a_proxy_resolves_is_named_with_its_error() -> None:

@@ -88,7 +88,7 @@ async def test_what_is_put_off_is_looked_at_in_time_and_not_before_however_many_
     db: Database, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     """The last batch of endpoints has a single one without deferred deliveries, or it is empty."""
-    monkeypatch.setattr(claim, "_ENDPOINTS", at_once)
+    monkeypatch.setattr(claim, "_BATCH_ENDPOINTS", at_once)
     looks = 0
 
     async def counted(*where: Any, **which: Any) -> list[tuple[str, str, bool]]:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Sends what is due and records what came of it."""
+"""Delivery: claim due deliveries, send them over HTTP, and settle the attempt outcomes."""

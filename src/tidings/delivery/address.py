@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""The guard against requests that a user aims at the operator's own network (SSRF).
+"""Protection against server-side request forgery (SSRF): which addresses a request may be sent to.
 
-Users choose the URLs we call, and we stand inside the operator's network. So the address is judged, not the name, and
-the address that was judged is the one that is dialled: between the check and the connection no name is looked up again.
+Customers choose the URLs, and this process runs inside the operator's network. So the policy checks the address, not
+the name, and the client connects to the address that was checked: no DNS lookup happens between check and connection.
 
-Three spellings lead to an address, and all come through here. A literal (`10.0.0.1`, `[::1]`) is judged as it stands.
-An IPv4 literal in any form that `inet_aton` takes (`2130706433`, `0x7f.1`, `0177.0.0.1`) is first read the way the C
-library would read it; a host whose last label is a number but which is no address never reaches DNS. Any other name is
-resolved, every address in the answer is judged, and the refused ones are dropped: a name that has a public and a
-private address is called at the public one only. No name is exempt, `localhost` least of all.
+A host reaches an address in one of three ways:
 
-An IPv6 address can carry an IPv4 address that some gateway unwraps. A mapped one (`::ffff:10.0.0.1`) is the IPv4
-address, as sockets see it. The others (NAT64, 6to4, Teredo, ISATAP, IPv4-compatible, IPv4-translated) are refused
-whatever they carry. Of IPv6 only global unicast (2000::/3) can be called: everything else is local, special or
-unassigned. A NAT64 prefix out of the operator's own global addresses cannot be recognized; metadata services are
-looked for at each place where RFC 6052 puts an IPv4 address.
+- A literal (`10.0.0.1`, `[::1]`) is checked as written.
+- An IPv4 literal in any form that `inet_aton` accepts (`2130706433`, `0x7f.1`, `0177.0.0.1`) is parsed as the C library
+  parses it. A host whose last label is a number, but which is not a valid address, is never looked up in DNS.
+- Any other name is resolved, and each of its addresses is checked. Blocked addresses are dropped: a name with a public
+  and a private address is called only at the public one. No name is exempt, not even `localhost`.
 
-The operator's allow-list exempts subnets. It never exempts the metadata services of clouds, not even inside a
-carrier: they hand the machine's credentials to whoever asks, and no webhook receiver lives there.
+An IPv6 address can embed an IPv4 address that a gateway extracts. A mapped address (`::ffff:10.0.0.1`) is treated as
+the IPv4 address, as sockets do. The other forms (NAT64, 6to4, Teredo, ISATAP, IPv4-compatible, IPv4-translated) are
+blocked, whichever address they embed. Only global unicast (2000::/3) is allowed: all other IPv6 addresses are local,
+special or unassigned. A NAT64 prefix taken from the operator's own global addresses cannot be recognized, so metadata
+addresses are searched for at each position where RFC 6052 embeds an IPv4 address.
 
-What a refusal says goes to whoever owns the endpoint, so it names the setting that would help but not the address that
-a name resolved to: that would be a free map of the internal DNS.
+The operator's allow-list exempts subnets. It never exempts the metadata services of clouds, embedded or not: they
+return the machine's credentials to any client, and no webhook receiver has such an address.
+
+The owner of the endpoint reads the error. It names the setting that would help, but not the address that a name
+resolved to, because that would reveal the internal DNS.
 """
 
 import asyncio
@@ -102,8 +104,8 @@ METADATA: Final[frozenset[Address]] = frozenset(
     )
 )
 
-# Where the proxy resolves names, no address can be judged here: names that mean a private network are refused. They
-# are those of RFC 6761, RFC 6762, RFC 8375 and RFC 9476, ICANN's `internal`, and what networks use without asking.
+# If the proxy resolves names, this process cannot check their addresses, so it blocks the names of private networks:
+# those of RFC 6761, RFC 6762, RFC 8375 and RFC 9476, ICANN's `internal`, and unregistered names in common use.
 LOCAL_NAMES: Final = frozenset(
     (
         *("localhost", "localdomain", "local", "home.arpa", "internal", "private", "intranet", "lan", "home", "corp"),
@@ -111,42 +113,42 @@ LOCAL_NAMES: Final = frozenset(
         *("metadata.tencentyun.com", "metadata.platformequinix.com", "metadata.packet.net"),
     )
 )
-LOCAL_HINT: Final = "; a proxy resolves names here, and this one is a name of private networks"
-LONGEST_NAME: Final = 253
-LONGEST_LABEL: Final = 63
+LOCAL_HINT: Final = "; the proxy resolves names, and this name belongs to a private network"
+MAX_NAME_LENGTH: Final = 253
+MAX_LABEL_LENGTH: Final = 63
 
-# What this process, and not the host, is short of.
+# Errors that report a resource limit of this process, not a fault of the host.
 OUR_LIMITS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 CACHE_SECONDS: Final = 5.0
 CACHE_HOSTS: Final = 10_000
-MOST_ADDRESSES: Final = 8
+MAX_ADDRESSES: Final = 8
 
 
 class AddressError(Exception):
-    """No address to dial; the text is that of the attempt."""
+    """There is no address to connect to; the text is stored with the attempt."""
 
 
 class BlockedError(AddressError):
-    """Every address of the host is one we must not call."""
+    """The policy blocks every address of the host."""
 
 
 class UnresolvedError(AddressError):
-    """The host has no address that we could find."""
+    """No address of the host was found."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """Which addresses may be called; pure."""
+    """The addresses that requests may be sent to; pure."""
 
     allowed_subnets: tuple[Network, ...] = ()
 
     @classmethod
     def of(cls, subnets: Iterable[str]) -> "AddressPolicy":
-        """Read subnets in CIDR form; ValueError names the one that is not. Host bits may be set."""
+        """Parse subnets in CIDR notation. Host bits may be set. Raises ValueError, which names the invalid subnet."""
         return cls(tuple(_unmapped(ip_network(text.strip(), strict=False)) for text in subnets))
 
     def blocked(self, ip: Address) -> bool:
-        """Tell whether an address must not be called."""
+        """Return whether the policy blocks an address."""
         address = plain(ip)
         if is_metadata(address):
             return True
@@ -155,32 +157,32 @@ class AddressPolicy:
         return _is_isatap(address) or any(address in network for network in BLOCKED)
 
     def vet(self, addresses: Iterable[Address]) -> tuple[str, ...]:
-        """Return those that may be called, IPv4 first, else in the order given. Raises AddressError if none may."""
-        judged = list(dict.fromkeys(plain(address) for address in addresses))
-        fit = [address for address in judged if not self.blocked(address)]
-        if not judged:
+        """Return the allowed addresses, IPv4 first, else in the given order. Raises AddressError if there are none."""
+        distinct = list(dict.fromkeys(plain(address) for address in addresses))
+        allowed = [address for address in distinct if not self.blocked(address)]
+        if not distinct:
             raise UnresolvedError("error resolving name: it has no address")
-        if not fit:
-            raise BlockedError(BLOCKED_TEXT + (METADATA_HINT if all(map(is_metadata, judged)) else HINT))
-        fit.sort(key=lambda address: address.version)
-        return tuple(str(address) for address in fit[:MOST_ADDRESSES])
+        if not allowed:
+            raise BlockedError(BLOCKED_TEXT + (METADATA_HINT if all(map(is_metadata, distinct)) else HINT))
+        allowed.sort(key=lambda address: address.version)
+        return tuple(str(address) for address in allowed[:MAX_ADDRESSES])
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address belongs to the public network, whatever the operator allows."""
+    """Return whether an address is public, regardless of the operator's allow-list."""
     return not AddressPolicy().blocked(ip_address(address))
 
 
 def is_metadata(address: Address) -> bool:
-    """Tell whether an address is, or carries, that of a cloud's metadata service."""
-    return address in METADATA or not METADATA.isdisjoint(_carried(address))
+    """Return whether an address is, or embeds, the address of a cloud metadata service."""
+    return address in METADATA or not METADATA.isdisjoint(_embedded(address))
 
 
 def public_name(host: str) -> str:
-    """Return a name that a proxy may resolve, without its last dot. Raises AddressError for one of private networks."""
+    """Return a name that a proxy may resolve, without its final dot. Raises AddressError for a private name."""
     name = host.lower().removesuffix(".")
     labels = name.split(".")
-    if len(name) > LONGEST_NAME or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
+    if len(name) > MAX_NAME_LENGTH or not all(0 < len(label) <= MAX_LABEL_LENGTH for label in labels):
         raise UnresolvedError(f"error resolving name: {host}: not a valid host name")
     is_local = len(labels) == 1 or any(".".join(labels[place:]) in LOCAL_NAMES for place in range(len(labels)))
     if is_local:
@@ -189,38 +191,38 @@ def public_name(host: str) -> str:
 
 
 def plain(ip: Address) -> Address:
-    """Return the address that sockets see: a mapped one as IPv4, and none with a zone."""
+    """Return the address that sockets use: a mapped address as IPv4, and an IPv6 address without its zone."""
     if isinstance(ip, IPv6Address):
-        return ip.ipv4_mapped or IPv6Address(int(ip))  # without its zone: no range depends on it
+        return ip.ipv4_mapped or IPv6Address(int(ip))  # no range depends on the zone
     return ip
 
 
-def _carried(address: Address) -> list[Address]:
-    """Return the IPv4 addresses that a gateway could find in an IPv6 address."""
+def _embedded(address: Address) -> list[Address]:
+    """Return the IPv4 addresses that a gateway could extract from an IPv6 address."""
     if isinstance(address, IPv4Address):
         return []
     found: list[Address | None] = [address.sixtofour, *(address.teredo or ())]
     found.append(IPv4Address(address.packed[12:]))  # NAT64, ISATAP, IPv4-compatible, IPv4-translated
     if address.packed[8] == 0:
-        halves = address.packed[:8] + address.packed[9:]  # RFC 6052 section 2.2: the byte between stays empty
+        halves = address.packed[:8] + address.packed[9:]  # RFC 6052 section 2.2: byte 8 is always zero
         found += [IPv4Address(halves[place : place + 4]) for place in range(4, 9)]
     return [each for each in found if each is not None]
 
 
 def _is_isatap(address: Address) -> bool:
-    """Tell whether an interface identifier carries an IPv4 address, RFC 5214 section 6.1; its prefix may be any."""
+    """Return whether an interface identifier embeds an IPv4 address (RFC 5214 section 6.1), under any prefix."""
     return isinstance(address, IPv6Address) and (int(address) >> 32) & 0xFDFF_FFFF == 0x5EFE  # noqa: PLR2004
 
 
 def _unmapped(network: Network) -> Network:
     mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
-    if mapped is None or network.prefixlen < 96:  # noqa: PLR2004 (where the IPv4 part of a mapped address begins)
+    if mapped is None or network.prefixlen < 96:  # noqa: PLR2004 (the IPv4 part of a mapped address starts here)
         return network
     return IPv4Network((mapped, network.prefixlen - 96))
 
 
 def parse_literal(host: str) -> Address | None:
-    """Read a host that is an address in any spelling; None for a name. Raises UnresolvedError for a broken address."""
+    """Return the address that a host spells, or None for a name. Raises UnresolvedError for an invalid address."""
     if ":" in host:
         try:
             return IPv6Address(host.strip("[]"))
@@ -240,13 +242,13 @@ def _is_number(part: str) -> bool:
 
 
 def _number(part: str) -> int | None:
-    """Read a number as C does: 0x is hexadecimal, a leading 0 octal."""
+    """Parse a number as C does: the prefix `0x` means hexadecimal, a leading 0 means octal."""
     digits, base = part.lower(), 10
     if digits.startswith("0x"):
         digits, base = digits[2:] or "0", 16
     elif digits.startswith("0"):
         digits, base = digits[1:] or "0", 8
-    if not digits.isalnum() or len(digits) > 64:  # noqa: PLR2004 (int() of a longer one takes long)
+    if not digits.isalnum() or len(digits) > 64:  # noqa: PLR2004 (int() is slow for long input)
         return None
     try:
         return int(digits, base)
@@ -255,7 +257,7 @@ def _number(part: str) -> int | None:
 
 
 def _inet_aton(parts: list[str]) -> IPv4Address | None:
-    """Read one to four numbers, of which the last fills the bytes that are left."""
+    """Parse one to four numbers; the last one fills the remaining bytes."""
     if len(parts) > 4:  # noqa: PLR2004 (bytes in an address)
         return None
     numbers = [_number(part) for part in parts]
@@ -270,7 +272,7 @@ def _inet_aton(parts: list[str]) -> IPv4Address | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _CachedResult:
     addresses: tuple[str, ...]
     error: tuple[type[AddressError], str] | None
     until: float
@@ -278,12 +280,12 @@ class _Answer:
     def unwrap(self) -> tuple[str, ...]:
         if self.error is not None:
             kind, text = self.error
-            raise kind(text)  # a new one each time: one that is kept would gather tracebacks
+            raise kind(text)  # not the cached instance: it would accumulate tracebacks
         return self.addresses
 
 
 class Resolver:
-    """From a host to the addresses that may be dialled. Refusals are remembered like answers."""
+    """Resolves hosts to the addresses that requests may be sent to. Caches errors like addresses."""
 
     def __init__(
         self,
@@ -297,70 +299,70 @@ class Resolver:
         self._ask = look_up
         self._cache_seconds = cache_seconds
         self._now = now
-        self._answers: dict[str, _Answer] = {}
-        self._flights: dict[str, asyncio.Task[_Answer]] = {}
+        self._cached: dict[str, _CachedResult] = {}
+        self._lookups: dict[str, asyncio.Task[_CachedResult]] = {}
 
     def __len__(self) -> int:
-        """How many hosts are remembered."""
-        return len(self._answers)
+        """Return the number of cached hosts."""
+        return len(self._cached)
 
     def known(self, host: str) -> tuple[str, ...] | None:
-        """Return what is known without asking anyone, or None. Raises AddressError for a known refusal."""
-        answer = self._answers.get(host)
-        if answer is not None and self._now() < answer.until:
-            return answer.addresses if answer.error is None else answer.unwrap()
+        """Return the addresses of a cached or literal host, or None. Raises AddressError for a cached error."""
+        cached = self._cached.get(host)
+        if cached is not None and self._now() < cached.until:
+            return cached.addresses if cached.error is None else cached.unwrap()
         literal = parse_literal(host)
         if literal is None:
             return None
-        return self._keep(host, self._judge([literal], until=float("inf"))).unwrap()
+        return self._cache(host, self._check([literal], until=float("inf"))).unwrap()
 
     async def resolve(self, host: str) -> tuple[str, ...]:
-        """Return the addresses to dial, best first. Raises AddressError. One lookup per host is in flight at a time."""
+        """Return the addresses to try, best first. One lookup per host runs at a time. Raises AddressError."""
         known = self.known(host)
         if known is not None:
             return known
-        flight = self._flights.get(host)
-        if flight is None:
-            flight = self._flights[host] = asyncio.create_task(self._look_up(host))
-            flight.add_done_callback(lambda landed: self._land(host, landed))
-        return (await asyncio.shield(flight)).unwrap()  # whoever gives up must not take the others down
+        lookup = self._lookups.get(host)
+        if lookup is None:
+            lookup = self._lookups[host] = asyncio.create_task(self._look_up(host))
+            lookup.add_done_callback(lambda done: self._lookup_done(host, done))
+        return (await asyncio.shield(lookup)).unwrap()  # a canceled caller must not cancel the lookup of the others
 
     async def close(self) -> None:
-        """Give up the lookups that are in flight."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
+        """Cancel the lookups in progress."""
+        lookups = list(self._lookups.values())
+        for lookup in lookups:
+            lookup.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*flights, return_exceptions=True)
+            await asyncio.gather(*lookups, return_exceptions=True)
 
-    async def _look_up(self, host: str) -> _Answer:
+    async def _look_up(self, host: str) -> _CachedResult:
         try:
             addresses = [ip_address(text) for text in await self._ask(host)]
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in OUR_LIMITS:
-                raise  # it says nothing about the host
+                raise  # a fault of this process, not of the host
             text = _unresolved_text(host, error)
-            return self._keep(host, _Answer((), (UnresolvedError, text), self._now() + self._cache_seconds))
-        return self._keep(host, self._judge(addresses, self._now() + self._cache_seconds))
+            return self._cache(host, _CachedResult((), (UnresolvedError, text), self._now() + self._cache_seconds))
+        return self._cache(host, self._check(addresses, self._now() + self._cache_seconds))
 
-    def _land(self, host: str, flight: asyncio.Task[_Answer]) -> None:
-        self._flights.pop(host, None)
-        error = None if flight.cancelled() else flight.exception()
+    def _lookup_done(self, host: str, lookup: asyncio.Task[_CachedResult]) -> None:
+        self._lookups.pop(host, None)
+        error = None if lookup.cancelled() else lookup.exception()
         if error is not None and not isinstance(error, OSError | AddressError):
             logger.error("looking up a host failed", exc_info=error)
 
-    def _judge(self, addresses: Iterable[Address], until: float) -> _Answer:
+    def _check(self, addresses: Iterable[Address], until: float) -> _CachedResult:
         try:
-            return _Answer(self._policy.vet(addresses), None, until)
+            return _CachedResult(self._policy.vet(addresses), None, until)
         except AddressError as error:
-            return _Answer((), (type(error), str(error)), until)
+            return _CachedResult((), (type(error), str(error)), until)
 
-    def _keep(self, host: str, answer: _Answer) -> _Answer:
-        self._answers.pop(host, None)
-        while len(self._answers) >= CACHE_HOSTS:
-            del self._answers[next(iter(self._answers))]  # the oldest answer
-        self._answers[host] = answer
-        return answer
+    def _cache(self, host: str, result: _CachedResult) -> _CachedResult:
+        self._cached.pop(host, None)
+        while len(self._cached) >= CACHE_HOSTS:
+            del self._cached[next(iter(self._cached))]  # the oldest entry
+        self._cached[host] = result
+        return result
 
 
 def _unresolved_text(host: str, error: Exception) -> str:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The share of the event loop that background work (replays) may use while live messages arrive.
 
-Replays could use all of it, because each send that ends makes room for the next. A live message would then wait for
-half a dozen long turns of the event loop, and for the database's one writer besides. So while live messages arrive,
-replays get what live messages leave of a fixed share of the thread's time, one send at a time. Where they leave
-nothing, one replay starts every few milliseconds.
+Replays could use all of it, because each send that ends frees a slot for the next. A live message would then wait for
+half a dozen long loop iterations, and also for the database's only writer. So while live messages arrive, a fixed share
+of the thread's time is for both: replays use the part that live messages leave, one send at a time. If they leave
+none, one replay starts every few milliseconds.
 """
 
 import time
@@ -16,13 +16,13 @@ _SHARE: Final = 0.40
 _RECENT_SECONDS: Final = 1.0
 """How long after the last live message the budget is limited."""
 _BURST_SECONDS: Final = 0.004
-"""Most time that may be saved or overdrawn, which bounds bursts."""
+"""The maximum time that may be saved or overdrawn, which bounds bursts."""
 _STARVED_SECONDS: Final = 0.005
-"""How long background work waits at most, so that it never starves."""
+"""The maximum time that background work waits, so that it never starves."""
 
 
 class BackgroundBudget:
-    """Compares the CPU time of the thread with the wall time."""
+    """Limits background work by comparing the thread's CPU time with wall time."""
 
     __slots__ = ("_allowed_at", "_busy", "_busy_at", "_foreground_at", "_left", "_wall", "_wall_at")
 
@@ -39,7 +39,7 @@ class BackgroundBudget:
         self._allowed_at = float("-inf")
 
     def note_foreground(self) -> None:
-        """Note that foreground work has arrived."""
+        """Record that foreground work has arrived, which limits background work for a second."""
         self._foreground_at = self._wall()
 
     def allows_work(self) -> bool:

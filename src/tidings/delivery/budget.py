@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""How much one process holds in memory to send: deliveries by number, large payloads by their bytes.
+"""The bounds on deliveries in memory: their number, and the bytes of large payloads.
 
-A transaction reserves what it is about to lease. The reservation ends when the deliveries come to memory or the
-transaction fails, so the bounds also hold for transactions that overlap.
+A transaction reserves capacity for the rows that it leases. The reservation ends when the deliveries enter memory or
+the transaction fails, so the bounds also hold for concurrent transactions.
 
-A large payload counts once, however many deliveries of its message are held, because they share it. A delivery over
-TLS counts once more: its encrypted copy waits in a buffer until the receiver reads. Smaller payloads are bounded by
-the number of deliveries alone, so that they never wait for large ones.
+All deliveries of a message share its payload, so a large payload counts once. Each delivery over TLS adds its size
+again: the encrypted copy stays in a buffer until the receiver reads it. Small payloads count only as deliveries, so
+they never wait for large ones.
 """
 
 import random
@@ -17,32 +17,32 @@ from typing import Final
 from tidings.model.routing import Receiver, Send
 
 LARGE: Final = 4_096
-"""Bytes; payloads of more are counted."""
+"""Size in bytes above which a payload is large."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimits:
-    """How much may be in memory and for how long."""
+    """The bounds on deliveries in memory, and on the time that they wait there."""
 
     concurrency: int
-    """Sends in flight to one endpoint."""
+    """The maximum number of sends in flight to one endpoint."""
     memory: int
-    """Deliveries in memory, of all endpoints."""
+    """The maximum number of deliveries in memory, over all endpoints."""
     max_wait: float
-    """Seconds that a delivery may wait unsent before it is handed back."""
+    """Seconds that a delivery may wait for its send before it is handed back."""
     memory_bytes: int = 128 * 1024 * 1024
-    """Of large payloads in memory."""
+    """The maximum number of bytes of large payloads in memory."""
     in_flight: int = 4_000
-    """Sends in flight to all endpoints."""
+    """The maximum number of sends in flight to all endpoints."""
 
     @property
     def queue_length(self) -> int:
-        """Return how many deliveries of one endpoint may wait: enough to keep its sends busy between claims."""
+        """The number of deliveries that may wait for one endpoint: enough to keep it busy between claims."""
         return max(2 * self.concurrency, min(1_000, self.memory // 4))
 
 
 class MemoryBudget:
-    """What is held and reserved."""
+    """Counts the deliveries and the bytes of large payloads in memory, held and reserved."""
 
     __slots__ = (
         "_copies",
@@ -59,46 +59,45 @@ class MemoryBudget:
         self._deliveries = deliveries
         self._payload_bytes = payload_bytes
         self._payloads: dict[str, tuple[bytes, set[Send]]] = {}
-        """Large payloads by message, each with the deliveries that share it."""
+        """Large payloads by message id, each with the deliveries that share it."""
         self._copies: set[Send] = set()
-        """Large deliveries over TLS."""
+        """Deliveries over TLS with a large payload: each has an encrypted copy."""
         self.held = 0
         self.held_bytes = 0
         self.reserved = 0
         self.reserved_bytes = 0
-        """Bytes that are reserved."""
 
     @property
     def free(self) -> int:
-        """How many more deliveries fit."""
+        """The number of deliveries that still fit into memory."""
         return self._deliveries - self.held - self.reserved
 
     @property
     def free_bytes(self) -> int:
-        """How many more bytes of large payloads fit."""
+        """The bytes of large payloads that still fit into memory."""
         return self._payload_bytes - self.held_bytes - self.reserved_bytes
 
     @property
     def is_half_empty(self) -> bool:
-        """Whether it is time to claim for endpoints that found no place."""
+        """Whether memory is at most half full: then endpoints whose rows did not fit are claimed for again."""
         return self.held < max(1, self._deliveries // 2)
 
     def release(self, deliveries: int, payload_bytes: int) -> None:
-        """End a reservation."""
+        """Release a reservation of deliveries and payload bytes."""
         self.reserved -= deliveries
         self.reserved_bytes -= payload_bytes
 
     def reserve_payload(self, size: int) -> int | None:
         """Reserve a large payload, which all deliveries of its message share; return its bytes, or None if too large.
 
-        One payload always fits while nothing else is held, whatever its size.
+        A payload of any size fits while nothing else is held or reserved.
         """
         return self._reserve(size, 0)
 
     def reserve_copy(self, size: int, receiver: Receiver) -> int | None:
         """Reserve the encrypted copy of one delivery over TLS; return its bytes, or None if too large.
 
-        The payload itself is held or reserved already. One copy always fits while nothing but its payload is held.
+        The payload itself is already held or reserved. A copy of any size fits while only its payload is held.
         """
         return self._reserve(size, size) if _copies(receiver) else 0
 
@@ -109,12 +108,12 @@ class MemoryBudget:
         return size
 
     def payload(self, msg_id: str) -> bytes | None:
-        """Return the large payload of a message, if a delivery in memory has it."""
+        """Return the large payload of a message if a delivery in memory has it, else None."""
         found = self._payloads.get(msg_id)
         return None if found is None else found[0]
 
     def add(self, send: Send) -> None:
-        """Count a delivery that comes to memory, and share its payload."""
+        """Count a delivery that enters memory, and share a large payload with the others of its message."""
         self.held += 1
         size = len(send.payload)
         if size <= LARGE:
@@ -130,7 +129,7 @@ class MemoryBudget:
             self.held_bytes += size
 
     def remove(self, send: Send) -> None:
-        """Count out a delivery that leaves memory."""
+        """Subtract a delivery that leaves memory."""
         self.held -= 1
         size = len(send.payload)
         if size <= LARGE:
@@ -145,7 +144,7 @@ class MemoryBudget:
             self.held_bytes -= size
 
     def remove_and_clear(self, send: Send) -> None:
-        """Count out a delivery that is sent no more from memory, and let go of a large payload."""
+        """Subtract a delivery that will not be sent from memory, and drop its reference to a large payload."""
         self.remove(send)
         if len(send.payload) > LARGE:
             send.payload = b""
@@ -156,11 +155,11 @@ def _copies(receiver: Receiver) -> bool:
 
 
 def fair_shares(rooms: Sequence[tuple[str, int]], most: int) -> list[tuple[str, int]]:
-    """Divide what memory has left among endpoints: none gets more than it has room for, or more than its share."""
+    """Divide `most` rows among endpoints: each gets at most its capacity, and at most an equal share."""
     if sum(map(_room, rooms)) <= most:
         return list(rooms)
     found = []
-    mixed = random.sample(rooms, len(rooms))  # where there is less than one for each, chance decides
+    mixed = random.sample(rooms, len(rooms))  # if there is less than one row for each endpoint, chance decides
     for at, (each, room) in enumerate(sorted(mixed, key=_room)):
         share = min(room, -(-most // (len(rooms) - at)))
         if share > 0:

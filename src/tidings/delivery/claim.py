@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Claim: lease due rows from the database into memory, and know when to look again.
+"""Claim: lease due rows from the database into memory, and schedule the next claim.
 
 There is no polling. The claimer sleeps until a known time (the next due row, the next lease expiry, the next tokens
 of an endpoint with a limit), until it is woken (a manual send, an endpoint queue that has capacity again), or, on
 PostgreSQL, until the heartbeat query reports work.
 
-Two kinds of endpoints are put off although they have due rows: those whose limit allows nothing yet, and those where
-nothing answers. They are looked at again at a timestamp of their own, and wake nobody before it.
+Two kinds of endpoints are deferred although they have due rows: those whose limit allows no send yet, and those that
+do not answer. Each has its own time for the next claim, and does not wake the claimer before it.
 """
 
 import asyncio
@@ -32,28 +32,28 @@ from tidings.storage.database import Database, Row, StorageError, Write
 from tidings.storage.deliveries import SettledDelivery
 
 _BATCH_ENDPOINTS: Final = 200
-"""Endpoints looked at in one transaction."""
+"""Endpoints claimed for in one transaction."""
 _EXPIRED_BATCH: Final = 500
 _DISCARD_BATCH: Final = 1_000
 _REPLAY_SHARE: Final = 10
-"""One in so many claims is for the replay lane while the live lane has work."""
+"""While the live lane has work, one claimed row in this many is for the replay lane."""
 _MAX_PACED: Final = 1_000
-"""Deliveries of one endpoint with a limit that are claimed at once."""
+"""The maximum number of deliveries in memory for one endpoint with a limit."""
 _DEFER_SECONDS: Final = 0.25
-"""How long an endpoint is put off where nothing answers, or where a limit is in force and all places are taken."""
+"""How long an endpoint is deferred that does not answer, or that has a limit and no free slot."""
 _MAX_DEFERRED: Final = 10_000
 _BATCH_ROWS: Final = 2_000
-"""Rows that one pass leases: what a pass does on the loop is a matter of milliseconds."""
+"""Rows leased in one transaction, so that a batch blocks the event loop for milliseconds only."""
 _FEW_ROWS: Final = 8
-"""Rows claimed of an endpoint whose payloads find no memory."""
+"""Rows claimed for an endpoint whose last payloads did not fit into memory."""
 _ERROR_PAUSE_SECONDS: Final = 1.0
 _MIN_PAUSE_MS: Final = 50
-_LONGEST_SLEEP: Final = 3600.0
+_MAX_SLEEP_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimDestinations:
-    """Where claimed deliveries go: to be sent soon, at their timestamp, or, if they cannot be sent, to be ended."""
+    """The destinations of claimed deliveries: queues for now, the pacer for later, the settler for discarded ones."""
 
     queues: EndpointQueues
     pacer: Pacer
@@ -62,7 +62,7 @@ class ClaimDestinations:
 
 @dataclass(frozen=True, slots=True)
 class _ClaimedBatch:
-    """What one pass took."""
+    """The result of claiming one batch."""
 
     sends: list[Send]
     paced: list[tuple[Send, SendWindow]]
@@ -76,20 +76,20 @@ class _ClaimedBatch:
 
 @dataclass(slots=True)
 class _ClaimPlan:
-    """How much one pass may take."""
+    """The number of rows that one batch may claim."""
 
     allocations: list[tuple[str, int]]
-    """Rows of which endpoints."""
+    """The number of rows by endpoint id."""
     total: int
-    """Rows in all, reserved until they are in memory, as are the bytes of payloads."""
+    """The number of rows over all endpoints, reserved until they are in memory, as are the bytes of payloads."""
     is_cut: bool
-    """Whether another pass finds room for what this one leaves."""
+    """Whether memory has capacity for another batch with the rows that this one leaves."""
     payload_bytes: int = 0
     reservation: TokenReservation | None = None
 
 
 class Claimer:
-    """Keeps one process's memory filled from the database."""
+    """Fills one process's memory with due deliveries from the database."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Claimer:
         self._throttle = Throttle(clock)
         self._deferred_until: dict[str, float] = {}
         self._large: set[str] = set()
-        """Endpoints whose rows found no memory for their payloads."""
+        """Endpoints with payloads that did not fit into memory."""
         self._leases = leases
         self._lease_ms = lease_ms
         self._work = asyncio.Event()
@@ -120,24 +120,24 @@ class Claimer:
         self._closed = False
 
     def wake(self) -> None:
-        """Look now."""
+        """Claim now."""
         self._urgent = True
         self._work.set()
 
     def wake_for(self, endpoint_ids: Iterable[str]) -> None:
-        """Look now, unless all of these endpoints are put off."""
+        """Claim now, unless all of these endpoints are deferred."""
         now = self._clock.monotonic()
         if any(self._deferred_until.get(endpoint_id, now) <= now for endpoint_id in endpoint_ids):
             self.wake()
 
     def due_at(self, timestamp: int) -> None:
-        """Look no later than at a timestamp."""
+        """Claim at a timestamp, at the latest."""
         if self._next_at is None or timestamp < self._next_at:
             self._next_at = timestamp
             self._work.set()
 
     def close(self) -> None:
-        """Claim nothing more."""
+        """Stop claiming."""
         self._closed = True
         self._work.set()
 
@@ -151,17 +151,17 @@ class Claimer:
             self._urgent = False
             try:
                 await self._claim_all_due()
-            except Exception as error:  # noqa: BLE001 - a fault in claiming must not end the claiming
+            except Exception as error:  # noqa: BLE001 - an error in one claim must not end the loop
                 failure("claiming deliveries", error)
                 self._next_at = self._clock.now() + int(_ERROR_PAUSE_SECONDS * SECOND)
 
     def _wait(self) -> float:
-        """Return how long there is nothing to do, in seconds."""
+        """Return the seconds until the next claim."""
         if self._urgent:
             return 0
         if self._next_at is None:
-            return _LONGEST_SLEEP
-        return min((self._next_at - self._clock.now()) / SECOND, _LONGEST_SLEEP)
+            return _MAX_SLEEP_SECONDS
+        return min((self._next_at - self._clock.now()) / SECOND, _MAX_SLEEP_SECONDS)
 
     async def _sleep(self, seconds: float) -> None:
         self._work.clear()
@@ -172,9 +172,10 @@ class Claimer:
             return
 
     async def _claim_all_due(self) -> None:
-        """Claim everything that is due and fits, then learn when there is more.
+        """Claim batches until all due rows that fit are in memory, and schedule the next claim.
 
-        The timestamps of all passes count: what the first endpoints are put off to is not heard of among the last ones.
+        The next claim is at the earliest time that any batch reports: later batches do not see the endpoints that
+        earlier ones deferred.
         """
         self._next_at = None
         is_whole = not self._after
@@ -187,16 +188,16 @@ class Claimer:
                 return
             claimed = await self._claim_batch()
             self._distribute(claimed)
-            if not claimed.more and not is_whole:  # the last look has failed half-way, and this one went on from there
+            if not claimed.more and not is_whole:  # the last run failed half-way, and this one resumed there
                 is_whole = True
             elif not claimed.more:
-                # An expired lease that another transaction holds must not cause a busy loop.
+                # An expired lease whose row another transaction locks must not cause a busy loop.
                 if self._next_at is not None:
                     self._next_at = max(self._next_at, self._clock.now() + _MIN_PAUSE_MS)
                 return
 
     def _distribute(self, claimed: _ClaimedBatch) -> None:
-        """Give what a pass has taken to whom it concerns."""
+        """Pass claimed deliveries to their destinations, and update the queues."""
         self._queues.enqueue(claimed.sends)
         for send, _ in claimed.paced:
             self._queues.budget.add(send)
@@ -214,7 +215,7 @@ class Claimer:
 
     async def _claim_batch(self) -> _ClaimedBatch:
         now = self._clock.now()
-        at = self._clock.monotonic()  # before any endpoint is read, so that a change while this goes on is seen
+        leased_at = self._clock.monotonic()  # before reading endpoints: a later change of one makes its sends stale
         plan = _ClaimPlan([], 0, is_cut=False)
         try:
             async with self._db.write(background=True, synced=False) as tx:
@@ -226,7 +227,7 @@ class Claimer:
                 rows, lease = await self._lease(tx, plan, now)
                 taken = Counter(row["endpoint_id"] for row in rows)
                 windows = {} if plan.reservation is None else await self._throttle.spend(tx, plan.reservation, taken)
-                sends, discarded, large = await self._load(tx, plan, rows, receivers, lease, at)
+                sends, discarded, large = await self._load(tx, plan, rows, receivers, lease, leased_at)
         finally:
             self._queues.budget.release(plan.total, plan.payload_bytes)
         count("deliveries.claimed", len(sends))
@@ -234,7 +235,7 @@ class Claimer:
         unfinished = [each for each in receivers if each not in drained]
         self._large = (self._large - taken.keys()) | large
         self._defer([receivers[each] for each in unfinished], plan.reservation, large)
-        # Who got as much as there was room for asks again when there is more of it: the queue sees to that.
+        # An endpoint that was given all its capacity needs no other batch: its queue requests a claim when it drains.
         more = bool(expired) or has_discarded or self._after != "" or (plan.is_cut and bool(rows))
         plain, paced = split(sends, windows)
         live = Counter(row["endpoint_id"] for row in rows if row["lane"] == Lane.LIVE)
@@ -247,47 +248,48 @@ class Claimer:
         return _ClaimedBatch(plain, paced, discarded, drained, spilled, only_replays, unavailable, more)
 
     async def _make_plan(self, tx: Write, receivers: Mapping[str, Receiver], plan: _ClaimPlan) -> None:
-        """Plan how many rows of which endpoints there is room for, and what limits say to that; reserve the room."""
+        """Plan the rows to claim by endpoint, within memory and rate limits, and reserve memory for them."""
         now = self._clock.monotonic()
         if self._deferred_until:
             self._deferred_until = {each: until for each, until in self._deferred_until.items() if until > now}
-        looked_at = [each for each in receivers.values() if each.id not in self._deferred_until]
+        eligible = [each for each in receivers.values() if each.id not in self._deferred_until]
         most = self._queues.budget.free
-        rooms = [(each.id, room) for each in looked_at if not each.limits and (room := self._capacity(each.id))]
+        rooms = [(each.id, room) for each in eligible if not each.limits and (room := self._capacity(each.id))]
         plan.allocations = self._divide(rooms)
         taken = sum(n for _, n in plan.allocations)
         if len(plan.allocations) < len(rooms) or taken < sum(n for _, n in rooms):
             plan.is_cut = taken >= _BATCH_ROWS
             if not plan.is_cut:
                 self._queues.note_memory_full()
-                if self._queues.budget.is_half_empty:  # the rest is reserved, and nothing that ends will say when
+                # Reservations fill the rest of memory, and no ending send will report their release.
+                if self._queues.budget.is_half_empty:
                     self.due_at(self._clock.now() + int(_DEFER_SECONDS * SECOND))
-        paced = [(each, n) for each in looked_at if each.limits and (n := self._paced_capacity(each, taken))]
-        # A replay has its place where live rows take all of a room; rooms of endpoints with a limit may overlap.
+        paced = [(each, n) for each in eligible if each.limits and (n := self._paced_capacity(each, taken))]
+        # Replays keep a minimum even if live rows use all capacity; capacities of endpoints with a limit may overlap.
         plan.total = max(
             0, min(most, taken + sum(_min_replays(n) for _, n in plan.allocations) + sum(n for _, n in paced))
         )
         self._queues.budget.reserved += plan.total
         if not paced:
             return
-        random.shuffle(paced)  # whoever shares the limit of an application with others is not always the first
+        random.shuffle(paced)  # else one endpoint of an application would always get its shared limit first
         plan.reservation = await self._throttle.reserve(tx, paced)
         plan.allocations += [(each.id, n) for each, _ in paced if (n := plan.reservation.granted(each.id))]
 
     def _divide(self, rooms: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Divide what memory has left, and one pass takes, and what is left of it for endpoints that do not answer."""
+        """Divide free memory among endpoints, at most one batch; endpoints that do not answer share a part of it."""
         others = [each for each in rooms if not self._queues.answers(each[0])]
         allocations = [each for each in rooms if self._queues.answers(each[0])]
         allocations += fair_shares(others, self._queues.capacity_for_unanswered)
         return fair_shares(allocations, min(self._queues.budget.free, _BATCH_ROWS))
 
     def _capacity(self, endpoint_id: str) -> int:
-        """Return how many rows of an endpoint fit: few where the last ones were too large for what memory had left."""
+        """Return how many rows of an endpoint fit; few if its last payloads did not fit into memory."""
         room = self._queues.claim_capacity(endpoint_id)
         return min(room, _FEW_ROWS) if endpoint_id in self._large else room
 
     def _paced_capacity(self, receiver: Receiver, taken: int) -> int:
-        """Return how many rows of an endpoint with a limit may be claimed: there must be room when they are sent."""
+        """Return how many rows to claim for an endpoint with a limit: each must find a free slot when it is sent."""
         waiting = self._pacer.held_for(receiver.id)
         spare = self._queues.free_slots(receiver.id)
         most = spare if self._queues.is_crowded(receiver.id) else _MAX_PACED
@@ -296,7 +298,7 @@ class Claimer:
     def _defer(
         self, unfinished: Iterable[Receiver], reservation: TokenReservation | None, large: Container[str]
     ) -> None:
-        """Put endpoints off that have more to send than they may, or than memory has room for: until when, is known."""
+        """Defer endpoints with more due rows than their limit or memory allows, each to a known time."""
         now = self._clock.monotonic()
         if len(self._deferred_until) > _MAX_DEFERRED:
             self._deferred_until.clear()
@@ -315,7 +317,7 @@ class Claimer:
     async def _read_receivers(
         self, tx: Write, found: Sequence[tuple[str, str, bool]]
     ) -> tuple[dict[str, Receiver], list[str], bool]:
-        """Return who can be sent to and who cannot; what waits for those is removed, a chunk at a time."""
+        """Return receivers, unavailable endpoints, and whether deliveries to those were discarded (one batch each)."""
         receivers = {}
         unavailable: list[str] = []
         discarded = 0
@@ -324,7 +326,7 @@ class Claimer:
                 receiver = await self._routing.receiver(endpoint_id, app_id, tx)
             except StorageError:
                 raise
-            except Exception as error:  # noqa: BLE001 - one endpoint that cannot be read must not starve the others
+            except Exception as error:  # noqa: BLE001 - an endpoint that cannot be read must not block the others
                 failure(f"reading endpoint {endpoint_id}", error)
                 continue
             if receiver is None:
@@ -336,9 +338,9 @@ class Claimer:
         return receivers, unavailable, discarded > 0
 
     async def _lease(self, tx: Write, plan: _ClaimPlan, now: int) -> tuple[list[Row], int]:
-        """Lease live rows first; the replay lane gets what is left of each room, and never nothing.
+        """Lease live rows first; replays get the remaining capacity of each endpoint, and always a minimum.
 
-        Where a limit is in force the room is exact: then the replay lane has its share before the live one.
+        The capacity of an endpoint with a limit is exact, so there the replay lane takes its share first.
         """
         lease, until = self._leases.next(), now + self._lease_ms
         rows: list[Row] = []
@@ -365,11 +367,11 @@ class Claimer:
         return rows, lease
 
     async def _load(
-        self, tx: Write, plan: _ClaimPlan, rows: list[Row], receivers: dict[str, Receiver], lease: int, at: float
+        self, tx: Write, plan: _ClaimPlan, rows: list[Row], receivers: dict[str, Receiver], lease: int, leased_at: float
     ) -> tuple[list[Send], list[Send], set[str]]:
-        """Join claimed rows with their payloads; a message whose payload is deleted can never be sent.
+        """Join rows with their payloads; return sends, discarded sends, and endpoints with payloads that do not fit.
 
-        Rows whose payload finds no memory are handed back as they were; their endpoints are returned.
+        A delivery whose payload was deleted is discarded. Rows whose payload does not fit into memory are handed back.
         """
         payloads = await payloads_of(tx, self._queues.budget, rows, receivers)
         plan.payload_bytes = payloads.reserved
@@ -387,7 +389,7 @@ class Claimer:
                 msg_id,
                 payload or b"",
                 lease,
-                at,
+                leased_at,
                 row["attempts"],
                 bool(row["manual"]),
                 row["retry_at"],
@@ -400,7 +402,7 @@ class Claimer:
 
 
 def _min_replays(room: int) -> int:
-    """Return how many replays have their place in a room, whatever live rows wait."""
+    """Return the number of replays that a capacity always includes, however many live rows are due."""
     return -(-room // _REPLAY_SHARE)
 
 
@@ -409,5 +411,5 @@ def _order(row: Row) -> tuple[int, str]:
 
 
 def _replay_share(room: int) -> int:
-    """Return the replay lane's part of a room, by chance rounded up or down."""
+    """Return the replay lane's share of a capacity, randomly rounded up or down."""
     return int(room / _REPLAY_SHARE + random.random())  # noqa: S311 - fairness, not secrecy

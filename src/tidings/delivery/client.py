@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""The HTTP/1.1 client that delivers: one POST to a stranger, bounded in time and in bytes.
+"""The HTTP/1.1 client for deliveries: one POST to an untrusted receiver, bounded in time and bytes.
 
-It exists because general clients cost ten times the CPU per request, and because they look names up themselves: here
-the address that was vetted is the address that is dialled.
+General-purpose clients use ten times the CPU per request, and they resolve names themselves. This client connects to
+the very address that the policy checked.
 
-`Client.send` makes a `PendingRequest`, which has the deadlines, and gives it to the `Pool`
-of its origin. The pool puts it on an idle `Connection` if there is one: that is the warm path, and it is synchronous,
-without a task or a future. Else it dials (a task, the only kind there is here), or lets it wait for a place.
-The connection writes head and body in one go, reads the answer within bounds, gives itself back to the pool and then
-hands the `Reply` to the caller's `done`.
+**Flow.** `Client.send` creates a `PendingRequest`, which has the deadlines, and passes it to the `Pool` of its origin.
+The pool writes it to an idle connection if it has one; this warm path is synchronous, without a task or a future.
+Otherwise the pool dials in a task, or queues the request until a slot is free. The connection writes head and body,
+reads the response within bounds, returns itself to the pool, and then passes the `Reply` to the caller's `done`.
 
-`done` is called exactly once per request, on the loop, never before `send` has returned; unless the request is
-cancelled or the client closed, then never. It must be quick, it may call `send`, and if it raises, that is logged.
+**Callback.** `done` is called exactly once per request, on the event loop, after `send` has returned. It is never
+called if the request is canceled or the client is closed. It must be quick and may call `send`; an exception that it
+raises is logged.
 
-Time. The head of the answer is due `timeout_seconds` after `send`; waiting for a place, resolving, connecting and TLS
-count. The body is due within `grace_seconds` more, else the reply has what came of it. All deadlines hang on one wheel,
-which is late by up to its tick; the last one is set a tick early, so that a request never outlives timeout and grace.
+**Deadlines.** The head of the response is due `timeout_seconds` after `send`, which includes queueing, resolving,
+connecting and TLS. The body is due within `grace_seconds` after that, else the reply has the part that was received.
+All deadlines are on one timer wheel, which is late by up to one tick. The last deadline is set a tick early, so a
+request never outlives timeout plus grace.
 
-Second chances, each given once and silently. A connection that was used before and closes before the first byte of an
-answer had most likely been closed by a peer tired of waiting: the request goes out again on a fresh one. And a connect
-that fails within a second is tried again at once, or, if no descriptor was left, after all idle connections have been
-closed. Everything else is a result, and whether to try again is decided
-elsewhere.
+**Retries.** The client retries silently in two cases, once in each. If a reused connection closes before the first
+byte of a response, the receiver has most likely closed it as idle: the request is sent again on a new connection. A
+connect that fails within a second is repeated: immediately, or, if the process has no file descriptor left, after all
+idle connections are closed. Every other failure is a result, and the caller decides whether to retry.
 
-What a peer sends is never trusted: the head of the answer ends at 64 KiB, the body is read up to a limit, interim
-answers are skipped, redirects are results, and a connection that says anything unasked is closed.
+**Bounds.** The head of a response is limited to 64 KiB, and the body is read up to a limit. Interim responses are
+skipped, redirects are results, and a connection with unrequested data is closed.
 """
 
 import asyncio
@@ -45,12 +45,12 @@ from tidings.delivery.wheel import TICK_SECONDS, TimerWheel
 __all__ = ["Client", "PendingRequest", "PoolLimits", "Reply", "RequestTarget", "compile_target"]
 
 
-_JOINED: Final = 4_096
-"""Bytes of a body that are copied behind the head; a longer one is written by itself, and shared between requests."""
+_JOINED_BYTES: Final = 4_096
+"""Largest body that is copied into one buffer with the head; a longer one is shared between requests, not copied."""
 
 
 class Client:
-    """Sends requests, many at a time. Made on a running loop, and bound to it."""
+    """Sends many requests concurrently. Create it on a running event loop; it is bound to that loop."""
 
     def __init__(
         self,
@@ -62,13 +62,13 @@ class Client:
         tls: ssl.SSLContext | None = None,
         look_up: LookUp | None = None,
     ) -> None:
-        """`tls` replaces the usual context: for a private authority, or to verify nothing.
+        """`tls` replaces the default context, for example to trust a private CA or to skip verification.
 
-        `look_up` finds the addresses of a name in place of the system; what it finds is judged by the policy.
+        `look_up` replaces the system's resolver; the policy also checks the addresses that it returns.
         """
         limits = limits or PoolLimits()
         self._timeout_seconds = timeout_seconds
-        self._most_seconds = timeout_seconds + max(limits.grace_seconds - TICK_SECONDS, 0.0)
+        self._total_seconds = timeout_seconds + max(limits.grace_seconds - TICK_SECONDS, 0.0)
         self._wheel = TimerWheel(asyncio.get_running_loop().call_later, monotonic)
         self._system_resolver = SystemResolver()
         look_up = look_up or self._system_resolver.look_up
@@ -83,17 +83,17 @@ class Client:
 
     @property
     def connections(self) -> int:
-        """How many sockets are open."""
+        """The number of open sockets."""
         return len(self._manager.connections)
 
     @property
     def origins(self) -> int:
-        """How many origins have a connection, a dial or a request that waits."""
+        """The number of origins with a connection, a dial or a queued request."""
         return len(self._pools)
 
     @property
     def is_armed(self) -> bool:
-        """Whether a timer is set; one that has nothing in flight and nothing open sets none."""
+        """Whether a timer is set; a client without requests and connections sets none."""
         return self._wheel.is_armed
 
     def send(
@@ -105,13 +105,13 @@ class Client:
         body: bytes,
         done: Callable[[Reply], None],
     ) -> PendingRequest:
-        """Send a message; `done` gets what came of it. ValueError for an id or a signature that breaks the head."""
+        """Send a message; `done` receives the reply. Raises ValueError for a control character in id or signature."""
         if self._is_closed:
             raise RuntimeError("the client is closed")
-        is_whole = len(body) <= _JOINED
+        is_whole = len(body) <= _JOINED_BYTES
         data = target.request(msg_id, timestamp, signature, body, is_whole=is_whole)
         now = monotonic()
-        request = PendingRequest(data, done, self._wheel, now, now + self._timeout_seconds, now + self._most_seconds)
+        request = PendingRequest(data, done, self._wheel, now, now + self._timeout_seconds, now + self._total_seconds)
         if not is_whole:
             request.body = body
         pool = self._pools.get(target.origin) or self._open_pool(target)
@@ -119,7 +119,7 @@ class Client:
         return request
 
     async def close(self) -> None:
-        """Drop the requests in flight, whose `done` is never called, and close all sockets."""
+        """Cancel the requests in flight, whose `done` is never called, and close all sockets."""
         self._is_closed = True
         for pool in list(self._pools.values()):
             pool.drop_waiting()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One connection: writes a request, reads the answer within bounds, and knows whether it can be used again."""
+"""One connection: writes a request, reads the response within bounds, and decides whether it is reusable."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from tidings.delivery.framing import REPLIED, Amended, FramingError, amend
 from tidings.delivery.pending_request import PendingRequest, Reply
 
 MAX_HEAD_BYTES: Final = 65_536
-# Bytes on the wire for each byte of body: chunks of one byte take six, and trailers have an end.
+# Most bytes on the wire for each byte of body: a chunk of one byte takes six, and trailers are bounded.
 WIRE_FACTOR: Final = 8
 FIRST_STATUS: Final = 100
 FIRST_FINAL_STATUS: Final = 200
@@ -27,50 +27,50 @@ logger = logging.getLogger(__name__)
 
 
 class ConnectionOwner(Protocol):
-    """Who holds connections and decides what they do next."""
+    """The owner of connections, which decides how they are used."""
 
     def release(self, connection: "ReceiverConnection") -> None:
         """Take back a connection that can carry another request."""
         ...
 
     def retire(self, connection: "ReceiverConnection") -> None:
-        """Forget a connection that can not."""
+        """Remove a connection that cannot carry another request."""
         ...
 
     def resend(self, request: PendingRequest) -> None:
-        """Send again, on a fresh connection, what this one did not carry."""
+        """Send a request again on a new connection, because this one closed before it was read."""
         ...
 
     def opened(self, connection: "ReceiverConnection") -> None:
-        """Note that there is a socket."""
+        """Register a connection whose socket is open."""
         ...
 
     def closed(self, connection: "ReceiverConnection") -> None:
-        """Note that the socket is closed."""
+        """Unregister a connection whose socket is closed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiverConnectionLimits:
-    """How much of an answer is read, and how old a connection may become."""
+    """The bytes of a response body that are read, and the age at which a connection is closed."""
 
     max_body_bytes: int
     max_age_seconds: float
 
 
 class _StopParsing(Exception):
-    pass
+    """Raised in a parser callback to stop reading the response."""
 
 
 class _IrregularHead(Exception):
-    """A head that needs a second look, though the parser takes it."""
+    """Raised in a parser callback for a head that `amend` must rewrite, although the parser accepts it."""
 
 
 class ReceiverConnection(StreamProtocol):
-    """A transport with at most one request on it; the first goes out as soon as there is a transport.
+    """A transport with at most one request at a time; the first is written when the transport is connected.
 
-    The parser calls back for each part of an answer. Nothing leaves the class from inside such a call: whoever gets the
-    reply may send the next request on this very connection, which must not happen while the parser is at work.
+    The parser calls a method for each part of a response. Such a method never passes the reply on: the caller may send
+    its next request on this connection, which must not happen while the parser runs.
     """
 
     __slots__ = (
@@ -124,11 +124,11 @@ class ReceiverConnection(StreamProtocol):
         return self._head_at
 
     def is_usable(self) -> bool:
-        """Tell whether another request can go out."""
+        """Return whether another request can be written."""
         return self._is_open and self._transport is not None and not self._transport.is_closing()
 
     def start(self, request: PendingRequest) -> None:
-        """Write the request. The reply goes to the request."""
+        """Write a request, and own it until it ends."""
         self._request = request
         request.owner = self
         self._reset()
@@ -137,25 +137,25 @@ class ReceiverConnection(StreamProtocol):
             self._write(request.body)
 
     def close(self) -> None:
-        """Close in good order; for a connection without a request."""
+        """Close gracefully; for a connection without a request."""
         self._is_open = False
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once; a request on it hears nothing."""
+        """Close immediately; a request on the connection gets no reply."""
         self._is_open = False
         self._request = None
         if self._transport is not None:
             self._transport.abort()
 
     def abandon(self) -> None:
-        """Close a connection whose dial has failed: the loop may close its socket and never call `connection_lost`."""
+        """Close a connection whose dial failed: the event loop may never call `connection_lost` for it."""
         self.abort()
         self._owner.retire(self)
         self._owner.closed(self)
 
-    # The owner of a request.
+    # RequestOwner.
 
     def partial_reply(self) -> Reply | None:
         request = self._request
@@ -167,13 +167,13 @@ class ReceiverConnection(StreamProtocol):
     def dial_errors(self) -> str:
         return ""
 
-    # Called by the loop.
+    # Called by the event loop.
 
     def connection_made(self, transport: object) -> None:
         self._transport = cast("Transport", transport)
         self._write = self._transport.write
         first = self._request
-        if first is None:  # the dial has failed meanwhile
+        if first is None:  # the dial has failed in the meantime
             self._transport.abort()
             return
         self._owner.opened(self)
@@ -186,7 +186,7 @@ class ReceiverConnection(StreamProtocol):
     def data_received(self, data: bytes) -> None:
         request = self._request
         if request is None:
-            self._discard()  # an answer to nothing: whatever follows could be taken for the next request's
+            self._discard()  # unrequested data: it could be mistaken for the response to the next request
             return
         self._received += len(data)
         try:
@@ -202,7 +202,7 @@ class ReceiverConnection(StreamProtocol):
             self._go_on(request, data)
 
     def _go_on(self, request: PendingRequest, data: bytes) -> None:
-        """Wait for more of an answer, within bounds."""
+        """Wait for more of the response, unless a bound is exceeded."""
         if self._status:
             if self._received > self._wire_limit:
                 self._finish(request, None)
@@ -212,7 +212,7 @@ class ReceiverConnection(StreamProtocol):
                 self._fail(request, "response headers are too long")
 
     def _refused(self, request: PendingRequest, data: bytes, error: Exception) -> None:
-        """Act on an answer that the parser does not take: look at its head a second time."""
+        """Handle a response that the parser rejects: amend its head, or fail the request."""
         if self._status:
             self._fail(request, _parser_text(error))
             return
@@ -228,7 +228,7 @@ class ReceiverConnection(StreamProtocol):
             self._take_amended(request, amended)
 
     def _take_amended(self, request: PendingRequest, amended: Amended) -> None:
-        """Read an answer with another head, on a parser that has not seen the first one."""
+        """Read the response with its amended head, on a new parser."""
         received = self._received
         self._reset()
         self._received, self._must_close = received, amended.must_close
@@ -253,13 +253,13 @@ class ReceiverConnection(StreamProtocol):
         if self._is_open:
             self._ended(exc)
         self._owner.closed(self)
-        del self._parser  # parser and connection hold each other
+        del self._parser  # breaks the reference cycle of parser and connection
 
     # Called by the parser.
 
     def on_message_begin(self) -> None:
         if self._is_complete:
-            raise _StopParsing  # bytes after the end of the answer
+            raise _StopParsing  # bytes after the end of the response
 
     def on_header(self, name: bytes, value: bytes) -> None:
         key = name.lower()
@@ -267,7 +267,7 @@ class ReceiverConnection(StreamProtocol):
             if key == b"transfer-encoding" and not self._status and not self._is_plainly_chunked(value):
                 raise _IrregularHead
             self._is_framed = value != b"0"
-        elif key in REPLIED and not self._status:  # a trailer says nothing
+        elif key in REPLIED and not self._status:  # trailers are ignored
             self._headers[key] = value
 
     def on_headers_complete(self) -> None:
@@ -278,7 +278,7 @@ class ReceiverConnection(StreamProtocol):
             self._status = status
             self._head_at = monotonic()
             if status == NO_CONTENT and self._is_framed:
-                self._must_close = True  # a body may follow, which is none
+                self._must_close = True  # a 204 has no body, but the receiver may send one
 
     def on_body(self, chunk: bytes) -> None:
         if len(chunk) > self._room:
@@ -293,13 +293,13 @@ class ReceiverConnection(StreamProtocol):
             self._is_complete = True
             self._is_reusable = self._parser.should_keep_alive() and not self._must_close
         else:
-            self._headers.clear()  # what an interim answer says
+            self._headers.clear()  # headers of an interim response
             self._is_framed = False
 
     def _is_plainly_chunked(self, value: bytes) -> bool:
         return value.lower() == b"chunked" and self._parser.get_http_version() != "1.0"
 
-    # What an answer, or its absence, leads to.
+    # The result of a request.
 
     def _new_parser(self) -> HttpResponseParser:
         parser = HttpResponseParser(self)
@@ -327,7 +327,7 @@ class ReceiverConnection(StreamProtocol):
         return reply
 
     def _finish(self, request: PendingRequest, error: str | None) -> None:
-        """Hand the reply over, but give the connection back first: the next request may want it."""
+        """Pass the reply on, after returning the connection to the pool so that the next request can use it."""
         reply = self._reply(request, error)
         self._request = None
         if self._may_go_on():
@@ -344,19 +344,19 @@ class ReceiverConnection(StreamProtocol):
             and self._is_open
             and transport is not None
             and self._head_at - self._born_at < self._limits.max_age_seconds
-            and not transport.get_write_buffer_size()  # answered before it had read the request
+            and not transport.get_write_buffer_size()  # the receiver answered before it read the whole request
             and not transport.is_closing()
         )
 
     def _fail(self, request: PendingRequest, error: str) -> None:
-        """End the request without an answer; or with what came of one, if its head did."""
+        """End the request with an error, and with the partial response if its head was received."""
         if self._status:
             self._finish(request, f"Error reading response body: {error}")
             return
         self._fail_head(request, error, 0)
 
     def _fail_head(self, request: PendingRequest, error: str, status: int) -> None:
-        """End the request with an answer that cannot be read: its status is on record, but is no answer."""
+        """End the request with an error; the status of an invalid response is recorded but never means success."""
         self._request = None
         self._discard()
         reply = request.failure(f"error making request: {error}")
@@ -364,15 +364,15 @@ class ReceiverConnection(StreamProtocol):
         request.finish(reply)
 
     def _ended(self, exc: Exception | None) -> None:
-        """Act on the peer's end of the connection."""
+        """Handle the end of the connection by the receiver."""
         request = self._request
         if request is None:
             self._discard()
         elif self._status and exc is None and not self._is_framed:
-            self._finish(request, None)  # a body that ends with the connection
+            self._finish(request, None)  # the end of the connection ends the body
         elif self._is_used and not self._received:
-            # The peer closed an idle connection just as we wrote. It has most likely seen nothing, and a fresh one
-            # is not "used", so this happens once.
+            # The receiver closed an idle connection just as the request was written, and has most likely not read it.
+            # The new connection is not "used" yet, so a request is sent again at most once.
             self._owner.resend(request)
             self._discard()
         else:
@@ -386,7 +386,7 @@ class ReceiverConnection(StreamProtocol):
 
 
 def cause_of(error: BaseException) -> str:
-    """Say why a connection failed, for whoever owns the endpoint: no addresses, no names of ours."""
+    """Return why a connection failed, for the owner of the endpoint: without addresses or internal names."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS certificate not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
@@ -405,10 +405,10 @@ def _errno_text(number: int) -> str:
 def _parser_text(error: Exception) -> str:
     if isinstance(error, HttpParserCallbackError):
         if not isinstance(error.__context__, _StopParsing):
-            logger.error("reading an answer failed", exc_info=error)
+            logger.error("reading a response failed", exc_info=error)
         return "invalid HTTP response"
     if isinstance(error, HttpParserUpgrade):
-        return "invalid HTTP response: it switches protocols"
+        return "invalid HTTP response: the receiver switches protocols"
     return f"invalid HTTP response: {error}"
 
 

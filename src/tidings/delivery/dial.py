@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From an origin to an open connection: resolve, vet, connect, shake hands. A proxy is another `Dialer`."""
+"""Open connections to an origin: resolve, check addresses, connect, TLS handshake. A proxy is another `Dialer`."""
 
 import asyncio
 import ssl
@@ -15,12 +15,12 @@ SHUTDOWN_SECONDS: Final = 1.0
 
 T = TypeVar("T")
 Failures: TypeAlias = list[tuple[str, OSError]]
-"""Addresses that could not be connected to, and why."""
+"""Addresses to which connecting failed, each with its error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a connection is good for."""
+    """The scheme, host and port of a URL: requests to one origin share connections."""
 
     key: str
     scheme: str
@@ -29,15 +29,15 @@ class Origin:
 
 
 class TunnelError(ConnectionError):
-    """A proxy did not lead to the receiver; the text is for whoever owns the endpoint."""
+    """The proxy did not connect to the receiver; the text is for the owner of the endpoint."""
 
 
 class ProxyError(TunnelError):
-    """The proxy itself is at fault: another address of the receiver would fare no better."""
+    """The proxy itself failed, so trying another address of the receiver would not help."""
 
 
 class AddressesError(OSError):
-    """No address of a host could be connected to; the text has the error of each."""
+    """Connecting to every address of a host failed; the text has the error of each address."""
 
     def __init__(self, failures: Failures) -> None:
         super().__init__(explained(failures))
@@ -47,14 +47,14 @@ class AddressesError(OSError):
 
 
 def reason_of(error: OSError) -> str:
-    """Say why a dial failed, for the owner of the endpoint."""
+    """Return why a dial failed, for the owner of the endpoint."""
     return str(error) if isinstance(error, TunnelError | AddressesError) else cause_of(error)
 
 
 def explained(failures: Failures) -> str:
-    """Name each address with its error; one error that they all share is named once.
+    """Return each address with its error, or the error alone if all addresses have the same one.
 
-    A private address stays unnamed: which one a name has is a matter of the internal DNS.
+    Private addresses are not named, because that would reveal the internal DNS.
     """
     reasons = [(address, reason_of(error)) for address, error in failures]
     if len(reasons) > 1 and len({reason for _, reason in reasons}) == 1:
@@ -63,34 +63,35 @@ def explained(failures: Failures) -> str:
 
 
 def _label(address: str) -> str:
-    if parse_literal(address) is None or is_public(address):  # a name, which a proxy resolves, is the owner's own
+    if parse_literal(address) is None or is_public(address):  # a name for the proxy to resolve is from the owner's URL
         return address
     return f"a private IPv{6 if ':' in address else 4} address"
 
 
 class Dialer(Protocol):
-    """How connections come about."""
+    """Opens connections."""
 
     async def connect(
         self, origin: Origin, make: Callable[[], ReceiverConnection], ends_at: float, failures: Failures
     ) -> None:
-        """Connect one of those that `make` makes, by a timestamp on the monotonic clock; it knows what to do then.
+        """Connect a connection from `make` to the origin; the connection then writes its request.
 
-        Raises AddressError or OSError. `failures` collects the addresses that failed so far.
+        `make` is called for each address that is tried. `ends_at` is on the monotonic clock. `failures` collects the
+        addresses that have failed so far. Raises AddressError or OSError.
         """
         ...
 
     async def close(self) -> None:
-        """Give up the connects in progress."""
+        """Cancel the lookups in progress."""
         ...
 
 
 def tls_context(*, verify: bool) -> ssl.SSLContext:
-    """Return the usual client context, or one that accepts any certificate."""
+    """Return the default client context, or one that accepts any certificate."""
     context = ssl.create_default_context()
-    # Python 3.13 began to demand what RFC 5280 asks of every certificate (an Authority Key Identifier, say). Private
-    # authorities of long standing lack such things, and their receivers must not fail the day the server's Python is
-    # renewed: chain, dates and name are verified, form is not.
+    # Since Python 3.13 the default context enforces all of RFC 5280, for example an Authority Key Identifier.
+    # Certificates of older private CAs lack such fields, and an upgrade of Python must not break their receivers.
+    # The chain, the dates and the name are still verified.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.set_alpn_protocols(["http/1.1"])
     if not verify:
@@ -102,7 +103,7 @@ def tls_context(*, verify: bool) -> ssl.SSLContext:
 async def in_turn(
     addresses: Sequence[str], ends_at: float, connect: Callable[[str], Awaitable[T]], failures: Failures
 ) -> T:
-    """Try addresses until one connects; each gets an equal share of the time that is left, the last one all of it."""
+    """Try addresses until one connects; each gets an equal share of the remaining time, the last one all of it."""
     failures.clear()
     for position, address in enumerate(addresses):
         left = len(addresses) - position
@@ -112,7 +113,7 @@ async def in_turn(
                 return await connect(address)
         except ProxyError:
             raise
-        except OSError as error:  # a timeout is one
+        except OSError as error:  # includes TimeoutError
             failures.append((address, error))
     if len(failures) == 1:
         raise failures[0][1]
@@ -120,7 +121,7 @@ async def in_turn(
 
 
 class DirectDialer:
-    """Connects to the receiver itself, at an address that was vetted."""
+    """Connects directly to a checked address of the receiver."""
 
     def __init__(self, resolver: Resolver, tls: ssl.SSLContext) -> None:
         self._resolver = resolver
@@ -150,5 +151,5 @@ class DirectDialer:
             else:
                 await loop.create_connection(lambda: connection, address, origin.port)
         except BaseException:
-            connection.abandon()  # it may be connected already, if the cancellation came just then
+            connection.abandon()  # a cancellation can come after the socket has connected
             raise

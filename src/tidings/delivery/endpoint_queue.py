@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One endpoint's deliveries in memory: those that wait, live ones apart from replays, and those in flight."""
+"""One endpoint's deliveries in memory: waiting live deliveries, waiting replays, and sends in flight."""
 
 from collections import deque
 from typing import Final, Protocol
@@ -14,12 +14,12 @@ class Cancellable(Protocol):
     """A send in flight."""
 
     def cancel(self) -> None:
-        """Cancel the send; its reply is never handed back."""
+        """Cancel the send; its reply is never reported."""
         ...
 
 
 class EndpointQueue:
-    """One endpoint's deliveries in memory."""
+    """Holds one endpoint's deliveries in memory, and its concurrency."""
 
     __slots__ = (
         "answers",
@@ -53,16 +53,16 @@ class EndpointQueue:
         self.answers = False
         """Whether the last send that ended got an answer."""
         self.unanswered = 0
-        """Sends in a row that got no answer."""
+        """Consecutive sends that got no answer."""
 
     @property
     def held(self) -> int:
-        """How many deliveries wait or are in flight."""
+        """The number of deliveries that wait or are in flight."""
         return len(self.waiting) + len(self.replays) + len(self.in_flight)
 
     @property
     def is_half_empty(self) -> bool:
-        """Whether to request a claim now: a claim takes as long as some sends."""
+        """Whether fewer deliveries wait than may be in flight: request a claim now, because claims take time."""
         return len(self.waiting) + len(self.replays) < self.concurrency
 
     def add(self, send: Send) -> None:

@@ -5,16 +5,16 @@ A queue starts sends while it has free slots. It hands back deliveries that have
 expires before its delivery is sent. When a queue is full, or live rows of its endpoint are due in the database, it is
 *spilled*: new deliveries also stay in the database and are claimed in the order in which they became due.
 
-Replays (deliveries that a task resends) never delay live ones. They wait in a queue of their own, get one send in ten
-while live deliveries wait, and do not spill the endpoint when they are due in the database. While live messages arrive,
-replays start one per turn of the event loop, within the background budget.
+Replays (deliveries that a task resends) never delay live ones. They have their own queue, get one send in ten while
+live deliveries wait, and do not spill the endpoint when they are due in the database. While live messages arrive,
+one replay starts per loop iteration, within the background budget.
 
-Sends start a few at a time: the rest wait for the next turn of the event loop, in which each queue starts one, so that
-a thousand queues that fill at once block nothing else. The sends in flight of all queues are bounded too; above half of
-that bound, each queue may have only a few. `SendSlots` chooses the queue that starts the next send.
+Only a few sends start per loop iteration. In the next one, each waiting queue starts one, so that a thousand queues
+that fill together do not block the event loop. The total number of sends in flight is bounded; above half of that
+bound, each queue may have only a few. `SendSlots` chooses the queue that starts the next send.
 
 An endpoint that did not answer ten sends in a row gets *reduced concurrency*: four sends in flight and a short queue,
-which a timer refills. So a dead endpoint with many due retries takes little from the others. One answer restores it.
+which a timer refills. So a dead endpoint with many due retries uses few resources. One answer restores it.
 """
 
 import asyncio
@@ -33,22 +33,22 @@ _SWEEP_SECONDS: Final = 0.25
 _QUEUES_KEPT: Final = 4_096
 _NEVER: Final = float("-inf")
 _EVICTED_SECONDS: Final = 60.0
-"""How long an eviction is remembered: longer than a delivery waits in memory."""
+"""How long an eviction is kept: longer than a delivery waits in memory."""
 _UNANSWERED_LIMIT: Final = 10
-"""Sends in a row without an answer that reduce an endpoint's concurrency."""
+"""Consecutive sends without an answer after which an endpoint's concurrency is reduced."""
 _REDUCED_CONCURRENCY: Final = 4
 """Sends in flight to an endpoint with reduced concurrency."""
 _REDUCED_LENGTH: Final = 24
-"""Deliveries that wait for an endpoint with reduced concurrency."""
+"""The maximum number of waiting deliveries of an endpoint with reduced concurrency."""
 _BUDGET_RETRY_SECONDS: Final = 0.002
-"""How long to wait before asking the background budget again."""
+"""How long to wait before checking the background budget again."""
 
 
 class EndpointQueues:
     """The endpoint queues of one process.
 
-    `start` starts a send and never raises; `finish` must be called when the send has ended. `hand_back` receives
-    deliveries that are not sent after all. `request_claim` is called when there is capacity for rows in the database.
+    `start` starts a send and never raises; the caller calls `finish` when the send has ended. `hand_back` receives
+    deliveries that are returned unsent. `request_claim` is called when there is capacity for rows in the database.
     """
 
     def __init__(
@@ -76,23 +76,23 @@ class EndpointQueues:
         self._closed = False
         self._background_budget = BackgroundBudget()
         self._replaying: dict[EndpointQueue, None] = {}
-        """Queues with replays to start, the next one first."""
+        """Queues with replays to start, in order."""
         self._replayer: asyncio.Handle | None = None
 
     @property
     def held(self) -> int:
-        """How many deliveries are in memory."""
+        """The number of deliveries in memory."""
         return self.budget.held
 
     def reserve(self, endpoint_id: str) -> bool:
-        """Reserve capacity for a new delivery of an endpoint; return whether there was any."""
+        """Reserve capacity for a new delivery of an endpoint; return whether it succeeded."""
         if not self.has_capacity(endpoint_id):
             return False
         self.budget.reserved += 1
         return True
 
     def oldest_start(self) -> float | None:
-        """Return when the oldest send in flight was started, on the monotonic clock."""
+        """Return the start of the oldest send in flight, on the monotonic clock, or None."""
         sends = (each for queue in self.all() for each in queue.in_flight.values())
         found = (getattr(each, "started_at", None) for each in sends)
         return min((at for at in found if at is not None), default=None)
@@ -111,7 +111,7 @@ class EndpointQueues:
 
     @property
     def capacity_for_unanswered(self) -> int:
-        """Return how many more deliveries to endpoints that have not answered may be in memory."""
+        """The number of further deliveries to endpoints without an answer that fit into memory."""
         return self._slots.capacity_for_unanswered - self.budget.reserved
 
     def claim_capacity(self, endpoint_id: str) -> int:
@@ -138,7 +138,7 @@ class EndpointQueues:
         return queue is not None and queue.is_reduced
 
     def free_slots(self, endpoint_id: str) -> int:
-        """Return how many deliveries of an endpoint would be sent at once if they were enqueued now."""
+        """Return how many deliveries of an endpoint would start immediately if they were enqueued now."""
         if self._closed:
             return 0
         queue = self._queues.get(endpoint_id)
@@ -197,7 +197,7 @@ class EndpointQueues:
             queue.has_replay_backlog = has_replays
 
     def finish(self, send: Send, *, unanswered: bool = False) -> bool:
-        """Note that a send has ended, and start the next; return whether this reduced the endpoint's concurrency."""
+        """Remove a send that has ended, and start the next; return whether it reduced the endpoint's concurrency."""
         queue = self._queues[send.receiver.id]
         if queue.in_flight.pop(send, None) is not None:
             self._slots.end(queue)
@@ -287,7 +287,7 @@ class EndpointQueues:
                 await asyncio.wait_for(self._emptied.wait(), seconds)
 
     def cancel_all(self) -> list[Send]:
-        """Cancel every send in flight and return them: they store no attempt and are sent again."""
+        """Cancel and return all sends in flight; they record no attempt and are sent again."""
         canceled = []
         for queue in self._queues.values():
             for send, request in queue.in_flight.items():
@@ -308,7 +308,7 @@ class EndpointQueues:
             if len(self._queues) >= _QUEUES_KEPT:
                 self._remove_idle()
             queue = self._queues[receiver.id] = EndpointQueue(receiver, self._limits.concurrency)
-            if receiver.is_failing:  # it was failing when it was last used: one answer restores full concurrency
+            if receiver.is_failing:  # it has a record of failures: one answer restores full concurrency
                 self._reduce(queue)
         return queue
 
@@ -342,7 +342,7 @@ class EndpointQueues:
         self._refill(queue)
 
     def _schedule_others(self) -> None:
-        """Schedule the queues that wait for a turn of the event loop or for another queue's send to end."""
+        """Schedule the queues that wait for a loop iteration or for another queue's send to end."""
         if self._closed:
             return
         if self._slots.has_next and self._turn is None:
@@ -351,7 +351,7 @@ class EndpointQueues:
             self._replayer = asyncio.get_running_loop().call_soon(self._replay)
 
     def _run_turn(self) -> None:
-        """Start the next sends, one of each queue in turn."""
+        """Start the next sends, round-robin over the queues."""
         self._turn = None
         self._slots.started = 0
         while not self._closed and (queue := self._slots.next()) is not None:
@@ -366,7 +366,7 @@ class EndpointQueues:
         """Start one replay if the background budget allows it, and reschedule while there are more."""
         self._replayer = None
         if self._closed or (queue := self._next_replaying()) is None:
-            return  # the next send that ends schedules it again
+            return  # the next send that ends reschedules this
         is_allowed = self._background_budget.allows_work()
         if is_allowed:
             del self._replaying[queue]

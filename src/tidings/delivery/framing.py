@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Answers whose head the parser refuses, read as RFC 9112 says; pure.
+"""Parse response heads that the HTTP parser rejects but RFC 9112 lets a client accept; pure.
 
-The parser is strict, and most receivers are plain: this module is the second look at a head that it did not take.
-`amend` reads such a head and writes a short one in its place, which the parser takes, with what counts here: status,
-framing, and the headers that tidings reads. What the RFC lets a client accept is accepted:
+The parser is strict. `amend` reads a head that it rejected, and replaces it with a short one that it accepts. The new
+head has only the status, the framing, and the headers that tidings reads. These deviations are accepted:
 
-- `Transfer-Encoding` wins over `Content-Length`; with `chunked` last the body is chunked, else it ends with the
-  connection (section 6.3); `identity` is no coding.
-- Equal lengths, in lines or in a list, count as one. Different lengths are an error.
+- `Transfer-Encoding` overrides `Content-Length`. If `chunked` is the last coding, the body is chunked, else it ends
+  with the connection (section 6.3). `identity` is ignored.
+- Repeated `Content-Length` values count once if they are equal, on separate lines or in a list. Different values are
+  an error.
 - Folded lines, spaces before a colon, lines that begin with a space, a bare CR, and a status line with more than one
   space (sections 2.2, 4, 5.1, 5.2).
 
-Where two readers could see two ends of an answer, the connection is closed behind it.
+If two parsers could disagree about the end of a response, its connection is closed afterwards.
 """
 
 import re
@@ -34,7 +34,7 @@ _Fields = dict[bytes, list[bytes]]
 
 
 class FramingError(Exception):
-    """An answer that cannot be read; `status` is that of its status line, 0 if there is none."""
+    """A response that cannot be parsed; `status` is from its status line, or 0 without one."""
 
     def __init__(self, text: str, status: int = 0) -> None:
         super().__init__(text)
@@ -43,17 +43,14 @@ class FramingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Amended:
-    """An answer that the parser takes, and whether its connection has to be closed behind it."""
+    """A response that the parser accepts, and whether its connection must be closed afterwards."""
 
     data: bytes
     must_close: bool
 
 
 def amend(raw: bytes) -> Amended | None:
-    """Rewrite the head of an answer; None while it is not complete. Interim answers before it are left out.
-
-    Raises FramingError.
-    """
+    """Rewrite the head of a response, without interim responses; None while it is incomplete. Raises FramingError."""
     while True:
         raw = raw.lstrip(b"\r\n")
         end = END_OF_HEAD.search(raw)
@@ -67,12 +64,12 @@ def amend(raw: bytes) -> Amended | None:
             fields, is_irregular = _fields(lines, status)
             return _amended(status, fields, rest, must_close=version == 0 or is_irregular)
         if status == SWITCHING:
-            raise FramingError("it switches protocols")
+            raise FramingError("the receiver switches protocols")
         raw = rest
 
 
 def _check_start(raw: bytes) -> None:
-    """Refuse at once what will never be an answer."""
+    """Raise FramingError as soon as the first bytes cannot start a response."""
     line, *more = END_OF_LINE.split(raw, maxsplit=1)
     if more:
         _status(line)
@@ -88,7 +85,7 @@ def _status(line: bytes) -> tuple[int, int]:
 
 
 def _fields(lines: list[bytes], status: int) -> tuple[_Fields, bool]:
-    """Return the headers, and whether another reader could have found others."""
+    """Return the headers, and whether another parser could read them differently."""
     fields: _Fields = {}
     is_irregular = any(line.startswith((b" ", b"\t")) or b"\r" in line for line in lines)
     for line in _unfolded(lines):
@@ -102,7 +99,7 @@ def _fields(lines: list[bytes], status: int) -> tuple[_Fields, bool]:
 
 
 def _unfolded(lines: list[bytes]) -> Iterator[bytes]:
-    """Join lines that begin with a space to the one before; those that have none before are skipped."""
+    """Join lines that begin with a space to the line before; skip them if there is none."""
     current: list[bytes] = []
     for line in lines:
         if not line.startswith((b" ", b"\t")):
@@ -131,7 +128,7 @@ def _amended(status: int, fields: _Fields, rest: bytes, *, must_close: bool) -> 
 
 
 def _elements(values: list[bytes]) -> list[bytes]:
-    """Return the elements of lists, in lower case and without parameters."""
+    """Return the elements of comma-separated lists, in lower case and without parameters."""
     elements = (part.partition(b";")[0].strip(b" \t").lower() for part in b",".join(values).split(b","))
     return [element for element in elements if element]
 

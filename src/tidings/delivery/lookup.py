@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Asks the system's resolver for names, in threads of our own.
+"""Resolve names with the system's resolver, in dedicated threads.
 
-The loop's own threads are four, serve the whole process, and their queue has no end: a few names whose servers say
-nothing would hold everybody up for half a minute at a time. Here the queue is bounded, and a name that took long the
-last time waits in a lane of its own with two threads, so that it delays only its like.
+The event loop's default executor has four threads for the whole process and an unbounded queue. A few names whose DNS
+servers do not answer would block all others for half a minute at a time. Here the queue is bounded, and a name whose
+last lookup was slow goes to a separate lane with two threads, so it delays only other slow names.
 
-The threads are daemons: a lookup cannot be broken off, and a process that has been told to stop does not wait for one.
+The threads are daemons: a lookup cannot be canceled, and a process that stops does not wait for one.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from tidings.delivery.address import UnresolvedError
 QUICK_THREADS: Final = 6
 SLOW_THREADS: Final = 2
 SLOW_SECONDS: Final = 1.0
-MOST_WAITING: Final = 1_000
+MAX_WAITING: Final = 1_000
 SLOW_NAMES_KEPT: Final = 10_000
 
 
@@ -37,21 +37,21 @@ class _Job:
 
 @dataclass(slots=True)
 class _Lane:
-    """A queue and its threads, which are started when there is work for them."""
+    """A queue and its threads, which start on demand."""
 
-    most_threads: int
+    max_threads: int
     jobs: SimpleQueue[_Job | None] = field(default_factory=SimpleQueue)
     threads: int = 0
     open_jobs: int = 0
 
 
 def system_addresses(host: str) -> list[str]:
-    """Ask the system for all addresses of a host, and wait for the answer."""
+    """Return all addresses of a host from the system's resolver; blocks."""
     return [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
 
 
 class SystemResolver:
-    """The system's resolver, for one loop."""
+    """The system's resolver in threads, for one event loop."""
 
     def __init__(self, ask: Callable[[str], list[str]] = system_addresses) -> None:
         self._ask = ask
@@ -63,38 +63,38 @@ class SystemResolver:
     async def look_up(self, host: str) -> list[str]:
         """Return all addresses of a host.
 
-        Raises OSError, ValueError for what is no name, UnresolvedError if too many wait.
+        Raises OSError if the lookup fails, ValueError for an invalid name, UnresolvedError if the queue is full.
         """
         lane = self._slow if host in self._slow_names else self._quick
-        if self._is_closed or lane.open_jobs >= MOST_WAITING:
+        if self._is_closed or lane.open_jobs >= MAX_WAITING:
             raise UnresolvedError(f"error resolving name: {host}: too many names are being looked up")
         answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
         lane.open_jobs += 1
         lane.jobs.put(_Job(host, answer, lane))
-        if lane.threads < min(lane.open_jobs, lane.most_threads):
+        if lane.threads < min(lane.open_jobs, lane.max_threads):
             lane.threads += 1
             threading.Thread(target=self._run, args=(lane,), name="lookup", daemon=True).start()
         return await answer
 
     def close(self) -> None:
-        """Let the threads end, each with the lookup that it is at."""
+        """End each thread after its current lookup."""
         self._is_closed = True
         for lane in (self._quick, self._slow):
             for _ in range(lane.threads):
                 lane.jobs.put(None)
 
     def _run(self, lane: _Lane) -> None:
-        """Work, in a thread, until told to end."""
+        """Resolve names from the lane's queue until it holds None; runs in a thread."""
         while (job := lane.jobs.get()) is not None:
             began = monotonic()
-            found = [] if self._is_closed else self._found(job.host)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for this any more
+            found = [] if self._is_closed else self._resolve(job.host)
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so no caller waits for the result
                 job.answer.get_loop().call_soon_threadsafe(self._report, job, found, monotonic() - began)
 
-    def _found(self, host: str) -> list[str] | Exception:
+    def _resolve(self, host: str) -> list[str] | Exception:
         try:
             return self._ask(host)
-        except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
+        except Exception as error:  # noqa: BLE001 - raised in the task that awaits the answer
             return error
 
     def _report(self, job: _Job, found: list[str] | Exception, seconds: float) -> None:

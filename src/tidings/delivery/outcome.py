@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a reply means: delivered or not, what is kept of it, and when the next attempt is. Pure."""
+"""Evaluate a reply: whether it is a success, the response text to store, and the time of the next attempt; pure."""
 
 import base64
 import math
@@ -17,12 +17,12 @@ GONE: Final = 410
 KEPT_BYTES: Final = 20_000
 OVERLOAD_WAIT_SECONDS: Final = 60
 JITTER: Final = 0.2
-"""Part of a wait by which it is made longer or shorter, so that retries of one burst do not coincide again."""
+"""Fraction by which a wait is randomly longer or shorter, so that retries of one burst spread out."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryHint:
-    """What a failed attempt says about the next one."""
+    """The properties of a failed attempt that change the wait before the next one."""
 
     timed_out: bool = False
     retry_after: str | None = None
@@ -37,7 +37,7 @@ class ReceiverDirective(Flag):
     DISABLE = 2
     """Disable the endpoint."""
     GONE = 4
-    """The same, given by the status 410 instead of the header."""
+    """Disable the endpoint, as requested by the status 410."""
 
 
 _DIRECTIVES: Final = {"abort-message": ReceiverDirective.ABORT_MESSAGE, "disable": ReceiverDirective.DISABLE}
@@ -71,12 +71,12 @@ def health_event_kinds(
 
 
 def is_delivered(status: int) -> bool:
-    """Return whether an HTTP status means that the receiver accepted the message; 0 means no answer."""
+    """Return whether an HTTP status means that the receiver accepted the message; 0 means no response."""
     return 200 <= status <= 299  # noqa: PLR2004 - the class of success, RFC 9110 section 15.3
 
 
 def response_text(body: bytes) -> str:
-    """Return a response body as it is stored: its text, or base64 where it is no text a database can hold."""
+    """Return a response body for storage: as text, or in base64 if it is not UTF-8 or contains NUL."""
     kept = body[:KEPT_BYTES]
     try:
         text = kept.decode()
@@ -85,28 +85,27 @@ def response_text(body: bytes) -> str:
     return base64.b64encode(kept).decode() if "\0" in text else text
 
 
-def next_wait_ms(schedule: Sequence[int], attempts: int, refusal: RetryHint, *, now: int, chance: float) -> int | None:
-    """Return how long to wait after a failed automatic attempt, in milliseconds, or None when it was the last.
+def next_wait_ms(schedule: Sequence[int], attempts: int, hint: RetryHint, *, now: int, chance: float) -> int | None:
+    """Return the milliseconds to wait after a failed automatic attempt, or None if it was the last.
 
-    `schedule` holds seconds, `attempts` counts those made before this one, `chance` is uniform in [0, 1). A
-    receiver that timed out gets at least a minute; one that names a time gets that, between once and twice the
-    scheduled wait.
+    `schedule` is in seconds, `attempts` is the number of attempts before this one, and `chance` is uniform in [0, 1).
+    After a timeout the wait is at least a minute. `Retry-After` is honored between once and twice the scheduled wait.
     """
     if attempts >= len(schedule):
         return None
     wait: float = schedule[attempts]
-    if refusal.timed_out:
+    if hint.timed_out:
         wait = max(wait, OVERLOAD_WAIT_SECONDS)
-    requested = None if refusal.retry_after is None else retry_after_seconds(refusal.retry_after, now=now)
+    requested = None if hint.retry_after is None else retry_after_seconds(hint.retry_after, now=now)
     if requested is not None:
         wait = min(max(requested, wait), 2 * wait)
     return round(wait * SECOND * (1 - JITTER + 2 * JITTER * chance))
 
 
 def retry_after_seconds(value: str, *, now: int) -> int | None:
-    """Read a `Retry-After` header: a date, or seconds, of which a fraction is rounded up. None if it is neither.
+    """Parse a `Retry-After` header: a date or seconds, rounded up. Return None for any other value.
 
-    Source: RFC 9110 section 10.2.3; fractions are the contract's leniency.
+    RFC 9110 section 10.2.3 defines the header; the API contract also accepts fractions.
     """
     text = value.strip()
     try:
@@ -121,6 +120,6 @@ def _seconds_until(date: str, now: int) -> int | None:
         parsed = parsedate_to_datetime(date)
     except (ValueError, IndexError, OverflowError):
         return None
-    if parsed.tzinfo is None:  # "-0000": a timestamp in UTC of an unknown place, RFC 5322 section 3.3
+    if parsed.tzinfo is None:  # "-0000": the time zone is unknown, RFC 5322 section 3.3
         return None
     return max(0, math.ceil(parsed.timestamp() - now / SECOND))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The payloads of claimed rows, as far as memory has room for the large ones."""
+"""Load the payloads of claimed rows; large ones only within the memory budget."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ _ANY_SIZE: Final = 2**62
 
 @dataclass(slots=True)
 class Payloads:
-    """Payloads by message, and the deliveries (message, endpoint) whose payloads find no room."""
+    """Payloads by message id, and the deliveries (message, endpoint) whose payloads do not fit into memory."""
 
     found: dict[str, bytes] = field(default_factory=dict)
     too_large: set[tuple[str, str]] = field(default_factory=set)
     reserved: int = 0
-    """Bytes that were reserved; the caller releases them."""
+    """The reserved bytes, which the caller releases."""
 
 
 async def payloads_of(
     tx: Write, budget: MemoryBudget, rows: Sequence[Row], receivers: Mapping[str, Receiver]
 ) -> Payloads:
-    """Return the payloads of rows; small ones always, large ones where they fit, and each once.
+    """Return the payloads of rows: all small ones, and the large ones that fit into memory.
 
-    A message whose payload is deleted is in neither collection.
+    A message whose payload was deleted is in neither collection.
     """
     payloads = Payloads()
     if not rows:
@@ -54,9 +54,9 @@ async def payloads_of(
 
 
 def _fits(budget: MemoryBudget, payloads: Payloads, msg_id: str, size: int, to: Sequence[Receiver]) -> bool:
-    """Reserve room for a large payload and its encrypted copies; return whether the payload has to be loaded.
+    """Reserve memory for a large payload and its encrypted copies; return whether the payload must be loaded.
 
-    It has not if a delivery in memory shares it, or if no delivery fits.
+    It need not be loaded if a delivery in memory already has it, or if no delivery fits.
     """
     held = budget.payload(msg_id)
     reserved = 0 if held is not None else budget.reserve_payload(size)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One request in flight, from the call until its reply is returned."""
+"""A pending request: its data, its deadlines, and the callback for its reply."""
 
 import logging
 from collections.abc import Callable
@@ -14,12 +14,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Reply:
-    """What came of a request.
+    """The result of a request.
 
-    `status` is 0 if no HTTP answer came, and `error` then says why. With a status, `error` says that the peer broke off
-    inside the body, of which `body` has what came. A body that we broke off (too long, too slow) is no error.
-    `is_invalid` says that the head cannot be read beyond its status, which then says nothing about the message.
-    Headers are given as they came, undecodable bytes replaced.
+    Without an HTTP response, `status` is 0 and `error` has the reason. With a status, `error` means that the receiver
+    closed the connection inside the body, and `body` has the received part. A body that the client cut off (too long
+    or too slow) is not an error. `is_invalid` means that only the status of the head was readable: such a response
+    never counts as success. Header values are unchanged, except that undecodable bytes are replaced.
     """
 
     status: int
@@ -33,23 +33,23 @@ class Reply:
 
 
 class RequestOwner(Protocol):
-    """Where a request is: in a queue, at a dial, or on a connection."""
+    """The current owner of a request: the queue of a pool, a dial, or a connection."""
 
     def partial_reply(self) -> Reply | None:
-        """Return what has come of the answer, if its head has."""
+        """Return the response so far if its head has been received, else None."""
         ...
 
     def drop(self, request: "PendingRequest") -> None:
-        """Let go of a request that waits for no answer any more."""
+        """Drop a request that was canceled or has expired."""
         ...
 
     def dial_errors(self) -> str:
-        """Return what has failed so far, or nothing."""
+        """Return the connect errors so far, or an empty string."""
         ...
 
 
 class PendingRequest:
-    """A request and who waits for its reply. It ends once: by its reply, its deadline or its cancellation."""
+    """A request and the callback for its reply. It ends once: by its reply, its deadline or its cancellation."""
 
     __slots__ = ("_done", "_ends_at", "_slot", "_wheel", "body", "data", "is_ended", "owner", "started_at")
 
@@ -64,7 +64,7 @@ class PendingRequest:
     ) -> None:
         self.data = data
         self.body = b""
-        """What follows the request on the wire, where that is the head alone."""
+        """The body, if `data` has the head alone."""
         self.started_at = started_at
         self.owner: RequestOwner | None = None
         self.is_ended = False
@@ -75,17 +75,17 @@ class PendingRequest:
 
     @property
     def ends_at(self) -> float:
-        """The timestamp, on the monotonic clock, by which all is over."""
+        """The last deadline, on the monotonic clock."""
         return self._ends_at
 
     def cancel(self) -> None:
-        """Drop the request; its reply is never handed back. The receiver may have seen it all the same."""
+        """Cancel the request; its reply is never reported. The receiver may already have processed it."""
         if not self.is_ended:
-            self._leave()
+            self._drop_from_owner()
             self._end()
 
     def expire(self) -> None:
-        """Act on the deadline: that of the head first, then that of the body."""
+        """Handle a deadline: first that of the head, then that of the body."""
         if self.is_ended:
             return
         partial = self.owner.partial_reply() if self.owner is not None else None
@@ -93,20 +93,20 @@ class PendingRequest:
             self._slot = self._wheel.add(self._ends_at, self)
             return
         dial_errors = self.owner.dial_errors() if self.owner is not None else ""
-        self._leave()
+        self._drop_from_owner()
         late = f"request timed out; {dial_errors}" if dial_errors else "request timed out"
         self.finish(partial or self.failure(late, timed_out=True))
 
     def finish(self, reply: Reply) -> None:
-        """Hand the reply back. What goes wrong over there is logged, and stays there."""
+        """End the request and report its reply; an exception of the callback is logged, not raised."""
         self._end()
         try:
             self._done(reply)
         except Exception:
-            logger.exception("a reply's receiver failed")
+            logger.exception("the callback for a reply failed")
 
     def failure(self, error: str, *, timed_out: bool = False) -> Reply:
-        """Return the reply of a request that got no answer."""
+        """Return the reply for a request without a response."""
         return Reply(0, b"", int((monotonic() - self.started_at) * 1000), error, timed_out)
 
     def _end(self) -> None:
@@ -114,6 +114,6 @@ class PendingRequest:
         self.owner = None
         self._wheel.drop(self._slot, self)
 
-    def _leave(self) -> None:
+    def _drop_from_owner(self) -> None:
         if self.owner is not None:
             self.owner.drop(self)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The connections to one origin, and the requests that wait for one."""
+"""Connection pools: the connections to each origin, and the requests that wait for one."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """What the client may take up. None of these is a limit on requests: those wait, up to their deadline."""
+    """The limits on connections. The number of requests has no limit: they wait in a queue until their deadline."""
 
     grace_seconds: float = 5.0
     max_body_bytes: int = 20_000
@@ -38,7 +38,7 @@ class PoolLimits:
 
 
 class PoolManager:
-    """What the pools of a client share."""
+    """The state that all pools of a client share: connections, dials and limits."""
 
     __slots__ = (
         "_is_check_scheduled",
@@ -66,38 +66,38 @@ class PoolManager:
         self._is_empty = asyncio.Event()
 
     def schedule_idle_check(self) -> None:
-        """See to it that connections which stay idle are closed."""
+        """Schedule the check that closes idle connections, unless it is scheduled already."""
         if not self._is_check_scheduled:
             self._is_check_scheduled = True
             self.wheel.add(monotonic() + self.limits.idle_seconds / 4, self)
 
     def expire(self) -> None:
-        """Close what has been idle for too long."""
+        """Close connections that have been idle too long; called by the timer wheel."""
         self._is_check_scheduled = False
         idle_before = monotonic() - self.limits.idle_seconds
-        left = [pool.close_idle(idle_before) for pool in list(self.pools.values())]
-        if any(left):
+        have_idle = [pool.close_idle(idle_before) for pool in list(self.pools.values())]
+        if any(have_idle):
             self.schedule_idle_check()
 
     async def free_sockets(self) -> None:
-        """Close all idle connections at once, for want of sockets; when this returns, theirs can be had."""
+        """Close all idle connections because the process is out of sockets; return when their sockets are free."""
         aborted = {connection for pool in list(self.pools.values()) for connection in pool.abort_idle()}
         for _ in range(CLOSING_TURNS):
             if aborted.isdisjoint(self.connections):
                 break
             await asyncio.sleep(0)
         if aborted:
-            logger.warning("no socket was left: closed %d idle connections", len(aborted))
+            logger.warning("out of sockets: closed %d idle connections", len(aborted))
 
     def closed(self, connection: ReceiverConnection) -> None:
-        """Note that a socket is gone."""
+        """Unregister a connection whose socket is closed."""
         self.connections.discard(connection)
         if not self.connections:
             self._is_empty.set()
 
     async def close(self) -> None:
-        """End all dials and close all sockets; wait until they are closed, within bounds."""
-        self.is_closing = True  # before anything ends: a connection that breaks now is not replaced
+        """Cancel all dials and close all sockets; wait for them, at most `CLOSING_SECONDS` each."""
+        self.is_closing = True  # first, so that a connection that ends now is not replaced
         dials = list(self.dials)
         for dial in dials:
             dial.cancel()
@@ -114,7 +114,7 @@ class PoolManager:
 
 
 class _Dial:
-    """The owner of a request for which a connection is being made."""
+    """The owner of a request while its connection is opened."""
 
     __slots__ = ("_task", "failures")
 
@@ -139,11 +139,11 @@ class _Dial:
 
 
 class Pool:
-    """Last in, first out, so that connections nobody needs grow old; requests wait first in, first out.
+    """The connections to one origin, and the queue of requests.
 
-    A dial has a place from its start to its end, a connection from when it is made until nothing more is sent on it.
-    Whichever ends gives its place to the first request that waits. A request that is sent again may exceed the bound
-    by one: it has waited its turn already.
+    Idle connections are reused last in, first out, so that surplus ones expire. Requests wait first in, first out. Each
+    dial and each open connection takes a slot; one that ends gives its slot to the first waiting request. A request
+    that is sent again may exceed the limit by one, because it has already waited.
     """
 
     __slots__ = ("_dialing", "_idle", "_manager", "_open", "_origin", "_waiting")
@@ -157,31 +157,31 @@ class Pool:
         self._waiting: OrderedDict[PendingRequest, None] = OrderedDict()
 
     @property
-    def places_taken(self) -> int:
-        """How many connections and dials there are."""
+    def slots_taken(self) -> int:
+        """The number of connections and dials."""
         return self._dialing + len(self._open)
 
     def take(self, request: PendingRequest) -> None:
-        """Send on an idle connection, on a new one, or later."""
+        """Send a request on an idle connection, dial a new one, or queue the request."""
         while self._idle:
             connection = self._idle.pop()
             if connection.is_usable():
                 connection.start(request)
                 return
-            connection.close()  # it is closing, and the loop has not told us yet
+            connection.close()  # closing, but the event loop has not reported it yet
             self._open.discard(connection)
-        if self.places_taken < self._manager.limits.connections_per_origin:
+        if self.slots_taken < self._manager.limits.connections_per_origin:
             self._dial(request)
             return
         self._waiting[request] = None
         request.owner = self
 
     def drop_waiting(self) -> None:
-        """Forget the requests that wait for a place."""
+        """Drop the requests that wait for a slot."""
         self._waiting.clear()
 
     def close_idle(self, idle_before: float) -> bool:
-        """Close what has been idle since before a timestamp; tell whether anything idle is left."""
+        """Close connections that have been idle since a timestamp; return whether idle ones remain."""
         while self._idle and self._idle[0].idle_since <= idle_before:
             connection = self._idle.pop(0)
             self._open.discard(connection)
@@ -190,7 +190,7 @@ class Pool:
         return bool(self._idle)
 
     def abort_idle(self) -> list[ReceiverConnection]:
-        """Close what is idle, now; return it."""
+        """Abort and return all idle connections."""
         aborted, self._idle = self._idle, []
         for connection in aborted:
             self._open.discard(connection)
@@ -198,7 +198,7 @@ class Pool:
         self._check_empty()
         return aborted
 
-    # The owner of the requests that wait.
+    # RequestOwner of waiting requests.
 
     def partial_reply(self) -> Reply | None:
         return None
@@ -209,7 +209,7 @@ class Pool:
     def dial_errors(self) -> str:
         return ""
 
-    # The owner of its connections.
+    # ConnectionOwner.
 
     def release(self, connection: ReceiverConnection) -> None:
         if self._waiting:
@@ -239,7 +239,7 @@ class Pool:
     def closed(self, connection: ReceiverConnection) -> None:
         self._manager.closed(connection)
 
-    # Making connections.
+    # Dialing.
 
     def _dial(self, request: PendingRequest) -> None:
         if self._manager.is_closing:
@@ -253,7 +253,7 @@ class Pool:
 
     async def _connect(self, request: PendingRequest, dial: _Dial) -> None:
         def make() -> ReceiverConnection:
-            request.owner = dial  # a connection to another address may have carried it, and failed
+            request.owner = dial  # the connection to the previous address may have owned it, and failed
             return ReceiverConnection(self, self._manager.connection_limits, request)
 
         dialer, failures = self._manager.dialer, dial.failures
@@ -267,7 +267,7 @@ class Pool:
             await dialer.connect(self._origin, make, request.ends_at, failures)
 
     def _dialled(self, request: PendingRequest, task: "asyncio.Task[None]") -> None:
-        """Clean up after a dial that failed; one that succeeded has put the request on its connection."""
+        """Release the dial's slot, and end the request if the dial failed."""
         self._manager.dials.discard(task)
         self._dialing -= 1
         self._fill()
@@ -276,8 +276,8 @@ class Pool:
             request.finish(request.failure(_dial_text(error)))
 
     def _fill(self) -> None:
-        """Give the places that are free to those who wait."""
-        while self._waiting and self.places_taken < self._manager.limits.connections_per_origin:
+        """Dial for waiting requests while there are free slots."""
+        while self._waiting and self.slots_taken < self._manager.limits.connections_per_origin:
             if self._manager.is_closing:
                 return
             self._dial(self._waiting.popitem(last=False)[0])
@@ -285,12 +285,12 @@ class Pool:
 
     def _check_empty(self) -> None:
         pools, key = self._manager.pools, self._origin.key
-        if not self.places_taken and not self._waiting and pools.get(key) is self:
+        if not self.slots_taken and not self._waiting and pools.get(key) is self:
             del pools[key]
 
 
 def _is_final(error: OSError) -> bool:
-    """Tell whether a second dial would end like the first."""
+    """Return whether a second dial would fail in the same way."""
     return error.is_final if isinstance(error, AddressesError) else isinstance(error, ssl.SSLError)
 
 
@@ -301,5 +301,5 @@ def _dial_text(error: BaseException) -> str:
         logger.error("connecting failed", exc_info=error)
         return f"error making request: {cause_of(error)}"
     if error.errno in OUR_LIMITS:
-        logger.error("no socket left to send with: %s", error)
+        logger.error("out of sockets, cannot send; raise the limit of open files: %s", error)
     return f"error making request: {reason_of(error)}"

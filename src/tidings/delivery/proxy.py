@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""The way out through a proxy: `http`, `https` or `socks5`.
+"""Connect to receivers through a proxy: `http`, `https` or `socks5`.
 
-A proxy would look names up itself, and then it would be the one that decides which addresses are called. So names are
-resolved and vetted here, as without a proxy, and the proxy is asked for the address that was vetted; the receiver's
-name is in the TLS inside, and in the request. Where the proxy alone has DNS, the operator can let it resolve names
-(`resolves_names`): then literal addresses are vetted here as always, names of private networks are refused, and the
-proxy answers for the addresses of all others. Plain HTTP goes through a tunnel, too: only then is the answer surely
-the receiver's, and the rest of the client need not know of proxies.
+A proxy that resolves names decides which addresses are called. So this process resolves names and checks addresses as
+without a proxy, and sends the proxy the checked address. TLS inside the tunnel and the request itself still use the
+receiver's name. If only the proxy has DNS, the operator can let it resolve names (`resolves_names`). Then literal
+addresses are still checked here, names of private networks are blocked, and the proxy must check all other addresses.
+Plain HTTP also goes through a tunnel: then every response is certainly the receiver's, and the rest of the client is
+independent of proxies.
 
-What is told to an endpoint's owner says what the proxy did, but neither where it is nor how we are known to it. The
-operator gets that in the log, once in a while: a proxy that is down fails every attempt.
+The error of an attempt says how the proxy failed, but not its address or our credentials, because the owner of the
+endpoint reads it. The log has the cause for the operator, at most once a minute: a proxy that is down fails every
+attempt.
 
-Sources: RFC 9110 section 9.3.6 (CONNECT), RFC 1928 (SOCKS 5), RFC 1929 (its user names and passwords).
+Sources: RFC 9110 section 9.3.6 (CONNECT), RFC 1928 (SOCKS 5), RFC 1929 (user names and passwords in SOCKS 5).
 """
 
 import asyncio
@@ -57,7 +58,7 @@ MAX_HEAD_BYTES: Final = 16_384
 MAX_CREDENTIAL_BYTES: Final = 255
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 PROTOCOL: Final = b"HTTP/1."
-COMPLAIN_SECONDS: Final = 60.0
+LOG_SECONDS: Final = 60.0
 
 SOCKS: Final = 5
 NO_PASSWORD: Final = 0
@@ -74,11 +75,11 @@ SOCKS_CAUSES: Final = {
     6: "time to live expired",
 }
 
-GARBAGE: Final = "the proxy's answer makes no sense"
-CREDENTIALS: Final = "the proxy does not accept our credentials"
+GARBAGE: Final = "the proxy sent an invalid response"
+CREDENTIALS: Final = "the proxy rejected the credentials"
 CLOSED: Final = "the proxy closed the connection"
 
-# The operator names the proxy, so it may be in any network.
+# The operator configures the proxy, so it may be in any network.
 ANYWHERE: Final = AddressPolicy.of(["0.0.0.0/0", "::/0"])
 
 logger = logging.getLogger(__name__)
@@ -86,10 +87,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Bypass:
-    """Which hosts are called without the proxy.
+    """The hosts that are called without the proxy.
 
-    A name stands for itself and what is below it. An address or a subnet counts for hosts that are written as
-    addresses, in any spelling, and never for what a name resolves to. `*` is every host.
+    A name matches itself and its subdomains. An address or a subnet matches hosts that are literal addresses, in any
+    spelling, but never the addresses of a name. `*` matches every host.
     """
 
     names: frozenset[str] = frozenset()
@@ -97,7 +98,7 @@ class Bypass:
 
     @classmethod
     def of(cls, rules: Iterable[str]) -> "Bypass":
-        """Read addresses, subnets and names. ValueError names a subnet that is none."""
+        """Parse addresses, subnets and names. Raises ValueError, which names the invalid subnet."""
         names, networks = set(), []
         for rule in filter(None, (rule.strip().lower() for rule in rules)):
             try:
@@ -109,13 +110,13 @@ class Bypass:
         return cls(frozenset(names), tuple(networks))
 
     def covers(self, host: str) -> bool:
-        """Tell whether a host is called without the proxy."""
+        """Return whether a host is called without the proxy."""
         if "*" in self.names:
             return True
         try:
             literal = parse_literal(host)
         except UnresolvedError:
-            return False  # nor will it be called at all
+            return False  # an invalid host is never called
         if literal is not None:
             return any(plain(literal) in network for network in self.networks)
         labels = host.removesuffix(".").split(".")
@@ -124,7 +125,7 @@ class Bypass:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy, who we are to it, and whom it is not for."""
+    """A proxy, its credentials, and the hosts that bypass it."""
 
     scheme: str
     host: str
@@ -136,13 +137,13 @@ class Proxy:
 
     @classmethod
     def of(cls, url: str, noproxy: Iterable[str] = (), *, resolves_names: bool = False) -> "Proxy":
-        """Read a proxy's URL. ValueError for one that cannot be used; it does not repeat the URL."""
+        """Parse a proxy URL. Raises ValueError if it is invalid; the text does not repeat the URL, which is secret."""
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-            raise ValueError("a proxy is http://, https:// or socks5:// and a host")
+            raise ValueError("a proxy URL must be http://, https:// or socks5:// with a host")
         user, password = unquote_to_bytes(parts.username or ""), unquote_to_bytes(parts.password or "")
         if max(len(user), len(password)) > MAX_CREDENTIAL_BYTES:
-            raise ValueError(f"a proxy's user name and password have at most {MAX_CREDENTIAL_BYTES} bytes each")
+            raise ValueError(f"a proxy user name and password must have at most {MAX_CREDENTIAL_BYTES} bytes each")
         return cls(
             parts.scheme,
             parts.hostname,
@@ -153,81 +154,81 @@ class Proxy:
         )
 
 
-class _Line(StreamProtocol):
-    """A connection while we talk to the proxy; what it carries then is handed over to a `ReceiverConnection`."""
+class _ProxyConnection(StreamProtocol):
+    """A connection to the proxy until the tunnel is open; then a `ReceiverConnection` takes over its transport."""
 
     def __init__(self) -> None:
         self._transport: Transport
-        self._said = bytearray()
-        self._is_over = True  # until it is made
-        self._news = asyncio.Event()
+        self._received = bytearray()
+        self._is_closed = True  # until it is connected
+        self._changed = asyncio.Event()
 
     def connection_made(self, transport: object) -> None:
         self._transport = cast("Transport", transport)
-        self._is_over = False
+        self._is_closed = False
 
     def data_received(self, data: bytes) -> None:
-        self._said += data
-        self._news.set()
+        self._received += data
+        self._changed.set()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the proxy's doing, whichever way
-        self._is_over = True
-        self._news.set()
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - every cause has the same effect
+        self._is_closed = True
+        self._changed.set()
 
-    def say(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         self._transport.write(data)
 
     async def exactly(self, count: int) -> bytes:
-        """Read so many bytes."""
-        while len(self._said) < count:
+        """Read exactly `count` bytes."""
+        while len(self._received) < count:
             await self._more()
-        data = bytes(self._said[:count])
-        del self._said[:count]
+        data = bytes(self._received[:count])
+        del self._received[:count]
         return data
 
     async def head(self) -> bytes:
-        """Read the head of an HTTP answer."""
-        while (end := self._said.find(b"\r\n\r\n")) < 0:
-            if len(self._said) > MAX_HEAD_BYTES or not PROTOCOL.startswith(self._said[: len(PROTOCOL)]):
+        """Read the head of an HTTP response."""
+        while (end := self._received.find(b"\r\n\r\n")) < 0:
+            if len(self._received) > MAX_HEAD_BYTES or not PROTOCOL.startswith(self._received[: len(PROTOCOL)]):
                 raise ProxyError(GARBAGE)
             await self._more()
         return await self.exactly(end + 4)
 
     def tunnel(self) -> Transport:
-        """Return the way to the receiver, on which nobody has said anything yet."""
-        if self._said:
+        """Return the transport to the receiver. Raises ProxyError if it is closed or has unexpected data."""
+        if self._received:
             raise ProxyError(GARBAGE)
-        if self._is_over or self._transport.is_closing():
+        if self._is_closed or self._transport.is_closing():
             raise ProxyError(CLOSED)
         return self._transport
 
     def abort(self) -> None:
-        if not self._is_over:
+        if not self._is_closed:
             self._transport.abort()
 
     async def _more(self) -> None:
-        if self._is_over:
+        if self._is_closed:
             raise ProxyError(CLOSED)
-        self._news.clear()
-        await self._news.wait()
+        self._changed.clear()
+        await self._changed.wait()
 
 
 class ProxyDialer:
-    """Connects to receivers through a proxy; to those that the bypass covers, directly."""
+    """Connects to receivers through a proxy, or directly if the bypass covers the host."""
 
     def __init__(self, proxy: Proxy, resolver: Resolver, look_up: LookUp, tls: ssl.SSLContext) -> None:
-        """`resolver` vets receivers; `look_up` finds the proxy itself. `tls` is for both."""
+        """`resolver` resolves and checks receivers; `look_up` resolves the proxy itself. `tls` is used for both."""
         self._proxy = proxy
         self._resolver = resolver
-        self._near = Resolver(ANYWHERE, look_up=look_up)
+        self._proxy_resolver = Resolver(ANYWHERE, look_up=look_up)
         self._tls = tls
         self._direct = DirectDialer(resolver, tls)
-        self._complain_at = 0.0
+        self._log_at = 0.0
 
     async def connect(
         self, origin: Origin, make: Callable[[], ReceiverConnection], ends_at: float, failures: Failures
     ) -> None:
-        """Have the proxy try the receiver's addresses in turn."""
+        """Connect through the proxy; the receiver's addresses are tried in order."""
         if self._proxy.bypass.covers(origin.host):
             await self._direct.connect(origin, make, ends_at, failures)
             return
@@ -235,15 +236,15 @@ class ProxyDialer:
         try:
             await in_turn(addresses, ends_at, lambda address: self._tunnel(address, origin, make, ends_at), failures)
         except ProxyError as error:
-            self._complain(error)
+            self._log(error)
             raise
 
     async def close(self) -> None:
-        await self._near.close()
+        await self._proxy_resolver.close()
         await self._direct.close()
 
     async def _destinations(self, host: str) -> tuple[str, ...]:
-        """Return what the proxy is asked for: the vetted addresses of a host, or its name where the proxy resolves."""
+        """Return the destinations for the proxy: the checked addresses of a host, or its name if the proxy resolves."""
         if self._proxy.resolves_names and parse_literal(host) is None:
             return (public_name(host),)
         return await self._resolver.resolve(host)
@@ -251,22 +252,22 @@ class ProxyDialer:
     async def _tunnel(
         self, address: str, origin: Origin, make: Callable[[], ReceiverConnection], ends_at: float
     ) -> None:
-        line = await self._reach(ends_at)
+        stream = await self._reach(ends_at)
         try:
             opening = _open_socks if self._proxy.scheme == "socks5" else _open_http
-            await opening(line, self._proxy, address, origin.port)
-            inside = await self._encrypted(line, origin.host) if origin.scheme == "https" else line
+            await opening(stream, self._proxy, address, origin.port)
+            inside = await self._encrypted(stream, origin.host) if origin.scheme == "https" else stream
             transport, connection = inside.tunnel(), make()
             transport.set_protocol(connection)
             connection.connection_made(transport)
         except BaseException:
-            line.abort()
+            stream.abort()
             raise
 
-    async def _reach(self, ends_at: float) -> _Line:
+    async def _reach(self, ends_at: float) -> _ProxyConnection:
         """Connect to the proxy."""
         try:
-            addresses = await self._near.resolve(self._proxy.host)
+            addresses = await self._proxy_resolver.resolve(self._proxy.host)
             return await in_turn(addresses, ends_at, self._call, [])
         except AddressError as error:
             raise ProxyError("the proxy's name cannot be resolved") from error
@@ -278,26 +279,26 @@ class ProxyDialer:
                 raise ProxyError("the TLS handshake with the proxy failed") from error
             raise ProxyError(f"the proxy cannot be reached: {cause_of(last)}") from error
 
-    async def _call(self, address: str) -> _Line:
-        line, proxy = _Line(), self._proxy
+    async def _call(self, address: str) -> _ProxyConnection:
+        stream, proxy = _ProxyConnection(), self._proxy
         try:
             await asyncio.get_running_loop().create_connection(
-                lambda: line,
+                lambda: stream,
                 address,
                 proxy.port,
                 ssl=self._tls if proxy.scheme == "https" else None,
                 server_hostname=proxy.host if proxy.scheme == "https" else None,
             )
         except BaseException:
-            line.abort()  # it may be connected all the same, if we are cancelled at the last point
+            stream.abort()  # a cancellation can come after the socket has connected
             raise
-        return line
+        return stream
 
-    async def _encrypted(self, line: _Line, host: str) -> _Line:
-        """Shake hands with the receiver through the tunnel."""
-        inside = _Line()
+    async def _encrypted(self, stream: _ProxyConnection, host: str) -> _ProxyConnection:
+        """Start TLS with the receiver through the tunnel."""
+        inside = _ProxyConnection()
         transport = await asyncio.get_running_loop().start_tls(
-            line.tunnel(),
+            stream.tunnel(),
             inside,
             self._tls,
             server_hostname=host.removesuffix("."),
@@ -306,43 +307,45 @@ class ProxyDialer:
         inside.connection_made(transport)
         return inside
 
-    def _complain(self, error: ProxyError) -> None:
-        if monotonic() >= self._complain_at:
-            self._complain_at = monotonic() + COMPLAIN_SECONDS
-            logger.error("no way through the proxy: %s%s", error, f" ({error.__cause__})" if error.__cause__ else "")
+    def _log(self, error: ProxyError) -> None:
+        if monotonic() >= self._log_at:
+            self._log_at = monotonic() + LOG_SECONDS
+            logger.error(
+                "cannot connect through the proxy: %s%s", error, f" ({error.__cause__})" if error.__cause__ else ""
+            )
 
 
-async def _open_http(line: _Line, proxy: Proxy, address: str, port: int) -> None:
+async def _open_http(stream: _ProxyConnection, proxy: Proxy, address: str, port: int) -> None:
     authority = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     request = [f"CONNECT {authority} HTTP/1.1".encode(), f"Host: {authority}".encode()]
     if proxy.credentials is not None:
         request.append(b"Proxy-Authorization: Basic " + base64.b64encode(b":".join(proxy.credentials)))
-    line.say(b"\r\n".join([*request, b"", b""]))
-    match = STATUS_LINE.match(await line.head())
+    stream.write(b"\r\n".join([*request, b"", b""]))
+    match = STATUS_LINE.match(await stream.head())
     if match is None:
         raise ProxyError(GARBAGE)
     status = int(match[1])
     if status == 407:  # noqa: PLR2004 - Proxy Authentication Required
         raise ProxyError(CREDENTIALS)
     if not 200 <= status <= 299:  # noqa: PLR2004 - the class of success
-        raise TunnelError(f"the proxy answered {status}")
+        raise TunnelError(f"the proxy responded {status}")
 
 
-async def _open_socks(line: _Line, proxy: Proxy, address: str, port: int) -> None:
+async def _open_socks(stream: _ProxyConnection, proxy: Proxy, address: str, port: int) -> None:
     methods = bytes([NO_PASSWORD] if proxy.credentials is None else [NO_PASSWORD, PASSWORD])
-    line.say(bytes([SOCKS, len(methods)]) + methods)
-    version, method = await line.exactly(2)
+    stream.write(bytes([SOCKS, len(methods)]) + methods)
+    version, method = await stream.exactly(2)
     if version != SOCKS:
         raise ProxyError(GARBAGE)
     if method not in methods:
         raise ProxyError(CREDENTIALS)
     if method == PASSWORD and proxy.credentials is not None:
         user, password = proxy.credentials
-        line.say(b"\x01" + bytes([len(user)]) + user + bytes([len(password)]) + password)
-        if (await line.exactly(2))[1] != 0:
+        stream.write(b"\x01" + bytes([len(user)]) + user + bytes([len(password)]) + password)
+        if (await stream.exactly(2))[1] != 0:
             raise ProxyError(CREDENTIALS)
-    line.say(bytes([SOCKS, CONNECT, 0]) + _socks_destination(address) + port.to_bytes(2, "big"))
-    await _take_socks_answer(line)
+    stream.write(bytes([SOCKS, CONNECT, 0]) + _socks_destination(address) + port.to_bytes(2, "big"))
+    await _read_socks_response(stream)
 
 
 def _socks_destination(address: str) -> bytes:
@@ -354,13 +357,13 @@ def _socks_destination(address: str) -> bytes:
     return bytes([IPV4 if len(packed) == ADDRESS_SIZES[IPV4] else IPV6]) + packed
 
 
-async def _take_socks_answer(line: _Line) -> None:
-    version, reply, _, kind = await line.exactly(4)
+async def _read_socks_response(stream: _ProxyConnection) -> None:
+    version, reply, _, kind = await stream.exactly(4)
     if version != SOCKS:
         raise ProxyError(GARBAGE)
     if reply != 0:
-        raise TunnelError(f"the proxy answered: {SOCKS_CAUSES.get(reply, f'error {reply}')}")
+        raise TunnelError(f"the proxy responded: {SOCKS_CAUSES.get(reply, f'error {reply}')}")
     if kind not in (IPV4, NAME, IPV6):
         raise ProxyError(GARBAGE)
-    size = (await line.exactly(1))[0] if kind == NAME else ADDRESS_SIZES[kind]
-    await line.exactly(size + 2)  # where the proxy calls from, which is of no use here
+    size = (await stream.exactly(1))[0] if kind == NAME else ADDRESS_SIZES[kind]
+    await stream.exactly(size + 2)  # the proxy's own address and port, which are not used

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The delivery role of a process: its parts, put together, started and stopped in order."""
+"""The delivery role of a process: creates the parts of delivery, and starts and stops them in order."""
 
 import asyncio
 from collections.abc import Iterable
@@ -26,28 +26,28 @@ from tidings.model.routing import Send
 from tidings.storage import deliveries
 from tidings.storage.database import Database, Dialect
 
-_EVER: Final = 2**62
+_ALL: Final = 2**62
 _CHUNK: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryOptions:
-    """How this process delivers."""
+    """The delivery settings of one process."""
 
     policy: AddressPolicy
     schedule: tuple[int, ...]
     timeout: float
-    """Seconds that a receiver has to answer."""
+    """Seconds until the head of a response is due."""
     lease_grace: float
-    """Seconds that a lease outlasts the timeout: part for reading the answer, part for waiting, part for settling."""
+    """Seconds from the timeout to the lease expiry, shared by the response body, the wait in memory, and settling."""
     concurrency: int
     memory: int
     memory_bytes: int = 128 * 1024 * 1024
-    """Bytes of large payloads in memory."""
+    """The maximum number of bytes of large payloads in memory."""
     in_flight: int = 4_000
-    """Sends in flight to all endpoints."""
+    """The maximum number of sends in flight to all endpoints."""
     disable_after_ms: int = 120 * HOUR
-    """How long messages may keep running out of attempts until their endpoint is disabled."""
+    """Milliseconds for which an endpoint may exhaust deliveries, without a success, before it is disabled."""
     proxy: Proxy | None = None
     verify_tls: bool = True
     whitelabel: bool = False
@@ -55,51 +55,53 @@ class DeliveryOptions:
 
     @property
     def lease_ms(self) -> int:
-        """Return how long a lease is."""
+        """The duration of a lease, in milliseconds."""
         return int((self.timeout + self.lease_grace) * SECOND)
 
     @property
     def body_grace(self) -> float:
-        """Return how long an answer's body may take after its head was due, in seconds."""
+        """Seconds that the body of a response may take after its head was due."""
         return min(5.0, self.lease_grace / 5)
 
     @property
     def max_wait(self) -> float:
-        """Return how long a delivery may wait in memory: then it still ends well within its lease."""
+        """Seconds that a delivery may wait in memory, short enough that its send ends within its lease."""
         return (self.lease_grace - self.body_grace) / 2
 
 
 class DeliveryRole:
-    """Everything between a leased row and a receiver's answer."""
+    """Claims, sends and settles the deliveries of one process."""
 
     def __init__(
-        self, db: Database, clock: Clock, routing: RoutingCache, terms: DeliveryOptions, node: int | None = None
+        self, db: Database, clock: Clock, routing: RoutingCache, options: DeliveryOptions, node: int | None = None
     ) -> None:
-        """`node` is the number of this process, which its leases carry."""
+        """`node` is the number of this process, which is part of its lease tokens."""
         self._db = db
         self._clock = clock
-        self._terms = terms
+        self._options = options
         self._leases = Leases(new_node() if node is None else node)
         limits = PoolLimits(
-            grace_seconds=terms.body_grace,
-            connections_per_origin=terms.concurrency,
-            idle_per_origin=terms.concurrency,
+            grace_seconds=options.body_grace,
+            connections_per_origin=options.concurrency,
+            idle_per_origin=options.concurrency,
         )
-        tls = tls_context(verify=terms.verify_tls)
-        self._client = Client(terms.policy, timeout_seconds=terms.timeout, limits=limits, proxy=terms.proxy, tls=tls)
-        self.health = HealthRecorder(terms.disable_after_ms, changed=routing.drop, disabled=self._evict)
+        tls = tls_context(verify=options.verify_tls)
+        self._client = Client(
+            options.policy, timeout_seconds=options.timeout, limits=limits, proxy=options.proxy, tls=tls
+        )
+        self.health = HealthRecorder(options.disable_after_ms, changed=routing.drop, disabled=self._evict)
         self.settler = SettleBatcher(db, clock, self.health, self._due_at, self._resend)
-        options = SendOptions(terms.schedule, terms.whitelabel, terms.gone_disables)
-        self._sender = Sender(self._client, clock, options, self._ended, self.health.failing)
+        send_options = SendOptions(options.schedule, options.whitelabel, options.gone_disables)
+        self._sender = Sender(self._client, clock, send_options, self._ended, self.health.failing)
         memory_limits = MemoryLimits(
-            terms.concurrency, terms.memory, terms.max_wait, terms.memory_bytes, terms.in_flight
+            options.concurrency, options.memory, options.max_wait, options.memory_bytes, options.in_flight
         )
         self.queues = EndpointQueues(
             memory_limits, clock, start=self._sender.start, hand_back=self._unsent, request_claim=self._request_claim
         )
         self.pacer = Pacer(clock, start=self._start_now, hand_back=self._unpaced)
         destinations = ClaimDestinations(self.queues, self.pacer, self.settler)
-        self.claimer = Claimer(db, clock, routing, destinations, leases=self._leases, lease_ms=terms.lease_ms)
+        self.claimer = Claimer(db, clock, routing, destinations, leases=self._leases, lease_ms=options.lease_ms)
         self._claiming: asyncio.Task[None] | None = None
 
     def sink(self) -> DeliverySink:
@@ -107,7 +109,7 @@ class DeliveryRole:
         queues = self.queues
         return DeliverySink(
             leases=self._leases,
-            lease_ms=self._terms.lease_ms,
+            lease_ms=self._options.lease_ms,
             has_capacity=queues.reserve,
             enqueue=queues.enqueue,
             notify_backlog=self.wake,
@@ -119,7 +121,10 @@ class DeliveryRole:
         )
 
     def oldest_attempt(self) -> int | None:
-        """Return when the oldest attempt began that is in flight or not written yet, to a step of ids at least."""
+        """Return the start of the oldest attempt that is in flight or not written yet, rounded down; None if none.
+
+        The result is early by up to two steps of the timestamps in ids, and never late.
+        """
         started, unwritten = self.queues.oldest_start(), self.settler.oldest_attempt()
         found = [] if unwritten is None else [timestamp_of(unwritten)]
         if started is not None:
@@ -127,37 +132,37 @@ class DeliveryRole:
         return min(found, default=None)
 
     def wake(self, endpoint_ids: Iterable[str]) -> None:
-        """Claim what has become due for endpoints: their new deliveries queue behind it until it is drained."""
+        """Claim the due rows of endpoints, and spill their new deliveries until this backlog is drained."""
         endpoint_ids = list(endpoint_ids)
         self.queues.spill(endpoint_ids)
         self.claimer.wake_for(endpoint_ids)
 
     def wake_replays(self, endpoint_ids: Iterable[str]) -> None:
-        """Claim what somebody asked to be sent to endpoints, as soon as there is room: live deliveries go before it."""
+        """Claim due replays of endpoints once their queues have capacity; live deliveries take precedence."""
         if unfilled := [each for each in endpoint_ids if not self.queues.note_replay_backlog(each)]:
             self.claimer.wake_for(unfilled)
 
     def refresh(self, endpoint_ids: Iterable[str]) -> None:
-        """Hand back what waits for endpoints that are sent to otherwise now, or no more: a claim finds it again."""
+        """Hand back the waiting deliveries of endpoints that were changed, disabled or deleted, and claim again."""
         for endpoint_id in endpoint_ids:
             self.queues.evict(endpoint_id)
             self.pacer.evict(endpoint_id)
         self.claimer.wake()
 
     async def start(self) -> None:
-        """Begin to claim. On SQLite every lease is of a process that is gone: one process owns the file."""
+        """Start claiming. On SQLite, first free all leases: one process owns the file, so an earlier one held them."""
         if self._db.dialect is Dialect.SQLITE:
             await self._free_leases()
         self._claiming = asyncio.create_task(self.claimer.run())
 
     def quiesce(self) -> None:
-        """Begin nothing new: claim nothing, send nothing, and hand back what waits in memory."""
+        """Stop claiming and starting sends, and hand back the waiting deliveries."""
         self.claimer.close()
         self._unsent(self.queues.close())
         self._unpaced(self.pacer.close())
 
     async def stop(self, *, grace: float) -> None:
-        """Give sends in flight `grace` seconds to end, settle them, and hand back the rest."""
+        """Quiesce, wait up to `grace` seconds for sends in flight, settle them, and hand back the rest."""
         self.quiesce()
         await self.queues.wait_empty(grace)
         self._unsent(self.queues.cancel_all())
@@ -165,14 +170,14 @@ class DeliveryRole:
 
     async def _settled(self) -> None:
         if self._claiming is not None:
-            await asyncio.wait([self._claiming])  # however it ended, what was sent is still to be settled
+            await asyncio.wait([self._claiming])  # even if it failed, the sends that ended must be settled
         await self.settler.close()
 
     async def _free_leases(self) -> None:
         freed = _CHUNK
         while freed == _CHUNK:
             async with self._db.write(background=True, synced=False) as tx:
-                freed = await deliveries.return_expired(tx, before=_EVER, now=self._clock.now(), limit=_CHUNK)
+                freed = await deliveries.return_expired(tx, before=_ALL, now=self._clock.now(), limit=_CHUNK)
 
     def _ended(self, outcome: SendResult) -> None:
         self.settler.add(outcome)
@@ -186,7 +191,7 @@ class DeliveryRole:
             )
 
     def _start_now(self, send: Send) -> bool:
-        """Send a delivery whose timestamp has come, if there is a place for it."""
+        """Start a paced delivery that is due; return False if its endpoint has no free slot."""
         if not self.queues.free_slots(send.receiver.id):
             return False
         self.queues.budget.remove(send)
@@ -194,7 +199,7 @@ class DeliveryRole:
         return True
 
     def _evict(self, endpoint_id: str) -> None:
-        """Hand back what waits for an endpoint that was disabled; the claim that finds it removes it."""
+        """Hand back the waiting deliveries of a disabled endpoint; the next claim discards them."""
         self.queues.evict(endpoint_id)
         self.pacer.evict(endpoint_id)
         self.claimer.wake()
@@ -204,7 +209,7 @@ class DeliveryRole:
             self.settler.add(SendResult(send))
 
     def _unpaced(self, sends: list[Send]) -> None:
-        """Hand back what the pacer held."""
+        """Hand back deliveries that the pacer held."""
         for send in sends:
             self.queues.budget.remove_and_clear(send)
         self._unsent(sends)

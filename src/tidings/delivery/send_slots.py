@@ -1,26 +1,35 @@
 # SPDX-License-Identifier: MIT
-"""Which queue starts the next send, within the bounds on one turn of the event loop and on all sends in flight.
+"""Choose the queue that starts the next send, within the bounds on one loop iteration and on sends in flight.
 
 Queues of endpoints that answer alternate with the others. Endpoints that do not answer get at most three quarters of
-the sends in flight and of memory, so deliveries to the rest start at once, however many receivers hang.
+the sends in flight and of memory, so deliveries to the rest start without delay, however many receivers hang.
 """
 
 from typing import Final
 
 from tidings.delivery.endpoint_queue import EndpointQueue
 
-_AT_ONCE: Final = 64
-"""Sends that start in one turn of the event loop: some milliseconds."""
+_MAX_PER_ITERATION: Final = 64
+"""The maximum number of sends that start in one loop iteration; they take a few milliseconds."""
 _CROWDED: Final = 10
-"""Sends in flight from one queue while half of all slots are taken."""
+"""The maximum number of sends in flight from one queue while half of all slots are taken."""
 _CROWDED_UNANSWERED: Final = 2
-"""Sends in flight to an endpoint that does not answer, while five eighths of all slots are taken by such endpoints."""
+"""The same for an endpoint that does not answer, while five eighths of all slots are taken by such endpoints."""
 
 
 class SendSlots:
-    """Counts the sends in flight, and keeps the queues whose next send waits for a turn of the event loop or a slot."""
+    """Counts the sends in flight, and holds the queues whose next send waits for a loop iteration or a slot."""
 
-    __slots__ = ("_in_flight", "_is_others_turn", "_memory", "_most", "_ready", "_unanswered", "_waiting", "started")
+    __slots__ = (
+        "_in_flight",
+        "_is_other_kind_next",
+        "_memory",
+        "_most",
+        "_ready",
+        "_unanswered",
+        "_waiting",
+        "started",
+    )
 
     def __init__(self, in_flight: int, memory: int) -> None:
         self._most = in_flight
@@ -29,16 +38,16 @@ class SendSlots:
         self._unanswered = 0
         """Sends in flight to endpoints that do not answer."""
         self._waiting = 0
-        """Deliveries in memory to endpoints that do not answer, with those in flight."""
+        """Deliveries in memory to endpoints that do not answer, including those in flight."""
         self.started = 0
-        """Sends started in this turn of the event loop."""
+        """Sends started in this loop iteration."""
         self._ready: tuple[dict[EndpointQueue, None], dict[EndpointQueue, None]] = ({}, {})
-        """Queues of endpoints that answer, and of others; the next one first."""
-        self._is_others_turn = False
+        """Waiting queues in order: those of endpoints that answer, and the others."""
+        self._is_other_kind_next = False
 
     @property
     def capacity_for_unanswered(self) -> int:
-        """How many more deliveries to endpoints that do not answer may be in memory."""
+        """The number of further deliveries to endpoints that do not answer that fit into memory."""
         return _three_quarters(self._memory) - self._waiting
 
     def add(self, queue: EndpointQueue) -> None:
@@ -50,11 +59,11 @@ class SendSlots:
         self._waiting -= not queue.answers
 
     def start(self, queue: EndpointQueue) -> bool:
-        """Count a send that starts; return whether it is the last one in this turn."""
+        """Count a send that starts; return whether it is the last one in this loop iteration."""
         self._in_flight += 1
         self._unanswered += not queue.answers
         self.started += 1
-        return self.started == _AT_ONCE
+        return self.started == _MAX_PER_ITERATION
 
     def end(self, queue: EndpointQueue) -> None:
         """Subtract a send that has ended."""
@@ -62,11 +71,11 @@ class SendSlots:
         self._unanswered -= not queue.answers
 
     def clear(self) -> None:
-        """Reset the sends in flight to none."""
+        """Reset the number of sends in flight to zero."""
         self._in_flight = self._unanswered = 0
 
     def set_answers(self, queue: EndpointQueue, *, answers: bool) -> None:
-        """Note whether an endpoint answers, and move what is counted of its queue accordingly."""
+        """Set whether an endpoint answers, and update the counts with its sends and deliveries."""
         sign = -1 if answers else 1
         self._unanswered += sign * len(queue.in_flight)
         self._waiting += sign * queue.held
@@ -85,10 +94,14 @@ class SendSlots:
 
     def may_start(self, queue: EndpointQueue) -> bool:
         """Return whether a queue may start a send now."""
-        return not self._ready[not queue.answers] and self.started < _AT_ONCE and self.has_slot(answers=queue.answers)
+        return (
+            not self._ready[not queue.answers]
+            and self.started < _MAX_PER_ITERATION
+            and self.has_slot(answers=queue.answers)
+        )
 
     def defer(self, queue: EndpointQueue) -> None:
-        """Append a queue to those that wait for a turn or a slot."""
+        """Append a queue to those that wait for a loop iteration or a slot."""
         self._ready[not queue.answers][queue] = None
 
     @property
@@ -97,11 +110,11 @@ class SendSlots:
         return any(queues and self.has_slot(answers=not others) for others, queues in enumerate(self._ready))
 
     def next(self) -> EndpointQueue | None:
-        """Remove and return the next queue that may start a send in this turn, alternating between the two kinds."""
-        if self.started >= _AT_ONCE:
+        """Remove and return the next queue that may start a send, or None; the two kinds alternate."""
+        if self.started >= _MAX_PER_ITERATION:
             return None
-        self._is_others_turn = not self._is_others_turn
-        for others in (self._is_others_turn, not self._is_others_turn):
+        self._is_other_kind_next = not self._is_other_kind_next
+        for others in (self._is_other_kind_next, not self._is_other_kind_next):
             queues = self._ready[others]
             if queues and self.has_slot(answers=not others):
                 queue = next(iter(queues))

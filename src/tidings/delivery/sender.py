@@ -27,7 +27,8 @@ from tidings.model.routing import Receiver, Send
 
 _SUCCESS: Final = 0
 _FAIL: Final = 2
-_COMPILED: Final = 4_096
+_MAX_COMPILED: Final = 4_096
+"""Request targets that are cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class SendOptions:
 
 
 class _Unsendable:
-    """A request that could not be formed: there is nothing to cancel."""
+    """A send whose request could not be formed."""
 
     def cancel(self) -> None:
         """Do nothing: no request was sent."""
@@ -54,7 +55,7 @@ class Sender:
     def __init__(
         self, client: Client, clock: Clock, options: SendOptions, ended: Callable[[SendResult], None], failing: set[str]
     ) -> None:
-        """`failing` collects the endpoints with a record of failures, as requests to them start."""
+        """`failing` receives the ids of endpoints with a record of failures when a request to them starts."""
         self._client = client
         self._clock = clock
         self._options = options
@@ -63,7 +64,7 @@ class Sender:
         self._targets: dict[Receiver, RequestTarget] = {}
 
     def start(self, send: Send) -> Cancellable:
-        """HealthEvent a message and send it; never raises: a request that cannot be sent is a failed attempt."""
+        """Sign a message and send it; never raises, because a request that cannot be formed is a failed attempt."""
         receiver = send.receiver
         began = self._clock.now()
         timestamp = began // SECOND
@@ -75,13 +76,13 @@ class Sender:
             target = self._targets.get(receiver) or self._compiled(receiver)
             signed = receiver.ring.sign(send.msg_id, timestamp, send.payload)
             return self._client.send(target, send.msg_id, timestamp, signed, send.payload, done)
-        except Exception as error:  # noqa: BLE001 - any error concerns this endpoint only
+        except Exception as error:  # noqa: BLE001 - any error affects this endpoint only
             reply = Reply(0, b"", 0, f"error forming request: {error}")
             asyncio.get_running_loop().call_soon(done, reply)
             return _Unsendable()
 
     def _compiled(self, receiver: Receiver) -> RequestTarget:
-        if len(self._targets) >= _COMPILED:
+        if len(self._targets) >= _MAX_COMPILED:
             self._targets.clear()
         target = compile_target(
             receiver.url, version=__version__, headers=dict(receiver.headers), whitelabel=self._options.whitelabel
@@ -133,7 +134,7 @@ class Sender:
     def _next_at(self, send: Send, reply: Reply) -> int | None:
         if send.manual:
             return None
-        refusal = RetryHint(reply.timed_out, reply.retry_after)
+        hint = RetryHint(reply.timed_out, reply.retry_after)
         now = self._clock.now()
-        wait = next_wait_ms(self._options.schedule, send.attempts, refusal, now=now, chance=random.random())  # noqa: S311 - jitter
+        wait = next_wait_ms(self._options.schedule, send.attempts, hint, now=now, chance=random.random())  # noqa: S311 - jitter
         return None if wait is None else now + wait

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Settle: what came of many sends, in one transaction: their attempts, and what their deliveries wait for next.
+"""Settle: record the attempts of many sends, and end or reschedule their deliveries, in one transaction.
 
-A batch starts when the one before it has been committed; where there is little to write it waits some milliseconds for
-more, since nobody waits for it and a transaction costs as much as a dozen messages. While the database is gone the
-outcomes stay in memory and are written when it is back; if this process dies first, the leases expire and the messages
-are sent again.
+A batch starts when the previous one is committed. A small batch first waits some milliseconds for more results: no
+caller waits for it, and a transaction costs as much as a dozen messages. While the database is unavailable, results
+stay in memory and are written later. If the process dies first, the leases expire and the messages are sent again.
 """
 
 import asyncio
@@ -28,13 +27,13 @@ BATCH: Final = 500
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
 _FEW: Final = 64
-"""Outcomes for which a transaction of their own is too much."""
+"""Size below which a batch first waits for more results."""
 _LINGER_SECONDS: Final = 0.005
 
 
 @dataclass(slots=True, eq=False)
 class SendResult:
-    """The result of one send. Without an attempt it was not made; `discarded` says whether it never will be."""
+    """The result of one send. Without an attempt, the delivery is handed back, or discarded if `discarded` is set."""
 
     send: Send
     attempt: AttemptRow | None = None
@@ -42,25 +41,26 @@ class SendResult:
     next_at: int | None = None
     discarded: bool = False
     aborted: bool = False
-    """Whether the receiver wants no other attempt, whatever was scheduled."""
+    """Whether a receiver directive ended the delivery before its retry schedule did."""
     unanswered: bool = False
     health_events: tuple[HealthEvent, ...] = ()
     """The health events to record."""
 
     @property
     def pair(self) -> tuple[str, str]:
-        """The message and the endpoint."""
+        """The ids of the message and the endpoint."""
         return self.send.msg_id, self.send.receiver.id
 
     def settled(self) -> SettledDelivery:
-        """Return the delivery's key, lease and next timestamp."""
+        """Return the key and the lease of the delivery, and the time of its next attempt."""
         return SettledDelivery(self.send.msg_id, self.send.receiver.id, self.send.lease, self.next_at)
 
 
 class SettleBatcher:
-    """Settles the sends of one process. `due_at` is told the earliest timestamp that a batch has re-armed.
+    """Settles the sends of one process in batches.
 
-    `resend` gets endpoints with deliveries that are due now: a manual send was requested while one was in flight.
+    `due_at` receives the earliest time to which a batch rescheduled a delivery. `resend` receives the endpoints with
+    deliveries that are due now, because a manual send was requested while one was in flight.
     """
 
     def __init__(
@@ -79,28 +79,28 @@ class SettleBatcher:
         self._waiting: deque[SendResult] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._batch: list[SendResult] = []
-        """What is being written."""
+        """The batch that is being written."""
         self._closing = False
         self._bucket_cache = BucketIndexCache()
 
     @property
     def waiting(self) -> int:
-        """How many outcomes are not written yet."""
+        """The number of results that wait for a batch."""
         return len(self._waiting)
 
     def oldest_attempt(self) -> str | None:
-        """Return the least id of the attempts that are not written yet."""
+        """Return the lowest id of the attempts that are not written yet, or None."""
         found = (outcome.attempt[1] for outcome in (*self._batch, *self._waiting) if outcome.attempt is not None)
         return min(found, default=None)
 
     def add(self, outcome: SendResult) -> None:
-        """Take an outcome; it is written soon."""
+        """Add a result to the next batch."""
         self._waiting.append(outcome)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
 
     async def close(self) -> None:
-        """Write everything that was handed in, however long that takes; give up when the database writes nothing."""
+        """Write all results, however long that takes; give up when the database stops making progress."""
         self._closing = True
         before = -1
         while self._flushing is not None and len(self._waiting) != before:
@@ -121,17 +121,17 @@ class SettleBatcher:
             self._flushing = None
             self._batch = []
 
-    def _taken(self) -> list[SendResult]:
-        """Take what waits, as far as it fits into a batch."""
+    def _take_waiting(self) -> list[SendResult]:
+        """Remove and return waiting results, at most one batch."""
         return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
 
     async def _settle(self, batch: list[SendResult], *, is_unknown: bool = False) -> None:
-        """Write a batch, however long that takes; an empty one takes what waits.
+        """Write a batch, retrying until it succeeds; an empty batch is filled with waiting results.
 
-        `is_unknown` says that a COMMIT of it was lost on the way: it may be written already, whole.
+        `is_unknown` means that the response to its COMMIT was lost, so the whole batch may already be written.
         """
         pause = _FIRST_PAUSE
-        is_looked_for = False
+        is_rechecked = False
         while True:
             try:
                 await self._commit(batch, is_unknown=is_unknown)
@@ -141,18 +141,18 @@ class SettleBatcher:
                     failure("settling deliveries", error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
-            except Exception as error:  # noqa: BLE001 - one outcome's fault; the others must not wait for it
-                if is_unknown and not is_looked_for:
-                    is_looked_for = True  # it may have come through since: the next look tells
+            except Exception as error:  # noqa: BLE001 - caused by one result; the others must not wait for it
+                if is_unknown and not is_rechecked:
+                    is_rechecked = True  # the lost COMMIT may have succeeded since: check once more
                     continue
-                await self._settle_halves(batch or self._taken(), error, is_unknown=is_unknown)
+                await self._settle_halves(batch or self._take_waiting(), error, is_unknown=is_unknown)
                 return
             else:
                 return
 
     async def _settle_halves(self, batch: list[SendResult], error: Exception, *, is_unknown: bool) -> None:
         if len(batch) == 1:
-            # It stays leased: when the lease expires, it is sent once more and may be written then.
+            # The delivery stays leased. When the lease expires, it is sent again and may be settled then.
             failure(f"settling {batch[0].send.msg_id}", error)
             return
         middle = len(batch) // 2
@@ -160,17 +160,16 @@ class SettleBatcher:
         await self._settle(batch[middle:], is_unknown=is_unknown)
 
     async def _commit(self, batch: list[SendResult], *, is_unknown: bool) -> None:
-        """Write a batch; an empty one is filled once the transaction is open, with what has come by then.
+        """Write a batch in one transaction; an empty batch is filled when the transaction has begun.
 
-        One whose COMMIT was lost on the way is written whole or not at all, and not twice.
+        If the outcome of an earlier COMMIT is unknown, the batch is written only if that COMMIT failed.
         """
         async with self._db.write(background=True, synced=False) as tx:
             now = self._clock.now()
-            batch += [] if batch else self._taken()
+            batch += [] if batch else self._take_waiting()
             if is_unknown and await _is_written(tx, batch):
-                due: set[str] = {
-                    each.send.receiver.id for each in batch
-                }  # what was found due then is not known any more
+                # The endpoints with due deliveries were lost with the COMMIT, so all endpoints count as due.
+                due: set[str] = {each.send.receiver.id for each in batch}
             else:
                 due = await self._write(tx, batch, now)
             point("settle.before_commit")
@@ -183,7 +182,7 @@ class SettleBatcher:
             self._resend(due)
 
     async def _write(self, tx: Write, batch: list[SendResult], now: int) -> set[str]:
-        """Write a batch; return the endpoints among which some have a delivery that is due again."""
+        """Write a batch; return endpoints of which at least one has a delivery that is due again."""
         attempts = [outcome.attempt for outcome in batch if outcome.attempt is not None]
         if attempts:
             await settlement.add_attempts(tx, attempts, self._bucket_cache)
@@ -203,7 +202,7 @@ class SettleBatcher:
         return due
 
     def _health_events(self, batch: list[SendResult]) -> list[HealthEvent]:
-        """Return the health events of a batch; a success counts only where it ends a failure record."""
+        """Return the health events of a batch; a success counts only if it ends a record of failures."""
         events = [event for outcome in batch if outcome.health_events for event in outcome.health_events]
         failing = self._health.failing
         if failing:
@@ -212,7 +211,7 @@ class SettleBatcher:
         return events
 
     def _notify_due(self, batch: list[SendResult], now: int) -> None:
-        """Tell the claimer when the first of what was re-armed is due; what was handed back is due now."""
+        """Notify the claimer of the earliest due time in a batch; handed-back deliveries are due now."""
         timestamps = []
         for outcome in batch:
             if outcome.attempt is None:
@@ -231,7 +230,7 @@ async def _is_written(tx: Write, batch: list[SendResult]) -> bool:
 
 
 async def _write_undelivered(tx: Write, batch: list[SendResult], now: int) -> set[str]:
-    """Move on, hand back or end what was not delivered; return endpoints as `SettleBatcher._write` does."""
+    """Reschedule, hand back or end undelivered deliveries; return endpoints as `SettleBatcher._write` does."""
     due: set[str] = set()
     aborted = [each.settled() for each in batch if each.aborted]
     if aborted:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An endpoint's URL and headers, compiled once into the bytes that each request to it begins and ends with."""
+"""Compile an endpoint's URL and headers once into the constant bytes of its requests."""
 
 import base64
 import re
@@ -9,11 +9,11 @@ from typing import Final
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-GREATEST_PORT: Final = 65_535
-# What a browser leaves as it is in a path and in a query; `%` among them, as it begins an escape already made.
+MAX_PORT: Final = 65_535
+# Characters that a browser does not escape in a path and in a query, including `%`, which starts an existing escape.
 SAFE_IN_PATH: Final = "%/:@!$&'()*+,;=~-._[]|^"
 SAFE_IN_QUERY: Final = "%/:@!$&()*+,;=~-._[]|\\^?`{}"
-# There must be no second opinion about where a request ends.
+# Custom headers must not change the framing of a request or the use of its connection.
 NOT_CUSTOM: Final = frozenset(
     (
         *(b"content-length", b"transfer-encoding", b"trailer", b"te", b"upgrade", b"connection", b"keep-alive"),
@@ -30,7 +30,7 @@ _Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class RequestTarget:
-    """Where requests to an endpoint go and what is the same in all of them. Made by `compile_target`."""
+    """The destination of requests to an endpoint, and their constant bytes. Created by `compile_target`."""
 
     origin: str
     scheme: str
@@ -42,7 +42,7 @@ class RequestTarget:
     tail: bytes
 
     def request(self, msg_id: str, timestamp: int, signature: bytes, body: bytes, *, is_whole: bool = True) -> bytes:
-        """Return one request, head and body, or its head alone. ValueError for a value that would break the head."""
+        """Return a request: head and body, or the head alone. Raises ValueError for a control character in the head."""
         if not (msg_id.isprintable() and signature.decode("ascii").isprintable()):
             raise ValueError("control character in a signature header")
         return b"%b%b%b%d%b%b\r\nContent-Length: %d%b%b" % (
@@ -63,15 +63,15 @@ def compile_target(
 ) -> RequestTarget:
     """Compile an endpoint's URL and custom headers.
 
-    A custom header takes the place of one of ours that has its name in any case, and goes out exactly as configured;
-    one that is `NOT_CUSTOM` or names the signature is left out. ValueError says what cannot be sent; no control
-    character gets through.
+    A custom header replaces a built-in header of the same name, in any case, and is sent exactly as configured.
+    Headers in `NOT_CUSTOM` and signature headers are omitted. Raises ValueError, which names the invalid part, for a
+    URL or a header that cannot be sent; no control character is ever sent.
     """
     parts = _split(url)
     host, port = _host(parts), _port(parts)
     family = b"webhook" if whitelabel else b"svix"
     reserved = NOT_CUSTOM | {family + b"-id", family + b"-timestamp", family + b"-signature"}
-    # One of each name, whatever its case: the last one.
+    # Names are case-insensitive; the last header of each name is used.
     custom = list({name.lower(): (name, value) for name, value in _encoded(headers or {})}.values())
     custom = [header for header in custom if header[0].lower() not in reserved]
     authority = host if port == DEFAULT_PORTS[parts.scheme] else f"{host}:{port}"
@@ -105,7 +105,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _host(parts: SplitResult) -> str:
-    """Return the host in the form in which it is looked up, an IPv6 address in brackets."""
+    """Return the host as it is resolved (IDNA-encoded), with an IPv6 address in brackets."""
     host = parts.hostname or ""
     if not host.isascii():
         try:
@@ -121,7 +121,7 @@ def _host(parts: SplitResult) -> str:
 
 def _port(parts: SplitResult) -> int:
     port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
-    if not 0 < port <= GREATEST_PORT:
+    if not 0 < port <= MAX_PORT:
         raise ValueError("URL has no valid port")
     return port
 
@@ -141,7 +141,7 @@ def _basic(parts: SplitResult) -> bytes | None:
 
 
 def _fixed(authority: str, version: str, authorization: bytes | None) -> tuple[list[_Header], list[_Header]]:
-    """Return our own headers: those before the signature and those after it."""
+    """Return the built-in headers: those before the signature, and those after it."""
     first = [
         (b"Host", authority.encode("ascii")),
         (b"Accept", b"*/*"),

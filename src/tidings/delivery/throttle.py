@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Limits in force: tokens are taken in the transaction that claims, and each claimed delivery is sent at its timestamp.
+"""Enforce rate limits: a claim takes tokens in its transaction, and the pacer sends each delivery in its window.
 
-What is accepted for an endpoint with a limit, and every retry and manual send to it, waits in the database and comes
-to memory by a claim. So the count is kept in one place, for all nodes, in the transaction that leases the rows; only
-rows that may be sent within a second are leased, in the order in which they became due; and an endpoint without a
-limit has nothing to do with any of this.
+All deliveries to an endpoint with a limit (new ones, retries and manual sends) wait in the database until they are
+claimed. So one row counts the tokens for all nodes, in the transaction that leases the deliveries. Only deliveries
+that may be sent within a second are leased, in the order in which they became due. Endpoints without a limit bypass
+this module.
 
-The timestamps are the database's, which the nodes share. A process learns what time it is there in the middle of the
-transaction, and brackets it with its own monotonic clock: a token counts from its timestamp by the late end of the
-bracket until its timestamp by the early end. So a slow answer loses tokens and never makes too many.
+The timestamps of tokens are those of the database clock, which all nodes share. A process reads that clock inside the
+transaction, and its own monotonic clock before and after. The window of a token starts at its timestamp relative to
+the later reading, and ends relative to the earlier one. So a slow query loses tokens, and never creates extra ones.
 """
 
 import asyncio
@@ -27,24 +27,24 @@ from tidings.storage import throttles
 from tidings.storage.database import Write
 from tidings.storage.throttles import ThrottleRow
 
-_SHORTEST_NAP: Final = 0.002
+_MIN_DELAY_SECONDS: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True)
 class SendWindow:
-    """When a delivery may be sent, in seconds on this process's monotonic clock."""
+    """The time in which a delivery may be sent, in seconds on this process's monotonic clock."""
 
     since: float
     until: float
 
 
 _NEVER: Final = SendWindow(0.0, 0.0)
-"""For a delivery that was claimed and got no token after all: it is handed back."""
+"""The window of a claimed delivery that got no token: it is handed back."""
 
 
 @dataclass(slots=True)
 class TokenReservation:
-    """What the limits let one claim take."""
+    """The tokens that the limits allow one claim, while their rows are locked."""
 
     token_requests: list[tuple[Receiver, TokenRequest]]
     held: dict[str, ThrottleRow]
@@ -58,25 +58,25 @@ class TokenReservation:
         return len(self.allocations[endpoint_id].slots)
 
     def retry_in(self, endpoint_id: str) -> float:
-        """Return in how many seconds an endpoint with more to send is looked at again."""
+        """Return the seconds after which to claim again for an endpoint with more due rows."""
         found = self.allocations[endpoint_id]
         return (found.again - self.now) / SECOND_US if found.short is not None else _AGAIN_SECONDS
 
 
 _AGAIN_SECONDS: Final = 0.05
-"""How soon an endpoint is looked at again that memory and not its limit held up."""
+"""How soon to claim again for an endpoint that memory held up, not its limit."""
 
 
 class Throttle:
-    """Takes tokens."""
+    """Reserves and spends the tokens of rate limits, in the transaction of a claim."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # Where one process owns the database, its wall time is read once: it never jumps while the process lives.
+        # On SQLite one process owns the database. It reads the wall clock once, so that time never jumps while it runs.
         self._anchor = clock.now() * (SECOND_US // SECOND) - round(clock.monotonic() * SECOND_US)
 
     async def reserve(self, tx: Write, requests: Sequence[tuple[Receiver, int]]) -> TokenReservation:
-        """Hold the limits of endpoints until the transaction ends, and find what they allow."""
+        """Lock the limits of endpoints until the transaction ends, and return the tokens that they allow."""
         keys = sorted({limit.key for receiver, _ in requests for limit in receiver.limits})
         held = await throttles.hold(tx, keys)
         before = self._clock.monotonic()
@@ -93,7 +93,7 @@ class Throttle:
         return TokenReservation(token_requests, held, now, before, after, allocations)
 
     async def spend(self, tx: Write, reservation: TokenReservation, taken: Counter[str]) -> dict[str, list[SendWindow]]:
-        """Pay for what was claimed; return by endpoint when each delivery may be sent."""
+        """Spend the tokens of claimed deliveries; return the windows of their sends by endpoint id."""
         spent = [TokenRequest(request.limits, taken[receiver.id]) for receiver, request in reservation.token_requests]
         found, tats = allocate(spent, {key: each.tat for key, each in reservation.held.items()}, reservation.now)
         short = {
@@ -115,7 +115,7 @@ class Throttle:
         return {receiver.id: [_window(slot, reservation) for slot in each.slots] for (receiver, _), each in pairs}
 
     def _limited_since(self, held: ThrottleRow, now: int) -> int:
-        """Return since when a limit holds something up; one that was idle begins now."""
+        """Return since when a limit delays deliveries, in milliseconds; a limit that was idle starts now."""
         if held.limited_since is not None and held.tat > now:
             return held.limited_since
         return now // (SECOND_US // SECOND)
@@ -127,10 +127,10 @@ def _window(slot: Slot, reservation: TokenReservation) -> SendWindow:
 
 
 class Pacer:
-    """Holds claimed deliveries until their timestamps. One that cannot be sent then is handed back, its token lost."""
+    """Holds claimed deliveries until their windows; one that cannot be sent then is handed back and loses its token."""
 
     def __init__(self, clock: Clock, *, start: Callable[[Send], bool], hand_back: Callable[[list[Send]], None]) -> None:
-        """`start` begins a send, or says that there is no place for it now."""
+        """`start` starts a send, or returns False if there is no free slot."""
         self._clock = clock
         self._start = start
         self._hand_back = hand_back
@@ -142,15 +142,15 @@ class Pacer:
 
     @property
     def held(self) -> int:
-        """How many deliveries wait for their timestamp."""
+        """The number of deliveries that wait for their window."""
         return len(self._heap)
 
     def held_for(self, endpoint_id: str) -> int:
-        """Return how many deliveries of one endpoint wait."""
+        """Return the number of deliveries of one endpoint that wait."""
         return self._counts[endpoint_id]
 
     def take(self, sends: Sequence[tuple[Send, SendWindow]]) -> None:
-        """Take deliveries; those whose timestamp has come are sent at once."""
+        """Add deliveries, and start those whose window has begun."""
         if self._closed:
             self._hand_back([send for send, _ in sends])
             return
@@ -160,7 +160,7 @@ class Pacer:
         self.turn()
 
     def turn(self) -> None:
-        """Send what may be sent by now, hand back what comes too late, and wait for the next."""
+        """Start the deliveries whose window has begun, hand back late ones, and set the timer for the next."""
         late: list[Send] = []
         while self._heap and self._heap[0][0] <= self._clock.monotonic():
             _, _, window, send = heappop(self._heap)
@@ -173,7 +173,7 @@ class Pacer:
         self._arm()
 
     def evict(self, endpoint_id: str) -> None:
-        """Hand back what waits for an endpoint, its tokens lost."""
+        """Hand back the waiting deliveries of an endpoint; their tokens are lost."""
         if endpoint_id not in self._counts:
             return
         away = [each for *_, each in self._heap if each.receiver.id == endpoint_id]
@@ -185,7 +185,7 @@ class Pacer:
         self._arm()
 
     def close(self) -> list[Send]:
-        """Send nothing more; return what waits."""
+        """Start no more sends; return the waiting deliveries."""
         self._closed = True
         left = [send for _, _, _, send in self._heap]
         self._heap.clear()
@@ -203,14 +203,14 @@ class Pacer:
             self._timer.cancel()
             self._timer = None
         if self._heap:
-            nap = max(self._heap[0][0] - self._clock.monotonic(), _SHORTEST_NAP)
-            self._timer = asyncio.get_running_loop().call_later(nap, self.turn)
+            delay = max(self._heap[0][0] - self._clock.monotonic(), _MIN_DELAY_SECONDS)
+            self._timer = asyncio.get_running_loop().call_later(delay, self.turn)
 
 
 def split(
     sends: Iterable[Send], windows: Mapping[str, Sequence[SendWindow]]
 ) -> tuple[list[Send], list[tuple[Send, SendWindow]]]:
-    """Give each delivery to an endpoint with a limit its timestamp; the others have none."""
+    """Separate deliveries without a limit from those with one, and pair each of these with its window."""
     if not windows:
         return list(sends), []
     left = {endpoint_id: iter(each) for endpoint_id, each in windows.items()}

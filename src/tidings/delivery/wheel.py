@@ -1,32 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""One timer for all deadlines: coarse, cheap to set and to drop, and asleep when there are none."""
+"""A timer wheel: one coarse timer for all deadlines, cheap to set and to drop, and off when there are none."""
 
 from collections.abc import Callable
 from typing import Final, Protocol
 
 TICK_SECONDS: Final = 0.1
 STALL_TICKS: Final = 5
-MARGIN_SECONDS: Final = 0.001  # loops round to milliseconds and may be early
+MARGIN_SECONDS: Final = 0.001  # event loops round to milliseconds, so a timer may be early
 
 
 class Expiring(Protocol):
     """Something with a deadline."""
 
     def expire(self) -> None:
-        """Act on the deadline. It may set a new one."""
+        """Handle the deadline; may set a new one."""
         ...
 
 
 class Handle(Protocol):
-    """What the loop gives back for a timer."""
+    """A timer of the event loop."""
 
     def cancel(self) -> None:
-        """Forget the timer."""
+        """Cancel the timer."""
         ...
 
 
 class TimerWheel:
-    """Deadlines in slots of one tick. A deadline comes at its timestamp or up to a tick later, never before."""
+    """Holds deadlines in slots of one tick. A deadline expires on time or up to a tick late, never early."""
 
     __slots__ = ("_armed", "_call_later", "_handle", "_has_waited", "_now", "_per_second", "_slots")
 
@@ -45,16 +45,16 @@ class TimerWheel:
         self._has_waited = False
 
     def __len__(self) -> int:
-        """How many deadlines are set."""
+        """Return the number of deadlines."""
         return sum(map(len, self._slots.values()))
 
     @property
     def is_armed(self) -> bool:
-        """Whether the loop will be woken."""
+        """Whether a timer of the event loop is set."""
         return self._handle is not None
 
     def add(self, timestamp: float, item: Expiring) -> int:
-        """Set a deadline; what is returned is needed to drop it."""
+        """Set a deadline, and return its slot, which `drop` needs."""
         slot = int(timestamp * self._per_second) + 1
         items = self._slots.get(slot)
         if items is None:
@@ -65,13 +65,13 @@ class TimerWheel:
         return slot
 
     def drop(self, slot: int, item: Expiring) -> None:
-        """Forget a deadline; nothing happens if it has come already."""
+        """Remove a deadline; do nothing if it has already expired."""
         items = self._slots.get(slot)
         if items is not None:
             items.discard(item)
 
     def close(self) -> None:
-        """Forget all deadlines."""
+        """Remove all deadlines."""
         self._slots.clear()
         self._disarm()
 
@@ -92,7 +92,7 @@ class TimerWheel:
         late = current - self._armed
         self._armed, self._handle = float("inf"), None
         if late >= STALL_TICKS and not self._has_waited:
-            # The process stood still, and answers may wait unread in the sockets: the loop reads them first.
+            # The process was suspended, and sockets may have unread responses: let the event loop read them first.
             self._has_waited = True
             self._arm(current + 1)
             return
