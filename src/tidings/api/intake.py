@@ -101,8 +101,8 @@ class Intake:
     def try_begin(self, request: MessageRequest, body: bytes, respond_with: Callable[[Response], None]) -> bool:
         """Begin to accept a message without waiting; return False if that is not possible.
 
-        `respond_with` receives the response: before this method returns if the message is refused, otherwise once the
-        batch is committed. After False, nothing has happened, and the caller passes the request to `respond`.
+        `respond_with` receives the response: before this method returns if the body is refused, otherwise when the
+        batch has ended. After False, nothing has happened, and the caller passes the request to `respond`.
         """
         try:
             message = decode(self._decoder, body)
