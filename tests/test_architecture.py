@@ -133,7 +133,7 @@ def test_a_planted_breach_is_caught(name: str, place: str, text: str, tmp_path: 
 
 
 @pytest.mark.parametrize(("place", "text"), HARMLESS)
-def test_what_is_allowed_passes(place: str, text: str, tmp_path: Path) -> None:
+def test_allowed_code_passes(place: str, text: str, tmp_path: Path) -> None:
     sources = plant(tmp_path, place, text)
 
     found = [architecture.breaches(rule, sources, tmp_path) for rule in (RULES | RULES_FOR_ALL).values()]

@@ -82,7 +82,7 @@ def test_a_timestamp_is_read(text: str, timestamp: int) -> None:
         "٢٠٢٦-11-29T10:00:00Z",
     ],
 )
-def test_what_is_no_timestamp_is_refused(text: str) -> None:
+def test_an_invalid_timestamp_is_refused(text: str) -> None:
     with pytest.raises((ValueError, OverflowError)):
         parse_rfc3339(text)
 

@@ -26,7 +26,7 @@ def blocks(kind: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_the_code_knows_is_up_to_date(page: Path) -> None:
+def test_the_generated_parts_are_up_to_date(page: Path) -> None:
     text = page.read_text()
 
     assert text == docs.filled(text), "run: .venv/bin/python scripts/docs.py"

@@ -42,7 +42,7 @@ def test_a_user_of_a_managed_database_has_an_at_sign_in_a_parameter() -> None:
     assert ("me@server", "a@b") == (server.user, server.password)
 
 
-def test_what_has_an_effect_and_what_has_none() -> None:
+def test_supported_and_ignored_parameters() -> None:
     server = dsn.postgres(
         "postgresql://h/d?sslmode=require&channel_binding=require&connect_timeout=7&keepalives=1&keepalives_idle=30"
         "&application_name=mine&options=-csearch_path%3Dx&target_session_attrs=any&ssl-root-cert=a.crt"

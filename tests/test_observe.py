@@ -17,7 +17,7 @@ def _raised(error: Exception) -> Exception:
         return raised
 
 
-def test_trouble_with_the_database_is_told_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_database_error_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     failure("the heartbeat query", _raised(Unavailable("nobody listens")))
 
     assert [(each.message, each.exc_info) for each in caplog.records] == [
@@ -25,13 +25,13 @@ def test_trouble_with_the_database_is_told_in_a_line(caplog: pytest.LogCaptureFi
     ]
 
 
-def test_a_fault_of_our_own_is_told_with_where_it_was_met(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_internal_error_is_logged_with_its_location(caplog: pytest.LogCaptureFixture) -> None:
     failure("claiming", _raised(KeyError("lane")))
 
     assert "_raised" in caplog.text
 
 
-async def test_the_pool_of_connections_does_not_tell_what_its_users_tell() -> None:
+async def test_the_connection_pool_does_not_repeat_its_users_log_lines() -> None:
     with pytest.raises(StorageError):
         await opened("postgresql://127.0.0.1:1/none")
 

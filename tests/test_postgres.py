@@ -64,7 +64,7 @@ async def test_a_private_cluster_is_durable_and_listens_on_loopback_only(private
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate", "kill"])
-async def test_what_was_committed_outlives_the_server(private_cluster: Cluster, how: str) -> None:
+async def test_committed_data_outlives_the_server(private_cluster: Cluster, how: str) -> None:
     dsn = private_cluster.dsn(private_cluster.create_database())
     await ask(dsn, "CREATE TABLE kept AS SELECT 7 AS n")
 

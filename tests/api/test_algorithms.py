@@ -66,7 +66,7 @@ def test_a_token_is_accepted_by_its_own_algorithm_alone(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", SECRETS)
-def test_others_can_check_what_we_sign(algorithm: str) -> None:
+def test_other_libraries_verify_our_signatures(algorithm: str) -> None:
     secret = SECRETS[algorithm]
     key = {"RS": _public(RSA), "Ed": _public(ED), "HS": secret}[algorithm[:2]]
 
@@ -157,6 +157,6 @@ def test_a_key_may_stand_in_one_line() -> None:
 
 @pytest.mark.parametrize("token", [b"", b"..", b"a.b", b"a.b.c.d", b"\xff.\xff.\xff", b"e30.e30."])
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "EdDSA"])
-def test_what_is_no_token_is_a_value_error(algorithm: str, token: bytes) -> None:
+def test_an_invalid_token_is_a_value_error(algorithm: str, token: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         Signer(SECRETS[algorithm], algorithm).verified(token)

@@ -22,7 +22,7 @@ async def _patch(api: Api, ref: str, body: Json) -> Json:
     return found
 
 
-async def test_what_is_put_replaces_all(api: Api) -> None:
+async def test_a_put_replaces_everything(api: Api) -> None:
     made = await api.made("/app", {"name": "a", "uid": "one", "throttleRate": 5, "metadata": {"k": "v"}})
 
     status, put = await _put(api, made["id"], {"name": "b"})
@@ -35,7 +35,7 @@ async def test_what_is_put_replaces_all(api: Api) -> None:
     assert 404 == (await api.get("/app/one")).status_code
 
 
-async def test_what_is_put_and_not_there_is_made_under_the_uid_in_the_body(api: Api) -> None:
+async def test_a_put_creates_an_absent_application_under_the_uid_in_the_body(api: Api) -> None:
     status, first = await _put(api, "unknown", {"name": "a"})
     again, second = await _put(api, "unknown", {"name": "a", "uid": "two"})
 
@@ -70,13 +70,13 @@ async def test_a_uid_that_is_taken_is_a_conflict_and_changes_nothing(api: Api, m
     assert made == await api.read("/app/mine")
 
 
-async def test_a_uid_that_is_taken_is_a_conflict_for_what_is_put_anew(api: Api) -> None:
+async def test_an_upsert_with_a_taken_uid_is_a_conflict(api: Api) -> None:
     await api.app(uid="taken")
 
     assert 409 == (await _put(api, "unknown", {"name": "b", "uid": "taken"}))[0]
 
 
-async def test_a_patch_leaves_alone_what_it_does_not_name(api: Api) -> None:
+async def test_a_patch_keeps_the_members_that_it_omits(api: Api) -> None:
     body = {"name": "a", "uid": "one", "throttleRate": 5, "metadata": {"k": "v"}}
     made = await api.made("/app", body)
     app = made["id"]
@@ -98,7 +98,7 @@ async def test_a_patch_leaves_alone_what_it_does_not_name(api: Api) -> None:
     assert (None, False, False) == (cleared["throttleRate"], "uid" in cleared, "rateLimit" in cleared)
 
 
-async def test_a_deleted_application_is_gone_and_its_uid_free(api: Api) -> None:
+async def test_a_deleted_application_is_not_found_and_its_uid_is_free(api: Api) -> None:
     app = await api.app(uid="one")
     endpoint = await api.endpoint(app)
 
@@ -113,7 +113,7 @@ async def test_a_deleted_application_is_gone_and_its_uid_free(api: Api) -> None:
     assert app != await api.app(uid="one")
 
 
-async def test_a_uid_is_an_organisations_own(api: Api) -> None:
+async def test_a_uid_belongs_to_one_organization(api: Api) -> None:
     await api.app(uid="one")
     other = issue_org_token(SECRET, OrgId("org_other"), api.clock.now())
 
@@ -139,7 +139,9 @@ async def test_a_uid_is_an_organisations_own(api: Api) -> None:
         ("PATCH", {"metadata": {"k": "v" * 5000}}, ["body", "metadata"], "metadata may have at most 4096 bytes"),
     ],
 )
-async def test_what_breaks_a_rule_is_reported(lite: Api, method: str, body: Json, place: list[str], words: str) -> None:
+async def test_input_that_breaks_a_rule_is_reported(
+    lite: Api, method: str, body: Json, place: list[str], words: str
+) -> None:
     app = await lite.app()
 
     ((loc, msg, _),) = faults(await lite.call(method, f"/app/{app}", json=body))

@@ -12,7 +12,7 @@ from tidings.core.access import issue_org_token
 from tidings.ids import OrgId, timestamp_of
 
 
-async def test_what_was_made_is_what_is_found(api: Api) -> None:
+async def test_a_created_resource_is_found_unchanged(api: Api) -> None:
     made = await api.made("/app", {"name": "acme", "uid": "a-1", "throttleRate": 7, "metadata": {"k": "v\0"}})
 
     assert made == await api.read(f"/app/{made['id']}") == await api.read("/app/a-1") == await api.read("/app/a-1/")
@@ -27,7 +27,7 @@ async def test_what_was_made_is_what_is_found(api: Api) -> None:
     }.items() <= made.items()
 
 
-async def test_what_was_not_said_is_left_out_or_null(api: Api) -> None:
+async def test_omitted_members_are_left_out_or_null(api: Api) -> None:
     made = await api.made("/app", {"name": "acme", "metadata": None, "unknown": [1]})
 
     assert {"name", "id", "createdAt", "updatedAt", "metadata", "throttleRate"} == made.keys()
@@ -43,7 +43,7 @@ async def test_the_older_name_of_the_rate_counts_unless_both_are_given(lite: Api
     assert (4, 4) == (both["throttleRate"], both["rateLimit"])
 
 
-async def test_a_uid_is_used_once_in_an_organisation(api: Api) -> None:
+async def test_a_uid_is_unique_in_an_organization(api: Api) -> None:
     await api.made("/app", {"name": "one", "uid": "same"})
 
     second = await api.post("/app", json={"name": "two", "uid": "same"})
@@ -138,7 +138,7 @@ async def test_each_rule_is_reported_in_its_words(lite: Api, body: Json, expecte
         (b'"' + b'\\"' * 100_000 + b"[" * 200, ["body", "", ""]),
     ],
 )
-async def test_what_cannot_be_read_is_reported_with_its_place(lite: Api, body: bytes, place: list[str]) -> None:
+async def test_an_unreadable_body_is_reported_with_its_place(lite: Api, body: bytes, place: list[str]) -> None:
     response = await lite.post("/app", content=body)
 
     [(loc, _, kind)] = faults(response)
@@ -158,14 +158,14 @@ async def test_a_body_needs_no_content_type(lite: Api) -> None:
 
 
 @pytest.mark.parametrize("ref", ["app_nope", "nope", "a%00b", "%ff", "app_" + "0" * 27, "é", "%F0%9F%98%80"])
-async def test_what_does_not_exist_is_not_found(api: Api, ref: str) -> None:
+async def test_an_absent_application_is_not_found(api: Api, ref: str) -> None:
     response = await api.get(f"/app/{ref}")
 
     assert response.status_code == 404
     assert {"code": "not_found", "detail": "Entity not found"} == response.json()
 
 
-async def test_another_organisation_has_the_same_uid_for_itself(api: Api) -> None:
+async def test_another_organization_can_use_the_same_uid(api: Api) -> None:
     other = issue_org_token(SECRET, OrgId("org_other"), api.clock.now())
     mine = await api.made("/app", {"name": "mine", "uid": "same"})
 

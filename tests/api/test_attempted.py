@@ -88,7 +88,7 @@ async def test_without_a_retry_there_is_no_next_attempt(setup: Setup) -> None:
     assert {} == body["payload"]
 
 
-async def test_what_is_given_up_has_failed(setup: Setup) -> None:
+async def test_a_discarded_message_has_failed(setup: Setup) -> None:
     msg = await setup.message(2, waits=True)
     async with setup.api.db.write() as tx:
         assert 1 == await deliveries.discard_waiting(tx, setup.endpoint, limit=10)
@@ -97,7 +97,7 @@ async def test_what_is_given_up_has_failed(setup: Setup) -> None:
     assert [] == await setup.listed(status=3)
 
 
-async def test_what_is_expunged_while_it_waits_has_failed(setup: Setup) -> None:
+async def test_a_pending_message_that_is_expunged_has_failed(setup: Setup) -> None:
     msg = await setup.message(2, waits=True)
 
     await setup.api.call("DELETE", f"/app/{setup.app}/msg/{msg}/content")
@@ -105,7 +105,7 @@ async def test_what_is_expunged_while_it_waits_has_failed(setup: Setup) -> None:
     assert [(msg, 2)] == await setup.listed(status=2)
 
 
-async def test_what_is_requested_again_is_being_sent(setup: Setup) -> None:
+async def test_a_message_requested_again_is_being_sent(setup: Setup) -> None:
     msg = await setup.message(2)
 
     await setup.api.post(f"/app/{setup.app}/msg/{msg}/endpoint/{setup.endpoint}/resend")
@@ -265,7 +265,7 @@ async def test_an_endpoint_that_is_tried_again_says_when(api: Api) -> None:
         lambda app, _: f"/app/{app}/attempt/endpoint/nope/count",
     ],
 )
-async def test_what_is_not_there_is_not_found(lite: Api, path: Callable[[str, str], str]) -> None:
+async def test_an_absent_resource_is_not_found(lite: Api, path: Callable[[str, str], str]) -> None:
     app = await lite.app()
 
     assert (await lite.get(path(app, await lite.message(app)))).status_code == 404

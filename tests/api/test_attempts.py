@@ -228,9 +228,7 @@ async def test_of_very_many_attempts_some_are_counted(lite: Api, monkeypatch: py
     assert {"count": 3, "approximated": True} == await lite.read(path, event_types="user.signup")
 
 
-async def test_what_is_asked_of_messages_is_found_however_many_there_are(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_filtered_messages_are_found_however_many_there_are(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     made = [await api.message(app, eventType="ab"[number % 2]) for number in range(8)]

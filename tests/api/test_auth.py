@@ -43,14 +43,14 @@ async def test_the_published_token_is_good(lite: Api) -> None:
     assert 200 == (await lite.get("/app", token=README)).status_code
 
 
-async def test_an_organisation_is_known_by_its_prefix_alone(lite: Api) -> None:
+async def test_an_organization_is_recognized_by_its_prefix_alone(lite: Api) -> None:
     assert 200 == (await lite.get("/app", token=_token({"sub": "org_svix_python_tests"}))).status_code
 
 
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic eA==", "Bearer nonsense", "Bearer a.b.c", "Bearer ..", "Bearer é.é.é"]
 )
-async def test_what_is_no_token_is_refused(lite: Api, header: str) -> None:
+async def test_an_invalid_token_is_refused(lite: Api, header: str) -> None:
     response = await lite.client.get("/api/v1/app", headers={b"authorization": header.encode("latin-1")})
 
     assert (401, INVALID) == (response.status_code, response.json())
@@ -171,7 +171,7 @@ async def test_an_application_reaches_its_own_things_only(api: Api) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/app"), ("POST", "/app"), ("POST", "/event-type"), ("POST", "/app/mine/msg")]
 )
-async def test_an_application_may_not_do_what_is_the_organisations(lite: Api, method: str, path: str) -> None:
+async def test_an_application_token_cannot_use_organization_routes(lite: Api, method: str, path: str) -> None:
     _, token = await _mine(lite)
 
     response = await lite.call(method, path, token=token, content=b"nonsense")
@@ -180,7 +180,7 @@ async def test_an_application_may_not_do_what_is_the_organisations(lite: Api, me
     assert (403, expected) == (response.status_code, response.json())
 
 
-async def test_another_organisations_application_is_not_found(api: Api) -> None:
+async def test_an_application_of_another_organization_is_not_found(api: Api) -> None:
     app = await api.app()
 
     assert 404 == (await api.get(f"/app/{app}", token=_token({"sub": "org_other"}))).status_code

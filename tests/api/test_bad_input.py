@@ -148,7 +148,7 @@ async def test_a_bad_body_is_refused_and_changes_nothing(api: Api, corner: Corne
         before = after
 
 
-async def test_what_is_odd_and_harmless_is_taken(api: Api) -> None:
+async def test_unusual_but_harmless_input_is_accepted(api: Api) -> None:
     """Duplicate members, of which the last counts, and unknown members."""
     twice = await api.post("/app", content=b'{"name": "a", "name": "b", "what": {"is": ["this", 1e999]}}')
     app = twice.json()["id"]
@@ -159,7 +159,7 @@ async def test_what_is_odd_and_harmless_is_taken(api: Api) -> None:
 
 
 @ROOMS
-async def test_who_is_not_there_is_not_found(api: Api, corner: Corner) -> None:
+async def test_an_absent_name_is_not_found(api: Api, corner: Corner) -> None:
     world = await corner.world(api)
     before = await corner.rows(api)
 
@@ -173,7 +173,7 @@ async def test_who_is_not_there_is_not_found(api: Api, corner: Corner) -> None:
 
 
 @ROOMS
-async def test_what_is_another_organisations_is_not_found(api: Api, corner: Corner) -> None:
+async def test_resources_of_another_organization_are_not_found(api: Api, corner: Corner) -> None:
     world = await corner.world(api)
     before = await corner.rows(api)
     other = issue_org_token(SECRET, OrgId("org_other"), api.clock.now())
@@ -185,7 +185,7 @@ async def test_what_is_another_organisations_is_not_found(api: Api, corner: Corn
 
 
 @ROOMS
-async def test_what_is_another_applications_is_not_found(api: Api, corner: Corner) -> None:
+async def test_resources_of_another_application_are_not_found(api: Api, corner: Corner) -> None:
     world = await corner.world(api)
     world["app_id"] = await api.app()
     before = await corner.rows(api)

@@ -98,7 +98,7 @@ async def test_a_page_counts_the_bytes_of_its_answer(api: Api) -> None:
     assert (False, "\x01" * 300_000) == (page["done"], page["data"][0]["payload"]["raw"])
 
 
-async def test_what_has_expired_takes_no_room(api: Api) -> None:
+async def test_an_expired_payload_takes_no_room(api: Api) -> None:
     path, made, _ = await _messages(api)
     for msg in made[:5]:
         await api.call("DELETE", f"{path}/{msg}/content")

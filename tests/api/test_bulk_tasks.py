@@ -243,7 +243,7 @@ async def test_usage_of_a_range_that_begins_a_little_ahead_is_nothing(api: Api) 
 
 @pytest.mark.parametrize("route", REPLAYS)
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG)
-async def test_bad_stretches_are_refused(lite: Api, route: str, case: tuple[Json, list[str]]) -> None:
+async def test_invalid_ranges_are_refused(lite: Api, route: str, case: tuple[Json, list[str]]) -> None:
     body, place = case
     app = await lite.app()
     endpoint = await lite.endpoint(app)
@@ -266,7 +266,7 @@ async def test_bad_filters_are_refused(lite: Api, case: tuple[Json, list[str]]) 
 
 
 @pytest.mark.parametrize("route", REPLAYS)
-async def test_what_is_not_there_cannot_be_replayed(lite: Api, route: str) -> None:
+async def test_absent_resources_cannot_be_replayed(lite: Api, route: str) -> None:
     app = await lite.app()
     for path in (f"/app/{app}/endpoint/ep_nobody/{route}", f"/app/nobody/endpoint/ep_nobody/{route}"):
         assert 404 == (await lite.post(path, json={"since": SINCE})).status_code

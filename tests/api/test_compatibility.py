@@ -107,7 +107,7 @@ async def test_every_kind_of_token_gets_the_same_refusal(lite: Api) -> None:
     assert 401 == (await lite.get("/app/mine/endpoint/any/transformation", token=portal)).status_code
 
 
-def test_the_document_holds_what_is_served_alone() -> None:
+def test_the_document_holds_only_served_operations() -> None:
     ours: Json = document(TABLE)
     operations = {each["operationId"] for methods in ours["paths"].values() for each in methods.values()}
 

@@ -263,7 +263,7 @@ async def test_a_refused_request_without_a_clear_end_ends_its_connection(wire: W
         assert await ended(reader)
 
 
-async def test_a_refusal_reaches_a_caller_who_closes(wire: Wire) -> None:
+async def test_a_refusal_reaches_a_caller_that_closes(wire: Wire) -> None:
     request = wire.request(b"x" * 1_500_000, b"connection: close").replace(b"Bearer ", b"Bearer x")
 
     [(status, fields, _)] = await wire.exchange(request)

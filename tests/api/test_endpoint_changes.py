@@ -41,7 +41,7 @@ async def _routing(api: Api, app: str) -> Routing:
     return found
 
 
-async def test_what_is_put_replaces_all_but_secret_and_headers(api: Api) -> None:
+async def test_a_put_replaces_everything_except_secret_and_headers(api: Api) -> None:
     app = await api.app()
     made = await api.made(f"/app/{app}/endpoint", {**FULL, "headers": {"X-Mine": "1"}})
     path = f"/app/{app}/endpoint/{made['id']}"
@@ -59,7 +59,7 @@ async def test_what_is_put_replaces_all_but_secret_and_headers(api: Api) -> None
     assert made["createdAt"] == put["createdAt"] < put["updatedAt"]
 
 
-async def test_what_is_put_and_not_there_is_made(api: Api) -> None:
+async def test_a_put_creates_an_absent_endpoint(api: Api) -> None:
     app = await api.app()
 
     status, made = await _call(api, "PUT", f"/app/{app}/endpoint/unknown", FULL)
@@ -121,7 +121,7 @@ PATCHES: list[tuple[Json, Json]] = [
 ]
 
 
-async def test_a_patch_leaves_alone_what_it_does_not_name(api: Api) -> None:
+async def test_a_patch_keeps_the_members_that_it_omits(api: Api) -> None:
     app = await api.app()
     await api.made("/event-type", {"name": "x", "description": ""})
     made = await api.made(f"/app/{app}/endpoint", FULL)
@@ -156,7 +156,9 @@ async def test_a_patch_leaves_alone_what_it_does_not_name(api: Api) -> None:
         ("PATCH", {"description": "\0"}, ["body", "description"], "Control characters"),
     ],
 )
-async def test_what_breaks_a_rule_is_reported(lite: Api, method: str, body: Json, place: list[str], words: str) -> None:
+async def test_input_that_breaks_a_rule_is_reported(
+    lite: Api, method: str, body: Json, place: list[str], words: str
+) -> None:
     app = await lite.app()
     path = f"/app/{app}/endpoint/{await lite.endpoint(app)}"
     before = await lite.read(path)
@@ -192,7 +194,7 @@ async def test_archiving_an_event_type_changes_no_endpoint(api: Api) -> None:
     assert 422 == (await _call(api, "PATCH", path, {"eventTypes": ["x"]}))[0]
 
 
-async def test_a_deleted_endpoint_is_gone_and_its_uid_free(api: Api) -> None:
+async def test_a_deleted_endpoint_is_not_found_and_its_uid_is_free(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app, uid="one")
     woken: list[str] = []
@@ -231,7 +233,7 @@ async def test_every_write_moves_the_routing(api: Api) -> None:
     assert list(range(versions[0], versions[0] + 9)) == versions
 
 
-async def test_the_organisation_is_notified_of_each_change_once(api: Api) -> None:
+async def test_the_organization_is_notified_of_each_change_once(api: Api) -> None:
     app = await api.app(uid="acme")
     endpoint = await api.endpoint(app, uid="one")
     path = f"/app/{app}/endpoint/{endpoint}"
@@ -268,7 +270,7 @@ async def test_enabling_clears_the_record(api: Api) -> None:
     assert patched == await api.read(f"/app/{app}/endpoint/{endpoint}")
 
 
-async def test_only_what_changes_sends_turns_waiting_ones_away(lite: Api) -> None:
+async def test_only_changes_that_affect_sends_discard_pending_deliveries(lite: Api) -> None:
     app = await lite.app()
     endpoint = await lite.endpoint(app)
     path = f"/app/{app}/endpoint/{endpoint}"

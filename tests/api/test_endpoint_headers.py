@@ -29,7 +29,7 @@ async def test_there_are_none_at_first(api: Api) -> None:
     assert {"headers": {}, "sensitive": []} == await _read(api, await _made(api))
 
 
-async def test_what_is_put_replaces_and_what_is_patched_merges(api: Api) -> None:
+async def test_a_put_replaces_and_a_patch_merges(api: Api) -> None:
     path = await _made(api)
 
     await _write(api, "PATCH", path, {"headers": {"X-One": "1", "x-two": "2", "x-three": "3", "x-four": "4"}})
@@ -41,7 +41,7 @@ async def test_what_is_put_replaces_and_what_is_patched_merges(api: Api) -> None
     assert {"headers": {"x-new": "n"}, "sensitive": []} == await _read(api, path)
 
 
-async def test_what_was_given_when_the_endpoint_was_made_is_reported(api: Api) -> None:
+async def test_headers_given_at_creation_are_returned(api: Api) -> None:
     path = await _made(api, headers={"X-Mine": "1"})
 
     assert {"X-Mine": "1"} == (await _read(api, path))["headers"]
@@ -189,7 +189,7 @@ async def test_headers_are_encrypted_where_secrets_are(api: Api) -> None:
             routing.receivers[0].ring.sign("msg_1", 1, b"{}")
 
 
-async def test_what_is_older_than_the_main_secret_is_encrypted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_data_older_than_the_main_secret_gets_encrypted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidings.core.signing._ENCRYPT_BATCH", 2)
     app = await api.app()
     paths = [f"/app/{app}/endpoint/{await api.endpoint(app, headers={'x-mine': str(n)})}" for n in range(5)]

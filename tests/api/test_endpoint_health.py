@@ -222,7 +222,7 @@ async def test_an_enabled_endpoint_receives_the_very_next_message(api: Api) -> N
         assert 1 == (await read.one("SELECT count(*) AS n FROM delivery"))["n"]
 
 
-async def test_enabling_can_start_to_recover_what_failed_in_the_same_call(api: Api) -> None:
+async def test_enabling_can_start_a_recovery_in_the_same_call(api: Api) -> None:
     app, endpoint, began = await disabled(api)
 
     answer = await api.post(f"/app/{app}/endpoint/hook/enable", params={"recover": "true"})
@@ -239,7 +239,7 @@ async def test_enabling_can_start_to_recover_what_failed_in_the_same_call(api: A
         assert 0 <= began - args["since"] <= 120_000
 
 
-async def test_what_somebody_disabled_catches_up_on_what_it_missed_meanwhile(api: Api) -> None:
+async def test_a_manually_disabled_endpoint_catches_up_on_missed_messages(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     await api.call("PATCH", f"/app/{app}/endpoint/{endpoint}", json={"disabled": True})
@@ -281,7 +281,7 @@ async def test_enabling_an_enabled_endpoint_changes_nothing_and_sends_no_event(a
     assert rows == []
 
 
-async def test_an_endpoint_that_no_rate_holds_up_is_ok(api: Api) -> None:
+async def test_an_endpoint_below_its_rate_is_ok(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app, throttleRate=5)
 
@@ -315,7 +315,7 @@ async def test_a_rate_of_the_endpoint_or_of_its_application_that_holds_it_up_is_
     assert [limited, limited] == shared
 
 
-async def test_a_limit_that_is_long_idle_is_forgotten(api: Api) -> None:
+async def test_a_limit_that_is_long_idle_is_deleted(api: Api) -> None:
     now = api.clock.now()
     async with api.db.write() as tx:
         for key, age in (("ep_old", 2 * DAY), ("ep_new", HOUR)):
@@ -327,7 +327,7 @@ async def test_a_limit_that_is_long_idle_is_forgotten(api: Api) -> None:
         assert ["ep_new"] == [row["key"] for row in await read.rows("SELECT key FROM throttle")]
 
 
-async def test_health_and_limits_of_what_is_not_there_are_not_found(lite: Api) -> None:
+async def test_health_and_limits_of_an_absent_endpoint_are_not_found(lite: Api) -> None:
     app = await lite.app()
 
     assert 404 == (await lite.get(f"/app/{app}/endpoint/nothing/rate-limit-status")).status_code

@@ -80,7 +80,7 @@ async def test_a_secret_of_ones_own_is_rendered_as_its_receiver_needs_it(api: Ap
         "",
     ],
 )
-async def test_what_is_no_secret_is_refused(lite: Api, wrong: str) -> None:
+async def test_an_invalid_secret_is_refused(lite: Api, wrong: str) -> None:
     path = await _made(lite)
     before = await _key(lite, path)
     made = path.rpartition("/")[0]
@@ -196,7 +196,7 @@ async def test_a_grace_is_at_most_a_week(lite: Api, grace: int) -> None:
         ("", 204),
     ],
 )
-async def test_who_reads_the_key_from_the_answer_gets_it_there(lite: Api, agent: str, status: int) -> None:
+async def test_the_response_of_a_rotation_holds_the_key(lite: Api, agent: str, status: int) -> None:
     path = await _made(lite)
 
     response = await lite.post(f"{path}/secret/rotate", json={"key": PAIR}, headers={"user-agent": agent})

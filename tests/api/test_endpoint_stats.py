@@ -25,7 +25,7 @@ async def test_there_are_none_at_first(api: Api) -> None:
     assert NOTHING == await _stats(api, *await _made(api))
 
 
-async def test_attempts_are_counted_by_what_came_of_them_and_when(api: Api) -> None:
+async def test_attempts_are_counted_by_status_and_time(api: Api) -> None:
     app, endpoint = await _made(api)
     other = await api.endpoint(app)
     msg = await api.message(app)

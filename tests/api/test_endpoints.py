@@ -19,7 +19,7 @@ async def _version(api: Api, app: str) -> int:
         )
 
 
-async def test_what_was_not_said_has_its_default(api: Api) -> None:
+async def test_omitted_members_have_their_defaults(api: Api) -> None:
     app = await api.app()
 
     made = await api.made(f"/app/{app}/endpoint", {"url": "http://Example.com"})
@@ -31,7 +31,7 @@ async def test_what_was_not_said_has_its_default(api: Api) -> None:
     assert parse_rfc3339(made["createdAt"]) == parse_rfc3339(made["updatedAt"]) == timestamp_of(made["id"])
 
 
-async def test_what_was_made_is_what_is_found(api: Api) -> None:
+async def test_a_created_resource_is_found_unchanged(api: Api) -> None:
     app = await api.app(uid="acme")
     for name in ("user.signup", "user.login"):
         await api.made("/event-type", {"name": name, "description": "d"})
@@ -112,7 +112,7 @@ async def test_event_types_must_be_in_use(api: Api) -> None:
     assert [(["body", "eventTypes"], wrong, "value_error")] == faults(response)
 
 
-async def test_making_an_endpoint_makes_what_was_compiled_before_stale(api: Api) -> None:
+async def test_a_new_endpoint_invalidates_the_compiled_routing(api: Api) -> None:
     app = await api.app()
     before = await _version(api, app)
 
@@ -211,7 +211,7 @@ async def test_each_rule_is_reported_in_its_words(lite: Api, body: Json, expecte
         {"version": 70_000},
     ],
 )
-async def test_what_cannot_be_read_is_refused(lite: Api, body: Json) -> None:
+async def test_an_unreadable_body_is_refused(lite: Api, body: Json) -> None:
     app = await lite.app()
 
     response = await lite.post(f"/app/{app}/endpoint", json={"url": "http://example.com", **body})

@@ -23,7 +23,7 @@ async def _call(api: Api, method: str, name: str, body: Json | None = None) -> t
     return response.status_code, response.json() if response.content else {}
 
 
-async def test_what_is_put_replaces_all(api: Api) -> None:
+async def test_a_put_replaces_everything(api: Api) -> None:
     made = await api.made("/event-type", {"name": "a", **FULL})
 
     status, put = await _call(api, "PUT", "a", {"description": "e"})
@@ -35,7 +35,7 @@ async def test_what_is_put_replaces_all(api: Api) -> None:
     assert made["createdAt"] == put["createdAt"] < put["updatedAt"]
 
 
-async def test_what_is_put_and_not_there_is_made_under_the_name_in_the_path(api: Api) -> None:
+async def test_a_put_creates_an_absent_event_type_under_the_name_in_the_path(api: Api) -> None:
     status, made = await _call(api, "PUT", "user.signup", {**FULL, "name": "ignored"})
 
     assert 201 == status
@@ -60,7 +60,7 @@ async def test_a_name_that_is_none_is_not_put(lite: Api) -> None:
         assert ["path", "event_type_name"] == faults(response)[0][0][:2]
 
 
-async def test_a_patch_leaves_alone_what_it_does_not_name(api: Api) -> None:
+async def test_a_patch_keeps_the_members_that_it_omits(api: Api) -> None:
     seen = await api.made("/event-type", {"name": "a", **FULL})
 
     patches: list[tuple[Json, Json]] = [
@@ -96,7 +96,7 @@ async def test_a_deleted_one_is_archived(api: Api) -> None:
     assert (False, None) == ((again := await api.read("/event-type/a"))["archived"], again["schemas"])
 
 
-async def test_an_expunged_one_is_gone(api: Api) -> None:
+async def test_an_expunged_event_type_is_not_found(api: Api) -> None:
     await api.made("/event-type", {"name": "a", **FULL})
 
     response = await api.call("DELETE", "/event-type/a", params={"expunge": "true"})
@@ -121,7 +121,7 @@ async def test_an_expunged_one_is_gone(api: Api) -> None:
         ({"archived": None}, ["body", "archived"]),
     ],
 )
-async def test_what_breaks_a_rule_is_reported(lite: Api, body: Json, place: list[str]) -> None:
+async def test_input_that_breaks_a_rule_is_reported(lite: Api, body: Json, place: list[str]) -> None:
     made = await lite.made("/event-type", {"name": "a", **FULL})
 
     for method, more in (("PATCH", {}), ("PUT", {"description": "d"})):
@@ -129,7 +129,7 @@ async def test_what_breaks_a_rule_is_reported(lite: Api, body: Json, place: list
     assert made == await lite.read("/event-type/a")
 
 
-async def test_a_name_is_an_organisations_own(api: Api) -> None:
+async def test_a_name_belongs_to_one_organization(api: Api) -> None:
     await api.made("/event-type", {"name": "a", **FULL})
     other = issue_org_token(SECRET, OrgId("org_other"), api.clock.now())
 

@@ -10,7 +10,7 @@ from tidings.ids import AppId
 SCHEMAS: Json = {"1": {"type": "object", "z": 1, "a": [1.50]}}
 
 
-async def test_what_was_made_is_what_is_found(api: Api) -> None:
+async def test_a_created_resource_is_found_unchanged(api: Api) -> None:
     body = {
         "name": "user.signup",
         "description": "d",
@@ -68,7 +68,7 @@ async def test_archived_ones_are_listed_only_on_request(api: Api) -> None:
     assert made == await api.read("/event-type/a")
 
 
-async def test_an_application_sees_what_its_flags_allow(api: Api) -> None:
+async def test_an_application_token_sees_the_event_types_of_its_feature_flags(api: Api) -> None:
     app = AppId(await api.app())
     for name, flags in (("free", None), ("beta", ["beta", "gamma"]), ("other", ["delta"])):
         await api.made("/event-type", {"name": name, "description": "d", "featureFlags": flags})
@@ -106,7 +106,7 @@ async def test_each_rule_has_its_place(lite: Api, body: Json, place: list[str]) 
     assert [place] == [loc for loc, _, _ in faults(response)]
 
 
-async def test_what_a_schema_refers_to_is_not_fetched(lite: Api) -> None:
+async def test_the_references_of_a_schema_are_not_fetched(lite: Api) -> None:
     schemas = {"1": {"$ref": "http://127.0.0.1:1/schema"}, "2": True}
 
     assert await lite.made("/event-type", {"name": "a", "description": "d", "schemas": schemas})

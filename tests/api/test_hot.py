@@ -146,7 +146,7 @@ async def test_refusals_come_the_short_way_too(wire: Wire) -> None:
     assert (first, second, json.loads(body)["code"]) == (401, 404, "not_found")
 
 
-async def test_a_caller_who_hangs_up_leaves_the_message_and_nothing_else(wire: Wire, lite: Api) -> None:
+async def test_a_caller_that_hangs_up_leaves_only_its_message(wire: Wire, lite: Api) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", wire.port)
     writer.write(wire.request(BODY, b"idempotency-key: gone"))
     writer.transport.abort()
@@ -176,7 +176,7 @@ async def deaf(wire: Wire) -> AsyncIterator[tuple[socket.socket, int]]:
         yield deaf, sent
 
 
-async def test_a_caller_who_reads_no_answers_is_read_no_more_and_keeps_them(wire: Wire) -> None:
+async def test_a_caller_that_reads_no_responses_is_not_read_further_and_keeps_them(wire: Wire) -> None:
     loop = asyncio.get_running_loop()
     async with deaf(wire) as (caller, sent):
         assert sent < SURELY_TOO_MANY
@@ -189,7 +189,9 @@ async def test_a_caller_who_reads_no_answers_is_read_no_more_and_keeps_them(wire
                 assert await asyncio.wait_for(loop.sock_recv(caller, 1_000_000), KEEP_ALIVE / 4) != b""
 
 
-async def test_a_caller_who_reads_no_answers_for_long_is_left(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_caller_that_reads_no_responses_for_long_is_disconnected(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with deaf(wire):
         assert wire.connected() == 1
         monkeypatch.setattr(connection, "_REQUEST_SECONDS", 0.0)

@@ -39,7 +39,7 @@ async def test_an_sdk_gets_the_contracts_answer_to_health(lite: Api, monkeypatch
     assert (500, _health("error")) == (failing.status_code, failing.json())
 
 
-async def test_health_reports_that_the_database_is_gone(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_health_reports_an_unavailable_database(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(lite.db), "write", _failing(Unavailable("gone")))
 
     response = await lite.client.get("/api/v1/health")

@@ -26,7 +26,7 @@ async def test_the_second_request_gets_the_answer_of_the_first(api: Api) -> None
     assert ["one"] == await _names(api)
 
 
-async def test_of_fifty_at_once_one_works_and_all_are_answered_alike(api: Api) -> None:
+async def test_of_fifty_concurrent_requests_one_works_and_all_get_one_response(api: Api) -> None:
     calls = [api.post("/app", json={"name": f"app {n}"}, headers=KEY) for n in range(50)]
 
     responses = await asyncio.gather(*calls)
@@ -72,7 +72,7 @@ async def test_another_query_is_another_request(api: Api, other: str) -> None:
     assert ["one", "two"] == await _names(api)
 
 
-async def test_a_key_is_an_organisations_own(api: Api) -> None:
+async def test_a_key_belongs_to_one_organization(api: Api) -> None:
     other = issue_org_token(SECRET, type(ORG)("org_other"), api.clock.now())
 
     mine = await api.post("/app", json={"name": "mine"}, headers=KEY)
@@ -99,7 +99,7 @@ async def test_a_key_counts_for_posts_only(lite: Api) -> None:
     assert before != (await lite.get("/app", headers=KEY)).json()
 
 
-async def test_who_is_not_known_is_not_answered_from_memory(lite: Api) -> None:
+async def test_an_unauthenticated_caller_gets_no_cached_response(lite: Api) -> None:
     await lite.post("/app", json={"name": "one"}, headers=KEY)
 
     assert 401 == (await lite.post("/app", json={"name": "one"}, headers=KEY, token="wrong")).status_code

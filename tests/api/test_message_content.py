@@ -16,7 +16,7 @@ async def _count(api: Api, what: str) -> int:
 
 
 @pytest.mark.parametrize("by", ["id", "event id"])
-async def test_a_payload_is_deleted_for_good(api: Api, by: str) -> None:
+async def test_a_payload_is_expunged(api: Api, by: str) -> None:
     app = await api.app()
     msg, other = await api.message(app, eventId="e"), await api.message(app)
     path = f"/app/{app}/msg/{msg if by == 'id' else 'e'}/content"
@@ -27,7 +27,7 @@ async def test_a_payload_is_deleted_for_good(api: Api, by: str) -> None:
     assert {"a": 1} == (await api.read(f"/app/{app}/msg/{other}"))["payload"]
 
 
-async def test_what_waits_to_be_sent_goes_with_the_payload(api: Api) -> None:
+async def test_a_pending_delivery_is_deleted_with_its_payload(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     msg, _ = await api.message(app), await api.message(app)
@@ -39,7 +39,7 @@ async def test_what_waits_to_be_sent_goes_with_the_payload(api: Api) -> None:
     assert (400, "missing_payload") == (resent.status_code, resent.json()["code"])
 
 
-async def test_payloads_of_nobody_and_of_others_are_not_found(api: Api) -> None:
+async def test_payloads_of_absent_and_foreign_messages_are_not_found(api: Api) -> None:
     app, other = await api.app(), await api.app()
     msg = await api.message(other)
     stranger = issue_org_token(SECRET, OrgId("org_" + "2" * 27), api.clock.now())
@@ -133,7 +133,7 @@ async def test_a_precheck_keeps_the_rules_of_messages(lite: Api) -> None:
     assert [["body", "eventType", "__all__"], ["body", "channels"]] == [loc for loc, _, _ in faults(response)]
 
 
-async def test_a_response_is_deleted_for_good(api: Api) -> None:
+async def test_a_response_is_expunged(api: Api) -> None:
     app = await api.app()
     endpoint, msg = await api.endpoint(app), await api.message(app)
     attempt, other = await api.attempt(app, endpoint, msg), await api.attempt(app, endpoint, msg)
@@ -145,7 +145,7 @@ async def test_a_response_is_deleted_for_good(api: Api) -> None:
     assert "thanks" == (await api.read(f"/app/{app}/msg/{msg}/attempt/{other}"))["response"]
 
 
-async def test_responses_of_nobody_and_of_others_are_not_found(api: Api) -> None:
+async def test_responses_of_absent_and_foreign_attempts_are_not_found(api: Api) -> None:
     app = await api.app()
     endpoint, msg, other = await api.endpoint(app), await api.message(app), await api.message(app)
     attempt = await api.attempt(app, endpoint, msg)

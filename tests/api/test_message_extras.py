@@ -52,7 +52,7 @@ async def test_a_tag_filters_messages_that_have_it(api: Api, tag: str) -> None:
     assert [expected] == [message["id"] for message in page["data"]]
 
 
-async def test_messages_of_one_batch_keep_what_is_theirs(api: Api) -> None:
+async def test_messages_of_one_batch_keep_their_own_options(api: Api) -> None:
     app = await api.app()
 
     plain = await api.message(app)
@@ -76,7 +76,7 @@ async def test_messages_of_one_batch_keep_what_is_theirs(api: Api) -> None:
         ("å∫ç\n\u0001", {"raw": "å∫ç\n\u0001"}),
     ],
 )
-async def test_a_raw_payload_is_what_is_sent_and_is_rendered_as_an_object(api: Api, raw: str, body: Json) -> None:
+async def test_a_raw_payload_is_sent_verbatim_and_rendered_as_an_object(api: Api, raw: str, body: Json) -> None:
     app = await api.app()
 
     made = await api.made(f"/app/{app}/msg", {**BODY, "transformationsParams": {"rawPayload": raw, "other": 1}})
@@ -121,7 +121,7 @@ async def test_a_raw_payload_is_text(lite: Api, value: object) -> None:
     assert ["value_error.jsondecode"] == [kind for _, _, kind in faults(response)]
 
 
-async def test_the_payload_is_needed_beside_a_raw_one(lite: Api) -> None:
+async def test_a_raw_payload_needs_the_payload_member_too(lite: Api) -> None:
     body = {"eventType": "a", "transformationsParams": {"rawPayload": "x"}}
 
     response = await lite.post(f"/app/{await lite.app()}/msg", json=body)
@@ -141,7 +141,7 @@ async def test_a_message_may_be_put_off(api: Api) -> None:
     assert [(endpoint, at, None)] == await _due(api)
 
 
-async def test_what_is_put_off_is_kept_from_then_on(api: Api) -> None:
+async def test_the_retention_of_a_deferred_message_begins_at_its_due_time(api: Api) -> None:
     app = await api.app()
     at = api.clock.now() + 120 * MINUTE
 

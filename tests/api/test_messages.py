@@ -13,7 +13,7 @@ from tidings.ids import AppId, timestamp_of
 BODY: Json = {"eventType": "user.signup", "payload": {"a": 1}}
 
 
-async def test_what_was_sent_is_what_is_found(api: Api) -> None:
+async def test_a_created_message_is_found_unchanged(api: Api) -> None:
     app = await api.app(uid="acme")
     body = {**BODY, "eventId": "e-1", "channels": ["a:b", "c+d", "a:b"], "tags": ["t"], "deliverAt": None}
 
@@ -200,7 +200,7 @@ async def test_each_rule_is_reported_in_its_words(lite: Api, body: Json, expecte
         b'{"eventType":"a","payload":' + b"[" * 500_000,
     ],
 )
-async def test_what_cannot_be_read_is_refused(lite: Api, body: bytes) -> None:
+async def test_an_unreadable_body_is_refused(lite: Api, body: bytes) -> None:
     app = await lite.app()
 
     [(_, _, kind)] = faults(await lite.post(f"/app/{app}/msg", content=body))

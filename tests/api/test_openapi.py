@@ -152,7 +152,7 @@ def test_every_enum_has_its_type_and_numbers_have_names(ours: Json, theirs: Json
         assert expected.items() <= dict(zip(schema["enum"], schema.get("x-enum-varnames", ()), strict=False)).items()
 
 
-def test_enums_are_named_for_what_they_are_of(ours: Json) -> None:
+def test_enums_are_named_after_their_subject(ours: Json) -> None:
     names = ours["components"]["schemas"].keys()
 
     assert {"EndpointHealthStatus", "EndpointDisabledReason", "ServiceHealthStatus", "Ordering"} <= names
@@ -213,7 +213,7 @@ def test_the_document_states_the_bounds_of_the_server(ours: Json, schema: str, m
 
 
 @pytest.mark.parametrize("schema", ["EndpointIn", "EndpointHeadersIn", "EndpointHeadersPatchIn"])
-def test_the_document_states_what_a_header_is(ours: Json, schema: str) -> None:
+def test_the_document_states_the_rules_of_headers(ours: Json, schema: str) -> None:
     found = ours["components"]["schemas"][schema]["properties"]["headers"]
 
     assert {"pattern": r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$"} == found["propertyNames"]

@@ -70,7 +70,7 @@ async def test_behind_tls_or_by_the_settings_the_address_is_another(lite: Api) -
     assert body["url"].startswith("https://portal.example/app-portal#key=")
 
 
-async def test_what_a_token_says(lite: Api) -> None:
+async def test_the_claims_of_a_token(lite: Api) -> None:
     app = await lite.app(uid="mine")
     now = lite.clock.now()
 
@@ -162,7 +162,7 @@ async def test_an_application_in_passing_must_fit_the_path(lite: Api, applicatio
         ({"sessionId": "s" * 65}, ["body", "sessionId", "__all__"]),
     ],
 )
-async def test_what_breaks_a_rule_is_reported(lite: Api, body: Json, place: list[str] | None) -> None:
+async def test_input_that_breaks_a_rule_is_reported(lite: Api, body: Json, place: list[str] | None) -> None:
     await lite.app(uid="mine")
 
     response = await lite.post("/auth/app-portal-access/mine", json=body)
@@ -173,7 +173,7 @@ async def test_what_breaks_a_rule_is_reported(lite: Api, body: Json, place: list
         assert place == faults(response)[0][0]
 
 
-async def test_only_the_organisation_makes_tokens(api: Api) -> None:
+async def test_only_the_organization_creates_tokens(api: Api) -> None:
     await api.app(uid="mine")
     token = await _token(api, "mine")
     other = issue_org_token(SECRET, OrgId("org_other"), api.clock.now())
@@ -216,7 +216,7 @@ INCLUDED = {
 }
 
 
-def test_what_changes_something_needs_more_than_to_look() -> None:
+def test_changes_need_more_than_the_view_capability() -> None:
     found = {
         route.operation: route.needs
         for route in TABLE
@@ -229,7 +229,7 @@ def test_what_changes_something_needs_more_than_to_look() -> None:
 
 
 @pytest.mark.parametrize("able", [None, *Capability])
-async def test_a_token_does_what_it_is_able_to(lite: Api, able: Capability | None) -> None:
+async def test_a_token_allows_exactly_its_capabilities(lite: Api, able: Capability | None) -> None:
     app = await lite.app(uid="mine")
     endpoint = await lite.endpoint(app)
     token = await _token(lite, "mine", **({} if able is None else {"capabilities": [able.value]}))
@@ -258,7 +258,7 @@ async def test_to_read_only_is_to_look(lite: Api) -> None:
     assert 201 == (await lite.post(path, json={"url": "http://a"}, token=token)).status_code
 
 
-async def test_a_flag_of_the_token_shows_what_has_the_flag(api: Api) -> None:
+async def test_a_feature_flag_of_the_token_reveals_resources_with_the_flag(api: Api) -> None:
     await api.app(uid="mine")
     await api.made("/event-type", {"name": "a", "description": "", "featureFlags": ["beta"]})
 
@@ -277,7 +277,7 @@ async def _works(api: Api, token: str) -> bool:
     return found[0] == 200
 
 
-async def test_who_logs_out_is_out_and_nobody_else(api: Api) -> None:
+async def test_a_logout_ends_only_its_own_session(api: Api) -> None:
     app = await api.app(uid="mine")
     first = await _token(api, "mine")
     api.clock.advance(1)
@@ -290,7 +290,7 @@ async def test_who_logs_out_is_out_and_nobody_else(api: Api) -> None:
     assert not await _works(api, old)
 
 
-async def test_an_organisations_token_does_not_end(lite: Api) -> None:
+async def test_an_organization_token_does_not_expire(lite: Api) -> None:
     assert 403 == (await lite.post("/auth/logout")).status_code
     assert 401 == (await lite.client.post("/api/v1/auth/logout")).status_code
     assert 200 == (await lite.get("/app")).status_code

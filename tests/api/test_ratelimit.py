@@ -63,7 +63,7 @@ async def test_each_caller_is_counted_alone(lite: Api) -> None:
     assert 429 == (await api.get(f"/app/{app}/endpoint", token=portal)).status_code
 
 
-async def test_who_is_nobody_is_refused_as_nobody(lite: Api) -> None:
+async def test_unauthenticated_requests_are_refused_as_such(lite: Api) -> None:
     api = limited(lite, 1)
 
     assert [401] * 3 == [(await api.get("/app", token="wrong")).status_code for _ in range(3)]

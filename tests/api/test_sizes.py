@@ -50,7 +50,7 @@ async def test_more_than_fits_is_refused_by_name(lite: Api, method: str, path: s
     assert {member} == {loc[1] for loc, _, _ in faults(response)}
 
 
-async def test_what_just_fits_is_taken(lite: Api) -> None:
+async def test_values_at_the_limit_are_accepted(lite: Api) -> None:
     for name in NAMES[:500]:
         await lite.made("/event-type", {"name": name, "description": "x"})
     app = await lite.app(name=WORDS[:-1], metadata={"k": "v" * 4_000})

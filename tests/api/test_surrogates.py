@@ -106,7 +106,7 @@ REFUSED: list[tuple[str, str, bytes, list[str]]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "loc"), REFUSED)
-async def test_what_is_decoded_refuses_it_and_says_why(
+async def test_decoded_members_refuse_unpaired_surrogates_with_a_reason(
     lite: Api, method: str, path: str, body: bytes, loc: list[str]
 ) -> None:
     await lite.app(uid="mine")
@@ -118,7 +118,7 @@ async def test_what_is_decoded_refuses_it_and_says_why(
     assert (loc, True) == (fault["loc"], "lone surrogate" in fault["msg"])
 
 
-async def test_members_that_nobody_reads_may_have_it(lite: Api) -> None:
+async def test_ignored_members_may_have_unpaired_surrogates(lite: Api) -> None:
     made: Json = (await lite.post("/app", content=b'{"name":"a","unknown":"%b"}' % HALF)).json()
 
     assert "a" == made["name"]

@@ -26,7 +26,7 @@ REPEATED = {(Command.PAUSE, State.PAUSED), (Command.CANCEL, State.CANCELLED)}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_a_command_does_what_the_table_says(api: Api, command: Command) -> None:
+async def test_a_command_follows_the_transition_table(api: Api, command: Command) -> None:
     for state in State:
         task_id = await stored(api, state)
         body = observe.counters[f"task.{command}"]
@@ -156,7 +156,7 @@ async def _count(api: Api, table: str) -> int:
         return int((await read.one(f"SELECT count(*) AS n FROM {table}"))["n"])
 
 
-async def test_the_backlog_of_an_endpoint_counts_what_is_leased_too(api: Api) -> None:
+async def test_the_backlog_of_an_endpoint_includes_leased_deliveries(api: Api) -> None:
     app, endpoint, messages = await failing(api, 4)
     await api.message(app)
     async with recovering(api):
@@ -187,7 +187,7 @@ async def test_a_wait_returns_as_soon_as_the_task_has_ended(api: Api) -> None:
     assert "0 tasks" in repr(api.context.task_watcher)
 
 
-async def test_a_wait_sees_what_another_node_does(api: Api) -> None:
+async def test_a_wait_notices_changes_of_another_node(api: Api) -> None:
     task_id = await stored(api, State.QUEUED)
 
     waiting = asyncio.create_task(api.get(f"/background-task/{task_id}/wait?timeout=30"))
@@ -198,7 +198,7 @@ async def test_a_wait_sees_what_another_node_does(api: Api) -> None:
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
-async def test_a_wait_for_what_has_ended_is_none(lite: Api, state: State) -> None:
+async def test_a_wait_for_an_ended_task_returns_at_once(lite: Api, state: State) -> None:
     task_id = await stored(lite, state)
 
     assert (await lite.read(f"/background-task/{task_id}/wait", timeout=60))["x"]["state"] == state
@@ -218,7 +218,7 @@ async def test_a_wait_is_bounded(lite: Api, given: str, status: int) -> None:
     assert (await lite.get(f"/background-task/{task_id}/wait?timeout={given}")).status_code == status
 
 
-async def test_who_waits_is_let_go_when_the_process_stops(lite: Api) -> None:
+async def test_a_waiting_caller_is_released_when_the_process_stops(lite: Api) -> None:
     task_id = await stored(lite, State.QUEUED)
     waiting = asyncio.create_task(lite.get(f"/background-task/{task_id}/wait?timeout=60"))
     await asyncio.sleep(0.05)
@@ -250,7 +250,7 @@ async def _creating(api: Api) -> tuple[str, list[tuple[str, str, Json | None, in
     ]
 
 
-async def test_a_dry_run_reports_what_would_be_done_and_writes_nothing(api: Api) -> None:
+async def test_a_dry_run_reports_the_effects_and_writes_nothing(api: Api) -> None:
     app, creating = await _creating(api)
     async with api.db.write() as tx:  # this leaves messages that were never sent, for the replay
         await tx.run("DELETE FROM delivery WHERE app_id = :app", app=app)
@@ -300,7 +300,7 @@ async def test_a_dry_run_says_yes_or_no(lite: Api) -> None:
 # --- items
 
 
-async def test_items_report_what_has_become_of_each_message(api: Api) -> None:
+async def test_items_report_the_state_of_each_message(api: Api) -> None:
     """Resent messages in four states: delivered, failed again, still scheduled, and impossible to send."""
     app, endpoint, messages = await failing(api, 9)
     async with api.db.write() as tx:
@@ -354,7 +354,7 @@ async def test_items_are_paged_like_every_list(api: Api) -> None:
     assert (await api.get(f"/background-task/{task_id}/items?iterator=")).status_code == 422
 
 
-async def test_items_of_other_kinds_are_what_they_wrote_down(lite: Api) -> None:
+async def test_items_of_other_kinds_are_their_recorded_results(lite: Api) -> None:
     task_id = await stored(lite, State.SUCCEEDED)
     async with lite.db.write() as tx:
         for key, outcome, data in [

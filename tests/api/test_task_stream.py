@@ -140,7 +140,7 @@ async def test_a_stream_reports_each_transition_and_ends_with_the_task(api: Api)
     assert "0 tasks, 0 streams" in repr(api.context.task_watcher)
 
 
-async def test_who_comes_back_misses_nothing_and_hears_nothing_twice(api: Api) -> None:
+async def test_a_reconnecting_reader_gets_each_event_once(api: Api) -> None:
     task_id = await stored(api, State.QUEUED)
     heard: list[tuple[int | None, str]] = []
     for commands in (["pause"], ["resume", "pause"], [], ["resume"]):
@@ -207,7 +207,7 @@ async def test_progress_is_reported_once_a_second_at_most(lite: Api, monkeypatch
     assert 2 <= len(body) <= 5
 
 
-async def test_a_silence_is_filled_so_that_nobody_hangs_up(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_quiet_stream_sends_keepalives(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task_stream, "KEEPALIVE_SECONDS", 0.05)
     async with reading(lite, await stored(lite, State.PAUSED)) as reader:
         await reader.has(": nothing new\n\n: nothing new\n\n")
@@ -248,7 +248,7 @@ async def test_a_reader_that_does_not_read_is_cut_off(lite: Api, monkeypatch: py
     assert "0 tasks, 0 streams" in repr(lite.context.task_watcher)
 
 
-async def test_a_token_has_only_so_many_streams(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_streams_of_a_token_are_limited(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task_watcher, "STREAMS_MAX", 1)
     app = await lite.app()
     task_id = await stored(lite, State.QUEUED, app=app)
@@ -286,7 +286,7 @@ def _stumbling() -> Iterator[None]:
         observe.ignore(listener)
 
 
-async def test_who_stumbles_over_a_transition_does_not_change_it(lite: Api) -> None:
+async def test_a_failing_listener_does_not_change_the_transition(lite: Api) -> None:
     task_id = await stored(lite, State.QUEUED)
 
     with _stumbling():

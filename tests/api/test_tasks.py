@@ -172,7 +172,7 @@ async def test_an_application_sees_its_own_tasks_only(api: Api) -> None:
     assert [task["id"] for task in (await api.read("/background-task"))["data"]] == started[::-1]
 
 
-async def test_the_services_own_tasks_are_nobodys(lite: Api) -> None:
+async def test_the_services_own_tasks_belong_to_no_caller(lite: Api) -> None:
     task_id = await _stored(lite, "system.janitor")
 
     assert (await lite.read("/background-task"))["data"] == []
@@ -199,7 +199,7 @@ async def test_the_list_is_paged_filtered_and_ordered(api: Api) -> None:
     assert await listed(status="finished") == []
 
 
-async def test_the_list_forgets_after_ninety_days(lite: Api) -> None:
+async def test_the_list_ends_after_ninety_days(lite: Api) -> None:
     old = await _stored(lite, "endpoint.recover")
     lite.clock.advance(91 * DAY)
 
@@ -257,7 +257,7 @@ async def test_a_recovery_requested_twice_with_one_key_is_one_task(api: Api) -> 
     assert len((await api.read("/background-task"))["data"]) == 1
 
 
-async def test_a_recovery_is_refused_for_what_cannot_be_done(lite: Api) -> None:
+async def test_a_recovery_that_cannot_be_done_is_refused(lite: Api) -> None:
     app = await lite.app()
     endpoint = await lite.endpoint(app)
     disabled = await lite.endpoint(app, disabled=True)

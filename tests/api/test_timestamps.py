@@ -80,7 +80,7 @@ async def test_a_timestamp_may_be_spelled_as_the_rfc_has_it(at_leap: Api, given:
 
 
 @pytest.mark.parametrize("given", INPUTS, ids="-".join)
-async def test_what_the_rfc_has_not_is_refused(at_leap: Api, given: tuple[str, str, str, str]) -> None:
+async def test_timestamps_outside_the_rfc_are_refused(at_leap: Api, given: tuple[str, str, str, str]) -> None:
     for text in WRONG:
         status, words = await _answered(at_leap, given, text)
         assert (400 if given[2] == "query" else 422) == status, text

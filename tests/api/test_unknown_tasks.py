@@ -153,7 +153,7 @@ async def test_a_task_in_an_unknown_state_breaks_no_list(api: Api) -> None:
     assert 404 == (await api.post(f"/background-task/{unknown}/cancel")).status_code
 
 
-async def test_a_task_of_an_unknown_kind_keeps_nobody_from_work(api: Api) -> None:
+async def test_a_task_of_an_unknown_kind_blocks_no_other_task(api: Api) -> None:
     """Tasks whose arguments this release cannot read are neither queued nor expired."""
     app = await api.app()
     await stored(api, State.QUEUED, kind=UNKNOWN)

@@ -26,7 +26,7 @@ def test_the_version_is_the_packages(tmp_path: Path) -> None:
     assert f"tidings {__version__}\n" == tidings("--version", folder=tmp_path).out
 
 
-def test_migrate_says_what_scripts_wait_for_however_often(tmp_path: Path, database_url: str) -> None:
+def test_migrate_prints_the_line_that_scripts_await_on_each_run(tmp_path: Path, database_url: str) -> None:
     result = [tidings("migrate", folder=tmp_path, db_dsn=database_url) for _ in range(2)]
 
     assert [(0, "Migrations: success\n")] * 2 == [(each.code, each.out) for each in result]
@@ -43,14 +43,14 @@ def test_a_token_needs_no_database_where_the_secret_is_given(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_token_is_for_an_organisation_only(tmp_path: Path) -> None:
+def test_a_token_is_for_one_organization(tmp_path: Path) -> None:
     result = tidings("jwt", "generate", "app_mine", folder=tmp_path, jwt_secret=SECRET)
 
     assert (2, "") == (result.code, result.out)
     assert "must start with org_" in result.error_line
 
 
-def test_a_token_made_beside_a_running_server_is_accepted(tmp_path: Path, database_url: str) -> None:
+def test_a_token_generated_beside_a_running_server_is_accepted(tmp_path: Path, database_url: str) -> None:
     with serving(database_url, tmp_path, jwt_secret="") as server:
         result = tidings("jwt", "generate", folder=tmp_path, db_dsn=database_url)
 

@@ -32,7 +32,7 @@ def test_settings_are_reported_with_where_they_came_from(tmp_path: Path) -> None
     assert "" == result.err
 
 
-def test_the_peers_environment_is_taken_and_what_has_no_effect_is_reported(
+def test_svix_servers_environment_is_accepted_and_settings_without_effect_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"SVIX_RETRY_SCHEDULE": "1,2", "SVIX_REDIS_DSN": "redis://x", "SVIX_QUEUE_TYPE": "redis", "SVIX_TYPO": "1"}
@@ -107,7 +107,7 @@ def test_a_main_secret_stays(tmp_path: Path, database_url: str) -> None:
         assert words in result.error_line
 
 
-def test_a_process_takes_the_roles_of_the_peers_switches(tmp_path: Path, sqlite_url: str) -> None:
+def test_svix_servers_switches_set_the_roles_of_a_process(tmp_path: Path, sqlite_url: str) -> None:
     with serving(sqlite_url, tmp_path, worker_enabled="false") as server:
         app = server.call("POST", "/api/v1/app", {"name": "a"})[1]["id"]
         server.call("POST", f"/api/v1/app/{app}/endpoint", {"url": "http://127.0.0.1:9/"})
@@ -134,7 +134,7 @@ def _filled(server: live.Live, org: str) -> str:
     return app
 
 
-def test_an_organisation_is_wiped_and_no_other(tmp_path: Path, database_url: str) -> None:
+def test_only_the_given_organization_is_wiped(tmp_path: Path, database_url: str) -> None:
     with serving(database_url, tmp_path, worker_enabled="false") as server:
         _filled(server, OTHER)
         kept = _filled(server, "org_kept")
@@ -155,7 +155,7 @@ def test_an_organisation_is_wiped_and_no_other(tmp_path: Path, database_url: str
         assert 3 == len(server.call("GET", f"/api/v1/app/{kept}/msg", token=mine)[1]["data"])
 
 
-def test_what_is_no_organisation_is_not_wiped(tmp_path: Path, sqlite_url: str) -> None:
+def test_an_invalid_organization_id_is_not_wiped(tmp_path: Path, sqlite_url: str) -> None:
     result = tidings("wipe", "app_x", SURE, folder=tmp_path, db_dsn=sqlite_url)
 
     assert 2 == result.code

@@ -248,7 +248,7 @@ def test_a_config_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
             refused(tidings(*command, "--config", name, folder=tmp_path), name)
 
 
-def test_the_demo_names_what_it_needs(tmp_path: Path) -> None:
+def test_the_demo_names_its_requirements(tmp_path: Path) -> None:
     (tmp_path / "svix.py").write_text("raise ModuleNotFoundError('no svix', name='svix')")
 
     refused(run_module("demo", folder=tmp_path), "tidings[demo]")

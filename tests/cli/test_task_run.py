@@ -105,7 +105,7 @@ def test_a_dry_run_prints_lines(place: Place) -> None:
     assert f"sample    {place.app}" == result.out.splitlines()[3]
 
 
-def test_what_is_started_is_reported_by_its_id(place: Place) -> None:
+def test_a_started_task_is_reported_by_its_id(place: Place) -> None:
     result = place.run("aggregate")
 
     assert re.fullmatch(r"qtask_\w{27}\n", result.out)
@@ -125,7 +125,7 @@ def test_commands_move_a_task_and_are_refused_in_a_line(place: Place) -> None:
     assert "status 404" in place.tasks("pause", "qtask_" + "1" * 27).error_line
 
 
-def test_a_task_that_is_cancelled_while_it_is_followed_has_failed(place: Place) -> None:
+def test_a_task_that_is_canceled_while_it_is_followed_counts_as_failed(place: Place) -> None:
     task_id = place.waiting()
     place.tasks("cancel", task_id)
 

@@ -52,13 +52,13 @@ def test_the_typescript_client_has_the_calls_by_name(typescript: Path) -> None:
     assert "async v1BackgroundTaskList(" in source
 
 
-def test_the_typescript_client_documents_what_its_users_know(typescript: Path, shared_dir: Path) -> None:
+def test_the_typescript_client_documents_the_known_calls(typescript: Path, shared_dir: Path) -> None:
     known = (shared_dir / "contract" / "seeds" / "typescript-background-tasks-api.md").read_text()
 
     assert documented(known) == documented((typescript / PAGE).read_text())
 
 
-def test_the_older_python_client_documents_what_its_users_know(python: Path, shared_dir: Path) -> None:
+def test_the_older_python_client_documents_the_known_calls(python: Path, shared_dir: Path) -> None:
     known = (shared_dir / "contract" / "seeds" / "python-background-tasks-api.md").read_text()
 
     assert documented(known) == documented((python / PAGE).read_text())
@@ -115,7 +115,7 @@ def _run(command: list[str], service: Service, folder: Path, **environment: str)
     return found
 
 
-def test_the_older_document_differs_in_what_it_must_only(service: Service) -> None:
+def test_the_older_document_differs_only_where_necessary(service: Service) -> None:
     derived = as_before(service.document)
 
     assert {f"{path}/" for path in OLD_OPERATIONS} == set(derived["paths"])

@@ -21,7 +21,7 @@ from tidings.storage.store import opened
 URL = "http://127.0.0.1:9/"
 
 
-async def test_a_message_is_stored_with_a_delivery_for_each_endpoint_that_wants_it(db: Database) -> None:
+async def test_a_message_is_stored_with_a_delivery_for_each_subscribed_endpoint(db: Database) -> None:
     app = await add_app(db)
     wanting = await add_endpoint(db, app, URL, event_types=["a.b"])
     everything = await add_endpoint(db, app, URL)
@@ -36,7 +36,7 @@ async def test_a_message_is_stored_with_a_delivery_for_each_endpoint_that_wants_
     assert payload == b'{"n": 1.0}'
 
 
-async def test_fifty_requests_with_one_key_store_one_message_and_answer_alike(db: Database) -> None:
+async def test_fifty_requests_with_one_key_store_one_message_and_get_one_response(db: Database) -> None:
     app = await add_app(db)
     await add_endpoint(db, app, URL)
 
@@ -86,7 +86,7 @@ class Ticking(SystemClock):
         return super().now() + self.looks
 
 
-async def test_who_comes_while_others_wait_for_the_writer_is_committed_with_them(db: Database) -> None:
+async def test_writes_that_arrive_during_a_wait_join_its_commit(db: Database) -> None:
     if db.dialect is Dialect.POSTGRESQL:
         pytest.skip("PostgreSQL's writers do not wait for one another")
     app = await add_app(db)
@@ -179,7 +179,7 @@ async def test_a_refused_request_leaves_its_key_to_the_one_that_waits_for_it(db:
     assert not isinstance(results[1], BaseException)
 
 
-async def test_a_caller_who_gives_up_does_not_take_others_with_the_same_key_along(db: Database) -> None:
+async def test_a_caller_that_disconnects_does_not_cancel_others_with_its_key(db: Database) -> None:
     app = await add_app(db)
 
     async with running(db) as path:
@@ -196,7 +196,7 @@ async def test_a_caller_who_gives_up_does_not_take_others_with_the_same_key_alon
     assert (accepted.id,) in messages
 
 
-async def test_what_was_not_found_is_not_remembered(db: Database) -> None:
+async def test_an_absent_application_is_not_cached(db: Database) -> None:
     routing = RoutingCache(db)
 
     before = await routing.load(DEFAULT_ORG, "late")
@@ -207,7 +207,7 @@ async def test_what_was_not_found_is_not_remembered(db: Database) -> None:
     assert after is not None
 
 
-async def test_a_key_that_another_node_holds_delays_nobody_else(postgres_dsn: str) -> None:
+async def test_a_key_held_by_another_node_delays_no_other_request(postgres_dsn: str) -> None:
     one, other = await opened(postgres_dsn), await opened(postgres_dsn)
     await migrate(one)
     app = await add_app(one)
@@ -229,9 +229,7 @@ async def test_a_key_that_another_node_holds_delays_nobody_else(postgres_dsn: st
     assert accepted.id
 
 
-async def test_a_lock_on_a_whole_table_keeps_nobody_waiting_for_long(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_table_lock_delays_requests_only_briefly(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accept, "WAIT_SECONDS", 0.3)
     db = await opened(postgres_dsn)
     try:

@@ -38,7 +38,7 @@ async def test_a_made_secret_survives_a_restart(sqlite_url: str) -> None:
     assert made[0] == made[1]
 
 
-def test_an_organisations_token_has_the_claims_of_the_peers() -> None:
+def test_an_organization_token_has_svix_servers_claims() -> None:
     now = ManualClock().now()
 
     claims = jwt.decode(issue_org_token(SECRET, OrgId("org_x"), now), SECRET, ["HS256"], options={"verify_exp": False})

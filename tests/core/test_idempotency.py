@@ -95,7 +95,7 @@ async def test_in_one_process_too_a_wait_ends(sqlite_url: str, monkeypatch: pyte
         assert Response(201, b"first") == await leading
 
 
-async def test_a_work_that_is_cancelled_frees_its_key(sqlite_url: str) -> None:
+async def test_canceled_work_frees_its_key(sqlite_url: str) -> None:
     async with _nodes(sqlite_url, 1) as (node,):
         idempotency, first, second = Idempotency(node, ManualClock()), Work("first"), Work("second")
         leading = asyncio.create_task(idempotency.once("k", first, _answer))

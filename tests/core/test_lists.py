@@ -266,7 +266,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(("span", "count"), [(SPAN, 40), (3 * HOUR, 80)])
-async def test_lists_tell_what_they_ought_to(db: Database, span: int, count: int) -> None:
+async def test_lists_match_a_naive_implementation(db: Database, span: int, count: int) -> None:
     chance = random.Random(count)  # noqa: S311 - the same lists in each run
     world = build(chance, span, count)
     await store(db, world)

@@ -39,7 +39,7 @@ async def kept(db: Database) -> list[str]:
     return [row["id"] for row in rows]
 
 
-async def test_what_nobody_limits_is_kept_ninety_days(db: Database) -> None:
+async def test_an_unlimited_payload_is_kept_ninety_days(db: Database) -> None:
     _, old, young = await add(db, (NOW - 200 * DAY, None), (NOW - 90 * DAY - 4, None), (NOW - 90 * DAY, None))
 
     assert 2 == await retention.expire(db, NOW)

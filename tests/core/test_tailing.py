@@ -59,7 +59,7 @@ async def world(db: Database) -> AsyncIterator[World]:
     await acceptor.close()
 
 
-async def test_what_is_written_in_turn_follows_in_turn(world: World) -> None:
+async def test_sequential_writes_are_followed_in_order(world: World) -> None:
     made = [await world.accept() for _ in range(20)]
 
     assert sorted(made) == made

@@ -57,7 +57,7 @@ async def test_a_started_task_rings_the_bell_after_the_commit(db: Database, cloc
     assert (await reread(db, task.id)).state is State.QUEUED
 
 
-async def test_a_task_that_is_taken_back_rings_nobody(db: Database, clock: ManualClock) -> None:
+async def test_a_rolled_back_task_wakes_no_runner(db: Database, clock: ManualClock) -> None:
     rung: list[str] = []
     services = services_of(db, clock, Notifier(tasks=lambda: rung.append("bell")))
 
@@ -111,7 +111,7 @@ async def test_each_caller_sees_its_own(services: Services) -> None:
     assert [task.id for task in page.items] == [mine.id]
 
 
-async def test_the_list_pages_both_ways_and_forgets_after_ninety_days(services: Services, clock: ManualClock) -> None:
+async def test_the_list_pages_both_ways_and_ends_after_ninety_days(services: Services, clock: ManualClock) -> None:
     old = await start(services, listed())
     clock.advance(90 * DAY + MINUTE)
     made = []
@@ -167,7 +167,7 @@ async def test_a_pause_takes_the_task_from_its_worker_at_once(services: Services
     assert (await _run(services)).id == task.id
 
 
-async def test_a_cancelled_task_stays_cancelled(services: Services) -> None:
+async def test_a_canceled_task_stays_canceled(services: Services) -> None:
     task = await start(services, new_task())
     cancelled = await use_cases.cancel(services, OWNER, task.id)
     again = await use_cases.cancel(services, OWNER, task.id)
@@ -181,7 +181,7 @@ async def test_a_cancelled_task_stays_cancelled(services: Services) -> None:
         assert "cancelled" in refused.value.detail
 
 
-async def test_a_command_to_somebody_elses_task_finds_nothing(services: Services) -> None:
+async def test_a_command_to_a_task_of_another_caller_is_not_found(services: Services) -> None:
     task = await start(services, new_task(app="app_1"))
     stranger = Principal(ORG, AppId("app_2"))
     for command in (use_cases.pause, use_cases.resume, use_cases.retry, use_cases.cancel):
@@ -190,7 +190,7 @@ async def test_a_command_to_somebody_elses_task_finds_nothing(services: Services
         assert refused.value.kind is ErrorKind.NOT_FOUND
 
 
-async def test_what_a_person_did_is_written_down(services: Services) -> None:
+async def test_commands_of_people_are_recorded(services: Services) -> None:
     task = await start(services, new_task())
     await use_cases.pause(services, OWNER, task.id)
     await use_cases.resume(services, OWNER, task.id)

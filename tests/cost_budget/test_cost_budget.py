@@ -61,7 +61,7 @@ def delivered(server: Live, path: str) -> int:
     return int(stats["success"])
 
 
-async def test_a_message_costs_no_more_than_so_many_turns_of_a_loop(migrated_url: str, tmp_path: Path) -> None:
+async def test_a_message_costs_a_bounded_number_of_loop_iterations(migrated_url: str, tmp_path: Path) -> None:
     assert await cost(Live(migrated_url, tmp_path / "server"), messages=600) < TURNS_AT_MOST
 
 

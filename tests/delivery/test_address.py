@@ -238,7 +238,7 @@ def test_an_address_is_read_as_the_c_library_reads_it(value: int, parts: int, ba
 
 
 @given(host=st.text("0123456789abcdefABCDEFxX.", min_size=1, max_size=16))
-def test_what_the_c_library_takes_for_an_address_is_never_taken_for_a_name(host: str) -> None:
+def test_addresses_of_the_c_library_are_never_taken_for_names(host: str) -> None:
     try:
         packed = socket.inet_aton(host)
     except OSError:
@@ -301,7 +301,7 @@ async def test_an_answer_is_known_for_a_while(names: Names, resolver: Resolver) 
     assert resolver.known("public.example") is None
 
 
-async def test_an_answer_that_turns_private_is_refused(names: Names, resolver: Resolver) -> None:
+async def test_a_name_that_turns_private_is_refused(names: Names, resolver: Resolver) -> None:
     await resolver.resolve("public.example")
     names.answers["public.example"] = ["127.0.0.1"]
     names.timestamp = 6.0
@@ -330,7 +330,7 @@ async def test_a_refusal_is_remembered(names: Names, resolver: Resolver, host: s
     assert names.asked == [host]
 
 
-async def test_one_lookup_serves_all_who_ask_meanwhile(names: Names, resolver: Resolver) -> None:
+async def test_one_lookup_serves_concurrent_callers(names: Names, resolver: Resolver) -> None:
     names.is_open.clear()
     asking = [asyncio.create_task(resolver.resolve("public.example")) for _ in range(5)]
     await asyncio.sleep(0)

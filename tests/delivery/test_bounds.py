@@ -41,7 +41,7 @@ def _queues(in_flight: int, started: list[Send], concurrency: int = 100, memory:
     return EndpointQueues(bounds, ManualClock(), start=start, hand_back=lambda _: None, request_claim=lambda: None)
 
 
-def test_endpoints_share_what_memory_has_left() -> None:
+def test_endpoints_share_the_free_memory() -> None:
     assert fair_shares([("a", 3), ("b", 4)], 7) == [("a", 3), ("b", 4)]
     assert dict(fair_shares([("a", 100), ("b", 2), ("c", 100)], 42)) == {"a": 20, "b": 2, "c": 20}
     assert sum(room for _, room in fair_shares([(str(n), 200) for n in range(100)], 37)) == 37
@@ -96,7 +96,7 @@ async def test_one_endpoint_does_not_take_every_send_in_flight() -> None:
     queues.close()
 
 
-async def test_an_endpoint_that_answers_is_sent_to_at_once_beside_many_that_hang() -> None:
+async def test_a_responsive_endpoint_is_served_at_once_beside_many_that_hang() -> None:
     started: list[Send] = []
     queues = _queues(400, started, memory=1_000)
     healthy = receiver("ep_healthy")

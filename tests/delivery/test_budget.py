@@ -67,7 +67,7 @@ def test_a_payload_that_does_not_fit_is_refused_unless_it_is_alone() -> None:
     assert len(BIG) == budget.reserve_payload(len(BIG))
 
 
-def test_one_encrypted_copy_fits_beside_its_payload_and_the_next_only_within_the_bound() -> None:
+def test_one_encrypted_copy_always_fits_and_the_next_only_within_the_bound() -> None:
     budget, tls = MemoryBudget(10, 1), receiver("https://example.com")
     assert len(BIG) == budget.reserve_payload(len(BIG))
     assert 0 == budget.reserve_copy(len(BIG), receiver())
@@ -75,7 +75,7 @@ def test_one_encrypted_copy_fits_beside_its_payload_and_the_next_only_within_the
     assert budget.reserve_copy(len(BIG), tls) is None
 
 
-def test_what_memory_has_left_is_shared_among_endpoints() -> None:
+def test_free_memory_is_shared_among_endpoints() -> None:
     rooms = [("a", 5), ("b", 100), ("c", 100)]
 
     assert rooms == fair_shares(rooms, 205)

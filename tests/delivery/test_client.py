@@ -48,7 +48,7 @@ async def test_a_request_has_our_headers_in_our_order(client: Client) -> None:
     )
 
 
-async def test_a_reply_has_what_the_receiver_said(client: Client) -> None:
+async def test_a_reply_holds_the_receivers_response(client: Client) -> None:
     said = b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nWebhook-Delivery: x\xff\r\nContent-Length: 4\r\n\r\n\x00\xff{}"
     async with Receiver(answer(said)) as receiver:
         reply = await ask(client, receiver.url)
@@ -93,7 +93,7 @@ async def test_the_framing_of_an_interim_answer_says_nothing_of_the_final_one(cl
     assert reply == Reply(200, b"to the end", reply.duration_ms)
 
 
-async def test_bytes_are_counted_for_each_answer_anew(client: Client) -> None:
+async def test_bytes_are_counted_per_response(client: Client) -> None:
     big = HEAD + b"X: " + b"x" * 60_000 + b"\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20_000
     async with Receiver([*[read, say(big[:70_000]), pause, say(big[70_000:])] * 8, hang]) as receiver:
         replies = [await ask(client, receiver.url) for _ in range(8)]
@@ -132,7 +132,7 @@ async def test_an_answer_may_come_byte_by_byte(client: Client) -> None:
         b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
     ],
 )
-async def test_what_is_not_http_is_an_error(client: Client, said: bytes) -> None:
+async def test_a_response_that_is_not_http_is_an_error(client: Client, said: bytes) -> None:
     async with Receiver([read, say(said), hang]) as receiver:
         reply = await ask(client, receiver.url)
 
@@ -168,7 +168,7 @@ async def test_a_connection_reset_at_once_is_an_error(client: Client) -> None:
 
 
 @pytest.mark.parametrize("said", [HEAD + b"Content-Length: 9\r\n\r\npart", CHUNKED + b"4\r\npart\r\n"])
-async def test_a_body_that_breaks_off_leaves_status_and_what_came(client: Client, said: bytes) -> None:
+async def test_a_truncated_body_keeps_the_status_and_the_received_part(client: Client, said: bytes) -> None:
     async with Receiver(answer(said)) as receiver:
         reply = await ask(client, receiver.url)
 
@@ -276,7 +276,7 @@ async def test_a_late_head_is_a_timeout(client: Client, script: Script) -> None:
     assert TIMEOUT <= took < TIMEOUT + SLACK
 
 
-async def test_a_slow_body_ends_with_what_came_by_the_deadline(client: Client) -> None:
+async def test_a_slow_body_keeps_the_part_received_by_the_deadline(client: Client) -> None:
     async with Receiver([read, say(HEAD + b"Content-Length: 9\r\n\r\npart"), hang]) as receiver:
         began = monotonic()
         reply = await ask(client, receiver.url)
@@ -296,7 +296,7 @@ async def test_an_answer_before_the_request_was_read_is_taken(client: Client) ->
     assert reply == Reply(413, b"", reply.duration_ms)
 
 
-async def test_a_cancelled_request_is_never_answered(client: Client) -> None:
+async def test_a_canceled_request_never_gets_a_reply(client: Client) -> None:
     async with Receiver([read, hang], [serve]) as receiver:
         asked = send(client, receiver.url)
         await receiver.next_request()
@@ -307,7 +307,7 @@ async def test_a_cancelled_request_is_never_answered(client: Client) -> None:
     assert not asked.reply.done()
 
 
-async def test_a_request_cancelled_at_once_is_never_sent(client: Client) -> None:
+async def test_a_request_canceled_immediately_is_never_sent(client: Client) -> None:
     async with Receiver() as receiver:
         asked = send(client, receiver.url)
         asked.sending.cancel()

@@ -154,7 +154,7 @@ async def test_no_content_of_no_length_keeps_the_connection() -> None:
     assert receiver.connections == 1
 
 
-async def test_what_a_receiver_asks_for_is_read_from_an_amended_head() -> None:
+async def test_receiver_directives_are_read_from_an_amended_head() -> None:
     head = b"HTTP/1.1 503 No\r\nRetry-After:\r\n 7\r\nWebhook-Delivery: disable\r\n" + LENGTH + LENGTH + b"\r\nno"
     async with Receiver(answer(head)) as receiver, a_client(timeout_seconds=5.0) as client:
         reply = await ask(client, receiver.url)
@@ -189,7 +189,7 @@ def test_a_length_beyond_all_bounds_is_the_greatest_one() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"SSH-2.0", b"ok", b"HTTP/2 200\r\n", b"HTTP/1.1 20 OK\r\n", b"http/1.1 200 OK\r\n"])
-def test_what_is_no_answer_is_refused_at_once(raw: bytes) -> None:
+def test_an_invalid_response_is_refused_at_once(raw: bytes) -> None:
     with pytest.raises(FramingError) as refusal:
         amend(raw)
 

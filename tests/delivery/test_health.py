@@ -34,7 +34,7 @@ async def aged(db: Database, hours: float) -> None:
         await tx.run("UPDATE endpoint SET failing_since = failing_since - :ms", ms=round(hours * HOUR))
 
 
-async def test_the_fourth_failure_and_the_last_are_told(db: Database) -> None:
+async def test_the_fourth_and_the_last_failure_are_reported(db: Database) -> None:
     app = await add_app(db, uid="mine")
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -55,7 +55,7 @@ async def test_the_fourth_failure_and_the_last_are_told(db: Database) -> None:
         assert (500, True) == (last["responseStatusCode"], last["timestamp"].endswith("Z"))
 
 
-async def test_a_success_after_the_fourth_failure_is_told_and_an_earlier_one_is_not(db: Database) -> None:
+async def test_a_success_after_the_fourth_failure_is_reported_and_an_earlier_one_is_not(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         await add_endpoint(db, app, door.url)
@@ -110,7 +110,7 @@ async def test_the_record_outlives_the_process_and_the_next_one_ends_it(db: Data
     assert not works.is_open
 
 
-async def test_an_endpoint_that_fails_for_too_long_is_disabled_and_that_is_told(db: Database) -> None:
+async def test_an_endpoint_that_fails_for_too_long_is_disabled_and_reported(db: Database) -> None:
     app = await add_app(db, uid="mine")
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -147,7 +147,7 @@ async def test_an_endpoint_that_fails_for_too_long_is_disabled_and_that_is_told(
     assert (0, 2) == (waiting, attempts)
 
 
-async def test_a_record_that_is_out_of_date_begins_anew(db: Database) -> None:
+async def test_an_outdated_record_is_restarted(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -219,7 +219,7 @@ async def test_a_receiver_can_end_a_message_and_its_endpoint_is_not_blamed(db: D
     assert not found.record.is_open
 
 
-async def test_a_receiver_can_end_a_message_that_somebody_sends_again_between_two_attempts(db: Database) -> None:
+async def test_a_receiver_can_end_a_message_that_is_resent_between_two_attempts(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -257,7 +257,7 @@ async def test_a_receiver_can_have_its_endpoint_disabled_even_while_it_takes_the
 
 
 @pytest.mark.parametrize(("status", "fields"), [(503, b"webhook-delivery: disable\r\n"), (410, b"")])
-async def test_what_waits_for_an_endpoint_that_its_receiver_disables_is_not_sent(
+async def test_pending_deliveries_are_not_sent_once_the_receiver_disables_the_endpoint(
     db: Database, status: int, fields: bytes
 ) -> None:
     app = await add_app(db)

@@ -33,7 +33,7 @@ async def test_live_deliveries_go_first_and_every_tenth_send_is_a_tasks() -> Non
     world.queues.close()
 
 
-async def test_what_a_task_left_in_the_database_is_asked_for_when_there_is_room() -> None:
+async def test_replays_left_in_the_database_are_claimed_when_there_is_room() -> None:
     world, to = World(), receiver("ep_1")
     world.queues.enqueue([_resend(to, number) for number in range(3)])
     await _begun(world, 1)
@@ -50,7 +50,7 @@ async def test_what_a_task_left_in_the_database_is_asked_for_when_there_is_room(
     world.queues.close()
 
 
-async def test_what_tasks_send_again_begins_one_in_a_turn_of_the_loop_and_live_ones_at_once() -> None:
+async def test_replays_begin_one_per_loop_iteration_and_live_sends_at_once() -> None:
     world, to = World(concurrency=10), receiver("ep_1")
     world.queues.enqueue([_resend(to, number) for number in range(8)])
     world.queues.enqueue([send(to, number, 0.0) for number in (100, 101)])
@@ -105,7 +105,7 @@ async def test_only_live_rows_in_the_database_keep_live_deliveries_there(
     assert leased == 15 + fits
 
 
-async def test_what_can_never_be_sent_is_claimed_to_its_end(db: Database) -> None:
+async def test_deliveries_that_can_never_be_sent_are_claimed_and_ended(db: Database) -> None:
     """Deliveries that are claimed and dropped start no send, so no end of a send would request more of them."""
     app = await add_app(db)
     endpoint = await add_endpoint(db, app, "http://127.0.0.1:9/")

@@ -65,7 +65,7 @@ async def test_the_system_is_asked_for_every_address() -> None:
     assert "127.0.0.1" in found
 
 
-async def test_what_is_no_name_is_a_value_error() -> None:
+async def test_an_invalid_name_is_a_value_error() -> None:
     names = SystemResolver()
 
     with pytest.raises(ValueError, match="label"):
@@ -74,7 +74,7 @@ async def test_what_is_no_name_is_a_value_error() -> None:
     names.close()
 
 
-async def test_a_name_that_was_slow_holds_up_only_its_like(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_name_delays_only_slow_names(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookup, "SLOW_SECONDS", 0.2)
     slow = [f"slow{number}" for number in range(QUICK_THREADS)]
     async with serving(system) as names:
@@ -128,7 +128,7 @@ async def test_threads_are_few_and_start_with_the_work(system: System) -> None:
     await until(lambda: not lookups() - others)
 
 
-async def test_only_so_many_names_wait(system: System) -> None:
+async def test_the_queue_of_names_is_bounded(system: System) -> None:
     async with serving(system) as names:
         asking = [asyncio.create_task(names.look_up(f"slow{number}")) for number in range(MAX_WAITING)]
         await asyncio.sleep(0)
@@ -158,7 +158,7 @@ async def test_closing_waits_for_nothing(system: System) -> None:
     assert len(system.asked) <= QUICK_THREADS
 
 
-def test_a_loop_that_is_gone_is_not_told(system: System) -> None:
+def test_a_closed_loop_gets_no_callback(system: System) -> None:
     async def leave() -> None:
         names = SystemResolver(system.addresses)
         asking = asyncio.create_task(names.look_up("slow"))

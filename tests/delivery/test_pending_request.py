@@ -105,7 +105,7 @@ def test_a_head_by_the_first_deadline_leaves_the_body_its_own(wheel: TimerWheel,
     assert first == request.ends_at
 
 
-def test_a_body_that_is_late_ends_with_what_came(wheel: TimerWheel, replies: list[Reply]) -> None:
+def test_a_body_past_its_deadline_keeps_the_received_part(wheel: TimerWheel, replies: list[Reply]) -> None:
     partial = Reply(200, b"part", 5)
     request = begun(wheel, replies, Place(partial), body_seconds=0.0)
 
@@ -116,7 +116,7 @@ def test_a_body_that_is_late_ends_with_what_came(wheel: TimerWheel, replies: lis
     assert len(wheel) == 0
 
 
-def test_a_timeout_names_what_had_failed_before(wheel: TimerWheel, replies: list[Reply]) -> None:
+def test_a_timeout_names_the_earlier_failure(wheel: TimerWheel, replies: list[Reply]) -> None:
     begun(wheel, replies, Place(failed="192.0.2.1: connection refused")).expire()
 
     assert [reply.error for reply in replies] == ["request timed out; 192.0.2.1: connection refused"]

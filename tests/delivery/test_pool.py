@@ -123,7 +123,7 @@ async def test_a_failed_connection_gives_its_place_to_the_next() -> None:
     assert (first.status, second.status) == (0, 200)
 
 
-async def test_no_more_connections_are_kept_than_told() -> None:
+async def test_no_more_connections_are_kept_than_configured() -> None:
     limits = PoolLimits(kept_connections=1)
     async with a_client(limits=limits) as client, Receiver() as one, Receiver() as other:
         for receiver in (one, other, one, other):
@@ -132,7 +132,7 @@ async def test_no_more_connections_are_kept_than_told() -> None:
     assert (one.connections, other.connections) == (1, 2)
 
 
-async def test_no_more_connections_to_an_origin_are_kept_than_told() -> None:
+async def test_no_more_connections_to_an_origin_are_kept_than_configured() -> None:
     limits = PoolLimits(idle_per_origin=2)
     async with a_client(limits=limits) as client, Receiver() as receiver:
         await asyncio.gather(*(send(client, receiver.url).reply for _ in range(5)))
@@ -155,7 +155,7 @@ async def test_a_request_that_is_sent_again_does_not_lose_its_turn() -> None:
     assert receiver.connections == 2
 
 
-async def test_a_waiting_request_can_be_cancelled() -> None:
+async def test_a_queued_request_can_be_canceled() -> None:
     released = asyncio.Event()
     script = [read, wait_for(released), say(OK), serve]
     async with a_client(limits=PoolLimits(connections_per_origin=1)) as client, Receiver(script) as receiver:
@@ -186,7 +186,7 @@ async def test_a_place_is_given_back_however_a_request_ends(limits: PoolLimits, 
     assert client.connections == 0
 
 
-async def test_an_origin_with_nothing_left_is_forgotten() -> None:
+async def test_an_idle_origin_is_removed_from_the_pool() -> None:
     async with a_client(limits=PoolLimits(idle_seconds=0.2)) as client, Receiver() as receiver:
         await ask(client, receiver.url)
         cancelled = send(client, receiver.url)

@@ -69,7 +69,7 @@ async def test_a_proxy_may_be_spoken_to_over_tls(scheme: str, authority: Authori
     assert receiver.connections == len(proxy.asked) == 1
 
 
-async def test_a_tls_proxy_that_nobody_certified_is_not_used(authority: Authority) -> None:
+async def test_a_tls_proxy_with_an_untrusted_certificate_is_not_used(authority: Authority) -> None:
     tls = authority.receiver_context("127.0.0.1", signed=False)
     async with Receiver() as receiver, HttpProxy(tls=tls) as proxy:
         reply = await through(proxy, receiver.url, timeout_seconds=5.0)
@@ -211,7 +211,7 @@ async def test_a_receiver_that_hangs_inside_the_handshake_is_a_timeout_and_leave
 
 
 @KINDS
-async def test_a_request_cancelled_at_any_time_leaves_no_socket(kind: Kind, authority: Authority) -> None:
+async def test_a_request_canceled_at_any_time_leaves_no_socket(kind: Kind, authority: Authority) -> None:
     tls = authority.receiver_context("127.0.0.1")
     async with Receiver(tls=tls) as receiver, kind() as proxy:
         before = open_sockets()
@@ -231,7 +231,7 @@ async def test_a_request_cancelled_at_any_time_leaves_no_socket(kind: Kind, auth
 @pytest.mark.parametrize(
     "host", ["10.0.0.1", "0x0a.1", "[::ffff:10.0.0.1]", "169.254.169.254", "private", "metadata", "localhost"]
 )
-async def test_what_must_not_be_called_is_not_called_through_a_proxy_either(kind: Kind, host: str) -> None:
+async def test_a_forbidden_address_is_not_reached_through_a_proxy_either(kind: Kind, host: str) -> None:
     look_up = names(private=["10.0.0.1"], metadata=["169.254.169.254"], localhost=["127.0.0.1"])
     async with (
         kind() as proxy,
@@ -244,7 +244,7 @@ async def test_what_must_not_be_called_is_not_called_through_a_proxy_either(kind
 
 
 @KINDS
-async def test_what_was_vetted_is_what_a_proxy_is_asked_for_though_the_name_turns_private(kind: Kind) -> None:
+async def test_a_proxy_gets_the_vetted_address_though_the_name_turns_private(kind: Kind) -> None:
     answers = [["127.0.0.1"], ["10.0.0.1"]]
 
     async def rebinding(host: str) -> list[str]:
@@ -347,7 +347,7 @@ def test_a_proxy_is_read_from_its_url(
 @pytest.mark.parametrize(
     "url", ["proxy:80", "ftp://proxy", "socks4://proxy", "http://:1", f"http://{'u' * 256}:p@proxy"]
 )
-def test_what_is_no_proxy_is_refused_without_being_repeated(url: str) -> None:
+def test_an_invalid_proxy_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ValueError, match="proxy") as refusal:
         ours.Proxy.of(url)
 

@@ -75,7 +75,7 @@ async def test_the_certificate_is_that_of_the_name_though_the_proxy_resolves_it(
         *("metadata.google.internal", "x.internal", "router.lan", "nas.home.arpa", "metadata.tencentyun.com"),
     ],
 )
-async def test_what_is_private_is_not_asked_of_a_proxy_that_resolves(kind: Kind, host: str) -> None:
+async def test_a_private_name_is_not_sent_to_a_resolving_proxy(kind: Kind, host: str) -> None:
     async with (
         kind(hosts=HOSTS) as proxy,
         a_client(policy=AddressPolicy(), proxy=resolving(proxy), look_up=NO_DNS) as client,
@@ -87,7 +87,7 @@ async def test_what_is_private_is_not_asked_of_a_proxy_that_resolves(kind: Kind,
 
 
 @pytest.mark.parametrize("host", ["a..somewhere.net", f"{'a' * 64}.net", ".".join(["a" * 60] * 5), "1.2.3.4.5"])
-async def test_what_is_no_name_is_not_asked_of_a_proxy_that_resolves(host: str) -> None:
+async def test_an_invalid_name_is_not_sent_to_a_resolving_proxy(host: str) -> None:
     async with HttpProxy(hosts=HOSTS) as proxy, a_client(proxy=resolving(proxy), look_up=NO_DNS) as client:
         reply = await ask(client, f"http://{host}:9/")
 

@@ -45,7 +45,7 @@ def test_without_the_setting_there_is_no_proxy() -> None:
         f"socks5://user:hidden{'x' * 255}@proxy",
     ],
 )
-def test_what_is_no_proxy_stops_the_start_and_is_not_repeated(url: str) -> None:
+def test_an_invalid_proxy_stops_the_start_and_is_not_repeated(url: str) -> None:
     with pytest.raises(ConfigError, match=r"^proxy_addr") as refusal:
         load({"SVIX_PROXY_ADDR": url})
 

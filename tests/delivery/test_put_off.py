@@ -25,7 +25,7 @@ async def _put_off(path: Path, app: str, *, ms: int = LATER_MS, payload: bytes =
     ).id
 
 
-async def test_a_deferred_delivery_is_sent_on_time_and_holds_up_no_other(db: Database) -> None:
+async def test_a_deferred_delivery_is_sent_on_time_and_delays_no_other(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         await add_endpoint(db, app, door.url)
@@ -43,7 +43,7 @@ async def test_a_deferred_delivery_is_sent_on_time_and_holds_up_no_other(db: Dat
     assert took >= LATER_MS / 1000
 
 
-async def test_what_is_put_off_outlives_its_process(db: Database) -> None:
+async def test_a_deferred_delivery_outlives_its_process(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         await add_endpoint(db, app, door.url)
@@ -60,7 +60,7 @@ async def _next_at(path: Path) -> list[int | None]:
     return [row[0] for row in await path.rows("SELECT next_at FROM attempt WHERE status = 2 ORDER BY id")]
 
 
-async def test_a_failure_is_final_until_somebody_sends_again(db: Database) -> None:
+async def test_a_failure_is_final_until_a_manual_resend(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -82,7 +82,7 @@ async def test_a_failure_is_final_until_somebody_sends_again(db: Database) -> No
 
 
 @pytest.mark.parametrize("how", ["disabled", "expunged"])
-async def test_what_is_not_tried_again_has_failed_for_good(db: Database, how: str) -> None:
+async def test_a_delivery_without_retries_is_exhausted(db: Database, how: str) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)

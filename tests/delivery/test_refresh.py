@@ -62,7 +62,7 @@ class World:
         self.claim_requests += 1
 
 
-async def test_what_waits_is_handed_back_and_sends_in_flight_go_on() -> None:
+async def test_pending_deliveries_are_handed_back_and_sends_in_flight_continue() -> None:
     world = World()
     changed, other = receiver("ep_1"), receiver("ep_2")
     at = world.clock.monotonic()
@@ -74,7 +74,7 @@ async def test_what_waits_is_handed_back_and_sends_in_flight_go_on() -> None:
     world.queues.close()
 
 
-async def test_what_was_leased_before_the_change_comes_too_late() -> None:
+async def test_a_lease_from_before_the_change_is_too_late() -> None:
     world = World()
     before = world.clock.monotonic()
     world.clock.advance(1_000)
@@ -89,7 +89,7 @@ async def test_what_was_leased_before_the_change_comes_too_late() -> None:
     world.queues.close()
 
 
-async def test_a_change_is_forgotten_in_time() -> None:
+async def test_a_change_expires_from_memory() -> None:
     world = World()
     world.queues.evict("ep_1")
     world.clock.advance(61_000)

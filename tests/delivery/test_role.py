@@ -79,7 +79,7 @@ async def test_accepted_messages_arrive_once_and_leave_one_attempt_each(db: Data
     assert sorted((each.id, 0, 200, "ok", 0) for each in accepted) == sorted(attempts)
 
 
-async def test_a_burst_beyond_memory_is_left_in_the_database_and_arrives_all_the_same(db: Database) -> None:
+async def test_a_burst_beyond_memory_is_spilled_and_delivered(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         await add_endpoint(db, app, door.url)
@@ -146,7 +146,7 @@ async def test_an_address_that_may_not_be_reached_is_a_failed_attempt_that_says_
     assert "blocked" in text
 
 
-async def test_stopping_hands_back_what_is_unsent_and_cuts_what_hangs(db: Database) -> None:
+async def test_stopping_hands_back_unsent_deliveries_and_cuts_hanging_sends(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         await add_endpoint(db, app, door.url)
@@ -163,9 +163,7 @@ async def test_stopping_hands_back_what_is_unsent_and_cuts_what_hangs(db: Databa
     assert [(None, 0)] * 30 == rows
 
 
-async def test_stopping_waits_for_what_was_sent_to_be_written_while_that_goes_on(
-    db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_stopping_waits_for_settlement_while_it_progresses(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     app = await add_app(db)
     write = settlement.add_attempts
 
@@ -188,7 +186,7 @@ async def test_stopping_waits_for_what_was_sent_to_be_written_while_that_goes_on
         assert await path.count("delivery") == 0
 
 
-async def test_the_next_process_sends_what_the_last_one_left(db: Database) -> None:
+async def test_the_next_process_sends_the_remaining_deliveries(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         await add_endpoint(db, app, door.url)
@@ -201,7 +199,7 @@ async def test_the_next_process_sends_what_the_last_one_left(db: Database) -> No
     assert sorted(each.id.lower() for each in accepted) == sorted(door.seen)
 
 
-async def test_what_waits_for_a_disabled_endpoint_is_removed_and_not_sent(db: Database) -> None:
+async def test_pending_deliveries_of_a_disabled_endpoint_are_removed_unsent(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         await add_endpoint(db, app, door.url)

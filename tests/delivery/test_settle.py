@@ -77,7 +77,7 @@ class Shaky:
         (8, (OutcomeUnknown, Duplicate, Duplicate)),
     ],
 )
-async def test_what_was_sent_is_written_once(
+async def test_each_sent_delivery_is_written_once(
     db: Database, count: int, errors: tuple[type[StorageError], ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     app = await add_app(db)
@@ -109,7 +109,7 @@ def outcome(to: Receiver) -> SendResult:
     return SendResult(send, (*what, to.url, 0, 200, "ok", 1, 0, None, None), delivered=True)
 
 
-async def test_what_ends_while_a_batch_waits_for_its_turn_is_written_with_it(db: Database) -> None:
+async def test_attempts_that_end_before_the_batch_begins_are_written_with_it(db: Database) -> None:
     shaky = Shaky(db)
     shaky.open.clear()
     settler = SettleBatcher(shaky, SystemClock(), HealthRecorder(1_000), lambda _: None, lambda _: None)

@@ -167,5 +167,5 @@ def test_a_name_goes_out_once_whatever_its_case() -> None:
 @pytest.mark.parametrize(
     "name", ["Connection", "Keep-Alive", "proxy-connection", "Expect", "Trailer", "HTTP2-Settings"]
 )
-def test_what_is_about_the_connection_is_not_sent(name: str) -> None:
+def test_connection_headers_are_not_sent(name: str) -> None:
     assert lines_of("http://h") == lines_of("http://h", {name: "x"})

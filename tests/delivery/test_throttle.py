@@ -84,7 +84,7 @@ async def test_two_nodes_share_the_rate(db: Database) -> None:
 
 
 @pytest.mark.parametrize("at_once", [2, 3])
-async def test_what_is_put_off_is_looked_at_in_time_and_not_before_however_many_endpoints_there_are(
+async def test_deferred_deliveries_are_checked_on_time_for_any_number_of_endpoints(
     db: Database, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     """The last batch of endpoints has a single one without deferred deliveries, or it is empty."""
@@ -148,7 +148,7 @@ async def test_retries_and_manual_sends_count_too(db: Database) -> None:
     assert seen_at_most(door.timestamps, 20)
 
 
-async def test_what_the_rate_holds_up_stays_in_the_database_and_in_order(db: Database) -> None:
+async def test_throttled_deliveries_stay_in_the_database_and_in_order(db: Database) -> None:
     app = await add_app(db)
     async with Timed() as door:
         await limit(db, "endpoint", await add_endpoint(db, app, door.url), 20)

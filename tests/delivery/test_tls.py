@@ -38,7 +38,7 @@ async def test_receivers_certified_in_due_form_pass_the_strictest_check(authorit
     assert reply.status == 200
 
 
-async def test_receivers_certified_as_of_old_are_called_all_the_same(
+async def test_receivers_with_legacy_certificates_are_accepted(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = ssl.create_default_context
@@ -139,7 +139,7 @@ async def test_a_handshake_that_hangs_is_a_timeout_and_leaves_no_socket(authorit
     assert await settled_sockets(before) == before
 
 
-async def test_a_tls_answer_can_hang_break_and_be_cancelled(authority: Authority) -> None:
+async def test_a_tls_response_can_hang_break_and_be_canceled(authority: Authority) -> None:
     before = open_sockets()
     tls = authority.receiver_context("127.0.0.1")
     async with (

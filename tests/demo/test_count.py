@@ -8,7 +8,7 @@ def seen(msg_id: str, status: int = 200, *, is_valid: bool = True) -> Seen:
     return (msg_id, "1700000000", is_valid, status)
 
 
-def test_what_came_at_once_was_delivered_the_first_time() -> None:
+def test_an_immediate_arrival_counts_as_delivered_the_first_time() -> None:
     result = result_of(["a", "b"], [seen("a"), seen("b")])
 
     assert (2, 2, 0, 0) == (result.accepted, result.first_time, result.failed, result.recovered)
@@ -21,14 +21,14 @@ def test_a_message_delivered_after_a_failure_was_recovered() -> None:
     assert (0, 1, 1, ()) == (result.first_time, result.failed, result.recovered, result.lost)
 
 
-def test_what_never_came_is_lost() -> None:
+def test_a_message_that_never_arrives_is_lost() -> None:
     result = result_of(["a", "b"], [seen("a", 500)])
 
     assert ("a", "b") == result.lost
     assert (1, 0) == (result.failed, result.recovered)
 
 
-def test_what_came_more_than_once_is_counted_each_time() -> None:
+def test_repeated_arrivals_are_each_counted() -> None:
     result = result_of(["a", "b"], [seen("a"), seen("a"), seen("b"), seen("a")])
 
     assert {"a": 2} == result.duplicates

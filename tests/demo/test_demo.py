@@ -109,7 +109,7 @@ def test_an_interrupted_demo_leaves_nothing(folder: Path, number: signal.Signals
     assert [] == list(folder.iterdir())
 
 
-def test_what_is_kept_answers(folder: Path) -> None:
+def test_a_kept_demo_still_responds(folder: Path) -> None:
     with begun(folder, "--messages", "100", "--keep") as process:
         text, _ = process.communicate(timeout=SECONDS)
     pids = [int(pid) for pid in re.findall(r"kill (\d+) (\d+);", text)[0]]

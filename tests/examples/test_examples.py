@@ -34,7 +34,7 @@ def output_of(name: str, **names: str) -> str:
 
 
 @pytest.mark.parametrize("name", WITH_A_SERVICE)
-def test_an_example_prints_what_it_promises(name: str, database_url: str, tmp_path: Path) -> None:
+def test_an_example_prints_the_promised_output(name: str, database_url: str, tmp_path: Path) -> None:
     # Without retries only the recovery resends failed messages.
     with live.serving(database_url, tmp_path, retry_schedule="[]") as server:
         printed = output_of(name, TIDINGS_URL=server.url, TIDINGS_TOKEN=server.token)

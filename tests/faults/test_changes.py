@@ -108,7 +108,7 @@ def test_all_secrets_in_force_sign(server: live.Live, door: Door) -> None:
     assert ["v1", "v1", "v1", "v1a"] == sorted(versions)
 
 
-def test_a_change_counts_for_what_waits(server: live.Live, door: Door) -> None:
+def test_a_change_applies_to_pending_deliveries(server: live.Live, door: Door) -> None:
     path = _made(server, door)
     _waiting(server, door, path)
 
@@ -126,7 +126,7 @@ def test_a_change_counts_for_what_waits(server: live.Live, door: Door) -> None:
 
 
 @pytest.mark.parametrize("how", ["delete the endpoint", "disable it", "delete the application"])
-def test_what_waits_for_what_is_gone_is_never_sent(server: live.Live, door: Door, how: str) -> None:
+def test_pending_deliveries_of_deleted_resources_are_never_sent(server: live.Live, door: Door, how: str) -> None:
     path = _made(server, door)
     _waiting(server, door, path)
 

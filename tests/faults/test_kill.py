@@ -45,7 +45,7 @@ async def killed_again_and_again(database_url: str, folder: Path, kills: int) ->
             await reckon(senders, receiver, server)
 
 
-async def test_what_was_answered_survives_kills_in_the_middle_of_accept(database_url: str, tmp_path: Path) -> None:
+async def test_acknowledged_messages_survive_kills_in_the_middle_of_accept(database_url: str, tmp_path: Path) -> None:
     await killed_again_and_again(database_url, tmp_path, KILLS)
 
 
@@ -77,7 +77,7 @@ async def died_at(database_url: str, folder: Path, places: Sequence[str]) -> Non
             await reckon(senders, receiver, server)
 
 
-async def test_what_was_answered_survives_a_death_just_before_and_just_after_it_is_durable(
+async def test_acknowledged_messages_survive_a_death_just_before_and_just_after_the_commit(
     database_url: str, tmp_path: Path
 ) -> None:
     await died_at(database_url, tmp_path, ("accept.before_commit", "accept.after_commit"))
@@ -85,13 +85,13 @@ async def test_what_was_answered_survives_a_death_just_before_and_just_after_it_
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-async def test_what_was_answered_survives_a_death_while_it_is_settled(database_url: str, tmp_path: Path) -> None:
+async def test_acknowledged_messages_survive_a_death_while_they_are_settled(database_url: str, tmp_path: Path) -> None:
     await died_at(database_url, tmp_path, 3 * ("settle.before_commit", "settle.after_commit"))
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-async def test_what_was_answered_survives_many_kills(database_url: str, tmp_path: Path) -> None:
+async def test_acknowledged_messages_survive_many_kills(database_url: str, tmp_path: Path) -> None:
     await killed_again_and_again(database_url, tmp_path, 40)
 
 

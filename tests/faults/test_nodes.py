@@ -43,7 +43,7 @@ async def test_one_key_makes_one_message_over_two_nodes(nodes: tuple[Live, Live]
         await eventually(lambda: received(receiver) == {answers[0][1]["id"]: 1})
 
 
-async def test_an_endpoint_made_on_one_node_gets_what_the_other_accepts_at_once(nodes: tuple[Live, Live]) -> None:
+async def test_an_endpoint_created_on_one_node_receives_messages_of_another_at_once(nodes: tuple[Live, Live]) -> None:
     first, second = nodes
     async with Receiver() as receiver:
         path = with_endpoint(first, f"{receiver.url}/0")

@@ -35,7 +35,7 @@ ENDPOINTS = Table(
 )
 
 
-async def test_a_server_told_to_stop_ends_in_order_and_the_next_one_goes_on(database_url: str, tmp_path: Path) -> None:
+async def test_a_stopped_server_ends_in_order_and_its_successor_continues(database_url: str, tmp_path: Path) -> None:
     server = node(database_url, tmp_path, worker_request_timeout=5)  # a slow response causes no second send
     async with slowly(0.05) as receiver:
         with ended(server):

@@ -56,7 +56,7 @@ def server(database_url: str, tmp_path: Path) -> Iterator[Live]:
         yield server
 
 
-async def test_items_tell_what_the_receiver_saw(server: Live, receiver: Receiver, moody: Moody) -> None:
+async def test_items_match_the_receivers_record(server: Live, receiver: Receiver, moody: Moody) -> None:
     at, messages = await asyncio.to_thread(_sent, server, receiver)
     await eventually(lambda: len(receiver.requests) == MESSAGES)
     await eventually(lambda: _attempts(server, at) == MESSAGES)
@@ -125,7 +125,7 @@ def _items(server: Live, path: str, outcome: str) -> set[str]:
     return {item["msgId"] for item in told["data"]}
 
 
-def test_a_stream_goes_on_behind_a_restart_and_holds_up_no_end(server: Live) -> None:
+def test_a_stream_resumes_after_a_restart_and_delays_no_shutdown(server: Live) -> None:
     path = f"/api/v1/background-task/{_paused(server)}"
     with _stream(server, f"{path}/events") as told:
         assert [b"1", b"2"] == _ids(told, 2)

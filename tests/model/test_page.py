@@ -44,7 +44,7 @@ def test_forward_pages_cover_the_list_once_in_order(keys: list[str], order: Orde
 
 
 @given(KEYS, st.sampled_from(Order), st.integers(1, 7))
-def test_backward_pages_cover_what_was_before(keys: list[str], order: Order, limit: int) -> None:
+def test_backward_pages_cover_the_earlier_elements(keys: list[str], order: Order, limit: int) -> None:
     whole = sorted(keys, reverse=order is Order.DESCENDING)
     for position, key in enumerate(whole):
         page = _page(keys, Cursor(order, limit, f"-{key}"))
@@ -58,7 +58,7 @@ def _kept(cursor: Cursor, timestamps: list[int]) -> list[int]:
     return sorted(timestamp_of(key) for key in _read(ids, cursor.window_in_time(MESSAGE, NOW)))
 
 
-def test_without_bounds_ninety_days_are_told_and_an_hour_ahead() -> None:
+def test_without_bounds_the_window_is_ninety_days_back_and_an_hour_ahead() -> None:
     timestamps = [NOW - 90 * DAY - 4, NOW - 90 * DAY, NOW, NOW + HOUR - 4, NOW + HOUR]
 
     assert timestamps[1:4] == _kept(Cursor(Order.DESCENDING), timestamps)
@@ -108,7 +108,7 @@ def test_timestamps_outside_of_the_calendar_are_accepted() -> None:
     ("iterator", "told", "iterators"),
     [(None, [9, 8], ("8", "-9")), ("9", [8, 7], ("7", "-8")), ("-5", [7, 6], ("6", "-7"))],
 )
-def test_what_fits_of_a_page_is_next_to_the_cursor(
+def test_a_truncated_page_keeps_the_elements_next_to_the_cursor(
     iterator: str | None, told: list[int], iterators: tuple[str, str]
 ) -> None:
     cursor = Cursor(Order.DESCENDING, 3, iterator)

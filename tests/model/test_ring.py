@@ -65,7 +65,7 @@ def test_a_fresh_pair_reads_back() -> None:
         ("whsk_%", "base64"),
     ],
 )
-def test_what_is_no_pair_is_refused(text: str, wrong: str) -> None:
+def test_an_invalid_key_pair_is_refused(text: str, wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):
         parse_secret(text)
 
@@ -100,7 +100,7 @@ def test_a_ring_shows_no_key() -> None:
     assert "HMAC" not in repr(KeyRing(generate()))
 
 
-def test_what_was_rotated_out_is_kept_until_it_runs_out() -> None:
+def test_a_rotated_key_is_kept_until_it_expires() -> None:
     old = rotated((), b"first", 1_000, 60)
     old = rotated(old, b"second", 2_000, 10)
 

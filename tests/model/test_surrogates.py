@@ -73,7 +73,7 @@ def test_a_text_without_one_is_left_to_the_decoder(text: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [rb'{"raw": "\ud83d"', rb'{"raw": "\ud83d\x"}', rb'["\ud83d"]', rb'{"firstName": "\ud83d']
 )
-def test_what_is_no_json_besides_stays_none(body: bytes) -> None:
+def test_invalid_json_stays_none(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         surrogates.decode(THING, body)
     assert not surrogates.is_object(body)

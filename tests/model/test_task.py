@@ -89,9 +89,7 @@ def _task(**changes: object) -> Task:
 
 
 @pytest.mark.parametrize(("command", "state", "after"), _cells())
-def test_each_command_does_to_each_state_what_the_table_says(
-    command: Command, state: State, after: State | None
-) -> None:
+def test_each_command_in_each_state_follows_the_table(command: Command, state: State, after: State | None) -> None:
     result = transitioned(TransitionState(state, epoch=7, failed_attempts=2), command)
 
     assert allows(command, state) is (after is not None)
@@ -125,7 +123,7 @@ def test_the_wire_has_three_words() -> None:
     assert _task(state=State.PAUSED).wire_status is WireStatus.RUNNING
 
 
-def test_progress_counts_what_was_skipped_as_visited() -> None:
+def test_progress_counts_skipped_items_as_visited() -> None:
     progress = _task().progress
 
     assert (progress.percent, progress.eta_seconds, progress.rate_per_second) == (25.0, 3, 50.0)
@@ -153,7 +151,7 @@ def test_no_rate_before_the_first_chunk() -> None:
     assert _task(rate=0.0).progress.rate_per_second is None
 
 
-def test_the_tenant_is_the_application_or_else_the_organisation() -> None:
+def test_the_tenant_is_the_application_or_else_the_organization() -> None:
     new = NewTask(kind="k", org_id=OrgId("org_1"), app_id=None, args="{}")
 
     assert new.tenant == "org_1"

@@ -61,7 +61,7 @@ def test_no_window_of_ten_seconds_holds_more_than_the_rate(
 
 
 @pytest.mark.parametrize("rate", [1, 7, 100, 65_535])
-def test_a_limit_that_is_always_wanted_gives_nearly_all_of_its_rate(rate: int) -> None:
+def test_a_limit_under_constant_demand_gives_nearly_all_of_its_rate(rate: int) -> None:
     bank = Bank()
 
     for turn in range(24):  # longer than a window
@@ -101,7 +101,7 @@ def test_no_more_than_a_second_is_taken_ahead() -> None:
     assert (98, 0) == (first, second)
 
 
-def test_who_shares_a_limit_shares_it_evenly() -> None:
+def test_keys_that_share_a_limit_share_it_evenly() -> None:
     limit = RateLimit("app", 90)
 
     found, _ = allocate(

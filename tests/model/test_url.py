@@ -81,7 +81,7 @@ def test_a_url_is_brought_into_its_normal_form(url: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("url", WRONG)
-def test_what_is_no_url_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidUrl) as wrong:
         normalize_url(url)
 

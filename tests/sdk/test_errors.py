@@ -82,7 +82,7 @@ INVALID: dict[str, tuple[str, Callable[[Svix], Any]]] = {
 
 
 @pytest.mark.parametrize("name", INVALID)
-def test_what_breaks_a_rule_is_the_sdks_validation_error(client: Svix, name: str) -> None:
+def test_input_that_breaks_a_rule_is_the_sdks_validation_error(client: Svix, name: str) -> None:
     place, act = INVALID[name]
 
     with pytest.raises(HTTPValidationError) as caught:
@@ -110,7 +110,7 @@ def test_a_wrong_token_is_the_sdks_http_error(server: live.Live) -> None:
     assert (401, "authentication_failed") == (caught.value.status_code, caught.value.code)
 
 
-def test_get_or_create_returns_what_is_there(client: Svix) -> None:
+def test_get_or_create_returns_the_existing_application(client: Svix) -> None:
     first = client.application.get_or_create(ApplicationIn(name="First", uid="one"))
 
     second = client.application.get_or_create(ApplicationIn(name="Second", uid="one"))
@@ -118,7 +118,7 @@ def test_get_or_create_returns_what_is_there(client: Svix) -> None:
     assert (first.id, "First") == (second.id, second.name)
 
 
-async def test_the_asynchronous_client_works_alike(server: live.Live) -> None:
+async def test_the_asynchronous_client_behaves_alike(server: live.Live) -> None:
     client = SvixAsync(server.token, SvixOptions(server_url=server.url))
     async with aclosing(client._httpx_client):  # noqa: SLF001 - as above
         app = await client.application.create(ApplicationIn(name="A"))

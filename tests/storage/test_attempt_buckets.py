@@ -111,7 +111,7 @@ def pages(keys: list[str], window: PageWindow) -> Iterator[tuple[PageWindow, lis
         yield part, keys[start : start + ROWS]
 
 
-async def test_attempts_with_messages_that_are_wanted_are_found_in_order(db: Database, there: Past) -> None:
+async def test_attempts_of_filtered_messages_are_found_in_order(db: Database, there: Past) -> None:
     for endpoint, wanted, order in asked():
         keys = [row[1] for row in there.attempts if is_wanted(there, row, endpoint, wanted)]
         whole = PageWindow(
@@ -145,7 +145,7 @@ async def test_messages_that_an_endpoint_was_tried_with_are_found_in_order(db: D
 
 
 @pytest.mark.parametrize("few", [0, 200])
-async def test_what_was_tried_late_is_found_one_way_and_the_other(
+async def test_late_attempts_are_found_in_both_directions(
     db: Database, there: Past, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     monkeypatch.setattr(attempt_buckets, "_LATE_MAX", few)
@@ -164,7 +164,7 @@ async def test_what_was_tried_late_is_found_one_way_and_the_other(
         assert sorted(each for each in late if attempt_buckets.message_bucket(each) in some) == found
 
 
-async def test_what_lies_between_pairs_is_told_whole_or_not_at_all(
+async def test_the_gaps_between_pairs_are_read_completely_or_not_at_all(
     db: Database, there: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attempt_buckets, "READ_SINGLY_MAX", 1)

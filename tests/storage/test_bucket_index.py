@@ -217,7 +217,9 @@ async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
         assert in_order[: window.rows] == [each.id for each in listed]
 
 
-async def test_a_message_tried_again_lately_is_told_in_its_place(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_message_with_a_late_attempt_is_listed_in_its_place(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(attempted, "_NEWEST", 2)
     endpoint = EndpointId("ep_" + "1" * 27)
     made = [message(timestamp=NOW - day * DAY) for day in range(1, 10)]

@@ -204,7 +204,7 @@ def _machine(url: str, examples: int, *, shrink: bool = True) -> None:
             runner.run(database.close())
 
 
-def test_every_order_of_events_ends_in_what_the_rules_say(database_url: str) -> None:
+def test_every_sequence_of_events_follows_the_rules(database_url: str) -> None:
     """Nothing is lost, doubled or moved by a process that lost its lease."""
     _machine(database_url, 40)
 

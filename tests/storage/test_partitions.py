@@ -54,7 +54,7 @@ async def test_this_week_and_the_next_are_made_once(db: Database) -> None:
     assert "message_default" == await add(db, THIS + 2 * WEEK)
 
 
-async def test_who_claims_tasks_does_not_hold_up_the_making(db: Database) -> None:
+async def test_a_task_claim_does_not_delay_the_creation_of_partitions(db: Database) -> None:
     async with db.write(advisory_lock=tasks.CLAIM_LOCK):
         assert 4 == await partitions.create_ahead(db, NOW)
 
@@ -89,7 +89,7 @@ async def test_weeks_that_have_been_emptied_are_dropped_and_no_others(db: Databa
     assert {"message_" + week for week in left} & await names(db) == set()
 
 
-async def test_what_is_to_come_is_not_dropped_whatever_is_deleted(db: Database) -> None:
+async def test_future_partitions_are_not_dropped(db: Database) -> None:
     await partitions.create_ahead(db, NOW)
     before = await names(db)
 
@@ -107,7 +107,7 @@ async def test_a_week_that_holds_something_stays(db: Database) -> None:
     assert {"message_20260827", "attempt_20260827"} == await names(db)
 
 
-async def test_a_week_that_somebody_reads_is_left_to_the_next_time(
+async def test_a_week_that_a_transaction_reads_is_skipped_until_the_next_pass(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await partitions.create_ahead(db, NOW - 3 * WEEK)
@@ -123,7 +123,7 @@ async def test_a_week_that_somebody_reads_is_left_to_the_next_time(
     assert set() == await names(db)
 
 
-async def test_who_prunes_at_the_same_time_drops_what_the_other_has_not(
+async def test_concurrent_prunes_each_drop_the_remaining_partitions(
     db: Database, postgres_dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for weeks in range(3, 9):

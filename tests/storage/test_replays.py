@@ -29,7 +29,7 @@ CASES: dict[str, tuple[Send, int, str | None]] = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_what_another_asks_for_between_the_look_and_the_write_is_met(
+async def test_a_concurrent_request_between_lookup_and_write_is_respected(
     postgres_dsn: str, case: tuple[Send, int, str | None]
 ) -> None:
     """No delivery exists at the lookup, but one exists at the write: each message still has one row."""
@@ -77,7 +77,7 @@ LEFT: dict[str, tuple[Send, set[str]]] = {
 
 @pytest.mark.parametrize(("outstanding", "attempts"), CROWDS)
 @pytest.mark.parametrize("case", LEFT.values(), ids=LEFT)
-async def test_what_lies_between_its_messages_changes_nothing(
+async def test_rows_of_other_messages_in_the_range_change_nothing(
     migrated_url: str, case: tuple[Send, set[str]], outstanding: int, attempts: int
 ) -> None:
     """Rows of other messages and endpoints share the range; it is read completely, partly or not at all."""
@@ -107,7 +107,7 @@ async def test_what_lies_between_its_messages_changes_nothing(
 
 
 @pytest.mark.parametrize(("outstanding", "attempts"), CROWDS)
-async def test_what_settles_while_its_lock_is_waited_for_is_not_sent_again(
+async def test_a_delivery_settled_during_its_lock_wait_is_not_resent(
     postgres_dsn: str, outstanding: int, attempts: int
 ) -> None:
     """The delivery exists at the lookup; by the time its lock is granted, it has been delivered."""
@@ -126,7 +126,7 @@ async def test_what_settles_while_its_lock_is_waited_for_is_not_sent_again(
 
 
 @pytest.mark.parametrize("rows_there", [0, 50, 2_000])
-async def test_a_stretch_is_read_in_order_and_no_further_than_it_must(postgres_dsn: str, rows_there: int) -> None:
+async def test_a_range_is_read_in_order_and_no_further_than_needed(postgres_dsn: str, rows_there: int) -> None:
     """No plan, however few rows PostgreSQL assumes, sorts the whole range: the plan stays when the tables grow."""
     bounds: dict[str, str | int] = {"first": MESSAGES[0], "last": MESSAGES[-1], "few": 1_000, "near": 40}
     async with database(postgres_dsn) as db:
@@ -166,7 +166,7 @@ async def _tried(tx: Write, msg_id: str, endpoint_id: str, status: int) -> None:
     )
 
 
-async def test_what_gets_through_while_another_lock_is_waited_for_is_not_sent_again(postgres_dsn: str) -> None:
+async def test_a_message_delivered_during_another_lock_wait_is_not_resent(postgres_dsn: str) -> None:
     """No delivery exists at the lookup; another task delivers it while the write waits for another message's lock."""
     free = MESSAGES[15]
     async with database(postgres_dsn) as db:

@@ -81,7 +81,7 @@ def is_walked(plan: str, index: str) -> bool:
     return index in plan and is_looked_up(plan) and "Sort" not in plan and "TEMP B-TREE FOR ORDER BY" not in plan
 
 
-async def test_a_claim_walks_the_index_of_turns_however_many_tasks_there_are(db: Database) -> None:
+async def test_a_claim_reads_the_index_of_rounds_for_any_number_of_tasks(db: Database) -> None:
     """100,000 queued tasks, then 100,000 of which a few are queued; PostgreSQL gathers statistics by itself."""
     async with db.write() as tx:
         for name in LISTS:  # not needed here, and slow to maintain

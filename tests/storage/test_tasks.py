@@ -100,7 +100,7 @@ PATHS = {
 }
 
 
-async def test_every_command_does_to_every_state_what_the_table_says(db: Database) -> None:
+async def test_every_command_in_every_state_follows_the_table(db: Database) -> None:
     """I5, I7: 6 states x 11 commands."""
     for state, given in product(State, Command):
         task = await add(db)
@@ -174,7 +174,7 @@ async def test_a_task_with_an_expired_lease_backs_off_and_goes_to_another_worker
     assert (other.id, other.epoch, other.failed_attempts) == (task.id, 3, 1)
 
 
-async def test_what_is_not_ready_is_not_claimed(db: Database) -> None:
+async def test_a_task_that_is_not_ready_is_not_claimed(db: Database) -> None:
     task = await add(db)
     first = await claim(db)
     assert first is not None
@@ -201,7 +201,7 @@ async def test_a_priority_goes_before_every_turn(db: Database) -> None:
     assert order[2].id == janitor.id
 
 
-async def test_turns(db: Database) -> None:
+async def test_fair_share_rounds(db: Database) -> None:
     """A tenant's tasks take successive rounds; a new task enters at the current round, a yielding one later."""
     a = [await add(db, new_task(app="app_a"), NOW + 4 * number) for number in range(3)]
     b = await add(db, new_task(app="app_b"), NOW + 12)
@@ -251,7 +251,7 @@ async def test_one_lock_key_runs_once_whatever_the_claims_do(db: Database) -> No
         await run_sql(db, "UPDATE task SET state = 'running', lease_until = 1")
 
 
-async def test_the_next_timestamp_is_told(db: Database) -> None:
+async def test_the_next_ready_timestamp_is_returned(db: Database) -> None:
     async def looked(now: int) -> tuple[int | None, int | None]:
         async with db.read() as read:
             given = now if db.dialect is Dialect.SQLITE else None

@@ -68,7 +68,7 @@ async def test_a_reader_delays_the_checkpoint_and_neither_writers_nor_the_close(
     assert (before, after) == (10, 10)
 
 
-async def test_a_commit_whose_caller_is_cancelled_is_over_before_the_next_one_begins(tmp_path: Path) -> None:
+async def test_a_commit_whose_caller_is_canceled_ends_before_the_next_one_begins(tmp_path: Path) -> None:
     db = await _table(tmp_path / "a.db")
     for _ in range(50):
         call = asyncio.create_task(_write(db, 5))
@@ -140,7 +140,7 @@ async def test_a_failed_checkpoint_is_logged_and_repeated(
     assert "checkpointing the WAL: Unavailable: [Errno 5] the disk is broken" in caplog.text
 
 
-async def test_only_what_need_not_last_is_committed_without_waiting_for_the_disk(tmp_path: Path) -> None:
+async def test_only_writes_that_need_not_last_skip_the_sync(tmp_path: Path) -> None:
     db = await _table(tmp_path / "a.db")
     levels = []
     for synced in (True, False, False, True, False):
@@ -156,7 +156,7 @@ async def test_only_what_need_not_last_is_committed_without_waiting_for_the_disk
 @pytest.mark.parametrize(
     ("then_synced", "rows", "waits"), [(False, 1, 1), (True, 1, 0), (True, 0, 1)], ids=["not", "with_others", "empty"]
 )
-async def test_what_was_committed_without_waiting_is_on_the_disk_soon(
+async def test_a_commit_without_a_wait_is_synced_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, then_synced: bool, rows: int, waits: int
 ) -> None:
     """One wait for the disk covers all earlier writers, and is made only if the caller has written."""
@@ -181,7 +181,7 @@ async def test_what_was_committed_without_waiting_is_on_the_disk_soon(
     assert idle is None
 
 
-async def test_a_wait_for_the_disk_that_fails_is_told_and_made_again(
+async def test_a_failed_sync_is_logged_and_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sqlite, "_SYNC_SECONDS", 0.01)
@@ -205,7 +205,7 @@ async def test_a_wait_for_the_disk_that_fails_is_told_and_made_again(
     assert len(waits) == 2
 
 
-async def test_what_a_cancelled_caller_has_committed_is_on_the_disk_soon_too(tmp_path: Path) -> None:
+async def test_a_commit_whose_caller_is_canceled_is_synced_soon_too(tmp_path: Path) -> None:
     db = await _table(tmp_path / "a.db")
 
     async def write() -> None:

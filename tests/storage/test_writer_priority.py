@@ -104,7 +104,7 @@ async def test_a_lock_on_offer_is_taken_though_the_background_write_was_canceled
     assert sorted(writers.order) == ["A", "b"]
 
 
-async def test_a_write_canceled_while_it_waits_holds_up_no_other() -> None:
+async def test_a_write_canceled_in_the_queue_delays_no_other() -> None:
     writers = Writers()
 
     async def leave(calls: list[asyncio.Task[None]]) -> None:

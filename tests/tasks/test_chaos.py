@@ -186,7 +186,7 @@ async def test_an_uncounted_lease_expiry_would_be_seen(pool: ProcessPool, sqlite
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-async def test_nodes_that_die_beside_each_other(pool: ProcessPool, postgres_dsn: str) -> None:
+async def test_nodes_that_die_concurrently(pool: ProcessPool, postgres_dsn: str) -> None:
     """Three nodes on one database; each is killed repeatedly from outside, and another one starts."""
     tasks = await begun(postgres_dsn, tasks=6)
     dice = random.Random(1)  # noqa: S311

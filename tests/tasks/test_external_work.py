@@ -53,7 +53,7 @@ class Slow(ExternalWork, Counting):
         return batch
 
 
-async def test_whoever_reads_is_answered_while_every_slot_works(env: Environment) -> None:
+async def test_readers_are_served_while_every_slot_is_busy(env: Environment) -> None:
     handler = Slow()
     tasks = [await start(env.services, new_task(1, app=f"app_{number}")) for number in range(8)]
     async with env.working(handler, limits=replace(QUICK, slots=8)):

@@ -116,7 +116,7 @@ async def test_on_postgresql_another_node_takes_over_when_the_lease_has_run_out(
         assert await events_of(db, task) == ["created", "lapsed", "succeeded"]
 
 
-async def test_on_postgresql_what_a_process_that_is_gone_was_working_on_does_not_wait_for_its_lease(
+async def test_on_postgresql_the_task_of_a_dead_process_is_taken_over_before_its_lease_expires(
     postgres_dsn: str,
 ) -> None:
     async with begun(postgres_dsn, 100) as (env, task):

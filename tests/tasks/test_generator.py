@@ -118,7 +118,7 @@ async def test_models_without_end_are_left_out(fake: Callable[..., Generator]) -
     assert [("many", "too_large: the models have more than 4 MiB")] == made.skipped
 
 
-async def test_who_is_canceled_has_ended_its_child(fake: Callable[..., Generator], tmp_path: Path) -> None:
+async def test_a_canceled_generator_ends_its_child(fake: Callable[..., Generator], tmp_path: Path) -> None:
     generator = fake()
     working = asyncio.create_task(generator.generate([named("Sleep")]))
     await spin(lambda: (tmp_path / "up").stat().st_mtime > 0)

@@ -65,7 +65,7 @@ def test_an_operators_cap_counts_only_where_it_is_set() -> None:
     assert POSTGRESQL.cap == 8_000
 
 
-def test_the_first_rate_stands_for_itself_and_later_ones_move_it() -> None:
+def test_the_first_rate_counts_alone_and_later_ones_adjust_it() -> None:
     assert next_rate(0.0, 100, 1_000) == pytest.approx(100.0)
     assert next_rate(100.0, 200, 1_000) == pytest.approx(120.0)
 

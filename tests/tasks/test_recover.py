@@ -134,7 +134,7 @@ async def test_all_that_failed_is_sent_again_once(env: Environment, case: tuple[
     assert await rows(env.db, "SELECT DISTINCT lane, manual FROM delivery WHERE task_id IS NOT NULL") == [(1, 1)]
 
 
-async def test_what_is_being_sent_is_left_to_its_sender_and_noted(env: Environment) -> None:
+async def test_a_message_in_flight_is_left_to_its_sender_and_noted(env: Environment) -> None:
     failed, _ = _suffer(env.seed, 50, HOUR, HOUR, schedule=True)
     await env.seed.write(env.db)
     await lease_all(env.db, lease=77)
@@ -145,7 +145,7 @@ async def test_what_is_being_sent_is_left_to_its_sender_and_noted(env: Environme
     assert await rows(env.db, "SELECT DISTINCT lease, again FROM delivery") == [(77, 1)]
 
 
-async def test_what_gets_through_meanwhile_is_not_sent_again(env: Environment) -> None:
+async def test_a_message_delivered_meanwhile_is_not_resent(env: Environment) -> None:
     """Sends settle beside the task: in the end each message is either delivered or scheduled, never both."""
     failed, due = _suffer(env.seed, 400, HOUR, HOUR, schedule=True)
     await env.seed.write(env.db)
@@ -210,7 +210,7 @@ async def _until_sent(env: Environment, task: Task, number: int) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_a_message_without_its_payload_is_skipped_and_told(env: Environment) -> None:
+async def test_a_message_without_its_payload_is_skipped_and_reported(env: Environment) -> None:
     kept = env.seed.message(NOW - HOUR, (NOW - HOUR, FAILED))
     purged = env.seed.message(NOW - HOUR, (NOW - HOUR, FAILED), (NOW - MINUTE, FAILED), payload=None)
     env.seed.attempts.append(("msg_expired", _fresh_attempt(env), FAILED))
@@ -251,7 +251,7 @@ async def test_another_endpoint_is_left_alone(env: Environment) -> None:
         ("UPDATE application SET deleted_at = 1", "endpoint_deleted"),
     ],
 )
-async def test_it_ends_for_good_when_nobody_receives_any_more(env: Environment, change: str, code: str) -> None:
+async def test_it_fails_when_the_endpoint_no_longer_receives(env: Environment, change: str, code: str) -> None:
     _suffer(env.seed, 60, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
     async with env.working(replace(QUICK, chunk_rows=10, backlog=20)):
@@ -267,7 +267,7 @@ async def test_it_ends_for_good_when_nobody_receives_any_more(env: Environment, 
     assert ended.counters == {"messagesSent": 20}
 
 
-async def test_a_backlog_holds_the_task_up_until_half_of_it_is_gone(env: Environment) -> None:
+async def test_a_backlog_pauses_the_task_until_half_of_it_is_delivered(env: Environment) -> None:
     _suffer(env.seed, 100, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
     async with env.working(replace(QUICK, chunk_rows=7, backlog=20)):

@@ -71,7 +71,7 @@ HURDLES = {"a full disk": (_fill, _empty), "a read-only file": (_lock(writes=Fal
 
 
 @pytest.mark.parametrize("what", HURDLES)
-async def test_on_sqlite_what_cannot_be_written_is_sat_out(
+async def test_on_sqlite_a_file_that_refuses_writes_delays_the_work(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Temporary, in the middle of the work: no failed attempt, no partial write, and the work continues afterwards."""

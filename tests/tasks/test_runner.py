@@ -61,7 +61,7 @@ async def test_a_task_of_nothing_ends_too(env: Environment) -> None:
     assert (ended.state, ended.done) == (State.SUCCEEDED, 0)
 
 
-async def test_what_cannot_be_done_is_skipped_and_told_up_to_a_hundred(env: Environment) -> None:
+async def test_impossible_items_are_skipped_and_the_first_hundred_reported(env: Environment) -> None:
     ended = await env.done(await start(env.services, new_task(400, skip=2)), limits=replace(QUICK, chunk_rows=30))
 
     assert (ended.state, ended.done, ended.skipped) == (State.SUCCEEDED, 200, 200)
@@ -92,7 +92,7 @@ async def test_a_poisoned_item_fails_the_task_after_five_tries(env: Environment)
     assert await events_of(env.db, ended) == ["created", *["struck"] * 4, "failed"]
 
 
-async def test_a_failure_is_logged_as_an_error_and_what_is_tried_again_as_a_warning(
+async def test_a_failure_is_logged_as_an_error_and_a_retry_as_a_warning(
     env: Environment, caplog: pytest.LogCaptureFixture
 ) -> None:
     ended = await env.done(await start(env.services, new_task(100, poison=25, app="app_1")), limits=TENS)
@@ -118,7 +118,7 @@ async def test_a_failed_task_is_retried_from_where_it_failed(env: Environment) -
     assert await wrongs(env.db, ended) == []
 
 
-async def test_what_can_never_succeed_fails_at_once(env: Environment) -> None:
+async def test_a_task_that_can_never_succeed_fails_at_once(env: Environment) -> None:
     ended = await env.done(await start(env.services, new_task(100, gone=25)), limits=TENS)
 
     assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, 1, 20)
@@ -150,7 +150,7 @@ async def test_progress_resets_failed_attempts(env: Environment) -> None:
     assert await wrongs(env.db, ended) == []
 
 
-async def test_a_kind_that_nobody_here_knows_is_left_for_who_does(env: Environment) -> None:
+async def test_a_task_of_an_unknown_kind_is_left_to_workers_that_know_it(env: Environment) -> None:
     unknown = await start(env.services, replace(new_task(10), kind="test.unknown"))
     known = await start(env.services, new_task(10))
 
@@ -185,7 +185,7 @@ async def test_a_task_with_arguments_of_another_release_is_left_to_it(env: Envir
     assert (ended.state, ended.error, ended.done) == (State.SUCCEEDED, None, 10)
 
 
-async def test_a_newer_format_of_arguments_is_left_for_who_knows_it(env: Environment) -> None:
+async def test_a_task_with_newer_arguments_is_left_to_workers_that_know_them(env: Environment) -> None:
     newer = await start(env.services, new_task(10))
     await run_sql(env.db, "UPDATE task SET args_version = 2")
     known = await start(env.services, new_task(10))
@@ -195,7 +195,7 @@ async def test_a_newer_format_of_arguments_is_left_for_who_knows_it(env: Environ
     assert (await reread(env.db, newer.id)).state is State.QUEUED
 
 
-async def test_tenants_take_turns_beside_a_task_of_an_unknown_kind(env: Environment) -> None:
+async def test_tenants_alternate_beside_a_task_of_an_unknown_kind(env: Environment) -> None:
     """Its round never passes; the rounds of the others still advance."""
     await start(env.services, replace(new_task(10, app="app_0"), kind="test.unknown"))
     handler = Counting()
@@ -226,7 +226,7 @@ async def test_after_a_cancel_has_been_answered_nothing_happens(env: Environment
     assert await wrongs(env.db, after) == []
 
 
-async def test_a_paused_task_goes_on_where_it_stood(env: Environment) -> None:
+async def test_a_paused_task_resumes_at_its_cursor(env: Environment) -> None:
     handler = Counting(per_item=1)
     async with env.working(handler, limits=replace(TENS, backlog=20)) as runner:
         task = await start(env.services, new_task(50))
@@ -245,7 +245,7 @@ async def test_a_paused_task_goes_on_where_it_stood(env: Environment) -> None:
 # --- rounds and limits
 
 
-async def test_two_tenants_take_turns_slice_by_slice(env: Environment) -> None:
+async def test_two_tenants_alternate_slice_by_slice(env: Environment) -> None:
     handler = Counting()
     whale, mouse = [f"app_{name}" for name in ("whale", "mouse")]
     for app in (whale, whale, whale, mouse, mouse):
@@ -322,7 +322,7 @@ async def test_tasks_with_one_lock_run_one_after_the_other(env: Environment) -> 
     assert all(task.state is State.SUCCEEDED for task in ended)
 
 
-async def test_who_waits_for_nobody_keeps_on_after_a_slice(env: Environment) -> None:
+async def test_a_task_without_competitors_continues_after_its_slice(env: Environment) -> None:
     ended = await env.done(await start(env.services, new_task(100)), limits=replace(TENS, slice_seconds=0.0))
 
     assert ended.epoch == 1
@@ -365,7 +365,7 @@ class Drained(Counting):
         return await super().backlog(read, task, limit)
 
 
-async def test_room_for_a_few_is_not_counted_anew_for_each_of_them(
+async def test_free_backlog_is_not_recounted_for_each_message(
     env: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tidings.tasks.slice._LOOK_SECONDS", 0.001)
@@ -391,7 +391,7 @@ async def test_a_held_up_task_lets_others_go_first(env: Environment) -> None:
         await until(env.db, other.id)
 
 
-async def test_a_small_task_goes_on_while_what_is_outstanding_is_below_the_limit_and_stays(env: Environment) -> None:
+async def test_a_small_task_continues_while_outstanding_deliveries_stay_below_the_limit(env: Environment) -> None:
     """The receiver is down, and other callers' messages wait for retries; the limit is not reached, nor will it be."""
     handler = Counting(per_item=1, outstanding=15)
     async with env.working(handler, limits=replace(TENS, backlog=20)):

@@ -355,7 +355,7 @@ def _live(url: str, examples: int, *, shrink: bool = True) -> set[str]:
     return seen
 
 
-def test_every_life_is_what_the_table_allows(migrated_url: str) -> None:
+def test_every_history_follows_the_transition_table(migrated_url: str) -> None:
     missing = EVERY_RULE
     for _ in range(20):  # a run in which a rule was never accepted shows nothing about it
         missing = missing - _live(migrated_url, 10)

@@ -56,7 +56,7 @@ async def test_every_application_gets_its_own_message(world: World) -> None:
     assert (len(apps), []) == (len(told["data"]["messages_created"]), told["data"]["messages_failed"])
 
 
-async def test_only_endpoints_that_want_it_receive(world: World) -> None:
+async def test_only_subscribed_endpoints_receive(world: World) -> None:
     apps = await some_applications(world, 4)
     for app, change in zip(
         apps,
@@ -75,7 +75,7 @@ async def test_only_endpoints_that_want_it_receive(world: World) -> None:
     assert [(world.seed.app.id,), (apps[2],), (apps[3],)] == routed
 
 
-async def test_an_event_id_that_is_taken_is_told(world: World) -> None:
+async def test_a_taken_event_id_is_reported(world: World) -> None:
     apps = [world.seed.app.id, *await some_applications(world, 5)]
     for app in apps[2:4]:
         sql = "INSERT INTO event_id (app_id, event_id, msg_id) VALUES (:app, 'once', 'msg_before')"
@@ -91,7 +91,7 @@ async def test_an_event_id_that_is_taken_is_told(world: World) -> None:
     assert [(4,)] == await rows(world.db, "SELECT count(*) FROM event_id WHERE msg_id <> 'msg_before'")
 
 
-async def test_failures_are_all_told_not_only_the_first_hundred(world: World) -> None:
+async def test_all_failures_are_reported_beyond_the_first_hundred(world: World) -> None:
     apps = await some_applications(world, 150)
     for app in apps:
         sql = "INSERT INTO event_id (app_id, event_id, msg_id) VALUES (:app, 'once', 'msg_before')"
@@ -116,7 +116,7 @@ async def test_applications_made_later_are_left_out(world: World) -> None:
     assert ended.done == len(made)
 
 
-async def test_an_application_that_is_deleted_meanwhile_is_told(world: World) -> None:
+async def test_an_application_that_is_deleted_meanwhile_is_reported(world: World) -> None:
     apps = await some_applications(world, 3)
     task = await world.begin(broadcasts.broadcast, PRINCIPAL, draft())
     await run_sql(world.db, "UPDATE application SET deleted_at = 1 WHERE id = :id", id=apps[1])

@@ -143,7 +143,7 @@ async def test_the_archive_holds_a_document_and_models(world: World) -> None:
     assert {"schema_zip": link} == told["data"]
 
 
-async def test_the_python_models_hold_what_the_schema_says(world: World, tmp_path: Path) -> None:
+async def test_the_python_models_match_the_schema(world: World, tmp_path: Path) -> None:
     await an_event_type(world, "order.paid", ORDER)
     models = imported(await unpacked(world, (await exported(world))[1]), tmp_path)
 
@@ -156,7 +156,7 @@ async def test_the_python_models_hold_what_the_schema_says(world: World, tmp_pat
         model.model_validate({"id": "no uuid", "lines": []})
 
 
-async def test_the_typescript_types_say_what_the_schema_says(world: World) -> None:
+async def test_the_typescript_types_match_the_schema(world: World) -> None:
     await an_event_type(world, "order.paid", ORDER)
     files = await unpacked(world, (await exported(world))[1])
 
@@ -198,7 +198,7 @@ async def test_the_compiler_takes_the_typescript(world: World, tmp_path: Path) -
 @pytest.mark.parametrize(
     "reference", ["http://127.0.0.1:1/s.json", "file:///etc/hostname", "../other.json", "other.json#/a"]
 )
-async def test_a_reference_to_elsewhere_is_skipped_and_told(world: World, reference: str) -> None:
+async def test_an_external_reference_is_skipped_and_reported(world: World, reference: str) -> None:
     await an_event_type(world, "bad", {"type": "object", "properties": {"a": {"$ref": reference}}})
     await an_event_type(world, "good", ORDER)
 
@@ -219,7 +219,7 @@ async def test_a_poisoned_schema_does_not_stop_the_others(world: World) -> None:
     assert "typescript/good.ts" in await unpacked(world, link)
 
 
-async def test_many_event_types_and_names_alike(world: World) -> None:
+async def test_many_event_types_with_similar_names(world: World) -> None:
     for number in range(45):
         await an_event_type(world, f"order.n{number}", {"type": "object"})
     for name in ("a.b", "a_b", "a-b", "import", "7up"):
@@ -243,7 +243,7 @@ HONEST = {
 
 
 @pytest.mark.timeout(240)
-async def test_a_huge_enumeration_holds_up_nobody(world: World) -> None:
+async def test_a_huge_enumeration_delays_no_reader(world: World) -> None:
     """100,000 values beside 8 types of about 80 kB; meanwhile more readers than connections get their responses."""
     await an_event_type(world, "huge", {"enum": [f"value {number}" for number in range(100_000)]})
     for number in range(8):
@@ -291,7 +291,7 @@ async def test_an_event_type_of_any_name_is_in_the_archive(world: World, tmp_pat
         assert (0, b"") == await compiled(files, tmp_path / "ts")
 
 
-async def test_a_format_asks_for_no_package_beside_pydantic(world: World, tmp_path: Path) -> None:
+async def test_a_format_needs_no_package_except_pydantic(world: World, tmp_path: Path) -> None:
     formats = {"a": "email", "b": "idn-email", "c": "ulid", "d": "date-time", "e": "uri", "f": "ipv4", "g": "duration"}
     schema = {name: {"type": "string", "format": each} for name, each in formats.items()}
     await an_event_type(world, "formats", {"type": "object", "properties": schema})
@@ -331,7 +331,7 @@ async def test_after_a_day_the_link_is_closed(world: World) -> None:
     assert ErrorKind.NOT_FOUND is refused.value.kind
 
 
-async def test_without_the_generator_the_task_fails_and_says_what_is_missing(world: World, tmp_path: Path) -> None:
+async def test_without_the_generator_the_task_fails_and_names_the_missing_package(world: World, tmp_path: Path) -> None:
     (tmp_path / "datamodel_code_generator.py").write_text("raise ImportError")
     await an_event_type(world, "good", ORDER)
 

@@ -46,7 +46,7 @@ async def cleaned(world: World) -> Task:
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled"])
-async def test_what_ended_long_ago_goes_whole(world: World, state: str) -> None:
+async def test_old_tasks_are_deleted_completely(world: World, state: str) -> None:
     gone = [await ended(world, 91, state, items) for items in (0, 3, 260)]
     kept = [await ended(world, 89, state, 2)]
 
@@ -96,7 +96,7 @@ async def test_half_of_a_task_is_never_there(world: World) -> None:
     assert [(task_id,)] == await rows(world.db, "SELECT id FROM task")
 
 
-async def test_what_has_not_ended_stays_however_old_it_is(world: World) -> None:
+async def test_active_tasks_stay_however_old_they_are(world: World) -> None:
     """I16."""
     active = await start(world.services, new_task())
     paused = await start(world.services, new_task())
@@ -133,7 +133,7 @@ async def test_it_is_called_when_there_is_something_to_do_and_not_too_often(worl
     assert [False, True, False, True] == [idle, first, second, third]
 
 
-async def test_nobody_sees_it_and_nobody_is_told(world: World) -> None:
+async def test_it_is_neither_listed_nor_reported(world: World) -> None:
     await ended(world, 100)
     task = await cleaned(world)
 

@@ -9,7 +9,7 @@ from tasks.process_pool import ProcessPool
 GUARDED = "tasks.kinds.network_guard:main"
 
 
-async def test_no_kind_talks_to_anybody(pool: ProcessPool, migrated_sqlite_url: str) -> None:
+async def test_no_kind_uses_the_network(pool: ProcessPool, migrated_sqlite_url: str) -> None:
     async with chaos_run(pool, migrated_sqlite_url, list(CASES), tasks=1, items=6) as chaos:
         with pool.started(GUARDED, migrated_sqlite_url) as child:
             assert await child.ended() == 0

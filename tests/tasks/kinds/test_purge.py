@@ -29,7 +29,7 @@ async def test_every_payload_of_the_application_goes(world: World) -> None:
     )
 
 
-async def test_what_comes_later_is_kept(world: World) -> None:
+async def test_later_messages_are_kept(world: World) -> None:
     world.seed.message(at(5))
     await world.seed.write(world.db)
     task = await world.begin(purges.purge, world.seed.app, "me")

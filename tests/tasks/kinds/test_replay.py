@@ -40,7 +40,7 @@ async def shaped(world: World, msg_id: str, **columns: Any) -> str:
     return msg_id
 
 
-async def test_what_was_never_sent_is_sent_once(world: World) -> None:
+async def test_a_message_that_was_never_sent_is_sent_once(world: World) -> None:
     seed = world.seed
     missing = [seed.message(at(hour)) for hour in (9, 8, 1)]
     seed.message(at(11))
@@ -72,7 +72,7 @@ async def test_a_second_time_there_is_nothing_missing(world: World) -> None:
 
 
 @pytest.mark.parametrize("limit_by", ["event_types", "channels", "both", "nothing"])
-async def test_missing_is_what_the_endpoint_wants_today(world: World, limit_by: str) -> None:
+async def test_missing_messages_are_those_that_the_endpoint_subscribes_to_today(world: World, limit_by: str) -> None:
     seed = world.seed
     plain, typed, routed, both = [seed.message(at(hour)) for hour in (9, 8, 7, 6)]
     await seed.write(world.db)
@@ -90,7 +90,7 @@ async def test_missing_is_what_the_endpoint_wants_today(world: World, limit_by: 
     assert sorted(wanted.get(limit_by, {plain, typed, routed, both})) == await sent_again(world.db, task.id)
 
 
-async def test_only_the_stretch_counts(world: World) -> None:
+async def test_only_messages_of_the_range_count(world: World) -> None:
     seed = world.seed
     seed.message(at(9) - 4)
     first = seed.message(at(9))
@@ -122,7 +122,7 @@ async def test_everything_that_was_sent_is_sent_again(world: World) -> None:
     assert [(purged, "payload_expired")] == await world.skipped(task)
 
 
-async def test_what_another_endpoint_was_sent_does_not_count(world: World) -> None:
+async def test_attempts_at_another_endpoint_do_not_count(world: World) -> None:
     other = await an_endpoint(world.db, NOW)
     msg_id = world.seed.message(at(3))
     other.attempts.append((msg_id, ids.new(ids.ATTEMPT, at(3)), DELIVERED))
@@ -205,7 +205,7 @@ async def test_a_send_in_flight_is_followed_by_another(world: World) -> None:
     assert [(77, 2)] == await rows(world.db, "SELECT lease, again FROM delivery")
 
 
-async def test_what_is_read_ahead_makes_whole_chunks(world: World) -> None:
+async def test_read_ahead_fills_whole_chunks(world: World) -> None:
     for number in range(1_000):
         world.seed.message(at(9) + number)
     await world.seed.write(world.db)
@@ -241,7 +241,7 @@ async def test_thousands_in_chunks_are_exact(world: World, scope: ReplayScope) -
         ("UPDATE endpoint SET deleted_at = 1", "endpoint_deleted"),
     ],
 )
-async def test_it_ends_for_good_when_nobody_receives_any_more(
+async def test_it_fails_when_the_endpoint_no_longer_receives(
     world: World, scope: ReplayScope, change: str, code: str
 ) -> None:
     for number in range(60):
@@ -283,7 +283,7 @@ async def test_by_force_it_waits_for_a_disabled_endpoint(world: World) -> None:
     [(NOW + HOUR, None), (at(1), at(2)), (NOW + HOUR, NOW + 2 * HOUR)],
     ids=["future", "backwards", "both in the future"],
 )
-async def test_a_stretch_must_lie_in_the_past_and_run_forwards(world: World, since: int, until_: int | None) -> None:
+async def test_a_range_must_be_in_the_past_and_ordered(world: World, since: int, until_: int | None) -> None:
     with pytest.raises(AppError) as refused:
         await replayed(world, ReplayScope.SENT, since=since, until=until_)
 

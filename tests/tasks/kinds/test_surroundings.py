@@ -25,7 +25,7 @@ def stumble(*_: object) -> None:
 
 
 @pytest.mark.parametrize("name", [*OF_ENDPOINTS, "message.broadcast"])
-async def test_who_stumbles_over_a_hint_or_a_transition_changes_no_task(world: World, name: str) -> None:
+async def test_a_failing_listener_changes_no_task(world: World, name: str) -> None:
     """I14: listeners are notified after the commit, and only of committed changes."""
     (work,) = await CASES[name].lay_out(world, ITEMS, 1)
     failures = observe.counters["failures"]

@@ -77,7 +77,7 @@ async def test_each_application_is_counted(world: World, few: int, monkeypatch: 
     assert [{"app_stats": wanted}] == [told["data"] for told in await world.told()]
 
 
-async def test_both_ends_of_the_stretch_are_in_it(world: World) -> None:
+async def test_a_range_includes_both_ends(world: World) -> None:
     for timestamp in (at(9) - 4, at(9), at(5), at(2), at(2) + 4):
         world.seed.message(at(12), (timestamp, DELIVERED))
     await world.seed.write(world.db)
@@ -115,14 +115,14 @@ async def test_only_those_that_are_named_are_counted(world: World) -> None:
         (asked(at(2), at(1), "nobody"), "appIds"),
     ],
 )
-async def test_what_makes_no_sense_is_refused(world: World, wanted: UsageFilters, place: str) -> None:
+async def test_nonsensical_input_is_refused(world: World, wanted: UsageFilters, place: str) -> None:
     with pytest.raises(AppError) as refused:
         await world.begin(use_cases.count_attempts, PRINCIPAL, wanted)
 
     assert [("body", place)] == [fault.loc for fault in refused.value.faults]
 
 
-async def test_more_than_can_be_told_at_once_is_cut(world: World) -> None:
+async def test_long_reports_are_truncated(world: World) -> None:
     await some_applications(world, [1, 1, 1])
     task = await world.done(use_cases.count_attempts, PRINCIPAL, asked())
     async with world.db.read() as read:
@@ -136,7 +136,7 @@ async def begin_aggregate(services: Any, principal: Any, *, idempotency_key: str
     return await use_cases.aggregate(services, principal, render=render)
 
 
-async def test_subscriptions_are_told(world: World) -> None:
+async def test_subscriptions_are_reported(world: World) -> None:
     first, second, third = await some_applications(world, [0, 0, 0])
     for seed, types in ((first, ["b", "a"]), (first, ["c", "a"]), (second, ["z"])):
         await another_endpoint(world.db, seed, event_types=types)
@@ -158,7 +158,7 @@ async def test_subscriptions_are_told(world: World) -> None:
     assert [{"event_types": wanted}] == [told["data"] for told in await world.told()]
 
 
-async def test_another_organisation_is_not_told_of(world: World) -> None:
+async def test_another_organization_is_not_reported(world: World) -> None:
     other = await an_endpoint(world.db, NOW)
     await run_sql(world.db, "UPDATE application SET org_id = 'org_other' WHERE id = :id", id=other.app.id)
 
