@@ -102,7 +102,7 @@ def test_every_offset_names_the_same_time(timestamp: datetime, minutes: int) -> 
 class TestSharedClock:
     """The clock of nodes that share a database."""
 
-    def test_it_pauses_where_it_would_go_back_a_little(self) -> None:
+    def test_a_small_correction_pauses_the_clock(self) -> None:
         own = ManualClock(TEN)
         clock = SharedClock(own)
         assert TEN == clock.now()
@@ -115,7 +115,7 @@ class TestSharedClock:
         own.advance(2)
         assert TEN + 1 == clock.now()
 
-    def test_it_goes_back_at_once_where_it_was_wrong_by_much(self) -> None:
+    def test_a_large_correction_moves_the_clock_back_at_once(self) -> None:
         clock = SharedClock(ManualClock(TEN))
         assert TEN == clock.now()
 

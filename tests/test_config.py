@@ -180,7 +180,7 @@ def test_every_number_has_a_range_that_ends_the_start_with_a_sentence(name: str)
             load({f"TIDINGS_{name.upper()}": text})
 
 
-def test_a_list_with_a_wrong_entry_is_said_to_be_a_list() -> None:
+def test_a_list_with_an_invalid_entry_is_reported_as_a_list() -> None:
     with pytest.raises(ConfigError, match=r"^retry_schedule must list whole numbers, like \[5,300\], not 'x'$"):
         load({"TIDINGS_RETRY_SCHEDULE": '[5,"x"]'})
 

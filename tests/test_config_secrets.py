@@ -52,7 +52,7 @@ def test_a_short_secret_is_named_and_not_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("algorithm", LEAST)
-async def test_the_secret_that_is_made_up_is_long_enough(sqlite_url: str, algorithm: str) -> None:
+async def test_the_generated_secret_is_long_enough(sqlite_url: str, algorithm: str) -> None:
     db = await opened(sqlite_url)
     await migrate(db)
 

@@ -58,7 +58,7 @@ def test_the_architecture_names_files_and_classes_that_exist() -> None:
     assert [] == [name for name in classes if f"class {name}" not in source]
 
 
-def test_each_invariant_is_named_where_the_page_says_that_it_is_held() -> None:
+def test_each_invariant_is_named_in_the_file_that_the_page_lists() -> None:
     held = re.findall(r"^\| (I\d+) \| .* \| (.*) \|$", (ROOT / "docs/background-tasks.md").read_text(), re.MULTILINE)
     missing = [
         (number, path)

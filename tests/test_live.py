@@ -15,7 +15,7 @@ import live
         ("import signal; signal.pause()", 0.0, "did not answer within 0 s"),
     ],
 )
-def test_a_server_that_does_not_answer_says_why(
+def test_an_unresponsive_server_is_reported_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, seconds: float, says: str
 ) -> None:
     monkeypatch.setattr(live, "START_SECONDS", seconds)

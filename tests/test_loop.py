@@ -9,7 +9,7 @@ import pytest
 from loop import Loop
 
 
-def test_a_loop_with_an_open_connection_is_closed_and_says_so() -> None:
+def test_a_loop_with_an_open_connection_is_closed_and_reports_it() -> None:
     loop = Loop()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         loop.run_until_complete(loop.create_connection(asyncio.Protocol, *listener.getsockname()))

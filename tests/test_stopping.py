@@ -31,5 +31,5 @@ def test_without_the_guard_it_would() -> None:
     assert _ended("", 2) is None
 
 
-def test_a_process_that_did_not_stop_in_time_says_so() -> None:
+def test_a_process_that_did_not_stop_in_time_logs_it() -> None:
     assert _ended("leave_within(0.1, code=1)", 20) == 1

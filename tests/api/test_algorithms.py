@@ -77,7 +77,7 @@ def test_other_libraries_verify_our_signatures(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize(("algorithm", "key"), [("RS256", RSA), ("EdDSA", ED)])
-def test_a_public_key_checks_and_signs_nothing(algorithm: str, key: RSAPrivateKey | Ed25519PrivateKey) -> None:
+def test_a_public_key_verifies_but_cannot_sign(algorithm: str, key: RSAPrivateKey | Ed25519PrivateKey) -> None:
     token = Signer(_pem(key), algorithm).signed({"sub": "org_x"})
     signer = Signer(_public(key), algorithm)
 

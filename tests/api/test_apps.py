@@ -64,7 +64,7 @@ async def test_get_if_exists_returns_the_one_that_is_there_unchanged(api: Api) -
     assert first.json() == second.json()
 
 
-async def test_one_of_many_at_once_makes_it_and_the_others_get_it(api: Api) -> None:
+async def test_of_many_concurrent_requests_one_creates_the_application(api: Api) -> None:
     calls = [api.post("/app?get_if_exists=true", json={"name": "x", "uid": "same"}) for _ in range(10)]
 
     responses = await asyncio.gather(*calls)

@@ -242,7 +242,7 @@ async def test_endpoints_are_reported_a_page_at_a_time_and_done_is_true(api: Api
     assert (second["data"], False) == (back["data"], back["done"])
 
 
-async def test_an_endpoint_that_is_tried_again_says_when(api: Api) -> None:
+async def test_an_endpoint_with_a_retry_reports_its_time(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     msg = await api.message(app)

@@ -128,7 +128,7 @@ async def test_an_unreadable_filter_is_a_bad_request(lite: Api, query: str) -> N
     assert (await lite.get(f"/app/{app}/attempt/endpoint/{endpoint}?{query}")).status_code == 400
 
 
-async def test_a_resend_makes_a_delivery_that_is_due_and_says_so(api: Api) -> None:
+async def test_a_resend_creates_a_due_delivery_and_reports_it(api: Api) -> None:
     app = await api.app()
     msg = await api.message(app, eventId="e")
     endpoint = await api.endpoint(app, uid="main")
@@ -160,7 +160,7 @@ async def test_a_resend_to_no_endpoint_is_not_found(api: Api) -> None:
     assert 404 == (await api.post(f"/app/{app}/msg/{msg}/endpoint/nope/resend")).status_code
 
 
-async def test_a_resend_to_a_disabled_endpoint_says_so(api: Api) -> None:
+async def test_a_resend_to_a_disabled_endpoint_reports_it(api: Api) -> None:
     app = await api.app()
     msg, endpoint = await api.message(app), await api.endpoint(app, disabled=True)
 

@@ -140,7 +140,7 @@ async def test_clocks_may_be_a_quarter_of_an_hour_apart(lite: Api, claim: str, f
     assert (401, INVALID) == await _response(lite, far)
 
 
-async def test_a_token_that_was_good_runs_out(lite: Api) -> None:
+async def test_a_valid_token_expires(lite: Api) -> None:
     token = _token({"sub": ORG, "exp": lite.clock.now() // SECOND})
     assert 200 == (await lite.get("/app", token=token)).status_code
 
@@ -154,7 +154,7 @@ async def _mine(api: Api) -> tuple[str, str]:
     return app, issue_app_token(SECRET, ORG, AppId(app), api.clock.now())
 
 
-async def test_an_application_reaches_its_own_things_only(api: Api) -> None:
+async def test_an_application_token_reaches_only_its_own_resources(api: Api) -> None:
     app, token = await _mine(api)
     other = await api.app(uid="other")
     endpoint = await api.endpoint(app)

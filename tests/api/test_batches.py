@@ -44,7 +44,7 @@ async def test_every_message_is_stored_with_its_deliveries_and_reported_in_its_p
     assert [result["id"] for result in results] == sorted(result["id"] for result in results)
 
 
-async def test_a_message_that_is_wrong_is_refused_alone_as_it_would_be_refused_alone(api: Api) -> None:
+async def test_an_invalid_message_of_a_batch_is_refused_as_a_single_one_would_be(api: Api) -> None:
     app = await api.app()
     wrong = [
         {"eventType": "user.signup"},
@@ -121,7 +121,7 @@ async def test_there_is_at_least_one_message_and_at_most_a_thousand(lite: Api, c
     assert [["body", "messages"]] == [place for place, _, _ in faults(answer)]
 
 
-async def test_an_application_that_is_not_there_gets_nothing(lite: Api) -> None:
+async def test_an_absent_application_gets_no_message(lite: Api) -> None:
     answer = await lite.post("/app/nobody/msg/batch", json={"messages": [a_message()]})
 
     assert 404 == answer.status_code
@@ -184,7 +184,7 @@ async def test_a_batch_with_many_deliveries_is_stored_in_parts_and_answered_as_o
 
 
 @pytest.mark.parametrize("deliveries", [24, 36, 10_000])
-async def test_a_batch_that_failed_half_way_goes_on_with_its_key_whatever_fits_then(
+async def test_a_half_stored_batch_is_completed_by_a_retry_with_its_key(
     api: Api, monkeypatch: pytest.MonkeyPatch, deliveries: int
 ) -> None:
     app = await with_many_endpoints(api, monkeypatch, deliveries=36)

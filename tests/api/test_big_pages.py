@@ -59,7 +59,7 @@ LISTS = [_messages, _narrowed, _attempted, _event_types, _attempts]
 
 
 @pytest.mark.parametrize("make", LISTS)
-async def test_a_page_ends_at_some_bytes_and_the_iterator_goes_on(
+async def test_a_page_ends_at_its_byte_limit_and_the_iterator_continues(
     api: Api, make: Callable[[Api], Awaitable[Listed]]
 ) -> None:
     path, made, key = await make(api)

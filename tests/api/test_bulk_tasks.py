@@ -79,7 +79,7 @@ FILTERED: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("more", FILTERED.values(), ids=FILTERED)
-async def test_a_bulk_replay_takes_each_filter(api: Api, more: Json) -> None:
+async def test_a_bulk_replay_accepts_each_filter(api: Api, more: Json) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     message = await api.message(app, tags=["vip"], channels=["red"])
@@ -229,7 +229,7 @@ async def test_a_caller_whose_clock_is_ahead_asks_for_an_empty_range(
     assert (200, 0, []) == (dry.status_code, dry.json()["total"], dry.json()["sample"])
 
 
-async def test_usage_of_a_range_that_begins_a_little_ahead_is_nothing(api: Api) -> None:
+async def test_usage_of_a_range_that_begins_slightly_ahead_is_empty(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     await api.attempt(app, endpoint, await api.message(app))
@@ -321,7 +321,7 @@ async def test_bad_broadcasts_are_refused(lite: Api, case: tuple[Json, list[str]
     assert place in [fault[0] for fault in faults(await lite.post("/msg/broadcast", json=body))]
 
 
-async def test_an_application_may_replay_its_own_and_nothing_of_all(lite: Api) -> None:
+async def test_an_application_token_may_replay_only_its_own_messages(lite: Api) -> None:
     app = await lite.app()
     endpoint = await lite.endpoint(app)
     token = issue_app_token(SECRET, ORG, AppId(app), lite.clock.now())

@@ -25,7 +25,7 @@ def _named(uid: str, number: int) -> Json:
     return {"name": f"{number}", "uid": uid}
 
 
-async def test_an_event_type_is_put_by_many_at_once(api: Api) -> None:
+async def test_concurrent_puts_create_one_event_type(api: Api) -> None:
     for turn in range(3):
         answers = await _all_at_once(api, "PUT", f"/event-type/t{turn}", lambda number: {"description": f"{number}"})
 
@@ -34,7 +34,7 @@ async def test_an_event_type_is_put_by_many_at_once(api: Api) -> None:
     assert 3 == len((await api.read("/event-type"))["data"])
 
 
-async def test_an_application_is_put_by_many_at_once(api: Api) -> None:
+async def test_concurrent_puts_create_one_application(api: Api) -> None:
     for uid in ("one", "two", "three"):
         answers = await _all_at_once(api, "PUT", f"/app/{uid}", partial(_named, uid))
 
@@ -42,7 +42,7 @@ async def test_an_application_is_put_by_many_at_once(api: Api) -> None:
         assert 1 == len({body["id"] for _, body in answers})
 
 
-async def test_an_endpoint_is_put_by_many_at_once(api: Api) -> None:
+async def test_concurrent_puts_create_one_endpoint(api: Api) -> None:
     app = await api.app()
 
     answers = await _all_at_once(
@@ -53,7 +53,7 @@ async def test_an_endpoint_is_put_by_many_at_once(api: Api) -> None:
     assert 1 == len({body["id"] for _, body in answers}) == len((await api.read(f"/app/{app}/endpoint"))["data"])
 
 
-async def test_an_application_is_had_by_many_at_once(api: Api) -> None:
+async def test_an_application_is_got_or_created_concurrently(api: Api) -> None:
     answers = await _all_at_once(api, "POST", "/app?get_if_exists=true", lambda number: {**NEW, "name": f"{number}"})
 
     assert [200] * (MANY - 1) + [201] == sorted(status for status, _ in answers)
@@ -67,7 +67,9 @@ async def test_an_application_is_had_by_many_at_once(api: Api) -> None:
         ("/auth/app-portal-access/new", {"application": NEW}, 200),
     ],
 )
-async def test_an_application_is_made_in_passing_by_many_at_once(api: Api, path: str, body: Json, status: int) -> None:
+async def test_an_application_is_created_implicitly_by_concurrent_messages(
+    api: Api, path: str, body: Json, status: int
+) -> None:
     answers = await _all_at_once(api, "POST", path, lambda _: body)
 
     assert {status} == {each for each, _ in answers}

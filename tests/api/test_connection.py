@@ -193,7 +193,7 @@ async def test_a_host_is_a_name_or_an_address(wire: Wire, host: bytes) -> None:
 
 
 @pytest.mark.parametrize("coding", [b"gzip, chunked", b"identity", b"gzip"])
-async def test_a_transfer_coding_that_is_not_served_is_said_so(wire: Wire, coding: bytes) -> None:
+async def test_an_unsupported_transfer_coding_is_reported(wire: Wire, coding: bytes) -> None:
     [reply] = await wire.exchange(wire.request(b"", b"transfer-encoding: " + coding, path=b"/api/v1/app"))
 
     _assert_refused(reply, 501)
@@ -378,7 +378,7 @@ async def test_a_client_that_ends_its_side_gets_its_answers(wire: Wire, path: by
 
 
 @pytest.mark.parametrize("part", [b"", b"POST /api/v1/app HTTP/1.1\r\nhost: x\r\n"])
-async def test_a_client_that_ends_its_side_with_nothing_to_answer_is_closed(wire: Wire, part: bytes) -> None:
+async def test_a_half_closed_connection_without_a_request_is_closed(wire: Wire, part: bytes) -> None:
     async with dialed(wire) as (reader, writer):
         writer.write(part)
         writer.write_eof()

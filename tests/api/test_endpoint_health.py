@@ -38,7 +38,7 @@ async def health(api: Api, app: str, endpoint: str) -> Json:
     return found
 
 
-async def test_a_healthy_endpoint_says_so(api: Api) -> None:
+async def test_a_healthy_endpoint_is_reported_as_healthy(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
 
@@ -46,7 +46,7 @@ async def test_a_healthy_endpoint_says_so(api: Api) -> None:
     assert FRESH == (await api.read(f"/app/{app}/endpoint"))["data"][0]["x"]["health"]
 
 
-async def test_a_failing_endpoint_says_since_when_and_when_it_will_be_disabled(api: Api) -> None:
+async def test_a_failing_endpoint_reports_since_when_and_when_it_will_be_disabled(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     now = api.clock.now()
@@ -189,7 +189,7 @@ async def disabled(api: Api) -> tuple[str, str, int]:
     return app, endpoint, began
 
 
-async def test_a_disabled_endpoint_says_why(api: Api) -> None:
+async def test_a_disabled_endpoint_reports_the_reason(api: Api) -> None:
     app, endpoint, _ = await disabled(api)
 
     body = await health(api, app, endpoint)
@@ -290,7 +290,7 @@ async def test_an_endpoint_below_its_rate_is_ok(api: Api) -> None:
     assert {"status": "Ok", "throttledSince": None} == body
 
 
-async def test_a_rate_of_the_endpoint_or_of_its_application_that_holds_it_up_is_reported(api: Api) -> None:
+async def test_a_delay_by_the_endpoints_or_the_applications_rate_is_reported(api: Api) -> None:
     app = await api.app()
     one, other = await api.endpoint(app), await api.endpoint(app)
     async with api.db.read() as read:

@@ -63,7 +63,7 @@ async def test_a_range_that_is_too_long_or_to_come_is_refused(
     assert response.json()["detail"].startswith(words)
 
 
-async def test_a_clock_that_is_a_little_ahead_is_forgiven(lite: Api) -> None:
+async def test_a_clock_that_is_slightly_ahead_is_tolerated(lite: Api) -> None:
     app, endpoint = await _made(lite)
 
     assert NOTHING == await _stats(lite, app, endpoint, until=lite.clock.now() + 4 * MINUTE)

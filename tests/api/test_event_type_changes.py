@@ -43,7 +43,7 @@ async def test_a_put_creates_an_absent_event_type_under_the_name_in_the_path(api
     assert made == await api.read("/event-type/user.signup")
 
 
-async def test_a_put_takes_an_archived_name_into_use_again(api: Api) -> None:
+async def test_a_put_unarchives_an_event_type(api: Api) -> None:
     await api.made("/event-type", {"name": "a", **FULL})
     await _call(api, "DELETE", "a")
 
@@ -138,7 +138,7 @@ async def test_a_name_belongs_to_one_organization(api: Api) -> None:
     assert 201 == (await api.call("PUT", "/event-type/a", json={"description": ""}, token=other)).status_code
 
 
-async def test_a_flag_that_is_taken_away_shows_it_to_all(api: Api) -> None:
+async def test_a_removed_feature_flag_reveals_the_event_type_to_all(api: Api) -> None:
     await api.made("/event-type", {"name": "a", **FULL})
     token = issue_app_token(SECRET, ORG, AppId(await api.app()), api.clock.now())
 

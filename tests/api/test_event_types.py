@@ -51,7 +51,7 @@ async def test_a_name_in_use_is_a_conflict(api: Api) -> None:
     assert (409, expected) == (again.status_code, again.json())
 
 
-async def test_an_archived_name_is_taken_again_and_overwritten(api: Api) -> None:
+async def test_creating_an_archived_event_type_overwrites_it(api: Api) -> None:
     first = await api.made("/event-type", {"name": "a", "description": "d", "archived": True, "schemas": SCHEMAS})
 
     second = await api.made("/event-type", {"name": "a", "description": "e"})

@@ -103,7 +103,7 @@ async def test_an_endpoint_that_does_not_listen_is_not_sent_to(api: Api, filters
     assert [] == await _sent(api)
 
 
-async def test_an_endpoint_that_is_disabled_says_so(lite: Api) -> None:
+async def test_a_disabled_endpoint_is_reported_as_disabled(lite: Api) -> None:
     app = await lite.app()
     endpoint = await lite.endpoint(app, disabled=True)
 

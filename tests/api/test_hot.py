@@ -90,7 +90,7 @@ async def test_a_connection_that_is_to_be_closed_is_closed(wire: Wire, version: 
     assert (status, rest) == (202, b"")
 
 
-async def test_a_connection_that_says_no_more_is_closed(wire: Wire) -> None:
+async def test_a_connection_that_sends_no_more_is_closed(wire: Wire) -> None:
     loop = asyncio.get_running_loop()
     reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
     for _ in range(2):
@@ -105,7 +105,7 @@ async def test_a_connection_that_says_no_more_is_closed(wire: Wire) -> None:
     assert loop.time() - answered_at >= 0.9
 
 
-async def test_another_origin_is_let_in(wire: Wire) -> None:
+async def test_cross_origin_requests_are_allowed(wire: Wire) -> None:
     [(status, fields, _)] = await wire.exchange(wire.request(BODY, b"origin: http://elsewhere"))
 
     assert (status, fields[b"access-control-allow-origin"]) == (202, b"*")
@@ -136,7 +136,7 @@ async def test_an_id_may_be_encoded(wire: Wire, lite: Api) -> None:
     assert status == 202
 
 
-async def test_refusals_come_the_short_way_too(wire: Wire) -> None:
+async def test_refusals_use_the_fast_path_too(wire: Wire) -> None:
     nobody = wire.request().replace(b"Bearer ", b"Bearer x")
     nowhere = wire.request(path=b"/api/v1/app/app_unknown/msg")
 
@@ -223,7 +223,7 @@ async def test_a_head_without_end_is_cut_off(wire: Wire, line: bytes) -> None:
     assert sent < 4_000_000
 
 
-async def test_a_request_that_never_comes_whole_is_cut_off(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_incomplete_request_is_disconnected(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_REQUEST_SECONDS", 0.1)
     for began in (b"", b"POST /api/v1/app/x/msg HT", wire.request()[:-5]):
         reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)

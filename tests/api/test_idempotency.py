@@ -116,7 +116,7 @@ async def test_a_resend_with_one_key_is_requested_once(api: Api) -> None:
     assert [endpoint] == api.woken
 
 
-async def test_nothing_stays_behind_in_memory(lite: Api) -> None:
+async def test_finished_requests_leave_no_memory(lite: Api) -> None:
     await asyncio.gather(*[lite.post("/app", json={"name": "x"}, headers=KEY) for _ in range(10)])
 
     assert not lite.context.services.idempotency._locks  # noqa: SLF001 - a leak is not observable from outside

@@ -192,7 +192,7 @@ class TestWindows:
         path = f"/app/{await api.app()}/msg"
         return path, [await api.made(path, {"eventType": "a", "payload": {"n": n}}) for n in range(10)]
 
-    async def test_after_takes_its_own_timestamp_in_and_before_leaves_it_out(self, api: Api) -> None:
+    async def test_after_is_inclusive_and_before_is_exclusive(self, api: Api) -> None:
         path, made = await self._made(api)
 
         assert list(range(9, 2, -1)) == _numbers(await api.read(path, after=made[3]["timestamp"]))
@@ -205,7 +205,7 @@ class TestWindows:
 
         assert [4, 3, 2] == _numbers(page)
 
-    async def test_the_first_page_after_a_timestamp_hugs_it_and_goes_on_towards_now(self, api: Api) -> None:
+    async def test_the_first_page_after_a_timestamp_begins_there_and_continues_towards_now(self, api: Api) -> None:
         path, made = await self._made(api)
         since = made[2]["timestamp"]
 

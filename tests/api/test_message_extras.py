@@ -129,7 +129,7 @@ async def test_a_raw_payload_needs_the_payload_member_too(lite: Api) -> None:
     assert [["body", "payload"]] == [loc for loc, _, _ in faults(response)]
 
 
-async def test_a_message_may_be_put_off(api: Api) -> None:
+async def test_a_message_can_be_deferred(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     at = api.clock.now() + 90 * MINUTE
@@ -152,7 +152,7 @@ async def test_the_retention_of_a_deferred_message_begins_at_its_due_time(api: A
 
 
 @pytest.mark.parametrize("minutes", [-5, 0, 0.9, 24 * 60 + 0.1, 10**7])
-async def test_a_message_is_put_off_for_a_minute_to_a_day(lite: Api, minutes: float) -> None:
+async def test_a_message_can_be_deferred_by_a_minute_to_a_day(lite: Api, minutes: float) -> None:
     at = lite.clock.now() + int(minutes * MINUTE)
 
     response = await lite.post(f"/app/{await lite.app()}/msg", json={**BODY, "deliverAt": rfc3339(at)})

@@ -62,7 +62,7 @@ async def test_a_payload_that_was_not_requested_is_an_empty_object(api: Api) -> 
     assert {"a": 1} == (await api.read(f"/app/{app}/msg/{made['id']}"))["payload"]
 
 
-async def test_a_payload_that_was_deleted_says_so(api: Api) -> None:
+async def test_a_deleted_payload_is_reported_as_deleted(api: Api) -> None:
     app = await api.app()
     msg = await api.message(app)
     async with api.db.write() as tx:
@@ -247,7 +247,7 @@ async def test_a_path_that_can_be_no_application_is_refused(lite: Api) -> None:
     assert ["path", "app_id_or_uid", "__all__"] == loc
 
 
-async def test_an_application_may_be_made_in_passing(api: Api) -> None:
+async def test_a_message_may_create_its_application(api: Api) -> None:
     body = {**BODY, "application": {"name": "acme", "uid": "new"}}
 
     first = await api.made("/app/new/msg", body)
@@ -261,7 +261,7 @@ async def test_an_application_may_be_made_in_passing(api: Api) -> None:
     ("application", "kind"),
     [({"name": "a", "uid": "other"}, "application_uid_mismatch"), ({"name": "a"}, "application_uid_missing")],
 )
-async def test_an_application_made_in_passing_has_the_uid_of_the_path(lite: Api, application: Json, kind: str) -> None:
+async def test_an_implicit_application_has_the_uid_of_the_path(lite: Api, application: Json, kind: str) -> None:
     response = await lite.post("/app/new/msg", json={**BODY, "application": application})
 
     assert [(["body", "application", "uid"], kind)] == [(loc, kind) for loc, _, kind in faults(response)]

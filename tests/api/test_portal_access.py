@@ -94,7 +94,7 @@ async def test_the_claims_of_a_token(lite: Api) -> None:
     assert body.items() <= full.items()
 
 
-async def test_the_older_way_takes_any_body_or_none(api: Api) -> None:
+async def test_the_older_route_accepts_any_body_or_none(api: Api) -> None:
     await api.app(uid="mine")
 
     for more in ({}, {"content": b"null"}, {"content": b"nonsense"}, {"json": {"featureFlags": 7}}):
@@ -105,7 +105,7 @@ async def test_the_older_way_takes_any_body_or_none(api: Api) -> None:
     assert (404, "Application not found") == (missing.status_code, missing.json()["detail"])
 
 
-async def test_an_application_may_be_made_in_passing(api: Api) -> None:
+async def test_a_message_may_create_its_application(api: Api) -> None:
     missing = await _access(api, "new")
     assert (404, {"code": "not_found", "detail": "Application not found"}) == missing
 
@@ -117,7 +117,7 @@ async def test_an_application_may_be_made_in_passing(api: Api) -> None:
 
 
 @pytest.mark.parametrize("route", ["app-portal-access", "dashboard-access"])
-async def test_a_repeated_request_makes_the_same_token(api: Api, route: str) -> None:
+async def test_a_repeated_request_returns_the_same_token(api: Api, route: str) -> None:
     app = await api.app()
 
     async def link_for(key: str) -> str:
@@ -140,7 +140,7 @@ async def test_a_repeated_request_makes_the_same_token(api: Api, route: str) -> 
         ({"name": "", "uid": "new"}, "value_error"),
     ],
 )
-async def test_an_application_in_passing_must_fit_the_path(lite: Api, application: Json, type_: str) -> None:
+async def test_an_implicit_application_must_match_the_path(lite: Api, application: Json, type_: str) -> None:
     response = await lite.post("/auth/app-portal-access/new", json={"application": application})
 
     assert type_ == faults(response)[0][2]
@@ -372,7 +372,7 @@ async def test_the_tokens_of_a_session_end_alone(api: Api) -> None:
     "body",
     [{"expiry": -1}, {"expiry": 259_201}, {"sessionIds": ["a b"]}, {"sessionIds": ["s"] * 1_001}, {"sessionIds": [7]}],
 )
-async def test_an_end_that_breaks_a_rule_ends_nothing(lite: Api, body: Json) -> None:
+async def test_an_invalid_expiry_request_ends_no_token(lite: Api, body: Json) -> None:
     await lite.app(uid="mine")
     token = await _token(lite, "mine")
 

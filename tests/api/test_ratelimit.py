@@ -30,7 +30,7 @@ async def test_a_second_allows_as_many_requests_as_the_limit_and_the_next_second
     assert [200, 200, 200, 429] == second
 
 
-async def test_a_refusal_is_json_and_says_when_to_come_again(lite: Api) -> None:
+async def test_a_refusal_is_json_with_a_retry_time(lite: Api) -> None:
     api = limited(lite, 1)
     await api.get("/app")
 

@@ -31,7 +31,7 @@ async def test_a_message_keeps_its_payload(api: Api) -> None:
     assert b'"payload":' + PAYLOAD in await _stored(api, f"/app/{app}/msg")
 
 
-async def test_the_hot_route_takes_it(wire: Wire) -> None:
+async def test_the_hot_route_accepts_it(wire: Wire) -> None:
     [(status, _, body)] = await wire.exchange(wire.request(MESSAGE))
 
     assert status == 202

@@ -204,7 +204,7 @@ async def test_a_wait_for_an_ended_task_returns_at_once(lite: Api, state: State)
     assert (await lite.read(f"/background-task/{task_id}/wait", timeout=60))["x"]["state"] == state
 
 
-async def test_a_wait_ends_with_its_time_and_returns_the_state_of_the_task(lite: Api) -> None:
+async def test_a_wait_times_out_with_the_state_of_the_task(lite: Api) -> None:
     task_id = await stored(lite, State.PAUSED)
 
     assert (await lite.read(f"/background-task/{task_id}/wait", timeout=1))["x"]["state"] == "paused"
@@ -290,7 +290,7 @@ async def test_a_dry_run_is_refused_as_the_real_one_is(api: Api) -> None:
         assert (dry.status_code, dry.json()) == (real.status_code, real.json()), path
 
 
-async def test_a_dry_run_says_yes_or_no(lite: Api) -> None:
+async def test_a_dry_run_returns_yes_or_no(lite: Api) -> None:
     _, creating = await _creating(lite)
 
     assert (await lite.call("POST", f"{creating[0][1]}?dryRun=maybe", json=creating[0][2])).status_code == 400

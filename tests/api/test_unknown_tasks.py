@@ -74,7 +74,7 @@ async def test_a_known_kind_is_named_in_both_places(api: Api) -> None:
 
 
 @pytest.mark.parametrize(("command", "state", "then"), [*COMMANDS, ("retry", State.FAILED, "queued")])
-async def test_a_task_of_an_unknown_kind_takes_commands(api: Api, command: str, state: State, then: str) -> None:
+async def test_a_task_of_an_unknown_kind_accepts_commands(api: Api, command: str, state: State, then: str) -> None:
     task_id = await stored(api, state, kind=UNKNOWN)
     await change(api, task_id, args='{"since": "yesterday", "endpoint_id": {}}')
 

@@ -61,7 +61,7 @@ async def _happen(api: Api, **names: str) -> None:
     assert 204 == (await api.call("DELETE", path)).status_code
 
 
-async def test_every_event_is_recorded_as_its_schema_says(api: Api, ours: Json) -> None:
+async def test_every_event_matches_its_schema(api: Api, ours: Json) -> None:
     await _happen(api)
     await _happen(api, uid="mine")
 

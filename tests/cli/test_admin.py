@@ -139,7 +139,7 @@ def test_a_file_of_settings_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "absent.toml" in result.error_line
 
 
-def test_a_schema_that_is_missing_is_not_made_where_that_is_forbidden(tmp_path: Path, database_url: str) -> None:
+def test_a_missing_schema_is_not_created_without_permission(tmp_path: Path, database_url: str) -> None:
     listen = f"127.0.0.1:{live.free_port()}"
     result = tidings("serve", "--no-migrate", "--listen", listen, folder=tmp_path, db_dsn=database_url)
 
@@ -163,7 +163,7 @@ def test_a_server_that_gets_a_stop_signal_ends_cleanly(tmp_path: Path, sqlite_ur
         assert 0 == server.process.wait(10)
 
 
-def test_settings_come_from_a_file_and_flags_win(tmp_path: Path) -> None:
+def test_flags_override_settings_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "tidings.toml").write_text(f'jwt_secret = "{SECRET}"\ndb_dsn = "sqlite:///of-the-file.db"\n')
 
     tidings("migrate", folder=tmp_path)

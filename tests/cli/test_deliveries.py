@@ -42,7 +42,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
         yield Sent(server, folder, app["id"], tuple(made))
 
 
-def test_a_line_says_where_the_message_is_at_each_endpoint(sent: Sent) -> None:
+def test_a_line_gives_the_state_at_each_endpoint(sent: Sent) -> None:
     result = sent.explain(msg="order-1")
 
     assert 0 == result.code, result.err

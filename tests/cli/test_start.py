@@ -157,7 +157,7 @@ def test_a_server_that_cannot_be_reached_is_one_sentence(tmp_path: Path, url: st
 
 
 @names
-def test_every_command_says_that_the_server_cannot_be_reached(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_every_command_reports_an_unreachable_server(tmp_path: Path, command: tuple[str, ...]) -> None:
     refused(tidings(*command, folder=tmp_path, db_dsn=f"postgresql://u:{PASSWORD}@127.0.0.1:1/d"), "127.0.0.1:1")
 
 
@@ -222,7 +222,7 @@ def test_an_address_that_cannot_be_listened_on_is_one_sentence(tmp_path: Path, l
     refused(tidings("serve", "--listen", listen, folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/t.db"), word)
 
 
-def test_a_port_in_use_says_how_to_choose_another(tmp_path: Path) -> None:
+def test_the_error_for_a_port_in_use_names_the_setting(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         result = tidings("serve", "--listen", f"127.0.0.1:{port}", folder=tmp_path)

@@ -119,7 +119,7 @@ def test_watch_ends_with_1_when_the_task_failed(tmp_path: Path) -> None:
     assert result.error_line.endswith("It was deleted.")
 
 
-def test_watch_waits_for_a_server_that_is_away(tmp_path: Path) -> None:
+def test_watch_waits_for_an_unreachable_server(tmp_path: Path) -> None:
     away = (0, None)
     with scripted(
         [(200, a_task("running", "running", done=1)), away, away, (200, a_task("finished", "succeeded"))]

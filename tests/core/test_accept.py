@@ -63,7 +63,7 @@ async def test_fifty_requests_with_one_key_over_two_nodes_store_one_message(db: 
     assert messages == 1
 
 
-async def test_a_key_that_has_run_out_is_free_again(db: Database) -> None:
+async def test_an_expired_key_is_free_again(db: Database) -> None:
     app = await add_app(db)
 
     async with running(db) as path:
@@ -118,7 +118,7 @@ async def test_an_event_id_is_taken_once_and_its_loser_frees_its_key(db: Databas
     assert (messages, records) == (1, 1)
 
 
-async def test_an_endpoint_made_elsewhere_gets_the_very_next_message(db: Database) -> None:
+async def test_an_endpoint_created_on_another_node_gets_the_next_message(db: Database) -> None:
     app = await add_app(db)
 
     async with running(db) as path:

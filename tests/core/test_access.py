@@ -14,7 +14,7 @@ from tidings.storage.store import opened
 SECRET = "8KjzRXrKkd9YFcNyqLSIY8JwiaCeRc6WK4UkMnSW"
 
 
-async def test_a_missing_secret_is_made_once_for_all_nodes(postgres_dsn: str) -> None:
+async def test_a_missing_secret_is_generated_once_for_all_nodes(postgres_dsn: str) -> None:
     nodes = [await opened(postgres_dsn) for _ in range(3)]
     await migrate(nodes[0])
 
@@ -27,7 +27,7 @@ async def test_a_missing_secret_is_made_once_for_all_nodes(postgres_dsn: str) ->
         await node.close()
 
 
-async def test_a_made_secret_survives_a_restart(sqlite_url: str) -> None:
+async def test_a_generated_secret_survives_a_restart(sqlite_url: str) -> None:
     made = []
     for _ in range(2):
         db = await opened(sqlite_url)

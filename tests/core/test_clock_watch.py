@@ -123,7 +123,7 @@ async def test_a_manual_send_that_was_requested_ahead_is_due_now_and_keeps_its_r
     assert [(retry_at,)] == await world.path.rows("SELECT retry_at FROM delivery")
 
 
-async def test_a_delivery_put_off_by_its_sender_stays_put_off(world: World) -> None:
+async def test_a_deferred_delivery_stays_deferred(world: World) -> None:
     world.clock.ahead = JUMP
     await world.watch.check()
     deliver_at = world.clock.now() + HOUR

@@ -66,7 +66,7 @@ async def test_a_second_node_waits_for_the_first(postgres_dsn: str, *, fails: bo
         assert fails == second.begun.is_set()
 
 
-async def test_a_node_that_waits_too_long_says_so(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_node_that_waits_too_long_reports_it(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.1)
     async with _nodes(postgres_dsn, 2) as (one, two):
         first, second = Work("first"), Work("second")

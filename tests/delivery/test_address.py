@@ -178,7 +178,7 @@ def test_a_refusal_names_the_setting_but_not_the_address() -> None:
     assert "10.0.0.1" not in str(refusal.value)
 
 
-def test_a_refusal_of_metadata_says_that_it_is_final() -> None:
+def test_a_refusal_of_metadata_is_marked_as_final() -> None:
     with pytest.raises(BlockedError) as refusal:
         EVERYTHING_ALLOWED.vet([ip_address("169.254.169.254")])
 

@@ -294,9 +294,7 @@ async def test_a_claim_that_fails_while_it_reads_large_payloads_gives_their_byte
     assert budget.reserved_bytes == 0
 
 
-async def test_rows_are_looked_for_again_where_places_were_only_reserved(
-    db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unused_reservations_cause_another_claim(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Door() as door, running(db, delivering=terms(memory=10)) as path:
         assert path.delivery is not None
         queues, starved = path.delivery.queues, asyncio.Event()

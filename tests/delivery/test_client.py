@@ -328,7 +328,9 @@ async def test_cancelling_twice_or_too_late_does_nothing(client: Client) -> None
     assert receiver.connections == 1
 
 
-async def test_a_failing_callback_is_logged_and_harms_nothing(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_callback_is_logged_without_further_effect(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
     target_done = asyncio.Event()
 
     def done(reply: Reply) -> None:
@@ -368,7 +370,7 @@ async def test_a_callback_may_send_the_next_request_on_the_same_connection(clien
 
 
 @pytest.mark.parametrize(("msg_id", "signature"), [("a\r\nb", b"v1,A"), ("a", b"v1,A\nb"), ("a\0", b"v1,A")])
-async def test_nothing_breaks_out_of_a_header(client: Client, msg_id: str, signature: bytes) -> None:
+async def test_no_value_breaks_out_of_a_header(client: Client, msg_id: str, signature: bytes) -> None:
     target = compile_target("http://127.0.0.1/", version="1")
 
     with pytest.raises(ValueError, match="control character"):

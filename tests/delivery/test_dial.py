@@ -123,7 +123,7 @@ async def test_the_next_address_is_tried_if_one_refuses() -> None:
     assert reply.status == 200
 
 
-async def test_the_next_address_is_tried_if_one_says_nothing() -> None:
+async def test_the_next_address_is_tried_if_one_is_unresponsive() -> None:
     async with Receiver(host="127.0.0.2") as receiver:
         with socket.create_server(("127.0.0.1", receiver.port), backlog=0) as full, crowd(full):
             async with a_client(look_up=names(two=["127.0.0.1", "127.0.0.2"])) as client:
@@ -162,7 +162,7 @@ async def test_the_error_of_each_address_is_in_the_reply(authority: Authority) -
     )
 
 
-async def test_an_error_is_not_hidden_by_an_address_that_says_nothing(authority: Authority) -> None:
+async def test_an_error_is_not_hidden_by_an_unresponsive_address(authority: Authority) -> None:
     tls = authority.receiver_context("name", expires=NOW - DAY)
     async with Receiver(tls=tls) as receiver:
         with socket.create_server(("127.0.0.2", receiver.port), backlog=0) as full, crowd(full):
@@ -211,7 +211,7 @@ async def test_a_client_closes_with_dials_in_flight_at_any_turn(ready: socket.so
         assert client.connections == 0
 
 
-async def test_two_thousand_dials_that_get_no_answer_do_not_hold_up_a_close(listener: socket.socket) -> None:
+async def test_two_thousand_unanswered_dials_do_not_delay_a_close(listener: socket.socket) -> None:
     limits = PoolLimits(connections_per_origin=2_000, idle_per_origin=2_000)
     with crowd(listener):
         async with a_client(timeout_seconds=30.0, limits=limits) as client:
@@ -232,7 +232,7 @@ async def test_a_failing_name_server_is_logged_and_an_error(caplog: pytest.LogCa
     assert [record.message for record in caplog.records] == ["looking up a host failed", "connecting failed"]
 
 
-async def test_a_dial_given_up_as_it_succeeds_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_dial_canceled_as_it_succeeds_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_sockets()
     loop = asyncio.get_running_loop()
 
@@ -277,7 +277,7 @@ async def test_idle_connections_are_closed_when_descriptors_run_out(caplog: pyte
     assert [record.message for record in caplog.records] == [f"out of sockets: closed {idle} idle connections"]
 
 
-async def test_a_lack_of_descriptors_with_nothing_idle_is_an_error_that_is_logged(
+async def test_a_lack_of_descriptors_without_idle_connections_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with a_client() as client, Receiver() as receiver:

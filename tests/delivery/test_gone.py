@@ -55,7 +55,7 @@ async def test_410_to_a_retry_disables_the_endpoint(db: Database) -> None:
 
 
 @pytest.mark.parametrize("task", [None, "qtask_1"])
-async def test_410_to_a_message_that_is_sent_again_disables_the_endpoint(db: Database, task: str | None) -> None:
+async def test_410_to_a_resend_disables_the_endpoint(db: Database, task: str | None) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -89,7 +89,7 @@ async def test_410_is_a_failure_like_others_where_the_setting_is_off(db: Databas
     assert found.record.failing_since is not None
 
 
-async def test_410_from_an_address_that_the_endpoint_has_left_does_not_disable_it(db: Database) -> None:
+async def test_410_from_a_former_address_of_the_endpoint_does_not_disable_it(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)

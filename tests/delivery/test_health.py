@@ -71,7 +71,7 @@ async def test_a_success_after_the_fourth_failure_is_reported_and_an_earlier_one
     assert ["message.attempt.failing", "message.attempt.recovered"] == [kind for kind, _ in events]
 
 
-async def test_running_out_of_attempts_goes_on_record_and_a_success_takes_it_off(db: Database) -> None:
+async def test_exhaustion_starts_a_failure_record_and_a_success_clears_it(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -164,7 +164,7 @@ async def test_an_outdated_record_is_restarted(db: Database) -> None:
     assert SystemClock().now() - found.record.failing_since < HOUR
 
 
-async def test_manual_sends_count_for_nothing_but_their_success_for_all(db: Database) -> None:
+async def test_manual_failures_do_not_count_and_a_manual_success_does(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -236,7 +236,7 @@ async def test_a_receiver_can_end_a_message_that_is_resent_between_two_attempts(
     assert [(0, 0), (1, 1)] == [(trigger, int(last)) for trigger, last in attempts]
 
 
-async def test_a_receiver_can_have_its_endpoint_disabled_even_while_it_takes_the_message(db: Database) -> None:
+async def test_a_receiver_can_disable_its_endpoint_in_a_successful_response(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)

@@ -56,7 +56,7 @@ async def test_a_name_is_looked_up_and_a_failure_is_raised(system: System) -> No
     assert found == ["192.0.2.1"]
 
 
-async def test_the_system_is_asked_for_every_address() -> None:
+async def test_the_system_resolver_returns_every_address() -> None:
     names = SystemResolver()
 
     found = await names.look_up("localhost")

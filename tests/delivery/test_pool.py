@@ -62,7 +62,7 @@ async def test_a_kept_connection_closed_inside_an_answer_is_an_error(client: Cli
 
 
 @pytest.mark.parametrize("extra", [b"!", b"HTTP/1.1 200 OK\r\n", OK])
-async def test_a_connection_that_says_more_than_asked_is_not_used_again(client: Client, extra: bytes) -> None:
+async def test_a_connection_with_surplus_bytes_is_not_reused(client: Client, extra: bytes) -> None:
     async with Receiver([*answer(OK + extra), serve], [serve]) as receiver:
         first = await ask(client, receiver.url)
         second = await ask(client, receiver.url)
@@ -143,7 +143,7 @@ async def test_no_more_connections_to_an_origin_are_kept_than_configured() -> No
     assert receiver.connections == 5
 
 
-async def test_a_request_that_is_sent_again_does_not_lose_its_turn() -> None:
+async def test_a_repeated_request_keeps_its_place_in_the_queue() -> None:
     limits = PoolLimits(connections_per_origin=1)
     async with a_client(limits=limits) as client, Receiver([*answer(), read], [serve]) as receiver:
         await ask(client, receiver.url)
@@ -171,7 +171,7 @@ async def test_a_queued_request_can_be_canceled() -> None:
     "limits",
     [PoolLimits(), PoolLimits(idle_per_origin=0), PoolLimits(idle_seconds=0.0), PoolLimits(max_age_seconds=0.0)],
 )
-async def test_a_place_is_given_back_however_a_request_ends(limits: PoolLimits, listener: socket.socket) -> None:
+async def test_a_slot_is_released_however_a_request_ends(limits: PoolLimits, listener: socket.socket) -> None:
     limits = dataclasses.replace(limits, connections_per_origin=1, grace_seconds=GRACE)
     script: list[Script] = [[read], [read, hang], [serve]]
     async with a_client(limits=limits) as client, Receiver(*script) as receiver:

@@ -104,7 +104,7 @@ async def test_credentials_are_in_no_log_and_no_error(caplog: pytest.LogCaptureF
     ]
 
 
-async def test_a_proxy_that_is_not_there_is_an_error_that_does_not_say_where() -> None:
+async def test_an_unreachable_proxy_is_an_error_without_its_address() -> None:
     port = nobody()
     async with Receiver() as receiver, a_client(proxy=ours.Proxy.of(f"http://localhost:{port}")) as client:
         reply = await ask(client, receiver.url)
@@ -140,7 +140,7 @@ async def test_a_receiver_that_refuses_the_proxy_is_an_error(kind: Kind) -> None
 
 
 @KINDS
-async def test_the_next_address_is_asked_for_if_the_proxy_cannot_reach_one(kind: Kind) -> None:
+async def test_the_next_address_is_tried_if_the_proxy_cannot_reach_one(kind: Kind) -> None:
     async with (
         Receiver(host="127.0.0.3") as receiver,
         kind() as proxy,
@@ -172,7 +172,7 @@ async def test_the_next_address_is_asked_for_if_the_proxy_cannot_reach_one(kind:
         (SocksProxy, b"\x05\x00\x05\x00\x00\x01" + bytes(6) + b"more", "the proxy sent an invalid response"),
     ],
 )
-async def test_a_proxy_that_does_not_do_as_it_is_asked_is_an_error(kind: Kind, answer: bytes, error: str) -> None:
+async def test_a_proxy_that_refuses_is_an_error(kind: Kind, answer: bytes, error: str) -> None:
     async with kind(answer=answer) as proxy:
         reply = await through(proxy, "http://127.0.0.1:9/")
 
@@ -181,7 +181,7 @@ async def test_a_proxy_that_does_not_do_as_it_is_asked_is_an_error(kind: Kind, a
 
 @KINDS
 @pytest.mark.parametrize("step", [reset, say(b"")])
-async def test_a_proxy_that_breaks_off_is_an_error(kind: Kind, step: Step) -> None:
+async def test_a_proxy_that_disconnects_is_an_error(kind: Kind, step: Step) -> None:
     async with kind(before=[step, ended]) as proxy:
         reply = await through(proxy, "http://127.0.0.1:9/")
 
@@ -276,7 +276,7 @@ async def test_hosts_that_the_bypass_covers_are_called_directly() -> None:
     assert (direct, len(proxy.asked)) == (0, 1)
 
 
-async def test_the_bypass_exempts_nothing_from_vetting() -> None:
+async def test_the_proxy_bypass_exempts_no_address_from_vetting() -> None:
     async with HttpProxy() as proxy:
         settings = ours.Proxy.of(proxy.address, ["*"])
         async with a_client(policy=AddressPolicy(), proxy=settings) as client:

@@ -127,7 +127,7 @@ def test_the_setting_needs_a_proxy() -> None:
         load({"TIDINGS_PROXY_RESOLVES_NAMES": "true"})
 
 
-def test_the_setting_is_off_and_reaches_delivery() -> None:
+def test_the_setting_is_off_by_default_and_reaches_delivery() -> None:
     off, on = (Settings(proxy_addr="http://proxy:1", proxy_resolves_names=wanted) for wanted in (False, True))
 
     assert not Settings().proxy_resolves_names

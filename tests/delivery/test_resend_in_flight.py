@@ -79,7 +79,7 @@ async def test_it_follows_the_send_before_it(
     assert attempts == [(outcome, 0, None), (outcome, 1, task)]
 
 
-async def test_a_delivered_one_is_not_sent_again_where_only_a_failure_would_be(db: Database, door: Door) -> None:
+async def test_a_resend_of_failures_skips_a_delivery_that_succeeds_meanwhile(db: Database, door: Door) -> None:
     app = await add_app(db)
     endpoint = await add_endpoint(db, app, door.url)
 

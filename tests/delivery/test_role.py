@@ -133,7 +133,7 @@ async def test_a_manual_send_is_tried_once_and_marked(db: Database) -> None:
     assert [(2, 0, None), (0, 1, "qtask_x")] == attempts
 
 
-async def test_an_address_that_may_not_be_reached_is_a_failed_attempt_that_says_so(db: Database) -> None:
+async def test_a_forbidden_address_is_a_failed_attempt_with_the_reason(db: Database) -> None:
     app = await add_app(db)
     await add_endpoint(db, app, "http://10.0.0.1/")
 

@@ -154,7 +154,7 @@ def test_no_url_breaks_the_head(url: str) -> None:
     assert lines[0].count(b" ") == 2
 
 
-def test_a_name_goes_out_once_whatever_its_case() -> None:
+def test_a_header_name_is_sent_once_whatever_its_case() -> None:
     lines = lines_of(
         "http://h", {"Host": "a", "x-a": "1", "host": "b", "X-A": "2", "USER-AGENT": "u", "User-Agent": "v"}
     )

@@ -165,7 +165,7 @@ async def test_throttled_deliveries_stay_in_the_database_and_in_order(db: Databa
     assert accepted == door.seen
 
 
-async def test_a_rate_that_is_not_reached_delays_nothing(db: Database) -> None:
+async def test_traffic_below_the_rate_is_not_delayed(db: Database) -> None:
     app = await add_app(db)
     async with Timed() as door:
         await limit(db, "endpoint", await add_endpoint(db, app, door.url), 1_000)
@@ -235,7 +235,7 @@ async def test_restarts_and_deaths_lose_tokens_and_make_none(db: Database) -> No
     assert len(sent) > 60 * 7 * 0.7
 
 
-async def test_the_status_says_since_when_a_limit_holds_something_up(db: Database) -> None:
+async def test_the_status_reports_since_when_a_limit_delays_deliveries(db: Database) -> None:
     app = await add_app(db)
     async with Timed() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -253,7 +253,7 @@ async def test_the_status_says_since_when_a_limit_holds_something_up(db: Databas
     assert began - 1 <= busy.limited_since <= SystemClock().now()  # the throttle rounds to a millisecond
 
 
-async def test_a_limit_that_goes_on_holding_up_keeps_its_timestamp(db: Database) -> None:
+async def test_a_limit_that_keeps_delaying_keeps_its_timestamp(db: Database) -> None:
     if db.dialect is Dialect.POSTGRESQL:
         pytest.skip("there the database's clock counts, which no test moves")
     app, clock = await add_app(db), ManualClock()

@@ -86,7 +86,7 @@ async def test_a_bad_certificate_is_an_error_that_names_the_cause(
     assert receiver.requests == []
 
 
-async def test_a_wrong_host_name_is_an_error_that_says_so(authority: Authority) -> None:
+async def test_a_wrong_host_name_is_reported(authority: Authority) -> None:
     async with Receiver(tls=authority.receiver_context("example.com")) as receiver:
         reply = await ask_with(authority, receiver, f"https://localhost:{receiver.port}/")
 

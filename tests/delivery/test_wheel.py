@@ -68,7 +68,7 @@ def wheel(loop: Loop) -> TimerWheel:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01, 0.1, 0.15, 1.0, 29.97, 30.0])
-def test_a_deadline_comes_within_a_tick_and_never_before(loop: Loop, wheel: TimerWheel, seconds: float) -> None:
+def test_a_deadline_expires_within_a_tick_and_never_early(loop: Loop, wheel: TimerWheel, seconds: float) -> None:
     item = Item()
 
     wheel.add(loop.timestamp + seconds, item)
@@ -79,7 +79,7 @@ def test_a_deadline_comes_within_a_tick_and_never_before(loop: Loop, wheel: Time
     assert (early, item.expired) == (0, 1)
 
 
-def test_a_dropped_deadline_never_comes(loop: Loop, wheel: TimerWheel) -> None:
+def test_a_removed_deadline_never_expires(loop: Loop, wheel: TimerWheel) -> None:
     dropped, kept = Item(), Item()
     slot = wheel.add(loop.timestamp + 1, dropped)
     wheel.add(loop.timestamp + 1, kept)
@@ -90,7 +90,7 @@ def test_a_dropped_deadline_never_comes(loop: Loop, wheel: TimerWheel) -> None:
     assert (dropped.expired, kept.expired) == (0, 1)
 
 
-def test_an_earlier_deadline_set_later_comes_first(loop: Loop, wheel: TimerWheel) -> None:
+def test_an_earlier_deadline_set_later_expires_first(loop: Loop, wheel: TimerWheel) -> None:
     order: list[str] = []
     wheel.add(loop.timestamp + 3, Item(lambda: order.append("late")))
     wheel.add(loop.timestamp + 1, Item(lambda: order.append("early")))

@@ -34,7 +34,7 @@ def test_repeated_arrivals_are_each_counted() -> None:
     assert {"a": 2} == result.duplicates
 
 
-def test_a_failure_after_a_success_takes_nothing_back() -> None:
+def test_a_failure_after_a_success_keeps_the_delivery_counted() -> None:
     result = result_of(["a"], [seen("a"), seen("a", 500)])
 
     assert (1, 0, ()) == (result.first_time, result.failed, result.lost)

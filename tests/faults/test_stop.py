@@ -94,9 +94,7 @@ def silent(*, connects: bool) -> Iterator[socket.socket]:
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("state", [DIALING, CONNECTED])
-async def test_two_thousand_dials_in_flight_do_not_hold_up_a_stop(
-    migrated_url: str, tmp_path: Path, state: str
-) -> None:
+async def test_two_thousand_dials_in_flight_do_not_delay_a_stop(migrated_url: str, tmp_path: Path, state: str) -> None:
     server = node(migrated_url, tmp_path, worker_request_timeout=30, delivery_concurrency=DIALS, shutdown_grace=GRACE)
     with silent(connects=state == CONNECTED) as listener, ended(server), ExitStack() as stack:
         port = listener.getsockname()[1]
@@ -111,7 +109,7 @@ async def test_two_thousand_dials_in_flight_do_not_hold_up_a_stop(
 
 
 @pytest.mark.timeout(240)
-async def test_dials_that_succeed_as_they_are_canceled_do_not_hold_up_a_stop(
+async def test_dials_that_succeed_as_they_are_canceled_do_not_delay_a_stop(
     migrated_sqlite_url: str, tmp_path: Path
 ) -> None:
     server = node(
@@ -164,7 +162,7 @@ def waiting_task(server: Live, path: str) -> str:
     return f"/api/v1/background-task/{task['id']}"
 
 
-async def test_requests_that_never_end_do_not_hold_up_a_stop(database_url: str, tmp_path: Path) -> None:
+async def test_requests_that_never_end_do_not_delay_a_stop(database_url: str, tmp_path: Path) -> None:
     server = node(database_url, tmp_path, shutdown_grace=GRACE)
     server.arguments = ["--no-tasks"]
     with ended(server), ExitStack() as stack:
@@ -183,9 +181,7 @@ async def test_requests_that_never_end_do_not_hold_up_a_stop(database_url: str, 
 
 
 @pytest.mark.timeout(240)
-async def test_a_database_that_stopped_answering_does_not_hold_up_a_stop(
-    private_cluster: Cluster, tmp_path: Path
-) -> None:
+async def test_an_unresponsive_database_does_not_delay_a_stop(private_cluster: Cluster, tmp_path: Path) -> None:
     dsn = private_cluster.dsn(private_cluster.create_database())
     target = int(dsn.rpartition(":")[2].partition("/")[0])
     async with Forwarder(target) as forwarder, slowly(0) as receiver:

@@ -61,7 +61,7 @@ def _followed(server: Live, path: str, first: str, writing: list[Future[list[str
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "two nodes"])
-def test_a_list_that_is_followed_skips_nothing(tmp_path: Path, request: pytest.FixtureRequest, kind: str) -> None:
+def test_a_followed_list_skips_no_message(tmp_path: Path, request: pytest.FixtureRequest, kind: str) -> None:
     url = request.getfixturevalue("sqlite_url" if kind == "sqlite" else "postgres_dsn")
     with _nodes(url, tmp_path, 2 if kind == "two nodes" else 1) as servers, ThreadPoolExecutor(WRITERS + 1) as pool:
         app = servers[0].call("POST", "/api/v1/app", {"name": "a"})[1]["id"]

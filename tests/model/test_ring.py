@@ -78,7 +78,7 @@ def test_one_symmetric_key_signs_as_ever() -> None:
     assert sign(key.raw, MSG_ID, TIMESTAMP, BODY) == ring.sign(MSG_ID, TIMESTAMP, BODY)
 
 
-def test_the_current_key_comes_first_and_those_that_have_run_out_not_at_all() -> None:
+def test_the_current_key_signs_first_and_expired_keys_do_not_sign() -> None:
     keys: list[Key] = [generate(), generate_pair(), generate(), generate()]
     timestamps = [TIMESTAMP * 1_000 + 1, TIMESTAMP * 1_000 + 2, TIMESTAMP * 1_000]
 
@@ -89,7 +89,7 @@ def test_the_current_key_comes_first_and_those_that_have_run_out_not_at_all() ->
     assert [True, True, True, False] == [verify([key], MSG_ID, TIMESTAMP, BODY, signature) for key in keys]
 
 
-def test_an_asymmetric_key_alone_signs() -> None:
+def test_a_single_asymmetric_key_signs() -> None:
     ring = KeyRing(parse_secret(SECRET))
 
     assert ring.sign(MSG_ID, TIMESTAMP, BODY) == SIGNATURE

@@ -52,7 +52,7 @@ def test_bytes_that_are_passed_on_keep_it(text: bytes) -> None:
 
 @pytest.mark.parametrize("text", LONE)
 @pytest.mark.parametrize(("member", "place"), [("firstName", '"%s"'), ("names", '["a", "%s"]'), ("more", '{"%s": 1}')])
-def test_a_string_refuses_it_and_says_where(text: bytes, member: str, place: str) -> None:
+def test_a_string_refuses_it_and_names_the_place(text: bytes, member: str, place: str) -> None:
     body = b'{"raw": {}, "%b": %b}' % (member.encode(), place.encode().replace(b"%s", text))
 
     with pytest.raises(LoneSurrogate, match="lone surrogate") as caught:
@@ -62,7 +62,7 @@ def test_a_string_refuses_it_and_says_where(text: bytes, member: str, place: str
 
 
 @pytest.mark.parametrize("text", WHOLE)
-def test_a_text_without_one_is_left_to_the_decoder(text: bytes) -> None:
+def test_a_text_without_surrogates_is_left_to_the_decoder(text: bytes) -> None:
     body = b'{"raw": "%b"}' % text
 
     assert surrogates.decode(THING, body) is None

@@ -112,7 +112,7 @@ def test_the_last_failed_attempt_fails_the_task(command: Command) -> None:
     assert transitioned(TransitionState(State.RUNNING, 1, 0), command, limit=0) == TransitionState(State.FAILED, 2, 1)
 
 
-def test_nothing_leads_out_of_success_or_cancellation() -> None:
+def test_succeeded_and_canceled_are_final() -> None:
     assert not any(allows(command, state) for command in Command for state in (State.SUCCEEDED, State.CANCELLED))
 
 
@@ -143,7 +143,7 @@ def test_no_percentage_of_an_unknown_or_exceeded_total(total: int | None) -> Non
     assert _task(total=total).progress.percent is None
 
 
-def test_a_task_of_nothing_is_done() -> None:
+def test_a_task_without_items_is_fully_done() -> None:
     assert _task(total=0, done=0, skipped=0).progress.percent == 100.0
 
 
@@ -158,7 +158,7 @@ def test_the_tenant_is_the_application_or_else_the_organization() -> None:
     assert replace(new, app_id="app_1").tenant == "app_1"  # type: ignore[arg-type]
 
 
-def test_a_row_knows_its_claim_and_its_standing() -> None:
+def test_a_row_yields_its_claim_and_its_round() -> None:
     task = _task(failed_attempts=2)
 
     assert (task.claim.id, task.claim.epoch) == ("qtask_1", 1)

@@ -123,7 +123,7 @@ def test_a_slow_limit_does_not_use_up_the_fast_one_that_it_shares() -> None:
     assert tats["own"] - START == pytest.approx(step_of(2), abs=1)
 
 
-def test_a_clock_that_goes_back_holds_a_limit_up_for_a_second_at_most() -> None:
+def test_a_clock_that_goes_back_delays_a_limit_by_at_most_a_second() -> None:
     bank = Bank()
     bank.take([TokenRequest((RateLimit("own", 10),), 100)], START)
 

@@ -5,7 +5,7 @@ from tidings.storage import settlement
 from tidings.storage.database import Database
 
 
-async def test_there_may_be_nothing_to_write(db: Database) -> None:
+async def test_an_empty_batch_is_written(db: Database) -> None:
     async with db.write() as tx:
         await settlement.note_delivered(tx, [])
         await settlement.add_attempts(tx, [])

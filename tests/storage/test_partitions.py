@@ -138,7 +138,7 @@ async def test_concurrent_prunes_each_drop_the_remaining_partitions(
     assert "Traceback" not in caplog.text
 
 
-async def test_a_partition_that_cannot_be_dropped_keeps_nothing_else_from_being_done(
+async def test_a_partition_that_cannot_be_dropped_blocks_no_other_work(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await partitions.create_ahead(db, NOW - 3 * WEEK)

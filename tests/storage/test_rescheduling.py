@@ -54,7 +54,7 @@ async def walked(read: Read, limit: int) -> tuple[list[ScheduledDelivery], int]:
 
 
 @pytest.mark.parametrize("statistics", ["none", "stale", "current"])
-async def test_a_chunk_reads_its_own_rows_alone(db: Database, statistics: str) -> None:
+async def test_a_chunk_reads_only_its_own_rows(db: Database, statistics: str) -> None:
     """The statistics date from before the clock was ahead: they know no later due time."""
     async with db.write() as tx:
         if db.dialect is Dialect.POSTGRESQL:

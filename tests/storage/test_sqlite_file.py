@@ -83,7 +83,7 @@ async def test_a_second_process_is_refused_by_whatever_name_it_comes(
     await db.close()
 
 
-async def test_a_symbolic_link_to_a_file_that_is_not_there_makes_it_there(tmp_path: Path) -> None:
+async def test_a_symbolic_link_to_an_absent_file_creates_the_file(tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "data" / "a.db")
 
     db = await opened(f"sqlite:///{tmp_path}/link.db")

@@ -187,7 +187,7 @@ async def test_a_task_that_is_not_ready_is_not_claimed(db: Database) -> None:
     assert (second.id, second.fair_round) == (task.id, first.fair_round)
 
 
-async def test_a_priority_goes_before_every_turn(db: Database) -> None:
+async def test_a_priority_precedes_every_round(db: Database) -> None:
     await add(db, new_task(app="app_1"))
     urgent = await add(db, replace(new_task(app="app_1"), priority=1))
     janitor = await add(db, replace(new_task(app="app_2"), priority=-1))

@@ -111,7 +111,7 @@ class _Poor(sqlite3.Connection):
         raise MemoryError(sql, parameters)
 
 
-async def test_a_commit_that_fails_in_whatever_way_comes_to_an_end() -> None:
+async def test_a_commit_ends_after_any_kind_of_error() -> None:
     committer = Committer(sqlite3.connect(":memory:", factory=_Poor))
 
     for _ in range(2):

@@ -80,7 +80,7 @@ async def test_killed_at_any_place_the_count_is_exact(pool: ProcessPool, migrate
         assert wrong == []
 
 
-async def test_killed_again_and_again_it_still_ends(pool: ProcessPool, migrated_url: str) -> None:
+async def test_a_task_ends_despite_repeated_kills(pool: ProcessPool, migrated_url: str) -> None:
     """More crashes than the attempt limit, each after some progress, and no failure."""
     (task,) = await begun(migrated_url)
     for number in range(ATTEMPT_LIMIT + 2):
@@ -143,7 +143,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /
 
 
 @linux
-async def test_a_worker_that_wakes_after_its_lease_writes_nothing(pool: ProcessPool, postgres_dsn: str) -> None:
+async def test_a_worker_that_resumes_after_its_lease_writes_nothing(pool: ProcessPool, postgres_dsn: str) -> None:
     """I3: an expired claim writes nothing."""
     ended, wrong, both_worked = await _zombie(pool, postgres_dsn, "none")
 

@@ -86,7 +86,7 @@ async def test_each_is_served_in_its_round(db: Database) -> None:
     await pass_by(db)
 
 
-async def test_by_age_alone_it_would_not_be(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_claims_by_age_would_be_unfair(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sabotage: without fair-share rounds the oldest task always goes first."""
 
     async def selfish(tx: Write, tenant: str, priority: int, kind: str, *, behind: int = 0) -> int:

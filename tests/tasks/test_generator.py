@@ -83,7 +83,7 @@ async def test_a_child_has_no_environment_and_limits(
 
 
 @pytest.mark.parametrize("name", ["Hog", "Exit"])
-async def test_a_type_that_ends_its_child_is_left_out_alone(fake: Callable[..., Generator], name: str) -> None:
+async def test_only_the_type_that_kills_its_child_is_skipped(fake: Callable[..., Generator], name: str) -> None:
     generator = fake()
 
     made = await generator.generate([named("First"), named(name), named("Last")])
@@ -112,7 +112,7 @@ async def test_a_type_that_sleeps_is_ended_by_the_parent(fake: Callable[..., Gen
     assert set() == generator.processes
 
 
-async def test_models_without_end_are_left_out(fake: Callable[..., Generator]) -> None:
+async def test_endless_models_are_skipped(fake: Callable[..., Generator]) -> None:
     made = await fake().generate([named("Many")])
 
     assert [("many", "too_large: the models have more than 4 MiB")] == made.skipped

@@ -72,7 +72,7 @@ def test_the_first_rate_counts_alone_and_later_ones_adjust_it() -> None:
 
 @pytest.mark.parametrize("dialect", list(Dialect))
 @pytest.mark.parametrize("rows", [0, 1, 100, 400, 800, 100_000])
-def test_a_chunk_among_others_is_no_longer_than_one_alone(dialect: Dialect, rows: int) -> None:
+def test_concurrent_chunks_are_no_longer_than_a_single_one(dialect: Dialect, rows: int) -> None:
     pace = pace_of(dialect, lease_ms=10_000, rows=rows)
 
     assert 1 <= pace.crowded <= pace.cap

@@ -116,7 +116,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_all_that_failed_is_sent_again_once(env: Environment, case: tuple[int, int, int, bool]) -> None:
+async def test_each_failed_message_is_resent_once(env: Environment, case: tuple[int, int, int, bool]) -> None:
     messages, spread_ms, age_ms, schedule = case
     failed, due = _suffer(env.seed, messages, spread_ms, age_ms, schedule=schedule)
     attempts = len(env.seed.attempts)
@@ -225,13 +225,13 @@ async def test_a_message_without_its_payload_is_skipped_and_reported(env: Enviro
     assert sorted(skipped) == sorted([(purged, kind.PAYLOAD_EXPIRED), ("msg_expired", kind.PAYLOAD_EXPIRED)])
 
 
-async def test_there_may_be_nothing_to_do(env: Environment) -> None:
+async def test_a_recovery_without_failures_succeeds(env: Environment) -> None:
     task = await env.recovered(NOW - HOUR)
 
     assert (task.state, task.done, task.total, task.progress.percent) == (State.SUCCEEDED, 0, 0, 100.0)
 
 
-async def test_another_endpoint_is_left_alone(env: Environment) -> None:
+async def test_another_endpoint_is_not_affected(env: Environment) -> None:
     other = await an_endpoint(env.db, NOW - DAY)
     msg_id = other.message(NOW - HOUR, (NOW - HOUR, FAILED))
     env.seed.attempts.append((msg_id, _fresh_attempt(env), DELIVERED))
@@ -392,7 +392,7 @@ async def test_every_probe_goes_through_an_index(env: Environment) -> None:
         assert probe in scan.replace(")::text", "").replace("((", "("), scan
 
 
-def test_the_registry_knows_it() -> None:
+def test_the_registry_has_the_kind() -> None:
     assert set(handlers(SystemClock(), Notifier())) >= {"endpoint.recover", "endpoint.replay", "endpoint.bulk-replay"}
 
 

@@ -140,7 +140,7 @@ class Line:
 @pytest.mark.chaos
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seen", [5, 11, 18])
-async def test_on_postgresql_words_that_arrive_late_change_nothing(postgres_dsn: str, seen: int) -> None:
+async def test_on_postgresql_statements_that_arrive_late_change_nothing(postgres_dsn: str, seen: int) -> None:
     """A node is cut off within a statement, another one takes over, and then the rest of the statement arrives."""
     limits = replace(TENS, lease_seconds=3.0)
     far, near, line = Counting(worker="far"), Counting(worker="near"), Line()

@@ -55,7 +55,7 @@ async def test_a_task_that_was_there_before_the_runner_is_found(env: Environment
     assert (await env.done(task)).state is State.SUCCEEDED
 
 
-async def test_a_task_of_nothing_ends_too(env: Environment) -> None:
+async def test_a_task_without_items_succeeds(env: Environment) -> None:
     ended = await env.done(await start(env.services, new_task(0)))
 
     assert (ended.state, ended.done) == (State.SUCCEEDED, 0)
@@ -210,7 +210,7 @@ async def test_tenants_alternate_beside_a_task_of_an_unknown_kind(env: Environme
 # --- commands
 
 
-async def test_after_a_cancel_has_been_answered_nothing_happens(env: Environment) -> None:
+async def test_after_a_cancel_has_returned_the_task_has_no_effect(env: Environment) -> None:
     """I8."""
     handler = Counting(per_item=1)
     async with env.working(handler, limits=replace(TENS, backlog=20)) as runner:
@@ -261,7 +261,7 @@ async def test_two_tenants_alternate_slice_by_slice(env: Environment) -> None:
     assert max(runs) <= 2, "the whale took more than two slices while a mouse was waiting"
 
 
-async def test_mice_do_not_wait_behind_a_whale(env: Environment) -> None:
+async def test_small_tenants_do_not_wait_for_a_large_one(env: Environment) -> None:
     """A thousand tasks of one tenant, then three others: they run as soon as a slot is free."""
     served: list[str] = []
     async with env.db.write() as tx:
@@ -331,7 +331,7 @@ async def test_a_task_without_competitors_continues_after_its_slice(env: Environ
 # --- back-pressure
 
 
-async def test_a_backlog_holds_it_up_without_losing_the_claim(env: Environment) -> None:
+async def test_a_backlog_pauses_the_task_without_losing_the_claim(env: Environment) -> None:
     handler = Counting(per_item=1)
     limits = replace(TENS, backlog=20, lease_seconds=3.0)
     async with env.working(handler, limits=limits), env.working(handler, limits=limits) as second:
@@ -379,7 +379,7 @@ async def test_free_backlog_is_not_recounted_for_each_message(
     assert [count for _, count in handler.seen] == [10] * 10
 
 
-async def test_a_held_up_task_lets_others_go_first(env: Environment) -> None:
+async def test_a_task_with_a_full_backlog_lets_others_run_first(env: Environment) -> None:
     handler = Counting(per_item=1)
     async with env.working(handler, limits=replace(TENS, slots=1, backlog=20, slice_seconds=0.1)):
         held = await start(env.services, new_task(40, app="app_1"))

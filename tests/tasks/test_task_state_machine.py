@@ -370,7 +370,7 @@ def test_very_many_lives(migrated_url: str) -> None:
     assert EVERY_RULE - _live(migrated_url, 400) == set()
 
 
-def test_without_the_epoch_the_machine_goes_red(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machine_fails_without_the_epoch_check(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sabotage: a chunk without the epoch check lets a zombie write, and the test notices."""
     for name in ("FENCE", "CHECKPOINT"):
         sound: Sql = getattr(claims, name)

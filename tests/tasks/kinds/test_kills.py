@@ -46,7 +46,7 @@ async def test_killed_in_the_middle_it_is_exact(pool: ProcessPool, migrated_url:
     ],
     indirect=["database_kind"],
 )
-async def test_with_two_transactions_it_is_seen(pool: ProcessPool, migrated_url: str, name: str) -> None:
+async def test_effects_in_a_separate_transaction_are_detected(pool: ProcessPool, migrated_url: str, name: str) -> None:
     """The sabotage: effects that are committed before their checkpoint are repeated, or are not counted."""
     async with chaos_run(pool, migrated_url, [name], tasks=1, items=SOME.get(name, MANY)) as chaos:
         found = await killed_repeatedly(chaos, ["test.between=kill@3"], "split")
@@ -61,7 +61,7 @@ async def test_with_two_transactions_it_is_seen(pool: ProcessPool, migrated_url:
 @pytest.mark.chaos
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("name", sorted(TWICE))
-async def test_without_the_fence_it_is_seen(pool: ProcessPool, migrated_url: str, name: str) -> None:
+async def test_a_missing_fence_is_detected(pool: ProcessPool, migrated_url: str, name: str) -> None:
     """The sabotage: a worker that resumes after its lease without the epoch check repeats another worker's items.
 
     Kinds with a row for each item refuse the repetition by its key.

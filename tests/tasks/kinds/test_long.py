@@ -96,7 +96,7 @@ async def test_clocks_that_are_an_hour_off(
 @linux
 @on_postgresql
 @all_kinds
-async def test_stopped_past_the_lease_another_goes_on(
+async def test_after_a_stop_past_the_lease_another_worker_continues(
     pool: ProcessPool, migrated_url: str, record_property: Record, name: str
 ) -> None:
     """The first process stops in the middle of a chunk, the second works on its task, and then the first resumes."""
@@ -108,7 +108,7 @@ async def test_stopped_past_the_lease_another_goes_on(
 @linux
 @pytest.mark.parametrize("place", ["task.after_load", "task.after_effects"])
 @all_kinds
-async def test_stopped_past_the_lease_it_goes_on_by_itself(
+async def test_after_a_stop_past_the_lease_the_worker_continues(
     pool: ProcessPool, migrated_url: str, record_property: Record, name: str, place: str
 ) -> None:
     """No other worker runs. A process stopped inside a transaction keeps its claim; elsewhere it may lose it."""

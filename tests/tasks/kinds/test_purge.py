@@ -43,7 +43,7 @@ async def test_later_messages_are_kept(world: World) -> None:
         assert [(later,)] == await rows(world.db, "SELECT id FROM message WHERE payload IS NOT NULL")
 
 
-async def test_there_may_be_nothing(world: World) -> None:
+async def test_an_empty_application_is_purged(world: World) -> None:
     task = await world.done(purges.purge, world.seed.app, "me")
 
     assert (State.SUCCEEDED, {"messagesPurged": 0}) == (task.state, await world.result(task))

@@ -60,7 +60,7 @@ async def test_a_message_that_was_never_sent_is_sent_once(world: World) -> None:
     assert [(1, 1)] == await rows(world.db, "SELECT DISTINCT lane, manual FROM delivery WHERE task_id IS NOT NULL")
 
 
-async def test_a_second_time_there_is_nothing_missing(world: World) -> None:
+async def test_a_second_replay_finds_no_missing_message(world: World) -> None:
     for number in range(30):
         world.seed.message(at(5) + number)
     await world.seed.write(world.db)
@@ -103,7 +103,7 @@ async def test_only_messages_of_the_range_count(world: World) -> None:
     assert sorted([first, last]) == await sent_again(world.db, task.id)
 
 
-async def test_everything_that_was_sent_is_sent_again(world: World) -> None:
+async def test_every_sent_message_is_resent(world: World) -> None:
     seed = world.seed
     sent = [
         seed.message(at(9), (at(9), DELIVERED)),
@@ -261,7 +261,7 @@ async def test_it_fails_when_the_endpoint_no_longer_receives(
     assert ("failed", 20, code) == (told["status"], told["data"]["messages_sent"], told["data"]["error"]["code"])
 
 
-async def test_by_force_it_waits_for_a_disabled_endpoint(world: World) -> None:
+async def test_a_forced_resend_waits_for_a_disabled_endpoint(world: World) -> None:
     for number in range(5):
         world.seed.message(at(5) + number)
     await world.seed.write(world.db)
