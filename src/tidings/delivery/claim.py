@@ -40,7 +40,7 @@ _REPLAY_SHARE: Final = 10
 _MAX_PACED: Final = 1_000
 """The maximum number of deliveries in memory for one endpoint with a limit."""
 _DEFER_SECONDS: Final = 0.25
-"""How long an endpoint is deferred that does not answer, or that has a limit and no free slot."""
+"""Seconds for which an endpoint is deferred if it does not answer, or if it has a limit and no free slot."""
 _MAX_DEFERRED: Final = 10_000
 _BATCH_ROWS: Final = 2_000
 """Rows leased in one transaction, so that a batch blocks the event loop for milliseconds only."""

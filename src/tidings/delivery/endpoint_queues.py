@@ -111,7 +111,7 @@ class EndpointQueues:
 
     @property
     def capacity_for_unanswered(self) -> int:
-        """The number of further deliveries to endpoints without an answer that fit into memory."""
+        """The number of deliveries to endpoints that do not answer for which memory has capacity."""
         return self._slots.capacity_for_unanswered - self.budget.reserved
 
     def claim_capacity(self, endpoint_id: str) -> int:

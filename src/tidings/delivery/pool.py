@@ -249,7 +249,7 @@ class Pool:
         task = dial.start(self._connect(request, dial))
         self._manager.dials.add(task)
         request.owner = dial
-        task.add_done_callback(lambda dialled: self._dialled(request, dialled))
+        task.add_done_callback(lambda done: self._dial_done(request, done))
 
     async def _connect(self, request: PendingRequest, dial: _Dial) -> None:
         def make() -> ReceiverConnection:
@@ -266,7 +266,7 @@ class Pool:
                 raise
             await dialer.connect(self._origin, make, request.ends_at, failures)
 
-    def _dialled(self, request: PendingRequest, task: "asyncio.Task[None]") -> None:
+    def _dial_done(self, request: PendingRequest, task: "asyncio.Task[None]") -> None:
         """Release the dial's slot, and end the request if the dial failed."""
         self._manager.dials.discard(task)
         self._dialing -= 1

@@ -8,7 +8,7 @@ addresses are still checked here, names of private networks are blocked, and the
 Plain HTTP also goes through a tunnel: then every response is certainly the receiver's, and the rest of the client is
 independent of proxies.
 
-The error of an attempt says how the proxy failed, but not its address or our credentials, because the owner of the
+The error of an attempt says how the proxy failed, but not its address or credentials, because the owner of the
 endpoint reads it. The log has the cause for the operator, at most once a minute: a proxy that is down fails every
 attempt.
 

@@ -47,7 +47,7 @@ class SendSlots:
 
     @property
     def capacity_for_unanswered(self) -> int:
-        """The number of further deliveries to endpoints that do not answer that fit into memory."""
+        """The number of deliveries to endpoints that do not answer for which memory has capacity."""
         return _three_quarters(self._memory) - self._waiting
 
     def add(self, queue: EndpointQueue) -> None:

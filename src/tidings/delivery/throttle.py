@@ -64,7 +64,7 @@ class TokenReservation:
 
 
 _AGAIN_SECONDS: Final = 0.05
-"""How soon to claim again for an endpoint that memory held up, not its limit."""
+"""Seconds until the next claim for an endpoint that was held up by memory, not by its limit."""
 
 
 class Throttle:
