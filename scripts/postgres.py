@@ -64,7 +64,7 @@ class Server:
 
     url: str
     copies_files: bool = False
-    """Whether a database is made by copying files: twice as fast where nothing waits for a disk."""
+    """Whether CREATE DATABASE copies files: twice as fast without syncs."""
 
     def dsn(self, database: str) -> str:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))

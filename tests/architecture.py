@@ -221,7 +221,7 @@ def processes_only_where_listed(source: Source) -> Iterator[Breach]:
 
 
 _TURN_OF_THE_LOOP = "await asyncio.sleep(0)"
-"""Lets others on between the statements of a long transaction; it waits for nothing."""
+"""Lets other tasks run between the statements of a long transaction; it waits for nothing."""
 
 
 def only_the_database_is_awaited_under_a_connection(source: Source) -> Iterator[Breach]:

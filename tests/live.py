@@ -64,7 +64,7 @@ class Live:
     port: int = 0
     process: Program | subprocess.Popen[bytes] | None = None
     entry: Sequence[str] = ()
-    """What Python runs in place of the command."""
+    """Python arguments in place of the command."""
     _trouble: str = ""
 
     @property

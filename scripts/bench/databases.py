@@ -32,7 +32,7 @@ class Measured:
     dsn: str
     pids: tuple[int, ...]
     environment: dict[str, str] = field(default_factory=dict)
-    """What the service runs with beside its settings."""
+    """The service's environment beside its settings."""
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows in each hot table, and the number of successful attempts (`delivered`)."""

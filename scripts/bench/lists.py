@@ -83,7 +83,7 @@ _FAR: Final = (
     ("endpoint/seldom/msg", "event_types=order.step3"),
     ("endpoint/seldom/msg", "channel=eu"),
 )
-"""Names that are each frequent and seldom meet, or that an endpoint got little of: looked for everywhere, at worst."""
+"""Names that are each frequent but rarely occur together, or rare at an endpoint: the worst case scans everything."""
 
 
 def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Memory:
 
     def __init__(self, pid: int, every: float = 0.5) -> None:
         self.samples: list[float] = []
-        """MB."""
+        """Samples in MB."""
         self._pid = pid
         self._every = every
         self._over = threading.Event()

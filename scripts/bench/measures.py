@@ -12,7 +12,7 @@ from bench.databases import Measured
 from bench.message_path import Figures, Shape
 
 Column = tuple[str, str]
-"""A title, and what a cell shows of a run's figures."""
+"""A title, and a function that renders a cell from a run's figures."""
 
 CPU: Final[tuple[Column, ...]] = (("app", "{app_ms:.3f}"), ("db", "{database_ms:.3f}"))
 ENDS: Final[tuple[Column, ...]] = (("sink", "{sink_ms:.3f}"), ("load", "{load_ms:.3f}"))
@@ -54,7 +54,7 @@ class Measure:
     columns: tuple[Column, ...]
     run: Callable[[Path, Measured, Shape], Figures]
     usual: dict[str, Any] = field(default_factory=dict)
-    """Of its shape, where nothing else is asked for."""
+    """The defaults of its shape."""
 
 
 _ALL: Final = (
@@ -169,7 +169,7 @@ class Asked:
     runs: int
     given: dict[str, Any]
     wanted: Column = ("", "")
-    """For the table at the end: a target, and what to hold against it."""
+    """For the summary table: a target, and the figure to compare with it."""
 
     @property
     def shape(self) -> Shape:

@@ -8,7 +8,7 @@ from typing import Any
 Figures = dict[str, Any]
 Column = tuple[str, str]
 Told = tuple[str, Column, Sequence[Figures]]
-"""A title; a target and what to hold against it; the runs."""
+"""A title; a target and the figure to compare with it; the runs."""
 
 
 def of_machine(described: dict[str, str], command: str, *, markdown: bool = False) -> str:

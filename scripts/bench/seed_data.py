@@ -28,9 +28,9 @@ _PAYLOAD: Final = b'{"order":"ord_1234","amount":4200,"text":"' + b"x" * 400 + b
 _URL: Final = "http://127.0.0.1/hook"
 _SEED: Final = 7
 _WAITING: Final = 300
-"""Messages that are still to be tried again at the endpoint that never answers."""
+"""The number of messages with a scheduled retry at the dead endpoint."""
 _OLDEST: Final = 0.03
-"""The part of the messages with an event type that nobody has used since."""
+"""The fraction of messages whose event type is no longer used."""
 _RARE_TYPE: Final = 0.0005
 _WITH_CHANNEL, _WITH_RARE_CHANNEL = 0.1, 0.001
 _WITH_TAG, _WITH_RARE_TAG = 0.05, 0.001
@@ -43,7 +43,7 @@ GETS: Final = {
     "sparse": 0.001,
     "idle": 0.0,
 }
-"""The part of the messages that each endpoint gets."""
+"""The fraction of messages that each endpoint gets."""
 FAILS_FIRST: Final = {
     **{f"steady-{n}": 0.001 for n in range(8)},
     "dead": 1.0,
@@ -51,7 +51,7 @@ FAILS_FIRST: Final = {
     "seldom": 0.0,
     "sparse": 0.0,
 }
-"""The part of those that fail at the first attempt; the second is taken, but by the one that is dead."""
+"""The fraction of them that fails at the first attempt; the second succeeds, except at the dead endpoint."""
 _OK: Final = 200
 
 

@@ -18,12 +18,12 @@ from tidings.storage.database import Database
 
 HANGING_PART: Final = 0.01
 NOBODY: Final = 9
-"""A port at which nobody listens: every connection is refused."""
+"""A port without a listener: every connection is refused."""
 CHUNK: Final = 1_000
 OVERDUE_MS: Final = 60_000
 STEADY_RATE: Final = 1_000
 SETTLED_SECONDS: Final = 35
-"""Until those that hang have run into the service's time limit (30 s) for the first time."""
+"""The time until each hanging send has first reached the service's timeout (30 s)."""
 
 
 def hanging(folder: Path, database: Measured, shape: Shape) -> Figures:

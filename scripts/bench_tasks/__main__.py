@@ -163,7 +163,7 @@ GROUPS: Final[dict[Group, tuple[str, ...]]] = {
     cancel: ("cancel",),
     lists: ("list",),
 }
-"""What is measured on one database, a fresh one for each group, and the names that it is asked for by."""
+"""The measurements of each database, a fresh one per group, and the names that select the group."""
 NAMES: Final = [name for names in GROUPS.values() for name in names]
 
 

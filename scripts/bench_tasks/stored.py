@@ -32,15 +32,15 @@ TASKS: Final = 1_000_000
 STARTS: Final = 200
 DAYS: Final = 60
 CALLS: Final = 10
-"""Of each list, from each place."""
+"""The number of requests for each list, from each position."""
 _SEED: Final = 7
 _COMMON: Final = (RECOVER, REPLAY, BULK_REPLAY, PURGE_CONTENT)
 _RARE: Final = {BROADCAST: 50_000, APP_STATS: 10_000, EVENT_TYPE_STATS: 100_000, EXPORT: 200_000}
-"""Kinds of which there is one task in so many."""
+"""The total number of tasks per task of each rare kind."""
 _KINDS: Final = (None, *_COMMON, *_RARE)
 _STATUSES: Final = (None, "running", "finished", "failed")
 _FAILED, _OPEN, _MINE = 50, 20_000, 100
-"""One task in so many has failed, is not at its end (paused, so that nobody works on it), is the application's."""
+"""One task in this number has failed, is open (paused, so that no worker claims it), or belongs to the application."""
 _TASK: Final = insert(
     "task",
     "id org_id app_id tenant kind args state wire_status fair_round ready_at size created_at updated_at finished_at",

@@ -22,7 +22,7 @@ RATE: Final = 500
 CONNECTIONS: Final = 256
 ALONE_SECONDS: Final = 10.0
 RECOVER_SECONDS: Final = 20.0
-"""How long the traffic beside the recovery is measured: the task and most of its sends."""
+"""The measured seconds of traffic beside the recovery: the task and most of its sends."""
 PURGE_SECONDS: Final = 5.0
 CANCEL_SECONDS: Final = 6.0
 CANCELS: Final = 3
@@ -32,7 +32,7 @@ PATIENCE: Final = 120.0
 RECOVERED: Final = 100_000
 CANCELLED: Final = 50_000
 GOT_SOMEWHERE: Final = 1_000
-"""Messages that a recovery has asked for when it is cancelled: its chunks are large by then, and its sends many."""
+"""The number of messages requested before a recovery is canceled: by then its chunks are large and its sends many."""
 
 
 @dataclass

@@ -53,11 +53,11 @@ RULES: Final = (
     r"rawPayload",
     r"Application UID",
 )
-"""Sentences about requests that the document allows and the server refuses: rules that no schema states."""
+"""Error texts for requests that the document allows and the server refuses: rules that no schema states."""
 LOOSE: Final = re.compile(r"Non-unique items|`uniqueItems`|event_types \(was array")
-"""Requests that the document does not allow and the server takes: a set with a member twice, a list of one name."""
+"""Requests that the document refuses and the server accepts: a set with a duplicate member, a list of one name."""
 WITH_PARTS: Final = "v1.message.create-batch"
-"""Answers for each message in the batch what is wrong with it."""
+"""Its response reports the faults of each message in the batch."""
 
 
 def validate(case: Any, response: Any) -> None:

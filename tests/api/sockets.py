@@ -33,9 +33,9 @@ class Wire:
     token: str
     app: str
     answered: Callable[[], int]
-    """How many requests have been answered."""
+    """Return the number of requests with a response."""
     connected: Callable[[], int]
-    """How many connections are open."""
+    """Return the number of open connections."""
     bounds: ConnectionLimits
 
     async def exchange(self, *pieces: bytes, answers: int = 1) -> list[Reply]:

@@ -31,7 +31,7 @@ MORE = os.environ.get("TIDINGS_TEST_EXAMPLES")
 EXAMPLES = int(MORE or 12)
 SECONDS = 10.0
 STREAMS = {"v1.background-task.events"}
-"""Answered bit by bit for as long as the caller listens."""
+"""Operations with an endless response."""
 ROUTES = [route for route in TABLE if route.operation not in STREAMS]
 STEADY = settings(
     max_examples=EXAMPLES,

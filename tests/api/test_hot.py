@@ -14,7 +14,7 @@ from api.sockets import BODY, KEEP_ALIVE, Wire, answer
 from tidings.api import connection
 
 SURELY_TOO_MANY = 40
-"""Megabytes that no kernel keeps for one connection."""
+"""Megabytes that exceed any kernel buffer of one connection."""
 
 
 async def test_a_plain_request_is_answered_whole(wire: Wire) -> None:

@@ -175,7 +175,7 @@ async def test_our_own_troubles_are_reported_as_objects(
 
 
 OPEN = {"v1.health.get", "v1.health.ping", "v1.export.get"}
-"""Those that anybody may call: they tell nothing, or their link is signed."""
+"""Routes without authentication: they reveal nothing, or their link is signed."""
 
 
 async def test_every_route_but_the_open_ones_requires_a_token(lite: Api) -> None:

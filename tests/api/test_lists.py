@@ -9,7 +9,7 @@ import pytest
 from api.kit import Api, Json, faults
 
 Listed = tuple[str, list[Json], str]
-"""A list's path, its elements in the order of its default, and the name of their key."""
+"""A list's path, its elements in default order, and the name of their key."""
 
 
 async def _apps(api: Api) -> Listed:

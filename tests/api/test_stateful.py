@@ -37,7 +37,7 @@ WAITS = "v1.background-task.wait"
 ROUTES = [route for route in TABLE if route.operation not in STREAMS]
 CREATING = ("application.create", "endpoint.create", "event-type.create", "message.create")
 LATEST = 4
-"""Of each kind of object so many are used, the latest ones."""
+"""The number of latest objects of each kind that requests use."""
 NAMES = {
     ids.APP: "app_id",
     ids.ENDPOINT: "endpoint_id",

@@ -18,7 +18,7 @@ GENERATOR = Path(sys.executable).with_name("openapi-generator-cli")
 NODE_FOLDER = CHECKOUT / ".venv" / "node"
 SECONDS = 60
 JAVA = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-"""For a program that runs for seconds: what makes long ones fast costs it half as much again."""
+"""For a program that runs for seconds: the optimizations for long runs would add half of the time."""
 
 TASKS = "/api/v1/background-task"
 TASK = "/api/v1/background-task/{task_id}"

@@ -27,9 +27,9 @@ class Case:
     text: str
     messages: int = 1
     takes_until: str = ""
-    """`head` or `body` where only that deadline ends it."""
+    """`head` or `body` if only that deadline ends the attempt."""
     is_invalid: bool = False
-    """Whether the attempt has failed whatever its code is."""
+    """Whether the attempt fails whatever its code is."""
 
 
 def drip(data: bytes) -> Step:

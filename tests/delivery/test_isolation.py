@@ -30,12 +30,12 @@ DUE = 100_000
 RATE = 200
 SECONDS = 3.0
 WARM_SECONDS = 1.0
-"""At the beginning of a round connections are made, and the dead one shows that it is dead."""
+"""The time at the start of a round for connecting, and for the dead endpoint's first timeouts."""
 ROUNDS = 8
 WORSE_AT_MOST = 1.2
-"""What the dead endpoint may make of the 99th percentile."""
+"""The factor by which the dead endpoint may raise the 99th percentile."""
 NOISE_SECONDS = 0.002
-"""What two equal rounds differ by on a busy machine."""
+"""The difference of two equal rounds on a busy machine."""
 
 _MESSAGES = Sql(
     sqlite=(

@@ -63,7 +63,7 @@ class Seen:
     attempts: list[tuple[int, int, str, int]]
     seconds: float
     left: int
-    """Deliveries that are still there."""
+    """The number of remaining deliveries."""
 
 
 @pytest.fixture(scope="module")

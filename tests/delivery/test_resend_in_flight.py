@@ -19,7 +19,7 @@ from tidings.storage.deliveries import ManualSend
 from tidings.storage.store import opened
 
 SOON = 10.0
-"""Seconds that are plenty for a send, and far less than a lease."""
+"""Seconds that suffice for a send, and far less than a lease."""
 LONG = terms(timeout=20.0, lease_grace=25.0, schedule=(3_600,))
 
 

@@ -26,7 +26,7 @@ class Shaky:
     db: Database
     errors: list[type[StorageError]] = field(default_factory=list)
     open: asyncio.Event = field(default_factory=asyncio.Event)
-    """Whether background transactions begin, once they have been asked for."""
+    """Set while background transactions may begin."""
     asked: int = 0
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from tidings.storage.store import opened
 
 PATIENCE = 30.0
 PAUSE = 0.02
-"""Seconds between two looks, and between two tries of a client."""
+"""Seconds between two checks, and between two retries of a client."""
 CLIENTS = 24
 SHORT_LEASES = {
     "worker_request_timeout": 1,
@@ -131,7 +131,7 @@ class Senders:
         """Message ids by key."""
         self.on_the_wire: set[str] = set()
         self.cut = 0
-        """Requests whose connection ended without an answer."""
+        """The number of requests whose connection broke before the response."""
         self.statuses: Counter[int] = Counter()
 
     @property

@@ -16,7 +16,7 @@ import live
 SECRETS = ["whsec_" + letter * 32 for letter in "abc"]
 PAIR = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
 WAITING = 40
-"""More than an endpoint has in flight at once: the rest waits in memory."""
+"""More than an endpoint's sends in flight: the rest stays in memory."""
 
 
 class Door(ThreadingHTTPServer):

@@ -24,7 +24,7 @@ from live import Live, LiveError
 
 KILLS = 5
 BETWEEN = 80
-"""Messages taken between two kills."""
+"""The number of accepted messages between two kills."""
 RECEIVING = 0.03
 SABOTAGED = (str(Path(__file__).with_name("sabotaged.py")),)
 

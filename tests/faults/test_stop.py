@@ -26,7 +26,7 @@ from tidings.storage.store import opened
 
 STOP_SECONDS = 10.0
 GRACE = 2
-"""Seconds; a stop without a bound exceeds by far what `Live.stop` waits for."""
+"""Seconds; a stop without a bound exceeds the timeout of `Live.stop` by far."""
 DIALS = 2_000
 CONNECTED, DIALING = "01", "02"
 ENDPOINTS = Table(

@@ -24,7 +24,7 @@ NOW = SystemClock().now()
 APP = AppId("app_" + "1" * 27)
 ALWAYS, SELDOM = EndpointId("ep_" + "a" * 27), EndpointId("ep_" + "s" * 27)
 COUNT, LATELY = 1_400, 800
-"""Messages, each in a bucket of its own, and how many of them are of the time after which nothing is old."""
+"""The number of messages, each in a bucket of its own, and how many of them are recent."""
 ROWS = 20
 FILTERS = (
     MessageFilter(event_types=("a",)),

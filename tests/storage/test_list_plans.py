@@ -117,7 +117,7 @@ BUCKET_INDEX = (
 EXHAUSTED = r"attempt_exhausted|endpoint_id_msg_id_idx"
 OF_MESSAGE = r"sqlite_autoindex_attempt_1|attempt_\w+_pkey"
 OF_PAIR = r"sqlite_autoindex_attempt_1 \(msg_id=\? AND endpoint_id=\?\)|Index Cond: \(\(\S*msg_id = .*endpoint_id = "
-"""However many other endpoints a message goes to."""
+"""For any number of endpoints per message."""
 FAIL, SENDING, SUCCESS = MessageStatus.FAIL, MessageStatus.SENDING, MessageStatus.SUCCESS
 ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
     "messages": (MESSAGES, lambda lists, read: lists.messages(read, EVERY_MESSAGE)),

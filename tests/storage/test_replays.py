@@ -59,7 +59,7 @@ async def _blocked(db: Database) -> None:
 
 OUTSTANDING, LEASED, DELIVERED, FAILED, UNTRIED = MESSAGES[2], MESSAGES[5], MESSAGES[8], MESSAGES[11], MESSAGES[14]
 CROWDS = [(0, 0), (0, 50), (1_000, 0), (1_000, 50)]
-"""Rows of others between the messages: more than are read to see what is there, or none."""
+"""The rows of other messages in between: more than the lookup reads, or none."""
 LEFT: dict[str, tuple[Send, set[str]]] = {
     "missing": (replays.send_missing, {OUTSTANDING, LEASED, DELIVERED, FAILED}),
     "failed": (replays.send_failed, {DELIVERED}),

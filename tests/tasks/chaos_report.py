@@ -22,7 +22,7 @@ class Line:
     database: str
     kills: int = 0
     stops: int = 0
-    """Processes that stood still past their lease, and then went on."""
+    """Processes that were stopped past their lease, and then resumed."""
     restarts: int = 0
     """Immediate restarts of the database."""
     chunks: int = 0
@@ -37,7 +37,7 @@ class Line:
 
 HEADS: Final = tuple(each.name for each in fields(Line))
 NAMES: Final = 2
-"""Columns at the beginning that hold no numbers."""
+"""The number of leading columns without numbers."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

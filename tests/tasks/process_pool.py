@@ -34,7 +34,7 @@ class ChildProcess:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.returncode: Future[int] = Future()
-        """As of `subprocess`: below zero for a signal."""
+        """As in `subprocess`: negative for a signal."""
         self.up = threading.Event()
 
     def send_signal(self, number: signal.Signals) -> None:

@@ -18,7 +18,7 @@ NOW = 1_700_000_000_000
 POLICY = TaskPolicy(per_tenant=100)
 CROWDS = 12
 ROUND = 2
-"""Slices of one tenant, at most, while another waits: the last of a round and the first of the next."""
+"""The maximum number of one tenant's slices while another waits: the last of a round and the first of the next."""
 
 
 @dataclass
@@ -27,11 +27,11 @@ class Crowd:
 
     dice: random.Random
     slices: dict[str, int] = field(default_factory=dict)
-    """What each task still needs."""
+    """The remaining slices of each task."""
     ahead: dict[str, int] = field(default_factory=dict)
-    """How many slices may go before each task that waits."""
+    """The number of slices that may run before each queued task."""
     since: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """For each tenant that waits, the slices of each other one since its own last one."""
+    """For each waiting tenant, the slices of each other one since its own last one."""
     seen: int = 0
 
     async def gather(self, tx: Write) -> None:

@@ -104,7 +104,7 @@ class Audit:
     lost: int = 0
     doubled: int = 0
     wrong: list[str] = field(default_factory=list)
-    """What is neither lost nor doubled and should not be."""
+    """Faults other than lost and doubled items."""
 
     def add(self, task: Task, wanted: Sequence[str], got: Sequence[str], told: int) -> None:
         """Add a task: its expected items, its effects, and the counts that clients read."""

@@ -33,7 +33,7 @@ class Work:
     start: Start
     wanted: Sequence[str]
     is_repeatable: bool = False
-    """Whether the same may be started again, with the same to be done."""
+    """Whether the same task can be started again, with the same items."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Case:
     """A kind of task."""
 
     lay_out: Callable[[World, int, int], Awaitable[list[Work]]]
-    """Make what so many tasks with so many items each work on."""
+    """Create the data for a number of tasks with a number of items each."""
     got: Callable[[Database, Task], Awaitable[list[str]]]
-    """Return the items for which the effect has happened, as often as it has."""
+    """Return the item of each effect, repeated if the effect is."""
     told: Callable[[World, Task, Sequence[str]], Awaitable[int]]
-    """Return how many items clients are told of, and hold that it is these."""
+    """Return the number of items that clients read, and check that it is these items."""
     many: int
-    """Items of one task in the long runs."""
+    """The number of items of one task in the long runs."""
     rows: int
-    """Rows of a chunk in all runs."""
+    """The rows of a chunk in all runs."""
 
 
 # --- seed data

@@ -141,11 +141,11 @@ class ChaosDriver:
     dice: random.Random
     kills: int
     nodes: int = 1
-    """How many workers there are at a time."""
+    """The number of concurrent workers."""
     off_ms: Sequence[int] = (0,)
-    """How far the clocks of the nodes are off, one after the other; the last one is that of whoever ends the tasks."""
+    """The clock offsets of the nodes, one after the other; the last one is that of the worker that ends the tasks."""
     tasks: int = 1
-    """How many tasks there are at least at each kill."""
+    """The minimum number of tasks at each kill."""
     lease_seconds: float = LIMITS.lease_seconds
     sabotage: str = "none"
     failpoints: Iterator[str] | None = None

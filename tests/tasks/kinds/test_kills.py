@@ -13,7 +13,7 @@ from tasks.process_pool import ProcessPool
 SOME = {"sdk.generate": 8}
 MANY = 60
 TWICE = {"endpoint.recover", "endpoint.replay", "endpoint.bulk-replay", "application.purge_content"}
-"""Kinds whose effects may happen twice; the others write a row for each item, and a second one is refused."""
+"""Kinds whose effects can happen twice; the others write a row per item, and a second row is refused."""
 
 
 async def killed_repeatedly(chaos: ChaosRun, kills: list[str], sabotage: str = "none") -> Audit:

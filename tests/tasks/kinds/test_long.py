@@ -29,13 +29,13 @@ Record = Callable[[str, Any], None]
 
 KILLS = 12
 LEASE = 1.2
-"""Seconds; longer than a chunk takes on a busy machine, for an owner that is only slow has a failed attempt, too."""
+"""Seconds; longer than a chunk takes on a busy machine, because a slow owner gets a failed attempt, too."""
 # There are more tasks than processes: a task that waits for a dead worker's lease leaves two others to alternate.
 RESTARTS = 3
 TIMEOUT = 100
-"""Seconds for a worker to get over restarts and end its work; it rests for up to five after each refusal."""
+"""Seconds for a worker to survive restarts and end its work; it backs off for up to five after each error."""
 PAST_THE_LEASE = 0.8
-"""Seconds; the lease of the workers is half of that."""
+"""Seconds; twice the workers' lease."""
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
