@@ -49,7 +49,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "tasks.archive": ("datamodel_code_generator",),
 }
 
-# The modules that may do each of these. A package stands for all of its modules.
+# The modules that may do each of these. A package includes all of its modules.
 SQL = ("storage",)
 ENVIRONMENT = ("config",)
 WALL_CLOCK = ("clock",)
@@ -201,7 +201,7 @@ def sockets_only_where_listed(source: Source) -> Iterator[Breach]:
 def spawning_only_where_listed(source: Source) -> Iterator[Breach]:
     if not source.is_in(SPAWNERS):
         spawning = ("asyncio.create_task", "asyncio.ensure_future", "loop.create_task", "get_running_loop.create_task")
-        yield from _uses(source, spawning, "a task nobody is known to watch")
+        yield from _uses(source, spawning, "a task without a known watcher")
 
 
 def processes_only_where_listed(source: Source) -> Iterator[Breach]:
@@ -216,7 +216,7 @@ def processes_only_where_listed(source: Source) -> Iterator[Breach]:
             "os.system",
             "os.popen",
         )
-        yield from _uses(source, names, "a process nobody is known to end")
+        yield from _uses(source, names, "a process without a known owner")
     yield from _uses(source, ("os.fork", "os.forkpty"), "a child is started by exec")
 
 
@@ -281,7 +281,7 @@ def classes_are_short(source: Source) -> Iterator[Breach]:
 
 def names_say_something(source: Source) -> Iterator[Breach]:
     for name in {source.path.stem, source.path.parent.name} & VAGUE_NAMES:
-        yield 1, f"{name} says nothing about what is inside"
+        yield 1, f"{name} does not describe its content"
 
 
 PACKAGE_RULES: tuple[Rule, ...] = (

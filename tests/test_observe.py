@@ -18,10 +18,10 @@ def _raised(error: Exception) -> Exception:
 
 
 def test_a_database_error_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    failure("the heartbeat query", _raised(Unavailable("nobody listens")))
+    failure("the heartbeat query", _raised(Unavailable("no listener")))
 
     assert [(each.message, each.exc_info) for each in caplog.records] == [
-        ("the database is unavailable, first seen in the heartbeat query: Unavailable: nobody listens", None)
+        ("the database is unavailable, first seen in the heartbeat query: Unavailable: no listener", None)
     ]
 
 

@@ -111,7 +111,7 @@ _ALL: Final = (
     ),
     Measure(
         "isolation-refusing",
-        "retries due to an endpoint where nobody listens: what a healthy one feels of them",
+        "due retries to an endpoint without a listener: their effect on a healthy one",
         (*BESIDE, ("tried/s", "{tried:.0f}")),
         partial(unhealthy_endpoints.isolation, hangs=False),
         {"count": 100_000},

@@ -45,7 +45,7 @@ def measure(folder: Path, database: Measured, count: int) -> dict[str, Any]:
         counted, seen = database.counts(), sink.figures()
     found = (seen["requests"], seen["distinct"], counted["attempt"], counted["delivery"], task["data"]["messagesSent"])
     if found != (count, count, 2 * count, 0, count):
-        raise Unequal(f"received, distinct, attempts, outstanding, told: {found} for {count} failed messages")
+        raise Unequal(f"received, distinct, attempts, outstanding, reported: {found} for {count} failed messages")
     return {
         "database": database.kind,
         "messages": count,

@@ -28,7 +28,7 @@ CANCEL_SECONDS: Final = 6.0
 CANCELS: Final = 3
 WARM_UP: Final = 2.0
 QUIET: Final = 1.0
-PATIENCE: Final = 120.0
+TIMEOUT: Final = 120.0
 RECOVERED: Final = 100_000
 CANCELLED: Final = 50_000
 GOT_SOMEWHERE: Final = 1_000
@@ -92,7 +92,7 @@ def recover(folder: Path, database: Measured, count: int) -> Figures:
             beside = live.drive(RECOVER_SECONDS, lambda: begun.append((_recover(service, to), time.monotonic())))
             sent = sink.figures()["distinct"] - live.accepted
             task_id, began = begun[0]
-            until(lambda: sink.figures()["distinct"] >= count + live.accepted, PATIENCE, "not all was delivered")
+            until(lambda: sink.figures()["distinct"] >= count + live.accepted, TIMEOUT, "not all was delivered")
             seconds = time.monotonic() - began
             task = _ended(service, task_id)
             service.stop()
@@ -159,7 +159,7 @@ def _cancelled(service: Service, to: Receiver) -> tuple[Figures, float]:
     Its sends in flight have ended by then, so that the next recovery's sends do not queue behind them.
     """
     task_id = _recover(service, to)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while (task := service.call("GET", f"/background-task/{task_id}"))["x"]["progress"]["done"] < GOT_SOMEWHERE:
         if time.monotonic() > deadline:
             raise Inexact(f"{task}")
@@ -169,7 +169,7 @@ def _cancelled(service: Service, to: Receiver) -> tuple[Figures, float]:
     # The task's counts must not change from here on.
     require(expected=cancelled, found=service.call("GET", f"/background-task/{task_id}"))
     require(expected="cancelled", found=cancelled["x"]["state"])
-    until(lambda: not _rearmed(service, task_id), PATIENCE, "sends in flight did not end")
+    until(lambda: not _rearmed(service, task_id), TIMEOUT, "sends in flight did not end")
     return cancelled, wait
 
 
@@ -214,7 +214,7 @@ def _recover(service: Service, to: Receiver) -> str:
 
 def _ended(service: Service, task_id: str) -> Figures:
     """Wait for a task's end and return it."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while (task := service.call("GET", f"/background-task/{task_id}/wait?timeout=10"))["status"] == "running":
         if time.monotonic() > deadline:
             raise Inexact(f"{task}")

@@ -105,7 +105,7 @@ def _with(**members: object) -> bytes:
     return json.dumps({**GOOD, **members}).encode()
 
 
-def _told(name: str, value: bytes) -> bytes:
+def _message_with(name: str, value: bytes) -> bytes:
     """Return a body with a member that JSON's own writer would not write."""
     return b'{"eventType":"a.b","payload":{"a":1},"%b":%b}' % (name.encode(), value)
 
@@ -119,15 +119,15 @@ MESSAGE_BODIES: dict[str, bytes] = {
     "a list": b"[]",
     "null": b"null",
     "not UTF-8": b'{"eventType":"a","payload":{"\xff":1},"ids":["\xff"]}',
-    "not UTF-8 where nobody looks": _told("unknown", b'"\xff"').replace(b"a.b", b"a b"),
+    "not UTF-8 in an ignored member": _message_with("unknown", b'"\xff"').replace(b"a.b", b"a b"),
     "UTF-16": json.dumps(GOOD).encode("utf-16"),
     "depth": b"[" * 100_000,
-    "depth in the payload": _told("x", b"[" * 5_000 + b"]" * 5_000),
+    "depth in the payload": _message_with("x", b"[" * 5_000 + b"]" * 5_000),
     "a payload of another type": _with(payload="text"),
     "half a payload": b'{"eventType":"a.b","payload":{"a":',
     "both payloads": _with(data={}),
-    "huge numbers": _told("payloadRetentionPeriod", b"1e999"),
-    "long numbers": _told("payloadRetentionHours", HUGE),
+    "huge numbers": _message_with("payloadRetentionPeriod", b"1e999"),
+    "long numbers": _message_with("payloadRetentionHours", HUGE),
     "a negative number": _with(payloadRetentionPeriod=-1, exampleIndex=-1),
     "fractions": _with(payloadRetentionHours=1.5, exampleIndex=1.5),
     "truth for a number": _with(payloadRetentionPeriod=True, exampleIndex=True),

@@ -149,7 +149,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-def nobody() -> int:
+def closed_port() -> int:
     """Return a port without a listener."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

@@ -3,7 +3,7 @@
 
 import pytest
 
-from delivery.test_health import NOWHERE, again, record, told
+from delivery.test_health import NOWHERE, again, operational_events, record
 from delivery.test_role import Door
 from message_path import add_app, add_endpoint, running, terms
 from tidings.storage import health
@@ -24,7 +24,7 @@ async def test_410_disables_the_endpoint_and_ends_the_message(db: Database) -> N
             accepted = await path.send(app)
             await path.until("delivery", 0)
             found = await record(path, endpoint)
-            events = dict(await told(path))
+            events = dict(await operational_events(path))
             attempts = await path.rows("SELECT status, response_status_code, next_at IS NULL FROM attempt")
             await path.send(app)
             waiting = await path.count("delivery")

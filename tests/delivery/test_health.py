@@ -18,7 +18,7 @@ from tidings.storage.deliveries import ManualSend
 NOWHERE = "http://127.0.0.1:9/"
 
 
-async def told(path: Path) -> list[tuple[str, dict[str, Any]]]:
+async def operational_events(path: Path) -> list[tuple[str, dict[str, Any]]]:
     rows = await path.rows("SELECT type, payload FROM operational_event ORDER BY id")
     return [(kind, json.loads(payload)["data"]) for kind, payload in rows]
 
@@ -44,7 +44,7 @@ async def test_the_fourth_and_the_last_failure_are_reported(db: Database) -> Non
             accepted = await path.send(app, event_id="e-1")
             await path.until("delivery", 0)
             attempts = [row[0] for row in await path.rows("SELECT id FROM attempt ORDER BY id")]
-            events = await told(path)
+            events = await operational_events(path)
 
     whose = {"appId": app, "appUid": "mine", "msgId": accepted.id, "msgEventId": "e-1", "endpointId": endpoint}
     assert ["message.attempt.failing", "message.attempt.exhausted"] == [kind for kind, _ in events]
@@ -66,7 +66,7 @@ async def test_a_success_after_the_fourth_failure_is_reported_and_an_earlier_one
             await path.until("attempt", 4)
             door.status = 200
             await path.until("delivery", 0)
-            events = await told(path)
+            events = await operational_events(path)
 
     assert ["message.attempt.failing", "message.attempt.recovered"] == [kind for kind, _ in events]
 
@@ -125,7 +125,7 @@ async def test_an_endpoint_that_fails_for_too_long_is_disabled_and_reported(db: 
             await path.send(app)
             await path.settled()
             disabled = await record(path, endpoint)
-            kinds = await told(path)
+            kinds = await operational_events(path)
             await path.send(app)
             waiting, attempts = await path.count("delivery"), await path.count("attempt")
 
@@ -175,7 +175,7 @@ async def test_manual_failures_do_not_count_and_a_manual_success_does(db: Databa
             await path.settled()
             await again(path, accepted.id, endpoint, app)
             await path.until("attempt", 2)
-            before = (await record(path, endpoint)).record, await told(path)
+            before = (await record(path, endpoint)).record, await operational_events(path)
             async with db.write() as tx:
                 await tx.run("UPDATE endpoint SET failing_since = 1")
                 await tx.run("UPDATE application SET routing_version = routing_version + 1")
@@ -211,7 +211,7 @@ async def test_a_receiver_can_end_a_message_and_its_endpoint_is_not_blamed(db: D
             await path.send(app)
             await path.until("delivery", 0)
             attempts = await path.rows("SELECT status, next_at FROM attempt")
-            kinds = [kind for kind, _ in await told(path)]
+            kinds = [kind for kind, _ in await operational_events(path)]
             found = await record(path, endpoint)
 
     assert [(2, None)] == attempts
@@ -246,7 +246,7 @@ async def test_a_receiver_can_disable_its_endpoint_in_a_successful_response(db: 
             await path.send(app)
             await path.settled()
             found = await record(path, endpoint)
-            events = await told(path)
+            events = await operational_events(path)
             await path.send(app)
             waiting = await path.count("delivery")
 

@@ -21,7 +21,7 @@ import message_path
 from delivery.authority import DAY, NOW, Authority
 from delivery.client_kit import crowd, open_sockets, settled_sockets
 from delivery.misbehaviours import ALL, Case
-from delivery.proxies import nobody
+from delivery.proxies import closed_port
 from delivery.receiver import Receiver, hang, read, reset, say
 from message_path import add_app, add_endpoint, running, terms
 from tidings.delivery.address import BLOCKED_TEXT
@@ -35,7 +35,7 @@ SLACK = 2.0  # the delay that a busy machine may add
 NOT_ACCEPTED = "error making request: TLS certificate not accepted: "
 MORE = {
     "does not accept": (0, "request timed out"),
-    "nobody listens": (0, "error making request: connection refused"),
+    "no listener": (0, "error making request: connection refused"),
     "TLS with a certificate that has expired": (0, f"{NOT_ACCEPTED}certificate has expired"),
     "TLS with a certificate of another host": (0, f"{NOT_ACCEPTED}IP address mismatch"),
     "TLS with a certificate signed by itself": (0, f"{NOT_ACCEPTED}self-signed certificate"),
@@ -132,7 +132,7 @@ async def others(authority: Authority) -> AsyncIterator[dict[str, str]]:
         stack.enter_context(crowd(full))
         yield {
             "does not accept": f"http://127.0.0.1:{full.getsockname()[1]}/",
-            "nobody listens": f"http://127.0.0.1:{nobody()}/",
+            "no listener": f"http://127.0.0.1:{closed_port()}/",
             "TLS with a certificate that has expired": await url(Receiver(tls=certified("127.0.0.1", NOW - DAY))),
             "TLS with a certificate of another host": await url(Receiver(tls=certified("127.0.0.2"))),
             "TLS with a certificate signed by itself": await url(Receiver(tls=certified("127.0.0.1", signed=False))),

@@ -10,7 +10,7 @@ import pytest
 
 from delivery.authority import Authority
 from delivery.client_kit import LOOPBACK, a_client, ask, names, open_sockets, send, settled_sockets, until
-from delivery.proxies import HttpProxy, Proxy, SocksProxy, nobody
+from delivery.proxies import HttpProxy, Proxy, SocksProxy, closed_port
 from delivery.receiver import Peer, Receiver, Step, hang, reset, say
 from tidings.delivery import proxy as ours
 from tidings.delivery.address import AddressPolicy
@@ -105,7 +105,7 @@ async def test_credentials_are_in_no_log_and_no_error(caplog: pytest.LogCaptureF
 
 
 async def test_an_unreachable_proxy_is_an_error_without_its_address() -> None:
-    port = nobody()
+    port = closed_port()
     async with Receiver() as receiver, a_client(proxy=ours.Proxy.of(f"http://localhost:{port}")) as client:
         reply = await ask(client, receiver.url)
 
@@ -133,7 +133,7 @@ async def test_a_proxy_without_an_address_is_an_error_that_does_not_name_it() ->
 @KINDS
 async def test_a_receiver_that_refuses_the_proxy_is_an_error(kind: Kind) -> None:
     async with kind() as proxy:
-        reply = await through(proxy, f"http://127.0.0.1:{nobody()}/")
+        reply = await through(proxy, f"http://127.0.0.1:{closed_port()}/")
 
     assert reply.status == 0
     assert str(reply.error).startswith("error making request: the proxy responded")

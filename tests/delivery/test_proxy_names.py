@@ -8,7 +8,7 @@ import pytest
 
 from delivery.authority import Authority
 from delivery.client_kit import a_client, ask, names
-from delivery.proxies import HttpProxy, Proxy, SocksProxy, nobody
+from delivery.proxies import HttpProxy, Proxy, SocksProxy, closed_port
 from delivery.receiver import Receiver
 from tidings import terms
 from tidings.config import ConfigError, Settings, load
@@ -113,7 +113,7 @@ async def test_hosts_that_the_bypass_covers_are_resolved_and_vetted_here() -> No
 @KINDS
 async def test_a_name_that_the_proxy_cannot_reach_is_an_error(kind: Kind) -> None:
     async with kind(hosts=HOSTS) as proxy, a_client(proxy=resolving(proxy), look_up=NO_DNS) as client:
-        reply = await ask(client, f"http://hook.somewhere.net:{nobody()}/")
+        reply = await ask(client, f"http://hook.somewhere.net:{closed_port()}/")
 
     assert str(reply.error).startswith("error making request: the proxy responded")
 

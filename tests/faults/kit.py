@@ -16,7 +16,7 @@ from delivery.receiver import OK, Peer, Receiver, read, say
 from live import Live
 from tidings.storage.store import opened
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 PAUSE = 0.02
 """Seconds between two checks, and between two retries of a client."""
 CLIENTS = 24
@@ -33,7 +33,7 @@ class Lost(Exception):
     """A message that was answered 202 never reached its receiver."""
 
 
-async def eventually(holds: Callable[[], object], seconds: float = PATIENCE, *, pause: float = PAUSE) -> None:
+async def eventually(holds: Callable[[], object], seconds: float = TIMEOUT, *, pause: float = PAUSE) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - the condition depends on another process
@@ -201,7 +201,7 @@ async def kill_at_work(server: Live, senders: Senders, receiver: Receiver) -> No
     await eventually(lambda: senders.cut > cut)
 
 
-async def all_received(senders: Senders, receiver: Receiver, seconds: float = PATIENCE) -> None:
+async def all_received(senders: Senders, receiver: Receiver, seconds: float = TIMEOUT) -> None:
     """Wait until the receiver has got every accepted message. Raises `Lost` once no more of them arrive."""
     wanted, before = senders.ids, -1
     while lost := wanted - set(received(receiver)):

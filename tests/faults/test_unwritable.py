@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from faults.kit import PATIENCE, PAUSE, ended, eventually, node, reckon, sending, slowly, started, with_endpoint
+from faults.kit import PAUSE, TIMEOUT, ended, eventually, node, reckon, sending, slowly, started, with_endpoint
 from live import Live
 from tasks.kit import rows
 from tidings.clock import HOUR, SystemClock, rfc3339
@@ -38,7 +38,7 @@ async def told(server: Live, task: str) -> dict[str, Any]:
 
 
 async def until(server: Live, task: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not holds(found := await told(server, task)):  # noqa: ASYNC110 - another process has no event
             await asyncio.sleep(PAUSE)
     return found

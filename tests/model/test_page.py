@@ -105,11 +105,11 @@ def test_timestamps_outside_of_the_calendar_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("iterator", "told", "iterators"),
+    ("iterator", "items", "iterators"),
     [(None, [9, 8], ("8", "-9")), ("9", [8, 7], ("7", "-8")), ("-5", [7, 6], ("6", "-7"))],
 )
 def test_a_truncated_page_keeps_the_elements_next_to_the_cursor(
-    iterator: str | None, told: list[int], iterators: tuple[str, str]
+    iterator: str | None, items: list[int], iterators: tuple[str, str]
 ) -> None:
     cursor = Cursor(Order.DESCENDING, 3, iterator)
     rows = {None: [9, 8, 7, 6], "9": [8, 7, 6, 5], "-5": [6, 7, 8, 9]}[iterator]
@@ -117,7 +117,7 @@ def test_a_truncated_page_keeps_the_elements_next_to_the_cursor(
 
     fitting = page.within([10] * 3, 29)
 
-    assert (tuple(told), False) == (fitting.items, fitting.done)
+    assert (tuple(items), False) == (fitting.items, fitting.done)
     assert iterators == (fitting.iterator, fitting.prev_iterator)
     assert fitting == page.mapped(lambda item: item).within([10] * 3, 29)
     assert page == page.within([10] * 3, 30)

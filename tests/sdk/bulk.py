@@ -47,7 +47,7 @@ class Bulk:
                 wanted = MessageIn(event_type="trip.begun", payload={"number": number}, tags=["vip"])
                 self.client.message.create(app, wanted)
             endpoint = self.client.endpoint.create(app, EndpointIn(url=self.given["receiver"])).id
-            self.tell(secret=self.client.endpoint.get_secret(app, endpoint).key)
+            self.configure_receiver(secret=self.client.endpoint.get_secret(app, endpoint).key)
             found: dict[str, Any] = {"app": app}
             found["missing"] = self.ended(self.client.endpoint.replay_missing(app, endpoint, ReplayIn(since=since)))
             self.arrived(app, endpoint, 3)
@@ -62,7 +62,7 @@ class Bulk:
             found["purged"] = self.ended(self.client.message.expunge_all_contents(app))
             return found
 
-    def tell(self, **told: object) -> None:
+    def configure_receiver(self, **told: object) -> None:
         """Set the receiver's response."""
         where = urlsplit(self.given["receiver"])
         connection = http.client.HTTPConnection(where.hostname or "", where.port)

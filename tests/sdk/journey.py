@@ -50,10 +50,10 @@ class Journey:
     def _run(self) -> dict[str, Any]:
         self.set_up()
         since = datetime.now(UTC)
-        self.tell(failing=True)
+        self.configure_receiver(failing=True)
         sent = [self.send(number) for number in range(MESSAGES)]
         failed = until(self.attempts, lambda found: len(found) == MESSAGES)
-        self.tell(failing=False)
+        self.configure_receiver(failing=False)
         started = self.client.endpoint.recover(self.app_id, self.endpoint_id, RecoverIn(since=since))
         task = until(lambda: self.client.background_task.get(started.id), lambda found: found.status.value != "running")
         every = until(self.attempts, lambda found: len(found) == 2 * MESSAGES)
@@ -77,7 +77,7 @@ class Journey:
         assert self.client.application.get(app.id).uid == "journey"
         assert [each.id for each in self.client.endpoint.list(app.id).data] == [endpoint.id]
         self.app_id, self.endpoint_id = app.id, endpoint.id
-        self.tell(secret=self.client.endpoint.get_secret(app.id, endpoint.id).key)
+        self.configure_receiver(secret=self.client.endpoint.get_secret(app.id, endpoint.id).key)
 
     def send(self, number: int) -> str:
         payload = {"number": number, "text": "å∫ç"}
@@ -127,7 +127,7 @@ class Journey:
         assert self.client.endpoint.get("journey", "ep.of-journey").id == self.endpoint_id
         return found
 
-    def tell(self, **told: object) -> None:
+    def configure_receiver(self, **told: object) -> None:
         """Set the receiver's response."""
         where = urlsplit(self.receiver)
         connection = http.client.HTTPConnection(where.hostname or "", where.port)

@@ -52,10 +52,10 @@ class Messaging(Everyday):
         schemas = {"1": {"type": "object", "examples": [{"example": 1}, {"example": 2}]}}
         self.client.event_type.create(EventTypeIn(name=TYPE, description="", schemas=schemas))
         self.endpoint = self.client.endpoint.create(self.app, EndpointIn(url=self.given["receiver"], uid="main")).id
-        self.tell(secret=self.client.endpoint.get_secret(self.app, self.endpoint).key)
+        self.configure_receiver(secret=self.client.endpoint.get_secret(self.app, self.endpoint).key)
         self.since = datetime.now(UTC) - timedelta(minutes=1)
 
-    def tell(self, **told: object) -> None:
+    def configure_receiver(self, **told: object) -> None:
         """Set the receiver's response."""
         where = urlsplit(self.given["receiver"])
         connection = http.client.HTTPConnection(where.hostname or "", where.port)
@@ -76,11 +76,11 @@ class Messaging(Everyday):
         made = self.call("message.create", self.app, wanted, MessageCreateOptions(with_content=True))
         assert ({"n": 1}, ["c"], ["t"], "one") == (made.payload, made.channels, made.tags, made.event_id)
         self.tried(1)
-        self.tell(failing=True)
+        self.configure_receiver(failing=True)
         raw = m.MessageIn(event_type=TYPE, payload={}, transformations_params={"rawPayload": "plain"})
         other = self.call("message.create", self.app, raw)
         self.tried(2)
-        self.tell(failing=False)
+        self.configure_receiver(failing=False)
         assert made == self.call("message.get", self.app, "one", MessageGetOptions(with_content=True))
         assert {"raw": "plain"} == self.call(
             "message.get", self.app, other.id, MessageGetOptions(with_content=True)

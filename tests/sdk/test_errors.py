@@ -41,7 +41,7 @@ REFUSALS: dict[str, tuple[int, str, Callable[[Svix], Any]]] = {
     "an unknown task": (404, "not_found", lambda client: client.background_task.get("qtask_" + "1" * 27)),
     "a task's id that is none": (404, "not_found", lambda client: client.background_task.get("nonsense")),
     "an operation that is not served": (501, "not_implemented", lambda client: client.connector.list()),
-    "a message for nobody": (
+    "a message for an absent application": (
         404,
         "not_found",
         lambda client: client.message.create(NOBODY, MessageIn(event_type="a.b", payload={})),

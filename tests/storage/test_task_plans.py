@@ -41,7 +41,7 @@ OTHERS: dict[str, Statement] = {
     "expired leases": claims._REQUEUE,  # noqa: SLF001
     "a tenant's highest round": tasks._OWN_HIGHEST,  # noqa: SLF001
     "a tenant's tasks": tasks._ACTIVE,  # noqa: SLF001
-    "whether somebody waits": claims._READY,  # noqa: SLF001
+    "whether a task is ready": claims._READY,  # noqa: SLF001
     "the next timestamp": claims._LATER,  # noqa: SLF001
 }
 GIVEN: dict[str, Any] = {

@@ -262,7 +262,7 @@ async def test_the_next_ready_timestamp_is_returned(db: Database) -> None:
     ready, later = await looked(NOW)
     assert ready is not None
     assert ready <= NOW
-    assert later is None, "what is ready already is not a timestamp to wait for"
+    assert later is None, "a timestamp in the past is no next timestamp"
     await run_sql(db, "UPDATE task SET ready_at = :at", at=1 << 50)
     ready, later = await looked(NOW)
     assert ready is not None

@@ -30,7 +30,7 @@ class Line:
     lost: int = 0
     doubled: int = 0
 
-    def tell(self, record_property: Callable[[str, Any], None]) -> None:
+    def add_to(self, record_property: Callable[[str, Any], None]) -> None:
         """Add the line to the table."""
         record_property(PROPERTY, list(astuple(self)))
 

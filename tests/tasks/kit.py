@@ -69,7 +69,7 @@ class Counting:
         if args.get("poison") in batch.items:
             raise ZeroDivisionError
         if args.get("gone") in batch.items:
-            raise PermanentFailure("gone", "What it works on is gone.")
+            raise PermanentFailure("gone", "The endpoint has been deleted.")
         skipped = [(str(item), "odd") for item in batch.items if args.get("skip") and item % args["skip"] == 0]
         left_out = {int(key) for key, _ in skipped}
         done = [item for item in batch.items if item not in left_out]

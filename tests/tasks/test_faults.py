@@ -125,7 +125,7 @@ async def test_on_postgresql_the_task_of_a_dead_process_is_taken_over_before_its
             assert await claims.claim(tx, TaskPolicy(lease_ms=3_600_000), ["test.count"], "dead", None) is not None
 
         heir = runner_of(db, Counting())
-        await heir.take_over("somebody else")
+        await heir.take_over("another node")
         assert (await reread(db, task.id)).state is State.RUNNING
         await heir.take_over("dead")
         ended = await env.done(task)

@@ -123,7 +123,7 @@ async def test_a_task_that_can_never_succeed_fails_at_once(env: Environment) -> 
 
     assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, 1, 20)
     assert ended.error is not None
-    assert (ended.error.code, ended.error.detail) == ("gone", "What it works on is gone.")
+    assert (ended.error.code, ended.error.detail) == ("gone", "The endpoint has been deleted.")
 
 
 @dataclass

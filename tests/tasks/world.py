@@ -69,7 +69,7 @@ class World:
             found = await task_items.first_of_each(read, [(task.id, "skipped")], limit=1_000)
             return found[task.id, "skipped"]
 
-    async def told(self) -> list[dict[str, Any]]:
+    async def finish_events(self) -> list[dict[str, Any]]:
         """Return the data of the events that report the end of tasks, in the order of their ids."""
         sql = "SELECT payload FROM operational_event WHERE type = 'background_task.finished' ORDER BY id"
         return [json.loads(row[0])["data"] for row in await rows(self.db, sql)]

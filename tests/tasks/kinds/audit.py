@@ -37,7 +37,7 @@ _TRIGGERS = (
         "audit_effect",
         "('purged', NEW.app_id, NEW.id)",
     ),
-    ("told", "INSERT", "task_item", "NEW.outcome <> ''", "audit_effect", "(NEW.outcome, NEW.task_id, NEW.key)"),
+    ("reported", "INSERT", "task_item", "NEW.outcome <> ''", "audit_effect", "(NEW.outcome, NEW.task_id, NEW.key)"),
     ("made", "INSERT", "export", "NEW.part > 0", "audit_effect", "('part', NEW.id, CAST(NEW.part AS TEXT))"),
     (
         "chunk",
@@ -91,7 +91,7 @@ async def broken_links(db: Database, task: Task) -> list[str]:
             found.append(f"epoch {at_epoch} after {epoch}")
         place, number, epoch = last, after, at_epoch
     if (place, number) != (task.cursor, task.chunks):
-        found.append(f"the last chunk was {number}, the task tells of {task.chunks}")
+        found.append(f"the last chunk was {number}, the task reports {task.chunks}")
     return found
 
 
@@ -106,12 +106,12 @@ class Audit:
     wrong: list[str] = field(default_factory=list)
     """Faults other than lost and doubled items."""
 
-    def add(self, task: Task, wanted: Sequence[str], got: Sequence[str], told: int) -> None:
+    def add(self, task: Task, wanted: Sequence[str], got: Sequence[str], reported: int) -> None:
         """Add a task: its expected items, its effects, and the counts that clients read."""
         missing, repeated = set(wanted) - set(got), sum(count - 1 for count in Counter(got).values())
         self.chunks += task.chunks
         self.items += len(wanted)
-        self.lost += max(len(missing), len(wanted) - told)
-        self.doubled += max(repeated, told - len(wanted))
+        self.lost += max(len(missing), len(wanted) - reported)
+        self.doubled += max(repeated, reported - len(wanted))
         if strange := set(got) - set(wanted):
-            self.wrong.append(f"{task.id} did {len(strange)} things that nobody asked for: {sorted(strange)[:3]}")
+            self.wrong.append(f"{task.id} did {len(strange)} unexpected items: {sorted(strange)[:3]}")

@@ -44,7 +44,7 @@ class Case:
     """Create the data for a number of tasks with a number of items each."""
     got: Callable[[Database, Task], Awaitable[list[str]]]
     """Return the item of each effect, repeated if the effect is."""
-    told: Callable[[World, Task, Sequence[str]], Awaitable[int]]
+    reported: Callable[[World, Task, Sequence[str]], Awaitable[int]]
     """Return the number of items that clients read, and check that it is these items."""
     many: int
     """The number of items of one task in the long runs."""
@@ -162,31 +162,31 @@ async def _sent(world: World, task: Task, wanted: Sequence[str]) -> int:
 async def _purge_told(world: World, task: Task, wanted: Sequence[str]) -> int:
     left = "SELECT count(*) FROM message WHERE app_id = :app AND payload IS NOT NULL"
     ((kept,),) = await rows(world.db, left, app=task.app_id)
-    told = int((await world.result(task))["messagesPurged"])
-    return told if kept == 0 else len(wanted) - kept
+    reported = int((await world.result(task))["messagesPurged"])
+    return reported if kept == 0 else len(wanted) - kept
 
 
 async def _counted(world: World, task: Task, wanted: Sequence[str]) -> int:
-    told = (await world.result(task))["appStats"]
-    assert [0, *(number % 4 for number in range(len(wanted) - 1))] == [each["messageDestinations"] for each in told]
-    return len(told)
+    reported = (await world.result(task))["appStats"]
+    assert [0, *(number % 4 for number in range(len(wanted) - 1))] == [each["messageDestinations"] for each in reported]
+    return len(reported)
 
 
 async def _aggregated(world: World, task: Task, wanted: Sequence[str]) -> int:
-    told = (await world.result(task))["event_types"]
-    assert list(wanted) == [each["appId"] for each in told]
-    return len(told)
+    reported = (await world.result(task))["event_types"]
+    assert list(wanted) == [each["appId"] for each in reported]
+    return len(reported)
 
 
 async def _broadcast(world: World, task: Task, wanted: Sequence[str]) -> int:
     """Each application has one message of the task, and the task reports its id."""
-    told = await world.result(task)
+    reported = await world.result(task)
     sql = "SELECT DISTINCT d.app_id, m.id FROM delivery d JOIN message m ON m.id = d.msg_id WHERE d.task_id = :id"
     made = await rows(world.db, sql, id=task.id)
-    assert {each["appId"]: each["msgId"] for each in told["messagesCreated"]} == dict(made)
-    assert [] == told["messagesFailed"]
+    assert {each["appId"]: each["msgId"] for each in reported["messagesCreated"]} == dict(made)
+    assert [] == reported["messagesFailed"]
     created = await audit.effects(world.db, "created", task.id)
-    return max(len(told["messagesCreated"]), len(made), len(created)) if len(made) >= len(wanted) else len(made)
+    return max(len(reported["messagesCreated"]), len(made), len(created)) if len(made) >= len(wanted) else len(made)
 
 
 async def _export_told(world: World, task: Task, wanted: Sequence[str]) -> int:
@@ -226,7 +226,7 @@ CASES = {
 async def audited(world: World, name: str, tasks: Sequence[tuple[Task, Sequence[str]]]) -> Audit:
     """Audit the effects after the tasks of one kind have ended."""
     case, reckoning = CASES[name], Audit()
-    finished = {each["taskId"] for each in await world.told() if each["status"] == "finished"}
+    finished = {each["taskId"] for each in await world.finish_events() if each["status"] == "finished"}
     for task, wanted in tasks:
         if task.state is not State.SUCCEEDED or task.id not in finished:
             reckoning.wrong.append(f"{task.id} is {task.state}: {task.error}")
@@ -234,5 +234,5 @@ async def audited(world: World, name: str, tasks: Sequence[tuple[Task, Sequence[
         if (task.done, task.skipped) != (len(wanted), 0) or task.total != len(wanted):
             reckoning.wrong.append(f"{task.id} did {task.done} and skipped {task.skipped} of {task.total}")
         reckoning.wrong += await audit.broken_links(world.db, task)
-        reckoning.add(task, wanted, await case.got(world.db, task), await case.told(world, task, wanted))
+        reckoning.add(task, wanted, await case.got(world.db, task), await case.reported(world, task, wanted))
     return reckoning

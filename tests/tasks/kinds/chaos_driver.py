@@ -67,7 +67,7 @@ class ChaosRun:
         self.works[name] = works[-1]
 
     async def keep_busy(self, tasks: int) -> None:
-        """Start tasks until so many are active, so that the worker to kill has one."""
+        """Start tasks until enough are active, so that the worker to kill has one."""
         async with self.looking() as db:
             ((left,),) = await rows(db, LEFT)
             if left < tasks:

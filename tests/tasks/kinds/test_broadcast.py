@@ -52,8 +52,8 @@ async def test_every_application_gets_its_own_message(world: World) -> None:
     due = await rows(world.db, "SELECT msg_id FROM delivery WHERE lease IS NULL AND manual = 0 AND lane = 0")
     assert sorted(msg for _, msg in made) == sorted(row[0] for row in due)
     assert len(apps) == len(woken)
-    (told,) = await world.told()
-    assert (len(apps), []) == (len(told["data"]["messages_created"]), told["data"]["messages_failed"])
+    (reported,) = await world.finish_events()
+    assert (len(apps), []) == (len(reported["data"]["messages_created"]), reported["data"]["messages_failed"])
 
 
 async def test_only_subscribed_endpoints_receive(world: World) -> None:
@@ -83,10 +83,10 @@ async def test_a_taken_event_id_is_reported(world: World) -> None:
 
     task = await broadcast(world, event_id="once")
 
-    told = await world.result(task)
+    reported = await world.result(task)
     reason = "A message with this event id exists already."
-    assert [{"appId": app, "reason": reason} for app in apps[2:4]] == told["messagesFailed"]
-    assert [*apps[:2], *apps[4:]] == [each["appId"] for each in told["messagesCreated"]]
+    assert [{"appId": app, "reason": reason} for app in apps[2:4]] == reported["messagesFailed"]
+    assert [*apps[:2], *apps[4:]] == [each["appId"] for each in reported["messagesCreated"]]
     assert (State.SUCCEEDED, 4, 2) == (task.state, task.done, task.skipped)
     assert [(4,)] == await rows(world.db, "SELECT count(*) FROM event_id WHERE msg_id <> 'msg_before'")
 
@@ -97,9 +97,9 @@ async def test_all_failures_are_reported_beyond_the_first_hundred(world: World) 
         sql = "INSERT INTO event_id (app_id, event_id, msg_id) VALUES (:app, 'once', 'msg_before')"
         await run_sql(world.db, sql, app=app)
 
-    told = await world.result(await broadcast(world, event_id="once"))
+    reported = await world.result(await broadcast(world, event_id="once"))
 
-    assert apps == [each["appId"] for each in told["messagesFailed"]]
+    assert apps == [each["appId"] for each in reported["messagesFailed"]]
 
 
 async def test_applications_made_later_are_left_out(world: World) -> None:
@@ -146,7 +146,7 @@ async def test_a_cancel_cancels_the_deliveries_not_in_flight(world: World) -> No
     assert (State.CANCELLED, {"withdrawn": 4}) == (cancelled.state, cancelled.counters)
     assert [] == await rows(world.db, "SELECT * FROM delivery")
     # In either order: both happened within the few milliseconds that an id cannot distinguish.
-    assert ["failed", "finished"] == sorted(told["status"] for told in await world.told())
+    assert ["failed", "finished"] == sorted(reported["status"] for reported in await world.finish_events())
 
 
 async def test_a_chunk_is_bounded_in_deliveries(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,8 +139,8 @@ async def test_the_archive_holds_a_document_and_models(world: World) -> None:
     assert (["orders"], True) == (webhook["tags"], webhook["deprecated"])
     lines = document["components"]["schemas"]["OrderPaid"]["properties"]["lines"]["items"]
     assert {"$ref": "#/components/schemas/OrderPaid/definitions/line"} == lines
-    (told,) = await world.told()
-    assert {"schema_zip": link} == told["data"]
+    (reported,) = await world.finish_events()
+    assert {"schema_zip": link} == reported["data"]
 
 
 async def test_the_python_models_match_the_schema(world: World, tmp_path: Path) -> None:

@@ -142,4 +142,4 @@ async def test_it_is_neither_listed_nor_reported(world: World) -> None:
     assert () == page.items
     with pytest.raises(AppError):
         await use_cases.get(world.services, PRINCIPAL, task.id)
-    assert [] == await world.told()
+    assert [] == await world.finish_events()

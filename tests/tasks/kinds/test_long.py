@@ -54,7 +54,7 @@ async def survived(chaos: ChaosRun, record: Record, *, nodes: int = 1, **blows: 
     ((name, found),) = (await chaos.ended()).items()
     where = "SQLite" if chaos.is_sqlite else "PostgreSQL" if nodes == 1 else "PostgreSQL, 2 nodes"
     ends = {"chunks": found.chunks, "items": found.items, "lost": found.lost, "doubled": found.doubled}
-    Line(name, where, **blows, **ends).tell(record)
+    Line(name, where, **blows, **ends).add_to(record)
     assert (found.lost, found.doubled, found.wrong) == (0, 0, [])
 
 

@@ -21,11 +21,11 @@ async def test_every_payload_of_the_application_goes(world: World) -> None:
     assert (State.SUCCEEDED, 2_500, 2_500, True) == (task.state, task.done, task.total, task.total_exact)
     assert {"messagesPurged": 2_000} == await world.result(task)
     assert [(kept,)] == await rows(world.db, "SELECT id FROM message WHERE payload IS NOT NULL")
-    (told,) = await world.told()
+    (reported,) = await world.finish_events()
     assert ("application.purge_content", "finished", {"messages_purged": 2_000}) == (
-        told["task"],
-        told["status"],
-        told["data"],
+        reported["task"],
+        reported["status"],
+        reported["data"],
     )
 
 

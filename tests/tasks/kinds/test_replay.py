@@ -257,8 +257,12 @@ async def test_it_fails_when_the_endpoint_no_longer_receives(
 
     assert ended.error is not None
     assert (State.FAILED, code, {"messagesSent": 20}) == (ended.state, ended.error.code, ended.counters)
-    (told,) = await world.told()
-    assert ("failed", 20, code) == (told["status"], told["data"]["messages_sent"], told["data"]["error"]["code"])
+    (reported,) = await world.finish_events()
+    assert ("failed", 20, code) == (
+        reported["status"],
+        reported["data"]["messages_sent"],
+        reported["data"]["error"]["code"],
+    )
 
 
 async def test_a_forced_resend_waits_for_a_disabled_endpoint(world: World) -> None:

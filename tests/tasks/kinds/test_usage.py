@@ -74,7 +74,7 @@ async def test_each_application_is_counted(world: World, few: int, monkeypatch: 
     wanted += [stat(seed, count) for seed, count in zip(seeds[1:], counts[1:], strict=True)]
     assert (State.SUCCEEDED, 8, 8, True) == (task.state, task.done, task.total, task.total_exact)
     assert {"appStats": wanted} == await world.result(task)
-    assert [{"app_stats": wanted}] == [told["data"] for told in await world.told()]
+    assert [{"app_stats": wanted}] == [reported["data"] for reported in await world.finish_events()]
 
 
 async def test_a_range_includes_both_ends(world: World) -> None:
@@ -155,7 +155,7 @@ async def test_subscriptions_are_reported(world: World) -> None:
         )
     ]
     assert {"event_types": wanted} == await world.result(task)
-    assert [{"event_types": wanted}] == [told["data"] for told in await world.told()]
+    assert [{"event_types": wanted}] == [reported["data"] for reported in await world.finish_events()]
 
 
 async def test_another_organization_is_not_reported(world: World) -> None:
@@ -163,9 +163,9 @@ async def test_another_organization_is_not_reported(world: World) -> None:
     await run_sql(world.db, "UPDATE application SET org_id = 'org_other' WHERE id = :id", id=other.app.id)
 
     counted = await world.done(use_cases.count_attempts, PRINCIPAL, asked())
-    told = await world.done(begin_aggregate, PRINCIPAL, limits=FREE)
+    reported = await world.done(begin_aggregate, PRINCIPAL, limits=FREE)
 
-    assert (1, 1) == (counted.done, told.done)
+    assert (1, 1) == (counted.done, reported.done)
 
 
 async def test_attempts_are_counted_in_the_index(world: World) -> None:
