@@ -124,7 +124,7 @@ def _lists(service: Service, token: str, *, is_portal: bool) -> Iterator[Figures
         waits = [wait for place in places for wait in _pages(connection, token, query, place)]
         waits.sort()
         p99 = waits[len(waits) * 99 // 100]
-        yield {"list": f"{'portal' if is_portal else 'organisation'} {query}", "waits": waits, "p99": p99}
+        yield {"list": f"{'portal' if is_portal else 'organization'} {query}", "waits": waits, "p99": p99}
     connection.close()
 
 

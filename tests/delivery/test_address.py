@@ -148,7 +148,7 @@ def test_metadata_is_blocked_whatever_is_allowed(text: str) -> None:
 
 
 @pytest.mark.parametrize("subnet", ["10.1.2.0/24", " 10.1.2.3/24", "10.1.2.3", "::ffff:10.1.2.0/120"])
-def test_an_allowed_subnet_is_exempt_and_its_neighbours_are_not(subnet: str) -> None:
+def test_an_allowed_subnet_is_exempt_and_its_neighbors_are_not(subnet: str) -> None:
     policy = AddressPolicy.of([subnet])
 
     assert not policy.blocked(ip_address("10.1.2.3"))

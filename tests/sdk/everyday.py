@@ -163,18 +163,18 @@ class Everyday:
         assert given[0].url.startswith(self.given["url"])
         if hasattr(self.client.authentication, "dashboard_access"):
             assert self.call("authentication.dashboard_access", app_id).url.startswith(self.given["url"])
-        organisation, self.client = self.client, self.client_of(given[0].token)
+        organization, self.client = self.client, self.client_of(given[0].token)
         assert "one" == self.call("application.get", app_id).uid
         self.refused(403, "endpoint.create", app_id, m.EndpointIn(url=URL))
         self.refused(403, "application.list")
         self.call("authentication.logout")
         self.refused(401, "application.get", app_id)
         for token, end in ((given[1].token, {"session_ids": ["user"]}), (given[2].token, {})):
-            self.client = organisation
+            self.client = organization
             self.call("authentication.expire_all", app_id, expire(**end))
             self.client = self.client_of(token)
             self.refused(401, "application.get", app_id)
-        self.client = organisation
+        self.client = organization
 
 
 if __name__ == "__main__":

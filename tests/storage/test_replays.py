@@ -53,7 +53,7 @@ async def _sent(db: Database, send: Send) -> int:
 
 async def _blocked(db: Database) -> None:
     async with asyncio.timeout(10):
-        while await rows(db, _WAITING) != [(1,)]:  # noqa: ASYNC110 - what is waited for has no event
+        while await rows(db, _WAITING) != [(1,)]:  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0.01)
 
 

@@ -246,7 +246,7 @@ async def events_of(db: Database, task: Task) -> list[str]:
 
 async def spin(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+        while not condition():  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0.002)
 
 
