@@ -18,7 +18,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 	@echo "  ARGS=... is passed on, for example: make serve ARGS=--help"
 
-demo: $(VENV)/.demo  ## a webhook, an outage and its repair, in one command
+demo: $(VENV)/.demo  ## show webhooks, an outage and a recovery
 	@$(BIN)/tidings demo $(ARGS)
 
 serve: $(VENV)/.demo  ## run the service from this checkout, for development: loopback receivers are allowed
@@ -37,7 +37,7 @@ check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
 	$(BIN)/pytest -q tests/test_architecture.py
 
 # A worker of pytest's even where one is enough: what nothing but its end can stop then ends a worker, not the run.
-chaos: $(VENV)/.dev $(VENV)/.postgres $(VENV)/.sdkrust  ## the long runs that kill and restart processes, and what survived
+chaos: $(VENV)/.dev $(VENV)/.postgres $(VENV)/.sdkrust  ## run the long tests that kill and restart processes
 	@failed=0; \
 	$(BIN)/pytest -m chaos -n 1 $(TIMED) $(ARGS) || [ $$? = 5 ] || failed=1; \
 	$(BIN)/pytest -m chaos -n 2 --dist worksteal $(TIMED:%=--ignore=%) $(ARGS) || [ $$? = 5 ] || failed=1; \
@@ -53,10 +53,10 @@ bench-tasks: $(VENV)/.dev $(VENV)/.postgres  ## measure background tasks; ARGS="
 voice:  ## measure the prose of code and documentation; ARGS=--list for every place
 	@python3 scripts/voice.py $(ARGS)
 
-lock:  ## make the pinned, hashed requirements anew from pyproject.toml
+lock:  ## pin and hash the requirements of pyproject.toml again
 	@PYTHON="$$(sh scripts/find-python.sh)" sh scripts/lock.sh
 
-clean:  ## remove what the other targets made
+clean:  ## remove the files that the other targets made
 	rm -rf $(VENV) .lock build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 

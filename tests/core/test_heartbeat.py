@@ -101,7 +101,7 @@ async def test_an_outage_is_two_lines_whatever_fails(caplog: pytest.LogCaptureFi
     outage.passed()
 
     assert [
-        "the database is unavailable, first met in claiming deliveries: Unavailable: away",
+        "the database is unavailable, first seen in claiming deliveries: Unavailable: away",
         "the database is available again after 15.0 s; 16 operations failed",
     ] == [each.message for each in caplog.records]
 
