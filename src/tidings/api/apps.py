@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from tidings import ids
 from tidings.api.fields import (
     METADATA,
+    NEW_RATE,
     OLD_RATE,
     RATE,
     TITLE,
@@ -47,7 +48,7 @@ class ApplicationIn(In, kw_only=True):
     name: Annotated[str, TITLE]
     """The name of the application, for people. At least one character and at most 4,096 bytes."""
     uid: Annotated[str | None, UID] = None
-    """An identifier of your choice, unique among applications. Paths accept it in place of the id."""
+    """An identifier of your choice, unique among applications, without the prefix `app_`. Paths accept it as an id."""
     throttle_rate: Annotated[int | None, RATE] = None
     rate_limit: Annotated[int | None, OLD_RATE] = None
     metadata: Annotated[Metadata | None, METADATA] = None
@@ -83,13 +84,13 @@ class ApplicationIn(In, kw_only=True):
 
 
 class ApplicationPatch(In, kw_only=True):
-    """The changes to an application. An absent property stays as it is, and null clears one."""
+    """The changes to an application. An absent property stays as it is, and null clears one that may be null."""
 
     name: Annotated[str | UnsetType, TITLE] = UNSET
     """The new name, for people. At least one character and at most 4,096 bytes."""
     uid: Annotated[str | UnsetType | None, UID] = UNSET
-    """The new identifier of your choice, unique among applications. Null removes it."""
-    throttle_rate: Annotated[int | UnsetType | None, RATE] = UNSET
+    """The new identifier of your choice, unique among applications, without the prefix `app_`. Null removes it."""
+    throttle_rate: Annotated[int | UnsetType | None, NEW_RATE] = UNSET
     rate_limit: Annotated[int | UnsetType | None, OLD_RATE] = UNSET
     metadata: Annotated[Metadata | UnsetType | None, METADATA] = UNSET
 
@@ -206,7 +207,8 @@ async def put(call: Call[Query, ApplicationIn]) -> Response:
 async def patch(call: Call[Query, ApplicationPatch]) -> Response:
     """Update the given properties of an application.
 
-    An absent property stays as it is, and null clears one. A uid in use by another application is a 409.
+    An absent property stays as it is, and null clears one that may be null. A uid in use by another application is
+    a 409.
     """
     return await apps.change(
         call.context.services, call.app, call.body.applied, render=lambda app: json_response(200, render_app(app))

@@ -49,7 +49,7 @@ class MessageAttemptOut(Out, kw_only=True):
 
     url: Annotated[str, URL]
     response: str
-    """The response body, at most 20,000 bytes; base64 if it is not UTF-8 text."""
+    """The response body, at most 20,000 bytes; base64 if it is not UTF-8 text. Without a response, the error."""
     response_status_code: int
     """The status code of the response. 0 if there was no response."""
     response_duration_ms: int

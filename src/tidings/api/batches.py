@@ -86,7 +86,7 @@ async def create(call: Call[Query, MessageBatchIn]) -> Response:
     """Create up to 1,000 messages for an application, in order.
 
     Each message has its own result: an invalid one does not affect the others. Up to 10,000 deliveries are stored
-    in one transaction.
+    in one transaction. More than 500,000 are a 400 with the code `too_many_deliveries`.
     """
     context = call.context
     drafts = [_draft(call, raw) for raw in call.body.messages]

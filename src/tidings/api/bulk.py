@@ -34,7 +34,7 @@ class AppUsageStatsIn(In, kw_only=True):
     since: Timestamp
     """The start of the range, inclusive, at most five minutes in the future."""
     until: Timestamp
-    """The end of the range, inclusive."""
+    """The end of the range, inclusive and not before `since`. A later time than now means now."""
     app_ids: Annotated[list[Reference] | None, _APPS] = None
     """The ids or uids of the applications, at most 1,000. Null, the default, means all."""
 
@@ -67,13 +67,13 @@ class MessageBroadcastIn(In, kw_only=True):
     payload: Payload
     """The payload to deliver."""
     event_id: Annotated[str | None, UID] = None
-    """An identifier of your choice, unique among the messages of each application."""
+    """An identifier of your choice, unique in each application, without the prefix `msg_`."""
     channels: Annotated[list[Channel] | None, _SET] = None
     """The channels of the message, from 1 to 10. Null, the default, means none."""
     payload_retention_period: Annotated[int | None, _DAYS] = None
     """How long to keep the payload, in days, from 1 to 90. 90 by default."""
     payload_retention_hours: Annotated[int | None, _HOURS] = None
-    """How long to keep the payload, in hours, from 1 to 2,160, in place of days."""
+    """How long to keep the payload, in hours, from 1 to 2,160. Only one of the two units may be given."""
 
     def single(self) -> MessageIn:
         """Return the message as the body of a request for one application."""

@@ -13,6 +13,7 @@ from tidings.api.fields import (
     HEADERS,
     METADATA,
     NAMES_MAX,
+    NEW_RATE,
     OLD_RATE,
     RATE,
     UID,
@@ -74,13 +75,13 @@ class EndpointUpsertIn(In, kw_only=True):
     throttle_rate: Annotated[int | None, RATE] = None
     rate_limit: Annotated[int | None, OLD_RATE] = None
     uid: Annotated[str | None, UID] = None
-    """An identifier of your choice, unique within the application. Paths accept it in place of the id."""
+    """An identifier of your choice, unique in the application, without the prefix `ep_`. Paths accept it as an id."""
     version: Annotated[int | None, _OLD_VERSION] = None
     """A version number of your choice. 1 by default; it has no effect on deliveries."""
     disabled: bool = False
     """Whether the endpoint is disabled: a disabled endpoint receives nothing. False by default."""
     event_types: Annotated[list[Name] | None, _SET] = None
-    """The event types that the endpoint receives. Each must exist. Null, the default, means all."""
+    """The event types that the endpoint receives. Each must exist and not be archived. Null, the default, means all."""
     filter_types: Annotated[list[Name] | None, _OLD_SET] = None
     """The former name of `eventTypes`, which takes precedence."""
     channels: Annotated[list[Channel] | None, _CHANNEL_SET] = None
@@ -142,22 +143,22 @@ class EndpointIn(EndpointUpsertIn, kw_only=True):
 
 
 class EndpointPatch(In, kw_only=True):
-    """The changes to an endpoint. An absent property stays as it is, and null clears one."""
+    """The changes to an endpoint. An absent property stays as it is, and null clears one that may be null."""
 
     url: Annotated[str | UnsetType, URL] = UNSET
     """The new URL that receives the messages, with the scheme `http` or `https`."""
     description: Annotated[str | UnsetType, WORDS] = UNSET
     """The new description for people, at most 4,096 bytes."""
-    throttle_rate: Annotated[int | UnsetType | None, RATE] = UNSET
+    throttle_rate: Annotated[int | UnsetType | None, NEW_RATE] = UNSET
     rate_limit: Annotated[int | UnsetType | None, OLD_RATE] = UNSET
     uid: Annotated[str | UnsetType | None, UID] = UNSET
-    """The new identifier of your choice, unique within the application. Null removes it."""
+    """The new identifier of your choice, unique in the application, without the prefix `ep_`. Null removes it."""
     version: Annotated[int | UnsetType, _OLD_VERSION] = UNSET
     """The new version number. It has no effect on deliveries."""
     disabled: bool | UnsetType = UNSET
     """Whether the endpoint is disabled. Enabling it clears its failure record."""
     event_types: Annotated[list[Name] | UnsetType | None, _SET] = UNSET
-    """The event types that the endpoint receives. Each must exist. Null means all."""
+    """The event types that the endpoint receives. Each must exist and not be archived. Null means all."""
     filter_types: Annotated[list[Name] | UnsetType | None, _OLD_SET] = UNSET
     """The former name of `eventTypes`, which takes precedence."""
     channels: Annotated[list[Channel] | UnsetType | None, _CHANNEL_SET] = UNSET

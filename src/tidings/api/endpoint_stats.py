@@ -54,7 +54,7 @@ class RangeQuery(Query, kw_only=True):
 async def get(call: Call[RangeQuery, Nothing]) -> Response:
     """Count the attempts at an endpoint in a time range of at most 28 days, by status.
 
-    A longer range, or one that ends in the future, is a 400 with the code `invalid_range`.
+    A longer range, or one that ends more than five minutes in the future, is a 400 with the code `invalid_range`.
     """
     counts = await stats.of_endpoint(
         call.context.services, call.app, call.path["endpoint_id"], call.query.since, call.query.until

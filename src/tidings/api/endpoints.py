@@ -95,7 +95,8 @@ async def put(call: Call[Query, EndpointUpsertIn]) -> Response:
 async def patch(call: Call[Query, EndpointPatch]) -> Response:
     """Update the given properties of an endpoint.
 
-    An absent property stays as it is, and null clears one. An unknown event type is a 422, and a uid in use a 409.
+    An absent property stays as it is, and null clears one that may be null. An unknown event type is a 422, and a
+    uid in use a 409.
     """
     body = call.body
     if body.url is not UNSET:

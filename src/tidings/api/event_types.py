@@ -67,7 +67,7 @@ class EventTypeUpsertIn(In, kw_only=True):
     group_name: Annotated[str | None, NAME] = None
     """The name of a group of event types. Null, the default, means none."""
     feature_flags: Annotated[list[Name] | None, _FLAGS] = None
-    """Only tokens with one of these feature flags may see the event type. Null, the default, means all."""
+    """Only application tokens with one of these feature flags may see the event type. Null, the default, means all."""
     feature_flag: Annotated[str | None, _OLD_FLAG] = None
     """The former form of `featureFlags`, which takes precedence: a single flag."""
 
@@ -111,7 +111,7 @@ class EventTypeIn(EventTypeUpsertIn, kw_only=True):
 
 
 class EventTypePatch(In, kw_only=True):
-    """The changes to an event type. An absent property stays as it is, and null clears one."""
+    """The changes to an event type. An absent property stays as it is, and null clears one that may be null."""
 
     description: Annotated[str | UnsetType, WORDS] = UNSET
     """The new description for people, at most 4,096 bytes."""
@@ -124,7 +124,7 @@ class EventTypePatch(In, kw_only=True):
     group_name: Annotated[str | UnsetType | None, NAME] = UNSET
     """The new name of its group of event types. Null removes it."""
     feature_flags: Annotated[list[Name] | UnsetType | None, _FLAGS] = UNSET
-    """Only tokens with one of these feature flags may see the event type. Null means all."""
+    """Only application tokens with one of these feature flags may see the event type. Null means all."""
     feature_flag: Annotated[str | UnsetType | None, _OLD_FLAG] = UNSET
     """The former form of `featureFlags`, which takes precedence: a single flag."""
 
@@ -203,7 +203,7 @@ class EventTypeOut(Out, kw_only=True):
     feature_flag: str | None
     """The first of `featureFlags`. Null if there is none."""
     feature_flags: tuple[str, ...] | None
-    """Only tokens with one of these feature flags may see the event type. Null means all."""
+    """Only application tokens with one of these feature flags may see the event type. Null means all."""
     group_name: str | None
     """The name of its group of event types. Null if there is none."""
 
@@ -263,7 +263,7 @@ async def put(call: Call[Query, EventTypeUpsertIn]) -> Response:
 async def patch(call: Call[Query, EventTypePatch]) -> Response:
     """Update the given properties of an event type.
 
-    An absent property stays as it is, and null clears one.
+    An absent property stays as it is, and null clears one that may be null.
     """
     return await event_types.change(
         call.context.services,

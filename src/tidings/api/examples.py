@@ -47,7 +47,8 @@ async def send(call: Call[Query, EventExampleIn]) -> Response:
     """Send an example of an event type to one endpoint, as a message of its own.
 
     The message is not sent if the endpoint does not subscribe to the event type or has channels. A disabled
-    endpoint is a 409 with the code `endpoint_disabled`, and a schema without the example a 400.
+    endpoint is a 409 with the code `endpoint_disabled`, an unknown event type a 404, and a schema without the
+    example a 400.
     """
     body = call.body
     return await examples.send(

@@ -45,6 +45,10 @@ RATE: Final = Meta(
     description="Maximum number of messages per second, from 1 to 65,535. Null, the default, means no limit.",
     extra_json_schema=_RATE,
 )
+NEW_RATE: Final = Meta(
+    description="The new maximum number of messages per second, from 1 to 65,535. Null removes the limit.",
+    extra_json_schema=_RATE,
+)
 OLD_RATE: Final = Meta(
     description="The former name of `throttleRate`, which takes precedence.",
     extra_json_schema={**_RATE, "deprecated": True},

@@ -73,7 +73,7 @@ class MessageIn(In, kw_only=True):
     payload: Annotated[Payload | UnsetType, _REQUIRED] = UNSET
     """The payload to deliver: a JSON object, sent byte for byte."""
     event_id: Annotated[str | None, UID] = None
-    """An identifier of your choice, unique among the messages of the application."""
+    """An identifier of your choice, unique in the application, without the prefix `msg_`. Paths accept it as an id."""
     channels: Annotated[list[Channel] | None, Meta(extra_json_schema=CHANNEL_SET)] = None
     """The channels of the message, from 1 to 10. Null, the default, means none."""
     tags: Annotated[list[Tag] | None, Meta(extra_json_schema={"uniqueItems": True, "maxItems": TAGS_MAX})] = None
@@ -85,7 +85,7 @@ class MessageIn(In, kw_only=True):
     payload_retention_hours: Annotated[
         int | None, Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS_MAX, "format": "int64"})
     ] = None
-    """How long to keep the payload, in hours, from 1 to 2,160, in place of days."""
+    """How long to keep the payload, in hours, from 1 to 2,160. Only one of the two units may be given."""
     deliver_at: Timestamp | None = None
     """When to make the first attempt: one minute to 24 hours from now. Immediately by default."""
     transformations_params: dict[str, msgspec.Raw] | None = None

@@ -31,7 +31,7 @@ class _WindowIn(In, kw_only=True):
     since: Timestamp
     """The start of the range, at most five minutes in the future."""
     until: Timestamp | None = None
-    """The end of the range, after `since`. Now by default."""
+    """The end of the range, exclusive and not before `since`. Now by default; a later time than now means now."""
     rate_per_second: Annotated[int | None, _RATE] = None
     """Maximum number of messages to send per second. Null, the default, means no limit of the task."""
 
