@@ -39,7 +39,7 @@ from tidings.core.nodes import Nodes
 from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
-from tidings.core.signer import WrongKey
+from tidings.core.signer import Signer, WrongKey
 from tidings.core.signing import encrypt_stored_secrets, require_main_secret
 from tidings.core.task_watcher import TaskWatcher
 from tidings.delivery.role import DeliveryRole
@@ -360,6 +360,15 @@ def _arm_failpoints(failpoints: str) -> None:
         raise ConfigError("failpoints must be name=action pairs; see failpoint.py") from error
 
 
+def _check_key(settings: Settings) -> None:
+    """Raise `ConfigError` if `jwt_secret` does not fit `jwt_algorithm`, before the database is opened and migrated."""
+    try:
+        if settings.jwt_secret:
+            Signer(settings.jwt_secret, settings.jwt_algorithm)
+    except WrongKey as error:
+        raise ConfigError(str(error)) from error
+
+
 async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool = True) -> None:
     """Run one process until SIGTERM or SIGINT.
 
@@ -370,6 +379,7 @@ async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool
     for weak in settings.weak_secrets():
         log.warning("%s", weak)
     _arm_failpoints(settings.failpoints)
+    _check_key(settings)
     allow_open_files(settings.max_connections)
     listener = _bind(settings) if roles.api else None
     stop = Stop(settings.shutdown_grace)

@@ -78,6 +78,9 @@ def test_a_key_of_another_kind_ends_the_start(tmp_path: Path, sqlite_url: str) -
         result = tidings(*command, folder=tmp_path, **given)
         assert 2 == result.code
         assert result.err.splitlines()[-1].startswith("tidings: jwt_algorithm EdDSA needs a key")
+    assert not Path(sqlite_url.removeprefix("sqlite://")).exists(), (
+        "the database is not migrated before the key is checked"
+    )
 
 
 def test_a_token_is_made_by_the_algorithm_of_the_server(tmp_path: Path, sqlite_url: str) -> None:
