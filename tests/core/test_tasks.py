@@ -178,7 +178,7 @@ async def test_a_canceled_task_stays_canceled(services: Services) -> None:
         with pytest.raises(AppError) as refused:
             await command(services, OWNER, task.id)
         assert (refused.value.kind, refused.value.code) == (ErrorKind.CONFLICT, "invalid_state")
-        assert "cancelled" in refused.value.detail
+        assert refused.value.detail.endswith("a task that has been canceled.")
 
 
 async def test_a_command_to_a_task_of_another_caller_is_not_found(services: Services) -> None:

@@ -225,12 +225,18 @@ async def _command(
 
 _QUEUING: Final = frozenset({Command.RESUME, Command.RETRY})
 _REPEATABLE: Final = frozenset({(Command.PAUSE, State.PAUSED), (Command.CANCEL, State.CANCELLED)})
+_ENDED: Final = {
+    State.SUCCEEDED: "has already succeeded",
+    State.FAILED: "has failed",
+    State.CANCELLED: "has been canceled",
+}
 
 
 def _unchanged(task: Task, command: Command) -> Task:
     if (command, task.state) in _REPEATABLE:
         return task
-    raise conflict(f"Cannot {command} a task that is {task.state}.", code="invalid_state")
+    state = _ENDED.get(task.state, f"is {task.state}")
+    raise conflict(f"Cannot {command} a task that {state}.", code="invalid_state")
 
 
 async def _require_task_slot(tx: Write, tenant: str) -> None:
