@@ -130,7 +130,7 @@ async def portal_access(call: Call[Query, AppPortalAccessIn]) -> Response:
 async def dashboard_access(call: Call[Query, Nothing]) -> Response:
     """Create a token for the users of an application that permits everything, for seven days.
 
-    The former way, without a body.
+    The legacy form of `app-portal-access`, without a body.
     """
     app = await sessions.app_for(call.context.services, call.principal.org_id, call.path["app_id"], None)
     return await _access(call, app, PortalTerms(lifetime_ms=_WEEK * SECOND))
@@ -181,7 +181,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/auth/dashboard-access/{app_id}",
         operation="v1.authentication.dashboard-access",
         tag=TAG,
-        summary="Create a token for the users of an application (former way)",
+        summary="Create a token for the users of an application (legacy)",
         access=Access.ORG,
         names_app=False,
         query=Query,

@@ -74,8 +74,8 @@ class DeliveriesQuery(Query, kw_only=True):
 async def page(call: Call[DeliveriesQuery, Nothing]) -> Response:
     """Return, for every endpoint of the application, the state of a message there and the reason.
 
-    Endpoints that were deleted after the message are included. `reason.certain` is false where the stored data
-    leaves another explanation.
+    Endpoints that were deleted after the message are included. `reason.certain` is false if the stored data
+    allows another explanation.
     """
     query = call.query
     filters = explanations.ExplanationRequest(

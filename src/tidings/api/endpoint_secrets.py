@@ -60,7 +60,7 @@ async def get(call: Call[Query, Nothing]) -> Response:
 async def rotate(call: Call[Query, EndpointSecretRotateIn]) -> Response:
     """Sign with a new secret from now on. The old one signs as well until its grace period is over.
 
-    An eleventh old secret is a 400 with the code `limit_reached`, which names when the next one expires.
+    An eleventh old secret is a 400 with the code `limit_reached`; its `detail` states when the next one expires.
     """
     rotation = signing.Rotation(key_of(call.body.key), call.body.grace)
 

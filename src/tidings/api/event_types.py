@@ -231,7 +231,7 @@ class EventTypeDeleteQuery(Query, kw_only=True):
 async def create(call: Call[Query, EventTypeIn]) -> Response:
     """Create an event type.
 
-    An archived event type of this name is replaced and in use again. A name in use is a 409 with the code
+    An archived event type of this name is replaced and unarchived. A name in use is a 409 with the code
     `event_type_exists`.
     """
     return await event_types.create(
@@ -246,7 +246,7 @@ async def create(call: Call[Query, EventTypeIn]) -> Response:
 async def put(call: Call[Query, EventTypeUpsertIn]) -> Response:
     """Replace an event type, or create it if there is none of this name.
 
-    An archived event type is in use again unless the body sets `archived`.
+    An archived event type is unarchived unless the body sets `archived`.
     """
     name = call.path["event_type_name"]
     faults = [Fault(("path", "event_type_name", *fault.loc[2:]), fault.msg) for fault in _name_faults("name", name)]

@@ -74,7 +74,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=Nothing,
         handler=get,
         responses={200: HealthOut, 500: HealthOut},
-        varies=("The database takes writes: the response to the official SDKs, without a body.", None),
+        varies=("The database accepts writes: the response to the official SDKs, without a body.", None),
     ),
     Route(
         method="GET",

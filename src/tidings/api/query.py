@@ -227,7 +227,7 @@ def parameters_of(declared: type[Query]) -> tuple[Parameter, ...]:
     for each in msgspec.structs.fields(declared):
         kinds = [extra for extra in get_args(each.type) if isinstance(extra, ParameterType)]
         if get_origin(each.type) is not Annotated or not kinds:
-            raise TypeError(f"{declared.__name__}.{each.name} is of no kind of parameter")
+            raise TypeError(f"{declared.__name__}.{each.name} has no parameter type")
         found.append(Parameter(each.encode_name, kinds[0], each.default, each.name))
     return tuple(found)
 

@@ -17,7 +17,7 @@ _BUCKETS_MAX: Final = 10_000
 
 @dataclass(slots=True, eq=False)
 class _Bucket:
-    """The requests that a caller may still make, as of a monotonic timestamp."""
+    """The requests that a caller may still make, as of a time on the monotonic clock."""
 
     left: float
     at: float

@@ -2,8 +2,8 @@
 """The buffer of large responses, which are sent part by part as clients read them.
 
 A response stays in memory until it has been read. A client that reads no part for some seconds is disconnected; so is
-the slowest one when all such responses together exceed the memory bound. A small response is written at once and left
-to the kernel.
+the slowest one when all such responses together exceed the memory bound. A small response is written in one piece and
+left to the kernel.
 """
 
 import asyncio

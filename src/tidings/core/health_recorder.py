@@ -2,9 +2,9 @@
 """Endpoint health: failures are recorded in the transaction that settles the deliveries.
 
 A delivery that succeeds at a healthy endpoint causes no health event and costs nothing here. Health events arise when a
-message fails repeatedly or recovers, when an endpoint does not respond, and when a receiver asks to be disabled. They
-become operational events. Writes to an endpoint are rare: one at the start and the end of a failure record, and at most
-one a second in between.
+message fails repeatedly or recovers, when an endpoint does not respond, and when a receiver requests to be disabled.
+They become operational events. Writes to an endpoint are rare: one at the start and the end of a failure record, and at
+most one a second in between.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -36,10 +36,10 @@ class HealthEventKind(Enum):
     EXHAUSTED = auto()
     RECOVERED = auto()
     ABORTED = auto()
-    """The receiver asked for no further attempts of this message; this is not a failure of the endpoint."""
+    """The receiver requested no further attempts of this message; this is not a failure of the endpoint."""
     UNREACHABLE = auto()
     DISABLE_REQUESTED = auto()
-    """The receiver asked to disable the endpoint."""
+    """The receiver requested that the endpoint be disabled."""
     GONE = auto()
     """The receiver responded with 410 Gone."""
     SUCCEEDED = auto()
