@@ -29,9 +29,7 @@ Result = TypeVar("Result")
 
 keys: Final = typer.Typer(help="Signing keys for endpoints.", no_args_is_help=True)
 
-Sure: TypeAlias = Annotated[
-    bool, typer.Option("--yes-i-know-what-im-doing", help="Confirm the deletion; without it nothing is deleted.")
-]
+Sure: TypeAlias = Annotated[bool, typer.Option("--yes-i-know-what-im-doing", help="Confirm the deletion.")]
 
 
 @keys.callback()
@@ -64,7 +62,10 @@ def wipe(
     db: DatabaseUrl = None,
     config: ConfigFile = None,
 ) -> None:
-    """Delete an organization: applications, endpoints, messages, event types, tasks."""
+    """Delete an organization: applications, endpoints, messages, event types, tasks.
+
+    Nothing is deleted without --yes-i-know-what-im-doing.
+    """
     if not org.startswith(ORG):
         raise ConfigError(f"{org!r} is not an organization id; it must start with {ORG}")
     if not sure:
@@ -92,7 +93,8 @@ def prune(  # noqa: PLR0913 - each is a flag
 ) -> None:
     """Delete messages older than an age, and their attempts.
 
-    Messages with outstanding deliveries are kept, unless --discard-deliveries is given.
+    Messages with outstanding deliveries are kept, unless --discard-deliveries is given. Nothing is deleted without
+    --yes-i-know-what-im-doing.
     """
     before = parse_rfc3339(parse_timestamp(older_than, "--older-than", SystemClock()))
     if before > SystemClock().now() - _LATELY_MS:

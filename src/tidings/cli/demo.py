@@ -15,7 +15,7 @@ def demo(
         bool, typer.Option("--keep", help="Leave the server running, and print its URL and token.")
     ] = False,
 ) -> None:
-    """Deliver webhooks, break the receiver, repair the damage with a background task, and kill -9 the server in it."""
+    """Deliver webhooks, break the receiver, and recover with a background task that survives a kill -9."""
     try:
         from tidings.demo.show import run  # noqa: PLC0415 - imports the official SDK, which only the demo needs
     except ModuleNotFoundError as error:

@@ -34,7 +34,7 @@ def serve(  # noqa: PLR0913 - each is a flag
     *,
     api: Annotated[bool, typer.Option("--api/--no-api", help="Serve the API.")] = True,
     delivery: Annotated[bool, typer.Option("--delivery/--no-delivery", help="Send messages to receivers.")] = True,
-    tasks: Annotated[bool, typer.Option("--tasks/--no-tasks", help="Work on background tasks.")] = True,
+    tasks: Annotated[bool, typer.Option("--tasks/--no-tasks", help="Run background tasks.")] = True,
     migrate: Annotated[
         bool, typer.Option("--migrate/--no-migrate", help="Upgrade the database schema to this release.")
     ] = True,
