@@ -89,11 +89,11 @@ class ManualClock:
         self._now = timestamp
 
     def now(self) -> int:
-        """Return the current timestamp, in milliseconds since the Unix epoch."""
+        """Return the current time in milliseconds since the Unix epoch."""
         return self._now
 
     def monotonic(self) -> float:
-        """Return the current timestamp, in seconds."""
+        """Return the same time in seconds."""
         return self._now / SECOND
 
     def advance(self, ms: int) -> None:

@@ -131,7 +131,7 @@ class Claimer:
             self.wake()
 
     def due_at(self, timestamp: int) -> None:
-        """Claim at a timestamp, at the latest."""
+        """Claim no later than the given time."""
         if self._next_at is None or timestamp < self._next_at:
             self._next_at = timestamp
             self._work.set()

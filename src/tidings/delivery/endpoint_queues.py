@@ -308,7 +308,7 @@ class EndpointQueues:
             if len(self._queues) >= _QUEUES_KEPT:
                 self._remove_idle()
             queue = self._queues[receiver.id] = EndpointQueue(receiver, self._limits.concurrency)
-            if receiver.is_failing:  # it has a record of failures: one answer restores full concurrency
+            if receiver.is_failing:  # it has a failure record: one answer restores full concurrency
                 self._reduce(queue)
         return queue
 

@@ -55,7 +55,7 @@ class Sender:
     def __init__(
         self, client: Client, clock: Clock, options: SendOptions, ended: Callable[[SendResult], None], failing: set[str]
     ) -> None:
-        """`failing` receives the ids of endpoints with a record of failures when a request to them starts."""
+        """`failing` receives the ids of endpoints with a failure record when a request to them starts."""
         self._client = client
         self._clock = clock
         self._options = options

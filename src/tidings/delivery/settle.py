@@ -202,7 +202,7 @@ class SettleBatcher:
         return due
 
     def _health_events(self, batch: list[SendResult]) -> list[HealthEvent]:
-        """Return the health events of a batch; a success counts only if it ends a record of failures."""
+        """Return the health events of a batch; a success counts only if it ends a failure record."""
         events = [event for outcome in batch if outcome.health_events for event in outcome.health_events]
         failing = self._health.failing
         if failing:

@@ -7,8 +7,8 @@ conditional on the lease token, so a process that has lost the lease changes not
 
 Sends are automatic or manual. *Automatic* sends follow the retry schedule; `attempts` counts them. A *manual* send
 (resend, recover, replay) takes precedence over the scheduled one, is attempted once, and does not change the schedule:
-`retry_at` keeps the automatic timestamp until it ends. A manual send that is requested while the delivery is leased is
-recorded in `again`, and takes effect when the send in flight ends.
+`retry_at` keeps the time of the automatic one until it ends. A manual send that is requested while the delivery is
+leased is recorded in `again`, and takes effect when the send in flight ends.
 
 The stores implement the same transitions in SQL. A property test checks that both agree.
 """
@@ -72,7 +72,7 @@ def delivered(row: Delivery, lease: int, now: int) -> Delivery | None:
 def failed(row: Delivery, lease: int, now: int, next_at: int | None) -> Delivery | None:
     """Settle a failed send; return None if the delivery has ended.
 
-    `next_at` is the next timestamp of the retry schedule; a manual send ignores it.
+    `next_at` is the next time in the retry schedule; a manual send ignores it.
     """
     if row.lease != lease:
         return row

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Rate limits: they allocate timestamps at which one delivery each may be sent. Pure.
+"""Rate limits: they allocate the times at which deliveries may be sent. Pure.
 
 The algorithm is the generic cell rate algorithm (GCRA) without bursts. The state of a limit is one number, its
-theoretical arrival time (TAT): the first free timestamp. Taking a token reserves that timestamp, or now if it has
-passed, and advances the TAT by one step. A process takes tokens up to a horizon in advance, so it queries the database
-a few times a second and not for each delivery.
+theoretical arrival time (TAT): the first free time. Taking a token reserves that time, or now if it has passed, and
+advances the TAT by one step. A process takes tokens up to a horizon in advance, so it queries the database a few times
+a second and not for each delivery.
 
 A token is valid for `COUNTS_US` from its timestamp, and then expires, so unused tokens never add up to a burst. The
 deliveries of any ten seconds use tokens of that window and of the `COUNTS_US` before it. The step is longer than the

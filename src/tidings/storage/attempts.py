@@ -387,7 +387,7 @@ EXPUNGED: Final = "EXPUNGED"
 
 
 async def expunge(tx: Write, attempt: Attempt) -> None:
-    """Replace the response of an attempt by `EXPUNGED`."""
+    """Replace the response of an attempt with `EXPUNGED`."""
     await tx.run(_EXPUNGE, msg=attempt.msg_id, id=attempt.id, response=EXPUNGED)
 
 

@@ -182,12 +182,12 @@ async def at_rest(read: Read, *, after: str, limit: int) -> list[StoredKeys]:
 
 
 async def replace_headers(tx: Write, endpoint_id: str, *, plaintext: str, encrypted: str) -> int:
-    """Replace unencrypted headers by encrypted ones unless they have changed; return the number of changed rows."""
+    """Replace unencrypted headers with encrypted ones unless they have changed; return the number of changed rows."""
     return await tx.run(_REPLACE_HEADERS, id=endpoint_id, plaintext=plaintext, encrypted=encrypted)
 
 
 async def replace_secrets(tx: Write, was: StoredKeys, encrypted: bytes, old: Sequence[OldSecret]) -> int:
-    """Replace unencrypted secrets by encrypted ones unless they have changed; return the number of changed rows."""
+    """Replace unencrypted secrets with encrypted ones unless they have changed; return the number of changed rows."""
     return await tx.run(
         _REPLACE_SECRETS,
         id=was.id,

@@ -14,7 +14,7 @@ _EVENT_TYPES: Final = {
     Dialect.SQLITE: " AND message.event_type IN (SELECT value FROM json_each(:event_types))",
     Dialect.POSTGRESQL: " AND message.event_type = ANY(CAST(:event_types AS text[]))",
 }
-# Channels and tags are JSON arrays of strings without quotation marks, so an array contains a string exactly if its
+# Channels and tags are JSON arrays of strings without quotation marks, so an array contains a string if and only if its
 # text contains the quoted string. Most messages have neither. IS NOT NULL lets PostgreSQL skip those within the index,
 # at half the cost.
 _HAS: Final = {

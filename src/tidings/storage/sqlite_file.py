@@ -67,7 +67,7 @@ class OwnedFile:
             log.warning("%s has %d hard links; always open it by the same name", self.path, links)
 
     def require_intact(self) -> None:
-        """Raise `Unavailable` if the file at the path is not the open one, or is not a SQLite database any more."""
+        """Raise `Unavailable` if the file at the path is not the open one, or is no longer a SQLite database."""
         try:
             opened, current = os.fstat(self._file), self.path.stat()
             magic = os.pread(self._file, len(_MAGIC), 0)
@@ -76,7 +76,7 @@ class OwnedFile:
         if (opened.st_dev, opened.st_ino) != (current.st_dev, current.st_ino):
             raise Unavailable(f"{self.path} was replaced by another file; restart the service")
         if magic != _MAGIC:
-            raise Unavailable(f"{self.path} was overwritten and is not a SQLite database any more; restore a backup")
+            raise Unavailable(f"{self.path} was overwritten and is no longer a SQLite database; restore a backup")
 
     def close(self) -> None:
         """Release both locks."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Records of application tokens that were ended before their expiry."""
+"""Revocations: records of application tokens that end before their expiry."""
 
 from collections.abc import Sequence
 from typing import Final

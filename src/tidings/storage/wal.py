@@ -132,5 +132,5 @@ class Committer:
                 self._connection.execute("COMMIT")
             except Exception as raised:  # noqa: BLE001 - the caller gets every error, and the thread continues
                 error = raised
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and no caller waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so no caller waits
                 commit.loop.call_soon_threadsafe(commit.end, error)

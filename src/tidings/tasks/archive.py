@@ -114,9 +114,9 @@ def python_models(schema: Schema, name: str) -> str:
             type_mappings=_PLAIN_TYPES,
         )
     if not isinstance(text, str):
-        raise unfit("the generator makes more than one module of it")
+        raise unfit("the generator needs more than one module for the schema")
     if name not in _defined(text):
-        raise unfit("the generator makes no model of it")
+        raise unfit("the generator produced no model for the schema")
     return text
 
 

@@ -153,7 +153,7 @@ async def _applications(read: Read, task: Task) -> tuple[str, ...]:
 
 
 def _rate_limited(estimate: Estimate, rate_limit: int | None) -> Estimate:
-    """Return the estimate, prolonged where a rate limit makes the task slower."""
+    """Return the estimate, extended if a rate limit makes the task slower."""
     if rate_limit is None:
         return estimate
     seconds = math.ceil((estimate.total or 0) / rate_limit)

@@ -100,7 +100,7 @@ class Runner:
         return not self._slices
 
     async def start(self) -> None:
-        """Start to claim tasks. A second call does nothing."""
+        """Start claiming tasks. A second call does nothing."""
         if self._dispatcher is None:
             self._context.stopping.clear()
             self._dispatcher = asyncio.create_task(self._dispatch(), name="tasks")

@@ -36,7 +36,7 @@ def latest_schema(schemas: str | None) -> Schema:
         return dict(ANY_OBJECT)
     schema = cast("Schema", sanitized(numbered[max(numbered)]))
     if len(json.dumps(schema)) > SCHEMA_BYTES_MAX:
-        raise UnfitType("too_large", f"the schema has more than {SCHEMA_BYTES_MAX // 1024} KiB")
+        raise UnfitType("too_large", f"the schema is larger than {SCHEMA_BYTES_MAX // 1024} KiB")
     return schema
 
 
