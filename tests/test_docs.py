@@ -39,6 +39,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [] == dead
 
 
+def test_the_totals_of_operations_agree() -> None:
+    page = (ROOT / "docs/compatibility.md").read_text()
+    public = len(re.findall(r"^\| `v1[^|]*\|[^|]*\| (?:yes|partly) \|", page, re.MULTILINE))
+    internal = page.count("| internal operation |")
+
+    assert f"| {public + internal} | 40 | all |" in README
+    assert f"{public} of the 128 public operations" in README
+    assert f"with {internal} of its 124 internal ones, {public + internal} of 252); the other {128 - public}" in README
+    assert f"{public} of these are served, one of them partly, and {internal} of the 124 internal ones" in page
+
+
 def test_the_recipes_name_files_that_exist() -> None:
     paths = re.findall(r"`([\w/]+\.py|[\w/]+/)`", (ROOT / "CONTRIBUTING.md").read_text())
 
