@@ -121,7 +121,7 @@ def test_commands_move_a_task_and_are_refused_in_a_line(place: Place) -> None:
         assert state in json.loads(result.out)["x"]["state"]
     assert "state     cancelled" in place.tasks("cancel", task_id).out.splitlines()
     refused = place.tasks("retry", task_id)
-    assert (2, True) == (refused.code, "cancelled" in refused.error_line)
+    assert (2, True) == (refused.code, "canceled" in refused.error_line)
     assert "status 404" in place.tasks("pause", "qtask_" + "1" * 27).error_line
 
 
