@@ -13,6 +13,7 @@ from delivery.test_role import Door
 from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.delivery import send_slots
 from tidings.delivery.budget import LARGE, MemoryBudget, fair_shares
+from tidings.delivery.payloads import Payloads, reserve
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.routing import Receiver, Send
 from tidings.model.signature import KeyRing, SymmetricKey
@@ -82,6 +83,16 @@ def test_free_memory_is_shared_among_endpoints() -> None:
     few = dict(fair_shares(rooms, 60))
     assert (5, [27, 28]) == (few["a"], sorted((few["b"], few["c"])))
     assert 2 == len(fair_shares([("a", 9), ("b", 9), ("c", 9)], 2))
+
+
+def test_a_payload_without_room_for_any_copy_is_not_reserved() -> None:
+    budget, tls = MemoryBudget(10, 2 * len(BIG) + 1), receiver("https://example.com")
+    budget.add(send("msg_1", receiver()))
+    payloads = Payloads()
+
+    assert not reserve(budget, payloads, "msg_2", len(BIG), [tls])
+    assert {("msg_2", tls.id)} == payloads.too_large
+    assert (0, 0) == (payloads.reserved, budget.reserved_bytes)
 
 
 @contextmanager

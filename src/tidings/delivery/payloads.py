@@ -42,7 +42,7 @@ async def payloads_of(
             payloads.found[msg_id] = payload
         elif size is not None:
             large.append((msg_id, size))
-    fitting = [msg_id for msg_id, size in large if _fits(budget, payloads, msg_id, size, to[msg_id])]
+    fitting = [msg_id for msg_id, size in large if reserve(budget, payloads, msg_id, size, to[msg_id])]
     if fitting:
         try:
             loaded = await intake.payloads(tx, fitting, most=_ANY_SIZE)
@@ -53,7 +53,7 @@ async def payloads_of(
     return payloads
 
 
-def _fits(budget: MemoryBudget, payloads: Payloads, msg_id: str, size: int, to: Sequence[Receiver]) -> bool:
+def reserve(budget: MemoryBudget, payloads: Payloads, msg_id: str, size: int, to: Sequence[Receiver]) -> bool:
     """Reserve memory for a large payload and its encrypted copies; return whether the payload must be loaded.
 
     It need not be loaded if a delivery in memory already has it, or if no delivery fits.
@@ -61,8 +61,12 @@ def _fits(budget: MemoryBudget, payloads: Payloads, msg_id: str, size: int, to: 
     held = budget.payload(msg_id)
     reserved = 0 if held is not None else budget.reserve_payload(size)
     copies = [None if reserved is None else budget.reserve_copy(size, receiver) for receiver in to]
+    is_any = any(copy is not None for copy in copies)
+    if reserved and not is_any:  # the next message of this claim may use the bytes
+        budget.release(0, reserved)
+        reserved = 0
     payloads.reserved += (reserved or 0) + sum(copy or 0 for copy in copies)
     payloads.too_large |= {(msg_id, receiver.id) for receiver, copy in zip(to, copies, strict=True) if copy is None}
     if held is not None:
         payloads.found[msg_id] = held
-    return held is None and any(copy is not None for copy in copies)
+    return held is None and is_any
