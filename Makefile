@@ -21,8 +21,8 @@ help:  ## list the targets
 demo: $(VENV)/.demo  ## show webhooks, an outage and a recovery
 	@$(BIN)/tidings demo $(ARGS)
 
-serve: $(VENV)/.demo  ## run the service from this checkout, for development: loopback receivers are allowed
-	@$(BIN)/tidings serve --allow-loopback $(ARGS)
+serve: $(VENV)/.demo  ## run the service on loopback, for development: receivers on this machine are allowed
+	@$(BIN)/tidings serve --listen 127.0.0.1:8071 --allow-loopback $(ARGS)
 
 quick: $(VENV)/.dev  ## the tests for the inner loop: under a minute on two cores, without PostgreSQL
 	$(BIN)/pytest -q -m "not chaos and not postgres" -n 2 $(QUICK) $(SLOW:%=--ignore=%) $(ARGS)
