@@ -47,7 +47,7 @@ class Receiver:
         return 204
 
     def wait_for(self, count: int) -> None:
-        """Return once so many messages have arrived; raise `TimeoutError` after a minute."""
+        """Return once `count` messages have arrived; raise `TimeoutError` after a minute."""
         with self._arrived:
             if not self._arrived.wait_for(lambda: len(self.messages) >= count, TIMEOUT):
                 raise TimeoutError(f"{len(self.messages)} of {count} messages arrived")

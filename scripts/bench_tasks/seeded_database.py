@@ -40,7 +40,7 @@ Begin = Callable[..., Awaitable[Response]]
 
 
 class Inexact(Exception):
-    """A task did not do what it reported, so no figure is valid."""
+    """The effects of a task differ from its report, so no figure is valid."""
 
 
 def require(*, expected: object, found: object) -> None:

@@ -8,7 +8,8 @@ oldest open transaction; with several processes it also ends 250 ms before now, 
 An attempt has the timestamp of its start but is written after its end. So a page of attempts ends before the oldest
 attempt in flight in this process; if other processes send too, it ends ten seconds before now.
 
-An element is held back for at most ten seconds. First pages are complete, so a caller sees its own writes immediately.
+An open transaction holds an element back for at most ten seconds. After a clock is set back, elements ahead of it are
+left out until the clock reaches them. First pages are complete, so a caller sees its own writes immediately.
 """
 
 from dataclasses import replace
