@@ -8,7 +8,7 @@ TIMED := tests/delivery/test_isolation.py tests/tasks/test_recover.py
 # For the inner loop: use cases, SQL and routes, without the files that start servers or try many inputs.
 QUICK := tests/model tests/core tests/storage tests/api
 SLOW := $(addprefix tests/api/test_,bulk_tasks.py connection.py document.py hot.py stateful.py timestamps.py) \
-	tests/model/test_throttle.py tests/storage/test_delivery_state_machine.py
+	tests/model/test_throttle.py tests/storage/tables/test_delivery_state_machine.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo serve quick test check chaos bench bench-tasks voice lock clean

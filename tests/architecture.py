@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "terms": ("api", "config", "delivery", "tasks", *BELOW_CORE),
     "server": ("api", "config", "core", "delivery", "portal", "stopping", "storage", "tasks", "terms", *BELOW_CORE),
     "demo": ("config", "server", *BELOW_CORE),
-    "cli": ("config", "core", "demo", "server", "stopping", "storage.database", *BELOW_CORE),
+    "cli": ("config", "core", "demo", "server", "stopping", "storage.drivers.database", *BELOW_CORE),
     "__main__": ("cli",),
 }
 
@@ -62,7 +62,7 @@ SOCKETS = (
     "delivery.proxy",
     "demo",
     "server",
-    "storage.postgres_connect",
+    "storage.drivers.postgres_connect",
 )
 # Spawned tasks must be watched and ended, so only servers, runners, batchers and single flights spawn them.
 SPAWNERS = (
@@ -79,8 +79,8 @@ SPAWNERS = (
     "demo",
     "server",
     "stopping",
-    "storage.postgres",
-    "storage.sqlite",
+    "storage.drivers.postgres",
+    "storage.drivers.sqlite",
     "tasks.external_work",
     "tasks.runner",
 )

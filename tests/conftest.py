@@ -17,9 +17,9 @@ from loop import Loop
 from postgres import Cluster, Server, find_binaries, given_server
 from tasks import chaos_report
 from tidings import observe
-from tidings.storage.database import Database
-from tidings.storage.migrate import migrate
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Database
+from tidings.storage.drivers.migrate import migrate
+from tidings.storage.drivers.store import opened
 
 pytest_terminal_summary = chaos_report.pytest_terminal_summary
 CHECKOUT = Path(__file__).resolve().parent.parent

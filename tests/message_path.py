@@ -17,7 +17,7 @@ from tidings.delivery.address import AddressPolicy
 from tidings.delivery.role import DeliveryOptions, DeliveryRole
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import AcceptedMessage, MessageDraft
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 
 DAY_MS = 86_400_000
 LOOPBACK = AddressPolicy((ipaddress.ip_network("127.0.0.0/8"),))

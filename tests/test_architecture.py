@@ -47,8 +47,8 @@ SABOTAGE = [
     ("imports_run_down", "core/apps.py", "from tidings import delivery"),
     ("imports_run_down", "core/apps.py", "from ..tasks import runner"),
     ("imports_run_down", "delivery/endpoint_queues.py", "from tidings.tasks.pace import Pace"),
-    ("imports_run_down", "model/message.py", "from tidings.storage.store import Store"),
-    ("imports_run_down", "api/apps.py", "from tidings.storage.store import Store"),
+    ("imports_run_down", "model/message.py", "from tidings.storage.drivers.store import Store"),
+    ("imports_run_down", "api/apps.py", "from tidings.storage.drivers.store import Store"),
     ("imports_run_down", "errors.py", "from tidings import ids"),
     ("imports_run_down", "stray/apps.py", ""),
     ("imports_run_down", "__init__.py", "from tidings.ids import new"),
@@ -100,7 +100,7 @@ SABOTAGE = [
 ]
 
 HARMLESS = [
-    ("core/apps.py", "from tidings import __version__, ids\nfrom tidings.storage.store import Store"),
+    ("core/apps.py", "from tidings import __version__, ids\nfrom tidings.storage.drivers.store import Store"),
     ("core/apps.py", '"""Select one from many."""\nx = "Select an endpoint"\ny = "with an application"'),
     ("core/apps.py", "import time\nx = time.monotonic()"),
     ("core/apps.py", "async def f(group):\n    group.create_task(g())"),
@@ -110,7 +110,7 @@ HARMLESS = [
         "from tidings.core import accept\nfrom tidings.observe import count\nfrom . import claim",
     ),
     ("delivery/client.py", "import socket\nimport ssl"),
-    ("storage/apps.py", "q = 'SELECT id FROM app'"),
+    ("storage/tables/apps.py", "q = 'SELECT id FROM app'"),
     ("core/apps.py", "async def f(db):\n    async with db.read() as read:\n        await g(read)\n    await h()"),
     ("config.py", "import os\nx = os.environ"),
     ("clock.py", "import time\nx = time.time_ns()"),

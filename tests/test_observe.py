@@ -6,8 +6,8 @@ import logging
 import pytest
 
 from tidings.observe import failure
-from tidings.storage.database import StorageError, Unavailable
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import StorageError, Unavailable
+from tidings.storage.drivers.store import opened
 
 
 def _raised(error: Exception) -> Exception:

@@ -12,8 +12,8 @@ from tidings.config import Settings
 from tidings.model.lease import new_node
 from tidings.model.task import State, TaskPolicy
 from tidings.server import Roles, Server
-from tidings.storage import claims, tasks
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import claims, tasks
 
 REMEMBER = """
 CREATE FUNCTION remember() RETURNS trigger LANGUAGE plpgsql AS

@@ -16,8 +16,8 @@ from bench.recover import owed_message
 from bench.service import running, with_endpoints
 from tidings.clock import SystemClock
 from tidings.ids import DEFAULT_ORG
-from tidings.storage import deliveries, intake
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import deliveries, intake
 
 CHUNK: Final = 1_000
 OVERDUE_MS: Final = 60_000

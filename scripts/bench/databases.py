@@ -13,8 +13,8 @@ import psutil
 
 from bench.programs import slowed
 from postgres import Cluster, find_binaries
-from tidings.storage.database import Database, Dialect
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Database, Dialect
+from tidings.storage.drivers.store import opened
 
 KINDS = ("sqlite", "postgresql")
 POSTGRES_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}

@@ -14,10 +14,10 @@ from bench.service import Service, running, with_endpoints
 from tidings import ids
 from tidings.clock import DAY, SystemClock
 from tidings.ids import DEFAULT_ORG
-from tidings.storage import intake, settlement
-from tidings.storage.database import Database
-from tidings.storage.intake import NewMessage
-from tidings.storage.settlement import AttemptRow
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import intake, settlement
+from tidings.storage.tables.intake import NewMessage
+from tidings.storage.tables.settlement import AttemptRow
 
 CHUNK: Final = 1_000
 TASK_SECONDS: Final = 300.0

@@ -16,10 +16,11 @@ from tidings import ids
 from tidings.clock import DAY, HOUR, SECOND, SystemClock
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import MessageExtras
-from tidings.storage import deliveries, intake, partitions, settlement
-from tidings.storage.database import Database, Dialect
-from tidings.storage.intake import NewMessage
-from tidings.storage.settlement import AttemptRow
+from tidings.storage.drivers import partitions
+from tidings.storage.drivers.database import Database, Dialect
+from tidings.storage.tables import deliveries, intake, settlement
+from tidings.storage.tables.intake import NewMessage
+from tidings.storage.tables.settlement import AttemptRow
 
 DAYS: Final = 60
 CHUNK: Final = 500

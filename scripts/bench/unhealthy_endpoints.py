@@ -13,8 +13,8 @@ from bench.recover import owed_message
 from bench.service import hook, running, with_endpoints
 from tidings.clock import SystemClock
 from tidings.ids import DEFAULT_ORG
-from tidings.storage import deliveries, intake
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import deliveries, intake
 
 HANGING_PART: Final = 0.01
 NOBODY: Final = 9

@@ -20,11 +20,11 @@ from tidings.core.services import Services
 from tidings.ids import DEFAULT_ORG, AppId
 from tidings.model.app import App
 from tidings.model.task import State, Task
-from tidings.storage import partitions
-from tidings.storage import tasks as store
-from tidings.storage.database import Database, Dialect, Sql
-from tidings.storage.migrate import migrate
-from tidings.storage.store import opened
+from tidings.storage.drivers import partitions
+from tidings.storage.drivers.database import Database, Dialect, Sql
+from tidings.storage.drivers.migrate import migrate
+from tidings.storage.drivers.store import opened
+from tidings.storage.tables import tasks as store
 from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.runner import Runner, RunnerLimits
 

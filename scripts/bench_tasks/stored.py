@@ -26,7 +26,7 @@ from tidings.model.task import (
     RECOVER,
     REPLAY,
 )
-from tidings.storage.database import Database, Dialect
+from tidings.storage.drivers.database import Database, Dialect
 
 TASKS: Final = 1_000_000
 STARTS: Final = 200

@@ -16,7 +16,7 @@ from bench.message_path import until
 from bench.programs import Sink, Traffic, load
 from bench.service import Service, running, with_endpoints
 from bench_tasks.seeded_database import Figures, Inexact, Receiver, SeededDatabase, require
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 
 RATE: Final = 500
 CONNECTIONS: Final = 256

@@ -48,13 +48,14 @@ from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
 from tidings.observe import count, counters, failure, log, start_logging
 from tidings.stopping import ShutdownBudget, Stop, within
-from tidings.storage import heartbeat, intake, partitions
-from tidings.storage.database import Database, Dialect, StorageError
-from tidings.storage.migrate import migrate as run_migrations
-from tidings.storage.migrate import require_current
-from tidings.storage.nodes import LivenessLock
-from tidings.storage.postgres import PostgresDatabase
-from tidings.storage.store import opened
+from tidings.storage.drivers import partitions
+from tidings.storage.drivers.database import Database, Dialect, StorageError
+from tidings.storage.drivers.migrate import migrate as run_migrations
+from tidings.storage.drivers.migrate import require_current
+from tidings.storage.drivers.postgres import PostgresDatabase
+from tidings.storage.drivers.store import opened
+from tidings.storage.tables import heartbeat, intake
+from tidings.storage.tables.nodes import LivenessLock
 from tidings.tasks.estimator import Estimator
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds.registry import handlers

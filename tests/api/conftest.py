@@ -18,7 +18,7 @@ from tidings.core.idempotency import Idempotency
 from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
-from tidings.storage.store import opened
+from tidings.storage.drivers.store import opened
 from tidings.tasks.estimator import Estimator
 from tidings.tasks.kinds.registry import handlers
 

@@ -9,7 +9,7 @@ from tidings.clock import HOUR, MINUTE, rfc3339
 from tidings.core import retention
 from tidings.model.attempt import BLOCKED_TEXT
 from tidings.model.delivery import Lane, Mode
-from tidings.storage import deliveries, settlement
+from tidings.storage.tables import deliveries, settlement
 
 FAILS: Final[Json] = {"status": 2, "code": 500}
 

@@ -10,8 +10,8 @@ from tidings import ids
 from tidings.api.context import Context
 from tidings.clock import ManualClock
 from tidings.ids import OrgId
-from tidings.storage import settlement
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import settlement
 
 SECRET: Final = "8KjzRXrKkd9YFcNyqLSIY8JwiaCeRc6WK4UkMnSW"
 ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")

@@ -10,8 +10,8 @@ from tidings import ids
 from tidings.clock import HOUR, rfc3339
 from tidings.ids import AppId, TaskId
 from tidings.model.task import ENDED, WIRE_STATUS, NewTask, State
-from tidings.storage import tasks
-from tidings.storage.database import Dialect
+from tidings.storage.drivers.database import Dialect
+from tidings.storage.tables import tasks
 from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.runner import Runner, RunnerLimits
 

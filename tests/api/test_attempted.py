@@ -10,8 +10,9 @@ import pytest_asyncio
 from api.kit import Api, Json
 from tidings.clock import rfc3339
 from tidings.model.delivery import Lane
-from tidings.storage import attempted, deliveries
-from tidings.storage.settlement import end_retries, note_delivered
+from tidings.storage.lists import attempted
+from tidings.storage.tables import deliveries
+from tidings.storage.tables.settlement import end_retries, note_delivered
 
 FAR = 9_000_000_000_000
 

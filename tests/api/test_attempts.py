@@ -7,7 +7,7 @@ from api.kit import Api, Json
 from tidings.clock import parse_rfc3339
 from tidings.core import attempts
 from tidings.ids import timestamp_of
-from tidings.storage import messages
+from tidings.storage.tables import messages
 
 
 async def _deliveries(api: Api) -> list[tuple[str, str, int, int]]:

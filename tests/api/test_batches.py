@@ -7,7 +7,7 @@ import pytest
 
 from api.kit import Api, Json, faults
 from tidings.core import accept
-from tidings.storage import intake
+from tidings.storage.tables import intake
 
 
 def a_message(**more: Any) -> Json:
@@ -90,7 +90,7 @@ async def test_a_batch_is_stored_whole_or_not_at_all(api: Api, monkeypatch: pyte
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("tidings.storage.deliveries.add", broken)
+    monkeypatch.setattr("tidings.storage.tables.deliveries.add", broken)
     answer = await api.post(f"/app/{app}/msg/batch", json={"messages": [a_message()] * 5})
 
     assert 500 == answer.status_code

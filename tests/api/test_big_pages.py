@@ -11,7 +11,7 @@ from api.kit import ORG, Api, Json
 from tidings import ids
 from tidings.api.response_buffer import PART, ResponseBuffer
 from tidings.model.page import PAGE_BYTES
-from tidings.storage import settlement
+from tidings.storage.tables import settlement
 
 BIG = "x" * 1_500_000
 Listed = tuple[str, list[str], str]

@@ -8,7 +8,7 @@ from tidings.core.routing import RoutingCache
 from tidings.core.signing import encrypt_stored_secrets
 from tidings.delivery.target import compile_target
 from tidings.model.encryption import Encryption
-from tidings.storage import endpoints
+from tidings.storage.tables import endpoints
 
 
 async def _made(api: Api, **more: object) -> str:

@@ -11,7 +11,7 @@ import pytest
 from api.kit import Api
 from tidings.api.routes import PREFIX
 from tidings.api.table import TABLE
-from tidings.storage.database import Busy, Unavailable
+from tidings.storage.drivers.database import Busy, Unavailable
 
 
 @pytest.mark.parametrize("path", ["/api/v1/health", "/api/v1/health/", "/api/v1/health///"])

@@ -18,7 +18,7 @@ from tidings.ids import AppId, OrgId
 from tidings.model.app import App
 from tidings.model.task import TRANSITIONS, Command, State, allows
 from tidings.model.token import Capability
-from tidings.storage import deliveries
+from tidings.storage.tables import deliveries
 from tidings.tasks.runner import RunnerLimits
 
 COMMANDS = [Command.CANCEL, Command.PAUSE, Command.RESUME, Command.RETRY]

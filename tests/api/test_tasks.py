@@ -14,7 +14,7 @@ from tidings.core.access import issue_app_token, issue_org_token
 from tidings.core.notifier import Notifier
 from tidings.ids import AppId, OrgId, TaskId
 from tidings.model.task import NewTask
-from tidings.storage import tasks
+from tidings.storage.tables import tasks
 from tidings.tasks.kinds.recover import Recover
 from tidings.tasks.runner import Runner, RunnerLimits
 

@@ -9,7 +9,7 @@ import pytest
 from api.kit import Api
 from api.task_kit import recovering, stored
 from tidings.model.task import State
-from tidings.storage.database import Dialect
+from tidings.storage.drivers.database import Dialect
 
 UNKNOWN = "endpoint.rewind"
 COMMANDS = [

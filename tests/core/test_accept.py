@@ -12,11 +12,11 @@ from tidings.core import accept
 from tidings.core.routing import RoutingCache
 from tidings.errors import AppError, ErrorKind
 from tidings.ids import DEFAULT_ORG
-from tidings.storage import intake
-from tidings.storage.bucket_index import BucketIndexCache
-from tidings.storage.database import Database, Dialect, Write
-from tidings.storage.migrate import migrate
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Database, Dialect, Write
+from tidings.storage.drivers.migrate import migrate
+from tidings.storage.drivers.store import opened
+from tidings.storage.lists.bucket_index import BucketIndexCache
+from tidings.storage.tables import intake
 
 URL = "http://127.0.0.1:9/"
 

@@ -13,7 +13,7 @@ from tidings.core.clock_watch import ClockWatch
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import MessageDraft, MessageExtras
 from tidings.model.throttle import SECOND_US, WINDOW_US
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 
 NOW = 1_800_000_000_000
 DELAY = 300 * SECOND

@@ -9,7 +9,7 @@ from message_path import add_app, add_endpoint, running
 from tidings.core import accept
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import MessageDraft
-from tidings.storage.database import Database, Dialect
+from tidings.storage.drivers.database import Database, Dialect
 
 URL = "http://127.0.0.1:9/hook"
 ENDPOINTS = 12

@@ -11,9 +11,9 @@ import pytest
 from tidings import observe
 from tidings.clock import ManualClock
 from tidings.core.heartbeat import Heartbeat
-from tidings.storage.database import Database, Unavailable
-from tidings.storage.sqlite import SqliteDatabase
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Database, Unavailable
+from tidings.storage.drivers.sqlite import SqliteDatabase
+from tidings.storage.drivers.store import opened
 
 
 async def written(db: Database) -> list[str]:

@@ -11,10 +11,10 @@ from tidings.clock import ManualClock
 from tidings.core import idempotency as module
 from tidings.core.idempotency import Idempotency, Response
 from tidings.errors import AppError, conflict
-from tidings.storage import settings
-from tidings.storage.database import Busy, Database, Write
-from tidings.storage.migrate import migrate
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Busy, Database, Write
+from tidings.storage.drivers.migrate import migrate
+from tidings.storage.drivers.store import opened
+from tidings.storage.tables import settings
 
 
 @asynccontextmanager

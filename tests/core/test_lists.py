@@ -20,13 +20,14 @@ from tidings.model.app import App
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order, Page
-from tidings.storage import attempt_buckets, bucket_index, intake, settlement
-from tidings.storage import attempted as attempted_rows
-from tidings.storage import attempts as attempt_rows
-from tidings.storage import messages as message_rows
-from tidings.storage.database import Database, Dialect, Write
-from tidings.storage.intake import NewMessage
-from tidings.storage.settlement import AttemptRow
+from tidings.storage.drivers.database import Database, Dialect, Write
+from tidings.storage.lists import attempt_buckets, bucket_index
+from tidings.storage.lists import attempted as attempted_rows
+from tidings.storage.tables import attempts as attempt_rows
+from tidings.storage.tables import intake, settlement
+from tidings.storage.tables import messages as message_rows
+from tidings.storage.tables.intake import NewMessage
+from tidings.storage.tables.settlement import AttemptRow
 
 NOW = 1_700_000_000_000
 SPAN = 200 * DAY

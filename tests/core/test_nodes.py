@@ -10,11 +10,11 @@ from message_path import add_app, add_endpoint, running
 from tidings.clock import SystemClock
 from tidings.core.nodes import Nodes
 from tidings.model.lease import Leases, leases_of, new_node
-from tidings.storage import deliveries, heartbeat, nodes
-from tidings.storage.migrate import migrate
-from tidings.storage.nodes import LivenessLock
-from tidings.storage.postgres import PostgresDatabase
-from tidings.storage.store import opened
+from tidings.storage.drivers.migrate import migrate
+from tidings.storage.drivers.postgres import PostgresDatabase
+from tidings.storage.drivers.store import opened
+from tidings.storage.tables import deliveries, heartbeat, nodes
+from tidings.storage.tables.nodes import LivenessLock
 
 
 class Node:

@@ -8,7 +8,7 @@ from typing import Any
 from tidings.clock import DAY
 from tidings.core import operational
 from tidings.ids import DEFAULT_ORG
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 
 NOW = 1_700_000_000_000
 

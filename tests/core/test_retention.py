@@ -12,10 +12,10 @@ from tidings import ids
 from tidings.clock import DAY, HOUR
 from tidings.core import retention
 from tidings.ids import DEFAULT_ORG
-from tidings.storage import intake, settings
-from tidings.storage.database import Database, Dialect, Write
-from tidings.storage.intake import NewMessage
-from tidings.storage.sqlite import SqliteDatabase
+from tidings.storage.drivers.database import Database, Dialect, Write
+from tidings.storage.drivers.sqlite import SqliteDatabase
+from tidings.storage.tables import intake, settings
+from tidings.storage.tables.intake import NewMessage
 
 NOW = 1_700_000_000_000
 CHUNK_MS = 3.0

@@ -10,10 +10,10 @@ from message_path import add_app, add_endpoint, running
 from tidings.clock import SystemClock
 from tidings.core.routing import RoutingCache
 from tidings.ids import DEFAULT_ORG
-from tidings.storage import heartbeat, routing
-from tidings.storage.database import Database
-from tidings.storage.migrate import migrate
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Database
+from tidings.storage.drivers.migrate import migrate
+from tidings.storage.drivers.store import opened
+from tidings.storage.tables import heartbeat, routing
 
 
 @pytest.fixture

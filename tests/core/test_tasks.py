@@ -19,8 +19,8 @@ from tidings.model.app import App
 from tidings.model.page import Cursor, Order
 from tidings.model.task import BROADCAST, EXPORT, NewTask, State, Task, TaskPolicy, WireStatus
 from tidings.model.token import Principal
-from tidings.storage import claims, tasks
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import claims, tasks
 
 OWNER = Principal(ORG)
 NOW = 1_700_000_000_000

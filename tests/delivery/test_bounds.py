@@ -22,7 +22,7 @@ from tidings.errors import AppError
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import MessageDraft
 from tidings.model.routing import Send
-from tidings.storage.database import Busy, Database, Unavailable
+from tidings.storage.drivers.database import Busy, Database, Unavailable
 
 PATIENT = {"timeout": 20.0, "lease_grace": 25.0}
 

@@ -17,7 +17,7 @@ from tidings.delivery.payloads import Payloads, reserve
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.routing import Receiver, Send
 from tidings.model.signature import KeyRing, SymmetricKey
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 
 MEBIBYTE = 1 << 20
 BIG = b"x" * 100_000

@@ -6,8 +6,8 @@ import pytest
 from delivery.test_health import NOWHERE, again, operational_events, record
 from delivery.test_role import Door
 from message_path import add_app, add_endpoint, running, terms
-from tidings.storage import health
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import health
 
 
 def reason_of(found: health.EndpointHealth) -> str | None:

@@ -11,9 +11,9 @@ from delivery.test_role import Door
 from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import HOUR, SystemClock
 from tidings.model.delivery import Mode
-from tidings.storage import deliveries, health
-from tidings.storage.database import Database
-from tidings.storage.deliveries import ManualSend
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import deliveries, health
+from tidings.storage.tables.deliveries import ManualSend
 
 NOWHERE = "http://127.0.0.1:9/"
 

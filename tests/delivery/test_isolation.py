@@ -22,9 +22,9 @@ from message_path import Path, add_app, add_endpoint, running, terms
 from tidings import ids
 from tidings.clock import DAY, SystemClock
 from tidings.ids import DEFAULT_ORG
-from tidings.storage.database import Database, Sql
-from tidings.storage.migrate import migrate
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Database, Sql
+from tidings.storage.drivers.migrate import migrate
+from tidings.storage.drivers.store import opened
 
 DUE = 100_000
 RATE = 200

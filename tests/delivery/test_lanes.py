@@ -10,7 +10,7 @@ import pytest
 from delivery.test_refresh import World, receiver, send
 from message_path import add_app, add_endpoint, running, terms
 from tidings.model.routing import Receiver, Send
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 
 
 def _resend(to: Receiver, number: int) -> Send:

@@ -11,9 +11,9 @@ from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import MessageDraft, MessageExtras
-from tidings.storage import deliveries
-from tidings.storage.database import Database
-from tidings.storage.deliveries import ManualSend
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import deliveries
+from tidings.storage.tables.deliveries import ManualSend
 
 LATER_MS = 1_500
 

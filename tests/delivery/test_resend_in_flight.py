@@ -13,10 +13,10 @@ from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
 from tidings.ids import DEFAULT_ORG
 from tidings.model.delivery import Lane, Mode
-from tidings.storage import deliveries
-from tidings.storage.database import Database, OutcomeUnknown
-from tidings.storage.deliveries import ManualSend
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Database, OutcomeUnknown
+from tidings.storage.drivers.store import opened
+from tidings.storage.tables import deliveries
+from tidings.storage.tables.deliveries import ManualSend
 
 SOON = 10.0
 """Seconds that suffice for a send, and far less than a lease."""

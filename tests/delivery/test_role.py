@@ -12,11 +12,11 @@ from tidings.clock import SystemClock
 from tidings.delivery import settle
 from tidings.model.delivery import Mode
 from tidings.observe import counters
-from tidings.storage import deliveries, settlement
-from tidings.storage.database import Database, Read
-from tidings.storage.deliveries import ManualSend
-from tidings.storage.migrate import migrate
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Database, Read
+from tidings.storage.drivers.migrate import migrate
+from tidings.storage.drivers.store import opened
+from tidings.storage.tables import deliveries, settlement
+from tidings.storage.tables.deliveries import ManualSend
 
 ANSWER = b"HTTP/1.1 %d X\r\n%bContent-Length: 2\r\n\r\nok"
 

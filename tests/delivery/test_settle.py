@@ -16,7 +16,16 @@ from tidings.clock import SystemClock
 from tidings.core.health_recorder import HealthRecorder
 from tidings.delivery.settle import SendResult, SettleBatcher
 from tidings.model.routing import Receiver, Send
-from tidings.storage.database import Busy, Database, Dialect, Duplicate, OutcomeUnknown, Read, StorageError, Write
+from tidings.storage.drivers.database import (
+    Busy,
+    Database,
+    Dialect,
+    Duplicate,
+    OutcomeUnknown,
+    Read,
+    StorageError,
+    Write,
+)
 
 
 @dataclass

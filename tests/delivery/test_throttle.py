@@ -16,9 +16,9 @@ from tidings.delivery import claim
 from tidings.delivery.throttle import Pacer, SendWindow, Throttle
 from tidings.model.delivery import Mode
 from tidings.model.routing import Receiver, Send
-from tidings.storage import deliveries, throttles
-from tidings.storage.database import Database, Dialect
-from tidings.storage.deliveries import ManualSend
+from tidings.storage.drivers.database import Database, Dialect
+from tidings.storage.tables import deliveries, throttles
+from tidings.storage.tables.deliveries import ManualSend
 
 
 class Timed(Door):

@@ -14,7 +14,7 @@ from typing import Any
 
 from delivery.receiver import OK, Peer, Receiver, read, say
 from live import Live
-from tidings.storage.store import opened
+from tidings.storage.drivers.store import opened
 
 TIMEOUT = 30.0
 PAUSE = 0.02

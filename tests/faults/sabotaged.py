@@ -10,8 +10,8 @@ from typing import Any
 
 from tidings.cli.main import main
 from tidings.core.accept import AcceptBatcher
-from tidings.storage import deliveries
-from tidings.storage.database import Database, Write
+from tidings.storage.drivers.database import Database, Write
+from tidings.storage.tables import deliveries
 
 LATE_SECONDS = 0.05
 

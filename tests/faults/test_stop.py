@@ -21,8 +21,8 @@ from postgres import Cluster
 from tidings import ids
 from tidings.clock import SystemClock
 from tidings.ids import DEFAULT_ORG
-from tidings.storage.database import Table
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Table
+from tidings.storage.drivers.store import opened
 
 STOP_SECONDS = 10.0
 GRACE = 2

@@ -14,7 +14,7 @@ from faults.kit import PAUSE, TIMEOUT, ended, eventually, node, reckon, sending,
 from live import Live
 from tasks.kit import rows
 from tidings.clock import HOUR, SystemClock, rfc3339
-from tidings.storage.store import opened
+from tidings.storage.drivers.store import opened
 
 pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the system sets no limits of others")
 

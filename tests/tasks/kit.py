@@ -19,10 +19,10 @@ from tidings.core.notifier import Notifier
 from tidings.core.services import Services
 from tidings.ids import AppId, OrgId
 from tidings.model.task import Batch, ChunkResult, NewTask, PermanentFailure, Plan, State, Task
-from tidings.storage import tasks as store
-from tidings.storage.database import Database, Dialect, Read, Sql, Statement, Value, Write
-from tidings.storage.migrate import migrate
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Database, Dialect, Read, Sql, Statement, Value, Write
+from tidings.storage.drivers.migrate import migrate
+from tidings.storage.drivers.store import opened
+from tidings.storage.tables import tasks as store
 from tidings.tasks.handler import Handler
 from tidings.tasks.runner import Runner, RunnerLimits
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from tidings import failpoint
 from tidings.model.task import Batch, ChunkResult, Claim, Plan, Task
-from tidings.storage import claims
-from tidings.storage.database import Database, Read, Sql, Write
+from tidings.storage.drivers.database import Database, Read, Sql, Write
+from tidings.storage.tables import claims
 from tidings.tasks.handler import ExternalWork, Handler
 
 

@@ -10,9 +10,9 @@ from tidings import ids
 from tidings.clock import SystemClock
 from tidings.ids import AppId, EndpointId
 from tidings.model.app import App
-from tidings.storage import deliveries
-from tidings.storage.database import Database, Sql, Value, Write
-from tidings.storage.deliveries import SettledDelivery
+from tidings.storage.drivers.database import Database, Sql, Value, Write
+from tidings.storage.tables import deliveries
+from tidings.storage.tables.deliveries import SettledDelivery
 
 FAILED = 2
 DELIVERED = 0

@@ -19,7 +19,7 @@ from tasks.kit import Counting, database, new_task, reread, rows, run_sql, servi
 from tasks.process_pool import ProcessPool
 from tasks.worker import ITEMS, LIMITS
 from tidings.model.task import ATTEMPT_LIMIT, State, Task
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 
 WORKER = "tasks.worker:main"
 POINTS = (

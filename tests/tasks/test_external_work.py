@@ -23,7 +23,7 @@ from tasks.kit import (
 from tidings.core import tasks as use_cases
 from tidings.model.task import Batch, LeaseLost, State, Task
 from tidings.model.token import Principal
-from tidings.storage.database import Unavailable
+from tidings.storage.drivers.database import Unavailable
 from tidings.tasks.external_work import run_while_claimed
 from tidings.tasks.handler import ExternalWork
 

@@ -11,8 +11,8 @@ import pytest
 from tasks.kit import KIND, new_task
 from tidings.ids import TaskId
 from tidings.model.task import Task, TaskPolicy
-from tidings.storage import claims, tasks
-from tidings.storage.database import Database, Write
+from tidings.storage.drivers.database import Database, Write
+from tidings.storage.tables import claims, tasks
 
 NOW = 1_700_000_000_000
 POLICY = TaskPolicy(per_tenant=100)

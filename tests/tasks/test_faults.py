@@ -30,8 +30,8 @@ from tasks.kit import (
 )
 from tidings.clock import SystemClock
 from tidings.model.task import Batch, ChunkResult, Plan, State, Task, TaskPolicy
-from tidings.storage import claims, tasks
-from tidings.storage.database import Busy, Database, Dialect, OutcomeUnknown, Read, Unavailable, Write
+from tidings.storage.drivers.database import Busy, Database, Dialect, OutcomeUnknown, Read, Unavailable, Write
+from tidings.storage.tables import claims, tasks
 from tidings.tasks import runner as runner_module
 from tidings.tasks.slice import Slice
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidings.storage.database import Dialect
+from tidings.storage.drivers.database import Dialect
 from tidings.tasks.pace import Pace, next_rate, pace_of
 
 SQLITE = pace_of(Dialect.SQLITE, lease_ms=30_000)

@@ -14,7 +14,7 @@ from tasks.world import World, a_world, at
 from tidings.core import resending
 from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import State
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 from tidings.tasks.pace import RateMeter
 
 WINDOW = 10.0

@@ -23,8 +23,8 @@ from tidings.core.notifier import Notifier
 from tidings.core.services import Services
 from tidings.model.task import State, Task
 from tidings.model.token import Principal
-from tidings.storage import recovery, replays, tasks
-from tidings.storage.database import Database, Dialect
+from tidings.storage.drivers.database import Database, Dialect
+from tidings.storage.tables import recovery, replays, tasks
 from tidings.tasks.kinds import resend_range as kind
 from tidings.tasks.kinds.recover import Recover
 from tidings.tasks.kinds.registry import handlers

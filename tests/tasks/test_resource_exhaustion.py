@@ -13,9 +13,9 @@ import pytest
 
 from tasks.kit import TENS, Counting, begun, database, events_of, is_exact, reread, rows, spin, working
 from tidings.model.task import State, Task
-from tidings.storage import sqlite_file
-from tidings.storage.database import Database
-from tidings.storage.sqlite import SqliteDatabase
+from tidings.storage.drivers import sqlite_file
+from tidings.storage.drivers.database import Database
+from tidings.storage.drivers.sqlite import SqliteDatabase
 
 HELD_SECONDS = 1.5
 

@@ -28,8 +28,8 @@ from tasks.kit import (
 from tidings.core import tasks as use_cases
 from tidings.model.task import Batch, ChunkResult, Plan, State, Task, TaskPolicy
 from tidings.model.token import Principal
-from tidings.storage import claims, tasks
-from tidings.storage.database import Read, Write
+from tidings.storage.drivers.database import Read, Write
+from tidings.storage.tables import claims, tasks
 
 PRINCIPAL = Principal(ORG)
 

@@ -40,8 +40,8 @@ from tidings.model.task import (
     allows,
     transitioned,
 )
-from tidings.storage import claims, tasks
-from tidings.storage.database import Database, Dialect, Sql, Write
+from tidings.storage.drivers.database import Database, Dialect, Sql, Write
+from tidings.storage.tables import claims, tasks
 
 Drawn = TypeVar("Drawn")
 

@@ -15,8 +15,8 @@ from tasks.kit import QUICK, Counting, runner_of
 from tasks.sabotage import sabotaged
 from tidings import failpoint
 from tidings.clock import SystemClock
-from tidings.storage.database import Database, Dialect
-from tidings.storage.store import opened
+from tidings.storage.drivers.database import Database, Dialect
+from tidings.storage.drivers.store import opened
 
 ITEMS = 400
 LIMITS = replace(QUICK, chunk_rows=10, lease_seconds=0.4, slice_seconds=0.02, slots=1)

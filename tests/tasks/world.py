@@ -15,8 +15,8 @@ from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.model.task import Task
 from tidings.model.token import Principal
-from tidings.storage import task_items
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import task_items
 from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.runner import Runner, RunnerLimits
 

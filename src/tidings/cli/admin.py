@@ -21,7 +21,7 @@ from tidings.core import wiping
 from tidings.core.wiping import PruneCount
 from tidings.ids import ORG, OrgId
 from tidings.model.signature import generate_pair
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 
 _LATELY_MS: Final = 90 * DAY
 _NAMED_AT_MOST: Final = 20

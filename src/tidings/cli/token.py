@@ -13,7 +13,7 @@ from tidings.core.access import issue_org_token, jwt_secret, stored_secret
 from tidings.core.signer import Signer, WrongKey
 from tidings.errors import AppError
 from tidings.ids import DEFAULT_ORG, ORG, OrgId
-from tidings.storage.database import Unavailable
+from tidings.storage.drivers.database import Unavailable
 
 app = typer.Typer(help="API tokens.", no_args_is_help=True)
 

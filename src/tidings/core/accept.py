@@ -31,11 +31,11 @@ from tidings.ids import MessageId, OrgId
 from tidings.model.message import AcceptedMessage, MessageDraft
 from tidings.model.routing import Receiver, Send
 from tidings.observe import count, failure
-from tidings.storage import deliveries, intake
-from tidings.storage import routing as routings
-from tidings.storage.bucket_index import BucketIndexCache
-from tidings.storage.database import Busy, Database, StorageError, Unavailable, Write
-from tidings.storage.intake import NewMessage
+from tidings.storage.drivers.database import Busy, Database, StorageError, Unavailable, Write
+from tidings.storage.lists.bucket_index import BucketIndexCache
+from tidings.storage.tables import deliveries, intake
+from tidings.storage.tables import routing as routings
+from tidings.storage.tables.intake import NewMessage
 
 BATCH: Final = 500
 WAIT_SECONDS: Final = 5.0

@@ -13,8 +13,9 @@ from tidings.errors import not_found
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
 from tidings.model.token import ISSUER, Capability, Principal
-from tidings.storage import apps, aside, settings
-from tidings.storage.database import Database, retried
+from tidings.storage.drivers import aside
+from tidings.storage.drivers.database import Database, retried
+from tidings.storage.tables import apps, settings
 
 ORG_TOKEN_MS: Final = 10 * 365 * DAY
 APP_TOKEN_MS: Final = 28 * DAY

@@ -11,8 +11,8 @@ from tidings.errors import AppError, conflict
 from tidings.ids import APP, AppId, OrgId, new
 from tidings.model.app import App, AppDraft, AppExclusion
 from tidings.model.page import Cursor, Page
-from tidings.storage import apps, endpoints
-from tidings.storage.database import Busy, Write, retried
+from tidings.storage.drivers.database import Busy, Write, retried
+from tidings.storage.tables import apps, endpoints
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from tidings.model.delivery import Lane, Mode
 from tidings.model.endpoint import Endpoint
 from tidings.model.message import EVERY_MESSAGE
 from tidings.model.page import Cursor, Page
-from tidings.storage import attempted, attempts, deliveries, endpoints, messages
-from tidings.storage.database import Write, retried
+from tidings.storage.drivers.database import Write, retried
+from tidings.storage.lists import attempted
+from tidings.storage.tables import attempts, deliveries, endpoints, messages
 
 COUNTED_MAX: Final = 10_000
 """The most attempts that a count reads."""

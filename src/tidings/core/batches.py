@@ -14,7 +14,7 @@ from tidings.core.services import Acceptor, AcceptResult, Services
 from tidings.errors import AppError
 from tidings.model.app import App
 from tidings.model.message import MessageDraft
-from tidings.storage.database import Write
+from tidings.storage.drivers.database import Write
 
 DraftOrError = MessageDraft | AppError
 """A message, or the error with which it was refused."""

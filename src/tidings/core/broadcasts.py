@@ -12,8 +12,8 @@ from tidings.model.broadcast import BroadcastArgs
 from tidings.model.message import MessageDraft
 from tidings.model.task import BROADCAST, NewTask, Task
 from tidings.model.token import Principal
-from tidings.storage import task_items
-from tidings.storage.database import Read, Write
+from tidings.storage.drivers.database import Read, Write
+from tidings.storage.tables import task_items
 
 
 async def broadcast(

@@ -14,9 +14,9 @@ from typing import Final
 from tidings import ids, observe
 from tidings.clock import MINUTE, SECOND, Clock
 from tidings.model.throttle import SECOND_US, WINDOW_US
-from tidings.storage import rescheduling
-from tidings.storage.database import Database
-from tidings.storage.rescheduling import ScheduledDelivery
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import rescheduling
+from tidings.storage.tables.rescheduling import ScheduledDelivery
 
 _CHECK_SECONDS: Final = 5.0
 _STEP_MS: Final = SECOND

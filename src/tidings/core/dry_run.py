@@ -14,7 +14,7 @@ from typing import TypeVar
 from tidings.core.idempotency import Idempotency, Response
 from tidings.core.services import Services
 from tidings.model.task import Task
-from tidings.storage.database import Write, retried
+from tidings.storage.drivers.database import Write, retried
 
 Result = TypeVar("Result")
 

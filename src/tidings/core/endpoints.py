@@ -20,8 +20,8 @@ from tidings.model.encryption import DecryptionError
 from tidings.model.endpoint import Endpoint, EndpointDraft, deduplicated
 from tidings.model.health import NO_FAILURES
 from tidings.model.page import Cursor, Page
-from tidings.storage import apps, endpoints, event_types
-from tidings.storage.database import Read, Write, retried
+from tidings.storage.drivers.database import Read, Write, retried
+from tidings.storage.tables import apps, endpoints, event_types
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from tidings.ids import OrgId
 from tidings.model.event_type import EventType, EventTypeDraft
 from tidings.model.page import Cursor, Page
 from tidings.model.token import Principal
-from tidings.storage import event_types
-from tidings.storage.database import Busy, Write, retried
+from tidings.storage.drivers.database import Busy, Write, retried
+from tidings.storage.tables import event_types
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.event_type import EventType
 from tidings.model.message import Message
-from tidings.storage import deliveries, endpoints, event_types, intake
-from tidings.storage.database import Write
-from tidings.storage.intake import NewMessage
+from tidings.storage.drivers.database import Write
+from tidings.storage.tables import deliveries, endpoints, event_types, intake
+from tidings.storage.tables.intake import NewMessage
 
 PING: Final = "svix.ping"
 _PING_PAYLOAD: Final = b'{"success": true}'

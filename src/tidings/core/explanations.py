@@ -9,8 +9,8 @@ from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.explanation import AttemptSummary, DeliveryFacts, Explanation, MessageFacts, explain
 from tidings.model.page import Cursor, Page
-from tidings.storage import endpoints, explanations, messages
-from tidings.storage.explanations import NOTHING, EndpointDeliveries
+from tidings.storage.tables import endpoints, explanations, messages
+from tidings.storage.tables.explanations import NOTHING, EndpointDeliveries
 
 
 @dataclass(frozen=True, slots=True)

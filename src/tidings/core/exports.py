@@ -16,8 +16,8 @@ from tidings.model import export
 from tidings.model.export import ExportArgs
 from tidings.model.task import EXPORT, NewTask, Task
 from tidings.model.token import Principal
-from tidings.storage import exports, settings
-from tidings.storage.database import Write
+from tidings.storage.drivers.database import Write
+from tidings.storage.tables import exports, settings
 
 LINK_SECRET: Final = "link_secret"  # noqa: S105 - a name, not the secret
 _SECRET_BYTES: Final = 32

@@ -16,8 +16,8 @@ from tidings.model.recovery import LONGEST_MS
 from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import Task
 from tidings.model.throttle import SECOND_US
-from tidings.storage import apps, endpoints, health, recent, throttles
-from tidings.storage.database import Database, Read, Write
+from tidings.storage.drivers.database import Database, Read, Write
+from tidings.storage.tables import apps, endpoints, health, recent, throttles
 
 _CHUNK: Final = 1_000
 

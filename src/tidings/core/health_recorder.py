@@ -20,9 +20,9 @@ from tidings.ids import AppId
 from tidings.model.health import EndpointDisabledReason, ExhaustionVerdict, judge_exhaustion
 from tidings.model.routing import Receiver
 from tidings.observe import transition
-from tidings.storage import apps, health
-from tidings.storage.database import Write
-from tidings.storage.health import EndpointHealth
+from tidings.storage.drivers.database import Write
+from tidings.storage.tables import apps, health
+from tidings.storage.tables.health import EndpointHealth
 
 FAILING_AFTER: Final = 4
 """Failed automatic attempts after which a message with attempts left counts as failing."""

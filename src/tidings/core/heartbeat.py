@@ -12,9 +12,9 @@ from typing import Final
 
 from tidings import observe
 from tidings.clock import Clock
-from tidings.storage import heartbeat
-from tidings.storage.database import Busy, Database, retried
-from tidings.storage.sqlite import SqliteDatabase
+from tidings.storage.drivers.database import Busy, Database, retried
+from tidings.storage.drivers.sqlite import SqliteDatabase
+from tidings.storage.tables import heartbeat
 
 _INTERVAL_SECONDS: Final = 1.0
 _FRESH_SECONDS: Final = 2.0

@@ -8,8 +8,8 @@ from tidings.clock import DAY, HOUR, Clock
 from tidings.core.notifier import Notifier, notify_after_commit
 from tidings.ids import OrgId, TaskId
 from tidings.model.task import JANITOR, NewTask
-from tidings.storage import exports, janitor, tasks
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import exports, janitor, tasks
 
 RETENTION_MS: Final = 90 * DAY
 """How long a task is stored after its end."""

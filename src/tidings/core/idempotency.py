@@ -18,8 +18,8 @@ from typing import Final, TypeVar
 from tidings.clock import HOUR, Clock
 from tidings.errors import unavailable
 from tidings.model.token import Principal
-from tidings.storage import idempotency
-from tidings.storage.database import Busy, Database, Write, retried
+from tidings.storage.drivers.database import Busy, Database, Write, retried
+from tidings.storage.tables import idempotency
 
 Result = TypeVar("Result")
 

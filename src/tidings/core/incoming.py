@@ -13,8 +13,8 @@ from tidings.errors import conflict
 from tidings.ids import MessageId
 from tidings.model.message import AcceptedMessage, MessageDraft, MessageExtras
 from tidings.model.routing import Routing
-from tidings.storage import intake
-from tidings.storage.intake import NewMessage
+from tidings.storage.tables import intake
+from tidings.storage.tables.intake import NewMessage
 
 EXPIRED: Final = b'{"expired":true}'
 _FEW: Final = 8

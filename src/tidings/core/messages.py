@@ -11,8 +11,8 @@ from tidings.ids import MESSAGE
 from tidings.model.app import App
 from tidings.model.message import Message, MessageFilter
 from tidings.model.page import Cursor, Page
-from tidings.storage import messages, routing
-from tidings.storage.database import Write, retried
+from tidings.storage.drivers.database import Write, retried
+from tidings.storage.tables import messages, routing
 
 
 async def get(services: Services, app: App, ref: str, *, with_payload: bool) -> Message:

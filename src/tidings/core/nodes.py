@@ -14,8 +14,8 @@ from typing import Final
 from tidings.clock import Clock
 from tidings.model.lease import leases_of
 from tidings.observe import log
-from tidings.storage import deliveries, nodes
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import deliveries, nodes
 
 _MISSED_MAX: Final = 3
 _CHUNK: Final = 1_000

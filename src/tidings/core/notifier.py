@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tidings import observe
-from tidings.storage.database import Write
+from tidings.storage.drivers.database import Write
 
 
 def _no_delivery_role(_endpoint_ids: Iterable[str]) -> None:

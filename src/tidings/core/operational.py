@@ -13,8 +13,8 @@ from typing import Any, Final
 from tidings import ids
 from tidings.clock import DAY
 from tidings.ids import OrgId
-from tidings.storage import operational_events
-from tidings.storage.database import Database, Write
+from tidings.storage.drivers.database import Database, Write
+from tidings.storage.tables import operational_events
 
 ENDPOINT_CREATED: Final = "endpoint.created"
 ENDPOINT_UPDATED: Final = "endpoint.updated"

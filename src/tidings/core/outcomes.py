@@ -20,8 +20,8 @@ from tidings.model.results import (
 )
 from tidings.model.stored import json_object
 from tidings.model.task import ACTIVE, RESENDING, SYSTEM, State, Task
-from tidings.storage import task_items
-from tidings.storage.database import Read, Write
+from tidings.storage.drivers.database import Read, Write
+from tidings.storage.tables import task_items
 
 ItemsByOutcome = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
 """The keys and texts of listed items, by task id and outcome."""

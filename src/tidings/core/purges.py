@@ -11,8 +11,8 @@ from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.purge import PurgeArgs
 from tidings.model.task import PURGE_CONTENT, NewTask, Task
-from tidings.storage import replays
-from tidings.storage.database import Dialect, Read, Write
+from tidings.storage.drivers.database import Dialect, Read, Write
+from tidings.storage.tables import replays
 
 
 async def purge(

@@ -6,7 +6,7 @@ Accept needs no lookup, because its transaction claims the idempotency key. Only
 
 from tidings.core.incoming import repeated
 from tidings.core.services import AcceptResult, Services
-from tidings.storage import intake
+from tidings.storage.tables import intake
 
 
 async def find(services: Services, idempotency_key: str) -> AcceptResult | None:

@@ -10,8 +10,8 @@ from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.resending import ReplayArgs, ReplayRequest, ReplayScope, checked_window
 from tidings.model.task import BULK_REPLAY, REPLAY, NewTask, Task
-from tidings.storage import replays
-from tidings.storage.database import Dialect, Read, Write
+from tidings.storage.drivers.database import Dialect, Read, Write
+from tidings.storage.tables import replays
 
 _KINDS: Final = {ReplayScope.MISSING: REPLAY, ReplayScope.SENT: BULK_REPLAY}
 

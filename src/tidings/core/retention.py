@@ -11,8 +11,8 @@ from typing import Final
 
 from tidings.ids import MESSAGE, first_at
 from tidings.model.message import RETENTION_MS
-from tidings.storage import messages, settings
-from tidings.storage.database import Database, retried
+from tidings.storage.drivers.database import Database, retried
+from tidings.storage.tables import messages, settings
 
 READ_ROWS: Final = 500
 CHUNK_ROWS: Final = 64

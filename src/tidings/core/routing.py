@@ -10,8 +10,8 @@ from typing import Final
 from tidings.ids import OrgId
 from tidings.model.encryption import NO_ENCRYPTION, Encryption
 from tidings.model.routing import Receiver, Routing
-from tidings.storage import routing as store
-from tidings.storage.database import Database, Read
+from tidings.storage.drivers.database import Database, Read
+from tidings.storage.tables import routing as store
 
 _ENTRIES_MAX: Final = 20_000
 

@@ -16,7 +16,7 @@ from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
 from tidings.model.encryption import NO_ENCRYPTION, Encryption
 from tidings.model.message import AcceptedMessage, MessageDraft
-from tidings.storage.database import Busy, Database, Duplicate, Unavailable, Write
+from tidings.storage.drivers.database import Busy, Database, Duplicate, Unavailable, Write
 
 AcceptResult = AcceptedMessage | AppError
 """The result of accepting a message: stored or refused."""

@@ -17,9 +17,9 @@ from tidings.errors import AppError, forbidden, not_found, unauthorized
 from tidings.ids import OrgId
 from tidings.model.app import App, AppDraft
 from tidings.model.token import Principal
-from tidings.storage import apps as stored
-from tidings.storage import tokens
-from tidings.storage.database import Database, StorageError, Write, retried
+from tidings.storage.drivers.database import Database, StorageError, Write, retried
+from tidings.storage.tables import apps as stored
+from tidings.storage.tables import tokens
 
 _ALL_TOKENS: Final = ""
 _ANY_TIME: Final = 2**62

@@ -15,9 +15,9 @@ from tidings.model.app import App
 from tidings.model.encryption import DecryptionError, Encryption
 from tidings.model.rotation import rotated
 from tidings.model.signature import AnyKey
-from tidings.storage import apps, endpoints, settings
-from tidings.storage.database import Database, Write, retried
-from tidings.storage.endpoints import StoredKeys
+from tidings.storage.drivers.database import Database, Write, retried
+from tidings.storage.tables import apps, endpoints, settings
+from tidings.storage.tables.endpoints import StoredKeys
 
 _PROOF: Final = "main_secret_proof"
 _ENCRYPT_BATCH: Final = 100

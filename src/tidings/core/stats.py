@@ -10,7 +10,7 @@ from tidings.errors import bad_request
 from tidings.ids import ATTEMPT, STEP_MS, first_at
 from tidings.model.app import App
 from tidings.model.attempt import MessageStatus
-from tidings.storage import endpoints, tallies
+from tidings.storage.tables import endpoints, tallies
 
 LONGEST_MS: Final = 28 * DAY
 

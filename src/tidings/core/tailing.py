@@ -18,8 +18,8 @@ from typing import Final
 from tidings.core.services import Services
 from tidings.ids import ATTEMPT, first_at, new
 from tidings.model.page import Cursor, PageWindow
-from tidings.storage import open_transactions
-from tidings.storage.database import Dialect, Read
+from tidings.storage.drivers import open_transactions
+from tidings.storage.drivers.database import Dialect, Read
 
 HELD_MAX_MS: Final = 10_000
 """The longest time for which an element is held back."""

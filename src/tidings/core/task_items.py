@@ -6,8 +6,8 @@ from tidings.core.services import Services
 from tidings.model.page import Cursor, Page
 from tidings.model.task_item import ItemOutcome
 from tidings.model.token import Principal
-from tidings.storage import task_outcomes
-from tidings.storage.task_outcomes import StoredItem
+from tidings.storage.tables import task_outcomes
+from tidings.storage.tables.task_outcomes import StoredItem
 
 __all__ = ["StoredItem", "page"]
 

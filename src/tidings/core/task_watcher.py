@@ -18,8 +18,8 @@ from tidings.core.task_events import TaskEvent, event_of
 from tidings.errors import too_many
 from tidings.model.task import ENDED, Task
 from tidings.model.token import Principal
-from tidings.storage import tasks
-from tidings.storage.database import Database, StorageError
+from tidings.storage.drivers.database import Database, StorageError
+from tidings.storage.tables import tasks
 
 POLL_SECONDS: Final = 1.0
 """The interval between two queries of a poller."""

@@ -25,8 +25,8 @@ from tidings.model.page import WINDOW_MS, Cursor, Page
 from tidings.model.recovery import RecoverArgs, checked_until
 from tidings.model.task import ACTIVE_LIMIT, RECOVER, Command, Failure, NewTask, State, Task, WireStatus, allows
 from tidings.model.token import Principal
-from tidings.storage import deliveries, endpoints, recovery, task_outcomes, tasks
-from tidings.storage.database import Dialect, Read, Write, retried
+from tidings.storage.drivers.database import Dialect, Read, Write, retried
+from tidings.storage.tables import deliveries, endpoints, recovery, task_outcomes, tasks
 
 CANCELLED: Final = Failure("cancelled", "The task was canceled.")
 

@@ -14,8 +14,8 @@ from tidings.ids import OrgId
 from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, NewTask, Task
 from tidings.model.token import Principal
 from tidings.model.usage import EventTypeStatsArgs, StatsArgs, checked_range
-from tidings.storage import usage
-from tidings.storage.database import Dialect, Read, Write
+from tidings.storage.drivers.database import Dialect, Read, Write
+from tidings.storage.tables import usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

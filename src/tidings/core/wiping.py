@@ -9,8 +9,10 @@ from typing import TypeVar
 from tidings.clock import HOUR
 from tidings.core import retention
 from tidings.ids import MESSAGE, OrgId, first_at, timestamp_of
-from tidings.storage import bucket_index, partitions, wiping
-from tidings.storage.database import Database, Write, retried
+from tidings.storage.drivers import partitions
+from tidings.storage.drivers.database import Database, Write, retried
+from tidings.storage.lists import bucket_index
+from tidings.storage.tables import wiping
 
 Result = TypeVar("Result")
 

@@ -27,9 +27,9 @@ from tidings.model.delivery import Lane
 from tidings.model.lease import Leases
 from tidings.model.routing import Receiver, Send
 from tidings.observe import count, failure
-from tidings.storage import deliveries
-from tidings.storage.database import Database, Row, StorageError, Write
-from tidings.storage.deliveries import SettledDelivery
+from tidings.storage.drivers.database import Database, Row, StorageError, Write
+from tidings.storage.tables import deliveries
+from tidings.storage.tables.deliveries import SettledDelivery
 
 _BATCH_ENDPOINTS: Final = 200
 """Endpoints claimed for in one transaction."""

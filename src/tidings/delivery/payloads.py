@@ -7,8 +7,8 @@ from typing import Final
 
 from tidings.delivery.budget import LARGE, MemoryBudget
 from tidings.model.routing import Receiver
-from tidings.storage import intake
-from tidings.storage.database import Row, Write
+from tidings.storage.drivers.database import Row, Write
+from tidings.storage.tables import intake
 
 _ANY_SIZE: Final = 2**62
 

@@ -23,8 +23,8 @@ from tidings.delivery.throttle import Pacer
 from tidings.ids import STEP_MS, timestamp_of
 from tidings.model.lease import Leases, new_node
 from tidings.model.routing import Send
-from tidings.storage import deliveries
-from tidings.storage.database import Database, Dialect
+from tidings.storage.drivers.database import Database, Dialect
+from tidings.storage.tables import deliveries
 
 _ALL: Final = 2**62
 _CHUNK: Final = 1_000

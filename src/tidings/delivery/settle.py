@@ -17,11 +17,11 @@ from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRec
 from tidings.failpoint import point
 from tidings.model.routing import Send
 from tidings.observe import count, failure
-from tidings.storage import deliveries, settlement
-from tidings.storage.bucket_index import BucketIndexCache
-from tidings.storage.database import Busy, Database, OutcomeUnknown, Unavailable, Write
-from tidings.storage.deliveries import SettledDelivery
-from tidings.storage.settlement import AttemptRow
+from tidings.storage.drivers.database import Busy, Database, OutcomeUnknown, Unavailable, Write
+from tidings.storage.lists.bucket_index import BucketIndexCache
+from tidings.storage.tables import deliveries, settlement
+from tidings.storage.tables.deliveries import SettledDelivery
+from tidings.storage.tables.settlement import AttemptRow
 
 BATCH: Final = 500
 _FIRST_PAUSE: Final = 0.05

@@ -23,9 +23,9 @@ from tidings.clock import SECOND, Clock
 from tidings.model.routing import Receiver, Send
 from tidings.model.throttle import SECOND_US, Slot, TokenAllocation, TokenRequest, allocate
 from tidings.observe import count
-from tidings.storage import throttles
-from tidings.storage.database import Write
-from tidings.storage.throttles import ThrottleRow
+from tidings.storage.drivers.database import Write
+from tidings.storage.tables import throttles
+from tidings.storage.tables.throttles import ThrottleRow
 
 _MIN_DELAY_SECONDS: Final = 0.002
 

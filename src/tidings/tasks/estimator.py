@@ -28,9 +28,9 @@ from tidings.model.task import (
     Task,
 )
 from tidings.model.usage import StatsArgs
-from tidings.storage import estimates, purges, usage
-from tidings.storage.database import Database, Read
-from tidings.storage.recovery import ScanVerdict
+from tidings.storage.drivers.database import Database, Read
+from tidings.storage.tables import estimates, purges, usage
+from tidings.storage.tables.recovery import ScanVerdict
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds import resend_range
 

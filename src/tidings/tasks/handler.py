@@ -16,7 +16,7 @@ Rules for implementations:
 from typing import Protocol
 
 from tidings.model.task import Batch, ChunkResult, Plan, Task
-from tidings.storage.database import Read, Write
+from tidings.storage.drivers.database import Read, Write
 
 
 class ReadsAhead:

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.storage.database import Dialect
+from tidings.storage.drivers.database import Dialect
 
 _SHRINK: Final = 0.5
 _GROW: Final = 1.2

@@ -32,8 +32,8 @@ from tidings.clock import SECOND, Clock
 from tidings.core import outcomes
 from tidings.failpoint import point
 from tidings.model.task import State, Task, TaskPolicy
-from tidings.storage import claims, tasks
-from tidings.storage.database import Database, Dialect, StorageError, Write
+from tidings.storage.drivers.database import Database, Dialect, StorageError, Write
+from tidings.storage.tables import claims, tasks
 from tidings.tasks.handler import Handler
 from tidings.tasks.pace import pace_of
 from tidings.tasks.slice import Slice, WorkerContext

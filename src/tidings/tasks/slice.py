@@ -32,8 +32,8 @@ from tidings.model.task import (
     Task,
     TaskPolicy,
 )
-from tidings.storage import claims, tasks
-from tidings.storage.database import Busy, Database, Dialect, Duplicate, Read, StorageError, Unavailable, Write
+from tidings.storage.drivers.database import Busy, Database, Dialect, Duplicate, Read, StorageError, Unavailable, Write
+from tidings.storage.tables import claims, tasks
 from tidings.tasks.external_work import run_while_claimed
 from tidings.tasks.handler import ExternalWork, Handler, ReadsAhead
 from tidings.tasks.pace import REST, Pace, RateMeter, next_rate

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tasks.kit import rows
 from tidings.model.task import Task
-from tidings.storage.database import Database, Dialect, Sql
+from tidings.storage.drivers.database import Database, Dialect, Sql
 
 _TABLES = (
     "CREATE TABLE audit_effect (what TEXT NOT NULL, owner TEXT NOT NULL, item TEXT NOT NULL)",

@@ -21,7 +21,7 @@ from tidings.core.usage import UsageFilters
 from tidings.model.message import RETENTION_MS, MessageDraft
 from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import State, Task
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 
 Start = Callable[[], Awaitable[Task]]
 

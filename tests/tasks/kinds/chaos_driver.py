@@ -19,7 +19,7 @@ from tasks.process_pool import ChildProcess, ProcessPool
 from tasks.worker import LEFT, LIMITS
 from tasks.world import World, a_world
 from tidings.model.task import Task
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 
 WORKER = "tasks.kinds.worker:main"
 PLACES = (

@@ -4,7 +4,7 @@
 import pytest_asyncio
 
 from tasks.world import World, a_world
-from tidings.storage.database import Database
+from tidings.storage.drivers.database import Database
 
 
 @pytest_asyncio.fixture

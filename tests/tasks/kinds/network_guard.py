@@ -18,7 +18,7 @@ from tasks.worker import LIMITS, database
 from tidings.clock import SystemClock
 from tidings.core.notifier import Notifier
 from tidings.model.task import Batch, ChunkResult, Task
-from tidings.storage.database import Write
+from tidings.storage.drivers.database import Write
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds.registry import handlers
 

@@ -14,7 +14,7 @@ from tidings.core import broadcasts
 from tidings.core import tasks as use_cases
 from tidings.model.message import RETENTION_MS, MessageDraft
 from tidings.model.task import State, Task
-from tidings.storage import broadcasts as stored
+from tidings.storage.tables import broadcasts as stored
 
 PAYLOAD = '{"all":"å"}'.encode()
 

@@ -13,8 +13,8 @@ from tidings.core import tasks as use_cases
 from tidings.errors import AppError
 from tidings.model.page import Cursor, Order
 from tidings.model.task import JANITOR, Batch, State, Task
-from tidings.storage import task_items
-from tidings.storage.database import Read
+from tidings.storage.drivers.database import Read
+from tidings.storage.tables import task_items
 from tidings.tasks.kinds.janitor import Janitor
 
 TABLES = ("task", "task_item", "task_event", "task_input")

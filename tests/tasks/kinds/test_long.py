@@ -22,8 +22,8 @@ from tasks.kinds.chaos_driver import WORKER, ChaosDriver, ChaosRun, chaos_run, l
 from tasks.kit import database, rows
 from tasks.process_pool import ProcessPool
 from tidings.clock import HOUR
-from tidings.storage.database import StorageError
-from tidings.storage.migrate import migrate
+from tidings.storage.drivers.database import StorageError
+from tidings.storage.drivers.migrate import migrate
 
 Record = Callable[[str, Any], None]
 

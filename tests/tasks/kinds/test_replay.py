@@ -18,8 +18,8 @@ from tidings.model.attempt import MessageStatus, StatusCodeClass
 from tidings.model.message import MessageFilter
 from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import State, Task
-from tidings.storage import replays
-from tidings.storage.database import Dialect
+from tidings.storage.drivers.database import Dialect
+from tidings.storage.tables import replays
 from tidings.tasks.runner import RunnerLimits
 
 

@@ -13,7 +13,7 @@ from tidings.core import apps
 from tidings.core import tasks as use_cases
 from tidings.model.app import App
 from tidings.model.task import State, Task
-from tidings.storage import apps as store
+from tidings.storage.tables import apps as store
 
 ITEMS = 40
 TENS = replace(FREE, chunk_rows=10)

@@ -18,8 +18,8 @@ from tidings.core.idempotency import Response
 from tidings.core.usage import UsageFilters
 from tidings.errors import AppError
 from tidings.model.task import State, Task
-from tidings.storage import usage as store
-from tidings.storage.database import Database, Dialect
+from tidings.storage.drivers.database import Database, Dialect
+from tidings.storage.tables import usage as store
 from tidings.tasks.kinds import usage as kind
 
 

@@ -15,7 +15,7 @@ from tasks.worker import LEFT, LIMITS, database
 from tidings import failpoint
 from tidings.clock import SystemClock
 from tidings.core.notifier import Notifier
-from tidings.storage.database import Database, Dialect, StorageError
+from tidings.storage.drivers.database import Database, Dialect, StorageError
 from tidings.tasks.kinds.registry import handlers
 from tidings.tasks.runner import Runner, RunnerLimits
 

@@ -19,9 +19,9 @@ from tidings.model.broadcast import APPLICATION_DELETED, EVENT_ID_TAKEN, Broadca
 from tidings.model.message import MessageDraft
 from tidings.model.results import CREATED, SKIPPED
 from tidings.model.task import BROADCAST, Batch, ChunkResult, Plan, Task
-from tidings.storage import broadcasts, intake, task_items, usage
-from tidings.storage.database import Read, Write
-from tidings.storage.intake import NewMessage
+from tidings.storage.drivers.database import Read, Write
+from tidings.storage.tables import broadcasts, intake, task_items, usage
+from tidings.storage.tables.intake import NewMessage
 from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import resend_range
 

@@ -19,9 +19,9 @@ from tidings.model import export
 from tidings.model.export import ARCHIVE_LIFETIME_MS, BYTES_MAX, EVENT_TYPES_MAX, ExportArgs
 from tidings.model.results import LINK
 from tidings.model.task import EXPORT, Batch, ChunkResult, PermanentFailure, Plan, Task
-from tidings.storage import exports, settings, task_items
-from tidings.storage.database import Read, Write
-from tidings.storage.exports import WHOLE, ExportedEventType
+from tidings.storage.drivers.database import Read, Write
+from tidings.storage.tables import exports, settings, task_items
+from tidings.storage.tables.exports import WHOLE, ExportedEventType
 from tidings.tasks.archive import GeneratorMissing, ModelRequest
 from tidings.tasks.generator import GenerationResult, Generator
 from tidings.tasks.handler import ExternalWork

@@ -13,8 +13,8 @@ import msgspec
 from tidings.clock import Clock
 from tidings.core.housekeeping import RETENTION_MS
 from tidings.model.task import JANITOR, Batch, ChunkResult, Plan, Task
-from tidings.storage import exports, janitor
-from tidings.storage.database import Read, Write
+from tidings.storage.drivers.database import Read, Write
+from tidings.storage.tables import exports, janitor
 
 CHUNK_ROWS: Final = 500
 """The most rows that one chunk deletes."""

@@ -10,8 +10,8 @@ from tidings import ids
 from tidings.model.purge import PurgeArgs
 from tidings.model.results import MESSAGES_PURGED
 from tidings.model.task import PURGE_CONTENT, Batch, ChunkResult, Plan, Task
-from tidings.storage import purges, replays
-from tidings.storage.database import Read, Write
+from tidings.storage.drivers.database import Read, Write
+from tidings.storage.tables import purges, replays
 from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import resend_range
 

@@ -17,10 +17,10 @@ from tidings.core.notifier import Notifier, notify_after_commit
 from tidings.model.resending import ReplayArgs
 from tidings.model.results import MESSAGES_SENT
 from tidings.model.task import BULK_REPLAY, REPLAY, Batch, ChunkResult, Plan, Task
-from tidings.storage import deliveries, replays
-from tidings.storage.database import Read, Write
-from tidings.storage.recovery import Scanned, ScanVerdict
-from tidings.storage.replays import MessageRange, ReplayTarget
+from tidings.storage.drivers.database import Read, Write
+from tidings.storage.tables import deliveries, replays
+from tidings.storage.tables.recovery import Scanned, ScanVerdict
+from tidings.storage.tables.replays import MessageRange, ReplayTarget
 from tidings.tasks.handler import ReadsAhead
 from tidings.tasks.kinds import resend_range
 from tidings.tasks.kinds.resend_range import PAYLOAD_EXPIRED

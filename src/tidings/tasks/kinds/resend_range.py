@@ -7,8 +7,8 @@ import msgspec
 
 from tidings import ids
 from tidings.model.task import MustWait, PermanentFailure, Plan
-from tidings.storage import recovery
-from tidings.storage.database import Write
+from tidings.storage.drivers.database import Write
+from tidings.storage.tables import recovery
 
 COUNT_LIMIT: Final = 200_000
 """The most rows that are counted when a task starts. A larger total is estimated."""

@@ -17,9 +17,9 @@ from tidings import ids
 from tidings.model.results import AGGREGATED, COUNTED
 from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, Batch, ChunkResult, Plan, Task
 from tidings.model.usage import EventTypeStatsArgs, StatsArgs
-from tidings.storage import recovery, task_items, usage
-from tidings.storage.database import Read, Write
-from tidings.storage.usage import AppRef
+from tidings.storage.drivers.database import Read, Write
+from tidings.storage.tables import recovery, task_items, usage
+from tidings.storage.tables.usage import AppRef
 from tidings.tasks.kinds import resend_range
 
 PAGE: Final = 100

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: MIT
+"""PostgreSQL: a pool of connections, transactions with short timeouts, and no session state.
+
+No transaction depends on the connection that serves it, so PgBouncer in transaction mode works; `pgbouncer=True` turns
+prepared statements off.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, cast
+
+import asyncpg
+
+from tidings.dsn import Postgres
+from tidings.storage.drivers.database import (
+    Busy,
+    Dialect,
+    Duplicate,
+    OutcomeUnknown,
+    Row,
+    Sql,
+    Statement,
+    StorageError,
+    Table,
+    Unavailable,
+    Value,
+    numbered,
+)
+from tidings.storage.drivers.postgres_connect import Connector
+from tidings.storage.drivers.writer_priority import ForegroundActivity
+
+_CLOSE_SECONDS: Final = 5.0
+_DISTRUST_SECONDS: Final = 1.0
+"""The minimum time between two replacements of all connections. Failures in between come from old connections."""
+# One round trip opens the transaction and sets its timeouts: a client that dies or hangs holds its locks for 5 s.
+_BEGIN: Final = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '5s';"
+_BUSY: Final = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+)
+_UNAVAILABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the connection ended during an operation of the driver
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InsufficientPrivilegeError,
+)
+
+
+def _text(sql: Statement) -> str:
+    return sql.postgresql if isinstance(sql, Sql) else sql
+
+
+def _mapped(error: Exception) -> Exception:
+    """Map a driver error to a `StorageError`; return other errors, such as those of a wrong statement, unchanged."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return Duplicate(str(error))
+    if isinstance(error, _BUSY):
+        return Busy(str(error))
+    if isinstance(error, _UNAVAILABLE):
+        return Unavailable(str(error) or type(error).__name__)
+    return error
+
+
+def _is_unusable_server(error: BaseException) -> bool:
+    """Return whether the server is a standby or read-only, or did not respond within the driver's timeout."""
+    return isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError | TimeoutError)
+
+
+class PostgresRead:
+    """A connection for the duration of a block. Each statement sees the rows committed when it starts."""
+
+    __slots__ = ("_connection",)
+    dialect = Dialect.POSTGRESQL
+
+    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - the proxy of the pool has no type
+        self._connection = connection
+
+    async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
+        text, names = numbered(_text(sql))
+        try:
+            found: list[Row] = await self._connection.fetch(text, *[values[name] for name in names])
+        except Exception as error:
+            raise _mapped(error) from error
+        return found
+
+    async def row(self, sql: Statement, **values: Value | Sequence[Value]) -> Row | None:
+        found = await self.rows(sql, **values)
+        return found[0] if found else None
+
+    async def one(self, sql: Statement, **values: Value | Sequence[Value]) -> Row:
+        return (await self.rows(sql, **values))[0]
+
+
+class PostgresWrite(PostgresRead):
+    """The open write transaction."""
+
+    __slots__ = ("_after", "generation")
+
+    def __init__(self, connection: Any, generation: int = 0) -> None:  # noqa: ANN401
+        super().__init__(connection)
+        self.generation = generation
+        self._after: list[Callable[[], None]] = []
+
+    async def run(self, sql: Statement, **values: Value | Sequence[Value]) -> int:
+        text, names = numbered(_text(sql))
+        return await self._run(text, [values[name] for name in names])
+
+    async def bulk(self, sql: Sql, rows: Sequence[Sequence[Value]]) -> int:
+        if not rows:
+            return 0
+        return await self._run(sql.postgresql, list(zip(*rows, strict=True)))
+
+    async def add(self, table: Table, rows: Sequence[Sequence[Value]]) -> None:
+        try:
+            await self._connection.copy_records_to_table(table.name, records=rows, columns=table.columns)
+        except Exception as error:
+            raise _mapped(error) from error
+
+    async def _run(self, text: str, values: Sequence[Any]) -> int:
+        try:
+            status: str = await self._connection.execute(text, *values)
+        except Exception as error:
+            raise _mapped(error) from error
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        self._after.append(call)
+
+    def committed(self) -> None:
+        for call in self._after:
+            call()
+
+
+async def _keep(connection: asyncpg.Connection) -> None:
+    """Return a connection without a reset: its transactions have ended, and no session state is ever set."""
+
+
+class _ConnectionGeneration:
+    """Counts the connections that a pool has opened.
+
+    When another server takes over, committed rows may be lost, and every connection is new. Behind PgBouncer a
+    connection may continue on another server without notice, so there every transaction counts.
+    """
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._count = 0
+
+    async def add(self, _: asyncpg.Connection) -> None:
+        self._count += 1
+
+    def current(self) -> int:
+        if self._connector.pgbouncer:
+            self._count += 1
+        return self._count
+
+
+class PostgresDatabase:
+    """A pool of connections to one PostgreSQL database."""
+
+    dialect = Dialect.POSTGRESQL
+
+    def __init__(self, pool: Any, connector: Connector, generation: _ConnectionGeneration) -> None:  # noqa: ANN401 - the pool type of the driver is generic over its record class
+        self._pool = pool
+        self._connector = connector
+        self._generation = generation
+        self._foreground = ForegroundActivity()
+        self._distrusted_at = -_DISTRUST_SECONDS
+        self.distrusts = 0
+        """How often a read-only server was detected. Sessions opened before the last detection may be on it."""
+
+    @classmethod
+    async def open(cls, server: Postgres, *, connections: int = 20, pgbouncer: bool = False) -> "PostgresDatabase":
+        """Open the pool. Raises `Unavailable` if no connection can be made."""
+        # While the database is unavailable, the pool logs long warnings; the caller gets the error anyway.
+        logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
+        connector = Connector(server, pgbouncer=pgbouncer)
+        generation = _ConnectionGeneration(connector)
+        try:
+            pool = await asyncpg.create_pool(
+                connect=cast("Any", connector.connect),
+                init=generation.add,
+                min_size=1,
+                max_size=connections,
+                reset=_keep,
+            )
+        except Exception as error:
+            raise _mapped(error) from error
+        return cls(pool, connector, generation)
+
+    @property
+    def keeps_sessions(self) -> bool:
+        """Whether each connection stays on one database session. False behind PgBouncer."""
+        return not self._connector.pgbouncer
+
+    async def connect(self) -> Any:  # noqa: ANN401
+        """Open a connection outside the pool, for locks that a session holds."""
+        return await self._connector.connect()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        try:
+            connection = await self._pool.acquire(timeout=self._connector.seconds)
+        except TimeoutError as error:
+            raise Unavailable(f"no connection to PostgreSQL within {self._connector.seconds:g} s") from error
+        except Exception as error:
+            raise _mapped(error) from error
+        try:
+            yield connection
+        except Unavailable as error:
+            if _is_unusable_server(error):
+                await self._distrust(connection)
+            raise
+        finally:
+            # When the server ends a connection, the pool releases it by itself. The second release then raises an
+            # error, which must not hide the first one.
+            with contextlib.suppress(asyncpg.InterfaceError):
+                if connection.is_in_transaction():
+                    connection.terminate()  # its locks and its state must not reach the next owner
+                await self._pool.release(connection)
+
+    async def _distrust(self, connection: Any) -> None:  # noqa: ANN401
+        """Close a connection to an unusable server; the pool replaces every other connection before its next use."""
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.terminate()
+        now = asyncio.get_running_loop().time()
+        if now - self._distrusted_at >= _DISTRUST_SECONDS:
+            self._distrusted_at = now
+            self.distrusts += 1
+            await self._pool.expire_connections()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[PostgresRead]:
+        """Yield a connection for statements that only read."""
+        async with self._connection() as connection:
+            yield PostgresRead(connection)
+
+    @property
+    def has_foreground_writes(self) -> bool:
+        """Whether this process made a foreground write within the last second."""
+        return self._foreground.is_recent
+
+    @asynccontextmanager
+    async def write(
+        self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
+    ) -> AsyncIterator[PostgresWrite]:
+        """Open a write transaction; `advisory_lock` is held until it ends."""
+        del synced
+        if not background:
+            self._foreground.note()
+        async with self._connection() as connection:
+            tx = PostgresWrite(connection, self._generation.current())
+            try:
+                await tx.run(f"{_BEGIN} SET LOCAL lock_timeout = {lock_ms}")
+                if advisory_lock is not None:
+                    await tx.rows("SELECT pg_advisory_xact_lock(:lock)", lock=advisory_lock)
+                yield tx
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            await _commit(connection)
+        tx.committed()
+
+    async def close(self) -> None:
+        """Close every connection; transactions in progress get 5 seconds to end."""
+        try:
+            await asyncio.wait_for(self._pool.close(), _CLOSE_SECONDS)
+        except TimeoutError:
+            self._pool.terminate()
+
+
+async def _commit(connection: Any) -> None:  # noqa: ANN401
+    try:
+        status = await connection.execute("COMMIT")
+    except asyncio.CancelledError:
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.terminate()
+        raise
+    except Exception as error:
+        mapped = _mapped(error)
+        if isinstance(mapped, StorageError) and not isinstance(mapped, Duplicate):
+            raise OutcomeUnknown(str(error)) from error
+        raise mapped from error
+    if status != "COMMIT":  # PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK, without an error
+        message = "the transaction was rolled back"
+        raise Busy(message)
+
+
+async def _roll_back(connection: Any) -> None:  # noqa: ANN401
+    try:
+        await connection.execute("ROLLBACK")
+    except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the first error is the one to report; this connection is closed
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.terminate()

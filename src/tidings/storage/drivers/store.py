@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""Opens the database that a URL names: SQLite or PostgreSQL."""
+
+from tidings import dsn
+from tidings.observe import log
+from tidings.storage.drivers.database import Database, Unavailable
+from tidings.storage.drivers.postgres import PostgresDatabase
+from tidings.storage.drivers.sqlite import SqliteDatabase
+
+
+async def opened(url: str, *, connections: int = 20, pgbouncer: bool = False) -> Database:
+    """Open the database at `sqlite:///path` or `postgresql://…`.
+
+    Raises `Unavailable` for a wrong URL, an unreachable server, or a SQLite file that another process uses.
+    """
+    try:
+        if url.startswith(dsn.SQLITE):
+            file = dsn.sqlite(url)
+            _warn(file.ignored)
+            return SqliteDatabase(file.path, may_create=file.may_create)
+        server = dsn.postgres(url)
+    except dsn.DsnError as error:
+        raise Unavailable(str(error)) from None
+    _warn(server.ignored)
+    return await PostgresDatabase.open(server, connections=connections, pgbouncer=pgbouncer)
+
+
+def _warn(ignored: tuple[str, ...]) -> None:
+    if ignored:
+        log.warning("ignored parameters of the database URL: %s", ", ".join(ignored))

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Filtered lists of messages and attempts, and the index that keeps them fast."""

@@ -1,0 +1,420 @@
+# SPDX-License-Identifier: MIT
+"""The outstanding deliveries: one row per message and endpoint. `model.delivery` has the rules as pure functions.
+
+Every statement that ends or reschedules a leased row has the lease in its condition. The statements of the two
+databases differ in the number of rows: SQLite runs a statement once per row, PostgreSQL takes the columns as arrays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.model.delivery import Lane
+from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Table, Write
+from tidings.storage.tables import settlement
+
+_COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, lane, due_at, attempts, retry_at, manual, lease, task_id"
+_UNLEASED: Final = "lease = NULL, lease_until = NULL, due_at = CAST(:now AS BIGINT)"
+
+
+@dataclass(frozen=True, slots=True)
+class ManualSend:
+    """A manual send of one message to one endpoint; `lane` and `mode` are values of the enums in `model.delivery`."""
+
+    msg_id: str
+    endpoint_id: str
+    app_id: str
+    org_id: str
+    lane: int
+    mode: int
+    task_id: str | None
+
+
+@dataclass(slots=True, eq=False)
+class SettledDelivery:
+    """The end of a leased send. `next_at` is the next time in the retry schedule, or None at its end."""
+
+    msg_id: str
+    endpoint_id: str
+    lease: int
+    next_at: int | None = None
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Accept and claim
+
+_FIRST: Final = Table("delivery", ("msg_id", "endpoint_id", "app_id", "org_id", "due_at", "lease", "lease_until"))
+
+
+async def add(tx: Write, rows: Sequence[tuple[str, str, str, str, int, int | None, int | None]]) -> None:
+    """Insert first deliveries: message, endpoint, application, organization, due time, lease (or None), its expiry."""
+    await tx.add(_FIRST, rows)
+
+
+_NEXT: Final = (
+    "SELECT (SELECT min(due_at) FROM delivery WHERE lease IS NULL AND due_at > CAST(:now AS BIGINT)) AS later,"
+    " (SELECT min(due_at) FROM delivery WHERE lease IS NULL) AS first,"
+    " (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS expiry"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DueTimes:
+    """Whether a delivery is due now, and the next time after now at which one is due or a lease expires."""
+
+    due: bool
+    next_at: int | None
+
+
+async def outlook(read: Read, now: int) -> DueTimes:
+    """Return when deliveries are due and leases expire, from three index probes."""
+    row = await read.one(_NEXT, now=now)
+    later = [timestamp for timestamp in (row["later"], row["expiry"]) if timestamp is not None]
+    first = [timestamp for timestamp in (row["first"], row["expiry"]) if timestamp is not None]
+    return DueTimes(due=bool(first) and min(first) <= now, next_at=min(later, default=None))
+
+
+# The recursion visits the distinct endpoints of the index with one probe each. An endpoint with 100,000 due rows costs
+# no more than an endpoint with one row, and does not hide others. The comparison of the whole key makes PostgreSQL use
+# that index.
+_IS_DUE: Final = Sql(
+    sqlite="d.endpoint_id = walk.id AND d.lane = {lane} AND d.due_at <= :now",
+    postgresql=(
+        "(d.endpoint_id, d.lane, d.due_at) >= (walk.id, CAST({lane} AS SMALLINT), 0)"
+        " AND (d.endpoint_id, d.lane, d.due_at) <= (walk.id, CAST({lane} AS SMALLINT), CAST(:now AS BIGINT))"
+    ),
+)
+
+
+def _due_endpoints(is_due: str) -> str:
+    live, replay = is_due.format(lane=int(Lane.LIVE)), is_due.format(lane=int(Lane.REPLAY))
+    return f"""
+WITH RECURSIVE walk(id) AS (
+  SELECT min(endpoint_id) FROM delivery WHERE lease IS NULL AND endpoint_id > :after
+  UNION ALL
+  SELECT (SELECT min(endpoint_id) FROM delivery WHERE lease IS NULL AND endpoint_id > walk.id)
+  FROM walk WHERE walk.id IS NOT NULL
+)
+SELECT walk.id AS id,
+  (SELECT d.app_id FROM delivery d WHERE d.endpoint_id = walk.id AND d.lease IS NULL LIMIT 1) AS app_id,
+  EXISTS (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND {live}) AS is_live
+FROM walk WHERE walk.id IS NOT NULL AND (
+  EXISTS (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND {live})
+  OR EXISTS (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND {replay})
+)
+LIMIT :limit
+"""
+
+
+_DUE_ENDPOINTS: Final = Sql(_due_endpoints(_IS_DUE.sqlite), _due_endpoints(_IS_DUE.postgresql))
+
+
+async def due_endpoints(read: Read, now: int, *, after: str, limit: int) -> list[tuple[str, str, bool]]:
+    """Return up to `limit` endpoints with due deliveries, ordered by id, after the endpoint `after`.
+
+    Each endpoint comes with its application, and whether a delivery of the live lane is due.
+    """
+    rows = await read.rows(_DUE_ENDPOINTS, now=now, after=after, limit=limit)
+    return [(row["id"], row["app_id"], bool(row["is_live"])) for row in rows if row["app_id"] is not None]
+
+
+_CLAIM: Final = Sql(
+    sqlite=f"""
+UPDATE delivery SET lease = :lease, lease_until = :until WHERE rowid IN (
+  SELECT rowid FROM delivery WHERE endpoint_id = :endpoint AND lane = :lane AND lease IS NULL AND due_at <= :now
+  ORDER BY due_at LIMIT :room)
+RETURNING {_COLUMNS}
+""",
+    # The update finds rows by `ctid`, and the subquery compares the whole key of one index. Otherwise a plan made while
+    # the table has few rows could use any index, and search all rows of an endpoint for each row.
+    postgresql=f"""
+UPDATE delivery SET lease = CAST(:lease AS BIGINT), lease_until = CAST(:until AS BIGINT)
+WHERE ctid = ANY(ARRAY(
+  SELECT picked.place FROM unnest(CAST(:endpoints AS text[]), CAST(:rooms AS bigint[])) AS wanted(id, room)
+  CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM delivery WHERE lease IS NULL
+    AND (endpoint_id, lane, due_at) >= (wanted.id, CAST(:lane AS SMALLINT), 0)
+    AND (endpoint_id, lane, due_at) <= (wanted.id, CAST(:lane AS SMALLINT), CAST(:now AS BIGINT))
+    ORDER BY endpoint_id, lane, due_at LIMIT wanted.room FOR UPDATE SKIP LOCKED) AS picked
+))
+RETURNING {_COLUMNS}
+""",
+)
+
+
+async def claim(
+    tx: Write, capacities: Sequence[tuple[str, int]], *, lane: Lane, lease: int, now: int, until: int
+) -> list[Row]:
+    """Lease due rows of one lane, oldest first; `capacities` has the endpoints and the number of rows for each."""
+    shared = {"lane": int(lane), "lease": lease, "until": until, "now": now}
+    if tx.dialect is Dialect.POSTGRESQL:
+        endpoints, rooms = [endpoint for endpoint, _ in capacities], [room for _, room in capacities]
+        return await tx.rows(_CLAIM, **shared, endpoints=endpoints, rooms=rooms)
+    claimed: list[Row] = []
+    for endpoint, room in capacities:
+        claimed += await tx.rows(_CLAIM, **shared, endpoint=endpoint, room=room)
+    return claimed
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Settle
+
+_KEYS: Final = "unnest($1::text[], $2::text[], $3::bigint[])"
+_NAMED: Final = "msg_id = ?1 AND endpoint_id = ?2 AND lease = ?3"
+_JOINED: Final = "msg_id = t.m AND endpoint_id = t.e AND lease = t.l"
+
+_END_DELIVERED: Final = Sql(
+    sqlite=f"DELETE FROM delivery WHERE {_NAMED} AND again < 2",
+    postgresql=f"DELETE FROM delivery USING {_KEYS} AS t(m, e, l) WHERE {_JOINED} AND again < 2",
+)
+_AGAIN_SET: Final = "lease = NULL, lease_until = NULL, manual = 1, retry_at = NULL, again = 0"
+_AGAIN_DELIVERED: Final = Sql(
+    sqlite=f"UPDATE delivery SET {_AGAIN_SET}, due_at = ?4 WHERE {_NAMED} AND again = 2",
+    postgresql=(
+        f"UPDATE delivery SET {_AGAIN_SET}, due_at = t.now"
+        " FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(m, e, l, now)"
+        f" WHERE {_JOINED} AND again = 2"
+    ),
+)
+
+
+async def settle_delivered(tx: Write, sends: Sequence[SettledDelivery], now: int) -> bool:
+    """End successful deliveries, or make them due if a manual send was requested; return whether any is due."""
+    keys = sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends)
+    left = len(keys) - await tx.bulk(_END_DELIVERED, keys)
+    again = await tx.bulk(_AGAIN_DELIVERED, [(*key, now) for key in keys]) if left else 0
+    if again < left:  # a lease was lost, or a request was canceled between the two statements
+        await tx.bulk(_END_DELIVERED, keys)
+    return again > 0
+
+
+_FAILED: Final = "unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS t(m, e, l, next_at, now)"
+_SCHEDULE: Final = "CASE WHEN manual = 1 THEN retry_at ELSE {next} END"
+_SCHEDULED: Final = f" AND again = 0 AND ({_SCHEDULE}) IS NOT NULL"
+_MOVE: Final = "UPDATE delivery SET lease = NULL, lease_until = NULL, attempts = attempts + 1 - manual, again = 0"
+_MOVE_ON: Final = f"{_MOVE}, due_at = {_SCHEDULE}, retry_at = NULL, manual = 0, lane = 0, task_id = NULL"
+_MOVE_ASKED: Final = f"{_MOVE}, due_at = {{now}}, retry_at = {_SCHEDULE}, manual = 1"
+_END: Final = f" AND again = 0 AND ({_SCHEDULE}) IS NULL"
+
+
+def _fill(sql: str, next_at: str, now: str) -> str:
+    return sql.replace("{next}", next_at).replace("{now}", now)
+
+
+_END_FAILED: Final = Sql(
+    # `?5` is unused here, but has to occur: all three statements take the same rows.
+    sqlite=f"DELETE FROM delivery WHERE {_NAMED} AND ?5 IS NOT NULL" + _fill(_END, "?4", "?5"),
+    postgresql=f"DELETE FROM delivery USING {_FAILED} WHERE {_JOINED}" + _fill(_END, "t.next_at", "t.now"),
+)
+_MOVE_FAILED: Final = Sql(
+    sqlite=_fill(f"{_MOVE_ON} WHERE {_NAMED} AND ?5 IS NOT NULL{_SCHEDULED}", "?4", "?5"),
+    postgresql=_fill(f"{_MOVE_ON} FROM {_FAILED} WHERE {_JOINED}{_SCHEDULED}", "t.next_at", "t.now"),
+)
+_AGAIN_FAILED: Final = Sql(
+    sqlite=_fill(f"{_MOVE_ASKED} WHERE {_NAMED} AND again > 0", "?4", "?5"),
+    postgresql=_fill(f"{_MOVE_ASKED} FROM {_FAILED} WHERE {_JOINED} AND again > 0", "t.next_at", "t.now"),
+)
+
+
+async def settle_failed(tx: Write, sends: Sequence[SettledDelivery], now: int) -> bool:
+    """Reschedule, end or (on a manual request) make due the failed deliveries; return whether any is due now."""
+    rows = sorted((send.msg_id, send.endpoint_id, send.lease, send.next_at, now) for send in sends)
+    left = len(rows)
+    for statement in (_END_FAILED, _MOVE_FAILED):
+        left -= await tx.bulk(statement, rows) if left else 0
+    again = await tx.bulk(_AGAIN_FAILED, rows) if left else 0
+    if again < left:  # a lease was lost, or a request was canceled between the statements
+        await tx.bulk(_END_FAILED, rows)
+        await tx.bulk(_MOVE_FAILED, rows)
+    return again > 0
+
+
+_END_RETRY_SCHEDULE: Final = Sql(
+    sqlite=f"UPDATE delivery SET retry_at = NULL WHERE {_NAMED}",
+    postgresql=f"UPDATE delivery SET retry_at = NULL FROM {_KEYS} AS t(m, e, l) WHERE {_JOINED}",
+)
+
+
+async def end_retry_schedule(tx: Write, sends: Sequence[SettledDelivery]) -> None:
+    """End the retry schedule of leased manual sends. Manual sends that were requested meanwhile stay."""
+    await tx.bulk(_END_RETRY_SCHEDULE, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
+
+
+_RETURN_SET: Final = (
+    "lease = NULL, lease_until = NULL, due_at = {now},"
+    " retry_at = CASE WHEN again > 0 AND manual = 0 THEN {now} ELSE retry_at END,"
+    " manual = CASE WHEN again > 0 THEN 1 ELSE manual END, again = 0"
+)
+_RETURN: Final = Sql(
+    sqlite=f"UPDATE delivery SET {_fill(_RETURN_SET, '', '?4')} WHERE {_NAMED}",
+    postgresql=(
+        f"UPDATE delivery SET {_fill(_RETURN_SET, '', 't.now')}"
+        f" FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(m, e, l, now) WHERE {_JOINED}"
+    ),
+)
+_RETURN_EXPIRED_SET: Final = _fill(_RETURN_SET, "", "CAST(:now AS BIGINT)")
+_RETURN_EXPIRED: Final = Sql(
+    sqlite=(
+        f"UPDATE delivery SET {_RETURN_EXPIRED_SET} WHERE rowid IN"
+        " (SELECT rowid FROM delivery WHERE lease IS NOT NULL AND lease_until <= :before LIMIT :limit)"
+    ),
+    postgresql=(
+        f"UPDATE delivery SET {_RETURN_EXPIRED_SET} WHERE (msg_id, endpoint_id) IN"
+        " (SELECT msg_id, endpoint_id FROM delivery WHERE lease IS NOT NULL AND lease_until <= :before"
+        " ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+    ),
+)
+_RETURN_LEASED: Final = (
+    f"UPDATE delivery SET {_RETURN_EXPIRED_SET} WHERE (msg_id, endpoint_id) IN"
+    " (SELECT msg_id, endpoint_id FROM delivery WHERE lease IS NOT NULL AND lease >= :first AND lease <= :last"
+    " ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+)
+_DISCARD: Final = Sql(
+    sqlite=f"DELETE FROM delivery WHERE {_NAMED}",
+    postgresql=f"DELETE FROM delivery USING {_KEYS} AS t(m, e, l) WHERE {_JOINED}",
+)
+
+
+async def hand_back(tx: Write, sends: Sequence[SettledDelivery], now: int) -> None:
+    """Make leased rows that were not sent due again at their `next_at`, or now without one."""
+    rows = [(send.msg_id, send.endpoint_id, send.lease, send.next_at or now) for send in sends]
+    await tx.bulk(_RETURN, sorted(rows))
+
+
+async def return_expired(tx: Write, *, before: int, now: int, limit: int) -> int:
+    """Make rows due again whose lease expired by `before`: their node has ended or stopped working on them."""
+    return await tx.run(_RETURN_EXPIRED, before=before, now=now, limit=limit)
+
+
+async def return_leased(tx: Write, *, first: int, last: int, now: int, limit: int) -> int:
+    """Make rows due again whose lease is in a range, before lease expiry: their node has ended. PostgreSQL only."""
+    return await tx.run(_RETURN_LEASED, first=first, last=last, now=now, limit=limit)
+
+
+async def discard(tx: Write, sends: Sequence[SettledDelivery]) -> int:
+    """Discard leased deliveries that cannot be sent because the payload or the endpoint is deleted."""
+    return await tx.bulk(_DISCARD, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
+
+
+_DISCARD_WAITING: Final = Sql(
+    sqlite=(
+        "DELETE FROM delivery WHERE rowid IN (SELECT rowid FROM delivery"
+        " WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
+    ),
+    postgresql=(
+        "DELETE FROM delivery WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
+        " WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+        " RETURNING msg_id, endpoint_id"
+    ),
+)
+
+
+async def discard_waiting(tx: Write, endpoint_id: str, *, limit: int) -> int:
+    """Discard up to `limit` scheduled deliveries of a disabled or deleted endpoint; return the number."""
+    rows = await tx.rows(_DISCARD_WAITING, endpoint=endpoint_id, limit=limit)
+    if rows:
+        await settlement.end_retries(tx, [(row[0], row[1]) for row in rows])
+    return len(rows)
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Manual sends
+
+_ASK_COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, lane, due_at, manual, task_id"
+ASK_CONFLICT: Final = """
+ON CONFLICT (msg_id, endpoint_id) DO UPDATE SET
+  again = CASE WHEN delivery.lease IS NULL THEN 0 WHEN delivery.again > {mode} THEN delivery.again ELSE {mode} END,
+  due_at = CASE WHEN delivery.lease IS NULL THEN excluded.due_at ELSE delivery.due_at END,
+  retry_at = CASE WHEN delivery.lease IS NULL AND delivery.manual = 0 THEN delivery.due_at ELSE delivery.retry_at END,
+  lane = CASE WHEN delivery.lease IS NOT NULL THEN delivery.lane WHEN delivery.manual = 0 THEN excluded.lane
+    WHEN excluded.lane < delivery.lane THEN excluded.lane ELSE delivery.lane END,
+  manual = CASE WHEN delivery.lease IS NULL THEN 1 ELSE delivery.manual END,
+  task_id = excluded.task_id
+"""
+"""The update of an existing row by a manual send; `{mode}` is a value of `model.delivery.Mode`."""
+
+
+def _ask(mode: int) -> Sql:
+    conflict = ASK_CONFLICT.replace("{mode}", str(int(mode)))
+    return Sql(
+        sqlite=f"INSERT INTO delivery ({_ASK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1, ?) {conflict}",
+        postgresql=(
+            f"INSERT INTO delivery ({_ASK_COLUMNS}) SELECT m, e, a, o, l, d, 1, k FROM unnest($1::text[], $2::text[],"
+            " $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::text[]) AS t(m, e, a, o, l, d, k)"
+            f" {conflict}"
+        ),
+    )
+
+
+_ASKS: Final = {mode: _ask(mode) for mode in (1, 2)}
+
+
+async def send_again(tx: Write, sends: Sequence[ManualSend], now: int) -> None:
+    """Schedule manual sends. Each is one attempt, due now, before the next automatic attempt."""
+    for mode, statement in _ASKS.items():
+        rows = sorted(
+            (send.msg_id, send.endpoint_id, send.app_id, send.org_id, send.lane, now, send.task_id)
+            for send in sends
+            if send.mode == mode
+        )
+        if rows:
+            await tx.bulk(statement, rows)
+
+
+_CANCEL_LEASED: Final = (
+    "UPDATE delivery SET again = 0, task_id = NULL WHERE task_id = :task AND lease IS NOT NULL AND again > 0"
+    " RETURNING msg_id, endpoint_id"
+)
+_OF_TASK: Final = "task_id = :task AND lease IS NULL"
+_CANCEL_ENDED: Final = Sql(
+    sqlite=(
+        "DELETE FROM delivery WHERE rowid IN (SELECT rowid FROM delivery"
+        f" WHERE {_OF_TASK} AND retry_at IS NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
+    ),
+    postgresql=(
+        "DELETE FROM delivery WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
+        f" WHERE {_OF_TASK} AND retry_at IS NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+        " RETURNING msg_id, endpoint_id"
+    ),
+)
+_CANCEL_SET: Final = "due_at = retry_at, retry_at = NULL, manual = 0, lane = 0, task_id = NULL"
+_CANCEL_WAITING: Final = Sql(
+    sqlite=(
+        f"UPDATE delivery SET {_CANCEL_SET} WHERE rowid IN (SELECT rowid FROM delivery"
+        f" WHERE {_OF_TASK} AND retry_at IS NOT NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
+    ),
+    postgresql=(
+        f"UPDATE delivery SET {_CANCEL_SET} WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
+        f" WHERE {_OF_TASK} AND retry_at IS NOT NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+        " RETURNING msg_id, endpoint_id"
+    ),
+)
+
+
+async def cancel_of_task(tx: Write, task_id: str, *, limit: int) -> list[tuple[str, str]]:
+    """Cancel the sends that a task requested and that are not in flight; return them as (message, endpoint).
+
+    A call cancels up to `limit` rows that only the task scheduled, and up to `limit` rows that also have an automatic
+    retry. Rows that wait for a send in flight are all canceled: a node holds few rows in memory.
+    """
+    taken = [
+        *await tx.rows(_CANCEL_LEASED, task=task_id),
+        *await tx.rows(_CANCEL_ENDED, task=task_id, limit=limit),
+        *await tx.rows(_CANCEL_WAITING, task=task_id, limit=limit),
+    ]
+    return [(row[0], row[1]) for row in taken]
+
+
+# Few rows are leased at any time: only those that a node holds in memory. `|| ''` keeps the planners on that index.
+_BACKLOG: Final = (
+    "SELECT count(*) AS n FROM (SELECT 1 FROM (SELECT 1 FROM delivery"
+    " WHERE endpoint_id = :endpoint AND lane = 1 AND lease IS NULL UNION ALL SELECT 1 FROM delivery"
+    " WHERE lease IS NOT NULL AND lease_until > 0 AND lane = 1 AND endpoint_id || '' = :endpoint) AS either"
+    " LIMIT CAST(:limit AS BIGINT)) AS outstanding"
+)
+
+
+async def backlog(read: Read, endpoint_id: str, *, limit: int) -> int:
+    """Count the deliveries in the replay lane of an endpoint, scheduled and leased, up to `limit`."""
+    row = await read.one(_BACKLOG, endpoint=endpoint_id, limit=limit)
+    return int(row["n"])

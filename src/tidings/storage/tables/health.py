@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""Endpoint health: the failure records of endpoints. Each statement's condition states the row that it expects.
+
+Every write that begins or ends a record also calls `apps.touch`, which refreshes the compiled routing. The application
+is written before the endpoint, as in all transactions, so that two of them cannot deadlock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.ids import AppId, EndpointId, OrgId
+from tidings.model.health import EndpointDisabledReason, FailureRecord
+from tidings.storage.drivers.database import Read, Row, Sql, Write
+
+COLUMNS: Final = "failing_since, last_failure_at, disables_at, unreachable_since, disabled_at, disabled_reason"
+_SELECT: Final = f"SELECT e.id, e.app_id, e.org_id, e.uid, a.uid AS app_uid, e.url, e.disabled, {COLUMNS}"
+_FROM: Final = """
+FROM endpoint e JOIN application a ON a.id = e.app_id
+WHERE e.deleted_at IS NULL AND a.deleted_at IS NULL AND e.id"""
+_FIND: Final = Sql(
+    sqlite=f"{_SELECT}{_FROM} IN (SELECT value FROM json_each(:ids))",
+    postgresql=f"{_SELECT}{_FROM} = ANY(CAST(:ids AS text[]))",
+)
+_BEGIN: Final = """
+UPDATE endpoint SET failing_since = :now, last_failure_at = :now, disables_at = :disables_at
+WHERE id = :id AND disabled = 0
+"""
+_COUNT: Final = """
+UPDATE endpoint SET last_failure_at = :now, disables_at = :disables_at
+WHERE id = :id AND disabled = 0 AND failing_since IS NOT NULL
+"""
+_UNREACHABLE: Final = """
+UPDATE endpoint SET unreachable_since = :now WHERE id = :id AND unreachable_since IS NULL AND disabled = 0
+"""
+_CLEAR: Final = """
+UPDATE endpoint SET failing_since = NULL, last_failure_at = NULL, disables_at = NULL, unreachable_since = NULL
+WHERE id = :id AND disabled = 0
+"""
+_DISABLE: Final = """
+UPDATE endpoint SET disabled = 1, disabled_at = :now, disabled_reason = :reason, updated_at = :now
+WHERE id = :id AND disabled = 0 AND deleted_at IS NULL
+"""
+_ENABLE: Final = """
+UPDATE endpoint SET disabled = 0, updated_at = :now WHERE id = :id AND disabled = 1 AND deleted_at IS NULL
+"""
+_NOTE_DISABLED: Final = "UPDATE endpoint SET disabled_at = :now, disabled_reason = NULL WHERE id = :id"
+_REASONS: Final = frozenset(reason.value for reason in EndpointDisabledReason)
+_RESET: Final = """
+UPDATE endpoint SET failing_since = NULL, last_failure_at = NULL, disables_at = NULL, unreachable_since = NULL,
+  disabled_at = NULL, disabled_reason = NULL
+WHERE id = :id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointHealth:
+    """An endpoint with its failure record, and the names that operational events need."""
+
+    id: EndpointId
+    uid: str | None
+    app_id: AppId
+    app_uid: str | None
+    org_id: OrgId
+    url: str
+    disabled: bool
+    record: FailureRecord
+
+
+async def find(read: Read, endpoint_ids: Sequence[str]) -> dict[str, EndpointHealth]:
+    """Return the health of endpoints that exist, by id."""
+    return {row["id"]: _endpoint_health(row) for row in await read.rows(_FIND, ids=endpoint_ids)}
+
+
+async def begin(tx: Write, endpoint_id: str, now: int, disables_at: int) -> bool:
+    """Begin a failure record; return whether the endpoint exists and is enabled."""
+    return await tx.run(_BEGIN, id=endpoint_id, now=now, disables_at=disables_at) == 1
+
+
+async def count(tx: Write, endpoint_id: str, now: int, disables_at: int) -> None:
+    """Record another failure in a record that has begun."""
+    await tx.run(_COUNT, id=endpoint_id, now=now, disables_at=disables_at)
+
+
+async def unreachable(tx: Write, endpoint_id: str, now: int) -> None:
+    """Record since when an endpoint has not responded, unless that is recorded."""
+    await tx.run(_UNREACHABLE, id=endpoint_id, now=now)
+
+
+async def clear(tx: Write, endpoint_id: str) -> None:
+    """End the failure record of an enabled endpoint that responds again."""
+    await tx.run(_CLEAR, id=endpoint_id)
+
+
+async def disable(tx: Write, endpoint_id: str, now: int, reason: EndpointDisabledReason) -> bool:
+    """Disable an endpoint; return whether it was enabled."""
+    return await tx.run(_DISABLE, id=endpoint_id, now=now, reason=reason.value) == 1
+
+
+async def enable(tx: Write, endpoint_id: str, now: int) -> bool:
+    """Enable an endpoint; return whether it was disabled. Its failure record stays: see `reset`."""
+    return await tx.run(_ENABLE, id=endpoint_id, now=now) == 1
+
+
+async def note_disabled(tx: Write, endpoint_id: str, now: int) -> None:
+    """Record when an endpoint was disabled through the API, without a reason."""
+    await tx.run(_NOTE_DISABLED, id=endpoint_id, now=now)
+
+
+async def reset(tx: Write, endpoint_id: str) -> None:
+    """Clear the failure record of an endpoint, including when and why it was disabled."""
+    await tx.run(_RESET, id=endpoint_id)
+
+
+def record_of(row: Row) -> FailureRecord:
+    """Return the failure record from a row with `COLUMNS`."""
+    reason = row["disabled_reason"]
+    return FailureRecord(
+        failing_since=row["failing_since"],
+        last_failure_at=row["last_failure_at"],
+        disables_at=row["disables_at"],
+        unreachable_since=row["unreachable_since"],
+        disabled_at=row["disabled_at"],
+        # A newer version may have stored a reason that this one does not know.
+        disabled_reason=EndpointDisabledReason(reason) if reason in _REASONS else None,
+    )
+
+
+def _endpoint_health(row: Row) -> EndpointHealth:
+    return EndpointHealth(
+        EndpointId(row["id"]),
+        row["uid"],
+        AppId(row["app_id"]),
+        row["app_uid"],
+        OrgId(row["org_id"]),
+        row["url"],
+        bool(row["disabled"]),
+        record_of(row),
+    )
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Identifiers for operational events
+
+_EVENT_IDS: Final = Sql(
+    sqlite="SELECT id, event_id FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
+    postgresql="SELECT id, event_id FROM message WHERE id = ANY(CAST(:ids AS text[]))",
+)
+_APP_UIDS: Final = Sql(
+    sqlite="SELECT id, uid FROM application WHERE id IN (SELECT value FROM json_each(:ids))",
+    postgresql="SELECT id, uid FROM application WHERE id = ANY(CAST(:ids AS text[]))",
+)
+
+
+async def event_ids(read: Read, msg_ids: Sequence[str]) -> dict[str, str | None]:
+    """Return the event ids of messages by message id; None for a message without one."""
+    return {row["id"]: row["event_id"] for row in await read.rows(_EVENT_IDS, ids=msg_ids)}
+
+
+async def app_uids(read: Read, app_ids: Sequence[str]) -> dict[str, str | None]:
+    """Return the uids of applications by id; None for an application without one."""
+    return {row["id"]: row["uid"] for row in await read.rows(_APP_UIDS, ids=app_ids)}

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: MIT
+"""Queries for messages, and statements that delete their payloads. `intake.py` writes new messages."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from tidings.errors import not_found
+from tidings.ids import MESSAGE, AppId, MessageId, OrgId
+from tidings.model.message import Message, MessageFilter
+from tidings.model.page import Order, PageWindow
+from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Write
+from tidings.storage.lists import bucket_index, message_filters
+from tidings.storage.lists.page_window import bounds_of, end_of, spread
+
+HEAD: Final = (
+    "message.id, message.app_id, message.org_id, message.event_type, message.event_id, message.channels, message.tags,"
+    " message.deliver_at, message.raw, "
+)
+_SIZE: Final = ", length(message.payload) AS payload_bytes"
+_COLUMNS: Final = f"{HEAD}message.payload{_SIZE}"
+_WITHOUT_PAYLOAD: Final = f"{HEAD}NULL AS payload{_SIZE}"
+_BY_ID: Final = "FROM message WHERE id = :ref AND app_id = :app"
+_BY_EVENT_ID: Final = """
+FROM message WHERE id = (SELECT msg_id FROM event_id WHERE app_id = :app AND event_id = :ref) AND app_id = :app
+"""
+_PAGE: Final = "FROM message WHERE app_id = :app"
+
+
+async def find(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True) -> Message | None:
+    """Return an application's message by its id or event id, or None."""
+    where = _BY_ID if ref.startswith(MESSAGE) else _BY_EVENT_ID
+    row = await read.row(f"SELECT {columns(with_payload=with_payload)} {where}", app=app_id, ref=ref)
+    return None if row is None else message_of(row)
+
+
+async def get(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True) -> Message:
+    """Return an application's message by its id or event id. Raises `not_found`."""
+    message = await find(read, app_id, ref, with_payload=with_payload)
+    if message is None:
+        raise not_found()
+    return message
+
+
+async def page(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[Message]:
+    """Return a page of an application's messages in id order, without payloads (`payloads` reads those).
+
+    With filters, the matching ids come from the bucket index, then the messages are read by id.
+    """
+    if not filters.is_empty:
+        found = await ids_of(read, app_id, window, filters)
+        messages = await by_ids(read, found)
+        return [messages[MessageId(each)] for each in found if each in messages]
+    statement = f"SELECT {columns(with_payload=False)} {_PAGE}{end_of(window, 'message.id')}"
+    rows = await read.rows(statement, app=app_id, **bounds_of(window))
+    return [message_of(row) for row in rows]
+
+
+# LATERAL and OFFSET 0 force a lookup by id. With a plain join, PostgreSQL may read a whole partition.
+_LOOKED_UP: Final = {
+    Dialect.SQLITE: "CROSS JOIN message ON message.id = {id}",
+    Dialect.POSTGRESQL: "CROSS JOIN LATERAL (SELECT * FROM message AS m WHERE m.id = {id} OFFSET 0) AS message",
+}
+_BY_IDS: Final = {
+    Dialect.SQLITE: "FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
+    Dialect.POSTGRESQL: (
+        f"FROM {spread('ids')} AS requested(id) {_LOOKED_UP[Dialect.POSTGRESQL].format(id='requested.id')}"
+    ),
+}
+
+
+async def by_ids(read: Read, msg_ids: Sequence[str]) -> dict[MessageId, Message]:
+    """Return messages by id, without payloads; deleted ones are left out."""
+    if not msg_ids:
+        return {}
+    rows = await read.rows(f"SELECT {columns(with_payload=False)} {_BY_IDS[read.dialect]}", ids=list(msg_ids))
+    return {MessageId(row["id"]): message_of(row) for row in rows}
+
+
+async def payloads(read: Read, messages: Sequence[Message]) -> dict[MessageId, bytes]:
+    """Return the payloads of messages that were read without them.
+
+    The caller limits their total size, which must fit in memory.
+    """
+    ids = [message.id for message in messages if message.payload_bytes is not None]
+    if not ids:
+        return {}
+    rows = await read.rows(f"SELECT message.id, message.payload {_BY_IDS[read.dialect]}", ids=ids)
+    return {MessageId(row["id"]): bytes(row["payload"]) for row in rows if row["payload"] is not None}
+
+
+_OF_PART: Final = (
+    f"SELECT message.id AS id {_PAGE} AND message.id >= {{first}} AND message.id < {{end}}{{conditions}}"
+    " ORDER BY message.id {direction} LIMIT {rows:d}"
+)
+
+
+def _of_parts(sqlite: str, postgresql: str) -> dict[Dialect, str]:
+    """Build, for each database, the statement that reads key ranges of a list one after the other."""
+    bounds = {
+        Dialect.SQLITE: ("part.value", "json_extract(:ends, '$[' || part.key || ']')"),
+        # No constant bounds: with some, PostgreSQL would plan every page again, which takes longer than reading it.
+        Dialect.POSTGRESQL: ("part.first", "part.stop"),
+    }
+    return {
+        dialect: text.replace("{part}", _OF_PART).replace("{first}", first).replace("{end}", end)
+        for (dialect, (first, end)), text in zip(bounds.items(), (sqlite, postgresql), strict=True)
+    }
+
+
+_PARTS: Final = f"{spread('firsts', 'ends')} AS part(first, stop)"
+_OF_EACH: Final = _of_parts(
+    "SELECT (SELECT json_group_array(id) FROM ({part})) AS ids FROM json_each(:firsts) AS part",
+    f"SELECT ARRAY({{part}}) AS ids FROM {_PARTS}",
+)
+# Both statements read the parts in the given order and stop at the limit.
+_FIRST_OF: Final = _of_parts(
+    "SELECT found.value AS id FROM json_each(:firsts) AS part"
+    " CROSS JOIN json_each((SELECT json_group_array(id) FROM ({part}))) AS found LIMIT {rows:d}",
+    f"SELECT found.id AS id FROM {_PARTS} CROSS JOIN LATERAL ({{part}}) AS found LIMIT {{rows:d}}",
+)
+
+
+_AMONG: Final = {
+    Dialect.SQLITE: "SELECT message.id FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
+    Dialect.POSTGRESQL: (
+        f"SELECT message.id FROM {spread('ids')} AS requested(id)"
+        f" {_LOOKED_UP[Dialect.POSTGRESQL].format(id='requested.id')} WHERE TRUE"
+    ),
+}
+
+
+async def matching(read: Read, msg_ids: Sequence[str], filters: MessageFilter) -> set[str]:
+    """Return the ids of those of the given messages that match the filters."""
+    conditions = message_filters.conditions(read.dialect, filters)
+    rows = await read.rows(
+        f"{_AMONG[read.dialect]}{conditions}", ids=list(msg_ids), **message_filters.values_of(filters)
+    )
+    return {row["id"] for row in rows}
+
+
+async def ids_of(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[str]:
+    """Return a page of the ids of the matching messages; reads only time buckets that the bucket index lists."""
+    if filters.is_empty:
+        rows = await read.rows(
+            f"SELECT message.id {_PAGE}{end_of(window, 'message.id')}", app=app_id, **bounds_of(window)
+        )
+        return [row["id"] for row in rows]
+    found: list[str] = []
+    scan = bucket_index.scan_for(read.dialect)
+    async for buckets in bucket_index.buckets(read, app_id, message_filters.names_of(filters), window, scan=scan):
+        found += await _first_in(read, app_id, buckets, replace(window, rows=window.rows - len(found)), filters)
+        if len(found) >= window.rows:
+            break
+    return found
+
+
+async def _first_in(
+    read: Read, app_id: AppId, buckets: Sequence[str], window: PageWindow, filters: MessageFilter
+) -> list[str]:
+    """Return the ids of the first matching messages in the given buckets, up to the window's rows."""
+    parts = bucket_index.key_ranges(MESSAGE, buckets, window)
+    rows = await _in_parts(
+        read, app_id, parts[:: -1 if window.order is Order.DESCENDING else 1], window, filters, _FIRST_OF
+    )
+    return [row["id"] for row in rows]
+
+
+async def all_in(
+    read: Read, app_id: AppId, buckets: Sequence[str], filters: MessageFilter, *, most: int
+) -> list[str] | None:
+    """Return the ids of all matching messages in the given buckets, or None if one key range holds `most` or more."""
+    window = PageWindow(Order.ASCENDING, most)
+    rows = await _in_parts(read, app_id, bucket_index.key_ranges(MESSAGE, buckets, window), window, filters, _OF_EACH)
+    found = [bucket_index.listed(row["ids"]) for row in rows]
+    return None if any(len(each) == most for each in found) else [each for part in found for each in part]
+
+
+async def _in_parts(
+    read: Read,
+    app_id: AppId,
+    parts: Sequence[bucket_index.KeyRange],
+    window: PageWindow,
+    filters: MessageFilter,
+    statement: dict[Dialect, str],
+) -> list[Row]:
+    if not parts:
+        return []
+    conditions = message_filters.conditions(read.dialect, filters)
+    return await read.rows(
+        statement[read.dialect].format(conditions=conditions, direction=window.direction, rows=window.rows),
+        app=app_id,
+        firsts=[first for first, _ in parts],
+        ends=[end for _, end in parts],
+        **message_filters.values_of(filters),
+    )
+
+
+_NEAR: Final = 500
+_ENOUGH: Final = 12
+_FEW: Final = 300
+_FEW_BUCKETS: Final = 512
+
+
+async def few_buckets(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[str] | None:
+    """Return the buckets that hold matching messages of a window, or None if there are more than 512."""
+    return await bucket_index.few(read, app_id, message_filters.names_of(filters), window, most=_FEW_BUCKETS)
+
+
+async def few_in(
+    read: Read, app_id: AppId, buckets: Sequence[str], window: PageWindow, filters: MessageFilter
+) -> list[str] | None:
+    """Return the ids of a window's matching messages in these buckets, or None if there are more than 300."""
+    found = await _first_in(read, app_id, buckets, replace(window, rows=_FEW + 1), filters)
+    return found if len(found) <= _FEW else None
+
+
+async def are_matches_dense(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> bool:
+    """Return whether at least 12 of the first 500 messages of a window match.
+
+    Then a scan in id order fills a page quickly, and the bucket index is not needed.
+    """
+    first = replace(window, rows=_NEAR)
+    near = f"SELECT event_type, channels, tags {_PAGE}{end_of(first, 'message.id')}"
+    counted = (
+        f"SELECT count(*) AS n FROM ({near}) AS message WHERE TRUE{message_filters.conditions(read.dialect, filters)}"
+    )
+    row = await read.one(counted, app=app_id, **message_filters.values_of(filters), **bounds_of(first))
+    return int(row["n"]) >= _ENOUGH
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Deleting payloads
+
+_RESOLVED: Final = Sql(
+    sqlite=(
+        "SELECT id AS ref, id FROM message WHERE app_id = :app AND id IN (SELECT value FROM json_each(:refs))"
+        " UNION ALL SELECT event_id AS ref, msg_id AS id FROM event_id"
+        " WHERE app_id = :app AND event_id IN (SELECT value FROM json_each(:refs))"
+    ),
+    postgresql=(
+        "SELECT id AS ref, id FROM message WHERE app_id = :app AND id = ANY(CAST(:refs AS text[]))"
+        " UNION ALL SELECT event_id AS ref, msg_id AS id FROM event_id"
+        " WHERE app_id = :app AND event_id = ANY(CAST(:refs AS text[]))"
+    ),
+)
+_EXPUNGE: Final = Sql(
+    sqlite=(
+        "UPDATE message SET payload = NULL WHERE id IN (SELECT value FROM json_each(:ids)) AND payload IS NOT NULL"
+    ),
+    postgresql="UPDATE message SET payload = NULL WHERE id = ANY(CAST(:ids AS text[])) AND payload IS NOT NULL",
+)
+_MARK_EXHAUSTED: Final = Sql(
+    sqlite=(
+        "UPDATE attempt SET next_at = NULL WHERE msg_id IN (SELECT value FROM json_each(:ids))"
+        " AND status = 2 AND next_at > 0"
+    ),
+    postgresql=(
+        "UPDATE attempt SET next_at = NULL WHERE msg_id = ANY(CAST(:ids AS text[])) AND status = 2 AND next_at > 0"
+    ),
+)
+_DELETE_UNLEASED: Final = Sql(
+    sqlite="DELETE FROM delivery WHERE msg_id IN (SELECT value FROM json_each(:ids)) AND lease IS NULL",
+    postgresql="DELETE FROM delivery WHERE msg_id = ANY(CAST(:ids AS text[])) AND lease IS NULL",
+)
+
+
+async def resolve(read: Read, app_id: AppId, refs: Sequence[str]) -> dict[str, MessageId]:
+    """Map ids and event ids to the application's messages; unknown ones are left out."""
+    return {row["ref"]: MessageId(row["id"]) for row in await read.rows(_RESOLVED, app=app_id, refs=list(refs))}
+
+
+async def expunge(tx: Write, msg_ids: Sequence[str]) -> None:
+    """Delete the payloads of messages, and their deliveries that are not leased: nothing is left to send."""
+    ids = sorted(msg_ids)
+    await tx.run(_EXPUNGE, ids=ids)
+    if await tx.run(_DELETE_UNLEASED, ids=ids):
+        await tx.run(_MARK_EXHAUSTED, ids=ids)
+
+
+# Payloads with the default retention expire in id order. Those with a shorter one are found by `message_expiry`.
+_OLD: Final = (
+    "SELECT id, length(payload) AS size FROM message"
+    " WHERE id > :after AND id < :before ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+)
+_DUE: Final = (
+    "SELECT id, length(payload) AS size FROM message WHERE expires_at IS NOT NULL AND payload IS NOT NULL"
+    " AND expires_at <= :now ORDER BY expires_at LIMIT CAST(:limit AS BIGINT)"
+)
+
+
+async def old(read: Read, *, after: str, before: str, limit: int) -> list[tuple[str, int | None]]:
+    """Return the next messages in id order: id and payload size in bytes, None where the payload is deleted."""
+    return [(row["id"], row["size"]) for row in await read.rows(_OLD, after=after, before=before, limit=limit)]
+
+
+async def due(read: Read, now: int, *, limit: int) -> list[tuple[str, int | None]]:
+    """Return messages whose payload is past its own retention period: id and payload size in bytes."""
+    return [(row["id"], row["size"]) for row in await read.rows(_DUE, now=now, limit=limit)]
+
+
+def columns(*, with_payload: bool) -> str:
+    """Return the columns that `message_of` needs."""
+    return _COLUMNS if with_payload else _WITHOUT_PAYLOAD
+
+
+def message_of(row: Row) -> Message:
+    """Build a message from a row with the columns of `columns`."""
+    return Message(
+        id=MessageId(row["id"]),
+        app_id=AppId(row["app_id"]),
+        org_id=OrgId(row["org_id"]),
+        event_type=row["event_type"],
+        event_id=row["event_id"],
+        channels=_listed(row["channels"]),
+        tags=_listed(row["tags"]),
+        deliver_at=row["deliver_at"],
+        payload=None if row["payload"] is None else bytes(row["payload"]),
+        is_raw=bool(row["raw"]),
+        payload_bytes=row["payload_bytes"],
+    )
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(json.loads(text))

@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: MIT
+"""Queries and statements of a replay: it scans an application's messages in id order and sends them to an endpoint.
+
+A chunk is scanned before its write transaction opens, then written by one statement over the ids found. That statement
+checks again the conditions that may have changed in between; on PostgreSQL, one query checks the whole range of the
+chunk. Every lookup must use an index that starts with the message; `endpoint_id || ''` rules out the other indexes.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.model.attempt import MessageStatus
+from tidings.model.delivery import Mode
+from tidings.model.message import MessageFilter
+from tidings.model.resending import ReplayFilters
+from tidings.storage.drivers.database import Dialect, Duplicate, Read, Sql, Value, Write
+from tidings.storage.lists import message_filters
+from tidings.storage.tables.deliveries import ASK_CONFLICT
+from tidings.storage.tables.recovery import Scanned, ScanVerdict, run_scan, scan_statement
+
+_HIGH_WATER_MARK: Final = "SELECT max(id) AS high_water_mark FROM message WHERE app_id = :app"
+_FIRST: Final = "SELECT min(id) AS first FROM message WHERE app_id = :app"
+_COUNT: Final = (
+    "SELECT count(*) AS n, max(id) AS last FROM (SELECT id FROM message WHERE app_id = :app"
+    " AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS counted"
+)
+
+
+async def high_water_mark(read: Read, app_id: str) -> str:
+    """Return the greatest visible id of an application's messages, or an empty string."""
+    return (await read.one(_HIGH_WATER_MARK, app=app_id))["high_water_mark"] or ""
+
+
+async def first(read: Read, app_id: str) -> str:
+    """Return the least id of an application's messages, or an empty string."""
+    return (await read.one(_FIRST, app=app_id))["first"] or ""
+
+
+async def count(read: Read, app_id: str, first: str, end: str, *, limit: int) -> tuple[int, str | None]:
+    """Count the messages with `first <= id < end`, up to a limit; return the count and the last counted id."""
+    row = await read.one(_COUNT, app=app_id, first=first, end=end, limit=limit)
+    return row["n"], row["last"]
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Scans. A message that matches the filters gets the verdict `SEND`, or `NO_PAYLOAD` if its payload was deleted. The
+# other rows get `NOTHING`: they only advance the cursor.
+
+_SCANNED: Final = (
+    "WITH scanned AS (SELECT id, event_type, channels, tags, CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS kept"
+    " FROM message WHERE app_id = :app AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT))"
+)
+_KEPT: Final = f"CASE WHEN message.kept = 1 THEN {ScanVerdict.SEND:d} ELSE {ScanVerdict.NO_PAYLOAD:d} END"
+_NEVER_SENT: Final = (
+    "(SELECT 1 FROM attempt WHERE attempt.msg_id = message.id AND attempt.endpoint_id || '' = :endpoint LIMIT 1)"
+    " IS NULL"
+)
+_MISSING: Final = (
+    f"{_SCANNED} SELECT message.id AS id, message.id AS msg_id, CASE WHEN {{matches}} THEN"
+    f" CASE WHEN {_NEVER_SENT} THEN {_KEPT} ELSE {ScanVerdict.NOTHING:d} END"
+    f" ELSE {ScanVerdict.NOTHING:d} END AS verdict"
+    " FROM scanned AS message ORDER BY message.id"
+)
+_CHANNELS: Final = {
+    Dialect.SQLITE: (
+        " AND EXISTS (SELECT 1 FROM json_each(message.channels) AS channel"
+        " WHERE channel.value IN (SELECT value FROM json_each(:channels)))"
+    ),
+    Dialect.POSTGRESQL: (
+        " AND EXISTS (SELECT 1 FROM json_array_elements_text(CAST(message.channels AS json)) AS channel"
+        " WHERE channel = ANY(CAST(:channels AS text[])))"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRange:
+    """A key range of an application's messages: `first <= id < end`, at most `limit` of them."""
+
+    app_id: str
+    first: str
+    end: str
+    limit: int
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """The parameters of a scan."""
+        return {"app": self.app_id, "first": self.first, "end": self.end, "limit": self.limit}
+
+
+_FILTERS: Final = "SELECT event_types, channels FROM endpoint WHERE id = :endpoint"
+
+
+async def missing(read: Read, endpoint_id: str, part: MessageRange) -> Scanned:
+    """Scan for messages that match the endpoint's current filters and have no attempt at it."""
+    row = await read.row(_FILTERS, endpoint=endpoint_id)
+    types, channels = (None, None) if row is None else (_listed(row["event_types"]), _listed(row["channels"]))
+    filters = MessageFilter(event_types=tuple(types or ()))
+    conditions = "1 = 0" if types == [] else "1 = 1" + message_filters.conditions(read.dialect, filters)
+    conditions += "" if channels is None else _CHANNELS[read.dialect]
+    values = message_filters.values_of(filters) | {"channels": channels or []}
+    return await _scan(read, _MISSING.replace("{matches}", conditions), endpoint_id, part, values)
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else list(json.loads(text))
+
+
+_LATEST: Final = (
+    f"{_SCANNED}, latest AS MATERIALIZED (SELECT message.id AS id, message.kept AS kept, CASE WHEN {{matches}} THEN"
+    " (SELECT max(attempt.id) FROM attempt WHERE attempt.msg_id = message.id"
+    " AND attempt.endpoint_id || '' = :endpoint) END AS attempt_id FROM scanned AS message)"
+    " SELECT message.id AS id, message.id AS msg_id, CASE WHEN message.attempt_id IS NULL THEN"
+    f" {ScanVerdict.NOTHING:d} WHEN {{ended}} THEN {_KEPT} ELSE {ScanVerdict.NOTHING:d} END AS verdict"
+    " FROM latest AS message ORDER BY message.id"
+)
+# Scalar subqueries instead of a join: without statistics, PostgreSQL would read a whole table for the join.
+_OF_LATEST: Final = "(SELECT {what} FROM attempt WHERE attempt.msg_id = message.id AND attempt.id = message.attempt_id)"
+_STATUS_IS: Final = f" AND {_OF_LATEST.format(what='attempt.status')} = CAST(:status AS SMALLINT)"
+_LATEST_STATUS: Final = {
+    MessageStatus.SUCCESS: MessageStatus.SUCCESS,
+    MessageStatus.FAIL: MessageStatus.FAIL,
+    MessageStatus.SENDING: MessageStatus.FAIL,
+}
+"""The status that the latest attempt must have for each status filter. A `sending` message has a failed attempt and a
+delivery. `send_any` checks for the delivery, because deliveries may be added or deleted after the scan."""
+_CODES: Final = f" AND {_OF_LATEST.format(what='attempt.response_status_code')} BETWEEN :code_from AND :code_to"
+
+
+async def sent(read: Read, endpoint_id: str, part: MessageRange, filters: ReplayFilters) -> Scanned:
+    """Scan for messages with at least one attempt at the endpoint; status filters apply to the latest attempt."""
+    conditions = "1 = 1" + message_filters.conditions(read.dialect, filters.messages)
+    status = (
+        MessageStatus.CANCELED if filters.status is None else _LATEST_STATUS.get(filters.status, MessageStatus.CANCELED)
+    )
+    ended = "1 = 1" + ("" if filters.status is None else _STATUS_IS) + ("" if filters.code_class is None else _CODES)
+    text = _LATEST.replace("{matches}", conditions).replace("{ended}", ended)
+    codes = range(1) if filters.code_class is None else filters.code_class.codes
+    values = message_filters.values_of(filters.messages) | {
+        "status": int(status),
+        "code_from": codes[0],
+        "code_to": codes[-1],
+    }
+    return await _scan(read, text, endpoint_id, part, values)
+
+
+async def _scan(
+    read: Read, text: str, endpoint_id: str, part: MessageRange, values: Mapping[str, Value | Sequence[Value]]
+) -> Scanned:
+    return await run_scan(read, scan_statement(text), endpoint=endpoint_id, **part.values, **values)
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Sends
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayTarget:
+    """The endpoint to which a task resends messages, with the values of the new deliveries."""
+
+    endpoint_id: str
+    app_id: str
+    org_id: str
+    task_id: str
+    now: int
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """The parameters of a statement that requests sends."""
+        return {
+            "endpoint": self.endpoint_id,
+            "app": self.app_id,
+            "org": self.org_id,
+            "task": self.task_id,
+            "now": self.now,
+        }
+
+
+_INTO: Final = (
+    "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, lane, due_at, manual, task_id)"
+    " SELECT requested.id, :endpoint, :app, :org, 1, CAST(:now AS BIGINT), 1, :task FROM {requested} WHERE {condition}"
+)
+_REQUESTED: Final = {
+    Dialect.SQLITE: "(SELECT value AS id FROM json_each(:msgs)) AS requested",
+    Dialect.POSTGRESQL: "unnest(CAST(:msgs AS text[])) AS requested(id)",
+}
+_NO_ATTEMPT: Final = (
+    "(SELECT 1 FROM attempt WHERE attempt.msg_id = requested.id AND attempt.endpoint_id || '' = :endpoint{more}"
+    " LIMIT 1) IS NULL"
+)
+# One index lookup for each message. With `msg_id = ANY(…)` instead, a plan made while the table was small would filter
+# a scan, and compare every row with every id after the table has grown.
+_LOCK: Final = (
+    "SELECT requested.id FROM unnest(CAST(:msgs AS text[])) AS requested(id) CROSS JOIN LATERAL (SELECT 1 FROM delivery"
+    " WHERE delivery.msg_id = requested.id AND delivery.endpoint_id = :endpoint FOR UPDATE) AS held"
+)
+# Plans are reused. A plan made while there were few deliveries would read all of them for every message. A plan made
+# while a range had few rows would read and sort the whole range before applying the limit.
+_BY_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
+_MAX_DELIVERIES: Final = 1_000
+"""The maximum number of deliveries read over the range of a chunk; if there are more, each message is looked up."""
+_MAX_ATTEMPTS_PER_MESSAGE: Final = 2
+"""The maximum number of attempts read per message of a chunk; if there are more, each message is looked up."""
+_PART: Final = "{table} WHERE msg_id >= :first AND msg_id <= :last ORDER BY msg_id LIMIT CAST(:{most} AS BIGINT)"
+_AT: Final = "count(*) AS {count}, array_agg(msg_id) FILTER (WHERE endpoint_id = :endpoint{more}) AS {msgs}"
+_LOOK: Final = (
+    f"SELECT * FROM (SELECT {_AT.format(count='outstanding', msgs='pending', more='')}"
+    f" FROM (SELECT msg_id, endpoint_id FROM {_PART.format(table='delivery', most='few')}) AS part) AS of_deliveries"
+    f" CROSS JOIN (SELECT {_AT.format(count='attempts', msgs='tried', more='{more}')}"
+    f" FROM (SELECT msg_id, endpoint_id, status FROM {_PART.format(table='attempt', most='near')}) AS part)"
+    " AS of_attempts"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """The statements of one way to request sends."""
+
+    fresh: str
+    """Inserts deliveries for messages without one; skips messages with an attempt that excludes a send."""
+    any: Sql
+    """Like `fresh`, for messages that may have a delivery; ON CONFLICT updates or keeps it."""
+    look: str
+    """Reads the deliveries of a chunk's range, and the attempts that exclude a send."""
+    bare: str | None
+    """Like `fresh`, without a lookup of attempts, for use after `look`; None where no attempt excludes a send."""
+
+
+def _sending(condition: str, conflict: str, excluding: str | None = None) -> _Sending:
+    sqlite, postgresql = (
+        _INTO.replace("{requested}", _REQUESTED[each]) for each in (Dialect.SQLITE, Dialect.POSTGRESQL)
+    )
+    fresh = postgresql.replace("{condition}", condition)
+    return _Sending(
+        fresh,
+        Sql(f"{sqlite.replace('{condition}', condition)} {conflict}", f"{fresh} {conflict}"),
+        _LOOK.replace("{more}", excluding or ""),
+        None if excluding is None else postgresql.replace("{condition}", "1 = 1"),
+    )
+
+
+def _unless_tried(more: str, conflict: str) -> _Sending:
+    return _sending(_NO_ATTEMPT.replace("{more}", more), conflict, more)
+
+
+_SEND_MISSING: Final = _unless_tried("", "ON CONFLICT (msg_id, endpoint_id) DO NOTHING")
+_SEND_FAILED: Final = _unless_tried(" AND status = 0", ASK_CONFLICT.replace("{mode}", str(int(Mode.UNLESS_DELIVERED))))
+_ASK: Final = ASK_CONFLICT.replace("{mode}", str(int(Mode.ALWAYS)))
+_OUTSTANDING: Final = (
+    "(SELECT 1 FROM delivery WHERE delivery.msg_id = requested.id AND delivery.endpoint_id || '' = :endpoint"
+    " LIMIT 1) = 1"
+)
+_SEND_ANY: Final = {
+    None: _sending("1 = 1", _ASK),
+    MessageStatus.FAIL: _sending("1 = 1", "ON CONFLICT (msg_id, endpoint_id) DO NOTHING"),
+    MessageStatus.SENDING: _sending(_OUTSTANDING, _ASK),
+}
+
+
+async def send_missing(tx: Write, target: ReplayTarget, msg_ids: Sequence[str]) -> int:
+    """Request sends of the messages that have neither an attempt nor a delivery; return how many."""
+    return await _send(tx, _SEND_MISSING, target, msg_ids)
+
+
+async def send_failed(tx: Write, target: ReplayTarget, msg_ids: Sequence[str]) -> int:
+    """Request sends of the messages that are still not delivered, including since the scan; return how many."""
+    return await _send(tx, _SEND_FAILED, target, msg_ids)
+
+
+async def send_any(tx: Write, target: ReplayTarget, msg_ids: Sequence[str], status: MessageStatus | None) -> int:
+    """Request sends of messages that were sent before; return how many.
+
+    With the status `FAIL` only those without a delivery, with `SENDING` only those that have one.
+    """
+    return await _send(tx, _SEND_ANY.get(status, _SEND_ANY[None]), target, msg_ids)
+
+
+async def _send(tx: Write, sending: _Sending, target: ReplayTarget, msg_ids: Sequence[str]) -> int:
+    """Request sends in id order, so that concurrent transactions cannot deadlock.
+
+    On PostgreSQL a delivery may be settled concurrently. So the existing deliveries are locked first: once they are
+    locked, the settlement has committed, and the next statement sees its attempt.
+    """
+    if not msg_ids:
+        return 0
+    ordered = sorted(msg_ids)
+    if tx.dialect is Dialect.SQLITE:
+        return await tx.run(sending.any, msgs=ordered, **target.values)
+    await tx.run(_BY_KEY)
+    found = await _look(tx, sending, target, ordered)
+    held: set[str] = set()
+    if found.outstanding:
+        held.update(row[0] for row in await tx.rows(_LOCK, endpoint=target.endpoint_id, msgs=found.outstanding))
+    sent = await tx.run(sending.any, msgs=sorted(held), **target.values) if held else 0
+    settled = [each for each in found.outstanding if each not in held]
+    if found.outstanding and found.free:  # while this waited for locks, others may have been settled
+        found = await _look(tx, sending, target, found.free)
+        settled += found.outstanding
+    sent += await _send_fresh(tx, sending, sending.fresh, target, sorted(settled + found.unsure))
+    return sent + await _send_fresh(tx, sending, sending.bare or sending.fresh, target, found.free)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The messages of a chunk, by the state of their deliveries and attempts at the endpoint."""
+
+    outstanding: list[str]
+    """Has, or may have, a delivery: lock it first."""
+    free: list[str]
+    """Has no delivery and no attempt that excludes a send."""
+    unsure: list[str]
+    """Has no delivery; its attempts were not read."""
+
+
+async def _look(tx: Write, sending: _Sending, target: ReplayTarget, ordered: list[str]) -> _Found:
+    """Read deliveries and attempts over the range of a chunk; one lookup per message would cost as much as the insert.
+
+    One statement reads both, so both come from one snapshot: if a delivery has been settled in it, its attempt
+    is visible.
+    """
+    near = 0 if sending.bare is None else _MAX_ATTEMPTS_PER_MESSAGE * len(ordered)
+    bounds: dict[str, Value] = {"first": ordered[0], "last": ordered[-1], "few": _MAX_DELIVERIES, "near": near}
+    row = await tx.one(sending.look, endpoint=target.endpoint_id, **bounds)
+    if row["outstanding"] == _MAX_DELIVERIES:
+        return _Found(ordered, [], [])
+    seen = set(row["pending"] or ())
+    outstanding = [each for each in ordered if each in seen]
+    others = [each for each in ordered if each not in seen] if outstanding else ordered
+    if near and row["attempts"] == near:
+        return _Found(outstanding, [], others)
+    tried = set(row["tried"] or ())
+    return _Found(outstanding, [each for each in others if each not in tried] if tried else others, [])
+
+
+async def _send_fresh(tx: Write, sending: _Sending, text: str, target: ReplayTarget, msg_ids: Sequence[str]) -> int:
+    """Request sends of messages that had no delivery in the previous statement.
+
+    An INSERT with ON CONFLICT checks for each row first and inserts it speculatively, which takes the database a third
+    longer. So the first INSERT has no ON CONFLICT. If another transaction has added a delivery, the savepoint undoes
+    this INSERT alone, and the second one has ON CONFLICT.
+    """
+    if not msg_ids:
+        return 0
+    await tx.run("SAVEPOINT fresh")
+    try:
+        sent = await tx.run(text, msgs=msg_ids, **target.values)
+    except Duplicate:
+        await tx.run("ROLLBACK TO SAVEPOINT fresh")
+        sent = await tx.run(sending.any, msgs=msg_ids, **target.values)
+    await tx.run("RELEASE SAVEPOINT fresh")
+    return sent

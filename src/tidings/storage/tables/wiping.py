@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""Statements that delete rows permanently, in chunks: all data of an organization, and old messages."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tidings.ids import OrgId
+from tidings.storage.drivers.database import Read, Sql, Write
+
+_APPS: Final = "SELECT id FROM application WHERE org_id = :org"
+_ENDPOINTS: Final = "SELECT id FROM endpoint WHERE app_id = :app"
+_OF_APP: Final = "SELECT id FROM message WHERE app_id = :app ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+_OLD: Final = "SELECT id FROM message WHERE id > :after AND id < :below ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+_WITH_DELIVERIES: Final = Sql(
+    sqlite="SELECT DISTINCT msg_id FROM delivery WHERE msg_id IN (SELECT value FROM json_each(:ids))",
+    postgresql="SELECT DISTINCT msg_id FROM delivery WHERE msg_id = ANY(CAST(:ids AS text[]))",
+)
+_COUNT_ATTEMPTS: Final = Sql(
+    sqlite="SELECT count(*) AS n FROM attempt WHERE msg_id IN (SELECT value FROM json_each(:ids))",
+    postgresql="SELECT count(*) AS n FROM attempt WHERE msg_id = ANY(CAST(:ids AS text[]))",
+)
+_COUNT_DELIVERIES: Final = Sql(
+    *(
+        f"SELECT endpoint_id, count(*) AS n FROM delivery WHERE {condition} GROUP BY endpoint_id"
+        for condition in ("msg_id IN (SELECT value FROM json_each(:ids))", "msg_id = ANY(CAST(:ids AS text[]))")
+    )
+)
+_TASKS: Final = "SELECT id FROM task WHERE org_id = :org ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+
+
+def _delete_where_in(table: str, column: str) -> Sql:
+    return Sql(
+        sqlite=f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(:ids))",
+        postgresql=f"DELETE FROM {table} WHERE {column} = ANY(CAST(:ids AS text[]))",
+    )
+
+
+_ATTEMPTS: Final = _delete_where_in("attempt", "msg_id")
+_DELIVERIES: Final = _delete_where_in("delivery", "msg_id")
+_EVENT_IDS: Final = Sql(
+    sqlite=(
+        "DELETE FROM event_id WHERE (app_id, event_id) IN (SELECT app_id, event_id FROM message"
+        " WHERE event_id IS NOT NULL AND id IN (SELECT value FROM json_each(:ids)))"
+    ),
+    postgresql=(
+        "DELETE FROM event_id WHERE (app_id, event_id) IN (SELECT app_id, event_id FROM message"
+        " WHERE event_id IS NOT NULL AND id = ANY(CAST(:ids AS text[])))"
+    ),
+)
+_MESSAGES: Final = _delete_where_in("message", "id")
+_OLD_ATTEMPTS: Final = Sql(
+    sqlite=(
+        "DELETE FROM attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE endpoint_id = :endpoint LIMIT :limit)"
+    ),
+    postgresql=(
+        "DELETE FROM attempt WHERE (msg_id, id) IN (SELECT msg_id, id FROM attempt"
+        " WHERE endpoint_id = :endpoint LIMIT CAST(:limit AS BIGINT))"
+    ),
+)
+_OF_TASKS: Final = tuple(
+    _delete_where_in(table, column)
+    for table, column in (
+        ("task_item", "task_id"),
+        ("task_event", "task_id"),
+        ("task_input", "task_id"),
+        ("task", "id"),
+    )
+)
+_OF_APPS: Final = tuple(
+    _delete_where_in(table, column)
+    for table, column in (
+        ("event_id", "app_id"),
+        ("token_end", "app_id"),
+        ("throttle", "key"),
+        ("endpoint", "app_id"),
+        ("application", "id"),
+    )
+)
+_OF_ORG: Final = (
+    "DELETE FROM event_type WHERE org_id = :org",
+    "DELETE FROM operational_event WHERE org_id = :org",
+    "DELETE FROM export WHERE org_id = :org",
+)
+_THROTTLES: Final = _delete_where_in("throttle", "key")
+
+
+async def applications(read: Read, org_id: OrgId) -> list[str]:
+    """Return the ids of all applications of an organization, including deleted ones."""
+    return [row["id"] for row in await read.rows(_APPS, org=org_id)]
+
+
+async def endpoints(read: Read, app_id: str) -> list[str]:
+    """Return the ids of all endpoints of an application, including deleted ones."""
+    return [row["id"] for row in await read.rows(_ENDPOINTS, app=app_id)]
+
+
+async def messages_of(read: Read, app_id: str, limit: int) -> list[str]:
+    """Return the ids of the oldest messages of an application, up to a limit."""
+    return [row["id"] for row in await read.rows(_OF_APP, app=app_id, limit=limit)]
+
+
+async def messages_below(read: Read, below: str, limit: int, *, after: str = "") -> list[str]:
+    """Return the ids of the oldest messages with `after < id < below`, up to a limit."""
+    return [row["id"] for row in await read.rows(_OLD, after=after, below=below, limit=limit)]
+
+
+async def with_deliveries(read: Read, msg_ids: Sequence[str]) -> set[str]:
+    """Return the ids of those of the given messages that have deliveries, scheduled or in flight."""
+    return {row["msg_id"] for row in await read.rows(_WITH_DELIVERIES, ids=list(msg_ids))}
+
+
+async def count_attempts(read: Read, msg_ids: Sequence[str]) -> int:
+    """Count the attempts of messages."""
+    return int((await read.one(_COUNT_ATTEMPTS, ids=list(msg_ids)))["n"])
+
+
+async def count_deliveries(read: Read, msg_ids: Sequence[str]) -> dict[str, int]:
+    """Count the deliveries of messages for each endpoint."""
+    return {row["endpoint_id"]: row["n"] for row in await read.rows(_COUNT_DELIVERIES, ids=list(msg_ids))}
+
+
+async def delete_messages(tx: Write, msg_ids: Sequence[str]) -> dict[str, int]:
+    """Delete messages with their attempts, deliveries and event ids; return the numbers of deleted rows by name."""
+    ids = list(msg_ids)
+    deleted = {"attempts": await tx.run(_ATTEMPTS, ids=ids), "deliveries": await tx.run(_DELIVERIES, ids=ids)}
+    await tx.run(_EVENT_IDS, ids=ids)
+    return deleted | {"messages": await tx.run(_MESSAGES, ids=ids)}
+
+
+async def delete_attempts(tx: Write, endpoint_id: str, limit: int) -> int:
+    """Delete up to `limit` attempts at an endpoint whose messages are deleted; return how many."""
+    return await tx.run(_OLD_ATTEMPTS, endpoint=endpoint_id, limit=limit)
+
+
+async def delete_tasks(tx: Write, org_id: OrgId, limit: int) -> int:
+    """Delete up to `limit` tasks of an organization, with their events, inputs and items; return how many."""
+    ids = [row["id"] for row in await tx.rows(_TASKS, org=org_id, limit=limit)]
+    for statement in _OF_TASKS if ids else ():
+        await tx.run(statement, ids=ids)
+    return len(ids)
+
+
+async def delete_application(tx: Write, app_id: str, endpoint_ids: Sequence[str]) -> None:
+    """Delete an application with its endpoints, tokens, throttles and event ids."""
+    await tx.run(_THROTTLES, ids=list(endpoint_ids))
+    for statement in _OF_APPS:
+        await tx.run(statement, ids=[app_id])
+
+
+async def delete_rest(tx: Write, org_id: OrgId) -> None:
+    """Delete the event types, operational events and exports of an organization."""
+    for statement in _OF_ORG:
+        await tx.run(statement, org=org_id)

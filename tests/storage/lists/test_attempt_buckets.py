@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: MIT
+"""The attempts of an endpoint are found completely, whether few or many, and however long after their messages."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+import pytest_asyncio
+
+from tidings import ids
+from tidings.clock import DAY, HOUR, MINUTE, SystemClock
+from tidings.ids import DEFAULT_ORG, AppId, EndpointId, timestamp_of
+from tidings.model.attempt import AttemptFilter, MessageStatus
+from tidings.model.message import MessageFilter
+from tidings.model.page import Order, PageWindow
+from tidings.storage.drivers.database import Database
+from tidings.storage.lists import attempt_buckets, attempted
+from tidings.storage.lists.bucket_index import BucketScan, bucket_of
+from tidings.storage.tables import attempts, intake, settlement
+from tidings.storage.tables.intake import NewMessage
+from tidings.storage.tables.settlement import AttemptRow
+
+NOW = SystemClock().now()
+APP = AppId("app_" + "1" * 27)
+ALWAYS, SELDOM = EndpointId("ep_" + "a" * 27), EndpointId("ep_" + "s" * 27)
+COUNT, LATELY = 1_400, 800
+"""The number of messages, each in a bucket of its own, and how many of them are recent."""
+ROWS = 20
+FILTERS = (
+    MessageFilter(event_types=("a",)),
+    MessageFilter(event_types=("old",)),
+    MessageFilter(event_types=("old",), channel="c"),
+    MessageFilter(event_types=("a",), channel="c"),
+    MessageFilter(event_types=("rare",)),
+)
+
+
+@dataclass
+class Past:
+    """The content of the tables."""
+
+    messages: dict[str, NewMessage] = field(default_factory=dict)
+    attempts: list[AttemptRow] = field(default_factory=list)
+
+
+def past() -> Past:
+    """Generate messages of ten days and their attempts: all at one endpoint, a few, some of them late, at another."""
+    chance, made = random.Random(5), Past()  # noqa: S311 - the same data each time
+    for number in range(COUNT):
+        timestamp = NOW - (COUNT - number) * 10 * MINUTE
+        kind = chance.choice("ab") if number > COUNT - LATELY else chance.choice(("a", "b", "old", "old"))
+        kind = "rare" if chance.random() < 0.01 else kind
+        channels = '["c"]' if chance.random() < 0.3 else None
+        new = NewMessage(
+            ids.new(ids.MESSAGE, timestamp), APP, DEFAULT_ORG, kind, None, channels, b"{}", None, None, None
+        )
+        made.messages[new.id] = new
+        made.attempts.append(tried(new.id, ALWAYS, timestamp, 0))
+        if number % 9 == 0:
+            status = chance.choice((0, 2))
+            made.attempts.append(tried(new.id, SELDOM, timestamp, status))
+            if status and chance.random() < 0.5:
+                made.attempts.append(
+                    tried(new.id, SELDOM, timestamp + chance.randrange(2 * DAY), chance.choice((0, 2)))
+                )
+    return made
+
+
+def tried(msg_id: str, endpoint: str, at: int, status: int) -> AttemptRow:
+    new, code = ids.new(ids.ATTEMPT, at), 200 if status == 0 else 500
+    return (msg_id, new, endpoint, APP, DEFAULT_ORG, "u", status, code, "", 1, 0, None, None)
+
+
+@pytest_asyncio.fixture
+async def there(db: Database) -> Past:
+    made = past()
+    async with db.write() as tx:
+        await intake.add(tx, list(made.messages.values()))
+        await settlement.add_attempts(tx, made.attempts)
+    return made
+
+
+def asked() -> Iterator[tuple[EndpointId, AttemptFilter, Order]]:
+    for endpoint in (SELDOM, ALWAYS):
+        for wanted in FILTERS:
+            for status in (None, MessageStatus.SUCCESS, MessageStatus.FAIL):
+                for order in Order:
+                    yield endpoint, AttemptFilter(status=status, message=wanted), order
+
+
+def is_wanted(made: Past, row: AttemptRow, endpoint: str, wanted: AttemptFilter) -> bool:
+    message, asked = made.messages[row[0]], wanted.message
+    return (
+        row[2] == endpoint
+        and wanted.status in (None, row[6])
+        and message.event_type in asked.event_types
+        and (asked.channel is None or message.channels is not None)
+    )
+
+
+def pages(keys: list[str], window: PageWindow) -> Iterator[tuple[PageWindow, list[str]]]:
+    """Yield consecutive pages of a list with their expected content: the first three, and the last two."""
+    keys = sorted(keys, reverse=window.order is Order.DESCENDING)
+    for start in {0, ROWS, 2 * ROWS, max(0, len(keys) - 2 * ROWS), max(0, len(keys) - ROWS)}:
+        if start > len(keys):
+            continue
+        part = window
+        if start:
+            edge = keys[start - 1]
+            part = replace(window, below=edge) if window.order is Order.DESCENDING else replace(window, above=edge)
+        yield part, keys[start : start + ROWS]
+
+
+async def test_attempts_of_filtered_messages_are_found_in_order(db: Database, there: Past) -> None:
+    for endpoint, wanted, order in asked():
+        keys = [row[1] for row in there.attempts if is_wanted(there, row, endpoint, wanted)]
+        whole = PageWindow(
+            order, ROWS, first=ids.first_at(ids.ATTEMPT, NOW - 90 * DAY), below=ids.first_at(ids.ATTEMPT, NOW + 3 * DAY)
+        )
+        for window, expected in pages(keys, whole):
+            async with db.read() as read:
+                found = await attempts.page_of_endpoint(read, APP, endpoint, window, wanted)
+            assert expected == [each.id for each in found], (endpoint, wanted, window)
+
+
+async def test_messages_that_an_endpoint_was_tried_with_are_found_in_order(db: Database, there: Past) -> None:
+    latest: dict[tuple[str, str], int] = {}
+    for row in sorted(there.attempts, key=lambda row: row[1]):
+        latest[row[0], row[2]] = min(latest.get((row[0], row[2]), 2), row[6])  # a success ends it
+    for endpoint, wanted, order in asked():
+        keys = [
+            msg_id
+            for (msg_id, to), status in latest.items()
+            if to == endpoint
+            and wanted.status in (None, status)
+            and is_wanted(there, tried(msg_id, endpoint, NOW, status), endpoint, wanted)
+        ]
+        whole = PageWindow(
+            order, ROWS, first=ids.first_at(ids.MESSAGE, NOW - 90 * DAY), below=ids.first_at(ids.MESSAGE, NOW + HOUR)
+        )
+        for window, expected in pages(keys, whole):
+            async with db.read() as read:
+                found = await attempted.messages_of(read, APP, endpoint, window, wanted)
+            assert expected == [each.message.id for each in found], (endpoint, wanted, window)
+
+
+@pytest.mark.parametrize("few", [0, 200])
+async def test_late_attempts_are_found_in_both_directions(
+    db: Database, there: Past, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(attempt_buckets, "_LATE_MAX", few)
+    chance = random.Random(1)  # noqa: S311 - the same each time
+    made = sorted({bucket_of(each) for each in there.messages})
+    late = {
+        bucket_of(row[1]) + bucket_of(row[0])
+        for row in there.attempts
+        if row[2] == SELDOM and bucket_of(row[1]) != bucket_of(row[0])
+    }
+
+    for count in (1, 300, len(made)):
+        some = sorted(chance.sample(made, count))
+        async with db.read() as read:
+            found = await attempt_buckets.late_pairs(read, SELDOM, some)
+        assert sorted(each for each in late if attempt_buckets.message_bucket(each) in some) == found
+
+
+async def test_the_gaps_between_pairs_are_read_completely_or_not_at_all(
+    db: Database, there: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt_buckets, "READ_SINGLY_MAX", 1)
+    for endpoint in (SELDOM, ALWAYS):
+        mine = sorted((row for row in there.attempts if row[2] == endpoint), key=lambda row: row[1])
+        pairs = [bucket_of(row[1]) + bucket_of(row[0]) for row in mine]
+        for most in (5, 60, 5_000):
+            async with db.read() as read:
+                found = await attempt_buckets.messages_between(read, endpoint, pairs[10:60], None, most=most)
+                exact = await attempt_buckets.messages_in(read, endpoint, pairs[10:60:7], None, most=5_000)
+                failures = await attempt_buckets.messages_between(
+                    read, endpoint, pairs[10:60], MessageStatus.FAIL, most=most
+                )
+            between = [row for row in mine if pairs[10][:4] <= bucket_of(row[1]) <= pairs[59][:4]]
+            inside, failed = {row[0] for row in between}, {row[0] for row in between if row[6]}
+            assert found == (inside if most >= len(between) else None)
+            assert failures == (failed if most >= sum(row[6] > 0 for row in between) else None)
+            assert exact is not None
+            assert {row[0] for row in mine[10:60:7]} <= exact <= inside
+
+
+def test_batches_grow_unless_the_density_promises_enough() -> None:
+    buckets = [str(number) for number in range(2_000)]
+
+    scan = BucketScan(16)
+    assert [16, 64, 256, 1_024, 640] == [len(each) for each in scan.batches(buckets)]
+
+    scan, sizes = BucketScan(16), []
+    for each in scan.batches(buckets):
+        sizes.append(len(each))
+        scan.observe(len(each), len(each) // 8, 50 - sum(sizes) // 8)
+        if sum(sizes) // 8 >= 50:
+            break
+    assert [16, 64, 256] == sizes[:3]
+    assert 50 * 8 <= sum(sizes) < 50 * 8 + 256
+
+
+def test_a_timestamp_of_an_attempt_is_no_timestamp_of_its_message() -> None:
+    """The generated data has the properties that the other tests rely on."""
+    rows = [row for row in past().attempts if row[2] == SELDOM]
+
+    assert sum(timestamp_of(row[1]) - timestamp_of(row[0]) > HOUR for row in rows) > 20
+    assert len(rows) > 2 * attempt_buckets.READ_SINGLY_MAX

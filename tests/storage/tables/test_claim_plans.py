@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Claim and settle find rows by key, even with a plan that PostgreSQL made while the table was empty.
+
+PostgreSQL keeps a statement's plan until it is invalidated, so the plan of the first quiet minutes still serves when a
+hundred thousand deliveries are due.
+"""
+
+import asyncpg
+import pytest
+
+from tidings.storage.drivers import postgres_connect
+from tidings.storage.drivers.database import Sql, numbered
+from tidings.storage.tables import deliveries
+
+LITERALS = {
+    "endpoints": "ARRAY['ep_1']",
+    "rooms": "ARRAY[200]::bigint[]",
+    "lane": "1",
+    "lease": "5",
+    "until": "9",
+    "now": "7",
+    "after": "''",
+    "limit": "200",
+}
+
+
+async def _kept_plan(url: str, text: str, values: list[str]) -> str:
+    """Return the generic plan of a statement, as made now, on a connection like the service's."""
+    connection = await asyncpg.connect(url, server_settings=postgres_connect.SESSION)
+    try:
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        await connection.execute(f"PREPARE kept AS {text}")
+        rows = await connection.fetch(f"EXPLAIN EXECUTE kept({', '.join(values)})")
+    finally:
+        await connection.close()
+    return "\n".join(row[0] for row in rows)
+
+
+@pytest.fixture
+def url(migrated_url: str) -> str:
+    if migrated_url.startswith("sqlite"):
+        pytest.skip("SQLite keeps no plan")
+    return migrated_url
+
+
+@pytest.mark.parametrize("statement", [deliveries._CLAIM, deliveries._DUE_ENDPOINTS])  # noqa: SLF001
+async def test_due_rows_are_found_by_all_of_their_key(url: str, statement: Sql) -> None:
+    text, names = numbered(statement.postgresql)
+    plan = await _kept_plan(url, text, [LITERALS[name] for name in names])
+
+    assert "Seq Scan" not in plan
+    assert "delivery_next" not in plan
+    assert "delivery_due" in plan
+
+
+async def test_claimed_rows_are_written_where_they_were_found(url: str) -> None:
+    text, names = numbered(deliveries._CLAIM.postgresql)  # noqa: SLF001
+    plan = await _kept_plan(url, text, [LITERALS[name] for name in names])
+
+    assert plan.count("Index Scan") == 1
+    assert "Tid Scan" in plan
+
+
+async def test_settled_rows_are_found_one_by_one(url: str) -> None:
+    text = deliveries._END_DELIVERED.postgresql  # noqa: SLF001
+    plan = await _kept_plan(url, text, ["ARRAY['msg_1']", "ARRAY['ep_1']", "ARRAY[5]::bigint[]"])
+
+    assert "Nested Loop" in plan
+    assert "Seq Scan" not in plan
+    assert "(msg_id = (t.m)::text) AND (endpoint_id = (t.e)::text)" in plan
