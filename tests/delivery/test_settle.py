@@ -40,6 +40,8 @@ class Shaky:
 
     def __post_init__(self) -> None:
         self.dialect: Dialect = self.db.dialect
+        self.has_one_writer = self.db.has_one_writer
+        self.tuning = self.db.tuning
         self.open.set()
 
     @asynccontextmanager

@@ -22,6 +22,7 @@ from tidings.model.task import Batch, ChunkResult, NewTask, PermanentFailure, Pl
 from tidings.storage.drivers.database import Database, Dialect, Read, Sql, Statement, Value, Write
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.tuning import StorageTuning
 from tidings.storage.tables import tasks as store
 from tidings.tasks.handler import Handler
 from tidings.tasks.runner import Runner, RunnerLimits
@@ -99,8 +100,8 @@ async def log_chunk(tx: Write, task: Task, batch: Batch, worker: str) -> None:
 
 
 @asynccontextmanager
-async def database(url: str, *, fresh: bool = True) -> AsyncIterator[Database]:
-    db = await opened(url, connections=8)
+async def database(url: str, *, fresh: bool = True, tuning: StorageTuning = StorageTuning()) -> AsyncIterator[Database]:
+    db = await opened(url, connections=8, tuning=tuning)
     try:
         if fresh:
             await migrate(db)
@@ -251,9 +252,11 @@ async def spin(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def begun(url: str, items: int) -> AsyncIterator[tuple[Environment, Task]]:
+async def begun(
+    url: str, items: int, tuning: StorageTuning = StorageTuning()
+) -> AsyncIterator[tuple[Environment, Task]]:
     """Give a database with one task that no runner has claimed yet."""
-    async with database(url) as db:
+    async with database(url, tuning=tuning) as db:
         env = Environment(db, services_of(db))
         yield env, await start(env.services, new_task(items))
 

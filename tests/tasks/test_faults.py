@@ -181,6 +181,8 @@ class Troubled:
     def __init__(self, db: Database, seed: int, *, rate: float) -> None:
         self.db = db
         self.dialect: Dialect = db.dialect
+        self.has_one_writer = db.has_one_writer
+        self.tuning = db.tuning
         self.rate = rate
         self.troubles = 0
         self._dice = random.Random(seed)  # noqa: S311

@@ -13,9 +13,9 @@ import pytest
 
 from tasks.kit import TENS, Counting, begun, database, events_of, is_exact, reread, rows, spin, working
 from tidings.model.task import State, Task
-from tidings.storage.drivers import sqlite_file
 from tidings.storage.drivers.database import Database
 from tidings.storage.drivers.sqlite import SqliteDatabase
+from tidings.storage.drivers.tuning import StorageTuning
 
 HELD_SECONDS = 1.5
 
@@ -32,10 +32,9 @@ async def test_on_postgresql_a_locked_table_is_waited_for(postgres_dsn: str) -> 
             await is_exact(db, task, 3_000)
 
 
-async def test_on_sqlite_a_locked_file_is_waited_for(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_on_sqlite_a_locked_file_is_waited_for(sqlite_url: str) -> None:
     """Longer than a transaction waits for the writer lock, as by an administrator's shell on the file."""
-    monkeypatch.setattr(sqlite_file, "_BUSY_MS", 20)
-    async with begun(sqlite_url, 3_000) as (env, task):
+    async with begun(sqlite_url, 3_000, StorageTuning(busy_ms=20)) as (env, task):
         db, handler = env.db, Counting()
         async with env.working(handler, limits=TENS):
             await spin(lambda: len(handler.seen) > 5)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tidings.storage.drivers import sqlite
 from tidings.storage.drivers.sqlite import SqliteDatabase
+from tidings.storage.drivers.tuning import StorageTuning
 from tidings.storage.drivers.wal import Committer
 
 
@@ -21,18 +21,17 @@ async def _write(db: SqliteDatabase, count: int, *, background: bool = False) ->
             await tx.run("INSERT INTO t (body) VALUES (:body)", body=f"{number:0>2000}")
 
 
-async def _table(path: Path) -> SqliteDatabase:
-    db = SqliteDatabase(path)
+async def _table(path: Path, tuning: StorageTuning = StorageTuning()) -> SqliteDatabase:
+    db = SqliteDatabase(path, tuning=tuning)
     async with db.write() as tx:
         await tx.run("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")
     return db
 
 
-async def test_the_wal_is_restarted_while_writers_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_CHECKPOINT_AT", 50)
-    monkeypatch.setattr(sqlite, "_RESTART_AT", 200)
+async def test_the_wal_is_restarted_while_writers_go_on(tmp_path: Path) -> None:
+    tuning = StorageTuning(wal_checkpoint_frames=50, wal_restart_frames=200)
     path = tmp_path / "a.db"
-    db = await _table(path)
+    db = await _table(path, tuning)
 
     async def keep_writing(*, background: bool) -> None:
         for _ in range(150):
@@ -50,12 +49,9 @@ async def test_the_wal_is_restarted_while_writers_go_on(tmp_path: Path, monkeypa
         assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-async def test_a_reader_delays_the_checkpoint_and_neither_writers_nor_the_close(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite, "_CHECKPOINT_AT", 10)
-    monkeypatch.setattr(sqlite, "_RESTART_AT", 20)
-    db = await _table(tmp_path / "a.db")
+async def test_a_reader_delays_the_checkpoint_and_neither_writers_nor_the_close(tmp_path: Path) -> None:
+    tuning = StorageTuning(wal_checkpoint_frames=10, wal_restart_frames=20)
+    db = await _table(tmp_path / "a.db", tuning)
     await _write(db, 10)
 
     async with asyncio.timeout(60), db.read() as read:
@@ -86,12 +82,9 @@ async def test_a_commit_whose_caller_is_canceled_ends_before_the_next_one_begins
     assert count % 5 == 0
 
 
-async def test_a_checkpoint_does_not_crowd_tasks_and_a_caller_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite, "_CHECKPOINT_AT", 10)
-    monkeypatch.setattr(sqlite, "_RESTART_AT", 20)
-    db = SqliteDatabase(tmp_path / "a.db")
+async def test_a_checkpoint_does_not_crowd_tasks_and_a_caller_does(tmp_path: Path) -> None:
+    tuning = StorageTuning(wal_checkpoint_frames=10, wal_restart_frames=20)
+    db = SqliteDatabase(tmp_path / "a.db", tuning=tuning)
     async with db.write(background=True) as tx:
         await tx.run("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")
     for _ in range(60):
@@ -124,8 +117,8 @@ async def test_a_failed_checkpoint_is_logged_and_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The sync raises errors of the disk, not of SQLite."""
-    monkeypatch.setattr(sqlite, "_CHECKPOINT_AT", 10)
-    db = await _table(tmp_path / "a.db")
+    tuning = StorageTuning(wal_checkpoint_frames=10)
+    db = await _table(tmp_path / "a.db", tuning)
 
     def fail(_: int) -> None:
         raise OSError(5, "the disk is broken")
@@ -160,8 +153,8 @@ async def test_a_commit_without_a_wait_is_synced_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, then_synced: bool, rows: int, waits: int
 ) -> None:
     """One wait for the disk covers all earlier writers, and is made only if the caller has written."""
-    monkeypatch.setattr(sqlite, "_SYNC_SECONDS", 0.05)
-    db = await _table(tmp_path / "a.db")
+    tuning = StorageTuning(wal_sync_seconds=0.05)
+    db = await _table(tmp_path / "a.db", tuning)
     waited: list[int] = []
     monkeypatch.setattr("os.fdatasync", waited.append)
     for synced, count in ((False, 1), (False, 1), (then_synced, rows)):
@@ -184,8 +177,8 @@ async def test_a_commit_without_a_wait_is_synced_soon(
 async def test_a_failed_sync_is_logged_and_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sqlite, "_SYNC_SECONDS", 0.01)
-    db = await _table(tmp_path / "a.db")
+    tuning = StorageTuning(wal_sync_seconds=0.01)
+    db = await _table(tmp_path / "a.db", tuning)
     waits = []
 
     def fail_once(file: int) -> None:
@@ -226,12 +219,12 @@ async def test_a_commit_whose_caller_is_canceled_is_synced_soon_too(tmp_path: Pa
 _WRITER = """
 import asyncio, sys
 from pathlib import Path
-from tidings.storage.drivers import sqlite
-
-sqlite._CHECKPOINT_AT, sqlite._RESTART_AT = 10, 30
+from tidings.storage.drivers.sqlite import SqliteDatabase
+from tidings.storage.drivers.tuning import StorageTuning
 
 async def main():
-    db = sqlite.SqliteDatabase(Path(sys.argv[1]))
+    tuning = StorageTuning(wal_checkpoint_frames=10, wal_restart_frames=30)
+    db = SqliteDatabase(Path(sys.argv[1]), tuning=tuning)
     number = int(sys.argv[2])
     while True:
         number += 1

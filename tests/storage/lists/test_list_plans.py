@@ -44,6 +44,8 @@ class Listening:
 
     def __init__(self, read: Read) -> None:
         self.dialect = read.dialect
+        self.has_one_writer = read.has_one_writer
+        self.tuning = read.tuning
         self._read = read
         self.asked: list[tuple[Statement, dict[str, Any]]] = []
 

@@ -27,6 +27,7 @@ from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
 from tidings.errors import ExternalError, Outage
+from tidings.storage.drivers.tuning import StorageTuning
 
 Value = str | int | float | bytes | None
 Result = TypeVar("Result")
@@ -90,6 +91,8 @@ class Read(Protocol):
     """A connection for statements that only read."""
 
     dialect: Dialect
+    has_one_writer: bool
+    tuning: StorageTuning
 
     async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
         """Return all rows. A list is passed as an array to PostgreSQL, and as JSON text for `json_each` to SQLite."""
@@ -134,9 +137,15 @@ class Write(Read, Protocol):
 
 
 class Database(Protocol):
-    """An open database."""
+    """An open database.
+
+    `has_one_writer` says that one process makes all writes, one transaction at a time. So ids become visible in their
+    order, the clock of this process is the only one, and no other node exists.
+    """
 
     dialect: Dialect
+    has_one_writer: bool
+    tuning: StorageTuning
 
     @property
     def has_foreground_writes(self) -> bool:

@@ -30,6 +30,7 @@ from tidings.storage.drivers.database import (
     numbered,
 )
 from tidings.storage.drivers.postgres_connect import Connector
+from tidings.storage.drivers.tuning import StorageTuning
 from tidings.storage.drivers.writer_priority import ForegroundActivity
 
 _CLOSE_SECONDS: Final = 5.0
@@ -80,11 +81,13 @@ def _is_unusable_server(error: BaseException) -> bool:
 class PostgresRead:
     """A connection for the duration of a block. Each statement sees the rows committed when it starts."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "tuning")
     dialect = Dialect.POSTGRESQL
+    has_one_writer = False
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - the proxy of the pool has no type
+    def __init__(self, connection: Any, tuning: StorageTuning) -> None:  # noqa: ANN401 - the proxy of the pool has no type
         self._connection = connection
+        self.tuning = tuning
 
     async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
         text, names = numbered(_text(sql))
@@ -107,8 +110,8 @@ class PostgresWrite(PostgresRead):
 
     __slots__ = ("_after", "generation")
 
-    def __init__(self, connection: Any, generation: int = 0) -> None:  # noqa: ANN401
-        super().__init__(connection)
+    def __init__(self, connection: Any, tuning: StorageTuning, generation: int) -> None:  # noqa: ANN401
+        super().__init__(connection, tuning)
         self.generation = generation
         self._after: list[Callable[[], None]] = []
 
@@ -171,8 +174,16 @@ class PostgresDatabase:
     """A pool of connections to one PostgreSQL database."""
 
     dialect = Dialect.POSTGRESQL
+    has_one_writer = False
 
-    def __init__(self, pool: Any, connector: Connector, generation: _ConnectionGeneration) -> None:  # noqa: ANN401 - the pool type of the driver is generic over its record class
+    def __init__(
+        self,
+        pool: Any,  # noqa: ANN401 - the pool type of the driver is generic over its record class
+        connector: Connector,
+        generation: _ConnectionGeneration,
+        tuning: StorageTuning,
+    ) -> None:
+        self.tuning = tuning
         self._pool = pool
         self._connector = connector
         self._generation = generation
@@ -182,7 +193,14 @@ class PostgresDatabase:
         """How often a read-only server was detected. Sessions opened before the last detection may be on it."""
 
     @classmethod
-    async def open(cls, server: Postgres, *, connections: int = 20, pgbouncer: bool = False) -> "PostgresDatabase":
+    async def open(
+        cls,
+        server: Postgres,
+        *,
+        connections: int = 20,
+        pgbouncer: bool = False,
+        tuning: StorageTuning = StorageTuning(),
+    ) -> "PostgresDatabase":
         """Open the pool. Raises `Unavailable` if no connection can be made."""
         # While the database is unavailable, the pool logs long warnings; the caller gets the error anyway.
         logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
@@ -198,7 +216,7 @@ class PostgresDatabase:
             )
         except Exception as error:
             raise _mapped(error) from error
-        return cls(pool, connector, generation)
+        return cls(pool, connector, generation, tuning)
 
     @property
     def keeps_sessions(self) -> bool:
@@ -245,7 +263,7 @@ class PostgresDatabase:
     async def read(self) -> AsyncIterator[PostgresRead]:
         """Yield a connection for statements that only read."""
         async with self._connection() as connection:
-            yield PostgresRead(connection)
+            yield PostgresRead(connection, self.tuning)
 
     @property
     def has_foreground_writes(self) -> bool:
@@ -261,7 +279,7 @@ class PostgresDatabase:
         if not background:
             self._foreground.note()
         async with self._connection() as connection:
-            tx = PostgresWrite(connection, self._generation.current())
+            tx = PostgresWrite(connection, self.tuning, self._generation.current())
             try:
                 await tx.run(f"{_BEGIN} SET LOCAL lock_timeout = {lock_ms}")
                 if advisory_lock is not None:

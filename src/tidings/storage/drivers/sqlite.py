@@ -20,16 +20,11 @@ from typing import Final
 from tidings.observe import failure
 from tidings.storage.drivers.database import Busy, Dialect, Duplicate, Row, Sql, Statement, Table, Unavailable, Value
 from tidings.storage.drivers.sqlite_file import OwnedFile, connect, opening_error
+from tidings.storage.drivers.tuning import StorageTuning
 from tidings.storage.drivers.wal import Committer, WriteAheadLog
 from tidings.storage.drivers.writer_priority import ForegroundActivity, WriterLock
 
 _READERS: Final = 4
-_CHECKPOINT_AT: Final = 8_000
-"""The number of WAL pages at which a checkpoint starts."""
-_RESTART_AT: Final = 16_000
-"""The number of WAL pages at which the WAL is restarted. Writers wait briefly for a restart."""
-_SYNC_SECONDS: Final = 0.5
-"""How long a commit with `synced=False` may stay unsynced."""
 _LONGEST_PAUSE: Final = 30.0
 _SYNCED: Final = "PRAGMA synchronous=FULL"
 _UNSYNCED: Final = "PRAGMA synchronous=NORMAL"
@@ -78,12 +73,14 @@ def _mapped(error: sqlite3.Error) -> Exception:
 class SqliteWrite:
     """The open write transaction. Its statements run on the event loop."""
 
-    __slots__ = ("_after", "_connection")
+    __slots__ = ("_after", "_connection", "tuning")
     dialect = Dialect.SQLITE
+    has_one_writer = True
     generation = 0  # constant: a crash that can lose a commit also ends this process
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, tuning: StorageTuning) -> None:
         self._connection = connection
+        self.tuning = tuning
         self._after: list[Callable[[], None]] = []
 
     def _require_open(self) -> None:
@@ -145,12 +142,14 @@ class SqliteWrite:
 class SqliteRead:
     """A reader connection for the duration of a block. Each statement runs in a thread."""
 
-    __slots__ = ("_connection", "_threads")
+    __slots__ = ("_connection", "_threads", "tuning")
     dialect = Dialect.SQLITE
+    has_one_writer = True
 
-    def __init__(self, connection: sqlite3.Connection, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, connection: sqlite3.Connection, threads: ThreadPoolExecutor, tuning: StorageTuning) -> None:
         self._connection = connection
         self._threads = threads
+        self.tuning = tuning
 
     async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
         loop = asyncio.get_running_loop()
@@ -176,13 +175,15 @@ class SqliteDatabase:
     """A SQLite database file. One process opens it at a time."""
 
     dialect = Dialect.SQLITE
+    has_one_writer = True
 
-    def __init__(self, path: Path, *, may_create: bool = True) -> None:
+    def __init__(self, path: Path, *, may_create: bool = True, tuning: StorageTuning = StorageTuning()) -> None:
+        self.tuning = tuning
         self._file = OwnedFile(path, may_create=may_create)
         self._path = path = self._file.path
         try:
-            self._writer = connect(path)
-            self._wal = WriteAheadLog(path, connect(path))
+            self._writer = self._connect()
+            self._wal = WriteAheadLog(path, self._connect())
         except (sqlite3.Error, OSError) as error:
             self._file.close()
             raise Unavailable(opening_error(path, error)) from error
@@ -191,7 +192,7 @@ class SqliteDatabase:
         self._lock = WriterLock()
         self._foreground = ForegroundActivity()
         self._checkpointing: asyncio.Task[None] | None = None
-        self._checkpoint_at = _CHECKPOINT_AT
+        self._checkpoint_at = tuning.wal_checkpoint_frames
         self._threads = ThreadPoolExecutor(_READERS, "read")
         self._idle: list[sqlite3.Connection] = []
         self._readers = asyncio.Semaphore(_READERS)
@@ -215,7 +216,7 @@ class SqliteDatabase:
         if not background:
             self._foreground.note()
         async with self._lock.hold(background=background):
-            tx = SqliteWrite(self._writer)
+            tx = SqliteWrite(self._writer, self.tuning)
             self._begin(synced=synced)
             try:
                 yield tx
@@ -256,12 +257,12 @@ class SqliteDatabase:
 
     async def _sync(self) -> None:
         """Sync the commits that were made with `synced=False`; retry with backoff if that fails."""
-        pause = _SYNC_SECONDS
+        pause = seconds = self.tuning.wal_sync_seconds
         try:
             while not self._is_on_disk:
                 await asyncio.sleep(pause)
                 if not self._is_on_disk:
-                    pause = _SYNC_SECONDS if await self._is_synced() else min(2 * pause, _LONGEST_PAUSE)
+                    pause = seconds if await self._is_synced() else min(2 * pause, _LONGEST_PAUSE)
         finally:
             self.syncing = None
 
@@ -278,7 +279,7 @@ class SqliteDatabase:
         """Checkpoint concurrently with writers; checkpoint a long WAL completely, so that SQLite restarts it."""
         try:
             await self._wal.checkpoint()
-            if self._wal.frames >= _RESTART_AT:
+            if self._wal.frames >= self.tuning.wal_restart_frames:
                 async with self._lock.foreground_only():
                     await self._wal.checkpoint()
                     async with self._lock.hold():
@@ -287,7 +288,7 @@ class SqliteDatabase:
             failure("checkpointing the WAL", Unavailable(str(error)))
         finally:
             # Frames that a reader still needs do not count toward the next checkpoint.
-            self._checkpoint_at = self._wal.frames_to_checkpoint + _CHECKPOINT_AT
+            self._checkpoint_at = self._wal.frames_to_checkpoint + self.tuning.wal_checkpoint_frames
             self._checkpointing = None
 
     @asynccontextmanager
@@ -296,7 +297,7 @@ class SqliteDatabase:
         async with self._readers:
             connection = self._idle.pop() if self._idle else self._reader()
             try:
-                yield SqliteRead(connection, self._threads)
+                yield SqliteRead(connection, self._threads, self.tuning)
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -310,9 +311,12 @@ class SqliteDatabase:
         """Raise `Unavailable` if the database file was replaced or overwritten."""
         self._file.require_intact()
 
+    def _connect(self, *, reader: bool = False) -> sqlite3.Connection:
+        return connect(self._path, busy_ms=self.tuning.busy_ms, reader=reader)
+
     def _reader(self) -> sqlite3.Connection:
         try:
-            return connect(self._path, reader=True)
+            return self._connect(reader=True)
         except sqlite3.Error as error:
             raise _mapped(error) from error
 

@@ -16,7 +16,6 @@ from typing import Final
 from tidings.observe import log
 from tidings.storage.drivers.database import Unavailable
 
-_BUSY_MS: Final = 5_000
 _AUTOCHECKPOINT_AT: Final = 65_536
 """The number of WAL pages at which SQLite itself checkpoints, in COMMIT, if our checkpoints are too slow."""
 _OWNER_BYTE: Final = 0x3FFF_F000
@@ -106,14 +105,14 @@ def opening_error(path: Path, error: sqlite3.Error | OSError) -> str:
     return f"cannot open {path}: {error}"
 
 
-def connect(path: Path, *, reader: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, busy_ms: int, reader: bool = False) -> sqlite3.Connection:
     """Open a connection to the file. Raises `sqlite3.Error`."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     connection.row_factory = sqlite3.Row
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
-        f"busy_timeout={_BUSY_MS}",
+        f"busy_timeout={busy_ms}",
         f"wal_autocheckpoint={_AUTOCHECKPOINT_AT}",
     ):
         connection.execute(f"PRAGMA {pragma}")

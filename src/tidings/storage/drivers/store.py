@@ -6,9 +6,12 @@ from tidings.observe import log
 from tidings.storage.drivers.database import Database, Unavailable
 from tidings.storage.drivers.postgres import PostgresDatabase
 from tidings.storage.drivers.sqlite import SqliteDatabase
+from tidings.storage.drivers.tuning import StorageTuning
 
 
-async def opened(url: str, *, connections: int = 20, pgbouncer: bool = False) -> Database:
+async def opened(
+    url: str, *, connections: int = 20, pgbouncer: bool = False, tuning: StorageTuning = StorageTuning()
+) -> Database:
     """Open the database at `sqlite:///path` or `postgresql://…`.
 
     Raises `Unavailable` for a wrong URL, an unreachable server, or a SQLite file that another process uses.
@@ -17,12 +20,12 @@ async def opened(url: str, *, connections: int = 20, pgbouncer: bool = False) ->
         if url.startswith(dsn.SQLITE):
             file = dsn.sqlite(url)
             _warn(file.ignored)
-            return SqliteDatabase(file.path, may_create=file.may_create)
+            return SqliteDatabase(file.path, may_create=file.may_create, tuning=tuning)
         server = dsn.postgres(url)
     except dsn.DsnError as error:
         raise Unavailable(str(error)) from None
     _warn(server.ignored)
-    return await PostgresDatabase.open(server, connections=connections, pgbouncer=pgbouncer)
+    return await PostgresDatabase.open(server, connections=connections, pgbouncer=pgbouncer, tuning=tuning)
 
 
 def _warn(ignored: tuple[str, ...]) -> None:
