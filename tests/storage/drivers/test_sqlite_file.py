@@ -2,11 +2,12 @@
 """The files of a SQLite database: their owner and their permissions."""
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ db = SqliteDatabase(Path(sys.argv[1]))
 print("open", flush=True)
 sys.stdin.read()
 """
+INCREMENTAL = 2
 ENDS = ("", "-wal", "-shm", ".lock")
 
 
@@ -103,3 +105,19 @@ async def test_a_file_with_two_names_is_a_warning(tmp_path: Path, caplog: pytest
     await db.close()
 
     assert "2 hard links" in caplog.text
+
+
+async def test_a_new_file_can_release_free_pages_and_an_older_one_just_runs(tmp_path: Path) -> None:
+    """SQLite fixes `auto_vacuum` when it writes the first page; a file without it would need a whole VACUUM."""
+    with closing(sqlite3.connect(tmp_path / "older.db")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+
+    found = {}
+    for name in ("new", "older"):
+        db = await opened(f"sqlite:///{tmp_path}/{name}.db")
+        await migrate(db)
+        async with db.read() as read:
+            [found[name]] = await read.one("PRAGMA auto_vacuum")
+        await db.close()
+
+    assert {"new": INCREMENTAL, "older": 0} == found

@@ -110,6 +110,7 @@ def connect(path: Path, *, busy_ms: int, reader: bool = False) -> sqlite3.Connec
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     connection.row_factory = sqlite3.Row
     for pragma in (
+        "auto_vacuum=INCREMENTAL",  # takes effect in an empty file only, so before the pragma that writes its header
         "journal_mode=WAL",
         "synchronous=FULL",
         f"busy_timeout={busy_ms}",
