@@ -301,7 +301,7 @@ async def test_a_delay_by_the_endpoints_or_the_applications_rate_is_reported(api
     since = api.clock.now() - 5_000
     async with api.db.write() as tx:
         for key, tat in ((one, busy), (other, idle)):
-            sql = "INSERT INTO throttle (key, tat, limited_since) VALUES (:key, :tat, :since)"
+            sql = "INSERT INTO throttle (key, tat_us, limited_since) VALUES (:key, :tat, :since)"
             await tx.run(sql, key=key, tat=tat, since=since)
 
     path = f"/app/{app}/endpoint/%s/rate-limit-status"
@@ -319,7 +319,7 @@ async def test_a_limit_that_is_long_idle_is_deleted(api: Api) -> None:
     now = api.clock.now()
     async with api.db.write() as tx:
         for key, age in (("ep_old", 2 * DAY), ("ep_new", HOUR)):
-            await tx.run("INSERT INTO throttle (key, tat) VALUES (:key, :tat)", key=key, tat=(now - age) * 1_000)
+            await tx.run("INSERT INTO throttle (key, tat_us) VALUES (:key, :tat)", key=key, tat=(now - age) * 1_000)
 
     await prune_idle_limits(api.db, now)
 

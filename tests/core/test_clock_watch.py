@@ -138,7 +138,9 @@ async def test_a_deferred_delivery_stays_deferred(world: World) -> None:
 
 async def test_limits_and_tasks_do_not_wait_for_the_time_that_was_shown(world: World) -> None:
     far = world.clock.now() + JUMP
-    await world.run("INSERT INTO throttle (key, tat, limited_since) VALUES ('e', :tat, :far)", tat=far * 1_000, far=far)
+    await world.run(
+        "INSERT INTO throttle (key, tat_us, limited_since) VALUES ('e', :tat, :far)", tat=far * 1_000, far=far
+    )
     world.clock.ahead = JUMP
     await world.watch.check()
     world.clock.ahead = 0
@@ -147,7 +149,7 @@ async def test_limits_and_tasks_do_not_wait_for_the_time_that_was_shown(world: W
 
     now = world.clock.now()
     assert [(now * (SECOND_US // SECOND) + WINDOW_US, now)] == await world.path.rows(
-        "SELECT tat, limited_since FROM throttle"
+        "SELECT tat_us, limited_since FROM throttle"
     )
 
 

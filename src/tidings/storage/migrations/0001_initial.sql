@@ -85,11 +85,13 @@ CREATE TABLE token_end (
     PRIMARY KEY (app_id, whose, issued_before)
 );
 
--- A rate limit in use, of an endpoint or an application. tat: its theoretical arrival time, in microseconds.
--- limited_since: since when (in milliseconds) more deliveries are due than the rate allows.
+-- A rate limit in use; the key is the id of an endpoint or an application.
 CREATE TABLE throttle (
     key {text} PRIMARY KEY,
-    tat BIGINT NOT NULL,
+    -- The theoretical arrival time: when the next delivery may be sent. In microseconds, unlike all other timestamps,
+    -- because a limit of more than 1,000 deliveries per second has less than a millisecond for each.
+    tat_us BIGINT NOT NULL,
+    -- Since when more deliveries are due than the rate allows; null if they are not.
     limited_since BIGINT
 );
 

@@ -40,9 +40,9 @@ _MOVE: Final = Sql(
     ),
 )
 _CAP_THROTTLES: Final = """
-UPDATE throttle SET tat = CAST(:tat AS BIGINT),
+UPDATE throttle SET tat_us = CAST(:tat AS BIGINT),
   limited_since = CASE WHEN limited_since > CAST(:now AS BIGINT) THEN CAST(:now AS BIGINT) ELSE limited_since END
-WHERE tat > CAST(:tat AS BIGINT)
+WHERE tat_us > CAST(:tat AS BIGINT)
 """
 _CAP_TASKS: Final = "UPDATE task SET ready_at = :now WHERE state = 'queued' AND ready_at > CAST(:latest AS BIGINT)"
 
