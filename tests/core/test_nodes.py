@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest_asyncio
 
 from message_path import add_app, add_endpoint, running
+from tidings import __version__
 from tidings.clock import SystemClock
 from tidings.core.nodes import Nodes
 from tidings.model.lease import Leases, leases_of, new_node
@@ -109,6 +110,16 @@ async def test_deliveries_of_a_lost_node_are_due_after_three_heartbeats(shared: 
     await alive.check(5)
     assert alive.freed == 1
     await alive.leave()
+
+
+async def test_a_node_writes_its_release(shared: PostgresDatabase) -> None:
+    node = Node(shared, "a:1")
+    await node.check()
+
+    async with shared.read() as read:
+        row = await read.one("SELECT worker, release FROM node WHERE id = :id", id=node.leases.node)
+    assert ["a:1", __version__] == list(row)
+    await node.leave()
 
 
 async def test_a_node_that_reconnects_in_time_keeps_its_deliveries(shared: PostgresDatabase) -> None:

@@ -132,7 +132,7 @@ async def test_other_processes_may_have_other_clocks(world: World) -> None:
 
     async with db.write() as tx:
         for node in (1, 2):
-            await tx.run("INSERT INTO node (id, worker) VALUES (CAST(:node AS BIGINT), 'w')", node=node)
+            await tx.run("INSERT INTO node (id, worker, release) VALUES (CAST(:node AS BIGINT), 'w', '0')", node=node)
 
     assert [] == await world.tail(first)
     ahead = Services(db, _Ahead(500), world.services.notifier, world.services.idempotency)

@@ -331,5 +331,7 @@ CREATE TABLE task_event (
 CREATE TABLE node (
     id BIGINT PRIMARY KEY,
     -- The worker name in the tasks that the node has claimed.
-    worker {text} NOT NULL
+    worker {text} NOT NULL,
+    -- The release that the node runs. Nodes of two releases share the database during a rolling upgrade.
+    release {text} NOT NULL
 );

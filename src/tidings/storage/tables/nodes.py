@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from tidings import __version__
 from tidings.storage.drivers.database import StorageError, Unavailable, Write
 from tidings.storage.drivers.postgres import PostgresDatabase
 
@@ -25,7 +26,9 @@ SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND NOT EXISTS (
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
 """Selects the other nodes that do not hold their liveness lock. Reads `pg_locks` only if there are other nodes."""
-_INSERT: Final = "INSERT INTO node (id, worker) VALUES (CAST(:node AS BIGINT), :worker) ON CONFLICT DO NOTHING"
+_INSERT: Final = (
+    "INSERT INTO node (id, worker, release) VALUES (CAST(:node AS BIGINT), :worker, :release) ON CONFLICT DO NOTHING"
+)
 _LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _RELEASE_SECONDS: Final = 1.0
 _DELETE: Final = "DELETE FROM node WHERE id = :node"
@@ -69,7 +72,7 @@ class LivenessLock:
             return
         try:
             async with self._db.write() as tx:
-                await tx.run(_INSERT, node=self._node, worker=self._worker)
+                await tx.run(_INSERT, node=self._node, worker=self._worker, release=__version__)
         except BaseException:
             session.terminate()
             raise
