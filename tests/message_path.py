@@ -16,7 +16,7 @@ from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.role import DeliveryOptions, DeliveryRole
 from tidings.ids import DEFAULT_ORG
-from tidings.model.message import AcceptedMessage, MessageDraft
+from tidings.model.message import AcceptedMessage, Draft
 from tidings.storage.drivers.database import Database
 
 DAY_MS = 86_400_000
@@ -48,7 +48,7 @@ class Path:
     async def send(self, app: str, *, payload: bytes = b'{"n":1}', **rest: Any) -> AcceptedMessage:
         """Accept one message."""
         idempotency_key = rest.pop("idempotency_key", None)
-        draft = MessageDraft(rest.pop("event_type", "a.b"), payload, rest.pop("event_id", None), None, DAY_MS)
+        draft = Draft(rest.pop("event_type", "a.b"), payload, rest.pop("event_id", None), None, DAY_MS)
         return await self.accept.accept(DEFAULT_ORG, app, draft, idempotency_key)
 
     async def settled(self) -> None:

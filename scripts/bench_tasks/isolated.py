@@ -10,7 +10,7 @@ from tidings.clock import HOUR
 from tidings.core import broadcasts, resending, tasks, usage
 from tidings.core.usage import UsageFilters
 from tidings.ids import DEFAULT_ORG, EndpointId
-from tidings.model.message import RETENTION_MS, MessageDraft
+from tidings.model.message import RETENTION_MS, Draft
 from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.token import Principal
 
@@ -87,7 +87,7 @@ async def app_stats(seeded: SeededDatabase, every: list[Receiver]) -> Figures:
 async def broadcast(seeded: SeededDatabase, every: list[Receiver]) -> Figures:
     """Create a message in every application."""
     before = await seeded.count("SELECT count(*) FROM message")
-    draft = MessageDraft("order.shipped", PAYLOAD, None, None, RETENTION_MS)
+    draft = Draft("order.shipped", PAYLOAD, None, None, RETENTION_MS)
     found = await seeded.work(broadcasts.broadcast, PRINCIPAL, draft)
     require(expected=len(every), found=await seeded.count("SELECT count(*) FROM message") - before)
     require(expected=len(every), found=await seeded.count("SELECT count(*) FROM delivery WHERE lease IS NULL"))

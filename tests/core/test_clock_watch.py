@@ -11,7 +11,7 @@ from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
 from tidings.clock import HOUR, MINUTE, SECOND, ManualClock
 from tidings.core.clock_watch import ClockWatch
 from tidings.ids import DEFAULT_ORG
-from tidings.model.message import MessageDraft, MessageExtras
+from tidings.model.message import Draft, MessageExtras
 from tidings.model.throttle import SECOND_US, WINDOW_US
 from tidings.storage.drivers.database import Database
 
@@ -127,7 +127,7 @@ async def test_a_deferred_delivery_stays_deferred(world: World) -> None:
     world.clock.ahead = JUMP
     await world.watch.check()
     deliver_at = world.clock.now() + HOUR
-    draft = MessageDraft("a.b", b"{}", None, None, DAY_MS, MessageExtras(None, deliver_at, is_raw=False))
+    draft = Draft("a.b", b"{}", None, None, DAY_MS, MessageExtras(None, deliver_at, is_raw=False))
     await world.path.accept.accept(DEFAULT_ORG, world.app, draft, None)
     world.clock.ahead = 0
 

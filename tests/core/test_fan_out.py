@@ -8,7 +8,7 @@ import pytest
 from message_path import add_app, add_endpoint, running
 from tidings.core import accept
 from tidings.ids import DEFAULT_ORG
-from tidings.model.message import MessageDraft
+from tidings.model.message import Draft
 from tidings.storage.drivers.database import Database, Dialect
 
 URL = "http://127.0.0.1:9/hook"
@@ -57,7 +57,7 @@ async def test_others_go_on_while_many_deliveries_are_written(
         with path.accept.preparing() as prepared:
             async with db.write() as tx:
                 before = turns
-                drafts = [MessageDraft("a.b", b"{}", None, None, 1)] * 40
+                drafts = [Draft("a.b", b"{}", None, None, 1)] * 40
                 await path.accept.accept_many(tx, DEFAULT_ORG, app, drafts, prepared)
                 during = turns - before
         beside.cancel()

@@ -21,13 +21,13 @@ from tidings.ids import OrgId
 from tidings.model.app import App, AppDraft
 from tidings.model.attempt import AttemptFilter
 from tidings.model.endpoint import EndpointDraft
-from tidings.model.message import EVERY_MESSAGE, MessageDraft
+from tidings.model.message import EVERY_MESSAGE, Draft
 from tidings.model.page import Cursor, Order
 from tidings.storage.drivers.database import Database, Dialect
 from tidings.storage.tables import settlement
 
 ORG = OrgId("org_x")
-DRAFT = MessageDraft("a", b"{}", None, None, 90 * 24 * 3_600_000)
+DRAFT = Draft("a", b"{}", None, None, 90 * 24 * 3_600_000)
 
 
 @dataclass

@@ -20,8 +20,8 @@ from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.payloads import payloads_of
 from tidings.errors import AppError
 from tidings.ids import DEFAULT_ORG
-from tidings.model.message import MessageDraft
-from tidings.model.routing import Send
+from tidings.model.delivery import Delivery
+from tidings.model.message import Draft
 from tidings.storage.drivers.database import Busy, Database, Unavailable
 
 PATIENT = {"timeout": 20.0, "lease_grace": 25.0}
@@ -32,8 +32,8 @@ class _Sending:
         """Cancel nothing: no request is in flight."""
 
 
-def _queues(in_flight: int, started: list[Send], concurrency: int = 100, memory: int = 10_000) -> EndpointQueues:
-    def start(send: Send) -> Cancellable:
+def _queues(in_flight: int, started: list[Delivery], concurrency: int = 100, memory: int = 10_000) -> EndpointQueues:
+    def start(send: Delivery) -> Cancellable:
         started.append(send)
         return _Sending()
 
@@ -49,7 +49,7 @@ def test_endpoints_share_the_free_memory() -> None:
 
 
 async def test_a_turn_of_the_loop_begins_a_few_sends_of_each_endpoint() -> None:
-    started: list[Send] = []
+    started: list[Delivery] = []
     queues = _queues(4_000, started)
     queues.enqueue([send(receiver(f"ep_{n}"), k, 0.0) for n in range(50) for k in range(40)])
     turns = [len(started)]
@@ -66,7 +66,7 @@ async def test_a_turn_of_the_loop_begins_a_few_sends_of_each_endpoint() -> None:
 
 
 async def test_sends_in_flight_to_all_endpoints_are_bounded_and_each_that_ends_begins_another() -> None:
-    started: list[Send] = []
+    started: list[Delivery] = []
     queues = _queues(40, started)
     queues.enqueue([send(receiver(f"ep_{n}"), k, 0.0) for n in range(10) for k in range(10)])
     for _ in range(10):
@@ -83,7 +83,7 @@ async def test_sends_in_flight_to_all_endpoints_are_bounded_and_each_that_ends_b
 
 
 async def test_one_endpoint_does_not_take_every_send_in_flight() -> None:
-    started: list[Send] = []
+    started: list[Delivery] = []
     queues = _queues(40, started)
     queues.enqueue([send(receiver("ep_slow"), k, 0.0) for k in range(100)])
     for _ in range(5):
@@ -97,7 +97,7 @@ async def test_one_endpoint_does_not_take_every_send_in_flight() -> None:
 
 
 async def test_a_responsive_endpoint_is_served_at_once_beside_many_that_hang() -> None:
-    started: list[Send] = []
+    started: list[Delivery] = []
     queues = _queues(400, started, memory=1_000)
     healthy = receiver("ep_healthy")
     queues.enqueue([send(healthy, 0, 0.0)])
@@ -120,7 +120,7 @@ async def test_a_responsive_endpoint_is_served_at_once_beside_many_that_hang() -
 
 
 async def test_endpoints_that_hang_leave_memory_to_those_that_answer_until_they_answer() -> None:
-    started: list[Send] = []
+    started: list[Delivery] = []
     queues = _queues(400, started, memory=40)
     for n in range(60):
         if queues.has_capacity(f"ep_{n}"):
@@ -214,7 +214,7 @@ async def test_a_transaction_that_fails_gives_its_places_back(db: Database, erro
         async with running(shaky, delivering=terms(**PATIENT)) as path:
             assert path.delivery is not None
             budget = path.delivery.queues.budget
-            draft = MessageDraft("a.b", b"x" * (2 * LARGE), None, None, DAY_MS)
+            draft = Draft("a.b", b"x" * (2 * LARGE), None, None, DAY_MS)
             shaky.errors.append(error)
             with path.accept.preparing() as prepared, contextlib.suppress(error):
                 async with shaky.write() as tx:

@@ -15,7 +15,8 @@ from tidings.delivery import send_slots
 from tidings.delivery.budget import LARGE, MemoryBudget, fair_shares
 from tidings.delivery.payloads import Payloads, reserve
 from tidings.ids import AppId, EndpointId, OrgId
-from tidings.model.routing import Receiver, Send
+from tidings.model.delivery import Delivery
+from tidings.model.routing import Receiver
 from tidings.model.signature import KeyRing, SymmetricKey
 from tidings.storage.drivers.database import Database
 
@@ -28,8 +29,8 @@ def receiver(url: str = "http://example.com", name: str = "ep_1") -> Receiver:
     return Receiver(EndpointId(name), AppId("app_1"), OrgId("org_1"), url, ring, (), False, None, None)  # noqa: FBT003
 
 
-def send(message: str, to: Receiver, payload: bytes = BIG) -> Send:
-    return Send(to, message, payload, 1, 0.0)
+def send(message: str, to: Receiver, payload: bytes = BIG) -> Delivery:
+    return Delivery(to, message, payload, 1, 0.0)
 
 
 def test_the_payload_of_a_message_counts_once_for_all_of_its_deliveries() -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from delivery.test_refresh import World, receiver, send
 from message_path import add_app, add_endpoint, running, terms
-from tidings.model.routing import Receiver, Send
+from tidings.model.delivery import Delivery
+from tidings.model.routing import Receiver
 from tidings.storage.drivers.database import Database
 
 
-def _resend(to: Receiver, number: int) -> Send:
+def _resend(to: Receiver, number: int) -> Delivery:
     return replace(send(to, number, 0.0), task_id="qtask_1")
 
 
@@ -66,7 +67,7 @@ async def test_replays_begin_one_per_loop_iteration_and_live_sends_at_once() -> 
     world.queues.close()
 
 
-async def _begun(world: World, count: int, *, finishing: Send | None = None) -> None:
+async def _begun(world: World, count: int, *, finishing: Delivery | None = None) -> None:
     """End a send, and run the loop until this many sends have begun."""
     if finishing is not None:
         world.queues.finish(finishing)

@@ -10,7 +10,7 @@ from delivery.test_role import Door
 from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
 from tidings.ids import DEFAULT_ORG
-from tidings.model.message import MessageDraft, MessageExtras
+from tidings.model.message import Draft, MessageExtras
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import deliveries
 from tidings.storage.tables.deliveries import ManualSend
@@ -20,9 +20,7 @@ LATER_MS = 1_500
 
 async def _put_off(path: Path, app: str, *, ms: int = LATER_MS, payload: bytes = b"{}") -> str:
     extras = MessageExtras(deliver_at=SystemClock().now() + ms)
-    return (
-        await path.accept.accept(DEFAULT_ORG, app, MessageDraft("a.b", payload, None, None, DAY_MS, extras), None)
-    ).id
+    return (await path.accept.accept(DEFAULT_ORG, app, Draft("a.b", payload, None, None, DAY_MS, extras), None)).id
 
 
 async def test_a_deferred_delivery_is_sent_on_time_and_delays_no_other(db: Database) -> None:

@@ -7,7 +7,8 @@ from tidings.delivery.endpoint_queue import Cancellable
 from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.throttle import Pacer, SendWindow
 from tidings.ids import AppId, EndpointId, OrgId
-from tidings.model.routing import Receiver, Send
+from tidings.model.delivery import Delivery
+from tidings.model.routing import Receiver
 from tidings.model.signature import KeyRing, generate
 
 
@@ -30,8 +31,8 @@ def receiver(name: str) -> Receiver:
     )
 
 
-def send(to: Receiver, number: int, at: float) -> Send:
-    return Send(to, f"msg_{number}", b"{}", 1, at)
+def send(to: Receiver, number: int, at: float) -> Delivery:
+    return Delivery(to, f"msg_{number}", b"{}", 1, at)
 
 
 class World:
@@ -51,11 +52,11 @@ class World:
         )
         self.pacer = Pacer(self.clock, start=lambda _: True, hand_back=self._hand_back)
 
-    def _start(self, send: Send) -> Cancellable:
+    def _start(self, send: Delivery) -> Cancellable:
         self.started.append(send.msg_id)
         return _Sending()
 
-    def _hand_back(self, sends: list[Send]) -> None:
+    def _hand_back(self, sends: list[Delivery]) -> None:
         self.back += [each.msg_id for each in sends]
 
     def _request_claim(self) -> None:

@@ -15,7 +15,8 @@ from tidings import ids
 from tidings.clock import SystemClock
 from tidings.core.health_recorder import HealthRecorder
 from tidings.delivery.settle import SendResult, SettleBatcher
-from tidings.model.routing import Receiver, Send
+from tidings.model.delivery import Delivery
+from tidings.model.routing import Receiver
 from tidings.storage.drivers.database import (
     Busy,
     Database,
@@ -115,7 +116,7 @@ async def test_each_sent_delivery_is_written_once(
 
 def outcome(to: Receiver) -> SendResult:
     now = SystemClock().now()
-    send = Send(to, ids.new(ids.MESSAGE, now), b"{}", 1, 0.0)
+    send = Delivery(to, ids.new(ids.MESSAGE, now), b"{}", 1, 0.0)
     what = (send.msg_id, ids.new(ids.ATTEMPT, now), to.id, "app_1", ids.DEFAULT_ORG)
     return SendResult(send, (*what, to.url, 0, 200, "ok", 1, 0, None, None), delivered=True)
 

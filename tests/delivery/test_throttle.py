@@ -14,8 +14,8 @@ from tidings.clock import ManualClock, SystemClock
 from tidings.core.routing import RoutingCache
 from tidings.delivery import claim
 from tidings.delivery.throttle import Pacer, SendWindow, Throttle
-from tidings.model.delivery import Mode
-from tidings.model.routing import Receiver, Send
+from tidings.model.delivery import Delivery, Mode
+from tidings.model.routing import Receiver
 from tidings.storage.drivers.database import Database, Dialect
 from tidings.storage.tables import deliveries, throttles
 from tidings.storage.tables.deliveries import ManualSend
@@ -280,8 +280,8 @@ async def test_a_limit_that_keeps_delaying_keeps_its_timestamp(db: Database) -> 
     assert clock.now() == await since()
 
 
-def a_send(receiver: Any) -> Send:
-    return Send(receiver, "msg_1", b"{}", 1, 0.0)
+def a_send(receiver: Any) -> Delivery:
+    return Delivery(receiver, "msg_1", b"{}", 1, 0.0)
 
 
 async def test_a_delivery_that_comes_too_late_or_finds_no_place_is_handed_back(db: Database) -> None:
@@ -289,11 +289,11 @@ async def test_a_delivery_that_comes_too_late_or_finds_no_place_is_handed_back(d
     await add_endpoint(db, app, "http://127.0.0.1:9/")
     async with running(db) as path:
         receiver = await receiver_of(path, app)
-    sent: list[Send] = []
-    back: list[Send] = []
+    sent: list[Delivery] = []
+    back: list[Delivery] = []
     free = True
 
-    def start(send: Send) -> bool:
+    def start(send: Delivery) -> bool:
         if free:
             sent.append(send)
         return free

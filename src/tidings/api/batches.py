@@ -29,7 +29,7 @@ from tidings.core.batches import BatchRequest
 from tidings.core.idempotency import Response
 from tidings.core.services import AcceptResult
 from tidings.errors import AppError, Fault
-from tidings.model.message import MessageDraft
+from tidings.model.message import Draft
 
 MESSAGES_MAX: Final = 1_000
 _COUNT: Final = f"There must be at least 1 and at most {MESSAGES_MAX} messages."
@@ -94,7 +94,7 @@ async def create(call: Call[Query, MessageBatchIn]) -> Response:
     return await batch.accept(drafts, call.idempotency_key)
 
 
-def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> MessageDraft | AppError:
+def _draft(call: Call[Query, MessageBatchIn], raw: msgspec.Raw) -> Draft | AppError:
     clock = call.context.services.clock
     try:
         try:

@@ -37,8 +37,8 @@ from tidings.model.message import (
     RETENTION_MS,
     TAGS_MAX,
     AcceptedMessage,
+    Draft,
     Message,
-    MessageDraft,
     MessageExtras,
     MessageFilter,
     retention_ms,
@@ -132,7 +132,7 @@ class MessageIn(In, kw_only=True):
         if days is not None and hours is not None:
             yield Fault(("body", "payloadRetentionHours"), _RETENTIONS)
 
-    def _common_draft(self) -> MessageDraft | None:
+    def _common_draft(self) -> Draft | None:
         """Return the message if its body has only common members and they are valid; None needs the full validation."""
         raw, channels = self.payload, self.channels
         if (
@@ -151,14 +151,14 @@ class MessageIn(In, kw_only=True):
         if payload[:1] != b"{" or text.NAME.fullmatch(self.event_type) is None:
             return None
         if channels is None:
-            return MessageDraft(self.event_type, payload, None, None, RETENTION_MS)
+            return Draft(self.event_type, payload, None, None, RETENTION_MS)
         return (
-            MessageDraft(self.event_type, payload, None, unique(channels), RETENTION_MS)
+            Draft(self.event_type, payload, None, unique(channels), RETENTION_MS)
             if _are_valid_channels(channels)
             else None
         )
 
-    def drafted(self, clock: Clock) -> MessageDraft:
+    def drafted(self, clock: Clock) -> Draft:
         """Return the message that the body describes; raise `AppError` if it breaks a rule."""
         draft = self._common_draft()
         if draft is not None:
@@ -169,7 +169,7 @@ class MessageIn(In, kw_only=True):
         deliver_at = None if self.deliver_at is None else _parse_deliver_at(self.deliver_at, clock.now())
         payload, is_raw = self._delivered_payload()
         extras = MessageExtras(unique(self.tags or None), deliver_at, is_raw)
-        return MessageDraft(
+        return Draft(
             event_type=self.event_type,
             payload=payload,
             event_id=self.event_id,

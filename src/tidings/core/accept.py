@@ -28,8 +28,9 @@ from tidings.core.services import AcceptCallback, AcceptResult
 from tidings.errors import AppError, bad_request, conflict, not_found, unavailable
 from tidings.failpoint import point
 from tidings.ids import MessageId, OrgId
-from tidings.model.message import AcceptedMessage, MessageDraft
-from tidings.model.routing import Receiver, Send
+from tidings.model.delivery import Delivery
+from tidings.model.message import AcceptedMessage, Draft
+from tidings.model.routing import Receiver
 from tidings.observe import count, failure
 from tidings.storage.drivers.database import Busy, Database, StorageError, Unavailable, Write
 from tidings.storage.lists.bucket_index import BucketIndexCache
@@ -68,9 +69,7 @@ class AcceptBatcher:
         self._retrying: set[asyncio.Task[None]] = set()
         self._bucket_cache = BucketIndexCache()
 
-    async def accept(
-        self, org_id: OrgId, app_ref: str, draft: MessageDraft, idempotency_key: str | None
-    ) -> AcceptedMessage:
+    async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None) -> AcceptedMessage:
         """Store a message with its deliveries; it is durable when this returns.
 
         Raises `AppError` (no such application, event id taken, database unavailable), and nothing is stored. After
@@ -86,7 +85,7 @@ class AcceptBatcher:
         return await future
 
     def offer(
-        self, org_id: str, app_ref: str, draft: MessageDraft, idempotency_key: str | None, callback: AcceptCallback
+        self, org_id: str, app_ref: str, draft: Draft, idempotency_key: str | None, callback: AcceptCallback
     ) -> bool:
         """Take a message without waiting; `callback` receives the result that `accept` would return or raise.
 
@@ -104,7 +103,7 @@ class AcceptBatcher:
             self._flushing = asyncio.create_task(self._flush())
         return True
 
-    async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[MessageDraft]) -> int:
+    async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> int:
         """Return how many of these messages fit in one transaction, by their deliveries; at least one.
 
         Raises `AppError` if the request would create too many deliveries. The cached routing may be older than the
@@ -132,7 +131,7 @@ class AcceptBatcher:
             self._release(prepared)
 
     async def accept_many(
-        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[MessageDraft], prepared: Prepared
+        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft], prepared: Prepared
     ) -> list[AcceptResult]:
         """Store many messages of one application in an open transaction, each with its own result.
 
@@ -160,9 +159,7 @@ class AcceptBatcher:
             running = {*self._retrying} if self._flushing is None else {*self._retrying, self._flushing}
             await asyncio.wait(running)
 
-    async def _await_first(
-        self, org_id: OrgId, app_ref: str, draft: MessageDraft, idempotency_key: str
-    ) -> AcceptedMessage:
+    async def _await_first(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str) -> AcceptedMessage:
         """Wait for the result of the first request with this idempotency key; if it fails, accept this one."""
         first = self._by_key[idempotency_key]
         future: asyncio.Future[AcceptedMessage] = asyncio.get_running_loop().create_future()
@@ -380,18 +377,18 @@ class AcceptBatcher:
             held = (lease, until) if fits else (None, None)
             rows.append((item.id, receiver.id, routing.app_id, routing.org_id, now, *held))
             if fits:
-                prepared.sends.append(Send(receiver, item.id, draft.payload, lease, prepared.at))
+                prepared.sends.append(Delivery(receiver, item.id, draft.payload, lease, prepared.at))
             else:
                 prepared.spilled.add(receiver.id)
         return rows
 
-    def _has_capacity(self, draft: MessageDraft, prepared: Prepared) -> bool:
+    def _has_capacity(self, draft: Draft, prepared: Prepared) -> bool:
         """Reserve memory for a large payload that all its deliveries share; return whether it fits."""
         reserved = self._sink.reserve_payload(len(draft.payload))
         prepared.payload_bytes += reserved or 0
         return reserved is not None
 
-    def _has_capacity_for_copy(self, draft: MessageDraft, receiver: Receiver, prepared: Prepared) -> bool:
+    def _has_capacity_for_copy(self, draft: Draft, receiver: Receiver, prepared: Prepared) -> bool:
         """Reserve memory for the encrypted copy of a large payload; if it does not fit, release the delivery's slot."""
         reserved = self._sink.reserve_copy(len(draft.payload), receiver)
         prepared.payload_bytes += reserved or 0

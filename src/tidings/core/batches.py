@@ -13,10 +13,10 @@ from tidings.core.idempotency import Response
 from tidings.core.services import Acceptor, AcceptResult, Services
 from tidings.errors import AppError
 from tidings.model.app import App
-from tidings.model.message import MessageDraft
+from tidings.model.message import Draft
 from tidings.storage.drivers.database import Write
 
-DraftOrError = MessageDraft | AppError
+DraftOrError = Draft | AppError
 """A message, or the error with which it was refused."""
 
 

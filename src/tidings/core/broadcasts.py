@@ -9,7 +9,7 @@ from tidings.core import tasks, usage
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.model.broadcast import BroadcastArgs
-from tidings.model.message import MessageDraft
+from tidings.model.message import Draft
 from tidings.model.task import BROADCAST, NewTask, Task
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
@@ -19,7 +19,7 @@ from tidings.storage.tables import task_items
 async def broadcast(
     services: Services,
     principal: Principal,
-    draft: MessageDraft,
+    draft: Draft,
     *,
     idempotency_key: str | None,
     render: Callable[[Task], Response],
@@ -34,7 +34,7 @@ async def broadcast(
     return await services.idempotency.once(idempotency_key, work, render)
 
 
-async def build_task(read: Read, principal: Principal, draft: MessageDraft) -> NewTask:
+async def build_task(read: Read, principal: Principal, draft: Draft) -> NewTask:
     """Build the broadcast task; its payload is stored separately, as the task's input."""
     args = BroadcastArgs(
         event_type=draft.event_type,

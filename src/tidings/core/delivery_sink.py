@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from tidings.model.delivery import Delivery
 from tidings.model.lease import Leases, new_node
-from tidings.model.routing import Receiver, Send
+from tidings.model.routing import Receiver
 
 
 def _no_payload(_size: int) -> int | None:
@@ -37,7 +38,7 @@ class DeliverySink:
     lease_ms: int
     has_capacity: Callable[[str], bool]
     """Reserves a slot in memory for a delivery to an endpoint; False if there is none."""
-    enqueue: Callable[[list[Send]], None]
+    enqueue: Callable[[list[Delivery]], None]
     """Enqueues deliveries after the commit and after their reservations are released."""
     notify_backlog: Callable[[list[str]], None]
     """Called after the commit with the endpoints whose deliveries were spilled to the database."""
@@ -63,7 +64,7 @@ class Prepared:
     lease: int = 0
     at: float = 0.0
     """The start of the lease, on the monotonic clock."""
-    sends: list[Send] = field(default_factory=list)
+    sends: list[Delivery] = field(default_factory=list)
     """Deliveries to send from memory; each has a reserved slot."""
     spilled: set[str] = field(default_factory=set)
     """Endpoints with deliveries that stay in the database."""

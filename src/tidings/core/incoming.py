@@ -11,7 +11,7 @@ from tidings.core.delivery_sink import Prepared
 from tidings.core.services import AcceptCallback, AcceptResult
 from tidings.errors import conflict
 from tidings.ids import MessageId
-from tidings.model.message import AcceptedMessage, MessageDraft, MessageExtras
+from tidings.model.message import AcceptedMessage, Draft, MessageExtras
 from tidings.model.routing import Routing
 from tidings.storage.tables import intake
 from tidings.storage.tables.intake import NewMessage
@@ -29,7 +29,7 @@ class PendingMessage:
     """A message that waits for its batch to commit."""
 
     ref: str
-    draft: MessageDraft
+    draft: Draft
     idempotency_key: str | None
     routing: Routing
     id: MessageId
@@ -40,7 +40,7 @@ class PendingMessage:
     """Requests with the same idempotency key that wait for the result of this message."""
 
 
-def fan_out(routing: Routing, draft: MessageDraft) -> int:
+def fan_out(routing: Routing, draft: Draft) -> int:
     """Return the number of deliveries of a message; small numbers are an upper bound."""
     if len(routing.receivers) <= _FEW:
         return _FEW

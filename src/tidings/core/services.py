@@ -15,7 +15,7 @@ from tidings.core.notifier import Notifier
 from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
 from tidings.model.encryption import NO_ENCRYPTION, Encryption
-from tidings.model.message import AcceptedMessage, MessageDraft
+from tidings.model.message import AcceptedMessage, Draft
 from tidings.storage.drivers.database import Busy, Database, Duplicate, Unavailable, Write
 
 AcceptResult = AcceptedMessage | AppError
@@ -27,19 +27,17 @@ AcceptCallback = Callable[[AcceptResult], None]
 class Acceptor(Protocol):
     """Stores messages and passes their deliveries to a sink."""
 
-    async def accept(
-        self, org_id: OrgId, app_ref: str, draft: MessageDraft, idempotency_key: str | None
-    ) -> AcceptedMessage:
+    async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None) -> AcceptedMessage:
         """Store a message of an application (by id or uid) with its deliveries, once for each idempotency key."""
         ...
 
     def offer(
-        self, org_id: OrgId, app_ref: str, draft: MessageDraft, idempotency_key: str | None, callback: AcceptCallback
+        self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None, callback: AcceptCallback
     ) -> bool:
         """Take a message without waiting and report its result; return False if the caller has to use `accept`."""
         ...
 
-    async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[MessageDraft]) -> int:
+    async def fitting(self, org_id: OrgId, app_ref: str, drafts: Sequence[Draft]) -> int:
         """Return how many of these messages fit in one transaction; raise `AppError` for too many deliveries."""
         ...
 
@@ -48,7 +46,7 @@ class Acceptor(Protocol):
         ...
 
     async def accept_many(
-        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[MessageDraft], prepared: Prepared
+        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft], prepared: Prepared
     ) -> list[AcceptResult]:
         """Store many messages of one application in an open transaction, each with its own result."""
         ...

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.model.routing import Receiver, Send
+from tidings.model.delivery import Delivery
+from tidings.model.routing import Receiver
 
 LARGE: Final = 4_096
 """Size in bytes above which a payload is large."""
@@ -58,9 +59,9 @@ class MemoryBudget:
     def __init__(self, deliveries: int, payload_bytes: int) -> None:
         self._deliveries = deliveries
         self._payload_bytes = payload_bytes
-        self._payloads: dict[str, tuple[bytes, set[Send]]] = {}
+        self._payloads: dict[str, tuple[bytes, set[Delivery]]] = {}
         """Large payloads by message id, each with the deliveries that share it."""
-        self._copies: set[Send] = set()
+        self._copies: set[Delivery] = set()
         """Deliveries over TLS with a large payload: each has an encrypted copy."""
         self.held = 0
         self.held_bytes = 0
@@ -112,42 +113,42 @@ class MemoryBudget:
         found = self._payloads.get(msg_id)
         return None if found is None else found[0]
 
-    def add(self, send: Send) -> None:
+    def add(self, delivery: Delivery) -> None:
         """Count a delivery that enters memory, and share a large payload with the others of its message."""
         self.held += 1
-        size = len(send.payload)
+        size = len(delivery.payload)
         if size <= LARGE:
             return
-        found = self._payloads.get(send.msg_id)
+        found = self._payloads.get(delivery.msg_id)
         if found is None:
-            found = self._payloads[send.msg_id] = (send.payload, set())
+            found = self._payloads[delivery.msg_id] = (delivery.payload, set())
             self.held_bytes += size
-        send.payload = found[0]
-        found[1].add(send)
-        if _copies(send.receiver):
-            self._copies.add(send)
+        delivery.payload = found[0]
+        found[1].add(delivery)
+        if _copies(delivery.receiver):
+            self._copies.add(delivery)
             self.held_bytes += size
 
-    def remove(self, send: Send) -> None:
+    def remove(self, delivery: Delivery) -> None:
         """Subtract a delivery that leaves memory."""
         self.held -= 1
-        size = len(send.payload)
+        size = len(delivery.payload)
         if size <= LARGE:
             return
-        sharing = self._payloads[send.msg_id][1]
-        sharing.discard(send)
+        sharing = self._payloads[delivery.msg_id][1]
+        sharing.discard(delivery)
         if not sharing:
-            del self._payloads[send.msg_id]
+            del self._payloads[delivery.msg_id]
             self.held_bytes -= size
-        if send in self._copies:
-            self._copies.discard(send)
+        if delivery in self._copies:
+            self._copies.discard(delivery)
             self.held_bytes -= size
 
-    def remove_and_clear(self, send: Send) -> None:
+    def remove_and_clear(self, delivery: Delivery) -> None:
         """Subtract a delivery that will not be sent from memory, and drop its reference to a large payload."""
-        self.remove(send)
-        if len(send.payload) > LARGE:
-            send.payload = b""
+        self.remove(delivery)
+        if len(delivery.payload) > LARGE:
+            delivery.payload = b""
 
 
 def _copies(receiver: Receiver) -> bool:

@@ -23,9 +23,9 @@ from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.payloads import payloads_of
 from tidings.delivery.settle import SendResult, SettleBatcher
 from tidings.delivery.throttle import Pacer, SendWindow, Throttle, TokenReservation, split
-from tidings.model.delivery import Lane
+from tidings.model.delivery import Delivery, Lane
 from tidings.model.lease import Leases
-from tidings.model.routing import Receiver, Send
+from tidings.model.routing import Receiver
 from tidings.observe import count, failure
 from tidings.storage.drivers.database import Database, Row, StorageError, Write
 from tidings.storage.tables import deliveries
@@ -64,9 +64,9 @@ class ClaimDestinations:
 class _ClaimedBatch:
     """The result of claiming one batch."""
 
-    sends: list[Send]
-    paced: list[tuple[Send, SendWindow]]
-    discarded: list[Send]
+    sends: list[Delivery]
+    paced: list[tuple[Delivery, SendWindow]]
+    discarded: list[Delivery]
     drained: list[str]
     spilled: list[str]
     only_replays: list[str]
@@ -199,12 +199,12 @@ class Claimer:
     def _distribute(self, claimed: _ClaimedBatch) -> None:
         """Pass claimed deliveries to their destinations, and update the queues."""
         self._queues.enqueue(claimed.sends)
-        for send, _ in claimed.paced:
-            self._queues.budget.add(send)
+        for delivery, _ in claimed.paced:
+            self._queues.budget.add(delivery)
         if claimed.paced:
             self._pacer.take(claimed.paced)
-        for send in claimed.discarded:
-            self._settler.add(SendResult(send, discarded=True))
+        for delivery in claimed.discarded:
+            self._settler.add(SendResult(delivery, discarded=True))
         for endpoint_id in claimed.drained:
             self._queues.end_backlog(endpoint_id)
         for endpoint_id in claimed.only_replays:
@@ -368,15 +368,15 @@ class Claimer:
 
     async def _load(
         self, tx: Write, plan: _ClaimPlan, rows: list[Row], receivers: dict[str, Receiver], lease: int, leased_at: float
-    ) -> tuple[list[Send], list[Send], set[str]]:
+    ) -> tuple[list[Delivery], list[Delivery], set[str]]:
         """Join rows with their payloads; return sends, discarded sends, and endpoints with payloads that do not fit.
 
         A delivery whose payload was deleted is discarded. Rows whose payload does not fit into memory are handed back.
         """
         payloads = await payloads_of(tx, self._queues.budget, rows, receivers)
         plan.payload_bytes = payloads.reserved
-        sends: list[Send] = []
-        discarded: list[Send] = []
+        sends: list[Delivery] = []
+        discarded: list[Delivery] = []
         back: list[SettledDelivery] = []
         for row in rows:
             msg_id, endpoint_id = row["msg_id"], row["endpoint_id"]
@@ -384,7 +384,7 @@ class Claimer:
                 back.append(SettledDelivery(msg_id, endpoint_id, lease, row["due_at"]))
                 continue
             payload = payloads.found.get(msg_id)
-            send = Send(
+            delivery = Delivery(
                 receivers[endpoint_id],
                 msg_id,
                 payload or b"",
@@ -395,7 +395,7 @@ class Claimer:
                 row["retry_at"],
                 row["task_id"],
             )
-            (discarded if payload is None else sends).append(send)
+            (discarded if payload is None else sends).append(delivery)
         if back:
             await deliveries.hand_back(tx, back, 0)
         return sends, discarded, {each.endpoint_id for each in back}

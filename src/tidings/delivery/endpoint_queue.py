@@ -4,7 +4,8 @@
 from collections import deque
 from typing import Final, Protocol
 
-from tidings.model.routing import Receiver, Send
+from tidings.model.delivery import Delivery
+from tidings.model.routing import Receiver
 
 _REPLAY_EVERY: Final = 10
 """While live deliveries wait, one send in this many is a replay."""
@@ -38,12 +39,12 @@ class EndpointQueue:
     def __init__(self, receiver: Receiver, concurrency: int) -> None:
         self.receiver = receiver
         self.concurrency = concurrency
-        self.waiting: deque[Send] = deque()
-        self.replays: deque[Send] = deque()
+        self.waiting: deque[Delivery] = deque()
+        self.replays: deque[Delivery] = deque()
         """Waiting deliveries that a task resends."""
         self.live_in_a_row = 0
         """Live sends since the last replay."""
-        self.in_flight: dict[Send, Cancellable] = {}
+        self.in_flight: dict[Delivery, Cancellable] = {}
         self.is_spilled = False
         """Whether new deliveries stay in the database until its backlog is drained."""
         self.has_replay_backlog = False
@@ -65,11 +66,11 @@ class EndpointQueue:
         """Whether fewer deliveries wait than may be in flight: request a claim now, because claims take time."""
         return len(self.waiting) + len(self.replays) < self.concurrency
 
-    def add(self, send: Send) -> None:
+    def add(self, delivery: Delivery) -> None:
         """Append a delivery."""
-        (self.waiting if send.task_id is None else self.replays).append(send)
+        (self.waiting if delivery.task_id is None else self.replays).append(delivery)
 
-    def pop(self) -> Send:
+    def pop(self) -> Delivery:
         """Remove and return the delivery to send next; there must be one."""
         if self.replays and (not self.waiting or self.live_in_a_row >= _REPLAY_EVERY - 1):
             self.live_in_a_row = 0
@@ -77,7 +78,7 @@ class EndpointQueue:
         self.live_in_a_row += 1
         return self.waiting.popleft()
 
-    def take_waiting(self, keep: int = 0) -> list[Send]:
+    def take_waiting(self, keep: int = 0) -> list[Delivery]:
         """Remove and return waiting deliveries, the latest first, until `keep` are left."""
         found = []
         for deliveries in (self.replays, self.waiting):

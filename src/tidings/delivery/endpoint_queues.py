@@ -27,7 +27,8 @@ from tidings.delivery.background_budget import BackgroundBudget
 from tidings.delivery.budget import MemoryBudget, MemoryLimits
 from tidings.delivery.endpoint_queue import Cancellable, EndpointQueue
 from tidings.delivery.send_slots import SendSlots
-from tidings.model.routing import Receiver, Send
+from tidings.model.delivery import Delivery
+from tidings.model.routing import Receiver
 
 _SWEEP_SECONDS: Final = 0.25
 _QUEUES_KEPT: Final = 4_096
@@ -56,8 +57,8 @@ class EndpointQueues:
         limits: MemoryLimits,
         clock: Clock,
         *,
-        start: Callable[[Send], Cancellable],
-        hand_back: Callable[[list[Send]], None],
+        start: Callable[[Delivery], Cancellable],
+        hand_back: Callable[[list[Delivery]], None],
         request_claim: Callable[[], None],
     ) -> None:
         self._limits = limits
@@ -93,8 +94,7 @@ class EndpointQueues:
 
     def oldest_start(self) -> float | None:
         """Return the start of the oldest send in flight, on the monotonic clock, or None."""
-        sends = (each for queue in self.all() for each in queue.in_flight.values())
-        found = (getattr(each, "started_at", None) for each in sends)
+        found = (getattr(request, "started_at", None) for queue in self.all() for request in queue.in_flight.values())
         return min((at for at in found if at is not None), default=None)
 
     def has_capacity(self, endpoint_id: str) -> bool:
@@ -151,18 +151,18 @@ class EndpointQueues:
         queue = self._queues.get(endpoint_id)
         return queue is not None and (queue.is_reduced or 2 * len(queue.in_flight) >= queue.concurrency)
 
-    def enqueue(self, sends: Iterable[Send]) -> None:
+    def enqueue(self, deliveries: Iterable[Delivery]) -> None:
         """Enqueue committed deliveries and start the sends that may start; when closed, hand them back."""
         if self._closed:
-            self._hand_back(list(sends))
+            self._hand_back(list(deliveries))
             return
         touched: dict[str, EndpointQueue] = {}
-        for send in self._current(sends) if self._evicted_at else sends:
-            queue = self._queue_of(send.receiver)
-            queue.receiver = send.receiver
-            queue.add(send)
-            touched[send.receiver.id] = queue
-            self.budget.add(send)
+        for delivery in self._current(deliveries) if self._evicted_at else deliveries:
+            queue = self._queue_of(delivery.receiver)
+            queue.receiver = delivery.receiver
+            queue.add(delivery)
+            touched[delivery.receiver.id] = queue
+            self.budget.add(delivery)
             self._slots.add(queue)
         if any(queue.waiting for queue in touched.values()):
             self._background_budget.note_foreground()
@@ -196,12 +196,12 @@ class EndpointQueues:
             queue.is_spilled = False
             queue.has_replay_backlog = has_replays
 
-    def finish(self, send: Send, *, unanswered: bool = False) -> bool:
+    def finish(self, delivery: Delivery, *, unanswered: bool = False) -> bool:
         """Remove a send that has ended, and start the next; return whether it reduced the endpoint's concurrency."""
-        queue = self._queues[send.receiver.id]
-        if queue.in_flight.pop(send, None) is not None:
+        queue = self._queues[delivery.receiver.id]
+        if queue.in_flight.pop(delivery, None) is not None:
             self._slots.end(queue)
-            self._remove(queue, send)
+            self._remove(queue, delivery)
         has_become_reduced = False
         if queue.answers is unanswered:
             self._slots.set_answers(queue, answers=not unanswered)
@@ -218,8 +218,8 @@ class EndpointQueues:
             self._request_claim()
         return has_become_reduced
 
-    def _remove(self, queue: EndpointQueue, send: Send) -> None:
-        self.budget.remove_and_clear(send)
+    def _remove(self, queue: EndpointQueue, delivery: Delivery) -> None:
+        self.budget.remove_and_clear(delivery)
         self._slots.remove(queue)
 
     def _count_unanswered(self, queue: EndpointQueue) -> bool:
@@ -248,25 +248,25 @@ class EndpointQueues:
         if queue is not None:
             self._return_sends(queue, queue.take_waiting())
 
-    def _current(self, sends: Iterable[Send]) -> list[Send]:
+    def _current(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
         """Hand back deliveries that were leased before their endpoint changed, and return the others.
 
         The transaction that leased them may have read the endpoint before the change and committed after it.
         """
         latest = self._clock.monotonic() - _EVICTED_SECONDS
         self._evicted_at = {endpoint_id: at for endpoint_id, at in self._evicted_at.items() if at > latest}
-        current: list[Send] = []
-        stale: list[Send] = []
-        for send in sends:
-            is_stale = send.leased_at <= self._evicted_at.get(send.receiver.id, _NEVER)
-            (stale if is_stale else current).append(send)
+        current: list[Delivery] = []
+        stale: list[Delivery] = []
+        for delivery in deliveries:
+            is_stale = delivery.leased_at <= self._evicted_at.get(delivery.receiver.id, _NEVER)
+            (stale if is_stale else current).append(delivery)
         if stale:
-            self.spill({send.receiver.id for send in stale})
+            self.spill({delivery.receiver.id for delivery in stale})
             self._hand_back(stale)
             self._request_claim()
         return current
 
-    def close(self) -> list[Send]:
+    def close(self) -> list[Delivery]:
         """Start no more sends; return the waiting deliveries, which the caller hands back."""
         self._closed = True
         for timer in (self._sweeper, self._replayer, self._turn):
@@ -274,9 +274,9 @@ class EndpointQueues:
                 timer.cancel()
         waiting = []
         for queue in self._queues.values():
-            for send in queue.take_waiting():
-                self._remove(queue, send)
-                waiting.append(send)
+            for delivery in queue.take_waiting():
+                self._remove(queue, delivery)
+                waiting.append(delivery)
         return waiting
 
     async def wait_empty(self, seconds: float) -> None:
@@ -286,14 +286,14 @@ class EndpointQueues:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._emptied.wait(), seconds)
 
-    def cancel_all(self) -> list[Send]:
+    def cancel_all(self) -> list[Delivery]:
         """Cancel and return all sends in flight; they record no attempt and are sent again."""
         canceled = []
         for queue in self._queues.values():
-            for send, request in queue.in_flight.items():
+            for delivery, request in queue.in_flight.items():
                 request.cancel()
-                self._remove(queue, send)
-                canceled.append(send)
+                self._remove(queue, delivery)
+                canceled.append(delivery)
             queue.in_flight.clear()
         self._slots.clear()
         return canceled
@@ -393,11 +393,11 @@ class EndpointQueues:
             self._request_claim()
 
     def _start_next(self, queue: EndpointQueue) -> None:
-        send = queue.pop()
-        send.receiver = queue.receiver
+        delivery = queue.pop()
+        delivery.receiver = queue.receiver
         if self._slots.start(queue) and self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._run_turn)
-        queue.in_flight[send] = self._start(send)
+        queue.in_flight[delivery] = self._start(delivery)
 
     def _sweep(self) -> None:
         """Hand back deliveries that have waited too long; runs only while memory holds any."""
@@ -412,9 +412,9 @@ class EndpointQueues:
         if self.budget.held and not self._closed:
             self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
-    def _return_sends(self, queue: EndpointQueue, sends: list[Send]) -> None:
-        if sends:
+    def _return_sends(self, queue: EndpointQueue, deliveries: list[Delivery]) -> None:
+        if deliveries:
             queue.is_spilled = True
-            for send in sends:
-                self._remove(queue, send)
-            self._hand_back(sends)
+            for delivery in deliveries:
+                self._remove(queue, delivery)
+            self._hand_back(deliveries)

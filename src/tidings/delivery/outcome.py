@@ -11,7 +11,7 @@ from typing import Final
 
 from tidings.clock import SECOND
 from tidings.core.health_recorder import FAILING_AFTER, HealthEventKind
-from tidings.model.routing import Send
+from tidings.model.delivery import Delivery
 
 GONE: Final = 410
 KEPT_BYTES: Final = 20_000
@@ -52,16 +52,16 @@ def parse_directive(header: str | None) -> ReceiverDirective:
 
 
 def health_event_kinds(
-    send: Send, directive: ReceiverDirective, *, delivered: bool, is_last: bool
+    delivery: Delivery, directive: ReceiverDirective, *, delivered: bool, is_last: bool
 ) -> tuple[HealthEventKind, ...]:
     """Return the kinds of health events of an attempt. A manual attempt has none, except for a directive."""
     kinds: list[HealthEventKind] = []
-    if not send.manual:
+    if not delivery.manual:
         if delivered:
-            kinds += [HealthEventKind.RECOVERED] if send.attempts >= FAILING_AFTER else []
+            kinds += [HealthEventKind.RECOVERED] if delivery.attempts >= FAILING_AFTER else []
         elif is_last:
             kinds += [HealthEventKind.ABORTED if directive else HealthEventKind.EXHAUSTED]
-        elif send.attempts == FAILING_AFTER - 1:
+        elif delivery.attempts == FAILING_AFTER - 1:
             kinds += [HealthEventKind.FAILING]
     if ReceiverDirective.DISABLE in directive:
         kinds += [HealthEventKind.DISABLE_REQUESTED]

@@ -21,8 +21,8 @@ from tidings.delivery.sender import Sender, SendOptions
 from tidings.delivery.settle import SendResult, SettleBatcher
 from tidings.delivery.throttle import Pacer
 from tidings.ids import STEP_MS, timestamp_of
+from tidings.model.delivery import Delivery
 from tidings.model.lease import Leases, new_node
-from tidings.model.routing import Send
 from tidings.storage.drivers.database import Database, Dialect
 from tidings.storage.tables import deliveries
 
@@ -182,20 +182,20 @@ class DeliveryRole:
     def _ended(self, outcome: SendResult) -> None:
         self.settler.add(outcome)
         if outcome.health_events and any(event.kind in DISABLING for event in outcome.health_events):
-            self.queues.evict(outcome.send.receiver.id)
-            self.pacer.evict(outcome.send.receiver.id)
-        if self.queues.finish(outcome.send, unanswered=outcome.unanswered):
+            self.queues.evict(outcome.delivery.receiver.id)
+            self.pacer.evict(outcome.delivery.receiver.id)
+        if self.queues.finish(outcome.delivery, unanswered=outcome.unanswered):
             outcome.health_events = (
                 *outcome.health_events,
-                HealthEvent(HealthEventKind.UNREACHABLE, outcome.send.receiver),
+                HealthEvent(HealthEventKind.UNREACHABLE, outcome.delivery.receiver),
             )
 
-    def _start_now(self, send: Send) -> bool:
+    def _start_now(self, delivery: Delivery) -> bool:
         """Start a paced delivery that is due; return False if its endpoint has no free slot."""
-        if not self.queues.free_slots(send.receiver.id):
+        if not self.queues.free_slots(delivery.receiver.id):
             return False
-        self.queues.budget.remove(send)
-        self.queues.enqueue([send])
+        self.queues.budget.remove(delivery)
+        self.queues.enqueue([delivery])
         return True
 
     def _evict(self, endpoint_id: str) -> None:
@@ -204,14 +204,14 @@ class DeliveryRole:
         self.pacer.evict(endpoint_id)
         self.claimer.wake()
 
-    def _unsent(self, sends: list[Send]) -> None:
-        for send in sends:
-            self.settler.add(SendResult(send))
+    def _unsent(self, sends: list[Delivery]) -> None:
+        for delivery in sends:
+            self.settler.add(SendResult(delivery))
 
-    def _unpaced(self, sends: list[Send]) -> None:
+    def _unpaced(self, sends: list[Delivery]) -> None:
         """Hand back deliveries that the pacer held."""
-        for send in sends:
-            self.queues.budget.remove_and_clear(send)
+        for delivery in sends:
+            self.queues.budget.remove_and_clear(delivery)
         self._unsent(sends)
 
     def _due_at(self, timestamp: int) -> None:

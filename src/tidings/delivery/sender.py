@@ -23,7 +23,8 @@ from tidings.delivery.outcome import (
     response_text,
 )
 from tidings.delivery.settle import SendResult
-from tidings.model.routing import Receiver, Send
+from tidings.model.delivery import Delivery
+from tidings.model.routing import Receiver
 
 _SUCCESS: Final = 0
 _FAIL: Final = 2
@@ -63,19 +64,19 @@ class Sender:
         self._failing = failing
         self._targets: dict[Receiver, RequestTarget] = {}
 
-    def start(self, send: Send) -> Cancellable:
+    def start(self, delivery: Delivery) -> Cancellable:
         """Sign a message and send it; never raises, because a request that cannot be formed is a failed attempt."""
-        receiver = send.receiver
+        receiver = delivery.receiver
         began = self._clock.now()
         timestamp = began // SECOND
 
         def done(reply: Reply) -> None:
-            self._ended(self._outcome(send, receiver, began, reply))
+            self._ended(self._outcome(delivery, receiver, began, reply))
 
         try:
             target = self._targets.get(receiver) or self._compiled(receiver)
-            signed = receiver.ring.sign(send.msg_id, timestamp, send.payload)
-            return self._client.send(target, send.msg_id, timestamp, signed, send.payload, done)
+            signed = receiver.ring.sign(delivery.msg_id, timestamp, delivery.payload)
+            return self._client.send(target, delivery.msg_id, timestamp, signed, delivery.payload, done)
         except Exception as error:  # noqa: BLE001 - any error affects this endpoint only
             reply = Reply(0, b"", 0, f"error forming request: {error}")
             asyncio.get_running_loop().call_soon(done, reply)
@@ -92,17 +93,17 @@ class Sender:
             self._failing.add(receiver.id)
         return target
 
-    def _outcome(self, send: Send, receiver: Receiver, began: int, reply: Reply) -> SendResult:
+    def _outcome(self, delivery: Delivery, receiver: Receiver, began: int, reply: Reply) -> SendResult:
         delivered = is_delivered(reply.status) and not reply.is_invalid
         directive = (
             ReceiverDirective.NONE if reply.webhook_delivery is None else parse_directive(reply.webhook_delivery)
         )
         if reply.status == GONE and self._options.gone_disables and not reply.is_invalid:
             directive |= ReceiverDirective.GONE
-        next_at = None if delivered or directive else self._next_at(send, reply)
+        next_at = None if delivered or directive else self._next_at(delivery, reply)
         text = response_text(reply.body) if reply.error is None else reply.error
         attempt = (
-            send.msg_id,
+            delivery.msg_id,
             ids.new(ids.ATTEMPT, began),
             receiver.id,
             receiver.app_id,
@@ -112,29 +113,29 @@ class Sender:
             reply.status,
             text.replace("\0", "�"),
             reply.duration_ms,
-            int(send.manual),
-            next_at if not send.manual or delivered or directive else send.retry_at,
-            send.task_id,
+            int(delivery.manual),
+            next_at if not delivery.manual or delivered or directive else delivery.retry_at,
+            delivery.task_id,
         )
-        if delivered and not directive and send.attempts < FAILING_AFTER:
-            return SendResult(send, attempt, delivered)
+        if delivered and not directive and delivery.attempts < FAILING_AFTER:
+            return SendResult(delivery, attempt, delivered)
         return SendResult(
-            send,
+            delivery,
             attempt,
             delivered,
             next_at,
             aborted=bool(directive) and not delivered,
             unanswered=reply.status == 0,
             health_events=tuple(
-                HealthEvent(kind, receiver, send.msg_id, attempt[1], reply.status)
-                for kind in health_event_kinds(send, directive, delivered=delivered, is_last=next_at is None)
+                HealthEvent(kind, receiver, delivery.msg_id, attempt[1], reply.status)
+                for kind in health_event_kinds(delivery, directive, delivered=delivered, is_last=next_at is None)
             ),
         )
 
-    def _next_at(self, send: Send, reply: Reply) -> int | None:
-        if send.manual:
+    def _next_at(self, delivery: Delivery, reply: Reply) -> int | None:
+        if delivery.manual:
             return None
         hint = RetryHint(reply.timed_out, reply.retry_after)
         now = self._clock.now()
-        wait = next_wait_ms(self._options.schedule, send.attempts, hint, now=now, chance=random.random())  # noqa: S311 - jitter
+        wait = next_wait_ms(self._options.schedule, delivery.attempts, hint, now=now, chance=random.random())  # noqa: S311 - jitter
         return None if wait is None else now + wait

@@ -15,7 +15,7 @@ from typing import Final
 from tidings.clock import Clock
 from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRecorder
 from tidings.failpoint import point
-from tidings.model.routing import Send
+from tidings.model.delivery import Delivery
 from tidings.observe import count, failure
 from tidings.storage.drivers.database import Busy, Database, OutcomeUnknown, Unavailable, Write
 from tidings.storage.lists.bucket_index import BucketIndexCache
@@ -35,7 +35,7 @@ _LINGER_SECONDS: Final = 0.005
 class SendResult:
     """The result of one send. Without an attempt, the delivery is handed back, or discarded if `discarded` is set."""
 
-    send: Send
+    delivery: Delivery
     attempt: AttemptRow | None = None
     delivered: bool = False
     next_at: int | None = None
@@ -49,11 +49,11 @@ class SendResult:
     @property
     def pair(self) -> tuple[str, str]:
         """The ids of the message and the endpoint."""
-        return self.send.msg_id, self.send.receiver.id
+        return self.delivery.msg_id, self.delivery.receiver.id
 
     def settled(self) -> SettledDelivery:
         """Return the key and the lease of the delivery, and the time of its next attempt."""
-        return SettledDelivery(self.send.msg_id, self.send.receiver.id, self.send.lease, self.next_at)
+        return SettledDelivery(self.delivery.msg_id, self.delivery.receiver.id, self.delivery.lease, self.next_at)
 
 
 class SettleBatcher:
@@ -153,7 +153,7 @@ class SettleBatcher:
     async def _settle_halves(self, batch: list[SendResult], error: Exception, *, is_unknown: bool) -> None:
         if len(batch) == 1:
             # The delivery stays leased. When the lease expires, it is sent again and may be settled then.
-            failure(f"settling {batch[0].send.msg_id}", error)
+            failure(f"settling {batch[0].delivery.msg_id}", error)
             return
         middle = len(batch) // 2
         await self._settle(batch[:middle], is_unknown=is_unknown)
@@ -169,7 +169,7 @@ class SettleBatcher:
             batch += [] if batch else self._take_waiting()
             if is_unknown and await _is_written(tx, batch):
                 # The endpoints with due deliveries were lost with the COMMIT, so all endpoints count as due.
-                due: set[str] = {each.send.receiver.id for each in batch}
+                due: set[str] = {each.delivery.receiver.id for each in batch}
             else:
                 due = await self._write(tx, batch, now)
             point("settle.before_commit")
@@ -191,7 +191,7 @@ class SettleBatcher:
         if delivered:
             if await deliveries.settle_delivered(tx, delivered, now):
                 due.update(each.endpoint_id for each in delivered)
-            again = [each.pair for each in batch if each.delivered and each.send.manual]
+            again = [each.pair for each in batch if each.delivered and each.delivery.manual]
             if again:
                 await settlement.note_delivered(tx, again)
         events = self._health_events(batch)
@@ -206,7 +206,9 @@ class SettleBatcher:
         events = [event for outcome in batch if outcome.health_events for event in outcome.health_events]
         failing = self._health.failing
         if failing:
-            works = {each.send.receiver for each in batch if each.delivered and each.send.receiver.id in failing}
+            works = {
+                each.delivery.receiver for each in batch if each.delivered and each.delivery.receiver.id in failing
+            }
             events += [HealthEvent(HealthEventKind.SUCCEEDED, receiver) for receiver in works]
         return events
 
@@ -218,7 +220,7 @@ class SettleBatcher:
                 timestamps.append(now)
             elif not outcome.delivered:
                 timestamps.extend(
-                    timestamp for timestamp in (outcome.next_at, outcome.send.retry_at) if timestamp is not None
+                    timestamp for timestamp in (outcome.next_at, outcome.delivery.retry_at) if timestamp is not None
                 )
         if timestamps:
             self._due_at(min(timestamps))

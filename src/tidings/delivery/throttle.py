@@ -20,7 +20,8 @@ from itertools import count as numbers
 from typing import Final
 
 from tidings.clock import SECOND, Clock
-from tidings.model.routing import Receiver, Send
+from tidings.model.delivery import Delivery
+from tidings.model.routing import Receiver
 from tidings.model.throttle import SECOND_US, Slot, TokenAllocation, TokenRequest, allocate
 from tidings.observe import count
 from tidings.storage.drivers.database import Write
@@ -129,12 +130,14 @@ def _window(slot: Slot, reservation: TokenReservation) -> SendWindow:
 class Pacer:
     """Holds claimed deliveries until their windows; one that cannot be sent then is handed back and loses its token."""
 
-    def __init__(self, clock: Clock, *, start: Callable[[Send], bool], hand_back: Callable[[list[Send]], None]) -> None:
+    def __init__(
+        self, clock: Clock, *, start: Callable[[Delivery], bool], hand_back: Callable[[list[Delivery]], None]
+    ) -> None:
         """`start` starts a send, or returns False if there is no free slot."""
         self._clock = clock
         self._start = start
         self._hand_back = hand_back
-        self._heap: list[tuple[float, int, SendWindow, Send]] = []
+        self._heap: list[tuple[float, int, SendWindow, Delivery]] = []
         self._numbers = numbers()
         self._counts: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
@@ -149,24 +152,24 @@ class Pacer:
         """Return the number of deliveries of one endpoint that wait."""
         return self._counts[endpoint_id]
 
-    def take(self, sends: Sequence[tuple[Send, SendWindow]]) -> None:
+    def take(self, deliveries: Sequence[tuple[Delivery, SendWindow]]) -> None:
         """Add deliveries, and start those whose window has begun."""
         if self._closed:
-            self._hand_back([send for send, _ in sends])
+            self._hand_back([delivery for delivery, _ in deliveries])
             return
-        for send, window in sends:
-            heappush(self._heap, (window.since, next(self._numbers), window, send))
-            self._counts[send.receiver.id] += 1
+        for delivery, window in deliveries:
+            heappush(self._heap, (window.since, next(self._numbers), window, delivery))
+            self._counts[delivery.receiver.id] += 1
         self.turn()
 
     def turn(self) -> None:
         """Start the deliveries whose window has begun, hand back late ones, and set the timer for the next."""
-        late: list[Send] = []
+        late: list[Delivery] = []
         while self._heap and self._heap[0][0] <= self._clock.monotonic():
-            _, _, window, send = heappop(self._heap)
-            self._uncount(send)
-            if self._clock.monotonic() > window.until or not self._start(send):
-                late.append(send)
+            _, _, window, delivery = heappop(self._heap)
+            self._uncount(delivery)
+            if self._clock.monotonic() > window.until or not self._start(delivery):
+                late.append(delivery)
         if late:
             count("throttle.tokens_lost", len(late))
             self._hand_back(late)
@@ -184,19 +187,19 @@ class Pacer:
         self._hand_back(away)
         self._arm()
 
-    def close(self) -> list[Send]:
+    def close(self) -> list[Delivery]:
         """Start no more sends; return the waiting deliveries."""
         self._closed = True
-        left = [send for _, _, _, send in self._heap]
+        left = [delivery for _, _, _, delivery in self._heap]
         self._heap.clear()
         self._counts.clear()
         self._arm()
         return left
 
-    def _uncount(self, send: Send) -> None:
-        self._counts[send.receiver.id] -= 1
-        if not self._counts[send.receiver.id]:
-            del self._counts[send.receiver.id]
+    def _uncount(self, delivery: Delivery) -> None:
+        self._counts[delivery.receiver.id] -= 1
+        if not self._counts[delivery.receiver.id]:
+            del self._counts[delivery.receiver.id]
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -208,18 +211,18 @@ class Pacer:
 
 
 def split(
-    sends: Iterable[Send], windows: Mapping[str, Sequence[SendWindow]]
-) -> tuple[list[Send], list[tuple[Send, SendWindow]]]:
+    deliveries: Iterable[Delivery], windows: Mapping[str, Sequence[SendWindow]]
+) -> tuple[list[Delivery], list[tuple[Delivery, SendWindow]]]:
     """Separate deliveries without a limit from those with one, and pair each of these with its window."""
     if not windows:
-        return list(sends), []
+        return list(deliveries), []
     left = {endpoint_id: iter(each) for endpoint_id, each in windows.items()}
     plain, paced = [], []
-    for send in sends:
-        mine = left.get(send.receiver.id)
+    for delivery in deliveries:
+        mine = left.get(delivery.receiver.id)
         window = None if mine is None else next(mine, _NEVER)
         if window is None:
-            plain.append(send)
+            plain.append(delivery)
         else:
-            paced.append((send, window))
+            paced.append((delivery, window))
     return plain, paced

@@ -16,6 +16,8 @@ The stores implement the same transitions in SQL. A property test checks that bo
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from tidings.model.routing import Receiver
+
 
 class Lane(IntEnum):
     """The lane of an endpoint queue: live deliveries take precedence over replays."""
@@ -40,9 +42,27 @@ class ResendRequest:
     task_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Delivery:
-    """The row of an outstanding delivery; timestamps in milliseconds since the Unix epoch."""
+    """One message to one endpoint in memory: its payload, its receiver and the lease under which to send it."""
+
+    receiver: Receiver
+    msg_id: str
+    payload: bytes
+    lease: int
+    leased_at: float
+    """When the lease started, in seconds of the monotonic clock."""
+    attempts: int = 0
+    """The number of earlier automatic attempts."""
+    manual: bool = False
+    retry_at: int | None = None
+    """When the next automatic attempt is due, if this send is manual."""
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """The state of an outstanding delivery, as its row has it; timestamps in milliseconds since the Unix epoch."""
 
     due_at: int
     lane: Lane = Lane.LIVE
@@ -55,12 +75,12 @@ class Delivery:
     task_id: str | None = None
 
 
-def claimed(row: Delivery, lease: int, until: int) -> Delivery:
+def claimed(row: DeliveryRecord, lease: int, until: int) -> DeliveryRecord:
     """Lease a scheduled delivery until a timestamp."""
     return replace(row, lease=lease, lease_until=until)
 
 
-def delivered(row: Delivery, lease: int, now: int) -> Delivery | None:
+def delivered(row: DeliveryRecord, lease: int, now: int) -> DeliveryRecord | None:
     """Settle a successful send; return None if the delivery has ended."""
     if row.lease != lease:
         return row
@@ -69,7 +89,7 @@ def delivered(row: Delivery, lease: int, now: int) -> Delivery | None:
     return None
 
 
-def failed(row: Delivery, lease: int, now: int, next_at: int | None) -> Delivery | None:
+def failed(row: DeliveryRecord, lease: int, now: int, next_at: int | None) -> DeliveryRecord | None:
     """Settle a failed send; return None if the delivery has ended.
 
     `next_at` is the next time in the retry schedule; a manual send ignores it.
@@ -84,7 +104,7 @@ def failed(row: Delivery, lease: int, now: int, next_at: int | None) -> Delivery
     return None if schedule is None else _automatic(row, schedule)
 
 
-def returned(row: Delivery, lease: int, now: int) -> Delivery:
+def returned(row: DeliveryRecord, lease: int, now: int) -> DeliveryRecord:
     """Reschedule a delivery that was leased and not sent, or whose lease has expired."""
     if row.lease != lease:
         return row
@@ -93,10 +113,10 @@ def returned(row: Delivery, lease: int, now: int) -> Delivery:
     return _freed(row, now)
 
 
-def requested(row: Delivery | None, send: ResendRequest, now: int) -> Delivery:
+def requested(row: DeliveryRecord | None, send: ResendRequest, now: int) -> DeliveryRecord:
     """Request a manual send; it precedes the scheduled one."""
     if row is None:
-        return Delivery(due_at=now, lane=send.lane, manual=True, task_id=send.task_id)
+        return DeliveryRecord(due_at=now, lane=send.lane, manual=True, task_id=send.task_id)
     if row.lease is not None:
         return replace(row, again=max(row.again, send.mode), task_id=send.task_id)
     if row.manual:
@@ -104,7 +124,7 @@ def requested(row: Delivery | None, send: ResendRequest, now: int) -> Delivery:
     return replace(row, due_at=now, lane=send.lane, manual=True, retry_at=row.due_at, task_id=send.task_id)
 
 
-def canceled(row: Delivery, task_id: str) -> Delivery | None:
+def canceled(row: DeliveryRecord, task_id: str) -> DeliveryRecord | None:
     """Cancel a manual send that a task requested, unless it is in flight."""
     if row.task_id != task_id:
         return row
@@ -113,9 +133,9 @@ def canceled(row: Delivery, task_id: str) -> Delivery | None:
     return None if row.retry_at is None else _automatic(row, row.retry_at)
 
 
-def _freed(row: Delivery, now: int) -> Delivery:
+def _freed(row: DeliveryRecord, now: int) -> DeliveryRecord:
     return replace(row, lease=None, lease_until=None, due_at=now)
 
 
-def _automatic(row: Delivery, due_at: int) -> Delivery:
-    return Delivery(due_at=due_at, attempts=row.attempts)
+def _automatic(row: DeliveryRecord, due_at: int) -> DeliveryRecord:
+    return DeliveryRecord(due_at=due_at, attempts=row.attempts)

@@ -28,7 +28,7 @@ class MessageExtras:
 
 
 @dataclass(slots=True)
-class MessageDraft:
+class Draft:
     """A validated message that is not stored yet. Treat it as immutable; a frozen class would cost too much time."""
 
     event_type: str

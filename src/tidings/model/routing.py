@@ -86,21 +86,3 @@ class Routing:
     def find(self, endpoint_id: str) -> Receiver | None:
         """Return the endpoint with an id, or None."""
         return next((each for each in self.receivers if each.id == endpoint_id), None)
-
-
-@dataclass(slots=True, eq=False)
-class Send:
-    """A delivery in memory: the payload, the receiver, and the lease under which this process sends it."""
-
-    receiver: Receiver
-    msg_id: str
-    payload: bytes
-    lease: int
-    leased_at: float
-    """When the lease started, in seconds of the monotonic clock."""
-    attempts: int = 0
-    """The number of earlier automatic attempts."""
-    manual: bool = False
-    retry_at: int | None = None
-    """When the next automatic attempt is due, if this send is manual."""
-    task_id: str | None = None

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from tidings.model import delivery as rules
-from tidings.model.delivery import Delivery, Lane, Mode, ResendRequest
+from tidings.model.delivery import DeliveryRecord, Lane, Mode, ResendRequest
 from tidings.storage.drivers.database import Database, Write
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
@@ -41,7 +41,7 @@ class DeliveryStateMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 1_000_000
-        self.model: dict[tuple[str, str], Delivery] = {}
+        self.model: dict[tuple[str, str], DeliveryRecord] = {}
         self.leases: list[int] = []
         self._write(lambda tx: tx.run("DELETE FROM delivery"))
 
@@ -57,7 +57,7 @@ class DeliveryStateMachine(RuleBasedStateMachine):
         self.leases.append(len(self.leases) + 1)
         return self.leases[-1]
 
-    def _change(self, key: tuple[str, str], row: Delivery | None) -> None:
+    def _change(self, key: tuple[str, str], row: DeliveryRecord | None) -> None:
         if row is None:
             self.model.pop(key, None)
         else:
@@ -73,7 +73,7 @@ class DeliveryStateMachine(RuleBasedStateMachine):
             return
         lease, until = (self._lease(), self.now + LEASE_MS) if leased else (None, None)
         self._write(lambda tx: deliveries.add(tx, [(*key, "app_1", "org_1", self.now, lease, until)]))
-        self.model[key] = Delivery(due_at=self.now, lease=lease, lease_until=until)
+        self.model[key] = DeliveryRecord(due_at=self.now, lease=lease, lease_until=until)
 
     @rule(endpoint=st.sampled_from(["ep_0", "ep_1"]), lane=st.sampled_from(Lane), room=st.integers(1, 3))
     def claim(self, endpoint: str, lane: Lane, room: int) -> None:

@@ -18,7 +18,7 @@ from tidings.core import broadcasts, exports, purges, resending, usage
 from tidings.core import tasks as use_cases
 from tidings.core.idempotency import Response
 from tidings.core.usage import UsageFilters
-from tidings.model.message import RETENTION_MS, MessageDraft
+from tidings.model.message import RETENTION_MS, Draft
 from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import State, Task
 from tidings.storage.drivers.database import Database
@@ -195,7 +195,7 @@ async def _export_told(world: World, task: Task, wanted: Sequence[str]) -> int:
     return task.done
 
 
-_DRAFT = MessageDraft("all.hands", b"{}", None, None, RETENTION_MS)
+_DRAFT = Draft("all.hands", b"{}", None, None, RETENTION_MS)
 _ASKED = UsageFilters(since=at(10), until=NOW, refs=None)
 
 

@@ -12,16 +12,16 @@ from tasks.world import FREE, NOW, PRINCIPAL, World
 from tidings.clock import HOUR
 from tidings.core import broadcasts
 from tidings.core import tasks as use_cases
-from tidings.model.message import RETENTION_MS, MessageDraft
+from tidings.model.message import RETENTION_MS, Draft
 from tidings.model.task import State, Task
 from tidings.storage.tables import broadcasts as stored
 
 PAYLOAD = '{"all":"å"}'.encode()
 
 
-def draft(**more: Any) -> MessageDraft:
+def draft(**more: Any) -> Draft:
     given: dict[str, Any] = {"event_id": None, "channels": None, "retention_ms": RETENTION_MS}
-    return MessageDraft("order.paid", PAYLOAD, **{**given, **more})
+    return Draft("order.paid", PAYLOAD, **{**given, **more})
 
 
 async def some_applications(world: World, number: int) -> list[str]:
@@ -128,7 +128,7 @@ async def test_an_application_that_is_deleted_meanwhile_is_reported(world: World
 
 async def test_a_big_payload_is_written_to_few_applications_at_once(world: World) -> None:
     await some_applications(world, 12)
-    big = MessageDraft("order.paid", b'{"a":"%s"}' % (b"x" * 400_000), None, None, 5 * HOUR)
+    big = Draft("order.paid", b'{"a":"%s"}' % (b"x" * 400_000), None, None, 5 * HOUR)
 
     task = await world.done(broadcasts.broadcast, PRINCIPAL, big)
 

@@ -16,7 +16,7 @@ from tidings import ids
 from tidings.clock import Clock
 from tidings.core.notifier import Notifier, notify_after_commit
 from tidings.model.broadcast import APPLICATION_DELETED, EVENT_ID_TAKEN, BroadcastArgs
-from tidings.model.message import MessageDraft
+from tidings.model.message import Draft
 from tidings.model.results import CREATED, SKIPPED
 from tidings.model.task import BROADCAST, Batch, ChunkResult, Plan, Task
 from tidings.storage.drivers.database import Read, Write
@@ -105,7 +105,7 @@ def _fitting(app_ids: list[str], endpoints: Mapping[str, int]) -> int:
 
 
 def _message(task: Task, args: BroadcastArgs, app_id: str, payload: bytes, now: int) -> NewMessage:
-    draft = MessageDraft(args.event_type, payload, args.event_id, args.channels, args.retention_ms)
+    draft = Draft(args.event_type, payload, args.event_id, args.channels, args.retention_ms)
     channels = None if args.channels is None else json.dumps(args.channels)
     new = ids.new(ids.MESSAGE, now)
     expires_at = draft.expires_at(now)
