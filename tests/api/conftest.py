@@ -3,12 +3,10 @@
 
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest_asyncio
 
-from api.kit import ORG, SECRET, Api
+from api.kit import ORG, SECRET, Api, client_of
 from api.sockets import Wire, listening
-from tidings.api.app import build
 from tidings.api.auth import Gatekeeper
 from tidings.api.context import Context
 from tidings.clock import ManualClock
@@ -54,8 +52,7 @@ async def _opened(url: str) -> AsyncIterator[Api]:
     acceptor = AcceptBatcher(db, clock, routing)
     estimate = Estimator(db, clock, handlers(clock, notifier)).estimate
     context = Context(services=services, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock), estimate=estimate)
-    transport = httpx.ASGITransport(build(context))
-    async with httpx.AsyncClient(transport=transport, base_url="http://tidings") as client:
+    async with client_of(context) as client:
         token = issue_org_token(SECRET, ORG, clock.now())
         yield Api(client=client, db=db, clock=clock, context=context, woken=woken, token=token)
     await context.task_watcher.close()

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """A client of the API, and the calls that tests repeat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import httpx
 
 from tidings import ids
+from tidings.api.app import build
+from tidings.api.auth import Gatekeeper
 from tidings.api.context import Context
+from tidings.api.tuning import ApiTuning
 from tidings.clock import ManualClock
+from tidings.core.tuning import CoreTuning
 from tidings.ids import OrgId
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import settlement
@@ -29,6 +33,17 @@ class Api:
     context: Context
     woken: list[str]
     token: str
+
+    def tuned(self, api: ApiTuning | None = None, core: CoreTuning | None = None) -> "Api":
+        """Return an API on the same database with other internal limits."""
+        tuning = api or self.context.tuning
+        context = replace(
+            self.context,
+            services=replace(self.context.services, tuning=core or self.context.services.tuning),
+            gatekeeper=Gatekeeper(SECRET, self.clock, tuning=tuning),
+            tuning=tuning,
+        )
+        return replace(self, client=client_of(context), context=context)
 
     async def call(
         self, method: str, path: str, *, token: str | None = None, headers: Json | None = None, **more: Any
@@ -81,6 +96,11 @@ class Api:
             who = (msg, attempt, endpoint, app, ORG, "http://example.com/in")
             await settlement.add_attempts(tx, [(*who, status, code, "thanks", 12, 0, next_at, None)])
         return attempt
+
+
+def client_of(context: Context) -> httpx.AsyncClient:
+    """Return a client of the API that this context describes."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(build(context)), base_url="http://tidings")
 
 
 def faults(response: httpx.Response) -> list[tuple[list[str], str, str]]:

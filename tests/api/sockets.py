@@ -13,6 +13,7 @@ from api.kit import Api
 from tidings.api.app import build
 from tidings.api.connection import ConnectionLimits
 from tidings.api.hot import protocol_of
+from tidings.api.tuning import ApiTuning
 
 Reply = tuple[int, dict[bytes, bytes], bytes]
 PING = b"GET /api/v1/health/ping HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -73,14 +74,16 @@ async def answer(reader: asyncio.StreamReader) -> Reply:
 
 
 @contextlib.asynccontextmanager
-async def listening(lite: Api, bounds: ConnectionLimits | None = None) -> AsyncIterator[Wire]:
+async def listening(
+    lite: Api, bounds: ConnectionLimits | None = None, tuning: ApiTuning = ApiTuning()
+) -> AsyncIterator[Wire]:
     """Serve the API on a port."""
     intake = build(lite.context)
     bounds = bounds or ConnectionLimits()
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         intake,
-        http=protocol_of(intake, bounds),
+        http=protocol_of(intake, bounds, tuning),
         proxy_headers=False,
         lifespan="off",
         log_config=None,

@@ -5,7 +5,7 @@ import pytest
 
 from api.kit import Api, Json
 from tidings.clock import parse_rfc3339
-from tidings.core import attempts
+from tidings.core.tuning import CoreTuning
 from tidings.ids import timestamp_of
 from tidings.storage.tables import messages
 
@@ -215,8 +215,8 @@ async def test_attempts_are_counted_under_every_filter(api: Api, params: Json, e
     assert {"count": expected, "approximated": False} == await api.read(path, **params)
 
 
-async def test_of_very_many_attempts_some_are_counted(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "COUNTED_MAX", 3)
+async def test_of_very_many_attempts_some_are_counted(lite: Api) -> None:
+    lite = lite.tuned(core=CoreTuning(counted_attempts=3))
     app = await lite.app()
     endpoint, msg = await lite.endpoint(app), await lite.message(app)
     for _ in range(4):

@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from api.kit import ORG, SECRET, Api, Json
+from tidings.api.tuning import ApiTuning
 from tidings.clock import MINUTE, SECOND
 from tidings.core.access import issue_app_token
 from tidings.ids import AppId
@@ -186,8 +187,8 @@ async def test_an_application_of_another_organization_is_not_found(api: Api) -> 
     assert 404 == (await api.get(f"/app/{app}", token=_token({"sub": "org_other"}))).status_code
 
 
-async def test_many_tokens_do_not_fill_the_memory(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidings.api.auth._CACHED_MAX", 3)
+async def test_many_tokens_do_not_fill_the_memory(lite: Api) -> None:
+    lite = lite.tuned(ApiTuning(tokens_cached=3))
     grants: dict[Any, Any] = lite.context.gatekeeper._grants  # noqa: SLF001 - not observable from outside
 
     for n in range(10):

@@ -10,6 +10,7 @@ import pytest
 from api.kit import ORG, Api, Json
 from tidings import ids
 from tidings.api.response_buffer import PART, ResponseBuffer
+from tidings.api.tuning import ApiTuning
 from tidings.model.page import PAGE_BYTES
 from tidings.storage.tables import settlement
 
@@ -138,9 +139,8 @@ async def test_a_reader_gets_a_large_answer_part_by_part() -> None:
     assert (body, True, False, 0) == (reader.got, reader.is_done, reader.is_aborted, buffer.held)
 
 
-async def test_a_reader_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidings.api.response_buffer.STALL_SECONDS", 0.01)
-    buffer, reader = ResponseBuffer(), _Reader()
+async def test_a_reader_that_does_not_read_is_cut_off() -> None:
+    buffer, reader = ResponseBuffer(ApiTuning(stall_seconds=0.01)), _Reader()
 
     await buffer.send(reader.scope, reader.send, b"x" * PART * 2)
 
@@ -148,7 +148,7 @@ async def test_a_reader_that_does_not_read_is_cut_off(monkeypatch: pytest.Monkey
 
 
 async def test_the_slowest_reader_makes_room() -> None:
-    buffer = ResponseBuffer(PART * 4)
+    buffer = ResponseBuffer(ApiTuning(large_responses_bytes=PART * 4))
     readers = [_Reader() for _ in range(4)]
     sending = [asyncio.create_task(buffer.send(each.scope, each.send, b"x" * PART * 2)) for each in readers[:2]]
     for each in readers[:2]:

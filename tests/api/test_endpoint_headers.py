@@ -6,6 +6,7 @@ import pytest
 from api.kit import ORG, Api, Json, faults
 from tidings.core.routing import RoutingCache
 from tidings.core.signing import encrypt_stored_secrets
+from tidings.core.tuning import CoreTuning
 from tidings.delivery.target import compile_target
 from tidings.model.encryption import Encryption
 from tidings.storage.tables import endpoints
@@ -189,8 +190,7 @@ async def test_headers_are_encrypted_where_secrets_are(api: Api) -> None:
             routing.receivers[0].ring.sign("msg_1", 1, b"{}")
 
 
-async def test_data_older_than_the_main_secret_gets_encrypted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidings.core.signing._ENCRYPT_BATCH", 2)
+async def test_data_older_than_the_main_secret_gets_encrypted(api: Api) -> None:
     app = await api.app()
     paths = [f"/app/{app}/endpoint/{await api.endpoint(app, headers={'x-mine': str(n)})}" for n in range(5)]
     keys = [(await api.read(f"{path}/secret"))["key"] for path in paths]
@@ -200,7 +200,8 @@ async def test_data_older_than_the_main_secret_gets_encrypted(api: Api, monkeypa
     encryption = Encryption("main")
     assert 0 == await encrypt_stored_secrets(api.db, Encryption())
 
-    assert [5, 0] == [await encrypt_stored_secrets(api.db, encryption) for _ in range(2)]
+    tuning = CoreTuning(encrypted_at_once=2)
+    assert [5, 0] == [await encrypt_stored_secrets(api.db, encryption, tuning) for _ in range(2)]
 
     async with api.db.read() as read:
         found = await endpoints.at_rest(read, after="", limit=10)

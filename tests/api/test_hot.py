@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from api.kit import Api
-from api.sockets import BODY, KEEP_ALIVE, Wire, answer
-from tidings.api import connection
+from api.sockets import BODY, KEEP_ALIVE, Wire, answer, listening
+from tidings.api.tuning import ApiTuning
 
 SURELY_TOO_MANY = 40
 """Megabytes that exceed any kernel buffer of one connection."""
@@ -166,7 +166,7 @@ async def deaf(wire: Wire) -> AsyncIterator[tuple[socket.socket, int]]:
     with socket.create_connection(("127.0.0.1", wire.port)) as deaf:
         deaf.setblocking(False)  # noqa: FBT003 - the signature of setblocking
         sent = 0
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, ConnectionError):
             while sent < SURELY_TOO_MANY:
                 async with asyncio.timeout(2 * KEEP_ALIVE):
                     await loop.sock_sendall(deaf, request)
@@ -189,13 +189,8 @@ async def test_a_caller_that_reads_no_responses_is_not_read_further_and_keeps_th
                 assert await asyncio.wait_for(loop.sock_recv(caller, 1_000_000), KEEP_ALIVE / 4) != b""
 
 
-async def test_a_caller_that_reads_no_responses_for_long_is_disconnected(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with deaf(wire):
-        assert wire.connected() == 1
-        monkeypatch.setattr(connection, "_REQUEST_SECONDS", 0.0)
-
+async def test_a_caller_that_reads_no_responses_for_long_is_disconnected(lite: Api) -> None:
+    async with listening(lite, tuning=ApiTuning(unread_seconds=0.0)) as wire, deaf(wire):
         async with asyncio.timeout(5 * KEEP_ALIVE):
             while wire.connected():  # noqa: ASYNC110 - the server offers no event
                 await asyncio.sleep(0.01)
@@ -223,11 +218,11 @@ async def test_a_head_without_end_is_cut_off(wire: Wire, line: bytes) -> None:
     assert sent < 4_000_000
 
 
-async def test_an_incomplete_request_is_disconnected(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_REQUEST_SECONDS", 0.1)
-    for began in (b"", b"POST /api/v1/app/x/msg HT", wire.request()[:-5]):
-        reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
-        writer.write(began)
-        with contextlib.suppress(ConnectionError):
-            assert await asyncio.wait_for(reader.read(), 10) == b""
-        writer.close()
+async def test_an_incomplete_request_is_disconnected(lite: Api) -> None:
+    async with listening(lite, tuning=ApiTuning(request_seconds=0.1)) as wire:
+        for began in (b"", b"POST /api/v1/app/x/msg HT", wire.request()[:-5]):
+            reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+            writer.write(began)
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), 10) == b""
+            writer.close()

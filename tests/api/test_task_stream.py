@@ -13,10 +13,11 @@ import pytest
 from api.kit import ORG, SECRET, Api, Json
 from api.task_kit import commanded, failing, recovering, stored
 from tidings import observe
-from tidings.api import stream, task_stream
+from tidings.api import stream
 from tidings.api.app import build
-from tidings.core import task_watcher
+from tidings.api.tuning import ApiTuning
 from tidings.core.access import APP_TOKEN_MS, issue_app_token
+from tidings.core.tuning import CoreTuning
 from tidings.ids import AppId, OrgId
 from tidings.model.task import State
 from tidings.model.token import LEEWAY_MS
@@ -191,9 +192,8 @@ async def test_readers_of_one_task_share_one_look_at_it(lite: Api) -> None:
     assert "0 tasks, 0 streams" in repr(lite.context.task_watcher)
 
 
-async def test_progress_is_reported_once_a_second_at_most(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_watcher, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(task_stream, "PACE_SECONDS", 0.3)
+async def test_progress_is_reported_once_a_second_at_most(lite: Api) -> None:
+    lite = lite.tuned(ApiTuning(progress_seconds=0.3), CoreTuning(watch_seconds=0.01))
     task_id = await stored(lite, State.RUNNING)
     async with reading(lite, task_id) as reader:
         for done in range(1, 30):
@@ -207,8 +207,8 @@ async def test_progress_is_reported_once_a_second_at_most(lite: Api, monkeypatch
     assert 2 <= len(body) <= 5
 
 
-async def test_a_quiet_stream_sends_keepalives(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_stream, "KEEPALIVE_SECONDS", 0.05)
+async def test_a_quiet_stream_sends_keepalives(lite: Api) -> None:
+    lite = lite.tuned(ApiTuning(keepalive_seconds=0.05))
     async with reading(lite, await stored(lite, State.PAUSED)) as reader:
         await reader.has(": nothing new\n\n: nothing new\n\n")
 
@@ -216,8 +216,8 @@ async def test_a_quiet_stream_sends_keepalives(lite: Api, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("way", ["logout", "expiry"])
-async def test_a_stream_ends_with_the_token_of_its_reader(lite: Api, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    monkeypatch.setattr(task_stream, "KEEPALIVE_SECONDS", 0.05)
+async def test_a_stream_ends_with_the_token_of_its_reader(lite: Api, way: str) -> None:
+    lite = lite.tuned(ApiTuning(keepalive_seconds=0.05))
     app = await lite.app()
     task_id = await stored(lite, State.QUEUED, app=app)
     mine = issue_app_token(SECRET, OrgId(ORG), AppId(app), lite.clock.now())
@@ -233,8 +233,8 @@ async def test_a_stream_ends_with_the_token_of_its_reader(lite: Api, monkeypatch
         assert not whoever.over.is_set()
 
 
-async def test_a_reader_that_does_not_read_is_cut_off(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "STALL_SECONDS", 0.05)
+async def test_a_reader_that_does_not_read_is_cut_off(lite: Api) -> None:
+    lite = lite.tuned(ApiTuning(stall_seconds=0.05))
     before = observe.counters["streams.dropped"]
     task_id = await stored(lite, State.QUEUED)
     async with reading(lite, task_id) as reader:
@@ -248,8 +248,8 @@ async def test_a_reader_that_does_not_read_is_cut_off(lite: Api, monkeypatch: py
     assert "0 tasks, 0 streams" in repr(lite.context.task_watcher)
 
 
-async def test_the_streams_of_a_token_are_limited(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_watcher, "STREAMS_MAX", 1)
+async def test_the_streams_of_a_token_are_limited(lite: Api) -> None:
+    lite = lite.tuned(core=CoreTuning(streams_per_token=1))
     app = await lite.app()
     task_id = await stored(lite, State.QUEUED, app=app)
     async with reading(lite, task_id) as reader:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tidings.clock import ManualClock
-from tidings.core import idempotency as module
 from tidings.core.idempotency import Idempotency, Response
+from tidings.core.tuning import CoreTuning
 from tidings.errors import AppError, conflict
 from tidings.storage.drivers.database import Busy, Database, Write
 from tidings.storage.drivers.migrate import migrate
@@ -66,24 +66,23 @@ async def test_a_second_node_waits_for_the_first(postgres_dsn: str, *, fails: bo
         assert fails == second.begun.is_set()
 
 
-async def test_a_node_that_waits_too_long_reports_it(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAIT_SECONDS", 0.1)
+async def test_a_node_that_waits_too_long_reports_it(postgres_dsn: str) -> None:
     async with _nodes(postgres_dsn, 2) as (one, two):
         first, second = Work("first"), Work("second")
         leading = asyncio.create_task(Idempotency(one, ManualClock()).once("k", first, _answer))
         await first.begun.wait()
 
         with pytest.raises(Busy):
-            await Idempotency(two, ManualClock()).once("k", second, _answer)
+            await Idempotency(two, ManualClock(), CoreTuning(idempotency_wait_seconds=0.1)).once("k", second, _answer)
 
         first.let_go.set()
         assert Response(201, b"first") == await leading
 
 
-async def test_in_one_process_too_a_wait_ends(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAIT_SECONDS", 0.1)
+async def test_in_one_process_too_a_wait_ends(sqlite_url: str) -> None:
     async with _nodes(sqlite_url, 1) as (node,):
-        idempotency, first = Idempotency(node, ManualClock()), Work("first")
+        tuning = CoreTuning(idempotency_wait_seconds=0.1)
+        idempotency, first = Idempotency(node, ManualClock(), tuning), Work("first")
         leading = asyncio.create_task(idempotency.once("k", first, _answer))
         await first.begun.wait()
 

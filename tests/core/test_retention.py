@@ -11,6 +11,7 @@ from message_path import add_app
 from tidings import ids
 from tidings.clock import DAY, HOUR
 from tidings.core import retention
+from tidings.core.tuning import CoreTuning
 from tidings.ids import DEFAULT_ORG
 from tidings.storage.drivers.database import Database, Dialect, Write
 from tidings.storage.drivers.sqlite import SqliteDatabase
@@ -68,21 +69,19 @@ async def test_it_goes_on_where_it_ended(db: Database) -> None:
     assert 0 == await retention.expire(db, NOW + 2 * DAY)
 
 
-async def test_many_are_deleted_in_chunks_of_few_rows(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "READ_ROWS", 7)
-    monkeypatch.setattr(retention, "CHUNK_ROWS", 3)
+async def test_many_are_deleted_in_chunks_of_few_rows(db: Database) -> None:
     await add(db, *[(NOW - 91 * DAY + n * 4, None) for n in range(30)])
     await add(db, *[(NOW + n * 4, NOW) for n in range(14)])
 
-    assert 44 == await retention.expire(db, NOW)
+    assert 44 == await retention.expire(db, NOW, CoreTuning(expiry_rows_read=7, expiry_chunk_rows=3))
 
     assert [] == await kept(db)
 
 
 def test_a_chunk_is_of_few_bytes_and_of_one_message_at_least() -> None:
-    big, small = retention.CHUNK_BYTES + 1, retention.CHUNK_BYTES // 2
+    tuning = CoreTuning(expiry_chunk_bytes=10)
 
-    found = retention._chunks([("a", big), ("b", small), ("c", small), ("d", 1), ("e", big), ("f", None)])  # noqa: SLF001 - the rule itself
+    found = retention._chunks([("a", 11), ("b", 5), ("c", 5), ("d", 1), ("e", 11), ("f", None)], tuning)  # noqa: SLF001 - the rule itself
 
     assert [["a"], ["b", "c"], ["d"], ["e"], ["f"]] == list(found)
 

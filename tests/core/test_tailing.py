@@ -16,7 +16,8 @@ from tidings.core.idempotency import Idempotency, Response
 from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
-from tidings.core.tailing import HELD_MAX_MS, committed_window
+from tidings.core.tailing import committed_window
+from tidings.core.tuning import CoreTuning
 from tidings.ids import OrgId
 from tidings.model.app import App, AppDraft
 from tidings.model.attempt import AttemptFilter
@@ -108,7 +109,7 @@ async def test_a_page_ends_before_ids_that_are_made_after_it_was_begun(world: Wo
         assert before < window.below < after
 
 
-async def test_an_open_write_holds_nothing_back_that_is_older(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_open_write_holds_nothing_back_that_is_older(world: World) -> None:
     if world.services.db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("on SQLite no other write is possible meanwhile")
     earlier = AcceptBatcher(world.services.db, _Ahead(-500), RoutingCache(world.services.db))
@@ -118,8 +119,8 @@ async def test_an_open_write_holds_nothing_back_that_is_older(world: World, monk
         assert made[1:] == await world.tail(made[0])
         late = await world.accept()
         assert made[1:] == await world.tail(made[0])
-        monkeypatch.setattr("tidings.core.tailing.HELD_MAX_MS", -1_000)  # as if it had been open for longer than that
-        assert [*made[1:], late] == await world.tail(made[0])
+        held_too_long = replace(world.services, tuning=CoreTuning(held_back_ms=-1_000))
+        assert [*made[1:], late] == await replace(world, services=held_too_long).tail(made[0])
 
 
 async def test_other_processes_may_have_other_clocks(world: World) -> None:
@@ -151,7 +152,7 @@ class _Ahead(SystemClock):
         return super().now() + self._ms
 
 
-@pytest.mark.parametrize(("age", "is_held"), [(1_000, True), (HELD_MAX_MS + 5_000, False)])
+@pytest.mark.parametrize(("age", "is_held"), [(1_000, True), (CoreTuning().held_back_ms + 5_000, False)])
 async def test_attempts_wait_for_the_oldest_one_in_flight(world: World, age: int, is_held: bool) -> None:  # noqa: FBT001
     services = world.services
     draft = EndpointDraft(

@@ -10,12 +10,12 @@ from typing import Final
 
 import msgspec
 
+from tidings.api.tuning import ApiTuning
 from tidings.clock import SECOND, Clock
 from tidings.core.signer import Signer
 from tidings.errors import AppError, unauthorized
 from tidings.model.token import Claims, Grant, Principal, grant_of
 
-_CACHED_MAX: Final = 10_000
 _HEADER_MAX: Final = 8_192
 _DIGEST_LENGTH: Final = 32
 _HINT: Final = (
@@ -42,11 +42,12 @@ _body: Final = msgspec.json.Decoder(_Body)
 class Gatekeeper:
     """Verifies tokens, and caches the grants of valid ones."""
 
-    __slots__ = ("_clock", "_grants", "signer")
+    __slots__ = ("_cached_max", "_clock", "_grants", "signer")
 
-    def __init__(self, secret: str, clock: Clock, algorithm: str = "HS256") -> None:
+    def __init__(self, secret: str, clock: Clock, algorithm: str = "HS256", tuning: ApiTuning = ApiTuning()) -> None:
         self.signer = Signer(secret, algorithm)
         self._clock = clock
+        self._cached_max = tuning.tokens_cached
         self._grants: dict[bytes, Grant] = {}
 
     def principal(self, header: bytes | None) -> Principal:
@@ -68,7 +69,7 @@ class Gatekeeper:
         return grant
 
     def _cache(self, header: bytes, grant: Grant) -> None:
-        while len(self._grants) >= _CACHED_MAX:
+        while len(self._grants) >= self._cached_max:
             del self._grants[next(iter(self._grants))]
         self._grants[header] = grant
 

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from tidings.api import framing
 from tidings.api.http import RETRY_SOON
 from tidings.api.stream import ABORT
+from tidings.api.tuning import ApiTuning
 from tidings.api.wire import HttpErrorOut, json_response
 from tidings.core.idempotency import Response
 from tidings.observe import count, log
@@ -26,8 +27,6 @@ HEAD_MAX: Final = 64 * 1024
 """Maximum bytes of a request line and its headers."""
 WIRE_BYTES: Final = 64 * 1024 * 1024
 """Maximum bytes of one request, discarded bytes included, before its connection is aborted."""
-_REQUEST_SECONDS: Final = 60.0
-"""Maximum seconds for a whole request to arrive, so that a slow sender cannot hold a connection for longer."""
 _DISCARD_MAX: Final = 1024 * 1024
 """Maximum bytes that are read and discarded after a malformed request."""
 _LINGER_SECONDS: Final = 5.0
@@ -101,6 +100,7 @@ class DefaultHeaders:
 class ServerConnection(HttpToolsProtocol):
     """One connection of a client to the API."""
 
+    tuning: ApiTuning
     bounds: ConnectionLimits
     default_headers: DefaultHeaders
 
@@ -293,7 +293,7 @@ class ServerConnection(HttpToolsProtocol):
         if self._idle_since is None:
             return
         idle = self.loop.time() - self._idle_since
-        if self.flow.write_paused and idle >= _REQUEST_SECONDS:
+        if self.flow.write_paused and idle >= self.tuning.unread_seconds:
             self.transport.abort()  # `close` would wait for the responses to be read
         elif self.flow.write_paused or idle < self.timeout_keep_alive:
             left = self.timeout_keep_alive - (0 if self.flow.write_paused else idle)
@@ -303,7 +303,7 @@ class ServerConnection(HttpToolsProtocol):
 
     def _start_deadline(self) -> None:
         """Limit the time in which the current request, or the first one, must arrive."""
-        self._deadline = self.loop.call_later(_REQUEST_SECONDS, self.transport.abort)
+        self._deadline = self.loop.call_later(self.tuning.request_seconds, self.transport.abort)
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:
@@ -378,7 +378,7 @@ class ServerConnection(HttpToolsProtocol):
             return
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        seconds = _REQUEST_SECONDS if self.flow.write_paused else _LINGER_SECONDS
+        seconds = self.tuning.unread_seconds if self.flow.write_paused else _LINGER_SECONDS
         self._deadline = self.loop.call_later(seconds, self.transport.abort)
         self.flow.resume_reading()
 

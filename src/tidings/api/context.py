@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tidings.api.auth import Gatekeeper
 from tidings.api.ratelimit import Limiter
+from tidings.api.tuning import ApiTuning
 from tidings.core.dry_run import Estimate, EstimateTask
 from tidings.core.services import Acceptor, Services
 from tidings.core.task_watcher import TaskWatcher
@@ -35,9 +36,10 @@ class Context:
     """Maximum automatic attempts of a message at an endpoint, from the retry schedule."""
     estimate: EstimateTask = _no_estimate
     """Estimates a task for a dry run."""
+    tuning: ApiTuning = ApiTuning()
     task_watcher: TaskWatcher = field(init=False)
     """Notifies requests that wait for a task or follow one."""
 
     def __post_init__(self) -> None:
         """Create a task watcher without watchers."""
-        object.__setattr__(self, "task_watcher", TaskWatcher(self.services.db))
+        object.__setattr__(self, "task_watcher", TaskWatcher(self.services.db, self.services.tuning))

@@ -12,7 +12,6 @@ from tidings.api.wire import Out, json_response
 from tidings.core.idempotency import Response
 
 TAG: Final = "Health"
-_TIMEOUT_SECONDS: Final = 5.0
 
 
 class HealthStatus(Enum):
@@ -46,7 +45,7 @@ async def get(call: Call[Query, Nothing]) -> Response:
     The official SDKs get 204, because some of them reject a success with a body.
     """
     try:
-        async with asyncio.timeout(_TIMEOUT_SECONDS):
+        async with asyncio.timeout(call.context.tuning.health_seconds):
             is_healthy = await call.context.services.is_healthy()
     except TimeoutError:
         is_healthy = False

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from tidings.api import framing
 from tidings.api.connection import CLOSE, ConnectionLimits, DefaultHeaders, ServerConnection
 from tidings.api.intake import Intake, MessageRequest, app_of
+from tidings.api.tuning import ApiTuning
 from tidings.core.idempotency import Response
 
 _ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"})
@@ -154,10 +155,14 @@ class HotProtocol(ServerConnection):
             self.transport.close()
 
 
-def protocol_of(intake: Intake, bounds: ConnectionLimits | None = None) -> type[asyncio.Protocol]:
+def protocol_of(
+    intake: Intake, bounds: ConnectionLimits | None = None, tuning: ApiTuning = ApiTuning()
+) -> type[asyncio.Protocol]:
     """Return the protocol class that uvicorn instantiates for each connection."""
-    return type(
-        "Hot",
-        (HotProtocol,),
-        {"intake": intake, "default_headers": DefaultHeaders(), "bounds": bounds or ConnectionLimits()},
-    )
+    shared = {
+        "intake": intake,
+        "default_headers": DefaultHeaders(),
+        "bounds": bounds or ConnectionLimits(),
+        "tuning": tuning,
+    }
+    return type("Hot", (HotProtocol,), shared)

@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tidings import observe
+from tidings.api.tuning import ApiTuning
 
 PART: Final = 256 * 1024
 """Bytes that are written in one piece; responses up to this size are small."""
-HELD_MAX: Final = 64 * 1024 * 1024
-"""Maximum bytes of large responses that one process keeps for their readers."""
-STALL_SECONDS: Final = 10.0
-"""How long a reader may leave a part unread, in seconds."""
 ABORT: Final = "tidings.abort"
 """This server's ASGI extension: a call that ends the connection with unwritten data discarded."""
 
@@ -34,13 +31,14 @@ class _Sending:
     size: int
     moved_at: float
     limit: asyncio.Timeout
+    stall_seconds: float
     is_cut: bool = False
 
     def moved(self, now: float) -> None:
         """Extend the deadline for another part, unless the reader has been disconnected."""
         self.moved_at = now
         if not self.is_cut:
-            self.limit.reschedule(now + STALL_SECONDS)
+            self.limit.reschedule(now + self.stall_seconds)
 
     def cut(self, now: float) -> None:
         """Disconnect the reader in the next iteration of the event loop."""
@@ -51,10 +49,11 @@ class _Sending:
 class ResponseBuffer:
     """Sends large responses, and bounds their memory."""
 
-    __slots__ = ("_sending", "_size_max")
+    __slots__ = ("_sending", "_size_max", "_stall_seconds")
 
-    def __init__(self, size_max: int = HELD_MAX) -> None:
-        self._size_max = size_max
+    def __init__(self, tuning: ApiTuning = ApiTuning()) -> None:
+        self._size_max = tuning.large_responses_bytes
+        self._stall_seconds = tuning.stall_seconds
         self._sending: dict[_Sending, None] = {}
 
     @property
@@ -67,8 +66,8 @@ class ResponseBuffer:
         now = asyncio.get_running_loop().time()
         self._make_room(len(body), now)
         try:
-            async with asyncio.timeout_at(now + STALL_SECONDS) as limit:
-                sending = _Sending(len(body), now, limit)
+            async with asyncio.timeout_at(now + self._stall_seconds) as limit:
+                sending = _Sending(len(body), now, limit, self._stall_seconds)
                 self._sending[sending] = None
                 try:
                     await _send_parts(sending, send, body)

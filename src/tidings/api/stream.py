@@ -14,10 +14,9 @@ from typing import Final
 from tidings import observe
 from tidings.api import response_buffer
 from tidings.api.http import AsgiReceive, AsgiScope, AsgiSend
+from tidings.api.tuning import ApiTuning
 from tidings.core.idempotency import Response
 
-STALL_SECONDS: Final = 10.0
-"""How long a reader may leave a part unread, in seconds."""
 ABORT: Final = response_buffer.ABORT
 
 _HEADERS: Final = (
@@ -38,6 +37,7 @@ class Stream(Response):
 
     parts: Callable[[], AsyncGenerator[bytes, None]] = _nothing
     hang_up: Callable[[], None] = lambda: None
+    tuning: ApiTuning = ApiTuning()
 
     async def run(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Send the parts, each one after the previous one is taken."""
@@ -64,7 +64,7 @@ class Stream(Response):
         async with contextlib.aclosing(self.parts()) as parts:
             async for part in parts:
                 try:
-                    async with asyncio.timeout(STALL_SECONDS):
+                    async with asyncio.timeout(self.tuning.stall_seconds):
                         await send({"type": "http.response.body", "body": part, "more_body": True})
                 except TimeoutError:
                     return False

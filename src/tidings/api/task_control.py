@@ -170,6 +170,7 @@ async def follow(call: Call[Query, Nothing]) -> Response:
         last,
         has_more=has_more,
         may_read=partial(sessions.is_live, services, caller),
+        tuning=call.context.tuning,
     )
 
 

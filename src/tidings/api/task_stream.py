@@ -14,6 +14,7 @@ from typing import Final
 
 from tidings.api.stream import Stream
 from tidings.api.tasks import ProgressOut, TaskErrorOut, progress_out
+from tidings.api.tuning import ApiTuning
 from tidings.api.wire import Out, Timestamp, encode, format_timestamp
 from tidings.core.idempotency import Response
 from tidings.core.task_events import TaskEvent
@@ -21,8 +22,6 @@ from tidings.core.task_watcher import TaskView, TaskWatcher
 from tidings.model.task import ENDED, Task
 from tidings.model.token import Principal
 
-KEEPALIVE_SECONDS: Final = 15.0
-PACE_SECONDS: Final = 1.0
 _RETRY: Final = b"retry: 3000\n\n"
 _KEEPALIVE: Final = b": nothing new\n\n"
 _NO_MORE: Final = Response(204)
@@ -48,8 +47,15 @@ class TaskProgressOut(Out, kw_only=True):
 MayRead = Callable[[], Awaitable[bool]]
 
 
-def stream_task(
-    task_watcher: TaskWatcher, caller: Principal, task: Task, last: int, *, has_more: bool, may_read: MayRead
+def stream_task(  # noqa: PLR0913
+    task_watcher: TaskWatcher,
+    caller: Principal,
+    task: Task,
+    last: int,
+    *,
+    has_more: bool,
+    may_read: MayRead,
+    tuning: ApiTuning = ApiTuning(),
 ) -> Response:
     """Respond with the events of a task after a given one.
 
@@ -62,23 +68,24 @@ def stream_task(
     stack = ExitStack()
     view = stack.enter_context(task_watcher.view(task.id))
     stack.enter_context(task_watcher.stream(caller))
-    following = _Following(view, last, may_read)
+    following = _Following(view, last, may_read, tuning)
 
     def hang_up() -> None:
         following.stop()
         stack.close()
 
-    return Stream(200, parts=following.parts, hang_up=hang_up)
+    return Stream(200, parts=following.parts, hang_up=hang_up, tuning=tuning)
 
 
 class _Following:
     """One reader's position in the events of a task."""
 
-    __slots__ = ("_checked_at", "_due", "_may_read", "_sent", "_seq", "_stopped", "_view")
+    __slots__ = ("_checked_at", "_due", "_may_read", "_sent", "_seq", "_stopped", "_tuning", "_view")
 
-    def __init__(self, view: TaskView, last: int, may_read: MayRead) -> None:
+    def __init__(self, view: TaskView, last: int, may_read: MayRead, tuning: ApiTuning) -> None:
         self._view = view
         self._may_read = may_read
+        self._tuning = tuning
         self._checked_at = asyncio.get_running_loop().time()
         self._seq = last
         self._sent: bytes | None = None
@@ -107,7 +114,7 @@ class _Following:
 
     async def _check_access(self) -> bool:
         now = asyncio.get_running_loop().time()
-        if now < self._checked_at + KEEPALIVE_SECONDS:
+        if now < self._checked_at + self._tuning.keepalive_seconds:
             return True
         self._checked_at = now
         return await self._may_read()
@@ -118,7 +125,7 @@ class _Following:
         progress = self._progress()
         now = asyncio.get_running_loop().time()
         if progress is not None and progress != self._sent and (hurry or now >= self._due):
-            self._sent, self._due = progress, now + PACE_SECONDS
+            self._sent, self._due = progress, now + self._tuning.progress_seconds
             found.append(progress)
         new = [event for event in self._view.events if event.seq > self._seq]
         found += map(_state, new)
@@ -134,7 +141,7 @@ class _Following:
 
     def _pause(self) -> float:
         if not self._is_pending():
-            return KEEPALIVE_SECONDS
+            return self._tuning.keepalive_seconds
         return max(0.001, self._due - asyncio.get_running_loop().time())
 
 

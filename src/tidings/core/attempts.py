@@ -3,7 +3,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
@@ -19,9 +18,6 @@ from tidings.model.page import Cursor, Page
 from tidings.storage.drivers.database import Write, retried
 from tidings.storage.lists import attempted
 from tidings.storage.tables import attempts, deliveries, endpoints, messages
-
-COUNTED_MAX: Final = 10_000
-"""The most attempts that a count reads."""
 
 
 async def get(services: Services, app: App, msg_ref: str, attempt_id: str) -> Attempt:
@@ -98,16 +94,16 @@ async def page_of_destinations(services: Services, app: App, ref: str, cursor: C
 
 async def count(services: Services, app: App, ref: str, cursor: Cursor, filters: AttemptFilter) -> tuple[int, bool]:
     """Return the number of an endpoint's attempts, and whether there are more than the count reads."""
-    window = cursor.window_in_time(ATTEMPT, services.now())
+    window, most = cursor.window_in_time(ATTEMPT, services.now()), services.tuning.counted_attempts
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
         looked_at = await attempts.count(
-            read, endpoint.id, window, replace(filters, message=EVERY_MESSAGE), limit=COUNTED_MAX + 1
+            read, endpoint.id, window, replace(filters, message=EVERY_MESSAGE), limit=most + 1
         )
-        found = min(looked_at, COUNTED_MAX)
+        found = min(looked_at, most)
         if not filters.message.is_empty:
-            found = await attempts.count(read, endpoint.id, window, filters, limit=COUNTED_MAX)
-    return found, looked_at > COUNTED_MAX
+            found = await attempts.count(read, endpoint.id, window, filters, limit=most)
+    return found, looked_at > most
 
 
 async def expunge(services: Services, app: App, msg_ref: str, attempt_id: str) -> None:

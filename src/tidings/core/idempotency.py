@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from tidings.clock import HOUR, Clock
+from tidings.core.tuning import CoreTuning
 from tidings.errors import unavailable
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Busy, Database, Write, retried
@@ -24,7 +25,6 @@ from tidings.storage.tables import idempotency
 Result = TypeVar("Result")
 
 RETENTION_MS: Final = 12 * HOUR
-WAIT_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.05
 
 
@@ -46,11 +46,12 @@ def scoped_key(caller: Principal, method: str, path: str, query: bytes, key: byt
 class Idempotency:
     """Runs work once for each idempotency key."""
 
-    __slots__ = ("_clock", "_db", "_locks")
+    __slots__ = ("_clock", "_db", "_locks", "_wait_seconds")
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: Clock, tuning: CoreTuning = CoreTuning()) -> None:
         self._db = db
         self._clock = clock
+        self._wait_seconds = tuning.idempotency_wait_seconds
         self._locks: dict[str, _KeyLock] = {}
 
     async def find(self, key: str) -> Response | None:
@@ -74,7 +75,7 @@ class Idempotency:
         lock = self._locks.setdefault(key, _KeyLock())
         lock.waiting += 1
         try:
-            await lock.acquire()
+            await lock.acquire(self._wait_seconds)
             try:
                 return await self._with_retries(key, work, render)
             finally:
@@ -100,7 +101,7 @@ class Idempotency:
     ) -> Response:
         """Retry while another process holds the key's row, up to a deadline; the database limits each wait."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + WAIT_SECONDS
+        deadline = loop.time() + self._wait_seconds
         while True:
             try:
                 return await self._once(key, work, render)
@@ -139,10 +140,10 @@ class _KeyLock:
         self.lock = asyncio.Lock()
         self.waiting = 0
 
-    async def acquire(self) -> None:
-        """Acquire the lock; raise `unavailable` after a deadline."""
+    async def acquire(self, seconds: float) -> None:
+        """Acquire the lock; raise `unavailable` if that takes too long."""
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self.lock.acquire()
         except TimeoutError as error:
             raise unavailable(

@@ -9,51 +9,48 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final
 
+from tidings.core.tuning import CoreTuning
 from tidings.ids import MESSAGE, first_at
 from tidings.model.message import RETENTION_MS
 from tidings.storage.drivers.database import Database, retried
 from tidings.storage.tables import messages, settings
 
-READ_ROWS: Final = 500
-CHUNK_ROWS: Final = 64
-CHUNK_BYTES: Final = 256 * 1024
-"""The cost of deleting a payload grows with its size, because SQLite visits each of its pages."""
 MARK: Final = "payloads_expired_to"
 
 _PayloadSizes = list[tuple[str, int | None]]
 
 
-async def expire(db: Database, now: int) -> int:
+async def expire(db: Database, now: int, tuning: CoreTuning = CoreTuning()) -> int:
     """Delete the expired payloads; return their number. Several nodes may run this at the same time."""
-    return await _expire_due(db, now) + await _expire_old(db, now)
+    return await _expire_due(db, now, tuning) + await _expire_old(db, now, tuning)
 
 
-async def _expire_due(db: Database, now: int) -> int:
+async def _expire_due(db: Database, now: int, tuning: CoreTuning) -> int:
     """Delete expired payloads that have a retention of their own; return their number."""
     deleted = 0
     while True:
         async with db.read() as read:
-            found = await messages.due(read, now, limit=READ_ROWS)
-        for chunk in _chunks(found):
+            found = await messages.due(read, now, limit=tuning.expiry_rows_read)
+        for chunk in _chunks(found, tuning):
             await _expunge(db, chunk, None)
         deleted += len(found)
-        if len(found) < READ_ROWS:
+        if len(found) < tuning.expiry_rows_read:
             return deleted
 
 
-async def _expire_old(db: Database, now: int) -> int:
+async def _expire_old(db: Database, now: int, tuning: CoreTuning) -> int:
     """Delete expired payloads with the default retention, from the stored position; return their number."""
     deleted, before = 0, first_at(MESSAGE, now - RETENTION_MS)
     async with db.read() as read:
         after = await settings.find(read, MARK) or ""
     while True:
         async with db.read() as read:
-            found = await messages.old(read, after=after, before=before, limit=READ_ROWS)
+            found = await messages.old(read, after=after, before=before, limit=tuning.expiry_rows_read)
         with_payload = [each for each in found if each[1] is not None]
-        for chunk in _chunks(with_payload):
+        for chunk in _chunks(with_payload, tuning):
             await _expunge(db, chunk, chunk[-1])
         deleted += len(with_payload)
-        if len(found) < READ_ROWS:
+        if len(found) < tuning.expiry_rows_read:
             return deleted
         after = found[-1][0]
 
@@ -69,15 +66,15 @@ async def _expunge(db: Database, msg_ids: list[str], mark: str | None) -> None:
     await asyncio.sleep(0)  # other writes go first
 
 
-def _chunks(found: _PayloadSizes) -> Iterator[list[str]]:
+def _chunks(found: _PayloadSizes, tuning: CoreTuning) -> Iterator[list[str]]:
     """Yield the message ids in chunks bounded in rows and bytes, with at least one message each."""
     chunk: list[str] = []
     size = 0
     for msg_id, payload_bytes in found:
-        if chunk and (len(chunk) == CHUNK_ROWS or size + (payload_bytes or 0) > CHUNK_BYTES):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(msg_id)
         size += payload_bytes or 0
+        if chunk and (len(chunk) == tuning.expiry_chunk_rows or size > tuning.expiry_chunk_bytes):
+            yield chunk
+            chunk, size = [], payload_bytes or 0
+        chunk.append(msg_id)
     if chunk:
         yield chunk

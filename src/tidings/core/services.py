@@ -12,6 +12,7 @@ from tidings.core.delivery_sink import Prepared
 from tidings.core.heartbeat import Heartbeat
 from tidings.core.idempotency import Idempotency
 from tidings.core.notifier import Notifier
+from tidings.core.tuning import CoreTuning
 from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
 from tidings.model.encryption import NO_ENCRYPTION, Encryption
@@ -66,6 +67,7 @@ class Services:
     oldest_attempt: Callable[[], int | None] = lambda: None
     """Returns the start of this process's oldest attempt that is not stored yet, or None."""
     heartbeat: Heartbeat | None = None
+    tuning: CoreTuning = CoreTuning()
 
     async def is_healthy(self) -> bool:
         """Return whether the database accepts writes, by the latest heartbeat."""

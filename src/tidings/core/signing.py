@@ -10,6 +10,7 @@ from tidings.core import operational
 from tidings.core.endpoints import notify, refresh_after_commit
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
+from tidings.core.tuning import CoreTuning
 from tidings.errors import unavailable
 from tidings.model.app import App
 from tidings.model.encryption import DecryptionError, Encryption
@@ -20,7 +21,6 @@ from tidings.storage.tables import apps, endpoints, settings
 from tidings.storage.tables.endpoints import StoredKeys
 
 _PROOF: Final = "main_secret_proof"
-_ENCRYPT_BATCH: Final = 100
 
 
 async def require_main_secret(db: Database, encryption: Encryption) -> None:
@@ -36,7 +36,7 @@ async def require_main_secret(db: Database, encryption: Encryption) -> None:
     await retried(work)
 
 
-async def encrypt_stored_secrets(db: Database, encryption: Encryption) -> int:
+async def encrypt_stored_secrets(db: Database, encryption: Encryption, tuning: CoreTuning = CoreTuning()) -> int:
     """Encrypt the secrets and headers that are stored as plaintext; return the number of changed endpoints.
 
     Plaintext remains from the time before a main secret was set. Several nodes may run this at the same time, and
@@ -46,7 +46,7 @@ async def encrypt_stored_secrets(db: Database, encryption: Encryption) -> int:
     count, after = 0, ""
     while encryption.main_secret:
         async with db.read() as read:
-            found = await endpoints.at_rest(read, after=after, limit=_ENCRYPT_BATCH)
+            found = await endpoints.at_rest(read, after=after, limit=tuning.encrypted_at_once)
         if not found:
             break
         count += await retried(

@@ -21,8 +21,6 @@ from tidings.model.page import Cursor, PageWindow
 from tidings.storage.drivers import open_transactions
 from tidings.storage.drivers.database import Dialect, Read
 
-HELD_MAX_MS: Final = 10_000
-"""The longest time for which an element is held back."""
 _SKEW_MS: Final = 250
 """The largest expected difference between the clocks of processes."""
 
@@ -45,7 +43,7 @@ async def committed_window(
     if read.dialect is Dialect.POSTGRESQL:
         bounds += await _upper_bounds(services, read, now, is_attempt=is_attempt)
     if bounds:
-        below = min(below, first_at(prefix, max(min(bounds), now - HELD_MAX_MS)))
+        below = min(below, first_at(prefix, max(min(bounds), now - services.tuning.held_back_ms)))
     return replace(window, below=below if window.below is None else min(window.below, below))
 
 
@@ -56,5 +54,5 @@ async def _upper_bounds(services: Services, read: Read, now: int, *, is_attempt:
     skew = _SKEW_MS if has_others else 0
     bounds = [] if found.age is None else [now - found.age - skew]
     if has_others:
-        bounds.append(now - (HELD_MAX_MS if is_attempt else skew))
+        bounds.append(now - (services.tuning.held_back_ms if is_attempt else skew))
     return bounds

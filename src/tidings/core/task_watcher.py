@@ -11,20 +11,15 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
 
 from tidings import observe
 from tidings.core.task_events import TaskEvent, event_of
+from tidings.core.tuning import CoreTuning
 from tidings.errors import too_many
 from tidings.model.task import ENDED, Task
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Database, StorageError
 from tidings.storage.tables import tasks
-
-POLL_SECONDS: Final = 1.0
-"""The interval between two queries of a poller."""
-STREAMS_MAX: Final = 32
-"""The most concurrent streams of one token."""
 
 
 class TaskView:
@@ -79,10 +74,11 @@ class TaskView:
 class TaskWatcher:
     """The views and pollers of all watched tasks, and the number of streams of each token."""
 
-    __slots__ = ("_db", "_is_closed", "_pollers", "_streams", "_views")
+    __slots__ = ("_db", "_is_closed", "_pollers", "_streams", "_tuning", "_views")
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, tuning: CoreTuning = CoreTuning()) -> None:
         self._db = db
+        self._tuning = tuning
         self._views: dict[str, TaskView] = {}
         self._pollers: set[asyncio.Task[None]] = set()
         self._streams: Counter[tuple[str, str]] = Counter()
@@ -119,8 +115,9 @@ class TaskWatcher:
 
     def require_free_stream(self, principal: Principal) -> None:
         """Raise `too_many` if the token has the maximum number of streams."""
-        if self._streams[_key(principal)] >= STREAMS_MAX:
-            raise too_many(f"This token already has {STREAMS_MAX} open streams; close one first.")
+        most = self._tuning.streams_per_token
+        if self._streams[_key(principal)] >= most:
+            raise too_many(f"This token already has {most} open streams; close one first.")
 
     async def wait(self, task_id: str, seconds: float) -> None:
         """Wait until a task ends, the time is up, or this process stops."""
@@ -168,7 +165,7 @@ class TaskWatcher:
             except Exception as error:  # noqa: BLE001 - the next query tries again
                 observe.failure(f"watching task {task_id}", error)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(self._tuning.watch_seconds):
                     await view.poll_requested.wait()
 
     async def _query(self, task_id: str, view: TaskView) -> None:

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""Internal limits of the use cases. They are no settings: only tests choose other values."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CoreTuning:
+    """Internal limits of the use cases."""
+
+    idempotency_wait_seconds: float = 5.0
+    """How long a request waits for one with the same idempotency key: shorter than the timeout of a client."""
+    counted_attempts: int = 10_000
+    """The most attempts that a count reads, so that it ends within milliseconds; the contract allows that."""
+    held_back_ms: int = 10_000
+    """The longest time for which a list holds an element back because of an open transaction."""
+    expiry_rows_read: int = 500
+    """The messages that one query of payload expiry reads."""
+    expiry_chunk_rows: int = 64
+    """The most payloads that one transaction deletes, so that other writes hardly wait."""
+    expiry_chunk_bytes: int = 256 * 1024
+    """The most bytes of them: the cost of deleting a payload grows with its size, because SQLite visits each page."""
+    encrypted_at_once: int = 100
+    """The endpoints whose stored secrets one transaction encrypts."""
+    watch_seconds: float = 1.0
+    """The interval between two queries for a watched task."""
+    streams_per_token: int = 32
+    """The most concurrent streams of one token: each holds a connection."""
