@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "cli.admin": ("tidings.server",),
     "cli.demo": ("tidings.demo",),
+    "cli.main": ("tidings.cli.commands",),
     "cli.serve": ("tidings.server",),
     "cli.token": ("tidings.server",),
     "tasks.archive": ("datamodel_code_generator",),
@@ -207,14 +208,8 @@ def processes_only_where_listed(source: Source) -> Iterator[Breach]:
         if target.partition(".")[0] in ("subprocess", "multiprocessing") and not source.is_in(PROCESSES):
             yield node.lineno, f"{target} is not for {source.module}"
     if not source.is_in(PROCESSES):
-        names = (
-            "asyncio.create_subprocess_exec",
-            "asyncio.create_subprocess_shell",
-            "os.fork",
-            "os.system",
-            "os.popen",
-        )
-        yield from _uses(source, names, "a process without a known owner")
+        names = ("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell")
+        yield from _uses(source, (*names, "os.fork", "os.system", "os.popen"), "a process without a known owner")
     yield from _uses(source, ("os.fork", "os.forkpty"), "a child is started by exec")
 
 

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 import voice
-from tidings.cli.main import app
+from tidings.cli.commands import app
 
 ROOT = voice.CHECKOUT
 _DOCSTRINGS = voice.rates(voice.docstrings(ROOT))

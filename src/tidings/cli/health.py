@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: MIT
 """`tidings healthcheck URL`: a health check for containers and scripts, without settings or a token."""
 
-from typing import Annotated
+import sys
+from typing import Final
 
-import typer
+from tidings.cli.remote import Remote, RemoteError, Unreachable
 
-from tidings.cli.remote import Remote, Unreachable
+_UNHEALTHY: Final = 1
+_CANNOT: Final = 2
 
 
-def healthcheck(url: Annotated[str, typer.Argument(metavar="URL", help="The server's URL.")]) -> None:
-    """Exit with 0 if the server is healthy, with 1 otherwise."""
+def check(url: str) -> int:
+    """Return the exit code: 0 if the server is healthy, 1 if it is not, 2 for an invalid URL. Prints the reason."""
     try:
         status = Remote(url).head("/api/v1/health")
-    except Unreachable as error:
-        typer.echo(f"tidings: {error}", err=True)
-        raise typer.Exit(1) from error
-    if not 200 <= status < 300:  # noqa: PLR2004 - any success counts
-        typer.echo(f"tidings: {url} responds with status {status}", err=True)
-        raise typer.Exit(1)
+    except RemoteError as error:
+        sys.stderr.write(f"tidings: {error}\n")
+        return _UNHEALTHY if isinstance(error, Unreachable) else _CANNOT
+    if 200 <= status < 300:  # noqa: PLR2004 - any success counts
+        return 0
+    sys.stderr.write(f"tidings: {url} responds with status {status}\n")
+    return _UNHEALTHY

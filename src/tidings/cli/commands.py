@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""The subcommands of `tidings`, and the output of errors."""
+
+import sys
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from tidings import __version__
+from tidings.cli import admin, deliveries, demo, health, serve, task_control, task_run, tasks, token
+from tidings.cli.remote import RemoteError
+from tidings.config import ConfigError
+from tidings.storage.drivers.database import StorageError
+
+_CANNOT: Final = 2
+
+app: Final = typer.Typer(
+    name="tidings",
+    help="A self-hosted webhook service that implements the Svix API.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("migrate")(serve.migrate)
+app.command("config")(admin.show_config)
+app.add_typer(token.app, name="jwt")
+app.add_typer(admin.keys, name="asymmetric-key")
+app.command("wipe")(admin.wipe)
+app.command("prune")(admin.prune)
+
+
+@app.command()
+def healthcheck(url: Annotated[str, typer.Argument(metavar="URL", help="The server's URL.")]) -> None:
+    """Exit with 0 if the server is healthy, with 1 otherwise."""
+    raise typer.Exit(health.check(url))
+
+
+tasks.app.command("cancel")(task_control.cancel)
+tasks.app.command("pause")(task_control.pause)
+tasks.app.command("resume")(task_control.resume)
+tasks.app.command("retry")(task_control.retry)
+tasks.app.command("items")(task_control.items)
+tasks.app.add_typer(task_run.app, name="run")
+app.add_typer(tasks.app, name="tasks")
+app.add_typer(deliveries.app, name="deliveries")
+app.command("demo")(demo.demo)
+
+
+def _version(requested: bool) -> None:  # noqa: FBT001 - typer passes it by position
+    if requested:
+        typer.echo(f"tidings {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Declare the options of the command itself."""
+    del version
+
+
+def _hide_types_of_flags(command: object) -> None:
+    """Show no type beside a flag in the help: a flag takes no value."""
+    if isinstance(command, TyperCommand | TyperGroup):
+        for parameter in command.get_params(typer.Context(command)):
+            if isinstance(parameter, TyperOption) and parameter.is_flag:
+                parameter.metavar = ""
+    if isinstance(command, TyperGroup):
+        for each in command.commands.values():
+            _hide_types_of_flags(each)
+
+
+def run() -> None:
+    """Run the command line. An external error is printed as one line, without a traceback."""
+    command = typer.main.get_command(app)
+    _hide_types_of_flags(command)
+    try:
+        command()
+    except StorageError as error:  # the text of a driver may not mention the database
+        typer.echo(f"tidings: the database: {error}", err=True)
+        sys.exit(_CANNOT)
+    except (ConfigError, RemoteError) as error:
+        typer.echo(f"tidings: {error}", err=True)
+        sys.exit(_CANNOT)
+    except msgspec.MsgspecError:
+        typer.echo("tidings: the response does not come from a tidings server; check --url", err=True)
+        sys.exit(_CANNOT)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"tidings: {where}{error.strerror or error}", err=True)
+        sys.exit(_CANNOT)
