@@ -15,8 +15,8 @@ from tidings.ids import DEFAULT_ORG
 from tidings.storage.drivers.database import Database, Dialect, Write
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
-from tidings.storage.lists.bucket_index import BucketIndexCache
 from tidings.storage.tables import intake
+from tidings.storage.tables.bucket_index import BucketIndexCache
 
 URL = "http://127.0.0.1:9/"
 

@@ -21,10 +21,10 @@ from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order, Page
 from tidings.storage.drivers.database import Database, Dialect, Write
-from tidings.storage.lists import attempt_buckets, bucket_index
+from tidings.storage.lists import attempt_buckets
 from tidings.storage.lists import attempted as attempted_rows
 from tidings.storage.tables import attempts as attempt_rows
-from tidings.storage.tables import intake, settlement
+from tidings.storage.tables import bucket_index, intake, settlement
 from tidings.storage.tables import messages as message_rows
 from tidings.storage.tables.intake import NewMessage
 from tidings.storage.tables.settlement import AttemptRow

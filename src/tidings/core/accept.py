@@ -33,9 +33,9 @@ from tidings.model.message import AcceptedMessage, Draft
 from tidings.model.routing import Receiver
 from tidings.observe import count, failure
 from tidings.storage.drivers.database import Busy, Database, StorageError, Unavailable, Write
-from tidings.storage.lists.bucket_index import BucketIndexCache
 from tidings.storage.tables import deliveries, intake
 from tidings.storage.tables import routing as routings
+from tidings.storage.tables.bucket_index import BucketIndexCache
 from tidings.storage.tables.intake import NewMessage
 
 BATCH: Final = 500

@@ -11,8 +11,7 @@ from tidings.core import retention
 from tidings.ids import MESSAGE, OrgId, first_at, timestamp_of
 from tidings.storage.drivers import partitions
 from tidings.storage.drivers.database import Database, Write, retried
-from tidings.storage.lists import bucket_index
-from tidings.storage.tables import wiping
+from tidings.storage.tables import bucket_index, wiping
 
 Result = TypeVar("Result")
 

@@ -18,8 +18,8 @@ from tidings.failpoint import point
 from tidings.model.delivery import Delivery
 from tidings.observe import count, failure
 from tidings.storage.drivers.database import Busy, Database, OutcomeUnknown, Unavailable, Write
-from tidings.storage.lists.bucket_index import BucketIndexCache
 from tidings.storage.tables import deliveries, settlement
+from tidings.storage.tables.bucket_index import BucketIndexCache
 from tidings.storage.tables.deliveries import SettledDelivery
 from tidings.storage.tables.settlement import AttemptRow
 

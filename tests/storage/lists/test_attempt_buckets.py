@@ -16,8 +16,8 @@ from tidings.model.message import MessageFilter
 from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Database
 from tidings.storage.lists import attempt_buckets, attempted
-from tidings.storage.lists.bucket_index import BucketScan, bucket_of
 from tidings.storage.tables import attempts, intake, settlement
+from tidings.storage.tables.bucket_index import BucketScan, bucket_of
 from tidings.storage.tables.intake import NewMessage
 from tidings.storage.tables.settlement import AttemptRow
 

@@ -12,7 +12,7 @@ from tidings.ids import ATTEMPT, MESSAGE, EndpointId, number_of, timestamp_of
 from tidings.model.attempt import MessageStatus
 from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Dialect, Read, Sql
-from tidings.storage.lists.bucket_index import (
+from tidings.storage.tables.bucket_index import (
     BUCKET_START,
     BUCKET_WIDTH,
     BUCKETS_OF_EACH,
@@ -22,7 +22,7 @@ from tidings.storage.lists.bucket_index import (
     key_ranges,
     listed,
 )
-from tidings.storage.lists.page_window import hidden, spread
+from tidings.storage.tables.page_window import hidden, spread
 
 _LATE: Final = Sql(
     sqlite=(

@@ -20,9 +20,9 @@ from tidings.ids import MESSAGE, AppId, EndpointId, MessageId, first_at
 from tidings.model.attempt import AttemptedMessage, AttemptFilter, DestinationStatus, MessageStatus
 from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Read, Sql
-from tidings.storage.lists import attempt_buckets, bucket_index
-from tidings.storage.lists.page_window import bounds_of, end_of, hidden, spread
-from tidings.storage.tables import attempts, messages
+from tidings.storage.lists import attempt_buckets
+from tidings.storage.tables import attempts, bucket_index, messages
+from tidings.storage.tables.page_window import bounds_of, end_of, hidden, spread
 
 _BATCH: Final = 100
 _BATCH_MAX: Final = 500

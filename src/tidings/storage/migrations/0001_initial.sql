@@ -131,7 +131,7 @@ CREATE INDEX message_app ON message (app_id, id, event_type, channels, tags);
 CREATE INDEX message_expiry ON message (expires_at) WHERE expires_at IS NOT NULL AND payload IS NOT NULL;
 
 -- The time buckets in which an application has messages with an event type, a channel or a tag, and an endpoint has
--- attempts with an outcome: see `storage/lists/bucket_index.py`. There is no unique key on PostgreSQL, so that two processes
+-- attempts with an outcome: see `storage/tables/bucket_index.py`. There is no unique key on PostgreSQL, so that two processes
 -- that write the same entry do not wait for each other.
 CREATE TABLE bucket_index (
     owner {text} NOT NULL,

@@ -10,7 +10,7 @@ from tidings.ids import APP, AppId, OrgId
 from tidings.model.app import App, AppExclusion
 from tidings.model.page import PageWindow
 from tidings.storage.drivers.database import Read, Row, Write
-from tidings.storage.lists.page_window import bounds_of, end_of
+from tidings.storage.tables.page_window import bounds_of, end_of
 
 _COLUMNS: Final = "id, org_id, uid, name, throttle_rate, metadata, created_at, updated_at"
 _BY_ID: Final = f"SELECT {_COLUMNS} FROM application WHERE org_id = :org AND id = :ref AND deleted_at IS NULL"

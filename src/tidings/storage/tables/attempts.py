@@ -20,9 +20,9 @@ from tidings.ids import ATTEMPT, MESSAGE, AppId, AttemptId, EndpointId, MessageI
 from tidings.model.attempt import Attempt, AttemptFilter, MessageAttemptTriggerType, MessageStatus, StatusCodeClass
 from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Dialect, Read, Row, Write
-from tidings.storage.lists import attempt_buckets, bucket_index, message_filters
-from tidings.storage.lists.page_window import bounds_of, end_of, hidden, spread
-from tidings.storage.tables import messages
+from tidings.storage.lists import attempt_buckets
+from tidings.storage.tables import bucket_index, message_filters, messages
+from tidings.storage.tables.page_window import bounds_of, end_of, hidden, spread
 
 _COLUMNS: Final = (
     "attempt.id, attempt.msg_id, attempt.endpoint_id, attempt.app_id, attempt.org_id, attempt.url, attempt.status,"

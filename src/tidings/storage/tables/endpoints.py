@@ -13,8 +13,8 @@ from tidings.model.endpoint import Endpoint
 from tidings.model.page import PageWindow
 from tidings.model.rotation import OldSecret
 from tidings.storage.drivers.database import Read, Row, Sql, Value, Write
-from tidings.storage.lists.page_window import bounds_of, end_of
 from tidings.storage.tables import health
+from tidings.storage.tables.page_window import bounds_of, end_of
 
 _COLUMNS: Final = (
     "id, app_id, org_id, uid, url, description, version, disabled, event_types, channels, throttle_rate, metadata,"

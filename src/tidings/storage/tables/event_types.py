@@ -10,7 +10,7 @@ from tidings.ids import OrgId
 from tidings.model.event_type import EventType
 from tidings.model.page import PageWindow
 from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Value, Write
-from tidings.storage.lists.page_window import bounds_of, end_of
+from tidings.storage.tables.page_window import bounds_of, end_of
 
 _PLAIN: Final = "org_id, name, description, archived, deprecated, feature_flags, group_name, created_at, updated_at, "
 _COLUMNS: Final = _PLAIN + "schemas"

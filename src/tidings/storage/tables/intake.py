@@ -13,8 +13,8 @@ from typing import Final
 
 from tidings.model.message import MessageExtras
 from tidings.storage.drivers.database import Read, Row, Sql, Table, Value, Write
-from tidings.storage.lists import bucket_index
-from tidings.storage.lists.bucket_index import BucketIndexCache, Entry
+from tidings.storage.tables import bucket_index
+from tidings.storage.tables.bucket_index import BucketIndexCache, Entry
 
 
 @dataclass(slots=True, eq=False)

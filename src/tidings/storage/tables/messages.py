@@ -11,8 +11,8 @@ from tidings.ids import MESSAGE, AppId, MessageId, OrgId
 from tidings.model.message import Message, MessageFilter
 from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Write
-from tidings.storage.lists import bucket_index, message_filters
-from tidings.storage.lists.page_window import bounds_of, end_of, spread
+from tidings.storage.tables import bucket_index, message_filters
+from tidings.storage.tables.page_window import bounds_of, end_of, spread
 
 HEAD: Final = (
     "message.id, message.app_id, message.org_id, message.event_type, message.event_id, message.channels, message.tags,"

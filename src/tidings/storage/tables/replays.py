@@ -16,7 +16,7 @@ from tidings.model.delivery import Mode
 from tidings.model.message import MessageFilter
 from tidings.model.resending import ReplayFilters
 from tidings.storage.drivers.database import Dialect, Duplicate, Read, Sql, Value, Write
-from tidings.storage.lists import message_filters
+from tidings.storage.tables import message_filters
 from tidings.storage.tables.deliveries import ASK_CONFLICT
 from tidings.storage.tables.recovery import Scanned, ScanVerdict, run_scan, scan_statement
 

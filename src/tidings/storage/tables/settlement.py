@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from tidings.storage.drivers.database import Sql, Table, Write
-from tidings.storage.lists import bucket_index
-from tidings.storage.lists.bucket_index import BucketIndexCache, Entry
+from tidings.storage.tables import bucket_index
+from tidings.storage.tables.bucket_index import BucketIndexCache, Entry
 
 AttemptRow = tuple[str, str, str, str, str, str, int, int, str, int, int, int | None, str | None]
 """The columns of `_ATTEMPT`."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.storage.drivers.database import Dialect, Read, Sql, Write
-from tidings.storage.lists.page_window import spread
+from tidings.storage.tables.page_window import spread
 
 ItemRow = tuple[str, str, str, str]
 """Task id, key, outcome, and a text: JSON, or the reason why the item was skipped."""

@@ -19,9 +19,9 @@ from tidings.model.message import MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order
 from tidings.storage.drivers.database import Database, Dialect, Unavailable
 from tidings.storage.drivers.postgres import PostgresDatabase
-from tidings.storage.lists import attempted, bucket_index
-from tidings.storage.lists.bucket_index import BucketIndexCache
-from tidings.storage.tables import attempts, intake, messages, settlement
+from tidings.storage.lists import attempted
+from tidings.storage.tables import attempts, bucket_index, intake, messages, settlement
+from tidings.storage.tables.bucket_index import BucketIndexCache
 from tidings.storage.tables.intake import NewMessage
 from tidings.storage.tables.settlement import AttemptRow
 

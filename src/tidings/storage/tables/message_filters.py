@@ -7,7 +7,7 @@ from typing import Final
 
 from tidings.model.message import MessageFilter
 from tidings.storage.drivers.database import Dialect, Value
-from tidings.storage.lists import bucket_index
+from tidings.storage.tables import bucket_index
 
 _EVENT_TYPE: Final = " AND message.event_type = :event_type"
 _EVENT_TYPES: Final = {
