@@ -24,10 +24,10 @@ from tidings.core.services import Services
 from tidings.model.task import State, Task
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Database, Dialect
-from tidings.storage.tables import recovery, replays, tasks
-from tidings.tasks.kinds import resend_range as kind
+from tidings.storage.tables import key_ranges, recovery, replays, tasks
 from tidings.tasks.kinds.recover import Recover
 from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.resending import PAYLOAD_EXPIRED
 from tidings.tasks.runner import RunnerLimits
 
 NOW = SystemClock().now()
@@ -222,7 +222,7 @@ async def test_a_message_without_its_payload_is_skipped_and_reported(env: Enviro
     assert (task.done, task.skipped, task.counters) == (2, 2, {"messagesSent": 1})
     async with env.db.read() as read:
         skipped = await tasks.skipped_items(read, task.id)
-    assert sorted(skipped) == sorted([(purged, kind.PAYLOAD_EXPIRED), ("msg_expired", kind.PAYLOAD_EXPIRED)])
+    assert sorted(skipped) == sorted([(purged, PAYLOAD_EXPIRED), ("msg_expired", PAYLOAD_EXPIRED)])
 
 
 async def test_a_recovery_without_failures_succeeds(env: Environment) -> None:
@@ -332,7 +332,7 @@ async def test_two_recoveries_of_one_endpoint_run_one_after_the_other(env: Envir
 
 
 async def test_a_big_range_is_estimated(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kind, "COUNT_LIMIT", 50)
+    monkeypatch.setattr("tidings.tasks.key_ranges.COUNT_LIMIT", 50)
     _suffer(env.seed, 400, HOUR, HOUR, schedule=False)
     attempts = len(env.seed.attempts)
     await env.seed.write(env.db)
@@ -382,7 +382,7 @@ async def test_every_probe_goes_through_an_index(env: Environment) -> None:
             await run_sql(env.db, "ANALYZE")
         scan = await explained(env.db, recovery._SCAN, **some)  # noqa: SLF001
         look = await explained(env.db, replays._SEND_FAILED.any, msgs=messages, **target.values)  # noqa: SLF001
-        newest = await explained(env.db, recovery._HIGH_WATER_MARK, endpoint="ep_1")  # noqa: SLF001
+        newest = await explained(env.db, key_ranges.ATTEMPTS.mark_text, owner="ep_1")
         for plan in (scan, look, newest):
             assert "Seq Scan on attempt" not in plan, plan
             assert "Seq Scan on message" not in plan, plan

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from tidings.core import tasks, usage
+from tidings.core import tasks
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.model.broadcast import BroadcastArgs
@@ -14,6 +14,7 @@ from tidings.model.task import BROADCAST, NewTask, Task
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import task_items
+from tidings.storage.tables.key_ranges import APPLICATIONS
 
 
 async def broadcast(
@@ -41,7 +42,7 @@ async def build_task(read: Read, principal: Principal, draft: Draft) -> NewTask:
         event_id=draft.event_id,
         channels=draft.channels,
         retention_ms=draft.retention_ms,
-        high_water_mark=await usage.high_water_mark(read, principal.org_id),
+        high_water_mark=await APPLICATIONS.high_water_mark_at_start(read, principal.org_id),
     )
     return NewTask(
         kind=BROADCAST,

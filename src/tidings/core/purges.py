@@ -11,8 +11,8 @@ from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.purge import PurgeArgs
 from tidings.model.task import PURGE_CONTENT, NewTask, Task
-from tidings.storage.drivers.database import Dialect, Read, Write
-from tidings.storage.tables import replays
+from tidings.storage.drivers.database import Read, Write
+from tidings.storage.tables.key_ranges import MESSAGES
 
 
 async def purge(
@@ -28,7 +28,7 @@ async def purge(
 
 async def build_task(read: Read, app: App, created_by: str) -> NewTask:
     """Build the purge task; its lock key allows one purge per application at a time."""
-    mark = await replays.high_water_mark(read, app.id) if read.dialect is Dialect.SQLITE else None
+    mark = await MESSAGES.high_water_mark_at_start(read, app.id)
     return NewTask(
         kind=PURGE_CONTENT,
         org_id=app.org_id,

@@ -10,8 +10,8 @@ from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.resending import ReplayArgs, ReplayRequest, ReplayScope, checked_window
 from tidings.model.task import BULK_REPLAY, REPLAY, NewTask, Task
-from tidings.storage.drivers.database import Dialect, Read, Write
-from tidings.storage.tables import replays
+from tidings.storage.drivers.database import Read, Write
+from tidings.storage.tables.key_ranges import MESSAGES
 
 _KINDS: Final = {ReplayScope.MISSING: REPLAY, ReplayScope.SENT: BULK_REPLAY}
 
@@ -40,7 +40,7 @@ async def build_task(services: Services, read: Read, app: App, request: ReplayRe
         endpoint_id=endpoint.id,
         since=request.since,
         until=until,
-        high_water_mark=await replays.high_water_mark(read, app.id) if read.dialect is Dialect.SQLITE else None,
+        high_water_mark=await MESSAGES.high_water_mark_at_start(read, app.id),
         force=request.force,
         filters=request.filters,
     )

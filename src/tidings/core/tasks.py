@@ -25,8 +25,9 @@ from tidings.model.page import WINDOW_MS, Cursor, Page
 from tidings.model.recovery import RecoverArgs, checked_until
 from tidings.model.task import ACTIVE_LIMIT, RECOVER, Command, Failure, NewTask, State, Task, WireStatus, allows
 from tidings.model.token import Principal
-from tidings.storage.drivers.database import Dialect, Read, Write, retried
-from tidings.storage.tables import deliveries, endpoints, recovery, task_outcomes, tasks
+from tidings.storage.drivers.database import Read, Write, retried
+from tidings.storage.tables import deliveries, endpoints, task_outcomes, tasks
+from tidings.storage.tables.key_ranges import ATTEMPTS
 
 CANCELLED: Final = Failure("cancelled", "The task was canceled.")
 
@@ -76,8 +77,7 @@ async def begin_recovery(services: Services, tx: Write, app: App, endpoint_id: E
         endpoint_id=endpoint_id,
         since=request.since,
         until=checked_until(request.since, request.until, services.clock.now()),
-        # On PostgreSQL an older transaction may still commit a smaller id, so the task reads the high-water mark.
-        high_water_mark=await recovery.high_water_mark(tx, endpoint_id) if tx.dialect is Dialect.SQLITE else None,
+        high_water_mark=await ATTEMPTS.high_water_mark_at_start(tx, endpoint_id),
         force=request.force,
     )
     new = endpoint_task(RECOVER, app, endpoint_id, request.created_by, args)

@@ -14,8 +14,9 @@ from tidings.ids import OrgId
 from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, NewTask, Task
 from tidings.model.token import Principal
 from tidings.model.usage import EventTypeStatsArgs, StatsArgs, checked_range
-from tidings.storage.drivers.database import Dialect, Read, Write
+from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import usage
+from tidings.storage.tables.key_ranges import APPLICATIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,10 @@ async def build_count_task(
     until = checked_range(filters.since, filters.until, services.clock.now())
     app_ids, missing = await _resolved(read, principal.org_id, filters.refs)
     args = StatsArgs(
-        since=filters.since, until=until, app_ids=app_ids, high_water_mark=await high_water_mark(read, principal.org_id)
+        since=filters.since,
+        until=until,
+        app_ids=app_ids,
+        high_water_mark=await APPLICATIONS.high_water_mark_at_start(read, principal.org_id),
     )
     return _of_org(APP_STATS, principal, args), missing
 
@@ -80,13 +84,10 @@ async def aggregate(services: Services, principal: Principal, *, render: Callabl
 async def build_aggregate_task(read: Read, principal: Principal) -> NewTask:
     """Build the task that lists the subscribed event types."""
     return _of_org(
-        EVENT_TYPE_STATS, principal, EventTypeStatsArgs(high_water_mark=await high_water_mark(read, principal.org_id))
+        EVENT_TYPE_STATS,
+        principal,
+        EventTypeStatsArgs(high_water_mark=await APPLICATIONS.high_water_mark_at_start(read, principal.org_id)),
     )
-
-
-async def high_water_mark(read: Read, org_id: OrgId) -> str | None:
-    """Return the organization's greatest application id on SQLite; on PostgreSQL the task reads it itself."""
-    return await usage.high_water_mark(read, org_id) if read.dialect is Dialect.SQLITE else None
 
 
 def _of_org(kind: str, principal: Principal, args: object) -> NewTask:

@@ -6,25 +6,15 @@ from typing import Final
 
 from tidings.clock import CLOCK_SKEW, DAY
 from tidings.errors import Fault, invalid
-from tidings.ids import EndpointId
+from tidings.model.resending import ResendArgs
 
 LONGEST_MS: Final = 14 * DAY + CLOCK_SKEW
 """Fourteen days, with a tolerance for callers with a slow clock or connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecoverArgs:
-    """Recover the failed messages of an endpoint: attempts from `since` to before `until`, in milliseconds.
-
-    Without `until` the range ends at the newest attempt when the task is created, `high_water_mark`. On SQLite its id
-    is known at creation; on PostgreSQL only after every older transaction has ended.
-    """
-
-    endpoint_id: EndpointId
-    since: int
-    until: int | None = None
-    high_water_mark: str | None = None
-    force: bool = False
+class RecoverArgs(ResendArgs):
+    """The arguments of a recovery, a range of attempt ids."""
 
 
 def checked_until(since: int, until: int | None, now: int) -> int | None:

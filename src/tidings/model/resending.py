@@ -46,14 +46,23 @@ class ReplayRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayArgs:
-    """The task's arguments; `high_water_mark` is the greatest message id, None if not known at creation."""
+class ResendArgs:
+    """Resend messages to an endpoint: the range from `since` to before `until`, in milliseconds.
+
+    Without `until` the range ends at the high-water mark; None if it is not known at creation.
+    """
 
     endpoint_id: EndpointId
     since: int
     until: int | None = None
     high_water_mark: str | None = None
     force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayArgs(ResendArgs):
+    """The arguments of a replay, a range of message ids."""
+
     filters: ReplayFilters = field(default_factory=ReplayFilters)
 
 

@@ -29,10 +29,10 @@ from tidings.model.task import (
 )
 from tidings.model.usage import StatsArgs
 from tidings.storage.drivers.database import Database, Read
-from tidings.storage.tables import estimates, purges, usage
-from tidings.storage.tables.recovery import ScanVerdict
+from tidings.storage.tables import estimates, usage
+from tidings.storage.tables.key_ranges import APPLICATIONS, PAYLOADS, ScanVerdict
+from tidings.tasks import key_ranges
 from tidings.tasks.handler import Handler
-from tidings.tasks.kinds import resend_range
 
 SAMPLE: Final = 5
 """The number of examples in an estimate."""
@@ -123,14 +123,14 @@ class Estimator:
     async def _payloads(self, task: Task) -> _Scan:
         """Scan for the payloads that a purge would delete."""
         scan = _Scan()
-        cursor, app_id = resend_range.decode(task.cursor or ""), task.app_id or ""
+        cursor, app_id = key_ranges.decode(task.cursor or ""), task.app_id or ""
         async with self._db.read() as read:
             scan.sample = await estimates.with_payload(read, app_id, cursor.first, cursor.end, limit=SAMPLE)
         while not scan.is_whole and scan.scanned < SCANNED_AT_MOST:
             async with self._db.read() as read:
-                found = await purges.scan(read, app_id, cursor.first, cursor.end, limit=_PAGE)
+                found = await PAYLOADS.count(read, app_id, cursor.first, cursor.end, limit=_PAGE)
             scan.scanned += found.count
-            scan.matching += found.kept
+            scan.matching += found.matching
             scan.is_whole = found.count < _PAGE
             cursor = cursor.after(found.last_id)
         return scan
@@ -147,7 +147,7 @@ async def _applications(read: Read, task: Task) -> tuple[str, ...]:
     app_ids = _stats_args.decode(task.args).app_ids if task.kind == APP_STATS else None
     if app_ids is not None:
         return app_ids[:SAMPLE]
-    last = await usage.high_water_mark(read, task.org_id)
+    last = await APPLICATIONS.high_water_mark(read, task.org_id)
     found = await usage.applications(read, task.org_id, after="", last=last, limit=SAMPLE)
     return tuple(each.id for each in found)
 

@@ -10,8 +10,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.storage.drivers.database import Dialect
-
 _SHRINK: Final = 0.5
 _GROW: Final = 1.2
 _KEEP: Final = 0.8
@@ -49,10 +47,10 @@ class Pace:
         return min(max(math.ceil(scaled) if fit > 1 else int(scaled), 1), self.cap)
 
 
-def pace_of(dialect: Dialect, *, lease_ms: int, rows: int = 0) -> Pace:
+def pace_of(*, has_one_writer: bool, lease_ms: int, rows: int = 0) -> Pace:
     """Return the bounds for a database. `rows` is the configured limit, 0 for none. A chunk fits into half a lease."""
     row_limit = rows if rows > 0 else math.inf
-    if dialect is Dialect.SQLITE:
+    if has_one_writer:
         return Pace(3.0, lease_ms / 2, int(min(1_000, row_limit)), int(min(250, row_limit)))
     return Pace(200.0, lease_ms / 2, int(min(8_000, row_limit)), int(min(200, row_limit)))
 

@@ -32,7 +32,7 @@ from tidings.clock import SECOND, Clock
 from tidings.core import outcomes
 from tidings.failpoint import point
 from tidings.model.task import State, Task, TaskPolicy
-from tidings.storage.drivers.database import Database, Dialect, StorageError, Write
+from tidings.storage.drivers.database import Database, StorageError, Write
 from tidings.storage.tables import claims, tasks
 from tidings.tasks.handler import Handler
 from tidings.tasks.pace import pace_of
@@ -84,7 +84,7 @@ class Runner:
             db=db,
             clock=clock,
             policy=TaskPolicy(lease_ms=lease_ms, backoff_ms=limits.backoff_ms, per_tenant=limits.per_tenant),
-            pace=pace_of(db.dialect, lease_ms=lease_ms, rows=limits.chunk_rows),
+            pace=pace_of(has_one_writer=db.has_one_writer, lease_ms=lease_ms, rows=limits.chunk_rows),
             slice_seconds=limits.slice_seconds,
             backlog=limits.backlog,
             kinds=tuple(handlers),
@@ -125,7 +125,7 @@ class Runner:
     async def _dispatch(self) -> None:
         """Claim tasks while a slot is free. Any error is followed by a backoff and never ends the loop."""
         errors = 0
-        is_ready = self._context.db.dialect is not Dialect.SQLITE
+        is_ready = not self._context.db.has_one_writer
         while not self._context.stopping.is_set():
             try:
                 if not is_ready:

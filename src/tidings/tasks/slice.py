@@ -32,7 +32,7 @@ from tidings.model.task import (
     Task,
     TaskPolicy,
 )
-from tidings.storage.drivers.database import Busy, Database, Dialect, Duplicate, Read, StorageError, Unavailable, Write
+from tidings.storage.drivers.database import Busy, Database, Duplicate, Read, StorageError, Unavailable, Write
 from tidings.storage.tables import claims, tasks
 from tidings.tasks.external_work import run_while_claimed
 from tidings.tasks.handler import ExternalWork, Handler, ReadsAhead
@@ -66,8 +66,8 @@ class WorkerContext:
 
     @property
     def now(self) -> int | None:
-        """The timestamp for leases on SQLite. None on PostgreSQL, which uses its own clock for all nodes."""
-        return self.clock.now() if self.db.dialect is Dialect.SQLITE else None
+        """The timestamp for leases. None if other nodes write, too: then the clock of the database serves them all."""
+        return self.clock.now() if self.db.has_one_writer else None
 
     async def rest(self, seconds: float) -> None:
         """Sleep, or return early when the worker stops."""

@@ -5,84 +5,10 @@ Every lookup must use an index that starts with the message. `endpoint_id || ''`
 the endpoint; without statistics the planners might choose one of those and read all attempts at the endpoint.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
-from itertools import repeat
 from typing import Final
 
-from tidings.storage.drivers.database import Dialect, Read, Sql, Value, Write
-
-
-class ScanVerdict(IntEnum):
-    """The action that a scanned row requires.
-
-    In a recovery: `NOTHING` if the attempt did not fail, if its message was delivered, or if the range has an earlier
-    failed attempt of the message. `NO_PAYLOAD` if the payload of the message was deleted. `SEND` otherwise.
-    """
-
-    NOTHING = 0
-    SEND = 1
-    NO_PAYLOAD = 2
-
-
-VERDICTS: Final = tuple(ScanVerdict)
-"""The verdicts by number. Constructing the enum member from its number costs more than reading the row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """A scanned range: the number of rows, the last id, and the messages to act on."""
-
-    count: int
-    last_id: str | None
-    verdicts: tuple[tuple[str, ScanVerdict], ...]
-
-
-def scan_statement(text: str) -> Sql:
-    """Build the statement of a scan from a query that returns id, message and verdict of each row.
-
-    On PostgreSQL it returns the count, the last id, and one array of messages for each verdict that needs action. The
-    driver decodes arrays faster than rows, and most rows need no action.
-    """
-    lists = ", ".join(
-        f"coalesce(array_agg(msg_id) FILTER (WHERE verdict = {verdict:d}), '{{}}') AS {verdict.name}"
-        for verdict in (ScanVerdict.SEND, ScanVerdict.NO_PAYLOAD)
-    )
-    return Sql(text, f"SELECT count(*) AS n, max(id) AS last_id, {lists} FROM ({text}) AS looked")
-
-
-async def run_scan(read: Read, sql: Sql, **values: Value | Sequence[Value]) -> Scanned:
-    """Run the statement of a scan."""
-    if read.dialect is Dialect.SQLITE:
-        rows = await read.rows(sql, **values)
-        verdicts = tuple((row[1], VERDICTS[row[2]]) for row in rows if row[2])
-        return Scanned(len(rows), rows[-1][0] if rows else None, verdicts)
-    count, last_id, sends, no_payload = await read.one(sql, **values)
-    return Scanned(
-        count, last_id, (*zip(sends, repeat(ScanVerdict.SEND)), *zip(no_payload, repeat(ScanVerdict.NO_PAYLOAD)))
-    )
-
-
-_HIGH_WATER_MARK: Final = "SELECT max(id) AS high_water_mark FROM attempt WHERE endpoint_id = :endpoint"
-
-
-async def high_water_mark(read: Read, endpoint_id: str) -> str:
-    """Return the greatest visible id of an attempt at an endpoint, or an empty string."""
-    return (await read.one(_HIGH_WATER_MARK, endpoint=endpoint_id))["high_water_mark"] or ""
-
-
-_COUNT: Final = (
-    "SELECT count(*) AS n, max(id) AS last FROM (SELECT id FROM attempt WHERE endpoint_id = :endpoint"
-    " AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS counted"
-)
-
-
-async def count(read: Read, endpoint_id: str, first: str, end: str, *, limit: int) -> tuple[int, str | None]:
-    """Count the attempts with `first <= id < end`, up to a limit; return the count and the last counted id."""
-    row = await read.one(_COUNT, endpoint=endpoint_id, first=first, end=end, limit=limit)
-    return row["n"], row["last"]
-
+from tidings.storage.drivers.database import Read, Sql, Write
+from tidings.storage.tables.key_ranges import Scanned, ScanVerdict, run_scan, scan_statement
 
 _SCAN: Final = scan_statement(f"""
 WITH scanned AS (

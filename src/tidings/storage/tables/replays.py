@@ -18,31 +18,7 @@ from tidings.model.resending import ReplayFilters
 from tidings.storage.drivers.database import Dialect, Duplicate, Read, Sql, Value, Write
 from tidings.storage.tables import message_filters
 from tidings.storage.tables.deliveries import ASK_CONFLICT
-from tidings.storage.tables.recovery import Scanned, ScanVerdict, run_scan, scan_statement
-
-_HIGH_WATER_MARK: Final = "SELECT max(id) AS high_water_mark FROM message WHERE app_id = :app"
-_FIRST: Final = "SELECT min(id) AS first FROM message WHERE app_id = :app"
-_COUNT: Final = (
-    "SELECT count(*) AS n, max(id) AS last FROM (SELECT id FROM message WHERE app_id = :app"
-    " AND id >= :first AND id < :end ORDER BY id LIMIT CAST(:limit AS BIGINT)) AS counted"
-)
-
-
-async def high_water_mark(read: Read, app_id: str) -> str:
-    """Return the greatest visible id of an application's messages, or an empty string."""
-    return (await read.one(_HIGH_WATER_MARK, app=app_id))["high_water_mark"] or ""
-
-
-async def first(read: Read, app_id: str) -> str:
-    """Return the least id of an application's messages, or an empty string."""
-    return (await read.one(_FIRST, app=app_id))["first"] or ""
-
-
-async def count(read: Read, app_id: str, first: str, end: str, *, limit: int) -> tuple[int, str | None]:
-    """Count the messages with `first <= id < end`, up to a limit; return the count and the last counted id."""
-    row = await read.one(_COUNT, app=app_id, first=first, end=end, limit=limit)
-    return row["n"], row["last"]
-
+from tidings.storage.tables.key_ranges import Scanned, ScanVerdict, run_scan, scan_statement
 
 # -----------------------------------------------------------------------------------------------------------------
 # Scans. A message that matches the filters gets the verdict `SEND`, or `NO_PAYLOAD` if its payload was deleted. The

@@ -20,11 +20,6 @@ class AppRef:
     uid: str | None
 
 
-_HIGH_WATER_MARK: Final = "SELECT max(id) AS high_water_mark FROM application WHERE org_id = :org"
-_COUNT: Final = (
-    "SELECT count(*) AS n FROM (SELECT 1 FROM application WHERE org_id = :org AND id <= :last AND deleted_at IS NULL"
-    " LIMIT CAST(:limit AS BIGINT)) AS counted"
-)
 _ALL: Final = (
     "SELECT id, uid FROM application WHERE org_id = :org AND id > :after AND id <= :last AND deleted_at IS NULL"
     " ORDER BY id LIMIT CAST(:limit AS BIGINT)"
@@ -55,16 +50,6 @@ _RESOLVED: Final = _both(
     " UNION SELECT id, uid FROM application WHERE org_id = :org AND uid {in_refs} AND deleted_at IS NULL",
     refs="refs",
 )
-
-
-async def high_water_mark(read: Read, org_id: str) -> str:
-    """Return the greatest visible id of an organization's applications, or an empty string."""
-    return (await read.one(_HIGH_WATER_MARK, org=org_id))["high_water_mark"] or ""
-
-
-async def count(read: Read, org_id: str, last: str, *, limit: int) -> int:
-    """Count an organization's applications with `id <= last`, up to a limit."""
-    return int((await read.one(_COUNT, org=org_id, last=last, limit=limit))["n"])
 
 
 async def applications(read: Read, org_id: str, *, after: str, last: str, limit: int) -> list[AppRef]:

@@ -22,8 +22,10 @@ from tidings.model.task import BROADCAST, Batch, ChunkResult, Plan, Task
 from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import broadcasts, intake, task_items, usage
 from tidings.storage.tables.intake import NewMessage
+from tidings.storage.tables.key_ranges import APPLICATIONS
+from tidings.tasks import key_ranges
 from tidings.tasks.handler import ReadsAhead
-from tidings.tasks.kinds import resend_range
+from tidings.tasks.key_ranges import OwnedRange, RangeCursor
 
 CHUNK_BYTES: Final = 1024 * 1024
 """The most bytes of payload in one chunk, unless the chunk has only one application."""
@@ -45,13 +47,12 @@ class Broadcast(ReadsAhead):
 
     async def plan(self, read: Read, task: Task) -> Plan:
         mark = _args.decode(task.args).high_water_mark
-        last = mark if mark is not None else await usage.high_water_mark(read, task.org_id)
-        limit = resend_range.COUNT_LIMIT
-        total = await usage.count(read, task.org_id, last, limit=limit)
-        return Plan(resend_range.RangeCursor("", "", last).text, total, exact=total < limit)
+        last = mark if mark is not None else await APPLICATIONS.high_water_mark(read, task.org_id)
+        found = OwnedRange(APPLICATIONS, task.org_id, "", key_ranges.after(last))
+        return Plan(RangeCursor("", "", last).text, *await found.total(read, limit=key_ranges.COUNT_LIMIT))
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        cursor = resend_range.decode(task.cursor or "")
+        cursor = key_ranges.decode(task.cursor or "")
         payload = await task_items.input_of(read, task.id)
         limit = min(limit, max(1, CHUNK_BYTES // max(1, len(payload))))
         page = await usage.applications(read, task.org_id, after=cursor.first, last=cursor.end, limit=limit)
@@ -59,7 +60,7 @@ class Broadcast(ReadsAhead):
         found = [each.id for each in page]
         taken = _fitting(found, await broadcasts.count_enabled_endpoints(read, found))
         after = found[taken - 1] if taken else cursor.first
-        following = resend_range.RangeCursor(after, cursor.lower, cursor.end).text
+        following = RangeCursor(after, cursor.lower, cursor.end).text
         return Batch(
             [(each, payload) for each in found[:taken]], taken, following, last=is_last and taken == len(found)
         )

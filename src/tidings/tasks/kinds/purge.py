@@ -11,9 +11,11 @@ from tidings.model.purge import PurgeArgs
 from tidings.model.results import MESSAGES_PURGED
 from tidings.model.task import PURGE_CONTENT, Batch, ChunkResult, Plan, Task
 from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import purges, replays
+from tidings.storage.tables import purges
+from tidings.storage.tables.key_ranges import MESSAGES, PAYLOADS
+from tidings.tasks import key_ranges
 from tidings.tasks.handler import ReadsAhead
-from tidings.tasks.kinds import resend_range
+from tidings.tasks.key_ranges import range_to_mark
 
 _args = msgspec.json.Decoder(PurgeArgs)
 
@@ -24,21 +26,14 @@ class Purge(ReadsAhead):
     kind = PURGE_CONTENT
 
     async def plan(self, read: Read, task: Task) -> Plan:
-        args, app_id = _args.decode(task.args), task.app_id or ""
-        mark = args.high_water_mark
-        if mark is None:
-            mark = await replays.high_water_mark(read, app_id)
-        lower, end, limit = ids.first_at(ids.MESSAGE, 0), resend_range.after(mark), resend_range.COUNT_LIMIT
-        counted, last = await replays.count(read, app_id, lower, end, limit=limit)
-        if counted < limit:
-            return Plan(resend_range.RangeCursor(lower, lower, end).text, counted, exact=True)
-        first = await replays.first(read, app_id)
-        return resend_range.plan_of(first, end, counted, last, limit)
+        mark, lower = _args.decode(task.args).high_water_mark, ids.first_at(ids.MESSAGE, 0)
+        found = await range_to_mark(read, MESSAGES, task.app_id or "", lower, mark)
+        return await found.plan(read, limit=key_ranges.COUNT_LIMIT)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        cursor = resend_range.decode(task.cursor or "")
-        found = await purges.scan(read, task.app_id or "", cursor.first, cursor.end, limit=limit)
-        kept = [(cursor.first, found.last_id)] if found.kept else []
+        cursor = key_ranges.decode(task.cursor or "")
+        found = await PAYLOADS.count(read, task.app_id or "", cursor.first, cursor.end, limit=limit)
+        kept = [(cursor.first, found.last_id)] if found.matching else []
         return Batch(kept, found.count, cursor.after(found.last_id).text, last=found.count < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:

@@ -18,9 +18,11 @@ from tidings.model.results import AGGREGATED, COUNTED
 from tidings.model.task import APP_STATS, EVENT_TYPE_STATS, Batch, ChunkResult, Plan, Task
 from tidings.model.usage import EventTypeStatsArgs, StatsArgs
 from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import recovery, task_items, usage
+from tidings.storage.tables import task_items, usage
+from tidings.storage.tables.key_ranges import APPLICATIONS, ATTEMPTS
 from tidings.storage.tables.usage import AppRef
-from tidings.tasks.kinds import resend_range
+from tidings.tasks import key_ranges
+from tidings.tasks.key_ranges import OwnedRange, after
 
 PAGE: Final = 100
 """The most applications in one chunk."""
@@ -64,12 +66,11 @@ class _ApplicationVisitor:
         return 0
 
     async def _plan_of(self, read: Read, task: Task, mark: str | None, app_ids: Sequence[str] | None) -> Plan:
-        last = mark if mark is not None else await usage.high_water_mark(read, task.org_id)
+        last = mark if mark is not None else await APPLICATIONS.high_water_mark(read, task.org_id)
         if app_ids is not None:
             return Plan(_Cursor("", last).text, len(app_ids), exact=True)
-        limit = resend_range.COUNT_LIMIT
-        total = await usage.count(read, task.org_id, last, limit=limit)
-        return Plan(_Cursor("", last).text, total, exact=total < limit)
+        found = OwnedRange(APPLICATIONS, task.org_id, "", after(last))
+        return Plan(_Cursor("", last).text, *await found.total(read, limit=key_ranges.COUNT_LIMIT))
 
 
 class AppStats(_ApplicationVisitor):
@@ -113,15 +114,15 @@ class AppStats(_ApplicationVisitor):
 async def _count_part(read: Read, cursor: _Cursor, lower: str, end: str, budget: int) -> Batch:
     """Continue an application with many attempts; `budget` is the number of index entries to count."""
     while budget > 0:
-        counted, last = await recovery.count(read, cursor.endpoint, cursor.first, end, limit=budget)
-        cursor = replace(cursor, counted=cursor.counted + counted)
-        if counted == budget and last is not None:
-            return Batch([], 0, replace(cursor, first=resend_range.after(last)).text, last=False)
+        part = await ATTEMPTS.count(read, cursor.endpoint, cursor.first, end, limit=budget)
+        cursor = replace(cursor, counted=cursor.counted + part.count)
+        if part.count == budget and part.last_id is not None:
+            return Batch([], 0, replace(cursor, first=after(part.last_id)).text, last=False)
         following = await usage.next_endpoint(read, cursor.app, after=cursor.endpoint)
         if following is None:
             return _complete(cursor)
         cursor = replace(cursor, endpoint=following, first=lower)
-        budget -= counted + PROBE
+        budget -= part.count + PROBE
     return Batch([], 0, cursor.text, last=False)
 
 
