@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "ids": ("clock", "errors"),
     "observe": GROUND,
     "config": ("observe", "values", *GROUND),
+    "loop": (),
     "stopping": ("observe",),
     "model": ("observe", *GROUND),
     "storage": BELOW_CORE,
@@ -35,8 +36,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "portal": ("core", *BELOW_CORE),
     "terms": ("api", "config", "delivery", "tasks", *BELOW_CORE),
     "server": ("api", "config", "core", "delivery", "portal", "stopping", "storage", "tasks", "terms", *BELOW_CORE),
-    "demo": ("config", "server", *BELOW_CORE),
-    "cli": ("config", "core", "demo", "server", "stopping", "storage.drivers.database", *BELOW_CORE),
+    "demo": ("config", "loop", "server", *BELOW_CORE),
+    "cli": ("config", "core", "demo", "loop", "server", "stopping", "storage.drivers.database", *BELOW_CORE),
     "__main__": ("cli",),
 }
 

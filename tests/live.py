@@ -29,7 +29,6 @@ from tidings.clock import SystemClock
 from tidings.core.access import issue_org_token
 from tidings.ids import DEFAULT_ORG, OrgId
 
-START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 SECRET = "a secret for servers that tests start"
 USUAL = {"jwt_secret": SECRET, "whitelist_subnets": "[127.0.0.1/32]"}
@@ -65,6 +64,8 @@ class Live:
     process: Program | subprocess.Popen[bytes] | None = None
     entry: Sequence[str] = ()
     """Python arguments in place of the command."""
+    start_seconds: float = 60.0
+    """The time within which the server must respond."""
     _trouble: str = ""
 
     @property
@@ -167,7 +168,7 @@ class Live:
             )
 
     def _answers(self) -> bool:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         while time.monotonic() < deadline and self.process is not None and self.process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if "--no-api" in self.arguments or self.call("GET", "/api/v1/health/ping")[0] == 204:
@@ -175,7 +176,7 @@ class Live:
             time.sleep(0.02)
         assert self.process is not None
         ended = self.process.poll()
-        slow = f"the server did not answer within {START_SECONDS:.0f} s (it runs, and may only be slow)"
+        slow = f"the server did not answer within {self.start_seconds:.0f} s (it runs, and may only be slow)"
         self._trouble = slow if ended is None else f"the server ended with {ended} before it answered"
         self._end(signal.SIGKILL)
         return False

@@ -16,9 +16,7 @@ import live
     ],
 )
 def test_an_unresponsive_server_is_reported_with_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, seconds: float, says: str
+    tmp_path: Path, program: str, seconds: float, says: str
 ) -> None:
-    monkeypatch.setattr(live, "START_SECONDS", seconds)
-
     with pytest.raises(live.LiveError, match=says):
-        live.Live("sqlite:///t.db", tmp_path, entry=("-c", program)).start()
+        live.Live("sqlite:///t.db", tmp_path, entry=("-c", program), start_seconds=seconds).start()

@@ -33,9 +33,14 @@ class CommandResult:
 
 def tidings(*arguments: str, folder: Path, **settings: Any) -> CommandResult:
     """Run `tidings` to its end in a folder, with only these settings."""
+    return run_in(environment(settings), *arguments, folder=folder)
+
+
+def run_in(variables: dict[str, str], *arguments: str, folder: Path) -> CommandResult:
+    """Run `tidings` to its end in a folder, with exactly these variables."""
     with tempfile.TemporaryDirectory() as folder_:
         out, err = Path(folder_, "out"), Path(folder_, "err")
-        program = Program(arguments, folder=folder, environment=environment(settings), out=out, err=err)
+        program = Program(arguments, folder=folder, environment=variables, out=out, err=err)
         try:
             code = program.wait(SECONDS)
         finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import live
-from cli.command import CommandResult, tidings
+from cli.command import CommandResult, run_in, tidings
 from live import SECRET, serving
 from tidings.model.signature import parse_secret
 
@@ -32,14 +32,10 @@ def test_settings_are_reported_with_where_they_came_from(tmp_path: Path) -> None
     assert "" == result.err
 
 
-def test_svix_servers_environment_is_accepted_and_settings_without_effect_are_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_svix_servers_environment_is_accepted_and_settings_without_effect_are_reported(tmp_path: Path) -> None:
     given = {"SVIX_RETRY_SCHEDULE": "1,2", "SVIX_REDIS_DSN": "redis://x", "SVIX_QUEUE_TYPE": "redis", "SVIX_TYPO": "1"}
-    monkeypatch.setattr(live, "environment", lambda _: given)
-    monkeypatch.setattr("cli.command.environment", lambda _: {"PATH": "", **given, "DATABASE_URL": "sqlite:///d.db"})
 
-    result = tidings("config", folder=tmp_path)
+    result = run_in({**given, "DATABASE_URL": "sqlite:///d.db"}, "config", folder=tmp_path)
 
     assert "retry_schedule = (1, 2)  (SVIX_RETRY_SCHEDULE)" in result.out
     assert "db_dsn = sqlite:///d.db  (DATABASE_URL)" in result.out

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 import typer
-import uvloop
 
+from tidings import loop
 from tidings.config import ConfigError, Settings, Subnet, load, without_effect
 from tidings.stopping import leave_within
 
@@ -60,7 +60,7 @@ def serve(  # noqa: PLR0913 - each is a flag
         await run(settings, roles, migrate=migrate)
         leave_within(_LEAVE_SECONDS)
 
-    uvloop.run(work())
+    loop.run(work())
 
 
 def _with_loopback(settings: Settings) -> Settings:

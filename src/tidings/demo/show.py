@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import httpx
 import svix
-import uvloop
 from svix import SvixAsync, SvixOptions
 from svix.api import BackgroundTaskListOptions
 from svix.models import (
@@ -28,6 +27,7 @@ from svix.models import (
     RecoverIn,
 )
 
+from tidings import loop
 from tidings.clock import SECOND, Clock, SystemClock
 from tidings.config import bypass_proxies
 from tidings.demo.count import DemoResult, result_of
@@ -54,7 +54,7 @@ def run(messages: int, *, keep: bool) -> int:
     """
     bypass_proxies(HOST)
     try:
-        return uvloop.run(_run(messages, keep=keep))
+        return loop.run(_run(messages, keep=keep))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return _INTERRUPTED
 
