@@ -15,6 +15,7 @@ from tidings.core.accept import AcceptBatcher
 from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.role import DeliveryOptions, DeliveryRole
+from tidings.delivery.tuning import DeliveryTuning
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import AcceptedMessage, Draft
 from tidings.storage.drivers.database import Database
@@ -73,7 +74,11 @@ class Path:
 
 @asynccontextmanager
 async def running(
-    db: Database, *, clock: Clock | None = None, delivering: DeliveryOptions | None = None
+    db: Database,
+    *,
+    clock: Clock | None = None,
+    delivering: DeliveryOptions | None = None,
+    tuning: DeliveryTuning = DeliveryTuning(),
 ) -> AsyncIterator[Path]:
     """Run a message path; without terms it accepts messages and delivers nothing."""
     clock = clock or SystemClock()
@@ -81,7 +86,7 @@ async def running(
     if delivering is None:
         yield Path(db, AcceptBatcher(db, clock, routing), routing, None)
         return
-    delivery = DeliveryRole(db, clock, routing, delivering)
+    delivery = DeliveryRole(db, clock, routing, delivering, tuning=tuning)
     accept = AcceptBatcher(db, clock, routing, delivery.sink())
     await delivery.start()
     try:

@@ -103,7 +103,7 @@ class Server:
         self._node = new_node()
         self._heartbeat = Heartbeat(db, self._clock, self._node)
         self._delivery = (
-            DeliveryRole(db, self._clock, self._routing, terms.delivery(settings), self._node)
+            DeliveryRole(db, self._clock, self._routing, terms.delivery(settings), node=self._node)
             if roles.delivery
             else None
         )

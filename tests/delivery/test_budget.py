@@ -11,9 +11,9 @@ import pytest
 
 from delivery.test_role import Door
 from message_path import Path, add_app, add_endpoint, running, terms
-from tidings.delivery import send_slots
 from tidings.delivery.budget import LARGE, MemoryBudget, fair_shares
 from tidings.delivery.payloads import Payloads, reserve
+from tidings.delivery.tuning import DeliveryTuning
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
@@ -163,14 +163,13 @@ async def test_sends_in_flight_to_all_endpoints_have_a_bound(db: Database) -> No
     assert 80 == len(door.seen)
 
 
-async def test_one_turn_of_the_loop_begins_few_sends(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send_slots, "_MAX_PER_ITERATION", 5)
+async def test_one_turn_of_the_loop_begins_few_sends(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         door.open.clear()
         for _ in range(10):
             await add_endpoint(db, app, door.url)
-        async with running(db, delivering=terms()) as path:
+        async with running(db, delivering=terms(), tuning=DeliveryTuning(sends_per_iteration=5)) as path:
             assert path.delivery is not None
             counted = [0]
             accepting = asyncio.gather(*(path.send(app) for _ in range(6)))

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from delivery.client_kit import until
-from tidings.delivery import lookup
 from tidings.delivery.address import UnresolvedError
 from tidings.delivery.lookup import MAX_WAITING, QUICK_THREADS, SLOW_THREADS, SystemResolver
 
@@ -40,7 +39,7 @@ def system() -> Iterator[System]:
 
 @asynccontextmanager
 async def serving(system: System) -> AsyncIterator[SystemResolver]:
-    names = SystemResolver(system.addresses)
+    names = SystemResolver(system.addresses, slow_seconds=0.2)
     try:
         yield names
     finally:
@@ -74,8 +73,7 @@ async def test_an_invalid_name_is_a_value_error() -> None:
     names.close()
 
 
-async def test_a_slow_name_delays_only_slow_names(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookup, "SLOW_SECONDS", 0.2)
+async def test_a_slow_name_delays_only_slow_names(system: System) -> None:
     slow = [f"slow{number}" for number in range(QUICK_THREADS)]
     async with serving(system) as names:
         asking = [asyncio.create_task(names.look_up(host)) for host in slow]
@@ -93,10 +91,7 @@ async def test_a_slow_name_delays_only_slow_names(system: System, monkeypatch: p
         await asyncio.gather(*asking)
 
 
-async def test_a_name_that_has_become_quick_leaves_the_slow_lane(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lookup, "SLOW_SECONDS", 0.2)
+async def test_a_name_that_has_become_quick_leaves_the_slow_lane(system: System) -> None:
     async with serving(system) as names:
         asking = asyncio.create_task(names.look_up("slow"))
         await asyncio.sleep(0.4)

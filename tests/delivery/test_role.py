@@ -10,6 +10,7 @@ import pytest
 from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
 from tidings.delivery import settle
+from tidings.delivery.tuning import DeliveryTuning
 from tidings.model.delivery import Mode
 from tidings.observe import counters
 from tidings.storage.drivers.database import Database, Read
@@ -263,7 +264,7 @@ async def test_a_fault_in_claiming_does_not_end_the_claiming(db: Database, monke
             accepted = await path.send(app)
 
         monkeypatch.setattr(deliveries, "claim", faulty)
-        async with running(db, delivering=terms()) as path:
+        async with running(db, delivering=terms(), tuning=DeliveryTuning(claim_error_pause_seconds=0.01)) as path:
             await path.settled()
 
     assert door.seen == [accepted.id.lower()]

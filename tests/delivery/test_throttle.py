@@ -12,8 +12,8 @@ from delivery.test_role import Door
 from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import ManualClock, SystemClock
 from tidings.core.routing import RoutingCache
-from tidings.delivery import claim
 from tidings.delivery.throttle import Pacer, SendWindow, Throttle
+from tidings.delivery.tuning import DeliveryTuning
 from tidings.model.delivery import Delivery, Mode
 from tidings.model.routing import Receiver
 from tidings.storage.drivers.database import Database, Dialect
@@ -88,7 +88,6 @@ async def test_deferred_deliveries_are_checked_on_time_for_any_number_of_endpoin
     db: Database, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     """The last batch of endpoints has a single one without deferred deliveries, or it is empty."""
-    monkeypatch.setattr(claim, "_BATCH_ENDPOINTS", at_once)
     looks = 0
 
     async def counted(*where: Any, **which: Any) -> list[tuple[str, str, bool]]:
@@ -106,7 +105,8 @@ async def test_deferred_deliveries_are_checked_on_time_for_any_number_of_endpoin
         async with running(db) as path:
             await asyncio.gather(*(path.send(app) for _ in range(30)))
 
-        async with asyncio.timeout(20), running(db, delivering=terms(lease_grace=60.0)) as path:
+        tuning = DeliveryTuning(claim_endpoints=at_once)
+        async with asyncio.timeout(20), running(db, delivering=terms(lease_grace=60.0), tuning=tuning) as path:
             await path.until("delivery", 0)
 
     assert len(door.timestamps) == 90

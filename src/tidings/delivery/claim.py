@@ -23,6 +23,7 @@ from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.payloads import payloads_of
 from tidings.delivery.settle import SendResult, SettleBatcher
 from tidings.delivery.throttle import Pacer, SendWindow, Throttle, TokenReservation, split
+from tidings.delivery.tuning import DeliveryTuning
 from tidings.model.delivery import Delivery, Lane
 from tidings.model.lease import Leases
 from tidings.model.routing import Receiver
@@ -31,24 +32,24 @@ from tidings.storage.drivers.database import Database, Row, StorageError, Write
 from tidings.storage.tables import deliveries
 from tidings.storage.tables.deliveries import SettledDelivery
 
-_BATCH_ENDPOINTS: Final = 200
-"""Endpoints claimed for in one transaction."""
 _EXPIRED_BATCH: Final = 500
 _DISCARD_BATCH: Final = 1_000
 _REPLAY_SHARE: Final = 10
 """While the live lane has work, one claimed row in this many is for the replay lane."""
 _MAX_PACED: Final = 1_000
 """The maximum number of deliveries in memory for one endpoint with a limit."""
-_DEFER_SECONDS: Final = 0.25
-"""Seconds for which an endpoint is deferred if it does not answer, or if it has a limit and no free slot."""
 _MAX_DEFERRED: Final = 10_000
-_BATCH_ROWS: Final = 2_000
-"""Rows leased in one transaction, so that a batch blocks the event loop for milliseconds only."""
 _FEW_ROWS: Final = 8
 """Rows claimed for an endpoint whose last payloads did not fit into memory."""
-_ERROR_PAUSE_SECONDS: Final = 1.0
 _MIN_PAUSE_MS: Final = 50
-_MAX_SLEEP_SECONDS: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTerms:
+    """The tokens of the leases of one process, and their duration."""
+
+    leases: Leases
+    lease_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,10 @@ class Claimer:
         clock: Clock,
         routing: RoutingCache,
         destinations: ClaimDestinations,
-        *,
-        leases: Leases,
-        lease_ms: int,
+        lease_terms: LeaseTerms,
+        tuning: DeliveryTuning = DeliveryTuning(),
     ) -> None:
+        self._tuning = tuning
         self._db = db
         self._clock = clock
         self._routing = routing
@@ -111,8 +112,7 @@ class Claimer:
         self._deferred_until: dict[str, float] = {}
         self._large: set[str] = set()
         """Endpoints with payloads that did not fit into memory."""
-        self._leases = leases
-        self._lease_ms = lease_ms
+        self._lease_terms = lease_terms
         self._work = asyncio.Event()
         self._next_at: int | None = None
         self._after = ""
@@ -153,15 +153,15 @@ class Claimer:
                 await self._claim_all_due()
             except Exception as error:  # noqa: BLE001 - an error in one claim must not end the loop
                 failure("claiming deliveries", error)
-                self._next_at = self._clock.now() + int(_ERROR_PAUSE_SECONDS * SECOND)
+                self._next_at = self._clock.now() + int(self._tuning.claim_error_pause_seconds * SECOND)
 
     def _wait(self) -> float:
         """Return the seconds until the next claim."""
         if self._urgent:
             return 0
         if self._next_at is None:
-            return _MAX_SLEEP_SECONDS
-        return min((self._next_at - self._clock.now()) / SECOND, _MAX_SLEEP_SECONDS)
+            return self._tuning.claim_max_sleep_seconds
+        return min((self._next_at - self._clock.now()) / SECOND, self._tuning.claim_max_sleep_seconds)
 
     async def _sleep(self, seconds: float) -> None:
         self._work.clear()
@@ -220,8 +220,8 @@ class Claimer:
         try:
             async with self._db.write(background=True, synced=False) as tx:
                 expired = await deliveries.return_expired(tx, before=now, now=now, limit=_EXPIRED_BATCH)
-                found = await deliveries.due_endpoints(tx, now, after=self._after, limit=_BATCH_ENDPOINTS)
-                self._after = found[-1][0] if len(found) == _BATCH_ENDPOINTS else ""
+                found = await deliveries.due_endpoints(tx, now, after=self._after, limit=self._tuning.claim_endpoints)
+                self._after = found[-1][0] if len(found) == self._tuning.claim_endpoints else ""
                 receivers, unavailable, has_discarded = await self._read_receivers(tx, found)
                 await self._make_plan(tx, receivers, plan)
                 rows, lease = await self._lease(tx, plan, now)
@@ -258,12 +258,12 @@ class Claimer:
         plan.allocations = self._divide(rooms)
         taken = sum(n for _, n in plan.allocations)
         if len(plan.allocations) < len(rooms) or taken < sum(n for _, n in rooms):
-            plan.is_cut = taken >= _BATCH_ROWS
+            plan.is_cut = taken >= self._tuning.claim_rows
             if not plan.is_cut:
                 self._queues.note_memory_full()
                 # Reservations fill the rest of memory, and no ending send will report their release.
                 if self._queues.budget.is_half_empty:
-                    self.due_at(self._clock.now() + int(_DEFER_SECONDS * SECOND))
+                    self.due_at(self._clock.now() + int(self._tuning.claim_defer_seconds * SECOND))
         paced = [(each, n) for each in eligible if each.limits and (n := self._paced_capacity(each, taken))]
         # Replays keep a minimum even if live rows use all capacity; capacities of endpoints with a limit may overlap.
         plan.total = max(
@@ -281,7 +281,7 @@ class Claimer:
         others = [each for each in rooms if not self._queues.answers(each[0])]
         allocations = [each for each in rooms if self._queues.answers(each[0])]
         allocations += fair_shares(others, self._queues.capacity_for_unanswered)
-        return fair_shares(allocations, min(self._queues.budget.free, _BATCH_ROWS))
+        return fair_shares(allocations, min(self._queues.budget.free, self._tuning.claim_rows))
 
     def _capacity(self, endpoint_id: str) -> int:
         """Return how many rows of an endpoint fit; few if its last payloads did not fit into memory."""
@@ -308,7 +308,7 @@ class Claimer:
             elif reservation is not None and receiver.id in reservation.allocations:
                 wait = reservation.retry_in(receiver.id)
             elif receiver.limits or receiver.id in large or self._queues.is_reduced(receiver.id):
-                wait = _DEFER_SECONDS
+                wait = self._tuning.claim_defer_seconds
             else:
                 continue
             self._deferred_until[receiver.id] = now + wait
@@ -342,7 +342,7 @@ class Claimer:
 
         The capacity of an endpoint with a limit is exact, so there the replay lane takes its share first.
         """
-        lease, until = self._leases.next(), now + self._lease_ms
+        lease, until = self._lease_terms.leases.next(), now + self._lease_terms.lease_ms
         rows: list[Row] = []
         taken: Counter[str] = Counter()
         limited: Container[str] = {} if plan.reservation is None else plan.reservation.allocations

@@ -27,12 +27,12 @@ from tidings.delivery.background_budget import BackgroundBudget
 from tidings.delivery.budget import MemoryBudget, MemoryLimits
 from tidings.delivery.endpoint_queue import Cancellable, EndpointQueue
 from tidings.delivery.send_slots import SendSlots
+from tidings.delivery.tuning import DeliveryTuning
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
 
 _SWEEP_SECONDS: Final = 0.25
 _QUEUES_KEPT: Final = 4_096
-_NEVER: Final = float("-inf")
 _EVICTED_SECONDS: Final = 60.0
 """How long an eviction is kept: longer than a delivery waits in memory."""
 _UNANSWERED_LIMIT: Final = 10
@@ -60,6 +60,7 @@ class EndpointQueues:
         start: Callable[[Delivery], Cancellable],
         hand_back: Callable[[list[Delivery]], None],
         request_claim: Callable[[], None],
+        tuning: DeliveryTuning = DeliveryTuning(),
     ) -> None:
         self._limits = limits
         self._clock = clock
@@ -69,12 +70,11 @@ class EndpointQueues:
         self._queues: dict[str, EndpointQueue] = {}
         self._evicted_at: dict[str, float] = {}
         self.budget = MemoryBudget(limits.memory, limits.memory_bytes)
-        self._slots = SendSlots(limits.in_flight, limits.memory)
+        self._slots = SendSlots(limits.in_flight, limits.memory, tuning)
         self._turn: asyncio.Handle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
-        self._is_short = False
-        self._closed = False
+        self._is_short = self._closed = False
         self._background_budget = BackgroundBudget()
         self._replaying: dict[EndpointQueue, None] = {}
         """Queues with replays to start, in order."""
@@ -258,7 +258,7 @@ class EndpointQueues:
         current: list[Delivery] = []
         stale: list[Delivery] = []
         for delivery in deliveries:
-            is_stale = delivery.leased_at <= self._evicted_at.get(delivery.receiver.id, _NEVER)
+            is_stale = delivery.leased_at <= self._evicted_at.get(delivery.receiver.id, -1.0)
             (stale if is_stale else current).append(delivery)
         if stale:
             self.spill({delivery.receiver.id for delivery in stale})

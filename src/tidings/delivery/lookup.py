@@ -53,8 +53,11 @@ def system_addresses(host: str) -> list[str]:
 class SystemResolver:
     """The system's resolver in threads, for one event loop."""
 
-    def __init__(self, ask: Callable[[str], list[str]] = system_addresses) -> None:
+    def __init__(
+        self, ask: Callable[[str], list[str]] = system_addresses, *, slow_seconds: float = SLOW_SECONDS
+    ) -> None:
         self._ask = ask
+        self._slow_seconds = slow_seconds
         self._quick = _Lane(QUICK_THREADS)
         self._slow = _Lane(SLOW_THREADS)
         self._slow_names: OrderedDict[str, None] = OrderedDict()
@@ -100,7 +103,7 @@ class SystemResolver:
     def _report(self, job: _Job, found: list[str] | Exception, seconds: float) -> None:
         job.lane.open_jobs -= 1
         self._slow_names.pop(job.host, None)
-        if seconds >= SLOW_SECONDS:
+        if seconds >= self._slow_seconds:
             self._slow_names[job.host] = None
             if len(self._slow_names) > SLOW_NAMES_KEPT:
                 self._slow_names.popitem(last=False)

@@ -12,7 +12,7 @@ from tidings.core.health_recorder import DISABLING, HealthEvent, HealthEventKind
 from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.budget import LARGE, MemoryLimits
-from tidings.delivery.claim import ClaimDestinations, Claimer
+from tidings.delivery.claim import ClaimDestinations, Claimer, LeaseTerms
 from tidings.delivery.client import Client, PoolLimits
 from tidings.delivery.dial import tls_context
 from tidings.delivery.endpoint_queues import EndpointQueues
@@ -20,6 +20,7 @@ from tidings.delivery.proxy import Proxy
 from tidings.delivery.sender import Sender, SendOptions
 from tidings.delivery.settle import SendResult, SettleBatcher
 from tidings.delivery.throttle import Pacer
+from tidings.delivery.tuning import DeliveryTuning
 from tidings.ids import STEP_MS, timestamp_of
 from tidings.model.delivery import Delivery
 from tidings.model.lease import Leases, new_node
@@ -73,7 +74,14 @@ class DeliveryRole:
     """Claims, sends and settles the deliveries of one process."""
 
     def __init__(
-        self, db: Database, clock: Clock, routing: RoutingCache, options: DeliveryOptions, node: int | None = None
+        self,
+        db: Database,
+        clock: Clock,
+        routing: RoutingCache,
+        options: DeliveryOptions,
+        *,
+        node: int | None = None,
+        tuning: DeliveryTuning = DeliveryTuning(),
     ) -> None:
         """`node` is the number of this process, which is part of its lease tokens."""
         self._db = db
@@ -97,11 +105,17 @@ class DeliveryRole:
             options.concurrency, options.memory, options.max_wait, options.memory_bytes, options.in_flight
         )
         self.queues = EndpointQueues(
-            memory_limits, clock, start=self._sender.start, hand_back=self._unsent, request_claim=self._request_claim
+            memory_limits,
+            clock,
+            start=self._sender.start,
+            hand_back=self._unsent,
+            request_claim=self._request_claim,
+            tuning=tuning,
         )
         self.pacer = Pacer(clock, start=self._start_now, hand_back=self._unpaced)
         destinations = ClaimDestinations(self.queues, self.pacer, self.settler)
-        self.claimer = Claimer(db, clock, routing, destinations, leases=self._leases, lease_ms=options.lease_ms)
+        lease_terms = LeaseTerms(self._leases, options.lease_ms)
+        self.claimer = Claimer(db, clock, routing, destinations, lease_terms, tuning)
         self._claiming: asyncio.Task[None] | None = None
 
     def sink(self) -> DeliverySink:

@@ -8,9 +8,8 @@ the sends in flight and of memory, so deliveries to the rest start without delay
 from typing import Final
 
 from tidings.delivery.endpoint_queue import EndpointQueue
+from tidings.delivery.tuning import DeliveryTuning
 
-_MAX_PER_ITERATION: Final = 64
-"""The maximum number of sends that start in one loop iteration; they take a few milliseconds."""
 _CROWDED: Final = 10
 """The maximum number of sends in flight from one queue while half of all slots are taken."""
 _CROWDED_UNANSWERED: Final = 2
@@ -25,13 +24,15 @@ class SendSlots:
         "_is_other_kind_next",
         "_memory",
         "_most",
+        "_per_iteration",
         "_ready",
         "_unanswered",
         "_waiting",
         "started",
     )
 
-    def __init__(self, in_flight: int, memory: int) -> None:
+    def __init__(self, in_flight: int, memory: int, tuning: DeliveryTuning = DeliveryTuning()) -> None:
+        self._per_iteration = tuning.sends_per_iteration
         self._most = in_flight
         self._memory = memory
         self._in_flight = 0
@@ -63,7 +64,7 @@ class SendSlots:
         self._in_flight += 1
         self._unanswered += not queue.answers
         self.started += 1
-        return self.started == _MAX_PER_ITERATION
+        return self.started == self._per_iteration
 
     def end(self, queue: EndpointQueue) -> None:
         """Subtract a send that has ended."""
@@ -96,7 +97,7 @@ class SendSlots:
         """Return whether a queue may start a send now."""
         return (
             not self._ready[not queue.answers]
-            and self.started < _MAX_PER_ITERATION
+            and self.started < self._per_iteration
             and self.has_slot(answers=queue.answers)
         )
 
@@ -111,7 +112,7 @@ class SendSlots:
 
     def next(self) -> EndpointQueue | None:
         """Remove and return the next queue that may start a send, or None; the two kinds alternate."""
-        if self.started >= _MAX_PER_ITERATION:
+        if self.started >= self._per_iteration:
             return None
         self._is_other_kind_next = not self._is_other_kind_next
         for others in (self._is_other_kind_next, not self._is_other_kind_next):

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+"""Internal limits of delivery. They are no settings: only tests choose other values."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryTuning:
+    """Internal limits of delivery."""
+
+    claim_endpoints: int = 200
+    """The maximum number of endpoints for which one transaction claims."""
+    claim_rows: int = 2_000
+    """The maximum number of rows that one transaction leases: it blocks the event loop for milliseconds only."""
+    claim_defer_seconds: float = 0.25
+    """How long an endpoint is deferred if it does not answer, or if it has a limit and no free slot."""
+    claim_error_pause_seconds: float = 1.0
+    """How long claiming pauses after an error."""
+    claim_max_sleep_seconds: float = 3_600.0
+    """The longest time until the next claim, in case that the wall clock is set."""
+    sends_per_iteration: int = 64
+    """The maximum number of sends that start in one loop iteration; they take a few milliseconds."""
