@@ -16,18 +16,18 @@ RULES_FOR_ALL = {rule.__name__: rule for rule in architecture.RULES_FOR_ALL}
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_the_package_keeps_a_rule(name: str) -> None:
+def test_the_package_keeps_each_rule(name: str) -> None:
     assert architecture.breaches(RULES[name], package_sources(ROOT), ROOT) == []
 
 
 @pytest.mark.parametrize("name", RULES_FOR_ALL)
-def test_all_python_keeps_a_rule(name: str) -> None:
+def test_all_python_files_keep_each_rule(name: str) -> None:
     sources = package_sources(ROOT) + other_sources(ROOT)
 
     assert architecture.breaches(RULES_FOR_ALL[name], sources, ROOT) == []
 
 
-def test_no_modules_import_one_another_in_a_circle() -> None:
+def test_the_modules_have_no_import_cycle() -> None:
     assert architecture.import_circle(package_sources(ROOT)) == []
 
 
@@ -35,7 +35,7 @@ def test_the_repository_holds_no_forbidden_text() -> None:
     assert architecture.forbidden_texts(ROOT) == []
 
 
-def test_the_table_of_imports_has_no_circle() -> None:
+def test_the_table_of_imports_has_no_cycle() -> None:
     for room, below in architecture.MAY_IMPORT.items():
         for other in below:
             assert room not in architecture.MAY_IMPORT[other.partition(".")[0]]
@@ -126,7 +126,7 @@ def plant(root: Path, place: str, text: str) -> list[architecture.Source]:
 
 
 @pytest.mark.parametrize(("name", "place", "text"), SABOTAGE)
-def test_a_planted_breach_is_caught(name: str, place: str, text: str, tmp_path: Path) -> None:
+def test_a_planted_violation_is_caught(name: str, place: str, text: str, tmp_path: Path) -> None:
     sources = plant(tmp_path, place, text)
 
     assert architecture.breaches((RULES | RULES_FOR_ALL)[name], sources, tmp_path)
@@ -141,11 +141,11 @@ def test_allowed_code_passes(place: str, text: str, tmp_path: Path) -> None:
     assert [breach for breaches in found for breach in breaches] == []
 
 
-def test_every_rule_has_its_sabotage() -> None:
+def test_every_rule_has_a_planted_violation() -> None:
     assert {name for name, _, _ in SABOTAGE} == set(RULES | RULES_FOR_ALL)
 
 
-def test_a_planted_circle_is_caught(tmp_path: Path) -> None:
+def test_a_planted_import_cycle_is_caught(tmp_path: Path) -> None:
     plant(tmp_path, "model/app.py", "from tidings.model.endpoint import Endpoint")
     (tmp_path / "src/tidings/model/endpoint.py").write_text("from tidings.model import app")
     (tmp_path / "src/tidings/model/__init__.py").touch()

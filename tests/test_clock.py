@@ -36,7 +36,7 @@ TEN = 1_795_946_400_000  # 2026-11-29T10:00:00Z
         ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
     ],
 )
-def test_a_timestamp_is_read(text: str, timestamp: int) -> None:
+def test_a_valid_timestamp_is_read(text: str, timestamp: int) -> None:
     assert timestamp == parse_rfc3339(text)
 
 
@@ -88,7 +88,7 @@ def test_an_invalid_timestamp_is_refused(text: str) -> None:
 
 
 @given(st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)), st.integers(-1439, 1439))  # noqa: DTZ001
-def test_every_offset_names_the_same_time(timestamp: datetime, minutes: int) -> None:
+def test_timestamps_with_different_offsets_name_the_same_time(timestamp: datetime, minutes: int) -> None:
     whole = timestamp.replace(microsecond=0, tzinfo=UTC)
     sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
     local = (whole + timedelta(minutes=minutes)).replace(tzinfo=None).isoformat()
@@ -123,7 +123,7 @@ class TestSharedClock:
 
         assert TEN - 60 * SECOND == clock.now()
 
-    def test_a_slow_answer_is_no_other_time(self) -> None:
+    def test_a_correction_within_the_round_trip_time_is_ignored(self) -> None:
         own = ManualClock(TEN)
         clock = SharedClock(own)
 

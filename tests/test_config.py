@@ -135,13 +135,13 @@ def outcome(name: str, **given: Any) -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_variable_with_any_value_works_or_is_named(name: str) -> None:
+def test_a_variable_with_any_value_is_accepted_or_named_in_the_error(name: str) -> None:
     for text, prefix in itertools.product(TEXTS, ("TIDINGS_", "SVIX_")):
         outcome(name, environment={prefix + name.upper(): text})
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_value_of_a_file_works_or_is_named(name: str, tmp_path: Path) -> None:
+def test_a_file_value_is_accepted_or_named_in_the_error(name: str, tmp_path: Path) -> None:
     file = tmp_path / "t.toml"
     for value in TOML:
         file.write_text(f"{name} = {value}\n")
@@ -159,13 +159,13 @@ def _complaint(file: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["listen_address", "db_dsn"])
-def test_a_flag_with_any_value_works_or_is_named(name: str) -> None:
+def test_a_flag_with_any_value_is_accepted_or_named_in_the_error(name: str) -> None:
     for text in TEXTS:
         outcome(name, **{name: text})
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_every_number_has_a_range_that_ends_the_start_with_a_sentence(name: str) -> None:
+def test_a_number_out_of_range_stops_the_start_with_an_error(name: str) -> None:
     bounds = FIELDS[name].metadata["bounds"]
     assert bounds is not None, "a setting that is a number needs bounds"
     least, most = bounds
@@ -194,7 +194,7 @@ def test_a_list_with_an_invalid_entry_is_reported_as_a_list() -> None:
         (b"a = " + b"[" * 5_000, "is not TOML"),
     ],
 )
-def test_a_file_that_is_no_toml_is_named(tmp_path: Path, text: bytes, said: str) -> None:
+def test_a_settings_file_that_is_not_toml_is_named_in_the_error(tmp_path: Path, text: bytes, said: str) -> None:
     file = tmp_path / "t.toml"
     file.write_bytes(text)
 

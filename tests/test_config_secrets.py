@@ -27,7 +27,7 @@ def test_production_refuses_a_jwt_secret_that_is_shorter_than_the_hash(algorithm
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging"])
-def test_elsewhere_a_short_secret_is_a_warning(environment: str) -> None:
+def test_outside_production_a_short_secret_is_a_warning(environment: str) -> None:
     found = Settings(environment=environment, jwt_secret="s", main_secret="m").weak_secrets()
 
     assert ["jwt_secret", "main_secret"] == [each.split()[0] for each in found]

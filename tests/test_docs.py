@@ -33,7 +33,7 @@ def test_the_generated_parts_are_up_to_date(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_every_link_has_an_existing_target(page: Path) -> None:
     dead = [match["path"] for match in LINK.finditer(page.read_text()) if not (page.parent / match["path"]).exists()]
 
     assert [] == dead

@@ -10,7 +10,7 @@ from tidings import dsn
 ESCAPED = "postgresql://us%40er:p%40%2F%3F%23%3A%25@host/db"
 
 
-def test_a_url_is_read_in_its_parts() -> None:
+def test_a_url_is_parsed_into_its_parts() -> None:
     server = dsn.postgres(ESCAPED)
 
     assert ("us@er", "p@/?#:%") == (server.user, server.password)
@@ -30,7 +30,7 @@ def test_a_url_is_read_in_its_parts() -> None:
         (" postgres://h/d\n", ("h",), (5432,)),
     ],
 )
-def test_hosts_and_ports(url: str, hosts: tuple[str, ...], ports: tuple[int, ...]) -> None:
+def test_several_hosts_and_ports_are_parsed(url: str, hosts: tuple[str, ...], ports: tuple[int, ...]) -> None:
     server = dsn.postgres(url)
 
     assert (hosts, ports, "d") == (server.hosts, server.ports, server.database)
@@ -42,7 +42,7 @@ def test_a_user_of_a_managed_database_has_an_at_sign_in_a_parameter() -> None:
     assert ("me@server", "a@b") == (server.user, server.password)
 
 
-def test_supported_and_ignored_parameters() -> None:
+def test_url_parameters_are_supported_or_listed_as_ignored() -> None:
     server = dsn.postgres(
         "postgresql://h/d?sslmode=require&channel_binding=require&connect_timeout=7&keepalives=1&keepalives_idle=30"
         "&application_name=mine&options=-csearch_path%3Dx&target_session_attrs=any&ssl-root-cert=a.crt"

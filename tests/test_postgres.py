@@ -32,7 +32,7 @@ async def ask(dsn: str, query: str) -> object:
         await connection.close()
 
 
-async def test_tests_run_on_uvloop() -> None:
+async def test_async_tests_run_on_uvloop() -> None:
     assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
 
 

@@ -25,7 +25,7 @@ def _server(db: Database, roles: Roles) -> Server:
     return Server(Settings(), roles, db, "a secret")
 
 
-async def test_a_process_without_the_role_of_tasks_does_not_keep_those_of_a_dead_one_waiting(postgres_dsn: str) -> None:
+async def test_a_process_without_the_task_role_requeues_the_tasks_of_a_dead_one(postgres_dsn: str) -> None:
     async with database(postgres_dsn) as db:
         task = await start(services_of(db), new_task())
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
@@ -53,7 +53,7 @@ def usual_collector() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("usual_collector")
-async def test_a_process_is_known_to_the_others_before_it_leases_anything(postgres_dsn: str) -> None:
+async def test_a_process_takes_its_liveness_lock_before_its_first_lease(postgres_dsn: str) -> None:
     async with database(postgres_dsn) as db:
         for sql in (
             "CREATE TABLE seen (id BIGINT)",

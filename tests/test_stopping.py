@@ -23,11 +23,11 @@ def _ended(leave: str, seconds: float) -> int | None:
         process.wait()
 
 
-def test_a_thread_that_hangs_does_not_keep_the_process() -> None:
+def test_a_hanging_thread_does_not_keep_the_process_alive() -> None:
     assert _ended("leave_within(0.1)", 20) == 0
 
 
-def test_without_the_guard_it_would() -> None:
+def test_a_hanging_thread_keeps_a_process_without_the_guard_alive() -> None:
     assert _ended("", 2) is None
 
 

@@ -23,7 +23,7 @@ def test_a_file_has_no_signal_words() -> None:
     assert [] == [str(hit) for path in sorted(files) for hit in voice.hits(ROOT, path)]
 
 
-def test_each_exception_is_needed() -> None:
+def test_each_exception_is_still_needed() -> None:
     files = voice.sources(ROOT) + voice.pages(ROOT)
     found = [hit for path in files for fragment in voice.fragments(ROOT, path) for hit in voice.hits_in(fragment)]
     used = {voice.exception(hit) for hit in found}
@@ -54,7 +54,7 @@ def test_the_help_of_a_command_has_no_signal_words(command: tuple[str, ...]) -> 
 
 @pytest.mark.parametrize("name", voice.RATES)
 @pytest.mark.parametrize("place", ["docstrings", "docs"])
-def test_a_word_is_rare(name: str, place: str) -> None:
+def test_a_restricted_word_is_rare(name: str, place: str) -> None:
     measured = {"docstrings": _DOCSTRINGS, "docs": _DOCUMENTS}[place]
 
     assert measured[name] <= voice.RATES[name][1]
@@ -118,11 +118,11 @@ def test_a_signal_word_is_found(tmp_path: Path, place: str, text: str, signal: s
 
 
 @pytest.mark.parametrize(("place", "text"), HARMLESS)
-def test_other_words_are_not_found(tmp_path: Path, place: str, text: str) -> None:
+def test_ordinary_words_are_not_found(tmp_path: Path, place: str, text: str) -> None:
     assert [] == voice.hits(tmp_path, _plant(tmp_path, place, text))
 
 
-def test_every_signal_word_is_seen_to_be_found() -> None:
+def test_every_signal_word_is_found_in_a_sample() -> None:
     assert set(voice.SIGNALS) == {signal for _, _, signal, _ in PLANTED}
 
 
@@ -132,7 +132,7 @@ def test_rates_are_per_thousand_words_of_prose() -> None:
     assert 1000 / 502 == pytest.approx(voice.rates([text])["what"])  # blanked code counts as a word
 
 
-def test_a_name_with_two_meanings_and_one_without_a_docstring_are_found(tmp_path: Path) -> None:
+def test_duplicate_class_names_and_missing_docstrings_are_found(tmp_path: Path) -> None:
     _plant(tmp_path, "a.py", 'class Same:\n    """One."""\n\nclass _Own: ...\n')
     _plant(tmp_path, "b.py", 'class Same:\n    """Another."""\n\nclass _Own: ...\n\nasync def f(): ...\n')
 

@@ -86,7 +86,7 @@ def test_a_public_key_verifies_but_cannot_sign(algorithm: str, key: RSAPrivateKe
         signer.signed({})
 
 
-def test_a_public_key_is_no_secret_of_another_algorithm() -> None:
+def test_a_public_key_is_not_accepted_as_a_secret() -> None:
     """An algorithm confusion attack: a token signed with the public key as if it were a shared secret."""
     gatekeeper = Gatekeeper(_public(RSA), ManualClock(), "RS256")
 
@@ -139,7 +139,7 @@ def _spellings(token: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("algorithm", SECRETS)
-def test_a_token_has_one_spelling(algorithm: str) -> None:
+def test_a_token_is_accepted_in_one_encoding_only(algorithm: str) -> None:
     signer = Signer(SECRETS[algorithm], algorithm)
     gatekeeper = Gatekeeper(SECRETS[algorithm], ManualClock(), algorithm)
 
@@ -149,7 +149,7 @@ def test_a_token_has_one_spelling(algorithm: str) -> None:
         assert not [name for name, other in _spellings(token).items() if _accepts(gatekeeper, other)]
 
 
-def test_a_key_may_stand_in_one_line() -> None:
+def test_a_pem_key_with_escaped_newlines_is_accepted() -> None:
     signer = Signer(_pem(ED).replace("\n", "\\n"), "EdDSA")
 
     assert json.loads(signer.verified(signer.signed({"a": 1}).encode()))
@@ -157,6 +157,6 @@ def test_a_key_may_stand_in_one_line() -> None:
 
 @pytest.mark.parametrize("token", [b"", b"..", b"a.b", b"a.b.c.d", b"\xff.\xff.\xff", b"e30.e30."])
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "EdDSA"])
-def test_an_invalid_token_is_a_value_error(algorithm: str, token: bytes) -> None:
+def test_an_invalid_token_raises_a_value_error(algorithm: str, token: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         Signer(SECRETS[algorithm], algorithm).verified(token)

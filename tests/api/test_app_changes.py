@@ -44,7 +44,7 @@ async def test_a_put_creates_an_absent_application_under_the_uid_in_the_body(api
     assert 404 == (await api.get("/app/unknown")).status_code
 
 
-async def test_an_application_may_be_put_by_its_own_uid(api: Api) -> None:
+async def test_a_put_by_uid_updates_the_application(api: Api) -> None:
     made = await api.made("/app", {"name": "a", "uid": "one"})
 
     status, put = await _put(api, "one", {"name": "a", "uid": "other"})
@@ -150,7 +150,7 @@ async def test_input_that_breaks_a_rule_is_reported(
     assert msg.startswith(words)
 
 
-async def test_a_list_leaves_out_applications_that_lack_something(api: Api) -> None:
+async def test_a_list_excludes_applications_by_their_endpoints(api: Api) -> None:
     nothing = await api.app()
     usual, off, play = await api.app(), await api.app(), await api.app()
     await api.endpoint(usual)

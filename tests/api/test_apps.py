@@ -35,7 +35,7 @@ async def test_omitted_members_are_left_out_or_null(api: Api) -> None:
     assert {} == made["metadata"]
 
 
-async def test_the_older_name_of_the_rate_counts_unless_both_are_given(lite: Api) -> None:
+async def test_the_former_name_of_the_rate_counts_unless_both_are_given(lite: Api) -> None:
     older = await lite.made("/app", {"name": "a", "rateLimit": 3})
     both = await lite.made("/app", {"name": "b", "rateLimit": 3, "throttleRate": 4})
 
@@ -55,7 +55,7 @@ async def test_a_uid_is_unique_in_an_organization(api: Api) -> None:
     } == second.json()
 
 
-async def test_get_if_exists_returns_the_one_that_is_there_unchanged(api: Api) -> None:
+async def test_get_if_exists_returns_the_existing_application_unchanged(api: Api) -> None:
     first = await api.post("/app?get_if_exists=true", json={"name": "one", "uid": "same"})
     second = await api.post("/app?get_if_exists=true", json={"name": "two", "uid": "same"})
     without = await api.post("/app?get_if_exists=true", json={"name": "two"})
@@ -103,7 +103,7 @@ async def test_of_many_concurrent_requests_one_creates_the_application(api: Api)
         ),
     ],
 )
-async def test_each_rule_is_reported_in_its_words(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
+async def test_each_broken_rule_is_reported_with_its_message(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
     response = await lite.post("/app", json={"name": "acme", **body})
 
     assert [expected] == faults(response)
@@ -138,14 +138,14 @@ async def test_each_rule_is_reported_in_its_words(lite: Api, body: Json, expecte
         (b'"' + b'\\"' * 100_000 + b"[" * 200, ["body", "", ""]),
     ],
 )
-async def test_an_unreadable_body_is_reported_with_its_place(lite: Api, body: bytes, place: list[str]) -> None:
+async def test_an_unreadable_body_is_reported_with_its_location(lite: Api, body: bytes, place: list[str]) -> None:
     response = await lite.post("/app", content=body)
 
     [(loc, _, kind)] = faults(response)
     assert (place, "value_error.jsondecode") == (loc, kind)
 
 
-async def test_many_brackets_that_do_not_nest_are_fine(lite: Api) -> None:
+async def test_many_brackets_that_do_not_nest_are_accepted(lite: Api) -> None:
     body = b'{"name":"a","other":[' + b"[],{}," * 1000 + b'"' + b"[" * 1000 + b'"]}'
 
     assert (await lite.post("/app", content=body)).status_code == 201

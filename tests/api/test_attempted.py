@@ -52,7 +52,7 @@ async def setup(api: Api) -> AsyncIterator[Setup]:
     yield Setup(api, app, await api.endpoint(app))
 
 
-async def test_each_filter_lists_its_messages(setup: Setup) -> None:
+async def test_each_filter_lists_the_matching_messages(setup: Setup) -> None:
     delivered = await setup.message(0)
     recovered = await setup.message(2, 2, 0)
     failed = await setup.message(2, 2)
@@ -80,7 +80,7 @@ async def test_a_message_reports_its_status(setup: Setup) -> None:
     assert {**message, "status": 3, "statusText": "sending", "nextAttempt": rfc3339(FAR)} == body
 
 
-async def test_without_a_retry_there_is_no_next_attempt(setup: Setup) -> None:
+async def test_a_message_without_a_retry_has_no_next_attempt(setup: Setup) -> None:
     await setup.message(2)
 
     [body] = (await setup.api.read(f"/app/{setup.app}/endpoint/{setup.endpoint}/msg", with_content="false"))["data"]
@@ -106,7 +106,7 @@ async def test_a_pending_message_that_is_expunged_has_failed(setup: Setup) -> No
     assert [(msg, 2)] == await setup.listed(status=2)
 
 
-async def test_a_message_requested_again_is_being_sent(setup: Setup) -> None:
+async def test_a_message_with_a_requested_resend_has_the_status_sending(setup: Setup) -> None:
     msg = await setup.message(2)
 
     await setup.api.post(f"/app/{setup.app}/msg/{msg}/endpoint/{setup.endpoint}/resend")
@@ -115,7 +115,7 @@ async def test_a_message_requested_again_is_being_sent(setup: Setup) -> None:
     assert [] == await setup.listed(status=2)
 
 
-async def test_a_manual_success_makes_up_for_all_failures(setup: Setup) -> None:
+async def test_a_manual_success_after_failures_makes_the_message_delivered(setup: Setup) -> None:
     msg = await setup.message(2)
     await setup.api.attempt(setup.app, setup.endpoint, msg)
     async with setup.api.db.write() as tx:
@@ -131,7 +131,7 @@ async def test_a_manual_success_makes_up_for_all_failures(setup: Setup) -> None:
 
 @pytest.mark.parametrize("few", [0, 300])
 @pytest.mark.parametrize("status", [None, 0, 2, 3])
-async def test_the_list_is_the_same_however_it_is_found(
+async def test_the_list_is_the_same_by_every_search_method(
     setup: Setup, monkeypatch: pytest.MonkeyPatch, status: int | None, few: int
 ) -> None:
     made = [await setup.message(*outcomes, waits=waits) for outcomes, waits in [((0,), False), ((2,), False)] * 4]
@@ -176,7 +176,7 @@ async def test_the_list_is_filtered_by_message(setup: Setup, params: Json, expec
     assert [made[number] for number in expected][::-1] == [msg for msg, _ in await setup.listed(**params)]
 
 
-async def test_the_list_keeps_to_its_window(setup: Setup) -> None:
+async def test_the_list_is_limited_to_its_window(setup: Setup) -> None:
     made = [await setup.message(0) for _ in range(5)]
     stamps = [(await setup.api.read(f"/app/{setup.app}/msg/{msg}"))["timestamp"] for msg in made]
 
@@ -218,7 +218,7 @@ async def test_the_endpoints_of_a_message_are_listed_in_order(api: Api) -> None:
     assert {**expected, "status": 2, "statusText": "fail", "nextAttempt": None} == page["data"][1]
 
 
-async def test_an_endpoint_that_was_deleted_is_still_listed(api: Api) -> None:
+async def test_a_deleted_endpoint_is_still_listed(api: Api) -> None:
     app = await api.app()
     msg = await api.message(app)
     made = await _endpoints(api, app, msg, 2)
@@ -227,7 +227,7 @@ async def test_an_endpoint_that_was_deleted_is_still_listed(api: Api) -> None:
     assert made == [each["id"] for each in (await api.read(f"/app/{app}/msg/{msg}/endpoint"))["data"]]
 
 
-async def test_endpoints_are_reported_a_page_at_a_time_and_done_is_true(api: Api) -> None:
+async def test_the_endpoints_of_a_message_are_reported_in_pages(api: Api) -> None:
     app = await api.app()
     msg = await api.message(app)
     made = await _endpoints(api, app, msg, 5)

@@ -16,7 +16,7 @@ async def _deliveries(api: Api) -> list[tuple[str, str, int, int]]:
     return [tuple(row) for row in rows]
 
 
-async def test_an_attempt_reports_what_happened(api: Api) -> None:
+async def test_an_attempt_has_its_request_and_its_response(api: Api) -> None:
     app = await api.app()
     endpoint, msg = await api.endpoint(app), await api.message(app, eventId="e")
     attempt = await api.attempt(app, endpoint, msg, status=2, code=500)
@@ -87,7 +87,7 @@ async def test_filters_apply_to_the_lists(api: Api, by: str, params: Json, expec
     assert [made[index] for index in expected] == sorted(found, reverse=True)
 
 
-async def test_a_list_may_leave_the_payloads_out(api: Api) -> None:
+async def test_a_list_omits_payloads_on_request(api: Api) -> None:
     app = await api.app()
     endpoint, msg = await api.endpoint(app), await api.message(app, channels=["c"], eventId="e")
     await api.attempt(app, endpoint, msg)
@@ -153,7 +153,7 @@ async def test_a_resend_needs_a_payload_before_it_needs_an_endpoint(api: Api) ->
     assert (400, "missing_payload") == (no_payload.status_code, no_payload.json()["code"])
 
 
-async def test_a_resend_to_no_endpoint_is_not_found(api: Api) -> None:
+async def test_a_resend_to_an_absent_endpoint_is_not_found(api: Api) -> None:
     app = await api.app()
     msg = await api.message(app)
 
@@ -174,7 +174,7 @@ async def test_a_resend_to_a_disabled_endpoint_reports_it(api: Api) -> None:
     "params",
     [{}, {"channel": "c"}, {"event_types": "a"}, {"event_types[]": "a"}, {"tag": "t"}, {"status": 2}, {"channel": "x"}],
 )
-async def test_the_older_paths_keep_all_filters(api: Api, params: Json) -> None:
+async def test_the_legacy_paths_keep_all_filters(api: Api, params: Json) -> None:
     app = await api.app()
     endpoint, other = await api.endpoint(app), await api.endpoint(app)
     msg = await api.message(app, eventType="a", channels=["c"], tags=["t"])
@@ -215,7 +215,7 @@ async def test_attempts_are_counted_under_every_filter(api: Api, params: Json, e
     assert {"count": expected, "approximated": False} == await api.read(path, **params)
 
 
-async def test_of_very_many_attempts_some_are_counted(lite: Api) -> None:
+async def test_a_count_stops_at_its_maximum_and_is_approximate(lite: Api) -> None:
     lite = lite.tuned(core=CoreTuning(counted_attempts=3))
     app = await lite.app()
     endpoint, msg = await lite.endpoint(app), await lite.message(app)
@@ -228,7 +228,7 @@ async def test_of_very_many_attempts_some_are_counted(lite: Api) -> None:
     assert {"count": 3, "approximated": True} == await lite.read(path, event_types="user.signup")
 
 
-async def test_filtered_messages_are_found_however_many_there_are(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_filtered_attempts_are_the_same_by_every_search_method(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     made = [await api.message(app, eventType="ab"[number % 2]) for number in range(8)]

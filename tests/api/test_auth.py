@@ -40,11 +40,11 @@ async def _response(api: Api, token: str) -> tuple[int, Json]:
     return response.status_code, response.json()
 
 
-async def test_the_published_token_is_good(lite: Api) -> None:
+async def test_the_published_token_is_accepted(lite: Api) -> None:
     assert 200 == (await lite.get("/app", token=README)).status_code
 
 
-async def test_an_organization_is_recognized_by_its_prefix_alone(lite: Api) -> None:
+async def test_an_organization_is_identified_by_its_prefix_alone(lite: Api) -> None:
     assert 200 == (await lite.get("/app", token=_token({"sub": "org_svix_python_tests"}))).status_code
 
 
@@ -58,12 +58,12 @@ async def test_an_invalid_token_is_refused(lite: Api, header: str) -> None:
     assert "www-authenticate" not in response.headers
 
 
-async def test_no_header_is_refused(lite: Api) -> None:
+async def test_a_request_without_a_token_is_refused(lite: Api) -> None:
     assert (401, INVALID) == ((response := await lite.client.get("/api/v1/app")).status_code, response.json())
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
-async def test_the_scheme_has_no_case(lite: Api, scheme: str) -> None:
+async def test_the_scheme_is_case_insensitive(lite: Api, scheme: str) -> None:
     response = await lite.client.get("/api/v1/app", headers={"authorization": f"{scheme} {README}"})
 
     assert 200 == response.status_code
@@ -92,18 +92,18 @@ async def test_the_scheme_has_no_case(lite: Api, scheme: str) -> None:
         _raw(b'{"alg":"HS256"}', b'{"sub":"org_x","n":{"a":1,"a":2}}'),
     ],
 )
-async def test_a_token_that_we_did_not_sign_is_refused(lite: Api, token: str) -> None:
+async def test_a_token_with_another_signature_is_refused(lite: Api, token: str) -> None:
     assert (401, INVALID) == await _response(lite, token)
 
 
 @pytest.mark.parametrize(
     "head", [b'{"alg":"HS256"}', b'{"alg":"HS256","typ":"at+JWT"}', b'{"typ":"jwt","alg":"HS256"}']
 )
-async def test_a_header_may_name_the_type_of_an_access_token(lite: Api, head: bytes) -> None:
+async def test_a_token_header_may_have_the_type_of_an_access_token(lite: Api, head: bytes) -> None:
     assert 200 == (await lite.get("/app", token=_raw(head, b'{"sub":"org_x"}'))).status_code
 
 
-async def test_the_secret_itself_is_no_token(lite: Api) -> None:
+async def test_the_signing_secret_is_refused_as_a_token(lite: Api) -> None:
     status, body = await _response(lite, SECRET)
 
     assert (401, "authentication_failed") == (status, body["code"])
@@ -127,7 +127,7 @@ async def test_the_secret_itself_is_no_token(lite: Api) -> None:
         ),
     ],
 )
-async def test_claims_that_do_not_fit_are_reported(lite: Api, claims: Json, status: int, body: Json) -> None:
+async def test_invalid_claims_are_reported(lite: Api, claims: Json, status: int, body: Json) -> None:
     assert (status, body) == await _response(lite, _token(claims))
 
 
@@ -187,7 +187,7 @@ async def test_an_application_of_another_organization_is_not_found(api: Api) -> 
     assert 404 == (await api.get(f"/app/{app}", token=_token({"sub": "org_other"}))).status_code
 
 
-async def test_many_tokens_do_not_fill_the_memory(lite: Api) -> None:
+async def test_the_token_cache_is_bounded(lite: Api) -> None:
     lite = lite.tuned(ApiTuning(tokens_cached=3))
     grants: dict[Any, Any] = lite.context.gatekeeper._grants  # noqa: SLF001 - not observable from outside
 

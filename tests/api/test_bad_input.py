@@ -129,7 +129,7 @@ ROOMS = pytest.mark.parametrize("corner", CORNERS.values(), ids=CORNERS)
 
 
 @ROOMS
-async def test_a_bad_body_is_refused_and_changes_nothing(api: Api, corner: Corner) -> None:
+async def test_an_invalid_body_is_refused_and_changes_nothing(api: Api, corner: Corner) -> None:
     world = await corner.world(api)
     before = await corner.rows(api)
 
@@ -159,7 +159,7 @@ async def test_unusual_but_harmless_input_is_accepted(api: Api) -> None:
 
 
 @ROOMS
-async def test_an_absent_name_is_not_found(api: Api, corner: Corner) -> None:
+async def test_an_absent_resource_is_not_found(api: Api, corner: Corner) -> None:
     world = await corner.world(api)
     before = await corner.rows(api)
 
@@ -210,9 +210,9 @@ async def _is_answered(api: Api, corner: Corner) -> None:
             assert isinstance(response.json(), dict), context
 
 
-async def test_a_bad_query_is_refused_in_json(lite: Api) -> None:
+async def test_an_invalid_query_is_refused_in_json(lite: Api) -> None:
     await _is_answered(lite, CORNERS["resources"])
 
 
-async def test_a_bad_query_of_messages_is_refused_in_json(api: Api) -> None:
+async def test_an_invalid_query_of_messages_is_refused_in_json(api: Api) -> None:
     await _is_answered(api, CORNERS["messages"])

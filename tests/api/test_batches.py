@@ -26,7 +26,7 @@ async def stored(api: Api, table: str) -> int:
         return int((await read.one(f"SELECT count(*) AS n FROM {table}"))["n"])
 
 
-async def test_every_message_is_stored_with_its_deliveries_and_reported_in_its_place(api: Api) -> None:
+async def test_every_message_is_stored_with_its_deliveries_and_reported_at_its_index(api: Api) -> None:
     app = await api.app()
     await api.endpoint(app)
 
@@ -44,7 +44,7 @@ async def test_every_message_is_stored_with_its_deliveries_and_reported_in_its_p
     assert [result["id"] for result in results] == sorted(result["id"] for result in results)
 
 
-async def test_an_invalid_message_of_a_batch_is_refused_as_a_single_one_would_be(api: Api) -> None:
+async def test_an_invalid_message_of_a_batch_is_refused_like_a_single_one(api: Api) -> None:
     app = await api.app()
     wrong = [
         {"eventType": "user.signup"},
@@ -61,7 +61,7 @@ async def test_an_invalid_message_of_a_batch_is_refused_as_a_single_one_would_be
     assert 2 == await stored(api, "message")
 
 
-async def test_an_event_id_is_taken_once_within_a_batch_and_across_batches(api: Api) -> None:
+async def test_an_event_id_is_used_once_within_a_batch_and_across_batches(api: Api) -> None:
     app = await api.app()
 
     first = await sent(api, app, a_message(eventId="a"), a_message(eventId="a"), a_message(eventId="b"))
@@ -72,7 +72,7 @@ async def test_an_event_id_is_taken_once_within_a_batch_and_across_batches(api: 
     assert "id" not in second[0]
 
 
-async def test_one_key_is_for_the_whole_request(api: Api) -> None:
+async def test_an_idempotency_key_applies_to_the_whole_batch(api: Api) -> None:
     app = await api.app()
     headers = {"idempotency-key": "k"}
 
@@ -113,7 +113,7 @@ async def test_a_batch_is_written_in_one_transaction(api: Api, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("count", [0, 1_001])
-async def test_there_is_at_least_one_message_and_at_most_a_thousand(lite: Api, count: int) -> None:
+async def test_a_batch_has_one_to_a_thousand_messages(lite: Api, count: int) -> None:
     app = await lite.app()
 
     answer = await lite.post(f"/app/{app}/msg/batch", json={"messages": [a_message()] * count})
@@ -128,7 +128,7 @@ async def test_an_absent_application_gets_no_message(lite: Api) -> None:
 
 
 @pytest.mark.parametrize("many", [9, 10])
-async def test_a_request_with_too_many_deliveries_is_refused_whole(
+async def test_a_batch_with_too_many_deliveries_is_refused(
     api: Api, monkeypatch: pytest.MonkeyPatch, many: int
 ) -> None:
     monkeypatch.setattr(accept, "FAN_OUT_MAX", 9 * 12)

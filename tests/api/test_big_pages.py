@@ -88,7 +88,7 @@ async def test_a_page_ends_at_its_byte_limit_and_the_iterator_continues(
     assert f"-{body[0]}" == back["prevIterator"]
 
 
-async def test_a_page_counts_the_bytes_of_its_answer(api: Api) -> None:
+async def test_a_page_counts_the_bytes_of_its_response(api: Api) -> None:
     path = f"/app/{await api.app()}/msg"
     raw = {"eventType": "a", "payload": {}, "transformationsParams": {"rawPayload": "\x01" * 300_000}}
     made = [(await api.made(path, raw))["id"] for _ in range(3)]
@@ -99,7 +99,7 @@ async def test_a_page_counts_the_bytes_of_its_answer(api: Api) -> None:
     assert (False, "\x01" * 300_000) == (page["done"], page["data"][0]["payload"]["raw"])
 
 
-async def test_an_expired_payload_takes_no_room(api: Api) -> None:
+async def test_an_expired_payload_does_not_count_towards_the_byte_limit(api: Api) -> None:
     path, made, _ = await _messages(api)
     for msg in made[:5]:
         await api.call("DELETE", f"{path}/{msg}/content")
@@ -130,7 +130,7 @@ class _Reader:
         self.is_done = not message.get("more_body")
 
 
-async def test_a_reader_gets_a_large_answer_part_by_part() -> None:
+async def test_a_large_response_is_sent_part_by_part() -> None:
     buffer, reader, body = ResponseBuffer(), _Reader(), bytes(range(256)) * 5_000
     reader.reads.set()
 
@@ -139,7 +139,7 @@ async def test_a_reader_gets_a_large_answer_part_by_part() -> None:
     assert (body, True, False, 0) == (reader.got, reader.is_done, reader.is_aborted, buffer.held)
 
 
-async def test_a_reader_that_does_not_read_is_cut_off() -> None:
+async def test_a_reader_that_does_not_read_is_disconnected() -> None:
     buffer, reader = ResponseBuffer(ApiTuning(stall_seconds=0.01)), _Reader()
 
     await buffer.send(reader.scope, reader.send, b"x" * PART * 2)
@@ -147,7 +147,7 @@ async def test_a_reader_that_does_not_read_is_cut_off() -> None:
     assert (b"", False, True, 0) == (reader.got, reader.is_done, reader.is_aborted, buffer.held)
 
 
-async def test_the_slowest_reader_makes_room() -> None:
+async def test_the_slowest_reader_is_disconnected_when_memory_is_full() -> None:
     buffer = ResponseBuffer(ApiTuning(large_responses_bytes=PART * 4))
     readers = [_Reader() for _ in range(4)]
     sending = [asyncio.create_task(buffer.send(each.scope, each.send, b"x" * PART * 2)) for each in readers[:2]]

@@ -42,7 +42,7 @@ async def finished(api: Api, task: Json) -> Json:
     return data
 
 
-async def test_replay_missing(api: Api) -> None:
+async def test_replay_missing_sends_messages_that_were_never_sent(api: Api) -> None:
     app = await api.app()
     for _ in range(3):
         await api.message(app)
@@ -55,7 +55,7 @@ async def test_replay_missing(api: Api) -> None:
     assert {"messagesSent": 3} == await finished(api, task)
 
 
-async def test_bulk_replay(api: Api) -> None:
+async def test_a_bulk_replay_resends_the_messages_that_match_its_filter(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     plain, tagged = await api.message(app), await api.message(app, tags=["vip"], channels=["red"])
@@ -91,7 +91,7 @@ async def test_a_bulk_replay_accepts_each_filter(api: Api, more: Json) -> None:
     assert {"messagesSent": 1} == await finished(api, task)
 
 
-async def test_usage(api: Api) -> None:
+async def test_usage_counts_the_destinations_of_the_requested_applications(api: Api) -> None:
     app, other = await api.app(uid="one"), await api.app()
     endpoint = await api.endpoint(app)
     message = await api.message(app)
@@ -110,7 +110,7 @@ async def test_usage(api: Api) -> None:
     } == await finished(api, task)
 
 
-async def test_usage_of_all(api: Api) -> None:
+async def test_usage_without_ids_counts_every_application(api: Api) -> None:
     await api.app()
     task = await started(api, "POST", "/stats/usage/app", "application.stats", {"since": SINCE, "until": NOW})
 
@@ -118,7 +118,7 @@ async def test_usage_of_all(api: Api) -> None:
     assert 1 == len((await finished(api, task))["appStats"])
 
 
-async def test_subscriptions(api: Api) -> None:
+async def test_the_aggregation_reports_the_event_types_of_each_application(api: Api) -> None:
     app = await api.app()
     await api.made("/event-type", {"name": "a.b", "description": "ab"})
     await api.endpoint(app, filterTypes=["a.b"])
@@ -129,7 +129,7 @@ async def test_subscriptions(api: Api) -> None:
     assert {"event_types": [body]} == await finished(api, task)
 
 
-async def test_expunging_everything(api: Api) -> None:
+async def test_expunging_all_contents_deletes_every_payload(api: Api) -> None:
     app = await api.app()
     message = await api.message(app)
 
@@ -139,7 +139,7 @@ async def test_expunging_everything(api: Api) -> None:
     assert {"expired": True} == (await api.read(f"/app/{app}/msg/{message}"))["payload"]
 
 
-async def test_a_broadcast(api: Api) -> None:
+async def test_a_broadcast_creates_a_message_in_each_application(api: Api) -> None:
     apps = [await api.app(), await api.app()]
     await api.message(apps[0], eventId="once")
 
@@ -210,9 +210,7 @@ async def _missing_and_failed(api: Api, app: str, endpoint: str) -> None:
 @pytest.mark.parametrize("more", [{}, {"until": LATER}], ids=["up to now", "up to a time ahead"])
 @pytest.mark.parametrize("ahead", [SECOND, 5 * MINUTE])
 @pytest.mark.parametrize("route", REPLAYS)
-async def test_a_caller_whose_clock_is_ahead_asks_for_an_empty_range(
-    api: Api, route: str, ahead: int, more: Json
-) -> None:
+async def test_a_range_from_a_clock_that_is_ahead_is_empty(api: Api, route: str, ahead: int, more: Json) -> None:
     """The task sends nothing while it is queued: neither existing messages nor messages that arrive before it runs."""
     app = await api.app()
     endpoint = await api.endpoint(app)
@@ -255,7 +253,7 @@ async def test_invalid_ranges_are_refused(lite: Api, route: str, case: tuple[Jso
 
 
 @pytest.mark.parametrize("case", WRONG_FILTERS.values(), ids=WRONG_FILTERS)
-async def test_bad_filters_are_refused(lite: Api, case: tuple[Json, list[str]]) -> None:
+async def test_invalid_filters_are_refused(lite: Api, case: tuple[Json, list[str]]) -> None:
     body, place = case
     app = await lite.app()
     endpoint = await lite.endpoint(app)
@@ -273,7 +271,7 @@ async def test_absent_resources_cannot_be_replayed(lite: Api, route: str) -> Non
 
 
 @pytest.mark.parametrize("route", REPLAYS)
-async def test_a_disabled_endpoint_is_refused_unless_by_force(lite: Api, route: str) -> None:
+async def test_a_replay_to_a_disabled_endpoint_is_refused_unless_forced(lite: Api, route: str) -> None:
     app = await lite.app()
     endpoint = await lite.endpoint(app, disabled=True)
     path = f"/app/{app}/endpoint/{endpoint}/{route}"
@@ -295,7 +293,7 @@ BAD_USAGE: dict[str, tuple[Json, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", BAD_USAGE.values(), ids=BAD_USAGE)
-async def test_bad_usage_is_refused(lite: Api, case: tuple[Json, list[str]]) -> None:
+async def test_an_invalid_usage_request_is_refused(lite: Api, case: tuple[Json, list[str]]) -> None:
     body, place = case
     await lite.app()
 
@@ -315,7 +313,7 @@ BAD_BROADCASTS: dict[str, tuple[Json, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", BAD_BROADCASTS.values(), ids=BAD_BROADCASTS)
-async def test_bad_broadcasts_are_refused(lite: Api, case: tuple[Json, list[str]]) -> None:
+async def test_invalid_broadcasts_are_refused(lite: Api, case: tuple[Json, list[str]]) -> None:
     body, place = case
 
     assert place in [fault[0] for fault in faults(await lite.post("/msg/broadcast", json=body))]

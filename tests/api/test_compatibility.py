@@ -89,7 +89,7 @@ async def test_another_method_at_its_path_is_not_allowed(lite: Api, unserved: Un
 
 
 @pytest.mark.parametrize("path", ["/ingest", "/ingest/api/v1", "/ingest/api/v1/app", "/api/v1/connectors"])
-async def test_a_path_that_the_contract_does_not_have_is_not_found(lite: Api, path: str) -> None:
+async def test_a_path_outside_the_contract_is_not_found(lite: Api, path: str) -> None:
     response = await lite.client.get(path, headers={"authorization": f"Bearer {lite.token}"})
 
     assert (404, "not_found") == (response.status_code, response.json()["code"])
@@ -107,7 +107,7 @@ async def test_every_kind_of_token_gets_the_same_refusal(lite: Api) -> None:
     assert 401 == (await lite.get("/app/mine/endpoint/any/transformation", token=portal)).status_code
 
 
-def test_the_document_holds_only_served_operations() -> None:
+def test_the_document_has_only_served_operations() -> None:
     ours: Json = document(TABLE)
     operations = {each["operationId"] for methods in ours["paths"].values() for each in methods.values()}
 

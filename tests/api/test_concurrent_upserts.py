@@ -53,7 +53,7 @@ async def test_concurrent_puts_create_one_endpoint(api: Api) -> None:
     assert 1 == len({body["id"] for _, body in answers}) == len((await api.read(f"/app/{app}/endpoint"))["data"])
 
 
-async def test_an_application_is_got_or_created_concurrently(api: Api) -> None:
+async def test_concurrent_get_or_create_requests_create_one_application(api: Api) -> None:
     answers = await _all_at_once(api, "POST", "/app?get_if_exists=true", lambda number: {**NEW, "name": f"{number}"})
 
     assert [200] * (MANY - 1) + [201] == sorted(status for status, _ in answers)
@@ -67,7 +67,7 @@ async def test_an_application_is_got_or_created_concurrently(api: Api) -> None:
         ("/auth/app-portal-access/new", {"application": NEW}, 200),
     ],
 )
-async def test_an_application_is_created_implicitly_by_concurrent_messages(
+async def test_concurrent_messages_create_one_implicit_application(
     api: Api, path: str, body: Json, status: int
 ) -> None:
     answers = await _all_at_once(api, "POST", path, lambda _: body)
@@ -76,7 +76,7 @@ async def test_an_application_is_created_implicitly_by_concurrent_messages(
     assert 1 == len((await api.read("/app"))["data"])
 
 
-async def test_an_application_that_has_anothers_uid_is_still_a_conflict(api: Api) -> None:
+async def test_a_put_with_the_uid_of_another_application_is_still_a_conflict(api: Api) -> None:
     await api.app(uid="taken")
 
     answers = await _all_at_once(api, "PUT", "/app/other", lambda _: {"name": "n", "uid": "taken"})
@@ -93,7 +93,7 @@ async def test_an_application_that_has_anothers_uid_is_still_a_conflict(api: Api
         ("PUT", "/event-type/new", {"description": ""}, "/event-type/new?expunge=true"),
     ],
 )
-async def test_an_upsert_that_meets_deletions_is_done(
+async def test_an_upsert_beside_concurrent_deletions_succeeds(
     api: Api, method: str, path: str, body: Json, removed: str
 ) -> None:
     async def deleted() -> list[tuple[int, Any]]:

@@ -68,7 +68,7 @@ async def test_an_offer_to_upgrade_is_ignored_and_the_connection_goes_on(
     assert statuses == [201, 202, 422, 202, 204]
 
 
-async def test_offers_sent_ahead_are_answered_in_their_order(wire: Wire) -> None:
+async def test_pipelined_upgrade_offers_are_answered_in_order(wire: Wire) -> None:
     get = PING.replace(b"host: x", b"host: x\r\nconnection: upgrade\r\nupgrade: websocket")
     ahead = [
         offered(wire, BODY),
@@ -85,7 +85,7 @@ async def test_offers_sent_ahead_are_answered_in_their_order(wire: Wire) -> None
 
 
 @pytest.mark.parametrize("path", [b"", b"/api/v1/app"])
-async def test_an_offer_may_come_in_pieces_or_chunked(wire: Wire, path: bytes) -> None:
+async def test_an_upgrade_offer_may_arrive_in_pieces_or_chunked(wire: Wire, path: bytes) -> None:
     body = APP if path else BODY
     request = offered(wire, body, path=path)
     chunked = b"".join([b"%x\r\n%b\r\n" % (1, body[at : at + 1]) for at in range(len(body))]) + b"0\r\n\r\n"
@@ -98,7 +98,7 @@ async def test_an_offer_may_come_in_pieces_or_chunked(wire: Wire, path: bytes) -
     assert (in_pieces, in_chunks, after) == ((201, 201, 204) if path else (202, 202, 204))
 
 
-async def test_an_offer_may_end_the_connection(wire: Wire) -> None:
+async def test_an_upgrade_offer_may_close_the_connection(wire: Wire) -> None:
     for request in (
         offered(wire, BODY, how=b"upgrade, close"),
         offered(wire, APP, how=b"close, upgrade", path=b"/api/v1/app"),
@@ -109,7 +109,7 @@ async def test_an_offer_may_end_the_connection(wire: Wire) -> None:
             assert await ended(reader)
 
 
-async def test_two_thousand_offers_in_one_write_are_answered(wire: Wire) -> None:
+async def test_two_thousand_upgrade_offers_in_one_write_are_answered(wire: Wire) -> None:
     get = PING.replace(b"host: x", b"host: x\r\nconnection: upgrade\r\nupgrade: h2c")
 
     async with dialed(wire) as (reader, writer):
@@ -173,7 +173,7 @@ async def test_a_malformed_request_is_refused_in_json_and_ends_its_connection(wi
 
 
 @pytest.mark.parametrize("hosts", [[], [b"host: x", b"host: x"], [b"host: x", b"Host: y"], [b"host: a/b"]])
-async def test_the_hot_route_needs_one_host(wire: Wire, lite: Api, hosts: list[bytes]) -> None:
+async def test_the_hot_route_requires_exactly_one_host_header(wire: Wire, lite: Api, hosts: list[bytes]) -> None:
     request = wire.request().replace(b"host: x\r\n", b"".join(each + b"\r\n" for each in hosts))
 
     [reply] = await wire.exchange(request)
@@ -183,7 +183,7 @@ async def test_the_hot_route_needs_one_host(wire: Wire, lite: Api, hosts: list[b
 
 
 @pytest.mark.parametrize("host", [b"x", b"x:8071", b"[::1]:8071", b"", b"a_b.example.", b"127.0.0.1"])
-async def test_a_host_is_a_name_or_an_address(wire: Wire, host: bytes) -> None:
+async def test_a_host_header_is_a_name_or_an_address(wire: Wire, host: bytes) -> None:
     replies = await wire.exchange(
         (wire.request() + PING).replace(b"host: x", b"host: " + host) + PING.replace(b"1.1\r\nhost: x", b"1.0"),
         answers=3,
@@ -199,7 +199,7 @@ async def test_an_unsupported_transfer_coding_is_reported(wire: Wire, coding: by
     _assert_refused(reply, 501)
 
 
-async def test_a_target_may_be_absolute(wire: Wire) -> None:
+async def test_an_absolute_target_is_accepted(wire: Wire) -> None:
     there = b"http://elsewhere:80"
     app = wire.app.encode()
     requests = [
@@ -224,7 +224,7 @@ async def test_requests_before_a_malformed_one_are_answered_first(wire: Wire, ba
             assert await ended(reader)
 
 
-async def test_trailers_are_no_headers(wire: Wire) -> None:
+async def test_trailers_are_not_read_as_headers(wire: Wire) -> None:
     request = wire.request(b"", b"transfer-encoding: chunked", path=b"/api/v1/app").replace(
         b"authorization", b"x-other"
     )
@@ -238,7 +238,7 @@ async def test_trailers_are_no_headers(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("path", [b"", b"/api/v1/app"])
-async def test_a_caller_is_refused_before_the_body_comes(wire: Wire, path: bytes) -> None:
+async def test_an_unauthenticated_caller_is_refused_before_its_body(wire: Wire, path: bytes) -> None:
     request = wire.request(b"x" * 2_000_000, path=path).replace(b"Bearer ", b"Bearer x")
     head, body = request[:-2_000_000], request[-2_000_000:]
 
@@ -254,7 +254,9 @@ async def test_a_caller_is_refused_before_the_body_comes(wire: Wire, path: bytes
 
 @pytest.mark.parametrize("path", [b"", b"/api/v1/app"])
 @pytest.mark.parametrize("odd", [b"transfer-encoding: chunked", b"expect: 100-continue"])
-async def test_a_refused_request_without_a_clear_end_ends_its_connection(wire: Wire, path: bytes, odd: bytes) -> None:
+async def test_a_refused_request_without_a_content_length_ends_its_connection(
+    wire: Wire, path: bytes, odd: bytes
+) -> None:
     request = wire.request(b"", odd, path=path).replace(b"Bearer ", b"Bearer x")
 
     async with dialed(wire) as (reader, writer):
@@ -263,7 +265,7 @@ async def test_a_refused_request_without_a_clear_end_ends_its_connection(wire: W
         assert await ended(reader)
 
 
-async def test_a_refusal_reaches_a_caller_that_closes(wire: Wire) -> None:
+async def test_a_refusal_reaches_a_caller_whose_connection_is_closed(wire: Wire) -> None:
     request = wire.request(b"x" * 1_500_000, b"connection: close").replace(b"Bearer ", b"Bearer x")
 
     [(status, fields, _)] = await wire.exchange(request)
@@ -271,7 +273,7 @@ async def test_a_refusal_reaches_a_caller_that_closes(wire: Wire) -> None:
     assert (status, fields[b"connection"]) == (401, b"close")
 
 
-async def test_connections_over_the_limit_are_refused_and_room_is_given_back(lite: Api) -> None:
+async def test_connections_over_the_limit_are_refused_until_one_closes(lite: Api) -> None:
     async with listening(lite, ConnectionLimits(connections=2)) as wire, dialed(wire) as first:
         async with dialed(wire) as second:
             for reader, writer in (first, second):
@@ -290,7 +292,7 @@ async def test_connections_over_the_limit_are_refused_and_room_is_given_back(lit
 
 
 @pytest.mark.parametrize("path", [b"", b"/api/v1/app"])
-async def test_bodies_that_come_slowly_share_one_memory(lite: Api, path: bytes) -> None:
+async def test_incomplete_bodies_share_one_memory_bound(lite: Api, path: bytes) -> None:
     async with listening(lite, ConnectionLimits(request_memory=100_000)) as wire:
         big = wire.request(b'{"eventType":"a","name":"b","payload":{"big":"%b"}}' % (b"x" * 90_000), path=path)
         async with dialed(wire) as (slow, writer), dialed(wire) as (hasty, other):
@@ -306,7 +308,7 @@ async def test_bodies_that_come_slowly_share_one_memory(lite: Api, path: bytes) 
         assert wire.bounds.held == 0
 
 
-async def test_memory_is_given_back_when_a_caller_hangs_up(wire: Wire) -> None:
+async def test_request_memory_is_released_when_a_caller_disconnects(wire: Wire) -> None:
     async with dialed(wire) as (_, writer):
         writer.write(wire.request(b"x" * 50_000)[:-1])
         while not wire.bounds.held:  # noqa: ASYNC110 - the server reads in its own time
@@ -317,7 +319,7 @@ async def test_memory_is_given_back_when_a_caller_hangs_up(wire: Wire) -> None:
     assert wire.bounds.held == 0
 
 
-async def test_a_body_that_never_ends_is_cut_off(wire: Wire) -> None:
+async def test_an_endless_body_is_disconnected(wire: Wire) -> None:
     wire.bounds.wire_bytes = 100_000
     head = wire.request(b"", b"transfer-encoding: chunked", path=b"/api/v1/app")
 
@@ -335,7 +337,7 @@ async def test_a_body_that_never_ends_is_cut_off(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("after", [b"", b"\r\n", b"x" * 9])
-async def test_a_connection_that_is_idle_is_closed_whatever_came_last(wire: Wire, after: bytes) -> None:
+async def test_an_idle_connection_is_closed_after_every_kind_of_request(wire: Wire, after: bytes) -> None:
     """A blank line, or the rest of a refused request's body, does not keep a connection open."""
     request = wire.request(b"x" * len(after.strip())) if after.strip() else wire.request()
 
@@ -365,7 +367,7 @@ def test_a_process_may_open_as_many_files_as_its_connections_need() -> None:
 
 
 @pytest.mark.parametrize("path", [b"", b"/api/v1/app"])
-async def test_a_client_that_ends_its_side_gets_its_answers(wire: Wire, path: bytes) -> None:
+async def test_a_client_that_closes_its_side_gets_its_responses(wire: Wire, path: bytes) -> None:
     request = wire.request(BODY if not path else APP, path=path)
     async with dialed(wire) as (reader, writer):
         writer.write(request + PING)
@@ -387,7 +389,7 @@ async def test_a_half_closed_connection_without_a_request_is_closed(wire: Wire, 
 
 
 @pytest.mark.parametrize("size", [66_000, 130_000])
-async def test_a_target_has_one_bound_on_every_route(wire: Wire, size: int) -> None:
+async def test_the_length_of_a_target_has_the_same_limit_on_every_route(wire: Wire, size: int) -> None:
     query = b"?a=" + b"x" * size
     statuses = []
     for path in (b"/api/v1/app/%b/msg" % wire.app.encode(), b"/api/v1/app"):
@@ -398,7 +400,7 @@ async def test_a_target_has_one_bound_on_every_route(wire: Wire, size: int) -> N
     assert statuses[0] in (400, 431)
 
 
-async def test_a_body_that_comes_in_many_pieces_is_taken_whole(wire: Wire) -> None:
+async def test_a_body_that_arrives_in_many_pieces_is_complete(wire: Wire) -> None:
     request = wire.request()
 
     [(status, _, body)] = await wire.exchange(*(request[at : at + 7] for at in range(0, len(request), 7)))

@@ -20,7 +20,9 @@ OTHER: Final = OrgId(ids.new(ids.ORG, 0))
 
 
 @pytest.mark.parametrize("arrange", CASES, ids=lambda each: each.__name__)
-async def test_a_delivery_is_explained(api: Api, arrange: Callable[[Setup], Awaitable[None]]) -> None:
+async def test_each_delivery_is_explained_by_a_state_and_a_reason(
+    api: Api, arrange: Callable[[Setup], Awaitable[None]]
+) -> None:
     setup = Setup(api)
     await arrange(setup)
 
@@ -78,7 +80,7 @@ async def test_a_row_shows_its_last_attempt_the_next_one_and_its_task(api: Api) 
     } == await setup.only()
 
 
-async def test_every_endpoint_has_a_row_on_some_page(api: Api) -> None:
+async def test_every_endpoint_has_a_row_on_one_page(api: Api) -> None:
     setup = Setup(api)
     await setup.begin()
     expected = [setup.endpoint, *[await api.endpoint(setup.app, channels=["other"]) for _ in range(4)]]
@@ -110,7 +112,7 @@ async def test_a_message_of_an_application_without_endpoints_has_no_rows(api: Ap
     assert ([], True) == ((page := await setup.listed())["data"], page["done"])
 
 
-async def test_only_the_tenant_and_its_application_see_a_message(api: Api) -> None:
+async def test_only_the_organization_and_its_application_see_a_message(api: Api) -> None:
     setup = Setup(api)
     await waiting(setup)
     other = Setup(api)

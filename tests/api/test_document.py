@@ -81,7 +81,7 @@ def schema() -> Any:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
-def test_every_answer_is_in_the_document(caller: Caller, schema: Any, route: AnyRoute) -> None:
+def test_every_response_is_in_the_document(caller: Caller, schema: Any, route: AnyRoute) -> None:
     operation = schema[f"/api/v1{route.path}"][route.method]
     there = caller.make()
     kept = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)

@@ -70,7 +70,7 @@ async def test_a_put_creates_an_absent_endpoint(api: Api) -> None:
     assert 404 == (await api.get(f"/app/{app}/endpoint/unknown")).status_code
 
 
-async def test_an_endpoint_is_its_applications_own(api: Api) -> None:
+async def test_an_endpoint_belongs_to_one_application(api: Api) -> None:
     app, other = await api.app(), await api.app()
     endpoint = await api.endpoint(app, uid="one")
 
@@ -170,7 +170,7 @@ async def test_input_that_breaks_a_rule_is_reported(
     assert before == await lite.read(path)
 
 
-async def test_plain_http_is_refused_everywhere_if_so_set(lite: Api) -> None:
+async def test_plain_http_is_refused_everywhere_with_https_only(lite: Api) -> None:
     app = await lite.app()
     endpoint = await lite.endpoint(app)
     object.__setattr__(lite.context, "https_only", True)
@@ -212,7 +212,7 @@ async def test_a_deleted_endpoint_is_not_found_and_its_uid_is_free(api: Api) -> 
     assert endpoint != await api.endpoint(app, uid="one")
 
 
-async def test_every_write_moves_the_routing(api: Api) -> None:
+async def test_every_write_increments_the_routing_version(api: Api) -> None:
     app = await api.app()
     endpoint = f"/app/{app}/endpoint/{await api.endpoint(app)}"
     versions = [(await _routing(api, app)).version]
@@ -258,7 +258,7 @@ async def test_the_organization_is_notified_of_each_change_once(api: Api) -> Non
     ] == sorted(await _events(api), key=repr)
 
 
-async def test_enabling_clears_the_record(api: Api) -> None:
+async def test_enabling_clears_the_failure_record(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app, disabled=True)
     async with api.db.write() as tx:

@@ -26,7 +26,7 @@ async def _read(api: Api, path: str) -> Json:
     return await api.read(path)
 
 
-async def test_there_are_none_at_first(api: Api) -> None:
+async def test_a_new_endpoint_has_no_headers(api: Api) -> None:
     assert {"headers": {}, "sensitive": []} == await _read(api, await _made(api))
 
 
@@ -59,7 +59,7 @@ async def test_the_values_of_sensitive_headers_are_hidden(api: Api) -> None:
     assert "s3cret" not in response.text
 
 
-async def test_the_next_send_carries_them(api: Api) -> None:
+async def test_the_next_send_has_the_new_headers(api: Api) -> None:
     path = await _made(api)
     await _write(api, "PUT", path, {"headers": {"X-Mine": "1"}})
 
@@ -88,7 +88,7 @@ async def _stored(api: Api) -> list[str]:
 @pytest.mark.parametrize(
     "given", [{"Authorization": "a", "authorization": "b"}, {"AUTHORIZATION": "x", "authorization": "b"}]
 )
-async def test_a_name_has_no_case_and_the_last_spelling_wins(api: Api, given: Json) -> None:
+async def test_header_names_are_case_insensitive_and_the_last_one_counts(api: Api, given: Json) -> None:
     path = await _made(api, headers={"Host": "one", "X-A": "1", "host": "two"})
     assert {"X-A": "1", "host": "two"} == (await _read(api, path))["headers"]
     assert ["host: two", "X-A: 1"] == await _sent(api, path)
@@ -103,7 +103,7 @@ async def test_a_name_has_no_case_and_the_last_spelling_wins(api: Api, given: Js
     assert {"headers": {}, "sensitive": []} == await _read(api, path)
 
 
-async def test_older_rows_have_one_spelling_when_they_are_read_and_sent(api: Api) -> None:
+async def test_stored_headers_that_differ_in_case_are_read_and_sent_once(api: Api) -> None:
     path = await _made(api)
     older = '{"X-Mine":"old","Connection":"close","expect":"100-continue","Trailer":"x-t","x-mine":"new"}'
     async with api.db.write() as tx:
@@ -117,7 +117,7 @@ async def test_older_rows_have_one_spelling_when_they_are_read_and_sent(api: Api
     assert {"X-MINE": "3"} == (await _read(api, path))["headers"]
 
 
-async def test_headers_have_a_number_and_a_size(api: Api) -> None:
+async def test_headers_are_limited_in_number_and_size(api: Api) -> None:
     path = await _made(api)
     app = path.split("/")[2]
     many = {f"x-{n}": "v" for n in range(51)}
@@ -142,7 +142,7 @@ async def test_headers_have_a_number_and_a_size(api: Api) -> None:
         assert 422 == (await api.call("PATCH", path, json=body)).status_code
 
 
-async def test_an_application_has_a_number_of_endpoints(api: Api) -> None:
+async def test_the_endpoints_of_an_application_are_limited_in_number(api: Api) -> None:
     object.__setattr__(api.context.services, "endpoints_max", 2)
     app = await api.app()
     first = await api.endpoint(app)
@@ -163,7 +163,7 @@ def _use_encryption(api: Api, encryption: Encryption) -> None:
     object.__setattr__(api.context.services, "encryption", encryption)
 
 
-async def test_headers_are_encrypted_where_secrets_are(api: Api) -> None:
+async def test_headers_are_encrypted_with_a_main_secret(api: Api) -> None:
     encryption = Encryption("main")
     _use_encryption(api, encryption)
     path = await _made(api, headers={"Authorization": "s3cret", "x-mine": "é".encode().hex()})
@@ -190,7 +190,7 @@ async def test_headers_are_encrypted_where_secrets_are(api: Api) -> None:
             routing.receivers[0].ring.sign("msg_1", 1, b"{}")
 
 
-async def test_data_older_than_the_main_secret_gets_encrypted(api: Api) -> None:
+async def test_data_stored_before_the_main_secret_is_encrypted(api: Api) -> None:
     app = await api.app()
     paths = [f"/app/{app}/endpoint/{await api.endpoint(app, headers={'x-mine': str(n)})}" for n in range(5)]
     keys = [(await api.read(f"{path}/secret"))["key"] for path in paths]
@@ -220,7 +220,7 @@ async def test_data_older_than_the_main_secret_gets_encrypted(api: Api) -> None:
     assert 2 == len(routing.receivers[0].ring.sign("msg_1", api.clock.now() // 1_000, b"{}").split(b" "))
 
 
-async def test_a_change_in_the_meantime_is_not_undone(api: Api) -> None:
+async def test_encryption_does_not_undo_a_concurrent_change(api: Api) -> None:
     path = await _made(api, headers={"x-mine": "1"})
     async with api.db.read() as read:
         [seen] = await endpoints.at_rest(read, after="", limit=1)
@@ -257,7 +257,7 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize(("name", "words"), FORBIDDEN)
-async def test_a_name_that_is_not_free_is_refused(lite: Api, name: str, words: str) -> None:
+async def test_a_reserved_header_name_is_refused(lite: Api, name: str, words: str) -> None:
     path = await _made(lite, headers={"x-kept": "1"})
 
     for method, kind in (("PUT", "value_error.jsondecode"), ("PATCH", "value_error")):

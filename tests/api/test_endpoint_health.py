@@ -94,7 +94,7 @@ async def tried(api: Api, app: str, endpoint: str, *codes: int) -> list[str]:
     ],
     ids=str,
 )
-async def test_health_follows_the_last_hundred_attempts(
+async def test_health_is_computed_from_the_last_hundred_attempts(
     api: Api, codes: list[int], status: str, rate: float, in_a_row: int
 ) -> None:
     app = await api.app()
@@ -107,7 +107,7 @@ async def test_health_follows_the_last_hundred_attempts(
     assert (body["failingSince"] is not None) == (status == "failing")
 
 
-async def test_a_failing_endpoint_shows_its_first_and_its_last_failure(api: Api) -> None:
+async def test_a_failing_endpoint_reports_its_first_and_its_last_failure(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     attempts = await tried(api, app, endpoint, OK, *[500] * 9, 503)
@@ -159,7 +159,7 @@ async def test_a_run_of_failures_counts_from_its_beginning(api: Api) -> None:
     assert rfc3339(ids.timestamp_of(first)) == body["failingSince"]
 
 
-async def test_every_answer_that_has_an_endpoint_has_its_health(api: Api) -> None:
+async def test_every_response_with_an_endpoint_has_its_health(api: Api) -> None:
     app = await api.app()
     endpoint, other = await api.endpoint(app), await api.endpoint(app)
     await tried(api, app, endpoint, *[500] * 10)
@@ -197,7 +197,7 @@ async def test_a_disabled_endpoint_reports_the_reason(api: Api) -> None:
     assert ("disabled", "failing") == (body["status"], body["disabledReason"])
 
 
-async def test_enabling_an_endpoint_cleans_its_record_and_is_reported(api: Api) -> None:
+async def test_enabling_an_endpoint_clears_its_record_and_is_reported(api: Api) -> None:
     app, endpoint, _ = await disabled(api)
 
     answer = await api.post(f"/app/{app}/endpoint/hook/enable")
@@ -211,7 +211,7 @@ async def test_enabling_an_endpoint_cleans_its_record_and_is_reported(api: Api) 
     assert data == json.loads(row["payload"])["data"]
 
 
-async def test_an_enabled_endpoint_receives_the_very_next_message(api: Api) -> None:
+async def test_an_enabled_endpoint_receives_the_next_message(api: Api) -> None:
     app, _, _ = await disabled(api)
     await api.message(app)
 
@@ -315,7 +315,7 @@ async def test_a_delay_by_the_endpoints_or_the_applications_rate_is_reported(api
     assert [limited, limited] == shared
 
 
-async def test_a_limit_that_is_long_idle_is_deleted(api: Api) -> None:
+async def test_an_idle_limit_is_deleted(api: Api) -> None:
     now = api.clock.now()
     async with api.db.write() as tx:
         for key, age in (("ep_old", 2 * DAY), ("ep_new", HOUR)):

@@ -52,7 +52,7 @@ def _use_encryption(api: Api, encryption: Encryption) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"), [(_secret("e"), _secret("e")), (PAIR, PUBLIC), ("e" * 32, _secret("e"))]
 )
-async def test_a_secret_of_ones_own_is_rendered_as_its_receiver_needs_it(api: Api, given: str, expected: str) -> None:
+async def test_a_given_secret_is_rendered_for_its_receiver(api: Api, given: str, expected: str) -> None:
     path = await _made(api, secret=given)
 
     assert expected == await _key(api, path)
@@ -93,7 +93,7 @@ async def test_an_invalid_secret_is_refused(lite: Api, wrong: str) -> None:
     assert before == await _key(lite, path)
 
 
-async def test_pairs_may_be_the_usual_kind(api: Api) -> None:
+async def test_generated_keys_have_the_configured_type(api: Api) -> None:
     path = await _made(api)
     _use_encryption(api, Encryption(default=SignatureType.ED25519))
 
@@ -103,7 +103,7 @@ async def test_pairs_may_be_the_usual_kind(api: Api) -> None:
     assert (await _key(api, await _made(api))).startswith("whpk_")
 
 
-async def test_a_message_is_signed_with_all_secrets_in_force(api: Api) -> None:
+async def test_a_message_is_signed_with_every_valid_secret(api: Api) -> None:
     long = "whsec_" + base64.b64encode(bytes(range(75))).decode()
     path = await _made(api, secret=_secret("a"))
     for key in (PAIR, long, _secret("b")):
@@ -121,7 +121,7 @@ async def test_a_message_is_signed_with_all_secrets_in_force(api: Api) -> None:
     assert 1 == len((await _signature(api, path)).split(b" "))
 
 
-async def test_without_a_grace_the_old_secret_ends_at_once(api: Api) -> None:
+async def test_without_a_grace_period_the_old_secret_ends_immediately(api: Api) -> None:
     path = await _made(api, secret=_secret("a"))
 
     await _rotated(api, path, gracePeriodSeconds=0)
@@ -131,7 +131,7 @@ async def test_without_a_grace_the_old_secret_ends_at_once(api: Api) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"gracePeriodSeconds": None, "key": None}])
-async def test_a_day_is_the_usual_grace(api: Api, body: Json) -> None:
+async def test_the_default_grace_period_is_a_day(api: Api, body: Json) -> None:
     path = await _made(api)
     await _rotated(api, path, **body)
 
@@ -141,7 +141,7 @@ async def test_a_day_is_the_usual_grace(api: Api, body: Json) -> None:
     assert 1 == len((await _signature(api, path)).split(b" "))
 
 
-async def test_ten_rotations_are_the_most_until_a_secret_runs_out(api: Api) -> None:
+async def test_an_eleventh_rotation_is_refused_until_a_secret_expires(api: Api) -> None:
     path = await _made(api)
     for _ in range(10):
         await _rotated(api, path, gracePeriodSeconds=60)
@@ -160,7 +160,7 @@ async def test_ten_rotations_are_the_most_until_a_secret_runs_out(api: Api) -> N
 
 
 @pytest.mark.parametrize("grace", [-1, 604_801, 10**30])
-async def test_a_grace_is_at_most_a_week(lite: Api, grace: int) -> None:
+async def test_a_grace_period_is_at_most_a_week(lite: Api, grace: int) -> None:
     path = await _made(lite)
 
     ((loc, _, _),) = faults(await lite.post(f"{path}/secret/rotate", json={"gracePeriodSeconds": grace}))
@@ -205,7 +205,7 @@ async def test_the_response_of_a_rotation_holds_the_key(lite: Api, agent: str, s
     assert ({"key": PUBLIC} if status == 200 else None) == (response.json() if response.content else None)
 
 
-async def test_a_rotation_is_done_once_for_each_key(api: Api) -> None:
+async def test_a_rotation_runs_once_for_each_idempotency_key(api: Api) -> None:
     path = await _made(api)
     headers = {"idempotency-key": "k", **PYTHON}
 
@@ -216,7 +216,7 @@ async def test_a_rotation_is_done_once_for_each_key(api: Api) -> None:
     assert 2 == len((await _signature(api, path)).split(b" "))
 
 
-async def test_secrets_are_encrypted_where_that_is_requested(api: Api) -> None:
+async def test_secrets_are_encrypted_with_a_main_secret(api: Api) -> None:
     before = await _made(api, secret=_secret("a"))
     _use_encryption(api, Encryption("main"))
     after = await _made(api, secret=_secret("b"))
@@ -244,7 +244,7 @@ async def test_secrets_are_encrypted_where_that_is_requested(api: Api) -> None:
         await _signature(api, after)
 
 
-async def test_a_secret_from_before_there_were_markers_is_read(api: Api) -> None:
+async def test_a_secret_stored_without_a_marker_is_read(api: Api) -> None:
     path = await _made(api)
     async with api.db.write() as tx:
         await tx.run("UPDATE endpoint SET secret = :secret", secret=b"x" * 24)

@@ -21,7 +21,7 @@ async def _stats(api: Api, app: str, endpoint: str, **params: int) -> Json:
     )
 
 
-async def test_there_are_none_at_first(api: Api) -> None:
+async def test_a_new_endpoint_has_no_attempts(api: Api) -> None:
     assert NOTHING == await _stats(api, *await _made(api))
 
 
@@ -50,7 +50,7 @@ async def test_attempts_are_counted_by_status_and_time(api: Api) -> None:
         (-40 * DAY, -11 * DAY, "'since' cannot be more than 28 days prior to "),
     ],
 )
-async def test_a_range_that_is_too_long_or_to_come_is_refused(
+async def test_a_range_that_is_too_long_or_in_the_future_is_refused(
     lite: Api, since: int | None, until: int | None, words: str
 ) -> None:
     app, endpoint = await _made(lite)
@@ -78,7 +78,7 @@ async def test_an_invalid_timestamp_is_refused_as_json(lite: Api, timestamp: str
     assert (400, "generic_error") == (response.status_code, response.json()["code"])
 
 
-async def test_attempt_stats_are_of_whole_hours(api: Api) -> None:
+async def test_attempt_stats_cover_whole_hours(api: Api) -> None:
     app, endpoint = await _made(api)
     msg = await api.message(app)
     await api.attempt(app, endpoint, msg, status=2)

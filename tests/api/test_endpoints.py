@@ -19,7 +19,7 @@ async def _version(api: Api, app: str) -> int:
         )
 
 
-async def test_omitted_members_have_their_defaults(api: Api) -> None:
+async def test_omitted_members_get_their_defaults(api: Api) -> None:
     app = await api.app()
 
     made = await api.made(f"/app/{app}/endpoint", {"url": "http://Example.com"})
@@ -58,7 +58,7 @@ async def test_a_created_resource_is_found_unchanged(api: Api) -> None:
     assert "headers" not in made
 
 
-async def test_a_null_is_taken_where_something_may_be_absent(lite: Api) -> None:
+async def test_null_is_accepted_for_every_optional_member(lite: Api) -> None:
     nulls = dict.fromkeys(["uid", "eventTypes", "channels", "secret", "metadata", "throttleRate", "headers"])
 
     assert await lite.endpoint(await lite.app(), **nulls)
@@ -100,7 +100,7 @@ async def test_a_given_secret_is_returned_unchanged(api: Api) -> None:
     assert len("whsec_") + 32 == len(fresh)
 
 
-async def test_event_types_must_be_in_use(api: Api) -> None:
+async def test_an_endpoint_subscribes_only_to_existing_event_types(api: Api) -> None:
     app = await api.app()
     await api.made("/event-type", {"name": "known", "description": "d"})
     await api.made("/event-type", {"name": "archived", "description": "d", "archived": True})
@@ -185,7 +185,7 @@ RULES: list[tuple[Json, tuple[list[str], str, str]]] = [
 
 
 @pytest.mark.parametrize(("body", "expected"), RULES)
-async def test_each_rule_is_reported_in_its_words(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
+async def test_each_broken_rule_is_reported_with_its_message(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
     app = await lite.app()
 
     response = await lite.post(f"/app/{app}/endpoint", json={"url": "http://example.com", **body})

@@ -54,7 +54,7 @@ async def test_a_put_unarchives_an_event_type(api: Api) -> None:
     )
 
 
-async def test_a_name_that_is_none_is_not_put(lite: Api) -> None:
+async def test_a_put_with_an_invalid_name_is_refused(lite: Api) -> None:
     for name in ("a b", "ä", "a" * 257, "%20"):
         response = await lite.call("PUT", f"/event-type/{name}", json={"description": ""})
         assert ["path", "event_type_name"] == faults(response)[0][0][:2]
@@ -85,7 +85,7 @@ async def test_a_patch_keeps_the_members_that_it_omits(api: Api) -> None:
         assert seen == patched == await api.read("/event-type/a")
 
 
-async def test_a_deleted_one_is_archived(api: Api) -> None:
+async def test_a_deleted_event_type_is_archived(api: Api) -> None:
     await api.made("/event-type", {"name": "a", **FULL})
 
     assert [(204, {})] * 2 == [await _call(api, "DELETE", "a") for _ in range(2)]

@@ -26,7 +26,7 @@ async def test_a_created_resource_is_found_unchanged(api: Api) -> None:
     assert ("beta", False, False) == (made["featureFlag"], made["archived"], made["deprecated"])
 
 
-async def test_the_older_name_of_the_flag_counts(lite: Api) -> None:
+async def test_the_former_name_of_the_feature_flag_is_accepted(lite: Api) -> None:
     made = await lite.made("/event-type", {"name": "a", "description": "d", "featureFlag": "beta"})
 
     assert ("beta", ["beta"]) == (made["featureFlag"], made["featureFlags"])
@@ -39,7 +39,7 @@ async def test_a_list_has_schemas_only_on_request(api: Api) -> None:
     assert [made] == (await api.read("/event-type", with_content="true"))["data"]
 
 
-async def test_a_name_in_use_is_a_conflict(api: Api) -> None:
+async def test_an_existing_name_is_a_conflict(api: Api) -> None:
     await api.made("/event-type", {"name": "a", "description": "d"})
 
     again = await api.post("/event-type", json={"name": "a", "description": "e"})
@@ -60,7 +60,7 @@ async def test_creating_an_archived_event_type_overwrites_it(api: Api) -> None:
     assert first["createdAt"] == second["createdAt"] < second["updatedAt"]
 
 
-async def test_archived_ones_are_listed_only_on_request(api: Api) -> None:
+async def test_archived_event_types_are_listed_only_on_request(api: Api) -> None:
     made = await api.made("/event-type", {"name": "a", "description": "d", "archived": True})
 
     assert [] == (await api.read("/event-type"))["data"]
@@ -100,7 +100,7 @@ async def test_an_application_token_sees_the_event_types_of_its_feature_flags(ap
         ({"schemas": []}, ["body", "schemas"]),
     ],
 )
-async def test_each_rule_has_its_place(lite: Api, body: Json, place: list[str]) -> None:
+async def test_each_broken_rule_is_reported_with_its_location(lite: Api, body: Json, place: list[str]) -> None:
     response = await lite.post("/event-type", json={"name": "a", "description": "d", **body})
 
     assert [place] == [loc for loc, _, _ in faults(response)]
@@ -112,7 +112,7 @@ async def test_the_references_of_a_schema_are_not_fetched(lite: Api) -> None:
     assert await lite.made("/event-type", {"name": "a", "description": "d", "schemas": schemas})
 
 
-async def test_an_iterator_is_a_name(lite: Api) -> None:
+async def test_the_iterator_of_event_types_is_a_name(lite: Api) -> None:
     response = await lite.get("/event-type", params={"iterator": "BAD-$$$ITERATOR"})
 
     wrong = r"String must match the following pattern: [a-zA-Z0-9\-_.]."

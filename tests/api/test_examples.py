@@ -53,7 +53,7 @@ async def test_the_example_is_the_one_that_is_requested(api: Api, body: Json, pa
 
 
 @pytest.mark.parametrize(("examples", "index"), [((), 0), (({"a": 1},), 1), ((7,), 0)])
-async def test_where_there_is_no_example_there_is_none_to_send(
+async def test_an_event_type_without_an_example_cannot_be_sent(
     lite: Api, examples: tuple[object, ...], index: int
 ) -> None:
     app = await lite.app()
@@ -93,7 +93,7 @@ async def test_an_unknown_event_type_or_endpoint_is_not_found(lite: Api) -> None
 
 
 @pytest.mark.parametrize("filters", [{"eventTypes": ["other"]}, {"channels": ["c"]}])
-async def test_an_endpoint_that_does_not_listen_is_not_sent_to(api: Api, filters: Json) -> None:
+async def test_an_example_is_not_sent_to_an_unsubscribed_endpoint(api: Api, filters: Json) -> None:
     app = await api.app()
     await _type(api, name="other")
 
@@ -139,7 +139,7 @@ async def test_an_example_is_sent_once_for_each_key(api: Api) -> None:
     assert 1 == len(await _sent(api))
 
 
-async def test_an_application_sends_no_examples(lite: Api) -> None:
+async def test_an_application_token_sends_no_examples(lite: Api) -> None:
     app = await lite.app()
     token = issue_app_token(SECRET, ORG, AppId(app), lite.clock.now())
     path = f"/app/{app}/endpoint/{await lite.endpoint(app)}/send-example"

@@ -17,7 +17,7 @@ SURELY_TOO_MANY = 40
 """Megabytes that exceed any kernel buffer of one connection."""
 
 
-async def test_a_plain_request_is_answered_whole(wire: Wire) -> None:
+async def test_an_ordinary_request_gets_a_complete_response(wire: Wire) -> None:
     [(status, fields, body)] = await wire.exchange(wire.request())
 
     assert (status, fields[b"content-type"]) == (202, b"application/json")
@@ -37,7 +37,7 @@ async def test_a_connection_serves_many_requests_of_every_kind(wire: Wire) -> No
     assert statuses == [202, 204, 202, 422, 204, 202]
 
 
-async def test_requests_sent_ahead_are_answered_in_their_order(wire: Wire) -> None:
+async def test_pipelined_requests_are_answered_in_order(wire: Wire) -> None:
     get = b"GET /api/v1/health/ping HTTP/1.1\r\nhost: x\r\n\r\n"
     ahead = b"".join([wire.request(), get, wire.request(b"{}"), wire.request(), get])
 
@@ -46,7 +46,7 @@ async def test_requests_sent_ahead_are_answered_in_their_order(wire: Wire) -> No
     assert [status for status, _, _ in answers] == [202, 204, 422, 202, 204]
 
 
-async def test_a_body_may_come_in_pieces(wire: Wire) -> None:
+async def test_a_body_that_arrives_in_pieces_is_accepted(wire: Wire) -> None:
     request = wire.request()
 
     [(status, _, _)] = await wire.exchange(*(request[at : at + 7] for at in range(0, len(request), 7)))
@@ -54,7 +54,7 @@ async def test_a_body_may_come_in_pieces(wire: Wire) -> None:
     assert status == 202
 
 
-async def test_a_chunked_body_is_taken(wire: Wire) -> None:
+async def test_a_chunked_body_is_accepted(wire: Wire) -> None:
     chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
 
     [(status, _, _)] = await wire.exchange(wire.request(chunked, b"transfer-encoding: chunked"))
@@ -62,7 +62,7 @@ async def test_a_chunked_body_is_taken(wire: Wire) -> None:
     assert status == 202
 
 
-async def test_an_expectation_is_met_before_the_body(wire: Wire) -> None:
+async def test_a_100_continue_is_sent_before_the_body(wire: Wire) -> None:
     request = wire.request(BODY, b"expect: 100-continue")
 
     answers = await wire.exchange(request[: -len(BODY)], BODY, answers=2)
@@ -79,7 +79,7 @@ async def test_a_body_over_the_limit_is_refused_unread(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
-async def test_a_connection_that_is_to_be_closed_is_closed(wire: Wire, version: bytes) -> None:
+async def test_a_connection_is_closed_after_a_request_with_connection_close(wire: Wire, version: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
     writer.write(wire.request(BODY, b"connection: close", version=version))
 
@@ -90,7 +90,7 @@ async def test_a_connection_that_is_to_be_closed_is_closed(wire: Wire, version: 
     assert (status, rest) == (202, b"")
 
 
-async def test_a_connection_that_sends_no_more_is_closed(wire: Wire) -> None:
+async def test_an_idle_connection_is_closed(wire: Wire) -> None:
     loop = asyncio.get_running_loop()
     reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
     for _ in range(2):
@@ -111,7 +111,7 @@ async def test_cross_origin_requests_are_allowed(wire: Wire) -> None:
     assert (status, fields[b"access-control-allow-origin"]) == (202, b"*")
 
 
-async def test_slashes_queries_and_escapes_lead_to_the_same_place(wire: Wire) -> None:
+async def test_slashes_queries_and_escapes_reach_the_same_route(wire: Wire) -> None:
     app = wire.app.encode()
 
     for path in (b"/api/v1/app/%b/msg/", b"/api/v1/app/%b/msg?with_content=false", b"/api/v1/%%61pp/%b/msg"):
@@ -120,7 +120,7 @@ async def test_slashes_queries_and_escapes_lead_to_the_same_place(wire: Wire) ->
 
 
 @pytest.mark.parametrize("path", [b"%2fmsg", b"/msg%2F", b"%2F%2Fmsg", b"%2fendpoint"])
-async def test_an_encoded_slash_leads_nowhere(wire: Wire, lite: Api, path: bytes) -> None:
+async def test_an_encoded_slash_is_not_found(wire: Wire, lite: Api, path: bytes) -> None:
     for where in (b"/api/v1/app/%b%b" % (wire.app.encode(), path), b"/api/v1/app/a%%2F%b/msg" % wire.app.encode()):
         [(status, _, body)] = await wire.exchange(wire.request(path=where))
         assert (status, json.loads(body)["code"]) == (404, "not_found")
@@ -128,7 +128,7 @@ async def test_an_encoded_slash_leads_nowhere(wire: Wire, lite: Api, path: bytes
     assert (await lite.read(f"/app/{wire.app}/msg"))["data"] == []
 
 
-async def test_an_id_may_be_encoded(wire: Wire, lite: Api) -> None:
+async def test_a_percent_encoded_id_is_accepted(wire: Wire, lite: Api) -> None:
     await lite.app(uid="a.b")
 
     [(status, _, _)] = await wire.exchange(wire.request(path=b"/api/v1/app/a%2Eb/msg"))
@@ -136,7 +136,7 @@ async def test_an_id_may_be_encoded(wire: Wire, lite: Api) -> None:
     assert status == 202
 
 
-async def test_refusals_use_the_fast_path_too(wire: Wire) -> None:
+async def test_the_fast_path_responds_to_refusals_too(wire: Wire) -> None:
     nobody = wire.request().replace(b"Bearer ", b"Bearer x")
     nowhere = wire.request(path=b"/api/v1/app/app_unknown/msg")
 
@@ -146,7 +146,7 @@ async def test_refusals_use_the_fast_path_too(wire: Wire) -> None:
     assert (first, second, json.loads(body)["code"]) == (401, 404, "not_found")
 
 
-async def test_a_caller_that_hangs_up_leaves_only_its_message(wire: Wire, lite: Api) -> None:
+async def test_a_message_is_stored_after_its_caller_disconnects(wire: Wire, lite: Api) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", wire.port)
     writer.write(wire.request(BODY, b"idempotency-key: gone"))
     writer.transport.abort()
@@ -176,7 +176,7 @@ async def deaf(wire: Wire) -> AsyncIterator[tuple[socket.socket, int]]:
         yield deaf, sent
 
 
-async def test_a_caller_that_reads_no_responses_is_not_read_further_and_keeps_them(wire: Wire) -> None:
+async def test_a_caller_that_reads_no_responses_is_not_read_further_and_loses_none(wire: Wire) -> None:
     loop = asyncio.get_running_loop()
     async with deaf(wire) as (caller, sent):
         assert sent < SURELY_TOO_MANY
@@ -196,14 +196,14 @@ async def test_a_caller_that_reads_no_responses_for_long_is_disconnected(lite: A
                 await asyncio.sleep(0.01)
 
 
-async def test_one_key_on_many_connections_makes_one_message(wire: Wire) -> None:
+async def test_one_idempotency_key_on_many_connections_creates_one_message(wire: Wire) -> None:
     answers = await asyncio.gather(*(wire.exchange(wire.request(BODY, b"idempotency-key: k")) for _ in range(50)))
 
     assert len({body for [(_, _, body)] in answers}) == 1
 
 
 @pytest.mark.parametrize("line", [b"a: b\r\n", b"c" * 1_000], ids=["many headers", "one endless header"])
-async def test_a_head_without_end_is_cut_off(wire: Wire, line: bytes) -> None:
+async def test_an_endless_head_is_disconnected(wire: Wire, line: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
     writer.write(b"GET / HTTP/1.1\r\n" + (b"" if line.endswith(b"\n") else b"x: "))
     sent = 0
@@ -218,7 +218,7 @@ async def test_a_head_without_end_is_cut_off(wire: Wire, line: bytes) -> None:
     assert sent < 4_000_000
 
 
-async def test_an_incomplete_request_is_disconnected(lite: Api) -> None:
+async def test_an_incomplete_request_is_disconnected_after_its_deadline(lite: Api) -> None:
     async with listening(lite, tuning=ApiTuning(request_seconds=0.1)) as wire:
         for began in (b"", b"POST /api/v1/app/x/msg HT", wire.request()[:-5]):
             reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)

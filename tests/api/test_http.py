@@ -27,7 +27,7 @@ def _health(status: str) -> dict[str, dict[str, str]]:
     return {part: {"status": status} for part in ("database", "queue", "cache")}
 
 
-async def test_an_sdk_gets_the_contracts_answer_to_health(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_sdk_gets_the_health_response_of_the_contract(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDKs for Kotlin, C# and Java raise an error if a success has a body where the contract has a 204."""
     headers = {"user-agent": "svix-libs/2.0.0/kotlin"}
 
@@ -49,7 +49,7 @@ async def test_health_reports_an_unavailable_database(lite: Api, monkeypatch: py
     assert 204 == (await lite.client.get("/api/v1/health/ping")).status_code
 
 
-async def test_health_does_not_wait_for_ever(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_health_check_has_a_time_limit(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     @asynccontextmanager
     async def hang() -> AsyncIterator[None]:
         await asyncio.Event().wait()
@@ -68,7 +68,7 @@ async def test_a_ping_has_no_body(lite: Api, path: str) -> None:
     assert "content-type" not in response.headers
 
 
-async def test_the_root_leads_to_the_docs(lite: Api) -> None:
+async def test_the_root_redirects_to_the_docs(lite: Api) -> None:
     root = await lite.client.get("/")
     docs = await lite.client.get(root.headers["location"])
 
@@ -85,7 +85,7 @@ async def test_the_document_is_plain_json(lite: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nope", "/api/v1/nope", "/api/v1/app/a/b/c/d", "/api/v1/app/a%2Fb"])
-async def test_an_unknown_path_is_reported_as_an_object(lite: Api, path: str) -> None:
+async def test_an_unknown_path_is_reported_as_json(lite: Api, path: str) -> None:
     response = await lite.client.get(path)
 
     assert (404, "not_found") == (response.status_code, response.json()["code"])
@@ -113,7 +113,7 @@ async def test_the_response_to_a_wrong_method_lists_the_right_ones(
 
 
 @pytest.mark.parametrize("path", ["/app", "/health", "/app/nope"])
-async def test_head_answers_as_get_does(lite: Api, path: str) -> None:
+async def test_head_responds_like_get_without_a_body(lite: Api, path: str) -> None:
     get, head = await lite.get(path), await lite.call("HEAD", path)
 
     assert (get.status_code, get.headers) == (head.status_code, head.headers)
@@ -138,7 +138,7 @@ async def test_a_preflight_is_answered_on_every_path(lite: Api, path: str) -> No
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/app"), ("GET", "/nope"), ("POST", "/app/nope/msg"), ("POST", "/app")]
 )
-async def test_any_origin_may_read_any_answer(lite: Api, method: str, path: str) -> None:
+async def test_any_origin_may_read_any_response(lite: Api, method: str, path: str) -> None:
     response = await lite.call(method, path, headers={"origin": "https://a"})
 
     assert "*" == response.headers["access-control-allow-origin"]
@@ -161,7 +161,7 @@ TROUBLES = [
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("trouble", TROUBLES)
-async def test_our_own_troubles_are_reported_as_objects(
+async def test_internal_errors_are_reported_as_json(
     lite: Api, monkeypatch: pytest.MonkeyPatch, way: tuple[str, str], trouble: tuple[Exception, int, str]
 ) -> None:
     (method, path), (error, status, code) = way, trouble
@@ -188,5 +188,5 @@ async def test_every_route_but_the_open_ones_requires_a_token(lite: Api) -> None
     assert {route.operation for route in TABLE} - refusing == OPEN
 
 
-async def test_answers_are_compact(lite: Api) -> None:
+async def test_responses_are_compact_json(lite: Api) -> None:
     assert b": " not in (await lite.post("/app", json={"name": "a"})).content

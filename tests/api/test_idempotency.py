@@ -18,7 +18,7 @@ async def _names(api: Api) -> list[str]:
     return sorted(app["name"] for app in (await api.read("/app"))["data"])
 
 
-async def test_the_second_request_gets_the_answer_of_the_first(api: Api) -> None:
+async def test_the_second_request_gets_the_response_of_the_first(api: Api) -> None:
     first = await api.post("/app", json={"name": "one"}, headers=KEY)
     second = await api.post("/app/", json={"name": "two"}, headers=KEY)
 
@@ -26,7 +26,7 @@ async def test_the_second_request_gets_the_answer_of_the_first(api: Api) -> None
     assert ["one"] == await _names(api)
 
 
-async def test_of_fifty_concurrent_requests_one_works_and_all_get_one_response(api: Api) -> None:
+async def test_fifty_concurrent_requests_run_once_and_get_one_response(api: Api) -> None:
     calls = [api.post("/app", json={"name": f"app {n}"}, headers=KEY) for n in range(50)]
 
     responses = await asyncio.gather(*calls)
@@ -45,7 +45,7 @@ async def test_a_refusal_leaves_the_key_free(api: Api) -> None:
     assert (409, 201) == (refused.status_code, done.status_code)
 
 
-async def test_of_many_that_fail_one_that_can_succeeds(api: Api) -> None:
+async def test_a_valid_request_succeeds_after_failed_ones_with_its_key(api: Api) -> None:
     await api.made("/app", {"name": "one", "uid": "same"})
     bodies = [{"name": "x", "uid": "same"}] * 5 + [{"name": "x", "uid": "free"}]
 
@@ -81,7 +81,7 @@ async def test_a_key_belongs_to_one_organization(api: Api) -> None:
     assert ("mine", "theirs") == (mine.json()["name"], theirs.json()["name"])
 
 
-async def test_a_key_is_an_applications_own(api: Api) -> None:
+async def test_a_key_belongs_to_one_application_token(api: Api) -> None:
     app = await api.app()
     token = issue_app_token(SECRET, ORG, AppId(app), api.clock.now())
     body = {"url": "http://example.com"}
@@ -92,7 +92,7 @@ async def test_a_key_is_an_applications_own(api: Api) -> None:
     assert by_org.json()["id"] != by_app.json()["id"]
 
 
-async def test_a_key_counts_for_posts_only(lite: Api) -> None:
+async def test_an_idempotency_key_applies_to_posts_only(lite: Api) -> None:
     before = (await lite.get("/app", headers=KEY)).json()
     await lite.app()
 
@@ -116,7 +116,7 @@ async def test_a_resend_with_one_key_is_requested_once(api: Api) -> None:
     assert [endpoint] == api.woken
 
 
-async def test_finished_requests_leave_no_memory(lite: Api) -> None:
+async def test_finished_requests_leave_no_lock_in_memory(lite: Api) -> None:
     await asyncio.gather(*[lite.post("/app", json={"name": "x"}, headers=KEY) for _ in range(10)])
 
     assert not lite.context.services.idempotency._locks  # noqa: SLF001 - a leak is not observable from outside
@@ -159,7 +159,7 @@ async def test_the_stored_response_outlives_its_application(api: Api) -> None:
         assert 401 == (await api.post(path, json=body, headers=KEY, token="wrong")).status_code
 
 
-async def test_a_stored_response_ends_with_its_key(api: Api) -> None:
+async def test_a_stored_response_expires_with_its_key(api: Api) -> None:
     app = await api.app()
     await api.post(f"/app/{app}/msg", json=MESSAGE, headers=KEY)
     await api.post("/app", json={"name": "one"}, headers=KEY)
@@ -170,7 +170,7 @@ async def test_a_stored_response_ends_with_its_key(api: Api) -> None:
     assert 422 == (await api.post("/app", json={}, headers=KEY)).status_code
 
 
-async def test_the_hot_route_replays_too(wire: Wire) -> None:
+async def test_the_hot_route_repeats_stored_responses(wire: Wire) -> None:
     key = b"idempotency-key: k"
 
     replies = [(await wire.exchange(wire.request(body, key)))[0] for body in (BODY, b"nonsense", b"{}")]

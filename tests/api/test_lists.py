@@ -60,7 +60,7 @@ async def test_a_list_returns_everything_in_its_order(api: Api, make: Make) -> N
 
 
 @pytest.mark.parametrize("make", LISTS)
-async def test_pages_go_on_where_the_one_before_ended(api: Api, make: Make) -> None:
+async def test_each_page_continues_after_the_previous_one(api: Api, make: Make) -> None:
     path, items, _ = await make(api)
 
     first = await api.read(path, limit=6)
@@ -73,7 +73,7 @@ async def test_pages_go_on_where_the_one_before_ended(api: Api, make: Make) -> N
 
 
 @pytest.mark.parametrize("make", LISTS)
-async def test_a_page_is_full_only_if_more_follows(api: Api, make: Make) -> None:
+async def test_a_page_is_done_if_no_element_follows(api: Api, make: Make) -> None:
     path, _, _ = await make(api)
 
     assert not (await api.read(path, limit=1))["done"]
@@ -107,7 +107,7 @@ async def test_an_empty_page_has_no_iterators(api: Api, make: Make) -> None:
 
 
 @pytest.mark.parametrize("make", LISTS[:3])
-async def test_the_other_order_mirrors_the_list(api: Api, make: Make) -> None:
+async def test_the_other_order_reverses_the_list(api: Api, make: Make) -> None:
     path, items, key = await make(api)
     default = "descending" if make is _endpoints else "ascending"
     other = "ascending" if default == "descending" else "descending"
@@ -139,7 +139,7 @@ MALFORMED = "Invalid id. Expected `app_` and 27 letters or digits that hold a ti
         ({"iterator": ""}, ["query", "iterator", "__all__"], "Invalid id. Expected different prefix"),
     ],
 )
-async def test_wrong_pages_are_refused(lite: Api, params: Json, place: list[str], words: str) -> None:
+async def test_invalid_page_parameters_are_refused(lite: Api, params: Json, place: list[str], words: str) -> None:
     response = await lite.get("/app", params=params)
 
     assert [(place, words, "value_error")] == faults(response)
@@ -169,7 +169,7 @@ async def test_unknown_parameters_are_ignored(lite: Api) -> None:
     assert (await lite.get("/app?expanded_statuses=maybe&x=%20")).status_code == 200
 
 
-async def test_an_iterator_need_not_exist(lite: Api) -> None:
+async def test_the_element_of_an_iterator_need_not_exist(lite: Api) -> None:
     made = await lite.made("/app", {"name": "one"})
 
     page = await lite.read("/app", iterator="app_0000000000000000000000000aa")
@@ -216,7 +216,7 @@ class TestWindows:
         assert not first["done"]
         assert [7, 6, 5] == _numbers(second)
 
-    async def test_an_iterator_keeps_to_the_window(self, api: Api) -> None:
+    async def test_a_page_with_an_iterator_stays_within_the_window(self, api: Api) -> None:
         path, made = await self._made(api)
 
         page = await api.read(path, after=made[2]["timestamp"], iterator=made[5]["id"])

@@ -56,7 +56,7 @@ async def test_other_escapes_stay_in_their_segment(api: Api, ref: str) -> None:
 
 
 @pytest.mark.parametrize("uid", ["a.b", "a-b", "a_b", ".", ".."])
-async def test_an_id_may_be_encoded_as_its_sender_likes(api: Api, uid: str) -> None:
+async def test_every_percent_encoding_of_an_id_is_accepted(api: Api, uid: str) -> None:
     app = await api.app(uid=uid)
     endpoint = await api.endpoint(app, uid=uid)
     escaped = "".join(f"%{ord(each):02X}" for each in uid)
@@ -68,7 +68,7 @@ async def test_an_id_may_be_encoded_as_its_sender_likes(api: Api, uid: str) -> N
 
 
 @pytest.mark.parametrize("path", ["/app//msg", "/app//msg/", "//app", "/app//endpoint"])
-async def test_an_empty_segment_is_no_id(lite: Api, path: str) -> None:
+async def test_an_empty_segment_is_not_an_id(lite: Api, path: str) -> None:
     response = await lite.post(path, json=MESSAGE)
 
     assert (404, "not_found") == (response.status_code, response.json()["code"])
@@ -98,7 +98,7 @@ async def test_below_a_mount_every_route_is_served(mounted: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/"])
-async def test_below_a_mount_pages_lead_to_pages_below_it(mounted: Api, path: str) -> None:
+async def test_pages_below_a_mount_link_to_pages_below_it(mounted: Api, path: str) -> None:
     root = await mounted.client.get(path)
 
     assert (307, "/deep/hooks/docs") == (root.status_code, root.headers["location"])
@@ -147,7 +147,7 @@ ODD: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize(("headers", "url"), FORWARDED)
-async def test_a_link_leads_where_the_caller_came_in(lite: Api, headers: Any, url: str) -> None:
+async def test_a_link_has_the_origin_that_the_caller_used(lite: Api, headers: Any, url: str) -> None:
     assert url == await _portal(lite, headers)
 
 
@@ -156,5 +156,5 @@ async def test_a_forwarded_header_that_fits_no_url_is_ignored(lite: Api, headers
     assert "http://tidings" == await _portal(lite, headers)
 
 
-async def test_a_link_holds_the_prefix_and_the_mount(mounted: Api) -> None:
+async def test_a_link_has_the_forwarded_prefix_and_the_mount(mounted: Api) -> None:
     assert "http://outer/front/deep/hooks" == await _portal(mounted, {"x-forwarded-prefix": "/front"})

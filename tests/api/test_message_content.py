@@ -50,7 +50,7 @@ async def test_payloads_of_absent_and_foreign_messages_are_not_found(api: Api) -
     assert {"a": 1} == (await api.read(f"/app/{other}/msg/{msg}"))["payload"]
 
 
-async def test_an_application_deletes_nothing(lite: Api) -> None:
+async def test_an_application_token_cannot_delete_payloads(lite: Api) -> None:
     app = await lite.app()
     msg = await lite.message(app)
     attempt = await lite.attempt(app, await lite.endpoint(app), msg)
@@ -64,7 +64,7 @@ async def test_an_application_deletes_nothing(lite: Api) -> None:
         assert (await lite.call(method, f"/app/{app}/{path}", token=token, json={})).status_code == 403
 
 
-async def test_an_answer_that_is_not_there_is_reported_by_its_name(lite: Api) -> None:
+async def test_a_missing_message_or_attempt_is_named_in_the_error(lite: Api) -> None:
     app = await lite.app()
     msg = await lite.message(app)
 
@@ -73,7 +73,7 @@ async def test_an_answer_that_is_not_there_is_reported_by_its_name(lite: Api) ->
         assert (404, {"code": "not_found", "detail": detail}) == (response.status_code, response.json())
 
 
-async def test_payloads_are_deleted_by_the_dozen(api: Api) -> None:
+async def test_a_bulk_expunge_reports_the_outcome_of_each_message(api: Api) -> None:
     app, other = await api.app(), await api.app()
     one, two, kept = await api.message(app), await api.message(app, eventId="e"), await api.message(app)
     foreign = await api.message(other)
@@ -87,14 +87,14 @@ async def test_payloads_are_deleted_by_the_dozen(api: Api) -> None:
     assert {"a": 1} == (await api.read(f"/app/{other}/msg/{foreign}"))["payload"]
 
 
-async def test_no_payloads_are_deleted_where_none_is_named(api: Api) -> None:
+async def test_a_bulk_expunge_without_ids_deletes_nothing(api: Api) -> None:
     app = await api.app()
 
     assert {"results": {}} == await api.made(f"/app/{app}/msg/bulk-expunge", {})
 
 
 @pytest.mark.parametrize("ids", [["a b"], [""], ["x" * 257], [f"m{n}" for n in range(1001)]])
-async def test_names_of_messages_are_held_to_their_rules(lite: Api, ids: list[str]) -> None:
+async def test_invalid_message_ids_are_refused(lite: Api, ids: list[str]) -> None:
     response = await lite.post(f"/app/{await lite.app()}/msg/bulk-expunge", json={"ids": ids})
 
     assert ["body", "ids"] == faults(response)[0][0][:2]
@@ -125,7 +125,7 @@ async def test_a_message_is_active_if_an_endpoint_would_receive_it(
     assert {"active": active} == result
 
 
-async def test_a_precheck_keeps_the_rules_of_messages(lite: Api) -> None:
+async def test_a_precheck_applies_the_rules_of_messages(lite: Api) -> None:
     response = await lite.post(
         f"/app/{await lite.app()}/msg/precheck/active", json={"eventType": "a b", "channels": []}
     )

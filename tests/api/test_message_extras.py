@@ -113,7 +113,7 @@ async def test_a_raw_payload_can_be_sent_again(api: Api) -> None:
 
 
 @pytest.mark.parametrize("value", [1, {}, ["a"], "\ud800"])
-async def test_a_raw_payload_is_text(lite: Api, value: object) -> None:
+async def test_a_raw_payload_must_be_text(lite: Api, value: object) -> None:
     body = json.dumps({**BODY, "transformationsParams": {"rawPayload": value}})
 
     response = await lite.post(f"/app/{await lite.app()}/msg", content=body)
@@ -121,7 +121,7 @@ async def test_a_raw_payload_is_text(lite: Api, value: object) -> None:
     assert ["value_error.jsondecode"] == [kind for _, _, kind in faults(response)]
 
 
-async def test_a_raw_payload_needs_the_payload_member_too(lite: Api) -> None:
+async def test_a_raw_payload_requires_the_payload_member(lite: Api) -> None:
     body = {"eventType": "a", "transformationsParams": {"rawPayload": "x"}}
 
     response = await lite.post(f"/app/{await lite.app()}/msg", json=body)
@@ -161,13 +161,13 @@ async def test_a_message_can_be_deferred_by_a_minute_to_a_day(lite: Api, minutes
 
 
 @pytest.mark.parametrize("timestamp", ["soon", "2024-01-01T00:00:00", "", "99999-01-01T00:00:00Z"])
-async def test_deliver_at_must_be_a_timestamp(lite: Api, timestamp: str) -> None:
+async def test_a_deliver_at_that_is_not_a_timestamp_is_refused(lite: Api, timestamp: str) -> None:
     response = await lite.post(f"/app/{await lite.app()}/msg", json={**BODY, "deliverAt": timestamp})
 
     assert [["body", "deliverAt"]] == [loc for loc, _, _ in faults(response)]
 
 
-async def test_an_answer_that_is_repeated_is_the_same(api: Api) -> None:
+async def test_a_repeated_response_has_the_options_of_the_first(api: Api) -> None:
     app = await api.app()
     at = rfc3339(api.clock.now() + 90 * MINUTE)
     body = {**BODY, "tags": ["t"], "deliverAt": at, "transformationsParams": {"rawPayload": "words"}}

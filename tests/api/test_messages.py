@@ -25,14 +25,14 @@ async def test_a_created_message_is_found_unchanged(api: Api) -> None:
     assert timestamp_of(made["id"]) == parse_rfc3339(made["timestamp"])
 
 
-async def test_a_message_is_answered_with_202_and_both_slash_forms(api: Api) -> None:
+async def test_a_message_is_accepted_with_and_without_a_trailing_slash(api: Api) -> None:
     app = await api.app()
 
     for path in (f"/app/{app}/msg", f"/app/{app}/msg/", f"/app/{app}/msg//"):
         assert (await api.post(path, json=BODY)).status_code == 202
 
 
-async def test_the_payload_keeps_its_bytes(api: Api) -> None:
+async def test_a_payload_is_returned_bytewise_unchanged(api: Api) -> None:
     app = await api.app()
     payload = '{"z" : 1.50,\n "a":"\\u00e9 é \\u0000", "n": 123456789012345678901234567890}'.encode()
 
@@ -43,7 +43,7 @@ async def test_the_payload_keeps_its_bytes(api: Api) -> None:
     assert payload in found.content
 
 
-async def test_data_is_another_name_of_the_payload(lite: Api) -> None:
+async def test_data_is_an_alias_of_payload(lite: Api) -> None:
     app = await lite.app()
 
     made = await lite.made(f"/app/{app}/msg", {"eventType": "a", "data": {"b": 2}})
@@ -97,7 +97,7 @@ async def test_an_event_id_is_used_once_in_an_application(api: Api) -> None:
         "event_types=a&event_types%5B%5D=b,a",
     ],
 )
-async def test_event_types_are_read_in_every_spelling(api: Api, query: str) -> None:
+async def test_the_event_types_filter_is_read_in_every_encoding(api: Api, query: str) -> None:
     app = await api.app()
     expected = [await api.message(app, eventType=name) for name in ("a", "b")]
     await api.message(app, eventType="c")
@@ -107,7 +107,7 @@ async def test_event_types_are_read_in_every_spelling(api: Api, query: str) -> N
     assert expected[::-1] == [message["id"] for message in page["data"]]
 
 
-async def test_a_channel_filters_messages_that_name_it(api: Api) -> None:
+async def test_a_channel_filter_lists_the_messages_with_this_channel(api: Api) -> None:
     app = await api.app()
     await api.message(app)
     await api.message(app, channels=["ab", "A"])
@@ -127,7 +127,7 @@ async def test_a_channel_filters_messages_that_name_it(api: Api) -> None:
         ("iterator=app_0000000000000000000000000aa", ["query", "iterator", "__all__"]),
     ],
 )
-async def test_wrong_filters_are_refused(lite: Api, query: str, place: list[str]) -> None:
+async def test_invalid_filters_are_refused(lite: Api, query: str, place: list[str]) -> None:
     response = await lite.get(f"/app/{await lite.app()}/msg?{query}")
 
     assert [place] == [loc for loc, _, _ in faults(response)]
@@ -178,7 +178,7 @@ CHANNELS = "Channels must have at least 1 and at most 10 items, or be set to nul
         ),
     ],
 )
-async def test_each_rule_is_reported_in_its_words(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
+async def test_each_broken_rule_is_reported_with_its_message(lite: Api, body: Json, expected: tuple[Any, ...]) -> None:
     app = await lite.app()
 
     response = await lite.post(f"/app/{app}/msg", json={**BODY, **body})
@@ -231,7 +231,7 @@ async def test_retention_is_kept_with_the_message_unless_it_is_the_longest(
     assert row["expires_at"] == (None if hours is None else timestamp_of(msg) + hours * 3_600_000)
 
 
-async def test_a_message_to_no_application_is_not_found(api: Api) -> None:
+async def test_a_message_to_an_absent_application_is_not_found(api: Api) -> None:
     response = await api.post("/app/nope/msg", json=BODY)
 
     assert (404, {"code": "not_found", "detail": "Application not found"}) == (response.status_code, response.json())
@@ -241,7 +241,7 @@ async def test_the_body_is_read_before_the_application_is_looked_up(lite: Api) -
     assert (await lite.post("/app/nope/msg", content=b"nonsense")).status_code == 422
 
 
-async def test_a_path_that_can_be_no_application_is_refused(lite: Api) -> None:
+async def test_an_invalid_application_id_in_the_path_is_refused(lite: Api) -> None:
     [(loc, _, _)] = faults(await lite.post("/app/a%20b/msg", json=BODY))
 
     assert ["path", "app_id_or_uid", "__all__"] == loc
@@ -280,7 +280,7 @@ WRONG_APPLICATIONS: dict[str, tuple[Json, list[str]]] = {
 
 @pytest.mark.parametrize("ref", ["there", "new"])
 @pytest.mark.parametrize("case", WRONG_APPLICATIONS.values(), ids=WRONG_APPLICATIONS)
-async def test_an_application_in_a_message_is_checked_whether_or_not_it_is_made(
+async def test_an_implicit_application_is_validated_even_if_it_exists(
     lite: Api, ref: str, case: tuple[Json, list[str]]
 ) -> None:
     await lite.app(uid="there")
@@ -298,7 +298,7 @@ async def test_an_application_in_a_message_is_checked_whether_or_not_it_is_made(
     assert ["there"] == [each["uid"] for each in (await lite.read("/app"))["data"]]
 
 
-async def test_an_application_may_not_send_messages(lite: Api) -> None:
+async def test_an_application_token_cannot_create_messages(lite: Api) -> None:
     app = await lite.app()
     token = issue_app_token(SECRET, ORG, AppId(app), lite.clock.now())
 

@@ -65,21 +65,21 @@ def _names(schema: Any) -> set[str]:
     return set().union(*(_names(item) for item in schema)) if isinstance(schema, list) else set()
 
 
-def test_each_operation_is_where_the_contract_has_it(pairs: list[tuple[Json, Json]]) -> None:
+def test_each_operation_has_the_path_of_the_contract(pairs: list[tuple[Json, Json]]) -> None:
     assert 17 <= len(pairs)
     for mine, contract in pairs:
         assert contract["at"] == mine["at"]
         assert [TAGS.get(tag, tag) for tag in contract["tags"]] == mine["tags"]
 
 
-def test_each_operation_has_the_contracts_parameters(pairs: list[tuple[Json, Json]]) -> None:
+def test_each_operation_has_the_parameters_of_the_contract(pairs: list[tuple[Json, Json]]) -> None:
     for mine, contract in pairs:
         given = {(each["name"], each["in"]) for each in mine["parameters"]}
         expected = {(each["name"], each["in"]) for each in contract.get("parameters", ())}
         assert expected <= given, mine["operationId"]
 
 
-def test_each_operation_has_the_contracts_answers(pairs: list[tuple[Json, Json]]) -> None:
+def test_each_operation_has_the_responses_of_the_contract(pairs: list[tuple[Json, Json]]) -> None:
     for mine, contract in pairs:
         expected = STATUSES.get(mine["operationId"], {status for status in contract["responses"] if status < "300"})
         assert expected == {status for status in mine["responses"] if status < "300" and status.isdigit()}
@@ -88,13 +88,13 @@ def test_each_operation_has_the_contracts_answers(pairs: list[tuple[Json, Json]]
                 assert _names(response) == _names(mine["responses"][status]), (mine["operationId"], status)
 
 
-def test_each_operation_takes_the_contracts_body(pairs: list[tuple[Json, Json]]) -> None:
+def test_each_operation_has_the_body_of_the_contract(pairs: list[tuple[Json, Json]]) -> None:
     for mine, contract in pairs:
         assert _names(contract.get("requestBody", {})) == _names(mine.get("requestBody", {}))
         assert contract.get("security", []) == mine["security"]
 
 
-def test_each_schema_has_the_contracts_members(ours: Json, theirs: Json) -> None:
+def test_each_schema_has_the_members_of_the_contract(ours: Json, theirs: Json) -> None:
     for name, mine in ours["components"]["schemas"].items():
         contract = theirs["components"]["schemas"].get(name)
         if contract is None:
@@ -107,11 +107,11 @@ def test_each_schema_has_the_contracts_members(ours: Json, theirs: Json) -> None
         assert sorted(contract.get("enum", ())) == sorted(mine.get("enum", ()))
 
 
-def test_every_reference_leads_somewhere(ours: Json) -> None:
+def test_every_reference_has_a_target(ours: Json) -> None:
     assert _names(ours) <= ours["components"]["schemas"].keys()
 
 
-def test_every_word_of_the_document_is_json(ours: Json) -> None:
+def test_the_document_has_no_internal_annotations(ours: Json) -> None:
     assert '"x-alias"' not in json.dumps(ours)
     assert '"x-required"' not in json.dumps(ours)
 
@@ -124,7 +124,7 @@ def test_every_word_of_the_document_is_json(ours: Json) -> None:
         ("v1.endpoint.recover", {"DryRunOut"}),
     ],
 )
-def test_an_answer_that_few_callers_get_is_in_the_document(ours: Json, operation: str, schema: set[str]) -> None:
+def test_a_response_that_few_callers_get_is_in_the_document(ours: Json, operation: str, schema: set[str]) -> None:
     assert schema == _names(_operations(ours)[operation]["responses"]["2XX"])
 
 
@@ -159,13 +159,13 @@ def test_enums_are_named_after_their_subject(ours: Json) -> None:
     assert set() == {"Status", "Reason", "HealthStatus", "Order"} & names
 
 
-def test_only_open_operations_do_without_a_token(ours: Json) -> None:
+def test_only_open_operations_require_no_token(ours: Json) -> None:
     open_to_all = {name for name, each in _operations(ours).items() if each["security"] == []}
 
     assert {"v1.health.get", "v1.health.ping", "v1.export.get"} == open_to_all
 
 
-def test_rates_are_at_least_one(ours: Json) -> None:
+def test_the_document_requires_rates_of_at_least_one(ours: Json) -> None:
     found = [
         (schema["properties"][member].get("minimum"), schema["properties"][member].get("maximum"))
         for name, schema in ours["components"]["schemas"].items()
@@ -238,7 +238,7 @@ def _is_taken(secret: str) -> bool:
 
 @pytest.mark.parametrize("prefix", ["", "whsec_", "whsk_", "whpk_"])
 @pytest.mark.parametrize("size", [*range(20, 80)])
-def test_the_document_allows_the_secrets_that_the_server_takes(ours: Json, prefix: str, size: int) -> None:
+def test_the_document_allows_every_secret_that_the_server_accepts(ours: Json, prefix: str, size: int) -> None:
     pattern = ours["components"]["schemas"]["EndpointSecretRotateIn"]["properties"]["key"]["pattern"]
     text = prefix + base64.b64encode(bytes(range(size))).decode()
 
@@ -247,7 +247,7 @@ def test_the_document_allows_the_secrets_that_the_server_takes(ours: Json, prefi
 
 
 @pytest.mark.parametrize("timestamp", [0, 1_700_000_000_000, 5_693_000_000_000])
-def test_the_document_allows_the_iterators_that_the_server_takes(ours: Json, timestamp: int) -> None:
+def test_the_document_allows_every_iterator_that_the_server_accepts(ours: Json, timestamp: int) -> None:
     parameters = _operations(ours)["v1.message.list"]["parameters"]
     pattern = next(each["schema"]["pattern"] for each in parameters if each["name"] == "iterator")
     known = ids.new("msg_", timestamp)
@@ -259,13 +259,13 @@ def test_the_document_allows_the_iterators_that_the_server_takes(ours: Json, tim
         assert not re.search(pattern, wrong)
 
 
-def test_every_operation_has_the_answers_of_the_connection(ours: Json) -> None:
+def test_every_operation_has_the_responses_of_the_connection(ours: Json) -> None:
     for name, operation in _operations(ours).items():
         expected = {"400", "431", "500", "501", "503"} | ({"413"} if "requestBody" in operation else set())
         assert expected <= operation["responses"].keys(), name
 
 
-def test_a_refused_rate_names_its_header(ours: Json) -> None:
+def test_every_429_in_the_document_has_a_retry_after_header(ours: Json) -> None:
     found = [
         operation["responses"]["429"] for operation in _operations(ours).values() if "429" in operation["responses"]
     ]
@@ -274,12 +274,12 @@ def test_a_refused_rate_names_its_header(ours: Json) -> None:
     assert all(response["headers"].keys() == {"Retry-After"} for response in found)
 
 
-def test_an_unhealthy_service_answers_with_its_parts(ours: Json) -> None:
+def test_the_document_has_the_response_of_an_unhealthy_service(ours: Json) -> None:
     assert {"HealthOut"} == _names(_operations(ours)["v1.health.get"]["responses"]["500"])
 
 
 @pytest.mark.parametrize("operation", ["v1.event-type.list", "v1.background-task.items"])
-def test_the_document_allows_the_names_that_the_server_takes_as_iterators(ours: Json, operation: str) -> None:
+def test_the_document_allows_every_name_that_the_server_accepts_as_an_iterator(ours: Json, operation: str) -> None:
     route = next(route for route in TABLE if route.operation == operation)
     query: type[Query] = route.query
     kind = next(each.kind for each in parameters_of(query) if each.name == "iterator")

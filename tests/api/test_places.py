@@ -28,12 +28,12 @@ STRING = "Expected `str`, got `int`"
         ("Object missing required field `url` - at `$.app`", b'{"app":{}}', ("app", "url")),
     ],
 )
-def test_a_place_is_found(sentence: str, body: bytes, place: tuple[str, ...]) -> None:
+def test_the_location_of_an_error_is_read_from_its_message(sentence: str, body: bytes, place: tuple[str, ...]) -> None:
     assert (place, sentence.partition(" - at")[0]) == located(sentence, body)
 
 
 @pytest.mark.parametrize("wrong", [1, 1.5, True, [], {}, None])
-async def test_the_key_of_a_map_is_in_the_place(lite: Api, wrong: object) -> None:
+async def test_the_location_of_an_error_has_the_key_of_a_map(lite: Api, wrong: object) -> None:
     app = await lite.app()
     endpoint = f"/app/{app}/endpoint/{await lite.endpoint(app)}"
     values = {"x-first": "1", "x-wrong": wrong}

@@ -36,7 +36,7 @@ def _claims(token: str) -> Json:
     return found
 
 
-async def test_the_token_works_for_the_api_and_its_application_alone(api: Api) -> None:
+async def test_a_portal_token_reaches_its_own_application_only(api: Api) -> None:
     app, other = await api.app(uid="mine"), await api.app(uid="other")
 
     token = await _token(api, "mine")
@@ -48,7 +48,7 @@ async def test_the_token_works_for_the_api_and_its_application_alone(api: Api) -
     assert (403, INSUFFICIENT) == ((refused := await api.get("/app", token=token)).status_code, refused.json())
 
 
-async def test_the_address_is_this_servers_and_keeps_the_token_from_logs(api: Api) -> None:
+async def test_the_portal_url_is_this_servers_with_the_token_in_its_fragment(api: Api) -> None:
     await api.app(uid="mine")
 
     _, found = await _access(api, "mine")
@@ -59,7 +59,7 @@ async def test_the_address_is_this_servers_and_keeps_the_token_from_logs(api: Ap
     assert "portal" in page.text
 
 
-async def test_behind_tls_or_by_the_settings_the_address_is_another(lite: Api) -> None:
+async def test_the_portal_url_follows_forwarded_headers_and_the_setting(lite: Api) -> None:
     await lite.app(uid="mine")
 
     _, behind = await _access(lite, "mine", headers={"x-forwarded-proto": "https", "host": "hooks.example"})
@@ -70,7 +70,7 @@ async def test_behind_tls_or_by_the_settings_the_address_is_another(lite: Api) -
     assert body["url"].startswith("https://portal.example/app-portal#key=")
 
 
-async def test_the_claims_of_a_token(lite: Api) -> None:
+async def test_a_portal_token_has_the_requested_claims(lite: Api) -> None:
     app = await lite.app(uid="mine")
     now = lite.clock.now()
 
@@ -94,7 +94,7 @@ async def test_the_claims_of_a_token(lite: Api) -> None:
     assert body.items() <= full.items()
 
 
-async def test_the_older_route_accepts_any_body_or_none(api: Api) -> None:
+async def test_the_former_route_accepts_any_body_or_none(api: Api) -> None:
     await api.app(uid="mine")
 
     for more in ({}, {"content": b"null"}, {"content": b"nonsense"}, {"json": {"featureFlags": 7}}):
@@ -246,7 +246,7 @@ async def test_a_token_allows_exactly_its_capabilities(lite: Api, able: Capabili
         assert is_refused == (route.needs is not None and route.needs not in able_to), route.operation
 
 
-async def test_to_read_only_is_to_look(lite: Api) -> None:
+async def test_a_read_only_token_cannot_write(lite: Api) -> None:
     app = await lite.app(uid="mine")
     path = f"/app/{app}/endpoint"
 
@@ -296,7 +296,7 @@ async def test_an_organization_token_does_not_expire(lite: Api) -> None:
     assert 200 == (await lite.get("/app")).status_code
 
 
-async def test_all_tokens_end_and_later_ones_do_not(api: Api) -> None:
+async def test_expiring_all_tokens_keeps_later_ones_valid(api: Api) -> None:
     await api.app(uid="mine")
     other = await api.app(uid="other")
     before, elsewhere = await _token(api, "mine"), await _token(api, "other")
@@ -312,7 +312,7 @@ async def test_all_tokens_end_and_later_ones_do_not(api: Api) -> None:
 
 @pytest.mark.parametrize("scope", [{}, {"sessionIds": ["one"]}])
 @pytest.mark.parametrize("ahead", [1, 60, 14 * 60])
-async def test_a_token_of_a_clock_that_is_ahead_ends_with_the_others(api: Api, ahead: int, scope: Json) -> None:
+async def test_expiring_all_tokens_includes_one_from_a_clock_that_is_ahead(api: Api, ahead: int, scope: Json) -> None:
     app = await api.app(uid="mine")
     claims = {"sub": app, "org": ORG, "session": "one", "iat": api.clock.now() // 1_000 + ahead}
     token = jwt.encode(claims, SECRET, algorithm="HS256")
@@ -328,7 +328,7 @@ async def test_a_token_of_a_clock_that_is_ahead_ends_with_the_others(api: Api, a
     assert await _works(api, jwt.encode({**claims, "iat": api.clock.now() // 1_000}, SECRET, algorithm="HS256"))
 
 
-async def test_a_logout_holds_for_every_spelling_of_the_token(api: Api) -> None:
+async def test_a_logout_covers_every_encoding_of_the_token(api: Api) -> None:
     await api.app(uid="mine")
     token = await _token(api, "mine")
 
@@ -338,7 +338,7 @@ async def test_a_logout_holds_for_every_spelling_of_the_token(api: Api) -> None:
         assert not await _works(api, other), other
 
 
-async def test_tokens_may_be_given_some_time(api: Api) -> None:
+async def test_expiring_all_tokens_can_be_delayed(api: Api) -> None:
     await api.app(uid="mine")
     token = await _token(api, "mine")
 
@@ -348,7 +348,7 @@ async def test_tokens_may_be_given_some_time(api: Api) -> None:
     assert not await _works(api, token)
 
 
-async def test_ended_twice_is_ended_the_sooner(api: Api) -> None:
+async def test_the_earliest_of_several_expirations_counts(api: Api) -> None:
     await api.app(uid="mine")
     token = await _token(api, "mine")
 
@@ -358,7 +358,7 @@ async def test_ended_twice_is_ended_the_sooner(api: Api) -> None:
     assert not await _works(api, token)
 
 
-async def test_the_tokens_of_a_session_end_alone(api: Api) -> None:
+async def test_expiring_a_session_keeps_other_tokens_valid(api: Api) -> None:
     await api.app(uid="mine")
     tokens = [await _token(api, "mine", sessionId=session) for session in ("one", "two", "three")]
     plain = await _token(api, "mine")

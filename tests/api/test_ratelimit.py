@@ -19,7 +19,7 @@ def limited(api: Api, rate: int) -> Api:
     return replace(api, context=context, client=client)
 
 
-async def test_a_second_allows_as_many_requests_as_the_limit_and_the_next_second_as_many_again(lite: Api) -> None:
+async def test_each_second_allows_as_many_requests_as_the_limit(lite: Api) -> None:
     api = limited(lite, 3)
 
     first = [(await api.get("/app")).status_code for _ in range(5)]
@@ -41,7 +41,7 @@ async def test_a_refusal_is_json_with_a_retry_time(lite: Api) -> None:
     assert "too_many_requests" == refused.json()["code"]
 
 
-async def test_messages_count_and_a_refused_one_is_not_stored(lite: Api) -> None:
+async def test_messages_count_towards_the_limit_and_a_refused_one_is_not_stored(lite: Api) -> None:
     app = await lite.app()
     api = limited(lite, 2)
     body = {"eventType": "a.b", "payload": {}}
@@ -53,7 +53,7 @@ async def test_messages_count_and_a_refused_one_is_not_stored(lite: Api) -> None
     assert 2 == len((await lite.read(f"/app/{app}/msg"))["data"])
 
 
-async def test_each_caller_is_counted_alone(lite: Api) -> None:
+async def test_each_caller_has_its_own_limit(lite: Api) -> None:
     app = AppId(await lite.app())
     api = limited(lite, 1)
     portal = issue_app_token(SECRET, ORG, app, lite.clock.now())
@@ -63,7 +63,7 @@ async def test_each_caller_is_counted_alone(lite: Api) -> None:
     assert 429 == (await api.get(f"/app/{app}/endpoint", token=portal)).status_code
 
 
-async def test_unauthenticated_requests_are_refused_as_such(lite: Api) -> None:
+async def test_unauthenticated_requests_get_a_401_before_the_limit(lite: Api) -> None:
     api = limited(lite, 1)
 
     assert [401] * 3 == [(await api.get("/app", token="wrong")).status_code for _ in range(3)]

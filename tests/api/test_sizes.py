@@ -40,7 +40,9 @@ TOO_MUCH: list[tuple[str, str, Json, str]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "member"), TOO_MUCH)
-async def test_more_than_fits_is_refused_by_name(lite: Api, method: str, path: str, body: Json, member: str) -> None:
+async def test_a_value_over_its_limit_is_refused_and_named(
+    lite: Api, method: str, path: str, body: Json, member: str
+) -> None:
     await lite.made("/event-type", TYPE)
     app = await lite.app()
     places: Mapping[str, str] = {"app": app, "ep": await lite.endpoint(app)}

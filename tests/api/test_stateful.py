@@ -103,7 +103,7 @@ def server(database_url: str, tmp_path: Path) -> Iterator[live.Live]:
         yield running
 
 
-def test_requests_with_ids_from_answers_agree_with_the_document(server: live.Live) -> None:
+def test_requests_with_ids_of_earlier_responses_match_the_document(server: live.Live) -> None:
     schema = schemathesis.openapi.from_dict(document(TABLE))
     deleted: list[int] = []
     world, chance = World(), random.Random(SEED)  # noqa: S311 - shuffles, no secret

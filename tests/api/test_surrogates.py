@@ -17,7 +17,7 @@ async def _stored(api: Api, path: str) -> bytes:
     return response.content
 
 
-async def test_a_message_keeps_its_payload(api: Api) -> None:
+async def test_a_message_keeps_an_unpaired_surrogate_in_its_payload(api: Api) -> None:
     app = await api.app()
 
     for member in (b"payload", b"data"):
@@ -31,14 +31,14 @@ async def test_a_message_keeps_its_payload(api: Api) -> None:
     assert b'"payload":' + PAYLOAD in await _stored(api, f"/app/{app}/msg")
 
 
-async def test_the_hot_route_accepts_it(wire: Wire) -> None:
+async def test_the_hot_route_accepts_an_unpaired_surrogate(wire: Wire) -> None:
     [(status, _, body)] = await wire.exchange(wire.request(MESSAGE))
 
     assert status == 202
     assert b'"payload":' + PAYLOAD in body
 
 
-async def test_a_batch_keeps_it_and_refuses_it_in_its_place(api: Api) -> None:
+async def test_a_batch_keeps_and_refuses_unpaired_surrogates_like_single_messages(api: Api) -> None:
     app = await api.app()
     bad = MESSAGE.replace(b"a.b", HALF)
 
@@ -50,7 +50,7 @@ async def test_a_batch_keeps_it_and_refuses_it_in_its_place(api: Api) -> None:
     assert b'"payload":' + PAYLOAD in await _stored(api, f"/app/{app}/msg/{response.json()['data'][2]['id']}")
 
 
-async def test_a_broadcast_and_an_example_take_it(api: Api) -> None:
+async def test_a_broadcast_and_an_example_accept_an_unpaired_surrogate(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
 
@@ -61,7 +61,7 @@ async def test_a_broadcast_and_an_example_take_it(api: Api) -> None:
     assert b'"payload":' + PAYLOAD in await _stored(api, f"/app/{app}/msg/{example.json()['id']}")
 
 
-async def test_a_raw_payload_that_is_an_object_with_it_is_rendered_as_one(api: Api) -> None:
+async def test_a_raw_object_with_an_unpaired_surrogate_is_rendered_as_an_object(api: Api) -> None:
     app = await api.app()
     raw = rb'"{\"s\":\"\\ud83d\"}"'
 

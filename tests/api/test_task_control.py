@@ -48,13 +48,13 @@ async def test_a_command_follows_the_transition_table(api: Api, command: Command
         assert response.json() == now
 
 
-def test_the_table_of_this_test_is_the_engines() -> None:
+def test_the_tested_commands_are_those_of_the_transition_table() -> None:
     assert {command for command in Command if TRANSITIONS[command].why.startswith("requested")} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("ref", ["qtask_nobody", "qtask_1srOrx2ZWZBpBUvZwXKQmoEYga2"])
-async def test_a_command_to_no_task_is_not_found(lite: Api, command: Command, ref: str) -> None:
+async def test_a_command_to_an_absent_task_is_not_found(lite: Api, command: Command, ref: str) -> None:
     response = await lite.post(f"/background-task/{ref}/{command}")
 
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
@@ -75,7 +75,7 @@ def _token(api: Api, app: str, *capabilities: Capability) -> str:
     return issue_portal_token(as_signer(SECRET), owner, terms, api.clock.now())
 
 
-async def test_an_application_commands_its_own_tasks_only_and_only_if_it_may(api: Api) -> None:
+async def test_an_application_token_with_the_capability_commands_its_own_tasks_only(api: Api) -> None:
     mine, other = await api.app(), await api.app()
     task_id = await stored(api, State.QUEUED, app=mine)
     anothers = await stored(api, State.QUEUED, app=other)
@@ -126,7 +126,7 @@ async def _lease(api: Api, messages: list[str]) -> None:
             await tx.run(f"UPDATE delivery SET {LEASED} WHERE msg_id = :msg", msg=msg)
 
 
-async def test_nothing_is_written_for_a_task_once_its_cancel_is_answered(api: Api) -> None:
+async def test_a_task_writes_nothing_after_the_response_to_its_cancel(api: Api) -> None:
     """I8: the task has chunks of one row, and the cancel arrives during one of them, over HTTP."""
     app, endpoint, _ = await failing(api, 60)
     async with recovering(api, limits=RunnerLimits(chunk_rows=1)):
@@ -187,7 +187,7 @@ async def test_a_wait_returns_as_soon_as_the_task_has_ended(api: Api) -> None:
     assert "0 tasks" in repr(api.context.task_watcher)
 
 
-async def test_a_wait_notices_changes_of_another_node(api: Api) -> None:
+async def test_a_wait_ends_after_a_change_by_another_node(api: Api) -> None:
     task_id = await stored(api, State.QUEUED)
 
     waiting = asyncio.create_task(api.get(f"/background-task/{task_id}/wait?timeout=30"))
@@ -212,7 +212,7 @@ async def test_a_wait_times_out_with_the_state_of_the_task(lite: Api) -> None:
 
 
 @pytest.mark.parametrize(("given", "status"), [("61", 422), ("-1", 422), ("soon", 400)])
-async def test_a_wait_is_bounded(lite: Api, given: str, status: int) -> None:
+async def test_a_wait_longer_than_the_maximum_is_refused(lite: Api, given: str, status: int) -> None:
     task_id = await stored(lite, State.QUEUED)
 
     assert (await lite.get(f"/background-task/{task_id}/wait?timeout={given}")).status_code == status
@@ -269,7 +269,7 @@ async def test_a_dry_run_reports_the_effects_and_writes_nothing(api: Api) -> Non
     assert (await api.call("POST", creating[0][1], json=creating[0][2])).status_code == 202
 
 
-async def test_a_dry_run_is_refused_as_the_real_one_is(api: Api) -> None:
+async def test_a_dry_run_is_refused_like_the_real_request(api: Api) -> None:
     app, creating = await _creating(api)
     disabled = await api.endpoint(app, disabled=True)
     since, future = rfc3339(api.clock.now() - HOUR), rfc3339(api.clock.now() + HOUR)
@@ -290,7 +290,7 @@ async def test_a_dry_run_is_refused_as_the_real_one_is(api: Api) -> None:
         assert (dry.status_code, dry.json()) == (real.status_code, real.json()), path
 
 
-async def test_a_dry_run_returns_yes_or_no(lite: Api) -> None:
+async def test_the_dry_run_parameter_is_a_boolean(lite: Api) -> None:
     _, creating = await _creating(lite)
 
     assert (await lite.call("POST", f"{creating[0][1]}?dryRun=maybe", json=creating[0][2])).status_code == 400

@@ -160,7 +160,7 @@ async def test_a_reconnecting_reader_gets_each_event_once(api: Api) -> None:
     assert heard == list(enumerate(names, 1))
 
 
-async def test_a_reader_that_has_seen_the_end_must_not_reconnect(api: Api) -> None:
+async def test_a_reader_that_has_seen_the_end_gets_a_204(api: Api) -> None:
     task_id = await stored(api, State.QUEUED)
     await _command(api, task_id, "cancel")
 
@@ -179,7 +179,7 @@ async def test_a_head_of_a_stream_has_no_body(lite: Api) -> None:
     assert "0 tasks, 0 streams" in repr(lite.context.task_watcher)
 
 
-async def test_readers_of_one_task_share_one_look_at_it(lite: Api) -> None:
+async def test_readers_of_one_task_share_one_poller(lite: Api) -> None:
     task_id = await stored(lite, State.QUEUED)
     async with reading(lite, task_id) as one, reading(lite, task_id) as two:
         await one.has("created")
@@ -207,7 +207,7 @@ async def test_progress_is_reported_once_a_second_at_most(lite: Api) -> None:
     assert 2 <= len(body) <= 5
 
 
-async def test_a_quiet_stream_sends_keepalives(lite: Api) -> None:
+async def test_an_idle_stream_sends_keepalives(lite: Api) -> None:
     lite = lite.tuned(ApiTuning(keepalive_seconds=0.05))
     async with reading(lite, await stored(lite, State.PAUSED)) as reader:
         await reader.has(": nothing new\n\n: nothing new\n\n")
@@ -233,7 +233,7 @@ async def test_a_stream_ends_with_the_token_of_its_reader(lite: Api, way: str) -
         assert not whoever.over.is_set()
 
 
-async def test_a_reader_that_does_not_read_is_cut_off(lite: Api) -> None:
+async def test_a_reader_that_does_not_read_is_disconnected(lite: Api) -> None:
     lite = lite.tuned(ApiTuning(stall_seconds=0.05))
     before = observe.counters["streams.dropped"]
     task_id = await stored(lite, State.QUEUED)
@@ -264,7 +264,7 @@ async def test_the_streams_of_a_token_are_limited(lite: Api) -> None:
         await again.has("created")
 
 
-async def test_streams_end_at_once_when_the_process_stops(lite: Api) -> None:
+async def test_streams_end_immediately_when_the_process_stops(lite: Api) -> None:
     task_id = await stored(lite, State.QUEUED)
     async with reading(lite, task_id) as reader:
         await reader.has("created")

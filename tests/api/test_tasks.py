@@ -48,7 +48,7 @@ async def _failing(api: Api, messages: int) -> tuple[str, str]:
     return app, endpoint
 
 
-async def test_recover_answers_with_a_task_that_can_be_fetched(api: Api) -> None:
+async def test_recover_responds_with_a_task_that_can_be_fetched(api: Api) -> None:
     app = await api.app(uid="acme-1")
     await api.endpoint(app, uid="hook-1")
 
@@ -125,7 +125,7 @@ async def test_a_running_task_reports_its_progress(lite: Api) -> None:
     assert data == {"messagesSent": 25, "progress": progress}
 
 
-async def test_a_paused_task_runs_in_the_words_of_the_contract(lite: Api) -> None:
+async def test_a_paused_task_has_the_status_running(lite: Api) -> None:
     task_id = await _stored(lite, "endpoint.recover", state="paused")
 
     found = await lite.read(f"/background-task/{task_id}")
@@ -153,7 +153,7 @@ async def test_a_failed_task_reports_why(lite: Api, state: str) -> None:
 
 
 @pytest.mark.parametrize("ref", ["qtask_nobody", "nonsense", "qtask_1srOrx2ZWZBpBUvZwXKQmoEYga2"])
-async def test_a_task_that_is_not_there_is_not_found(lite: Api, ref: str) -> None:
+async def test_an_absent_task_is_not_found(lite: Api, ref: str) -> None:
     response = await lite.get(f"/background-task/{ref}")
 
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
@@ -172,7 +172,7 @@ async def test_an_application_sees_its_own_tasks_only(api: Api) -> None:
     assert [task["id"] for task in (await api.read("/background-task"))["data"]] == started[::-1]
 
 
-async def test_the_services_own_tasks_belong_to_no_caller(lite: Api) -> None:
+async def test_internal_tasks_are_not_visible_to_callers(lite: Api) -> None:
     task_id = await _stored(lite, "system.janitor")
 
     assert (await lite.read("/background-task"))["data"] == []
@@ -225,11 +225,11 @@ def _org_token(api: Api) -> str:
         ("order=down", 400),
     ],
 )
-async def test_a_wrong_query_is_refused(lite: Api, query: str, status: int) -> None:
+async def test_an_invalid_query_is_refused(lite: Api, query: str, status: int) -> None:
     assert (await lite.get(f"/background-task?{query}")).status_code == status
 
 
-async def test_old_clients_read_the_name_that_they_know(lite: Api) -> None:
+async def test_old_clients_get_the_former_name_of_a_kind(lite: Api) -> None:
     task_id = await _stored(lite, "endpoint.bulk-replay")
 
     async def name(headers: Json) -> str:
@@ -244,7 +244,7 @@ async def test_old_clients_read_the_name_that_they_know(lite: Api) -> None:
     assert await name({"user-agent": "svix-libs/0.99/ruby"}) == "endpoint.bulk_replay"
 
 
-async def test_a_recovery_requested_twice_with_one_key_is_one_task(api: Api) -> None:
+async def test_two_recoveries_with_one_idempotency_key_start_one_task(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     body = {"since": rfc3339(api.clock.now() - HOUR)}

@@ -67,20 +67,20 @@ async def _answered(api: Api, given: tuple[str, str, str, str], text: str) -> tu
     return response.status_code, response.text
 
 
-def test_timestamps_are_known_to_the_document() -> None:
+def test_the_document_describes_timestamps() -> None:
     assert {"before", "after", "since", "until", "deliverAt"} == {name for *_, name in INPUTS}
     assert 20 <= len(INPUTS)
 
 
 @pytest.mark.parametrize("given", INPUTS, ids="-".join)
-async def test_a_timestamp_may_be_spelled_as_the_rfc_has_it(at_leap: Api, given: tuple[str, str, str, str]) -> None:
+async def test_every_timestamp_of_rfc_3339_is_accepted(at_leap: Api, given: tuple[str, str, str, str]) -> None:
     for text in SPELLINGS:
         status, words = await _answered(at_leap, given, text)
         assert 200 <= status < 300, (text, words)
 
 
 @pytest.mark.parametrize("given", INPUTS, ids="-".join)
-async def test_timestamps_outside_the_rfc_are_refused(at_leap: Api, given: tuple[str, str, str, str]) -> None:
+async def test_timestamps_outside_rfc_3339_are_refused(at_leap: Api, given: tuple[str, str, str, str]) -> None:
     for text in WRONG:
         status, words = await _answered(at_leap, given, text)
         assert (400 if given[2] == "query" else 422) == status, text

@@ -83,7 +83,7 @@ async def test_a_task_of_an_unknown_kind_accepts_commands(api: Api, command: str
     assert (200, then) == (answer.status_code, answer.json()["x"]["state"])
 
 
-async def test_a_task_whose_arguments_are_no_json_can_be_canceled(api: Api) -> None:
+async def test_a_task_with_arguments_that_are_not_json_can_be_canceled(api: Api) -> None:
     task_id = await stored(api, State.QUEUED)
     await change(api, task_id, args="v2:since=1")
 

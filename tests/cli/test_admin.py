@@ -22,7 +22,7 @@ def token_in(text: str) -> str:
     return text.removeprefix(PREFIX).strip()
 
 
-def test_the_version_is_the_packages(tmp_path: Path) -> None:
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
     assert f"tidings {__version__}\n" == tidings("--version", folder=tmp_path).out
 
 
@@ -33,9 +33,7 @@ def test_migrate_prints_the_line_that_scripts_await_on_each_run(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(("arguments", "org"), [((), DEFAULT_ORG), (("org_mine",), "org_mine")])
-def test_a_token_needs_no_database_where_the_secret_is_given(
-    tmp_path: Path, arguments: tuple[str, ...], org: str
-) -> None:
+def test_a_token_needs_no_database_if_the_secret_is_given(tmp_path: Path, arguments: tuple[str, ...], org: str) -> None:
     result = tidings("jwt", "generate", *arguments, folder=tmp_path, jwt_secret=SECRET)
 
     claims = jwt.decode(token_in(result.out), SECRET, algorithms=["HS256"])
@@ -65,7 +63,7 @@ def test_a_token_made_before_the_first_start_is_accepted(tmp_path: Path, sqlite_
         assert 200 == server.call("GET", "/api/v1/app", token=token_in(result.out))[0]
 
 
-def test_the_secret_that_a_running_server_was_given_is_requested(tmp_path: Path, sqlite_url: str) -> None:
+def test_a_server_with_a_configured_secret_needs_it_for_a_token(tmp_path: Path, sqlite_url: str) -> None:
     with serving(sqlite_url, tmp_path):
         result = tidings("jwt", "generate", folder=tmp_path, db_dsn=sqlite_url)
 
@@ -73,7 +71,7 @@ def test_the_secret_that_a_running_server_was_given_is_requested(tmp_path: Path,
     assert "TIDINGS_JWT_SECRET" in result.error_line
 
 
-def test_production_does_not_make_a_secret_up(tmp_path: Path) -> None:
+def test_in_production_no_secret_is_generated(tmp_path: Path) -> None:
     for command in (("jwt", "generate"), ("serve",)):
         result = tidings(*command, folder=tmp_path, environment="prod")
 
@@ -81,7 +79,7 @@ def test_production_does_not_make_a_secret_up(tmp_path: Path) -> None:
         assert "TIDINGS_JWT_SECRET" in result.error_line
 
 
-def test_health_is_the_exit_code(tmp_path: Path, sqlite_url: str) -> None:
+def test_the_exit_code_of_health_is_the_state_of_the_server(tmp_path: Path, sqlite_url: str) -> None:
     with serving(sqlite_url, tmp_path) as server:
         well = tidings("healthcheck", server.url, folder=tmp_path)
         elsewhere = tidings("healthcheck", f"{server.url}/nowhere", folder=tmp_path)
@@ -125,14 +123,14 @@ def test_a_port_in_use_is_named(tmp_path: Path, sqlite_url: str) -> None:
         ({"listen_address": "nowhere"}, "listen_address"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, settings: dict[str, str], names: str) -> None:
+def test_an_invalid_setting_is_named(tmp_path: Path, settings: dict[str, str], names: str) -> None:
     result = tidings("serve", folder=tmp_path, **settings)
 
     assert result.code == 2
     assert names in result.error_line
 
 
-def test_a_file_of_settings_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     result = tidings("serve", "--config", "absent.toml", folder=tmp_path)
 
     assert result.code == 2
@@ -147,7 +145,7 @@ def test_a_missing_schema_is_not_created_without_permission(tmp_path: Path, data
     assert "tidings migrate" in result.error_line
 
 
-def test_a_database_that_is_not_there_is_reported_in_a_line(tmp_path: Path) -> None:
+def test_a_missing_database_is_reported_in_a_line(tmp_path: Path) -> None:
     dsn = f"postgresql://nobody@127.0.0.1:{live.free_port()}/nothing"
     result = tidings("migrate", folder=tmp_path, db_dsn=dsn)
 

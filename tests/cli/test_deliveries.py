@@ -42,7 +42,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
         yield Sent(server, folder, app["id"], tuple(made))
 
 
-def test_a_line_gives_the_state_at_each_endpoint(sent: Sent) -> None:
+def test_each_endpoint_has_a_line_with_the_state_of_its_delivery(sent: Sent) -> None:
     result = sent.explain(msg="order-1")
 
     assert 0 == result.code, result.err
@@ -63,7 +63,7 @@ def test_a_line_gives_the_state_at_each_endpoint(sent: Sent) -> None:
     )
 
 
-def test_pages_and_json_are_to_be_had(sent: Sent) -> None:
+def test_deliveries_can_be_paged_and_printed_as_json(sent: Sent) -> None:
     first = sent.explain("--limit", "2", msg="order-1")
     iterator = first.err.split()[-1]
     rest = sent.explain("--json", "--iterator", iterator, msg="order-1")

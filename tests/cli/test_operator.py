@@ -16,7 +16,7 @@ OTHER = "org_other"
 MAIN = "open sesame, and stay open for all"
 
 
-def test_settings_are_reported_with_where_they_came_from(tmp_path: Path) -> None:
+def test_settings_are_reported_with_their_source(tmp_path: Path) -> None:
     (tmp_path / "tidings.toml").write_text("max_body_bytes = 5\n")
 
     result = tidings("config", "--db", "sqlite:///x.db", folder=tmp_path, jwt_secret=SECRET, main_secret="sesame")
@@ -42,7 +42,7 @@ def test_svix_servers_environment_is_accepted_and_settings_without_effect_are_re
     assert ["SVIX_QUEUE_TYPE", "SVIX_REDIS_DSN", "SVIX_TYPO"] == [line.split()[0] for line in result.err.splitlines()]
 
 
-def test_a_pair_of_keys_is_made(tmp_path: Path) -> None:
+def test_a_key_pair_is_generated(tmp_path: Path) -> None:
     result = tidings("asymmetric-key", "generate", folder=tmp_path)
 
     secret, public = result.out.splitlines()
@@ -59,7 +59,7 @@ def test_a_pair_of_keys_is_made(tmp_path: Path) -> None:
         ({"app_portal_url": "portal"}, "app_portal_url"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, settings: dict[str, str], names: str) -> None:
+def test_an_invalid_setting_stops_the_start_and_is_named(tmp_path: Path, settings: dict[str, str], names: str) -> None:
     result = tidings("serve", folder=tmp_path, **settings)
 
     assert 2 == result.code
@@ -79,7 +79,7 @@ def test_a_key_of_another_kind_ends_the_start(tmp_path: Path, sqlite_url: str) -
     )
 
 
-def test_a_token_is_made_by_the_algorithm_of_the_server(tmp_path: Path, sqlite_url: str) -> None:
+def test_a_token_is_signed_with_the_algorithm_of_the_server(tmp_path: Path, sqlite_url: str) -> None:
     with serving(sqlite_url, tmp_path, jwt_algorithm="HS512") as server:
         result = tidings("jwt", "generate", folder=tmp_path, jwt_algorithm="HS512", jwt_secret=SECRET)
         token = result.out.removeprefix("Token (Bearer): ").strip()
@@ -88,7 +88,7 @@ def test_a_token_is_made_by_the_algorithm_of_the_server(tmp_path: Path, sqlite_u
         assert 401 == server.call("GET", "/api/v1/app")[0]
 
 
-def test_a_main_secret_stays(tmp_path: Path, database_url: str) -> None:
+def test_a_main_secret_cannot_be_removed_or_changed(tmp_path: Path, database_url: str) -> None:
     with serving(database_url, tmp_path) as server:
         path = f"/api/v1/app/{server.call('POST', '/api/v1/app', {'name': 'a'})[1]['id']}/endpoint"
         first = server.call("POST", path, {"url": "http://example.com"})[1]["id"]
@@ -161,7 +161,7 @@ def test_an_invalid_organization_id_is_not_wiped(tmp_path: Path, sqlite_url: str
     assert "org_" in result.error_line
 
 
-def test_messages_of_long_ago_are_pruned(tmp_path: Path, database_url: str) -> None:
+def test_messages_older_than_the_timestamp_are_pruned(tmp_path: Path, database_url: str) -> None:
     with serving(database_url, tmp_path, worker_enabled="false") as server:
         app = _filled(server, OTHER)
 
@@ -185,7 +185,7 @@ def test_messages_of_long_ago_are_pruned(tmp_path: Path, database_url: str) -> N
         assert 202 == server.call("POST", path, again, token=token)[0]
 
 
-def test_messages_with_deliveries_are_pruned_only_by_a_flag_of_its_own(tmp_path: Path, database_url: str) -> None:
+def test_messages_with_deliveries_are_pruned_only_with_the_flag(tmp_path: Path, database_url: str) -> None:
     with serving(database_url, tmp_path, worker_enabled="false") as server:
         waiting = _filled(server, OTHER)
         quiet = server.call("POST", "/api/v1/app", {"name": "quiet"})[1]["id"]
@@ -218,7 +218,7 @@ def test_messages_with_deliveries_are_pruned_only_by_a_flag_of_its_own(tmp_path:
 
 
 @pytest.mark.parametrize(("age", "goes"), [("1h", 0), ("30d", 0), ("2 w", 0), ("0s", 3)])
-def test_an_age_is_taken_as_elsewhere(tmp_path: Path, sqlite_url: str, age: str, goes: int) -> None:
+def test_an_age_is_accepted_with_every_unit(tmp_path: Path, sqlite_url: str, age: str, goes: int) -> None:
     with serving(sqlite_url, tmp_path, worker_enabled="false") as server:
         _filled(server, OTHER)
 

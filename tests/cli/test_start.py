@@ -114,16 +114,14 @@ FILES = (
 
 
 @pytest.mark.parametrize("spoil", FILES)
-def test_a_file_that_cannot_be_the_database_is_named_with_the_reason(
-    tmp_path: Path, spoil: Callable[[Path], str]
-) -> None:
+def test_an_unusable_database_file_is_named_with_the_reason(tmp_path: Path, spoil: Callable[[Path], str]) -> None:
     result = spoil(tmp_path / "t.db")
 
     refused(tidings(*COMMANDS[0], folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/t.db"), result)
 
 
 @names
-def test_a_data_folder_that_cannot_be_written_is_the_reason(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_an_unwritable_data_folder_is_named_as_the_reason(tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "file").touch()
 
     result = tidings(*command, folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/file/t.db")
@@ -132,7 +130,7 @@ def test_a_data_folder_that_cannot_be_written_is_the_reason(tmp_path: Path, comm
     assert "listen" not in result.err
 
 
-def test_a_file_that_must_be_there_is_not_made(tmp_path: Path) -> None:
+def test_a_command_that_needs_a_database_does_not_create_one(tmp_path: Path) -> None:
     result = tidings("migrate", folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/t.db?mode=rw")
 
     refused(result, "does not exist")
@@ -152,7 +150,7 @@ def test_a_file_that_must_be_there_is_not_made(tmp_path: Path) -> None:
         (f"postgresql://user:{PASSWORD}", "port"),
     ],
 )
-def test_a_server_that_cannot_be_reached_is_one_sentence(tmp_path: Path, url: str, word: str) -> None:
+def test_an_unreachable_database_server_is_reported_in_one_sentence(tmp_path: Path, url: str, word: str) -> None:
     refused(tidings("migrate", folder=tmp_path, db_dsn=url), word)
 
 
@@ -170,7 +168,7 @@ def login(postgres_cluster: Server, postgres_dsn: str) -> Iterator[str]:
     postgres_cluster.run(f"DROP ROLE {name}")
 
 
-def test_a_refusal_of_the_server_is_one_sentence(tmp_path: Path, login: str) -> None:
+def test_a_refusal_of_the_database_server_is_reported_in_one_sentence(tmp_path: Path, login: str) -> None:
     command = COMMANDS[0]
     base, _, name = login.rpartition("/")
 
@@ -184,7 +182,7 @@ def test_a_refusal_of_the_server_is_one_sentence(tmp_path: Path, login: str) -> 
     refused(tidings(*command, folder=tmp_path, db_dsn=login), "permission denied for schema public")
 
 
-async def test_other_tables_in_the_database_are_named(tmp_path: Path, postgres_dsn: str) -> None:
+async def test_conflicting_tables_in_the_database_are_named(tmp_path: Path, postgres_dsn: str) -> None:
     connection = await asyncpg.connect(postgres_dsn)
     await connection.execute("CREATE TABLE message (id int); CREATE TABLE customer (id int)")
     await connection.close()
@@ -192,7 +190,7 @@ async def test_other_tables_in_the_database_are_named(tmp_path: Path, postgres_d
     refused(tidings("migrate", folder=tmp_path, db_dsn=postgres_dsn), "another program (message)", "db_dsn")
 
 
-async def test_tables_of_other_names_may_be_there(tmp_path: Path, postgres_dsn: str) -> None:
+async def test_tables_with_other_names_are_ignored(tmp_path: Path, postgres_dsn: str) -> None:
     connection = await asyncpg.connect(postgres_dsn)
     await connection.execute("CREATE TABLE customer (id int)")
     await connection.close()
@@ -200,7 +198,7 @@ async def test_tables_of_other_names_may_be_there(tmp_path: Path, postgres_dsn: 
     assert 0 == tidings("migrate", folder=tmp_path, db_dsn=postgres_dsn).code
 
 
-async def test_a_type_of_our_name_is_one_sentence_too(tmp_path: Path, postgres_dsn: str) -> None:
+async def test_a_conflicting_type_is_reported_in_one_sentence(tmp_path: Path, postgres_dsn: str) -> None:
     connection = await asyncpg.connect(postgres_dsn)
     await connection.execute("CREATE TYPE endpoint AS ENUM ('a')")
     await connection.close()
@@ -218,7 +216,7 @@ async def test_a_type_of_our_name_is_one_sentence_too(tmp_path: Path, postgres_d
         ("nowhere", "address:port"),
     ],
 )
-def test_an_address_that_cannot_be_listened_on_is_one_sentence(tmp_path: Path, listen: str, word: str) -> None:
+def test_an_unusable_listen_address_is_reported_in_one_sentence(tmp_path: Path, listen: str, word: str) -> None:
     refused(tidings("serve", "--listen", listen, folder=tmp_path, db_dsn=f"sqlite:///{tmp_path}/t.db"), word)
 
 
@@ -240,7 +238,7 @@ def test_an_ipv6_address_is_listened_on(tmp_path: Path) -> None:
         assert 200 == server.call("GET", "/api/v1/app")[0]
 
 
-def test_a_config_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+def test_an_unusable_config_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text(f'db_dsn = "postgresql://u:{PASSWORD}@h/d')
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     for command in (COMMANDS[0], ("config",)):
@@ -257,12 +255,12 @@ def test_the_demo_names_its_requirements(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url", [f"http://user:{PASSWORD}@127.0.0.1:1", f"http://user:{PASSWORD}/@127.0.0.1:1", "http://["]
 )
-def test_the_url_of_a_server_is_rendered_without_its_password(tmp_path: Path, url: str) -> None:
+def test_the_url_of_a_server_is_printed_without_its_password(tmp_path: Path, url: str) -> None:
     refused(tidings("tasks", "list", "--url", url, "--token", "t", folder=tmp_path))
     assert PASSWORD not in tidings("healthcheck", url, folder=tmp_path).err
 
 
-def test_a_token_that_no_header_holds_is_not_rendered(tmp_path: Path) -> None:
+def test_a_token_that_is_no_valid_header_is_not_printed(tmp_path: Path) -> None:
     result = tidings(
         "tasks", "list", "--url", "http://127.0.0.1:1", "--token", f"{PASSWORD}\n{PASSWORD}", folder=tmp_path
     )
@@ -270,7 +268,7 @@ def test_a_token_that_no_header_holds_is_not_rendered(tmp_path: Path) -> None:
     refused(result, "token")
 
 
-def test_a_server_that_is_not_ours_is_one_sentence(tmp_path: Path) -> None:
+def test_another_kind_of_server_is_reported_in_one_sentence(tmp_path: Path) -> None:
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)

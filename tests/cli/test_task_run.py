@@ -178,5 +178,5 @@ def test_timestamps_may_be_rfc_3339(place: Place) -> None:
     assert 0 == json.loads(result.out)["total"], result.err
 
 
-def test_a_payload_may_hold_half_a_character() -> None:
+def test_a_payload_may_have_an_unpaired_surrogate() -> None:
     assert task_run._payload('{"s":"\\ud83d"}') == rb'{"s":"\ud83d"}'  # noqa: SLF001

@@ -56,7 +56,7 @@ def test_list_prints_a_line_for_each_task(server: live.Live, task_id: str, tmp_p
     assert [task_id, "endpoint.recover"] == result.out.splitlines()[0].split("\t")[:2]
 
 
-def test_list_can_filter_out_everything(server: live.Live, task_id: str, tmp_path: Path) -> None:
+def test_list_prints_nothing_if_no_task_matches(server: live.Live, task_id: str, tmp_path: Path) -> None:
     result = tidings("tasks", "list", "--status", "failed", folder=tmp_path, **where(server))
 
     assert (0, "") == (result.code, result.out)
@@ -70,7 +70,7 @@ def test_get_shows_a_task(server: live.Live, task_id: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("command", ["list", "get", "watch"])
-def test_the_servers_json_is_to_be_had(server: live.Live, task_id: str, tmp_path: Path, command: str) -> None:
+def test_the_json_of_the_server_can_be_printed(server: live.Live, task_id: str, tmp_path: Path, command: str) -> None:
     arguments = [] if command == "list" else [task_id]
     result = tidings("tasks", command, *arguments, "--json", folder=tmp_path, **where(server))
 
@@ -129,7 +129,7 @@ def test_watch_waits_for_an_unreachable_server(tmp_path: Path) -> None:
     assert (0, "") == (result.code, result.err)
 
 
-def test_another_servers_tasks_have_no_x(tmp_path: Path) -> None:
+def test_watch_accepts_a_task_without_the_x_member(tmp_path: Path) -> None:
     task = a_task("finished", "succeeded")
     del task["x"]
     with scripted([(200, task)]) as url:
@@ -138,7 +138,7 @@ def test_another_servers_tasks_have_no_x(tmp_path: Path) -> None:
     assert (0, f"{TASK_ID} finished 0\n") == (result.code, result.out)
 
 
-def test_an_answer_that_is_no_json_is_reported_in_a_line(tmp_path: Path) -> None:
+def test_a_response_that_is_not_json_is_reported_in_a_line(tmp_path: Path) -> None:
     with scripted([(502, None)]) as url:
         result = tidings("tasks", "list", folder=tmp_path, url=url, token="t")
 

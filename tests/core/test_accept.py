@@ -104,7 +104,7 @@ async def test_writes_that_arrive_during_a_wait_join_its_commit(db: Database) ->
     assert [count for count, _ in timestamps] == [1, 3]
 
 
-async def test_an_event_id_is_taken_once_and_its_loser_frees_its_key(db: Database) -> None:
+async def test_an_event_id_is_used_once_and_the_refused_request_frees_its_key(db: Database) -> None:
     app = await add_app(db)
 
     async with running(db) as path:
@@ -130,7 +130,7 @@ async def test_an_endpoint_created_on_another_node_gets_the_next_message(db: Dat
     assert waiting == 1
 
 
-async def test_an_application_deleted_elsewhere_gets_nothing_more(db: Database) -> None:
+async def test_an_application_deleted_on_another_node_gets_no_more_messages(db: Database) -> None:
     app = await add_app(db, uid="mine")
 
     async with running(db) as path:
@@ -143,7 +143,7 @@ async def test_an_application_deleted_elsewhere_gets_nothing_more(db: Database) 
     assert refused.value.kind is ErrorKind.NOT_FOUND
 
 
-async def test_one_row_that_cannot_be_written_fails_its_own_request_only(
+async def test_a_row_that_cannot_be_written_fails_only_its_own_request(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = await add_app(db)
@@ -166,7 +166,7 @@ async def test_one_row_that_cannot_be_written_fails_its_own_request_only(
     assert (messages, records) == (19, 19)
 
 
-async def test_a_refused_request_leaves_its_key_to_the_one_that_waits_for_it(db: Database) -> None:
+async def test_a_refused_request_leaves_its_key_to_the_next_one_in_line(db: Database) -> None:
     app = await add_app(db)
 
     async with running(db) as path:

@@ -54,7 +54,7 @@ def test_an_organization_token_has_svix_servers_claims() -> None:
     assert expected == claims
 
 
-def test_an_applications_token_names_both_and_its_flags() -> None:
+def test_an_application_token_has_its_organization_and_its_feature_flags() -> None:
     now = ManualClock().now()
     token = issue_app_token(SECRET, OrgId("org_x"), AppId("app_y"), now, ("beta",))
 

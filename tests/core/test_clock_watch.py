@@ -77,7 +77,7 @@ def is_near(expected: int, found: int) -> bool:
     return 0.75 * expected <= found <= 1.25 * expected
 
 
-async def test_a_retry_that_was_scheduled_ahead_keeps_its_delay(world: World) -> None:
+async def test_a_retry_scheduled_by_a_fast_clock_keeps_its_delay(world: World) -> None:
     before = await world.fail()
     right = (await world.due())[before]
     world.clock.ahead = JUMP
@@ -94,7 +94,7 @@ async def test_a_retry_that_was_scheduled_ahead_keeps_its_delay(world: World) ->
     assert [1] == world.looked_again
 
 
-async def test_a_message_that_was_left_in_the_database_ahead_is_due_now(world: World) -> None:
+async def test_a_delivery_stored_by_a_fast_clock_is_due_now(world: World) -> None:
     world.clock.ahead = JUMP
     await world.watch.check()
     msg_id = await world.fail()
@@ -107,7 +107,7 @@ async def test_a_message_that_was_left_in_the_database_ahead_is_due_now(world: W
     assert {msg_id: 0} == await world.due()
 
 
-async def test_a_manual_send_that_was_requested_ahead_is_due_now_and_keeps_its_retry(world: World) -> None:
+async def test_a_manual_send_requested_by_a_fast_clock_is_due_now_and_keeps_its_retry(world: World) -> None:
     msg_id = await world.fail()
     [(retry_at,)] = await world.path.rows("SELECT due_at FROM delivery")
     world.clock.ahead = JUMP
@@ -136,7 +136,7 @@ async def test_a_deferred_delivery_stays_deferred(world: World) -> None:
     assert [(deliver_at,)] == await world.path.rows("SELECT due_at FROM delivery")
 
 
-async def test_limits_and_tasks_do_not_wait_for_the_time_that_was_shown(world: World) -> None:
+async def test_limits_do_not_wait_for_the_time_of_a_fast_clock(world: World) -> None:
     far = world.clock.now() + JUMP
     await world.run(
         "INSERT INTO throttle (key, tat_us, limited_since) VALUES ('e', :tat, :far)", tat=far * 1_000, far=far

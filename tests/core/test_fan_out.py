@@ -39,7 +39,7 @@ async def test_a_batch_of_messages_is_bounded_in_deliveries(
     assert [(3 * ENDPOINTS,)] * 3 == sizes[:3]
 
 
-async def test_others_go_on_while_many_deliveries_are_written(
+async def test_other_requests_continue_while_many_deliveries_are_written(
     db: Database, app: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accept, "CHUNK", ENDPOINTS)

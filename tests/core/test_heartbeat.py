@@ -21,7 +21,7 @@ async def written(db: Database) -> list[str]:
         return [row["value"] for row in await read.rows("SELECT value FROM setting WHERE name LIKE 'heartbeat%'")]
 
 
-async def test_one_row_is_written_however_often_health_is_asked_for(db: Database) -> None:
+async def test_frequent_health_checks_write_one_row(db: Database) -> None:
     clock = ManualClock()
     heartbeat = Heartbeat(db, clock, 3)
 
@@ -33,7 +33,7 @@ async def test_one_row_is_written_however_often_health_is_asked_for(db: Database
     assert 1 == len(first)
 
 
-async def test_the_row_is_written_again_after_two_seconds(db: Database) -> None:
+async def test_the_heartbeat_is_written_again_after_two_seconds(db: Database) -> None:
     clock = ManualClock()
     heartbeat = Heartbeat(db, clock, 3)
     await heartbeat.is_good()
@@ -74,7 +74,7 @@ def delete(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [replace, overwrite, delete])
-async def test_a_file_that_is_no_longer_the_database_is_found(
+async def test_the_heartbeat_notices_that_the_file_is_no_longer_the_database(
     migrated_sqlite_url: str, spoil: Callable[[Path], None]
 ) -> None:
     db = await opened(migrated_sqlite_url)
@@ -86,7 +86,7 @@ async def test_a_file_that_is_no_longer_the_database_is_found(
     await db.close()
 
 
-async def test_an_outage_is_two_lines_whatever_fails(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_outage_is_logged_in_two_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     clock = ManualClock()
     outage = observe.OutageLog(clock)
@@ -106,7 +106,7 @@ async def test_an_outage_is_two_lines_whatever_fails(caplog: pytest.LogCaptureFi
     ] == [each.message for each in caplog.records]
 
 
-async def test_all_components_share_the_line_of_an_outage(caplog: pytest.LogCaptureFixture) -> None:
+async def test_all_components_share_one_log_line_of_an_outage(caplog: pytest.LogCaptureFixture) -> None:
     for doing in ("claiming deliveries", "claiming tasks", "the heartbeat query"):
         observe.failure(doing, Unavailable("away"))
     observe.failure("a fault of our own", KeyError("x"))

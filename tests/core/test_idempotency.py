@@ -66,7 +66,7 @@ async def test_a_second_node_waits_for_the_first(postgres_dsn: str, *, fails: bo
         assert fails == second.begun.is_set()
 
 
-async def test_a_node_that_waits_too_long_reports_it(postgres_dsn: str) -> None:
+async def test_a_node_that_waits_too_long_for_another_raises_busy(postgres_dsn: str) -> None:
     async with _nodes(postgres_dsn, 2) as (one, two):
         first, second = Work("first"), Work("second")
         leading = asyncio.create_task(Idempotency(one, ManualClock()).once("k", first, _answer))
@@ -79,7 +79,7 @@ async def test_a_node_that_waits_too_long_reports_it(postgres_dsn: str) -> None:
         assert Response(201, b"first") == await leading
 
 
-async def test_in_one_process_too_a_wait_ends(sqlite_url: str) -> None:
+async def test_a_request_that_waits_too_long_in_one_process_is_refused(sqlite_url: str) -> None:
     async with _nodes(sqlite_url, 1) as (node,):
         tuning = CoreTuning(idempotency_wait_seconds=0.1)
         idempotency, first = Idempotency(node, ManualClock(), tuning), Work("first")
@@ -107,7 +107,7 @@ async def test_canceled_work_frees_its_key(sqlite_url: str) -> None:
         assert leading.cancelled()
 
 
-async def test_without_a_key_work_is_done_each_time(database_url: str) -> None:
+async def test_work_without_a_key_runs_each_time(database_url: str) -> None:
     async with _nodes(database_url, 1) as (node,):
         idempotency, done = Idempotency(node, ManualClock()), list[int]()
 

@@ -158,7 +158,7 @@ async def test_a_half_open_session_holds_the_liveness_lock_while_it_lasts(shared
     await other.leave()
 
 
-async def test_a_node_declared_lost_as_it_returned_is_noticed_when_it_dies(shared: PostgresDatabase) -> None:
+async def test_a_node_declared_lost_while_reconnecting_is_noticed_when_it_dies(shared: PostgresDatabase) -> None:
     db = shared
     shaken, other = Node(db, "a:1"), Node(db, "b:2")
     await shaken.check()

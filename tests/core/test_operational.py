@@ -19,7 +19,7 @@ async def _events(db: Database) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in rows]
 
 
-async def test_an_event_is_written_as_it_will_be_delivered(db: Database) -> None:
+async def test_an_operational_event_is_stored_in_the_form_of_its_delivery(db: Database) -> None:
     async with db.write() as tx:
         await operational.emit(tx, DEFAULT_ORG, operational.ENDPOINT_CREATED, {"appId": "a", "appUid": None}, NOW)
 
@@ -30,7 +30,7 @@ async def test_an_event_is_written_as_it_will_be_delivered(db: Database) -> None
     assert json.loads(payload)["type"] == kind
 
 
-async def test_a_rolled_back_event_is_not_stored(db: Database) -> None:
+async def test_a_rolled_back_operational_event_is_not_stored(db: Database) -> None:
     with contextlib.suppress(ZeroDivisionError):
         async with db.write() as tx:
             await operational.emit(tx, DEFAULT_ORG, operational.ENDPOINT_DELETED, {}, NOW)
@@ -39,7 +39,7 @@ async def test_a_rolled_back_event_is_not_stored(db: Database) -> None:
     assert await _events(db) == []
 
 
-async def test_events_older_than_a_week_are_deleted(db: Database) -> None:
+async def test_operational_events_older_than_a_week_are_deleted(db: Database) -> None:
     async with db.write() as tx:
         for age in (8, 7.5, 6, 0):
             await operational.emit(tx, DEFAULT_ORG, f"{age}", {}, NOW - round(age * DAY))

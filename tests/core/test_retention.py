@@ -50,7 +50,7 @@ async def test_an_unlimited_payload_is_kept_ninety_days(db: Database) -> None:
         assert old == await settings.find(read, retention.MARK)
 
 
-async def test_a_token_end_applies_at_its_timestamp(db: Database) -> None:
+async def test_a_payload_with_its_own_retention_expires_at_its_timestamp(db: Database) -> None:
     _, later, last = await add(db, (NOW - 2 * HOUR, NOW), (NOW - HOUR, NOW + 1), (NOW, None))
 
     assert 1 == await retention.expire(db, NOW)
@@ -59,7 +59,7 @@ async def test_a_token_end_applies_at_its_timestamp(db: Database) -> None:
     assert [last] == await kept(db)
 
 
-async def test_it_goes_on_where_it_ended(db: Database) -> None:
+async def test_expiry_continues_from_its_stored_position(db: Database) -> None:
     await add(db, *[(NOW - 91 * DAY + n * 4, None) for n in range(5)])
     assert 5 == await retention.expire(db, NOW)
     await add(db, *[(NOW - 90 * DAY + n * 4, None) for n in range(5)])
@@ -69,7 +69,7 @@ async def test_it_goes_on_where_it_ended(db: Database) -> None:
     assert 0 == await retention.expire(db, NOW + 2 * DAY)
 
 
-async def test_many_are_deleted_in_chunks_of_few_rows(db: Database) -> None:
+async def test_many_payloads_are_deleted_in_chunks_of_few_rows(db: Database) -> None:
     await add(db, *[(NOW - 91 * DAY + n * 4, None) for n in range(30)])
     await add(db, *[(NOW + n * 4, NOW) for n in range(14)])
 
@@ -78,7 +78,7 @@ async def test_many_are_deleted_in_chunks_of_few_rows(db: Database) -> None:
     assert [] == await kept(db)
 
 
-def test_a_chunk_is_of_few_bytes_and_of_one_message_at_least() -> None:
+def test_a_chunk_has_few_bytes_and_at_least_one_message() -> None:
     tuning = CoreTuning(expiry_chunk_bytes=10)
 
     found = retention._chunks([("a", 11), ("b", 5), ("c", 5), ("d", 1), ("e", 11), ("f", None)], tuning)  # noqa: SLF001 - the rule itself
@@ -87,7 +87,7 @@ def test_a_chunk_is_of_few_bytes_and_of_one_message_at_least() -> None:
 
 
 @pytest.mark.parametrize("size", [100, 100_000])
-async def test_the_writer_is_held_only_briefly(db: Database, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+async def test_a_chunk_holds_the_writer_only_briefly(db: Database, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     if db.dialect is not Dialect.SQLITE:
         pytest.skip("PostgreSQL's writers do not wait for one another")
     await add(db, *[(NOW - 91 * DAY + n * 4, None) for n in range(400)], size=size)

@@ -67,7 +67,7 @@ async def test_sequential_writes_are_followed_in_order(world: World) -> None:
     assert made[1:] == await world.tail(made[0])
 
 
-async def test_messages_of_one_batch_have_the_order_in_which_they_came(world: World) -> None:
+async def test_messages_of_one_batch_keep_the_order_of_their_arrival(world: World) -> None:
     first = await world.accept()
     made = await asyncio.gather(*[world.accept() for _ in range(200)])
 
@@ -75,7 +75,7 @@ async def test_messages_of_one_batch_have_the_order_in_which_they_came(world: Wo
     assert made == await world.tail(first)
 
 
-async def test_nothing_follows_an_open_write_until_it_has_ended(world: World) -> None:
+async def test_a_page_ends_before_an_open_write_until_it_has_ended(world: World) -> None:
     db = world.services.db
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("on SQLite no other write is possible meanwhile")
@@ -95,7 +95,7 @@ async def test_nothing_follows_an_open_write_until_it_has_ended(world: World) ->
 
 
 @pytest.mark.parametrize("prefix", [ids.MESSAGE, ids.ATTEMPT])
-async def test_a_page_ends_before_ids_that_are_made_after_it_was_begun(world: World, prefix: str) -> None:
+async def test_a_page_ends_before_ids_created_after_its_start(world: World, prefix: str) -> None:
     services, cursor = world.services, Cursor(Order.DESCENDING, 5, f"-{prefix}")
     before = ids.new(prefix, services.now())
     async with services.db.read() as read:
@@ -109,7 +109,7 @@ async def test_a_page_ends_before_ids_that_are_made_after_it_was_begun(world: Wo
         assert before < window.below < after
 
 
-async def test_an_open_write_holds_nothing_back_that_is_older(world: World) -> None:
+async def test_an_open_write_holds_back_no_older_messages(world: World) -> None:
     if world.services.db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("on SQLite no other write is possible meanwhile")
     earlier = AcceptBatcher(world.services.db, _Ahead(-500), RoutingCache(world.services.db))
@@ -123,7 +123,7 @@ async def test_an_open_write_holds_nothing_back_that_is_older(world: World) -> N
         assert [*made[1:], late] == await replace(world, services=held_too_long).tail(made[0])
 
 
-async def test_other_processes_may_have_other_clocks(world: World) -> None:
+async def test_a_page_ends_before_now_by_the_skew_of_other_nodes_clocks(world: World) -> None:
     db = world.services.db
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("a SQLite file has one process")
@@ -153,7 +153,7 @@ class _Ahead(SystemClock):
 
 
 @pytest.mark.parametrize(("age", "is_held"), [(1_000, True), (CoreTuning().held_back_ms + 5_000, False)])
-async def test_attempts_wait_for_the_oldest_one_in_flight(world: World, age: int, is_held: bool) -> None:  # noqa: FBT001
+async def test_a_page_of_attempts_ends_before_the_oldest_one_in_flight(world: World, age: int, is_held: bool) -> None:  # noqa: FBT001
     services = world.services
     draft = EndpointDraft(
         url="http://example.com/",

@@ -46,7 +46,7 @@ async def _run(services: Services) -> Task:
 # --- start
 
 
-async def test_a_started_task_rings_the_bell_after_the_commit(db: Database, clock: ManualClock) -> None:
+async def test_a_started_task_wakes_the_runner_after_the_commit(db: Database, clock: ManualClock) -> None:
     rung: list[str] = []
     services = services_of(db, clock, Notifier(tasks=lambda: rung.append("bell")))
     async with db.write() as tx:
@@ -73,7 +73,7 @@ async def test_a_rolled_back_task_wakes_no_runner(db: Database, clock: ManualClo
     assert await rows(db, "SELECT id FROM task") == []
 
 
-async def test_a_tenant_has_a_thousand_unended_tasks_and_no_more(db: Database, services: Services) -> None:
+async def test_a_tenant_has_at_most_a_thousand_unfinished_tasks(db: Database, services: Services) -> None:
     async with db.write() as tx:
         for _ in range(1_000):
             await use_cases.start(services, tx, new_task(app="app_1"))
@@ -97,7 +97,7 @@ def listed(*, kind: str = BROADCAST, app: str | None = None) -> NewTask:
     return replace(new_task(app=app), kind=kind)
 
 
-async def test_each_caller_sees_its_own(services: Services) -> None:
+async def test_each_caller_sees_its_own_tasks(services: Services) -> None:
     mine = await start(services, listed(app="app_1"))
     theirs = await start(services, listed(app="app_2"))
     portal = Principal(ORG, AppId("app_1"))
@@ -152,7 +152,7 @@ async def test_the_list_is_filtered_by_status_and_kind(services: Services) -> No
 # --- command
 
 
-async def test_a_pause_takes_the_task_from_its_worker_at_once(services: Services, clock: ManualClock) -> None:
+async def test_a_pause_takes_the_task_from_its_worker_immediately(services: Services, clock: ManualClock) -> None:
     task = await start(services, new_task())
     running = await _run(services)
     paused = await use_cases.pause(services, OWNER, task.id)
@@ -190,7 +190,7 @@ async def test_a_command_to_a_task_of_another_caller_is_not_found(services: Serv
         assert refused.value.kind is ErrorKind.NOT_FOUND
 
 
-async def test_commands_of_people_are_recorded(services: Services) -> None:
+async def test_commands_are_recorded_as_task_events(services: Services) -> None:
     task = await start(services, new_task())
     await use_cases.pause(services, OWNER, task.id)
     await use_cases.resume(services, OWNER, task.id)
@@ -217,7 +217,7 @@ async def _recover(services: Services, app: App, **wanted: object) -> Task:
     return started[-1]
 
 
-async def test_a_recovery_is_a_task_of_the_application_locked_to_its_endpoint(services: Services) -> None:
+async def test_a_recovery_belongs_to_its_application_and_locks_its_endpoint(services: Services) -> None:
     seed = await an_endpoint(services.db, NOW - DAY)
 
     task = await _recover(services, seed.app, endpoint_ref=seed.endpoint_id)
@@ -238,7 +238,7 @@ async def test_a_recovery_is_a_task_of_the_application_locked_to_its_endpoint(se
         (NOW + 5 * MINUTE, NOW + HOUR),
     ],
 )
-async def test_a_window_of_fourteen_days_and_a_little_may_be_recovered(
+async def test_a_range_slightly_over_fourteen_days_may_be_recovered(
     services: Services, since: int, until: int | None
 ) -> None:
     seed = await an_endpoint(services.db, NOW - DAY)
@@ -257,7 +257,7 @@ async def test_a_window_of_fourteen_days_and_a_little_may_be_recovered(
         (NOW + 2, NOW + 1, "'since' must not be later than 'until'"),
     ],
 )
-async def test_a_window_that_is_too_long_or_backwards_is_refused(
+async def test_a_range_that_is_too_long_or_reversed_is_refused(
     services: Services, since: int, until: int | None, wrong: str
 ) -> None:
     seed = await an_endpoint(services.db, NOW - DAY)

@@ -65,5 +65,5 @@ async def test_a_message_costs_a_bounded_number_of_loop_iterations(migrated_url:
     assert await cost(Live(migrated_url, tmp_path / "server"), messages=600) < TURNS_AT_MOST
 
 
-async def test_the_budget_fails_without_batches(migrated_url: str, tmp_path: Path) -> None:
+async def test_a_sabotaged_build_without_batches_exceeds_the_budget(migrated_url: str, tmp_path: Path) -> None:
     assert await cost(Live(migrated_url, tmp_path / "server", entry=UNBATCHED), messages=150) > TURNS_AT_MOST

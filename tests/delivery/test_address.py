@@ -143,7 +143,7 @@ def test_a_public_address_is_not_blocked(text: str) -> None:
         "fe80::a9fe:a9fe%eth0",
     ],
 )
-def test_metadata_is_blocked_whatever_is_allowed(text: str) -> None:
+def test_metadata_addresses_are_blocked_despite_an_allowed_subnet(text: str) -> None:
     assert EVERYTHING_ALLOWED.blocked(ip_address(text))
 
 
@@ -161,7 +161,7 @@ def test_a_malformed_subnet_is_named() -> None:
         AddressPolicy.of(["10.0.0.0/40"])
 
 
-def test_the_fit_addresses_are_kept_ipv4_first() -> None:
+def test_permitted_addresses_are_kept_ipv4_first() -> None:
     found = [ip_address(text) for text in ("2606:4700::1", "10.0.0.1", "::1", "1.1.1.1", "::ffff:1.1.1.1", "1.0.0.1")]
 
     fit = NONE_ALLOWED.vet(found)
@@ -221,12 +221,12 @@ def test_a_broken_address_never_reaches_dns(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["example.com", "1.example", "0xg", "localhost", "a1", "1a", "x.0y", "-1", "1_0", ""])
-def test_a_name_is_no_address(host: str) -> None:
+def test_a_host_name_is_not_read_as_an_address(host: str) -> None:
     assert parse_literal(host) is None
 
 
 @given(value=st.integers(0, 2**32 - 1), parts=st.integers(1, 4), bases=st.lists(st.sampled_from("dox"), min_size=4))
-def test_an_address_is_read_as_the_c_library_reads_it(value: int, parts: int, bases: list[str]) -> None:
+def test_addresses_are_read_like_the_c_library_reads_them(value: int, parts: int, bases: list[str]) -> None:
     formats = {"d": "{}", "o": "0{:o}", "x": "0x{:x}"}
     numbers = [value >> 24 - 8 * place & 0xFF for place in range(parts - 1)]
     numbers.append(value & (1 << 8 * (5 - parts)) - 1)
@@ -248,7 +248,7 @@ def test_addresses_of_the_c_library_are_never_taken_for_names(host: str) -> None
 
 
 @given(value=st.integers(0, 2**32 - 1))
-def test_a_mapped_address_is_judged_as_the_one_inside(value: int) -> None:
+def test_an_ipv4_mapped_address_is_vetted_like_its_ipv4_address(value: int) -> None:
     inside = IPv4Address(value)
 
     mapped = IPv6Address(0xFFFF << 32 | value)
@@ -289,7 +289,7 @@ async def resolver(names: Names) -> AsyncIterator[Resolver]:
     await resolver.close()
 
 
-async def test_an_answer_is_known_for_a_while(names: Names, resolver: Resolver) -> None:
+async def test_a_lookup_is_cached_for_a_while(names: Names, resolver: Resolver) -> None:
     unknown = resolver.known("public.example")
 
     resolved = await resolver.resolve("public.example")
@@ -310,7 +310,7 @@ async def test_a_name_that_turns_private_is_refused(names: Names, resolver: Reso
         await resolver.resolve("public.example")
 
 
-async def test_a_literal_is_judged_without_asking(names: Names, resolver: Resolver) -> None:
+async def test_a_literal_address_is_vetted_without_a_lookup(names: Names, resolver: Resolver) -> None:
     public, again = resolver.known("0x08.8.8.8"), await resolver.resolve("0x08.8.8.8")
 
     with pytest.raises(BlockedError):
@@ -322,7 +322,7 @@ async def test_a_literal_is_judged_without_asking(names: Names, resolver: Resolv
 @pytest.mark.parametrize(
     ("host", "error"), [("private.example", BlockedError), ("nowhere", UnresolvedError), ("empty", UnresolvedError)]
 )
-async def test_a_refusal_is_remembered(names: Names, resolver: Resolver, host: str, error: type[Exception]) -> None:
+async def test_a_refused_name_is_cached(names: Names, resolver: Resolver, host: str, error: type[Exception]) -> None:
     for _ in range(3):
         with pytest.raises(error):
             await resolver.resolve(host)
@@ -344,14 +344,14 @@ async def test_one_lookup_serves_concurrent_callers(names: Names, resolver: Reso
     assert names.asked == ["public.example"]
 
 
-async def test_the_memory_is_bounded(resolver: Resolver) -> None:
+async def test_the_lookup_cache_is_bounded(resolver: Resolver) -> None:
     for number in range(CACHE_HOSTS + 1):
         resolver.known(f"8.8.{number >> 8}.{number & 255}")
 
     assert len(resolver) == CACHE_HOSTS
 
 
-async def test_closing_gives_up_a_lookup(names: Names, resolver: Resolver) -> None:
+async def test_closing_cancels_a_lookup(names: Names, resolver: Resolver) -> None:
     names.is_open.clear()
     asking = asyncio.create_task(resolver.resolve("public.example"))
     await asyncio.sleep(0)
@@ -362,9 +362,7 @@ async def test_closing_gives_up_a_lookup(names: Names, resolver: Resolver) -> No
         await asking
 
 
-async def test_a_failure_of_the_resolver_itself_is_logged_and_not_remembered(
-    names: Names, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_resolver_failure_is_logged_and_not_cached(names: Names, caplog: pytest.LogCaptureFixture) -> None:
     async def look_up(host: str) -> list[str]:
         raise LookupError(host)
 

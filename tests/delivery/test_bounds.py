@@ -48,7 +48,7 @@ def test_endpoints_share_the_free_memory() -> None:
     assert fair_shares([("a", 5)], 0) == fair_shares([("a", 5)], -3) == []
 
 
-async def test_a_turn_of_the_loop_begins_a_few_sends_of_each_endpoint() -> None:
+async def test_one_loop_iteration_begins_a_few_sends_of_each_endpoint() -> None:
     started: list[Delivery] = []
     queues = _queues(4_000, started)
     queues.enqueue([send(receiver(f"ep_{n}"), k, 0.0) for n in range(50) for k in range(40)])
@@ -171,7 +171,7 @@ async def _first_claim(path: Path) -> int:
 
 
 @pytest.mark.parametrize("lanes", ["0", "CASE WHEN substr(msg_id, 31, 1) < 'V' THEN 1 ELSE 0 END"])
-async def test_the_rooms_of_one_claim_share_the_memory(db: Database, lanes: str) -> None:
+async def test_the_endpoints_of_one_claim_share_the_free_memory(db: Database, lanes: str) -> None:
     async with Door() as door:
         door.open.clear()
         await _owe(db, [door.url] * 30, 10)
@@ -206,7 +206,7 @@ async def test_accept_reserves_a_place_for_each_delivery(db: Database) -> None:
 
 
 @pytest.mark.parametrize("error", [Unavailable, Busy])
-async def test_a_transaction_that_fails_gives_its_places_back(db: Database, error: type[Unavailable | Busy]) -> None:
+async def test_a_failed_transaction_releases_its_reservations(db: Database, error: type[Unavailable | Busy]) -> None:
     app = await add_app(db)
     shaky = Shaky(db)
     async with Door() as door:
@@ -230,7 +230,7 @@ async def test_a_transaction_that_fails_gives_its_places_back(db: Database, erro
                 assert (budget.reserved, budget.reserved_bytes, budget.held) == (0, 0, 0)
 
 
-async def test_large_payloads_wait_in_the_database_for_room_and_small_ones_do_not(db: Database) -> None:
+async def test_large_payloads_wait_in_the_database_for_memory_and_small_ones_do_not(db: Database) -> None:
     size = 100_000
     async with Door() as door, Door() as other:
         door.open.clear()
@@ -262,7 +262,7 @@ async def test_a_payload_over_the_whole_bound_is_sent_alone(db: Database) -> Non
     assert len(door.seen) == 4
 
 
-async def test_rows_that_find_no_memory_keep_their_place(db: Database) -> None:
+async def test_rows_without_memory_stay_first_in_the_queue(db: Database) -> None:
     async with Door() as door:
         door.open.clear()
         await _owe(db, [door.url], 6, payload=b'"' + b"x" * 50_000 + b'"')
@@ -285,7 +285,7 @@ class _Breaking:
         return [{"id": each, "size": 2 * LARGE, "payload": None} for each in ids]
 
 
-async def test_a_claim_that_fails_while_it_reads_large_payloads_gives_their_bytes_back() -> None:
+async def test_a_claim_that_fails_while_reading_large_payloads_releases_their_bytes() -> None:
     budget = MemoryBudget(100, 10 * LARGE)
     rows: Any = [{"msg_id": "msg_1", "endpoint_id": "ep_1"}]
     breaking: Any = _Breaking()

@@ -116,7 +116,7 @@ def watched(path: Path) -> Iterator[dict[str, int]]:
         is_over.set()
 
 
-async def test_one_claim_for_many_endpoints_keeps_the_bound_of_memory(db: Database) -> None:
+async def test_one_claim_for_many_endpoints_stays_within_the_memory_bound(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         for _ in range(30):
@@ -131,7 +131,7 @@ async def test_one_claim_for_many_endpoints_keeps_the_bound_of_memory(db: Databa
     assert 600 == len(door.seen)
 
 
-async def test_accepted_messages_keep_the_bound_of_memory(db: Database) -> None:
+async def test_accepted_messages_stay_within_the_memory_bound(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         for _ in range(10):
@@ -145,7 +145,7 @@ async def test_accepted_messages_keep_the_bound_of_memory(db: Database) -> None:
     assert 400 == len(door.seen)
 
 
-async def test_sends_in_flight_to_all_endpoints_have_a_bound(db: Database) -> None:
+async def test_sends_in_flight_to_all_endpoints_are_bounded(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         door.open.clear()
@@ -163,7 +163,7 @@ async def test_sends_in_flight_to_all_endpoints_have_a_bound(db: Database) -> No
     assert 80 == len(door.seen)
 
 
-async def test_one_turn_of_the_loop_begins_few_sends(db: Database) -> None:
+async def test_one_loop_iteration_begins_few_sends(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         door.open.clear()
@@ -186,7 +186,7 @@ async def test_one_turn_of_the_loop_begins_few_sends(db: Database) -> None:
 
 
 @pytest.mark.parametrize("is_backlog", [False, True])
-async def test_large_payloads_keep_their_bound_in_bytes(db: Database, *, is_backlog: bool) -> None:
+async def test_large_payloads_stay_within_the_bound_in_bytes(db: Database, *, is_backlog: bool) -> None:
     app, rest = await add_app(db), {"payload": b'"%b"' % BIG}
     async with Door() as door:
         for _ in range(3):
@@ -207,7 +207,9 @@ async def test_large_payloads_keep_their_bound_in_bytes(db: Database, *, is_back
 
 
 @pytest.mark.parametrize("is_backlog", [False, True])
-async def test_one_large_message_to_many_endpoints_over_tls_keeps_the_bound(db: Database, *, is_backlog: bool) -> None:
+async def test_one_large_message_to_many_endpoints_over_tls_stays_within_the_bound(
+    db: Database, *, is_backlog: bool
+) -> None:
     app, rest = await add_app(db), {"payload": b'"%b"' % BIG}
     async with Door() as door:
         for _ in range(30):

@@ -48,7 +48,7 @@ async def test_a_request_has_our_headers_in_our_order(client: Client) -> None:
     )
 
 
-async def test_a_reply_holds_the_receivers_response(client: Client) -> None:
+async def test_a_reply_has_the_receivers_response(client: Client) -> None:
     said = b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nWebhook-Delivery: x\xff\r\nContent-Length: 4\r\n\r\n\x00\xff{}"
     async with Receiver(answer(said)) as receiver:
         reply = await ask(client, receiver.url)
@@ -75,7 +75,7 @@ async def test_a_reply_holds_the_receivers_response(client: Client) -> None:
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nRetry-After: 1\r\n\r\n" + OK, 200, b"ok"),
     ],
 )
-async def test_every_kind_of_answer_is_read(client: Client, said: bytes, status: int, body: bytes) -> None:
+async def test_every_kind_of_response_is_read(client: Client, said: bytes, status: int, body: bytes) -> None:
     async with Receiver(answer(said)) as receiver:
         reply = await ask(client, receiver.url)
 
@@ -85,7 +85,9 @@ async def test_every_kind_of_answer_is_read(client: Client, said: bytes, status:
 @pytest.mark.parametrize(
     "framing", [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 0\r\n"]
 )
-async def test_the_framing_of_an_interim_answer_says_nothing_of_the_final_one(client: Client, framing: bytes) -> None:
+async def test_the_framing_of_an_interim_response_does_not_apply_to_the_final_one(
+    client: Client, framing: bytes
+) -> None:
     said = b"HTTP/1.1 103 Hints\r\n%b\r\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the end" % framing
     async with Receiver(answer(said)) as receiver:
         reply = await ask(client, receiver.url)
@@ -106,7 +108,7 @@ async def pause(_peer: Peer) -> None:
     await asyncio.sleep(0.01)
 
 
-async def test_interim_answers_count_towards_the_length_of_the_head(client: Client) -> None:
+async def test_interim_responses_count_towards_the_length_of_the_head(client: Client) -> None:
     interim = b"HTTP/1.1 103 Hints\r\nX: " + b"x" * 30_000 + b"\r\n\r\n"
     async with Receiver([read, say(interim), say(interim), say(interim), hang]) as receiver:
         reply = await ask(client, receiver.url)
@@ -114,7 +116,7 @@ async def test_interim_answers_count_towards_the_length_of_the_head(client: Clie
     assert reply == Reply(0, b"", reply.duration_ms, "error making request: response headers are too long")
 
 
-async def test_an_answer_may_come_byte_by_byte(client: Client) -> None:
+async def test_a_response_that_arrives_byte_by_byte_is_read(client: Client) -> None:
     said = CHUNKED + b"2\r\nok\r\n0\r\nTrailer: 1\r\n\r\n"
     async with Receiver([read, *(say(said[place : place + 1]) for place in range(len(said)))]) as receiver:
         reply = await ask(client, receiver.url)
@@ -158,7 +160,7 @@ async def test_a_connection_that_ends_before_the_head_is_an_error(client: Client
     assert len(receiver.requests) == 1
 
 
-async def test_a_connection_reset_at_once_is_an_error(client: Client) -> None:
+async def test_a_connection_that_is_reset_immediately_is_an_error(client: Client) -> None:
     async with Receiver([reset]) as receiver:
         reply = await ask(client, receiver.url, body=b"x" * 100_000)
 
@@ -243,14 +245,14 @@ async def test_endless_headers_are_an_error(client: Client, more: bytes) -> None
     assert reply == Reply(0, b"", reply.duration_ms, "error making request: response headers are too long")
 
 
-async def test_endless_interim_answers_are_an_error(client: Client) -> None:
+async def test_endless_interim_responses_are_an_error(client: Client) -> None:
     async with Receiver([read, say_forever(b"HTTP/1.1 100 Continue\r\n\r\n" * 50)]) as receiver:
         reply = await ask(client, receiver.url)
 
     assert reply == Reply(0, b"", reply.duration_ms, "error making request: response headers are too long")
 
 
-async def test_headers_beyond_the_limit_are_an_error_at_once(client: Client) -> None:
+async def test_headers_beyond_the_limit_are_an_error_immediately(client: Client) -> None:
     async with Receiver([read, say(HEAD + b"X: " + b"x" * 70_000), hang]) as receiver:
         reply = await ask(client, receiver.url)
 
@@ -287,7 +289,7 @@ async def test_a_slow_body_keeps_the_part_received_by_the_deadline(client: Clien
     assert TIMEOUT + GRACE - 0.1 <= took < TIMEOUT + GRACE + SLACK
 
 
-async def test_an_answer_before_the_request_was_read_is_taken(client: Client) -> None:
+async def test_a_response_sent_before_the_request_was_read_is_taken(client: Client) -> None:
     said = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
     async with Receiver([say(said), hang]) as receiver:
         reply = await ask(client, receiver.url, body=b"x" * 50_000_000)
@@ -317,7 +319,7 @@ async def test_a_request_canceled_immediately_is_never_sent(client: Client) -> N
     assert receiver.connections == 1
 
 
-async def test_cancelling_twice_or_too_late_does_nothing(client: Client) -> None:
+async def test_canceling_twice_or_too_late_has_no_effect(client: Client) -> None:
     async with Receiver() as receiver:
         asked = send(client, receiver.url)
         await asked.reply
@@ -370,7 +372,7 @@ async def test_a_callback_may_send_the_next_request_on_the_same_connection(clien
 
 
 @pytest.mark.parametrize(("msg_id", "signature"), [("a\r\nb", b"v1,A"), ("a", b"v1,A\nb"), ("a\0", b"v1,A")])
-async def test_no_value_breaks_out_of_a_header(client: Client, msg_id: str, signature: bytes) -> None:
+async def test_no_header_value_adds_a_line_to_the_head(client: Client, msg_id: str, signature: bytes) -> None:
     target = compile_target("http://127.0.0.1/", version="1")
 
     with pytest.raises(ValueError, match="control character"):

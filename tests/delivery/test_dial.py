@@ -53,7 +53,7 @@ async def test_a_receiver_that_never_accepts_is_a_timeout(client: Client, listen
     assert reply == Reply(0, b"", reply.duration_ms, "request timed out", timed_out=True)
 
 
-async def test_a_connect_that_gets_no_answer_is_a_timeout(client: Client) -> None:
+async def test_an_unanswered_connect_is_a_timeout(client: Client) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, crowd(full):
         reply = await ask(client, url_of(full))
 
@@ -72,7 +72,7 @@ async def test_a_refused_connection_is_an_error(client: Client, listener: socket
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9/", "http://localhost:9/", "http://2130706433:9/", "http://[::ffff:127.0.0.1]:9/"]
 )
-async def test_a_blocked_address_is_never_dialled(url: str) -> None:
+async def test_a_blocked_address_is_never_dialed(url: str) -> None:
     async with a_client(policy=AddressPolicy(), timeout_seconds=5.0) as client:
         reply = await ask(client, url)
 
@@ -82,7 +82,7 @@ async def test_a_blocked_address_is_never_dialled(url: str) -> None:
     assert "TIDINGS_WHITELIST_SUBNETS" in reply.error
 
 
-async def test_a_name_is_dialled_at_the_address_that_was_vetted(client: Client) -> None:
+async def test_a_name_is_dialed_at_its_vetted_address(client: Client) -> None:
     async with Receiver() as receiver:
         reply = await ask(client, f"http://localhost:{receiver.port}/")
 
@@ -184,7 +184,7 @@ def ready() -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("turns", range(8))
-async def test_a_dial_that_is_canceled_at_any_turn_leaves_nothing_behind(ready: socket.socket, turns: int) -> None:
+async def test_a_dial_canceled_at_any_loop_iteration_leaves_no_socket(ready: socket.socket, turns: int) -> None:
     async with a_client(timeout_seconds=5.0) as client:
         for _ in range(5):
             asked = [send(client, url_of(ready)) for _ in range(20)]
@@ -199,7 +199,7 @@ async def test_a_dial_that_is_canceled_at_any_turn_leaves_nothing_behind(ready: 
 
 
 @pytest.mark.parametrize("turns", range(8))
-async def test_a_client_closes_with_dials_in_flight_at_any_turn(ready: socket.socket, turns: int) -> None:
+async def test_a_client_closes_with_dials_in_flight_at_any_loop_iteration(ready: socket.socket, turns: int) -> None:
     async with a_client(timeout_seconds=5.0) as client:
         for _ in range(100):
             send(client, url_of(ready))
@@ -220,7 +220,7 @@ async def test_two_thousand_unanswered_dials_do_not_delay_a_close(listener: sock
             await asyncio.sleep(0)
 
 
-async def test_a_failing_name_server_is_logged_and_an_error(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_name_server_is_an_error_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def look_up(host: str) -> list[str]:
         raise LookupError(host)
 
@@ -290,7 +290,7 @@ async def test_a_lack_of_descriptors_without_idle_connections_is_logged(
     assert again.status == 200
 
 
-async def test_a_lookup_that_lacks_a_descriptor_is_not_held_against_the_host() -> None:
+async def test_a_lookup_without_a_free_descriptor_is_not_cached_as_a_failure() -> None:
     answers: list[OSError | list[str]] = [OSError(errno.EMFILE, "Too many open files"), ["127.0.0.1"]]
 
     async def look_up(_host: str) -> list[str]:
@@ -322,7 +322,7 @@ def no_more_descriptors() -> Iterator[None]:
             os.close(descriptor)
 
 
-async def test_a_connect_that_fails_is_tried_once_more(client: Client) -> None:
+async def test_a_failed_connect_is_repeated_once(client: Client) -> None:
     async with Receiver([reset], [reset], [hang]) as receiver:
         reply = await ask(client, receiver.url.replace("http:", "https:"))
 

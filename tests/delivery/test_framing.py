@@ -99,7 +99,7 @@ async def breathe(_peer: Peer) -> None:
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("name", KEPT)
-async def test_an_answer_is_read_and_its_connection_kept(name: str, at_once: bool) -> None:  # noqa: FBT001
+async def test_a_response_is_read_and_its_connection_kept(name: str, at_once: bool) -> None:  # noqa: FBT001
     async with a_client(timeout_seconds=5.0) as client:
         reply, receiver = await asked(client, KEPT[name], at_once=at_once)
 
@@ -109,7 +109,7 @@ async def test_an_answer_is_read_and_its_connection_kept(name: str, at_once: boo
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("name", CLOSED)
-async def test_an_answer_is_read_and_its_connection_closed(name: str, at_once: bool) -> None:  # noqa: FBT001
+async def test_a_response_is_read_and_its_connection_closed(name: str, at_once: bool) -> None:  # noqa: FBT001
     async with a_client(timeout_seconds=5.0) as client:
         reply, receiver = await asked(client, CLOSED[name], at_once=at_once)
 
@@ -118,7 +118,7 @@ async def test_an_answer_is_read_and_its_connection_closed(name: str, at_once: b
 
 
 @pytest.mark.parametrize("name", TO_THE_END)
-async def test_an_answer_is_read_to_the_end_of_its_connection(name: str) -> None:
+async def test_a_response_is_read_to_the_end_of_its_connection(name: str) -> None:
     async with a_client(timeout_seconds=5.0) as client:
         reply, receiver = await asked(client, TO_THE_END[name], at_once=True, then=())
 
@@ -128,7 +128,7 @@ async def test_an_answer_is_read_to_the_end_of_its_connection(name: str) -> None
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("name", BROKEN)
-async def test_an_answer_that_cannot_be_read_is_an_error_with_its_status(name: str, at_once: bool) -> None:  # noqa: FBT001
+async def test_an_unreadable_response_is_an_error_with_its_status(name: str, at_once: bool) -> None:  # noqa: FBT001
     async with a_client(timeout_seconds=5.0) as client:
         reply, receiver = await asked(client, BROKEN[name], at_once=at_once, then=(hang,))
 
@@ -139,7 +139,7 @@ async def test_an_answer_that_cannot_be_read_is_an_error_with_its_status(name: s
 
 
 @pytest.mark.parametrize("head", [LENGTH, CHUNKED, LENGTH + CHUNKED])
-async def test_a_body_where_none_may_be_is_not_taken_for_the_next_answer(head: bytes) -> None:
+async def test_a_body_that_is_not_allowed_is_not_taken_for_the_next_response(head: bytes) -> None:
     async with a_client(timeout_seconds=5.0) as client:
         reply, receiver = await asked(client, b"HTTP/1.1 204 No Content\r\n" + head + b"\r\n", at_once=True)
 
@@ -147,7 +147,7 @@ async def test_a_body_where_none_may_be_is_not_taken_for_the_next_answer(head: b
     assert receiver.connections == 2
 
 
-async def test_no_content_of_no_length_keeps_the_connection() -> None:
+async def test_a_204_without_a_content_length_keeps_the_connection() -> None:
     async with a_client(timeout_seconds=5.0) as client:
         _, receiver = await asked(client, b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", at_once=True)
 
@@ -163,7 +163,7 @@ async def test_receiver_directives_are_read_from_an_amended_head() -> None:
 
 
 @pytest.mark.parametrize("size", [100_000, 4_000_000])
-async def test_an_answer_that_comes_before_the_request_is_read_is_taken(size: int) -> None:
+async def test_a_response_that_comes_before_the_request_is_read_is_taken(size: int) -> None:
     async def head(peer: Peer) -> None:
         await peer.reader.readuntil(b"\r\n\r\n")
 
@@ -181,7 +181,7 @@ def test_an_incomplete_head_is_waited_for() -> None:
     assert amend(whole) is not None
 
 
-def test_a_length_beyond_all_bounds_is_the_greatest_one() -> None:
+def test_a_content_length_beyond_the_range_is_read_as_the_maximum() -> None:
     amended = amend(HEAD + b"Content-Length: " + b"9" * 10_000 + b"\r\n\r\n")
 
     assert amended is not None

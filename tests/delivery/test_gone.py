@@ -14,7 +14,7 @@ def reason_of(found: health.EndpointHealth) -> str | None:
     return found.record.disabled_reason and found.record.disabled_reason.value
 
 
-async def test_410_disables_the_endpoint_and_ends_the_message(db: Database) -> None:
+async def test_a_410_disables_the_endpoint_and_ends_the_delivery(db: Database) -> None:
     app = await add_app(db, uid="mine")
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -38,7 +38,7 @@ async def test_410_disables_the_endpoint_and_ends_the_message(db: Database) -> N
     assert (0, 1) == (waiting, len(door.seen))
 
 
-async def test_410_to_a_retry_disables_the_endpoint(db: Database) -> None:
+async def test_a_410_to_a_retry_disables_the_endpoint(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -55,7 +55,7 @@ async def test_410_to_a_retry_disables_the_endpoint(db: Database) -> None:
 
 
 @pytest.mark.parametrize("task", [None, "qtask_1"])
-async def test_410_to_a_resend_disables_the_endpoint(db: Database, task: str | None) -> None:
+async def test_a_410_to_a_resend_disables_the_endpoint(db: Database, task: str | None) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -74,7 +74,7 @@ async def test_410_to_a_resend_disables_the_endpoint(db: Database, task: str | N
     assert [(0, 0), (1, 1)] == [(trigger, int(last)) for trigger, last in attempts]
 
 
-async def test_410_is_a_failure_like_others_where_the_setting_is_off(db: Database) -> None:
+async def test_a_410_is_an_ordinary_failure_with_the_setting_off(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -89,7 +89,7 @@ async def test_410_is_a_failure_like_others_where_the_setting_is_off(db: Databas
     assert found.record.failing_since is not None
 
 
-async def test_410_from_a_former_address_of_the_endpoint_does_not_disable_it(db: Database) -> None:
+async def test_a_410_from_a_former_url_of_the_endpoint_does_not_disable_it(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -108,7 +108,7 @@ async def test_410_from_a_former_address_of_the_endpoint_does_not_disable_it(db:
     assert not found.disabled
 
 
-async def test_a_reason_that_a_newer_release_wrote_is_read_as_none(db: Database) -> None:
+async def test_an_unknown_disable_reason_is_read_as_none(db: Database) -> None:
     endpoint = await add_endpoint(db, await add_app(db), NOWHERE)
     async with db.write() as tx:
         await tx.run("UPDATE endpoint SET disabled = 1, disabled_reason = 'of the future'")

@@ -201,7 +201,7 @@ async def again(path: Path, msg_id: str, endpoint: str, app: str, *, task: str |
 # Receiver directives
 
 
-async def test_a_receiver_can_end_a_message_and_its_endpoint_is_not_blamed(db: Database) -> None:
+async def test_a_receiver_can_end_a_message_without_a_failure_of_its_endpoint(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -336,7 +336,7 @@ async def test_a_dead_endpoint_holds_few_connections_and_its_schedule_is_kept(db
     assert in_flight <= 4
 
 
-async def test_a_few_messages_to_a_dead_endpoint_are_tried_when_the_schedule_says(db: Database) -> None:
+async def test_a_few_messages_to_a_dead_endpoint_follow_the_retry_schedule(db: Database) -> None:
     app = await add_app(db)
     endpoint = await add_endpoint(db, app, NOWHERE)
 

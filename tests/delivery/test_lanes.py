@@ -18,7 +18,7 @@ def _resend(to: Receiver, number: int) -> Delivery:
     return replace(send(to, number, 0.0), task_id="qtask_1")
 
 
-async def test_live_deliveries_go_first_and_every_tenth_send_is_a_tasks() -> None:
+async def test_live_deliveries_go_first_and_every_tenth_send_is_a_replay() -> None:
     world, to = World(), receiver("ep_1")
     world.queues.enqueue([_resend(to, number) for number in range(4)])
     await _begun(world, 1)

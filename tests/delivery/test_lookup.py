@@ -91,7 +91,7 @@ async def test_a_slow_name_delays_only_slow_names(system: System) -> None:
         await asyncio.gather(*asking)
 
 
-async def test_a_name_that_has_become_quick_leaves_the_slow_lane(system: System) -> None:
+async def test_a_name_that_resolves_fast_again_leaves_the_slow_lane(system: System) -> None:
     async with serving(system) as names:
         asking = asyncio.create_task(names.look_up("slow"))
         await asyncio.sleep(0.4)
@@ -107,7 +107,7 @@ async def test_a_name_that_has_become_quick_leaves_the_slow_lane(system: System)
         await asyncio.gather(*stuck, others)
 
 
-async def test_threads_are_few_and_start_with_the_work(system: System) -> None:
+async def test_lookup_threads_are_few_and_start_on_demand(system: System) -> None:
     others = lookups()  # threads of earlier tests; they may end meanwhile
     async with serving(system) as names:
         idle = lookups() - others
@@ -136,7 +136,7 @@ async def test_the_queue_of_names_is_bounded(system: System) -> None:
         assert await names.look_up("one") == ["192.0.2.1"]
 
 
-async def test_closing_waits_for_nothing(system: System) -> None:
+async def test_closing_does_not_wait_for_running_lookups(system: System) -> None:
     async with serving(system) as names:
         asking = [asyncio.create_task(names.look_up(f"slow{number}")) for number in range(20)]
         await asyncio.sleep(0)

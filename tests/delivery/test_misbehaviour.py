@@ -146,7 +146,7 @@ async def others(authority: Authority) -> AsyncIterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("name", [*ALL, *MORE])
-def test_the_attempt_has_the_status_and_names_the_cause(seen: dict[str, Seen], name: str) -> None:
+def test_a_misbehaving_receiver_gets_an_attempt_with_status_and_cause(seen: dict[str, Seen], name: str) -> None:
     code, text = (ALL[name].code, ALL[name].text) if name in ALL else MORE[name]
     messages = ALL[name].messages if name in ALL else 1
 
@@ -159,7 +159,7 @@ def test_the_attempt_has_the_status_and_names_the_cause(seen: dict[str, Seen], n
 
 
 @pytest.mark.parametrize("name", [*ALL, *MORE])
-def test_the_attempt_ends_in_time_and_the_delivery_with_it(seen: dict[str, Seen], name: str) -> None:
+def test_an_attempt_at_a_misbehaving_receiver_ends_within_its_timeout(seen: dict[str, Seen], name: str) -> None:
     deadline = TIMEOUT + (BODY_GRACE if name in ALL and ALL[name].takes_until == "body" else 0)
 
     took, attempts = seen[name].seconds, seen[name].attempts
@@ -170,11 +170,11 @@ def test_the_attempt_ends_in_time_and_the_delivery_with_it(seen: dict[str, Seen]
 
 
 @pytest.mark.parametrize("name", [name for name, case in ALL.items() if case.takes_until])
-def test_a_slow_receiver_gets_its_time(seen: dict[str, Seen], name: str) -> None:
+def test_a_slow_receiver_gets_the_whole_timeout(seen: dict[str, Seen], name: str) -> None:
     assert seen[name].seconds >= TIMEOUT + (BODY_GRACE - 0.2 if ALL[name].takes_until == "body" else 0)
 
 
-def test_no_text_is_a_bare_error_of_the_machine(seen: dict[str, Seen]) -> None:
+def test_no_attempt_text_is_a_bare_system_error(seen: dict[str, Seen]) -> None:
     texts = [attempt[2] for each in seen.values() for attempt in each.attempts if attempt[1] == 0]
 
     assert not [text for text in texts if "errno" in text.lower() or "traceback" in text.lower()]

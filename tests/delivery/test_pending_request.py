@@ -63,7 +63,7 @@ def begun(
     return request
 
 
-def test_a_reply_takes_the_deadline_off_the_wheel(wheel: TimerWheel, replies: list[Reply]) -> None:
+def test_a_reply_removes_the_deadline(wheel: TimerWheel, replies: list[Reply]) -> None:
     request = begun(wheel, replies, Place())
     during = len(wheel)
 
@@ -72,7 +72,7 @@ def test_a_reply_takes_the_deadline_off_the_wheel(wheel: TimerWheel, replies: li
     assert (during, len(wheel), len(replies)) == (1, 0, 1)
 
 
-def test_a_cancellation_takes_the_deadline_off_the_wheel(wheel: TimerWheel, replies: list[Reply]) -> None:
+def test_a_cancellation_removes_the_deadline(wheel: TimerWheel, replies: list[Reply]) -> None:
     place = Place()
     request = begun(wheel, replies, place)
 
@@ -81,7 +81,7 @@ def test_a_cancellation_takes_the_deadline_off_the_wheel(wheel: TimerWheel, repl
     assert (len(wheel), replies, place.dropped) == (0, [], [request])
 
 
-def test_no_answer_by_the_first_deadline_is_the_end(wheel: TimerWheel, replies: list[Reply]) -> None:
+def test_a_request_without_a_head_by_the_first_deadline_times_out(wheel: TimerWheel, replies: list[Reply]) -> None:
     place = Place()
     request = begun(wheel, replies, place)
 
@@ -91,7 +91,7 @@ def test_no_answer_by_the_first_deadline_is_the_end(wheel: TimerWheel, replies: 
     assert (len(wheel), place.dropped) == (0, [request])
 
 
-def test_a_head_by_the_first_deadline_leaves_the_body_its_own(wheel: TimerWheel, replies: list[Reply]) -> None:
+def test_the_body_has_a_deadline_of_its_own_after_the_head(wheel: TimerWheel, replies: list[Reply]) -> None:
     place = Place(Reply(200, b"part", 5))
     request = begun(wheel, replies, place)
     first = request.ends_at

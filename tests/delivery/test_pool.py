@@ -24,7 +24,7 @@ def listener() -> Iterator[socket.socket]:
         yield listener
 
 
-async def test_connections_are_kept_and_used_again(client: Client) -> None:
+async def test_idle_connections_are_reused(client: Client) -> None:
     async with Receiver() as receiver:
         for _ in range(5):
             await ask(client, receiver.url)
@@ -33,7 +33,7 @@ async def test_connections_are_kept_and_used_again(client: Client) -> None:
     assert receiver.connections == 1
 
 
-async def test_a_kept_connection_closed_before_an_answer_is_replaced_silently(client: Client) -> None:
+async def test_a_reused_connection_closed_before_a_response_is_replaced_silently(client: Client) -> None:
     async with Receiver([*answer(), read], [serve]) as receiver:
         await ask(client, receiver.url)
         reply = await ask(client, receiver.url)
@@ -43,7 +43,7 @@ async def test_a_kept_connection_closed_before_an_answer_is_replaced_silently(cl
     assert receiver.connections == 2
 
 
-async def test_a_kept_connection_is_replaced_only_once(client: Client) -> None:
+async def test_a_reused_connection_is_replaced_only_once(client: Client) -> None:
     async with Receiver([*answer(), read], [read]) as receiver:
         await ask(client, receiver.url)
         reply = await ask(client, receiver.url)
@@ -52,7 +52,7 @@ async def test_a_kept_connection_is_replaced_only_once(client: Client) -> None:
     assert len(receiver.requests) == 3
 
 
-async def test_a_kept_connection_closed_inside_an_answer_is_an_error(client: Client) -> None:
+async def test_a_reused_connection_closed_within_a_response_is_an_error(client: Client) -> None:
     async with Receiver([*answer(), read, say(b"H")], [serve]) as receiver:
         await ask(client, receiver.url)
         reply = await ask(client, receiver.url)
@@ -71,7 +71,7 @@ async def test_a_connection_with_surplus_bytes_is_not_reused(client: Client, ext
     assert receiver.connections == 2
 
 
-async def test_a_connection_that_speaks_while_idle_is_closed(client: Client) -> None:
+async def test_a_connection_that_receives_bytes_while_idle_is_closed(client: Client) -> None:
     spoken = asyncio.Event()
     async with Receiver([*answer(), wait_for(spoken), say(OK), hang], [serve]) as receiver:
         await ask(client, receiver.url)
@@ -83,7 +83,7 @@ async def test_a_connection_that_speaks_while_idle_is_closed(client: Client) -> 
     assert receiver.connections == 2
 
 
-async def test_idle_connections_are_closed_in_time() -> None:
+async def test_idle_connections_are_closed_after_the_idle_timeout() -> None:
     limits = PoolLimits(idle_seconds=0.2)
     async with a_client(limits=limits) as client, Receiver() as receiver:
         await ask(client, receiver.url)
@@ -92,7 +92,7 @@ async def test_idle_connections_are_closed_in_time() -> None:
         await until(lambda: client.connections == 0)
 
 
-async def test_a_connection_past_its_age_is_not_kept() -> None:
+async def test_a_connection_past_its_maximum_age_is_not_kept() -> None:
     async with a_client(limits=PoolLimits(max_age_seconds=0.0)) as client, Receiver() as receiver:
         await ask(client, receiver.url)
         await ask(client, receiver.url)
@@ -100,7 +100,7 @@ async def test_a_connection_past_its_age_is_not_kept() -> None:
     assert receiver.connections == 2
 
 
-async def test_requests_beyond_the_bound_wait_their_turn() -> None:
+async def test_requests_beyond_the_connection_limit_queue_in_order() -> None:
     async with a_client(limits=PoolLimits(connections_per_origin=2)) as client, Receiver() as receiver:
         replies = await asyncio.gather(*(send(client, receiver.url, body=b"%d" % place).reply for place in range(20)))
 
@@ -116,7 +116,7 @@ async def test_waiting_for_a_connection_counts_towards_the_deadline() -> None:
     assert len(receiver.requests) == 1
 
 
-async def test_a_failed_connection_gives_its_place_to_the_next() -> None:
+async def test_a_failed_connection_releases_its_slot_to_the_next_request() -> None:
     async with a_client(limits=PoolLimits(connections_per_origin=1)) as client, Receiver([read], [serve]) as receiver:
         first, second = await asyncio.gather(send(client, receiver.url).reply, send(client, receiver.url).reply)
 
@@ -171,7 +171,7 @@ async def test_a_queued_request_can_be_canceled() -> None:
     "limits",
     [PoolLimits(), PoolLimits(idle_per_origin=0), PoolLimits(idle_seconds=0.0), PoolLimits(max_age_seconds=0.0)],
 )
-async def test_a_slot_is_released_however_a_request_ends(limits: PoolLimits, listener: socket.socket) -> None:
+async def test_a_slot_is_released_after_every_outcome_of_a_request(limits: PoolLimits, listener: socket.socket) -> None:
     limits = dataclasses.replace(limits, connections_per_origin=1, grace_seconds=GRACE)
     script: list[Script] = [[read], [read, hang], [serve]]
     async with a_client(limits=limits) as client, Receiver(*script) as receiver:
@@ -196,7 +196,7 @@ async def test_an_idle_origin_is_removed_from_the_pool() -> None:
         await until(lambda: client.origins == 0)
 
 
-async def test_no_socket_is_left_after_every_kind_of_end(listener: socket.socket) -> None:
+async def test_no_outcome_of_a_request_leaves_a_socket_open(listener: socket.socket) -> None:
     scripts: list[Script] = [[read], [reset], [read, reset], [read, hang], answer(b"nonsense"), answer(), [serve]]
     before = open_sockets()
     for script in scripts:

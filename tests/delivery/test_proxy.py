@@ -21,7 +21,7 @@ KINDS = pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
 
 
 @KINDS
-async def test_a_proxy_is_asked_for_the_vetted_address_and_never_for_the_name(kind: Kind) -> None:
+async def test_a_proxy_gets_the_vetted_address_and_never_the_name(kind: Kind) -> None:
     async with (
         Receiver() as receiver,
         kind() as proxy,
@@ -36,7 +36,7 @@ async def test_a_proxy_is_asked_for_the_vetted_address_and_never_for_the_name(ki
 
 
 @KINDS
-async def test_tls_inside_a_proxy_is_with_the_receiver_by_its_name(kind: Kind, authority: Authority) -> None:
+async def test_tls_through_a_proxy_verifies_the_receivers_name(kind: Kind, authority: Authority) -> None:
     async with (
         Receiver(tls=authority.receiver_context("hook.example")) as receiver,
         kind() as proxy,
@@ -56,7 +56,7 @@ async def test_tls_inside_a_proxy_is_with_the_receiver_by_its_name(kind: Kind, a
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_a_proxy_may_be_spoken_to_over_tls(scheme: str, authority: Authority) -> None:
+async def test_a_proxy_can_be_reached_over_tls(scheme: str, authority: Authority) -> None:
     tls = authority.receiver_context("127.0.0.1")
     async with (
         Receiver(tls=tls if scheme == "https" else None) as receiver,
@@ -79,7 +79,7 @@ async def test_a_tls_proxy_with_an_untrusted_certificate_is_not_used(authority: 
 
 
 @KINDS
-async def test_credentials_are_shown_and_checked(kind: Kind) -> None:
+async def test_proxy_credentials_are_sent_and_a_rejection_is_an_error(kind: Kind) -> None:
     async with Receiver() as receiver, kind(user="us:p@ss") as proxy:
         fit = await through(proxy, receiver.url, url=proxy.address.replace("p@ss", "p%40ss"))
         wrong = await through(proxy, receiver.url, url=proxy.address.replace("p@ss", "word"))
@@ -90,7 +90,7 @@ async def test_credentials_are_shown_and_checked(kind: Kind) -> None:
     assert receiver.connections == 1
 
 
-async def test_credentials_are_in_no_log_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+async def test_proxy_credentials_appear_in_no_log_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
     async with Receiver() as receiver, HttpProxy(user="secret:other") as proxy:
         with caplog.at_level(logging.DEBUG):
             settings = ours.Proxy.of(proxy.address.replace("other", "hidden"))
@@ -114,7 +114,7 @@ async def test_an_unreachable_proxy_is_an_error_without_its_address() -> None:
 
 
 @KINDS
-async def test_the_next_address_of_a_proxy_is_called_if_one_is_not_there(kind: Kind) -> None:
+async def test_the_next_address_of_a_proxy_is_tried_if_one_is_unreachable(kind: Kind) -> None:
     async with Receiver() as receiver, kind() as proxy:
         settings = ours.Proxy.of(f"{proxy.scheme}://two:{proxy.port}")
         async with a_client(proxy=settings, look_up=names(two=["127.0.0.9", "127.0.0.1"])) as client:
@@ -264,7 +264,7 @@ async def test_a_proxy_gets_the_vetted_address_though_the_name_turns_private(kin
     assert answers == [["10.0.0.1"]]  # both proxies got the vetted address: the name was not resolved again
 
 
-async def test_hosts_that_the_bypass_covers_are_called_directly() -> None:
+async def test_hosts_of_the_proxy_bypass_are_called_directly() -> None:
     async with Receiver() as receiver, HttpProxy() as proxy:
         settings = ours.Proxy.of(proxy.address, ["127.0.0.0/8"])
         async with a_client(proxy=settings, look_up=names(hook=["127.0.0.1"])) as client:
@@ -318,11 +318,11 @@ async def test_the_proxy_bypass_exempts_no_address_from_vetting() -> None:
         (["other", "", "example.com"], "example.com", True),
     ],
 )
-def test_the_bypass_covers_names_below_and_literal_addresses(rules: list[str], host: str, covered: bool) -> None:  # noqa: FBT001 - a column
+def test_the_proxy_bypass_covers_subdomains_and_literal_addresses(rules: list[str], host: str, covered: bool) -> None:  # noqa: FBT001 - a column
     assert covered == ours.Bypass.of(rules).covers(host)
 
 
-def test_a_subnet_that_is_none_is_refused() -> None:
+def test_an_invalid_bypass_subnet_is_refused() -> None:
     with pytest.raises(ValueError, match=r"10\.0\.0\.0/40"):
         ours.Bypass.of(["10.0.0.0/40"])
 

@@ -27,7 +27,7 @@ def resolving(proxy: Proxy, *noproxy: str) -> ours.Proxy:
 
 
 @KINDS
-async def test_a_proxy_that_resolves_is_asked_for_the_name(kind: Kind) -> None:
+async def test_a_resolving_proxy_gets_the_host_name(kind: Kind) -> None:
     async with (
         Receiver() as receiver,
         kind(hosts=HOSTS) as proxy,
@@ -41,7 +41,7 @@ async def test_a_proxy_that_resolves_is_asked_for_the_name(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", [HttpProxy, SocksProxy, "https"])
-async def test_the_certificate_is_that_of_the_name_though_the_proxy_resolves_it(
+async def test_the_certificate_is_checked_against_a_name_that_the_proxy_resolves(
     kind: Kind | str, authority: Authority
 ) -> None:
     tls = authority.receiver_context("hook.somewhere.net")
@@ -95,7 +95,7 @@ async def test_an_invalid_name_is_not_sent_to_a_resolving_proxy(host: str) -> No
     assert proxy.connections == 0
 
 
-async def test_hosts_that_the_bypass_covers_are_resolved_and_vetted_here() -> None:
+async def test_hosts_of_the_proxy_bypass_are_resolved_and_vetted_by_the_node() -> None:
     look_up = names(**{"near.somewhere.net": ["127.0.0.1"], "private.somewhere.net": ["10.0.0.1"]})
     async with (
         Receiver() as receiver,
@@ -118,16 +118,16 @@ async def test_a_name_that_the_proxy_cannot_reach_is_an_error(kind: Kind) -> Non
     assert str(reply.error).startswith("error making request: the proxy responded")
 
 
-def test_a_name_that_a_proxy_resolves_is_named_with_its_error() -> None:
+def test_an_error_names_the_host_that_the_proxy_resolved() -> None:
     assert explained([("hook.somewhere.net", TimeoutError())]) == "hook.somewhere.net: no answer in time"
 
 
-def test_the_setting_needs_a_proxy() -> None:
+def test_proxy_resolves_names_requires_a_proxy() -> None:
     with pytest.raises(ConfigError, match=r"^proxy_resolves_names needs a proxy"):
         load({"TIDINGS_PROXY_RESOLVES_NAMES": "true"})
 
 
-def test_the_setting_is_off_by_default_and_reaches_delivery() -> None:
+def test_proxy_resolves_names_is_off_by_default_and_reaches_delivery() -> None:
     off, on = (Settings(proxy_addr="http://proxy:1", proxy_resolves_names=wanted) for wanted in (False, True))
 
     assert not Settings().proxy_resolves_names

@@ -13,7 +13,7 @@ from tidings.storage.drivers.store import opened
 
 
 @pytest.mark.parametrize("prefix", ["TIDINGS", "SVIX"])
-def test_a_proxy_and_its_exceptions_are_read_under_both_names(prefix: str) -> None:
+def test_the_proxy_settings_are_read_under_both_prefixes(prefix: str) -> None:
     settings = load(
         {
             f"{prefix}_PROXY_ADDR": "socks5://user:pass@proxy:1080",
@@ -52,7 +52,7 @@ def test_an_invalid_proxy_stops_the_start_and_is_not_repeated(url: str) -> None:
     assert "hidden" not in str(refusal.value)
 
 
-def test_an_exception_that_is_no_subnet_stops_the_start() -> None:
+def test_an_invalid_proxy_exception_stops_the_start() -> None:
     with pytest.raises(ConfigError, match=r"^noproxy .*10\.0\.0\.0/40"):
         load({"SVIX_NOPROXY": "example.com,10.0.0.0/40"})
 
@@ -69,7 +69,7 @@ def test_the_settings_are_shown_without_credentials(url: str | None, shown: str)
     assert shown == Settings(proxy_addr=url).masked()["proxy_addr"]
 
 
-async def test_messages_go_out_through_the_proxy(sqlite_url: str) -> None:
+async def test_messages_are_sent_through_the_configured_proxy(sqlite_url: str) -> None:
     db = await opened(sqlite_url)
     await migrate(db)
     app = await add_app(db)

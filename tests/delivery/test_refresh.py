@@ -75,7 +75,7 @@ async def test_pending_deliveries_are_handed_back_and_sends_in_flight_continue()
     world.queues.close()
 
 
-async def test_a_lease_from_before_the_change_is_too_late() -> None:
+async def test_a_delivery_leased_before_the_change_is_handed_back() -> None:
     world = World()
     before = world.clock.monotonic()
     world.clock.advance(1_000)
@@ -90,7 +90,7 @@ async def test_a_lease_from_before_the_change_is_too_late() -> None:
     world.queues.close()
 
 
-async def test_a_change_expires_from_memory() -> None:
+async def test_a_change_is_remembered_for_one_minute() -> None:
     world = World()
     world.queues.evict("ep_1")
     world.clock.advance(61_000)

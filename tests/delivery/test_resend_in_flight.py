@@ -62,7 +62,7 @@ async def _sent(path: Path, count: int) -> list[tuple[int, int, str | None]]:
         (500, Mode.UNLESS_DELIVERED, "qtask_1"),
     ],
 )
-async def test_it_follows_the_send_before_it(
+async def test_a_resend_requested_in_flight_is_sent_after_the_current_send(
     db: Database, door: Door, status: int, mode: Mode, task: str | None
 ) -> None:
     app = await add_app(db)
@@ -93,7 +93,7 @@ async def test_a_resend_of_failures_skips_a_delivery_that_succeeds_meanwhile(db:
         assert await path.count("attempt") == 1
 
 
-async def test_one_request_among_many_sends_is_found(db: Database, door: Door) -> None:
+async def test_a_resend_of_one_of_many_messages_in_flight_is_sent(db: Database, door: Door) -> None:
     app = await add_app(db)
     endpoint = await add_endpoint(db, app, door.url)
     door.status = 500
@@ -107,7 +107,7 @@ async def test_one_request_among_many_sends_is_found(db: Database, door: Door) -
         assert await path.count("delivery WHERE lease IS NULL AND manual = 0 AND attempts = 1") == 10
 
 
-async def test_a_commit_whose_answer_is_lost_does_not_hide_it(db: Database, door: Door) -> None:
+async def test_a_resend_survives_a_commit_with_an_unknown_outcome(db: Database, door: Door) -> None:
     app = await add_app(db)
     endpoint = await add_endpoint(db, app, door.url)
     shaky = Shaky(db)
@@ -124,7 +124,7 @@ async def test_a_commit_whose_answer_is_lost_does_not_hide_it(db: Database, door
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("status", [200, 500])
-async def test_a_request_at_another_node_is_met_by_the_node_that_sends(
+async def test_a_resend_requested_at_another_node_is_sent(
     db: Database, migrated_url: str, door: Door, status: int
 ) -> None:
     app = await add_app(db)

@@ -96,7 +96,7 @@ async def test_a_burst_beyond_memory_is_spilled_and_delivered(db: Database) -> N
     assert sorted(each.id.lower() for each in [*accepted, *later]) == sorted(door.seen)
 
 
-async def test_a_failed_send_follows_the_schedule_to_its_end(db: Database) -> None:
+async def test_a_failing_delivery_follows_the_retry_schedule_to_its_end(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         await add_endpoint(db, app, door.url)
@@ -112,7 +112,7 @@ async def test_a_failed_send_follows_the_schedule_to_its_end(db: Database) -> No
     assert [(2, 500, 0), (2, 500, 0), (2, 500, 1)] == [(a, b, int(c)) for a, b, c in attempts]
 
 
-async def test_a_manual_send_is_tried_once_and_marked(db: Database) -> None:
+async def test_a_manual_send_is_attempted_once_with_the_manual_trigger(db: Database) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -216,7 +216,7 @@ async def test_pending_deliveries_of_a_disabled_endpoint_are_removed_unsent(db: 
     assert (attempts, door.seen) == (0, [])
 
 
-async def test_a_stored_response_that_no_database_can_hold_is_kept_as_base64(db: Database) -> None:
+async def test_a_response_that_no_database_can_store_is_kept_as_base64(db: Database) -> None:
     app = await add_app(db)
 
     async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -248,7 +248,7 @@ async def test_one_send_at_a_time_is_enough_to_drain_a_backlog(db: Database) -> 
     assert sorted(each.id.lower() for each in accepted) == sorted(door.seen)
 
 
-async def test_a_fault_in_claiming_does_not_end_the_claiming(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_claiming_continues_after_a_fault(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     app = await add_app(db)
     sound, faults = deliveries.claim, iter([RuntimeError("a fault"), RuntimeError("another")])
 

@@ -84,7 +84,7 @@ def test_a_blocked_address_is_blocked_in_every_ipv4_spelling(
 
 
 @given(public_ipv4, ipv4_spellings, scheme, userinfo, rest_of_url)
-def test_a_public_address_is_dialled_in_every_ipv4_spelling(
+def test_a_public_address_is_dialed_in_every_ipv4_spelling(
     address: IPv4Address, spelling: tuple[int, list[str], str, bool], scheme: str, userinfo: str, rest: str
 ) -> None:
     url = f"{scheme}://{userinfo}{spelt(address, spelling)}{rest}"
@@ -103,7 +103,7 @@ def test_a_blocked_address_is_blocked_inside_every_ipv6_address_that_carries_it(
 
 
 @given(public_ipv4, st.sampled_from(sorted(set(CARRIERS) - {"mapped"})), st.sampled_from(sorted(IPV6_TEXTS)))
-def test_an_address_that_a_gateway_would_unwrap_is_blocked_whatever_is_inside(
+def test_an_address_that_a_gateway_would_unwrap_is_blocked_with_any_address_inside(
     address: IPv4Address, carrier: str, text: str
 ) -> None:
     with pytest.raises(BlockedError):
@@ -111,12 +111,12 @@ def test_an_address_that_a_gateway_would_unwrap_is_blocked_whatever_is_inside(
 
 
 @given(public_ipv4, st.sampled_from(sorted(IPV6_TEXTS)))
-def test_a_mapped_public_address_is_dialled_as_the_one_inside(address: IPv4Address, text: str) -> None:
+def test_a_mapped_public_address_is_dialed_as_its_ipv4_address(address: IPv4Address, text: str) -> None:
     assert dialled(f"http://[{IPV6_TEXTS[text](CARRIERS['mapped'](address))}]/", STRICT) == (str(address),)
 
 
 @given(ipv4_spellings)
-def test_metadata_is_blocked_in_every_ipv4_spelling_whatever_is_allowed(
+def test_metadata_is_blocked_in_every_ipv4_spelling_despite_allowed_subnets(
     spelling: tuple[int, list[str], str, bool],
 ) -> None:
     with pytest.raises(BlockedError):
@@ -125,7 +125,7 @@ def test_metadata_is_blocked_in_every_ipv4_spelling_whatever_is_allowed(
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("text", IPV6_TEXTS)
-def test_metadata_is_blocked_inside_every_carrier_whatever_is_allowed(carrier: str, text: str) -> None:
+def test_metadata_is_blocked_inside_every_ipv6_carrier_despite_allowed_subnets(carrier: str, text: str) -> None:
     with pytest.raises(BlockedError):
         dialled(f"http://[{IPV6_TEXTS[text](CARRIERS[carrier](METADATA))}]/", ALL_ALLOWED)
 

@@ -25,7 +25,7 @@ def lines_of(url: str, headers: dict[str, str] | None = None, *, whitelabel: boo
         ('http://h/"<>`{}?"<>\'', b"/%22%3C%3E%60%7B%7D?%22%3C%3E%27"),
     ],
 )
-def test_path_and_query_go_out_as_browsers_send_them(url: str, path: bytes) -> None:
+def test_path_and_query_are_encoded_as_browsers_encode_them(url: str, path: bytes) -> None:
     assert lines_of(url)[0] == b"POST %b HTTP/1.1" % path
 
 
@@ -43,11 +43,11 @@ def test_path_and_query_go_out_as_browsers_send_them(url: str, path: bytes) -> N
         ("http://１２７。１/", b"127.1"),  # noqa: RUF001 - full-width digits are under test
     ],
 )
-def test_the_host_header_names_the_port_unless_it_is_usual(url: str, host: bytes) -> None:
+def test_the_host_header_has_the_port_unless_it_is_the_default(url: str, host: bytes) -> None:
     assert lines_of(url)[1] == b"Host: " + host
 
 
-def test_one_origin_is_one_key() -> None:
+def test_all_urls_of_one_origin_have_one_pool_key() -> None:
     one = compile_target("https://Example.com/a", version="1")
     same = compile_target("https://example.com:443/b", version="1")
     other = compile_target("http://example.com:443/b", version="1")
@@ -71,7 +71,7 @@ def test_userinfo_becomes_basic_authorization(userinfo: str, value: bytes) -> No
     assert lines_of(f"http://{userinfo}@h/")[-1] == b"Authorization: Basic " + value
 
 
-def test_a_custom_authorization_takes_the_place_of_userinfo() -> None:
+def test_a_custom_authorization_replaces_userinfo() -> None:
     lines = lines_of("http://a:b@h/", {"authorization": "Bearer x"})
 
     assert [line for line in lines if line.lower().startswith(b"authorization")] == [b"authorization: Bearer x"]
@@ -84,14 +84,14 @@ def test_custom_headers_come_last_exactly_as_configured() -> None:
     assert b"Accept: */*" not in lines
 
 
-def test_a_custom_host_is_still_first() -> None:
+def test_a_custom_host_header_is_sent_first() -> None:
     lines = lines_of("http://h/", {"X-A": "1", "HOST": "other"})
 
     assert lines[1] == b"HOST: other"
     assert sum(line.lower().startswith(b"host:") for line in lines) == 1
 
 
-def test_whitelabel_names_take_the_place_of_the_others() -> None:
+def test_whitelabel_header_names_replace_the_default_ones() -> None:
     lines = lines_of("http://h/", whitelabel=True)
 
     assert lines[5:8] == [b"webhook-id: msg_1", b"webhook-timestamp: 7", b"webhook-signature: v1,A"]
@@ -99,7 +99,7 @@ def test_whitelabel_names_take_the_place_of_the_others() -> None:
 
 
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "TE", "Upgrade", "Svix-Signature", "svix-id"])
-def test_framing_and_signature_cannot_be_configured(name: str) -> None:
+def test_framing_and_signature_headers_cannot_be_configured(name: str) -> None:
     assert lines_of("http://h/", {name: "1"}) == lines_of("http://h/")
 
 
@@ -127,13 +127,13 @@ def test_framing_and_signature_cannot_be_configured(name: str) -> None:
         "http://" + "é" * 70 + "/",
     ],
 )
-def test_a_bad_url_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         compile_target(url, version="1")
 
 
 @given(name=st.text(max_size=8), value=st.text(max_size=8))
-def test_no_header_breaks_the_head(name: str, value: str) -> None:
+def test_no_header_value_adds_a_line_to_the_head(name: str, value: str) -> None:
     try:
         lines = lines_of("http://h/", {"x" + name: value})
     except ValueError:
@@ -144,7 +144,7 @@ def test_no_header_breaks_the_head(name: str, value: str) -> None:
 
 
 @given(url=st.text(max_size=12).map(lambda text: "http://h/" + text))
-def test_no_url_breaks_the_head(url: str) -> None:
+def test_no_url_adds_a_line_to_the_head(url: str) -> None:
     try:
         lines = lines_of(url)
     except ValueError:

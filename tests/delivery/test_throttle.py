@@ -113,7 +113,7 @@ async def test_deferred_deliveries_are_checked_on_time_for_any_number_of_endpoin
     assert looks < 100
 
 
-async def test_the_rate_of_an_application_holds_for_its_endpoints_together_and_starves_none(db: Database) -> None:
+async def test_the_endpoints_of_an_application_share_its_rate_and_none_starves(db: Database) -> None:
     app = await add_app(db)
     await limit(db, "application", app, 30)
     async with Timed() as one, Timed() as two:
@@ -210,7 +210,7 @@ async def receiver_of(path: Path, app: str) -> Receiver:
     return routing.receivers[0]
 
 
-async def test_restarts_and_deaths_lose_tokens_and_make_none(db: Database) -> None:
+async def test_restarts_and_kills_lose_tokens_and_never_add_any(db: Database) -> None:
     """Nodes that start and die without cleanup, over a minute of a manual clock."""
     if db.dialect is Dialect.POSTGRESQL:
         pytest.skip("there the database's clock counts, which no test moves")
@@ -235,7 +235,7 @@ async def test_restarts_and_deaths_lose_tokens_and_make_none(db: Database) -> No
     assert len(sent) > 60 * 7 * 0.7
 
 
-async def test_the_status_reports_since_when_a_limit_delays_deliveries(db: Database) -> None:
+async def test_the_throttle_status_reports_since_when_deliveries_are_delayed(db: Database) -> None:
     app = await add_app(db)
     async with Timed() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -284,7 +284,7 @@ def a_send(receiver: Any) -> Delivery:
     return Delivery(receiver, "msg_1", b"{}", 1, 0.0)
 
 
-async def test_a_delivery_that_comes_too_late_or_finds_no_place_is_handed_back(db: Database) -> None:
+async def test_a_throttled_delivery_that_is_late_or_finds_no_capacity_is_handed_back(db: Database) -> None:
     app, clock = await add_app(db), ManualClock()
     await add_endpoint(db, app, "http://127.0.0.1:9/")
     async with running(db) as path:

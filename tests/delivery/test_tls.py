@@ -17,7 +17,7 @@ async def ask_with(authority: Authority, receiver: Receiver, url: str | None = N
         return await ask(client, url or receiver.url)
 
 
-async def test_a_certified_receiver_is_called_and_its_connection_kept(authority: Authority) -> None:
+async def test_a_receiver_with_a_valid_certificate_is_called_and_its_connection_kept(authority: Authority) -> None:
     tls = authority.receiver_context("127.0.0.1")
     async with Receiver(tls=tls) as receiver, a_client(tls=authority.client_context(), timeout_seconds=3.0) as client:
         replies = [await ask(client, receiver.url) for _ in range(3)]
@@ -26,7 +26,7 @@ async def test_a_certified_receiver_is_called_and_its_connection_kept(authority:
     assert receiver.connections == 1
 
 
-async def test_receivers_certified_in_due_form_pass_the_strictest_check(authority: Authority) -> None:
+async def test_standard_certificates_pass_strict_verification(authority: Authority) -> None:
     strict = authority.client_context()
     strict.verify_flags |= ssl.VERIFY_X509_STRICT
     async with (
@@ -55,7 +55,7 @@ async def test_receivers_with_legacy_certificates_are_accepted(
     assert reply.status == 200
 
 
-async def test_the_name_is_certified_not_the_address(authority: Authority) -> None:
+async def test_the_certificate_is_checked_against_the_name_not_the_address(authority: Authority) -> None:
     async with Receiver(tls=authority.receiver_context("localhost")) as receiver:
         by_name = await ask_with(authority, receiver, f"https://localhost:{receiver.port}/")
         by_address = await ask_with(authority, receiver)
@@ -72,7 +72,7 @@ async def test_the_name_is_certified_not_the_address(authority: Authority) -> No
         ("127.0.0.1", NOW + DAY, "itself", "self-signed certificate"),
     ],
 )
-async def test_a_bad_certificate_is_an_error_that_names_the_cause(
+async def test_an_invalid_certificate_is_an_error_that_names_the_cause(
     authority: Authority, name: str, expires: datetime, signer: str, cause: str
 ) -> None:
     tls = authority.receiver_context(name, expires=expires, signed=signer == "authority")

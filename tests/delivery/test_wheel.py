@@ -125,7 +125,7 @@ def test_a_deadline_may_set_the_next_one(loop: Loop, wheel: TimerWheel) -> None:
     assert (early, second.expired) == (0, 1)
 
 
-def test_after_a_stall_the_loop_reads_first(loop: Loop, wheel: TimerWheel) -> None:
+def test_after_a_stall_the_loop_reads_sockets_before_deadlines_expire(loop: Loop, wheel: TimerWheel) -> None:
     answered, silent = Item(), Item()
     slot = wheel.add(loop.timestamp + 1, answered)
     wheel.add(loop.timestamp + 1, silent)
@@ -149,7 +149,7 @@ def test_one_stall_after_another_does_not_hold_deadlines_back(loop: Loop, wheel:
     assert item.expired == 1
 
 
-def test_a_closed_wheel_is_still(loop: Loop, wheel: TimerWheel) -> None:
+def test_a_closed_wheel_expires_nothing(loop: Loop, wheel: TimerWheel) -> None:
     item = Item()
     wheel.add(loop.timestamp + 1, item)
 

@@ -63,7 +63,7 @@ def row(text: str, name: str) -> int:
     return int(found[1].replace(",", ""))
 
 
-def test_the_demo_loses_nothing_and_leaves_nothing(folder: Path) -> None:
+def test_the_demo_loses_no_message_and_leaves_no_process_or_file(folder: Path) -> None:
     hostile = {
         "TIDINGS_RETRY_SCHEDULE": "[1]",
         "SVIX_WHITELIST_SUBNETS": "[10.0.0.0/8]",
@@ -93,7 +93,7 @@ def test_the_demo_loses_nothing_and_leaves_nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_demo_leaves_nothing(folder: Path, number: signal.Signals) -> None:
+def test_an_interrupted_demo_leaves_no_process_or_file(folder: Path, number: signal.Signals) -> None:
     said = ""
     with begun(folder, "--messages", "100") as process:
         for line in lines(process):

@@ -92,7 +92,7 @@ def _waiting(server: live.Live, door: Door, path: str) -> None:
     until(lambda: len(door.seen) == 4)
 
 
-def test_all_secrets_in_force_sign(server: live.Live, door: Door) -> None:
+def test_every_valid_secret_signs(server: live.Live, door: Door) -> None:
     door.is_open.set()
     path = _made(server, door)
     for key in (SECRETS[1], PAIR, SECRETS[2]):

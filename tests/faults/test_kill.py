@@ -77,7 +77,7 @@ async def died_at(database_url: str, folder: Path, places: Sequence[str]) -> Non
             await reckon(senders, receiver, server)
 
 
-async def test_acknowledged_messages_survive_a_death_just_before_and_just_after_the_commit(
+async def test_acknowledged_messages_survive_a_kill_just_before_and_just_after_the_commit(
     database_url: str, tmp_path: Path
 ) -> None:
     await died_at(database_url, tmp_path, ("accept.before_commit", "accept.after_commit"))
@@ -85,7 +85,7 @@ async def test_acknowledged_messages_survive_a_death_just_before_and_just_after_
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-async def test_acknowledged_messages_survive_a_death_while_they_are_settled(database_url: str, tmp_path: Path) -> None:
+async def test_acknowledged_messages_survive_a_kill_while_they_are_settled(database_url: str, tmp_path: Path) -> None:
     await died_at(database_url, tmp_path, 3 * ("settle.before_commit", "settle.after_commit"))
 
 
@@ -95,7 +95,7 @@ async def test_acknowledged_messages_survive_many_kills(database_url: str, tmp_p
     await killed_again_and_again(database_url, tmp_path, 40)
 
 
-async def test_the_proof_notices_deliveries_that_are_not_stored_with_their_message(
+async def test_the_check_finds_deliveries_that_are_not_stored_with_their_message(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     server = node(sqlite_url, tmp_path, entry=SABOTAGED)

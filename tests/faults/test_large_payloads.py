@@ -19,7 +19,7 @@ TLS_RECEIVERS = 70
 MEMORY = 32 * 1024 * 1024
 
 
-def test_payloads_for_receivers_that_never_read_hold_little(tmp_path: Path, database_url: str) -> None:
+def test_receivers_that_never_read_hold_a_bounded_amount_of_payloads(tmp_path: Path, database_url: str) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(serving(database_url, tmp_path))
         app = server.call("POST", "/api/v1/app", {"name": "a"})[1]["id"]
@@ -52,7 +52,7 @@ def _deaf(held: list[asyncio.StreamWriter]) -> Callable[[asyncio.StreamReader, a
     return handle
 
 
-async def test_one_message_to_many_receivers_over_tls_that_never_read_holds_little(
+async def test_tls_receivers_that_never_read_hold_a_bounded_amount_of_one_payload(
     tmp_path: Path, database_url: str
 ) -> None:
     handshakes: list[asyncio.StreamWriter] = []

@@ -29,7 +29,9 @@ COMMANDS = ("cancel", "pause", "resume", "retry")
 
 @pytest.mark.chaos
 @pytest.mark.timeout(240)
-async def test_nothing_deadlocks(postgres_cluster: Server, postgres_dsn: str, tmp_path: Path) -> None:
+async def test_live_traffic_commands_and_tasks_do_not_deadlock(
+    postgres_cluster: Server, postgres_dsn: str, tmp_path: Path
+) -> None:
     name = postgres_dsn.rpartition("/")[2]
     # Check at once: otherwise the lock timeout of a second releases the waiting session before the check.
     postgres_cluster.run(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '5ms'")
@@ -52,7 +54,7 @@ async def test_nothing_deadlocks(postgres_cluster: Server, postgres_dsn: str, tm
 
 
 @pytest.mark.chaos
-async def test_a_thousand_commands_meet_chunks_in_no_circle(postgres_cluster: Server, postgres_dsn: str) -> None:
+async def test_a_thousand_commands_beside_chunks_do_not_deadlock(postgres_cluster: Server, postgres_dsn: str) -> None:
     """The connections of a command and of the worker, on the rows of one task and of its deliveries."""
     name = postgres_dsn.rpartition("/")[2]
     postgres_cluster.run(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '5ms'")

@@ -31,7 +31,9 @@ async def post(server: Live, path: str, key: str | None = None) -> tuple[int, An
     return await asyncio.to_thread(server.call, "POST", path, message, headers=headers)
 
 
-async def test_one_key_makes_one_message_over_two_nodes(nodes: tuple[Live, Live], postgres_dsn: str) -> None:
+async def test_one_idempotency_key_creates_one_message_on_two_nodes(
+    nodes: tuple[Live, Live], postgres_dsn: str
+) -> None:
     async with Receiver() as receiver:
         path = with_endpoint(nodes[0], receiver.url)
 
@@ -43,7 +45,7 @@ async def test_one_key_makes_one_message_over_two_nodes(nodes: tuple[Live, Live]
         await eventually(lambda: received(receiver) == {answers[0][1]["id"]: 1})
 
 
-async def test_an_endpoint_created_on_one_node_receives_messages_of_another_at_once(nodes: tuple[Live, Live]) -> None:
+async def test_an_endpoint_created_on_one_node_receives_the_next_message_of_another(nodes: tuple[Live, Live]) -> None:
     first, second = nodes
     async with Receiver() as receiver:
         path = with_endpoint(first, f"{receiver.url}/0")

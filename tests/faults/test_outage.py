@@ -44,11 +44,11 @@ async def gone(server: Live, path: str, seconds: float) -> None:
         await asyncio.sleep(0.1)
 
 
-async def test_a_database_outage_causes_only_refusals(private_cluster: Cluster, tmp_path: Path) -> None:
+async def test_a_database_outage_causes_refusals_and_no_loss(private_cluster: Cluster, tmp_path: Path) -> None:
     await outage(private_cluster, tmp_path, 2.0)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-async def test_a_long_database_outage_causes_only_refusals(private_cluster: Cluster, tmp_path: Path) -> None:
+async def test_a_long_database_outage_causes_refusals_and_no_loss(private_cluster: Cluster, tmp_path: Path) -> None:
     await outage(private_cluster, tmp_path, 20.0)

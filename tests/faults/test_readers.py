@@ -31,7 +31,7 @@ def _asking(server: Live, path: str) -> socket.socket:
     return asking
 
 
-def test_readers_that_never_read_hold_little(tmp_path: Path, database_url: str) -> None:
+def test_readers_that_never_read_hold_a_bounded_amount_of_memory(tmp_path: Path, database_url: str) -> None:
     with serving(database_url, tmp_path) as server:
         app = server.call("POST", "/api/v1/app", {"name": "a"})[1]["id"]
         path = f"/api/v1/app/{app}/msg"

@@ -125,7 +125,7 @@ async def test_dials_that_succeed_as_they_are_canceled_do_not_delay_a_stop(
             assert await asyncio.to_thread(server.stop) == 0
 
 
-async def test_a_second_signal_ends_a_server_at_once(migrated_url: str, tmp_path: Path) -> None:
+async def test_a_second_signal_ends_a_server_immediately(migrated_url: str, tmp_path: Path) -> None:
     server = node(migrated_url, tmp_path, worker_request_timeout=30, shutdown_grace=3_600)
     with silent(connects=True) as listener, ended(server):
         port = listener.getsockname()[1]

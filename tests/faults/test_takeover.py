@@ -35,7 +35,7 @@ async def _sent(server: Live, path: str) -> set[str]:
     return {answer["id"] for _, answer in answers}
 
 
-async def test_the_next_process_takes_over(postgres_dsn: str, tmp_path: Path) -> None:
+async def test_the_next_process_takes_over_every_delivery(postgres_dsn: str, tmp_path: Path) -> None:
     silent = Silent()
     first, next_ = (node(postgres_dsn, tmp_path / name, **LONG_LEASES) for name in ("a", "b"))
     with ended(first, next_):
@@ -51,7 +51,7 @@ async def test_the_next_process_takes_over(postgres_dsn: str, tmp_path: Path) ->
             await eventually(lambda: received(receiver) == dict.fromkeys(ids, 2), SECONDS)
 
 
-async def test_another_process_takes_over(postgres_dsn: str, tmp_path: Path) -> None:
+async def test_another_node_takes_over_every_delivery(postgres_dsn: str, tmp_path: Path) -> None:
     silent = Silent()
     first, other = (node(postgres_dsn, tmp_path / name, **LONG_LEASES) for name in ("a", "b"))
     with ended(first, other):

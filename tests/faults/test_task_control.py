@@ -79,7 +79,7 @@ async def test_items_match_the_receivers_record(server: Live, receiver: Receiver
 
 
 @pytest.mark.parametrize("more", [{"task_chunk": 7}, {"task_chunk": 7, "delivery_concurrency": 1}])
-async def test_a_cancel_under_load_leaves_a_true_account(
+async def test_a_cancel_under_load_counts_every_message_once(
     database_url: str, tmp_path: Path, more: dict[str, int]
 ) -> None:
     """Chunks, sends and live messages continue while the task is canceled; each message has exactly one result."""
@@ -125,7 +125,7 @@ def _items(server: Live, path: str, outcome: str) -> set[str]:
     return {item["msgId"] for item in told["data"]}
 
 
-def test_a_stream_resumes_after_a_restart_and_delays_no_shutdown(server: Live) -> None:
+def test_a_stream_resumes_after_a_restart_and_does_not_delay_the_shutdown(server: Live) -> None:
     path = f"/api/v1/background-task/{_paused(server)}"
     with _stream(server, f"{path}/events") as told:
         assert [b"1", b"2"] == _ids(told, 2)
@@ -140,7 +140,7 @@ def test_a_stream_resumes_after_a_restart_and_delays_no_shutdown(server: Live) -
     assert server.call("GET", f"{path}/events", headers={"last-event-id": "3"}) == (204, None)
 
 
-def test_readers_that_hang_up_leave_nothing_behind(server: Live) -> None:
+def test_readers_that_disconnect_leave_no_stream_open(server: Live) -> None:
     path = f"/api/v1/background-task/{_paused(server)}"
     for _ in range(40):  # more streams than a token may have at once
         with _stream(server, f"{path}/events") as told:

@@ -44,7 +44,7 @@ async def until(server: Live, task: str, holds: Callable[[dict[str, Any]], bool]
     return found
 
 
-async def test_a_file_that_refuses_writes_causes_only_refusals(sqlite_url: str, tmp_path: Path) -> None:
+async def test_an_unwritable_file_causes_refusals_and_no_loss(sqlite_url: str, tmp_path: Path) -> None:
     server = node(sqlite_url, tmp_path, task_chunk=3, replay_backlog=6)
     async with slowly(0.01) as receiver:
         with ended(server):

@@ -63,11 +63,13 @@ def test_a_text_that_is_too_short_is_refused(ciphertext: bytes) -> None:
 
 @pytest.mark.parametrize("encryption", [NO_ENCRYPTION, ENCRYPTED])
 @pytest.mark.parametrize("key", [generate(), generate_pair(), SymmetricKey(bytes(75))])
-def test_a_key_is_decoded_as_it_was_encoded(encryption: Encryption, key: SymmetricKey | AsymmetricKey) -> None:
+def test_an_encrypted_key_is_decoded_as_it_was_encoded(
+    encryption: Encryption, key: SymmetricKey | AsymmetricKey
+) -> None:
     assert key == encryption.decode_key(encryption.encode_key(key))
 
 
-def test_the_format_is_that_of_svix_server() -> None:
+def test_encrypted_values_have_the_format_of_svix_server() -> None:
     pair, shared = generate_pair(), generate()
 
     assert b"\x01" + shared.raw == NO_ENCRYPTION.encode_key(shared)

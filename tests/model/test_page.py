@@ -64,14 +64,14 @@ def test_without_bounds_the_window_is_ninety_days_back_and_an_hour_ahead() -> No
     assert timestamps[1:4] == _kept(Cursor(Order.DESCENDING), timestamps)
 
 
-def test_before_looks_back_ninety_days() -> None:
+def test_a_window_with_before_begins_ninety_days_earlier() -> None:
     before = NOW - 200 * DAY
     timestamps = [before - 90 * DAY - 4, before - 90 * DAY, before - 4, before]
 
     assert timestamps[1:3] == _kept(Cursor(Order.DESCENDING, before=before), timestamps)
 
 
-def test_after_looks_on_ninety_days() -> None:
+def test_a_window_with_after_ends_ninety_days_later() -> None:
     after = NOW - 200 * DAY
     timestamps = [after - 4, after, after + 90 * DAY - 4, after + 90 * DAY]
 
@@ -83,7 +83,7 @@ def test_a_timestamp_inside_a_step_counts_as_its_step() -> None:
     assert [NOW - 4] == _kept(Cursor(Order.DESCENDING, before=NOW + 3), [NOW - 4, NOW])
 
 
-def test_an_iterator_looks_ninety_days_from_its_own_timestamp() -> None:
+def test_a_window_with_an_iterator_covers_ninety_days_from_its_timestamp() -> None:
     at = NOW - 200 * DAY
     timestamps = [at - 90 * DAY - 4, at - 90 * DAY, at - 4, at + 4, at + 90 * DAY - 4, at + 90 * DAY]
 
@@ -93,7 +93,7 @@ def test_an_iterator_looks_ninety_days_from_its_own_timestamp() -> None:
     )
 
 
-def test_both_bounds_hold_at_once() -> None:
+def test_a_window_with_both_bounds_keeps_both() -> None:
     cursor = Cursor(Order.DESCENDING, before=NOW, after=NOW - 8)
 
     assert [NOW - 8, NOW - 4] == _kept(cursor, [NOW - 12, NOW - 8, NOW - 4, NOW])
@@ -123,7 +123,7 @@ def test_a_truncated_page_keeps_the_elements_next_to_the_cursor(
     assert page == page.within([10] * 3, 30)
 
 
-def test_a_page_has_one_element_however_large() -> None:
+def test_a_page_has_at_least_one_element_of_any_size() -> None:
     page = Cursor(Order.ASCENDING, 3).page([1, 2], str)
 
     assert (1,) == page.within([100, 1], 10).items

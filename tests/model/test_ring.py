@@ -45,7 +45,7 @@ def test_a_signature_matches_its_own_key_and_content_only() -> None:
     assert not key.matches(CONTENT + b" ", SIGNATURE)
 
 
-def test_a_fresh_pair_reads_back() -> None:
+def test_a_generated_key_pair_is_decoded_as_it_was_encoded() -> None:
     pair = generate_pair()
 
     assert pair == parse_secret(pair.text)
@@ -70,7 +70,7 @@ def test_an_invalid_key_pair_is_refused(text: str, wrong: str) -> None:
         parse_secret(text)
 
 
-def test_one_symmetric_key_signs_as_ever() -> None:
+def test_a_ring_with_one_symmetric_key_signs_like_the_key_alone() -> None:
     key = generate()
 
     ring = KeyRing(key)
@@ -95,7 +95,7 @@ def test_a_single_asymmetric_key_signs() -> None:
     assert ring.sign(MSG_ID, TIMESTAMP, BODY) == SIGNATURE
 
 
-def test_a_ring_shows_no_key() -> None:
+def test_the_repr_of_a_ring_shows_no_key() -> None:
     assert "raw=" not in repr(KeyRing(AsymmetricKey(generate_pair().raw)))
     assert "HMAC" not in repr(KeyRing(generate()))
 
@@ -108,7 +108,7 @@ def test_a_rotated_key_is_kept_until_it_expires() -> None:
     assert (OldSecret(61_000, b"first"),) == rotated(old, b"third", 12_000, 0)
 
 
-def test_ten_old_secrets_are_the_most() -> None:
+def test_at_most_ten_rotated_keys_are_kept() -> None:
     old: tuple[OldSecret, ...] = ()
     for n in range(OLD_MAX):
         old = rotated(old, b"%d" % n, n, 60)

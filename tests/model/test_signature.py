@@ -39,7 +39,7 @@ def test_no_key_signs_nothing() -> None:
 
 
 @pytest.mark.parametrize("length", [24, 75])
-def test_a_secret_of_allowed_length_reads_back_as_given(length: int) -> None:
+def test_a_secret_of_allowed_length_is_formatted_as_given(length: int) -> None:
     text = secret_of(length)
 
     key = parse_secret(text)
@@ -88,13 +88,13 @@ def test_a_malformed_secret_is_refused(text: str) -> None:
         parse_secret(text)
 
 
-def test_a_generated_secret_has_24_bytes_and_is_fresh() -> None:
+def test_a_generated_secret_has_24_random_bytes() -> None:
     one, other = generate(), generate()
 
     assert (len(one.raw), one != other) == (24, True)
 
 
-def test_a_key_does_not_show_its_secret_in_a_log() -> None:
+def test_the_repr_of_a_key_does_not_show_its_secret() -> None:
     key = parse_secret(SECRET)
 
     shown = f"{key} {key!r}"
@@ -132,5 +132,5 @@ def test_a_changed_message_does_not_verify(raw: bytes, body: bytes, extra: bytes
 
 
 @pytest.mark.parametrize(("timestamp", "fresh"), [(700, True), (699, False), (1300, True), (1301, False)])
-def test_a_timestamp_is_fresh_for_five_minutes_either_way(timestamp: int, fresh: bool) -> None:  # noqa: FBT001 (a row of the table)
+def test_a_signature_verifies_within_five_minutes_of_its_timestamp(timestamp: int, fresh: bool) -> None:  # noqa: FBT001 (a row of the table)
     assert fresh == is_fresh(timestamp, now=1000)

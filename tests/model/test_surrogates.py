@@ -38,7 +38,7 @@ WHOLE = [rb"\ud83d\ude00", rb"\\ud83d", rb"\\\\ude00", rb"\u0041", rb"\ufffd", r
 
 
 @pytest.mark.parametrize("text", LONE)
-def test_bytes_that_are_passed_on_keep_it(text: bytes) -> None:
+def test_raw_members_keep_an_unpaired_surrogate(text: bytes) -> None:
     body = b'{"raw": {"%b": ["%b"]}, "more": {"a": "%b"}, "firstName": "\\\\ok", "else": "%b"}' % ((text,) * 4)
 
     thing = surrogates.decode(THING, body)
@@ -52,7 +52,7 @@ def test_bytes_that_are_passed_on_keep_it(text: bytes) -> None:
 
 @pytest.mark.parametrize("text", LONE)
 @pytest.mark.parametrize(("member", "place"), [("firstName", '"%s"'), ("names", '["a", "%s"]'), ("more", '{"%s": 1}')])
-def test_a_string_refuses_it_and_names_the_place(text: bytes, member: str, place: str) -> None:
+def test_a_string_with_an_unpaired_surrogate_is_refused_with_its_location(text: bytes, member: str, place: str) -> None:
     body = b'{"raw": {}, "%b": %b}' % (member.encode(), place.encode().replace(b"%s", text))
 
     with pytest.raises(LoneSurrogate, match="lone surrogate") as caught:
@@ -62,7 +62,7 @@ def test_a_string_refuses_it_and_names_the_place(text: bytes, member: str, place
 
 
 @pytest.mark.parametrize("text", WHOLE)
-def test_a_text_without_surrogates_is_left_to_the_decoder(text: bytes) -> None:
+def test_a_body_without_surrogates_is_left_to_the_decoder(text: bytes) -> None:
     body = b'{"raw": "%b"}' % text
 
     assert surrogates.decode(THING, body) is None
@@ -73,13 +73,13 @@ def test_a_text_without_surrogates_is_left_to_the_decoder(text: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [rb'{"raw": "\ud83d"', rb'{"raw": "\ud83d\x"}', rb'["\ud83d"]', rb'{"firstName": "\ud83d']
 )
-def test_invalid_json_stays_none(body: bytes) -> None:
+def test_invalid_json_with_an_unpaired_surrogate_is_refused(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         surrogates.decode(THING, body)
     assert not surrogates.is_object(body)
 
 
-def test_too_many_are_refused() -> None:
+def test_too_many_unpaired_surrogates_are_refused() -> None:
     body = b'{"raw": "%b"}' % (rb"\ud83d" * (surrogates.COUNT_MAX + 1))
 
     with pytest.raises(LoneSurrogate):
@@ -87,7 +87,7 @@ def test_too_many_are_refused() -> None:
 
 
 @given(st.dictionaries(st.text(st.characters()), st.text(st.characters() | st.sampled_from('\ud83d\ude00\\"'))))
-def test_every_object_that_python_writes_is_kept(value: dict[str, str]) -> None:
+def test_every_json_object_is_kept_bytewise(value: dict[str, str]) -> None:
     text = json.dumps(value).encode()
     body = b'{"raw":%b}' % text
 

@@ -100,7 +100,7 @@ def test_each_command_in_each_state_follows_the_table(command: Command, state: S
         assert result == TransitionState(after, epoch, FAILED_ATTEMPTS_AFTER.get(command, 2))
 
 
-def test_the_table_is_about_every_command_and_every_state() -> None:
+def test_the_transition_table_covers_every_command_in_every_state() -> None:
     assert len(_cells()) == 66
     assert set(TRANSITIONS) == set(Command)
     assert all(rule.why for rule in TRANSITIONS.values())
@@ -116,7 +116,7 @@ def test_succeeded_and_canceled_are_final() -> None:
     assert not any(allows(command, state) for command in Command for state in (State.SUCCEEDED, State.CANCELLED))
 
 
-def test_the_wire_has_three_words() -> None:
+def test_each_state_maps_to_one_of_three_wire_statuses() -> None:
     assert {WireStatus.RUNNING} == {WIRE_STATUS[state] for state in set(State) - ENDED}
     assert WIRE_STATUS[State.SUCCEEDED] is WireStatus.FINISHED
     assert WIRE_STATUS[State.FAILED] is WIRE_STATUS[State.CANCELLED] is WireStatus.FAILED
@@ -134,12 +134,12 @@ def test_progress_counts_skipped_items_as_visited() -> None:
     [{"total": None}, {"total": 40}, {"chunks": 2}, {"busy_ms": 1_999}, {"rate": 0.0}, {"state": State.PAUSED}],
     ids=str,
 )
-def test_no_estimate_from_too_little(changes: dict[str, object]) -> None:
+def test_a_task_with_little_progress_has_no_estimated_end(changes: dict[str, object]) -> None:
     assert _task(**changes).progress.eta_seconds is None
 
 
 @pytest.mark.parametrize("total", [None, 49])
-def test_no_percentage_of_an_unknown_or_exceeded_total(total: int | None) -> None:
+def test_an_unknown_or_exceeded_total_gives_no_percentage(total: int | None) -> None:
     assert _task(total=total).progress.percent is None
 
 
@@ -147,7 +147,7 @@ def test_a_task_without_items_is_fully_done() -> None:
     assert _task(total=0, done=0, skipped=0).progress.percent == 100.0
 
 
-def test_no_rate_before_the_first_chunk() -> None:
+def test_a_task_has_no_rate_before_its_first_chunk() -> None:
     assert _task(rate=0.0).progress.rate_per_second is None
 
 
@@ -158,7 +158,7 @@ def test_the_tenant_is_the_application_or_else_the_organization() -> None:
     assert replace(new, app_id="app_1").tenant == "app_1"  # type: ignore[arg-type]
 
 
-def test_a_row_yields_its_claim_and_its_round() -> None:
+def test_a_task_has_its_claim_and_its_transition_state() -> None:
     task = _task(failed_attempts=2)
 
     assert (task.claim.id, task.claim.epoch) == ("qtask_1", 1)

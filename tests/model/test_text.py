@@ -11,7 +11,7 @@ LONG = "String too long"
 
 
 @pytest.mark.parametrize("name", ["a", "A-Z_0.9", "-a", "x" * 256])
-def test_a_name_may_be(name: str) -> None:
+def test_a_valid_event_type_name_is_accepted(name: str) -> None:
     assert name_error(name) is None
 
 
@@ -27,18 +27,18 @@ def test_a_name_may_be(name: str) -> None:
         ("a:b", r"String must match the following pattern: [a-zA-Z0-9\-_.]."),
     ],
 )
-def test_a_name_may_not_be(name: str, words: str) -> None:
+def test_an_invalid_event_type_name_is_refused(name: str, words: str) -> None:
     assert words == name_error(name)
 
 
-def test_channels_and_tags_have_alphabets_of_their_own() -> None:
+def test_channels_and_tags_allow_different_characters() -> None:
     assert channel_error("a:b+c") is None
     assert tag_error(r"a/b\c#d") is None
     assert channel_error("a#") == r"String must match the following pattern: [a-zA-Z0-9\-_.:+]."
     assert (LONG, LONG) == (channel_error("x" * 129), tag_error("x" * 129))
 
 
-def test_a_uid_does_not_look_like_an_id() -> None:
+def test_a_uid_in_the_format_of_an_id_is_refused() -> None:
     prefixed = "Uids are not allowed to have the same prefix as the ID. Prefix with _?"
 
     assert [] == uid_errors("ep_x", "app_")
@@ -46,13 +46,13 @@ def test_a_uid_does_not_look_like_an_id() -> None:
     assert 2 == len(uid_errors("app_ x", "app_"))
 
 
-def test_words_have_no_control_characters() -> None:
+def test_texts_with_control_characters_are_refused() -> None:
     assert text_error("Grüße\n\t") is None
     assert {text_error(chr(code)) for code in range(9)} == {"Control characters 0x00-0x08 not allowed."}
 
 
 @pytest.mark.parametrize("name", ["x-mine", "Authorization", "host", "webhook-id", "!#$%&'*+-.^_`|~"])
-def test_a_header_may_be(name: str) -> None:
+def test_a_valid_header_name_is_accepted(name: str) -> None:
     assert header_error(name, "value\twith é".replace("é", "e")) is None
 
 
@@ -71,12 +71,12 @@ def test_a_header_may_be(name: str) -> None:
         ("x-amzn-foo", "Header starts with a forbidden prefix."),
     ],
 )
-def test_a_header_may_not_be(name: str, words: str) -> None:
+def test_an_invalid_or_reserved_header_name_is_refused(name: str, words: str) -> None:
     assert words == header_error(name, "x")
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r", "\0", "é", "x" * 4097])
-def test_a_header_value_is_one_plain_line(value: str) -> None:
+def test_a_header_value_that_is_not_one_ascii_line_is_refused(value: str) -> None:
     [fault] = header_faults({"x": value})
 
     assert ("body", "headers", "x") == fault.loc

@@ -71,12 +71,12 @@ WRONG = [
 
 
 @pytest.mark.parametrize("url", AS_THEY_ARE)
-def test_a_normal_url_stays_as_it_is(url: str) -> None:
+def test_a_normalized_url_is_unchanged(url: str) -> None:
     assert url == normalize_url(url)
 
 
 @pytest.mark.parametrize(("url", "expected"), NORMAL)
-def test_a_url_is_brought_into_its_normal_form(url: str, expected: str) -> None:
+def test_a_url_is_normalized(url: str, expected: str) -> None:
     assert expected == normalize_url(url)
 
 
@@ -89,7 +89,7 @@ def test_an_invalid_url_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["ftp://example.com", "javascript:1", "file:///etc/passwd", "ws://example.com"])
-def test_other_schemes_are_refused_by_name(url: str) -> None:
+def test_other_schemes_are_refused_and_named(url: str) -> None:
     with pytest.raises(InvalidUrl, match="Endpoint URL schemes must be http or https") as wrong:
         normalize_url(url)
 
@@ -97,7 +97,7 @@ def test_other_schemes_are_refused_by_name(url: str) -> None:
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_a_normal_form_is_normal_and_plain(host: str, rest: str) -> None:
+def test_normalization_is_idempotent_and_gives_printable_ascii(host: str, rest: str) -> None:
     try:
         once = normalize_url(f"http://{host}/{rest}")
     except InvalidUrl:

@@ -30,13 +30,17 @@ def check(found: dict[str, Any]) -> None:
     assert ["application.purge_content", "finished", {"messagesPurged": 3}] == found["purged"]
 
 
-async def test_the_sdk_starts_every_task_it_knows(server: Tenant, receiver: ReceiverProcess) -> None:
+async def test_the_current_python_sdk_starts_every_task_kind_that_it_has(
+    server: Tenant, receiver: ReceiverProcess
+) -> None:
     found = Bulk({"url": server.url, "token": server.token, "receiver": receiver.url}).run()
 
     check(found)
 
 
-async def test_the_sdk_of_the_generation_before_starts_them_too(server: Tenant, receiver: ReceiverProcess) -> None:
+async def test_the_previous_python_sdk_starts_every_task_kind_that_it_has(
+    server: Tenant, receiver: ReceiverProcess
+) -> None:
     if not GENERATION_1.is_dir():
         missing = f"{GENERATION_1} is absent; `make test` installs it"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)

@@ -60,7 +60,7 @@ REFUSALS: dict[str, tuple[int, str, Callable[[Svix], Any]]] = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_a_refusal_is_the_sdks_http_error(client: Svix, name: str) -> None:
+def test_a_refusal_raises_the_sdks_http_error(client: Svix, name: str) -> None:
     status, code, act = REFUSALS[name]
 
     with pytest.raises(HttpError) as caught:
@@ -82,7 +82,7 @@ INVALID: dict[str, tuple[str, Callable[[Svix], Any]]] = {
 
 
 @pytest.mark.parametrize("name", INVALID)
-def test_input_that_breaks_a_rule_is_the_sdks_validation_error(client: Svix, name: str) -> None:
+def test_invalid_input_raises_the_sdks_validation_error(client: Svix, name: str) -> None:
     place, act = INVALID[name]
 
     with pytest.raises(HTTPValidationError) as caught:
@@ -92,7 +92,7 @@ def test_input_that_breaks_a_rule_is_the_sdks_validation_error(client: Svix, nam
     assert place in caught.value.detail[0].loc
 
 
-def test_a_bad_address_is_the_sdks_validation_error(client: Svix) -> None:
+def test_an_invalid_url_raises_the_sdks_validation_error(client: Svix) -> None:
     app = client.application.create(ApplicationIn(name="A"))
 
     with pytest.raises(HTTPValidationError) as caught:
@@ -101,7 +101,7 @@ def test_a_bad_address_is_the_sdks_validation_error(client: Svix) -> None:
     assert "url" in caught.value.detail[0].loc
 
 
-def test_a_wrong_token_is_the_sdks_http_error(server: live.Live) -> None:
+def test_an_invalid_token_raises_the_sdks_http_error(server: live.Live) -> None:
     client = Svix("nonsense", SvixOptions(server_url=server.url))
 
     with closing(client._httpx_client), pytest.raises(HttpError) as caught:  # noqa: SLF001 - as above
@@ -118,7 +118,7 @@ def test_get_or_create_returns_the_existing_application(client: Svix) -> None:
     assert (first.id, "First") == (second.id, second.name)
 
 
-async def test_the_asynchronous_client_behaves_alike(server: live.Live) -> None:
+async def test_the_asynchronous_client_creates_and_lists_a_message(server: live.Live) -> None:
     client = SvixAsync(server.token, SvixOptions(server_url=server.url))
     async with aclosing(client._httpx_client):  # noqa: SLF001 - as above
         app = await client.application.create(ApplicationIn(name="A"))
@@ -128,5 +128,5 @@ async def test_the_asynchronous_client_behaves_alike(server: live.Live) -> None:
         assert message.id in [each.id for each in (await client.message.list(app.id)).data]
 
 
-def test_health_answers(client: Svix) -> None:
+def test_the_health_call_succeeds(client: Svix) -> None:
     client.health.get()

@@ -26,13 +26,13 @@ ABSENT_1 = ABSENT - {"endpoint.transformation"} | {"endpoint.transformation_get"
 ELSEWHERE = TASKS | STREAM | {"endpoint.send_example"}
 
 
-def test_the_sdk_calls_everything_that_it_has(server: Tenant) -> None:
+def test_the_current_python_sdk_completes_every_everyday_call(server: Tenant) -> None:
     found = Everyday({"url": server.url, "token": server.token}).run()
 
     assert ELSEWHERE | ABSENT == set(found["left"])
 
 
-def test_the_sdk_of_the_generation_before_calls_everything_that_it_has(server: Tenant) -> None:
+def test_the_previous_python_sdk_completes_every_everyday_call(server: Tenant) -> None:
     if not GENERATION_1.is_dir():
         missing = f"{GENERATION_1} is absent; `make test` installs it"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)

@@ -6,7 +6,7 @@ from sdk.conftest import Tenant
 from tidings.demo.processes import ReceiverProcess
 
 
-async def test_the_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProcess) -> None:
+async def test_the_go_sdk_sends_and_verifies_a_message(server: Tenant, receiver: ReceiverProcess) -> None:
     found = await compiled.check(compiled.program("go", "go", "test"), server, receiver)
 
     assert found["version"].startswith("1.")

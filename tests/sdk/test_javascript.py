@@ -29,7 +29,7 @@ ELSEWHERE = [
 ]
 
 
-def test_the_sdk_calls_everything_that_it_has(server: Tenant, receiver: ReceiverProcess) -> None:
+def test_the_javascript_sdk_completes_all_of_its_calls(server: Tenant, receiver: ReceiverProcess) -> None:
     node = shutil.which("node")
     if node is None or not MODULES.is_dir():
         missing = "Node.js, or what `make test` installs for it, is absent"

@@ -37,7 +37,7 @@ async def check(found: dict[str, Any], receiver: ReceiverProcess) -> None:
     assert (result.duplicates, result.lost, result.unknown, result.invalid_signatures) == ({}, (), 0, 0)
 
 
-async def test_the_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProcess) -> None:
+async def test_the_current_python_sdk_sends_and_verifies_a_message(server: Tenant, receiver: ReceiverProcess) -> None:
     found = Journey({"url": server.url, "token": server.token, "receiver": receiver.url}).run()
 
     assert found["version"].startswith("2.")
@@ -46,7 +46,9 @@ async def test_the_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProce
 
 
 @pytest.mark.parametrize("release", OLDER)
-async def test_an_older_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProcess, release: str) -> None:
+async def test_older_python_sdks_send_and_verify_a_message(
+    server: Tenant, receiver: ReceiverProcess, release: str
+) -> None:
     folder, arguments = VENV / OLDER[release][0], OLDER[release][1]
     if not folder.is_dir():
         missing = f"{folder} is absent; `make test` installs it"

@@ -17,16 +17,14 @@ from tidings.demo.processes import ReceiverProcess
 ELSEWHERE = {"message.expunge_all_contents", "message.poller"}
 
 
-def test_the_sdk_calls_everything_that_it_has(server: Tenant, receiver: ReceiverProcess) -> None:
+def test_the_current_python_sdk_completes_every_messaging_call(server: Tenant, receiver: ReceiverProcess) -> None:
     found = Messaging({"url": server.url, "token": server.token, "receiver": receiver.url}).run()
 
     assert ELSEWHERE == set(found["left"])
     assert "endpoint.send_example" in found["called"]
 
 
-def test_the_sdk_of_the_generation_before_calls_everything_that_it_has(
-    server: Tenant, receiver: ReceiverProcess
-) -> None:
+def test_the_previous_python_sdk_completes_every_messaging_call(server: Tenant, receiver: ReceiverProcess) -> None:
     if not GENERATION_1.is_dir():
         missing = f"{GENERATION_1} is absent; `make test` installs it"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)

@@ -9,5 +9,5 @@ from tidings.demo.processes import ReceiverProcess
 
 
 @pytest.mark.chaos  # the build takes a minute of two cores
-async def test_the_sdk_does_the_main_job(server: Tenant, receiver: ReceiverProcess) -> None:
+async def test_the_rust_sdk_sends_and_verifies_a_message(server: Tenant, receiver: ReceiverProcess) -> None:
     await compiled.check(compiled.program("rust", "cargo", "chaos"), server, receiver)

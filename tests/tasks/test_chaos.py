@@ -66,7 +66,7 @@ async def finished(url: str, *tasks: Task) -> list[tuple[Task, list[str]]]:
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_killed_at_any_place_the_count_is_exact(pool: ProcessPool, migrated_url: str, point: str) -> None:
+async def test_a_task_killed_at_any_failpoint_counts_exactly(pool: ProcessPool, migrated_url: str, point: str) -> None:
     """I1: two tasks, so that a yield has a successor; killed in the middle, then resumed."""
     first, second = await begun(migrated_url, tasks=2)
 
@@ -172,7 +172,7 @@ async def test_with_two_transactions_the_checker_sees_the_doubled_effects(pool: 
 
 
 @pytest.mark.chaos
-async def test_an_uncounted_lease_expiry_would_be_seen(pool: ProcessPool, sqlite_url: str) -> None:
+async def test_the_checker_sees_an_uncounted_lease_expiry(pool: ProcessPool, sqlite_url: str) -> None:
     """The sabotage: if a lease expiry were no failed attempt, the five-attempts test would find the task active."""
     (task,) = await begun(sqlite_url)
     for number in range(ATTEMPT_LIMIT):
@@ -186,7 +186,7 @@ async def test_an_uncounted_lease_expiry_would_be_seen(pool: ProcessPool, sqlite
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-async def test_nodes_that_die_concurrently(pool: ProcessPool, postgres_dsn: str) -> None:
+async def test_tasks_of_nodes_that_die_concurrently_are_exact(pool: ProcessPool, postgres_dsn: str) -> None:
     """Three nodes on one database; each is killed repeatedly from outside, and another one starts."""
     tasks = await begun(postgres_dsn, tasks=6)
     dice = random.Random(1)  # noqa: S311

@@ -82,7 +82,7 @@ async def test_a_lease_is_renewed_while_the_work_lasts(env: Environment) -> None
 
 
 @pytest.mark.parametrize("command", [use_cases.cancel, use_cases.pause])
-async def test_the_work_of_a_claim_that_is_lost_ends(env: Environment, command: Callable[..., Awaitable[Task]]) -> None:
+async def test_work_ends_when_its_claim_is_lost(env: Environment, command: Callable[..., Awaitable[Task]]) -> None:
     handler = Slow()
     async with env.working(handler) as runner:
         task = await start(env.services, new_task(1))
@@ -94,7 +94,7 @@ async def test_the_work_of_a_claim_that_is_lost_ends(env: Environment, command: 
     assert 0 == (await reread(env.db, task.id)).done
 
 
-async def test_a_process_that_stops_ends_the_work_and_gives_the_task_back(env: Environment) -> None:
+async def test_a_stopping_process_ends_the_work_and_releases_the_task(env: Environment) -> None:
     handler = Slow()
     async with env.working(handler) as runner:
         task = await start(env.services, new_task(1))
@@ -120,7 +120,7 @@ async def test_work_that_fails_is_a_failed_attempt(env: Environment) -> None:
 
 
 @pytest.mark.parametrize("error", [LeaseLost(), Unavailable("the lease could not be renewed")])
-async def test_the_work_has_ended_when_the_claim_cannot_be_kept(error: Exception) -> None:
+async def test_work_has_ended_before_its_claim_can_be_lost(error: Exception) -> None:
     """The next worker of the task begins only when the work here is over."""
     ended = asyncio.Event()
 

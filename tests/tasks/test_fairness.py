@@ -81,12 +81,12 @@ async def pass_by(db: Database) -> None:
             await tx.run("DELETE FROM task")
 
 
-async def test_each_is_served_in_its_round(db: Database) -> None:
+async def test_each_tenant_is_served_in_its_round(db: Database) -> None:
     """I9, I12: a queued task runs within a known number of slices, and no other tenant runs twice per round before."""
     await pass_by(db)
 
 
-async def test_claims_by_age_would_be_unfair(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_checker_finds_claims_by_age_unfair(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sabotage: without fair-share rounds the oldest task always goes first."""
 
     async def selfish(tx: Write, tenant: str, priority: int, kind: str, *, behind: int = 0) -> int:

@@ -51,7 +51,7 @@ async def test_a_stop_releases_the_task_without_a_failed_attempt(env: Environmen
     await is_exact(env.db, task, 5_000)
 
 
-async def test_starting_and_stopping_twice_does_no_harm(env: Environment) -> None:
+async def test_starting_and_stopping_twice_has_no_further_effect(env: Environment) -> None:
     runner = runner_of(env.db)
     await runner.stop()
     await runner.start()
@@ -79,7 +79,7 @@ class Stuck(Counting):
         raise AssertionError
 
 
-async def test_a_stop_does_not_wait_for_ever(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stop_has_a_time_limit(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "_STOP_SECONDS", 0.05)
     handler = Stuck()
     async with env.working(handler):
@@ -154,7 +154,7 @@ async def test_on_postgresql_nodes_share_the_work(postgres_dsn: str) -> None:
 
 
 @pytest.mark.parametrize("is_planned", [False, True])
-async def test_two_workers_with_one_claim_do_each_item_once(env: Environment, *, is_planned: bool) -> None:
+async def test_two_workers_with_one_claim_apply_each_item_once(env: Environment, *, is_planned: bool) -> None:
     """I1, I2: both writers hold a valid epoch, but only one has the current cursor."""
     task = await start(env.services, new_task(300))
     context = runner_of(env.db, limits=TENS)._context  # noqa: SLF001
@@ -255,14 +255,14 @@ async def test_a_chunk_that_times_out_is_tried_with_fewer_rows(
     assert await wrongs(env.db, ended) == []
 
 
-async def test_one_row_that_always_times_out_is_poison(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_row_that_always_times_out_fails_the_task(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidings.tasks.slice._BACKOFF_FIRST", 0.0001)
     ended = await env.done(await start(env.services, new_task(100)), Slow(never=True))
 
     assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, 5, 0)
 
 
-async def test_the_dispatcher_outlives_a_fault_in_claiming(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_claiming_continues_after_a_fault(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "_BACKOFF_MAX", 0.01)
     sound = claims.claim
     faults = [ZeroDivisionError()]
@@ -278,7 +278,7 @@ async def test_the_dispatcher_outlives_a_fault_in_claiming(env: Environment, mon
     assert not faults
 
 
-async def test_with_nothing_to_do_there_is_no_traffic(env: Environment) -> None:
+async def test_an_idle_runner_sends_no_statement(env: Environment) -> None:
     quiet = Troubled(env.db, 1, rate=0.0)
     writes = 0
 

@@ -20,7 +20,7 @@ def _after(pace: Pace, size: int, cost_ms: float, *, fixed_ms: float = 0.0, chun
 
 
 @given(size=st.integers(1, 8_000), write_ms=took, whole_ms=took)
-def test_a_size_stays_in_bounds_and_moves_by_steps(size: int, write_ms: float, whole_ms: float) -> None:
+def test_a_chunk_size_stays_in_bounds_and_changes_by_bounded_steps(size: int, write_ms: float, whole_ms: float) -> None:
     after = POSTGRESQL.next_size(size, write_ms=write_ms, whole_ms=whole_ms)
 
     assert 1 <= after <= POSTGRESQL.cap
@@ -29,7 +29,7 @@ def test_a_size_stays_in_bounds_and_moves_by_steps(size: int, write_ms: float, w
 
 @pytest.mark.parametrize("pace", [SQLITE, POSTGRESQL], ids=["sqlite", "postgresql"])
 @given(cost=st.floats(0.0001, 1.0), fixed=st.floats(0, 1.0))
-def test_the_budget_is_met_within_some_twenty_chunks(pace: Pace, cost: float, fixed: float) -> None:
+def test_the_chunk_duration_reaches_its_target_within_twenty_chunks(pace: Pace, cost: float, fixed: float) -> None:
     size = _after(pace, pace.first, cost, fixed_ms=fixed, chunks=24)
 
     # Within a fifth of the budget, or within one row of it if rows are expensive.
@@ -38,7 +38,7 @@ def test_the_budget_is_met_within_some_twenty_chunks(pace: Pace, cost: float, fi
 
 
 @given(cost=st.floats(0.003, 0.01))
-def test_it_recovers_from_a_slow_down_and_back(cost: float) -> None:
+def test_the_chunk_size_follows_a_slowdown_and_its_end(cost: float) -> None:
     before = _after(SQLITE, 100, cost, chunks=40)
     during = _after(SQLITE, before, cost * 10, chunks=8)
     after = _after(SQLITE, during, cost, chunks=20)
@@ -47,7 +47,7 @@ def test_it_recovers_from_a_slow_down_and_back(cost: float) -> None:
     assert after >= before * 0.8
 
 
-def test_one_row_can_become_two() -> None:
+def test_a_chunk_of_one_row_can_grow() -> None:
     assert SQLITE.next_size(1, write_ms=0.01, whole_ms=0.01) == 2
 
 

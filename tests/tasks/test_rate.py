@@ -46,7 +46,7 @@ def _sends(rate: int, seconds: float, dice: random.Random, slices: list[float]) 
 
 @settings(max_examples=60, deadline=None)
 @given(rate=st.integers(1, 2_000), seed=st.integers(0, 1 << 30), slices=st.lists(st.floats(0.5, 40), max_size=4))
-def test_never_more_than_the_rate_in_any_ten_seconds(rate: int, seed: int, slices: list[float]) -> None:
+def test_no_ten_seconds_hold_more_sends_than_the_rate_allows(rate: int, seed: int, slices: list[float]) -> None:
     sent = list(_sends(rate, 45, random.Random(seed), sorted(slices)))  # noqa: S311 - a schedule, no secret
 
     assert _worst(sent) <= 10 * rate
@@ -54,7 +54,7 @@ def test_never_more_than_the_rate_in_any_ten_seconds(rate: int, seed: int, slice
 
 
 @pytest.mark.parametrize("rate", [1, 3, 10, 250, 5_000])
-def test_it_is_nearly_reached(rate: int) -> None:
+def test_a_rate_meter_allows_at_least_93_percent_of_its_rate(rate: int) -> None:
     meter, now, total = RateMeter(rate, 0.0), 0.0, 0
     while now < 60:
         wait = meter.wait(now)

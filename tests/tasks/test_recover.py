@@ -134,7 +134,7 @@ async def test_each_failed_message_is_resent_once(env: Environment, case: tuple[
     assert await rows(env.db, "SELECT DISTINCT lane, manual FROM delivery WHERE task_id IS NOT NULL") == [(1, 1)]
 
 
-async def test_a_message_in_flight_is_left_to_its_sender_and_noted(env: Environment) -> None:
+async def test_a_message_in_flight_is_left_to_its_sender_and_recorded(env: Environment) -> None:
     failed, _ = _suffer(env.seed, 50, HOUR, HOUR, schedule=True)
     await env.seed.write(env.db)
     await lease_all(env.db, lease=77)
@@ -164,7 +164,7 @@ async def test_a_message_delivered_meanwhile_is_not_resent(env: Environment) -> 
     assert waiting == failed - set(lucky)
 
 
-async def test_only_the_window_counts(env: Environment) -> None:
+async def test_only_failures_in_the_range_are_resent(env: Environment) -> None:
     seed = env.seed
     seed.message(NOW - 10 * HOUR, (NOW - 10 * HOUR, FAILED))
     inside = seed.message(NOW - 5 * HOUR, (NOW - 10 * HOUR, FAILED), (NOW - 5 * HOUR, FAILED), (NOW - 4 * HOUR, FAILED))
@@ -178,7 +178,7 @@ async def test_only_the_window_counts(env: Environment) -> None:
     assert await sent_again(env.db, task.id) == sorted([inside, at_since])
 
 
-async def test_the_attempts_it_causes_lie_behind_its_range(env: Environment) -> None:
+async def test_the_attempts_of_a_recovery_lie_outside_its_range(env: Environment) -> None:
     """A message whose resend fails while the task runs is not sent a second time by the task."""
     failed, _ = _suffer(env.seed, 60, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
@@ -251,7 +251,7 @@ async def test_another_endpoint_is_not_affected(env: Environment) -> None:
         ("UPDATE application SET deleted_at = 1", "endpoint_deleted"),
     ],
 )
-async def test_it_fails_when_the_endpoint_no_longer_receives(env: Environment, change: str, code: str) -> None:
+async def test_a_recovery_fails_when_its_endpoint_no_longer_receives(env: Environment, change: str, code: str) -> None:
     _suffer(env.seed, 60, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
     async with env.working(replace(QUICK, chunk_rows=10, backlog=20)):
@@ -287,7 +287,7 @@ async def test_a_backlog_pauses_the_task_until_half_of_it_is_delivered(env: Envi
     assert ended.counters == {"messagesSent": 100}
 
 
-async def test_a_cancel_stops_it_and_cancels_the_deliveries_not_in_flight(env: Environment) -> None:
+async def test_a_cancel_stops_the_recovery_and_cancels_deliveries_not_in_flight(env: Environment) -> None:
     _suffer(env.seed, 100, HOUR, HOUR, schedule=True)
     await env.seed.write(env.db)
     scheduled = await rows(env.db, "SELECT msg_id, due_at FROM delivery ORDER BY msg_id")
@@ -331,7 +331,7 @@ async def test_two_recoveries_of_one_endpoint_run_one_after_the_other(env: Envir
     assert both[0].finished_at <= both[1].started_at
 
 
-async def test_a_big_range_is_estimated(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_size_of_a_large_range_is_estimated(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidings.tasks.key_ranges.COUNT_LIMIT", 50)
     _suffer(env.seed, 400, HOUR, HOUR, schedule=False)
     attempts = len(env.seed.attempts)
@@ -392,12 +392,12 @@ async def test_every_probe_goes_through_an_index(env: Environment) -> None:
         assert probe in scan.replace(")::text", "").replace("((", "("), scan
 
 
-def test_the_registry_has_the_kind() -> None:
+def test_the_registry_has_the_kind_recover() -> None:
     assert set(handlers(SystemClock(), Notifier())) >= {"endpoint.recover", "endpoint.replay", "endpoint.bulk-replay"}
 
 
 @pytest.mark.chaos
-async def test_100_000_within_ten_seconds(env: Environment) -> None:
+async def test_a_recovery_of_100_000_messages_ends_within_ten_seconds(env: Environment) -> None:
     failed, _ = _suffer(env.seed, 100_000, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
     begun = env.services.clock.monotonic()

@@ -20,7 +20,7 @@ from tidings.storage.drivers.tuning import StorageTuning
 HELD_SECONDS = 1.5
 
 
-async def test_on_postgresql_a_locked_table_is_waited_for(postgres_dsn: str) -> None:
+async def test_on_postgresql_a_task_waits_for_a_locked_table(postgres_dsn: str) -> None:
     """Longer than a chunk's lock timeout, as by an administrator who alters the table."""
     async with begun(postgres_dsn, 3_000) as (env, task):
         db, handler = env.db, Counting()
@@ -32,7 +32,7 @@ async def test_on_postgresql_a_locked_table_is_waited_for(postgres_dsn: str) -> 
             await is_exact(db, task, 3_000)
 
 
-async def test_on_sqlite_a_locked_file_is_waited_for(sqlite_url: str) -> None:
+async def test_on_sqlite_a_task_waits_for_a_locked_file(sqlite_url: str) -> None:
     """Longer than a transaction waits for the writer lock, as by an administrator's shell on the file."""
     async with begun(sqlite_url, 3_000, StorageTuning(busy_ms=20)) as (env, task):
         db, handler = env.db, Counting()
@@ -70,7 +70,7 @@ HURDLES = {"a full disk": (_fill, _empty), "a read-only file": (_lock(writes=Fal
 
 
 @pytest.mark.parametrize("what", HURDLES)
-async def test_on_sqlite_a_file_that_refuses_writes_delays_the_work(
+async def test_on_sqlite_a_file_that_refuses_writes_delays_a_task(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Temporary, in the middle of the work: no failed attempt, no partial write, and the work continues afterwards."""

@@ -37,7 +37,7 @@ PRINCIPAL = Principal(ORG)
 # --- completion
 
 
-async def test_a_task_is_done_to_its_end(env: Environment) -> None:
+async def test_a_task_runs_to_its_end(env: Environment) -> None:
     async with env.working():
         task = await start(env.services, new_task(2_500))
         ended = await until(env.db, task.id)
@@ -49,7 +49,7 @@ async def test_a_task_is_done_to_its_end(env: Environment) -> None:
     assert await events_of(env.db, ended) == ["created", "succeeded"]
 
 
-async def test_a_task_that_was_there_before_the_runner_is_found(env: Environment) -> None:
+async def test_a_task_queued_before_the_runner_started_is_claimed(env: Environment) -> None:
     task = await start(env.services, new_task(10))
 
     assert (await env.done(task)).state is State.SUCCEEDED
@@ -169,7 +169,7 @@ class Reading(Counting):
 
 
 @pytest.mark.parametrize("args", ['{"items": "ten"}', "[10]", "v2:10"])
-async def test_a_task_with_arguments_of_another_release_is_left_to_it(env: Environment, args: str) -> None:
+async def test_a_task_with_arguments_of_another_release_is_left_to_its_workers(env: Environment, args: str) -> None:
     task = await start(env.services, replace(new_task(10), args=args))
     async with env.working(Reading()):
         async with asyncio.timeout(20):

@@ -366,11 +366,11 @@ def test_every_history_follows_the_transition_table(migrated_url: str) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
-def test_very_many_lives(migrated_url: str) -> None:
+def test_many_random_histories_reach_every_transition(migrated_url: str) -> None:
     assert EVERY_RULE - _live(migrated_url, 400) == set()
 
 
-def test_the_machine_fails_without_the_epoch_check(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_machine_fails_without_the_epoch_check(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sabotage: a chunk without the epoch check lets a zombie write, and the test notices."""
     for name in ("FENCE", "CHECKPOINT"):
         sound: Sql = getattr(claims, name)

@@ -46,7 +46,7 @@ async def names(db: Database) -> set[str]:
         return {row["name"] for row in await read.rows(NAMES)}
 
 
-async def test_this_week_and_the_next_are_made_once(db: Database) -> None:
+async def test_the_partitions_of_this_week_and_the_next_are_created_once(db: Database) -> None:
     assert (4, 0) == (await partitions.create_ahead(db, NOW), await partitions.create_ahead(db, NOW))
 
     there = [await add(db, timestamp) for timestamp in (THIS, NOW, THIS + WEEK - 4, THIS + WEEK, THIS + 2 * WEEK - 4)]
@@ -60,7 +60,7 @@ async def test_a_task_claim_does_not_delay_the_creation_of_partitions(db: Databa
         assert 4 == await partitions.create_ahead(db, NOW)
 
 
-async def test_a_week_that_is_in_the_default_partition_stays_there_and_the_next_is_made(
+async def test_a_week_in_the_default_partition_stays_there_and_the_next_is_created(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await add(db, NOW)
@@ -74,7 +74,7 @@ async def test_a_week_that_is_in_the_default_partition_stays_there_and_the_next_
     assert "making partitions" not in caplog.text
 
 
-async def test_weeks_that_have_been_emptied_are_dropped_and_no_others(db: Database) -> None:
+async def test_only_emptied_weeks_are_dropped(db: Database) -> None:
     for weeks in (5, 3, 1, 0):
         await partitions.create_ahead(db, NOW - weeks * WEEK)
     kept = await add(db, NOW - 2 * WEEK)
@@ -99,7 +99,7 @@ async def test_future_partitions_are_not_dropped(db: Database) -> None:
     assert before == await names(db)
 
 
-async def test_a_week_that_holds_something_stays(db: Database) -> None:
+async def test_a_week_with_rows_is_not_dropped(db: Database) -> None:
     await partitions.create_ahead(db, NOW - 3 * WEEK)
     await add(db, NOW - 3 * WEEK)
 
@@ -155,7 +155,7 @@ async def test_a_partition_that_cannot_be_dropped_blocks_no_other_work(
     assert "dropping partitions" in caplog.text
 
 
-async def test_partitions_of_other_lengths_keep_no_week(db: Database) -> None:
+async def test_partitions_of_other_lengths_do_not_prevent_weekly_ones(db: Database) -> None:
     await partitions.create_ahead(db, NOW - 3 * WEEK)
     start = THIS - 8 * WEEK + DAY
     first, end = ids.first_at(ids.MESSAGE, start), ids.first_at(ids.MESSAGE, start + DAY)
@@ -167,7 +167,7 @@ async def test_partitions_of_other_lengths_keep_no_week(db: Database) -> None:
     assert {"message_20260724"} == await names(db)
 
 
-async def test_each_schema_of_a_database_has_weeks_of_its_own(db: Database, postgres_dsn: str) -> None:
+async def test_each_schema_of_a_database_has_its_own_partitions(db: Database, postgres_dsn: str) -> None:
     async with db.write() as tx:
         await tx.run("CREATE SCHEMA other")
     other = await opened(f"{postgres_dsn}?search_path=other")

@@ -58,9 +58,7 @@ async def test_a_pooler_that_refuses_startup_parameters_is_used_without_them(
     assert 1 == caplog.text.count("TIDINGS_DB_PGBOUNCER=true")
 
 
-async def test_a_pooler_that_is_named_is_never_asked_for_startup_parameters(
-    pooler: Pooler, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_configured_pooler_gets_no_startup_parameters(pooler: Pooler, caplog: pytest.LogCaptureFixture) -> None:
     db = await PostgresDatabase.open(dsn.postgres(pooler.dsn), connections=CONNECTIONS, pgbouncer=True)
     try:
         await used(db)
@@ -72,7 +70,7 @@ async def test_a_pooler_that_is_named_is_never_asked_for_startup_parameters(
     assert "PGBOUNCER" not in caplog.text
 
 
-async def test_a_parameter_of_the_url_that_the_pooler_refuses_is_the_reason(pooler: Pooler) -> None:
+async def test_an_error_names_the_url_parameter_that_the_pooler_refuses(pooler: Pooler) -> None:
     url = f"{pooler.dsn}?options=-c%20geqo%3Doff"
 
     with pytest.raises(Unavailable, match="unsupported startup parameter: options"):

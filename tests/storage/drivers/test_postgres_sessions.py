@@ -47,7 +47,7 @@ async def write(db: Database) -> bool:
     return True
 
 
-async def test_one_failure_renews_all_sessions_that_are_read_only(pooled: PostgresDatabase) -> None:
+async def test_one_failure_renews_all_read_only_sessions(pooled: PostgresDatabase) -> None:
     before = await every_session(pooled, "SET default_transaction_read_only = on")
 
     done = [await write(pooled) for _ in range(POOL * 3)]
@@ -56,7 +56,7 @@ async def test_one_failure_renews_all_sessions_that_are_read_only(pooled: Postgr
     assert before.isdisjoint(await every_session(pooled, "SELECT 1"))
 
 
-async def test_many_at_once_fail_at_most_once_for_each_session(pooled: PostgresDatabase) -> None:
+async def test_concurrent_queries_fail_at_most_once_for_each_session(pooled: PostgresDatabase) -> None:
     await every_session(pooled, "SET default_transaction_read_only = on")
 
     done = await asyncio.gather(*(write(pooled) for _ in range(POOL * 4)))
@@ -95,7 +95,7 @@ async def test_the_heartbeat_finds_a_database_that_refuses_writes(pooled: Postgr
     assert await Heartbeat(pooled, SystemClock()).is_good()
 
 
-async def test_keepalives_reach_the_socket(postgres_dsn: str) -> None:
+async def test_the_keepalive_parameters_are_set_on_the_socket(postgres_dsn: str) -> None:
     db = await opened(f"{postgres_dsn}?keepalives_idle=33&application_name=mine&connect_timeout=3")
     assert isinstance(db, PostgresDatabase)
     async with db.read() as read:

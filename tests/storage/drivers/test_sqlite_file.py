@@ -43,7 +43,7 @@ def modes(path: Path) -> dict[str, int]:
     return {end: stat.S_IMODE(Path(f"{path}{end}").stat().st_mode) for end in ENDS}
 
 
-async def test_all_files_are_for_their_user_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_all_database_files_are_private_to_their_user(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = os.umask(0)
     try:
         db = await opened(f"sqlite:///{tmp_path}/a.db")
@@ -55,7 +55,7 @@ async def test_all_files_are_for_their_user_alone(tmp_path: Path, caplog: pytest
     assert "chmod" not in caplog.text
 
 
-async def test_a_file_that_others_may_read_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_file_that_others_may_read_causes_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "a.db"
     path.touch(0o644)
 
@@ -67,7 +67,7 @@ async def test_a_file_that_others_may_read_is_a_warning(tmp_path: Path, caplog: 
 
 
 @pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
-async def test_a_second_process_is_refused_by_whatever_name_it_comes(
+async def test_a_second_process_is_refused_under_every_name_of_the_file(
     tmp_path: Path, link: Callable[[Path, Path], None]
 ) -> None:
     path, other = tmp_path / "a.db", tmp_path / "sub" / "b.db"
@@ -96,7 +96,7 @@ async def test_a_symbolic_link_to_an_absent_file_creates_the_file(tmp_path: Path
     assert (tmp_path / "link.db").is_symlink()
 
 
-async def test_a_file_with_two_names_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_file_with_two_names_causes_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "a.db"
     path.touch(0o600)
     (tmp_path / "b.db").hardlink_to(path)
@@ -107,7 +107,7 @@ async def test_a_file_with_two_names_is_a_warning(tmp_path: Path, caplog: pytest
     assert "2 hard links" in caplog.text
 
 
-async def test_a_new_file_can_release_free_pages_and_an_older_one_just_runs(tmp_path: Path) -> None:
+async def test_a_new_file_can_release_free_pages_and_an_older_one_still_opens(tmp_path: Path) -> None:
     """SQLite fixes `auto_vacuum` when it writes the first page; a file without it would need a whole VACUUM."""
     with closing(sqlite3.connect(tmp_path / "older.db")) as connection:
         connection.execute("PRAGMA user_version = 1")

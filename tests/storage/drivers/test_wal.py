@@ -28,7 +28,7 @@ async def _table(path: Path, tuning: StorageTuning = StorageTuning()) -> SqliteD
     return db
 
 
-async def test_the_wal_is_restarted_while_writers_go_on(tmp_path: Path) -> None:
+async def test_the_wal_is_restarted_under_constant_writes(tmp_path: Path) -> None:
     tuning = StorageTuning(wal_checkpoint_frames=50, wal_restart_frames=200)
     path = tmp_path / "a.db"
     db = await _table(path, tuning)
@@ -64,7 +64,7 @@ async def test_a_reader_delays_the_checkpoint_and_neither_writers_nor_the_close(
     assert (before, after) == (10, 10)
 
 
-async def test_a_commit_whose_caller_is_canceled_ends_before_the_next_one_begins(tmp_path: Path) -> None:
+async def test_a_commit_with_a_canceled_caller_ends_before_the_next_one_begins(tmp_path: Path) -> None:
     db = await _table(tmp_path / "a.db")
     for _ in range(50):
         call = asyncio.create_task(_write(db, 5))
@@ -82,7 +82,7 @@ async def test_a_commit_whose_caller_is_canceled_ends_before_the_next_one_begins
     assert count % 5 == 0
 
 
-async def test_a_checkpoint_does_not_crowd_tasks_and_a_caller_does(tmp_path: Path) -> None:
+async def test_a_checkpoint_does_not_delay_background_writes_and_a_foreground_write_does(tmp_path: Path) -> None:
     tuning = StorageTuning(wal_checkpoint_frames=10, wal_restart_frames=20)
     db = SqliteDatabase(tmp_path / "a.db", tuning=tuning)
     async with db.write(background=True) as tx:
@@ -133,7 +133,7 @@ async def test_a_failed_checkpoint_is_logged_and_repeated(
     assert "checkpointing the WAL: Unavailable: [Errno 5] the disk is broken" in caplog.text
 
 
-async def test_only_writes_that_need_not_last_skip_the_sync(tmp_path: Path) -> None:
+async def test_only_writes_without_durability_skip_the_sync(tmp_path: Path) -> None:
     db = await _table(tmp_path / "a.db")
     levels = []
     for synced in (True, False, False, True, False):
@@ -149,7 +149,7 @@ async def test_only_writes_that_need_not_last_skip_the_sync(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("then_synced", "rows", "waits"), [(False, 1, 1), (True, 1, 0), (True, 0, 1)], ids=["not", "with_others", "empty"]
 )
-async def test_a_commit_without_a_wait_is_synced_soon(
+async def test_a_commit_without_a_sync_is_synced_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, then_synced: bool, rows: int, waits: int
 ) -> None:
     """One wait for the disk covers all earlier writers, and is made only if the caller has written."""
@@ -198,7 +198,7 @@ async def test_a_failed_sync_is_logged_and_repeated(
     assert len(waits) == 2
 
 
-async def test_a_commit_whose_caller_is_canceled_is_synced_soon_too(tmp_path: Path) -> None:
+async def test_a_commit_with_a_canceled_caller_is_synced_later_too(tmp_path: Path) -> None:
     db = await _table(tmp_path / "a.db")
 
     async def write() -> None:

@@ -55,7 +55,7 @@ async def _served(come: str, *, after: float) -> str:
     ("come", "served"),
     [("abc", "abc"), ("ABC", "ABC"), ("abA", "aAb"), ("abcABC", "aAbBcC"), ("ABCa", "aABC"), ("A", "A"), ("", "")],
 )
-async def test_the_priorities_alternate_once_both_have_waited_for_long(come: str, served: str) -> None:
+async def test_the_priorities_alternate_after_both_have_waited_long(come: str, served: str) -> None:
     """The owner is a foreground write, so a background write is next."""
     assert await _served(come, after=0.1) == served
 
@@ -76,7 +76,7 @@ async def _come_again(writers: Writers, times: int, after: float) -> None:
 
 
 @pytest.mark.parametrize(("after", "served"), [(0.001, "AAAAAAab"), (0.012, "AAaAbAAA")])
-async def test_an_owner_that_returns_at_once_goes_first_until_background_writes_have_waited_for_long(
+async def test_an_owner_that_returns_immediately_goes_first_until_background_writes_have_waited_long(
     after: float, served: str
 ) -> None:
     writers = Writers()
@@ -91,7 +91,7 @@ async def test_an_owner_that_returns_at_once_goes_first_until_background_writes_
     assert "".join(writers.order) == served
 
 
-async def test_a_lock_on_offer_is_taken_though_the_background_write_was_canceled() -> None:
+async def test_a_lock_offered_to_a_canceled_background_write_is_taken_by_the_next() -> None:
     writers = Writers()
     async with writers.lock.hold():
         gone = asyncio.create_task(writers.call("a"))

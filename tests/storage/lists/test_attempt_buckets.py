@@ -124,7 +124,7 @@ async def test_attempts_of_filtered_messages_are_found_in_order(db: Database, th
             assert expected == [each.id for each in found], (endpoint, wanted, window)
 
 
-async def test_messages_that_an_endpoint_was_tried_with_are_found_in_order(db: Database, there: Past) -> None:
+async def test_attempted_messages_of_an_endpoint_are_found_in_order(db: Database, there: Past) -> None:
     latest: dict[tuple[str, str], int] = {}
     for row in sorted(there.attempts, key=lambda row: row[1]):
         latest[row[0], row[2]] = min(latest.get((row[0], row[2]), 2), row[6])  # a success ends it
@@ -165,7 +165,7 @@ async def test_late_attempts_are_found_in_both_directions(
         assert sorted(each for each in late if attempt_buckets.message_bucket(each) in some) == found
 
 
-async def test_the_gaps_between_pairs_are_read_completely_or_not_at_all(
+async def test_a_gap_between_pairs_is_read_completely_or_not_at_all(
     db: Database, there: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attempt_buckets, "READ_SINGLY_MAX", 1)
@@ -187,7 +187,7 @@ async def test_the_gaps_between_pairs_are_read_completely_or_not_at_all(
             assert {row[0] for row in mine[10:60:7]} <= exact <= inside
 
 
-def test_batches_grow_unless_the_density_promises_enough() -> None:
+def test_batches_grow_unless_the_expected_density_fills_the_page() -> None:
     buckets = [str(number) for number in range(2_000)]
 
     scan = BucketScan(16)
@@ -203,7 +203,7 @@ def test_batches_grow_unless_the_density_promises_enough() -> None:
     assert 50 * 8 <= sum(sizes) < 50 * 8 + 256
 
 
-def test_a_timestamp_of_an_attempt_is_no_timestamp_of_its_message() -> None:
+def test_an_attempts_timestamp_is_not_taken_for_its_messages() -> None:
     """The generated data has the properties that the other tests rely on."""
     rows = [row for row in past().attempts if row[2] == SELDOM]
 

@@ -141,7 +141,7 @@ async def test_a_full_cache_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"a", "b"} == cache.missing_shapes({"a", "b", "c"})
 
 
-async def test_two_writers_of_one_entry_do_not_wait_for_each_other(db: Database) -> None:
+async def test_concurrent_writers_of_one_entry_do_not_block_each_other(db: Database) -> None:
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("SQLite has one writer")
     async with db.write() as one, db.write(lock_ms=1) as other, asyncio.timeout(5):
@@ -192,7 +192,7 @@ async def test_a_wiped_organization_leaves_no_entries(db: Database) -> None:
 
 
 @pytest.mark.parametrize("asked", [AttemptFilter(message=MessageFilter(channel="c")), AttemptFilter(status=FAIL)])
-async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
+async def test_attempts_made_long_after_their_messages_are_listed_in_order(
     db: Database, monkeypatch: pytest.MonkeyPatch, asked: AttemptFilter
 ) -> None:
     monkeypatch.setattr(messages, "_NEAR", 1)
@@ -218,9 +218,7 @@ async def test_attempts_made_long_after_their_messages_are_found_in_their_order(
         assert in_order[: window.rows] == [each.id for each in listed]
 
 
-async def test_a_message_with_a_late_attempt_is_listed_in_its_place(
-    db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_message_with_a_late_attempt_is_listed_in_order(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempted, "_NEWEST", 2)
     endpoint = EndpointId("ep_" + "1" * 27)
     made = [message(timestamp=NOW - day * DAY) for day in range(1, 10)]
@@ -237,7 +235,9 @@ async def test_a_message_with_a_late_attempt_is_listed_in_its_place(
         assert in_order[: window.rows] == [each.message.id for each in told]
 
 
-async def test_a_rare_outcome_is_looked_for_where_it_was(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_rare_outcome_is_searched_only_in_its_time_buckets(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(messages, "_FEW_BUCKETS", 1)
     endpoint, wanted = EndpointId("ep_" + "1" * 27), AttemptFilter(status=FAIL, message=MessageFilter(channel="c"))
     made = [message(timestamp=NOW - day * DAY) for day in (3, 2, 1)]

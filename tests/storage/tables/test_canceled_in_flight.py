@@ -40,7 +40,7 @@ class _Interrupted:
         (5_000, 2, [(5_000, None, 0, 1)]),
     ],
 )
-async def test_a_failed_send_moves_on(
+async def test_a_resend_canceled_while_a_failed_send_is_settled_is_not_due(
     db: Database, next_at: int | None, after: int, left: list[tuple[int, int | None, int, int]]
 ) -> None:
     await _leased_and_requested(db)
@@ -56,7 +56,7 @@ async def test_a_failed_send_moves_on(
     assert (is_due, rows) == (False, left)
 
 
-async def test_a_delivered_send_ends(db: Database) -> None:
+async def test_a_resend_canceled_while_a_success_is_settled_is_not_due(db: Database) -> None:
     await _leased_and_requested(db)
 
     async with db.write() as tx:

@@ -44,7 +44,7 @@ def url(migrated_url: str) -> str:
 
 
 @pytest.mark.parametrize("statement", [deliveries._CLAIM, deliveries._DUE_ENDPOINTS])  # noqa: SLF001
-async def test_due_rows_are_found_by_all_of_their_key(url: str, statement: Sql) -> None:
+async def test_due_rows_are_found_through_their_whole_key(url: str, statement: Sql) -> None:
     text, names = numbered(statement.postgresql)
     plan = await _kept_plan(url, text, [LITERALS[name] for name in names])
 
@@ -53,7 +53,7 @@ async def test_due_rows_are_found_by_all_of_their_key(url: str, statement: Sql) 
     assert "delivery_due" in plan
 
 
-async def test_claimed_rows_are_written_where_they_were_found(url: str) -> None:
+async def test_claimed_rows_are_updated_by_their_row_address(url: str) -> None:
     text, names = numbered(deliveries._CLAIM.postgresql)  # noqa: SLF001
     plan = await _kept_plan(url, text, [LITERALS[name] for name in names])
 
@@ -61,7 +61,7 @@ async def test_claimed_rows_are_written_where_they_were_found(url: str) -> None:
     assert "Tid Scan" in plan
 
 
-async def test_settled_rows_are_found_one_by_one(url: str) -> None:
+async def test_settled_rows_are_found_through_the_index(url: str) -> None:
     text = deliveries._END_DELIVERED.postgresql  # noqa: SLF001
     plan = await _kept_plan(url, text, ["ARRAY['msg_1']", "ARRAY['ep_1']", "ARRAY[5]::bigint[]"])
 

@@ -204,7 +204,7 @@ def _machine(url: str, examples: int, *, shrink: bool = True) -> None:
             runner.run(database.close())
 
 
-def test_every_sequence_of_events_follows_the_rules(database_url: str) -> None:
+def test_every_sequence_of_events_follows_the_transition_rules(database_url: str) -> None:
     """Nothing is lost, doubled or moved by a process that lost its lease."""
     _machine(database_url, 40)
 
@@ -212,7 +212,7 @@ def test_every_sequence_of_events_follows_the_rules(database_url: str) -> None:
 @pytest.mark.parametrize(
     "statement", ["_END_DELIVERED", "_END_FAILED", "_MOVE_FAILED", "_RETURN", "_DISCARD"], ids=str.lower
 )
-def test_the_machine_fails_without_the_lease_check(
+def test_the_state_machine_fails_without_the_lease_check(
     sqlite_url: str, statement: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sabotage: a statement without the lease check lets a zombie write, and the test notices."""

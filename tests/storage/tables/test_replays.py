@@ -30,7 +30,7 @@ CASES: dict[str, tuple[Send, int, str | None]] = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_a_concurrent_request_between_lookup_and_write_is_respected(
+async def test_a_resend_requested_between_lookup_and_write_is_kept(
     postgres_dsn: str, case: tuple[Send, int, str | None]
 ) -> None:
     """No delivery exists at the lookup, but one exists at the write: each message still has one row."""
@@ -78,7 +78,7 @@ LEFT: dict[str, tuple[Send, set[str]]] = {
 
 @pytest.mark.parametrize(("outstanding", "attempts"), CROWDS)
 @pytest.mark.parametrize("case", LEFT.values(), ids=LEFT)
-async def test_rows_of_other_messages_in_the_range_change_nothing(
+async def test_rows_of_other_messages_in_the_range_are_not_changed(
     migrated_url: str, case: tuple[Send, set[str]], outstanding: int, attempts: int
 ) -> None:
     """Rows of other messages and endpoints share the range; it is read completely, partly or not at all."""

@@ -80,7 +80,7 @@ async def test_a_chunk_reads_only_its_own_rows(db: Database, statistics: str) ->
     assert CHUNK == after - between
 
 
-async def test_chunks_without_anything_to_move_do_not_end_the_walk(db: Database) -> None:
+async def test_chunks_without_rows_to_reschedule_do_not_end_the_scan(db: Database) -> None:
     async with db.write() as tx:
         await fill(tx, 12, due_at=NOW)
         await tx.run("UPDATE delivery SET due_at = :later WHERE msg_id IN ('msg_000005', 'msg_000011')", later=LATER)
@@ -97,7 +97,7 @@ async def test_chunks_without_anything_to_move_do_not_end_the_walk(db: Database)
     assert chunks == 6
 
 
-async def test_a_delivery_that_was_leased_or_rescheduled_since_stays_as_it_is(db: Database) -> None:
+async def test_a_delivery_leased_or_rescheduled_meanwhile_is_not_changed(db: Database) -> None:
     async with db.write() as tx:
         await fill(tx, 3, due_at=LATER)
         found, _ = await walked(tx, 10)

@@ -119,7 +119,7 @@ async def test_every_command_in_every_state_follows_the_table(db: Database) -> N
         await run_sql(db, "DELETE FROM task")
 
 
-async def test_a_failure_is_kept_until_there_is_progress(db: Database) -> None:
+async def test_a_failed_attempt_counts_until_the_next_progress(db: Database) -> None:
     task = await add(db)
     await claim(db)
     task = await reread(db, task.id)
@@ -201,7 +201,7 @@ async def test_a_priority_precedes_every_round(db: Database) -> None:
     assert order[2].id == janitor.id
 
 
-async def test_fair_share_rounds(db: Database) -> None:
+async def test_tasks_of_a_tenant_take_successive_fair_share_rounds(db: Database) -> None:
     """A tenant's tasks take successive rounds; a new task enters at the current round, a yielding one later."""
     a = [await add(db, new_task(app="app_a"), NOW + 4 * number) for number in range(3)]
     b = await add(db, new_task(app="app_b"), NOW + 12)
@@ -240,7 +240,7 @@ async def test_eight_claimants_get_each_task_once_and_no_tenant_more_than_its_sh
     assert shares == [(3,)] * 10
 
 
-async def test_one_lock_key_runs_once_whatever_the_claims_do(db: Database) -> None:
+async def test_tasks_with_one_lock_key_never_run_concurrently(db: Database) -> None:
     """I4: the index enforces it even for a claim without the condition."""
     for _ in range(2):
         await add(db, new_task(app="app_1", lock_key="endpoint:1"))
@@ -288,7 +288,7 @@ async def test_the_next_ready_timestamp_is_returned(db: Database) -> None:
         "state = 'cancelling'",
     ],
 )
-async def test_illegal_states_cannot_be_written(db: Database, change: str) -> None:
+async def test_the_database_refuses_illegal_states(db: Database, change: str) -> None:
     """I5, I7: no statement can break them."""
     await add(db)
 
@@ -306,7 +306,7 @@ async def _listed(db: Database, org: OrgId = ORG, app: AppId | None = None, **fi
     return [task.id for task in found]
 
 
-async def test_each_sees_its_own_by_every_filter(db: Database) -> None:
+async def test_each_caller_lists_its_own_tasks_with_every_filter(db: Database) -> None:
     apps: list[str | None] = ["app_1", "app_2", None]
     made = [
         await add(db, replace(new_task(app=app), kind=kind), NOW + 4 * number)
@@ -345,7 +345,7 @@ async def test_a_task_is_found_by_its_owner_only(db: Database) -> None:
     assert not await found(ORG, None, "qtask_nobody")
 
 
-async def test_counters_may_be_added_to_afterwards(db: Database) -> None:
+async def test_counters_can_be_added_after_the_end(db: Database) -> None:
     task = await add(db)
     async with db.write() as tx:
         await tasks.add_to_counter(tx, task.id, "withdrawn", 3)
@@ -354,7 +354,7 @@ async def test_counters_may_be_added_to_afterwards(db: Database) -> None:
     assert (await reread(db, task.id)).counters == {"withdrawn": 7}
 
 
-async def test_a_missing_task_is_none(db: Database) -> None:
+async def test_a_lookup_of_an_absent_task_returns_none(db: Database) -> None:
     async with db.write() as tx:
         assert await tasks.hold(tx, "qtask_nobody") is None
     async with db.read() as read:

@@ -33,7 +33,7 @@ async def broadcast(world: World, **more: Any) -> Task:
     return await world.done(broadcasts.broadcast, PRINCIPAL, draft(**more))
 
 
-async def test_every_application_gets_its_own_message(world: World) -> None:
+async def test_every_application_gets_a_message_of_its_own(world: World) -> None:
     apps = [world.seed.app.id, *await some_applications(world, 30)]
     woken: list[str] = []
     world.services.notifier.deliveries = woken.extend
@@ -102,7 +102,7 @@ async def test_all_failures_are_reported_beyond_the_first_hundred(world: World) 
     assert apps == [each["appId"] for each in reported["messagesFailed"]]
 
 
-async def test_applications_made_later_are_left_out(world: World) -> None:
+async def test_applications_created_after_the_start_are_left_out(world: World) -> None:
     await some_applications(world, 3)
     task = await world.begin(broadcasts.broadcast, PRINCIPAL, draft())
     mark = json.loads((await rows(world.db, "SELECT args FROM task"))[0][0])["high_water_mark"]

@@ -113,7 +113,7 @@ async def compiled(files: dict[str, str], folder: Path) -> tuple[int | None, byt
     return run.returncode, said
 
 
-async def test_the_archive_holds_a_document_and_models(world: World) -> None:
+async def test_the_archive_has_a_document_and_models(world: World) -> None:
     await an_event_type(world, "order.paid", ORDER, group="orders", deprecated=1)
     await an_event_type(world, "ping")
     await an_event_type(world, "gone", ORDER, archived=1)
@@ -219,7 +219,7 @@ async def test_a_poisoned_schema_does_not_stop_the_others(world: World) -> None:
     assert "typescript/good.ts" in await unpacked(world, link)
 
 
-async def test_many_event_types_with_similar_names(world: World) -> None:
+async def test_event_types_with_similar_names_get_distinct_files(world: World) -> None:
     for number in range(45):
         await an_event_type(world, f"order.n{number}", {"type": "object"})
     for name in ("a.b", "a_b", "a-b", "import", "7up"):
@@ -301,7 +301,7 @@ async def test_a_format_needs_no_package_except_pydantic(world: World, tmp_path:
     assert "x@example.com" == model.model_validate({"a": "x@example.com"}).a
 
 
-async def test_without_event_types_there_is_an_empty_archive(world: World) -> None:
+async def test_an_export_without_event_types_is_an_empty_archive(world: World) -> None:
     task, link = await exported(world)
 
     assert (State.SUCCEEDED, 0) == (task.state, task.done)
@@ -312,7 +312,7 @@ async def test_without_event_types_there_is_an_empty_archive(world: World) -> No
     "changed",
     [{"signature": "0" * 64}, {"signature": ""}, {"expires": NOW}, {"id": "qtask_2ztyN7HVPWhTq7FtmTTC0yPs8ul"}],
 )
-async def test_another_link_opens_nothing(world: World, changed: dict[str, Any]) -> None:
+async def test_a_modified_link_is_refused(world: World, changed: dict[str, Any]) -> None:
     _, link = await exported(world)
 
     with pytest.raises(AppError) as refused:
@@ -321,7 +321,7 @@ async def test_another_link_opens_nothing(world: World, changed: dict[str, Any])
     assert ErrorKind.FORBIDDEN is refused.value.kind
 
 
-async def test_after_a_day_the_link_is_closed(world: World) -> None:
+async def test_a_link_expires_after_a_day(world: World) -> None:
     _, link = await exported(world)
     later = ManualClock(world.services.clock.now() + DAY + 1)
 

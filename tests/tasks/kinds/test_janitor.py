@@ -82,7 +82,7 @@ class Watched(Janitor):
         return await super().load(read, task, limit)
 
 
-async def test_half_of_a_task_is_never_there(world: World) -> None:
+async def test_a_reader_never_sees_a_partly_deleted_task(world: World) -> None:
     """I16."""
     wanted = {await ended(world, 91 + number, items=20 * number): 20 * number for number in range(8)}
     janitor = Watched(world.services.clock, wanted)
@@ -109,7 +109,7 @@ async def test_active_tasks_stay_however_old_they_are(world: World) -> None:
     assert [State.QUEUED, State.PAUSED] == [(await reread(world.db, each.id)).state for each in (active, paused)]
 
 
-async def test_exports_that_have_expired_go(world: World) -> None:
+async def test_expired_exports_are_deleted(world: World) -> None:
     sql = (
         "INSERT INTO export (id, part, org_id, content, expires_at) VALUES (:id, 0, 'o', :content, CAST(:at AS BIGINT))"
     )
@@ -122,7 +122,7 @@ async def test_exports_that_have_expired_go(world: World) -> None:
     assert [("new",)] == await rows(world.db, "SELECT id FROM export")
 
 
-async def test_it_is_called_when_there_is_something_to_do_and_not_too_often(world: World) -> None:
+async def test_the_janitor_starts_if_it_has_work_and_once_a_day(world: World) -> None:
     idle = await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
     await ended(world, 100)
     first = await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
@@ -133,7 +133,7 @@ async def test_it_is_called_when_there_is_something_to_do_and_not_too_often(worl
     assert [False, True, False, True] == [idle, first, second, third]
 
 
-async def test_it_is_neither_listed_nor_reported(world: World) -> None:
+async def test_the_janitor_is_neither_listed_nor_reported_as_an_event(world: World) -> None:
     await ended(world, 100)
     task = await cleaned(world)
 

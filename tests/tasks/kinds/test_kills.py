@@ -26,7 +26,7 @@ async def killed_repeatedly(chaos: ChaosRun, kills: list[str], sabotage: str = "
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_killed_in_the_middle_it_is_exact(pool: ProcessPool, migrated_url: str, name: str) -> None:
+async def test_a_task_killed_between_its_chunks_is_exact(pool: ProcessPool, migrated_url: str, name: str) -> None:
     """I1, I2: each item once, in chunks that form a chain."""
     items = SOME.get(name, MANY)
     async with chaos_run(pool, migrated_url, [name], tasks=1, items=items) as chaos:

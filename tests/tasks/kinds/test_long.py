@@ -64,7 +64,9 @@ async def killed_repeatedly(chaos: ChaosRun, record: Record, driver: ChaosDriver
 
 
 @all_kinds
-async def test_killed_many_times(pool: ProcessPool, migrated_url: str, record_property: Record, name: str) -> None:
+async def test_a_task_that_is_killed_many_times_is_exact(
+    pool: ProcessPool, migrated_url: str, record_property: Record, name: str
+) -> None:
     async with chaos_run(pool, migrated_url, [name], tasks=1) as chaos:
         driver = ChaosDriver(chaos, random.Random(name), KILLS, tasks=3, lease_seconds=LEASE)  # noqa: S311
         await killed_repeatedly(chaos, record_property, driver)
@@ -72,7 +74,7 @@ async def test_killed_many_times(pool: ProcessPool, migrated_url: str, record_pr
 
 @on_postgresql
 @all_kinds
-async def test_two_nodes_killed_many_times(
+async def test_tasks_of_two_nodes_that_are_killed_many_times_are_exact(
     pool: ProcessPool, migrated_url: str, record_property: Record, name: str
 ) -> None:
     async with chaos_run(pool, migrated_url, [name], tasks=1) as chaos:
@@ -81,7 +83,7 @@ async def test_two_nodes_killed_many_times(
 
 
 @all_kinds
-async def test_clocks_that_are_an_hour_off(
+async def test_tasks_of_nodes_with_clocks_an_hour_apart_are_exact(
     pool: ProcessPool, migrated_url: str, record_property: Record, name: str
 ) -> None:
     """I13: two nodes whose clocks differ by two hours; with SQLite, whose file has one owner, one after the other."""
@@ -96,7 +98,7 @@ async def test_clocks_that_are_an_hour_off(
 @linux
 @on_postgresql
 @all_kinds
-async def test_after_a_stop_past_the_lease_another_worker_continues(
+async def test_after_a_suspension_past_the_lease_another_worker_continues(
     pool: ProcessPool, migrated_url: str, record_property: Record, name: str
 ) -> None:
     """The first process stops in the middle of a chunk, the second works on its task, and then the first resumes."""
@@ -108,7 +110,7 @@ async def test_after_a_stop_past_the_lease_another_worker_continues(
 @linux
 @pytest.mark.parametrize("place", ["task.after_load", "task.after_effects"])
 @all_kinds
-async def test_after_a_stop_past_the_lease_the_worker_continues(
+async def test_after_a_suspension_past_the_lease_the_worker_continues(
     pool: ProcessPool, migrated_url: str, record_property: Record, name: str, place: str
 ) -> None:
     """No other worker runs. A process stopped inside a transaction keeps its claim; elsewhere it may lose it."""
@@ -125,7 +127,7 @@ async def test_after_a_stop_past_the_lease_the_worker_continues(
 
 
 @all_kinds
-async def test_restarts_of_the_database(
+async def test_tasks_survive_restarts_of_the_database(
     pool: ProcessPool, restarted_cluster: Cluster, record_property: Record, name: str
 ) -> None:
     """`pg_ctl -m immediate restart` under two nodes, both of which survive."""

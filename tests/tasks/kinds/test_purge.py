@@ -8,7 +8,7 @@ from tidings.core import purges
 from tidings.model.task import State
 
 
-async def test_every_payload_of_the_application_goes(world: World) -> None:
+async def test_every_payload_of_the_application_is_deleted(world: World) -> None:
     other = await an_endpoint(world.db, NOW)
     for number in range(2_500):
         world.seed.message(at(9) + number, payload=None if number % 5 == 0 else b'{"a":1}')
@@ -29,7 +29,7 @@ async def test_every_payload_of_the_application_goes(world: World) -> None:
     )
 
 
-async def test_later_messages_are_kept(world: World) -> None:
+async def test_messages_created_after_the_start_keep_their_payload(world: World) -> None:
     world.seed.message(at(5))
     await world.seed.write(world.db)
     task = await world.begin(purges.purge, world.seed.app, "me")
@@ -43,7 +43,7 @@ async def test_later_messages_are_kept(world: World) -> None:
         assert [(later,)] == await rows(world.db, "SELECT id FROM message WHERE payload IS NOT NULL")
 
 
-async def test_an_empty_application_is_purged(world: World) -> None:
+async def test_a_purge_of_an_empty_application_succeeds(world: World) -> None:
     task = await world.done(purges.purge, world.seed.app, "me")
 
     assert (State.SUCCEEDED, {"messagesPurged": 0}) == (task.state, await world.result(task))

@@ -90,7 +90,7 @@ async def test_missing_messages_are_those_that_the_endpoint_subscribes_to_today(
     assert sorted(wanted.get(limit_by, {plain, typed, routed, both})) == await sent_again(world.db, task.id)
 
 
-async def test_only_messages_of_the_range_count(world: World) -> None:
+async def test_only_messages_of_the_range_are_sent(world: World) -> None:
     seed = world.seed
     seed.message(at(9) - 4)
     first = seed.message(at(9))
@@ -220,7 +220,7 @@ async def test_read_ahead_fills_whole_chunks(world: World) -> None:
 
 
 @pytest.mark.parametrize("scope", ReplayScope)
-async def test_thousands_in_chunks_are_exact(world: World, scope: ReplayScope) -> None:
+async def test_a_replay_of_thousands_of_messages_in_chunks_is_exact(world: World, scope: ReplayScope) -> None:
     outcomes = () if scope is ReplayScope.MISSING else ((at(2), FAILED),)
     wanted = [world.seed.message(at(9) + number * 10, *outcomes) for number in range(3_000)]
     for number in range(500):
@@ -241,7 +241,7 @@ async def test_thousands_in_chunks_are_exact(world: World, scope: ReplayScope) -
         ("UPDATE endpoint SET deleted_at = 1", "endpoint_deleted"),
     ],
 )
-async def test_it_fails_when_the_endpoint_no_longer_receives(
+async def test_a_replay_fails_when_its_endpoint_no_longer_receives(
     world: World, scope: ReplayScope, change: str, code: str
 ) -> None:
     for number in range(60):

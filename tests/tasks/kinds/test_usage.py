@@ -87,7 +87,7 @@ async def test_a_range_includes_both_ends(world: World) -> None:
     assert {"appStats": [stat(world.seed, 3)]} == await world.result(task)
 
 
-async def test_only_those_that_are_named_are_counted(world: World) -> None:
+async def test_only_the_requested_applications_are_counted(world: World) -> None:
     seeds = await some_applications(world, [2, 3, 4])
     await run_sql(world.db, "UPDATE application SET uid = 'one' WHERE id = :id", id=seeds[0].app.id)
     missing: list[str] = []
@@ -115,7 +115,7 @@ async def test_only_those_that_are_named_are_counted(world: World) -> None:
         (asked(at(2), at(1), "nobody"), "appIds"),
     ],
 )
-async def test_nonsensical_input_is_refused(world: World, wanted: UsageFilters, place: str) -> None:
+async def test_invalid_input_is_refused(world: World, wanted: UsageFilters, place: str) -> None:
     with pytest.raises(AppError) as refused:
         await world.begin(use_cases.count_attempts, PRINCIPAL, wanted)
 
@@ -158,7 +158,7 @@ async def test_subscriptions_are_reported(world: World) -> None:
     assert [{"event_types": wanted}] == [reported["data"] for reported in await world.finish_events()]
 
 
-async def test_another_organization_is_not_reported(world: World) -> None:
+async def test_applications_of_another_organization_are_not_reported(world: World) -> None:
     other = await an_endpoint(world.db, NOW)
     await run_sql(world.db, "UPDATE application SET org_id = 'org_other' WHERE id = :id", id=other.app.id)
 
@@ -168,7 +168,7 @@ async def test_another_organization_is_not_reported(world: World) -> None:
     assert (1, 1) == (counted.done, reported.done)
 
 
-async def test_attempts_are_counted_in_the_index(world: World) -> None:
+async def test_attempts_are_counted_by_an_index_only_scan(world: World) -> None:
     await some_applications(world, [50] * 40)
     for analyzed in (False, True):
         if analyzed:
