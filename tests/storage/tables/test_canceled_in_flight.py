@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidings.storage.drivers.database import Database, Sql, Value, Write
+from tidings.storage.drivers.database import Database, Statement, Value, Write
 from tidings.storage.tables import deliveries
 from tidings.storage.tables.deliveries import ManualSend, SettledDelivery
 
@@ -23,7 +23,7 @@ class _Interrupted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tx, name)
 
-    async def bulk(self, sql: Sql, rows: Sequence[Sequence[Value]]) -> int:
+    async def bulk(self, sql: Statement, rows: Sequence[Sequence[Value]]) -> int:
         count = await self._tx.bulk(sql, rows)
         self._left -= 1
         if self._left == 0:

@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from tidings.storage.drivers import postgres_connect
-from tidings.storage.drivers.database import Sql, numbered
+from tidings.storage.drivers.database import Statement
+from tidings.storage.drivers.dialect import for_postgres
 from tidings.storage.tables import deliveries
 
 LITERALS = {
@@ -44,8 +45,8 @@ def url(migrated_url: str) -> str:
 
 
 @pytest.mark.parametrize("statement", [deliveries._CLAIM, deliveries._DUE_ENDPOINTS])  # noqa: SLF001
-async def test_due_rows_are_found_through_their_whole_key(url: str, statement: Sql) -> None:
-    text, names = numbered(statement.postgresql)
+async def test_due_rows_are_found_through_their_whole_key(url: str, statement: Statement) -> None:
+    text, names = for_postgres(statement)
     plan = await _kept_plan(url, text, [LITERALS[name] for name in names])
 
     assert "Seq Scan" not in plan
@@ -54,7 +55,7 @@ async def test_due_rows_are_found_through_their_whole_key(url: str, statement: S
 
 
 async def test_claimed_rows_are_updated_by_their_row_address(url: str) -> None:
-    text, names = numbered(deliveries._CLAIM.postgresql)  # noqa: SLF001
+    text, names = for_postgres(deliveries._CLAIM)  # noqa: SLF001
     plan = await _kept_plan(url, text, [LITERALS[name] for name in names])
 
     assert plan.count("Index Scan") == 1
@@ -62,7 +63,7 @@ async def test_claimed_rows_are_updated_by_their_row_address(url: str) -> None:
 
 
 async def test_settled_rows_are_found_through_the_index(url: str) -> None:
-    text = deliveries._END_DELIVERED.postgresql  # noqa: SLF001
+    text = for_postgres(deliveries._END_DELIVERED)[0]  # noqa: SLF001
     plan = await _kept_plan(url, text, ["ARRAY['msg_1']", "ARRAY['ep_1']", "ARRAY[5]::bigint[]"])
 
     assert "Nested Loop" in plan

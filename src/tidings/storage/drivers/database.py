@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The interface to both databases: `async with db.write() as tx`, and statements with `:named` parameters.
 
-A statement is one text if both databases accept it, and a pair `Sql(sqlite=…, postgresql=…)` otherwise. Values are
-text, integers, floats, bytes and None on both: timestamps are milliseconds, JSON is text, booleans are 0 or 1.
+A statement is one text, in which `dialect` replaces what differs. It is a pair `Sql(sqlite=…, postgresql=…)` only if
+the two databases need different queries. Values are text, integers, floats, bytes and None on both: timestamps are
+milliseconds, JSON is text, booleans are 0 or 1.
 
 A write transaction has one owner. SQLite has a single writer connection under a lock, which foreground writes get
 first. From BEGIN until COMMIT has returned, only the owner uses that connection, and it awaits nothing but the
@@ -18,12 +19,10 @@ This interface maps the errors of the drivers, so callers see only these:
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
 from tidings.errors import ExternalError, Outage
@@ -42,7 +41,7 @@ class Dialect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A statement that needs a different text for each database."""
+    """A statement that is a different query on each database. The reason is beside it."""
 
     sqlite: str
     postgresql: str
@@ -119,11 +118,11 @@ class Write(Read, Protocol):
         """Run a statement and return the number of rows that it wrote."""
         ...
 
-    async def bulk(self, sql: Sql, rows: Sequence[Sequence[Value]]) -> int:
+    async def bulk(self, sql: Statement, rows: Sequence[Sequence[Value]]) -> int:
         """Run a statement for many rows and return the total number of rows that it wrote.
 
-        The SQLite text has a `?` per column and runs once per row. The PostgreSQL text takes each column as an array
-        (`$1`, `$2`, …) and runs once.
+        The text names the rows as `given(…)`; see `dialect`. On SQLite it runs once per row. On PostgreSQL it runs
+        once, and takes each column as an array.
         """
         ...
 
@@ -175,23 +174,6 @@ class Database(Protocol):
     async def close(self) -> None:
         """Finish the transactions in progress and close all connections."""
         ...
-
-
-_NAME: Final = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
-
-
-@lru_cache(maxsize=1024)
-def numbered(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Convert `:name` parameters to `$1` form; return the text, and the names in the order of their numbers."""
-    names: list[str] = []
-
-    def number(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in names:
-            names.append(name)
-        return f"${names.index(name) + 1}"
-
-    return _NAME.sub(number, sql), tuple(names)
 
 
 RETRIES: Final = 5

@@ -21,14 +21,13 @@ from tidings.storage.drivers.database import (
     Duplicate,
     OutcomeUnknown,
     Row,
-    Sql,
     Statement,
     StorageError,
     Table,
     Unavailable,
     Value,
-    numbered,
 )
+from tidings.storage.drivers.dialect import for_postgres
 from tidings.storage.drivers.postgres_connect import Connector
 from tidings.storage.drivers.tuning import StorageTuning
 from tidings.storage.drivers.writer_priority import ForegroundActivity
@@ -56,10 +55,6 @@ _UNAVAILABLE: Final = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InsufficientPrivilegeError,
 )
-
-
-def _text(sql: Statement) -> str:
-    return sql.postgresql if isinstance(sql, Sql) else sql
 
 
 def _mapped(error: Exception) -> Exception:
@@ -90,7 +85,7 @@ class PostgresRead:
         self.tuning = tuning
 
     async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
-        text, names = numbered(_text(sql))
+        text, names = for_postgres(sql)
         try:
             found: list[Row] = await self._connection.fetch(text, *[values[name] for name in names])
         except Exception as error:
@@ -116,13 +111,13 @@ class PostgresWrite(PostgresRead):
         self._after: list[Callable[[], None]] = []
 
     async def run(self, sql: Statement, **values: Value | Sequence[Value]) -> int:
-        text, names = numbered(_text(sql))
+        text, names = for_postgres(sql)
         return await self._run(text, [values[name] for name in names])
 
-    async def bulk(self, sql: Sql, rows: Sequence[Sequence[Value]]) -> int:
+    async def bulk(self, sql: Statement, rows: Sequence[Sequence[Value]]) -> int:
         if not rows:
             return 0
-        return await self._run(sql.postgresql, list(zip(*rows, strict=True)))
+        return await self._run(for_postgres(sql)[0], list(zip(*rows, strict=True)))
 
     async def add(self, table: Table, rows: Sequence[Sequence[Value]]) -> None:
         try:

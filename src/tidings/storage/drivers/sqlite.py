@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from tidings.observe import failure
-from tidings.storage.drivers.database import Busy, Dialect, Duplicate, Row, Sql, Statement, Table, Unavailable, Value
+from tidings.storage.drivers.database import Busy, Dialect, Duplicate, Row, Statement, Table, Unavailable, Value
+from tidings.storage.drivers.dialect import for_sqlite
 from tidings.storage.drivers.sqlite_file import OwnedFile, connect, opening_error
 from tidings.storage.drivers.tuning import StorageTuning
 from tidings.storage.drivers.wal import Committer, WriteAheadLog
@@ -41,10 +42,6 @@ _OUTAGES: Final = (
 )
 _ROWS_PER_INSERT: Final = 16
 """Rows per INSERT. The overhead of a statement is about half the cost of a row."""
-
-
-def _text(sql: Statement) -> str:
-    return sql.sqlite if isinstance(sql, Sql) else sql
 
 
 @lru_cache
@@ -92,7 +89,7 @@ class SqliteWrite:
     def _execute(self, sql: Statement, values: dict[str, Value | Sequence[Value]]) -> sqlite3.Cursor:
         self._require_open()
         try:
-            return self._connection.execute(_text(sql), _bound(values))
+            return self._connection.execute(for_sqlite(sql), _bound(values))
         except sqlite3.Error as error:
             raise _mapped(error) from error
 
@@ -111,10 +108,10 @@ class SqliteWrite:
     async def run(self, sql: Statement, **values: Value | Sequence[Value]) -> int:
         return max(0, self._execute(sql, values).rowcount)
 
-    async def bulk(self, sql: Sql, rows: Sequence[Sequence[Value]]) -> int:
+    async def bulk(self, sql: Statement, rows: Sequence[Sequence[Value]]) -> int:
         self._require_open()
         try:
-            return max(0, self._connection.executemany(sql.sqlite, rows).rowcount)
+            return max(0, self._connection.executemany(for_sqlite(sql), rows).rowcount)
         except sqlite3.Error as error:
             raise _mapped(error) from error
 
@@ -153,7 +150,7 @@ class SqliteRead:
 
     async def rows(self, sql: Statement, **values: Value | Sequence[Value]) -> list[Row]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._fetch, _text(sql), _bound(values))
+        return await loop.run_in_executor(self._threads, self._fetch, for_sqlite(sql), _bound(values))
 
     async def row(self, sql: Statement, **values: Value | Sequence[Value]) -> Row | None:
         found = await self.rows(sql, **values)

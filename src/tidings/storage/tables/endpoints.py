@@ -12,7 +12,7 @@ from tidings.ids import ENDPOINT, AppId, EndpointId, OrgId
 from tidings.model.endpoint import Endpoint
 from tidings.model.page import PageWindow
 from tidings.model.rotation import OldSecret
-from tidings.storage.drivers.database import Read, Row, Sql, Value, Write
+from tidings.storage.drivers.database import Read, Row, Value, Write
 from tidings.storage.tables import health
 from tidings.storage.tables.page_window import bounds_of, end_of
 
@@ -23,10 +23,7 @@ _COLUMNS: Final = (
 _SHOWN: Final = f"{_COLUMNS}, {health.COLUMNS}"
 _BY_ID: Final = "FROM endpoint WHERE app_id = :app AND id = :ref AND deleted_at IS NULL"
 _BY_UID: Final = "FROM endpoint WHERE app_id = :app AND uid = :ref AND deleted_at IS NULL"
-_BY_IDS: Final = Sql(
-    sqlite=f"SELECT {_SHOWN} FROM endpoint WHERE id IN (SELECT value FROM json_each(:ids))",
-    postgresql=f"SELECT {_SHOWN} FROM endpoint WHERE id = ANY(CAST(:ids AS text[]))",
-)
+_BY_IDS: Final = f"SELECT {_SHOWN} FROM endpoint WHERE id IN :ids"
 _PAGE: Final = f"SELECT {_SHOWN} FROM endpoint WHERE app_id = :app AND deleted_at IS NULL"
 _PAGE_SINCE: Final = (
     f"SELECT {_SHOWN}, deleted_at FROM endpoint WHERE app_id = :app AND (deleted_at IS NULL OR deleted_at >= :since)"

@@ -9,24 +9,16 @@ from typing import Final
 from tidings.ids import OrgId
 from tidings.model.event_type import EventType
 from tidings.model.page import PageWindow
-from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Value, Write
+from tidings.storage.drivers.database import Read, Row, Value, Write
 from tidings.storage.tables.page_window import bounds_of, end_of
 
 _PLAIN: Final = "org_id, name, description, archived, deprecated, feature_flags, group_name, created_at, updated_at, "
 _COLUMNS: Final = _PLAIN + "schemas"
 # Both databases return the byte size of a large text that is stored out of line without reading or decompressing it.
-_SIZED: Final = {
-    Dialect.SQLITE: f"{_PLAIN}NULL AS schemas, length(CAST(schemas AS BLOB)) AS schemas_bytes",
-    Dialect.POSTGRESQL: f"{_PLAIN}NULL AS schemas, octet_length(schemas) AS schemas_bytes",
-}
-_SCHEMAS: Final = Sql(
-    sqlite=(
-        "SELECT name, schemas FROM event_type WHERE org_id = :org AND name IN (SELECT value FROM json_each(:names))"
-    ),
-    postgresql=("SELECT name, schemas FROM event_type WHERE org_id = :org AND name = ANY(CAST(:names AS text[]))"),
-)
+_SIZED: Final = f"{_PLAIN}NULL AS schemas, octet_length(schemas) AS schemas_bytes"
+_SCHEMAS: Final = "SELECT name, schemas FROM event_type WHERE org_id = :org AND name IN :names"
 _GET: Final = f"SELECT {_COLUMNS} FROM event_type WHERE org_id = :org AND name = :name"
-_HOLD: Final = Sql(sqlite=_GET, postgresql=f"{_GET} FOR UPDATE")
+_HOLD: Final = f"{_GET} FOR UPDATE"
 _CHANGE: Final = """
 UPDATE event_type SET description = :description, archived = :archived, deprecated = :deprecated,
   feature_flags = :feature_flags, group_name = :group_name, updated_at = :updated_at, schemas = :schemas
@@ -37,26 +29,11 @@ _EXPUNGE: Final = "DELETE FROM event_type WHERE org_id = :org AND name = :name"
 _FROM: Final = "FROM event_type WHERE org_id = :org"
 _ACTIVE: Final = " AND archived = 0"
 # The event types that a caller with these feature flags sees: those without flags, and those with one of them.
-_FLAGGED: Final = {
-    Dialect.SQLITE: (
-        " AND (feature_flags IS NULL OR EXISTS (SELECT 1 FROM json_each(event_type.feature_flags) AS flag"
-        " WHERE flag.value IN (SELECT value FROM json_each(:flags))))"
-    ),
-    Dialect.POSTGRESQL: (
-        " AND (feature_flags IS NULL OR EXISTS ("
-        "SELECT 1 FROM json_array_elements_text(CAST(event_type.feature_flags AS json)) AS flag"
-        " WHERE flag = ANY(CAST(:flags AS text[]))))"
-    ),
-}
-_KNOWN: Final = Sql(
-    sqlite=(
-        "SELECT name FROM event_type WHERE org_id = :org AND archived = 0"
-        " AND name IN (SELECT value FROM json_each(:names))"
-    ),
-    postgresql=(
-        "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 AND name = ANY(CAST(:names AS text[]))"
-    ),
+_FLAGGED: Final = (
+    " AND (feature_flags IS NULL OR EXISTS (SELECT 1 FROM items_of(event_type.feature_flags) AS flag"
+    " WHERE flag.value IN :flags))"
 )
+_KNOWN: Final = "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 AND name IN :names"
 # A new event type replaces an archived one of the same name.
 _ADD: Final = f"""
 INSERT INTO event_type ({_COLUMNS})
@@ -93,8 +70,8 @@ async def page(
 
     `flags` are the feature flags of the caller; None disables that filter.
     """
-    conditions = ("" if archived else _ACTIVE) + ("" if flags is None else _FLAGGED[read.dialect])
-    statement = f"SELECT {_SIZED[read.dialect]} {_FROM}{conditions}{end_of(window, 'name')}"
+    conditions = ("" if archived else _ACTIVE) + ("" if flags is None else _FLAGGED)
+    statement = f"SELECT {_SIZED} {_FROM}{conditions}{end_of(window, 'name')}"
     rows = await read.rows(statement, org=org_id, flags=list(flags or ()), **bounds_of(window))
     return [replace(_event_type(row), schemas_bytes=row["schemas_bytes"] or 0) for row in rows]
 

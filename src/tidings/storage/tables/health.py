@@ -11,17 +11,14 @@ from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.health import EndpointDisabledReason, FailureRecord
-from tidings.storage.drivers.database import Read, Row, Sql, Write
+from tidings.storage.drivers.database import Read, Row, Write
 
 COLUMNS: Final = "failing_since, last_failure_at, disables_at, unreachable_since, disabled_at, disabled_reason"
-_SELECT: Final = f"SELECT e.id, e.app_id, e.org_id, e.uid, a.uid AS app_uid, e.url, e.disabled, {COLUMNS}"
-_FROM: Final = """
+_FIND: Final = f"""
+SELECT e.id, e.app_id, e.org_id, e.uid, a.uid AS app_uid, e.url, e.disabled, {COLUMNS}
 FROM endpoint e JOIN application a ON a.id = e.app_id
-WHERE e.deleted_at IS NULL AND a.deleted_at IS NULL AND e.id"""
-_FIND: Final = Sql(
-    sqlite=f"{_SELECT}{_FROM} IN (SELECT value FROM json_each(:ids))",
-    postgresql=f"{_SELECT}{_FROM} = ANY(CAST(:ids AS text[]))",
-)
+WHERE e.deleted_at IS NULL AND a.deleted_at IS NULL AND e.id IN :ids
+"""
 _BEGIN: Final = """
 UPDATE endpoint SET failing_since = :now, last_failure_at = :now, disables_at = :disables_at
 WHERE id = :id AND disabled = 0
@@ -142,14 +139,8 @@ def _endpoint_health(row: Row) -> EndpointHealth:
 # -----------------------------------------------------------------------------------------------------------------
 # Identifiers for operational events
 
-_EVENT_IDS: Final = Sql(
-    sqlite="SELECT id, event_id FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
-    postgresql="SELECT id, event_id FROM message WHERE id = ANY(CAST(:ids AS text[]))",
-)
-_APP_UIDS: Final = Sql(
-    sqlite="SELECT id, uid FROM application WHERE id IN (SELECT value FROM json_each(:ids))",
-    postgresql="SELECT id, uid FROM application WHERE id = ANY(CAST(:ids AS text[]))",
-)
+_EVENT_IDS: Final = "SELECT id, event_id FROM message WHERE id IN :ids"
+_APP_UIDS: Final = "SELECT id, uid FROM application WHERE id IN :ids"
 
 
 async def event_ids(read: Read, msg_ids: Sequence[str]) -> dict[str, str | None]:

@@ -4,40 +4,24 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tidings.storage.drivers.database import Read, Sql, Write
-
-_IN: Final = {"sqlite": "IN (SELECT value FROM json_each(:ids))", "postgresql": "= ANY(CAST(:ids AS text[]))"}
-
-
-def _of_ids(text: str) -> Sql:
-    return Sql(*(text.replace("{ids}", each) for each in _IN.values()))
-
+from tidings.storage.drivers.database import Read, Write
 
 # Only tasks that have ended have a `finished_at`.
 _OLD: Final = (
     "SELECT id FROM task WHERE finished_at IS NOT NULL AND finished_at < CAST(:before AS BIGINT)"
     " ORDER BY finished_at LIMIT CAST(:limit AS BIGINT)"
 )
-_DELETE: Final = tuple(
-    _of_ids(text)
-    for text in (
-        "DELETE FROM task_event WHERE task_id {ids}",
-        "DELETE FROM task_input WHERE task_id {ids}",
-        "DELETE FROM task WHERE id {ids} AND finished_at IS NOT NULL AND finished_at < CAST(:before AS BIGINT)",
-    )
+_DELETE: Final = (
+    "DELETE FROM task_event WHERE task_id IN :ids",
+    "DELETE FROM task_input WHERE task_id IN :ids",
+    "DELETE FROM task WHERE id IN :ids AND finished_at IS NOT NULL AND finished_at < CAST(:before AS BIGINT)",
 )
-_DELETE_ITEMS: Final = Sql(
-    sqlite=(
-        "DELETE FROM task_item WHERE rowid IN (SELECT rowid FROM task_item"
-        " WHERE task_id IN (SELECT value FROM json_each(:ids)) LIMIT :limit)"
-    ),
-    postgresql=(
-        "DELETE FROM task_item WHERE (task_id, key) IN (SELECT task_id, key FROM task_item"
-        " WHERE task_id = ANY(CAST(:ids AS text[])) LIMIT CAST(:limit AS BIGINT))"
-    ),
+_DELETE_ITEMS: Final = (
+    "DELETE FROM task_item WHERE row_key(task_id, key) IN"
+    " (SELECT row_key FROM task_item WHERE task_id IN :ids LIMIT CAST(:limit AS BIGINT))"
 )
-_COUNT_ITEMS: Final = _of_ids(
-    "SELECT count(*) AS n FROM (SELECT 1 FROM task_item WHERE task_id {ids} LIMIT CAST(:limit AS BIGINT)) AS found"
+_COUNT_ITEMS: Final = (
+    "SELECT count(*) AS n FROM (SELECT 1 FROM task_item WHERE task_id IN :ids LIMIT CAST(:limit AS BIGINT)) AS found"
 )
 _SINCE: Final = "SELECT 1 FROM task WHERE org_id = :org AND kind = :kind AND id >= :first LIMIT 1"
 

@@ -4,27 +4,18 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tidings.storage.drivers.database import Sql, Write
+from tidings.storage.drivers.database import Write
 
 EventRow = tuple[str, str, str, str, int]
 """An event's id, organization, type, payload as JSON, and timestamp."""
 
-_ADD: Final = Sql(
-    sqlite="INSERT INTO operational_event (id, org_id, type, payload, created_at) VALUES (?, ?, ?, ?, ?)",
-    postgresql=(
-        "INSERT INTO operational_event (id, org_id, type, payload, created_at)"
-        " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])"
-    ),
+_ADD: Final = (
+    "INSERT INTO operational_event (id, org_id, type, payload, created_at)"
+    " SELECT * FROM given(id text, org_id text, type text, payload text, created_at bigint)"
 )
-_EXPIRE: Final = Sql(
-    sqlite=(
-        "DELETE FROM operational_event WHERE id IN"
-        " (SELECT id FROM operational_event WHERE id < :before ORDER BY id LIMIT :limit)"
-    ),
-    postgresql=(
-        "DELETE FROM operational_event WHERE id IN (SELECT id FROM operational_event WHERE id < :before"
-        " ORDER BY id LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
-    ),
+_EXPIRE: Final = (
+    "DELETE FROM operational_event WHERE id IN (SELECT id FROM operational_event WHERE id < :before"
+    " ORDER BY id LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
 )
 
 

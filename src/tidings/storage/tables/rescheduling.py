@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.storage.drivers.database import Read, Row, Sql, Write
+from tidings.storage.drivers.database import Read, Row, Write
 
 # The chunk is limited by primary key first and filtered afterwards. With the condition on `due_at` inside, PostgreSQL
 # would read and sort all later deliveries for each chunk. The last row is always returned, because it is the cursor.
@@ -29,16 +29,11 @@ ORDER BY d.msg_id, d.endpoint_id
 """
 # `lease` and `lease_until` are null together. A condition on `lease_until` rules out the partial indexes on `lease`:
 # without statistics PostgreSQL would use one, and read all rows with the same endpoint or `due_at` to find each row.
-_MOVE: Final = Sql(
-    sqlite="UPDATE delivery SET due_at = ?4, retry_at = ?5"
-    " WHERE msg_id = ?1 AND endpoint_id = ?2 AND due_at = ?3 AND lease IS NULL",
-    postgresql=(
-        "UPDATE delivery AS d SET due_at = t.due_at, retry_at = t.retry_at"
-        " FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])"
-        " AS t(msg_id, endpoint_id, was, due_at, retry_at)"
-        " WHERE d.msg_id = t.msg_id AND d.endpoint_id = t.endpoint_id AND d.due_at = t.was AND d.lease_until IS NULL"
-    ),
-)
+_MOVE: Final = """
+UPDATE delivery SET due_at = given.due, retry_at = given.retry
+FROM given(msg text, endpoint text, was bigint, due bigint, retry bigint)
+WHERE msg_id = given.msg AND endpoint_id = given.endpoint AND due_at = given.was AND lease_until IS NULL
+"""
 _CAP_THROTTLES: Final = """
 UPDATE throttle SET tat_us = CAST(:tat AS BIGINT),
   limited_since = CASE WHEN limited_since > CAST(:now AS BIGINT) THEN CAST(:now AS BIGINT) ELSE limited_since END

@@ -11,7 +11,7 @@ from tidings.model.endpoint import sendable_headers
 from tidings.model.routing import Receiver, Routing
 from tidings.model.signature import KeyRing, OldKey
 from tidings.model.throttle import RateLimit
-from tidings.storage.drivers.database import Read, Row, Sql
+from tidings.storage.drivers.database import Read, Row
 from tidings.storage.tables import endpoints
 
 _APP_BY_REF: Final = """
@@ -27,15 +27,7 @@ SELECT id, url, secret, old_secrets, headers, disabled, event_types, channels, t
 FROM endpoint
 WHERE app_id = :app AND deleted_at IS NULL ORDER BY id
 """
-_VERSIONS: Final = Sql(
-    sqlite=(
-        "SELECT id, routing_version FROM application"
-        " WHERE id IN (SELECT value FROM json_each(:apps)) AND deleted_at IS NULL"
-    ),
-    postgresql=(
-        "SELECT id, routing_version FROM application WHERE id = ANY(CAST(:apps AS text[])) AND deleted_at IS NULL"
-    ),
-)
+_VERSIONS: Final = "SELECT id, routing_version FROM application WHERE id IN :apps AND deleted_at IS NULL"
 _CHANGED: Final = "SELECT id FROM application WHERE routed_at >= :since"
 
 

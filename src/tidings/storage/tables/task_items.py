@@ -4,18 +4,15 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tidings.storage.drivers.database import Dialect, Read, Sql, Write
+from tidings.storage.drivers.database import Dialect, Read, Write
 from tidings.storage.tables.page_window import spread
 
 ItemRow = tuple[str, str, str, str]
 """Task id, key, outcome, and a text: JSON, or the reason why the item was skipped."""
 
-_ADD: Final = Sql(
-    sqlite="INSERT INTO task_item (task_id, key, outcome, data) VALUES (?, ?, ?, ?)",
-    postgresql=(
-        "INSERT INTO task_item (task_id, key, outcome, data)"
-        " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])"
-    ),
+_ADD: Final = (
+    "INSERT INTO task_item (task_id, key, outcome, data)"
+    " SELECT * FROM given(task_id text, key text, outcome text, data text)"
 )
 _FIRST_OF_EACH: Final = {
     Dialect.SQLITE: (

@@ -12,7 +12,7 @@ from typing import Final
 
 from tidings.model.page import Order, PageWindow
 from tidings.model.task_item import ItemOutcome
-from tidings.storage.drivers.database import Read, Row, Sql, Value, Write
+from tidings.storage.drivers.database import Read, Row, Value, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,9 @@ def _values(window: PageWindow) -> dict[str, Value]:
     return values
 
 
-_WITHDRAWN: Final = Sql(
-    sqlite="INSERT INTO task_item (task_id, key, outcome) VALUES (?, ?, 'withdrawn') ON CONFLICT DO NOTHING",
-    postgresql=(
-        "INSERT INTO task_item (task_id, key, outcome)"
-        " SELECT t, k, 'withdrawn' FROM unnest($1::text[], $2::text[]) AS u(t, k) ON CONFLICT DO NOTHING"
-    ),
+_WITHDRAWN: Final = (
+    "INSERT INTO task_item (task_id, key, outcome) SELECT given.task, given.key, 'withdrawn'"
+    " FROM given(task text, key text) ON CONFLICT DO NOTHING"
 )
 
 

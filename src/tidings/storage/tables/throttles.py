@@ -5,33 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.storage.drivers.database import Dialect, Read, Sql, Write
+from tidings.storage.drivers.database import Read, Write
 
-_OPEN: Final = Sql(
-    sqlite="INSERT INTO throttle (key, tat_us) VALUES (?, 0) ON CONFLICT DO NOTHING",
-    postgresql="INSERT INTO throttle (key, tat_us) SELECT k, 0 FROM unnest($1::text[]) AS t(k) ON CONFLICT DO NOTHING",
-)
-_HOLD: Final = Sql(
-    sqlite="SELECT key, tat_us, limited_since FROM throttle WHERE key IN (SELECT value FROM json_each(:keys))",
-    # In key order, so that concurrent transactions cannot deadlock.
-    postgresql=(
-        "SELECT key, tat_us, limited_since FROM throttle WHERE key = ANY(CAST(:keys AS text[])) ORDER BY key FOR UPDATE"
-    ),
-)
-_MOVE: Final = Sql(
-    sqlite="UPDATE throttle SET tat_us = ?2, limited_since = ?3 WHERE key = ?1",
-    postgresql=(
-        "UPDATE throttle SET tat_us = t.tat, limited_since = t.since"
-        " FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS t(key, tat, since) WHERE throttle.key = t.key"
-    ),
+_OPEN: Final = "INSERT INTO throttle (key, tat_us) SELECT given.key, 0 FROM given(key text) ON CONFLICT DO NOTHING"
+_FIND: Final = "SELECT key, tat_us, limited_since FROM throttle WHERE key IN :keys ORDER BY key"
+_HOLD: Final = f"{_FIND} FOR UPDATE"  # in key order, so that concurrent transactions cannot deadlock
+_MOVE: Final = (
+    "UPDATE throttle SET tat_us = given.tat, limited_since = given.since FROM given(key text, tat bigint, since bigint)"
+    " WHERE throttle.key = given.key"
 )
 _NOW: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now"
-_EXPIRE: Final = Sql(
-    sqlite="DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE tat_us < :before LIMIT :limit)",
-    postgresql=(
-        "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE tat_us < CAST(:before AS BIGINT)"
-        " LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
-    ),
+_EXPIRE: Final = (
+    "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE tat_us < CAST(:before AS BIGINT)"
+    " LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
 )
 
 
@@ -63,13 +49,12 @@ async def move(tx: Write, held: Mapping[str, ThrottleRow]) -> None:
 
 async def find(read: Read, keys: Sequence[str]) -> list[ThrottleRow]:
     """Return the states of rate limits without a lock; unused limits are left out."""
-    sql = _HOLD.sqlite if read.dialect is Dialect.SQLITE else _HOLD.postgresql.removesuffix(" FOR UPDATE")
-    return [ThrottleRow(row["tat_us"], row["limited_since"]) for row in await read.rows(sql, keys=keys)]
+    return [ThrottleRow(row["tat_us"], row["limited_since"]) for row in await read.rows(_FIND, keys=keys)]
 
 
 async def shared_now(read: Read) -> int | None:
     """Return the time of PostgreSQL in microseconds, or None on SQLite, where the process uses its own clock."""
-    return None if read.dialect is Dialect.SQLITE else int((await read.one(_NOW))["now"])
+    return None if read.has_one_writer else int((await read.one(_NOW))["now"])
 
 
 async def expire(tx: Write, *, before: int, limit: int) -> int:

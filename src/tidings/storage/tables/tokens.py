@@ -5,27 +5,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.ids import AppId
-from tidings.storage.drivers.database import Read, Sql, Write
+from tidings.storage.drivers.database import Read, Write
 
-_IS_ENDED: Final = """
+_ENDED: Final = """
 SELECT 1 FROM token_end
-WHERE app_id = :app AND issued_before > :issued_at AND ends_at <= :now AND whose """
-_ENDED: Final = Sql(
-    sqlite=f"{_IS_ENDED} IN (SELECT value FROM json_each(:whose)) LIMIT 1",
-    postgresql=f"{_IS_ENDED} = ANY(CAST(:whose AS text[])) LIMIT 1",
-)
+WHERE app_id = :app AND issued_before > :issued_at AND ends_at <= :now AND whose IN :whose LIMIT 1
+"""
 # If the same tokens are ended twice, the earlier end applies.
-_CONFLICT: Final = """
+_END: Final = """
+INSERT INTO token_end (app_id, whose, issued_before, ends_at)
+SELECT * FROM given(app_id text, whose text, issued_before bigint, ends_at bigint)
 ON CONFLICT (app_id, whose, issued_before) DO UPDATE SET ends_at = excluded.ends_at
 WHERE excluded.ends_at < token_end.ends_at
 """
-_END: Final = Sql(
-    sqlite=f"INSERT INTO token_end (app_id, whose, issued_before, ends_at) VALUES (?, ?, ?, ?) {_CONFLICT}",
-    postgresql=(
-        "INSERT INTO token_end (app_id, whose, issued_before, ends_at)"
-        f" SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) {_CONFLICT}"
-    ),
-)
 _PRUNE: Final = "DELETE FROM token_end WHERE ends_at < :before"
 
 

@@ -5,83 +5,46 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.ids import OrgId
-from tidings.storage.drivers.database import Read, Sql, Write
+from tidings.storage.drivers.database import Read, Write
 
 _APPS: Final = "SELECT id FROM application WHERE org_id = :org"
 _ENDPOINTS: Final = "SELECT id FROM endpoint WHERE app_id = :app"
 _OF_APP: Final = "SELECT id FROM message WHERE app_id = :app ORDER BY id LIMIT CAST(:limit AS BIGINT)"
 _OLD: Final = "SELECT id FROM message WHERE id > :after AND id < :below ORDER BY id LIMIT CAST(:limit AS BIGINT)"
-_WITH_DELIVERIES: Final = Sql(
-    sqlite="SELECT DISTINCT msg_id FROM delivery WHERE msg_id IN (SELECT value FROM json_each(:ids))",
-    postgresql="SELECT DISTINCT msg_id FROM delivery WHERE msg_id = ANY(CAST(:ids AS text[]))",
-)
-_COUNT_ATTEMPTS: Final = Sql(
-    sqlite="SELECT count(*) AS n FROM attempt WHERE msg_id IN (SELECT value FROM json_each(:ids))",
-    postgresql="SELECT count(*) AS n FROM attempt WHERE msg_id = ANY(CAST(:ids AS text[]))",
-)
-_COUNT_DELIVERIES: Final = Sql(
-    *(
-        f"SELECT endpoint_id, count(*) AS n FROM delivery WHERE {condition} GROUP BY endpoint_id"
-        for condition in ("msg_id IN (SELECT value FROM json_each(:ids))", "msg_id = ANY(CAST(:ids AS text[]))")
-    )
-)
+_WITH_DELIVERIES: Final = "SELECT DISTINCT msg_id FROM delivery WHERE msg_id IN :ids"
+_COUNT_ATTEMPTS: Final = "SELECT count(*) AS n FROM attempt WHERE msg_id IN :ids"
+_COUNT_DELIVERIES: Final = "SELECT endpoint_id, count(*) AS n FROM delivery WHERE msg_id IN :ids GROUP BY endpoint_id"
 _TASKS: Final = "SELECT id FROM task WHERE org_id = :org ORDER BY id LIMIT CAST(:limit AS BIGINT)"
-
-
-def _delete_where_in(table: str, column: str) -> Sql:
-    return Sql(
-        sqlite=f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(:ids))",
-        postgresql=f"DELETE FROM {table} WHERE {column} = ANY(CAST(:ids AS text[]))",
-    )
-
-
-_ATTEMPTS: Final = _delete_where_in("attempt", "msg_id")
-_DELIVERIES: Final = _delete_where_in("delivery", "msg_id")
-_EVENT_IDS: Final = Sql(
-    sqlite=(
-        "DELETE FROM event_id WHERE (app_id, event_id) IN (SELECT app_id, event_id FROM message"
-        " WHERE event_id IS NOT NULL AND id IN (SELECT value FROM json_each(:ids)))"
-    ),
-    postgresql=(
-        "DELETE FROM event_id WHERE (app_id, event_id) IN (SELECT app_id, event_id FROM message"
-        " WHERE event_id IS NOT NULL AND id = ANY(CAST(:ids AS text[])))"
-    ),
+_ATTEMPTS: Final = "DELETE FROM attempt WHERE msg_id IN :ids"
+_DELIVERIES: Final = "DELETE FROM delivery WHERE msg_id IN :ids"
+_EVENT_IDS: Final = (
+    "DELETE FROM event_id WHERE (app_id, event_id) IN (SELECT app_id, event_id FROM message"
+    " WHERE event_id IS NOT NULL AND id IN :ids)"
 )
-_MESSAGES: Final = _delete_where_in("message", "id")
-_OLD_ATTEMPTS: Final = Sql(
-    sqlite=(
-        "DELETE FROM attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE endpoint_id = :endpoint LIMIT :limit)"
-    ),
-    postgresql=(
-        "DELETE FROM attempt WHERE (msg_id, id) IN (SELECT msg_id, id FROM attempt"
-        " WHERE endpoint_id = :endpoint LIMIT CAST(:limit AS BIGINT))"
-    ),
+_MESSAGES: Final = "DELETE FROM message WHERE id IN :ids"
+_OLD_ATTEMPTS: Final = (
+    "DELETE FROM attempt WHERE row_key(msg_id, id) IN (SELECT row_key FROM attempt"
+    " WHERE endpoint_id = :endpoint LIMIT CAST(:limit AS BIGINT))"
 )
-_OF_TASKS: Final = tuple(
-    _delete_where_in(table, column)
-    for table, column in (
-        ("task_item", "task_id"),
-        ("task_event", "task_id"),
-        ("task_input", "task_id"),
-        ("task", "id"),
-    )
+_OF_TASKS: Final = (
+    "DELETE FROM task_item WHERE task_id IN :ids",
+    "DELETE FROM task_event WHERE task_id IN :ids",
+    "DELETE FROM task_input WHERE task_id IN :ids",
+    "DELETE FROM task WHERE id IN :ids",
 )
-_OF_APPS: Final = tuple(
-    _delete_where_in(table, column)
-    for table, column in (
-        ("event_id", "app_id"),
-        ("token_end", "app_id"),
-        ("throttle", "key"),
-        ("endpoint", "app_id"),
-        ("application", "id"),
-    )
+_OF_APPS: Final = (
+    "DELETE FROM event_id WHERE app_id IN :ids",
+    "DELETE FROM token_end WHERE app_id IN :ids",
+    "DELETE FROM throttle WHERE key IN :ids",
+    "DELETE FROM endpoint WHERE app_id IN :ids",
+    "DELETE FROM application WHERE id IN :ids",
 )
 _OF_ORG: Final = (
     "DELETE FROM event_type WHERE org_id = :org",
     "DELETE FROM operational_event WHERE org_id = :org",
     "DELETE FROM export WHERE org_id = :org",
 )
-_THROTTLES: Final = _delete_where_in("throttle", "key")
+_THROTTLES: Final = "DELETE FROM throttle WHERE key IN :ids"
 
 
 async def applications(read: Read, org_id: OrgId) -> list[str]:
