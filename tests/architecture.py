@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 
 # module: the heavy and rarely needed modules that it may import inside a function.
 LATE_IMPORTS: dict[str, tuple[str, ...]] = {
+    "api.event_types": ("jsonschema_rs",),
     "cli.admin": ("tidings.server",),
     "cli.demo": ("tidings.demo",),
     "cli.main": ("tidings.cli.commands",),

@@ -106,12 +106,6 @@ async def test_each_broken_rule_is_reported_with_its_location(lite: Api, body: J
     assert [place] == [loc for loc, _, _ in faults(response)]
 
 
-async def test_the_references_of_a_schema_are_not_fetched(lite: Api) -> None:
-    schemas = {"1": {"$ref": "http://127.0.0.1:1/schema"}, "2": True}
-
-    assert await lite.made("/event-type", {"name": "a", "description": "d", "schemas": schemas})
-
-
 async def test_the_iterator_of_event_types_is_a_name(lite: Api) -> None:
     response = await lite.get("/event-type", params={"iterator": "BAD-$$$ITERATOR"})
 

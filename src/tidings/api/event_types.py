@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
-import jsonschema_rs
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
@@ -181,6 +180,8 @@ def _schema_faults(schemas: Schemas) -> Iterator[Fault]:
 def _is_draft_7(schema: object) -> bool:
     """Return whether a value is a schema. References in it are neither resolved nor fetched."""
     if isinstance(schema, dict):
+        import jsonschema_rs  # noqa: PLC0415 - takes 8 MB, and many nodes never check a schema
+
         return jsonschema_rs.meta.is_valid({**schema, "$schema": _DRAFT_7})
     return isinstance(schema, bool)
 
