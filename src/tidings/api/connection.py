@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """One HTTP/1.1 connection: uvicorn's protocol, made to follow RFC 9112 and limited in bytes, number and time.
 
-This module depends on a small, pinned part of uvicorn: the parser callbacks, `on_response_complete`,
+This module and `api.lifetime` depend on a small, pinned part of uvicorn: the parser callbacks, `on_response_complete`,
 `_start_asgi_task`, `shutdown`, the cycle's `disconnected` and `message_event`, and the two methods of the timer that
-closes idle connections. That timer is set once and moved when it fires, not once per request.
+closes idle connections.
 """
 
 import asyncio
@@ -13,12 +13,10 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tidings.api import framing
-from tidings.api.http import RETRY_SOON
+from tidings.api.lifetime import ConnectionLifetime
 from tidings.api.stream import ABORT
-from tidings.api.tuning import ApiTuning
 from tidings.api.wire import HttpErrorOut, json_response
 from tidings.core.idempotency import Response
 from tidings.observe import count, log
@@ -27,32 +25,21 @@ HEAD_MAX: Final = 64 * 1024
 """Maximum bytes of a request line and its headers."""
 WIRE_BYTES: Final = 64 * 1024 * 1024
 """Maximum bytes of one request, discarded bytes included, before its connection is aborted."""
-_DISCARD_MAX: Final = 1024 * 1024
-"""Maximum bytes that are read and discarded after a malformed request."""
-_LINGER_SECONDS: Final = 5.0
-"""How long the server keeps reading from a connection that it closes, so that the client can read the last response."""
 _REFUSED_MAX: Final = 256
 """The number of connections over the limit that get a response; further ones are aborted."""
-_BUSY_STATUS: Final = 503
 _OTHER_FILES: Final = 4_096
 """Open files besides the connections to the API: to receivers and to the database."""
-
-CLOSE: Final = b"connection: close\r\n"
-STATUS_LINES: Final = {
-    each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.phrase.encode("ascii")) for each in HTTPStatus
-}
-STATUS_LINES[429] += b"%b: %b\r\n" % RETRY_SOON
 
 HEAD_TOO_LARGE: Final = json_response(
     431,
     HttpErrorOut(code="headers_too_large", detail=f"The request target and headers must be at most {HEAD_MAX} bytes."),
 )
 TOO_MANY_CONNECTIONS: Final = json_response(
-    _BUSY_STATUS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
     HttpErrorOut(code="unavailable", detail="The process has reached its connection limit. Retry in one second."),
 )
 NO_MEMORY: Final = json_response(
-    _BUSY_STATUS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
     HttpErrorOut(
         code="unavailable", detail="Other requests use all the memory for request bodies. Retry in one second."
     ),
@@ -82,42 +69,18 @@ def allow_open_files(connections: int) -> None:
         log.warning("max_connections is %d, and the system permits %d open files", connections, allowed)
 
 
-class DefaultHeaders:
-    """Uvicorn's default headers as bytes, encoded again only when uvicorn replaces its list, once a second."""
-
-    def __init__(self) -> None:
-        self._fields: list[tuple[bytes, bytes]] | None = None
-        self._text = b""
-
-    def encoded(self, fields: list[tuple[bytes, bytes]]) -> bytes:
-        """Return the headers as bytes."""
-        if fields is not self._fields:
-            self._text = b"".join([b"%b: %b\r\n" % field for field in fields])
-            self._fields = fields
-        return self._text
-
-
-class ServerConnection(HttpToolsProtocol):
+class ServerConnection(ConnectionLifetime):
     """One connection of a client to the API."""
 
-    tuning: ApiTuning
     bounds: ConnectionLimits
-    default_headers: DefaultHeaders
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own, passed on
         super().__init__(*args, **kwargs)
         self._is_receiving = self._in_head = self._offers_upgrade = False
-        self._is_ending = False
-        """Whether further input is discarded."""
         self._last: Response | None = None
         """The response after which the connection ends, while earlier requests still need theirs."""
         self._received = 0
-        self._discard_budget = _DISCARD_MAX
-        """The number of bytes that may still be discarded."""
         self._held = 0
-        self._deadline: asyncio.TimerHandle | None = None
-        self._idle_since: float | None = None
-        self._closing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -131,11 +94,7 @@ class ServerConnection(HttpToolsProtocol):
             self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_deadline()
         self._release()
-        if self._closing is not None:
-            self._closing.cancel()
-            self._closing = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -159,8 +118,7 @@ class ServerConnection(HttpToolsProtocol):
         """
         if self._is_ending or self._is_receiving or not self._is_busy() or self._has_begun_response():
             return False
-        self._is_ending = True
-        self._deadline = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        self._await_responses()
         return True
 
     def _ignore_upgrade(self, rest: memoryview) -> None:
@@ -273,43 +231,6 @@ class ServerConnection(HttpToolsProtocol):
         """Return whether the rest of an answered request may never arrive, or may have trailers of any size."""
         return self.expect_100_continue or any(name == b"transfer-encoding" for name, _ in self.headers)
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if not self.pipeline:
-            self.flow.resume_reading()
-        if self._idle_since is not None:
-            self._idle_since = self.loop.time()  # the connection was busy with responses until now
-
-    def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = None
-
-    def _close_if_idle(self) -> None:
-        """Close an idle connection; one with unread responses stays open for at least a minute.
-
-        Requests that the client sent in the meantime are not read: to close the connection would discard responses in
-        transit.
-        """
-        self._closing = None
-        if self._idle_since is None:
-            return
-        idle = self.loop.time() - self._idle_since
-        if self.flow.write_paused and idle >= self.tuning.unread_seconds:
-            self.transport.abort()  # `close` would wait for the responses to be read
-        elif self.flow.write_paused or idle < self.timeout_keep_alive:
-            left = self.timeout_keep_alive - (0 if self.flow.write_paused else idle)
-            self._closing = self.loop.call_later(left, self._close_if_idle)
-        else:
-            self.timeout_keep_alive_handler()
-
-    def _start_deadline(self) -> None:
-        """Limit the time in which the current request, or the first one, must arrive."""
-        self._deadline = self.loop.call_later(self.tuning.request_seconds, self.transport.abort)
-
-    def _stop_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
     def _is_busy(self) -> bool:
         """Return whether an earlier request still needs its response."""
         return self.cycle is not None and not self.cycle.response_complete
@@ -326,17 +247,17 @@ class ServerConnection(HttpToolsProtocol):
         """Respond to the request that is being received, after those before it, and read nothing more."""
         self._is_ending = True
         self._stop_deadline()
+        is_next = not self._is_busy()
         if self._is_receiving and not self._in_head:
             if self._is_answered():
                 self._linger()
                 return
-            if self._cancel_handler():
-                self._send_last(last)
-                return
-        if self._is_busy():
-            self._last = last
-        else:
+            is_next = self._cancel_handler()
+        if is_next:
+            self._release()
             self._send_last(last)
+        else:
+            self._last = last
 
     def _cancel_handler(self) -> bool:
         """Cancel the handler of the current request; return whether its response was the next one to send."""
@@ -350,39 +271,3 @@ class ServerConnection(HttpToolsProtocol):
             self.cycle = self.pipeline[0][0] if self.pipeline else self.cycle
             return False
         return True
-
-    def _send_last(self, last: Response | None) -> None:
-        if last is None:  # the client has closed its side and has its responses
-            self.transport.close()
-        if last is None or self.transport.is_closing():
-            return
-        self._write(last, b"retry-after: 1\r\nconnection: close\r\n" if last.status == _BUSY_STATUS else CLOSE)
-        self._linger()
-
-    def _write(self, given: Response, more: bytes) -> None:
-        body, defaults = given.body, self.default_headers.encoded(self.server_state.default_headers)
-        self.transport.write(
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b"
-            % (STATUS_LINES[given.status], len(body), defaults, more, body)
-        )
-
-    def _linger(self) -> None:
-        """Close the connection after the client has had time to read.
-
-        With unread input, an immediate close makes TCP drop the response.
-        """
-        self._is_ending = True
-        self._release()
-        self._stop_deadline()
-        if self.transport.is_closing():
-            return
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        seconds = self.tuning.unread_seconds if self.flow.write_paused else _LINGER_SECONDS
-        self._deadline = self.loop.call_later(seconds, self.transport.abort)
-        self.flow.resume_reading()
-
-    def _discard(self, size: int) -> None:
-        self._discard_budget -= size
-        if self._discard_budget < 0:
-            self.transport.abort()

@@ -14,8 +14,9 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from tidings.api import framing
-from tidings.api.connection import CLOSE, ConnectionLimits, DefaultHeaders, ServerConnection
+from tidings.api.connection import ConnectionLimits, ServerConnection
 from tidings.api.intake import Intake, MessageRequest, app_of
+from tidings.api.lifetime import CLOSE, DefaultHeaders
 from tidings.api.tuning import ApiTuning
 from tidings.core.idempotency import Response
 
