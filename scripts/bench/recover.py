@@ -14,6 +14,7 @@ from bench.service import Service, running, with_endpoints
 from tidings import ids
 from tidings.clock import DAY, SystemClock
 from tidings.ids import DEFAULT_ORG
+from tidings.model.attempt import DeliveryEnd
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import intake, settlement
 from tidings.storage.tables.intake import NewMessage
@@ -92,4 +93,20 @@ def owed_message(app: str, timestamp: int, now: int) -> NewMessage:
 def _attempt(message: NewMessage, endpoint: str, timestamp: int) -> AttemptRow:
     new = ids.new(ids.ATTEMPT, timestamp)
     url = "http://127.0.0.1/hook"
-    return (message.id, new, endpoint, message.app_id, DEFAULT_ORG, url, FAILED, 500, "", 1, 0, None, None)
+    return (
+        message.id,
+        new,
+        endpoint,
+        message.app_id,
+        DEFAULT_ORG,
+        url,
+        FAILED,
+        500,
+        "",
+        1,
+        0,
+        1,
+        None,
+        int(DeliveryEnd.EXHAUSTED),
+        None,
+    )

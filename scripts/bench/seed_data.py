@@ -15,6 +15,7 @@ from typing import Final
 from tidings import ids
 from tidings.clock import DAY, HOUR, SECOND, SystemClock
 from tidings.ids import DEFAULT_ORG
+from tidings.model.attempt import DeliveryEnd
 from tidings.model.message import MessageExtras
 from tidings.storage.drivers import partitions
 from tidings.storage.drivers.database import Database, Dialect
@@ -124,7 +125,9 @@ def _attempts(
 
 def _attempt(message: NewMessage, endpoint: str, at: int, code: int, next_at: int | None) -> AttemptRow:
     new, status = ids.new(ids.ATTEMPT, at), 0 if code == _OK else 2
-    return (message.id, new, endpoint, message.app_id, DEFAULT_ORG, _URL, status, code, "ok", 12, 0, next_at, None)
+    who = (message.id, new, endpoint, message.app_id, DEFAULT_ORG, _URL)
+    ended = int(DeliveryEnd.EXHAUSTED) if status and next_at is None else None
+    return (*who, status, code, "ok", 12, 0, 1, next_at, ended, None)
 
 
 async def _wait(db: Database, rows: list[NewMessage], endpoint: str) -> None:

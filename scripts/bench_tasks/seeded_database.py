@@ -19,6 +19,7 @@ from tidings.core.notifier import Notifier
 from tidings.core.services import Services
 from tidings.ids import DEFAULT_ORG, AppId
 from tidings.model.app import App
+from tidings.model.attempt import DeliveryEnd
 from tidings.model.task import State, Task
 from tidings.storage.drivers import partitions
 from tidings.storage.drivers.database import Database, Dialect, Sql
@@ -68,8 +69,9 @@ _ENDPOINT: Final = insert(
 _MESSAGE: Final = insert("message", "id app_id org_id event_type payload", "text text text text bytea")
 _ATTEMPT_COLUMNS: Final = (
     "msg_id id endpoint_id app_id org_id url status response_status_code response response_duration_ms trigger_type"
+    " ended"
 )
-_ATTEMPT: Final = insert("attempt", _ATTEMPT_COLUMNS, "text text text text text text int2 int4 text int4 int2")
+_ATTEMPT: Final = insert("attempt", _ATTEMPT_COLUMNS, "text text text text text text int2 int4 text int4 int2 int2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class SeededDatabase:
 
     async def attempts(self, failed: Sequence[tuple[str, int, Receiver]]) -> None:
         """Store failed attempts: message, timestamp, and endpoint."""
-        end = (DEFAULT_ORG, URL, FAILED, 500, "", 5, 0)
+        end = (DEFAULT_ORG, URL, FAILED, 500, "", 5, 0, int(DeliveryEnd.EXHAUSTED))
         rows = [(msg, ids.new(ids.ATTEMPT, at), to.endpoint_id, to.app_id, *end) for msg, at, to in failed]
         await self.bulk(_ATTEMPT, rows)
 

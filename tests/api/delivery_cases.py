@@ -9,7 +9,7 @@ from tidings.clock import HOUR, MINUTE, rfc3339
 from tidings.core import retention
 from tidings.model.attempt import BLOCKED_TEXT
 from tidings.model.delivery import Lane, Mode
-from tidings.storage.tables import deliveries, settlement
+from tidings.storage.tables import deliveries
 
 FAILS: Final[Json] = {"status": 2, "code": 500}
 
@@ -40,13 +40,19 @@ class Setup:
     async def ended(self) -> None:
         """End the outstanding delivery, as a settlement does."""
         await self.run("DELETE FROM delivery WHERE msg_id = :msg", msg=self.msg)
-        async with self.api.db.write() as tx:
-            await settlement.end_retries(tx, [(self.msg, self.endpoint)])
 
-    async def fail(self, times: int = 1) -> None:
-        for _ in range(times):
-            await self.api.attempt(self.app, self.endpoint, self.msg, next_at=self.api.clock.now() + HOUR, **FAILS)
-        await self.row(attempts=times, due_at=self.api.clock.now() + HOUR)
+    async def discarded(self) -> None:
+        """Discard the outstanding delivery, as a claim does."""
+        async with self.api.db.write() as tx:
+            assert 1 == await deliveries.discard_waiting(tx, self.endpoint, limit=10)
+
+    async def fail(self, times: int = 1, *, retry: bool = True) -> None:
+        """Store failed attempts; after the last one, a retry is scheduled unless `retry` is false."""
+        due = self.api.clock.now() + HOUR
+        for number in range(1, times + 1):
+            next_at = due if retry or number < times else None
+            await self.api.attempt(self.app, self.endpoint, self.msg, next_at=next_at, **FAILS)
+        await self.row(attempts=times, due_at=due)
 
     async def block(self) -> None:
         """Mark every attempt as refused by the address check, without a request."""
@@ -156,7 +162,7 @@ async def waiting_for_a_deleted_endpoint(setup: Setup) -> None:
 
 async def exhausted(setup: Setup) -> None:
     await waiting(setup)
-    await setup.fail(times=8)
+    await setup.fail(times=8, retry=False)
     await setup.ended()
 
 
@@ -169,7 +175,7 @@ async def a_resend_failed(setup: Setup) -> None:
     await setup.begin(filterTypes=None, channels=["other"])
     await setup.send()
     await setup.api.attempt(setup.app, setup.endpoint, setup.msg, **FAILS)
-    await setup.run("UPDATE attempt SET trigger_type = 1 WHERE msg_id = :msg", msg=setup.msg)
+    await setup.run("UPDATE attempt SET trigger_type = 1, number = NULL WHERE msg_id = :msg", msg=setup.msg)
 
 
 async def a_resend_failed_before_an_edit(setup: Setup) -> None:
@@ -179,29 +185,44 @@ async def a_resend_failed_before_an_edit(setup: Setup) -> None:
 
 async def stopped(setup: Setup) -> None:
     await waiting(setup)
-    await setup.fail(times=2)
+    await setup.fail(times=2, retry=False)
     await setup.ended()
 
 
 async def discarded_by_disabling(setup: Setup) -> None:
     await waiting_for_a_disabled_endpoint(setup)
-    await setup.ended()
+    await setup.discarded()
 
 
 async def discarded_by_disabling_after_attempts(setup: Setup) -> None:
     await retried(setup)
     await setup.change(disabled=True)
-    await setup.ended()
+    await setup.discarded()
 
 
 async def discarded_by_deleting(setup: Setup) -> None:
     await waiting_for_a_deleted_endpoint(setup)
-    await setup.ended()
+    await setup.discarded()
 
 
 async def discarded_by_deleting_after_attempts(setup: Setup) -> None:
     await retried(setup)
     await setup.delete_endpoint()
+    await setup.discarded()
+
+
+async def discarded_while_disabled(setup: Setup) -> None:
+    await discarded_by_disabling_after_attempts(setup)
+    await setup.change(disabled=False)
+
+
+async def deleted_after_disabling(setup: Setup) -> None:
+    await discarded_by_disabling_after_attempts(setup)
+    await setup.delete_endpoint()
+
+
+async def lost_its_retry(setup: Setup) -> None:
+    await retried(setup)
     await setup.ended()
 
 
@@ -287,16 +308,19 @@ CASES: dict[Callable[[Setup], Awaitable[None]], tuple[str, str, bool, int]] = {
     waiting_for_a_deleted_endpoint: ("scheduled", "endpoint_deleted", True, 0),
     exhausted: ("exhausted", "no_attempts_left", True, 8),
     a_resend_failed: ("exhausted", "resend_failed", True, 1),
-    a_resend_failed_before_an_edit: ("exhausted", "resend_failed", False, 1),
+    a_resend_failed_before_an_edit: ("exhausted", "resend_failed", True, 1),
     stopped: ("exhausted", "stopped_early", False, 2),
+    lost_its_retry: ("exhausted", "stopped_early", False, 1),
     canceled: ("canceled", "task_canceled", True, 0),
     canceled_after_attempts: ("canceled", "task_canceled", True, 8),
     discarded_by_disabling: ("discarded", "endpoint_disabled", False, 0),
-    discarded_by_disabling_after_attempts: ("discarded", "endpoint_disabled", False, 1),
+    discarded_by_disabling_after_attempts: ("discarded", "endpoint_disabled", True, 1),
+    discarded_while_disabled: ("discarded", "endpoint_disabled", True, 1),
+    deleted_after_disabling: ("discarded", "endpoint_deleted", False, 1),
     discarded_by_deleting: ("discarded", "endpoint_deleted", False, 0),
     discarded_by_deleting_after_attempts: ("discarded", "endpoint_deleted", False, 1),
     expunged: ("discarded", "payload_expunged", True, 0),
-    expunged_after_attempts: ("discarded", "payload_expunged", False, 1),
+    expunged_after_attempts: ("discarded", "payload_expunged", True, 1),
     expired: ("discarded", "payload_expired", True, 0),
     always_blocked: ("not_sent", "blocked_address", True, 8),
     another_event_type: ("not_sent", "event_type_not_subscribed", True, 0),

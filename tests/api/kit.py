@@ -14,11 +14,13 @@ from tidings.api.tuning import ApiTuning
 from tidings.clock import ManualClock
 from tidings.core.tuning import CoreTuning
 from tidings.ids import OrgId
+from tidings.model.attempt import DeliveryEnd, MessageStatus
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import settlement
 
 SECRET: Final = "8KjzRXrKkd9YFcNyqLSIY8JwiaCeRc6WK4UkMnSW"
 ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
+_ATTEMPTS: Final = "SELECT count(*) FROM attempt WHERE msg_id = :msg AND endpoint_id = :endpoint"
 
 Json = dict[str, Any]
 
@@ -87,14 +89,23 @@ class Api:
         return str((await self.made(f"/app/{app}/msg", body))["id"])
 
     async def attempt(
-        self, app: str, endpoint: str, msg: str, *, status: int = 0, code: int = 200, next_at: int | None = None
+        self,
+        app: str,
+        endpoint: str,
+        msg: str,
+        *,
+        status: int = 0,
+        code: int = 200,
+        next_at: int | None = None,
     ) -> str:
         """Store an attempt as delivery does and return its id; `next_at` is the timestamp of a scheduled retry."""
+        ended = DeliveryEnd.EXHAUSTED if status == MessageStatus.FAIL and next_at is None else None
         self.clock.advance(ids.STEP_MS)
         attempt = ids.new(ids.ATTEMPT, self.clock.now())
         async with self.db.write() as tx:
             who = (msg, attempt, endpoint, app, ORG, "http://example.com/in")
-            await settlement.add_attempts(tx, [(*who, status, code, "thanks", 12, 0, next_at, None)])
+            [made] = await tx.one(_ATTEMPTS, msg=msg, endpoint=endpoint)
+            await settlement.add_attempts(tx, [(*who, status, code, "thanks", 12, 0, made + 1, next_at, ended, None)])
         return attempt
 
 

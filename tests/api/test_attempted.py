@@ -9,10 +9,11 @@ import pytest_asyncio
 
 from api.kit import Api, Json
 from tidings.clock import rfc3339
+from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Lane
 from tidings.storage.lists import attempted
 from tidings.storage.tables import deliveries
-from tidings.storage.tables.settlement import end_retries, note_delivered
+from tidings.storage.tables.settlement import note_delivered, note_ended
 
 FAR = 9_000_000_000_000
 
@@ -120,13 +121,13 @@ async def test_a_manual_success_after_failures_makes_the_message_delivered(setup
     await setup.api.attempt(setup.app, setup.endpoint, msg)
     async with setup.api.db.write() as tx:
         await note_delivered(tx, [(msg, setup.endpoint)])
-        await end_retries(tx, [(msg, setup.endpoint)])  # a delivered message has no retry to cancel
+        await note_ended(tx, [(msg, setup.endpoint)], DeliveryEnd.DISCARDED)  # the last attempt has succeeded
 
     assert [] == await setup.listed(status=2)
     assert [(msg, 0)] == await setup.listed(status=0)
     async with setup.api.db.read() as read:
-        rows = await read.rows("SELECT next_at FROM attempt WHERE status = 2")
-    assert [0] == [row["next_at"] for row in rows]
+        rows = await read.rows("SELECT ended FROM attempt ORDER BY id")
+    assert [DeliveryEnd.DELIVERED_LATER, None] == [row["ended"] for row in rows]
 
 
 @pytest.mark.parametrize("few", [0, 300])

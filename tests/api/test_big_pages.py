@@ -52,7 +52,7 @@ async def _attempts(api: Api) -> Listed:
     async with api.db.write() as tx:
         for each in made:
             who = (msg, each, endpoint, app, ORG, url)
-            await settlement.add_attempts(tx, [(*who, 0, 200, "\x01" * 18_000, 12, 0, None, None)])
+            await settlement.add_attempts(tx, [(*who, 0, 200, "\x01" * 18_000, 12, 0, 1, None, None, None)])
     return f"/app/{app}/attempt/endpoint/{endpoint}", made[::-1], "id"
 
 

@@ -17,7 +17,7 @@ from tidings.core.notifier import Notifier
 from tidings.core.services import Services
 from tidings.ids import DEFAULT_ORG, AppId, timestamp_of
 from tidings.model.app import App
-from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
+from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus, StatusCodeClass
 from tidings.model.message import MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order, Page
 from tidings.storage.drivers.database import Database, Dialect, Write
@@ -123,7 +123,20 @@ async def _store_tries(tx: Write, world: World) -> None:
     for each in world.tries:
         ends = each.status == 2 and (each.msg_id, each.endpoint) not in world.due
         who = (each.msg_id, each.id, each.endpoint, world.app.id, DEFAULT_ORG, URL)
-        rows.append((*who, each.status, each.code, "", 1, 0, None if ends else NOW, None))
+        rows.append(
+            (
+                *who,
+                each.status,
+                each.code,
+                "",
+                1,
+                0,
+                1,
+                None if ends else NOW,
+                DeliveryEnd.EXHAUSTED if ends else None,
+                None,
+            )
+        )
     await settlement.add_attempts(tx, rows)
     for (msg_id, endpoint), due_at in world.due.items():
         await tx.run(

@@ -175,7 +175,7 @@ async def test_a_page_of_attempts_ends_before_the_oldest_one_in_flight(world: Wo
     async with services.db.write() as tx:
         for each in made:
             who = (msg, each, endpoint.id, world.app.id, ORG, endpoint.url)
-            await settlement.add_attempts(tx, [(*who, 0, 200, "", 1, 0, None, None)])
+            await settlement.add_attempts(tx, [(*who, 0, 200, "", 1, 0, 1, None, None, None)])
 
     async def told(oldest: int | None, key: str, order: Order = Order.DESCENDING) -> list[str]:
         holding = replace(services, oldest_attempt=lambda: oldest)

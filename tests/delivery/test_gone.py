@@ -6,6 +6,7 @@ import pytest
 from delivery.test_health import NOWHERE, again, operational_events, record
 from delivery.test_role import Door
 from message_path import add_app, add_endpoint, running, terms
+from tidings.model.attempt import DeliveryEnd
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import health
 
@@ -25,12 +26,12 @@ async def test_a_410_disables_the_endpoint_and_ends_the_delivery(db: Database) -
             await path.until("delivery", 0)
             found = await record(path, endpoint)
             events = dict(await operational_events(path))
-            attempts = await path.rows("SELECT status, response_status_code, next_at IS NULL FROM attempt")
+            attempts = await path.rows("SELECT status, response_status_code, ended FROM attempt")
             await path.send(app)
             waiting = await path.count("delivery")
 
     assert (found.disabled, reason_of(found)) == (True, "gone")
-    assert [(2, 410, 1)] == [(status, code, int(last)) for status, code, last in attempts]
+    assert [(2, 410, DeliveryEnd.EXHAUSTED)] == attempts
     assert events.keys() == {"message.attempt.exhausted", "endpoint.disabled"}
     assert events["message.attempt.exhausted"]["msgId"] == accepted.id
     whose = {"appId": app, "appUid": "mine", "endpointId": endpoint, "endpointUid": None}
@@ -68,10 +69,10 @@ async def test_a_410_to_a_resend_disables_the_endpoint(db: Database, task: str |
             await again(path, accepted.id, endpoint, app, task=task)
             await path.until("delivery", 0)
             found = await record(path, endpoint)
-            attempts = await path.rows("SELECT trigger_type, next_at IS NULL FROM attempt ORDER BY id")
+            attempts = await path.rows("SELECT trigger_type, ended FROM attempt ORDER BY id")
 
     assert (found.disabled, reason_of(found)) == (True, "gone")
-    assert [(0, 0), (1, 1)] == [(trigger, int(last)) for trigger, last in attempts]
+    assert [(0, None), (1, DeliveryEnd.EXHAUSTED)] == attempts
 
 
 async def test_a_410_is_an_ordinary_failure_with_the_setting_off(db: Database) -> None:

@@ -10,6 +10,7 @@ import pytest
 from delivery.test_role import Door
 from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import HOUR, SystemClock
+from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Mode
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import deliveries, health
@@ -210,11 +211,11 @@ async def test_a_receiver_can_end_a_message_without_a_failure_of_its_endpoint(db
         async with running(db, delivering=terms(schedule=(0, 0))) as path:
             await path.send(app)
             await path.until("delivery", 0)
-            attempts = await path.rows("SELECT status, next_at FROM attempt")
+            attempts = await path.rows("SELECT status, ended FROM attempt")
             kinds = [kind for kind, _ in await operational_events(path)]
             found = await record(path, endpoint)
 
-    assert [(2, None)] == attempts
+    assert [(2, DeliveryEnd.EXHAUSTED)] == attempts
     assert ["message.attempt.exhausted"] == kinds
     assert not found.record.is_open
 
@@ -231,9 +232,9 @@ async def test_a_receiver_can_end_a_message_that_is_resent_between_two_attempts(
             door.fields = b"webhook-delivery: Abort-Message\r\n"
             await again(path, accepted.id, endpoint, app)
             await path.until("delivery", 0)
-            attempts = await path.rows("SELECT trigger_type, next_at IS NULL FROM attempt ORDER BY id")
+            attempts = await path.rows("SELECT trigger_type, ended FROM attempt ORDER BY id")
 
-    assert [(0, 0), (1, 1)] == [(trigger, int(last)) for trigger, last in attempts]
+    assert [(0, None), (1, DeliveryEnd.EXHAUSTED)] == attempts
 
 
 async def test_a_receiver_can_disable_its_endpoint_in_a_successful_response(db: Database) -> None:

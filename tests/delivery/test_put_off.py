@@ -10,6 +10,7 @@ from delivery.test_role import Door
 from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
 from tidings.ids import DEFAULT_ORG
+from tidings.model.attempt import DeliveryEnd
 from tidings.model.message import Draft, MessageExtras
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import deliveries
@@ -54,8 +55,8 @@ async def test_a_deferred_delivery_outlives_its_process(db: Database) -> None:
     assert [later.lower()] == door.seen
 
 
-async def _next_at(path: Path) -> list[int | None]:
-    return [row[0] for row in await path.rows("SELECT next_at FROM attempt WHERE status = 2 ORDER BY id")]
+async def _ends(path: Path) -> list[int | None]:
+    return [row[0] for row in await path.rows("SELECT ended FROM attempt WHERE status = 2 ORDER BY id")]
 
 
 async def test_a_failure_is_final_until_a_manual_resend(db: Database) -> None:
@@ -67,7 +68,7 @@ async def test_a_failure_is_final_until_a_manual_resend(db: Database) -> None:
         async with running(db, delivering=terms()) as path:
             msg_id = (await path.send(app)).id
             await path.until("delivery", 0)
-            assert [None] == await _next_at(path)
+            assert [DeliveryEnd.EXHAUSTED] == await _ends(path)
             door.status = 200
             now = SystemClock().now()
             async with db.write() as tx:
@@ -76,11 +77,11 @@ async def test_a_failure_is_final_until_a_manual_resend(db: Database) -> None:
             path.delivery.wake([endpoint])
             await path.until("attempt", 2)
 
-            assert [0] == await _next_at(path)
+            assert [DeliveryEnd.DELIVERED_LATER] == await _ends(path)
 
 
 @pytest.mark.parametrize("how", ["disabled", "expunged"])
-async def test_a_delivery_without_retries_is_exhausted(db: Database, how: str) -> None:
+async def test_a_delivery_that_ends_without_another_request_is_discarded(db: Database, how: str) -> None:
     app = await add_app(db)
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
@@ -89,7 +90,7 @@ async def test_a_delivery_without_retries_is_exhausted(db: Database, how: str) -
         async with running(db, delivering=terms(schedule=(1,))) as path:
             await path.send(app)
             await path.until("delivery WHERE attempts = 1", 1)
-            assert None not in await _next_at(path)
+            assert [None] == await _ends(path)
             async with db.write() as tx:
                 if how == "disabled":
                     await tx.run("UPDATE endpoint SET disabled = 1 WHERE id = :id", id=endpoint)
@@ -100,4 +101,4 @@ async def test_a_delivery_without_retries_is_exhausted(db: Database, how: str) -
             await path.until("delivery", 0)
             await asyncio.sleep(0)
 
-            assert [None] == await _next_at(path)
+            assert [DeliveryEnd.DISCARDED] == await _ends(path)

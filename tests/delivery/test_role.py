@@ -11,6 +11,7 @@ from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
 from tidings.delivery import settle
 from tidings.delivery.tuning import DeliveryTuning
+from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Mode
 from tidings.observe import counters
 from tidings.storage.drivers.database import Database, Read
@@ -106,10 +107,10 @@ async def test_a_failing_delivery_follows_the_retry_schedule_to_its_end(db: Data
             accepted = await path.send(app)
             await path.until("attempt", 3)
             await path.until("delivery", 0)
-            attempts = await path.rows("SELECT status, response_status_code, next_at IS NULL FROM attempt ORDER BY 3")
+            attempts = await path.rows("SELECT number, response_status_code, ended FROM attempt ORDER BY number")
 
     assert [accepted.id.lower()] * 3 == door.seen
-    assert [(2, 500, 0), (2, 500, 0), (2, 500, 1)] == [(a, b, int(c)) for a, b, c in attempts]
+    assert [(1, 500, None), (2, 500, None), (3, 500, DeliveryEnd.EXHAUSTED)] == attempts
 
 
 async def test_a_manual_send_is_attempted_once_with_the_manual_trigger(db: Database) -> None:

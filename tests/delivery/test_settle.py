@@ -118,7 +118,7 @@ def outcome(to: Receiver) -> SendResult:
     now = SystemClock().now()
     send = Delivery(to, ids.new(ids.MESSAGE, now), b"{}", 1, 0.0)
     what = (send.msg_id, ids.new(ids.ATTEMPT, now), to.id, "app_1", ids.DEFAULT_ORG)
-    return SendResult(send, (*what, to.url, 0, 200, "ok", 1, 0, None, None), delivered=True)
+    return SendResult(send, (*what, to.url, 0, 200, "ok", 1, 0, 1, None, None, None), delivered=True)
 
 
 async def test_attempts_that_end_before_the_batch_begins_are_written_with_it(db: Database) -> None:

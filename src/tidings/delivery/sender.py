@@ -23,11 +23,13 @@ from tidings.delivery.outcome import (
     response_text,
 )
 from tidings.delivery.settle import SendResult
+from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
 
 _SUCCESS: Final = 0
 _FAIL: Final = 2
+_EXHAUSTED: Final = int(DeliveryEnd.EXHAUSTED)
 _MAX_COMPILED: Final = 4_096
 """Request targets that are cached."""
 
@@ -101,6 +103,7 @@ class Sender:
         if reply.status == GONE and self._options.gone_disables and not reply.is_invalid:
             directive |= ReceiverDirective.GONE
         next_at = None if delivered or directive else self._next_at(delivery, reply)
+        scheduled = next_at if not delivery.manual or delivered or directive else delivery.retry_at
         text = response_text(reply.body) if reply.error is None else reply.error
         attempt = (
             delivery.msg_id,
@@ -114,7 +117,9 @@ class Sender:
             text.replace("\0", "�"),
             reply.duration_ms,
             int(delivery.manual),
-            next_at if not delivery.manual or delivered or directive else delivery.retry_at,
+            None if delivery.manual else delivery.attempts + 1,
+            scheduled,
+            _EXHAUSTED if scheduled is None and not delivered else None,
             delivery.task_id,
         )
         if delivered and not directive and delivery.attempts < FAILING_AFTER:

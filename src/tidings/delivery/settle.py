@@ -246,5 +246,4 @@ async def _write_undelivered(tx: Write, batch: list[SendResult], now: int) -> se
     discarded = [each.settled() for each in batch if each.discarded]
     if discarded:
         await deliveries.discard(tx, discarded)
-        await settlement.end_retries(tx, [each.pair for each in batch if each.discarded])
     return due

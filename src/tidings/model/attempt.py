@@ -48,6 +48,19 @@ class MessageAttemptTriggerType(IntEnum):
     """A resend, or a background task."""
 
 
+class DeliveryEnd(IntEnum):
+    """How a delivery ended after a failed attempt, without another one."""
+
+    EXHAUSTED = 1
+    """No attempts were left, or the receiver requested no further ones."""
+    CANCELED = 2
+    """A task that had requested the message again was canceled before it sent the message."""
+    DISCARDED = 3
+    """The endpoint was disabled or deleted, or the payload was deleted."""
+    DELIVERED_LATER = 4
+    """A manual send succeeded later."""
+
+
 class StatusCodeClass(IntEnum):
     """A class of a hundred HTTP status codes. 0 means that there was no response."""
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Explanations of the state of a delivery, derived from stored data by rules in a fixed order. Pure.
 
-The stored data is incomplete. An endpoint has only its latest filters, and the last attempt of a delivery does not
-record why no other followed. An explanation that depends on such an inference has `certain=False`.
+The stored data is incomplete: an endpoint has only its latest filters. An explanation that depends on an inference has
+`certain=False`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import Final
 
 from tidings.clock import rfc3339
 from tidings.ids import AttemptId, TaskId
-from tidings.model.attempt import MessageAttemptTriggerType, MessageStatus
+from tidings.model.attempt import DeliveryEnd, MessageAttemptTriggerType, MessageStatus
 from tidings.model.endpoint import Endpoint
 from tidings.model.routing import Mismatch, mismatch
 
@@ -87,6 +87,8 @@ class LastAttempt:
     status: MessageStatus
     status_code: int
     trigger: MessageAttemptTriggerType
+    ended: DeliveryEnd | None
+    """How the delivery ended after the attempt; None if it succeeded or another was scheduled."""
     task_id: TaskId | None
 
 
@@ -197,47 +199,50 @@ def _failures(attempts: AttemptSummary) -> str:
 
 
 def _ended(case: DeliveryFacts, attempts: AttemptSummary) -> Explanation:
-    found = _exhausted(case, attempts) or _ended_by_event(case, attempts) or _ended_early(case, attempts)
-    return _with_task(attempts, *found)
+    return _with_task(attempts, *_end(case, attempts))
 
 
 _Found = tuple[DeliveryState, DeliveryReason]
 
 
-def _exhausted(case: DeliveryFacts, attempts: AttemptSummary) -> _Found | None:
-    """Return the reason if the attempts show that none are left, or that none was possible."""
+def _end(case: DeliveryFacts, attempts: AttemptSummary) -> _Found:
     if attempts.blocked == attempts.count:
         return DeliveryState.NOT_SENT, DeliveryReason(
             "blocked_address", "The endpoint's address is blocked; no request was made."
         )
-    if attempts.automatic >= case.attempts_max:
-        return DeliveryState.EXHAUSTED, DeliveryReason(
-            "no_attempts_left", f"{_failures(attempts)}, and no attempts are left."
-        )
-    return None
+    match attempts.last.ended:
+        case DeliveryEnd.CANCELED:
+            detail = "A task that requested the message again was canceled before it sent the message."
+            return DeliveryState.CANCELED, DeliveryReason("task_canceled", detail)
+        case DeliveryEnd.DISCARDED:
+            return DeliveryState.DISCARDED, _discarded(case)
+        case _:
+            return DeliveryState.EXHAUSTED, _exhausted(case, attempts)
 
 
-def _ended_by_event(case: DeliveryFacts, attempts: AttemptSummary) -> _Found | None:
-    """Return the event that probably ended the delivery after its last attempt."""
+def _discarded(case: DeliveryFacts) -> DeliveryReason:
+    """Return why no request followed: the cause that applies now, although an earlier one may have discarded it."""
     if case.deleted_at is not None:
-        return DeliveryState.DISCARDED, _deleted(case.deleted_at)
-    disabled_at = case.disabled_at
-    if disabled_at is not None and disabled_at >= attempts.last.at:
-        return DeliveryState.DISCARDED, _disabled(disabled_at, certain=False)
+        return _deleted(case.deleted_at)
+    if case.disabled_at is not None:
+        return _disabled(case.disabled_at, certain=case.subject.has_payload)
     if not case.subject.has_payload:
-        return DeliveryState.DISCARDED, _without_payload(case, certain=False)
-    return None
+        return _without_payload(case, certain=case.is_unedited)
+    detail = "The endpoint was disabled when the next request was due; it was enabled later."
+    return DeliveryReason("endpoint_disabled", detail)
 
 
-def _ended_early(case: DeliveryFacts, attempts: AttemptSummary) -> _Found:
+def _exhausted(case: DeliveryFacts, attempts: AttemptSummary) -> DeliveryReason:
+    if attempts.automatic >= case.attempts_max:
+        return DeliveryReason("no_attempts_left", f"{_failures(attempts)}, and no attempts are left.")
     if not attempts.automatic:
         detail = f"{_failures(attempts)}. It was a resend, and no other attempt is scheduled."
-        return DeliveryState.EXHAUSTED, DeliveryReason("resend_failed", detail, case.is_unedited)
+        return DeliveryReason("resend_failed", detail)
     detail = (
-        f"{_failures(attempts)}, and no other attempt follows: the receiver ended the delivery, the endpoint was"
-        " disabled for some time, or the retry schedule was changed."
+        f"{_failures(attempts)}, and no other attempt follows: the receiver ended the delivery, or the retry schedule"
+        " was changed."
     )
-    return DeliveryState.EXHAUSTED, DeliveryReason("stopped_early", detail, certain=False)
+    return DeliveryReason("stopped_early", detail, certain=False)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

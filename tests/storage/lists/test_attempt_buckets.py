@@ -11,7 +11,7 @@ import pytest_asyncio
 from tidings import ids
 from tidings.clock import DAY, HOUR, MINUTE, SystemClock
 from tidings.ids import DEFAULT_ORG, AppId, EndpointId, timestamp_of
-from tidings.model.attempt import AttemptFilter, MessageStatus
+from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus
 from tidings.model.message import MessageFilter
 from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Database
@@ -69,7 +69,23 @@ def past() -> Past:
 
 def tried(msg_id: str, endpoint: str, at: int, status: int) -> AttemptRow:
     new, code = ids.new(ids.ATTEMPT, at), 200 if status == 0 else 500
-    return (msg_id, new, endpoint, APP, DEFAULT_ORG, "u", status, code, "", 1, 0, None, None)
+    return (
+        msg_id,
+        new,
+        endpoint,
+        APP,
+        DEFAULT_ORG,
+        "u",
+        status,
+        code,
+        "",
+        1,
+        0,
+        1,
+        None,
+        DeliveryEnd.EXHAUSTED if status else None,
+        None,
+    )
 
 
 @pytest_asyncio.fixture

@@ -117,7 +117,7 @@ FAILED = r"attempt_failed|endpoint_id_id_idx"
 BUCKET_INDEX = (
     r"SEARCH bucket_index USING PRIMARY KEY \(owner=\? AND name=\? AND bucket>\? AND bucket<\?\)|bucket_index_owner"
 )
-EXHAUSTED = r"attempt_exhausted|endpoint_id_msg_id_idx"
+ENDED = r"attempt_ended|endpoint_id_msg_id_idx"
 OF_MESSAGE = r"sqlite_autoindex_attempt_1|attempt_\w+_pkey"
 OF_PAIR = r"sqlite_autoindex_attempt_1 \(msg_id=\? AND endpoint_id=\?\)|Index Cond: \(\(\S*msg_id = .*endpoint_id = "
 """For any number of endpoints per message."""
@@ -162,7 +162,7 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
     ),
     "delivered": (OF_PAIR, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS))),
     "never delivered": (BUCKET_INDEX, lambda lists, read: lists.attempted(read, AttemptFilter(status=SUCCESS), "dead")),
-    "lost": (EXHAUSTED, lambda lists, read: lists.attempted(read, AttemptFilter(status=FAIL), "dead")),
+    "lost": (ENDED, lambda lists, read: lists.attempted(read, AttemptFilter(status=FAIL), "dead")),
     "being sent": (
         r"delivery_due",
         lambda lists, read: lists.attempted(read, AttemptFilter(status=SENDING), "dead"),

@@ -14,7 +14,7 @@ from tidings import dsn, ids
 from tidings.clock import DAY, HOUR, SystemClock
 from tidings.core import wiping
 from tidings.ids import DEFAULT_ORG, AppId, EndpointId, timestamp_of
-from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
+from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus, StatusCodeClass
 from tidings.model.message import MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order
 from tidings.storage.drivers.database import Database, Dialect, Unavailable
@@ -40,7 +40,23 @@ def message(app: str = APP, timestamp: int = NOW) -> NewMessage:
 def failed(made: NewMessage, endpoint: str, timestamp: int) -> AttemptRow:
     """Create a failed attempt."""
     new = ids.new(ids.ATTEMPT, timestamp)
-    return (made.id, new, endpoint, made.app_id, DEFAULT_ORG, "u", 2, 500, "", 1, 0, None, None)
+    return (
+        made.id,
+        new,
+        endpoint,
+        made.app_id,
+        DEFAULT_ORG,
+        "u",
+        2,
+        500,
+        "",
+        1,
+        0,
+        1,
+        None,
+        DeliveryEnd.EXHAUSTED,
+        None,
+    )
 
 
 async def counted(db: Database) -> Counter[str]:

@@ -21,7 +21,7 @@ from tidings.model.attempt import AttemptedMessage, AttemptFilter, DestinationSt
 from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Read, Sql
 from tidings.storage.lists import attempt_buckets
-from tidings.storage.tables import attempts, bucket_index, messages
+from tidings.storage.tables import attempts, bucket_index, messages, settlement
 from tidings.storage.tables.page_window import bounds_of, end_of, hidden, spread
 
 _BATCH: Final = 100
@@ -187,13 +187,13 @@ async def _in_buckets(
 async def _failed(
     read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    found = _filtered(read, _exhausted(read, endpoint_id, window), filters)
+    found = _filtered(read, _ended(read, endpoint_id, window), filters)
     if not filters.message.is_empty:
         buckets = await messages.few_buckets(read, app_id, window, filters.message)
         few = None if buckets is None else await messages.few_in(read, app_id, buckets, window, filters.message)
         if few is not None:
             found = _ordered(set(few), window, filters)
-        elif await _has_many_exhausted(read, endpoint_id, window) and not await messages.are_matches_dense(
+        elif await _has_many_ended(read, endpoint_id, window) and not await messages.are_matches_dense(
             read, app_id, window, filters.message
         ):
             found = _scanned(read, app_id, window, filters)  # few messages match, at unknown positions
@@ -201,9 +201,9 @@ async def _failed(
         yield batch
 
 
-async def _has_many_exhausted(read: Read, endpoint_id: EndpointId, window: PageWindow) -> bool:
+async def _has_many_ended(read: Read, endpoint_id: EndpointId, window: PageWindow) -> bool:
     part = replace(window, rows=_BATCH_MAX)
-    found = await read.rows(f"{_EXHAUSTED}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
+    found = await read.rows(f"{_ENDED}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
     return len(found) == _BATCH_MAX
 
 
@@ -280,17 +280,15 @@ def _from_newest_attempt(window: PageWindow, newest: str) -> PageWindow:
     return replace(window, below=min(filter(None, (window.below, below))))
 
 
-_EXHAUSTED: Final = (
-    "SELECT DISTINCT msg_id FROM attempt WHERE endpoint_id = :endpoint AND status = 2 AND next_at IS NULL"
-)
+_ENDED: Final = f"SELECT DISTINCT msg_id FROM attempt WHERE endpoint_id = :endpoint AND {settlement.WITHOUT_SUCCESS}"
 
 
-async def _exhausted(read: Read, endpoint_id: EndpointId, window: PageWindow) -> AsyncIterator[list[str]]:
-    """Yield the exhausted messages of an endpoint, in list order."""
+async def _ended(read: Read, endpoint_id: EndpointId, window: PageWindow) -> AsyncIterator[list[str]]:
+    """Yield the messages of an endpoint whose delivery ended without a success, in list order."""
     rows = max(_BATCH, window.rows)
     while True:
         part = replace(window, rows=rows)
-        found = await read.rows(f"{_EXHAUSTED}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
+        found = await read.rows(f"{_ENDED}{end_of(part, 'msg_id')}", endpoint=endpoint_id, **bounds_of(part))
         batch = [row["msg_id"] for row in found]
         yield batch
         if len(batch) < rows:

@@ -186,15 +186,23 @@ CREATE TABLE attempt (
     app_id {text} NOT NULL,
     org_id {text} NOT NULL,
     url {text} NOT NULL,
-    -- 0 success, 2 failed, as on the wire
+    -- The result: 0 the receiver accepted the message, 2 failed. The API uses the same codes.
     status SMALLINT NOT NULL,
+    -- Which attempt of the retry schedule, from 1. Null for a manual send, which the schedule does not count.
+    number SMALLINT DEFAULT 1,
+    -- 0 if there was no response.
     response_status_code INTEGER NOT NULL,
     response {text} NOT NULL,
     response_duration_ms INTEGER NOT NULL,
+    -- 0 the first delivery or the retry schedule, 1 a manual send. The API uses the same codes.
     trigger_type SMALLINT NOT NULL,
-    -- When the next attempt was scheduled. Null if none was scheduled, or if it was canceled later. A failed attempt
-    -- with null means that the delivery is exhausted; a later success sets the value to 0.
+    -- How the delivery ended after this attempt, without another one. Null: the attempt succeeded, or another attempt was
+    -- scheduled. 1 exhausted: no attempts were left. 2 canceled: a task was canceled before it sent the message again.
+    -- 3 discarded: the endpoint was disabled or deleted, or the payload was deleted. 4: a manual send succeeded later.
+    ended SMALLINT,
+    -- When the next attempt was scheduled, as of the end of this one. Null if none was.
     next_at BIGINT,
+    -- The task that requested this attempt.
     task_id {text},
     -- The id alone is unique. With this order, the attempts of a message at one endpoint are a range, however many
     -- endpoints the message has.
@@ -206,7 +214,8 @@ CREATE TABLE attempt (
 CREATE INDEX attempt_endpoint ON attempt (endpoint_id, id, status, response_status_code);
 -- Failed attempts are few and often queried; successes do not pay for this index.
 CREATE INDEX attempt_failed ON attempt (endpoint_id, id) WHERE status = 2;
-CREATE INDEX attempt_exhausted ON attempt (endpoint_id, msg_id) WHERE status = 2 AND next_at IS NULL;
+-- A query must repeat the condition in the same words: SQLite uses a partial index only then.
+CREATE INDEX attempt_ended ON attempt (endpoint_id, msg_id) WHERE ended IN (1, 2, 3);
 CREATE INDEX attempt_task ON attempt (task_id, status, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
 
 -- The response to each POST with an idempotency key. The response to a message is rebuilt from its row (msg_id);

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Lane
 from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Table, Write
 from tidings.storage.tables import settlement
@@ -277,8 +278,7 @@ _DISCARD: Final = Sql(
 
 async def hand_back(tx: Write, sends: Sequence[SettledDelivery], now: int) -> None:
     """Make leased rows that were not sent due again at their `next_at`, or now without one."""
-    rows = [(send.msg_id, send.endpoint_id, send.lease, send.next_at or now) for send in sends]
-    await tx.bulk(_RETURN, sorted(rows))
+    await tx.bulk(_RETURN, sorted((send.msg_id, send.endpoint_id, send.lease, send.next_at or now) for send in sends))
 
 
 async def return_expired(tx: Write, *, before: int, now: int, limit: int) -> int:
@@ -293,7 +293,10 @@ async def return_leased(tx: Write, *, first: int, last: int, now: int, limit: in
 
 async def discard(tx: Write, sends: Sequence[SettledDelivery]) -> int:
     """Discard leased deliveries that cannot be sent because the payload or the endpoint is deleted."""
-    return await tx.bulk(_DISCARD, sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends))
+    keys = sorted((send.msg_id, send.endpoint_id, send.lease) for send in sends)
+    discarded = await tx.bulk(_DISCARD, keys)
+    await settlement.note_ended(tx, [(msg_id, endpoint_id) for msg_id, endpoint_id, _ in keys], DeliveryEnd.DISCARDED)
+    return discarded
 
 
 _DISCARD_WAITING: Final = Sql(
@@ -312,8 +315,7 @@ _DISCARD_WAITING: Final = Sql(
 async def discard_waiting(tx: Write, endpoint_id: str, *, limit: int) -> int:
     """Discard up to `limit` scheduled deliveries of a disabled or deleted endpoint; return the number."""
     rows = await tx.rows(_DISCARD_WAITING, endpoint=endpoint_id, limit=limit)
-    if rows:
-        await settlement.end_retries(tx, [(row[0], row[1]) for row in rows])
+    await settlement.note_ended(tx, [(row[0], row[1]) for row in rows], DeliveryEnd.DISCARDED)
     return len(rows)
 
 
@@ -397,12 +399,11 @@ async def cancel_of_task(tx: Write, task_id: str, *, limit: int) -> list[tuple[s
     A call cancels up to `limit` rows that only the task scheduled, and up to `limit` rows that also have an automatic
     retry. Rows that wait for a send in flight are all canceled: a node holds few rows in memory.
     """
-    taken = [
-        *await tx.rows(_CANCEL_LEASED, task=task_id),
-        *await tx.rows(_CANCEL_ENDED, task=task_id, limit=limit),
-        *await tx.rows(_CANCEL_WAITING, task=task_id, limit=limit),
-    ]
-    return [(row[0], row[1]) for row in taken]
+    leased = await tx.rows(_CANCEL_LEASED, task=task_id)
+    ended = [(row[0], row[1]) for row in await tx.rows(_CANCEL_ENDED, task=task_id, limit=limit)]
+    await settlement.note_ended(tx, ended, DeliveryEnd.CANCELED)
+    waiting = await tx.rows(_CANCEL_WAITING, task=task_id, limit=limit)
+    return [*((row[0], row[1]) for row in (*leased, *waiting)), *ended]
 
 
 # Few rows are leased at any time: only those that a node holds in memory. `|| ''` keeps the planners on that index.
@@ -416,5 +417,4 @@ _BACKLOG: Final = (
 
 async def backlog(read: Read, endpoint_id: str, *, limit: int) -> int:
     """Count the deliveries in the replay lane of an endpoint, scheduled and leased, up to `limit`."""
-    row = await read.one(_BACKLOG, endpoint=endpoint_id, limit=limit)
-    return int(row["n"])
+    return int((await read.one(_BACKLOG, endpoint=endpoint_id, limit=limit))["n"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.ids import TASK, AppId, AttemptId, EndpointId, MessageId, TaskId, first_at, timestamp_of
-from tidings.model.attempt import BLOCKED_TEXT, MessageAttemptTriggerType, MessageStatus
+from tidings.model.attempt import BLOCKED_TEXT, DeliveryEnd, MessageAttemptTriggerType, MessageStatus
 from tidings.model.explanation import AttemptSummary, LastAttempt, MessageFacts, OutstandingDelivery
 from tidings.model.message import RETENTION_MS, Message
 from tidings.model.task_item import ItemOutcome
@@ -29,8 +29,9 @@ _OUTSTANDING: Final = (
 )
 _BLOCKED: Final = "response_status_code = 0 AND response LIKE :blocked"
 _TRIED: Final = (
-    "SELECT tried.*, attempt.id, attempt.status, attempt.response_status_code, attempt.trigger_type, attempt.task_id"
-    " FROM (SELECT endpoint_id, count(*) AS attempts, count(*) FILTER (WHERE trigger_type = 0) AS automatic,"
+    "SELECT tried.*, attempt.id, attempt.status, attempt.response_status_code, attempt.trigger_type, attempt.ended,"
+    " attempt.task_id"
+    " FROM (SELECT endpoint_id, count(*) AS attempts, coalesce(max(number), 0) AS automatic,"
     f" count(*) FILTER (WHERE {_BLOCKED}) AS blocked, count(*) FILTER (WHERE status = 0) AS delivered,"
     f" max(id) AS latest FROM attempt WHERE {_IN_PAGE} GROUP BY endpoint_id) AS tried"
     " JOIN attempt ON attempt.msg_id = :msg AND attempt.endpoint_id = tried.endpoint_id AND attempt.id = tried.latest"
@@ -134,6 +135,7 @@ def _tried(row: Row) -> AttemptSummary:
             status=MessageStatus(row["status"]),
             status_code=row["response_status_code"],
             trigger=MessageAttemptTriggerType(row["trigger_type"]),
+            ended=None if row["ended"] is None else DeliveryEnd(row["ended"]),
             task_id=_task(row),
         ),
     )

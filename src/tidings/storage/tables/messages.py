@@ -8,10 +8,11 @@ from typing import Final
 
 from tidings.errors import not_found
 from tidings.ids import MESSAGE, AppId, MessageId, OrgId
+from tidings.model.attempt import DeliveryEnd
 from tidings.model.message import Message, MessageFilter
 from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Write
-from tidings.storage.tables import bucket_index, message_filters
+from tidings.storage.tables import bucket_index, message_filters, settlement
 from tidings.storage.tables.page_window import bounds_of, end_of, spread
 
 HEAD: Final = (
@@ -251,18 +252,11 @@ _EXPUNGE: Final = Sql(
     ),
     postgresql="UPDATE message SET payload = NULL WHERE id = ANY(CAST(:ids AS text[])) AND payload IS NOT NULL",
 )
-_MARK_EXHAUSTED: Final = Sql(
-    sqlite=(
-        "UPDATE attempt SET next_at = NULL WHERE msg_id IN (SELECT value FROM json_each(:ids))"
-        " AND status = 2 AND next_at > 0"
-    ),
-    postgresql=(
-        "UPDATE attempt SET next_at = NULL WHERE msg_id = ANY(CAST(:ids AS text[])) AND status = 2 AND next_at > 0"
-    ),
-)
 _DELETE_UNLEASED: Final = Sql(
-    sqlite="DELETE FROM delivery WHERE msg_id IN (SELECT value FROM json_each(:ids)) AND lease IS NULL",
-    postgresql="DELETE FROM delivery WHERE msg_id = ANY(CAST(:ids AS text[])) AND lease IS NULL",
+    sqlite="DELETE FROM delivery WHERE msg_id IN (SELECT value FROM json_each(:ids)) AND lease IS NULL"
+    " RETURNING msg_id, endpoint_id",
+    postgresql="DELETE FROM delivery WHERE msg_id = ANY(CAST(:ids AS text[])) AND lease IS NULL"
+    " RETURNING msg_id, endpoint_id",
 )
 
 
@@ -275,8 +269,9 @@ async def expunge(tx: Write, msg_ids: Sequence[str]) -> None:
     """Delete the payloads of messages, and their deliveries that are not leased: nothing is left to send."""
     ids = sorted(msg_ids)
     await tx.run(_EXPUNGE, ids=ids)
-    if await tx.run(_DELETE_UNLEASED, ids=ids):
-        await tx.run(_MARK_EXHAUSTED, ids=ids)
+    discarded = [(row[0], row[1]) for row in await tx.rows(_DELETE_UNLEASED, ids=ids)]
+    if discarded:
+        await settlement.note_ended(tx, discarded, DeliveryEnd.DISCARDED)
 
 
 # Payloads with the default retention expire in id order. Those with a shorter one are found by `message_expiry`.

@@ -4,11 +4,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from tidings.model.attempt import DeliveryEnd
 from tidings.storage.drivers.database import Sql, Table, Write
 from tidings.storage.tables import bucket_index
 from tidings.storage.tables.bucket_index import BucketIndexCache, Entry
 
-AttemptRow = tuple[str, str, str, str, str, str, int, int, str, int, int, int | None, str | None]
+AttemptRow = tuple[
+    str, str, str, str, str, str, int, int, str, int, int, int | None, int | None, int | None, str | None
+]
 """The columns of `_ATTEMPT`."""
 
 _SUCCESS: Final = Table(
@@ -27,32 +30,47 @@ _SUCCESS: Final = Table(
         "trigger_type",
     ),
 )
-_ATTEMPT: Final = Table("attempt", (*_SUCCESS.columns, "next_at", "task_id"))
-_NOTHING: Final = (None, None)
+_ATTEMPT: Final = Table("attempt", (*_SUCCESS.columns, "number", "next_at", "ended", "task_id"))
+_DEFAULTS: Final = (1, None, None, None)
 _IS_THERE: Final = "SELECT 1 FROM attempt WHERE msg_id = :msg AND id = :id"
 
 
 _PAIRS: Final = "unnest($1::text[], $2::text[]) AS t(m, e)"
-_OF_PAIR: Final = "msg_id = ? AND endpoint_id = ? AND status = 2"
-_OF_PAIRS: Final = "msg_id = t.m AND endpoint_id = t.e AND status = 2"
+WITHOUT_SUCCESS: Final = "ended IN (1, 2, 3)"
+"""The condition of the index `attempt_ended`: the attempts after which a delivery ended without a success."""
+_LATER: Final = f"UPDATE attempt SET ended = {DeliveryEnd.DELIVERED_LATER:d}"
 _DELIVERED_LATER: Final = Sql(
-    sqlite=f"UPDATE attempt SET next_at = 0 WHERE {_OF_PAIR} AND next_at IS NULL",
-    postgresql=f"UPDATE attempt SET next_at = 0 FROM {_PAIRS} WHERE {_OF_PAIRS} AND next_at IS NULL",
+    sqlite=f"{_LATER} WHERE msg_id = ? AND endpoint_id = ? AND {WITHOUT_SUCCESS}",
+    postgresql=f"{_LATER} FROM {_PAIRS} WHERE msg_id = t.m AND endpoint_id = t.e AND {WITHOUT_SUCCESS}",
 )
-_RETRIES_ENDED: Final = Sql(
-    sqlite=f"UPDATE attempt SET next_at = NULL WHERE {_OF_PAIR} AND next_at > 0",
-    postgresql=f"UPDATE attempt SET next_at = NULL FROM {_PAIRS} WHERE {_OF_PAIRS} AND next_at > 0",
-)
+
+
+def _ended(end: DeliveryEnd) -> Sql:
+    """Return the statement that marks the last attempts of deliveries, if they failed."""
+    change = f"UPDATE attempt SET ended = {end:d}"
+    last = "status = 2 AND id = (SELECT max(id) FROM attempt AS other WHERE"
+    return Sql(
+        sqlite=(
+            f"{change} WHERE msg_id = ?1 AND endpoint_id = ?2 AND {last} other.msg_id = ?1 AND other.endpoint_id = ?2)"
+        ),
+        postgresql=(
+            f"{change} FROM {_PAIRS} WHERE msg_id = t.m AND endpoint_id = t.e"
+            f" AND {last} other.msg_id = t.m AND other.endpoint_id = t.e)"
+        ),
+    )
+
+
+_ENDED: Final = {end: _ended(end) for end in (DeliveryEnd.CANCELED, DeliveryEnd.DISCARDED)}
 
 
 async def note_delivered(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
-    """Mark the failed attempts of deliveries that succeeded later, so that they no longer count as exhausted."""
+    """Mark the failed attempts after which deliveries had ended: a manual send has succeeded."""
     await tx.bulk(_DELIVERED_LATER, sorted(pairs))
 
 
-async def end_retries(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:
-    """Clear the retry time of deliveries' failed attempts: no retry is scheduled any longer."""
-    await tx.bulk(_RETRIES_ENDED, sorted(pairs))
+async def note_ended(tx: Write, pairs: Sequence[tuple[str, str]], end: DeliveryEnd) -> None:
+    """Mark the last attempts of deliveries that are canceled or discarded, as (message, endpoint)."""
+    await tx.bulk(_ENDED[end], sorted(pairs))
 
 
 _Shape = tuple[str, str, str, int, int]
@@ -63,7 +81,7 @@ async def add_attempts(tx: Write, rows: Sequence[AttemptRow], cache: BucketIndex
     """Insert attempts, and their bucket-index entries unless they are in `cache`."""
     await bucket_index.add(tx, {_shape(row) for row in rows}, _entries_of, cache)
     most = len(_SUCCESS.columns)
-    if all(row[most:] == _NOTHING for row in rows):
+    if all(row[most:] == _DEFAULTS for row in rows):
         await tx.add(_SUCCESS, [row[:most] for row in rows])
     else:
         await tx.add(_ATTEMPT, rows)
