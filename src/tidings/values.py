@@ -8,7 +8,7 @@ which may be secret.
 import ipaddress
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 from urllib.parse import urlsplit
 
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -17,31 +17,40 @@ _PROXY_SCHEMES: Final = ("http", "https", "socks5")
 _PROXY_CREDENTIAL_MAX: Final = 255
 _SHOWN: Final = 60
 _DIGITS_MAX: Final = 19
-_FAR: Final = 10**_DIGITS_MAX
-"""Beyond every bound. It replaces longer numbers, which the interpreter refuses to print."""
 _TEXT_MAX: Final = 65_536
 _ALLOWED: Final = "\n\r\t"
+_TRUTHS: Final = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+_PLAIN: Final[dict[Any, str]] = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
+_ENTRIES: Final[dict[Any, str]] = {
+    int: "whole numbers, like [5,300]",
+    str: "strings",
+    Subnet: "subnets like 10.0.0.0/8",
+}
 
 
 def parsed(given: object, type_: Any) -> Any:  # noqa: ANN401 - a type or a union of types
     """Return a value converted to a type. Raises `ValueError` with the fault."""
-    if type_ in _PLAIN:
-        return _PLAIN[type_](given)
-    if type_ in _ENTRIES:
-        return tuple(_ENTRIES[type_](item) for item in _items(given))
-    return _text(given)
+    if get_origin(type_) is tuple:
+        entry = get_args(type_)[0]
+        return tuple(_converted(item, entry, f"must list {_ENTRIES[entry]}") for item in _items(given))
+    kind = type_ if type_ in _PLAIN else str
+    return _converted(given, kind, f"must be {_PLAIN[kind]}")
 
 
 def fault(value: object, bounds: tuple[float, float] | None, most: int) -> str | None:
     """Return the fault of a converted value, or None if it is valid."""
-    if isinstance(value, str):
-        return _text_fault(value)
-    if not isinstance(value, tuple):
-        return None if bounds is None or isinstance(value, bool) else _number_fault(value, bounds, "must be")
-    if len(value) > most:
+    items, verb = (value, "list numbers") if isinstance(value, tuple) else ((value,), "be")
+    if len(items) > most:
         return f"has at most {most} entries"
-    found = (_entry_fault(item, bounds) for item in value)
-    return next((each for each in found if each is not None), None)
+    for item in items:
+        if isinstance(item, str) and (found := _text_fault(item)):
+            return found
+        if bounds is not None and not bounds[0] <= item <= bounds[1]:
+            return f"must {verb} from {bounds[0]:,} to {bounds[1]:,}"
+    return None
 
 
 def is_number(text: str, most: int) -> bool:
@@ -78,17 +87,6 @@ def noproxy_fault(rules: tuple[str, ...]) -> str | None:
     return None
 
 
-def _entry_fault(item: object, bounds: tuple[float, float] | None) -> str | None:
-    if isinstance(item, str):
-        return _text_fault(item)
-    return None if bounds is None else _number_fault(item, bounds, "must list numbers")
-
-
-def _number_fault(value: Any, bounds: tuple[float, float], words: str) -> str | None:  # noqa: ANN401 - a number
-    least, most = bounds
-    return None if least <= value <= most else f"{words} from {least:,} to {most:,}"
-
-
 def _text_fault(text: str) -> str | None:
     if len(text) > _TEXT_MAX:
         return f"has at most {_TEXT_MAX} characters"
@@ -109,42 +107,34 @@ def _shown(given: object) -> str:
     return repr(given if len(given) <= _SHOWN else f"{given[:_SHOWN]}…")
 
 
+def _converted(given: object, kind: Any, rule: str) -> Any:  # noqa: ANN401 - a type or a union of types
+    try:
+        return _CONVERSIONS[kind](given)
+    except (ValueError, TypeError, KeyError, OverflowError):
+        raise ValueError(f"{rule}, not {_shown(given)}") from None
+
+
 def _text(given: object) -> str:
     if isinstance(given, str):
         return given
-    raise ValueError(f"must be a string, not {_kind(given)}")
+    raise TypeError
 
 
 def _whole(given: object) -> int:
     if isinstance(given, int) and not isinstance(given, bool):
         return given
-    text = given.strip() if isinstance(given, str) else ""
-    plain = text.removeprefix("-").removeprefix("+").replace("_", "")
-    if not (plain.isascii() and plain.isdigit()):
-        raise ValueError(f"must be a whole number, not {_shown(given)}")
-    return int(text) if len(plain) <= _DIGITS_MAX else -_FAR if text.startswith("-") else _FAR
+    return int(_text(given).encode("ascii"))  # the interpreter would read other digits, too
 
 
 def _number(given: object) -> float:
-    if isinstance(given, str) or (isinstance(given, int | float) and not isinstance(given, bool)):
-        try:
-            number = float(given)
-        except (ValueError, OverflowError):
-            number = math.nan
-        if math.isfinite(number):
-            return number
-    raise ValueError(f"must be a number, not {_shown(given)}")
+    number = given if isinstance(given, float) else float(given if isinstance(given, str) else _whole(given))
+    if math.isfinite(number):
+        return number
+    raise ValueError
 
 
 def _truth(given: object) -> bool:
-    if isinstance(given, bool):
-        return given
-    text = "1" if given == 1 else "0" if given == 0 else given.strip().lower() if isinstance(given, str) else ""
-    if text in ("true", "1", "yes", "on"):
-        return True
-    if text in ("false", "0", "no", "off"):
-        return False
-    raise ValueError(f"must be true or false, not {_shown(given)}")
+    return _TRUTHS[str(given).strip().lower()]
 
 
 def _items(given: object) -> Sequence[str]:
@@ -155,26 +145,17 @@ def _items(given: object) -> Sequence[str]:
         raise ValueError(f"must be a list, not {_kind(given)}")  # noqa: TRY004 - like every other fault
     if not all(isinstance(item, str | int) and not isinstance(item, bool) for item in given):
         raise ValueError("must be a list of strings or whole numbers")
-    return [str(max(-_FAR, min(item, _FAR))) if isinstance(item, int) else item for item in given]
+    return [str(item) for item in given]
 
 
-def _whole_item(item: str) -> int:
-    try:
-        return _whole(item)
-    except ValueError:
-        raise ValueError(f"must list whole numbers, like [5,300], not {_shown(item)}") from None
+def _subnet(given: object) -> Subnet:
+    return ipaddress.ip_network(_text(given), strict=False)
 
 
-def _subnet(item: str) -> Subnet:
-    try:
-        return ipaddress.ip_network(item, strict=False)
-    except ValueError:
-        raise ValueError(f"must list subnets like 10.0.0.0/8, not {_shown(item)}") from None
-
-
-_PLAIN: Final[dict[Any, Callable[[object], Any]]] = {bool: _truth, int: _whole, float: _number}
-_ENTRIES: Final[dict[Any, Callable[[str], Any]]] = {
-    tuple[str, ...]: str,
-    tuple[int, ...]: _whole_item,
-    tuple[Subnet, ...]: _subnet,
+_CONVERSIONS: Final[dict[Any, Callable[[object], Any]]] = {
+    bool: _truth,
+    int: _whole,
+    float: _number,
+    str: _text,
+    Subnet: _subnet,
 }
