@@ -74,9 +74,7 @@ SPAWNERS = (
     "core.accept",
     "core.task_watcher",
     "delivery.address",
-    "delivery.claim",
     "delivery.pool",
-    "delivery.endpoint_queues",
     "delivery.role",
     "delivery.settle",
     "demo",
@@ -93,7 +91,7 @@ PROCESSES = ("demo", "tasks.generator")
 MAX_FILE = 420
 MAX_FUNCTION = 50
 MAX_CLASS, MAX_LONG_CLASS = 250, 380
-LONG_CLASSES = frozenset({"AcceptBatcher", "Claimer", "EndpointQueues", "Slice"})
+LONG_CLASSES = frozenset({"AcceptBatcher", "Claimer", "Slice"})
 VAGUE_NAMES = {"base", "common", "helpers", "misc", "utils"}
 
 SQL_SHAPE = re.compile(

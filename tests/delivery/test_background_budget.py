@@ -25,7 +25,7 @@ def _granted(thread: Thread, budget: BackgroundBudget, *, live: float, step: flo
     """Let live messages use part of the time; return the number of background steps that the budget allowed."""
     granted, end = 0, thread.wall + seconds
     while thread.wall < end:
-        budget.note_foreground()
+        budget.record_foreground()
         if budget.allows_work():
             granted += 1
             thread.advance(step * (1 + live), busy=step * (1 + live))

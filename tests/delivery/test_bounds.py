@@ -38,7 +38,7 @@ def _queues(in_flight: int, started: list[Delivery], concurrency: int = 100, mem
         return _Sending()
 
     bounds = MemoryLimits(concurrency, memory, 10.0, 1 << 20, in_flight)
-    return EndpointQueues(bounds, ManualClock(), start=start, hand_back=lambda _: None, request_claim=lambda: None)
+    return EndpointQueues(bounds, ManualClock(), start=start, return_unsent=lambda _: None, request_claim=lambda: None)
 
 
 def test_endpoints_share_the_free_memory() -> None:
@@ -103,15 +103,15 @@ async def test_a_responsive_endpoint_is_served_at_once_beside_many_that_hang() -
     queues.enqueue([send(healthy, 0, 0.0)])
     queues.finish(started.pop())
     for hanging, k in product([receiver(f"ep_{n}") for n in range(200)], range(20)):
-        if queues.has_capacity(hanging.id):
+        if queues.capacity.has_capacity(hanging.id):
             queues.enqueue([send(hanging, k, 0.0)])
     for _ in range(20):
         await asyncio.sleep(0)
     assert len(started) == 250
-    assert queues.capacity_for_unanswered == 0
+    assert queues.capacity.for_unanswered == 0
 
     for k in range(50):
-        assert queues.has_capacity(healthy.id)
+        assert queues.capacity.has_capacity(healthy.id)
         queues.enqueue([send(healthy, k, 0.0)])
         await asyncio.sleep(0)
         assert started[-1].receiver is healthy
@@ -123,20 +123,20 @@ async def test_endpoints_that_hang_leave_memory_to_those_that_answer_until_they_
     started: list[Delivery] = []
     queues = _queues(400, started, memory=40)
     for n in range(60):
-        if queues.has_capacity(f"ep_{n}"):
+        if queues.capacity.has_capacity(f"ep_{n}"):
             queues.enqueue([send(receiver(f"ep_{n}"), 0, 0.0)])
-    assert (queues.held, queues.capacity_for_unanswered) == (30, 0)
+    assert (queues.held, queues.capacity.for_unanswered) == (30, 0)
 
     queues.finish(started[0])
     queues.finish(started[1], unanswered=True)
-    assert queues.capacity_for_unanswered == 2
+    assert queues.capacity.for_unanswered == 2
     queues.enqueue([send(receiver("ep_0"), k, 0.0) for k in range(5)])
-    assert queues.capacity_for_unanswered == 2
+    assert queues.capacity.for_unanswered == 2
     queues.finish(started[-1], unanswered=True)
-    assert queues.capacity_for_unanswered == -2
+    assert queues.capacity.for_unanswered == -2
     queues.close()
     queues.cancel_all()
-    assert (queues.held, queues.capacity_for_unanswered) == (0, 30)
+    assert (queues.held, queues.capacity.for_unanswered) == (0, 30)
 
 
 def test_a_large_payload_counts_once_and_is_shared() -> None:
@@ -298,13 +298,13 @@ async def test_unused_reservations_cause_another_claim(db: Database, monkeypatch
     async with Door() as door, running(db, delivering=terms(memory=10)) as path:
         assert path.delivery is not None
         queues, starved = path.delivery.queues, asyncio.Event()
-        starve = queues.note_memory_full
+        starve = queues.request_claim_when_half_empty
 
         def watched() -> None:
             starve()
             starved.set()
 
-        monkeypatch.setattr(queues, "note_memory_full", watched)
+        monkeypatch.setattr(queues, "request_claim_when_half_empty", watched)
         queues.budget.reserved += 10
         _, endpoints = await _owe(db, [door.url], 2)
         path.delivery.wake(endpoints)

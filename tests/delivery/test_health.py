@@ -288,7 +288,7 @@ async def test_ten_sends_without_an_answer_reduce_concurrency_and_one_answer_res
             assert path.delivery is not None
             await asyncio.gather(*(path.send(app) for _ in range(30)))
             await path.settled()
-            is_reduced = path.delivery.queues.is_reduced(endpoint)
+            is_reduced = path.delivery.queues.capacity.is_reduced(endpoint)
             dead = (await record(path, endpoint)).record
             async with db.write() as tx:
                 await tx.run("UPDATE endpoint SET url = :url", url=door.url)
@@ -296,7 +296,7 @@ async def test_ten_sends_without_an_answer_reduce_concurrency_and_one_answer_res
             await path.send(app)
             await path.settled()
             alive = (await record(path, endpoint)).record
-            is_full = not path.delivery.queues.is_reduced(endpoint)
+            is_full = not path.delivery.queues.capacity.is_reduced(endpoint)
 
     assert (True, True) == (is_reduced, is_full)
     assert dead.unreachable_since is not None
@@ -314,7 +314,7 @@ async def test_the_next_process_starts_with_reduced_concurrency_where_nothing_an
         assert path.delivery is not None
         await path.send(app)
         await path.settled()
-        is_reduced = path.delivery.queues.is_reduced(endpoint)
+        is_reduced = path.delivery.queues.capacity.is_reduced(endpoint)
 
     assert is_reduced
 
@@ -328,7 +328,7 @@ async def test_a_dead_endpoint_holds_few_connections_and_its_schedule_is_kept(db
         async with running(db, delivering=terms(timeout=1.0, schedule=(1,))) as path:
             assert path.delivery is not None
             await asyncio.gather(*(path.send(app) for _ in range(40)))
-            while not path.delivery.queues.is_reduced(endpoint):  # noqa: ASYNC110 - the queue has no event
+            while not path.delivery.queues.capacity.is_reduced(endpoint):  # noqa: ASYNC110 - the queue has no event
                 await asyncio.sleep(0.01)
             await asyncio.sleep(1.2)
             [queue] = path.delivery.queues.all()
@@ -345,7 +345,7 @@ async def test_a_few_messages_to_a_dead_endpoint_follow_the_retry_schedule(db: D
         assert path.delivery is not None
         await asyncio.gather(*(path.send(app) for _ in range(20)))
         await path.until("delivery", 0)
-        is_reduced = path.delivery.queues.is_reduced(endpoint)
+        is_reduced = path.delivery.queues.capacity.is_reduced(endpoint)
         tries = await path.rows("SELECT count(*), max(id), min(id) FROM attempt GROUP BY msg_id")
 
     assert is_reduced

@@ -39,15 +39,15 @@ async def test_replays_left_in_the_database_are_claimed_when_there_is_room() -> 
     world.queues.enqueue([_resend(to, number) for number in range(3)])
     await _begun(world, 1)
 
-    will_ask = world.queues.note_replay_backlog("ep_1")
+    will_ask = world.queues.record_replay_backlog("ep_1")
     before = world.claim_requests
     for begun in (2, 3):
         await _begun(world, begun, finishing=next(iter(next(world.queues.all()).in_flight)))
 
     assert (will_ask, before, world.claim_requests > 0) == (True, 0, True)
-    assert world.queues.has_capacity("ep_1")
-    assert not world.queues.note_replay_backlog("ep_1")
-    assert not world.queues.note_replay_backlog("ep_2")
+    assert world.queues.capacity.has_capacity("ep_1")
+    assert not world.queues.record_replay_backlog("ep_1")
+    assert not world.queues.record_replay_backlog("ep_2")
     world.queues.close()
 
 
@@ -98,7 +98,7 @@ async def test_only_live_rows_in_the_database_keep_live_deliveries_there(
             assert path.delivery is not None
             path.delivery.wake([endpoint])
             await path.until("delivery WHERE lease IS NOT NULL", 15)
-            await _claimed(path.delivery.queues.has_capacity, endpoint, fits=fits)
+            await _claimed(path.delivery.queues.capacity.has_capacity, endpoint, fits=fits)
             await path.send(app)
             leased = await path.count("delivery WHERE lease IS NOT NULL")
             over.set()

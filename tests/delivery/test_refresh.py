@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""When an endpoint changes, its deliveries in memory are handed back, and no others."""
+"""When an endpoint changes, its deliveries in memory are returned unsent, and no others."""
 
 from tidings.clock import ManualClock
 from tidings.delivery.budget import MemoryLimits
 from tidings.delivery.endpoint_queue import Cancellable
 from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.throttle import Pacer, SendWindow
+from tidings.delivery.tuning import DeliveryTuning
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
@@ -36,28 +37,29 @@ def send(to: Receiver, number: int, at: float) -> Delivery:
 
 
 class World:
-    """Endpoint queues with the given concurrency and a pacer; records what both start and hand back."""
+    """Endpoint queues with the given concurrency and a pacer; records what both start and return unsent."""
 
-    def __init__(self, concurrency: int = 1) -> None:
+    def __init__(self, concurrency: int = 1, tuning: DeliveryTuning = DeliveryTuning()) -> None:
         self.clock = ManualClock()
         self.started: list[str] = []
-        self.back: list[str] = []
+        self.returned: list[str] = []
         self.claim_requests = 0
         self.queues = EndpointQueues(
             MemoryLimits(concurrency=concurrency, memory=100, max_wait=10.0),
             self.clock,
             start=self._start,
-            hand_back=self._hand_back,
+            return_unsent=self._return_unsent,
             request_claim=self._request_claim,
+            tuning=tuning,
         )
-        self.pacer = Pacer(self.clock, start=lambda _: True, hand_back=self._hand_back)
+        self.pacer = Pacer(self.clock, start=lambda _: True, return_unsent=self._return_unsent)
 
     def _start(self, send: Delivery) -> Cancellable:
         self.started.append(send.msg_id)
         return _Sending()
 
-    def _hand_back(self, sends: list[Delivery]) -> None:
-        self.back += [each.msg_id for each in sends]
+    def _return_unsent(self, sends: list[Delivery]) -> None:
+        self.returned += [each.msg_id for each in sends]
 
     def _request_claim(self) -> None:
         self.claim_requests += 1
@@ -71,7 +73,7 @@ async def test_pending_deliveries_are_handed_back_and_sends_in_flight_continue()
 
     world.queues.evict("ep_1")
 
-    assert (["msg_1", "msg_3"], ["msg_2"], 3) == (world.started, world.back, world.queues.held)
+    assert (["msg_1", "msg_3"], ["msg_2"], 3) == (world.started, world.returned, world.queues.held)
     world.queues.close()
 
 
@@ -85,7 +87,7 @@ async def test_a_delivery_leased_before_the_change_is_handed_back() -> None:
     world.queues.enqueue([send(receiver("ep_1"), 1, before), send(receiver("ep_2"), 2, before)])
     world.queues.enqueue([send(receiver("ep_1"), 3, world.clock.monotonic())])
 
-    assert (["msg_2", "msg_3"], ["msg_1"]) == (world.started, world.back)
+    assert (["msg_2", "msg_3"], ["msg_1"]) == (world.started, world.returned)
     assert 0 < world.claim_requests
     world.queues.close()
 
@@ -97,7 +99,7 @@ async def test_a_change_is_remembered_for_one_minute() -> None:
 
     world.queues.enqueue([send(receiver("ep_1"), 1, 0.0)])
 
-    assert (["msg_1"], []) == (world.started, world.back)
+    assert (["msg_1"], []) == (world.started, world.returned)
     world.queues.close()
 
 
@@ -110,6 +112,6 @@ async def test_a_delivery_that_waits_for_its_token_is_handed_back() -> None:
     for _ in range(2):
         world.pacer.evict("ep_1")
 
-    assert (["msg_1"], 1, 0) == (world.back, world.pacer.held, world.pacer.held_for("ep_1"))
+    assert (["msg_1"], 1, 0) == (world.returned, world.pacer.held, world.pacer.held_for("ep_1"))
     world.pacer.evict("ep_2")
-    assert (["msg_1", "msg_2"], 0) == (world.back, world.pacer.held)
+    assert (["msg_1", "msg_2"], 0) == (world.returned, world.pacer.held)

@@ -298,7 +298,7 @@ async def test_a_throttled_delivery_that_is_late_or_finds_no_capacity_is_handed_
             sent.append(send)
         return free
 
-    pacer = Pacer(clock, start=start, hand_back=back.extend)
+    pacer = Pacer(clock, start=start, return_unsent=back.extend)
     now = clock.monotonic()
     first, late, crowded, left = (a_send(receiver) for _ in range(4))
     pacer.take([(first, SendWindow(now, now + 0.25)), (late, SendWindow(now + 1, now + 1.25))])

@@ -38,7 +38,7 @@ class BackgroundBudget:
         self._left = 0.0
         self._allowed_at = float("-inf")
 
-    def note_foreground(self) -> None:
+    def record_foreground(self) -> None:
         """Record that foreground work has arrived, which limits background work for a second."""
         self._foreground_at = self._wall()
 

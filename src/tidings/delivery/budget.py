@@ -30,7 +30,7 @@ class MemoryLimits:
     memory: int
     """The maximum number of deliveries in memory, over all endpoints."""
     max_wait: float
-    """Seconds that a delivery may wait for its send before it is handed back."""
+    """Seconds that a delivery may wait for its send before it is returned unsent."""
     memory_bytes: int = 128 * 1024 * 1024
     """The maximum number of bytes of large payloads in memory."""
     in_flight: int = 4_000

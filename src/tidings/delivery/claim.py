@@ -260,7 +260,7 @@ class Claimer:
         if len(plan.allocations) < len(rooms) or taken < sum(n for _, n in rooms):
             plan.is_cut = taken >= self._tuning.claim_rows
             if not plan.is_cut:
-                self._queues.note_memory_full()
+                self._queues.request_claim_when_half_empty()
                 # Reservations fill the rest of memory, and no ending send will report their release.
                 if self._queues.budget.is_half_empty:
                     self.due_at(self._clock.now() + int(self._tuning.claim_defer_seconds * SECOND))
@@ -278,21 +278,21 @@ class Claimer:
 
     def _divide(self, rooms: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         """Divide free memory among endpoints, at most one batch; endpoints that do not answer share a part of it."""
-        others = [each for each in rooms if not self._queues.answers(each[0])]
-        allocations = [each for each in rooms if self._queues.answers(each[0])]
-        allocations += fair_shares(others, self._queues.capacity_for_unanswered)
+        others = [each for each in rooms if not self._queues.capacity.answers(each[0])]
+        allocations = [each for each in rooms if self._queues.capacity.answers(each[0])]
+        allocations += fair_shares(others, self._queues.capacity.for_unanswered)
         return fair_shares(allocations, min(self._queues.budget.free, self._tuning.claim_rows))
 
     def _capacity(self, endpoint_id: str) -> int:
         """Return how many rows of an endpoint fit; few if its last payloads did not fit into memory."""
-        room = self._queues.claim_capacity(endpoint_id)
+        room = self._queues.capacity.for_claim(endpoint_id)
         return min(room, _FEW_ROWS) if endpoint_id in self._large else room
 
     def _paced_capacity(self, receiver: Receiver, taken: int) -> int:
         """Return how many rows to claim for an endpoint with a limit: each must find a free slot when it is sent."""
         waiting = self._pacer.held_for(receiver.id)
-        spare = self._queues.free_slots(receiver.id)
-        most = spare if self._queues.is_crowded(receiver.id) else _MAX_PACED
+        spare = self._queues.capacity.free_slots(receiver.id)
+        most = spare if self._queues.capacity.is_crowded(receiver.id) else _MAX_PACED
         return max(0, min(most - waiting, self._queues.budget.free - taken))
 
     def _defer(
@@ -307,7 +307,7 @@ class Claimer:
                 wait = self._deferred_until[receiver.id] - now
             elif reservation is not None and receiver.id in reservation.allocations:
                 wait = reservation.retry_in(receiver.id)
-            elif receiver.limits or receiver.id in large or self._queues.is_reduced(receiver.id):
+            elif receiver.limits or receiver.id in large or self._queues.capacity.is_reduced(receiver.id):
                 wait = self._tuning.claim_defer_seconds
             else:
                 continue

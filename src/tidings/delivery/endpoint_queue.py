@@ -66,6 +66,16 @@ class EndpointQueue:
         """Whether fewer deliveries wait than may be in flight: request a claim now, because claims take time."""
         return len(self.waiting) + len(self.replays) < self.concurrency
 
+    @property
+    def is_refilled_by_timer(self) -> bool:
+        """Whether the time of the next claim is known, so that a queue that runs empty requests none."""
+        return self.is_reduced or bool(self.receiver.limits)
+
+    @property
+    def needs_refill(self) -> bool:
+        """Whether to request a claim now: the queue is half empty, and rows of its endpoint are due in the database."""
+        return (self.is_spilled or self.has_replay_backlog) and self.is_half_empty and not self.is_refilled_by_timer
+
     def add(self, delivery: Delivery) -> None:
         """Append a delivery."""
         (self.waiting if delivery.task_id is None else self.replays).append(delivery)
@@ -77,6 +87,14 @@ class EndpointQueue:
             return self.replays.popleft()
         self.live_in_a_row += 1
         return self.waiting.popleft()
+
+    def take_late(self, latest: float) -> list[Delivery]:
+        """Remove and return waiting deliveries that were leased before `latest`."""
+        found = []
+        for deliveries in (self.waiting, self.replays):
+            while deliveries and deliveries[0].leased_at < latest:
+                found.append(deliveries.popleft())
+        return found
 
     def take_waiting(self, keep: int = 0) -> list[Delivery]:
         """Remove and return waiting deliveries, the latest first, until `keep` are left."""

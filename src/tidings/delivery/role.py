@@ -108,11 +108,11 @@ class DeliveryRole:
             memory_limits,
             clock,
             start=self._sender.start,
-            hand_back=self._unsent,
+            return_unsent=self._return_unsent,
             request_claim=self._request_claim,
             tuning=tuning,
         )
-        self.pacer = Pacer(clock, start=self._start_now, hand_back=self._unpaced)
+        self.pacer = Pacer(clock, start=self._start_now, return_unsent=self._return_unpaced)
         destinations = ClaimDestinations(self.queues, self.pacer, self.settler)
         lease_terms = LeaseTerms(self._leases, options.lease_ms)
         self.claimer = Claimer(db, clock, routing, destinations, lease_terms, tuning)
@@ -124,7 +124,7 @@ class DeliveryRole:
         return DeliverySink(
             leases=self._leases,
             lease_ms=self._options.lease_ms,
-            has_capacity=queues.reserve,
+            has_capacity=queues.capacity.reserve,
             enqueue=queues.enqueue,
             notify_backlog=self.wake,
             schedule_at=self.claimer.due_at,
@@ -153,11 +153,11 @@ class DeliveryRole:
 
     def wake_replays(self, endpoint_ids: Iterable[str]) -> None:
         """Claim due replays of endpoints once their queues have capacity; live deliveries take precedence."""
-        if unfilled := [each for each in endpoint_ids if not self.queues.note_replay_backlog(each)]:
+        if unfilled := [each for each in endpoint_ids if not self.queues.record_replay_backlog(each)]:
             self.claimer.wake_for(unfilled)
 
     def refresh(self, endpoint_ids: Iterable[str]) -> None:
-        """Hand back the waiting deliveries of endpoints that were changed, disabled or deleted, and claim again."""
+        """Return the waiting deliveries of endpoints that were changed, disabled or deleted, and claim again."""
         for endpoint_id in endpoint_ids:
             self.queues.evict(endpoint_id)
             self.pacer.evict(endpoint_id)
@@ -170,16 +170,16 @@ class DeliveryRole:
         self._claiming = asyncio.create_task(self.claimer.run())
 
     def quiesce(self) -> None:
-        """Stop claiming and starting sends, and hand back the waiting deliveries."""
+        """Stop claiming and starting sends, and return the waiting deliveries unsent."""
         self.claimer.close()
-        self._unsent(self.queues.close())
-        self._unpaced(self.pacer.close())
+        self._return_unsent(self.queues.close())
+        self._return_unpaced(self.pacer.close())
 
     async def stop(self, *, grace: float) -> None:
-        """Quiesce, wait up to `grace` seconds for sends in flight, settle them, and hand back the rest."""
+        """Quiesce, wait up to `grace` seconds for sends in flight, settle them, and return the rest unsent."""
         self.quiesce()
         await self.queues.wait_empty(grace)
-        self._unsent(self.queues.cancel_all())
+        self._return_unsent(self.queues.cancel_all())
         await asyncio.gather(self._client.close(), self._settled())
 
     async def _settled(self) -> None:
@@ -206,27 +206,27 @@ class DeliveryRole:
 
     def _start_now(self, delivery: Delivery) -> bool:
         """Start a paced delivery that is due; return False if its endpoint has no free slot."""
-        if not self.queues.free_slots(delivery.receiver.id):
+        if not self.queues.capacity.free_slots(delivery.receiver.id):
             return False
         self.queues.budget.remove(delivery)
         self.queues.enqueue([delivery])
         return True
 
     def _evict(self, endpoint_id: str) -> None:
-        """Hand back the waiting deliveries of a disabled endpoint; the next claim discards them."""
+        """Return the waiting deliveries of a disabled endpoint; the next claim discards them."""
         self.queues.evict(endpoint_id)
         self.pacer.evict(endpoint_id)
         self.claimer.wake()
 
-    def _unsent(self, sends: list[Delivery]) -> None:
+    def _return_unsent(self, sends: list[Delivery]) -> None:
         for delivery in sends:
             self.settler.add(SendResult(delivery))
 
-    def _unpaced(self, sends: list[Delivery]) -> None:
-        """Hand back deliveries that the pacer held."""
+    def _return_unpaced(self, sends: list[Delivery]) -> None:
+        """Return deliveries unsent that the pacer held."""
         for delivery in sends:
             self.queues.budget.remove_and_clear(delivery)
-        self._unsent(sends)
+        self._return_unsent(sends)
 
     def _due_at(self, timestamp: int) -> None:
         self.claimer.due_at(timestamp)

@@ -108,7 +108,8 @@ class SendSlots:
     @property
     def has_next(self) -> bool:
         """Whether there is a slot for a waiting queue."""
-        return any(queues and self.has_slot(answers=not others) for others, queues in enumerate(self._ready))
+        answering, others = self._ready
+        return bool(answering and self.has_slot(answers=True)) or bool(others and self.has_slot(answers=False))
 
     def next(self) -> EndpointQueue | None:
         """Remove and return the next queue that may start a send, or None; the two kinds alternate."""

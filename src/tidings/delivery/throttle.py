@@ -40,7 +40,7 @@ class SendWindow:
 
 
 _NEVER: Final = SendWindow(0.0, 0.0)
-"""The window of a claimed delivery that got no token: it is handed back."""
+"""The window of a claimed delivery that got no token: it is returned unsent."""
 
 
 @dataclass(slots=True)
@@ -128,15 +128,15 @@ def _window(slot: Slot, reservation: TokenReservation) -> SendWindow:
 
 
 class Pacer:
-    """Holds claimed deliveries until their windows; one that cannot be sent then is handed back and loses its token."""
+    """Holds claimed deliveries until their windows. One that cannot be sent then is returned, and its token is lost."""
 
     def __init__(
-        self, clock: Clock, *, start: Callable[[Delivery], bool], hand_back: Callable[[list[Delivery]], None]
+        self, clock: Clock, *, start: Callable[[Delivery], bool], return_unsent: Callable[[list[Delivery]], None]
     ) -> None:
         """`start` starts a send, or returns False if there is no free slot."""
         self._clock = clock
         self._start = start
-        self._hand_back = hand_back
+        self._return_unsent = return_unsent
         self._heap: list[tuple[float, int, SendWindow, Delivery]] = []
         self._numbers = numbers()
         self._counts: Counter[str] = Counter()
@@ -155,7 +155,7 @@ class Pacer:
     def take(self, deliveries: Sequence[tuple[Delivery, SendWindow]]) -> None:
         """Add deliveries, and start those whose window has begun."""
         if self._closed:
-            self._hand_back([delivery for delivery, _ in deliveries])
+            self._return_unsent([delivery for delivery, _ in deliveries])
             return
         for delivery, window in deliveries:
             heappush(self._heap, (window.since, next(self._numbers), window, delivery))
@@ -163,7 +163,7 @@ class Pacer:
         self.turn()
 
     def turn(self) -> None:
-        """Start the deliveries whose window has begun, hand back late ones, and set the timer for the next."""
+        """Start the deliveries whose window has begun, return late ones unsent, and set the timer for the next."""
         late: list[Delivery] = []
         while self._heap and self._heap[0][0] <= self._clock.monotonic():
             _, _, window, delivery = heappop(self._heap)
@@ -172,11 +172,11 @@ class Pacer:
                 late.append(delivery)
         if late:
             count("throttle.tokens_lost", len(late))
-            self._hand_back(late)
+            self._return_unsent(late)
         self._arm()
 
     def evict(self, endpoint_id: str) -> None:
-        """Hand back the waiting deliveries of an endpoint; their tokens are lost."""
+        """Return the waiting deliveries of an endpoint unsent; their tokens are lost."""
         if endpoint_id not in self._counts:
             return
         away = [each for *_, each in self._heap if each.receiver.id == endpoint_id]
@@ -184,7 +184,7 @@ class Pacer:
         heapify(self._heap)
         del self._counts[endpoint_id]
         count("throttle.tokens_lost", len(away))
-        self._hand_back(away)
+        self._return_unsent(away)
         self._arm()
 
     def close(self) -> list[Delivery]:

@@ -18,5 +18,11 @@ class DeliveryTuning:
     """How long claiming pauses after an error."""
     claim_max_sleep_seconds: float = 3_600.0
     """The longest time until the next claim, in case that the wall clock is set."""
+    unanswered_limit: int = 10
+    """Consecutive sends without an answer after which an endpoint's concurrency is reduced."""
+    reduced_concurrency: int = 4
+    """Sends in flight to an endpoint with reduced concurrency."""
+    reduced_length: int = 24
+    """The maximum number of deliveries in memory of an endpoint with reduced concurrency."""
     sends_per_iteration: int = 64
     """The maximum number of sends that start in one loop iteration; they take a few milliseconds."""
