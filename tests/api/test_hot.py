@@ -211,7 +211,7 @@ async def test_an_endless_head_is_disconnected(wire: Wire, line: bytes) -> None:
         while sent < 4_000_000 and not reader.at_eof():
             writer.write(line * 100)
             sent += 100 * len(line)
-            await asyncio.wait_for(writer.drain(), 5)
+            await asyncio.wait_for(writer.drain(), 30)
             await asyncio.sleep(0)
     writer.close()
 

@@ -47,6 +47,15 @@ class Work:
         return await settings.get_or_set(tx, "made by", self.name)
 
 
+async def _lock_wait(db: Database) -> None:
+    """Wait until a session of this database waits for a lock."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while True:
+        async with db.read() as read:
+            if await read.rows(waiting):
+                return
+
+
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_second_node_waits_for_the_first(postgres_dsn: str, *, fails: bool) -> None:
     async with _nodes(postgres_dsn, 2) as (one, two):
@@ -56,7 +65,7 @@ async def test_a_second_node_waits_for_the_first(postgres_dsn: str, *, fails: bo
         leading = asyncio.create_task(Idempotency(one, ManualClock()).once("k", first, _answer))
         await first.begun.wait()
         following = asyncio.create_task(Idempotency(two, ManualClock()).once("k", second, _answer))
-        await asyncio.sleep(0.2)
+        await _lock_wait(one)
         assert not second.begun.is_set()
         first.let_go.set()
 

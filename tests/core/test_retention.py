@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Payloads are purged when they expire, a few at a time; payloads with a longer retention stay."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -13,13 +13,11 @@ from tidings.clock import DAY, HOUR
 from tidings.core import retention
 from tidings.core.tuning import CoreTuning
 from tidings.ids import DEFAULT_ORG
-from tidings.storage.drivers.database import Database, Dialect, Write
-from tidings.storage.drivers.sqlite import SqliteDatabase
+from tidings.storage.drivers.database import Database, Write
 from tidings.storage.tables import intake, settings
 from tidings.storage.tables.intake import NewMessage
 
 NOW = 1_700_000_000_000
-CHUNK_MS = 3.0
 
 
 async def add(db: Database, *messages: tuple[int, int | None], size: int = 10) -> list[str]:
@@ -86,24 +84,50 @@ def test_a_chunk_has_few_bytes_and_at_least_one_message() -> None:
     assert [["a"], ["b", "c"], ["d"], ["e"], ["f"]] == list(found)
 
 
-@pytest.mark.parametrize("size", [100, 100_000])
-async def test_a_chunk_holds_the_writer_only_briefly(db: Database, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    if db.dialect is not Dialect.SQLITE:
-        pytest.skip("PostgreSQL's writers do not wait for one another")
-    await add(db, *[(NOW - 91 * DAY + n * 4, None) for n in range(400)], size=size)
-    held: list[float] = []
-    write = SqliteDatabase.write
+@dataclass
+class Recorded:
+    """A database that records the number and the bytes of the payloads that each transaction deletes."""
+
+    db: Database
+    deleted: list[tuple[int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.dialect = self.db.dialect
+        self.has_one_writer = self.db.has_one_writer
+        self.tuning = self.db.tuning
+        self.read, self.close = self.db.read, self.db.close
+
+    @property
+    def has_foreground_writes(self) -> bool:
+        return self.db.has_foreground_writes
 
     @asynccontextmanager
-    async def timed(self: SqliteDatabase, *, background: bool = False) -> AsyncIterator[Write]:
-        async with write(self, background=background) as tx:
-            began = time.thread_time()
+    async def write(
+        self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
+    ) -> AsyncIterator[Write]:
+        async with self.db.write(
+            advisory_lock=advisory_lock, lock_ms=lock_ms, background=background, synced=synced
+        ) as tx:
+            before = await self._payloads(tx)
             yield tx
-            held.append(1e3 * (time.thread_time() - began))
+            after = await self._payloads(tx)
+            self.deleted.append((before[0] - after[0], before[1] - after[1]))
 
-    monkeypatch.setattr(SqliteDatabase, "write", timed)
+    async def _payloads(self, tx: Write) -> tuple[int, int]:
+        row = await tx.one("SELECT count(payload) AS n, coalesce(sum(length(payload)), 0) AS bytes FROM message")
+        return int(row["n"]), int(row["bytes"])
 
-    await retention.expire(db, NOW)
 
-    assert sorted(held)[len(held) // 2] < CHUNK_MS
+@pytest.mark.parametrize(("count", "size", "transactions"), [(200, 100, 4), (20, 100_000, 10)])
+async def test_a_transaction_deletes_few_payloads_and_few_bytes(
+    db: Database, count: int, size: int, transactions: int
+) -> None:
+    await add(db, *[(NOW - 91 * DAY + n * 4, None) for n in range(count)], size=size)
+    recorded, limits = Recorded(db), CoreTuning()
+
+    await retention.expire(recorded, NOW)
+
+    assert transactions == len(recorded.deleted)
+    assert max(rows for rows, _ in recorded.deleted) <= limits.expiry_chunk_rows
+    assert max(size for _, size in recorded.deleted) <= limits.expiry_chunk_bytes
     assert [] == await kept(db)

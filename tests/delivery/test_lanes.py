@@ -71,7 +71,7 @@ async def _begun(world: World, count: int, *, finishing: Delivery | None = None)
     """End a send, and run the loop until this many sends have begun."""
     if finishing is not None:
         world.queues.finish(finishing)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(world.started) < count:  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0)
 

@@ -128,7 +128,7 @@ async def test_attempts_that_end_before_the_batch_begins_are_written_with_it(db:
     to = receiver("ep_1")
 
     settler.add(outcome(to))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not shaky.asked:  # noqa: ASYNC110 - the batch begins by itself
             await asyncio.sleep(0)
     for _ in range(7):

@@ -142,6 +142,5 @@ def test_pending_deliveries_of_deleted_resources_are_never_sent(server: live.Liv
     _send(server, other)
 
     until(lambda: len(door.seen) == 5)
-    time.sleep(0.5)
-    assert 5 == len(door.seen)
     assert 0 == server.stop()
+    assert 5 == len(door.seen)

@@ -163,7 +163,7 @@ async def test_a_commit_without_a_sync_is_synced_later(
                 await tx.run("INSERT INTO t (body) VALUES ('')")
     syncing = db.syncing
     assert syncing is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.wait([syncing])
     idle = db.syncing
     files = [os.fstat(each).st_ino for each in waited]
@@ -190,7 +190,7 @@ async def test_a_failed_sync_is_logged_and_repeated(
     async with db.write(synced=False) as tx:
         await tx.run("INSERT INTO t (body) VALUES ('')")
     assert db.syncing is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.wait([db.syncing])
     await db.close()
 

@@ -160,7 +160,7 @@ async def test_a_full_cache_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_concurrent_writers_of_one_entry_do_not_block_each_other(db: Database) -> None:
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("SQLite has one writer")
-    async with db.write() as one, db.write(lock_ms=1) as other, asyncio.timeout(5):
+    async with db.write() as one, db.write(lock_ms=1) as other, asyncio.timeout(30):
         await intake.add(one, [message()])
         await intake.add(other, [message()])
 
