@@ -13,6 +13,8 @@ from tidings import ids
 from tidings.clock import Clock, SystemClock
 from tidings.core.accept import AcceptBatcher
 from tidings.core.routing import RoutingCache
+from tidings.core.services import HotRequest
+from tidings.core.tuning import CoreTuning
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.role import DeliveryOptions, DeliveryRole
 from tidings.delivery.tuning import DeliveryTuning
@@ -50,7 +52,7 @@ class Path:
         """Accept one message."""
         idempotency_key = rest.pop("idempotency_key", None)
         draft = Draft(rest.pop("event_type", "a.b"), payload, rest.pop("event_id", None), None, DAY_MS)
-        return await self.accept.accept(DEFAULT_ORG, app, draft, idempotency_key)
+        return await self.accept.accept(HotRequest(DEFAULT_ORG, app, idempotency_key), draft)
 
     async def settled(self) -> None:
         """Wait until every first send has ended and is recorded."""
@@ -79,15 +81,16 @@ async def running(
     clock: Clock | None = None,
     delivering: DeliveryOptions | None = None,
     tuning: DeliveryTuning = DeliveryTuning(),
+    core: CoreTuning = CoreTuning(),
 ) -> AsyncIterator[Path]:
     """Run a message path; without terms it accepts messages and delivers nothing."""
     clock = clock or SystemClock()
     routing = RoutingCache(db)
     if delivering is None:
-        yield Path(db, AcceptBatcher(db, clock, routing), routing, None)
+        yield Path(db, AcceptBatcher(db, clock, routing, tuning=core), routing, None)
         return
     delivery = DeliveryRole(db, clock, routing, delivering, tuning=tuning)
-    accept = AcceptBatcher(db, clock, routing, delivery.sink())
+    accept = AcceptBatcher(db, clock, routing, delivery.sink, core)
     await delivery.start()
     try:
         yield Path(db, accept, routing, delivery)

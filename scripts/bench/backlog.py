@@ -15,9 +15,9 @@ from bench.programs import Sink
 from bench.recover import owed_message
 from bench.service import running, with_endpoints
 from tidings.clock import SystemClock
-from tidings.ids import DEFAULT_ORG
 from tidings.storage.drivers.database import Database
-from tidings.storage.tables import deliveries, intake
+from tidings.storage.tables import intake
+from tidings.storage.tables.intake import DeliveryRow
 
 CHUNK: Final = 1_000
 OVERDUE_MS: Final = 60_000
@@ -89,9 +89,9 @@ async def _owe(db: Database, app: str, endpoints: list[str], count: int) -> None
     for start in range(0, count, CHUNK):
         messages = [owed_message(app, now - OVERDUE_MS, now) for _ in range(min(CHUNK, count - start))]
         due = [
-            (each.id, endpoints[(start + n) % len(endpoints)], app, DEFAULT_ORG, now - OVERDUE_MS, None, None)
+            DeliveryRow.of(each, endpoints[(start + n) % len(endpoints)], now - OVERDUE_MS)
             for n, each in enumerate(messages)
         ]
         async with db.write() as tx:
             await intake.add(tx, messages)
-            await deliveries.add(tx, due)
+            await intake.add_deliveries(tx, due)

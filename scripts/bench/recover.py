@@ -13,11 +13,11 @@ from bench.programs import Sink
 from bench.service import Service, running, with_endpoints
 from tidings import ids
 from tidings.clock import DAY, SystemClock
-from tidings.ids import DEFAULT_ORG
+from tidings.ids import DEFAULT_ORG, AppId, MessageId
 from tidings.model.attempt import DeliveryEnd
+from tidings.model.message import AcceptedMessage
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import intake, settlement
-from tidings.storage.tables.intake import NewMessage
 from tidings.storage.tables.settlement import AttemptRow
 
 CHUNK: Final = 1_000
@@ -84,13 +84,13 @@ async def _fail(db: Database, app: str, endpoint: str, count: int) -> None:
             )
 
 
-def owed_message(app: str, timestamp: int, now: int) -> NewMessage:
+def owed_message(app: str, timestamp: int, now: int) -> AcceptedMessage:
     """Return a message that was accepted at a timestamp and whose payload is kept for a day from now."""
-    new = ids.new(ids.MESSAGE, timestamp)
-    return NewMessage(new, app, DEFAULT_ORG, "order.shipped", None, None, PAYLOAD, now + DAY, None)
+    new = MessageId(ids.new(ids.MESSAGE, timestamp))
+    return AcceptedMessage(new, AppId(app), DEFAULT_ORG, "order.shipped", PAYLOAD, expires_at=now + DAY)
 
 
-def _attempt(message: NewMessage, endpoint: str, timestamp: int) -> AttemptRow:
+def _attempt(message: AcceptedMessage, endpoint: str, timestamp: int) -> AttemptRow:
     new = ids.new(ids.ATTEMPT, timestamp)
     url = "http://127.0.0.1/hook"
     return (

@@ -14,13 +14,13 @@ from typing import Final
 
 from tidings import ids
 from tidings.clock import DAY, HOUR, SECOND, SystemClock
-from tidings.ids import DEFAULT_ORG
+from tidings.ids import DEFAULT_ORG, AppId, MessageId
 from tidings.model.attempt import DeliveryEnd
-from tidings.model.message import MessageExtras
+from tidings.model.message import AcceptedMessage, MessageExtras
 from tidings.storage.drivers import partitions
 from tidings.storage.drivers.database import Database, Dialect
-from tidings.storage.tables import deliveries, intake, settlement
-from tidings.storage.tables.intake import NewMessage
+from tidings.storage.tables import intake, settlement
+from tidings.storage.tables.intake import DeliveryRow
 from tidings.storage.tables.settlement import AttemptRow
 
 DAYS: Final = 60
@@ -93,21 +93,21 @@ async def write(db: Database, app: str, endpoints: dict[str, str], count: int, *
     return SeedData(app, endpoints, [row.id for row in rows], made)
 
 
-def _message(chance: random.Random, app: str, timestamp: int, age: float) -> NewMessage:
+def _message(chance: random.Random, app: str, timestamp: int, age: float) -> AcceptedMessage:
     event_type = f"order.step{chance.randrange(_TYPES)}"
     if age < _OLDEST:
         event_type = "order.old"
     elif chance.random() < _RARE_TYPE:
         event_type = "order.rare"
     channel, tag = chance.random(), chance.random()
-    channels = None if channel > _WITH_CHANNEL else '["eu"]' if channel > _WITH_RARE_CHANNEL else '["eu", "vip"]'
+    channels = None if channel > _WITH_CHANNEL else ("eu",) if channel > _WITH_RARE_CHANNEL else ("eu", "vip")
     extras = None if tag > _WITH_TAG else MessageExtras(("bulk",) if tag > _WITH_RARE_TAG else ("bulk", "test"))
-    new = ids.new(ids.MESSAGE, timestamp)
-    return NewMessage(new, app, DEFAULT_ORG, event_type, None, channels, _PAYLOAD, None, None, extras)
+    new = MessageId(ids.new(ids.MESSAGE, timestamp))
+    return AcceptedMessage(new, AppId(app), DEFAULT_ORG, event_type, _PAYLOAD, channels=channels, extras=extras)
 
 
 def _attempts(
-    chance: random.Random, message: NewMessage, timestamp: int, endpoints: dict[str, str], retry_ms: int | None
+    chance: random.Random, message: AcceptedMessage, timestamp: int, endpoints: dict[str, str], retry_ms: int | None
 ) -> Iterator[AttemptRow]:
     """Yield the attempts of a message; `retry_ms` is the time of the dead endpoint's next attempt, if any."""
     for name, endpoint in endpoints.items():
@@ -123,17 +123,17 @@ def _attempts(
             yield _attempt(message, endpoint, at, _OK, None)
 
 
-def _attempt(message: NewMessage, endpoint: str, at: int, code: int, next_at: int | None) -> AttemptRow:
+def _attempt(message: AcceptedMessage, endpoint: str, at: int, code: int, next_at: int | None) -> AttemptRow:
     new, status = ids.new(ids.ATTEMPT, at), 0 if code == _OK else 2
     who = (message.id, new, endpoint, message.app_id, DEFAULT_ORG, _URL)
     ended = int(DeliveryEnd.EXHAUSTED) if status and next_at is None else None
     return (*who, status, code, "ok", 12, 0, 1, next_at, ended, None)
 
 
-async def _wait(db: Database, rows: list[NewMessage], endpoint: str) -> None:
+async def _wait(db: Database, rows: list[AcceptedMessage], endpoint: str) -> None:
     due_at = SystemClock().now() + 12 * HOUR
     async with db.write() as tx:
-        await deliveries.add(tx, [(row.id, endpoint, row.app_id, DEFAULT_ORG, due_at, None, None) for row in rows])
+        await intake.add_deliveries(tx, [DeliveryRow.of(row, endpoint, due_at) for row in rows])
 
 
 async def _settle(db: Database) -> None:

@@ -12,9 +12,9 @@ from bench.programs import Sink
 from bench.recover import owed_message
 from bench.service import hook, running, with_endpoints
 from tidings.clock import SystemClock
-from tidings.ids import DEFAULT_ORG
 from tidings.storage.drivers.database import Database
-from tidings.storage.tables import deliveries, intake
+from tidings.storage.tables import intake
+from tidings.storage.tables.intake import DeliveryRow
 
 HANGING_PART: Final = 0.01
 NOBODY: Final = 9
@@ -105,7 +105,7 @@ async def _owe(db: Database, app: str, endpoint: str, count: int) -> None:
         messages = [owed_message(app, now - OVERDUE_MS, now) for _ in range(min(CHUNK, count - start))]
         async with db.write() as tx:
             await intake.add(tx, messages)
-            due = [(each.id, endpoint, app, DEFAULT_ORG, now - OVERDUE_MS, None, None) for each in messages]
-            await deliveries.add(tx, due)
+            due = [DeliveryRow.of(each, endpoint, now - OVERDUE_MS) for each in messages]
+            await intake.add_deliveries(tx, due)
     async with db.write() as tx:
         await tx.run("UPDATE delivery SET attempts = 1 WHERE endpoint_id = :endpoint", endpoint=endpoint)

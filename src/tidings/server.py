@@ -107,7 +107,7 @@ class Server:
             if roles.delivery
             else None
         )
-        sink = NO_DELIVERY if self._delivery is None else self._delivery.sink()
+        sink = NO_DELIVERY if self._delivery is None else self._delivery.sink
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, sink)
         kinds = handlers(self._clock, self._notifier)
         worker = f"{os.uname().nodename}:{os.getpid()}:{self._node:08x}"

@@ -54,7 +54,7 @@ async def _opened(url: str) -> AsyncIterator[Api]:
     context = Context(services=services, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock), estimate=estimate)
     async with client_of(context) as client:
         token = issue_org_token(SECRET, ORG, clock.now())
-        yield Api(client=client, db=db, clock=clock, context=context, woken=woken, token=token)
+        yield Api(client=client, db=db, clock=clock, context=context, routing=routing, woken=woken, token=token)
     await context.task_watcher.close()
     await acceptor.close()
     await db.close()

@@ -12,6 +12,8 @@ from tidings.api.auth import Gatekeeper
 from tidings.api.context import Context
 from tidings.api.tuning import ApiTuning
 from tidings.clock import ManualClock
+from tidings.core.accept import AcceptBatcher
+from tidings.core.routing import RoutingCache
 from tidings.core.tuning import CoreTuning
 from tidings.ids import OrgId
 from tidings.model.attempt import DeliveryEnd, MessageStatus
@@ -33,15 +35,19 @@ class Api:
     db: Database
     clock: ManualClock
     context: Context
+    routing: RoutingCache
     woken: list[str]
     token: str
 
     def tuned(self, api: ApiTuning | None = None, core: CoreTuning | None = None) -> "Api":
         """Return an API on the same database with other internal limits."""
         tuning = api or self.context.tuning
+        services = replace(self.context.services, tuning=core or self.context.services.tuning)
+        acceptor = AcceptBatcher(self.db, self.clock, self.routing, tuning=services.tuning)
         context = replace(
             self.context,
-            services=replace(self.context.services, tuning=core or self.context.services.tuning),
+            services=services,
+            acceptor=acceptor,
             gatekeeper=Gatekeeper(SECRET, self.clock, tuning=tuning),
             tuning=tuning,
         )

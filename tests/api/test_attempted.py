@@ -12,7 +12,8 @@ from tidings.clock import rfc3339
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Lane
 from tidings.storage.lists import attempted
-from tidings.storage.tables import deliveries
+from tidings.storage.tables import deliveries, intake
+from tidings.storage.tables.intake import DeliveryRow
 from tidings.storage.tables.settlement import note_delivered, note_ended
 
 FAR = 9_000_000_000_000
@@ -38,8 +39,8 @@ class Setup:
         async with self.api.db.write() as tx:
             await tx.run("DELETE FROM delivery WHERE msg_id = :msg", msg=msg)
             if waits:
-                row = (msg, self.endpoint, self.app, "org", FAR, None, None)
-                await deliveries.add(tx, [row])
+                row = DeliveryRow(msg, self.endpoint, self.app, "org", FAR)
+                await intake.add_deliveries(tx, [row])
         return msg
 
     async def listed(self, **params: object) -> list[tuple[str, int]]:

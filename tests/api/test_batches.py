@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api.kit import Api, Json, faults
-from tidings.core import accept
+from tidings.core.tuning import CoreTuning
 from tidings.storage.tables import intake
 
 
@@ -90,7 +90,7 @@ async def test_a_batch_is_stored_whole_or_not_at_all(api: Api, monkeypatch: pyte
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("tidings.storage.tables.deliveries.add", broken)
+    monkeypatch.setattr("tidings.storage.tables.intake.add_deliveries", broken)
     answer = await api.post(f"/app/{app}/msg/batch", json={"messages": [a_message()] * 5})
 
     assert 500 == answer.status_code
@@ -128,10 +128,8 @@ async def test_an_absent_application_gets_no_message(lite: Api) -> None:
 
 
 @pytest.mark.parametrize("many", [9, 10])
-async def test_a_batch_with_too_many_deliveries_is_refused(
-    api: Api, monkeypatch: pytest.MonkeyPatch, many: int
-) -> None:
-    monkeypatch.setattr(accept, "FAN_OUT_MAX", 9 * 12)
+async def test_a_batch_with_too_many_deliveries_is_refused(api: Api, many: int) -> None:
+    api = api.tuned(core=CoreTuning(request_fan_out=9 * 12))
     app = await api.app()
     for _ in range(12):
         await api.endpoint(app)
@@ -145,9 +143,13 @@ async def test_a_batch_with_too_many_deliveries_is_refused(
         assert (0, 0) == (await stored(api, "message"), await stored(api, "delivery"))
 
 
-async def with_many_endpoints(api: Api, monkeypatch: pytest.MonkeyPatch, *, deliveries: int) -> str:
-    """Create an application with twelve endpoints, and limit the deliveries of one transaction."""
-    monkeypatch.setattr(accept, "FAN_OUT", deliveries)
+def in_parts(api: Api, *, deliveries: int) -> Api:
+    """Limit the deliveries of one transaction."""
+    return api.tuned(core=CoreTuning(accept_fan_out=deliveries))
+
+
+async def with_many_endpoints(api: Api) -> str:
+    """Create an application with twelve endpoints."""
     app = await api.app()
     for _ in range(12):
         await api.endpoint(app)
@@ -161,7 +163,8 @@ def many(count: int) -> list[Json]:
 async def test_a_batch_with_many_deliveries_is_stored_in_parts_and_answered_as_one(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = await with_many_endpoints(api, monkeypatch, deliveries=36)
+    api = in_parts(api, deliveries=36)
+    app = await with_many_endpoints(api)
     sizes: list[int] = []
     sound = intake.add
 
@@ -187,7 +190,8 @@ async def test_a_batch_with_many_deliveries_is_stored_in_parts_and_answered_as_o
 async def test_a_half_stored_batch_is_completed_by_a_retry_with_its_key(
     api: Api, monkeypatch: pytest.MonkeyPatch, deliveries: int
 ) -> None:
-    app = await with_many_endpoints(api, monkeypatch, deliveries=36)
+    api = in_parts(api, deliveries=36)
+    app = await with_many_endpoints(api)
     sound, calls = intake.add, 0
 
     async def failing(tx: Any, messages: Any, *more: Any) -> None:
@@ -201,7 +205,7 @@ async def test_a_half_stored_batch_is_completed_by_a_retry_with_its_key(
     headers, body = {"idempotency-key": "k"}, {"messages": many(20)}
     broken = await api.post(f"/app/{app}/msg/batch", json=body, headers=headers)
     before = await stored(api, "message")
-    monkeypatch.setattr(accept, "FAN_OUT", deliveries)
+    api = in_parts(api, deliveries=deliveries)
 
     results = await sent(api, app, *many(20), headers=headers)
 
@@ -210,8 +214,9 @@ async def test_a_half_stored_batch_is_completed_by_a_retry_with_its_key(
     assert 15 == len({each["id"] for each in results if "id" in each})
 
 
-async def test_parts_of_a_batch_without_a_key_are_stored_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = await with_many_endpoints(api, monkeypatch, deliveries=1)
+async def test_parts_of_a_batch_without_a_key_are_stored_too(api: Api) -> None:
+    api = in_parts(api, deliveries=1)
+    app = await with_many_endpoints(api)
 
     results = await sent(api, app, *many(6))
 

@@ -8,10 +8,11 @@ import pytest
 
 from message_path import add_app, add_endpoint, running
 from tidings.clock import SystemClock
-from tidings.core import accept
 from tidings.core.routing import RoutingCache
+from tidings.core.tuning import CoreTuning
 from tidings.errors import AppError, ErrorKind
 from tidings.ids import DEFAULT_ORG
+from tidings.model.message import AcceptedMessage
 from tidings.storage.drivers.database import Database, Dialect, Write
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
@@ -149,7 +150,7 @@ async def test_a_row_that_cannot_be_written_fails_only_its_own_request(
     app = await add_app(db)
     sound = intake.add
 
-    async def picky(tx: Write, messages: list[intake.NewMessage], cache: BucketIndexCache) -> None:
+    async def picky(tx: Write, messages: list[AcceptedMessage], cache: BucketIndexCache) -> None:
         if any(message.event_type == "bad" for message in messages):
             raise RuntimeError("this row")
         await sound(tx, messages, cache)
@@ -229,13 +230,12 @@ async def test_a_key_held_by_another_node_delays_no_other_request(postgres_dsn: 
     assert accepted.id
 
 
-async def test_a_table_lock_delays_requests_only_briefly(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accept, "WAIT_SECONDS", 0.3)
+async def test_a_table_lock_delays_requests_only_briefly(postgres_dsn: str) -> None:
     db = await opened(postgres_dsn)
     try:
         await migrate(db)
         app = await add_app(db)
-        async with running(db) as path:
+        async with running(db, core=CoreTuning(accept_wait_seconds=0.3)) as path:
             await path.send(app)
             async with db.write() as tx:
                 await tx.run("LOCK TABLE message IN ACCESS EXCLUSIVE MODE")

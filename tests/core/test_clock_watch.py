@@ -10,6 +10,7 @@ import pytest_asyncio
 from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
 from tidings.clock import HOUR, MINUTE, SECOND, ManualClock
 from tidings.core.clock_watch import ClockWatch
+from tidings.core.services import HotRequest
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import Draft, MessageExtras
 from tidings.model.throttle import SECOND_US, WINDOW_US
@@ -128,7 +129,7 @@ async def test_a_deferred_delivery_stays_deferred(world: World) -> None:
     await world.watch.check()
     deliver_at = world.clock.now() + HOUR
     draft = Draft("a.b", b"{}", None, None, DAY_MS, MessageExtras(None, deliver_at, is_raw=False))
-    await world.path.accept.accept(DEFAULT_ORG, world.app, draft, None)
+    await world.path.accept.accept(HotRequest(DEFAULT_ORG, world.app, None), draft)
     world.clock.ahead = 0
 
     await world.watch.check()

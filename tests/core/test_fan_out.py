@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from message_path import add_app, add_endpoint, running
-from tidings.core import accept
+from tidings.core.tuning import CoreTuning
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import Draft
 from tidings.storage.drivers.database import Database, Dialect
@@ -23,13 +23,10 @@ async def app(db: Database) -> str:
     return app
 
 
-async def test_a_batch_of_messages_is_bounded_in_deliveries(
-    db: Database, app: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_batch_of_messages_is_bounded_in_deliveries(db: Database, app: str) -> None:
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("only PostgreSQL says which transaction wrote a row")
-    monkeypatch.setattr(accept, "FAN_OUT", 3 * ENDPOINTS)
-    async with running(db) as path:
+    async with running(db, core=CoreTuning(accept_fan_out=3 * ENDPOINTS)) as path:
         await path.send(app)  # from here on the routing is cached
         await asyncio.gather(*(path.send(app) for _ in range(10)))
 
@@ -39,10 +36,7 @@ async def test_a_batch_of_messages_is_bounded_in_deliveries(
     assert [(3 * ENDPOINTS,)] * 3 == sizes[:3]
 
 
-async def test_other_requests_continue_while_many_deliveries_are_written(
-    db: Database, app: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(accept, "CHUNK", ENDPOINTS)
+async def test_other_requests_continue_while_many_deliveries_are_written(db: Database, app: str) -> None:
     turns = 0
 
     async def others() -> None:
@@ -51,7 +45,7 @@ async def test_other_requests_continue_while_many_deliveries_are_written(
             await asyncio.sleep(0)
             turns += 1
 
-    async with running(db) as path:
+    async with running(db, core=CoreTuning(accept_chunk=ENDPOINTS)) as path:
         await path.send(app)
         beside = asyncio.create_task(others())
         with path.accept.preparing() as prepared:

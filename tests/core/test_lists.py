@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Every list with a time range equals a naive one in Python, for any filters and any query plan."""
 
-import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,10 +14,10 @@ from tidings.core import attempts, messages
 from tidings.core.idempotency import Idempotency
 from tidings.core.notifier import Notifier
 from tidings.core.services import Services
-from tidings.ids import DEFAULT_ORG, AppId, timestamp_of
+from tidings.ids import DEFAULT_ORG, AppId, MessageId, timestamp_of
 from tidings.model.app import App
 from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus, StatusCodeClass
-from tidings.model.message import MessageExtras, MessageFilter
+from tidings.model.message import AcceptedMessage, MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order, Page
 from tidings.storage.drivers.database import Database, Dialect, Write
 from tidings.storage.lists import attempt_buckets
@@ -26,7 +25,6 @@ from tidings.storage.lists import attempted as attempted_rows
 from tidings.storage.tables import attempts as attempt_rows
 from tidings.storage.tables import bucket_index, intake, settlement
 from tidings.storage.tables import messages as message_rows
-from tidings.storage.tables.intake import NewMessage
 from tidings.storage.tables.settlement import AttemptRow
 
 NOW = 1_700_000_000_000
@@ -111,11 +109,18 @@ async def _store_messages(tx: Write, world: World) -> None:
     await intake.add(tx, rows)
 
 
-def _row(world: World, msg_id: str) -> NewMessage:
+def _row(world: World, msg_id: str) -> AcceptedMessage:
     event_type, channels, tags = world.messages[msg_id]
-    told = json.dumps(channels) if channels else None
     extras = MessageExtras(tags=tuple(tags)) if tags else None
-    return NewMessage(msg_id, world.app.id, DEFAULT_ORG, event_type, None, told, b"{}", None, None, extras)
+    return AcceptedMessage(
+        MessageId(msg_id),
+        world.app.id,
+        DEFAULT_ORG,
+        event_type,
+        b"{}",
+        channels=tuple(channels) if channels else None,
+        extras=extras,
+    )
 
 
 async def _store_tries(tx: Write, world: World) -> None:

@@ -12,10 +12,10 @@ from tidings import ids
 from tidings.clock import DAY, HOUR
 from tidings.core import retention
 from tidings.core.tuning import CoreTuning
-from tidings.ids import DEFAULT_ORG
+from tidings.ids import DEFAULT_ORG, AppId, MessageId
+from tidings.model.message import AcceptedMessage
 from tidings.storage.drivers.database import Database, Write
 from tidings.storage.tables import intake, settings
-from tidings.storage.tables.intake import NewMessage
 
 NOW = 1_700_000_000_000
 
@@ -24,7 +24,9 @@ async def add(db: Database, *messages: tuple[int, int | None], size: int = 10) -
     """Add messages, each with its creation time and the expiry of its payload; None means after ninety days."""
     app = await add_app(db)
     rows = [
-        NewMessage(ids.new(ids.MESSAGE, at), app, DEFAULT_ORG, "a", None, None, b"x" * size, ends_at, None)
+        AcceptedMessage(
+            MessageId(ids.new(ids.MESSAGE, at)), AppId(app), DEFAULT_ORG, "a", b"x" * size, expires_at=ends_at
+        )
         for at, ends_at in messages
     ]
     async with db.write() as tx:

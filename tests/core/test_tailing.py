@@ -15,7 +15,7 @@ from tidings.core.accept import AcceptBatcher
 from tidings.core.idempotency import Idempotency, Response
 from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
-from tidings.core.services import Services
+from tidings.core.services import HotRequest, Services
 from tidings.core.tailing import committed_window
 from tidings.core.tuning import CoreTuning
 from tidings.ids import OrgId
@@ -40,7 +40,7 @@ class World:
     app: App
 
     async def accept(self) -> str:
-        return (await self.acceptor.accept(ORG, self.app.id, DRAFT, None)).id
+        return (await self.acceptor.accept(HotRequest(ORG, self.app.id, None), DRAFT)).id
 
     async def tail(self, key: str) -> list[str]:
         """Return the messages after a message, oldest first."""
@@ -113,7 +113,7 @@ async def test_an_open_write_holds_back_no_older_messages(world: World) -> None:
     if world.services.db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("on SQLite no other write is possible meanwhile")
     earlier = AcceptBatcher(world.services.db, _Ahead(-500), RoutingCache(world.services.db))
-    made = [(await earlier.accept(ORG, world.app.id, DRAFT, None)).id for _ in range(3)]
+    made = [(await earlier.accept(HotRequest(ORG, world.app.id, None), DRAFT)).id for _ in range(3)]
     async with world.services.db.write() as tx:
         await tx.rows("SELECT 1")
         assert made[1:] == await world.tail(made[0])

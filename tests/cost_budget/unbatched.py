@@ -4,19 +4,15 @@
 It replaces `python -m tidings` in the test that must fail with it.
 """
 
-from types import ModuleType
+from functools import partial
 
+from tidings import server
 from tidings.cli.main import main
-from tidings.core import accept
+from tidings.core.accept import AcceptBatcher
+from tidings.core.tuning import CoreTuning
 from tidings.delivery import settle
 
-
-def unbatch(module: ModuleType) -> None:
-    assert module.BATCH > 1, "there is nothing to switch off here"
-    module.BATCH = 1  # type: ignore[attr-defined]
-
-
 if __name__ == "__main__":
-    unbatch(accept)
-    unbatch(settle)
+    server.AcceptBatcher = partial(AcceptBatcher, tuning=CoreTuning(accept_batch=1))  # type: ignore[assignment,attr-defined]
+    settle.BATCH = 1  # type: ignore[misc]
     main()

@@ -307,7 +307,7 @@ async def test_unused_reservations_cause_another_claim(db: Database, monkeypatch
         monkeypatch.setattr(queues, "request_claim_when_half_empty", watched)
         queues.budget.reserved += 10
         _, endpoints = await _owe(db, [door.url], 2)
-        path.delivery.wake(endpoints)
+        path.delivery.sink.notify_backlog(endpoints)
         await starved.wait()
         queues.budget.release(10, 0)
         await path.until("delivery", 0)

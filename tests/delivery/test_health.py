@@ -195,7 +195,7 @@ async def again(path: Path, msg_id: str, endpoint: str, app: str, *, task: str |
         ask = ManualSend(msg_id, endpoint, app, "org_x", 1, Mode.ALWAYS, task)
         await deliveries.send_again(tx, [ask], SystemClock().now())
     assert path.delivery is not None
-    path.delivery.wake([endpoint])
+    path.delivery.sink.notify_backlog([endpoint])
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ async def test_only_live_rows_in_the_database_keep_live_deliveries_there(
                 await tx.run(f"UPDATE delivery SET lane = {lane}, task_id = {task}")
         async with running(db, delivering=terms(concurrency=5, timeout=30.0)) as path:
             assert path.delivery is not None
-            path.delivery.wake([endpoint])
+            path.delivery.sink.notify_backlog([endpoint])
             await path.until("delivery WHERE lease IS NOT NULL", 15)
             await _claimed(path.delivery.queues.capacity.has_capacity, endpoint, fits=fits)
             await path.send(app)
@@ -116,7 +116,7 @@ async def test_deliveries_that_can_never_be_sent_are_claimed_and_ended(db: Datab
             await tx.run("UPDATE message SET payload = NULL")
     async with running(db, delivering=terms(concurrency=5)) as path:
         assert path.delivery is not None
-        path.delivery.wake([endpoint])
+        path.delivery.sink.notify_backlog([endpoint])
         await path.until("delivery", 0)
         assert await path.count("attempt") == 0
 

@@ -9,6 +9,7 @@ import pytest
 from delivery.test_role import Door
 from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
+from tidings.core.services import HotRequest
 from tidings.ids import DEFAULT_ORG
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.message import Draft, MessageExtras
@@ -21,7 +22,8 @@ LATER_MS = 1_500
 
 async def _put_off(path: Path, app: str, *, ms: int = LATER_MS, payload: bytes = b"{}") -> str:
     extras = MessageExtras(deliver_at=SystemClock().now() + ms)
-    return (await path.accept.accept(DEFAULT_ORG, app, Draft("a.b", payload, None, None, DAY_MS, extras), None)).id
+    draft = Draft("a.b", payload, None, None, DAY_MS, extras)
+    return (await path.accept.accept(HotRequest(DEFAULT_ORG, app, None), draft)).id
 
 
 async def test_a_deferred_delivery_is_sent_on_time_and_delays_no_other(db: Database) -> None:
@@ -74,7 +76,7 @@ async def test_a_failure_is_final_until_a_manual_resend(db: Database) -> None:
             async with db.write() as tx:
                 await deliveries.send_again(tx, [ManualSend(msg_id, endpoint, app, DEFAULT_ORG, 0, 2, None)], now)
             assert path.delivery is not None
-            path.delivery.wake([endpoint])
+            path.delivery.sink.notify_backlog([endpoint])
             await path.until("attempt", 2)
 
             assert [DeliveryEnd.DELIVERED_LATER] == await _ends(path)

@@ -17,8 +17,9 @@ from tidings.observe import counters
 from tidings.storage.drivers.database import Database, Read
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
-from tidings.storage.tables import deliveries, settlement
+from tidings.storage.tables import deliveries, intake, settlement
 from tidings.storage.tables.deliveries import ManualSend
+from tidings.storage.tables.intake import DeliveryRow
 
 ANSWER = b"HTTP/1.1 %d X\r\n%bContent-Length: 2\r\n\r\nok"
 
@@ -127,7 +128,7 @@ async def test_a_manual_send_is_attempted_once_with_the_manual_trigger(db: Datab
                 ask = ManualSend(accepted.id, endpoint, app, "org_x", 1, Mode.UNLESS_DELIVERED, "qtask_x")
                 await deliveries.send_again(tx, [ask], SystemClock().now())
             assert path.delivery is not None
-            path.delivery.wake([endpoint])
+            path.delivery.sink.notify_backlog([endpoint])
             await path.until("attempt", 2)
             await path.until("delivery", 0)
             attempts = await path.rows("SELECT status, trigger_type, task_id FROM attempt ORDER BY 2")
@@ -279,7 +280,7 @@ async def test_an_expired_lease_that_another_transaction_holds_causes_no_busy_lo
     app = await add_app(one)
     endpoint = await add_endpoint(one, app, "http://127.0.0.1:9/")
     async with one.write() as tx:
-        await deliveries.add(tx, [("msg_x", endpoint, app, "org_x", 1, 7, 1)])
+        await intake.add_deliveries(tx, [DeliveryRow("msg_x", endpoint, app, "org_x", 1, 7, 1)])
 
     before = counters["failures"]
     async with other.write() as holder:

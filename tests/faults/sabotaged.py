@@ -11,11 +11,11 @@ from typing import Any
 from tidings.cli.main import main
 from tidings.core.accept import AcceptBatcher
 from tidings.storage.drivers.database import Database, Write
-from tidings.storage.tables import deliveries
+from tidings.storage.tables import intake
 
 LATE_SECONDS = 0.05
 
-add = deliveries.add
+add = intake.add_deliveries
 make = AcceptBatcher.__init__
 databases: list[Database] = []
 writing: set[asyncio.Task[None]] = set()
@@ -43,5 +43,5 @@ async def add_late(tx: Write, rows: Sequence[Any]) -> None:
 
 if __name__ == "__main__":
     AcceptBatcher.__init__ = made  # type: ignore[assignment,method-assign]
-    deliveries.add = add_late
+    intake.add_deliveries = add_late
     main()

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, UnsetType
 
 from tidings.api.fields import Name, Payload, set_faults
-from tidings.api.messages import MessageOut, render_message
+from tidings.api.messages import MessageOut, render_accepted
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Route
 from tidings.api.wire import In, json_response
@@ -57,7 +57,7 @@ async def send(call: Call[Query, EventExampleIn]) -> Response:
         call.path["endpoint_id"],
         examples.ExampleRequest(body.event_type, body.example_index, body.content),
         idempotency_key=call.idempotency_key,
-        render=lambda message: json_response(202, render_message(message, with_content=False)),
+        render=lambda message: json_response(202, render_accepted(message, with_content=False)),
     )
 
 

@@ -15,10 +15,11 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from tidings.api import framing
 from tidings.api.connection import ConnectionLimits, ServerConnection
-from tidings.api.intake import Intake, MessageRequest, app_of
+from tidings.api.intake import Intake, app_of
 from tidings.api.lifetime import CLOSE, DefaultHeaders
 from tidings.api.tuning import ApiTuning
 from tidings.core.idempotency import Response
+from tidings.core.services import HotRequest
 
 _ODD: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"origin"})
 
@@ -30,7 +31,7 @@ class HotProtocol(ServerConnection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own, passed on
         super().__init__(*args, **kwargs)
-        self._request: MessageRequest | None = None
+        self._request: HotRequest | None = None
         self._host = b""
         self._path = ""
         self._query = b""
@@ -47,7 +48,7 @@ class HotProtocol(ServerConnection):
         self._in_head = False
         self._parts = []
         request = self.intake.check_head(ref, self._path, self._query, self._fields)
-        if isinstance(request, MessageRequest):
+        if isinstance(request, HotRequest):
             self._request = request
         else:
             self._refuse(request)
@@ -76,7 +77,7 @@ class HotProtocol(ServerConnection):
             self.tasks.add(waiting)
             waiting.add_done_callback(self.tasks.discard)
 
-    async def _respond_later(self, request: MessageRequest, body: bytes) -> None:
+    async def _respond_later(self, request: HotRequest, body: bytes) -> None:
         """Respond to a request that cannot join a batch immediately."""
         self._write_response(await self.intake.respond(request, body))
 

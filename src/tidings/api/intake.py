@@ -8,7 +8,6 @@ join a batch immediately. Unusual requests take the general code paths.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -23,12 +22,11 @@ from tidings.api.wire import decode, encode, refusal
 from tidings.clock import rfc3339
 from tidings.core import apps, repeats
 from tidings.core.idempotency import Response, scoped_key
-from tidings.core.services import AcceptResult
+from tidings.core.services import AcceptResult, HotRequest
 from tidings.errors import REPLAYABLE, AppError, ErrorKind, Fault, forbidden, invalid
 from tidings.ids import timestamp_of
 from tidings.model import text
 from tidings.model.message import AcceptedMessage
-from tidings.model.token import Principal
 
 _PREFIX: Final = "/api/v1/app/"
 _SUFFIX: Final = "msg"
@@ -36,16 +34,6 @@ _ORIGIN: Final = (b"access-control-allow-origin", b"*")
 _OPERATION: Final = "v1.message.create"
 _RANDOM_LENGTH: Final = 19
 """The number of characters at the end of an id that do not encode its timestamp."""
-
-
-@dataclass(slots=True, eq=False)
-class MessageRequest:
-    """The head of a request: its caller, its application, and the form of the response."""
-
-    caller: Principal
-    ref: str
-    with_content: bool
-    idempotency_key: str | None
 
 
 class Intake:
@@ -74,7 +62,7 @@ class Intake:
             return
         headers = dict(scope["headers"])
         request = self.check_head(ref, scope["path"], scope["query_string"], headers)
-        if isinstance(request, MessageRequest):
+        if isinstance(request, HotRequest):
             try:
                 response = await self.respond(request, await read_body(headers, receive, self._context.max_body_bytes))
             except ClientGone:
@@ -87,18 +75,14 @@ class Intake:
 
     def check_head(
         self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]
-    ) -> MessageRequest | Response:
+    ) -> HotRequest | Response:
         """Check the head of a request before its body is read; return the request, or the error response."""
         try:
-            request = self._parse_head(ref, path, query_string, headers)
-            limiter = self._context.limiter
-            if limiter is not None:
-                limiter.admit(request.caller)
+            return self._parse_head(ref, path, query_string, headers)
         except Exception as error:  # noqa: BLE001 - every request gets a response
             return error_response(error, _OPERATION)
-        return request
 
-    def try_begin(self, request: MessageRequest, body: bytes, respond_with: Callable[[Response], None]) -> bool:
+    def try_begin(self, request: HotRequest, body: bytes, respond_with: Callable[[Response], None]) -> bool:
         """Begin to accept a message without waiting; return False if that is not possible.
 
         `respond_with` receives the response: before this method returns if the body is refused, otherwise when the
@@ -114,25 +98,23 @@ class Intake:
             def report(outcome: AcceptResult) -> None:
                 respond_with(_accept_response(outcome, with_content=with_content))
 
-            return self._context.acceptor.offer(
-                request.caller.org_id, request.ref, draft, request.idempotency_key, report
-            )
+            return self._context.acceptor.offer(request, draft, report)
         except Exception as error:  # noqa: BLE001 - every request gets a response
             if request.idempotency_key is not None and _is_replayable(error):
                 return False
             respond_with(error_response(error, _OPERATION))
             return True
 
-    async def respond(self, request: MessageRequest, body: bytes) -> Response:
+    async def respond(self, request: HotRequest, body: bytes) -> Response:
         """Accept a message, and return the response, also for an error; never raises."""
         try:
             message = decode(self._decoder, body)
-            accepted = await self._accept(request.caller, request.ref, message, request.idempotency_key)
+            accepted = await self._accept(request, message)
         except Exception as error:  # noqa: BLE001 - every request gets a response
             return await self._refuse(request, error)
         return _accept_response(accepted, with_content=request.with_content)
 
-    async def _refuse(self, request: MessageRequest, error: Exception) -> Response:
+    async def _refuse(self, request: HotRequest, error: Exception) -> Response:
         """Return the stored response of a repeated idempotency key, or else the error response."""
         if request.idempotency_key is not None and _is_replayable(error):
             try:
@@ -143,7 +125,7 @@ class Intake:
                 return _accept_response(outcome, with_content=request.with_content)
         return error_response(error, _OPERATION)
 
-    def _parse_head(self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]) -> MessageRequest:
+    def _parse_head(self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]) -> HotRequest:
         with_content = query.decode(ContentQuery, query_string).with_content if query_string else True
         caller = self._context.gatekeeper.principal(headers.get(b"authorization"))
         if caller.app_id is not None:
@@ -152,19 +134,20 @@ class Intake:
             raise invalid(Fault(("path", "app_id_or_uid", "__all__"), text.name_error(ref) or ""))
         key = headers.get(b"idempotency-key")
         idempotency_key = scoped_key(caller, "POST", path.rstrip("/"), query_string, key) if key else None
-        return MessageRequest(caller, ref, with_content, idempotency_key)
+        if self._context.limiter is not None:
+            self._context.limiter.admit(caller)
+        return HotRequest(caller.org_id, ref, idempotency_key, with_content)
 
-    async def _accept(
-        self, caller: Principal, ref: str, body: MessageIn, idempotency_key: str | None
-    ) -> AcceptedMessage:
+    async def _accept(self, request: HotRequest, body: MessageIn) -> AcceptedMessage:
         draft = body.drafted(self._context.services.clock)
+        acceptor = self._context.acceptor
         try:
-            return await self._context.acceptor.accept(caller.org_id, ref, draft, idempotency_key)
+            return await acceptor.accept(request, draft)
         except AppError as error:
             if error.kind is not ErrorKind.NOT_FOUND or body.application is None:
                 raise
-        await apps.get_or_create(self._context.services, caller.org_id, body.application.drafted_for(ref))
-        return await self._context.acceptor.accept(caller.org_id, ref, draft, idempotency_key)
+        await apps.get_or_create(self._context.services, request.org_id, body.application.drafted_for(request.app_ref))
+        return await acceptor.accept(request, draft)
 
 
 def _is_replayable(error: Exception) -> bool:
@@ -191,7 +174,7 @@ def _accept_response(outcome: AcceptResult, *, with_content: bool) -> Response:
 
 def _render(accepted: AcceptedMessage, *, with_content: bool) -> bytes:
     if accepted.extras is not None:
-        return encode(render_accepted(accepted, accepted.extras, with_content=with_content))
+        return encode(render_accepted(accepted, with_content=with_content))
     event_id, channels = accepted.event_id, accepted.channels
     return b'{"eventId":%b,"eventType":"%b","payload":%b,"channels":%b,"id":"%b","timestamp":"%b"}' % (
         b"null" if event_id is None else b'"%b"' % event_id.encode(),

@@ -294,8 +294,9 @@ def render_message(message: Message, *, with_content: bool) -> MessageOut:
     )
 
 
-def render_accepted(accepted: AcceptedMessage, extras: MessageExtras, *, with_content: bool) -> MessageOut:
+def render_accepted(accepted: AcceptedMessage, *, with_content: bool) -> MessageOut:
     """Render a message as the response body for its sender."""
+    extras = accepted.extras or _NO_EXTRAS
     return MessageOut(
         event_id=accepted.event_id,
         event_type=accepted.event_type,

@@ -1,78 +1,101 @@
 # SPDX-License-Identifier: MIT
-"""The delivery sink: accept reserves memory slots for deliveries before the commit, and fills them after it."""
+"""The delivery sink: how accept hands deliveries to the delivery role.
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+Accept reserves memory for deliveries before the commit, releases the reservation after it, and enqueues them.
+"""
+
+from typing import Final, Protocol
 
 from tidings.model.delivery import Delivery
 from tidings.model.lease import Leases, new_node
 from tidings.model.routing import Receiver
 
 
-def _no_payload(_size: int) -> int | None:
-    return None
+class DeliverySink(Protocol):
+    """The delivery role, as accept sees it."""
+
+    @property
+    def leases(self) -> Leases:
+        """The lease tokens of this process."""
+        ...
+
+    @property
+    def lease_ms(self) -> int:
+        """The duration of a lease, in milliseconds."""
+        ...
+
+    @property
+    def large_bytes(self) -> int:
+        """Payloads above this number of bytes need a memory reservation of their own."""
+        ...
+
+    def has_capacity(self, endpoint_id: str) -> bool:
+        """Reserve a slot in memory for a delivery to an endpoint; return False if there is none."""
+        ...
+
+    def reserve_payload(self, size: int) -> int | None:
+        """Reserve memory for a large payload; return the reserved bytes, or None if the payload does not fit."""
+        ...
+
+    def reserve_copy(self, size: int, receiver: Receiver) -> int | None:
+        """Reserve memory for a receiver's encrypted copy of a large payload; return the bytes, 0 without TLS, or None.
+
+        None means that the copy does not fit.
+        """
+        ...
+
+    def release(self, deliveries: int, payload_bytes: int) -> None:
+        """Release reserved slots and bytes, after a commit or a rollback."""
+        ...
+
+    def enqueue(self, deliveries: list[Delivery]) -> None:
+        """Send deliveries. They are committed, and their reservations are released."""
+        ...
+
+    def notify_backlog(self, endpoint_ids: list[str]) -> None:
+        """Claim for these endpoints: deliveries to them were committed that are due and in no memory."""
+        ...
+
+    def schedule_at(self, timestamp: int) -> None:
+        """Claim at this time, in milliseconds since the Unix epoch: a delivery that is due then was committed."""
+        ...
 
 
-def _no_copy(_size: int, _receiver: Receiver) -> int | None:
-    return None
+class NoDelivery:
+    """The sink of a process without the delivery role: it has no capacity, so all deliveries stay in the database."""
+
+    lease_ms: Final = 0
+    large_bytes: Final = 2**62
+
+    def __init__(self) -> None:
+        self.leases: Final = Leases(new_node())
+
+    def has_capacity(self, endpoint_id: str) -> bool:
+        """Return False."""
+        del endpoint_id
+        return False
+
+    def reserve_payload(self, size: int) -> int | None:
+        """Return None."""
+        del size
+        return None
+
+    def reserve_copy(self, size: int, receiver: Receiver) -> int | None:
+        """Return None."""
+        del size, receiver
+        return None
+
+    def release(self, deliveries: int, payload_bytes: int) -> None:
+        """Do nothing: nothing is ever reserved."""
+
+    def enqueue(self, deliveries: list[Delivery]) -> None:
+        """Do nothing: without capacity there are no deliveries to enqueue."""
+
+    def notify_backlog(self, endpoint_ids: list[str]) -> None:
+        """Do nothing: another process claims the deliveries."""
+
+    def schedule_at(self, timestamp: int) -> None:
+        """Do nothing: another process claims the deliveries."""
 
 
-def _no_release(_deliveries: int, _payload_bytes: int) -> None:
-    """Do nothing: a process without the delivery role reserves nothing."""
-
-
-def _no_capacity(_endpoint_id: str) -> bool:
-    return False
-
-
-def _ignore(_: object) -> None:
-    """Do nothing: this process does not have the delivery role."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeliverySink:
-    """The functions through which accept passes deliveries on; without the delivery role there is no capacity."""
-
-    leases: Leases
-    lease_ms: int
-    has_capacity: Callable[[str], bool]
-    """Reserves a slot in memory for a delivery to an endpoint; False if there is none."""
-    enqueue: Callable[[list[Delivery]], None]
-    """Enqueues deliveries after the commit and after their reservations are released."""
-    notify_backlog: Callable[[list[str]], None]
-    """Called after the commit with the endpoints whose deliveries were spilled to the database."""
-    schedule_at: Callable[[int], None]
-    """Called after the commit with the earliest time for which a delivery is scheduled."""
-    large: int = 2**62
-    """Payloads above this number of bytes need a memory reservation of their own."""
-    reserve_payload: Callable[[int], int | None] = _no_payload
-    """Reserves memory for a large payload; returns the reserved bytes, or None if the payload does not fit."""
-    reserve_copy: Callable[[int, Receiver], int | None] = _no_copy
-    """Reserves memory for a receiver's encrypted copy of a large payload; returns the bytes (0 without TLS) or None."""
-    release: Callable[[int, int], None] = _no_release
-    """Releases reserved slots and bytes, after a commit or a rollback."""
-
-
-NO_DELIVERY: Final = DeliverySink(Leases(new_node()), 0, _no_capacity, _ignore, _ignore, _ignore)
-
-
-@dataclass(slots=True)
-class Prepared:
-    """The deliveries of a transaction, which the sink receives after the commit."""
-
-    lease: int = 0
-    at: float = 0.0
-    """The start of the lease, on the monotonic clock."""
-    sends: list[Delivery] = field(default_factory=list)
-    """Deliveries to send from memory; each has a reserved slot."""
-    spilled: set[str] = field(default_factory=set)
-    """Endpoints with deliveries that stay in the database."""
-    scheduled_at: int | None = None
-    """The earliest time for which a delivery is scheduled."""
-    payload_bytes: int = 0
-    """Bytes reserved for large payloads."""
-
-    def clear(self) -> None:
-        """Remove all deliveries and reset the reservations."""
-        self.sends, self.spilled, self.scheduled_at, self.payload_bytes = [], set(), None, 0
+NO_DELIVERY: Final = NoDelivery()

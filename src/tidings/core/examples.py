@@ -14,10 +14,10 @@ from tidings.ids import MessageId
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.event_type import EventType
-from tidings.model.message import Message
+from tidings.model.message import AcceptedMessage
 from tidings.storage.drivers.database import Write
-from tidings.storage.tables import deliveries, endpoints, event_types, intake
-from tidings.storage.tables.intake import NewMessage
+from tidings.storage.tables import endpoints, event_types, intake
+from tidings.storage.tables.intake import DeliveryRow
 
 PING: Final = "svix.ping"
 _PING_PAYLOAD: Final = b'{"success": true}'
@@ -40,19 +40,20 @@ async def send(
     request: ExampleRequest,
     *,
     idempotency_key: str | None,
-    render: Callable[[Message], Response],
+    render: Callable[[AcceptedMessage], Response],
 ) -> Response:
     """Create an example message, and send it to one endpoint if the endpoint's filters match the event type."""
 
-    async def work(tx: Write) -> Message:
+    async def work(tx: Write) -> AcceptedMessage:
         endpoint = await endpoints.get(tx, app.id, endpoint_ref)
         if endpoint.disabled:
             raise conflict("The endpoint is disabled. Enable it, then send the example.", code="endpoint_disabled")
-        payload = request.payload or await _example(tx, app, request)
-        message = _message(app, request.event_type, payload, services.now())
-        await _add(tx, message, payload)
+        payload, now = request.payload or await _example(tx, app, request), services.now()
+        msg_id = MessageId(ids.new(ids.MESSAGE, now))
+        message = AcceptedMessage(msg_id, app.id, app.org_id, request.event_type, payload)
+        await intake.add(tx, [message])
         if _matches(endpoint, request.event_type):
-            await deliveries.add(tx, [(message.id, endpoint.id, app.id, app.org_id, services.now(), None, None)])
+            await intake.add_deliveries(tx, [DeliveryRow.of(message, endpoint.id, now)])
             tx.after_commit(lambda: services.notifier.deliveries([endpoint.id]))
         return message
 
@@ -78,36 +79,6 @@ def _examples(event_type: EventType) -> list[object]:
     first = schemas.get(_VERSION) if isinstance(schemas, dict) else None
     found = first.get("examples") if isinstance(first, dict) else None
     return found if isinstance(found, list) else []
-
-
-def _message(app: App, event_type: str, payload: bytes, now: int) -> Message:
-    return Message(
-        id=MessageId(ids.new(ids.MESSAGE, now)),
-        app_id=app.id,
-        org_id=app.org_id,
-        event_type=event_type,
-        event_id=None,
-        channels=None,
-        tags=None,
-        deliver_at=None,
-        payload=payload,
-        is_raw=False,
-    )
-
-
-async def _add(tx: Write, message: Message, payload: bytes) -> None:
-    row = NewMessage(
-        id=message.id,
-        app_id=message.app_id,
-        org_id=message.org_id,
-        event_type=message.event_type,
-        event_id=None,
-        channels=None,
-        payload=payload,
-        expires_at=None,
-        idempotency_key=None,
-    )
-    await intake.add(tx, [row])
 
 
 def _matches(endpoint: Endpoint, event_type: str) -> bool:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Lookup of the stored result of an accepted message, for a repeated request that would otherwise be refused.
+"""The stored result of an accepted message, for a repeated request that would otherwise be refused.
 
-Accept needs no lookup, because its transaction claims the idempotency key. Only refused requests use this one.
+Accept needs no `find`, because its transaction claims the idempotency key. Only refused requests use it.
 """
 
-from tidings.core.incoming import repeated
 from tidings.core.services import AcceptResult, Services
+from tidings.errors import conflict
+from tidings.model.message import AcceptedMessage
 from tidings.storage.tables import intake
 
 
@@ -16,4 +17,11 @@ async def find(services: Services, idempotency_key: str) -> AcceptResult | None:
         if msg_id is None:
             return None
         found = await intake.stored(read, [msg_id])
-    return repeated(msg_id, found.get(msg_id))
+    return repeated(found.get(msg_id))
+
+
+def repeated(first: AcceptedMessage | None) -> AcceptResult:
+    """Return the result of a request whose idempotency key a message has; None means that it was deleted since."""
+    if first is None:
+        return conflict("This idempotency key was used for a message that was deleted since; use a new key.")
+    return first

@@ -2,16 +2,15 @@
 """The services that use cases receive, and the mapping of database errors to responses."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from tidings import observe
 from tidings.clock import Clock
-from tidings.core.delivery_sink import Prepared
 from tidings.core.heartbeat import Heartbeat
 from tidings.core.idempotency import Idempotency
 from tidings.core.notifier import Notifier
+from tidings.core.prepared_deliveries import PreparedDeliveries
 from tidings.core.tuning import CoreTuning
 from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
@@ -25,16 +24,27 @@ AcceptCallback = Callable[[AcceptResult], None]
 """Receives the result of accepting a message, once."""
 
 
+@dataclass(slots=True, eq=False)
+class HotRequest:
+    """A request to create one message, without its body. Treat it as immutable."""
+
+    org_id: OrgId
+    app_ref: str
+    """The id or the uid of the application."""
+    idempotency_key: str | None
+    """The key of the request, unique over all callers and routes."""
+    with_content: bool = True
+    """Whether the response includes the payload; accept does not read it."""
+
+
 class Acceptor(Protocol):
     """Stores messages and passes their deliveries to a sink."""
 
-    async def accept(self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None) -> AcceptedMessage:
-        """Store a message of an application (by id or uid) with its deliveries, once for each idempotency key."""
+    async def accept(self, request: HotRequest, draft: Draft) -> AcceptedMessage:
+        """Store a message with its deliveries, once for each idempotency key."""
         ...
 
-    def offer(
-        self, org_id: OrgId, app_ref: str, draft: Draft, idempotency_key: str | None, callback: AcceptCallback
-    ) -> bool:
+    def offer(self, request: HotRequest, draft: Draft, callback: AcceptCallback) -> bool:
         """Take a message without waiting and report its result; return False if the caller has to use `accept`."""
         ...
 
@@ -42,12 +52,12 @@ class Acceptor(Protocol):
         """Return how many of these messages fit in one transaction; raise `AppError` for too many deliveries."""
         ...
 
-    def preparing(self) -> AbstractContextManager[Prepared]:
-        """Yield the deliveries that `accept_many` prepares; their reservations end with the block."""
+    def preparing(self) -> PreparedDeliveries:
+        """Return the context manager for the deliveries that `accept_many` prepares in one transaction."""
         ...
 
     async def accept_many(
-        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft], prepared: Prepared
+        self, tx: Write, org_id: OrgId, app_ref: str, drafts: Sequence[Draft], prepared: PreparedDeliveries
     ) -> list[AcceptResult]:
         """Store many messages of one application in an open transaction, each with its own result."""
         ...

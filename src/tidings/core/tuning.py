@@ -8,6 +8,18 @@ from dataclasses import dataclass
 class CoreTuning:
     """Internal limits of the use cases."""
 
+    accept_batch: int = 500
+    """The most messages of single requests that one transaction stores."""
+    accept_fan_out: int = 10_000
+    """A batch with this many deliveries takes no further message, so that other writes need not wait for long."""
+    accept_chunk: int = 2_000
+    """The most deliveries that are written in one iteration of the event loop."""
+    accept_wait_seconds: float = 5.0
+    """How long a message waits for a lock, or for an earlier request with its key: shorter than a client's timeout."""
+    accept_lock_ms: int = 100
+    """How long a batch waits for an idempotency key that another node holds, before it is split to find the message."""
+    request_fan_out: int = 500_000
+    """The most deliveries that the messages of one request may create, because memory holds them all."""
     idempotency_wait_seconds: float = 5.0
     """How long a request waits for one with the same idempotency key: shorter than the timeout of a client."""
     counted_attempts: int = 10_000

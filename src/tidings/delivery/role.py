@@ -11,7 +11,7 @@ from tidings.core.delivery_sink import DeliverySink
 from tidings.core.health_recorder import DISABLING, HealthEvent, HealthEventKind, HealthRecorder
 from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
-from tidings.delivery.budget import LARGE, MemoryLimits
+from tidings.delivery.budget import MemoryLimits
 from tidings.delivery.claim import ClaimDestinations, Claimer, LeaseTerms
 from tidings.delivery.client import Client, PoolLimits
 from tidings.delivery.dial import tls_context
@@ -19,6 +19,7 @@ from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.sender import Sender, SendOptions
 from tidings.delivery.settle import SendResult, SettleBatcher
+from tidings.delivery.sink import QueueSink
 from tidings.delivery.throttle import Pacer
 from tidings.delivery.tuning import DeliveryTuning
 from tidings.ids import STEP_MS, timestamp_of
@@ -116,23 +117,8 @@ class DeliveryRole:
         destinations = ClaimDestinations(self.queues, self.pacer, self.settler)
         lease_terms = LeaseTerms(self._leases, options.lease_ms)
         self.claimer = Claimer(db, clock, routing, destinations, lease_terms, tuning)
+        self.sink: DeliverySink = QueueSink(self.queues, self.claimer, self._leases, options.lease_ms)
         self._claiming: asyncio.Task[None] | None = None
-
-    def sink(self) -> DeliverySink:
-        """Return the sink through which accept hands deliveries to this role."""
-        queues = self.queues
-        return DeliverySink(
-            leases=self._leases,
-            lease_ms=self._options.lease_ms,
-            has_capacity=queues.capacity.reserve,
-            enqueue=queues.enqueue,
-            notify_backlog=self.wake,
-            schedule_at=self.claimer.due_at,
-            large=LARGE,
-            reserve_payload=queues.budget.reserve_payload,
-            reserve_copy=queues.budget.reserve_copy,
-            release=queues.budget.release,
-        )
 
     def oldest_attempt(self) -> int | None:
         """Return the start of the oldest attempt that is in flight or not written yet, rounded down; None if none.
@@ -144,12 +130,6 @@ class DeliveryRole:
         if started is not None:
             found.append(self._clock.now() - int((self._clock.monotonic() - started) * SECOND) - 2 * STEP_MS)
         return min(found, default=None)
-
-    def wake(self, endpoint_ids: Iterable[str]) -> None:
-        """Claim the due rows of endpoints, and spill their new deliveries until this backlog is drained."""
-        endpoint_ids = list(endpoint_ids)
-        self.queues.spill(endpoint_ids)
-        self.claimer.wake_for(endpoint_ids)
 
     def wake_replays(self, endpoint_ids: Iterable[str]) -> None:
         """Claim due replays of endpoints once their queues have capacity; live deliveries take precedence."""

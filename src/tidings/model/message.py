@@ -29,7 +29,7 @@ class MessageExtras:
 
 @dataclass(slots=True)
 class Draft:
-    """A validated message that is not stored yet. Treat it as immutable; a frozen class would cost too much time."""
+    """What a caller sent, validated. Treat it as immutable; a frozen class would cost too much time."""
 
     event_type: str
     payload: bytes
@@ -46,16 +46,34 @@ class Draft:
         delivered_at = now if self.extras is None else self.extras.deliver_at or now
         return delivered_at + self.retention_ms
 
+    def accepted(self, msg_id: MessageId, app_id: AppId, org_id: OrgId, now: int) -> "AcceptedMessage":
+        """Return the message to store."""
+        return AcceptedMessage(
+            msg_id,
+            app_id,
+            org_id,
+            self.event_type,
+            self.payload,
+            self.event_id,
+            self.channels,
+            self.expires_at(now),
+            self.extras,
+        )
+
 
 @dataclass(slots=True)
 class AcceptedMessage:
-    """A stored message, as the response returns it. Treat it as immutable."""
+    """A message with its id and its application, about to be stored or just stored. Treat it as immutable."""
 
     id: MessageId
+    app_id: AppId
+    org_id: OrgId
     event_type: str
     payload: bytes
-    event_id: str | None
-    channels: tuple[str, ...] | None
+    event_id: str | None = None
+    channels: tuple[str, ...] | None = None
+    expires_at: int | None = None
+    """When the payload expires; None for the default retention."""
     extras: MessageExtras | None = None
 
 

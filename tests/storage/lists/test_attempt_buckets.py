@@ -10,15 +10,14 @@ import pytest_asyncio
 
 from tidings import ids
 from tidings.clock import DAY, HOUR, MINUTE, SystemClock
-from tidings.ids import DEFAULT_ORG, AppId, EndpointId, timestamp_of
+from tidings.ids import DEFAULT_ORG, AppId, EndpointId, MessageId, timestamp_of
 from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus
-from tidings.model.message import MessageFilter
+from tidings.model.message import AcceptedMessage, MessageFilter
 from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Database
 from tidings.storage.lists import attempt_buckets, attempted
 from tidings.storage.tables import attempts, intake, settlement
 from tidings.storage.tables.bucket_index import BucketScan, bucket_of
-from tidings.storage.tables.intake import NewMessage
 from tidings.storage.tables.settlement import AttemptRow
 
 NOW = SystemClock().now()
@@ -40,7 +39,7 @@ FILTERS = (
 class Past:
     """The content of the tables."""
 
-    messages: dict[str, NewMessage] = field(default_factory=dict)
+    messages: dict[str, AcceptedMessage] = field(default_factory=dict)
     attempts: list[AttemptRow] = field(default_factory=list)
 
 
@@ -51,9 +50,9 @@ def past() -> Past:
         timestamp = NOW - (COUNT - number) * 10 * MINUTE
         kind = chance.choice("ab") if number > COUNT - LATELY else chance.choice(("a", "b", "old", "old"))
         kind = "rare" if chance.random() < 0.01 else kind
-        channels = '["c"]' if chance.random() < 0.3 else None
-        new = NewMessage(
-            ids.new(ids.MESSAGE, timestamp), APP, DEFAULT_ORG, kind, None, channels, b"{}", None, None, None
+        channels = ("c",) if chance.random() < 0.3 else None
+        new = AcceptedMessage(
+            MessageId(ids.new(ids.MESSAGE, timestamp)), APP, DEFAULT_ORG, kind, b"{}", channels=channels
         )
         made.messages[new.id] = new
         made.attempts.append(tried(new.id, ALWAYS, timestamp, 0))

@@ -13,16 +13,15 @@ from message_path import add_app, add_endpoint
 from tidings import dsn, ids
 from tidings.clock import DAY, HOUR, SystemClock
 from tidings.core import wiping
-from tidings.ids import DEFAULT_ORG, AppId, EndpointId, timestamp_of
+from tidings.ids import DEFAULT_ORG, AppId, EndpointId, MessageId, timestamp_of
 from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus, StatusCodeClass
-from tidings.model.message import MessageExtras, MessageFilter
+from tidings.model.message import AcceptedMessage, MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order
 from tidings.storage.drivers.database import Database, Dialect, Unavailable
 from tidings.storage.drivers.postgres import PostgresDatabase
 from tidings.storage.lists import attempted
 from tidings.storage.tables import attempts, bucket_index, intake, messages, settlement
 from tidings.storage.tables.bucket_index import BucketIndexCache
-from tidings.storage.tables.intake import NewMessage
 from tidings.storage.tables.settlement import AttemptRow
 
 APP = "app_" + "1" * 27
@@ -30,14 +29,14 @@ NOW = SystemClock().now()
 FAIL = MessageStatus.FAIL
 
 
-def message(app: str = APP, timestamp: int = NOW) -> NewMessage:
+def message(app: str = APP, timestamp: int = NOW) -> AcceptedMessage:
     """Create a message with one of each indexed value."""
     extras = MessageExtras(tags=("t",))
     new = ids.new(ids.MESSAGE, timestamp)
-    return NewMessage(new, app, DEFAULT_ORG, "a.b", None, '["c"]', b"{}", None, None, extras)
+    return AcceptedMessage(MessageId(new), AppId(app), DEFAULT_ORG, "a.b", b"{}", channels=("c",), extras=extras)
 
 
-def failed(made: NewMessage, endpoint: str, timestamp: int) -> AttemptRow:
+def failed(made: AcceptedMessage, endpoint: str, timestamp: int) -> AttemptRow:
     """Create a failed attempt."""
     new = ids.new(ids.ATTEMPT, timestamp)
     return (

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tidings.storage.drivers.database import Database, Statement, Value, Write
-from tidings.storage.tables import deliveries
+from tidings.storage.tables import deliveries, intake
 from tidings.storage.tables.deliveries import ManualSend, SettledDelivery
+from tidings.storage.tables.intake import DeliveryRow
 
 KEY = ("msg_1", "ep_1")
 
@@ -72,5 +73,5 @@ async def test_a_resend_canceled_while_a_success_is_settled_is_not_due(db: Datab
 
 async def _leased_and_requested(db: Database) -> None:
     async with db.write() as tx:
-        await deliveries.add(tx, [(*KEY, "app_1", "org_1", 1_000, 1, 60_000)])
+        await intake.add_deliveries(tx, [DeliveryRow(*KEY, "app_1", "org_1", 1_000, 1, 60_000)])
         await deliveries.send_again(tx, [ManualSend(*KEY, "app_1", "org_1", 1, 2, "qtask_1")], 1_500)

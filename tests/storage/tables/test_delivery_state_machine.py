@@ -20,8 +20,9 @@ from tidings.model.delivery import DeliveryRecord, Lane, Mode, ResendRequest
 from tidings.storage.drivers.database import Database, Write
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
-from tidings.storage.tables import deliveries
+from tidings.storage.tables import deliveries, intake
 from tidings.storage.tables.deliveries import ManualSend, SettledDelivery
+from tidings.storage.tables.intake import DeliveryRow
 
 Result = TypeVar("Result")
 KEYS = [(f"msg_{m}", f"ep_{e}") for m in range(3) for e in range(2)]
@@ -72,7 +73,8 @@ class DeliveryStateMachine(RuleBasedStateMachine):
         if key in self.model:
             return
         lease, until = (self._lease(), self.now + LEASE_MS) if leased else (None, None)
-        self._write(lambda tx: deliveries.add(tx, [(*key, "app_1", "org_1", self.now, lease, until)]))
+        row = DeliveryRow(*key, "app_1", "org_1", self.now, lease, until)
+        self._write(lambda tx: intake.add_deliveries(tx, [row]))
         self.model[key] = DeliveryRecord(due_at=self.now, lease=lease, lease_until=until)
 
     @rule(endpoint=st.sampled_from(["ep_0", "ep_1"]), lane=st.sampled_from(Lane), room=st.integers(1, 3))

@@ -11,7 +11,7 @@ from typing import Final
 
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Lane
-from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Table, Write
+from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Write
 from tidings.storage.tables import settlement
 
 _COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, lane, due_at, attempts, retry_at, manual, lease, task_id"
@@ -42,15 +42,7 @@ class SettledDelivery:
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# Accept and claim
-
-_FIRST: Final = Table("delivery", ("msg_id", "endpoint_id", "app_id", "org_id", "due_at", "lease", "lease_until"))
-
-
-async def add(tx: Write, rows: Sequence[tuple[str, str, str, str, int, int | None, int | None]]) -> None:
-    """Insert first deliveries: message, endpoint, application, organization, due time, lease (or None), its expiry."""
-    await tx.add(_FIRST, rows)
-
+# Claim
 
 _NEXT: Final = (
     "SELECT (SELECT min(due_at) FROM delivery WHERE lease IS NULL AND due_at > CAST(:now AS BIGINT)) AS later,"

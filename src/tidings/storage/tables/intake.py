@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bulk writes of accepted messages: idempotency records, event ids and messages.
+"""Bulk writes of accepted messages: idempotency records, event ids, messages and deliveries.
 
 An earlier request may hold an idempotency key or an event id. A bulk statement returns only the number of keys that it
 claimed. If that is not all of them, which is rare, a second query finds the holders of the others. Rows are written in
@@ -8,31 +8,77 @@ key order, so two nodes with the same keys wait for each other without a deadloc
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
-from tidings.model.message import MessageExtras
-from tidings.storage.drivers.database import Read, Row, Sql, Table, Value, Write
+from tidings.ids import AppId, MessageId, OrgId
+from tidings.model.message import AcceptedMessage, MessageExtras
+from tidings.storage.drivers.database import Read, Row, Sql, Table, Write
 from tidings.storage.tables import bucket_index
 from tidings.storage.tables.bucket_index import BucketIndexCache, Entry
 
 
-@dataclass(slots=True, eq=False)
-class NewMessage:
-    """A message to insert, with the idempotency key and the event id that it claims."""
+class IdempotencyRow(NamedTuple):
+    """A claim of an idempotency key; the fields are the parameters of `_KEYS`, in their order."""
+
+    key: str
+    msg_id: str
+    expires_at: int
+    now: int
+
+
+class EventIdRow(NamedTuple):
+    """A claim of an event id; the fields are the columns, in their order."""
+
+    app_id: str
+    event_id: str
+    msg_id: str
+
+
+class MessageRow(NamedTuple):
+    """A message to insert; the fields are the columns, in their order."""
 
     id: str
     app_id: str
     org_id: str
     event_type: str
-    event_id: str | None
     channels: str | None
+    """A JSON array."""
     payload: bytes
+    event_id: str | None
     expires_at: int | None
-    idempotency_key: str | None
-    extras: MessageExtras | None = None
+    tags: str | None
+    """A JSON array."""
+    deliver_at: int | None
+    raw: int | None
+    """1 if the payload is not an object."""
+
+    @classmethod
+    def of(cls, m: AcceptedMessage) -> "MessageRow":
+        """Return the row of a message."""
+        channels, extras = None if m.channels is None else _as_json(m.channels), m.extras
+        if extras is None:
+            return cls(
+                m.id, m.app_id, m.org_id, m.event_type, channels, m.payload, m.event_id, m.expires_at, None, None, None
+            )
+        tags, raw = None if extras.tags is None else json.dumps(extras.tags), 1 if extras.is_raw else None
+        return cls(
+            m.id,
+            m.app_id,
+            m.org_id,
+            m.event_type,
+            channels,
+            m.payload,
+            m.event_id,
+            m.expires_at,
+            tags,
+            extras.deliver_at,
+            raw,
+        )
 
 
+_as_json: Final = lru_cache(maxsize=1_024)(json.dumps)
+"""Cached because most messages have one of a few sets of channels."""
 _KEYS: Final = Sql(
     sqlite="""
 INSERT INTO idempotency_record (key, msg_id, expires_at) VALUES (?1, ?2, ?3)
@@ -67,9 +113,10 @@ _RELEASE: Final = Sql(
     postgresql="DELETE FROM idempotency_record WHERE key = ANY(CAST(:keys AS text[]))",
 )
 # Few messages have values in all columns, so a batch inserts only the columns that its messages need.
-_PLAIN: Final = Table("message", ("id", "app_id", "org_id", "event_type", "channels", "payload"))
-_USUAL: Final = Table("message", (*_PLAIN.columns, "event_id", "expires_at"))
-_WHOLE: Final = Table("message", (*_USUAL.columns, "tags", "deliver_at", "raw"))
+_PLAIN, _USUAL = 6, 8
+_PLAIN_TABLE: Final = Table("message", MessageRow._fields[:_PLAIN])
+_USUAL_TABLE: Final = Table("message", MessageRow._fields[:_USUAL])
+_WHOLE_TABLE: Final = Table("message", MessageRow._fields)
 _EXPIRE: Final = Sql(
     # Rowids follow expiry, so the first rows expire first.
     sqlite=(
@@ -84,30 +131,26 @@ _EXPIRE: Final = Sql(
 )
 
 
-async def claim_idempotency_keys(
-    tx: Write, messages: Sequence[NewMessage], *, now: int, expires_at: int
-) -> dict[str, str]:
-    """Claim the idempotency keys of messages; return the keys already in use, with the messages that hold them."""
-    rows = sorted(
-        (each.idempotency_key, each.id, expires_at, now) for each in messages if each.idempotency_key is not None
-    )
+async def claim_idempotency_keys(tx: Write, claims: Sequence[IdempotencyRow]) -> dict[str, str]:
+    """Claim idempotency keys; return the keys already in use, with the messages that hold them."""
+    rows = sorted(claims)
     if not rows or await tx.bulk(_KEYS, rows) == len(rows):
         return {}
-    ours: dict[Value, Value] = {row[0]: row[1] for row in rows}
-    held = await tx.rows(_HOLDERS, keys=[row[0] for row in rows])
+    ours = {row.key: row.msg_id for row in rows}
+    held = await tx.rows(_HOLDERS, keys=[row.key for row in rows])
     return {row["key"]: row["msg_id"] for row in held if ours[row["key"]] != row["msg_id"]}
 
 
-async def claim_event_ids(tx: Write, messages: Sequence[NewMessage]) -> set[str]:
+async def claim_event_ids(tx: Write, messages: Sequence[AcceptedMessage]) -> set[str]:
     """Claim the event ids of messages; return the messages whose event id another message of the application has."""
-    rows = sorted((each.app_id, each.event_id, each.id) for each in messages if each.event_id is not None)
+    rows = sorted(EventIdRow(each.app_id, each.event_id, each.id) for each in messages if each.event_id is not None)
     if not rows or await tx.bulk(_EVENT_IDS, rows) == len(rows):
         return set()
     lost = set()
-    for app_id, event_id, msg_id in rows:
-        holder = await tx.one(_EVENT_HOLDER, app=app_id, event=event_id)
-        if holder["msg_id"] != msg_id:
-            lost.add(msg_id)
+    for row in rows:
+        holder = await tx.one(_EVENT_HOLDER, app=row.app_id, event=row.event_id)
+        if holder["msg_id"] != row.msg_id:
+            lost.add(row.msg_id)
     return lost
 
 
@@ -116,23 +159,23 @@ async def release_idempotency_keys(tx: Write, idempotency_keys: Sequence[str]) -
     await tx.run(_RELEASE, keys=idempotency_keys)
 
 
-_Shape = tuple[str, str, str, str | None, tuple[str, ...] | None]
+_Shape = tuple[str, str, str, tuple[str, ...] | None, tuple[str, ...] | None]
 """The application, time bucket, event type, channels and tags: they determine the entries of a message."""
 
 
-async def add(tx: Write, messages: Sequence[NewMessage], cache: BucketIndexCache | None = None) -> None:
+async def add(tx: Write, messages: Sequence[AcceptedMessage], cache: BucketIndexCache | None = None) -> None:
     """Insert messages, and their entries in the bucket index that `cache` does not have."""
     await bucket_index.add(tx, {_shape(message) for message in messages}, _entries_of, cache)
+    rows = [MessageRow.of(message) for message in messages]
     if any(m.extras is not None for m in messages):
-        await tx.add(_WHOLE, [(*_plain(m), m.event_id, m.expires_at, *_more(m.extras)) for m in messages])
+        await tx.add(_WHOLE_TABLE, rows)
     elif any(m.event_id is not None or m.expires_at is not None for m in messages):
-        await tx.add(_USUAL, [(*_plain(m), m.event_id, m.expires_at) for m in messages])
+        await tx.add(_USUAL_TABLE, [row[:_USUAL] for row in rows])
     else:
-        await tx.add(_PLAIN, [_plain(m) for m in messages])
+        await tx.add(_PLAIN_TABLE, [row[:_PLAIN] for row in rows])
 
 
-def _shape(message: NewMessage) -> _Shape:
-    m = message
+def _shape(m: AcceptedMessage) -> _Shape:
     tags = None if m.extras is None else m.extras.tags
     return m.app_id, bucket_index.bucket_of(m.id), m.event_type, m.channels, tags
 
@@ -140,22 +183,37 @@ def _shape(message: NewMessage) -> _Shape:
 def _entries_of(shape: _Shape) -> Iterator[Entry]:
     app_id, bucket, event_type, channels, tags = shape
     yield app_id, bucket_index.EVENT_TYPE + event_type, bucket
-    for channel in () if channels is None else json.loads(channels):
+    for channel in channels or ():
         yield app_id, bucket_index.channel_value(channel), bucket
     for tag in tags or ():
         yield app_id, bucket_index.tag_value(tag), bucket
 
 
-def _plain(message: NewMessage) -> tuple[Value, ...]:
-    m = message
-    return m.id, m.app_id, m.org_id, m.event_type, m.channels, m.payload
+class DeliveryRow(NamedTuple):
+    """A delivery to insert; the fields are the columns, in their order. Timestamps are in milliseconds."""
+
+    msg_id: str
+    endpoint_id: str
+    app_id: str
+    org_id: str
+    due_at: int
+    lease: int | None = None
+    lease_until: int | None = None
+
+    @classmethod
+    def of(
+        cls, m: AcceptedMessage, endpoint_id: str, due_at: int, lease: int | None = None, lease_until: int | None = None
+    ) -> "DeliveryRow":
+        """Return the row of a message's delivery to an endpoint, leased or scheduled."""
+        return cls(m.id, endpoint_id, m.app_id, m.org_id, due_at, lease, lease_until)
 
 
-def _more(extras: MessageExtras | None) -> tuple[str | None, int | None, int | None]:
-    if extras is None:
-        return None, None, None
-    tags = None if extras.tags is None else json.dumps(extras.tags)
-    return tags, extras.deliver_at, 1 if extras.is_raw else None
+_DELIVERY: Final = Table("delivery", DeliveryRow._fields)
+
+
+async def add_deliveries(tx: Write, rows: Sequence[DeliveryRow]) -> None:
+    """Insert the deliveries of new messages."""
+    await tx.add(_DELIVERY, rows)
 
 
 async def expire(tx: Write, *, now: int, limit: int) -> int:
@@ -163,29 +221,15 @@ async def expire(tx: Write, *, now: int, limit: int) -> int:
     return await tx.run(_EXPIRE, now=now, limit=limit)
 
 
-_STORED: Final = Sql(
-    sqlite=(
-        "SELECT id, event_type, event_id, channels, tags, deliver_at, raw, payload FROM message"
-        " WHERE id IN (SELECT value FROM json_each(:ids))"
-    ),
-    postgresql=(
-        "SELECT id, event_type, event_id, channels, tags, deliver_at, raw, payload FROM message"
-        " WHERE id = ANY(CAST(:ids AS text[]))"
-    ),
+_STORED_COLUMNS: Final = (
+    "id, app_id, org_id, event_type, event_id, channels, tags, deliver_at, raw, expires_at, payload"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMessage:
-    """A stored message, for a repeated response or for delivery. `payload` is None if it was deleted."""
-
-    event_type: str
-    event_id: str | None
-    channels: str | None
-    payload: bytes | None
-    tags: str | None
-    deliver_at: int | None
-    is_raw: bool
+_STORED: Final = Sql(
+    sqlite=f"SELECT {_STORED_COLUMNS} FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
+    postgresql=f"SELECT {_STORED_COLUMNS} FROM message WHERE id = ANY(CAST(:ids AS text[]))",
+)
+_EXPIRED: Final = b'{"expired":true}'
+"""Replaces a payload that was deleted."""
 
 
 async def holder(read: Read, idempotency_key: str, *, now: int) -> str | None:
@@ -194,21 +238,27 @@ async def holder(read: Read, idempotency_key: str, *, now: int) -> str | None:
     return None if row is None else str(row["msg_id"])
 
 
-async def stored(tx: Read, msg_ids: Sequence[str]) -> dict[str, StoredMessage]:
-    """Return messages by id, without those that were deleted."""
-    return {row["id"]: _stored(row) for row in await tx.rows(_STORED, ids=msg_ids)}
+async def stored(read: Read, msg_ids: Sequence[str]) -> dict[str, AcceptedMessage]:
+    """Return messages by id as they were accepted; deleted ones are left out."""
+    return {row["id"]: _stored(row) for row in await read.rows(_STORED, ids=msg_ids)}
 
 
-def _stored(row: Row) -> StoredMessage:
-    payload = row["payload"]
-    return StoredMessage(
-        row["event_type"],
-        row["event_id"],
-        row["channels"],
-        None if payload is None else bytes(payload),
-        row["tags"],
-        row["deliver_at"],
-        bool(row["raw"]),
+def _stored(row: Row) -> AcceptedMessage:
+    payload, tags = row["payload"], row["tags"]
+    return AcceptedMessage(
+        id=MessageId(row["id"]),
+        app_id=AppId(row["app_id"]),
+        org_id=OrgId(row["org_id"]),
+        event_type=row["event_type"],
+        payload=_EXPIRED if payload is None else bytes(payload),
+        event_id=row["event_id"],
+        channels=None if row["channels"] is None else tuple(json.loads(row["channels"])),
+        expires_at=row["expires_at"],
+        extras=MessageExtras(
+            tags=None if tags is None else tuple(json.loads(tags)),
+            deliver_at=row["deliver_at"],
+            is_raw=bool(row["raw"]) and payload is not None,
+        ),
     )
 
 

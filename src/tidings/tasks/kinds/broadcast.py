@@ -15,13 +15,13 @@ import msgspec
 from tidings import ids
 from tidings.clock import Clock
 from tidings.core.notifier import Notifier, notify_after_commit
+from tidings.ids import AppId, MessageId
 from tidings.model.broadcast import APPLICATION_DELETED, EVENT_ID_TAKEN, BroadcastArgs
-from tidings.model.message import Draft
+from tidings.model.message import AcceptedMessage, Draft
 from tidings.model.results import CREATED, SKIPPED
 from tidings.model.task import BROADCAST, Batch, ChunkResult, Plan, Task
 from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import broadcasts, intake, task_items, usage
-from tidings.storage.tables.intake import NewMessage
 from tidings.storage.tables.key_ranges import APPLICATIONS
 from tidings.tasks import key_ranges
 from tidings.tasks.handler import ReadsAhead
@@ -71,7 +71,7 @@ class Broadcast(ReadsAhead):
         existing = await broadcasts.existing_apps(tx, app_ids)
         drafted = [_message(task, args, app_id, payload, now) for app_id, payload in batch.items if app_id in existing]
         taken = await intake.claim_event_ids(tx, drafted)
-        created = {each.app_id: each.id for each in drafted if each.id not in taken}
+        created: dict[str, str] = {each.app_id: each.id for each in drafted if each.id not in taken}
         if created:
             await intake.add(tx, [each for each in drafted if each.id not in taken])
         await self._send(tx, task, args, created, now)
@@ -105,14 +105,9 @@ def _fitting(app_ids: list[str], endpoints: Mapping[str, int]) -> int:
     return len(app_ids)
 
 
-def _message(task: Task, args: BroadcastArgs, app_id: str, payload: bytes, now: int) -> NewMessage:
+def _message(task: Task, args: BroadcastArgs, app_id: str, payload: bytes, now: int) -> AcceptedMessage:
     draft = Draft(args.event_type, payload, args.event_id, args.channels, args.retention_ms)
-    channels = None if args.channels is None else json.dumps(args.channels)
-    new = ids.new(ids.MESSAGE, now)
-    expires_at = draft.expires_at(now)
-    return NewMessage(
-        new, app_id, task.org_id, args.event_type, args.event_id, channels, payload, expires_at, idempotency_key=None
-    )
+    return draft.accepted(MessageId(ids.new(ids.MESSAGE, now)), AppId(app_id), task.org_id, now)
 
 
 def _reason(exists: bool) -> str:  # noqa: FBT001 - private, with two calls
