@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The outstanding deliveries: one row per message and endpoint. `model.delivery` has the rules as pure functions.
 
-Every statement that ends or reschedules a leased row has the lease in its condition. The statements of the two
-databases differ in the number of rows: SQLite runs a statement once per row, PostgreSQL takes the columns as arrays.
+Every statement that ends or reschedules a leased row has the lease in its condition.
 """
 
 from collections.abc import Sequence
@@ -11,11 +10,10 @@ from typing import Final
 
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Lane
-from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Write
+from tidings.storage.drivers.database import Read, Row, Sql, Write
 from tidings.storage.tables import settlement
 
 _COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, lane, due_at, attempts, retry_at, manual, lease, task_id"
-_UNLEASED: Final = "lease = NULL, lease_until = NULL, due_at = CAST(:now AS BIGINT)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +67,7 @@ async def outlook(read: Read, now: int) -> DueTimes:
 
 # The recursion visits the distinct endpoints of the index with one probe each. An endpoint with 100,000 due rows costs
 # no more than an endpoint with one row, and does not hide others. The comparison of the whole key makes PostgreSQL use
-# that index.
-_IS_DUE: Final = Sql(
-    sqlite="d.endpoint_id = walk.id AND d.lane = {lane} AND d.due_at <= :now",
-    postgresql=(
-        "(d.endpoint_id, d.lane, d.due_at) >= (walk.id, CAST({lane} AS SMALLINT), 0)"
-        " AND (d.endpoint_id, d.lane, d.due_at) <= (walk.id, CAST({lane} AS SMALLINT), CAST(:now AS BIGINT))"
-    ),
-)
-
-
+# that index; SQLite would use its first column only.
 def _due_endpoints(is_due: str) -> str:
     live, replay = is_due.format(lane=int(Lane.LIVE)), is_due.format(lane=int(Lane.REPLAY))
     return f"""
@@ -99,7 +88,13 @@ LIMIT :limit
 """
 
 
-_DUE_ENDPOINTS: Final = Sql(_due_endpoints(_IS_DUE.sqlite), _due_endpoints(_IS_DUE.postgresql))
+_DUE_ENDPOINTS: Final = Sql(
+    sqlite=_due_endpoints("d.endpoint_id = walk.id AND d.lane = {lane} AND d.due_at <= :now"),
+    postgresql=_due_endpoints(
+        "(d.endpoint_id, d.lane, d.due_at) >= (walk.id, CAST({lane} AS SMALLINT), 0)"
+        " AND (d.endpoint_id, d.lane, d.due_at) <= (walk.id, CAST({lane} AS SMALLINT), CAST(:now AS BIGINT))"
+    ),
+)
 
 
 async def due_endpoints(read: Read, now: int, *, after: str, limit: int) -> list[tuple[str, str, bool]]:
@@ -112,6 +107,7 @@ async def due_endpoints(read: Read, now: int, *, after: str, limit: int) -> list
 
 
 _CLAIM: Final = Sql(
+    # SQLite has no LATERAL, so it runs once per endpoint.
     sqlite=f"""
 UPDATE delivery SET lease = :lease, lease_until = :until WHERE rowid IN (
   SELECT rowid FROM delivery WHERE endpoint_id = :endpoint AND lane = :lane AND lease IS NULL AND due_at <= :now
@@ -123,12 +119,12 @@ RETURNING {_COLUMNS}
     postgresql=f"""
 UPDATE delivery SET lease = CAST(:lease AS BIGINT), lease_until = CAST(:until AS BIGINT)
 WHERE ctid = ANY(ARRAY(
-  SELECT picked.place FROM unnest(CAST(:endpoints AS text[]), CAST(:rooms AS bigint[])) AS wanted(id, room)
+  SELECT picked.place FROM rows_of(:endpoints, :rooms bigint) AS requested(id, room)
   CROSS JOIN LATERAL (
     SELECT ctid AS place FROM delivery WHERE lease IS NULL
-    AND (endpoint_id, lane, due_at) >= (wanted.id, CAST(:lane AS SMALLINT), 0)
-    AND (endpoint_id, lane, due_at) <= (wanted.id, CAST(:lane AS SMALLINT), CAST(:now AS BIGINT))
-    ORDER BY endpoint_id, lane, due_at LIMIT wanted.room FOR UPDATE SKIP LOCKED) AS picked
+    AND (endpoint_id, lane, due_at) >= (requested.id, CAST(:lane AS SMALLINT), 0)
+    AND (endpoint_id, lane, due_at) <= (requested.id, CAST(:lane AS SMALLINT), CAST(:now AS BIGINT))
+    ORDER BY endpoint_id, lane, due_at LIMIT requested.room FOR UPDATE SKIP LOCKED) AS picked
 ))
 RETURNING {_COLUMNS}
 """,
@@ -140,7 +136,7 @@ async def claim(
 ) -> list[Row]:
     """Lease due rows of one lane, oldest first; `capacities` has the endpoints and the number of rows for each."""
     shared = {"lane": int(lane), "lease": lease, "until": until, "now": now}
-    if tx.dialect is Dialect.POSTGRESQL:
+    if not tx.has_one_writer:
         endpoints, rooms = [endpoint for endpoint, _ in capacities], [room for _, room in capacities]
         return await tx.rows(_CLAIM, **shared, endpoints=endpoints, rooms=rooms)
     claimed: list[Row] = []
@@ -152,22 +148,14 @@ async def claim(
 # -----------------------------------------------------------------------------------------------------------------
 # Settle
 
-_KEYS: Final = "unnest($1::text[], $2::text[], $3::bigint[])"
-_NAMED: Final = "msg_id = ?1 AND endpoint_id = ?2 AND lease = ?3"
-_JOINED: Final = "msg_id = t.m AND endpoint_id = t.e AND lease = t.l"
+_SENDS: Final = "given(msg text, endpoint text, token bigint)"
+_TIMED_SENDS: Final = "given(msg text, endpoint text, token bigint, at bigint)"
+_IS_LEASED: Final = "msg_id = given.msg AND endpoint_id = given.endpoint AND lease = given.token"
 
-_END_DELIVERED: Final = Sql(
-    sqlite=f"DELETE FROM delivery WHERE {_NAMED} AND again < 2",
-    postgresql=f"DELETE FROM delivery USING {_KEYS} AS t(m, e, l) WHERE {_JOINED} AND again < 2",
-)
-_AGAIN_SET: Final = "lease = NULL, lease_until = NULL, manual = 1, retry_at = NULL, again = 0"
-_AGAIN_DELIVERED: Final = Sql(
-    sqlite=f"UPDATE delivery SET {_AGAIN_SET}, due_at = ?4 WHERE {_NAMED} AND again = 2",
-    postgresql=(
-        f"UPDATE delivery SET {_AGAIN_SET}, due_at = t.now"
-        " FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(m, e, l, now)"
-        f" WHERE {_JOINED} AND again = 2"
-    ),
+_END_DELIVERED: Final = f"DELETE FROM delivery USING {_SENDS} WHERE {_IS_LEASED} AND again < 2"
+_AGAIN_DELIVERED: Final = (
+    "UPDATE delivery SET lease = NULL, lease_until = NULL, manual = 1, retry_at = NULL, again = 0, due_at = given.at"
+    f" FROM {_TIMED_SENDS} WHERE {_IS_LEASED} AND again = 2"
 )
 
 
@@ -181,31 +169,20 @@ async def settle_delivered(tx: Write, sends: Sequence[SettledDelivery], now: int
     return again > 0
 
 
-_FAILED: Final = "unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS t(m, e, l, next_at, now)"
-_SCHEDULE: Final = "CASE WHEN manual = 1 THEN retry_at ELSE {next} END"
-_SCHEDULED: Final = f" AND again = 0 AND ({_SCHEDULE}) IS NOT NULL"
+_FAILED_SENDS: Final = "given(msg text, endpoint text, token bigint, next_at bigint, now bigint)"
+_SCHEDULE: Final = "CASE WHEN manual = 1 THEN retry_at ELSE given.next_at END"
 _MOVE: Final = "UPDATE delivery SET lease = NULL, lease_until = NULL, attempts = attempts + 1 - manual, again = 0"
-_MOVE_ON: Final = f"{_MOVE}, due_at = {_SCHEDULE}, retry_at = NULL, manual = 0, lane = 0, task_id = NULL"
-_MOVE_ASKED: Final = f"{_MOVE}, due_at = {{now}}, retry_at = {_SCHEDULE}, manual = 1"
-_END: Final = f" AND again = 0 AND ({_SCHEDULE}) IS NULL"
 
-
-def _fill(sql: str, next_at: str, now: str) -> str:
-    return sql.replace("{next}", next_at).replace("{now}", now)
-
-
-_END_FAILED: Final = Sql(
-    # `?5` is unused here, but has to occur: all three statements take the same rows.
-    sqlite=f"DELETE FROM delivery WHERE {_NAMED} AND ?5 IS NOT NULL" + _fill(_END, "?4", "?5"),
-    postgresql=f"DELETE FROM delivery USING {_FAILED} WHERE {_JOINED}" + _fill(_END, "t.next_at", "t.now"),
+_END_FAILED: Final = (
+    f"DELETE FROM delivery USING {_FAILED_SENDS} WHERE {_IS_LEASED} AND again = 0 AND ({_SCHEDULE}) IS NULL"
 )
-_MOVE_FAILED: Final = Sql(
-    sqlite=_fill(f"{_MOVE_ON} WHERE {_NAMED} AND ?5 IS NOT NULL{_SCHEDULED}", "?4", "?5"),
-    postgresql=_fill(f"{_MOVE_ON} FROM {_FAILED} WHERE {_JOINED}{_SCHEDULED}", "t.next_at", "t.now"),
+_MOVE_FAILED: Final = (
+    f"{_MOVE}, due_at = {_SCHEDULE}, retry_at = NULL, manual = 0, lane = 0, task_id = NULL"
+    f" FROM {_FAILED_SENDS} WHERE {_IS_LEASED} AND again = 0 AND ({_SCHEDULE}) IS NOT NULL"
 )
-_AGAIN_FAILED: Final = Sql(
-    sqlite=_fill(f"{_MOVE_ASKED} WHERE {_NAMED} AND again > 0", "?4", "?5"),
-    postgresql=_fill(f"{_MOVE_ASKED} FROM {_FAILED} WHERE {_JOINED} AND again > 0", "t.next_at", "t.now"),
+_AGAIN_FAILED: Final = (
+    f"{_MOVE}, due_at = given.now, retry_at = {_SCHEDULE}, manual = 1"
+    f" FROM {_FAILED_SENDS} WHERE {_IS_LEASED} AND again > 0"
 )
 
 
@@ -222,10 +199,7 @@ async def settle_failed(tx: Write, sends: Sequence[SettledDelivery], now: int) -
     return again > 0
 
 
-_END_RETRY_SCHEDULE: Final = Sql(
-    sqlite=f"UPDATE delivery SET retry_at = NULL WHERE {_NAMED}",
-    postgresql=f"UPDATE delivery SET retry_at = NULL FROM {_KEYS} AS t(m, e, l) WHERE {_JOINED}",
-)
+_END_RETRY_SCHEDULE: Final = f"UPDATE delivery SET retry_at = NULL FROM {_SENDS} WHERE {_IS_LEASED}"
 
 
 async def end_retry_schedule(tx: Write, sends: Sequence[SettledDelivery]) -> None:
@@ -234,38 +208,18 @@ async def end_retry_schedule(tx: Write, sends: Sequence[SettledDelivery]) -> Non
 
 
 _RETURN_SET: Final = (
-    "lease = NULL, lease_until = NULL, due_at = {now},"
-    " retry_at = CASE WHEN again > 0 AND manual = 0 THEN {now} ELSE retry_at END,"
+    "UPDATE delivery SET lease = NULL, lease_until = NULL, due_at = {at},"
+    " retry_at = CASE WHEN again > 0 AND manual = 0 THEN {at} ELSE retry_at END,"
     " manual = CASE WHEN again > 0 THEN 1 ELSE manual END, again = 0"
 )
-_RETURN: Final = Sql(
-    sqlite=f"UPDATE delivery SET {_fill(_RETURN_SET, '', '?4')} WHERE {_NAMED}",
-    postgresql=(
-        f"UPDATE delivery SET {_fill(_RETURN_SET, '', 't.now')}"
-        f" FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(m, e, l, now) WHERE {_JOINED}"
-    ),
-)
-_RETURN_EXPIRED_SET: Final = _fill(_RETURN_SET, "", "CAST(:now AS BIGINT)")
-_RETURN_EXPIRED: Final = Sql(
-    sqlite=(
-        f"UPDATE delivery SET {_RETURN_EXPIRED_SET} WHERE rowid IN"
-        " (SELECT rowid FROM delivery WHERE lease IS NOT NULL AND lease_until <= :before LIMIT :limit)"
-    ),
-    postgresql=(
-        f"UPDATE delivery SET {_RETURN_EXPIRED_SET} WHERE (msg_id, endpoint_id) IN"
-        " (SELECT msg_id, endpoint_id FROM delivery WHERE lease IS NOT NULL AND lease_until <= :before"
-        " ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
-    ),
-)
-_RETURN_LEASED: Final = (
-    f"UPDATE delivery SET {_RETURN_EXPIRED_SET} WHERE (msg_id, endpoint_id) IN"
-    " (SELECT msg_id, endpoint_id FROM delivery WHERE lease IS NOT NULL AND lease >= :first AND lease <= :last"
-    " ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
-)
-_DISCARD: Final = Sql(
-    sqlite=f"DELETE FROM delivery WHERE {_NAMED}",
-    postgresql=f"DELETE FROM delivery USING {_KEYS} AS t(m, e, l) WHERE {_JOINED}",
-)
+_RETURN: Final = f"{_RETURN_SET} FROM {_TIMED_SENDS} WHERE {_IS_LEASED}".replace("{at}", "given.at")
+_RETURN_SOME: Final = (
+    f"{_RETURN_SET} WHERE row_key(msg_id, endpoint_id) IN (SELECT row_key FROM delivery WHERE lease IS NOT NULL"
+    " AND {condition} ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
+).replace("{at}", "CAST(:now AS BIGINT)")
+_RETURN_EXPIRED: Final = _RETURN_SOME.replace("{condition}", "lease_until <= :before")
+_RETURN_LEASED: Final = _RETURN_SOME.replace("{condition}", "lease >= :first AND lease <= :last")
+_DISCARD: Final = f"DELETE FROM delivery USING {_SENDS} WHERE {_IS_LEASED}"
 
 
 async def hand_back(tx: Write, sends: Sequence[SettledDelivery], now: int) -> None:
@@ -291,17 +245,11 @@ async def discard(tx: Write, sends: Sequence[SettledDelivery]) -> int:
     return discarded
 
 
-_DISCARD_WAITING: Final = Sql(
-    sqlite=(
-        "DELETE FROM delivery WHERE rowid IN (SELECT rowid FROM delivery"
-        " WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
-    ),
-    postgresql=(
-        "DELETE FROM delivery WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
-        " WHERE endpoint_id = :endpoint AND lease IS NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
-        " RETURNING msg_id, endpoint_id"
-    ),
+_WAITING: Final = (
+    " WHERE row_key(msg_id, endpoint_id) IN (SELECT row_key FROM delivery WHERE {condition} AND lease IS NULL"
+    " LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED) RETURNING msg_id, endpoint_id"
 )
+_DISCARD_WAITING: Final = f"DELETE FROM delivery{_WAITING.replace('{condition}', 'endpoint_id = :endpoint')}"
 
 
 async def discard_waiting(tx: Write, endpoint_id: str, *, limit: int) -> int:
@@ -314,7 +262,6 @@ async def discard_waiting(tx: Write, endpoint_id: str, *, limit: int) -> int:
 # -----------------------------------------------------------------------------------------------------------------
 # Manual sends
 
-_ASK_COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, lane, due_at, manual, task_id"
 ASK_CONFLICT: Final = """
 ON CONFLICT (msg_id, endpoint_id) DO UPDATE SET
   again = CASE WHEN delivery.lease IS NULL THEN 0 WHEN delivery.again > {mode} THEN delivery.again ELSE {mode} END,
@@ -328,19 +275,12 @@ ON CONFLICT (msg_id, endpoint_id) DO UPDATE SET
 """The update of an existing row by a manual send; `{mode}` is a value of `model.delivery.Mode`."""
 
 
-def _ask(mode: int) -> Sql:
-    conflict = ASK_CONFLICT.replace("{mode}", str(int(mode)))
-    return Sql(
-        sqlite=f"INSERT INTO delivery ({_ASK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1, ?) {conflict}",
-        postgresql=(
-            f"INSERT INTO delivery ({_ASK_COLUMNS}) SELECT m, e, a, o, l, d, 1, k FROM unnest($1::text[], $2::text[],"
-            " $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::text[]) AS t(m, e, a, o, l, d, k)"
-            f" {conflict}"
-        ),
-    )
-
-
-_ASKS: Final = {mode: _ask(mode) for mode in (1, 2)}
+_ASK: Final = f"""
+INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, lane, due_at, manual, task_id)
+SELECT given.msg, given.endpoint, given.app, given.org, given.lane, given.due, 1, given.task
+FROM given(msg text, endpoint text, app text, org text, lane smallint, due bigint, task text) {ASK_CONFLICT}
+"""
+_ASKS: Final = {mode: _ASK.replace("{mode}", str(int(mode))) for mode in (1, 2)}
 
 
 async def send_again(tx: Write, sends: Sequence[ManualSend], now: int) -> None:
@@ -359,30 +299,10 @@ _CANCEL_LEASED: Final = (
     "UPDATE delivery SET again = 0, task_id = NULL WHERE task_id = :task AND lease IS NOT NULL AND again > 0"
     " RETURNING msg_id, endpoint_id"
 )
-_OF_TASK: Final = "task_id = :task AND lease IS NULL"
-_CANCEL_ENDED: Final = Sql(
-    sqlite=(
-        "DELETE FROM delivery WHERE rowid IN (SELECT rowid FROM delivery"
-        f" WHERE {_OF_TASK} AND retry_at IS NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
-    ),
-    postgresql=(
-        "DELETE FROM delivery WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
-        f" WHERE {_OF_TASK} AND retry_at IS NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
-        " RETURNING msg_id, endpoint_id"
-    ),
-)
-_CANCEL_SET: Final = "due_at = retry_at, retry_at = NULL, manual = 0, lane = 0, task_id = NULL"
-_CANCEL_WAITING: Final = Sql(
-    sqlite=(
-        f"UPDATE delivery SET {_CANCEL_SET} WHERE rowid IN (SELECT rowid FROM delivery"
-        f" WHERE {_OF_TASK} AND retry_at IS NOT NULL LIMIT :limit) RETURNING msg_id, endpoint_id"
-    ),
-    postgresql=(
-        f"UPDATE delivery SET {_CANCEL_SET} WHERE (msg_id, endpoint_id) IN (SELECT msg_id, endpoint_id FROM delivery"
-        f" WHERE {_OF_TASK} AND retry_at IS NOT NULL LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
-        " RETURNING msg_id, endpoint_id"
-    ),
-)
+_CANCEL_ENDED: Final = f"DELETE FROM delivery{_WAITING}".replace("{condition}", "task_id = :task AND retry_at IS NULL")
+_CANCEL_WAITING: Final = (
+    f"UPDATE delivery SET due_at = retry_at, retry_at = NULL, manual = 0, lane = 0, task_id = NULL{_WAITING}"
+).replace("{condition}", "task_id = :task AND retry_at IS NOT NULL")
 
 
 async def cancel_of_task(tx: Write, task_id: str, *, limit: int) -> list[tuple[str, str]]:
