@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from tidings import failpoint
 from tidings.model.task import Batch, ChunkResult, Claim, Plan, Task
-from tidings.storage.drivers.database import Database, Read, Sql, Write
+from tidings.storage.drivers.database import Database, Read, Write
 from tidings.storage.tables import claims
 from tidings.tasks.handler import ExternalWork, Handler
 
@@ -87,9 +87,6 @@ def _without_a_fence(loaded: dict[str, str | None]) -> None:
     for name, sound in list(vars(claims).items()):
         if isinstance(sound, str) and name != "OWNED":
             setattr(claims, name, sound.replace(claims.OWNED, "id = :id"))
-        elif isinstance(sound, Sql):
-            texts = (sound.sqlite, sound.postgresql)
-            setattr(claims, name, Sql(*(text.replace(claims.OWNED, "id = :id") for text in texts)))
     vars(claims)["fence"] = fence
 
 

@@ -4,7 +4,7 @@
 Every statement after the claim has the condition `id AND epoch AND state = 'running'`. A statement that matches no row
 raises `LeaseLost`, which rolls back the transaction around it.
 
-If `now` is None, a statement uses the clock of the database (PostgreSQL); see `tasks.DATABASE_NOW`.
+If `now` is None, a statement uses the clock of the database (PostgreSQL).
 """
 
 import json
@@ -26,8 +26,8 @@ from tidings.model.task import (
     Task,
     TaskPolicy,
 )
-from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Write
-from tidings.storage.tables.tasks import COLUMNS, change, failure_text, guard, next_round, note, task_of, timed
+from tidings.storage.drivers.database import Read, Row, Write
+from tidings.storage.tables.tasks import COLUMNS, change, failure_text, guard, next_round, note, task_of
 
 EXPIRED: Final = Failure("lapsed", "The worker made no progress within the lease, so the task was requeued.")
 
@@ -35,8 +35,9 @@ _BATCH: Final = 100
 _BACKOFF_MAX_MS: Final = 60_000
 _JITTER_PERCENT: Final = 25
 # 1 s, 2 s, 4 s and so on per failed attempt. SQL computes it, because only the locked row has the current count.
+_NOW: Final = "clock(:now)"
 _BACKOFF: Final = (
-    "{now} + (CASE WHEN (CAST(:backoff AS BIGINT) << failed_attempts) > CAST(:backoff_max AS BIGINT)"
+    f"{_NOW} + (CASE WHEN (CAST(:backoff AS BIGINT) << failed_attempts) > CAST(:backoff_max AS BIGINT)"
     " THEN CAST(:backoff_max AS BIGINT)"
     " ELSE (CAST(:backoff AS BIGINT) << failed_attempts) END) * CAST(:percent AS BIGINT) / 100"
 )
@@ -49,33 +50,28 @@ def _backoff(policy: TaskPolicy) -> dict[str, int]:
     return {"backoff": policy.backoff_ms, "backoff_max": _BACKOFF_MAX_MS, "percent": percent}
 
 
-_NOW: Final = timed("SELECT {now} AS now")
-
-
 async def timestamp(tx: Write, now: int | None) -> int:
     """Return one timestamp for several statements, so that all of them agree on which tasks are ready.
 
     With a clock read per statement, a task could become ready between two of them and appear in neither result.
     """
-    return now if now is not None else int((await tx.one(_NOW, now=None))["now"])
+    return now if now is not None else int((await tx.one(f"SELECT {_NOW} AS now", now=None))["now"])
 
 
 # -----------------------------------------------------------------------------------------------------------------
 # Claim
 
 _EXPIRE: Final = (
-    f"UPDATE task SET {change(Command.EXPIRE, '{now}')}, error = :error, ready_at = {_BACKOFF}"
+    f"UPDATE task SET {change(Command.EXPIRE, _NOW)}, error = :error, ready_at = {_BACKOFF}"
     f" WHERE {guard(Command.EXPIRE)}"
 )
-_REQUEUE: Final = timed(
-    f"{_EXPIRE} AND lease_until < {{now}}"
-    " AND id IN (SELECT id FROM task WHERE state = 'running' AND lease_until < {now} LIMIT CAST(:many AS BIGINT))"
+_REQUEUE: Final = (
+    f"{_EXPIRE} AND lease_until < {_NOW}"
+    f" AND id IN (SELECT id FROM task WHERE state = 'running' AND lease_until < {_NOW} LIMIT CAST(:many AS BIGINT))"
     f" RETURNING {COLUMNS}"
 )
-_REQUEUE_WORKER: Final = timed(
-    f"{_EXPIRE} AND worker = :worker AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}"
-)
-_REQUEUE_ALL: Final = timed(f"{_EXPIRE} AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}")
+_REQUEUE_WORKER: Final = f"{_EXPIRE} AND worker = :worker AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}"
+_REQUEUE_ALL: Final = f"{_EXPIRE} AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}"
 
 
 async def requeue_expired(tx: Write, policy: TaskPolicy, now: int | None, *, ignore_leases: bool = False) -> list[Task]:
@@ -91,7 +87,7 @@ async def requeue_worker(tx: Write, policy: TaskPolicy, now: int | None, worker:
     return await _expire(tx, _REQUEUE_WORKER, policy, now, worker=worker)
 
 
-async def _expire(tx: Write, statement: Sql, policy: TaskPolicy, now: int | None, **more: str) -> list[Task]:
+async def _expire(tx: Write, statement: str, policy: TaskPolicy, now: int | None, **more: str) -> list[Task]:
     error = failure_text(EXPIRED)
     rows = await tx.rows(
         statement, now=now, limit=policy.attempt_limit, error=error, many=_BATCH, **_backoff(policy), **more
@@ -102,35 +98,21 @@ async def _expire(tx: Write, statement: Sql, policy: TaskPolicy, now: int | None
     return expired
 
 
-_IN_KINDS: Final = {
-    Dialect.SQLITE: "kind IN (SELECT value FROM json_each(:kinds))",
-    Dialect.POSTGRESQL: "kind = ANY(CAST(:kinds AS text[]))",
-}
-
-
-def _of_kinds(text: str) -> Sql:
-    pair = timed(text)
-    return Sql(
-        pair.sqlite.replace("{kinds}", _IN_KINDS[Dialect.SQLITE]),
-        pair.postgresql.replace("{kinds}", _IN_KINDS[Dialect.POSTGRESQL]),
-    )
-
-
 _IS_READABLE: Final = f"args_version <= {ARGS_VERSION}"
 
 # `NOT IN` builds its set once. A subquery per row would make every claim slow if a tenant has many tasks.
 # `+ 0` keeps the planners on the index of fair-share rounds, in which the first matching row is the result.
-_CHOOSE: Final = _of_kinds(
-    f"SELECT id FROM task WHERE state = 'queued' AND ready_at + 0 <= {{now}} AND {{kinds}} AND {_IS_READABLE}"
+_CHOOSE: Final = (
+    f"SELECT id FROM task WHERE state = 'queued' AND ready_at + 0 <= {_NOW} AND kind IN :kinds AND {_IS_READABLE}"
     " AND tenant NOT IN (SELECT tenant FROM task WHERE state = 'running'"
     " GROUP BY tenant HAVING count(*) >= CAST(:per_tenant AS BIGINT))"
     " AND (lock_key IS NULL"
     " OR lock_key NOT IN (SELECT lock_key FROM task WHERE state = 'running' AND lock_key IS NOT NULL))"
     " ORDER BY priority DESC, fair_round, id LIMIT 1"
 )
-_TAKE: Final = timed(
-    f"UPDATE task SET {change(Command.CLAIM, '{now}')}, lease_until = {{now}} + CAST(:lease AS BIGINT),"
-    " worker = :worker, started_at = coalesce(started_at, {now})"
+_TAKE: Final = (
+    f"UPDATE task SET {change(Command.CLAIM, _NOW)}, lease_until = {_NOW} + CAST(:lease AS BIGINT),"
+    f" worker = :worker, started_at = coalesce(started_at, {_NOW})"
     f" WHERE id = :id AND {guard(Command.CLAIM)} RETURNING {COLUMNS}"
 )
 
@@ -146,10 +128,10 @@ async def claim(tx: Write, policy: TaskPolicy, kinds: Sequence[str], worker: str
             return task_of(row)
 
 
-_LATER: Final = timed(
-    "SELECT min(at) - {now} AS wait FROM ("
-    "SELECT min(ready_at) AS at FROM task WHERE state = 'queued' AND ready_at > {now}"
-    " UNION ALL SELECT min(lease_until) FROM task WHERE state = 'running' AND lease_until >= {now}) AS timestamps"
+_LATER: Final = (
+    f"SELECT min(at) - {_NOW} AS wait FROM ("
+    f"SELECT min(ready_at) AS at FROM task WHERE state = 'queued' AND ready_at > {_NOW}"
+    f" UNION ALL SELECT min(lease_until) FROM task WHERE state = 'running' AND lease_until >= {_NOW}) AS timestamps"
 )
 
 
@@ -159,7 +141,7 @@ async def delay_until_ready(read: Read, now: int | None) -> int | None:
     return None if wait is None else max(0, int(wait))
 
 
-_NEXT_EXPIRY: Final = timed("SELECT min(lease_until) - {now} AS wait FROM task WHERE state = 'running'")
+_NEXT_EXPIRY: Final = f"SELECT min(lease_until) - {_NOW} AS wait FROM task WHERE state = 'running'"
 
 
 async def next_expiry(read: Read, now: int | None) -> int | None:
@@ -168,8 +150,8 @@ async def next_expiry(read: Read, now: int | None) -> int | None:
     return None if wait is None else int(wait)
 
 
-_READY: Final = _of_kinds(
-    f"SELECT 1 FROM task WHERE state = 'queued' AND ready_at <= {{now}} AND {{kinds}} AND {_IS_READABLE} LIMIT 1"
+_READY: Final = (
+    f"SELECT 1 FROM task WHERE state = 'queued' AND ready_at <= {_NOW} AND kind IN :kinds AND {_IS_READABLE} LIMIT 1"
 )
 
 
@@ -189,7 +171,7 @@ def _owned_task(row: Row | None) -> Task:
 
 
 _READ: Final = f"SELECT {COLUMNS} FROM task WHERE {OWNED}"
-FENCE: Final = Sql(sqlite=_READ, postgresql=f"{_READ} FOR UPDATE")
+FENCE: Final = f"{_READ} FOR UPDATE"
 
 
 async def owned(read: Read, held: Claim) -> Task:
@@ -212,12 +194,12 @@ async def older_transactions_ended(read: Read, created_xid: int | None) -> bool:
 
     Until then, such a transaction may still commit a row with a key below the cursor.
     """
-    if created_xid is None or read.dialect is Dialect.SQLITE:
+    if created_xid is None:  # one writer
         return True
     return bool((await read.one(_OLDER_ENDED, created_xid=created_xid))["ended"])
 
 
-_RENEW: Final = timed(f"UPDATE task SET lease_until = {{now}} + CAST(:lease AS BIGINT) WHERE {OWNED}")
+_RENEW: Final = f"UPDATE task SET lease_until = {_NOW} + CAST(:lease AS BIGINT) WHERE {OWNED}"
 
 
 async def renew(tx: Write, held: Claim, policy: TaskPolicy, now: int | None) -> None:
@@ -226,9 +208,9 @@ async def renew(tx: Write, held: Claim, policy: TaskPolicy, now: int | None) -> 
         raise LeaseLost
 
 
-_PLANNED: Final = timed(
-    f"UPDATE task SET {change(Command.ADVANCE, '{now}')}, cursor = :cursor, total = CAST(:total AS BIGINT),"
-    " total_exact = CAST(:exact AS SMALLINT), lease_until = {now} + CAST(:lease AS BIGINT), error = NULL"
+_PLANNED: Final = (
+    f"UPDATE task SET {change(Command.ADVANCE, _NOW)}, cursor = :cursor, total = CAST(:total AS BIGINT),"
+    f" total_exact = CAST(:exact AS SMALLINT), lease_until = {_NOW} + CAST(:lease AS BIGINT), error = NULL"
     f" WHERE {OWNED} AND cursor IS NULL RETURNING {COLUMNS}"
 )
 
@@ -248,11 +230,11 @@ async def store_plan(tx: Write, held: Claim, plan: Plan, policy: TaskPolicy, now
     return _owned_task(row)
 
 
-CHECKPOINT: Final = timed(
-    f"UPDATE task SET {change(Command.ADVANCE, '{now}')}, cursor = :cursor, done = done + CAST(:done AS BIGINT),"
+CHECKPOINT: Final = (
+    f"UPDATE task SET {change(Command.ADVANCE, _NOW)}, cursor = :cursor, done = done + CAST(:done AS BIGINT),"
     " skipped = skipped + CAST(:skipped AS BIGINT), counters = :counters, size = CAST(:size AS INTEGER),"
     " rate = CAST(:rate AS DOUBLE PRECISION), busy_ms = busy_ms + CAST(:took AS BIGINT), chunks = chunks + 1,"
-    " lease_until = {now} + CAST(:lease AS BIGINT), error = NULL"
+    f" lease_until = {_NOW} + CAST(:lease AS BIGINT), error = NULL"
     f" WHERE {OWNED} RETURNING {COLUMNS}"
 )
 
@@ -285,17 +267,11 @@ async def checkpoint(
     return advanced
 
 
-_SKIP: Final = Sql(
-    sqlite="INSERT INTO task_item (task_id, key, outcome, data) VALUES (?, ?, 'skipped', ?) ON CONFLICT DO NOTHING",
-    postgresql=(
-        "INSERT INTO task_item (task_id, key, outcome, data)"
-        " SELECT t, k, 'skipped', d FROM unnest($1::text[], $2::text[], $3::text[]) AS u(t, k, d)"
-        " ON CONFLICT DO NOTHING"
-    ),
+_SKIP: Final = (
+    "INSERT INTO task_item (task_id, key, outcome, data) SELECT given.task, given.key, 'skipped', given.reason"
+    " FROM given(task text, key text, reason text) ON CONFLICT DO NOTHING"
 )
-_FINISH: Final = timed(
-    f"UPDATE task SET {change(Command.FINISH, '{now}')}, error = NULL WHERE {OWNED} RETURNING {COLUMNS}"
-)
+_FINISH: Final = f"UPDATE task SET {change(Command.FINISH, _NOW)}, error = NULL WHERE {OWNED} RETURNING {COLUMNS}"
 
 
 async def finish(tx: Write, held: Claim, now: int | None) -> Task:
@@ -308,8 +284,8 @@ async def finish(tx: Write, held: Claim, now: int | None) -> Task:
 # -----------------------------------------------------------------------------------------------------------------
 # Release
 
-_WAIT: Final = timed(
-    f"UPDATE task SET {change(Command.WAIT, '{now}')}, ready_at = {{now}} + CAST(:wait AS BIGINT)"
+_WAIT: Final = (
+    f"UPDATE task SET {change(Command.WAIT, _NOW)}, ready_at = {_NOW} + CAST(:wait AS BIGINT)"
     f" WHERE {OWNED} RETURNING {COLUMNS}"
 )
 
@@ -319,8 +295,8 @@ async def wait(tx: Write, held: Claim, ms: int, now: int | None) -> Task:
     return _owned_task(await tx.row(_WAIT, id=held.id, epoch=held.epoch, wait=ms, now=now))
 
 
-_RELEASE_UNREADABLE: Final = timed(
-    f"UPDATE task SET {change(Command.WAIT, '{now}')}, error = :error, ready_at = {{now}} + CAST(:wait AS BIGINT)"
+_RELEASE_UNREADABLE: Final = (
+    f"UPDATE task SET {change(Command.WAIT, _NOW)}, error = :error, ready_at = {_NOW} + CAST(:wait AS BIGINT)"
     f" WHERE {OWNED} RETURNING {COLUMNS}"
 )
 
@@ -332,8 +308,8 @@ async def release_unreadable(tx: Write, held: Claim, why: Failure, ms: int, now:
     )
 
 
-_YIELD: Final = timed(
-    f"UPDATE task SET {change(Command.YIELD, '{now}')}, fair_round = CAST(:fair_round AS BIGINT), ready_at = {{now}}"
+_YIELD: Final = (
+    f"UPDATE task SET {change(Command.YIELD, _NOW)}, fair_round = CAST(:fair_round AS BIGINT), ready_at = {_NOW}"
     f" WHERE {OWNED} RETURNING {COLUMNS}"
 )
 
@@ -344,8 +320,8 @@ async def yield_task(tx: Write, task: Task, now: int | None) -> Task:
     return _owned_task(await tx.row(_YIELD, id=task.id, epoch=task.epoch, fair_round=fair_round, now=now))
 
 
-_FAIL: Final = timed(
-    f"UPDATE task SET {change(Command.FAIL, '{now}')}, error = :error, ready_at = {_BACKOFF}"
+_FAIL: Final = (
+    f"UPDATE task SET {change(Command.FAIL, _NOW)}, error = :error, ready_at = {_BACKOFF}"
     f" WHERE {OWNED} RETURNING {COLUMNS}"
 )
 

@@ -27,7 +27,7 @@ from tidings.model.task import (
     Task,
     WireStatus,
 )
-from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Write
+from tidings.storage.drivers.database import Read, Row, Write
 from tidings.storage.tables.page_window import bounds_of, end_of
 
 CLAIM_LOCK: Final = 7_251_002
@@ -108,20 +108,16 @@ def failure_text(failure: Failure | None) -> str | None:
 
 
 async def take_claim_lock(tx: Write) -> None:
-    """Hold the claim lock until the transaction ends. SQLite needs none: it has one write transaction at a time."""
-    if tx.dialect is Dialect.POSTGRESQL:
+    """Hold the claim lock until the transaction ends."""
+    if not tx.has_one_writer:
         await tx.rows("SELECT pg_advisory_xact_lock(:claim_lock)", claim_lock=CLAIM_LOCK)
 
 
-_CREATED_XID: Final = {Dialect.SQLITE: "NULL", Dialect.POSTGRESQL: "pg_current_xact_id()::text::bigint"}
 _ADD: Final = (
     "INSERT INTO task (id, org_id, app_id, tenant, kind, args, state, wire_status, priority, fair_round, ready_at,"
     " size, lock_key, created_by, rate_limit, created_xid, created_at, updated_at)"
     " VALUES (:id, :org, :app, :tenant, :kind, :args, 'queued', 'running', :priority, :fair_round, 0, 0,"
-    f" :lock_key, :created_by, CAST(:rate_limit AS INTEGER), {{created_xid}}, :now, :now) RETURNING {COLUMNS}"
-)
-_ADD_PAIR: Final = Sql(
-    *(_ADD.replace("{created_xid}", _CREATED_XID[each]) for each in (Dialect.SQLITE, Dialect.POSTGRESQL))
+    f" :lock_key, :created_by, CAST(:rate_limit AS INTEGER), transaction_id(), :now, :now) RETURNING {COLUMNS}"
 )
 
 
@@ -129,7 +125,7 @@ async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
     """Insert a task that is ready immediately, in its tenant's next round. The caller must hold the claim lock."""
     fair_round = await next_round(tx, new.tenant, new.priority, new.kind)
     row = await tx.one(
-        _ADD_PAIR,
+        _ADD,
         id=task_id,
         org=new.org_id,
         app=new.app_id,
@@ -331,10 +327,7 @@ async def add_to_counter(tx: Write, task_id: str, name: str, by: int) -> None:
     await tx.run(_COUNT_MORE, id=task_id, counters=json.dumps(counters))
 
 
-_HOLD: Final = Sql(
-    sqlite=_FIND,
-    postgresql=f"{_FIND} FOR UPDATE",
-)
+_HOLD: Final = f"{_FIND} FOR UPDATE"
 
 
 async def hold(tx: Write, task_id: str) -> Task | None:
@@ -346,20 +339,8 @@ async def hold(tx: Write, task_id: str) -> Task | None:
 # -----------------------------------------------------------------------------------------------------------------
 # Scheduling
 
-DATABASE_NOW: Final = {
-    Dialect.SQLITE: "CAST(:now AS BIGINT)",
-    Dialect.POSTGRESQL: "coalesce(CAST(:now AS BIGINT), (extract(epoch FROM statement_timestamp()) * 1000)::bigint)",
-}
-"""The current time for leases. PostgreSQL uses its own clock unless `:now` is given, not the clock of a node."""
-
-
-def timed(text: str) -> Sql:
-    """Build a statement for both databases from one with `{now}`."""
-    return Sql(*(text.replace("{now}", DATABASE_NOW[each]) for each in (Dialect.SQLITE, Dialect.POSTGRESQL)))
-
-
-_NEXT_READY: Final = timed(
-    "SELECT min(at) - {now} AS wait FROM (SELECT min(ready_at) AS at FROM task WHERE state = 'queued'"
+_NEXT_READY: Final = (
+    "SELECT min(at) - clock(:now) AS wait FROM (SELECT min(ready_at) AS at FROM task WHERE state = 'queued'"
     " UNION ALL SELECT min(lease_until) FROM task WHERE state = 'running') AS timestamps"
 )
 
@@ -369,6 +350,6 @@ async def next_ready(read: Read, now: int) -> int | None:
 
     A timestamp in the past may also mean that a ready task is held back by a limit.
     """
-    given = now if read.dialect is Dialect.SQLITE else None
+    given = now if read.has_one_writer else None
     wait = (await read.one(_NEXT_READY, now=given))["wait"]
     return None if wait is None else now + wait
