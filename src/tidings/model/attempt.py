@@ -51,14 +51,14 @@ class MessageAttemptTriggerType(IntEnum):
 class DeliveryEnd(IntEnum):
     """How a delivery ended after a failed attempt, without another one."""
 
+    DELIVERED_LATER = 0
+    """A manual send succeeded later."""
     EXHAUSTED = 1
     """No attempts were left, or the receiver requested no further ones."""
     CANCELED = 2
     """A task that had requested the message again was canceled before it sent the message."""
     DISCARDED = 3
     """The endpoint was disabled or deleted, or the payload was deleted."""
-    DELIVERED_LATER = 4
-    """A manual send succeeded later."""
 
 
 class StatusCodeClass(IntEnum):

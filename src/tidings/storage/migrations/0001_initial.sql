@@ -198,7 +198,7 @@ CREATE TABLE attempt (
     trigger_type SMALLINT NOT NULL,
     -- How the delivery ended after this attempt, without another one. Null: the attempt succeeded, or another attempt was
     -- scheduled. 1 exhausted: no attempts were left. 2 canceled: a task was canceled before it sent the message again.
-    -- 3 discarded: the endpoint was disabled or deleted, or the payload was deleted. 4: a manual send succeeded later.
+    -- 3 discarded: the endpoint was disabled or deleted, or the payload was deleted. 0: a manual send succeeded later.
     ended SMALLINT,
     -- When the next attempt was scheduled, as of the end of this one. Null if none was.
     next_at BIGINT,
@@ -215,7 +215,7 @@ CREATE INDEX attempt_endpoint ON attempt (endpoint_id, id, status, response_stat
 -- Failed attempts are few and often queried; successes do not pay for this index.
 CREATE INDEX attempt_failed ON attempt (endpoint_id, id) WHERE status = 2;
 -- A query must repeat the condition in the same words: SQLite uses a partial index only then.
-CREATE INDEX attempt_ended ON attempt (endpoint_id, msg_id) WHERE ended IN (1, 2, 3);
+CREATE INDEX attempt_ended ON attempt (endpoint_id, msg_id) WHERE ended > 0;
 CREATE INDEX attempt_task ON attempt (task_id, status, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
 
 -- The response to each POST with an idempotency key. The response to a message is rebuilt from its row (msg_id);

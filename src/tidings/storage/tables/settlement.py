@@ -36,7 +36,7 @@ _IS_THERE: Final = "SELECT 1 FROM attempt WHERE msg_id = :msg AND id = :id"
 
 
 _PAIRS: Final = "unnest($1::text[], $2::text[]) AS t(m, e)"
-WITHOUT_SUCCESS: Final = "ended IN (1, 2, 3)"
+WITHOUT_SUCCESS: Final = "ended > 0"
 """The condition of the index `attempt_ended`: the attempts after which a delivery ended without a success."""
 _LATER: Final = f"UPDATE attempt SET ended = {DeliveryEnd.DELIVERED_LATER:d}"
 _DELIVERED_LATER: Final = Sql(
