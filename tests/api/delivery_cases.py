@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from api.kit import ORG, Api, Json
-from tidings.clock import HOUR, MINUTE, rfc3339
+from tidings.clock import HOUR, MINUTE, SECOND, rfc3339
 from tidings.core import retention
 from tidings.model.attempt import BLOCKED_TEXT
 from tidings.model.delivery import Lane, Mode
@@ -24,6 +24,7 @@ class Setup:
     async def begin(self, **endpoint: Any) -> None:
         self.app = await self.api.app()
         self.endpoint = await self.api.endpoint(self.app, **endpoint)
+        self.api.clock.advance(MINUTE)
 
     async def send(self, **more: Any) -> None:
         self.msg = await self.api.message(self.app, **more)
@@ -64,10 +65,15 @@ class Setup:
         self.api.clock.advance(MINUTE)
         answer = await self.api.call("PATCH", f"/app/{self.app}/endpoint/{self.endpoint}", json=body)
         assert 200 == answer.status_code, answer.text
+        self.api.clock.advance(MINUTE)
 
     async def delete_endpoint(self) -> None:
         self.api.clock.advance(MINUTE)
         assert 204 == (await self.api.call("DELETE", f"/app/{self.app}/endpoint/{self.endpoint}")).status_code
+
+    async def forget(self) -> None:
+        """Delete the endpoint's history, as its bound does to an old row."""
+        await self.run("DELETE FROM endpoint_history WHERE endpoint_id = :id", id=self.endpoint)
 
     async def expunge(self) -> None:
         assert 204 == (await self.api.call("DELETE", f"/app/{self.app}/msg/{self.msg}/content")).status_code
@@ -256,6 +262,23 @@ async def another_event_type_by_now(setup: Setup) -> None:
     await setup.change(filterTypes=["invoice.paid"])
 
 
+async def another_event_type_by_now_without_history(setup: Setup) -> None:
+    await another_event_type_by_now(setup)
+    await setup.forget()
+
+
+async def another_event_type_at_the_time(setup: Setup) -> None:
+    await another_event_type(setup)
+    await setup.change(filterTypes=None)
+
+
+async def edited_right_after_the_message(setup: Setup) -> None:
+    await another_event_type(setup)
+    setup.api.clock.advance(SECOND)
+    answer = await setup.api.call("PATCH", f"/app/{setup.app}/endpoint/{setup.endpoint}", json={"filterTypes": None})
+    assert 200 == answer.status_code
+
+
 async def other_channels(setup: Setup) -> None:
     await setup.begin(channels=["eu"])
     await setup.send(channels=["us"])
@@ -276,6 +299,16 @@ async def created_later(setup: Setup) -> None:
 async def changed_later(setup: Setup) -> None:
     await setup.begin(disabled=True)
     await setup.send()
+    await setup.change(disabled=False)
+
+
+async def changed_later_without_history(setup: Setup) -> None:
+    await changed_later(setup)
+    await setup.forget()
+
+
+async def disabled_for_a_time(setup: Setup) -> None:
+    await discarded_by_disabling(setup)
     await setup.change(disabled=False)
 
 
@@ -313,21 +346,26 @@ CASES: dict[Callable[[Setup], Awaitable[None]], tuple[str, str, bool, int]] = {
     lost_its_retry: ("exhausted", "stopped_early", False, 1),
     canceled: ("canceled", "task_canceled", True, 0),
     canceled_after_attempts: ("canceled", "task_canceled", True, 8),
-    discarded_by_disabling: ("discarded", "endpoint_disabled", False, 0),
+    disabled_for_a_time: ("discarded", "endpoint_disabled", True, 0),
+    discarded_by_disabling: ("discarded", "endpoint_disabled", True, 0),
     discarded_by_disabling_after_attempts: ("discarded", "endpoint_disabled", True, 1),
     discarded_while_disabled: ("discarded", "endpoint_disabled", True, 1),
     deleted_after_disabling: ("discarded", "endpoint_deleted", False, 1),
-    discarded_by_deleting: ("discarded", "endpoint_deleted", False, 0),
-    discarded_by_deleting_after_attempts: ("discarded", "endpoint_deleted", False, 1),
+    discarded_by_deleting: ("discarded", "endpoint_deleted", True, 0),
+    discarded_by_deleting_after_attempts: ("discarded", "endpoint_deleted", True, 1),
     expunged: ("discarded", "payload_expunged", True, 0),
     expunged_after_attempts: ("discarded", "payload_expunged", True, 1),
     expired: ("discarded", "payload_expired", True, 0),
     always_blocked: ("not_sent", "blocked_address", True, 8),
     another_event_type: ("not_sent", "event_type_not_subscribed", True, 0),
-    another_event_type_by_now: ("not_sent", "event_type_not_subscribed", False, 0),
+    another_event_type_at_the_time: ("not_sent", "event_type_not_subscribed", True, 0),
+    edited_right_after_the_message: ("not_sent", "event_type_not_subscribed", False, 0),
+    another_event_type_by_now: ("not_sent", "unknown", False, 0),
+    another_event_type_by_now_without_history: ("not_sent", "event_type_not_subscribed", False, 0),
     other_channels: ("not_sent", "channel_not_matched", True, 0),
     disabled_before: ("not_sent", "endpoint_disabled", True, 0),
     created_later: ("not_sent", "endpoint_created_later", True, 0),
-    changed_later: ("not_sent", "endpoint_changed_later", False, 0),
+    changed_later: ("not_sent", "endpoint_disabled", True, 0),
+    changed_later_without_history: ("not_sent", "endpoint_changed_later", False, 0),
     not_to_be_known: ("not_sent", "unknown", False, 0),
 }

@@ -17,7 +17,7 @@ from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import Task
 from tidings.model.throttle import SECOND_US
 from tidings.storage.drivers.database import Database, Read, Write
-from tidings.storage.tables import apps, endpoints, health, recent, throttles
+from tidings.storage.tables import apps, endpoint_history, endpoints, health, recent, throttles
 
 _CHUNK: Final = 1_000
 
@@ -94,6 +94,7 @@ async def enable(
         if await health.enable(tx, before.id, now):
             await operational.emit(tx, app.org_id, operational.ENDPOINT_ENABLED, _event_data(app, before), now)
         await reset(tx, before.id)
+        await endpoint_history.record(tx, before.id, now)
         catching_up = CATCHING_UP if options.catch_up else ()
         started = [await start(services, tx, app, before, options.created_by) for start in catching_up]
         tx.after_commit(lambda: services.notifier.routing(app.id))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Explanations of the state of a delivery, derived from stored data by rules in a fixed order. Pure.
 
-The stored data is incomplete: an endpoint has only its latest filters. An explanation that depends on an inference has
-`certain=False`.
+The stored data is incomplete: the history of an endpoint is bounded, and a write to the endpoint may overlap the
+acceptance of the message. An explanation that depends on an inference has `certain=False`.
 """
 
 from dataclasses import dataclass
@@ -105,6 +105,19 @@ class AttemptSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsInForce:
+    """What decided whether an endpoint received a message, at the time when the message was accepted."""
+
+    event_types: tuple[str, ...] | None
+    channels: tuple[str, ...] | None
+    disabled: bool
+    is_certain: bool
+    """Whether no write to the endpoint can have overlapped the acceptance of the message."""
+    was_disabled_later: bool
+    """Whether the endpoint was disabled at some time since then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFacts:
     """The stored data about one message and one endpoint."""
 
@@ -115,6 +128,8 @@ class DeliveryFacts:
     attempts: AttemptSummary | None
     canceled_by: TaskId | None
     """A task that requested a resend after the last attempt, and was canceled before the attempt."""
+    in_force: SettingsInForce | None
+    """The settings of the endpoint at the time of the message; None where its history is younger, or not needed."""
     now: int
     attempts_max: int
     """The number of automatic attempts in the current retry schedule."""
@@ -123,6 +138,12 @@ class DeliveryFacts:
     def is_unedited(self) -> bool:
         """Whether the endpoint has not changed since the message was accepted."""
         return self.endpoint.updated_at <= self.subject.at
+
+    @property
+    def was_never_disabled(self) -> bool:
+        """Whether the history shows that the endpoint was enabled from the time of the message on."""
+        found = self.in_force
+        return found is not None and found.is_certain and not found.disabled and not found.was_disabled_later
 
     @property
     def disabled_at(self) -> int | None:
@@ -215,19 +236,23 @@ def _end(case: DeliveryFacts, attempts: AttemptSummary) -> _Found:
             detail = "A task that requested the message again was canceled before it sent the message."
             return DeliveryState.CANCELED, DeliveryReason("task_canceled", detail)
         case DeliveryEnd.DISCARDED:
-            return DeliveryState.DISCARDED, _discarded(case)
+            return DeliveryState.DISCARDED, _discarded(case, is_sure=True)
         case _:
             return DeliveryState.EXHAUSTED, _exhausted(case, attempts)
 
 
-def _discarded(case: DeliveryFacts) -> DeliveryReason:
-    """Return why no request followed: the cause that applies now, although an earlier one may have discarded it."""
+def _discarded(case: DeliveryFacts, *, is_sure: bool) -> DeliveryReason:
+    """Return why no other request followed: the cause that applies now, although an earlier one may have ended it.
+
+    `is_sure` says whether there was a delivery.
+    """
+    has_payload = case.subject.has_payload
     if case.deleted_at is not None:
-        return _deleted(case.deleted_at)
+        return _deleted(case.deleted_at, certain=is_sure and has_payload and case.was_never_disabled)
     if case.disabled_at is not None:
-        return _disabled(case.disabled_at, certain=case.subject.has_payload)
-    if not case.subject.has_payload:
-        return _without_payload(case, certain=case.is_unedited)
+        return _disabled(case.disabled_at, certain=is_sure and has_payload)
+    if not has_payload:
+        return _without_payload(case, certain=is_sure and (case.is_unedited or case.was_never_disabled))
     detail = "The endpoint was disabled when the next request was due; it was enabled later."
     return DeliveryReason("endpoint_disabled", detail)
 
@@ -254,8 +279,8 @@ def _without_attempts(case: DeliveryFacts) -> Explanation:
 
 
 _MISMATCHES: Final = {
-    Mismatch.EVENT_TYPE: ("event_type_not_subscribed", "The endpoint does not subscribe to the event type {}."),
-    Mismatch.CHANNEL: ("channel_not_matched", "The endpoint has channels, and the message has none of them."),
+    Mismatch.EVENT_TYPE: ("event_type_not_subscribed", "The endpoint did not subscribe to the event type {}."),
+    Mismatch.CHANNEL: ("channel_not_matched", "The endpoint had channels, and the message has none of them."),
 }
 
 
@@ -267,22 +292,30 @@ def _not_matched(case: DeliveryFacts) -> _Found | None:
         return DeliveryState.NOT_SENT, DeliveryReason("endpoint_created_later", detail)
     if disabled_at is not None and disabled_at <= subject.at:
         return DeliveryState.NOT_SENT, _disabled(disabled_at, certain=True)
-    found = mismatch(endpoint.event_types, endpoint.channels, subject.event_type, subject.channels)
+    known = case.in_force
+    if known is None:
+        return _mismatched(subject, endpoint, certain=case.is_unedited)
+    if known.disabled:
+        detail = "The endpoint was disabled when the message was accepted."
+        return DeliveryState.NOT_SENT, DeliveryReason("endpoint_disabled", detail, known.is_certain)
+    return _mismatched(subject, known, certain=known.is_certain)
+
+
+def _mismatched(subject: MessageFacts, settings: Endpoint | SettingsInForce, *, certain: bool) -> _Found | None:
+    found = mismatch(settings.event_types, settings.channels, subject.event_type, subject.channels)
     if found is None:
         return None
     code, detail = _MISMATCHES[found]
-    return DeliveryState.NOT_SENT, DeliveryReason(code, detail.format(subject.event_type), case.is_unedited)
+    return DeliveryState.NOT_SENT, DeliveryReason(code, detail.format(subject.event_type), certain)
 
 
 def _ended_without_attempts(case: DeliveryFacts) -> _Found:
-    """Return the reason for a missing delivery, if the endpoint in its present state matches the message."""
-    if case.deleted_at is not None:
-        return DeliveryState.DISCARDED, _deleted(case.deleted_at)
-    if case.disabled_at is not None:
-        return DeliveryState.DISCARDED, _disabled(case.disabled_at, certain=False)
-    if not case.subject.has_payload:
-        return DeliveryState.DISCARDED, _without_payload(case, certain=case.is_unedited)
-    if case.is_unedited:
+    """Return the reason for a missing delivery, if the endpoint matched the message or matches it now."""
+    is_known = case.in_force is not None and case.in_force.is_certain
+    is_ended = case.deleted_at is not None or case.disabled_at is not None or not case.subject.has_payload
+    if is_ended or (is_known and not case.was_never_disabled):
+        return DeliveryState.DISCARDED, _discarded(case, is_sure=is_known or case.is_unedited)
+    if is_known or case.is_unedited:
         return DeliveryState.NOT_SENT, DeliveryReason(
             "unknown", "The stored data does not show the reason.", certain=False
         )
@@ -293,8 +326,8 @@ def _ended_without_attempts(case: DeliveryFacts) -> _Found:
     return DeliveryState.NOT_SENT, DeliveryReason("endpoint_changed_later", detail, certain=False)
 
 
-def _deleted(at: int) -> DeliveryReason:
-    return DeliveryReason("endpoint_deleted", f"The endpoint was deleted at {rfc3339(at)}.", certain=False)
+def _deleted(at: int, *, certain: bool) -> DeliveryReason:
+    return DeliveryReason("endpoint_deleted", f"The endpoint was deleted at {rfc3339(at)}.", certain)
 
 
 def _disabled(at: int, *, certain: bool) -> DeliveryReason:

@@ -61,6 +61,22 @@ CREATE TABLE endpoint (
 CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid) WHERE uid IS NOT NULL;
 CREATE INDEX endpoint_app ON endpoint (app_id, id);
 
+-- What decided whether an endpoint received a message, over time: the explanation of a missing delivery reads the row that
+-- was in force when the message was accepted. Each row copies columns of the endpoint, in the transaction that changed one
+-- of them. An endpoint keeps its newest 50 rows.
+CREATE TABLE endpoint_history (
+    endpoint_id {text} NOT NULL,
+    -- The application's routing_version after the write, which orders two writes of one millisecond.
+    routing_version BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    event_types {text},
+    channels {text},
+    disabled SMALLINT NOT NULL,
+    disabled_reason {text},
+    deleted SMALLINT NOT NULL,
+    PRIMARY KEY (endpoint_id, routing_version)
+);
+
 CREATE TABLE event_type (
     org_id {text} NOT NULL,
     name {text} NOT NULL,

@@ -44,7 +44,10 @@ _OF_ORG: Final = (
     "DELETE FROM operational_event WHERE org_id = :org",
     "DELETE FROM export WHERE org_id = :org",
 )
-_THROTTLES: Final = "DELETE FROM throttle WHERE key IN :ids"
+_OF_ENDPOINTS: Final = (
+    "DELETE FROM throttle WHERE key IN :ids",
+    "DELETE FROM endpoint_history WHERE endpoint_id IN :ids",
+)
 
 
 async def applications(read: Read, org_id: OrgId) -> list[str]:
@@ -104,8 +107,9 @@ async def delete_tasks(tx: Write, org_id: OrgId, limit: int) -> int:
 
 
 async def delete_application(tx: Write, app_id: str, endpoint_ids: Sequence[str]) -> None:
-    """Delete an application with its endpoints, tokens, throttles and event ids."""
-    await tx.run(_THROTTLES, ids=list(endpoint_ids))
+    """Delete an application with its endpoints, their history, tokens, throttles and event ids."""
+    for statement in _OF_ENDPOINTS:
+        await tx.run(statement, ids=list(endpoint_ids))
     for statement in _OF_APPS:
         await tx.run(statement, ids=[app_id])
 
