@@ -92,21 +92,5 @@ def owed_message(app: str, timestamp: int, now: int) -> AcceptedMessage:
 
 def _attempt(message: AcceptedMessage, endpoint: str, timestamp: int) -> AttemptRow:
     new = ids.new(ids.ATTEMPT, timestamp)
-    url = "http://127.0.0.1/hook"
-    return (
-        message.id,
-        new,
-        endpoint,
-        message.app_id,
-        DEFAULT_ORG,
-        url,
-        FAILED,
-        500,
-        "",
-        1,
-        0,
-        1,
-        None,
-        int(DeliveryEnd.EXHAUSTED),
-        None,
-    )
+    who = (message.id, new, endpoint, message.app_id, DEFAULT_ORG, "http://127.0.0.1/hook")
+    return AttemptRow(*who, FAILED, 500, "", 1, 0, ended=int(DeliveryEnd.EXHAUSTED))

@@ -127,7 +127,7 @@ def _attempt(message: AcceptedMessage, endpoint: str, at: int, code: int, next_a
     new, status = ids.new(ids.ATTEMPT, at), 0 if code == _OK else 2
     who = (message.id, new, endpoint, message.app_id, DEFAULT_ORG, _URL)
     ended = int(DeliveryEnd.EXHAUSTED) if status and next_at is None else None
-    return (*who, status, code, "ok", 12, 0, 1, next_at, ended, None)
+    return AttemptRow(*who, status, code, "ok", 12, 0, next_at=next_at, ended=ended)
 
 
 async def _wait(db: Database, rows: list[AcceptedMessage], endpoint: str) -> None:

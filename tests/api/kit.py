@@ -19,6 +19,7 @@ from tidings.ids import OrgId
 from tidings.model.attempt import DeliveryEnd, MessageStatus
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import settlement
+from tidings.storage.tables.settlement import AttemptRow
 
 SECRET: Final = "8KjzRXrKkd9YFcNyqLSIY8JwiaCeRc6WK4UkMnSW"
 ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
@@ -111,7 +112,9 @@ class Api:
         async with self.db.write() as tx:
             who = (msg, attempt, endpoint, app, ORG, "http://example.com/in")
             [made] = await tx.one(_ATTEMPTS, msg=msg, endpoint=endpoint)
-            await settlement.add_attempts(tx, [(*who, status, code, "thanks", 12, 0, made + 1, next_at, ended, None)])
+            await settlement.add_attempts(
+                tx, [AttemptRow(*who, status, code, "thanks", 12, 0, made + 1, next_at, ended)]
+            )
         return attempt
 
 

@@ -13,6 +13,7 @@ from tidings.api.response_buffer import PART, ResponseBuffer
 from tidings.api.tuning import ApiTuning
 from tidings.model.page import PAGE_BYTES
 from tidings.storage.tables import settlement
+from tidings.storage.tables.settlement import AttemptRow
 
 BIG = "x" * 1_500_000
 Listed = tuple[str, list[str], str]
@@ -52,7 +53,7 @@ async def _attempts(api: Api) -> Listed:
     async with api.db.write() as tx:
         for each in made:
             who = (msg, each, endpoint, app, ORG, url)
-            await settlement.add_attempts(tx, [(*who, 0, 200, "\x01" * 18_000, 12, 0, 1, None, None, None)])
+            await settlement.add_attempts(tx, [AttemptRow(*who, 0, 200, "\x01" * 18_000, 12, 0)])
     return f"/app/{app}/attempt/endpoint/{endpoint}", made[::-1], "id"
 
 

@@ -128,20 +128,8 @@ async def _store_tries(tx: Write, world: World) -> None:
     for each in world.tries:
         ends = each.status == 2 and (each.msg_id, each.endpoint) not in world.due
         who = (each.msg_id, each.id, each.endpoint, world.app.id, DEFAULT_ORG, URL)
-        rows.append(
-            (
-                *who,
-                each.status,
-                each.code,
-                "",
-                1,
-                0,
-                1,
-                None if ends else NOW,
-                DeliveryEnd.EXHAUSTED if ends else None,
-                None,
-            )
-        )
+        next_at, ended = (None, DeliveryEnd.EXHAUSTED) if ends else (NOW, None)
+        rows.append(AttemptRow(*who, each.status, each.code, "", 1, 0, next_at=next_at, ended=ended))
     await settlement.add_attempts(tx, rows)
     for (msg_id, endpoint), due_at in world.due.items():
         await tx.run(

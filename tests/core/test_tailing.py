@@ -26,6 +26,7 @@ from tidings.model.message import EVERY_MESSAGE, Draft
 from tidings.model.page import Cursor, Order
 from tidings.storage.drivers.database import Database, Dialect
 from tidings.storage.tables import settlement
+from tidings.storage.tables.settlement import AttemptRow
 
 ORG = OrgId("org_x")
 DRAFT = Draft("a", b"{}", None, None, 90 * 24 * 3_600_000)
@@ -175,7 +176,7 @@ async def test_a_page_of_attempts_ends_before_the_oldest_one_in_flight(world: Wo
     async with services.db.write() as tx:
         for each in made:
             who = (msg, each, endpoint.id, world.app.id, ORG, endpoint.url)
-            await settlement.add_attempts(tx, [(*who, 0, 200, "", 1, 0, 1, None, None, None)])
+            await settlement.add_attempts(tx, [AttemptRow(*who, 0, 200, "", 1, 0)])
 
     async def told(oldest: int | None, key: str, order: Order = Order.DESCENDING) -> list[str]:
         holding = replace(services, oldest_attempt=lambda: oldest)

@@ -10,9 +10,11 @@ from tidings import server
 from tidings.cli.main import main
 from tidings.core.accept import AcceptBatcher
 from tidings.core.tuning import CoreTuning
-from tidings.delivery import settle
+from tidings.delivery.role import DeliveryRole
+from tidings.delivery.tuning import DeliveryTuning
 
 if __name__ == "__main__":
-    server.AcceptBatcher = partial(AcceptBatcher, tuning=CoreTuning(accept_batch=1))  # type: ignore[assignment,attr-defined]
-    settle.BATCH = 1  # type: ignore[misc]
+    accept, deliver = CoreTuning(accept_batch=1), DeliveryTuning(settle_batch=1)
+    server.AcceptBatcher = partial(AcceptBatcher, tuning=accept)  # type: ignore[assignment,attr-defined]
+    server.DeliveryRole = partial(DeliveryRole, tuning=deliver)  # type: ignore[assignment,attr-defined]
     main()

@@ -9,7 +9,6 @@ import pytest
 
 from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
-from tidings.delivery import settle
 from tidings.delivery.tuning import DeliveryTuning
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Mode
@@ -177,9 +176,8 @@ async def test_stopping_waits_for_settlement_while_it_progresses(db: Database, m
     async with Door() as door:
         await add_endpoint(db, app, door.url)
 
-        async with running(db, delivering=terms()) as path:
-            monkeypatch.setattr(settle, "BATCH", 1)
-            monkeypatch.setattr(settle, "_LONGEST_PAUSE", 0.5)
+        tuning = DeliveryTuning(settle_batch=1, settle_longest_pause_seconds=0.5)
+        async with running(db, delivering=terms(), tuning=tuning) as path:
             monkeypatch.setattr(settlement, "add_attempts", slowly)
             await asyncio.gather(*(path.send(app) for _ in range(20)))
             while len(door.seen) < 20:  # noqa: ASYNC110 - the receiver offers no event

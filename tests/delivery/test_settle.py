@@ -2,7 +2,7 @@
 """Settle with lost commit responses: each attempt is written once, with all its side effects."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,7 +14,8 @@ from message_path import add_app, add_endpoint, running, terms
 from tidings import ids
 from tidings.clock import SystemClock
 from tidings.core.health_recorder import HealthRecorder
-from tidings.delivery.settle import SendResult, SettleBatcher
+from tidings.delivery.outcome import SendResult
+from tidings.delivery.settle import SettleBatcher
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
 from tidings.storage.drivers.database import (
@@ -27,6 +28,7 @@ from tidings.storage.drivers.database import (
     StorageError,
     Write,
 )
+from tidings.storage.tables.settlement import AttemptRow
 
 
 @dataclass
@@ -114,17 +116,29 @@ async def test_each_sent_delivery_is_written_once(
     assert [kind for (kind,) in told].count("message.attempt.exhausted") == count
 
 
+class NoClaims:
+    """Requests for claims that lead to none."""
+
+    def due_at(self, timestamp: int) -> None:
+        pass
+
+    def wake_for(self, endpoint_ids: Iterable[str]) -> None:
+        pass
+
+
 def outcome(to: Receiver) -> SendResult:
     now = SystemClock().now()
     send = Delivery(to, ids.new(ids.MESSAGE, now), b"{}", 1, 0.0)
-    what = (send.msg_id, ids.new(ids.ATTEMPT, now), to.id, "app_1", ids.DEFAULT_ORG)
-    return SendResult(send, (*what, to.url, 0, 200, "ok", 1, 0, 1, None, None, None), delivered=True)
+    attempt = AttemptRow.of(
+        send, ids.new(ids.ATTEMPT, now), delivered=True, code=200, response="ok", duration_ms=1, next_at=None
+    )
+    return SendResult(send, attempt, delivered=True)
 
 
 async def test_attempts_that_end_before_the_batch_begins_are_written_with_it(db: Database) -> None:
     shaky = Shaky(db)
     shaky.open.clear()
-    settler = SettleBatcher(shaky, SystemClock(), HealthRecorder(1_000), lambda _: None, lambda _: None)
+    settler = SettleBatcher(shaky, SystemClock(), HealthRecorder(1_000), NoClaims())
     to = receiver("ep_1")
 
     settler.add(outcome(to))

@@ -20,8 +20,9 @@ from tidings.clock import SECOND, Clock
 from tidings.core.routing import RoutingCache
 from tidings.delivery.budget import fair_shares
 from tidings.delivery.endpoint_queues import EndpointQueues
+from tidings.delivery.outcome import SendResult
 from tidings.delivery.payloads import payloads_of
-from tidings.delivery.settle import SendResult, SettleBatcher
+from tidings.delivery.settle import SettleBatcher
 from tidings.delivery.throttle import Pacer, SendWindow, Throttle, TokenReservation, split
 from tidings.delivery.tuning import DeliveryTuning
 from tidings.model.delivery import Delivery, Lane

@@ -10,14 +10,41 @@ from enum import Flag
 from typing import Final
 
 from tidings.clock import SECOND
-from tidings.core.health_recorder import FAILING_AFTER, HealthEventKind
+from tidings.core.health_recorder import FAILING_AFTER, HealthEvent, HealthEventKind
 from tidings.model.delivery import Delivery
+from tidings.storage.tables.deliveries import SettledDelivery
+from tidings.storage.tables.settlement import AttemptRow
 
 GONE: Final = 410
 KEPT_BYTES: Final = 20_000
 OVERLOAD_WAIT_SECONDS: Final = 60
 JITTER: Final = 0.2
 """Fraction by which a wait is randomly longer or shorter, so that retries of one burst spread out."""
+
+
+@dataclass(slots=True, eq=False)
+class SendResult:
+    """The result of one send. Without an attempt, the delivery is returned unsent, or `discarded`."""
+
+    delivery: Delivery
+    attempt: AttemptRow | None = None
+    delivered: bool = False
+    next_at: int | None = None
+    discarded: bool = False
+    aborted: bool = False
+    """Whether a receiver directive ended the delivery before its retry schedule did."""
+    unanswered: bool = False
+    health_events: tuple[HealthEvent, ...] = ()
+    """The health events to record."""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The ids of the message and the endpoint."""
+        return self.delivery.msg_id, self.delivery.receiver.id
+
+    def settled(self) -> SettledDelivery:
+        """Return the key and the lease of the delivery, and the time of its next attempt."""
+        return SettledDelivery(self.delivery.msg_id, self.delivery.receiver.id, self.delivery.lease, self.next_at)
 
 
 @dataclass(frozen=True, slots=True)

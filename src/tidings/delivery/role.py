@@ -16,9 +16,10 @@ from tidings.delivery.claim import ClaimDestinations, Claimer, LeaseTerms
 from tidings.delivery.client import Client, PoolLimits
 from tidings.delivery.dial import tls_context
 from tidings.delivery.endpoint_queues import EndpointQueues
+from tidings.delivery.outcome import SendResult
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.sender import Sender, SendOptions
-from tidings.delivery.settle import SendResult, SettleBatcher
+from tidings.delivery.settle import SettleBatcher
 from tidings.delivery.sink import QueueSink
 from tidings.delivery.throttle import Pacer
 from tidings.delivery.tuning import DeliveryTuning
@@ -99,7 +100,7 @@ class DeliveryRole:
             options.policy, timeout_seconds=options.timeout, limits=limits, proxy=options.proxy, tls=tls
         )
         self.health = HealthRecorder(options.disable_after_ms, changed=routing.drop, disabled=self._evict)
-        self.settler = SettleBatcher(db, clock, self.health, self._due_at, self._resend)
+        self.settler = SettleBatcher(db, clock, self.health, self, tuning)
         send_options = SendOptions(options.schedule, options.whitelabel, options.gone_disables)
         self._sender = Sender(self._client, clock, send_options, self._ended, self.health.failing)
         memory_limits = MemoryLimits(
@@ -142,6 +143,14 @@ class DeliveryRole:
             self.queues.evict(endpoint_id)
             self.pacer.evict(endpoint_id)
         self.claimer.wake()
+
+    def due_at(self, timestamp: int) -> None:
+        """Claim no later than at this time, in milliseconds since the Unix epoch."""
+        self.claimer.due_at(timestamp)
+
+    def wake_for(self, endpoint_ids: Iterable[str]) -> None:
+        """Claim now for these endpoints, unless all of them are deferred."""
+        self.claimer.wake_for(endpoint_ids)
 
     async def start(self) -> None:
         """Start claiming. On SQLite, first free all leases: one process owns the file, so an earlier one held them."""
@@ -207,12 +216,6 @@ class DeliveryRole:
         for delivery in sends:
             self.queues.budget.remove_and_clear(delivery)
         self._return_unsent(sends)
-
-    def _due_at(self, timestamp: int) -> None:
-        self.claimer.due_at(timestamp)
-
-    def _resend(self, endpoint_ids: Iterable[str]) -> None:
-        self.claimer.wake_for(endpoint_ids)
 
     def _request_claim(self) -> None:
         self.claimer.wake()

@@ -16,20 +16,17 @@ from tidings.delivery.outcome import (
     GONE,
     ReceiverDirective,
     RetryHint,
+    SendResult,
     health_event_kinds,
     is_delivered,
     next_wait_ms,
     parse_directive,
     response_text,
 )
-from tidings.delivery.settle import SendResult
-from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
+from tidings.storage.tables.settlement import AttemptRow
 
-_SUCCESS: Final = 0
-_FAIL: Final = 2
-_EXHAUSTED: Final = int(DeliveryEnd.EXHAUSTED)
 _MAX_COMPILED: Final = 4_096
 """Request targets that are cached."""
 
@@ -73,7 +70,7 @@ class Sender:
         timestamp = began // SECOND
 
         def done(reply: Reply) -> None:
-            self._ended(self._outcome(delivery, receiver, began, reply))
+            self._ended(self._result(delivery, began, reply))
 
         try:
             target = self._targets.get(receiver) or self._compiled(receiver)
@@ -95,35 +92,23 @@ class Sender:
             self._failing.add(receiver.id)
         return target
 
-    def _outcome(self, delivery: Delivery, receiver: Receiver, began: int, reply: Reply) -> SendResult:
+    def _result(self, delivery: Delivery, began: int, reply: Reply) -> SendResult:
         delivered = is_delivered(reply.status) and not reply.is_invalid
-        directive = (
-            ReceiverDirective.NONE if reply.webhook_delivery is None else parse_directive(reply.webhook_delivery)
-        )
-        if reply.status == GONE and self._options.gone_disables and not reply.is_invalid:
-            directive |= ReceiverDirective.GONE
+        directive = self._directive(reply)
         next_at = None if delivered or directive else self._next_at(delivery, reply)
-        scheduled = next_at if not delivery.manual or delivered or directive else delivery.retry_at
         text = response_text(reply.body) if reply.error is None else reply.error
-        attempt = (
-            delivery.msg_id,
+        attempt = AttemptRow.of(
+            delivery,
             ids.new(ids.ATTEMPT, began),
-            receiver.id,
-            receiver.app_id,
-            receiver.org_id,
-            receiver.url,
-            _SUCCESS if delivered else _FAIL,
-            reply.status,
-            text.replace("\0", "�"),
-            reply.duration_ms,
-            int(delivery.manual),
-            None if delivery.manual else delivery.attempts + 1,
-            scheduled,
-            _EXHAUSTED if scheduled is None and not delivered else None,
-            delivery.task_id,
+            delivered=delivered,
+            code=reply.status,
+            response=text.replace("\0", "�"),
+            duration_ms=reply.duration_ms,
+            next_at=next_at if not delivery.manual or delivered or directive else delivery.retry_at,
         )
         if delivered and not directive and delivery.attempts < FAILING_AFTER:
             return SendResult(delivery, attempt, delivered)
+        kinds = health_event_kinds(delivery, directive, delivered=delivered, is_last=next_at is None)
         return SendResult(
             delivery,
             attempt,
@@ -132,10 +117,17 @@ class Sender:
             aborted=bool(directive) and not delivered,
             unanswered=reply.status == 0,
             health_events=tuple(
-                HealthEvent(kind, receiver, delivery.msg_id, attempt[1], reply.status)
-                for kind in health_event_kinds(delivery, directive, delivered=delivered, is_last=next_at is None)
+                HealthEvent(kind, delivery.receiver, delivery.msg_id, attempt.id, reply.status) for kind in kinds
             ),
         )
+
+    def _directive(self, reply: Reply) -> ReceiverDirective:
+        """Return what the receiver requests, also by the status 410."""
+        header = reply.webhook_delivery
+        directive = ReceiverDirective.NONE if header is None else parse_directive(header)
+        if reply.status == GONE and self._options.gone_disables and not reply.is_invalid:
+            directive |= ReceiverDirective.GONE
+        return directive
 
     def _next_at(self, delivery: Delivery, reply: Reply) -> int | None:
         if delivery.manual:

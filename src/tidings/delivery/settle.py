@@ -8,80 +8,54 @@ stay in memory and are written later. If the process dies first, the leases expi
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Protocol
 
 from tidings.clock import Clock
-from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRecorder
+from tidings.core.health_recorder import HealthRecorder
+from tidings.delivery.outcome import SendResult
+from tidings.delivery.settle_batch import SettleWriter, is_written
+from tidings.delivery.tuning import DeliveryTuning
 from tidings.failpoint import point
-from tidings.model.delivery import Delivery
 from tidings.observe import count, failure
-from tidings.storage.drivers.database import Busy, Database, OutcomeUnknown, Unavailable, Write
-from tidings.storage.tables import deliveries, settlement
-from tidings.storage.tables.bucket_index import BucketIndexCache
-from tidings.storage.tables.deliveries import SettledDelivery
-from tidings.storage.tables.settlement import AttemptRow
+from tidings.storage.drivers.database import Busy, Database, OutcomeUnknown, Unavailable
 
-BATCH: Final = 500
-_FIRST_PAUSE: Final = 0.05
-_LONGEST_PAUSE: Final = 2.0
-_FEW: Final = 64
-"""Size below which a batch first waits for more results."""
-_LINGER_SECONDS: Final = 0.005
+_FIRST_PAUSE_SECONDS: Final = 0.05
 
 
-@dataclass(slots=True, eq=False)
-class SendResult:
-    """The result of one send. Without an attempt, the delivery is handed back, or discarded if `discarded` is set."""
+class ClaimRequests(Protocol):
+    """The requests for claims that follow a batch: it left deliveries due in the database."""
 
-    delivery: Delivery
-    attempt: AttemptRow | None = None
-    delivered: bool = False
-    next_at: int | None = None
-    discarded: bool = False
-    aborted: bool = False
-    """Whether a receiver directive ended the delivery before its retry schedule did."""
-    unanswered: bool = False
-    health_events: tuple[HealthEvent, ...] = ()
-    """The health events to record."""
+    def due_at(self, timestamp: int) -> None:
+        """Claim no later than at this time, in milliseconds since the Unix epoch."""
+        ...
 
-    @property
-    def pair(self) -> tuple[str, str]:
-        """The ids of the message and the endpoint."""
-        return self.delivery.msg_id, self.delivery.receiver.id
-
-    def settled(self) -> SettledDelivery:
-        """Return the key and the lease of the delivery, and the time of its next attempt."""
-        return SettledDelivery(self.delivery.msg_id, self.delivery.receiver.id, self.delivery.lease, self.next_at)
+    def wake_for(self, endpoint_ids: Iterable[str]) -> None:
+        """Claim now for these endpoints, unless all of them are deferred."""
+        ...
 
 
 class SettleBatcher:
-    """Settles the sends of one process in batches.
-
-    `due_at` receives the earliest time to which a batch rescheduled a delivery. `resend` receives the endpoints with
-    deliveries that are due now, because a manual send was requested while one was in flight.
-    """
+    """Settles the sends of one process in batches."""
 
     def __init__(
         self,
         db: Database,
         clock: Clock,
         health: HealthRecorder,
-        due_at: Callable[[int], None],
-        resend: Callable[[set[str]], None],
+        claims: ClaimRequests,
+        tuning: DeliveryTuning = DeliveryTuning(),
     ) -> None:
         self._db = db
         self._clock = clock
-        self._health = health
-        self._due_at = due_at
-        self._resend = resend
+        self._claims = claims
+        self._tuning = tuning
+        self._writer = SettleWriter(health)
         self._waiting: deque[SendResult] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._batch: list[SendResult] = []
         """The batch that is being written."""
         self._closing = False
-        self._bucket_cache = BucketIndexCache()
 
     @property
     def waiting(self) -> int:
@@ -90,12 +64,12 @@ class SettleBatcher:
 
     def oldest_attempt(self) -> str | None:
         """Return the lowest id of the attempts that are not written yet, or None."""
-        found = (outcome.attempt[1] for outcome in (*self._batch, *self._waiting) if outcome.attempt is not None)
+        found = (each.attempt.id for each in (*self._batch, *self._waiting) if each.attempt is not None)
         return min(found, default=None)
 
-    def add(self, outcome: SendResult) -> None:
+    def add(self, result: SendResult) -> None:
         """Add a result to the next batch."""
-        self._waiting.append(outcome)
+        self._waiting.append(result)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
 
@@ -105,7 +79,7 @@ class SettleBatcher:
         before = -1
         while self._flushing is not None and len(self._waiting) != before:
             before = len(self._waiting)
-            await asyncio.wait([self._flushing], timeout=_LONGEST_PAUSE)
+            await asyncio.wait([self._flushing], timeout=self._tuning.settle_longest_pause_seconds)
         if self._flushing is not None:
             self._flushing.cancel()
             await asyncio.wait([self._flushing])
@@ -113,8 +87,8 @@ class SettleBatcher:
     async def _flush(self) -> None:
         try:
             while self._waiting:
-                if len(self._waiting) < _FEW and not self._closing:
-                    await asyncio.sleep(_LINGER_SECONDS)
+                if len(self._waiting) < self._tuning.settle_few and not self._closing:
+                    await asyncio.sleep(self._tuning.settle_linger_seconds)
                 self._batch = []
                 await self._settle(self._batch)
         finally:
@@ -123,24 +97,24 @@ class SettleBatcher:
 
     def _take_waiting(self) -> list[SendResult]:
         """Remove and return waiting results, at most one batch."""
-        return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        return [self._waiting.popleft() for _ in range(min(self._tuning.settle_batch, len(self._waiting)))]
 
     async def _settle(self, batch: list[SendResult], *, is_unknown: bool = False) -> None:
         """Write a batch, retrying until it succeeds; an empty batch is filled with waiting results.
 
         `is_unknown` means that the response to its COMMIT was lost, so the whole batch may already be written.
         """
-        pause = _FIRST_PAUSE
+        pause = _FIRST_PAUSE_SECONDS
         is_rechecked = False
         while True:
             try:
                 await self._commit(batch, is_unknown=is_unknown)
             except (Unavailable, Busy) as error:
                 is_unknown = is_unknown or isinstance(error, OutcomeUnknown)
-                if pause == _FIRST_PAUSE:
+                if pause == _FIRST_PAUSE_SECONDS:
                     failure("settling deliveries", error)
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, self._tuning.settle_longest_pause_seconds)
             except Exception as error:  # noqa: BLE001 - caused by one result; the others must not wait for it
                 if is_unknown and not is_rechecked:
                     is_rechecked = True  # the lost COMMIT may have succeeded since: check once more
@@ -167,83 +141,32 @@ class SettleBatcher:
         async with self._db.write(background=True, synced=False) as tx:
             now = self._clock.now()
             batch += [] if batch else self._take_waiting()
-            if is_unknown and await _is_written(tx, batch):
+            if is_unknown and await is_written(tx, batch):
                 # The endpoints with due deliveries were lost with the COMMIT, so all endpoints count as due.
                 due: set[str] = {each.delivery.receiver.id for each in batch}
             else:
-                due = await self._write(tx, batch, now)
+                due = await self._writer.write(tx, batch, now)
             point("settle.before_commit")
         point("settle.after_commit")
-        delivered = sum(outcome.delivered for outcome in batch)
+        self._report(batch, due, now)
+
+    def _report(self, batch: list[SendResult], due: set[str], now: int) -> None:
+        """Count the attempts of a committed batch, and request claims for the deliveries that it left."""
+        delivered = sum([result.delivered for result in batch])
         count("deliveries.delivered", delivered)
-        count("deliveries.failed", sum(outcome.attempt is not None for outcome in batch) - delivered)
-        self._notify_due(batch, now)
+        count("deliveries.failed", sum([result.attempt is not None for result in batch]) - delivered)
+        if delivered < len(batch):
+            timestamps = [timestamp for result in batch for timestamp in _next_timestamps(result, now)]
+            if timestamps:
+                self._claims.due_at(min(timestamps))
         if due:
-            self._resend(due)
-
-    async def _write(self, tx: Write, batch: list[SendResult], now: int) -> set[str]:
-        """Write a batch; return endpoints of which at least one has a delivery that is due again."""
-        attempts = [outcome.attempt for outcome in batch if outcome.attempt is not None]
-        if attempts:
-            await settlement.add_attempts(tx, attempts, self._bucket_cache)
-        delivered = [outcome.settled() for outcome in batch if outcome.delivered]
-        due: set[str] = set()
-        if delivered:
-            if await deliveries.settle_delivered(tx, delivered, now):
-                due.update(each.endpoint_id for each in delivered)
-            again = [each.pair for each in batch if each.delivered and each.delivery.manual]
-            if again:
-                await settlement.note_delivered(tx, again)
-        events = self._health_events(batch)
-        if events:
-            await self._health.write(tx, events, now)
-        if len(delivered) < len(batch):
-            due |= await _write_undelivered(tx, batch, now)
-        return due
-
-    def _health_events(self, batch: list[SendResult]) -> list[HealthEvent]:
-        """Return the health events of a batch; a success counts only if it ends a failure record."""
-        events = [event for outcome in batch if outcome.health_events for event in outcome.health_events]
-        failing = self._health.failing
-        if failing:
-            works = {
-                each.delivery.receiver for each in batch if each.delivered and each.delivery.receiver.id in failing
-            }
-            events += [HealthEvent(HealthEventKind.SUCCEEDED, receiver) for receiver in works]
-        return events
-
-    def _notify_due(self, batch: list[SendResult], now: int) -> None:
-        """Notify the claimer of the earliest due time in a batch; handed-back deliveries are due now."""
-        timestamps = []
-        for outcome in batch:
-            if outcome.attempt is None:
-                timestamps.append(now)
-            elif not outcome.delivered:
-                timestamps.extend(
-                    timestamp for timestamp in (outcome.next_at, outcome.delivery.retry_at) if timestamp is not None
-                )
-        if timestamps:
-            self._due_at(min(timestamps))
+            self._claims.wake_for(due)
 
 
-async def _is_written(tx: Write, batch: list[SendResult]) -> bool:
-    attempt = next((each.attempt for each in batch if each.attempt is not None), None)
-    return attempt is not None and await settlement.is_recorded(tx, attempt)
-
-
-async def _write_undelivered(tx: Write, batch: list[SendResult], now: int) -> set[str]:
-    """Reschedule, hand back or end undelivered deliveries; return endpoints as `SettleBatcher._write` does."""
-    due: set[str] = set()
-    aborted = [each.settled() for each in batch if each.aborted]
-    if aborted:
-        await deliveries.end_retry_schedule(tx, aborted)
-    failed = [each.settled() for each in batch if each.attempt is not None and not each.delivered]
-    if failed and await deliveries.settle_failed(tx, failed, now):
-        due.update(each.endpoint_id for each in failed)
-    returned = [each.settled() for each in batch if each.attempt is None and not each.discarded]
-    if returned:
-        await deliveries.hand_back(tx, returned, now)
-    discarded = [each.settled() for each in batch if each.discarded]
-    if discarded:
-        await deliveries.discard(tx, discarded)
-    return due
+def _next_timestamps(result: SendResult, now: int) -> list[int]:
+    """Return the times at which a delivery may be due after its result; without an attempt it is due now."""
+    if result.attempt is None:
+        return [now]
+    if result.delivered:
+        return []
+    return [timestamp for timestamp in (result.next_at, result.delivery.retry_at) if timestamp is not None]

@@ -26,3 +26,11 @@ class DeliveryTuning:
     """The maximum number of deliveries in memory of an endpoint with reduced concurrency."""
     sends_per_iteration: int = 64
     """The maximum number of sends that start in one loop iteration; they take a few milliseconds."""
+    settle_batch: int = 500
+    """The most results that one transaction settles."""
+    settle_few: int = 64
+    """A batch with fewer results first waits for more: a transaction costs as much as a dozen messages."""
+    settle_linger_seconds: float = 0.005
+    """How long it waits for them."""
+    settle_longest_pause_seconds: float = 2.0
+    """The longest time between two tries to settle a batch, and how long stopping waits for progress."""

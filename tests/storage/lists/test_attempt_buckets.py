@@ -68,23 +68,8 @@ def past() -> Past:
 
 def tried(msg_id: str, endpoint: str, at: int, status: int) -> AttemptRow:
     new, code = ids.new(ids.ATTEMPT, at), 200 if status == 0 else 500
-    return (
-        msg_id,
-        new,
-        endpoint,
-        APP,
-        DEFAULT_ORG,
-        "u",
-        status,
-        code,
-        "",
-        1,
-        0,
-        1,
-        None,
-        DeliveryEnd.EXHAUSTED if status else None,
-        None,
-    )
+    who = (msg_id, new, endpoint, APP, DEFAULT_ORG, "u")
+    return AttemptRow(*who, status, code, "", 1, 0, ended=DeliveryEnd.EXHAUSTED if status else None)
 
 
 @pytest_asyncio.fixture
@@ -105,10 +90,10 @@ def asked() -> Iterator[tuple[EndpointId, AttemptFilter, Order]]:
 
 
 def is_wanted(made: Past, row: AttemptRow, endpoint: str, wanted: AttemptFilter) -> bool:
-    message, asked = made.messages[row[0]], wanted.message
+    message, asked = made.messages[row.msg_id], wanted.message
     return (
-        row[2] == endpoint
-        and wanted.status in (None, row[6])
+        row.endpoint_id == endpoint
+        and wanted.status in (None, row.status)
         and message.event_type in asked.event_types
         and (asked.channel is None or message.channels is not None)
     )
@@ -129,7 +114,7 @@ def pages(keys: list[str], window: PageWindow) -> Iterator[tuple[PageWindow, lis
 
 async def test_attempts_of_filtered_messages_are_found_in_order(db: Database, there: Past) -> None:
     for endpoint, wanted, order in asked():
-        keys = [row[1] for row in there.attempts if is_wanted(there, row, endpoint, wanted)]
+        keys = [row.id for row in there.attempts if is_wanted(there, row, endpoint, wanted)]
         whole = PageWindow(
             order, ROWS, first=ids.first_at(ids.ATTEMPT, NOW - 90 * DAY), below=ids.first_at(ids.ATTEMPT, NOW + 3 * DAY)
         )
@@ -141,8 +126,10 @@ async def test_attempts_of_filtered_messages_are_found_in_order(db: Database, th
 
 async def test_attempted_messages_of_an_endpoint_are_found_in_order(db: Database, there: Past) -> None:
     latest: dict[tuple[str, str], int] = {}
-    for row in sorted(there.attempts, key=lambda row: row[1]):
-        latest[row[0], row[2]] = min(latest.get((row[0], row[2]), 2), row[6])  # a success ends it
+    for row in sorted(there.attempts, key=lambda row: row.id):
+        latest[row.msg_id, row.endpoint_id] = min(
+            latest.get((row.msg_id, row.endpoint_id), 2), row.status
+        )  # a success ends it
     for endpoint, wanted, order in asked():
         keys = [
             msg_id
@@ -168,9 +155,9 @@ async def test_late_attempts_are_found_in_both_directions(
     chance = random.Random(1)  # noqa: S311 - the same each time
     made = sorted({bucket_of(each) for each in there.messages})
     late = {
-        bucket_of(row[1]) + bucket_of(row[0])
+        bucket_of(row.id) + bucket_of(row.msg_id)
         for row in there.attempts
-        if row[2] == SELDOM and bucket_of(row[1]) != bucket_of(row[0])
+        if row.endpoint_id == SELDOM and bucket_of(row.id) != bucket_of(row.msg_id)
     }
 
     for count in (1, 300, len(made)):
@@ -185,8 +172,8 @@ async def test_a_gap_between_pairs_is_read_completely_or_not_at_all(
 ) -> None:
     monkeypatch.setattr(attempt_buckets, "READ_SINGLY_MAX", 1)
     for endpoint in (SELDOM, ALWAYS):
-        mine = sorted((row for row in there.attempts if row[2] == endpoint), key=lambda row: row[1])
-        pairs = [bucket_of(row[1]) + bucket_of(row[0]) for row in mine]
+        mine = sorted((row for row in there.attempts if row.endpoint_id == endpoint), key=lambda row: row.id)
+        pairs = [bucket_of(row.id) + bucket_of(row.msg_id) for row in mine]
         for most in (5, 60, 5_000):
             async with db.read() as read:
                 found = await attempt_buckets.messages_between(read, endpoint, pairs[10:60], None, most=most)
@@ -194,12 +181,12 @@ async def test_a_gap_between_pairs_is_read_completely_or_not_at_all(
                 failures = await attempt_buckets.messages_between(
                     read, endpoint, pairs[10:60], MessageStatus.FAIL, most=most
                 )
-            between = [row for row in mine if pairs[10][:4] <= bucket_of(row[1]) <= pairs[59][:4]]
-            inside, failed = {row[0] for row in between}, {row[0] for row in between if row[6]}
+            between = [row for row in mine if pairs[10][:4] <= bucket_of(row.id) <= pairs[59][:4]]
+            inside, failed = {row.msg_id for row in between}, {row.msg_id for row in between if row.status}
             assert found == (inside if most >= len(between) else None)
-            assert failures == (failed if most >= sum(row[6] > 0 for row in between) else None)
+            assert failures == (failed if most >= sum(row.status > 0 for row in between) else None)
             assert exact is not None
-            assert {row[0] for row in mine[10:60:7]} <= exact <= inside
+            assert {row.msg_id for row in mine[10:60:7]} <= exact <= inside
 
 
 def test_batches_grow_unless_the_expected_density_fills_the_page() -> None:
@@ -220,7 +207,7 @@ def test_batches_grow_unless_the_expected_density_fills_the_page() -> None:
 
 def test_an_attempts_timestamp_is_not_taken_for_its_messages() -> None:
     """The generated data has the properties that the other tests rely on."""
-    rows = [row for row in past().attempts if row[2] == SELDOM]
+    rows = [row for row in past().attempts if row.endpoint_id == SELDOM]
 
-    assert sum(timestamp_of(row[1]) - timestamp_of(row[0]) > HOUR for row in rows) > 20
+    assert sum(timestamp_of(row.id) - timestamp_of(row.msg_id) > HOUR for row in rows) > 20
     assert len(rows) > 2 * attempt_buckets.READ_SINGLY_MAX

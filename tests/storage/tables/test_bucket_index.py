@@ -39,23 +39,8 @@ def message(app: str = APP, timestamp: int = NOW) -> AcceptedMessage:
 def failed(made: AcceptedMessage, endpoint: str, timestamp: int) -> AttemptRow:
     """Create a failed attempt."""
     new = ids.new(ids.ATTEMPT, timestamp)
-    return (
-        made.id,
-        new,
-        endpoint,
-        made.app_id,
-        DEFAULT_ORG,
-        "u",
-        2,
-        500,
-        "",
-        1,
-        0,
-        1,
-        None,
-        DeliveryEnd.EXHAUSTED,
-        None,
-    )
+    who = (made.id, new, endpoint, made.app_id, DEFAULT_ORG, "u")
+    return AttemptRow(*who, 2, 500, "", 1, 0, ended=DeliveryEnd.EXHAUSTED)
 
 
 async def counted(db: Database) -> Counter[str]:
@@ -229,7 +214,7 @@ async def test_attempts_made_long_after_their_messages_are_listed_in_order(
         window = Cursor(order, 7).window()
         async with db.read() as read:
             listed = await attempts.page_of_endpoint(read, AppId(APP), endpoint, window, wanted)
-        in_order = sorted((row[1] for row in rows), reverse=order is Order.DESCENDING)
+        in_order = sorted((row.id for row in rows), reverse=order is Order.DESCENDING)
         assert in_order[: window.rows] == [each.id for each in listed]
 
 
@@ -265,4 +250,4 @@ async def test_a_rare_outcome_is_searched_only_in_its_time_buckets(
         window = Cursor(Order.DESCENDING, 3).window()
         listed = await attempts.page_of_endpoint(read, AppId(APP), endpoint, window, wanted)
 
-    assert [row[1] for row in reversed(rows)] == [each.id for each in listed]
+    assert [row.id for row in reversed(rows)] == [each.id for each in listed]

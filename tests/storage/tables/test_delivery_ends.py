@@ -10,6 +10,7 @@ from tidings.model.attempt import DeliveryEnd
 from tidings.storage.drivers.database import Database, Write
 from tidings.storage.tables import deliveries, messages, settlement
 from tidings.storage.tables.deliveries import ManualSend, SettledDelivery
+from tidings.storage.tables.settlement import AttemptRow
 
 MSG, ENDPOINT, TASK, LEASE = "msg_1", "ep_1", "qtask_1", 7
 End = Callable[[Write], Awaitable[object]]
@@ -96,7 +97,7 @@ async def _attempts(tx: Write, msg_id: str, endpoint_id: str, *statuses: int) ->
     """Store attempts of a delivery, each with a retry."""
     for number, status in enumerate(statuses, 1):
         who = (msg_id, f"atmpt_{endpoint_id}_{number}", endpoint_id, "app_1", ORG, "http://example.com")
-        await settlement.add_attempts(tx, [(*who, status, 500, "", 1, 0, number, 5_000, None, None)])
+        await settlement.add_attempts(tx, [AttemptRow(*who, status, 500, "", 1, 0, number, next_at=5_000)])
 
 
 async def _outstanding(tx: Write, *, is_leased: bool) -> None:

@@ -2,36 +2,81 @@
 """Bulk writes of attempts, for settlement."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from tidings.model.attempt import DeliveryEnd
+from tidings.model.delivery import Delivery
 from tidings.storage.drivers.database import Sql, Table, Write
 from tidings.storage.tables import bucket_index
 from tidings.storage.tables.bucket_index import BucketIndexCache, Entry
 
-AttemptRow = tuple[
-    str, str, str, str, str, str, int, int, str, int, int, int | None, int | None, int | None, str | None
-]
-"""The columns of `_ATTEMPT`."""
+_SUCCESS: Final = 0
+_FAIL: Final = 2
+_EXHAUSTED: Final = int(DeliveryEnd.EXHAUSTED)
 
-_SUCCESS: Final = Table(
-    "attempt",
-    (
-        "msg_id",
-        "id",
-        "endpoint_id",
-        "app_id",
-        "org_id",
-        "url",
-        "status",
-        "response_status_code",
-        "response",
-        "response_duration_ms",
-        "trigger_type",
-    ),
-)
-_ATTEMPT: Final = Table("attempt", (*_SUCCESS.columns, "number", "next_at", "ended", "task_id"))
-_DEFAULTS: Final = (1, None, None, None)
+
+class AttemptRow(NamedTuple):
+    """An attempt to insert; the fields are the columns, in their order."""
+
+    msg_id: str
+    id: str
+    endpoint_id: str
+    app_id: str
+    org_id: str
+    url: str
+    status: int
+    """A value of `MessageStatus`."""
+    response_status_code: int
+    """0 if there was no response."""
+    response: str
+    response_duration_ms: int
+    trigger_type: int
+    """A value of `MessageAttemptTriggerType`."""
+    number: int | None = 1
+    """The position among the automatic attempts, from 1; None for a manual one."""
+    next_at: int | None = None
+    """When the next automatic attempt is due, in milliseconds since the Unix epoch."""
+    ended: int | None = None
+    """A value of `DeliveryEnd`, if the delivery ended after this attempt without a success."""
+    task_id: str | None = None
+
+    @classmethod
+    def of(  # noqa: PLR0913 - one for each column that the delivery does not have
+        cls,
+        delivery: Delivery,
+        attempt_id: str,
+        *,
+        delivered: bool,
+        code: int,
+        response: str,
+        duration_ms: int,
+        next_at: int | None,
+    ) -> "AttemptRow":
+        """Return the row of a delivery's attempt. After a failure, `next_at` is None if the delivery is exhausted."""
+        to, manual = delivery.receiver, delivery.manual
+        return cls(
+            delivery.msg_id,
+            attempt_id,
+            to.id,
+            to.app_id,
+            to.org_id,
+            to.url,
+            _SUCCESS if delivered else _FAIL,
+            code,
+            response,
+            duration_ms,
+            1 if manual else 0,
+            None if manual else delivery.attempts + 1,
+            next_at,
+            None if delivered or next_at is not None else _EXHAUSTED,
+            delivery.task_id,
+        )
+
+
+_ALL_COLUMNS: Final = Table("attempt", AttemptRow._fields)
+# Most attempts are the first of their delivery and succeed: they need only the columns without a default.
+_FIRST_SUCCESS: Final = Table("attempt", AttemptRow._fields[: -len(AttemptRow._field_defaults)])
+_DEFAULTS: Final = tuple(AttemptRow._field_defaults.values())
 _IS_THERE: Final = "SELECT 1 FROM attempt WHERE msg_id = :msg AND id = :id"
 
 
@@ -80,24 +125,29 @@ _Shape = tuple[str, str, str, int, int]
 async def add_attempts(tx: Write, rows: Sequence[AttemptRow], cache: BucketIndexCache | None = None) -> None:
     """Insert attempts, and their bucket-index entries unless they are in `cache`."""
     await bucket_index.add(tx, {_shape(row) for row in rows}, _entries_of, cache)
-    most = len(_SUCCESS.columns)
+    most = len(_FIRST_SUCCESS.columns)
     if all(row[most:] == _DEFAULTS for row in rows):
-        await tx.add(_SUCCESS, [row[:most] for row in rows])
+        await tx.add(_FIRST_SUCCESS, [row[:most] for row in rows])
     else:
-        await tx.add(_ATTEMPT, rows)
+        await tx.add(_ALL_COLUMNS, rows)
 
 
 def _shape(row: AttemptRow) -> _Shape:
-    return row[2], bucket_index.bucket_of(row[1]), bucket_index.bucket_of(row[0]), row[6], row[7] // 100
+    made, of_message = bucket_index.bucket_of(row.id), bucket_index.bucket_of(row.msg_id)
+    return row.endpoint_id, made, of_message, row.status, row.response_status_code // 100
 
 
 def _entries_of(shape: _Shape) -> Iterator[Entry]:
     endpoint_id, made, of_message, status, digit = shape
-    yield endpoint_id, bucket_index.DELIVERED if status == 0 else f"{bucket_index.FAILED}{digit}", made + of_message
+    yield (
+        endpoint_id,
+        bucket_index.DELIVERED if status == _SUCCESS else f"{bucket_index.FAILED}{digit}",
+        made + of_message,
+    )
     if made != of_message:
         yield endpoint_id, bucket_index.LATE + of_message, made
 
 
 async def is_recorded(tx: Write, row: AttemptRow) -> bool:
     """Return whether an attempt has been added."""
-    return await tx.row(_IS_THERE, msg=row[0], id=row[1]) is not None
+    return await tx.row(_IS_THERE, msg=row.msg_id, id=row.id) is not None

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""The transaction that settles a batch: attempts, deliveries ended or rescheduled, health, operational events."""
+
+from collections.abc import Sequence
+
+from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRecorder
+from tidings.delivery.outcome import SendResult
+from tidings.storage.drivers.database import Write
+from tidings.storage.tables import deliveries, settlement
+from tidings.storage.tables.bucket_index import BucketIndexCache
+
+
+class SettleWriter:
+    """Writes batches of results in open transactions."""
+
+    def __init__(self, health: HealthRecorder) -> None:
+        self._health = health
+        self._bucket_cache = BucketIndexCache()
+
+    async def write(self, tx: Write, batch: Sequence[SendResult], now: int) -> set[str]:
+        """Write a batch; return the ids of endpoints with a delivery that is due now.
+
+        A delivery is due now if a manual send was requested while its send was in flight. All endpoints that have one
+        are in the set; an endpoint that has none may be, too.
+        """
+        attempts = [result.attempt for result in batch if result.attempt is not None]
+        if attempts:
+            await settlement.add_attempts(tx, attempts, self._bucket_cache)
+        due = await _end_delivered(tx, [result for result in batch if result.delivered], now)
+        events = self._health_events(batch)
+        if events:
+            await self._health.write(tx, events, now)
+        undelivered = [result for result in batch if not result.delivered]
+        if undelivered:
+            due |= await _end_undelivered(tx, undelivered, now)
+        return due
+
+    def _health_events(self, batch: Sequence[SendResult]) -> list[HealthEvent]:
+        """Return the health events of a batch; a success counts only if it ends a failure record."""
+        events = [event for result in batch if result.health_events for event in result.health_events]
+        failing = self._health.failing
+        if failing:
+            works = {each.delivery.receiver for each in batch if each.delivered}
+            events += [HealthEvent(HealthEventKind.SUCCEEDED, each) for each in works if each.id in failing]
+        return events
+
+
+async def is_written(tx: Write, batch: Sequence[SendResult]) -> bool:
+    """Return whether a batch has been written; a batch is written whole or not at all."""
+    attempt = next((each.attempt for each in batch if each.attempt is not None), None)
+    return attempt is not None and await settlement.is_recorded(tx, attempt)
+
+
+async def _end_delivered(tx: Write, delivered: Sequence[SendResult], now: int) -> set[str]:
+    """End successful deliveries; return the endpoints as `SettleWriter.write` does."""
+    if not delivered:
+        return set()
+    settled = [result.settled() for result in delivered]
+    is_any_due = await deliveries.settle_delivered(tx, settled, now)
+    again = [result.pair for result in delivered if result.delivery.manual]
+    if again:
+        await settlement.note_delivered(tx, again)
+    return {each.endpoint_id for each in settled} if is_any_due else set()
+
+
+async def _end_undelivered(tx: Write, undelivered: Sequence[SendResult], now: int) -> set[str]:
+    """Reschedule, return or end other deliveries; return the endpoints as `SettleWriter.write` does."""
+    due: set[str] = set()
+    aborted = [each.settled() for each in undelivered if each.aborted]
+    if aborted:
+        await deliveries.end_retry_schedule(tx, aborted)
+    failed = [each.settled() for each in undelivered if each.attempt is not None]
+    if failed and await deliveries.settle_failed(tx, failed, now):
+        due.update(each.endpoint_id for each in failed)
+    returned = [each.settled() for each in undelivered if each.attempt is None and not each.discarded]
+    if returned:
+        await deliveries.hand_back(tx, returned, now)
+    discarded = [each.settled() for each in undelivered if each.discarded]
+    if discarded:
+        await deliveries.discard(tx, discarded)
+    return due
