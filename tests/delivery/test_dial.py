@@ -15,6 +15,7 @@ import pytest
 from delivery.authority import DAY, NOW, Authority
 from delivery.client_kit import (
     LOOPBACK,
+    TIMEOUT,
     a_client,
     ask,
     crowd,
@@ -47,15 +48,17 @@ def listener() -> Iterator[socket.socket]:
         yield listener
 
 
-async def test_a_receiver_that_never_accepts_is_a_timeout(client: Client, listener: socket.socket) -> None:
-    reply = await ask(client, url_of(listener))
+async def test_a_receiver_that_never_accepts_is_a_timeout(listener: socket.socket) -> None:
+    async with a_client(timeout_seconds=TIMEOUT) as client:
+        reply = await ask(client, url_of(listener))
 
     assert reply == Reply(0, b"", reply.duration_ms, "request timed out", timed_out=True)
 
 
-async def test_an_unanswered_connect_is_a_timeout(client: Client) -> None:
+async def test_an_unanswered_connect_is_a_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, crowd(full):
-        reply = await ask(client, url_of(full))
+        async with a_client(timeout_seconds=TIMEOUT) as client:
+            reply = await ask(client, url_of(full))
 
     assert reply == Reply(0, b"", reply.duration_ms, "request timed out", timed_out=True)
 
@@ -126,7 +129,7 @@ async def test_the_next_address_is_tried_if_one_refuses() -> None:
 async def test_the_next_address_is_tried_if_one_is_unresponsive() -> None:
     async with Receiver(host="127.0.0.2") as receiver:
         with socket.create_server(("127.0.0.1", receiver.port), backlog=0) as full, crowd(full):
-            async with a_client(look_up=names(two=["127.0.0.1", "127.0.0.2"])) as client:
+            async with a_client(look_up=names(two=["127.0.0.1", "127.0.0.2"]), timeout_seconds=2.0) as client:
                 reply = await ask(client, f"http://two:{receiver.port}/")
 
     assert reply.status == 200

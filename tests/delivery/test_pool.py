@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from delivery.client_kit import GRACE, a_client, ask, open_sockets, send, settled_sockets, until, url_of
+from delivery.client_kit import GRACE, TIMEOUT, a_client, ask, open_sockets, send, settled_sockets, until, url_of
 from delivery.receiver import OK, Receiver, Script, answer, hang, read, reset, say, serve, wait_for
 from tidings.delivery.client import Client, PoolLimits, Reply
 
@@ -109,7 +109,8 @@ async def test_requests_beyond_the_connection_limit_queue_in_order() -> None:
 
 
 async def test_waiting_for_a_connection_counts_towards_the_deadline() -> None:
-    async with a_client(limits=PoolLimits(connections_per_origin=1)) as client, Receiver([read, hang]) as receiver:
+    limits = PoolLimits(connections_per_origin=1)
+    async with a_client(limits=limits, timeout_seconds=TIMEOUT) as client, Receiver([read, hang]) as receiver:
         replies = await asyncio.gather(send(client, receiver.url).reply, send(client, receiver.url).reply)
 
     assert [reply.error for reply in replies] == ["request timed out"] * 2
@@ -174,10 +175,10 @@ async def test_a_queued_request_can_be_canceled() -> None:
 async def test_a_slot_is_released_after_every_outcome_of_a_request(limits: PoolLimits, listener: socket.socket) -> None:
     limits = dataclasses.replace(limits, connections_per_origin=1, grace_seconds=GRACE)
     script: list[Script] = [[read], [read, hang], [serve]]
-    async with a_client(limits=limits) as client, Receiver(*script) as receiver:
-        dialling = send(client, receiver.url)
+    async with a_client(limits=limits, timeout_seconds=TIMEOUT) as client, Receiver(*script) as receiver:
+        dialing = send(client, receiver.url)
         await asyncio.sleep(0)
-        dialling.sending.cancel()
+        dialing.sending.cancel()
         waiting = send(client, url_of(listener))
         replies = [await ask(client, receiver.url) for _ in range(5)]
         waiting.sending.cancel()
@@ -200,7 +201,7 @@ async def test_no_outcome_of_a_request_leaves_a_socket_open(listener: socket.soc
     scripts: list[Script] = [[read], [reset], [read, reset], [read, hang], answer(b"nonsense"), answer(), [serve]]
     before = open_sockets()
     for script in scripts:
-        async with Receiver(script) as receiver, a_client() as client:
+        async with Receiver(script) as receiver, a_client(timeout_seconds=TIMEOUT) as client:
             asked = [send(client, receiver.url) for _ in range(5)]
             stuck = send(client, url_of(listener))
             asked[0].sending.cancel()

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from delivery.authority import DAY, NOW, Authority
-from delivery.client_kit import a_client, ask, open_sockets, send, settled_sockets
+from delivery.client_kit import TIMEOUT, a_client, ask, open_sockets, send, settled_sockets
 from delivery.receiver import Receiver, hang, read, reset, say
 from tidings.delivery.client import Client, Reply
 from tidings.delivery.dial import tls_context
@@ -132,7 +132,10 @@ async def test_a_reset_inside_the_handshake_is_an_error(authority: Authority) ->
 
 async def test_a_handshake_that_hangs_is_a_timeout_and_leaves_no_socket(authority: Authority) -> None:
     before = open_sockets()
-    async with Receiver([hang]) as receiver, a_client(tls=authority.client_context()) as client:
+    async with (
+        Receiver([hang]) as receiver,
+        a_client(tls=authority.client_context(), timeout_seconds=TIMEOUT) as client,
+    ):
         reply = await ask(client, receiver.url.replace("http:", "https:"))
 
     assert reply == Reply(0, b"", reply.duration_ms, "request timed out", timed_out=True)
