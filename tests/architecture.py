@@ -25,8 +25,6 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "ids": ("clock", "errors"),
     "observe": GROUND,
     "config": ("observe", "values", *GROUND),
-    "loop": (),
-    "stopping": ("observe",),
     "model": ("observe", *GROUND),
     "storage": BELOW_CORE,
     "core": ("storage", *BELOW_CORE),
@@ -35,9 +33,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api": ("core", *BELOW_CORE),
     "portal": ("core", *BELOW_CORE),
     "terms": ("api", "config", "delivery", "tasks", *BELOW_CORE),
-    "server": ("api", "config", "core", "delivery", "portal", "stopping", "storage", "tasks", "terms", *BELOW_CORE),
-    "demo": ("config", "loop", "server", *BELOW_CORE),
-    "cli": ("config", "core", "demo", "loop", "server", "stopping", "storage.drivers.database", *BELOW_CORE),
+    "process": ("config", "observe", *GROUND),
+    "server": ("api", "config", "core", "delivery", "portal", "process", "storage", "tasks", "terms", *BELOW_CORE),
+    "demo": ("config", "process", "server", *BELOW_CORE),
+    "cli": ("config", "core", "demo", "process", "server", "storage.drivers.database", "terms", *BELOW_CORE),
     "__main__": ("cli",),
 }
 
@@ -47,7 +46,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "cli.admin": ("tidings.server",),
     "cli.demo": ("tidings.demo",),
     "cli.main": ("tidings.cli.commands",),
-    "cli.serve": ("tidings.server",),
+    "cli.serve": ("tidings.process.supervisor", "tidings.server", "tidings.terms"),
     "cli.token": ("tidings.server",),
     "tasks.archive": ("datamodel_code_generator",),
 }
@@ -64,6 +63,7 @@ SOCKETS = (
     "delivery.pool",
     "delivery.proxy",
     "demo",
+    "process",
     "server",
     "storage.drivers.postgres_connect",
 )
@@ -78,15 +78,15 @@ SPAWNERS = (
     "delivery.role",
     "delivery.settle",
     "demo",
+    "process",
     "server",
-    "stopping",
     "storage.drivers.postgres",
     "storage.drivers.sqlite",
     "tasks.external_work",
     "tasks.runner",
 )
 # The modules that start processes; each of them limits, kills and awaits its children.
-PROCESSES = ("demo", "tasks.generator")
+PROCESSES = ("demo", "process.supervisor", "tasks.generator")
 
 MAX_FILE = 420
 MAX_FUNCTION = 50

@@ -36,6 +36,8 @@ class Shape:
     """The number of messages in a request."""
     rate: float | None = None
     """Messages per second in the open loop; None means half of the maximum rate, and 0 means no open loop."""
+    workers: int = 1
+    """The processes of the service; more than one needs PostgreSQL."""
     slow_disk: int = 0
     """The extra delay of each disk sync in microseconds."""
     count: int = 0
@@ -189,8 +191,11 @@ def until(done: Callable[[], bool], seconds: float, complaint: str) -> float:
 
 def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
     """Measure the message path on a fresh database: the maximum rate, then, unless the rate is 0, the latency."""
-    calibration = machine.calibration_ms()
-    with Sink(folder, max(1, shape.endpoints)) as sink, running(folder, database) as service:
+    calibration, workers = machine.calibration_ms(), str(shape.workers)
+    with (
+        Sink(folder, max(1, shape.endpoints)) as sink,
+        running(folder, database, workers=workers) as service,
+    ):
         run = Run(database, sink, folder, shape, [posting(service, sink.ports[: shape.endpoints], shape.batch)])
         told = run.drive(service, 0)
         if shape.rate != 0:
@@ -202,8 +207,8 @@ def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
 
 def steady(folder: Path, database: Measured, shape: Shape) -> Figures:
     """Measure the latency at a rate, on a fresh database."""
-    calibration = machine.calibration_ms()
-    with Sink(folder, shape.endpoints) as sink, running(folder, database) as service:
+    calibration, workers = machine.calibration_ms(), str(shape.workers)
+    with Sink(folder, shape.endpoints) as sink, running(folder, database, workers=workers) as service:
         run = Run(database, sink, folder, shape, [posting(service, sink.ports)])
         told = run.drive(service, shape.rate or STEADY_RATE)
         service.stop()

@@ -32,9 +32,7 @@ _CHOICES: Final = {
     "log_level": ("error", "warning", "info", "debug"),
     "log_format": ("default", "json"),
 }
-_JWT_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 """The length of the hash, as RFC 7518 section 3.2 requires."""
-_MAIN_SECRET_BYTES: Final = 32
 _MAIN_SECRET_LEAST: Final = 16
 """The least length in `prod`. It is lenient, because a secret that already encrypts a database cannot be replaced."""
 _ALIASES: Final = {"log_level": {"trace": "debug", "warn": "warning"}}
@@ -61,6 +59,7 @@ FOREIGN: Final[Mapping[str, str]] = {
     "region": "Has no effect in svix-server either.",
 }
 """Settings of svix-server that have no effect here, with the reason. They are accepted and ignored."""
+_WORKERS_MAX: Final = 256
 _SECRET_WORDS: Final = ("secret", "dsn")
 
 
@@ -93,7 +92,7 @@ class Settings:
 
     listen_address: str = _doc("Address and port that the API listens on.", "0.0.0.0:8071")
     db_dsn: str = _doc("The database: `sqlite:///path/to/file.db` or `postgresql://…`.", "sqlite:///tidings.db")
-    db_pool_max_size: int = _doc("Maximum connections to PostgreSQL from one process.", 20, bounds=(1, 1_000))
+    db_pool_max_size: int = _doc("Maximum connections to PostgreSQL from one `serve`.", 20, bounds=(1, 1_000))
     db_pgbouncer: bool = _doc("Connect through PgBouncer, without prepared statements.", default=False, own=True)
     environment: str = _doc("`dev`, `staging` or `prod`. In `prod` a missing secret is an error.", "dev")
     jwt_secret: str | None = _doc(
@@ -117,6 +116,12 @@ class Settings:
     )
     api_enabled: bool = _doc("Serve the API, like `--api`.", default=True)
     worker_enabled: bool = _doc("Send messages and work on tasks, like `--delivery` and `--tasks`.", default=True)
+    workers: str = _doc(
+        "Processes of one `serve`, on PostgreSQL; `auto` is one per core. They share the port, and divide the limits on"
+        " connections, memory, concurrency, tasks and requests per second.",
+        "1",
+        own=True,
+    )
     app_portal_url: str | None = _doc(
         "Public URL of this server, for the links of `app-portal-access`. Default: the URL that the caller used.",
         None,
@@ -159,20 +164,20 @@ class Settings:
     )
     dangerous_disable_tls_verification: bool = _doc("Do not verify the TLS certificates of receivers.", default=False)
     request_rate_limit: int = _doc(
-        "Maximum API requests per second from one caller to one process; 0 is no limit.",
+        "Maximum API requests per second from one caller to one `serve`; 0 is no limit.",
         0,
         own=True,
         bounds=(0, 1_000_000),
     )
     max_body_bytes: int = _doc("Maximum bytes of an API request body.", 2 * 1024 * 1024, own=True, bounds=(1, 1 << 30))
     max_connections: int = _doc(
-        "Maximum API connections to one process; further ones get a 503.",
+        "Maximum API connections to one `serve`; further ones get a 503.",
         4_096,
         own=True,
         bounds=(1, 1_000_000),
     )
     request_memory: int = _doc(
-        "Maximum bytes that one process buffers for requests that arrive in several parts, at least twice"
+        "Maximum bytes that one `serve` buffers for requests that arrive in several parts, at least twice"
         " `max_body_bytes`. A request that exceeds it gets a 503.",
         256 * 1024 * 1024,
         own=True,
@@ -182,16 +187,16 @@ class Settings:
         "Maximum endpoints of one application, 1 to 100,000.", 5_000, own=True, bounds=(1, 100_000)
     )
     delivery_concurrency: int = _doc(
-        "Maximum requests in flight to one endpoint from one process.", 100, own=True, bounds=(1, 10_000)
+        "Maximum requests in flight to one endpoint from one `serve`.", 100, own=True, bounds=(1, 10_000)
     )
     delivery_memory: int = _doc(
-        "Maximum deliveries that one process holds in memory.", 10_000, own=True, bounds=(1, 10_000_000)
+        "Maximum deliveries that one `serve` holds in memory.", 10_000, own=True, bounds=(1, 10_000_000)
     )
     lease_grace: float = _doc(
         "Seconds by which the lease of a delivery exceeds the request timeout.", 25.0, own=True, bounds=(0, 3_600)
     )
     delivery_in_flight: int = _doc(
-        "Maximum requests in flight from one process. Once half are in use, each endpoint gets at most ten. Endpoints"
+        "Maximum requests in flight from one `serve`. Once half are in use, each endpoint gets at most ten. Endpoints"
         " with no response to their last request, or no request yet, share at most three quarters, also of"
         " `delivery_memory`.",
         4_000,
@@ -199,7 +204,7 @@ class Settings:
         bounds=(1, 1_000_000),
     )
     delivery_memory_bytes: int = _doc(
-        "Maximum bytes of payloads over 4 KiB that one process holds in memory to send. A message counts once, and once"
+        "Maximum bytes of payloads over 4 KiB that one `serve` holds in memory to send. A message counts once, and once"
         " more for each endpoint that receives it over TLS.",
         128 * 1024 * 1024,
         own=True,
@@ -224,7 +229,7 @@ class Settings:
         own=True,
         bounds=(0, 100_000),
     )
-    tasks_per_process: int = _doc("Background tasks that one process runs at a time.", 4, own=True, bounds=(1, 1_000))
+    tasks_per_process: int = _doc("Background tasks that one `serve` runs at a time.", 4, own=True, bounds=(1, 1_000))
     tasks_per_tenant: int = _doc("Background tasks of one tenant that run at a time.", 2, own=True, bounds=(1, 1_000))
     shutdown_grace: float = _doc(
         "Seconds that the shutdown may take after SIGTERM. Most of them are for requests in flight.",
@@ -248,13 +253,24 @@ class Settings:
         if self.proxy_resolves_names and not self.proxy_addr:
             raise ConfigError("proxy_resolves_names needs a proxy: set proxy_addr too")
         _refuse("noproxy", values.noproxy_fault(self.noproxy))
-        _ = self.listen, self.sqlite_path
+        if self.sqlite_path is not None and self.worker_count > 1 and self.workers != values.AUTO:
+            raise ConfigError("workers must be 1 on SQLite, which one process at a time can use; use PostgreSQL")
+        _ = self.listen
+
+    @property
+    def worker_count(self) -> int:
+        """The number of processes of one `serve`."""
+        if self.workers == values.AUTO:
+            return 1 if self.sqlite_path is not None else values.cores()
+        if self.workers == "0" or not values.is_number(self.workers, _WORKERS_MAX):
+            raise ConfigError(f"workers must be a number from 1 to {_WORKERS_MAX}, or auto")
+        return int(self.workers)
 
     def _check_secret(self) -> None:
         """Require a JWT secret if none may be generated, and secrets of sufficient length in `prod`."""
         if self.environment == "prod":
             weak = self.weak_secrets()
-            if weak and (weak[0].startswith("jwt_secret") or _size(self.main_secret) < _MAIN_SECRET_LEAST):
+            if weak and (weak[0].startswith("jwt_secret") or values.size(self.main_secret) < _MAIN_SECRET_LEAST):
                 raise ConfigError(weak[0])
         if self.jwt_secret:
             return
@@ -265,23 +281,7 @@ class Settings:
 
     def weak_secrets(self) -> list[str]:
         """Return a warning for each secret that is too short, `jwt_secret` first."""
-        least, size, main = (
-            _JWT_SECRET_BYTES.get(self.jwt_algorithm, 0),
-            _size(self.jwt_secret),
-            _size(self.main_secret),
-        )
-        found = []
-        if 0 < size < least:
-            found.append(
-                f"jwt_secret has {size} bytes, and {self.jwt_algorithm} needs at least {least}: anyone who guesses it"
-                " can sign tokens. Set TIDINGS_JWT_SECRET to a longer random text, as from `openssl rand -base64 48`."
-            )
-        if 0 < main < _MAIN_SECRET_BYTES:
-            found.append(
-                f"main_secret has {main} bytes and should have at least {_MAIN_SECRET_BYTES}:"
-                " anyone who guesses it can read the endpoints' secrets in a copy of the database."
-            )
-        return found
+        return values.weak_secrets(self.jwt_secret, self.jwt_algorithm, self.main_secret)
 
     @property
     def listen(self) -> tuple[str, int]:
@@ -307,10 +307,6 @@ class Settings:
     def masked(self) -> dict[str, str]:
         """Return all settings as text, with secrets masked."""
         return {each.name: _masked(each.name, getattr(self, each.name)) for each in dataclasses.fields(self)}
-
-
-def _size(secret: str | None) -> int:
-    return len((secret or "").encode("utf-8", "surrogateescape"))
 
 
 def _refuse(name: str, fault: str | None) -> None:

@@ -13,7 +13,7 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -47,13 +47,15 @@ from tidings.model.encryption import DecryptionError, Encryption
 from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
 from tidings.observe import count, counters, failure, log, start_logging
-from tidings.stopping import ShutdownBudget, Stop, within
+from tidings.process.listening import bind
+from tidings.process.stopping import ShutdownBudget, Stop, within
+from tidings.process.worker import Channel, Worker
 from tidings.storage.drivers import partitions
 from tidings.storage.drivers.database import Database, Dialect, StorageError
 from tidings.storage.drivers.migrate import migrate as run_migrations
 from tidings.storage.drivers.migrate import require_current
 from tidings.storage.drivers.postgres import PostgresDatabase
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import connection_limit, opened
 from tidings.storage.tables import heartbeat, intake
 from tidings.storage.tables.nodes import LivenessLock
 from tidings.tasks.estimator import Estimator
@@ -83,6 +85,13 @@ class Roles:
 
 class _Http(uvicorn.Server):
     """A uvicorn server that leaves signals to `Stop`, because a signal stops more than HTTP."""
+
+    on_started: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.on_started is not None:
+            self.on_started()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -189,8 +198,10 @@ class Server:
         """Raise `DecryptionError` if the main secret is not the one of this database."""
         await require_main_secret(self._db, self._encryption)
 
-    async def run(self, stop: asyncio.Event, listener: socket.socket | None) -> None:
-        """Start all parts, work until `stop` is set, and stop them."""
+    async def run(
+        self, stop: asyncio.Event, listener: socket.socket | None, *, on_ready: Callable[[], None] | None = None
+    ) -> None:
+        """Start all parts, call `on_ready`, work until `stop` is set, and stop them."""
         await self._housekeep()
         await self._join()
         if self._delivery is not None:
@@ -204,8 +215,11 @@ class Server:
         )
         serving = None
         if self._http is not None and listener is not None:
+            self._http.on_started = on_ready
             serving = asyncio.create_task(self._http.serve(sockets=[listener]))
             log.info("listening on %s:%s", *listener.getsockname()[:2])
+        elif on_ready is not None:
+            on_ready()
         gc.collect()
         gc.freeze()  # everything allocated so far lives until the end, so the collector can skip it
         gc.set_threshold(50_000, 20, 100)
@@ -329,31 +343,6 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> Database
     return db
 
 
-def _bind(settings: Settings) -> socket.socket:
-    """Return a socket that is bound to the port. Called first, so that a port in use is reported at startup."""
-    host, port = settings.listen
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"cannot listen on {settings.listen_address}: {_reason(error)}") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"cannot listen on {settings.listen_address}: {_reason(error)}; pass --listen or set TIDINGS_LISTEN_ADDRESS"
-        ) from error
-    return listener
-
-
-def _reason(error: OSError | UnicodeError) -> str:
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return "the name does not resolve"
-    return error.strerror or str(error)
-
-
 def _arm_failpoints(failpoints: str) -> None:
     try:
         failpoint.arm(failpoints)
@@ -370,28 +359,33 @@ def _check_key(settings: Settings) -> None:
         raise ConfigError(str(error)) from error
 
 
-async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool = True) -> None:
-    """Run one process until SIGTERM or SIGINT.
+async def serve(
+    settings: Settings, roles: Roles | None = None, *, migrate: bool = True, worker: Worker | None = None
+) -> None:
+    """Run one process until SIGTERM or SIGINT; as `worker`, until its supervisor stops it.
 
     Raises `ConfigError`, also if the port is in use, and the errors of `open_database`.
     """
     roles = roles or Roles()
     start_logging(settings.log_level, settings.log_format)
-    for weak in settings.weak_secrets():
-        log.warning("%s", weak)
+    if worker is None or worker.index == 0:
+        for weak in settings.weak_secrets():
+            log.warning("%s", weak)
     _arm_failpoints(settings.failpoints)
     _check_key(settings)
     allow_open_files(settings.max_connections)
-    listener = _bind(settings) if roles.api else None
     stop = Stop(settings.shutdown_grace)
     stop.listen()
+    channel = None if worker is None else Channel(worker, stop.request)
+    listener = _listener(settings, roles, worker)
     try:
         db = await open_database(settings, migrate=migrate)
         try:
+            await _require_connections(db, settings, worker)
             secret = await jwt_secret(db, settings.jwt_secret)
             server = Server(settings, roles, db, secret)
             await server.prepare()
-            await server.run(stop.requested, listener)
+            await server.run(stop.requested, listener, on_ready=None if channel is None else channel.ready)
         except (DecryptionError, WrongKey) as error:
             raise ConfigError(str(error)) from error
         finally:
@@ -399,3 +393,22 @@ async def serve(settings: Settings, roles: Roles | None = None, *, migrate: bool
     finally:
         if listener is not None:
             listener.close()
+
+
+def _listener(settings: Settings, roles: Roles, worker: Worker | None) -> socket.socket | None:
+    if not roles.api:
+        return None
+    return bind(settings) if worker is None else worker.socket()
+
+
+async def _require_connections(db: Database, settings: Settings, worker: Worker | None) -> None:
+    """Require that the database allows the connections of all workers: their pools, and a session for each."""
+    limit = None if worker is None or worker.index else await connection_limit(db)
+    if worker is None or limit is None:
+        return
+    each = settings.db_pool_max_size + 1
+    if worker.count * each > limit:
+        raise ConfigError(
+            f"{worker.count} workers with {each} connections each need {worker.count * each}, and PostgreSQL allows"
+            f" {limit}: lower workers or db_pool_max_size, or raise max_connections"
+        )

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Conversion of the settings into the options of each part of a process."""
 
+import dataclasses
+from typing import Final
+
 from tidings.api.connection import WIRE_BYTES, ConnectionLimits
 from tidings.clock import HOUR
 from tidings.config import Settings
@@ -8,6 +11,30 @@ from tidings.delivery.address import AddressPolicy
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.role import DeliveryOptions
 from tidings.tasks.runner import RunnerLimits
+
+_POOL_LEAST: Final = 3
+"""The connections that a worker needs: to accept, to settle, and for the API and the tasks."""
+_SHARED: Final = (
+    "delivery_concurrency",
+    "delivery_in_flight",
+    "delivery_memory",
+    "max_connections",
+    "request_rate_limit",
+    "tasks_per_process",
+)
+"""The settings that bound all workers of one `serve` together, and are divided by their number."""
+
+
+def of_worker(settings: Settings, count: int) -> Settings:
+    """Return the settings of one of `count` workers: what bounds a whole `serve` is divided, and never becomes 0."""
+    shares = {name: -(-getattr(settings, name) // count) for name in _SHARED}
+    return dataclasses.replace(
+        settings,
+        **shares,
+        db_pool_max_size=max(_POOL_LEAST, settings.db_pool_max_size // count),
+        delivery_memory_bytes=max(1 << 20, settings.delivery_memory_bytes // count),
+        request_memory=max(2 * settings.max_body_bytes, settings.request_memory // count),
+    )
 
 
 def bounds(settings: Settings) -> ConnectionLimits:

@@ -7,6 +7,7 @@ which may be secret.
 
 import ipaddress
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Final, get_args, get_origin
 from urllib.parse import urlsplit
@@ -29,6 +30,14 @@ _ENTRIES: Final[dict[Any, str]] = {
     str: "strings",
     Subnet: "subnets like 10.0.0.0/8",
 }
+_JWT_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+_MAIN_SECRET_BYTES: Final = 32
+AUTO: Final = "auto"
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def parsed(given: object, type_: Any) -> Any:  # noqa: ANN401 - a type or a union of types
@@ -159,3 +168,25 @@ _CONVERSIONS: Final[dict[Any, Callable[[object], Any]]] = {
     str: _text,
     Subnet: _subnet,
 }
+
+
+def weak_secrets(jwt_secret: str | None, jwt_algorithm: str, main_secret: str | None) -> list[str]:
+    """Return a warning for each secret that is too short, the one that signs tokens first."""
+    least, given, main = _JWT_SECRET_BYTES.get(jwt_algorithm, 0), size(jwt_secret), size(main_secret)
+    found = []
+    if 0 < given < least:
+        found.append(
+            f"jwt_secret has {given} bytes, and {jwt_algorithm} needs at least {least}: anyone who guesses it can sign"
+            " tokens. Set TIDINGS_JWT_SECRET to a longer random text, as from `openssl rand -base64 48`."
+        )
+    if 0 < main < _MAIN_SECRET_BYTES:
+        found.append(
+            f"main_secret has {main} bytes and should have at least {_MAIN_SECRET_BYTES}: anyone who guesses it can"
+            " read the endpoints' secrets in a copy of the database."
+        )
+    return found
+
+
+def size(secret: str | None) -> int:
+    """Return the bytes of a secret, 0 without one."""
+    return len((secret or "").encode("utf-8", "surrogateescape"))

@@ -4,14 +4,19 @@
 import asyncio
 import dataclasses
 import ipaddress
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, NoReturn, TypeAlias
 
 import typer
 
-from tidings import loop
 from tidings.config import ConfigError, Settings, Subnet, load, without_effect
-from tidings.stopping import leave_within
+from tidings.observe import start_logging
+from tidings.process import loop
+from tidings.process.listening import bind_shared
+from tidings.process.stopping import leave_within
+from tidings.process.worker import Worker
 
 _LEAVE_SECONDS: Final = 0.5
 _LOOPBACK: Final[tuple[Subnet, ...]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
@@ -41,26 +46,53 @@ def serve(  # noqa: PLR0913 - each is a flag
     allow_loopback: Annotated[
         bool, typer.Option("--allow-loopback", help="Let endpoints use loopback addresses, for development.")
     ] = False,
+    workers: Annotated[
+        str | None,
+        typer.Option("--workers", metavar="N", help="Processes to run, on PostgreSQL; `auto` is one per core."),
+    ] = None,
     listen: Listen = None,
     db: DatabaseUrl = None,
     config: ConfigFile = None,
+    worker: Annotated[str | None, typer.Option("--worker", hidden=True)] = None,
 ) -> None:
     """Run the service until SIGTERM or Ctrl-C."""
-    from tidings.server import Roles  # noqa: PLC0415 - slow to import, and unused by other commands
+
+    def configured() -> Settings:
+        settings = load(file=config, listen_address=listen, db_dsn=db, workers=workers)
+        return _with_loopback(settings) if allow_loopback else settings
+
+    settings = configured()
+    if worker is None and settings.worker_count > 1:
+        _supervise(settings, configured, api=api and settings.api_enabled)
+    from tidings import terms  # noqa: PLC0415 - slow to import, and unused by other commands
+    from tidings.server import Roles  # noqa: PLC0415
     from tidings.server import serve as run  # noqa: PLC0415
 
-    settings = load(file=config, listen_address=listen, db_dsn=db)
-    settings = _with_loopback(settings) if allow_loopback else settings
+    place = None if worker is None else Worker.of(worker)
+    settings = settings if place is None else terms.of_worker(settings, place.count)
     works = settings.worker_enabled
     roles = Roles(api=api and settings.api_enabled, delivery=delivery and works, tasks=tasks and works)
-    for variable, why in without_effect().items():
+    for variable, why in () if place is not None and place.index else without_effect().items():
         typer.echo(f"tidings: {variable} has no effect: {why}", err=True)
 
     async def work() -> None:
-        await run(settings, roles, migrate=migrate)
+        await run(settings, roles, migrate=migrate, worker=place)
         leave_within(_LEAVE_SECONDS)
 
     loop.run(work())
+
+
+def _supervise(settings: Settings, reload: Callable[[], Settings], *, api: bool) -> NoReturn:
+    """Run the workers, each with the arguments of this command, and exit with their code."""
+    from tidings.process.supervisor import Supervisor  # noqa: PLC0415 - only for several workers
+
+    start_logging(settings.log_level, settings.log_format)
+    listeners = bind_shared(settings, settings.worker_count) if api else ()
+
+    async def work() -> int:
+        return await Supervisor(settings, sys.argv[1:], listeners, reload).run()
+
+    sys.exit(asyncio.run(work()))
 
 
 def _with_loopback(settings: Settings) -> Settings:

@@ -27,12 +27,12 @@ from svix.models import (
     RecoverIn,
 )
 
-from tidings import loop
 from tidings.clock import SECOND, Clock, SystemClock
 from tidings.config import bypass_proxies
 from tidings.demo.count import DemoResult, result_of
 from tidings.demo.narrator import Bar, Narrator
 from tidings.demo.processes import HOST, DemoError, ReceiverProcess, Service, until
+from tidings.process import loop
 
 _EVENT_TYPE: Final = "invoice.paid"
 _HEALTHY_SHARE: Final = 0.3

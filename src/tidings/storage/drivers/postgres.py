@@ -37,6 +37,10 @@ _DISTRUST_SECONDS: Final = 1.0
 """The minimum time between two replacements of all connections. Failures in between come from old connections."""
 # One round trip opens the transaction and sets its timeouts: a client that dies or hangs holds its locks for 5 s.
 _BEGIN: Final = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '5s';"
+_CONNECTION_LIMIT: Final = (
+    "SELECT CAST(current_setting('max_connections') AS INTEGER)"
+    " - CAST(current_setting('superuser_reserved_connections') AS INTEGER) AS connections"
+)
 _BUSY: Final = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -285,6 +289,14 @@ class PostgresDatabase:
                 raise
             await _commit(connection)
         tx.committed()
+
+    async def connection_limit(self) -> int | None:
+        """Return `max_connections` without the reserved ones. None behind PgBouncer, which shares connections."""
+        if self._connector.pgbouncer:
+            return None
+        async with self.read() as read:
+            row = await read.one(_CONNECTION_LIMIT)
+        return int(row["connections"])
 
     async def close(self) -> None:
         """Close every connection; transactions in progress get 5 seconds to end."""

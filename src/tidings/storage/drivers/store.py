@@ -31,3 +31,8 @@ async def opened(
 def _warn(ignored: tuple[str, ...]) -> None:
     if ignored:
         log.warning("ignored parameters of the database URL: %s", ", ".join(ignored))
+
+
+async def connection_limit(db: Database) -> int | None:
+    """Return how many connections the server grants to ordinary users; None if that is not known, or has no limit."""
+    return await db.connection_limit() if isinstance(db, PostgresDatabase) else None

@@ -6,7 +6,7 @@ import sys
 
 HANGING = """
 import threading
-from tidings.stopping import leave_within
+from tidings.process.stopping import leave_within
 threading.Thread(target=threading.Event().wait).start()
 {leave}
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-import tidings.loop
+import tidings.process.loop
 from delivery.receiver import Receiver, answer
 from faults.kit import ended, with_endpoint
 from live import Live
@@ -19,7 +19,7 @@ import sys
 sys.modules["uvloop"] = None  # its import fails
 import asyncio
 from tidings.cli.main import main
-from tidings.loop import new_loop
+from tidings.process.loop import new_loop
 print("on Python's own loop" if new_loop is asyncio.new_event_loop else "on another loop", flush=True)
 main()
 """
@@ -40,7 +40,7 @@ def test_the_service_runs_on_uvloop() -> None:
     async def running() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
-    assert isinstance(tidings.loop.run(running()), uvloop.Loop)
+    assert isinstance(tidings.process.loop.run(running()), uvloop.Loop)
 
 
 async def test_a_server_without_uvloop_delivers_and_stops_in_order(database_url: str, tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ class Stop:
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
 
+    def request(self) -> None:
+        """Request the shutdown, as the first signal does; ignored if it is in progress."""
+        if not self.requested.is_set():
+            self._on_signal(signal.SIGTERM)
+
     def _on_signal(self, number: signal.Signals) -> None:
         if self.requested.is_set():
             os._exit(_SIGNALED + number)

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: MIT
+"""`tidings serve --workers N`: starts N whole processes of the service, replaces those that end, and stops them.
+
+The supervisor holds the listening sockets and accepts nothing itself. Each worker is a new process (never a fork of
+this one), which inherits its socket and the settings divided by N. A worker that ends is replaced. On SIGHUP the
+workers are replaced one at a time with the current configuration, each new one before the old one stops, so no
+connection is refused. On SIGTERM all stop. If the supervisor itself is killed, the workers notice and stop.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final
+
+from tidings.config import ConfigError, Settings
+from tidings.observe import log
+from tidings.process.stopping import MARGIN_SECONDS, SIGNALS
+from tidings.process.worker import NO_LISTENER, READY, STOP, Worker
+
+_FAILED_MAX: Final = 3
+_FAILED_SECONDS: Final = 10.0
+"""The service ends if replacements fail to start `_FAILED_MAX` times within this time: the cause is permanent."""
+_REPLACE_SECONDS: Final = 60.0
+"""How long a replacement on SIGHUP may take to become ready, before the old worker is kept."""
+_PAUSE_SECONDS: Final = 0.5
+_FAILED: Final = 1
+
+
+class StartFailed(Exception):
+    """A worker ended before it was ready. `code` is its exit code; the worker has reported the reason itself."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Process:
+    """One worker process."""
+
+    def __init__(self, index: int, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
+        self.index = index
+        self._process = process
+        self._channel = channel
+        self._ended = asyncio.ensure_future(process.wait())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def on_end(self, call: Callable[[], object]) -> None:
+        """Register a call for the time when the process has ended."""
+        self._ended.add_done_callback(lambda _: call())
+
+    async def ready(self) -> bool:
+        """Wait until the worker accepts connections; return False if it ends before."""
+        received = await asyncio.get_running_loop().sock_recv(self._channel, len(READY))
+        return received == READY
+
+    async def ended(self) -> int:
+        """Wait until the process has ended; return its exit code, or minus the number of the signal that ended it."""
+        code = await asyncio.shield(self._ended)
+        self._channel.close()
+        return code
+
+    def kill(self) -> None:
+        """End the process immediately, if it still runs."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def stop(self, grace: float) -> None:
+        """Stop the process within its grace; kill it afterwards.
+
+        The request goes through the channel. A signal would be the second one for a worker that a service manager has
+        signaled as well, and a second signal ends a process without an orderly shutdown.
+        """
+        with contextlib.suppress(OSError):
+            self._channel.send(STOP)
+        try:
+            await asyncio.wait_for(self.ended(), grace)
+        except TimeoutError:
+            log.warning("worker %d did not stop in time and is killed", self.index + 1)
+            self.kill()
+            await self.ended()
+
+
+class Supervisor:
+    """The workers of one `serve`.
+
+    `command` are the arguments of the program for each worker. `reload` reads the configuration again and raises
+    `ConfigError` if it is invalid.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        command: Sequence[str],
+        listeners: Sequence[socket.socket],
+        reload: Callable[[], Settings],
+    ) -> None:
+        self._count = settings.worker_count
+        self._settings = settings
+        self._command = command
+        self._listeners = listeners
+        self._reload = reload
+        self._workers: dict[int, _Process] = {}
+        self._running: set[_Process] = set()
+        """All processes that have not ended: the workers, those that start, and those that stop."""
+        self._slots = [asyncio.Lock() for _ in range(self._count)]
+        """Held while a process starts: two must not be started for one place."""
+        self._failed: deque[float] = deque(maxlen=_FAILED_MAX)
+        self._stop = asyncio.Event()
+        self._replacing: asyncio.Task[None] | None = None
+
+    async def run(self) -> int:
+        """Run the workers until SIGTERM or SIGINT; return the exit code of the service."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._on_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+        try:
+            return await self._supervise()
+        finally:
+            if self._replacing is not None:
+                self._replacing.cancel()
+                await asyncio.wait([self._replacing])
+            grace = self._settings.shutdown_grace + 2 * MARGIN_SECONDS
+            await asyncio.gather(*(process.stop(grace) for process in self._running))
+
+    async def _supervise(self) -> int:
+        """Start all workers and keep them running; return 0 on a requested stop, else the code of a failed start."""
+        keeping = asyncio.create_task(self._start_and_keep())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([stopping, keeping], return_when=asyncio.FIRST_COMPLETED)
+            if not self._stop.is_set():
+                await keeping
+        except StartFailed as failed:
+            return failed.code if failed.code > 0 else _FAILED
+        finally:
+            for task in (stopping, keeping):
+                task.cancel()
+            await asyncio.wait([stopping, keeping])
+        return 0
+
+    async def _start_and_keep(self) -> None:
+        """Start the first worker alone: it migrates the database, and an error that all would report occurs once."""
+        await self._start(0)
+        await _all(self._start(index) for index in range(1, self._count))
+        log.info("%d workers are ready", self._count)
+        await _all(self._keep(index) for index in range(self._count))
+
+    async def _start(self, index: int) -> None:
+        """Start a worker and wait until it is ready. Raises `StartFailed`."""
+        process = await self._spawn(index)
+        if not await process.ready():
+            raise StartFailed(await process.ended())
+        self._workers[index] = process
+
+    async def _spawn(self, index: int) -> _Process:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)  # noqa: FBT003 - the name of the socket module
+        listener = self._listeners[index].fileno() if self._listeners else NO_LISTENER
+        worker = Worker(index, self._count, theirs.fileno(), listener)
+        inherited = [number for number in (theirs.fileno(), listener) if number != NO_LISTENER]
+        # -P: a folder `tidings` in the working directory is not taken for the package.
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                "tidings",
+                *self._command,
+                "--worker",
+                worker.argument(),
+                pass_fds=inherited,
+                process_group=0,  # Ctrl-C reaches the supervisor alone
+            )
+        started = _Process(index, process, ours)
+        self._running.add(started)
+        started.on_end(lambda: self._running.discard(started))
+        return started
+
+    async def _keep(self, index: int) -> None:
+        """Replace a worker whenever it ends. Raises `StartFailed` if replacements keep failing."""
+        while True:
+            worker = self._workers[index]
+            code = await worker.ended()
+            if worker is not self._workers[index]:
+                continue  # it was replaced
+            log.warning("worker %d (process %d) ended with %d; starting another one", index + 1, worker.pid, code)
+            async with self._slots[index]:
+                if worker is self._workers[index]:
+                    await self._restart(index)
+
+    async def _restart(self, index: int) -> None:
+        while True:
+            try:
+                await self._start(index)
+            except StartFailed as failed:
+                now = asyncio.get_running_loop().time()
+                self._failed.append(now)
+                if len(self._failed) == _FAILED_MAX and now - self._failed[0] < _FAILED_SECONDS:
+                    log.error("worker %d failed to start %d times in a row; stopping", index + 1, _FAILED_MAX)
+                    raise StartFailed(failed.code) from failed
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+    def _on_stop(self) -> None:
+        if self._stop.is_set():  # the second signal: do not wait
+            for process in self._running:
+                process.kill()
+            os._exit(_FAILED)
+        self._stop.set()
+
+    def _on_reload(self) -> None:
+        if self._replacing is not None and not self._replacing.done():
+            log.warning("the workers are being replaced already; send SIGHUP again afterwards")
+            return
+        self._replacing = asyncio.create_task(self._replace_all())
+
+    async def _replace_all(self) -> None:
+        """Replace the workers one at a time. An invalid configuration or a failed start keeps the old workers."""
+        try:
+            settings = self._reload()
+        except ConfigError as error:
+            log.error("the configuration is not reloaded: %s", error)
+            return
+        if settings.worker_count != self._count or settings.listen_address != self._settings.listen_address:
+            log.warning("a change of workers or listen_address takes effect at the next restart")
+        for index in range(self._count):
+            if not await self._replace(index, settings.shutdown_grace):
+                return
+        self._settings = settings
+        log.info("%d workers were replaced", self._count)
+
+    async def _replace(self, index: int, grace: float) -> bool:
+        async with self._slots[index]:
+            old = self._workers[index]
+            before = set(self._running)
+            try:
+                async with asyncio.timeout(_REPLACE_SECONDS):
+                    await self._start(index)
+            except StartFailed as failed:
+                log.error("a new worker %d ended with %d; the old ones are kept", index + 1, failed.code)
+                return False
+            except TimeoutError:
+                log.error("a new worker %d was not ready in %g s; the old ones are kept", index + 1, _REPLACE_SECONDS)
+                for process in self._running - before:
+                    process.kill()
+                return False
+        await old.stop(grace + 2 * MARGIN_SECONDS)
+        return True
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run work concurrently; the first error cancels the rest."""
+    running = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*running)
+    finally:
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""A worker process as its supervisor starts it: what it inherits, and how it reports that it is ready."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.config import ConfigError
+from tidings.observe import log
+
+READY: Final = b"r"
+"""What a worker writes to its supervisor once it accepts connections."""
+STOP: Final = b"s"
+"""What the supervisor writes to a worker that is to stop in order."""
+NO_LISTENER: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The place of a process among the workers of one `serve`, and the descriptors that it inherits.
+
+    `channel` is a socket to the supervisor; its other end closes when the supervisor ends, for whatever reason.
+    `listener` is a listening socket, or `NO_LISTENER` without the API.
+    """
+
+    index: int
+    count: int
+    channel: int
+    listener: int
+
+    def argument(self) -> str:
+        """Return the worker as an argument of the command line."""
+        return f"{self.index}:{self.count}:{self.channel}:{self.listener}"
+
+    @classmethod
+    def of(cls, argument: str) -> "Worker":
+        """Read an argument. Raises `ConfigError` if it does not come from a supervisor."""
+        try:
+            index, count, channel, listener = (int(part) for part in argument.split(":"))
+            os.fstat(channel)
+        except (ValueError, OSError) as error:
+            raise ConfigError("--worker is set by `serve --workers` itself; leave it out") from error
+        return cls(index, count, channel, listener)
+
+    def socket(self) -> socket.socket | None:
+        """Return the inherited listening socket."""
+        return None if self.listener == NO_LISTENER else socket.socket(fileno=self.listener)
+
+
+class Channel:
+    """The connection of a worker to its supervisor. `stop` is called when the supervisor asks for it or has ended."""
+
+    def __init__(self, worker: Worker, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._socket = socket.socket(fileno=worker.channel)
+        self._socket.setblocking(False)  # noqa: FBT003 - the name of the socket module
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._on_readable)
+
+    def ready(self) -> None:
+        """Report that this worker accepts connections."""
+        with contextlib.suppress(OSError):  # the supervisor has ended: the reader stops this process
+            self._socket.send(READY)
+
+    def _on_readable(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        if self._received() != STOP:
+            log.warning("the supervisor has ended; stopping, because nothing would restart or stop this process")
+        self._stop()
+
+    def _received(self) -> bytes:
+        try:
+            return self._socket.recv(len(STOP))
+        except OSError:
+            return b""

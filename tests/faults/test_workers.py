@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""`tidings serve --workers`: whole processes on one port, replaced when they end or when the settings change."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from cli.command import tidings
+from delivery.receiver import Receiver
+from faults.kit import ended, eventually, node, reckon, sending, started, with_endpoint
+from live import Live, free_port
+
+pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the sockets of processes from /proc")
+
+WORKERS = 2
+CONNECTIONS = 200
+KILLS = 4
+ESTABLISHED = "01"
+
+
+@pytest_asyncio.fixture
+async def server(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Live]:
+    server = node(postgres_dsn, tmp_path / "server", worker_request_timeout=5, log_level="info")
+    server.arguments = ("--workers", str(WORKERS), "--config", "settings.toml")
+    server.folder.mkdir()
+    settings_file(server).write_text("")
+    with ended(server):
+        await started(server)
+        await eventually(lambda: f"{WORKERS} workers are ready" in server.log())
+        yield server
+
+
+def settings_file(server: Live) -> Path:
+    return server.folder / "settings.toml"
+
+
+def workers_of(server: Live) -> set[int]:
+    """Return the process ids of the workers."""
+    return children_of(server.pid)
+
+
+def children_of(pid: int) -> set[int]:
+    return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def connections_of(pid: int, port: int) -> int:
+    """Return how many clients of a port a process is connected to."""
+    held = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            held.add(str(entry.readlink()))
+        except OSError:
+            continue
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    local = f":{port:04X}"
+    return sum(
+        f"socket:[{fields[9]}]" in held for fields in lines if fields[1].endswith(local) and fields[3] == ESTABLISHED
+    )
+
+
+async def test_connections_spread_over_the_workers(server: Live) -> None:
+    clients = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(CONNECTIONS)]
+    try:
+        pids = workers_of(server)
+        await eventually(lambda: sum(connections_of(pid, server.port) for pid in pids) == CONNECTIONS)
+        shares = sorted(connections_of(pid, server.port) for pid in pids)
+    finally:
+        for _, writer in clients:
+            writer.close()
+
+    assert len(shares) == WORKERS
+    assert shares[0] > CONNECTIONS / WORKERS / 2, shares
+
+
+async def test_a_killed_worker_is_replaced_and_nothing_is_lost(server: Live) -> None:
+    async with Receiver() as receiver:
+        path = with_endpoint(server, receiver.url)
+        async with sending(path, server) as senders:
+            for _ in range(KILLS):
+                await senders.take(100)
+                await kill_one_of(server)
+
+        await reckon(senders, receiver, server)
+
+    assert senders.cut, "no request was on the wire of a killed worker, so it proved nothing"
+
+
+async def kill_one_of(server: Live) -> None:
+    """Kill a worker, and wait until another one has been started."""
+    before = workers_of(server)
+    os.kill(min(before), signal.SIGKILL)
+    await eventually(lambda: len(workers_of(server)) == WORKERS and workers_of(server) - before)
+
+
+async def test_the_workers_of_a_killed_supervisor_stop_and_nothing_is_lost(server: Live) -> None:
+    async with Receiver() as receiver:
+        path = with_endpoint(server, receiver.url)
+        async with sending(path, server) as senders:
+            await senders.take(100)
+            pids = workers_of(server)
+            server.kill()
+            await eventually(lambda: not any(map(is_running, pids)))
+            await started(server)
+            await senders.take(100)
+
+        await reckon(senders, receiver, server)
+
+    assert "the supervisor has ended" in server.log()
+
+
+async def test_sighup_replaces_the_workers_and_refuses_no_connection(server: Live) -> None:
+    before = workers_of(server)
+    answers: Counter[str] = Counter()
+    settings_file(server).write_text("log_format = 'json'\n")
+
+    server.send(signal.SIGHUP)
+    while f"{WORKERS} workers were replaced" not in server.log():
+        answers[await ping(server)] += 1
+
+    assert set(answers) <= {"204", "closed"}
+    assert answers["204"]
+    assert len(workers_of(server)) == WORKERS
+    assert not workers_of(server) & before
+    assert '"message": "listening on' in server.log()
+
+
+async def ping(server: Live) -> str:
+    """Make a request on a new connection; return the status, or `closed` if its worker stopped before the request."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        writer.write(b"GET /api/v1/health/ping HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        answer = await reader.read()
+    except ConnectionError:
+        return "closed"
+    finally:
+        writer.close()
+    return answer.split()[1].decode() if answer else "closed"
+
+
+async def test_sighup_with_an_invalid_configuration_keeps_the_workers(server: Live) -> None:
+    before = workers_of(server)
+    settings_file(server).write_text("task_lease = 'soon'\n")
+
+    server.send(signal.SIGHUP)
+    await eventually(lambda: "the configuration is not reloaded: task_lease" in server.log())
+
+    assert workers_of(server) == before
+    assert await asyncio.to_thread(server.call, "GET", "/api/v1/health/ping") == (204, None)
+
+
+async def test_sighup_with_a_configuration_that_does_not_start_keeps_the_workers(server: Live) -> None:
+    before = workers_of(server)
+    settings_file(server).write_text("jwt_algorithm = 'RS256'\n")
+    server.send(signal.SIGHUP)
+    await eventually(lambda: "the old ones are kept" in server.log())
+
+    assert workers_of(server) == before
+    assert await asyncio.to_thread(server.call, "GET", "/api/v1/health/ping") == (204, None)
+
+
+async def test_the_service_ends_with_the_reason_if_no_replacement_starts(server: Live) -> None:
+    settings_file(server).write_text("task_lease = 'soon'\n")
+
+    os.kill(min(workers_of(server)), signal.SIGKILL)
+    assert server.process is not None
+    code = await asyncio.to_thread(server.process.wait, 30.0)
+
+    assert code == 2
+    assert "task_lease" in server.log()
+    assert "failed to start 3 times in a row" in server.log()
+
+
+async def test_sigterm_stops_all_workers(server: Live) -> None:
+    pids = workers_of(server)
+
+    assert await asyncio.to_thread(server.stop) == 0
+
+    assert not any(map(is_running, pids))
+    assert "did not stop in time" not in server.log()
+
+
+def test_a_port_that_another_service_listens_on_is_reported(postgres_dsn: str, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+
+        result = tidings("serve", "--workers", "2", "--listen", address, "--db", postgres_dsn, folder=tmp_path)
+
+    assert result.code == 2
+    assert f"cannot listen on {address}" in result.err
+
+
+def test_more_workers_than_the_database_has_connections_for_are_refused(postgres_dsn: str, tmp_path: Path) -> None:
+    result = tidings(
+        "serve", "--workers", "200", "--listen", f"127.0.0.1:{free_port()}", "--db", postgres_dsn, folder=tmp_path
+    )
+
+    assert result.code == 2
+    assert "200 workers with 4 connections each need 800, and PostgreSQL allows" in result.err
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "two", "257", ""])
+def test_a_number_of_workers_out_of_range_is_refused(given: str, tmp_path: Path) -> None:
+    result = tidings("serve", "--workers", given, "--db", f"sqlite:///{tmp_path}/a.db", folder=tmp_path)
+
+    assert result.code == 2
+    assert "workers must be a number from 1 to 256, or auto" in result.err
+
+
+def test_several_workers_on_sqlite_are_refused(tmp_path: Path) -> None:
+    result = tidings("serve", "--workers", "2", "--db", f"sqlite:///{tmp_path}/a.db", folder=tmp_path)
+
+    assert result.code == 2
+    assert "workers must be 1 on SQLite" in result.err
