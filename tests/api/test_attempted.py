@@ -11,7 +11,7 @@ from api.kit import Api, Json
 from tidings.clock import rfc3339
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Lane
-from tidings.storage.lists import attempted
+from tidings.storage.drivers.tuning import ListTuning, StorageTuning
 from tidings.storage.tables import deliveries, intake
 from tidings.storage.tables.intake import DeliveryRow
 from tidings.storage.tables.settlement import note_delivered, note_ended
@@ -131,17 +131,13 @@ async def test_a_manual_success_after_failures_makes_the_message_delivered(setup
     assert [DeliveryEnd.DELIVERED_LATER, None] == [row["ended"] for row in rows]
 
 
-@pytest.mark.parametrize("few", [0, 300])
+@pytest.mark.parametrize("candidates", [0, 300])
 @pytest.mark.parametrize("status", [None, 0, 2, 3])
-async def test_the_list_is_the_same_by_every_search_method(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch, status: int | None, few: int
-) -> None:
+async def test_the_list_is_the_same_by_every_search_method(setup: Setup, status: int | None, candidates: int) -> None:
     made = [await setup.message(*outcomes, waits=waits) for outcomes, waits in [((0,), False), ((2,), False)] * 4]
     made += [await setup.message(2, waits=True) for _ in range(4)]
     expected = {None: made, 0: made[:8:2], 2: made[1:8:2], 3: made[8:]}[status]
-    monkeypatch.setattr(attempted, "_PAIRS_MAX", few)
-    monkeypatch.setattr(attempted, "_BATCH", 2)
-    monkeypatch.setattr(attempted, "_BATCH_MAX", 3)
+    setup.api.db.tuning = StorageTuning(lists=ListTuning(rare_messages=2, candidates=candidates))
     params: Json = {} if status is None else {"status": status}
     path = f"/app/{setup.app}/endpoint/{setup.endpoint}/msg"
 

@@ -7,7 +7,7 @@ from api.kit import Api, Json
 from tidings.clock import parse_rfc3339
 from tidings.core.tuning import CoreTuning
 from tidings.ids import timestamp_of
-from tidings.storage.tables import messages
+from tidings.storage.drivers.tuning import ListTuning, StorageTuning
 
 
 async def _deliveries(api: Api) -> list[tuple[str, str, int, int]]:
@@ -228,7 +228,7 @@ async def test_a_count_stops_at_its_maximum_and_is_approximate(lite: Api) -> Non
     assert {"count": 3, "approximated": True} == await lite.read(path, event_types="user.signup")
 
 
-async def test_filtered_attempts_are_the_same_by_every_search_method(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_filtered_attempts_are_the_same_by_every_search_method(api: Api) -> None:
     app = await api.app()
     endpoint = await api.endpoint(app)
     made = [await api.message(app, eventType="ab"[number % 2]) for number in range(8)]
@@ -237,10 +237,9 @@ async def test_filtered_attempts_are_the_same_by_every_search_method(api: Api, m
     expected = tried[::2][::-1]
 
     pages = []
-    for near, few in [(2_000, 3_000), (1, 3_000), (1, 2)]:
-        monkeypatch.setattr(messages, "_NEAR", near)
-        monkeypatch.setattr(messages, "_ENOUGH", 2)
-        monkeypatch.setattr(messages, "_FEW", few)
+    for entries, rare_messages in [(512, 300), (512, 2), (1, 2)]:
+        tuning = ListTuning(entries=entries, rare_messages=rare_messages)
+        api.db.tuning = StorageTuning(lists=tuning)
         first = await api.read(path, event_types="a", limit=5)
         second = await api.read(path, event_types="a", limit=5, iterator=first["iterator"])
         pages.append([each["id"] for each in first["data"] + second["data"]])

@@ -2,11 +2,12 @@
 """Every list with a time range equals a naive one in Python, for any filters and any query plan."""
 
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import pytest
+import pytest_asyncio
 
 from tidings import ids
 from tidings.clock import DAY, HOUR, ManualClock
@@ -20,11 +21,9 @@ from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus, Sta
 from tidings.model.message import AcceptedMessage, MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order, Page
 from tidings.storage.drivers.database import Database, Dialect, Write
-from tidings.storage.lists import attempt_buckets
-from tidings.storage.lists import attempted as attempted_rows
-from tidings.storage.tables import attempts as attempt_rows
-from tidings.storage.tables import bucket_index, intake, settlement
-from tidings.storage.tables import messages as message_rows
+from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.tuning import ListTuning, StorageTuning
+from tidings.storage.tables import intake, settlement
 from tidings.storage.tables.settlement import AttemptRow
 
 NOW = 1_700_000_000_000
@@ -244,34 +243,22 @@ def told(page: Page[Item], key: Callable[[Item], str]) -> tuple[list[str], str |
     return [key(item) for item in page.items], page.iterator, page.prev_iterator, page.done
 
 
-@pytest.fixture(params=["few", "many", "most"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+TUNINGS = {
+    "few": ListTuning(),
+    "many": ListTuning(entries=4, buckets=1, rare_messages=2, candidates=3),
+    "most": ListTuning(entries=2, buckets=1, rare_messages=2, candidates=0),
+    "known": ListTuning(entries=50, buckets=2, rare_messages=1, candidates=9),
+}
+
+
+@pytest_asyncio.fixture(params=TUNINGS)
+async def db(request: pytest.FixtureRequest, migrated_url: str) -> AsyncIterator[Database]:
     """Force the query plans of small applications, of large ones, or of those where every value is frequent."""
-    if request.param == "most":
-        monkeypatch.setattr(attempt_rows, "_BUCKETS_MAX", 3)
-        monkeypatch.setattr(attempt_rows, "_MESSAGES_MAX", 1)
-        monkeypatch.setattr(attempt_rows, "_FULL_ROWS_MAX", 0)
-        monkeypatch.setattr(attempt_rows, "_BATCH", 2)
-        monkeypatch.setattr(attempt_rows, "_PAIRS_MAX", 2)
-        monkeypatch.setattr(attempt_buckets, "_LATE_MAX", 1)
-    if request.param != "few":
-        monkeypatch.setattr(attempt_buckets, "READ_SINGLY_MAX", 2)
-        monkeypatch.setattr(bucket_index, "_FIRST_BATCH", 1)
-        monkeypatch.setattr(bucket_index, "_LONG_BATCH", 2)
-        monkeypatch.setattr(bucket_index, "_OF_SEVERAL", 2)
-        monkeypatch.setattr(bucket_index, "_MOST_ENTRIES", 3)
-        monkeypatch.setattr(attempted_rows, "_PAIRS_MAX", 0 if request.param == "most" else 7)
-        monkeypatch.setattr(attempted_rows, "_ATTEMPTS_MAX", 3)
-        monkeypatch.setattr(attempted_rows, "_NEWEST", 3)
-        monkeypatch.setattr(attempted_rows, "_BATCH", 2)
-        monkeypatch.setattr(attempted_rows, "_BATCH_MAX", 3)
-        monkeypatch.setattr(message_rows, "_NEAR", 4)
-        monkeypatch.setattr(message_rows, "_ENOUGH", 2 if request.param == "most" else 5)
-        monkeypatch.setattr(message_rows, "_FEW", 2)
-        monkeypatch.setattr(message_rows, "_FEW_BUCKETS", 2 if request.param == "most" else 4)
+    database = await opened(migrated_url, tuning=StorageTuning(lists=TUNINGS[request.param]))
+    yield database
+    await database.close()
 
 
-@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(("span", "count"), [(SPAN, 40), (3 * HOUR, 80)])
 async def test_lists_match_a_naive_implementation(db: Database, span: int, count: int) -> None:
     chance = random.Random(count)  # noqa: S311 - the same lists in each run

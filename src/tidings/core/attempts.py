@@ -15,8 +15,8 @@ from tidings.model.delivery import Lane, Mode
 from tidings.model.endpoint import Endpoint
 from tidings.model.message import EVERY_MESSAGE
 from tidings.model.page import Cursor, Page
+from tidings.storage import lists
 from tidings.storage.drivers.database import Write, retried
-from tidings.storage.lists import attempted
 from tidings.storage.tables import attempts, deliveries, endpoints, messages
 
 
@@ -38,7 +38,7 @@ async def page_of_endpoint(
     async with services.db.read() as read:
         window = await committed_window(services, read, cursor, window, ATTEMPT)
         endpoint = await endpoints.get(read, app.id, ref)
-        rows = await attempts.page_of_endpoint(read, app.id, endpoint.id, window, filters)
+        rows = await lists.page_of_attempts(read, app.id, endpoint.id, window, filters)
         if with_message:
             rows = await attempts.with_messages(read, rows)
     return cursor.page(rows, lambda attempt: attempt.id)
@@ -73,7 +73,7 @@ async def page_of_messages(
     window = cursor.window_in_time(MESSAGE, services.now())
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
-        rows = await attempted.messages_of(read, app.id, endpoint.id, window, filters)
+        rows = await lists.page_of_attempted_messages(read, app.id, endpoint.id, window, filters)
         found = cursor.page(rows, lambda row: row.message.id)
         if not with_payload:
             return found
@@ -86,7 +86,7 @@ async def page_of_destinations(services: Services, app: App, ref: str, cursor: C
     """Return a page of the endpoints at which a message was attempted."""
     async with services.db.read() as read:
         message = await messages.get(read, app.id, ref, with_payload=False)
-        rows = await attempted.destinations_of(read, message.id, cursor.window())
+        rows = await attempts.destinations_of(read, message.id, cursor.window())
         found = await endpoints.by_ids(read, [endpoint_id for endpoint_id, _ in rows])
     destinations = [Destination(found[endpoint_id], status) for endpoint_id, status in rows if endpoint_id in found]
     return cursor.page(destinations, lambda destination: destination.endpoint.id)
@@ -97,12 +97,12 @@ async def count(services: Services, app: App, ref: str, cursor: Cursor, filters:
     window, most = cursor.window_in_time(ATTEMPT, services.now()), services.tuning.counted_attempts
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
-        looked_at = await attempts.count(
+        looked_at = await lists.count_attempts(
             read, endpoint.id, window, replace(filters, message=EVERY_MESSAGE), limit=most + 1
         )
         found = min(looked_at, most)
         if not filters.message.is_empty:
-            found = await attempts.count(read, endpoint.id, window, filters, limit=most)
+            found = await lists.count_attempts(read, endpoint.id, window, filters, limit=most)
     return found, looked_at > most
 
 

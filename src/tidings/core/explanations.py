@@ -37,7 +37,7 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
     """Return a page of explanations, including those of endpoints deleted after the message was created."""
     async with services.db.read() as read:
         message = await messages.get(read, request.app.id, request.ref, with_payload=False)
-        subject = await explanations.subject_of(read, message)
+        subject = await explanations.facts_of(read, message)
         found = await endpoints.page_since(read, request.app.id, request.cursor.window(), subject.at)
         ids = sorted(endpoint.id for endpoint, _ in found)
         stored = await explanations.stored(read, message.id, ids[0], ids[-1]) if found else NOTHING

@@ -11,6 +11,7 @@ from tidings.ids import MESSAGE
 from tidings.model.app import App
 from tidings.model.message import Message, MessageFilter
 from tidings.model.page import Cursor, Page
+from tidings.storage import lists
 from tidings.storage.drivers.database import Write, retried
 from tidings.storage.tables import messages, routing
 
@@ -28,7 +29,7 @@ async def page(
     window = cursor.window_in_time(MESSAGE, services.now())
     async with services.db.read() as read:
         window = await committed_window(services, read, cursor, window, MESSAGE)
-        found = cursor.page(await messages.page(read, app.id, window, filters), lambda message: message.id)
+        found = cursor.page(await lists.page_of_messages(read, app.id, window, filters), lambda message: message.id)
         if not with_payload:
             return found
         found = found.within([message.payload_bytes or 0 for message in found.items])

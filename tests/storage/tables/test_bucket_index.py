@@ -17,10 +17,11 @@ from tidings.ids import DEFAULT_ORG, AppId, EndpointId, MessageId, timestamp_of
 from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus, StatusCodeClass
 from tidings.model.message import AcceptedMessage, MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order
+from tidings.storage import lists
 from tidings.storage.drivers.database import Database, Dialect, Unavailable
 from tidings.storage.drivers.postgres import PostgresDatabase
-from tidings.storage.lists import attempted
-from tidings.storage.tables import attempts, bucket_index, intake, messages, settlement
+from tidings.storage.drivers.tuning import ListTuning, StorageTuning
+from tidings.storage.tables import intake, settlement
 from tidings.storage.tables.bucket_index import BucketIndexCache
 from tidings.storage.tables.settlement import AttemptRow
 
@@ -52,7 +53,7 @@ async def found(db: Database, app: str, **asked: object) -> list[str]:
     wanted = MessageFilter(**asked)  # type: ignore[arg-type]
     async with db.read() as read:
         window = Cursor(Order.DESCENDING, 10).window_in_time(ids.MESSAGE, NOW)
-        return [each.id for each in await messages.page(read, AppId(app), window, wanted)]
+        return [each.id for each in await lists.page_of_messages(read, AppId(app), window, wanted)]
 
 
 async def test_a_cached_entry_is_not_written_again(db: Database) -> None:
@@ -129,9 +130,8 @@ async def test_no_entry_stays_cached_behind_pgbouncer(db: Database, migrated_url
     assert 4 == sum((await counted(db)).values())
 
 
-async def test_a_full_cache_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket_index, "_CACHE_SIZE", 2)
-    cache = BucketIndexCache()
+async def test_a_full_cache_is_cleared() -> None:
+    cache = BucketIndexCache(size=2)
 
     cache.add({"a"}, [("o", "n", "1")])
     cache.add({"b"}, [("o", "n", "2")])
@@ -192,14 +192,8 @@ async def test_a_wiped_organization_leaves_no_entries(db: Database) -> None:
 
 
 @pytest.mark.parametrize("asked", [AttemptFilter(message=MessageFilter(channel="c")), AttemptFilter(status=FAIL)])
-async def test_attempts_made_long_after_their_messages_are_listed_in_order(
-    db: Database, monkeypatch: pytest.MonkeyPatch, asked: AttemptFilter
-) -> None:
-    monkeypatch.setattr(messages, "_NEAR", 1)
-    monkeypatch.setattr(messages, "_ENOUGH", 2)
-    monkeypatch.setattr(messages, "_FEW", 1)
-    monkeypatch.setattr(bucket_index, "_FIRST_BATCH", 1)
-    monkeypatch.setattr(bucket_index, "_LONG_BATCH", 1)
+async def test_attempts_made_long_after_their_messages_are_listed_in_order(db: Database, asked: AttemptFilter) -> None:
+    db.tuning = StorageTuning(lists=ListTuning(buckets=1, rare_messages=1))
     endpoint, wanted = EndpointId("ep_" + "1" * 27), replace(asked, code_class=StatusCodeClass.CODE_5XX)
     made = [message(timestamp=NOW - day * DAY) for day in (9, 8, 7)]
     first = [timestamp_of(each.id) for each in made]
@@ -213,13 +207,13 @@ async def test_attempts_made_long_after_their_messages_are_listed_in_order(
     for order in Order:
         window = Cursor(order, 7).window()
         async with db.read() as read:
-            listed = await attempts.page_of_endpoint(read, AppId(APP), endpoint, window, wanted)
+            listed = await lists.page_of_attempts(read, AppId(APP), endpoint, window, wanted)
         in_order = sorted((row.id for row in rows), reverse=order is Order.DESCENDING)
         assert in_order[: window.rows] == [each.id for each in listed]
 
 
-async def test_a_message_with_a_late_attempt_is_listed_in_order(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempted, "_NEWEST", 2)
+async def test_a_message_with_a_late_attempt_is_listed_in_order(db: Database) -> None:
+    db.tuning = StorageTuning(lists=ListTuning(entries=2))
     endpoint = EndpointId("ep_" + "1" * 27)
     made = [message(timestamp=NOW - day * DAY) for day in range(1, 10)]
     tries = [*((each, timestamp_of(each.id)) for each in made), (made[-1], NOW - 36 * HOUR)]
@@ -230,15 +224,13 @@ async def test_a_message_with_a_late_attempt_is_listed_in_order(db: Database, mo
     for order in Order:
         window = Cursor(order, 4).window()
         async with db.read() as read:
-            told = await attempted.messages_of(read, AppId(APP), endpoint, window, AttemptFilter())
+            told = await lists.page_of_attempted_messages(read, AppId(APP), endpoint, window, AttemptFilter())
         in_order = sorted((each.id for each in made), reverse=order is Order.DESCENDING)
         assert in_order[: window.rows] == [each.message.id for each in told]
 
 
-async def test_a_rare_outcome_is_searched_only_in_its_time_buckets(
-    db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(messages, "_FEW_BUCKETS", 1)
+async def test_a_rare_outcome_is_searched_only_in_its_time_buckets(db: Database) -> None:
+    db.tuning = StorageTuning(lists=ListTuning(entries=1))
     endpoint, wanted = EndpointId("ep_" + "1" * 27), AttemptFilter(status=FAIL, message=MessageFilter(channel="c"))
     made = [message(timestamp=NOW - day * DAY) for day in (3, 2, 1)]
     rows = [failed(each, endpoint, timestamp_of(each.id)) for each in made]
@@ -248,6 +240,6 @@ async def test_a_rare_outcome_is_searched_only_in_its_time_buckets(
 
     async with db.read() as read:
         window = Cursor(Order.DESCENDING, 3).window()
-        listed = await attempts.page_of_endpoint(read, AppId(APP), endpoint, window, wanted)
+        listed = await lists.page_of_attempts(read, AppId(APP), endpoint, window, wanted)
 
     assert [row.id for row in reversed(rows)] == [each.id for each in listed]

@@ -6,7 +6,23 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ListTuning:
-    """The thresholds of the filtered lists."""
+    """The thresholds of the filtered lists: how much one statement reads.
+
+    A value is rare if one statement can read all of it: then the query looks up its rows one by one. Otherwise it reads
+    bucket after bucket, in the order of the list, until the page is full.
+    """
+
+    entries: int = 512
+    """The bucket-index entries that a statement reads per value: half a millisecond. Twice or half as many make no
+    difference."""
+    buckets: int = 16
+    """The buckets of the first batch. Of frequent values a few have the whole page; each further batch is four times as
+    large."""
+    rare_messages: int = 300
+    """The messages whose attempts are looked up one by one: about two milliseconds."""
+    candidates: int = 2_000
+    """The attempts or deliveries of an endpoint that are read to find messages: about two milliseconds. An endpoint
+    with more of them gets most messages of the application, so the query reads those."""
 
 
 @dataclass(frozen=True, slots=True)

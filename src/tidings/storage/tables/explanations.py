@@ -42,14 +42,14 @@ _CANCELED: Final = (
 )
 _CANCELED_ITEMS: Final = Sql(
     sqlite=(
-        "SELECT task_item.task_id, wanted.key AS place FROM json_each(:tasks) AS wanted CROSS JOIN task_item"
-        " WHERE task_item.task_id = wanted.value AND task_item.key = json_extract(:keys, '$[' || wanted.key || ']')"
+        "SELECT task_item.task_id, given.key AS place FROM json_each(:tasks) AS given CROSS JOIN task_item"
+        " WHERE task_item.task_id = given.value AND task_item.key = json_extract(:keys, '$[' || given.key || ']')"
         " AND task_item.outcome = :outcome"
     ),
     postgresql=(
-        "SELECT task_item.task_id, wanted.place - 1 AS place"
-        " FROM unnest(CAST(:tasks AS text[]), CAST(:keys AS text[])) WITH ORDINALITY AS wanted(task, key, place)"
-        " JOIN task_item ON task_item.task_id = wanted.task AND task_item.key = wanted.key"
+        "SELECT task_item.task_id, given.place - 1 AS place"
+        " FROM unnest(CAST(:tasks AS text[]), CAST(:keys AS text[])) WITH ORDINALITY AS given(task, key, place)"
+        " JOIN task_item ON task_item.task_id = given.task AND task_item.key = given.key"
         " WHERE task_item.outcome = :outcome"
     ),
 )
@@ -66,7 +66,7 @@ class EndpointDeliveries:
 NOTHING: Final = EndpointDeliveries({}, {})
 
 
-async def subject_of(read: Read, message: Message) -> MessageFacts:
+async def facts_of(read: Read, message: Message) -> MessageFacts:
     """Return the facts about a message, including whether its payload exists and when it expires."""
     row = await read.one(_PAYLOAD, msg=message.id)
     at = timestamp_of(message.id)

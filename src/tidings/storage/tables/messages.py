@@ -3,17 +3,15 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from tidings.errors import not_found
 from tidings.ids import MESSAGE, AppId, MessageId, OrgId
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.message import Message, MessageFilter
-from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Write
-from tidings.storage.tables import bucket_index, message_filters, settlement
-from tidings.storage.tables.page_window import bounds_of, end_of, spread
+from tidings.storage.tables import message_filters, settlement
+from tidings.storage.tables.page_window import spread
 
 HEAD: Final = (
     "message.id, message.app_id, message.org_id, message.event_type, message.event_id, message.channels, message.tags,"
@@ -26,7 +24,6 @@ _BY_ID: Final = "FROM message WHERE id = :ref AND app_id = :app"
 _BY_EVENT_ID: Final = """
 FROM message WHERE id = (SELECT msg_id FROM event_id WHERE app_id = :app AND event_id = :ref) AND app_id = :app
 """
-_PAGE: Final = "FROM message WHERE app_id = :app"
 
 
 async def find(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True) -> Message | None:
@@ -42,20 +39,6 @@ async def get(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True)
     if message is None:
         raise not_found()
     return message
-
-
-async def page(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[Message]:
-    """Return a page of an application's messages in id order, without payloads (`payloads` reads those).
-
-    With filters, the matching ids come from the bucket index, then the messages are read by id.
-    """
-    if not filters.is_empty:
-        found = await ids_of(read, app_id, window, filters)
-        messages = await by_ids(read, found)
-        return [messages[MessageId(each)] for each in found if each in messages]
-    statement = f"SELECT {columns(with_payload=False)} {_PAGE}{end_of(window, 'message.id')}"
-    rows = await read.rows(statement, app=app_id, **bounds_of(window))
-    return [message_of(row) for row in rows]
 
 
 # LATERAL and OFFSET 0 force a lookup by id. With a plain join, PostgreSQL may read a whole partition.
@@ -91,38 +74,6 @@ async def payloads(read: Read, messages: Sequence[Message]) -> dict[MessageId, b
     return {MessageId(row["id"]): bytes(row["payload"]) for row in rows if row["payload"] is not None}
 
 
-_OF_PART: Final = (
-    f"SELECT message.id AS id {_PAGE} AND message.id >= {{first}} AND message.id < {{end}}{{conditions}}"
-    " ORDER BY message.id {direction} LIMIT {rows:d}"
-)
-
-
-def _of_parts(sqlite: str, postgresql: str) -> dict[Dialect, str]:
-    """Build, for each database, the statement that reads key ranges of a list one after the other."""
-    bounds = {
-        Dialect.SQLITE: ("part.value", "json_extract(:ends, '$[' || part.key || ']')"),
-        # No constant bounds: with some, PostgreSQL would plan every page again, which takes longer than reading it.
-        Dialect.POSTGRESQL: ("part.first", "part.stop"),
-    }
-    return {
-        dialect: text.replace("{part}", _OF_PART).replace("{first}", first).replace("{end}", end)
-        for (dialect, (first, end)), text in zip(bounds.items(), (sqlite, postgresql), strict=True)
-    }
-
-
-_PARTS: Final = f"{spread('firsts', 'ends')} AS part(first, stop)"
-_OF_EACH: Final = _of_parts(
-    "SELECT (SELECT json_group_array(id) FROM ({part})) AS ids FROM json_each(:firsts) AS part",
-    f"SELECT ARRAY({{part}}) AS ids FROM {_PARTS}",
-)
-# Both statements read the parts in the given order and stop at the limit.
-_FIRST_OF: Final = _of_parts(
-    "SELECT found.value AS id FROM json_each(:firsts) AS part"
-    " CROSS JOIN json_each((SELECT json_group_array(id) FROM ({part}))) AS found LIMIT {rows:d}",
-    f"SELECT found.id AS id FROM {_PARTS} CROSS JOIN LATERAL ({{part}}) AS found LIMIT {{rows:d}}",
-)
-
-
 _AMONG: Final = {
     Dialect.SQLITE: "SELECT message.id FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
     Dialect.POSTGRESQL: (
@@ -139,96 +90,6 @@ async def matching(read: Read, msg_ids: Sequence[str], filters: MessageFilter) -
         f"{_AMONG[read.dialect]}{conditions}", ids=list(msg_ids), **message_filters.values_of(filters)
     )
     return {row["id"] for row in rows}
-
-
-async def ids_of(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[str]:
-    """Return a page of the ids of the matching messages; reads only time buckets that the bucket index lists."""
-    if filters.is_empty:
-        rows = await read.rows(
-            f"SELECT message.id {_PAGE}{end_of(window, 'message.id')}", app=app_id, **bounds_of(window)
-        )
-        return [row["id"] for row in rows]
-    found: list[str] = []
-    scan = bucket_index.scan_for(read.dialect)
-    async for buckets in bucket_index.buckets(read, app_id, message_filters.names_of(filters), window, scan=scan):
-        found += await _first_in(read, app_id, buckets, replace(window, rows=window.rows - len(found)), filters)
-        if len(found) >= window.rows:
-            break
-    return found
-
-
-async def _first_in(
-    read: Read, app_id: AppId, buckets: Sequence[str], window: PageWindow, filters: MessageFilter
-) -> list[str]:
-    """Return the ids of the first matching messages in the given buckets, up to the window's rows."""
-    parts = bucket_index.key_ranges(MESSAGE, buckets, window)
-    rows = await _in_parts(
-        read, app_id, parts[:: -1 if window.order is Order.DESCENDING else 1], window, filters, _FIRST_OF
-    )
-    return [row["id"] for row in rows]
-
-
-async def all_in(
-    read: Read, app_id: AppId, buckets: Sequence[str], filters: MessageFilter, *, most: int
-) -> list[str] | None:
-    """Return the ids of all matching messages in the given buckets, or None if one key range holds `most` or more."""
-    window = PageWindow(Order.ASCENDING, most)
-    rows = await _in_parts(read, app_id, bucket_index.key_ranges(MESSAGE, buckets, window), window, filters, _OF_EACH)
-    found = [bucket_index.listed(row["ids"]) for row in rows]
-    return None if any(len(each) == most for each in found) else [each for part in found for each in part]
-
-
-async def _in_parts(
-    read: Read,
-    app_id: AppId,
-    parts: Sequence[bucket_index.KeyRange],
-    window: PageWindow,
-    filters: MessageFilter,
-    statement: dict[Dialect, str],
-) -> list[Row]:
-    if not parts:
-        return []
-    conditions = message_filters.conditions(read.dialect, filters)
-    return await read.rows(
-        statement[read.dialect].format(conditions=conditions, direction=window.direction, rows=window.rows),
-        app=app_id,
-        firsts=[first for first, _ in parts],
-        ends=[end for _, end in parts],
-        **message_filters.values_of(filters),
-    )
-
-
-_NEAR: Final = 500
-_ENOUGH: Final = 12
-_FEW: Final = 300
-_FEW_BUCKETS: Final = 512
-
-
-async def few_buckets(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[str] | None:
-    """Return the buckets that hold matching messages of a window, or None if there are more than 512."""
-    return await bucket_index.few(read, app_id, message_filters.names_of(filters), window, most=_FEW_BUCKETS)
-
-
-async def few_in(
-    read: Read, app_id: AppId, buckets: Sequence[str], window: PageWindow, filters: MessageFilter
-) -> list[str] | None:
-    """Return the ids of a window's matching messages in these buckets, or None if there are more than 300."""
-    found = await _first_in(read, app_id, buckets, replace(window, rows=_FEW + 1), filters)
-    return found if len(found) <= _FEW else None
-
-
-async def are_matches_dense(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> bool:
-    """Return whether at least 12 of the first 500 messages of a window match.
-
-    Then a scan in id order fills a page quickly, and the bucket index is not needed.
-    """
-    first = replace(window, rows=_NEAR)
-    near = f"SELECT event_type, channels, tags {_PAGE}{end_of(first, 'message.id')}"
-    counted = (
-        f"SELECT count(*) AS n FROM ({near}) AS message WHERE TRUE{message_filters.conditions(read.dialect, filters)}"
-    )
-    row = await read.one(counted, app=app_id, **message_filters.values_of(filters), **bounds_of(first))
-    return int(row["n"]) >= _ENOUGH
 
 
 # -----------------------------------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def _entries_of(shape: _Shape) -> Iterator[Entry]:
         made + of_message,
     )
     if made != of_message:
-        yield endpoint_id, bucket_index.LATE + of_message, made
+        yield endpoint_id, bucket_index.LATE, of_message + made
 
 
 async def is_recorded(tx: Write, row: AttemptRow) -> bool:

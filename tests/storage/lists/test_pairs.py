@@ -2,10 +2,9 @@
 """The attempts of an endpoint are found completely, whether few or many, and however long after their messages."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 
-import pytest
 import pytest_asyncio
 
 from tidings import ids
@@ -14,10 +13,11 @@ from tidings.ids import DEFAULT_ORG, AppId, EndpointId, MessageId, timestamp_of
 from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus
 from tidings.model.message import AcceptedMessage, MessageFilter
 from tidings.model.page import Order, PageWindow
+from tidings.storage import lists
 from tidings.storage.drivers.database import Database
-from tidings.storage.lists import attempt_buckets, attempted
-from tidings.storage.tables import attempts, intake, settlement
-from tidings.storage.tables.bucket_index import BucketScan, bucket_of
+from tidings.storage.lists import buckets, pairs
+from tidings.storage.tables import intake, settlement
+from tidings.storage.tables.bucket_index import BUCKET_WIDTH, bucket_of
 from tidings.storage.tables.settlement import AttemptRow
 
 NOW = SystemClock().now()
@@ -120,7 +120,7 @@ async def test_attempts_of_filtered_messages_are_found_in_order(db: Database, th
         )
         for window, expected in pages(keys, whole):
             async with db.read() as read:
-                found = await attempts.page_of_endpoint(read, APP, endpoint, window, wanted)
+                found = await lists.page_of_attempts(read, APP, endpoint, window, wanted)
             assert expected == [each.id for each in found], (endpoint, wanted, window)
 
 
@@ -143,66 +143,63 @@ async def test_attempted_messages_of_an_endpoint_are_found_in_order(db: Database
         )
         for window, expected in pages(keys, whole):
             async with db.read() as read:
-                found = await attempted.messages_of(read, APP, endpoint, window, wanted)
+                found = await lists.page_of_attempted_messages(read, APP, endpoint, window, wanted)
             assert expected == [each.message.id for each in found], (endpoint, wanted, window)
 
 
-@pytest.mark.parametrize("few", [0, 200])
-async def test_late_attempts_are_found_in_both_directions(
-    db: Database, there: Past, monkeypatch: pytest.MonkeyPatch, few: int
-) -> None:
-    monkeypatch.setattr(attempt_buckets, "_LATE_MAX", few)
+async def test_late_attempts_are_found_in_both_directions(db: Database, there: Past) -> None:
     chance = random.Random(1)  # noqa: S311 - the same each time
     made = sorted({bucket_of(each) for each in there.messages})
     late = {
-        bucket_of(row.id) + bucket_of(row.msg_id)
+        bucket_of(row.msg_id) + bucket_of(row.id)
         for row in there.attempts
         if row.endpoint_id == SELDOM and bucket_of(row.id) != bucket_of(row.msg_id)
     }
 
     for count in (1, 300, len(made)):
-        some = sorted(chance.sample(made, count))
+        some = chance.sample(made, count)
         async with db.read() as read:
-            found = await attempt_buckets.late_pairs(read, SELDOM, some)
-        assert sorted(each for each in late if attempt_buckets.message_bucket(each) in some) == found
+            found = await pairs.of_messages(read, SELDOM, some)
+        assert found == {each + each for each in some} | {each for each in late if each[:BUCKET_WIDTH] in some}
 
 
-async def test_a_gap_between_pairs_is_read_completely_or_not_at_all(
-    db: Database, there: Past, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(attempt_buckets, "READ_SINGLY_MAX", 1)
+async def test_the_messages_in_pairs_are_found_completely_or_not_at_all(db: Database, there: Past) -> None:
     for endpoint in (SELDOM, ALWAYS):
-        mine = sorted((row for row in there.attempts if row.endpoint_id == endpoint), key=lambda row: row.id)
-        pairs = [bucket_of(row.id) + bucket_of(row.msg_id) for row in mine]
-        for most in (5, 60, 5_000):
+        mine = sorted((row for row in there.attempts if row.endpoint_id == endpoint), key=lambda row: row.id)[10:60:7]
+        some = [bucket_of(row.id) + bucket_of(row.msg_id) for row in mine]
+        inside = [
+            row
+            for row in there.attempts
+            if row.endpoint_id == endpoint and bucket_of(row.id) + bucket_of(row.msg_id) in some
+        ]
+        for status, expected in (
+            (None, {row.msg_id for row in inside}),
+            (MessageStatus.FAIL, {row.msg_id for row in inside if row.status}),
+        ):
             async with db.read() as read:
-                found = await attempt_buckets.messages_between(read, endpoint, pairs[10:60], None, most=most)
-                exact = await attempt_buckets.messages_in(read, endpoint, pairs[10:60:7], None, most=5_000)
-                failures = await attempt_buckets.messages_between(
-                    read, endpoint, pairs[10:60], MessageStatus.FAIL, most=most
-                )
-            between = [row for row in mine if pairs[10][:4] <= bucket_of(row.id) <= pairs[59][:4]]
-            inside, failed = {row.msg_id for row in between}, {row.msg_id for row in between if row.status}
-            assert found == (inside if most >= len(between) else None)
-            assert failures == (failed if most >= sum(row.status > 0 for row in between) else None)
-            assert exact is not None
-            assert {row.msg_id for row in mine[10:60:7]} <= exact <= inside
+                found = await pairs.messages_in(read, endpoint, some, status, limit=5_000)
+                none = await pairs.messages_in(read, endpoint, some, status, limit=len(expected) - 1)
+            assert found is not None
+            assert expected == {each for each in found if bucket_of(each) in {pair[BUCKET_WIDTH:] for pair in some}}
+            assert none is None or not expected
 
 
-def test_batches_grow_unless_the_expected_density_fills_the_page() -> None:
-    buckets = [str(number) for number in range(2_000)]
+async def listed(*parts: list[str]) -> AsyncIterator[list[str]]:
+    for part in parts:
+        yield part
 
-    scan = BucketScan(16)
-    assert [16, 64, 256, 1_024, 640] == [len(each) for each in scan.batches(buckets)]
 
-    scan, sizes = BucketScan(16), []
-    for each in scan.batches(buckets):
-        sizes.append(len(each))
-        scan.observe(len(each), len(each) // 8, 50 - sum(sizes) // 8)
-        if sum(sizes) // 8 >= 50:
-            break
-    assert [16, 64, 256] == sizes[:3]
-    assert 50 * 8 <= sum(sizes) < 50 * 8 + 256
+async def test_batches_grow_and_share_no_bucket() -> None:
+    some = [f"{number:04}" for number in range(2_000)]
+    in_pairs = [first + second for first in some[:5] for second in some[:4]]
+
+    found = [each async for each in buckets.batches(listed(some[:70], some[70:300], some[300:]), 16)]
+    found_pairs = [each async for each in buckets.batches(listed(in_pairs[:2], in_pairs[2:13], in_pairs[13:]), 1)]
+
+    assert some == [each for batch in found for each in batch]
+    assert [16, 54, 230, 1_024, 676] == [len(batch) for batch in found]
+    assert in_pairs == [each for batch in found_pairs for each in batch]
+    assert [4] * 5 == [len(batch) for batch in found_pairs]
 
 
 def test_an_attempts_timestamp_is_not_taken_for_its_messages() -> None:
@@ -210,4 +207,4 @@ def test_an_attempts_timestamp_is_not_taken_for_its_messages() -> None:
     rows = [row for row in past().attempts if row.endpoint_id == SELDOM]
 
     assert sum(timestamp_of(row.id) - timestamp_of(row.msg_id) > HOUR for row in rows) > 20
-    assert len(rows) > 2 * attempt_buckets.READ_SINGLY_MAX
+    assert len(rows) > 2 * ROWS

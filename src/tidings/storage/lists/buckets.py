@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: MIT
+"""The time buckets that may have rows of a filtered list, read from the bucket index in the order of the list."""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tidings.ids import number_of
+from tidings.model.page import Order, PageWindow
+from tidings.storage.drivers.database import Dialect, Read
+from tidings.storage.tables.bucket_index import BUCKET_WIDTH, END, LATE, bucket_of
+
+KeyRange = tuple[str, str]
+"""A range of ids: the first id (inclusive) and the end (exclusive)."""
+GROWTH: Final = 4
+"""The factor from one batch to the next: few statements reach far, and the last one reads little in vain."""
+
+_OF_VALUE: Final = (
+    "SELECT bucket FROM bucket_index WHERE owner = {owner} AND name = {name} AND bucket >= {low} AND bucket <= :high"
+    " ORDER BY bucket {{direction}} LIMIT CAST(:limit AS BIGINT)"
+)
+_AT_PLACE: Final = "json_extract(:{}, '$[' || given.key || ']')"
+_OF_EACH_VALUE: Final = {
+    Dialect.SQLITE: (
+        "SELECT (SELECT json_group_array(bucket) FROM ("
+        + _OF_VALUE.format(owner=_AT_PLACE.format("owners"), name="given.value", low=_AT_PLACE.format("lows"))
+        + ")) FROM json_each(:names) AS given"
+    ),
+    Dialect.POSTGRESQL: (
+        "SELECT ARRAY("
+        + _OF_VALUE.format(owner="given.owner", name="given.name", low="given.low")
+        + ") FROM unnest(CAST(:owners AS text[]), CAST(:names AS text[]), CAST(:lows AS text[]))"
+        " WITH ORDINALITY AS given(owner, name, low, place) ORDER BY place"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Values of an application or an endpoint. A row of the list has at least one of them."""
+
+    owner: str
+    values: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The next entries of a group. All those up to `last` have been read; with None there are no others."""
+
+    entries: frozenset[str]
+    last: str | None
+    order: Order
+
+    def up_to_last(self) -> frozenset[str]:
+        """Return the entries that all values of the group have been read up to."""
+        last = self.last
+        return self.entries if last is None else self.entries - self._unread(self.entries)
+
+    def may_have(self, found: frozenset[str]) -> frozenset[str]:
+        """Return those of some buckets that are among the entries, or unread."""
+        return (found & self.entries) | self._unread(found)
+
+    def _unread(self, found: frozenset[str]) -> frozenset[str]:
+        last = self.last
+        if last is None:
+            return frozenset()
+        is_descending = self.order is Order.DESCENDING
+        return frozenset(each for each in found if (each < last if is_descending else each > last))
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """The range of entries to read."""
+
+    low: str
+    high: str
+    order: Order
+
+    @classmethod
+    def of(cls, window: PageWindow) -> "_Range":
+        low, end = bounds(window)
+        return cls(bucket_of(low.rstrip()), END if end == END else bucket_of(end) + END, window.order)
+
+    def after(self, last: str) -> "_Range":
+        """Return the rest of the range in list order, without an entry that has been read."""
+        if self.order is Order.ASCENDING:
+            return replace(self, low=last + " ")
+        return replace(self, high=last[:-1] + chr(ord(last[-1]) - 1) + END)
+
+
+async def stream(
+    read: Read, groups: Sequence[Group], window: PageWindow, *, endpoint: Group | None = None
+) -> AsyncIterator[list[str]]:
+    """Yield, in list order, the buckets that may have rows with a value of each group.
+
+    With an endpoint, these are its pairs of buckets (see `pairs`), and the first bucket of a pair is compared. The
+    window and the groups are those of messages, or all of attempts: then the messages of a late attempt are in another
+    bucket, so those pairs are not compared.
+    """
+    rest = _Range.of(window)
+    while True:
+        found, last = await _next(read, groups, endpoint, rest)
+        yield found
+        if last is None:
+            return
+        rest = rest.after(last)
+
+
+async def few(read: Read, groups: Sequence[Group], window: PageWindow) -> list[str] | None:
+    """Return all buckets, in list order, that may have rows with a value of each group; None if they are not few."""
+    found, last = await _next(read, groups, None, _Range.of(window))
+    return found if last is None else None
+
+
+async def _next(
+    read: Read, groups: Sequence[Group], endpoint: Group | None, rest: _Range
+) -> tuple[list[str], str | None]:
+    """Return the entries of the next statement, and the entry up to which they are complete (None: all are)."""
+    every = groups if endpoint is None else [endpoint, *groups]
+    parts = await _read_parts(read, every, rest, has_pairs=endpoint is not None)
+    chosen = parts[0] if endpoint is not None else _furthest(parts)
+    entries = chosen.up_to_last()
+    common = frozenset(each[:BUCKET_WIDTH] for each in entries)
+    for part in parts:
+        common = common if part is chosen else part.may_have(common)
+    late_too = endpoint is not None and LATE not in endpoint.values
+    found = [each for each in entries if each[:BUCKET_WIDTH] in common or (late_too and not is_punctual(each))]
+    return sorted(found, reverse=rest.order is Order.DESCENDING), chosen.last
+
+
+async def _read_parts(read: Read, groups: Sequence[Group], rest: _Range, *, has_pairs: bool) -> list[_Part]:
+    """Read the next entries of each group; with `has_pairs` the first one has pairs, the others have buckets."""
+    limit, names = read.tuning.lists.entries, [(group.owner, name) for group in groups for name in group.values]
+    # After a part of the pairs of one bucket, the other groups are read from that bucket on.
+    lows = [rest.low[:BUCKET_WIDTH] if has_pairs and owner != groups[0].owner else rest.low for owner, _ in names]
+    rows = await read.rows(
+        _OF_EACH_VALUE[read.dialect].replace("{direction}", direction_of(rest.order)),
+        owners=[owner for owner, _ in names],
+        names=[name for _, name in names],
+        lows=lows,
+        high=rest.high,
+        limit=limit,
+    )
+    read_entries = iter([listed(row[0]) for row in rows])
+    return [_merged({name: next(read_entries) for name in group.values}, limit, rest.order) for group in groups]
+
+
+def _merged(found: dict[str, Sequence[str]], limit: int, order: Order) -> _Part:
+    """Merge the entries of several values, complete up to the entry to which all values have been read."""
+    farthest, nearest = (min, max) if order is Order.DESCENDING else (max, min)
+    ends = [farthest(each) for each in found.values() if len(each) >= limit]
+    late = frozenset(found.get(LATE, ()))
+    entries = frozenset[str]().union(*found.values())
+    if LATE in found:  # the other values have the bucket of a late attempt first, not that of its message
+        entries = frozenset(each for each in entries if each in late or is_punctual(each))
+    return _Part(entries, nearest(ends) if ends else None, order)
+
+
+def _furthest(parts: Sequence[_Part]) -> _Part:
+    """Return the smallest complete part; without a complete part, the one that was read furthest."""
+    whole = [part for part in parts if part.last is None]
+    if whole:
+        return min(whole, key=lambda part: len(part.entries))
+    return (min if parts[0].order is Order.DESCENDING else max)(parts, key=lambda part: part.last or "")
+
+
+def is_punctual(pair: str) -> bool:
+    """Return whether the attempts of a pair are in the bucket of their messages."""
+    return pair[:BUCKET_WIDTH] == pair[BUCKET_WIDTH:]
+
+
+async def once(found: list[str]) -> AsyncIterator[list[str]]:
+    """Yield a list that is complete."""
+    yield found
+
+
+async def batches(found: AsyncIterator[list[str]], first: int) -> AsyncIterator[list[str]]:
+    """Yield buckets or pairs in batches that share no bucket: small at first, as a few frequent ones fill the page."""
+    size, kept = first, list[str]()
+    async for part in found:
+        kept += part
+        while end := _whole_buckets(kept, size):
+            yield kept[:end]
+            kept, size = kept[end:], GROWTH * size
+    if kept:
+        yield kept
+
+
+def _whole_buckets(found: Sequence[str], size: int) -> int:
+    """Return the number of leading entries in whole buckets: at most `size` of them, but for those of one bucket.
+
+    The last bucket of pairs counts as incomplete: the next statement may return more of them.
+    """
+    if not found or len(found[0]) == BUCKET_WIDTH:
+        return min(size, len(found))
+    for end in range(min(size, len(found) - 1), 0, -1):
+        if found[end][:BUCKET_WIDTH] != found[end - 1][:BUCKET_WIDTH]:
+            return end
+    return next(
+        (end for end in range(size, len(found)) if found[end][:BUCKET_WIDTH] != found[end - 1][:BUCKET_WIDTH]), 0
+    )
+
+
+def direction_of(order: Order) -> str:
+    """Return an order in SQL."""
+    return "DESC" if order is Order.DESCENDING else "ASC"
+
+
+def listed(stored: str | Sequence[str]) -> Sequence[str]:
+    """Return a list of texts from a result column: SQLite returns it as JSON."""
+    return json.loads(stored) if isinstance(stored, str) else stored
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Key ranges
+
+
+def bounds(window: PageWindow) -> KeyRange:
+    """Return the range of ids of a page window."""
+    low = max(window.first or "", "" if window.above is None else window.above + " ")
+    return low, END if window.below is None else window.below
+
+
+def inside(found: Iterable[str], window: PageWindow) -> list[str]:
+    """Return the buckets or pairs that overlap a page window, in its order."""
+    limits = _Range.of(window)
+    return sorted(
+        (each for each in found if limits.low <= each <= limits.high), reverse=window.order is Order.DESCENDING
+    )
+
+
+def key_ranges(prefix: str, found: Iterable[str], window: PageWindow) -> list[KeyRange]:
+    """Return the key ranges of buckets, cut to a page window and in its order."""
+    low, end = bounds(window)
+    ranges = ((max(low, prefix + first), min(end, prefix + last + END)) for first, last in _runs(found))
+    return [(first, end) for first, end in ranges if first < end][:: -1 if window.order is Order.DESCENDING else 1]
+
+
+def _runs(found: Iterable[str]) -> Iterator[KeyRange]:
+    """Yield the first and the last bucket of each run of adjacent buckets."""
+    begun, last, number = "", "", 0
+    for each in sorted(found):
+        its_number = number_of(each)
+        if begun and its_number > number + 1:
+            yield begun, last
+            begun = ""
+        begun, last, number = begun or each, each, its_number
+    if begun:
+        yield begun, last
+
+
+def around(prefix: str, found: Sequence[str], window: PageWindow) -> PageWindow:
+    """Return a window cut to the range from the first bucket to the last; the first bucket of a pair counts."""
+    first, end = prefix + min(found)[:BUCKET_WIDTH], prefix + max(found)[:BUCKET_WIDTH] + END
+    return replace(window, first=max(first, window.first or ""), below=min(end, window.below or END))
