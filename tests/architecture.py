@@ -91,7 +91,7 @@ PROCESSES = ("demo", "process.supervisor", "tasks.generator")
 MAX_FILE = 420
 MAX_FUNCTION = 50
 MAX_CLASS, MAX_LONG_CLASS = 250, 380
-LONG_CLASSES = frozenset({"Claimer", "Slice"})
+LONG_CLASSES = frozenset({"Slice"})
 VAGUE_NAMES = {"base", "common", "helpers", "misc", "utils"}
 
 SQL_SHAPE = re.compile(

@@ -151,7 +151,7 @@ class Server:
     def _freed(self) -> None:
         """Claim the deliveries of a lost node."""
         if self._delivery is not None:
-            self._delivery.claimer.wake()
+            self._delivery.schedule.wake()
 
     def _make_http(self, secret: str, kinds: Mapping[str, Handler]) -> _Http:
         settings = self._settings
@@ -251,7 +251,7 @@ class Server:
     def _look_for_due_work(self) -> None:
         """Look for due work again, after a correction of due times."""
         if self._delivery is not None:
-            self._delivery.claimer.wake()
+            self._delivery.schedule.wake()
         self._runner.wake()
 
     async def _join(self) -> None:
@@ -280,7 +280,7 @@ class Server:
         for app_id, version in found.changed.items():
             self._routing.drop_older(app_id, version)
         if self._delivery is not None and found.deliveries_at is not None:
-            self._delivery.claimer.due_at(found.deliveries_at)
+            self._delivery.schedule.due_at(found.deliveries_at)
         if found.tasks_at is not None and found.tasks_at <= found.now:
             self._runner.wake()
 

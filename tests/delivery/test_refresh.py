@@ -107,7 +107,7 @@ async def test_a_delivery_that_waits_for_its_token_is_handed_back() -> None:
     world = World()
     soon = world.clock.monotonic() + 5
     timestamp = SendWindow(soon, soon + 1)
-    world.pacer.take([(send(receiver("ep_1"), 1, 0.0), timestamp), (send(receiver("ep_2"), 2, 0.0), timestamp)])
+    world.pacer.add([(send(receiver("ep_1"), 1, 0.0), timestamp), (send(receiver("ep_2"), 2, 0.0), timestamp)])
 
     for _ in range(2):
         world.pacer.evict("ep_1")

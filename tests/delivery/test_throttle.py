@@ -290,14 +290,14 @@ async def test_a_throttled_delivery_that_is_late_or_finds_no_capacity_is_handed_
     pacer = Pacer(clock, start=start, return_unsent=back.extend)
     now = clock.monotonic()
     first, late, crowded, left = (a_send(receiver) for _ in range(4))
-    pacer.take([(first, SendWindow(now, now + 0.25)), (late, SendWindow(now + 1, now + 1.25))])
-    pacer.take([(crowded, SendWindow(now + 3, now + 3.25)), (left, SendWindow(now + 9, now + 9.25))])
+    pacer.add([(first, SendWindow(now, now + 0.25)), (late, SendWindow(now + 1, now + 1.25))])
+    pacer.add([(crowded, SendWindow(now + 3, now + 3.25)), (left, SendWindow(now + 9, now + 9.25))])
     assert (sent, pacer.held_for(receiver.id)) == ([first], 3)
 
     clock.advance(1_300)
-    pacer.turn()
+    pacer.start_due()
     free = False
     clock.advance(1_800)
-    pacer.turn()
+    pacer.start_due()
 
     assert (sent, back, pacer.close(), pacer.held) == ([first], [late, crowded], [left], 0)

@@ -118,7 +118,8 @@ class DeliveryRole:
         destinations = ClaimDestinations(self.queues, self.pacer, self.settler)
         lease_terms = LeaseTerms(self._leases, options.lease_ms)
         self.claimer = Claimer(db, clock, routing, destinations, lease_terms, tuning)
-        self.sink: DeliverySink = QueueSink(self.queues, self.claimer, self._leases, options.lease_ms)
+        self.schedule = self.claimer.schedule
+        self.sink: DeliverySink = QueueSink(self.queues, self.schedule, self._leases, options.lease_ms)
         self._claiming: asyncio.Task[None] | None = None
 
     def oldest_attempt(self) -> int | None:
@@ -135,22 +136,22 @@ class DeliveryRole:
     def wake_replays(self, endpoint_ids: Iterable[str]) -> None:
         """Claim due replays of endpoints once their queues have capacity; live deliveries take precedence."""
         if unfilled := [each for each in endpoint_ids if not self.queues.record_replay_backlog(each)]:
-            self.claimer.wake_for(unfilled)
+            self.schedule.wake_for(unfilled)
 
     def refresh(self, endpoint_ids: Iterable[str]) -> None:
         """Return the waiting deliveries of endpoints that were changed, disabled or deleted, and claim again."""
         for endpoint_id in endpoint_ids:
             self.queues.evict(endpoint_id)
             self.pacer.evict(endpoint_id)
-        self.claimer.wake()
+        self.schedule.wake()
 
     def due_at(self, timestamp: int) -> None:
         """Claim no later than at this time, in milliseconds since the Unix epoch."""
-        self.claimer.due_at(timestamp)
+        self.schedule.due_at(timestamp)
 
     def wake_for(self, endpoint_ids: Iterable[str]) -> None:
         """Claim now for these endpoints, unless all of them are deferred."""
-        self.claimer.wake_for(endpoint_ids)
+        self.schedule.wake_for(endpoint_ids)
 
     async def start(self) -> None:
         """Start claiming. On SQLite, first free all leases: one process owns the file, so an earlier one held them."""
@@ -160,7 +161,7 @@ class DeliveryRole:
 
     def quiesce(self) -> None:
         """Stop claiming and starting sends, and return the waiting deliveries unsent."""
-        self.claimer.close()
+        self.schedule.close()
         self._return_unsent(self.queues.close())
         self._return_unpaced(self.pacer.close())
 
@@ -205,7 +206,7 @@ class DeliveryRole:
         """Return the waiting deliveries of a disabled endpoint; the next claim discards them."""
         self.queues.evict(endpoint_id)
         self.pacer.evict(endpoint_id)
-        self.claimer.wake()
+        self.schedule.wake()
 
     def _return_unsent(self, sends: list[Delivery]) -> None:
         for delivery in sends:
@@ -218,4 +219,4 @@ class DeliveryRole:
         self._return_unsent(sends)
 
     def _request_claim(self) -> None:
-        self.claimer.wake()
+        self.schedule.wake()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from tidings.delivery.budget import LARGE
-from tidings.delivery.claim import Claimer
+from tidings.delivery.claim_schedule import ClaimSchedule
 from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.model.delivery import Delivery
 from tidings.model.lease import Leases
@@ -15,14 +15,14 @@ from tidings.model.routing import Receiver
 class QueueSink:
     """Implements `DeliverySink`, which documents the methods."""
 
-    __slots__ = ("_budget", "_capacity", "_claimer", "_queues", "lease_ms", "leases")
+    __slots__ = ("_budget", "_capacity", "_queues", "_schedule", "lease_ms", "leases")
     large_bytes: Final = LARGE
 
-    def __init__(self, queues: EndpointQueues, claimer: Claimer, leases: Leases, lease_ms: int) -> None:
+    def __init__(self, queues: EndpointQueues, schedule: ClaimSchedule, leases: Leases, lease_ms: int) -> None:
         self._queues = queues
         self._budget = queues.budget
         self._capacity = queues.capacity
-        self._claimer = claimer
+        self._schedule = schedule
         self.leases = leases
         self.lease_ms = lease_ms
 
@@ -50,8 +50,8 @@ class QueueSink:
         """Claim for endpoints, and spill their new deliveries until this backlog is drained."""
         endpoint_ids = list(endpoint_ids)
         self._queues.spill(endpoint_ids)
-        self._claimer.wake_for(endpoint_ids)
+        self._schedule.wake_for(endpoint_ids)
 
     def schedule_at(self, timestamp: int) -> None:
         """Claim at this time."""
-        self._claimer.due_at(timestamp)
+        self._schedule.due_at(timestamp)

@@ -152,7 +152,7 @@ class Pacer:
         """Return the number of deliveries of one endpoint that wait."""
         return self._counts[endpoint_id]
 
-    def take(self, deliveries: Sequence[tuple[Delivery, SendWindow]]) -> None:
+    def add(self, deliveries: Sequence[tuple[Delivery, SendWindow]]) -> None:
         """Add deliveries, and start those whose window has begun."""
         if self._closed:
             self._return_unsent([delivery for delivery, _ in deliveries])
@@ -160,9 +160,9 @@ class Pacer:
         for delivery, window in deliveries:
             heappush(self._heap, (window.since, next(self._numbers), window, delivery))
             self._counts[delivery.receiver.id] += 1
-        self.turn()
+        self.start_due()
 
-    def turn(self) -> None:
+    def start_due(self) -> None:
         """Start the deliveries whose window has begun, return late ones unsent, and set the timer for the next."""
         late: list[Delivery] = []
         while self._heap and self._heap[0][0] <= self._clock.monotonic():
@@ -207,7 +207,7 @@ class Pacer:
             self._timer = None
         if self._heap:
             delay = max(self._heap[0][0] - self._clock.monotonic(), _MIN_DELAY_SECONDS)
-            self._timer = asyncio.get_running_loop().call_later(delay, self.turn)
+            self._timer = asyncio.get_running_loop().call_later(delay, self.start_due)
 
 
 def split(
