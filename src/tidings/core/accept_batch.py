@@ -18,7 +18,7 @@ from tidings.storage.drivers.database import Write
 from tidings.storage.tables import intake
 from tidings.storage.tables import routing as routings
 from tidings.storage.tables.bucket_index import BucketIndexCache
-from tidings.storage.tables.intake import DeliveryRow, IdempotencyRow
+from tidings.storage.tables.intake import DeliveryRow
 
 
 class BatchWriter:
@@ -103,15 +103,8 @@ def _assign_ids(items: Sequence[PendingMessage], now: int) -> None:
 
 async def _claim_keys(tx: Write, items: list[PendingMessage], now: int) -> list[PendingMessage]:
     """Claim idempotency keys; return the messages without a key or with a free one."""
-    expires_at = now + RETENTION_MS
-    held = await intake.claim_idempotency_keys(
-        tx,
-        [
-            IdempotencyRow(item.request.idempotency_key, item.message.id, expires_at, now)
-            for item in items
-            if item.request.idempotency_key is not None
-        ],
-    )
+    claims = {key: item.message.id for item in items if (key := item.request.idempotency_key) is not None}
+    held = await intake.claim_idempotency_keys(tx, claims, now=now, expires_at=now + RETENTION_MS)
     if not held:
         return items
     stored = await intake.stored(tx, list(held.values()))

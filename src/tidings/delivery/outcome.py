@@ -44,7 +44,8 @@ class SendResult:
 
     def settled(self) -> SettledDelivery:
         """Return the key and the lease of the delivery, and the time of its next attempt."""
-        return SettledDelivery(self.delivery.msg_id, self.delivery.receiver.id, self.delivery.lease, self.next_at)
+        delivery = self.delivery
+        return SettledDelivery(delivery.msg_id, delivery.receiver.id, delivery.lease, self.next_at)
 
 
 @dataclass(frozen=True, slots=True)

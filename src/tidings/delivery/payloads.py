@@ -36,20 +36,19 @@ async def payloads_of(
     to: dict[str, list[Receiver]] = {}
     for row in rows:
         to.setdefault(row["msg_id"], []).append(receivers[row["endpoint_id"]])
-    large = []
-    for msg_id, size, payload in await intake.payloads(tx, list(to), most=LARGE):
-        if payload is not None:
-            payloads.found[msg_id] = payload
-        elif size is not None:
-            large.append((msg_id, size))
-    fitting = [msg_id for msg_id, size in large if reserve(budget, payloads, msg_id, size, to[msg_id])]
+    fitting: list[str] = []
+    for each in await intake.payloads(tx, list(to), most=LARGE):
+        if each.payload is not None:
+            payloads.found[each.msg_id] = each.payload
+        elif each.size is not None and reserve(budget, payloads, each.msg_id, each.size, to[each.msg_id]):
+            fitting.append(each.msg_id)
     if fitting:
         try:
             loaded = await intake.payloads(tx, fitting, most=_ANY_SIZE)
         except BaseException:
             budget.release(0, payloads.reserved)
             raise
-        payloads.found.update((msg_id, payload) for msg_id, _, payload in loaded if payload is not None)
+        payloads.found.update((each.msg_id, each.payload) for each in loaded if each.payload is not None)
     return payloads
 
 

@@ -7,7 +7,7 @@ key order, so two nodes with the same keys wait for each other without a deadloc
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -17,14 +17,8 @@ from tidings.storage.drivers.database import Read, Row, Sql, Table, Write
 from tidings.storage.tables import bucket_index
 from tidings.storage.tables.bucket_index import BucketIndexCache, Entry
 
-
-class IdempotencyRow(NamedTuple):
-    """A claim of an idempotency key; the fields are the parameters of `_KEYS`, in their order."""
-
-    key: str
-    msg_id: str
-    expires_at: int
-    now: int
+_new: Final = tuple.__new__
+"""Builds a row of each message for a third of the cost of its constructor, which parses its arguments in Python."""
 
 
 class EventIdRow(NamedTuple):
@@ -57,24 +51,11 @@ class MessageRow(NamedTuple):
     def of(cls, m: AcceptedMessage) -> "MessageRow":
         """Return the row of a message."""
         channels, extras = None if m.channels is None else _as_json(m.channels), m.extras
+        common = (m.id, m.app_id, m.org_id, m.event_type, channels, m.payload, m.event_id, m.expires_at)
         if extras is None:
-            return cls(
-                m.id, m.app_id, m.org_id, m.event_type, channels, m.payload, m.event_id, m.expires_at, None, None, None
-            )
+            return _new(cls, (*common, None, None, None))
         tags, raw = None if extras.tags is None else json.dumps(extras.tags), 1 if extras.is_raw else None
-        return cls(
-            m.id,
-            m.app_id,
-            m.org_id,
-            m.event_type,
-            channels,
-            m.payload,
-            m.event_id,
-            m.expires_at,
-            tags,
-            extras.deliver_at,
-            raw,
-        )
+        return _new(cls, (*common, tags, extras.deliver_at, raw))
 
 
 _as_json: Final = lru_cache(maxsize=1_024)(json.dumps)
@@ -131,14 +112,13 @@ _EXPIRE: Final = Sql(
 )
 
 
-async def claim_idempotency_keys(tx: Write, claims: Sequence[IdempotencyRow]) -> dict[str, str]:
-    """Claim idempotency keys; return the keys already in use, with the messages that hold them."""
-    rows = sorted(claims)
+async def claim_idempotency_keys(tx: Write, claims: Mapping[str, str], *, now: int, expires_at: int) -> dict[str, str]:
+    """Claim idempotency keys, each for a message; return the keys already in use, with the messages that hold them."""
+    rows = sorted([(key, msg_id, expires_at, now) for key, msg_id in claims.items()])
     if not rows or await tx.bulk(_KEYS, rows) == len(rows):
         return {}
-    ours = {row.key: row.msg_id for row in rows}
-    held = await tx.rows(_HOLDERS, keys=[row.key for row in rows])
-    return {row["key"]: row["msg_id"] for row in held if ours[row["key"]] != row["msg_id"]}
+    held = await tx.rows(_HOLDERS, keys=list(claims))
+    return {row["key"]: row["msg_id"] for row in held if claims[row["key"]] != row["msg_id"]}
 
 
 async def claim_event_ids(tx: Write, messages: Sequence[AcceptedMessage]) -> set[str]:
@@ -205,7 +185,7 @@ class DeliveryRow(NamedTuple):
         cls, m: AcceptedMessage, endpoint_id: str, due_at: int, lease: int | None = None, lease_until: int | None = None
     ) -> "DeliveryRow":
         """Return the row of a message's delivery to an endpoint, leased or scheduled."""
-        return cls(m.id, endpoint_id, m.app_id, m.org_id, due_at, lease, lease_until)
+        return _new(cls, (m.id, endpoint_id, m.app_id, m.org_id, due_at, lease, lease_until))
 
 
 _DELIVERY: Final = Table("delivery", DeliveryRow._fields)
@@ -275,12 +255,18 @@ _PAYLOADS: Final = Sql(
 )
 
 
-async def payloads(tx: Write, msg_ids: Sequence[str], *, most: int) -> list[tuple[str, int | None, bytes | None]]:
-    """Return the id, the payload size and the payload of messages.
+class StoredPayload(NamedTuple):
+    """The payload of a stored message, and its size in bytes. Both are None if the payload was deleted."""
 
-    The payload is None if it is larger than `most` bytes. Size and payload are None if the payload was deleted.
-    """
+    msg_id: str
+    size: int | None
+    payload: bytes | None
+    """None also if it is larger than requested."""
+
+
+async def payloads(tx: Write, msg_ids: Sequence[str], *, most: int) -> list[StoredPayload]:
+    """Return the payloads of messages, up to `most` bytes each."""
     return [
-        (row["id"], row["size"], None if row["payload"] is None else bytes(row["payload"]))
+        StoredPayload(row["id"], row["size"], None if row["payload"] is None else bytes(row["payload"]))
         for row in await tx.rows(_PAYLOADS, ids=msg_ids, most=most)
     ]
