@@ -3,8 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Long runs that assert durations: they need the machine to themselves.
-TIMED := tests/delivery/test_isolation.py tests/tasks/test_recover.py
+# Runs that assert durations or CPU time: they need the machine to themselves.
+TIMED := tests/cost_budget tests/delivery/test_isolation.py tests/tasks/test_recover.py
 # For the inner loop: use cases, SQL and routes, without the files that start servers or try many inputs.
 QUICK := tests/model tests/core tests/storage tests/api
 SLOW := $(addprefix tests/api/test_,bulk_tasks.py connection.py document.py hot.py stateful.py timestamps.py) \

@@ -24,7 +24,7 @@ from tidings.storage.drivers.store import opened
 pytest_terminal_summary = chaos_report.pytest_terminal_summary
 CHECKOUT = Path(__file__).resolve().parent.parent
 NO_POSTGRES = "no PostgreSQL: set TIDINGS_TEST_PG to a server's URL, or install one (apt-get install postgresql)"
-LONGEST = ("tests/faults", "tests/codegen", "tests/demo", "tests/cost_budget", "tests/tasks/kinds", "tests/sdk")
+LONGEST = ("tests/faults", "tests/codegen", "tests/demo", "tests/tasks/kinds", "tests/sdk")
 """Folders whose single tests take seconds. A worker that began one of these last would delay the whole run."""
 POSTGRES_FIXTURES = {"postgres_binaries", "postgres_cluster", "private_cluster", "postgres_dsn", "postgres_template"}
 SECONDS_FOR_AN_ASYNC_TEST = 60.0  # half of pytest's timeout, as for a test with a timeout marker

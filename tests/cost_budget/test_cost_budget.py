@@ -10,6 +10,7 @@ import asyncio
 from pathlib import Path
 
 import psutil
+import pytest
 
 from cost_budget.traffic import Sender, Sink, turn_seconds
 from faults.kit import ended, with_endpoint
@@ -61,9 +62,11 @@ def delivered(server: Live, path: str) -> int:
     return int(stats["success"])
 
 
+@pytest.mark.chaos
 async def test_a_message_costs_a_bounded_number_of_loop_iterations(migrated_url: str, tmp_path: Path) -> None:
     assert await cost(Live(migrated_url, tmp_path / "server"), messages=600) < TURNS_AT_MOST
 
 
+@pytest.mark.chaos
 async def test_a_sabotaged_build_without_batches_exceeds_the_budget(migrated_url: str, tmp_path: Path) -> None:
     assert await cost(Live(migrated_url, tmp_path / "server", entry=UNBATCHED), messages=150) > TURNS_AT_MOST
