@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Write the parts of the documentation that are derived from the code: settings, task states, routes.
+"""Write the parts of the documentation that are derived from the code: settings, kinds and states of tasks, routes.
 
 `python scripts/docs.py` updates the pages; a test checks that they are up to date.
 """
@@ -15,6 +15,7 @@ from tidings.api.table import TABLE
 from tidings.api.unserved import UNSERVED
 from tidings.config import FOREIGN, Settings
 from tidings.model.task import TRANSITIONS, WIRE_STATUS, CountChange, State
+from tidings.tasks.registry import PUBLIC
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 COUNT_CHANGES = {CountChange.KEPT: "", CountChange.ADDED: "+1", CountChange.CLEARED: "0"}
@@ -93,6 +94,17 @@ def transitions() -> Iterator[str]:
         target = f"`{rule.target}`" + (f", at the limit `{rule.at_limit}`" if rule.at_limit else "")
         epoch = "+1" if rule.raises_epoch else ""
         yield f"| {command} | {sources} | {target} | {epoch} | {COUNT_CHANGES[rule.failed_attempts]} | {rule.why} |"
+
+
+def kinds() -> Iterator[str]:
+    yield "| kind | | route | `tidings tasks run` | `data` | changes |"
+    yield "|---|---|---|---|---|---|"
+    for kind in PUBLIC:
+        route = "" if kind.route is None else f"`{kind.route.method} {kind.route.path}`"
+        command = "" if kind.command is None else f"`{kind.command.name}`"
+        data = "" if kind.result is None else ", ".join(f"`{name}`" for name in kind.result.members)
+        effects = "; ".join(sorted(kind.effects)) or "nothing"
+        yield f"| `{kind.name}` | {kind.summary} | {route} | {command} | {data} | {effects} |"
 
 
 def routes() -> Iterator[str]:
@@ -177,6 +189,7 @@ def beyond() -> Iterator[str]:
 
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "settings": settings,
+    "kinds": kinds,
     "states": states,
     "diagram": diagram,
     "transitions": transitions,

@@ -7,12 +7,17 @@ from typing import Final
 from bench_tasks.seeded_database import NOW, PAYLOAD, SINCE, STEP, Figures, Receiver, SeededDatabase, require
 from tidings import ids
 from tidings.clock import HOUR
-from tidings.core import broadcasts, resending, tasks, usage
-from tidings.core.usage import UsageFilters
-from tidings.ids import DEFAULT_ORG, EndpointId
+from tidings.ids import DEFAULT_ORG
 from tidings.model.message import RETENTION_MS, Draft
-from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
+from tidings.model.resending import ReplayFilters
 from tidings.model.token import Principal
+from tidings.tasks.kinds import app_stats as kind_of_app_stats
+from tidings.tasks.kinds import broadcast as kind_of_broadcast
+from tidings.tasks.kinds import bulk_replay as kind_of_bulk_replay
+from tidings.tasks.kinds import recover as kind_of_recover
+from tidings.tasks.kinds import replay as kind_of_replay
+from tidings.tasks.kinds.app_stats import UsageFilters
+from tidings.tasks.resending import ResendWindow
 
 PRINCIPAL: Final = Principal(DEFAULT_ORG)
 MESSAGES: Final = 1_000_000
@@ -22,20 +27,20 @@ ATTEMPTS: Final = 5_000_000
 
 async def recover(seeded: SeededDatabase, to: Receiver, count: int) -> Figures:
     """Recover messages whose one attempt failed."""
-    endpoint = EndpointId(to.endpoint_id)
-    wanted = tasks.Recovery(endpoint_ref=endpoint, since=SINCE, until=None, created_by="bench")
-    return await _sent(seeded, count, await seeded.work(tasks.recover, to.app, wanted))
+    return await _sent(seeded, count, await seeded.work(kind_of_recover.build_task, to.app, _chosen(to)))
 
 
 async def bulk_replay(seeded: SeededDatabase, to: Receiver, count: int) -> Figures:
     """Replay messages that were attempted, without a filter."""
-    return await _sent(seeded, count, await seeded.work(resending.replay, to.app, _chosen(to, ReplayScope.SENT)))
+    return await _sent(
+        seeded, count, await seeded.work(kind_of_bulk_replay.build_task, to.app, _chosen(to), ReplayFilters())
+    )
 
 
 async def replay_missing(seeded: SeededDatabase, to: Receiver, count: int) -> Figures:
     """Replay messages that were never sent: all attempts are removed from here on."""
     await seeded.clear("attempt")
-    return await _sent(seeded, count, await seeded.work(resending.replay, to.app, _chosen(to, ReplayScope.MISSING)))
+    return await _sent(seeded, count, await seeded.work(kind_of_replay.build_task, to.app, _chosen(to)))
 
 
 async def _sent(seeded: SeededDatabase, count: int, found: Figures) -> Figures:
@@ -46,13 +51,11 @@ async def _sent(seeded: SeededDatabase, count: int, found: Figures) -> Figures:
     return found
 
 
-def _chosen(to: Receiver, which: ReplayScope) -> ReplayRequest:
-    return ReplayRequest(
-        scope=which,
-        endpoint_ref=EndpointId(to.endpoint_id),
+def _chosen(to: Receiver) -> ResendWindow:
+    return ResendWindow(
+        endpoint_ref=to.endpoint_id,
         since=SINCE,
         until=None,
-        filters=ReplayFilters(),
         created_by="bench",
     )
 
@@ -76,7 +79,7 @@ async def spread(seeded: SeededDatabase, applications: int, attempts: int) -> li
 async def app_stats(seeded: SeededDatabase, every: list[Receiver]) -> Figures:
     """Count the attempts of every application."""
     total = await seeded.count("SELECT count(*) FROM attempt")
-    found = await seeded.work(usage.count_attempts, PRINCIPAL, UsageFilters(since=SINCE, until=NOW, refs=None))
+    found = await seeded.work(kind_of_app_stats.build_task, PRINCIPAL, UsageFilters(since=SINCE, until=NOW, refs=None))
     async with seeded.db.read() as read:
         rows = await read.rows("SELECT data FROM task_item WHERE outcome = 'counted'")
     told = [json.loads(row[0])["messageDestinations"] for row in rows]
@@ -88,7 +91,7 @@ async def broadcast(seeded: SeededDatabase, every: list[Receiver]) -> Figures:
     """Create a message in every application."""
     before = await seeded.count("SELECT count(*) FROM message")
     draft = Draft("order.shipped", PAYLOAD, None, None, RETENTION_MS)
-    found = await seeded.work(broadcasts.broadcast, PRINCIPAL, draft)
+    found = await seeded.work(kind_of_broadcast.build_task, PRINCIPAL, draft)
     require(expected=len(every), found=await seeded.count("SELECT count(*) FROM message") - before)
     require(expected=len(every), found=await seeded.count("SELECT count(*) FROM delivery WHERE lease IS NULL"))
     return found

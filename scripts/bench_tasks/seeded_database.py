@@ -14,19 +14,20 @@ import psutil
 from bench import machine
 from tidings import ids
 from tidings.clock import DAY, HOUR, SystemClock
-from tidings.core.idempotency import Idempotency, Response
+from tidings.core import tasks
+from tidings.core.idempotency import Idempotency
 from tidings.core.notifier import Notifier
 from tidings.core.services import Services
 from tidings.ids import DEFAULT_ORG, AppId
 from tidings.model.app import App
 from tidings.model.attempt import DeliveryEnd
-from tidings.model.task import State, Task
+from tidings.model.task import NewTask, State, Task
 from tidings.storage.drivers import partitions
 from tidings.storage.drivers.database import Database, Dialect, Sql
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
 from tidings.storage.tables import tasks as store
-from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.registry import KINDS, handlers
 from tidings.tasks.runner import Runner, RunnerLimits
 
 FAILED: Final = 2
@@ -37,7 +38,7 @@ NOW: Final = SystemClock().now()
 SINCE: Final = NOW - DAY
 
 Figures = dict[str, Any]
-Begin = Callable[..., Awaitable[Response]]
+Build = Callable[..., Awaitable[NewTask]]
 
 
 class Inexact(Exception):
@@ -107,7 +108,7 @@ class SeededDatabase:
     def on(cls, db: Database) -> "SeededDatabase":
         """Wrap an open database."""
         clock = SystemClock()
-        return cls(db, Services(db, clock, Notifier(), Idempotency(db, clock)))
+        return cls(db, Services(db, clock, Notifier(), Idempotency(db, clock), KINDS))
 
     async def receivers(self, count: int) -> list[Receiver]:
         """Store applications with one endpoint each."""
@@ -178,7 +179,7 @@ class SeededDatabase:
         async with self.db.read() as read:
             return int((await read.one(text))[0])
 
-    async def work(self, use_case: Begin, *args: object) -> Figures:
+    async def work(self, build: Build, *args: object) -> Figures:
         """Run a task to its end; return its duration and its memory."""
         await self.settle()
         runner = Runner(
@@ -189,7 +190,7 @@ class SeededDatabase:
         calibration = machine.calibration_ms()
         with watched() as memory:
             began = time.monotonic()
-            task = await self._ended(await self._begun(use_case, *args))
+            task = await self._ended(await self._begun(build, *args))
             seconds = time.monotonic() - began
         await runner.stop()
         return {
@@ -200,15 +201,9 @@ class SeededDatabase:
             "calibration_ms": calibration,
         }
 
-    async def _begun(self, use_case: Begin, *args: object) -> str:
-        begun: list[str] = []
-
-        def render(task: Task, *_: object) -> Response:
-            begun.append(task.id)
-            return Response(202)
-
-        await use_case(self.services, *args, idempotency_key=None, render=render)
-        return begun[0]
+    async def _begun(self, build: Build, *args: object) -> str:
+        async with self.services.db.write() as tx:
+            return (await tasks.start(self.services, tx, await build(self.services, tx, *args))).id
 
     async def _ended(self, task_id: str) -> Task:
         while True:

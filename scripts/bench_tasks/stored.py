@@ -16,16 +16,6 @@ from bench_tasks.seeded_database import Figures, Inexact, SeededDatabase, insert
 from tidings import ids
 from tidings.clock import DAY, SystemClock
 from tidings.ids import DEFAULT_ORG
-from tidings.model.task import (
-    APP_STATS,
-    BROADCAST,
-    BULK_REPLAY,
-    EVENT_TYPE_STATS,
-    EXPORT,
-    PURGE_CONTENT,
-    RECOVER,
-    REPLAY,
-)
 from tidings.storage.drivers.database import Database, Dialect
 
 TASKS: Final = 1_000_000
@@ -34,8 +24,13 @@ DAYS: Final = 60
 CALLS: Final = 10
 """The number of requests for each list, from each position."""
 _SEED: Final = 7
-_COMMON: Final = (RECOVER, REPLAY, BULK_REPLAY, PURGE_CONTENT)
-_RARE: Final = {BROADCAST: 50_000, APP_STATS: 10_000, EVENT_TYPE_STATS: 100_000, EXPORT: 200_000}
+_COMMON: Final = ("endpoint.recover", "endpoint.replay", "endpoint.bulk-replay", "application.purge_content")
+_RARE: Final = {
+    "message.broadcast": 50_000,
+    "application.stats": 10_000,
+    "event-type.aggregate": 100_000,
+    "sdk.generate": 200_000,
+}
 """The total number of tasks per task of each rare kind."""
 _KINDS: Final = (None, *_COMMON, *_RARE)
 _STATUSES: Final = (None, "running", "finished", "failed")

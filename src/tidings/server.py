@@ -28,7 +28,7 @@ from tidings.api.hot import protocol_of
 from tidings.api.ratelimit import Limiter
 from tidings.clock import HOUR, SECOND, Clock, SharedClock, SystemClock
 from tidings.config import ConfigError, Settings
-from tidings.core import health, housekeeping, operational, retention, sessions
+from tidings.core import health, operational, retention, sessions
 from tidings.core.accept import AcceptBatcher
 from tidings.core.access import jwt_secret
 from tidings.core.clock_watch import ClockWatch
@@ -60,7 +60,8 @@ from tidings.storage.tables import heartbeat, intake
 from tidings.storage.tables.nodes import LivenessLock
 from tidings.tasks.estimator import Estimator
 from tidings.tasks.handler import Handler
-from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.kinds import janitor
+from tidings.tasks.registry import FIRST_RATES, KINDS, handlers
 from tidings.tasks.runner import Runner
 
 _SWITCH_SECONDS: Final = 0.0005
@@ -160,6 +161,7 @@ class Server:
             self._clock,
             self._notifier,
             Idempotency(self._db, self._clock),
+            KINDS,
             self._encryption,
             settings.endpoints_per_application,
             lambda: None if self._delivery is None else self._delivery.oldest_attempt(),
@@ -174,7 +176,7 @@ class Server:
             https_only=settings.endpoint_https_only,
             limiter=Limiter(settings.request_rate_limit, self._clock) if settings.request_rate_limit else None,
             attempts_max=len(settings.retry_schedule) + 1,
-            estimate=Estimator(self._db, self._clock, kinds).estimate,
+            estimate=Estimator(self._db, self._clock, kinds, FIRST_RATES).estimate,
         )
         self._task_watcher = context.task_watcher
         intake = build(context)
@@ -316,7 +318,7 @@ class Server:
             await operational.prune(self._db, self._clock.now())
             await health.prune_idle_limits(self._db, self._clock.now())
             await sessions.prune_revocations(self._db, self._clock.now())
-            await housekeeping.start_janitor(self._db, self._clock, self._notifier)
+            await janitor.start_if_due(self._db, self._clock, self._notifier, KINDS)
             expired = _EXPIRE_CHUNK
             while expired == _EXPIRE_CHUNK:
                 async with self._db.write() as tx:

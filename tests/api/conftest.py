@@ -18,7 +18,7 @@ from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
 from tidings.storage.drivers.store import opened
 from tidings.tasks.estimator import Estimator
-from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.registry import FIRST_RATES, KINDS, handlers
 
 
 @pytest_asyncio.fixture
@@ -48,9 +48,9 @@ async def _opened(url: str) -> AsyncIterator[Api]:
     routing = RoutingCache(db)
     woken: list[str] = []
     notifier = Notifier(deliveries=woken.extend, routing=routing.drop)
-    services = Services(db, clock, notifier, Idempotency(db, clock))
+    services = Services(db, clock, notifier, Idempotency(db, clock), KINDS)
     acceptor = AcceptBatcher(db, clock, routing)
-    estimate = Estimator(db, clock, handlers(clock, notifier)).estimate
+    estimate = Estimator(db, clock, handlers(clock, notifier), FIRST_RATES).estimate
     context = Context(services=services, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock), estimate=estimate)
     async with client_of(context) as client:
         token = issue_org_token(SECRET, ORG, clock.now())

@@ -12,7 +12,7 @@ from tidings.ids import AppId, TaskId
 from tidings.model.task import ENDED, WIRE_STATUS, NewTask, State
 from tidings.storage.drivers.database import Dialect
 from tidings.storage.tables import tasks
-from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.registry import KINDS, handlers
 from tidings.tasks.runner import Runner, RunnerLimits
 
 LEASED = "lease = 7, lease_until = 4000000000000"
@@ -35,7 +35,7 @@ async def stored(api: Api, state: State, *, kind: str = "endpoint.recover", app:
         "lease_until": 1 << 50 if state is State.RUNNING else None,
     }
     async with api.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-        await tasks.add(tx, task_id, new, api.clock.now())
+        await tasks.add(tx, task_id, new, api.clock.now(), KINDS.names)
         changes = ", ".join(f"{name} = CAST(:{name} AS BIGINT)" for name in ("finished_at", "lease_until"))
         await tx.run(
             f"UPDATE task SET state = :state, wire_status = :wire_status, {changes} WHERE id = :id",

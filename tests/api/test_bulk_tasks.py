@@ -10,7 +10,7 @@ from tasks.kit import QUICK, until, working
 from tidings.clock import HOUR, MINUTE, SECOND, rfc3339
 from tidings.core.access import issue_app_token
 from tidings.ids import AppId
-from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.registry import handlers
 
 SINCE = "2023-11-14T00:00:00Z"  # the clock of these tests is stopped at 2023-11-14T22:13:20Z
 NOW = "2023-11-14T22:00:00Z"

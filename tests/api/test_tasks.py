@@ -15,7 +15,7 @@ from tidings.core.notifier import Notifier
 from tidings.ids import AppId, OrgId, TaskId
 from tidings.model.task import NewTask
 from tidings.storage.tables import tasks
-from tidings.tasks.kinds.recover import Recover
+from tidings.tasks.registry import KINDS, handlers
 from tidings.tasks.runner import Runner, RunnerLimits
 
 OLD = {"user-agent": "svix-libs/1.86.0/python python/3.11.7 Linux/x86_64"}
@@ -33,7 +33,7 @@ async def _stored(api: Api, kind: str, app: str | None = None, **columns: Any) -
     task_id = TaskId(ids.new(ids.TASK, api.clock.now()))
     new = NewTask(kind=kind, org_id=ORG, app_id=AppId(app) if app else None, args="{}")
     async with api.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-        await tasks.add(tx, task_id, new, api.clock.now())
+        await tasks.add(tx, task_id, new, api.clock.now(), KINDS.names)
         changes = ", ".join(f"{name} = :{name}" for name in columns)
         if columns:
             await tx.run(f"UPDATE task SET {changes} WHERE id = :id", id=task_id, **columns)
@@ -83,7 +83,7 @@ async def test_recover_responds_with_a_task_that_can_be_fetched(api: Api) -> Non
 async def test_a_finished_recovery_reports_exactly_how_many_were_sent(api: Api) -> None:
     app, endpoint = await _failing(api, 3)
     started = await _recover(api, app, endpoint)
-    runner = Runner(api.db, api.clock, RunnerLimits(), {"endpoint.recover": Recover(api.clock, Notifier())})
+    runner = Runner(api.db, api.clock, RunnerLimits(), handlers(api.clock, Notifier()))
     await runner.start()
     await until(api.db, started["id"])
     await runner.stop()

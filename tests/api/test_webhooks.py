@@ -17,7 +17,7 @@ from tidings.clock import DAY, HOUR, rfc3339
 from tidings.core import operational
 from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRecorder
 from tidings.core.routing import RoutingCache
-from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.registry import handlers
 
 REPORTED = (HealthEventKind.FAILING, HealthEventKind.EXHAUSTED, HealthEventKind.RECOVERED, HealthEventKind.GONE)
 

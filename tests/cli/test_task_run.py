@@ -12,7 +12,7 @@ from rich.console import Console
 
 import live
 from cli.command import CommandResult, tidings
-from tidings.cli import task_run
+from tidings.cli import task_commands
 from tidings.cli.tasks import _print_result
 
 RUNS = ["recover", "replay", "bulk-replay", "stats", "aggregate", "purge", "broadcast", "export"]
@@ -179,4 +179,4 @@ def test_timestamps_may_be_rfc_3339(place: Place) -> None:
 
 
 def test_a_payload_may_have_an_unpaired_surrogate() -> None:
-    assert task_run._payload('{"s":"\\ud83d"}') == rb'{"s":"\ud83d"}'  # noqa: SLF001
+    assert task_commands._payload('{"s":"\\ud83d"}') == rb'{"s":"\ud83d"}'  # noqa: SLF001

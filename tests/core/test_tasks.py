@@ -2,6 +2,7 @@
 """Task use cases: start one within the limits, list an organization's own, and command it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,18 +10,18 @@ from tasks.kit import KIND, ORG, new_task, reread, rows, run_sql, services_of, s
 from tasks.seed_data import an_endpoint
 from tidings.clock import DAY, HOUR, MINUTE, ManualClock
 from tidings.core import tasks as use_cases
-from tidings.core.idempotency import Response
 from tidings.core.notifier import Notifier
 from tidings.core.services import Services
-from tidings.core.tasks import Recovery
 from tidings.errors import AppError, ErrorKind, Fault
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
 from tidings.model.page import Cursor, Order
-from tidings.model.task import BROADCAST, EXPORT, NewTask, State, Task, TaskPolicy, WireStatus
+from tidings.model.task import NewTask, State, Task, TaskPolicy, WireStatus
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import claims, tasks
+from tidings.tasks.kinds import recover
+from tidings.tasks.resending import ResendWindow
 
 OWNER = Principal(ORG)
 NOW = 1_700_000_000_000
@@ -92,7 +93,7 @@ async def test_a_tenant_has_at_most_a_thousand_unfinished_tasks(db: Database, se
 # --- list
 
 
-def listed(*, kind: str = BROADCAST, app: str | None = None) -> NewTask:
+def listed(*, kind: str = "message.broadcast", app: str | None = None) -> NewTask:
     """Return a task of a kind that lists show."""
     return replace(new_task(app=app), kind=kind)
 
@@ -135,7 +136,7 @@ async def test_the_list_pages_both_ways_and_ends_after_ninety_days(services: Ser
 
 async def test_the_list_is_filtered_by_status_and_kind(services: Services) -> None:
     running = await start(services, listed())
-    cancelled = await start(services, listed(kind=EXPORT))
+    cancelled = await start(services, listed(kind="sdk.generate"))
     await use_cases.cancel(services, OWNER, cancelled.id)
 
     async def found(status: WireStatus | None, kind: str | None) -> list[str]:
@@ -145,8 +146,8 @@ async def test_the_list_is_filtered_by_status_and_kind(services: Services) -> No
     assert await found(WireStatus.RUNNING, None) == [running.id]
     assert await found(WireStatus.FAILED, None) == [cancelled.id]
     assert await found(WireStatus.FINISHED, None) == []
-    assert await found(None, EXPORT) == [cancelled.id]
-    assert await found(WireStatus.FAILED, BROADCAST) == []
+    assert await found(None, "sdk.generate") == [cancelled.id]
+    assert await found(WireStatus.FAILED, "message.broadcast") == []
 
 
 # --- command
@@ -206,15 +207,10 @@ async def test_commands_are_recorded_as_task_events(services: Services) -> None:
 
 
 async def _recover(services: Services, app: App, **wanted: object) -> Task:
-    started: list[Task] = []
-
-    def render(task: Task) -> Response:
-        started.append(task)
-        return Response(202)
-
-    given = {"since": NOW - HOUR, "until": None, "created_by": "me", **wanted}
-    await use_cases.recover(services, app, Recovery(**given), idempotency_key=None, render=render)  # type: ignore[arg-type]
-    return started[-1]
+    given: dict[str, Any] = {"since": NOW - HOUR, "until": None, "created_by": "me", **wanted}
+    async with services.db.write() as tx:
+        new = await recover.build_task(services, tx, app, ResendWindow(**given))
+        return await use_cases.start(services, tx, new)
 
 
 async def test_a_recovery_belongs_to_its_application_and_locks_its_endpoint(services: Services) -> None:

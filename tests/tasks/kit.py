@@ -19,16 +19,20 @@ from tidings.core.notifier import Notifier
 from tidings.core.services import Services
 from tidings.ids import AppId, OrgId
 from tidings.model.task import Batch, ChunkResult, NewTask, PermanentFailure, Plan, State, Task
+from tidings.model.task_kind import TaskKind, TaskKinds
 from tidings.storage.drivers.database import Database, Dialect, Read, Sql, Statement, Value, Write
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
 from tidings.storage.drivers.tuning import StorageTuning
 from tidings.storage.tables import tasks as store
-from tidings.tasks.handler import Handler
+from tidings.tasks.handler import Handler, TaskHandler
+from tidings.tasks.registry import DECLARED
 from tidings.tasks.runner import Runner, RunnerLimits
 
 ORG = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
 KIND = "test.count"
+COUNT = TaskKind(name=KIND, summary="Count")
+KINDS = TaskKinds((*DECLARED, COUNT))
 WAIT_SECONDS = 30.0
 
 _TABLES = (
@@ -45,11 +49,11 @@ _EFFECT = Sql(
 
 
 @dataclass
-class Counting:
+class Counting(TaskHandler):
     """Visits the numbers from 1 to `items`; some may fail in different ways."""
 
     worker: str = "here"
-    kind: str = KIND
+    kind: TaskKind = COUNT
     outstanding: int = 0
     per_item: int = 0
     seen: list[tuple[str, int]] = field(default_factory=list)
@@ -115,7 +119,7 @@ async def database(url: str, *, fresh: bool = True, tuning: StorageTuning = Stor
 
 def services_of(db: Database, clock: Clock | None = None, notifier: Notifier | None = None) -> Services:
     clock = clock or SystemClock()
-    return Services(db, clock, notifier or Notifier(), Idempotency(db, clock))
+    return Services(db, clock, notifier or Notifier(), Idempotency(db, clock), KINDS)
 
 
 def new_task(items: int = 100, *, app: str | None = None, lock_key: str | None = None, **args: int) -> NewTask:
@@ -150,7 +154,7 @@ TENS = replace(QUICK, chunk_rows=10)
 
 
 def runner_of(db: Database, *handlers: Handler, limits: RunnerLimits = QUICK, clock: Clock | None = None) -> Runner:
-    known: Mapping[str, Handler] = {handler.kind: handler for handler in handlers or (Counting(),)}
+    known: Mapping[str, Handler] = {handler.kind.name: handler for handler in handlers or (Counting(),)}
     return Runner(db, clock or SystemClock(), limits, known)
 
 

@@ -9,18 +9,19 @@ from dataclasses import dataclass, field, replace
 
 from tidings import failpoint
 from tidings.model.task import Batch, ChunkResult, Claim, Plan, Task
+from tidings.model.task_kind import TaskKind
 from tidings.storage.drivers.database import Database, Read, Write
 from tidings.storage.tables import claims
-from tidings.tasks.handler import ExternalWork, Handler
+from tidings.tasks.handler import ExternalWork, Handler, TaskHandler
 
 
 @dataclass
-class Split(ExternalWork):
+class Split(TaskHandler, ExternalWork):
     """A kind that commits its effects in a transaction before that of the checkpoint."""
 
     sound: Handler
     db: Database
-    kind: str = field(init=False)
+    kind: TaskKind = field(init=False)
     tally: ChunkResult = field(default_factory=lambda: ChunkResult(0))
 
     def __post_init__(self) -> None:
@@ -51,12 +52,12 @@ class Split(ExternalWork):
 
 
 @dataclass
-class Blind(ExternalWork):
+class Blind(TaskHandler, ExternalWork):
     """A kind whose loads are recorded, for a process that trusts a row to be as it was loaded."""
 
     sound: Handler
     loaded: dict[str, str | None]
-    kind: str = field(init=False)
+    kind: TaskKind = field(init=False)
 
     def __post_init__(self) -> None:
         self.kind = self.sound.kind

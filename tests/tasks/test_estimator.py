@@ -8,9 +8,8 @@ import pytest
 from tasks.kit import ORG, Counting, Environment, new_task, run_sql, start
 from tidings.clock import SystemClock
 from tidings.core.dry_run import Estimate
-from tidings.model.task import KINDS
-from tidings.tasks import estimator
 from tidings.tasks.estimator import Estimator
+from tidings.tasks.registry import FIRST_RATES, KINDS
 
 UNKNOWN = "endpoint.unknown"
 
@@ -25,10 +24,10 @@ async def test_an_unknown_kind_has_no_estimate(env: Environment, handlers: dict[
     )
     task = replace(await start(env.services, new_task(10)), kind=UNKNOWN)
 
-    estimate = await Estimator(env.db, SystemClock(), handlers).estimate(task)
+    estimate = await Estimator(env.db, SystemClock(), handlers, FIRST_RATES).estimate(task)
 
     assert Estimate(UNKNOWN, None, exact=False, estimate_seconds=None, sample=()) == estimate
 
 
 def test_every_kind_that_can_be_started_has_an_estimate() -> None:
-    assert set(KINDS) == set(estimator._RATES)  # noqa: SLF001
+    assert set(KINDS.listed) == set(FIRST_RATES)

@@ -3,12 +3,12 @@
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
-from tasks.kit import KIND, new_task
+from tasks.kit import KIND, KINDS, new_task
 from tidings.ids import TaskId
 from tidings.model.task import Task, TaskPolicy
 from tidings.storage.drivers.database import Database, Write
@@ -39,7 +39,7 @@ class Crowd:
         owners = [self.dice.choice(tenants) for _ in range(self.dice.randint(4, 10))]
         for number, tenant in enumerate(owners):
             task_id = TaskId(f"qtask_{number:027}")
-            await tasks.add(tx, task_id, new_task(app=tenant), NOW)
+            await tasks.add(tx, task_id, new_task(app=tenant), NOW, KINDS.names)
             self.slices[task_id] = self.dice.randint(1, 4)
             # Its tenant's own earlier tasks run first, one per round, and a round has one task of each tenant.
             self.ahead[task_id] = ROUND * len(tenants) * (owners[:number].count(tenant) + 1)
@@ -52,7 +52,7 @@ class Crowd:
             waiting = {row["tenant"] for row in await tx.rows("SELECT tenant FROM task WHERE state = 'queued'")}
             self._note(task, waiting)
             if self.slices[task.id]:
-                await claims.yield_task(tx, task, NOW)
+                await claims.yield_task(tx, task, KINDS.names, NOW)
             else:
                 await claims.finish(tx, task.claim, NOW)
 
@@ -89,8 +89,8 @@ async def test_each_tenant_is_served_in_its_round(db: Database) -> None:
 async def test_the_checker_finds_claims_by_age_unfair(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sabotage: without fair-share rounds the oldest task always goes first."""
 
-    async def selfish(tx: Write, tenant: str, priority: int, kind: str, *, behind: int = 0) -> int:
-        del tx, tenant, priority, kind, behind
+    async def selfish(tx: Write, tenant: str, priority: int, known: Sequence[str], *, behind: int = 0) -> int:
+        del tx, tenant, priority, known, behind
         return 0
 
     monkeypatch.setattr(tasks, "next_round", selfish)

@@ -159,7 +159,7 @@ async def test_two_workers_with_one_claim_apply_each_item_once(env: Environment,
     task = await start(env.services, new_task(300))
     context = runner_of(env.db, limits=TENS)._context  # noqa: SLF001
     async with env.db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-        claimed = await claims.claim(tx, context.policy, context.kinds, "w", context.now)
+        claimed = await claims.claim(tx, context.policy, context.kinds.names, "w", context.now)
         assert claimed is not None
         if is_planned:
             claimed = await claims.store_plan(

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from tasks.kit import QUICK, reread
 from tasks.world import World, a_world, at
-from tidings.core import resending
-from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import State
 from tidings.storage.drivers.database import Database
+from tidings.tasks.kinds import replay
 from tidings.tasks.pace import RateMeter
+from tidings.tasks.resending import ResendWindow
 
 WINDOW = 10.0
 
@@ -74,7 +74,7 @@ async def test_a_replay_keeps_its_rate(db: Database) -> None:
     clock = world.services.clock
     begun = clock.monotonic()
     async with world.working(replace(QUICK, backlog=0, slice_seconds=0.3)):
-        task = await world.begin(resending.replay, world.seed.app, _chosen(world))
+        task = await world.begin(replay.build_task, world.seed.app, _chosen(world))
         while (held := await reread(world.db, task.id)).state in (State.QUEUED, State.RUNNING):
             sent = held.counters.get("messagesSent", 0)
             assert sent <= 150 * (clock.monotonic() - begun)
@@ -83,13 +83,11 @@ async def test_a_replay_keeps_its_rate(db: Database) -> None:
     assert 400 / 150 <= clock.monotonic() - begun
 
 
-def _chosen(world: World) -> ReplayRequest:
-    return ReplayRequest(
-        scope=ReplayScope.MISSING,
+def _chosen(world: World) -> ResendWindow:
+    return ResendWindow(
         endpoint_ref=world.seed.endpoint_id,
         since=at(10),
         until=None,
-        filters=ReplayFilters(),
         created_by="me",
         rate_limit=150,
     )

@@ -18,16 +18,17 @@ from tasks.seed_data import DELIVERED, FAILED, SeedData, an_endpoint, deliver, l
 from tidings import ids
 from tidings.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
 from tidings.core import tasks as use_cases
-from tidings.core.idempotency import Response
 from tidings.core.notifier import Notifier
 from tidings.core.services import Services
 from tidings.model.task import State, Task
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Database, Dialect
 from tidings.storage.tables import key_ranges, recovery, replays, tasks
+from tidings.tasks.handler import HandlerServices
+from tidings.tasks.kinds import recover
 from tidings.tasks.kinds.recover import Recover
-from tidings.tasks.kinds.registry import handlers
-from tidings.tasks.resending import PAYLOAD_EXPIRED
+from tidings.tasks.registry import handlers
+from tidings.tasks.resending import PAYLOAD_EXPIRED, ResendWindow
 from tidings.tasks.runner import RunnerLimits
 
 NOW = SystemClock().now()
@@ -45,17 +46,11 @@ class Environment:
 
     async def recover(self, since: int, until_: int | None = None) -> Task:
         """Request a recovery through the use case."""
-        started: list[Task] = []
-
-        def render(task: Task) -> Response:
-            started.append(task)
-            return Response(202)
-
-        wanted = use_cases.Recovery(
-            endpoint_ref=self.seed.endpoint_id, since=since, until=until_, created_by=self.seed.app.id
-        )
-        await use_cases.recover(self.services, self.seed.app, wanted, idempotency_key=None, render=render)
-        return started[-1]
+        owner = self.seed.app
+        request = ResendWindow(endpoint_ref=self.seed.endpoint_id, since=since, until=until_, created_by=owner.id)
+        async with self.services.db.write() as tx:
+            new = await recover.build_task(self.services, tx, owner, request)
+            return await use_cases.start(self.services, tx, new)
 
     async def recovered(self, since: int, until_: int | None = None, limits: RunnerLimits = FREE) -> Task:
         """Request a recovery and run it to its end."""
@@ -65,7 +60,9 @@ class Environment:
     @asynccontextmanager
     async def working(self, limits: RunnerLimits) -> AsyncIterator[None]:
         """Run a runner that is woken as in a server."""
-        async with working(self.db, Recover(self.services.clock, self.services.notifier), limits=limits) as runner:
+        async with working(
+            self.db, Recover(recover.KIND, HandlerServices(self.services.clock, self.services.notifier)), limits=limits
+        ) as runner:
             self.services.notifier.tasks = runner.wake
             yield
 

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tasks.kit import KIND, Counting, database, new_task, wrongs_of
+from tasks.kit import KIND, KINDS, Counting, database, new_task, wrongs_of
 from tidings import ids
 from tidings.ids import TaskId
 from tidings.model.task import (
@@ -161,7 +161,7 @@ class Lives(RuleBasedStateMachine):
 
     def _enqueue(self, app: str, lock: str | None) -> None:
         task_id = TaskId(f"{ids.TASK}{len(self.model):027}")  # no randomness, so that Hypothesis can shrink a failure
-        self._write(lambda tx: tasks.add(tx, task_id, new_task(ITEMS, app=app, lock_key=lock), self.now))
+        self._write(lambda tx: tasks.add(tx, task_id, new_task(ITEMS, app=app, lock_key=lock), self.now, KINDS.names))
         self.model[task_id] = Model(TransitionState(State.QUEUED, 0, 0), app, lock)
         self.seen.add("enqueue")
 
@@ -243,7 +243,7 @@ class Lives(RuleBasedStateMachine):
             if how is Command.WAIT:
                 left.append(await claims.wait(tx, claim, 500, self.now))
             elif how is Command.YIELD:
-                left.append(await claims.yield_task(tx, task, self.now))
+                left.append(await claims.yield_task(tx, task, KINDS.names, self.now))
             else:
                 left.append(await claims.fail_attempt(tx, claim, WHY, replace(POLICY, attempt_limit=limit), self.now))
 
@@ -278,9 +278,9 @@ class Lives(RuleBasedStateMachine):
                 case Command.CANCEL:
                     return await tasks.cancel(tx, task_id, self.now, WHY)
                 case Command.RESUME:
-                    return await tasks.resume(tx, task, self.now)
+                    return await tasks.resume(tx, task, self.now, KINDS.names)
                 case _:
-                    return await tasks.retry(tx, task, self.now)
+                    return await tasks.retry(tx, task, self.now, KINDS.names)
 
         done = self._write(work)
         assert (done is not None) is (transitioned(self.model[task_id].transition_state, command) is not None)

@@ -10,21 +10,21 @@ from typing import Any
 from tasks.kit import ORG, QUICK, reread, rows, services_of, until, working
 from tasks.seed_data import SeedData, an_endpoint
 from tidings.clock import DAY, HOUR, SystemClock
-from tidings.core import outcomes
+from tidings.core import outcomes, tasks
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
-from tidings.model.task import Task
+from tidings.model.task import NewTask, Task
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import task_items
-from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.registry import handlers
 from tidings.tasks.runner import Runner, RunnerLimits
 
 NOW = SystemClock().now()
 FREE = replace(QUICK, backlog=0)
 PRINCIPAL = Principal(ORG)
 
-Begin = Callable[..., Awaitable[Response]]
+Build = Callable[..., Awaitable[NewTask]]
 
 
 @dataclass
@@ -35,21 +35,22 @@ class World:
     seed: SeedData
     services: Services
 
-    async def begin(self, use_case: Begin, *args: Any) -> Task:
-        """Start a task through its use case; return it."""
+    async def begin(self, build: Build, *args: Any) -> Task:
+        """Build a task and start it; return it."""
         begun: list[Task] = []
 
-        def render(task: Task, *_: object) -> Response:
+        def render(task: Task) -> Response:
             begun.append(task)
             return Response(202)
 
-        await use_case(self.services, *args, idempotency_key=None, render=render)
+        services = self.services
+        await tasks.begin(services, lambda tx: build(services, tx, *args), idempotency_key=None, render=render)
         return begun[-1]
 
-    async def done(self, use_case: Begin, *args: Any, limits: RunnerLimits = FREE) -> Task:
+    async def done(self, build: Build, *args: Any, limits: RunnerLimits = FREE) -> Task:
         """Start a task and run it to its end."""
         async with self.working(limits):
-            return await until(self.db, (await self.begin(use_case, *args)).id)
+            return await until(self.db, (await self.begin(build, *args)).id)
 
     @asynccontextmanager
     async def working(self, limits: RunnerLimits = FREE) -> AsyncIterator[Runner]:
@@ -62,7 +63,7 @@ class World:
     async def result(self, task: Task) -> dict[str, Any]:
         """Return a finished task as a client reads it."""
         async with self.db.read() as read:
-            return await outcomes.result(read, await reread(self.db, task.id))
+            return await outcomes.result(read, await reread(self.db, task.id), self.services.kinds)
 
     async def skipped(self, task: Task) -> list[tuple[str, str]]:
         async with self.db.read() as read:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tidings.api.context import Context
 from tidings.api.query import DryRunQuery, Query
-from tidings.api.tasks import BackgroundTaskType
+from tidings.api.started import KindName
 from tidings.api.wire import Out, json_response
 from tidings.core.dry_run import Estimate, dry_run_services
 from tidings.core.idempotency import Response
@@ -14,7 +14,7 @@ from tidings.core.idempotency import Response
 class DryRunOut(Out, kw_only=True):
     """What a task would do. A dry run starts no task and stores nothing."""
 
-    task: BackgroundTaskType
+    task: KindName
     """The kind of the task."""
     total: int | None
     """The number of items that the task would process. Null if it is unknown."""
@@ -29,7 +29,7 @@ class DryRunOut(Out, kw_only=True):
 def render(estimate: Estimate) -> Response:
     """Respond with the estimate of a task."""
     body = DryRunOut(
-        task=BackgroundTaskType(estimate.kind),
+        task=estimate.kind,
         total=estimate.total,
         exact=estimate.exact,
         estimate_seconds=estimate.estimate_seconds,

@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Exports of event types over HTTP: the task that creates one, and the link that downloads it."""
+"""Exports of event types over HTTP: the link that downloads one."""
 
 from typing import Annotated, Final
 
 from tidings.api.http import File
-from tidings.api.query import DryRunQuery, ParameterType, Query, integer
+from tidings.api.query import ParameterType, Query, integer
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.tasks import StartedOut, started
 from tidings.core import exports
 from tidings.core.idempotency import Response
 
 TAG: Final = "Event Type"
-
-
-class ExportEventTypeOut(StartedOut, kw_only=True):
-    """The background task that exports the event types."""
 
 
 def _exact(value: str) -> int:
@@ -36,17 +31,6 @@ class ExportLinkQuery(Query, kw_only=True):
     """The signature of the link, in hexadecimal."""
 
 
-async def export(call: Call[DryRunQuery, Nothing]) -> Response:
-    """Start a task that exports the event types: an OpenAPI document, and models for Python and TypeScript.
-
-    When the task has succeeded, `schemaZip` in its `data` is a link to the archive, valid for 24 hours.
-    """
-    services, render = call.context.services, started(ExportEventTypeOut)
-    return await exports.export_event_types(
-        services, call.principal, call.origin(), idempotency_key=call.idempotency_key, render=render
-    )
-
-
 async def fetch(call: Call[ExportLinkQuery, Nothing]) -> Response:
     """Return the archive of an export as a ZIP file. The signed link needs no token.
 
@@ -57,18 +41,6 @@ async def fetch(call: Call[ExportLinkQuery, Nothing]) -> Response:
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
-    Route(
-        method="POST",
-        path="/event-type/export/openapi",
-        operation="v1.event-type.export-openapi",
-        tag=TAG,
-        summary="Export event types as an OpenAPI document and models",
-        access=Access.ORG,
-        query=DryRunQuery,
-        body=Nothing,
-        handler=export,
-        responses={202: ExportEventTypeOut},
-    ),
     Route(
         method="GET",
         path="/export/{export_id}",

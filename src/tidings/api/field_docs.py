@@ -29,8 +29,11 @@ class FieldDocs:
         self._modules: dict[str, Mapping[str, Docs]] = {}
 
     def of(self, declared: type) -> Docs:
-        """Return the descriptions of a class's own and inherited fields, by their names in Python."""
-        found: dict[str, str] = {}
+        """Return the descriptions of a class's own and inherited fields, by their names in Python.
+
+        A class that is made from declarations describes its fields itself, by `described`.
+        """
+        found: dict[str, str] = getattr(declared, "described", dict)()
         for base in reversed(declared.__mro__):
             found |= self._module(base.__module__).get(base.__qualname__, {})
         return found

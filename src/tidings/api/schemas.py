@@ -87,6 +87,7 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401 - JSON
         if not (name == "default" and value is None)
     }
     if isinstance(plain.get("$ref"), str):
+        plain.pop("type", None)  # of a name whose enum is elsewhere
         plain["$ref"] = _RENAMED.get(plain["$ref"], plain["$ref"])
     if isinstance(plain.get("enum"), list) and "type" not in plain:  # a literal
         plain["type"] = "string"

@@ -9,7 +9,6 @@ from tidings.api import (
     attempts,
     authentication,
     batches,
-    bulk,
     deliveries,
     endpoint_headers,
     endpoint_health,
@@ -22,11 +21,11 @@ from tidings.api import (
     health,
     message_content,
     messages,
-    resending,
     task_control,
     tasks,
 )
 from tidings.api.routes import AnyRoute
+from tidings.tasks.registry import PUBLIC
 
 TABLE: Final[tuple[AnyRoute, ...]] = (
     *apps.ROUTES,
@@ -39,13 +38,12 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *examples.ROUTES,
     *exports.ROUTES,
     *batches.ROUTES,  # these two precede the paths that end in a message id
-    *bulk.ROUTES,
+    *(kind.route for kind in PUBLIC if kind.route is not None),
     *messages.ROUTES,
     *message_content.ROUTES,
     *attempts.ROUTES,
     *attempted.ROUTES,
     *deliveries.ROUTES,
-    *resending.ROUTES,
     *tasks.ROUTES,
     *task_control.ROUTES,
     *authentication.ROUTES,

@@ -18,10 +18,10 @@ from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.errors import not_found
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
-from tidings.model.results import LISTED_AT_MOST
 from tidings.model.stored import json_object
 from tidings.model.task import Task
 from tidings.model.task_item import ItemOutcome
+from tidings.model.task_kind import LISTED_AT_MOST
 from tidings.model.token import Capability, Principal
 
 TAG: Final = "Background Task Control"

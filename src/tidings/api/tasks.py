@@ -5,23 +5,24 @@ SDKs know eight names of tasks and three words for their state, and reject a lis
 are therefore in members that SDKs pass on unread (`data`) or skip (`x`).
 """
 
-from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from tidings import ids
-from tidings.api import samples, sdk
+from tidings.api import sdk
 from tidings.api.query import Direction, PageLimit, ParameterType, Query, TaskIterator, one_of
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
+from tidings.api.started import BackgroundTaskStatus, KindName, TaskId, status_of
 from tidings.api.wire import CreatedAt, ListResponse, Out, Timestamp, format_timestamp, json_response, listing
 from tidings.core import outcomes, tasks
 from tidings.core.idempotency import Response
 from tidings.errors import not_found
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
-from tidings.model.results import LISTED_AT_MOST, LISTED_IN_LISTS
-from tidings.model.task import KINDS, Progress, State, Task, WireStatus
+from tidings.model.task import Progress, State, Task, WireStatus
+from tidings.model.task_kind import LISTED_AT_MOST, LISTED_IN_LISTS
+from tidings.tasks.registry import KINDS, PUBLIC
 
 TAG: Final = "Background Tasks"
 
@@ -29,65 +30,27 @@ TAG: Final = "Background Tasks"
 class BackgroundTaskType(Enum):
     """The kind of a background task."""
 
-    REPLAY = "endpoint.replay"
-    """Send messages that an endpoint never received."""
-    RECOVER = "endpoint.recover"
-    """Resend failed messages of an endpoint."""
-    STATS = "application.stats"
-    """Count the attempts of applications."""
-    BROADCAST = "message.broadcast"
-    """Create a message in every application."""
-    EXPORT = "sdk.generate"
-    """Export event types as an OpenAPI document and models."""
-    AGGREGATE = "event-type.aggregate"
-    """List the subscriptions of applications."""
-    PURGE = "application.purge_content"
-    """Delete the payloads of an application."""
-    BULK_REPLAY = "endpoint.bulk-replay"
-    """Resend selected messages of an endpoint."""
+    _ignore_ = "kind members"
+    members = vars()
+    for kind in PUBLIC:
+        members[kind.member] = kind.name
+
+    @classmethod
+    def described(cls) -> dict[str, str]:
+        """Return the descriptions of the members."""
+        return {kind.member: f"{kind.summary}." for kind in PUBLIC}
 
 
-class BackgroundTaskStatus(Enum):
-    """The status of a background task. `x.state` has more detail."""
-
-    RUNNING = "running"
-    """The task has not ended: it is queued, running or paused."""
-    FINISHED = "finished"
-    """The task succeeded."""
-    FAILED = "failed"
-    """The task failed or was canceled."""
-
-
-OLD_BULK_REPLAY: Final = "endpoint.bulk_replay"
-"""The spelling that clients up to version 1.86 require; later clients reject it."""
+_OLD_NAMES: Final = {kind.name: kind.old_name for kind in PUBLIC if kind.old_name is not None}
+_NEW_NAMES: Final = {old: name for name, old in _OLD_NAMES.items()}
 
 
 def _type_of(value: str) -> Enum:
-    if value == OLD_BULK_REPLAY:
-        return BackgroundTaskType.BULK_REPLAY
     try:
-        return BackgroundTaskType(value)
+        return BackgroundTaskType(_NEW_NAMES.get(value, value))
     except ValueError as error:
         expected = ", ".join(f"`{each.value}`" for each in BackgroundTaskType)
         raise ValueError(f"unknown variant `{value}`, expected one of {expected}") from error
-
-
-_ID: Final = Meta(
-    extra_json_schema={"minLength": 33, "maxLength": 33, "pattern": "^qtask_[A-Za-z0-9]{27}$", "example": samples.TASK}
-)
-
-
-class StartedOut(Out, kw_only=True):
-    """A background task that was started."""
-
-    id: Annotated[str, _ID]
-    """The id of the background task."""
-    status: BackgroundTaskStatus
-    """The status of the task."""
-    task: BackgroundTaskType
-    """The kind of the task."""
-    updated_at: Timestamp
-    """When the task last changed."""
 
 
 class ProgressOut(Out, kw_only=True):
@@ -143,11 +106,11 @@ class TaskDetailOut(Out, kw_only=True):
 class BackgroundTaskOut(Out, kw_only=True):
     """A background task."""
 
-    id: Annotated[str, _ID]
+    id: TaskId
     """The id of the background task."""
     status: BackgroundTaskStatus
     """The status of the task."""
-    task: BackgroundTaskType
+    task: KindName
     """The kind of the task."""
     updated_at: Timestamp
     """When the task last changed."""
@@ -164,29 +127,13 @@ class TaskListQuery(Query, kw_only=True):
     """Only tasks with this status."""
     task: Annotated[
         BackgroundTaskType | None,
-        ParameterType(_type_of, {"enum": BackgroundTaskType}, example=BackgroundTaskType.RECOVER.value),
+        ParameterType(_type_of, {"enum": BackgroundTaskType}, example=PUBLIC[0].name),
     ] = None
     """Only tasks of this kind."""
     limit: PageLimit = LIMIT_DEFAULT
     iterator: TaskIterator = None
     order: Direction = None
     """The sort order by creation: `descending`, the default, lists the newest task first."""
-
-
-def started(kind: type[StartedOut], **more: object) -> Callable[[Task], Response]:
-    """Return a function that renders the response for a started task."""
-
-    def render(task: Task) -> Response:
-        body = kind(
-            id=task.id,
-            status=_status(task),
-            task=BackgroundTaskType(task.kind),
-            updated_at=format_timestamp(task.updated_at),
-            **more,
-        )
-        return json_response(202, body)
-
-    return render
 
 
 async def get(call: Call[Query, Nothing]) -> Response:
@@ -223,7 +170,7 @@ def render_task(task: Task, agent: str = "", result: dict[str, Any] | None = Non
     """Render a task as a response body for a client; a finished task has its result."""
     return BackgroundTaskOut(
         id=task.id,
-        status=_status(task),
+        status=status_of(task),
         task=_spell_kind(task.kind, agent),
         updated_at=format_timestamp(task.updated_at),
         data=data_of(task) if result is None else result,
@@ -231,20 +178,14 @@ def render_task(task: Task, agent: str = "", result: dict[str, Any] | None = Non
     )
 
 
-def _status(task: Task) -> BackgroundTaskStatus:
-    return BackgroundTaskStatus(task.wire_status.value)
-
-
-def _spell_kind(kind: str, agent: str) -> BackgroundTaskType:
+def _spell_kind(kind: str, agent: str) -> str:
     """Return the name of a kind in the spelling that the client knows."""
-    if kind == BackgroundTaskType.BULK_REPLAY.value and sdk.spells_with_underscore(agent):
-        return cast("BackgroundTaskType", OLD_BULK_REPLAY)
-    return BackgroundTaskType(kind) if kind in KINDS else cast("BackgroundTaskType", kind)
+    return _OLD_NAMES[kind] if kind in _OLD_NAMES and sdk.spells_with_underscore(agent) else kind
 
 
 def data_of(task: Task) -> dict[str, Any]:
     """Return the data of a task that has no stored result: its counters, with its progress or error."""
-    counted = outcomes.counters_of(task.kind, task.counters)
+    counted = outcomes.counters_of(KINDS, task)
     if task.wire_status is WireStatus.RUNNING:
         return counted | {"progress": progress_out(task.progress)}
     return counted | ({} if task.error is None else {"error": _error(task)})

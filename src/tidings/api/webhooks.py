@@ -9,7 +9,7 @@ from msgspec import Meta
 from tidings import ids
 from tidings.api import samples
 from tidings.api.fields import UID
-from tidings.api.tasks import BackgroundTaskStatus, BackgroundTaskType
+from tidings.api.started import BackgroundTaskStatus, KindName
 from tidings.api.wire import Out, Timestamp
 from tidings.core import operational
 
@@ -114,7 +114,7 @@ class BackgroundTaskFinishedEventData(Out, kw_only=True):
     """The task that ended, with its result."""
 
     task_id: TaskRef
-    task: BackgroundTaskType
+    task: KindName
     """The kind of the task."""
     status: BackgroundTaskStatus
     """The status of the task: `finished`, or `failed` also if it was canceled."""

@@ -6,10 +6,10 @@ from typing import Annotated, Final
 
 import msgspec
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from tidings import __version__
 from tidings.cli import admin, deliveries, demo, health, serve, task_control, task_run, tasks, token
+from tidings.cli.flags import hide_types_of_flags
 from tidings.cli.remote import RemoteError
 from tidings.config import ConfigError
 from tidings.storage.drivers.database import StorageError
@@ -66,21 +66,10 @@ def options(
     del version
 
 
-def _hide_types_of_flags(command: object) -> None:
-    """Show no type beside a flag in the help: a flag takes no value."""
-    if isinstance(command, TyperCommand | TyperGroup):
-        for parameter in command.get_params(typer.Context(command)):
-            if isinstance(parameter, TyperOption) and parameter.is_flag:
-                parameter.metavar = ""
-    if isinstance(command, TyperGroup):
-        for each in command.commands.values():
-            _hide_types_of_flags(each)
-
-
 def run() -> None:
     """Run the command line. An external error is printed as one line, without a traceback."""
     command = typer.main.get_command(app)
-    _hide_types_of_flags(command)
+    hide_types_of_flags(command)
     try:
         command()
     except StorageError as error:  # the text of a driver may not mention the database

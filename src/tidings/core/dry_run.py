@@ -59,8 +59,7 @@ class DryRunIdempotency(Idempotency):
     ) -> Response:
         """Run the work, roll it back, and return the estimate of the task that it created."""
         del key, render
-        result = await retried(lambda: self._roll_back(work))
-        task = result[0] if isinstance(result, tuple) else result
+        task = await retried(lambda: self._roll_back(work))
         assert isinstance(task, Task)  # noqa: S101 - only routes that start a task have dry runs
         return self._render(await self._estimate(task))
 

@@ -5,15 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tidings.clock import DAY, MINUTE, SECOND
-from tidings.core import operational, resending, tasks
+from tidings.clock import DAY, SECOND
+from tidings.core import operational
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.health import NO_ATTEMPTS, NO_FAILURES
-from tidings.model.recovery import LONGEST_MS
-from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
 from tidings.model.task import Task
 from tidings.model.throttle import SECOND_US
 from tidings.storage.drivers.database import Database, Read, Write
@@ -56,11 +54,15 @@ async def prune_idle_limits(db: Database, now: int) -> None:
             deleted = await throttles.expire(tx, before=before, limit=_CHUNK)
 
 
+StartCatchUp = Callable[[Services, Write, App, Endpoint, str], Awaitable[Task | None]]
+"""Starts a task that resends messages; receives the endpoint as it was before, and the creator of the task."""
+
+
 @dataclass(frozen=True, slots=True)
 class EnableOptions:
-    """How to enable an endpoint: whether to resend the messages of its outage, and the creator of those tasks."""
+    """How to enable an endpoint: what resends the messages of its outage, and the creator of those tasks."""
 
-    catch_up: bool
+    catching_up: Sequence[StartCatchUp]
     created_by: str
 
 
@@ -70,10 +72,6 @@ class EnabledEndpoint:
 
     endpoint: Endpoint
     tasks: tuple[Task, ...]
-
-
-StartCatchUp = Callable[[Services, Write, App, Endpoint, str], Awaitable[Task | None]]
-"""Starts a task that resends messages; receives the endpoint as it was before, and the creator of the task."""
 
 
 async def enable(
@@ -95,8 +93,7 @@ async def enable(
             await operational.emit(tx, app.org_id, operational.ENDPOINT_ENABLED, _event_data(app, before), now)
         await reset(tx, before.id)
         await endpoint_history.record(tx, before.id, now)
-        catching_up = CATCHING_UP if options.catch_up else ()
-        started = [await start(services, tx, app, before, options.created_by) for start in catching_up]
+        started = [await start(services, tx, app, before, options.created_by) for start in options.catching_up]
         tx.after_commit(lambda: services.notifier.routing(app.id))
         [found] = await with_recent(tx, [before], now)
         after = replace(
@@ -109,40 +106,3 @@ async def enable(
 
 def _event_data(app: App, endpoint: Endpoint) -> dict[str, str | None]:
     return {"appId": app.id, "appUid": app.uid, "endpointId": endpoint.id, "endpointUid": endpoint.uid}
-
-
-def _outage_start(services: Services, before: Endpoint) -> int | None:
-    """Return the start of the outage: of the failure record, or else the time when the endpoint was disabled."""
-    record = before.record
-    began = record.failing_since or record.unreachable_since or record.disabled_at
-    # The attempt that opened the failure record started up to a minute before its outcome was written.
-    return None if began is None else max(began - MINUTE, services.clock.now() - LONGEST_MS + MINUTE)
-
-
-async def _recover(services: Services, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
-    """Start a task that resends the messages that failed during the outage."""
-    since = _outage_start(services, before)
-    if since is None:
-        return None
-    recovery = tasks.Recovery(endpoint_ref=before.id, since=since, until=None, created_by=created_by)
-    return await tasks.begin_recovery(services, tx, app, before.id, recovery)
-
-
-async def _replay(services: Services, tx: Write, app: App, before: Endpoint, created_by: str) -> Task | None:
-    """Start a task that sends the messages created while the endpoint was disabled."""
-    since = _outage_start(services, before)
-    if since is None or not before.disabled:
-        return None
-    request = ReplayRequest(
-        scope=ReplayScope.MISSING,
-        endpoint_ref=before.id,
-        since=since,
-        until=None,
-        filters=ReplayFilters(),
-        created_by=created_by,
-    )
-    return await tasks.start(services, tx, await resending.build_task(services, tx, app, request))
-
-
-CATCHING_UP: Final[tuple[StartCatchUp, ...]] = (_recover, _replay)
-"""The tasks that resend the messages of an outage."""

@@ -9,17 +9,19 @@ from tidings import observe
 from tidings.clock import rfc3339
 from tidings.core import operational
 from tidings.core.services import Services
-from tidings.model.results import (
+from tidings.model.stored import json_object
+from tidings.model.task import ACTIVE, State, Task
+from tidings.model.task_kind import (
     LINK,
     LISTED_AT_MOST,
-    NO_RESULT,
-    RESULTS,
     SKIPPED,
+    SYSTEM,
     TRUNCATED,
+    Effect,
+    TaskKinds,
+    TaskResult,
     snake,
 )
-from tidings.model.stored import json_object
-from tidings.model.task import ACTIVE, RESENDING, SYSTEM, State, Task
 from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import task_items
 
@@ -27,26 +29,21 @@ ItemsByOutcome = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
 """The keys and texts of listed items, by task id and outcome."""
 
 
-async def result(read: Read, task: Task, *, limit: int = LISTED_AT_MOST) -> dict[str, Any]:
+async def result(read: Read, task: Task, kinds: TaskKinds, *, limit: int = LISTED_AT_MOST) -> dict[str, Any]:
     """Return the result of a finished task: the keys of its kind, and `truncated` if a list has more items."""
-    return (await _results(read, [task], limit=limit))[task.id]
+    return (await _results(read, [task], kinds, limit=limit))[task.id]
 
 
-async def _results(read: Read, tasks: Sequence[Task], *, limit: int) -> dict[str, dict[str, Any]]:
-    pairs = [(task.id, outcome) for task in tasks for outcome in _listed(task)]
+async def _results(read: Read, tasks: Sequence[Task], kinds: TaskKinds, *, limit: int) -> dict[str, dict[str, Any]]:
+    schemas = {task.id: kinds.result_of(task.kind) for task in tasks}
+    pairs = [(task_id, outcome) for task_id, schema in schemas.items() if schema for outcome in schema.outcomes]
     items = await task_items.first_of_each(read, pairs, limit=limit + 1)
-    return {task.id: _result(task, items, limit) for task in tasks}
+    return {task.id: _result(task, schemas[task.id], items, limit) for task in tasks}
 
 
-def _listed(task: Task) -> list[str]:
-    """Return the outcomes whose items the result of a task lists."""
-    return list(RESULTS.get(task.kind, NO_RESULT).outcomes)
-
-
-def _result(task: Task, items: ItemsByOutcome, limit: int) -> dict[str, Any]:
-    if task.kind not in RESULTS:
+def _result(task: Task, schema: TaskResult | None, items: ItemsByOutcome, limit: int) -> dict[str, Any]:
+    if schema is None:
         return dict(task.counters)
-    schema = RESULTS[task.kind]
     data: dict[str, Any] = {name: task.counters.get(name, 0) for name in schema.counters}
     is_truncated = False
     for name, outcome in schema.lists:
@@ -70,7 +67,7 @@ async def results(services: Services, tasks: Sequence[Task], *, limit: int) -> d
     if not finished:
         return {}
     async with services.db.read() as read:
-        return await _results(read, finished, limit=limit)
+        return await _results(read, finished, services.kinds, limit=limit)
 
 
 def log(task: Task, event: str) -> None:
@@ -95,18 +92,18 @@ def log(task: Task, event: str) -> None:
     )
 
 
-async def notify(tx: Write, task: Task, now: int) -> None:
+async def notify(tx: Write, task: Task, now: int, kinds: TaskKinds) -> None:
     """Emit the operational event of a task that has ended; call it in the transaction that ends the task."""
     if task.state in ACTIVE or task.kind.startswith(SYSTEM):
         return
     status = task.wire_status.value
-    data = {"taskId": task.id, "task": task.kind, "status": status, "data": await _event_data(tx, task)}
+    data = {"taskId": task.id, "task": task.kind, "status": status, "data": await _event_data(tx, task, kinds)}
     await operational.emit(tx, task.org_id, operational.TASK_FINISHED, data, now)
 
 
-async def _event_data(read: Read, task: Task) -> dict[str, Any]:
-    found = {snake(name): value for name, value in (await result(read, task)).items()}
-    if task.kind in RESENDING:
+async def _event_data(read: Read, task: Task, kinds: TaskKinds) -> dict[str, Any]:
+    found = {snake(name): value for name, value in (await result(read, task, kinds)).items()}
+    if kinds.has_effect(task.kind, Effect.RESENDS):
         found |= _window(json_object(task.args))
     if task.error is not None:
         found["error"] = {"code": task.error.code, "detail": task.error.detail}
@@ -120,6 +117,7 @@ def _window(args: Mapping[str, Any]) -> dict[str, Any]:
     return {"endp_id": args.get("endpoint_id"), **rendered}
 
 
-def counters_of(kind: str, counters: Mapping[str, int]) -> dict[str, int]:
+def counters_of(kinds: TaskKinds, task: Task) -> dict[str, int]:
     """Return the counters of a task; the counters of its kind are present even if they are zero."""
-    return dict.fromkeys(RESULTS.get(kind, NO_RESULT).counters, 0) | dict(counters)
+    schema = kinds.result_of(task.kind)
+    return dict.fromkeys(() if schema is None else schema.counters, 0) | dict(task.counters)

@@ -16,6 +16,7 @@ from tidings.errors import AppError, conflict, unavailable
 from tidings.ids import STEP_MS, OrgId
 from tidings.model.encryption import NO_ENCRYPTION, Encryption
 from tidings.model.message import AcceptedMessage, Draft
+from tidings.model.task_kind import NO_KINDS, TaskKinds
 from tidings.storage.drivers.database import Busy, Database, Duplicate, Unavailable, Write
 
 AcceptResult = AcceptedMessage | AppError
@@ -71,6 +72,8 @@ class Services:
     clock: Clock
     notifier: Notifier
     idempotency: Idempotency
+    kinds: TaskKinds = NO_KINDS
+    """The kinds of background tasks of this release."""
     encryption: Encryption = NO_ENCRYPTION
     endpoints_max: int = 5_000
     """The most endpoints that an application may have."""

@@ -6,10 +6,8 @@ own transaction. A command that the state does not allow raises a conflict that 
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
-
-import msgspec
 
 from tidings import ids, observe
 from tidings.core import outcomes
@@ -17,17 +15,14 @@ from tidings.core.idempotency import Response
 from tidings.core.notifier import notify_after_commit
 from tidings.core.services import Services
 from tidings.core.tailing import committed_window
-from tidings.errors import Fault, conflict, invalid, not_found, too_many
-from tidings.ids import EndpointId, TaskId
-from tidings.model.app import App
-from tidings.model.endpoint import Endpoint
+from tidings.errors import conflict, not_found, too_many
+from tidings.ids import TaskId
 from tidings.model.page import WINDOW_MS, Cursor, Page
-from tidings.model.recovery import RecoverArgs, checked_until
-from tidings.model.task import ACTIVE_LIMIT, RECOVER, Command, Failure, NewTask, State, Task, WireStatus, allows
+from tidings.model.task import ACTIVE_LIMIT, Command, Failure, NewTask, State, Task, WireStatus, allows
 from tidings.model.token import Principal
-from tidings.storage.drivers.database import Read, Write, retried
-from tidings.storage.tables import deliveries, endpoints, task_outcomes, tasks
-from tidings.storage.tables.key_ranges import ATTEMPTS
+from tidings.storage.drivers.database import Write, retried
+from tidings.storage.tables import deliveries, task_items, task_outcomes, tasks
+from tidings.storage.tables.tasks import TaskFilters
 
 CANCELLED: Final = Failure("cancelled", "The task was canceled.")
 
@@ -36,77 +31,36 @@ CANCELED_DELIVERIES: Final = "withdrawn"
 _CANCEL_BATCH: Final = 500
 
 
+BuildTask = Callable[[Write], Awaitable[NewTask]]
+"""Checks a request, and builds its task."""
+
+
 async def start(services: Services, tx: Write, new: NewTask) -> Task:
     """Store a task; workers can claim it after the commit."""
     await tasks.take_claim_lock(tx)
     await _require_task_slot(tx, new.tenant)
     now = services.clock.now()
-    task = await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now)
+    task = await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now, services.kinds.names)
+    if new.payload is not None:
+        await task_items.keep_input(tx, task.id, new.payload)
     tx.after_commit(lambda: observe.transition("task", task.id, "created"))
     notify_after_commit(tx, services.notifier.tasks)
     return task
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
-    """A request to recover an endpoint (by id or uid): resend the messages that failed in a time range."""
-
-    endpoint_ref: str
-    since: int
-    until: int | None
-    created_by: str
-    rate_limit: int | None = None
-    force: bool = False
-
-
-async def recover(
-    services: Services, app: App, request: Recovery, *, idempotency_key: str | None, render: Callable[[Task], Response]
+async def begin(
+    services: Services,
+    build: BuildTask,
+    *,
+    idempotency_key: str | None,
+    render: Callable[[Task], Response],
 ) -> Response:
-    """Start a task that resends the messages that an endpoint failed to receive."""
+    """Build and start a task, once for each idempotency key."""
 
     async def work(tx: Write) -> Task:
-        endpoint = await require_enabled_endpoint(tx, app, request.endpoint_ref, force=request.force)
-        return await begin_recovery(services, tx, app, endpoint.id, request)
+        return await start(services, tx, await build(tx))
 
     return await services.idempotency.once(idempotency_key, work, render)
-
-
-async def begin_recovery(services: Services, tx: Write, app: App, endpoint_id: EndpointId, request: Recovery) -> Task:
-    """Start a recovery of an endpoint that the caller has already checked."""
-    args = RecoverArgs(
-        endpoint_id=endpoint_id,
-        since=request.since,
-        until=checked_until(request.since, request.until, services.clock.now()),
-        high_water_mark=await ATTEMPTS.high_water_mark_at_start(tx, endpoint_id),
-        force=request.force,
-    )
-    new = endpoint_task(RECOVER, app, endpoint_id, request.created_by, args)
-    return await start(services, tx, with_rate_limit(new, request.rate_limit))
-
-
-async def require_enabled_endpoint(read: Read, app: App, ref: str, *, force: bool) -> Endpoint:
-    """Return an endpoint; raise `invalid` if it is disabled, unless `force` is set."""
-    endpoint = await endpoints.get(read, app.id, ref)
-    if endpoint.disabled and not force:
-        raise invalid(Fault(("path", "endpoint_id"), "The endpoint is disabled; enable it first, or use force=true."))
-    return endpoint
-
-
-def with_rate_limit(new: NewTask, rate_limit: int | None) -> NewTask:
-    """Return a copy of a task that sends at most `rate_limit` messages a second."""
-    return replace(new, rate_limit=rate_limit)
-
-
-def endpoint_task(kind: str, app: App, endpoint_id: EndpointId, created_by: str, args: object) -> NewTask:
-    """Build a task on an endpoint; its lock key allows one task per endpoint at a time."""
-    return NewTask(
-        kind=kind,
-        org_id=app.org_id,
-        app_id=app.id,
-        args=msgspec.json.encode(args).decode(),
-        lock_key=f"endpoint:{endpoint_id}",
-        created_by=created_by,
-    )
 
 
 async def get(services: Services, principal: Principal, task_id: str) -> Task:
@@ -136,7 +90,8 @@ async def page(
     window = replace(cursor.window(), first=ids.first_at(ids.TASK, services.clock.now() - WINDOW_MS))
     async with services.db.read() as read:
         window = await committed_window(services, read, cursor, window, ids.TASK)
-        found = await tasks.page(read, principal.org_id, principal.app_id, window, status=status, kind=kind)
+        filters = TaskFilters(services.kinds.listed, status, kind)
+        found = await tasks.page(read, principal.org_id, principal.app_id, window, filters)
     return cursor.page(found, lambda task: task.id)
 
 
@@ -153,7 +108,7 @@ async def resume(services: Services, principal: Principal, task_id: str) -> Task
     """Resume a paused task."""
 
     async def work(tx: Write, task: Task) -> Task | None:
-        return await tasks.resume(tx, task, services.clock.now())
+        return await tasks.resume(tx, task, services.clock.now(), services.kinds.names)
 
     return await _command(services, principal, task_id, Command.RESUME, work)
 
@@ -163,7 +118,7 @@ async def retry(services: Services, principal: Principal, task_id: str) -> Task:
 
     async def work(tx: Write, task: Task) -> Task | None:
         await _require_task_slot(tx, task.tenant)
-        return await tasks.retry(tx, task, services.clock.now())
+        return await tasks.retry(tx, task, services.clock.now(), services.kinds.names)
 
     return await _command(services, principal, task_id, Command.RETRY, work)
 
@@ -178,7 +133,7 @@ async def cancel(services: Services, principal: Principal, task_id: str) -> Task
     async def work(tx: Write, task: Task) -> Task | None:
         canceled = await tasks.cancel(tx, task.id, services.clock.now(), CANCELLED)
         if canceled is not None:
-            await outcomes.notify(tx, canceled, services.clock.now())
+            await outcomes.notify(tx, canceled, services.clock.now(), services.kinds)
         return canceled
 
     await _command(services, principal, task_id, Command.CANCEL, work)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Exports: the stored arguments of the task, the limits of the archive, and its signed link."""
+"""Exports: the limits of the archive, and its signed link."""
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import Final
 
 from tidings.clock import DAY, SECOND
@@ -27,13 +26,6 @@ class UnfitType(Exception):
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(f"{code}: {reason}")
         self.code = code
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportArgs:
-    """The task's arguments; `origin` is the caller's base URL of the service, which the link starts with."""
-
-    origin: str
 
 
 def signature(secret: str, export_id: str, expires_at: int) -> str:

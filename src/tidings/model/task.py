@@ -46,23 +46,6 @@ ACTIVE_LIMIT: Final = 1_000
 ITEMS_KEPT: Final = 100
 """The most skipped items that are stored individually; the others are only counted."""
 
-SYSTEM: Final = "system."
-"""The prefix of internal kinds, which the API does not show."""
-
-RECOVER: Final = "endpoint.recover"
-REPLAY: Final = "endpoint.replay"
-BULK_REPLAY: Final = "endpoint.bulk-replay"
-APP_STATS: Final = "application.stats"
-EVENT_TYPE_STATS: Final = "event-type.aggregate"
-PURGE_CONTENT: Final = "application.purge_content"
-BROADCAST: Final = "message.broadcast"
-EXPORT: Final = "sdk.generate"
-JANITOR: Final = "system.janitor"
-KINDS: Final = (RECOVER, REPLAY, BULK_REPLAY, APP_STATS, EVENT_TYPE_STATS, PURGE_CONTENT, BROADCAST, EXPORT)
-"""The kinds that callers can start, named as in the API contract."""
-RESENDING: Final = frozenset({RECOVER, REPLAY, BULK_REPLAY})
-KNOWN: Final = (*KINDS, JANITOR)
-"""The kinds of this release. It ignores rows of other kinds, which another release created."""
 ARGS_VERSION: Final = 1
 """The newest format of arguments that this release reads. Its workers do not claim tasks with a newer format."""
 
@@ -346,6 +329,8 @@ class NewTask:
     priority: int = 0
     rate_limit: int | None = None
     """The most messages per second that the task may resend."""
+    payload: bytes | None = None
+    """An input that is too large for the task's row."""
 
     @property
     def tenant(self) -> str:

@@ -13,10 +13,18 @@ Rules for implementations:
   `PermanentFailure` is for a task that can never continue.
 """
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
 
+from tidings.clock import Clock
+from tidings.core.notifier import Notifier
 from tidings.model.task import Batch, ChunkResult, Plan, Task
+from tidings.model.task_kind import TaskKind
 from tidings.storage.drivers.database import Read, Write
+
+SAMPLE: Final = 5
+"""The number of examples in a dry run."""
 
 
 class ReadsAhead:
@@ -35,10 +43,29 @@ class ExternalWork:
         raise NotImplementedError
 
 
-class Handler(Protocol):
-    """One kind of background task."""
+@dataclass(frozen=True, slots=True)
+class HandlerServices:
+    """What handlers receive from their process."""
 
-    kind: str
+    clock: Clock
+    notifier: Notifier
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunPart:
+    """A part of a range that a dry run has scanned: its rows, those that the task would process, and its cursor."""
+
+    scanned: int
+    matching: int
+    cursor: str
+    last: bool
+    sample: Sequence[str] = ()
+
+
+class Handler(Protocol):
+    """The work of one kind of background task."""
+
+    kind: TaskKind
 
     async def plan(self, read: Read, task: Task) -> Plan:
         """Fix the range, and count its rows if that is cheap. Called once, after every older transaction has ended."""
@@ -55,3 +82,35 @@ class Handler(Protocol):
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         """Return the number of outstanding deliveries of this kind, at most `limit`; 0 if the kind creates none."""
         ...
+
+    async def scan_dry(self, read: Read, task: Task, limit: int) -> DryRunPart | None:
+        """Scan the rows after the task's cursor for a dry run; None if the task processes every row of its plan."""
+        ...
+
+    async def sample(self, read: Read, task: Task, limit: int) -> Sequence[str]:
+        """Return the first items of a task that processes every row of its plan, for a dry run."""
+        ...
+
+
+class TaskHandler:
+    """The parts of a handler that most kinds share."""
+
+    def __init__(self, kind: TaskKind, services: HandlerServices) -> None:
+        self.kind = kind
+        self._clock = services.clock
+        self._notifier = services.notifier
+
+    async def backlog(self, read: Read, task: Task, limit: int) -> int:
+        """Return 0: most kinds resend nothing."""
+        del read, task, limit
+        return 0
+
+    async def scan_dry(self, read: Read, task: Task, limit: int) -> DryRunPart | None:
+        """Return None: most kinds process every row of their plans."""
+        del read, task, limit
+        return None
+
+    async def sample(self, read: Read, task: Task, limit: int) -> Sequence[str]:
+        """Return no examples."""
+        del read, task, limit
+        return ()

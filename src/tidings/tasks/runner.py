@@ -32,11 +32,13 @@ from tidings.clock import SECOND, Clock
 from tidings.core import outcomes
 from tidings.failpoint import point
 from tidings.model.task import State, Task, TaskPolicy
+from tidings.model.task_kind import TaskKinds
 from tidings.storage.drivers.database import Database, StorageError, Write
 from tidings.storage.tables import claims, tasks
+from tidings.tasks.context import WorkerContext
 from tidings.tasks.handler import Handler
 from tidings.tasks.pace import pace_of
-from tidings.tasks.slice import Slice, WorkerContext
+from tidings.tasks.slice import Slice
 
 _STOP_SECONDS: Final = 6.0
 _CANCEL_SECONDS: Final = 1.0
@@ -87,7 +89,7 @@ class Runner:
             pace=pace_of(has_one_writer=db.has_one_writer, lease_ms=lease_ms, rows=limits.chunk_rows),
             slice_seconds=limits.slice_seconds,
             backlog=limits.backlog,
-            kinds=tuple(handlers),
+            kinds=TaskKinds(handler.kind for handler in handlers.values()),
             stopping=asyncio.Event(),
         )
 
@@ -174,7 +176,7 @@ class Runner:
             now = await claims.timestamp(tx, context.now)
             expired = await claims.requeue_expired(tx, context.policy, now)
             await self._notify_failed(tx, expired)
-            task = await claims.claim(tx, context.policy, context.kinds, self._worker, now)
+            task = await claims.claim(tx, context.policy, context.kinds.names, self._worker, now)
             if task is None:
                 delay = await claims.delay_until_ready(tx, now)
         self._log(expired)
@@ -201,7 +203,7 @@ class Runner:
 
     async def _notify_failed(self, tx: Write, expired: list[Task]) -> None:
         for task in expired:
-            await outcomes.notify(tx, task, self._context.clock.now())
+            await outcomes.notify(tx, task, self._context.clock.now(), self._context.kinds)
 
     def _log(self, expired: list[Task]) -> None:
         for task in expired:

@@ -10,15 +10,14 @@ Errors:
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
 from tidings import observe
-from tidings.clock import SECOND, Clock
+from tidings.clock import SECOND
 from tidings.core import outcomes
 from tidings.failpoint import point
 from tidings.model.task import (
@@ -30,13 +29,13 @@ from tidings.model.task import (
     MustWait,
     PermanentFailure,
     Task,
-    TaskPolicy,
 )
-from tidings.storage.drivers.database import Busy, Database, Duplicate, Read, StorageError, Unavailable, Write
+from tidings.storage.drivers.database import Busy, Duplicate, Read, StorageError, Unavailable, Write
 from tidings.storage.tables import claims, tasks
+from tidings.tasks.context import WorkerContext
 from tidings.tasks.external_work import run_while_claimed
 from tidings.tasks.handler import ExternalWork, Handler, ReadsAhead
-from tidings.tasks.pace import REST, Pace, RateMeter, next_rate
+from tidings.tasks.pace import REST, RateMeter, next_rate
 
 _BACKOFF_FIRST: Final = 0.05
 _BACKOFF_MAX: Final = 5.0
@@ -49,31 +48,6 @@ _UNREADABLE_MS: Final = 60_000
 _UNREADABLE: Final = Failure(
     "unreadable", "This release cannot read the arguments or the cursor of the task. A newer release continues it."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerContext:
-    """The context that all slices of a process share: database, clock, limits and the stop flag."""
-
-    db: Database
-    clock: Clock
-    policy: TaskPolicy
-    pace: Pace
-    slice_seconds: float
-    backlog: int
-    kinds: Sequence[str]
-    stopping: asyncio.Event
-
-    @property
-    def now(self) -> int | None:
-        """The timestamp for leases. None if other nodes write, too: then the clock of the database serves them all."""
-        return self.clock.now() if self.db.has_one_writer else None
-
-    async def rest(self, seconds: float) -> None:
-        """Sleep, or return early when the worker stops."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.stopping.wait()
 
 
 class Slice:
@@ -228,7 +202,7 @@ class Slice:
         if not last:
             return after
         ended = await claims.finish(tx, after.claim, self._context.now)
-        await outcomes.notify(tx, ended, self._context.clock.now())
+        await outcomes.notify(tx, ended, self._context.clock.now(), self._context.kinds)
         return ended
 
     async def _load(self, task: Task, limit: int) -> tuple[Batch, int]:
@@ -264,8 +238,8 @@ class Slice:
     def _count_progress(self, batch: Batch, after: Task) -> None:
         observe.count("tasks.chunks")
         observe.count("tasks.rows", batch.scanned)
+        self._is_over = batch.last
         if batch.last:
-            self._is_over = True
             observe.transition("task", after.id, "succeeded")
 
     # --- the claim
@@ -350,14 +324,15 @@ class Slice:
             return False
         self._ends_at = timestamp + self._context.slice_seconds
         async with self._context.db.read() as read:
-            return await claims.has_waiting(read, self._context.kinds, self._context.now)
+            return await claims.has_waiting(read, self._context.kinds.names, self._context.now)
 
     # --- release
 
     async def _yield(self) -> None:
+        context = self._context
         point("task.before_yield")
-        async with self._context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
-            await claims.yield_task(tx, self._task, self._context.now)
+        async with context.db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
+            await claims.yield_task(tx, self._task, context.kinds.names, context.now)
         self._is_over = True
         observe.count("tasks.yields")
 
@@ -387,7 +362,7 @@ class Slice:
             why = Failure("internal", f"A chunk of the task failed with {type(error).__name__}.")
         async with self._context.db.write(background=True) as tx:
             task = await claims.fail_attempt(tx, self._task.claim, why, policy, self._context.now)
-            await outcomes.notify(tx, task, self._context.clock.now())
+            await outcomes.notify(tx, task, self._context.clock.now(), self._context.kinds)
         self._is_over = True
         outcomes.log(task, f"{task.state} ({why.code})")
 

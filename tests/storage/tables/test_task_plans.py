@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
-from tasks.kit import KIND, ORG, database, explained, new_task, rows
+from tasks.kit import KIND, KINDS, ORG, database, explained, new_task, rows
 from tidings import ids
 from tidings.ids import TaskId
 from tidings.model.page import Order, PageWindow
-from tidings.model.task import EXPORT, KINDS, REPLAY, Checkpoint, ChunkResult, Plan, TaskPolicy, WireStatus
+from tidings.model.task import Checkpoint, ChunkResult, Plan, TaskPolicy, WireStatus
 from tidings.storage.drivers.database import Database, Dialect, Sql, Statement
 from tidings.storage.tables import claims, tasks
+from tidings.storage.tables.tasks import TaskFilters
 
 NOW = 1_700_000_000_000
+EXPORT = "sdk.generate"
 POLICY = TaskPolicy(lease_ms=10_000)
 MANY = 100_000
 _NUMBERS = {
@@ -36,7 +38,7 @@ _FILL = (
     " 'endpoint:' || n, 0, 1, 1 FROM number"
 )
 LISTS = [f"task_{owner}{more}" for owner in ("org", "app") for more in ("", "_status", "_kind", "_both")]
-CHOICES: dict[str, Statement] = {"the choice": claims._CHOOSE, "the lowest round": tasks._LOWEST}  # noqa: SLF001
+CHOICES: dict[str, Statement] = {"the choice": claims._CHOOSE, "the lowest round": tasks.lowest_text([KIND])}  # noqa: SLF001
 OTHERS: dict[str, Statement] = {
     "expired leases": claims._REQUEUE,  # noqa: SLF001
     "a tenant's highest round": tasks._OWN_HIGHEST,  # noqa: SLF001
@@ -107,7 +109,9 @@ async def test_checkpoints_rewrite_the_row_in_place(postgres_dsn: str) -> None:
     """No index contains a column that a checkpoint changes."""
     async with database(postgres_dsn) as db:
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-            await tasks.add(tx, TaskId(ids.new(ids.TASK, NOW)), replace(new_task(), created_by="x" * 200), NOW)
+            await tasks.add(
+                tx, TaskId(ids.new(ids.TASK, NOW)), replace(new_task(), created_by="x" * 200), NOW, KINDS.names
+            )
             task = await claims.claim(tx, POLICY, [KIND], "w", NOW)
             assert task is not None
         async with db.write() as tx:
@@ -132,17 +136,21 @@ async def test_every_list_has_an_index_that_ends_in_its_order(db: Database, *, a
     async with db.write() as tx:
         for number in range(1_500):
             task_id = TaskId(ids.new(ids.TASK, NOW + 4 * number))
-            await tasks.add(tx, task_id, replace(new_task(app=f"app_{number % 7}"), kind=KINDS[number % 5]), NOW)
-        await tasks.add(tx, TaskId(ids.new(ids.TASK, NOW)), replace(new_task(), kind=EXPORT), NOW)
+            await tasks.add(
+                tx, task_id, replace(new_task(app=f"app_{number % 7}"), kind=KINDS.listed[number % 5]), NOW, KINDS.names
+            )
+        await tasks.add(tx, TaskId(ids.new(ids.TASK, NOW)), replace(new_task(), kind=EXPORT), NOW, KINDS.names)
         await tx.run(
             "UPDATE task SET state = 'cancelled', wire_status = 'failed', finished_at = 1 WHERE fair_round % 3 = 0"
         )
         if analyzed:
             await tx.run("ANALYZE task")
     values = {"org": ORG, "app": "app_1", "kind": None, "first": "qtask_0", "below": "qtask_z"}
-    for by_app, status, kind, order in product((False, True), (None, WireStatus.FAILED), (None, REPLAY, EXPORT), Order):
+    for by_app, status, kind, order in product(
+        (False, True), (None, WireStatus.FAILED), (None, "endpoint.replay", EXPORT), Order
+    ):
         window = PageWindow(order, 51, below="qtask_z", first="qtask_0")
-        text = tasks.page_text(window, by_app=by_app, status=status, kind=kind)
+        text = tasks.page_text(window, TaskFilters(KINDS.listed, status, kind), by_app=by_app)
         plan = await explained(db, text, **values, above=None, rows=51)
         # A search for the few tasks of a rare kind does not scan all tasks.
         assert not analyzed or by_app or kind != EXPORT or re.search("task_org_(kind|both)", plan), plan

@@ -8,14 +8,11 @@ from itertools import product
 
 import pytest
 
-from tasks.kit import KIND, ORG, database, new_task, reread, rows, run_sql
+from tasks.kit import KIND, KINDS, ORG, database, new_task, reread, rows, run_sql
 from tidings import ids
 from tidings.ids import AppId, OrgId, TaskId
 from tidings.model.page import Cursor, Order
 from tidings.model.task import (
-    JANITOR,
-    RECOVER,
-    REPLAY,
     Checkpoint,
     ChunkResult,
     Command,
@@ -30,8 +27,12 @@ from tidings.model.task import (
 )
 from tidings.storage.drivers.database import Database, Dialect, Write
 from tidings.storage.tables import claims, tasks
+from tidings.storage.tables.tasks import TaskFilters
 
 NOW = 1_700_000_000_000
+KNOWN = KINDS.names
+LISTED = ("endpoint.recover", "endpoint.replay")
+ALL = TaskFilters(LISTED)
 POLICY = TaskPolicy(lease_ms=10_000)
 WHY = Failure("test", "It was meant to fail.")
 
@@ -44,7 +45,7 @@ async def db(migrated_url: str) -> AsyncIterator[Database]:
 
 async def add(db: Database, new: NewTask | None = None, now: int = NOW) -> Task:
     async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-        return await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new or new_task(), now)
+        return await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new or new_task(), now, KNOWN)
 
 
 async def claim(db: Database, now: int = NOW, policy: TaskPolicy = POLICY) -> Task | None:
@@ -82,13 +83,13 @@ GIVE: dict[Command, Callable[[Write, Task], Awaitable[Task | None]]] = {
     Command.ADVANCE: _advance,
     Command.FINISH: lambda tx, task: claims.finish(tx, task.claim, NOW),
     Command.WAIT: lambda tx, task: claims.wait(tx, task.claim, 1, NOW),
-    Command.YIELD: lambda tx, task: claims.yield_task(tx, task, NOW),
+    Command.YIELD: lambda tx, task: claims.yield_task(tx, task, KNOWN, NOW),
     Command.FAIL: lambda tx, task: claims.fail_attempt(tx, task.claim, WHY, POLICY, NOW),
     Command.EXPIRE: _expire,
     Command.PAUSE: lambda tx, task: tasks.pause(tx, task.id, NOW),
-    Command.RESUME: lambda tx, task: tasks.resume(tx, task, NOW),
+    Command.RESUME: lambda tx, task: tasks.resume(tx, task, NOW, KNOWN),
     Command.CANCEL: lambda tx, task: tasks.cancel(tx, task.id, NOW, WHY),
-    Command.RETRY: lambda tx, task: tasks.retry(tx, task, NOW),
+    Command.RETRY: lambda tx, task: tasks.retry(tx, task, NOW, KNOWN),
 }
 PATHS = {
     State.QUEUED: [],
@@ -210,7 +211,7 @@ async def test_tasks_of_a_tenant_take_successive_fair_share_rounds(db: Database)
     assert first is not None
     assert first.id == a[0].id
     async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-        yielded = await claims.yield_task(tx, first, NOW)
+        yielded = await claims.yield_task(tx, first, KNOWN, NOW)
     assert yielded.fair_round == 3
     assert (await add(db, new_task(app="app_c"))).fair_round == 0
 
@@ -299,10 +300,10 @@ async def test_the_database_refuses_illegal_states(db: Database, change: str) ->
 # --- lists
 
 
-async def _listed(db: Database, org: OrgId = ORG, app: AppId | None = None, **filters: object) -> list[str]:
+async def _listed(db: Database, org: OrgId = ORG, app: AppId | None = None, filters: TaskFilters = ALL) -> list[str]:
     cursor = Cursor(Order.DESCENDING, 250)
     async with db.read() as read:
-        found = await tasks.page(read, org, app, cursor.window(), **filters)  # type: ignore[arg-type]
+        found = await tasks.page(read, org, app, cursor.window(), filters)
     return [task.id for task in found]
 
 
@@ -310,13 +311,13 @@ async def test_each_caller_lists_its_own_tasks_with_every_filter(db: Database) -
     apps: list[str | None] = ["app_1", "app_2", None]
     made = [
         await add(db, replace(new_task(app=app), kind=kind), NOW + 4 * number)
-        for number, (app, kind) in enumerate(product(apps, [RECOVER, REPLAY, JANITOR, "endpoint.unknown"]))
+        for number, (app, kind) in enumerate(product(apps, [*LISTED, "system.janitor", "endpoint.unknown"]))
     ]
     await add(db, replace(new_task(app="app_1"), org_id=OrgId("org_other")), NOW)
     await command(db, made[0], Command.CANCEL)
-    public = [task for task in reversed(made) if task.kind in (RECOVER, REPLAY)]
+    public = [task for task in reversed(made) if task.kind in LISTED]
 
-    for app, status, kind in product((None, "app_1"), (None, *WireStatus), (None, RECOVER, REPLAY)):
+    for app, status, kind in product((None, "app_1"), (None, *WireStatus), (None, *LISTED)):
         expected = [
             task.id
             for task in public
@@ -324,7 +325,7 @@ async def test_each_caller_lists_its_own_tasks_with_every_filter(db: Database) -
             and kind in (None, task.kind)
             and status in (None, WireStatus.FAILED if task is made[0] else WireStatus.RUNNING)
         ]
-        seen = await _listed(db, app=AppId(app) if app else None, status=status, kind=kind)
+        seen = await _listed(db, app=AppId(app) if app else None, filters=TaskFilters(LISTED, status, kind))
         assert seen == expected
 
 

@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
 
 from tasks.kinds import audit
 from tasks.kinds.audit import Audit
@@ -14,14 +14,13 @@ from tasks.kit import rows, run_sql
 from tasks.seed_data import FAILED, SeedData, an_endpoint
 from tasks.world import NOW, PRINCIPAL, World, at
 from tidings.clock import DAY, HOUR
-from tidings.core import broadcasts, exports, purges, resending, usage
-from tidings.core import tasks as use_cases
-from tidings.core.idempotency import Response
-from tidings.core.usage import UsageFilters
 from tidings.model.message import RETENTION_MS, Draft
-from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
+from tidings.model.resending import ReplayFilters
 from tidings.model.task import State, Task
 from tidings.storage.drivers.database import Database
+from tidings.tasks.kinds import app_stats, broadcast, bulk_replay, event_type_stats, export, purge, recover, replay
+from tidings.tasks.kinds.app_stats import UsageFilters
+from tidings.tasks.resending import ResendWindow
 
 Start = Callable[[], Awaitable[Task]]
 
@@ -96,10 +95,9 @@ async def _event_types(world: World, items: int, tasks: int) -> list[Work]:
             org=PRINCIPAL.org_id,
             name=name,
         )
-    start = exports.export_event_types
 
     def begin() -> Awaitable[Task]:
-        return world.begin(start, PRINCIPAL, "https://here.test")
+        return world.begin(export.build_task, PRINCIPAL, "https://here.test")
 
     return [Work(begin, names, is_repeatable=True) for _ in range(tasks)]
 
@@ -107,28 +105,16 @@ async def _event_types(world: World, items: int, tasks: int) -> list[Work]:
 # --- starts
 
 
-def _replay(which: ReplayScope) -> Callable[[World, SeedData], Awaitable[Task]]:
+def _of_endpoint(kind: ModuleType, *more: object) -> Callable[[World, SeedData], Awaitable[Task]]:
     def begin(world: World, seed: SeedData) -> Awaitable[Task]:
-        given: dict[str, Any] = {"filters": ReplayFilters(), "since": at(10), "until": None, "created_by": "me"}
-        return world.begin(
-            resending.replay, seed.app, ReplayRequest(scope=which, endpoint_ref=seed.endpoint_id, **given)
-        )
+        request = ResendWindow(endpoint_ref=seed.endpoint_id, since=at(10), until=None, created_by="me")
+        return world.begin(kind.build_task, seed.app, request, *more)
 
     return begin
 
 
-def _recover(world: World, seed: SeedData) -> Awaitable[Task]:
-    wanted = use_cases.Recovery(endpoint_ref=seed.endpoint_id, since=at(10), until=None, created_by="me")
-    return world.begin(use_cases.recover, seed.app, wanted)
-
-
 def _purge(world: World, seed: SeedData) -> Awaitable[Task]:
-    return world.begin(purges.purge, seed.app, "me")
-
-
-async def _aggregate(services: Any, principal: Any, *, idempotency_key: str | None, render: Any) -> Response:
-    del idempotency_key
-    return await usage.aggregate(services, principal, render=render)
+    return world.begin(purge.build_task, seed.app, "me")
 
 
 # --- effects
@@ -200,21 +186,23 @@ _ASKED = UsageFilters(since=at(10), until=NOW, refs=None)
 
 
 def _stats(world: World) -> Awaitable[Task]:
-    return world.begin(usage.count_attempts, PRINCIPAL, _ASKED)
+    return world.begin(app_stats.build_task, PRINCIPAL, _ASKED)
 
 
 def _subscriptions(world: World) -> Awaitable[Task]:
-    return world.begin(_aggregate, PRINCIPAL)
+    return world.begin(event_type_stats.build_task, PRINCIPAL)
 
 
 def _to_all(world: World) -> Awaitable[Task]:
-    return world.begin(broadcasts.broadcast, PRINCIPAL, _DRAFT)
+    return world.begin(broadcast.build_task, PRINCIPAL, _DRAFT)
 
 
 CASES = {
-    "endpoint.recover": Case(_of_messages(_recover, FAILED), _effects("sent"), _sent, 500, 5),
-    "endpoint.replay": Case(_of_messages(_replay(ReplayScope.MISSING)), _effects("sent"), _sent, 500, 5),
-    "endpoint.bulk-replay": Case(_of_messages(_replay(ReplayScope.SENT), FAILED), _effects("sent"), _sent, 500, 5),
+    "endpoint.recover": Case(_of_messages(_of_endpoint(recover), FAILED), _effects("sent"), _sent, 500, 5),
+    "endpoint.replay": Case(_of_messages(_of_endpoint(replay)), _effects("sent"), _sent, 500, 5),
+    "endpoint.bulk-replay": Case(
+        _of_messages(_of_endpoint(bulk_replay, ReplayFilters()), FAILED), _effects("sent"), _sent, 500, 5
+    ),
     "application.purge_content": Case(_of_messages(_purge), _purged, _purge_told, 500, 5),
     "application.stats": Case(_of_applications(_stats), _effects("counted"), _counted, 120, 1),
     "event-type.aggregate": Case(_of_applications(_subscriptions), _effects("aggregated"), _aggregated, 120, 1),

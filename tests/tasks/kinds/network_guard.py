@@ -20,7 +20,7 @@ from tidings.core.notifier import Notifier
 from tidings.model.task import Batch, ChunkResult, Task
 from tidings.storage.drivers.database import Write
 from tidings.tasks.handler import Handler
-from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.registry import handlers
 
 NETWORK_EVENTS = {
     "socket.bind",

@@ -10,11 +10,11 @@ from tasks.kit import ORG, rows, run_sql, until
 from tasks.seed_data import an_endpoint
 from tasks.world import FREE, NOW, PRINCIPAL, World
 from tidings.clock import HOUR
-from tidings.core import broadcasts
 from tidings.core import tasks as use_cases
 from tidings.model.message import RETENTION_MS, Draft
 from tidings.model.task import State, Task
 from tidings.storage.tables import broadcasts as stored
+from tidings.tasks.kinds import broadcast as kind
 
 PAYLOAD = '{"all":"å"}'.encode()
 
@@ -30,7 +30,7 @@ async def some_applications(world: World, number: int) -> list[str]:
 
 
 async def broadcast(world: World, **more: Any) -> Task:
-    return await world.done(broadcasts.broadcast, PRINCIPAL, draft(**more))
+    return await world.done(kind.build_task, PRINCIPAL, draft(**more))
 
 
 async def test_every_application_gets_a_message_of_its_own(world: World) -> None:
@@ -104,7 +104,7 @@ async def test_all_failures_are_reported_beyond_the_first_hundred(world: World) 
 
 async def test_applications_created_after_the_start_are_left_out(world: World) -> None:
     await some_applications(world, 3)
-    task = await world.begin(broadcasts.broadcast, PRINCIPAL, draft())
+    task = await world.begin(kind.build_task, PRINCIPAL, draft())
     mark = json.loads((await rows(world.db, "SELECT args FROM task"))[0][0])["high_water_mark"]
     later = (await an_endpoint(world.db, NOW + HOUR)).app.id
     async with world.working(FREE):
@@ -118,7 +118,7 @@ async def test_applications_created_after_the_start_are_left_out(world: World) -
 
 async def test_an_application_that_is_deleted_meanwhile_is_reported(world: World) -> None:
     apps = await some_applications(world, 3)
-    task = await world.begin(broadcasts.broadcast, PRINCIPAL, draft())
+    task = await world.begin(kind.build_task, PRINCIPAL, draft())
     await run_sql(world.db, "UPDATE application SET deleted_at = 1 WHERE id = :id", id=apps[1])
     async with world.working(FREE):
         ended = await until(world.db, task.id)
@@ -130,7 +130,7 @@ async def test_a_big_payload_is_written_to_few_applications_at_once(world: World
     await some_applications(world, 12)
     big = Draft("order.paid", b'{"a":"%s"}' % (b"x" * 400_000), None, None, 5 * HOUR)
 
-    task = await world.done(broadcasts.broadcast, PRINCIPAL, big)
+    task = await world.done(kind.build_task, PRINCIPAL, big)
 
     assert (13, True) == (task.done, task.chunks >= 6)
     assert [(400_008,)] == await rows(world.db, "SELECT DISTINCT length(payload) FROM message")

@@ -23,6 +23,8 @@ from tidings.core.services import Services
 from tidings.errors import AppError, ErrorKind
 from tidings.model.task import State, Task
 from tidings.tasks.generator import Generator
+from tidings.tasks.handler import HandlerServices
+from tidings.tasks.kinds import export
 from tidings.tasks.kinds.export import Export
 
 COMPILER = Path(__file__).resolve().parents[3] / ".venv/node/node_modules/.bin/tsc"
@@ -58,14 +60,18 @@ async def an_event_type(world: World, name: str, schema: Any = None, **columns: 
 
 
 async def exported(world: World) -> tuple[Task, str]:
-    task = await world.done(exports.export_event_types, PRINCIPAL, "https://hooks.test")
+    task = await world.done(export.build_task, PRINCIPAL, "https://hooks.test")
     return task, (await world.result(task))["schemaZip"]
 
 
 async def export_with(world: World, generator: Generator) -> Task:
     """Export with children of another kind; return the finished task."""
-    task = await world.begin(exports.export_event_types, PRINCIPAL, "https://hooks.test")
-    async with working(world.db, Export(world.services.clock, generator), limits=FREE):
+    task = await world.begin(export.build_task, PRINCIPAL, "https://hooks.test")
+    async with working(
+        world.db,
+        Export(export.KIND, HandlerServices(world.services.clock, world.services.notifier), generator),
+        limits=FREE,
+    ):
         return await until(world.db, task.id)
 
 
@@ -248,7 +254,7 @@ async def test_a_huge_enumeration_delays_no_reader(world: World) -> None:
     await an_event_type(world, "huge", {"enum": [f"value {number}" for number in range(100_000)]})
     for number in range(8):
         await an_event_type(world, f"honest.n{number:02}", HONEST)
-    begun = await world.begin(exports.export_event_types, PRINCIPAL, "https://hooks.test")
+    begun = await world.begin(export.build_task, PRINCIPAL, "https://hooks.test")
     async with world.working():
         await until(world.db, begun.id, State.RUNNING)
         for _ in range(20):

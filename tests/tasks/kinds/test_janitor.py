@@ -8,14 +8,17 @@ import pytest
 from tasks.kit import new_task, reread, rows, run_sql, start, until, working
 from tasks.world import FREE, NOW, PRINCIPAL, World
 from tidings.clock import DAY, HOUR, Clock, ManualClock
-from tidings.core import housekeeping
 from tidings.core import tasks as use_cases
+from tidings.core.notifier import Notifier
 from tidings.errors import AppError
 from tidings.model.page import Cursor, Order
-from tidings.model.task import JANITOR, Batch, State, Task
+from tidings.model.task import Batch, State, Task
 from tidings.storage.drivers.database import Read
 from tidings.storage.tables import task_items
+from tidings.tasks.handler import HandlerServices
+from tidings.tasks.kinds import janitor
 from tidings.tasks.kinds.janitor import Janitor
+from tidings.tasks.registry import KINDS
 
 TABLES = ("task", "task_item", "task_event", "task_input")
 
@@ -40,7 +43,7 @@ async def ended(world: World, days_ago: float, state: str = "succeeded", items: 
 
 async def cleaned(world: World) -> Task:
     async with world.working(replace(FREE, chunk_rows=50)):
-        assert await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
+        assert await janitor.start_if_due(world.db, world.services.clock, world.services.notifier, KINDS)
         ((task_id,),) = await rows(world.db, "SELECT id FROM task WHERE kind = 'system.janitor'")
         return await until(world.db, task_id)
 
@@ -69,14 +72,14 @@ class Watched(Janitor):
     looks: int = 0
 
     def __post_init__(self) -> None:
-        super().__init__(self.clock)
+        super().__init__(janitor.KIND, HandlerServices(self.clock, Notifier()))
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         sql = (
             "SELECT id, (SELECT count(*) FROM task_item WHERE task_id = id) AS items,"
             " (SELECT count(*) FROM task_event WHERE task_id = id) AS events FROM task WHERE kind <> :janitor"
         )
-        for row in await read.rows(sql, janitor=JANITOR):
+        for row in await read.rows(sql, janitor=janitor.KIND.name):
             assert (self.wanted[row["id"]], 1) == (row["items"], row["events"])
         self.looks += 1
         return await super().load(read, task, limit)
@@ -85,14 +88,14 @@ class Watched(Janitor):
 async def test_a_reader_never_sees_a_partly_deleted_task(world: World) -> None:
     """I16."""
     wanted = {await ended(world, 91 + number, items=20 * number): 20 * number for number in range(8)}
-    janitor = Watched(world.services.clock, wanted)
-    await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
+    watched = Watched(world.services.clock, wanted)
+    await janitor.start_if_due(world.db, world.services.clock, world.services.notifier, KINDS)
     ((task_id,),) = await rows(world.db, "SELECT id FROM task WHERE kind = 'system.janitor'")
-    async with working(world.db, janitor, limits=replace(FREE, chunk_rows=3)):
+    async with working(world.db, watched, limits=replace(FREE, chunk_rows=3)):
         task = await until(world.db, task_id)
 
     assert (State.SUCCEEDED, 0) == (task.state, task.failed_attempts)
-    assert janitor.looks > 20
+    assert watched.looks > 20
     assert [(task_id,)] == await rows(world.db, "SELECT id FROM task")
 
 
@@ -123,12 +126,12 @@ async def test_expired_exports_are_deleted(world: World) -> None:
 
 
 async def test_the_janitor_starts_if_it_has_work_and_once_a_day(world: World) -> None:
-    idle = await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
+    idle = await janitor.start_if_due(world.db, world.services.clock, world.services.notifier, KINDS)
     await ended(world, 100)
-    first = await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
-    second = await housekeeping.start_janitor(world.db, world.services.clock, world.services.notifier)
+    first = await janitor.start_if_due(world.db, world.services.clock, world.services.notifier, KINDS)
+    second = await janitor.start_if_due(world.db, world.services.clock, world.services.notifier, KINDS)
     tomorrow = ManualClock(world.services.clock.now() + DAY)
-    third = await housekeeping.start_janitor(world.db, tomorrow, world.services.notifier)
+    third = await janitor.start_if_due(world.db, tomorrow, world.services.notifier, KINDS)
 
     assert [False, True, False, True] == [idle, first, second, third]
 

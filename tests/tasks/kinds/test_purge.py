@@ -4,8 +4,8 @@
 from tasks.kit import rows, until
 from tasks.seed_data import an_endpoint
 from tasks.world import FREE, NOW, World, at
-from tidings.core import purges
 from tidings.model.task import State
+from tidings.tasks.kinds import purge
 
 
 async def test_every_payload_of_the_application_is_deleted(world: World) -> None:
@@ -16,7 +16,7 @@ async def test_every_payload_of_the_application_is_deleted(world: World) -> None
     await world.seed.write(world.db)
     await other.write(world.db)
 
-    task = await world.done(purges.purge, world.seed.app, "me")
+    task = await world.done(purge.build_task, world.seed.app, "me")
 
     assert (State.SUCCEEDED, 2_500, 2_500, True) == (task.state, task.done, task.total, task.total_exact)
     assert {"messagesPurged": 2_000} == await world.result(task)
@@ -32,7 +32,7 @@ async def test_every_payload_of_the_application_is_deleted(world: World) -> None
 async def test_messages_created_after_the_start_keep_their_payload(world: World) -> None:
     world.seed.message(at(5))
     await world.seed.write(world.db)
-    task = await world.begin(purges.purge, world.seed.app, "me")
+    task = await world.begin(purge.build_task, world.seed.app, "me")
     args = (await rows(world.db, "SELECT args FROM task"))[0][0]
     if args != '{"high_water_mark":null}':  # otherwise the range ends at the start
         later = world.seed.message(NOW + 60_000)
@@ -44,6 +44,6 @@ async def test_messages_created_after_the_start_keep_their_payload(world: World)
 
 
 async def test_a_purge_of_an_empty_application_succeeds(world: World) -> None:
-    task = await world.done(purges.purge, world.seed.app, "me")
+    task = await world.done(purge.build_task, world.seed.app, "me")
 
     assert (State.SUCCEEDED, {"messagesPurged": 0}) == (task.state, await world.result(task))

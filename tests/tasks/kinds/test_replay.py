@@ -3,6 +3,7 @@
 
 import json
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,24 +13,28 @@ from tasks.seed_data import DELIVERED, FAILED, an_endpoint, lease_all, sent_agai
 from tasks.world import FREE, NOW, World, at
 from tidings import ids
 from tidings.clock import HOUR, MINUTE
-from tidings.core import resending
 from tidings.errors import AppError
 from tidings.model.attempt import MessageStatus, StatusCodeClass
 from tidings.model.message import MessageFilter
-from tidings.model.resending import ReplayFilters, ReplayRequest, ReplayScope
+from tidings.model.resending import ReplayFilters
 from tidings.model.task import State, Task
 from tidings.storage.drivers.database import Dialect
 from tidings.storage.tables import replays
+from tidings.tasks.kinds import bulk_replay, replay
+from tidings.tasks.resending import ResendWindow
 from tidings.tasks.runner import RunnerLimits
 
 
-def chosen(world: World, scope: ReplayScope, **more: Any) -> ReplayRequest:
-    given = {"endpoint_ref": world.seed.endpoint_id, "since": at(10), "until": None, "filters": ReplayFilters()}
-    return ReplayRequest(scope=scope, created_by="me", **{**given, **more})
+def wanted_by(world: World, kind: ModuleType, filters: ReplayFilters | None = None, **more: Any) -> tuple[Any, ...]:
+    """Return the arguments of a kind's `build_task`."""
+    given: dict[str, Any] = {"endpoint_ref": world.seed.endpoint_id, "since": at(10), "until": None, **more}
+    request = ResendWindow(created_by="me", **given)
+    more_of_bulk = (filters or ReplayFilters(),) if kind is bulk_replay else ()
+    return (kind.build_task, world.seed.app, request, *more_of_bulk)
 
 
-async def replayed(world: World, scope: ReplayScope, limits: RunnerLimits = FREE, **more: Any) -> Task:
-    return await world.done(resending.replay, world.seed.app, chosen(world, scope, **more), limits=limits)
+async def replayed(world: World, kind: ModuleType, limits: RunnerLimits = FREE, **more: Any) -> Task:
+    return await world.done(*wanted_by(world, kind, **more), limits=limits)
 
 
 async def shaped(world: World, msg_id: str, **columns: Any) -> str:
@@ -51,7 +56,7 @@ async def test_a_message_that_was_never_sent_is_sent_once(world: World) -> None:
     purged = seed.message(at(5), payload=None)
     await seed.write(world.db)
 
-    task = await replayed(world, ReplayScope.MISSING)
+    task = await replayed(world, replay)
 
     assert sorted(missing) == await sent_again(world.db, task.id)
     assert (State.SUCCEEDED, 6, 1, 7) == (task.state, task.done, task.skipped, task.total)
@@ -65,8 +70,8 @@ async def test_a_second_replay_finds_no_missing_message(world: World) -> None:
         world.seed.message(at(5) + number)
     await world.seed.write(world.db)
 
-    first = await replayed(world, ReplayScope.MISSING)
-    second = await replayed(world, ReplayScope.MISSING)
+    first = await replayed(world, replay)
+    second = await replayed(world, replay)
 
     assert [{"messagesSent": 30}, {"messagesSent": 0}] == [first.counters, second.counters]
 
@@ -84,7 +89,7 @@ async def test_missing_messages_are_those_that_the_endpoint_subscribes_to_today(
     if limit_by in ("channels", "both"):
         await run_sql(world.db, "UPDATE endpoint SET channels = '[\"blue\"]'")
 
-    task = await replayed(world, ReplayScope.MISSING)
+    task = await replayed(world, replay)
 
     wanted = {"event_types": {typed, both}, "channels": {routed, both}, "both": {both}}
     assert sorted(wanted.get(limit_by, {plain, typed, routed, both})) == await sent_again(world.db, task.id)
@@ -98,7 +103,7 @@ async def test_only_messages_of_the_range_are_sent(world: World) -> None:
     seed.message(at(2))
     await seed.write(world.db)
 
-    task = await replayed(world, ReplayScope.MISSING, since=at(9), until=at(2))
+    task = await replayed(world, replay, since=at(9), until=at(2))
 
     assert sorted([first, last]) == await sent_again(world.db, task.id)
 
@@ -115,7 +120,7 @@ async def test_every_sent_message_is_resent(world: World) -> None:
     purged = seed.message(at(4), (at(4), DELIVERED), payload=None)
     await seed.write(world.db)
 
-    task = await replayed(world, ReplayScope.SENT)
+    task = await replayed(world, bulk_replay)
 
     assert sorted(sent) == await sent_again(world.db, task.id)
     assert {"messagesSent": 3} == await world.result(task)
@@ -129,8 +134,8 @@ async def test_attempts_at_another_endpoint_do_not_count(world: World) -> None:
     await world.seed.write(world.db)
     await other.write(world.db)
 
-    again = await replayed(world, ReplayScope.SENT)
-    missing = await replayed(world, ReplayScope.MISSING)
+    again = await replayed(world, bulk_replay)
+    missing = await replayed(world, replay)
 
     assert [{"messagesSent": 0}, {"messagesSent": 1}] == [again.counters, missing.counters]
 
@@ -187,7 +192,7 @@ async def test_a_bulk_replay_is_filtered(world: World, case: tuple[dict[str, Any
     sql = "UPDATE attempt SET response_status_code = 0 WHERE msg_id = :id"
     await run_sql(world.db, sql, id=by_name["f"])
 
-    task = await replayed(world, ReplayScope.SENT, filters=_filters(**filters))
+    task = await replayed(world, bulk_replay, filters=_filters(**filters))
 
     assert sorted(by_name[name] for name in wanted) == await sent_again(world.db, task.id)
     assert len(wanted) == task.counters["messagesSent"]
@@ -200,7 +205,7 @@ async def test_a_send_in_flight_is_followed_by_another(world: World) -> None:
     await world.seed.write(world.db)
     await lease_all(world.db, lease=77)
 
-    await replayed(world, ReplayScope.SENT)
+    await replayed(world, bulk_replay)
 
     assert [(77, 2)] == await rows(world.db, "SELECT lease, again FROM delivery")
 
@@ -210,30 +215,30 @@ async def test_read_ahead_fills_whole_chunks(world: World) -> None:
         world.seed.message(at(9) + number)
     await world.seed.write(world.db)
 
-    free = await replayed(world, ReplayScope.MISSING, limits=replace(FREE, chunk_rows=50))
+    free = await replayed(world, replay, limits=replace(FREE, chunk_rows=50))
     await run_sql(world.db, "DELETE FROM delivery")
-    bounded = await replayed(world, ReplayScope.MISSING, limits=replace(FREE, chunk_rows=50, backlog=5_000))
+    bounded = await replayed(world, replay, limits=replace(FREE, chunk_rows=50, backlog=5_000))
 
     if world.db.dialect is Dialect.POSTGRESQL:  # where no chunk is cut because it took more than 3 ms
         assert (21, 21) == (free.chunks, bounded.chunks)
     assert [{"messagesSent": 1_000}] * 2 == [free.counters, bounded.counters]
 
 
-@pytest.mark.parametrize("scope", ReplayScope)
-async def test_a_replay_of_thousands_of_messages_in_chunks_is_exact(world: World, scope: ReplayScope) -> None:
-    outcomes = () if scope is ReplayScope.MISSING else ((at(2), FAILED),)
+@pytest.mark.parametrize("kind", [replay, bulk_replay], ids=["missing", "sent"])
+async def test_a_replay_of_thousands_of_messages_in_chunks_is_exact(world: World, kind: ModuleType) -> None:
+    outcomes = () if kind is replay else ((at(2), FAILED),)
     wanted = [world.seed.message(at(9) + number * 10, *outcomes) for number in range(3_000)]
     for number in range(500):
-        world.seed.message(at(9) + number * 10, *(((at(2), DELIVERED),) if scope is ReplayScope.MISSING else ()))
+        world.seed.message(at(9) + number * 10, *(((at(2), DELIVERED),) if kind is replay else ()))
     await world.seed.write(world.db)
 
-    task = await replayed(world, scope)
+    task = await replayed(world, kind)
 
     assert sorted(wanted) == await sent_again(world.db, task.id)
     assert (3_500, 3_500, True) == (task.done, task.total, task.total_exact)
 
 
-@pytest.mark.parametrize("scope", ReplayScope)
+@pytest.mark.parametrize("kind", [replay, bulk_replay], ids=["missing", "sent"])
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -242,13 +247,13 @@ async def test_a_replay_of_thousands_of_messages_in_chunks_is_exact(world: World
     ],
 )
 async def test_a_replay_fails_when_its_endpoint_no_longer_receives(
-    world: World, scope: ReplayScope, change: str, code: str
+    world: World, kind: ModuleType, change: str, code: str
 ) -> None:
     for number in range(60):
-        world.seed.message(at(5) + number, *(() if scope is ReplayScope.MISSING else ((at(4), FAILED),)))
+        world.seed.message(at(5) + number, *(() if kind is replay else ((at(4), FAILED),)))
     await world.seed.write(world.db)
     async with world.working(replace(QUICK, chunk_rows=10, backlog=20)):
-        task = await world.begin(resending.replay, world.seed.app, chosen(world, scope))
+        task = await world.begin(*wanted_by(world, kind))
         while len(await sent_again(world.db, task.id)) < 20:
             pass
         await run_sql(world.db, change)
@@ -272,8 +277,8 @@ async def test_a_forced_resend_waits_for_a_disabled_endpoint(world: World) -> No
     await run_sql(world.db, "UPDATE endpoint SET disabled = 1")
     async with world.working():
         with pytest.raises(AppError):
-            await world.begin(resending.replay, world.seed.app, chosen(world, ReplayScope.MISSING))
-        task = await world.begin(resending.replay, world.seed.app, chosen(world, ReplayScope.MISSING, force=True))
+            await world.begin(*wanted_by(world, replay))
+        task = await world.begin(*wanted_by(world, replay, force=True))
         held = await until(world.db, task.id, State.QUEUED)
         await run_sql(world.db, "UPDATE endpoint SET disabled = 0")
         ended = await until(world.db, task.id)
@@ -289,7 +294,7 @@ async def test_a_forced_resend_waits_for_a_disabled_endpoint(world: World) -> No
 )
 async def test_a_range_must_be_in_the_past_and_ordered(world: World, since: int, until_: int | None) -> None:
     with pytest.raises(AppError) as refused:
-        await replayed(world, ReplayScope.SENT, since=since, until=until_)
+        await replayed(world, bulk_replay, since=since, until=until_)
 
     assert [("body", "since")] == [fault.loc for fault in refused.value.faults]
 
@@ -298,7 +303,7 @@ async def test_an_end_in_the_future_is_now(world: World) -> None:
     msg_id = world.seed.message(NOW - MINUTE)
     await world.seed.write(world.db)
 
-    task = await replayed(world, ReplayScope.MISSING, until=NOW + HOUR)
+    task = await replayed(world, replay, until=NOW + HOUR)
 
     assert [msg_id] == await sent_again(world.db, task.id)
 

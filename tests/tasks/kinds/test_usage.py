@@ -2,7 +2,6 @@
 """Usage and subscription tasks report one correct item per application, with few attempts or many."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,14 +12,12 @@ from tasks.world import FREE, NOW, PRINCIPAL, World, at
 from tidings import ids
 from tidings.clock import HOUR
 from tidings.core import outcomes
-from tidings.core import usage as use_cases
-from tidings.core.idempotency import Response
-from tidings.core.usage import UsageFilters
 from tidings.errors import AppError
-from tidings.model.task import State, Task
+from tidings.model.task import State
 from tidings.storage.drivers.database import Database, Dialect
 from tidings.storage.tables import usage as store
-from tidings.tasks.kinds import usage as kind
+from tidings.tasks.kinds import app_stats, event_type_stats
+from tidings.tasks.kinds.app_stats import UsageFilters
 
 
 async def another_endpoint(db: Database, seed: SeedData, **columns: Any) -> SeedData:
@@ -57,9 +54,9 @@ def stat(seed: SeedData, number: int, uid: str | None = None) -> dict[str, Any]:
 
 @pytest.mark.parametrize("few", [10_000, 5], ids=["in pages", "in pieces"])
 async def test_each_application_is_counted(world: World, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kind, "FEW", few)
-    monkeypatch.setattr(kind, "PIECE", 2 if few == 5 else 100)
-    monkeypatch.setattr(kind, "PAGE", 4)
+    monkeypatch.setattr(app_stats, "FEW", few)
+    monkeypatch.setattr(app_stats, "PIECE", 2 if few == 5 else 100)
+    monkeypatch.setattr(app_stats, "PAGE", 4)
     counts = [3, 0, 17, 5, 4, 120, 1]
     seeds = await some_applications(world, counts)
     deleted = await another_endpoint(world.db, seeds[2], deleted_at=1)
@@ -67,7 +64,7 @@ async def test_each_application_is_counted(world: World, few: int, monkeypatch: 
     await deleted.write(world.db)
     await run_sql(world.db, "UPDATE application SET uid = 'one' WHERE id = :id", id=seeds[0].app.id)
 
-    task = await world.done(use_cases.count_attempts, PRINCIPAL, asked())
+    task = await world.done(app_stats.build_task, PRINCIPAL, asked())
 
     counts[2] += 2
     wanted = [stat(world.seed, 0), stat(seeds[0], 3, "one")]
@@ -82,7 +79,7 @@ async def test_a_range_includes_both_ends(world: World) -> None:
         world.seed.message(at(12), (timestamp, DELIVERED))
     await world.seed.write(world.db)
 
-    task = await world.done(use_cases.count_attempts, PRINCIPAL, asked(at(9), at(2)))
+    task = await world.done(app_stats.build_task, PRINCIPAL, asked(at(9), at(2)))
 
     assert {"appStats": [stat(world.seed, 3)]} == await world.result(task)
 
@@ -90,18 +87,10 @@ async def test_a_range_includes_both_ends(world: World) -> None:
 async def test_only_the_requested_applications_are_counted(world: World) -> None:
     seeds = await some_applications(world, [2, 3, 4])
     await run_sql(world.db, "UPDATE application SET uid = 'one' WHERE id = :id", id=seeds[0].app.id)
-    missing: list[str] = []
-
-    async def begin(*args: Any, render: Any, **more: Any) -> Response:
-        def rendered(task: Task, unresolved: Sequence[str]) -> Response:
-            missing.extend(unresolved)
-            answer: Response = render(task)
-            return answer
-
-        return await use_cases.count_attempts(*args, render=rendered, **more)
-
     wanted = asked(at(10), NOW, "nobody", "one", seeds[2].app.id, "app_2ztyN7HVPWhTq7FtmTTC0yPs8ul")
-    task = await world.done(begin, PRINCIPAL, wanted)
+    async with world.db.read() as read:
+        missing = await app_stats.missing_refs(read, PRINCIPAL.org_id, wanted.refs)
+    task = await world.done(app_stats.build_task, PRINCIPAL, wanted)
 
     assert ["nobody", "app_2ztyN7HVPWhTq7FtmTTC0yPs8ul"] == missing
     assert {"appStats": [stat(seeds[0], 2, "one"), stat(seeds[2], 4)]} == await world.result(task)
@@ -117,23 +106,18 @@ async def test_only_the_requested_applications_are_counted(world: World) -> None
 )
 async def test_invalid_input_is_refused(world: World, wanted: UsageFilters, place: str) -> None:
     with pytest.raises(AppError) as refused:
-        await world.begin(use_cases.count_attempts, PRINCIPAL, wanted)
+        await world.begin(app_stats.build_task, PRINCIPAL, wanted)
 
     assert [("body", place)] == [fault.loc for fault in refused.value.faults]
 
 
 async def test_long_reports_are_truncated(world: World) -> None:
     await some_applications(world, [1, 1, 1])
-    task = await world.done(use_cases.count_attempts, PRINCIPAL, asked())
+    task = await world.done(app_stats.build_task, PRINCIPAL, asked())
     async with world.db.read() as read:
-        cut = await outcomes.result(read, task, limit=2)
+        cut = await outcomes.result(read, task, world.services.kinds, limit=2)
 
     assert (2, True) == (len(cut["appStats"]), cut["truncated"])
-
-
-async def begin_aggregate(services: Any, principal: Any, *, idempotency_key: str | None, render: Any) -> Response:
-    del idempotency_key
-    return await use_cases.aggregate(services, principal, render=render)
 
 
 async def test_subscriptions_are_reported(world: World) -> None:
@@ -143,7 +127,7 @@ async def test_subscriptions_are_reported(world: World) -> None:
     await another_endpoint(world.db, third, event_types=["gone"], deleted_at=1)
     await run_sql(world.db, "DELETE FROM endpoint WHERE id = :id", id=second.endpoint_id)
 
-    task = await world.done(begin_aggregate, PRINCIPAL)
+    task = await world.done(event_type_stats.build_task, PRINCIPAL)
 
     wanted = [
         {"appId": seed.app.id, "explicitlySubscribedEventTypes": types, "hasCatchAllEndpoint": all_}
@@ -162,8 +146,8 @@ async def test_applications_of_another_organization_are_not_reported(world: Worl
     other = await an_endpoint(world.db, NOW)
     await run_sql(world.db, "UPDATE application SET org_id = 'org_other' WHERE id = :id", id=other.app.id)
 
-    counted = await world.done(use_cases.count_attempts, PRINCIPAL, asked())
-    reported = await world.done(begin_aggregate, PRINCIPAL, limits=FREE)
+    counted = await world.done(app_stats.build_task, PRINCIPAL, asked())
+    reported = await world.done(event_type_stats.build_task, PRINCIPAL, limits=FREE)
 
     assert (1, 1) == (counted.done, reported.done)
 

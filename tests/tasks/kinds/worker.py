@@ -16,7 +16,7 @@ from tidings import failpoint
 from tidings.clock import SystemClock
 from tidings.core.notifier import Notifier
 from tidings.storage.drivers.database import Database, Dialect, StorageError
-from tidings.tasks.kinds.registry import handlers
+from tidings.tasks.registry import handlers
 from tidings.tasks.runner import Runner, RunnerLimits
 
 

@@ -314,9 +314,9 @@ _YIELD: Final = (
 )
 
 
-async def yield_task(tx: Write, task: Task, now: int | None) -> Task:
+async def yield_task(tx: Write, task: Task, known: Sequence[str], now: int | None) -> Task:
     """Requeue a task in a round after the queued tasks of its tenant. The caller holds the claim lock."""
-    fair_round = await next_round(tx, task.tenant, task.priority, task.kind, behind=1)
+    fair_round = await next_round(tx, task.tenant, task.priority, known, behind=1)
     return _owned_task(await tx.row(_YIELD, id=task.id, epoch=task.epoch, fair_round=fair_round, now=now))
 
 

@@ -9,9 +9,6 @@ _KEPT: Final = (
     "SELECT id FROM message WHERE app_id = :app AND id >= :first AND id < :end AND payload IS NOT NULL"
     " ORDER BY id LIMIT CAST(:limit AS BIGINT)"
 )
-_EVENT_TYPES: Final = (
-    "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 ORDER BY name LIMIT CAST(:limit AS BIGINT)"
-)
 _RATE: Final = (
     "SELECT rate FROM task WHERE org_id = :org AND kind = :kind AND wire_status = 'finished' ORDER BY id DESC LIMIT 1"
 )
@@ -21,11 +18,6 @@ async def with_payload(read: Read, app_id: str, first: str, end: str, *, limit: 
     """Return the first messages with `first <= id < end` that have a payload."""
     rows = await read.rows(_KEPT, app=app_id, first=first, end=end, limit=limit)
     return [row["id"] for row in rows]
-
-
-async def event_types(read: Read, org_id: str, *, limit: int) -> list[str]:
-    """Return the first active event types of an organization, ordered by name."""
-    return [row["name"] for row in await read.rows(_EVENT_TYPES, org=org_id, limit=limit)]
 
 
 async def last_rate(read: Read, org_id: str, kind: str) -> float | None:

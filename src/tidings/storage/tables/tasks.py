@@ -5,7 +5,8 @@ The guard and the SET clause of every command, also for `claims.py`, are derived
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tidings.ids import AppId, OrgId, TaskId
@@ -14,9 +15,6 @@ from tidings.model.stored import json_object
 from tidings.model.task import (
     ACTIVE,
     ENDED,
-    KINDS,
-    KNOWN,
-    SYSTEM,
     TRANSITIONS,
     WIRE_STATUS,
     Command,
@@ -27,6 +25,7 @@ from tidings.model.task import (
     Task,
     WireStatus,
 )
+from tidings.model.task_kind import SYSTEM
 from tidings.storage.drivers.database import Read, Row, Write
 from tidings.storage.tables.page_window import bounds_of, end_of
 
@@ -121,9 +120,9 @@ _ADD: Final = (
 )
 
 
-async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
+async def add(tx: Write, task_id: TaskId, new: NewTask, now: int, known: Sequence[str]) -> Task:
     """Insert a task that is ready immediately, in its tenant's next round. The caller must hold the claim lock."""
-    fair_round = await next_round(tx, new.tenant, new.priority, new.kind)
+    fair_round = await next_round(tx, new.tenant, new.priority, known)
     row = await tx.one(
         _ADD,
         id=task_id,
@@ -144,25 +143,33 @@ async def add(tx: Write, task_id: TaskId, new: NewTask, now: int) -> Task:
     return task
 
 
-# Excludes unknown kinds: this release never claims them, so their round would never advance. The double negation keeps
-# SQLite on the index `task_ready`; PostgreSQL simplifies it.
-_LOWEST: Final = (
-    "SELECT fair_round FROM task WHERE state = 'queued' AND priority = CAST(:priority AS SMALLINT)"
-    f" AND NOT (kind NOT IN ({_quoted(KNOWN)}, :kind)) ORDER BY fair_round LIMIT 1"
-)
+def lowest_text(known: Sequence[str]) -> str:
+    """Return the query for the current round.
+
+    It excludes unknown kinds: this release never claims them, so their round would never advance. The double negation
+    keeps SQLite on the index `task_ready`; PostgreSQL simplifies it.
+    """
+    return (
+        "SELECT fair_round FROM task WHERE state = 'queued' AND priority = CAST(:priority AS SMALLINT)"
+        f" AND NOT (kind NOT IN ({_quoted(known)})) ORDER BY fair_round LIMIT 1"
+    )
+
+
 _OWN_HIGHEST: Final = (
     "SELECT fair_round FROM task WHERE state = 'queued' AND tenant = :tenant AND priority = CAST(:priority AS SMALLINT)"
     " ORDER BY fair_round DESC LIMIT 1"
 )
 
 
-async def next_round(tx: Write, tenant: str, priority: int, kind: str, *, behind: int = 0) -> int:
+async def next_round(tx: Write, tenant: str, priority: int, known: Sequence[str], *, behind: int = 0) -> int:
     """Return the fair-share round of a task to queue: after its tenant's other tasks, not before the current round.
+
+    `known` are the kinds of this release.
 
     A task that yields after a slice passes `behind=1`: in the lowest round it would tie with the waiting tasks, and
     win by its older id.
     """
-    lowest = await tx.row(_LOWEST, priority=priority, kind=kind)
+    lowest = await tx.row(lowest_text(known), priority=priority)
     own = await tx.row(_OWN_HIGHEST, tenant=tenant, priority=priority)
     return max(0 if lowest is None else lowest["fair_round"] + behind, 0 if own is None else own["fair_round"] + 1)
 
@@ -192,8 +199,6 @@ async def note(tx: Write, task_id: str, event: str, at: int, data: str | None = 
 _FIND: Final = f"SELECT {COLUMNS} FROM task WHERE id = :id"
 _HAS_KNOWN_STATE: Final = f"state IN ({_quoted(State)})"
 _IS_PUBLIC: Final = f"kind NOT LIKE '{SYSTEM}%' AND {_HAS_KNOWN_STATE}"
-_IS_LISTED: Final = f"NOT (kind NOT IN ({_quoted(KINDS)})) AND {_HAS_KNOWN_STATE}"
-"""Excludes unknown kinds, because clients reject a list with one. Double negation keeps SQLite on the list's index."""
 _FIND_OF_ORG: Final = f"{_FIND} AND org_id = :org AND {_IS_PUBLIC}"
 _FIND_OF_APP: Final = f"{_FIND_OF_ORG} AND app_id = :app"
 
@@ -213,32 +218,34 @@ async def find(read: Read, org_id: OrgId, app_id: AppId | None, task_id: str) ->
     return None if row is None else task_of(row)
 
 
-def page_text(window: PageWindow, *, by_app: bool, status: WireStatus | None, kind: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class TaskFilters:
+    """The tasks of a list: those of the given kinds, because clients reject a list with another one."""
+
+    kinds: Sequence[str]
+    status: WireStatus | None = None
+    kind: str | None = None
+
+
+def page_text(window: PageWindow, filters: TaskFilters, *, by_app: bool) -> str:
     """Return the statement of a list. Each combination of filters has an index that ends with the id.
 
-    Status and kind are constants, not parameters. For a parameter PostgreSQL assumes the average frequency, and for a
-    rare kind it would then scan all tasks.
+    Status and kinds are constants, not parameters. For a parameter PostgreSQL assumes the average frequency, and for a
+    rare kind it would then scan all tasks. Double negation keeps SQLite on the list's index.
     """
     where = "app_id = :app AND org_id = :org" if by_app else "org_id = :org"
-    if status is not None:
-        where += f" AND wire_status = '{status.value}'"
-    if kind is not None:
-        where += f" AND kind = '{kind}'" if kind in KINDS else " AND kind = :kind"
-    return f"SELECT {COLUMNS} FROM task WHERE {where} AND {_IS_LISTED}{end_of(window, 'id')}"
+    if filters.status is not None:
+        where += f" AND wire_status = '{filters.status.value}'"
+    if filters.kind is not None:
+        where += f" AND kind = '{filters.kind}'" if filters.kind in filters.kinds else " AND kind = :kind"
+    where += f" AND NOT (kind NOT IN ({_quoted(filters.kinds)})) AND {_HAS_KNOWN_STATE}"
+    return f"SELECT {COLUMNS} FROM task WHERE {where}{end_of(window, 'id')}"
 
 
-async def page(
-    read: Read,
-    org_id: OrgId,
-    app_id: AppId | None,
-    window: PageWindow,
-    *,
-    status: WireStatus | None = None,
-    kind: str | None = None,
-) -> list[Task]:
+async def page(read: Read, org_id: OrgId, app_id: AppId | None, window: PageWindow, filters: TaskFilters) -> list[Task]:
     """Return a page of the tasks of an organization, or of one of its applications."""
-    text = page_text(window, by_app=app_id is not None, status=status, kind=kind)
-    given = {"org": org_id, "app": app_id, "kind": kind}
+    text = page_text(window, filters, by_app=app_id is not None)
+    given = {"org": org_id, "app": app_id, "kind": filters.kind}
     return [task_of(row) for row in await read.rows(text, **given, **bounds_of(window))]
 
 
@@ -292,18 +299,18 @@ async def cancel(tx: Write, task_id: str, now: int, why: Failure) -> Task | None
     return await _noted(tx, row, "cancelled", now)
 
 
-async def resume(tx: Write, task: Task, now: int) -> Task | None:
+async def resume(tx: Write, task: Task, now: int, known: Sequence[str]) -> Task | None:
     """Queue a paused task again. The caller must hold the claim lock."""
-    return await _queued(tx, task, Command.RESUME, now)
+    return await _queued(tx, task, Command.RESUME, now, known)
 
 
-async def retry(tx: Write, task: Task, now: int) -> Task | None:
+async def retry(tx: Write, task: Task, now: int, known: Sequence[str]) -> Task | None:
     """Queue a failed task again, to continue at its cursor. The caller must hold the claim lock."""
-    return await _queued(tx, task, Command.RETRY, now)
+    return await _queued(tx, task, Command.RETRY, now, known)
 
 
-async def _queued(tx: Write, task: Task, command: Command, now: int) -> Task | None:
-    fair_round = await next_round(tx, task.tenant, task.priority, task.kind)
+async def _queued(tx: Write, task: Task, command: Command, now: int, known: Sequence[str]) -> Task | None:
+    fair_round = await next_round(tx, task.tenant, task.priority, known)
     row = await tx.row(f"{_QUEUE[command]} RETURNING {COLUMNS}", id=task.id, now=now, fair_round=fair_round)
     return await _noted(tx, row, {Command.RESUME: "resumed", Command.RETRY: "retried"}[command], now)
 

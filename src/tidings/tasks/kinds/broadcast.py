@@ -7,25 +7,38 @@ meanwhile, is recorded as skipped with the reason.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from tidings import ids
-from tidings.clock import Clock
-from tidings.core.notifier import Notifier, notify_after_commit
+from tidings.api.fields import UID, Channel, Name, Payload
+from tidings.api.messages import MessageIn
+from tidings.api.query import DryRunQuery
+from tidings.api.routes import Access, Call, Route
+from tidings.api.started import StartedOut, start_task
+from tidings.api.wire import In
+from tidings.core.idempotency import Response
+from tidings.core.notifier import notify_after_commit
+from tidings.core.services import Services
+from tidings.errors import Fault
 from tidings.ids import AppId, MessageId
-from tidings.model.broadcast import APPLICATION_DELETED, EVENT_ID_TAKEN, BroadcastArgs
-from tidings.model.message import AcceptedMessage, Draft
-from tidings.model.results import CREATED, SKIPPED
-from tidings.model.task import BROADCAST, Batch, ChunkResult, Plan, Task
+from tidings.model.message import CHANNELS_MAX, RETENTION_DAYS, RETENTION_HOURS_MAX, AcceptedMessage, Draft
+from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
+from tidings.model.task_kind import CREATED, SKIPPED, Effect, TaskResult
+from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import broadcasts, intake, task_items, usage
 from tidings.storage.tables.key_ranges import APPLICATIONS
 from tidings.tasks import key_ranges
-from tidings.tasks.handler import ReadsAhead
-from tidings.tasks.key_ranges import OwnedRange, RangeCursor
+from tidings.tasks.applications import first_applications, total_to
+from tidings.tasks.command import CliCommand, CliParameter, Value, argument
+from tidings.tasks.declaration import Declaration
+from tidings.tasks.handler import ReadsAhead, TaskHandler
+from tidings.tasks.key_ranges import RangeCursor
 
 CHUNK_BYTES: Final = 1024 * 1024
 """The most bytes of payload in one chunk, unless the chunk has only one application."""
@@ -33,23 +46,95 @@ CHUNK_BYTES: Final = 1024 * 1024
 CHUNK_DELIVERIES: Final = 5_000
 """The most deliveries in one chunk, unless the chunk has only one application."""
 
+EVENT_ID_TAKEN: Final = "A message with this event id exists already."
+APPLICATION_DELETED: Final = "The application was deleted while the task was in progress."
+
+
+_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
+_DAYS: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_DAYS, "format": "int64"})
+_HOURS: Final = Meta(extra_json_schema={"minimum": 1, "maximum": RETENTION_HOURS_MAX, "format": "int64"})
+
+
+class MessageBroadcastIn(In, kw_only=True):
+    """The message to create in every application."""
+
+    event_type: Name
+    """The event type of the message. It need not exist."""
+    payload: Payload
+    """The payload to deliver."""
+    event_id: Annotated[str | None, UID] = None
+    """An identifier of your choice, unique in each application, without the prefix `msg_`."""
+    channels: Annotated[list[Channel] | None, _SET] = None
+    """The channels of the message, from 1 to 10. Null, the default, means none."""
+    payload_retention_period: Annotated[int | None, _DAYS] = None
+    """How long to keep the payload, in days, from 1 to 90. 90 by default."""
+    payload_retention_hours: Annotated[int | None, _HOURS] = None
+    """How long to keep the payload, in hours, from 1 to 2,160. Only one of the two units may be given."""
+
+    def single(self) -> MessageIn:
+        """Return the message as the body of a request for one application."""
+        return MessageIn(
+            event_type=self.event_type,
+            payload=self.payload,
+            event_id=self.event_id,
+            channels=self.channels,
+            payload_retention_period=self.payload_retention_period,
+            payload_retention_hours=self.payload_retention_hours,
+        )
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield the same faults as for a message to one application."""
+        yield from self.single().faults()
+
+
+class MessageBroadcastOut(StartedOut, kw_only=True):
+    """The background task that creates the messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastArgs:
+    """The stored arguments, without the payload.
+
+    `high_water_mark` is the greatest application id, None if not known at creation.
+    """
+
+    event_type: str
+    event_id: str | None
+    channels: tuple[str, ...] | None
+    retention_ms: int
+    high_water_mark: str | None = None
+
+
+async def broadcast(call: Call[DryRunQuery, MessageBroadcastIn]) -> Response:
+    """Start a task that creates the message in every application that exists when it begins."""
+    services, principal = call.context.services, call.principal
+    draft = call.body.single().drafted(services.clock)
+    return await start_task(call, MessageBroadcastOut, lambda tx: build_task(services, tx, principal, draft))
+
+
+async def build_task(services: Services, read: Read, principal: Principal, draft: Draft) -> NewTask:
+    """Build the task of an organization; the payload is stored beside its arguments."""
+    del services
+    args = BroadcastArgs(
+        event_type=draft.event_type,
+        event_id=draft.event_id,
+        channels=draft.channels,
+        retention_ms=draft.retention_ms,
+        high_water_mark=await APPLICATIONS.high_water_mark_at_start(read, principal.org_id),
+    )
+    return KIND.on_organization(principal, args, payload=draft.payload)
+
+
 _args: Final = msgspec.json.Decoder(BroadcastArgs)
 
 
-class Broadcast(ReadsAhead):
+class Broadcast(TaskHandler, ReadsAhead):
     """Creates one message in many applications."""
-
-    kind = BROADCAST
-
-    def __init__(self, clock: Clock, notifier: Notifier) -> None:
-        self._clock = clock
-        self._notifier = notifier
 
     async def plan(self, read: Read, task: Task) -> Plan:
         mark = _args.decode(task.args).high_water_mark
         last = mark if mark is not None else await APPLICATIONS.high_water_mark(read, task.org_id)
-        found = OwnedRange(APPLICATIONS, task.org_id, "", key_ranges.after(last))
-        return Plan(RangeCursor("", "", last).text, *await found.total(read, limit=key_ranges.COUNT_LIMIT))
+        return Plan(RangeCursor("", "", last).text, *await total_to(read, task.org_id, last))
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         cursor = key_ranges.decode(task.cursor or "")
@@ -90,9 +175,8 @@ class Broadcast(ReadsAhead):
             woken = [each.id for each in matching]
             notify_after_commit(tx, lambda: self._notifier.deliveries(woken))
 
-    async def backlog(self, read: Read, task: Task, limit: int) -> int:
-        del read, task, limit
-        return 0
+    async def sample(self, read: Read, task: Task, limit: int) -> Sequence[str]:
+        return await first_applications(read, task, limit)
 
 
 def _fitting(app_ids: list[str], endpoints: Mapping[str, int]) -> int:
@@ -116,3 +200,46 @@ def _reason(exists: bool) -> str:  # noqa: FBT001 - private, with two calls
 
 def _created_item(app_id: str, msg_id: str) -> str:
     return json.dumps({"appId": app_id, "msgId": msg_id})
+
+
+KIND: Final = Declaration(
+    name="message.broadcast",
+    summary="Create a message in every application",
+    place=4,
+    args=BroadcastArgs,
+    handler=Broadcast,
+    result=TaskResult(lists=(("messagesCreated", CREATED), ("messagesFailed", SKIPPED))),
+    effects=frozenset({Effect.CREATES}),
+    first_rate=1_000,
+    route=Route(
+        method="POST",
+        path="/msg/broadcast",
+        operation="v1.message.broadcast",
+        tag="Broadcast",
+        summary="Broadcast a message to every application",
+        access=Access.ORG,
+        query=DryRunQuery,
+        body=MessageBroadcastIn,
+        handler=broadcast,
+        responses={202: MessageBroadcastOut},
+    ),
+    command=CliCommand(
+        "broadcast",
+        "Send a message to every application.",
+        (
+            argument("EVENT_TYPE", "eventType", "The message's event type."),
+            argument("PAYLOAD", "payload", "A JSON object, @file, or - for standard input.", value=Value.JSON),
+            CliParameter(
+                name="event-id",
+                key="eventId",
+                help="Event id of the message. Applications that have a message with it are skipped.",
+            ),
+            CliParameter(
+                name="channel",
+                key="channels",
+                help="A channel of the message; may be repeated.",
+                value=Value.TEXTS,
+            ),
+        ),
+    ),
+)

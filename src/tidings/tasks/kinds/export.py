@@ -6,33 +6,70 @@ process does this work, between the read and the write transaction. An event typ
 reason, if its models cannot be generated or exceed a limit.
 """
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 from msgspec import structs
 
-from tidings.clock import Clock
+from tidings.api.query import DryRunQuery
+from tidings.api.routes import Access, Call, Nothing, Route
+from tidings.api.started import StartedOut, start_task
 from tidings.core.exports import LINK_SECRET
+from tidings.core.idempotency import Response
+from tidings.core.services import Services
 from tidings.model import export
-from tidings.model.export import ARCHIVE_LIFETIME_MS, BYTES_MAX, EVENT_TYPES_MAX, ExportArgs
-from tidings.model.results import LINK
-from tidings.model.task import EXPORT, Batch, ChunkResult, PermanentFailure, Plan, Task
+from tidings.model.export import ARCHIVE_LIFETIME_MS, BYTES_MAX, EVENT_TYPES_MAX
+from tidings.model.task import Batch, ChunkResult, NewTask, PermanentFailure, Plan, Task
+from tidings.model.task_kind import LINK, Effect, TaskKind, TaskResult
+from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import exports, settings, task_items
 from tidings.storage.tables.exports import WHOLE, ExportedEventType
 from tidings.tasks.archive import GeneratorMissing, ModelRequest
+from tidings.tasks.command import CliCommand
+from tidings.tasks.declaration import Declaration
 from tidings.tasks.generator import GenerationResult, Generator
-from tidings.tasks.handler import ExternalWork
+from tidings.tasks.handler import ExternalWork, HandlerServices, TaskHandler
 from tidings.tasks.names import class_names
 
+_SECRET_BYTES: Final = 32
 CHUNK_EVENT_TYPES: Final = 20
 """The most event types in one chunk. Each takes some hundredths of a second."""
 READ_BYTES: Final = 4 * 1024 * 1024
 """The most bytes of schemas that one chunk reads, unless it reads only one schema."""
 LOST_MAX: Final = 10
 """Event types that may end a child process before the task fails. Each one uses up a limit of the child."""
+
+
+class ExportEventTypeOut(StartedOut, kw_only=True):
+    """The background task that exports the event types."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportArgs:
+    """The stored arguments; `origin` is the caller's base URL of the service, which the link starts with."""
+
+    origin: str
+
+
+async def export_event_types(call: Call[DryRunQuery, Nothing]) -> Response:
+    """Start a task that exports the event types: an OpenAPI document, and models for Python and TypeScript.
+
+    When the task has succeeded, `schemaZip` in its `data` is a link to the archive, valid for 24 hours.
+    """
+    services, principal, origin = call.context.services, call.principal, call.origin()
+    return await start_task(call, ExportEventTypeOut, lambda tx: build_task(services, tx, principal, origin))
+
+
+async def build_task(services: Services, tx: Write, principal: Principal, origin: str) -> NewTask:
+    """Build the task of an organization, and create the secret of links if there is none yet."""
+    del services
+    await settings.get_or_set(tx, LINK_SECRET, secrets.token_urlsafe(_SECRET_BYTES))
+    return KIND.on_organization(principal, ExportArgs(origin=origin))
+
 
 _args: Final = msgspec.json.Decoder(ExportArgs)
 
@@ -55,13 +92,11 @@ class _Cursor(msgspec.Struct, frozen=True):
 _cursor: Final = msgspec.json.Decoder(_Cursor)
 
 
-class Export(ExternalWork):
+class Export(TaskHandler, ExternalWork):
     """Generates models of event types."""
 
-    kind = EXPORT
-
-    def __init__(self, clock: Clock, generator: Generator | None = None) -> None:
-        self._clock = clock
+    def __init__(self, kind: TaskKind, services: HandlerServices, generator: Generator | None = None) -> None:
+        super().__init__(kind, services)
         self._generator = generator or Generator()
 
     async def plan(self, read: Read, task: Task) -> Plan:
@@ -126,9 +161,8 @@ class Export(ExternalWork):
         await task_items.add(tx, [(task.id, LINK, LINK, link)])
         return ChunkResult(0)
 
-    async def backlog(self, read: Read, task: Task, limit: int) -> int:
-        del read, task, limit
-        return 0
+    async def sample(self, read: Read, task: Task, limit: int) -> Sequence[str]:
+        return await exports.names(read, task.org_id, limit=limit)
 
 
 def _fitting(sizes: Sequence[int]) -> int:
@@ -157,3 +191,28 @@ def _truncate(result: GenerationResult, capacity: int) -> None:
 def _model_request(each: ExportedEventType, names: dict[str, str]) -> ModelRequest:
     name = names.get(each.name) or next(iter(class_names([each.name]).values()))
     return ModelRequest(each.name, name, each.description, each.deprecated, each.group_name, each.schemas)
+
+
+KIND: Final = Declaration(
+    name="sdk.generate",
+    summary="Export event types as an OpenAPI document and models",
+    place=5,
+    args=ExportArgs,
+    handler=Export,
+    result=TaskResult(text="schemaZip"),
+    effects=frozenset({Effect.EXPORTS}),
+    first_rate=100,
+    route=Route(
+        method="POST",
+        path="/event-type/export/openapi",
+        operation="v1.event-type.export-openapi",
+        tag="Event Type",
+        summary="Export event types as an OpenAPI document and models",
+        access=Access.ORG,
+        query=DryRunQuery,
+        body=Nothing,
+        handler=export_event_types,
+        responses={202: ExportEventTypeOut},
+    ),
+    command=CliCommand("export", "Export the event types as an archive, with models for Python and TypeScript."),
+)

@@ -10,11 +10,23 @@ from typing import Final
 
 import msgspec
 
-from tidings.clock import Clock
-from tidings.core.housekeeping import RETENTION_MS
-from tidings.model.task import JANITOR, Batch, ChunkResult, Plan, Task
-from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import exports, janitor
+from tidings import ids
+from tidings.clock import DAY, HOUR, Clock
+from tidings.core.notifier import Notifier, notify_after_commit
+from tidings.ids import OrgId, TaskId
+from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
+from tidings.model.task_kind import Effect, TaskKinds
+from tidings.storage.drivers.database import Database, Read, Write
+from tidings.storage.tables import exports, janitor, tasks
+from tidings.tasks.declaration import Declaration
+from tidings.tasks.handler import TaskHandler
+
+RETENTION_MS: Final = 90 * DAY
+"""How long a task is stored after its end."""
+INTERVAL_MS: Final = 20 * HOUR
+"""The shortest interval between two runs of the janitor."""
+SYSTEM_ORG: Final = OrgId("system")
+
 
 CHUNK_ROWS: Final = 500
 """The most rows that one chunk deletes."""
@@ -37,13 +49,28 @@ class _Cursor(msgspec.Struct, frozen=True):
 _cursor: Final = msgspec.json.Decoder(_Cursor)
 
 
-class Janitor:
+async def start_if_due(db: Database, clock: Clock, notifier: Notifier, kinds: TaskKinds) -> bool:
+    """Start the janitor if it has work and did not run within the interval; return whether it started."""
+    now = clock.now()
+    async with db.read() as read:
+        old = await janitor.old_tasks(read, before=now - RETENTION_MS, limit=1)
+        if not old and not await exports.expired(read, now, limit=1):
+            return False
+    async with db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
+        if await janitor.has_started_since(tx, SYSTEM_ORG, KIND.name, ids.first_at(ids.TASK, now - INTERVAL_MS)):
+            return False
+        new = NewTask(kind=KIND.name, org_id=SYSTEM_ORG, app_id=None, args="{}", lock_key=KIND.name, priority=-1)
+        await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now, kinds.names)
+        notify_after_commit(tx, notifier.tasks)
+    return True
+
+
+class NoArgs(msgspec.Struct, frozen=True):
+    """The stored arguments: none."""
+
+
+class Janitor(TaskHandler):
     """Deletes old tasks and expired exports."""
-
-    kind = JANITOR
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
 
     async def plan(self, read: Read, task: Task) -> Plan:
         del read, task
@@ -71,6 +98,11 @@ class Janitor:
             await janitor.prune_tasks(tx, batch.items, before=cursor.before)
         return ChunkResult(batch.scanned)
 
-    async def backlog(self, read: Read, task: Task, limit: int) -> int:
-        del read, task, limit
-        return 0
+
+KIND: Final = Declaration(
+    name="system.janitor",
+    summary="Delete old tasks and expired exports",
+    args=NoArgs,
+    handler=Janitor,
+    effects=frozenset({Effect.PRUNES}),
+)

@@ -4,26 +4,64 @@
 Outstanding deliveries of these messages are not sent: delivery finds no payload and discards them.
 """
 
+from dataclasses import dataclass
+from typing import Final
+
 import msgspec
 
 from tidings import ids
-from tidings.model.purge import PurgeArgs
-from tidings.model.results import MESSAGES_PURGED
-from tidings.model.task import PURGE_CONTENT, Batch, ChunkResult, Plan, Task
+from tidings.api.query import DryRunQuery
+from tidings.api.routes import Access, Call, Nothing, Route
+from tidings.api.started import StartedOut, start_task
+from tidings.core.idempotency import Response
+from tidings.core.services import Services
+from tidings.model.app import App
+from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
+from tidings.model.task_kind import Effect, TaskResult
 from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import purges
+from tidings.storage.tables import estimates, purges
 from tidings.storage.tables.key_ranges import MESSAGES, PAYLOADS
-from tidings.tasks import key_ranges
-from tidings.tasks.handler import ReadsAhead
+from tidings.tasks import command, key_ranges
+from tidings.tasks.command import CliCommand
+from tidings.tasks.declaration import Declaration
+from tidings.tasks.handler import SAMPLE, DryRunPart, ReadsAhead, TaskHandler
 from tidings.tasks.key_ranges import range_to_mark
 
-_args = msgspec.json.Decoder(PurgeArgs)
+MESSAGES_PURGED: Final = "messagesPurged"
 
 
-class Purge(ReadsAhead):
+class ExpungeAllContentsOut(StartedOut, kw_only=True):
+    """The background task that deletes payloads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeArgs:
+    """The stored arguments; `high_water_mark` is the greatest message id, None if not known at creation."""
+
+    high_water_mark: str | None = None
+
+
+async def expunge(call: Call[DryRunQuery, Nothing]) -> Response:
+    """Start a task that deletes the payloads of the messages that exist when it begins.
+
+    Their pending deliveries are discarded; the messages stay.
+    """
+    services, app, created_by = call.context.services, call.app, call.principal.subject
+    return await start_task(call, ExpungeAllContentsOut, lambda tx: build_task(services, tx, app, created_by))
+
+
+async def build_task(services: Services, read: Read, app: App, created_by: str) -> NewTask:
+    """Build a task that deletes the payloads of all messages of an application."""
+    del services
+    args = PurgeArgs(high_water_mark=await MESSAGES.high_water_mark_at_start(read, app.id))
+    return KIND.on_app(app, args, created_by)
+
+
+_args: Final = msgspec.json.Decoder(PurgeArgs)
+
+
+class Purge(TaskHandler, ReadsAhead):
     """Deletes the payloads of all messages of one application."""
-
-    kind = PURGE_CONTENT
 
     async def plan(self, read: Read, task: Task) -> Plan:
         mark, lower = _args.decode(task.args).high_water_mark, ids.first_at(ids.MESSAGE, 0)
@@ -42,6 +80,39 @@ class Purge(ReadsAhead):
             purged += await purges.purge(tx, task.app_id or "", first, last)
         return ChunkResult(batch.scanned, counters={MESSAGES_PURGED: purged})
 
-    async def backlog(self, read: Read, task: Task, limit: int) -> int:
-        del read, task, limit
-        return 0
+    async def scan_dry(self, read: Read, task: Task, limit: int) -> DryRunPart:
+        """Scan for the payloads that the task would delete."""
+        cursor, app_id = key_ranges.decode(task.cursor or ""), task.app_id or ""
+        found = await PAYLOADS.count(read, app_id, cursor.first, cursor.end, limit=limit)
+        is_first = cursor.first == cursor.lower
+        sample = await estimates.with_payload(read, app_id, cursor.first, cursor.end, limit=SAMPLE) if is_first else ()
+        after = cursor.after(found.last_id).text
+        return DryRunPart(found.count, found.matching, after, last=found.count < limit, sample=sample)
+
+
+KIND: Final = Declaration(
+    name="application.purge_content",
+    summary="Delete the payloads of an application",
+    place=7,
+    args=PurgeArgs,
+    handler=Purge,
+    result=TaskResult((MESSAGES_PURGED,)),
+    effects=frozenset({Effect.PURGES}),
+    lock="purge",
+    first_rate=20_000,
+    route=Route(
+        method="POST",
+        path="/app/{app_id}/msg/expunge-all-contents",
+        operation="v1.message.expunge-all-contents",
+        tag="Message",
+        summary="Delete the payloads of all messages of an application",
+        access=Access.ORG,
+        query=DryRunQuery,
+        body=Nothing,
+        handler=expunge,
+        responses={202: ExpungeAllContentsOut},
+    ),
+    command=CliCommand(
+        "purge", "Delete the payloads of all messages of an application. This cannot be undone.", (command.APP,)
+    ),
+)
