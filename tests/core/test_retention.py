@@ -3,10 +3,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
+from database_proxy import DatabaseProxy
 from message_path import add_app
 from tidings import ids
 from tidings.clock import DAY, HOUR
@@ -86,30 +87,16 @@ def test_a_chunk_has_few_bytes_and_at_least_one_message() -> None:
     assert [["a"], ["b", "c"], ["d"], ["e"], ["f"]] == list(found)
 
 
-@dataclass
-class Recorded:
+class Recorded(DatabaseProxy):
     """A database that records the number and the bytes of the payloads that each transaction deletes."""
 
-    db: Database
-    deleted: list[tuple[int, int]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.dialect = self.db.dialect
-        self.has_one_writer = self.db.has_one_writer
-        self.tuning = self.db.tuning
-        self.read, self.close = self.db.read, self.db.close
-
-    @property
-    def has_foreground_writes(self) -> bool:
-        return self.db.has_foreground_writes
+    def __init__(self, db: Database) -> None:
+        super().__init__(db)
+        self.deleted: list[tuple[int, int]] = []
 
     @asynccontextmanager
-    async def write(
-        self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
-    ) -> AsyncIterator[Write]:
-        async with self.db.write(
-            advisory_lock=advisory_lock, lock_ms=lock_ms, background=background, synced=synced
-        ) as tx:
+    async def write(self, **options: Any) -> AsyncIterator[Write]:
+        async with self.db.write(**options) as tx:
             before = await self._payloads(tx)
             yield tx
             after = await self._payloads(tx)

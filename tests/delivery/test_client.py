@@ -2,7 +2,6 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
 from time import monotonic
 
 import pytest
@@ -13,19 +12,6 @@ from tidings.delivery.client import Client, PoolLimits, Reply, compile_target
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    async with a_client() as client:
-        yield client
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    """A socket that listens and never accepts."""
-    with socket.create_server(("127.0.0.1", 0), backlog=8) as listener:
-        yield listener
 
 
 async def test_a_request_has_our_headers_in_our_order(client: Client) -> None:

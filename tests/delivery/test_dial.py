@@ -6,7 +6,7 @@ import logging
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
@@ -33,19 +33,6 @@ from tidings.delivery.dial import DirectDialer, Origin, explained, tls_context
 from tidings.delivery.pending_request import PendingRequest
 from tidings.delivery.pool import Pool, PoolManager
 from tidings.delivery.wheel import TimerWheel
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    async with a_client() as client:
-        yield client
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    """A socket that listens and never accepts."""
-    with socket.create_server(("127.0.0.1", 0), backlog=8) as listener:
-        yield listener
 
 
 async def test_a_receiver_that_never_accepts_is_a_timeout(listener: socket.socket) -> None:

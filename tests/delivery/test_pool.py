@@ -2,26 +2,12 @@
 import asyncio
 import dataclasses
 import socket
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from delivery.client_kit import GRACE, TIMEOUT, a_client, ask, open_sockets, send, settled_sockets, until, url_of
 from delivery.receiver import OK, Receiver, Script, answer, hang, read, reset, say, serve, wait_for
 from tidings.delivery.client import Client, PoolLimits, Reply
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    async with a_client() as client:
-        yield client
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    """A socket that listens and never accepts."""
-    with socket.create_server(("127.0.0.1", 0), backlog=8) as listener:
-        yield listener
 
 
 async def test_idle_connections_are_reused(client: Client) -> None:

@@ -4,10 +4,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
+from database_proxy import DatabaseProxy
 from delivery.test_refresh import receiver
 from delivery.test_role import Door
 from message_path import add_app, add_endpoint, running, terms
@@ -21,61 +22,38 @@ from tidings.model.routing import Receiver
 from tidings.storage.drivers.database import (
     Busy,
     Database,
-    Dialect,
     Duplicate,
     OutcomeUnknown,
-    Read,
     StorageError,
     Write,
 )
 from tidings.storage.tables.settlement import AttemptRow
 
 
-@dataclass
-class Shaky:
+class Shaky(DatabaseProxy):
     """A database that fails its next commits: before the commit, or after it if its outcome must be unknown."""
 
-    db: Database
-    errors: list[type[StorageError]] = field(default_factory=list)
-    open: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while background transactions may begin."""
-    asked: int = 0
-
-    def __post_init__(self) -> None:
-        self.dialect: Dialect = self.db.dialect
-        self.has_one_writer = self.db.has_one_writer
-        self.tuning = self.db.tuning
+    def __init__(self, db: Database) -> None:
+        super().__init__(db)
+        self.errors: list[type[StorageError]] = []
+        self.open = asyncio.Event()
+        """Set while background transactions may begin."""
         self.open.set()
+        self.background_writes = 0
 
     @asynccontextmanager
-    async def write(
-        self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
-    ) -> AsyncIterator[Write]:
+    async def write(self, **options: Any) -> AsyncIterator[Write]:
         error: type[StorageError] | None = None
-        self.asked += background
-        if background:
+        if options.get("background"):
+            self.background_writes += 1
             await self.open.wait()
-        async with self.db.write(
-            advisory_lock=advisory_lock, lock_ms=lock_ms, background=background, synced=synced
-        ) as tx:
+        async with self.db.write(**options) as tx:
             yield tx
             error = self.errors.pop(0) if self.errors else None
             if error is not None and error is not OutcomeUnknown:
                 raise error
         if error is not None:
             raise error
-
-    @property
-    def has_foreground_writes(self) -> bool:
-        return self.db.has_foreground_writes
-
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Read]:
-        async with self.db.read() as read:
-            yield read
-
-    async def close(self) -> None:
-        await self.db.close()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +121,7 @@ async def test_attempts_that_end_before_the_batch_begins_are_written_with_it(db:
 
     settler.add(outcome(to))
     async with asyncio.timeout(30):
-        while not shaky.asked:  # noqa: ASYNC110 - the batch begins by itself
+        while not shaky.background_writes:  # noqa: ASYNC110 - the batch begins by itself
             await asyncio.sleep(0)
     for _ in range(7):
         settler.add(outcome(to))
@@ -152,4 +130,4 @@ async def test_attempts_that_end_before_the_batch_begins_are_written_with_it(db:
 
     async with db.read() as read:
         assert (await read.one("SELECT count(*) AS n FROM attempt"))["n"] == 8
-    assert shaky.asked == 1
+    assert shaky.background_writes == 1

@@ -154,20 +154,17 @@ async def page_of_endpoint(call: Call[EndpointAttemptsQuery, Nothing]) -> Respon
 
 async def page_of_message(call: Call[MessageAttemptsQuery, Nothing]) -> Response:
     """Return a page of the attempts of a message, newest first."""
-    query = call.query
-    found = await attempts.page_of_message(
-        call.context.services,
-        call.app,
-        call.path["msg_id"],
-        query.cursor(),
-        query.filter(),
-        endpoint_ref=query.endpoint_id,
-    )
-    return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
+    return await _page_of_message(call, call.query.endpoint_id)
 
 
 async def page_of_pair(call: Call[AttemptListQuery, Nothing]) -> Response:
     """Return a page of the attempts of a message at one endpoint, newest first."""
+    return await _page_of_message(call, call.path["endpoint_id"])
+
+
+async def _page_of_message(
+    call: Call[MessageAttemptsQuery, Nothing] | Call[AttemptListQuery, Nothing], endpoint_ref: str | None
+) -> Response:
     query = call.query
     found = await attempts.page_of_message(
         call.context.services,
@@ -175,7 +172,7 @@ async def page_of_pair(call: Call[AttemptListQuery, Nothing]) -> Response:
         call.path["msg_id"],
         query.cursor(),
         query.filter(),
-        endpoint_ref=call.path["endpoint_id"],
+        endpoint_ref=endpoint_ref,
     )
     return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
 
