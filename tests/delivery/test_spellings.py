@@ -5,6 +5,7 @@ import asyncio
 import ipaddress
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import example, given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tidings.delivery.address import BLOCKED, AddressPolicy, BlockedError, Resolver
 from tidings.delivery.target import compile_target
+from tidings.model.url import normalize_url
 
 STRICT = AddressPolicy()
 ALL_ALLOWED = AddressPolicy.of(["0.0.0.0/0", "::/0"])
@@ -138,6 +140,75 @@ def test_no_url_of_digits_and_signs_leads_to_a_blocked_address(host: str) -> Non
         return
 
     assert not any(STRICT.blocked(ipaddress.ip_address(address)) for address in addresses)
+
+
+LOCAL = (
+    "http://127。0。0。1",
+    "http://①②⑦.1",
+    "http://⑯⑨.254.169.254",
+    "http://%31%32%37.0.0.1",
+    "http://%EF%BC%91%EF%BC%92%EF%BC%97.1",
+    "http://127%2e1",
+    "http://0x7f000001.",
+    "http://017700000001",
+    "http:127.0.0.1",
+    "http:\\\\127.0.0.1",
+    "http:///127.0.0.1",
+    "http://127.0.0.1\\@example.com",
+    "http://127.0.0.1?@example.com",
+    "http://127.0.0.1#@example.com",
+    "http://example.com@127.0.0.1",
+    "http://example.com:80@127.0.0.1:80",
+    "http://example.com%2f@127.0.0.1",
+    "http://a@b@127.0.0.1",
+    "http://[::ffff:7f00:1]",
+    "http://[0:0:0:0:0:FFFF:169.254.169.254]",
+)
+REFUSED = (
+    "http://127.0.0.1\t",
+    "http://127.0\n.0.1",
+    "http://exa\rmple.com",
+    "http://[::1%25lo]",
+    "http://[fe80::1%1]",
+    "http://1.2.3.4.5",
+    "http://127.0.0.1.1",
+    "http://256.0.0.1",
+    "http://127.0.0.08",
+    "http://a.0x7f",
+    "http://127.0.0.1..",
+    "http://0.0.0.0%00",
+    "http://127.0.0.1%0d%0aHost:x",
+    "http://[::1]a",
+    "http://example.com:0",
+    "http://faß.de",
+)
+
+
+@pytest.mark.parametrize("url", LOCAL)
+def test_a_local_address_is_blocked_however_a_browser_would_find_it(url: str) -> None:
+    with pytest.raises(BlockedError):
+        dialled(url, STRICT)
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_a_url_that_could_be_read_in_two_ways_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="URL"):
+        dialled(url, ALL_ALLOWED)
+
+
+@given(st.text("0123456789abxX.:[]@%/\\?#ßüK①。２ \u00ad", max_size=16))  # noqa: RUF001 - as above
+@example("①②⑦.1")
+@example("a\\@b")
+def test_the_delivery_dials_the_host_that_the_api_has_stored(rest: str) -> None:
+    try:
+        stored = normalize_url(f"http://{rest}")
+        target = compile_target(stored, version="1")
+    except ValueError:
+        return
+
+    assert target.head == compile_target(f"http://{rest}", version="1").head
+    assert target.origin == compile_target(f"http://{rest}", version="1").origin
+    assert urlsplit(stored).hostname == target.host
 
 
 def spelt(address: IPv4Address, spelling: tuple[int, list[str], str, bool]) -> str:

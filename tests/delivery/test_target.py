@@ -23,6 +23,8 @@ def lines_of(url: str, headers: dict[str, str] | None = None, *, whitelabel: boo
         ("http://h/a/b?c=d&e=f#g", b"/a/b?c=d&e=f"),
         ("http://h/%2e%20/é", b"/%2e%20/%C3%A9"),
         ('http://h/"<>`{}?"<>\'', b"/%22%3C%3E%60%7B%7D?%22%3C%3E%27"),
+        ("http://h/a b", b"/a%20b"),
+        ("http://h\\@x\\y/", b"/@x/y/"),
     ],
 )
 def test_path_and_query_are_encoded_as_browsers_encode_them(url: str, path: bytes) -> None:
@@ -40,7 +42,7 @@ def test_path_and_query_are_encoded_as_browsers_encode_them(url: str, path: byte
         ("http://user:pass@example.com/", b"example.com"),
         ("http://[2001:DB8::1]:8080/", b"[2001:db8::1]:8080"),
         ("http://bücher.example/", b"xn--bcher-kva.example"),
-        ("http://１２７。１/", b"127.1"),  # noqa: RUF001 - full-width digits are under test
+        ("http://１２７。１/", b"127.0.0.1"),  # noqa: RUF001 - full-width digits are under test
     ],
 )
 def test_the_host_header_has_the_port_unless_it_is_the_default(url: str, host: bytes) -> None:
@@ -110,18 +112,14 @@ def test_framing_and_signature_headers_cannot_be_configured(name: str) -> None:
         "h",
         "//h/",
         "ftp://h/",
-        "http:///path",
         "http://h:0/",
         "http://h:65536/",
         "http://h:x/",
         "http://h\r\n/",
-        "http://h/a b",
         "http://h/\x00",
         "http://h%00/",
         "http://./",
         "http://.h/",
-        "http://127%2e0.0.1/",
-        "http://h\\@x\\y/",
         "http://[::1%25eth0]/",
         "http://[::1/",
         "http://" + "é" * 70 + "/",
