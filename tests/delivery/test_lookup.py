@@ -11,7 +11,7 @@ import pytest
 
 from delivery.client_kit import until
 from tidings.delivery.address import UnresolvedError
-from tidings.delivery.lookup import MAX_WAITING, QUICK_THREADS, SLOW_THREADS, SystemResolver
+from tidings.delivery.lookup import MAX_WAITING, QUICK_THREADS, SLOW_SECONDS, SLOW_THREADS, SystemResolver
 
 
 class System:
@@ -20,6 +20,8 @@ class System:
     def __init__(self) -> None:
         self.stuck = threading.Event()
         self.asked: list[str] = []
+        self.seconds = 0.0
+        """The time, moved by the test."""
 
     def addresses(self, host: str) -> list[str]:
         self.asked.append(host)
@@ -39,7 +41,7 @@ def system() -> Iterator[System]:
 
 @asynccontextmanager
 async def serving(system: System) -> AsyncIterator[SystemResolver]:
-    names = SystemResolver(system.addresses, slow_seconds=0.2)
+    names = SystemResolver(system.addresses, lambda: system.seconds)
     try:
         yield names
     finally:
@@ -77,7 +79,8 @@ async def test_a_slow_name_delays_only_slow_names(system: System) -> None:
     slow = [f"slow{number}" for number in range(QUICK_THREADS)]
     async with serving(system) as names:
         asking = [asyncio.create_task(names.look_up(host)) for host in slow]
-        await asyncio.sleep(0.4)
+        await until(lambda: len(system.asked) == QUICK_THREADS)
+        system.seconds += SLOW_SECONDS
         system.stuck.set()
         await asyncio.gather(*asking)
         system.stuck.clear()
@@ -94,7 +97,8 @@ async def test_a_slow_name_delays_only_slow_names(system: System) -> None:
 async def test_a_name_that_resolves_fast_again_leaves_the_slow_lane(system: System) -> None:
     async with serving(system) as names:
         asking = asyncio.create_task(names.look_up("slow"))
-        await asyncio.sleep(0.4)
+        await until(lambda: system.asked == ["slow"])
+        system.seconds += SLOW_SECONDS
         system.stuck.set()
         await asking
         await names.look_up("slow")

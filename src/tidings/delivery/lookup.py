@@ -54,10 +54,10 @@ class SystemResolver:
     """The system's resolver in threads, for one event loop."""
 
     def __init__(
-        self, ask: Callable[[str], list[str]] = system_addresses, *, slow_seconds: float = SLOW_SECONDS
+        self, ask: Callable[[str], list[str]] = system_addresses, now: Callable[[], float] = monotonic
     ) -> None:
         self._ask = ask
-        self._slow_seconds = slow_seconds
+        self._now = now
         self._quick = _Lane(QUICK_THREADS)
         self._slow = _Lane(SLOW_THREADS)
         self._slow_names: OrderedDict[str, None] = OrderedDict()
@@ -89,10 +89,10 @@ class SystemResolver:
     def _run(self, lane: _Lane) -> None:
         """Resolve names from the lane's queue until it holds None; runs in a thread."""
         while (job := lane.jobs.get()) is not None:
-            began = monotonic()
+            began = self._now()
             found = [] if self._is_closed else self._resolve(job.host)
             with contextlib.suppress(RuntimeError):  # the loop is closed, so no caller waits for the result
-                job.answer.get_loop().call_soon_threadsafe(self._report, job, found, monotonic() - began)
+                job.answer.get_loop().call_soon_threadsafe(self._report, job, found, self._now() - began)
 
     def _resolve(self, host: str) -> list[str] | Exception:
         try:
@@ -103,7 +103,7 @@ class SystemResolver:
     def _report(self, job: _Job, found: list[str] | Exception, seconds: float) -> None:
         job.lane.open_jobs -= 1
         self._slow_names.pop(job.host, None)
-        if seconds >= self._slow_seconds:
+        if seconds >= SLOW_SECONDS:
             self._slow_names[job.host] = None
             if len(self._slow_names) > SLOW_NAMES_KEPT:
                 self._slow_names.popitem(last=False)
