@@ -15,6 +15,7 @@ from tidings.model.message import AcceptedMessage, MessageFilter
 from tidings.model.page import Order, PageWindow
 from tidings.storage import lists
 from tidings.storage.drivers.database import Database
+from tidings.storage.drivers.tuning import ListTuning, StorageTuning
 from tidings.storage.lists import buckets, pairs
 from tidings.storage.tables import intake, settlement
 from tidings.storage.tables.bucket_index import BUCKET_WIDTH, bucket_of
@@ -176,9 +177,12 @@ async def test_the_messages_in_pairs_are_found_completely_or_not_at_all(db: Data
             (None, {row.msg_id for row in inside}),
             (MessageStatus.FAIL, {row.msg_id for row in inside if row.status}),
         ):
+            db.tuning = StorageTuning(lists=ListTuning(candidates=5_000))
             async with db.read() as read:
-                found = await pairs.messages_in(read, endpoint, some, status, limit=5_000)
-                none = await pairs.messages_in(read, endpoint, some, status, limit=len(expected) - 1)
+                found = await pairs.messages_in(read, endpoint, some, status)
+            db.tuning = StorageTuning(lists=ListTuning(candidates=len(expected) - 1))
+            async with db.read() as read:
+                none = await pairs.messages_in(read, endpoint, some, status)
             assert found is not None
             assert expected == {each for each in found if bucket_of(each) in {pair[BUCKET_WIDTH:] for pair in some}}
             assert none is None or not expected

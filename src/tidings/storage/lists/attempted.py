@@ -7,41 +7,27 @@ success have an index in the order of the list, and outstanding ones are few. Al
 buckets of the endpoint's attempts.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Final
 
 from tidings.ids import AppId, EndpointId, MessageId
 from tidings.model.attempt import AttemptedMessage, AttemptFilter, DestinationStatus, MessageStatus
 from tidings.model.page import Order, PageWindow
-from tidings.storage.drivers.database import Read, Sql
+from tidings.storage.drivers.database import Read
 from tidings.storage.lists import buckets, messages, pairs
+from tidings.storage.lists.attempts import OF_MESSAGES
 from tidings.storage.lists.buckets import Group
 from tidings.storage.tables import messages as message_rows
 from tidings.storage.tables import settlement
 from tidings.storage.tables.bucket_index import BUCKET_WIDTH, LATE, bucket_of
-from tidings.storage.tables.page_window import bounds_of, end_of, hidden, spread
+from tidings.storage.tables.page_window import bounds_of, end_of
 
-_TRIED: Final = Sql(
-    sqlite=(
-        "SELECT attempt.msg_id, attempt.id, attempt.status FROM json_each(:msgs) AS given CROSS JOIN attempt"
-        " WHERE attempt.msg_id = given.value AND attempt.endpoint_id = :endpoint"
-    ),
-    postgresql=(
-        f"SELECT tried.msg_id, tried.id, tried.status FROM {spread('msgs')} AS given(id)"
-        " CROSS JOIN LATERAL (SELECT a.msg_id, a.id, a.status FROM attempt AS a"
-        f" WHERE a.msg_id = given.id AND a.endpoint_id = {hidden('endpoint')} OFFSET 0) AS tried"
-    ),
-)
-_DUE: Final = Sql(
-    sqlite=(
-        "SELECT msg_id, due_at FROM delivery WHERE msg_id IN (SELECT value FROM json_each(:msgs))"
-        " AND endpoint_id = :endpoint"
-    ),
-    postgresql=(
-        "SELECT msg_id, due_at FROM delivery WHERE msg_id = ANY(CAST(:msgs AS text[])) AND endpoint_id = :endpoint"
-    ),
-)
+_TRIED: Final = {
+    dialect: f"SELECT attempt.msg_id, attempt.id, attempt.status {of_messages}"
+    for dialect, of_messages in OF_MESSAGES.items()
+}
+_DUE: Final = "SELECT msg_id, due_at FROM delivery WHERE msg_id IN :msgs AND endpoint_id = :endpoint"
 _ENDED: Final = f"SELECT DISTINCT msg_id FROM attempt WHERE endpoint_id = :endpoint AND {settlement.WITHOUT_SUCCESS}"
 _OUTSTANDING: Final = (
     # The order selects the index by endpoint; the planner could also choose the one over all endpoints' rows.
@@ -57,7 +43,8 @@ async def page(
     """Return a page of the messages that an endpoint has attempts of, ordered by id and without payloads."""
     found: list[tuple[str, DestinationStatus]] = []
     async for candidates in _candidates(read, app_id, endpoint_id, window, filters):
-        for some in _split(candidates, 2 * window.rows):
+        for start in range(0, len(candidates), 2 * window.rows):
+            some = candidates[start : start + 2 * window.rows]
             statuses = await _statuses(read, endpoint_id, some, filters.status)
             found += [(msg_id, statuses[msg_id]) for msg_id in some if msg_id in statuses]
             if len(found) >= window.rows:
@@ -69,17 +56,13 @@ async def page(
     return [AttemptedMessage(by_id[MessageId(msg_id)], status) for msg_id, status in found if msg_id in by_id]
 
 
-def _split(candidates: list[str], size: int) -> Iterator[list[str]]:
-    for start in range(0, len(candidates), size):
-        yield candidates[start : start + size]
-
-
 async def _statuses(
     read: Read, endpoint_id: EndpointId, msg_ids: list[str], status: MessageStatus | None
 ) -> dict[str, DestinationStatus]:
     """Return the status at an endpoint of each message that a status filter lists."""
     tried: dict[str, list[MessageStatus]] = {}
-    for row in sorted(await read.rows(_TRIED, msgs=msg_ids, endpoint=endpoint_id), key=lambda row: str(row["id"])):
+    rows = await read.rows(_TRIED[read.dialect], msgs=msg_ids, endpoint=endpoint_id)
+    for row in sorted(rows, key=lambda row: str(row["id"])):
         tried.setdefault(row["msg_id"], []).append(MessageStatus(row["status"]))
     failed = [msg_id for msg_id, statuses in tried.items() if MessageStatus.FAIL in statuses]
     rows = await read.rows(_DUE, msgs=failed, endpoint=endpoint_id) if failed else []
@@ -96,21 +79,26 @@ async def _candidates(
     read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
     """Yield messages that may be in the list, in its order."""
+    found: list[str] | None = None
     match filters.status:
         case MessageStatus.PENDING | MessageStatus.CANCELED:  # no attempted message is listed as such
             return
         case MessageStatus.FAIL:
-            found = await _ended(read, endpoint_id, window, filters)
+            part = replace(window, rows=read.tuning.lists.rare_messages)
+            found = await _ended(read, endpoint_id, part)
+            while len(found) == part.rows and filters.message.is_empty:
+                yield found
+                part = messages.after(part, found[-1])
+                found = await _ended(read, endpoint_id, part)
+            if len(found) == part.rows:  # with filters, few of them may be in the list
+                found = None
         case MessageStatus.SENDING:
             found = await _outstanding(read, endpoint_id, window)
-        case _:
-            found = None
-    if found is None:
-        async for tried in _tried(read, app_id, endpoint_id, window, filters):
-            yield tried
+    if found is not None:
+        yield await _matching(read, found, filters)
         return
-    async for batch in found:
-        yield await _matching(read, batch, filters)
+    async for tried in _tried(read, app_id, endpoint_id, window, filters):
+        yield tried
 
 
 async def _matching(read: Read, msg_ids: list[str], filters: AttemptFilter) -> list[str]:
@@ -121,33 +109,13 @@ async def _matching(read: Read, msg_ids: list[str], filters: AttemptFilter) -> l
     return [each for each in msg_ids if each in matching]
 
 
-async def _ended(
-    read: Read, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
-) -> AsyncIterator[list[str]] | None:
-    """Return the messages whose delivery ended without a success; with filters None if they are many."""
-    part = replace(window, rows=read.tuning.lists.rare_messages)
-    first = await _first_ended(read, endpoint_id, part)
-    if len(first) == part.rows and not filters.message.is_empty:
-        return None
-    return _all_ended(read, endpoint_id, part, first)
-
-
-async def _all_ended(
-    read: Read, endpoint_id: EndpointId, window: PageWindow, first: list[str]
-) -> AsyncIterator[list[str]]:
-    yield first
-    while len(first) == window.rows:
-        window = messages.after(window, first[-1])
-        first = await _first_ended(read, endpoint_id, window)
-        yield first
-
-
-async def _first_ended(read: Read, endpoint_id: EndpointId, window: PageWindow) -> list[str]:
+async def _ended(read: Read, endpoint_id: EndpointId, window: PageWindow) -> list[str]:
+    """Return the next messages whose delivery ended without a success."""
     found = await read.rows(f"{_ENDED}{end_of(window, 'msg_id')}", endpoint=endpoint_id, **bounds_of(window))
     return [row["msg_id"] for row in found]
 
 
-async def _outstanding(read: Read, endpoint_id: EndpointId, window: PageWindow) -> AsyncIterator[list[str]] | None:
+async def _outstanding(read: Read, endpoint_id: EndpointId, window: PageWindow) -> list[str] | None:
     """Return the messages of an endpoint's outstanding deliveries, or None if there are many."""
     limit, found = read.tuning.lists.candidates, set[str]()
     for statement in _OUTSTANDING:
@@ -155,13 +123,13 @@ async def _outstanding(read: Read, endpoint_id: EndpointId, window: PageWindow) 
         if len(rows) > limit:
             return None
         found |= {row["msg_id"] for row in rows}
-    return buckets.once(_in_order(found, window))
+    return _in_order(found, window)
 
 
 async def _tried(
     read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> AsyncIterator[list[str]]:
-    """Yield the messages in the time buckets of an endpoint's attempts."""
+    """Yield the matching messages in the time buckets of an endpoint's attempts."""
     groups = pairs.groups_of(app_id, filters.message)
     known = await buckets.few(read, groups, window) if groups else None
     rare = known and await messages.few_in(read, app_id, known, window, filters.message)
@@ -172,15 +140,13 @@ async def _tried(
     outcomes = pairs.outcomes_of(replace(filters, status=status, code_class=None))
     async for batch in pairs.batches(read, Group(endpoint_id, [*outcomes, LATE]), groups, known, window):
         of_messages = list({pair[:BUCKET_WIDTH] for pair in batch})
-        few = groups and await messages.few_in(read, app_id, of_messages, window, filters.message)
-        if few:
-            yield few
-            continue
-        limit, attempted = read.tuning.lists.candidates, list(map(pairs.flipped, batch))
-        found = await pairs.messages_in(read, endpoint_id, attempted, status, limit=limit)
+        found = await messages.few_in(read, app_id, of_messages, window, filters.message) if groups else None
+        if found is None:
+            tried = await pairs.messages_in(read, endpoint_id, list(map(pairs.flipped, batch)), status)
+            here = tried and [each for each in tried if bucket_of(each) in of_messages]
+            found = None if here is None else await _matching(read, _in_order(here, window), filters)
         if found is not None:
-            here = _in_order((each for each in found if bucket_of(each) in of_messages), window)
-            yield await _matching(read, here, filters)
+            yield found
             continue
         async for some in messages.all_in(read, app_id, of_messages, window, filters.message):
             yield some

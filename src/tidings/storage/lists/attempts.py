@@ -6,7 +6,7 @@ attempts of each. Otherwise it reads the time buckets that may have a match. A f
 buckets, because an outcome may be rare at an endpoint.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Final
@@ -37,7 +37,7 @@ _WITH_MESSAGE: Final = {
     ),
 }
 # One probe per message: the primary key keeps the attempts of a message at one endpoint together.
-_OF_MESSAGES: Final = {
+OF_MESSAGES: Final = {
     Dialect.SQLITE: (
         "FROM json_each(:msgs) AS given CROSS JOIN attempt"
         " WHERE attempt.msg_id = given.value AND attempt.endpoint_id = :endpoint"
@@ -111,16 +111,11 @@ async def _in_pairs(
     of_messages = {pair[BUCKET_WIDTH:] for pair in batch}
     few = await messages.few_in(read, app_id, list(of_messages), _of_messages(window), filters.message)
     if few is None:
-        for some in _by_bucket(batch):
-            yield await _page_in_pairs(read, endpoint_id, some, window, filters)
+        for _, some in groupby(batch, lambda pair: pair[:BUCKET_WIDTH]):
+            yield await _page_in_pairs(read, endpoint_id, list(some), window, filters)
     elif few:
         around = buckets.around(ATTEMPT, batch, window)
         yield await _page_by_message(read, endpoint_id, few, around, filters)
-
-
-def _by_bucket(batch: Sequence[str]) -> Iterator[list[str]]:
-    for _, mine in groupby(batch, lambda each: each[:BUCKET_WIDTH]):
-        yield list(mine)
 
 
 async def _page_in_pairs(
@@ -147,7 +142,7 @@ async def _read_in_pairs(
     source = _OF_ENDPOINT if filters.message.is_empty else _WITH_MESSAGE[read.dialect]
     found = _IN_PARTS[read.dialect].format(
         source=source.replace(":endpoint", _ENDPOINT[read.dialect]),
-        conditions=f"{conditions(filters)}{message_filters.conditions(read.dialect, filters.message)}",
+        conditions=f"{conditions(filters)}{message_filters.conditions(filters.message)}",
         direction=window.direction,
         rows=window.rows,
     )
@@ -164,7 +159,7 @@ async def _page_by_message(
     read: Read, endpoint_id: EndpointId, msgs: list[str], window: PageWindow, filters: AttemptFilter
 ) -> list[Attempt]:
     """Return a page of the attempts of messages at an endpoint."""
-    source = f"{_OF_MESSAGES[read.dialect]}{conditions(filters)}"
+    source = f"{OF_MESSAGES[read.dialect]}{conditions(filters)}"
     of_any = replace(filters, message=EVERY_MESSAGE)
     return await page_from(read, source, window, of_any, is_row_expensive=True, endpoint=endpoint_id, msgs=msgs)
 
@@ -184,7 +179,7 @@ async def count(read: Read, endpoint_id: EndpointId, window: PageWindow, filters
     found = f"SELECT attempt.* {_OF_ENDPOINT}{conditions(filters)}{end_of(window, 'attempt.id')}"
     if not filters.message.is_empty:
         source = _WITH_MESSAGE[read.dialect].replace("FROM attempt", f"FROM ({found}) AS attempt", 1)
-        found = f"SELECT attempt.id {source}{message_filters.conditions(read.dialect, filters.message)}"
+        found = f"SELECT attempt.id {source}{message_filters.conditions(filters.message)}"
     row = await read.one(
         f"SELECT count(*) AS n FROM ({found}) AS counted",
         endpoint=endpoint_id,

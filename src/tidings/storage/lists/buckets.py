@@ -17,22 +17,16 @@ GROWTH: Final = 4
 """The factor from one batch to the next: few statements reach far, and the last one reads little in vain."""
 
 _OF_VALUE: Final = (
-    "SELECT bucket FROM bucket_index WHERE owner = {owner} AND name = {name} AND bucket >= {low} AND bucket <= :high"
-    " ORDER BY bucket {{direction}} LIMIT CAST(:limit AS BIGINT)"
+    "SELECT bucket FROM bucket_index WHERE owner = asked.owner AND name = asked.name AND bucket >= asked.low"
+    " AND bucket <= :high ORDER BY bucket {direction} LIMIT CAST(:limit AS BIGINT)"
 )
-_AT_PLACE: Final = "json_extract(:{}, '$[' || given.key || ']')"
+_OF_VALUES: Final = (
+    "SELECT asked.owner, asked.name, {buckets} FROM rows_of(:owners, :names, :lows) AS asked(owner, name, low)"
+)
+# A subquery returns one row, so the buckets of a value are one array.
 _OF_EACH_VALUE: Final = {
-    Dialect.SQLITE: (
-        "SELECT (SELECT json_group_array(bucket) FROM ("
-        + _OF_VALUE.format(owner=_AT_PLACE.format("owners"), name="given.value", low=_AT_PLACE.format("lows"))
-        + ")) FROM json_each(:names) AS given"
-    ),
-    Dialect.POSTGRESQL: (
-        "SELECT ARRAY("
-        + _OF_VALUE.format(owner="given.owner", name="given.name", low="given.low")
-        + ") FROM unnest(CAST(:owners AS text[]), CAST(:names AS text[]), CAST(:lows AS text[]))"
-        " WITH ORDINALITY AS given(owner, name, low, place) ORDER BY place"
-    ),
+    Dialect.SQLITE: _OF_VALUES.format(buckets=f"(SELECT json_group_array(bucket) FROM ({_OF_VALUE}))"),
+    Dialect.POSTGRESQL: _OF_VALUES.format(buckets=f"ARRAY({_OF_VALUE})"),
 }
 
 
@@ -135,15 +129,15 @@ async def _read_parts(read: Read, groups: Sequence[Group], rest: _Range, *, has_
     # After a part of the pairs of one bucket, the other groups are read from that bucket on.
     lows = [rest.low[:BUCKET_WIDTH] if has_pairs and owner != groups[0].owner else rest.low for owner, _ in names]
     rows = await read.rows(
-        _OF_EACH_VALUE[read.dialect].replace("{direction}", direction_of(rest.order)),
+        _OF_EACH_VALUE[read.dialect].replace("{direction}", PageWindow(rest.order, limit).direction),
         owners=[owner for owner, _ in names],
         names=[name for _, name in names],
         lows=lows,
         high=rest.high,
         limit=limit,
     )
-    read_entries = iter([listed(row[0]) for row in rows])
-    return [_merged({name: next(read_entries) for name in group.values}, limit, rest.order) for group in groups]
+    found = {(row[0], row[1]): json.loads(row[2]) if isinstance(row[2], str) else row[2] for row in rows}
+    return [_merged({name: found[group.owner, name] for name in group.values}, limit, rest.order) for group in groups]
 
 
 def _merged(found: dict[str, Sequence[str]], limit: int, order: Order) -> _Part:
@@ -200,16 +194,6 @@ def _whole_buckets(found: Sequence[str], size: int) -> int:
     return next(
         (end for end in range(size, len(found)) if found[end][:BUCKET_WIDTH] != found[end - 1][:BUCKET_WIDTH]), 0
     )
-
-
-def direction_of(order: Order) -> str:
-    """Return an order in SQL."""
-    return "DESC" if order is Order.DESCENDING else "ASC"
-
-
-def listed(stored: str | Sequence[str]) -> Sequence[str]:
-    """Return a list of texts from a result column: SQLite returns it as JSON."""
-    return json.loads(stored) if isinstance(stored, str) else stored
 
 
 # -----------------------------------------------------------------------------------------------------------------

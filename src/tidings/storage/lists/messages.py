@@ -63,7 +63,7 @@ async def first_in(
     parts = buckets.key_ranges(MESSAGE, some, window)
     if not parts:
         return []
-    conditions = message_filters.conditions(read.dialect, filters)
+    conditions = message_filters.conditions(filters)
     rows = await read.rows(
         _FIRST_IN[read.dialect].format(conditions=conditions, direction=window.direction, rows=window.rows),
         app=app_id,

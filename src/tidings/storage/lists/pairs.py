@@ -129,13 +129,13 @@ _MESSAGES_IN: Final = {
 
 
 async def messages_in(
-    read: Read, endpoint_id: EndpointId, found: Sequence[str], status: MessageStatus | None, *, limit: int
+    read: Read, endpoint_id: EndpointId, found: Sequence[str], status: MessageStatus | None
 ) -> set[str] | None:
-    """Return the messages of the attempts in pairs, attempt first, or None for more attempts than the limit.
+    """Return the messages of the attempts in pairs, attempt first, or None if there are too many attempts.
 
     On SQLite the result includes messages of other buckets that were attempted in the same ones.
     """
-    condition = "" if status is None else f" AND attempt.status = {status:d}"
+    condition, limit = "" if status is None else f" AND attempt.status = {status:d}", read.tuning.lists.candidates
     text = f"{_MESSAGES_IN[read.dialect].replace('{status}', condition)} LIMIT {limit + 1:d}"
     rows = await read.rows(text, endpoint=endpoint_id, **parts_of(read.dialect, found))
     return None if len(rows) > limit else {row["msg_id"] for row in rows}

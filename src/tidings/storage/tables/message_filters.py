@@ -6,32 +6,26 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.model.message import MessageFilter
-from tidings.storage.drivers.database import Dialect, Value
+from tidings.storage.drivers.database import Value
 from tidings.storage.tables import bucket_index
 
 _EVENT_TYPE: Final = " AND message.event_type = :event_type"
-_EVENT_TYPES: Final = {
-    Dialect.SQLITE: " AND message.event_type IN (SELECT value FROM json_each(:event_types))",
-    Dialect.POSTGRESQL: " AND message.event_type = ANY(CAST(:event_types AS text[]))",
-}
+_EVENT_TYPES: Final = " AND message.event_type IN :event_types"
 # Channels and tags are JSON arrays of strings without quotation marks, so an array contains a string if and only if its
 # text contains the quoted string. Most messages have neither. IS NOT NULL lets PostgreSQL skip those within the index,
 # at half the cost.
-_HAS: Final = {
-    Dialect.SQLITE: " AND instr(message.{column}, :{name}) > 0",
-    Dialect.POSTGRESQL: " AND message.{column} IS NOT NULL AND strpos(message.{column}, :{name}) > 0",
-}
+_HAS: Final = " AND message.{column} IS NOT NULL AND strpos(message.{column}, :{name}) > 0"
 
 
-def conditions(dialect: Dialect, filters: MessageFilter) -> str:
+def conditions(filters: MessageFilter) -> str:
     """Return the SQL conditions for the filters that are set, each with a leading AND."""
     found = ""
     if filters.event_types:
-        found = _EVENT_TYPE if len(filters.event_types) == 1 else _EVENT_TYPES[dialect]
+        found = _EVENT_TYPE if len(filters.event_types) == 1 else _EVENT_TYPES
     if filters.channel is not None:
-        found += _HAS[dialect].format(column="channels", name="channel")
+        found += _HAS.format(column="channels", name="channel")
     if filters.tag is not None:
-        found += _HAS[dialect].format(column="tags", name="tag")
+        found += _HAS.format(column="tags", name="tag")
     return found
 
 

@@ -42,14 +42,11 @@ async def get(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True)
 
 
 # LATERAL and OFFSET 0 force a lookup by id. With a plain join, PostgreSQL may read a whole partition.
-_LOOKED_UP: Final = {
-    Dialect.SQLITE: "CROSS JOIN message ON message.id = {id}",
-    Dialect.POSTGRESQL: "CROSS JOIN LATERAL (SELECT * FROM message AS m WHERE m.id = {id} OFFSET 0) AS message",
-}
 _BY_IDS: Final = {
-    Dialect.SQLITE: "FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
+    Dialect.SQLITE: "FROM message WHERE id IN :ids",
     Dialect.POSTGRESQL: (
-        f"FROM {spread('ids')} AS requested(id) {_LOOKED_UP[Dialect.POSTGRESQL].format(id='requested.id')}"
+        f"FROM {spread('ids')} AS requested(id) CROSS JOIN LATERAL"
+        " (SELECT * FROM message AS m WHERE m.id = requested.id OFFSET 0) AS message WHERE TRUE"
     ),
 }
 
@@ -74,22 +71,10 @@ async def payloads(read: Read, messages: Sequence[Message]) -> dict[MessageId, b
     return {MessageId(row["id"]): bytes(row["payload"]) for row in rows if row["payload"] is not None}
 
 
-_AMONG: Final = {
-    Dialect.SQLITE: "SELECT message.id FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
-    Dialect.POSTGRESQL: (
-        f"SELECT message.id FROM {spread('ids')} AS requested(id)"
-        f" {_LOOKED_UP[Dialect.POSTGRESQL].format(id='requested.id')} WHERE TRUE"
-    ),
-}
-
-
 async def matching(read: Read, msg_ids: Sequence[str], filters: MessageFilter) -> set[str]:
     """Return the ids of those of the given messages that match the filters."""
-    conditions = message_filters.conditions(read.dialect, filters)
-    rows = await read.rows(
-        f"{_AMONG[read.dialect]}{conditions}", ids=list(msg_ids), **message_filters.values_of(filters)
-    )
-    return {row["id"] for row in rows}
+    statement = f"SELECT message.id {_BY_IDS[read.dialect]}{message_filters.conditions(filters)}"
+    return {row["id"] for row in await read.rows(statement, ids=list(msg_ids), **message_filters.values_of(filters))}
 
 
 # -----------------------------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ async def missing(read: Read, endpoint_id: str, part: MessageRange) -> Scanned:
     row = await read.row(_FILTERS, endpoint=endpoint_id)
     types, channels = (None, None) if row is None else (_listed(row["event_types"]), _listed(row["channels"]))
     filters = MessageFilter(event_types=tuple(types or ()))
-    conditions = "1 = 0" if types == [] else "1 = 1" + message_filters.conditions(read.dialect, filters)
+    conditions = "1 = 0" if types == [] else "1 = 1" + message_filters.conditions(filters)
     conditions += "" if channels is None else _CHANNELS[read.dialect]
     values = message_filters.values_of(filters) | {"channels": channels or []}
     return await _scan(read, _MISSING.replace("{matches}", conditions), endpoint_id, part, values)
@@ -107,7 +107,7 @@ _CODES: Final = f" AND {_OF_LATEST.format(what='attempt.response_status_code')} 
 
 async def sent(read: Read, endpoint_id: str, part: MessageRange, filters: ReplayFilters) -> Scanned:
     """Scan for messages with at least one attempt at the endpoint; status filters apply to the latest attempt."""
-    conditions = "1 = 1" + message_filters.conditions(read.dialect, filters.messages)
+    conditions = "1 = 1" + message_filters.conditions(filters.messages)
     status = (
         MessageStatus.CANCELED if filters.status is None else _LATEST_STATUS.get(filters.status, MessageStatus.CANCELED)
     )
